@@ -1,0 +1,52 @@
+"""The one root of every error a person may see, each with the exit code of the command that met it.
+
+Exit codes: 0 done, 1 the work failed, 2 the input is wrong, 3 refused by a guard, 130 interrupted.
+"""
+
+from __future__ import annotations
+
+EXIT_OK = 0
+EXIT_FAILED = 1
+EXIT_INPUT = 2
+EXIT_REFUSED = 3
+EXIT_INTERRUPTED = 130
+
+
+class RegionshiftError(Exception):
+    """Something went wrong: what happened, where, and what to do next.
+
+    Args:
+        message: one sentence that says what happened.
+        where: region, resource or configuration path, when there is one.
+        remedy: what the reader can do next, when it is known.
+    """
+
+    exit_code = EXIT_FAILED
+
+    def __init__(self, message: str, *, where: str | None = None, remedy: str | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.where = where
+        self.remedy = remedy
+
+
+class WorkFailed(RegionshiftError):
+    """The work itself failed, on AWS or in the engine."""
+
+
+class InputError(RegionshiftError):
+    """What the user gave is wrong; nothing was touched."""
+
+    exit_code = EXIT_INPUT
+
+
+class Refused(RegionshiftError):
+    """A guard said no; nothing was touched."""
+
+    exit_code = EXIT_REFUSED
+
+
+class Interrupted(RegionshiftError):
+    """The user asked to stop; the state is whole."""
+
+    exit_code = EXIT_INTERRUPTED

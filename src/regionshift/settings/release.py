@@ -1,0 +1,52 @@
+"""What one region runs: an immutable, content-addressed snapshot."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from pydantic import SecretStr
+
+from regionshift.settings.config import MigrationConfig
+
+
+@dataclass(frozen=True)
+class Artifact:
+    """The Lambda zip: where it lies on this machine and the SHA-256 of its bytes (hex)."""
+
+    path: Path
+    sha256: str
+
+
+@dataclass(frozen=True)
+class Release:
+    """Settings, artifact, zones and versions that a region runs. Two equal releases have one digest.
+
+    ``secrets`` are the application's secret values by name; ``secrets_digest`` is a *keyed* digest of them
+    (so that nothing can be guessed from it) and is what enters the release's own digest.
+    """
+
+    config: MigrationConfig
+    artifact: Artifact
+    zones: Mapping[str, tuple[str, ...]]
+    secrets: Mapping[str, SecretStr]
+    secrets_digest: str
+    tool_version: str
+    plugin_version: str
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 (hex) over everything the region runs, secrets by their keyed digest only."""
+        content = {
+            "config": self.config.model_dump(mode="json", exclude={"target", "state", "state_secrets"}),
+            "artifact": self.artifact.sha256,
+            "zones": {region: list(zones) for region, zones in sorted(self.zones.items())},
+            "secrets": self.secrets_digest,
+            "tool": self.tool_version,
+            "plugin": self.plugin_version,
+        }
+        text = json.dumps(content, sort_keys=True, separators=(",", ":"))
+        return hashlib.sha256(text.encode()).hexdigest()
