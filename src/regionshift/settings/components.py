@@ -1,0 +1,97 @@
+"""Every component that the environment names: the one list that the program builds from and the check reads.
+
+A component is the second part of ``<project>-<component>-<region>-<environment>``, together with the kind of
+name it becomes. The program asks a component for its name (``DEPLOYMENT_BUCKET.name(names, region)``), so a
+name that is built but not checked cannot be written down.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+
+from regionshift.settings.names import Kind, Names
+
+
+class Scope(Enum):
+    """How often a component exists in an environment."""
+
+    REGION = "once in every region"
+    ENVIRONMENT = "once in the environment; its region part reads 'global'"
+
+
+GLOBAL = "global"
+
+
+@dataclass(frozen=True)
+class Component:
+    """One thing the environment names; ``part`` is its part of the name."""
+
+    part: str
+    kind: Kind
+    scope: Scope = Scope.REGION
+
+    def name(self, names: Names, region: str = GLOBAL) -> str:
+        """The full name in ``region``, within the limit of the component's kind."""
+        where = GLOBAL if self.scope is Scope.ENVIRONMENT else region
+        match self.kind:
+            case Kind.BUCKET:
+                return names.bucket(self.part, where)
+            case Kind.KEY_ALIAS:
+                return names.key_alias(where)
+            case Kind.LOG_GROUP:
+                return names.log_group(self.part, where)
+            case Kind.PARAMETER:
+                return names.parameter(self.part, where)
+            case Kind.SECRET:
+                return names.secret(self.part, where)
+            case _:
+                return names.get_resource_name(self.part, where, self.kind)
+
+
+KEY = Component("key", Kind.KEY_ALIAS)
+
+DEPLOYMENT_BUCKET = Component("deployment", Kind.BUCKET)
+LOG_BUCKET = Component("logs", Kind.BUCKET)
+
+FUNCTION = Component("migration", Kind.FUNCTION)
+WORKER = Component("worker", Kind.FUNCTION)
+STATE_MACHINE = Component("migration", Kind.STATE_MACHINE)
+DEAD_LETTERS = Component("dead-letters", Kind.QUEUE)
+
+FUNCTION_ROLE = Component("function", Kind.ROLE)
+WORKER_ROLE = Component("worker", Kind.ROLE)
+STATE_MACHINE_ROLE = Component("states", Kind.ROLE)
+REPLICATION_ROLE = Component("replication", Kind.ROLE)
+FLOW_LOGS_ROLE = Component("flow-logs", Kind.ROLE)
+
+DEPLOYMENT_TOPIC = Component("deployment", Kind.TOPIC)
+ALARM_TOPIC = Component("alarms", Kind.TOPIC)
+
+VALIDATION_LOG_GROUP = Component("validation", Kind.LOG_GROUP)
+DEPLOYMENT_LOG_GROUP = Component("deployment", Kind.LOG_GROUP)
+FLOW_LOG_GROUP = Component("flow-logs", Kind.LOG_GROUP)
+STATE_MACHINE_LOG_GROUP = Component("states", Kind.LOG_GROUP)
+
+DEPLOYMENT_CONFIG_PARAMETER = Component("deployment-config", Kind.PARAMETER)
+DEPLOYMENT_CONFIG_SECRET = Component("deployment-config", Kind.SECRET)
+
+FUNCTION_SECURITY_GROUP = Component("function", Kind.SECURITY_GROUP)
+ENDPOINTS_SECURITY_GROUP = Component("endpoints", Kind.SECURITY_GROUP)
+
+ERRORS_ALARM = Component("errors", Kind.ALARM)
+THROTTLES_ALARM = Component("throttles", Kind.ALARM)
+DURATION_ALARM = Component("duration", Kind.ALARM)
+DEAD_LETTERS_ALARM = Component("dead-letters", Kind.ALARM)
+REPLICATION_LATENCY_ALARM = Component("replication-latency", Kind.ALARM)
+REPLICATION_FAILED_ALARM = Component("replication-failed", Kind.ALARM)
+VALIDATE_ERRORS_ALARM = Component("validate-errors", Kind.ALARM)
+MIGRATE_ERRORS_ALARM = Component("migrate-errors", Kind.ALARM)
+ROLLBACK_ERRORS_ALARM = Component("rollback-errors", Kind.ALARM)
+
+REGION_DASHBOARD = Component("region", Kind.DASHBOARD)
+OVERVIEW_DASHBOARD = Component("overview", Kind.DASHBOARD, Scope.ENVIRONMENT)
+
+COMPONENTS: tuple[Component, ...] = tuple(
+    value for value in list(globals().values()) if isinstance(value, Component)
+)
