@@ -1,0 +1,126 @@
+"""Finding a Pulumi CLI that fits, and running it so that it can be asked to stop."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import signal
+import subprocess
+import threading
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from pulumi.automation import CommandResult, PulumiCommand
+from pulumi.automation._cmd import OnOutput
+from pulumi.automation.errors import create_command_error
+from semver import VersionInfo
+
+from regionshift.errors import InputError
+
+OLDEST = VersionInfo(3, 200, 0)
+NEWEST_MAJOR = 3
+_INSTALL_HINT = (
+    "install Pulumi 3.200 or newer so that `pulumi` is on the PATH, "
+    "or install Go 1.24 or newer and run `make tools` to build it"
+)
+
+
+def find_pulumi(search_path: str, extra: Sequence[Path] = ()) -> tuple[Path, VersionInfo]:
+    """The first `pulumi` whose version fits, from ``search_path`` (as in PATH) and then the folders ``extra``.
+
+    Raises:
+        InputError: none is there, or none fits; says what to install.
+    """
+    seen: list[str] = []
+    folders = [search_path, *(str(folder) for folder in extra)]
+    for folder in folders:
+        found = shutil.which("pulumi", path=folder)
+        if found is None:
+            continue
+        version = _version_of(Path(found))
+        if version is not None and version >= OLDEST and version.major == NEWEST_MAJOR:
+            return Path(found), version
+        seen.append(f"{found} is {version or 'of no readable version'}")
+    problem = "; ".join(seen) if seen else "there is no `pulumi` command"
+    raise InputError(f"No Pulumi CLI fits: {problem}.", remedy=_INSTALL_HINT)
+
+
+def _version_of(command: Path) -> VersionInfo | None:
+    done = subprocess.run([command, "version"], capture_output=True, text=True, check=False)
+    match = re.search(r"v?(\d+\.\d+\.\d+\S*)", done.stdout)
+    return VersionInfo.parse(match.group(1)) if match and done.returncode == 0 else None
+
+
+class StoppableCommand(PulumiCommand):
+    """The CLI in a session of its own, so that a Ctrl-C in the terminal reaches it once, through `interrupt`.
+
+    An interrupted CLI finishes the calls under way, writes its state and gives its lock back.
+    """
+
+    def __init__(self, command: Path, version: VersionInfo, environment: Mapping[str, str]) -> None:
+        # The parent's constructor would run the CLI once more to learn what `find_pulumi` knows already.
+        self.command = str(command)
+        self.version = version
+        self._environment = dict(environment)
+        self._running: subprocess.Popen[str] | None = None
+        self._guard = threading.Lock()
+        self.interrupted = False
+
+    def interrupt(self) -> None:
+        """Ask the running CLI to stop cleanly; the next one is not started."""
+        self.interrupted = True
+        with self._guard:
+            if self._running is not None and self._running.poll() is None:
+                self._running.send_signal(signal.SIGINT)
+
+    def run(
+        self,
+        args: list[str],
+        cwd: str,
+        additional_env: Mapping[str, str],
+        on_output: OnOutput | None = None,
+        on_error: OnOutput | None = None,
+    ) -> CommandResult:
+        """Run one CLI command to its end. Raises the Automation API's `CommandError` when it fails."""
+        environment = {**self._environment, **additional_env, "PULUMI_AUTOMATION_API": "true"}
+        with subprocess.Popen(
+            [self.command, "--non-interactive", *args],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            cwd=cwd,
+            env=environment,
+            encoding="utf-8",
+            start_new_session=True,
+        ) as process:
+            with self._guard:
+                self._running = process
+            if self.interrupted:
+                process.send_signal(signal.SIGINT)
+            stdout, stderr = _collect(process, on_output, on_error)
+        result = CommandResult(stdout=stdout, stderr=stderr, code=process.returncode)
+        if process.returncode != 0:
+            raise create_command_error(result)
+        return result
+
+
+def _collect(process: subprocess.Popen[str], *listeners: OnOutput | None) -> tuple[str, str]:
+    lines: tuple[list[str], list[str]] = ([], [])
+
+    def drain(stream: Any, listener: OnOutput | None, into: list[str]) -> None:
+        for line in stream:
+            into.append(line.rstrip())
+            if listener:
+                listener(line.rstrip())
+
+    threads = [
+        threading.Thread(target=drain, args=(stream, listener, into))
+        for stream, listener, into in zip((process.stdout, process.stderr), listeners, lines, strict=True)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    process.wait()
+    return "\n".join(lines[0]), "\n".join(lines[1])

@@ -1,0 +1,272 @@
+"""One environment's stack, run by the real Pulumi engine through its Automation API."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from pulumi.automation import (
+    CommandError,
+    EngineEvent,
+    LocalWorkspace,
+    ProjectBackend,
+    ProjectRuntimeInfo,
+    ProjectSettings,
+    Stack,
+)
+from pulumi.automation.errors import ConcurrentUpdateError, StackNotFoundError
+from semver import VersionInfo
+
+from regionshift.engine.cli import StoppableCommand
+from regionshift.engine.events import Problem, Progress, Step, problem_of, progress_of
+from regionshift.engine.quiet import quiet_sdk
+from regionshift.errors import Interrupted, Refused, WorkFailed
+
+Program = Callable[[], None]
+Listener = Callable[[Progress], None]
+
+
+@dataclass(frozen=True)
+class EngineSettings:
+    """Where the engine finds its parts.
+
+    ``backend`` is the URL under which the state lies, ``environment`` everything the CLI's process may see:
+    credentials, the passphrase file, the provider to attach to.
+    """
+
+    command: Path
+    version: VersionInfo
+    backend: str
+    project: str
+    stack: str
+    work_dir: Path
+    environment: Mapping[str, str] = field(repr=False)
+    secrets_provider: str = "passphrase"
+
+
+@dataclass
+class RunRecord:
+    """What one engine run did: every step it finished, and every error it met."""
+
+    planned: list[Step] = field(default_factory=list)
+    finished: list[Step] = field(default_factory=list)
+    problems: list[Problem] = field(default_factory=list)
+
+    @property
+    def changes(self) -> list[Step]:
+        """The steps that alter something."""
+        return [step for step in self.planned if step.changes]
+
+
+class _PlainStack(Stack):
+    """A stack that does not ask the CLI for outputs and history after each run: three processes of 0.5 s."""
+
+    def outputs(self) -> dict[str, Any]:
+        return {}
+
+    def info(self, show_secrets: bool | None = None) -> Any:  # noqa: ARG002 - the SDK's signature
+        return _NO_SUMMARY
+
+
+_NO_SUMMARY = object()
+
+
+class Engine:
+    """Preview, apply, refresh and destroy one stack; each call is one engine run."""
+
+    def __init__(self, settings: EngineSettings) -> None:
+        self._settings = settings
+        self._command = StoppableCommand(settings.command, settings.version, settings.environment)
+        self._stack: Stack | None = None
+
+    def interrupt(self) -> None:
+        """Stop cleanly: what is under way is finished and written down, nothing new is begun."""
+        self._command.interrupt()
+
+    def preview(self, program: Program, *, target: Sequence[str] = ()) -> RunRecord:
+        """What `up` would do. Changes nothing.
+
+        Raises:
+            WorkFailed: the program or a provider refused it.
+        """
+        return self._run("preview", program, None, target=list(target) or None)
+
+    def up(
+        self,
+        program: Program,
+        listener: Listener | None = None,
+        *,
+        target: Sequence[str] = (),
+        refresh: bool = False,
+    ) -> RunRecord:
+        """Bring the cloud to what ``program`` says; one failed resource does not stop the others.
+
+        Raises:
+            WorkFailed: something could not be made; what was made is in the state.
+            Interrupted: `interrupt` was called.
+        """
+        return self._run(
+            "up",
+            program,
+            listener,
+            target=list(target) or None,
+            refresh=refresh or None,
+            continue_on_error=True,
+        )
+
+    def refresh(
+        self, program: Program, listener: Listener | None = None, *, clear_pending: bool = False
+    ) -> RunRecord:
+        """Read everything back from the cloud into the state."""
+        return self._run("refresh", program, listener, clear_pending_creates=clear_pending or None)
+
+    def drift(self, program: Program) -> RunRecord:
+        """What differs from the state, without changing the state or the cloud."""
+        return self._run("refresh", program, None, preview_only=True)
+
+    def destroy(self, program: Program, listener: Listener | None = None) -> RunRecord:
+        """Delete everything in the state, in the order of the graph reversed."""
+        return self._run("destroy", program, listener, continue_on_error=True)
+
+    def outputs(self) -> dict[str, Any]:
+        """The stack's outputs as plain values; empty when there is no stack yet."""
+        if not self._exists():
+            return {}
+        result = self._cli(["stack", "output", "--json"])
+        return dict(json.loads(result or "{}"))
+
+    def resources(self) -> list[dict[str, Any]]:
+        """Every resource in the state (urn, type, id, inputs, outputs), secrets encrypted."""
+        return list(self._deployment().get("resources") or [])
+
+    def pending(self) -> list[dict[str, Any]]:
+        """Operations that a killed run left unfinished."""
+        return list(self._deployment().get("pending_operations") or [])
+
+    def release_lock(self) -> None:
+        """Remove the engine's own lock, left by a killed run. Only for the holder of the environment's lock."""
+        if self._exists():
+            self._cli(["cancel", "--yes"])
+
+    def remove_stack(self) -> None:
+        """Forget an empty stack with its history."""
+        if self._exists():
+            self._cli(["stack", "rm", "--yes"])
+
+    def _deployment(self) -> dict[str, Any]:
+        if not self._exists():
+            return {}
+        exported = json.loads(self._cli(["stack", "export"]))
+        return dict(exported.get("deployment") or {})
+
+    def _exists(self) -> bool:
+        try:
+            self._open(create=False)
+        except StackNotFoundError:
+            return False
+        return True
+
+    def _cli(self, args: list[str]) -> str:
+        work_dir = str(self._settings.work_dir)
+        return self._command.run([*args, "--stack", self._settings.stack], work_dir, {}).stdout
+
+    def _open(self, *, create: bool = True) -> Stack:
+        """The stack; with its workspace kept in one folder, as the SDK would leave a new one behind each run."""
+        if self._stack is not None:
+            return self._stack
+        settings = self._settings
+        settings.work_dir.mkdir(parents=True, exist_ok=True)
+        workspace = LocalWorkspace(
+            work_dir=str(settings.work_dir),
+            pulumi_command=self._command,
+            secrets_provider=settings.secrets_provider,
+            project_settings=ProjectSettings(
+                name=settings.project,
+                runtime=ProjectRuntimeInfo(name="python"),
+                backend=ProjectBackend(settings.backend),
+            ),
+        )
+        if create:
+            self._stack = _PlainStack.create_or_select(settings.stack, workspace)
+        else:
+            self._stack = _PlainStack.select(settings.stack, workspace)
+        return self._stack
+
+    def _run(
+        self, verb: str, program: Program, listener: Listener | None, **options: Any
+    ) -> RunRecord:
+        record = RunRecord()
+
+        def on_event(event: EngineEvent) -> None:
+            _take(event, record, listener)
+
+        stack = self._open()
+        given = {name: value for name, value in options.items() if value is not None}
+        with quiet_sdk():
+            try:
+                getattr(stack, verb if "preview_only" not in given else "preview_refresh")(
+                    program=program,
+                    on_event=on_event,
+                    color="never",
+                    suppress_outputs=True,
+                    **{name: value for name, value in given.items() if name != "preview_only"},
+                )
+            except ConcurrentUpdateError as error:
+                raise Refused(
+                    "The engine's own lock is held by another run.",
+                    where=self._settings.backend,
+                    remedy="wait for it; if it was killed, run the command again with --force",
+                ) from error
+            except CommandError as error:
+                if self._command.interrupted:
+                    raise Interrupted(
+                        "Stopped as asked; the state holds what was made.",
+                        remedy="run `regionshift up` again to go on from there",
+                    ) from error
+                raise _failure(verb, record, error) from error
+        return record
+
+
+def _take(event: EngineEvent, record: RunRecord, listener: Listener | None) -> None:
+    if event.diagnostic_event and (problem := problem_of(event.diagnostic_event)):
+        record.problems.append(problem)
+    progress = progress_of(event)
+    if progress is None:
+        return
+    if progress.phase == "started":
+        record.planned.append(progress.step)
+    elif progress.phase == "done":
+        record.finished.append(progress.step)
+    if listener:
+        listener(progress)
+
+
+class EngineFailed(WorkFailed):
+    """The engine could not do all it was asked; ``record`` holds what it did and every problem."""
+
+    def __init__(self, message: str, record: RunRecord, *, where: str | None, remedy: str) -> None:
+        super().__init__(message, where=where, remedy=remedy)
+        self.record = record
+
+
+def _failure(verb: str, record: RunRecord, error: CommandError) -> EngineFailed:
+    """The first problem that belongs to a resource says most; the engine's closing line says least."""
+    own = [problem for problem in record.problems if problem.urn and "pulumi:pulumi:Stack" not in problem.urn]
+    first = (own or record.problems or [None])[0]  # type: ignore[list-item]
+    message = first.message if first else _last_line(str(error))
+    where = " ".join(part for part in (first.region, first.resource) if part) if first else None
+    more = f" (and {len(own) - 1} more)" if len(own) > 1 else ""
+    return EngineFailed(
+        f"The engine's {verb} failed: {message}{more}",
+        record,
+        where=where or None,
+        remedy="what was made is kept in the state: mend the cause and run the command again",
+    )
+
+
+def _last_line(text: str) -> str:
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    return next((line for line in reversed(lines) if line.startswith("error:")), lines[-1] if lines else "")

@@ -1,0 +1,108 @@
+"""What the engine does, as data: one `Step` for each resource it looks at, one `Problem` for each error."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from pulumi.automation import DiagnosticEvent, EngineEvent, StepEventMetadata
+
+UNCHANGED = frozenset({"same", "read", "refresh"})
+_REGION = re.compile(r"(?<![a-z])([a-z]{2}(?:-[a-z]+)+-\d)(?![0-9a-z])")
+_COLOURS = re.compile(r"<\{%[^%]*%\}>")
+
+
+@dataclass(frozen=True)
+class Step:
+    """One resource and what happens to it.
+
+    ``op`` is the engine's own word (create, update, replace, delete, same, ...); ``changed`` names the
+    properties that differ, as paths; ``old`` and ``new`` are inputs with secrets masked by the engine.
+    """
+
+    op: str
+    urn: str
+    type: str
+    region: str | None
+    changed: tuple[str, ...] = ()
+    replaced_by: tuple[str, ...] = ()
+    old: Mapping[str, Any] = field(default_factory=dict, repr=False)
+    new: Mapping[str, Any] = field(default_factory=dict, repr=False)
+
+    @property
+    def name(self) -> str:
+        """The resource's logical name."""
+        return self.urn.rsplit("::", 1)[-1]
+
+    @property
+    def changes(self) -> bool:
+        """Whether the step alters anything in the cloud."""
+        return self.op not in UNCHANGED and not self.type.startswith("pulumi:pulumi:")
+
+
+@dataclass(frozen=True)
+class Problem:
+    """An error that the engine reported: whose, and in AWS's own words."""
+
+    message: str
+    urn: str | None
+    region: str | None
+
+    @property
+    def resource(self) -> str | None:
+        """The resource's logical name, when the error belongs to one."""
+        return self.urn.rsplit("::", 1)[-1] if self.urn else None
+
+
+@dataclass(frozen=True)
+class Progress:
+    """A step that began, ended or failed while the engine runs."""
+
+    phase: str  # started | done | failed
+    step: Step
+
+
+def region_of(urn: str, properties: Mapping[str, Any] | None = None) -> str | None:
+    """The region of a resource: its own ``region`` property, else the first region code in its name."""
+    region = (properties or {}).get("region")
+    if isinstance(region, str):
+        return region
+    match = _REGION.search(urn.rsplit("::", 1)[-1])
+    return match.group(1) if match else None
+
+
+def step_of(metadata: StepEventMetadata) -> Step:
+    """A `Step` from the engine's own event."""
+    old = dict(metadata.old.inputs) if metadata.old and metadata.old.inputs else {}
+    new = dict(metadata.new.inputs) if metadata.new and metadata.new.inputs else {}
+    return Step(
+        op=metadata.op.value,
+        urn=metadata.urn,
+        type=metadata.type,
+        region=region_of(metadata.urn, new or old),
+        changed=tuple(metadata.detailed_diff or metadata.diffs or ()),
+        replaced_by=tuple(metadata.keys or ()),
+        old=old,
+        new=new,
+    )
+
+
+def progress_of(event: EngineEvent) -> Progress | None:
+    """What an engine event says about a step, or None when it is about something else."""
+    if event.resource_pre_event:
+        return Progress("started", step_of(event.resource_pre_event.metadata))
+    if event.res_outputs_event:
+        return Progress("done", step_of(event.res_outputs_event.metadata))
+    if event.res_op_failed_event:
+        return Progress("failed", step_of(event.res_op_failed_event.metadata))
+    return None
+
+
+def problem_of(event: DiagnosticEvent) -> Problem | None:
+    """The error in a diagnostic event, without the engine's colour marks; None when it is no error."""
+    if event.severity != "error":
+        return None
+    message = _COLOURS.sub("", event.message).strip()
+    return Problem(message, event.urn or None, region_of(event.urn) if event.urn else None)
