@@ -38,7 +38,7 @@ class Component:
             case Kind.BUCKET:
                 return names.bucket(self.part, where)
             case Kind.KEY_ALIAS:
-                return names.key_alias(where)
+                return names.alias(self.part, where)
             case Kind.LOG_GROUP:
                 return names.log_group(self.part, where)
             case Kind.PARAMETER:

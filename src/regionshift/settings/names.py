@@ -17,35 +17,41 @@ _HASH_LENGTH = 8
 
 
 class Kind(Enum):
-    """A kind of name with the longest length AWS accepts, in characters; the page is named beside it."""
+    """A kind of name: what it is called, and the fewest and the most characters AWS accepts.
 
-    BUCKET = 63  # S3 User Guide, "General purpose bucket naming rules": 3 to 63
-    ROLE = 64  # IAM User Guide, "IAM and AWS STS quotas"
-    ROLE_POLICY = 128  # IAM User Guide, "IAM and AWS STS quotas"
-    FUNCTION = 64  # Lambda API Reference, CreateFunction, FunctionName
-    TOPIC = 256  # SNS API Reference, CreateTopic, Name
-    QUEUE = 80  # SQS API Reference, CreateQueue, QueueName
-    LOG_GROUP = 512  # CloudWatch Logs API Reference, CreateLogGroup
-    ALARM = 255  # CloudWatch API Reference, PutMetricAlarm, AlarmName
-    DASHBOARD = 255  # CloudWatch API Reference, PutDashboard, DashboardName
-    KEY_ALIAS = 256  # KMS API Reference, CreateAlias, AliasName
-    PARAMETER = 1011  # SSM API Reference, PutParameter, Name (with its ARN prefix: 1,011)
-    SECRET = 512  # Secrets Manager API Reference, CreateSecret, Name
-    STATE_MACHINE = 80  # Step Functions API Reference, CreateStateMachine, name
-    SECURITY_GROUP = 255  # EC2 API Reference, CreateSecurityGroup, GroupName
-    TAG_VALUE = 256  # Tagging AWS Resources, "Tag naming limits and requirements"
+    The page that says so stands beside each. The first part makes the values differ: an ``Enum`` would
+    otherwise take two kinds with one limit for the same kind.
+    """
 
+    BUCKET = ("bucket", 3, 63)  # S3 User Guide, "General purpose bucket naming rules"
+    ROLE = ("role", 1, 64)  # IAM User Guide, "IAM and AWS STS quotas"
+    ROLE_POLICY = ("role policy", 1, 128)  # IAM User Guide, "IAM and AWS STS quotas"
+    FUNCTION = ("function", 1, 64)  # Lambda API Reference, CreateFunction, FunctionName
+    TOPIC = ("topic", 1, 256)  # SNS API Reference, CreateTopic, Name
+    QUEUE = ("queue", 1, 80)  # SQS API Reference, CreateQueue, QueueName
+    LOG_GROUP = ("log group", 1, 512)  # CloudWatch Logs API Reference, CreateLogGroup
+    ALARM = ("alarm", 1, 255)  # CloudWatch API Reference, PutMetricAlarm, AlarmName
+    DASHBOARD = ("dashboard", 1, 255)  # CloudWatch API Reference, PutDashboard, DashboardName
+    KEY_ALIAS = ("key alias", 7, 256)  # KMS API Reference, CreateAlias, AliasName (with ``alias/``)
+    PARAMETER = ("parameter", 1, 1011)  # SSM API Reference, PutParameter, Name (with its ARN prefix)
+    SECRET = ("secret", 1, 512)  # Secrets Manager API Reference, CreateSecret, Name
+    STATE_MACHINE = ("state machine", 1, 80)  # Step Functions API Reference, CreateStateMachine, name
+    SECURITY_GROUP = ("security group", 1, 255)  # EC2 API Reference, CreateSecurityGroup, GroupName
 
-_SHORTEST = {Kind.BUCKET: 3}
+    @property
+    def label(self) -> str:
+        """What a person calls it."""
+        return self.value[0]
 
+    @property
+    def shortest(self) -> int:
+        """The fewest characters."""
+        return self.value[1]
 
-@dataclass(frozen=True)
-class NameProblem:
-    """One name that AWS would refuse, or that two things share."""
-
-    name: str
-    kind: Kind
-    problem: str
+    @property
+    def limit(self) -> int:
+        """The most characters."""
+        return self.value[2]
 
 
 def normalize_name(text: str) -> str:
@@ -73,11 +79,11 @@ class Names:
     def get_resource_name(self, component: str, region: str, kind: Kind = Kind.FUNCTION) -> str:
         """``<project>-<component>-<region>-<environment>``, no longer than ``kind`` allows."""
         parts = (self.project, component, region, self.environment)
-        return shorten("-".join(normalize_name(part) for part in parts), kind.value)
+        return shorten("-".join(normalize_name(part) for part in parts), kind.limit)
 
     def bucket(self, component: str, region: str) -> str:
         """A bucket's name; the account id stays readable at the end even when the head is shortened."""
-        limit = Kind.BUCKET.value - len(self.account) - 1
+        limit = Kind.BUCKET.limit - len(self.account) - 1
         parts = (self.project, component, region, self.environment)
         return f"{shorten('-'.join(normalize_name(part) for part in parts), limit)}-{self.account}"
 
@@ -103,9 +109,11 @@ class Names:
 
     def key_alias(self, region: str) -> str:
         """The alias of the region's key, with the ``alias/`` that KMS wants."""
-        return "alias/" + self.get_resource_name("key", region, Kind.KEY_ALIAS)
+        return self.alias("key", region)
 
-
-def shortest(kind: Kind) -> int:
-    """The fewest characters that AWS accepts for ``kind``."""
-    return _SHORTEST.get(kind, 1)
+    def alias(self, component: str, region: str) -> str:
+        """A key alias with the ``alias/`` that KMS counts as part of its length."""
+        prefix = "alias/"
+        parts = (self.project, component, region, self.environment)
+        name = "-".join(normalize_name(part) for part in parts)
+        return prefix + shorten(name, Kind.KEY_ALIAS.limit - len(prefix))

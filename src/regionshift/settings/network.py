@@ -9,6 +9,7 @@ from __future__ import annotations
 import ipaddress
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 LARGEST_VPC_PREFIX = 16
 SMALLEST_VPC_PREFIX = 28
@@ -78,6 +79,6 @@ def lay_out(
 
 def _refuse_overlaps(blocks: Mapping[str, ipaddress.IPv4Network]) -> None:
     ordered = sorted(blocks.items(), key=lambda item: item[1])
-    for (first, one), (second, other) in zip(ordered, ordered[1:], strict=False):
+    for (first, one), (second, other) in pairwise(ordered):
         if one.overlaps(other):
             raise NetworkError(f"{first} ({one}) and {second} ({other}) overlap")
