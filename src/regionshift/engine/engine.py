@@ -195,9 +195,7 @@ class Engine:
             self._stack = _PlainStack.select(settings.stack, workspace)
         return self._stack
 
-    def _run(
-        self, verb: str, program: Program, listener: Listener | None, **options: Any
-    ) -> RunRecord:
+    def _run(self, verb: str, program: Program, listener: Listener | None, **options: Any) -> RunRecord:
         record = RunRecord()
 
         def on_event(event: EngineEvent) -> None:

@@ -1,0 +1,32 @@
+"""Check results as a JUnit file, the form that CI systems read."""
+
+from __future__ import annotations
+
+import xml.etree.ElementTree as ET
+from collections.abc import Sequence
+from pathlib import Path
+
+from regionshift.report.values import CheckResult
+
+
+def write_junit(path: Path, results: Sequence[CheckResult], suite: str) -> None:
+    """Write one test case for each result; a region is the class, a check is the name."""
+    root = ET.Element(
+        "testsuite",
+        name=suite,
+        tests=str(len(results)),
+        failures=str(sum(result.outcome == "failed" for result in results)),
+        skipped=str(sum(result.outcome == "not applicable" for result in results)),
+        time=f"{sum(result.seconds for result in results):.3f}",
+    )
+    for result in results:
+        case = ET.SubElement(
+            root, "testcase", classname=result.region, name=result.check, time=f"{result.seconds:.3f}"
+        )
+        if result.outcome == "failed":
+            text = "\n".join(part for part in (result.detail, result.remedy) if part)
+            ET.SubElement(case, "failure", message=result.detail).text = text
+        elif result.outcome == "not applicable":
+            ET.SubElement(case, "skipped", message=result.detail)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    ET.ElementTree(root).write(path, encoding="utf-8", xml_declaration=True)

@@ -1,0 +1,86 @@
+"""The live view of an engine run: regions down, counts across, what is being made now, and since when."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+from rich.console import Console, Group, RenderableType
+from rich.live import Live
+from rich.table import Table
+from rich.text import Text
+
+
+@dataclass
+class _Row:
+    done: int = 0
+    failed: int = 0
+    total: int = 0
+    current: dict[str, str] = field(default_factory=dict)
+
+
+class LiveView:
+    """Follows steps as they begin and end. Use as a context manager; without a terminal it prints a line a region.
+
+    Args:
+        totals: how many steps each region expects, {region or '': n}.
+        clock: seconds, monotonic.
+    """
+
+    def __init__(
+        self,
+        console: Console,
+        title: str,
+        regions: Sequence[str],
+        totals: dict[str, int],
+        clock: Callable[[], float],
+    ) -> None:
+        self._console = console
+        self._title = title
+        self._clock = clock
+        self._began = clock()
+        self._rows = {region: _Row(total=totals.get(region, 0)) for region in [*regions, ""]}
+        self._guard = threading.Lock()
+        self._live = Live(get_renderable=self._render, console=console, refresh_per_second=5, transient=False)
+
+    def __enter__(self) -> LiveView:
+        if self._console.is_terminal:
+            self._live.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._console.is_terminal:
+            self._live.stop()
+        else:
+            self._console.print(self._render())
+
+    def step(self, phase: str, region: str | None, urn: str, op: str, name: str) -> None:
+        """Take note of one step: ``phase`` is started, done or failed."""
+        with self._guard:
+            row = self._rows.setdefault(region or "", _Row())
+            if phase == "started":
+                row.current[urn] = f"{op} {name}"
+                return
+            row.current.pop(urn, None)
+            if phase == "done":
+                row.done += 1
+            else:
+                row.failed += 1
+
+    def _render(self) -> RenderableType:
+        with self._guard:
+            table = Table(box=None, pad_edge=False)
+            table.add_column("region", no_wrap=True)
+            table.add_column("done", justify="right", no_wrap=True)
+            table.add_column("failed", justify="right", no_wrap=True)
+            table.add_column("now", overflow="ellipsis", no_wrap=True)
+            for region, row in self._rows.items():
+                if not (region or row.done or row.failed or row.current):
+                    continue
+                done = f"{row.done}/{max(row.total, row.done)}"
+                failed = Text(str(row.failed), style="red") if row.failed else Text("·", style="dim")
+                now = next(reversed(row.current.values()), "")
+                table.add_row(region or "all regions", done, failed, Text(now, style="dim"))
+            elapsed = self._clock() - self._began
+            return Group(Text(f"{self._title}  {elapsed:.0f} s", style="bold"), table)

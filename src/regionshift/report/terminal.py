@@ -1,0 +1,114 @@
+"""Tables and live views for a person at a terminal, 80 columns and up."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from rich.console import Console, Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from regionshift.report.values import CheckResult, Finding, Plan
+
+_MARKS = {"passed": ("✓", "green"), "failed": ("✗", "red bold"), "not applicable": ("–", "dim")}
+_SEVERITY = {"error": "red bold", "warning": "yellow", "info": "cyan"}
+_OPERATIONS = {
+    "create": "green",
+    "update": "yellow",
+    "replace": "magenta",
+    "create-replacement": "magenta",
+    "delete-replaced": "magenta",
+    "delete": "red",
+}
+_MOST_NAMED = 40
+
+
+def findings_table(findings: Sequence[Finding]) -> RenderableType:
+    """Findings, worst first, each with where and what to do."""
+    order = {"error": 0, "warning": 1, "info": 2}
+    lines: list[Text] = []
+    for finding in sorted(findings, key=lambda each: order[each.severity]):
+        where = f" [{finding.region}]" if finding.region else ""
+        line = Text(f"{finding.severity:<8}", style=_SEVERITY[finding.severity])
+        line.append(f"{finding.message}{where}", style="default not bold")
+        lines.append(line)
+        if finding.remedy:
+            lines.append(Text(f"        → {finding.remedy}", style="dim"))
+    return Group(*lines)
+
+
+def plan_table(plan: Plan) -> RenderableType:
+    """Regions down, operations across; then the names, when they are few enough to read."""
+    operations = list(plan.counts())
+    table = Table(title=f"Plan for {plan.environment}", title_justify="left", box=None, pad_edge=False)
+    table.add_column("region")
+    for operation in operations:
+        table.add_column(operation, justify="right", style=_OPERATIONS.get(operation, ""))
+    places: list[str | None] = [*plan.regions]
+    places += sorted({change.region for change in plan.changes if change.region} - set(plan.regions))
+    if any(change.region is None for change in plan.changes):
+        places.append(None)
+    for place in places:
+        cells = [str(plan.counts()[operation].get(place, 0) or "·") for operation in operations]
+        table.add_row(place or "all regions", *cells)
+    parts: list[RenderableType] = [table, Text(f"{plan.unchanged} unchanged", style="dim")]
+    named = [change for change in plan.changes if change.op != "create"] or list(plan.changes)
+    if len(named) <= _MOST_NAMED:
+        for change in named:
+            line = Text(f"  {change.op:<8} ", style=_OPERATIONS.get(change.op, ""))
+            line.append(f"{change.name}  ", style="default").append(change.type, style="dim")
+            if change.properties:
+                line.append(f"  ({', '.join(change.properties)})", style="dim")
+            parts.append(line)
+    return Group(*parts)
+
+
+def checks_table(results: Sequence[CheckResult], regions: Sequence[str]) -> RenderableType:
+    """Checks down, regions across; then each failure in full with its remedy."""
+    by_place = {(result.check, result.region): result for result in results}
+    checks = list(dict.fromkeys(result.check for result in results))
+    table = Table(box=None, pad_edge=False)
+    table.add_column("check")
+    for region in regions:
+        table.add_column(region, justify="center")
+    for check in checks:
+        cells = []
+        for region in regions:
+            result = by_place.get((check, region))
+            mark, style = _MARKS[result.outcome] if result else ("", "")
+            cells.append(Text(mark, style=style))
+        table.add_row(check, *cells)
+    parts: list[RenderableType] = [table]
+    for result in results:
+        if result.outcome == "failed":
+            parts.append(Text(f"✗ {result.check} [{result.region}] {result.detail}", style="red"))
+            if result.remedy:
+                parts.append(Text(f"  → {result.remedy}", style="dim"))
+    count = Counter(result.outcome for result in results)
+    summary = f"{count['passed']} passed, {count['failed']} failed, {count['not applicable']} not applicable"
+    parts.append(Text(summary, style="red" if count["failed"] else "green"))
+    return Group(*parts)
+
+
+def facts_table(rows: Iterable[tuple[str, str]]) -> RenderableType:
+    """Two columns: what, and its value."""
+    table = Table(box=None, pad_edge=False, show_header=False)
+    table.add_column(style="dim", no_wrap=True)
+    table.add_column(overflow="fold")
+    for name, value in rows:
+        table.add_row(name, value)
+    return table
+
+
+def outputs_table(outputs: Mapping[str, Any]) -> RenderableType:
+    """Every output, in its order."""
+    return facts_table(
+        (name, ", ".join(value) if isinstance(value, list) else str(value)) for name, value in outputs.items()
+    )
+
+
+def make_console(*, stderr: bool = False) -> Console:
+    """A console that never wraps what a person may want to copy."""
+    return Console(stderr=stderr, highlight=False, soft_wrap=False)

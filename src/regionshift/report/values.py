@@ -1,0 +1,79 @@
+"""Findings, check results and plans: data before they are text."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
+
+Severity = Literal["error", "warning", "info"]
+Outcome = Literal["passed", "failed", "not applicable"]
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing wrong (or worth knowing) in a plan, with the way to mend it."""
+
+    code: str
+    severity: Severity
+    message: str
+    region: str | None = None
+    remedy: str | None = None
+
+
+@dataclass(frozen=True)
+class CheckResult:
+    """The answer to one question asked of one region. ``seconds`` is how long asking took."""
+
+    check: str
+    region: str
+    outcome: Outcome
+    detail: str
+    remedy: str | None = None
+    seconds: float = 0.0
+
+    @property
+    def passed(self) -> bool:
+        """Whether nothing is wrong; a question that does not apply is not wrong."""
+        return self.outcome != "failed"
+
+
+@dataclass(frozen=True)
+class Change:
+    """One resource that a plan would touch: what happens, where, and which properties differ."""
+
+    op: str
+    type: str
+    name: str
+    region: str | None
+    urn: str
+    properties: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a command is about to do, and what was found to be wrong with it."""
+
+    environment: str
+    regions: tuple[str, ...]
+    changes: tuple[Change, ...]
+    findings: tuple[Finding, ...]
+    unchanged: int = 0
+
+    @property
+    def errors(self) -> tuple[Finding, ...]:
+        """The findings that stop the work."""
+        return tuple(finding for finding in self.findings if finding.severity == "error")
+
+    def counts(self) -> dict[str, dict[str | None, int]]:
+        """How many resources each operation touches in each region: {op: {region: n}}."""
+        table: dict[str, dict[str | None, int]] = {}
+        for change in self.changes:
+            row = table.setdefault(change.op, {})
+            row[change.region] = row.get(change.region, 0) + 1
+        return table
+
+
+def as_data(values: Iterable[Any]) -> list[dict[str, Any]]:
+    """Dataclasses as plain dictionaries, ready for JSON."""
+    return [asdict(value) for value in values]
