@@ -2,108 +2,63 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Annotated, Literal
+from pydantic import ConfigDict, Field, SecretStr
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr
-
-from regionshift.settings.names import Names
+from regionshift.settings import fields
+from regionshift.settings.carry import Carry, Migration, Recovery
+from regionshift.settings.deployment import Deployment
+from regionshift.settings.names import Names, normalize_name
 from regionshift.settings.network import RegionNetwork, lay_out
+from regionshift.settings.sections import Alerts, Application, Function, Network, Regions, Retention, Section
 
-Region = Annotated[str, Field(pattern=r"^[a-z]{2}(-[a-z]+)+-\d$", description="An AWS region's code")]
-Target = Literal["aws", "local"]
-
-
-class Section(BaseModel):
-    """Base of every part of the settings: immutable, and a misspelt field is an error."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class Regions(Section):
-    """Where the environment lives: one primary, any number of secondaries, one to thirty in all."""
-
-    primary: Region
-    secondaries: tuple[Region, ...] = Field(default=(), max_length=29)
-
-
-class Network(Section):
-    """Address space of the environment and how the function is placed in it."""
-
-    vpc_cidr: str
-    zones: int = Field(default=2, ge=1, le=6)
-    region_cidrs: dict[Region, str] = {}
-    function_in_vpc: bool = False
-    flow_logs: bool = True
-
-
-class SecretSource(Section):
-    """Where a secret's value comes from; exactly one field is given. Never the value itself."""
-
-    env: str | None = None
-    file: Path | None = None
-    secret: str | None = None
-
-
-class Application(Section):
-    """Configuration values and secrets handed to the application in every region."""
-
-    store: Literal["ssm", "secretsmanager"] = "ssm"
-    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
-    enable_validation: bool = True
-    config: dict[str, str | int | float | bool] = {}
-    secrets: dict[str, SecretSource] = {}
-
-
-class Function(Section):
-    """The migration function. Memory in MB, timeout in seconds, concurrency in executions."""
-
-    runtime: str = Field(default="python3.13", pattern=r"^python3\.(1[1-9]|[2-9]\d)$")
-    architecture: Literal["x86_64", "arm64"] = "arm64"
-    memory: int = Field(default=512, ge=128, le=10240)
-    timeout: int = Field(default=300, ge=30, le=900)
-    reserved_concurrency: int | None = Field(default=None, ge=1)
-
-
-class Retention(Section):
-    """How long things are kept, in days."""
-
-    logs: int = 30
-    old_versions: int = Field(default=30, ge=1)
-    access_logs: int = Field(default=90, ge=1)
-    aborted_uploads: int = Field(default=7, ge=1)
-    key_deletion: int = Field(default=30, ge=7, le=30)
-    secret_recovery: int = Field(default=30, ge=0, le=30)
-
-
-class Alerts(Section):
-    """Who is told and when. Durations in seconds, rates as counts in five minutes."""
-
-    emails: tuple[str, ...] = ()
-    errors: int = Field(default=1, ge=1)
-    throttles: int = Field(default=1, ge=1)
-    duration_share: float = Field(default=0.8, gt=0, lt=1)
-    replication_latency: int = Field(default=900, ge=60)
+MOST_TAGS = 40
+"""AWS takes 50 tags a resource; ten are left for those that the environment sets itself."""
+DEFAULT_BAKE = 600
 
 
 class MigrationConfig(Section):
     """One environment of one project in one account, over one to thirty regions."""
 
-    project: str
-    environment: str
-    environment_suffix: str = ""
-    account: Annotated[str, Field(pattern=r"^\d{12}$")]
-    target: Target = "local"
+    model_config = ConfigDict(title="Regionshift settings")
+
+    project: fields.NamePart
+    """The project; the first part of every name."""
+    environment: fields.NamePart
+    """The environment; the last part of every name unless `environment_suffix` is given."""
+    environment_suffix: fields.Suffix = ""
+    """Names this copy of the environment, such as a pull request's; usually ENVIRONMENT_SUFFIX gives it."""
+    account: fields.Account
+    """The AWS account, 12 digits in quotes; credentials of another account are refused."""
+    target: fields.Target = "local"
+    """`local`: the AWS embedded in this tool, offline; `aws`: the real one."""
     regions: Regions
-    state: str = ""
-    state_secrets: str | None = None
+    """Where the environment lives."""
+    state: fields.StateUrl = ""
+    """Where state, releases and journal are: file://… or s3://…; `.regionshift/` beside the file if empty."""
+    state_secrets: fields.StateSecrets | None = None
+    """The key that secrets in the state are encrypted with, such as awskms://…; by default a key file."""
     network: Network
+    """Address space and the function's place in it."""
     application: Application = Application()
+    """Configuration values and secrets of the application."""
     function: Function = Function()
+    """The migration function."""
     retention: Retention = Retention()
+    """How long things are kept, in days."""
     alerts: Alerts = Alerts()
-    tags: dict[str, str] = {}
+    """Who is told and when."""
+    carry: Carry = Carry()
+    """The data that a migration carries between regions."""
+    migration: Migration = Migration()
+    """How a migration is done."""
+    recovery: Recovery = Recovery()
+    """Recovery targets that measurements are held against."""
+    deployment: Deployment = Deployment()
+    """How a change goes through the regions."""
+    tags: dict[fields.TagKey, fields.TagValue] = Field(default={}, max_length=MOST_TAGS)
+    """Tags on everything, beside Project, Environment, Region, IsPrimary, ManagedBy and Purpose."""
     protect: bool | None = None
+    """Whether `destroy` refuses; by default only for the environment `prod`."""
 
     @property
     def all_regions(self) -> tuple[str, ...]:
@@ -123,12 +78,27 @@ class MigrationConfig(Section):
     @property
     def is_protected(self) -> bool:
         """Whether ``destroy`` refuses: as set, else only for ``prod``."""
-        return self.environment == "prod" if self.protect is None else self.protect
+        return normalize_name(self.suffix) == "prod" if self.protect is None else self.protect
 
     @property
     def networks(self) -> dict[str, RegionNetwork]:
         """The ranges of every region."""
         return lay_out(self.network.vpc_cidr, self.all_regions, self.network.zones, self.network.region_cidrs)
+
+    @property
+    def waves(self) -> tuple[tuple[str, ...], ...]:
+        """The waves as given; else one canary secondary, the other secondaries, the primary last."""
+        if self.deployment.waves:
+            return self.deployment.waves
+        canary, others = self.regions.secondaries[:1], self.regions.secondaries[1:]
+        return tuple(wave for wave in (canary, others, (self.regions.primary,)) if wave)
+
+    @property
+    def bake(self) -> int:
+        """Seconds that alarms are watched after a wave."""
+        if self.deployment.bake is not None:
+            return self.deployment.bake
+        return DEFAULT_BAKE if self.target == "aws" else 0
 
 
 SecretValues = dict[str, SecretStr]

@@ -11,12 +11,22 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
+from regionshift.settings.regions import SLOTS, slot_of
+
 LARGEST_VPC_PREFIX = 16
 SMALLEST_VPC_PREFIX = 28
+_SLOT_BITS = (SLOTS - 1).bit_length()
 
 
 class NetworkError(ValueError):
-    """The ranges cannot be laid out as asked; the message says what would fit."""
+    """The ranges cannot be laid out as asked; the message says what would fit.
+
+    ``region`` is the one whose given block is the trouble, or None when it is the whole space.
+    """
+
+    def __init__(self, message: str, region: str | None = None) -> None:
+        super().__init__(message)
+        self.region = region
 
 
 @dataclass(frozen=True)
@@ -34,7 +44,6 @@ def subnets(vpc_cidr: str, zones: int) -> tuple[str, ...]:
         NetworkError: a subnet would be smaller than AWS allows.
     """
     block = ipaddress.IPv4Network(vpc_cidr)
-    # One more block than zones would leave room to grow, but a /28 VPC of one zone must work too.
     bits = (zones - 1).bit_length()
     if block.prefixlen + bits > SMALLEST_VPC_PREFIX:
         raise NetworkError(f"{vpc_cidr} is too small for {zones} subnets of at least /28")
@@ -47,38 +56,48 @@ def lay_out(
 ) -> dict[str, RegionNetwork]:
     """Give each region its own block of ``vpc_cidr`` (or the one in ``given``) and cut it into subnets.
 
-    Blocks are cut for the next power of two of all regions in their order, so that a region's block stays
-    the same while the number of regions stays below that power; ``given`` pins it for good.
+    The space is cut into 64 blocks, none larger than a /16, and a region always has the same one
+    (``regions.slot_of``). So no other region's block moves, and no VPC is replaced, when a region is added
+    or removed or another becomes the primary.
 
     Raises:
         NetworkError: the space does not hold the regions, or two blocks overlap.
     """
     given = given or {}
-    space = ipaddress.IPv4Network(vpc_cidr)
-    bits = max(len(regions) - 1, 0).bit_length()
-    prefix = max(space.prefixlen + bits, LARGEST_VPC_PREFIX)
-    if prefix > SMALLEST_VPC_PREFIX:
-        raise NetworkError(f"{vpc_cidr} is too small for {len(regions)} regions of at least /28 each")
-    taken = {region: ipaddress.IPv4Network(cidr) for region, cidr in given.items() if region in regions}
-    free = (
-        block
-        for block in space.subnets(new_prefix=prefix)
-        if not any(block.overlaps(other) for other in taken.values())
-    )
-    blocks: dict[str, ipaddress.IPv4Network] = {}
-    for region in regions:
-        block = taken.get(region) or next(free, None)
-        if block is None:
-            raise NetworkError(f"{vpc_cidr} has no free /{prefix} left for {region}")
-        blocks[region] = block
-    _refuse_overlaps(blocks)
-    return {
-        region: RegionNetwork(str(block), subnets(str(block), zones)) for region, block in blocks.items()
+    blocks = {
+        region: ipaddress.IPv4Network(given[region]) if region in given else _slot(vpc_cidr, region, zones)
+        for region in regions
     }
+    _refuse_overlaps(blocks, given)
+    return {region: _cut(region, block, zones) for region, block in blocks.items()}
 
 
-def _refuse_overlaps(blocks: Mapping[str, ipaddress.IPv4Network]) -> None:
+def _slot(vpc_cidr: str, region: str, zones: int) -> ipaddress.IPv4Network:
+    space = ipaddress.IPv4Network(vpc_cidr)
+    prefix = max(space.prefixlen + _SLOT_BITS, LARGEST_VPC_PREFIX)
+    largest = SMALLEST_VPC_PREFIX - (zones - 1).bit_length() - _SLOT_BITS
+    if space.prefixlen > largest:
+        raise NetworkError(
+            f"a /{largest} or larger, so that every region has its own fixed block with {zones} subnets; "
+            "or a block for each region in network.region_cidrs"
+        )
+    try:
+        offset = slot_of(region) << (space.max_prefixlen - prefix)
+    except KeyError:
+        raise NetworkError(f"{region} is not a region of AWS that has a block", region) from None
+    return ipaddress.IPv4Network((int(space.network_address) + offset, prefix))
+
+
+def _cut(region: str, block: ipaddress.IPv4Network, zones: int) -> RegionNetwork:
+    try:
+        return RegionNetwork(str(block), subnets(str(block), zones))
+    except NetworkError as error:
+        raise NetworkError(str(error), region) from error
+
+
+def _refuse_overlaps(blocks: Mapping[str, ipaddress.IPv4Network], given: Mapping[str, str]) -> None:
     ordered = sorted(blocks.items(), key=lambda item: item[1])
     for (first, one), (second, other) in pairwise(ordered):
         if one.overlaps(other):
-            raise NetworkError(f"{first} ({one}) and {second} ({other}) overlap")
+            culprit = first if first in given else second
+            raise NetworkError(f"{first} ({one}) and {second} ({other}) overlap", culprit)

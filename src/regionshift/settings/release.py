@@ -12,6 +12,9 @@ from pydantic import SecretStr
 
 from regionshift.settings.config import MigrationConfig
 
+# Where things are kept and how a change is made say nothing about what a region runs.
+_NOT_RUN = {"target", "state", "state_secrets", "deployment", "migration", "recovery"}
+
 
 @dataclass(frozen=True)
 class Artifact:
@@ -41,7 +44,7 @@ class Release:
     def digest(self) -> str:
         """SHA-256 (hex) over everything the region runs, secrets by their keyed digest only."""
         content = {
-            "config": self.config.model_dump(mode="json", exclude={"target", "state", "state_secrets"}),
+            "config": self.config.model_dump(mode="json", exclude=_NOT_RUN),
             "artifact": self.artifact.sha256,
             "zones": {region: list(zones) for region, zones in sorted(self.zones.items())},
             "secrets": self.secrets_digest,

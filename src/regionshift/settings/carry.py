@@ -1,0 +1,140 @@
+"""The parts of the settings that say which data belongs to the environment and how a migration treats it."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field, model_validator
+
+from regionshift.settings import fields
+from regionshift.settings.fields import wrong
+from regionshift.settings.sections import Section
+
+# S3 User Guide, "General purpose bucket naming rules", with the place where the region's code goes.
+BucketPattern = Annotated[
+    str, Field(pattern=r"^[a-z0-9{][a-z0-9.{}-]*[a-z0-9}]$", min_length=3, max_length=80)
+]
+ParameterPath = Annotated[str, Field(pattern=r"^(/[A-Za-z0-9_.{}-]+)+/?$", max_length=1011)]
+Glob = Annotated[str, Field(min_length=1)]
+
+
+class Rewrite(Section):
+    """What is changed in a value that names the source region. Everything is off unless asked for."""
+
+    arns: bool = False
+    """Put the target region into ARNs that name the source region."""
+    regions: bool = False
+    """Put the target region's code wherever the source region's stands as a word."""
+    replace: dict[Annotated[str, Field(min_length=1)], str] = Field(default={})
+    """Other texts to replace, as written."""
+
+
+class Selection(Section):
+    """Which items of an entry are carried: those that any of `include` fits and none of `exclude`."""
+
+    include: tuple[Glob, ...] = ()
+    """Patterns (`*`, `?`, `[...]`) of what is carried, compared after the prefix; none means everything."""
+    exclude: tuple[Glob, ...] = ()
+    """Patterns of what is left behind, even when `include` fits."""
+
+
+class CarryBucket(Selection):
+    """Objects of one bucket. `{region}` in a bucket's name stands for the region of its side."""
+
+    bucket: BucketPattern | None = None
+    """The source bucket; the environment's own deployment bucket when left out."""
+    prefix: str = Field(default="", max_length=1024)
+    """Only keys that begin with this."""
+    target_bucket: BucketPattern | None = None
+    """The bucket that is written; as `bucket` when that has `{region}`, or the environment's own."""
+    target_prefix: str | None = Field(default=None, max_length=1024)
+    """What takes the place of `prefix` in the target; the same when left out."""
+    created_by: Literal["regionshift", "user"] = "user"
+    """Who creates a target bucket that is not the environment's own."""
+    keep_versions: bool | None = None
+    """Carry the version history in order; as `migration.keep_versions` when left out."""
+    storage_class: Literal["keep", "STANDARD", "STANDARD_IA", "INTELLIGENT_TIERING", "GLACIER_IR"] = "keep"
+    """The storage class in the target."""
+
+    @model_validator(mode="after")
+    def _has_a_target(self) -> CarryBucket:
+        fixed = self.bucket is not None and "{region}" not in self.bucket
+        if fixed and self.target_bucket is None:
+            raise wrong("a target_bucket, because one name cannot be a bucket in two regions")
+        if self.target_bucket is not None and self.target_bucket == self.bucket and fixed:
+            raise wrong("a target_bucket other than bucket, or {region} in both")
+        if self.created_by == "regionshift" and self.target_bucket is None and self.bucket is None:
+            raise wrong("created_by only with a bucket of your own: the environment's own is always created")
+        return self
+
+    def source_in(self, region: str) -> str | None:
+        """The source bucket's name in ``region``; None for the environment's own."""
+        return None if self.bucket is None else self.bucket.replace("{region}", region)
+
+    def target_in(self, region: str) -> str | None:
+        """The target bucket's name in ``region``; None for the environment's own."""
+        name = self.bucket if self.target_bucket is None else self.target_bucket
+        return None if name is None else name.replace("{region}", region)
+
+
+class CarryParameters(Selection):
+    """SSM parameters under one path. `{region}` stands for the region of its side."""
+
+    path: ParameterPath
+    """The path that the parameters stand under."""
+    target_path: ParameterPath | None = None
+    """What takes its place in the target; the same when left out."""
+    rewrite: Rewrite = Rewrite()
+    """What is changed in values that name the source region."""
+
+
+class CarrySecrets(Selection):
+    """Secrets, by the beginning of their name or by tags. `{region}` stands for the region of its side."""
+
+    name: Annotated[str, Field(min_length=1, max_length=512)] | None = None
+    """The beginning of the secrets' names."""
+    tags: dict[str, str] = Field(default={})
+    """Tags that a secret must all have."""
+    target_name: Annotated[str, Field(min_length=1, max_length=512)] | None = None
+    """What takes the place of `name` in the target; the same when left out."""
+    rewrite: Rewrite = Rewrite()
+    """What is changed in values that name the source region."""
+
+    @model_validator(mode="after")
+    def _selects(self) -> CarrySecrets:
+        if (self.name is None) == (not self.tags):
+            raise wrong("exactly one of name and tags")
+        if self.target_name is not None and self.name is None:
+            raise wrong("target_name only together with name, whose place it takes")
+        return self
+
+
+class Carry(Section):
+    """What belongs to the environment beside its infrastructure; `migrate` carries it between regions."""
+
+    s3: tuple[CarryBucket, ...] = ()
+    """Buckets and prefixes."""
+    ssm: tuple[CarryParameters, ...] = ()
+    """Paths of parameters."""
+    secrets: tuple[CarrySecrets, ...] = ()
+    """Secrets."""
+
+
+class Migration(Section):
+    """How a migration is done."""
+
+    on_failure: fields.OnFailure = "rollback"
+    """What follows when an item cannot be proven: everything written goes back, or stays as it is."""
+    verify: Literal["pinned", "full"] = "full"
+    """`pinned`: copied from the planned version and listings agree; `full`: contents compared as well."""
+    keep_versions: bool = False
+    """Carry the version history of objects in order."""
+
+
+class Recovery(Section):
+    """What the environment promises; `migrate` and `validate` warn when a measurement misses it."""
+
+    rpo: fields.Duration = 900
+    """The longest replication delay: what may be lost when the primary goes."""
+    rto: fields.Duration = 3600
+    """The longest a migration may take."""

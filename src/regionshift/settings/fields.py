@@ -1,0 +1,211 @@
+"""The kinds of value that settings are made of, each with its rule and what a wrong one is told.
+
+A rule raises ``wrong(allowed, nearest)``; ``settings.mistakes`` turns that into a line for the reader.
+"""
+
+from __future__ import annotations
+
+import difflib
+import ipaddress
+import re
+from collections.abc import Iterable
+from typing import Annotated, Any, Literal, get_args
+
+from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema
+from pydantic_core import PydanticCustomError
+
+from regionshift.settings.durations import PATTERN as DURATION_PATTERN
+from regionshift.settings.durations import parse_duration
+from regionshift.settings.names import normalize_name
+from regionshift.settings.network import LARGEST_VPC_PREFIX, SMALLEST_VPC_PREFIX
+from regionshift.settings.regions import REGIONS, all_regions
+
+# The RFC 6890 blocks that a VPC may not take (VPC User Guide, "VPC CIDR blocks", restrictions).
+_REFUSED_BLOCKS = tuple(
+    ipaddress.IPv4Network(block) for block in ("0.0.0.0/8", "127.0.0.0/8", "169.254.0.0/16", "224.0.0.0/3")
+)
+_EMAIL = re.compile(r"[^@\s,;<>]+@[^@\s,;<>.]+(\.[^@\s,;<>.]+)+")
+_TAG_TEXT = re.compile(r"[\w .:/=+\-@]*")
+_RESERVED_TAGS = ("Project", "Environment", "Region", "IsPrimary", "ManagedBy", "Purpose", "Name")
+RESERVED_CONFIG = ("region", "environment")
+STATE_SECRETS = ("awskms://", "azurekeyvault://", "gcpkms://", "hashivault://", "file://")
+
+
+def wrong(allowed: str, nearest: str | None = None) -> PydanticCustomError:
+    """The error of a value that breaks a rule: what is allowed, and the nearest that is."""
+    # The texts go in as values: a brace in them must not be read as a placeholder.
+    return PydanticCustomError("wrong", "allowed: {allowed}", {"allowed": allowed, "nearest": nearest})
+
+
+def nearest_of(found: str, choices: Iterable[str]) -> str | None:
+    """The choice that ``found`` was most likely meant to be, if any is close."""
+    by_folded = {choice.casefold(): choice for choice in choices}
+    matches = difflib.get_close_matches(found.casefold(), by_folded, n=1, cutoff=0.6)
+    return by_folded[matches[0]] if matches else None
+
+
+def _known_region(text: str) -> str:
+    if text in all_regions():
+        return text
+    area = text.split("-", maxsplit=1)[0].casefold()
+    same_area = [region for region in all_regions() if region.split("-", maxsplit=1)[0] == area]
+    offered = ", ".join(same_area or REGIONS["aws"])
+    raise wrong(f"a region of AWS: {offered}", nearest_of(text, same_area or all_regions()))
+
+
+def _named(text: str) -> str:
+    if not normalize_name(text):
+        raise wrong("text with at least one of a-z or 0-9, as it becomes part of every name")
+    return text
+
+
+def _account(value: object) -> object:
+    # YAML reads an account without leading zeros and quotes as a number; its digits are not lost.
+    if isinstance(value, int) and not isinstance(value, bool):
+        value = str(value)
+    if isinstance(value, str) and re.fullmatch(r"\d{12}", value, re.ASCII):
+        return value
+    nearest = None
+    if isinstance(value, str):
+        digits = re.sub(r"[-\s]", "", value)
+        if digits.isdecimal() and 9 <= len(digits) <= 12:
+            nearest = f'"{digits.zfill(12)}"'
+    raise wrong('the 12 digits of an AWS account in quotes, such as "012345678901"', nearest)
+
+
+def _block(text: str) -> ipaddress.IPv4Network:
+    allowed = "an IPv4 block such as 10.0.0.0/16"
+    if "/" not in text:
+        raise wrong(allowed, f"{text}/16" if text.count(".") == 3 else None)
+    try:
+        block = ipaddress.IPv4Network(text)
+    except ValueError:
+        raise wrong(allowed, _block_around(text)) from None
+    if any(block.overlaps(refused) for refused in _REFUSED_BLOCKS):
+        raise wrong("a block that a VPC may have, such as one of 10.0.0.0/8, 172.16.0.0/12 or 192.168.0.0/16")
+    return block
+
+
+def _block_around(text: str) -> str | None:
+    try:
+        return str(ipaddress.IPv4Network(text, strict=False))
+    except ValueError:
+        return None
+
+
+def _space(text: str) -> str:
+    if _block(text).prefixlen > SMALLEST_VPC_PREFIX:
+        raise wrong(f"a block of at least /{SMALLEST_VPC_PREFIX}")
+    return text
+
+
+def _vpc_block(text: str) -> str:
+    if not LARGEST_VPC_PREFIX <= _block(text).prefixlen <= SMALLEST_VPC_PREFIX:
+        raise wrong(
+            f"a block between /{LARGEST_VPC_PREFIX} and /{SMALLEST_VPC_PREFIX}, as AWS wants for a VPC"
+        )
+    return text
+
+
+def _email(text: str) -> str:
+    if not _EMAIL.fullmatch(text):
+        raise wrong("an e-mail address such as team@example.com")
+    return text
+
+
+def _tag_key(key: str) -> str:
+    if key.casefold().startswith(("aws:", "regionshift:")):
+        raise wrong("a key that does not begin with aws: or regionshift:, which are reserved")
+    for reserved in _RESERVED_TAGS:
+        # Tag keys of IAM roles are not case-sensitive (IAM User Guide, "Rules for tagging").
+        if key.casefold() == reserved.casefold():
+            raise wrong(f"a key other than {', '.join(_RESERVED_TAGS)}, which the environment sets itself")
+    if not 1 <= len(key) <= 128 or not _TAG_TEXT.fullmatch(key):
+        raise wrong("1 to 128 letters, digits, spaces or . : / = + - @ _")
+    return key
+
+
+def _tag_value(value: str) -> str:
+    if len(value) > 256 or not _TAG_TEXT.fullmatch(value):
+        raise wrong("up to 256 letters, digits, spaces or . : / = + - @ _")
+    if value.casefold().startswith("aws:"):
+        raise wrong("a value that does not begin with aws:, which is reserved")
+    return value
+
+
+def _config_key(key: str) -> str:
+    if key in RESERVED_CONFIG:
+        raise wrong(f"a name other than {', '.join(RESERVED_CONFIG)}, which the environment sets itself")
+    return key
+
+
+def _state(text: str) -> str:
+    if text and not re.match(r"(file://.|s3://[a-z0-9])", text):
+        scheme = re.match(r"[\w+.-]*(?=://)", text)
+        nearest = f"file://{text}" if scheme is None else None
+        raise wrong("file://DIRECTORY or s3://BUCKET/PREFIX", nearest)
+    return text
+
+
+def _state_secrets(text: str) -> str:
+    if not text.startswith(STATE_SECRETS):
+        raise wrong(f"a URL that begins with {', '.join(STATE_SECRETS)}")
+    return text
+
+
+def _seconds(value: object) -> object:
+    if isinstance(value, str):
+        try:
+            return parse_duration(value)
+        except ValueError:
+            raise wrong("a length of time such as 90s, 10m or 1h30m, or a number of seconds") from None
+    return value
+
+
+def _literals(kind: Any) -> tuple[str, ...]:
+    return tuple(str(choice) for choice in get_args(kind))
+
+
+def _schema_of_regions() -> dict[str, Any]:
+    return {"type": "string", "enum": list(all_regions())}
+
+
+Target = Literal["aws", "local"]
+OnFailure = Literal["rollback", "stop"]
+# CloudWatch Logs API Reference, PutRetentionPolicy, retentionInDays.
+LogDays = Literal[
+    1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288, 3653
+]
+
+Region = Annotated[str, AfterValidator(_known_region), WithJsonSchema(_schema_of_regions())]
+NamePart = Annotated[str, AfterValidator(_named), Field(min_length=1, max_length=128)]
+Suffix = Annotated[str, AfterValidator(lambda text: _named(text) if text else text), Field(max_length=128)]
+Account = Annotated[
+    str, BeforeValidator(_account), WithJsonSchema({"type": ["string", "integer"], "pattern": r"^\d{12}$"})
+]
+AddressSpace = Annotated[str, AfterValidator(_space)]
+VpcBlock = Annotated[str, AfterValidator(_vpc_block)]
+Email = Annotated[str, AfterValidator(_email)]
+TagKey = Annotated[str, AfterValidator(_tag_key)]
+TagValue = Annotated[str, AfterValidator(_tag_value)]
+StateUrl = Annotated[str, AfterValidator(_state)]
+StateSecrets = Annotated[str, AfterValidator(_state_secrets)]
+# Characters that both SSM and Secrets Manager take in one segment of a name.
+ItemName = Annotated[str, Field(pattern=r"^[A-Za-z0-9_.-]{1,128}$")]
+ConfigKey = Annotated[str, AfterValidator(_config_key), Field(min_length=1)]
+EnvName = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")]
+
+
+class _DurationSchema(WithJsonSchema):
+    """The schema of a duration: seconds, or text such as ``10m``."""
+
+    def __init__(self, minimum: int, maximum: int | None = None) -> None:
+        number: dict[str, Any] = {"type": "integer", "minimum": minimum}
+        if maximum is not None:
+            number["maximum"] = maximum
+        super().__init__({"anyOf": [number, {"type": "string", "pattern": DURATION_PATTERN}]})
+
+
+Duration = Annotated[int, BeforeValidator(_seconds), Field(ge=0), _DurationSchema(0)]
+Timeout = Annotated[int, BeforeValidator(_seconds), Field(ge=30, le=900), _DurationSchema(30, 900)]
+Window = Annotated[int, BeforeValidator(_seconds), Field(ge=60), _DurationSchema(60)]
