@@ -1,0 +1,1 @@
+"""The embedded AWS: the emulator as a child process, and an `aws` provider for the engine."""

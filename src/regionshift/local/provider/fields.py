@@ -1,0 +1,248 @@
+"""What a resource type takes: the inputs, their shapes, and when two values of one mean the same.
+
+The emulator answers ill-typed input with an internal error that boto3 retries for seconds, so input is
+checked against these fields before anything is called.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from enum import Enum
+from types import MappingProxyType
+from typing import Any
+
+from regionshift.local.provider.wire import Asset, Unknown, contains_unknown
+
+
+class Shape(Enum):
+    """What an input looks like."""
+
+    TEXT = "text"
+    INTEGER = "a whole number"
+    NUMBER = "a number"
+    FLAG = "true or false"
+    DOCUMENT = "a JSON document as text"
+    POLICY = "a policy document as JSON text"
+    LIST = "a list"
+    SET = "a list without order"
+    MAP = "a map of texts"
+    OBJECT = "an object"
+    ASSET = "an asset or archive"
+
+
+_NOTHING: Mapping[str, Field] = MappingProxyType({})
+
+
+@dataclass(frozen=True)
+class Field:
+    """One input of a resource type.
+
+    Args:
+        shape: what it looks like.
+        default: what AWS takes when it is not given; filled in by Check.
+        required: it must be given.
+        replaces: a change makes a new resource, because AWS cannot change it in place.
+        computed: AWS chooses a value when none is given, and that choice is not drift.
+        opaque: AWS does not tell it back; Read keeps what was there.
+        secret: its value must not appear in any message.
+        allowed: the only texts AWS accepts, when they are few.
+        minimum, maximum: bounds of a number, inclusive.
+        items: the inputs inside an object, or inside each object of a list or set.
+    """
+
+    shape: Shape = Shape.TEXT
+    default: Any = None
+    required: bool = False
+    replaces: bool = False
+    computed: bool = False
+    opaque: bool = False
+    secret: bool = False
+    allowed: tuple[str, ...] = ()
+    minimum: float | None = None
+    maximum: float | None = None
+    items: Mapping[str, Field] = field(default=_NOTHING)
+
+
+@dataclass(frozen=True)
+class Mistake:
+    """One input that AWS would refuse. The reason never contains the value."""
+
+    path: str
+    reason: str
+
+
+def mistakes(value: Any, of: Field, path: str) -> Iterator[Mistake]:
+    """What is wrong with ``value``, before anything is called. What is not known yet is not judged."""
+    if value is None or isinstance(value, Unknown):
+        return
+    if not _SHAPE_TESTS[of.shape](value):
+        yield Mistake(path, f"must be {of.shape.value}")
+        return
+    if of.allowed and value not in of.allowed:
+        yield Mistake(path, f"must be one of {', '.join(of.allowed)}")
+    if of.minimum is not None and value < of.minimum:
+        yield Mistake(path, f"must be at least {of.minimum:g}")
+    if of.maximum is not None and value > of.maximum:
+        yield Mistake(path, f"must be at most {of.maximum:g}")
+    if of.items:
+        yield from _mistakes_inside(value, of, path)
+
+
+def _mistakes_inside(value: Any, of: Field, path: str) -> Iterator[Mistake]:
+    if isinstance(value, list):
+        for index, item in enumerate(value):
+            if isinstance(item, Unknown):
+                continue
+            if not isinstance(item, Mapping):
+                yield Mistake(f"{path}[{index}]", "must be an object")
+            else:
+                yield from object_mistakes(item, of.items, f"{path}[{index}].")
+    else:
+        yield from object_mistakes(value, of.items, f"{path}.")
+
+
+def object_mistakes(
+    values: Mapping[str, Any], fields: Mapping[str, Field], prefix: str = ""
+) -> Iterator[Mistake]:
+    """What is wrong with a whole object: unknown names, missing names, wrong values."""
+    for name in values:
+        if name not in fields:
+            yield Mistake(prefix + name, "is not supported by the local provider")
+    for name, of in fields.items():
+        if of.required and values.get(name) is None:
+            yield Mistake(prefix + name, "is required")
+        yield from mistakes(values.get(name), of, prefix + name)
+
+
+def _is_text(value: Any) -> bool:
+    return isinstance(value, str)
+
+
+def _is_integer(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def _is_number(value: Any) -> bool:
+    return _is_integer(value) or isinstance(value, float)
+
+
+def _is_map(value: Any) -> bool:
+    return isinstance(value, Mapping) and all(isinstance(item, str | Unknown) for item in value.values())
+
+
+def _is_json(text: str) -> bool:
+    try:
+        json.loads(text)
+    except ValueError:
+        return False
+    return True
+
+
+def _is_list(value: Any) -> bool:
+    return isinstance(value, list)
+
+
+_SHAPE_TESTS: Mapping[Shape, Callable[[Any], bool]] = MappingProxyType(
+    {
+        Shape.TEXT: _is_text,
+        Shape.INTEGER: _is_integer,
+        Shape.NUMBER: _is_number,
+        Shape.FLAG: lambda value: isinstance(value, bool),
+        Shape.DOCUMENT: lambda value: _is_text(value) and _is_json(value),
+        Shape.POLICY: lambda value: _is_text(value) and _is_json(value),
+        Shape.LIST: _is_list,
+        Shape.SET: _is_list,
+        Shape.MAP: _is_map,
+        Shape.OBJECT: lambda value: isinstance(value, Mapping),
+        Shape.ASSET: lambda value: isinstance(value, Asset),
+    }
+)
+
+
+def same(one: Any, other: Any, of: Field) -> bool:
+    """Whether two values mean the same to AWS. What is not known yet is never the same."""
+    if contains_unknown(one) or contains_unknown(other):
+        return False
+    return bool(normal(one, of) == normal(other, of))
+
+
+def normal(value: Any, of: Field) -> Any:
+    """One form for all values that mean the same; None for what means 'not given'."""
+    if value is None:
+        value = of.default
+    if value is None or value == "":
+        return None
+    form = _NORMAL_FORMS.get(of.shape)
+    return value if form is None else form(value, of)
+
+
+def _normal_item(item: Any, of: Field) -> Any:
+    return _normal_object(item, of.items) if isinstance(item, Mapping) else item
+
+
+def _normal_object(value: Mapping[str, Any], items: Mapping[str, Field]) -> dict[str, Any]:
+    if not items:
+        return {name: item for name, item in value.items() if item not in (None, "", [], {})}
+    parts = {name: normal(value.get(name), of) for name, of in items.items()}
+    return {name: part for name, part in parts.items() if part is not None}
+
+
+def _order(item: Any) -> str:
+    return json.dumps(item, sort_keys=True, default=str)
+
+
+def _normal_list(value: Any, of: Field) -> Any:
+    return [_normal_item(item, of) for item in value] or None
+
+
+def _normal_set(value: Any, of: Field) -> Any:
+    return sorted((_normal_item(item, of) for item in value), key=_order) or None
+
+
+_NORMAL_FORMS: Mapping[Shape, Callable[[Any, Field], Any]] = MappingProxyType(
+    {
+        Shape.DOCUMENT: lambda value, _: json.loads(value),
+        Shape.POLICY: lambda value, _: _normal_policy(json.loads(value)),
+        Shape.LIST: _normal_list,
+        Shape.SET: _normal_set,
+        Shape.MAP: lambda value, _: {name: item for name, item in value.items() if item is not None} or None,
+        Shape.OBJECT: lambda value, of: _normal_object(value, of.items) or None,
+        Shape.ASSET: lambda value, _: value.digest,
+    }
+)
+
+
+_POLICY_LISTS = frozenset({"Action", "NotAction", "Resource", "NotResource"})
+
+
+def _normal_policy(policy: Any) -> Any:
+    """A policy in which single values are lists and lists have one order, as IAM reads them."""
+    if not isinstance(policy, Mapping):
+        return policy
+    statements = policy.get("Statement", [])
+    listed = statements if isinstance(statements, list) else [statements]
+    return {**policy, "Statement": [_normal_statement(statement) for statement in listed]}
+
+
+def _normal_statement(statement: Mapping[str, Any]) -> dict[str, Any]:
+    parts: dict[str, Any] = {}
+    for name, value in statement.items():
+        if name in _POLICY_LISTS:
+            parts[name] = _texts(value)
+        elif name in ("Principal", "NotPrincipal") and isinstance(value, Mapping):
+            parts[name] = {kind: _texts(who) for kind, who in value.items()}
+        elif name == "Condition":
+            parts[name] = {
+                operator: {key: _texts(wanted) for key, wanted in keys.items()}
+                for operator, keys in value.items()
+            }
+        else:
+            parts[name] = value
+    return parts
+
+
+def _texts(value: Any) -> list[str]:
+    values = value if isinstance(value, list) else [value]
+    return sorted(str(item).lower() if isinstance(item, bool) else str(item) for item in values)

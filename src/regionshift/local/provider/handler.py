@@ -1,0 +1,149 @@
+"""What a resource type of the local provider has to say and do; everything else is done for all of them.
+
+A handler declares its inputs as fields and talks to AWS. Check, names, default tags, Diff, previews, adoption
+of what a killed run left behind, drift on Read and 'gone already' are generic (check.py, difference.py,
+lifecycle.py).
+"""
+
+from __future__ import annotations
+
+import hashlib
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Any, ClassVar, Protocol
+
+from regionshift.local.provider.fields import Field, Shape
+from regionshift.local.provider.wire import Properties
+
+URN_TAG = "regionshift:urn"
+"""The tag that tells which resource of which stack something is; never shown to the engine."""
+
+REGION = Field(replaces=True)
+TAGS = Field(Shape.MAP)
+
+
+class ClientSource(Protocol):
+    """Gives boto3 clients, made once for each service and region."""
+
+    def get(self, service: str, region: str) -> Any: ...
+
+
+@dataclass(frozen=True)
+class Context:
+    """One call on one resource: who it is, where it lives, and how to reach AWS there."""
+
+    urn: str
+    region: str
+    account: str
+    clients: ClientSource
+
+    def client(self, service: str) -> Any:
+        """The boto3 client of ``service`` in the resource's own region."""
+        return self.clients.get(service, self.region)
+
+    @property
+    def urn_tag(self) -> str:
+        """The value of the hidden tag. A hash, because a URN has characters that tags may not have."""
+        return hashlib.sha256(self.urn.encode()).hexdigest()[:40]
+
+    def tags(self, inputs: Mapping[str, Any]) -> dict[str, str]:
+        """All tags that the resource must carry: the user's, the provider's defaults and the hidden one."""
+        return {**inputs.get("tagsAll", {}), URN_TAG: self.urn_tag}
+
+    def owns(self, tags: Mapping[str, str]) -> bool:
+        """Whether something with these tags was made for this resource, by this run or one that died."""
+        return tags.get(URN_TAG) == self.urn_tag
+
+
+@dataclass(frozen=True)
+class Change:
+    """An update in place: inputs before and after, and the names of those that differ."""
+
+    olds: Properties
+    news: Properties
+    names: frozenset[str]
+
+    def any_of(self, *names: str) -> bool:
+        """Whether one of these inputs differs."""
+        return not self.names.isdisjoint(names)
+
+
+class Handler(ABC):
+    """One resource type. Stateless: everything comes with the call.
+
+    Class attributes:
+        token: the type, as in ``aws:kms/key:Key``.
+        fields: the inputs the type takes here, without ``region``, ``tags`` and ``tagsAll``. Anything else
+            is refused in Check.
+        outputs: names of what AWS computes, unknown in a preview.
+        volatile: those of the outputs that any update but one of tags may change.
+        name: the input that holds the name, when the type has one; made from the URN when not given.
+        name_prefix: what a generated name must begin with.
+        name_limit: longest name AWS accepts, in characters.
+        taggable: it has ``tags``, and carries the hidden tag by which a lost create is adopted.
+        regional: it has the ``region`` input of pulumi-aws 7 (IAM has not).
+
+    Calls raise botocore's ``ClientError``; 'not found' in read and delete is understood as gone.
+    """
+
+    token: ClassVar[str]
+    fields: ClassVar[Mapping[str, Field]]
+    outputs: ClassVar[tuple[str, ...]] = ()
+    volatile: ClassVar[tuple[str, ...]] = ()
+    name: ClassVar[str | None] = None
+    name_prefix: ClassVar[str] = ""
+    name_limit: ClassVar[int] = 255
+    taggable: ClassVar[bool] = False
+    regional: ClassVar[bool] = True
+
+    def all_fields(self) -> Mapping[str, Field]:
+        """``fields`` with those that generic code adds."""
+        added: dict[str, Field] = {}
+        if self.regional:
+            added["region"] = REGION
+        if self.taggable:
+            added |= {"tags": TAGS, "tagsAll": TAGS}
+        return MappingProxyType({**self.fields, **added})
+
+    def find(self, context: Context, inputs: Properties) -> str | None:
+        """The id of what a lost create left: it carries ``context.urn_tag``. For untaggable types None.
+
+        A taggable type looks by name, or by tag filter, and must check ``context.owns``.
+        """
+        return None
+
+    @abstractmethod
+    def create(self, context: Context, inputs: Properties) -> str:
+        """Make it with ``context.tags(inputs)``; return its id. An idempotent put for untaggable types.
+
+        Only the call that makes it belongs here; what else it needs belongs in ``finish``.
+        """
+
+    def finish(self, context: Context, identity: str, inputs: Properties) -> None:
+        """Idempotent calls that complete it, after create and after every update.
+
+        When this fails the resource counts as made but unfinished, and the next up goes on from here.
+        """
+
+    @abstractmethod
+    def read(self, context: Context, identity: str) -> Properties | None:
+        """All live properties, inputs and outputs, in the shapes of the fields; None when gone.
+
+        ``tags`` are returned as they are; opaque inputs are left out.
+        """
+
+    def update(self, context: Context, identity: str, change: Change) -> None:
+        """Change in place what ``change`` names, tags and what ``finish`` does apart."""
+
+    @abstractmethod
+    def delete(self, context: Context, identity: str, properties: Properties) -> None:
+        """Remove it. ``properties`` are the last known ones, opaque inputs included."""
+
+    def tag(self, context: Context, identity: str, tags: dict[str, str]) -> None:
+        """Put these tags, which are all that it shall have, hidden one included."""
+        raise NotImplementedError(self.token)
+
+    def untag(self, context: Context, identity: str, names: list[str]) -> None:
+        """Take these tags away; called before ``tag``. Empty where ``tag`` replaces the whole set."""
