@@ -1,0 +1,57 @@
+"""What the caller gets: ``{"statusCode": ..., "body": "<JSON>"}``."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+SUCCESS = "success"
+ERROR = "error"
+
+
+@dataclass(frozen=True)
+class Answer:
+    """One answer before it becomes JSON.
+
+    Attributes:
+        status_code: as of HTTP.
+        action: the action asked for, or ``unknown``.
+        summary: a sentence for people: the notification's and, of an error, the answer's ``error``.
+        code: one word for programs; empty exactly when the answer is a success.
+        fields: what else the body holds.
+        migration_id: what the action was about, when it was about a migration.
+    """
+
+    status_code: int
+    action: str
+    summary: str
+    code: str = ""
+    fields: Mapping[str, Any] = field(default_factory=dict)
+    migration_id: str | None = None
+
+    @property
+    def status(self) -> str:
+        """``success`` or ``error``."""
+        return ERROR if self.code else SUCCESS
+
+    def body(self, region: str, now: datetime) -> dict[str, Any]:
+        """The body as an object."""
+        content = {
+            **self.fields,
+            "status": self.status,
+            "action": self.action,
+            "region": region,
+            "timestamp": now.isoformat(),
+        }
+        if self.migration_id is not None:
+            content["migration_id"] = self.migration_id
+        if self.code:
+            content |= {"error": self.summary, "code": self.code}
+        return content
+
+    def response(self, region: str, now: datetime) -> dict[str, Any]:
+        """What the handler returns."""
+        return {"statusCode": self.status_code, "body": json.dumps(self.body(region, now))}

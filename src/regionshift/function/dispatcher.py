@@ -1,0 +1,83 @@
+"""From event to answer: parse, act, report."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from aws_lambda_powertools import Logger
+
+from regionshift.function.actions import ACTIONS, Action
+from regionshift.function.answer import Answer
+from regionshift.function.clients import Clients
+from regionshift.function.problems import AWS_PROBLEMS, describe
+from regionshift.function.reporter import Reporter
+from regionshift.function.request import RefusedError, Request, parse
+from regionshift.function.surroundings import Clock, Invocation, Surroundings, utc_now
+from regionshift.function.variables import Variables
+
+
+class Dispatcher:
+    """Answers every event, whatever it is and whatever fails.
+
+    Args:
+        logger, record: as of ``Reporter``.
+        clock: gives the time in UTC.
+        actions: by name; the names are those that ``request.parse`` admits.
+    """
+
+    def __init__(
+        self,
+        variables: Variables,
+        clients: Clients,
+        logger: Logger,
+        record: Logger,
+        *,
+        clock: Clock = utc_now,
+        actions: Mapping[str, Action] = ACTIONS,
+    ) -> None:
+        self._variables = variables
+        self._clients = clients
+        self._logger = logger
+        self._clock = clock
+        self._actions = actions
+        self._reporter = Reporter(variables, clients, clock, logger, record)
+
+    def respond(self, event: object, context: object) -> dict[str, Any]:
+        """Answer ``event`` as Lambda returns it: ``statusCode`` and a JSON ``body``. Never raises."""
+        invocation = Invocation.of(context)
+        answer = self._answer(event, invocation)
+        self._reporter.finish(answer, invocation)
+        return answer.response(self._variables.region, self._clock())
+
+    def _answer(self, event: object, invocation: Invocation) -> Answer:
+        try:
+            request = parse(event)
+        except RefusedError as refused:
+            return _refusal(refused, refused.action, refused.migration_id)
+        return self._act(request, invocation)
+
+    def _act(self, request: Request, invocation: Invocation) -> Answer:
+        surroundings = Surroundings(
+            self._variables, self._clients, self._clock, self._logger, invocation, self._reporter.announce
+        )
+        try:
+            return self._actions[request.action](request, surroundings)
+        except RefusedError as refused:
+            return _refusal(refused, request.action, request.migration_id)
+        except AWS_PROBLEMS as problem:
+            return _failure(
+                request, "AwsError", f"AWS did not do what {request.action} needs: {describe(problem)}"
+            )
+        except Exception as problem:
+            # The caller gets an answer, the log the whole story.
+            self._logger.exception("The action failed in a way it does not know.")
+            return _failure(request, "InternalError", f"{request.action} failed: {type(problem).__name__}.")
+
+
+def _refusal(refused: RefusedError, action: str, migration_id: str | None) -> Answer:
+    return Answer(refused.status_code, action, refused.sentence, code=refused.code, migration_id=migration_id)
+
+
+def _failure(request: Request, code: str, sentence: str) -> Answer:
+    return Answer(500, request.action, sentence, code=code, migration_id=request.migration_id)

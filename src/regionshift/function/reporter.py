@@ -1,0 +1,118 @@
+"""Tells the world about an action: the metric, the log lines and the notifications.
+
+Each is tried; none that fails changes or breaks the answer, nor keeps the others from being tried.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, cast
+
+from aws_lambda_powertools import Logger
+
+from regionshift.function.answer import Answer
+from regionshift.function.clients import Clients
+from regionshift.function.log_line import stream_name, write_line
+from regionshift.function.metrics import count_action
+from regionshift.function.notification import (
+    Notification,
+    NotificationStatus,
+    log_group_link,
+    send_notification,
+)
+from regionshift.function.request import VALIDATE, Request
+from regionshift.function.surroundings import Clock, Invocation
+from regionshift.function.variables import Variables
+
+
+class Reporter:
+    """Reports one function's actions.
+
+    Args:
+        logger: takes what failed here.
+        record: takes the one line of each action; its level is INFO whatever the configuration says.
+    """
+
+    def __init__(
+        self, variables: Variables, clients: Clients, clock: Clock, logger: Logger, record: Logger
+    ) -> None:
+        self._variables = variables
+        self._clients = clients
+        self._clock = clock
+        self._logger = logger
+        self._record = record
+
+    def announce(self, request: Request) -> str:
+        """Publish that ``request`` has started; gives the message's id.
+
+        Raises:
+            botocore.exceptions.ClientError, botocore.exceptions.BotoCoreError: SNS did not take it.
+        """
+        summary = f"{request.action} started in {self._variables.region}."
+        return self._notify(request.action, "started", request.migration_id, summary)
+
+    def finish(self, answer: Answer, invocation: Invocation) -> None:
+        """Count the action, write its lines, notify. Never raises."""
+        line = self._line(answer, invocation)
+        reports: list[tuple[str, Callable[[], object]]] = [
+            ("metric", lambda: self._count(answer)),
+            ("log line", lambda: self._write(answer, invocation, line)),
+            ("notification", lambda: self._notify_end(answer)),
+        ]
+        # Side by side: should no endpoint answer, the waits must not add up to the function's timeout.
+        with ThreadPoolExecutor(len(reports)) as pool:
+            for name, report in reports:
+                pool.submit(self._safely, name, report)
+        self._record.info(answer.summary, extra=line)
+
+    def _safely(self, name: str, report: Callable[[], object]) -> None:
+        try:
+            report()
+        except Exception:
+            # Whatever went wrong, the action is done and its answer stands.
+            self._logger.exception(f"The {name} could not be sent.")
+
+    def _count(self, answer: Answer) -> None:
+        region, now = self._variables.region, self._clock()
+        count_action(self._clients.cloudwatch, answer.action, answer.status, region, now)
+
+    def _write(self, answer: Answer, invocation: Invocation, line: dict[str, Any]) -> None:
+        group, now = self._log_group(answer.action), self._clock()
+        if group:
+            stream = stream_name(invocation.log_stream, invocation.request_id, now)
+            write_line(self._clients.logs, group, stream, line, now)
+
+    def _notify_end(self, answer: Answer) -> None:
+        status = cast("NotificationStatus", answer.status)
+        self._notify(answer.action, status, answer.migration_id, answer.summary)
+
+    def _notify(self, event: str, status: NotificationStatus, migration_id: str | None, summary: str) -> str:
+        variables = self._variables
+        notification = Notification(
+            event=event,
+            environment=variables.environment_name,
+            region=variables.region,
+            status=status,
+            time=self._clock().isoformat(),
+            summary=summary,
+            link=log_group_link(variables.region, self._log_group(event)),
+            migration_id=migration_id,
+        )
+        return send_notification(self._clients.sns, variables.notification_topic, notification)
+
+    def _line(self, answer: Answer, invocation: Invocation) -> dict[str, Any]:
+        body = answer.body(self._variables.region, self._clock())
+        told = {
+            "environment": self._variables.environment_name,
+            "request_id": invocation.request_id,
+            "status_code": answer.status_code,
+            "summary": answer.summary,
+        }
+        # The details stay in the answer: they may outgrow a log event.
+        return {key: value for key, value in body.items() if key != "details"} | told
+
+    def _log_group(self, action: str) -> str:
+        if action == VALIDATE:
+            return self._variables.validation_log_group
+        return self._variables.deployment_log_group

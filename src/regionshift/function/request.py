@@ -1,0 +1,203 @@
+"""What the caller asks for: an event becomes a ``Request`` or is refused with a sentence. Pure.
+
+Unknown fields are ignored; a field that is known has the right type or the event is refused.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import cast
+
+VALIDATE = "validate"
+MIGRATE = "migrate"
+ROLLBACK = "rollback"
+UNKNOWN = "unknown"
+ACTION_NAMES = (VALIDATE, MIGRATE, ROLLBACK)
+
+# An id becomes a folder of the deployment bucket. One of dots only is no folder: HTTP libraries resolve it.
+ID_LONGEST = 128
+_ID = re.compile(r"[A-Za-z0-9._-]{1,128}")
+_ONLY_DOTS = re.compile(r"\.+")
+_TYPE_NAMES = {
+    str: "a string",
+    dict: "an object",
+    list: "a list",
+    bool: "a boolean",
+    int: "a number",
+    float: "a number",
+    type(None): "null",
+}
+
+
+class RefusedError(Exception):
+    """The request is refused and nothing was changed.
+
+    Attributes:
+        status_code: 4xx.
+        code: one word for programs.
+        sentence: names the field.
+        action, migration_id: what of the request could be read, for the answer and the reports.
+    """
+
+    def __init__(self, status_code: int, code: str, sentence: str) -> None:
+        super().__init__(sentence)
+        self.status_code = status_code
+        self.code = code
+        self.sentence = sentence
+        self.action = UNKNOWN
+        self.migration_id: str | None = None
+
+
+@dataclass(frozen=True)
+class Place:
+    """One end of a migration; what is None has its default. A label only names the end for readers."""
+
+    bucket: str | None = None
+    prefix: str | None = None
+    region: str | None = None
+    label: str | None = None
+
+
+@dataclass(frozen=True)
+class Request:
+    """A request with every field checked. ``migration_id`` is None only when the action is validate."""
+
+    action: str
+    migration_id: str | None = None
+    source: Place = Place()
+    target: Place = Place()
+    config_key: str | None = None
+    reason: str | None = None
+
+
+def parse(event: object) -> Request:
+    """Check ``event`` and give it its type.
+
+    Raises:
+        RefusedError: 400; it carries the action and the id as far as they could be read.
+    """
+    if not isinstance(event, Mapping):
+        raise RefusedError(400, "InvalidEvent", f"The event must be an object, found {_type_name(event)}.")
+    fields = cast("Mapping[str, object]", event)
+    try:
+        return _request(fields)
+    except RefusedError as refused:
+        refused.action = _readable_action(fields.get("action", VALIDATE))
+        refused.migration_id = _readable_id(fields.get("migration_id"))
+        raise
+
+
+def _request(fields: Mapping[str, object]) -> Request:
+    action = _action(fields)
+    if action == VALIDATE:
+        return Request(action)
+    migration_id = _migration_id(fields)
+    if action == ROLLBACK:
+        return Request(action, migration_id, reason=_text(fields, "reason"))
+    return Request(
+        action,
+        migration_id,
+        source=_place(fields, "source"),
+        target=_place(fields, "target"),
+        config_key=_text(fields, "config_key", may_be_empty=False),
+    )
+
+
+def _action(fields: Mapping[str, object]) -> str:
+    action = fields.get("action", VALIDATE)
+    if not isinstance(action, str):
+        raise _wrong_type("action", "a string", action)
+    if action not in ACTION_NAMES:
+        allowed = ", ".join(ACTION_NAMES)
+        found = _shown(action)
+        raise RefusedError(400, "UnknownAction", f"action must be one of {allowed}; found {found}.")
+    return action
+
+
+def _migration_id(fields: Mapping[str, object]) -> str:
+    if "migration_id" not in fields:
+        raise RefusedError(400, "MissingField", "migration_id is missing.")
+    found = fields["migration_id"]
+    if not isinstance(found, str):
+        raise _wrong_type("migration_id", "a string", found)
+    if not found:
+        raise RefusedError(400, "InvalidField", "migration_id must not be empty.")
+    if not _ID.fullmatch(found) or _ONLY_DOTS.fullmatch(found):
+        raise RefusedError(
+            400,
+            "InvalidField",
+            f"migration_id may hold only letters, digits, '.', '_' and '-' (not dots alone),"
+            f" up to {ID_LONGEST} characters.",
+        )
+    return found
+
+
+def _place(fields: Mapping[str, object], end: str) -> Place:
+    place = Place()
+    if end in fields:
+        found = fields[end]
+        if isinstance(found, str):
+            place = Place(label=_unicode(end, found))
+        elif isinstance(found, Mapping):
+            place = _named_place(found, end)
+        else:
+            raise _wrong_type(end, "an object or a string", found)
+    short = _text(fields, f"{end}_prefix")
+    if short is None:
+        return place
+    if place.prefix is not None and place.prefix != short:
+        raise RefusedError(400, "InvalidField", f"{end}_prefix and {end}.prefix must not differ.")
+    return replace(place, prefix=short)
+
+
+def _named_place(found: Mapping[str, object], end: str) -> Place:
+    return Place(
+        bucket=_text(found, "bucket", within=end, may_be_empty=False),
+        prefix=_text(found, "prefix", within=end),
+        region=_text(found, "region", within=end, may_be_empty=False),
+    )
+
+
+def _text(
+    fields: Mapping[str, object], name: str, *, within: str = "", may_be_empty: bool = True
+) -> str | None:
+    if name not in fields:
+        return None
+    path = f"{within}.{name}" if within else name
+    found = fields[name]
+    if not isinstance(found, str):
+        raise _wrong_type(path, "a string", found)
+    if not found and not may_be_empty:
+        raise RefusedError(400, "InvalidField", f"{path} must not be empty.")
+    return _unicode(path, found)
+
+
+def _unicode(path: str, found: str) -> str:
+    """JSON can spell half a surrogate pair, which no AWS API takes: refuse it here, by name."""
+    try:
+        found.encode()
+    except UnicodeEncodeError:
+        raise RefusedError(400, "InvalidField", f"{path} is not valid Unicode.") from None
+    return found
+
+
+def _wrong_type(path: str, wanted: str, found: object) -> RefusedError:
+    return RefusedError(400, "InvalidField", f"{path} must be {wanted}, found {_type_name(found)}.")
+
+
+def _type_name(found: object) -> str:
+    return _TYPE_NAMES.get(type(found), type(found).__name__)
+
+
+def _shown(text: str) -> str:
+    return ascii(text if len(text) <= 40 else text[:40] + "...")
+
+
+def _readable_action(found: object) -> str:
+    return found if isinstance(found, str) and found in ACTION_NAMES else UNKNOWN
+
+
+def _readable_id(found: object) -> str | None:
+    return found[:ID_LONGEST] if isinstance(found, str) else None

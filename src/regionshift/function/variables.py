@@ -1,0 +1,68 @@
+"""The function's environment variables, read once at the edge."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal, cast
+
+ConfigStore = Literal["ssm", "secretsmanager"]
+
+_REQUIRED = ("REGION", "ENVIRONMENT", "DEPLOYMENT_BUCKET", "CONFIG_PARAMETER", "NOTIFICATION_TOPIC")
+
+
+class MisconfiguredError(Exception):
+    """The function's variables are not what it needs; the message names them."""
+
+
+@dataclass(frozen=True)
+class Variables:
+    """Where this function runs and what belongs to it.
+
+    Attributes:
+        region: the region's code.
+        environment: the settings' environment, which the configuration must repeat.
+        environment_name: what names this environment (the suffix when there is one).
+        deployment_bucket: the bucket's name.
+        config_parameter: the parameter's name, or the secret's ARN when ``config_store`` says so.
+        notification_topic: the deployment topic's ARN.
+        validation_log_group, deployment_log_group: names; empty when there is no such group.
+        key_arn: the region's key; empty when it is not told.
+    """
+
+    region: str
+    environment: str
+    environment_name: str
+    deployment_bucket: str
+    config_parameter: str
+    notification_topic: str
+    config_store: ConfigStore = "ssm"
+    validation_log_group: str = ""
+    deployment_log_group: str = ""
+    key_arn: str = ""
+
+    @classmethod
+    def read(cls, env: Mapping[str, str]) -> Variables:
+        """Take them from ``env``.
+
+        Raises:
+            MisconfiguredError: one that must be there is missing or empty, or a value is not allowed.
+        """
+        missing = [name for name in _REQUIRED if not env.get(name)]
+        if missing:
+            raise MisconfiguredError(f"The function's variables are not set: {', '.join(missing)}.")
+        store = env.get("CONFIG_STORE") or "ssm"
+        if store not in ("ssm", "secretsmanager"):
+            raise MisconfiguredError("The function's variable CONFIG_STORE must be ssm or secretsmanager.")
+        return cls(
+            region=env["REGION"],
+            environment=env["ENVIRONMENT"],
+            environment_name=env.get("ENVIRONMENT_SUFFIX") or env["ENVIRONMENT"],
+            deployment_bucket=env["DEPLOYMENT_BUCKET"],
+            config_parameter=env["CONFIG_PARAMETER"],
+            notification_topic=env["NOTIFICATION_TOPIC"],
+            config_store=cast("ConfigStore", store),
+            validation_log_group=env.get("VALIDATION_LOG_GROUP", ""),
+            deployment_log_group=env.get("DEPLOYMENT_LOG_GROUP", ""),
+            key_arn=env.get("KMS_KEY_ARN", ""),
+        )
