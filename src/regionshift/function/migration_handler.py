@@ -1,4 +1,4 @@
-"""Lambda's entry (in the zip also as ``migration_handler.handler``): the one place that reads the environment."""
+"""Lambda's entry, in the zip also ``migration_handler.handler``: the one place to read the environment."""
 
 from __future__ import annotations
 

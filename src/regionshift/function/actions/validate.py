@@ -9,7 +9,8 @@ from dataclasses import asdict
 from aws_lambda_powertools import Logger
 
 from regionshift.function.answer import Answer
-from regionshift.function.checks import CHECKS, Check, Finding, Subject
+from regionshift.function.checks import CHECKS, Check
+from regionshift.function.checks.subject import Finding, Subject
 from regionshift.function.configuration import (
     LOG_LEVELS,
     Configuration,

@@ -81,4 +81,4 @@ def _is_whole(rule: Mapping[str, Any]) -> bool:
 
 
 def _narrows(both: Mapping[str, Any] | None) -> bool:
-    return bool(both) and bool(both.get("Prefix") or both.get("Tags"))
+    return both is not None and bool(both.get("Prefix") or both.get("Tags"))
