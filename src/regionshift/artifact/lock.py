@@ -1,14 +1,13 @@
 """Which distributions go into the artifact, at which version and with which contents.
 
-``function.lock`` has a line a distribution: ``<name>==<version> sha256:<digest of what is taken>``. The digest
-is over the files we take, so it is the same for every platform's wheel. ``python -m regionshift.artifact.lock``
-writes it anew from what is installed, when a dependency was raised on purpose.
+``function.lock`` has a line a distribution: ``<name>==<version> sha256:<digest of what is taken>``. The
+digest is over the files we take, so it is the same for every platform's wheel. When a dependency is raised
+on purpose, ``python -m regionshift.artifact`` writes the lock anew from what is installed.
 """
 
 from __future__ import annotations
 
 import re
-import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -55,18 +54,8 @@ def read_lock(path: Path = LOCK) -> Mapping[str, Locked]:
 
 def lock_text() -> str:
     """The lock of what is installed."""
-    lines = ["# Written by python -m regionshift.artifact.lock"]
+    lines = ["# Written by python -m regionshift.artifact"]
     for selection in SELECTIONS:
         found = installed(selection)
         lines.append(f"{selection.name}=={found.version} sha256:{tree_digest(found.files)}")
     return "\n".join(lines) + "\n"
-
-
-def main() -> int:
-    """Write the lock."""
-    LOCK.write_text(lock_text(), encoding="utf-8")
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())
