@@ -1,1 +1,4 @@
-"""The embedded AWS: the emulator as a child process, and an `aws` provider for the engine."""
+"""The embedded AWS for work without an account: an emulator process and the `aws` provider that talks to it.
+
+Known only by ``cli`` and ``wiring``. Nothing in here is used when the target is a real AWS account.
+"""

@@ -1,0 +1,161 @@
+"""The embedded AWS on this machine: start it, ask for it, stop it.
+
+One cloud a state folder. Starting what runs and stopping what does not run are no errors, and commands
+that do so at once are one after the other. The cloud listens on the loopback address only, speaks TLS
+with a certificate of its own authority, and checks signatures and policies.
+"""
+
+from __future__ import annotations
+
+import datetime
+import shutil
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from filelock import FileLock
+
+from regionshift.errors import InputError, Refused, WorkFailed
+from regionshift.local import admin, process
+from regionshift.local.certificates import Certificates, ensure_certificates
+from regionshift.local.state import CloudRecord, StateFolder
+
+# A free port can be taken between looking and listening; more often than this something else is wrong.
+PORT_ATTEMPTS = 5
+
+
+@dataclass(frozen=True)
+class LocalCloud:
+    """A running embedded AWS and the key of its administrator, an IAM user that policies apply to.
+
+    ``endpoint`` is ``https://127.0.0.1:<port>``; ``ca_bundle`` is the PEM file that clients must trust.
+    """
+
+    endpoint: str
+    account: str
+    ca_bundle: Path
+    pid: int
+    access_key: str
+    secret_key: str = field(repr=False)
+    state_dir: Path
+
+
+def up(state_dir: Path, account: str, port: int | None = None) -> LocalCloud:
+    """Starts the cloud of ``state_dir``, or finds it running.
+
+    Args:
+        state_dir: what the cloud keeps lies there, from one start to the next.
+        account: twelve digits; a cloud belongs to one account for life.
+        port: loopback port; without it the one used before, else a free one.
+
+    Raises:
+        Refused: the cloud in ``state_dir`` belongs to another account.
+        InputError: ``port`` is taken, or the cloud already runs on another one.
+        WorkFailed: the process does not start.
+    """
+    folder = StateFolder(state_dir.resolve())
+    folder.make()
+    with FileLock(folder.lock, mode=0o600):
+        # Whoever wiped the folder while we waited took its subfolders too.
+        folder.make()
+        record = folder.read() or CloudRecord(account, port or 0)
+        _require_same_account(record, account, folder)
+        certificates = ensure_certificates(folder.tls, datetime.datetime.now(datetime.UTC))
+        if process.find(record) is None:
+            record = _start(folder, record, certificates, port)
+        elif port not in (None, record.port):
+            raise InputError(
+                f"The embedded AWS already runs on port {record.port}.",
+                where=str(folder.root),
+                remedy="Stop it first: regionshift local down",
+            )
+        record = _with_working_key(folder, record)
+        return _cloud(folder, record)
+
+
+def status(state_dir: Path) -> LocalCloud | None:
+    """The running cloud of ``state_dir``; None when it does not run."""
+    folder = StateFolder(state_dir.resolve())
+    record = folder.read()
+    if record is None or process.find(record) is None or not record.access_key:
+        return None
+    return _cloud(folder, record)
+
+
+def down(state_dir: Path, wipe: bool = False) -> bool:
+    """Stops the cloud; with ``wipe`` nothing of it is left on disk.
+
+    Returns:
+        Whether it was running.
+    """
+    folder = StateFolder(state_dir.resolve())
+    if not folder.root.exists():
+        return False
+    with FileLock(folder.lock, mode=0o600):
+        record = folder.read()
+        running = process.find(record) if record else None
+        if running is not None:
+            process.end(running)
+        if wipe:
+            shutil.rmtree(folder.root, ignore_errors=False)
+        elif record is not None:
+            folder.write(record.without_process())
+        return running is not None
+
+
+def _start(
+    folder: StateFolder, record: CloudRecord, certificates: Certificates, asked: int | None
+) -> CloudRecord:
+    if asked is not None and not process.is_free(asked):
+        raise InputError(f"Port {asked} of {process.LOOPBACK} is taken.", remedy="Choose another --port.")
+    remembered = record.port if record.port and process.is_free(record.port) else process.free_port()
+    port = asked or remembered
+    for attempt in range(1, PORT_ATTEMPTS + 1):
+        try:
+            started = process.start(folder, certificates, record.account, port)
+        except process.ExitedEarly as error:
+            if asked is not None or attempt == PORT_ATTEMPTS or process.is_free(port):
+                raise WorkFailed(
+                    "The embedded AWS ended while it started.", where=str(folder.log), remedy=str(error)
+                ) from error
+            port = process.free_port()
+        else:
+            record = replace(record, port=port, pid=started.pid, started=started.create_time())
+            # Written before the key exists, so that a command killed here leaves no lost process.
+            folder.write(record)
+            return record
+    raise AssertionError("the last attempt returns or raises")
+
+
+def _with_working_key(folder: StateFolder, record: CloudRecord) -> CloudRecord:
+    endpoint, ca_bundle = _endpoint(record), folder.tls / "ca.pem"
+    if admin.works(admin.AccessKey(record.access_key, record.secret_key), endpoint, ca_bundle):
+        return record
+    key = admin.create(record.account, endpoint, ca_bundle)
+    record = replace(record, access_key=key.access_key, secret_key=key.secret_key)
+    folder.write(record)
+    return record
+
+
+def _require_same_account(record: CloudRecord, account: str, folder: StateFolder) -> None:
+    if record.account != account:
+        raise Refused(
+            f"The embedded AWS here belongs to account {record.account}, not {account}.",
+            where=str(folder.root),
+            remedy="Use another state folder, or remove this one: regionshift local down --wipe",
+        )
+
+
+def _endpoint(record: CloudRecord) -> str:
+    return f"https://{process.LOOPBACK}:{record.port}"
+
+
+def _cloud(folder: StateFolder, record: CloudRecord) -> LocalCloud:
+    return LocalCloud(
+        endpoint=_endpoint(record),
+        account=record.account,
+        ca_bundle=folder.tls / "ca.pem",
+        pid=record.pid,
+        access_key=record.access_key,
+        secret_key=record.secret_key,
+        state_dir=folder.root,
+    )

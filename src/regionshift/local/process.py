@@ -1,0 +1,159 @@
+"""Starting, recognising and ending the emulator's process."""
+
+from __future__ import annotations
+
+import os
+import socket
+import ssl
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from pathlib import Path
+
+import psutil
+
+from regionshift.errors import WorkFailed
+from regionshift.local.certificates import Certificates
+from regionshift.local.state import CloudRecord, StateFolder
+
+LOOPBACK = "127.0.0.1"
+READY_WITHIN = 60.0
+STOP_WITHIN = 30.0
+LOG_TAIL_LINES = 15
+
+
+class ExitedEarly(Exception):
+    """The process ended before it was ready, mostly because somebody took its port first."""
+
+
+def free_port() -> int:
+    """A port of the loopback address that nobody listens on now."""
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
+        probe.bind((LOOPBACK, 0))
+        return int(probe.getsockname()[1])
+
+
+def is_free(port: int) -> bool:
+    """Whether the port could be listened on now."""
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((LOOPBACK, port))
+        except OSError:
+            return False
+    return True
+
+
+def environment(folder: StateFolder, certificates: Certificates, account: str, port: int) -> dict[str, str]:
+    """Every environment variable of the emulator; nothing is inherited.
+
+    Its Lambda workers inherit all of it, so a key, a profile, a proxy or a certificate bundle of the
+    user's shell would end up inside functions. ``HOME`` is the state folder for the same reason, and
+    Docker, which the emulator would otherwise use and tidy up in, is out of reach.
+    """
+    trust = str(certificates.authority)
+    return {
+        "PATH": os.defpath,
+        "HOME": str(folder.root),
+        "LANG": "C.UTF-8",
+        "TMPDIR": str(folder.temporary),
+        "GATEWAY_PORT": str(port),
+        "BIND_HOST": LOOPBACK,
+        "MINISTACK_ACCOUNT_ID": account,
+        "AUTH": "true",
+        "USE_SSL": "1",
+        "MINISTACK_SSL_CERT": str(certificates.server),
+        "MINISTACK_SSL_KEY": str(certificates.key),
+        "AWS_CA_BUNDLE": trust,
+        "REQUESTS_CA_BUNDLE": trust,
+        "SSL_CERT_FILE": trust,
+        "AWS_EC2_METADATA_DISABLED": "true",
+        "DOCKER_HOST": f"unix://{folder.temporary}/no-docker",
+        "IOT_MTLS_ENABLED": "0",
+        "SFTP_ENABLED": "0",
+        "CLOUDTRAIL_RECORDING": "1",
+        "LAMBDA_ASYNC_RETRY_BASE_SECONDS": "1",
+        "PERSIST_STATE": "1",
+        "STATE_DIR": str(folder.services),
+        "S3_PERSIST": "1",
+        "S3_DATA_DIR": str(folder.objects),
+        "LOG_LEVEL": "WARNING",
+    }
+
+
+def start(folder: StateFolder, certificates: Certificates, account: str, port: int) -> psutil.Process:
+    """Starts the emulator in a session of its own, so that it survives the command and its terminal.
+
+    Raises:
+        ExitedEarly: it ended before it answered.
+        WorkFailed: it did not answer in time.
+    """
+    with folder.log.open("wb") as log:
+        folder.log.chmod(0o600)
+        child = subprocess.Popen(
+            [sys.executable, "-P", "-m", "regionshift.local.child"],
+            env=environment(folder, certificates, account, port),
+            cwd=folder.root,
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+    process = psutil.Process(child.pid)
+    deadline = time.monotonic() + READY_WITHIN
+    while not answers(port, certificates.authority):
+        if child.poll() is not None:
+            raise ExitedEarly(log_tail(folder))
+        if time.monotonic() > deadline:
+            end(process)
+            raise WorkFailed(
+                f"The embedded AWS did not answer within {READY_WITHIN:.0f} s.",
+                where=str(folder.log),
+                remedy=log_tail(folder),
+            )
+        time.sleep(0.05)
+    return process
+
+
+def answers(port: int, authority: Path) -> bool:
+    """Whether *our* emulator is ready there: another server cannot show a certificate of our authority."""
+    trust = ssl.create_default_context(cafile=str(authority))
+    direct = urllib.request.build_opener(
+        urllib.request.ProxyHandler({}), urllib.request.HTTPSHandler(context=trust)
+    )
+    try:
+        with direct.open(f"https://{LOOPBACK}:{port}/_ministack/ready", timeout=5) as answer:
+            return bool(answer.status == 200)
+    except (urllib.error.URLError, OSError):
+        return False
+
+
+def find(record: CloudRecord) -> psutil.Process | None:
+    """The recorded process when it still runs; a process that merely got the same id is not it."""
+    if not record.pid:
+        return None
+    try:
+        process = psutil.Process(record.pid)
+        alive = process.status() != psutil.STATUS_ZOMBIE and process.create_time() == record.started
+    except psutil.NoSuchProcess:
+        return None
+    return process if alive else None
+
+
+def end(process: psutil.Process) -> None:
+    """Asks the emulator to save and stop, waits, and leaves none of its Lambda workers behind."""
+    family = [process, *process.children(recursive=True)]
+    process.terminate()
+    psutil.wait_procs([process], timeout=STOP_WITHIN)
+    for survivor in family:
+        if survivor.is_running():
+            survivor.kill()
+    psutil.wait_procs(family, timeout=5)
+
+
+def log_tail(folder: StateFolder) -> str:
+    """The last lines that the emulator printed."""
+    lines = folder.log.read_text(errors="replace").splitlines()
+    return "\n".join(lines[-LOG_TAIL_LINES:])
