@@ -1,0 +1,208 @@
+"""What happened in one run, as events, and what they add up to.
+
+An event is written before and after every step. The run itself is the step ``run``: its ``before`` opens
+the run and carries what was decided at the start, its ``after`` or ``failed`` closes it and carries the
+outcome.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Literal
+
+from regionshift.journal.store import StateDamaged
+
+VERSION = 1
+RUN = "run"
+PHASES = ("before", "after", "failed")
+
+Kind = Literal["deployment", "rollback", "migration", "promotion", "move", "destroy"]
+Phase = Literal["before", "after", "failed"]
+
+
+@dataclass(frozen=True)
+class Event:
+    """One thing that is about to happen, has happened or has failed in a run.
+
+    ``kind`` and ``phase`` are plain text because a newer tool may write ones that this one does not know.
+    ``data`` is JSON, never a secret. ``id`` tells a write of ours from another's when an answer got lost.
+    """
+
+    sequence: int
+    run_id: str
+    kind: str
+    step: str
+    phase: str
+    region: str | None
+    data: Mapping[str, object]
+    at: datetime
+    id: str = ""
+    version: int = VERSION
+
+
+@dataclass(frozen=True)
+class StepView:
+    """The newest state of one step in one region (or of the whole environment)."""
+
+    step: str
+    region: str | None
+    phase: str
+    sequence: int
+    began: datetime
+    at: datetime
+    data: Mapping[str, object]
+
+
+@dataclass(frozen=True)
+class RunView:
+    """A run as its events tell it.
+
+    Args:
+        opened: what the opening event carried. outcome: None while the run is open, else what its end said.
+        result: what the closing event carried. newer: a newer tool wrote something that this one cannot
+        read; the run may be shown but not continued.
+    """
+
+    run_id: str
+    kind: str
+    started: datetime
+    ended: datetime | None
+    outcome: str | None
+    opened: Mapping[str, object]
+    result: Mapping[str, object]
+    steps: tuple[StepView, ...]
+    last_sequence: int
+    newer: bool
+
+    @property
+    def in_doubt(self) -> tuple[StepView, ...]:
+        """Steps that began and never said how they ended: a crash may have stopped them anywhere."""
+        return tuple(step for step in self.steps if step.phase == "before")
+
+
+def encode(event: Event) -> bytes:
+    """The event as JSON. Raises TypeError or ValueError when ``data`` is not plain JSON (a secret, a NaN)."""
+    content = {
+        "version": event.version,
+        "id": event.id,
+        "sequence": event.sequence,
+        "run_id": event.run_id,
+        "kind": event.kind,
+        "step": event.step,
+        "phase": event.phase,
+        "region": event.region,
+        "at": event.at.isoformat(),
+        "data": event.data,
+    }
+    return json.dumps(content, separators=(",", ":"), allow_nan=False).encode()
+
+
+def decode(body: bytes, where: str) -> Event:
+    """The event in ``body``. Fields that a newer tool added are ignored, those it dropped are left empty.
+
+    Raises:
+        StateDamaged: the bytes are cut short, are no JSON object, or lack what this version writes.
+    """
+    try:
+        content = json.loads(body)
+        if not isinstance(content, dict):
+            raise ValueError("not an object")
+        version = int(content["version"])
+        if version > VERSION:
+            content = {"kind": "unknown", "step": "unknown", "phase": "unknown", "data": {}} | content
+        return Event(
+            sequence=int(content["sequence"]),
+            run_id=_text(content["run_id"]),
+            kind=_text(content["kind"]),
+            step=_text(content["step"]),
+            phase=_text(content["phase"]),
+            region=None if content.get("region") is None else _text(content["region"]),
+            data=_mapping(content["data"]),
+            at=datetime.fromisoformat(content["at"]),
+            id=_text(content.get("id", "")),
+            version=version,
+        )
+    except (ValueError, KeyError, TypeError) as error:
+        raise damaged("an event of the journal cannot be read", where, error) from error
+
+
+def damaged(what: str, where: str, reason: object) -> StateDamaged:
+    """The error for a part of the journal that is not as it was written."""
+    return StateDamaged(
+        f"{what} ({type(reason).__name__ if isinstance(reason, Exception) else reason})",
+        where=where,
+        remedy="restore the file from a backup or an older version of the object; do not delete it,"
+        " or the run cannot be resumed",
+    )
+
+
+@dataclass
+class _Fold:
+    """The run so far, while its events are read in order."""
+
+    steps: dict[tuple[str, str | None], StepView] = field(default_factory=dict)
+    closing: Event | None = None
+    newer: bool = False
+
+    def add(self, event: Event) -> None:
+        self.newer |= event.version > VERSION
+        if event.phase not in PHASES:
+            self.newer = True
+        elif event.step != RUN:
+            key = (event.step, event.region)
+            before = self.steps.get(key)
+            began = before.began if before and event.phase != "before" else event.at
+            self.steps[key] = StepView(
+                event.step, event.region, event.phase, event.sequence, began, event.at, event.data
+            )
+        elif event.phase != "before" and self.closing is None:
+            self.closing = event
+
+
+def fold(events: Iterable[Event]) -> RunView:
+    """What the events of one run add up to; their order in ``events`` does not matter.
+
+    Raises:
+        StateDamaged: an event is missing between others, or they belong to different runs.
+        ValueError: there are no events.
+    """
+    ordered = sorted(events, key=lambda event: event.sequence)
+    if not ordered:
+        raise ValueError("a run has at least one event")
+    first = ordered[0]
+    for position, event in enumerate(ordered, start=1):
+        if event.sequence != position:
+            raise damaged(f"event {position} of the journal is missing", first.run_id, "gap")
+        if event.run_id != first.run_id:
+            raise damaged(f"event {position} belongs to run {event.run_id}", first.run_id, "mixed runs")
+    run = _Fold()
+    for event in ordered:
+        run.add(event)
+    closing = run.closing
+    return RunView(
+        run_id=first.run_id,
+        kind=first.kind,
+        started=first.at,
+        ended=closing.at if closing else None,
+        outcome=str(closing.data.get("outcome", closing.phase)) if closing else None,
+        opened=first.data,
+        result=closing.data if closing else {},
+        steps=tuple(run.steps.values()),
+        last_sequence=len(ordered),
+        newer=run.newer,
+    )
+
+
+def _text(value: object) -> str:
+    if not isinstance(value, str):
+        raise TypeError(f"expected text, found {type(value).__name__}")
+    return value
+
+
+def _mapping(value: object) -> Mapping[str, object]:
+    if not isinstance(value, dict):
+        raise TypeError(f"expected an object, found {type(value).__name__}")
+    return value

@@ -1,0 +1,245 @@
+"""The append-only record of every run of one environment.
+
+``journal/<environment>/runs/<number>/<sequence>.json`` holds one event; an event is a create-only put of
+the next sequence, so that of two writers one goes first and none is lost. Runs are numbered the same way
+(their first event is a create-only put), so their order needs no clock. ``closed/<number>.json`` is a copy
+of how a finished run ended: it makes ``history`` one listing and one small read a run, and can be made
+again from the events at any time.
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+import uuid
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from regionshift.errors import InputError, Refused
+from regionshift.journal.events import RUN, Event, Kind, Phase, RunView, damaged, decode, encode, fold
+from regionshift.journal.store import KeyTakenError, StateStore
+
+_ATTEMPTS = 1000
+
+
+@dataclass(frozen=True)
+class RunSummary:
+    """How a run stands, without its steps. ``outcome`` and ``ended`` are None while it is open."""
+
+    run_id: str
+    kind: str
+    started: datetime
+    ended: datetime | None
+    outcome: str | None
+    result: Mapping[str, object]
+
+
+class Journal:
+    """The journal of one environment.
+
+    Args:
+        store: the state URL, opened.
+        environment: names the environment under the state URL (letters, digits, ``.``, ``_``, ``-``).
+        now: the current time, with a zone.
+        guard: called before every write; raises when this process may no longer write (the lock's ``check``).
+    """
+
+    def __init__(
+        self,
+        store: StateStore,
+        environment: str,
+        now: Callable[[], datetime],
+        guard: Callable[[], None] = lambda: None,
+    ) -> None:
+        self.store = store
+        self.now = now
+        self.guard = guard
+        self._runs = f"journal/{environment}/runs"
+        self._closed = f"journal/{environment}/closed"
+
+    def start(self, kind: Kind, data: Mapping[str, object]) -> RunJournal:
+        """Open a run: number it, and make its opening event durable."""
+        numbers = self.store.folders(self._runs)
+        number = int(numbers[-1]) + 1 if numbers else 1
+        for attempt in range(number, number + _ATTEMPTS):
+            run_id = f"{attempt:06d}-{kind}-{uuid.uuid4().hex[:6]}"
+            opening = RunJournal(self, self._folder(run_id), run_id, kind)
+            if opening.try_append(Event(1, run_id, kind, RUN, "before", None, data, self.now())):
+                return opening
+        raise Refused("other runs start all the time; no number was free", where=self.store.url)
+
+    def reopen(self, run_id: str) -> RunJournal:
+        """Go on writing an open run. Raises Refused when it is finished or a newer tool wrote it."""
+        view = self.view(run_id)
+        if view.newer:
+            raise Refused(
+                f"run {view.run_id} was written by a newer version of regionshift",
+                remedy="continue it with that version",
+            )
+        if view.outcome is not None:
+            raise Refused(f"run {view.run_id} is finished: {view.outcome}", remedy="start a new one")
+        return RunJournal(self, self._folder(view.run_id), view.run_id, view.kind, view.last_sequence)
+
+    def events(self, run_id: str) -> list[Event]:
+        """Every event of a run, in order; ``run_id`` may be the run's number alone.
+
+        Raises:
+            InputError: there is no such run.
+            StateDamaged: an event cannot be read, or stands under another's name.
+        """
+        number = run_id.partition("-")[0]
+        if not number.isascii() or not number.isdigit():
+            raise _no_run(run_id, self.store)
+        found = self._read(f"{int(number):06d}")
+        if not found or run_id not in (found[0].run_id, number):
+            raise _no_run(run_id, self.store)
+        return found
+
+    def view(self, run_id: str) -> RunView:
+        """What the events of a run add up to. Raises as :meth:`events` does."""
+        return fold(self.events(run_id))
+
+    def history(self, limit: int | None = None) -> list[RunSummary]:
+        """How the newest runs stand, the newest first.
+
+        Open runs are read in full, finished ones from their copy.
+        """
+        numbers = self.store.folders(self._runs)[::-1][:limit]
+        wanted = set(numbers)
+        copies = self.store.get_many(k for k in self.store.keys(self._closed) if _number_of(k) in wanted)
+        closed = {_number_of(key): _decode_summary(body) for key, body in copies.items()}
+        runs = (closed.get(number) or self._summary(number) for number in numbers)
+        return [run for run in runs if run is not None]
+
+    def unfinished(self) -> list[RunView]:
+        """Every open run, the newest first."""
+        copied = {_number_of(key) for key in self.store.keys(self._closed)}
+        numbers = [number for number in self.store.folders(self._runs)[::-1] if number not in copied]
+        views = [fold(events) for events in map(self._read, numbers) if events]
+        return [view for view in views if view.outcome is None]
+
+    def copy_closed(self, view: RunView) -> None:
+        """Keep how a finished run ended where ``history`` finds it."""
+        try:
+            self.store.create(f"{self._closed}/{view.run_id[:6]}.json", _encode_summary(summarize(view)))
+        except KeyTakenError:
+            return
+
+    def _summary(self, number: str) -> RunSummary | None:
+        """The run from its events; None when it was killed between taking its number and its first event."""
+        events = self._read(number)
+        return summarize(fold(events)) if events else None
+
+    def _folder(self, run_id: str) -> str:
+        return f"{self._runs}/{run_id.partition('-')[0]}"
+
+    def _read(self, number: str) -> list[Event]:
+        folder = f"{self._runs}/{number}"
+        bodies = self.store.get_many(self.store.keys(folder))
+        events = [decode(body, f"{self.store.url}/{key}") for key, body in sorted(bodies.items())]
+        for key, event in zip(sorted(bodies), events, strict=True):
+            if _number_of(key) != f"{event.sequence:08d}":
+                raise damaged("an event stands under another's name", f"{self.store.url}/{key}", "moved")
+        return events
+
+
+class RunJournal:
+    """One open run being written. Safe for the threads of one process and for several processes."""
+
+    def __init__(self, journal: Journal, folder: str, run_id: str, kind: str, last: int = 0) -> None:
+        self.run_id = run_id
+        self._journal = journal
+        self._folder = folder
+        self._kind = kind
+        self._last = last
+        self._mutex = threading.Lock()
+
+    def append(
+        self, step: str, phase: Phase, region: str | None = None, data: Mapping[str, object] | None = None
+    ) -> Event:
+        """Add an event; it is durable when this returns.
+
+        Raises StateUnreachable when it is not known to be durable, and whatever the journal's guard raises.
+        """
+        event = Event(0, self.run_id, self._kind, step, phase, region, data or {}, self._journal.now())
+        with self._mutex:
+            for _ in range(_ATTEMPTS):
+                numbered = replace(event, sequence=self._last + 1)
+                if self.try_append(numbered):
+                    return numbered
+        raise Refused("others write to this run all the time; no place was free", where=self._folder)
+
+    def close(
+        self, outcome: str, data: Mapping[str, object] | None = None, *, failed: bool = False
+    ) -> RunView:
+        """End the run with its outcome; what it leaves behind goes into ``data``."""
+        self.append(RUN, "failed" if failed else "after", None, {**(data or {}), "outcome": outcome})
+        view = self.view()
+        self._journal.copy_closed(view)
+        return view
+
+    def view(self) -> RunView:
+        """What the run's events, everybody's, add up to now."""
+        return self._journal.view(self.run_id)
+
+    def try_append(self, event: Event) -> bool:
+        """Claim the event's sequence; False when another event has it (then the next one is free to try).
+
+        A put that was retried below us may find its own first attempt: the event's id tells.
+        """
+        self._journal.guard()
+        key = f"{self._folder}/{event.sequence:08d}.json"
+        body = encode(replace(event, id=uuid.uuid4().hex))
+        try:
+            self._journal.store.create(key, body)
+        except KeyTakenError:
+            found = self._journal.store.get(key)
+            if found is None:
+                return False
+            if found.body != body:
+                self._last = event.sequence
+                return False
+        self._last = event.sequence
+        return True
+
+
+def summarize(view: RunView) -> RunSummary:
+    """The run without its steps."""
+    return RunSummary(view.run_id, view.kind, view.started, view.ended, view.outcome, view.result)
+
+
+def _number_of(key: str) -> str:
+    return key.rpartition("/")[2].removesuffix(".json")
+
+
+def _no_run(run_id: str, store: StateStore) -> InputError:
+    return InputError(f"there is no run {run_id!r}", where=store.url, remedy="see: regionshift history")
+
+
+def _encode_summary(summary: RunSummary) -> bytes:
+    content = {
+        "run_id": summary.run_id,
+        "kind": summary.kind,
+        "started": summary.started.isoformat(),
+        "ended": summary.ended.isoformat() if summary.ended else None,
+        "outcome": summary.outcome,
+        "result": summary.result,
+    }
+    return json.dumps(content).encode()
+
+
+def _decode_summary(body: bytes) -> RunSummary | None:
+    """The copy, or None when it cannot be used: the events tell the same, only slower."""
+    try:
+        content = json.loads(body)
+        return RunSummary(
+            run_id=str(content["run_id"]),
+            kind=str(content["kind"]),
+            started=datetime.fromisoformat(content["started"]),
+            ended=datetime.fromisoformat(content["ended"]),
+            outcome=str(content["outcome"]),
+            result=dict(content["result"]),
+        )
+    except (ValueError, KeyError, TypeError):
+        return None

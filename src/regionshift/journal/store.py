@@ -1,0 +1,158 @@
+"""The state URL as a small set of promises, the same for ``file://`` and ``s3://``.
+
+Everything that must survive the death of this process goes through a :class:`StateStore`: a key written by
+``create`` or ``put`` is durable when the call returns, ``create`` has exactly one winner, and readers never
+see half an object. Only S3 adds compare-and-swap (:class:`SwapStore`); obstore has none for local files.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Protocol, runtime_checkable
+from urllib.parse import unquote, urlsplit
+
+from regionshift.errors import InputError, WorkFailed
+
+_KEY = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]*(/[A-Za-z0-9_-][A-Za-z0-9._-]*)*")
+
+
+class StateUnreachable(WorkFailed):
+    """The state could not be read or written: network, permissions, disk."""
+
+
+class StateDamaged(WorkFailed):
+    """Something under the state URL is not what was written there."""
+
+
+class KeyTakenError(Exception):
+    """A create-only write lost: the key exists. Never shown to a person; callers decide."""
+
+
+class SwapLostError(Exception):
+    """A compare-and-swap lost: the object is no longer the one that was read."""
+
+
+@dataclass(frozen=True)
+class Stored:
+    """One object: its bytes, the tag that ``swap`` compares, and when the store says it was written."""
+
+    body: bytes
+    tag: str
+    modified: datetime
+
+
+class StateStore(Protocol):
+    """Objects by key under one state URL.
+
+    Keys are relative, separated by ``/``, of letters, digits, ``.``, ``_`` and ``-``. Every
+    method raises :class:`StateUnreachable` when the state cannot be reached.
+    """
+
+    @property
+    def url(self) -> str:
+        """The state URL, as a person would write it."""
+        ...
+
+    def create(self, key: str, body: bytes) -> None:
+        """Write a new object, durable on return. Raises :class:`KeyTakenError` when the key exists."""
+        ...
+
+    def put(self, key: str, body: bytes) -> None:
+        """Write or replace an object, durable on return."""
+        ...
+
+    def get(self, key: str) -> Stored | None:
+        """The object, or None when there is none."""
+        ...
+
+    def get_many(self, keys: Iterable[str]) -> dict[str, bytes]:
+        """The bytes of every key that exists."""
+        ...
+
+    def keys(self, prefix: str) -> list[str]:
+        """Every key below the folder ``prefix``, in order."""
+        ...
+
+    def folders(self, prefix: str) -> list[str]:
+        """The names of the folders directly below the folder ``prefix``, in order."""
+        ...
+
+    def delete(self, keys: Iterable[str]) -> None:
+        """Remove objects; one that is gone already is no error."""
+        ...
+
+
+@runtime_checkable
+class SwapStore(StateStore, Protocol):
+    """A store that can also replace an object only if nobody else did meanwhile."""
+
+    def swap(self, key: str, body: bytes, tag: str) -> str:
+        """Replace the object whose tag is ``tag``; the new tag. Raises :class:`SwapLostError`."""
+        ...
+
+
+@dataclass(frozen=True)
+class Credentials:
+    """What signs requests to S3; ``expires`` None means never."""
+
+    access_key: str
+    secret_key: str
+    session_token: str | None = None
+    expires: datetime | None = None
+
+    def __repr__(self) -> str:
+        return f"Credentials({self.access_key})"
+
+
+@dataclass(frozen=True)
+class S3Access:
+    """How ``s3://`` is reached; nothing is taken from the environment.
+
+    Args:
+        region: the bucket's region.
+        credentials: asked again whenever the last answer is about to expire.
+        endpoint: None for AWS itself.
+        ca_bundle: PEM of the authorities to trust; None for the system's.
+    """
+
+    region: str
+    credentials: Callable[[], Credentials]
+    endpoint: str | None = None
+    ca_bundle: bytes | None = None
+
+
+def open_state(url: str, s3: S3Access | None = None) -> StateStore:
+    """The store behind ``file:///absolute/path`` or ``s3://bucket/prefix``.
+
+    Raises:
+        InputError: the URL is neither, or ``s3://`` is given without a way to reach it.
+    """
+    parts = urlsplit(url)
+    if parts.query or parts.fragment:
+        raise InputError(f"state {url!r} has a query or fragment", where="state", remedy="give a plain URL")
+    if parts.scheme == "file" and parts.netloc in ("", "localhost") and len(parts.path) > 1:
+        from regionshift.journal.file_store import FileStore
+
+        return FileStore(Path(unquote(parts.path)))
+    if parts.scheme == "s3" and parts.netloc:
+        if s3 is None:
+            raise InputError(f"state {url!r} needs credentials", where="state")
+        from regionshift.journal.s3_store import S3Store
+
+        return S3Store(parts.netloc, parts.path.strip("/"), s3)
+    raise InputError(
+        f"state {url!r} is neither file:///absolute/path nor s3://bucket/prefix",
+        where="state",
+        remedy="write the state as file:///absolute/path or s3://bucket/prefix",
+    )
+
+
+def checked_key(key: str) -> str:
+    """``key`` itself. Raises ValueError when it could name something outside the state."""
+    if not _KEY.fullmatch(key):
+        raise ValueError(f"not a state key: {key!r}")
+    return key
