@@ -1,0 +1,141 @@
+"""Every alarm as data: what is watched, where, and from when on it is red. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from regionshift.infrastructure.policies.function import METRIC_NAMESPACE
+from regionshift.infrastructure.site import Site
+from regionshift.settings import components as named
+
+FIVE_MINUTES = 300
+ACTION_ALARMS: Mapping[str, named.Component] = {
+    "validate": named.VALIDATE_ERRORS_ALARM,
+    "migrate": named.MIGRATE_ERRORS_ALARM,
+    "rollback": named.ROLLBACK_ERRORS_ALARM,
+}
+
+
+@dataclass(frozen=True)
+class Alarm:
+    """One alarm: red when ``metric`` in one period is above ``threshold``.
+
+    ``statistic`` is ``Sum``, ``Maximum`` or a percentile such as ``p95``; ``period`` is in seconds; the
+    threshold has the metric's own unit. Missing data is no breach: a function nobody calls is well.
+    """
+
+    component: named.Component
+    description: str
+    namespace: str
+    metric: str
+    dimensions: Mapping[str, str]
+    statistic: str
+    threshold: float
+    period: int = FIVE_MINUTES
+
+    @property
+    def thing(self) -> str:
+        """The first part of its logical name."""
+        return f"{self.component.part}-alarm"
+
+
+def function_alarms(site: Site) -> list[Alarm]:
+    """Alarms on the function: errors, throttles, duration (milliseconds) and dead letters."""
+    alerts = site.config.alerts
+    function = {"FunctionName": site.name(named.FUNCTION)}
+    limit = site.config.function.timeout * 1000 * alerts.duration_share
+    return [
+        Alarm(
+            named.ERRORS_ALARM,
+            "The function fails",
+            "AWS/Lambda",
+            "Errors",
+            function,
+            "Sum",
+            alerts.errors - 1,
+        ),
+        Alarm(
+            named.THROTTLES_ALARM,
+            "The function is throttled",
+            "AWS/Lambda",
+            "Throttles",
+            function,
+            "Sum",
+            alerts.throttles - 1,
+        ),
+        Alarm(
+            named.DURATION_ALARM,
+            "The function comes near its timeout",
+            "AWS/Lambda",
+            "Duration",
+            function,
+            "p95",
+            limit,
+        ),
+        Alarm(
+            named.DEAD_LETTERS_ALARM,
+            "An invocation failed for good and lies in the dead-letter queue",
+            "AWS/SQS",
+            "ApproximateNumberOfMessagesVisible",
+            {"QueueName": site.name(named.DEAD_LETTERS)},
+            "Maximum",
+            0,
+        ),
+    ]
+
+
+def action_alarms(site: Site) -> list[Alarm]:
+    """One alarm an action that answered with an error: an answer of 500 is no error of Lambda's."""
+    return [
+        Alarm(
+            component,
+            f"The action {action} answered with an error",
+            METRIC_NAMESPACE,
+            "ActionCount",
+            {"Action": action, "Status": "error", "Region": site.region},
+            "Sum",
+            0,
+        )
+        for action, component in ACTION_ALARMS.items()
+    ]
+
+
+def replication_dimensions(source: Site, destination: Site) -> dict[str, str]:
+    """The dimensions of one rule's metrics (Amazon S3 User Guide, "Using S3 Replication metrics")."""
+    return {
+        "SourceBucket": source.name(named.DEPLOYMENT_BUCKET),
+        "DestinationBucket": destination.name(named.DEPLOYMENT_BUCKET),
+        "RuleId": rule_id(destination),
+    }
+
+
+def rule_id(destination: Site) -> str:
+    """The id of the replication rule to ``destination``."""
+    return f"to-{destination.region}"
+
+
+def replication_latency_alarm(source: Site, destination: Site) -> Alarm:
+    """How far a destination lags, in seconds. S3 publishes it in the destination's region."""
+    return Alarm(
+        named.REPLICATION_LATENCY_ALARM,
+        f"The bucket lags behind {source.region}",
+        "AWS/S3",
+        "ReplicationLatency",
+        replication_dimensions(source, destination),
+        "Maximum",
+        destination.config.alerts.replication_latency,
+    )
+
+
+def replication_failed_alarm(source: Site, destination: Site) -> Alarm:
+    """Operations that were not replicated. S3 publishes it in the source's region."""
+    return Alarm(
+        named.replication_failed_alarm(destination.region),
+        f"Something was not replicated to {destination.region}",
+        "AWS/S3",
+        "OperationsFailedReplication",
+        replication_dimensions(source, destination),
+        "Sum",
+        0,
+    )

@@ -1,0 +1,52 @@
+"""The region's key: everything of the region that can be encrypted is encrypted with it."""
+
+from __future__ import annotations
+
+import pulumi
+import pulumi_aws as aws
+
+from regionshift.infrastructure.component import RegionComponent
+from regionshift.infrastructure.policies.key import key_statements
+from regionshift.infrastructure.policies.statement import document
+from regionshift.infrastructure.site import Site
+from regionshift.settings import components as named
+from regionshift.settings.names import Kind
+
+
+class EncryptionStack(RegionComponent):
+    """One customer key with rotation, and its alias."""
+
+    def __init__(self, site: Site, opts: pulumi.ResourceOptions) -> None:
+        super().__init__(site, "Encryption", opts)
+        self.key = aws.kms.Key(
+            site.label("key"),
+            description=f"Everything of {site.config.project} {site.config.suffix} in {site.region}",
+            enable_key_rotation=True,
+            deletion_window_in_days=site.config.retention.key_deletion,
+            policy=_policy(site),
+            tags=site.tags("key", "encryption of everything in the region"),
+            opts=self.child(holds_data=True),
+        )
+        self.alias = aws.kms.Alias(
+            site.label("key-alias"),
+            name=site.name(named.KEY),
+            target_key_id=self.key.key_id,
+            opts=self.child(),
+        )
+        self.register_outputs({"key_arn": self.key.arn})
+
+
+def _policy(site: Site) -> str:
+    groups = [
+        *(site.names.function_log_group(site.name(name)) for name in (named.FUNCTION, named.WORKER)),
+        *(site.name(group) for group in named.COMPONENTS if group.kind is Kind.LOG_GROUP),
+    ]
+    return document(
+        key_statements(
+            account_root=site.arn("iam", "root", regional=False),
+            region=site.region,
+            account=site.config.account,
+            log_groups=[site.arn("logs", f"log-group:{group}") for group in groups],
+            alarms=site.arn("cloudwatch", "alarm:*"),
+        )
+    )

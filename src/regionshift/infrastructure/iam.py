@@ -1,0 +1,129 @@
+"""The function's role, and the small functions that give it rights: each takes the resource it is about."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import pulumi
+import pulumi_aws as aws
+
+from regionshift.infrastructure.component import RegionComponent
+from regionshift.infrastructure.policies import function as rights
+from regionshift.infrastructure.policies.statement import Statement, policy, trust
+from regionshift.infrastructure.site import Site
+from regionshift.settings import components as named
+
+KEY_SERVICES = ("s3", "secretsmanager", "sns", "sqs", "ssm")
+"""Services that use the region's key in the function's name."""
+
+
+class IAMStack(RegionComponent):
+    """One role for the function of the region; rights are attached as inline policies."""
+
+    def __init__(self, site: Site, opts: pulumi.ResourceOptions) -> None:
+        super().__init__(site, "IAM", opts)
+        self.role = aws.iam.Role(
+            site.label("function-role"),
+            name=site.name(named.FUNCTION_ROLE),
+            description=f"Migration function of {site.config.project} {site.config.suffix} in {site.region}",
+            assume_role_policy=trust("lambda"),
+            tags=site.tags("function-role", "rights of the migration function"),
+            opts=self.child(),
+        )
+        self.policies: list[pulumi.Resource] = []
+        self.register_outputs({"role_arn": self.role.arn})
+
+    def attach(
+        self,
+        component: named.Component,
+        build: Callable[..., Sequence[Statement]],
+        **resources: pulumi.Input[Any],
+    ) -> None:
+        """Give the role the statements of ``build(**resources)`` as one inline policy."""
+        self.policies.append(
+            aws.iam.RolePolicy(
+                self.site.label(f"function-{component.part}-policy"),
+                name=self.site.name(component),
+                role=self.role.name,
+                policy=policy(build, **resources),
+                opts=self.child(),
+            )
+        )
+
+
+def attach_s3_policy(stack: IAMStack, bucket: aws.s3.Bucket) -> None:
+    """List, read, write and tag the bucket."""
+    stack.attach(named.S3_POLICY, rights.s3_statements, bucket=bucket.arn)
+
+
+def attach_key_policy(stack: IAMStack, key: aws.kms.Key) -> None:
+    """Use the key through the services of its region."""
+    services = [f"{service}.{stack.site.region}.amazonaws.com" for service in KEY_SERVICES]
+    stack.attach(named.KEY_POLICY, rights.key_statements, key=key.arn, services=services)
+
+
+def attach_parameter_policy(
+    stack: IAMStack, own: aws.ssm.Parameter, beside: Sequence[aws.ssm.Parameter]
+) -> None:
+    """Read the configuration and the secrets beside it."""
+    stack.attach(
+        named.CONFIGURATION_POLICY,
+        rights.parameter_statements,
+        own=own.arn,
+        beside=[parameter.arn for parameter in beside],
+    )
+
+
+def attach_secret_policy(
+    stack: IAMStack, own: aws.secretsmanager.Secret, beside: Sequence[aws.secretsmanager.Secret]
+) -> None:
+    """Read the configuration and the secrets beside it, where they are kept in Secrets Manager."""
+    stack.attach(
+        named.CONFIGURATION_POLICY,
+        rights.secret_statements,
+        own=own.arn,
+        beside=[secret.arn for secret in beside],
+    )
+
+
+def attach_cloudwatch_logs_policy(stack: IAMStack, log_groups: Sequence[aws.cloudwatch.LogGroup]) -> None:
+    """Write to the log groups."""
+    stack.attach(
+        named.LOGS_POLICY,
+        rights.cloudwatch_logs_statements,
+        log_groups=[group.arn for group in log_groups],
+    )
+
+
+def attach_topic_policy(stack: IAMStack, topic: aws.sns.Topic) -> None:
+    """Publish to the topic."""
+    stack.attach(named.TOPIC_POLICY, rights.topic_statements, topic=topic.arn)
+
+
+def attach_dead_letter_policy(stack: IAMStack, queue: aws.sqs.Queue) -> None:
+    """Leave dead letters in the queue."""
+    stack.attach(named.DEAD_LETTERS_POLICY, rights.queue_statements, queue=queue.arn)
+
+
+def attach_tracing_policy(stack: IAMStack) -> None:
+    """Send traces."""
+    stack.attach(named.TRACING_POLICY, rights.tracing_statements)
+
+
+def attach_metrics_policy(stack: IAMStack) -> None:
+    """Count actions."""
+    stack.attach(named.METRICS_POLICY, rights.metrics_statements)
+
+
+def attach_network_interface_policy(
+    stack: IAMStack, subnets: Sequence[aws.ec2.Subnet], security_group: aws.ec2.SecurityGroup
+) -> None:
+    """Let Lambda place the function in the subnets."""
+    stack.attach(
+        named.NETWORK_INTERFACE_POLICY,
+        rights.network_interface_statements,
+        interfaces=stack.site.arn("ec2", "network-interface/*"),
+        subnets=[subnet.arn for subnet in subnets],
+        security_groups=[security_group.arn],
+    )

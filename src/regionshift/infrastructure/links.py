@@ -1,0 +1,133 @@
+"""What joins regions: replication from the primary, its alarms, and the dashboard over all.
+
+Links are a step of their own: made after both ends exist, removed before either goes. Every name here is
+keyed by the region that the resource stands in, so a change of primary makes and removes links and replaces
+nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import pulumi
+import pulumi_aws as aws
+
+from regionshift.infrastructure.alarms import replication_failed_alarm, replication_latency_alarm, rule_id
+from regionshift.infrastructure.component import TYPE_PREFIX
+from regionshift.infrastructure.dashboards import overview_dashboard
+from regionshift.infrastructure.monitoring import metric_alarm
+from regionshift.infrastructure.policies.replication import ReplicationEnd, replication_statements
+from regionshift.infrastructure.policies.statement import Statement, document, trust
+from regionshift.infrastructure.region import RegionStack
+from regionshift.settings import components as named
+from regionshift.settings.release import Release
+
+REPLICATION_MINUTES = 15
+"""S3 Replication Time Control knows this one value (Amazon S3 API Reference, ReplicationTimeValue)."""
+
+
+class LinksStack(pulumi.ComponentResource):
+    """The links of one release between those of its regions that are built."""
+
+    def __init__(self, release: Release, regions: Mapping[str, RegionStack]) -> None:
+        super().__init__(TYPE_PREFIX + "Links", "links", None, None)
+        config = release.config
+        source = regions.get(config.regions.primary)
+        # In the order of their names: the order in the settings says nothing, and priorities follow it.
+        destinations = [regions[region] for region in sorted(config.regions.secondaries) if region in regions]
+        if source is not None:
+            self._overview(source, [source, *destinations])
+            if destinations:
+                self._replicate(source, destinations)
+            for destination in destinations:
+                self._watch(source, destination)
+        self.register_outputs({})
+
+    def _overview(self, source: RegionStack, regions: Sequence[RegionStack]) -> None:
+        site = source.site
+        aws.cloudwatch.Dashboard(
+            site.label("overview-dashboard"),
+            dashboard_name=site.name(named.OVERVIEW_DASHBOARD),
+            dashboard_body=overview_dashboard(site, [region.site for region in regions]),
+            opts=self._in(source),
+        )
+
+    def _replicate(self, source: RegionStack, destinations: Sequence[RegionStack]) -> None:
+        site = source.site
+        role = aws.iam.Role(
+            site.label("replication-role"),
+            name=site.name(named.REPLICATION_ROLE),
+            description=f"Replicates from {site.region}",
+            assume_role_policy=trust("s3"),
+            tags=site.tags("replication-role", "replication to the secondaries"),
+            opts=self._in(source),
+        )
+        rights = aws.iam.RolePolicy(
+            site.label("replication-policy"),
+            name=site.name(named.REPLICATION_POLICY),
+            role=role.name,
+            policy=_rights(source, destinations),
+            opts=self._in(source),
+        )
+        aws.s3.BucketReplicationConfig(
+            site.label("replication"),
+            bucket=source.storage.deployment_bucket.bucket,
+            role=role.arn,
+            rules=[_rule(priority, region) for priority, region in enumerate(destinations, start=1)],
+            # S3 refuses replication between buckets that do not keep versions.
+            opts=self._in(
+                source, [rights, source.storage.versioning, *(end.storage.versioning for end in destinations)]
+            ),
+        )
+
+    def _watch(self, source: RegionStack, destination: RegionStack) -> None:
+        metric_alarm(
+            destination.site,
+            replication_latency_alarm(source.site, destination.site),
+            destination.notifications.alarm_topic,
+            self._in(destination),
+        )
+        metric_alarm(
+            source.site,
+            replication_failed_alarm(source.site, destination.site),
+            source.notifications.alarm_topic,
+            self._in(source),
+        )
+
+    def _in(self, region: RegionStack, depends_on: Sequence[pulumi.Resource] = ()) -> pulumi.ResourceOptions:
+        return pulumi.ResourceOptions(
+            parent=self, provider=region.provider, depends_on=list(depends_on) or None
+        )
+
+
+def _rights(source: RegionStack, destinations: Sequence[RegionStack]) -> pulumi.Output[str]:
+    ends = [source, *destinations]
+    keys = pulumi.Output.all(*(end.encryption.key.arn for end in ends))
+    buckets = pulumi.Output.all(*(end.storage.deployment_bucket.arn for end in ends))
+
+    def build(known: Sequence[Sequence[str]]) -> list[Statement]:
+        known_ends = [
+            ReplicationEnd(end.site.region, bucket, key)
+            for end, bucket, key in zip(ends, *known, strict=True)
+        ]
+        return replication_statements(known_ends[0], known_ends[1:])
+
+    return pulumi.Output.all(buckets, keys).apply(lambda known: document(build(known)))
+
+
+def _rule(priority: int, destination: RegionStack) -> aws.s3.BucketReplicationConfigRuleArgsDict:
+    """Everything of the bucket, delete markers and KMS objects included, within fifteen minutes."""
+    return {
+        "id": rule_id(destination.site),
+        "priority": priority,
+        "status": "Enabled",
+        "filter": {"prefix": ""},
+        "delete_marker_replication": {"status": "Enabled"},
+        "source_selection_criteria": {"sse_kms_encrypted_objects": {"status": "Enabled"}},
+        "destination": {
+            "bucket": destination.storage.deployment_bucket.arn,
+            "encryption_configuration": {"replica_kms_key_id": destination.encryption.key.arn},
+            "replication_time": {"status": "Enabled", "time": {"minutes": REPLICATION_MINUTES}},
+            "metrics": {"status": "Enabled", "event_threshold": {"minutes": REPLICATION_MINUTES}},
+        },
+    }

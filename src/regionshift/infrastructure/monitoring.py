@@ -1,0 +1,87 @@
+"""What is written down and watched in a region: log groups, alarms and a dashboard."""
+
+from __future__ import annotations
+
+import pulumi
+import pulumi_aws as aws
+
+from regionshift.infrastructure.alarms import Alarm, action_alarms, function_alarms
+from regionshift.infrastructure.component import RegionComponent
+from regionshift.infrastructure.dashboards import region_dashboard
+from regionshift.infrastructure.site import Site
+from regionshift.settings import components as named
+
+
+class MonitoringStack(RegionComponent):
+    """Log groups under the region's key, alarms that tell the region's alarm topic, and a dashboard.
+
+    Alarms name what they watch and need not wait for it: the function's log group must stand before the
+    function does.
+    """
+
+    def __init__(
+        self, site: Site, key: aws.kms.Key, topic: aws.sns.Topic, opts: pulumi.ResourceOptions
+    ) -> None:
+        super().__init__(site, "Monitoring", opts)
+        self._key = key
+        self.function_log_group = self._log_group(
+            "function-log-group",
+            site.names.function_log_group(site.name(named.FUNCTION)),
+            "log of the function",
+        )
+        self.validation_log_group = self._log_group(
+            "validation-log-group", site.name(named.VALIDATION_LOG_GROUP), "what validations found"
+        )
+        self.deployment_log_group = self._log_group(
+            "deployment-log-group", site.name(named.DEPLOYMENT_LOG_GROUP), "what migrations and rollbacks did"
+        )
+        for alarm in (*function_alarms(site), *action_alarms(site)):
+            metric_alarm(site, alarm, topic, self.child())
+        aws.cloudwatch.Dashboard(
+            site.label("dashboard"),
+            dashboard_name=site.name(named.REGION_DASHBOARD),
+            dashboard_body=region_dashboard(site),
+            opts=self.child(),
+        )
+        self.register_outputs({})
+
+    @property
+    def log_groups(self) -> list[aws.cloudwatch.LogGroup]:
+        """The groups that the function writes to."""
+        return [self.function_log_group, self.validation_log_group, self.deployment_log_group]
+
+    def _log_group(self, thing: str, name: str, purpose: str) -> aws.cloudwatch.LogGroup:
+        return aws.cloudwatch.LogGroup(
+            self.site.label(thing),
+            name=name,
+            retention_in_days=self.site.config.retention.logs,
+            kms_key_id=self._key.arn,
+            tags=self.site.tags(thing, purpose),
+            opts=self.child(),
+        )
+
+
+def metric_alarm(
+    site: Site, alarm: Alarm, topic: aws.sns.Topic, opts: pulumi.ResourceOptions
+) -> aws.cloudwatch.MetricAlarm:
+    """Make one alarm in ``site``; it tells ``topic`` when it turns red and when it is well again."""
+    percentile = alarm.statistic.startswith("p")
+    return aws.cloudwatch.MetricAlarm(
+        site.label(alarm.thing),
+        name=site.name(alarm.component),
+        alarm_description=alarm.description,
+        namespace=alarm.namespace,
+        metric_name=alarm.metric,
+        dimensions=dict(alarm.dimensions),
+        statistic=None if percentile else alarm.statistic,
+        extended_statistic=alarm.statistic if percentile else None,
+        period=alarm.period,
+        evaluation_periods=1,
+        threshold=alarm.threshold,
+        comparison_operator="GreaterThanThreshold",
+        treat_missing_data="notBreaching",
+        alarm_actions=[topic.arn],
+        ok_actions=[topic.arn],
+        tags=site.tags(alarm.thing, "alarm"),
+        opts=opts,
+    )

@@ -1,0 +1,173 @@
+"""What the function may do: statements scoped to its own region's resources. Every argument is an ARN."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from regionshift.infrastructure.policies.statement import Statement, allow, deny
+
+METRIC_NAMESPACE = "Migration"
+_ANY = ["*"]
+
+
+def s3_statements(bucket: str) -> list[Statement]:
+    """List, read, write and tag the deployment bucket, and see how it is configured; never delete."""
+    return [
+        allow(
+            "SeeBucket",
+            [
+                "s3:GetBucketLocation",
+                "s3:GetBucketPublicAccessBlock",
+                "s3:GetBucketVersioning",
+                "s3:GetEncryptionConfiguration",
+                "s3:GetReplicationConfiguration",
+                "s3:ListBucket",
+                "s3:ListBucketMultipartUploads",
+                "s3:ListBucketVersions",
+            ],
+            [bucket],
+        ),
+        allow(
+            "UseObjects",
+            [
+                "s3:AbortMultipartUpload",
+                "s3:GetObject",
+                "s3:GetObjectAttributes",
+                "s3:GetObjectTagging",
+                "s3:GetObjectVersion",
+                "s3:GetObjectVersionAttributes",
+                "s3:GetObjectVersionTagging",
+                "s3:ListMultipartUploadParts",
+                "s3:PutObject",
+                "s3:PutObjectTagging",
+                "s3:PutObjectVersionTagging",
+            ],
+            [f"{bucket}/*"],
+        ),
+    ]
+
+
+def key_statements(key: str, services: Sequence[str]) -> list[Statement]:
+    """Use the region's key through ``services`` only (``s3.eu-west-1.amazonaws.com``), and see that it turns.
+
+    KMS Developer Guide, "kms:ViaService".
+    """
+    return [
+        allow(
+            "UseKey",
+            ["kms:Decrypt", "kms:GenerateDataKey"],
+            [key],
+            condition={"StringEquals": {"kms:ViaService": list(services)}},
+        ),
+        allow("SeeKey", ["kms:DescribeKey", "kms:GetKeyRotationStatus"], [key]),
+    ]
+
+
+def parameter_statements(own: str, beside: Sequence[str]) -> list[Statement]:
+    """Read the configuration ``own`` and the secrets beside it; never change what one is configured by."""
+    return [
+        allow("ReadConfiguration", ["ssm:GetParameter", "ssm:GetParameters"], [own, *beside]),
+        deny(
+            "KeepConfiguration",
+            [
+                "ssm:AddTagsToResource",
+                "ssm:DeleteParameter",
+                "ssm:DeleteParameters",
+                "ssm:LabelParameterVersion",
+                "ssm:PutParameter",
+                "ssm:RemoveTagsFromResource",
+                "ssm:UnlabelParameterVersion",
+            ],
+            [own],
+        ),
+    ]
+
+
+def secret_statements(own: str, beside: Sequence[str]) -> list[Statement]:
+    """The same for a configuration that is kept in Secrets Manager."""
+    return [
+        allow(
+            "ReadConfiguration",
+            ["secretsmanager:DescribeSecret", "secretsmanager:GetSecretValue"],
+            [own, *beside],
+        ),
+        deny(
+            "KeepConfiguration",
+            [
+                "secretsmanager:DeleteResourcePolicy",
+                "secretsmanager:DeleteSecret",
+                "secretsmanager:PutResourcePolicy",
+                "secretsmanager:PutSecretValue",
+                "secretsmanager:TagResource",
+                "secretsmanager:UntagResource",
+                "secretsmanager:UpdateSecret",
+                "secretsmanager:UpdateSecretVersionStage",
+            ],
+            [own],
+        ),
+    ]
+
+
+def cloudwatch_logs_statements(log_groups: Sequence[str]) -> list[Statement]:
+    """Write to the groups, and create none: one made that way has neither key nor retention."""
+    streams = [f"{group}:log-stream:*" for group in log_groups]
+    groups = [f"{group}:*" for group in log_groups]
+    return [
+        allow("CreateStreams", ["logs:CreateLogStream"], groups),
+        allow("WriteLogs", ["logs:PutLogEvents"], streams),
+    ]
+
+
+def topic_statements(topic: str) -> list[Statement]:
+    """Publish to the deployment topic and see that it is there."""
+    return [allow("Notify", ["sns:GetTopicAttributes", "sns:Publish"], [topic])]
+
+
+def queue_statements(queue: str) -> list[Statement]:
+    """Lambda puts dead letters there in the name of the function's role (Lambda Developer Guide, "Capturing
+    records of asynchronous invocations")."""
+    return [allow("DeadLetters", ["sqs:SendMessage"], [queue])]
+
+
+def tracing_statements() -> list[Statement]:
+    """Send traces; X-Ray cannot scope it (see ``exceptions``)."""
+    return [allow("Trace", ["xray:PutTelemetryRecords", "xray:PutTraceSegments"], _ANY)]
+
+
+def metrics_statements() -> list[Statement]:
+    """Count actions in our namespace only; CloudWatch cannot scope it otherwise (see ``exceptions``)."""
+    return [
+        allow(
+            "Count",
+            ["cloudwatch:PutMetricData"],
+            _ANY,
+            condition={"StringEquals": {"cloudwatch:namespace": METRIC_NAMESPACE}},
+        )
+    ]
+
+
+def network_interface_statements(
+    interfaces: str, subnets: Sequence[str], security_groups: Sequence[str]
+) -> list[Statement]:
+    """What Lambda needs of the role to place the function in a VPC.
+
+    Lambda Developer Guide, "Giving Lambda functions access to resources in an Amazon VPC": lists must be on
+    ``*``, and deleting must not name a single interface.
+
+    Args:
+        interfaces: ARN pattern of the region's network interfaces.
+        subnets, security_groups: ARNs of where the function stands.
+    """
+    return [
+        allow("SeeInterfaces", ["ec2:DescribeNetworkInterfaces", "ec2:DescribeSubnets"], _ANY),
+        allow("CreateInterfaces", ["ec2:CreateNetworkInterface"], [interfaces, *subnets, *security_groups]),
+        allow(
+            "UseInterfaces",
+            [
+                "ec2:AssignPrivateIpAddresses",
+                "ec2:DeleteNetworkInterface",
+                "ec2:UnassignPrivateIpAddresses",
+            ],
+            [interfaces],
+        ),
+    ]

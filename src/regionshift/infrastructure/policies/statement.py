@@ -1,0 +1,91 @@
+"""How a policy is written: statements as plain data, one document as JSON."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import pulumi
+
+Statement = dict[str, Any]
+Condition = dict[str, dict[str, str | list[str]]]
+Principal = dict[str, str | list[str]] | str
+
+
+def allow(
+    sid: str,
+    actions: Sequence[str],
+    resources: Sequence[str],
+    *,
+    condition: Condition | None = None,
+    principal: Principal | None = None,
+) -> Statement:
+    """A statement that allows; ``principal`` is for policies of a resource."""
+    return _statement("Allow", sid, actions, resources, condition=condition, principal=principal)
+
+
+def deny(
+    sid: str,
+    actions: Sequence[str],
+    resources: Sequence[str],
+    *,
+    condition: Condition | None = None,
+    principal: Principal | None = None,
+) -> Statement:
+    """A statement that refuses, whatever else allows it."""
+    return _statement("Deny", sid, actions, resources, condition=condition, principal=principal)
+
+
+def document(statements: Sequence[Statement]) -> str:
+    """The policy as JSON. Equal statements give equal text, so nothing changes between two runs."""
+    return json.dumps({"Version": "2012-10-17", "Statement": list(statements)})
+
+
+def policy(build: Callable[..., Sequence[Statement]], **resources: pulumi.Input[Any]) -> pulumi.Output[str]:
+    """The JSON of ``build(**resources)`` as soon as the resources are known."""
+    return pulumi.Output.from_input(resources).apply(lambda known: document(build(**known)))
+
+
+def trust(service: str, condition: Condition | None = None) -> str:
+    """Who may assume a role: one AWS service."""
+    statement = _statement(
+        "Allow",
+        "Assume",
+        ["sts:AssumeRole"],
+        [],
+        condition=condition,
+        principal={"Service": f"{service}.amazonaws.com"},
+    )
+    del statement["Resource"]  # a trust policy stands on its role and has none
+    return document([statement])
+
+
+def tls_only(actions: Sequence[str], resources: Sequence[str]) -> Statement:
+    """Refuses everything over plain HTTP (Amazon S3 User Guide, "Security best practices")."""
+    return deny(
+        "TlsOnly",
+        actions,
+        resources,
+        condition={"Bool": {"aws:SecureTransport": "false"}},
+        principal="*",
+    )
+
+
+def _statement(
+    effect: str,
+    sid: str,
+    actions: Sequence[str],
+    resources: Sequence[str],
+    *,
+    condition: Condition | None,
+    principal: Principal | None,
+) -> Statement:
+    statement: Statement = {"Sid": sid, "Effect": effect}
+    if principal is not None:
+        statement["Principal"] = principal
+    statement["Action"] = list(actions)
+    statement["Resource"] = list(resources)
+    if condition:
+        statement["Condition"] = condition
+    return statement

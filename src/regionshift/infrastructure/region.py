@@ -1,0 +1,74 @@
+"""Everything of one region, put together: no region knows another."""
+
+from __future__ import annotations
+
+import pulumi
+import pulumi_aws as aws
+
+from regionshift.infrastructure import iam as rights
+from regionshift.infrastructure.component import RegionComponent
+from regionshift.infrastructure.encryption import EncryptionStack
+from regionshift.infrastructure.function import LambdaStack
+from regionshift.infrastructure.monitoring import MonitoringStack
+from regionshift.infrastructure.network import NetworkStack
+from regionshift.infrastructure.notifications import NotificationsStack
+from regionshift.infrastructure.secrets import SecretsStack
+from regionshift.infrastructure.site import Site
+from regionshift.infrastructure.storage import StorageStack
+
+
+class RegionStack(RegionComponent):
+    """One region at one release, every resource made by ``provider``."""
+
+    def __init__(self, site: Site, provider: aws.Provider, *, allow_data_loss: bool = False) -> None:
+        super().__init__(site, "Region", pulumi.ResourceOptions(providers={"aws": provider}))
+        self.provider = provider
+        inside = pulumi.ResourceOptions(parent=self)
+        self.encryption = EncryptionStack(site, inside)
+        key = self.encryption.key
+        self.network = NetworkStack(site, key, inside)
+        self.storage = StorageStack(site, key, inside, allow_data_loss=allow_data_loss)
+        self.secrets = SecretsStack(site, key, inside)
+        self.iam = rights.IAMStack(site, inside)
+        self.notifications = NotificationsStack(site, key, self.iam.role, inside)
+        self.monitoring = MonitoringStack(site, key, self.notifications.alarm_topic, inside)
+        self._give_rights(key)
+        self.function = LambdaStack(
+            site,
+            inside,
+            iam=self.iam,
+            key=key,
+            network=self.network,
+            variables=self._variables(),
+            log_group=self.monitoring.function_log_group,
+        )
+        self.register_outputs({})
+
+    def _give_rights(self, key: aws.kms.Key) -> None:
+        rights.attach_s3_policy(self.iam, self.storage.deployment_bucket)
+        rights.attach_key_policy(self.iam, key)
+        if self.secrets.parameter is not None:
+            rights.attach_parameter_policy(self.iam, self.secrets.parameter, self.secrets.parameters_beside)
+        if self.secrets.secret is not None:
+            rights.attach_secret_policy(self.iam, self.secrets.secret, self.secrets.secrets_beside)
+        rights.attach_cloudwatch_logs_policy(self.iam, self.monitoring.log_groups)
+        rights.attach_topic_policy(self.iam, self.notifications.deployment_topic)
+        rights.attach_tracing_policy(self.iam)
+        rights.attach_metrics_policy(self.iam)
+        if self.network.function_security_group is not None:
+            rights.attach_network_interface_policy(
+                self.iam, self.network.subnets, self.network.function_security_group
+            )
+
+    def _variables(self) -> dict[str, pulumi.Input[str]]:
+        """The function's variables: the same names in every region, and no secret among them."""
+        config = self.site.config
+        return {
+            "REGION": self.site.region,
+            "ENVIRONMENT": config.environment,
+            "ENVIRONMENT_SUFFIX": config.suffix,
+            "DEPLOYMENT_BUCKET": self.storage.deployment_bucket.bucket,
+            "CONFIG_STORE": config.application.store,
+            "CONFIG_PARAMETER": self.secrets.config_name,
+            "NOTIFICATION_TOPIC": self.notifications.deployment_topic.arn,
+        }

@@ -1,0 +1,110 @@
+"""The region's configuration and the application's secrets, encrypted with the region's key.
+
+Values are Pulumi secrets from here on: encrypted in the state, masked in every event, in no output.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pulumi
+import pulumi_aws as aws
+
+from regionshift.infrastructure.component import RegionComponent
+from regionshift.infrastructure.site import Site
+from regionshift.settings import components as named
+
+STANDARD_LIMIT = 4096
+"""Bytes that a standard parameter holds; an advanced one holds 8,192 (Systems Manager User Guide, "Managing
+parameter tiers")."""
+
+
+def deployment_config(site: Site) -> dict[str, Any]:
+    """What the function and the application are told; no secret's value, only where it is found.
+
+    ``replicas`` names the bucket of every secondary, so that the primary can tell whether it replicates to
+    each; it is the same in every region, so that a change of primary alters values and nothing else.
+    """
+    config = site.config
+    secondaries = config.regions.secondaries
+    return {
+        "project": config.project,
+        "region": site.region,
+        "environment": config.environment,
+        "environment_suffix": config.suffix,
+        "log_level": config.application.log_level,
+        "enable_validation": config.application.enable_validation,
+        "primary_region": config.regions.primary,
+        "secondary_regions": list(secondaries),
+        "replicas": {region: named.DEPLOYMENT_BUCKET.name(site.names, region) for region in secondaries},
+        "key_alias": site.name(named.KEY),
+        "validation_log_group": site.name(named.VALIDATION_LOG_GROUP),
+        "deployment_log_group": site.name(named.DEPLOYMENT_LOG_GROUP),
+        "config": dict(config.application.config),
+        "secrets": {name: _secret_name(site, name) for name in sorted(config.application.secrets)},
+    }
+
+
+class SecretsStack(RegionComponent):
+    """The configuration as one SecureString (or secret), and each of the application's secrets beside it."""
+
+    def __init__(self, site: Site, key: aws.kms.Key, opts: pulumi.ResourceOptions) -> None:
+        super().__init__(site, "Secrets", opts)
+        self._key = key
+        text = json.dumps(deployment_config(site), sort_keys=True)
+        secrets = sorted(site.release.secrets.items())
+        self.parameter: aws.ssm.Parameter | None = None
+        self.secret: aws.secretsmanager.Secret | None = None
+        self.parameters_beside: list[aws.ssm.Parameter] = []
+        self.secrets_beside: list[aws.secretsmanager.Secret] = []
+        if site.config.application.store == "ssm":
+            self.config_name = site.name(named.DEPLOYMENT_CONFIG_PARAMETER)
+            self.parameter = self._parameter("deployment-config", self.config_name, text)
+            self.parameters_beside = [
+                self._parameter(f"secret-{name}", _secret_name(site, name), value.get_secret_value())
+                for name, value in secrets
+            ]
+        else:
+            self.config_name = site.name(named.DEPLOYMENT_CONFIG_SECRET)
+            self.secret = self._secret("deployment-config", self.config_name, text)
+            self.secrets_beside = [
+                self._secret(f"secret-{name}", _secret_name(site, name), value.get_secret_value())
+                for name, value in secrets
+            ]
+        self.register_outputs({})
+
+    def _parameter(self, thing: str, name: str, value: str) -> aws.ssm.Parameter:
+        return aws.ssm.Parameter(
+            self.site.label(thing),
+            name=name,
+            type="SecureString",
+            tier="Standard" if len(value.encode()) <= STANDARD_LIMIT else "Advanced",
+            key_id=self._key.arn,
+            value=pulumi.Output.secret(value),
+            tags=self.site.tags(thing, "configuration of the environment"),
+            opts=self.child(holds_data=True),
+        )
+
+    def _secret(self, thing: str, name: str, value: str) -> aws.secretsmanager.Secret:
+        secret = aws.secretsmanager.Secret(
+            self.site.label(thing),
+            name=name,
+            kms_key_id=self._key.arn,
+            recovery_window_in_days=self.site.config.retention.secret_recovery,
+            tags=self.site.tags(thing, "configuration of the environment"),
+            opts=self.child(holds_data=True),
+        )
+        aws.secretsmanager.SecretVersion(
+            self.site.label(f"{thing}-value"),
+            secret_id=secret.id,
+            secret_string=pulumi.Output.secret(value),
+            opts=self.child(),
+        )
+        return secret
+
+
+def _secret_name(site: Site, name: str) -> str:
+    if site.config.application.store == "ssm":
+        return site.names.parameter(name, site.region)
+    return site.names.secret(name, site.region)

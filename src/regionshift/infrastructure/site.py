@@ -1,0 +1,94 @@
+"""One region of one environment, with the release it runs: what every component is built from."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+
+from regionshift.errors import InputError
+from regionshift.infrastructure import tags
+from regionshift.settings.components import Component
+from regionshift.settings.config import MigrationConfig
+from regionshift.settings.names import Names
+from regionshift.settings.network import RegionNetwork
+from regionshift.settings.release import Release
+
+
+def partition_of(region: str) -> str:
+    """The second part of every ARN in ``region`` (IAM User Guide, "Identify AWS resources with ARNs")."""
+    if region.startswith("cn-"):
+        return "aws-cn"
+    return "aws-us-gov" if region.startswith("us-gov-") else "aws"
+
+
+@dataclass(frozen=True)
+class Site:
+    """A region and its own release. Pure: the same values give the same names, labels and ARNs."""
+
+    region: str
+    release: Release
+
+    @property
+    def config(self) -> MigrationConfig:
+        """The settings that this region runs; another region may run others."""
+        return self.release.config
+
+    @cached_property
+    def names(self) -> Names:
+        """The names of the environment."""
+        return self.config.names
+
+    @cached_property
+    def network(self) -> RegionNetwork:
+        """The region's ranges."""
+        return self.config.networks[self.region]
+
+    @property
+    def is_primary(self) -> bool:
+        """Whether the environment is written here."""
+        return self.region == self.config.regions.primary
+
+    @property
+    def partition(self) -> str:
+        """``aws`` for most regions."""
+        return partition_of(self.region)
+
+    @property
+    def zones(self) -> tuple[str, ...]:
+        """The availability zones of the region that are used, as kept with the release.
+
+        Raises:
+            InputError: the release knows fewer zones than the settings ask for.
+        """
+        known = self.release.zones.get(self.region, ())
+        wanted = self.config.network.zones
+        if len(known) < wanted:
+            raise InputError(
+                f"{wanted} availability zones are asked for, and the release knows {len(known)} of them.",
+                where=self.region,
+                remedy="Lower network.zones, or make a new release so that the zones are asked for again.",
+            )
+        return tuple(known[:wanted])
+
+    def label(self, thing: str) -> str:
+        """A resource's logical name: keyed by region, never by role, so that a change of primary keeps it."""
+        return f"{thing}-{self.region}"
+
+    def name(self, component: Component) -> str:
+        """A resource's name in AWS."""
+        return component.name(self.names, self.region)
+
+    def arn(self, service: str, resource: str, *, regional: bool = True) -> str:
+        """The ARN of something of this account; ``regional=False`` for IAM."""
+        region = self.region if regional else ""
+        return f"arn:{self.partition}:{service}:{region}:{self.config.account}:{resource}"
+
+    def tags(self, thing: str, purpose: str) -> dict[str, str]:
+        """The tags of one resource; the provider adds those of the region."""
+        return tags.of(self.label(thing), purpose)
+
+    @property
+    def default_tags(self) -> Mapping[str, str]:
+        """The tags that the region's provider puts on everything taggable."""
+        return tags.defaults(self.config, self.region)

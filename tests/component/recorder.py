@@ -1,0 +1,135 @@
+"""Runs the program against Pulumi's mocks and keeps every resource it registers."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pulumi
+from pydantic import SecretStr
+
+from regionshift.infrastructure.program import environment
+from regionshift.infrastructure.providers import ProviderSettings
+from regionshift.settings.config import MigrationConfig
+from regionshift.settings.release import Artifact, Release
+
+ACCOUNT = "111122223333"
+REGIONS = ("eu-west-1", "us-east-1", "us-west-2")
+
+
+@dataclass(frozen=True)
+class Registered:
+    """One resource as the engine would have received it."""
+
+    type: str
+    name: str
+    inputs: Mapping[str, Any]
+    provider: str
+
+    def policy(self, field_name: str = "policy") -> list[dict[str, Any]]:
+        """The statements of a policy input."""
+        return list(json.loads(self.inputs[field_name])["Statement"])
+
+
+@dataclass
+class Run:
+    """What one run of the program registered and put out."""
+
+    resources: list[Registered] = field(default_factory=list)
+    outputs: dict[str, Any] = field(default_factory=dict)
+
+    def of(self, kind: str) -> list[Registered]:
+        """All resources of the type ``aws:<kind>``."""
+        return [one for one in self.resources if one.type == f"aws:{kind}"]
+
+    def one(self, name: str) -> Registered:
+        """The one resource with this logical name."""
+        (found,) = [one for one in self.resources if one.name == name]
+        return found
+
+    @property
+    def plain(self) -> list[Registered]:
+        """Everything of AWS but the providers themselves."""
+        return [one for one in self.resources if one.type.startswith("aws:")]
+
+
+class Recorder(pulumi.runtime.Mocks):
+    """Answers every resource with its inputs and the outputs that only AWS would know."""
+
+    def __init__(self) -> None:
+        self.run = Run()
+        self.calls: list[str] = []
+
+    def new_resource(self, args: pulumi.runtime.MockResourceArgs) -> tuple[str | None, dict[Any, Any]]:
+        self.run.resources.append(Registered(args.typ, args.name, args.inputs, args.provider or ""))
+        name = args.inputs.get("name") or args.inputs.get("bucket") or args.name
+        outputs = {
+            "name": name,
+            "arn": f"arn:aws:{args.typ.split(':')[1].split('/')[0]}:::{name}",
+            "url": f"https://queue/{name}",
+            "keyId": f"id-of-{args.name}",
+            "prefixListId": "pl-1",
+        }
+        return f"{args.name}-id", {**outputs, **args.inputs}
+
+    def call(self, args: pulumi.runtime.MockCallArgs) -> tuple[dict[Any, Any], None]:
+        self.calls.append(args.token)
+        return {}, None
+
+
+def config(**changes: Any) -> MigrationConfig:
+    """The smallest settings over three regions, with ``changes``."""
+    values: dict[str, Any] = {
+        "project": "shop",
+        "environment": "dev",
+        "account": ACCOUNT,
+        "regions": {"primary": "us-east-1", "secondaries": ["eu-west-1", "us-west-2"]},
+        "network": {"vpc_cidr": "10.0.0.0/8"},
+        **changes,
+    }
+    return MigrationConfig.model_validate(values)
+
+
+def release(settings: MigrationConfig, **changes: Any) -> Release:
+    """A release of ``settings`` with made-up zones and an artifact that need not exist."""
+    values: dict[str, Any] = {
+        "config": settings,
+        "artifact": Artifact(Path("/artifact.zip"), "ab" * 32),
+        "zones": {region: tuple(f"{region}{zone}" for zone in "abc") for region in settings.all_regions},
+        "secrets": {name: SecretStr(f"value of {name}") for name in settings.application.secrets},
+        "secrets_digest": "",
+        "tool_version": "1",
+        "plugin_version": "7.51.1",
+        **changes,
+    }
+    return Release(**values)
+
+
+def everywhere(settings: MigrationConfig) -> dict[str, Release]:
+    """All regions of ``settings`` at one release."""
+    return dict.fromkeys(settings.all_regions, release(settings))
+
+
+def record(build: Callable[[], Mapping[str, Any]]) -> Run:
+    """Run ``build`` against mocks; its outputs are resolved."""
+    recorder = Recorder()
+    pulumi.runtime.set_mocks(recorder, preview=False)
+
+    def program() -> pulumi.Output[None]:
+        return pulumi.Output.all(**build()).apply(recorder.run.outputs.update)
+
+    pulumi.runtime.test(program)()
+    if recorder.calls:
+        raise AssertionError(f"the program looked things up: {recorder.calls}")
+    return recorder.run
+
+
+def built(settings: MigrationConfig, settings_of_links: MigrationConfig | None = None) -> Run:
+    """The whole environment of ``settings`` with its links."""
+    links = release(settings_of_links or settings)
+    return record(
+        lambda: environment(everywhere(settings), provider_settings=ProviderSettings(), links=links)
+    )
