@@ -71,4 +71,7 @@ class RegionStack(RegionComponent):
             "CONFIG_STORE": config.application.store,
             "CONFIG_PARAMETER": self.secrets.config_name,
             "NOTIFICATION_TOPIC": self.notifications.deployment_topic.arn,
+            "VALIDATION_LOG_GROUP": self.monitoring.validation_log_group.name,
+            "DEPLOYMENT_LOG_GROUP": self.monitoring.deployment_log_group.name,
+            "KMS_KEY_ARN": self.encryption.key.arn,
         }

@@ -23,8 +23,8 @@ parameter tiers")."""
 def deployment_config(site: Site) -> dict[str, Any]:
     """What the function and the application are told; no secret's value, only where it is found.
 
-    ``replicas`` names the bucket of every secondary, so that the primary can tell whether it replicates to
-    each; it is the same in every region, so that a change of primary alters values and nothing else.
+    ``replication_destinations`` names the bucket of every secondary, so that the primary can tell whether it
+    replicates to each.
     """
     config = site.config
     secondaries = config.regions.secondaries
@@ -37,10 +37,10 @@ def deployment_config(site: Site) -> dict[str, Any]:
         "enable_validation": config.application.enable_validation,
         "primary_region": config.regions.primary,
         "secondary_regions": list(secondaries),
-        "replicas": {region: named.DEPLOYMENT_BUCKET.name(site.names, region) for region in secondaries},
-        "key_alias": site.name(named.KEY),
-        "validation_log_group": site.name(named.VALIDATION_LOG_GROUP),
-        "deployment_log_group": site.name(named.DEPLOYMENT_LOG_GROUP),
+        "is_primary": site.is_primary,
+        "replication_destinations": {
+            region: named.DEPLOYMENT_BUCKET.name(site.names, region) for region in secondaries
+        },
         "config": dict(config.application.config),
         "secrets": {name: _secret_name(site, name) for name in sorted(config.application.secrets)},
     }

@@ -113,7 +113,7 @@ def cloudwatch_logs_statements(log_groups: Sequence[str]) -> list[Statement]:
     streams = [f"{group}:log-stream:*" for group in log_groups]
     groups = [f"{group}:*" for group in log_groups]
     return [
-        allow("CreateStreams", ["logs:CreateLogStream"], groups),
+        allow("CreateStreams", ["logs:CreateLogStream", "logs:DescribeLogStreams"], groups),
         allow("WriteLogs", ["logs:PutLogEvents"], streams),
     ]
 
