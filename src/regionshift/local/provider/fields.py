@@ -7,6 +7,7 @@ checked against these fields before anything is called.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
@@ -48,6 +49,7 @@ class Field:
         opaque: AWS does not tell it back; Read keeps what was there.
         secret: its value must not appear in any message.
         allowed: the only texts AWS accepts, when they are few.
+        pattern: the whole of a text must match this regular expression.
         minimum, maximum: bounds of a number, inclusive.
         items: the inputs inside an object, or inside each object of a list or set.
     """
@@ -60,6 +62,7 @@ class Field:
     opaque: bool = False
     secret: bool = False
     allowed: tuple[str, ...] = ()
+    pattern: str = ""
     minimum: float | None = None
     maximum: float | None = None
     items: Mapping[str, Field] = field(default=_NOTHING)
@@ -82,6 +85,8 @@ def mistakes(value: Any, of: Field, path: str) -> Iterator[Mistake]:
         return
     if of.allowed and value not in of.allowed:
         yield Mistake(path, f"must be one of {', '.join(of.allowed)}")
+    if of.pattern and not re.fullmatch(of.pattern, value):
+        yield Mistake(path, f"must match {of.pattern}")
     if of.minimum is not None and value < of.minimum:
         yield Mistake(path, f"must be at least {of.minimum:g}")
     if of.maximum is not None and value > of.maximum:

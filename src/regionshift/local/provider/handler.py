@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import hashlib
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, ClassVar, Protocol
 
-from regionshift.local.provider.fields import Field, Shape
+from regionshift.local.provider.fields import Field, Mistake, Shape
 from regionshift.local.provider.wire import Properties
 
 URN_TAG = "regionshift:urn"
@@ -82,6 +82,8 @@ class Handler(ABC):
         name: the input that holds the name, when the type has one; made from the URN when not given.
         name_prefix: what a generated name must begin with.
         name_limit: longest name AWS accepts, in characters.
+        unique_by: inputs that, with name and region, AWS allows once. When all of them stay, a replacement
+            deletes the old one first. (Generated names come from the URN, so they stay too.)
         taggable: it has ``tags``, and carries the hidden tag by which a lost create is adopted.
         regional: it has the ``region`` input of pulumi-aws 7 (IAM has not).
 
@@ -95,6 +97,7 @@ class Handler(ABC):
     name: ClassVar[str | None] = None
     name_prefix: ClassVar[str] = ""
     name_limit: ClassVar[int] = 255
+    unique_by: ClassVar[tuple[str, ...]] = ()
     taggable: ClassVar[bool] = False
     regional: ClassVar[bool] = True
 
@@ -106,6 +109,14 @@ class Handler(ABC):
         if self.taggable:
             added |= {"tags": TAGS, "tagsAll": TAGS}
         return MappingProxyType({**self.fields, **added})
+
+    def mistakes(self, inputs: Properties) -> Iterator[Mistake]:
+        """What AWS would refuse beyond what the fields tell. ``inputs`` may hold values not known yet."""
+        yield from ()
+
+    def also_replaces(self, change: Change) -> frozenset[str]:
+        """Inputs that ``change`` cannot change in place, beyond the fields that always replace."""
+        return frozenset()
 
     def find(self, context: Context, inputs: Properties) -> str | None:
         """The id of what a lost create left: it carries ``context.urn_tag``. For untaggable types None.

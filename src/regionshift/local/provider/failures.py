@@ -1,0 +1,69 @@
+"""What an AWS error means to the provider, and how it is told without telling secrets."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any, Final
+
+from botocore.exceptions import BotoCoreError, ClientError, ParamValidationError
+
+from regionshift.errors import RegionshiftError
+from regionshift.local.provider.handler import Handler
+from regionshift.local.provider.wire import Asset, Properties
+
+_GONE: Final = re.compile(r"NotFound|NoSuch|NonExistent|DoesNotExist|^404$|ParameterNotFound")
+_ALSO_GONE: Final = frozenset(
+    {
+        "ReplicationConfigurationNotFoundError",
+        "ServerSideEncryptionConfigurationNotFoundError",
+        "OwnershipControlsNotFoundError",
+    }
+)
+_VALUE: Final = re.compile(r"value: .*?(?=, type|, valid|$)", re.DOTALL)
+
+
+def code_of(error: ClientError) -> str:
+    """AWS's short name of the error."""
+    return str(error.response.get("Error", {}).get("Code", ""))
+
+
+def is_gone(error: ClientError) -> bool:
+    """Whether it says that what was asked for is not there."""
+    return bool(_GONE.search(code_of(error))) or code_of(error) in _ALSO_GONE
+
+
+def told(error: Exception, handler: Handler | None, inputs: Properties) -> str:
+    """One sentence for the engine: AWS's own message, without the value of any secret input."""
+    if isinstance(error, ParamValidationError):
+        message = _VALUE.sub("value: [not shown]", str(error))
+    elif isinstance(error, RegionshiftError):
+        message = error.message
+    elif isinstance(error, ClientError | BotoCoreError):
+        message = str(error)
+    else:
+        message = f"{type(error).__name__}: {error}"
+    for secret in sorted(_secrets(handler, inputs), key=len, reverse=True):
+        message = message.replace(secret, "[secret]")
+    return message
+
+
+def _secrets(handler: Handler | None, inputs: Properties) -> set[str]:
+    if handler is None:
+        return set()
+    return {
+        text for name, of in handler.fields.items() if of.secret for text in _texts(inputs.get(name)) if text
+    }
+
+
+def _texts(value: Any) -> Iterator[str]:
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, Asset):
+        yield value.text or ""
+    elif isinstance(value, Mapping):
+        for item in value.values():
+            yield from _texts(item)
+    elif isinstance(value, list):
+        for item in value:
+            yield from _texts(item)

@@ -1,0 +1,195 @@
+"""Create, read, update and delete, the same way for every type: adoption, drift, half-made, gone."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from regionshift.errors import WorkFailed
+from regionshift.local.provider.check import DEFAULTS
+from regionshift.local.provider.difference import difference
+from regionshift.local.provider.failures import is_gone
+from regionshift.local.provider.fields import Field, same
+from regionshift.local.provider.handler import URN_TAG, Change, Context, Handler
+from regionshift.local.provider.wire import UNKNOWN, Properties
+
+_TAGS = frozenset({"tags", "tagsAll"})
+
+
+class Unfinished(Exception):  # noqa: N818 -- the engine's word is 'initialization failed'
+    """The resource exists, but a step after its creation failed."""
+
+    def __init__(self, identity: str, properties: Properties, cause: BotoCoreError | ClientError) -> None:
+        super().__init__(str(cause))
+        self.identity = identity
+        self.properties = properties
+        self.cause = cause
+
+
+@dataclass(frozen=True)
+class Resource:
+    """One live resource as the engine keeps it."""
+
+    identity: str
+    inputs: Properties
+    properties: Properties
+
+
+def create(handler: Handler, context: Context, inputs: Properties, known: Collection[str]) -> Resource:
+    """Make it, or take over what a run that died made of it.
+
+    Args:
+        known: ids that the engine's state already holds for this URN. They are about to be replaced, so
+            they are not adopted.
+
+    Raises:
+        Unfinished: it was made, but not all of it.
+    """
+    identity = _adopt(handler, context, inputs, known) or handler.create(context, inputs)
+    try:
+        handler.finish(context, identity, inputs)
+        return _current(handler, context, identity, inputs)
+    except (BotoCoreError, ClientError) as error:
+        raise Unfinished(identity, _without_hidden(inputs), error) from error
+
+
+def _adopt(handler: Handler, context: Context, inputs: Properties, known: Collection[str]) -> str | None:
+    identity = handler.find(context, inputs)
+    live = None if identity is None or identity in known else handler.read(context, identity)
+    if identity is None or live is None:
+        return None
+    olds = _inputs_of(handler, context, live, inputs)
+    found = difference(handler, olds, inputs)
+    if found.replaces:
+        handler.delete(context, identity, {**inputs, **live})
+        return None
+    opaque = {name for name, of in handler.fields.items() if of.opaque and not of.replaces and name in inputs}
+    _apply(handler, context, identity, Change(olds, inputs, found.change.names | opaque))
+    return identity
+
+
+def update(handler: Handler, context: Context, identity: str, olds: Properties, news: Properties) -> Resource:
+    """Change in place what differs, and finish what an earlier run left half-made."""
+    _apply(handler, context, identity, difference(handler, olds, news).change)
+    handler.finish(context, identity, news)
+    return _current(handler, context, identity, news)
+
+
+def _apply(handler: Handler, context: Context, identity: str, change: Change) -> None:
+    if change.any_of(*_TAGS):
+        gone = sorted(set(change.olds.get("tagsAll") or {}) - set(change.news.get("tagsAll") or {}))
+        if gone:
+            handler.untag(context, identity, gone)
+        handler.tag(context, identity, context.tags(change.news))
+    if change.names - _TAGS:
+        handler.update(context, identity, change)
+
+
+def delete(handler: Handler, context: Context, identity: str, properties: Properties) -> None:
+    """Remove it; gone already is success."""
+    try:
+        handler.delete(context, identity, properties)
+    except ClientError as error:
+        if not is_gone(error):
+            raise
+
+
+def read(
+    handler: Handler, context: Context, identity: str, inputs: Properties, properties: Properties
+) -> Resource | None:
+    """What is there now, in the terms of ``inputs``, which are empty on import; None when it is gone."""
+    live = _live(handler, context, identity)
+    if live is None:
+        return None
+    current = _inputs_of(handler, context, live, inputs)
+    return Resource(identity, current, _properties_of(handler, {**properties, **current}, live))
+
+
+def _current(handler: Handler, context: Context, identity: str, inputs: Properties) -> Resource:
+    live = _live(handler, context, identity)
+    if live is None:
+        raise WorkFailed(f"{identity} vanished while it was worked on", where=context.region)
+    return Resource(identity, inputs, _properties_of(handler, inputs, live))
+
+
+def _live(handler: Handler, context: Context, identity: str) -> Properties | None:
+    try:
+        return handler.read(context, identity)
+    except ClientError as error:
+        if is_gone(error):
+            return None
+        raise
+
+
+def _properties_of(handler: Handler, inputs: Properties, live: Properties) -> Properties:
+    """Inputs and outputs together; a value that means the same keeps the program's spelling."""
+    fields = handler.all_fields()
+    merged = _without_hidden(inputs)
+    for name, value in live.items():
+        of = fields.get(name)
+        if name not in _TAGS and (of is None or not same(inputs.get(name), value, of)):
+            merged[name] = value
+    if handler.taggable:
+        merged["tagsAll"] = _visible(live.get("tags"))
+    return merged
+
+
+def _without_hidden(inputs: Properties) -> Properties:
+    return {name: value for name, value in inputs.items() if name != DEFAULTS}
+
+
+def _visible(tags: Mapping[str, str] | None) -> dict[str, str]:
+    return {name: value for name, value in (tags or {}).items() if name != URN_TAG}
+
+
+def _inputs_of(handler: Handler, context: Context, live: Properties, inputs: Properties) -> Properties:
+    """``inputs`` with what is live where the two differ: what the next Diff will see as drift."""
+    current: Properties = {DEFAULTS: inputs[DEFAULTS]} if DEFAULTS in inputs else {}
+    for name, of in handler.fields.items():
+        value = _input_of(name, of, live, inputs)
+        if value is not None:
+            current[name] = value
+    if handler.regional:
+        current["region"] = context.region
+    if handler.taggable:
+        current |= _tag_inputs(live, inputs)
+    return current
+
+
+def _input_of(name: str, of: Field, live: Properties, inputs: Properties) -> Any:
+    given, value = inputs.get(name), live.get(name)
+    if of.opaque or same(given, value, of):
+        return given
+    if given is None and of.computed and inputs:
+        return None  # AWS chose it, nobody asked for it
+    return value
+
+
+def _tag_inputs(live: Properties, inputs: Properties) -> Properties:
+    tags = _visible(live.get("tags"))
+    own = inputs.get("tags") or {}
+    defaults = {name: value for name, value in (inputs.get("tagsAll") or {}).items() if name not in own}
+    shown = {name: value for name, value in tags.items() if defaults.get(name) != value}
+    given = {"tags": shown} if shown or own else {}
+    return {**given, "tagsAll": tags}
+
+
+def previewed_create(handler: Handler, inputs: Properties) -> Properties:
+    """What Create would return, as far as it can be known."""
+    computed = {name for name, of in handler.fields.items() if of.computed} | set(handler.outputs)
+    unknown = {name: UNKNOWN for name in computed if inputs.get(name) is None}
+    return {**unknown, **_without_hidden(inputs)}
+
+
+def previewed_update(
+    handler: Handler, properties: Properties, olds: Properties, news: Properties
+) -> Properties:
+    """What Update would return, as far as it can be known."""
+    changed = difference(handler, olds, news).change.names - _TAGS
+    unknown = dict.fromkeys(handler.volatile, UNKNOWN) if changed else {}
+    removed = set(olds) - set(news)
+    kept = {name: value for name, value in properties.items() if name not in removed}
+    return {**kept, **_without_hidden(news), **unknown}
