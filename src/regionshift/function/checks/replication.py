@@ -58,7 +58,7 @@ def _rules(s3: Any, bucket: str) -> Sequence[Mapping[str, Any]]:
 
 
 def _leads_to_all(rules: Sequence[Mapping[str, Any]], wanted: Mapping[str, str | None]) -> tuple[bool, str]:
-    reached = {_destination(rule) for rule in rules if rule.get("Status") == "Enabled" and _is_whole(rule)}
+    reached = {_destination(rule) for rule in rules if rule.get("Status") == "Enabled" and is_whole(rule)}
     missing = [region for region, bucket in wanted.items() if bucket is None or bucket not in reached]
     found = f"{len(rules)} rules, enabled for the whole bucket: {len(reached)}"
     if missing:
@@ -72,7 +72,7 @@ def _destination(rule: Mapping[str, Any]) -> str:
     return arn.rpartition(":")[2]
 
 
-def _is_whole(rule: Mapping[str, Any]) -> bool:
+def is_whole(rule: Mapping[str, Any]) -> bool:
     """Whether the rule is for every object: no prefix and no tag narrows it, in either form S3 has for it."""
     narrowed = rule.get("Filter", {})
     return not any(
