@@ -33,9 +33,6 @@ class Shape(Enum):
     ASSET = "an asset or archive"
 
 
-_NOTHING: Mapping[str, Field] = MappingProxyType({})
-
-
 @dataclass(frozen=True)
 class Field:
     """One input of a resource type.
@@ -65,7 +62,7 @@ class Field:
     pattern: str = ""
     minimum: float | None = None
     maximum: float | None = None
-    items: Mapping[str, Field] = field(default=_NOTHING)
+    items: Mapping[str, Field] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -98,13 +98,20 @@ def delete(handler: Handler, context: Context, identity: str, properties: Proper
 
 
 def read(
-    handler: Handler, context: Context, identity: str, inputs: Properties, properties: Properties
+    handler: Handler,
+    context: Context,
+    identity: str,
+    inputs: Properties,
+    properties: Properties,
+    *,
+    default_tags: Mapping[str, str],
 ) -> Resource | None:
     """What is there now, in the terms of ``inputs``, which are empty on import; None when it is gone."""
     live = _live(handler, context, identity)
     if live is None:
         return None
-    current = _inputs_of(handler, context, live, inputs)
+    asked = inputs or {"tagsAll": default_tags}
+    current = _inputs_of(handler, context, live, asked)
     return Resource(identity, current, _properties_of(handler, {**properties, **current}, live))
 
 
@@ -163,7 +170,7 @@ def _input_of(name: str, of: Field, live: Properties, inputs: Properties) -> Any
     given, value = inputs.get(name), live.get(name)
     if of.opaque or same(given, value, of):
         return given
-    if given is None and of.computed and inputs:
+    if given is None and of.computed and DEFAULTS in inputs:
         return None  # AWS chose it, nobody asked for it
     return value
 

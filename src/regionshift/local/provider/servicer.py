@@ -134,7 +134,8 @@ class AwsServicer(provider_pb2_grpc.ResourceProviderServicer):
         handler = self._handler(request.urn)
         inputs, properties = decode(request.inputs), decode(request.properties)
         scope = self._context(request, context, {**properties, **inputs})
-        found = lifecycle.read(handler, scope, request.id, inputs, properties)
+        default_tags = {} if inputs else self._session.configuration(context.peer()).default_tags
+        found = lifecycle.read(handler, scope, request.id, inputs, properties, default_tags=default_tags)
         if found is None:
             return provider_pb2.ReadResponse()
         return provider_pb2.ReadResponse(
