@@ -1,0 +1,114 @@
+"""What a check is, what it may use, and how many are asked at once."""
+
+from __future__ import annotations
+
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import ClassVar
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from regionshift.aws.clients import Clients
+from regionshift.errors import RegionshiftError
+from regionshift.operations.outputs import Outputs
+from regionshift.report.values import CheckResult, Outcome
+from regionshift.settings.config import MigrationConfig
+
+_AT_ONCE = 8
+
+
+@dataclass(frozen=True)
+class CheckContext:
+    """What every check may use: settings, outputs, clients, and a way to wait."""
+
+    config: MigrationConfig
+    outputs: Outputs
+    clients: Clients
+    sleep: Callable[[float], None] = time.sleep
+    clock: Callable[[], float] = time.monotonic
+
+    @property
+    def primary(self) -> str:
+        """The region where the environment is written."""
+        return self.config.regions.primary
+
+    def arn(self, service: str, region: str, resource: str) -> str:
+        """An ARN in this account, in the partition the region belongs to."""
+        return f"arn:{partition(region)}:{service}:{region}:{self.config.account}:{resource}"
+
+
+def partition(region: str) -> str:
+    """The partition a region belongs to (AWS General Reference, "Amazon Resource Names")."""
+    if region.startswith("cn-"):
+        return "aws-cn"
+    return "aws-us-gov" if region.startswith("us-gov-") else "aws"
+
+
+class Wrong(Exception):
+    """The answer to a check is no; the message says what was found and what was expected."""
+
+
+class NotApplicable(Exception):
+    """The question makes no sense here; the message says why."""
+
+
+def expect(what: str, found: object, wanted: object) -> None:
+    """Raises:
+    Wrong: ``found`` is not ``wanted``.
+    """
+    if found != wanted:
+        raise Wrong(f"{what} is {found!r}, expected {wanted!r}")
+
+
+class Check(ABC):
+    """One question asked of one region.
+
+    `ask` returns a sentence that says what was seen, or raises `Wrong` or `NotApplicable`.
+    """
+
+    name: ClassVar[str]
+    remedy: ClassVar[str] = "run `regionshift up`, which puts back what the settings say"
+
+    @abstractmethod
+    def ask(self, context: CheckContext, region: str) -> str:
+        """What was seen. Raises `Wrong` when it is not as the settings say."""
+
+
+def run_checks(
+    checks: Sequence[Check],
+    context: CheckContext,
+    regions: Iterable[str],
+    listener: Callable[[CheckResult], None] | None = None,
+) -> list[CheckResult]:
+    """Ask every check of every region, several at once; results come in the order of checks, then regions."""
+    places = list(regions)
+
+    def ask(job: tuple[Check, str]) -> CheckResult:
+        result = _ask(job[0], context, job[1])
+        if listener:
+            listener(result)
+        return result
+
+    with ThreadPoolExecutor(max_workers=_AT_ONCE) as pool:
+        return list(pool.map(ask, [(check, region) for check in checks for region in places]))
+
+
+def _ask(check: Check, context: CheckContext, region: str) -> CheckResult:
+    began = context.clock()
+
+    def result(outcome: Outcome, detail: str) -> CheckResult:
+        remedy = check.remedy if outcome == "failed" else None
+        return CheckResult(check.name, region, outcome, detail, remedy, context.clock() - began)
+
+    try:
+        return result("passed", check.ask(context, region))
+    except NotApplicable as why:
+        return result("not applicable", str(why))
+    except Wrong as why:
+        return result("failed", str(why))
+    except (ClientError, BotoCoreError, RegionshiftError) as error:
+        # What cannot be asked is not known to be right: AWS's own message is the finding.
+        return result("failed", f"could not be asked: {error}")

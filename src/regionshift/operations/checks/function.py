@@ -1,0 +1,61 @@
+"""The migration function: there, configured as the settings say, and what it finds from inside."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from regionshift.operations.checks.base import Check, CheckContext, Wrong, expect
+
+
+class FunctionSettings(Check):
+    """Runtime, memory, timeout, tracing and dead letters of the function."""
+
+    name = "function"
+
+    def ask(self, context: CheckContext, region: str) -> str:
+        function = context.outputs.get("lambda_function_name", region)
+        client = context.clients.get("lambda", region)
+        found = client.get_function_configuration(FunctionName=function)
+        wanted = context.config.function
+        expect(f"runtime of {function}", found.get("Runtime"), wanted.runtime)
+        expect(f"memory of {function}", found["MemorySize"], wanted.memory)
+        expect(f"timeout of {function}", found["Timeout"], wanted.timeout)
+        expect(f"tracing of {function}", found.get("TracingConfig", {}).get("Mode"), "Active")
+        expect(f"role of {function}", found["Role"], context.outputs.get("lambda_role_arn", region))
+        if not found.get("DeadLetterConfig", {}).get("TargetArn"):
+            raise Wrong(f"{function} has no dead-letter queue")
+        return f"{function}: {wanted.runtime}, {wanted.memory} MB, {wanted.timeout} s"
+
+
+class Inside(Check):
+    """The function's own `validate`, run in its region with its own role."""
+
+    name = "function's own validation"
+    remedy = "the line says what the function could not reach; look at its log group for more"
+
+    def ask(self, context: CheckContext, region: str) -> str:
+        body = invoke(context, region, {"action": "validate"})
+        results: dict[str, object] = body.get("validation_results") or {}
+        wrong = sorted(name for name, value in results.items() if value is False)
+        if wrong or body.get("status") != "success":
+            details = body.get("details") or {}
+            said = "; ".join(f"{name}: {json.dumps(details.get(name))}" for name in wrong)
+            raise Wrong(said or str(body.get("error") or body))
+        return ", ".join(sorted(results))
+
+
+def invoke(context: CheckContext, region: str, event: dict[str, Any]) -> dict[str, Any]:
+    """Call the region's function and return the body of its answer.
+
+    Raises:
+        Wrong: the function ended without an answer.
+    """
+    function = context.outputs.get("lambda_function_name", region)
+    answer = context.clients.get("lambda", region).invoke(
+        FunctionName=function, Payload=json.dumps(event).encode()
+    )
+    payload = json.loads(answer["Payload"].read() or b"null")
+    if answer.get("FunctionError") or not isinstance(payload, dict) or "body" not in payload:
+        raise Wrong(f"{function} ended without an answer: {payload}")
+    return dict(json.loads(payload["body"]))

@@ -1,0 +1,100 @@
+"""A probe through the replication: put in the primary, seen in each secondary, and its delete marker too."""
+
+from __future__ import annotations
+
+import threading
+import uuid
+from dataclasses import dataclass
+
+from botocore.exceptions import ClientError
+
+from regionshift.operations.checks.base import Check, CheckContext, NotApplicable, Wrong
+
+PROBE_PREFIX = "regionshift-probes/"
+_PATIENCE_S = 300.0
+
+
+@dataclass(frozen=True)
+class Arrival:
+    """When the probe and its delete marker were seen in one secondary, in seconds after each was written."""
+
+    probe: float | None
+    marker: float | None
+
+
+class Replication(Check):
+    """An object put in the primary's bucket arrives here, then its delete marker. Says how long each took.
+
+    One probe serves all secondaries: it goes to each of them, and only when every one has it (or patience
+    ends) may its versions be removed, else a late replica would stay behind.
+    """
+
+    name = "replication"
+    remedy = "look at the replication rules of the primary's bucket and the role they name"
+
+    def __init__(self, patience: float = _PATIENCE_S) -> None:
+        self._patience = patience
+        self._guard = threading.Lock()
+        self.arrivals: dict[str, Arrival] | None = None
+
+    def ask(self, context: CheckContext, region: str) -> str:
+        if region == context.primary:
+            raise NotApplicable("the primary is where replication starts")
+        with self._guard:
+            if self.arrivals is None:
+                self.arrivals = self._probe(context)
+        arrival = self.arrivals[region]
+        if arrival.probe is None:
+            raise Wrong(f"the probe did not arrive within {self._patience:.0f} s")
+        if arrival.marker is None:
+            raise Wrong(f"the probe's delete marker did not arrive within {self._patience:.0f} s")
+        return f"arrived after {arrival.probe:.2f} s, its delete marker after {arrival.marker:.2f} s"
+
+    def _probe(self, context: CheckContext) -> dict[str, Arrival]:
+        source = context.outputs.get("deployment_bucket_name", context.primary)
+        secondaries = context.config.regions.secondaries
+        buckets = {region: context.outputs.get("deployment_bucket_name", region) for region in secondaries}
+        key = f"{PROBE_PREFIX}{uuid.uuid4()}"
+        s3 = context.clients.get("s3", context.primary)
+        try:
+            s3.put_object(Bucket=source, Key=key, Body=key.encode())
+            probes = self._wait(context, buckets, key, marker=False)
+            s3.delete_object(Bucket=source, Key=key)
+            markers = self._wait(context, buckets, key, marker=True)
+        finally:
+            for region, bucket in [(context.primary, source), *buckets.items()]:
+                remove_versions(context, region, bucket, key)
+        return {region: Arrival(probes.get(region), markers.get(region)) for region in buckets}
+
+    def _wait(
+        self, context: CheckContext, buckets: dict[str, str], key: str, *, marker: bool
+    ) -> dict[str, float]:
+        began = context.clock()
+        pause = 0.1
+        seen: dict[str, float] = {}
+        while True:
+            for region in buckets.keys() - seen.keys():
+                if _seen(context, region, buckets[region], key, marker=marker):
+                    seen[region] = context.clock() - began
+            if len(seen) == len(buckets) or context.clock() - began > self._patience:
+                return seen
+            context.sleep(pause)
+            pause = min(pause * 2, 5.0)
+
+
+def _seen(context: CheckContext, region: str, bucket: str, key: str, *, marker: bool) -> bool:
+    listing = context.clients.get("s3", region).list_object_versions(Bucket=bucket, Prefix=key)
+    entries = listing.get("DeleteMarkers", []) if marker else listing.get("Versions", [])
+    return any(entry["Key"] == key for entry in entries)
+
+
+def remove_versions(context: CheckContext, region: str, bucket: str, key: str) -> None:
+    """Delete every version and delete marker of ``key``, so that a probe leaves nothing behind."""
+    s3 = context.clients.get("s3", region)
+    listing = s3.list_object_versions(Bucket=bucket, Prefix=key)
+    for entry in [*listing.get("Versions", []), *listing.get("DeleteMarkers", [])]:
+        try:
+            s3.delete_object(Bucket=bucket, Key=entry["Key"], VersionId=entry["VersionId"])
+        except ClientError as error:
+            if error.response["Error"]["Code"] != "NoSuchVersion":
+                raise

@@ -1,0 +1,107 @@
+"""Tearing an environment down, and proving by looking that nothing of it is left."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from regionshift.engine.engine import EngineFailed, Listener
+from regionshift.errors import Refused, WorkFailed
+from regionshift.operations.emptying import empty, switch_off
+from regionshift.operations.environment import Environment
+from regionshift.operations.leftovers import Leftover, look_for_leftovers, standing
+from regionshift.report.values import Change, Plan
+
+# Access logs are delivered late (S3 User Guide, "Logging requests with server access logging": within hours,
+# best effort), so a bucket that was empty may be filled again once or twice; more often something else writes.
+_TRIES = 3
+Resource = dict[str, Any]
+_BUCKET = "aws:s3/bucket:Bucket"
+
+
+@dataclass(frozen=True)
+class Destroyed:
+    """What went, and what AWS keeps for a while, with its dates."""
+
+    deleted: int
+    emptied: int
+    kept: tuple[Leftover, ...]
+
+
+def propose_destroy(environment: Environment) -> Plan:
+    """Everything that would go. Changes nothing.
+
+    Raises:
+        Refused: the environment is protected.
+    """
+    if environment.config.is_protected:
+        raise Refused(
+            f"The environment {environment.name} is protected.",
+            where="protect",
+            remedy="set `protect: false` in the settings and run `regionshift up` before `destroy`",
+        )
+    changes = tuple(
+        Change("delete", resource["type"], _name(resource), _region(environment, resource), resource["urn"])
+        for resource in environment.engine.resources()
+        if _is_own(resource)
+    )
+    return Plan(environment.name, environment.regions, changes, ())
+
+
+def destroy(environment: Environment, listener: Listener | None = None) -> Destroyed:
+    """Delete the environment, and look that it is gone.
+
+    Raises:
+        WorkFailed: something could not be deleted, or is still there; run it again to go on.
+    """
+    engine = environment.engine
+    before = [resource for resource in engine.resources() if _is_own(resource)]
+    buckets = [
+        (_region(environment, resource) or "", resource["id"])
+        for resource in before
+        if resource["type"] == _BUCKET and resource.get("id")
+    ]
+    for region, bucket in buckets:
+        switch_off(environment.clients, region, bucket)
+    emptied = 0
+    for left in reversed(range(_TRIES)):
+        emptied += sum(empty(environment.clients, region, bucket) for region, bucket in buckets)
+        try:
+            engine.destroy(_nothing, listener)
+            break
+        except EngineFailed as error:
+            if not left or not _was_refilled(error):
+                raise
+    leftovers = look_for_leftovers(environment.clients, environment.config)
+    if still := standing(leftovers):
+        shown = ", ".join(f"{left.what} [{left.region}]" for left in still[:5])
+        raise WorkFailed(
+            f"{len(still)} things of {environment.name} are still there: {shown}",
+            remedy="delete them by hand, or run `regionshift destroy` again",
+        )
+    engine.remove_stack()
+    return Destroyed(len(before), emptied, tuple(leftovers))
+
+
+def _nothing() -> None:
+    """The program of an environment that has nothing in it."""
+
+
+def _is_own(resource: Resource) -> bool:
+    return not resource["type"].startswith(("pulumi:", "regionshift:"))
+
+
+def _was_refilled(error: EngineFailed) -> bool:
+    return any("BucketNotEmpty" in problem.message for problem in error.record.problems)
+
+
+def _name(resource: Resource) -> str:
+    return str(resource["urn"]).rsplit("::", 1)[-1]
+
+
+def _region(environment: Environment, resource: Resource) -> str | None:
+    region = (resource.get("inputs") or {}).get("region") or (resource.get("outputs") or {}).get("region")
+    if isinstance(region, str):
+        return region
+    name = _name(resource)
+    return next((region for region in environment.regions if region in name), None)

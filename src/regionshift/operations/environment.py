@@ -1,0 +1,40 @@
+"""One environment as operations see it: settings, engine, clients and the program, put together elsewhere."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from regionshift.aws.clients import Clients
+from regionshift.engine.engine import Engine, Program
+from regionshift.settings.config import MigrationConfig
+from regionshift.settings.release import Release
+
+ProgramFactory = Callable[[Mapping[str, Release]], Program]
+
+
+@dataclass(frozen=True)
+class Environment:
+    """Everything an operation needs. ``program`` turns {region: release} into what the engine runs."""
+
+    config: MigrationConfig
+    clients: Clients
+    engine: Engine
+    program: ProgramFactory
+    release: Callable[[], Release]
+    state_dir: Path
+
+    @property
+    def name(self) -> str:
+        """What a person calls it and types to confirm."""
+        return self.config.suffix
+
+    @property
+    def regions(self) -> tuple[str, ...]:
+        """The primary first."""
+        return self.config.all_regions
+
+    def same_everywhere(self, release: Release) -> dict[str, Release]:
+        """The release map in which every region runs ``release``."""
+        return dict.fromkeys(self.regions, release)

@@ -1,0 +1,121 @@
+"""Proof that an environment is gone: look for everything that carries its tags or its names.
+
+Two ways of looking, because neither sees all: the tagging API knows tags but not every type, and names are
+deterministic, so what has no tag is asked for by name.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import datetime
+
+from regionshift.aws.clients import Clients
+from regionshift.settings.check import every_name
+from regionshift.settings.config import MigrationConfig
+from regionshift.settings.names import Kind
+
+_ALREADY_GONE = "PendingDeletion"
+
+
+@dataclass(frozen=True)
+class Leftover:
+    """Something of the environment that is still there. ``until`` is set for what AWS keeps for a while."""
+
+    what: str
+    region: str
+    until: datetime | None = None
+
+
+def look_for_leftovers(clients: Clients, config: MigrationConfig) -> list[Leftover]:
+    """Everything of the environment that still exists, in every region."""
+    looks = (_tagged, _parameters, _log_groups, _alarms, _roles, _secrets)
+    jobs = [(look, region) for region in config.all_regions for look in looks]
+
+    with ThreadPoolExecutor(max_workers=8) as pool:
+        found = pool.map(lambda job: list(job[0](clients, config, job[1])), jobs)
+    return sorted({left for lefts in found for left in lefts}, key=lambda left: (left.region, left.what))
+
+
+def standing(leftovers: Sequence[Leftover]) -> list[Leftover]:
+    """Those that should not be there: AWS has no date for their end."""
+    return [left for left in leftovers if left.until is None]
+
+
+def _tagged(clients: Clients, config: MigrationConfig, region: str) -> Iterator[Leftover]:
+    tags = {"Project": config.project, "Environment": config.suffix}
+    pages = (
+        clients.get("resourcegroupstaggingapi", region)
+        .get_paginator("get_resources")
+        .paginate(TagFilters=[{"Key": key, "Values": [value]} for key, value in tags.items()])
+    )
+    for page in pages:
+        for resource in page["ResourceTagMappingList"]:
+            arn = resource["ResourceARN"]
+            if ":kms:" in arn:
+                yield from _key(clients, region, arn)
+            elif ":secretsmanager:" not in arn:  # a deleted secret keeps its tags; `_secrets` knows its date
+                yield Leftover(arn, region)
+
+
+def _key(clients: Clients, region: str, arn: str) -> Iterator[Leftover]:
+    key = clients.get("kms", region).describe_key(KeyId=arn)["KeyMetadata"]
+    until = key.get("DeletionDate") if key["KeyState"] == _ALREADY_GONE else None
+    yield Leftover(arn, region, until)
+
+
+def _secrets(clients: Clients, config: MigrationConfig, region: str) -> Iterator[Leftover]:
+    prefix = config.names.secret("", region)
+    pages = (
+        clients.get("secretsmanager", region)
+        .get_paginator("list_secrets")
+        .paginate(IncludePlannedDeletion=True, Filters=[{"Key": "name", "Values": [prefix]}])
+    )
+    for page in pages:
+        for secret in page["SecretList"]:
+            yield Leftover(secret["ARN"], region, secret.get("DeletedDate"))
+
+
+def _parameters(clients: Clients, config: MigrationConfig, region: str) -> Iterator[Leftover]:
+    path = config.names.environment_path(region)
+    pages = (
+        clients.get("ssm", region)
+        .get_paginator("describe_parameters")
+        .paginate(ParameterFilters=[{"Key": "Path", "Option": "Recursive", "Values": [path]}])
+    )
+    for page in pages:
+        for parameter in page["Parameters"]:
+            yield Leftover(f"parameter {parameter['Name']}", region)
+
+
+def _log_groups(clients: Clients, config: MigrationConfig, region: str) -> Iterator[Leftover]:
+    wanted = _names(config, region, Kind.LOG_GROUP)
+    logs = clients.get("logs", region)
+    for name in sorted(wanted):
+        for page in logs.get_paginator("describe_log_groups").paginate(logGroupNamePrefix=name):
+            yield from (
+                Leftover(f"log group {name}", region)
+                for group in page["logGroups"]
+                if group["logGroupName"] == name
+            )
+
+
+def _alarms(clients: Clients, config: MigrationConfig, region: str) -> Iterator[Leftover]:
+    wanted = _names(config, region, Kind.ALARM)
+    for page in clients.get("cloudwatch", region).get_paginator("describe_alarms").paginate():
+        for alarm in page.get("MetricAlarms", []):
+            if alarm["AlarmName"] in wanted:
+                yield Leftover(f"alarm {alarm['AlarmName']}", region)
+
+
+def _roles(clients: Clients, config: MigrationConfig, region: str) -> Iterator[Leftover]:
+    wanted = _names(config, region, Kind.ROLE)
+    for page in clients.get("iam", region).get_paginator("list_roles").paginate():
+        for role in page["Roles"]:
+            if role["RoleName"] in wanted:
+                yield Leftover(f"role {role['RoleName']}", region)
+
+
+def _names(config: MigrationConfig, region: str, kind: Kind) -> set[str]:
+    return {name.name for name in every_name(config) if name.kind is kind and name.region in (region, None)}

@@ -1,0 +1,56 @@
+"""What a change would do, before it does it: the engine's preview and our findings as one `Plan`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from regionshift.engine.engine import RunRecord
+from regionshift.engine.events import Step
+from regionshift.operations.environment import Environment
+from regionshift.report.values import Change, Finding, Plan
+
+_DESTRUCTIVE = frozenset({"delete", "replace", "delete-replaced", "create-replacement"})
+# Types that hold what cannot be made again from the settings.
+DATA_HOLDERS = frozenset(
+    {
+        "aws:s3/bucket:Bucket",
+        "aws:kms/key:Key",
+        "aws:secretsmanager/secret:Secret",
+        "aws:ssm/parameter:Parameter",
+    }
+)
+# The engine tells of one replacement three times; this one is kept.
+_SECOND_TELLINGS = frozenset({"create-replacement", "delete-replaced"})
+
+
+def make_plan(
+    environment: Environment, record: RunRecord, findings: Sequence[Finding], *, allow_data_loss: bool = False
+) -> Plan:
+    """The preview in ``record`` and ``findings`` as one value; loss of data is an error unless allowed."""
+    own = [step for step in record.planned if not step.type.startswith("pulumi:")]
+    changes = tuple(_change(step) for step in own if step.changes and step.op not in _SECOND_TELLINGS)
+    return Plan(
+        environment=environment.name,
+        regions=environment.regions,
+        changes=changes,
+        findings=(*findings, *_losses(own, allowed=allow_data_loss)),
+        unchanged=sum(step.op == "same" for step in own),
+    )
+
+
+def _change(step: Step) -> Change:
+    return Change(step.op, step.type, step.name, step.region, step.urn, step.replaced_by or step.changed)
+
+
+def _losses(steps: Sequence[Step], *, allowed: bool) -> list[Finding]:
+    lost = {step.urn: step for step in steps if step.type in DATA_HOLDERS and step.op in _DESTRUCTIVE}
+    return [
+        Finding(
+            code="data-loss",
+            severity="warning" if allowed else "error",
+            message=f"{step.name} ({step.type}) would be deleted or replaced, with what it holds",
+            region=step.region,
+            remedy=None if allowed else "give --allow-data-loss if that is what you want",
+        )
+        for step in lost.values()
+    ]

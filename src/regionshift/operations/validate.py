@@ -1,0 +1,54 @@
+"""Checking a live environment: every question, every region, from outside and from inside."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from regionshift.errors import WorkFailed
+from regionshift.operations.checks.base import Check, CheckContext, run_checks
+from regionshift.operations.checks.configuration import Configuration
+from regionshift.operations.checks.function import FunctionSettings, Inside
+from regionshift.operations.checks.monitoring import Alarms, LogGroups, Topics
+from regionshift.operations.checks.network import Network
+from regionshift.operations.checks.replication import Replication
+from regionshift.operations.checks.storage import DeploymentBucket, Key, LogBucket
+from regionshift.operations.environment import Environment
+from regionshift.operations.outputs import Outputs
+from regionshift.report.values import CheckResult
+
+
+def all_checks() -> list[Check]:
+    """Every check there is, in the order in which they are shown."""
+    return [
+        Network(),
+        Key(),
+        DeploymentBucket(),
+        LogBucket(),
+        Configuration(),
+        FunctionSettings(),
+        LogGroups(),
+        Alarms(),
+        Topics(),
+        Inside(),
+        Replication(),
+    ]
+
+
+def validate(
+    environment: Environment,
+    *,
+    regions: Sequence[str] = (),
+    listener: Callable[[CheckResult], None] | None = None,
+) -> list[CheckResult]:
+    """Ask every check of ``regions`` (all, when none is named). Leaves nothing behind.
+
+    Raises:
+        WorkFailed: the environment is not up.
+    """
+    values = environment.engine.outputs()
+    if not values:
+        raise WorkFailed(
+            f"The environment {environment.name} is not up.", remedy="run `regionshift up` first"
+        )
+    context = CheckContext(environment.config, Outputs(values), environment.clients)
+    return run_checks(all_checks(), context, regions or environment.regions, listener)
