@@ -12,9 +12,14 @@ from regionshift.settings.sections import Section
 
 # S3 User Guide, "General purpose bucket naming rules", with the place where the region's code goes.
 BucketPattern = Annotated[
-    str, Field(pattern=r"^[a-z0-9{][a-z0-9.{}-]*[a-z0-9}]$", min_length=3, max_length=80)
+    str,
+    Field(
+        pattern=r"^[a-z0-9{][a-z0-9.{}-]*[a-z0-9}]$", min_length=3, max_length=80, examples=["media-{region}"]
+    ),
 ]
-ParameterPath = Annotated[str, Field(pattern=r"^(/[A-Za-z0-9_.{}-]+)+/?$", max_length=1011)]
+ParameterPath = Annotated[
+    str, Field(pattern=r"^(/[A-Za-z0-9_.{}-]+)+/?$", max_length=1011, examples=["/shop/prod"])
+]
 Glob = Annotated[str, Field(min_length=1)]
 
 

@@ -8,19 +8,8 @@ name that is built but not checked cannot be written down.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from enum import Enum
 
 from regionshift.settings.names import Kind, Names
-
-
-class Scope(Enum):
-    """How often a component exists in an environment."""
-
-    REGION = "once in every region"
-    ENVIRONMENT = "once in the environment; its region part reads 'global'"
-
-
-GLOBAL = "global"
 
 
 @dataclass(frozen=True)
@@ -29,24 +18,22 @@ class Component:
 
     part: str
     kind: Kind
-    scope: Scope = Scope.REGION
 
-    def name(self, names: Names, region: str = GLOBAL) -> str:
+    def name(self, names: Names, region: str) -> str:
         """The full name in ``region``, within the limit of the component's kind."""
-        where = GLOBAL if self.scope is Scope.ENVIRONMENT else region
         match self.kind:
             case Kind.BUCKET:
-                return names.bucket(self.part, where)
+                return names.bucket(self.part, region)
             case Kind.KEY_ALIAS:
-                return names.alias(self.part, where)
+                return names.alias(self.part, region)
             case Kind.LOG_GROUP:
-                return names.log_group(self.part, where)
+                return names.log_group(self.part, region)
             case Kind.PARAMETER:
-                return names.parameter(self.part, where)
+                return names.parameter(self.part, region)
             case Kind.SECRET:
-                return names.secret(self.part, where)
+                return names.secret(self.part, region)
             case _:
-                return names.get_resource_name(self.part, where, self.kind)
+                return names.get_resource_name(self.part, region, self.kind)
 
 
 KEY = Component("key", Kind.KEY_ALIAS)

@@ -40,6 +40,10 @@ def wrong(allowed: str, nearest: str | None = None) -> PydanticCustomError:
 def nearest_of(found: str, choices: Iterable[str]) -> str | None:
     """The choice that ``found`` was most likely meant to be, if any is close."""
     by_folded = {choice.casefold(): choice for choice in choices}
+    for folded, choice in by_folded.items():
+        # Letters in the wrong order are the commonest slip, and difflib would as soon take another word.
+        if sorted(folded) == sorted(found.casefold()):
+            return choice
     matches = difflib.get_close_matches(found.casefold(), by_folded, n=1, cutoff=0.6)
     return by_folded[matches[0]] if matches else None
 
@@ -191,9 +195,9 @@ TagValue = Annotated[str, AfterValidator(_tag_value)]
 StateUrl = Annotated[str, AfterValidator(_state)]
 StateSecrets = Annotated[str, AfterValidator(_state_secrets)]
 # Characters that both SSM and Secrets Manager take in one segment of a name.
-ItemName = Annotated[str, Field(pattern=r"^[A-Za-z0-9_.-]{1,128}$")]
+ItemName = Annotated[str, Field(pattern=r"^[A-Za-z0-9_.-]{1,128}$", examples=["database-password"])]
 ConfigKey = Annotated[str, AfterValidator(_config_key), Field(min_length=1)]
-EnvName = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")]
+EnvName = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$", examples=["DATABASE_PASSWORD"])]
 
 
 class _DurationSchema(WithJsonSchema):

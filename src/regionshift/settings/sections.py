@@ -82,7 +82,9 @@ class Application(Section):
 class Function(Section):
     """The migration function."""
 
-    runtime: str = Field(default="python3.13", pattern=r"^python3\.(1[1-9]|[2-9]\d)$")
+    runtime: str = Field(
+        default="python3.13", pattern=r"^python3\.(1[1-9]|[2-9]\d)$", examples=["python3.13"]
+    )
     """The Lambda runtime."""
     architecture: Literal["x86_64", "arm64"] = "arm64"
     """The processor it runs on."""

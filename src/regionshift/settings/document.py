@@ -1,0 +1,148 @@
+"""Reads YAML as its version 1.2 core schema says, and remembers on which line each value stands.
+
+PyYAML follows version 1.1, where ``no`` is false, ``012345678901`` may be octal and ``12:30`` a number;
+account ids and names must not be changed like that, and editors that check the file against its JSON Schema
+read 1.2 as well. Two equal keys, which PyYAML lets pass, are mistakes here.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import yaml
+
+from regionshift.settings.mistakes import Mistake, Path, write_path
+
+_TAG = "tag:yaml.org,2002:"
+_MOST_NODES = 100_000
+
+
+class _Loader(yaml.SafeLoader):
+    """A composer of nodes whose plain scalars are resolved by the YAML 1.2 core schema."""
+
+    yaml_implicit_resolvers: dict[Any, Any] = {}  # noqa: RUF012 - PyYAML's own name and shape
+
+
+for _kind, _pattern in (
+    ("null", r"~|null|Null|NULL|"),
+    ("bool", r"true|True|TRUE|false|False|FALSE"),
+    ("int", r"[-+]?(0|[1-9][0-9]*)|0o[0-7]+|0x[0-9a-fA-F]+"),
+    (
+        "float",
+        r"[-+]?(\.[0-9]+|(0|[1-9][0-9]*)(\.[0-9]*)?)([eE][-+]?[0-9]+)?|[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)",
+    ),
+):
+    _Loader.add_implicit_resolver(_TAG + _kind, re.compile(f"^(?:{_pattern})$"), None)
+
+
+def _float(text: str) -> float:
+    return float(
+        text.replace(".inf", "inf").replace(".Inf", "inf").replace(".INF", "inf").lower().lstrip(".")
+    )
+
+
+_SCALARS: dict[str, Callable[[str], object]] = {
+    _TAG + "null": lambda _text: None,
+    _TAG + "bool": lambda text: text.lower() == "true",
+    _TAG + "int": lambda text: int(text, 0),
+    _TAG + "float": lambda text: _float(text) if text.endswith(("f", "F", "n", "N")) else float(text),
+    _TAG + "str": lambda text: text,
+}
+
+
+class YamlError(ValueError):
+    """The text is no YAML; the message says why and where, without repeating the text."""
+
+
+@dataclass
+class Document:
+    """A YAML document: its value, the line (from 1) of every path, and what is wrong in its form."""
+
+    value: object = None
+    lines: dict[Path, int] = field(default_factory=dict)
+    mistakes: list[Mistake] = field(default_factory=list)
+
+
+def read_document(text: str) -> Document:
+    """``text`` read as one YAML document.
+
+    Raises:
+        YamlError: ``text`` is no YAML, or more than one document.
+    """
+    try:
+        node = yaml.compose(text, Loader=_Loader)
+    except yaml.MarkedYAMLError as error:
+        raise YamlError(_explain(error)) from error
+    except yaml.YAMLError as error:  # a character that YAML does not allow; its text names the offset only
+        raise YamlError("a character that YAML does not allow") from error
+    document = Document()
+    if node is not None:
+        document.value = _Reader(document).read(node, ())
+    return document
+
+
+def _explain(error: yaml.MarkedYAMLError) -> str:
+    # PyYAML quotes names of aliases and tags: those may be a password that was left unquoted.
+    problem = re.sub(r"'[^']{2,}'", "…", error.problem or "broken YAML")
+    mark = error.problem_mark or error.context_mark
+    return f"{problem}, line {mark.line + 1}, column {mark.column + 1}" if mark else problem
+
+
+class _Reader:
+    """Turns nodes into values and writes lines and mistakes down."""
+
+    def __init__(self, document: Document) -> None:
+        self._document = document
+        self._open: set[int] = set()
+        self._count = 0
+
+    def read(self, node: yaml.Node, path: Path) -> object:
+        self._document.lines.setdefault(path, node.start_mark.line + 1)
+        self._count += 1
+        if id(node) in self._open or self._count > _MOST_NODES:
+            self._add(path, node, "an alias that repeats itself without end", "a value")
+            return None
+        self._open.add(id(node))
+        try:
+            return self._read(node, path)
+        finally:
+            self._open.discard(id(node))
+
+    def _read(self, node: yaml.Node, path: Path) -> object:
+        if isinstance(node, yaml.MappingNode):
+            return self._mapping(node, path)
+        if isinstance(node, yaml.SequenceNode):
+            return [self.read(item, (*path, place)) for place, item in enumerate(node.value)]
+        convert = _SCALARS.get(node.tag)
+        try:
+            if convert is not None:
+                return convert(node.value)
+        except ValueError:
+            pass  # an explicit tag that does not fit its text, told just below
+        self._add(path, node, "a YAML tag that has no meaning here", "a plain value")
+        return None
+
+    def _mapping(self, node: yaml.MappingNode, path: Path) -> dict[str, object]:
+        values: dict[str, object] = {}
+        for key_node, value_node in node.value:
+            if not isinstance(key_node, yaml.ScalarNode):
+                self._add(path, key_node, "a list or a mapping as a key", "a name")
+                continue
+            key = str(key_node.value)
+            here = (*path, key)
+            if key_node.tag != _TAG + "str":
+                self._add(here, key_node, "a key that is no text", "text", f'"{key}"')
+            elif key in values:
+                first = self._document.lines[here]
+                self._add(here, key_node, f"a second time (the first is in line {first})", "each key once")
+            else:
+                self._document.lines[here] = key_node.start_mark.line + 1
+                values[key] = self.read(value_node, here)
+        return values
+
+    def _add(self, path: Path, node: yaml.Node, found: str, allowed: str, nearest: str | None = None) -> None:
+        line = f"line {node.start_mark.line + 1}"
+        self._document.mistakes.append(Mistake(write_path(path), found, allowed, nearest, line))

@@ -1,0 +1,89 @@
+"""What is wrong with settings, as values: where, what was found, what is allowed, what was probably meant."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from regionshift.errors import InputError
+
+Path = tuple[str | int, ...]
+"""The way to a value in the settings: field names, keys and places in lists, from 0."""
+
+_PLAIN_KEY = re.compile(r"[A-Za-z0-9_-]+")
+_SECRET_WORDS = re.compile(r"secret|passw|token|credential|private|api_?key", re.IGNORECASE)
+_NEVER_SECRET = ("carry", "retention")
+_USER_IN_URL = re.compile(r"//[^/@]*@")
+_LONGEST_SHOWN = 60
+NOT_SHOWN = "(not shown)"
+
+
+@dataclass(frozen=True)
+class Mistake:
+    """One mistake. ``path`` as in the YAML (``regions.secondaries[1]``); ``source`` is the file and line,
+    the environment variable or the option that the value came from. Never holds a secret's value.
+    """
+
+    path: str
+    found: str
+    allowed: str
+    nearest: str | None = None
+    source: str = ""
+
+    def __str__(self) -> str:
+        where = " ".join(part for part in (self.path, f"({self.source})" if self.source else "") if part)
+        meant = f"; did you mean {self.nearest}?" if self.nearest else ""
+        text = f"found {self.found}; allowed: {self.allowed}{meant}"
+        return f"{where}: {text}" if where else text
+
+
+class SettingsError(InputError):
+    """The settings are wrong; ``mistakes`` has every one of them and nothing was touched."""
+
+    def __init__(self, mistakes: Sequence[Mistake], *, where: str, remedy: str | None = None) -> None:
+        self.mistakes = list(mistakes)
+        count = "a mistake" if len(self.mistakes) == 1 else f"{len(self.mistakes)} mistakes"
+        lines = "".join(f"\n  {mistake}" for mistake in self.mistakes)
+        super().__init__(f"The settings have {count}:{lines}", where=where, remedy=remedy)
+
+
+def write_path(path: Path) -> str:
+    """``path`` as people write it: ``regions.secondaries[1]``, ``tags["cost centre"]``."""
+    text = ""
+    for part in path:
+        if isinstance(part, int):
+            text += f"[{part}]"
+        elif _PLAIN_KEY.fullmatch(part):
+            text += f".{part}" if text else part
+        else:
+            text += f'["{part}"]'
+    return text
+
+
+def is_secret(path: Path) -> bool:
+    """Whether a value at ``path`` may be a secret, so that it is never repeated."""
+    if path[:2] == ("application", "secrets"):
+        return True
+    if path and path[0] in _NEVER_SECRET:
+        return False
+    return any(isinstance(part, str) and _SECRET_WORDS.search(part) for part in path)
+
+
+def show(value: object, path: Path = ()) -> str:
+    """``value`` for the eyes of a reader, short; only its kind when it may be a secret."""
+    if isinstance(value, dict):
+        return "a mapping"
+    if isinstance(value, list | tuple):
+        return "a list"
+    if value is None:
+        return "nothing"
+    if is_secret(path):
+        return f"{'plain text' if isinstance(value, str) else 'a value'} {NOT_SHOWN}"
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, str):
+        text = _USER_IN_URL.sub("//…@", value)
+        text = text if len(text) <= _LONGEST_SHOWN else text[: _LONGEST_SHOWN - 1] + "…"
+        return '"' + text.replace("\n", "\\n") + '"'
+    return str(value)

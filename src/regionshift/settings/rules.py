@@ -1,0 +1,200 @@
+"""The rules between fields: what one field alone cannot know to be wrong."""
+
+from __future__ import annotations
+
+import ipaddress
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from regionshift.settings.check import name_problems
+from regionshift.settings.config import MigrationConfig
+from regionshift.settings.mistakes import Mistake, Path, write_path
+from regionshift.settings.network import NetworkError
+from regionshift.settings.regions import partition_of
+
+# SSM API Reference, PutParameter, Value (standard tier); Secrets Manager, CreateSecret, SecretString.
+_LARGEST_CONFIG = {"ssm": 4_096, "secretsmanager": 65_536}
+_OWN_CONFIG = 200
+"""Bytes left for what the environment itself adds to the configuration."""
+
+Broken = tuple[Path, Mistake]
+
+
+@dataclass(frozen=True)
+class Rule:
+    """One rule and the paths that must be right before it can be judged."""
+
+    judge: Callable[[MigrationConfig], Iterator[Broken]]
+    needs: tuple[Path, ...]
+
+
+def _broken(path: Path, found: str, allowed: str, nearest: str | None = None) -> Broken:
+    return path, Mistake(write_path(path), found, allowed, nearest)
+
+
+def _regions_once(config: MigrationConfig) -> Iterator[Broken]:
+    first = {config.regions.primary: "regions.primary"}
+    for place, region in enumerate(config.regions.secondaries):
+        path: Path = ("regions", "secondaries", place)
+        if region in first:
+            yield _broken(path, f'"{region}" again', f"each region once ({first[region]} has it)")
+        first.setdefault(region, write_path(path))
+
+
+def _one_partition(config: MigrationConfig) -> Iterator[Broken]:
+    partition = partition_of(config.regions.primary)
+    for place, region in enumerate(config.regions.secondaries):
+        if partition_of(region) != partition:
+            found = f'"{region}" of partition {partition_of(region)}'
+            allowed = f"regions of the primary's partition, {partition}: an account is in one only"
+            yield _broken(("regions", "secondaries", place), found, allowed)
+
+
+def _network_fits(config: MigrationConfig) -> Iterator[Broken]:
+    given = config.network.region_cidrs
+    for region in given:
+        if region not in config.all_regions:
+            path: Path = ("network", "region_cidrs", region)
+            yield _broken(
+                path, f'"{region}"', f"a region of this environment: {', '.join(config.all_regions)}"
+            )
+    try:
+        _ = config.networks
+    except NetworkError as error:
+        if error.region in given:
+            path = ("network", "region_cidrs", str(error.region))
+            yield _broken(path, f'"{given[str(error.region)]}"', f"blocks that fit and are apart: {error}")
+        else:
+            yield _broken(
+                ("network", "vpc_cidr"), f'"{config.network.vpc_cidr}"', str(error), _larger(config)
+            )
+
+
+def _larger(config: MigrationConfig) -> str | None:
+    space = ipaddress.IPv4Network(config.network.vpc_cidr)
+    return f"{space.supernet(new_prefix=16)}" if space.prefixlen > 16 else None
+
+
+def _waves_cover(config: MigrationConfig) -> Iterator[Broken]:
+    waves = config.deployment.waves
+    seen: dict[str, int] = {}
+    for number, wave in enumerate(waves):
+        for place, region in enumerate(wave):
+            path: Path = ("deployment", "waves", number, place)
+            if region not in config.all_regions:
+                regions = ", ".join(config.all_regions)
+                yield _broken(path, f'"{region}"', f"a region of this environment: {regions}")
+            elif region in seen:
+                yield _broken(path, f'"{region}" again', f"each region once (wave {seen[region] + 1} has it)")
+            seen.setdefault(region, number)
+    left_out = [region for region in config.all_regions if waves and region not in seen]
+    if left_out:
+        path = ("deployment", "waves")
+        yield _broken(path, f"no {', '.join(left_out)}", "every region of the environment in one wave")
+    elif waves and config.regions.primary not in waves[-1]:
+        number = seen[config.regions.primary] + 1
+        found = f"the primary {config.regions.primary} in wave {number}"
+        yield _broken(("deployment", "waves"), found, f"the primary in the last wave, {len(waves)}")
+
+
+def _waves_approved(config: MigrationConfig) -> Iterator[Broken]:
+    for place, number in enumerate(config.deployment.approve):
+        if number > len(config.waves):
+            path: Path = ("deployment", "approve", place)
+            yield _broken(path, str(number), f"the number of a wave, 1 to {len(config.waves)}")
+
+
+def _alarms_stand_here(config: MigrationConfig) -> Iterator[Broken]:
+    for place, alarm in enumerate(config.deployment.alarms):
+        if alarm.region not in config.all_regions:
+            path: Path = ("deployment", "alarms", place, "region")
+            yield _broken(
+                path, f'"{alarm.region}"', f"a region of this environment: {', '.join(config.all_regions)}"
+            )
+
+
+def _emails_once(config: MigrationConfig) -> Iterator[Broken]:
+    seen: set[str] = set()
+    for place, email in enumerate(config.alerts.emails):
+        if email.casefold() in seen:
+            yield _broken(("alerts", "emails", place), f'"{email}" again', "each address once")
+        seen.add(email.casefold())
+
+
+def _tags_apart(config: MigrationConfig) -> Iterator[Broken]:
+    seen: dict[str, str] = {}
+    for key in config.tags:
+        # Tag keys of IAM roles are not case-sensitive (IAM User Guide, "Rules for tagging").
+        other = seen.setdefault(key.casefold(), key)
+        if other != key:
+            yield _broken(
+                ("tags", key), f'the key "{key}"', f'keys that differ in more than case from "{other}"'
+            )
+
+
+def _config_fits(config: MigrationConfig) -> Iterator[Broken]:
+    size = len(json.dumps(config.application.config).encode())
+    limit = _LARGEST_CONFIG[config.application.store] - _OWN_CONFIG
+    if size > limit:
+        larger = "store: secretsmanager" if config.application.store == "ssm" else None
+        allowed = f"up to {limit} bytes as JSON with store: {config.application.store}"
+        yield _broken(("application", "config"), f"{size} bytes", allowed, larger)
+
+
+def _targets_apart(config: MigrationConfig) -> Iterator[Broken]:
+    for kind in ("s3", "ssm", "secrets"):
+        seen: dict[object, int] = {}
+        for place, entry in enumerate(getattr(config.carry, kind)):
+            key = entry.model_dump_json(
+                exclude={"exclude", "rewrite", "created_by", "storage_class", "keep_versions"}
+            )
+            other = seen.setdefault(key, place)
+            if other != place:
+                yield _broken(("carry", kind, place), f"the same as entry {other}", "each selection once")
+
+
+def _names_fit(config: MigrationConfig) -> Iterator[Broken]:
+    told: set[tuple[str, str]] = set()
+    for problem in name_problems(config):
+        about = (problem.kind.label, problem.component)
+        if about in told:
+            continue
+        told.add(about)
+        path: Path = ("project",)
+        if problem.component in config.application.secrets:
+            path = ("application", "secrets", problem.component)
+        found = f'{problem.kind.label} "{problem.name}"'
+        yield _broken(path, found, f"names that AWS takes; this one {problem.problem}")
+
+
+_REGIONS: Path = ("regions",)
+RULES = (
+    Rule(_regions_once, ()),
+    Rule(_one_partition, (("regions", "primary"),)),
+    Rule(_network_fits, (_REGIONS, ("network",))),
+    Rule(_waves_cover, (_REGIONS, ("deployment", "waves"))),
+    Rule(_waves_approved, (_REGIONS, ("deployment", "waves"), ("deployment", "approve"))),
+    Rule(_alarms_stand_here, (_REGIONS, ("deployment", "alarms"))),
+    Rule(_emails_once, (("alerts", "emails"),)),
+    Rule(_tags_apart, ()),
+    Rule(_config_fits, (("application", "config"), ("application", "store"))),
+    Rule(_targets_apart, (("carry",),)),
+    Rule(_names_fit, (("project",), ("environment",), ("environment_suffix",), ("account",))),
+)
+
+
+def broken_rules(config: MigrationConfig, wrong: tuple[Path, ...] = ()) -> list[Broken]:
+    """Every broken rule between fields; those that need a path of ``wrong`` are left out."""
+    return [
+        broken
+        for rule in RULES
+        if not any(_touch(need, path) for need in rule.needs for path in wrong)
+        for broken in rule.judge(config)
+        if not any(_touch(broken[0], path) for path in wrong)
+    ]
+
+
+def _touch(one: Path, other: Path) -> bool:
+    length = min(len(one), len(other))
+    return one[:length] == other[:length]
