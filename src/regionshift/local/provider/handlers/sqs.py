@@ -1,0 +1,155 @@
+"""SQS queues, and who may use them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from regionshift.local.provider.absent import Taken, look
+from regionshift.local.provider.attributes import from_texts, to_texts
+from regionshift.local.provider.fields import Field, Mistake, Shape
+from regionshift.local.provider.handler import Change, Context, Handler
+from regionshift.local.provider.wire import Properties
+
+_FIFO = ".fifo"
+_ATTRIBUTES = {
+    "visibilityTimeoutSeconds": "VisibilityTimeout",
+    "messageRetentionSeconds": "MessageRetentionPeriod",
+    "maxMessageSize": "MaximumMessageSize",
+    "delaySeconds": "DelaySeconds",
+    "receiveWaitTimeSeconds": "ReceiveMessageWaitTimeSeconds",
+    "policy": "Policy",
+    "redrivePolicy": "RedrivePolicy",
+    "redriveAllowPolicy": "RedriveAllowPolicy",
+    "kmsMasterKeyId": "KmsMasterKeyId",
+    "kmsDataKeyReusePeriodSeconds": "KmsDataKeyReusePeriodSeconds",
+    "sqsManagedSseEnabled": "SqsManagedSseEnabled",
+    "contentBasedDeduplication": "ContentBasedDeduplication",
+}
+
+
+def _seconds(default: int, minimum: int, maximum: int) -> Field:
+    return Field(Shape.INTEGER, default=default, minimum=minimum, maximum=maximum)
+
+
+class Queue(Handler):
+    """A queue. Its name and whether it keeps order stay for life. Limits: SQS API Reference, CreateQueue."""
+
+    token = "aws:sqs/queue:Queue"
+    taggable = True
+    name = "name"
+    name_limit = 80
+    fields = {
+        "name": Field(required=True, replaces=True, pattern=r"[A-Za-z0-9_-]{1,80}|[A-Za-z0-9_-]{1,75}\.fifo"),
+        "fifoQueue": Field(Shape.FLAG, default=False, replaces=True),
+        "contentBasedDeduplication": Field(Shape.FLAG, default=False),
+        "visibilityTimeoutSeconds": _seconds(30, 0, 43_200),
+        "messageRetentionSeconds": _seconds(345_600, 60, 1_209_600),
+        "delaySeconds": _seconds(0, 0, 900),
+        "receiveWaitTimeSeconds": _seconds(0, 0, 20),
+        "maxMessageSize": Field(Shape.INTEGER, computed=True, minimum=1024, maximum=1_048_576),
+        "policy": Field(Shape.POLICY, computed=True),
+        "redrivePolicy": Field(Shape.DOCUMENT, computed=True),
+        "redriveAllowPolicy": Field(Shape.DOCUMENT, computed=True),
+        "kmsMasterKeyId": Field(),
+        "kmsDataKeyReusePeriodSeconds": Field(Shape.INTEGER, computed=True, minimum=60, maximum=86_400),
+        "sqsManagedSseEnabled": Field(Shape.FLAG, computed=True),
+    }
+    outputs = ("arn", "url")
+
+    def mistakes(self, inputs: Properties) -> Iterator[Mistake]:
+        name = inputs["name"]
+        if isinstance(name, str) and name.endswith(_FIFO) != inputs["fifoQueue"]:
+            yield Mistake("name", f"must end in {_FIFO} for a queue that keeps order, and only then")
+        if inputs.get("kmsMasterKeyId") is not None and inputs.get("sqsManagedSseEnabled") is True:
+            yield Mistake("sqsManagedSseEnabled", "excludes kmsMasterKeyId")
+
+    def find(self, context: Context, inputs: Properties) -> str | None:
+        sqs = context.client("sqs")
+        found = look(sqs.get_queue_url, QueueName=inputs["name"])
+        if found is None or not context.owns(_tags(sqs, found["QueueUrl"])):
+            return None
+        return str(found["QueueUrl"])
+
+    def create(self, context: Context, inputs: Properties) -> str:
+        sqs = context.client("sqs")
+        if look(sqs.get_queue_url, QueueName=inputs["name"]) is not None:
+            raise Taken(f"the queue {inputs['name']}", context.region)  # SQS hands out one that is alike
+        fifo = {"FifoQueue": "true"} if inputs["fifoQueue"] else {}
+        made = sqs.create_queue(
+            QueueName=inputs["name"], Attributes={**_texts(inputs), **fifo}, tags=context.tags(inputs)
+        )
+        return str(made["QueueUrl"])
+
+    def read(self, context: Context, identity: str) -> Properties | None:
+        sqs = context.client("sqs")
+        found = look(sqs.get_queue_attributes, QueueUrl=identity, AttributeNames=["All"])
+        if found is None:
+            return None
+        attributes = found["Attributes"]
+        return {
+            **from_texts(attributes, _ATTRIBUTES, self.fields),
+            "arn": attributes["QueueArn"],
+            "url": identity,
+            "name": attributes["QueueArn"].rsplit(":", 1)[-1],
+            "fifoQueue": attributes.get("FifoQueue", "false") == "true",
+            "tags": _tags(sqs, identity),
+        }
+
+    def update(self, context: Context, identity: str, change: Change) -> None:
+        texts = to_texts(change.news, _ATTRIBUTES)
+        changed = {key: texts.get(key, "") for name, key in _ATTRIBUTES.items() if change.any_of(name)}
+        if changed:
+            context.client("sqs").set_queue_attributes(QueueUrl=identity, Attributes=changed)
+
+    def delete(self, context: Context, identity: str, properties: Properties) -> None:
+        context.client("sqs").delete_queue(QueueUrl=identity)
+
+    def tag(self, context: Context, identity: str, tags: dict[str, str]) -> None:
+        context.client("sqs").tag_queue(QueueUrl=identity, Tags=tags)
+
+    def untag(self, context: Context, identity: str, names: list[str]) -> None:
+        context.client("sqs").untag_queue(QueueUrl=identity, TagKeys=names)
+
+
+def _texts(inputs: Properties) -> dict[str, str]:
+    texts = to_texts(inputs, _ATTRIBUTES)
+    if not inputs["fifoQueue"]:
+        texts.pop(_ATTRIBUTES["contentBasedDeduplication"], None)  # refused on a plain queue
+    return texts
+
+
+def _tags(sqs: Any, url: str) -> dict[str, str]:
+    return dict(sqs.list_queue_tags(QueueUrl=url).get("Tags", {}))
+
+
+class QueuePolicy(Handler):
+    """Who may use a queue, apart from what IAM gives."""
+
+    token = "aws:sqs/queuePolicy:QueuePolicy"
+    fields = {
+        "queueUrl": Field(required=True, replaces=True),
+        "policy": Field(Shape.POLICY, required=True),
+    }
+
+    def create(self, context: Context, inputs: Properties) -> str:
+        self._put(context, inputs["queueUrl"], inputs["policy"])
+        return str(inputs["queueUrl"])
+
+    def _put(self, context: Context, url: str, policy: str) -> None:
+        context.client("sqs").set_queue_attributes(QueueUrl=url, Attributes={"Policy": policy})
+
+    def read(self, context: Context, identity: str) -> Properties | None:
+        sqs = context.client("sqs")
+        found = look(sqs.get_queue_attributes, QueueUrl=identity, AttributeNames=["Policy"])
+        policy = (found or {}).get("Attributes", {}).get("Policy")
+        return {"queueUrl": identity, "policy": policy} if policy else None
+
+    def update(self, context: Context, identity: str, change: Change) -> None:
+        self._put(context, identity, change.news["policy"])
+
+    def delete(self, context: Context, identity: str, properties: Properties) -> None:
+        self._put(context, identity, "")
+
+
+HANDLERS: tuple[Handler, ...] = (Queue(), QueuePolicy())

@@ -1,0 +1,153 @@
+"""Parameters of SSM's Parameter Store."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from regionshift.local.provider.absent import look
+from regionshift.local.provider.fields import Field, Mistake, Shape
+from regionshift.local.provider.handler import Change, Context, Handler
+from regionshift.local.provider.tags import from_list, to_list
+from regionshift.local.provider.wire import Properties
+
+_SECURE = "SecureString"
+_DEEPEST = 15  # levels of a name; SSM API Reference, PutParameter, Name
+_BYTES = {"Standard": 4096}
+_MOST_BYTES = 8192  # Systems Manager User Guide, "Managing parameter tiers"
+_KIND = "Parameter"  # as the calls on tags name it
+
+
+class Parameter(Handler):
+    """A parameter. Name, type and data type stay for life: SSM refuses to change them.
+
+    An advanced one cannot become a standard one in place. The emulator keeps none of SSM's limits, so all of
+    them are checked here.
+    """
+
+    token = "aws:ssm/parameter:Parameter"
+    taggable = True
+    name = "name"
+    name_limit = 1011
+    fields = {
+        "name": Field(required=True, replaces=True, pattern=r"[A-Za-z0-9_.\-/]{1,1011}"),
+        "type": Field(required=True, replaces=True, allowed=("String", "StringList", _SECURE)),
+        "value": Field(required=True, secret=True, pattern=r"(?s).+"),
+        "description": Field(pattern=r"(?s).{0,1024}"),
+        "allowedPattern": Field(pattern=r"(?s).{0,1024}"),
+        "keyId": Field(computed=True),
+        "dataType": Field(
+            replaces=True, computed=True, allowed=("text", "aws:ec2:image", "aws:ssm:integration")
+        ),
+        "tier": Field(computed=True, allowed=("Standard", "Advanced", "Intelligent-Tiering")),
+        "overwrite": Field(Shape.FLAG, opaque=True),
+    }
+    outputs = ("arn", "version")
+    volatile = ("version",)
+
+    def mistakes(self, inputs: Properties) -> Iterator[Mistake]:
+        yield from _name_mistakes(inputs["name"])
+        value = inputs["value"]
+        if not isinstance(value, str):
+            return
+        limit = _BYTES.get(inputs.get("tier", "Standard"), _MOST_BYTES)
+        if len(value.encode()) > limit:
+            yield Mistake("value", f"must be at most {limit} bytes in this tier")
+        pattern = inputs.get("allowedPattern")
+        if isinstance(pattern, str) and pattern and not re.search(pattern, value):
+            yield Mistake("value", "must match allowedPattern")
+
+    def also_replaces(self, change: Change) -> frozenset[str]:
+        down = change.olds.get("tier") == "Advanced" and change.news.get("tier") == "Standard"
+        return frozenset({"tier"}) if down else frozenset()
+
+    def find(self, context: Context, inputs: Properties) -> str | None:
+        ssm, name = context.client("ssm"), inputs["name"]
+        there = _described(ssm, name) is not None
+        return str(name) if there and context.owns(_tags(ssm, name)) else None
+
+    def create(self, context: Context, inputs: Properties) -> str:
+        ssm, name = context.client("ssm"), str(inputs["name"])
+        tags = to_list(context.tags(inputs))
+        if inputs.get("overwrite"):  # SSM takes tags only without it
+            ssm.put_parameter(**_arguments(inputs), Overwrite=True)
+            ssm.add_tags_to_resource(ResourceType=_KIND, ResourceId=name, Tags=tags)
+        else:
+            ssm.put_parameter(**_arguments(inputs), Tags=tags)
+        return name
+
+    def read(self, context: Context, identity: str) -> Properties | None:
+        ssm = context.client("ssm")
+        found = look(ssm.get_parameter, Name=identity, WithDecryption=True)
+        described = _described(ssm, identity)
+        if found is None or described is None:
+            return None
+        parameter = found["Parameter"]
+        return {
+            "arn": parameter["ARN"],
+            "name": parameter["Name"],
+            "type": parameter["Type"],
+            "value": parameter["Value"],
+            "version": parameter["Version"],
+            "dataType": parameter.get("DataType"),
+            "description": described.get("Description"),
+            "allowedPattern": described.get("AllowedPattern"),
+            "keyId": described.get("KeyId"),
+            "tier": described.get("Tier"),
+            "tags": _tags(ssm, identity),
+        }
+
+    def update(self, context: Context, identity: str, change: Change) -> None:
+        if change.names - {"overwrite"}:
+            context.client("ssm").put_parameter(**_arguments(change.news), Overwrite=True)
+
+    def delete(self, context: Context, identity: str, properties: Properties) -> None:
+        context.client("ssm").delete_parameter(Name=identity)
+
+    def tag(self, context: Context, identity: str, tags: dict[str, str]) -> None:
+        ssm = context.client("ssm")
+        ssm.add_tags_to_resource(ResourceType=_KIND, ResourceId=identity, Tags=to_list(tags))
+
+    def untag(self, context: Context, identity: str, names: list[str]) -> None:
+        ssm = context.client("ssm")
+        ssm.remove_tags_from_resource(ResourceType=_KIND, ResourceId=identity, TagKeys=names)
+
+
+def _name_mistakes(name: Any) -> Iterator[Mistake]:
+    if not isinstance(name, str):
+        return
+    if re.match(r"/?(aws|ssm)", name, re.IGNORECASE):
+        yield Mistake("name", "must not begin with 'aws' or 'ssm', which SSM keeps for itself")
+    if "/" in name and not name.startswith("/"):
+        yield Mistake("name", "must begin with a slash when it has levels")
+    if name.count("/") > _DEEPEST:
+        yield Mistake("name", f"must have at most {_DEEPEST} levels")
+
+
+def _arguments(inputs: Properties) -> dict[str, Any]:
+    given = {
+        "Name": inputs["name"],
+        "Type": inputs["type"],
+        "Value": inputs["value"],
+        # An empty text takes away what was there before.
+        "Description": inputs.get("description", ""),
+        "AllowedPattern": inputs.get("allowedPattern", ""),
+        "KeyId": inputs.get("keyId") if inputs["type"] == _SECURE else None,
+        "DataType": inputs.get("dataType"),
+        "Tier": inputs.get("tier"),
+    }
+    return {name: value for name, value in given.items() if value is not None}
+
+
+def _described(ssm: Any, name: str) -> Mapping[str, Any] | None:
+    only = [{"Key": "Name", "Option": "Equals", "Values": [name]}]
+    pages = ssm.get_paginator("describe_parameters").paginate(ParameterFilters=only)
+    return next((parameter for page in pages for parameter in page["Parameters"]), None)
+
+
+def _tags(ssm: Any, name: str) -> dict[str, str]:
+    return from_list(ssm.list_tags_for_resource(ResourceType=_KIND, ResourceId=name).get("TagList", []))
+
+
+HANDLERS: tuple[Handler, ...] = (Parameter(),)
