@@ -185,15 +185,17 @@ Region = Annotated[str, AfterValidator(_known_region), WithJsonSchema(_schema_of
 NamePart = Annotated[str, AfterValidator(_named), Field(min_length=1, max_length=128)]
 Suffix = Annotated[str, AfterValidator(lambda text: _named(text) if text else text), Field(max_length=128)]
 Account = Annotated[
-    str, BeforeValidator(_account), WithJsonSchema({"type": ["string", "integer"], "pattern": r"^\d{12}$"})
+    str,
+    BeforeValidator(_account),
+    WithJsonSchema({"type": ["string", "integer"], "pattern": r"^\d{12}$", "examples": ["012345678901"]}),
 ]
-AddressSpace = Annotated[str, AfterValidator(_space)]
-VpcBlock = Annotated[str, AfterValidator(_vpc_block)]
-Email = Annotated[str, AfterValidator(_email)]
+AddressSpace = Annotated[str, AfterValidator(_space), Field(examples=["10.0.0.0/16"])]
+VpcBlock = Annotated[str, AfterValidator(_vpc_block), Field(examples=["10.0.0.0/20"])]
+Email = Annotated[str, AfterValidator(_email), Field(examples=["team@example.com"])]
 TagKey = Annotated[str, AfterValidator(_tag_key)]
 TagValue = Annotated[str, AfterValidator(_tag_value)]
-StateUrl = Annotated[str, AfterValidator(_state)]
-StateSecrets = Annotated[str, AfterValidator(_state_secrets)]
+StateUrl = Annotated[str, AfterValidator(_state), Field(examples=["s3://my-state-bucket/regionshift"])]
+StateSecrets = Annotated[str, AfterValidator(_state_secrets), Field(examples=["awskms://alias/state"])]
 # Characters that both SSM and Secrets Manager take in one segment of a name.
 ItemName = Annotated[str, Field(pattern=r"^[A-Za-z0-9_.-]{1,128}$", examples=["database-password"])]
 ConfigKey = Annotated[str, AfterValidator(_config_key), Field(min_length=1)]

@@ -141,10 +141,15 @@ def _mapping(here: Schema) -> str:
     return "a mapping of names to values" + (f", up to {most}" if most else "")
 
 
+def _fits(here: Schema) -> str:
+    return f"that fits {here['pattern']}"
+
+
 def _text(here: Schema) -> str:
+    if "examples" in here:
+        return f"text such as {here['examples'][0]}" + (f", {_fits(here)}" if "pattern" in here else "")
     if "pattern" in here:
-        such = f" such as {here['examples'][0]}," if "examples" in here else ""
-        return f"text{such} that fits {here['pattern']}"
+        return f"text {_fits(here)}"
     low, high = here.get("minLength", 0), here.get("maxLength")
     if high is not None:
         return f"text of {low} to {high} characters"
