@@ -12,14 +12,8 @@ from regionshift.settings.components import Component
 from regionshift.settings.config import MigrationConfig
 from regionshift.settings.names import Names
 from regionshift.settings.network import RegionNetwork
+from regionshift.settings.regions import partition_of
 from regionshift.settings.release import Release
-
-
-def partition_of(region: str) -> str:
-    """The second part of every ARN in ``region`` (IAM User Guide, "Identify AWS resources with ARNs")."""
-    if region.startswith("cn-"):
-        return "aws-cn"
-    return "aws-us-gov" if region.startswith("us-gov-") else "aws"
 
 
 @dataclass(frozen=True)

@@ -24,9 +24,9 @@ def defaults(config: MigrationConfig, region: str) -> dict[str, str]:
 
 
 def of(label: str, purpose: str) -> dict[str, str]:
-    """One resource's own tags. ``LogicalName`` is the name in its URN: what a killed run made is found by it.
+    """One resource's own tags. ``Name`` is the name in its URN: what a killed run made is found by it.
 
     The URN itself cannot be a tag: it has ``$`` between types, which tag values do not allow (Tagging AWS
     Resources, "Tag naming limits and requirements").
     """
-    return {"Name": label, "LogicalName": label, "Purpose": purpose}
+    return {"Name": label, "Purpose": purpose}

@@ -1,0 +1,137 @@
+"""What every policy of the program allows, in every region."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from policy_reading import Found, statements
+from recorder import REGIONS, Run, built, config
+
+from regionshift.infrastructure.policies.exceptions import WILDCARD_DENIES, WITHOUT_RESOURCE
+from regionshift.settings.regions import REGIONS as REGIONS_OF_AWS
+
+
+@pytest.fixture(scope="module", params=["ssm", "secretsmanager"])
+def run(request: pytest.FixtureRequest) -> Run:
+    return built(
+        config(
+            network={"vpc_cidr": "10.0.0.0/8", "function_in_vpc": True},
+            application={"store": request.param, "secrets": {"database": {"env": "DATABASE"}}},
+        )
+    )
+
+
+def of_function(run: Run, region: str) -> list[Found]:
+    return [
+        found
+        for found in statements(run)
+        if found.name.startswith("function-") and found.name.endswith(f"-policy-{region}")
+    ]
+
+
+def test_no_action_has_a_wildcard_but_in_a_listed_refusal(run: Run) -> None:
+    for found in statements(run):
+        wild = [action for action in found.actions if "*" in action]
+        if wild:
+            assert found.statement["Effect"] == "Deny", found
+            assert set(wild) <= set(WILDCARD_DENIES), found
+
+
+def test_no_statement_is_about_everything_but_the_listed(run: Run) -> None:
+    for found in statements(run):
+        if "*" in found.resources and not found.is_key_policy:
+            assert set(found.actions) <= set(WITHOUT_RESOURCE), found
+            assert found.statement["Effect"] == "Allow"
+
+
+def test_every_listed_exception_is_needed(run: Run) -> None:
+    used = {action for found in statements(run) if "*" in found.resources for action in found.actions}
+    assert set(WITHOUT_RESOURCE) <= used
+    assert set(WILDCARD_DENIES) <= {action for found in statements(run) for action in found.actions}
+
+
+def test_metrics_are_bound_to_the_namespace(run: Run) -> None:
+    (one, *_) = [found for found in statements(run) if "cloudwatch:PutMetricData" in found.actions]
+    assert one.statement["Condition"] == {"StringEquals": {"cloudwatch:namespace": "Migration"}}
+
+
+def test_only_anonymous_refusals_name_everybody(run: Run) -> None:
+    for found in statements(run):
+        if found.statement.get("Principal") == "*":
+            assert found.statement["Effect"] == "Deny", found
+
+
+@pytest.mark.parametrize("service", ["logging.s3", "cloudwatch"])
+def test_services_act_for_this_account_only(run: Run, service: str) -> None:
+    asked = [
+        found
+        for found in statements(run)
+        if found.statement.get("Principal") == {"Service": f"{service}.amazonaws.com"}
+    ]
+    assert asked
+    for found in asked:
+        assert found.statement["Condition"]["StringEquals"]["aws:SourceAccount"] == "111122223333"
+
+
+@pytest.mark.parametrize("region", REGIONS)
+def test_the_functions_rights_stay_in_its_region(run: Run, region: str) -> None:
+    others = [other for other in REGIONS if other != region]
+    text = json.dumps([found.statement for found in of_function(run, region)])
+    assert not any(other in text for other in others)
+
+
+def test_every_region_has_the_same_statements_but_for_its_name(run: Run) -> None:
+    def neutral(region: str) -> list[tuple[str, str]]:
+        mine = [
+            (found.name, json.dumps(found.statement))
+            for found in statements(run)
+            if found.name.endswith(f"-{region}") and not found.name.startswith("replication-")
+        ]
+        return sorted((name.replace(region, "R"), text.replace(region, "R")) for name, text in mine)
+
+    assert neutral("us-east-1") == neutral("eu-west-1") == neutral("us-west-2") != []
+
+
+def test_every_region_has_the_same_variables() -> None:
+    run = built(config())
+    variables = {
+        region: run.one(f"function-{region}").inputs["environment"]["variables"] for region in REGIONS
+    }
+    neutral = [
+        {name: value.replace(region, "R") for name, value in values.items()}
+        for region, values in variables.items()
+    ]
+    assert neutral[0] == neutral[1] == neutral[2]
+
+
+@pytest.mark.parametrize("region", REGIONS)
+def test_the_function_never_deletes_an_object_and_keeps_its_configuration(run: Run, region: str) -> None:
+    found = of_function(run, region)
+    allowed = {action for one in found if one.statement["Effect"] == "Allow" for action in one.actions}
+    assert not any("Delete" in action for action in allowed - {"ec2:DeleteNetworkInterface"})
+    (kept,) = [one for one in found if one.statement["Sid"] == "KeepConfiguration"]
+    (read,) = [one for one in found if one.statement["Sid"] == "ReadConfiguration"]
+    assert kept.statement["Effect"] == "Deny"
+    assert kept.resources[0] == read.resources[0]
+
+
+def test_no_role_may_create_log_groups(run: Run) -> None:
+    assert not any("logs:CreateLogGroup" in found.actions for found in statements(run))
+
+
+def test_the_rights_of_replication_fit_a_role_with_thirty_regions() -> None:
+    primary, *others = sorted(REGIONS_OF_AWS["aws"], key=len, reverse=True)
+    settings = config(
+        project="a-project-with-a-long-name",
+        environment="an-environment-with-one-too",
+        regions={"primary": primary, "secondaries": others[:29]},
+    )
+    assert len(settings.all_regions) == 30
+    text = built(settings).one(f"replication-policy-{primary}").inputs["policy"]
+    # IAM User Guide, "IAM and AWS STS quotas": 10,240 characters, white space not counted. The mocks' key
+    # ARNs are shorter than real ones, which end in a UUID.
+    keys = len(settings.all_regions) * len(
+        ":eu-central-1:111122223333:key/00000000-0000-0000-0000-000000000000"
+    )
+    assert len("".join(text.split())) + keys <= 10_240
