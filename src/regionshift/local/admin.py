@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import boto3
-from botocore.config import Config
-from botocore.exceptions import ClientError
+from regionshift.aws.clients import AccessKey, Clients
+from regionshift.aws.errors import AwsFailed, told_plainly
 
 if TYPE_CHECKING:
     from mypy_boto3_iam import IAMClient
@@ -19,22 +17,16 @@ POLICY = "arn:aws:iam::aws:policy/AdministratorAccess"
 REGION = "us-east-1"
 
 
-@dataclass(frozen=True)
-class AccessKey:
-    """A long-lived key of the administrator."""
-
-    access_key: str
-    secret_key: str
-
-
 def works(key: AccessKey, endpoint: str, ca_bundle: Path) -> bool:
     """Whether the cloud still knows the key; it forgets it when it was killed before it could save."""
     if not key.access_key:
         return False
-    sts = _session(key).client("sts", endpoint_url=endpoint, verify=str(ca_bundle), config=_config())
+    clients = Clients(key=key, endpoint=endpoint, ca_bundle=ca_bundle)
     try:
-        sts.get_caller_identity()
-    except ClientError:
+        clients.call(REGION, "sts", "get_caller_identity")
+    except AwsFailed as error:
+        if not error.is_about_credentials:
+            raise
         return False
     return True
 
@@ -44,25 +36,18 @@ def create(account: str, endpoint: str, ca_bundle: Path) -> AccessKey:
 
     In the emulator the account's number is root's access key; see the emulator's documentation.
     """
-    root = _session(AccessKey(account, "root"))
-    iam = root.client("iam", endpoint_url=endpoint, verify=str(ca_bundle), config=_config())
-    try:
-        iam.create_user(UserName=USER)
-    except iam.exceptions.EntityAlreadyExistsException:
-        _delete_keys(iam)
-    iam.attach_user_policy(UserName=USER, PolicyArn=POLICY)
-    key = iam.create_access_key(UserName=USER)["AccessKey"]
+    root = Clients(key=AccessKey(account, "root"), endpoint=endpoint, ca_bundle=ca_bundle)
+    iam = root.get("iam", REGION)
+    with told_plainly(REGION, USER):
+        try:
+            iam.create_user(UserName=USER)
+        except iam.exceptions.EntityAlreadyExistsException:
+            _delete_keys(iam)
+        iam.attach_user_policy(UserName=USER, PolicyArn=POLICY)
+        key = iam.create_access_key(UserName=USER)["AccessKey"]
     return AccessKey(key["AccessKeyId"], key["SecretAccessKey"])
 
 
 def _delete_keys(iam: IAMClient) -> None:
     for key in iam.list_access_keys(UserName=USER)["AccessKeyMetadata"]:
         iam.delete_access_key(UserName=USER, AccessKeyId=key["AccessKeyId"])
-
-
-def _session(key: AccessKey) -> boto3.Session:
-    return boto3.Session(key.access_key, key.secret_key, region_name=REGION)
-
-
-def _config() -> Config:
-    return Config(connect_timeout=5, read_timeout=30, proxies={})

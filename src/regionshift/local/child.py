@@ -5,7 +5,7 @@ from __future__ import annotations
 
 def main() -> None:
     """Serves until SIGTERM. Everything it needs to know is in its environment (see ``process.py``)."""
-    import ministack.app
+    import ministack.app  # type: ignore[import-untyped]
 
     # It would also open port 443 where it may; this cloud has one port.
     ministack.app._port_is_bindable = lambda _host, _port: False

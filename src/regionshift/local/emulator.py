@@ -14,6 +14,7 @@ from pathlib import Path
 
 from filelock import FileLock
 
+from regionshift.aws.clients import AccessKey
 from regionshift.errors import InputError, Refused, WorkFailed
 from regionshift.local import admin, process
 from regionshift.local.certificates import Certificates, ensure_certificates
@@ -112,7 +113,7 @@ def _start(
     for attempt in range(1, PORT_ATTEMPTS + 1):
         try:
             started = process.start(folder, certificates, record.account, port)
-        except process.ExitedEarly as error:
+        except process.ExitedEarlyError as error:
             if asked is not None or attempt == PORT_ATTEMPTS or process.is_free(port):
                 raise WorkFailed(
                     "The embedded AWS ended while it started.", where=str(folder.log), remedy=str(error)
@@ -128,7 +129,7 @@ def _start(
 
 def _with_working_key(folder: StateFolder, record: CloudRecord) -> CloudRecord:
     endpoint, ca_bundle = _endpoint(record), folder.tls / "ca.pem"
-    if admin.works(admin.AccessKey(record.access_key, record.secret_key), endpoint, ca_bundle):
+    if admin.works(AccessKey(record.access_key, record.secret_key), endpoint, ca_bundle):
         return record
     key = admin.create(record.account, endpoint, ca_bundle)
     record = replace(record, access_key=key.access_key, secret_key=key.secret_key)

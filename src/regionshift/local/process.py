@@ -24,7 +24,7 @@ STOP_WITHIN = 30.0
 LOG_TAIL_LINES = 15
 
 
-class ExitedEarly(Exception):
+class ExitedEarlyError(Exception):
     """The process ended before it was ready, mostly because somebody took its port first."""
 
 
@@ -87,7 +87,7 @@ def start(folder: StateFolder, certificates: Certificates, account: str, port: i
     """Starts the emulator in a session of its own, so that it survives the command and its terminal.
 
     Raises:
-        ExitedEarly: it ended before it answered.
+        ExitedEarlyError: it ended before it answered.
         WorkFailed: it did not answer in time.
     """
     with folder.log.open("wb") as log:
@@ -105,7 +105,7 @@ def start(folder: StateFolder, certificates: Certificates, account: str, port: i
     deadline = time.monotonic() + READY_WITHIN
     while not answers(port, certificates.authority):
         if child.poll() is not None:
-            raise ExitedEarly(log_tail(folder))
+            raise ExitedEarlyError(log_tail(folder))
         if time.monotonic() > deadline:
             end(process)
             raise WorkFailed(

@@ -1,0 +1,1 @@
+"""How everything but the engine and the function reaches AWS: clients, guards, and errors told plainly."""

@@ -1,0 +1,185 @@
+"""The one place where AWS clients are made: one retry policy, one set of timeouts, one cache."""
+
+from __future__ import annotations
+
+import os
+import threading
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, overload
+
+import boto3
+import botocore.session
+from botocore.config import Config
+
+from regionshift.aws.errors import told_plainly
+
+if TYPE_CHECKING:
+    from mypy_boto3_cloudwatch import CloudWatchClient
+    from mypy_boto3_ec2 import EC2Client
+    from mypy_boto3_events import EventBridgeClient
+    from mypy_boto3_iam import IAMClient
+    from mypy_boto3_kms import KMSClient
+    from mypy_boto3_lambda import LambdaClient
+    from mypy_boto3_logs import CloudWatchLogsClient
+    from mypy_boto3_resourcegroupstaggingapi import ResourceGroupsTaggingAPIClient
+    from mypy_boto3_s3 import S3Client
+    from mypy_boto3_secretsmanager import SecretsManagerClient
+    from mypy_boto3_sns import SNSClient
+    from mypy_boto3_sqs import SQSClient
+    from mypy_boto3_ssm import SSMClient
+    from mypy_boto3_stepfunctions import SFNClient
+    from mypy_boto3_sts import STSClient
+
+# Seconds and attempts. AWS SDKs and Tools Reference, "Retry behavior": standard mode backs off with jitter
+# up to 20 s and keeps a quota of retries a client; two attempts more than its default of three.
+CONNECT_TIMEOUT = 5
+READ_TIMEOUT = 60
+ATTEMPTS = 5
+# A synchronous invocation answers when the function ends, after 900 s at most (Lambda quotas): waiting for
+# less would make boto invoke it a second time.
+INVOCATION_TIMEOUT = 910
+# As many as threads work side by side anywhere in the product.
+CONNECTIONS = 32
+
+
+@dataclass(frozen=True)
+class AccessKey:
+    """Credentials given by value. Without them boto looks where it always does."""
+
+    access_key: str
+    secret_key: str = field(repr=False)
+    session_token: str | None = field(default=None, repr=False)
+
+
+class Clients:
+    """AWS clients by service and region, made when first asked for. Threads may share it.
+
+    Args:
+        profile: the AWS profile to use; without it, and without ``key``, boto's usual search.
+        key: credentials by value. Then nothing of the user's AWS set-up (profile, files, proxy) is used.
+        endpoint: where everything goes instead of to AWS.
+        ca_bundle: PEM file to trust instead of the usual authorities.
+    """
+
+    def __init__(
+        self,
+        *,
+        profile: str | None = None,
+        key: AccessKey | None = None,
+        endpoint: str | None = None,
+        ca_bundle: Path | None = None,
+    ) -> None:
+        self._profile = profile
+        self._key = key
+        self._endpoint = endpoint
+        self._ca_bundle = ca_bundle
+        self._session: boto3.Session | None = None
+        self._made: dict[tuple[str, str], Any] = {}
+        # boto3 guide, "Multithreading": clients may be shared, the session that makes them may not.
+        self._lock = threading.Lock()
+
+    @overload
+    def get(self, service: Literal["cloudwatch"], region: str) -> CloudWatchClient: ...
+    @overload
+    def get(self, service: Literal["ec2"], region: str) -> EC2Client: ...
+    @overload
+    def get(self, service: Literal["events"], region: str) -> EventBridgeClient: ...
+    @overload
+    def get(self, service: Literal["iam"], region: str) -> IAMClient: ...
+    @overload
+    def get(self, service: Literal["kms"], region: str) -> KMSClient: ...
+    @overload
+    def get(self, service: Literal["lambda"], region: str) -> LambdaClient: ...
+    @overload
+    def get(self, service: Literal["logs"], region: str) -> CloudWatchLogsClient: ...
+    @overload
+    def get(
+        self, service: Literal["resourcegroupstaggingapi"], region: str
+    ) -> ResourceGroupsTaggingAPIClient: ...
+    @overload
+    def get(self, service: Literal["s3"], region: str) -> S3Client: ...
+    @overload
+    def get(self, service: Literal["secretsmanager"], region: str) -> SecretsManagerClient: ...
+    @overload
+    def get(self, service: Literal["sns"], region: str) -> SNSClient: ...
+    @overload
+    def get(self, service: Literal["sqs"], region: str) -> SQSClient: ...
+    @overload
+    def get(self, service: Literal["ssm"], region: str) -> SSMClient: ...
+    @overload
+    def get(self, service: Literal["stepfunctions"], region: str) -> SFNClient: ...
+    @overload
+    def get(self, service: Literal["sts"], region: str) -> STSClient: ...
+
+    def get(self, service: str, region: str) -> Any:
+        """The client of ``service`` in ``region``.
+
+        Raises:
+            AwsFailed: it cannot be made, for example as the profile does not exist.
+        """
+        return self.named(service, region)
+
+    def named(self, service: str, region: str) -> Any:
+        """As :meth:`get`, for a service that is known only when the program runs."""
+        with self._lock:
+            client = self._made.get((service, region))
+            if client is None:
+                with told_plainly(region, service):
+                    client = self._make(service, region)
+                self._made[(service, region)] = client
+            return client
+
+    def call(self, region: str, service: str, operation: str, **parameters: Any) -> dict[str, Any]:
+        """One call by the method's name, with boto's errors told plainly.
+
+        Raises:
+            AwsFailed: AWS refused, or did not answer.
+        """
+        client = self.named(service, region)
+        with told_plainly(region):
+            answer: dict[str, Any] = getattr(client, operation)(**parameters)
+        return answer
+
+    def _make(self, service: str, region: str) -> Any:
+        if self._session is None:
+            self._session = (
+                _isolated_session(self._key) if self._key else boto3.Session(profile_name=self._profile)
+            )
+        return self._session.client(
+            service,  # type: ignore[call-overload]  # the stubs know literal names only
+            region_name=region,
+            endpoint_url=self._endpoint,
+            verify=str(self._ca_bundle) if self._ca_bundle else None,
+            config=self._config(service),
+        )
+
+    def _config(self, service: str) -> Config:
+        config = Config(
+            connect_timeout=CONNECT_TIMEOUT,
+            read_timeout=INVOCATION_TIMEOUT if service == "lambda" else READ_TIMEOUT,
+            retries={"mode": "standard", "total_max_attempts": ATTEMPTS},
+            max_pool_connections=CONNECTIONS,
+        )
+        if self._endpoint is None:
+            return config
+        # One host serves every bucket, and it is never reached through a proxy.
+        own_host = Config(
+            s3={"addressing_style": "path"},
+            proxies={},
+            use_fips_endpoint=False,
+            use_dualstack_endpoint=False,
+        )
+        return config.merge(own_host)
+
+
+def _isolated_session(key: AccessKey) -> boto3.Session:
+    """A session that reads no file and no profile: ``AWS_PROFILE`` may name one that does not exist here."""
+    core = botocore.session.Session(
+        session_vars={
+            "profile": (None, None, None, None),
+            "config_file": (None, None, os.devnull, None),
+            "credentials_file": (None, None, os.devnull, None),
+        }
+    )
+    return boto3.Session(key.access_key, key.secret_key, key.session_token, botocore_session=core)

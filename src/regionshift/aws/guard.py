@@ -1,0 +1,66 @@
+"""Guards that are asked before anything else: whose account is this, and is that endpoint on this machine."""
+
+from __future__ import annotations
+
+import ipaddress
+from urllib.parse import urlsplit
+
+from regionshift.aws.clients import Clients
+from regionshift.aws.errors import AwsFailed
+from regionshift.errors import Refused
+
+
+def require_account(clients: Clients, account: str, region: str) -> None:
+    """Goes on only when the credentials belong to the configured account.
+
+    Args:
+        account: twelve digits, as configured.
+        region: whose STS is asked.
+
+    Raises:
+        Refused: they belong to another account, or to nobody.
+        AwsFailed: STS did not answer.
+    """
+    try:
+        found = clients.call(region, "sts", "get_caller_identity")["Account"]
+    except AwsFailed as error:
+        if not error.is_about_credentials:
+            raise
+        raise Refused(
+            f"The account behind the credentials cannot be established: {error.message}",
+            where=error.where,
+            remedy=error.remedy,
+        ) from error
+    if found != account:
+        raise Refused(
+            f"The credentials belong to account {found}, the configuration is for account {account}.",
+            where="account",
+            remedy="Use credentials of the configured account, or correct `account` in the configuration.",
+        )
+
+
+def require_loopback(endpoint: str) -> None:
+    """Goes on only when the endpoint is on this machine.
+
+    An address in figures or ``localhost``; any other name could be made to lead elsewhere.
+
+    Raises:
+        Refused: it is not, or it is no address of a web server at all.
+    """
+    if not _is_loopback(endpoint):
+        raise Refused(
+            f"The local target talks to this machine only, and {endpoint} is not on it.",
+            where="--endpoint",
+            remedy="Leave --endpoint out, or give what `regionshift local status` shows.",
+        )
+
+
+def _is_loopback(endpoint: str) -> bool:
+    try:
+        parts = urlsplit(endpoint)
+        host, _ = parts.hostname, parts.port
+        if parts.scheme not in {"http", "https"} or host is None:
+            return False
+        return host == "localhost" or ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False

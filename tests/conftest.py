@@ -1,0 +1,30 @@
+"""What every test may ask for: one embedded AWS (for each xdist worker), and its administrator's clients."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from regionshift.aws.clients import AccessKey, Clients
+from regionshift.local import emulator
+from regionshift.local.emulator import LocalCloud
+
+ACCOUNT = "123456789012"
+
+
+@pytest.fixture(scope="session")
+def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalCloud]:
+    """A running embedded AWS that nothing else uses; gone with all it kept when the tests end."""
+    state_dir = tmp_path_factory.mktemp("cloud")
+    try:
+        yield emulator.up(state_dir, ACCOUNT)
+    finally:
+        emulator.down(state_dir, wipe=True)
+
+
+@pytest.fixture(scope="session")
+def clients(cloud: LocalCloud) -> Clients:
+    """Clients of an administrator that policies apply to."""
+    key = AccessKey(cloud.access_key, cloud.secret_key)
+    return Clients(key=key, endpoint=cloud.endpoint, ca_bundle=cloud.ca_bundle)
