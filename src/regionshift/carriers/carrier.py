@@ -1,0 +1,264 @@
+"""The one interface of all carriers, and the values that cross it.
+
+A carrier moves one kind of data (objects, parameters, secrets) from one place to another. What it is
+given and what it answers are frozen values that can be written to a record; none of them ever holds the
+data itself, so a secret's value cannot reach a record, a log or a report by way of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Protocol
+
+from regionshift.errors import InputError
+
+
+class Kind(StrEnum):
+    """What planning found about one item."""
+
+    NEW = "new"
+    CHANGED = "changed"
+    SAME = "same"
+    CONFLICT = "conflict"
+
+
+class Level(StrEnum):
+    """How much is proven of each item: pinned copy and listings, or contents and all that hangs on them."""
+
+    PINNED = "pinned"
+    FULL = "full"
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where data is: a region, for objects a bucket, and what its keys, paths or names begin with."""
+
+    region: str
+    bucket: str = ""
+    prefix: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.bucket or self.region}/{self.prefix}"
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One thing that belongs to the environment, and where it goes.
+
+    Args:
+        kind: the carrier's kind: ``s3``, ``ssm`` or ``secrets``.
+        include: patterns (shell style, ``*`` also matches ``/``) on the key after the prefix; none: all.
+        exclude: patterns that leave out what ``include`` let in.
+        history: carry the older versions too, oldest first (objects only).
+        storage_class: ``keep`` or the class that every copy gets (objects only).
+        kms_key: key id or ARN in the target's region; none: the target's own default.
+        rewrite: rules for values that name the source region: ``arn``, ``region`` (parameters, secrets).
+        tags: only what has all of these tags (secrets only).
+        owned: beginnings of whole keys at the source that belong to the program and are never carried.
+    """
+
+    kind: str
+    source: Place
+    target: Place
+    include: tuple[str, ...] = ()
+    exclude: tuple[str, ...] = ()
+    history: bool = False
+    storage_class: str = "keep"
+    kms_key: str | None = None
+    rewrite: tuple[str, ...] = ()
+    tags: Mapping[str, str] = field(default_factory=dict)
+    owned: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        if (self.source, self.kind) == (self.target, self.kind):
+            raise InputError(
+                "Source and target are the same place.",
+                where=str(self.source),
+                remedy="Give the target another region, bucket or prefix.",
+            )
+
+
+@dataclass(frozen=True)
+class SourceVersion:
+    """One version of an item at the source; ``marker`` means that it says 'deleted'. Size in bytes."""
+
+    id: str
+    etag: str = ""
+    size: int = 0
+    marker: bool = False
+    storage_class: str = ""
+
+
+@dataclass(frozen=True)
+class Item:
+    """One thing to carry. ``key`` is what follows the entry's prefix; ``versions`` go oldest first."""
+
+    key: str
+    kind: Kind
+    versions: tuple[SourceVersion, ...] = ()
+    reason: str = ""
+
+    @property
+    def size(self) -> int:
+        """Bytes to move, all versions together."""
+        return sum(version.size for version in self.versions)
+
+
+@dataclass(frozen=True)
+class Before:
+    """What the target was before the first write: no ``version`` means that it never existed.
+
+    ``detail`` is the carrier's own (tier, description, ...), never a value.
+    """
+
+    key: str
+    version: str | None = None
+    marker: bool = False
+    etag: str = ""
+    size: int = 0
+    detail: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def absent(self) -> bool:
+        """Nobody could read it: it never existed, or its newest version says 'deleted'."""
+        return self.version is None or self.marker
+
+
+@dataclass(frozen=True)
+class Written:
+    """The versions that this migration made at the target, oldest first. ``adopted``: found on resuming."""
+
+    key: str
+    versions: tuple[str, ...]
+    adopted: bool = False
+
+
+@dataclass(frozen=True)
+class Failed:
+    """One item that could not be copied, and why; the others go on."""
+
+    key: str
+    reason: str
+    written: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Unfinished:
+    """One item for which the time was not enough; the next call goes on with it."""
+
+    key: str
+
+
+@dataclass(frozen=True)
+class Proof:
+    """Whether one item is proven at ``level``; ``evidence`` says by what, ``reason`` why not."""
+
+    key: str
+    level: Level
+    proven: bool
+    evidence: str = ""
+    reason: str = ""
+
+
+@dataclass(frozen=True)
+class Undone:
+    """One item that is again what it was; ``how`` is one of deleted, forward, restored, untouched."""
+
+    key: str
+    how: str
+
+
+@dataclass(frozen=True)
+class Conflict:
+    """One item that undo left alone, and why."""
+
+    key: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class Carried:
+    """What an earlier migration wrote: source and target version of one key, by which migration."""
+
+    key: str
+    source_version: str
+    target_version: str
+    migration_id: str
+
+
+class Progress(Protocol):
+    """Durable notes about one item that is too big for one call (an upload's id, bytes compared)."""
+
+    def read(self, key: str) -> Mapping[str, str]:
+        """What was noted about ``key``; empty when nothing was."""
+
+    def note(self, key: str, notes: Mapping[str, str]) -> None:
+        """Replace what is noted about ``key``; durable when this returns."""
+
+
+@dataclass(frozen=True)
+class Work:
+    """One batch to copy, prove or take back.
+
+    Args:
+        after: no item of the batch comes at or before this key (in code point order), none of another
+            batch lies between this key and the batch's last.
+        has_time: false when no further item should be begun.
+    """
+
+    migration_id: str
+    entry: Entry
+    items: Sequence[Item]
+    progress: Progress
+    has_time: Callable[[], bool]
+    after: str = ""
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What stands in the way of taking a migration back later, in words for the plan."""
+
+    undo_until: str
+    notes: tuple[str, ...] = ()
+
+
+class Carrier(Protocol):
+    """Knows one kind of data. Safe to use from several threads."""
+
+    @property
+    def kind(self) -> str:
+        """What entries name it by."""
+
+    def check(self, entry: Entry) -> Limits:
+        """Refuse what cannot be carried or undone, before anything is written.
+
+        Raises:
+            InputError: a place is not there, or is not kept in versions.
+            Refused: no permission, or the target could not be taken back.
+        """
+
+    def inventory(self, entry: Entry, carried: Iterator[Carried]) -> Iterator[Item]:
+        """Every selected item in code point order of its key. ``carried`` comes in the same order."""
+
+    def describe_before(self, work: Work) -> Mapping[str, Before]:
+        """What the target is now, for every item of the batch. Changes nothing."""
+
+    def recover(self, work: Work, before: Mapping[str, Before]) -> Mapping[str, tuple[str, ...]]:
+        """Versions that an interrupted call of this migration wrote and did not live to record."""
+
+    def copy(
+        self, work: Work, before: Mapping[str, Before], written: Mapping[str, tuple[str, ...]]
+    ) -> Iterator[Written | Failed | Unfinished]:
+        """Write the batch. ``before`` is the first record, even on resuming; ``written`` is there already."""
+
+    def verify(
+        self, work: Work, written: Mapping[str, Written], level: Level
+    ) -> Iterator[Proof | Unfinished]:
+        """Prove each written item at ``level``."""
+
+    def undo(
+        self, work: Work, before: Mapping[str, Before], written: Mapping[str, tuple[str, ...]]
+    ) -> Iterator[Undone | Conflict]:
+        """Make each written item what it was. Doing it again changes nothing."""

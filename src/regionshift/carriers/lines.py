@@ -1,0 +1,143 @@
+"""The records' JSON: one value a line, UTF-8, keys sorted, so that equal records have equal bytes."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from regionshift.carriers.carrier import (
+    Before,
+    Conflict,
+    Entry,
+    Failed,
+    Item,
+    Kind,
+    Place,
+    Proof,
+    SourceVersion,
+    Undone,
+    Unfinished,
+    Written,
+)
+
+Line = dict[str, Any]
+
+
+def dump(value: Mapping[str, Any]) -> str:
+    """One line, without its end."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+
+
+def to_bytes(lines: Iterable[Mapping[str, Any]]) -> bytes:
+    """JSON Lines."""
+    return "".join(dump(line) + "\n" for line in lines).encode()
+
+
+def from_bytes(body: bytes) -> list[Line]:
+    """The lines of a record."""
+    return [json.loads(line) for line in body.splitlines() if line]
+
+
+def entry_line(entry: Entry) -> Line:
+    """An entry as it stands in plans and metadata."""
+    return {
+        "kind": entry.kind,
+        "source": place_line(entry.source),
+        "target": place_line(entry.target),
+        "include": list(entry.include),
+        "exclude": list(entry.exclude),
+        "history": entry.history,
+        "storage_class": entry.storage_class,
+        "kms_key": entry.kms_key,
+        "rewrite": list(entry.rewrite),
+        "tags": dict(entry.tags),
+        "owned": list(entry.owned),
+    }
+
+
+def read_entry(line: Mapping[str, Any]) -> Entry:
+    """The entry that ``entry_line`` wrote."""
+    return Entry(
+        line["kind"],
+        Place(**line["source"]),
+        Place(**line["target"]),
+        include=tuple(line["include"]),
+        exclude=tuple(line["exclude"]),
+        history=line["history"],
+        storage_class=line["storage_class"],
+        kms_key=line["kms_key"],
+        rewrite=tuple(line["rewrite"]),
+        tags=line["tags"],
+        owned=tuple(line["owned"]),
+    )
+
+
+def place_line(place: Place) -> Line:
+    """Region, bucket and prefix."""
+    return {"region": place.region, "bucket": place.bucket, "prefix": place.prefix}
+
+
+def item_line(item: Item) -> Line:
+    """One item of a plan."""
+    line: Line = {"key": item.key, "kind": item.kind.value}
+    if item.versions:
+        line["versions"] = [[v.id, v.etag, v.size, v.marker, v.storage_class] for v in item.versions]
+    if item.reason:
+        line["reason"] = item.reason
+    return line
+
+
+def read_item(line: Mapping[str, Any]) -> Item:
+    """The item that ``item_line`` wrote."""
+    versions = tuple(SourceVersion(*version) for version in line.get("versions", ()))
+    return Item(line["key"], Kind(line["kind"]), versions, line.get("reason", ""))
+
+
+def before_line(before: Before) -> Line:
+    """What one target item was."""
+    line: Line = {"key": before.key, "version": before.version}
+    if before.version is not None:
+        line |= {"marker": before.marker, "etag": before.etag, "size": before.size}
+    if before.detail:
+        line["detail"] = dict(before.detail)
+    return line
+
+
+def read_before(line: Mapping[str, Any]) -> Before:
+    """The state that ``before_line`` wrote."""
+    return Before(
+        line["key"],
+        line["version"],
+        line.get("marker", False),
+        line.get("etag", ""),
+        line.get("size", 0),
+        line.get("detail", {}),
+    )
+
+
+def result_line(item: Item, outcome: Written | Failed | Unfinished, proof: Proof | None) -> Line:
+    """How one item fared; ``versions`` are those written at the target."""
+    line: Line = {"key": item.key, "size": item.size, "source_version": item.versions[-1].id}
+    if isinstance(outcome, Written):
+        line |= {"state": "written", "versions": list(outcome.versions)}
+        if outcome.adopted:
+            line["adopted"] = True
+    elif isinstance(outcome, Failed):
+        line |= {"state": "failed", "versions": list(outcome.written), "reason": outcome.reason}
+    else:
+        line |= {"state": "unfinished", "versions": []}
+    if proof is not None:
+        line |= {"level": proof.level.value, "proven": proof.proven}
+        if proof.evidence:
+            line["evidence"] = proof.evidence
+        if proof.reason:
+            line["reason"] = proof.reason
+    return line
+
+
+def undone_line(answer: Undone | Conflict) -> Line:
+    """What became of one item in a rollback."""
+    if isinstance(answer, Undone):
+        return {"key": answer.key, "state": "undone", "how": answer.how}
+    return {"key": answer.key, "state": "conflict", "reason": answer.reason}

@@ -1,0 +1,50 @@
+"""One migration at a time onto a target, whoever starts it and from where."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+
+from regionshift.carriers.carrier import Entry
+from regionshift.carriers.lines import dump
+from regionshift.carriers.records import RecordStore
+from regionshift.errors import Refused
+
+
+def acquire(store: RecordStore, migration_id: str, entries: Sequence[Entry]) -> None:
+    """Take every target of ``entries`` for ``migration_id``; taking again what is taken already is fine.
+
+    Raises:
+        Refused: another migration has one of them; none is kept.
+    """
+    taken: list[str] = []
+    for name in _names(entries):
+        if store.create(name, dump({"migration_id": migration_id}).encode()):
+            taken.append(name)
+            continue
+        holder = (store.get_json(name) or {}).get("migration_id", migration_id)
+        if holder != migration_id:
+            for mine in taken:
+                store.delete(mine)
+            raise Refused(
+                f"Migration {holder} is working on the same target.",
+                where=f"s3://{store.bucket}/{name}",
+                remedy=f"Wait for {holder}, go on with it, or roll it back: regionshift rollback {holder}",
+            )
+
+
+def release(store: RecordStore, migration_id: str, entries: Sequence[Entry]) -> None:
+    """Give the targets back; what others hold stays theirs."""
+    for name in _names(entries):
+        holder = (store.get_json(name) or {}).get("migration_id")
+        if holder == migration_id:
+            store.delete(name)
+
+
+def _names(entries: Sequence[Entry]) -> list[str]:
+    # Prefixes can contain each other, so a bucket is locked whole; always in the same order.
+    targets = {f"{entry.kind} {entry.target.region} {entry.target.bucket}" for entry in entries}
+    return [
+        f"migrations/.locks/{hashlib.sha256(target.encode()).hexdigest()[:32]}.json"
+        for target in sorted(targets)
+    ]

@@ -1,0 +1,319 @@
+"""A whole migration: plan, copy and prove every batch, finish; go on with it; take it back.
+
+The state machine runs ``run_batch`` for every line of the manifest between ``begin`` and ``finish``;
+``run`` does the same right here, which is how the function copies when it is called directly.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from regionshift.carriers import lock
+from regionshift.carriers.batch import BatchAnswer, Carriers, count, run_batch, undo_batch
+from regionshift.carriers.carrier import Entry, Level
+from regionshift.carriers.lines import entry_line, from_bytes, place_line, read_entry
+from regionshift.carriers.plan import MigrationPlan, Nowhere, Recorded, make_plan
+from regionshift.carriers.records import Layout, RecordStore
+from regionshift.errors import Refused, WorkFailed
+
+_BATCHES_AT_ONCE = 4
+_NAMED = 100  # failures named in the summary; all of them stand in the results
+
+Metadata = dict[str, Any]
+Unit = Callable[[RecordStore, Carriers, str, int, Callable[[], bool]], BatchAnswer]
+
+
+def _always() -> bool:
+    return True
+
+
+class _Tally:
+    """Adds up what batches answer."""
+
+    def __init__(self) -> None:
+        self.counts: dict[str, int] = {}
+
+    def add(self, counts: Mapping[str, int]) -> None:
+        for name, number in counts.items():
+            self.counts[name] = self.counts.get(name, 0) + number
+
+
+@dataclass(frozen=True)
+class Progressed:
+    """Where a run is after one more batch."""
+
+    answer: BatchAnswer
+    done: int
+    batches: int
+
+
+@dataclass(frozen=True)
+class Migrations:
+    """Runs migrations whose records lie in ``store``.
+
+    Args:
+        carriers: by kind.
+        now: the time, with its zone.
+        watch: told after each batch.
+    """
+
+    store: RecordStore
+    carriers: Carriers
+    now: Callable[[], datetime]
+    watch: Callable[[Progressed], None] = field(default=lambda _: None)
+
+    def plan(self, migration_id: str, entries: Sequence[Entry], level: Level) -> MigrationPlan:
+        """What a migration would do. Nothing is changed, nothing recorded."""
+        Layout(migration_id)
+        return make_plan(self.store, self.carriers, migration_id, entries, level=level, sink=Nowhere())
+
+    def begin(self, migration_id: str, entries: Sequence[Entry], level: Level) -> Metadata:
+        """Take the targets and record the plan; for a known id, go on with the plan it has.
+
+        Raises:
+            Refused: another migration has the target, or this one was rolled back.
+            InputError: see ``Carrier.check``.
+        """
+        layout = Layout(migration_id)
+        known = self.store.get_json(layout.metadata)
+        if known and known["status"] != "planning":
+            return self._again(layout, known)
+        lock.acquire(self.store, migration_id, entries)
+        try:
+            return self._record_plan(layout, entries, level, (known or {}).get("started"))
+        except BaseException:
+            self._give_up(layout, entries)
+            raise
+
+    def run(self, migration_id: str, has_time: Callable[[], bool] = _always) -> bool:
+        """Run every batch here; false when time ran out or a stop was asked for."""
+        return self._each(run_batch, migration_id, has_time)
+
+    def run_batch(self, migration_id: str, batch: int, has_time: Callable[[], bool] = _always) -> BatchAnswer:
+        """Run one batch: what the state machine's Lambda does for one line of the manifest."""
+        return run_batch(self.store, self.carriers, migration_id, batch, has_time)
+
+    def undo_batch(
+        self, migration_id: str, batch: int, has_time: Callable[[], bool] = _always
+    ) -> BatchAnswer:
+        """Take one batch back."""
+        return undo_batch(self.store, self.carriers, migration_id, batch, has_time)
+
+    def finish(self, migration_id: str) -> Metadata:
+        """Add up the results and give the targets back. ``completed`` only if every item is proven."""
+        layout = Layout(migration_id)
+        metadata = self.metadata(migration_id)
+        if metadata["status"] in ("completed", "rolled_back"):
+            return metadata
+        summary = self._summary(layout, metadata["batches"])
+        conflicts = metadata["plan"]["conflict"]
+        whole = not summary["problems"] and not summary["batches_missing"] and not conflicts
+        metadata |= {**summary, "status": "completed" if whole else "incomplete", "ended": self._time()}
+        self.store.put_json(layout.metadata, metadata)
+        lock.release(self.store, migration_id, _entries(metadata))
+        return metadata
+
+    def migrate(self, migration_id: str, entries: Sequence[Entry], level: Level = Level.FULL) -> Metadata:
+        """All of it, here: begin, run, finish."""
+        self.begin(migration_id, entries, level)
+        self.run(migration_id)
+        return self.finish(migration_id)
+
+    def stop(self, migration_id: str) -> None:
+        """Ask every worker to begin no further batch."""
+        self.store.put(Layout(migration_id).stop, b"")
+
+    def rollback(
+        self, migration_id: str, reason: str = "", has_time: Callable[[], bool] = _always
+    ) -> Metadata:
+        """Take everything back that the migration wrote, however far it came.
+
+        Whoever runs batches elsewhere has to have stopped before: a copy under way is not seen.
+
+        Raises:
+            InputError, WorkFailed: there is no such migration.
+        """
+        layout = Layout(migration_id)
+        metadata = self.metadata(migration_id)
+        self.stop(migration_id)
+        tally = _Tally()
+        finished = self._each(undo_batch, migration_id, has_time, tally)
+        record = self._rollback_record(layout, metadata, reason, finished, tally.counts)
+        self.store.put_json(layout.rollback, record)
+        if finished:
+            metadata |= {"status": "rolled_back"}
+            self.store.put_json(layout.metadata, metadata)
+            lock.release(self.store, migration_id, _entries(metadata))
+        return record
+
+    def metadata(self, migration_id: str) -> Metadata:
+        """The migration's summary.
+
+        Raises:
+            WorkFailed: there is none.
+        """
+        layout = Layout(migration_id)
+        metadata = self.store.get_json(layout.metadata)
+        if metadata is None:
+            raise WorkFailed(
+                f"There is no migration {migration_id}.",
+                where=f"s3://{self.store.bucket}/{layout.metadata}",
+                remedy="Look at the folder migrations/ of the target's deployment bucket.",
+            )
+        return metadata
+
+    def _again(self, layout: Layout, known: Metadata) -> Metadata:
+        if known["status"] == "rolled_back" or self.store.exists(layout.rollback):
+            raise Refused(
+                f"Migration {layout.id} was rolled back.",
+                where=f"s3://{self.store.bucket}/{layout.rollback}",
+                remedy="Begin a new one, under another id.",
+            )
+        if known["status"] == "completed":
+            return known
+        lock.acquire(self.store, layout.id, _entries(known))
+        if self.store.exists(layout.stop):
+            self.store.delete(layout.stop)
+        return known
+
+    def _record_plan(
+        self, layout: Layout, entries: Sequence[Entry], level: Level, started: str | None
+    ) -> Metadata:
+        metadata: Metadata = {
+            "migration_id": layout.id,
+            "region": self.store.region,
+            "source": _place([entry.source for entry in entries]),
+            "target": _place([entry.target for entry in entries]),
+            "started": started or self._time(),
+            "ended": None,
+            "status": "planning",
+            "level": level.value,
+            "counts": {},
+            "bytes": 0,
+            "checksum": None,
+            "entries": [],
+        }
+        self.store.put_json(layout.metadata, metadata)
+        sink = Recorded(self.store, layout, level)
+        plan = make_plan(self.store, self.carriers, layout.id, entries, level=level, sink=sink)
+        sink.close()
+        metadata |= {
+            "status": "copying",
+            "plan": plan.counts,
+            "planned_bytes": plan.bytes,
+            "batches": plan.batches,
+            "undo_until": sorted({part.undo_until for part in plan.entries}),
+            "entries": [
+                {"entry": entry_line(part.entry), "first_batch": part.first_batch, "batches": part.batches}
+                for part in plan.entries
+            ],
+        }
+        self.store.put_json(layout.metadata, metadata)
+        return metadata
+
+    def _give_up(self, layout: Layout, entries: Sequence[Entry]) -> None:
+        """Planning failed: nothing was written, so nothing stays behind."""
+        self.store.delete(layout.metadata)
+        lock.release(self.store, layout.id, entries)
+
+    def _each(
+        self, unit: Unit, migration_id: str, has_time: Callable[[], bool], tally: _Tally | None = None
+    ) -> bool:
+        batches = self.metadata(migration_id).get("batches", 0)
+        done = 0
+        finished = True
+
+        def one(batch: int) -> BatchAnswer:
+            return unit(self.store, self.carriers, migration_id, batch, has_time)
+
+        with ThreadPoolExecutor(_BATCHES_AT_ONCE, thread_name_prefix="batch") as pool:
+            for answer in _in_order(pool, one, batches, has_time):
+                done += 1
+                if tally is not None:
+                    tally.add(answer.counts)
+                finished = finished and not answer.more and not answer.stopped
+                self.watch(Progressed(answer, done, batches))
+        return finished and done == batches
+
+    def _summary(self, layout: Layout, batches: int) -> Metadata:
+        digest = hashlib.sha256()
+        tally = _Tally()
+        named: list[dict[str, str]] = []
+        missing = 0
+        for body in self._bodies([layout.results(batch) for batch in range(batches)]):
+            digest.update(body)
+            missing += not body
+            lines = from_bytes(body)
+            tally.add(count(lines))
+            named.extend(_problem(line) for line in lines if not line.get("proven"))
+            del named[_NAMED:]
+        moved = tally.counts.pop("bytes", 0)
+        return {
+            "counts": tally.counts,
+            "bytes": moved,
+            "checksum": digest.hexdigest(),
+            "problems": named,
+            "batches_missing": missing,
+        }
+
+    def _rollback_record(
+        self, layout: Layout, metadata: Metadata, reason: str, finished: bool, counts: Mapping[str, int]
+    ) -> Metadata:
+        return {
+            "migration_id": layout.id,
+            "original_migration": layout.id,
+            "region": self.store.region,
+            "timestamp": self._time(),
+            "reason": reason,
+            "status": "completed" if finished else "incomplete",
+            "counts": dict(counts),
+            "source": metadata["source"],
+            "target": metadata["target"],
+        }
+
+    def _bodies(self, names: Sequence[str]) -> Iterator[bytes]:
+        with ThreadPoolExecutor(_BATCHES_AT_ONCE, thread_name_prefix="read") as pool:
+            ahead: deque[Future[bytes | None]] = deque()
+            for name in names:
+                ahead.append(pool.submit(self.store.get, name))
+                if len(ahead) > 2 * _BATCHES_AT_ONCE:
+                    yield ahead.popleft().result() or b""
+            for future in ahead:
+                yield future.result() or b""
+
+    def _time(self) -> str:
+        return self.now().isoformat(timespec="seconds")
+
+
+def _in_order(
+    pool: ThreadPoolExecutor, unit: Callable[[int], BatchAnswer], batches: int, has_time: Callable[[], bool]
+) -> Iterator[BatchAnswer]:
+    """The answers of all batches, a few under way at once and none begun without time."""
+    running: deque[Future[BatchAnswer]] = deque()
+    for batch in range(batches):
+        if not has_time():
+            break
+        running.append(pool.submit(unit, batch))
+        if len(running) == _BATCHES_AT_ONCE:
+            yield running.popleft().result()
+    for future in running:
+        yield future.result()
+
+
+def _entries(metadata: Metadata) -> list[Entry]:
+    return [read_entry(part["entry"]) for part in metadata["entries"]]
+
+
+def _place(places: Iterable[Any]) -> Any:
+    lines = [place_line(place) for place in places]
+    return lines[0] if len(lines) == 1 else lines
+
+
+def _problem(line: dict[str, Any]) -> dict[str, str]:
+    return {"key": line["key"], "state": line["state"], "reason": line.get("reason", "not proven yet")}

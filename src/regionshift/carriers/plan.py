@@ -1,0 +1,203 @@
+"""Plan a migration: what every entry's items need, cut into batches, written as it is found.
+
+Memory does not grow with the number of items: listings are streams, and a batch is written before the
+next is gathered.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from regionshift.carriers.carrier import Carrier, Entry, Item, Kind, Level
+from regionshift.carriers.ledger import carried
+from regionshift.carriers.lines import dump, entry_line, item_line, to_bytes
+from regionshift.carriers.records import Layout, RecordStore
+
+BATCH_ITEMS = 100
+_BATCH_VERSIONS = 1000
+_CONFLICTS_SHOWN = 100
+_CONFLICTS_A_PART = 1000
+
+
+@dataclass(frozen=True)
+class EntryPlan:
+    """One entry's share of a plan: how many items of each kind, how many bytes and requests."""
+
+    entry: Entry
+    counts: Mapping[str, int]
+    bytes: int
+    first_batch: int
+    batches: int
+    requests: int
+    undo_until: str
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class MigrationPlan:
+    """A whole plan. ``conflicts`` are the first of them, by name and reason."""
+
+    migration_id: str
+    level: Level
+    entries: tuple[EntryPlan, ...]
+    conflicts: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """Items of each kind over all entries."""
+        return {kind.value: sum(part.counts.get(kind.value, 0) for part in self.entries) for kind in Kind}
+
+    @property
+    def to_copy(self) -> int:
+        """How many items the migration would write."""
+        counts = self.counts
+        return counts[Kind.NEW.value] + counts[Kind.CHANGED.value]
+
+    @property
+    def bytes(self) -> int:
+        """How many bytes the migration would move."""
+        return sum(part.bytes for part in self.entries)
+
+    @property
+    def batches(self) -> int:
+        """How many batches the plan has."""
+        return sum(part.batches for part in self.entries)
+
+
+class Sink(Protocol):
+    """Where batches and conflicts go while a plan is made."""
+
+    def batch(self, number: int, entry: Entry, after: str, items: Sequence[Item]) -> None:
+        """One batch, in order."""
+
+    def conflict(self, entry: Entry, item: Item) -> None:
+        """One item that is not copied."""
+
+
+@dataclass
+class _Tally:
+    counts: dict[str, int] = field(default_factory=dict)
+    bytes: int = 0
+    batches: int = 0
+
+
+class Nowhere:
+    """For a plan that is only shown."""
+
+    def batch(self, number: int, entry: Entry, after: str, items: Sequence[Item]) -> None:
+        """Nothing is kept."""
+
+    def conflict(self, entry: Entry, item: Item) -> None:
+        """Nothing is kept."""
+
+
+class Recorded:
+    """Writes the plan's records; ``close`` writes the manifest, which makes the plan final."""
+
+    def __init__(self, store: RecordStore, layout: Layout, level: Level) -> None:
+        self._store, self._layout, self._level = store, layout, level
+        self._manifest: list[str] = []
+        self._conflicts: list[dict[str, Any]] = []
+        self._parts = 0
+
+    def batch(self, number: int, entry: Entry, after: str, items: Sequence[Item]) -> None:
+        """One batch's record."""
+        head = {"batch": number, "entry": entry_line(entry), "level": self._level.value, "after": after}
+        self._store.put(self._layout.plan(number), to_bytes([head, *map(item_line, items)]))
+        self._manifest.append(dump({"migration_id": self._layout.id, "batch": number}))
+
+    def conflict(self, entry: Entry, item: Item) -> None:
+        """One line of the conflicts' record."""
+        self._conflicts.append({"entry": str(entry.target), **item_line(item)})
+        if len(self._conflicts) == _CONFLICTS_A_PART:
+            self._flush()
+
+    def close(self) -> None:
+        """Write what is left, the manifest last."""
+        if self._conflicts:
+            self._flush()
+        self._store.put(self._layout.manifest, "".join(line + "\n" for line in self._manifest).encode())
+
+    def _flush(self) -> None:
+        self._store.put(self._layout.conflicts(self._parts), to_bytes(self._conflicts))
+        self._parts += 1
+        self._conflicts = []
+
+
+def make_plan(
+    store: RecordStore,
+    carriers: Mapping[str, Carrier],
+    migration_id: str,
+    entries: Sequence[Entry],
+    *,
+    level: Level,
+    sink: Sink,
+) -> MigrationPlan:
+    """Plan every entry. Changes nothing at the source or the target.
+
+    Raises:
+        InputError, Refused: see ``Carrier.check``.
+    """
+    limits = [carriers[entry.kind].check(entry) for entry in entries]
+    parts: list[EntryPlan] = []
+    conflicts: list[tuple[str, str]] = []
+    number = 0
+    for entry, limit in zip(entries, limits, strict=True):
+        tally = _Tally()
+        items = carriers[entry.kind].inventory(entry, carried(store, entry))
+        for after, batch in _batches(_counted(items, entry, tally, sink, conflicts)):
+            sink.batch(number + tally.batches, entry, after, batch)
+            tally.batches += 1
+        requests = _requests(tally, level)
+        parts.append(
+            EntryPlan(
+                entry,
+                tally.counts,
+                tally.bytes,
+                number,
+                tally.batches,
+                requests,
+                limit.undo_until,
+                limit.notes,
+            )
+        )
+        number += tally.batches
+    return MigrationPlan(migration_id, level, tuple(parts), tuple(conflicts))
+
+
+def _counted(
+    items: Iterator[Item], entry: Entry, tally: _Tally, sink: Sink, conflicts: list[tuple[str, str]]
+) -> Iterator[Item]:
+    """The items that are to be written; all of them are counted on the way."""
+    for item in items:
+        tally.counts[item.kind.value] = tally.counts.get(item.kind.value, 0) + 1
+        if item.kind is Kind.CONFLICT:
+            sink.conflict(entry, item)
+            if len(conflicts) < _CONFLICTS_SHOWN:
+                conflicts.append((f"{entry.target}{item.key}", item.reason))
+        elif item.kind is not Kind.SAME:
+            tally.bytes += item.size
+            yield item
+
+
+def _batches(items: Iterator[Item]) -> Iterator[tuple[str, list[Item]]]:
+    """(the last key before the batch, the batch)."""
+    after = ""
+    batch: list[Item] = []
+    versions = 0
+    for item in items:
+        if batch and (len(batch) == BATCH_ITEMS or versions + len(item.versions) > _BATCH_VERSIONS):
+            yield after, batch
+            after, batch, versions = batch[-1].key, [], 0
+        batch.append(item)
+        versions += len(item.versions)
+    if batch:
+        yield after, batch
+
+
+def _requests(tally: _Tally, level: Level) -> int:
+    """About how many requests the copying takes: one an item, four more to prove it fully, six a batch."""
+    items = tally.counts.get(Kind.NEW.value, 0) + tally.counts.get(Kind.CHANGED.value, 0)
+    return items * (5 if level is Level.FULL else 1) + tally.batches * 6

@@ -1,0 +1,174 @@
+"""Where a migration's durable record lies in the target's deployment bucket, and how it is written.
+
+::
+
+    migrations/{id}/metadata.json            the summary
+    migrations/{id}/plan/manifest.jsonl      one line a batch: the state machine's map runs over it
+    migrations/{id}/plan/{batch}.jsonl       a head, then one line an item
+    migrations/{id}/plan/conflicts.jsonl     items that are not copied, and why (one part per 1,000)
+    migrations/{id}/before/{batch}.jsonl     what each target item was; the first record wins
+    migrations/{id}/results/{batch}.jsonl    what was written and proven
+    migrations/{id}/progress/...             uploads and comparisons under way
+    migrations/{id}/stop                     its presence stops the copying
+    migrations/.locks/{target}.json          who is migrating onto a target
+    rollbacks/{id}/rollback.json, rollbacks/{id}/results/{batch}.jsonl
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from regionshift.carriers.lines import dump
+from regionshift.carriers.s3.calls import Bucket, Calls
+from regionshift.carriers.transport import S3Error, Transport
+from regionshift.errors import InputError
+
+OWNED = ("migrations/", "rollbacks/")
+"""What a migration's records begin with; never carried."""
+
+_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
+
+
+def require_id(migration_id: object) -> str:
+    """``migration_id`` itself, when it can be a folder's name and leaves no folder.
+
+    Raises:
+        InputError: it cannot.
+    """
+    if not isinstance(migration_id, str) or not _ID.fullmatch(migration_id):
+        raise InputError(
+            f"{migration_id!r} cannot be a migration's id.",
+            where="migration_id",
+            remedy="Use 1 to 128 letters, digits, dots, dashes and underscores; the first a letter or digit.",
+        )
+    return migration_id
+
+
+class RecordStore:
+    """Small objects in one bucket, whole or not at all. Thread-safe."""
+
+    def __init__(self, transport: Transport, region: str, bucket: str) -> None:
+        self._calls = Calls(transport)
+        self._bucket = Bucket(region, bucket)
+
+    @property
+    def region(self) -> str:
+        """The region of the records, which is the migration's target region."""
+        return self._bucket.region
+
+    @property
+    def bucket(self) -> str:
+        """The bucket of the records."""
+        return self._bucket.name
+
+    def put(self, name: str, body: bytes) -> None:
+        """Write or replace."""
+        self._calls.put(self._bucket, name, body)
+
+    def create(self, name: str, body: bytes) -> bool:
+        """Write if nothing is there; false when something is (S3 User Guide, "Conditional writes")."""
+        try:
+            self._calls.put(self._bucket, name, body, {"If-None-Match": "*"})
+        except S3Error as error:
+            if error.status == 412:
+                return False
+            raise
+        return True
+
+    def get(self, name: str) -> bytes | None:
+        """The bytes, or None when nothing is there."""
+        try:
+            return self._calls.get(self._bucket, name).body
+        except S3Error as error:
+            if error.code == "NoSuchKey":
+                return None
+            raise
+
+    def exists(self, name: str) -> bool:
+        """Whether something is there."""
+        try:
+            self._calls.send("HEAD", self._bucket, name)
+        except S3Error as error:
+            if error.status == 404:
+                return False
+            raise
+        return True
+
+    def delete(self, name: str) -> None:
+        """Take away; the bucket keeps the old version."""
+        self._calls.send("DELETE", self._bucket, name)
+
+    def folders(self, prefix: str) -> Iterator[str]:
+        """Names directly under ``prefix`` that have something under them."""
+        after: tuple[str, str] | None = ("", "")
+        while after is not None:
+            page = self._calls.page(self._bucket, prefix, after, delimiter="/")
+            yield from (folder[len(prefix) :].rstrip("/") for folder in page.prefixes)
+            after = page.next
+
+    def get_json(self, name: str) -> dict[str, Any] | None:
+        """A record that is one JSON value."""
+        body = self.get(name)
+        if body is None:
+            return None
+        value: dict[str, Any] = json.loads(body)
+        return value
+
+    def put_json(self, name: str, value: Mapping[str, Any]) -> None:
+        """Write or replace a record that is one JSON value."""
+        self.put(name, dump(value).encode() + b"\n")
+
+
+class Layout:
+    """Names of one migration's records."""
+
+    def __init__(self, migration_id: str) -> None:
+        self.id = require_id(migration_id)
+        self._root = f"migrations/{self.id}"
+        self.metadata = f"{self._root}/metadata.json"
+        self.manifest = f"{self._root}/plan/manifest.jsonl"
+        self.stop = f"{self._root}/stop"
+        self.rollback = f"rollbacks/{self.id}/rollback.json"
+
+    def plan(self, batch: int) -> str:
+        """One batch's items."""
+        return f"{self._root}/plan/{batch:08d}.jsonl"
+
+    def conflicts(self, part: int) -> str:
+        """Items that are not copied."""
+        return f"{self._root}/plan/conflicts-{part:08d}.jsonl"
+
+    def before(self, batch: int) -> str:
+        """What one batch's targets were."""
+        return f"{self._root}/before/{batch:08d}.jsonl"
+
+    def results(self, batch: int) -> str:
+        """How one batch's items fared."""
+        return f"{self._root}/results/{batch:08d}.jsonl"
+
+    def undone(self, batch: int) -> str:
+        """How one batch was taken back."""
+        return f"rollbacks/{self.id}/results/{batch:08d}.jsonl"
+
+    def progress(self, batch: int, key: str) -> str:
+        """Notes about one item under way; keys can hold anything, so their digest is the name."""
+        return f"{self._root}/progress/{batch:08d}-{hashlib.sha256(key.encode()).hexdigest()[:32]}.json"
+
+
+class StoredProgress:
+    """Notes about items under way, one small record each."""
+
+    def __init__(self, store: RecordStore, layout: Layout, batch: int) -> None:
+        self._store, self._layout, self._batch = store, layout, batch
+
+    def read(self, key: str) -> Mapping[str, str]:
+        """See ``Progress.read``."""
+        return self._store.get_json(self._layout.progress(self._batch, key)) or {}
+
+    def note(self, key: str, notes: Mapping[str, str]) -> None:
+        """See ``Progress.note``."""
+        self._store.put_json(self._layout.progress(self._batch, key), notes)

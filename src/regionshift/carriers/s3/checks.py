@@ -1,0 +1,92 @@
+"""What must hold of both buckets before the first write, and until when a migration can be taken back."""
+
+from __future__ import annotations
+
+import xml.etree.ElementTree as ET
+
+from regionshift.carriers.carrier import Entry, Limits
+from regionshift.carriers.s3.calls import Bucket, Calls
+from regionshift.carriers.s3.copying import bucket_of
+from regionshift.carriers.s3.pages import parse
+from regionshift.carriers.transport import S3Error
+from regionshift.errors import InputError, Refused
+
+
+def check(calls: Calls, entry: Entry) -> Limits:
+    """Both buckets are there, ours to use and keep versions; the target can be taken back.
+
+    Raises:
+        InputError: a bucket is missing, in another region or not versioned.
+        Refused: no permission, or the target is under Object Lock.
+    """
+    for side in ("source", "target"):
+        bucket = bucket_of(entry, side)
+        status = _ask(calls, bucket, "versioning", side)
+        if status is None or status.findtext("Status") != "Enabled":
+            raise InputError(
+                f"The {side} bucket {bucket.name} does not keep versions.",
+                where=f"{bucket.region} s3://{bucket.name}",
+                remedy=f"Enable versioning: aws s3api put-bucket-versioning --bucket {bucket.name} "
+                f"--region {bucket.region} --versioning-configuration Status=Enabled",
+            )
+    target = bucket_of(entry, "target")
+    lock = _ask(calls, target, "object-lock", "target")
+    if lock is not None and lock.findtext("ObjectLockEnabled") == "Enabled":
+        raise Refused(
+            f"The target bucket {target.name} is under Object Lock: writes there cannot be undone.",
+            where=f"{target.region} s3://{target.name}",
+            remedy="Name a bucket without Object Lock as the target.",
+        )
+    return Limits(_undo_until(_ask(calls, target, "lifecycle", "target"), entry.target.prefix))
+
+
+def propagates(calls: Calls, entry: Entry) -> bool:
+    """Whether the target bucket replicates any part of the entry onward."""
+    rules = _ask(calls, bucket_of(entry, "target"), "replication", "target")
+    if rules is None:
+        return False
+    return any(_touches(rule, entry.target.prefix) for rule in rules.findall("Rule") if _enabled(rule))
+
+
+def _ask(calls: Calls, bucket: Bucket, name: str, side: str) -> ET.Element | None:
+    where = f"{bucket.region} s3://{bucket.name}"
+    try:
+        body = calls.configuration(bucket, name)
+    except S3Error as error:
+        if error.code == "NoSuchBucket":
+            raise InputError(f"The {side} bucket {bucket.name} is not there.", where=where) from error
+        if error.status == 403:
+            raise Refused(
+                f"No permission to read {name} of the {side} bucket {bucket.name}.",
+                where=where,
+                remedy="Grant the migration's role read access to the bucket's configuration.",
+            ) from error
+        if error.status in (301, 307, 400):
+            raise InputError(
+                f"The {side} bucket {bucket.name} is not in {bucket.region}.", where=where
+            ) from error
+        raise
+    return parse(body) if body else None
+
+
+def _enabled(rule: ET.Element) -> bool:
+    return rule.findtext("Status") == "Enabled"
+
+
+def _touches(rule: ET.Element, prefix: str) -> bool:
+    paths = ("Prefix", "Filter/Prefix", "Filter/And/Prefix")
+    covered = next((text for path in paths if (text := rule.findtext(path))), "")
+    return covered.startswith(prefix) or prefix.startswith(covered)
+
+
+def _undo_until(lifecycle: ET.Element | None, prefix: str) -> str:
+    days = [
+        int(text)
+        for rule in (lifecycle.findall("Rule") if lifecycle is not None else [])
+        if _enabled(rule)
+        and _touches(rule, prefix)
+        and (text := rule.findtext("NoncurrentVersionExpiration/NoncurrentDays"))
+    ]
+    if not days:
+        return "any time: no lifecycle rule removes old versions"
+    return f"{min(days)} days after it was written: then old versions are removed by a lifecycle rule"

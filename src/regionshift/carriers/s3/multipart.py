@@ -1,0 +1,198 @@
+"""Copy one large object in parts, side by side, and go on with it after any interruption.
+
+What S3 keeps of a plain CopyObject it forgets here: headers, metadata and tags are sent again, and the
+checksum's kind is asked for. The upload's id is noted before the first part, S3 itself knows which parts
+are there (ListParts), so a killed copy costs at most the parts that were under way.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from urllib.parse import urlencode
+
+from regionshift.carriers.carrier import Work
+from regionshift.carriers.s3.calls import Bucket, Calls, Pinned
+from regionshift.carriers.s3.pages import parse
+from regionshift.carriers.transport import AnswerLostError, S3Error
+
+# S3 User Guide, "Amazon S3 multipart upload limits": parts of 5 MB to 5 GB, at most 10,000.
+_MOST_PARTS = 10_000
+_SMALLEST_PART = 5 * 1024**2
+COPY_LIMIT = 5 * 1024**3
+KEPT_HEADERS = (
+    "content-type",
+    "content-encoding",
+    "content-disposition",
+    "content-language",
+    "cache-control",
+    "expires",
+    "x-amz-website-redirect-location",
+)
+_ALGORITHMS = ("crc64nvme", "crc32c", "crc32", "sha256", "sha1")
+
+
+class OutOfTimeError(Exception):
+    """The time was not enough; what is done is noted and the next call goes on."""
+
+
+@dataclass(frozen=True)
+class MultipartSizes:
+    """When to copy in parts, and how: sizes in bytes, ``parallel`` parts at once."""
+
+    threshold: int = COPY_LIMIT
+    part: int = 512 * 1024**2
+    parallel: int = 8
+
+    def part_size(self, size: int) -> int:
+        """The part size for an object of ``size`` bytes: as set, larger when there would be too many."""
+        return max(self.part, _SMALLEST_PART if size > self.part else 0, -(-size // _MOST_PARTS))
+
+
+@dataclass(frozen=True)
+class Landing:
+    """Where a copy goes and what it is given there."""
+
+    bucket: Bucket
+    key: str
+    headers: Mapping[str, str]
+
+
+class MultipartCopy:
+    """UploadPartCopy of whole objects. Thread-safe."""
+
+    def __init__(self, calls: Calls, sizes: MultipartSizes) -> None:
+        self._calls = calls
+        self._sizes = sizes
+
+    def takes(self, size: int) -> bool:
+        """Whether an object of ``size`` bytes is copied in parts."""
+        return size > self._sizes.threshold
+
+    def copy(
+        self,
+        work: Work,
+        item: str,
+        source: Pinned,
+        size: int,
+        landing: Landing,
+    ) -> str:
+        """The new version's id.
+
+        Raises:
+            OutOfTimeError: parts are left; their upload is noted.
+            AnswerLostError: it may be complete.
+        """
+        name = f"{item}\n{source.version}"
+        notes = work.progress.read(name)
+        upload = notes.get("upload", "")
+        part_size = int(notes.get("part_size", self._sizes.part_size(size)))
+        if not upload:
+            upload = self._begin(source, landing)
+            work.progress.note(name, {"upload": upload, "part_size": str(part_size)})
+        try:
+            parts = self._fill(work, source, landing, upload, spans(size, part_size))
+        except S3Error as error:
+            if error.code == "NoSuchUpload":
+                # Completed by a call whose answer nobody heard, or aborted by the bucket's lifecycle.
+                work.progress.note(name, {})
+                raise AnswerLostError(error.code, error.status, error.message, error.where or "") from error
+            if error.status in (404, 412):
+                self._abort(landing, upload)
+                work.progress.note(name, {})
+            raise
+        return self._complete(landing, upload, parts)
+
+    def _begin(self, source: Pinned, landing: Landing) -> str:
+        kept = self._calls.head(source.bucket, source.key, source.version)
+        again = {name: kept[name] for name in KEPT_HEADERS if name in kept}
+        again |= {
+            name.lower(): value for name, value in kept.items() if name.lower().startswith("x-amz-meta-")
+        }
+        tags = self._calls.tags(source.bucket, source.key, source.version)
+        if tags:
+            again["x-amz-tagging"] = urlencode(tags)
+        for algorithm in _ALGORITHMS:
+            if f"x-amz-checksum-{algorithm}" in kept:
+                again["x-amz-checksum-algorithm"] = algorithm.upper()
+                again["x-amz-checksum-type"] = _checksum_type(algorithm)
+                break
+        answer = self._calls.send(
+            "POST",
+            landing.bucket,
+            landing.key,
+            (("uploads", ""),),
+            headers={**again, **landing.headers},
+            repeatable=False,
+        )
+        return parse(answer.body).findtext("UploadId", "")
+
+    def _fill(
+        self, work: Work, source: Pinned, landing: Landing, upload: str, wanted: Sequence[tuple[int, int]]
+    ) -> dict[int, Mapping[str, str]]:
+        parts = self._finished(landing, upload)
+        missing = [number for number in range(1, len(wanted) + 1) if number not in parts]
+
+        def one(number: int) -> tuple[int, Mapping[str, str]] | None:
+            if not work.has_time():
+                return None
+            first, last = wanted[number - 1]
+            headers = {**source.copy_headers, "x-amz-copy-source-range": f"bytes={first}-{last}"}
+            query = (("partNumber", str(number)), ("uploadId", upload))
+            # The same part sent twice is the same part, so it may be repeated.
+            answer = self._calls.send("PUT", landing.bucket, landing.key, query, headers=headers)
+            return number, {child.tag: child.text or "" for child in parse(answer.body)}
+
+        with ThreadPoolExecutor(self._sizes.parallel, thread_name_prefix="part") as pool:
+            done = list(pool.map(one, missing))
+        if None in done:
+            raise OutOfTimeError
+        return parts | dict(part for part in done if part is not None)
+
+    def _finished(self, landing: Landing, upload: str) -> dict[int, Mapping[str, str]]:
+        parts: dict[int, Mapping[str, str]] = {}
+        marker = "0"
+        while True:
+            query = (("part-number-marker", marker), ("uploadId", upload))
+            root = parse(self._calls.send("GET", landing.bucket, landing.key, query).body)
+            for part in root.findall("Part"):
+                parts[int(part.findtext("PartNumber", "0"))] = {c.tag: c.text or "" for c in part}
+            if root.findtext("IsTruncated") != "true":
+                return parts
+            marker = root.findtext("NextPartNumberMarker", "")
+
+    def _complete(self, landing: Landing, upload: str, parts: Mapping[int, Mapping[str, str]]) -> str:
+        listed = "".join(_part_line(number, part) for number, part in sorted(parts.items()))
+        body = f"<CompleteMultipartUpload>{listed}</CompleteMultipartUpload>".encode()
+        query = (("uploadId", upload),)
+        headers = {"Content-Type": "application/xml"}
+        answer = self._calls.send(
+            "POST", landing.bucket, landing.key, query, headers=headers, body=body, repeatable=False
+        )
+        return answer.headers.get("x-amz-version-id", "")
+
+    def _abort(self, landing: Landing, upload: str) -> None:
+        try:
+            self._calls.send("DELETE", landing.bucket, landing.key, (("uploadId", upload),))
+        except S3Error as error:
+            if error.code != "NoSuchUpload":
+                raise
+
+
+def spans(size: int, part: int) -> list[tuple[int, int]]:
+    """First and last byte of each part, in order."""
+    return [(first, min(first + part, size) - 1) for first in range(0, size, part)]
+
+
+def _checksum_type(algorithm: str) -> str:
+    """Of the whole object where S3 can (CRCs), else of its parts ("Checking object integrity")."""
+    return "FULL_OBJECT" if algorithm.startswith("crc") else "COMPOSITE"
+
+
+def _part_line(number: int, part: Mapping[str, str]) -> str:
+    etag = part["ETag"].replace('"', "&quot;")
+    checksums = "".join(
+        f"<{name}>{value}</{name}>" for name, value in part.items() if name.startswith("Checksum")
+    )
+    return f"<Part><PartNumber>{number}</PartNumber><ETag>{etag}</ETag>{checksums}</Part>"

@@ -1,0 +1,90 @@
+"""The carrier of S3 objects."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+
+from regionshift.carriers.carrier import (
+    Before,
+    Carried,
+    Conflict,
+    Entry,
+    Failed,
+    Item,
+    Level,
+    Limits,
+    Proof,
+    Undone,
+    Unfinished,
+    Work,
+    Written,
+)
+from regionshift.carriers.s3 import checks, planning
+from regionshift.carriers.s3.calls import Calls
+from regionshift.carriers.s3.copying import Copier, bucket_of, target_stacks
+from regionshift.carriers.s3.listing import stacks
+from regionshift.carriers.s3.multipart import MultipartCopy, MultipartSizes
+from regionshift.carriers.s3.proof import Prover
+from regionshift.carriers.s3.undoing import Undoer
+from regionshift.carriers.transport import Transport
+
+
+class Objects:
+    """Carries objects by server-side copies; as many at once as the transport has connections."""
+
+    kind = "s3"
+
+    def __init__(self, transport: Transport, sizes: MultipartSizes | None = None) -> None:
+        self._calls = Calls(transport)
+        self._pool = ThreadPoolExecutor(transport.connections, thread_name_prefix="object")
+        multipart = MultipartCopy(self._calls, sizes or MultipartSizes())
+        self._copier = Copier(self._calls, self._pool, multipart)
+        self._prover = Prover(self._calls, self._pool)
+        self._undoer = Undoer(self._calls, self._pool, multipart)
+
+    def check(self, entry: Entry) -> Limits:
+        """See ``Carrier.check``."""
+        return checks.check(self._calls, entry)
+
+    def inventory(self, entry: Entry, carried: Iterator[Carried]) -> Iterator[Item]:
+        """See ``Carrier.inventory``."""
+        source, target = bucket_of(entry, "source"), bucket_of(entry, "target")
+        return planning.plan(
+            entry,
+            stacks(self._calls, source, entry.source.prefix),
+            stacks(self._calls, target, entry.target.prefix),
+            carried,
+        )
+
+    def describe_before(self, work: Work) -> Mapping[str, Before]:
+        """See ``Carrier.describe_before``."""
+        return {
+            key: Before(key, versions[0].id, versions[0].marker, versions[0].etag, versions[0].size)
+            if versions
+            else Before(key)
+            for key, versions in target_stacks(self._calls, work).items()
+        }
+
+    def recover(self, work: Work, before: Mapping[str, Before]) -> Mapping[str, tuple[str, ...]]:
+        """See ``Carrier.recover``."""
+        return self._copier.recover(work, before)
+
+    def copy(
+        self, work: Work, before: Mapping[str, Before], written: Mapping[str, tuple[str, ...]]
+    ) -> Iterator[Written | Failed | Unfinished]:
+        """See ``Carrier.copy``."""
+        return self._copier.copy(work, before, written)
+
+    def verify(
+        self, work: Work, written: Mapping[str, Written], level: Level
+    ) -> Iterator[Proof | Unfinished]:
+        """See ``Carrier.verify``."""
+        return self._prover.verify(work, written, level)
+
+    def undo(
+        self, work: Work, before: Mapping[str, Before], written: Mapping[str, tuple[str, ...]]
+    ) -> Iterator[Undone | Conflict]:
+        """See ``Carrier.undo``. A bucket that replicates onward is asked about at every batch."""
+        forward = checks.propagates(self._calls, work.entry)
+        return self._undoer.undo(work, before, written, forward=forward)

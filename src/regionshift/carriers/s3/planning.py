@@ -1,0 +1,61 @@
+"""What to do with each object: both listings and what earlier migrations wrote, read side by side."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from regionshift.carriers.carrier import Carried, Entry, Item, Kind, SourceVersion
+from regionshift.carriers.s3.listing import Stack
+from regionshift.carriers.s3.pages import Version
+from regionshift.carriers.selection import Cursor, selector
+
+
+def plan(
+    entry: Entry, source: Iterator[Stack], target: Iterator[Stack], carried: Iterator[Carried]
+) -> Iterator[Item]:
+    """Every selected object of the source, by key. All three streams come in order of key."""
+    selects = selector(entry)
+    start, target_start = len(entry.source.prefix), len(entry.target.prefix)
+    there = Cursor(target, lambda stack: stack.key[target_start:])
+    ours = Cursor(carried, lambda line: line.key)
+    for stack in source:
+        key = stack.key[start:]
+        if not selects(key) or (stack.latest.marker and not entry.history):
+            continue
+        yield decide(entry, key, stack.versions, there.at(key), ours.at(key))
+
+
+def decide(entry: Entry, key: str, source: list[Version], target: Stack | None, ours: Carried | None) -> Item:
+    """What one key needs. ``source`` is newest first and not empty."""
+    newest = source[0]
+    latest = target.latest if target else None
+    if ours and (latest is None or latest.id != ours.target_version):
+        if latest is None or latest.marker:
+            return Item(
+                key, Kind.CONFLICT, reason=f"deleted at the target since {ours.migration_id} wrote it"
+            )
+        return Item(
+            key, Kind.CONFLICT, reason=f"written over at the target since {ours.migration_id} wrote it"
+        )
+    if ours and ours.source_version == newest.id:
+        return Item(key, Kind.SAME)
+    # AWS keeps the version id of a replica, so an equal id is the same version. "null" is everybody's id.
+    if latest and latest.id == newest.id != "null":
+        return Item(key, Kind.SAME)
+    kind = Kind.NEW if latest is None or latest.marker else Kind.CHANGED
+    return Item(key, kind, _wanted(entry, source, ours))
+
+
+def _wanted(entry: Entry, source: list[Version], ours: Carried | None) -> tuple[SourceVersion, ...]:
+    if not entry.history:
+        return (_pin(source[0]),)
+    newer: list[SourceVersion] = []
+    for version in source:
+        if ours and version.id == ours.source_version:
+            break
+        newer.append(_pin(version))
+    return tuple(reversed(newer))
+
+
+def _pin(version: Version) -> SourceVersion:
+    return SourceVersion(version.id, version.etag, version.size, version.marker, version.storage_class)

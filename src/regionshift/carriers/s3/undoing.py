@@ -1,0 +1,149 @@
+"""Take back what one batch wrote.
+
+In place: the versions that the migration made are deleted, so the earlier ones are current again. Deleting
+a version is not replicated (S3 User Guide, "What does Amazon S3 replicate?"), so in a bucket that
+replicates onward the earlier state is written forward instead.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from concurrent.futures import Executor
+
+from regionshift.carriers.carrier import Before, Conflict, Entry, SourceVersion, Undone, Work
+from regionshift.carriers.s3.calls import Bucket, Calls, Pinned
+from regionshift.carriers.s3.copying import bucket_of, placement, target_stacks
+from regionshift.carriers.s3.multipart import Landing, MultipartCopy
+from regionshift.carriers.s3.pages import Version
+from regionshift.carriers.transport import AnswerLostError, S3Error
+
+
+class Undoer:
+    """Takes back the items of one batch."""
+
+    def __init__(self, calls: Calls, pool: Executor, multipart: MultipartCopy) -> None:
+        self._calls = calls
+        self._pool = pool
+        self._multipart = multipart
+
+    def undo(
+        self,
+        work: Work,
+        before: Mapping[str, Before],
+        written: Mapping[str, tuple[str, ...]],
+        *,
+        forward: bool,
+    ) -> Iterator[Undone | Conflict]:
+        """One answer for each item in ``written``; the prior versions are seen to be there first."""
+        there = target_stacks(self._calls, work)
+        keys = [item.key for item in work.items if item.key in written]
+        if forward:
+            steps = [
+                self._pool.submit(self._write_forward, work, key, before[key], written[key], there[key])
+                for key in keys
+            ]
+            yield from (step.result() for step in steps)
+            return
+        yield from self._delete(work.entry, before, written, there, keys)
+
+    def _delete(
+        self,
+        entry: Entry,
+        before: Mapping[str, Before],
+        written: Mapping[str, tuple[str, ...]],
+        there: Mapping[str, list[Version]],
+        keys: list[str],
+    ) -> Iterator[Undone | Conflict]:
+        going: list[tuple[str, str]] = []
+        answers: dict[str, Undone | Conflict] = {}
+        for key in keys:
+            present = [version.id for version in there[key]]
+            ours = [version for version in written[key] if version in present]
+            problem = _problem(before[key], written[key], there[key]) if ours else ""
+            if problem:
+                answers[key] = Conflict(key, problem)
+                continue
+            # Newest first: what was current before never becomes hidden by one of ours that stayed.
+            going.extend((entry.target.prefix + key, version) for version in reversed(ours))
+            answers[key] = Undone(key, "deleted" if ours else "untouched")
+        failed = self._calls.delete_versions(bucket_of(entry, "target"), going) if going else {}
+        for full_key, reason in failed.items():
+            key = full_key[len(entry.target.prefix) :]
+            answers[key] = Conflict(key, f"the version could not be deleted: {reason}")
+        yield from answers.values()
+
+    def _write_forward(
+        self, work: Work, key: str, before: Before, written: tuple[str, ...], there: list[Version]
+    ) -> Undone | Conflict:
+        present = [version.id for version in there]
+        ours = [version for version in written if version in present]
+        if not ours:
+            return Undone(key, "untouched")
+        earlier = _below(there, written)
+        if there[0].id not in written:
+            # An interrupted undo may have written forward already.
+            return Undone(key, "forward") if _same(there[0], earlier) else Conflict(key, _STRANGER)
+        problem = _problem(before, written, there)
+        if problem:
+            return Conflict(key, problem)
+        try:
+            self._restore(work, key, earlier)
+        except S3Error as error:
+            return Conflict(key, f"the earlier state could not be written: {error.message}")
+        return Undone(key, "forward")
+
+    def _restore(self, work: Work, key: str, earlier: Version | None) -> None:
+        target, full_key = bucket_of(work.entry, "target"), work.entry.target.prefix + key
+        if earlier is None or earlier.marker:
+            self._calls.delete(target, full_key)
+            return
+        version = SourceVersion(earlier.id, earlier.etag, earlier.size, storage_class=earlier.storage_class)
+        source = Pinned(target, full_key, earlier.id, earlier.etag)
+        headers = placement(Entry(work.entry.kind, work.entry.source, work.entry.target), version)
+        try:
+            if self._multipart.takes(version.size):
+                self._multipart.copy(
+                    work, f"undo\n{key}", source, version.size, Landing(target, full_key, headers)
+                )
+            else:
+                self._calls.copy(source, target, full_key, headers)
+        except AnswerLostError:
+            if not self._is_current(target, full_key, earlier):
+                raise
+
+    def _is_current(self, target: Bucket, key: str, wanted: Version) -> bool:
+        newest = self._calls.page(target, key, most=1).versions
+        return bool(newest) and newest[0].key == key and _same(newest[0], wanted)
+
+
+_STRANGER = "someone else has written here since; left alone"
+
+
+def _problem(before: Before, written: tuple[str, ...], there: list[Version]) -> str:
+    """Why the versions of one item must stay; empty when they can go."""
+    if there[0].id not in written:
+        return _STRANGER
+    if before.version is not None and before.version not in {version.id for version in there}:
+        return f"the earlier version {before.version} is no longer there; taking ours away would lose the key"
+    return ""
+
+
+def _below(there: list[Version], written: tuple[str, ...]) -> Version | None:
+    """The version that was current when the migration came: the newest one under the migration's oldest."""
+    under = False
+    for version in there:
+        if version.id in written:
+            under = True
+        elif under:
+            return version
+    return None
+
+
+def _same(found: Version, wanted: Version | None) -> bool:
+    if wanted is None or wanted.marker:
+        return found.marker
+    return (
+        not found.marker
+        and found.size == wanted.size
+        and (found.etag == wanted.etag or "-" in found.etag + wanted.etag)
+    )

@@ -1,0 +1,49 @@
+"""Which keys an entry selects, and walking several sorted streams side by side."""
+
+from __future__ import annotations
+
+import fnmatch
+import re
+from collections.abc import Callable, Iterator
+from typing import Generic, TypeVar
+
+from regionshift.carriers.carrier import Entry
+
+_T = TypeVar("_T")
+
+
+def selector(entry: Entry) -> Callable[[str], bool]:
+    """Whether a key (what follows the prefix) belongs to the entry."""
+    include, exclude = _any_of(entry.include), _any_of(entry.exclude)
+    owned, prefix = entry.owned, entry.source.prefix
+
+    def selects(key: str) -> bool:
+        if owned and (prefix + key).startswith(owned):
+            return False
+        return (include is None or include(key)) and (exclude is None or not exclude(key))
+
+    return selects
+
+
+def _any_of(patterns: tuple[str, ...]) -> Callable[[str], bool] | None:
+    if not patterns:
+        return None
+    matcher = re.compile("|".join(fnmatch.translate(pattern) for pattern in patterns))
+    return lambda key: matcher.match(key) is not None
+
+
+class Cursor(Generic[_T]):
+    """Walks a sorted stream forward, for whoever asks with rising keys."""
+
+    def __init__(self, stream: Iterator[_T], key_of: Callable[[_T], str]) -> None:
+        self._stream = stream
+        self._key_of = key_of
+        self._current = next(stream, None)
+
+    def at(self, key: str) -> _T | None:
+        """The element of ``key``, or None; everything before it is passed over."""
+        while self._current is not None and self._key_of(self._current) < key:
+            self._current = next(self._stream, None)
+        if self._current is not None and self._key_of(self._current) == key:
+            return self._current
+        return None

@@ -1,0 +1,257 @@
+"""S3 over HTTPS: urllib3's connections, botocore's signature, our own retries.
+
+botocore's request pipeline, not its signer, is what makes a boto3 call dear (docs/adr/101). This is the
+part of it that copying needs: sign, send, wait and try again, and slow down when S3 asks for it.
+"""
+
+from __future__ import annotations
+
+import random
+import ssl
+import time
+import xml.etree.ElementTree as ET
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from urllib.parse import quote, urlsplit
+
+import urllib3
+from botocore.auth import S3SigV4Auth
+from botocore.awsrequest import AWSRequest
+from botocore.credentials import ReadOnlyCredentials
+from urllib3.exceptions import HTTPError
+
+from regionshift.carriers.pace import Pace
+from regionshift.errors import WorkFailed
+
+_SAFE_IN_PATH = "/~"
+_SAFE_IN_QUERY = "~"
+_TRANSIENT = frozenset({429, 500, 502, 503, 504})
+# Not done for certain, so trying again is safe (S3 API Reference, "Error responses").
+_REFUSED_FOR_NOW = frozenset(
+    {"SlowDown", "Throttling", "TooManyRequests", "ServiceUnavailable", "429", "503"}
+)
+_FIRST_WAIT = 0.05  # seconds; doubled each time, with jitter
+_LONGEST_WAIT = 5.0
+_CONNECT_SECONDS = 10
+# CopyObject of 5 GB can be silent for minutes before it answers.
+_READ_SECONDS = 300
+
+
+class S3Error(WorkFailed):
+    """S3 said no. ``code`` is S3's own (``NoSuchKey``, ...), ``status`` the HTTP status."""
+
+    def __init__(self, code: str, status: int, message: str, where: str) -> None:
+        super().__init__(f"S3 answered {code}: {message}", where=where)
+        self.code = code
+        self.status = status
+
+
+class AnswerLostError(S3Error):
+    """The request may have been done or not: the answer never came, or said 'internal error'."""
+
+
+@dataclass(frozen=True)
+class Request:
+    """One S3 request. ``repeatable``: doing it twice has the effect of doing it once."""
+
+    method: str
+    region: str
+    bucket: str
+    key: str = ""
+    query: tuple[tuple[str, str], ...] = ()
+    headers: Mapping[str, str] = field(default_factory=dict)
+    body: bytes = b""
+    repeatable: bool = True
+
+    @property
+    def where(self) -> str:
+        """Bucket and key, for people."""
+        return f"{self.region} s3://{self.bucket}/{self.key}"
+
+
+@dataclass(frozen=True)
+class Response:
+    """Status, headers (any case) and the whole body."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+
+@dataclass(frozen=True)
+class Target:
+    """Where a request goes and under which path."""
+
+    pool: urllib3.HTTPConnectionPool
+    url: str
+    path: str
+
+
+class Transport:
+    """Sends S3 requests over kept-alive connections. Thread-safe; one for a whole process.
+
+    Args:
+        credentials: gives the credentials to sign with, fresh ones when they are about to run out.
+        endpoint: the S3 endpoint of a region; a host that is not AWS's gets path-style addresses.
+        connections: most requests at once.
+        sleep, jitter: the clock's and chance's part in waiting, given by tests.
+    """
+
+    def __init__(
+        self,
+        credentials: Callable[[], ReadOnlyCredentials],
+        endpoint: Callable[[str], str],
+        *,
+        ca_bundle: str | None = None,
+        connections: int = 16,
+        attempts: int = 8,
+        sleep: Callable[[float], None] = time.sleep,
+        jitter: Callable[[], float] = random.random,
+    ) -> None:
+        self._credentials = credentials
+        self._endpoint = endpoint
+        self._attempts = attempts
+        self._sleep = sleep
+        self._jitter = jitter
+        self.connections = connections
+        self.pace = Pace(connections)
+        context = ssl.create_default_context(cafile=ca_bundle)
+        self._pools = urllib3.PoolManager(
+            num_pools=64,
+            maxsize=connections,
+            block=True,
+            retries=False,
+            ssl_context=context,
+            timeout=urllib3.Timeout(connect=_CONNECT_SECONDS, read=_READ_SECONDS),
+        )
+
+    def send(self, request: Request) -> Response:
+        """Send and wait for the whole answer.
+
+        Raises:
+            S3Error: S3 refused for good, or did not stop saying slow down.
+            AnswerLostError: a request that is not repeatable may have been done.
+        """
+        for attempt in range(self._attempts):
+            last = attempt == self._attempts - 1
+            try:
+                with self.pace:
+                    response = self._once(request)
+            except HTTPError as error:
+                # A refused connection never carried the request; anything later may have.
+                if last or not (request.repeatable or _never_sent(error)):
+                    raise AnswerLostError("ConnectionLost", 0, str(error), request.where) from error
+                self._wait(attempt)
+                continue
+            problem = _problem(response, request)
+            if problem is None:
+                return response
+            if not self._may_repeat(problem, request, last):
+                raise problem
+            self._wait(attempt)
+        raise AssertionError("the last attempt returns or raises")
+
+    @contextmanager
+    def stream(
+        self, request: Request, chunk: int = 1 << 20
+    ) -> Iterator[tuple[Mapping[str, str], Iterator[bytes]]]:
+        """Headers and pieces of a body that is too big to hold. Not tried again once it has begun."""
+        target = self._target(request)
+        with self.pace:
+            answer = target.pool.urlopen(
+                request.method,
+                target.path,
+                headers=self._sign(request, target.url),
+                preload_content=False,
+                redirect=False,
+                retries=False,
+            )
+            try:
+                if answer.status >= 300:
+                    problem = _problem(Response(answer.status, answer.headers, answer.read()), request)
+                    assert problem is not None
+                    raise problem
+                yield answer.headers, answer.stream(chunk)
+            except HTTPError as error:
+                raise AnswerLostError("ConnectionLost", 0, str(error), request.where) from error
+            finally:
+                answer.drain_conn() if answer.status >= 300 else answer.close()
+
+    def _once(self, request: Request) -> Response:
+        target = self._target(request)
+        answer = target.pool.urlopen(
+            request.method,
+            target.path,
+            body=request.body or None,
+            headers=self._sign(request, target.url),
+            redirect=False,
+            retries=False,
+        )
+        return Response(answer.status, answer.headers, answer.data)
+
+    def _target(self, request: Request) -> Target:
+        base = self._endpoint(request.region)
+        path = "/" + quote(request.key, safe=_SAFE_IN_PATH)
+        # A bucket with dots does not match AWS's wildcard certificate ("Bucket naming rules").
+        if base.endswith((".amazonaws.com", ".amazonaws.com.cn")) and "." not in request.bucket:
+            scheme, host = base.split("://")
+            base = f"{scheme}://{request.bucket}.{host}"
+        else:
+            path = f"/{request.bucket}{path}"
+        if request.query:
+            pairs = (
+                f"{quote(name, safe=_SAFE_IN_QUERY)}={quote(value, safe=_SAFE_IN_QUERY)}"
+                for name, value in request.query
+            )
+            path = f"{path}?{'&'.join(pairs)}"
+        pool = self._pools.connection_from_url(base)
+        assert isinstance(pool, urllib3.HTTPConnectionPool)
+        return Target(pool, base + path, path)
+
+    def _sign(self, request: Request, url: str) -> dict[str, str]:
+        headers = {**request.headers, "Host": urlsplit(url).netloc}
+        if request.method in ("PUT", "POST"):
+            headers["Content-Length"] = str(len(request.body))
+        unsigned = AWSRequest(request.method, url, headers=headers, data=request.body)
+        S3SigV4Auth(self._credentials(), "s3", request.region).add_auth(unsigned)
+        return dict(unsigned.headers.items())
+
+    def _may_repeat(self, problem: S3Error, request: Request, last: bool) -> bool:
+        if problem.status not in _TRANSIENT and problem.code not in _REFUSED_FOR_NOW:
+            return False
+        if problem.status in (429, 503) or problem.code in _REFUSED_FOR_NOW:
+            self.pace.slow_down()
+            return not last
+        return request.repeatable and not last
+
+    def _wait(self, attempt: int) -> None:
+        longest = min(_LONGEST_WAIT, _FIRST_WAIT * 2**attempt)
+        self._sleep(longest * (0.5 + self._jitter() / 2))
+
+
+def _never_sent(error: HTTPError) -> bool:
+    return isinstance(error, urllib3.exceptions.NewConnectionError | urllib3.exceptions.ConnectTimeoutError)
+
+
+def _problem(response: Response, request: Request) -> S3Error | None:
+    """The error that the answer tells of. CopyObject can say 200 and fail in the body (API Reference)."""
+    if response.status < 300 and not (
+        request.method in ("PUT", "POST") and b"<Error>" in response.body[:256]
+    ):
+        return None
+    code, message = _read_error(response.body)
+    status = 500 if response.status < 300 else response.status
+    unclear = status in (500, 502, 504) and not request.repeatable
+    kind = AnswerLostError if unclear else S3Error
+    return kind(code or str(status), status, message or "no explanation given", request.where)
+
+
+def _read_error(body: bytes) -> tuple[str, str]:
+    if b"<Error" not in body:
+        return "", ""
+    try:
+        root = ET.fromstring(body)
+    except ET.ParseError:
+        return "", body[:200].decode("utf-8", "replace")
+    return root.findtext("Code", ""), root.findtext("Message", "")
