@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal, overload
 import boto3
 import botocore.session
 from botocore.config import Config
+from botocore.exceptions import NoCredentialsError
 
 from regionshift.aws.errors import told_plainly
 
@@ -141,11 +142,27 @@ class Clients:
             answer: dict[str, Any] = getattr(client, operation)(**parameters)
         return answer
 
+    def credentials(self) -> AccessKey:
+        """What signs requests now, for the few who sign their own; ask again before each use.
+
+        Raises:
+            AwsFailed: there are none.
+        """
+        with self._lock, told_plainly("global"):
+            if self._session is None:
+                self._session = self._new_session()
+            found = self._session.get_credentials()
+            if found is None:
+                raise NoCredentialsError
+            frozen = found.get_frozen_credentials()
+        return AccessKey(str(frozen.access_key), str(frozen.secret_key), frozen.token)
+
+    def _new_session(self) -> boto3.Session:
+        return _isolated_session(self._key) if self._key else boto3.Session(profile_name=self._profile)
+
     def _make(self, service: str, region: str) -> Any:
         if self._session is None:
-            self._session = (
-                _isolated_session(self._key) if self._key else boto3.Session(profile_name=self._profile)
-            )
+            self._session = self._new_session()
         return self._session.client(
             service,  # type: ignore[call-overload]  # the stubs know literal names only
             region_name=region,

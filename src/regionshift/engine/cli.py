@@ -74,6 +74,12 @@ class StoppableCommand(PulumiCommand):
             if self._running is not None and self._running.poll() is None:
                 self._running.send_signal(signal.SIGINT)
 
+    @property
+    def running(self) -> bool:
+        """Whether a CLI is at work right now."""
+        with self._guard:
+            return self._running is not None and self._running.poll() is None
+
     def run(
         self,
         args: list[str],

@@ -86,6 +86,16 @@ class Engine:
         """Stop cleanly: what is under way is finished and written down, nothing new is begun."""
         self._command.interrupt()
 
+    @property
+    def version(self) -> VersionInfo:
+        """The version of the CLI that runs."""
+        return self._settings.version
+
+    @property
+    def running(self) -> bool:
+        """Whether a CLI is at work right now."""
+        return self._command.running
+
     def preview(self, program: Program, *, target: Sequence[str] = ()) -> RunRecord:
         """What `up` would do. Changes nothing.
 
@@ -125,7 +135,7 @@ class Engine:
 
     def drift(self, program: Program) -> RunRecord:
         """What differs from the state, without changing the state or the cloud."""
-        return self._run("refresh", program, None, preview_only=True)
+        return self._run("preview_refresh", program, None)
 
     def destroy(self, program: Program, listener: Listener | None = None) -> RunRecord:
         """Delete everything in the state, in the order of the graph reversed."""
@@ -205,12 +215,8 @@ class Engine:
         given = {name: value for name, value in options.items() if value is not None}
         with quiet_sdk():
             try:
-                getattr(stack, verb if "preview_only" not in given else "preview_refresh")(
-                    program=program,
-                    on_event=on_event,
-                    color="never",
-                    suppress_outputs=True,
-                    **{name: value for name, value in given.items() if name != "preview_only"},
+                getattr(stack, verb)(
+                    program=program, on_event=on_event, color="never", suppress_outputs=True, **given
                 )
             except ConcurrentUpdateError as error:
                 raise Refused(

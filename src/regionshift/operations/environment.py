@@ -5,13 +5,19 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 from regionshift.aws.clients import Clients
 from regionshift.engine.engine import Engine, Program
 from regionshift.settings.config import MigrationConfig
 from regionshift.settings.release import Release
 
-ProgramFactory = Callable[[Mapping[str, Release]], Program]
+
+class ProgramFactory(Protocol):
+    """Turns {region: release} into what the engine runs."""
+
+    def __call__(self, releases: Mapping[str, Release], *, allow_data_loss: bool = False) -> Program:
+        """The program that builds every region at its release, with the links between them."""
 
 
 @dataclass(frozen=True)

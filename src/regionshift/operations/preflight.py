@@ -35,7 +35,13 @@ def preflight(environment: Environment, machine: Machine) -> list[Finding]:
 
 def _names(environment: Environment) -> list[Finding]:
     return [
-        Finding("name", "error", f"{problem.name} {problem.problem}", problem.region, "change project or environment")
+        Finding(
+            "name",
+            "error",
+            f"{problem.name} {problem.problem}",
+            problem.region,
+            "change project or environment",
+        )
         for problem in name_problems(environment.config)
     ]
 

@@ -54,5 +54,3 @@ def clear_pending(environment: Environment, proposal: Proposal) -> None:
     """Forget creations that an earlier killed run left open, once this run has made or adopted them."""
     if environment.engine.pending():
         environment.engine.refresh(environment.program(proposal.releases), clear_pending=True)
-
-

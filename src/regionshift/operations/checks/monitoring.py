@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from regionshift.operations.checks.base import Check, CheckContext, Wrong, expect
+from regionshift.settings.check import every_name
+from regionshift.settings.names import Kind
 
 _LOG_GROUPS = ("lambda_log_group_name", "validation_log_group_name", "deployment_log_group_name")
 
@@ -27,27 +29,28 @@ class LogGroups(Check):
 
 
 class Alarms(Check):
-    """Every alarm of the region tells the region's alarm topic, and none has fired."""
+    """The region's alarms are there and switched on, and each tells the region's alarm topic."""
 
     name = "alarms"
     remedy = "look at the alarm that is named; `regionshift up` puts back what was changed"
 
     def ask(self, context: CheckContext, region: str) -> str:
         topic = context.outputs.get("alarm_topic_arn", region)
-        prefix = context.config.names.project_prefix
+        named = {
+            name.name
+            for name in every_name(context.config)
+            if name.kind is Kind.ALARM and name.region == region
+        }
         pages = context.clients.get("cloudwatch", region).get_paginator("describe_alarms").paginate()
-        ending = f"-{region}-{context.config.suffix.lower()}"
-        own = [
-            alarm
-            for page in pages
-            for alarm in page.get("MetricAlarms", [])
-            if alarm["AlarmName"].startswith(prefix) and topic in alarm.get("AlarmActions", [])
-        ]
+        found = {alarm["AlarmName"]: alarm for page in pages for alarm in page.get("MetricAlarms", [])}
+        own = [alarm for name, alarm in found.items() if name in named]
         if not own:
-            raise Wrong(f"no alarm named …{ending} tells {topic}")
+            raise Wrong("the region has none of the environment's alarms")
+        if silent := [alarm["AlarmName"] for alarm in own if topic not in alarm.get("AlarmActions", [])]:
+            raise Wrong(f"tell nobody: {', '.join(silent)}")
         if disabled := [alarm["AlarmName"] for alarm in own if not alarm.get("ActionsEnabled")]:
             raise Wrong(f"switched off: {', '.join(disabled)}")
-        return f"{len(own)} alarms"
+        return f"{len(own)} alarms, each telling the alarm topic"
 
 
 class Topics(Check):

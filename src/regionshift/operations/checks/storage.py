@@ -66,7 +66,9 @@ class DeploymentBucket(_BucketCheck):
         default = rule["ApplyServerSideEncryptionByDefault"]
         expect(f"encryption of {bucket}", default["SSEAlgorithm"], "aws:kms")
         expect(f"bucket key of {bucket}", rule.get("BucketKeyEnabled"), True)
-        logging = context.clients.get("s3", region).get_bucket_logging(Bucket=bucket).get("LoggingEnabled", {})
+        logging = (
+            context.clients.get("s3", region).get_bucket_logging(Bucket=bucket).get("LoggingEnabled", {})
+        )
         wanted = context.outputs.get("log_bucket_name", region)
         expect(f"log bucket of {bucket}", logging.get("TargetBucket"), wanted)
 

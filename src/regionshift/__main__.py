@@ -1,0 +1,5 @@
+"""`python -m regionshift`."""
+
+from regionshift.cli import main
+
+main()

@@ -1,0 +1,13 @@
+"""The command `regionshift`: what a person types and sees. Nothing heavy is imported before it is used."""
+
+from __future__ import annotations
+
+import sys
+
+
+def main() -> None:
+    """Run the command line and leave with its exit code."""
+    from regionshift.cli.app import app
+    from regionshift.cli.failure import run
+
+    sys.exit(run(app, sys.argv[1:]))

@@ -1,0 +1,255 @@
+"""Every command, each a few lines: parse, call one operation, show the result, return an exit code."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from regionshift.cli.options import (
+    DEFAULT_CONFIG,
+    Account,
+    AsJson,
+    Choices,
+    Config,
+    DataLoss,
+    Endpoint,
+    Force,
+    Target,
+    TargetName,
+    Verbose,
+    Yes,
+)
+
+app = typer.Typer(
+    name="regionshift",
+    help="One AWS environment in several regions: stand it up, check it, move it, take it back.",
+    rich_markup_mode=None,
+    no_args_is_help=True,
+    add_completion=True,
+    pretty_exceptions_enable=False,
+)
+local = typer.Typer(help="The AWS embedded in this machine.", no_args_is_help=True, rich_markup_mode=None)
+app.add_typer(local, name="local")
+
+
+def _version(value: bool) -> None:
+    if value:
+        from regionshift import __version__
+
+        print(f"regionshift {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def root(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    """One AWS environment in several regions: stand it up, check it, move it, take it back.
+
+    Exit codes: 0 done, 1 the work failed, 2 the input is wrong, 3 refused by a guard, 130 interrupted.
+    """
+    del version
+
+
+def _choices(
+    config: Path,
+    target: TargetName | None,
+    endpoint: str | None,
+    account: str | None,
+    *,
+    as_json: bool = False,
+    yes: bool = False,
+    verbose: bool = False,
+    force: bool = False,
+) -> Choices:
+    chosen = target.value if target else None
+    return Choices(config, chosen, endpoint, account, as_json, yes, verbose, force)
+
+
+@app.command()
+def init(
+    config: Config = DEFAULT_CONFIG,
+    project: Annotated[str, typer.Option(help="The project's name.")] = "",
+    environment: Annotated[str, typer.Option(help="The environment's name.")] = "dev",
+    account: Annotated[str, typer.Option(help="The AWS account, 12 digits.")] = "000000000000",
+    target: Target = None,
+    primary: Annotated[str, typer.Option(help="The primary region.")] = "us-east-1",
+    secondary: Annotated[
+        list[str] | None, typer.Option(help="A secondary region; give it once for each.")
+    ] = None,
+    as_json: AsJson = False,
+    yes: Yes = False,
+    verbose: Verbose = False,
+) -> None:
+    """Write a commented settings file."""
+    from regionshift.cli.commands import run_init
+
+    del verbose
+    choices = _choices(config, target, None, account, as_json=as_json, yes=yes)
+    run_init(choices, project, environment, primary, tuple(secondary or ("eu-west-1", "ap-southeast-2")))
+
+
+@app.command()
+def doctor(
+    config: Config = DEFAULT_CONFIG,
+    target: Target = None,
+    endpoint: Endpoint = None,
+    account: Account = None,
+    as_json: AsJson = False,
+    yes: Yes = False,
+    verbose: Verbose = False,
+) -> int:
+    """Look whether this machine and these credentials have what the work needs."""
+    from regionshift.cli.commands import run_doctor
+
+    return run_doctor(_choices(config, target, endpoint, account, as_json=as_json, yes=yes, verbose=verbose))
+
+
+@app.command()
+def preview(
+    config: Config = DEFAULT_CONFIG,
+    target: Target = None,
+    endpoint: Endpoint = None,
+    account: Account = None,
+    as_json: AsJson = False,
+    yes: Yes = False,
+    verbose: Verbose = False,
+    force: Force = False,
+    allow_data_loss: DataLoss = False,
+) -> int:
+    """Show what `up` would change, and what is wrong with it. Changes nothing."""
+    from regionshift.cli.commands import run_preview
+
+    choices = _choices(
+        config, target, endpoint, account, as_json=as_json, yes=yes, verbose=verbose, force=force
+    )
+    return run_preview(choices, allow_data_loss=allow_data_loss)
+
+
+@app.command()
+def up(
+    config: Config = DEFAULT_CONFIG,
+    target: Target = None,
+    endpoint: Endpoint = None,
+    account: Account = None,
+    as_json: AsJson = False,
+    yes: Yes = False,
+    verbose: Verbose = False,
+    force: Force = False,
+    allow_data_loss: DataLoss = False,
+    no_validate: Annotated[bool, typer.Option("--no-validate", help="Do not check afterwards.")] = False,
+) -> int:
+    """Bring every region to what the settings say, then check every region."""
+    from regionshift.cli.commands import run_up
+
+    choices = _choices(
+        config, target, endpoint, account, as_json=as_json, yes=yes, verbose=verbose, force=force
+    )
+    return run_up(choices, allow_data_loss=allow_data_loss, check=not no_validate)
+
+
+@app.command()
+def validate(
+    config: Config = DEFAULT_CONFIG,
+    target: Target = None,
+    endpoint: Endpoint = None,
+    account: Account = None,
+    as_json: AsJson = False,
+    yes: Yes = False,
+    verbose: Verbose = False,
+    region: Annotated[
+        list[str] | None, typer.Option(help="Check this region only; may be given again.")
+    ] = None,
+    junit: Annotated[
+        Path | None, typer.Option("--junit", help="Also write the results here.", metavar="FILE")
+    ] = None,
+) -> int:
+    """Check every region, from outside and from inside."""
+    from regionshift.cli.commands import run_validate
+
+    choices = _choices(config, target, endpoint, account, as_json=as_json, yes=yes, verbose=verbose)
+    return run_validate(choices, tuple(region or ()), junit)
+
+
+@app.command()
+def outputs(
+    config: Config = DEFAULT_CONFIG,
+    target: Target = None,
+    endpoint: Endpoint = None,
+    account: Account = None,
+    as_json: AsJson = False,
+    yes: Yes = False,
+    verbose: Verbose = False,
+) -> int:
+    """Print the environment's outputs."""
+    from regionshift.cli.commands import run_outputs
+
+    return run_outputs(_choices(config, target, endpoint, account, as_json=as_json, yes=yes, verbose=verbose))
+
+
+@app.command()
+def destroy(
+    config: Config = DEFAULT_CONFIG,
+    target: Target = None,
+    endpoint: Endpoint = None,
+    account: Account = None,
+    as_json: AsJson = False,
+    yes: Yes = False,
+    verbose: Verbose = False,
+    force: Force = False,
+) -> int:
+    """Take the environment down with all that is in it, and look that nothing is left."""
+    from regionshift.cli.commands import run_destroy
+
+    return run_destroy(
+        _choices(config, target, endpoint, account, as_json=as_json, yes=yes, verbose=verbose, force=force)
+    )
+
+
+@local.command("up")
+def local_up(
+    config: Config = DEFAULT_CONFIG,
+    account: Account = None,
+    port: Annotated[int | None, typer.Option(help="Loopback port; a free one by default.")] = None,
+    as_json: AsJson = False,
+    yes: Yes = False,
+    verbose: Verbose = False,
+) -> int:
+    """Start the embedded AWS, or find it running."""
+    from regionshift.cli.local import run_local_up
+
+    return run_local_up(
+        _choices(config, None, None, account, as_json=as_json, yes=yes, verbose=verbose), port
+    )
+
+
+@local.command("status")
+def local_status(
+    config: Config = DEFAULT_CONFIG,
+    as_json: AsJson = False,
+    yes: Yes = False,
+    verbose: Verbose = False,
+) -> int:
+    """Say where the embedded AWS listens. Exit code 1 when it does not run."""
+    from regionshift.cli.local import run_local_status
+
+    return run_local_status(_choices(config, None, None, None, as_json=as_json, yes=yes, verbose=verbose))
+
+
+@local.command("down")
+def local_down(
+    config: Config = DEFAULT_CONFIG,
+    wipe: Annotated[bool, typer.Option("--wipe", help="Also remove everything it keeps.")] = False,
+    as_json: AsJson = False,
+    yes: Yes = False,
+    verbose: Verbose = False,
+) -> int:
+    """Stop the embedded AWS; what it holds is there again at the next start, unless wiped."""
+    from regionshift.cli.local import run_local_down
+
+    choices = _choices(config, None, None, None, as_json=as_json, yes=yes, verbose=verbose)
+    return run_local_down(choices, wipe=wipe)

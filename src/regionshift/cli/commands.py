@@ -1,0 +1,225 @@
+"""What each command does between parsing and showing: one operation each."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections import Counter
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
+from dataclasses import asdict
+from pathlib import Path
+
+from regionshift.cli.options import Choices
+from regionshift.cli.show import confirm, confirm_by_name, console, print_json
+from regionshift.engine.engine import Listener
+from regionshift.engine.events import Progress
+from regionshift.errors import EXIT_FAILED, EXIT_OK, EXIT_REFUSED, InputError
+from regionshift.operations.deploying import deploy, mend
+from regionshift.operations.destroy import destroy, propose_destroy
+from regionshift.operations.preflight import preflight
+from regionshift.operations.up import propose
+from regionshift.operations.validate import validate
+from regionshift.report.junit import write_junit
+from regionshift.report.live import LiveView
+from regionshift.report.terminal import checks_table, findings_table, outputs_table, plan_table
+from regionshift.report.values import CheckResult, Finding, Plan, as_data
+from regionshift.wiring import Wired, surroundings, wire
+
+
+def run_init(
+    choices: Choices, project: str, environment: str, primary: str, secondaries: tuple[str, ...]
+) -> None:
+    """Write a commented settings file; never over one that is there."""
+    from regionshift.settings.schema import schema_text
+    from regionshift.settings.template import LOCAL_SCHEMA, settings_template
+
+    path = choices.config
+    if path.exists() and not choices.yes:
+        raise InputError(
+            f"{path} is there already.",
+            where=str(path),
+            remedy="give another --config, or --yes to replace it",
+        )
+    name = project or path.resolve().parent.name
+    text = settings_template(
+        project=name,
+        environment=environment,
+        account=choices.account or "000000000000",
+        target=choices.target or "local",
+        regions=(primary, *secondaries),
+    )
+    schema = path.parent / LOCAL_SCHEMA
+    schema.parent.mkdir(parents=True, exist_ok=True)
+    schema.write_text(schema_text(), encoding="utf-8")
+    path.write_text(text, encoding="utf-8")
+    if choices.as_json:
+        print_json({"config": str(path)})
+    else:
+        console(choices).print(f"Wrote {path}. Look it over, then: regionshift up")
+
+
+def run_doctor(choices: Choices) -> int:
+    """Every finding of the preflight, and what this machine has."""
+    with _wired(choices) as wired:
+        findings = preflight(wired.environment, wired.machine)
+    facts = {
+        "environment": wired.environment.name,
+        "account": wired.environment.config.account,
+        "regions": list(wired.environment.regions),
+        "pulumi": str(wired.environment.engine.version),
+        "free_memory_mb": wired.machine.free_memory_mb,
+        "endpoint": wired.cloud.endpoint if wired.cloud else "AWS",
+    }
+    if choices.as_json:
+        print_json({**facts, "findings": as_data(findings)})
+    else:
+        screen = console(choices)
+        screen.print(outputs_table({name: str(value) for name, value in facts.items()}))
+        screen.print(findings_table(findings) if findings else "Nothing stands in the way.")
+    return EXIT_REFUSED if _has_errors(findings) else EXIT_OK
+
+
+def run_preview(choices: Choices, *, allow_data_loss: bool) -> int:
+    """The plan, and nothing else."""
+    # The engine takes its own lock for a preview, so two at once would collide without ours.
+    with _wired(choices, locked=True) as wired:
+        findings = preflight(wired.environment, wired.machine)
+        plan = propose(wired.environment, findings, allow_data_loss=allow_data_loss).plan
+    _show_plan(choices, plan)
+    return EXIT_REFUSED if plan.errors else EXIT_OK
+
+
+def run_up(choices: Choices, *, allow_data_loss: bool, check: bool) -> int:
+    """Guard, preflight, plan, confirm, apply with a live view, validate."""
+    with _wired(choices, locked=True) as wired:
+        environment = wired.environment
+        screen = console(choices)
+        if mend(environment, wired.journal):
+            screen.print("An earlier run was killed; going on from what it left.")
+        proposal = propose(
+            environment, preflight(environment, wired.machine), allow_data_loss=allow_data_loss
+        )
+        plan = proposal.plan
+        if not choices.as_json:
+            _show_plan(choices, plan)
+        if plan.changes and not plan.errors:
+            confirm(choices, f"Change {len(plan.changes)} resources of {environment.name}?")
+        totals = Counter(change.region or "" for change in plan.changes)
+        with LiveView(screen, f"up {environment.name}", plan.regions, totals, time.monotonic) as view:
+            deploy(environment, wired.journal, proposal, _follow(view))
+        results = _validate(choices, wired, ()) if check else []
+        if choices.as_json:
+            print_json(
+                {
+                    "environment": environment.name,
+                    "changes": as_data(plan.changes),
+                    "findings": as_data(plan.findings),
+                    "checks": as_data(results),
+                }
+            )
+        elif not plan.changes:
+            screen.print("Nothing to change.")
+    return _code(results)
+
+
+def run_validate(choices: Choices, regions: tuple[str, ...], junit: Path | None) -> int:
+    """Every check of every region (or of those named)."""
+    with _wired(choices) as wired:
+        known = wired.environment.regions
+        if unknown := [region for region in regions if region not in known]:
+            raise InputError(
+                f"{', '.join(unknown)} is no region of this environment.",
+                where="--region",
+                remedy=f"one of {', '.join(known)}",
+            )
+        results = _validate(choices, wired, regions)
+        name = wired.environment.name
+    if junit:
+        write_junit(junit, results, f"regionshift validate {name}")
+    if choices.as_json:
+        print_json({"environment": name, "passed": not _code(results), "checks": as_data(results)})
+    return _code(results)
+
+
+def run_outputs(choices: Choices) -> int:
+    """The flat mapping of outputs; 1 when the environment is not up."""
+    with _wired(choices) as wired:
+        values = wired.environment.engine.outputs()
+        name = wired.environment.name
+    if choices.as_json:
+        print_json(values)
+    elif values:
+        console(choices).print(outputs_table(values))
+    if not values:
+        print(f"The environment {name} is not up: there are no outputs.", file=sys.stderr)
+        return EXIT_FAILED
+    return EXIT_OK
+
+
+def run_destroy(choices: Choices) -> int:
+    """Show, ask for the name, take down, and look that it is gone."""
+    with _wired(choices, locked=True) as wired:
+        environment = wired.environment
+        plan = propose_destroy(environment)
+        if not choices.as_json:
+            _show_plan(choices, plan)
+        if plan.changes:
+            confirm_by_name(choices, environment.name)
+        totals = Counter(change.region or "" for change in plan.changes)
+        screen = console(choices)
+        with LiveView(screen, f"destroy {environment.name}", plan.regions, totals, time.monotonic) as view:
+            done = destroy(environment, _follow(view))
+    if choices.as_json:
+        print_json(asdict(done))
+        return EXIT_OK
+    screen.print(f"{done.deleted} resources deleted, {done.emptied} object versions with them.")
+    for left in done.kept:
+        until = left.until.date().isoformat() if left.until else ""
+        screen.print(f"  kept by AWS until {until}: {left.what} \\[{left.region}]", soft_wrap=True)
+    return EXIT_OK
+
+
+def _wired(choices: Choices, *, locked: bool = False) -> AbstractContextManager[Wired]:
+    return wire(
+        choices.config,
+        choices.overrides,
+        surroundings(),
+        endpoint=choices.endpoint,
+        locked=locked,
+        force=choices.force,
+    )
+
+
+def _follow(view: LiveView) -> Listener:
+    def listen(progress: Progress) -> None:
+        step = progress.step
+        if step.changes:
+            view.step(progress.phase, step.region, step.urn, step.op, step.name)
+
+    return listen
+
+
+def _validate(choices: Choices, wired: Wired, regions: Sequence[str]) -> list[CheckResult]:
+    results = validate(wired.environment, regions=regions)
+    if not choices.as_json:
+        console(choices).print(checks_table(results, list(regions) or wired.environment.regions))
+    return results
+
+
+def _show_plan(choices: Choices, plan: Plan) -> None:
+    if choices.as_json:
+        print_json({**asdict(plan), "errors": len(plan.errors)})
+        return
+    screen = console(choices)
+    screen.print(plan_table(plan))
+    if plan.findings:
+        screen.print(findings_table(plan.findings))
+
+
+def _code(results: Sequence[CheckResult]) -> int:
+    return EXIT_OK if all(result.passed for result in results) else EXIT_FAILED
+
+
+def _has_errors(findings: Sequence[Finding]) -> bool:
+    return any(finding.severity == "error" for finding in findings)

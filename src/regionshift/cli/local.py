@@ -1,0 +1,65 @@
+"""`regionshift local`: the embedded AWS by hand."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from regionshift.cli.options import Choices
+from regionshift.cli.show import console, print_json
+from regionshift.errors import EXIT_FAILED, EXIT_OK
+from regionshift.report.terminal import facts_table
+from regionshift.wiring import Place, settings, surroundings
+
+if TYPE_CHECKING:
+    from regionshift.local.emulator import LocalCloud
+
+
+def run_local_up(choices: Choices, port: int | None) -> int:
+    """Start the embedded AWS for the account of the settings (or of --account)."""
+    from regionshift.local import emulator
+
+    account = choices.account or settings(choices.config, choices.overrides, surroundings()).account
+    cloud = emulator.up(Place(choices.config).cloud, account, port)
+    _show(choices, cloud)
+    return EXIT_OK
+
+
+def run_local_status(choices: Choices) -> int:
+    """Show where it listens; 1 when it does not run."""
+    from regionshift.local import emulator
+
+    cloud = emulator.status(Place(choices.config).cloud)
+    if cloud is None:
+        if choices.as_json:
+            print_json({"running": False})
+        else:
+            console(choices).print("The embedded AWS does not run. Start it: regionshift local up")
+        return EXIT_FAILED
+    _show(choices, cloud)
+    return EXIT_OK
+
+
+def run_local_down(choices: Choices, *, wipe: bool) -> int:
+    """Stop it; nothing to stop is fine."""
+    from regionshift.local import emulator
+
+    was_running = emulator.down(Place(choices.config).cloud, wipe=wipe)
+    if choices.as_json:
+        print_json({"was_running": was_running, "wiped": wipe})
+    else:
+        said = "stopped" if was_running else "was not running"
+        console(choices).print(f"The embedded AWS {said}{' and is wiped' if wipe else ''}.")
+    return EXIT_OK
+
+
+def _show(choices: Choices, cloud: LocalCloud) -> None:
+    facts = {
+        "endpoint": cloud.endpoint,
+        "account": cloud.account,
+        "ca_bundle": str(cloud.ca_bundle),
+        "pid": cloud.pid,
+    }
+    if choices.as_json:
+        print_json({"running": True, **facts})
+        return
+    console(choices).print(facts_table((name, str(value)) for name, value in facts.items()))

@@ -1,0 +1,55 @@
+"""Printing: tables to standard output, or JSON there and words to standard error."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import typer
+from rich.console import Console
+
+from regionshift.cli.options import Choices
+from regionshift.errors import Refused
+from regionshift.report.terminal import make_console
+
+
+def console(choices: Choices) -> Console:
+    """Where words go: with --json standard output belongs to the JSON alone."""
+    return make_console(stderr=choices.as_json)
+
+
+def print_json(value: Any) -> None:
+    """One JSON document on standard output."""
+    print(json.dumps(value, indent=2, default=str))
+
+
+def confirm(choices: Choices, question: str) -> None:
+    """Ask, unless --yes was given.
+
+    Raises:
+        Refused: the answer is no, or nobody is there to be asked.
+    """
+    if choices.yes:
+        return
+    _require_person()
+    if not typer.confirm(question, err=choices.as_json):
+        raise Refused("Not confirmed; nothing was changed.")
+
+
+def confirm_by_name(choices: Choices, name: str) -> None:
+    """Ask for ``name`` to be typed, unless --yes was given. Raises as :func:`confirm`."""
+    if choices.yes:
+        return
+    _require_person()
+    if typer.prompt(f"Type the environment's name ({name}) to go on", err=choices.as_json) != name:
+        raise Refused("That is not its name; nothing was changed.")
+
+
+def _require_person() -> None:
+    import sys
+
+    if not sys.stdin.isatty():
+        raise Refused(
+            "This changes something, and nobody is there to confirm it.",
+            remedy="look at `regionshift preview`, then give --yes",
+        )

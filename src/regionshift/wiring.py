@@ -1,0 +1,418 @@
+"""The one place where parts are put together: settings, cloud, state, engine and program become an environment."""
+
+from __future__ import annotations
+
+import getpass
+import os
+import secrets
+import signal
+import socket
+import sys
+import time
+import uuid
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from regionshift import __version__
+from regionshift.errors import InputError
+from regionshift.settings.config import MigrationConfig
+from regionshift.settings.load import load_config
+from regionshift.settings.names import normalize_name
+
+if TYPE_CHECKING:
+    from regionshift.aws.clients import Clients
+    from regionshift.engine.engine import Engine, Program
+    from regionshift.infrastructure.providers import ProviderSettings
+    from regionshift.journal.journal import Journal
+    from regionshift.journal.lock import Lock
+    from regionshift.journal.store import StateStore
+    from regionshift.local.emulator import LocalCloud
+    from regionshift.operations.environment import Environment
+    from regionshift.operations.preflight import Machine
+    from regionshift.settings.release import Release
+
+HOME = ".regionshift"
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where the files of one settings file lie: everything under ``.regionshift/`` beside it."""
+
+    config: Path
+
+    @property
+    def home(self) -> Path:
+        """``.regionshift/`` beside the settings."""
+        return self.config.resolve().parent / HOME
+
+    @property
+    def cloud(self) -> Path:
+        """What the embedded AWS keeps."""
+        return self.home / "cloud"
+
+    def state_url(self, config: MigrationConfig) -> str:
+        """The state URL as set, else a folder in ``.regionshift/``."""
+        return config.state or (self.home / "state").as_uri()
+
+
+@dataclass(frozen=True)
+class Surroundings:
+    """The outside, read once: environment variables, clocks, how to stop."""
+
+    variables: Mapping[str, str] = field(repr=False)
+    now: Callable[[], datetime]
+    monotonic: Callable[[], float]
+
+
+def surroundings() -> Surroundings:
+    """The process's own."""
+    return Surroundings(dict(os.environ), lambda: datetime.now(UTC), time.monotonic)
+
+
+@dataclass(frozen=True)
+class Wired:
+    """An environment ready to be worked on, with what belongs to this run of the command."""
+
+    environment: Environment
+    journal: Journal
+    store: StateStore
+    lock: Lock | None
+    machine: Machine
+    cloud: LocalCloud | None
+
+
+def settings(path: Path, overrides: Mapping[str, object], outside: Surroundings) -> MigrationConfig:
+    """The checked settings. Raises SettingsError with every mistake."""
+    return load_config(path, outside.variables, overrides)
+
+
+@contextmanager
+def wire(
+    path: Path,
+    overrides: Mapping[str, object],
+    outside: Surroundings,
+    *,
+    endpoint: str | None = None,
+    locked: bool = False,
+    force: bool = False,
+) -> Iterator[Wired]:
+    """Everything a command needs, guarded: the account behind the credentials is the configured one.
+
+    Args:
+        locked: whether the command changes anything; then it holds the environment's lock.
+        force: break a lock that is held.
+
+    Raises:
+        InputError: the settings, or what they need, are wrong.
+        Refused: another account, an endpoint that is not loopback, a lock held by somebody else.
+    """
+    config = settings(path, overrides, outside)
+    place = Place(path)
+    place.home.mkdir(parents=True, exist_ok=True)
+    with ExitStack() as stack:
+        access = _access(config, place, endpoint, outside)
+        from regionshift.aws.guard import require_account
+
+        require_account(access.clients, config.account, config.regions.primary)
+        store = _store(config, place, access, outside)
+        lock = stack.enter_context(_lock(store, config, outside, force=force)) if locked else None
+        engine = stack.enter_context(_engine(config, place, access, outside))
+        yield _wired(config, place, access, outside, store=store, lock=lock, engine=engine)
+
+
+@dataclass(frozen=True)
+class Access:
+    """How AWS, real or embedded, is reached."""
+
+    clients: Clients
+    cloud: LocalCloud | None
+
+
+def _access(config: MigrationConfig, place: Place, endpoint: str | None, outside: Surroundings) -> Access:
+    from regionshift.aws.clients import AccessKey, Clients
+    from regionshift.aws.guard import require_loopback
+
+    if config.target == "aws":
+        if endpoint is not None:
+            raise InputError(
+                "An endpoint goes with the local target only.",
+                where="--endpoint",
+                remedy="leave it out, or give --target local",
+            )
+        return Access(Clients(profile=outside.variables.get("REGIONSHIFT_PROFILE")), None)
+    if endpoint is not None:
+        require_loopback(endpoint)
+    cloud = _cloud(config, place, endpoint, outside)
+    require_loopback(cloud.endpoint)
+    clients = Clients(
+        key=AccessKey(cloud.access_key, cloud.secret_key),
+        endpoint=cloud.endpoint,
+        ca_bundle=cloud.ca_bundle,
+    )
+    return Access(clients, cloud)
+
+
+def _cloud(config: MigrationConfig, place: Place, endpoint: str | None, outside: Surroundings) -> LocalCloud:
+    """Our own embedded AWS, started when it does not run; or the one at ``endpoint``, with the caller's key."""
+    try:
+        from regionshift.local import emulator
+    except ImportError as error:
+        raise InputError(
+            f"The local target needs a package that is not installed: {error.name}.",
+            where="target",
+            remedy="pip install 'regionshift[local]'",
+        ) from error
+    if endpoint is None:
+        return emulator.up(place.cloud, config.account)
+    own = emulator.status(place.cloud)
+    if own is not None and own.endpoint == endpoint.rstrip("/"):
+        return own
+    variables = outside.variables
+    try:
+        return emulator.LocalCloud(
+            endpoint=endpoint.rstrip("/"),
+            account=config.account,
+            ca_bundle=Path(variables["REGIONSHIFT_CA_BUNDLE"]),
+            pid=0,
+            access_key=variables["AWS_ACCESS_KEY_ID"],
+            secret_key=variables["AWS_SECRET_ACCESS_KEY"],
+            state_dir=place.cloud,
+        )
+    except KeyError as missing:
+        raise InputError(
+            f"The endpoint {endpoint} is not our own embedded AWS, and {missing} is not set.",
+            where="--endpoint",
+            remedy="set AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and REGIONSHIFT_CA_BUNDLE for it",
+        ) from missing
+
+
+def _store(config: MigrationConfig, place: Place, access: Access, outside: Surroundings) -> StateStore:
+    from regionshift.journal.store import Credentials, S3Access, open_state
+
+    url = place.state_url(config)
+    if not url.startswith("s3://"):
+        return open_state(url)
+    cloud = access.cloud
+
+    def credentials() -> Credentials:
+        key = access.clients.credentials()
+        # Session credentials end some day; asking again after minutes finds boto's renewed ones.
+        soon = outside.now() + timedelta(minutes=5) if key.session_token else None
+        return Credentials(key.access_key, key.secret_key, key.session_token, soon)
+
+    return open_state(
+        url,
+        S3Access(
+            region=config.regions.primary,
+            credentials=credentials,
+            endpoint=cloud.endpoint if cloud else None,
+            ca_bundle=cloud.ca_bundle.read_bytes() if cloud else None,
+        ),
+    )
+
+
+@contextmanager
+def _lock(
+    store: StateStore, config: MigrationConfig, outside: Surroundings, *, force: bool
+) -> Iterator[Lock]:
+    from regionshift.journal.lock import Holder, LeaseTerms, acquire, current_holder
+
+    me = Holder(
+        owner=getpass.getuser(),
+        host=socket.gethostname(),
+        pid=os.getpid(),
+        since=outside.now(),
+        token=uuid.uuid4().hex,
+    )
+    held = current_holder(store, config.suffix) if force else None
+    terms = LeaseTerms(elapsed=outside.monotonic)
+    with acquire(store, config.suffix, me, terms, held.token if held else None) as lock:
+        yield lock
+
+
+@contextmanager
+def _engine(config: MigrationConfig, place: Place, access: Access, outside: Surroundings) -> Iterator[Engine]:
+    from regionshift.engine.cli import find_pulumi
+    from regionshift.engine.engine import Engine, EngineSettings
+
+    command, version = find_pulumi(outside.variables.get("PATH", ""), [Path(sys.prefix) / "bin"])
+    with ExitStack() as stack:
+        environment = _engine_environment(config, place, access, outside)
+        if access.cloud is not None:
+            from regionshift.local.provider.server import serve
+
+            port = stack.enter_context(serve(access.cloud))
+            environment |= {"PULUMI_DEBUG_PROVIDERS": f"aws:{port}"}
+        engine = Engine(
+            EngineSettings(
+                command=command,
+                version=version,
+                backend=_backend(config, place, access),
+                project=normalize_name(config.project),
+                stack=normalize_name(config.suffix),
+                work_dir=place.home / "engine" / normalize_name(config.suffix),
+                environment=environment,
+                secrets_provider=config.state_secrets or "passphrase",
+            )
+        )
+        with _stops_on_interrupt(engine):
+            yield engine
+
+
+def _engine_environment(
+    config: MigrationConfig, place: Place, access: Access, outside: Surroundings
+) -> dict[str, str]:
+    variables = {name: value for name, value in outside.variables.items() if not name.startswith("PULUMI_")}
+    variables |= {"PULUMI_SKIP_UPDATE_CHECK": "true", "PULUMI_DIY_BACKEND_DISABLE_CHECKPOINT_BACKUPS": "true"}
+    if config.state_secrets is None:
+        variables["PULUMI_CONFIG_PASSPHRASE_FILE"] = str(passphrase_file(place))
+    if access.cloud is not None:
+        for name in [name for name in variables if name.startswith("AWS_")]:
+            del variables[name]  # nothing of a real account may reach the engine of a local run
+        variables |= {
+            "AWS_ACCESS_KEY_ID": access.cloud.access_key,
+            "AWS_SECRET_ACCESS_KEY": access.cloud.secret_key,
+            "AWS_REGION": config.regions.primary,
+            "AWS_CA_BUNDLE": str(access.cloud.ca_bundle),
+            "PULUMI_HOME": str(place.home / "engine" / "home"),
+            # Safe only because the local provider adopts what a killed run made and did not record.
+            "PULUMI_EXPERIMENTAL": "true",
+            "PULUMI_SKIP_CHECKPOINTS": "true",
+        }
+    return variables
+
+
+def passphrase_file(place: Place) -> Path:
+    """The key that secrets in the state are encrypted with; made once, for the owner's eyes only."""
+    path = place.home / "state.key"
+    if not path.exists():
+        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(handle, "w", encoding="utf-8") as file:
+            file.write(secrets.token_urlsafe(32))
+    return path
+
+
+def _backend(config: MigrationConfig, place: Place, access: Access) -> str:
+    url = place.state_url(config).rstrip("/") + "/engine"
+    if url.startswith("file://"):
+        Path(url.removeprefix("file://")).mkdir(parents=True, exist_ok=True)
+        return url
+    query = f"?region={config.regions.primary}"
+    if access.cloud is not None:
+        query += f"&endpoint={access.cloud.endpoint}&s3ForcePathStyle=true"
+    return url + query
+
+
+@contextmanager
+def _stops_on_interrupt(engine: Engine) -> Iterator[None]:
+    """Ctrl-C once: the engine finishes what it is at and writes its state. Twice: as Python does."""
+
+    def stop(_number: int, _frame: object) -> None:
+        signal.signal(signal.SIGINT, previous)
+        engine.interrupt()
+        if not engine.running:
+            raise KeyboardInterrupt
+
+    previous = signal.signal(signal.SIGINT, stop)
+    terminated = signal.signal(signal.SIGTERM, stop)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, previous)
+        signal.signal(signal.SIGTERM, terminated)
+
+
+def _wired(
+    config: MigrationConfig,
+    place: Place,
+    access: Access,
+    outside: Surroundings,
+    *,
+    store: StateStore,
+    lock: Lock | None,
+    engine: Engine,
+) -> Wired:
+    from regionshift.journal.journal import Journal
+    from regionshift.operations.environment import Environment
+    from regionshift.operations.preflight import Machine
+
+    release = _once(lambda: _release(config, place, access, store, outside))
+    environment = Environment(
+        config=config,
+        clients=access.clients,
+        engine=engine,
+        program=lambda releases, **options: _program(releases, access, release(), **options),
+        release=release,
+        state_dir=place.home,
+    )
+    journal = Journal(store, config.suffix, outside.now, lock.check if lock else lambda: None)
+    return Wired(environment, journal, store, lock, Machine(_free_memory_mb()), access.cloud)
+
+
+def _once(make: Callable[[], Release]) -> Callable[[], Release]:
+    made: list[Release] = []
+
+    def get() -> Release:
+        if not made:
+            made.append(make())
+        return made[0]
+
+    return get
+
+
+def _release(
+    config: MigrationConfig, place: Place, access: Access, store: StateStore, outside: Surroundings
+) -> Release:
+    import hashlib
+    import hmac
+    import json
+    from importlib.metadata import version
+
+    from regionshift import artifact
+    from regionshift.operations.secret_values import read_secrets
+    from regionshift.operations.zones import zones_of
+    from regionshift.settings.release import Release
+
+    values = read_secrets(config, access.clients, outside.variables, place.config.resolve().parent)
+    plain = json.dumps({name: value.get_secret_value() for name, value in values.items()}, sort_keys=True)
+    key = passphrase_file(place).read_bytes()
+    count = config.network.zones
+    return Release(
+        config=config,
+        artifact=artifact.build(place.home / "artifacts"),
+        zones=zones_of(access.clients, store, config.suffix, config.all_regions, count),
+        secrets=values,
+        secrets_digest=hmac.new(key, plain.encode(), hashlib.sha256).hexdigest(),
+        tool_version=__version__,
+        plugin_version=version("pulumi-aws"),
+    )
+
+
+def _program(releases: Mapping[str, Release], access: Access, links: Release, **options: Any) -> Program:
+    import pulumi
+
+    from regionshift.infrastructure.program import environment
+
+    def program() -> None:
+        outputs = environment(releases, provider_settings=_provider_settings(access), links=links, **options)
+        for name, value in outputs.items():
+            pulumi.export(name, value)
+
+    return program
+
+
+def _provider_settings(access: Access) -> ProviderSettings:
+    from regionshift.infrastructure.providers import ProviderSettings
+
+    if access.cloud is None:
+        return ProviderSettings()
+    cloud = access.cloud
+    return ProviderSettings(cloud.endpoint, cloud.access_key, cloud.secret_key)
+
+
+def _free_memory_mb() -> int:
+    return os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // 2**20
