@@ -171,11 +171,13 @@ class Case:
     Args:
         token: the type.
         build: makes what it needs and returns the inputs to create it with. Called once a test.
-        changes: inputs to change in place, one at a time; None takes the input away.
+        changes: inputs to change in place, one at a time; None takes the input away, a function makes
+            what the new value needs.
         replaces: inputs whose change must replace, one at a time.
         meddle: changes it behind the provider's back.
         drifts: names of the inputs that must show after ``meddle``.
         importable: Read with nothing but the id finds it.
+        outlives: why it is still there when it is deleted, when AWS keeps such things.
     """
 
     token: str
@@ -185,6 +187,7 @@ class Case:
     meddle: Meddle | None = None
     drifts: frozenset[str] = frozenset()
     importable: bool = True
+    outlives: str = ""
 
     def __str__(self) -> str:
         return self.token.split(":", 1)[1]

@@ -50,7 +50,7 @@ def test_what_can_change_in_place_does(case: Case, lab: Lab) -> None:
     inputs = case.build(lab)
     made = lab.create(case.token, inputs)
     for name, value in case.changes.items():
-        inputs = _with(inputs, name, value)
+        inputs = _with(inputs, name, value(lab) if callable(value) else value)
         planned = lab.plan(made, inputs)
         assert name in planned.names
         assert not planned.replaces
@@ -85,7 +85,7 @@ def test_a_change_behind_its_back_is_seen_and_repaired(case: Case, lab: Lab) -> 
 def test_what_is_deleted_is_gone_and_may_be_deleted_again(case: Case, lab: Lab) -> None:
     made = lab.create(case.token, case.build(lab))
     lab.delete(made)
-    assert lab.refresh(made) is None
+    assert case.outlives or lab.refresh(made) is None
     lab.delete(made)
 
 

@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from provider_cases import kms
+from provider_cases import cloudwatch, ec2, kms, messages, secrets
 
-CASES = (*kms.CASES,)
+CASES = (*kms.CASES, *ec2.CASES, *cloudwatch.CASES, *messages.CASES, *secrets.CASES)

@@ -24,23 +24,6 @@ _STATISTICS = ("SampleCount", "Average", "Sum", "Minimum", "Maximum")
 _MISSING = ("breaching", "notBreaching", "ignore", "missing")
 _SHORT_PERIODS = (10, 20, 30)  # seconds; else a multiple of 60 (CloudWatch API Reference, PutMetricAlarm)
 
-_METRIC = {
-    "metricName": Field(required=True),
-    "namespace": Field(),
-    "period": Field(Shape.INTEGER, required=True),
-    "stat": Field(required=True),
-    "dimensions": Field(Shape.MAP),
-    "unit": Field(),
-}
-_QUERY = {
-    "id": Field(required=True),
-    "expression": Field(),
-    "label": Field(),
-    "period": Field(Shape.INTEGER),
-    "accountId": Field(),
-    "returnData": Field(Shape.FLAG, default=False),
-    "metric": Field(Shape.OBJECT, items=_METRIC),
-}
 # Properties that PutMetricAlarm takes and DescribeAlarms tells as they are.
 _PLAIN = {
     "comparisonOperator": "ComparisonOperator",
@@ -58,14 +41,16 @@ _PLAIN = {
     "period": "Period",
     "statistic": "Statistic",
     "threshold": "Threshold",
-    "thresholdMetricId": "ThresholdMetricId",
     "treatMissingData": "TreatMissingData",
     "unit": "Unit",
 }
 
 
 class MetricAlarm(Handler):
-    """An alarm on a metric or on an expression. Everything but the name changes in place."""
+    """An alarm on one metric. Everything but the name changes in place.
+
+    Alarms on expressions are refused: the emulator drops the queries without a word.
+    """
 
     token = "aws:cloudwatch/metricAlarm:MetricAlarm"
     taggable = True
@@ -86,13 +71,11 @@ class MetricAlarm(Handler):
             computed=True, opaque=True, allowed=("evaluate", "ignore")
         ),
         "extendedStatistic": Field(),
-        "metricName": Field(),
-        "metricQueries": Field(Shape.SET, items=_QUERY),
-        "namespace": Field(),
-        "period": Field(Shape.INTEGER),
+        "metricName": Field(required=True),
+        "namespace": Field(required=True),
+        "period": Field(Shape.INTEGER, required=True),
         "statistic": Field(allowed=_STATISTICS),
-        "threshold": Field(Shape.NUMBER),
-        "thresholdMetricId": Field(),
+        "threshold": Field(Shape.NUMBER, required=True),
         "treatMissingData": Field(default="missing", allowed=_MISSING),
         "unit": Field(),
     }
@@ -102,11 +85,7 @@ class MetricAlarm(Handler):
         period = inputs.get("period")
         if isinstance(period, int) and period not in _SHORT_PERIODS and (period < 60 or period % 60):
             yield Mistake("period", "must be 10, 20, 30 or a multiple of 60 seconds")
-        if (inputs.get("metricName") is None) == (inputs.get("metricQueries") is None):
-            yield Mistake("metricName", "exactly one of metricName and metricQueries must be given")
-        if inputs.get("metricName") is not None and (
-            (inputs.get("statistic") is None) == (inputs.get("extendedStatistic") is None)
-        ):
+        if (inputs.get("statistic") is None) == (inputs.get("extendedStatistic") is None):
             yield Mistake("statistic", "exactly one of statistic and extendedStatistic must be given")
 
     def find(self, context: Context, inputs: Properties) -> str | None:
@@ -135,7 +114,6 @@ class MetricAlarm(Handler):
             "arn": alarm["AlarmArn"],
             "name": identity,
             "dimensions": from_list(alarm.get("Dimensions", []), key="Name"),
-            "metricQueries": [_query(query) for query in alarm.get("Metrics", [])],
             "tags": _tags(cloudwatch, alarm),
         }
 
@@ -170,66 +148,11 @@ def _arguments(inputs: Properties) -> dict[str, Any]:
     arguments = {key: inputs.get(name) for name, key in _PLAIN.items()}
     arguments["AlarmName"] = inputs["name"]
     arguments["Dimensions"] = _dimensions(inputs.get("dimensions"))
-    arguments["Metrics"] = [_query_argument(query) for query in inputs.get("metricQueries") or []] or None
     return {key: value for key, value in arguments.items() if value is not None}
 
 
 def _dimensions(dimensions: Mapping[str, str] | None) -> list[dict[str, str]] | None:
     return to_list(dimensions, key="Name") if dimensions else None
-
-
-def _query_argument(query: Properties) -> dict[str, Any]:
-    metric = query.get("metric")
-    argument = {
-        "Id": query["id"],
-        "Expression": query.get("expression"),
-        "Label": query.get("label"),
-        "Period": query.get("period"),
-        "AccountId": query.get("accountId"),
-        "ReturnData": query.get("returnData", False),
-        "MetricStat": None if metric is None else _statistic_argument(metric),
-    }
-    return {key: value for key, value in argument.items() if value is not None}
-
-
-def _statistic_argument(metric: Properties) -> dict[str, Any]:
-    named = {
-        "Namespace": metric.get("namespace"),
-        "MetricName": metric["metricName"],
-        "Dimensions": _dimensions(metric.get("dimensions")),
-    }
-    statistic = {
-        "Metric": {key: value for key, value in named.items() if value is not None},
-        "Period": metric["period"],
-        "Stat": metric["stat"],
-        "Unit": metric.get("unit"),
-    }
-    return {key: value for key, value in statistic.items() if value is not None}
-
-
-def _query(query: Mapping[str, Any]) -> Properties:
-    statistic = query.get("MetricStat")
-    return {
-        "id": query["Id"],
-        "expression": query.get("Expression"),
-        "label": query.get("Label"),
-        "period": query.get("Period"),
-        "accountId": query.get("AccountId"),
-        "returnData": query.get("ReturnData", False),
-        "metric": None if not statistic else _metric(statistic),
-    }
-
-
-def _metric(statistic: Mapping[str, Any]) -> Properties:
-    metric = statistic["Metric"]
-    return {
-        "metricName": metric["MetricName"],
-        "namespace": metric.get("Namespace"),
-        "dimensions": from_list(metric.get("Dimensions", []), key="Name"),
-        "period": statistic["Period"],
-        "stat": statistic["Stat"],
-        "unit": statistic.get("Unit"),
-    }
 
 
 class Dashboard(Handler):

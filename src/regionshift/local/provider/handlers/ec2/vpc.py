@@ -12,7 +12,6 @@ from regionshift.local.provider.wire import Properties
 _ATTRIBUTES = {
     "enableDnsSupport": "EnableDnsSupport",
     "enableDnsHostnames": "EnableDnsHostnames",
-    "enableNetworkAddressUsageMetrics": "EnableNetworkAddressUsageMetrics",
 }
 
 
@@ -26,7 +25,6 @@ class Vpc(Ec2Handler):
         "instanceTenancy": Field(default="default", replaces=True, allowed=("default", "dedicated")),
         "enableDnsSupport": Field(Shape.FLAG, default=True),
         "enableDnsHostnames": Field(Shape.FLAG, default=False),
-        "enableNetworkAddressUsageMetrics": Field(Shape.FLAG, default=False),
     }
     outputs = (
         "arn",

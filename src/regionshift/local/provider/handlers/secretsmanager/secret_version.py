@@ -10,7 +10,7 @@ from botocore.exceptions import ClientError
 from regionshift.local.provider.absent import look
 from regionshift.local.provider.failures import is_gone
 from regionshift.local.provider.fields import Field, Mistake, Shape
-from regionshift.local.provider.handler import Change, Context, Handler
+from regionshift.local.provider.handler import Context, Handler
 from regionshift.local.provider.handlers.secretsmanager.secret import described
 from regionshift.local.provider.wire import Properties
 
@@ -52,6 +52,20 @@ class SecretVersion(Handler):
         made = secrets.put_secret_value(SecretId=secret, SecretString=inputs["secretString"], **stages)
         return _BETWEEN.join((secret, made["VersionId"]))
 
+    def finish(self, context: Context, identity: str, inputs: Properties) -> None:
+        if inputs.get("versionStages") is None:
+            return
+        secrets = context.client("secretsmanager")
+        secret, version = identity.split(_BETWEEN)
+        live = set((_value(secrets, secret, version) or {}).get("VersionStages", []))
+        wanted = set(inputs["versionStages"])
+        for stage in sorted(wanted - live):  # the emulator drops what is put beside the current stage
+            _move(secrets, secret, stage, version)
+        for stage in sorted(live - wanted - {_CURRENT}):
+            secrets.update_secret_version_stage(
+                SecretId=secret, VersionStage=stage, RemoveFromVersionId=version
+            )
+
     def read(self, context: Context, identity: str) -> Properties | None:
         secret, version = identity.split(_BETWEEN)
         found = _value(context.client("secretsmanager"), secret, version)
@@ -64,18 +78,6 @@ class SecretVersion(Handler):
             "versionId": version,
             "versionStages": sorted(found.get("VersionStages", [])),
         }
-
-    def update(self, context: Context, identity: str, change: Change) -> None:
-        secrets = context.client("secretsmanager")
-        secret, version = identity.split(_BETWEEN)
-        live = set((_value(secrets, secret, version) or {}).get("VersionStages", []))
-        wanted = set(change.news.get("versionStages") or [])
-        for stage in sorted(wanted - live):
-            _move(secrets, secret, stage, version)
-        for stage in sorted(live - wanted - {_CURRENT}):
-            secrets.update_secret_version_stage(
-                SecretId=secret, VersionStage=stage, RemoveFromVersionId=version
-            )
 
     def delete(self, context: Context, identity: str, properties: Properties) -> None:
         secrets = context.client("secretsmanager")
