@@ -51,7 +51,7 @@ class NameProblem:
 
 def every_name(config: MigrationConfig) -> list[EnvironmentName]:
     """Every name of the environment in every region, in a fixed order."""
-    return [name for region in config.all_regions for name in _in_region(config, region)]
+    return [name for region in dict.fromkeys(config.all_regions) for name in _in_region(config, region)]
 
 
 def name_problems(config: MigrationConfig) -> list[NameProblem]:
@@ -80,7 +80,7 @@ def _in_region(config: MigrationConfig, region: str) -> Iterator[EnvironmentName
     for function in (FUNCTION, WORKER):
         group = names.function_log_group(function.name(names, region))
         yield EnvironmentName(group, Kind.LOG_GROUP, function.part, region)
-    for other in config.all_regions:
+    for other in dict.fromkeys(config.all_regions):
         # Any region may become the primary and replicate to the others.
         if other != region:
             alarm = replication_failed_alarm(other)

@@ -78,7 +78,7 @@ DEPLOYMENT_CONFIG_SECRET = Component("deployment-config", Kind.SECRET)
 FUNCTION_SECURITY_GROUP = Component("function", Kind.SECURITY_GROUP)
 ENDPOINTS_SECURITY_GROUP = Component("endpoints", Kind.SECURITY_GROUP)
 
-ERRORS_ALARM = Component("errors", Kind.ALARM)
+ERRORS_ALARM = Component("function-errors", Kind.ALARM)
 THROTTLES_ALARM = Component("throttles", Kind.ALARM)
 DURATION_ALARM = Component("duration", Kind.ALARM)
 DEAD_LETTERS_ALARM = Component("dead-letters", Kind.ALARM)

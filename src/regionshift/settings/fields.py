@@ -27,7 +27,6 @@ _REFUSED_BLOCKS = tuple(
 _EMAIL = re.compile(r"[^@\s,;<>]+@[^@\s,;<>.]+(\.[^@\s,;<>.]+)+")
 _TAG_TEXT = re.compile(r"[\w .:/=+\-@]*")
 _RESERVED_TAGS = ("Project", "Environment", "Region", "IsPrimary", "ManagedBy", "Purpose", "Name")
-RESERVED_CONFIG = ("region", "environment")
 STATE_SECRETS = ("awskms://", "azurekeyvault://", "gcpkms://", "hashivault://", "file://")
 
 
@@ -60,6 +59,8 @@ def _known_region(text: str) -> str:
 def _named(text: str) -> str:
     if not normalize_name(text):
         raise wrong("text with at least one of a-z or 0-9, as it becomes part of every name")
+    if not _TAG_TEXT.fullmatch(text):
+        raise wrong("letters, digits, spaces or . : / = + - @ _, as it becomes a tag as well")
     return text
 
 
@@ -137,12 +138,6 @@ def _tag_value(value: str) -> str:
     return value
 
 
-def _config_key(key: str) -> str:
-    if key in RESERVED_CONFIG:
-        raise wrong(f"a name other than {', '.join(RESERVED_CONFIG)}, which the environment sets itself")
-    return key
-
-
 def _state(text: str) -> str:
     if text and not re.match(r"(file://.|s3://[a-z0-9])", text):
         scheme = re.match(r"[\w+.-]*(?=://)", text)
@@ -198,7 +193,7 @@ StateUrl = Annotated[str, AfterValidator(_state), Field(examples=["s3://my-state
 StateSecrets = Annotated[str, AfterValidator(_state_secrets), Field(examples=["awskms://alias/state"])]
 # Characters that both SSM and Secrets Manager take in one segment of a name.
 ItemName = Annotated[str, Field(pattern=r"^[A-Za-z0-9_.-]{1,128}$", examples=["database-password"])]
-ConfigKey = Annotated[str, AfterValidator(_config_key), Field(min_length=1)]
+ConfigKey = Annotated[str, Field(min_length=1)]
 EnvName = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$", examples=["DATABASE_PASSWORD"])]
 
 

@@ -41,7 +41,11 @@ def load_config(path: Path, env: Mapping[str, str], overrides: Mapping[str, obje
     config, found = _check(layers.tree, shape)
     mistakes = [replace(one, source=f"{path.name}, {one.source}") for one in document.mistakes]
     mistakes += layers.mistakes
-    mistakes += [replace(one, source=_source(at, layers, document, path)) for at, one in found]
+    # What is wrong in its form is told once, not again for the value it therefore has not.
+    told = {one.path for one in mistakes}
+    mistakes += [
+        replace(one, source=_source(at, layers, document, path)) for at, one in found if one.path not in told
+    ]
     if mistakes or config is None:
         mistakes.sort(key=lambda one: _line(one, path))
         raise SettingsError(mistakes, where=str(path), remedy="Mend the settings; nothing was touched.")

@@ -8,15 +8,14 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from regionshift.settings.check import name_problems
+from regionshift.settings.components import DEPLOYMENT_BUCKET
 from regionshift.settings.config import MigrationConfig
 from regionshift.settings.mistakes import Mistake, Path, write_path
-from regionshift.settings.network import NetworkError
+from regionshift.settings.network import NetworkError, lay_out
 from regionshift.settings.regions import partition_of
 
-# SSM API Reference, PutParameter, Value (standard tier); Secrets Manager, CreateSecret, SecretString.
-_LARGEST_CONFIG = {"ssm": 4_096, "secretsmanager": 65_536}
-_OWN_CONFIG = 200
-"""Bytes left for what the environment itself adds to the configuration."""
+# SSM API Reference, PutParameter, Value (advanced tier); Secrets Manager, CreateSecret, SecretString.
+_LARGEST_CONFIG = {"ssm": 8_192, "secretsmanager": 65_536}
 
 Broken = tuple[Path, Mistake]
 
@@ -31,6 +30,10 @@ class Rule:
 
 def _broken(path: Path, found: str, allowed: str, nearest: str | None = None) -> Broken:
     return path, Mistake(write_path(path), found, allowed, nearest)
+
+
+def _ours(config: MigrationConfig) -> str:
+    return f"a region of this environment: {', '.join(dict.fromkeys(config.all_regions))}"
 
 
 def _regions_once(config: MigrationConfig) -> Iterator[Broken]:
@@ -51,24 +54,26 @@ def _one_partition(config: MigrationConfig) -> Iterator[Broken]:
             yield _broken(("regions", "secondaries", place), found, allowed)
 
 
-def _network_fits(config: MigrationConfig) -> Iterator[Broken]:
-    given = config.network.region_cidrs
-    for region in given:
+def _blocks_are_ours(config: MigrationConfig) -> Iterator[Broken]:
+    for region in config.network.region_cidrs:
         if region not in config.all_regions:
             path: Path = ("network", "region_cidrs", region)
-            yield _broken(
-                path, f'"{region}"', f"a region of this environment: {', '.join(config.all_regions)}"
-            )
+            yield _broken(path, f'"{region}"', _ours(config))
+
+
+def _network_fits(config: MigrationConfig) -> Iterator[Broken]:
+    network, partition = config.network, partition_of(config.regions.primary)
+    given = network.region_cidrs
+    # Regions of another partition have slots of their own counting, and are told by their own rule.
+    regions = [region for region in config.all_regions if partition_of(region) == partition]
     try:
-        _ = config.networks
+        lay_out(network.vpc_cidr, regions, network.zones, given)
     except NetworkError as error:
         if error.region in given:
-            path = ("network", "region_cidrs", str(error.region))
+            path: Path = ("network", "region_cidrs", str(error.region))
             yield _broken(path, f'"{given[str(error.region)]}"', f"blocks that fit and are apart: {error}")
         else:
-            yield _broken(
-                ("network", "vpc_cidr"), f'"{config.network.vpc_cidr}"', str(error), _larger(config)
-            )
+            yield _broken(("network", "vpc_cidr"), f'"{network.vpc_cidr}"', str(error), _larger(config))
 
 
 def _larger(config: MigrationConfig) -> str | None:
@@ -83,12 +88,11 @@ def _waves_cover(config: MigrationConfig) -> Iterator[Broken]:
         for place, region in enumerate(wave):
             path: Path = ("deployment", "waves", number, place)
             if region not in config.all_regions:
-                regions = ", ".join(config.all_regions)
-                yield _broken(path, f'"{region}"', f"a region of this environment: {regions}")
+                yield _broken(path, f'"{region}"', _ours(config))
             elif region in seen:
                 yield _broken(path, f'"{region}" again', f"each region once (wave {seen[region] + 1} has it)")
             seen.setdefault(region, number)
-    left_out = [region for region in config.all_regions if waves and region not in seen]
+    left_out = [region for region in dict.fromkeys(config.all_regions) if waves and region not in seen]
     if left_out:
         path = ("deployment", "waves")
         yield _broken(path, f"no {', '.join(left_out)}", "every region of the environment in one wave")
@@ -109,9 +113,7 @@ def _alarms_stand_here(config: MigrationConfig) -> Iterator[Broken]:
     for place, alarm in enumerate(config.deployment.alarms):
         if alarm.region not in config.all_regions:
             path: Path = ("deployment", "alarms", place, "region")
-            yield _broken(
-                path, f'"{alarm.region}"', f"a region of this environment: {', '.join(config.all_regions)}"
-            )
+            yield _broken(path, f'"{alarm.region}"', _ours(config))
 
 
 def _emails_once(config: MigrationConfig) -> Iterator[Broken]:
@@ -135,11 +137,23 @@ def _tags_apart(config: MigrationConfig) -> Iterator[Broken]:
 
 def _config_fits(config: MigrationConfig) -> Iterator[Broken]:
     size = len(json.dumps(config.application.config).encode())
-    limit = _LARGEST_CONFIG[config.application.store] - _OWN_CONFIG
+    limit = _LARGEST_CONFIG[config.application.store] - _own_part(config)
     if size > limit:
         larger = "store: secretsmanager" if config.application.store == "ssm" else None
         allowed = f"up to {limit} bytes as JSON with store: {config.application.store}"
         yield _broken(("application", "config"), f"{size} bytes", allowed, larger)
+
+
+def _own_part(config: MigrationConfig) -> int:
+    """Bytes of the configuration that the environment fills itself: names of regions, buckets and secrets."""
+    region, suffix = config.regions.primary, config.suffix
+    buckets = {other: DEPLOYMENT_BUCKET.name(config.names, other) for other in config.all_regions}
+    secrets = {name: config.names.parameter(name, region) for name in config.application.secrets}
+    # A name in the longest region's code, and the fields of fixed length.
+    slack = 20 * (len(secrets) + 1) + 300
+    return slack + len(
+        json.dumps([config.project, config.environment, suffix, list(buckets), buckets, secrets])
+    )
 
 
 def _targets_apart(config: MigrationConfig) -> Iterator[Broken]:
@@ -172,7 +186,8 @@ _REGIONS: Path = ("regions",)
 RULES = (
     Rule(_regions_once, ()),
     Rule(_one_partition, (("regions", "primary"),)),
-    Rule(_network_fits, (_REGIONS, ("network",))),
+    Rule(_blocks_are_ours, (_REGIONS,)),
+    Rule(_network_fits, (("regions", "primary"), ("network",))),
     Rule(_waves_cover, (_REGIONS, ("deployment", "waves"))),
     Rule(_waves_approved, (_REGIONS, ("deployment", "waves"), ("deployment", "approve"))),
     Rule(_alarms_stand_here, (_REGIONS, ("deployment", "alarms"))),

@@ -1,0 +1,245 @@
+"""A wrong file gives every mistake at once: where, found, allowed, nearest; and never a secret."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from settings_samples import SMALLEST, mistakes_of, tree
+
+from regionshift.settings.load import load_config
+from regionshift.settings.mistakes import SettingsError
+
+ONE_MISTAKE = [
+    # change, path, part of found, part of allowed, nearest
+    ({"enviroment": "x"}, "enviroment", "a field that is not there", "environment", "environment"),
+    ({"vpc_cidr": "x"}, "vpc_cidr", "a field", "one of project", "network.vpc_cidr"),
+    ({"target": "lcoal"}, "target", '"lcoal"', "one of aws, local", "local"),
+    ({"project": "___"}, "project", '"___"', "at least one of a-z", None),
+    ({"project": "a;b"}, "project", '"a;b"', "as it becomes a tag", None),
+    ({"environment": 42}, "environment", "42", "text", '"42"'),
+    ({"environment": "x" * 129}, "environment", "xxx…", "1 to 128", None),
+    ({"environment_suffix": "--"}, "environment_suffix", '"--"', "at least one", None),
+    ({"project": "sthree"}, "project", "bucket", "sthree-, which AWS keeps", None),
+    ({"account": 12345}, "account", "12345", "12 digits", None),
+    ({"account": 12345678901}, "account", "12345678901", "12 digits", '"012345678901"'),
+    ({"account": "1234-5678-9012"}, "account", "1234-5678-9012", "12 digits", '"123456789012"'),
+    ({"account": True}, "account", "true", "12 digits", None),
+    ({"regions": "us-east-1"}, "regions", '"us-east-1"', "a mapping with the fields primary", None),
+    ({"regions": {"primary": "us-esat-2"}}, "regions.primary", '"us-esat-2"', "us-west-1", "us-east-2"),
+    ({"regions": {"primary": "US-EAST-1"}}, "regions.primary", '"US-EAST-1"', "us-east-1", "us-east-1"),
+    ({"regions": {"secondaries": ["us-east-1"]}}, "regions.primary", "nothing", "one of", None),
+    ({"network": {"vpc_cidr": "10.0.0.0"}}, "network.vpc_cidr", "10.0.0.0", "IPv4 block", "10.0.0.0/16"),
+    ({"network": {"vpc_cidr": "10.0.0.1/16"}}, "network.vpc_cidr", "10.0.0.1/16", "block", "10.0.0.0/16"),
+    ({"network": {"vpc_cidr": "10.0.0.0/23"}}, "network.vpc_cidr", "/23", "a /21 or larger", "10.0.0.0/16"),
+    ({"network": {"vpc_cidr": "127.0.0.0/8"}}, "network.vpc_cidr", "127", "that a VPC may have", None),
+    ({"state": "http://u:hunter2@x"}, "state", "//…@x", "s3://", None),
+    ({"state": "here"}, "state", "here", "file://", "file://here"),
+    ({"state_secrets": "passphrase"}, "state_secrets", "not shown", "awskms://", None),
+    ({"protect": "yes"}, "protect", '"yes"', "true or false", "true"),
+    ({"retention": {"logs": 31}}, "retention.logs", "31", "one of 1, 3, 5", "30"),
+    ({"retention": {"key_deletion": 5}}, "retention.key_deletion", "5", "from 7 to 30", "7"),
+    ({"retention": {"secret_recovery": 3}}, "retention", "a mapping", "0 (deleted", "secret_recovery: 7"),
+    ({"function": {"memory": 64}}, "function.memory", "64", "from 128 to 10240", "128"),
+    ({"function": {"memory": True}}, "function.memory", "true", "a whole number", None),
+    ({"function": {"memory": "512"}}, "function.memory", '"512"', "a whole number", "512"),
+    ({"function": {"timeout": "1h"}}, "function.timeout", '"1h"', "from 30s to 15m", None),
+    ({"function": {"runtime": "python2.7"}}, "function.runtime", "python2.7", "python3.13", None),
+    ({"function": {"architecture": "arm"}}, "function.architecture", "arm", "x86_64", "arm64"),
+    ({"alerts": {"emails": ["me"]}}, "alerts.emails[0]", '"me"', "team@example.com", None),
+    ({"alerts": {"emails": ["a@b.de", "A@b.de"]}}, "alerts.emails[1]", "again", "once", None),
+    ({"alerts": {"duration_share": 1.5}}, "alerts.duration_share", "1.5", "above 0 and below 1", None),
+    ({"tags": {"AWS:x": "y"}}, 'tags["AWS:x"]', "the key", "does not begin with aws:", None),
+    ({"tags": {"project": "y"}}, "tags.project", "the key", "other than Project", None),
+    ({"tags": {"a;b": "y"}}, 'tags["a;b"]', "the key", "1 to 128", None),
+    ({"tags": {"a": "y" * 257}}, "tags.a", "yyy…", "up to 256", None),
+    ({"tags": {"Owner": "a", "owner": "b"}}, "tags.owner", "the key", "more than case", None),
+    ({"tags": {f"t{n}": "x" for n in range(41)}}, "tags", "a mapping", "up to 40", None),
+    ({"application": {"store": "vault"}}, "application.store", "vault", "one of ssm", None),
+    ({"application": {"config": {"a": [1]}}}, "application.config.a", "a list", "text or", None),
+    (
+        {"application": {"config": {"a": "x" * 8000}}},
+        "application.config",
+        "bytes",
+        "ssm",
+        "store: secretsmanager",
+    ),
+    (
+        {"application": {"secrets": {"x y": {"env": "A"}}}},
+        'application.secrets["x y"]',
+        "the key",
+        "match",
+        None,
+    ),
+    ({"application": {"secrets": {"x": {}}}}, "application.secrets.x", "a mapping", "exactly one", None),
+    (
+        {"application": {"secrets": {"deployment-config": {"env": "A"}}}},
+        "application.secrets.deployment-config",
+        "deployment-config",
+        "is the name of both",
+        None,
+    ),
+    ({"deployment": {"bake": "soon"}}, "deployment.bake", '"soon"', "10m", None),
+    ({"deployment": {"on_failure": "rolback"}}, "deployment.on_failure", "rolback", "stop", "rollback"),
+    ({"deployment": {"approve": [4]}}, "deployment.approve[0]", "4", "1 to 3", None),
+    (
+        {"deployment": {"waves": [["eu-west-1"], ["us-east-1"]]}},
+        "deployment.waves",
+        "ap-southeast-2",
+        "every",
+        None,
+    ),
+    (
+        {"deployment": {"waves": [["us-east-1"], ["eu-west-1", "ap-southeast-2"]]}},
+        "deployment.waves",
+        "the primary us-east-1 in wave 1",
+        "in the last wave, 2",
+        None,
+    ),
+    (
+        {"deployment": {"waves": [["eu-west-1", "eu-west-2"], ["ap-southeast-2"], ["us-east-1"]]}},
+        "deployment.waves[0][1]",
+        "eu-west-2",
+        "a region of this environment",
+        None,
+    ),
+    (
+        {"deployment": {"alarms": [{"name": "a", "region": "eu-west-3"}]}},
+        "deployment.alarms[0].region",
+        "eu-west-3",
+        "a region of this environment",
+        None,
+    ),
+    ({"recovery": {"rpo": -1}}, "recovery.rpo", "-1", "a length of time", "0"),
+    ({"migration": {"verify": "ful"}}, "migration.verify", "ful", "pinned", "full"),
+    ({"carry": {"ssm": [{"path": "shop"}]}}, "carry.ssm[0].path", "shop", "/shop/prod", None),
+    ({"carry": {"ssm": [{}]}}, "carry.ssm[0].path", "nothing", "path", None),
+    ({"carry": {"s3": [{"bucket": "fixed"}]}}, "carry.s3[0]", "a mapping", "a target_bucket", None),
+    ({"carry": {"secrets": [{}]}}, "carry.secrets[0]", "a mapping", "one of name and tags", None),
+    ({"carry": {"s3": [{"prefix": "a"}, {"prefix": "a"}]}}, "carry.s3[1]", "the same", "once", None),
+]
+
+
+@pytest.mark.parametrize(
+    ("change", "path", "found", "allowed", "nearest"), ONE_MISTAKE, ids=lambda value: str(value)[:40]
+)
+def test_a_mistake_is_told_once_with_path_found_allowed_and_nearest(
+    tmp_path: Path, change: dict[str, Any], path: str, found: str, allowed: str, nearest: str | None
+) -> None:
+    mistakes = mistakes_of(tmp_path, json.dumps(tree(**change)))
+    assert list(mistakes) == [path]
+    mistake = mistakes[path]
+    assert found in mistake.found
+    assert allowed in mistake.allowed
+    assert mistake.nearest == nearest
+
+
+def test_the_regions_must_differ_and_lie_in_one_partition(tmp_path: Path) -> None:
+    regions = {"primary": "us-east-1", "secondaries": ["us-east-1", "eu-west-1", "eu-west-1", "cn-north-1"]}
+    mistakes = mistakes_of(tmp_path, json.dumps(tree(regions=regions)))
+    assert list(mistakes) == ["regions.secondaries[0]", "regions.secondaries[2]", "regions.secondaries[3]"]
+    assert "regions.primary" in mistakes["regions.secondaries[0]"].allowed
+    assert "aws-cn" in mistakes["regions.secondaries[3]"].found
+
+
+def test_overlapping_and_foreign_blocks_are_told(tmp_path: Path) -> None:
+    network = {
+        "vpc_cidr": "10.0.0.0/16",
+        "region_cidrs": {"eu-west-1": "10.0.0.0/20", "sa-east-1": "10.9.0.0/20"},
+    }
+    mistakes = mistakes_of(tmp_path, json.dumps(tree(network=network)))
+    assert set(mistakes) == {"network.region_cidrs.eu-west-1", "network.region_cidrs.sa-east-1"}
+    assert "overlap" in mistakes["network.region_cidrs.eu-west-1"].allowed
+
+
+def test_fields_rules_form_variables_and_options_are_all_told_at_once_in_the_files_order(
+    tmp_path: Path,
+) -> None:
+    text = """\
+project: shop
+project: again
+account: 12
+target: lcoal
+regions: {primary: us-east-1, secondaries: [eu-wset-1, us-east-1]}
+network: {vpc_cidr: 10.0.0.0/16}
+tags: {2024: x}
+carry: {ssm: [{}]}
+"""
+    path = tmp_path / "regionshift.yaml"
+    path.write_text(text)
+    with pytest.raises(SettingsError) as caught:
+        load_config(path, {"REGIONSHIFT_NETWORK__ZONES": "9"}, {"function.memory": 1})
+    told = [(mistake.path, mistake.source) for mistake in caught.value.mistakes]
+    assert told == [
+        ("environment", "regionshift.yaml"),
+        ("network.zones", "REGIONSHIFT_NETWORK__ZONES"),
+        ("function.memory", "option function.memory"),
+        ("project", "regionshift.yaml, line 2"),
+        ("account", "regionshift.yaml, line 3"),
+        ("target", "regionshift.yaml, line 4"),
+        ("regions.secondaries[0]", "regionshift.yaml, line 5"),
+        ("regions.secondaries[1]", "regionshift.yaml, line 5"),
+        ("tags.2024", "regionshift.yaml, line 7"),
+        ("carry.ssm[0].path", "regionshift.yaml, line 8"),
+    ]
+    assert all(path in str(caught.value) for path, _ in told)
+
+
+SECRET = "hunter2-$ecret"
+PLACES = [
+    {"application": {"secrets": SECRET}},
+    {"application": {"secrets": {"db": SECRET}}},
+    {"application": {"secrets": {"db": {"value": SECRET}}}},
+    {"application": {"secrets": {"db": {"env": SECRET}}}},
+    {"application": {"secrets": {"db": [SECRET]}}},
+    {"application": {"secret": {"db": SECRET}}},
+    {"application": {"config": {"db_password": {"x": SECRET}}}},
+    {"password": SECRET},
+    {"state": f"https://user:{SECRET}@host/x"},
+    {"state_secrets": SECRET},
+]
+
+
+@pytest.mark.parametrize("place", PLACES, ids=str)
+def test_a_secret_in_the_file_is_refused_and_never_repeated(tmp_path: Path, place: dict[str, Any]) -> None:
+    path = tmp_path / "regionshift.yaml"
+    path.write_text(json.dumps(tree(**place)))
+    with pytest.raises(SettingsError) as caught:
+        load_config(path, {}, {})
+    assert caught.value.mistakes
+    assert SECRET not in str(caught.value) + repr(caught.value.mistakes)
+    assert caught.value.__cause__ is None or SECRET not in str(caught.value.__cause__)
+
+
+anything = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats()
+    | st.text(max_size=5)
+    | st.sampled_from(["us-east-1", "10m"]),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=4), inner, max_size=3),
+    max_leaves=6,
+)
+fields = st.sampled_from(
+    [*sorted(tree()), "application", "function", "retention", "alerts", "carry", "deployment", "tags"]
+)
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=150)
+@given(st.dictionaries(fields, anything, max_size=4))
+def test_whatever_stands_in_the_file_is_loaded_or_told(tmp_path: Path, changes: dict[str, Any]) -> None:
+    path = tmp_path / "any.yaml"
+    path.write_text(json.dumps(tree(**changes)), encoding="utf-8")
+    try:
+        load_config(path, {}, {})
+    except SettingsError as error:
+        assert error.mistakes
+
+
+def test_a_right_file_has_no_mistakes(tmp_path: Path) -> None:
+    assert mistakes_of(tmp_path, SMALLEST) == {}

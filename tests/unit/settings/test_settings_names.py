@@ -1,0 +1,111 @@
+"""Every name of every environment fits AWS's limits, is its own and shared with no other environment."""
+
+from __future__ import annotations
+
+import re
+
+from hypothesis import assume, given
+from hypothesis import strategies as st
+from settings_samples import made, projects, region_sets
+
+from regionshift.settings.check import every_name, name_problems
+from regionshift.settings.components import COMPONENTS, DEPLOYMENT_BUCKET, FUNCTION
+from regionshift.settings.names import Kind, Names, normalize_name, shorten
+
+
+def test_a_name_reads_project_component_region_environment() -> None:
+    names = Names("Shop", "PR_42", "012345678901")
+    assert names.get_resource_name("migration", "eu-west-1") == "shop-migration-eu-west-1-pr-42"
+    assert names.bucket("logs", "eu-west-1") == "shop-logs-eu-west-1-pr-42-012345678901"
+    assert names.parameter("deployment-config", "eu-west-1") == "/shop/pr-42/eu-west-1/deployment-config"
+    assert names.key_alias("eu-west-1") == "alias/shop-key-eu-west-1-pr-42"
+
+
+def test_kinds_with_one_limit_are_still_different_kinds() -> None:
+    assert Kind.ROLE is not Kind.FUNCTION
+    assert len(set(Kind)) == len(Kind.__members__)
+
+
+@given(st.text())
+def test_normalizing_leaves_letters_digits_and_single_inner_dashes(text: str) -> None:
+    name = normalize_name(text)
+    assert re.fullmatch(r"([a-z0-9]+(-[a-z0-9]+)*)?", name)
+    assert normalize_name(name) == name
+
+
+@given(st.from_regex(r"[a-z0-9]+(-[a-z0-9]+){0,9}", fullmatch=True), st.integers(12, 300))
+def test_a_shortened_name_fits_and_keeps_its_head(name: str, limit: int) -> None:
+    short = shorten(name, limit)
+    assert len(short) <= limit
+    assert short == name or (len(name) > limit and name.startswith(short[:-9].rstrip("-")))
+
+
+@given(st.text("ab", min_size=64, max_size=90), st.text("ab", min_size=64, max_size=90))
+def test_two_long_names_stay_different(one: str, other: str) -> None:
+    assume(one != other)
+    assert shorten(one, 64) != shorten(other, 64)
+
+
+@given(projects, projects, region_sets, st.sampled_from(["ssm", "secretsmanager"]))
+def test_every_name_in_every_region_is_one_that_aws_takes(
+    project: str, environment: str, regions: list[str], store: str
+) -> None:
+    config = made(
+        project=project,
+        environment=environment,
+        regions={"primary": regions[0], "secondaries": regions[1:]},
+        application={"store": store, "secrets": {"Database.Password": {"env": "PASSWORD"}}},
+    )
+    assert name_problems(config) == []
+    names = every_name(config)
+    assert {name.region for name in names} == set(regions)
+    assert len(names) > len(regions) * len(COMPONENTS) * 0.9
+
+
+@given(projects, projects, projects, region_sets)
+def test_two_environments_of_one_project_share_no_name(
+    project: str, one: str, other: str, regions: list[str]
+) -> None:
+    assume(normalize_name(one) != normalize_name(other))
+    where = {"primary": regions[0], "secondaries": regions[1:]}
+    first, second = (
+        {(name.kind, name.name) for name in every_name(made(project=project, environment=it, regions=where))}
+        for it in (one, other)
+    )
+    assert not first & second
+
+
+def test_no_component_ends_in_another_of_its_kind() -> None:
+    # Else project "a" with component "b-c" and project "a-b" with component "c" would have one name.
+    for one in COMPONENTS:
+        for other in COMPONENTS:
+            # A role policy is named within its role only.
+            if one.kind is other.kind is not Kind.ROLE_POLICY:
+                assert not one.part.endswith(f"-{other.part}")
+
+
+def test_the_suffix_takes_the_environments_place_in_names() -> None:
+    config = made(environment_suffix="pr-42")
+    assert config.suffix == "pr-42"
+    assert FUNCTION.name(config.names, "us-east-1") == "shop-migration-us-east-1-pr-42"
+    assert made().suffix == "dev"
+
+
+def test_a_secret_named_like_the_configuration_is_found() -> None:
+    config = made(application={"secrets": {"deployment-config": {"env": "X"}}})
+    problems = name_problems(config)
+    assert {problem.region for problem in problems} == set(config.all_regions)
+    assert all("is the name of both" in problem.problem for problem in problems)
+
+
+def test_beginnings_that_aws_keeps_are_found() -> None:
+    assert {problem.kind for problem in name_problems(made(project="sthree"))} == {Kind.BUCKET}
+    assert {problem.kind for problem in name_problems(made(project="sg"))} == {Kind.SECURITY_GROUP}
+    assert Kind.PARAMETER in {problem.kind for problem in name_problems(made(project="AWS tools"))}
+
+
+def test_a_long_name_of_a_bucket_keeps_the_account_readable() -> None:
+    config = made(project="p" * 100)
+    name = DEPLOYMENT_BUCKET.name(config.names, "us-east-1")
+    assert len(name) == Kind.BUCKET.limit
+    assert name.endswith("-012345678901")

@@ -1,0 +1,116 @@
+"""What is published of the settings is what the models say: schema, reference, the file of ``init``."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import botocore.session
+import pytest
+import yaml
+from settings_samples import SMALLEST, loaded, made, mistakes_of
+
+from regionshift.settings.config import MigrationConfig
+from regionshift.settings.reference import with_reference
+from regionshift.settings.regions import REGIONS
+from regionshift.settings.release import Artifact, Release
+from regionshift.settings.schema import SCHEMA_FILE, Shape, schema_text
+from regionshift.settings.template import settings_template
+
+ROOT = Path(__file__).resolve().parents[3]
+REMEDY = "run `python tools/publish_settings.py`"
+
+
+def test_the_published_schema_is_current() -> None:
+    assert (ROOT / SCHEMA_FILE).read_text(encoding="utf-8") == schema_text(), REMEDY
+
+
+def test_the_reference_is_current() -> None:
+    page = (ROOT / "docs/settings.md").read_text(encoding="utf-8")
+    assert with_reference(page) == page, REMEDY
+
+
+def test_every_field_has_a_meaning_in_the_schema() -> None:
+    shape = Shape()
+    sections = [(), *((name,) for name in shape.fields(()))]
+    paths = [(*section, name) for section in sections for name in shape.fields(section)]
+    assert len(paths) > 40
+    assert [path for path in paths if not (shape.at(path) or {}).get("description")] == []
+
+
+def test_the_smallest_file_of_the_documentation_loads(tmp_path: Path) -> None:
+    page = (ROOT / "docs/settings.md").read_text(encoding="utf-8")
+    (example,) = re.findall(r"```yaml\n(.*?)```", page, flags=re.DOTALL)
+    assert loaded(tmp_path, example) == loaded(tmp_path, SMALLEST)
+
+
+@pytest.mark.parametrize("field", ["project", "environment", "account", "regions", "network"])
+def test_the_smallest_file_has_nothing_to_spare(tmp_path: Path, field: str) -> None:
+    lines = [line for line in SMALLEST.splitlines(keepends=True) if not line.startswith(f"{field}:")]
+    assert list(mistakes_of(tmp_path, "".join(lines))) == [field]
+
+
+def _template(*regions: str) -> str:
+    return settings_template(project="shop: x", environment="dev", account="000000000001", regions=regions)
+
+
+@pytest.mark.parametrize(
+    "regions", [["us-east-1"], ["eu-west-1", "us-east-1"], ["eu-west-1", "us-east-1", "sa-east-1"]]
+)
+def test_the_file_of_init_loads_as_it_is_and_changes_no_default(tmp_path: Path, regions: list[str]) -> None:
+    config = loaded(tmp_path, _template(*regions))
+    assert config == MigrationConfig.model_validate(
+        {
+            "project": "shop: x",
+            "environment": "dev",
+            "account": "000000000001",
+            "regions": {"primary": regions[0], "secondaries": regions[1:]},
+            "network": {"vpc_cidr": "10.0.0.0/16"},
+        }
+    )
+
+
+@pytest.mark.parametrize("regions", [["us-east-1"], ["eu-west-1", "us-east-1", "sa-east-1"]])
+def test_everything_that_init_offers_is_right_and_nothing_is_left_out(
+    tmp_path: Path, regions: list[str]
+) -> None:
+    offered = re.sub(r"^#(?=\w|  )", "", _template(*regions), flags=re.MULTILINE)
+    loaded(tmp_path, offered)
+    shape, tree = Shape(), yaml.safe_load(offered)
+    sections = [(), *((name,) for name in shape.fields(()) if shape.fields((name,)))]
+    # An environment's suffix is for a variable, not for the file.
+    left_out = [
+        (*section, name)
+        for section in sections
+        for name in shape.fields(section)
+        if name not in (tree if not section else tree[section[0]]) and name != "environment_suffix"
+    ]
+    assert left_out == []
+
+
+def test_the_regions_are_those_that_botocore_knows() -> None:
+    data = botocore.session.get_session().get_component("data_loader").load_data("endpoints")
+    known = {part["partition"]: set(part["regions"]) for part in data["partitions"]}
+    assert {partition: set(regions) for partition, regions in REGIONS.items()} == known
+
+
+def test_a_releases_digest_ignores_how_a_change_is_made() -> None:
+    def digest(config: MigrationConfig) -> str:
+        return Release(config, Artifact(Path("x"), "0"), {}, {}, "k", "1", "2").digest
+
+    before = digest(made())
+    assert digest(made(deployment={"bake": "1h"}, recovery={"rpo": "1m"}, state="s3://bucket/x")) == before
+    assert digest(made(function={"memory": 1024})) != before
+
+
+def test_settings_survive_being_written_down() -> None:
+    config = made(deployment={"waves": [["eu-west-1", "ap-southeast-2"], ["us-east-1"]], "bake": "10m"})
+    assert MigrationConfig.model_validate(config.model_dump(mode="json")) == config
+    assert MigrationConfig.model_validate_json(config.model_dump_json()) == config
+
+
+def test_the_default_protects_production_but_not_its_copies() -> None:
+    assert made(environment="Prod").is_protected
+    assert not made(environment="prod", environment_suffix="pr-42").is_protected
+    assert not made(environment="prod", protect=False).is_protected
+    assert made(protect=True).is_protected
