@@ -1,0 +1,1 @@
+"""How a change goes through the regions and back: plans, steps and the state of a deployment. Pure."""

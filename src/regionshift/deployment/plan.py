@@ -1,0 +1,189 @@
+"""Which regions change together, in which order, from which release to which."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+from regionshift.errors import InputError, Refused, WorkFailed
+from regionshift.settings.config import MigrationConfig
+
+OnFailure = Literal["rollback", "stop"]
+ReleaseMap = Mapping[str, str | None]
+"""Region to the digest of its release; None for a region that has none."""
+
+
+@dataclass(frozen=True)
+class Wave:
+    """The regions that change together. ``number`` is the wave's place in the settings, from 1."""
+
+    number: int
+    regions: tuple[str, ...]
+    approve: bool = False
+
+
+@dataclass(frozen=True)
+class DeploymentPlan:
+    """All that is decided before the first change; the journal keeps it, so that a resume decides the same.
+
+    Args:
+        before: every region of the environment and its release when the deployment began.
+        target: the release that each region of the waves is to have.
+        unsettled: regions that an earlier run left between two releases.
+        failure_tolerance: how many regions may be down before the deployment fails.
+        links_first: the links between regions change before the waves (on a way back), not after them.
+    """
+
+    before: ReleaseMap
+    target: ReleaseMap
+    waves: tuple[Wave, ...]
+    on_failure: OnFailure = "rollback"
+    failure_tolerance: int = 0
+    unsettled: frozenset[str] = frozenset()
+    links_first: bool = False
+
+    def to_json(self) -> dict[str, object]:
+        """The plan as plain JSON."""
+        return {
+            "before": dict(self.before),
+            "target": dict(self.target),
+            "waves": [
+                {"number": wave.number, "regions": list(wave.regions), "approve": wave.approve}
+                for wave in self.waves
+            ],
+            "on_failure": self.on_failure,
+            "failure_tolerance": self.failure_tolerance,
+            "unsettled": sorted(self.unsettled),
+            "links_first": self.links_first,
+        }
+
+
+def plan_from_json(content: object) -> DeploymentPlan:
+    """The plan that :meth:`DeploymentPlan.to_json` wrote. Raises WorkFailed when it is none."""
+    try:
+        if not isinstance(content, dict):
+            raise ValueError("not an object")
+        return DeploymentPlan(
+            before=dict(content["before"]),
+            target=dict(content["target"]),
+            waves=tuple(
+                Wave(int(wave["number"]), tuple(wave["regions"]), bool(wave["approve"]))
+                for wave in content["waves"]
+            ),
+            on_failure="rollback" if content["on_failure"] == "rollback" else "stop",
+            failure_tolerance=int(content["failure_tolerance"]),
+            unsettled=frozenset(content["unsettled"]),
+            links_first=bool(content["links_first"]),
+        )
+    except (KeyError, TypeError, ValueError) as error:
+        raise WorkFailed(
+            "the deployment's plan in the journal cannot be read", remedy="restore the journal's first event"
+        ) from error
+
+
+def plan_waves(
+    config: MigrationConfig,
+    current: ReleaseMap,
+    target: str,
+    *,
+    unsettled: Collection[str] = (),
+    skip: Collection[str] = (),
+    together: bool = False,
+) -> list[Wave]:
+    """The waves that bring every region of the settings to ``target``; regions that have it are left out.
+
+    Without waves in the settings: one canary secondary, the other secondaries, the primary last.
+
+    Args:
+        unsettled: regions that change even if they seem to have ``target``.
+        skip: regions that are left alone.
+        together: one wave for all, as is right when nothing lives anywhere yet.
+
+    Raises:
+        InputError: a region to skip is not in the settings, or a region's place in the waves is not unique.
+    """
+    regions = config.all_regions
+    for region in skip:
+        if region not in regions:
+            raise InputError(
+                f"{region} cannot be skipped: it is not a region of the environment", where=region
+            )
+    _require_partition(config.waves, regions)
+    changing = {
+        region
+        for region in regions
+        if region not in skip and (current.get(region) != target or region in unsettled)
+    }
+    waves = [
+        Wave(
+            number,
+            tuple(region for region in wave if region in changing),
+            number in config.deployment.approve,
+        )
+        for number, wave in enumerate(config.waves, start=1)
+    ]
+    waves = [wave for wave in waves if wave.regions]
+    if together and waves:
+        everywhere = tuple(region for wave in waves for region in wave.regions)
+        return [Wave(1, everywhere, any(wave.approve for wave in waves))]
+    return waves
+
+
+def rollback_plan(
+    deployment: DeploymentPlan,
+    changed: Collection[str],
+    current: ReleaseMap,
+    *,
+    unsettled: Collection[str] = (),
+    to_nothing: bool = False,
+) -> DeploymentPlan:
+    """The plan that takes a deployment back, by hand and later too: last wave first, links before all.
+
+    Args:
+        changed: the regions that the deployment changed.
+        current: every region's release now; ``unsettled`` those that are between two.
+        to_nothing: regions that had no release may lose all they hold.
+
+    Raises:
+        Refused: a region was changed again since, or would go back to nothing without ``to_nothing``.
+    """
+    going = [region for wave in deployment.waves for region in wave.regions if region in changed]
+    for region in going:
+        before = deployment.before[region]
+        if current.get(region) not in (deployment.target[region], before):
+            raise Refused(
+                f"{region} was changed again since that deployment",
+                where=region,
+                remedy="take the later deployment back first",
+            )
+        if before is None and not to_nothing:
+            raise Refused(
+                f"{region} had no release before that deployment: going back removes it with its data",
+                where=region,
+                remedy="say explicitly that it may go back to nothing",
+            )
+    waves = (
+        Wave(wave.number, tuple(region for region in wave.regions if region in going))
+        for wave in reversed(deployment.waves)
+    )
+    return DeploymentPlan(
+        before=dict(current),
+        target={region: deployment.before[region] for region in going},
+        waves=tuple(wave for wave in waves if wave.regions),
+        on_failure="stop",
+        unsettled=frozenset(unsettled),
+        links_first=True,
+    )
+
+
+def _require_partition(waves: tuple[tuple[str, ...], ...], regions: tuple[str, ...]) -> None:
+    named = [region for wave in waves for region in wave]
+    if sorted(named) != sorted(regions):
+        wrong = {region for region in named if named.count(region) > 1 or region not in regions}
+        wrong |= set(regions) - set(named)
+        raise InputError(
+            f"the waves do not name each region once: {', '.join(sorted(wrong))}",
+            where="deployment.waves",
+            remedy="name every region of the environment in exactly one wave",
+        )

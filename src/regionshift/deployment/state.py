@@ -1,0 +1,302 @@
+"""Where a deployment stands: a fold over its events, and what may be done next.
+
+A step that began and never ended is done again; every step must bear that. A forward step that failed turns
+the deployment back (or stops it, by its plan); a step of the way back that failed leaves its regions to a
+person and the way back goes on with the others. The step ``decision`` records what a person or ``resume``
+chose.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from enum import StrEnum
+from typing import Protocol
+
+from regionshift.deployment.plan import DeploymentPlan, plan_from_json
+from regionshift.deployment.steps import Step, backward_steps, forward_steps
+from regionshift.errors import WorkFailed
+
+DECISION = "decision"
+DONE, DOWN, UNCHANGED = "done", "down", "unchanged"
+
+
+class DeploymentEvent(Protocol):
+    """What is read of an event; the journal's events have it."""
+
+    @property
+    def step(self) -> str: ...
+    @property
+    def phase(self) -> str: ...
+    @property
+    def data(self) -> Mapping[str, object]: ...
+
+
+class Direction(StrEnum):
+    """Where the deployment goes. ``stopped``: nowhere, until somebody decides."""
+
+    FORWARD = "forward"
+    BACK = "back"
+    STOPPED = "stopped"
+
+
+class Outcome(StrEnum):
+    """How a deployment ended. Only ``succeeded`` is a success."""
+
+    SUCCEEDED = "succeeded"
+    PARTLY = "regions left behind"
+    ROLLED_BACK = "rolled back"
+    STOPPED = "stopped"
+    NEEDS_PERSON = "needs a person"
+
+
+@dataclass(frozen=True)
+class RegionState:
+    """One region. ``settled``: it has ``release`` and nothing else; else a change may be half done.
+
+    ``note`` says why not: ``down`` or ``needs a person: ...``.
+    """
+
+    release: str | None
+    settled: bool = True
+    note: str = ""
+
+
+@dataclass
+class DeploymentState:
+    """The fold of one deployment's events. Read it; only :func:`fold_deployment` writes it.
+
+    ``changed``: regions that the deployment began to change. ``whole``: those of them that were settled when
+    their newest change began.
+    """
+
+    plan: DeploymentPlan
+    direction: Direction = Direction.FORWARD
+    regions: dict[str, RegionState] = field(default_factory=dict)
+    began: set[str] = field(default_factory=set)
+    done: set[str] = field(default_factory=set)
+    failed: dict[str, str] = field(default_factory=dict)
+    changed: set[str] = field(default_factory=set)
+    whole: set[str] = field(default_factory=set)
+    outcome: str | None = None
+
+    @property
+    def steps(self) -> tuple[Step, ...]:
+        """The steps of the present direction, the finished ones included."""
+        if self.direction is Direction.BACK:
+            return backward_steps(self.plan, self.began)
+        return forward_steps(self.plan)
+
+    @property
+    def next_step(self) -> Step | None:
+        """What is to be done now, without the regions that are down; None when nothing is left."""
+        if self.outcome is not None or self.direction is Direction.STOPPED:
+            return None
+        for step in self.steps:
+            if step.name not in self.done and step.name not in self.failed:
+                regions = tuple(region for region in step.regions if self._takes_part(step, region))
+                if regions:
+                    return Step(step.name, step.action, regions, step.wave, step.back)
+        return None
+
+    @property
+    def in_doubt(self) -> bool:
+        """Whether the next step already began once: look at what it left before doing it again."""
+        step = self.next_step
+        return step is not None and step.name in self.began
+
+    @property
+    def choices(self) -> tuple[str, ...]:
+        """What may be decided now: go ``forward``, go ``back``, or ``retry`` what failed on the way back."""
+        if self.outcome is not None:
+            return ()
+        if self.direction is not Direction.BACK:
+            return ("forward", "back")
+        if not any(name.startswith("back/") for name in self.began):
+            return ("forward",)
+        return ("retry",) if self.verdict is Outcome.NEEDS_PERSON else ()
+
+    @property
+    def failed_back(self) -> dict[str, str]:
+        """The steps of the way back that failed, and why."""
+        return {name: why for name, why in self.failed.items() if name.startswith("back/")}
+
+    @property
+    def verdict(self) -> Outcome | None:
+        """How the deployment ends if it is closed now; None while there is a step to do."""
+        if self.next_step is not None:
+            return None
+        if self.direction is Direction.STOPPED:
+            return Outcome.STOPPED
+        if self.direction is Direction.FORWARD:
+            return Outcome.SUCCEEDED if all(s.settled for s in self._touched()) else Outcome.PARTLY
+        clean = not self.failed_back and all(state.settled for state in self._touched())
+        return Outcome.ROLLED_BACK if clean else Outcome.NEEDS_PERSON
+
+    def result(self) -> dict[str, object]:
+        """Every region's state as JSON, for the closing event; :func:`regions_from_result` reads it."""
+        return {
+            "regions": {
+                region: {"release": state.release, "settled": state.settled, "note": state.note}
+                for region, state in sorted(self.regions.items())
+            }
+        }
+
+    def said_per_region(self) -> dict[str, str]:
+        """For a person: ``updated``, ``rolled back``, ``unchanged``, ``unfinished``, or why not."""
+        return {region: self._said(region, state) for region, state in sorted(self.regions.items())}
+
+    def _said(self, region: str, state: RegionState) -> str:
+        if state.note:
+            return state.note
+        if region not in self.changed:
+            return "unchanged"
+        if not state.settled:
+            return "unfinished"
+        return "rolled back" if self.direction is Direction.BACK else "updated"
+
+    def _touched(self) -> list[RegionState]:
+        return [
+            self.regions[region]
+            for wave in self.plan.waves
+            for region in wave.regions
+            if region in self.changed
+        ]
+
+    def _takes_part(self, step: Step, region: str) -> bool:
+        """What is down, or left to a person, is asked nothing more until it is changed again."""
+        return step.changes or not self.regions[region].note
+
+
+def fold_deployment(events: Iterable[DeploymentEvent]) -> DeploymentState:
+    """Where a deployment stands after its events, in order. The first must open the run and carry ``plan``.
+
+    Raises:
+        WorkFailed: there is no plan in the first event.
+    """
+    rest = iter(events)
+    opening = next(rest, None)
+    if opening is None or opening.step != "run":
+        raise WorkFailed("the journal of this deployment does not begin with its plan")
+    plan = plan_from_json(opening.data.get("plan"))
+    state = DeploymentState(
+        plan,
+        regions={r: RegionState(release, r not in plan.unsettled) for r, release in plan.before.items()},
+    )
+    for event in rest:
+        _add(state, event)
+    return state
+
+
+def regions_from_result(result: Mapping[str, object]) -> dict[str, RegionState]:
+    """The regions as a closed deployment left them. Empty when ``result`` tells nothing."""
+    regions = result.get("regions")
+    if not isinstance(regions, dict):
+        return {}
+    return {
+        region: RegionState(state["release"], bool(state["settled"]), str(state["note"]))
+        for region, state in regions.items()
+    }
+
+
+def _add(state: DeploymentState, event: DeploymentEvent) -> None:
+    if event.step == "run":
+        if event.phase in ("after", "failed") and state.outcome is None:
+            state.outcome = str(event.data.get("outcome", event.phase))
+    elif event.step == DECISION:
+        _decide(state, str(event.data.get("direction")))
+    else:
+        step = _step_named(state, event.step)
+        if step is not None:
+            _advance(state, step, event)
+
+
+def _decide(state: DeploymentState, direction: str) -> None:
+    if direction not in state.choices:
+        return
+    if direction == "back":
+        state.direction = Direction.BACK
+    elif direction == "forward":
+        state.direction = Direction.FORWARD
+        state.done -= state.failed.keys()
+        state.failed.clear()
+    else:
+        _retry(state)
+
+
+def _retry(state: DeploymentState) -> None:
+    """Do again every step of the way back that has a region left to a person."""
+    for step in backward_steps(state.plan, state.began):
+        if step.name in state.failed or any(state.regions[region].note for region in step.regions):
+            state.done.discard(step.name)
+            state.failed.pop(step.name, None)
+    for region, found in state.regions.items():
+        state.regions[region] = replace(found, note="")
+
+
+def _step_named(state: DeploymentState, name: str) -> Step | None:
+    known = (*forward_steps(state.plan), *backward_steps(state.plan, state.began))
+    return next((step for step in known if step.name == name), None)
+
+
+def _advance(state: DeploymentState, step: Step, event: DeploymentEvent) -> None:
+    told = event.data.get("regions")
+    said: Mapping[str, object] = told if isinstance(told, dict) else {}
+    if event.phase == "before":
+        state.began.add(step.name)
+        state.failed.pop(step.name, None)
+        if step.changes:
+            _unsettle(state, step)
+    elif event.phase == "after":
+        state.done.add(step.name)
+        _settle(state, step, said)
+        if not step.back and _down(state) > state.plan.failure_tolerance:
+            _fail(state, step, "more regions are down than is tolerated")
+    elif event.phase == "failed":
+        _note_unchanged(state, step, said)
+        _fail(state, step, str(event.data.get("error", "failed")))
+
+
+def _unsettle(state: DeploymentState, step: Step) -> None:
+    for region in step.regions:
+        state.changed.add(region)
+        if state.regions[region].settled:
+            state.whole.add(region)
+        else:
+            state.whole.discard(region)
+        state.regions[region] = RegionState(state.regions[region].release, settled=False)
+
+
+def _settle(state: DeploymentState, step: Step, said: Mapping[str, object]) -> None:
+    for region in step.regions:
+        word = str(said.get(region, DONE))
+        if step.changes and word == DONE:
+            goal = state.plan.before if step.back else state.plan.target
+            state.regions[region] = RegionState(goal[region])
+        elif word != DONE:
+            state.regions[region] = RegionState(state.regions[region].release, settled=False, note=word)
+
+
+def _note_unchanged(state: DeploymentState, step: Step, said: Mapping[str, object]) -> None:
+    """A failed step may know that it never touched a region; an earlier attempt at it may have."""
+    for region in step.regions:
+        if step.changes and not step.back and said.get(region) == UNCHANGED and region in state.whole:
+            release = state.regions[region].release
+            state.regions[region] = RegionState(release)
+            if release == state.plan.before[region]:
+                state.changed.discard(region)
+
+
+def _fail(state: DeploymentState, step: Step, why: str) -> None:
+    state.failed[step.name] = why
+    if not step.back:
+        goes_back = state.plan.on_failure == "rollback"
+        state.direction = Direction.BACK if goes_back else Direction.STOPPED
+        return
+    for region in step.regions:
+        found = state.regions[region]
+        state.regions[region] = RegionState(found.release, found.settled, f"needs a person: {why}")
+
+
+def _down(state: DeploymentState) -> int:
+    return sum(found.note == DOWN for found in state.regions.values())

@@ -1,0 +1,95 @@
+"""Which regions change together, and in which order."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from regionshift.deployment.plan import DeploymentPlan, Wave, plan_from_json, plan_waves, rollback_plan
+from regionshift.errors import InputError, Refused, WorkFailed
+from regionshift.settings.config import MigrationConfig
+
+PRIMARY, SECONDARIES = "eu-central-1", ("eu-west-1", "us-east-1", "us-west-2")
+ALL = (PRIMARY, *SECONDARIES)
+
+
+def config(**deployment: object) -> MigrationConfig:
+    return MigrationConfig.model_validate(
+        {
+            "project": "shop",
+            "environment": "dev",
+            "account": "123456789012",
+            "regions": {"primary": PRIMARY, "secondaries": SECONDARIES},
+            "network": {"vpc_cidr": "10.0.0.0/8"},
+            "deployment": deployment,
+        }
+    )
+
+
+def regions_of(waves: list[Wave]) -> list[tuple[str, ...]]:
+    return [wave.regions for wave in waves]
+
+
+def test_one_canary_then_the_other_secondaries_then_the_primary() -> None:
+    waves = plan_waves(config(), dict.fromkeys(ALL, "old"), "new")
+    assert regions_of(waves) == [("eu-west-1",), ("us-east-1", "us-west-2"), (PRIMARY,)]
+
+
+def test_what_is_there_already_is_left_out_unless_unsettled() -> None:
+    current = {**dict.fromkeys(ALL, "old"), "eu-west-1": "new", "us-east-1": "new"}
+    waves = plan_waves(config(), current, "new", unsettled=["us-east-1"])
+    assert regions_of(waves) == [("us-east-1", "us-west-2"), (PRIMARY,)]
+    assert [wave.number for wave in waves] == [2, 3]
+    assert plan_waves(config(), dict.fromkeys(ALL, "new"), "new") == []
+
+
+def test_skipped_regions_are_in_no_wave() -> None:
+    waves = plan_waves(config(), {}, "new", skip=["eu-west-1"])
+    assert regions_of(waves) == [("us-east-1", "us-west-2"), (PRIMARY,)]
+    with pytest.raises(InputError):
+        plan_waves(config(), {}, "new", skip=["ap-south-1"])
+
+
+def test_the_settings_waves_and_their_approvals() -> None:
+    own = config(waves=[["us-west-2", "us-east-1"], ["eu-west-1", PRIMARY]], approve=[2])
+    waves = plan_waves(own, {}, "new")
+    assert waves == [Wave(1, ("us-west-2", "us-east-1")), Wave(2, ("eu-west-1", PRIMARY), approve=True)]
+    assert regions_of(plan_waves(own, {}, "new", together=True)) == [
+        ("us-west-2", "us-east-1", "eu-west-1", PRIMARY)
+    ]
+
+
+@pytest.mark.parametrize("waves", [[["eu-west-1"]], [list(ALL), ["eu-west-1"]], [[*ALL, "ap-south-1"]]])
+def test_waves_that_do_not_name_each_region_once_are_refused(waves: list[list[str]]) -> None:
+    with pytest.raises(InputError, match="waves"):
+        plan_waves(config().model_copy(update={"deployment": config(waves=waves).deployment}), {}, "new")
+
+
+def a_plan() -> DeploymentPlan:
+    before: dict[str, str | None] = {**dict.fromkeys(ALL, "old"), "us-west-2": None}
+    return DeploymentPlan(before, dict.fromkeys(ALL, "new"), tuple(plan_waves(config(), before, "new")))
+
+
+def test_a_plan_survives_the_journal() -> None:
+    plan = a_plan()
+    assert plan_from_json(json.loads(json.dumps(plan.to_json()))) == plan
+    with pytest.raises(WorkFailed):
+        plan_from_json({"before": {}})
+
+
+def test_taking_back_goes_last_wave_first_to_what_each_had() -> None:
+    back = rollback_plan(a_plan(), ["eu-west-1", "us-east-1", PRIMARY], dict.fromkeys(ALL, "new"))
+    assert regions_of(list(back.waves)) == [(PRIMARY,), ("us-east-1",), ("eu-west-1",)]
+    assert set(back.target.values()) == {"old"}
+    assert back.links_first
+
+
+def test_taking_back_refuses_what_changed_since_and_what_would_be_lost() -> None:
+    with pytest.raises(Refused, match="changed again"):
+        rollback_plan(a_plan(), ["eu-west-1"], {**dict.fromkeys(ALL, "new"), "eu-west-1": "newer"})
+    with pytest.raises(Refused, match="data"):
+        rollback_plan(a_plan(), ALL, dict.fromkeys(ALL, "new"))
+    assert (
+        rollback_plan(a_plan(), ALL, dict.fromkeys(ALL, "new"), to_nothing=True).target["us-west-2"] is None
+    )
