@@ -13,7 +13,7 @@ def flow_log_statements(log_group: str, every_group: str) -> list[Statement]:
     """
     return [
         allow("ListGroups", ["logs:DescribeLogGroups"], [every_group]),
-        allow("ListStreams", ["logs:DescribeLogStreams"], [f"{log_group}:*"]),
-        allow("CreateStreams", ["logs:CreateLogStream"], [f"{log_group}:*"]),
+        allow("ListStreams", ["logs:DescribeLogStreams"], [log_group, f"{log_group}:*"]),
+        allow("CreateStreams", ["logs:CreateLogStream"], [log_group, f"{log_group}:*"]),
         allow("WriteLogs", ["logs:PutLogEvents"], [f"{log_group}:log-stream:*"]),
     ]

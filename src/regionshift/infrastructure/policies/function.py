@@ -111,7 +111,9 @@ def secret_statements(own: str, beside: Sequence[str]) -> list[Statement]:
 def cloudwatch_logs_statements(log_groups: Sequence[str]) -> list[Statement]:
     """Write to the groups, and create none: one made that way has neither key nor retention."""
     streams = [f"{group}:log-stream:*" for group in log_groups]
-    groups = [f"{group}:*" for group in log_groups]
+    # A group is named with and without what it holds (CloudWatch Logs User Guide, "Overview of managing
+    # access permissions", "Resources and operations").
+    groups = [named for group in log_groups for named in (group, f"{group}:*")]
     return [
         allow("CreateStreams", ["logs:CreateLogStream", "logs:DescribeLogStreams"], groups),
         allow("WriteLogs", ["logs:PutLogEvents"], streams),

@@ -1,0 +1,50 @@
+"""The program by hand: ``pulumi -C infrastructure preview``. See docs/infrastructure.md.
+
+The availability zones are configuration, because the program looks nothing up:
+``pulumi config set --path 'zones.us-east-1[0]' us-east-1a``.
+"""
+
+from __future__ import annotations
+
+import os
+from importlib.metadata import version
+from pathlib import Path
+
+import pulumi
+
+from regionshift import artifact
+from regionshift.aws.clients import Clients
+from regionshift.infrastructure.program import environment
+from regionshift.infrastructure.providers import ProviderSettings
+from regionshift.operations.secret_values import read_secrets
+from regionshift.settings.load import load_config
+from regionshift.settings.release import Release
+
+HERE = Path(__file__).resolve().parent
+
+
+def main() -> None:
+    """Build all regions of the settings at one release, with their links."""
+    stack = pulumi.Config()
+    path = HERE / (stack.get("settings") or "../regionshift.yaml")
+    config = load_config(path, os.environ, {})
+    zones: dict[str, list[str]] = stack.get_object("zones") or {}
+    release = Release(
+        config=config,
+        artifact=artifact.build(HERE / ".build"),
+        zones={region: tuple(names) for region, names in zones.items()},
+        secrets=read_secrets(config, Clients(), os.environ, path.parent),
+        secrets_digest="",  # the digest names a kept release; by hand nothing is kept
+        tool_version=version("regionshift"),
+        plugin_version=version("pulumi-aws"),
+    )
+    outputs = environment(
+        dict.fromkeys(config.all_regions, release),
+        provider_settings=ProviderSettings(endpoint=stack.get("endpoint")),
+        links=release,
+    )
+    for name, value in outputs.items():
+        pulumi.export(name, value)
+
+
+main()

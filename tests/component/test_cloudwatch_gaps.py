@@ -1,0 +1,64 @@
+"""The emulator's CloudWatch, repaired; and whether it still needs to be."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import pytest
+
+from regionshift.aws.clients import Clients
+from regionshift.local import cloudwatch_gaps
+
+REGION = "eu-north-1"
+ERROR = [{"Name": "Action", "Value": "validate"}, {"Name": "Status", "Value": "error"}]
+SUCCESS = [{"Name": "Action", "Value": "validate"}, {"Name": "Status", "Value": "success"}]
+
+
+def state_after(clients: Clients, dimensions: list[dict[str, str]]) -> str:
+    cloudwatch = clients.get("cloudwatch", REGION)
+    name, space = f"alarm-{time.time_ns()}", f"Gaps{time.time_ns()}"
+    common: dict[str, Any] = {"MetricName": "ActionCount", "Dimensions": ERROR, "Namespace": space}
+    cloudwatch.put_metric_alarm(
+        AlarmName=name,
+        Statistic="Sum",
+        Period=300,
+        EvaluationPeriods=1,
+        Threshold=0,
+        ComparisonOperator="GreaterThanThreshold",
+        **common,
+    )
+    data: Any = [{"MetricName": "ActionCount", "Dimensions": dimensions, "Value": 1.0}]
+    cloudwatch.put_metric_data(Namespace=space, MetricData=data)
+    (alarm,) = cloudwatch.describe_alarms(AlarmNames=[name])["MetricAlarms"]
+    return alarm["StateValue"]
+
+
+def test_an_alarm_turns_red_by_its_own_dimensions(clients: Clients) -> None:
+    assert state_after(clients, ERROR) == "ALARM"
+
+
+def test_an_alarm_is_not_turned_by_other_dimensions(clients: Clients) -> None:
+    assert state_after(clients, SUCCESS) != "ALARM"
+
+
+@pytest.mark.parametrize("body", [b'{"Namespace": "N"}', b"Action=PutMetricData&Namespace=N"])
+def test_the_namespace_is_read_in_every_protocol(body: bytes) -> None:
+    assert cloudwatch_gaps.namespace_of(body) == "N"
+
+
+def test_the_emulator_still_needs_the_namespace() -> None:
+    """When this fails, `with_namespace` can go."""
+    from ministack.core import iam_actions
+
+    found = iam_actions.request_tag_context(
+        "monitoring", cloudwatch_gaps.PUT_METRICS, b'{"Namespace": "N"}', {}
+    )
+    assert "cloudwatch:namespace" not in {key.lower() for key in found}
+
+
+def test_the_emulator_still_needs_the_dimensions() -> None:
+    """When this fails, `by_dimensions` can go."""
+    from ministack.services import cloudwatch
+
+    assert "Dimensions" not in cloudwatch._evaluate_alarm.__code__.co_consts
