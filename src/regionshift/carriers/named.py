@@ -1,0 +1,107 @@
+"""What parameters and secrets have in common: named values that are read, written and compared one by one."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from botocore.exceptions import ClientError
+
+from regionshift.carriers.carrier import Carried, Kind
+from regionshift.errors import Refused, WorkFailed
+
+ClientSource = Callable[[str, str], Any]
+"""Gives the boto3 client of (service, region)."""
+
+# Both services answer with one of these when called too often; PutParameter allows only 3 a second
+# (AWS General Reference, "Systems Manager endpoints and quotas").
+_TOO_OFTEN = frozenset({"ThrottlingException", "Throttling", "TooManyRequestsException", "TooManyUpdates"})
+_ATTEMPTS = 8
+_FIRST_WAIT = 0.2  # seconds, doubled each time
+_DENIED = frozenset({"AccessDeniedException", "AccessDenied", "UnauthorizedOperation"})
+
+
+@dataclass(frozen=True)
+class Value:
+    """A value on its way. It cannot be shown: not by ``repr``, in a log or in a traceback's locals."""
+
+    text: str | None = field(default=None, repr=False)
+    binary: bytes | None = field(default=None, repr=False)
+
+
+class NamedError(Exception):
+    """A call for one name failed. Never holds AWS's message, which can quote the value it refused."""
+
+    def __init__(self, code: str, operation: str) -> None:
+        super().__init__(f"{operation} answered {code}")
+        self.code = code
+
+
+def call(operation: Callable[..., Any], **given: Any) -> Any:
+    """One API call, tried again while the service says that it is called too often.
+
+    Raises:
+        NamedError: the service refused.
+    """
+    for attempt in range(_ATTEMPTS):
+        try:
+            return operation(**given)
+        except ClientError as error:
+            code = str(error.response.get("Error", {}).get("Code", "Unknown"))
+            if code not in _TOO_OFTEN or attempt == _ATTEMPTS - 1:
+                raise NamedError(code, error.operation_name) from None
+            time.sleep(_FIRST_WAIT * 2**attempt)
+    raise AssertionError("the last attempt returns or raises")
+
+
+def pages(operation: Callable[..., Any], field_name: str, **given: Any) -> Iterator[dict[str, Any]]:
+    """All entries of a paged listing."""
+    token: dict[str, str] = {}
+    while True:
+        answer = call(operation, **given, **token)
+        yield from answer[field_name]
+        if not answer.get("NextToken"):
+            return
+        token = {"NextToken": answer["NextToken"]}
+
+
+def require_listing(listing: Callable[[], Iterator[object]], what: str, region: str) -> None:
+    """See that a listing may be read at all.
+
+    Raises:
+        Refused: no permission.
+        WorkFailed: the service answered otherwise.
+    """
+    try:
+        next(listing(), None)
+    except NamedError as error:
+        if error.code in _DENIED:
+            raise Refused(
+                f"No permission to list {what}.",
+                where=region,
+                remedy="Grant the migration's role what the plan names.",
+            ) from error
+        raise WorkFailed(f"{what} cannot be listed: {error}.", where=region) from error
+
+
+def decide(ours: Carried | None, source_version: str, target_version: str | None) -> tuple[Kind, str]:
+    """What one name needs, and why when it is a conflict."""
+    if ours and target_version is None:
+        return Kind.CONFLICT, f"deleted at the target since {ours.migration_id} wrote it"
+    if ours and target_version != ours.target_version:
+        return Kind.CONFLICT, f"written over at the target since {ours.migration_id} wrote it"
+    if ours and ours.source_version == source_version:
+        return Kind.SAME, ""
+    return (Kind.NEW if target_version is None else Kind.CHANGED), ""
+
+
+def tags_of(entries: list[dict[str, str]] | None) -> dict[str, str]:
+    """Tags as AWS lists them, as a mapping; AWS's own (``aws:``) left out, nobody else can set them."""
+    return {tag["Key"]: tag["Value"] for tag in entries or [] if not tag["Key"].startswith("aws:")}
+
+
+def tag_list(tags: Mapping[str, str]) -> list[dict[str, str]]:
+    """Tags as AWS wants them."""
+    return [{"Key": key, "Value": value} for key, value in sorted(tags.items())]

@@ -1,0 +1,53 @@
+"""Change values that name the source region so that they name the target's. Off unless an entry asks."""
+
+from __future__ import annotations
+
+import re
+
+from regionshift.carriers.carrier import Entry
+from regionshift.carriers.named import Value
+from regionshift.errors import InputError
+
+RULES = ("arn", "region")
+"""``arn``: the region field of ARNs. ``region``: the region's name wherever it stands as a whole word."""
+
+
+def require_rules(entry: Entry) -> None:
+    """Refuse rules that do not exist.
+
+    Raises:
+        InputError: one does not.
+    """
+    for rule in entry.rewrite:
+        if rule not in RULES:
+            raise InputError(
+                f"There is no rewrite rule {rule!r}.", where="rewrite", remedy=f"Use {' or '.join(RULES)}."
+            )
+
+
+def rewritten(entry: Entry, value: Value) -> tuple[Value, dict[str, int]]:
+    """The value for the target and how often each rule changed it; binary values stay as they are."""
+    if value.text is None or not entry.rewrite:
+        return value, {}
+    text = value.text
+    counts: dict[str, int] = {}
+    for rule in RULES:
+        if rule in entry.rewrite:
+            text, number = _pattern(rule, entry.source.region).subn(
+                lambda match: match[0].replace(entry.source.region, entry.target.region), text
+            )
+            if number:
+                counts[rule] = number
+    return Value(text), counts
+
+
+def told(counts: dict[str, int]) -> str:
+    """What a plan says about it; empty when nothing changes."""
+    return "rewrites " + ", ".join(f"{rule} ×{number}" for rule, number in counts.items()) if counts else ""
+
+
+def _pattern(rule: str, region: str) -> re.Pattern[str]:
+    name = re.escape(region)
+    if rule == "arn":
+        return re.compile(rf"\barn:aws[a-z-]*:[a-z0-9-]*:{name}:")
+    return re.compile(rf"(?<![A-Za-z0-9-]){name}(?![A-Za-z0-9-]|[a-z]\b)")

@@ -1,0 +1,279 @@
+"""The carrier of Secrets Manager's secrets.
+
+A key is what follows the entry's name prefix. The version that a migration writes has an id that follows
+from the migration, the name and the source's version, so writing it twice is writing it once. Staging
+labels of the migration on both versions keep Secrets Manager from removing either.
+"""
+
+from __future__ import annotations
+
+import json
+import uuid
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from regionshift.carriers.carrier import (
+    Before,
+    Carried,
+    Conflict,
+    Entry,
+    Failed,
+    Item,
+    Kind,
+    Level,
+    Limits,
+    Proof,
+    SourceVersion,
+    Undone,
+    Unfinished,
+    Work,
+    Written,
+)
+from regionshift.carriers.named import (
+    ClientSource,
+    NamedError,
+    decide,
+    require_listing,
+    tags_of,
+)
+from regionshift.carriers.rewrite import require_rules, rewritten, told
+from regionshift.carriers.secrets_access import NOT_FOUND, Vault, staged
+from regionshift.carriers.selection import Cursor, selector
+
+_NAMESPACE = uuid.UUID("6c0e7b0a-5d0c-5a52-9a43-6f2b1c1f7a11")
+_CURRENT, _PREVIOUS = "AWSCURRENT", "AWSPREVIOUS"
+_STRANGER = "someone else has written here since; left alone"
+_UNDO = "any time: labels of the migration keep the earlier version"
+
+
+class Secrets:
+    """Carries secrets. Values are read and written one by one and never kept."""
+
+    kind = "secrets"
+
+    def __init__(self, clients: ClientSource) -> None:
+        self._clients = clients
+
+    def check(self, entry: Entry) -> Limits:
+        """See ``Carrier.check``."""
+        require_rules(entry)
+        for vault in self._vaults(entry):
+            require_listing(vault.listing, "secrets", vault.region)
+        rotated = sum(1 for found in self._selected(entry) if found.get("RotationEnabled"))
+        notes = (f"{rotated} secrets rotate at the source; rotation is not carried",) if rotated else ()
+        return Limits(_UNDO, notes)
+
+    def inventory(self, entry: Entry, carried: Iterator[Carried]) -> Iterator[Item]:
+        """See ``Carrier.inventory``."""
+        source, target = self._vaults(entry)
+        there = {found["Name"][len(entry.target.prefix) :]: found for found in target.listing()}
+        ours = Cursor(carried, lambda line: line.key)
+        start = len(entry.source.prefix)
+        for found in sorted(self._selected(entry), key=lambda each: str(each["Name"])):
+            key = found["Name"][start:]
+            yield self._plan(entry, source, key, (found, there.get(key)), ours.at(key))
+
+    def describe_before(self, work: Work) -> Mapping[str, Before]:
+        """See ``Carrier.describe_before``."""
+        _, target = self._vaults(work.entry)
+        return {item.key: _before(item.key, target.described(item.key)) for item in work.items}
+
+    def recover(self, work: Work, before: Mapping[str, Before]) -> Mapping[str, tuple[str, ...]]:
+        """See ``Carrier.recover``: the version's id follows from the plan."""
+        del before
+        _, target = self._vaults(work.entry)
+        found: dict[str, tuple[str, ...]] = {}
+        for item in work.items:
+            token = _token(work, item)
+            if token in ((target.described(item.key) or {}).get("VersionIdsToStages") or {}):
+                found[item.key] = (token,)
+        return found
+
+    def copy(
+        self, work: Work, before: Mapping[str, Before], written: Mapping[str, tuple[str, ...]]
+    ) -> Iterator[Written | Failed | Unfinished]:
+        """See ``Carrier.copy``."""
+        for item in work.items:
+            if not work.has_time():
+                yield Unfinished(item.key)
+                continue
+            made = written.get(item.key, ())
+            try:
+                self._write(work, item, before[item.key], is_there=bool(made))
+            except NamedError as error:
+                yield Failed(item.key, str(error), (_token(work, item),))
+            else:
+                yield Written(item.key, (_token(work, item),), adopted=bool(made))
+
+    def verify(
+        self, work: Work, written: Mapping[str, Written], level: Level
+    ) -> Iterator[Proof | Unfinished]:
+        """See ``Carrier.verify``."""
+        for item in work.items:
+            if item.key not in written:
+                continue
+            try:
+                problem = self._problem(work.entry, item, written[item.key].versions[-1], level)
+            except NamedError as error:
+                problem = str(error)
+            evidence = "value and settings" if level is Level.FULL else "version, listing"
+            yield Proof(item.key, level, not problem, "" if problem else evidence, problem)
+
+    def undo(
+        self, work: Work, before: Mapping[str, Before], written: Mapping[str, tuple[str, ...]]
+    ) -> Iterator[Undone | Conflict]:
+        """See ``Carrier.undo``."""
+        _, target = self._vaults(work.entry)
+        for item in work.items:
+            if item.key not in written:
+                continue
+            try:
+                yield self._take_back(work, target, before[item.key], written[item.key][-1])
+            except NamedError as error:
+                yield Conflict(item.key, str(error))
+
+    def _vaults(self, entry: Entry) -> tuple[Vault, Vault]:
+        return Vault(self._clients, entry.source), Vault(self._clients, entry.target)
+
+    def _selected(self, entry: Entry) -> Iterator[dict[str, Any]]:
+        selects = selector(entry)
+        start = len(entry.source.prefix)
+        for found in self._vaults(entry)[0].listing():
+            wanted = dict(entry.tags).items() <= tags_of(found.get("Tags")).items()
+            if wanted and selects(found["Name"][start:]) and not found.get("DeletedDate"):
+                yield found
+
+    def _plan(
+        self,
+        entry: Entry,
+        source: Vault,
+        key: str,
+        found: tuple[Mapping[str, Any], Mapping[str, Any] | None],
+        ours: Carried | None,
+    ) -> Item:
+        one, other = found
+        version = staged(one, _CURRENT)
+        if version is None:
+            return Item(key, Kind.CONFLICT, reason="it has no value at the source")
+        theirs = staged(other, _CURRENT) if other else None
+        if other and theirs == version:
+            return Item(key, Kind.SAME)  # a replica keeps its versions' ids
+        if other and (problem := _cannot_write(other, theirs)):
+            return Item(key, Kind.CONFLICT, reason=problem)
+        kind, reason = decide(ours, version, theirs)
+        if kind in (Kind.SAME, Kind.CONFLICT):
+            return Item(key, kind, reason=reason)
+        if entry.rewrite:
+            reason = told(rewritten(entry, source.value(key, version))[1])
+        return Item(key, kind, (SourceVersion(version),), reason)
+
+    def _write(self, work: Work, item: Item, before: Before, *, is_there: bool) -> None:
+        source, target = self._vaults(work.entry)
+        token = _token(work, item)
+        found = source.described(item.key)
+        if found is None:
+            raise NamedError(NOT_FOUND, "DescribeSecret")
+        description, tags = found.get("Description", ""), tags_of(found.get("Tags"))
+        if not is_there:
+            value, _ = rewritten(work.entry, source.value(item.key, item.versions[-1].id))
+            if before.absent:
+                # Refused when someone made one meanwhile: taking ours back would take theirs too.
+                target.create(item.key, token, value, description, work.entry.kms_key)
+            else:
+                self._keep(work, target, before)
+                target.put(item.key, token, value)
+        target.label(item.key, f"regionshift/{work.migration_id}", token)
+        target.describe(item.key, description, work.entry.kms_key)
+        target.set_tags(item.key, tags)
+
+    @staticmethod
+    def _keep(work: Work, target: Vault, before: Before) -> None:
+        """Label what is there, so that it outlives the version that comes on top."""
+        if before.version:
+            target.label(before.key, f"regionshift/{work.migration_id}/before", before.version)
+        if before.detail.get("previous"):
+            target.label(before.key, f"regionshift/{work.migration_id}/previous", before.detail["previous"])
+
+    def _problem(self, entry: Entry, item: Item, made: str, level: Level) -> str:
+        source, target = self._vaults(entry)
+        one, other = source.described(item.key), target.described(item.key)
+        if other is None or staged(other, _CURRENT) != made:
+            return "what was written is not the current version"
+        if level is Level.PINNED:
+            return ""
+        wanted, _ = rewritten(entry, source.value(item.key, item.versions[-1].id))
+        if wanted != target.value(item.key, made):
+            return "values differ"
+        if one is not None and one.get("Description", "") != other.get("Description", ""):
+            return "descriptions differ"
+        if one is not None and tags_of(one.get("Tags")) != tags_of(other.get("Tags")):
+            return "tags differ"
+        return ""
+
+    @staticmethod
+    def _take_back(work: Work, target: Vault, before: Before, made: str) -> Undone | Conflict:
+        key = before.key
+        there = target.described(key)
+        if there is None:
+            return Undone(key, "untouched") if before.absent else Conflict(key, "someone deleted it since")
+        stages = there.get("VersionIdsToStages") or {}
+        current = staged(there, _CURRENT)
+        if before.version is None:
+            if current not in (made, None):
+                return Conflict(key, _STRANGER)
+            target.delete(key)
+            return Undone(key, "deleted")
+        if current not in (made, before.version):
+            return Conflict(key, _STRANGER)
+        if before.version not in stages:
+            return Conflict(key, f"version {before.version} is no longer there")
+        if current == made:
+            target.move(key, _CURRENT, before.version, made)
+        _restore_previous(target, key, before.detail.get("previous", ""))
+        target.describe(key, before.detail["description"], before.detail["key"] or None)
+        target.set_tags(key, json.loads(before.detail["tags"]))
+        for label in ("", "/before", "/previous"):
+            target.unlabel(key, f"regionshift/{work.migration_id}{label}")
+        return Undone(key, "restored")
+
+
+def _restore_previous(target: Vault, key: str, previous: str) -> None:
+    found = target.described(key) or {}
+    holder = staged(found, _PREVIOUS)
+    if previous and holder != previous and previous in (found.get("VersionIdsToStages") or {}):
+        if holder:
+            target.move(key, _PREVIOUS, previous, holder)
+        else:
+            target.label(key, _PREVIOUS, previous)
+    elif not previous and holder:
+        target.unlabel(key, _PREVIOUS)
+
+
+def _cannot_write(found: Mapping[str, Any], current: str | None) -> str:
+    if found.get("DeletedDate"):
+        return "it waits for its deletion at the target: restore it, or wait until it is gone"
+    if found.get("PrimaryRegion"):
+        return f"it is a replica of {found['PrimaryRegion']} at the target and refuses writes"
+    if found.get("OwningService"):
+        return f"{found['OwningService']} manages it at the target"
+    if current is None:
+        return "it is there without a value at the target: give it one, or delete it"
+    return ""
+
+
+def _before(key: str, found: Mapping[str, Any] | None) -> Before:
+    if found is None:
+        return Before(key)
+    detail = {
+        "description": found.get("Description", ""),
+        "key": found.get("KmsKeyId", ""),
+        "tags": json.dumps(tags_of(found.get("Tags")), sort_keys=True),
+        "previous": staged(found, _PREVIOUS) or "",
+    }
+    return Before(key, staged(found, _CURRENT), detail=detail)
+
+
+def _token(work: Work, item: Item) -> str:
+    """The version's id: follows from the migration, the name and the source's version."""
+    parts = (work.migration_id, work.entry.target.region, work.entry.target.prefix + item.key)
+    return str(uuid.uuid5(_NAMESPACE, "\n".join((*parts, item.versions[-1].id))))

@@ -1,0 +1,119 @@
+"""The secrets of one region, one call each."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from regionshift.carriers.carrier import Place
+from regionshift.carriers.named import ClientSource, NamedError, Value, call, pages, tag_list, tags_of
+
+NOT_FOUND = "ResourceNotFoundException"
+
+
+class Vault:
+    """The secrets of one region whose names begin with one prefix."""
+
+    def __init__(self, clients: ClientSource, place: Place) -> None:
+        self._client = clients("secretsmanager", place.region)
+        self._prefix = place.prefix
+        self.region = place.region
+
+    def listing(self) -> Iterator[dict[str, Any]]:
+        """Metadata of every secret, those that wait for their deletion too."""
+        given: dict[str, Any] = {"IncludePlannedDeletion": True}
+        if self._prefix:
+            given["Filters"] = [{"Key": "name", "Values": [self._prefix]}]
+        for found in pages(self._client.list_secrets, "SecretList", **given):
+            if found["Name"].startswith(self._prefix):
+                yield found
+
+    def described(self, key: str) -> dict[str, Any] | None:
+        """One secret's metadata, or None."""
+        try:
+            found: dict[str, Any] = call(self._client.describe_secret, SecretId=self._prefix + key)
+        except NamedError as error:
+            if error.code == NOT_FOUND:
+                return None
+            raise
+        return found
+
+    def value(self, key: str, version: str) -> Value:
+        """One version's value."""
+        answer = call(self._client.get_secret_value, SecretId=self._prefix + key, VersionId=version)
+        return Value(answer.get("SecretString"), answer.get("SecretBinary"))
+
+    def create(self, key: str, token: str, value: Value, description: str, kms_key: str | None) -> None:
+        """A new secret with its first version."""
+        given = {"KmsKeyId": kms_key} if kms_key else {}
+        call(
+            self._client.create_secret,
+            Name=self._prefix + key,
+            ClientRequestToken=token,
+            Description=description,
+            **_value(value),
+            **given,
+        )
+
+    def put(self, key: str, token: str, value: Value) -> None:
+        """A new current version."""
+        call(
+            self._client.put_secret_value,
+            SecretId=self._prefix + key,
+            ClientRequestToken=token,
+            **_value(value),
+        )
+
+    def describe(self, key: str, description: str, kms_key: str | None) -> None:
+        """Set description and key, if they are others now."""
+        found = self.described(key) or {}
+        given: dict[str, str] = {}
+        if found.get("Description", "") != description:
+            given["Description"] = description
+        if kms_key and found.get("KmsKeyId") != kms_key:
+            given["KmsKeyId"] = kms_key
+        if given:
+            call(self._client.update_secret, SecretId=self._prefix + key, **given)
+
+    def set_tags(self, key: str, tags: Mapping[str, str]) -> None:
+        """Give it just these tags."""
+        present = tags_of((self.described(key) or {}).get("Tags"))
+        gone = sorted(set(present) - set(tags))
+        if gone:
+            call(self._client.untag_resource, SecretId=self._prefix + key, TagKeys=gone)
+        if tags and dict(tags) != present:
+            call(self._client.tag_resource, SecretId=self._prefix + key, Tags=tag_list(tags))
+
+    def label(self, key: str, label: str, version: str) -> None:
+        """Put a label on a version; it may have it already."""
+        if staged(self.described(key) or {}, label) != version:
+            self._stage(key, label, MoveToVersionId=version)
+
+    def unlabel(self, key: str, label: str) -> None:
+        """Take a label away from wherever it is."""
+        version = staged(self.described(key) or {}, label)
+        if version:
+            self._stage(key, label, RemoveFromVersionId=version)
+
+    def move(self, key: str, label: str, version: str, previous: str) -> None:
+        """Move a label from one version to another."""
+        self._stage(key, label, MoveToVersionId=version, RemoveFromVersionId=previous)
+
+    def delete(self, key: str) -> None:
+        """Take a secret away at once: only what a migration created is deleted; the source has it still."""
+        call(self._client.delete_secret, SecretId=self._prefix + key, ForceDeleteWithoutRecovery=True)
+
+    def _stage(self, key: str, label: str, **moves: str) -> None:
+        call(
+            self._client.update_secret_version_stage, SecretId=self._prefix + key, VersionStage=label, **moves
+        )
+
+
+def staged(found: Mapping[str, Any], label: str) -> str | None:
+    """The version that has ``label``."""
+    stages = found.get("VersionIdsToStages") or found.get("SecretVersionsToStages") or {}
+    return next((version for version, labels in stages.items() if label in labels), None)
+
+
+def _value(value: Value) -> dict[str, Any]:
+    return {"SecretString": value.text} if value.binary is None else {"SecretBinary": value.binary}

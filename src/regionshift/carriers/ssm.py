@@ -1,0 +1,301 @@
+"""The carrier of Systems Manager parameters.
+
+A key is what follows the entry's path. A parameter's history is its record: undo reads the value of the
+earlier version from there, so no value is ever written down by a migration.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from regionshift.carriers.carrier import (
+    Before,
+    Carried,
+    Conflict,
+    Entry,
+    Failed,
+    Item,
+    Kind,
+    Level,
+    Limits,
+    Proof,
+    SourceVersion,
+    Undone,
+    Unfinished,
+    Work,
+    Written,
+)
+from regionshift.carriers.named import (
+    ClientSource,
+    NamedError,
+    decide,
+    require_listing,
+)
+from regionshift.carriers.rewrite import require_rules, rewritten, told
+from regionshift.carriers.selection import Cursor, selector
+from regionshift.carriers.ssm_access import Side, policies
+
+_UNDO = "while the earlier version is among the newest 100 of the parameter's history"
+_GONE = frozenset({"ParameterNotFound", "ParameterVersionNotFound"})
+_MEANWHILE = "someone else wrote here while the migration ran"
+_STRANGER = "someone else has written here since; left alone"
+
+
+class Parameters:
+    """Carries parameters. Values are read and written one by one and never kept."""
+
+    kind = "ssm"
+
+    def __init__(self, clients: ClientSource) -> None:
+        self._clients = clients
+
+    def check(self, entry: Entry) -> Limits:
+        """See ``Carrier.check``."""
+        require_rules(entry)
+        for place in (entry.source, entry.target):
+            side = Side(self._clients("ssm", place.region), place)
+            require_listing(lambda side=side: iter(side.listing()), "parameters", place.region)  # type: ignore[misc]
+        return Limits(_UNDO)
+
+    def inventory(self, entry: Entry, carried: Iterator[Carried]) -> Iterator[Item]:
+        """See ``Carrier.inventory``."""
+        source, target = self._sides(entry)
+        selects = selector(entry)
+        there = {found["Name"][len(entry.target.prefix) :]: found for found in target.listing()}
+        ours = Cursor(carried, lambda line: line.key)
+        start = len(entry.source.prefix)
+        for found in sorted(source.listing(), key=lambda each: str(each["Name"])):
+            key = found["Name"][start:]
+            if selects(key):
+                yield self._plan(entry, source, key, found, there.get(key), ours.at(key))
+
+    def describe_before(self, work: Work) -> Mapping[str, Before]:
+        """See ``Carrier.describe_before``."""
+        _, target = self._sides(work.entry)
+        there = target.named([item.key for item in work.items])
+        return {
+            item.key: _before(item.key, there[item.key], target.tags(item.key))
+            if item.key in there
+            else Before(item.key)
+            for item in work.items
+        }
+
+    def recover(self, work: Work, before: Mapping[str, Before]) -> Mapping[str, tuple[str, ...]]:
+        """See ``Carrier.recover``: the version after the recorded one, if it has the value we would write."""
+        source, target = self._sides(work.entry)
+        there = target.named([item.key for item in work.items])
+        found: dict[str, tuple[str, ...]] = {}
+        for item in work.items:
+            next_version = _expected(before[item.key])
+            if item.key not in there or int(there[item.key]["Version"]) < next_version:
+                continue
+            if self._equal(work.entry, source, target, item, str(next_version)):
+                found[item.key] = (str(next_version),)
+        return found
+
+    def copy(
+        self, work: Work, before: Mapping[str, Before], written: Mapping[str, tuple[str, ...]]
+    ) -> Iterator[Written | Failed | Unfinished]:
+        """See ``Carrier.copy``."""
+        source, target = self._sides(work.entry)
+        described = source.named([item.key for item in work.items])
+        for item in work.items:
+            if not work.has_time():
+                yield Unfinished(item.key)
+                continue
+            made = list(written.get(item.key, ()))
+            adopted = bool(made)
+            try:
+                if item.key not in described:
+                    raise NamedError("ParameterNotFound", "DescribeParameters")
+                tags = source.tags(item.key)
+                if not made:
+                    made.append(self._write(work.entry, item, described[item.key], before[item.key]))
+                target.set_tags(item.key, tags)
+                if int(made[-1]) != _expected(before[item.key]):
+                    raise NamedError(_MEANWHILE, "PutParameter")
+            except NamedError as error:
+                yield Failed(item.key, str(error), tuple(made))
+            else:
+                yield Written(item.key, tuple(made), adopted)
+
+    def verify(
+        self, work: Work, written: Mapping[str, Written], level: Level
+    ) -> Iterator[Proof | Unfinished]:
+        """See ``Carrier.verify``."""
+        source, target = self._sides(work.entry)
+        items = [item for item in work.items if item.key in written]
+        ours, theirs = (side.named([item.key for item in items]) for side in (source, target))
+        for item in items:
+            made = written[item.key].versions[-1]
+            try:
+                problem = _unlisted(theirs.get(item.key), made)
+                if not problem and level is Level.FULL:
+                    problem = self._difference(work.entry, item, made, (ours.get(item.key), theirs[item.key]))
+            except NamedError as error:
+                problem = str(error)
+            evidence = "value and settings" if level is Level.FULL else "version, listing"
+            yield Proof(item.key, level, not problem, "" if problem else evidence, problem)
+
+    def undo(
+        self, work: Work, before: Mapping[str, Before], written: Mapping[str, tuple[str, ...]]
+    ) -> Iterator[Undone | Conflict]:
+        """See ``Carrier.undo``. A parameter that was there gets a newer version with the earlier value."""
+        _, target = self._sides(work.entry)
+        keys = [item.key for item in work.items if item.key in written]
+        there = target.named(keys)
+        for key in keys:
+            try:
+                yield self._take_back(target, before[key], written[key], there.get(key))
+            except NamedError as error:
+                yield Conflict(key, str(error))
+
+    def _sides(self, entry: Entry) -> tuple[Side, Side]:
+        return (
+            Side(self._clients("ssm", entry.source.region), entry.source),
+            Side(self._clients("ssm", entry.target.region), entry.target),
+        )
+
+    def _plan(
+        self,
+        entry: Entry,
+        source: Side,
+        key: str,
+        found: Mapping[str, Any],
+        there: Mapping[str, Any] | None,
+        *ours: Carried | None,
+    ) -> Item:
+        version = str(found["Version"])
+        kind, reason = decide(ours[0], version, str(there["Version"]) if there else None)
+        if kind is Kind.CHANGED and there and (fixed := cannot_go_back(found, there)):
+            return Item(key, Kind.CONFLICT, reason=fixed)
+        if kind in (Kind.SAME, Kind.CONFLICT):
+            return Item(key, kind, reason=reason)
+        if entry.rewrite:
+            reason = told(rewritten(entry, source.value(key, version))[1])
+        return Item(key, kind, (SourceVersion(version),), reason)
+
+    def _write(self, entry: Entry, item: Item, found: Mapping[str, Any], before: Before) -> str:
+        source, target = self._sides(entry)
+        value, _ = rewritten(entry, source.value(item.key, item.versions[-1].id))
+        settings = {
+            "Type": found["Type"],
+            "DataType": found.get("DataType", "text"),
+            "Description": found.get("Description", ""),
+            # An advanced parameter cannot become standard again, whatever the source is.
+            "Tier": "Advanced" if before.detail.get("tier") == "Advanced" else found.get("Tier", "Standard"),
+            "AllowedPattern": found.get("AllowedPattern", ""),
+            "Policies": policies(found),
+        }
+        if found["Type"] == "SecureString" and entry.kms_key:
+            settings["KeyId"] = entry.kms_key
+        return target.put(item.key, value, settings)
+
+    def _equal(self, entry: Entry, source: Side, target: Side, item: Item, made: str) -> bool:
+        try:
+            wanted, _ = rewritten(entry, source.value(item.key, item.versions[-1].id))
+            return wanted == target.value(item.key, made)
+        except NamedError as error:
+            if error.code in _GONE:
+                return False
+            raise
+
+    def _difference(
+        self, entry: Entry, item: Item, made: str, found: tuple[Mapping[str, Any] | None, Mapping[str, Any]]
+    ) -> str:
+        source, target = self._sides(entry)
+        one, other = found
+        if not self._equal(entry, source, target, item, made):
+            return "values differ"
+        if one is None:
+            return ""  # its value is pinned by version; its settings are gone with it
+        for name in ("Type", "DataType", "Description", "AllowedPattern"):
+            if one.get(name) != other.get(name):
+                return f"{name} differs"
+        if policies(one) != policies(other):
+            return "Policies differ"
+        return "" if source.tags(item.key) == target.tags(item.key) else "tags differ"
+
+    @staticmethod
+    def _take_back(
+        target: Side, before: Before, written: tuple[str, ...], there: Mapping[str, Any] | None
+    ) -> Undone | Conflict:
+        key = before.key
+        if there is None:
+            return Undone(key, "untouched") if before.absent else Conflict(key, "someone deleted it since")
+        current = int(there["Version"])
+        if int(written[-1]) != _expected(before):
+            return Conflict(key, _MEANWHILE)
+        if before.version is None:
+            if current != int(written[-1]):
+                return Conflict(key, _STRANGER)
+            target.delete(key)
+            return Undone(key, "deleted")
+        try:
+            earlier = target.value(key, before.version)
+        except NamedError as error:
+            if error.code in _GONE:
+                return Conflict(key, f"version {before.version} is no longer in the history")
+            raise
+        if current == int(written[-1]):
+            target.put(key, earlier, _settings(before))
+        elif current != int(written[-1]) + 1 or target.value(key, str(current)) != earlier:
+            # Our own earlier, interrupted undo is the one exception.
+            return Conflict(key, _STRANGER)
+        target.set_tags(key, json.loads(before.detail["tags"]))
+        return Undone(key, "restored")
+
+
+def cannot_go_back(source: Mapping[str, Any], target: Mapping[str, Any]) -> str:
+    """Why writing ``source`` over ``target`` could not be undone; empty when it could.
+
+    Systems Manager User Guide, "Working with Parameter Store": a type does not change, and an advanced
+    parameter does not become standard again.
+    """
+    if source["Type"] != target["Type"]:
+        return f"its type is {target['Type']} at the target and {source['Type']} at the source"
+    if source.get("Tier") == "Advanced" and target.get("Tier", "Standard") == "Standard":
+        return "it would become an advanced parameter, which cannot become a standard one again"
+    return ""
+
+
+def _before(key: str, found: Mapping[str, Any], tags: Mapping[str, str]) -> Before:
+    detail = {
+        "type": found["Type"],
+        "tier": found.get("Tier", "Standard"),
+        "data_type": found.get("DataType", "text"),
+        "description": found.get("Description", ""),
+        "allowed_pattern": found.get("AllowedPattern", ""),
+        "policies": policies(found),
+        "key": found.get("KeyId", ""),
+        "tags": json.dumps(dict(tags), sort_keys=True),
+    }
+    return Before(key, str(found["Version"]), detail=detail)
+
+
+def _settings(before: Before) -> dict[str, Any]:
+    detail = before.detail
+    settings = {
+        "Type": detail["type"],
+        "DataType": detail["data_type"],
+        "Description": detail["description"],
+        "Tier": detail["tier"],
+        "AllowedPattern": detail["allowed_pattern"],
+        "Policies": detail["policies"],
+    }
+    if detail["type"] == "SecureString" and detail["key"]:
+        settings["KeyId"] = detail["key"]
+    return settings
+
+
+def _expected(before: Before) -> int:
+    """The number of the version that the migration writes: numbers rise by one."""
+    return int(before.version or 0) + 1
+
+
+def _unlisted(found: Mapping[str, Any] | None, made: str) -> str:
+    if found is None or str(found["Version"]) != made:
+        return "what was written is not the current version"
+    return ""
