@@ -1,0 +1,102 @@
+"""The settings of a function that UpdateFunctionConfiguration changes, in our spelling and AWS's."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from regionshift.local.provider import spelling
+from regionshift.local.provider.fields import Field, Shape
+from regionshift.local.provider.wire import Properties
+
+_SPELLINGS: Final = {"kmsKeyArn": "KMSKeyArn", "ipv6AllowedForDualStack": "Ipv6AllowedForDualStack"}
+
+# Bounds: Lambda Developer Guide, "Lambda quotas".
+FIELDS: Final[Mapping[str, Field]] = {
+    "role": Field(required=True),
+    "handler": Field(required=True),
+    "runtime": Field(required=True),
+    "description": Field(),
+    "memorySize": Field(Shape.INTEGER, default=128, minimum=128, maximum=10240),
+    "timeout": Field(Shape.INTEGER, default=3, minimum=1, maximum=900),
+    "kmsKeyArn": Field(),
+    "layers": Field(Shape.LIST),
+    "environment": Field(Shape.OBJECT, items={"variables": Field(Shape.MAP, secret=True)}, secret=True),
+    "deadLetterConfig": Field(Shape.OBJECT, items={"targetArn": Field(required=True)}),
+    "tracingConfig": Field(
+        Shape.OBJECT,
+        computed=True,
+        items={"mode": Field(required=True, allowed=("Active", "PassThrough"))},
+    ),
+    "vpcConfig": Field(
+        Shape.OBJECT,
+        items={
+            "subnetIds": Field(Shape.SET, required=True),
+            "securityGroupIds": Field(Shape.SET, required=True),
+            "ipv6AllowedForDualStack": Field(Shape.FLAG, default=False),
+        },
+    ),
+    "ephemeralStorage": Field(
+        Shape.OBJECT,
+        computed=True,
+        items={"size": Field(Shape.INTEGER, required=True, minimum=512, maximum=10240)},
+    ),
+    "loggingConfig": Field(
+        Shape.OBJECT,
+        computed=True,
+        items={
+            "logFormat": Field(required=True, allowed=("Text", "JSON")),
+            "logGroup": Field(),
+            "applicationLogLevel": Field(),
+            "systemLogLevel": Field(),
+        },
+    ),
+}
+
+# What takes a setting away again; leaving it out would keep what is there.
+_CLEARED: Final[Mapping[str, Any]] = {
+    "description": "",
+    "kmsKeyArn": "",
+    "layers": [],
+    "environment": {"variables": {}},
+    "deadLetterConfig": {"targetArn": ""},
+    "vpcConfig": {"subnetIds": [], "securityGroupIds": []},
+}
+
+
+def to_api(inputs: Properties, *, clearing: bool = False) -> dict[str, Any]:
+    """Arguments of CreateFunction, or with ``clearing`` those of UpdateFunctionConfiguration."""
+    given = {name: inputs[name] for name in FIELDS if inputs.get(name) is not None}
+    cleared = _CLEARED if clearing else {}
+    arguments = spelling.to_api({**cleared, **given}, _SPELLINGS)
+    variables = given.get("environment", {}).get("variables")
+    if variables is not None:
+        arguments["Environment"] = {"Variables": dict(variables)}  # names of variables are not ours to spell
+    return dict(arguments)
+
+
+def from_api(live: Mapping[str, Any]) -> Properties:
+    """The inputs that GetFunction's configuration stands for; what is empty is left out."""
+    names = {_SPELLINGS.get(name, name[:1].upper() + name[1:]): name for name in FIELDS}
+    found = {
+        ours: spelling.from_api(live[theirs], _SPELLINGS) for theirs, ours in names.items() if theirs in live
+    }
+    found["environment"] = _environment(live)
+    found["layers"] = [layer["Arn"] for layer in live.get("Layers") or []]
+    found["vpcConfig"] = _vpc(live.get("VpcConfig") or {})
+    return {name: value for name, value in found.items() if value not in (None, "", [], {})}
+
+
+def _environment(live: Mapping[str, Any]) -> dict[str, Any] | None:
+    variables = (live.get("Environment") or {}).get("Variables")
+    return {"variables": dict(variables)} if variables else None
+
+
+def _vpc(live: Mapping[str, Any]) -> dict[str, Any] | None:
+    if not live.get("SubnetIds"):
+        return None
+    return {
+        "subnetIds": live["SubnetIds"],
+        "securityGroupIds": live.get("SecurityGroupIds", []),
+        "ipv6AllowedForDualStack": live.get("Ipv6AllowedForDualStack", False),
+    }

@@ -1,0 +1,28 @@
+"""S3 buckets, everything that is set on one, and objects."""
+
+from __future__ import annotations
+
+from regionshift.local.provider.handler import Handler
+from regionshift.local.provider.handlers.s3.bucket import Bucket
+from regionshift.local.provider.handlers.s3.encryption import Encryption
+from regionshift.local.provider.handlers.s3.lifecycle import Lifecycle
+from regionshift.local.provider.handlers.s3.logging import Logging
+from regionshift.local.provider.handlers.s3.object import Object
+from regionshift.local.provider.handlers.s3.ownership import Ownership
+from regionshift.local.provider.handlers.s3.policy import Policy
+from regionshift.local.provider.handlers.s3.public_access import PublicAccess
+from regionshift.local.provider.handlers.s3.replication import Replication
+from regionshift.local.provider.handlers.s3.versioning import Versioning
+
+HANDLERS: tuple[Handler, ...] = (
+    Bucket(),
+    Encryption(),
+    Lifecycle(),
+    Logging(),
+    Object(),
+    Ownership(),
+    Policy(),
+    PublicAccess(),
+    Replication(),
+    Versioning(),
+)
