@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pydantic import ConfigDict, Field, SecretStr
+from pydantic import ConfigDict, Field
 
 from regionshift.settings import fields
 from regionshift.settings.carry import Carry, Migration, Recovery
@@ -99,6 +99,3 @@ class MigrationConfig(Section):
         if self.deployment.bake is not None:
             return self.deployment.bake
         return DEFAULT_BAKE if self.target == "aws" else 0
-
-
-SecretValues = dict[str, SecretStr]

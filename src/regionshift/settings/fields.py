@@ -9,7 +9,7 @@ import difflib
 import ipaddress
 import re
 from collections.abc import Iterable
-from typing import Annotated, Any, Literal, get_args
+from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema
 from pydantic_core import PydanticCustomError
@@ -159,10 +159,6 @@ def _seconds(value: object) -> object:
         except ValueError:
             raise wrong("a length of time such as 90s, 10m or 1h30m, or a number of seconds") from None
     return value
-
-
-def _literals(kind: Any) -> tuple[str, ...]:
-    return tuple(str(choice) for choice in get_args(kind))
 
 
 def _schema_of_regions() -> dict[str, Any]:
