@@ -1,0 +1,50 @@
+"""Calls the function in this process, with an identity and a region of choice."""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from aws_lambda_powertools import Logger
+
+from regionshift.function.clients import Clients
+from regionshift.function.dispatcher import Dispatcher
+from regionshift.function.variables import Variables
+
+
+@dataclass(frozen=True)
+class Context:
+    """What Lambda passes beside the event."""
+
+    aws_request_id: str = "request-1"
+    log_stream_name: str = "2030/01/02/[$LATEST]abc"
+
+
+@dataclass
+class Caller:
+    """``output`` has what the function logged."""
+
+    variables: Variables
+    make: Callable[[str], Any]
+    output: io.StringIO = field(default_factory=io.StringIO)
+
+    def __call__(self, event: object) -> tuple[int, dict[str, Any]]:
+        """The status code and the body."""
+        # A logger of its own a call: Powertools' loggers of one service share their stream.
+        service = f"test-{id(self)}"
+        logger = Logger(service=service, stream=self.output)
+        record = Logger(service=service, level="INFO", child=True)
+        dispatcher = Dispatcher(self.variables, Clients(self.make), logger, record)
+        response = dispatcher.respond(event, Context())
+        assert set(response) == {"statusCode", "body"}
+        body = json.loads(response["body"])
+        assert body["region"] == self.variables.region
+        assert body["status"] == ("success" if response["statusCode"] < 400 else "error")
+        return response["statusCode"], body
+
+    def logged(self) -> list[dict[str, Any]]:
+        """The lines in the function's own log."""
+        return [json.loads(line) for line in self.output.getvalue().splitlines()]
