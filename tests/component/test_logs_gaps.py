@@ -1,0 +1,87 @@
+"""The embedded AWS asks policies about log streams as AWS does; whether it still needs our help for it."""
+
+from __future__ import annotations
+
+import json
+import uuid
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from botocore.exceptions import ClientError
+
+from regionshift.aws.clients import AccessKey, Clients
+from regionshift.local.emulator import LocalCloud
+from regionshift.local.logs_gaps import as_aws_asks
+
+REGION = "eu-west-1"
+
+
+@pytest.fixture
+def group(clients: Clients) -> Iterator[str]:
+    name = f"/gap/{uuid.uuid4().hex}"
+    logs = clients.get("logs", REGION)
+    logs.create_log_group(logGroupName=name)
+    yield name
+    logs.delete_log_group(logGroupName=name)
+
+
+def logs_of(cloud: LocalCloud, clients: Clients, resource: str) -> Any:
+    """Logs as a new user who may do everything to ``resource``."""
+    iam, name = clients.get("iam", REGION), f"user-{uuid.uuid4().hex[:8]}"
+    iam.create_user(UserName=name)
+    allow = {"Effect": "Allow", "Action": "logs:*", "Resource": resource}
+    policy = json.dumps({"Version": "2012-10-17", "Statement": [allow]})
+    iam.put_user_policy(UserName=name, PolicyName="inline", PolicyDocument=policy)
+    made = iam.create_access_key(UserName=name)["AccessKey"]
+    key = AccessKey(made["AccessKeyId"], made["SecretAccessKey"])
+    return Clients(key=key, endpoint=cloud.endpoint, ca_bundle=cloud.ca_bundle).get("logs", REGION)
+
+
+def write(logs: Any, group: str, stream: str) -> None:
+    logs.put_log_events(
+        logGroupName=group, logStreamName=stream, logEvents=[{"timestamp": 1, "message": "m"}]
+    )
+
+
+def test_a_right_on_the_groups_streams_is_enough(cloud: LocalCloud, clients: Clients, group: str) -> None:
+    logs = logs_of(cloud, clients, f"arn:aws:logs:{REGION}:{cloud.account}:log-group:{group}:*")
+    logs.create_log_stream(logGroupName=group, logStreamName="one")
+    logs.describe_log_streams(logGroupName=group)
+    write(logs, group, "one")
+
+
+def test_a_right_on_one_stream_is_for_that_one(cloud: LocalCloud, clients: Clients, group: str) -> None:
+    for stream in ("one", "other"):
+        clients.get("logs", REGION).create_log_stream(logGroupName=group, logStreamName=stream)
+    resource = f"arn:aws:logs:{REGION}:{cloud.account}:log-group:{group}:log-stream:one"
+    logs = logs_of(cloud, clients, resource)
+    write(logs, group, "one")
+    with pytest.raises(ClientError, match="AccessDenied"):
+        write(logs, group, "other")
+
+
+def test_a_right_on_the_bare_group_is_for_tagging(cloud: LocalCloud, clients: Clients, group: str) -> None:
+    arn = f"arn:aws:logs:{REGION}:{cloud.account}:log-group:{group}"
+    logs = logs_of(cloud, clients, arn)
+    logs.tag_resource(resourceArn=arn, tags={"a": "b"})
+    with pytest.raises(ClientError, match="AccessDenied"):
+        logs.describe_log_streams(logGroupName=group)
+
+
+def test_the_emulator_still_needs_it() -> None:
+    """When this fails, ``local/logs_gaps.py`` can go."""
+    iam_actions = pytest.importorskip("ministack.core.iam_actions")
+    request = (
+        "logs",
+        "POST",
+        "/",
+        {"x-amz-target": "Logs_20140328.PutLogEvents"},
+        b'{"logGroupName": "g", "logStreamName": "s"}',
+        {},
+        REGION,
+        "123456789012",
+    )
+    bare = f"arn:aws:logs:{REGION}:123456789012:log-group:g"
+    assert iam_actions.extract_resource_arn(*request) == bare
+    assert as_aws_asks(iam_actions.extract_resource_arn)(*request) == f"{bare}:log-stream:s"
