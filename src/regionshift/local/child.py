@@ -7,10 +7,11 @@ def main() -> None:
     """Serves until SIGTERM. Everything it needs to know is in its environment (see ``process.py``)."""
     import ministack.app  # type: ignore[import-untyped]
 
-    from regionshift.local import cloudwatch_gaps, logs_gaps
+    from regionshift.local import cloudwatch_gaps, logs_gaps, replication_gaps
 
     cloudwatch_gaps.close()
     logs_gaps.close()
+    replication_gaps.close()
     # It would also open port 443 where it may; this cloud has one port.
     ministack.app._port_is_bindable = lambda _host, _port: False
     ministack.app.main()

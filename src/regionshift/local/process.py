@@ -19,6 +19,7 @@ from regionshift.local.certificates import Certificates
 from regionshift.local.state import CloudRecord, StateFolder
 
 LOOPBACK = "127.0.0.1"
+CHILD = "regionshift.local.child"
 READY_WITHIN = 60.0
 STOP_WITHIN = 30.0
 LOG_TAIL_LINES = 15
@@ -83,8 +84,12 @@ def environment(folder: StateFolder, certificates: Certificates, account: str, p
     }
 
 
-def start(folder: StateFolder, certificates: Certificates, account: str, port: int) -> psutil.Process:
+def start(
+    folder: StateFolder, certificates: Certificates, account: str, port: int, module: str = CHILD
+) -> psutil.Process:
     """Starts the emulator in a session of its own, so that it survives the command and its terminal.
+
+    ``module`` is what the process runs; tests of the gaps run the emulator as it is.
 
     Raises:
         ExitedEarlyError: it ended before it answered.
@@ -93,7 +98,7 @@ def start(folder: StateFolder, certificates: Certificates, account: str, port: i
     with folder.log.open("wb") as log:
         folder.log.chmod(0o600)
         child = subprocess.Popen(
-            [sys.executable, "-P", "-m", "regionshift.local.child"],
+            [sys.executable, "-P", "-m", module],
             env=environment(folder, certificates, account, port),
             cwd=folder.root,
             stdin=subprocess.DEVNULL,

@@ -1,0 +1,186 @@
+"""Gaps of the emulator's S3 replication, closed inside its process.
+
+What AWS does (S3 User Guide, "What does Amazon S3 replicate?" and "Replication configuration file elements"),
+and the emulator does not:
+
+- every destination gets the object or the delete marker, by its own rule of highest priority; the emulator
+  stops after the first rule that matches;
+- an object encrypted with KMS is replicated only by a rule that says so (``SseKmsEncryptedObjects``), and
+  the replica is encrypted with that rule's key; the emulator always replicates and keeps the source's key;
+- a replica has the version id of its source, and follows when the source's tags change.
+
+Each replica is still written by the emulator's own code, once a rule. A replica is never replicated on.
+``tests/component/test_replication_gaps.py`` tells when the emulator no longer needs this.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from types import FunctionType, ModuleType
+from typing import Any
+
+Rule = Mapping[str, Any]
+Record = dict[str, Any]
+Answer = tuple[int, dict[str, str], bytes]
+
+# In an object's record, until its version is recorded: the id that source and replicas share.
+SHARED_VERSION = "_regionshift_version"
+ALGORITHM = "x-amz-server-side-encryption"
+KMS_KEY = "x-amz-server-side-encryption-aws-kms-key-id"
+
+
+def close() -> None:
+    """Put the repairs into the running ministack."""
+    from ministack.services import s3  # type: ignore[import-untyped]
+
+    Replication(s3).install()
+
+
+class Replication:
+    """Replication of the emulator's S3 module ``s3``, to every destination."""
+
+    def __init__(self, s3: ModuleType) -> None:
+        self._s3: Any = s3
+        self._copy_once: FunctionType = s3._maybe_replicate
+        self._mark_once: FunctionType = s3._maybe_replicate_delete_marker
+        self._record: Callable[..., str | None] = s3._record_object_version
+
+    def install(self) -> None:
+        """Replaces the module's functions; its callers look them up by name."""
+        self._s3._maybe_replicate = self.copy
+        self._s3._maybe_replicate_delete_marker = self.mark
+        self._s3._record_object_version = self.record
+        self._s3._put_object_tagging = self.with_tags_following(self._s3._put_object_tagging)
+        self._s3._delete_object_tagging = self.with_tags_following(self._s3._delete_object_tagging)
+
+    def copy(
+        self, bucket: str, key: str, obj: Record, data: bytes, tags: Mapping[str, str] | None = None
+    ) -> None:
+        """Writes a replica of ``obj`` to each destination; the source failed when one of them did."""
+        rules = by_destination(
+            rule
+            for rule in self._enabled_rules(bucket, key)
+            if self._has_tags(rule, tags or {}) and (not is_kms(obj) or admits_kms(rule))
+        )
+        if not rules:
+            return
+        obj[SHARED_VERSION] = self._s3.new_uuid()
+        statuses = [self._copy_by(rule, bucket, key, obj, data, tags) for rule in rules]
+        obj["replication_status"] = "FAILED" if "FAILED" in statuses else "COMPLETED"
+
+    def mark(self, bucket: str, key: str) -> None:
+        """Puts the delete marker into each destination whose rule replicates delete markers."""
+        untagged = (
+            rule for rule in self._enabled_rules(bucket, key) if not self._s3._replication_rule_tags(rule)
+        )
+        for rule in by_destination(untagged):
+            only = {bucket: {**self._s3._bucket_replication[bucket], "Rules": [rule]}}
+            self._with(self._mark_once, _bucket_replication=only)(bucket, key)
+
+    def record(self, bucket: str, key: str, prior: Record | None, obj: Record, data: bytes) -> str | None:
+        """Records a version of ``obj``, under the id it shares with its replicas when it has any."""
+        shared: str | None = obj.pop(SHARED_VERSION, None)
+        made = self._record(bucket, key, prior, obj, data)
+        if shared is None or made is None:
+            return made
+        obj["version_id"] = shared
+        self._s3._object_versions[(bucket, key)][-1]["version_id"] = shared
+        return shared
+
+    def with_tags_following(self, original: Callable[..., Answer]) -> Callable[..., Answer]:
+        """``original``, which changes an object's tags, and then the same for its replicas."""
+
+        def change(bucket: str, key: str, *rest: Any) -> Answer:
+            answer = original(bucket, key, *rest)
+            version = answer[1].get("x-amz-version-id")
+            if answer[0] < 300 and version:
+                tags = self._s3._object_tags.get((bucket, key, version))
+                for rule in by_destination(self._enabled_rules(bucket, key)):
+                    if target := self._target(rule, bucket, key):
+                        self._set_tags(target, key, version, tags)
+            return answer
+
+        return change
+
+    def _copy_by(
+        self,
+        rule: Rule,
+        bucket: str,
+        key: str,
+        obj: Record,
+        data: bytes,
+        tags: Mapping[str, str] | None,
+    ) -> str:
+        role = self._s3._bucket_replication[bucket].get("Role", "")
+        once = self._with(self._copy_once, _replication_rule_for=lambda *_: (rule, role))
+        once(bucket, key, obj, data, tags)
+        status: str = obj["replication_status"]
+        if status == "COMPLETED":
+            name, version, account = obj["_replica"]
+            with self._s3._in_account(account):
+                self._encrypt(rule, self._s3._buckets[name]["objects"][key])
+            # The caller tags the replica that was written last; here each gets them.
+            self._set_tags((name, account), key, version, tags)
+        return status
+
+    def _encrypt(self, rule: Rule, replica: Record) -> None:
+        encryption = (rule.get("Destination") or {}).get("EncryptionConfiguration") or {}
+        if is_kms(replica) and encryption.get("ReplicaKmsKeyID"):
+            # The version's entry refers to the same headers.
+            replica["preserved_headers"][KMS_KEY] = encryption["ReplicaKmsKeyID"]
+
+    def _set_tags(
+        self, target: tuple[str, str], key: str, version: str, tags: Mapping[str, str] | None
+    ) -> None:
+        name, account = target
+        with self._s3._in_account(account):
+            entries = self._s3._object_versions.get((name, key)) or []
+            if not any(entry["version_id"] == version for entry in entries):
+                return
+            if tags is None:
+                self._s3._object_tags.pop((name, key, version), None)
+            else:
+                self._s3._object_tags[(name, key, version)] = dict(tags)
+            self._s3._persist_version_state(name, key, self._s3._buckets[name])
+
+    def _target(self, rule: Rule, bucket: str, key: str) -> tuple[str, str] | None:
+        role = self._s3._bucket_replication[bucket].get("Role", "")
+        found = self._s3._replication_destination(bucket, key, rule, role)
+        return None if found is None else (found[0], found[1])
+
+    def _enabled_rules(self, bucket: str, key: str) -> list[Rule]:
+        config = self._s3._bucket_replication.get(bucket)
+        if not config or self._s3._bucket_versioning.get(bucket) != "Enabled":
+            return []
+        return [
+            rule
+            for rule in config.get("Rules", [])
+            if rule.get("Status") == "Enabled" and key.startswith(self._s3._replication_rule_prefix(rule))
+        ]
+
+    def _has_tags(self, rule: Rule, tags: Mapping[str, str]) -> bool:
+        wanted: Mapping[str, str] = self._s3._replication_rule_tags(rule)
+        return wanted.items() <= tags.items()
+
+    def _with(self, original: FunctionType, **replaced: Any) -> FunctionType:
+        """``original`` over other names of its module, for this call only: requests run side by side."""
+        return FunctionType(original.__code__, {**vars(self._s3), **replaced})
+
+
+def by_destination(rules: Iterable[Rule]) -> list[Rule]:
+    """For each destination bucket the one rule of highest priority, highest first."""
+    chosen: dict[str, Rule] = {}
+    for rule in sorted(rules, key=lambda rule: int(rule.get("Priority") or 0), reverse=True):
+        chosen.setdefault(str((rule.get("Destination") or {}).get("Bucket", "")), rule)
+    return list(chosen.values())
+
+
+def is_kms(obj: Record) -> bool:
+    """Whether the object is encrypted with a key of KMS."""
+    return str(obj.get("preserved_headers", {}).get(ALGORITHM, "")).startswith("aws:kms")
+
+
+def admits_kms(rule: Rule) -> bool:
+    """Whether the rule replicates objects encrypted with KMS."""
+    criteria = rule.get("SourceSelectionCriteria") or {}
+    return bool((criteria.get("SseKmsEncryptedObjects") or {}).get("Status") == "Enabled")
