@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
 from functools import cache, cached_property
 from typing import Any
 
@@ -122,15 +124,27 @@ class Region:
         events = self.make("logs").filter_log_events(logGroupName=group)["events"]
         return [json.loads(event["message"]) for event in events]
 
-    def count(self, action: str, status: str) -> float:
-        """How often CloudWatch counted the action with this status."""
+    def count(self, action: str, status: str) -> int:
+        """How often CloudWatch counted the action with this status, by any test of the last hour."""
+        now = datetime.now(UTC)
         dimensions = {"Action": action, "Status": status, "Region": self.name}
-        listed = self.make("cloudwatch").list_metrics(
+        reply = self.make("cloudwatch").get_metric_statistics(
             Namespace="Migration",
             MetricName="ActionCount",
             Dimensions=[{"Name": name, "Value": value} for name, value in dimensions.items()],
+            StartTime=now - timedelta(hours=1),
+            EndTime=now + timedelta(hours=1),
+            Period=60,
+            Statistics=["Sum"],
         )
-        return len(listed["Metrics"])
+        return int(sum(point["Sum"] for point in reply["Datapoints"]))
+
+    @contextmanager
+    def counted(self, action: str, status: str, times: int = 1) -> Iterator[None]:
+        """See that what happens within is counted ``times`` times."""
+        before = self.count(action, status)
+        yield
+        assert self.count(action, status) - before == times
 
     def role_arn(self, statements: list[Mapping[str, Any]], service: str | None = None) -> str:
         """A new role with these rights, for the account or for a service."""
@@ -253,6 +267,14 @@ def _topic(make: Callable[[str], Any], prefix: str, key_arn: str) -> tuple[str, 
     queue_arn = sqs.get_queue_attributes(QueueUrl=queue, AttributeNames=["QueueArn"])["Attributes"][
         "QueueArn"
     ]
+    admit = {
+        "Effect": "Allow",
+        "Principal": {"Service": "sns.amazonaws.com"},
+        "Action": "sqs:SendMessage",
+        "Resource": queue_arn,
+    }
+    policy = json.dumps({"Version": "2012-10-17", "Statement": [admit]})
+    sqs.set_queue_attributes(QueueUrl=queue, Attributes={"Policy": policy})
     sns.subscribe(TopicArn=topic, Protocol="sqs", Endpoint=queue_arn)
     return topic, queue
 
