@@ -10,6 +10,7 @@ import re
 import pytest
 from recorder import REGIONS, Registered, Run, built, config
 
+from regionshift.local.provider.handlers import BY_TOKEN
 from regionshift.settings.check import every_name
 
 FULL = {
@@ -82,6 +83,10 @@ def test_the_users_tags_are_added() -> None:
 def test_every_name_carries_the_environment(run: Run) -> None:
     for name in physical_names(run):
         assert re.search(r"\bdev\b", name), name
+
+
+def test_the_local_provider_knows_every_type(run: Run) -> None:
+    assert {one.type for one in run.plain} <= set(BY_TOKEN)
 
 
 def test_no_two_things_of_one_kind_share_a_name(run: Run) -> None:

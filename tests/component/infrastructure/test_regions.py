@@ -124,7 +124,7 @@ def test_every_alarm_tells_its_own_regions_alarm_topic(run: Run, region: str) ->
     alarms = [
         one for one in run.of("cloudwatch/metricAlarm:MetricAlarm") if one.name.endswith(f"-alarm-{region}")
     ]
-    assert {"errors", "throttles", "duration", "dead-letters"} <= {
+    assert {"function-errors", "throttles", "duration", "dead-letters"} <= {
         one.name.split("-alarm-")[0] for one in alarms
     }
     for alarm in alarms:

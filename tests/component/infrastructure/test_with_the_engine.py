@@ -1,0 +1,127 @@
+"""The real engine, the program and the embedded AWS: one environment, from nothing to nothing."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections import Counter
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pulumi
+import pytest
+from recorder import config, release
+
+from regionshift import artifact
+from regionshift.engine.cli import find_pulumi
+from regionshift.engine.engine import Engine, EngineSettings, RunRecord
+from regionshift.errors import InputError, WorkFailed
+from regionshift.infrastructure.program import environment
+from regionshift.infrastructure.providers import ProviderSettings
+from regionshift.local.emulator import LocalCloud
+from regionshift.local.provider.server import serve
+from regionshift.settings.config import MigrationConfig
+
+pytestmark = pytest.mark.component
+
+HERE_AND_THERE = {"primary": "us-east-1", "secondaries": ["eu-west-1"]}
+TURNED_ROUND = {"primary": "eu-west-1", "secondaries": ["us-east-1"]}
+HOLD_DATA = {"aws:kms/key:Key", "aws:s3/bucket:Bucket", "aws:ssm/parameter:Parameter"}
+Program = Callable[[], None]
+
+
+def settings(account: str, **changes: object) -> MigrationConfig:
+    values = {
+        "account": account,
+        "regions": HERE_AND_THERE,
+        "application": {"secrets": {"database": {"env": "DATABASE"}}},
+        "protect": True,
+        **changes,
+    }
+    return config(**values)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("engine")
+
+
+@pytest.fixture(scope="module")
+def engine(cloud: LocalCloud, folder: Path) -> Iterator[Engine]:
+    try:
+        own = [Path(sys.prefix) / "bin", Path(__file__).parents[3] / ".cache" / "bin"]
+        command, version = find_pulumi(os.environ["PATH"], own)
+    except InputError as missing:
+        pytest.skip(str(missing))
+    (folder / "state").mkdir()
+    with serve(cloud) as port:
+        variables = {k: v for k, v in os.environ.items() if not k.startswith(("AWS_", "PULUMI_"))}
+        variables |= {
+            "PULUMI_DEBUG_PROVIDERS": f"aws:{port}",
+            "PULUMI_CONFIG_PASSPHRASE": "test",
+            "PULUMI_HOME": str(folder / "home"),
+            "PULUMI_SKIP_UPDATE_CHECK": "true",
+            "PULUMI_EXPERIMENTAL": "true",
+            "PULUMI_SKIP_CHECKPOINTS": "true",
+        }
+        yield Engine(
+            EngineSettings(
+                command=command,
+                version=version,
+                backend=(folder / "state").as_uri(),
+                project="shop",
+                stack="dev",
+                work_dir=folder / "work",
+                environment=variables,
+            )
+        )
+
+
+@pytest.fixture(scope="module")
+def program(cloud: LocalCloud, folder: Path) -> Callable[[MigrationConfig], Program]:
+    built = artifact.build(folder / "artifact")
+    access = ProviderSettings(cloud.endpoint, cloud.access_key, cloud.secret_key)
+
+    def of(chosen: MigrationConfig) -> Program:
+        def run() -> None:
+            one = release(chosen, artifact=built)
+            releases = dict.fromkeys(chosen.all_regions, one)
+            for name, value in environment(releases, provider_settings=access, links=one).items():
+                pulumi.export(name, value)
+
+        return run
+
+    return of
+
+
+def counted(record: RunRecord) -> Counter[str]:
+    return Counter(str(step.op) for step in record.planned)
+
+
+def test_an_environment_comes_stays_turns_round_and_goes(
+    engine: Engine, program: Callable[[MigrationConfig], Program], cloud: LocalCloud, folder: Path
+) -> None:
+    protected = settings(cloud.account)
+
+    assert set(counted(engine.up(program(protected)))) == {"create"}
+    assert set(counted(engine.up(program(protected)))) == {"same"}, "a second up changes nothing"
+
+    outputs = engine.outputs()
+    assert outputs["lambda_function_arn_primary"].endswith(":function:shop-migration-us-east-1-dev")
+    state = "".join(path.read_text() for path in (folder / "state").rglob("*.json"))
+    assert "deployment-config" in state
+    assert "value of database" not in state and cloud.secret_key not in state
+
+    turned = counted(engine.preview(program(settings(cloud.account, regions=TURNED_ROUND))))
+    assert set(turned) == {"same", "update", "create", "delete"}, "a change of primary replaces nothing"
+
+    held = {one["type"] for one in engine.resources() if one.get("protect")}
+    assert held == HOLD_DATA
+    with pytest.raises(WorkFailed):
+        engine.destroy(program(protected))
+    assert {one["type"] for one in engine.resources()} >= HOLD_DATA, "what holds data is still there"
+
+    free = program(settings(cloud.account, protect=False))
+    engine.up(free)
+    assert set(counted(engine.destroy(free))) == {"delete"}
+    assert engine.resources() == []
