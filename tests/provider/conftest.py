@@ -1,4 +1,4 @@
-"""One embedded AWS for all tests of the provider, and a lab in one region for each."""
+"""A lab in one region for each test of the provider."""
 
 from __future__ import annotations
 
@@ -8,15 +8,7 @@ from pathlib import Path
 import pytest
 from provider_lab import Lab, opened
 
-from regionshift.local import emulator
 from regionshift.local.emulator import LocalCloud
-
-
-@pytest.fixture(scope="session")
-def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalCloud]:
-    folder = tmp_path_factory.mktemp("cloud")
-    yield emulator.up(folder, "123456789012")
-    emulator.down(folder, wipe=True)
 
 
 @pytest.fixture

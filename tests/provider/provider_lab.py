@@ -14,8 +14,8 @@ import grpc
 from pulumi.runtime.proto import provider_pb2 as messages
 from pulumi.runtime.proto import provider_pb2_grpc
 
+from regionshift.aws.clients import AccessKey, Clients
 from regionshift.local.emulator import LocalCloud
-from regionshift.local.provider.clients import LocalClients
 from regionshift.local.provider.server import serve
 from regionshift.local.provider.wire import Properties, decode, encode
 
@@ -56,15 +56,11 @@ class Lab:
         self.region = region
         self.folder = folder
         self.unique = f"t{next(_numbers)}"
-        self._clients = LocalClients(
-            endpoint=cloud.endpoint,
-            access_key=cloud.access_key,
-            secret_key=cloud.secret_key,
-            ca_bundle=cloud.ca_bundle,
-        )
+        key = AccessKey(cloud.access_key, cloud.secret_key)
+        self._clients = Clients(key=key, endpoint=cloud.endpoint, ca_bundle=cloud.ca_bundle)
 
     def client(self, service: str) -> Any:
-        return self._clients.get(service, self.region)
+        return self._clients.named(service, self.region)
 
     def urn(self, token: str, name: str) -> str:
         return f"urn:pulumi:dev::lab::regionshift:index:Part${token}::{self.unique}-{name}"

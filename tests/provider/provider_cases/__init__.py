@@ -2,6 +2,15 @@
 
 from __future__ import annotations
 
-from provider_cases import cloudwatch, ec2, kms, messages, secrets
+from provider_cases import cloudwatch, ec2, functions, identities, kms, messages, s3, secrets
 
-CASES = (*kms.CASES, *ec2.CASES, *cloudwatch.CASES, *messages.CASES, *secrets.CASES)
+CASES = (
+    *kms.CASES,
+    *s3.CASES,
+    *identities.CASES,
+    *functions.CASES,
+    *ec2.CASES,
+    *cloudwatch.CASES,
+    *messages.CASES,
+    *secrets.CASES,
+)

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import ipaddress
-from urllib.parse import urlsplit
-
-from regionshift.errors import Refused
+from regionshift.aws.guard import require_loopback
 from regionshift.local.provider.session import structured
 from regionshift.local.provider.wire import Properties
 
@@ -19,25 +16,3 @@ def refuse_elsewhere(arguments: Properties) -> None:
     for endpoints in structured(arguments.get("endpoints")) or []:
         for endpoint in endpoints.values():
             require_loopback(endpoint)
-
-
-def require_loopback(endpoint: str) -> None:
-    """Refuse an endpoint that is not this machine.
-
-    Raises:
-        Refused: naming the host.
-    """
-    host = urlsplit(endpoint).hostname or ""
-    if host != "localhost" and not _is_loopback(host):
-        raise Refused(
-            f"the local target only talks to this machine, not to {host or 'an endpoint without a host'}",
-            where="endpoint",
-            remedy="leave the endpoint out, or set target: aws",
-        )
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False

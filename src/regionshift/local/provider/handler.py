@@ -12,8 +12,9 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Any, ClassVar, Protocol
+from typing import Any, ClassVar
 
+from regionshift.aws.clients import Clients
 from regionshift.local.provider.fields import Field, Mistake, Shape
 from regionshift.local.provider.wire import Properties
 
@@ -24,12 +25,6 @@ REGION = Field(replaces=True)
 TAGS = Field(Shape.MAP)
 
 
-class ClientSource(Protocol):
-    """Gives boto3 clients, made once for each service and region."""
-
-    def get(self, service: str, region: str) -> Any: ...
-
-
 @dataclass(frozen=True)
 class Context:
     """One call on one resource: who it is, where it lives, and how to reach AWS there."""
@@ -37,11 +32,11 @@ class Context:
     urn: str
     region: str
     account: str
-    clients: ClientSource
+    clients: Clients
 
     def client(self, service: str) -> Any:
         """The boto3 client of ``service`` in the resource's own region."""
-        return self.clients.get(service, self.region)
+        return self.clients.named(service, self.region)
 
     @property
     def urn_tag(self) -> str:

@@ -9,9 +9,9 @@ from contextlib import contextmanager
 import grpc
 from pulumi.runtime.proto import provider_pb2_grpc
 
+from regionshift.aws.clients import AccessKey, Clients
+from regionshift.aws.guard import require_loopback
 from regionshift.local.emulator import LocalCloud
-from regionshift.local.provider.clients import LocalClients
-from regionshift.local.provider.endpoints import require_loopback
 from regionshift.local.provider.handler import Handler
 from regionshift.local.provider.handlers import BY_TOKEN
 from regionshift.local.provider.servicer import AwsServicer
@@ -29,12 +29,8 @@ def serve(cloud: LocalCloud, handlers: Mapping[str, Handler] = BY_TOKEN) -> Iter
         Refused: the endpoint is not this machine.
     """
     require_loopback(cloud.endpoint)
-    clients = LocalClients(
-        endpoint=cloud.endpoint,
-        access_key=cloud.access_key,
-        secret_key=cloud.secret_key,
-        ca_bundle=cloud.ca_bundle,
-    )
+    key = AccessKey(cloud.access_key, cloud.secret_key)
+    clients = Clients(key=key, endpoint=cloud.endpoint, ca_bundle=cloud.ca_bundle)
     servicer = AwsServicer(handlers, clients, cloud.account)
     sizes = [("grpc.max_receive_message_length", _UNLIMITED), ("grpc.max_send_message_length", _UNLIMITED)]
     server = grpc.server(ThreadPoolExecutor(_THREADS, thread_name_prefix="aws-provider"), options=sizes)

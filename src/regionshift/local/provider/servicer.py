@@ -16,13 +16,14 @@ import grpc
 from google.protobuf import any_pb2, empty_pb2
 from pulumi.runtime.proto import plugin_pb2, provider_pb2, provider_pb2_grpc, status_pb2
 
+from regionshift.aws.clients import Clients
 from regionshift.errors import InputError
 from regionshift.local.provider import lifecycle
 from regionshift.local.provider.check import checked
 from regionshift.local.provider.difference import Difference, Kind, difference
 from regionshift.local.provider.endpoints import refuse_elsewhere
 from regionshift.local.provider.failures import told
-from regionshift.local.provider.handler import ClientSource, Context, Handler
+from regionshift.local.provider.handler import Context, Handler
 from regionshift.local.provider.session import Session, configuration_of
 from regionshift.local.provider.wire import Properties, decode, encode
 
@@ -60,7 +61,7 @@ def _telling(call: _Call) -> _Call:
 class AwsServicer(provider_pb2_grpc.ResourceProviderServicer):
     """Serves every provider instance of one engine run."""
 
-    def __init__(self, handlers: Mapping[str, Handler], clients: ClientSource, account: str) -> None:
+    def __init__(self, handlers: Mapping[str, Handler], clients: Clients, account: str) -> None:
         self.handlers = handlers
         self._clients = clients
         self._account = account

@@ -78,12 +78,11 @@ class Role(Handler):
         iam, news = context.client("iam"), change.news
         if change.any_of("assumeRolePolicy"):
             iam.update_assume_role_policy(RoleName=identity, PolicyDocument=news["assumeRolePolicy"])
-        if change.any_of("description", "maxSessionDuration"):
-            iam.update_role(
-                RoleName=identity,
-                Description=news.get("description", ""),
-                MaxSessionDuration=news["maxSessionDuration"],
-            )
+        if change.any_of("description"):
+            # Not by UpdateRole: the emulator does not see an empty text there.
+            iam.update_role_description(RoleName=identity, Description=news.get("description", ""))
+        if change.any_of("maxSessionDuration"):
+            iam.update_role(RoleName=identity, MaxSessionDuration=news["maxSessionDuration"])
         if change.any_of("permissionsBoundary"):
             _bound(iam, identity, news.get("permissionsBoundary"))
 

@@ -38,8 +38,9 @@ class StateMachine(Handler):
                 "logDestination": Field(),
             },
         ),
+        # Opaque because the emulator forgets it; AWS would tell it back.
         "tracingConfiguration": Field(
-            Shape.OBJECT, computed=True, items={"enabled": Field(Shape.FLAG, default=False)}
+            Shape.OBJECT, opaque=True, items={"enabled": Field(Shape.FLAG, default=False)}
         ),
     }
     outputs = ("arn", "creationDate", "status")
@@ -77,7 +78,6 @@ class StateMachine(Handler):
             "definition": found["definition"],
             "roleArn": found["roleArn"],
             "loggingConfiguration": _logging_from_api(found.get("loggingConfiguration") or {}),
-            "tracingConfiguration": found.get("tracingConfiguration"),
             "tags": _tags(context, identity),
         }
 

@@ -1,0 +1,77 @@
+"""IAM cases."""
+
+from __future__ import annotations
+
+import json
+
+from provider_lab import Case, Lab, Made
+
+from regionshift.local.provider.wire import Properties
+
+
+def trust(service: str = "lambda") -> str:
+    statement = {
+        "Effect": "Allow",
+        "Principal": {"Service": f"{service}.amazonaws.com"},
+        "Action": "sts:AssumeRole",
+    }
+    return json.dumps({"Version": "2012-10-17", "Statement": [statement]})
+
+
+def rights(action: str) -> str:
+    statement = {"Effect": "Allow", "Action": [action], "Resource": ["arn:aws:s3:::files"]}
+    return json.dumps({"Version": "2012-10-17", "Statement": [statement]})
+
+
+def new_role(lab: Lab, service: str = "lambda") -> Made:
+    inputs = {"name": f"{lab.unique}-{service}", "assumeRolePolicy": trust(service)}
+    return lab.create("aws:iam/role:Role", inputs, f"role-{service}")
+
+
+def _role(lab: Lab) -> Properties:
+    return {
+        "name": f"{lab.unique}-role",
+        "assumeRolePolicy": trust(),
+        "description": "of a test",
+        "tags": {"Purpose": "rights"},
+    }
+
+
+def _trust_another(lab: Lab, made: Made) -> None:
+    lab.client("iam").update_assume_role_policy(RoleName=made.identity, PolicyDocument=trust("ec2"))
+    lab.client("iam").tag_role(RoleName=made.identity, Tags=[{"Key": "Stray", "Value": "yes"}])
+
+
+def _inline(lab: Lab) -> Properties:
+    return {"name": "files", "role": new_role(lab).identity, "policy": rights("s3:GetObject")}
+
+
+def _widen(lab: Lab, made: Made) -> None:
+    lab.client("iam").put_role_policy(
+        RoleName=made.properties["role"], PolicyName="files", PolicyDocument=rights("s3:*")
+    )
+
+
+CASES = (
+    Case(
+        "aws:iam/role:Role",
+        _role,
+        changes={
+            "assumeRolePolicy": trust("states"),
+            "description": None,
+            "maxSessionDuration": 7200,
+            "tags": {"Owner": "me"},
+        },
+        replaces={"name": "another", "path": "/elsewhere/"},
+        meddle=_trust_another,
+        drifts=frozenset({"assumeRolePolicy", "tags", "tagsAll"}),
+    ),
+    Case(
+        "aws:iam/rolePolicy:RolePolicy",
+        _inline,
+        changes={"policy": rights("s3:PutObject")},
+        replaces={"name": "another", "role": "another"},
+        meddle=_widen,
+        drifts=frozenset({"policy"}),
+    ),
+)
