@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from function_region import Region
+from function_region import SENTINEL, Region
 
 from regionshift.artifact import build
 
@@ -74,3 +74,14 @@ def test_it_answers_when_every_right_is_taken_away(primary: Region, function: st
     status, body = invoke(primary, function, b"{}")
     assert status == 500
     assert set(body["validation_results"].values()) == {False}
+
+
+def test_its_log_holds_a_json_line_an_action(primary: Region, function: str) -> None:
+    group = f"/aws/lambda/{function}"
+    primary.make("logs").create_log_group(logGroupName=group)
+    invoke(primary, function, b"{}")
+    events = primary.make("logs").filter_log_events(logGroupName=group)["events"]
+    messages = [event["message"] for event in events]
+    lines = [json.loads(message) for message in messages if message.startswith("{")]
+    assert [(line["action"], line["status"]) for line in lines] == [("validate", "success")], messages
+    assert SENTINEL not in "".join(messages)

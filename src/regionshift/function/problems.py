@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-AwsProblem = ClientError | BotoCoreError
 AWS_PROBLEMS = (ClientError, BotoCoreError)
 _LONGEST = 300
 
