@@ -13,7 +13,6 @@ from regionshift.carriers.carrier import (
     Item,
     Level,
     Proof,
-    Undone,
     Unfinished,
     Work,
     Written,
@@ -31,17 +30,23 @@ from regionshift.carriers.lines import (
 from regionshift.carriers.records import Layout, RecordStore, StoredProgress
 from regionshift.errors import WorkFailed
 
+_NAMED = 10  # conflicts named in an answer; all of them stand in the record
+
 Carriers = Mapping[str, Carrier]
 
 
 @dataclass(frozen=True)
 class BatchAnswer:
-    """What one call did. ``more``: call again; ``stopped``: the migration was asked to stop."""
+    """What one call did. ``more``: call again; ``stopped``: the migration was asked to stop.
+
+    ``conflicts`` are the first items that undo left alone: key and reason.
+    """
 
     batch: int
     more: bool = False
     stopped: bool = False
     counts: Mapping[str, int] = field(default_factory=dict)
+    conflicts: tuple[Mapping[str, str], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -87,9 +92,10 @@ def undo_batch(
 ) -> BatchAnswer:
     """Take back what one batch wrote, recorded or not. Done again, it changes nothing."""
     layout = Layout(migration_id)
-    known = store.get(layout.undone(batch))
-    if known is not None:
-        return BatchAnswer(batch, counts=count(from_bytes(known)))
+    known = {line["key"]: line for line in from_bytes(store.get(layout.undone(batch)) or b"")}
+    undone = {key: line for key, line in known.items() if line["state"] == "undone"}
+    if known and len(undone) == len(known):
+        return BatchAnswer(batch, counts=count(known.values()))
     recorded = store.get(layout.before(batch))
     if recorded is None:
         return BatchAnswer(batch)  # nothing is written before this record is
@@ -100,12 +106,12 @@ def undo_batch(
     written = {line["key"]: tuple(line["versions"]) for line in results if line["versions"]}
     if any(line["state"] != "written" for line in results) or len(results) < len(planned.work.items):
         written = {**carrier.recover(planned.work, before), **written}
-    answers = list(carrier.undo(planned.work, before, written))
-    lines = [undone_line(answer) for answer in answers]
-    if all(isinstance(answer, Undone) for answer in answers):
-        # With conflicts left, a later call looks again.
-        store.put(layout.undone(batch), to_bytes(lines))
-    return BatchAnswer(batch, counts=count(lines))
+    # What was in conflict is looked at again: whoever caused it may have cleared it.
+    left = {key: versions for key, versions in written.items() if key not in undone}
+    lines = [*undone.values(), *(undone_line(answer) for answer in carrier.undo(planned.work, before, left))]
+    store.put(layout.undone(batch), to_bytes(sorted(lines, key=lambda line: str(line["key"]))))
+    conflicts = [line for line in lines if line["state"] == "conflict"]
+    return BatchAnswer(batch, counts=count(lines), conflicts=tuple(conflicts[:_NAMED]))
 
 
 def count(lines: Iterable[Mapping[str, Any]]) -> dict[str, int]:

@@ -38,8 +38,10 @@ class _Tally:
 
     def __init__(self) -> None:
         self.counts: dict[str, int] = {}
+        self.conflicts: list[Mapping[str, str]] = []
 
-    def add(self, counts: Mapping[str, int]) -> None:
+    def add(self, counts: Mapping[str, int], conflicts: Sequence[Mapping[str, str]] = ()) -> None:
+        self.conflicts = [*self.conflicts, *conflicts][:_NAMED]
         for name, number in counts.items():
             self.counts[name] = self.counts.get(name, 0) + number
 
@@ -144,7 +146,7 @@ class Migrations:
         self.stop(migration_id)
         tally = _Tally()
         finished = self._each(undo_batch, migration_id, has_time, tally)
-        record = self._rollback_record(layout, metadata, reason, finished, tally.counts)
+        record = self._rollback_record(layout, metadata, reason, finished, tally)
         self.store.put_json(layout.rollback, record)
         if finished:
             metadata |= {"status": "rolled_back"}
@@ -236,7 +238,7 @@ class Migrations:
             for answer in _in_order(pool, one, batches, has_time):
                 done += 1
                 if tally is not None:
-                    tally.add(answer.counts)
+                    tally.add(answer.counts, answer.conflicts)
                 finished = finished and not answer.more and not answer.stopped
                 self.watch(Progressed(answer, done, batches))
         return finished and done == batches
@@ -263,7 +265,7 @@ class Migrations:
         }
 
     def _rollback_record(
-        self, layout: Layout, metadata: Metadata, reason: str, finished: bool, counts: Mapping[str, int]
+        self, layout: Layout, metadata: Metadata, reason: str, finished: bool, tally: _Tally
     ) -> Metadata:
         return {
             "migration_id": layout.id,
@@ -272,7 +274,8 @@ class Migrations:
             "timestamp": self._time(),
             "reason": reason,
             "status": "completed" if finished else "incomplete",
-            "counts": dict(counts),
+            "counts": tally.counts,
+            "conflicts": tally.conflicts,
             "source": metadata["source"],
             "target": metadata["target"],
         }

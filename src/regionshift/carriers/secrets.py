@@ -42,6 +42,7 @@ from regionshift.carriers.selection import Cursor, selector
 
 _NAMESPACE = uuid.UUID("6c0e7b0a-5d0c-5a52-9a43-6f2b1c1f7a11")
 _CURRENT, _PREVIOUS = "AWSCURRENT", "AWSPREVIOUS"
+_BEGUN = "regionshift:migration"
 _STRANGER = "someone else has written here since; left alone"
 _UNDO = "any time: labels of the migration keep the earlier version"
 
@@ -84,9 +85,9 @@ class Secrets:
         _, target = self._vaults(work.entry)
         found: dict[str, tuple[str, ...]] = {}
         for item in work.items:
-            token = _token(work, item)
-            if token in ((target.described(item.key) or {}).get("VersionIdsToStages") or {}):
-                found[item.key] = (token,)
+            there = target.described(item.key) or {}
+            if _has(there, _token(work, item)) or _is_begun(there, work):
+                found[item.key] = (_token(work, item),)
         return found
 
     def copy(
@@ -99,7 +100,7 @@ class Secrets:
                 continue
             made = written.get(item.key, ())
             try:
-                self._write(work, item, before[item.key], is_there=bool(made))
+                self._write(work, item, before[item.key])
             except NamedError as error:
                 yield Failed(item.key, str(error), (_token(work, item),))
             else:
@@ -167,21 +168,23 @@ class Secrets:
             reason = told(rewritten(entry, source.value(key, version))[1])
         return Item(key, kind, (SourceVersion(version),), reason)
 
-    def _write(self, work: Work, item: Item, before: Before, *, is_there: bool) -> None:
+    def _write(self, work: Work, item: Item, before: Before) -> None:
         source, target = self._vaults(work.entry)
         token = _token(work, item)
         found = source.described(item.key)
         if found is None:
             raise NamedError(NOT_FOUND, "DescribeSecret")
         description, tags = found.get("Description", ""), tags_of(found.get("Tags"))
-        if not is_there:
+        there = target.described(item.key) or {}
+        if not _has(there, token):
             value, _ = rewritten(work.entry, source.value(item.key, item.versions[-1].id))
             if before.absent:
                 # Refused when someone made one meanwhile: taking ours back would take theirs too.
-                target.create(item.key, token, value, description, work.entry.kms_key)
+                if not _is_begun(there, work):
+                    target.create(item.key, {_BEGUN: work.migration_id}, work.entry.kms_key)
             else:
                 self._keep(work, target, before)
-                target.put(item.key, token, value)
+            target.put(item.key, token, value)
         target.label(item.key, f"regionshift/{work.migration_id}", token)
         target.describe(item.key, description, work.entry.kms_key)
         target.set_tags(item.key, tags)
@@ -219,7 +222,7 @@ class Secrets:
         stages = there.get("VersionIdsToStages") or {}
         current = staged(there, _CURRENT)
         if before.version is None:
-            if current not in (made, None):
+            if current != made and not _is_begun(there, work):
                 return Conflict(key, _STRANGER)
             target.delete(key)
             return Undone(key, "deleted")
@@ -271,6 +274,15 @@ def _before(key: str, found: Mapping[str, Any] | None) -> Before:
         "previous": staged(found, _PREVIOUS) or "",
     }
     return Before(key, staged(found, _CURRENT), detail=detail)
+
+
+def _has(found: Mapping[str, Any], version: str) -> bool:
+    return version in (found.get("VersionIdsToStages") or {})
+
+
+def _is_begun(found: Mapping[str, Any], work: Work) -> bool:
+    """Whether this migration created the secret and was interrupted before it gave it its own tags."""
+    return tags_of(found.get("Tags")).get(_BEGUN) == work.migration_id
 
 
 def _token(work: Work, item: Item) -> str:

@@ -43,15 +43,13 @@ class Vault:
         answer = call(self._client.get_secret_value, SecretId=self._prefix + key, VersionId=version)
         return Value(answer.get("SecretString"), answer.get("SecretBinary"))
 
-    def create(self, key: str, token: str, value: Value, description: str, kms_key: str | None) -> None:
-        """A new secret with its first version."""
+    def create(self, key: str, tags: Mapping[str, str], kms_key: str | None) -> None:
+        """A new secret without a value, so that its first version can get an id of ours."""
         given = {"KmsKeyId": kms_key} if kms_key else {}
         call(
             self._client.create_secret,
             Name=self._prefix + key,
-            ClientRequestToken=token,
-            Description=description,
-            **_value(value),
+            Tags=tag_list(tags),
             **given,
         )
 

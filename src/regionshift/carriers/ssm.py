@@ -35,7 +35,7 @@ from regionshift.carriers.named import (
 )
 from regionshift.carriers.rewrite import require_rules, rewritten, told
 from regionshift.carriers.selection import Cursor, selector
-from regionshift.carriers.ssm_access import Side, policies
+from regionshift.carriers.ssm_access import NO_POLICIES, Side, changed_policies, policies
 
 _UNDO = "while the earlier version is among the newest 100 of the parameter's history"
 _GONE = frozenset({"ParameterNotFound", "ParameterVersionNotFound"})
@@ -187,7 +187,7 @@ class Parameters:
             # An advanced parameter cannot become standard again, whatever the source is.
             "Tier": "Advanced" if before.detail.get("tier") == "Advanced" else found.get("Tier", "Standard"),
             "AllowedPattern": found.get("AllowedPattern", ""),
-            "Policies": policies(found),
+            **changed_policies(policies(found), before.detail.get("policies", NO_POLICIES)),
         }
         if found["Type"] == "SecureString" and entry.kms_key:
             settings["KeyId"] = entry.kms_key
@@ -240,7 +240,7 @@ class Parameters:
                 return Conflict(key, f"version {before.version} is no longer in the history")
             raise
         if current == int(written[-1]):
-            target.put(key, earlier, _settings(before))
+            target.put(key, earlier, _settings(before, there))
         elif current != int(written[-1]) + 1 or target.value(key, str(current)) != earlier:
             # Our own earlier, interrupted undo is the one exception.
             return Conflict(key, _STRANGER)
@@ -275,7 +275,7 @@ def _before(key: str, found: Mapping[str, Any], tags: Mapping[str, str]) -> Befo
     return Before(key, str(found["Version"]), detail=detail)
 
 
-def _settings(before: Before) -> dict[str, Any]:
+def _settings(before: Before, there: Mapping[str, Any]) -> dict[str, Any]:
     detail = before.detail
     settings = {
         "Type": detail["type"],
@@ -283,7 +283,8 @@ def _settings(before: Before) -> dict[str, Any]:
         "Description": detail["description"],
         "Tier": detail["tier"],
         "AllowedPattern": detail["allowed_pattern"],
-        "Policies": detail["policies"],
+        # The migration may have added some where there were none.
+        **changed_policies(detail["policies"], policies(there)),
     }
     if detail["type"] == "SecureString" and detail["key"]:
         settings["KeyId"] = detail["key"]

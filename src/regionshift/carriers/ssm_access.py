@@ -9,6 +9,8 @@ from regionshift.carriers.carrier import Place
 from regionshift.carriers.named import Value, call, pages, tag_list, tags_of
 
 _NAMES_A_LISTING = 50
+NO_POLICIES = "[{}]"
+"""Takes every policy away (Systems Manager User Guide, "Assigning parameter policies")."""
 
 
 class Side:
@@ -69,8 +71,11 @@ class Side:
 
 
 def policies(found: Mapping[str, Any]) -> str:
-    """Policies as PutParameter wants them; "[{}]" says that there are none."""
+    """A parameter's policies as PutParameter wants them."""
     given = found.get("Policies") or []
-    if isinstance(given, str):
-        return given
-    return f"[{','.join(policy['PolicyText'] for policy in given) or '{}'}]"
+    return f"[{','.join(policy['PolicyText'] for policy in given)}]" if given else NO_POLICIES
+
+
+def changed_policies(wanted: str, present: str) -> dict[str, str]:
+    """The argument that brings ``wanted`` about; none when nothing has to change."""
+    return {} if wanted == present == NO_POLICIES else {"Policies": wanted}

@@ -126,6 +126,10 @@ class Transport:
             timeout=urllib3.Timeout(connect=_CONNECT_SECONDS, read=_READ_SECONDS),
         )
 
+    def close(self) -> None:
+        """Close the connections that are kept alive; the next request opens new ones."""
+        self._pools.clear()
+
     def send(self, request: Request) -> Response:
         """Send and wait for the whole answer.
 
