@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from obstore.store import ClientConfig, RetryConfig, S3Credential
 
 _READERS = 16
+_SLOWEST = timedelta(seconds=120)  # an artifact of some 20 MB over a slow line
 
 
 class S3Store:
@@ -39,7 +40,7 @@ class S3Store:
 
     def __init__(self, bucket: str, prefix: str, access: S3Access) -> None:
         self.url = f"s3://{bucket}/{prefix}".rstrip("/")
-        options: ClientConfig = {"timeout": timedelta(seconds=30), "connect_timeout": timedelta(seconds=5)}
+        options: ClientConfig = {"timeout": _SLOWEST, "connect_timeout": timedelta(seconds=5)}
         if access.ca_bundle is not None:
             options["root_certificate"] = access.ca_bundle
         retry: RetryConfig = {"max_retries": 4, "retry_timeout": timedelta(seconds=30)}

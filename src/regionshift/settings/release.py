@@ -41,9 +41,9 @@ class Release:
     plugin_version: str
 
     @property
-    def digest(self) -> str:
-        """SHA-256 (hex) over everything the region runs, secrets by their keyed digest only."""
-        content = {
+    def content(self) -> dict[str, object]:
+        """Everything the region runs as plain JSON, secrets by their keyed digest only."""
+        return {
             "config": self.config.model_dump(mode="json", exclude=_NOT_RUN),
             "artifact": self.artifact.sha256,
             "zones": {region: list(zones) for region, zones in sorted(self.zones.items())},
@@ -51,5 +51,25 @@ class Release:
             "tool": self.tool_version,
             "plugin": self.plugin_version,
         }
-        text = json.dumps(content, sort_keys=True, separators=(",", ":"))
-        return hashlib.sha256(text.encode()).hexdigest()
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 (hex) over :attr:`content`."""
+        return digest_of(self.content)
+
+
+def digest_of(content: Mapping[str, object]) -> str:
+    """The digest (SHA-256, hex) of a release's :attr:`Release.content`."""
+    text = json.dumps(content, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def config_of(content: Mapping[str, object], current: MigrationConfig) -> MigrationConfig:
+    """The settings of a release, checked again; what says nothing about what runs is taken from ``current``.
+
+    Raises pydantic's ValidationError when these settings were written for another version of the tool.
+    """
+    kept = content["config"]
+    if not isinstance(kept, dict):
+        raise TypeError("a release's settings are an object")
+    return MigrationConfig.model_validate({**kept, **current.model_dump(mode="json", include=_NOT_RUN)})

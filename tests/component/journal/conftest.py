@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -12,17 +12,9 @@ import pytest
 
 from regionshift.journal.lock import Holder
 from regionshift.journal.store import Credentials, S3Access, StateStore, SwapStore, open_state
-from regionshift.local import emulator
 from regionshift.local.emulator import LocalCloud
 
 REGION = "eu-central-1"
-
-
-@pytest.fixture(scope="session")
-def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalCloud]:
-    folder = tmp_path_factory.mktemp("cloud")
-    yield emulator.up(folder, "123456789012")
-    emulator.down(folder, wipe=True)
 
 
 @pytest.fixture(scope="session")

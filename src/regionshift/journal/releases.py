@@ -1,0 +1,294 @@
+"""Every release that a region runs or may go back to, under the state URL.
+
+``releases/<environment>/<digest>.json`` holds what a release is, its secrets encrypted;
+``artifacts/<environment>/<sha256>.zip`` the bytes of its function, shared by all releases that have them.
+Writers hold the environment's lock.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import uuid
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+
+from pydantic import SecretStr, ValidationError
+
+from regionshift.errors import InputError, Refused
+from regionshift.journal.differences import Difference, differences
+from regionshift.journal.sealing import SecretKey
+from regionshift.journal.store import KeyTakenError, StateDamaged, StateStore
+from regionshift.settings.config import MigrationConfig
+from regionshift.settings.release import Artifact, Release, config_of, digest_of
+
+VERSION = 1
+_SHORTEST = 6
+
+
+@dataclass(frozen=True)
+class ReleaseRecord:
+    """What is known of a kept release without its secrets.
+
+    Args:
+        content: everything the region runs, secrets by one keyed digest. difference: to the release before.
+        secret_digests: a keyed digest of each secret. program: names the Pulumi program that it was made for.
+    """
+
+    digest: str
+    at: datetime
+    by: str
+    program: str
+    previous: str | None
+    difference: tuple[Difference, ...]
+    content: Mapping[str, object]
+    secret_digests: Mapping[str, str]
+    sealed: Mapping[str, str]
+
+    @property
+    def artifact(self) -> str:
+        """SHA-256 (hex) of the function's zip."""
+        return str(self.content["artifact"])
+
+    @property
+    def tool_version(self) -> str:
+        """The version of regionshift that made it."""
+        return str(self.content["tool"])
+
+    @property
+    def plugin_version(self) -> str:
+        """The version of the provider plugin that it was made for."""
+        return str(self.content["plugin"])
+
+
+class ReleaseStore:
+    """The releases of one environment; ``key`` seals their secrets."""
+
+    def __init__(self, store: StateStore, environment: str, key: SecretKey) -> None:
+        self._store = store
+        self._key = key
+        self._folder = f"releases/{environment}"
+        self._artifacts = f"artifacts/{environment}"
+
+    def record(
+        self, release: Release, *, at: datetime, by: str, program: str, previous: str | None = None
+    ) -> ReleaseRecord:
+        """Keep a release, its secrets and its artifact; one that is kept already stays as it was."""
+        digest = release.digest
+        kept = self._read(digest)
+        if kept is not None:
+            self._keep_artifact(release.artifact)
+            return kept
+        secrets = {name: value.get_secret_value() for name, value in release.secrets.items()}
+        digests = {name: self._key.digest(name, value) for name, value in secrets.items()}
+        before = self._read(previous) if previous else None
+        record = ReleaseRecord(
+            digest=digest,
+            at=at,
+            by=by,
+            program=program,
+            previous=previous,
+            difference=_differences(before, release.content, digests) if before else (),
+            content=release.content,
+            secret_digests=digests,
+            sealed={name: self._key.seal(value, f"{digest}/{name}") for name, value in secrets.items()},
+        )
+        self._keep_artifact(release.artifact)
+        try:
+            self._store.create(self._name(digest), _encode(record))
+        except KeyTakenError:
+            return self.find(digest)
+        return record
+
+    def kept(self) -> list[ReleaseRecord]:
+        """Every kept release, the newest first."""
+        bodies = self._store.get_many(self._store.keys(self._folder))
+        records = [_decode(body, f"{self._store.url}/{key}") for key, body in bodies.items()]
+        return sorted(records, key=lambda record: (record.at, record.digest), reverse=True)
+
+    def find(self, digest: str) -> ReleaseRecord:
+        """The kept release of that digest, or of the only digest that begins so (six characters at least).
+
+        Raises:
+            InputError: there is none, or more than one.
+            StateDamaged: it is not what was written.
+        """
+        if len(digest) < _SHORTEST:
+            raise InputError(f"{digest!r} is too short to name a release", remedy="see: regionshift releases")
+        names = (key.rpartition("/")[2].removesuffix(".json") for key in self._store.keys(self._folder))
+        fitting = [name for name in names if name.startswith(digest)]
+        record = self._read(fitting[0]) if len(fitting) == 1 else None
+        if record is None:
+            what = "more than one release begins with" if fitting else "no release is kept with"
+            raise InputError(f"{what} {digest}", where=self._store.url, remedy="see: regionshift releases")
+        return record
+
+    def load(self, digest: str, current: MigrationConfig, cache: Path, program: str) -> Release:
+        """A kept release, ready to be applied: settings checked again, secrets opened, artifact in ``cache``.
+
+        Args:
+            current: today's settings, for what is no part of a release (target, state, waves).
+            program: names today's Pulumi program.
+
+        Raises:
+            Refused: the program or the settings changed since; the error says which version it needs.
+            StateDamaged: record, secrets or artifact are not what was written.
+            InputError: there is no such release.
+        """
+        record = self.find(digest)
+        if record.program != program:
+            raise _needs_version(record, "the program changed since")
+        artifact = Artifact(self._fetch(record.artifact, cache), record.artifact)
+        zones = record.content["zones"]
+        if not isinstance(zones, dict):
+            raise _damaged(self._name(record.digest), "zones")
+        try:
+            config = config_of(record.content, current)
+        except (ValidationError, TypeError) as error:
+            raise _needs_version(record, "its settings do not fit this version") from error
+        release = Release(
+            config=config,
+            artifact=artifact,
+            zones={region: tuple(names) for region, names in zones.items()},
+            secrets={
+                name: SecretStr(self._key.open(sealed, f"{record.digest}/{name}"))
+                for name, sealed in record.sealed.items()
+            },
+            secrets_digest=str(record.content["secrets"]),
+            tool_version=record.tool_version,
+            plugin_version=record.plugin_version,
+        )
+        if release.digest != record.digest:
+            raise _needs_version(record, "this version reads its settings otherwise")
+        return release
+
+    def diff(self, one: str, other: str) -> tuple[Difference, ...]:
+        """What differs from one kept release to another. Raises as :meth:`find`."""
+        after = self.find(other)
+        return _differences(self.find(one), after.content, after.secret_digests)
+
+    def prune(
+        self, *, keep: int, older_than: timedelta, in_use: Collection[str], now: datetime
+    ) -> list[ReleaseRecord]:
+        """Remove the releases that :func:`to_prune` names, and the artifacts that no release has any more."""
+        records = self.kept()
+        going = to_prune(records, keep=keep, older_than=older_than, in_use=in_use, now=now)
+        gone = {record.digest for record in going}
+        self._store.delete(self._name(digest) for digest in sorted(gone))
+        needed = {
+            f"{self._artifacts}/{record.artifact}.zip" for record in records if record.digest not in gone
+        }
+        self._store.delete(key for key in self._store.keys(self._artifacts) if key not in needed)
+        return going
+
+    def _keep_artifact(self, artifact: Artifact) -> None:
+        body = artifact.path.read_bytes()
+        if hashlib.sha256(body).hexdigest() != artifact.sha256:
+            raise _damaged(str(artifact.path), "the artifact changed after it was built")
+        try:
+            self._store.create(f"{self._artifacts}/{artifact.sha256}.zip", body)
+        except KeyTakenError:
+            return  # content addressed: it is the same
+
+    def _fetch(self, sha256: str, cache: Path) -> Path:
+        path = cache / f"{sha256}.zip"
+        if path.exists() and hashlib.sha256(path.read_bytes()).hexdigest() == sha256:
+            return path
+        name = f"{self._artifacts}/{sha256}.zip"
+        stored = self._store.get(name)
+        if stored is None or hashlib.sha256(stored.body).hexdigest() != sha256:
+            raise _damaged(f"{self._store.url}/{name}", "missing" if stored is None else "other bytes")
+        cache.mkdir(mode=0o700, parents=True, exist_ok=True)
+        aside = cache / f".{sha256}.{uuid.uuid4().hex}"
+        aside.write_bytes(stored.body)
+        os.replace(aside, path)  # noqa: PTH105 - readers of the cache never see half a file
+        return path
+
+    def _read(self, digest: str) -> ReleaseRecord | None:
+        stored = self._store.get(self._name(digest))
+        return _decode(stored.body, f"{self._store.url}/{self._name(digest)}") if stored else None
+
+    def _name(self, digest: str) -> str:
+        return f"{self._folder}/{digest}.json"
+
+
+def to_prune(
+    records: Collection[ReleaseRecord],
+    *,
+    keep: int,
+    older_than: timedelta,
+    in_use: Collection[str],
+    now: datetime,
+) -> list[ReleaseRecord]:
+    """The releases that may go: not among the newest ``keep``, older than ``older_than``, and in use nowhere.
+
+    ``in_use`` are the digests that a region has, or that an open deployment comes from or goes to.
+    """
+    newest_first = sorted(records, key=lambda record: (record.at, record.digest), reverse=True)
+    return [
+        record
+        for record in newest_first[max(keep, 0) :]
+        if now - record.at > older_than and record.digest not in in_use
+    ]
+
+
+def _differences(
+    before: ReleaseRecord, content: Mapping[str, object], digests: Mapping[str, str]
+) -> tuple[Difference, ...]:
+    return differences(before.content, content, before.secret_digests, digests)
+
+
+def _encode(record: ReleaseRecord) -> bytes:
+    content = {
+        "version": VERSION,
+        "digest": record.digest,
+        "at": record.at.isoformat(),
+        "by": record.by,
+        "program": record.program,
+        "previous": record.previous,
+        "difference": [difference.to_json() for difference in record.difference],
+        "content": record.content,
+        "secret_digests": record.secret_digests,
+        "sealed": record.sealed,
+    }
+    return json.dumps(content, indent=1, sort_keys=True).encode()
+
+
+def _decode(body: bytes, where: str) -> ReleaseRecord:
+    try:
+        content = json.loads(body)
+        record = ReleaseRecord(
+            digest=str(content["digest"]),
+            at=datetime.fromisoformat(content["at"]),
+            by=str(content["by"]),
+            program=str(content["program"]),
+            previous=content["previous"],
+            difference=tuple(Difference(d["path"], d["before"], d["after"]) for d in content["difference"]),
+            content=dict(content["content"]),
+            secret_digests=dict(content["secret_digests"]),
+            sealed=dict(content["sealed"]),
+        )
+    except (ValueError, KeyError, TypeError) as error:
+        raise _damaged(where, type(error).__name__) from error
+    if digest_of(record.content) != record.digest or record.digest not in where:
+        raise _damaged(where, "its digest does not fit")
+    return record
+
+
+def _damaged(where: str, why: str) -> StateDamaged:
+    return StateDamaged(
+        f"a release is not what was written ({why})",
+        where=where,
+        remedy="restore it from a backup or an older version of the object",
+    )
+
+
+def _needs_version(record: ReleaseRecord, why: str) -> Refused:
+    return Refused(
+        f"release {record.digest[:12]} needs regionshift {record.tool_version}: {why}",
+        where=record.digest,
+        remedy=f"install regionshift {record.tool_version} and run the same command with it",
+    )

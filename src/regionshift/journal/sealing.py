@@ -1,0 +1,159 @@
+"""Encryption of a release's secrets, and digests of them from which nothing can be guessed.
+
+One 32-byte root key per state: a file that only its owner can read, or a KMS data key that is kept
+encrypted under the state URL. What is encrypted (AES-256-GCM) is bound to the release and the name that it
+belongs to, so that a value cannot be moved to another place unnoticed.
+"""
+
+# ruff: noqa: N803 - boto3 names its arguments so
+from __future__ import annotations
+
+import base64
+import hashlib
+import hmac
+import json
+import os
+import stat
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal, Protocol
+
+from regionshift.errors import Refused
+from regionshift.journal.store import KeyTakenError, StateDamaged, StateStore
+
+if TYPE_CHECKING:
+    from pydantic import SecretStr
+
+_BYTES = 32
+_NONCE = 12
+_DATA_KEY = "keys/releases.json"
+
+
+class KeyService(Protocol):
+    """The two calls of AWS KMS that are used; boto3's client has them."""
+
+    def generate_data_key(
+        self, *, KeyId: str, KeySpec: Literal["AES_256"], EncryptionContext: Mapping[str, str]
+    ) -> Mapping[str, object]: ...
+
+    def decrypt(
+        self, *, KeyId: str, CiphertextBlob: bytes, EncryptionContext: Mapping[str, str]
+    ) -> Mapping[str, object]: ...
+
+
+class SecretKey:
+    """Seals and opens values, and digests them. One root key, one derived key for each use."""
+
+    def __init__(self, root: bytes) -> None:
+        if len(root) != _BYTES:
+            raise ValueError(f"a key has {_BYTES} bytes, not {len(root)}")
+        self._sealing = hmac.digest(root, b"regionshift sealing v1", "sha256")
+        self._digests = hmac.digest(root, b"regionshift digests v1", "sha256")
+
+    def seal(self, value: str, place: str) -> str:
+        """``value`` encrypted for ``place`` (base64)."""
+        from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+        nonce = os.urandom(_NONCE)
+        sealed = AESGCM(self._sealing).encrypt(nonce, value.encode(), place.encode())
+        return base64.b64encode(nonce + sealed).decode()
+
+    def open(self, sealed: str, place: str) -> str:
+        """What :meth:`seal` encrypted. Raises StateDamaged: another key, another place, or changed bytes."""
+        from cryptography.exceptions import InvalidTag
+        from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+        try:
+            raw = base64.b64decode(sealed, validate=True)
+            return AESGCM(self._sealing).decrypt(raw[:_NONCE], raw[_NONCE:], place.encode()).decode()
+        except (InvalidTag, ValueError) as error:
+            raise StateDamaged(
+                "a secret of a release cannot be decrypted",
+                where=place,
+                remedy="use the key that the state was made with (state_secrets)",
+            ) from error
+
+    def digest(self, name: str, value: str) -> str:
+        """A keyed digest of one secret (hex): equal values of one name are alike, no more can be told."""
+        return hmac.new(self._digests, _framed(name, value), hashlib.sha256).hexdigest()
+
+    def digest_all(self, secrets: Mapping[str, SecretStr]) -> str:
+        """A keyed digest over all secrets (hex): a release's ``secrets_digest``."""
+        parts = [part for name in sorted(secrets) for part in (name, secrets[name].get_secret_value())]
+        return hmac.new(self._digests, _framed(*parts), hashlib.sha256).hexdigest()
+
+    def __repr__(self) -> str:
+        return "SecretKey(...)"
+
+
+def key_from_file(path: Path) -> SecretKey:
+    """The key in ``path``, made on first use with owner-only rights.
+
+    Raises:
+        Refused: others may read the file, or it holds no key.
+    """
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    if not path.exists():
+        _make_key_file(path)
+    if stat.S_IMODE(path.stat().st_mode) & 0o077:
+        raise Refused("others may read the key file", where=str(path), remedy=f"chmod 600 {path}")
+    root = path.read_bytes()
+    if len(root) != _BYTES:
+        raise Refused("the key file holds no key", where=str(path), remedy="restore it from a backup")
+    return SecretKey(root)
+
+
+def key_from_kms(kms: KeyService, key_id: str, store: StateStore) -> SecretKey:
+    """The state's data key, decrypted by KMS; made on first use, one for all who share the state.
+
+    ``key_id`` is an id, ARN or alias of a symmetric key. Raises StateDamaged when the kept one is unreadable.
+    """
+    context = {"regionshift": "releases"}
+    stored = store.get(_DATA_KEY)
+    if stored is None:
+        made = kms.generate_data_key(KeyId=key_id, KeySpec="AES_256", EncryptionContext=context)
+        kept = {"key": key_id, "sealed": base64.b64encode(_bytes(made["CiphertextBlob"])).decode()}
+        try:
+            store.create(_DATA_KEY, json.dumps(kept).encode())
+            return SecretKey(_bytes(made["Plaintext"]))
+        except KeyTakenError:
+            return key_from_kms(kms, key_id, store)
+    try:
+        sealed = base64.b64decode(json.loads(stored.body)["sealed"], validate=True)
+    except (ValueError, KeyError, TypeError) as error:
+        raise StateDamaged("the state's data key cannot be read", where=f"{store.url}/{_DATA_KEY}") from error
+    opened = kms.decrypt(KeyId=key_id, CiphertextBlob=sealed, EncryptionContext=context)
+    return SecretKey(_bytes(opened["Plaintext"]))
+
+
+def _make_key_file(path: Path) -> None:
+    """Write a new key aside and link it into place: of two who do so at once both then read the same key."""
+    aside = path.with_name(f"{path.name}.{os.getpid()}.{os.urandom(4).hex()}")
+    descriptor = os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    try:
+        os.write(descriptor, os.urandom(_BYTES))
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+    try:
+        path.hardlink_to(aside)
+    except FileExistsError:
+        return
+    finally:
+        aside.unlink()
+    directory = os.open(path.parent, os.O_RDONLY)
+    try:
+        os.fsync(directory)
+    finally:
+        os.close(directory)
+
+
+def _bytes(value: object) -> bytes:
+    if not isinstance(value, bytes):
+        raise TypeError(f"KMS answered {type(value).__name__} where bytes were due")
+    return value
+
+
+def _framed(*parts: str) -> bytes:
+    """The parts with their lengths, so that no two lists of parts are alike."""
+    return b"".join(len(part.encode()).to_bytes(8, "big") + part.encode() for part in parts)

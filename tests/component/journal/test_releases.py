@@ -1,0 +1,201 @@
+"""Releases on both backends: what is kept comes back whole, secrets stay secret, nothing in use goes."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from pydantic import SecretStr
+
+from regionshift.aws.clients import Clients
+from regionshift.errors import InputError, Refused
+from regionshift.journal.releases import ReleaseRecord, ReleaseStore
+from regionshift.journal.sealing import SecretKey, key_from_file, key_from_kms
+from regionshift.journal.store import StateDamaged, StateStore
+from regionshift.settings.config import MigrationConfig
+from regionshift.settings.release import Artifact, Release
+
+KEY = SecretKey(b"k" * 32)
+NOW = datetime(2026, 3, 1, tzinfo=UTC)
+MakeRelease = Callable[..., Release]
+
+
+def config(memory: int = 512, target: str = "local") -> MigrationConfig:
+    return MigrationConfig.model_validate(
+        {
+            "project": "shop",
+            "environment": "dev",
+            "account": "123456789012",
+            "target": target,
+            "regions": {"primary": "eu-central-1", "secondaries": ["eu-west-1"]},
+            "network": {"vpc_cidr": "10.0.0.0/8"},
+            "function": {"memory": memory},
+        }
+    )
+
+
+@pytest.fixture
+def make(tmp_path: Path) -> MakeRelease:
+    def release(memory: int = 512, body: bytes = b"zip", **secrets: str) -> Release:
+        sha256 = hashlib.sha256(body).hexdigest()
+        path = tmp_path / f"{sha256}.built"
+        path.write_bytes(body)
+        values = {name: SecretStr(value) for name, value in secrets.items()}
+        return Release(
+            config=config(memory),
+            artifact=Artifact(path, sha256),
+            zones={"eu-central-1": ("eu-central-1a",), "eu-west-1": ("eu-west-1a", "eu-west-1b")},
+            secrets=values,
+            secrets_digest=KEY.digest_all(values),
+            tool_version="0.1.0",
+            plugin_version="7.51.0",
+        )
+
+    return release
+
+
+@pytest.fixture
+def releases(store: StateStore) -> ReleaseStore:
+    return ReleaseStore(store, "shop.dev", KEY)
+
+
+def keep(
+    releases: ReleaseStore, release: Release, day: int = 0, previous: str | None = None
+) -> ReleaseRecord:
+    at = NOW - timedelta(days=day)
+    return releases.record(release, at=at, by="ann", program="p1", previous=previous)
+
+
+def test_a_release_comes_back_as_it_was(releases: ReleaseStore, make: MakeRelease, tmp_path: Path) -> None:
+    release = make(memory=1024, password="hunter2", token="t")
+    keep(releases, release)
+    loaded = releases.load(release.digest, config(target="aws"), tmp_path / "cache", "p1")
+    assert loaded.digest == release.digest
+    assert loaded.secrets == release.secrets
+    assert loaded.zones == release.zones
+    assert loaded.config.function.memory == 1024
+    assert loaded.config.target == "aws"
+    assert loaded.artifact.path.read_bytes() == b"zip"
+    loaded.artifact.path.write_bytes(b"spoilt")
+    again = releases.load(release.digest, config(), tmp_path / "cache", "p1")
+    assert again.artifact.path.read_bytes() == b"zip"
+
+
+def test_secrets_are_nowhere_in_the_clear_nor_guessable(
+    store: StateStore, releases: ReleaseStore, make: MakeRelease
+) -> None:
+    release = make(password="hunter2")
+    record = keep(releases, release)
+    kept = b"".join(store.get_many(store.keys("releases")).values())
+    assert b"hunter2" not in kept
+    for plain in (b"hunter2", b"passwordhunter2", b"password=hunter2"):
+        assert hashlib.sha256(plain).hexdigest().encode() not in kept
+    assert SecretKey(b"x" * 32).digest("password", "hunter2") != record.secret_digests["password"]
+    assert "hunter2" not in repr(record) + repr(release) + repr(KEY)
+
+
+def test_the_difference_tells_values_but_never_secrets(releases: ReleaseStore, make: MakeRelease) -> None:
+    first = keep(releases, make(password="one", gone="x"), day=1)
+    second = keep(releases, make(memory=1024, body=b"new", password="two", added="y"), previous=first.digest)
+    told = {d.path: (d.before, d.after) for d in second.difference}
+    assert told == {
+        "artifact": (first.artifact, second.artifact),
+        "config.function.memory": (512, 1024),
+        "secrets.added": (None, "(changed)"),
+        "secrets.gone": ("(changed)", None),
+        "secrets.password": ("(changed)", "(changed)"),
+    }
+    assert releases.diff(first.digest, second.digest) == second.difference
+    assert releases.diff(second.digest, second.digest) == ()
+
+
+def test_the_same_release_is_kept_once(releases: ReleaseStore, make: MakeRelease) -> None:
+    first = keep(releases, make(), day=3)
+    assert keep(releases, make()) == first
+    assert releases.kept() == [first]
+
+
+def test_a_release_is_found_by_how_its_digest_begins(releases: ReleaseStore, make: MakeRelease) -> None:
+    record = keep(releases, make())
+    assert releases.find(record.digest[:8]) == record
+    for name in ("ffff", "0" * 64, "../../keys"):
+        with pytest.raises(InputError):
+            releases.find(name)
+
+
+def test_another_program_says_which_version_it_needs(
+    releases: ReleaseStore, make: MakeRelease, tmp_path: Path
+) -> None:
+    record = keep(releases, make())
+    with pytest.raises(Refused, match=r"needs regionshift 0\.1\.0"):
+        releases.load(record.digest, config(), tmp_path, "p2")
+
+
+def test_damage_is_noticed(
+    store: StateStore, releases: ReleaseStore, make: MakeRelease, tmp_path: Path
+) -> None:
+    record = keep(releases, make(password="hunter2"))
+    name, artifact = store.keys("releases")[0], store.keys("artifacts")[0]
+    whole = store.get(name)
+    assert whole is not None
+    with pytest.raises(StateDamaged, match="decrypted"):
+        ReleaseStore(store, "shop.dev", SecretKey(b"x" * 32)).load(
+            record.digest, config(), tmp_path / "a", "p1"
+        )
+    store.put(artifact, b"other")
+    with pytest.raises(StateDamaged):
+        releases.load(record.digest, config(), tmp_path / "b", "p1")
+    store.delete([artifact])
+    with pytest.raises(StateDamaged, match="missing"):
+        releases.load(record.digest, config(), tmp_path / "b", "p1")
+    store.put(name, whole.body.replace(b'"memory": 512', b'"memory": 513'))
+    with pytest.raises(StateDamaged, match="digest"):
+        releases.find(record.digest)
+    store.put(name, whole.body[:-20])
+    with pytest.raises(StateDamaged):
+        releases.kept()
+
+
+def test_pruning_keeps_the_newest_the_young_and_what_is_in_use(
+    store: StateStore, releases: ReleaseStore, make: MakeRelease, tmp_path: Path
+) -> None:
+    ages = {100: b"a", 90: b"b", 80: b"a", 40: b"c", 5: b"d", 0: b"a"}
+    records = [keep(releases, make(memory=512 + day, body=body), day) for day, body in ages.items()]
+    gone = releases.prune(keep=2, older_than=timedelta(days=30), in_use=[records[0].digest], now=NOW)
+    assert gone == [records[3], records[2], records[1]]
+    assert releases.kept() == [records[5], records[4], records[0]]
+    kept = {key.rpartition("/")[2] for key in store.keys("artifacts")}
+    assert kept == {f"{hashlib.sha256(body).hexdigest()}.zip" for body in (b"a", b"d")}
+    for record in releases.kept():
+        releases.load(record.digest, config(), tmp_path / "cache", "p1")
+
+
+def test_the_key_file_is_the_owners_alone(tmp_path: Path) -> None:
+    path = tmp_path / "deep" / "key"
+    with ThreadPoolExecutor(8) as pool:
+        digests = set(pool.map(lambda _: key_from_file(path).digest("a", "b"), range(16)))
+    assert len(digests) == 1
+    assert path.stat().st_mode & 0o777 == 0o600
+    assert [found.name for found in path.parent.iterdir()] == ["key"]
+    path.chmod(0o640)
+    with pytest.raises(Refused, match="others"):
+        key_from_file(path)
+    path.chmod(0o600)
+    path.write_bytes(b"short")
+    with pytest.raises(Refused, match="no key"):
+        key_from_file(path)
+
+
+def test_a_kms_data_key_is_one_for_all_who_share_the_state(store: StateStore, clients: Clients) -> None:
+    kms = clients.get("kms", "eu-central-1")
+    key_id = kms.create_key()["KeyMetadata"]["KeyId"]
+    mine = key_from_kms(kms, key_id, store)
+    theirs = key_from_kms(kms, key_id, store)
+    assert theirs.open(mine.seal("hunter2", "place"), "place") == "hunter2"
+    with pytest.raises(StateDamaged):
+        theirs.open(mine.seal("hunter2", "place"), "another place")
+    assert b"hunter2" not in b"".join(store.get_many(store.keys("keys")).values())
