@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from enum import Enum
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 
-class TargetName(str, Enum):
+class TargetName(StrEnum):
     """Which AWS."""
 
     aws = "aws"

@@ -1,0 +1,52 @@
+# What a person runs. Everything is kept inside the project: .venv/ and .cache/.
+.DEFAULT_GOAL := help
+PYTHON ?= python3
+BIN := .venv/bin
+PULUMI := .cache/bin/pulumi
+PULUMI_VERSION := 3.200.0
+DEMO := .cache/demo
+WORKERS ?= 2
+
+.PHONY: help setup tools demo test test-aws bench lint types clean lock schema
+
+help: ## Say what there is
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup: .venv/.installed tools ## Install the command at .venv/bin/regionshift, with everything it needs
+
+.venv/.installed: requirements/lock.txt pyproject.toml
+	@command -v $(PYTHON) >/dev/null || { echo "Python 3.11 or newer is needed: install it and run make again." >&2; exit 2; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or newer is needed, $$($(PYTHON) --version) is here. Name another one: make PYTHON=python3.12" >&2; exit 2; }
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r requirements/lock.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@touch $@
+
+tools: .venv/.installed ## Find a Pulumi CLI that fits, or build it once
+	@bash tools/pulumi/ensure $(PULUMI) $(PULUMI_VERSION)
+
+demo: setup ## From nothing to three checked regions on the embedded AWS, shown
+	@bash tools/demo $(DEMO)
+
+test: setup ## Everything that guards the product
+	@WORKERS=$(WORKERS) bash tools/check
+
+test-aws: setup ## The end-to-end tests on a real AWS account (asks first; costs money)
+	@bash tools/test-aws
+
+bench: setup ## Our command against a bare engine run, side by side
+	@$(BIN)/python benchmarks/engine.py
+
+lint: .venv/.installed ## Format and lint
+	$(BIN)/ruff format src tests benchmarks
+	$(BIN)/ruff check --fix src tests benchmarks
+
+types: .venv/.installed ## Strict types
+	$(BIN)/mypy
+
+lock: ## Write the lock file again, with hashes and without addresses
+	$(BIN)/pip-compile --quiet --generate-hashes --strip-extras --allow-unsafe --all-extras --no-emit-index-url --no-emit-trusted-host --no-emit-options --output-file requirements/lock.txt pyproject.toml requirements/build.in
+
+clean: ## End the demo: its environment, its embedded AWS, its files
+	@if [ -d $(DEMO) ] && [ -x $(BIN)/regionshift ]; then $(BIN)/regionshift local down --wipe --config $(DEMO)/regionshift.yaml; fi
+	@rm -rf $(DEMO)
