@@ -73,7 +73,7 @@ class Lab:
         request = messages.CheckRequest(urn=urn, news=encode(inputs), olds=encode(olds or {}))
         answer = self.stub.Check(request)
         if answer.failures:
-            raise RefusedError([(wrong.property, wrong.reason) for wrong in answer.failures])
+            raise RefusedError([wrong.reason for wrong in answer.failures])
         return decode(answer.inputs)
 
     def create(self, token: str, inputs: Properties, name: str = "it") -> Made:

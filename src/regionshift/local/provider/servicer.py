@@ -109,7 +109,8 @@ class AwsServicer(provider_pb2_grpc.ResourceProviderServicer):
         configuration = self._session.configuration(context.peer())
         olds, news = decode(request.olds), decode(request.news)
         inputs, mistakes = checked(handler, request.urn, news, olds, configuration)
-        failures = [provider_pb2.CheckFailure(property=wrong.path, reason=wrong.reason) for wrong in mistakes]
+        # The path is in the sentence: named as the property, the engine would print its value, secret or not.
+        failures = [provider_pb2.CheckFailure(reason=f"{wrong.path} {wrong.reason}") for wrong in mistakes]
         return provider_pb2.CheckResponse(inputs=encode(inputs), failures=failures)
 
     @_telling
