@@ -1,4 +1,4 @@
-"""The one place where parts are put together: settings, cloud, state, engine and program become an environment."""
+"""The one place where parts are put together: settings, cloud, state, engine and program."""
 
 from __future__ import annotations
 
@@ -157,7 +157,7 @@ def _access(config: MigrationConfig, place: Place, endpoint: str | None, outside
 
 
 def _cloud(config: MigrationConfig, place: Place, endpoint: str | None, outside: Surroundings) -> LocalCloud:
-    """Our own embedded AWS, started when it does not run; or the one at ``endpoint``, with the caller's key."""
+    """Our own embedded AWS, started when it does not run; or the one at ``endpoint``."""
     try:
         from regionshift.local import emulator
     except ImportError as error:

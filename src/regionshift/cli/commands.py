@@ -12,6 +12,7 @@ from pathlib import Path
 
 from regionshift.cli.options import Choices
 from regionshift.cli.show import confirm, confirm_by_name, console, print_json
+from regionshift.cli.verbose import make_log
 from regionshift.engine.engine import Listener
 from regionshift.engine.events import Progress
 from regionshift.errors import EXIT_FAILED, EXIT_OK, EXIT_REFUSED, InputError
@@ -107,7 +108,7 @@ def run_up(choices: Choices, *, allow_data_loss: bool, check: bool) -> int:
             confirm(choices, f"Change {len(plan.changes)} resources of {environment.name}?")
         totals = Counter(change.region or "" for change in plan.changes)
         with LiveView(screen, f"up {environment.name}", plan.regions, totals, time.monotonic) as view:
-            deploy(environment, wired.journal, proposal, _follow(view))
+            deploy(environment, wired.journal, proposal, _follow(view, choices))
         results = _validate(choices, wired, ()) if check else []
         if choices.as_json:
             print_json(
@@ -169,7 +170,7 @@ def run_destroy(choices: Choices) -> int:
         totals = Counter(change.region or "" for change in plan.changes)
         screen = console(choices)
         with LiveView(screen, f"destroy {environment.name}", plan.regions, totals, time.monotonic) as view:
-            done = destroy(environment, _follow(view))
+            done = destroy(environment, _follow(view, choices))
     if choices.as_json:
         print_json(asdict(done))
         return EXIT_OK
@@ -191,9 +192,12 @@ def _wired(choices: Choices, *, locked: bool = False) -> AbstractContextManager[
     )
 
 
-def _follow(view: LiveView) -> Listener:
+def _follow(view: LiveView, choices: Choices) -> Listener:
+    log = make_log(verbose=choices.verbose)
+
     def listen(progress: Progress) -> None:
         step = progress.step
+        log.debug(progress.phase, op=step.op, region=step.region, type=step.type, name=step.name)
         if step.changes:
             view.step(progress.phase, step.region, step.urn, step.op, step.name)
 

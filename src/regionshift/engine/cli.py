@@ -27,7 +27,7 @@ _INSTALL_HINT = (
 
 
 def find_pulumi(search_path: str, extra: Sequence[Path] = ()) -> tuple[Path, VersionInfo]:
-    """The first `pulumi` whose version fits, from ``search_path`` (as in PATH) and then the folders ``extra``.
+    """The first `pulumi` whose version fits, in ``search_path`` (as in PATH), then in the folders ``extra``.
 
     Raises:
         InputError: none is there, or none fits; says what to install.

@@ -157,7 +157,7 @@ class Engine:
         return list(self._deployment().get("pending_operations") or [])
 
     def release_lock(self) -> None:
-        """Remove the engine's own lock, left by a killed run. Only for the holder of the environment's lock."""
+        """Remove the engine's own lock, left by a killed run. Only for who holds the environment's lock."""
         if self._exists():
             self._cli(["cancel", "--yes"])
 
@@ -184,7 +184,7 @@ class Engine:
         return self._command.run([*args, "--stack", self._settings.stack], work_dir, {}).stdout
 
     def _open(self, *, create: bool = True) -> Stack:
-        """The stack; with its workspace kept in one folder, as the SDK would leave a new one behind each run."""
+        """The stack; its workspace is kept in one folder, as the SDK would leave a new one each run."""
         if self._stack is not None:
             return self._stack
         settings = self._settings

@@ -1,1 +1,1 @@
-"""The use cases: preview, up, validate, outputs, destroy. They never print; they return values and raise errors."""
+"""The use cases: preview, up, validate, destroy. They never print; they return values and raise."""

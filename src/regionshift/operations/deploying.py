@@ -1,4 +1,4 @@
-"""One change of the environment, written down before and after, and mending what an earlier killed run left."""
+"""One change of the environment, written down before and after; mending what a killed run left."""
 
 from __future__ import annotations
 

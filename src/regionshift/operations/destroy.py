@@ -13,7 +13,7 @@ from regionshift.operations.leftovers import Leftover, look_for_leftovers, stand
 from regionshift.report.values import Change, Plan
 
 # Access logs are delivered late (S3 User Guide, "Logging requests with server access logging": within hours,
-# best effort), so a bucket that was empty may be filled again once or twice; more often something else writes.
+# best effort), so a bucket that was empty may be filled again once or twice; more often it is another.
 _TRIES = 3
 Resource = dict[str, Any]
 _BUCKET = "aws:s3/bucket:Bucket"

@@ -1,4 +1,4 @@
-"""The application's secret values, from where the settings say they are; never from the settings themselves."""
+"""The application's secret values, from where the settings say they are; never from the settings."""
 
 from __future__ import annotations
 

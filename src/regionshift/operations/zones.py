@@ -1,4 +1,4 @@
-"""Availability zones: asked of AWS once, then kept with the state, so that no run ever looks them up again."""
+"""Availability zones: asked of AWS once, then kept with the state: no run ever looks them up again."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from regionshift.journal.store import StateStore
 def zones_of(
     clients: Clients, store: StateStore, environment: str, regions: tuple[str, ...], count: int
 ) -> Mapping[str, tuple[str, ...]]:
-    """The first ``count`` zones of every region, {region: (zone name, ...)}, as they were when first asked for.
+    """The first ``count`` zones of every region, {region: (zone name, ...)}, as first asked for.
 
     Only ordinary zones count: a local or wavelength zone cannot hold what the environment makes
     (EC2 API Reference, DescribeAvailabilityZones, ``zone-type``).

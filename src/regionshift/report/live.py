@@ -21,7 +21,7 @@ class _Row:
 
 
 class LiveView:
-    """Follows steps as they begin and end. Use as a context manager; without a terminal it prints a line a region.
+    """Follows steps as they begin and end. A context manager; without a terminal it prints a line a region.
 
     Args:
         totals: how many steps each region expects, {region or '': n}.
