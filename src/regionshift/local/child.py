@@ -2,6 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio.constants
+
+# Seconds. A client that keeps its connection open does not say goodbye, and asyncio would wait 30 s for it
+# before the emulator gets to save what it holds.
+GOODBYE_TIMEOUT = 0.5
+
 
 def main() -> None:
     """Serves until SIGTERM. Everything it needs to know is in its environment (see ``process.py``)."""
@@ -12,6 +18,7 @@ def main() -> None:
     cloudwatch_gaps.close()
     logs_gaps.close()
     replication_gaps.close()
+    asyncio.constants.SSL_SHUTDOWN_TIMEOUT = GOODBYE_TIMEOUT
     # It would also open port 443 where it may; this cloud has one port.
     ministack.app._port_is_bindable = lambda _host, _port: False
     ministack.app.main()

@@ -21,7 +21,7 @@ from regionshift.local.state import CloudRecord, StateFolder
 LOOPBACK = "127.0.0.1"
 CHILD = "regionshift.local.child"
 READY_WITHIN = 60.0
-STOP_WITHIN = 30.0
+STOP_WITHIN = 60.0
 LOG_TAIL_LINES = 15
 
 
