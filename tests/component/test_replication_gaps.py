@@ -33,10 +33,7 @@ class Buckets:
     far: str
 
     def replicate(self, *rules: dict[str, Any]) -> None:
-        self.clients.get("s3", HOME).put_bucket_replication(
-            Bucket=self.source,
-            ReplicationConfiguration={"Role": ROLE, "Rules": list(rules)},  # type: ignore[typeddict-item]
-        )
+        replicate(self.clients, HOME, self.source, *rules)
 
     def put(self, key: str, **more: Any) -> str:
         return self.clients.get("s3", HOME).put_object(Bucket=self.source, Key=key, Body=b"x", **more)[
@@ -68,6 +65,13 @@ def rule(
         "Destination": destination,
         **more,
     }
+
+
+def replicate(clients: Clients, region: str, bucket: str, *rules: dict[str, Any]) -> None:
+    configuration = {"Role": ROLE, "Rules": list(rules)}
+    clients.call(
+        region, "s3", "put_bucket_replication", Bucket=bucket, ReplicationConfiguration=configuration
+    )
 
 
 def make_buckets(clients: Clients) -> Buckets:
@@ -160,11 +164,7 @@ def test_each_rule_keeps_to_its_filter(buckets: Buckets) -> None:
 
 def test_replicas_do_not_go_on(buckets: Buckets) -> None:
     buckets.replicate(rule(buckets.near, 1), rule(buckets.far, 2))
-    back = {"Role": ROLE, "Rules": [rule(buckets.source, 1), rule(buckets.far, 2)]}
-    buckets.clients.get("s3", NEAR).put_bucket_replication(
-        Bucket=buckets.near,
-        ReplicationConfiguration=back,  # type: ignore[arg-type]
-    )
+    replicate(buckets.clients, NEAR, buckets.near, rule(buckets.source, 1), rule(buckets.far, 2))
     buckets.put("a")
     versions = buckets.clients.get("s3", HOME).list_object_versions(Bucket=buckets.far)["Versions"]
     assert len(versions) == 1
@@ -181,7 +181,7 @@ def test_one_lost_destination_fails_the_source_and_spares_the_other(buckets: Buc
 
 def test_encrypted_objects_need_a_rule_that_admits_them(buckets: Buckets) -> None:
     near_key, far_key = (f"arn:aws:kms:{region}:{ACCOUNT}:key/{uuid.uuid4()}" for region in (NEAR, FAR))
-    admits = {"SourceSelectionCriteria": {"SseKmsEncryptedObjects": {"Status": "Enabled"}}}
+    admits: dict[str, Any] = {"SourceSelectionCriteria": {"SseKmsEncryptedObjects": {"Status": "Enabled"}}}
     near = rule(
         buckets.near,
         1,
