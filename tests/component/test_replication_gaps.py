@@ -104,7 +104,8 @@ def bare(tmp_path: Path) -> Iterator[Buckets]:
     yield make_buckets(
         Clients(key=AccessKey(ACCOUNT, "root"), endpoint=endpoint, ca_bundle=certificates.authority)
     )
-    process.end(running)
+    running.kill()
+    running.wait()
 
 
 def test_every_destination_gets_the_object(buckets: Buckets) -> None:
