@@ -13,11 +13,12 @@ def main() -> None:
     """Serves until SIGTERM. Everything it needs to know is in its environment (see ``process.py``)."""
     import ministack.app  # type: ignore[import-untyped]
 
-    from regionshift.local import cloudwatch_gaps, logs_gaps, replication_gaps
+    from regionshift.local import checkpoints, cloudwatch_gaps, logs_gaps, replication_gaps
 
     cloudwatch_gaps.close()
     logs_gaps.close()
     replication_gaps.close()
+    checkpoints.install(ministack.app)
     asyncio.constants.SSL_SHUTDOWN_TIMEOUT = GOODBYE_TIMEOUT
     # It would also open port 443 where it may; this cloud has one port.
     ministack.app._port_is_bindable = lambda _host, _port: False
