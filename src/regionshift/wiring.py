@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import getpass
+import hashlib
 import os
 import secrets
 import signal
@@ -29,11 +30,13 @@ if TYPE_CHECKING:
     from regionshift.infrastructure.providers import ProviderSettings
     from regionshift.journal.journal import Journal
     from regionshift.journal.lock import Lock
+    from regionshift.journal.sealing import SecretKey
     from regionshift.journal.store import StateStore
     from regionshift.local.emulator import LocalCloud
     from regionshift.operations.environment import Environment
     from regionshift.operations.preflight import Machine
-    from regionshift.settings.release import Release
+    from regionshift.operations.waves.shelf import Shelf
+    from regionshift.settings.release import Artifact, Release
 
 HOME = ".regionshift"
 
@@ -79,10 +82,16 @@ class Wired:
 
     environment: Environment
     journal: Journal
+    shelf: Shelf
     store: StateStore
     lock: Lock | None
     machine: Machine
     cloud: LocalCloud | None
+
+
+def scope_of(config: MigrationConfig) -> str:
+    """What keeps this environment apart from others under one state URL. Names hold no dot, so it is unique."""
+    return f"{normalize_name(config.project)}.{normalize_name(config.suffix)}"
 
 
 def settings(path: Path, overrides: Mapping[str, object], outside: Surroundings) -> MigrationConfig:
@@ -228,9 +237,9 @@ def _lock(
         since=outside.now(),
         token=uuid.uuid4().hex,
     )
-    held = current_holder(store, config.suffix) if force else None
+    held = current_holder(store, scope_of(config)) if force else None
     terms = LeaseTerms(elapsed=outside.monotonic)
-    with acquire(store, config.suffix, me, terms, held.token if held else None) as lock:
+    with acquire(store, scope_of(config), me, terms, held.token if held else None) as lock:
         yield lock
 
 
@@ -338,19 +347,39 @@ def _wired(
 ) -> Wired:
     from regionshift.journal.journal import Journal
     from regionshift.operations.environment import Environment
+    from regionshift.journal.releases import ReleaseStore
     from regionshift.operations.preflight import Machine
+    from regionshift.operations.waves.shelf import Shelf
 
-    release = _once(lambda: _release(config, place, access, store, outside))
+    key = _release_key(place)
+    release = _once(lambda: _release(config, place, access, store, outside, key))
     environment = Environment(
         config=config,
         clients=access.clients,
         engine=engine,
-        program=lambda releases, **options: _program(releases, access, release(), **options),
+        program=lambda releases, *, links="newest", **options: _program(
+            releases, access, release() if isinstance(links, str) else links, **options
+        ),
         release=release,
         state_dir=place.home,
     )
-    journal = Journal(store, config.suffix, outside.now, lock.check if lock else lambda: None)
-    return Wired(environment, journal, store, lock, Machine(_free_memory_mb()), access.cloud)
+    journal = Journal(store, scope_of(config), outside.now, lock.check if lock else lambda: None)
+    shelf = Shelf(
+        ReleaseStore(store, scope_of(config), key),
+        config,
+        place.home / "artifacts",
+        getpass.getuser(),
+        outside.now,
+    )
+    return Wired(environment, journal, shelf, store, lock, Machine(_free_memory_mb()), access.cloud)
+
+
+def _release_key(place: Place) -> SecretKey:
+    """The key of the releases' secrets, made from the state's own: a team has one file to share, not two."""
+    from regionshift.journal.sealing import SecretKey
+
+    passphrase = passphrase_file(place).read_bytes()
+    return SecretKey(hashlib.sha256(b"regionshift releases\0" + passphrase).digest())
 
 
 def _once(make: Callable[[], Release]) -> Callable[[], Release]:
@@ -365,34 +394,47 @@ def _once(make: Callable[[], Release]) -> Callable[[], Release]:
 
 
 def _release(
-    config: MigrationConfig, place: Place, access: Access, store: StateStore, outside: Surroundings
+    config: MigrationConfig,
+    place: Place,
+    access: Access,
+    store: StateStore,
+    outside: Surroundings,
+    key: SecretKey,
 ) -> Release:
-    import hashlib
-    import hmac
-    import json
     from importlib.metadata import version
 
-    from regionshift import artifact
     from regionshift.operations.secret_values import read_secrets
     from regionshift.operations.zones import zones_of
     from regionshift.settings.release import Release
 
     values = read_secrets(config, access.clients, outside.variables, place.config.resolve().parent)
-    plain = json.dumps({name: value.get_secret_value() for name, value in values.items()}, sort_keys=True)
-    key = passphrase_file(place).read_bytes()
     count = config.network.zones
     return Release(
         config=config,
-        artifact=artifact.build(place.home / "artifacts"),
-        zones=zones_of(access.clients, store, config.suffix, config.all_regions, count),
+        artifact=_artifact(place, outside),
+        zones=zones_of(access.clients, store, scope_of(config), config.all_regions, count),
         secrets=values,
-        secrets_digest=hmac.new(key, plain.encode(), hashlib.sha256).hexdigest(),
+        secrets_digest=key.digest_all(values),
         tool_version=__version__,
         plugin_version=version("pulumi-aws"),
     )
 
 
-def _program(releases: Mapping[str, Release], access: Access, links: Release, **options: Any) -> Program:
+def _artifact(place: Place, outside: Surroundings) -> Artifact:
+    """The function's zip as built from this tool, or the one that a test brings."""
+    from regionshift import artifact
+    from regionshift.settings.release import Artifact
+
+    brought = outside.variables.get("REGIONSHIFT_TEST_ARTIFACT")
+    if brought is None:
+        return artifact.build(place.home / "artifacts")
+    path = Path(brought)
+    return Artifact(path, hashlib.sha256(path.read_bytes()).hexdigest())
+
+
+def _program(
+    releases: Mapping[str, Release], access: Access, links: Release | None, **options: Any
+) -> Program:
     import pulumi
 
     from regionshift.infrastructure.program import environment

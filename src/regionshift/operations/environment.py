@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Literal, Protocol
 
 from regionshift.aws.clients import Clients
 from regionshift.engine.engine import Engine, Program
@@ -16,8 +16,17 @@ from regionshift.settings.release import Release
 class ProgramFactory(Protocol):
     """Turns {region: release} into what the engine runs."""
 
-    def __call__(self, releases: Mapping[str, Release], *, allow_data_loss: bool = False) -> Program:
-        """The program that builds every region at its release, with the links between them."""
+    def __call__(
+        self,
+        releases: Mapping[str, Release],
+        *,
+        links: Release | None | Literal["newest"] = "newest",
+        allow_data_loss: bool = False,
+    ) -> Program:
+        """The program that builds every region at its release, with the links that ``links`` describes.
+
+        ``newest`` stands for the release that the settings describe, None for no links.
+        """
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,66 @@
+"""The releases of one environment, as deployments need them: keep the new one, take an old one down."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from datetime import datetime
+from importlib.resources import files
+from importlib.resources.abc import Traversable
+from pathlib import Path
+
+from regionshift.journal.releases import ReleaseRecord, ReleaseStore
+from regionshift.settings.config import MigrationConfig
+from regionshift.settings.release import Release
+
+
+@dataclass
+class Shelf:
+    """Kept releases by digest.
+
+    Args:
+        current: today's settings, for what is no part of a release. cache: where artifacts are put.
+        by: who makes releases now. now: the time, with a zone.
+    """
+
+    store: ReleaseStore
+    current: MigrationConfig
+    cache: Path
+    by: str
+    now: Callable[[], datetime]
+    program: str = field(default_factory=lambda: program_digest())
+    _taken: dict[str, Release] = field(default_factory=dict, repr=False)
+
+    def keep(self, release: Release, previous: str | None) -> ReleaseRecord:
+        """Record ``release`` before anything runs it; one that is kept already stays as it was."""
+        self._taken[release.digest] = release
+        return self.store.record(release, at=self.now(), by=self.by, program=self.program, previous=previous)
+
+    def take(self, digest: str) -> Release:
+        """The kept release, ready to be applied.
+
+        Raises:
+            Refused: another version of the program made it; the error names the version that is needed.
+            InputError, StateDamaged: it is not kept, or not as it was written.
+        """
+        if digest not in self._taken:
+            self._taken[digest] = self.store.load(digest, self.current, self.cache, self.program)
+        return self._taken[digest]
+
+
+def program_digest() -> str:
+    """SHA-256 (hex) over the source of the Pulumi program: equal programs make equal resources of a release."""
+    digest = hashlib.sha256()
+    for name, source in _sources(files("regionshift.infrastructure"), ""):
+        digest.update(f"{name} {len(source)}\n".encode())
+        digest.update(source)
+    return digest.hexdigest()
+
+
+def _sources(folder: Traversable, path: str) -> Iterator[tuple[str, bytes]]:
+    for entry in sorted(folder.iterdir(), key=lambda entry: entry.name):
+        if entry.is_dir() and entry.name != "__pycache__":
+            yield from _sources(entry, f"{path}{entry.name}/")
+        elif entry.name.endswith(".py"):
+            yield path + entry.name, entry.read_bytes()
