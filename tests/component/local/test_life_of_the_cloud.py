@@ -8,7 +8,8 @@ import socket
 import stat
 import subprocess
 import sys
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -62,6 +63,13 @@ def kill(cloud: LocalCloud) -> None:
     process = psutil.Process(cloud.pid)
     process.kill()
     process.wait()
+
+
+def wait_until(is_so: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 30
+    while not is_so():
+        assert time.monotonic() < deadline, "it did not come to be"
+        time.sleep(0.1)
 
 
 def port_of(cloud: LocalCloud) -> int:
@@ -124,6 +132,19 @@ def test_after_a_kill_the_next_up_gives_a_working_cloud(state_dir: Path) -> None
     assert clients.call(REGION, "sts", "get_caller_identity")["Account"] == ACCOUNT
     location = {"LocationConstraint": REGION}
     clients.call(REGION, "s3", "create_bucket", Bucket="works", CreateBucketConfiguration=location)
+
+
+def test_a_killed_cloud_comes_back_as_it_was_when_it_last_fell_quiet(state_dir: Path) -> None:
+    cloud = emulator.up(state_dir, ACCOUNT)
+    clients = clients_of(cloud)
+    clients.call(REGION, "ssm", "put_parameter", Name="/kept", Value="yes", Type="String")
+    saved = state_dir / "services" / "ssm.json"
+    wait_until(lambda: saved.exists() and "/kept" in saved.read_text())
+    kill(cloud)
+    again = emulator.up(state_dir, ACCOUNT)
+    assert again.access_key == cloud.access_key
+    found = clients_of(again).call(REGION, "ssm", "get_parameter", Name="/kept")
+    assert found["Parameter"]["Value"] == "yes"
 
 
 def test_a_process_that_got_the_same_id_is_not_the_cloud(state_dir: Path) -> None:
