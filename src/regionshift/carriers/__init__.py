@@ -1,4 +1,4 @@
 """Carriers: each knows one kind of data and how to plan, copy, prove and take back its move.
 
-Runs on a laptop and inside Lambda alike: boto3, botocore, urllib3 and the standard library only.
+Runs on a laptop and inside Lambda alike: boto3, botocore and the standard library only.
 """

@@ -276,8 +276,8 @@ class Migrations:
             "status": "completed" if finished else "incomplete",
             "counts": tally.counts,
             "conflicts": tally.conflicts,
-            "source": metadata["source"],
-            "target": metadata["target"],
+            "source": metadata.get("source"),
+            "target": metadata.get("target"),
         }
 
     def _bodies(self, names: Sequence[str]) -> Iterator[bytes]:
@@ -310,7 +310,7 @@ def _in_order(
 
 
 def _entries(metadata: Metadata) -> list[Entry]:
-    return [read_entry(part["entry"]) for part in metadata["entries"]]
+    return [read_entry(part["entry"]) for part in metadata.get("entries", ())]
 
 
 def _place(places: Iterable[Any]) -> Any:

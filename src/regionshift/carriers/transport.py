@@ -1,4 +1,4 @@
-"""S3 over HTTPS: urllib3's connections, botocore's signature, our own retries.
+"""S3 over HTTPS: plain connections, botocore's signature, our own retries.
 
 botocore's request pipeline, not its signer, is what makes a boto3 call dear (docs/adr/101). This is the
 part of it that copying needs: sign, send, wait and try again, and slow down when S3 asks for it.
@@ -7,20 +7,17 @@ part of it that copying needs: sign, send, wait and try again, and slow down whe
 from __future__ import annotations
 
 import random
-import ssl
 import time
 import xml.etree.ElementTree as ET
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from urllib.parse import quote, urlsplit
 
-import urllib3
 from botocore.auth import S3SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import ReadOnlyCredentials
-from urllib3.exceptions import HTTPError
 
+from regionshift.carriers.connections import ConnectionProblemError, Connections
 from regionshift.carriers.pace import Pace
 from regionshift.errors import WorkFailed
 
@@ -33,9 +30,6 @@ _REFUSED_FOR_NOW = frozenset(
 )
 _FIRST_WAIT = 0.05  # seconds; doubled each time, with jitter
 _LONGEST_WAIT = 5.0
-_CONNECT_SECONDS = 10
-# CopyObject of 5 GB can be silent for minutes before it answers.
-_READ_SECONDS = 300
 
 
 class S3Error(WorkFailed):
@@ -72,20 +66,11 @@ class Request:
 
 @dataclass(frozen=True)
 class Response:
-    """Status, headers (any case) and the whole body."""
+    """Status, headers (names in lower case) and the whole body."""
 
     status: int
     headers: Mapping[str, str]
     body: bytes
-
-
-@dataclass(frozen=True)
-class Target:
-    """Where a request goes and under which path."""
-
-    pool: urllib3.HTTPConnectionPool
-    url: str
-    path: str
 
 
 class Transport:
@@ -116,19 +101,11 @@ class Transport:
         self._jitter = jitter
         self.connections = connections
         self.pace = Pace(connections)
-        context = ssl.create_default_context(cafile=ca_bundle)
-        self._pools = urllib3.PoolManager(
-            num_pools=64,
-            maxsize=connections,
-            block=True,
-            retries=False,
-            ssl_context=context,
-            timeout=urllib3.Timeout(connect=_CONNECT_SECONDS, read=_READ_SECONDS),
-        )
+        self._connections = Connections(ca_bundle)
 
     def close(self) -> None:
         """Close the connections that are kept alive; the next request opens new ones."""
-        self._pools.clear()
+        self._connections.close()
 
     def send(self, request: Request) -> Response:
         """Send and wait for the whole answer.
@@ -142,9 +119,8 @@ class Transport:
             try:
                 with self.pace:
                     response = self._once(request)
-            except HTTPError as error:
-                # A refused connection never carried the request; anything later may have.
-                if last or not (request.repeatable or _never_sent(error)):
+            except ConnectionProblemError as error:
+                if last or (error.sent and not request.repeatable):
                     raise AnswerLostError("ConnectionLost", 0, str(error), request.where) from error
                 self._wait(attempt)
                 continue
@@ -156,45 +132,13 @@ class Transport:
             self._wait(attempt)
         raise AssertionError("the last attempt returns or raises")
 
-    @contextmanager
-    def stream(
-        self, request: Request, chunk: int = 1 << 20
-    ) -> Iterator[tuple[Mapping[str, str], Iterator[bytes]]]:
-        """Headers and pieces of a body that is too big to hold. Not tried again once it has begun."""
-        target = self._target(request)
-        with self.pace:
-            answer = target.pool.urlopen(
-                request.method,
-                target.path,
-                headers=self._sign(request, target.url),
-                preload_content=False,
-                redirect=False,
-                retries=False,
-            )
-            try:
-                if answer.status >= 300:
-                    problem = _problem(Response(answer.status, answer.headers, answer.read()), request)
-                    assert problem is not None
-                    raise problem
-                yield answer.headers, answer.stream(chunk)
-            except HTTPError as error:
-                raise AnswerLostError("ConnectionLost", 0, str(error), request.where) from error
-            finally:
-                answer.drain_conn() if answer.status >= 300 else answer.close()
-
     def _once(self, request: Request) -> Response:
-        target = self._target(request)
-        answer = target.pool.urlopen(
-            request.method,
-            target.path,
-            body=request.body or None,
-            headers=self._sign(request, target.url),
-            redirect=False,
-            retries=False,
-        )
-        return Response(answer.status, answer.headers, answer.data)
+        base, path = self._address(request)
+        headers = self._sign(request, base + path)
+        return Response(*self._connections.exchange(base, request.method, path, headers, request.body))
 
-    def _target(self, request: Request) -> Target:
+    def _address(self, request: Request) -> tuple[str, str]:
+        """Scheme and host, and the path with its query."""
         base = self._endpoint(request.region)
         path = "/" + quote(request.key, safe=_SAFE_IN_PATH)
         # A bucket with dots does not match AWS's wildcard certificate ("Bucket naming rules").
@@ -209,9 +153,7 @@ class Transport:
                 for name, value in request.query
             )
             path = f"{path}?{'&'.join(pairs)}"
-        pool = self._pools.connection_from_url(base)
-        assert isinstance(pool, urllib3.HTTPConnectionPool)
-        return Target(pool, base + path, path)
+        return base, path
 
     def _sign(self, request: Request, url: str) -> dict[str, str]:
         headers = {**request.headers, "Host": urlsplit(url).netloc}
@@ -232,10 +174,6 @@ class Transport:
     def _wait(self, attempt: int) -> None:
         longest = min(_LONGEST_WAIT, _FIRST_WAIT * 2**attempt)
         self._sleep(longest * (0.5 + self._jitter() / 2))
-
-
-def _never_sent(error: HTTPError) -> bool:
-    return isinstance(error, urllib3.exceptions.NewConnectionError | urllib3.exceptions.ConnectTimeoutError)
 
 
 def _problem(response: Response, request: Request) -> S3Error | None:

@@ -131,7 +131,7 @@ class Calls:
         return failed
 
     def head(self, bucket: Bucket, key: str, version: str) -> Mapping[str, str]:
-        """Headers of one version, its stored checksums among them; names in any case."""
+        """Headers of one version, its stored checksums among them; names in lower case."""
         query = (("versionId", version),) if version else ()
         return self.send("HEAD", bucket, key, query, headers={"x-amz-checksum-mode": "ENABLED"}).headers
 

@@ -107,9 +107,7 @@ class MultipartCopy:
     def _begin(self, source: Pinned, landing: Landing) -> str:
         kept = self._calls.head(source.bucket, source.key, source.version)
         again = {name: kept[name] for name in KEPT_HEADERS if name in kept}
-        again |= {
-            name.lower(): value for name, value in kept.items() if name.lower().startswith("x-amz-meta-")
-        }
+        again |= {name: value for name, value in kept.items() if name.startswith("x-amz-meta-")}
         tags = self._calls.tags(source.bucket, source.key, source.version)
         if tags:
             again["x-amz-tagging"] = urlencode(tags)

@@ -179,4 +179,4 @@ def _compare_headers(one: Mapping[str, str], other: Mapping[str, str]) -> None:
 
 
 def _metadata(headers: Mapping[str, str]) -> dict[str, str]:
-    return {name.lower(): value for name, value in headers.items() if name.lower().startswith("x-amz-meta-")}
+    return {name: value for name, value in headers.items() if name.startswith("x-amz-meta-")}

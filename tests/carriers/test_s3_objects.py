@@ -1,0 +1,372 @@
+"""What only objects have: strange keys, metadata, versions, parts, buckets that replicate or lock."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from carrier_world import SOURCE, TARGET, S3Lab, World, in_parallel
+
+from regionshift.aws.clients import Clients
+from regionshift.carriers.carrier import Entry, Level, Place
+from regionshift.carriers.records import Layout
+from regionshift.carriers.s3.calls import Bucket, Calls
+from regionshift.carriers.s3.listing import stacks
+from regionshift.carriers.s3.multipart import MultipartSizes
+from regionshift.errors import InputError, Refused
+from regionshift.local.emulator import LocalCloud
+
+MIB = 1024**2
+STRANGE = [
+    "empty",
+    "folder/",
+    "a//b",
+    "/leading",
+    "a/../b",
+    "dot/./dot",
+    "space and+plus%20percent",
+    "question?versionId=x&hash#mark",
+    "quote\"'<&>",
+    "grüße/日本語/🚀",
+    "combining-e\u0301",
+    "é",
+    "~tilde*star:colon|pipe\\back",
+    "x" * 900,
+    "zz\U0010ffff",
+]
+
+
+@pytest.fixture
+def objects(world: World) -> S3Lab:
+    return S3Lab(world)
+
+
+@pytest.fixture
+def in_parts(cloud: LocalCloud, clients: Clients) -> World:
+    """A world in which whatever is larger than 6 MiB is copied in parts."""
+    return World(cloud, clients, sizes=MultipartSizes(threshold=6 * MIB, part=5 * MIB, parallel=2))
+
+
+def test_strange_keys_and_empty_objects_arrive_and_go_back(objects: S3Lab, world: World) -> None:
+    for key in STRANGE:
+        objects.write("source", key, "" if key in ("empty", "folder/") else f"of {key}")
+    for key in STRANGE[::2]:
+        objects.write("target", key, "earlier")
+    before = world.versions(objects.target)
+
+    done = world.migrations.migrate("m", [objects.entry])
+
+    assert done["status"] == "completed", done["problems"]
+    assert objects.look("target") == objects.look("source")
+    world.migrations.rollback("m")
+    assert world.versions(objects.target) == before
+
+
+def test_headers_metadata_and_tags_survive(objects: S3Lab, world: World) -> None:
+    s3 = world.clients.get("s3", SOURCE)
+    s3.put_object(
+        Bucket=objects.source,
+        Key="in/page",
+        Body=b"<p>",
+        ContentType="text/html; charset=utf-8",
+        ContentEncoding="identity",
+        ContentLanguage="de",
+        ContentDisposition="inline; filename=p.html",
+        CacheControl="no-store",
+        Metadata={"owner": "me", "empty": ""},
+        Tagging="a=1&b=%20space%2Bplus%3D&c=%C3%BC",
+        StorageClass="STANDARD_IA",
+    )
+
+    world.migrations.migrate("m", [replace(objects.entry, storage_class="INTELLIGENT_TIERING")])
+
+    there = world.clients.get("s3", TARGET)
+    kept = (
+        "ContentType",
+        "ContentEncoding",
+        "ContentLanguage",
+        "ContentDisposition",
+        "CacheControl",
+        "Metadata",
+    )
+    one: dict[str, Any] = dict(s3.head_object(Bucket=objects.source, Key="in/page"))
+    other: dict[str, Any] = dict(there.head_object(Bucket=objects.target, Key="out/page"))
+    assert {name: other[name] for name in kept} == {name: one[name] for name in kept}
+    assert other["StorageClass"] == "INTELLIGENT_TIERING"
+    tags = [
+        client.get_object_tagging(Bucket=bucket, Key=key)["TagSet"]
+        for client, bucket, key in ((s3, objects.source, "in/page"), (there, objects.target, "out/page"))
+    ]
+    assert tags[0] == tags[1]
+
+
+def test_the_copy_gets_the_key_of_the_target(objects: S3Lab, world: World) -> None:
+    key = world.clients.get("kms", TARGET).create_key()["KeyMetadata"]["Arn"]
+    objects.write("source", "a", "x")
+
+    done = world.migrations.migrate("m", [replace(objects.entry, kms_key=key)])
+
+    head = world.clients.get("s3", TARGET).head_object(Bucket=objects.target, Key="out/a")
+    assert head["ServerSideEncryption"] == "aws:kms"
+    assert head["SSEKMSKeyId"] == key
+    assert done["status"] == "completed"
+
+
+def test_only_what_is_selected_goes(objects: S3Lab, world: World) -> None:
+    for key in ("logs/a.txt", "logs/b.bin", "data/a.txt", "migrations/m/x.txt"):
+        objects.write("source", key, key)
+    entry = replace(objects.entry, include=("*.txt",), exclude=("data/*",), owned=("in/migrations/",))
+
+    world.migrations.migrate("m", [entry])
+
+    assert set(objects.look("target")) == {"logs/a.txt"}
+
+
+def test_history_goes_in_order_and_comes_back(objects: S3Lab, world: World) -> None:
+    for value in ("one", "two"):
+        objects.write("source", "a", value)
+    objects.delete("source", "a")
+    objects.write("source", "a", "three")
+    objects.write("source", "gone", "was here")
+    objects.delete("source", "gone")
+    objects.write("target", "a", "earlier")
+    before = world.versions(objects.target)
+
+    done = world.migrations.migrate("m", [replace(objects.entry, history=True)])
+
+    s3 = world.clients.get("s3", TARGET)
+    listed = s3.list_object_versions(Bucket=objects.target, Prefix="out/a")
+    bodies = [
+        s3.get_object(Bucket=objects.target, Key="out/a", VersionId=version["VersionId"])["Body"].read()
+        for version in listed["Versions"]
+    ]
+    assert done["status"] == "completed"
+    assert bodies == [b"three", b"two", b"one", b"earlier"]
+    assert len(listed["DeleteMarkers"]) == 1
+    assert "gone" not in objects.look("target")
+    world.migrations.rollback("m")
+    assert world.versions(objects.target) == before
+
+
+def test_large_objects_go_in_parts_with_all_that_hangs_on_them(in_parts: World) -> None:
+    objects = S3Lab(in_parts)
+    s3 = in_parts.clients.get("s3", SOURCE)
+    for name, size in (("exact", 6 * MIB), ("over", 6 * MIB + 1), ("parts", 10 * MIB)):
+        s3.put_object(
+            Bucket=objects.source,
+            Key=f"in/{name}",
+            Body=bytes(range(256)) * (size // 256) + b"x" * (size % 256),
+            ContentType="video/mp4",
+            Metadata={"reel": "7"},
+            Tagging="film=a%26b",
+            ChecksumAlgorithm="SHA256",
+        )
+    before = in_parts.versions(objects.target)
+
+    done = in_parts.migrations.migrate("m", [objects.entry])
+
+    assert done["status"] == "completed", done["problems"]
+    assert objects.look("target") == objects.look("source")
+    head = in_parts.clients.get("s3", TARGET).head_object(Bucket=objects.target, Key="out/over")
+    assert head["ContentType"] == "video/mp4"
+    assert head["ETag"].endswith('-2"')
+    in_parts.migrations.rollback("m")
+    assert in_parts.versions(objects.target) == before
+
+
+def test_a_large_copy_goes_on_where_it_was(in_parts: World) -> None:
+    objects = S3Lab(in_parts)
+    in_parts.clients.get("s3", SOURCE).put_object(Bucket=objects.source, Key="in/big", Body=b"y" * 16 * MIB)
+    in_parts.migrations.begin("m", [objects.entry], Level.PINNED)
+    granted = iter([True] * 3)  # for the item and two of its four parts
+    calls = Calls(in_parts.transport)
+
+    first = in_parts.migrations.run_batch("m", 0, lambda: next(granted, False))
+    upload = in_parts.clients.get("s3", TARGET).list_multipart_uploads(Bucket=objects.target)["Uploads"]
+    in_parts.migrations.run("m")
+    done = in_parts.migrations.finish("m")
+
+    assert first.more
+    assert len(upload) == 1
+    assert done["status"] == "completed"
+    assert calls.get(Bucket(TARGET, objects.target), "out/big").body == b"y" * 16 * MIB
+    left = in_parts.clients.get("s3", TARGET).list_multipart_uploads(Bucket=objects.target)
+    assert not left.get("Uploads")
+
+
+def test_rollback_leaves_no_upload_behind(in_parts: World) -> None:
+    objects = S3Lab(in_parts)
+    in_parts.clients.get("s3", SOURCE).put_object(Bucket=objects.source, Key="in/big", Body=b"y" * 16 * MIB)
+    in_parts.migrations.begin("m", [objects.entry], Level.PINNED)
+    granted = iter([True] * 3)
+    in_parts.migrations.run_batch("m", 0, lambda: next(granted, False))
+
+    in_parts.migrations.rollback("m")
+
+    assert not in_parts.clients.get("s3", TARGET).list_multipart_uploads(Bucket=objects.target).get("Uploads")
+    assert in_parts.versions(objects.target) == []
+
+
+def test_what_changes_at_the_source_meanwhile_is_copied_as_planned(objects: S3Lab, world: World) -> None:
+    objects.write("source", "a", "planned")
+    world.migrations.begin("m", [objects.entry], Level.FULL)
+    objects.write("source", "a", "later")
+
+    world.migrations.run("m")
+
+    assert world.migrations.finish("m")["status"] == "completed"
+    assert objects.look("target")["a"][0] == b"planned"
+
+
+def test_a_version_that_vanishes_meanwhile_fails_alone_and_by_name(objects: S3Lab, world: World) -> None:
+    for key in ("a", "b", "c"):
+        objects.write("source", key, key)
+    world.migrations.begin("m", [objects.entry], Level.FULL)
+    s3 = world.clients.get("s3", SOURCE)
+    version = s3.head_object(Bucket=objects.source, Key="in/b")["VersionId"]
+    s3.delete_object(Bucket=objects.source, Key="in/b", VersionId=version)
+
+    world.migrations.run("m")
+    done = world.migrations.finish("m")
+
+    assert done["status"] == "incomplete"
+    assert [(problem["key"], problem["state"]) for problem in done["problems"]] == [("b", "failed")]
+    assert "NoSuchVersion" in done["problems"][0]["reason"]
+    assert set(objects.look("target")) == {"a", "c"}
+
+
+def test_what_someone_writes_between_plan_and_copy_is_what_comes_back(objects: S3Lab, world: World) -> None:
+    objects.write("source", "a", "new")
+    objects.write("target", "a", "at planning")
+    world.migrations.begin("m", [objects.entry], Level.FULL)
+    objects.write("target", "a", "in between")
+    before = world.versions(objects.target)
+
+    world.migrations.run("m")
+    world.migrations.rollback("m")
+
+    assert world.versions(objects.target) == before
+
+
+def test_a_lost_earlier_version_is_never_made_worse(objects: S3Lab, world: World) -> None:
+    objects.write("source", "a", "new")
+    objects.write("target", "a", "earlier")
+    s3 = world.clients.get("s3", TARGET)
+    version = s3.head_object(Bucket=objects.target, Key="out/a")["VersionId"]
+    world.migrations.migrate("m", [objects.entry])
+    s3.delete_object(Bucket=objects.target, Key="out/a", VersionId=version)
+
+    record = world.migrations.rollback("m")
+
+    assert objects.look("target")["a"][0] == b"new"
+    assert record["conflicts"][0]["key"] == "a"
+
+
+def test_in_a_bucket_that_replicates_onward_undo_writes_forward(objects: S3Lab, world: World) -> None:
+    onward = world.bucket("onward", "us-west-2")
+    s3 = world.clients.get("s3", TARGET)
+    s3.put_bucket_replication(
+        Bucket=objects.target,
+        ReplicationConfiguration={
+            "Role": "arn:aws:iam::123456789012:role/r",
+            "Rules": [
+                {
+                    "ID": "all",
+                    "Priority": 1,
+                    "Status": "Enabled",
+                    "Filter": {"Prefix": ""},
+                    "DeleteMarkerReplication": {"Status": "Enabled"},
+                    "Destination": {"Bucket": f"arn:aws:s3:::{onward}"},
+                }
+            ],
+        },
+    )
+    for key in ("absent", "there", "deleted"):
+        objects.write("source", key, "new")
+    for key in ("there", "deleted"):
+        objects.write("target", key, "earlier")
+    objects.delete("target", "deleted")
+    before = objects.look("target")
+    world.migrations.migrate("m", [objects.entry])
+
+    world.migrations.rollback("m")
+    once = world.versions(objects.target)
+    world.migrations.rollback("m")
+
+    assert objects.look("target") == before
+    mirrored = world.clients.get("s3", "us-west-2").list_objects_v2(Bucket=onward).get("Contents", [])
+    assert [entry["Key"] for entry in mirrored] == ["out/there"]
+    body = world.clients.get("s3", "us-west-2").get_object(Bucket=onward, Key="out/there")["Body"].read()
+    assert body == b"earlier"
+    assert world.versions(objects.target) == once
+
+
+def test_buckets_that_cannot_be_used_are_refused_before_anything_is_written(world: World) -> None:
+    good, bare = world.bucket("good", TARGET), world.bucket("bare", TARGET, versioned=False)
+    source = Place(SOURCE, world.bucket("source", SOURCE))
+    locked = f"locked-{world.run}"
+    world.clients.get("s3", TARGET).create_bucket(
+        Bucket=locked,
+        ObjectLockEnabledForBucket=True,
+        CreateBucketConfiguration={"LocationConstraint": TARGET},
+    )
+    refusals: list[tuple[Place, Place, type[Exception], str]] = [
+        (source, Place(TARGET, bare), InputError, "versions"),
+        (source, Place(TARGET, f"absent-{world.run}"), InputError, "not there"),
+        (Place(SOURCE, f"absent-{world.run}"), Place(TARGET, good), InputError, "not there"),
+        (source, Place(TARGET, locked), Refused, "Object Lock"),
+    ]
+    records = world.versions(world.records_bucket)
+    for one, other, kind, words in refusals:
+        with pytest.raises(kind, match=words):
+            world.migrations.plan("m", [Entry("s3", one, other)], Level.FULL)
+        with pytest.raises(kind, match=words):
+            world.migrations.begin("m", [Entry("s3", one, other)], Level.FULL)
+    assert [
+        key for key, _, latest, etag in world.versions(world.records_bucket) if latest and etag != "marker"
+    ] == [key for key, *_ in records]
+
+
+def test_same_source_and_target_is_refused() -> None:
+    place = Place(SOURCE, "b", "p/")
+    with pytest.raises(InputError, match="same"):
+        Entry("s3", place, place)
+
+
+def test_long_listings_are_whole_and_in_order(world: World) -> None:
+    bucket = world.bucket("many", TARGET)
+    s3 = world.clients.get("s3", TARGET)
+    keys = [f"{folder}/{number:04d}" for folder in ("a", "b", "b-c", "bé", "d") for number in range(900)]
+    keys += [f"loose{number}" for number in range(30)]
+    in_parallel(lambda key: s3.put_object(Bucket=bucket, Key=key, Body=b""), keys)
+    in_parallel(lambda key: s3.put_object(Bucket=bucket, Key=key, Body=b"2"), keys[::50])
+
+    found = list(stacks(Calls(world.transport), Bucket(TARGET, bucket), ""))
+
+    assert [stack.key for stack in found] == sorted(keys)
+    assert sum(len(stack.versions) for stack in found) == len(keys) + len(keys[::50])
+
+
+def test_request_budgets_hold(objects: S3Lab, world: World) -> None:
+    """At most 1.3 requests an object to copy (pinned), 5 in full, 0.1 when all is the same or goes back."""
+    count = 600
+    in_parallel(lambda number: objects.write("source", f"{number:04d}", "x" * 1024), list(range(count)))
+    asked: list[str] = []
+    once = world.transport._once
+    world.transport._once = lambda request: asked.append(request.method) or once(request)  # type: ignore[method-assign, func-returns-value]
+
+    def spent() -> float:
+        number = len(asked) / count
+        asked.clear()
+        return number
+
+    world.migrations.migrate("m1", [objects.entry], Level.PINNED)
+    assert spent() <= 1.3
+    world.migrations.migrate("m2", [objects.entry], Level.PINNED)
+    assert spent() < 0.1
+    world.migrations.rollback("m1")
+    assert spent() <= 0.1
+    world.migrations.migrate("m3", [objects.entry], Level.FULL)
+    assert spent() <= 5.1  # these objects have tags, which cost a request on each side
+    assert world.store.get(Layout("m3").metadata)
