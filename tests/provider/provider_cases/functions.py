@@ -28,7 +28,7 @@ def archive(lab: Lab, text: str) -> Asset:
 HANDLER = "def handler(event, context):\n    return {'said': %r}\n"
 
 
-def _function(lab: Lab) -> Properties:
+def function_inputs(lab: Lab) -> Properties:
     return {
         "name": f"{lab.unique}-function",
         "role": new_role(lab).properties["arn"],
@@ -44,7 +44,7 @@ def _function(lab: Lab) -> Properties:
 
 
 def new_function(lab: Lab) -> Made:
-    return lab.create("aws:lambda/function:Function", _function(lab), "function")
+    return lab.create("aws:lambda/function:Function", function_inputs(lab), "function")
 
 
 def _reconfigure(lab: Lab, made: Made) -> None:
@@ -103,7 +103,7 @@ def _redefine(lab: Lab, made: Made) -> None:
 CASES = (
     Case(
         "aws:lambda/function:Function",
-        _function,
+        function_inputs,
         changes={
             "code": lambda lab: archive(lab, HANDLER % "second"),
             "environment": {"variables": {"REGION": "another"}},

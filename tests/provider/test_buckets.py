@@ -1,0 +1,63 @@
+"""What the contract cannot say about buckets and what lies in them."""
+
+from __future__ import annotations
+
+import grpc
+import pytest
+from provider_cases.s3 import new_bucket, versioned_bucket
+from provider_lab import Lab
+
+pytestmark = pytest.mark.provider
+
+_BUCKET = "aws:s3/bucket:Bucket"
+_OBJECT = "aws:s3/bucketObjectv2:BucketObjectv2"
+
+
+def _fill(lab: Lab, bucket: str) -> None:
+    s3 = lab.client("s3")
+    s3.put_bucket_versioning(Bucket=bucket, VersioningConfiguration={"Status": "Enabled"})
+    for body in (b"first", b"second"):
+        s3.put_object(Bucket=bucket, Key="kept", Body=body)
+    s3.delete_object(Bucket=bucket, Key="kept")
+    s3.create_multipart_upload(Bucket=bucket, Key="unfinished")
+
+
+def test_a_bucket_goes_with_all_its_versions_only_when_asked(lab: Lab) -> None:
+    inputs = {"bucket": f"{lab.unique}-full-123456789012"}
+    made = lab.create(_BUCKET, inputs)
+    _fill(lab, made.identity)
+    with pytest.raises(grpc.RpcError, match="BucketNotEmpty"):
+        lab.delete(made)
+    assert lab.refresh(made) is not None
+    lab.delete(lab.update(made, {**inputs, "forceDestroy": True}))
+    assert lab.refresh(made) is None
+
+
+def test_a_bucket_of_somebody_else_is_never_taken_over(lab: Lab) -> None:
+    name = f"{lab.unique}-theirs-123456789012"
+    lab.client("s3").create_bucket(Bucket=name, CreateBucketConfiguration={"LocationConstraint": lab.region})
+    with pytest.raises(grpc.RpcError, match="was not made by this environment"):
+        lab.create(_BUCKET, {"bucket": name})
+
+
+def test_an_object_has_a_new_version_for_new_content_and_takes_all_with_it(lab: Lab) -> None:
+    bucket = versioned_bucket(lab)
+    inputs = {"bucket": bucket, "key": "one", "content": "first"}
+    made = lab.create(_OBJECT, inputs)
+    updated = lab.update(made, {**inputs, "content": "second"})
+    assert updated.properties["versionId"] != made.properties["versionId"]
+    assert lab.client("s3").get_object(Bucket=bucket, Key="one")["Body"].read() == b"second"
+    lab.client("s3").put_object(Bucket=bucket, Key="one-more", Body=b"other")
+    lab.delete(updated)
+    versions = lab.client("s3").list_object_versions(Bucket=bucket)
+    assert [version["Key"] for version in versions["Versions"]] == ["one-more"]
+    assert "DeleteMarkers" not in versions
+
+
+def test_a_setting_goes_with_its_bucket(lab: Lab) -> None:
+    bucket = new_bucket(lab)
+    inputs = {"bucket": bucket, "versioningConfiguration": {"status": "Enabled"}}
+    made = lab.create("aws:s3/bucketVersioning:BucketVersioning", inputs)
+    lab.client("s3").delete_bucket(Bucket=bucket)
+    assert lab.refresh(made) is None
+    lab.delete(made)
