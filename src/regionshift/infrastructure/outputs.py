@@ -48,6 +48,8 @@ def of_region(region: RegionStack) -> dict[str, pulumi.Input[str]]:
         "deployment_log_group_name": monitoring.deployment_log_group.name,
         "deployment_topic_arn": notifications.deployment_topic.arn,
         "alarm_topic_arn": notifications.alarm_topic.arn,
+        "worker_function_name": region.migration.worker.name,
+        "state_machine_arn": region.migration.machine.arn,
         "vpc_id": region.network.vpc.id,
     }
 

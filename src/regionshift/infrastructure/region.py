@@ -9,12 +9,14 @@ from regionshift.infrastructure import iam as rights
 from regionshift.infrastructure.component import RegionComponent
 from regionshift.infrastructure.encryption import EncryptionStack
 from regionshift.infrastructure.function import LambdaStack
+from regionshift.infrastructure.migration import MigrationStack
 from regionshift.infrastructure.monitoring import MonitoringStack
 from regionshift.infrastructure.network import NetworkStack
 from regionshift.infrastructure.notifications import NotificationsStack
 from regionshift.infrastructure.secrets import SecretsStack
 from regionshift.infrastructure.site import Site
 from regionshift.infrastructure.storage import StorageStack
+from regionshift.settings import components as named
 
 
 class RegionStack(RegionComponent):
@@ -42,6 +44,7 @@ class RegionStack(RegionComponent):
             variables=self._variables(),
             log_group=self.monitoring.function_log_group,
         )
+        self.migration = MigrationStack(site, inside, key=key, bucket=self.storage.deployment_bucket)
         self.register_outputs({})
 
     def _give_rights(self, key: aws.kms.Key) -> None:
@@ -74,4 +77,7 @@ class RegionStack(RegionComponent):
             "VALIDATION_LOG_GROUP": self.monitoring.validation_log_group.name,
             "DEPLOYMENT_LOG_GROUP": self.monitoring.deployment_log_group.name,
             "KMS_KEY_ARN": self.encryption.key.arn,
+            "STATE_MACHINE_ARN": self.site.arn(
+                "states", f"stateMachine:{self.site.name(named.STATE_MACHINE)}"
+            ),
         }

@@ -78,6 +78,10 @@ class Site:
         region = self.region if regional else ""
         return f"arn:{self.partition}:{service}:{region}:{self.config.account}:{resource}"
 
+    def arn_in(self, service: str, region: str, resource: str) -> str:
+        """The ARN of something of this account in another region."""
+        return f"arn:{partition_of(region)}:{service}:{region}:{self.config.account}:{resource}"
+
     def tags(self, thing: str, purpose: str) -> dict[str, str]:
         """The tags of one resource; the provider adds those of the region."""
         return tags.of(self.label(thing), purpose)

@@ -18,6 +18,11 @@ def run(request: pytest.FixtureRequest) -> Run:
         config(
             network={"vpc_cidr": "10.0.0.0/8", "function_in_vpc": True},
             application={"store": request.param, "secrets": {"database": {"env": "DATABASE"}}},
+            carry={
+                "s3": [{"prefix": "uploads/"}, {"bucket": "media-{region}"}],
+                "ssm": [{"path": "/shop/prod"}],
+                "secrets": [{"name": "shop/"}],
+            },
         )
     )
 
@@ -86,7 +91,8 @@ def test_every_region_has_the_same_statements_but_for_its_name(run: Run) -> None
         mine = [
             (found.name, json.dumps(found.statement))
             for found in statements(run)
-            if found.name.endswith(f"-{region}") and not found.name.startswith("replication-")
+            # Replication and the worker reach into other regions; each has tests of its own.
+            if found.name.endswith(f"-{region}") and not found.name.startswith(("replication-", "worker-"))
         ]
         return sorted((name.replace(region, "R"), text.replace(region, "R")) for name, text in mine)
 
@@ -114,6 +120,52 @@ def test_the_function_never_deletes_an_object_and_keeps_its_configuration(run: R
     (read,) = [one for one in found if one.statement["Sid"] == "ReadConfiguration"]
     assert kept.statement["Effect"] == "Deny"
     assert kept.resources[0] == read.resources[0]
+
+
+def of_worker(run: Run, region: str) -> list[Found]:
+    return [
+        one
+        for one in statements(run)
+        if one.name.startswith("worker-") and one.name.endswith(f"-policy-{region}")
+    ]
+
+
+@pytest.mark.parametrize("region", REGIONS)
+def test_the_worker_writes_only_what_is_named_and_only_in_its_region(run: Run, region: str) -> None:
+    changing = {
+        resource
+        for one in of_worker(run, region)
+        if any(word in action for action in one.actions for word in ("Put", "Delete", "Create", "Tag"))
+        and not set(one.actions) & {"logs:CreateLogStream", "logs:PutLogEvents", "s3:ListBucket"}
+        for resource in one.resources
+        if set(one.actions) - {"s3:GetObjectTagging", "ssm:ListTagsForResource"}
+        and "Read" not in one.statement["Sid"]
+    }
+    own = f"arn:aws:s3:::shop-deployment-{region}-dev-111122223333"
+    assert changing - {"*"} == {
+        f"{own}/migrations/*",
+        f"{own}/rollbacks/*",
+        f"{own}/uploads/*",
+        f"arn:aws:s3:::media-{region}/*",
+        f"arn:aws:ssm:{region}:111122223333:parameter/shop/prod/*",
+        f"arn:aws:secretsmanager:{region}:111122223333:secret:shop/*",
+    }
+
+
+@pytest.mark.parametrize("region", REGIONS)
+def test_the_worker_reads_in_every_region_and_uses_keys_through_services_only(run: Run, region: str) -> None:
+    found = {one.statement["Sid"]: one for one in of_worker(run, region)}
+    assert {f"arn:aws:s3:::media-{other}/*" for other in REGIONS} <= set(found["ReadObjects"].resources)
+    keys = [one for one in of_worker(run, region) if any("kms:" in action for action in one.actions)]
+    assert all("kms:ViaService" in one.statement["Condition"]["StringEquals"] for one in keys)
+
+
+def test_a_worker_that_has_nothing_to_carry_reaches_its_records_alone() -> None:
+    (one,) = [
+        found for found in statements(built(config())) if found.name == "worker-objects-policy-eu-west-1"
+    ]
+    assert one.statement["Sid"] == "SeeBuckets"
+    assert one.resources == ["arn:aws:s3:::shop-deployment-eu-west-1-dev-111122223333"]
 
 
 def test_no_role_may_create_log_groups(run: Run) -> None:

@@ -25,6 +25,8 @@ PER_REGION = (
     "deployment_log_group_name",
     "deployment_topic_arn",
     "alarm_topic_arn",
+    "worker_function_name",
+    "state_machine_arn",
     "vpc_id",
 )
 OF_ALL = ("project", "environment", "environment_suffix", "primary_region", "secondary_regions")

@@ -15,6 +15,21 @@ WITHOUT_RESOURCE: Mapping[str, str] = MappingProxyType(
         ),
         "ec2:DescribeNetworkInterfaces": "EC2 lists have no resource type (Service Authorization Reference)",
         "ec2:DescribeSubnets": "EC2 lists have no resource type (Service Authorization Reference)",
+        "ssm:DescribeParameters": "Systems Manager lists names as a whole (Service Authorization Reference)",
+        "secretsmanager:ListSecrets": "Secrets Manager has no resource type for it (the same)",
+        **dict.fromkeys(
+            (
+                "logs:CreateLogDelivery",
+                "logs:DeleteLogDelivery",
+                "logs:DescribeLogGroups",
+                "logs:DescribeResourcePolicies",
+                "logs:GetLogDelivery",
+                "logs:ListLogDeliveries",
+                "logs:PutResourcePolicy",
+                "logs:UpdateLogDelivery",
+            ),
+            "log delivery has no resource type (Step Functions Developer Guide, 'Logging')",
+        ),
     }
 )
 """Actions of identity policies that AWS cannot scope to a resource, each with its reason."""

@@ -1,0 +1,88 @@
+"""The carriers as they run inside Lambda: its credentials, its endpoints, one transport a process."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from botocore.config import Config
+from botocore.credentials import ReadOnlyCredentials
+
+from regionshift.carriers.batch import Carriers
+from regionshift.carriers.migration import Migrations
+from regionshift.carriers.records import RecordStore
+from regionshift.carriers.s3.objects import Objects
+from regionshift.carriers.secrets import Secrets
+from regionshift.carriers.ssm import Parameters
+from regionshift.carriers.transport import Transport
+
+# Waiting is the carriers' own part: they ask again while a service says that it is called too often.
+_PATIENCE = Config(connect_timeout=5, read_timeout=30, retries={"mode": "standard", "total_max_attempts": 3})
+
+
+@dataclass(frozen=True)
+class Access:
+    """How S3 is reached by requests of our own.
+
+    Args:
+        credentials: gives the credentials to sign with; asked before each request.
+        endpoint: where everything goes instead of to AWS.
+        ca_bundle: PEM file to trust instead of the usual authorities.
+        connections: most requests at once.
+    """
+
+    credentials: Callable[[], ReadOnlyCredentials]
+    endpoint: str | None = None
+    ca_bundle: str | None = None
+    connections: int = 16
+
+    def transport(self) -> Transport:
+        """A transport; one serves a whole process."""
+        return Transport(
+            self.credentials,
+            lambda region: self.endpoint or endpoint_of(region),
+            ca_bundle=self.ca_bundle,
+            connections=self.connections,
+        )
+
+
+def endpoint_of(region: str) -> str:
+    """S3's address in ``region`` (AWS General Reference, "Amazon S3 endpoints and quotas")."""
+    return f"https://s3.{region}.amazonaws.com{'.cn' if region.startswith('cn-') else ''}"
+
+
+def of_session(session: Any, env: Mapping[str, str]) -> Access:
+    """What Lambda put into the environment, as boto3's ``session`` read it."""
+
+    def credentials() -> ReadOnlyCredentials:
+        frozen: ReadOnlyCredentials = session.get_credentials().get_frozen_credentials()
+        return frozen
+
+    return Access(
+        credentials,
+        env.get("AWS_ENDPOINT_URL_S3") or env.get("AWS_ENDPOINT_URL") or None,
+        env.get("AWS_CA_BUNDLE") or None,
+        int(env.get("CONNECTIONS") or 16),
+    )
+
+
+def all_carriers(transport: Transport, session: Any) -> Carriers:
+    """Every kind of data; ``session`` makes the clients of parameters and secrets in any region."""
+    made: dict[tuple[str, str], Any] = {}
+
+    def client(service: str, region: str) -> Any:
+        # Made by one thread at a time only: a batch is one kind in one pair of regions.
+        if (service, region) not in made:
+            made[service, region] = session.client(service, region_name=region, config=_PATIENCE)
+        return made[service, region]
+
+    return {"s3": Objects(transport), "ssm": Parameters(client), "secrets": Secrets(client)}
+
+
+def object_migrations(
+    transport: Transport, region: str, bucket: str, now: Callable[[], datetime]
+) -> Migrations:
+    """Migrations of objects alone, whose records lie in ``bucket``: what the function does by itself."""
+    return Migrations(RecordStore(transport, region, bucket), {"s3": Objects(transport)}, now)

@@ -1,0 +1,108 @@
+"""What ``carry`` names, as ARNs of one target region: where the worker reads and where it writes. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from regionshift.infrastructure.site import Site
+from regionshift.settings import components as named
+
+RECORDS = ("migrations/", "rollbacks/")
+
+
+@dataclass(frozen=True)
+class Reach:
+    """ARNs and ARN patterns, each once and in order."""
+
+    read: tuple[str, ...]
+    write: tuple[str, ...]
+
+
+def buckets(site: Site) -> tuple[str, ...]:
+    """Every bucket that is listed: sources in all regions, targets in this one, the one of the records."""
+    found = [_own(site, site.region)]
+    for carried in site.config.carry.s3:
+        found += [carried.source_in(region) or _own(site, region) for region in _regions(site)]
+        found.append(carried.target_in(site.region) or _own(site, site.region))
+    return _once(_bucket(site, name) for name in found)
+
+
+def objects(site: Site) -> Reach:
+    """Objects of the prefixes that are named."""
+    read, write = [], []
+    for carried in site.config.carry.s3:
+        for region in _regions(site):
+            name = carried.source_in(region) or _own(site, region)
+            read.append(f"{_bucket(site, name)}/{_fixed(carried.prefix)}*")
+        name = carried.target_in(site.region) or _own(site, site.region)
+        prefix = carried.prefix if carried.target_prefix is None else carried.target_prefix
+        write.append(f"{_bucket(site, name)}/{_fixed(prefix)}*")
+    return Reach(_once(read), _once(write))
+
+
+def parameters(site: Site) -> Reach:
+    """Parameters of the paths that are named."""
+    read, write = [], []
+    for carried in site.config.carry.ssm:
+        for region in _regions(site):
+            read.append(site.arn_in("ssm", region, f"parameter{_path(carried.path, region)}*"))
+        target = carried.target_path or carried.path
+        write.append(site.arn_in("ssm", site.region, f"parameter{_path(target, site.region)}*"))
+    return Reach(_once(read), _once(write))
+
+
+def secrets(site: Site) -> Reach:
+    """Secrets whose names begin as named; by tags: every secret, and the tags bound what is read."""
+    read, write = [], []
+    for carried in site.config.carry.secrets:
+        source = carried.name or ""
+        for region in _regions(site):
+            read.append(site.arn_in("secretsmanager", region, f"secret:{_placed(source, region)}*"))
+        target = carried.target_name or source
+        write.append(site.arn_in("secretsmanager", site.region, f"secret:{_placed(target, site.region)}*"))
+    return Reach(_once(read), _once(write))
+
+
+def secret_tags(site: Site) -> dict[str, list[str]]:
+    """Tags that every entry names, with the values they may have; none when an entry goes by name."""
+    entries = site.config.carry.secrets
+    if not entries or any(entry.name is not None for entry in entries):
+        return {}
+    common = set.intersection(*(set(entry.tags) for entry in entries))
+    return {name: sorted({entry.tags[name] for entry in entries}) for name in sorted(common)}
+
+
+def records(site: Site) -> tuple[str, ...]:
+    """Objects that migrations keep their records in."""
+    own = _bucket(site, _own(site, site.region))
+    return tuple(f"{own}/{prefix}*" for prefix in RECORDS)
+
+
+def _regions(site: Site) -> Sequence[str]:
+    return site.config.all_regions
+
+
+def _own(site: Site, region: str) -> str:
+    return named.DEPLOYMENT_BUCKET.name(site.names, region)
+
+
+def _bucket(site: Site, name: str) -> str:
+    return f"arn:{site.partition}:s3:::{name}"
+
+
+def _path(path: str, region: str) -> str:
+    return _placed(path, region).rstrip("/") + "/"
+
+
+def _placed(text: str, region: str) -> str:
+    return text.replace("{region}", region)
+
+
+def _fixed(prefix: str) -> str:
+    """Wildcards of policies stand for themselves in it (IAM User Guide, "Policy variables")."""
+    return prefix.replace("$", "${$}").replace("*", "${*}").replace("?", "${?}")
+
+
+def _once(found: Iterable[str]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(found))

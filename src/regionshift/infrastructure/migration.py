@@ -1,0 +1,203 @@
+"""What carries data into the region: the worker, outside the VPC, and the state machine that calls it."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import pulumi
+import pulumi_aws as aws
+
+from regionshift.infrastructure import carried
+from regionshift.infrastructure.component import RegionComponent
+from regionshift.infrastructure.policies import function as common
+from regionshift.infrastructure.policies import states as machine_rights
+from regionshift.infrastructure.policies import worker as worker_rights
+from regionshift.infrastructure.policies.statement import Statement, policy, trust
+from regionshift.infrastructure.site import Site
+from regionshift.infrastructure.state_machine import definition
+from regionshift.settings import components as named
+
+HANDLER = "migration_worker.handler"
+TIMEOUT = 900
+"""Seconds: the most Lambda allows. A call that nears it answers that there is more."""
+KEY_SERVICES = ("s3", "secretsmanager", "ssm")
+# The embedded AWS is one process on one core: more at once would only make it switch between them.
+_AT_ONCE = {"aws": 40, "local": 4}
+_CONNECTIONS = {"aws": 64, "local": 8}
+
+
+class MigrationStack(RegionComponent):
+    """Worker, state machine, their roles and log groups. They reach what ``carry`` names and no more."""
+
+    def __init__(
+        self, site: Site, opts: pulumi.ResourceOptions, *, key: aws.kms.Key, bucket: aws.s3.Bucket
+    ) -> None:
+        super().__init__(site, "Migration", opts)
+        self._key = key
+        self._bucket = bucket
+        self.worker_role = self._role("worker", named.WORKER_ROLE, "lambda", "rights of the migration worker")
+        self.worker = self._worker()
+        self.machine_role = self._role(
+            "states", named.STATE_MACHINE_ROLE, "states", "rights of the state machine"
+        )
+        self.machine = self._machine()
+        self.register_outputs({"state_machine_arn": self.machine.arn})
+
+    def _role(self, thing: str, component: named.Component, service: str, purpose: str) -> aws.iam.Role:
+        return aws.iam.Role(
+            self.site.label(f"{thing}-role"),
+            name=self.site.name(component),
+            description=f"{purpose} of {self.site.config.project} {self.site.config.suffix}"[:1000],
+            assume_role_policy=trust(service),
+            tags=self.site.tags(f"{thing}-role", purpose),
+            opts=self.child(),
+        )
+
+    def _worker(self) -> aws.lambda_.Function:
+        site = self.site
+        settings, artifact, target = site.config.function, site.release.artifact, site.config.target
+        log_group = self._log_group(
+            "worker-log-group", site.names.function_log_group(site.name(named.WORKER)), "log of the worker"
+        )
+        return aws.lambda_.Function(
+            site.label("worker"),
+            name=site.name(named.WORKER),
+            description=f"Carries data of {site.config.project} {site.config.suffix} into {site.region}",
+            role=self.worker_role.arn,
+            handler=HANDLER,
+            runtime=settings.runtime,
+            architectures=[settings.architecture],
+            memory_size=settings.memory,
+            timeout=TIMEOUT,
+            reserved_concurrent_executions=-1,
+            code=pulumi.FileArchive(str(artifact.path.absolute())),
+            source_code_hash=base64.b64encode(bytes.fromhex(artifact.sha256)).decode(),
+            environment={
+                "variables": {
+                    "REGION": site.region,
+                    "DEPLOYMENT_BUCKET": self._bucket.bucket,
+                    "CONNECTIONS": str(_CONNECTIONS[target]),
+                }
+            },
+            tracing_config={"mode": "Active"},
+            tags=site.tags("worker", "migration worker"),
+            opts=self.child(depends_on=[*self._worker_policies(log_group), log_group]),
+        )
+
+    def _worker_policies(self, log_group: aws.cloudwatch.LogGroup) -> list[pulumi.Resource]:
+        site = self.site
+        objects, parameters, secrets = (
+            reach(site) for reach in (carried.objects, carried.parameters, carried.secrets)
+        )
+        policies: list[tuple[named.Component, Callable[..., Sequence[Statement]], dict[str, Any]]] = [
+            (
+                named.WORKER_RECORDS_POLICY,
+                worker_rights.record_statements,
+                {"records": carried.records(site)},
+            ),
+            (
+                named.WORKER_OBJECTS_POLICY,
+                worker_rights.object_statements,
+                {"buckets": carried.buckets(site), "read": objects.read, "write": objects.write},
+            ),
+            (
+                named.WORKER_KEY_POLICY,
+                worker_rights.key_statements,
+                {
+                    "key": self._key.arn,
+                    "services": _services(site.region),
+                    "elsewhere": {
+                        site.arn_in("kms", region, "key/*"): _services(region)
+                        for region in site.config.all_regions
+                    },
+                },
+            ),
+            (named.WORKER_LOGS_POLICY, common.cloudwatch_logs_statements, {"log_groups": [log_group.arn]}),
+            (named.WORKER_TRACING_POLICY, common.tracing_statements, {}),
+        ]
+        if parameters.read:
+            given: dict[str, Any] = {"read": parameters.read, "write": parameters.write}
+            policies.append((named.WORKER_PARAMETERS_POLICY, worker_rights.parameter_statements, given))
+        if secrets.read:
+            given = {"read": secrets.read, "write": secrets.write, "tags": carried.secret_tags(site)}
+            policies.append((named.WORKER_SECRETS_POLICY, worker_rights.secret_statements, given))
+        return [
+            self._policy(component, self.worker_role, build, resources)
+            for component, build, resources in policies
+        ]
+
+    def _machine(self) -> aws.sfn.StateMachine:
+        site, name = self.site, self.site.name(named.STATE_MACHINE)
+        log_group = self._log_group(
+            "states-log-group", site.name(named.STATE_MACHINE_LOG_GROUP), "log of the state machine"
+        )
+        given = {
+            "worker": self.worker.arn,
+            "machine": site.arn("states", f"stateMachine:{name}"),
+            "executions": site.arn("states", f"execution:{name}*"),
+            "manifests": self._bucket.arn.apply(lambda arn: f"{arn}/migrations/*/plan/manifest.jsonl"),
+            "results": self._bucket.arn.apply(lambda arn: f"{arn}/migrations/*/map/*"),
+        }
+        policies = [
+            self._policy(
+                named.STATES_RUN_POLICY,
+                self.machine_role,
+                machine_rights.state_machine_statements,
+                given,
+            ),
+            self._policy(
+                named.STATES_LOGS_POLICY, self.machine_role, machine_rights.log_delivery_statements, {}
+            ),
+            self._policy(
+                named.STATES_KEY_POLICY,
+                self.machine_role,
+                common.key_statements,
+                {"key": self._key.arn, "services": [f"s3.{site.region}.amazonaws.com"]},
+            ),
+        ]
+        return aws.sfn.StateMachine(
+            site.label("states"),
+            name=name,
+            type="STANDARD",
+            role_arn=self.machine_role.arn,
+            definition=self.worker.arn.apply(lambda arn: definition(arn, _AT_ONCE[site.config.target])),
+            logging_configuration={
+                "level": "ERROR",
+                # Inputs name keys of objects; a log is read by others than the records are.
+                "include_execution_data": False,
+                "log_destination": log_group.arn.apply(lambda arn: f"{arn}:*"),
+            },
+            tags=site.tags("states", "runs migrations into the region"),
+            opts=self.child(depends_on=[*policies, log_group]),
+        )
+
+    def _policy(
+        self,
+        component: named.Component,
+        role: aws.iam.Role,
+        build: Callable[..., Sequence[Statement]],
+        resources: dict[str, Any],
+    ) -> pulumi.Resource:
+        return aws.iam.RolePolicy(
+            self.site.label(f"{component.part}-policy"),
+            name=self.site.name(component),
+            role=role.name,
+            policy=policy(build, **resources),
+            opts=self.child(),
+        )
+
+    def _log_group(self, thing: str, name: str, purpose: str) -> aws.cloudwatch.LogGroup:
+        return aws.cloudwatch.LogGroup(
+            self.site.label(thing),
+            name=name,
+            retention_in_days=self.site.config.retention.logs,
+            kms_key_id=self._key.arn,
+            tags=self.site.tags(thing, purpose),
+            opts=self.child(),
+        )
+
+
+def _services(region: str) -> list[str]:
+    return [f"{service}.{region}.amazonaws.com" for service in KEY_SERVICES]

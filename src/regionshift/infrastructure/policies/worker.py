@@ -1,0 +1,140 @@
+"""What the worker may do: read what ``carry`` names wherever it is, write what it names in one region.
+
+Every argument is an ARN, an ARN pattern or a list of them. Empty lists give no statement.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from regionshift.infrastructure.policies.statement import Condition, Statement, allow
+
+_SEE_BUCKET = (
+    "s3:GetBucketObjectLockConfiguration",
+    "s3:GetBucketVersioning",
+    "s3:GetLifecycleConfiguration",
+    "s3:GetReplicationConfiguration",
+    "s3:ListBucket",
+    "s3:ListBucketMultipartUploads",
+    "s3:ListBucketVersions",
+)
+_READ_OBJECTS = (
+    "s3:GetObject",
+    "s3:GetObjectAttributes",
+    "s3:GetObjectTagging",
+    "s3:GetObjectVersion",
+    "s3:GetObjectVersionAttributes",
+    "s3:GetObjectVersionTagging",
+)
+_WRITE_OBJECTS = (
+    "s3:AbortMultipartUpload",
+    "s3:DeleteObject",
+    "s3:DeleteObjectVersion",
+    "s3:ListMultipartUploadParts",
+    "s3:PutObject",
+    "s3:PutObjectTagging",
+    "s3:PutObjectVersionTagging",
+)
+
+
+def record_statements(records: Sequence[str]) -> list[Statement]:
+    """Read and write the records of migrations; none of their versions is ever deleted."""
+    return [
+        allow("KeepRecords", ["s3:DeleteObject", "s3:GetObject", "s3:PutObject"], records),
+    ]
+
+
+def object_statements(buckets: Sequence[str], read: Sequence[str], write: Sequence[str]) -> list[Statement]:
+    """List ``buckets``, read the objects of ``read``, write and take back those of ``write``."""
+    return [
+        allow("SeeBuckets", _SEE_BUCKET, buckets),
+        *_given("ReadObjects", _READ_OBJECTS, [*read, *write]),
+        *_given("WriteObjects", _WRITE_OBJECTS, write),
+    ]
+
+
+def key_statements(
+    key: str, services: Sequence[str], elsewhere: Mapping[str, Sequence[str]]
+) -> list[Statement]:
+    """Use the region's key, and decrypt with keys of other regions, both through services only.
+
+    Keys of other regions (and of buckets that are the user's own) are not known here by their id; the key's
+    own policy and ``kms:ViaService`` bound what that means (KMS Developer Guide, "kms:ViaService").
+
+    Args:
+        elsewhere: {ARN pattern of a region's keys: that region's services}.
+    """
+    own = allow(
+        "UseKey",
+        ["kms:Decrypt", "kms:Encrypt", "kms:GenerateDataKey"],
+        [key],
+        condition={"StringEquals": {"kms:ViaService": list(services)}},
+    )
+    others = [
+        allow(
+            f"ReadWithKeys{number}",
+            ["kms:Decrypt"],
+            [keys],
+            condition={"StringEquals": {"kms:ViaService": list(named)}},
+        )
+        for number, (keys, named) in enumerate(sorted(elsewhere.items()))
+    ]
+    return [own, *others]
+
+
+def parameter_statements(read: Sequence[str], write: Sequence[str]) -> list[Statement]:
+    """Read the parameters of ``read``, write and take back those of ``write``; list names and settings."""
+    if not read:
+        return []
+    return [
+        allow("ListParameters", ["ssm:DescribeParameters"], ["*"]),
+        allow("ReadParameters", ["ssm:GetParameter", "ssm:ListTagsForResource"], [*read, *write]),
+        allow(
+            "WriteParameters",
+            [
+                "ssm:AddTagsToResource",
+                "ssm:DeleteParameter",
+                "ssm:PutParameter",
+                "ssm:RemoveTagsFromResource",
+            ],
+            write,
+        ),
+    ]
+
+
+def secret_statements(
+    read: Sequence[str], write: Sequence[str], tags: Mapping[str, Sequence[str]]
+) -> list[Statement]:
+    """Read the secrets of ``read``, write and take back those of ``write``; list names and settings.
+
+    Args:
+        tags: {tag: values}; where not empty, what is read must have one of the values of each.
+    """
+    if not read:
+        return []
+    tagged: Condition = {
+        "StringEquals": {f"secretsmanager:ResourceTag/{name}": list(v) for name, v in tags.items()}
+    }
+    return [
+        allow("ListSecrets", ["secretsmanager:ListSecrets"], ["*"]),
+        allow("SeeSecrets", ["secretsmanager:DescribeSecret"], [*read, *write]),
+        allow("ReadSecrets", ["secretsmanager:GetSecretValue"], read, condition=tagged if tags else None),
+        allow(
+            "WriteSecrets",
+            [
+                "secretsmanager:CreateSecret",
+                "secretsmanager:DeleteSecret",
+                "secretsmanager:GetSecretValue",
+                "secretsmanager:PutSecretValue",
+                "secretsmanager:TagResource",
+                "secretsmanager:UntagResource",
+                "secretsmanager:UpdateSecret",
+                "secretsmanager:UpdateSecretVersionStage",
+            ],
+            write,
+        ),
+    ]
+
+
+def _given(sid: str, actions: Sequence[str], resources: Sequence[str]) -> list[Statement]:
+    return [allow(sid, actions, resources)] if resources else []

@@ -1,0 +1,130 @@
+"""The state machine that runs migrations: plan, copy batch by batch, add up, and take back what failed.
+
+Input: ``step`` (``plan``, ``copy`` or ``undo``), ``migration_id``, ``bucket`` (of the records), ``manifest``
+(its key), ``on_failure`` (``rollback`` or ``stop``), ``reason``, and for ``plan`` also ``entries`` and
+``level``. All of them are always given, so that every path in the definition exists.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+State = dict[str, Any]
+
+# Seconds. A worker that died is called again; its records say what is left (docs/adr/103).
+_RETRY = [{"ErrorEquals": ["States.ALL"], "IntervalSeconds": 2, "BackoffRate": 2.0, "MaxAttempts": 4}]
+
+
+def definition(worker_arn: str, at_once: int) -> str:
+    """The definition as JSON.
+
+    Args:
+        at_once: how many batches are copied side by side.
+    """
+    states = {
+        "Route": {
+            "Type": "Choice",
+            "Choices": [_when("$.step", "plan", "Plan"), _when("$.step", "undo", "Undo")],
+            "Default": "Copy",
+        },
+        "Plan": {
+            **_call(worker_arn, "plan", ("entries", "level"), result="$.planned"),
+            "Next": "AnythingToCopy",
+        },
+        "AnythingToCopy": {
+            "Type": "Choice",
+            "Choices": [{"Variable": "$.planned.Payload.batches", "NumericEquals": 0, "Next": "Finish"}],
+            "Default": "Copy",
+        },
+        "Copy": _copy(worker_arn, at_once),
+        "Finish": {**_call(worker_arn, "finish", (), result="$.finished"), "Next": "Proven"},
+        "Proven": {
+            "Type": "Choice",
+            "Choices": [
+                {
+                    "And": [
+                        {"Variable": "$.finished.Payload.status", "StringEquals": "incomplete"},
+                        {"Variable": "$.on_failure", "StringEquals": "rollback"},
+                    ],
+                    "Next": "Undo",
+                }
+            ],
+            "Default": "Done",
+        },
+        "Undo": {**_call(worker_arn, "undo", ("reason",), result="$.undone"), "Next": "AllUndone"},
+        "AllUndone": {
+            "Type": "Choice",
+            "Choices": [_more("$.undone.Payload.more", "Undo")],
+            "Default": "Done",
+        },
+        "Done": {"Type": "Succeed"},
+    }
+    return json.dumps({"Comment": "Runs migrations", "StartAt": "Route", "States": states})
+
+
+def _copy(worker_arn: str, at_once: int) -> State:
+    """One line of the manifest is one batch; a batch is called again while it says that there is more."""
+    batch = {
+        **_task(),
+        "Parameters": {
+            "FunctionName": worker_arn,
+            "Payload": {"step": "copy", "migration_id.$": "$.migration_id", "batch.$": "$.batch"},
+        },
+        "ResultPath": "$.answer",
+        "Next": "MoreOfBatch",
+    }
+    return {
+        "Type": "Map",
+        "ItemReader": {
+            "Resource": "arn:aws:states:::s3:getObject",
+            "ReaderConfig": {"InputType": "JSONL"},
+            "Parameters": {"Bucket.$": "$.bucket", "Key.$": "$.manifest"},
+        },
+        "ItemProcessor": {
+            "ProcessorConfig": {"Mode": "DISTRIBUTED", "ExecutionType": "STANDARD"},
+            "StartAt": "Batch",
+            "States": {
+                "Batch": batch,
+                "MoreOfBatch": {
+                    "Type": "Choice",
+                    "Choices": [_more("$.answer.Payload.more", "Batch")],
+                    "Default": "BatchDone",
+                },
+                "BatchDone": {"Type": "Succeed"},
+            },
+        },
+        "ResultWriter": {
+            "Resource": "arn:aws:states:::s3:putObject",
+            "Parameters": {
+                "Bucket.$": "$.bucket",
+                "Prefix.$": "States.Format('migrations/{}/map', $.migration_id)",
+            },
+        },
+        "MaxConcurrency": at_once,
+        # A batch that failed for good leaves no results: adding up finds it, the others are not stopped.
+        "ToleratedFailurePercentage": 100,
+        "ResultPath": None,
+        "Next": "Finish",
+    }
+
+
+def _call(worker_arn: str, step: str, fields: tuple[str, ...], *, result: str) -> State:
+    given = {f"{name}.$": f"$.{name}" for name in ("migration_id", *fields)}
+    return {
+        **_task(),
+        "Parameters": {"FunctionName": worker_arn, "Payload": {"step": step, **given}},
+        "ResultPath": result,
+    }
+
+
+def _task() -> State:
+    return {"Type": "Task", "Resource": "arn:aws:states:::lambda:invoke", "Retry": _RETRY}
+
+
+def _when(variable: str, value: str, following: str) -> State:
+    return {"Variable": variable, "StringEquals": value, "Next": following}
+
+
+def _more(variable: str, following: str) -> State:
+    return {"Variable": variable, "BooleanEquals": True, "Next": following}
