@@ -129,7 +129,7 @@ def wire(
         require_account(access.clients, config.account, config.regions.primary)
         store = _store(config, place, access, outside)
         lock = stack.enter_context(_lock(store, config, outside, force=force)) if locked else None
-        engine = stack.enter_context(_engine(config, place, access, outside))
+        engine = stack.enter_context(_engine(config, place, access, outside, exclusive=locked))
         yield _wired(config, place, access, outside, store=store, lock=lock, engine=engine)
 
 
@@ -244,7 +244,9 @@ def _lock(
 
 
 @contextmanager
-def _engine(config: MigrationConfig, place: Place, access: Access, outside: Surroundings) -> Iterator[Engine]:
+def _engine(
+    config: MigrationConfig, place: Place, access: Access, outside: Surroundings, *, exclusive: bool
+) -> Iterator[Engine]:
     from regionshift.engine.cli import find_pulumi
     from regionshift.engine.engine import Engine, EngineSettings
 
@@ -266,8 +268,10 @@ def _engine(config: MigrationConfig, place: Place, access: Access, outside: Surr
                 work_dir=place.home / "engine" / normalize_name(config.suffix),
                 environment=environment,
                 secrets_provider=config.state_secrets or "passphrase",
+                exclusive=exclusive,
             )
         )
+        stack.callback(engine.close)
         with _stops_on_interrupt(engine):
             yield engine
 

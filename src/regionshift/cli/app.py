@@ -16,6 +16,7 @@ from regionshift.cli.options import (
     DataLoss,
     Endpoint,
     Force,
+    Refresh,
     Target,
     TargetName,
     Verbose,
@@ -120,6 +121,7 @@ def preview(
     verbose: Verbose = False,
     force: Force = False,
     allow_data_loss: DataLoss = False,
+    refresh: Refresh = False,
 ) -> int:
     """Show what `up` would change, and what is wrong with it. Changes nothing."""
     from regionshift.cli.commands import run_preview
@@ -127,7 +129,7 @@ def preview(
     choices = _choices(
         config, target, endpoint, account, as_json=as_json, yes=yes, verbose=verbose, force=force
     )
-    return run_preview(choices, allow_data_loss=allow_data_loss)
+    return run_preview(choices, allow_data_loss=allow_data_loss, refresh=refresh)
 
 
 @app.command()
@@ -141,6 +143,7 @@ def up(
     verbose: Verbose = False,
     force: Force = False,
     allow_data_loss: DataLoss = False,
+    refresh: Refresh = False,
     no_validate: Annotated[bool, typer.Option("--no-validate", help="Do not check afterwards.")] = False,
 ) -> int:
     """Bring every region to what the settings say, then check every region."""
@@ -149,7 +152,7 @@ def up(
     choices = _choices(
         config, target, endpoint, account, as_json=as_json, yes=yes, verbose=verbose, force=force
     )
-    return run_up(choices, allow_data_loss=allow_data_loss, check=not no_validate)
+    return run_up(choices, allow_data_loss=allow_data_loss, refresh=refresh, check=not no_validate)
 
 
 @app.command()
@@ -208,6 +211,57 @@ def destroy(
     return run_destroy(
         _choices(config, target, endpoint, account, as_json=as_json, yes=yes, verbose=verbose, force=force)
     )
+
+
+@app.command()
+def migrate(
+    source: Annotated[str, typer.Option("--from", help="The region that has the data.", metavar="REGION")],
+    target: Annotated[str, typer.Option("--to", help="The region that gets it.", metavar="REGION")],
+    config: Config = DEFAULT_CONFIG,
+    aws: Target = None,
+    endpoint: Endpoint = None,
+    account: Account = None,
+    as_json: AsJson = False,
+    yes: Yes = False,
+    verbose: Verbose = False,
+    force: Force = False,
+    plan_only: Annotated[bool, typer.Option("--plan-only", help="Show the plan, change nothing.")] = False,
+    migration_id: Annotated[
+        str | None, typer.Option("--id", help="Its id; the id of an unfinished one goes on with it.")
+    ] = None,
+    level: Annotated[
+        str | None, typer.Option("--level", help="pinned or full; as in the settings by default.")
+    ] = None,
+) -> int:
+    """Carry what `carry` names from one region to another, prove it, keep the way back."""
+    from regionshift.cli.migrations import run_migrate
+
+    choices = _choices(config, aws, endpoint, account, as_json=as_json, yes=yes, verbose=verbose, force=force)
+    return run_migrate(
+        choices, source=source, target=target, migration_id=migration_id, level=level, plan_only=plan_only
+    )
+
+
+@app.command()
+def rollback(
+    migration_id: Annotated[str, typer.Argument(help="The migration to take back.")],
+    config: Config = DEFAULT_CONFIG,
+    target: Target = None,
+    endpoint: Endpoint = None,
+    account: Account = None,
+    as_json: AsJson = False,
+    yes: Yes = False,
+    verbose: Verbose = False,
+    force: Force = False,
+    reason: Annotated[str, typer.Option("--reason", help="Why; it stands in the record.")] = "",
+) -> int:
+    """Take back exactly what a migration wrote."""
+    from regionshift.cli.migrations import run_rollback
+
+    choices = _choices(
+        config, target, endpoint, account, as_json=as_json, yes=yes, verbose=verbose, force=force
+    )
+    return run_rollback(choices, migration_id, reason)
 
 
 @local.command("up")

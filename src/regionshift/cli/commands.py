@@ -5,10 +5,11 @@ from __future__ import annotations
 import sys
 import time
 from collections import Counter
-from collections.abc import Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 from regionshift.cli.options import Choices
 from regionshift.cli.show import confirm, confirm_by_name, console, print_json
@@ -19,11 +20,11 @@ from regionshift.errors import EXIT_FAILED, EXIT_OK, EXIT_REFUSED, InputError
 from regionshift.operations.deploying import deploy, mend
 from regionshift.operations.destroy import destroy, propose_destroy
 from regionshift.operations.preflight import preflight
-from regionshift.operations.up import propose
+from regionshift.operations.up import PlanRefused, Proposal, propose
 from regionshift.operations.validate import validate
 from regionshift.report.junit import write_junit
 from regionshift.report.live import LiveView
-from regionshift.report.terminal import checks_table, findings_table, outputs_table, plan_table
+from regionshift.report.terminal import checks_table, facts_table, findings_table, outputs_view, plan_table
 from regionshift.report.values import CheckResult, Finding, Plan, as_data
 from regionshift.wiring import Wired, surroundings, wire
 
@@ -76,39 +77,37 @@ def run_doctor(choices: Choices) -> int:
         print_json({**facts, "findings": as_data(findings)})
     else:
         screen = console(choices)
-        screen.print(outputs_table({name: str(value) for name, value in facts.items()}))
+        screen.print(facts_table((name, str(value)) for name, value in facts.items()))
         screen.print(findings_table(findings) if findings else "Nothing stands in the way.")
     return EXIT_REFUSED if _has_errors(findings) else EXIT_OK
 
 
-def run_preview(choices: Choices, *, allow_data_loss: bool) -> int:
-    """The plan, and nothing else."""
+def run_preview(choices: Choices, *, allow_data_loss: bool, refresh: bool) -> int:
+    """The plan, and nothing else; 3 when something in it stands in the way."""
     # The engine takes its own lock for a preview, so two at once would collide without ours.
     with _wired(choices, locked=True) as wired:
-        findings = preflight(wired.environment, wired.machine)
-        plan = propose(wired.environment, findings, allow_data_loss=allow_data_loss).plan
-    _show_plan(choices, plan)
+        plan = _propose(choices, wired, allow_data_loss=allow_data_loss, refresh=refresh).plan
+    if choices.as_json:
+        print_json({**asdict(plan), "errors": len(plan.errors)})
+    else:
+        _show_plan(choices, plan)
     return EXIT_REFUSED if plan.errors else EXIT_OK
 
 
-def run_up(choices: Choices, *, allow_data_loss: bool, check: bool) -> int:
+def run_up(choices: Choices, *, allow_data_loss: bool, refresh: bool, check: bool) -> int:
     """Guard, preflight, plan, confirm, apply with a live view, validate."""
     with _wired(choices, locked=True) as wired:
         environment = wired.environment
-        screen = console(choices)
-        if mend(environment, wired.journal):
-            screen.print("An earlier run was killed; going on from what it left.")
-        proposal = propose(
-            environment, preflight(environment, wired.machine), allow_data_loss=allow_data_loss
-        )
+        proposal = _propose(choices, wired, allow_data_loss=allow_data_loss, refresh=refresh)
         plan = proposal.plan
         if not choices.as_json:
             _show_plan(choices, plan)
-        if plan.changes and not plan.errors:
+        if plan.errors:
+            raise PlanRefused(plan)
+        if plan.changes:
             confirm(choices, f"Change {len(plan.changes)} resources of {environment.name}?")
-        totals = Counter(change.region or "" for change in plan.changes)
-        with LiveView(screen, f"up {environment.name}", plan.regions, totals, time.monotonic) as view:
-            deploy(environment, wired.journal, proposal, _follow(view, choices))
+        with _view(choices, f"up {environment.name}", plan) as listener:
+            deploy(environment, wired.journal, proposal, listener)
         results = _validate(choices, wired, ()) if check else []
         if choices.as_json:
             print_json(
@@ -119,9 +118,23 @@ def run_up(choices: Choices, *, allow_data_loss: bool, check: bool) -> int:
                     "checks": as_data(results),
                 }
             )
-        elif not plan.changes:
-            screen.print("Nothing to change.")
     return _code(results)
+
+
+def _propose(choices: Choices, wired: Wired, *, allow_data_loss: bool, refresh: bool) -> Proposal:
+    remains = mend(wired.environment, wired.journal)
+    screen = console(choices)
+    if remains.killed:
+        screen.print("An earlier run was killed; going on from what it left.")
+    if remains.half_destroyed:
+        screen.print("A destroy was begun and did not end; reading back what is still there.")
+    findings = preflight(wired.environment, wired.machine)
+    return propose(
+        wired.environment,
+        findings,
+        allow_data_loss=allow_data_loss,
+        refresh=refresh or remains.half_destroyed,
+    )
 
 
 def run_validate(choices: Choices, regions: tuple[str, ...], junit: Path | None) -> int:
@@ -151,7 +164,7 @@ def run_outputs(choices: Choices) -> int:
     if choices.as_json:
         print_json(values)
     elif values:
-        console(choices).print(outputs_table(values))
+        console(choices).print(outputs_view(values), soft_wrap=True)
     if not values:
         print(f"The environment {name} is not up: there are no outputs.", file=sys.stderr)
         return EXIT_FAILED
@@ -163,17 +176,17 @@ def run_destroy(choices: Choices) -> int:
     with _wired(choices, locked=True) as wired:
         environment = wired.environment
         plan = propose_destroy(environment)
+        mend(environment, wired.journal)
         if not choices.as_json:
             _show_plan(choices, plan)
         if plan.changes:
             confirm_by_name(choices, environment.name)
-        totals = Counter(change.region or "" for change in plan.changes)
-        screen = console(choices)
-        with LiveView(screen, f"destroy {environment.name}", plan.regions, totals, time.monotonic) as view:
-            done = destroy(environment, _follow(view, choices))
+        with _view(choices, f"destroy {environment.name}", plan) as listener:
+            done = destroy(environment, wired.journal, plan, listener)
     if choices.as_json:
         print_json(asdict(done))
         return EXIT_OK
+    screen = console(choices)
     screen.print(f"{done.deleted} resources deleted, {done.emptied} object versions with them.")
     for left in done.kept:
         until = left.until.date().isoformat() if left.until else ""
@@ -192,13 +205,24 @@ def _wired(choices: Choices, *, locked: bool = False) -> AbstractContextManager[
     )
 
 
-def _follow(view: LiveView, choices: Choices) -> Listener:
+@contextmanager
+def _view(choices: Choices, title: str, plan: Plan) -> Iterator[Listener]:
+    """Shows the engine at work on ``plan``; nothing to do is not shown."""
     log = make_log(verbose=choices.verbose)
+    if plan.is_empty:
+        yield _follow(None, log)
+        return
+    totals = Counter(change.region or "" for change in plan.changes)
+    with LiveView(console(choices), title, plan.regions, totals, time.monotonic) as view:
+        yield _follow(view, log)
+
+
+def _follow(view: LiveView | None, log: Any) -> Listener:
 
     def listen(progress: Progress) -> None:
         step = progress.step
         log.debug(progress.phase, op=step.op, region=step.region, type=step.type, name=step.name)
-        if step.changes:
+        if view is not None and step.changes:
             view.step(progress.phase, step.region, step.urn, step.op, step.name)
 
     return listen
@@ -212,9 +236,6 @@ def _validate(choices: Choices, wired: Wired, regions: Sequence[str]) -> list[Ch
 
 
 def _show_plan(choices: Choices, plan: Plan) -> None:
-    if choices.as_json:
-        print_json({**asdict(plan), "errors": len(plan.errors)})
-        return
     screen = console(choices)
     screen.print(plan_table(plan))
     if plan.findings:

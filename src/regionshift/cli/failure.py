@@ -59,7 +59,10 @@ def _show(error: RegionshiftError, *, as_json: bool) -> None:
     if as_json:
         fields = {"message": error.message, "where": error.where, "remedy": error.remedy}
         mistakes = [vars(each) for each in getattr(error, "mistakes", ())]
-        content = {"error": {**fields, "exit_code": error.exit_code, "mistakes": mistakes}}
+        findings = [vars(each) for each in getattr(error, "findings", ())]
+        content = {
+            "error": {**fields, "exit_code": error.exit_code, "mistakes": mistakes, "findings": findings}
+        }
         print(json.dumps(content, indent=2, default=str))
         return
     print(f"error: {error.message}", file=sys.stderr)

@@ -40,6 +40,9 @@ Force = Annotated[bool, typer.Option("--force", help="Break a lock whose owner i
 DataLoss = Annotated[
     bool, typer.Option("--allow-data-loss", help="Allow deleting or replacing what holds data.")
 ]
+Refresh = Annotated[
+    bool, typer.Option("--refresh", help="Read everything back first, so that changes by hand are put back.")
+]
 DEFAULT_CONFIG = Path("regionshift.yaml")
 
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import fcntl
+import os
 import re
 import shutil
 import signal
 import subprocess
 import threading
+import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -16,7 +19,7 @@ from pulumi.automation._cmd import OnOutput
 from pulumi.automation.errors import create_command_error
 from semver import VersionInfo
 
-from regionshift.errors import InputError
+from regionshift.errors import InputError, Refused
 
 OLDEST = VersionInfo(3, 200, 0)
 NEWEST_MAJOR = 3
@@ -52,17 +55,63 @@ def _version_of(command: Path) -> VersionInfo | None:
     return VersionInfo.parse(match.group(1)) if match and done.returncode == 0 else None
 
 
+class Claim:
+    """The right to run a CLI that changes something, handed down to every CLI with an open file.
+
+    When the command is killed its CLI lives on for a while, and goes on changing and writing state. The
+    operating-system lock is shared by all who inherited the file, so it is free only when the last is gone.
+    """
+
+    def __init__(self, path: Path, patience: float = 60.0) -> None:
+        self._path = path
+        self._patience = patience
+        self._handle: int | None = None
+
+    def take(self) -> int:
+        """The file to hand down; waits for what an earlier run left running.
+
+        Raises:
+            Refused: it is still at work after ``patience`` seconds.
+        """
+        if self._handle is None:
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+            self._handle = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        began = time.monotonic()
+        while True:
+            try:
+                fcntl.flock(self._handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                if time.monotonic() - began > self._patience:
+                    raise Refused(
+                        "The engine of an earlier run, which was killed, is still at work.",
+                        where=str(self._path),
+                        remedy="wait until its `pulumi` process has ended, then run the command again",
+                    ) from None
+                time.sleep(0.2)
+            else:
+                return self._handle
+
+    def give_back(self) -> None:
+        """Done with it."""
+        if self._handle is not None:
+            os.close(self._handle)
+            self._handle = None
+
+
 class StoppableCommand(PulumiCommand):
     """The CLI in a session of its own, so that a Ctrl-C in the terminal reaches it once, through `interrupt`.
 
     An interrupted CLI finishes the calls under way, writes its state and gives its lock back.
     """
 
-    def __init__(self, command: Path, version: VersionInfo, environment: Mapping[str, str]) -> None:
+    def __init__(
+        self, command: Path, version: VersionInfo, environment: Mapping[str, str], claim: Claim | None = None
+    ) -> None:
         # The parent's constructor would run the CLI once more to learn what `find_pulumi` knows already.
         self.command = str(command)
         self.version = version
         self._environment = dict(environment)
+        self._claim = claim
         self._running: subprocess.Popen[str] | None = None
         self._guard = threading.Lock()
         self.interrupted = False
@@ -90,6 +139,7 @@ class StoppableCommand(PulumiCommand):
     ) -> CommandResult:
         """Run one CLI command to its end. Raises the Automation API's `CommandError` when it fails."""
         environment = {**self._environment, **additional_env, "PULUMI_AUTOMATION_API": "true"}
+        handle = self._claim.take() if self._claim else None
         with subprocess.Popen(
             [self.command, "--non-interactive", *args],
             stdin=subprocess.DEVNULL,
@@ -99,6 +149,7 @@ class StoppableCommand(PulumiCommand):
             env=environment,
             encoding="utf-8",
             start_new_session=True,
+            pass_fds=() if handle is None else (handle,),
         ) as process:
             with self._guard:
                 self._running = process

@@ -20,10 +20,18 @@ from pulumi.automation import (
 from pulumi.automation.errors import ConcurrentUpdateError, StackNotFoundError
 from semver import VersionInfo
 
-from regionshift.engine.cli import StoppableCommand
-from regionshift.engine.events import Problem, Progress, Step, problem_of, progress_of
+from regionshift.engine.cli import Claim, StoppableCommand
+from regionshift.engine.events import (
+    Problem,
+    Progress,
+    Step,
+    outputs_differ,
+    problem_of,
+    progress_of,
+    tells_of_pending,
+)
 from regionshift.engine.quiet import quiet_sdk
-from regionshift.errors import Interrupted, Refused, WorkFailed
+from regionshift.errors import Interrupted, Refused, RegionshiftError, WorkFailed
 
 Program = Callable[[], None]
 Listener = Callable[[Progress], None]
@@ -34,7 +42,8 @@ class EngineSettings:
     """Where the engine finds its parts.
 
     ``backend`` is the URL under which the state lies, ``environment`` everything the CLI's process may see:
-    credentials, the passphrase file, the provider to attach to.
+    credentials, the passphrase file, the provider to attach to. ``exclusive``: runs change something, so none
+    begins while the engine of a killed run is still at work.
     """
 
     command: Path
@@ -45,15 +54,22 @@ class EngineSettings:
     work_dir: Path
     environment: Mapping[str, str] = field(repr=False)
     secrets_provider: str = "passphrase"
+    exclusive: bool = False
 
 
 @dataclass
 class RunRecord:
-    """What one engine run did: every step it finished, and every error it met."""
+    """What one engine run did: every step it finished, and every error it met.
+
+    ``left_open``: an earlier run was killed while it made something. ``outputs_differ``: the stack's outputs
+    are others than those in the state, even when no resource changes.
+    """
 
     planned: list[Step] = field(default_factory=list)
     finished: list[Step] = field(default_factory=list)
     problems: list[Problem] = field(default_factory=list)
+    left_open: bool = False
+    outputs_differ: bool = False
 
     @property
     def changes(self) -> list[Step]:
@@ -79,12 +95,20 @@ class Engine:
 
     def __init__(self, settings: EngineSettings) -> None:
         self._settings = settings
-        self._command = StoppableCommand(settings.command, settings.version, settings.environment)
+        self._claim = Claim(settings.work_dir / "engine.lock") if settings.exclusive else None
+        self._command = StoppableCommand(
+            settings.command, settings.version, settings.environment, self._claim
+        )
         self._stack: Stack | None = None
 
     def interrupt(self) -> None:
         """Stop cleanly: what is under way is finished and written down, nothing new is begun."""
         self._command.interrupt()
+
+    def close(self) -> None:
+        """No more runs."""
+        if self._claim is not None:
+            self._claim.give_back()
 
     @property
     def version(self) -> VersionInfo:
@@ -96,13 +120,13 @@ class Engine:
         """Whether a CLI is at work right now."""
         return self._command.running
 
-    def preview(self, program: Program, *, target: Sequence[str] = ()) -> RunRecord:
-        """What `up` would do. Changes nothing.
+    def preview(self, program: Program, *, target: Sequence[str] = (), refresh: bool = False) -> RunRecord:
+        """What `up` would do, with ``refresh`` also to what was changed by hand. Changes nothing.
 
         Raises:
             WorkFailed: the program or a provider refused it.
         """
-        return self._run("preview", program, None, target=list(target) or None)
+        return self._run("preview", program, None, target=list(target) or None, refresh=refresh or None)
 
     def up(
         self,
@@ -181,7 +205,10 @@ class Engine:
 
     def _cli(self, args: list[str]) -> str:
         work_dir = str(self._settings.work_dir)
-        return self._command.run([*args, "--stack", self._settings.stack], work_dir, {}).stdout
+        try:
+            return self._command.run([*args, "--stack", self._settings.stack], work_dir, {}).stdout
+        except CommandError as error:
+            raise self._stopped_or(_failure(args[0], RunRecord(), error)) from error
 
     def _open(self, *, create: bool = True) -> Stack:
         """The stack; its workspace is kept in one folder, as the SDK would leave a new one each run."""
@@ -225,18 +252,27 @@ class Engine:
                     remedy="wait for it; if it was killed, run the command again with --force",
                 ) from error
             except CommandError as error:
-                if self._command.interrupted:
-                    raise Interrupted(
-                        "Stopped as asked; the state holds what was made.",
-                        remedy="run `regionshift up` again to go on from there",
-                    ) from error
-                raise _failure(verb, record, error) from error
+                raise self._stopped_or(_failure(verb, record, error)) from error
+        if self._command.interrupted:
+            raise self._stopped_or(None)
         return record
+
+    def _stopped_or(self, failure: EngineFailed | None) -> RegionshiftError:
+        """The failure, unless it is one because somebody asked to stop."""
+        if failure is not None and not self._command.interrupted:
+            return failure
+        return Interrupted(
+            "Stopped as asked; the state holds what was made.",
+            remedy="run the command again to go on from there",
+        )
 
 
 def _take(event: EngineEvent, record: RunRecord, listener: Listener | None) -> None:
     if event.diagnostic_event and (problem := problem_of(event.diagnostic_event)):
         record.problems.append(problem)
+    record.left_open = record.left_open or tells_of_pending(event)
+    if (differ := outputs_differ(event)) is not None:
+        record.outputs_differ = differ
     progress = progress_of(event)
     if progress is None:
         return

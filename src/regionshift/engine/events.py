@@ -11,6 +11,9 @@ from pulumi.automation import DiagnosticEvent, EngineEvent, StepEventMetadata
 
 UNCHANGED = frozenset({"same", "read", "refresh"})
 _REGION = re.compile(r"(?<![a-z])([a-z]{2}(?:-[a-z]+)+-\d)(?![0-9a-z])")
+_NOT_IN_THE_CLOUD = ("pulumi:", "regionshift:")
+_STACK = "pulumi:pulumi:Stack"
+_PENDING = "pending operations"  # the engine's words for what a killed run left open
 _COLOURS = re.compile(r"<\{%[^%]*%\}>")
 
 
@@ -38,8 +41,8 @@ class Step:
 
     @property
     def changes(self) -> bool:
-        """Whether the step alters anything in the cloud."""
-        return self.op not in UNCHANGED and not self.type.startswith("pulumi:pulumi:")
+        """Whether the step alters anything in the cloud: stack, providers and components are not there."""
+        return self.op not in UNCHANGED and not self.type.startswith(_NOT_IN_THE_CLOUD)
 
 
 @dataclass(frozen=True)
@@ -98,6 +101,22 @@ def progress_of(event: EngineEvent) -> Progress | None:
     if event.res_op_failed_event:
         return Progress("failed", step_of(event.res_op_failed_event.metadata))
     return None
+
+
+def outputs_differ(event: EngineEvent) -> bool | None:
+    """Whether the stack's outputs are others than those in the state; None: the event tells nothing of it."""
+    if not event.res_outputs_event or event.res_outputs_event.metadata.type != _STACK:
+        return None
+    metadata = event.res_outputs_event.metadata
+    old = metadata.old.outputs if metadata.old else None
+    new = metadata.new.outputs if metadata.new else None
+    return dict(old or {}) != dict(new or {})
+
+
+def tells_of_pending(event: EngineEvent) -> bool:
+    """Whether the engine warns that an earlier run was killed while it made something."""
+    said = event.diagnostic_event
+    return said is not None and said.severity == "warning" and _PENDING in said.message
 
 
 def problem_of(event: DiagnosticEvent) -> Problem | None:

@@ -1,14 +1,21 @@
-"""One change of the environment, written down before and after; mending what a killed run left."""
+"""One change of the environment, written down before and after, and mending what a killed run left."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+
 from regionshift.engine.engine import Listener, RunRecord
 from regionshift.errors import Interrupted, RegionshiftError
+from regionshift.journal.events import Kind
 from regionshift.journal.journal import Journal
 from regionshift.operations.environment import Environment
 from regionshift.operations.up import Proposal, apply
 
 _STEP = "apply"
+# Runs of one engine run each: a killed one is gone on with by starting another. Other kinds are resumed.
+_MENDED = ("deployment", "destroy")
 
 
 def deploy(
@@ -17,35 +24,52 @@ def deploy(
     """Apply ``proposal`` as one run of the journal. The caller holds the environment's lock.
 
     Raises:
-        Refused: the plan has findings of severity error; nothing is written.
+        PlanRefused: the plan has findings of severity error; nothing is written.
         WorkFailed, Interrupted: as `apply`; the journal says how it ended.
     """
-    if proposal.plan.errors or not proposal.plan.changes:
+    if proposal.plan.errors or proposal.plan.is_empty:
         return apply(environment, proposal, listener)
-    digests = {region: release.digest for region, release in proposal.releases.items()}
-    run = journal.start("deployment", {"releases": digests, "changes": len(proposal.plan.changes)})
+    facts = {"releases": dict(proposal.digests), "changes": len(proposal.plan.changes)}
+    with recorded(journal, "deployment", facts):
+        return apply(environment, proposal, listener)
+
+
+@contextmanager
+def recorded(journal: Journal, kind: Kind, facts: Mapping[str, object]) -> Iterator[None]:
+    """One run of the journal around one change: opened before it, closed with how it ended."""
+    run = journal.start(kind, facts)
     run.append(_STEP, "before")
     try:
-        record = apply(environment, proposal, listener)
-    except RegionshiftError as error:
-        run.append(_STEP, "failed", data={"error": error.message})
-        run.close("interrupted" if isinstance(error, Interrupted) else "failed", failed=True)
+        yield
+    except BaseException as error:
+        stopped = isinstance(error, Interrupted | KeyboardInterrupt)
+        said = error.message if isinstance(error, RegionshiftError) else type(error).__name__
+        run.append(_STEP, "failed", data={"error": said})
+        run.close("interrupted" if stopped else "failed", failed=True)
         raise
-    run.append(_STEP, "after", data={"steps": len(record.finished)})
+    run.append(_STEP, "after")
     run.close("succeeded")
-    return record
 
 
-def mend(environment: Environment, journal: Journal) -> bool:
-    """Take away what a killed run left in the engine's way. Returns whether there was one.
+@dataclass(frozen=True)
+class Remains:
+    """What an earlier run left: it was killed; it had begun to take the environment down."""
+
+    killed: bool = False
+    half_destroyed: bool = False
+
+
+def mend(environment: Environment, journal: Journal) -> Remains:
+    """Take away what a killed run left in the engine's way, and say what there was.
 
     The caller holds the environment's lock, so a run that never said how it ended is dead, and so is whoever
     held the engine's own lock.
     """
-    dead = [view for view in journal.unfinished() if not view.newer]
-    if not dead:
-        return False
-    environment.engine.release_lock()
+    newest = journal.history(limit=1)
+    torn = any(run.kind == "destroy" and run.outcome != "succeeded" for run in newest)
+    dead = [view for view in journal.unfinished() if view.kind in _MENDED and not view.newer]
+    if dead:
+        environment.engine.release_lock()
     for view in dead:
         journal.reopen(view.run_id).close("killed", failed=True)
-    return True
+    return Remains(bool(dead), torn)

@@ -7,7 +7,9 @@ from typing import Any
 
 from regionshift.engine.engine import EngineFailed, Listener
 from regionshift.errors import Refused, WorkFailed
-from regionshift.operations.emptying import empty, switch_off
+from regionshift.journal.journal import Journal
+from regionshift.operations.deploying import recorded
+from regionshift.operations.emptying import empty_all, switch_off, was_refilled
 from regionshift.operations.environment import Environment
 from regionshift.operations.leftovers import Leftover, look_for_leftovers, standing
 from regionshift.report.values import Change, Plan
@@ -48,12 +50,19 @@ def propose_destroy(environment: Environment) -> Plan:
     return Plan(environment.name, environment.regions, changes, ())
 
 
-def destroy(environment: Environment, listener: Listener | None = None) -> Destroyed:
-    """Delete the environment, and look that it is gone.
+def destroy(
+    environment: Environment, journal: Journal, plan: Plan, listener: Listener | None = None
+) -> Destroyed:
+    """Delete the environment as one run of the journal, and look that it is gone.
 
     Raises:
         WorkFailed: something could not be deleted, or is still there; run it again to go on.
     """
+    with recorded(journal, "destroy", {"resources": len(plan.changes)}):
+        return _destroy(environment, listener)
+
+
+def _destroy(environment: Environment, listener: Listener | None) -> Destroyed:
     engine = environment.engine
     before = [resource for resource in engine.resources() if _is_own(resource)]
     buckets = [
@@ -65,14 +74,16 @@ def destroy(environment: Environment, listener: Listener | None = None) -> Destr
         switch_off(environment.clients, region, bucket)
     emptied = 0
     for left in reversed(range(_TRIES)):
-        emptied += sum(empty(environment.clients, region, bucket) for region, bucket in buckets)
+        emptied += empty_all(environment.clients, buckets)
         try:
             engine.destroy(_nothing, listener)
             break
         except EngineFailed as error:
-            if not left or not _was_refilled(error):
+            if not left or not was_refilled(error):
                 raise
-    leftovers = look_for_leftovers(environment.clients, environment.config)
+    once = {_region(environment, resource) for resource in before} - {None}
+    regions = sorted({*environment.regions, *(region for region in once if region)})
+    leftovers = look_for_leftovers(environment.clients, environment.config, regions)
     if still := standing(leftovers):
         shown = ", ".join(f"{left.what} [{left.region}]" for left in still[:5])
         raise WorkFailed(
@@ -89,10 +100,6 @@ def _nothing() -> None:
 
 def _is_own(resource: Resource) -> bool:
     return not resource["type"].startswith(("pulumi:", "regionshift:"))
-
-
-def _was_refilled(error: EngineFailed) -> bool:
-    return any("BucketNotEmpty" in problem.message for problem in error.record.problems)
 
 
 def _name(resource: Resource) -> str:

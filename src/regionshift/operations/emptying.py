@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
 from botocore.exceptions import ClientError
 
 from regionshift.aws.clients import Clients
+from regionshift.engine.engine import EngineFailed
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -37,6 +38,16 @@ def empty(clients: Clients, region: str, bucket: str) -> int:
         if _is_gone(error):
             return 0
         raise
+
+
+def empty_all(clients: Clients, buckets: Iterable[tuple[str, str]]) -> int:
+    """:func:`empty` for every (region, bucket); what stands elsewhere or is gone counts nothing."""
+    return sum(empty(clients, region, bucket) for region, bucket in buckets)
+
+
+def was_refilled(error: EngineFailed) -> bool:
+    """Whether the engine failed at a bucket that something filled after it was emptied."""
+    return any("BucketNotEmpty" in problem.message for problem in error.record.problems)
 
 
 def _delete_versions(s3: S3Client, bucket: str) -> int:

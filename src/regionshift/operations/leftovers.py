@@ -28,10 +28,10 @@ class Leftover:
     until: datetime | None = None
 
 
-def look_for_leftovers(clients: Clients, config: MigrationConfig) -> list[Leftover]:
-    """Everything of the environment that still exists, in every region."""
+def look_for_leftovers(clients: Clients, config: MigrationConfig, regions: Sequence[str]) -> list[Leftover]:
+    """Everything of the environment that still exists in ``regions``."""
     looks = (_tagged, _parameters, _log_groups, _alarms, _roles, _secrets)
-    jobs = [(look, region) for region in config.all_regions for look in looks]
+    jobs = [(look, region) for region in regions for look in looks]
 
     with ThreadPoolExecutor(max_workers=8) as pool:
         found = pool.map(lambda job: list(job[0](clients, config, job[1])), jobs)

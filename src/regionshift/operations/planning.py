@@ -9,6 +9,7 @@ from regionshift.engine.events import Step
 from regionshift.operations.environment import Environment
 from regionshift.report.values import Change, Finding, Plan
 
+_BUCKET = "aws:s3/bucket:Bucket"
 _DESTRUCTIVE = frozenset({"delete", "replace", "delete-replaced", "create-replacement"})
 # Types that hold what cannot be made again from the settings.
 DATA_HOLDERS = frozenset(
@@ -27,7 +28,7 @@ def make_plan(
     environment: Environment, record: RunRecord, findings: Sequence[Finding], *, allow_data_loss: bool = False
 ) -> Plan:
     """The preview in ``record`` and ``findings`` as one value; loss of data is an error unless allowed."""
-    own = [step for step in record.planned if not step.type.startswith("pulumi:")]
+    own = [step for step in record.planned if not step.type.startswith(("pulumi:", "regionshift:"))]
     changes = tuple(_change(step) for step in own if step.changes and step.op not in _SECOND_TELLINGS)
     return Plan(
         environment=environment.name,
@@ -35,11 +36,20 @@ def make_plan(
         changes=changes,
         findings=(*findings, *_losses(own, allowed=allow_data_loss)),
         unchanged=sum(step.op == "same" for step in own),
+        outputs_differ=record.outputs_differ,
     )
 
 
 def _change(step: Step) -> Change:
     return Change(step.op, step.type, step.name, step.region, step.urn, step.replaced_by or step.changed)
+
+
+def doomed_buckets(record: RunRecord) -> tuple[tuple[str, str], ...]:
+    """The buckets, as (region, name), that the previewed change deletes or replaces."""
+    gone = [step for step in record.planned if step.type == _BUCKET and step.op in _DESTRUCTIVE]
+    return tuple(
+        sorted({(step.region or "", str(step.old["bucket"])) for step in gone if "bucket" in step.old})
+    )
 
 
 def _losses(steps: Sequence[Step], *, allowed: bool) -> list[Finding]:

@@ -2,55 +2,95 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from regionshift.engine.engine import Listener, RunRecord
+from regionshift.engine.engine import EngineFailed, Listener, Program, RunRecord
 from regionshift.errors import Refused
+from regionshift.operations.emptying import empty_all, was_refilled
 from regionshift.operations.environment import Environment
-from regionshift.operations.planning import make_plan
+from regionshift.operations.planning import doomed_buckets, make_plan
 from regionshift.report.values import Finding, Plan
-from regionshift.settings.release import Release
 
 
 @dataclass(frozen=True)
 class Proposal:
-    """A plan together with the release map that it would apply."""
+    """A plan together with the program that it would apply, and the digest of each region's release.
+
+    ``doomed``: the buckets, as (region, name), that go with all they hold; only where the user allowed it.
+    """
 
     plan: Plan
-    releases: Mapping[str, Release]
+    program: Program
+    digests: Mapping[str, str]
+    refresh: bool = False
+    doomed: tuple[tuple[str, str], ...] = ()
 
 
 def propose(
-    environment: Environment, findings: Sequence[Finding] = (), *, allow_data_loss: bool = False
+    environment: Environment,
+    findings: Sequence[Finding] = (),
+    *,
+    allow_data_loss: bool = False,
+    refresh: bool = False,
 ) -> Proposal:
-    """Preview every region at the release that the settings describe. Changes nothing."""
+    """Preview every region at the release that the settings describe. Changes nothing.
+
+    Args:
+        refresh: read everything back first, so that what was changed by hand is put back too.
+
+    Raises:
+        WorkFailed: the program or a provider refused it.
+    """
     releases = environment.same_everywhere(environment.release())
-    record = environment.engine.preview(environment.program(releases))
-    return Proposal(make_plan(environment, record, findings, allow_data_loss=allow_data_loss), releases)
+    program = environment.program(releases)
+    record = environment.engine.preview(program, refresh=refresh)
+    plan = make_plan(environment, record, findings, allow_data_loss=allow_data_loss)
+    digests = {region: release.digest for region, release in releases.items()}
+    return Proposal(plan, program, digests, refresh, doomed_buckets(record) if allow_data_loss else ())
 
 
 def apply(environment: Environment, proposal: Proposal, listener: Listener | None = None) -> RunRecord:
     """Apply what was proposed. Nothing to change means no engine run at all.
 
     Raises:
-        Refused: the plan has findings of severity error.
+        PlanRefused: the plan has findings of severity error.
         WorkFailed: something could not be made; what was made is kept and the next run goes on from there.
     """
     if proposal.plan.errors:
-        first = proposal.plan.errors[0]
-        raise Refused(first.message, where=first.region, remedy=first.remedy)
-    if not proposal.plan.changes:
+        raise PlanRefused(proposal.plan)
+    if proposal.plan.is_empty:
         return RunRecord()
-    program = environment.program(proposal.releases)
-    try:
-        record = environment.engine.up(program, listener)
-    finally:
-        clear_pending(environment, proposal)
+    record = _emptying(
+        environment,
+        proposal.doomed,
+        lambda: environment.engine.up(proposal.program, listener, refresh=proposal.refresh),
+    )
+    if record.left_open:
+        # Creations that a killed run left open: this run has made or taken over all of them.
+        environment.engine.refresh(proposal.program, clear_pending=True)
     return record
 
 
-def clear_pending(environment: Environment, proposal: Proposal) -> None:
-    """Forget creations that an earlier killed run left open, once this run has made or adopted them."""
-    if environment.engine.pending():
-        environment.engine.refresh(environment.program(proposal.releases), clear_pending=True)
+def _emptying(
+    environment: Environment, buckets: Sequence[tuple[str, str]], run: Callable[[], RunRecord]
+) -> RunRecord:
+    """Run the engine with ``buckets`` emptied first, and once more when something filled them meanwhile."""
+    empty_all(environment.clients, buckets)
+    try:
+        return run()
+    except EngineFailed as error:
+        if not buckets or not was_refilled(error):
+            raise
+    empty_all(environment.clients, buckets)
+    return run()
+
+
+class PlanRefused(Refused):
+    """What would be changed may not be; ``findings`` are all the reasons."""
+
+    def __init__(self, plan: Plan) -> None:
+        first, more = plan.errors[0], len(plan.errors) - 1
+        said = f"{first.message} (and {more} more)" if more else first.message
+        super().__init__(said, where=first.region, remedy=first.remedy)
+        self.findings = plan.errors

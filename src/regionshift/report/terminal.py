@@ -41,6 +41,9 @@ def findings_table(findings: Sequence[Finding]) -> RenderableType:
 
 def plan_table(plan: Plan) -> RenderableType:
     """Regions down, operations across; then the names, when they are few enough to read."""
+    if not plan.changes:
+        said = "only its outputs change" if plan.outputs_differ else "nothing to change"
+        return Text(f"{plan.environment}: {said}, {plan.unchanged} resources stay as they are")
     operations = list(plan.counts())
     table = Table(title=f"Plan for {plan.environment}", title_justify="left", box=None, pad_edge=False)
     table.add_column("region")
@@ -53,7 +56,10 @@ def plan_table(plan: Plan) -> RenderableType:
     for place in places:
         cells = [str(plan.counts()[operation].get(place, 0) or "·") for operation in operations]
         table.add_row(place or "all regions", *cells)
-    parts: list[RenderableType] = [table, Text(f"{plan.unchanged} unchanged", style="dim")]
+    parts: list[RenderableType] = [
+        table,
+        Text(f"{len(plan.changes)} to change, {plan.unchanged} unchanged", style="dim"),
+    ]
     named = [change for change in plan.changes if change.op != "create"] or list(plan.changes)
     if len(named) <= _MOST_NAMED:
         for change in named:
@@ -102,11 +108,25 @@ def facts_table(rows: Iterable[tuple[str, str]]) -> RenderableType:
     return table
 
 
-def outputs_table(outputs: Mapping[str, Any]) -> RenderableType:
-    """Every output, in its order."""
-    return facts_table(
-        (name, ", ".join(value) if isinstance(value, list) else str(value)) for name, value in outputs.items()
-    )
+def outputs_view(outputs: Mapping[str, Any]) -> RenderableType:
+    """Every output under its region, by its short name; the primary's second telling is left out."""
+    regions = [str(outputs.get("primary_region")), *map(str, outputs.get("secondary_regions") or [])]
+    endings = {region: "_" + region.replace("-", "_") for region in regions}
+    lines: list[Text] = []
+    for name, value in outputs.items():
+        if not name.endswith(("_primary", *endings.values())):
+            shown = ", ".join(value) if isinstance(value, list) else str(value)
+            lines.append(_fact(name, shown))
+    for region, ending in endings.items():
+        role = " (primary)" if region == outputs.get("primary_region") else ""
+        lines += [Text(""), Text(f"{region}{role}", style="bold")]
+        own = [name for name in outputs if name.endswith(ending)]
+        lines += [_fact(name.removesuffix(ending), str(outputs[name])) for name in own]
+    return Group(*lines)
+
+
+def _fact(name: str, value: str) -> Text:
+    return Text(f"  {name:<34}", style="dim", no_wrap=True).append(value, style="default not dim")
 
 
 def make_console(*, stderr: bool = False) -> Console:

@@ -52,13 +52,22 @@ class Change:
 
 @dataclass(frozen=True)
 class Plan:
-    """What a command is about to do, and what was found to be wrong with it."""
+    """What a command is about to do, and what was found to be wrong with it.
+
+    ``outputs_differ``: the environment's outputs change, whether a resource does or not.
+    """
 
     environment: str
     regions: tuple[str, ...]
     changes: tuple[Change, ...]
     findings: tuple[Finding, ...]
     unchanged: int = 0
+    outputs_differ: bool = False
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether there is nothing to do."""
+        return not self.changes and not self.outputs_differ
 
     @property
     def errors(self) -> tuple[Finding, ...]:

@@ -70,7 +70,7 @@ class Check(ABC):
     """
 
     name: ClassVar[str]
-    remedy: ClassVar[str] = "run `regionshift up`, which puts back what the settings say"
+    remedy: ClassVar[str] = "run `regionshift up --refresh`, which puts back what the settings say"
 
     @abstractmethod
     def ask(self, context: CheckContext, region: str) -> str:

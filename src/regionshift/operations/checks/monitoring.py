@@ -32,7 +32,7 @@ class Alarms(Check):
     """The region's alarms are there and switched on, and each tells the region's alarm topic."""
 
     name = "alarms"
-    remedy = "look at the alarm that is named; `regionshift up` puts back what was changed"
+    remedy = "look at the alarm that is named; `regionshift up --refresh` puts back what was changed"
 
     def ask(self, context: CheckContext, region: str) -> str:
         topic = context.outputs.get("alarm_topic_arn", region)
