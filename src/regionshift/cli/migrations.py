@@ -159,7 +159,7 @@ def _carrying(choices: Choices, *, locked: bool) -> Iterator[tuple[Wired, Carryi
 def _known(carrying: Carrying, wanted: operation.Wanted) -> bool:
     """Whether the id has a plan on record already: then there is nothing to plan or to confirm anew."""
     try:
-        return carrying.find(wanted.migration_id)[1]["status"] != "planning"
+        return bool(carrying.find(wanted.migration_id)[1]["status"] != "planning")
     except WorkFailed:
         return False
 

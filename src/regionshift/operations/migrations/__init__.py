@@ -1,0 +1,1 @@
+"""Carrying data between regions: plan, run inside AWS, follow, take back."""

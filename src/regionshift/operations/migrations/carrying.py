@@ -1,0 +1,121 @@
+"""The environment's migrations, by region: records in each region's deployment bucket, and who runs them."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from regionshift.carriers.carrier import Carrier
+from regionshift.carriers.migration import Metadata, Migrations
+from regionshift.carriers.records import Layout, RecordStore
+from regionshift.carriers.s3.objects import Objects
+from regionshift.carriers.secrets import Secrets
+from regionshift.carriers.ssm import Parameters
+from regionshift.carriers.transport import Transport
+from regionshift.errors import WorkFailed
+from regionshift.operations.environment import Environment
+from regionshift.operations.outputs import Outputs
+
+_FIRST_PAUSE, _LONGEST_PAUSE = 0.2, 5.0  # seconds between two looks at an execution
+_NOT_IN_A_NAME = re.compile(r"[^A-Za-z0-9_-]")
+
+
+@dataclass(frozen=True)
+class Carrying:
+    """How this run of the command works with migrations.
+
+    Args:
+        outputs: of the environment, which is up.
+        transport: S3 requests of our own.
+        now, sleep: the time, and waiting for it to pass (seconds).
+    """
+
+    environment: Environment
+    outputs: Outputs
+    transport: Transport
+    now: Callable[[], datetime]
+    sleep: Callable[[float], None]
+
+    def migrations(self, region: str) -> Migrations:
+        """Migrations into ``region``, with the rights of whoever runs the command."""
+        clients = self.environment.clients.named
+        carriers: dict[str, Carrier] = {
+            "s3": Objects(self.transport),
+            "ssm": Parameters(clients),
+            "secrets": Secrets(clients),
+        }
+        return Migrations(self.records(region), carriers, self.now)
+
+    def records(self, region: str) -> RecordStore:
+        """Records of migrations into ``region``."""
+        return RecordStore(self.transport, region, self.outputs.get("deployment_bucket_name", region))
+
+    def find(self, migration_id: str) -> tuple[str, Metadata]:
+        """The region that a migration wrote to, and its summary.
+
+        Raises:
+            InputError: no migration can have this id.
+            WorkFailed: no region has a record of it.
+        """
+        name = Layout(migration_id).metadata
+        for region in self.environment.regions:
+            found = self.records(region).get_json(name)
+            # Replication carries the primary's records along; the record says whose it is.
+            if found is not None and found.get("region", region) == region:
+                return region, found
+        raise WorkFailed(
+            f"There is no migration {migration_id}.",
+            where=", ".join(self.environment.regions),
+            remedy="see: regionshift status",
+        )
+
+    def start(self, region: str, step: str, migration_id: str, **fields: Any) -> str:
+        """Start the state machine of ``region``; gives the execution's ARN. The input holds no value."""
+        given = {
+            "step": step,
+            "migration_id": migration_id,
+            "bucket": self.outputs.get("deployment_bucket_name", region),
+            "manifest": Layout(migration_id).manifest,
+            "on_failure": "stop",
+            "reason": "",
+            **fields,
+        }
+        # Step Functions API Reference, StartExecution, name: 80 characters, none twice within 90 days.
+        stamp = f"{self.now():%Y%m%d%H%M%S%f}"
+        head = _NOT_IN_A_NAME.sub("-", migration_id)[: 80 - len(step) - len(stamp) - 2]
+        answer = self.environment.clients.call(
+            region,
+            "stepfunctions",
+            "start_execution",
+            stateMachineArn=self.outputs.get("state_machine_arn", region),
+            name=f"{head}-{step}-{stamp}",
+            input=json.dumps(given),
+        )
+        return str(answer["executionArn"])
+
+    def wait(self, region: str, execution: str, look: Callable[[], None]) -> None:
+        """Wait for the end of an execution; ``look`` is called again and again meanwhile.
+
+        Raises:
+            WorkFailed: it ended otherwise than well.
+        """
+        pause = _FIRST_PAUSE
+        while True:
+            found = self.environment.clients.call(
+                region, "stepfunctions", "describe_execution", executionArn=execution
+            )
+            look()
+            if found["status"] != "RUNNING":
+                break
+            self.sleep(pause)
+            pause = min(pause * 1.2, _LONGEST_PAUSE)
+        if found["status"] != "SUCCEEDED":
+            raise WorkFailed(
+                f"The execution ended as {found['status']}: {found.get('error', '')}",
+                where=execution,
+                remedy="run the same command with the same --id: it goes on where it was",
+            )

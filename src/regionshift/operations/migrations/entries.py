@@ -1,0 +1,125 @@
+"""What ``carry`` in the settings means for one pair of regions. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from regionshift.carriers.carrier import Entry, Place
+from regionshift.carriers.records import OWNED
+from regionshift.errors import InputError
+from regionshift.settings import components as named
+from regionshift.settings.carry import CarryBucket, CarryParameters, CarrySecrets, Rewrite
+from regionshift.settings.config import MigrationConfig
+
+PROGRAMS_OWN = (*OWNED, "regionshift-probes/", "artifacts/", "state/")
+"""Beginnings of keys in a deployment bucket that belong to the program and are never carried."""
+
+
+def require_regions(config: MigrationConfig, source: str, target: str) -> None:
+    """Both are regions of the environment, and not the same one.
+
+    Raises:
+        InputError: they are not.
+    """
+    for option, region in (("--from", source), ("--to", target)):
+        if region not in config.all_regions:
+            raise InputError(
+                f"{region} is no region of this environment.",
+                where=option,
+                remedy=f"one of {', '.join(config.all_regions)}",
+            )
+    if source == target:
+        raise InputError(
+            f"Source and target are the same region, {source}.", where="--to", remedy="name two regions"
+        )
+
+
+def entries(config: MigrationConfig, source: str, target: str) -> list[Entry]:
+    """The entries of ``carry``, from one region to another.
+
+    Raises:
+        InputError: nothing is named.
+    """
+    carry = config.carry
+    found = [
+        *(_bucket(config, each, source, target) for each in carry.s3),
+        *(_parameters(config, each, source, target) for each in carry.ssm),
+        *(_secrets(config, each, source, target) for each in carry.secrets),
+    ]
+    if not found:
+        raise InputError(
+            "Nothing is named to be carried.",
+            where="carry",
+            remedy="name buckets, paths or secrets under `carry` in the settings, then: regionshift up",
+        )
+    return found
+
+
+def _bucket(config: MigrationConfig, carried: CarryBucket, source: str, target: str) -> Entry:
+    own = {region: named.DEPLOYMENT_BUCKET.name(config.names, region) for region in (source, target)}
+    keeps = config.migration.keep_versions if carried.keep_versions is None else carried.keep_versions
+    return Entry(
+        "s3",
+        Place(source, carried.source_in(source) or own[source], carried.prefix),
+        Place(
+            target,
+            carried.target_in(target) or own[target],
+            carried.prefix if carried.target_prefix is None else carried.target_prefix,
+        ),
+        include=carried.include,
+        exclude=carried.exclude,
+        history=keeps,
+        storage_class=carried.storage_class,
+        owned=PROGRAMS_OWN if carried.source_in(source) in (None, own[source]) else (),
+    )
+
+
+def _parameters(config: MigrationConfig, carried: CarryParameters, source: str, target: str) -> Entry:
+    return Entry(
+        "ssm",
+        Place(source, prefix=_path(carried.path, source)),
+        Place(target, prefix=_path(carried.target_path or carried.path, target)),
+        include=carried.include,
+        exclude=carried.exclude,
+        kms_key=config.names.key_alias(target),
+        rewrite=_rules(carried.rewrite),
+        owned=tuple(
+            named.DEPLOYMENT_CONFIG_PARAMETER.name(config.names, region) for region in (source, target)
+        ),
+    )
+
+
+def _secrets(config: MigrationConfig, carried: CarrySecrets, source: str, target: str) -> Entry:
+    name = carried.name or ""
+    return Entry(
+        "secrets",
+        Place(source, prefix=name.replace("{region}", source)),
+        Place(target, prefix=(carried.target_name or name).replace("{region}", target)),
+        include=carried.include,
+        exclude=carried.exclude,
+        kms_key=config.names.key_alias(target),
+        rewrite=_rules(carried.rewrite),
+        tags=carried.tags,
+        owned=tuple(named.DEPLOYMENT_CONFIG_SECRET.name(config.names, region) for region in (source, target)),
+    )
+
+
+def _path(path: str, region: str) -> str:
+    return path.replace("{region}", region).rstrip("/") + "/"
+
+
+def _rules(rewrite: Rewrite) -> tuple[str, ...]:
+    if rewrite.replace:
+        raise InputError(
+            "Texts of your own cannot be replaced yet.",
+            where="carry: rewrite.replace",
+            remedy="use rewrite.arns or rewrite.regions",
+        )
+    return tuple(_rule_names(rewrite))
+
+
+def _rule_names(rewrite: Rewrite) -> Iterator[str]:
+    if rewrite.arns:
+        yield "arn"
+    if rewrite.regions:
+        yield "region"

@@ -1,0 +1,72 @@
+"""How far a migration is, read from the results that its batches leave: one small read a finished batch."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+
+from regionshift.carriers.batch import count
+from regionshift.carriers.lines import from_bytes
+from regionshift.carriers.records import Layout, RecordStore
+
+_AT_ONCE = 8
+_AHEAD = 32  # batches that may be done out of order
+
+
+@dataclass(frozen=True)
+class Standing:
+    """Items and bytes done, of how many; ``seconds`` since the copying began."""
+
+    items: int
+    of_items: int
+    bytes: int
+    of_bytes: int
+    seconds: float
+
+    @property
+    def rate(self) -> float:
+        """Items a second."""
+        return self.items / self.seconds if self.seconds else 0.0
+
+    @property
+    def seconds_left(self) -> float | None:
+        """At this rate; None while nothing is done."""
+        return (self.of_items - self.items) / self.rate if self.items else None
+
+
+@dataclass
+class Follower:
+    """Looks again and again; what was counted once is not read again."""
+
+    store: RecordStore
+    migration_id: str
+    batches: int
+    of_items: int
+    of_bytes: int
+    clock: Callable[[], float]
+    tell: Callable[[Standing], None]
+    began: float = field(init=False)
+    items: int = 0
+    bytes: int = 0
+
+    def __post_init__(self) -> None:
+        self.began = self.clock()
+        self._open = list(range(self.batches))
+
+    def look(self) -> None:
+        """Count what has finished since the last look, and tell."""
+        layout = Layout(self.migration_id)
+        asked = self._open[:_AHEAD]
+        with ThreadPoolExecutor(_AT_ONCE) as pool:
+            bodies = list(pool.map(lambda batch: self.store.get(layout.results(batch)), asked))
+        for batch, body in zip(asked, bodies, strict=True):
+            if body is None:
+                continue
+            counts = count(from_bytes(body))
+            if counts.get("unfinished"):
+                continue
+            self._open.remove(batch)
+            self.items += counts.get("written", 0) + counts.get("failed", 0)
+            self.bytes += counts.get("bytes", 0)
+        self.tell(Standing(self.items, self.of_items, self.bytes, self.of_bytes, self.clock() - self.began))

@@ -1,0 +1,73 @@
+"""Take a migration back, inside AWS, and say what became of each item."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from regionshift.carriers.migration import Metadata
+from regionshift.carriers.records import Layout
+from regionshift.errors import RegionshiftError, WorkFailed
+from regionshift.journal.journal import Journal
+from regionshift.operations.migrations.carrying import Carrying
+
+_RUNNING = "RUNNING"
+
+
+@dataclass(frozen=True)
+class TakenBack:
+    """``record`` is ``rollbacks/{id}/rollback.json``; seconds that it took."""
+
+    region: str
+    record: Metadata
+    seconds: float
+
+    @property
+    def whole(self) -> bool:
+        """Whether every item is what it was: done, and nothing of somebody else's in the way."""
+        return self.record["status"] == "completed" and not self.record["conflicts"]
+
+
+def take_back(
+    carrying: Carrying, journal: Journal, migration_id: str, reason: str, *, clock: Callable[[], float]
+) -> TakenBack:
+    """Roll a migration back, however far it came; doing it again changes nothing.
+
+    Raises:
+        WorkFailed: there is no such migration, or the execution failed.
+    """
+    began = clock()
+    region, _ = carrying.find(migration_id)
+    run = journal.start("rollback", {"migration_id": migration_id, "reason": reason})
+    run.append("undo", "before", region)
+    try:
+        # Copies under way are not seen by undo, so the copying ends first.
+        carrying.migrations(region).stop(migration_id)
+        _let_end(carrying, region, migration_id)
+        execution = carrying.start(region, "undo", migration_id, reason=reason)
+        carrying.wait(region, execution, lambda: None)
+        record = carrying.records(region).get_json(Layout(migration_id).rollback)
+        if record is None:
+            raise WorkFailed("The rollback left no record.", where=execution)
+    except RegionshiftError as error:
+        run.append("undo", "failed", region, {"error": error.message})
+        run.close("failed", failed=True)
+        raise
+    counts = {"counts": record["counts"], "conflicts": len(record["conflicts"])}
+    run.append("undo", "after", region, counts)
+    done = TakenBack(region, record, clock() - began)
+    run.close("rolled_back" if done.whole else "conflicts", counts, failed=not done.whole)
+    return done
+
+
+def _let_end(carrying: Carrying, region: str, migration_id: str) -> None:
+    """Wait for executions of this migration that still run; the stop flag lets them end soon."""
+    machine = carrying.outputs.get("state_machine_arn", region)
+    calls = carrying.environment.clients.call
+    running = calls(
+        region, "stepfunctions", "list_executions", stateMachineArn=machine, statusFilter=_RUNNING
+    )["executions"]
+    for execution in running:
+        found = calls(region, "stepfunctions", "describe_execution", executionArn=execution["executionArn"])
+        if f'"migration_id": "{migration_id}"' in found.get("input", ""):
+            carrying.wait(region, execution["executionArn"], lambda: None)
