@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+import hypothesis
 import pytest
 
 from regionshift.aws.clients import AccessKey, Clients
 from regionshift.local import emulator
 from regionshift.local.emulator import LocalCloud
 
-# No test is timed: a shared machine is slow at will. A failing example is printed so that it can be run again.
+# No test is timed: a shared machine is slow at will. A failing example is printed, to be run again.
 hypothesis.settings.register_profile("regionshift", deadline=None, print_blob=True)
 hypothesis.settings.load_profile("regionshift")
 
