@@ -1,0 +1,30 @@
+"""Folders for the end-to-end tests; each test module has one embedded AWS of its own."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+from e2e_place import Place, settings
+
+
+@pytest.fixture(scope="module")
+def make_place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., Place]]:
+    """Makes a folder with settings; its embedded AWS goes when the module ends."""
+    made: list[Place] = []
+
+    def make(**more: Any) -> Place:
+        place = Place(tmp_path_factory.mktemp("place"), settings(**more))
+        place.write()
+        made.append(place)
+        return place
+
+    yield make
+    for place in made:
+        place.close()

@@ -1,0 +1,221 @@
+"""One environment in three regions through its whole life, by the real command. The tests go in order."""
+
+from __future__ import annotations
+
+import os
+import signal
+import xml.etree.ElementTree as ET
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from e2e_place import ACCOUNT, SENTINEL, Place, census, kill_children
+
+pytestmark = pytest.mark.e2e
+REGIONS = ["us-east-1", "eu-west-1", "ap-southeast-2"]
+EACH = (
+    "lambda_function_name",
+    "lambda_function_arn",
+    "lambda_role_arn",
+    "deployment_bucket_name",
+    "deployment_bucket_arn",
+    "log_bucket_name",
+    "log_bucket_arn",
+    "deployment_config_parameter_name",
+    "deployment_config_parameter_arn",
+    "lambda_log_group_name",
+    "validation_log_group_name",
+    "deployment_log_group_name",
+    "deployment_topic_arn",
+    "alarm_topic_arn",
+    "vpc_id",
+)
+
+
+@pytest.fixture(scope="module")
+def place(make_place: Callable[..., Place]) -> Place:
+    """The environment, stood up once."""
+    place = make_place()
+    done = place.run("up", "--yes")
+    assert done.code == 0, done.said
+    assert "0 failed" in done.out
+    return place
+
+
+@pytest.fixture(scope="module")
+def whole(place: Place) -> Counter[str]:
+    """How many of everything there are when the environment is whole."""
+    return census(place.clients, REGIONS, "dev")
+
+
+def test_a_second_up_changes_nothing(place: Place, whole: Counter[str]) -> None:
+    done = place.run("up", "--yes", "--json", "--no-validate")
+    assert done.code == 0, done.said
+    assert done.json["changes"] == []
+    said = place.run("up", "--no-validate").out  # nothing to confirm, so nobody need be there
+    assert "nothing to change" in said
+    assert census(place.clients, REGIONS, "dev") == whole
+
+
+def test_validate_answers_for_every_region(place: Place, tmp_path: Path) -> None:
+    report = tmp_path / "report.xml"
+    done = place.run("validate", "--json", "--junit", str(report))
+    assert done.code == 0, done.said
+    checks = done.json["checks"]
+    assert {check["region"] for check in checks} == set(REGIONS)
+    assert len({check["check"] for check in checks}) >= 10
+    suite = ET.parse(report).getroot()
+    assert len(suite.findall("testcase")) == len(checks)
+    assert suite.get("failures") == "0"
+    bucket = place.run("outputs", "--json").json["deployment_bucket_name_eu_west_1"]
+    left = place.clients.get("s3", "eu-west-1").list_object_versions(Bucket=bucket)
+    assert not left.get("Versions")
+    assert not left.get("DeleteMarkers")
+
+
+def test_outputs_are_flat_and_complete(place: Place) -> None:
+    values = place.run("outputs", "--json").json
+    for name in EACH:
+        for region in REGIONS:
+            assert values[f"{name}_{region.replace('-', '_')}"], name
+        assert values[f"{name}_primary"] == values[f"{name}_us_east_1"]
+    assert values["project"] == "orders"
+    assert values["environment"] == values["environment_suffix"] == "dev"
+    assert values["primary_region"] == "us-east-1"
+    assert values["secondary_regions"] == REGIONS[1:]
+    function = values["lambda_function_name_eu_west_1"]
+    assert function == "orders-migration-eu-west-1-dev"
+    assert values["lambda_function_arn_eu_west_1"].endswith(f":{ACCOUNT}:function:{function}")
+    assert values["lambda_log_group_name_eu_west_1"] == f"/aws/lambda/{function}"
+    assert values["deployment_config_parameter_name_eu_west_1"] == "/orders/dev/eu-west-1/deployment-config"
+
+
+def test_validate_finds_what_was_changed_by_hand_and_up_puts_it_back(place: Place) -> None:
+    bucket = place.run("outputs", "--json").json["deployment_bucket_name_eu_west_1"]
+    s3 = place.clients.get("s3", "eu-west-1")
+    s3.put_bucket_versioning(Bucket=bucket, VersioningConfiguration={"Status": "Suspended"})
+    topic = place.run("outputs", "--json").json["alarm_topic_arn_ap_southeast_2"]
+    place.clients.get("sns", "ap-southeast-2").delete_topic(TopicArn=topic)
+    found = place.run("validate", "--json")
+    assert found.code == 1
+    wrong = {(each["check"], each["region"]) for each in found.json["checks"] if each["outcome"] == "failed"}
+    assert {("deployment bucket", "eu-west-1"), ("notifications", "ap-southeast-2")} <= wrong
+    assert all(each["remedy"] for each in found.json["checks"] if each["outcome"] == "failed")
+    mended = place.run("up", "--yes", "--refresh")
+    assert mended.code == 0, mended.said
+
+
+def test_two_environments_stand_side_by_side_and_share_nothing(place: Place, whole: Counter[str]) -> None:
+    more = {"ENVIRONMENT_SUFFIX": "pr7"}
+    done = place.run("up", "--yes", "--no-validate", **more)
+    assert done.code == 0, done.said
+    first, second = (place.run("outputs", "--json", **each).json for each in ({}, more))
+    assert second["environment_suffix"] == "pr7"
+    same = {name for name in first if first[name] == second.get(name)}
+    assert same == {"project", "environment", "primary_region", "secondary_regions"}
+    gone = place.run("destroy", "--yes", **more)
+    assert gone.code == 0, gone.said
+    assert census(place.clients, REGIONS, "pr7") == Counter()
+    assert census(place.clients, REGIONS, "dev") == whole
+
+
+def test_a_second_up_at_the_same_time_is_told_who_is_at_work(place: Place) -> None:
+    first = place.start("up", "--yes", "--refresh", "--no-validate")
+    lock = place.folder / ".regionshift/state/locks"
+    while first.poll() is None and not list(lock.glob("*.json")):
+        pass
+    second = place.run("up", "--yes")
+    assert place.finish(first).code == 0
+    assert second.code == 3, second.said
+    assert f"process {first.pid}" in second.err
+    assert "since 20" in second.err
+
+
+def test_what_holds_data_goes_only_when_that_is_allowed(place: Place, whole: Counter[str]) -> None:
+    buckets = place.run("outputs", "--json").json
+    bucket = buckets["deployment_bucket_name_ap_southeast_2"]
+    place.clients.get("s3", "ap-southeast-2").put_object(Bucket=bucket, Key="kept.txt", Body=b"data")
+    place.settings["regions"]["secondaries"] = ["eu-west-1"]
+    place.write()
+    refused = place.run("up", "--yes", "--json")
+    assert refused.code == 3, refused.said
+    findings = refused.json["error"]["findings"]
+    assert {each["region"] for each in findings} == {"ap-southeast-2"}
+    assert {each["code"] for each in findings} == {"data-loss"}
+    assert census(place.clients, REGIONS, "dev") == whole
+    allowed = place.run("up", "--yes", "--allow-data-loss")
+    assert allowed.code == 0, allowed.said
+    assert census(place.clients, ["ap-southeast-2"], "dev") == Counter()
+
+
+def test_destroy_empties_what_is_full_and_proves_that_nothing_is_left(place: Place) -> None:
+    values = place.run("outputs", "--json").json
+    for region in ("us-east-1", "eu-west-1"):
+        s3 = place.clients.get("s3", region)
+        for kind in ("deployment", "log"):
+            bucket = values[f"{kind}_bucket_name_{region.replace('-', '_')}"]
+            for text in (b"one", b"two"):
+                s3.put_object(Bucket=bucket, Key="orders/1.json", Body=text)
+            s3.delete_object(Bucket=bucket, Key="orders/1.json")
+            s3.create_multipart_upload(Bucket=bucket, Key="unfinished")
+    done = place.run("destroy", "--yes", "--json")
+    assert done.code == 0, done.said
+    assert done.json["emptied"] >= 16
+    assert all("key/" in each["what"] and each["until"] for each in done.json["kept"])
+    assert census(place.clients, REGIONS, "dev") == Counter()
+    assert place.run("outputs").code == 1
+    again = place.run("destroy", "--yes")
+    assert again.code == 0, again.said
+
+
+def test_an_interrupted_up_stops_cleanly_and_gives_the_lock_back(place: Place) -> None:
+    place.settings["regions"]["secondaries"] = REGIONS[1:]
+    place.write()
+    up = place.start_and_wait_for(["up", "--yes"], 20)
+    os.kill(up.pid, signal.SIGINT)
+    done = place.finish(up)
+    assert done.code == 130, done.said
+    assert "run the command again" in done.err
+    assert not list((place.folder / ".regionshift/state/locks").glob("*.json"))
+
+
+def test_a_killed_engine_and_a_killed_command_lose_and_double_nothing(
+    place: Place, whole: Counter[str]
+) -> None:
+    up = place.start_and_wait_for(["up", "--yes"], 20)
+    assert kill_children(up.pid)
+    done = place.finish(up)
+    assert done.code == 1, done.said
+
+    up = place.start_and_wait_for(["up", "--yes"], 20)
+    os.kill(up.pid, signal.SIGKILL)
+    place.finish(up)
+
+    done = place.run("up", "--yes")
+    assert done.code == 0, done.said
+    assert "was killed" in done.out
+    assert census(place.clients, REGIONS, "dev") == whole
+
+
+def test_a_killed_destroy_is_gone_on_with(place: Place, whole: Counter[str]) -> None:
+    destroy = place.start("destroy", "--yes", "-v")
+    assert destroy.stderr is not None
+    for line in destroy.stderr:
+        if "done" in line and "delete" in line:
+            break
+    os.kill(destroy.pid, signal.SIGKILL)
+    place.finish(destroy)
+    back = place.run("up", "--yes")
+    assert back.code == 0, back.said
+    assert census(place.clients, REGIONS, "dev") == whole
+    assert place.run("destroy", "--yes").code == 0
+
+
+def test_the_value_of_a_secret_is_nowhere(place: Place) -> None:
+    """Not in state, journal, outputs, logs or anything said; only in the (embedded) AWS itself."""
+    assert [text for text in place.told if SENTINEL in text] == []
+    home = place.folder / ".regionshift"
+    files = [path for path in home.rglob("*") if path.is_file() and "cloud" not in path.relative_to(home).parts]
+    assert files
+    assert [path for path in files if SENTINEL.encode() in path.read_bytes()] == []

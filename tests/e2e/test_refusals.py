@@ -1,0 +1,111 @@
+"""What the command refuses, and with which exit code; nothing is touched."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from e2e_place import COMMAND, Place
+
+pytestmark = pytest.mark.e2e
+HEAVY = {"boto3", "botocore", "pulumi", "pulumi_aws", "pydantic", "grpc", "ministack", "obstore", "rich.live"}
+
+
+@pytest.fixture(scope="module")
+def place(make_place: Callable[..., Place]) -> Place:
+    return make_place()
+
+
+def test_a_wrong_file_tells_every_mistake_at_once(place: Place, tmp_path: Path) -> None:
+    file = tmp_path / "wrong.yaml"
+    file.write_text("projct: x\naccount: 12\ntarget: moon\nregions: {primary: us-eest-1}\n")
+    done = place.run("up", "--yes", "--config", str(file))
+    assert done.code == 2
+    for part in ("projct", "account", "target", "us-east-1", "environment", "network"):
+        assert part in done.err
+    assert not (tmp_path / ".regionshift").exists()
+    shown = place.run("up", "--yes", "--json", "--config", str(file))
+    assert shown.code == 2
+    error = shown.json["error"]
+    assert error["exit_code"] == 2
+    assert len(error["mistakes"]) >= 5
+
+
+def test_a_missing_file_and_a_wrong_option_are_wrong_input(place: Place, tmp_path: Path) -> None:
+    assert place.run("validate", "--config", str(tmp_path / "none.yaml")).code == 2
+    assert place.run("up", "--no-such-option").code == 2
+    assert place.run("no-such-command").code == 2
+
+
+def test_another_account_is_refused(place: Place) -> None:
+    assert place.run("local", "up").code == 0
+    done = place.run("up", "--yes", "--account", "210987654321")
+    assert done.code == 3, done.said
+    assert "210987654321" in done.err
+    assert "123456789012" in done.err
+
+
+def test_an_endpoint_elsewhere_is_refused(place: Place) -> None:
+    done = place.run("up", "--yes", "--endpoint", "https://aws.example.com")
+    assert done.code == 3, done.said
+    assert "loopback" in done.err
+
+
+def test_nothing_is_changed_without_a_yes(place: Place) -> None:
+    done = place.run("up")
+    assert done.code == 3, done.said
+    assert "--yes" in done.err
+    assert place.run("outputs").code == 1
+
+
+@pytest.mark.parametrize("how", ["prod by default", "set"])
+def test_a_protected_environment_is_not_destroyed(place: Place, tmp_path: Path, how: str) -> None:
+    changed = {"environment": "prod"} if how == "prod by default" else {"protect": True}
+    other = Place(place.folder, {**place.settings, **changed})
+    (place.folder / "protected.yaml").write_text(json.dumps(other.settings))
+    done = other.run("destroy", "--yes", "--config", "protected.yaml")
+    assert done.code == 3, done.said
+    assert "protected" in done.err
+
+
+def test_a_missing_secret_is_wrong_input_and_named(place: Place) -> None:
+    other = Place(place.folder, place.settings, variables={})
+    done = other.run("preview")
+    assert done.code in (2, 3), done.said
+    assert "ORDERS_TOKEN" in done.said
+
+
+def test_doctor_finds_nothing_in_the_way(place: Place) -> None:
+    done = place.run("doctor", "--json")
+    assert done.code == 0, done.said
+    assert done.json["findings"] == []
+
+
+@pytest.mark.parametrize("columns", ["80", "120"])
+def test_a_plan_fits_the_terminal(place: Place, columns: str) -> None:
+    done = place.run("preview", COLUMNS=columns)
+    assert done.code == 0, done.said
+    assert max(map(len, done.out.splitlines())) <= int(columns)
+
+
+@pytest.mark.parametrize("command", [[], ["up"], ["validate"], ["local", "status"]])
+def test_help_imports_nothing_heavy(command: list[str]) -> None:
+    script = (
+        "import sys\n"
+        "sys.argv = ['regionshift', *sys.argv[1:], '--help']\n"
+        "from regionshift.cli import main\n"
+        "try:\n    main()\nexcept SystemExit as end:\n    assert not end.code\n"
+        "print('|'.join(sys.modules), file=sys.stderr)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", script, *command], capture_output=True, text=True, check=True)
+    assert "Usage" in done.stdout
+    assert HEAVY & set(done.stderr.split("|")) == set()
+
+
+def test_the_command_says_its_version() -> None:
+    done = subprocess.run([COMMAND, "--version"], capture_output=True, text=True, check=True)
+    assert done.stdout.startswith("regionshift ")
