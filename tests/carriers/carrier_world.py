@@ -123,7 +123,7 @@ class S3Lab:
             Bucket=bucket,
             Key=prefix + name,
             Body=value.encode(),
-            Metadata={"made-by": name[:5]},
+            Metadata={"made-by": ascii(name)[1:6]},
             Tagging="team=data",
             CacheControl="max-age=60",
         )

@@ -128,7 +128,8 @@ def test_history_goes_in_order_and_comes_back(objects: S3Lab, world: World) -> N
         objects.write("source", "a", value)
     objects.delete("source", "a")
     objects.write("source", "a", "three")
-    objects.write("source", "gone", "was here")
+    # No tags: the embedded AWS does not find those of a version under a delete marker.
+    world.clients.get("s3", SOURCE).put_object(Bucket=objects.source, Key="in/gone", Body=b"was here")
     objects.delete("source", "gone")
     objects.write("target", "a", "earlier")
     before = world.versions(objects.target)
@@ -351,7 +352,11 @@ def test_long_listings_are_whole_and_in_order(world: World) -> None:
 def test_request_budgets_hold(objects: S3Lab, world: World) -> None:
     """At most 1.3 requests an object to copy (pinned), 5 in full, 0.1 when all is the same or goes back."""
     count = 600
-    in_parallel(lambda number: objects.write("source", f"{number:04d}", "x" * 1024), list(range(count)))
+    s3 = world.clients.get("s3", SOURCE)
+    in_parallel(
+        lambda number: s3.put_object(Bucket=objects.source, Key=f"in/{number:04d}", Body=b"x" * 1024),
+        list(range(count)),
+    )
     asked: list[str] = []
     once = world.transport._once
     world.transport._once = lambda request: asked.append(request.method) or once(request)  # type: ignore[method-assign, func-returns-value]
@@ -368,5 +373,5 @@ def test_request_budgets_hold(objects: S3Lab, world: World) -> None:
     world.migrations.rollback("m1")
     assert spent() <= 0.1
     world.migrations.migrate("m3", [objects.entry], Level.FULL)
-    assert spent() <= 5.1  # these objects have tags, which cost a request on each side
+    assert spent() <= 5
     assert world.store.get(Layout("m3").metadata)

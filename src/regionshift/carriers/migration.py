@@ -86,9 +86,13 @@ class Migrations:
         known = self.store.get_json(layout.metadata)
         if known and known["status"] != "planning":
             return self._again(layout, known)
-        lock.acquire(self.store, migration_id, entries)
+        started = (known or {}).get("started") or self._time()
+        metadata = self._opened(layout, entries, level, started)
+        # On record before the target is taken, so that whoever finds it taken finds by whom.
+        self.store.put_json(layout.metadata, metadata)
         try:
-            return self._record_plan(layout, entries, level, (known or {}).get("started"))
+            lock.acquire(self.store, migration_id, entries)
+            return self._record_plan(layout, entries, level, metadata)
         except BaseException:
             self._give_up(layout, entries)
             raise
@@ -184,24 +188,27 @@ class Migrations:
             self.store.delete(layout.stop)
         return known
 
-    def _record_plan(
-        self, layout: Layout, entries: Sequence[Entry], level: Level, started: str | None
-    ) -> Metadata:
-        metadata: Metadata = {
+    def _opened(self, layout: Layout, entries: Sequence[Entry], level: Level, started: str) -> Metadata:
+        """The summary of a migration that is about to be planned."""
+        return {
             "migration_id": layout.id,
             "region": self.store.region,
             "source": _place([entry.source for entry in entries]),
             "target": _place([entry.target for entry in entries]),
-            "started": started or self._time(),
+            "started": started,
             "ended": None,
             "status": "planning",
             "level": level.value,
             "counts": {},
             "bytes": 0,
             "checksum": None,
-            "entries": [],
+            "batches": 0,
+            "entries": [{"entry": entry_line(entry), "first_batch": 0, "batches": 0} for entry in entries],
         }
-        self.store.put_json(layout.metadata, metadata)
+
+    def _record_plan(
+        self, layout: Layout, entries: Sequence[Entry], level: Level, metadata: Metadata
+    ) -> Metadata:
         sink = Recorded(self.store, layout, level)
         plan = make_plan(self.store, self.carriers, layout.id, entries, level=level, sink=sink)
         sink.close()

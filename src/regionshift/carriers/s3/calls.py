@@ -19,6 +19,7 @@ from regionshift.carriers.s3.pages import (
     read_deletions,
     read_page,
     read_tags,
+    tagging_request,
 )
 from regionshift.carriers.transport import Request, Response, S3Error, Transport
 
@@ -146,6 +147,13 @@ class Calls:
     def tags(self, bucket: Bucket, key: str, version: str) -> dict[str, str]:
         """The tags of one version."""
         return read_tags(self.send("GET", bucket, key, (("tagging", ""), ("versionId", version))).body)
+
+    def set_tags(self, bucket: Bucket, key: str, version: str, tags: Mapping[str, str]) -> None:
+        """Replace the tags of one version."""
+        query = (("tagging", ""), ("versionId", version))
+        body = tagging_request(tags)
+        headers = {"x-amz-checksum-sha256": _sha256(body), "Content-Type": "application/xml"}
+        self.send("PUT", bucket, key, query, headers=headers, body=body)
 
     def put(
         self, bucket: Bucket, key: str, body: bytes, headers: Mapping[str, str] | None = None

@@ -102,7 +102,17 @@ class MultipartCopy:
                 self._abort(landing, upload)
                 work.progress.note(name, {})
             raise
-        return self._complete(landing, upload, parts)
+        made = self._complete(landing, upload, parts)
+        self._keep_tags(source, landing, made)
+        return made
+
+    def forget(self, work: Work, item: str, version: str, landing: Landing) -> None:
+        """Abort the upload that an unfinished copy of ``version`` left behind, if there is one."""
+        name = f"{item}\n{version}"
+        upload = work.progress.read(name).get("upload", "")
+        if upload:
+            self._abort(landing, upload)
+            work.progress.note(name, {})
 
     def _begin(self, source: Pinned, landing: Landing) -> str:
         kept = self._calls.head(source.bucket, source.key, source.version)
@@ -169,6 +179,12 @@ class MultipartCopy:
             "POST", landing.bucket, landing.key, query, headers=headers, body=body, repeatable=False
         )
         return answer.headers.get("x-amz-version-id", "")
+
+    def _keep_tags(self, source: Pinned, landing: Landing, made: str) -> None:
+        """See that the tags sent with the upload are there: the embedded AWS, for one, drops them."""
+        wanted = self._calls.tags(source.bucket, source.key, source.version)
+        if wanted and self._calls.tags(landing.bucket, landing.key, made) != wanted:
+            self._calls.set_tags(landing.bucket, landing.key, made, wanted)
 
     def _abort(self, landing: Landing, upload: str) -> None:
         try:

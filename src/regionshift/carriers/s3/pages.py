@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import xml.etree.ElementTree as ET
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import NamedTuple
 from urllib.parse import unquote_plus
 from xml.sax.saxutils import escape
@@ -97,6 +97,15 @@ def read_deletions(body: bytes) -> tuple[dict[str, str], dict[str, str]]:
         for entry in root.findall("Error")
     }
     return done, failed
+
+
+def tagging_request(tags: Mapping[str, str]) -> bytes:
+    """The body of PutObjectTagging."""
+    pairs = "".join(
+        f"<Tag><Key>{escape(key, _KEPT_BY_NUMBER)}</Key><Value>{escape(value, _KEPT_BY_NUMBER)}</Value></Tag>"
+        for key, value in tags.items()
+    )
+    return f"<Tagging><TagSet>{pairs}</TagSet></Tagging>".encode()
 
 
 def read_tags(body: bytes) -> dict[str, str]:

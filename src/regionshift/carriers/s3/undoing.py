@@ -35,6 +35,7 @@ class Undoer:
         forward: bool,
     ) -> Iterator[Undone | Conflict]:
         """One answer for each item in ``written``; the prior versions are seen to be there first."""
+        self._forget_uploads(work)
         there = target_stacks(self._calls, work)
         keys = [item.key for item in work.items if item.key in written]
         if forward:
@@ -71,6 +72,14 @@ class Undoer:
             key = full_key[len(entry.target.prefix) :]
             answers[key] = Conflict(key, f"the version could not be deleted: {reason}")
         yield from answers.values()
+
+    def _forget_uploads(self, work: Work) -> None:
+        target = bucket_of(work.entry, "target")
+        for item in work.items:
+            for version in item.versions:
+                if self._multipart.takes(version.size):
+                    landing = Landing(target, work.entry.target.prefix + item.key, {})
+                    self._multipart.forget(work, item.key, version.id, landing)
 
     def _write_forward(
         self, work: Work, key: str, before: Before, written: tuple[str, ...], there: list[Version]

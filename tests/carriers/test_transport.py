@@ -1,0 +1,130 @@
+"""The transport against a server that throttles, breaks off and fails late."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+from botocore.credentials import ReadOnlyCredentials
+from carrier_world import S3Lab, World
+from stubborn_server import BREAK, INTERNAL, LATE, OK, SLOW_DOWN, Script, serve
+
+from regionshift.carriers import connections
+from regionshift.carriers.carrier import Level
+from regionshift.carriers.pace import Pace
+from regionshift.carriers.transport import AnswerLostError, Request, Response, S3Error, Transport
+
+READ = Request("GET", "eu-west-1", "bucket", "key")
+COPY = Request("PUT", "eu-west-1", "bucket", "key", repeatable=False)
+
+
+def make(endpoint: str, waits: list[float] | None = None) -> Transport:
+    taken = waits if waits is not None else []
+    return Transport(
+        lambda: ReadOnlyCredentials("key", "secret", None),
+        lambda _: endpoint,
+        sleep=taken.append,
+        jitter=lambda: 1,
+    )
+
+
+def test_waits_longer_each_time_and_slows_the_pool_when_throttled() -> None:
+    waits: list[float] = []
+    script = Script([SLOW_DOWN, (429, b""), SLOW_DOWN, OK])
+    with serve(script) as endpoint:
+        transport = make(endpoint, waits)
+        assert transport.send(COPY).status == 200
+    assert waits == sorted(waits)
+    assert len(set(waits)) == 3
+    assert transport.pace.limit == 2  # of 16, halved three times
+
+
+def test_gives_up_on_endless_throttling_with_the_services_own_word() -> None:
+    with serve(Script([SLOW_DOWN])) as endpoint, pytest.raises(S3Error, match="SlowDown"):
+        make(endpoint).send(READ)
+
+
+def test_the_pool_recovers() -> None:
+    pace = Pace(8)
+    pace.slow_down()
+    pace.slow_down()
+    for _ in range(400):
+        with pace:
+            pass
+    assert pace.limit == 8
+
+
+def test_reading_is_tried_again_after_any_failure() -> None:
+    script = Script([BREAK, INTERNAL, BREAK, OK])
+    with serve(script) as endpoint:
+        assert make(endpoint).send(READ).status == 200
+    assert len(script.asked) == 4
+
+
+@pytest.mark.parametrize("answer", [BREAK, INTERNAL, LATE])
+def test_a_write_whose_answer_is_lost_is_not_sent_again(answer: tuple[int, bytes]) -> None:
+    script = Script([answer])
+    with serve(script) as endpoint, pytest.raises(AnswerLostError):
+        make(endpoint).send(COPY)
+    assert len(script.asked) == 1
+
+
+def test_a_refusal_is_told_at_once() -> None:
+    script = Script([(403, b"<Error><Code>AccessDenied</Code><Message>no</Message></Error>")])
+    with serve(script) as endpoint, pytest.raises(S3Error) as refused:
+        make(endpoint).send(READ)
+    assert (refused.value.code, refused.value.status, len(script.asked)) == ("AccessDenied", 403, 1)
+    assert "bucket/key" in (refused.value.where or "")
+
+
+def test_a_write_is_tried_again_when_nobody_was_there_to_hear_it() -> None:
+    with serve(Script([OK])) as endpoint:
+        pass
+    waits: list[float] = []
+    with pytest.raises(AnswerLostError):
+        make(endpoint, waits).send(COPY)
+    assert len(waits) == 7
+
+
+def test_keeps_connections_and_leaves_them_before_the_server_hangs_up(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(connections, "_MOST_REQUESTS", 10)
+    script = Script([OK])
+    with serve(script, close_after=10) as endpoint:
+        transport = make(endpoint)
+        for _ in range(35):
+            transport.send(COPY)
+        assert len(script.connections) == 4
+        with ThreadPoolExecutor(8) as pool:
+            assert all(answer.status == 200 for answer in pool.map(transport.send, [COPY] * 200))
+
+
+def test_addresses_are_virtual_hosts_on_aws_and_paths_elsewhere() -> None:
+    aws = make("https://s3.eu-west-1.amazonaws.com")
+    assert aws._address(READ) == ("https://bucket.s3.eu-west-1.amazonaws.com", "/key")
+    dotted = Request("GET", "eu-west-1", "my.bucket", "a b")
+    assert aws._address(dotted) == ("https://s3.eu-west-1.amazonaws.com", "/my.bucket/a%20b")
+
+
+def test_a_copy_whose_answer_is_lost_is_found_and_not_made_twice(world: World) -> None:
+    lab = S3Lab(world)
+    for number in range(20):
+        lab.write("source", f"{number:02d}", "x")
+    once = world.transport._once
+    lost: list[str] = []
+
+    def forgetful(request: Request) -> Response:
+        answer = once(request)
+        if "x-amz-copy-source" in request.headers and request.key not in lost:
+            lost.append(request.key)
+            return Response(500, {}, INTERNAL[1])
+        return answer
+
+    world.transport._once = forgetful  # type: ignore[method-assign]
+
+    done = world.migrations.migrate("m", [lab.entry], Level.FULL)
+
+    assert done["status"] == "completed"
+    assert len(lost) == 20
+    assert len(world.versions(lab.target)) == 20
