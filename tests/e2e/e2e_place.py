@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -17,10 +18,12 @@ import yaml
 from regionshift.aws.clients import AccessKey, Clients
 from regionshift.local import emulator
 
-ACCOUNT = "123456789012"
+# The one switch: with it the same tests run on that AWS account (`make test-aws`), else on the embedded AWS.
+ON_AWS = os.environ.get("REGIONSHIFT_TEST_AWS_ACCOUNT", "")
+ACCOUNT = ON_AWS or "123456789012"
 COMMAND = str(Path(sys.executable).parent / "regionshift")
 SENTINEL = "s3ntinel-7f1c-never-to-be-shown"
-_PATIENCE_S = 300.0
+_PATIENCE_S = 3600.0 if ON_AWS else 300.0
 
 
 @dataclass(frozen=True)
@@ -56,6 +59,8 @@ class Place:
 
     @property
     def clients(self) -> Clients:
+        if ON_AWS:
+            return Clients()
         cloud = emulator.up(self.folder / ".regionshift/cloud", ACCOUNT)
         key = AccessKey(cloud.access_key, cloud.secret_key)
         return Clients(key=key, endpoint=cloud.endpoint, ca_bundle=cloud.ca_bundle)
@@ -66,11 +71,8 @@ class Place:
 
     def start(self, *arguments: str, **more: str) -> subprocess.Popen[str]:
         """The command in a process group of its own, not waited for."""
-        kept = {
-            name: value
-            for name, value in os.environ.items()
-            if not name.startswith(("AWS_", "REGIONSHIFT_", "ENVIRONMENT_SUFFIX", "PULUMI_"))
-        }
+        foreign = ("REGIONSHIFT_", "ENVIRONMENT_SUFFIX", "PULUMI_", *(() if ON_AWS else ("AWS_",)))
+        kept = {name: value for name, value in os.environ.items() if not name.startswith(foreign)}
         return subprocess.Popen(
             [COMMAND, *arguments],
             cwd=self.folder,
@@ -103,16 +105,19 @@ class Place:
         raise AssertionError(f"ended before {steps} steps: {''.join(said)}")
 
     def close(self) -> None:
-        emulator.down(self.folder / ".regionshift/cloud", wipe=True)
+        if ON_AWS:
+            self.run("destroy", "--yes")  # what a test left standing costs money
+        else:
+            emulator.down(self.folder / ".regionshift/cloud", wipe=True)
 
 
 def settings(**more: Any) -> dict[str, Any]:
     """Three regions, one secret of the application."""
     return {
-        "project": "orders",
+        "project": "regionshift-e2e" if ON_AWS else "orders",
         "environment": "dev",
         "account": ACCOUNT,
-        "target": "local",
+        "target": "aws" if ON_AWS else "local",
         "regions": {"primary": "us-east-1", "secondaries": ["eu-west-1", "ap-southeast-2"]},
         "network": {"vpc_cidr": "10.0.0.0/16"},
         "application": {"secrets": {"token": {"env": "ORDERS_TOKEN"}}},
@@ -121,22 +126,57 @@ def settings(**more: Any) -> dict[str, Any]:
 
 
 def census(clients: Clients, regions: list[str], environment: str) -> Counter[str]:
-    """How many things of each kind carry the environment's tag, keys that wait for deletion left out."""
+    """How many things of each kind the environment has, in every way of looking; pending deletions left out."""
     found: Counter[str] = Counter()
     for region in regions:
-        tagging = clients.get("resourcegroupstaggingapi", region)
-        for page in tagging.get_paginator("get_resources").paginate(
-            TagFilters=[{"Key": "Environment", "Values": [environment]}]
-        ):
-            for each in page["ResourceTagMappingList"]:
-                service, _, _, rest = each["ResourceARN"].split(":", 5)[2:]
-                if service == "kms":
-                    key = clients.get("kms", region).describe_key(KeyId=each["ResourceARN"])["KeyMetadata"]
-                    if key["KeyState"] == "PendingDeletion":
-                        continue
-                kind = rest.replace(":", "/").split("/")[0] if service in ("ec2", "iam", "lambda") else ""
-                found[f"{region} {service} {kind}"] += 1
+        found.update(f"{region} {kind}" for kind in _kinds(clients, region, environment))
     return found
+
+
+def _kinds(clients: Clients, region: str, environment: str) -> Iterator[str]:
+    tag = {"Key": "Environment", "Values": [environment]}
+    pages = clients.get("resourcegroupstaggingapi", region).get_paginator("get_resources")
+    for each in pages.paginate(TagFilters=[tag]).search("ResourceTagMappingList[].ResourceARN"):
+        service = each.split(":")[2]
+        if service == "kms":
+            key = clients.get("kms", region).describe_key(KeyId=each)["KeyMetadata"]
+            if key["KeyState"] == "PendingDeletion":
+                continue
+        if service != "secretsmanager":
+            yield service
+    ec2 = clients.get("ec2", region)
+    own = [{"Name": "tag:Environment", "Values": [environment]}]
+    for call, answer in (
+        (ec2.describe_vpcs, "Vpcs"),
+        (ec2.describe_subnets, "Subnets"),
+        (ec2.describe_route_tables, "RouteTables"),
+        (ec2.describe_vpc_endpoints, "VpcEndpoints"),
+    ):
+        yield from (answer for _ in call(Filters=own)[answer])
+    ends = f"-{environment}"
+    named = [
+        (
+            "log group",
+            clients.get("logs", region).get_paginator("describe_log_groups"),
+            "logGroups[].logGroupName",
+        ),
+        (
+            "alarm",
+            clients.get("cloudwatch", region).get_paginator("describe_alarms"),
+            "MetricAlarms[].AlarmName",
+        ),
+        ("role", clients.get("iam", region).get_paginator("list_roles"), "Roles[].RoleName"),
+        ("alias", clients.get("kms", region).get_paginator("list_aliases"), "Aliases[].AliasName"),
+        ("parameter", clients.get("ssm", region).get_paginator("describe_parameters"), "Parameters[].Name"),
+    ]
+    for kind, paginator, path in named:
+        for name in paginator.paginate().search(path):  # type: ignore[attr-defined]
+            if (name.endswith(ends) or f"/{environment}/" in name) and region in name:
+                yield kind
+    secrets = clients.get("secretsmanager", region).get_paginator("list_secrets")
+    for name in secrets.paginate().search("SecretList[].Name"):
+        if f"/{environment}/" in name:
+            yield "secret"
 
 
 def kill_children(parent: int) -> list[int]:
