@@ -366,6 +366,7 @@ def _wired(
         ),
         release=release,
         state_dir=place.home,
+        now=outside.now,
     )
     journal = Journal(store, scope_of(config), outside.now, lock.check if lock else lambda: None)
     shelf = Shelf(

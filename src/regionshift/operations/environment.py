@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Literal, Protocol
 
@@ -39,6 +40,7 @@ class Environment:
     program: ProgramFactory
     release: Callable[[], Release]
     state_dir: Path
+    now: Callable[[], datetime]
 
     @property
     def name(self) -> str:

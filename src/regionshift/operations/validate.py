@@ -50,5 +50,5 @@ def validate(
         raise WorkFailed(
             f"The environment {environment.name} is not up.", remedy="run `regionshift up` first"
         )
-    context = CheckContext(environment.config, Outputs(values), environment.clients)
+    context = CheckContext(environment.config, Outputs(values), environment.clients, environment.now)
     return run_checks(all_checks(), context, regions or environment.regions, listener)

@@ -7,6 +7,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from datetime import datetime
 from typing import ClassVar
 
 from botocore.exceptions import BotoCoreError, ClientError
@@ -27,6 +28,7 @@ class CheckContext:
     config: MigrationConfig
     outputs: Outputs
     clients: Clients
+    now: Callable[[], datetime]
     sleep: Callable[[float], None] = time.sleep
     clock: Callable[[], float] = time.monotonic
 

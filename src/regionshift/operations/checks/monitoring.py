@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
-
 from regionshift.function.notification import Notification, send_notification
 from regionshift.operations.checks.base import Check, CheckContext, Wrong, expect
 from regionshift.settings.check import every_name
@@ -73,7 +71,7 @@ class Topics(Check):
             environment=context.config.suffix,
             region=region,
             status="started",
-            time=datetime.now(UTC).isoformat(),
+            time=context.now().isoformat(),
             summary="A test notification of `regionshift validate`; nothing has to be done.",
             link="",
         )
