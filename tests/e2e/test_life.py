@@ -216,6 +216,8 @@ def test_the_value_of_a_secret_is_nowhere(place: Place) -> None:
     """Not in state, journal, outputs, logs or anything said; only in the (embedded) AWS itself."""
     assert [text for text in place.told if SENTINEL in text] == []
     home = place.folder / ".regionshift"
-    files = [path for path in home.rglob("*") if path.is_file() and "cloud" not in path.relative_to(home).parts]
+    files = [
+        path for path in home.rglob("*") if path.is_file() and "cloud" not in path.relative_to(home).parts
+    ]
     assert files
     assert [path for path in files if SENTINEL.encode() in path.read_bytes()] == []
