@@ -11,7 +11,7 @@ import socket
 import sys
 import time
 import uuid
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -108,12 +108,14 @@ def wire(
     endpoint: str | None = None,
     locked: bool = False,
     force: bool = False,
+    skip: Collection[str] = (),
 ) -> Iterator[Wired]:
     """Everything a command needs, guarded: the account behind the credentials is the configured one.
 
     Args:
         locked: whether the command changes anything; then it holds the environment's lock.
         force: break a lock that is held.
+        skip: regions that get no call at all.
 
     Raises:
         InputError: the settings, or what they need, are wrong.
@@ -126,11 +128,12 @@ def wire(
         access = _access(config, place, endpoint, outside)
         from regionshift.aws.guard import require_account
 
-        require_account(access.clients, config.account, config.regions.primary)
+        asked = next((region for region in config.all_regions if region not in skip), config.regions.primary)
+        require_account(access.clients, config.account, asked)
         store = _store(config, place, access, outside)
         lock = stack.enter_context(_lock(store, config, outside, force=force)) if locked else None
         engine = stack.enter_context(_engine(config, place, access, outside, exclusive=locked))
-        yield _wired(config, place, access, outside, store=store, lock=lock, engine=engine)
+        yield _wired(config, place, access, outside, store=store, lock=lock, engine=engine, skip=skip)
 
 
 @dataclass(frozen=True)
@@ -348,11 +351,11 @@ def _wired(
     store: StateStore,
     lock: Lock | None,
     engine: Engine,
+    skip: Collection[str] = (),
 ) -> Wired:
     from regionshift.journal.journal import Journal
-    from regionshift.operations.environment import Environment
     from regionshift.journal.releases import ReleaseStore
-    from regionshift.operations.preflight import Machine
+    from regionshift.operations.environment import Environment
     from regionshift.operations.waves.shelf import Shelf
 
     key = _release_key(place)
@@ -366,6 +369,7 @@ def _wired(
         ),
         release=release,
         state_dir=place.home,
+        skipped=frozenset(skip),
         now=outside.now,
     )
     journal = Journal(store, scope_of(config), outside.now, lock.check if lock else lambda: None)
@@ -376,7 +380,7 @@ def _wired(
         getpass.getuser(),
         outside.now,
     )
-    return Wired(environment, journal, shelf, store, lock, Machine(_free_memory_mb()), access.cloud)
+    return Wired(environment, journal, shelf, store, lock, _machine(outside), access.cloud)
 
 
 def _release_key(place: Place) -> SecretKey:
@@ -461,5 +465,22 @@ def _provider_settings(access: Access) -> ProviderSettings:
     return ProviderSettings(cloud.endpoint, cloud.access_key, cloud.secret_key)
 
 
+def _machine(outside: Surroundings) -> Machine:
+    from importlib.metadata import version
+
+    from regionshift.operations.preflight import Machine
+
+    home = Path(outside.variables.get("PULUMI_HOME") or Path.home() / ".pulumi")
+    return Machine(
+        free_memory_mb=_free_memory_mb(),
+        plugin_missing=not (home / "plugins" / f"resource-aws-v{version('pulumi-aws')}").exists(),
+    )
+
+
 def _free_memory_mb() -> int:
+    """What programs may still take; memory that only caches files counts where the system tells of it."""
+    told = Path("/proc/meminfo")
+    for line in told.read_text(encoding="utf-8").splitlines() if told.exists() else ():
+        if line.startswith("MemAvailable:"):
+            return int(line.split()[1]) // 2**10
     return os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // 2**20

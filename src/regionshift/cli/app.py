@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from regionshift.cli.deployment_app import add_commands
 from regionshift.cli.options import (
     DEFAULT_CONFIG,
     Account,
@@ -33,6 +35,7 @@ app = typer.Typer(
 )
 local = typer.Typer(help="The AWS embedded in this machine.", no_args_is_help=True, rich_markup_mode=None)
 app.add_typer(local, name="local")
+_DEPLOYMENT = re.compile(r"\d{1,6}(-(deployment|rollback)-[0-9a-f]+)?")
 
 
 def _version(value: bool) -> None:
@@ -145,14 +148,31 @@ def up(
     allow_data_loss: DataLoss = False,
     refresh: Refresh = False,
     no_validate: Annotated[bool, typer.Option("--no-validate", help="Do not check afterwards.")] = False,
+    skip_region: Annotated[
+        list[str] | None, typer.Option(help="Leave this region out, with no call to it; may be given again.")
+    ] = None,
+    despite_alarms: Annotated[
+        bool,
+        typer.Option("--despite-alarms", help="Begin although alarms are red, and do not look at those."),
+    ] = False,
 ) -> int:
-    """Bring every region to what the settings say, then check every region."""
+    """Bring every region to what the settings say, wave by wave once it is up, then check every region."""
     from regionshift.cli.commands import run_up
 
     choices = _choices(
         config, target, endpoint, account, as_json=as_json, yes=yes, verbose=verbose, force=force
     )
-    return run_up(choices, allow_data_loss=allow_data_loss, refresh=refresh, check=not no_validate)
+    if skip_region:
+        from regionshift.cli.deployments import run_skipping
+
+        return run_skipping(choices, tuple(skip_region), despite_alarms=despite_alarms)
+    return run_up(
+        choices,
+        allow_data_loss=allow_data_loss,
+        refresh=refresh,
+        check=not no_validate,
+        despite_alarms=despite_alarms,
+    )
 
 
 @app.command()
@@ -244,7 +264,10 @@ def migrate(
 
 @app.command()
 def rollback(
-    migration_id: Annotated[str, typer.Argument(help="The migration to take back.")],
+    run_id: Annotated[
+        str | None,
+        typer.Argument(help="The deployment or migration to take back; the newest deployment by default."),
+    ] = None,
     config: Config = DEFAULT_CONFIG,
     target: Target = None,
     endpoint: Endpoint = None,
@@ -253,15 +276,25 @@ def rollback(
     yes: Yes = False,
     verbose: Verbose = False,
     force: Force = False,
-    reason: Annotated[str, typer.Option("--reason", help="Why; it stands in the record.")] = "",
+    reason: Annotated[str, typer.Option("--reason", help="Why; it stands in a migration's record.")] = "",
+    to_nothing: Annotated[
+        bool, typer.Option("--to-nothing", help="A region that had no release may lose all that it holds.")
+    ] = False,
+    allow_data_loss: DataLoss = False,
 ) -> int:
-    """Take back exactly what a migration wrote."""
-    from regionshift.cli.migrations import run_rollback
-
+    """Take back a deployment, region by region, or exactly what a migration wrote."""
     choices = _choices(
         config, target, endpoint, account, as_json=as_json, yes=yes, verbose=verbose, force=force
     )
-    return run_rollback(choices, migration_id, reason)
+    if run_id is None or _DEPLOYMENT.fullmatch(run_id):
+        from regionshift.cli.deployments import run_deployment_rollback
+
+        return run_deployment_rollback(
+            choices, run_id, to_nothing=to_nothing, allow_data_loss=allow_data_loss
+        )
+    from regionshift.cli.migrations import run_rollback
+
+    return run_rollback(choices, run_id, reason)
 
 
 @local.command("up")
@@ -307,3 +340,6 @@ def local_down(
 
     choices = _choices(config, None, None, None, as_json=as_json, yes=yes, verbose=verbose)
     return run_local_down(choices, wipe=wipe)
+
+
+add_commands(app)

@@ -11,6 +11,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from regionshift.cli.deployments import up_in_waves
 from regionshift.cli.options import Choices
 from regionshift.cli.show import confirm, confirm_by_name, console, print_json
 from regionshift.cli.verbose import make_log
@@ -22,6 +23,8 @@ from regionshift.operations.destroy import destroy, propose_destroy
 from regionshift.operations.preflight import preflight
 from regionshift.operations.up import PlanRefused, Proposal, propose
 from regionshift.operations.validate import validate
+from regionshift.operations.waves.deploying import require_finished
+from regionshift.operations.waves.standing import standing_of
 from regionshift.report.junit import write_junit
 from regionshift.report.live import LiveView
 from regionshift.report.terminal import checks_table, facts_table, findings_table, outputs_view, plan_table
@@ -94,10 +97,13 @@ def run_preview(choices: Choices, *, allow_data_loss: bool, refresh: bool) -> in
     return EXIT_REFUSED if plan.errors else EXIT_OK
 
 
-def run_up(choices: Choices, *, allow_data_loss: bool, refresh: bool, check: bool) -> int:
-    """Guard, preflight, plan, confirm, apply with a live view, validate."""
+def run_up(
+    choices: Choices, *, allow_data_loss: bool, refresh: bool, check: bool, despite_alarms: bool = False
+) -> int:
+    """Guard, preflight, plan, confirm, apply in waves or with a live view in one run, validate."""
     with _wired(choices, locked=True) as wired:
         environment = wired.environment
+        require_finished(wired.journal)
         proposal = _propose(choices, wired, allow_data_loss=allow_data_loss, refresh=refresh)
         plan = proposal.plan
         if not choices.as_json:
@@ -106,6 +112,18 @@ def run_up(choices: Choices, *, allow_data_loss: bool, refresh: bool, check: boo
             raise PlanRefused(plan)
         if plan.changes:
             confirm(choices, f"Change {len(plan.changes)} resources of {environment.name}?")
+        if not proposal.doomed:  # a bucket that goes is emptied first, which only one run for all does
+            code = up_in_waves(
+                choices,
+                wired,
+                plan,
+                allow_data_loss=allow_data_loss,
+                refresh=proposal.refresh,
+                despite_alarms=despite_alarms,
+            )
+            if code is not None:
+                return code
+        wired.shelf.keep(environment.release(), standing_of(wired.journal).links)
         with _view(choices, f"up {environment.name}", plan) as listener:
             deploy(environment, wired.journal, proposal, listener)
         results = _validate(choices, wired, ()) if check else []

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from regionshift.aws.clients import Clients
+from regionshift.operations.checks.base import partition
 from regionshift.settings.check import every_name
 from regionshift.settings.config import MigrationConfig
 from regionshift.settings.names import Kind
@@ -30,7 +31,7 @@ class Leftover:
 
 def look_for_leftovers(clients: Clients, config: MigrationConfig, regions: Sequence[str]) -> list[Leftover]:
     """Everything of the environment that still exists in ``regions``."""
-    looks = (_tagged, _parameters, _log_groups, _alarms, _roles, _secrets)
+    looks = (_tagged, _networks, _parameters, _log_groups, _alarms, _dashboards, _roles, _secrets)
     jobs = [(look, region) for region in regions for look in looks]
 
     with ThreadPoolExecutor(max_workers=8) as pool:
@@ -107,6 +108,26 @@ def _alarms(clients: Clients, config: MigrationConfig, region: str) -> Iterator[
         for alarm in page.get("MetricAlarms", []):
             if alarm["AlarmName"] in wanted:
                 yield Leftover(f"alarm {alarm['AlarmName']}", region)
+
+
+def _networks(clients: Clients, config: MigrationConfig, region: str) -> Iterator[Leftover]:
+    wanted = [{"Name": "tag:Project", "Values": [config.project]}]
+    wanted += [{"Name": "tag:Environment", "Values": [config.suffix]}]
+    pages = clients.get("ec2", region).get_paginator("describe_vpcs").paginate(Filters=wanted)  # type: ignore[arg-type]
+    for page in pages:
+        yield from (Leftover(_vpc(config, region, vpc["VpcId"]), region) for vpc in page["Vpcs"])
+
+
+def _vpc(config: MigrationConfig, region: str, vpc: str) -> str:
+    return f"arn:{partition(region)}:ec2:{region}:{config.account}:vpc/{vpc}"  # as the tagging API names it
+
+
+def _dashboards(clients: Clients, config: MigrationConfig, region: str) -> Iterator[Leftover]:
+    wanted = _names(config, region, Kind.DASHBOARD)
+    for page in clients.get("cloudwatch", region).get_paginator("list_dashboards").paginate():
+        for dashboard in page["DashboardEntries"]:
+            if dashboard["DashboardName"] in wanted:
+                yield Leftover(f"dashboard {dashboard['DashboardName']}", region)
 
 
 def _roles(clients: Clients, config: MigrationConfig, region: str) -> Iterator[Leftover]:

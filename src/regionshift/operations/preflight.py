@@ -17,9 +17,10 @@ PLUGIN_MEMORY_MB = 430
 
 @dataclass(frozen=True)
 class Machine:
-    """What this machine offers: memory that is free, in MB."""
+    """What this machine offers: memory that is free, in MB, and whether the AWS plugin must still be fetched."""
 
     free_memory_mb: int
+    plugin_missing: bool = False
 
 
 def preflight(environment: Environment, machine: Machine) -> list[Finding]:
@@ -29,6 +30,8 @@ def preflight(environment: Environment, machine: Machine) -> list[Finding]:
         lambda: _regions(environment),
         lambda: _artifact(environment),
         lambda: _memory(environment, machine),
+        lambda: _plugin(environment, machine),
+        lambda: _pending_secrets(environment),
     )
     return [finding for part in parts for finding in part()]
 
@@ -80,3 +83,45 @@ def _memory(environment: Environment, machine: Machine) -> list[Finding]:
         f"{machine.free_memory_mb} MB are free"
     )
     return [Finding("memory", "warning", message, None, "run on a larger machine, or with fewer regions")]
+
+
+def _plugin(environment: Environment, machine: Machine) -> list[Finding]:
+    if environment.config.target != "aws" or not machine.plugin_missing:
+        return []
+    remedy = "install it beforehand with `pulumi plugin install resource aws` where the network is closed"
+    return [Finding("plugin", "info", "the engine will first download its AWS plugin", None, remedy)]
+
+
+def _pending_secrets(environment: Environment) -> list[Finding]:
+    """On AWS nothing can be made under the name of a secret that waits for its deletion.
+
+    Secrets Manager API Reference, CreateSecret, InvalidRequestException. The embedded AWS's provider takes such
+    secrets back by itself; the ordinary plugin cannot.
+    """
+    config = environment.config
+    if config.target != "aws" or config.application.store != "secretsmanager":
+        return []
+    found = []
+    for region in environment.regions:
+        pages = (
+            environment.clients.get("secretsmanager", region)
+            .get_paginator("list_secrets")
+            .paginate(
+                IncludePlannedDeletion=True,
+                Filters=[{"Key": "name", "Values": [config.names.secret("", region)]}],
+            )
+        )
+        found += [
+            Finding(
+                "pending-secret",
+                "error",
+                f"the secret {secret['Name']} waits for its deletion, and its name is taken until then",
+                region,
+                f"aws secretsmanager delete-secret --force-delete-without-recovery --region {region} "
+                f"--secret-id {secret['Name']}   (then run the command again)",
+            )
+            for page in pages
+            for secret in page["SecretList"]
+            if "DeletedDate" in secret
+        ]
+    return found

@@ -1,0 +1,99 @@
+"""Releases, runs, regions and steps as tables and lines."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from regionshift.deployment.state import DeploymentState, RegionState
+from regionshift.deployment.steps import Step
+from regionshift.journal.differences import Difference
+from regionshift.journal.journal import RunSummary
+from regionshift.journal.releases import ReleaseRecord
+
+_SHORT = 12
+
+
+def releases_table(records: Sequence[ReleaseRecord], regions: Mapping[str, Sequence[str]]) -> RenderableType:
+    """One line a release, the newest first, with the regions that run it."""
+    if not records:
+        return Text("No release is kept yet.")
+    table = _table("release", "made", "by", "tool", "changes", "runs in")
+    for record in records:
+        table.add_row(
+            record.digest[:_SHORT],
+            record.at.strftime("%Y-%m-%d %H:%M"),
+            record.by,
+            record.tool_version,
+            str(len(record.difference)) if record.previous else "first",
+            ", ".join(regions.get(record.digest, ())) or "·",
+        )
+    return table
+
+
+def differences_table(found: Sequence[Difference]) -> RenderableType:
+    """One line a value that differs."""
+    if not found:
+        return Text("They are alike.")
+    table = _table("what", "before", "after")
+    for difference in found:
+        table.add_row(difference.path, _value(difference.before), _value(difference.after))
+    return table
+
+
+def history_table(runs: Sequence[RunSummary]) -> RenderableType:
+    """One line a run, the newest first."""
+    if not runs:
+        return Text("Nothing was done yet.")
+    table = _table("run", "began", "seconds", "ended")
+    for run in runs:
+        took = f"{(run.ended - run.started).total_seconds():.1f}" if run.ended else ""
+        table.add_row(
+            run.run_id, run.started.strftime("%Y-%m-%d %H:%M:%S"), took, run.outcome or "not finished"
+        )
+    return table
+
+
+def _table(*columns: str) -> Table:
+    table = Table(box=None, pad_edge=False)
+    for place, column in enumerate(columns):
+        table.add_column(column, no_wrap=place == 0)
+    return table
+
+
+def _value(value: object) -> str:
+    return "·" if value is None else str(value)
+
+
+def standing_table(
+    regions: Mapping[str, RegionState], unfinished: Sequence[tuple[str, DeploymentState]]
+) -> RenderableType:
+    """One line a region, then what is not finished and what may be done about it."""
+    table = _table("region", "release", "")
+    for region, state in regions.items():
+        note = state.note or ("" if state.settled else "between two releases")
+        table.add_row(region, (state.release or "·")[:_SHORT], note)
+    parts: list[RenderableType] = [table if regions else Text("Nothing is up.")]
+    for run_id, found in unfinished:
+        step = found.next_step
+        doing = f"at {step.name} ({', '.join(step.regions)})" if step else "at its end"
+        parts.append(Text(f"{run_id} is not finished: {doing}", style="yellow"))
+        parts.append(Text("  → regionshift resume, or regionshift resume --back", style="dim"))
+    return Group(*parts)
+
+
+def step_line(step: Step, phase: str, said: Mapping[str, object]) -> Text | None:
+    """What a person reads of a step: one line when it ended; None for what says nothing."""
+    where = ", ".join(step.regions)
+    name = f"{step.name:<20} {where}"
+    if phase == "before":
+        return Text(f"… {name}", style="dim") if step.action in ("apply", "bake") else None
+    if phase == "failed":
+        return Text(f"✗ {name}  {said.get('error', '')}", style="red")
+    regions = said.get("regions")
+    if isinstance(regions, dict) and regions:
+        return Text(f"! {name}  " + "; ".join(f"{r}: {w}" for r, w in regions.items()), style="yellow")
+    return Text(f"✓ {name}", style="green")

@@ -1,0 +1,273 @@
+"""`up` in waves, `rollback`, `resume`, `releases`, `diff`, `history`, `status` and `drift`, as a person sees them."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Collection
+from contextlib import AbstractContextManager
+from dataclasses import asdict
+from datetime import timedelta
+from typing import Any
+
+from regionshift.cli.deployment_tables import (
+    differences_table,
+    history_table,
+    releases_table,
+    standing_table,
+    step_line,
+)
+from regionshift.cli.options import Choices
+from regionshift.cli.show import confirm, console, print_json
+from regionshift.cli.verbose import make_log
+from regionshift.deployment.state import DeploymentState, Outcome, fold_deployment
+from regionshift.deployment.steps import Step
+from regionshift.engine.engine import Listener
+from regionshift.engine.events import Progress
+from regionshift.errors import EXIT_FAILED, EXIT_OK, Refused
+from regionshift.operations.planning import make_plan
+from regionshift.operations.preflight import preflight
+from regionshift.operations.up import PlanRefused
+from regionshift.operations.waves import deploying
+from regionshift.operations.waves.apply import Applier
+from regionshift.operations.waves.bake import Watch, require_green, require_long_enough
+from regionshift.operations.waves.driving import Driver, Said
+from regionshift.operations.waves.standing import standing_of
+from regionshift.report.terminal import findings_table, plan_table
+from regionshift.report.values import Plan, as_data
+from regionshift.wiring import Wired, surroundings, wire
+
+_KEPT = 10
+_KEPT_FOR = timedelta(days=30)
+
+
+def up_in_waves(
+    choices: Choices,
+    wired: Wired,
+    preview: Plan,
+    *,
+    skip: Collection[str] = (),
+    allow_data_loss: bool = False,
+    refresh: bool = False,
+    despite_alarms: bool = False,
+) -> int | None:
+    """Do what ``preview`` shows, wave by wave; None when it is to be done in one run for all regions."""
+    environment = wired.environment
+    standing = standing_of(wired.journal)
+    intent = deploying.plan_deployment(environment, standing, preview, skip=skip)
+    if intent is None or preview.is_empty:
+        return None
+    require_long_enough(environment.config)
+    driver = _driver(choices, wired, allow_data_loss=allow_data_loss, refresh=refresh)
+    looked_at = [region for region in environment.config.all_regions if region not in skip]
+    standing_regions = [region for region in looked_at if standing.releases.get(region)]
+    red = driver.watch.red(environment.config, standing_regions)
+    require_green(red, despite=despite_alarms)
+    intent = deploying.ignoring(intent, red)
+    state = deploying.begin(driver, wired.shelf, intent, standing)
+    return _ended(choices, wired, state)
+
+
+def run_skipping(choices: Choices, skip: tuple[str, ...], *, despite_alarms: bool) -> int:
+    """`up` that leaves regions out: they get no call at all."""
+    with _wired(choices, locked=True, skip=skip) as wired:
+        deploying.require_finished(wired.journal)
+        deploying.require_skippable(wired.environment, standing_of(wired.journal), skip)
+        findings = preflight(wired.environment, wired.machine)
+        preview = deploying.preview_skipping(wired.environment, skip, findings)
+        _show(choices, preview)
+        if preview.is_empty:
+            return EXIT_OK
+        confirm(choices, f"Change {len(preview.changes)} resources of {wired.environment.name}?")
+        code = up_in_waves(choices, wired, preview, skip=skip, despite_alarms=despite_alarms)
+    return EXIT_OK if code is None else code
+
+
+def run_deployment_rollback(
+    choices: Choices, run_id: str | None, *, to_nothing: bool, allow_data_loss: bool
+) -> int:
+    """Bring the regions that a deployment changed back to what each had."""
+    with _wired(choices, locked=True) as wired:
+        deploying.require_finished(wired.journal)
+        standing = standing_of(wired.journal)
+        undone, intent = deploying.plan_rollback(wired.journal, standing, run_id, to_nothing=to_nothing)
+        plan, intent = deploying.preview_rollback(
+            wired.environment, wired.shelf, intent, [], allow_data_loss=allow_data_loss
+        )
+        _show(choices, plan)
+        confirm(choices, f"Take back deployment {undone}, {len(plan.changes)} resources?")
+        driver = _driver(choices, wired, allow_data_loss=allow_data_loss)
+        run = wired.journal.start("rollback", {**intent.facts.opening(intent.plan), "of": undone})
+        state = driver.drive(run)
+        return _ended(choices, wired, state)
+
+
+def run_resume(choices: Choices, *, back: bool) -> int:
+    """Go on with a deployment that was stopped or killed, or take it back."""
+    with _wired(choices, locked=True) as wired:
+        driver = _driver(choices, wired)
+        run_id, state = deploying.resume(driver, back=back)
+        if not choices.as_json:
+            console(choices).print(f"Deployment {run_id}: {_verdict(state)}")
+        return _ended(choices, wired, state)
+
+
+def run_releases(choices: Choices) -> int:
+    """Every kept release, the newest first, and where it runs."""
+    with _wired(choices) as wired:
+        records = wired.shelf.store.kept()
+        standing = standing_of(wired.journal)
+    runs = {r.digest: [g for g, d in standing.releases.items() if d == r.digest] for r in records}
+    if choices.as_json:
+        hidden = ("content", "sealed", "secret_digests")
+        rows = [{k: v for k, v in asdict(r).items() if k not in hidden} for r in records]
+        print_json([{**row, "regions": runs[str(row["digest"])]} for row in rows])
+    else:
+        console(choices).print(releases_table(records, runs))
+    return EXIT_OK
+
+
+def run_diff(choices: Choices, one: str, other: str) -> int:
+    """What differs from one kept release to another."""
+    with _wired(choices) as wired:
+        found = wired.shelf.store.diff(one, other)
+    if choices.as_json:
+        print_json([difference.to_json() for difference in found])
+    else:
+        console(choices).print(differences_table(found))
+    return EXIT_OK
+
+
+def run_history(choices: Choices, limit: int) -> int:
+    """The newest runs and how each ended."""
+    with _wired(choices) as wired:
+        runs = wired.journal.history(limit)
+    if choices.as_json:
+        print_json(as_data(runs))
+    else:
+        console(choices).print(history_table(runs))
+    return EXIT_OK
+
+
+def run_status(choices: Choices) -> int:
+    """Every region and its release, and what is not finished; 1 when something is not as it should be."""
+    with _wired(choices) as wired:
+        standing = standing_of(wired.journal)
+        open_runs = deploying.unfinished(wired.journal)
+        states = [(view.run_id, fold_deployment(wired.journal.events(view.run_id))) for view in open_runs]
+    if choices.as_json:
+        print_json(
+            {
+                "regions": {region: asdict(state) for region, state in standing.regions.items()},
+                "links": standing.links,
+                "unfinished": [
+                    {"run": run_id, "next": state.next_step.name if state.next_step else None}
+                    for run_id, state in states
+                ],
+            }
+        )
+    else:
+        console(choices).print(standing_table(standing.regions, states))
+    well = not states and all(state.settled for state in standing.regions.values())
+    return EXIT_OK if well else EXIT_FAILED
+
+
+def run_drift(choices: Choices) -> int:
+    """What differs from the releases, read from the cloud; changes nothing. 1 when something differs."""
+    with _wired(choices, locked=True) as wired:
+        environment = wired.environment
+        standing = standing_of(wired.journal)
+        if standing.is_empty:
+            raise Refused("Nothing is up, so nothing can have drifted.", remedy="run `regionshift up` first")
+        shelf = wired.shelf
+        releases = {r: shelf.take(d) for r, d in standing.releases.items() if d}
+        links = shelf.take(standing.links) if standing.links else None
+        record = environment.engine.preview(environment.program(releases, links=links), refresh=True)
+        plan = make_plan(environment, record, [], allow_data_loss=True)
+    if choices.as_json:
+        print_json({"drift": as_data(plan.changes), "unchanged": plan.unchanged})
+    else:
+        console(choices).print(plan_table(plan))
+    return EXIT_FAILED if plan.changes else EXIT_OK
+
+
+def _driver(
+    choices: Choices, wired: Wired, *, allow_data_loss: bool = False, refresh: bool = False
+) -> Driver:
+    screen = console(choices)
+
+    def tell(step: Step, phase: str, said: Said) -> None:
+        if line := step_line(step, phase, said):
+            screen.print(line, soft_wrap=True)
+
+    def approve(step: Step) -> bool:
+        try:
+            confirm(choices, f"Begin wave {step.wave} ({', '.join(step.regions)})?")
+        except Refused:
+            return False
+        return True
+
+    return Driver(
+        wired.environment,
+        wired.journal,
+        Applier(wired.environment, wired.shelf, _listener(choices), allow_data_loss, refresh),
+        Watch(wired.environment.clients, time.monotonic, time.sleep),
+        approve,
+        tell,
+    )
+
+
+def _listener(choices: Choices) -> Listener:
+    log: Any = make_log(verbose=choices.verbose)
+
+    def listen(progress: Progress) -> None:
+        step = progress.step
+        log.debug(progress.phase, op=step.op, region=step.region, type=step.type, name=step.name)
+
+    return listen
+
+
+def _show(choices: Choices, plan: Plan) -> None:
+    if not choices.as_json:
+        console(choices).print(plan_table(plan))
+        if plan.findings:
+            console(choices).print(findings_table(plan.findings))
+    if plan.errors:
+        raise PlanRefused(plan)
+
+
+def _ended(choices: Choices, wired: Wired, state: DeploymentState) -> int:
+    standing = standing_of(wired.journal)
+    open_runs = deploying.unfinished(wired.journal)
+    wired.shelf.store.prune(
+        keep=_KEPT,
+        older_than=_KEPT_FOR,
+        in_use=deploying.in_use(standing, open_runs),
+        now=wired.shelf.now(),
+    )
+    regions = state.said_per_region()
+    if choices.as_json:
+        print_json({"outcome": _verdict(state), "regions": regions, "failed": state.failed})
+    else:
+        screen = console(choices)
+        for region, said in regions.items():
+            screen.print(f"  {region:<16} {said}", soft_wrap=True)
+        screen.print(_verdict(state))
+    return EXIT_OK if state.verdict is Outcome.SUCCEEDED else EXIT_FAILED
+
+
+def _verdict(state: DeploymentState) -> str:
+    return str(state.verdict.value if state.verdict else "unfinished")
+
+
+def _wired(
+    choices: Choices, *, locked: bool = False, skip: tuple[str, ...] = ()
+) -> AbstractContextManager[Wired]:
+    return wire(
+        choices.config,
+        choices.overrides,
+        surroundings(),
+        endpoint=choices.endpoint,
+        locked=locked,
+        force=choices.force,
+        skip=skip,
+    )
