@@ -197,10 +197,12 @@ def test_a_secret_is_taken_as_its_value_and_unknown_marks_as_unknown() -> None:
 
 def test_an_error_of_aws_is_told_without_secret_values() -> None:
     function = BY_TOKEN["aws:lambda/function:Function"]
-    inputs = {"environment": {"variables": {"TOKEN": "hidden-value"}}, "timeout": 3}
-    refused = {"Error": {"Code": "ValidationException", "Message": "Value 'hidden-value' is too short"}}
+    variables = {"TOKEN": "hidden-value", "REGION": "eu-west-1"}
+    inputs = {"environment": {"variables": variables}, "region": "eu-west-1"}
+    text = "Value 'hidden-value' is too short in eu-west-1"
+    refused = {"Error": {"Code": "ValidationException", "Message": text}}
     message = told(ClientError(refused, "CreateFunction"), function, inputs)
-    assert "too short" in message
+    assert "is too short in eu-west-1" in message
     assert "hidden-value" not in message
 
 

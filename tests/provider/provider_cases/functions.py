@@ -113,6 +113,8 @@ CASES = (
             "reservedConcurrentExecutions": 2,
             "deadLetterConfig": None,
             "description": "described",
+            "loggingConfig": {"logFormat": "JSON"},
+            "vpcConfig": {"subnetIds": ["subnet-1", "subnet-2"], "securityGroupIds": ["sg-1"]},
             "tags": {"Owner": "me"},
         },
         replaces={"name": "another"},

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Any
 
-from regionshift.local.provider.fields import Field, Shape, same
+from regionshift.local.provider.fields import Field, Shape
 from regionshift.local.provider.handler import Change, Handler
+from regionshift.local.provider.sameness import same
 from regionshift.local.provider.wire import Properties, Unknown
 
 _PLAIN = Field()

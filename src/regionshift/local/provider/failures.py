@@ -49,11 +49,12 @@ def told(error: Exception, handler: Handler | None, inputs: Properties) -> str:
 
 
 def _secrets(handler: Handler | None, inputs: Properties) -> set[str]:
+    """Texts of the secret inputs, but for what other inputs show anyway, as the region."""
     if handler is None:
         return set()
-    return {
-        text for name, of in handler.fields.items() if of.secret for text in _texts(inputs.get(name)) if text
-    }
+    hidden = {name for name, of in handler.fields.items() if of.secret}
+    shown = {text for name, value in inputs.items() if name not in hidden for text in _texts(value)}
+    return {text for name in hidden for text in _texts(inputs.get(name))} - shown - {""}
 
 
 def _texts(value: Any) -> Iterator[str]:

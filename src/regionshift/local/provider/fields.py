@@ -1,4 +1,4 @@
-"""What a resource type takes: the inputs, their shapes, and when two values of one mean the same.
+"""What a resource type takes: the inputs, their shapes, and what AWS would refuse.
 
 The emulator answers ill-typed input with an internal error that boto3 retries for seconds, so input is
 checked against these fields before anything is called.
@@ -14,7 +14,7 @@ from enum import Enum
 from types import MappingProxyType
 from typing import Any
 
-from regionshift.local.provider.wire import Asset, Unknown, contains_unknown
+from regionshift.local.provider.wire import Asset, Unknown
 
 
 class Shape(Enum):
@@ -161,90 +161,3 @@ _SHAPE_TESTS: Mapping[Shape, Callable[[Any], bool]] = MappingProxyType(
         Shape.ASSET: lambda value: isinstance(value, Asset),
     }
 )
-
-
-def same(one: Any, other: Any, of: Field) -> bool:
-    """Whether two values mean the same to AWS. What is not known yet is never the same."""
-    if contains_unknown(one) or contains_unknown(other):
-        return False
-    return bool(normal(one, of) == normal(other, of))
-
-
-def normal(value: Any, of: Field) -> Any:
-    """One form for all values that mean the same; None for what means 'not given'."""
-    if value is None:
-        value = of.default
-    if value is None or value == "":
-        return None
-    form = _NORMAL_FORMS.get(of.shape)
-    return value if form is None else form(value, of)
-
-
-def _normal_item(item: Any, of: Field) -> Any:
-    return _normal_object(item, of.items) if isinstance(item, Mapping) else item
-
-
-def _normal_object(value: Mapping[str, Any], items: Mapping[str, Field]) -> dict[str, Any]:
-    if not items:
-        return {name: item for name, item in value.items() if item not in (None, "", [], {})}
-    parts = {name: normal(value.get(name), of) for name, of in items.items()}
-    return {name: part for name, part in parts.items() if part is not None}
-
-
-def _order(item: Any) -> str:
-    return json.dumps(item, sort_keys=True, default=str)
-
-
-def _normal_list(value: Any, of: Field) -> Any:
-    return [_normal_item(item, of) for item in value] or None
-
-
-def _normal_set(value: Any, of: Field) -> Any:
-    return sorted((_normal_item(item, of) for item in value), key=_order) or None
-
-
-_NORMAL_FORMS: Mapping[Shape, Callable[[Any, Field], Any]] = MappingProxyType(
-    {
-        Shape.DOCUMENT: lambda value, _: json.loads(value),
-        Shape.POLICY: lambda value, _: _normal_policy(json.loads(value)),
-        Shape.LIST: _normal_list,
-        Shape.SET: _normal_set,
-        Shape.MAP: lambda value, _: {name: item for name, item in value.items() if item is not None} or None,
-        Shape.OBJECT: lambda value, of: _normal_object(value, of.items) or None,
-        Shape.ASSET: lambda value, _: value.digest,
-    }
-)
-
-
-_POLICY_LISTS = frozenset({"Action", "NotAction", "Resource", "NotResource"})
-
-
-def _normal_policy(policy: Any) -> Any:
-    """A policy in which single values are lists and lists have one order, as IAM reads them."""
-    if not isinstance(policy, Mapping):
-        return policy
-    statements = policy.get("Statement", [])
-    listed = statements if isinstance(statements, list) else [statements]
-    return {**policy, "Statement": [_normal_statement(statement) for statement in listed]}
-
-
-def _normal_statement(statement: Mapping[str, Any]) -> dict[str, Any]:
-    parts: dict[str, Any] = {}
-    for name, value in statement.items():
-        if name in _POLICY_LISTS:
-            parts[name] = _texts(value)
-        elif name in ("Principal", "NotPrincipal") and isinstance(value, Mapping):
-            parts[name] = {kind: _texts(who) for kind, who in value.items()}
-        elif name == "Condition":
-            parts[name] = {
-                operator: {key: _texts(wanted) for key, wanted in keys.items()}
-                for operator, keys in value.items()
-            }
-        else:
-            parts[name] = value
-    return parts
-
-
-def _texts(value: Any) -> list[str]:
-    values = value if isinstance(value, list) else [value]
-    return sorted(str(item).lower() if isinstance(item, bool) else str(item) for item in values)

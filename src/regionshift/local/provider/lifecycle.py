@@ -12,14 +12,15 @@ from regionshift.errors import WorkFailed
 from regionshift.local.provider.check import DEFAULTS
 from regionshift.local.provider.difference import difference
 from regionshift.local.provider.failures import is_gone
-from regionshift.local.provider.fields import Field, same
+from regionshift.local.provider.fields import Field
 from regionshift.local.provider.handler import URN_TAG, Change, Context, Handler
+from regionshift.local.provider.sameness import same
 from regionshift.local.provider.wire import UNKNOWN, Properties
 
 _TAGS = frozenset({"tags", "tagsAll"})
 
 
-class Unfinished(Exception):  # noqa: N818 -- the engine's word is 'initialization failed'
+class Unfinished(Exception):
     """The resource exists, but a step after its creation failed."""
 
     def __init__(self, identity: str, properties: Properties, cause: BotoCoreError | ClientError) -> None:

@@ -46,9 +46,9 @@ FIELDS: Final[Mapping[str, Field]] = {
         computed=True,
         items={
             "logFormat": Field(required=True, allowed=("Text", "JSON")),
-            "logGroup": Field(),
-            "applicationLogLevel": Field(),
-            "systemLogLevel": Field(),
+            "logGroup": Field(computed=True),
+            "applicationLogLevel": Field(computed=True),
+            "systemLogLevel": Field(computed=True),
         },
     ),
 }

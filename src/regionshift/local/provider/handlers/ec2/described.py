@@ -7,8 +7,8 @@ from collections.abc import Iterator, Mapping
 from typing import Any, ClassVar
 
 from regionshift.local.provider.absent import look
-from regionshift.local.provider.fields import same
 from regionshift.local.provider.handler import URN_TAG, Context, Handler
+from regionshift.local.provider.sameness import same
 from regionshift.local.provider.tags import from_list, to_list
 from regionshift.local.provider.wire import Properties
 
