@@ -67,7 +67,12 @@ def mend(environment: Environment, journal: Journal) -> Remains:
     """
     newest = journal.history(limit=1)
     torn = any(run.kind == "destroy" and run.outcome != "succeeded" for run in newest)
-    dead = [view for view in journal.unfinished() if view.kind in _MENDED and not view.newer]
+    dead = [
+        view
+        for view in journal.unfinished()
+        # A deployment in waves has a plan, and is gone on with by `resume`.
+        if view.kind in _MENDED and not view.newer and "plan" not in view.opened
+    ]
     if dead:
         environment.engine.release_lock()
     for view in dead:

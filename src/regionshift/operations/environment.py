@@ -21,7 +21,7 @@ class ProgramFactory(Protocol):
         self,
         releases: Mapping[str, Release],
         *,
-        links: Release | None | Literal["newest"] = "newest",
+        links: Release | Literal["newest"] | None = "newest",
         allow_data_loss: bool = False,
     ) -> Program:
         """The program that builds every region at its release, with the links that ``links`` describes.
@@ -41,6 +41,7 @@ class Environment:
     release: Callable[[], Release]
     state_dir: Path
     now: Callable[[], datetime]
+    skipped: frozenset[str] = frozenset()
 
     @property
     def name(self) -> str:
@@ -49,8 +50,8 @@ class Environment:
 
     @property
     def regions(self) -> tuple[str, ...]:
-        """The primary first."""
-        return self.config.all_regions
+        """The primary first; without those that get no call at all in this run."""
+        return tuple(region for region in self.config.all_regions if region not in self.skipped)
 
     def same_everywhere(self, release: Release) -> dict[str, Release]:
         """The release map in which every region runs ``release``."""

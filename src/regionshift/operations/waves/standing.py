@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from regionshift.deployment.state import RegionState, regions_from_result
-from regionshift.journal.journal import Journal, RunSummary
+from regionshift.journal.journal import Journal
 
 
 @dataclass(frozen=True)
@@ -34,17 +34,25 @@ class Standing:
 
 
 def standing_of(journal: Journal) -> Standing:
-    """What the journal says of every region now; empty before the first deployment and after a destroy."""
-    return standing_after(journal.history())
+    """What the journal says of every region now; empty before the first deployment and after a destroy.
 
-
-def standing_after(newest_first: Iterable[RunSummary]) -> Standing:
-    """What these runs say of every region. A later run says everything that an earlier one did."""
-    for run in newest_first:
-        if run.kind == "destroy" and run.outcome == "succeeded":
+    A run that finished says everything that an earlier one did, so the newest that says something counts.
+    """
+    for run in journal.history():
+        if run.kind == "destroy":
             return Standing()
         regions = regions_from_result(run.result)
         if regions:
             links = run.result.get("links")
             return Standing(regions, str(links) if links else None, run.run_id)
+        if run.kind == "deployment" and run.outcome == "succeeded":
+            releases = journal.view(run.run_id).opened.get("releases")
+            if isinstance(releases, dict) and releases:
+                return _of_one_go(releases, run.run_id)
     return Standing()
+
+
+def _of_one_go(releases: Mapping[str, str], run_id: str) -> Standing:
+    """After a run that brought all regions and what joins them to one release at once."""
+    regions = {region: RegionState(digest) for region, digest in releases.items()}
+    return Standing(regions, next(iter(releases.values())), run_id)

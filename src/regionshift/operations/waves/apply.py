@@ -1,0 +1,137 @@
+"""One engine run for one step: the wave's regions at their new release, all others as they are."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+
+from regionshift.deployment.state import DOWN, UNCHANGED
+from regionshift.engine.engine import EngineFailed, Listener, Program, RunRecord
+from regionshift.errors import Interrupted, Refused, WorkFailed
+from regionshift.operations.environment import Environment
+from regionshift.operations.waves.reach import Guard, link_targets, targets_of
+from regionshift.operations.waves.shelf import Shelf
+from regionshift.settings.release import Release
+
+# A region that is down: no route, no answer in time, or its own 5xx (botocore, aws-sdk-go and gRPC wordings).
+_OUTSIDE = re.compile(
+    r"timed? ?out|deadline exceeded|no route to host|connection (refused|reset)|could not connect"
+    r"|no such host|EndpointConnectionError|ServiceUnavailable|InternalFailure|StatusCode: 50[0234]",
+    re.IGNORECASE,
+)
+
+
+class StepFailed(WorkFailed):
+    """A step did not do what it is for; ``regions`` says what is known of each region."""
+
+    def __init__(self, message: str, regions: Mapping[str, str], *, where: str | None = None) -> None:
+        super().__init__(message, where=where)
+        self.regions = regions
+
+
+@dataclass(frozen=True)
+class Applier:
+    """Runs the engine for the steps of one deployment."""
+
+    environment: Environment
+    shelf: Shelf
+    listener: Listener | None = None
+    allow_data_loss: bool = False
+    refresh: bool = False
+
+    def regions(
+        self,
+        regions: Collection[str],
+        goal: Mapping[str, str | None],
+        links: str | None,
+        *,
+        doubt: bool = False,
+        tolerate: int = 0,
+    ) -> dict[str, str]:
+        """Bring ``regions`` to their releases in ``goal``; the other regions of ``goal`` stay as they are.
+
+        Args:
+            links: the release of the links, which stay as they are. doubt: an earlier attempt was killed.
+            tolerate: how many of the regions may be down.
+
+        Returns:
+            What is to be said of a region that was not brought there.
+
+        Raises:
+            StepFailed: something could not be changed, or something outside of ``regions`` would have been.
+        """
+        program = self._program(regions, goal, links)
+        guard = Guard(self.environment.engine, regions, self.listener)
+        try:
+            self._up(program, targets_of(regions), guard, doubt=doubt)
+        except EngineFailed as error:
+            down = _down(error.record)
+            if (
+                down
+                and len(down) <= tolerate
+                and {p.region for p in error.record.problems if p.region} == down
+            ):
+                return dict.fromkeys(sorted(down), DOWN)
+            untouched = {region: UNCHANGED for region in regions if region not in guard.touched}
+            raise StepFailed(error.message, untouched, where=error.where) from error
+        return {}
+
+    def links(self, goal: Mapping[str, str | None], links: str | None, *, doubt: bool = False) -> None:
+        """Bring what joins regions to the release ``links``. Raises StepFailed."""
+        program = self._program((), goal, links)
+        guard = Guard(self.environment.engine, (), self.listener, links=True)
+        try:
+            self._up(program, link_targets(), guard, doubt=doubt)
+        except EngineFailed as error:
+            raise StepFailed(error.message, {}, where=error.where) from error
+
+    def _up(self, program: Program, targets: list[str], guard: Guard, *, doubt: bool) -> None:
+        engine = self.environment.engine
+        try:
+            record = engine.up(program, guard, target=targets, refresh=self.refresh)
+        except Interrupted as stopped:
+            if guard.outside:
+                raise _left_its_reach(guard) from stopped
+            raise
+        if guard.outside:
+            raise _left_its_reach(guard)
+        if doubt and (record.left_open or engine.pending()):
+            engine.refresh(program, clear_pending=True)
+
+    def _program(
+        self, changing: Collection[str], goal: Mapping[str, str | None], links: str | None
+    ) -> Program:
+        releases = {
+            region: self._take(digest, must=region in changing)
+            for region, digest in goal.items()
+            if digest is not None
+        }
+        if not releases:
+            raise Refused("No region would be left.", remedy="that is what `regionshift destroy` is for")
+        between = self._take(links, must=not changing) if links else None
+        return self.environment.program(releases, links=between, allow_data_loss=self.allow_data_loss)
+
+    def _take(self, digest: str, *, must: bool) -> Release:
+        """The release; for what the engine may not change anyway today's serves when the program is another."""
+        try:
+            return self.shelf.take(digest)
+        except Refused:
+            if must:
+                raise
+            return self.environment.release()
+
+
+def _left_its_reach(guard: Guard) -> StepFailed:
+    first = guard.outside[0]
+    return StepFailed(
+        f"the engine would have changed {first.name} ({first.op}), which is outside this wave; it was stopped",
+        {},
+        where=first.urn,
+    )
+
+
+def _down(record: RunRecord) -> set[str]:
+    """The regions all of whose problems are the region's own."""
+    ours = {p.region for p in record.problems if p.region and not _OUTSIDE.search(p.message)}
+    return {p.region for p in record.problems if p.region} - ours

@@ -1,0 +1,219 @@
+"""Planning a change of an environment that is up, in waves; going back by hand; going on after a kill."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, replace
+
+from regionshift.deployment.plan import DeploymentPlan, plan_from_json, plan_waves, rollback_plan
+from regionshift.deployment.state import DECISION, DeploymentState, fold_deployment
+from regionshift.errors import InputError, Refused
+from regionshift.journal.events import RunView
+from regionshift.journal.journal import Journal, RunSummary
+from regionshift.operations.environment import Environment
+from regionshift.operations.planning import make_plan
+from regionshift.operations.waves.driving import Driver
+from regionshift.operations.waves.facts import Facts, facts_from_json
+from regionshift.operations.waves.reach import home_of, is_link, link_targets, targets_of
+from regionshift.operations.waves.shelf import Shelf
+from regionshift.operations.waves.standing import Standing
+from regionshift.report.values import Finding, Plan
+
+KINDS = ("deployment", "rollback")
+
+
+@dataclass(frozen=True)
+class Intent:
+    """A deployment that is decided and not begun."""
+
+    plan: DeploymentPlan
+    facts: Facts
+
+
+def plan_deployment(
+    environment: Environment,
+    standing: Standing,
+    preview: Plan,
+    *,
+    skip: Collection[str] = (),
+) -> Intent | None:
+    """The waves that do what ``preview`` shows; None when it cannot go in waves and must go in one run.
+
+    That is so when nothing stands yet, when a region leaves the environment, and when nothing but what joins
+    regions changes.
+    """
+    regions = environment.config.all_regions
+    homes = {change.urn: home_of(change.urn, regions) for change in preview.changes}
+    strays = [urn for urn, home in homes.items() if home is None and not is_link(urn)]
+    if standing.is_empty or strays:
+        return None
+    target = environment.release().digest
+    moved = frozenset(home for home in homes.values() if home is not None)
+    before = {region: standing.releases.get(region) for region in regions}
+    unsettled = (standing.unsettled | moved) - set(skip)
+    waves = plan_waves(environment.config, before, target, unsettled=unsettled, skip=skip)
+    if not waves:
+        return None
+    plan = DeploymentPlan(
+        before=before,
+        target={region: target for wave in waves for region in wave.regions},
+        waves=tuple(waves),
+        on_failure=environment.config.deployment.on_failure,
+        failure_tolerance=environment.config.deployment.failure_tolerance,
+        unsettled=standing.unsettled & frozenset(regions),
+    )
+    links_change = preview.outputs_differ or any(is_link(urn) for urn in homes)
+    return Intent(plan, Facts(standing.links, target, links_change, moved, frozenset(skip)))
+
+
+def ignoring(intent: Intent, red: Collection[str]) -> Intent:
+    """The same, without looking at the alarms that are ``red`` already."""
+    return replace(intent, facts=replace(intent.facts, ignored=tuple(red)))
+
+
+def require_skippable(environment: Environment, standing: Standing, skip: Collection[str]) -> None:
+    """Raises InputError for an unknown region, Refused when nothing is up yet or nothing would be left."""
+    regions = environment.config.all_regions
+    for region in skip:
+        if region not in regions:
+            raise InputError(
+                f"{region} is no region of this environment.",
+                where="--skip-region",
+                remedy=f"one of {', '.join(regions)}",
+            )
+    if standing.is_empty or set(skip) >= set(regions):
+        raise Refused("A region can be left out only of an environment that is up.", where="--skip-region")
+
+
+def preview_skipping(environment: Environment, skip: Collection[str], findings: list[Finding]) -> Plan:
+    """What `up` would change when ``skip`` is left out: nothing of those regions is looked at."""
+    release = environment.release()
+    rest = [region for region in environment.config.all_regions if region not in skip]
+    program = environment.program(dict.fromkeys(rest, release), links=release)
+    record = environment.engine.preview(program, target=targets_of(rest))
+    return make_plan(environment, record, findings)
+
+
+def begin(driver: Driver, shelf: Shelf, intent: Intent, standing: Standing) -> DeploymentState:
+    """Keep the release, open the run and do it. Raises as `Driver.drive`."""
+    shelf.keep(driver.environment.release(), standing.links)
+    run = driver.journal.start("deployment", intent.facts.opening(intent.plan))
+    return driver.drive(run)
+
+
+def unfinished(journal: Journal) -> list[RunView]:
+    """Deployments in waves that were stopped or killed, the newest first."""
+    return [view for view in journal.unfinished() if view.kind in KINDS and "plan" in view.opened]
+
+
+def require_finished(journal: Journal) -> None:
+    """Raises Refused when a deployment in waves is not finished."""
+    for view in unfinished(journal):
+        raise Refused(
+            f"Deployment {view.run_id} is not finished.",
+            where=view.run_id,
+            remedy="`regionshift resume` goes on with it, `regionshift resume --back` takes it back",
+        )
+
+
+def resume(driver: Driver, *, back: bool = False) -> tuple[str, DeploymentState]:
+    """Go on with the newest unfinished deployment, or turn it back. The caller holds the lock.
+
+    Raises:
+        InputError: there is none. Refused: a newer version wrote it.
+    """
+    views = unfinished(driver.journal)
+    if not views:
+        raise InputError("No deployment is unfinished.", remedy="see: regionshift history")
+    run = driver.journal.reopen(views[0].run_id)
+    # Whoever held the engine's own lock is dead: we hold the environment's.
+    driver.environment.engine.release_lock()
+    if back and "back" in driver.state(run.run_id).choices:
+        run.append(DECISION, "after", data={"direction": "back", "by": "resume"})
+    return run.run_id, driver.drive(run)
+
+
+def plan_rollback(
+    journal: Journal, standing: Standing, run_id: str | None, *, to_nothing: bool = False
+) -> tuple[str, Intent]:
+    """What takes a finished deployment back: the newest that changed something, or the one named.
+
+    Raises:
+        InputError: there is no such deployment. Refused: as `rollback_plan`, or nothing to take back.
+    """
+    view = journal.view(run_id or _newest(journal.history()))
+    if view.kind not in KINDS or "plan" not in view.opened:
+        raise InputError(
+            f"{view.run_id} is no deployment in waves, so there is nothing to go back to.",
+            where=view.run_id,
+            remedy="see: regionshift history",
+        )
+    state = fold_deployment(journal.events(view.run_id))
+    plan = plan_from_json(view.opened["plan"])
+    facts = facts_from_json(view.opened)
+    back = rollback_plan(
+        plan, state.changed, standing.releases, unsettled=standing.unsettled, to_nothing=to_nothing
+    )
+    going = {r for r in back.target if standing.releases.get(r) != back.target[r] or r in standing.unsettled}
+    if not going:
+        raise Refused(f"Deployment {view.run_id} left nothing to take back.", where=view.run_id)
+    back = replace(
+        back,
+        target={region: back.target[region] for region in going},
+        waves=tuple(
+            replace(wave, regions=tuple(r for r in wave.regions if r in going))
+            for wave in back.waves
+            if set(wave.regions) & going
+        ),
+    )
+    moved = frozenset(going)
+    return view.run_id, Intent(
+        back, Facts(standing.links, facts.links_before, links_change=True, moved=moved, to_nothing=to_nothing)
+    )
+
+
+def preview_rollback(
+    environment: Environment, shelf: Shelf, intent: Intent, findings: list[Finding], *, allow_data_loss: bool
+) -> tuple[Plan, Intent]:
+    """What the way back changes, and the intent with what needs no engine run left out. Changes nothing.
+
+    Raises:
+        Refused: a release needs another version of the tool; the error says which.
+    """
+    goal = {**intent.plan.before, **intent.plan.target}
+    releases = {region: shelf.take(digest) for region, digest in goal.items() if digest}
+    if not releases:
+        raise Refused("No region would be left.", remedy="that is what `regionshift destroy` is for")
+    links = shelf.take(intent.facts.links_target) if intent.facts.links_target else None
+    program = environment.program(releases, links=links, allow_data_loss=allow_data_loss)
+    reach = [*targets_of(intent.plan.target), *link_targets()]
+    record = environment.engine.preview(program, target=reach)
+    plan = make_plan(environment, record, findings, allow_data_loss=allow_data_loss)
+    moved = {home_of(change.urn, environment.regions) for change in plan.changes}
+    facts = replace(
+        intent.facts,
+        links_change=plan.outputs_differ or any(is_link(change.urn) for change in plan.changes),
+        moved=frozenset(home for home in moved if home is not None),
+    )
+    return plan, Intent(intent.plan, facts)
+
+
+def in_use(standing: Standing, views: Collection[RunView]) -> set[str]:
+    """The releases that must be kept: what regions have, and what open deployments come from or go to."""
+    used = {digest for digest in (*standing.releases.values(), standing.links) if digest}
+    for view in views:
+        plan = plan_from_json(view.opened["plan"])
+        for releases in (plan.before, plan.target):
+            used |= _digests(releases)
+    return used
+
+
+def _digests(releases: Mapping[str, str | None]) -> set[str]:
+    return {digest for digest in releases.values() if digest}
+
+
+def _newest(history: list[RunSummary]) -> str:
+    for run in history:
+        if run.kind == "deployment" and "regions" in run.result:
+            return run.run_id
+    raise InputError("No deployment in waves was ever finished.", remedy="see: regionshift history")
