@@ -6,7 +6,7 @@ deterministic, so what has no tag is asked for by name.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime
@@ -29,11 +29,24 @@ class Leftover:
     until: datetime | None = None
 
 
+_Look = Callable[[Clients, MigrationConfig, str], Iterator[Leftover]]
+
+
 def look_for_leftovers(clients: Clients, config: MigrationConfig, regions: Sequence[str]) -> list[Leftover]:
     """Everything of the environment that still exists in ``regions``."""
     looks = (_tagged, _networks, _parameters, _log_groups, _alarms, _dashboards, _roles, _secrets)
-    jobs = [(look, region) for region in regions for look in looks]
+    return _look(looks, clients, config, regions)
 
+
+def look_for_tagged(clients: Clients, config: MigrationConfig, regions: Sequence[str]) -> list[Leftover]:
+    """What carries the environment's tags, up or not."""
+    return _look((_tagged, _networks), clients, config, regions)
+
+
+def _look(
+    looks: Sequence[_Look], clients: Clients, config: MigrationConfig, regions: Sequence[str]
+) -> list[Leftover]:
+    jobs = [(look, region) for region in regions for look in looks]
     with ThreadPoolExecutor(max_workers=8) as pool:
         found = pool.map(lambda job: list(job[0](clients, config, job[1])), jobs)
     return sorted({left for lefts in found for left in lefts}, key=lambda left: (left.region, left.what))
