@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from aws_lambda_powertools import Logger
+from function_region import Maker
 
 from regionshift.function.clients import Clients
 from regionshift.function.dispatcher import Dispatcher
@@ -21,6 +22,7 @@ class Context:
 
     aws_request_id: str = "request-1"
     log_stream_name: str = "2030/01/02/[$LATEST]abc"
+    get_remaining_time_in_millis: Callable[[], int] = lambda: 300_000
 
 
 @dataclass
@@ -28,7 +30,8 @@ class Caller:
     """``output`` has what the function logged."""
 
     variables: Variables
-    make: Callable[[str], Any]
+    make: Maker
+    remaining_ms: Callable[[], int] = lambda: 300_000
     output: io.StringIO = field(default_factory=io.StringIO)
 
     def __call__(self, event: object) -> tuple[int, dict[str, Any]]:
@@ -37,8 +40,8 @@ class Caller:
         service = f"test-{id(self)}"
         logger = Logger(service=service, stream=self.output)
         record = Logger(service=service, level="INFO", child=True)
-        dispatcher = Dispatcher(self.variables, Clients(self.make), logger, record)
-        response = dispatcher.respond(event, Context())
+        dispatcher = Dispatcher(self.variables, Clients(self.make, self.make.access), logger, record)
+        response = dispatcher.respond(event, Context(get_remaining_time_in_millis=self.remaining_ms))
         assert set(response) == {"statusCode", "body"}
         body = json.loads(response["body"])
         assert body["region"] == self.variables.region

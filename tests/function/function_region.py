@@ -13,8 +13,10 @@ from typing import Any
 
 import boto3
 import botocore.session
+from botocore.credentials import ReadOnlyCredentials
 from botocore.loaders import Loader, create_loader
 
+from regionshift.function.carrying import Access
 from regionshift.function.clients import PATIENCE
 from regionshift.function.configuration import LOG_LEVELS
 from regionshift.function.variables import Variables
@@ -39,7 +41,18 @@ def _models() -> Loader:
     return create_loader()
 
 
-def make_clients(cloud: LocalCloud, region: str, key: Key) -> Callable[[str], Any]:
+@dataclass(frozen=True)
+class Maker:
+    """Makes clients, and requests of our own, of one identity in one region."""
+
+    client: Callable[[str], Any]
+    access: Access
+
+    def __call__(self, service: str) -> Any:
+        return self.client(service)
+
+
+def make_clients(cloud: LocalCloud, region: str, key: Key) -> Maker:
     """As ``regionshift.function.clients.from_region``, but for the embedded AWS and an identity of choice."""
     core = botocore.session.get_session()
     # One reading of the services' models for all identities: it is most of what a client costs.
@@ -51,8 +64,12 @@ def make_clients(cloud: LocalCloud, region: str, key: Key) -> Callable[[str], An
         aws_session_token=key.session_token,
         region_name=region,
     )
-    return lambda service: session.client(  # type: ignore[call-overload]
-        service, endpoint_url=cloud.endpoint, verify=str(cloud.ca_bundle), config=PATIENCE
+    credentials = ReadOnlyCredentials(key.access_key, key.secret_key, key.session_token)
+    return Maker(
+        lambda service: session.client(  # type: ignore[call-overload]
+            service, endpoint_url=cloud.endpoint, verify=str(cloud.ca_bundle), config=PATIENCE
+        ),
+        Access(lambda: credentials, cloud.endpoint, str(cloud.ca_bundle), connections=8),
     )
 
 
@@ -67,7 +84,7 @@ class Region:
     queue_url: str
 
     @cached_property
-    def make(self) -> Callable[[str], Any]:
+    def make(self) -> Maker:
         """The administrator's clients."""
         return make_clients(self.cloud, self.name, Key(self.cloud.access_key, self.cloud.secret_key))
 
@@ -159,7 +176,7 @@ class Region:
         arn: str = role["Role"]["Arn"]
         return arn
 
-    def clients_with(self, statements: list[Mapping[str, Any]]) -> Callable[[str], Any]:
+    def clients_with(self, statements: list[Mapping[str, Any]]) -> Maker:
         """Clients of a new role that may do just this."""
         reply = self.make("sts").assume_role(RoleArn=self.role_arn(statements), RoleSessionName="test")
         got = reply["Credentials"]

@@ -21,6 +21,10 @@ if TYPE_CHECKING:
     from mypy_boto3_secretsmanager import SecretsManagerClient
     from mypy_boto3_sns import SNSClient
     from mypy_boto3_ssm import SSMClient
+    from mypy_boto3_stepfunctions import SFNClient
+
+    from regionshift.carriers.transport import Transport
+    from regionshift.function.carrying import Access
 
 # Seconds. An unreachable endpoint costs at most two connects and a pause: about 5 s, so that every check
 # (they run side by side) and every report fit below the shortest timeout that the settings allow, 30 s.
@@ -38,8 +42,10 @@ def from_region(region: str) -> MakeClient:
 class Clients:
     """One client a service. Making one is guarded by a lock because a boto3 session is not thread-safe."""
 
-    def __init__(self, make: MakeClient) -> None:
+    def __init__(self, make: MakeClient, access: Access | None = None) -> None:
         self._make = make
+        self._access = access
+        self._transport: Transport | None = None
         self._made: dict[str, Any] = {}
         self._lock = threading.Lock()
 
@@ -48,6 +54,25 @@ class Clients:
             if service not in self._made:
                 self._made[service] = self._make(service)
             return self._made[service]
+
+    @property
+    def transport(self) -> Transport:
+        """S3 requests of our own, for copying.
+
+        Raises:
+            LookupError: these clients were made without access to give.
+        """
+        with self._lock:
+            if self._transport is None:
+                if self._access is None:
+                    raise LookupError("no access for copying")
+                self._transport = self._access.transport()
+            return self._transport
+
+    @property
+    def stepfunctions(self) -> SFNClient:
+        """Step Functions, whose machine carries data from elsewhere."""
+        return cast("SFNClient", self._get("stepfunctions"))
 
     @property
     def s3(self) -> S3Client:

@@ -36,7 +36,10 @@ class ConfigurationError(Exception):
 class Configuration:
     """What the function uses of it. ``is_primary`` is None when the configuration does not say.
 
-    ``replication_destinations`` maps each secondary region to its deployment bucket, in the primary.
+    ``replication_destinations`` maps each secondary region to its deployment bucket, in the primary;
+    ``deployment_buckets`` does so for every region. ``carry`` has what the settings name of objects:
+    ``bucket`` and ``target_bucket`` with ``{region}`` in them (absent: the deployment bucket), ``prefix``
+    and ``target_prefix``.
     """
 
     region: object
@@ -46,6 +49,8 @@ class Configuration:
     is_primary: bool | None
     secondary_regions: tuple[str, ...] = ()
     replication_destinations: Mapping[str, str] = field(default_factory=dict)
+    deployment_buckets: Mapping[str, str] = field(default_factory=dict)
+    carry: tuple[Mapping[str, str], ...] = ()
 
 
 def read_configuration(variables: Variables, clients: Clients) -> Configuration:
@@ -98,11 +103,17 @@ def parse_configuration(text: str) -> Configuration:
         is_primary=is_primary if isinstance(is_primary, bool) else None,
         secondary_regions=_strings(document.get("secondary_regions")),
         replication_destinations=_string_map(document.get("replication_destinations")),
+        deployment_buckets=_string_map(document.get("deployment_buckets")),
+        carry=_maps(document.get("carry")),
     )
 
 
 def _strings(found: Any) -> tuple[str, ...]:
     return tuple(item for item in found if isinstance(item, str)) if isinstance(found, list) else ()
+
+
+def _maps(found: Any) -> tuple[Mapping[str, str], ...]:
+    return tuple(_string_map(entry) for entry in found) if isinstance(found, list) else ()
 
 
 def _string_map(found: Any) -> dict[str, str]:

@@ -7,9 +7,11 @@ from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any, cast
 
+import boto3
 from aws_lambda_powertools import Logger, Tracer
 
 from regionshift.function.answer import Answer
+from regionshift.function.carrying import of_session
 from regionshift.function.clients import Clients, from_region
 from regionshift.function.dispatcher import Dispatcher
 from regionshift.function.request import UNKNOWN
@@ -44,7 +46,8 @@ def _dispatcher(variables: Variables, _identity: tuple[str | None, ...]) -> Disp
     """Kept for as long as Lambda keeps the process, so that a warm call makes no new clients."""
     logger = Logger(service=SERVICE)
     record = Logger(service=SERVICE, level="INFO", child=True)
-    return Dispatcher(variables, Clients(from_region(variables.region)), logger, record)
+    access = of_session(boto3.session.Session(region_name=variables.region), os.environ)
+    return Dispatcher(variables, Clients(from_region(variables.region), access), logger, record)
 
 
 def _misconfigured(problem: MisconfiguredError, env: Mapping[str, str]) -> dict[str, Any]:

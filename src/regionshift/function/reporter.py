@@ -5,7 +5,7 @@ Each is tried; none that fails changes or breaks the answer, nor keeps the other
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, cast
 
@@ -85,9 +85,18 @@ class Reporter:
 
     def _notify_end(self, answer: Answer) -> None:
         status = cast("NotificationStatus", answer.status)
-        self._notify(answer.action, status, answer.migration_id, answer.summary)
+        counts = answer.fields.get("counts") or {}
+        numbers = {name: number for name, number in counts.items() if isinstance(number, int)}
+        self._notify(answer.action, status, answer.migration_id, answer.summary, numbers)
 
-    def _notify(self, event: str, status: NotificationStatus, migration_id: str | None, summary: str) -> str:
+    def _notify(
+        self,
+        event: str,
+        status: NotificationStatus,
+        migration_id: str | None,
+        summary: str,
+        counts: Mapping[str, int] | None = None,
+    ) -> str:
         variables = self._variables
         notification = Notification(
             event=event,
@@ -98,6 +107,7 @@ class Reporter:
             summary=summary,
             link=log_group_link(variables.region, self._log_group(event)),
             migration_id=migration_id,
+            counts=dict(counts or {}),
         )
         return send_notification(self._clients.sns, variables.notification_topic, notification)
 

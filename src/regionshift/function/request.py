@@ -62,12 +62,16 @@ class Place:
 
 @dataclass(frozen=True)
 class Request:
-    """A request with every field checked. ``migration_id`` is None only when the action is validate."""
+    """A request with every field checked. ``migration_id`` is None only when the action is validate.
+
+    ``keys`` are whole keys of the source that alone are carried; empty: everything under its prefix.
+    """
 
     action: str
     migration_id: str | None = None
     source: Place = Place()
     target: Place = Place()
+    keys: tuple[str, ...] = ()
     config_key: str | None = None
     reason: str | None = None
 
@@ -101,6 +105,7 @@ def _request(fields: Mapping[str, object]) -> Request:
         migration_id,
         source=_place(fields, "source"),
         target=_place(fields, "target"),
+        keys=_keys(fields),
         config_key=_text(fields, "config_key", may_be_empty=False),
     )
 
@@ -150,6 +155,20 @@ def _place(fields: Mapping[str, object], end: str) -> Place:
     if place.prefix is not None and place.prefix != short:
         raise RefusedError(400, "InvalidField", f"{end}_prefix and {end}.prefix must not differ.")
     return replace(place, prefix=short)
+
+
+def _keys(fields: Mapping[str, object]) -> tuple[str, ...]:
+    """Objects named one by one, in ``source.keys``, as whole keys."""
+    source = fields.get("source")
+    found = source.get("keys", []) if isinstance(source, Mapping) else []
+    if not isinstance(found, list):
+        raise _wrong_type("source.keys", "a list", found)
+    for number, key in enumerate(found):
+        if not isinstance(key, str):
+            raise _wrong_type(f"source.keys[{number}]", "a string", key)
+        if not key:
+            raise RefusedError(400, "InvalidField", f"source.keys[{number}] must not be empty.")
+    return tuple(_unicode("source.keys", key) for key in found)
 
 
 def _named_place(found: Mapping[str, object], end: str) -> Place:

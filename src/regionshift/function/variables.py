@@ -28,6 +28,7 @@ class Variables:
         notification_topic: the deployment topic's ARN.
         validation_log_group, deployment_log_group: names; empty when there is no such group.
         key_arn: the region's key; empty when it is not told.
+        state_machine_arn: what carries data from elsewhere; empty when it is not told.
     """
 
     region: str
@@ -40,6 +41,7 @@ class Variables:
     validation_log_group: str = ""
     deployment_log_group: str = ""
     key_arn: str = ""
+    state_machine_arn: str = ""
 
     @classmethod
     def read(cls, env: Mapping[str, str]) -> Variables:
@@ -65,4 +67,5 @@ class Variables:
             validation_log_group=env.get("VALIDATION_LOG_GROUP", ""),
             deployment_log_group=env.get("DEPLOYMENT_LOG_GROUP", ""),
             key_arn=env.get("KMS_KEY_ARN", ""),
+            state_machine_arn=env.get("STATE_MACHINE_ARN", ""),
         )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from regionshift.infrastructure.site import Site
@@ -17,6 +17,14 @@ class Reach:
 
     read: tuple[str, ...]
     write: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Tagged:
+    """ARN patterns that reach only what has every tag of one of ``tags``."""
+
+    reach: Reach
+    tags: tuple[Mapping[str, str], ...]
 
 
 def buckets(site: Site) -> tuple[str, ...]:
@@ -53,24 +61,26 @@ def parameters(site: Site) -> Reach:
 
 
 def secrets(site: Site) -> Reach:
-    """Secrets whose names begin as named; by tags: every secret, and the tags bound what is read."""
+    """Secrets whose names begin as named; those that go by tags are in `tagged_secrets`."""
     read, write = [], []
     for carried in site.config.carry.secrets:
-        source = carried.name or ""
+        if carried.name is None:
+            continue
         for region in _regions(site):
-            read.append(site.arn_in("secretsmanager", region, f"secret:{_placed(source, region)}*"))
-        target = carried.target_name or source
+            read.append(site.arn_in("secretsmanager", region, f"secret:{_placed(carried.name, region)}*"))
+        target = carried.target_name or carried.name
         write.append(site.arn_in("secretsmanager", site.region, f"secret:{_placed(target, site.region)}*"))
     return Reach(_once(read), _once(write))
 
 
-def secret_tags(site: Site) -> dict[str, list[str]]:
-    """Tags that every entry names, with the values they may have; none when an entry goes by name."""
-    entries = site.config.carry.secrets
-    if not entries or any(entry.name is not None for entry in entries):
-        return {}
-    common = set.intersection(*(set(entry.tags) for entry in entries))
-    return {name: sorted({entry.tags[name] for entry in entries}) for name in sorted(common)}
+def tagged_secrets(site: Site) -> Tagged:
+    """Secrets that go by tags: any name, so every right on them is bound to the tags."""
+    tags = tuple(dict(entry.tags) for entry in site.config.carry.secrets if entry.name is None)
+    if not tags:
+        return Tagged(Reach((), ()), ())
+    read = [site.arn_in("secretsmanager", region, "secret:*") for region in _regions(site)]
+    write = [site.arn_in("secretsmanager", site.region, "secret:*")]
+    return Tagged(Reach(_once(read), _once(write)), tags)
 
 
 def records(site: Site) -> tuple[str, ...]:

@@ -106,6 +106,11 @@ def attach_dead_letter_policy(stack: IAMStack, queue: aws.sqs.Queue) -> None:
     stack.attach(named.DEAD_LETTERS_POLICY, rights.queue_statements, queue=queue.arn)
 
 
+def attach_state_machine_policy(stack: IAMStack, machine: str) -> None:
+    """Start the region's state machine. An ARN: the machine is made after the function's rights."""
+    stack.attach(named.START_POLICY, rights.state_machine_statements, machine=machine)
+
+
 def attach_tracing_policy(stack: IAMStack) -> None:
     """Send traces."""
     stack.attach(named.TRACING_POLICY, rights.tracing_statements)

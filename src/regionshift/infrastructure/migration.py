@@ -120,8 +120,15 @@ class MigrationStack(RegionComponent):
         if parameters.read:
             given: dict[str, Any] = {"read": parameters.read, "write": parameters.write}
             policies.append((named.WORKER_PARAMETERS_POLICY, worker_rights.parameter_statements, given))
-        if secrets.read:
-            given = {"read": secrets.read, "write": secrets.write, "tags": carried.secret_tags(site)}
+        tagged = carried.tagged_secrets(site)
+        if secrets.read or tagged.tags:
+            given = {
+                "read": secrets.read,
+                "write": secrets.write,
+                "tagged_read": tagged.reach.read,
+                "tagged_write": tagged.reach.write,
+                "tags": tagged.tags,
+            }
             policies.append((named.WORKER_SECRETS_POLICY, worker_rights.secret_statements, given))
         return [
             self._policy(component, self.worker_role, build, resources)

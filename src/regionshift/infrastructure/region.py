@@ -58,10 +58,15 @@ class RegionStack(RegionComponent):
         rights.attach_topic_policy(self.iam, self.notifications.deployment_topic)
         rights.attach_tracing_policy(self.iam)
         rights.attach_metrics_policy(self.iam)
+        rights.attach_state_machine_policy(self.iam, self._state_machine_arn)
         if self.network.function_security_group is not None:
             rights.attach_network_interface_policy(
                 self.iam, self.network.subnets, self.network.function_security_group
             )
+
+    @property
+    def _state_machine_arn(self) -> str:
+        return self.site.arn("states", f"stateMachine:{self.site.name(named.STATE_MACHINE)}")
 
     def _variables(self) -> dict[str, pulumi.Input[str]]:
         """The function's variables: the same names in every region, and no secret among them."""
@@ -77,7 +82,5 @@ class RegionStack(RegionComponent):
             "VALIDATION_LOG_GROUP": self.monitoring.validation_log_group.name,
             "DEPLOYMENT_LOG_GROUP": self.monitoring.deployment_log_group.name,
             "KMS_KEY_ARN": self.encryption.key.arn,
-            "STATE_MACHINE_ARN": self.site.arn(
-                "states", f"stateMachine:{self.site.name(named.STATE_MACHINE)}"
-            ),
+            "STATE_MACHINE_ARN": self._state_machine_arn,
         }

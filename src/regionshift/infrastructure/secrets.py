@@ -41,6 +41,15 @@ def deployment_config(site: Site) -> dict[str, Any]:
         "replication_destinations": {
             region: named.DEPLOYMENT_BUCKET.name(site.names, region) for region in secondaries
         },
+        "deployment_buckets": {
+            region: named.DEPLOYMENT_BUCKET.name(site.names, region) for region in config.all_regions
+        },
+        "carry": [
+            entry.model_dump(
+                include={"bucket", "prefix", "target_bucket", "target_prefix"}, exclude_none=True
+            )
+            for entry in config.carry.s3
+        ],
         "config": dict(config.application.config),
         "secrets": {name: _secret_name(site, name) for name in sorted(config.application.secrets)},
     }

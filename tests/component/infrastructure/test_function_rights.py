@@ -98,6 +98,7 @@ MAY: dict[str, Ask] = {
     "read versioning": lambda c, _: c.get("s3", REGION).get_bucket_versioning(Bucket=OWN),
     "read an object": lambda c, _: c.get("s3", REGION).get_object(Bucket=OWN, Key="file"),
     "write an object": lambda c, _: c.get("s3", REGION).put_object(Bucket=OWN, Key="new", Body=b""),
+    "take back an object": lambda c, _: c.get("s3", REGION).delete_object(Bucket=OWN, Key="new"),
     "tag an object": lambda c, _: c.get("s3", REGION).put_object_tagging(
         Bucket=OWN, Key="file", Tagging=TAGS
     ),
@@ -122,7 +123,10 @@ MAY_NOT: dict[str, Ask] = {
     "list another bucket": lambda c, _: c.get("s3", REGION).list_objects_v2(Bucket=OTHER),
     "read from another bucket": lambda c, _: c.get("s3", REGION).get_object(Bucket=OTHER, Key="file"),
     "write to another bucket": lambda c, _: c.get("s3", REGION).put_object(Bucket=OTHER, Key="x", Body=b""),
-    "delete an object": lambda c, _: c.get("s3", REGION).delete_object(Bucket=OWN, Key="file"),
+    "delete in another bucket": lambda c, _: c.get("s3", REGION).delete_object(Bucket=OTHER, Key="file"),
+    "delete a version of a record": lambda c, _: c.get("s3", REGION).delete_object(
+        Bucket=OWN, Key="migrations/m-1/metadata.json", VersionId="null"
+    ),
     "change versioning": lambda c, _: c.get("s3", REGION).put_bucket_versioning(
         Bucket=OWN, VersioningConfiguration={"Status": "Suspended"}
     ),

@@ -112,10 +112,19 @@ def test_every_region_has_the_same_variables() -> None:
 
 
 @pytest.mark.parametrize("region", REGIONS)
-def test_the_function_never_deletes_an_object_and_keeps_its_configuration(run: Run, region: str) -> None:
+def test_the_function_takes_back_only_objects_and_keeps_records_and_configuration(
+    run: Run, region: str
+) -> None:
     found = of_function(run, region)
     allowed = {action for one in found if one.statement["Effect"] == "Allow" for action in one.actions}
-    assert not any("Delete" in action for action in allowed - {"ec2:DeleteNetworkInterface"})
+    objects = {"s3:DeleteObject", "s3:DeleteObjectVersion"}
+    assert not any("Delete" in action for action in allowed - objects - {"ec2:DeleteNetworkInterface"})
+    (records,) = [one for one in found if one.statement["Sid"] == "KeepRecords"]
+    assert records.statement["Effect"] == "Deny"
+    assert [resource.rpartition("/")[0].rpartition("/")[2] for resource in records.resources] == [
+        "migrations",
+        "rollbacks",
+    ]
     (kept,) = [one for one in found if one.statement["Sid"] == "KeepConfiguration"]
     (read,) = [one for one in found if one.statement["Sid"] == "ReadConfiguration"]
     assert kept.statement["Effect"] == "Deny"

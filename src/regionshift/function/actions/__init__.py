@@ -11,7 +11,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
 
-from regionshift.function.actions.planned import migrate, rollback
+from regionshift.function.actions.migrate import migrate
+from regionshift.function.actions.rollback import rollback
 from regionshift.function.actions.validate import validate
 from regionshift.function.answer import Answer
 from regionshift.function.request import MIGRATE, ROLLBACK, VALIDATE, Request

@@ -11,15 +11,20 @@ _ANY = ["*"]
 
 
 def s3_statements(bucket: str) -> list[Statement]:
-    """List, read, write and tag the deployment bucket, and see how it is configured; never delete."""
+    """List, read, write and tag the deployment bucket, see how it is configured, take back what was written.
+
+    Versions of the records of migrations are never deleted: they are the way back.
+    """
     return [
         allow(
             "SeeBucket",
             [
                 "s3:GetBucketLocation",
+                "s3:GetBucketObjectLockConfiguration",
                 "s3:GetBucketPublicAccessBlock",
                 "s3:GetBucketVersioning",
                 "s3:GetEncryptionConfiguration",
+                "s3:GetLifecycleConfiguration",
                 "s3:GetReplicationConfiguration",
                 "s3:ListBucket",
                 "s3:ListBucketMultipartUploads",
@@ -31,6 +36,8 @@ def s3_statements(bucket: str) -> list[Statement]:
             "UseObjects",
             [
                 "s3:AbortMultipartUpload",
+                "s3:DeleteObject",
+                "s3:DeleteObjectVersion",
                 "s3:GetObject",
                 "s3:GetObjectAttributes",
                 "s3:GetObjectTagging",
@@ -43,6 +50,11 @@ def s3_statements(bucket: str) -> list[Statement]:
                 "s3:PutObjectVersionTagging",
             ],
             [f"{bucket}/*"],
+        ),
+        deny(
+            "KeepRecords",
+            ["s3:DeleteObjectVersion"],
+            [f"{bucket}/migrations/*", f"{bucket}/rollbacks/*"],
         ),
     ]
 
@@ -123,6 +135,11 @@ def cloudwatch_logs_statements(log_groups: Sequence[str]) -> list[Statement]:
 def topic_statements(topic: str) -> list[Statement]:
     """Publish to the deployment topic and see that it is there."""
     return [allow("Notify", ["sns:GetTopicAttributes", "sns:Publish"], [topic])]
+
+
+def state_machine_statements(machine: str) -> list[Statement]:
+    """Start a migration from elsewhere; the machine's own role and the worker's bound what it can do."""
+    return [allow("StartMigrations", ["states:StartExecution"], [machine])]
 
 
 def queue_statements(queue: str) -> list[Statement]:

@@ -102,37 +102,61 @@ def parameter_statements(read: Sequence[str], write: Sequence[str]) -> list[Stat
     ]
 
 
+_WRITE_SECRET = (
+    "secretsmanager:DeleteSecret",
+    "secretsmanager:GetSecretValue",
+    "secretsmanager:PutSecretValue",
+    "secretsmanager:TagResource",
+    "secretsmanager:UntagResource",
+    "secretsmanager:UpdateSecret",
+    "secretsmanager:UpdateSecretVersionStage",
+)
+_CREATE_SECRET = ("secretsmanager:CreateSecret",)
+
+
 def secret_statements(
-    read: Sequence[str], write: Sequence[str], tags: Mapping[str, Sequence[str]]
+    read: Sequence[str],
+    write: Sequence[str],
+    tagged_read: Sequence[str],
+    tagged_write: Sequence[str],
+    tags: Sequence[Mapping[str, str]],
 ) -> list[Statement]:
     """Read the secrets of ``read``, write and take back those of ``write``; list names and settings.
 
     Args:
-        tags: {tag: values}; where not empty, what is read must have one of the values of each.
+        tagged_read, tagged_write: patterns that may match anything; every right on them holds only for
+            secrets with all tags of one of ``tags``, or made with them (Secrets Manager User Guide, "Control
+            access to secrets using attribute-based access control").
     """
-    if not read:
+    if not read and not tags:
         return []
-    tagged: Condition = {
-        "StringEquals": {f"secretsmanager:ResourceTag/{name}": list(v) for name, v in tags.items()}
-    }
     return [
         allow("ListSecrets", ["secretsmanager:ListSecrets"], ["*"]),
-        allow("SeeSecrets", ["secretsmanager:DescribeSecret"], [*read, *write]),
-        allow("ReadSecrets", ["secretsmanager:GetSecretValue"], read, condition=tagged if tags else None),
-        allow(
-            "WriteSecrets",
-            [
-                "secretsmanager:CreateSecret",
-                "secretsmanager:DeleteSecret",
-                "secretsmanager:GetSecretValue",
-                "secretsmanager:PutSecretValue",
-                "secretsmanager:TagResource",
-                "secretsmanager:UntagResource",
-                "secretsmanager:UpdateSecret",
-                "secretsmanager:UpdateSecretVersionStage",
-            ],
-            write,
+        # Names and settings, which ListSecrets tells anyway; a secret that is not there yet has no tags to ask.
+        allow("SeeSecrets", ["secretsmanager:DescribeSecret"], [*read, *write, *tagged_read, *tagged_write]),
+        *_given("ReadSecrets", ["secretsmanager:GetSecretValue"], read),
+        *_given("WriteSecrets", [*_CREATE_SECRET, *_WRITE_SECRET], write),
+        *(
+            statement
+            for number, wanted in enumerate(tags)
+            for statement in _tagged(number, wanted, tagged_read, tagged_write)
         ),
+    ]
+
+
+def _tagged(
+    number: int, wanted: Mapping[str, str], read: Sequence[str], write: Sequence[str]
+) -> list[Statement]:
+    has: Condition = {
+        "StringEquals": {f"secretsmanager:ResourceTag/{name}": [value] for name, value in wanted.items()}
+    }
+    made_with: Condition = {
+        "StringEquals": {f"aws:RequestTag/{name}": [value] for name, value in wanted.items()}
+    }
+    return [
+        allow(f"ReadTaggedSecrets{number}", ["secretsmanager:GetSecretValue"], read, condition=has),
+        allow(f"WriteTaggedSecrets{number}", _WRITE_SECRET, write, condition=has),
+        allow(f"MakeTaggedSecrets{number}", _CREATE_SECRET, write, condition=made_with),
     ]
 
 

@@ -1,0 +1,88 @@
+"""What ``migrate`` and ``rollback`` share: the region's own migrations, time, and how a failure is told."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from regionshift.carriers.migration import Migrations
+from regionshift.carriers.transport import S3Error
+from regionshift.errors import InputError, Refused, RegionshiftError
+from regionshift.function.answer import Answer
+from regionshift.function.carrying import object_migrations
+from regionshift.function.problems import AWS_PROBLEMS
+from regionshift.function.request import RefusedError, Request
+from regionshift.function.surroundings import Surroundings
+
+_RESERVE_MS = 15_000
+"""Kept at the end of a call for what is begun already, its record, and the reports."""
+
+
+def own_migrations(surroundings: Surroundings) -> Migrations:
+    """Migrations within the region's own bucket, with the function's own rights."""
+    variables = surroundings.variables
+    return object_migrations(
+        surroundings.clients.transport, variables.region, variables.deployment_bucket, surroundings.clock
+    )
+
+
+def has_time(surroundings: Surroundings) -> Callable[[], bool]:
+    """Whether something more may be begun."""
+    return lambda: surroundings.invocation.remaining_ms() > _RESERVE_MS
+
+
+def tell_start(request: Request, surroundings: Surroundings) -> None:
+    """Announce; a topic that does not answer stops no migration."""
+    try:
+        surroundings.announce(request)
+    except AWS_PROBLEMS:
+        surroundings.logger.exception("The start could not be told.")
+
+
+def start_machine(request: Request, surroundings: Surroundings, step: str, **fields: Any) -> str:
+    """Start the region's state machine; gives the execution's ARN.
+
+    Raises:
+        RefusedError: 501, this function knows of none.
+        botocore.exceptions.ClientError, botocore.exceptions.BotoCoreError: it could not be started.
+    """
+    machine = surroundings.variables.state_machine_arn
+    if not machine:
+        raise RefusedError(501, "NotImplemented", "This function has no state machine for other places.")
+    migration_id = str(request.migration_id)
+    given = {
+        "step": step,
+        "migration_id": migration_id,
+        "bucket": surroundings.variables.deployment_bucket,
+        "manifest": f"migrations/{migration_id}/plan/manifest.jsonl",
+        "on_failure": "rollback",
+        "reason": request.reason or "",
+        **fields,
+    }
+    reply = surroundings.clients.stepfunctions.start_execution(
+        stateMachineArn=machine, input=json.dumps(given)
+    )
+    return reply["executionArn"]
+
+
+def told(request: Request, error: RegionshiftError) -> Answer:
+    """A carrier's error as an answer: 4xx when nothing was done and asking otherwise would help."""
+    status, code = 500, "MigrationFailed"
+    cause = error.__cause__
+    denied = isinstance(cause, S3Error) and cause.status == 403
+    if denied or (isinstance(error, S3Error) and error.status == 403):
+        status, code = 403, "NotAllowed"
+    elif isinstance(error, Refused):
+        status, code = 409, "Conflict"
+    elif isinstance(error, InputError):
+        status, code = 400, "InvalidField"
+    where = f" ({error.where})" if error.where else ""
+    return Answer(
+        status, request.action, f"{error.message}{where}", code=code, migration_id=request.migration_id
+    )
+
+
+def numbers(counts: Mapping[str, Any]) -> dict[str, int]:
+    """Just the counts."""
+    return {name: number for name, number in counts.items() if isinstance(number, int)}

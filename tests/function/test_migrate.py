@@ -1,0 +1,198 @@
+"""``migrate`` and ``rollback`` as anybody may call them, with the rights that the program gives, enforced."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from botocore.exceptions import ClientError
+from function_caller import Caller
+from function_region import Region
+
+
+@pytest.fixture
+def call(secondary: Region) -> Caller:
+    return Caller(secondary.variables, secondary.clients_with(secondary.least_privilege()))
+
+
+def put(region: Region, **objects: str) -> None:
+    for key, body in objects.items():
+        region.make("s3").put_object(
+            Bucket=region.variables.deployment_bucket, Key=key.replace("__", "/"), Body=body.encode()
+        )
+
+
+def state(region: Region) -> dict[str, bytes]:
+    """What readers see, but for the records."""
+    s3, bucket = region.make("s3"), region.variables.deployment_bucket
+    keys = [one["Key"] for one in s3.list_objects_v2(Bucket=bucket).get("Contents", [])]
+    return {
+        key: s3.get_object(Bucket=bucket, Key=key)["Body"].read()
+        for key in keys
+        if not key.startswith(("migrations/", "rollbacks/"))
+    }
+
+
+def record(region: Region, key: str) -> Any:
+    s3 = region.make("s3")
+    return json.loads(s3.get_object(Bucket=region.variables.deployment_bucket, Key=key)["Body"].read())
+
+
+def copy(migration_id: str = "m-1", **fields: Any) -> dict[str, Any]:
+    return {
+        "action": "migrate",
+        "migration_id": migration_id,
+        "source": {"prefix": "in/"},
+        "target": {"prefix": "out/"},
+        **fields,
+    }
+
+
+def test_objects_are_copied_proven_recorded_and_taken_back(secondary: Region, call: Caller) -> None:
+    put(secondary, in__a="one", in__b="two", out__b="before", other="left")
+    was = state(secondary)
+    status, body = call(copy())
+    assert status == 200, body
+    assert body["counts"] == {"written": 2, "proven": 2}
+    assert state(secondary) == was | {"out/a": b"one", "out/b": b"two"}
+    metadata = record(secondary, "migrations/m-1/metadata.json")
+    assert metadata["status"] == "completed"
+    assert {"region", "source", "target", "started", "ended", "counts", "bytes", "checksum"} <= set(metadata)
+    status, body = call({"action": "rollback", "migration_id": "m-1", "reason": "trial"})
+    assert status == 200, body
+    assert state(secondary) == was
+    undone = record(secondary, "rollbacks/m-1/rollback.json")
+    assert (undone["migration_id"], undone["original_migration"]) == ("m-1", "m-1")
+    assert (undone["region"], undone["reason"]) == (secondary.name, "trial")
+    assert undone["timestamp"]
+    assert call({"action": "rollback", "migration_id": "m-1"})[0] == 200
+    assert state(secondary) == was
+
+
+@pytest.mark.parametrize("fields", [{}, {"source": "the old account"}, {"source": {}, "target": "here"}])
+def test_a_migration_that_names_nothing_is_recorded_and_taken_back(
+    fields: dict[str, Any], secondary: Region, call: Caller
+) -> None:
+    put(secondary, kept="x")
+    status, body = call({"action": "migrate", "migration_id": "empty", **fields})
+    assert status == 200, body
+    assert record(secondary, "migrations/empty/metadata.json")["counts"] == {}
+    assert call({"action": "rollback", "migration_id": "empty"})[0] == 200
+    assert state(secondary) == {"kept": b"x"}
+
+
+@pytest.mark.parametrize("content", [{}, {"migration_id": "theirs", "items": []}])
+def test_a_record_that_names_no_items_rolls_back(
+    content: dict[str, Any], secondary: Region, call: Caller
+) -> None:
+    put(secondary, **{"migrations__theirs__metadata.json": json.dumps(content)})
+    status, body = call({"action": "rollback", "migration_id": "theirs"})
+    assert status == 200, body
+    assert record(secondary, "rollbacks/theirs/rollback.json")["original_migration"] == "theirs"
+
+
+@pytest.mark.parametrize(
+    ("fields", "status", "code"),
+    [
+        ({"source": {"bucket": "somebody-elses"}}, 403, "NotNamed"),
+        ({"target": {"bucket": "somebody-elses", "prefix": "out/"}}, 403, "NotNamed"),
+        ({"source": {"region": "us-east-1"}}, 400, "InvalidField"),
+        ({"target": {"prefix": "in/"}}, 400, "InvalidField"),
+        ({"target": {"prefix": "migrations/x/"}}, 403, "NotNamed"),
+        ({"source": {"prefix": "rollbacks/"}}, 403, "NotNamed"),
+        ({"source": {"prefix": "in/", "keys": ["in/a", "in/missing"]}}, 404, "NoSuchObject"),
+        ({"config_key": "nowhere.json"}, 404, "NoSuchObject"),
+        ({"migration_id": "../../up"}, 400, "InvalidField"),
+    ],
+)
+def test_what_may_not_be_is_refused_before_anything_is_written(
+    fields: dict[str, Any], status: int, code: str, secondary: Region, call: Caller
+) -> None:
+    put(secondary, in__a="one")
+    found, body = call(copy(**fields))
+    assert (found, body["code"]) == (status, code), body
+    assert state(secondary) == {"in/a": b"one"}
+    listing = secondary.make("s3").list_objects_v2(Bucket=secondary.variables.deployment_bucket)
+    assert listing["KeyCount"] == 1
+
+
+def test_a_missing_object_is_named(call: Caller) -> None:
+    _, body = call(copy(source={"prefix": "in/", "keys": ["in/not there"]}))
+    assert "in/not there" in body["error"]
+
+
+def test_only_the_objects_that_are_named_are_copied(secondary: Region, call: Caller) -> None:
+    put(secondary, in__a="one", in__b="two", **{"in__[a]*": "strange"})
+    assert call(copy(source={"prefix": "in/", "keys": ["in/[a]*"]}))[0] == 200
+    assert sorted(state(secondary)) == ["in/[a]*", "in/a", "in/b", "out/[a]*"]
+
+
+def test_a_document_says_what_the_call_leaves_open(secondary: Region, call: Caller) -> None:
+    put(
+        secondary,
+        in__a="one",
+        **{"plans__p.json": json.dumps({"source_prefix": "in/", "target_prefix": "x/"})},
+    )
+    event = {"action": "migrate", "migration_id": "m-1", "config_key": "plans/p.json", "target_prefix": "y/"}
+    assert call(event)[0] == 200
+    assert sorted(state(secondary)) == ["in/a", "plans/p.json", "y/a"]
+
+
+def test_a_call_that_runs_out_of_time_goes_on_with_the_same_id(secondary: Region, call: Caller) -> None:
+    put(secondary, **{f"in__{number:03d}": str(number) for number in range(150)})
+    seen: Iterator[int] = iter(range(20, -1, -1))
+    call.remaining_ms = lambda: next(seen, 0) * 10_000
+    status, body = call(copy())
+    assert status == 202, body
+    assert body["left"] > 0
+    call.remaining_ms = lambda: 300_000
+    status, body = call(copy())
+    assert status == 200, body
+    assert body["counts"]["proven"] == 150
+    s3, bucket = secondary.make("s3"), secondary.variables.deployment_bucket
+    assert len(s3.list_object_versions(Bucket=bucket, Prefix="out/")["Versions"]) == 150
+
+
+def test_a_copy_that_fails_is_undone_in_the_same_call(secondary: Region) -> None:
+    put(secondary, in__a="one", in__b="two", out__b="before")
+    was = state(secondary)
+    bucket = secondary.variables.deployment_bucket
+    barred = {"Effect": "Deny", "Action": ["s3:PutObject"], "Resource": [f"arn:aws:s3:::{bucket}/out/a"]}
+    call = Caller(secondary.variables, secondary.clients_with([*secondary.least_privilege(), barred]))
+    status, body = call(copy())
+    assert (status, body["code"]) == (500, "CopyFailed")
+    assert "a" in [problem["key"] for problem in body["problems"]]
+    assert state(secondary) == was
+    assert [one["status"] for one in secondary.messages()].count("error") == 1
+    assert call(copy())[1]["code"] == "Conflict"  # an id that was rolled back does not come back
+
+
+def test_two_migrations_onto_one_target_are_one_too_many(secondary: Region, call: Caller) -> None:
+    put(secondary, **{f"in__{number:03d}": str(number) for number in range(150)})
+    call.remaining_ms = lambda: 0
+    assert call(copy("first"))[0] == 202
+    call.remaining_ms = lambda: 300_000
+    status, body = call(copy("second"))
+    assert (status, body["code"]) == (409, "Conflict")
+    assert "first" in body["error"]
+
+
+def test_what_was_changed_since_is_left_alone_and_listed(secondary: Region, call: Caller) -> None:
+    put(secondary, in__a="one", in__b="two")
+    assert call(copy())[0] == 200
+    put(secondary, out__a="somebody's")
+    status, body = call({"action": "rollback", "migration_id": "m-1"})
+    assert status == 200
+    assert [conflict["key"] for conflict in body["conflicts"]] == ["a"]
+    assert state(secondary) == {"in/a": b"one", "in/b": b"two", "out/a": b"somebody's"}
+
+
+def test_the_records_of_a_migration_stay_whatever_is_asked(secondary: Region, call: Caller) -> None:
+    put(secondary, in__a="one")
+    call(copy())
+    s3, bucket = call.make("s3"), secondary.variables.deployment_bucket
+    version = s3.list_object_versions(Bucket=bucket, Prefix="migrations/m-1/metadata.json")["Versions"][0]
+    with pytest.raises(ClientError, match="AccessDenied"):
+        s3.delete_object(Bucket=bucket, Key=version["Key"], VersionId=version["VersionId"])
