@@ -44,7 +44,7 @@ def _normal_object(value: Mapping[str, Any], items: Mapping[str, Field]) -> dict
     if not items:
         return {name: item for name, item in value.items() if item not in (None, "", [], {})}
     parts = {name: normal(value.get(name), of) for name, of in items.items()}
-    return {name: part for name, part in parts.items() if part is not None}
+    return {name: part for name, part in parts.items() if part is not None and part != items[name].default}
 
 
 def _order(item: Any) -> str:
