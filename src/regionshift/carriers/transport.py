@@ -6,6 +6,7 @@ part of it that copying needs: sign, send, wait and try again, and slow down whe
 
 from __future__ import annotations
 
+import hashlib
 import random
 import time
 import xml.etree.ElementTree as ET
@@ -28,6 +29,7 @@ _TRANSIENT = frozenset({429, 500, 502, 503, 504})
 _REFUSED_FOR_NOW = frozenset(
     {"SlowDown", "Throttling", "TooManyRequests", "ServiceUnavailable", "429", "503"}
 )
+_NO_BODY = hashlib.sha256(b"").hexdigest()
 _FIRST_WAIT = 0.05  # seconds; doubled each time, with jitter
 _LONGEST_WAIT = 5.0
 
@@ -71,6 +73,13 @@ class Response:
     status: int
     headers: Mapping[str, str]
     body: bytes
+
+
+class _Signer(S3SigV4Auth):
+    """botocore's signer, told the body's digest: to find it out it would prepare the whole request again."""
+
+    def payload(self, request: AWSRequest) -> str:
+        return str(request.context["payload"])
 
 
 class Transport:
@@ -160,7 +169,8 @@ class Transport:
         if request.method in ("PUT", "POST"):
             headers["Content-Length"] = str(len(request.body))
         unsigned = AWSRequest(request.method, url, headers=headers, data=request.body)
-        S3SigV4Auth(self._credentials(), "s3", request.region).add_auth(unsigned)
+        unsigned.context["payload"] = hashlib.sha256(request.body).hexdigest() if request.body else _NO_BODY
+        _Signer(self._credentials(), "s3", request.region).add_auth(unsigned)
         return dict(unsigned.headers.items())
 
     def _may_repeat(self, problem: S3Error, request: Request, last: bool) -> bool:

@@ -15,7 +15,6 @@ from regionshift.carriers.s3.pages import (
     Page,
     can_be_in_xml,
     delete_request,
-    parse,
     read_deletions,
     read_page,
     read_tags,
@@ -51,14 +50,6 @@ class Pinned:
         if self.etag:
             headers["x-amz-copy-source-if-match"] = self.etag
         return headers
-
-
-@dataclass(frozen=True)
-class Landed:
-    """What a copy made: the new version and its etag."""
-
-    version: str
-    etag: str
 
 
 class Calls:
@@ -103,10 +94,10 @@ class Calls:
         # Signing wants the parameters in order of their names.
         return read_page(self.send("GET", bucket, query=(*sorted(query), ("versions", ""))).body)
 
-    def copy(self, source: Pinned, target: Bucket, key: str, headers: Mapping[str, str]) -> Landed:
-        """CopyObject of one pinned version, up to 5 GB. Not repeated when the answer is lost."""
+    def copy(self, source: Pinned, target: Bucket, key: str, headers: Mapping[str, str]) -> str:
+        """CopyObject of one pinned version, up to 5 GB; gives the new version. Not repeated when the answer is lost."""
         answer = self.send("PUT", target, key, headers={**source.copy_headers, **headers}, repeatable=False)
-        return Landed(answer.headers.get("x-amz-version-id", ""), parse(answer.body).findtext("ETag", ""))
+        return answer.headers.get("x-amz-version-id", "")
 
     def delete(self, bucket: Bucket, key: str, version: str = "") -> str:
         """Delete one version, or make a delete marker; gives the marker's id."""

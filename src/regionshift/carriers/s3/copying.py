@@ -79,7 +79,7 @@ class Copier:
         headers = placement(entry, version)
         if self._multipart.takes(version.size):
             return self._multipart.copy(work, item.key, source, version.size, Landing(target, key, headers))
-        return self._calls.copy(source, target, key, headers).version
+        return self._calls.copy(source, target, key, headers)
 
 
 def bucket_of(entry: Entry, side: str) -> Bucket:

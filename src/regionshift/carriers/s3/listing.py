@@ -129,7 +129,7 @@ def stacks_of(
     following: tuple[str, str] | None = (after, "")
     pages = 0
     while following is not None and following[0] <= keys[-1] and pages < 2 + len(keys) // 20:
-        page = calls.page(bucket, prefix, following, most=len(keys) * 2 + 20 if not pages else 1000)
+        page = calls.page(bucket, prefix, following, most=len(keys) + 20 if not pages else 1000)
         pages += 1
         following = page.next
         for version in page.versions:
