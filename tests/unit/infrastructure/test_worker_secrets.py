@@ -1,0 +1,31 @@
+"""What the worker may do with secrets that `carry` names by tags alone: nothing without those tags."""
+
+from __future__ import annotations
+
+from regionshift.infrastructure.policies.worker import secret_statements
+
+ANY = "arn:aws:secretsmanager:eu-west-1:123456789012:secret:*"
+NAMED = "arn:aws:secretsmanager:eu-west-1:123456789012:secret:shop/*"
+METADATA = {"secretsmanager:ListSecrets", "secretsmanager:DescribeSecret"}
+
+
+def test_every_right_on_any_name_is_bound_to_the_tags_also_beside_a_named_entry() -> None:
+    statements = secret_statements([NAMED], [NAMED], [ANY], [ANY], [{"App": "shop"}, {"Team": "pay"}])
+    loose = [each for each in statements if ANY in each["Resource"] and not set(each["Action"]) <= METADATA]
+    assert loose, "the tagged entries give rights"
+    for statement in loose:
+        conditions = statement["Condition"]["StringEquals"]
+        assert all("ResourceTag/" in key or "RequestTag/" in key for key in conditions)
+        assert {tuple(value) for value in conditions.values()} <= {("shop",), ("pay",)}
+
+
+def test_a_named_entry_alone_reaches_its_name_alone() -> None:
+    statements = secret_statements([NAMED], [NAMED], [], [], [])
+    assert all(set(each["Resource"]) <= {NAMED, "*"} for each in statements)
+    assert [each["Action"] for each in statements if "*" in each["Resource"]] == [
+        ["secretsmanager:ListSecrets"]
+    ]
+
+
+def test_nothing_carried_gives_nothing() -> None:
+    assert secret_statements([], [], [], [], []) == []
