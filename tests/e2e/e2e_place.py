@@ -152,7 +152,7 @@ def _kinds(clients: Clients, region: str, environment: str) -> Iterator[str]:
         (ec2.describe_route_tables, "RouteTables"),
         (ec2.describe_vpc_endpoints, "VpcEndpoints"),
     ):
-        yield from (answer for _ in call(Filters=own)[answer])
+        yield from (answer for each in call(Filters=own)[answer] if each.get("State") != "deleted")
     ends = f"-{environment}"
     named = [
         (

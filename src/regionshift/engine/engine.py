@@ -233,6 +233,16 @@ class Engine:
         return self._stack
 
     def _run(self, verb: str, program: Program, listener: Listener | None, **options: Any) -> RunRecord:
+        try:
+            return self._run_once(verb, program, listener, **options)
+        except _EngineLocked:
+            # With the claim in our hands no engine is alive, so the lock was left by a killed one.
+            if self._claim is None:
+                raise
+        self.release_lock()
+        return self._run_once(verb, program, listener, **options)
+
+    def _run_once(self, verb: str, program: Program, listener: Listener | None, **options: Any) -> RunRecord:
         record = RunRecord()
 
         def on_event(event: EngineEvent) -> None:
@@ -246,7 +256,7 @@ class Engine:
                     program=program, on_event=on_event, color="never", suppress_outputs=True, **given
                 )
             except ConcurrentUpdateError as error:
-                raise Refused(
+                raise _EngineLocked(
                     "The engine's own lock is held by another run.",
                     where=self._settings.backend,
                     remedy="wait for it; if it was killed, run the command again with --force",
@@ -282,6 +292,10 @@ def _take(event: EngineEvent, record: RunRecord, listener: Listener | None) -> N
         record.finished.append(progress.step)
     if listener:
         listener(progress)
+
+
+class _EngineLocked(Refused):
+    """The engine's own lock is taken."""
 
 
 class EngineFailed(WorkFailed):
