@@ -29,7 +29,7 @@ class Shelf:
     cache: Path
     by: str
     now: Callable[[], datetime]
-    program: str = field(default_factory=lambda: program_digest())
+    program: str = field(default_factory=lambda: program_digest())  # noqa: PLW0108 - defined below
     _taken: dict[str, Release] = field(default_factory=dict, repr=False)
 
     def keep(self, release: Release, previous: str | None) -> ReleaseRecord:
