@@ -11,14 +11,20 @@ from botocore.credentials import ReadOnlyCredentials
 
 from regionshift.cli.options import Choices
 from regionshift.cli.show import confirm, console, print_json
-from regionshift.errors import EXIT_FAILED, EXIT_OK, EXIT_REFUSED, InputError, WorkFailed
+from regionshift.errors import EXIT_FAILED, EXIT_OK, EXIT_REFUSED, InputError, Refused, WorkFailed
 from regionshift.function.carrying import Access
 from regionshift.operations.migrations import migrate as operation
 from regionshift.operations.migrations.carrying import Carrying
 from regionshift.operations.migrations.progress import Standing
 from regionshift.operations.migrations.taking_back import take_back
 from regionshift.operations.outputs import Outputs
-from regionshift.report.migrations import plan_table, progress_bar, summary_table, undo_table
+from regionshift.report.migrations import (
+    plan_table,
+    progress_bar,
+    standing_line,
+    summary_table,
+    undo_table,
+)
 from regionshift.wiring import Wired, surroundings, wire
 
 _CONNECTIONS = 16
@@ -54,6 +60,14 @@ def run_migrate(
                     where=source,
                     remedy="look at the prefixes, paths, names and patterns under `carry`",
                 )
+            if made.conflicts and wired.environment.config.migration.on_failure == "rollback":
+                # They keep it from being completed, so that it would be taken back in the end.
+                raise Refused(
+                    f"{made.counts['conflict']} items were changed at the target by somebody else: "
+                    + ", ".join(item for item, _ in made.conflicts[:3]),
+                    where=target,
+                    remedy="exclude them under `carry`, mend them, or set migration.on_failure: stop",
+                )
             confirm(choices, f"Carry {made.to_copy} items from {source} to {target}?")
         validated = operation.require_valid_target(carrying, target)
         if not choices.as_json:
@@ -61,10 +75,11 @@ def run_migrate(
                 f"{target} validates ({len(validated.results)} checks). Migration {wanted.migration_id}"
             )
         with progress_bar(screen) as bar:
-            task = bar.add_task("carrying", total=shown.get("to_copy"))
+            task = bar.add_task("carrying", total=shown.get("to_copy", 0), said="")
 
             def tell(standing: Standing) -> None:
-                bar.update(task, total=standing.of_items, completed=standing.items, standing=standing)
+                said = standing_line(standing.bytes, standing.of_bytes, standing.rate, standing.seconds_left)
+                bar.update(task, total=standing.of_items, completed=standing.items, said=said)
 
             report = operation.migrate(
                 carrying,

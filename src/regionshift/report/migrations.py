@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from rich.console import Group, RenderableType
-from rich.progress import BarColumn, Progress, ProgressColumn, TextColumn
+from rich.console import Console, Group, RenderableType
+from rich.progress import BarColumn, Progress, TextColumn
 from rich.table import Table
 from rich.text import Text
 
@@ -89,25 +89,19 @@ def undo_table(record: Mapping[str, Any], seconds: float) -> RenderableType:
     return Group(*lines)
 
 
-class _Left(ProgressColumn):
-    """Rate and time left, as the operation measured them."""
-
-    def render(self, task: Any) -> Text:
-        standing = task.fields.get("standing")
-        if standing is None:
-            return Text("")
-        left = standing.seconds_left
-        until = "" if left is None else f", {left:.0f} s left"
-        return Text(f"{size(standing.bytes)} of {size(standing.of_bytes)}, {standing.rate:.0f}/s{until}")
+def standing_line(done: int, of_bytes: int, rate: float, seconds_left: float | None) -> str:
+    """Bytes, rate and time left behind a progress bar."""
+    until = "" if seconds_left is None else f", {seconds_left:.0f} s left"
+    return f"{size(done)} of {size(of_bytes)}, {rate:.0f}/s{until}"
 
 
-def progress_bar(console: Any) -> Progress:
-    """A bar with items, bytes, rate and time left; update a task with ``completed`` and ``standing``."""
+def progress_bar(console: Console) -> Progress:
+    """A bar with items; ``said`` (a field of the task) stands behind it."""
     return Progress(
         TextColumn("{task.description}"),
-        BarColumn(),
+        BarColumn(bar_width=24),
         TextColumn("{task.completed:.0f}/{task.total:.0f}"),
-        _Left(),
+        TextColumn("{task.fields[said]}"),
         console=console,
     )
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from regionshift.carriers.carrier import Place
@@ -10,8 +9,6 @@ from regionshift.carriers.records import OWNED
 from regionshift.function.configuration import Configuration
 from regionshift.function.request import Place as Asked
 from regionshift.function.request import RefusedError
-
-Named = Sequence[Mapping[str, str]]
 
 
 @dataclass(frozen=True)
