@@ -214,6 +214,6 @@ def _digests(releases: Mapping[str, str | None]) -> set[str]:
 
 def _newest(history: list[RunSummary]) -> str:
     for run in history:
-        if run.kind == "deployment" and "regions" in run.result:
+        if run.kind == "deployment" and "regions" in run.result and run.outcome != "rolled back":
             return run.run_id
     raise InputError("No deployment in waves was ever finished.", remedy="see: regionshift history")

@@ -15,6 +15,23 @@ from regionshift.settings.config import MigrationConfig
 from regionshift.settings.release import Release
 
 
+def program_digest() -> str:
+    """SHA-256 (hex) over the source of the Pulumi program: equal programs make equal resources of a release."""
+    digest = hashlib.sha256()
+    for name, source in _sources(files("regionshift.infrastructure"), ""):
+        digest.update(f"{name} {len(source)}\n".encode())
+        digest.update(source)
+    return digest.hexdigest()
+
+
+def _sources(folder: Traversable, path: str) -> Iterator[tuple[str, bytes]]:
+    for entry in sorted(folder.iterdir(), key=lambda entry: entry.name):
+        if entry.is_dir() and entry.name != "__pycache__":
+            yield from _sources(entry, f"{path}{entry.name}/")
+        elif entry.name.endswith(".py"):
+            yield path + entry.name, entry.read_bytes()
+
+
 @dataclass
 class Shelf:
     """Kept releases by digest.
@@ -29,7 +46,7 @@ class Shelf:
     cache: Path
     by: str
     now: Callable[[], datetime]
-    program: str = field(default_factory=lambda: program_digest())  # noqa: PLW0108 - defined below
+    program: str = field(default_factory=program_digest)  # noqa: PLW0108 - defined below
     _taken: dict[str, Release] = field(default_factory=dict, repr=False)
 
     def keep(self, release: Release, previous: str | None) -> ReleaseRecord:
@@ -47,20 +64,3 @@ class Shelf:
         if digest not in self._taken:
             self._taken[digest] = self.store.load(digest, self.current, self.cache, self.program)
         return self._taken[digest]
-
-
-def program_digest() -> str:
-    """SHA-256 (hex) over the source of the Pulumi program: equal programs make equal resources of a release."""
-    digest = hashlib.sha256()
-    for name, source in _sources(files("regionshift.infrastructure"), ""):
-        digest.update(f"{name} {len(source)}\n".encode())
-        digest.update(source)
-    return digest.hexdigest()
-
-
-def _sources(folder: Traversable, path: str) -> Iterator[tuple[str, bytes]]:
-    for entry in sorted(folder.iterdir(), key=lambda entry: entry.name):
-        if entry.is_dir() and entry.name != "__pycache__":
-            yield from _sources(entry, f"{path}{entry.name}/")
-        elif entry.name.endswith(".py"):
-            yield path + entry.name, entry.read_bytes()

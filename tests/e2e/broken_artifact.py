@@ -1,0 +1,41 @@
+"""A function that breaks: the real artifact with a handler around the real one."""
+
+from __future__ import annotations
+
+import zipfile
+from pathlib import Path
+
+from regionshift import artifact
+
+_HANDLER = "regionshift/function/migration_handler.py"
+_REAL = "regionshift/function/real_handler.py"
+
+BREAKS_AT_ONCE = """
+def handler(event, context):
+    raise RuntimeError("this release is broken")
+"""
+
+BREAKS_LATER = """
+from regionshift.function import real_handler
+
+calls = []
+
+
+def handler(event, context):
+    calls.append(event)
+    if len(calls) > 2:
+        raise RuntimeError("this release leaks until it breaks")
+    return real_handler.handler(event, context)
+"""
+
+
+def broken_artifact(folder: Path, handler: str) -> Path:
+    """The artifact's zip with ``handler`` in front of the real one."""
+    built = artifact.build(folder)
+    path = folder / "broken.zip"
+    with zipfile.ZipFile(built.path) as real, zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as broken:
+        for entry in real.infolist():
+            name = _REAL if entry.filename == _HANDLER else entry.filename
+            broken.writestr(name, real.read(entry))
+        broken.writestr(_HANDLER, handler)
+    return path

@@ -1,0 +1,115 @@
+"""A change in waves: what is wrong is caught in the canary and taken back, killed in the middle or not."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from broken_artifact import BREAKS_AT_ONCE, BREAKS_LATER, broken_artifact
+from e2e_place import Place
+
+pytestmark = pytest.mark.e2e
+CANARY, OTHER, PRIMARY = "eu-west-1", "ap-southeast-2", "us-east-1"
+
+
+@pytest.fixture(scope="module")
+def up(make_place: Callable[..., Place]) -> Iterator[Place]:
+    """Three regions that are up at their first release."""
+    place = make_place(
+        regions={"primary": PRIMARY, "secondaries": [CANARY, OTHER]},
+        deployment={"bake": "2s", "bake_min_samples": 4},
+    )
+    done = place.run("up", "--yes")
+    assert done.code == 0, done.said
+    yield place
+
+
+def _releases(place: Place) -> dict[str, str]:
+    found = place.run("status", "--json").json["regions"]
+    return {region: state["release"] for region, state in found.items()}
+
+
+def _code(place: Place, region: str) -> tuple[str, int, str]:
+    """What runs in AWS itself: the function's code, memory and the time it was last changed."""
+    functions = place.clients.get("lambda", region).list_functions()["Functions"]
+    found = next(f for f in functions if "-migration-" in f["FunctionName"])
+    return found["CodeSha256"], found["MemorySize"], found["LastModified"]
+
+
+def _memory(place: Place, megabytes: int) -> None:
+    place.settings["function"] = {**place.settings.get("function", {}), "memory": megabytes}
+    place.write()
+
+
+def _kill_at(place: Place, step: str, **more: str) -> None:
+    """Start `up` and kill it, with everything it started, as soon as the journal says that ``step`` begins."""
+    process = place.start("up", "--yes", "--despite-alarms", **more)
+    runs = next((place.folder / ".regionshift/state/journal").glob("*/runs"))
+    known = {path.name for path in runs.iterdir()}
+    until = time.monotonic() + 240
+    while time.monotonic() < until and process.poll() is None:
+        new = [path for path in runs.iterdir() if path.name not in known]
+        if any(f'"step":"{step}"' in event.read_text() for run in new for event in run.glob("*.json")):
+            break
+        time.sleep(0.05)
+    assert process.poll() is None, process.communicate()
+    os.killpg(process.pid, signal.SIGKILL)
+    process.communicate()
+
+
+@pytest.mark.parametrize("handler", [BREAKS_AT_ONCE, BREAKS_LATER], ids=["at once", "in the bake"])
+def test_a_release_that_breaks_the_function_stops_at_the_canary(
+    up: Place, tmp_path: Path, handler: str
+) -> None:
+    before, releases = {region: _code(up, region) for region in up.regions}, _releases(up)
+    artifact = str(broken_artifact(tmp_path, handler))
+    done = up.run("up", "--yes", "--despite-alarms", "--json", REGIONSHIFT_TEST_ARTIFACT=artifact)
+    assert done.code == 1, done.said
+    said: dict[str, Any] = done.json
+    assert said["outcome"] == "rolled back"
+    assert said["regions"] == {CANARY: "rolled back", OTHER: "unchanged", PRIMARY: "unchanged"}
+    for region in (OTHER, PRIMARY):
+        assert _code(up, region) == before[region]
+    assert _code(up, CANARY)[:2] == before[CANARY][:2]
+    assert _releases(up) == releases
+
+
+def test_a_change_that_was_killed_is_finished_by_resume(up: Place) -> None:
+    _memory(up, 640)
+    _kill_at(up, "wave-2/apply")
+    refused = up.run("up", "--yes")
+    assert refused.code == 3
+    assert "resume" in refused.said
+    done = up.run("resume", "--yes", "--json")
+    assert done.code == 0, done.said
+    assert [_code(up, region)[1] for region in up.regions] == [640] * 3
+    assert len(set(_releases(up).values())) == 1
+
+
+def test_a_broken_release_that_was_killed_is_taken_back_by_resume(up: Place, tmp_path: Path) -> None:
+    before, releases = {region: _code(up, region) for region in up.regions}, _releases(up)
+    artifact = str(broken_artifact(tmp_path, BREAKS_AT_ONCE))
+    _kill_at(up, "wave-1/apply", REGIONSHIFT_TEST_ARTIFACT=artifact)
+    done = up.run("resume", "--yes", "--json")
+    assert done.code == 1, done.said
+    assert done.json["regions"] == {CANARY: "rolled back", OTHER: "unchanged", PRIMARY: "unchanged"}
+    for region in (OTHER, PRIMARY):
+        assert _code(up, region) == before[region]
+    assert _code(up, CANARY)[:2] == before[CANARY][:2]
+    assert _releases(up) == releases
+
+
+def test_a_finished_deployment_is_taken_back_by_hand(up: Place) -> None:
+    releases = _releases(up)
+    _memory(up, 768)
+    assert up.run("up", "--yes", "--despite-alarms").code == 0
+    assert [_code(up, region)[1] for region in up.regions] == [768] * 3
+    done = up.run("rollback", "--yes", "--json")
+    assert done.code == 0, done.said
+    assert _releases(up) == releases
+    assert [_code(up, region)[1] for region in up.regions] == [640] * 3
