@@ -20,6 +20,7 @@ from regionshift.engine.events import Progress
 from regionshift.errors import EXIT_FAILED, EXIT_OK, EXIT_REFUSED, InputError
 from regionshift.operations.deploying import deploy, mend
 from regionshift.operations.destroy import destroy, propose_destroy
+from regionshift.operations.orphans import orphan_findings
 from regionshift.operations.preflight import preflight
 from regionshift.operations.up import PlanRefused, Proposal, propose
 from regionshift.operations.validate import validate
@@ -147,6 +148,8 @@ def _propose(choices: Choices, wired: Wired, *, allow_data_loss: bool, refresh: 
     if remains.half_destroyed:
         screen.print("A destroy was begun and did not end; reading back what is still there.")
     findings = preflight(wired.environment, wired.machine)
+    if remains.killed and wired.environment.config.target == "aws":
+        findings += orphan_findings(wired.environment)
     return propose(
         wired.environment,
         findings,
