@@ -46,7 +46,7 @@ class Shelf:
     cache: Path
     by: str
     now: Callable[[], datetime]
-    program: str = field(default_factory=program_digest)  # noqa: PLW0108 - defined below
+    program: str = field(default_factory=program_digest)
     _taken: dict[str, Release] = field(default_factory=dict, repr=False)
 
     def keep(self, release: Release, previous: str | None) -> ReleaseRecord:
