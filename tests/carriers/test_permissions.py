@@ -1,0 +1,126 @@
+"""What a role may not do is refused plainly and before anything is written; policies apply to these users."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from botocore.credentials import ReadOnlyCredentials
+from carrier_world import SOURCE, TARGET, S3Lab, SecretsLab, World
+
+from regionshift.aws.clients import AccessKey, Clients
+from regionshift.carriers.carrier import Entry, Level, Place
+from regionshift.carriers.migration import Migrations
+from regionshift.carriers.records import RecordStore
+from regionshift.carriers.s3.objects import Objects
+from regionshift.carriers.secrets import Secrets
+from regionshift.carriers.ssm import Parameters
+from regionshift.carriers.transport import Transport
+from regionshift.errors import Refused
+
+Allowed = Callable[..., Migrations]
+
+
+def allow(actions: list[str], *resources: str) -> dict[str, Any]:
+    return {"Effect": "Allow", "Action": actions, "Resource": list(resources) or ["*"]}
+
+
+@pytest.fixture
+def as_user(world: World) -> Iterator[Allowed]:
+    """Migrations run by a user with just these statements, and whatever the records need."""
+    iam = world.clients.get("iam", "us-east-1")
+    name = f"user-{world.run}"
+    iam.create_user(UserName=name)
+    made = iam.create_access_key(UserName=name)["AccessKey"]
+    transports: list[Transport] = []
+
+    def migrations(*statements: dict[str, Any]) -> Migrations:
+        records = allow(
+            ["s3:*"], f"arn:aws:s3:::{world.records_bucket}", f"arn:aws:s3:::{world.records_bucket}/*"
+        )
+        policy = {"Version": "2012-10-17", "Statement": [records, *statements]}
+        iam.put_user_policy(UserName=name, PolicyName="p", PolicyDocument=json.dumps(policy))
+        credentials = ReadOnlyCredentials(made["AccessKeyId"], made["SecretAccessKey"], None)
+        transport = Transport(
+            lambda: credentials, lambda _: world.cloud.endpoint, ca_bundle=str(world.cloud.ca_bundle)
+        )
+        transports.append(transport)
+        key = AccessKey(made["AccessKeyId"], made["SecretAccessKey"])
+        clients = Clients(key=key, endpoint=world.cloud.endpoint, ca_bundle=world.cloud.ca_bundle)
+        carriers: Any = {
+            "s3": Objects(transport),
+            "ssm": Parameters(clients.named),
+            "secrets": Secrets(clients.named),
+        }
+        store = RecordStore(transport, TARGET, world.records_bucket)
+        return Migrations(store, carriers, lambda: datetime.now(UTC))
+
+    yield migrations
+    for transport in transports:
+        transport.close()
+
+
+def test_an_unreadable_bucket_is_refused_before_anything_is_written(as_user: Allowed, world: World) -> None:
+    lab = S3Lab(world)
+    lab.write("source", "a", "x")
+
+    with pytest.raises(Refused, match="No permission"):
+        as_user().begin("m", [lab.entry], Level.FULL)
+
+    assert world.versions(lab.target) == []
+
+
+def test_unlisted_parameters_and_secrets_are_refused(as_user: Allowed) -> None:
+    for kind in ("ssm", "secrets"):
+        entry = Entry(kind, Place(SOURCE, prefix="/a/"), Place(TARGET, prefix="/b/"))
+        with pytest.raises(Refused, match="No permission"):
+            as_user().plan("m", [entry], Level.FULL)
+
+
+def test_a_role_with_just_what_copying_needs_can_copy_prove_and_undo(as_user: Allowed, world: World) -> None:
+    lab = S3Lab(world)
+    for name in ("a", "b"):
+        lab.write("source", name, "new")
+    lab.write("target", "a", "earlier")
+    before = world.versions(lab.target)
+    configuration = ["s3:GetBucketVersioning", "s3:ListBucketVersions", "s3:ListBucket"]
+    read = ["s3:GetObject", "s3:GetObjectVersion", "s3:GetObjectTagging", "s3:GetObjectVersionTagging"]
+    write = ["s3:PutObject", "s3:PutObjectTagging", "s3:DeleteObject", "s3:DeleteObjectVersion"]
+    more = [
+        "s3:GetBucketObjectLockConfiguration",
+        "s3:GetLifecycleConfiguration",
+        "s3:GetReplicationConfiguration",
+    ]
+    source, target = f"arn:aws:s3:::{lab.source}", f"arn:aws:s3:::{lab.target}"
+    migrations = as_user(
+        allow(configuration, source),
+        allow(read, f"{source}/*"),
+        allow(configuration + more, target),
+        allow(read + write, f"{target}/*"),
+    )
+
+    done = migrations.migrate("m", [lab.entry])
+
+    assert done["status"] == "completed", done["problems"]
+    migrations.rollback("m")
+    assert world.versions(lab.target) == before
+
+
+def test_an_item_that_may_not_be_read_fails_alone_and_by_name(as_user: Allowed, world: World) -> None:
+    lab = SecretsLab(world)
+    for name in ("open", "sealed"):
+        lab.write("source", name, "private-value")
+    denied = {
+        "Effect": "Deny",
+        "Action": "secretsmanager:GetSecretValue",
+        "Resource": f"arn:aws:secretsmanager:*:*:secret:{lab.entry.source.prefix}sealed*",
+    }
+
+    done = as_user(allow(["secretsmanager:*"]), denied).migrate("m", [lab.entry])
+
+    assert [(problem["key"], problem["state"]) for problem in done["problems"]] == [("sealed", "failed")]
+    assert "AccessDenied" in done["problems"][0]["reason"]
+    assert set(lab.look("target")) == {"open"}
