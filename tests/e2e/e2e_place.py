@@ -145,6 +145,7 @@ def _kinds(clients: Clients, region: str, environment: str) -> Iterator[str]:
         if service != "secretsmanager":
             yield service
     ec2 = clients.get("ec2", region)
+    tagged = {"Key": "Environment", "Value": environment}
     own = [{"Name": "tag:Environment", "Values": [environment]}]
     for call, answer in (
         (ec2.describe_vpcs, "Vpcs"),
@@ -152,7 +153,8 @@ def _kinds(clients: Clients, region: str, environment: str) -> Iterator[str]:
         (ec2.describe_route_tables, "RouteTables"),
         (ec2.describe_vpc_endpoints, "VpcEndpoints"),
     ):
-        yield from (answer for each in call(Filters=own)[answer] if each.get("State") != "deleted")
+        # The embedded AWS ignores the filter for endpoints, so the tags are looked at here too.
+        yield from (answer for each in call(Filters=own)[answer] if tagged in each.get("Tags", []))
     ends = f"-{environment}"
     named = [
         (
