@@ -18,7 +18,7 @@ from aws_lambda_powertools import Logger
 from regionshift.carriers.carrier import Level
 from regionshift.carriers.lines import read_entry
 from regionshift.carriers.migration import Migrations
-from regionshift.carriers.records import RecordStore
+from regionshift.carriers.records import Layout, RecordStore
 from regionshift.function.carrying import all_carriers, of_session
 from regionshift.function.surroundings import Invocation, utc_now
 
@@ -65,7 +65,11 @@ def _copy(migrations: Migrations, event: Mapping[str, Any], has_time: Callable[[
 
 
 def _finish(migrations: Migrations, event: Mapping[str, Any], _has_time: Callable[[], bool]) -> Answer:
-    metadata = migrations.finish(event["migration_id"])
+    migration_id = event["migration_id"]
+    if migrations.store.exists(Layout(migration_id).stop):
+        # Somebody stopped it to go on later, or to take it back by hand: neither is a failure to act on.
+        return {"status": "stopped", "counts": {}, "more": False}
+    metadata = migrations.finish(migration_id)
     return {"status": metadata["status"], "counts": metadata["counts"], "more": False}
 
 

@@ -97,6 +97,24 @@ class Carrying:
         )
         return str(answer["executionArn"])
 
+    def running(self, region: str, migration_id: str) -> list[str]:
+        """Executions of this migration that have not ended: whoever started them may be gone."""
+        calls = self.environment.clients.call
+        machine = self.outputs.get("state_machine_arn", region)
+        found = calls(
+            region, "stepfunctions", "list_executions", stateMachineArn=machine, statusFilter="RUNNING"
+        )["executions"]
+        arns = [str(each["executionArn"]) for each in found]
+        inputs = [
+            json.loads(
+                calls(region, "stepfunctions", "describe_execution", executionArn=arn).get("input") or "{}"
+            )
+            for arn in arns
+        ]
+        return [
+            arn for arn, given in zip(arns, inputs, strict=True) if given.get("migration_id") == migration_id
+        ]
+
     def wait(self, region: str, execution: str, look: Callable[[], None]) -> None:
         """Wait for the end of an execution; ``look`` is called again and again meanwhile.
 

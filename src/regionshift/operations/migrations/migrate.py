@@ -173,9 +173,6 @@ def _run(
         return metadata, ""
     if metadata["batches"] == 0:
         return migrations.finish(wanted.migration_id), ""
-    on_failure = carrying.environment.config.migration.on_failure
-    execution = carrying.start(wanted.target, "copy", wanted.migration_id, on_failure=on_failure)
-    run.append("copy", "before", wanted.target, {"execution": execution})
     of_items = metadata["plan"]["new"] + metadata["plan"]["changed"]
     follower = Follower(
         carrying.records(wanted.target),
@@ -186,6 +183,14 @@ def _run(
         clock,
         tell,
     )
+    # An execution of a command that was killed copies on; a second one would do everything twice.
+    for running in carrying.running(wanted.target, wanted.migration_id):
+        carrying.wait(wanted.target, running, follower.look)
+    if migrations.metadata(wanted.migration_id)["status"] in ("completed", "rolled_back"):
+        return migrations.metadata(wanted.migration_id), ""
+    on_failure = carrying.environment.config.migration.on_failure
+    execution = carrying.start(wanted.target, "copy", wanted.migration_id, on_failure=on_failure)
+    run.append("copy", "before", wanted.target, {"execution": execution})
     carrying.wait(wanted.target, execution, follower.look)
     metadata = migrations.metadata(wanted.migration_id)
     run.append("copy", "after", wanted.target, {"status": metadata["status"], "counts": metadata["counts"]})

@@ -11,8 +11,6 @@ from regionshift.errors import RegionshiftError, WorkFailed
 from regionshift.journal.journal import Journal
 from regionshift.operations.migrations.carrying import Carrying
 
-_RUNNING = "RUNNING"
-
 
 @dataclass(frozen=True)
 class TakenBack:
@@ -43,7 +41,8 @@ def take_back(
     try:
         # Copies under way are not seen by undo, so the copying ends first.
         carrying.migrations(region).stop(migration_id)
-        _let_end(carrying, region, migration_id)
+        for running in carrying.running(region, migration_id):
+            carrying.wait(region, running, lambda: None)
         execution = carrying.start(region, "undo", migration_id, reason=reason)
         carrying.wait(region, execution, lambda: None)
         record = carrying.records(region).get_json(Layout(migration_id).rollback)
@@ -58,16 +57,3 @@ def take_back(
     done = TakenBack(region, record, clock() - began)
     run.close("rolled_back" if done.whole else "conflicts", counts, failed=not done.whole)
     return done
-
-
-def _let_end(carrying: Carrying, region: str, migration_id: str) -> None:
-    """Wait for executions of this migration that still run; the stop flag lets them end soon."""
-    machine = carrying.outputs.get("state_machine_arn", region)
-    calls = carrying.environment.clients.call
-    running = calls(
-        region, "stepfunctions", "list_executions", stateMachineArn=machine, statusFilter=_RUNNING
-    )["executions"]
-    for execution in running:
-        found = calls(region, "stepfunctions", "describe_execution", executionArn=execution["executionArn"])
-        if f'"migration_id": "{migration_id}"' in found.get("input", ""):
-            carrying.wait(region, execution["executionArn"], lambda: None)

@@ -1,0 +1,267 @@
+"""A migration as a person runs it: two regions, policies enforced, everything by the command line."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from regionshift.aws.clients import AccessKey, Clients
+from regionshift.local import emulator
+
+pytestmark = pytest.mark.e2e
+
+ACCOUNT, SOURCE, TARGET = "123456789012", "us-east-1", "eu-west-1"
+SETTINGS = f"""
+project: carrier
+environment: e2e
+account: "{ACCOUNT}"
+target: local
+regions: {{primary: {SOURCE}, secondaries: [{TARGET}]}}
+network: {{vpc_cidr: 10.0.0.0/16}}
+carry:
+  s3:
+    - {{bucket: "old-media-{{region}}", exclude: ["*.tmp"]}}
+  ssm:
+    - {{path: /old, rewrite: {{arns: true}}}}
+  secrets:
+    - {{name: old/}}
+"""
+VALUE = "a-value-nobody-may-see"
+STRANGE = "pics/ü 日本 +&%=?#[x]*'\"\\/"
+
+
+@dataclass(frozen=True)
+class Place:
+    """A settings file, its environment, and its administrator's clients."""
+
+    folder: Path
+    clients: Clients
+
+    def run(self, *arguments: str) -> tuple[int, str, str]:
+        """The command in a process of its own."""
+        done = subprocess.run(
+            [sys.executable, "-m", "regionshift", *arguments],
+            cwd=self.folder,
+            env={**os.environ, "COLUMNS": "200"},
+            capture_output=True,
+            text=True,
+            timeout=300,
+            check=False,
+        )
+        return done.returncode, done.stdout, done.stderr
+
+    def json(self, *arguments: str) -> tuple[int, Any]:
+        code, out, err = self.run(*arguments, "--json", "--yes")
+        assert out, err
+        return code, json.loads(out)
+
+    def migrate(self, *arguments: str) -> tuple[int, Any]:
+        return self.json("migrate", "--from", SOURCE, "--to", TARGET, *arguments)
+
+    def put(self, region: str, key: str, body: bytes, **more: Any) -> None:
+        self.clients.get("s3", region).put_object(Bucket=f"old-media-{region}", Key=key, Body=body, **more)
+
+    def target(self) -> dict[str, Any]:
+        """Everything that readers see at the target, and every version that is there."""
+        s3, bucket = self.clients.get("s3", TARGET), f"old-media-{TARGET}"
+        ssm, vault = self.clients.get("ssm", TARGET), self.clients.get("secretsmanager", TARGET)
+        keys = [one["Key"] for one in s3.list_objects_v2(Bucket=bucket).get("Contents", [])]
+        listed = s3.list_object_versions(Bucket=bucket)
+        names = [
+            one["Name"] for one in ssm.describe_parameters()["Parameters"] if one["Name"].startswith("/old/")
+        ]
+        secrets = [
+            one["Name"] for one in vault.list_secrets()["SecretList"] if one["Name"].startswith("old/")
+        ]
+        return {
+            "objects": {key: s3.get_object(Bucket=bucket, Key=key)["Body"].read() for key in keys},
+            "versions": sorted(one["VersionId"] for one in listed.get("Versions", [])),
+            "markers": sorted(one["VersionId"] for one in listed.get("DeleteMarkers", [])),
+            "parameters": {
+                name: ssm.get_parameter(Name=name, WithDecryption=True)["Parameter"]["Value"]
+                for name in names
+            },
+            "secrets": {name: vault.get_secret_value(SecretId=name)["SecretString"] for name in secrets},
+        }
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
+    """The environment up, an older one's data beside it at the source, some of it at the target too."""
+    folder = tmp_path_factory.mktemp("migrate")
+    (folder / "regionshift.yaml").write_text(SETTINGS, encoding="utf-8")
+    state = folder / ".regionshift" / "cloud"
+    cloud = emulator.up(state, ACCOUNT)
+    try:
+        key = AccessKey(cloud.access_key, cloud.secret_key)
+        clients = Clients(key=key, endpoint=cloud.endpoint, ca_bundle=cloud.ca_bundle)
+        made = Place(folder, clients)
+        code, _, err = made.run("up", "--yes")
+        assert code == 0, err
+        seed(made)
+        yield made
+    finally:
+        emulator.down(state, wipe=True)
+
+
+def seed(place: Place) -> None:
+    for region in (SOURCE, TARGET):
+        s3 = place.clients.get("s3", region)
+        where: Any = {} if region == SOURCE else {"CreateBucketConfiguration": {"LocationConstraint": region}}
+        s3.create_bucket(Bucket=f"old-media-{region}", **where)
+        s3.put_bucket_versioning(Bucket=f"old-media-{region}", VersioningConfiguration={"Status": "Enabled"})
+    for number in range(120):
+        place.put(SOURCE, f"docs/{number:03d}", b"x" * number, Metadata={"n": str(number)}, Tagging="a=b")
+    place.put(SOURCE, STRANGE, b"strange", CacheControl="max-age=60")
+    place.put(SOURCE, "folder/", b"")
+    place.put(SOURCE, "left.tmp", b"left")
+    place.put(TARGET, "docs/007", b"before")
+    ssm = place.clients.get("ssm", SOURCE)
+    ssm.put_parameter(Name="/old/topic", Value=f"arn:aws:sns:{SOURCE}:{ACCOUNT}:orders", Type="String")
+    ssm.put_parameter(Name="/old/password", Value=VALUE, Type="SecureString")
+    place.clients.get("secretsmanager", SOURCE).create_secret(Name="old/key", SecretString=VALUE)
+
+
+def records(place: Place) -> str:
+    """Every record of the target, as one text."""
+    s3, bucket = place.clients.get("s3", TARGET), f"carrier-deployment-{TARGET}-e2e-{ACCOUNT}"
+    pages = s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix="migrations/")
+    keys = [one["Key"] for page in pages for one in page.get("Contents", [])]
+    return "\n".join(s3.get_object(Bucket=bucket, Key=key)["Body"].read().decode() for key in keys)
+
+
+def test_a_plan_changes_nothing(place: Place) -> None:
+    was = place.target()
+    code, plan = place.migrate("--plan-only")
+    assert code == 0
+    assert plan["counts"] == {"new": 124, "changed": 1, "same": 0, "conflict": 0}
+    assert plan["estimate"]["requests"] > 0
+    assert all(entry["undo_until"] for entry in plan["entries"])
+    assert place.target() == was
+    assert "migration" not in records(place)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("--from", SOURCE, "--to", SOURCE), "same region"),
+        (("--from", "mars-1", "--to", TARGET), "mars-1"),
+        (("--from", SOURCE, "--to", TARGET, "--level", "guess"), "guess"),
+        (("--from", SOURCE, "--to", TARGET, "--id", "../up"), "../up"),
+    ],
+)
+def test_wrong_input_is_refused(arguments: tuple[str, ...], words: str, place: Place) -> None:
+    code, answer = place.json("migrate", *arguments)
+    assert code == 2
+    assert words in answer["error"]["message"]
+
+
+def test_it_carries_proves_goes_on_and_takes_all_of_it_back(place: Place) -> None:
+    was = place.target()
+    code, done = place.migrate("--id", "whole")
+    assert code == 0, done
+    assert (done["status"], done["level"]) == ("completed", "full")
+    assert done["counts"] == {"written": 125, "proven": 125}
+    assert done["replication_seconds"] is not None
+    now = place.target()
+    assert now["objects"][STRANGE] == b"strange"
+    assert now["objects"]["docs/007"] == b"x" * 7
+    assert "left.tmp" not in now["objects"]
+    assert now["parameters"] == {
+        "/old/topic": f"arn:aws:sns:{TARGET}:{ACCOUNT}:orders",
+        "/old/password": VALUE,
+    }
+    assert now["secrets"] == {"old/key": VALUE}
+    assert VALUE not in records(place)
+    head = place.clients.get("s3", TARGET).head_object(Bucket=f"old-media-{TARGET}", Key="docs/050")
+    assert head["Metadata"] == {"n": "50"}
+
+    assert place.migrate("--id", "whole")[1]["counts"] == done["counts"]
+    assert place.target() == now
+    code, plan = place.migrate("--plan-only")
+    assert (code, plan["to_copy"], plan["counts"]["same"]) == (0, 0, 125)
+
+    code, undone = place.json("rollback", "whole", "--reason", "trial")
+    assert code == 0, undone
+    assert undone["counts"] == {"undone": 125}
+    assert place.target() == was
+    assert place.json("rollback", "whole")[0] == 0
+    assert place.target() == was
+    assert place.json("status", "whole")[1]["status"] == "rolled_back"
+    assert place.migrate("--id", "whole")[0] == 3
+
+
+def test_what_nobody_migrated_is_not_found(place: Place) -> None:
+    for command in ("rollback", "status"):
+        code, answer = place.json(command, "nobody-made-this")
+        assert code == 1
+        assert "nobody-made-this" in answer["error"]["message"]
+
+
+def test_what_was_changed_since_is_found_left_alone_and_named(place: Place) -> None:
+    assert place.migrate("--id", "touched", "--level", "pinned")[0] == 0
+    place.put(TARGET, "docs/050", b"somebody's")
+    code, plan = place.migrate("--plan-only")
+    assert code == 3
+    assert [item["item"].rpartition("/docs/")[2] for item in plan["conflicts"]] == ["050"]
+    code, answer = place.migrate()
+    assert code == 3
+    assert "docs/050" in answer["error"]["message"]
+    code, undone = place.json("rollback", "touched")
+    assert code == 1
+    assert [conflict["key"] for conflict in undone["conflicts"]] == ["docs/050"]
+    assert place.target()["objects"]["docs/050"] == b"somebody's"
+    # The stranger's version goes, and the rollback can be finished.
+    place.clients.get("s3", TARGET).delete_object(Bucket=f"old-media-{TARGET}", Key="docs/050")
+
+
+def test_a_migration_that_cannot_be_proven_goes_back_by_itself(place: Place) -> None:
+    was = place.target()
+    s3 = place.clients.get("s3", TARGET)
+    barred = {
+        "Sid": "Barred",
+        "Effect": "Deny",
+        "Principal": "*",
+        "Action": "s3:PutObject",
+        "Resource": f"arn:aws:s3:::old-media-{TARGET}/docs/011",
+    }
+    document = json.dumps({"Version": "2012-10-17", "Statement": [barred]})
+    s3.put_bucket_policy(Bucket=f"old-media-{TARGET}", Policy=document)
+    try:
+        code, answer = place.migrate("--id", "barred")
+    finally:
+        s3.delete_bucket_policy(Bucket=f"old-media-{TARGET}")
+    assert code == 1
+    assert answer["status"] == "rolled_back"
+    assert [problem["key"] for problem in answer["problems"]] == ["docs/011"]
+    assert place.target() == was
+
+
+def test_the_worker_reaches_nothing_that_is_not_named(place: Place) -> None:
+    s3 = place.clients.get("s3", SOURCE)
+    s3.create_bucket(Bucket="private-of-somebody")
+    s3.put_bucket_versioning(Bucket="private-of-somebody", VersioningConfiguration={"Status": "Enabled"})
+    s3.put_object(Bucket="private-of-somebody", Key="a", Body=b"x")
+    entry = {
+        "kind": "s3",
+        "source": {"region": SOURCE, "bucket": "private-of-somebody", "prefix": ""},
+        "target": {"region": TARGET, "bucket": f"old-media-{TARGET}", "prefix": ""},
+        **{"include": [], "exclude": [], "history": False, "storage_class": "keep", "kms_key": None},
+        **{"rewrite": [], "tags": {}, "owned": []},
+    }
+    reply = place.clients.get("lambda", TARGET).invoke(
+        FunctionName=f"carrier-worker-{TARGET}-e2e",
+        Payload=json.dumps(
+            {"step": "plan", "migration_id": "thief", "entries": [entry], "level": "full"}
+        ).encode(),
+    )
+    assert "FunctionError" in reply
+    assert "permission" in reply["Payload"].read().decode()
