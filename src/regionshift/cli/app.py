@@ -149,7 +149,7 @@ def up(
     refresh: Refresh = False,
     no_validate: Annotated[bool, typer.Option("--no-validate", help="Do not check afterwards.")] = False,
     skip_region: Annotated[
-        list[str] | None, typer.Option(help="Leave this region out, with no call to it; may be given again.")
+        list[str] | None, typer.Option(help="Leave this region's resources alone; may be given again.")
     ] = None,
     despite_alarms: Annotated[
         bool,

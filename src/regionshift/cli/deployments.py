@@ -68,12 +68,14 @@ def up_in_waves(
 
 
 def run_skipping(choices: Choices, skip: tuple[str, ...], *, despite_alarms: bool) -> int:
-    """`up` that leaves regions out: they get no call at all."""
+    """`up` that leaves regions out: nothing of theirs is read, changed or checked."""
     with _wired(choices, locked=True, skip=skip) as wired:
         deploying.require_finished(wired.journal)
         deploying.require_skippable(wired.environment, standing_of(wired.journal), skip)
         findings = preflight(wired.environment, wired.machine)
-        preview = deploying.preview_skipping(wired.environment, skip, findings)
+        preview = deploying.preview_skipping(
+            wired.environment, wired.shelf, standing_of(wired.journal), skip, findings
+        )
         _show(choices, preview)
         if preview.is_empty:
             return EXIT_OK

@@ -85,12 +85,19 @@ def require_skippable(environment: Environment, standing: Standing, skip: Collec
         raise Refused("A region can be left out only of an environment that is up.", where="--skip-region")
 
 
-def preview_skipping(environment: Environment, skip: Collection[str], findings: list[Finding]) -> Plan:
-    """What `up` would change when ``skip`` is left out: nothing of those regions is looked at."""
+def preview_skipping(
+    environment: Environment, shelf: Shelf, standing: Standing, skip: Collection[str], findings: list[Finding]
+) -> Plan:
+    """What `up` would change when ``skip`` is left out: no resource of those regions is looked at.
+
+    They stay in the program at the release they have, because the engine refuses to forget what others need.
+    """
     release = environment.release()
     rest = [region for region in environment.config.all_regions if region not in skip]
-    program = environment.program(dict.fromkeys(rest, release), links=release)
-    record = environment.engine.preview(program, target=targets_of(rest))
+    left = {region: standing.releases.get(region) for region in skip}
+    releases = dict.fromkeys(rest, release) | {r: shelf.take(digest) for r, digest in left.items() if digest}
+    links = shelf.take(standing.links) if standing.links else None
+    record = environment.engine.preview(environment.program(releases, links=links), target=targets_of(rest))
     return make_plan(environment, record, findings)
 
 

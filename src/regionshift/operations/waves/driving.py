@@ -95,7 +95,7 @@ class Driver:
                 return self.watch.bake(config, step.regions, context, facts.ignored)
 
     def _apply(self, step: Step, state: DeploymentState, facts: Facts, *, doubt: bool) -> Said:
-        goal = _releases(state, facts)
+        goal = _releases(state)
         ends = state.plan.before if step.back else state.plan.target
         goal |= {region: ends[region] for region in step.regions}
         kept = {r: state.plan.before[r] for r in step.regions if step.back and goal[r] is None}
@@ -122,7 +122,7 @@ class Driver:
         if not facts.links_change and not doubt:
             return {"engine": "not needed"}
         links = facts.links_before if step.back else facts.links_target
-        goal = _releases(state, facts)
+        goal = _releases(state)
         self.applier.links(goal, links, doubt=doubt)
         return {}
 
@@ -150,9 +150,9 @@ class Driver:
         )
 
 
-def _releases(state: DeploymentState, facts: Facts) -> dict[str, str | None]:
+def _releases(state: DeploymentState) -> dict[str, str | None]:
     """Every region's release now; where a change is half done, what it had, which the engine is not let near."""
-    return {r: found.release for r, found in state.regions.items() if r not in facts.skipped}
+    return {r: found.release for r, found in state.regions.items()}
 
 
 def _sentence(error: RegionshiftError) -> str:

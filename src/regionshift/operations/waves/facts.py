@@ -45,7 +45,7 @@ class Facts:
 
     def links_now(self, state: DeploymentState) -> str | None:
         """The release that the links have, or that they are to be brought back to when a step is half done."""
-        gone_there = "links" in state.done and "back/links" not in state.done
+        gone_there = "links" in state.done and "back/links" not in state.done and not self.skipped
         return self.links_target if gone_there else self.links_before
 
 
