@@ -181,7 +181,9 @@ class Secrets:
             if before.absent:
                 # Refused when someone made one meanwhile: taking ours back would take theirs too.
                 if not _is_begun(there, work):
-                    target.create(item.key, {_BEGUN: work.migration_id}, work.entry.kms_key)
+                    # With the source's tags from the first: the worker's rights may hold for them alone.
+                    begun = {**tags, _BEGUN: work.migration_id}
+                    target.create(item.key, begun, work.entry.kms_key)
             else:
                 self._keep(work, target, before)
             target.put(item.key, token, value)

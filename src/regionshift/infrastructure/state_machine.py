@@ -12,7 +12,7 @@ from typing import Any
 
 State = dict[str, Any]
 
-# Seconds. A worker that died is called again; its records say what is left (docs/adr/103).
+# Seconds. A worker that died is called again; its records say what is left.
 _RETRY = [{"ErrorEquals": ["States.ALL"], "IntervalSeconds": 2, "BackoffRate": 2.0, "MaxAttempts": 4}]
 
 

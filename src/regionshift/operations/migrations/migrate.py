@@ -23,7 +23,7 @@ from regionshift.report.values import CheckResult
 # USD, us-east-1 (Amazon S3 pricing; AWS Lambda pricing): a copy is a PUT; other regions differ by tenths.
 _USD_A_REQUEST = 0.005 / 1000
 _USD_A_GB_BETWEEN_REGIONS = 0.02
-# Items a second that one state machine reaches at least (docs/scale.md has the arithmetic).
+# Items a second that one state machine reaches at least.
 _ITEMS_A_SECOND = {"aws": 2000.0, "local": 150.0}
 
 
