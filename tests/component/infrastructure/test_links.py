@@ -135,4 +135,4 @@ def test_regions_may_run_different_releases() -> None:
     run = record(lambda: environment(releases, provider_settings=ON_AWS, links=release(settings)))
     base = {one.name: inputs_without(one) for one in built(settings).resources}
     changed = {one.name for one in run.resources if inputs_without(one) != base[one.name]}
-    assert changed == {"function-us-west-2"}
+    assert changed == {"function-us-west-2", "worker-us-west-2"}
