@@ -1,7 +1,11 @@
-"""A function that breaks: the real artifact with a handler around the real one."""
+"""A function that breaks: the real artifact with a handler around the real one, for the demo and the tests.
+
+``python tools/broken_artifact.py FOLDER at-once|later`` writes FOLDER/broken.zip and prints its path.
+"""
 
 from __future__ import annotations
 
+import sys
 import zipfile
 from pathlib import Path
 
@@ -39,3 +43,14 @@ def broken_artifact(folder: Path, handler: str) -> Path:
             broken.writestr(name, real.read(entry))
         broken.writestr(_HANDLER, handler)
     return path
+
+
+def main() -> None:
+    """Write the artifact that was asked for."""
+    folder = Path(sys.argv[1])
+    folder.mkdir(parents=True, exist_ok=True)
+    print(broken_artifact(folder, {"at-once": BREAKS_AT_ONCE, "later": BREAKS_LATER}[sys.argv[2]]))
+
+
+if __name__ == "__main__":
+    main()
