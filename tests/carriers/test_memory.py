@@ -68,9 +68,11 @@ class Streaming:
         del entry
         return Limits("any time")
 
-    def inventory(self, entry: Entry, carried: Iterator[Carried]) -> Iterator[Item]:
+    def inventory(self, entry: Entry, carried: Iterator[Carried], *, deep: bool = False) -> Iterator[Item]:
+        del deep
         one, other = (cast(Calls, side) for side in (self.source, self.target))
-        return plan(entry, stacks(one, Bucket("a", "s"), ""), stacks(other, Bucket("b", "t"), ""), carried)
+        decided = plan(entry, stacks(one, Bucket("a", "s"), ""), stacks(other, Bucket("b", "t"), ""), carried)
+        return (found.item for found in decided)
 
 
 @dataclass

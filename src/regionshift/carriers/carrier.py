@@ -55,6 +55,7 @@ class Entry:
         storage_class: ``keep`` or the class that every copy gets (objects only).
         kms_key: key id or ARN in the target's region; none: the target's own default.
         rewrite: rules for values that name the source region: ``arn``, ``region`` (parameters, secrets).
+        replace: other texts to replace, as written, and what takes their place (parameters, secrets).
         tags: only what has all of these tags (secrets only).
         owned: beginnings of whole keys at the source that belong to the program and are never carried.
     """
@@ -68,6 +69,7 @@ class Entry:
     storage_class: str = "keep"
     kms_key: str | None = None
     rewrite: tuple[str, ...] = ()
+    replace: Mapping[str, str] = field(default_factory=dict)
     tags: Mapping[str, str] = field(default_factory=dict)
     owned: tuple[str, ...] = ()
 
@@ -239,8 +241,12 @@ class Carrier(Protocol):
             Refused: no permission, or the target could not be taken back.
         """
 
-    def inventory(self, entry: Entry, carried: Iterator[Carried]) -> Iterator[Item]:
-        """Every selected item in code point order of its key. ``carried`` comes in the same order."""
+    def inventory(self, entry: Entry, carried: Iterator[Carried], *, deep: bool = False) -> Iterator[Item]:
+        """Every selected item in code point order of its key. ``carried`` comes in the same order.
+
+        ``deep``: what is the same by its versions is also asked for tags, checksums and settings, which can
+        change without a new version; what differs is ``changed``.
+        """
 
     def describe_before(self, work: Work) -> Mapping[str, Before]:
         """What the target is now, for every item of the batch. Changes nothing."""

@@ -51,6 +51,7 @@ def entry_line(entry: Entry) -> Line:
         "storage_class": entry.storage_class,
         "kms_key": entry.kms_key,
         "rewrite": list(entry.rewrite),
+        "replace": dict(entry.replace),
         "tags": dict(entry.tags),
         "owned": list(entry.owned),
     }
@@ -68,6 +69,7 @@ def read_entry(line: Mapping[str, Any]) -> Entry:
         storage_class=line["storage_class"],
         kms_key=line["kms_key"],
         rewrite=tuple(line["rewrite"]),
+        replace=line.get("replace", {}),
         tags=line["tags"],
         owned=tuple(line["owned"]),
     )

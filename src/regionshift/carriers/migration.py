@@ -70,13 +70,23 @@ class Migrations:
     now: Callable[[], datetime]
     watch: Callable[[Progressed], None] = field(default=lambda _: None)
 
-    def plan(self, migration_id: str, entries: Sequence[Entry], level: Level) -> MigrationPlan:
-        """What a migration would do. Nothing is changed, nothing recorded."""
-        Layout(migration_id)
-        return make_plan(self.store, self.carriers, migration_id, entries, level=level, sink=Nowhere())
+    def plan(
+        self, migration_id: str, entries: Sequence[Entry], level: Level, *, deep: bool = False
+    ) -> MigrationPlan:
+        """What a migration would do. Nothing is changed, nothing recorded.
 
-    def begin(self, migration_id: str, entries: Sequence[Entry], level: Level) -> Metadata:
-        """Take the targets and record the plan; for a known id, go on with the plan it has.
+        Args:
+            deep: also compare tags, checksums and settings of what is the same by its versions.
+        """
+        Layout(migration_id)
+        return make_plan(
+            self.store, self.carriers, migration_id, entries, level=level, sink=Nowhere(), deep=deep
+        )
+
+    def begin(
+        self, migration_id: str, entries: Sequence[Entry], level: Level, *, deep: bool = False
+    ) -> Metadata:
+        """Take the targets and record the plan; for a known id, go on with the plan it has. ``deep`` as in ``plan``.
 
         Raises:
             Refused: another migration has the target, or this one was rolled back.
@@ -92,7 +102,7 @@ class Migrations:
         self.store.put_json(layout.metadata, metadata)
         try:
             lock.acquire(self.store, migration_id, entries)
-            return self._record_plan(layout, entries, level, metadata)
+            return self._record_plan(layout, entries, level, metadata, deep=deep)
         except BaseException:
             self._give_up(layout, entries)
             raise
@@ -125,9 +135,11 @@ class Migrations:
         lock.release(self.store, migration_id, _entries(metadata))
         return metadata
 
-    def migrate(self, migration_id: str, entries: Sequence[Entry], level: Level = Level.FULL) -> Metadata:
+    def migrate(
+        self, migration_id: str, entries: Sequence[Entry], level: Level = Level.FULL, *, deep: bool = False
+    ) -> Metadata:
         """All of it, here: begin, run, finish."""
-        self.begin(migration_id, entries, level)
+        self.begin(migration_id, entries, level, deep=deep)
         self.run(migration_id)
         return self.finish(migration_id)
 
@@ -207,10 +219,10 @@ class Migrations:
         }
 
     def _record_plan(
-        self, layout: Layout, entries: Sequence[Entry], level: Level, metadata: Metadata
+        self, layout: Layout, entries: Sequence[Entry], level: Level, metadata: Metadata, *, deep: bool
     ) -> Metadata:
         sink = Recorded(self.store, layout, level)
-        plan = make_plan(self.store, self.carriers, layout.id, entries, level=level, sink=sink)
+        plan = make_plan(self.store, self.carriers, layout.id, entries, level=level, sink=sink, deep=deep)
         sink.close()
         metadata |= {
             "status": "copying",

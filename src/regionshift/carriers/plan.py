@@ -134,8 +134,9 @@ def make_plan(
     *,
     level: Level,
     sink: Sink,
+    deep: bool = False,
 ) -> MigrationPlan:
-    """Plan every entry. Changes nothing at the source or the target.
+    """Plan every entry. Changes nothing at the source or the target. ``deep``: see ``Carrier.inventory``.
 
     Raises:
         InputError, Refused: see ``Carrier.check``.
@@ -146,7 +147,7 @@ def make_plan(
     number = 0
     for entry, limit in zip(entries, limits, strict=True):
         tally = _Tally()
-        items = carriers[entry.kind].inventory(entry, carried(store, entry))
+        items = carriers[entry.kind].inventory(entry, carried(store, entry), deep=deep)
         for after, batch in _batches(_counted(items, entry, tally, sink, conflicts)):
             sink.batch(number + tally.batches, entry, after, batch)
             tally.batches += 1

@@ -18,6 +18,8 @@ def require_rules(entry: Entry) -> None:
     Raises:
         InputError: one does not.
     """
+    if "" in entry.replace:
+        raise InputError("An empty text cannot be replaced.", where="rewrite.replace")
     for rule in entry.rewrite:
         if rule not in RULES:
             raise InputError(
@@ -26,8 +28,12 @@ def require_rules(entry: Entry) -> None:
 
 
 def rewritten(entry: Entry, value: Value) -> tuple[Value, dict[str, int]]:
-    """The value for the target and how often each rule changed it; binary values stay as they are."""
-    if value.text is None or not entry.rewrite:
+    """The value for the target and how often each rule changed it; binary values stay as they are.
+
+    An entry's own texts are replaced last, all of them in one pass, the longest first: what one of them puts
+    in is never changed by another.
+    """
+    if value.text is None or not (entry.rewrite or entry.replace):
         return value, {}
     text = value.text
     counts: dict[str, int] = {}
@@ -38,6 +44,12 @@ def rewritten(entry: Entry, value: Value) -> tuple[Value, dict[str, int]]:
             )
             if number:
                 counts[rule] = number
+    if entry.replace:
+        longest_first = sorted(entry.replace, key=len, reverse=True)
+        pattern = re.compile("|".join(re.escape(wanted) for wanted in longest_first))
+        text, number = pattern.subn(lambda match: entry.replace[match[0]], text)
+        if number:
+            counts["replace"] = number
     return Value(text), counts
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import uuid
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 
 from regionshift.carriers.carrier import (
@@ -64,7 +65,7 @@ class Secrets:
         notes = (f"{rotated} secrets rotate at the source; rotation is not carried",) if rotated else ()
         return Limits(_UNDO, notes)
 
-    def inventory(self, entry: Entry, carried: Iterator[Carried]) -> Iterator[Item]:
+    def inventory(self, entry: Entry, carried: Iterator[Carried], *, deep: bool = False) -> Iterator[Item]:
         """See ``Carrier.inventory``."""
         source, target = self._vaults(entry)
         there = {found["Name"][len(entry.target.prefix) :]: found for found in target.listing()}
@@ -72,7 +73,20 @@ class Secrets:
         start = len(entry.source.prefix)
         for found in sorted(self._selected(entry), key=lambda each: str(each["Name"])):
             key = found["Name"][start:]
-            yield self._plan(entry, source, key, (found, there.get(key)), ours.at(key))
+            item = self._plan(entry, source, key, (found, there.get(key)), ours.at(key))
+            if deep and item.kind is Kind.SAME:
+                item = self._deepened(entry, item, found, there[key])
+            yield item
+
+    def _deepened(self, entry: Entry, item: Item, found: Mapping[str, Any], there: Mapping[str, Any]) -> Item:
+        """The item, changed when its value, description or tags are not the source's."""
+        versions = staged(found, _CURRENT), staged(there, _CURRENT)
+        again = Item(item.key, Kind.CHANGED, (SourceVersion(str(versions[0])),))
+        reason = self._problem(entry, again, str(versions[1]), Level.FULL)
+        # A replica is its primary's copy and refuses writes.
+        if not reason or _cannot_write(there, versions[1]):
+            return item
+        return replace(again, reason=reason)
 
     def describe_before(self, work: Work) -> Mapping[str, Before]:
         """See ``Carrier.describe_before``."""
@@ -164,7 +178,7 @@ class Secrets:
         kind, reason = decide(ours, version, theirs)
         if kind in (Kind.SAME, Kind.CONFLICT):
             return Item(key, kind, reason=reason)
-        if entry.rewrite:
+        if entry.rewrite or entry.replace:
             reason = told(rewritten(entry, source.value(key, version))[1])
         return Item(key, kind, (SourceVersion(version),), reason)
 

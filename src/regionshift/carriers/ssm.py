@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 
 from regionshift.carriers.carrier import (
@@ -59,7 +60,7 @@ class Parameters:
             require_listing(lambda side=side: iter(side.listing()), "parameters", place.region)  # type: ignore[misc]
         return Limits(_UNDO)
 
-    def inventory(self, entry: Entry, carried: Iterator[Carried]) -> Iterator[Item]:
+    def inventory(self, entry: Entry, carried: Iterator[Carried], *, deep: bool = False) -> Iterator[Item]:
         """See ``Carrier.inventory``."""
         source, target = self._sides(entry)
         selects = selector(entry)
@@ -69,7 +70,16 @@ class Parameters:
         for found in sorted(source.listing(), key=lambda each: str(each["Name"])):
             key = found["Name"][start:]
             if selects(key):
-                yield self._plan(entry, source, key, found, there.get(key), ours.at(key))
+                item = self._plan(entry, source, key, found, there.get(key), ours.at(key))
+                if deep and item.kind is Kind.SAME:
+                    item = self._deepened(entry, item, found, there[key])
+                yield item
+
+    def _deepened(self, entry: Entry, item: Item, found: Mapping[str, Any], there: Mapping[str, Any]) -> Item:
+        """The item, changed when its value, settings or tags are not the source's."""
+        again = Item(item.key, Kind.CHANGED, (SourceVersion(str(found["Version"])),))
+        reason = self._difference(entry, again, str(there["Version"]), (found, there))
+        return replace(again, reason=reason) if reason else item
 
     def describe_before(self, work: Work) -> Mapping[str, Before]:
         """See ``Carrier.describe_before``."""
@@ -173,7 +183,7 @@ class Parameters:
             return Item(key, Kind.CONFLICT, reason=fixed)
         if kind in (Kind.SAME, Kind.CONFLICT):
             return Item(key, kind, reason=reason)
-        if entry.rewrite:
+        if entry.rewrite or entry.replace:
             reason = told(rewritten(entry, source.value(key, version))[1])
         return Item(key, kind, (SourceVersion(version),), reason)
 

@@ -47,15 +47,25 @@ class Objects:
         """See ``Carrier.check``."""
         return checks.check(self._calls, entry)
 
-    def inventory(self, entry: Entry, carried: Iterator[Carried]) -> Iterator[Item]:
+    def inventory(self, entry: Entry, carried: Iterator[Carried], *, deep: bool = False) -> Iterator[Item]:
         """See ``Carrier.inventory``."""
         source, target = bucket_of(entry, "source"), bucket_of(entry, "target")
-        return planning.plan(
+        decided = planning.plan(
             entry,
             stacks(self._calls, source, entry.source.prefix),
             stacks(self._calls, target, entry.target.prefix),
             carried,
         )
+        if not deep:
+            return (one.item for one in decided)
+
+        def difference(one: planning.Decided) -> str:
+            assert one.target is not None, "what is the same is there"
+            return self._prover.difference(
+                (source, one.source.key, one.source.id), (target, one.target.key, one.target.id)
+            )
+
+        return planning.deepened(decided, difference, self._pool)
 
     def describe_before(self, work: Work) -> Mapping[str, Before]:
         """See ``Carrier.describe_before``."""

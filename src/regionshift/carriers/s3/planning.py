@@ -2,17 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections import deque
+from collections.abc import Callable, Iterator
+from concurrent.futures import Executor, Future
+from dataclasses import replace
+from typing import NamedTuple
 
 from regionshift.carriers.carrier import Carried, Entry, Item, Kind, SourceVersion
 from regionshift.carriers.s3.listing import Stack
 from regionshift.carriers.s3.pages import Version
 from regionshift.carriers.selection import Cursor, selector
 
+_AHEAD = 64  # comparisons under way at once
+
+
+class Decided(NamedTuple):
+    """One object's item, and what is there now on both sides: the newest versions, None for no target."""
+
+    item: Item
+    source: Version
+    target: Version | None
+
 
 def plan(
     entry: Entry, source: Iterator[Stack], target: Iterator[Stack], carried: Iterator[Carried]
-) -> Iterator[Item]:
+) -> Iterator[Decided]:
     """Every selected object of the source, by key. All three streams come in order of key."""
     selects = selector(entry)
     start, target_start = len(entry.source.prefix), len(entry.target.prefix)
@@ -22,7 +36,34 @@ def plan(
         key = stack.key[start:]
         if not selects(key) or (stack.latest.marker and not entry.history):
             continue
-        yield decide(entry, key, stack.versions, there.at(key), ours.at(key))
+        found = there.at(key)
+        item = decide(entry, key, stack.versions, found, ours.at(key))
+        yield Decided(item, stack.latest, found.latest if found else None)
+
+
+def deepened(
+    decided: Iterator[Decided], difference: Callable[[Decided], str], pool: Executor
+) -> Iterator[Item]:
+    """Ask about each item that is the same by its versions; what differs goes again, and says in what.
+
+    A version's contents cannot change, but its tags can, and a checksum is seen to be what it was.
+    """
+
+    def look(one: Decided) -> Item:
+        if one.item.kind is not Kind.SAME or one.source.marker:
+            return one.item
+        reason = difference(one)
+        if not reason:
+            return one.item
+        return replace(one.item, kind=Kind.CHANGED, versions=(_pin(one.source),), reason=reason)
+
+    running: deque[Future[Item]] = deque()
+    for one in decided:
+        running.append(pool.submit(look, one))
+        if len(running) > _AHEAD:
+            yield running.popleft().result()
+    for future in running:
+        yield future.result()
 
 
 def decide(entry: Entry, key: str, source: list[Version], target: Stack | None, ours: Carried | None) -> Item:
