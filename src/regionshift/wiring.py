@@ -253,7 +253,7 @@ def _engine(
     from regionshift.engine.cli import find_pulumi
     from regionshift.engine.engine import Engine, EngineSettings
 
-    command, version = find_pulumi(outside.variables.get("PATH", ""), [Path(sys.prefix) / "bin"])
+    command, version = find_pulumi(outside.variables, [Path(sys.prefix) / "bin"])
     with ExitStack() as stack:
         environment = _engine_environment(config, place, access, outside)
         if access.cloud is not None:
@@ -295,6 +295,8 @@ def _engine_environment(
             "AWS_REGION": config.regions.primary,
             "AWS_CA_BUNDLE": str(access.cloud.ca_bundle),
             "PULUMI_HOME": str(place.home / "engine" / "home"),
+            # The plugin of 700 MB is not what a local run uses: the engine must not go and ask for it.
+            "PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION": "true",
             # Safe only because the local provider adopts what a killed run made and did not record.
             "PULUMI_EXPERIMENTAL": "true",
             "PULUMI_SKIP_CHECKPOINTS": "true",

@@ -115,7 +115,7 @@ def _bench(
     state = folder / "state"
     state.mkdir(exist_ok=True)
     cache = Path(__file__).parents[2] / ".cache" / "bin"
-    command, version = find_pulumi(os.environ.get("PATH", ""), [Path(sys.prefix) / "bin", cache])
+    command, version = find_pulumi(os.environ, [Path(sys.prefix) / "bin", cache])
     with serve(cloud, handlers) as port:
         environment = {
             "PATH": os.environ["PATH"],

@@ -29,19 +29,19 @@ _INSTALL_HINT = (
 )
 
 
-def find_pulumi(search_path: str, extra: Sequence[Path] = ()) -> tuple[Path, VersionInfo]:
-    """The first `pulumi` whose version fits, in ``search_path`` (as in PATH), then in the folders ``extra``.
+def find_pulumi(variables: Mapping[str, str], extra: Sequence[Path] = ()) -> tuple[Path, VersionInfo]:
+    """The first `pulumi` whose version fits, in the PATH of ``variables``, then in the folders ``extra``.
 
     Raises:
         InputError: none is there, or none fits; says what to install.
     """
     seen: list[str] = []
-    folders = [search_path, *(str(folder) for folder in extra)]
+    folders = [variables.get("PATH", ""), *(str(folder) for folder in extra)]
     for folder in folders:
         found = shutil.which("pulumi", path=folder)
         if found is None:
             continue
-        version = _version_of(Path(found))
+        version = _version_of(Path(found), variables)
         if version is not None and version >= OLDEST and version.major == NEWEST_MAJOR:
             return Path(found), version
         seen.append(f"{found} is {version or 'of no readable version'}")
@@ -49,8 +49,10 @@ def find_pulumi(search_path: str, extra: Sequence[Path] = ()) -> tuple[Path, Ver
     raise InputError(f"No Pulumi CLI fits: {problem}.", remedy=_INSTALL_HINT)
 
 
-def _version_of(command: Path) -> VersionInfo | None:
-    done = subprocess.run([command, "version"], capture_output=True, text=True, check=False)
+def _version_of(command: Path, variables: Mapping[str, str]) -> VersionInfo | None:
+    # Without the variable the CLI asks its maker's server for a newer one, and waits where there is no network.
+    variables = {**variables, "PULUMI_SKIP_UPDATE_CHECK": "true"}
+    done = subprocess.run([command, "version"], capture_output=True, text=True, check=False, env=variables)
     match = re.search(r"v?(\d+\.\d+\.\d+\S*)", done.stdout)
     return VersionInfo.parse(match.group(1)) if match and done.returncode == 0 else None
 

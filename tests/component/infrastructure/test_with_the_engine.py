@@ -50,7 +50,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def engine(cloud: LocalCloud, folder: Path) -> Iterator[Engine]:
     try:
         own = [Path(sys.prefix) / "bin", Path(__file__).parents[3] / ".cache" / "bin"]
-        command, version = find_pulumi(os.environ["PATH"], own)
+        command, version = find_pulumi(os.environ, own)
     except InputError as missing:
         pytest.skip(str(missing))
     (folder / "state").mkdir()
