@@ -39,7 +39,8 @@ Carriers = Mapping[str, Carrier]
 class BatchAnswer:
     """What one call did. ``more``: call again; ``stopped``: the migration was asked to stop.
 
-    ``conflicts`` are the first items that undo left alone: key and reason.
+    ``conflicts`` are the first items that undo left alone: key and reason. ``wrote``: undo had to write
+    versions of its own, which later plans have to know.
     """
 
     batch: int
@@ -47,6 +48,7 @@ class BatchAnswer:
     stopped: bool = False
     counts: Mapping[str, int] = field(default_factory=dict)
     conflicts: tuple[Mapping[str, str], ...] = ()
+    wrote: bool = False
 
 
 @dataclass(frozen=True)
@@ -95,7 +97,7 @@ def undo_batch(
     known = {line["key"]: line for line in from_bytes(store.get(layout.undone(batch)) or b"")}
     undone = {key: line for key, line in known.items() if line["state"] == "undone"}
     if known and len(undone) == len(known):
-        return BatchAnswer(batch, counts=count(known.values()))
+        return BatchAnswer(batch, counts=count(known.values()), wrote=_wrote(known.values()))
     recorded = store.get(layout.before(batch))
     if recorded is None:
         return BatchAnswer(batch)  # nothing is written before this record is
@@ -111,7 +113,7 @@ def undo_batch(
     lines = [*undone.values(), *(undone_line(answer) for answer in carrier.undo(planned.work, before, left))]
     store.put(layout.undone(batch), to_bytes(sorted(lines, key=lambda line: str(line["key"]))))
     conflicts = [line for line in lines if line["state"] == "conflict"]
-    return BatchAnswer(batch, counts=count(lines), conflicts=tuple(conflicts[:_NAMED]))
+    return BatchAnswer(batch, counts=count(lines), conflicts=tuple(conflicts[:_NAMED]), wrote=_wrote(lines))
 
 
 def count(lines: Iterable[Mapping[str, Any]]) -> dict[str, int]:
@@ -124,6 +126,10 @@ def count(lines: Iterable[Mapping[str, Any]]) -> dict[str, int]:
             name = "proven" if line.get("proven") else "unproven"
             counts[name] = counts.get(name, 0) + 1
     return counts
+
+
+def _wrote(lines: Iterable[Mapping[str, Any]]) -> bool:
+    return any(line.get("version") for line in lines)
 
 
 def _work_through(

@@ -166,10 +166,14 @@ class Proof:
 
 @dataclass(frozen=True)
 class Undone:
-    """One item that is again what it was; ``how`` is one of deleted, forward, restored, untouched."""
+    """One item that is again what it was; ``how`` is one of deleted, forward, restored, untouched.
+
+    ``version``: what undo itself wrote to bring that about, where it had to write.
+    """
 
     key: str
     how: str
+    version: str = ""
 
 
 @dataclass(frozen=True)

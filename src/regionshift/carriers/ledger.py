@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from itertools import groupby
 from typing import Any
 
@@ -11,15 +12,38 @@ from regionshift.carriers.carrier import Carried, Entry
 from regionshift.carriers.lines import from_bytes, read_entry
 from regionshift.carriers.records import Layout, RecordStore
 
-_Ranked = tuple[str, int, Carried]
+
+@dataclass(frozen=True)
+class _Restored:
+    """What taking a migration back wrote: the contents of ``earlier`` as another version."""
+
+    key: str
+    earlier: str | None
+    version: str
+
+
+_Ranked = tuple[str, int, Carried | _Restored]
 
 
 def carried(store: RecordStore, entry: Entry) -> Iterator[Carried]:
-    """The newest write of every key from this source to this target, what was taken back left out."""
-    earlier = sorted(_earlier(store, entry), key=lambda found: str(found[1]["started"]), reverse=True)
-    streams = [_lines(store, rank, *found) for rank, found in enumerate(earlier)]
+    """What this source gave this target last, for every key that has it: what was taken back left out.
+
+    Where taking back had to write, what it wrote stands for the version that it brought back.
+    """
+    found = sorted(_earlier(store, entry), key=lambda each: str(each[1]["started"]))
+    streams = [
+        (_undone if metadata["status"] == "rolled_back" else _lines)(store, rank, layout, part)
+        for rank, (layout, metadata, part) in enumerate(found)
+    ]
     for _, lines in groupby(heapq.merge(*streams, key=lambda line: line[:2]), key=lambda line: line[0]):
-        yield next(lines)[2]
+        last: Carried | None = None
+        for _, _, line in lines:
+            if isinstance(line, Carried):
+                last = line
+            elif last is not None and last.target_version == line.earlier:
+                last = replace(last, target_version=line.version)
+        if last is not None:
+            yield last
 
 
 def _earlier(store: RecordStore, entry: Entry) -> Iterator[tuple[Layout, dict[str, Any], dict[str, Any]]]:
@@ -28,7 +52,7 @@ def _earlier(store: RecordStore, entry: Entry) -> Iterator[tuple[Layout, dict[st
             continue
         layout = Layout(migration_id)
         metadata = store.get_json(layout.metadata)
-        if metadata is None or metadata.get("status") == "rolled_back":
+        if metadata is None or (metadata.get("status") == "rolled_back" and not metadata.get("undo_wrote")):
             continue
         for part in metadata.get("entries", ()):
             known = read_entry(part["entry"])
@@ -36,14 +60,22 @@ def _earlier(store: RecordStore, entry: Entry) -> Iterator[tuple[Layout, dict[st
                 yield layout, metadata, part
 
 
-def _lines(
-    store: RecordStore, rank: int, layout: Layout, _: dict[str, Any], part: dict[str, Any]
-) -> Iterator[_Ranked]:
-    for batch in range(part["first_batch"], part["first_batch"] + part["batches"]):
+def _batches(part: dict[str, Any]) -> range:
+    return range(part["first_batch"], part["first_batch"] + part["batches"])
+
+
+def _lines(store: RecordStore, rank: int, layout: Layout, part: dict[str, Any]) -> Iterator[_Ranked]:
+    for batch in _batches(part):
         for line in from_bytes(store.get(layout.results(batch)) or b""):
             if line["state"] == "written":
-                yield (
-                    line["key"],
-                    rank,
-                    Carried(line["key"], line["source_version"], line["versions"][-1], layout.id),
-                )
+                key = line["key"]
+                yield key, rank, Carried(key, line["source_version"], line["versions"][-1], layout.id)
+
+
+def _undone(store: RecordStore, rank: int, layout: Layout, part: dict[str, Any]) -> Iterator[_Ranked]:
+    for batch in _batches(part):
+        before = {line["key"]: line["version"] for line in from_bytes(store.get(layout.before(batch)) or b"")}
+        for line in from_bytes(store.get(layout.undone(batch)) or b""):
+            if line.get("version"):
+                key = line["key"]
+                yield key, rank, _Restored(key, before.get(key), line["version"])

@@ -141,5 +141,6 @@ def result_line(item: Item, outcome: Written | Failed | Unfinished, proof: Proof
 def undone_line(answer: Undone | Conflict) -> Line:
     """What became of one item in a rollback."""
     if isinstance(answer, Undone):
-        return {"key": answer.key, "state": "undone", "how": answer.how}
+        line: Line = {"key": answer.key, "state": "undone", "how": answer.how}
+        return line | {"version": answer.version} if answer.version else line
     return {"key": answer.key, "state": "conflict", "reason": answer.reason}

@@ -7,6 +7,8 @@ The state machine runs ``run_batch`` for every line of the manifest between ``be
 from __future__ import annotations
 
 import hashlib
+import time
+import uuid
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -17,12 +19,14 @@ from typing import Any
 from regionshift.carriers import lock
 from regionshift.carriers.batch import BatchAnswer, Carriers, count, run_batch, undo_batch
 from regionshift.carriers.carrier import Entry, Level
-from regionshift.carriers.lines import entry_line, from_bytes, place_line, read_entry
+from regionshift.carriers.lease import Leases
+from regionshift.carriers.lines import dump, entry_line, from_bytes, place_line, read_entry
 from regionshift.carriers.plan import MigrationPlan, Nowhere, Recorded, make_plan
 from regionshift.carriers.records import Layout, RecordStore
 from regionshift.errors import Refused, WorkFailed
 
 _BATCHES_AT_ONCE = 4
+_LOOK_AGAIN = 1.0  # seconds between two looks at who is still copying
 _NAMED = 100  # failures named in the summary; all of them stand in the results
 
 Metadata = dict[str, Any]
@@ -39,9 +43,14 @@ class _Tally:
     def __init__(self) -> None:
         self.counts: dict[str, int] = {}
         self.conflicts: list[Mapping[str, str]] = []
+        self.wrote = False
 
-    def add(self, counts: Mapping[str, int], conflicts: Sequence[Mapping[str, str]] = ()) -> None:
-        self.conflicts = [*self.conflicts, *conflicts][:_NAMED]
+    def answered(self, answer: BatchAnswer) -> None:
+        self.conflicts = [*self.conflicts, *answer.conflicts][:_NAMED]
+        self.wrote = self.wrote or answer.wrote
+        self.add(answer.counts)
+
+    def add(self, counts: Mapping[str, int]) -> None:
         for name, number in counts.items():
             self.counts[name] = self.counts.get(name, 0) + number
 
@@ -63,12 +72,17 @@ class Migrations:
         carriers: by kind.
         now: the time, with its zone.
         watch: told after each batch.
+        call_seconds: how long this call can still take, when another process may take the migration back
+            meanwhile: it then waits for us. None: no other process can.
+        sleep: waits (seconds).
     """
 
     store: RecordStore
     carriers: Carriers
     now: Callable[[], datetime]
     watch: Callable[[Progressed], None] = field(default=lambda _: None)
+    call_seconds: Callable[[], float] | None = None
+    sleep: Callable[[float], None] = time.sleep
 
     def plan(
         self, migration_id: str, entries: Sequence[Entry], level: Level, *, deep: bool = False
@@ -109,17 +123,25 @@ class Migrations:
 
     def run(self, migration_id: str, has_time: Callable[[], bool] = _always) -> bool:
         """Run every batch here; false when time ran out or a stop was asked for."""
-        return self._each(run_batch, migration_id, has_time)
+        with self._leases(migration_id).held(uuid.uuid4().hex):
+            return self._each(run_batch, migration_id, has_time)
 
     def run_batch(self, migration_id: str, batch: int, has_time: Callable[[], bool] = _always) -> BatchAnswer:
         """Run one batch: what the state machine's Lambda does for one line of the manifest."""
-        return run_batch(self.store, self.carriers, migration_id, batch, has_time)
+        # By its number: a call that follows one that died takes its lease over.
+        with self._leases(migration_id).held(f"{batch:08d}"):
+            return run_batch(self.store, self.carriers, migration_id, batch, has_time)
 
     def undo_batch(
         self, migration_id: str, batch: int, has_time: Callable[[], bool] = _always
     ) -> BatchAnswer:
         """Take one batch back."""
         return undo_batch(self.store, self.carriers, migration_id, batch, has_time)
+
+    def finish_unless_stopped(self, migration_id: str) -> Metadata | None:
+        """``finish``, but None when somebody stopped the migration, to go on later or to take it back."""
+        with self._leases(migration_id).held("finish"):
+            return None if self.store.exists(Layout(migration_id).stop) else self.finish(migration_id)
 
     def finish(self, migration_id: str) -> Metadata:
         """Add up the results and give the targets back. ``completed`` only if every item is proven."""
@@ -131,6 +153,11 @@ class Migrations:
         conflicts = metadata["plan"]["conflict"]
         whole = not summary["problems"] and not summary["batches_missing"] and not conflicts
         metadata |= {**summary, "status": "completed" if whole else "incomplete", "ended": self._time()}
+        if conflicts:
+            first = from_bytes(self.store.get(layout.conflicts(0)) or b"")
+            metadata["conflicts"] = [
+                {"key": line["key"], "reason": line["reason"]} for line in first[:_NAMED]
+            ]
         self.store.put_json(layout.metadata, metadata)
         lock.release(self.store, migration_id, _entries(metadata))
         return metadata
@@ -152,7 +179,8 @@ class Migrations:
     ) -> Metadata:
         """Take everything back that the migration wrote, however far it came.
 
-        Whoever runs batches elsewhere has to have stopped before: a copy under way is not seen.
+        Calls that are copying are stopped and waited for: undo does not see a copy under way. When time runs
+        out before they end, the record names them under ``waiting`` and the next call goes on.
 
         Raises:
             InputError, WorkFailed: there is no such migration.
@@ -161,11 +189,17 @@ class Migrations:
         metadata = self.metadata(migration_id)
         self.stop(migration_id)
         tally = _Tally()
+        opened = self._rollback_record(layout, metadata, reason, False, tally)
+        # From here on it is not resumed: that would take the stop away while we wait.
+        self.store.create(layout.rollback, dump(opened).encode() + b"\n")
+        if waiting := self._still_running(migration_id, has_time):
+            return opened | {"waiting": waiting}
+        metadata = self.metadata(migration_id)
         finished = self._each(undo_batch, migration_id, has_time, tally)
         record = self._rollback_record(layout, metadata, reason, finished, tally)
         self.store.put_json(layout.rollback, record)
         if finished:
-            metadata |= {"status": "rolled_back"}
+            metadata |= {"status": "rolled_back", "undo_wrote": tally.wrote}
             self.store.put_json(layout.metadata, metadata)
             lock.release(self.store, migration_id, _entries(metadata))
         return record
@@ -185,6 +219,18 @@ class Migrations:
                 remedy="Look at the folder migrations/ of the target's deployment bucket.",
             )
         return metadata
+
+    def _leases(self, migration_id: str) -> Leases:
+        return Leases(self.store, Layout(migration_id), self.now, self.call_seconds)
+
+    def _still_running(self, migration_id: str, has_time: Callable[[], bool]) -> list[str]:
+        """Wait until no call is copying any more; those that still are when time runs out."""
+        leases = self._leases(migration_id)
+        while running := leases.running():
+            if not has_time():
+                break
+            self.sleep(_LOOK_AGAIN)
+        return running
 
     def _again(self, layout: Layout, known: Metadata) -> Metadata:
         if known["status"] == "rolled_back" or self.store.exists(layout.rollback):
@@ -257,7 +303,7 @@ class Migrations:
             for answer in _in_order(pool, one, batches, has_time):
                 done += 1
                 if tally is not None:
-                    tally.add(answer.counts, answer.conflicts)
+                    tally.answered(answer)
                 finished = finished and not answer.more and not answer.stopped
                 self.watch(Progressed(answer, done, batches))
         return finished and done == batches

@@ -9,6 +9,7 @@
     migrations/{id}/before/{batch}.jsonl     what each target item was; the first record wins
     migrations/{id}/results/{batch}.jsonl    what was written and proven
     migrations/{id}/progress/...             uploads and comparisons under way
+    migrations/{id}/running/...              calls that are copying now, and until when they can be
     migrations/{id}/stop                     its presence stops the copying
     migrations/.locks/{target}.json          who is migrating onto a target
     rollbacks/{id}/rollback.json, rollbacks/{id}/results/{batch}.jsonl
@@ -110,6 +111,10 @@ class RecordStore:
             yield from (folder[len(prefix) :].rstrip("/") for folder in page.prefixes)
             after = page.next
 
+    def names(self, prefix: str) -> Iterator[str]:
+        """Names of what is there now and begins with ``prefix``."""
+        return self._calls.names(self._bucket, prefix)
+
     def get_json(self, name: str) -> dict[str, Any] | None:
         """A record that is one JSON value."""
         body = self.get(name)
@@ -153,6 +158,10 @@ class Layout:
     def undone(self, batch: int) -> str:
         """How one batch was taken back."""
         return f"rollbacks/{self.id}/results/{batch:08d}.jsonl"
+
+    def running(self, name: str) -> str:
+        """The lease of one call."""
+        return f"{self._root}/running/{name}"
 
     def progress(self, batch: int, key: str) -> str:
         """Notes about one item under way; keys can hold anything, so their digest is the name."""

@@ -250,12 +250,12 @@ class Parameters:
                 return Conflict(key, f"version {before.version} is no longer in the history")
             raise
         if current == int(written[-1]):
-            target.put(key, earlier, _settings(before, there))
+            current = int(target.put(key, earlier, _settings(before, there)))
         elif current != int(written[-1]) + 1 or target.value(key, str(current)) != earlier:
             # Our own earlier, interrupted undo is the one exception.
             return Conflict(key, _STRANGER)
         target.set_tags(key, json.loads(before.detail["tags"]))
-        return Undone(key, "restored")
+        return Undone(key, "restored", str(current))
 
 
 def cannot_go_back(source: Mapping[str, Any], target: Mapping[str, Any]) -> str:

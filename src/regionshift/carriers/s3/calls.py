@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from urllib.parse import quote
 
@@ -16,6 +16,7 @@ from regionshift.carriers.s3.pages import (
     can_be_in_xml,
     delete_request,
     read_deletions,
+    read_names,
     read_page,
     read_tags,
     tagging_request,
@@ -93,6 +94,18 @@ class Calls:
             query.append(("version-id-marker", after[1]))
         # Signing wants the parameters in order of their names.
         return read_page(self.send("GET", bucket, query=(*sorted(query), ("versions", ""))).body)
+
+    def names(self, bucket: Bucket, prefix: str) -> Iterator[str]:
+        """Keys of the current objects that begin with ``prefix``."""
+        token = ""
+        while True:
+            query = [("encoding-type", "url"), ("list-type", "2"), ("prefix", prefix)]
+            if token:
+                query.append(("continuation-token", token))
+            found, token = read_names(self.send("GET", bucket, query=tuple(sorted(query))).body)
+            yield from found
+            if not token:
+                return
 
     def copy(self, source: Pinned, target: Bucket, key: str, headers: Mapping[str, str]) -> str:
         """CopyObject of one pinned version, up to 5 GB; gives the new version. Not repeated when the answer is lost."""

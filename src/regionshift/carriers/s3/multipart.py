@@ -7,10 +7,11 @@ are there (ListParts), so a killed copy costs at most the parts that were under 
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from urllib.parse import urlencode
+from urllib.parse import unquote_plus, urlencode
 
 from regionshift.carriers.carrier import Work
 from regionshift.carriers.s3.calls import Bucket, Calls, Pinned
@@ -31,6 +32,9 @@ KEPT_HEADERS = (
     "x-amz-website-redirect-location",
 )
 _ALGORITHMS = ("crc64nvme", "crc32c", "crc32", "sha256", "sha1")
+
+
+_BEFORE = "before"  # notes which uploads of the key there were before ours
 
 
 class OutOfTimeError(Exception):
@@ -89,7 +93,7 @@ class MultipartCopy:
         upload = notes.get("upload", "")
         part_size = int(notes.get("part_size", self._sizes.part_size(size)))
         if not upload:
-            upload = self._begin(source, landing)
+            upload = self._begin_once(work, name, notes, source, landing)
             work.progress.note(name, {"upload": upload, "part_size": str(part_size)})
         try:
             parts = self._fill(work, source, landing, upload, spans(size, part_size))
@@ -109,10 +113,54 @@ class MultipartCopy:
     def forget(self, work: Work, item: str, version: str, landing: Landing) -> None:
         """Abort the upload that an unfinished copy of ``version`` left behind, if there is one."""
         name = f"{item}\n{version}"
-        upload = work.progress.read(name).get("upload", "")
+        notes = work.progress.read(name)
+        upload = notes.get("upload", "")
+        if not upload and _BEFORE in notes:
+            # One may have been made and not noted; only an upload of ours shows whose ours are.
+            upload = self._create(landing, landing.headers)
+            self._abort_lost(landing, upload, notes[_BEFORE])
         if upload:
             self._abort(landing, upload)
             work.progress.note(name, {})
+
+    def _begin_once(
+        self, work: Work, name: str, notes: Mapping[str, str], source: Pinned, landing: Landing
+    ) -> str:
+        """A new upload. What a killed call made and did not live to note is found again, and aborted.
+
+        Before the first is made, it is noted which uploads the key has: those are somebody else's.
+        """
+        others = notes.get(_BEFORE)
+        if others is None:
+            work.progress.note(name, {_BEFORE: json.dumps(sorted(self._uploads(landing)))})
+            return self._begin(source, landing)
+        upload = self._begin(source, landing)
+        self._abort_lost(landing, upload, others)
+        return upload
+
+    def _abort_lost(self, landing: Landing, ours: str, others: str) -> None:
+        """Abort uploads of the key that whoever made ``ours`` made since ``others`` (a JSON list) was noted."""
+        found = self._uploads(landing)
+        for upload, initiator in found.items():
+            if upload != ours and upload not in json.loads(others) and initiator == found.get(ours):
+                self._abort(landing, upload)
+
+    def _uploads(self, landing: Landing) -> dict[str, str]:
+        """The key's uploads under way: {id: who began it}."""
+        found: dict[str, str] = {}
+        after: list[tuple[str, str]] = []
+        while True:
+            query = [("encoding-type", "url"), ("prefix", landing.key), ("uploads", ""), *after]
+            root = parse(self._calls.send("GET", landing.bucket, query=tuple(sorted(query))).body)
+            decode = unquote_plus if root.findtext("EncodingType") == "url" else str
+            for upload in root.findall("Upload"):
+                if decode(upload.findtext("Key", "")) == landing.key:
+                    found[upload.findtext("UploadId", "")] = upload.findtext("Initiator/ID", "")
+            next_key = decode(root.findtext("NextKeyMarker", ""))
+            # The key itself comes before all longer keys that begin with it.
+            if root.findtext("IsTruncated") != "true" or next_key != landing.key:
+                return found
+            after = [("key-marker", next_key), ("upload-id-marker", root.findtext("NextUploadIdMarker", ""))]
 
     def _begin(self, source: Pinned, landing: Landing) -> str:
         kept = self._calls.head(source.bucket, source.key, source.version)
@@ -126,13 +174,12 @@ class MultipartCopy:
                 again["x-amz-checksum-algorithm"] = algorithm.upper()
                 again["x-amz-checksum-type"] = _checksum_type(algorithm)
                 break
+        return self._create(landing, {**again, **landing.headers})
+
+    def _create(self, landing: Landing, headers: Mapping[str, str]) -> str:
+        query = (("uploads", ""),)
         answer = self._calls.send(
-            "POST",
-            landing.bucket,
-            landing.key,
-            (("uploads", ""),),
-            headers={**again, **landing.headers},
-            repeatable=False,
+            "POST", landing.bucket, landing.key, query, headers=headers, repeatable=False
         )
         return parse(answer.body).findtext("UploadId", "")
 

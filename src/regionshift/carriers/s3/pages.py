@@ -56,6 +56,14 @@ def read_page(body: bytes) -> Page:
     return Page(versions, prefixes, following)
 
 
+def read_names(body: bytes) -> tuple[list[str], str]:
+    """ListObjectsV2's answer: the keys, and the token that goes on (empty at the end)."""
+    root = parse(body)
+    decode: Callable[[str], str] = unquote_plus if root.findtext("EncodingType") == "url" else str
+    names = [decode(entry.findtext("Key", "")) for entry in root.findall("Contents")]
+    return names, root.findtext("NextContinuationToken", "")
+
+
 def _version(element: ET.Element, decode: Callable[[str], str]) -> Version:
     found = {child.tag: child.text or "" for child in element}
     return Version(

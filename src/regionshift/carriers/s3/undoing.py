@@ -91,38 +91,43 @@ class Undoer:
         earlier = _below(there, written)
         if there[0].id not in written:
             # An interrupted undo may have written forward already.
-            return Undone(key, "forward") if _same(there[0], earlier) else Conflict(key, _STRANGER)
+            if not _same(there[0], earlier):
+                return Conflict(key, _STRANGER)
+            return Undone(key, "forward", there[0].id)
         problem = _problem(before, written, there)
         if problem:
             return Conflict(key, problem)
         try:
-            self._restore(work, key, earlier)
+            made = self._restore(work, key, earlier)
         except S3Error as error:
             return Conflict(key, f"the earlier state could not be written: {error.message}")
-        return Undone(key, "forward")
+        return Undone(key, "forward", made)
 
-    def _restore(self, work: Work, key: str, earlier: Version | None) -> None:
+    def _restore(self, work: Work, key: str, earlier: Version | None) -> str:
+        """Write the earlier state; gives the version or marker that was made."""
         target, full_key = bucket_of(work.entry, "target"), work.entry.target.prefix + key
         if earlier is None or earlier.marker:
-            self._calls.delete(target, full_key)
-            return
+            return self._calls.delete(target, full_key)
         version = SourceVersion(earlier.id, earlier.etag, earlier.size, storage_class=earlier.storage_class)
         source = Pinned(target, full_key, earlier.id, earlier.etag)
         headers = placement(Entry(work.entry.kind, work.entry.source, work.entry.target), version)
         try:
             if self._multipart.takes(version.size):
-                self._multipart.copy(
+                return self._multipart.copy(
                     work, f"undo\n{key}", source, version.size, Landing(target, full_key, headers)
                 )
-            else:
-                self._calls.copy(source, target, full_key, headers)
+            return self._calls.copy(source, target, full_key, headers)
         except AnswerLostError:
-            if not self._is_current(target, full_key, earlier):
-                raise
+            if made := self._made(target, full_key, earlier):
+                return made
+            raise
 
-    def _is_current(self, target: Bucket, key: str, wanted: Version) -> bool:
+    def _made(self, target: Bucket, key: str, wanted: Version) -> str:
+        """The current version's id when it is what was to be written, else nothing."""
         newest = self._calls.page(target, key, most=1).versions
-        return bool(newest) and newest[0].key == key and _same(newest[0], wanted)
+        if newest and newest[0].key == key and newest[0].id != wanted.id and _same(newest[0], wanted):
+            return newest[0].id
+        return ""
 
 
 _STRANGER = "someone else has written here since; left alone"

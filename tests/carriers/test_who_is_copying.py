@@ -1,0 +1,148 @@
+"""Taking a migration back never runs beside a copy, and a plan knows what taking back wrote."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from carrier_world import TARGET, S3Lab, SsmLab, World
+
+from regionshift.carriers.carrier import Level
+from regionshift.carriers.records import Layout
+from regionshift.carriers.transport import Request, Response
+from regionshift.errors import Refused
+
+
+@pytest.fixture
+def lab(world: World) -> S3Lab:
+    lab = S3Lab(world)
+    for number in range(6):
+        lab.write("source", f"{number}", "new")
+    lab.write("target", "0", "earlier")
+    return lab
+
+
+def test_rollback_waits_for_a_batch_that_is_copying(world: World, lab: S3Lab) -> None:
+    before = world.versions(lab.target)
+    elsewhere = replace(world.migrations, call_seconds=lambda: 300.0)
+    elsewhere.begin("m", [lab.entry], Level.PINNED)
+    copying, go_on = threading.Event(), threading.Event()
+    once = world.transport._once
+
+    def slow(request: Request) -> Response:
+        if request.key == "out/5" and "x-amz-copy-source" in request.headers:
+            copying.set()
+            go_on.wait(20)
+        return once(request)
+
+    world.transport._once = slow  # type: ignore[method-assign]
+    worker = threading.Thread(target=elsewhere.run_batch, args=("m", 0))
+    worker.start()
+    copying.wait(20)
+    looked: list[float] = []
+
+    def wait(seconds: float) -> None:
+        looked.append(seconds)
+        assert len(world.versions(lab.target)) > len(before), "nothing is taken back beside a copy"
+        go_on.set()
+        worker.join(20)
+
+    record = replace(world.migrations, sleep=wait).rollback("m")
+
+    assert looked
+    assert record["status"] == "completed"
+    assert record["counts"] == {"undone": 6}
+    assert world.versions(lab.target) == before
+
+
+def test_rollback_that_runs_out_of_time_says_for_whom_it_waits(world: World, lab: S3Lab) -> None:
+    before = world.versions(lab.target)
+    world.migrations.begin("m", [lab.entry], Level.PINNED)
+    world.migrations.run_batch("m", 0)
+    layout = Layout("m")
+    until = datetime.now(UTC) + timedelta(seconds=60)
+    world.store.put_json(layout.running("00000000"), {"until": until.isoformat()})
+    copied = world.versions(lab.target)
+
+    record = world.migrations.rollback("m", "", lambda: False)
+
+    assert (record["status"], record["waiting"]) == ("incomplete", ["00000000"])
+    assert world.versions(lab.target) == copied
+    with pytest.raises(Refused, match="rolled back"):
+        world.migrations.begin("m", [lab.entry], Level.PINNED)
+    # A call that died holds its lease until its time is over, and no longer.
+    later = replace(world.migrations, now=lambda: datetime.now(UTC) + timedelta(seconds=61))
+    assert later.rollback("m")["status"] == "completed"
+    assert world.versions(lab.target) == before
+
+
+def test_a_batch_that_begins_after_the_stop_copies_nothing(world: World, lab: S3Lab) -> None:
+    elsewhere = replace(world.migrations, call_seconds=lambda: 300.0)
+    elsewhere.begin("m", [lab.entry], Level.PINNED)
+    elsewhere.stop("m")
+    before = world.versions(lab.target)
+
+    assert elsewhere.run_batch("m", 0).stopped
+    assert elsewhere.finish_unless_stopped("m") is None
+    assert world.versions(lab.target) == before
+    assert list(world.store.names(Layout("m").running(""))) == []
+
+
+def replicate_onward(world: World, bucket: str) -> None:
+    onward = world.bucket("onward", "us-west-2")
+    rule: Any = {
+        "ID": "all",
+        "Priority": 1,
+        "Status": "Enabled",
+        "Filter": {"Prefix": ""},
+        "DeleteMarkerReplication": {"Status": "Enabled"},
+        "Destination": {"Bucket": f"arn:aws:s3:::{onward}"},
+    }
+    world.clients.get("s3", TARGET).put_bucket_replication(
+        Bucket=bucket,
+        ReplicationConfiguration={"Role": "arn:aws:iam::123456789012:role/r", "Rules": [rule]},
+    )
+
+
+@pytest.mark.parametrize("kind", ["s3", "ssm"])
+def test_what_undo_itself_wrote_is_no_conflict(world: World, kind: str) -> None:
+    lab: S3Lab | SsmLab = S3Lab(world) if kind == "s3" else SsmLab(world)
+    if isinstance(lab, S3Lab):
+        replicate_onward(world, lab.target)
+    for name in ("a", "b", "c"):
+        lab.write("source", name, "one")
+    world.migrations.migrate("m1", [lab.entry])
+    first = lab.look("target")
+    for number in (2, 3):
+        lab.write("source", "b", f"value {number}")
+        lab.write("source", f"d{number}", "added")
+        world.migrations.migrate(f"m{number}", [lab.entry])
+        world.migrations.rollback(f"m{number}")
+        assert lab.look("target") == first
+
+    plan = world.migrations.plan("m4", [lab.entry], Level.FULL)
+
+    assert plan.counts == {"new": 2, "changed": 1, "same": 2, "conflict": 0}, plan.conflicts
+    assert world.migrations.migrate("m4", [lab.entry])["status"] == "completed"
+    lab.write("target", "a", "somebody's")
+    lab.write("target", "b", "somebody's")
+    assert world.migrations.plan("m5", [lab.entry], Level.FULL).counts["conflict"] == 2
+
+
+def test_conflicts_are_never_copied_over_and_are_named_in_the_end(world: World, lab: S3Lab) -> None:
+    world.migrations.migrate("m1", [lab.entry])
+    lab.write("target", "3", "somebody's")
+    for number in range(6):
+        lab.write("source", f"{number}", "newer")
+
+    done = world.migrations.migrate("m2", [lab.entry])
+
+    assert done["status"] == "incomplete"
+    assert [each["key"] for each in done["conflicts"]] == ["3"]
+    assert "m1" in done["conflicts"][0]["reason"]
+    found = lab.look("target")
+    assert found["3"][0] == b"somebody's"
+    assert {found[f"{number}"][0] for number in (0, 1, 2, 4, 5)} == {b"newer"}
