@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
 from function_caller import Caller
 from function_region import Region
+
+from regionshift.infrastructure.policies import function as rights
 
 
 @pytest.fixture
@@ -153,6 +156,66 @@ def test_a_call_that_runs_out_of_time_goes_on_with_the_same_id(secondary: Region
     assert body["counts"]["proven"] == 150
     s3, bucket = secondary.make("s3"), secondary.variables.deployment_bucket
     assert len(s3.list_object_versions(Bucket=bucket, Prefix="out/")["Versions"]) == 150
+
+
+def test_what_is_under_way_is_not_told_as_a_success(secondary: Region, call: Caller) -> None:
+    put(secondary, **{f"in__{number:03d}": str(number) for number in range(150)})
+    call.remaining_ms = lambda: 0
+    assert call(copy())[0] == 202
+    told = [(one["status"], one["counts"].get("left")) for one in secondary.messages()]
+    assert sorted(told, key=str) == [("started", 150), ("started", None)]
+    call.remaining_ms = lambda: 300_000
+    assert call(copy())[0] == 200
+    (success,) = [one for one in secondary.messages() if one["status"] == "success"]
+    assert success["counts"]["proven"] == 150
+
+
+@pytest.mark.parametrize("on_failure", ["stop", "rollback", None])
+def test_from_elsewhere_the_state_machine_does_it_as_the_settings_say(
+    on_failure: str | None, secondary: Region
+) -> None:
+    states = secondary.make("stepfunctions")
+    machine = states.create_state_machine(
+        name=f"{secondary.prefix}-{on_failure}",
+        definition=json.dumps({"StartAt": "Done", "States": {"Done": {"Type": "Succeed"}}}),
+        roleArn=secondary.role_arn([], service="states.amazonaws.com"),
+    )["stateMachineArn"]
+    secondary.change_configuration(
+        on_failure=on_failure, deployment_buckets={}, carry=[{"bucket": "media-{region}"}]
+    )
+    allowed = [*secondary.least_privilege(), *rights.state_machine_statements(machine)]
+    region = secondary.with_variables(state_machine_arn=machine)
+    call = Caller(region.variables, region.clients_with(allowed))
+    media = {"bucket": f"media-{secondary.name}"}
+
+    status, body = call({"action": "migrate", "migration_id": "m", "source": media, "target": media})
+    assert (status, body["code"]) == (400, "InvalidField")
+    target = media | {"prefix": "moved/"}
+    status, body = call({"action": "migrate", "migration_id": "m", "source": media, "target": target})
+
+    assert status == 202, body
+    given = json.loads(states.describe_execution(executionArn=body["execution"])["input"])
+    assert given["on_failure"] == (on_failure or "rollback")
+    assert (given["step"], given["entries"][0]["target"]["prefix"]) == ("plan", "moved/")
+    assert "success" not in [one["status"] for one in secondary.messages()]
+
+
+def test_a_rollback_waits_for_a_call_that_is_copying(secondary: Region, call: Caller) -> None:
+    put(secondary, in__a="one")
+    assert call(copy())[0] == 200
+    was = state(secondary)
+    bucket = secondary.variables.deployment_bucket
+    until = (datetime.now(UTC) + timedelta(seconds=60)).isoformat()
+    lease = {"Bucket": bucket, "Key": "migrations/m-1/running/call"}
+    secondary.make("s3").put_object(**lease, Body=json.dumps({"until": until}).encode())
+    call.remaining_ms = lambda: 0
+    status, body = call({"action": "rollback", "migration_id": "m-1"})
+    assert status == 202, body
+    assert state(secondary) == was
+    secondary.make("s3").delete_object(**lease)
+    call.remaining_ms = lambda: 300_000
+    assert call({"action": "rollback", "migration_id": "m-1"})[0] == 200
+    assert state(secondary) == {"in/a": b"one"}
 
 
 def test_a_copy_that_fails_is_undone_in_the_same_call(secondary: Region) -> None:

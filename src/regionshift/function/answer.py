@@ -10,6 +10,7 @@ from typing import Any
 
 SUCCESS = "success"
 ERROR = "error"
+_UNDER_WAY = 202
 
 
 @dataclass(frozen=True)
@@ -36,6 +37,11 @@ class Answer:
     def status(self) -> str:
         """``success`` or ``error``."""
         return ERROR if self.code else SUCCESS
+
+    @property
+    def is_done(self) -> bool:
+        """Whether nothing goes on after this answer; 202 says that something does."""
+        return self.status_code != _UNDER_WAY
 
     def body(self, region: str, now: datetime) -> dict[str, Any]:
         """The body as an object."""

@@ -39,7 +39,7 @@ class Configuration:
     ``replication_destinations`` maps each secondary region to its deployment bucket, in the primary;
     ``deployment_buckets`` does so for every region. ``carry`` has what the settings name of objects:
     ``bucket`` and ``target_bucket`` with ``{region}`` in them (absent: the deployment bucket), ``prefix``
-    and ``target_prefix``.
+    and ``target_prefix``. ``on_failure`` says what becomes of a migration that cannot be proven.
     """
 
     region: object
@@ -51,6 +51,7 @@ class Configuration:
     replication_destinations: Mapping[str, str] = field(default_factory=dict)
     deployment_buckets: Mapping[str, str] = field(default_factory=dict)
     carry: tuple[Mapping[str, str], ...] = ()
+    on_failure: str = "rollback"
 
 
 def read_configuration(variables: Variables, clients: Clients) -> Configuration:
@@ -105,6 +106,7 @@ def parse_configuration(text: str) -> Configuration:
         replication_destinations=_string_map(document.get("replication_destinations")),
         deployment_buckets=_string_map(document.get("deployment_buckets")),
         carry=_maps(document.get("carry")),
+        on_failure="stop" if document.get("on_failure") == "stop" else "rollback",
     )
 
 

@@ -84,7 +84,8 @@ class Reporter:
             write_line(self._clients.logs, group, stream, line, now)
 
     def _notify_end(self, answer: Answer) -> None:
-        status = cast("NotificationStatus", answer.status)
+        # What is under way has not succeeded: its end is told by whoever brings it about.
+        status = cast("NotificationStatus", answer.status) if answer.is_done else "started"
         counts = answer.fields.get("counts") or {}
         numbers = {name: number for name, number in counts.items() if isinstance(number, int)}
         self._notify(answer.action, status, answer.migration_id, answer.summary, numbers)

@@ -32,11 +32,18 @@ class MigrationStack(RegionComponent):
     """Worker, state machine, their roles and log groups. They reach what ``carry`` names and no more."""
 
     def __init__(
-        self, site: Site, opts: pulumi.ResourceOptions, *, key: aws.kms.Key, bucket: aws.s3.Bucket
+        self,
+        site: Site,
+        opts: pulumi.ResourceOptions,
+        *,
+        key: aws.kms.Key,
+        bucket: aws.s3.Bucket,
+        topic: aws.sns.Topic,
     ) -> None:
         super().__init__(site, "Migration", opts)
         self._key = key
         self._bucket = bucket
+        self._topic = topic
         self.worker_role = self._role("worker", named.WORKER_ROLE, "lambda", "rights of the migration worker")
         self.worker = self._worker()
         self.machine_role = self._role(
@@ -79,6 +86,8 @@ class MigrationStack(RegionComponent):
                     "REGION": site.region,
                     "DEPLOYMENT_BUCKET": self._bucket.bucket,
                     "CONNECTIONS": str(_CONNECTIONS[target]),
+                    "ENVIRONMENT": site.config.suffix,
+                    "NOTIFICATION_TOPIC": self._topic.arn,
                 }
             },
             tracing_config={"mode": "Active"},
@@ -107,7 +116,8 @@ class MigrationStack(RegionComponent):
                 worker_rights.key_statements,
                 {
                     "key": self._key.arn,
-                    "services": _services(site.region),
+                    # The topic is under the key too.
+                    "services": [*_services(site.region), f"sns.{site.region}.amazonaws.com"],
                     "elsewhere": {
                         site.arn_in("kms", region, "key/*"): _services(region)
                         for region in site.config.all_regions
@@ -116,6 +126,7 @@ class MigrationStack(RegionComponent):
             ),
             (named.WORKER_LOGS_POLICY, common.cloudwatch_logs_statements, {"log_groups": [log_group.arn]}),
             (named.WORKER_TRACING_POLICY, common.tracing_statements, {}),
+            (named.WORKER_TOPIC_POLICY, worker_rights.topic_statements, {"topic": self._topic.arn}),
         ]
         if parameters.read:
             given: dict[str, Any] = {"read": parameters.read, "write": parameters.write}

@@ -44,7 +44,13 @@ class RegionStack(RegionComponent):
             variables=self._variables(),
             log_group=self.monitoring.function_log_group,
         )
-        self.migration = MigrationStack(site, inside, key=key, bucket=self.storage.deployment_bucket)
+        self.migration = MigrationStack(
+            site,
+            inside,
+            key=key,
+            bucket=self.storage.deployment_bucket,
+            topic=self.notifications.deployment_topic,
+        )
         self.register_outputs({})
 
     def _give_rights(self, key: aws.kms.Key) -> None:

@@ -50,6 +50,7 @@ def deployment_config(site: Site) -> dict[str, Any]:
             )
             for entry in config.carry.s3
         ],
+        "on_failure": config.migration.on_failure,
         "config": dict(config.application.config),
         "secrets": {name: _secret_name(site, name) for name in sorted(config.application.secrets)},
     }

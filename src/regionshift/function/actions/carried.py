@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
 from regionshift.carriers.migration import Migrations
@@ -21,10 +22,12 @@ _RESERVE_MS = 15_000
 
 def own_migrations(surroundings: Surroundings) -> Migrations:
     """Migrations within the region's own bucket, with the function's own rights."""
-    variables = surroundings.variables
-    return object_migrations(
+    variables, invocation = surroundings.variables, surroundings.invocation
+    made = object_migrations(
         surroundings.clients.transport, variables.region, variables.deployment_bucket, surroundings.clock
     )
+    # Another call may take the migration back while this one copies.
+    return replace(made, call_seconds=lambda: invocation.remaining_ms() / 1000)
 
 
 def has_time(surroundings: Surroundings) -> Callable[[], bool]:

@@ -38,13 +38,13 @@ def migrate(request: Request, surroundings: Surroundings) -> Answer:
     request = _with_document(request, surroundings)
     variables = surroundings.variables
     own = naming.Own(variables.region, variables.deployment_bucket)
-    source, target = _places(request, surroundings, own)
+    source, target, on_failure = _places(request, surroundings, own)
     entries = _entries(request, own, source, target)
     _require_keys(request, surroundings, source)
     try:
         if own.has(source) and own.has(target):
             return _here(request, surroundings, entries, (source, target))
-        return _elsewhere(request, surroundings, entries)
+        return _elsewhere(request, surroundings, entries, on_failure)
     except RegionshiftError as error:
         return told(request, error)
 
@@ -87,11 +87,13 @@ def _merged(asked: Asked, document: Asked) -> Asked:
     )
 
 
-def _places(request: Request, surroundings: Surroundings, own: naming.Own) -> tuple[Place, Place]:
+def _places(request: Request, surroundings: Surroundings, own: naming.Own) -> tuple[Place, Place, str]:
+    """Source, target, and what the settings say of a migration that fails (``rollback`` or ``stop``)."""
     source_here, target_here = (naming.is_own(own, asked) for asked in (request.source, request.target))
     if source_here and target_here:
         source = naming.in_own_bucket(own, request.source, "source")
-        return source, naming.in_own_bucket(own, request.target, "target")
+        # What is copied by the call itself is undone by it: nobody else would.
+        return source, naming.in_own_bucket(own, request.target, "target"), "rollback"
     try:
         configuration = read_configuration(surroundings.variables, surroundings.clients)
     except ConfigurationError as problem:
@@ -106,7 +108,7 @@ def _places(request: Request, surroundings: Surroundings, own: naming.Own) -> tu
         naming.require_writable(own, target, configuration)
     else:
         target = naming.named_target(own, request.target, configuration)
-    return source, target
+    return source, target, configuration.on_failure
 
 
 def _entries(request: Request, own: naming.Own, source: Place, target: Place) -> list[Entry]:
@@ -158,10 +160,16 @@ def _require_keys(request: Request, surroundings: Surroundings, source: Place) -
             raise RefusedError(404, "NoSuchObject", f"source.keys: {key} is not there.") from problem
 
 
-def _elsewhere(request: Request, surroundings: Surroundings, entries: list[Entry]) -> Answer:
+def _elsewhere(request: Request, surroundings: Surroundings, entries: list[Entry], on_failure: str) -> Answer:
     tell_start(request, surroundings)
-    lines = [entry_line(entry) for entry in entries]
-    execution = start_machine(request, surroundings, "plan", entries=lines, level=Level.FULL.value)
+    execution = start_machine(
+        request,
+        surroundings,
+        "plan",
+        entries=[entry_line(entry) for entry in entries],
+        level=Level.FULL.value,
+        on_failure=on_failure,
+    )
     return Answer(
         202,
         request.action,

@@ -35,6 +35,9 @@ def _take_back(request: Request, surroundings: Surroundings) -> Answer:
         return _answer(request, 202, sentence, {"execution": execution})
     record = migrations.rollback(migration_id, request.reason or "", has_time(surroundings))
     fields = {name: record[name] for name in ("counts", "conflicts", "original_migration", "reason")}
+    if record.get("waiting"):
+        sentence = f"Rollback of {migration_id} waits for a call that is still copying; call again."
+        return _answer(request, 202, sentence, fields)
     if record["status"] != "completed":
         sentence = f"Rollback of {migration_id} has more to do; call again with the same id."
         return _answer(request, 202, sentence, fields)

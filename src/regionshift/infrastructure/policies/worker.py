@@ -102,6 +102,11 @@ def parameter_statements(read: Sequence[str], write: Sequence[str]) -> list[Stat
     ]
 
 
+def topic_statements(topic: str) -> list[Statement]:
+    """Tell the deployment topic how migrations end."""
+    return [allow("Notify", ["sns:Publish"], [topic])]
+
+
 _WRITE_SECRET = (
     "secretsmanager:DeleteSecret",
     "secretsmanager:GetSecretValue",
