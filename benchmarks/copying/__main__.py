@@ -1,0 +1,60 @@
+"""Measure migrations against the limit of the embedded AWS and against the tools that people use today.
+
+    python -m benchmarks.copying [--rounds 3] [--quick] [--only NAME ...]
+
+Contenders take turns, each once a round, so that a busy minute hits them all. Trust ratios, not seconds: machines
+differ. Requests are counted afterwards, in runs of their own. Nothing here fails for being slow; what is missed
+is said.
+"""
+
+from __future__ import annotations
+
+import argparse
+import tempfile
+from pathlib import Path
+
+from benchmarks.copying import parts
+from benchmarks.copying.arena import Arena, Case, arena, stand_up
+from benchmarks.copying.latency import with_latency
+from benchmarks.copying.peers import install
+from benchmarks.copying.planning import planned
+from benchmarks.copying.small import Small
+
+CASES = {
+    "1 KB": Case("1 KB", 2000, 1024, "bench-kb"),
+    "1 MB": Case("1 MB", 200, 1024**2, "bench-mb"),
+}
+CACHE = Path(".cache/peers").resolve()
+
+
+def main() -> None:
+    """Everything, or what is asked for."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--quick", action="store_true", help="64 MB instead of 256 MB where parts are copied")
+    parser.add_argument("--only", nargs="*", default=["1 KB", "1 MB", "parts", "latency", "memory"])
+    given = parser.parse_args()
+    with tempfile.TemporaryDirectory(prefix="regionshift-bench-") as folder, arena(Path(folder)) as place:
+        _small(place, [case for name, case in CASES.items() if name in given.only], given.rounds)
+        if "latency" in given.only:
+            with_latency(place, CASES["1 KB"], given.rounds)
+        if "parts" in given.only:
+            parts.large(place, CACHE, 64 if given.quick else 256, given.rounds)
+    if "memory" in given.only:
+        planned(100_000)
+
+
+def _small(place: Arena, cases: list[Case], rounds: int) -> None:
+    if not cases:
+        return
+    peers = install(CACHE)
+    for name, reason in peers.skipped.items():
+        print(f"skipped: {name}: {reason}")
+    seeded = [place.seed(case) for case in cases]
+    targets = stand_up(place, seeded, 2 * rounds + 2)
+    for case in seeded:
+        Small(place, case, targets, peers, rounds).show()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,160 @@
+"""Where the contenders meet: an embedded AWS with an environment in two regions, and buckets to copy between."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import uuid
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from regionshift.aws.clients import AccessKey, Clients
+from regionshift.local import emulator
+from regionshift.local.emulator import LocalCloud
+
+ACCOUNT, SOURCE, TARGET = "123456789012", "us-east-1", "eu-west-1"
+_COMMAND = str(Path(sys.executable).parent / "regionshift")
+
+
+@dataclass(frozen=True)
+class Case:
+    """So many objects of one size (bytes), and the version of each in the source bucket."""
+
+    name: str
+    objects: int
+    size: int
+    source: str = ""
+    versions: dict[str, str] = field(default_factory=dict, repr=False)
+
+
+@dataclass
+class Arena:
+    """A running cloud and buckets made as they are needed. ``endpoint`` may be a proxy before the cloud."""
+
+    folder: Path
+    cloud: LocalCloud
+    endpoint: str = ""
+
+    def __post_init__(self) -> None:
+        self.endpoint = self.endpoint or self.cloud.endpoint
+        key = AccessKey(self.cloud.access_key, self.cloud.secret_key)
+        self.clients = Clients(key=key, endpoint=self.cloud.endpoint, ca_bundle=self.cloud.ca_bundle)
+
+    def bucket(self, region: str, name: str = "") -> str:
+        """A new versioned bucket."""
+        s3 = self.clients.get("s3", region)
+        name = name or f"bench-{uuid.uuid4().hex[:12]}"
+        place: Any = (
+            {} if region == "us-east-1" else {"CreateBucketConfiguration": {"LocationConstraint": region}}
+        )
+        s3.create_bucket(Bucket=name, **place)
+        s3.put_bucket_versioning(Bucket=name, VersioningConfiguration={"Status": "Enabled"})
+        return name
+
+    def seed(self, case: Case) -> Case:
+        """The case with its source bucket filled; one random content for all objects."""
+        source = self.bucket(SOURCE, case.source)
+        s3, content = self.clients.get("s3", SOURCE), os.urandom(case.size)
+
+        def put(number: int) -> tuple[str, str]:
+            key = f"data/{number % 10}/{number:06d}"
+            return key, s3.put_object(Bucket=source, Key=key, Body=content)["VersionId"]
+
+        with ThreadPoolExecutor(8) as pool:
+            versions = dict(pool.map(put, range(case.objects)))
+        return Case(case.name, case.objects, case.size, source, versions)
+
+    def discard(self, bucket: str) -> None:
+        """Empty a bucket: the embedded AWS keeps contents in memory."""
+        s3 = self.clients.get("s3", TARGET)
+        for page in s3.get_paginator("list_object_versions").paginate(Bucket=bucket):
+            found = [*page.get("Versions", []), *page.get("DeleteMarkers", [])]
+            doomed: Any = [{"Key": each["Key"], "VersionId": each["VersionId"]} for each in found]
+            if doomed:
+                s3.delete_objects(Bucket=bucket, Delete={"Objects": doomed, "Quiet": True})
+
+    @property
+    def variables(self) -> dict[str, str]:
+        """What tools of AWS read from their environment; nothing of the user's own AWS is left in it."""
+        kept = {name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "RCLONE_"))}
+        return {
+            **kept,
+            "AWS_ACCESS_KEY_ID": self.cloud.access_key,
+            "AWS_SECRET_ACCESS_KEY": self.cloud.secret_key,
+            "AWS_CA_BUNDLE": str(self.cloud.ca_bundle),
+            "AWS_ENDPOINT_URL": self.endpoint,
+            "AWS_REGION": TARGET,
+            "AWS_CONFIG_FILE": os.devnull,
+            "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
+            "AWS_EC2_METADATA_DISABLED": "true",
+        }
+
+
+@contextmanager
+def arena(folder: Path) -> Iterator[Arena]:
+    """An embedded AWS in ``folder``, gone afterwards."""
+    state = folder / ".regionshift/cloud"
+    try:
+        yield Arena(folder, emulator.up(state, ACCOUNT))
+    finally:
+        emulator.down(state, wipe=True)
+
+
+@dataclass
+class Targets:
+    """Target buckets that the environment's settings name: its worker can write to no others."""
+
+    case: Case
+    left: list[str]
+
+    def take(self) -> str:
+        """One that nothing was written to yet."""
+        return self.left.pop()
+
+
+def stand_up(arena: Arena, cases: list[Case], targets_each: int) -> dict[str, Targets]:
+    """An environment in two regions that may carry each case's source to ``targets_each`` targets."""
+    made: dict[str, Targets] = {}
+    for case in cases:
+        names = [f"{case.source}-to-{number}" for number in range(targets_each)]
+        made[case.name] = Targets(case, [arena.bucket(TARGET, name) for name in names])
+    settings = {
+        "project": "bench",
+        "environment": "dev",
+        "account": ACCOUNT,
+        "target": "local",
+        "regions": {"primary": SOURCE, "secondaries": [TARGET]},
+        "network": {"vpc_cidr": "10.0.0.0/16"},
+        "carry": {
+            "s3": [
+                {"bucket": case.source, "target_bucket": name}
+                for case in cases
+                for name in made[case.name].left
+            ]
+        },
+    }
+    (arena.folder / "regionshift.yaml").write_text(yaml.safe_dump(settings), encoding="utf-8")
+    run([_COMMAND, "up", "--yes", "--no-validate"], arena.folder)
+    return made
+
+
+def run(command: list[str], folder: Path, env: dict[str, str] | None = None) -> None:
+    """Run a command that must succeed.
+
+    Raises:
+        SystemExit: it did not, with what it said.
+    """
+    done = subprocess.run(command, cwd=folder, env=env, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise SystemExit(f"{' '.join(command[:3])} failed:\n{done.stdout[-2000:]}{done.stderr[-2000:]}")
+
+
+Run = Callable[[], None]
+"""One measured run."""

@@ -1,0 +1,54 @@
+"""What the embedded AWS does when nothing is in its way: copies signed beforehand, nothing read but the status."""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+from urllib.parse import urlsplit
+
+from benchmarks.copying.arena import SOURCE, TARGET, Arena, Case, Run
+from benchmarks.copying.ours import transport
+
+from regionshift.carriers.s3.calls import Bucket, Pinned
+from regionshift.carriers.transport import Request
+
+_REQUESTS_A_CONNECTION = 900  # the embedded AWS hangs up after 1,000
+
+
+def limit(arena: Arena, case: Case, connections: int) -> Run:
+    """One CopyObject an object, on so many connections at once."""
+    target = arena.bucket(TARGET)
+    waiting = _signed(arena, case, target, connections)
+    host = urlsplit(arena.endpoint)
+    context = ssl.create_default_context(cafile=str(arena.cloud.ca_bundle))
+
+    async def client() -> None:
+        while waiting:
+            reader, writer = await asyncio.open_connection(host.hostname, host.port, ssl=context)
+            for _ in range(_REQUESTS_A_CONNECTION):
+                if not waiting:
+                    break
+                writer.write(waiting.pop())
+                head = await reader.readuntil(b"\r\n\r\n")
+                assert b" 200 " in head.split(b"\r\n", 1)[0], head
+                length = head.lower().split(b"content-length: ")[1].split(b"\r\n", 1)[0]
+                await reader.readexactly(int(length))
+            writer.close()
+
+    async def everybody() -> None:
+        await asyncio.gather(*(client() for _ in range(connections)))
+
+    return lambda: asyncio.run(everybody())
+
+
+def _signed(arena: Arena, case: Case, target: str, connections: int) -> list[bytes]:
+    signing = transport(arena, connections)
+    made = []
+    for key, version in case.versions.items():
+        pinned = Pinned(Bucket(SOURCE, case.source), key, version)
+        request = Request("PUT", TARGET, target, key, headers=pinned.copy_headers)
+        base, path = signing._address(request)
+        signed = signing._sign(request, base + path)
+        headers = "".join(f"{name}: {value}\r\n" for name, value in signed.items())
+        made.append(f"PUT {path} HTTP/1.1\r\n{headers}\r\n".encode())
+    return made

@@ -1,0 +1,84 @@
+"""How much memory a plan of many keys takes, in a process of its own: listings are answered without a cloud."""
+
+from __future__ import annotations
+
+import re
+import resource
+import sys
+from datetime import UTC, datetime
+
+from botocore.credentials import ReadOnlyCredentials
+
+from regionshift.carriers.carrier import Entry, Level, Place
+from regionshift.carriers.migration import Migrations
+from regionshift.carriers.records import RecordStore
+from regionshift.carriers.s3.objects import Objects
+from regionshift.carriers.transport import Request, Response, Transport
+
+_PAGE = 1000
+_VERSIONED = b"<VersioningConfiguration><Status>Enabled</Status></VersioningConfiguration>"
+_NUMBER = re.compile(r"(\d+)$")
+
+
+class Listed(Transport):
+    """S3 with so many objects in the source, none in the target, and room for records that nobody reads."""
+
+    def __init__(self, objects: int) -> None:
+        super().__init__(
+            lambda: ReadOnlyCredentials("key", "secret", None), lambda _: "https://127.0.0.1", connections=4
+        )
+        self._objects = objects
+
+    def _once(self, request: Request) -> Response:
+        query = dict(request.query)
+        if request.method == "PUT":
+            return Response(200, {}, b"")
+        if "versioning" in query:
+            return Response(200, {}, _VERSIONED)
+        if "versions" in query:
+            return Response(200, {}, self._page(request.bucket, query))
+        code = b"<Error><Code>NoSuchKey</Code><Message>none</Message></Error>"
+        return Response(404, {}, code)
+
+    def _page(self, bucket: str, query: dict[str, str]) -> bytes:
+        if bucket != "source" or "delimiter" in query:
+            return b"<ListVersionsResult><IsTruncated>false</IsTruncated></ListVersionsResult>"
+        after = _NUMBER.search(query.get("key-marker", ""))
+        first = int(after.group(1)) + 1 if after else 0
+        last = min(first + _PAGE, self._objects)
+        found = "".join(_version(number) for number in range(first, last))
+        more = last < self._objects
+        following = f"<NextKeyMarker>{_key(last - 1)}</NextKeyMarker>" if more else ""
+        return (
+            "<ListVersionsResult><EncodingType>url</EncodingType>"
+            f"<IsTruncated>{str(more).lower()}</IsTruncated>{following}{found}</ListVersionsResult>"
+        ).encode()
+
+
+def _key(number: int) -> str:
+    return f"uploads/customers/orders/attachments/{number:012d}"
+
+
+def _version(number: int) -> str:
+    return (
+        f"<Version><Key>{_key(number)}</Key><VersionId>{number:032x}</VersionId><IsLatest>true</IsLatest>"
+        f'<ETag>"{number:032x}"</ETag><Size>{number}</Size><StorageClass>STANDARD</StorageClass></Version>'
+    )
+
+
+def main() -> None:
+    """Plan and record; print objects planned and the process's greatest size in MB."""
+    objects = int(sys.argv[1])
+    requests = Listed(objects)
+    migrations = Migrations(
+        RecordStore(requests, "eu-west-1", "records"), {"s3": Objects(requests)}, lambda: datetime.now(UTC)
+    )
+    entry = Entry("s3", Place("us-east-1", "source"), Place("eu-west-1", "target"))
+    planned = migrations.begin("bench", [entry], Level.FULL)
+    assert planned["plan"]["new"] == objects, planned
+    kilobytes = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    print(kilobytes * (1 if sys.platform != "darwin" else 1 / 1024) / 1024)
+
+
+if __name__ == "__main__":
+    main()

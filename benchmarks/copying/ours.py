@@ -1,0 +1,125 @@
+"""Regionshift's own contenders: the whole migration through Step Functions, and its core by itself."""
+
+from __future__ import annotations
+
+import time
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from benchmarks.copying.arena import SOURCE, TARGET, Arena, Case, Run, Targets
+from botocore.credentials import ReadOnlyCredentials
+
+from regionshift.carriers.carrier import Entry, Level, Place
+from regionshift.carriers.migration import Migrations
+from regionshift.carriers.records import RecordStore
+from regionshift.carriers.s3.multipart import MultipartSizes
+from regionshift.carriers.s3.objects import Objects
+from regionshift.carriers.transport import Transport
+from regionshift.journal.journal import Journal
+from regionshift.operations.migrations import migrate as operation
+from regionshift.operations.migrations.carrying import Carrying
+from regionshift.operations.migrations.taking_back import take_back
+from regionshift.operations.outputs import Outputs
+from regionshift.wiring import Surroundings, wire
+
+_COMMAND_CONNECTIONS = 16  # of the command itself
+
+
+def transport(arena: Arena, connections: int) -> Transport:
+    """A transport of the administrator."""
+    credentials = ReadOnlyCredentials(arena.cloud.access_key, arena.cloud.secret_key, None)
+    return Transport(
+        lambda: credentials,
+        lambda _: arena.endpoint,
+        ca_bundle=str(arena.cloud.ca_bundle),
+        connections=connections,
+    )
+
+
+@dataclass
+class Through:
+    """Migrations through Step Functions, as ``regionshift migrate`` and ``rollback`` run them."""
+
+    carrying: Carrying
+    journal: Journal
+    targets: dict[str, Targets]
+
+    def fresh(self, case: Case, level: Level) -> operation.Wanted:
+        """A migration of the case to a target that holds nothing yet."""
+        entry = Entry("s3", Place(SOURCE, case.source), Place(TARGET, self.targets[case.name].take()))
+        return operation.Wanted(SOURCE, TARGET, level, f"bench-{uuid.uuid4().hex[:12]}", (entry,))
+
+    def migrate(self, wanted: operation.Wanted, proven: int) -> None:
+        """Plan, copy, prove, record, journal; all of it must be proven."""
+        report = operation.migrate(self.carrying, self.journal, wanted, clock=time.monotonic)
+        assert report.completed and report.metadata["counts"].get("proven", 0) == proven, report.metadata
+
+    def again(self, wanted: operation.Wanted) -> operation.Wanted:
+        """A new migration of what is the same by now."""
+        return operation.Wanted(
+            SOURCE, TARGET, wanted.level, f"again-{uuid.uuid4().hex[:12]}", wanted.entries
+        )
+
+    def take_back(self, wanted: operation.Wanted, undone: int) -> None:
+        """Roll a migration back."""
+        done = take_back(self.carrying, self.journal, wanted.migration_id, "bench", clock=time.monotonic)
+        assert done.whole and done.record["counts"]["undone"] == undone, done.record
+
+
+@contextmanager
+def through(arena: Arena, targets: dict[str, Targets]) -> Iterator[Through]:
+    """The environment of the arena, wired as the command wires it; the worker speaks to the arena's endpoint."""
+    variables = {name: value for name, value in arena.variables.items() if not name.startswith("AWS_")}
+    proxied = arena.endpoint != arena.cloud.endpoint
+    if proxied:
+        variables |= {name: value for name, value in arena.variables.items() if name.startswith("AWS_")}
+        variables["REGIONSHIFT_CA_BUNDLE"] = str(arena.cloud.ca_bundle)
+    outside = Surroundings(variables, lambda: datetime.now(UTC), time.monotonic)
+    settings = arena.folder / "regionshift.yaml"
+    with wire(settings, {}, outside, endpoint=arena.endpoint if proxied else None, locked=True) as wired:
+        outputs = Outputs(wired.environment.engine.outputs())
+        _point_worker_at(arena, outputs)
+        requests = transport(arena, _COMMAND_CONNECTIONS)
+        carrying = Carrying(wired.environment, outputs, requests, lambda: datetime.now(UTC), time.sleep)
+        yield Through(carrying, wired.journal, targets)
+        requests.close()
+
+
+def _point_worker_at(arena: Arena, outputs: Outputs) -> None:
+    machine = outputs.get("state_machine_arn", TARGET)
+    definition = arena.clients.get("stepfunctions", TARGET).describe_state_machine(stateMachineArn=machine)
+    name = definition["definition"].split(":function:")[1].split('"')[0]
+    functions: Any = arena.clients.get("lambda", TARGET)
+    known = functions.get_function_configuration(FunctionName=name)["Environment"]["Variables"]
+    wanted = {**known, "AWS_ENDPOINT_URL_S3": arena.endpoint}
+    functions.update_function_configuration(FunctionName=name, Environment={"Variables": wanted})
+
+
+@dataclass
+class Core:
+    """A migration without Step Functions: plan, record, copy, prove, record."""
+
+    arena: Arena
+    case: Case
+    connections: int
+    sizes: MultipartSizes | None = None
+
+    def __post_init__(self) -> None:
+        self.target = self.arena.bucket(TARGET)
+        requests = transport(self.arena, self.connections)
+        store = RecordStore(requests, TARGET, self.arena.bucket(TARGET))
+        self._migrations = Migrations(store, {"s3": Objects(requests, self.sizes)}, lambda: datetime.now(UTC))
+
+    def run(self, level: Level) -> Run:
+        """One migration of the whole case."""
+        entry = Entry("s3", Place(SOURCE, self.case.source), Place(TARGET, self.target))
+
+        def migrate() -> None:
+            done = self._migrations.migrate("bench", [entry], level)
+            assert done["counts"]["proven"] == self.case.objects, done
+
+        return migrate

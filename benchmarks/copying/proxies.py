@@ -1,0 +1,97 @@
+"""Proxies before the embedded AWS, each in a process of its own: one holds requests back, one counts them."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import multiprocessing
+import socket
+import ssl
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
+from ctypes import c_long
+from typing import Any, Protocol
+from urllib.parse import urlsplit
+
+Serve = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
+
+
+class Counter(Protocol):
+    """A number that two processes see."""
+
+    value: int
+
+
+@contextmanager
+def delayed(endpoint: str, seconds: float) -> Iterator[str]:
+    """The same endpoint, every piece of a request held back; TLS passes through untouched."""
+    parts = urlsplit(endpoint)
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        upstream, downstream = await asyncio.open_connection(parts.hostname, parts.port)
+        await asyncio.gather(_pipe(reader, downstream, seconds), _pipe(upstream, writer, 0))
+
+    with _proxy(serve) as port:
+        yield f"https://127.0.0.1:{port}"
+
+
+@contextmanager
+def counting(endpoint: str, ca_bundle: str) -> Iterator[tuple[str, Counter]]:
+    """The same endpoint over plain HTTP, and how many requests it got. Slower by a fifth: not to be timed."""
+    parts = urlsplit(endpoint)
+    counter: Any = multiprocessing.get_context("fork").Value(c_long, 0)
+    context = ssl.create_default_context(cafile=ca_bundle)
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        upstream, downstream = await asyncio.open_connection(parts.hostname, parts.port, ssl=context)
+        await asyncio.gather(_count(reader, downstream, counter), _pipe(upstream, writer, 0))
+
+    with _proxy(serve) as port:
+        yield f"http://127.0.0.1:{port}", counter
+
+
+@contextmanager
+def _proxy(serve: Serve) -> Iterator[int]:
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        process = multiprocessing.get_context("fork").Process(
+            target=lambda: asyncio.run(_listen(listening, serve)), daemon=True
+        )
+        process.start()
+        try:
+            yield int(listening.getsockname()[1])
+        finally:
+            process.terminate()
+            process.join()
+
+
+async def _listen(listening: socket.socket, serve: Serve) -> None:
+    server = await asyncio.start_server(serve, sock=listening, limit=1 << 20)
+    async with server:
+        await server.serve_forever()
+
+
+async def _pipe(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, seconds: float) -> None:
+    with contextlib.suppress(ConnectionError, ssl.SSLError):
+        while piece := await reader.read(1 << 16):
+            if seconds:
+                await asyncio.sleep(seconds)
+            writer.write(piece)
+            await writer.drain()
+    writer.close()
+
+
+async def _count(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, counter: Counter) -> None:
+    """Pass requests on one by one; every body has its length in the head."""
+    with contextlib.suppress(ConnectionError, ssl.SSLError, asyncio.IncompleteReadError):
+        while True:
+            head = await reader.readuntil(b"\r\n\r\n")
+            counter.value += 1
+            writer.write(head)
+            fields = dict(line.split(b":", 1) for line in head.lower().split(b"\r\n")[1:] if b":" in line)
+            left = int(fields.get(b"content-length", b"0"))
+            while left:
+                piece = await reader.read(min(left, 1 << 16))
+                left -= len(piece)
+                writer.write(piece)
+            await writer.drain()
+    writer.close()

@@ -1,0 +1,101 @@
+"""Many small objects: everything through Step Functions, the core, and the peers."""
+
+from __future__ import annotations
+
+import statistics
+from dataclasses import dataclass, field
+
+from benchmarks.copying.arena import Arena, Case, Run, Targets
+from benchmarks.copying.figures import Aim, Figures, table
+from benchmarks.copying.limit import limit
+from benchmarks.copying.ours import Core, Through, through
+from benchmarks.copying.peers import Peers
+from benchmarks.copying.proxies import Counter, counting
+
+from regionshift.carriers.carrier import Level
+
+_CONNECTIONS = 16
+PINNED, FULL = "Step Functions, pinned", "Step Functions, full"
+AGAIN, UNDO = "second run, all the same", "rollback"
+CORE, CORE_FULL = "core, pinned", "core, full"
+
+
+@dataclass
+class Small:
+    """One case, measured and then counted."""
+
+    place: Arena
+    case: Case
+    targets: dict[str, Targets]
+    peers: Peers
+    rounds: int
+    figures: dict[str, Figures] = field(default_factory=dict)
+
+    def show(self) -> None:
+        """Measure, count, print."""
+        with through(self.place, self.targets) as ours:
+            for number in range(self.rounds):
+                self._round(ours)
+                if number == 0:
+                    cold = self.figures[PINNED].seconds[0]
+        self._count()
+        title = f"{self.case.objects:,} × {self.case.name}, {self.rounds} rounds"
+        print(table(title, self.figures, self.case.objects))
+        print(f"  first migration of all, no Lambda warm: {cold:.2f} s")
+        for aim in self._aims():
+            print(aim)
+        print(flush=True)
+
+    def _measure(self, name: str, run: Run) -> None:
+        self.figures.setdefault(name, Figures()).measure(run)
+
+    def _round(self, ours: Through) -> None:
+        place, case, number = self.place, self.case, self.case.objects
+        self._measure("limit", limit(place, case, _CONNECTIONS))
+        pinned, full = ours.fresh(case, Level.PINNED), ours.fresh(case, Level.FULL)
+        self._measure(PINNED, lambda: ours.migrate(pinned, number))
+        self._measure(FULL, lambda: ours.migrate(full, number))
+        self._measure(AGAIN, lambda: ours.migrate(ours.again(pinned), 0))
+        self._measure(UNDO, lambda: ours.take_back(full, number))
+        self._measure(CORE, Core(place, case, _CONNECTIONS).run(Level.PINNED))
+        self._measure(CORE_FULL, Core(place, case, _CONNECTIONS).run(Level.FULL))
+        for name, prepare in self.peers.found.items():
+            self._measure(name, prepare(place, case))
+
+    def _count(self) -> None:
+        """Requests over the wire, the worker's and the command's, in runs that are not timed."""
+        place, case, number = self.place, self.case, self.case.objects
+        with counting(place.cloud.endpoint, str(place.cloud.ca_bundle)) as (endpoint, counter):
+            seen = Arena(place.folder, place.cloud, endpoint)
+            with through(seen, self.targets) as ours:
+                pinned, full = ours.fresh(case, Level.PINNED), ours.fresh(case, Level.FULL)
+                self._counted(counter, PINNED, lambda: ours.migrate(pinned, number))
+                self._counted(counter, FULL, lambda: ours.migrate(full, number))
+                self._counted(counter, AGAIN, lambda: ours.migrate(ours.again(pinned), 0))
+                self._counted(counter, UNDO, lambda: ours.take_back(full, number))
+            self._counted(counter, CORE, Core(seen, case, _CONNECTIONS).run(Level.PINNED))
+            self._counted(counter, CORE_FULL, Core(seen, case, _CONNECTIONS).run(Level.FULL))
+            for name, prepare in self.peers.found.items():
+                self._counted(counter, name, prepare(seen, case))
+
+    def _counted(self, counter: Counter, name: str, run: Run) -> None:
+        before = counter.value
+        run()
+        self.figures[name].requests = counter.value - before
+
+    def _aims(self) -> list[Aim]:
+        seconds = {name: one.median for name, one in self.figures.items()}
+        requests = {name: (one.requests or 0) / self.case.objects for name, one in self.figures.items()}
+        cpu = {name: statistics.median(one.cpu) for name, one in self.figures.items()}
+        fastest = min(self.peers.found, key=seconds.__getitem__)
+        boto3 = "boto3 threads"
+        return [
+            Aim(f"pinned ÷ fastest peer ({fastest})", seconds[PINNED] / seconds[fastest], 1),
+            Aim("requests an object, pinned", requests[PINNED], 1.3),
+            Aim("requests an object, full", requests[FULL], 5),
+            Aim("core, pinned ÷ limit", seconds[CORE] / seconds["limit"], 1.6),
+            Aim("client CPU, core ÷ boto3", cpu[CORE] / cpu[boto3], 0.5),
+            Aim("requests an object, second run", requests[AGAIN], 0.1),
+            Aim("requests an object, rollback", requests[UNDO], 0.1),
+            Aim("rollback ÷ copy (full)", seconds[UNDO] / seconds[FULL], 0.25),
+        ]
