@@ -36,6 +36,12 @@ def buckets(site: Site) -> tuple[str, ...]:
     return _once(_bucket(site, name) for name in found)
 
 
+def created_buckets(site: Site) -> tuple[str, ...]:
+    """Names of the buckets of this region that the program creates for what is carried there."""
+    wanted = [entry for entry in site.config.carry.s3 if entry.created_by == "regionshift"]
+    return _once(name for entry in wanted if (name := entry.target_in(site.region)) is not None)
+
+
 def objects(site: Site) -> Reach:
     """Objects of the prefixes that are named."""
     read, write = [], []

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import pulumi
 import pulumi_aws as aws
 
+from regionshift.infrastructure import carried
 from regionshift.infrastructure.component import RegionComponent
 from regionshift.infrastructure.policies import bucket as policies
 from regionshift.infrastructure.policies.statement import policy
@@ -27,7 +28,7 @@ class _Encryption:
 
 
 class StorageStack(RegionComponent):
-    """Two versioned, private, TLS-only buckets.
+    """Two versioned, private, TLS-only buckets, and those that ``carry`` asks the program to create.
 
     The log bucket is encrypted with SSE-S3: server access logs cannot be delivered to a bucket whose default
     is SSE-KMS (Amazon S3 User Guide, "Enabling Amazon S3 server access logging").
@@ -54,7 +55,21 @@ class StorageStack(RegionComponent):
             [_old_versions(retention.old_versions), _aborted_uploads(retention.aborted_uploads)],
         )
         self._policies()
+        for name in carried.created_buckets(site):
+            self._carried(name, key)
         self.register_outputs({"deployment_bucket": self.deployment_bucket.bucket})
+
+    def _carried(self, name: str, key: aws.kms.Key) -> None:
+        """A bucket that ``carry`` asks for, kept as the deployment bucket is."""
+        thing, retention = f"carried-{name}", self.site.config.retention
+        bucket = self._bucket(thing, name, "carried files of the environment")
+        self._configure(
+            thing,
+            bucket,
+            _Encryption("aws:kms", key.arn),
+            [_old_versions(retention.old_versions), _aborted_uploads(retention.aborted_uploads)],
+        )
+        self._policy(thing, bucket, policy(policies.tls_only_bucket, bucket=bucket.arn))
 
     def _bucket(self, thing: str, name: str, purpose: str) -> aws.s3.Bucket:
         return aws.s3.Bucket(

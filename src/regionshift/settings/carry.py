@@ -17,6 +17,8 @@ BucketPattern = Annotated[
         pattern=r"^[a-z0-9{][a-z0-9.{}-]*[a-z0-9}]$", min_length=3, max_length=80, examples=["media-{region}"]
     ),
 ]
+_LONGEST_BUCKET = 63
+_LONGEST_REGION = "ap-southeast-1"
 ParameterPath = Annotated[
     str, Field(pattern=r"^(/[A-Za-z0-9_.{}-]+)+/?$", max_length=1011, examples=["/shop/prod"])
 ]
@@ -55,7 +57,7 @@ class CarryBucket(Selection):
     target_prefix: str | None = Field(default=None, max_length=1024)
     """What takes the place of `prefix` in the target; the same when left out."""
     created_by: Literal["regionshift", "user"] = "user"
-    """Who creates a target bucket that is not the environment's own."""
+    """Who creates a target bucket not the environment's own; `regionshift`: one a region, kept like that."""
     keep_versions: bool | None = None
     """Carry the version history in order; as `migration.keep_versions` when left out."""
     storage_class: Literal["keep", "STANDARD", "STANDARD_IA", "INTELLIGENT_TIERING", "GLACIER_IR"] = "keep"
@@ -70,7 +72,18 @@ class CarryBucket(Selection):
             raise wrong("a target_bucket other than bucket, or {region} in both")
         if self.created_by == "regionshift" and self.target_bucket is None and self.bucket is None:
             raise wrong("created_by only with a bucket of your own: the environment's own is always created")
+        if self.created_by == "regionshift":
+            self._can_be_created()
         return self
+
+    def _can_be_created(self) -> None:
+        pattern = self.target_bucket or self.bucket or ""
+        if "{region}" not in pattern:
+            raise wrong("{region} in the target bucket's name, because one is created in every region")
+        if len(pattern.replace("{region}", _LONGEST_REGION)) > _LONGEST_BUCKET:
+            raise wrong(
+                f"a target bucket's name of at most {_LONGEST_BUCKET} characters with the region in it"
+            )
 
     def source_in(self, region: str) -> str | None:
         """The source bucket's name in ``region``; None for the environment's own."""
