@@ -109,13 +109,15 @@ def wire(
     locked: bool = False,
     force: bool = False,
     skip: Collection[str] = (),
+    rejoining: Collection[str] = (),
 ) -> Iterator[Wired]:
     """Everything a command needs, guarded: the account behind the credentials is the configured one.
 
     Args:
         locked: whether the command changes anything; then it holds the environment's lock.
         force: break a lock that is held.
-        skip: regions that get no call at all.
+        skip: regions that get no call at all, beside those that are fenced.
+        rejoining: fenced regions that are called again.
 
     Raises:
         InputError: the settings, or what they need, are wrong.
@@ -128,12 +130,21 @@ def wire(
         access = _access(config, place, endpoint, outside)
         from regionshift.aws.guard import require_account
 
+        store = _store(config, place, access, outside)
+        skip = {*skip, *_away(store, config, outside)} - set(rejoining)
         asked = next((region for region in config.all_regions if region not in skip), config.regions.primary)
         require_account(access.clients, config.account, asked)
-        store = _store(config, place, access, outside)
         lock = stack.enter_context(_lock(store, config, outside, force=force)) if locked else None
         engine = stack.enter_context(_engine(config, place, access, outside, exclusive=locked))
         yield _wired(config, place, access, outside, store=store, lock=lock, engine=engine, skip=skip)
+
+
+def _away(store: StateStore, config: MigrationConfig, outside: Surroundings) -> set[str]:
+    """The regions that get no call whatever the command is: they were lost, and have not rejoined."""
+    from regionshift.journal.journal import Journal
+    from regionshift.operations.moving.proposing import away_regions
+
+    return away_regions(Journal(store, scope_of(config), outside.now)) & set(config.all_regions)
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from regionshift.cli import moving_app
 from regionshift.cli.deployment_app import add_commands
 from regionshift.cli.options import (
     DEFAULT_CONFIG,
@@ -361,3 +362,4 @@ def local_down(
 
 
 add_commands(app)
+moving_app.add_commands(app)

@@ -11,7 +11,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from regionshift.cli.deployments import up_in_waves
+from regionshift.cli.deployments import up_in_waves, up_without_skipped
 from regionshift.cli.options import Choices
 from regionshift.cli.show import confirm, confirm_by_name, console, print_json
 from regionshift.cli.verbose import make_log
@@ -105,6 +105,9 @@ def run_up(
     with _wired(choices, locked=True) as wired:
         environment = wired.environment
         require_finished(wired.journal)
+        if environment.skipped:
+            console(choices).print(f"Left out, because fenced: {', '.join(sorted(environment.skipped))}")
+            return up_without_skipped(choices, wired, despite_alarms=despite_alarms)
         proposal = _propose(choices, wired, allow_data_loss=allow_data_loss, refresh=refresh)
         plan = proposal.plan
         if not choices.as_json:

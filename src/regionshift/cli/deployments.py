@@ -70,17 +70,23 @@ def up_in_waves(
 def run_skipping(choices: Choices, skip: tuple[str, ...], *, despite_alarms: bool) -> int:
     """`up` that leaves regions out: nothing of theirs is read, changed or checked."""
     with _wired(choices, locked=True, skip=skip) as wired:
-        deploying.require_finished(wired.journal)
-        deploying.require_skippable(wired.environment, standing_of(wired.journal), skip)
-        findings = preflight(wired.environment, wired.machine)
-        preview = deploying.preview_skipping(
-            wired.environment, wired.shelf, standing_of(wired.journal), skip, findings
-        )
-        _show(choices, preview)
-        if preview.is_empty:
-            return EXIT_OK
-        confirm(choices, f"Change {len(preview.changes)} resources of {wired.environment.name}?")
-        code = up_in_waves(choices, wired, preview, skip=skip, despite_alarms=despite_alarms)
+        return up_without_skipped(choices, wired, despite_alarms=despite_alarms)
+
+
+def up_without_skipped(choices: Choices, wired: Wired, *, despite_alarms: bool) -> int:
+    """The same, in a command that is wired already; what is skipped was asked for, or is fenced."""
+    skip = tuple(region for region in wired.environment.skipped)
+    deploying.require_finished(wired.journal)
+    deploying.require_skippable(wired.environment, standing_of(wired.journal), skip)
+    findings = preflight(wired.environment, wired.machine)
+    preview = deploying.preview_skipping(
+        wired.environment, wired.shelf, standing_of(wired.journal), skip, findings
+    )
+    _show(choices, preview)
+    if preview.is_empty:
+        return EXIT_OK
+    confirm(choices, f"Change {len(preview.changes)} resources of {wired.environment.name}?")
+    code = up_in_waves(choices, wired, preview, skip=skip, despite_alarms=despite_alarms)
     return EXIT_OK if code is None else code
 
 
@@ -106,6 +112,10 @@ def run_deployment_rollback(
 def run_resume(choices: Choices, *, back: bool) -> int:
     """Go on with a deployment that was stopped or killed, or take it back."""
     with _wired(choices, locked=True) as wired:
+        from regionshift.cli.moving import resume_moving
+
+        if (code := resume_moving(choices, wired, back=back)) is not None:
+            return code
         driver = _driver(choices, wired)
         run_id, state = deploying.resume(driver, back=back)
         if not choices.as_json:

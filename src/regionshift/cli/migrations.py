@@ -134,41 +134,45 @@ def run_migration_status(choices: Choices, migration_id: str) -> int:
 
 @contextmanager
 def _carrying(choices: Choices, *, locked: bool) -> Iterator[tuple[Wired, Carrying]]:
-    with wire(
-        choices.config,
-        choices.overrides,
-        surroundings(),
-        endpoint=choices.endpoint,
-        locked=locked,
-        force=choices.force,
-    ) as wired:
-        values = wired.environment.engine.outputs()
-        if not values:
-            raise WorkFailed(
-                f"The environment {wired.environment.name} is not up.", remedy="run `regionshift up` first"
-            )
-        clients, cloud = wired.environment.clients, wired.cloud
+    with (
+        wire(
+            choices.config,
+            choices.overrides,
+            surroundings(),
+            endpoint=choices.endpoint,
+            locked=locked,
+            force=choices.force,
+        ) as wired,
+        carrying_in(wired) as carrying,
+    ):
+        yield wired, carrying
 
-        def credentials() -> ReadOnlyCredentials:
-            key = clients.credentials()
-            return ReadOnlyCredentials(key.access_key, key.secret_key, key.session_token)
 
-        access = Access(
-            credentials,
-            cloud.endpoint if cloud else None,
-            str(cloud.ca_bundle) if cloud else None,
-            connections=_CONNECTIONS,
+@contextmanager
+def carrying_in(wired: Wired) -> Iterator[Carrying]:
+    """How this run of the command works with migrations. Raises WorkFailed when the environment is not up."""
+    values = wired.environment.engine.outputs()
+    if not values:
+        raise WorkFailed(
+            f"The environment {wired.environment.name} is not up.", remedy="run `regionshift up` first"
         )
-        transport = access.transport()
-        try:
-            yield (
-                wired,
-                Carrying(
-                    wired.environment, Outputs(values), transport, lambda: datetime.now(UTC), time.sleep
-                ),
-            )
-        finally:
-            transport.close()
+    clients, cloud = wired.environment.clients, wired.cloud
+
+    def credentials() -> ReadOnlyCredentials:
+        key = clients.credentials()
+        return ReadOnlyCredentials(key.access_key, key.secret_key, key.session_token)
+
+    access = Access(
+        credentials,
+        cloud.endpoint if cloud else None,
+        str(cloud.ca_bundle) if cloud else None,
+        connections=_CONNECTIONS,
+    )
+    transport = access.transport()
+    try:
+        yield Carrying(wired.environment, Outputs(values), transport, lambda: datetime.now(UTC), time.sleep)
+    finally:
+        transport.close()
 
 
 def _known(carrying: Carrying, wanted: operation.Wanted) -> bool:

@@ -114,7 +114,14 @@ def unfinished(journal: Journal) -> list[RunView]:
 
 
 def require_finished(journal: Journal) -> None:
-    """Raises Refused when a deployment in waves is not finished."""
+    """Raises Refused when a deployment in waves, or a change of primary, is not finished."""
+    for view in journal.unfinished():
+        if view.kind in ("promotion", "move"):
+            raise Refused(
+                f"The {view.kind} {view.run_id} is not finished.",
+                where=view.run_id,
+                remedy="`regionshift resume` goes on with it, `regionshift resume --back` takes it back",
+            )
     for view in unfinished(journal):
         raise Refused(
             f"Deployment {view.run_id} is not finished.",

@@ -1,0 +1,193 @@
+"""What replication did not carry: copied before the turn, looked for again after it, each with its way back.
+
+Objects of the deployment bucket are copied by S3 itself, on the word of whoever runs the command; the entries
+under ``carry`` go by the state machine, whose worker has the rights to just those.
+"""
+
+from __future__ import annotations
+
+import glob
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+
+from regionshift.carriers.carrier import Entry, Level, Place
+from regionshift.carriers.ledger import carried
+from regionshift.carriers.plan import MigrationPlan
+from regionshift.carriers.records import Layout
+from regionshift.carriers.s3.calls import Bucket, Calls
+from regionshift.carriers.s3.listing import Stack, stacks
+from regionshift.carriers.selection import Cursor, selector
+from regionshift.errors import WorkFailed
+from regionshift.journal.journal import Journal
+from regionshift.operations.migrations.carrying import Carrying
+from regionshift.operations.migrations.entries import PROGRAMS_OWN, entries
+from regionshift.operations.migrations.migrate import Wanted, migrate
+from regionshift.operations.migrations.taking_back import take_back
+from regionshift.settings import components as named
+from regionshift.settings.config import MigrationConfig
+
+_MOST_CAUGHT_UP = 1000
+_NAMED = 20
+
+
+def bucket_entry(config: MigrationConfig, old: str, new: str) -> Entry:
+    """Everything in the deployment bucket that is not the program's own."""
+    there = {region: named.DEPLOYMENT_BUCKET.name(config.names, region) for region in (old, new)}
+    return Entry("s3", Place(old, there[old], ""), Place(new, there[new], ""), owned=PROGRAMS_OWN)
+
+
+def carried_entries(config: MigrationConfig, old: str, new: str) -> list[Entry]:
+    """What ``carry`` names beside the deployment bucket, which goes as a whole."""
+    carry = config.carry
+    if not (carry.s3 or carry.ssm or carry.secrets):
+        return []
+    whole = bucket_entry(config, old, new)
+    return [
+        entry
+        for entry in entries(config, old, new)
+        if (entry.source.bucket, entry.target.bucket) != (whole.source.bucket, whole.target.bucket)
+        or entry.source.prefix != entry.target.prefix
+    ]
+
+
+@dataclass(frozen=True)
+class Missed:
+    """What a look after the turn found in the old primary alone.
+
+    Args:
+        keys: newest there, and not in the new one. written: in both since, the new primary's counts.
+        deleted: deleted there alone. more: whether there was more than is named.
+    """
+
+    keys: tuple[str, ...] = ()
+    written: tuple[str, ...] = ()
+    deleted: tuple[str, ...] = ()
+    more: bool = False
+
+
+@dataclass(frozen=True)
+class LastCopy:
+    """The copies of one change of primary, whose ids begin with ``run_id``."""
+
+    carrying: Carrying
+    journal: Journal
+    clock: Callable[[], float]
+    old: str
+    new: str
+
+    @property
+    def _config(self) -> MigrationConfig:
+        return self.carrying.environment.config
+
+    def plan(self) -> MigrationPlan:
+        """What would be copied now. Changes nothing."""
+        what = [bucket_entry(self._config, self.old, self.new), *self._carried()]
+        return self.carrying.migrations(self.new).plan("planned", what, Level.PINNED)
+
+    def copy(self, run_id: str) -> dict[str, object]:
+        """Copy, prove and record what is not there yet. Raises WorkFailed when something is not proven."""
+        said: dict[str, object] = {"bucket": self._bucket(f"{run_id}-bucket")}
+        if what := self._carried():
+            level = Level(self._config.migration.verify)
+            wanted = Wanted(self.old, self.new, level, f"{run_id}-carry", tuple(what))
+            report = migrate(self.carrying, self.journal, wanted, clock=self.clock)
+            _require_whole(report.metadata)
+            said["carry"] = dict(report.metadata["counts"])
+        return said
+
+    def catch_up(self, run_id: str) -> dict[str, object]:
+        """Copy what was written in the old primary until the links were turned, and say what was left."""
+        migration_id = f"{run_id}-catch-up"
+        known = self.carrying.records(self.new).get_json(Layout(migration_id).metadata)
+        missed = self.missed()
+        said: dict[str, object] = {}
+        if missed.keys or (known and known["status"] == "copying"):
+            patterns = tuple(glob.escape(key) for key in missed.keys)
+            said["bucket"] = self._bucket(migration_id, patterns)
+        for name in ("written", "deleted"):
+            if keys := getattr(missed, name):
+                said[name] = list(keys)
+        if missed.more:
+            said["more"] = f"more than {_MOST_CAUGHT_UP}: see `regionshift migrate`"
+        return said
+
+    def take_back(self, migration_id: str) -> dict[str, object]:
+        """Take back what one of the copies wrote, however far it came; what never began is no mistake."""
+        layout = Layout(migration_id)
+        found = self.carrying.records(self.new).get_json(layout.metadata)
+        if found is None or found["status"] in ("planning", "rolled_back"):
+            return {}
+        if migration_id.endswith("-carry"):
+            done = take_back(self.carrying, self.journal, migration_id, "change of primary", clock=self.clock)
+            return dict(done.record["counts"])
+        record = self.carrying.migrations(self.new).rollback(migration_id, "change of primary")
+        if record["status"] != "completed":
+            raise WorkFailed("what was copied could not all be taken back", where=migration_id)
+        return dict(record["counts"])
+
+    def missed(self) -> Missed:
+        """Look at both buckets side by side, newest versions in the old one first."""
+        entry = bucket_entry(self._config, self.old, self.new)
+        found: dict[str, list[str]] = {"keys": [], "written": [], "deleted": []}
+        more = False
+        for kind, key in self._differing(entry):
+            named_now = found[kind]
+            if len(named_now) < (_MOST_CAUGHT_UP if kind == "keys" else _NAMED):
+                named_now.append(key)
+            else:
+                more = True
+        return Missed(tuple(found["keys"]), tuple(found["written"]), tuple(found["deleted"]), more)
+
+    def _differing(self, entry: Entry) -> Iterator[tuple[str, str]]:
+        calls = Calls(self.carrying.transport)
+        selects = selector(entry)
+        there = Cursor(_all(calls, entry.target), lambda stack: stack.key)
+        ours = Cursor(carried(self.carrying.records(self.new), entry), lambda line: line.key)
+        for stack in _all(calls, entry.source):
+            if not selects(stack.key):
+                continue
+            target, line = there.at(stack.key), ours.at(stack.key)
+            sent = {line.source_version} if line else set()
+            made = {line.target_version} if line else set()
+            if kind := _kind(stack, target, sent, made):
+                yield kind, stack.key
+
+    def _bucket(self, migration_id: str, include: Sequence[str] = ()) -> dict[str, object]:
+        entry = replace(bucket_entry(self._config, self.old, self.new), include=tuple(include))
+        migrations = self.carrying.migrations(self.new)
+        metadata = migrations.begin(migration_id, [entry], Level(self._config.migration.verify))
+        if metadata["status"] != "completed":
+            migrations.run(migration_id)
+            metadata = migrations.finish(migration_id)
+        _require_whole(metadata)
+        return {**metadata["counts"], "bytes": metadata["bytes"]}
+
+    def _carried(self) -> list[Entry]:
+        return carried_entries(self._config, self.old, self.new)
+
+
+def _all(calls: Calls, place: Place) -> Iterator[Stack]:
+    return stacks(calls, Bucket(place.region, place.bucket), place.prefix)
+
+
+def _kind(old: Stack, new: Stack | None, sent: set[str], made: set[str]) -> str | None:
+    """What became of one key: None when the new primary knows the newest version of the old one."""
+    newest = old.latest
+    known = {version.id for version in new.versions} if new else set()
+    # A replica keeps its version id, so a version that is known there arrived, whatever came after it.
+    if newest.id in known or newest.id in sent:
+        return None
+    if newest.marker:
+        return "deleted" if new is not None and not new.latest.marker else None
+    if new is not None and new.latest.id not in {version.id for version in old.versions} | made:
+        return "written"
+    return "keys"
+
+
+def _require_whole(metadata: dict[str, object]) -> None:
+    if metadata["status"] != "completed":
+        raise WorkFailed(
+            "Not everything could be proven at the new primary.",
+            where=str(metadata["migration_id"]),
+            remedy=f"see: regionshift status {metadata['migration_id']}",
+        )

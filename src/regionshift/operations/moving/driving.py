@@ -1,0 +1,77 @@
+"""Doing a run's steps one after the other, each written down before and after; back again when one fails."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Protocol
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from regionshift.carriers.transport import AnswerLostError, S3Error
+from regionshift.deployment.saga import Ending, SagaState, SagaStep, fold_saga
+from regionshift.errors import Interrupted, RegionshiftError
+from regionshift.journal.journal import Journal, RunJournal
+
+Said = Mapping[str, object]
+Teller = Callable[[SagaState, SagaStep, str, Said], None]
+"""Is told of every step: where the run stands, the step, ``before``, ``after`` or ``failed``, what is kept."""
+
+
+class Performer(Protocol):
+    """What the steps of a run do."""
+
+    def do(self, step: SagaStep, *, doubt: bool) -> Said:
+        """One step forward; ``doubt``: an earlier attempt was killed."""
+
+    def take_back(self, step: SagaStep, began: frozenset[str]) -> Said:
+        """One step back, as far as it was done; ``began``: the names of all steps that began."""
+
+
+def drive(
+    journal: Journal, run: RunJournal, steps: Sequence[SagaStep], performer: Performer, tell: Teller
+) -> SagaState:
+    """Do what is left of an open run. The caller closes it, unless it ends as stuck.
+
+    Raises:
+        Interrupted: somebody asked to stop; the run stays open for `resume`.
+        RegionshiftError: the journal or the lock is gone; the run stays open as it is.
+    """
+    state = state_of(journal, run.run_id, steps)
+    tried = False
+    # A way back that failed is tried once more by whoever resumes, not again and again.
+    while (step := state.next_step) is not None and not (state.stuck and tried):
+        doubt = state.in_doubt
+        run.append(step.name, "before", data={"doubt": doubt})
+        tell(state, step, "before", {})
+        phase, said = _perform(performer, step, frozenset(state.began), doubt=doubt)
+        run.append(step.name, "after" if phase == "after" else "failed", data=said)
+        state = state_of(journal, run.run_id, steps)
+        tell(state, step, phase, said)
+        tried = tried or step.back
+    return state
+
+
+def state_of(journal: Journal, run_id: str, steps: Sequence[SagaStep]) -> SagaState:
+    """Where a run stands, by its events."""
+    return fold_saga(steps, journal.events(run_id)[1:])
+
+
+def is_over(state: SagaState) -> bool:
+    """Whether the run may be closed: all is done, or all is taken back."""
+    return state.ending in (Ending.DONE, Ending.TAKEN_BACK)
+
+
+def _perform(
+    performer: Performer, step: SagaStep, began: frozenset[str], *, doubt: bool
+) -> tuple[str, dict[str, object]]:
+    try:
+        said = performer.take_back(step, began) if step.back else performer.do(step, doubt=doubt)
+    except Interrupted:
+        raise
+    except RegionshiftError as error:
+        where = f" [{error.where}]" if error.where else ""
+        remedy = f" → {error.remedy}" if error.remedy else ""
+        return "failed", {"error": f"{error.message}{where}{remedy}"}
+    except (ClientError, BotoCoreError, S3Error, AnswerLostError, OSError) as error:
+        return "failed", {"error": str(error)}
+    return "after", dict(said)

@@ -1,0 +1,118 @@
+"""What a change of primary decides before its first step, as the journal keeps it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from regionshift.deployment.saga import SagaStep
+from regionshift.errors import WorkFailed
+from regionshift.settings.editing import Edit, edit_from_json
+
+_STEPS = (
+    SagaStep("validate", reversible=False),
+    SagaStep("last-copy"),
+    SagaStep("settings"),
+    SagaStep("unlink"),
+    SagaStep("turn"),
+    SagaStep("catch-up"),
+    SagaStep("validate-all", reversible=False),
+)
+# Nothing here calls the region that is lost. Its roles are shut first: IAM is not in that region.
+_STEPS_WITHOUT_SOURCE = (
+    SagaStep("fence"),
+    SagaStep("validate", reversible=False),
+    SagaStep("settings"),
+    SagaStep("turn"),
+    SagaStep("validate-all", reversible=False),
+)
+
+
+@dataclass(frozen=True)
+class PromotionPlan:
+    """A change of primary from ``old`` to ``new``.
+
+    Args:
+        others: the regions beside the two. before: every region's release. links: the release of the links.
+        after: the release that all get. edit: of the settings' text.
+        lost: the old primary is gone and gets no call.
+        fenced: regions that were shut out before, and stay so.
+    """
+
+    old: str
+    new: str
+    others: tuple[str, ...]
+    before: Mapping[str, str | None]
+    links: str | None
+    after: str
+    edit: Edit
+    lost: bool = False
+    fenced: tuple[str, ...] = ()
+
+    @property
+    def steps(self) -> tuple[SagaStep, ...]:
+        """The steps in their order."""
+        return _STEPS_WITHOUT_SOURCE if self.lost else _STEPS
+
+    @property
+    def absent(self) -> frozenset[str]:
+        """The regions that get no call."""
+        return frozenset({self.old, *self.fenced} if self.lost else self.fenced)
+
+    @property
+    def present(self) -> tuple[str, ...]:
+        """The regions that change, the new primary first."""
+        return tuple(region for region in (self.new, self.old, *self.others) if region not in self.absent)
+
+    def to_json(self) -> dict[str, object]:
+        """The plan as plain JSON."""
+        return {
+            "old": self.old,
+            "new": self.new,
+            "others": list(self.others),
+            "before": dict(self.before),
+            "links": self.links,
+            "after": self.after,
+            "edit": self.edit.to_json(),
+            "lost": self.lost,
+            "fenced": list(self.fenced),
+        }
+
+    def standing(self, *, done: bool) -> dict[str, object]:
+        """Where every region stands when the run is over, as `standing_of` reads it."""
+        releases = {**self.before, **dict.fromkeys(self.present, self.after)} if done else dict(self.before)
+        out = self.absent if done else frozenset(self.fenced)
+        return {
+            "regions": {
+                region: {
+                    "release": None if region in out else release,
+                    "settled": region not in out,
+                    "note": "fenced: `regionshift up --rejoin`" if region in out else "",
+                }
+                for region, release in releases.items()
+            },
+            "links": self.after if done else self.links,
+            "fenced": sorted(out),
+        }
+
+
+def promotion_from_json(content: object) -> PromotionPlan:
+    """What :meth:`PromotionPlan.to_json` wrote. Raises WorkFailed when it is none."""
+    try:
+        if not isinstance(content, Mapping):
+            raise ValueError("not an object")
+        return PromotionPlan(
+            old=str(content["old"]),
+            new=str(content["new"]),
+            others=tuple(content["others"]),
+            before=dict(content["before"]),
+            links=content["links"],
+            after=str(content["after"]),
+            edit=edit_from_json(content["edit"]),
+            lost=bool(content["lost"]),
+            fenced=tuple(content["fenced"]),
+        )
+    except (KeyError, TypeError, ValueError) as error:
+        raise WorkFailed(
+            "the plan of this change of primary cannot be read", remedy="restore the journal's first event"
+        ) from error

@@ -1,0 +1,190 @@
+"""Promote: every step of a change of primary, what it does and how it is taken back."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from regionshift.deployment.saga import SagaStep
+from regionshift.errors import WorkFailed
+from regionshift.operations.checks.base import Check, CheckContext, run_checks
+from regionshift.operations.checks.replication import Replication
+from regionshift.operations.environment import Environment
+from regionshift.operations.moving.copying import LastCopy
+from regionshift.operations.moving.fencing import open_roles, shut_roles
+from regionshift.operations.moving.plan import PromotionPlan
+from regionshift.operations.moving.turning import Turner
+from regionshift.operations.outputs import Outputs
+from regionshift.operations.validate import all_checks
+from regionshift.operations.waves.shelf import Shelf
+from regionshift.report.values import CheckResult
+from regionshift.settings.config import MigrationConfig
+from regionshift.settings.editing import applied, digest_of_text, taken_back
+
+Said = Mapping[str, object]
+
+
+@dataclass(frozen=True)
+class Promotion:
+    """Does and takes back the steps of one plan.
+
+    Args:
+        copies: the last copy; None when the old primary is lost.
+        settings: the file.
+    """
+
+    plan: PromotionPlan
+    run_id: str
+    environment: Environment
+    shelf: Shelf
+    turner: Turner
+    copies: LastCopy | None
+    settings: Path
+    clock: Callable[[], float]
+
+    def do(self, step: SagaStep, *, doubt: bool) -> Said:
+        """One step forward. Raises RegionshiftError when it cannot be done."""
+        plan = self.plan
+        match step.name:
+            case "fence":
+                return shut_roles(self.environment.clients, self.environment.config, plan.old, plan.new)
+            case "validate":
+                return self._validate_new()
+            case "last-copy":
+                return self._copies.copy(self.run_id)
+            case "settings":
+                return write_settings(self.settings, plan)
+            case "unlink":
+                return self._timed(lambda: self.turner.links(plan.before, None, doubt=doubt))
+            case "turn":
+                after = dict.fromkeys(plan.present, plan.after)
+                return self._timed(lambda: self.turner.turn(after, plan.after, doubt=doubt))
+            case "catch-up":
+                return self._copies.catch_up(self.run_id)
+            case "validate-all":
+                return self._validate_all()
+        raise WorkFailed(f"there is no step {step.name}")
+
+    def take_back(self, step: SagaStep, began: frozenset[str]) -> Said:
+        """One step back; it may find that nothing was done."""
+        plan = self.plan
+        match step.name.removeprefix("back/"):
+            case "fence":
+                return open_roles(self.environment.clients, self.environment.config, plan.old, plan.new)
+            case "last-copy":
+                ids = (f"{self.run_id}-carry", f"{self.run_id}-bucket")
+                return {migration_id: self._copies.take_back(migration_id) for migration_id in ids}
+            case "catch-up":
+                return self._copies.take_back(f"{self.run_id}-catch-up")
+            case "settings":
+                return restore_settings(self.settings, plan)
+            case "turn":
+                present = {region: plan.before[region] for region in plan.present}
+                return self._timed(lambda: self.turner.turn(present, plan.links, doubt=True))
+            case "unlink":
+                if "turn" in began:
+                    return {"engine": "not needed: the turn's way back brought the links"}
+                return self._timed(lambda: self.turner.links(plan.before, plan.links, doubt=True))
+        raise WorkFailed(f"there is no way back from {step.name}")
+
+    @property
+    def _copies(self) -> LastCopy:
+        if self.copies is None:
+            raise WorkFailed("nothing can be copied from a region that is lost")
+        return self.copies
+
+    def _timed(self, run: Callable[[], int]) -> Said:
+        began = self.clock()
+        changed = run()
+        return {"changed": changed, "seconds": round(self.clock() - began, 2)}
+
+    def _validate_new(self) -> Said:
+        checks = all_checks() if not self.plan.lost else _without_replication()
+        results = self._check(checks, [self.plan.new], self._config(self.plan.before[self.plan.new]))
+        replication = next((check for check in checks if isinstance(check, Replication)), None)
+        arrival = (replication.arrivals or {}).get(self.plan.new) if replication else None
+        return {"checks": len(results), "replication_seconds": arrival.probe if arrival else None}
+
+    def _validate_all(self) -> Said:
+        checks = all_checks()
+        results = self._check(checks, self.plan.present, self._config(self.plan.after))
+        replication = next(check for check in checks if isinstance(check, Replication))
+        probes = [each.probe for each in (replication.arrivals or {}).values() if each.probe is not None]
+        return {"checks": len(results), "replication_seconds": max(probes, default=None)}
+
+    def _check(
+        self, checks: Sequence[Check], regions: Sequence[str], config: MigrationConfig
+    ) -> list[CheckResult]:
+        outputs = Outputs(self.environment.engine.outputs())
+        context = CheckContext(config, outputs, self.environment.clients, self.environment.now)
+        results = run_checks(checks, context, regions)
+        if wrong := [result for result in results if not result.passed]:
+            shown = "; ".join(f"{each.check} [{each.region}]: {each.detail}" for each in wrong[:3])
+            raise WorkFailed(shown, where=wrong[0].region)
+        return results
+
+    def _config(self, digest: str | None) -> MigrationConfig:
+        config = self.shelf.take(digest).config if digest else self.environment.config
+        return without_regions(config, self.plan.absent)
+
+
+def _without_replication() -> list[Check]:
+    return [check for check in all_checks() if not isinstance(check, Replication)]
+
+
+def without_regions(config: MigrationConfig, absent: frozenset[str]) -> MigrationConfig:
+    """The settings as checks may read them: a region that gets no call is none of the environment's."""
+    rest = tuple(region for region in config.regions.secondaries if region not in absent)
+    regions = config.regions.model_copy(update={"secondaries": rest})
+    return config.model_copy(update={"regions": regions})
+
+
+def write_settings(path: Path, plan: PromotionPlan) -> Said:
+    """Write the file with the regions changed, whole or not at all; a file that has them is left alone."""
+    text = read_text(path)
+    if digest_of_text(text) != plan.edit.digest_after:
+        try:
+            write_text(path, applied(plan.edit, text))
+        except ValueError as error:
+            raise WorkFailed(f"the settings could not be changed: {error}", where=str(path)) from error
+    return {"file": path.name}
+
+
+def restore_settings(path: Path, plan: PromotionPlan) -> Said:
+    """Bring the file back to the bytes that it had; raises WorkFailed when somebody changed it since."""
+    text = read_text(path)
+    if digest_of_text(text) != plan.edit.digest_before:
+        try:
+            write_text(path, taken_back(plan.edit, text))
+        except ValueError as error:
+            raise WorkFailed(
+                f"the settings could not be brought back: {error}",
+                where=str(path),
+                remedy=f"write {plan.old} as the primary and {plan.new} as a secondary, then: regionshift resume",
+            ) from error
+    return {"file": path.name}
+
+
+def read_text(path: Path) -> str:
+    """The file's text with its line ends as they are."""
+    return path.read_bytes().decode("utf-8")
+
+
+def write_text(path: Path, text: str) -> None:
+    """Replace the file at once and durably, with the rights that it had. A link stays a link."""
+    real = path.resolve()
+    handle, name = tempfile.mkstemp(prefix=f".{real.name}.", dir=real.parent)
+    aside = Path(name)
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(text.encode())
+            file.flush()
+            os.fsync(file.fileno())
+        aside.chmod(real.stat().st_mode & 0o7777)
+        aside.replace(real)
+    except BaseException:
+        aside.unlink(missing_ok=True)
+        raise

@@ -1,0 +1,208 @@
+"""Planning a change of primary, going on with one, and closing it. Nothing is changed while planning."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from regionshift.deployment.saga import DECISION, Ending, SagaState
+from regionshift.errors import InputError, Refused
+from regionshift.journal.events import Kind, RunView
+from regionshift.journal.journal import Journal, RunJournal
+from regionshift.operations.environment import Environment
+from regionshift.operations.moving.driving import Teller, drive, is_over, state_of
+from regionshift.operations.moving.fencing import fenced_regions
+from regionshift.operations.moving.plan import PromotionPlan, promotion_from_json
+from regionshift.operations.moving.promoting import Promotion, read_text
+from regionshift.operations.waves.shelf import Shelf
+from regionshift.operations.waves.standing import Standing
+from regionshift.settings.config import MigrationConfig
+from regionshift.settings.editing import Edit, applied, swap_primary
+from regionshift.settings.release import Release
+
+KIND: Kind = "promotion"
+Loader = Callable[[str], MigrationConfig]
+"""Reads the text of a settings file as the command would, with its variables and options."""
+
+
+@dataclass(frozen=True)
+class Proposed:
+    """A change of primary that is decided and not begun, and the release that it makes."""
+
+    plan: PromotionPlan
+    release: Release
+
+
+def propose(
+    environment: Environment,
+    shelf: Shelf,
+    journal: Journal,
+    standing: Standing,
+    new: str,
+    settings: Path,
+    load: Loader,
+    *,
+    lost: bool = False,
+) -> Proposed:
+    """Check that ``new`` may become the primary, and decide how. Makes no call to a region.
+
+    Raises:
+        InputError: ``new`` is no secondary, or the settings cannot be changed exactly.
+        Refused: the environment is not, everywhere, what the settings say.
+    """
+    config = environment.config
+    old = config.regions.primary
+    fenced = fenced_regions(journal)
+    _require_secondary(config, new, fenced)
+    base = _base(shelf, standing, new)
+    if replace(base, config=config).digest != base.digest:
+        raise Refused(
+            "The settings say something else than what is up.",
+            where=str(settings),
+            remedy="run `regionshift up` first, or take the change out of the settings",
+        )
+    away = {old, *fenced} if lost else set(fenced)
+    late = [
+        region
+        for region in config.all_regions
+        if region not in away
+        and (standing.releases.get(region) != base.digest or region in standing.unsettled)
+    ]
+    if late or (not away and standing.links != base.digest):
+        raise Refused(
+            f"Not every region has the release that {new} has: {', '.join(late) or 'the links have another'}.",
+            where=late[0] if late else None,
+            remedy="run `regionshift up` first",
+        )
+    edit, after = _edited(settings, config, old, new, load)
+    release = replace(base, config=after)
+    plan = PromotionPlan(
+        old=old,
+        new=new,
+        others=tuple(region for region in config.regions.secondaries if region != new),
+        before={region: standing.releases.get(region) for region in config.all_regions},
+        links=standing.links,
+        after=release.digest,
+        edit=edit,
+        lost=lost,
+        fenced=fenced,
+    )
+    return Proposed(plan, release)
+
+
+def require_secrets(environment: Environment, new: str) -> None:
+    """Raises Refused when a secret that the settings take from the primary region is not in ``new`` too."""
+    vault = environment.clients.get("secretsmanager", new)
+    for name, source in environment.config.application.secrets.items():
+        if source.secret is None:
+            continue
+        try:
+            vault.describe_secret(SecretId=source.secret)
+        except (ClientError, BotoCoreError) as error:
+            raise Refused(
+                f"The secret {source.secret}, from which {name} is read, is not in {new}: {error}",
+                where=f"application.secrets.{name}",
+                remedy="name it under `carry` and migrate it, or take the value from elsewhere",
+            ) from error
+
+
+def begin(shelf: Shelf, journal: Journal, proposed: Proposed) -> RunJournal:
+    """Keep the release and open the run."""
+    shelf.keep(proposed.release, proposed.plan.before[proposed.plan.new])
+    return journal.start(KIND, {"promotion": proposed.plan.to_json()})
+
+
+def unfinished(journal: Journal) -> RunView | None:
+    """The newest change of primary that was stopped or killed."""
+    return next((view for view in journal.unfinished() if view.kind == KIND), None)
+
+
+def away_regions(journal: Journal) -> set[str]:
+    """The regions that get no call: the fenced, and the primary that an open run gave up as lost."""
+    view = unfinished(journal)
+    return {*fenced_regions(journal), *(plan_of(view).absent if view else ())}
+
+
+def plan_of(view: RunView) -> PromotionPlan:
+    """The plan that a run began with."""
+    return promotion_from_json(view.opened.get("promotion"))
+
+
+def go(journal: Journal, run: RunJournal, promotion: Promotion, tell: Teller) -> SagaState:
+    """Do what is left of a run, and close it when all is done or all is taken back."""
+    state = drive(journal, run, promotion.plan.steps, promotion, tell)
+    if is_over(state):
+        done = state.ending is Ending.DONE
+        result = {**promotion.plan.standing(done=done), **measured(state)}
+        run.close("promoted" if done else "rolled back", result, failed=not done)
+    return state
+
+
+def turn_back(journal: Journal, run: RunJournal, plan: PromotionPlan) -> None:
+    """Decide that an open run is taken back, when it is not all done."""
+    if state_of(journal, run.run_id, plan.steps).next_step is not None:
+        run.append(DECISION, "after", data={"direction": "back", "by": "resume"})
+
+
+def measured(state: SagaState) -> Mapping[str, object]:
+    """What the run measured: seconds of replication, objects that replication had not carried."""
+    found: dict[str, object] = {}
+    for step in ("validate", "validate-all"):
+        seconds = state.said.get(step, {}).get("replication_seconds")
+        if seconds is not None:
+            found["replication_seconds"] = seconds
+    bucket = state.said.get("last-copy", {}).get("bucket")
+    if isinstance(bucket, dict):
+        found["not_replicated"] = bucket.get("written", 0)
+    turn = [state.said.get(step, {}).get("seconds") for step in ("unlink", "turn")]
+    found["turned_in_seconds"] = round(sum(each for each in turn if isinstance(each, int | float)), 2)
+    return found
+
+
+def _require_secondary(config: MigrationConfig, new: str, fenced: tuple[str, ...]) -> None:
+    if new == config.regions.primary:
+        raise InputError(f"{new} is the primary already.", where=new, remedy="see: regionshift status")
+    if new not in config.regions.secondaries:
+        raise InputError(
+            f"{new} is no secondary of this environment.",
+            where=new,
+            remedy=f"one of {', '.join(config.regions.secondaries) or 'none: add one to the settings'}",
+        )
+    if new in fenced:
+        raise Refused(f"{new} is fenced.", where=new, remedy=f"first: regionshift up --rejoin {new}")
+
+
+def _base(shelf: Shelf, standing: Standing, new: str) -> Release:
+    digest = standing.releases.get(new)
+    if digest is None:
+        raise Refused(f"{new} is not up.", where=new, remedy="run `regionshift up` first")
+    try:
+        return shelf.take(digest)
+    except Refused as error:
+        raise Refused(
+            f"What is up was made by another version of the program: {error.message}.",
+            where=error.where,
+            remedy="run `regionshift up` with this version first",
+        ) from error
+
+
+def _edited(
+    settings: Path, config: MigrationConfig, old: str, new: str, load: Loader
+) -> tuple[Edit, MigrationConfig]:
+    """The edit of the file, and the settings as they are after it."""
+    text = read_text(settings)
+    edit = swap_primary(text, old, new)
+    after = load(applied(edit, text))
+    swapped = tuple(old if region == new else region for region in config.regions.secondaries)
+    regions = config.regions.model_copy(update={"primary": new, "secondaries": swapped})
+    if after != config.model_copy(update={"regions": regions}):
+        raise InputError(
+            "The regions come from a REGIONSHIFT_ variable or an option, not from the file.",
+            where="regions",
+            remedy=f"take it away, or change it yourself: regions.primary={new},"
+            f" regions.secondaries=[{', '.join(swapped)}]",
+        )
+    return edit, after

@@ -1,0 +1,121 @@
+"""The engine runs of a change of primary, and what they may never do."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+
+from regionshift.engine.engine import Listener, Program
+from regionshift.engine.events import Progress
+from regionshift.errors import Interrupted, Refused, WorkFailed
+from regionshift.operations.environment import Environment
+from regionshift.operations.planning import make_plan
+from regionshift.operations.waves.reach import is_link, link_targets, targets_of
+from regionshift.operations.waves.shelf import Shelf
+from regionshift.report.values import Change, Plan
+
+_ENDS = frozenset({"delete", "replace", "delete-replaced", "create-replacement"})
+# A new value of a secret is a new version, which the engine calls a replacement.
+_MAY_BE_REPLACED = frozenset({"aws:secretsmanager/secretVersion:SecretVersion"})
+
+
+@dataclass(frozen=True)
+class Turner:
+    """Brings regions and links to their releases; nothing that stands in a region is replaced or deleted.
+
+    Args:
+        absent: regions that get no call; they are neither in the program nor among the engine's targets.
+    """
+
+    environment: Environment
+    shelf: Shelf
+    absent: frozenset[str] = frozenset()
+    listener: Listener | None = None
+
+    def preview(self, releases: Mapping[str, str | None], links: str | None) -> Plan:
+        """What the turn changes.
+
+        Raises:
+            Refused: it would replace or delete something that stands in a region.
+        """
+        program, targets = self._program(releases, links), self._targets(releases)
+        record = self.environment.engine.preview(program, target=targets)
+        plan = make_plan(self.environment, record, [])
+        if wrong := [
+            change for change in plan.changes if _ends_something(change.op, change.urn, change.type)
+        ]:
+            raise _refused(wrong)
+        return plan
+
+    def turn(self, releases: Mapping[str, str | None], links: str | None, *, doubt: bool) -> int:
+        """Bring every region that is there, and the links, to their releases; gives how much changed."""
+        return self._up(self._program(releases, links), self._targets(releases), doubt=doubt)
+
+    def links(self, releases: Mapping[str, str | None], links: str | None, *, doubt: bool) -> int:
+        """Bring only what joins regions to its release; None removes it."""
+        return self._up(self._program(releases, links), link_targets(), doubt=doubt)
+
+    def _up(self, program: Program, targets: Sequence[str], *, doubt: bool) -> int:
+        engine = self.environment.engine
+        guard = _Guard(self)
+        try:
+            record = engine.up(program, guard, target=targets)
+        except Interrupted as stopped:
+            if guard.wrong:
+                raise WorkFailed(f"the engine would have ended {guard.wrong}; it was stopped") from stopped
+            raise
+        if doubt and (record.left_open or engine.pending()):
+            engine.refresh(program, clear_pending=True)
+        return len(record.changes)
+
+    def _program(self, releases: Mapping[str, str | None], links: str | None) -> Program:
+        built = {
+            region: self.shelf.take(digest)
+            for region, digest in releases.items()
+            if digest is not None and region not in self.absent
+        }
+        return self.environment.program(built, links=self.shelf.take(links) if links else None)
+
+    def _targets(self, releases: Mapping[str, str | None]) -> list[str]:
+        """Everything; or, while a region is absent, what stands in the others and the links' ends there."""
+        if not self.absent:
+            return []
+        there = [region for region in releases if region not in self.absent]
+        return [*targets_of(there), *ends_of_links(there)]
+
+
+def ends_of_links(regions: Collection[str]) -> list[str]:
+    """The engine's targets for the ends of links that stand in ``regions``."""
+    whole = link_targets()[0]
+    return [f"{whole.removesuffix('**')}::links", *(f"{whole}::*-{region}" for region in regions)]
+
+
+class _Guard:
+    """Stops the engine when it begins to end something that stands in a region."""
+
+    def __init__(self, turner: Turner) -> None:
+        self._turner = turner
+        self.wrong: str | None = None
+
+    def __call__(self, progress: Progress) -> None:
+        step = progress.step
+        away = any(step.urn.endswith(f"-{region}") for region in self._turner.absent)
+        if step.changes and (away or _ends_something(step.op, step.urn, step.type)):
+            self.wrong = step.name
+            self._turner.environment.engine.interrupt()
+        if self._turner.listener:
+            self._turner.listener(progress)
+
+
+def _ends_something(op: str, urn: str, kind: str) -> bool:
+    return op in _ENDS and not is_link(urn) and kind not in _MAY_BE_REPLACED
+
+
+def _refused(wrong: Sequence[Change]) -> Refused:
+    first = wrong[0]
+    more = f" (and {len(wrong) - 1} more)" if len(wrong) > 1 else ""
+    return Refused(
+        f"The change of primary would {first.op} {first.name}{more}.",
+        where=first.region,
+        remedy="run `regionshift preview`: something else differs from what is up; bring it there first",
+    )

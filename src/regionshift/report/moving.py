@@ -1,0 +1,95 @@
+"""A change of primary for a person: one table of its steps, live, and what was measured."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from rich.console import Console, RenderableType
+from rich.live import Live
+from rich.table import Table
+from rich.text import Text
+
+_MARKS = {
+    "": ("·", "dim"),
+    "before": ("…", "cyan"),
+    "after": ("✓", "green"),
+    "failed": ("✗", "red"),
+}
+
+
+class StepsView:
+    """Follows the steps of a run. A context manager; without a terminal it prints a line a step.
+
+    Args:
+        meanings: what each step does, in the order of the steps.
+    """
+
+    def __init__(self, console: Console, title: str, meanings: Mapping[str, str]) -> None:
+        self._console = console
+        self._title = title
+        self._rows: dict[str, tuple[str, str, str]] = {
+            name: ("", meaning, "") for name, meaning in meanings.items()
+        }
+        self._live = Live(get_renderable=self._render, console=console, refresh_per_second=4)
+
+    def __enter__(self) -> StepsView:
+        if self._console.is_terminal:
+            self._live.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._console.is_terminal:
+            self._live.stop()
+
+    def told(self, step: str, phase: str, said: Mapping[str, object]) -> None:
+        """Take note of one step."""
+        meaning = self._rows.get(step, ("", "", ""))[1] or "taken back"
+        self._rows[step] = (phase, meaning, _shown(said))
+        if not self._console.is_terminal and phase != "before":
+            self._console.print(_line(step, *self._rows[step]), soft_wrap=True)
+
+    def done_before(self, steps: Sequence[str]) -> None:
+        """Take note of what an earlier process did."""
+        for step in steps:
+            self._rows[step] = ("after", self._rows.get(step, ("", "taken back", ""))[1], "earlier")
+
+    def _render(self) -> RenderableType:
+        table = Table(title=self._title, title_justify="left", box=None, pad_edge=False, show_header=False)
+        table.add_column(no_wrap=True)
+        table.add_column(no_wrap=True)
+        table.add_column()
+        table.add_column(style="dim")
+        for step, (phase, meaning, said) in self._rows.items():
+            mark, style = _MARKS[phase]
+            table.add_row(Text(mark, style=style), step, meaning, said)
+        return table
+
+
+def promotion_table(facts: Mapping[str, object]) -> RenderableType:
+    """What was measured, two columns."""
+    table = Table(box=None, pad_edge=False, show_header=False)
+    table.add_column(style="dim")
+    table.add_column()
+    for name, value in facts.items():
+        table.add_row(name, str(value))
+    return table
+
+
+def _line(step: str, phase: str, meaning: str, said: str) -> Text:
+    mark, style = _MARKS[phase]
+    return Text(f"{mark} {step:<18} {meaning}{'  ' + said if said else ''}", style=style)
+
+
+def _shown(said: Mapping[str, object]) -> str:
+    if "error" in said:
+        return str(said["error"])
+    parts = [f"{name} {_value(value)}" for name, value in said.items() if value not in (None, {}, [])]
+    return ", ".join(part for part in parts if part)
+
+
+def _value(value: object) -> str:
+    if isinstance(value, Mapping):
+        return " ".join(f"{name}={_value(each)}" for name, each in value.items())
+    if isinstance(value, list):
+        return f"{len(value)}"
+    return str(value)
