@@ -121,6 +121,17 @@ class Migrations:
             self._give_up(layout, entries)
             raise
 
+    def require_keys(self, migration_id: str, keys: Sequence[str]) -> list[str]:
+        """Those of ``keys`` (whole keys) that the source does not have; the migration will not be completed."""
+        metadata, wanted = self.metadata(migration_id), set(keys)
+        for entry in _entries(metadata):
+            for item in self.carriers[entry.kind].inventory(entry, iter(())):
+                wanted.discard(entry.source.prefix + item.key)
+        if wanted and metadata["status"] == "copying":
+            metadata["missing"] = sorted(wanted)[:_NAMED]
+            self.store.put_json(Layout(migration_id).metadata, metadata)
+        return sorted(wanted)
+
     def run(self, migration_id: str, has_time: Callable[[], bool] = _always) -> bool:
         """Run every batch here; false when time ran out or a stop was asked for."""
         with self._leases(migration_id).held(uuid.uuid4().hex):
@@ -150,6 +161,10 @@ class Migrations:
         if metadata["status"] in ("completed", "rolled_back"):
             return metadata
         summary = self._summary(layout, metadata["batches"])
+        for key in metadata.get("missing", ()):
+            summary["problems"].append(
+                {"key": key, "state": "missing", "reason": "it was asked for and is not at the source"}
+            )
         conflicts = metadata["plan"]["conflict"]
         whole = not summary["problems"] and not summary["batches_missing"] and not conflicts
         metadata |= {**summary, "status": "completed" if whole else "incomplete", "ended": self._time()}
@@ -313,12 +328,15 @@ class Migrations:
         tally = _Tally()
         named: list[dict[str, str]] = []
         missing = 0
-        for body in self._bodies([layout.results(batch) for batch in range(batches)]):
+        for batch, body in enumerate(self._bodies([layout.results(batch) for batch in range(batches)])):
             digest.update(body)
-            missing += not body
             lines = from_bytes(body)
             tally.add(count(lines))
             named.extend(_problem(line) for line in lines if not line.get("proven"))
+            if not body:
+                missing += 1
+                if len(named) < _NAMED:
+                    named.extend(self._never_done(layout, batch))
             del named[_NAMED:]
         moved = tally.counts.pop("bytes", 0)
         return {
@@ -328,6 +346,14 @@ class Migrations:
             "problems": named,
             "batches_missing": missing,
         }
+
+    def _never_done(self, layout: Layout, batch: int) -> list[dict[str, str]]:
+        """The items of a batch that left no results, as problems."""
+        _, *lines = from_bytes(self.store.get(layout.plan(batch)) or b"{}\n")
+        return [
+            {"key": line["key"], "state": "not done", "reason": f"batch {batch} failed as a whole"}
+            for line in lines
+        ]
 
     def _rollback_record(
         self, layout: Layout, metadata: Metadata, reason: str, finished: bool, tally: _Tally

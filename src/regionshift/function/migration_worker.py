@@ -1,8 +1,9 @@
 """The worker's entry, in the zip ``migration_worker.handler``: what the state machine calls.
 
-``{"step": "copy", "migration_id", "batch"}`` runs one line of the manifest; ``plan`` (with ``entries`` and
-``level``) records a plan, ``finish`` adds up, ``undo`` (with ``reason``) takes back. The answer says whether
-there is ``more`` to do, and then the same call is made again. No value of a secret is in either.
+``{"step": "copy", "migration_id", "batch"}`` runs one line of the manifest; ``plan`` (with ``entries``,
+``level`` and ``keys``, which must all be there) records a plan, ``finish`` adds up, ``undo`` (with
+``reason``) takes back. The answer says whether there is ``more`` to do, and then the same call is made
+again. No value of a secret is in either.
 """
 
 from __future__ import annotations
@@ -82,6 +83,8 @@ class Worker:
     def _plan(self, event: Mapping[str, Any], _has_time: Callable[[], bool]) -> Answer:
         entries = [read_entry(line) for line in event["entries"]]
         metadata = self.migrations.begin(event["migration_id"], entries, Level(event["level"]))
+        if event.get("keys"):
+            self.migrations.require_keys(event["migration_id"], event["keys"])
         return {"batches": metadata["batches"], "more": False}
 
     def _copy(self, event: Mapping[str, Any], has_time: Callable[[], bool]) -> Answer:

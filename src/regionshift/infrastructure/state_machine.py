@@ -1,8 +1,8 @@
 """The state machine that runs migrations: plan, copy batch by batch, add up, and take back what failed.
 
 Input: ``step`` (``plan``, ``copy`` or ``undo``), ``migration_id``, ``bucket`` (of the records), ``manifest``
-(its key), ``on_failure`` (``rollback`` or ``stop``), ``reason``, and for ``plan`` also ``entries`` and
-``level``. All of them are always given, so that every path in the definition exists.
+(its key), ``on_failure`` (``rollback`` or ``stop``), ``reason``, and for ``plan`` also ``entries``,
+``level`` and ``keys``. All of them are always given, so that every path in the definition exists.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ def definition(worker_arn: str, at_once: int) -> str:
             "Default": "Copy",
         },
         "Plan": {
-            **_call(worker_arn, "plan", ("entries", "level"), result="$.planned"),
+            **_call(worker_arn, "plan", ("entries", "level", "keys"), result="$.planned"),
             "Next": "AnythingToCopy",
         },
         "AnythingToCopy": {

@@ -9,6 +9,8 @@ from typing import NamedTuple
 from urllib.parse import unquote_plus
 from xml.sax.saxutils import escape
 
+from regionshift.errors import WorkFailed
+
 _NAMESPACE = b' xmlns="http://s3.amazonaws.com/doc/2006-03-01/"'
 _NOT_IN_XML = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]")  # XML 1.0, section 2.2
 _KEPT_BY_NUMBER = {"\r": "&#13;", "\n": "&#10;", "\t": "&#9;"}
@@ -35,8 +37,15 @@ class Page(NamedTuple):
 
 
 def parse(body: bytes) -> ET.Element:
-    """An answer's root, with S3's namespace left out so that names can be written plainly."""
-    return ET.fromstring(body.replace(_NAMESPACE, b"", 1))
+    """An answer's root, with S3's namespace left out so that names can be written plainly.
+
+    Raises:
+        WorkFailed: it is no XML.
+    """
+    try:
+        return ET.fromstring(body.replace(_NAMESPACE, b"", 1))
+    except ET.ParseError as error:
+        raise WorkFailed(f"S3's answer cannot be read: {error}.") from error
 
 
 def read_page(body: bytes) -> Page:

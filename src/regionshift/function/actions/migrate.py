@@ -151,7 +151,7 @@ def _require_keys(request: Request, surroundings: Surroundings, source: Place) -
         if not key.startswith(source.prefix) or key.startswith(OWNED):
             raise RefusedError(400, "InvalidField", f"source.keys: {key} is not under {source.prefix!r}.")
         if source.bucket != surroundings.variables.deployment_bucket:
-            continue  # only the worker may look there; what is missing is not in its plan
+            continue  # only the worker may look there: it names what is missing, and does not complete
         try:
             surroundings.clients.s3.head_object(Bucket=source.bucket, Key=key)
         except ClientError as problem:
@@ -168,6 +168,7 @@ def _elsewhere(request: Request, surroundings: Surroundings, entries: list[Entry
         "plan",
         entries=[entry_line(entry) for entry in entries],
         level=Level.FULL.value,
+        keys=list(request.keys),
         on_failure=on_failure,
     )
     return Answer(
