@@ -1,13 +1,14 @@
 """What the migration demo needs besides regionshift: an older environment, a hand that breaks it, and eyes.
 
-``python tools/demo_data.py FOLDER seed|look|break|mend``: FOLDER has the demo's settings and embedded AWS.
+``python tools/demo_data.py FOLDER STEP...``: FOLDER has the demo's settings and embedded AWS, a step is
+``seed``, ``break``, ``mend`` or ``look``; what follows ``look`` can be a file, which is written then.
 """
 
 from __future__ import annotations
 
 import hashlib
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,7 @@ from regionshift.local import emulator
 SOURCE, TARGET = "us-east-1", "eu-west-1"
 ROOT = Path(__file__).resolve().parents[1]
 KINDS = {".md": "text/markdown", ".py": "text/x-python", ".yaml": "text/yaml", ".json": "application/json"}
-MOST_FILES = 400
+MOST_FILES = 180
 BROKEN = "files/README.md"
 
 
@@ -29,11 +30,11 @@ def bucket(region: str) -> str:
 
 def files() -> Iterator[Path]:
     """Real files of this repository, of many sizes."""
+    yield ROOT / "README.md"
     for folder in ("docs", "examples", "schema", "src", "tests"):
         yield from sorted(
             path for path in (ROOT / folder).rglob("*") if path.suffix in KINDS and path.is_file()
         )
-    yield ROOT / "README.md"
 
 
 def seed(clients: Clients) -> None:
@@ -44,7 +45,8 @@ def seed(clients: Clients) -> None:
         if bucket(region) not in [one["Name"] for one in s3.list_buckets()["Buckets"]]:
             s3.create_bucket(Bucket=bucket(region), **place)
         s3.put_bucket_versioning(Bucket=bucket(region), VersioningConfiguration={"Status": "Enabled"})
-    found = list(files())[-MOST_FILES:]
+    found = list(files())
+    found = found[:: -(-len(found) // MOST_FILES)]  # some of every kind
     with ThreadPoolExecutor(8) as pool:
         list(pool.map(lambda path: put(clients, SOURCE, path), found))
     s3 = clients.get("s3", SOURCE)
@@ -72,25 +74,29 @@ def put(clients: Clients, region: str, path: Path) -> None:
     )
 
 
-def look(clients: Clients) -> None:
+def look(clients: Clients) -> str:
     """How much is in the target, and one digest over every byte that readers see there."""
-    s3, digest, count = clients.get("s3", TARGET), hashlib.sha256(), 0
-    for page in s3.get_paginator("list_objects_v2").paginate(Bucket=bucket(TARGET)):
-        for one in page.get("Contents", []):
-            count += 1
-            digest.update(one["Key"].encode() + b"\0")
-            digest.update(s3.get_object(Bucket=bucket(TARGET), Key=one["Key"])["Body"].read())
+    s3, digest = clients.get("s3", TARGET), hashlib.sha256()
+    pages = s3.get_paginator("list_objects_v2").paginate(Bucket=bucket(TARGET))
+    keys = [one["Key"] for page in pages for one in page.get("Contents", [])]
+
+    def body(key: str) -> bytes:
+        return s3.get_object(Bucket=bucket(TARGET), Key=key)["Body"].read()
+
+    with ThreadPoolExecutor(8) as pool:
+        things = {f"s3 {key}": hashed for key, hashed in zip(keys, pool.map(body, keys), strict=True)}
     ssm, vault = clients.get("ssm", TARGET), clients.get("secretsmanager", TARGET)
-    names = sorted(one["Name"] for one in ssm.describe_parameters()["Parameters"])
-    for name in [name for name in names if name.startswith("/orders/legacy/")]:
-        count += 1
-        value = ssm.get_parameter(Name=name, WithDecryption=True)["Parameter"]["Value"]
-        digest.update(f"{name}\0{value}".encode())
-    for name in sorted(one["Name"] for one in vault.list_secrets()["SecretList"]):
+    for name in [one["Name"] for one in ssm.describe_parameters()["Parameters"]]:
+        if name.startswith("/orders/legacy/"):
+            value = ssm.get_parameter(Name=name, WithDecryption=True)["Parameter"]["Value"]
+            things[f"ssm {name}"] = value.encode()
+    for name in [one["Name"] for one in vault.list_secrets()["SecretList"]]:
         if name.startswith("orders/legacy/"):
-            count += 1
-            digest.update(f"{name}\0{vault.get_secret_value(SecretId=name)['SecretString']}".encode())
-    print(f"{count} things, sha256 {digest.hexdigest()}")
+            value = vault.get_secret_value(SecretId=name)["SecretString"]
+            things[f"secret {name}"] = value.encode()
+    for name in sorted(things):
+        digest.update(f"{name}\0{len(things[name])}\0".encode() + things[name])
+    return f"{len(things)} things, sha256 {digest.hexdigest()}"
 
 
 def break_it(clients: Clients) -> None:
@@ -105,15 +111,23 @@ def mend(clients: Clients) -> None:
     s3.delete_object(Bucket=bucket(TARGET), Key=BROKEN, VersionId=newest["VersionId"])
 
 
-def main(folder: str, step: str) -> None:
-    """Run one step against the embedded AWS of ``folder``."""
+def main(folder: str, steps: Sequence[str]) -> None:
+    """Run the steps against the embedded AWS of ``folder``."""
     cloud = emulator.status(Path(folder) / ".regionshift" / "cloud")
     if cloud is None:
         sys.exit("The demo's embedded AWS does not run: make demo")
     key = AccessKey(cloud.access_key, cloud.secret_key)
     clients = Clients(key=key, endpoint=cloud.endpoint, ca_bundle=cloud.ca_bundle)
-    {"seed": seed, "look": look, "break": break_it, "mend": mend}[step](clients)
+    doing = {"seed": seed, "break": break_it, "mend": mend}
+    for place, step in enumerate(steps):
+        if step == "look":
+            seen = look(clients)
+            print(seen)
+            if place + 1 < len(steps) and steps[place + 1] not in doing:
+                Path(steps[place + 1]).write_text(seen, encoding="utf-8")
+        elif step in doing:
+            doing[step](clients)
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:])
+    main(sys.argv[1], sys.argv[2:])

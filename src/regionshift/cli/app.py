@@ -236,8 +236,18 @@ def destroy(
 
 @app.command()
 def migrate(
-    source: Annotated[str, typer.Option("--from", help="The region that has the data.", metavar="REGION")],
-    target: Annotated[str, typer.Option("--to", help="The region that gets it.", metavar="REGION")],
+    source: Annotated[
+        str | None,
+        typer.Option(
+            "--from", help="The region that has the data; the primary by default.", metavar="REGION"
+        ),
+    ] = None,
+    target: Annotated[
+        str | None,
+        typer.Option(
+            "--to", help="The region that gets it; the first of the others by default.", metavar="REGION"
+        ),
+    ] = None,
     config: Config = DEFAULT_CONFIG,
     aws: Target = None,
     endpoint: Endpoint = None,
@@ -253,13 +263,22 @@ def migrate(
     level: Annotated[
         str | None, typer.Option("--level", help="pinned or full; as in the settings by default.")
     ] = None,
+    deep: Annotated[
+        bool, typer.Option("--deep", help="Also compare tags, checksums and settings of what seems the same.")
+    ] = False,
 ) -> int:
     """Carry what `carry` names from one region to another, prove it, keep the way back."""
     from regionshift.cli.migrations import run_migrate
 
     choices = _choices(config, aws, endpoint, account, as_json=as_json, yes=yes, verbose=verbose, force=force)
     return run_migrate(
-        choices, source=source, target=target, migration_id=migration_id, level=level, plan_only=plan_only
+        choices,
+        source=source,
+        target=target,
+        migration_id=migration_id,
+        level=level,
+        plan_only=plan_only,
+        deep=deep,
     )
 
 

@@ -23,11 +23,12 @@ from regionshift.operations.destroy import destroy, propose_destroy
 from regionshift.operations.orphans import orphan_findings
 from regionshift.operations.preflight import preflight
 from regionshift.operations.up import PlanRefused, Proposal, propose
-from regionshift.operations.validate import validate
+from regionshift.operations.validate import Validation, validate
 from regionshift.operations.waves.deploying import require_finished
 from regionshift.operations.waves.standing import standing_of
 from regionshift.report.junit import write_junit
 from regionshift.report.live import LiveView
+from regionshift.report.migrations import recovery_lines
 from regionshift.report.terminal import checks_table, facts_table, findings_table, outputs_view, plan_table
 from regionshift.report.values import CheckResult, Finding, Plan, as_data
 from regionshift.wiring import Wired, surroundings, wire
@@ -130,7 +131,7 @@ def run_up(
         wired.shelf.keep(environment.release(), standing_of(wired.journal).links)
         with _view(choices, f"up {environment.name}", plan) as listener:
             deploy(environment, wired.journal, proposal, listener)
-        results = _validate(choices, wired, ()) if check else []
+        results = _validate(choices, wired, ()).results if check else []
         if choices.as_json:
             print_json(
                 {
@@ -171,12 +172,13 @@ def run_validate(choices: Choices, regions: tuple[str, ...], junit: Path | None)
                 where="--region",
                 remedy=f"one of {', '.join(known)}",
             )
-        results = _validate(choices, wired, regions)
-        name = wired.environment.name
+        done = _validate(choices, wired, regions)
+        name, results, recovery = wired.environment.name, done.results, done.recovery.as_json
     if junit:
-        write_junit(junit, results, f"regionshift validate {name}")
+        write_junit(junit, results, f"regionshift validate {name}", recovery)
     if choices.as_json:
-        print_json({"environment": name, "passed": not _code(results), "checks": as_data(results)})
+        passed = not _code(results)
+        print_json({"environment": name, "passed": passed, "checks": as_data(results), "recovery": recovery})
     return _code(results)
 
 
@@ -252,11 +254,13 @@ def _follow(view: LiveView | None, log: Any) -> Listener:
     return listen
 
 
-def _validate(choices: Choices, wired: Wired, regions: Sequence[str]) -> list[CheckResult]:
-    results = validate(wired.environment, regions=regions)
+def _validate(choices: Choices, wired: Wired, regions: Sequence[str]) -> Validation:
+    done = validate(wired.environment, regions=regions)
     if not choices.as_json:
-        console(choices).print(checks_table(results, list(regions) or wired.environment.regions))
-    return results
+        screen = console(choices)
+        screen.print(checks_table(done.results, list(regions) or wired.environment.regions))
+        screen.print(recovery_lines(done.recovery.as_json))
+    return done
 
 
 def _show_plan(choices: Choices, plan: Plan) -> None:

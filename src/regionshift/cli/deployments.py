@@ -16,6 +16,7 @@ from regionshift.cli.deployment_tables import (
     standing_table,
     step_line,
 )
+from regionshift.cli.migrations import all_migrations
 from regionshift.cli.options import Choices
 from regionshift.cli.show import confirm, console, print_json
 from regionshift.cli.verbose import make_log
@@ -32,6 +33,7 @@ from regionshift.operations.waves.apply import Applier
 from regionshift.operations.waves.bake import Watch, require_green, require_long_enough
 from regionshift.operations.waves.driving import Driver, Said
 from regionshift.operations.waves.standing import standing_of
+from regionshift.report.migrations import migrations_table
 from regionshift.report.terminal import findings_table, plan_table
 from regionshift.report.values import Plan, as_data
 from regionshift.wiring import Wired, surroundings, wire
@@ -166,6 +168,7 @@ def run_status(choices: Choices) -> int:
         standing = standing_of(wired.journal)
         open_runs = deploying.unfinished(wired.journal)
         states = [(view.run_id, fold_deployment(wired.journal.events(view.run_id))) for view in open_runs]
+        migrations, unread = all_migrations(wired)
     if choices.as_json:
         print_json(
             {
@@ -175,11 +178,18 @@ def run_status(choices: Choices) -> int:
                     {"run": run_id, "next": state.next_step.name if state.next_step else None}
                     for run_id, state in states
                 ],
+                "migrations": migrations,
+                "migrations_unread": unread or None,
             }
         )
     else:
         console(choices).print(standing_table(standing.regions, states))
+        if migrations:
+            console(choices).print(migrations_table(migrations))
+        if unread:
+            console(choices).print(unread, style="yellow")
     well = not states and all(state.settled for state in standing.regions.values())
+    well = well and all(each["settled"] for each in migrations)
     return EXIT_OK if well else EXIT_FAILED
 
 

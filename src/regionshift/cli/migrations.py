@@ -3,28 +3,39 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import asdict
 from datetime import UTC, datetime
+from typing import Any
 
 from botocore.credentials import ReadOnlyCredentials
+from rich.console import Console
 
 from regionshift.cli.options import Choices
 from regionshift.cli.show import confirm, console, print_json
-from regionshift.errors import EXIT_FAILED, EXIT_OK, EXIT_REFUSED, InputError, Refused, WorkFailed
+from regionshift.errors import (
+    EXIT_FAILED,
+    EXIT_OK,
+    EXIT_REFUSED,
+    InputError,
+    Interrupted,
+    Refused,
+    RegionshiftError,
+    WorkFailed,
+)
 from regionshift.function.carrying import Access
 from regionshift.operations.migrations import migrate as operation
 from regionshift.operations.migrations.carrying import Carrying
+from regionshift.operations.migrations.estimating import as_json, estimate
+from regionshift.operations.migrations.listing import SETTLED, known_migrations
 from regionshift.operations.migrations.progress import Standing
+from regionshift.operations.migrations.rights import require_rights, require_something
 from regionshift.operations.migrations.taking_back import take_back
 from regionshift.operations.outputs import Outputs
-from regionshift.report.migrations import (
-    plan_table,
-    progress_bar,
-    standing_line,
-    summary_table,
-    undo_table,
-)
+from regionshift.operations.waves.standing import standing_of
+from regionshift.report.migrations import CopyView, plan_table, recovery_lines, summary_table, undo_table
+from regionshift.settings.config import MigrationConfig
 from regionshift.wiring import Wired, surroundings, wire
 
 _CONNECTIONS = 16
@@ -33,75 +44,146 @@ _CONNECTIONS = 16
 def run_migrate(
     choices: Choices,
     *,
-    source: str,
-    target: str,
+    source: str | None,
+    target: str | None,
     migration_id: str | None,
     level: str | None,
     plan_only: bool,
+    deep: bool,
 ) -> int:
     """Validate the target, plan, show, confirm, copy and prove inside AWS, report."""
     with _carrying(choices, locked=not plan_only) as (wired, carrying):
-        wanted = operation.want(carrying, source, target, level=level, migration_id=migration_id)
+        regions = _regions(wired.environment.config, source, target)
+        wanted = operation.want(carrying, *regions, level=level, migration_id=migration_id, deep=deep)
         screen = console(choices)
-        going_on = migration_id is not None and _known(carrying, wanted)
-        shown = {}
-        if not going_on:
-            made = operation.plan(carrying, wanted)
-            shown = dict(operation.as_json(wanted, made, operation.estimate(carrying, made)))
+        to_copy = 0
+        if plan_only or not (migration_id and _known(carrying, wanted)):
+            shown = _plan(carrying, wanted)
+            to_copy = shown["to_copy"]
             if not choices.as_json:
                 screen.print(plan_table(shown))
+            elif plan_only:
+                print_json(shown)
             if plan_only:
-                if choices.as_json:
-                    print_json(shown)
-                return EXIT_REFUSED if made.conflicts else EXIT_OK
-            if not sum(made.counts.values()):
-                raise InputError(
-                    "The entries under `carry` select nothing.",
-                    where=source,
-                    remedy="look at the prefixes, paths, names and patterns under `carry`",
-                )
-            if made.conflicts and wired.environment.config.migration.on_failure == "rollback":
-                # They keep it from being completed, so that it would be taken back in the end.
-                raise Refused(
-                    f"{made.counts['conflict']} items were changed at the target by somebody else: "
-                    + ", ".join(item for item, _ in made.conflicts[:3]),
-                    where=target,
-                    remedy="exclude them under `carry`, mend them, or set migration.on_failure: stop",
-                )
-            confirm(choices, f"Carry {made.to_copy} items from {source} to {target}?")
-        validated = operation.require_valid_target(carrying, target)
-        if not choices.as_json:
-            screen.print(
-                f"{target} validates ({len(validated.results)} checks). Migration {wanted.migration_id}"
+                return EXIT_REFUSED if shown["conflicts"] else EXIT_OK
+            _require_startable(wired, wanted, shown)
+            confirm(choices, f"Carry {to_copy} items from {wanted.source} to {wanted.target}?")
+        report = _follow(wired, carrying, wanted, to_copy, screen)
+    if choices.as_json:
+        print_json(_report(report))
+    else:
+        screen.print(summary_table(report.metadata))
+        screen.print(recovery_lines(report.recovery.as_json))
+    return EXIT_OK if report.completed else EXIT_FAILED
+
+
+def _plan(carrying: Carrying, wanted: operation.Wanted) -> dict[str, Any]:
+    config = carrying.environment.config
+    made = operation.plan(carrying, wanted)
+    return as_json(
+        made,
+        estimate(config, made),
+        source=wanted.source,
+        target=wanted.target,
+        on_failure=config.migration.on_failure,
+    )
+
+
+def _require_startable(wired: Wired, wanted: operation.Wanted, shown: dict[str, Any]) -> None:
+    """Raises InputError, Refused: nothing to carry, no rights for it, or conflicts that would undo it."""
+    config = wired.environment.config
+    require_something(sum(shown["counts"].values()), wanted.source)
+    digest = standing_of(wired.journal).releases.get(wanted.target)
+    if digest:
+        require_rights(config, wired.shelf.store.find(digest).content, wanted.target)
+    if shown["conflicts"] and config.migration.on_failure == "rollback":
+        # They keep it from being completed, so that it would be taken back in the end.
+        raise Refused(
+            f"{shown['counts']['conflict']} items were changed at the target by somebody else: "
+            + ", ".join(each["item"] for each in shown["conflicts"][:3]),
+            where=wanted.target,
+            remedy="exclude them under `carry`, mend them, or set migration.on_failure: stop",
+        )
+
+
+def _follow(
+    wired: Wired, carrying: Carrying, wanted: operation.Wanted, to_copy: int, screen: Console
+) -> operation.Report:
+    """Validate the target, then copy with a bar.
+
+    Raises:
+        Interrupted: Ctrl-C; what is under way ends, nothing further begins.
+    """
+    validated = operation.require_valid_target(carrying, wanted.target)
+    screen.print(
+        f"{wanted.target} validates ({len(validated.results)} checks). Migration {wanted.migration_id}"
+    )
+    with CopyView(screen, to_copy, time.monotonic) as view:
+
+        def tell(standing: Standing) -> None:
+            view.show(
+                items=standing.items,
+                of_items=standing.of_items,
+                done=standing.bytes,
+                of_bytes=standing.of_bytes,
+                rate=standing.rate,
+                left=standing.seconds_left,
             )
-        with progress_bar(screen) as bar:
-            task = bar.add_task("carrying", total=shown.get("to_copy", 0), said="")
 
-            def tell(standing: Standing) -> None:
-                said = standing_line(standing.bytes, standing.of_bytes, standing.rate, standing.seconds_left)
-                bar.update(task, total=standing.of_items, completed=standing.items, said=said)
-
-            report = operation.migrate(
+        try:
+            return operation.migrate(
                 carrying,
                 wired.journal,
                 wanted,
                 clock=time.monotonic,
-                replication_seconds=validated.replication_seconds,
+                delays=validated.delays,
                 tell=tell,
             )
-    if choices.as_json:
-        print_json(
-            {
-                **report.metadata,
-                "seconds": report.seconds,
-                "replication_seconds": report.replication_seconds,
-                "warnings": list(report.warnings),
-                "execution": report.execution,
-            }
+        except KeyboardInterrupt:
+            raise Interrupted(
+                f"Interrupted: migration {wanted.migration_id} begins nothing further.",
+                where=wanted.target,
+                remedy=_go_on(wanted),
+            ) from None
+        except WorkFailed as error:
+            error.add_note(f"to go on: {_go_on(wanted)}")
+            raise
+
+
+def _go_on(wanted: operation.Wanted) -> str:
+    name = wanted.migration_id
+    return (
+        f"regionshift migrate --from {wanted.source} --to {wanted.target} --id {name}, "
+        f"or take it back: regionshift rollback {name}"
+    )
+
+
+def _report(report: operation.Report) -> dict[str, Any]:
+    return {
+        **report.metadata,
+        "seconds": report.recovery.seconds,
+        "replication_seconds": report.recovery.delay,
+        "recovery": report.recovery.as_json,
+        "warnings": list(report.recovery.warnings),
+        "execution": report.execution,
+    }
+
+
+def _regions(config: MigrationConfig, source: str | None, target: str | None) -> tuple[str, str]:
+    """From the primary to the first secondary, where nothing else is said.
+
+    Raises:
+        InputError: there is no secondary.
+    """
+    source = source or config.regions.primary
+    others = [region for region in config.all_regions if region != source]
+    if target is None and not others:
+        raise InputError(
+            "There is no second region to carry to.",
+            where="regions.secondaries",
+            remedy="name one in the settings, then: regionshift up",
         )
-    else:
-        screen.print(summary_table(report.metadata, _facts(report), report.warnings))
-    return EXIT_OK if report.completed else EXIT_FAILED
+    return source, target or others[0]
 
 
 def run_rollback(choices: Choices, migration_id: str, reason: str) -> int:
@@ -109,7 +191,7 @@ def run_rollback(choices: Choices, migration_id: str, reason: str) -> int:
     with _carrying(choices, locked=True) as (wired, carrying):
         region, found = carrying.find(migration_id)
         if not choices.as_json:
-            console(choices).print(summary_table(found, {}, ()))
+            console(choices).print(summary_table(found))
         confirm(choices, f"Take back what {migration_id} wrote in {region}?")
         done = take_back(carrying, wired.journal, migration_id, reason, clock=time.monotonic)
     if choices.as_json:
@@ -122,14 +204,30 @@ def run_rollback(choices: Choices, migration_id: str, reason: str) -> int:
 def run_migration_status(choices: Choices, migration_id: str) -> int:
     """How one migration stands, from its record; exit code 1 unless it is completed or rolled back."""
     with _carrying(choices, locked=False) as (_, carrying):
-        _, found = carrying.find(migration_id)
+        region, found = carrying.find(migration_id)
+        undone = carrying.undone(region, migration_id)
     if choices.as_json:
-        print_json(found)
+        print_json({**found, "rollback": undone})
     else:
-        console(choices).print(
-            summary_table(found, {"started": found["started"], "ended": found["ended"]}, ())
-        )
-    return EXIT_OK if found["status"] in ("completed", "rolled_back") else EXIT_FAILED
+        facts = {"started": found["started"], "ended": found["ended"] or "not yet"}
+        if undone:
+            facts["taken back"] = f"{undone['timestamp']}, {undone['reason'] or 'no reason given'}"
+        console(choices).print(summary_table(found, facts))
+    return EXIT_OK if found["status"] in SETTLED else EXIT_FAILED
+
+
+def all_migrations(wired: Wired) -> tuple[Sequence[dict[str, Any]], str]:
+    """Every migration of the environment as data, the newest first; or none, and why they cannot be read."""
+    regions = [region for region, digest in standing_of(wired.journal).releases.items() if digest]
+    if not regions:
+        return [], ""
+    try:
+        with carrying_in(wired) as carrying:
+            return [
+                {**asdict(each), "settled": each.settled} for each in known_migrations(carrying, regions)
+            ], ""
+    except RegionshiftError as error:
+        return [], f"Migrations could not be read: {error.message}"
 
 
 @contextmanager
@@ -181,10 +279,3 @@ def _known(carrying: Carrying, wanted: operation.Wanted) -> bool:
         return bool(carrying.find(wanted.migration_id)[1]["status"] != "planning")
     except WorkFailed:
         return False
-
-
-def _facts(report: operation.Report) -> dict[str, str]:
-    facts = {"duration (RTO)": f"{report.seconds:.1f} s"}
-    if report.replication_seconds is not None:
-        facts["replication delay (RPO)"] = f"{report.replication_seconds:.2f} s"
-    return facts

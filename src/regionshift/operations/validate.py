@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 from regionshift.errors import WorkFailed
 from regionshift.operations.checks.base import Check, CheckContext, run_checks
@@ -14,6 +15,7 @@ from regionshift.operations.checks.replication import Replication
 from regionshift.operations.checks.storage import DeploymentBucket, Key, LogBucket
 from regionshift.operations.environment import Environment
 from regionshift.operations.outputs import Outputs
+from regionshift.operations.recovery import Recovery, measured
 from regionshift.report.values import CheckResult
 
 
@@ -34,12 +36,20 @@ def all_checks() -> list[Check]:
     ]
 
 
+@dataclass(frozen=True)
+class Validation:
+    """The answers to every check, and what was measured on the way."""
+
+    results: Sequence[CheckResult]
+    recovery: Recovery
+
+
 def validate(
     environment: Environment,
     *,
     regions: Sequence[str] = (),
     listener: Callable[[CheckResult], None] | None = None,
-) -> list[CheckResult]:
+) -> Validation:
     """Ask every check of ``regions`` (all, when none is named). Leaves nothing behind.
 
     Raises:
@@ -51,4 +61,10 @@ def validate(
             f"The environment {environment.name} is not up.", remedy="run `regionshift up` first"
         )
     context = CheckContext(environment.config, Outputs(values), environment.clients, environment.now)
-    return run_checks(all_checks(), context, regions or environment.regions, listener)
+    began = context.clock()
+    checks, asked = all_checks(), regions or environment.regions
+    results = run_checks(checks, context, asked, listener)
+    seen = next((check.arrivals for check in checks if isinstance(check, Replication)), None) or {}
+    delays = {region: arrival.probe for region, arrival in seen.items() if region in asked}
+    recovery = measured(environment.config, "the validation", context.clock() - began, delays)
+    return Validation(results, recovery)

@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 import xml.etree.ElementTree as ET
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from regionshift.report.values import CheckResult
 
 
-def write_junit(path: Path, results: Sequence[CheckResult], suite: str) -> None:
-    """Write one test case for each result; a region is the class, a check is the name."""
+def write_junit(
+    path: Path, results: Sequence[CheckResult], suite: str, recovery: Mapping[str, Any] | None = None
+) -> None:
+    """Write one test case for each result; a region is the class, a check is the name.
+
+    Args:
+        recovery: what was measured, written as properties; its warnings are the suite's output.
+    """
     root = ET.Element(
         "testsuite",
         name=suite,
@@ -19,6 +26,8 @@ def write_junit(path: Path, results: Sequence[CheckResult], suite: str) -> None:
         skipped=str(sum(result.outcome == "not applicable" for result in results)),
         time=f"{sum(result.seconds for result in results):.3f}",
     )
+    if recovery:
+        _write_recovery(root, recovery)
     for result in results:
         case = ET.SubElement(
             root, "testcase", classname=result.region, name=result.check, time=f"{result.seconds:.3f}"
@@ -30,3 +39,16 @@ def write_junit(path: Path, results: Sequence[CheckResult], suite: str) -> None:
             ET.SubElement(case, "skipped", message=result.detail)
     path.parent.mkdir(parents=True, exist_ok=True)
     ET.ElementTree(root).write(path, encoding="utf-8", xml_declaration=True)
+
+
+def _write_recovery(root: ET.Element, recovery: Mapping[str, Any]) -> None:
+    rows = {name: value for name, value in recovery.items() if isinstance(value, float | int)}
+    rows |= {f"replication_seconds.{name}": value for name, value in recovery["replication_seconds"].items()}
+    properties = ET.SubElement(root, "properties")
+    for name, value in rows.items():
+        text = "not seen" if value is None else f"{value:.3f}"
+        ET.SubElement(properties, "property", name=f"recovery.{name}", value=text)
+    if recovery["warnings"]:
+        ET.SubElement(root, "system-out").text = "\n".join(
+            f"warning: {text}" for text in recovery["warnings"]
+        )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from rich.console import Console, Group, RenderableType
@@ -14,6 +14,11 @@ from regionshift.report.terminal import facts_table
 
 _KINDS = (("new", "green"), ("changed", "yellow"), ("same", "dim"), ("conflict", "red"))
 _MOST_NAMED = 20
+_SILENCE_S = 15.0
+_IF_UNPROVEN = {
+    "rollback": "an item that cannot be proven: everything that was written goes back",
+    "stop": "an item that cannot be proven: everything stays as it is then, until somebody decides",
+}
 _STATUS = {"completed": "green", "rolled_back": "yellow", "incomplete": "red"}
 
 
@@ -26,39 +31,98 @@ def size(count: float) -> str:
     raise AssertionError("the last unit returns")
 
 
+def duration(seconds: float) -> str:
+    """Seconds in words: ``40 s``, ``3 min 20 s``, ``2 h``."""
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    (large, small), units = (
+        (divmod(whole, 60), ("min", "s")) if whole < 3600 else (divmod(whole // 60, 60), ("h", "min"))
+    )
+    return f"{large} {units[0]}" + (f" {small} {units[1]}" if small else "")
+
+
 def plan_table(plan: Mapping[str, Any]) -> RenderableType:
     """A plan as JSON has it: an entry a row, then conflicts, notes and until when it can be undone."""
     table = Table(
         title=f"Migration {plan['source']} → {plan['target']}", title_justify="left", box=None, pad_edge=False
     )
-    for name in ("kind", "from", "to"):
-        table.add_column(name, overflow="fold")
+    table.add_column("kind", no_wrap=True)
     for kind, style in _KINDS:
-        table.add_column(kind, justify="right", style=style)
+        table.add_column(kind, justify="right", style=style, no_wrap=True)
     table.add_column("bytes", justify="right", no_wrap=True)
+    table.add_column("what, and where to", overflow="fold")
     for entry in plan["entries"]:
         counts = [str(entry["counts"].get(kind, 0) or "·") for kind, _ in _KINDS]
-        table.add_row(entry["kind"], entry["source"], entry["target"], *counts, size(entry["bytes"]))
+        table.add_row(entry["kind"], *counts, size(entry["bytes"]), Text(_way(entry)))
     about = plan["estimate"]
-    lines: list[RenderableType] = [table]
-    lines.append(
-        Text(
-            f"{plan['to_copy']} items, {size(plan['bytes'])}; about {about['seconds']:.0f} s, "
-            f"{about['requests']} requests, {about['usd']:.2f} USD; proof: {plan['level']}",
-            style="bold",
-        )
+    said = (
+        f"{plan['to_copy']} items, {size(plan['bytes'])}; about {duration(about['seconds'])}, "
+        f"{about['requests']} requests, {about['usd']:.2f} USD; proof: {plan['level']}"
     )
+    lines: list[RenderableType] = [table, Text(said, style="bold")]
+    if plan["to_copy"]:
+        lines.append(Text(_IF_UNPROVEN[plan["on_failure"]], style="dim"))
     lines.extend(Text(f"undo: {text}", style="dim") for text in dict.fromkeys(_undo(plan["entries"])))
     lines.extend(
         Text(f"note: {text}", style="yellow") for entry in plan["entries"] for text in entry["notes"]
     )
     lines.extend(_named("conflict", ((each["item"], each["reason"]) for each in plan["conflicts"])))
+    if more := plan["counts"]["conflict"] - len(plan["conflicts"]):
+        lines.append(Text(f"conflict: and {more} more items", style="red"))
     return Group(*lines)
 
 
-def summary_table(
-    metadata: Mapping[str, Any], facts: Mapping[str, str], warnings: Sequence[str]
-) -> RenderableType:
+def migrations_table(migrations: Sequence[Mapping[str, Any]]) -> RenderableType:
+    """One line a migration, the newest first, then what may be done about those that are not finished."""
+    table = Table(box=None, pad_edge=False)
+    table.add_column("migration", overflow="fold")
+    table.add_column("into", no_wrap=True)
+    for name in ("status", "started"):
+        table.add_column(name, no_wrap=True)
+    table.add_column("items", justify="right", no_wrap=True)
+    for each in migrations[:_MOST_NAMED]:
+        status = str(each["status"])
+        table.add_row(
+            str(each["migration_id"]),
+            str(each["region"]),
+            Text(status.replace("_", " "), style=_STATUS.get(status, "cyan")),
+            str(each["started"])[:16].replace("T", " "),
+            str(each["counts"].get("written", 0)),
+        )
+    lines: list[RenderableType] = [table]
+    if len(migrations) > _MOST_NAMED:
+        lines.append(Text(f"… and {len(migrations) - _MOST_NAMED} older ones", style="dim"))
+    for each in migrations:
+        if each["status"] not in ("completed", "rolled_back"):
+            lines.append(Text(f"{each['migration_id']} is not finished", style="yellow"))
+            lines.append(
+                Text(
+                    f"  → regionshift migrate --from {each['source']} --to {each['region']} "
+                    f"--id {each['migration_id']}, or regionshift rollback {each['migration_id']}",
+                    style="dim",
+                )
+            )
+    return Group(*lines)
+
+
+def recovery_lines(recovery: Mapping[str, Any]) -> RenderableType:
+    """What was measured against the targets in the settings: one line, then a warning for each that is missed."""
+    delay = recovery["rpo_seconds"]
+    rpo = "not measured" if delay is None else f"{delay:.2f} s"
+    lines: list[RenderableType] = [
+        Text(
+            f"replication delay (RPO) {rpo}, target {duration(recovery['rpo_target_seconds'])}; "
+            f"duration (RTO) {recovery['rto_seconds']:.1f} s, "
+            f"target {duration(recovery['rto_target_seconds'])}",
+            style="dim",
+        )
+    ]
+    lines.extend(Text(f"warning: {text}", style="yellow") for text in recovery["warnings"])
+    return Group(*lines)
+
+
+def summary_table(metadata: Mapping[str, Any], facts: Mapping[str, str] | None = None) -> RenderableType:
     """How a migration stands, from its own record."""
     status = str(metadata.get("status"))
     counts = metadata.get("counts") or {}
@@ -71,14 +135,26 @@ def summary_table(
         "bytes": size(metadata.get("bytes") or 0),
         "undo": "; ".join(metadata.get("undo_until") or ()),
         "checksum": str(metadata.get("checksum") or ""),
-        **facts,
+        **(facts or {}),
     }
     lines: list[RenderableType] = [facts_table((name, value) for name, value in rows.items() if value)]
-    lines.append(Text(status.replace("_", " "), style=_STATUS.get(status, "cyan")))
-    problems = ((each["key"], each["reason"]) for each in metadata.get("problems") or ())
+    problems = [(each["key"], each["reason"]) for each in metadata.get("problems") or ()]
     lines.extend(_named("not proven", problems))
-    lines.extend(Text(f"warning: {text}", style="yellow") for text in warnings)
+    conflicts = [(each["key"], each["reason"]) for each in metadata.get("conflicts") or ()]
+    lines.extend(_named("not copied", conflicts))
+    lines.append(Text(_verdict(metadata, bool(problems)), style=_STATUS.get(status, "cyan")))
     return Group(*lines)
+
+
+def _verdict(metadata: Mapping[str, Any], has_problems: bool) -> str:
+    """How it ended and, where something is left to do, what."""
+    name = metadata.get("migration_id")
+    status = str(metadata.get("status"))
+    if status == "rolled_back" and has_problems:
+        return "rolled back: not every item could be proven, so everything that was written is taken back"
+    if status in ("completed", "rolled_back"):
+        return status.replace("_", " ")
+    return f"{status}: run migrate again with --id {name}, or: regionshift rollback {name}"
 
 
 def undo_table(record: Mapping[str, Any], seconds: float) -> RenderableType:
@@ -91,19 +167,58 @@ def undo_table(record: Mapping[str, Any], seconds: float) -> RenderableType:
 
 def standing_line(done: int, of_bytes: int, rate: float, seconds_left: float | None) -> str:
     """Bytes, rate and time left behind a progress bar."""
-    until = "" if seconds_left is None else f", {seconds_left:.0f} s left"
+    until = "" if seconds_left is None else f", {duration(seconds_left)} left"
     return f"{size(done)} of {size(of_bytes)}, {rate:.0f}/s{until}"
 
 
-def progress_bar(console: Console) -> Progress:
-    """A bar with items; ``said`` (a field of the task) stands behind it."""
-    return Progress(
-        TextColumn("{task.description}"),
-        BarColumn(bar_width=24),
-        TextColumn("{task.completed:.0f}/{task.total:.0f}"),
-        TextColumn("{task.fields[said]}"),
-        console=console,
-    )
+class CopyView:
+    """Follows the copying: a bar at a terminal, a line now and then where there is none. A context manager.
+
+    Args:
+        clock: seconds, monotonic.
+    """
+
+    def __init__(self, console: Console, total: int, clock: Callable[[], float]) -> None:
+        self._console = console
+        self._clock = clock
+        self._told = clock()
+        self._bar = Progress(
+            TextColumn("carrying"),
+            BarColumn(bar_width=None),
+            TextColumn("{task.completed:.0f}/{task.total:.0f}"),
+            TextColumn("{task.fields[said]}"),
+            console=console,
+            expand=True,
+        )
+        self._task = self._bar.add_task("carrying", total=total, said="")
+
+    def __enter__(self) -> CopyView:
+        if self._console.is_terminal:
+            self._bar.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._console.is_terminal:
+            self._bar.stop()
+
+    def show(
+        self, *, items: int, of_items: int, done: int, of_bytes: int, rate: float, left: float | None
+    ) -> None:
+        """How far it is: items, bytes, items a second, seconds left."""
+        said = standing_line(done, of_bytes, rate, left)
+        self._bar.update(self._task, total=of_items, completed=items, said=said)
+        ended = items >= of_items
+        if self._console.is_terminal or (self._clock() - self._told < _SILENCE_S and not ended):
+            return
+        self._told = self._clock()
+        self._console.print(f"carrying {items}/{of_items}, {said}", soft_wrap=True)
+
+
+def _way(entry: Mapping[str, Any]) -> str:
+    rewritten = f" (rewrites: {', '.join(entry['rewrite'])})" if entry["rewrite"] else ""
+    if entry["source"] == entry["target"]:
+        return f"{entry['source']}{rewritten}"
+    return f"{entry['source']} → {entry['target']}{rewritten}"
 
 
 def _undo(entries: Sequence[Mapping[str, Any]]) -> list[str]:

@@ -41,15 +41,19 @@ class Replication(Check):
     def ask(self, context: CheckContext, region: str) -> str:
         if region == context.primary:
             raise NotApplicable("the primary is where replication starts")
-        with self._guard:
-            if self.arrivals is None:
-                self.arrivals = self._probe(context)
-        arrival, patience = self.arrivals[region], _PATIENCE_S[context.config.target]
+        arrival, patience = self.measure(context)[region], _PATIENCE_S[context.config.target]
         if arrival.probe is None:
             raise Wrong(f"the probe did not arrive within {patience:.0f} s")
         if arrival.marker is None:
             raise Wrong(f"the probe's delete marker did not arrive within {patience:.0f} s")
         return f"arrived after {arrival.probe:.2f} s, its delete marker after {arrival.marker:.2f} s"
+
+    def measure(self, context: CheckContext) -> dict[str, Arrival]:
+        """What the probe saw in each secondary; sent the first time that somebody asks."""
+        with self._guard:
+            if self.arrivals is None:
+                self.arrivals = self._probe(context)
+            return self.arrivals
 
     def _probe(self, context: CheckContext) -> dict[str, Arrival]:
         source = context.outputs.get("deployment_bucket_name", context.primary)

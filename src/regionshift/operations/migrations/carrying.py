@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -16,7 +16,7 @@ from regionshift.carriers.s3.objects import Objects
 from regionshift.carriers.secrets import Secrets
 from regionshift.carriers.ssm import Parameters
 from regionshift.carriers.transport import Transport
-from regionshift.errors import WorkFailed
+from regionshift.errors import RegionshiftError, WorkFailed
 from regionshift.operations.environment import Environment
 from regionshift.operations.outputs import Outputs
 
@@ -73,6 +73,10 @@ class Carrying:
             remedy="see: regionshift status",
         )
 
+    def undone(self, region: str, migration_id: str) -> Metadata | None:
+        """The record of a rollback, once one was begun."""
+        return self.records(region).get_json(Layout(migration_id).rollback)
+
     def start(self, region: str, step: str, migration_id: str, **fields: Any) -> str:
         """Start the state machine of ``region``; gives the execution's ARN. The input holds no value."""
         given = {
@@ -105,15 +109,22 @@ class Carrying:
             region, "stepfunctions", "list_executions", stateMachineArn=machine, statusFilter="RUNNING"
         )["executions"]
         arns = [str(each["executionArn"]) for each in found]
-        inputs = [
-            json.loads(
-                calls(region, "stepfunctions", "describe_execution", executionArn=arn).get("input") or "{}"
-            )
-            for arn in arns
-        ]
+        inputs = [json.loads(self._describe(region, arn).get("input") or "{}") for arn in arns]
         return [
             arn for arn, given in zip(arns, inputs, strict=True) if given.get("migration_id") == migration_id
         ]
+
+    def stop(self, region: str, migration_id: str) -> None:
+        """Stop the copying of a migration and wait for its end; an undo under way is left to finish.
+
+        Calls of the worker that run when their execution is stopped run on; the undo waits for them.
+        """
+        self.migrations(region).stop(migration_id)
+        undoing = self.records(region).exists(Layout(migration_id).rollback)
+        for execution in self.running(region, migration_id):
+            if not undoing:
+                self._stop_execution(region, execution)
+            self.wait_for_end(region, execution, lambda: None)
 
     def wait(self, region: str, execution: str, look: Callable[[], None]) -> None:
         """Wait for the end of an execution; ``look`` is called again and again meanwhile.
@@ -121,19 +132,40 @@ class Carrying:
         Raises:
             WorkFailed: it ended otherwise than well.
         """
-        pause = _FIRST_PAUSE
-        while True:
-            found = self.environment.clients.call(
-                region, "stepfunctions", "describe_execution", executionArn=execution
-            )
-            look()
-            if found["status"] != "RUNNING":
-                break
-            self.sleep(pause)
-            pause = min(pause * 1.2, _LONGEST_PAUSE)
+        found = self.wait_for_end(region, execution, look)
         if found["status"] != "SUCCEEDED":
             raise WorkFailed(
                 f"The execution ended as {found['status']}: {found.get('error', '')}",
                 where=execution,
                 remedy="run the same command with the same --id: it goes on where it was",
             )
+
+    def wait_for_end(self, region: str, execution: str, look: Callable[[], None]) -> Mapping[str, Any]:
+        """As `wait`, however it ends; gives what Step Functions says of it then."""
+        pause = _FIRST_PAUSE
+        while True:
+            found = self._describe(region, execution)
+            look()
+            if found["status"] != "RUNNING":
+                return found
+            self.sleep(pause)
+            pause = min(pause * 1.2, _LONGEST_PAUSE)
+
+    def _describe(self, region: str, execution: str) -> Mapping[str, Any]:
+        return self.environment.clients.call(
+            region, "stepfunctions", "describe_execution", executionArn=execution
+        )
+
+    def _stop_execution(self, region: str, execution: str) -> None:
+        try:
+            self.environment.clients.call(
+                region,
+                "stepfunctions",
+                "stop_execution",
+                executionArn=execution,
+                cause="the migration is taken back",
+            )
+        except RegionshiftError:
+            # It may have ended by itself since it was listed, and then there is nothing to stop.
+            if self._describe(region, execution)["status"] == "RUNNING":
+                raise

@@ -82,7 +82,8 @@ def _parameters(config: MigrationConfig, carried: CarryParameters, source: str, 
         include=carried.include,
         exclude=carried.exclude,
         kms_key=config.names.key_alias(target),
-        rewrite=_rules(carried.rewrite),
+        rewrite=tuple(_rules(carried.rewrite)),
+        replace=carried.rewrite.replace,
         owned=tuple(
             named.DEPLOYMENT_CONFIG_PARAMETER.name(config.names, region) for region in (source, target)
         ),
@@ -98,7 +99,8 @@ def _secrets(config: MigrationConfig, carried: CarrySecrets, source: str, target
         include=carried.include,
         exclude=carried.exclude,
         kms_key=config.names.key_alias(target),
-        rewrite=_rules(carried.rewrite),
+        rewrite=tuple(_rules(carried.rewrite)),
+        replace=carried.rewrite.replace,
         tags=carried.tags,
         owned=tuple(named.DEPLOYMENT_CONFIG_SECRET.name(config.names, region) for region in (source, target)),
     )
@@ -108,17 +110,7 @@ def _path(path: str, region: str) -> str:
     return path.replace("{region}", region).rstrip("/") + "/"
 
 
-def _rules(rewrite: Rewrite) -> tuple[str, ...]:
-    if rewrite.replace:
-        raise InputError(
-            "Texts of your own cannot be replaced yet.",
-            where="carry: rewrite.replace",
-            remedy="use rewrite.arns or rewrite.regions",
-        )
-    return tuple(_rule_names(rewrite))
-
-
-def _rule_names(rewrite: Rewrite) -> Iterator[str]:
+def _rules(rewrite: Rewrite) -> Iterator[str]:
     if rewrite.arns:
         yield "arn"
     if rewrite.regions:

@@ -16,23 +16,27 @@ _AHEAD = 32  # batches that may be done out of order
 
 @dataclass(frozen=True)
 class Standing:
-    """Items and bytes done, of how many; ``seconds`` since the copying began."""
+    """Items and bytes done, of how many; ``seconds`` since the copying began.
+
+    ``before``: items that an earlier run had done.
+    """
 
     items: int
     of_items: int
     bytes: int
     of_bytes: int
     seconds: float
+    before: int = 0
 
     @property
     def rate(self) -> float:
         """Items a second."""
-        return self.items / self.seconds if self.seconds else 0.0
+        return (self.items - self.before) / self.seconds if self.seconds > 0 else 0.0
 
     @property
     def seconds_left(self) -> float | None:
         """At this rate; None while nothing is done."""
-        return (self.of_items - self.items) / self.rate if self.items else None
+        return (self.of_items - self.items) / self.rate if self.rate else None
 
 
 @dataclass
@@ -49,6 +53,7 @@ class Follower:
     began: float = field(init=False)
     items: int = 0
     bytes: int = 0
+    before: int | None = None
 
     def __post_init__(self) -> None:
         self.began = self.clock()
@@ -69,4 +74,7 @@ class Follower:
             self._open.remove(batch)
             self.items += counts.get("written", 0) + counts.get("failed", 0)
             self.bytes += counts.get("bytes", 0)
-        self.tell(Standing(self.items, self.of_items, self.bytes, self.of_bytes, self.clock() - self.began))
+        if self.before is None:
+            self.before = self.items
+        taken = self.clock() - self.began
+        self.tell(Standing(self.items, self.of_items, self.bytes, self.of_bytes, taken, self.before))

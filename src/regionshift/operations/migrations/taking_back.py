@@ -40,9 +40,7 @@ def take_back(
     run.append("undo", "before", region)
     try:
         # Copies under way are not seen by undo, so the copying ends first.
-        carrying.migrations(region).stop(migration_id)
-        for running in carrying.running(region, migration_id):
-            carrying.wait(region, running, lambda: None)
+        carrying.stop(region, migration_id)
         execution = carrying.start(region, "undo", migration_id, reason=reason)
         carrying.wait(region, execution, lambda: None)
         record = carrying.records(region).get_json(Layout(migration_id).rollback)

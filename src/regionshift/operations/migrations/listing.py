@@ -1,0 +1,68 @@
+"""Every migration of an environment, the newest first, from the records in each region."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any
+
+from regionshift.carriers.migration import Metadata
+from regionshift.carriers.records import Layout
+from regionshift.operations.migrations.carrying import Carrying
+
+_AT_ONCE = 16
+SETTLED = ("completed", "rolled_back")
+"""How a migration can end that needs nothing more of anybody."""
+
+
+@dataclass(frozen=True)
+class Known:
+    """One migration: where its record lies, from where to where, how it stands and since when."""
+
+    migration_id: str
+    region: str
+    source: str
+    status: str
+    started: str
+    ended: str | None
+    counts: Mapping[str, int]
+    bytes: int
+
+    @property
+    def settled(self) -> bool:
+        """Whether nothing is left to do: completed, or taken back."""
+        return self.status in SETTLED
+
+
+def known_migrations(carrying: Carrying, regions: Iterable[str]) -> list[Known]:
+    """The migrations into ``regions``, the newest first.
+
+    Raises:
+        WorkFailed: a region's records cannot be read.
+    """
+    found = [each for region in regions for each in _of_region(carrying, region)]
+    return sorted(found, key=lambda each: (each.started, each.migration_id), reverse=True)
+
+
+def _of_region(carrying: Carrying, region: str) -> Sequence[Known]:
+    store = carrying.records(region)
+    ids = [name for name in store.folders("migrations/") if not name.startswith(".")]
+    with ThreadPoolExecutor(_AT_ONCE) as pool:
+        records = list(pool.map(lambda each: store.get_json(Layout(each).metadata), ids))
+    # Replication carries the primary's records along; the record says whose it is.
+    return [_known(each, region) for each in records if each and each.get("region", region) == region]
+
+
+def _known(record: Metadata, region: str) -> Known:
+    source: Any = record.get("source")
+    return Known(
+        str(record["migration_id"]),
+        region,
+        str(source.get("region", "")) if isinstance(source, Mapping) else str(source or ""),
+        str(record["status"]),
+        str(record.get("started") or ""),
+        record.get("ended"),
+        record.get("counts") or {},
+        int(record.get("bytes") or 0),
+    )
