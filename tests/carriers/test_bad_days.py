@@ -15,6 +15,7 @@ from stubborn_server import SLOW_DOWN
 
 from regionshift.carriers import named
 from regionshift.carriers.carrier import Level
+from regionshift.carriers.plan import BATCH_ITEMS
 from regionshift.carriers.records import Layout
 from regionshift.carriers.s3.pages import read_page
 from regionshift.carriers.transport import Request, Response, S3Error
@@ -169,7 +170,7 @@ def test_a_batch_that_failed_is_run_again_and_copies_nothing_twice(world: World,
 
 
 def test_items_of_a_batch_that_never_succeeds_are_named(world: World, lab: S3Lab) -> None:
-    for number in range(105):
+    for number in range(BATCH_ITEMS + 5):
         lab.write("source", f"{number:03d}", "x")
     world.migrations.begin("m", [lab.entry], Level.PINNED)
     world.migrations.run_batch("m", 0)
@@ -177,7 +178,9 @@ def test_items_of_a_batch_that_never_succeeds_are_named(world: World, lab: S3Lab
     done = world.migrations.finish("m")
 
     assert (done["status"], done["batches_missing"]) == ("incomplete", 1)
-    assert [problem["key"] for problem in done["problems"]] == [f"{number}" for number in range(100, 105)]
+    assert [problem["key"] for problem in done["problems"]] == [
+        f"{number}" for number in range(BATCH_ITEMS, BATCH_ITEMS + 5)
+    ]
     assert "batch 1" in done["problems"][0]["reason"]
 
 

@@ -117,5 +117,5 @@ def test_memory_does_not_grow_with_the_number_of_objects() -> None:
     found, peak = planned(100_000)
 
     assert found.counts == {"new": 50_000, "changed": 50_000, "same": 0, "conflict": 0}
-    assert found.batches == 1000
+    assert found.batches == 400
     assert peak < 30 * 1024**2

@@ -91,6 +91,22 @@ def test_a_batch_that_begins_after_the_stop_copies_nothing(world: World, lab: S3
     assert list(world.store.names(Layout("m").running(""))) == []
 
 
+def test_nothing_is_taken_back_under_another_migration(world: World, lab: S3Lab) -> None:
+    world.migrations.migrate("m1", [lab.entry])
+    lab.write("source", "0", "newer")
+    world.migrations.begin("m2", [lab.entry], Level.PINNED)
+    was = lab.look("target")
+
+    with pytest.raises(Refused, match="m2"):
+        world.migrations.rollback("m1")
+
+    assert lab.look("target") == was
+    world.migrations.run("m2")
+    world.migrations.finish("m2")
+    world.migrations.rollback("m2")
+    assert world.migrations.rollback("m1")["status"] == "completed"
+
+
 def replicate_onward(world: World, bucket: str) -> None:
     onward = world.bucket("onward", "us-west-2")
     rule: Any = {

@@ -6,53 +6,32 @@ The state machine runs ``run_batch`` for every line of the manifest between ``be
 
 from __future__ import annotations
 
-import hashlib
 import time
 import uuid
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
 
-from regionshift.carriers import lock
-from regionshift.carriers.batch import BatchAnswer, Carriers, count, run_batch, undo_batch
+from regionshift.carriers import lock, summary
+from regionshift.carriers.batch import BatchAnswer, Carriers, run_batch, undo_batch
 from regionshift.carriers.carrier import Entry, Level
 from regionshift.carriers.lease import Leases
-from regionshift.carriers.lines import dump, entry_line, from_bytes, place_line, read_entry
+from regionshift.carriers.lines import dump, entry_line
 from regionshift.carriers.plan import MigrationPlan, Nowhere, Recorded, make_plan
 from regionshift.carriers.records import Layout, RecordStore
 from regionshift.errors import Refused, WorkFailed
 
 _BATCHES_AT_ONCE = 4
 _LOOK_AGAIN = 1.0  # seconds between two looks at who is still copying
-_NAMED = 100  # failures named in the summary; all of them stand in the results
 
-Metadata = dict[str, Any]
+Metadata = summary.Metadata
 Unit = Callable[[RecordStore, Carriers, str, int, Callable[[], bool]], BatchAnswer]
 
 
 def _always() -> bool:
     return True
-
-
-class _Tally:
-    """Adds up what batches answer."""
-
-    def __init__(self) -> None:
-        self.counts: dict[str, int] = {}
-        self.conflicts: list[Mapping[str, str]] = []
-        self.wrote = False
-
-    def answered(self, answer: BatchAnswer) -> None:
-        self.conflicts = [*self.conflicts, *answer.conflicts][:_NAMED]
-        self.wrote = self.wrote or answer.wrote
-        self.add(answer.counts)
-
-    def add(self, counts: Mapping[str, int]) -> None:
-        for name, number in counts.items():
-            self.counts[name] = self.counts.get(name, 0) + number
 
 
 @dataclass(frozen=True)
@@ -111,7 +90,7 @@ class Migrations:
         if known and known["status"] != "planning":
             return self._again(layout, known)
         started = (known or {}).get("started") or self._time()
-        metadata = self._opened(layout, entries, level, started)
+        metadata = summary.opened(layout, self.store.region, entries, level, started)
         # On record before the target is taken, so that whoever finds it taken finds by whom.
         self.store.put_json(layout.metadata, metadata)
         try:
@@ -124,11 +103,11 @@ class Migrations:
     def require_keys(self, migration_id: str, keys: Sequence[str]) -> list[str]:
         """Those of ``keys`` (whole keys) that the source does not have; the migration will not be completed."""
         metadata, wanted = self.metadata(migration_id), set(keys)
-        for entry in _entries(metadata):
+        for entry in summary.entries_of(metadata):
             for item in self.carriers[entry.kind].inventory(entry, iter(())):
                 wanted.discard(entry.source.prefix + item.key)
         if wanted and metadata["status"] == "copying":
-            metadata["missing"] = sorted(wanted)[:_NAMED]
+            metadata["missing"] = sorted(wanted)[: summary.NAMED]
             self.store.put_json(Layout(migration_id).metadata, metadata)
         return sorted(wanted)
 
@@ -160,21 +139,9 @@ class Migrations:
         metadata = self.metadata(migration_id)
         if metadata["status"] in ("completed", "rolled_back"):
             return metadata
-        summary = self._summary(layout, metadata["batches"])
-        for key in metadata.get("missing", ()):
-            summary["problems"].append(
-                {"key": key, "state": "missing", "reason": "it was asked for and is not at the source"}
-            )
-        conflicts = metadata["plan"]["conflict"]
-        whole = not summary["problems"] and not summary["batches_missing"] and not conflicts
-        metadata |= {**summary, "status": "completed" if whole else "incomplete", "ended": self._time()}
-        if conflicts:
-            first = from_bytes(self.store.get(layout.conflicts(0)) or b"")
-            metadata["conflicts"] = [
-                {"key": line["key"], "reason": line["reason"]} for line in first[:_NAMED]
-            ]
+        metadata |= {**summary.added_up(self.store, layout, metadata), "ended": self._time()}
         self.store.put_json(layout.metadata, metadata)
-        lock.release(self.store, migration_id, _entries(metadata))
+        lock.release(self.store, migration_id, summary.entries_of(metadata))
         return metadata
 
     def migrate(
@@ -199,24 +166,32 @@ class Migrations:
 
         Raises:
             InputError, WorkFailed: there is no such migration.
+            Refused: another migration is working on the same target.
         """
         layout = Layout(migration_id)
         metadata = self.metadata(migration_id)
+        # Another migration may have recorded what ours wrote as its own way back.
+        lock.acquire(self.store, migration_id, summary.entries_of(metadata))
         self.stop(migration_id)
-        tally = _Tally()
-        opened = self._rollback_record(layout, metadata, reason, False, tally)
+        tally = summary.Tally()
+        record = summary.rollback_record(layout, self.store.region, metadata, reason, self._time())
         # From here on it is not resumed: that would take the stop away while we wait.
-        self.store.create(layout.rollback, dump(opened).encode() + b"\n")
+        self.store.create(layout.rollback, dump(record).encode() + b"\n")
         if waiting := self._still_running(migration_id, has_time):
-            return opened | {"waiting": waiting}
+            return record | {"waiting": waiting}
         metadata = self.metadata(migration_id)
         finished = self._each(undo_batch, migration_id, has_time, tally)
-        record = self._rollback_record(layout, metadata, reason, finished, tally)
+        record |= {
+            "timestamp": self._time(),
+            "status": "completed" if finished else "incomplete",
+            "counts": tally.counts,
+            "conflicts": tally.conflicts,
+        }
         self.store.put_json(layout.rollback, record)
         if finished:
             metadata |= {"status": "rolled_back", "undo_wrote": tally.wrote}
             self.store.put_json(layout.metadata, metadata)
-            lock.release(self.store, migration_id, _entries(metadata))
+            lock.release(self.store, migration_id, summary.entries_of(metadata))
         return record
 
     def metadata(self, migration_id: str) -> Metadata:
@@ -256,28 +231,10 @@ class Migrations:
             )
         if known["status"] == "completed":
             return known
-        lock.acquire(self.store, layout.id, _entries(known))
+        lock.acquire(self.store, layout.id, summary.entries_of(known))
         if self.store.exists(layout.stop):
             self.store.delete(layout.stop)
         return known
-
-    def _opened(self, layout: Layout, entries: Sequence[Entry], level: Level, started: str) -> Metadata:
-        """The summary of a migration that is about to be planned."""
-        return {
-            "migration_id": layout.id,
-            "region": self.store.region,
-            "source": _place([entry.source for entry in entries]),
-            "target": _place([entry.target for entry in entries]),
-            "started": started,
-            "ended": None,
-            "status": "planning",
-            "level": level.value,
-            "counts": {},
-            "bytes": 0,
-            "checksum": None,
-            "batches": 0,
-            "entries": [{"entry": entry_line(entry), "first_batch": 0, "batches": 0} for entry in entries],
-        }
 
     def _record_plan(
         self, layout: Layout, entries: Sequence[Entry], level: Level, metadata: Metadata, *, deep: bool
@@ -305,7 +262,7 @@ class Migrations:
         lock.release(self.store, layout.id, entries)
 
     def _each(
-        self, unit: Unit, migration_id: str, has_time: Callable[[], bool], tally: _Tally | None = None
+        self, unit: Unit, migration_id: str, has_time: Callable[[], bool], tally: summary.Tally | None = None
     ) -> bool:
         batches = self.metadata(migration_id).get("batches", 0)
         done = 0
@@ -322,64 +279,6 @@ class Migrations:
                 finished = finished and not answer.more and not answer.stopped
                 self.watch(Progressed(answer, done, batches))
         return finished and done == batches
-
-    def _summary(self, layout: Layout, batches: int) -> Metadata:
-        digest = hashlib.sha256()
-        tally = _Tally()
-        named: list[dict[str, str]] = []
-        missing = 0
-        for batch, body in enumerate(self._bodies([layout.results(batch) for batch in range(batches)])):
-            digest.update(body)
-            lines = from_bytes(body)
-            tally.add(count(lines))
-            named.extend(_problem(line) for line in lines if not line.get("proven"))
-            if not body:
-                missing += 1
-                if len(named) < _NAMED:
-                    named.extend(self._never_done(layout, batch))
-            del named[_NAMED:]
-        moved = tally.counts.pop("bytes", 0)
-        return {
-            "counts": tally.counts,
-            "bytes": moved,
-            "checksum": digest.hexdigest(),
-            "problems": named,
-            "batches_missing": missing,
-        }
-
-    def _never_done(self, layout: Layout, batch: int) -> list[dict[str, str]]:
-        """The items of a batch that left no results, as problems."""
-        _, *lines = from_bytes(self.store.get(layout.plan(batch)) or b"{}\n")
-        return [
-            {"key": line["key"], "state": "not done", "reason": f"batch {batch} failed as a whole"}
-            for line in lines
-        ]
-
-    def _rollback_record(
-        self, layout: Layout, metadata: Metadata, reason: str, finished: bool, tally: _Tally
-    ) -> Metadata:
-        return {
-            "migration_id": layout.id,
-            "original_migration": layout.id,
-            "region": self.store.region,
-            "timestamp": self._time(),
-            "reason": reason,
-            "status": "completed" if finished else "incomplete",
-            "counts": tally.counts,
-            "conflicts": tally.conflicts,
-            "source": metadata.get("source"),
-            "target": metadata.get("target"),
-        }
-
-    def _bodies(self, names: Sequence[str]) -> Iterator[bytes]:
-        with ThreadPoolExecutor(_BATCHES_AT_ONCE, thread_name_prefix="read") as pool:
-            ahead: deque[Future[bytes | None]] = deque()
-            for name in names:
-                ahead.append(pool.submit(self.store.get, name))
-                if len(ahead) > 2 * _BATCHES_AT_ONCE:
-                    yield ahead.popleft().result() or b""
-            for future in ahead:
-                yield future.result() or b""
 
     def _time(self) -> str:
         return self.now().isoformat(timespec="seconds")
@@ -398,16 +297,3 @@ def _in_order(
             yield running.popleft().result()
     for future in running:
         yield future.result()
-
-
-def _entries(metadata: Metadata) -> list[Entry]:
-    return [read_entry(part["entry"]) for part in metadata.get("entries", ())]
-
-
-def _place(places: Iterable[Any]) -> Any:
-    lines = [place_line(place) for place in places]
-    return lines[0] if len(lines) == 1 else lines
-
-
-def _problem(line: dict[str, Any]) -> dict[str, str]:
-    return {"key": line["key"], "state": line["state"], "reason": line.get("reason", "not proven yet")}

@@ -15,8 +15,11 @@ from regionshift.carriers.ledger import carried
 from regionshift.carriers.lines import dump, entry_line, item_line, to_bytes
 from regionshift.carriers.records import Layout, RecordStore
 
-BATCH_ITEMS = 100
+# A batch costs about ten requests and four state transitions of its own; 250 items make that little
+# (docs/benchmarks.md). Few large objects are spread over many workers all the same.
+BATCH_ITEMS = 250
 _BATCH_VERSIONS = 1000
+_BATCH_BYTES = 10 * 1024**3
 _CONFLICTS_SHOWN = 100
 _CONFLICTS_A_PART = 1000
 
@@ -187,13 +190,19 @@ def _batches(items: Iterator[Item]) -> Iterator[tuple[str, list[Item]]]:
     """(the last key before the batch, the batch)."""
     after = ""
     batch: list[Item] = []
-    versions = 0
+    versions = size = 0
     for item in items:
-        if batch and (len(batch) == BATCH_ITEMS or versions + len(item.versions) > _BATCH_VERSIONS):
+        full = (
+            len(batch) == BATCH_ITEMS
+            or versions + len(item.versions) > _BATCH_VERSIONS
+            or size + item.size > _BATCH_BYTES
+        )
+        if batch and full:
             yield after, batch
-            after, batch, versions = batch[-1].key, [], 0
+            after, batch, versions, size = batch[-1].key, [], 0, 0
         batch.append(item)
         versions += len(item.versions)
+        size += item.size
     if batch:
         yield after, batch
 

@@ -88,6 +88,8 @@ class Reporter:
         status = cast("NotificationStatus", answer.status) if answer.is_done else "started"
         counts = answer.fields.get("counts") or {}
         numbers = {name: number for name, number in counts.items() if isinstance(number, int)}
+        if not answer.is_done and not numbers:
+            return  # its start is told already, and there is nothing to add
         self._notify(answer.action, status, answer.migration_id, answer.summary, numbers)
 
     def _notify(

@@ -1,0 +1,150 @@
+"""What ``metadata.json`` and ``rollback.json`` say of a whole migration, added up from its records."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import deque
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any
+
+from regionshift.carriers.batch import BatchAnswer, count
+from regionshift.carriers.carrier import Entry, Level
+from regionshift.carriers.lines import entry_line, from_bytes, place_line, read_entry
+from regionshift.carriers.records import Layout, RecordStore
+
+NAMED = 100
+"""Failures, conflicts and the like that a summary names; all of them stand in the results."""
+
+Metadata = dict[str, Any]
+_READ_AT_ONCE = 4
+
+
+class Tally:
+    """Adds up what batches answer."""
+
+    def __init__(self) -> None:
+        self.counts: dict[str, int] = {}
+        self.conflicts: list[Mapping[str, str]] = []
+        self.wrote = False
+
+    def answered(self, answer: BatchAnswer) -> None:
+        """One batch more."""
+        self.conflicts = [*self.conflicts, *answer.conflicts][:NAMED]
+        self.wrote = self.wrote or answer.wrote
+        self.add(answer.counts)
+
+    def add(self, counts: Mapping[str, int]) -> None:
+        """Counts more."""
+        for name, number in counts.items():
+            self.counts[name] = self.counts.get(name, 0) + number
+
+
+def opened(layout: Layout, region: str, entries: Sequence[Entry], level: Level, started: str) -> Metadata:
+    """The summary of a migration that is about to be planned."""
+    return {
+        "migration_id": layout.id,
+        "region": region,
+        "source": _place([entry.source for entry in entries]),
+        "target": _place([entry.target for entry in entries]),
+        "started": started,
+        "ended": None,
+        "status": "planning",
+        "level": level.value,
+        "counts": {},
+        "bytes": 0,
+        "checksum": None,
+        "batches": 0,
+        "entries": [{"entry": entry_line(entry), "first_batch": 0, "batches": 0} for entry in entries],
+    }
+
+
+def entries_of(metadata: Metadata) -> list[Entry]:
+    """The entries that a migration has, or that its record names."""
+    return [read_entry(part["entry"]) for part in metadata.get("entries", ())]
+
+
+def added_up(store: RecordStore, layout: Layout, metadata: Metadata) -> Metadata:
+    """Counts, bytes, checksum of the results, and what is not proven and why; ``completed`` when nothing is."""
+    found = _of_results(store, layout, metadata["batches"])
+    missing = [
+        {"key": key, "state": "missing", "reason": "it was asked for and is not at the source"}
+        for key in metadata.get("missing", ())
+    ]
+    found["problems"] = [*found["problems"], *missing]
+    conflicts = metadata["plan"]["conflict"]
+    whole = not found["problems"] and not found["batches_missing"] and not conflicts
+    if conflicts:
+        first = from_bytes(store.get(layout.conflicts(0)) or b"")
+        found["conflicts"] = [{"key": line["key"], "reason": line["reason"]} for line in first[:NAMED]]
+    return {**found, "status": "completed" if whole else "incomplete"}
+
+
+def rollback_record(layout: Layout, region: str, metadata: Metadata, reason: str, time: str) -> Metadata:
+    """The record of a rollback that has just begun."""
+    return {
+        "migration_id": layout.id,
+        "original_migration": layout.id,
+        "region": region,
+        "timestamp": time,
+        "reason": reason,
+        "status": "incomplete",
+        "counts": {},
+        "conflicts": [],
+        "source": metadata.get("source"),
+        "target": metadata.get("target"),
+    }
+
+
+def _of_results(store: RecordStore, layout: Layout, batches: int) -> Metadata:
+    digest = hashlib.sha256()
+    tally = Tally()
+    named: list[dict[str, str]] = []
+    missing = 0
+    for batch, body in enumerate(_bodies(store, [layout.results(batch) for batch in range(batches)])):
+        digest.update(body)
+        lines = from_bytes(body)
+        tally.add(count(lines))
+        named.extend(_problem(line) for line in lines if not line.get("proven"))
+        if not body:
+            missing += 1
+            if len(named) < NAMED:
+                named.extend(_never_done(store, layout, batch))
+        del named[NAMED:]
+    moved = tally.counts.pop("bytes", 0)
+    return {
+        "counts": tally.counts,
+        "bytes": moved,
+        "checksum": digest.hexdigest(),
+        "problems": named,
+        "batches_missing": missing,
+    }
+
+
+def _never_done(store: RecordStore, layout: Layout, batch: int) -> list[dict[str, str]]:
+    """The items of a batch that left no results, as problems."""
+    _, *lines = from_bytes(store.get(layout.plan(batch)) or b"{}\n")
+    return [
+        {"key": line["key"], "state": "not done", "reason": f"batch {batch} failed as a whole"}
+        for line in lines
+    ]
+
+
+def _problem(line: Mapping[str, Any]) -> dict[str, str]:
+    return {"key": line["key"], "state": line["state"], "reason": line.get("reason", "not proven yet")}
+
+
+def _bodies(store: RecordStore, names: Sequence[str]) -> Iterator[bytes]:
+    with ThreadPoolExecutor(_READ_AT_ONCE, thread_name_prefix="read") as pool:
+        ahead: deque[Future[bytes | None]] = deque()
+        for name in names:
+            ahead.append(pool.submit(store.get, name))
+            if len(ahead) > 2 * _READ_AT_ONCE:
+                yield ahead.popleft().result() or b""
+        for future in ahead:
+            yield future.result() or b""
+
+
+def _place(places: Iterable[Any]) -> Any:
+    lines = [place_line(place) for place in places]
+    return lines[0] if len(lines) == 1 else lines
