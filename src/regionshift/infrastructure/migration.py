@@ -24,7 +24,7 @@ TIMEOUT = 900
 """Seconds: the most Lambda allows. A call that nears it answers that there is more."""
 KEY_SERVICES = ("s3", "secretsmanager", "ssm")
 # The embedded AWS is one process on one core: more at once would only make it switch between them.
-_AT_ONCE = {"aws": 40, "local": 4}
+_AT_ONCE = {"aws": 40, "local": 2}
 _CONNECTIONS = {"aws": 64, "local": 8}
 
 
