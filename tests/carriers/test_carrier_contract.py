@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from carrier_world import Lab, World
+from carrier_world import Lab, S3Lab, World
 
 from regionshift.carriers.batch import run_batch
 from regionshift.carriers.carrier import Level
@@ -223,7 +223,18 @@ def test_no_value_is_in_any_record(seeded: Lab, world: World) -> None:
     assert "earlier-" not in records
 
 
-@pytest.mark.parametrize("bad", ["", "../m", "a/b", ".hidden", "x" * 200, "white space", "m\n"])
+@pytest.mark.parametrize("strange", ["-m", "_m", ".m", "..m", "m.", "1" * 128])
+def test_any_id_of_the_allowed_characters_is_a_folder(strange: str, world: World) -> None:
+    lab = S3Lab(world)
+    lab.write("source", "a", "x")
+    world.store.put("migrations/not an id/x", b"somebody's")
+    world.migrations.migrate(strange, [lab.entry])
+    assert world.migrations.plan("p", [lab.entry], Level.FULL).counts["same"] == 1
+    world.migrations.rollback(strange)
+    assert lab.look("target") == {}
+
+
+@pytest.mark.parametrize("bad", ["", "../m", "a/b", "..", ".", ".locks", "x" * 200, "white space", "m\n"])
 def test_an_id_cannot_leave_its_folder(bad: str, world: World) -> None:
     with pytest.raises(InputError):
         world.migrations.metadata(bad)

@@ -10,7 +10,7 @@ from typing import Any
 
 from regionshift.carriers.carrier import Carried, Entry
 from regionshift.carriers.lines import from_bytes, read_entry
-from regionshift.carriers.records import Layout, RecordStore
+from regionshift.carriers.records import Layout, RecordStore, is_id
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,7 @@ def carried(store: RecordStore, entry: Entry) -> Iterator[Carried]:
 
 def _earlier(store: RecordStore, entry: Entry) -> Iterator[tuple[Layout, dict[str, Any], dict[str, Any]]]:
     for migration_id in store.folders("migrations/"):
-        if migration_id.startswith("."):
+        if not is_id(migration_id):
             continue
         layout = Layout(migration_id)
         metadata = store.get_json(layout.metadata)

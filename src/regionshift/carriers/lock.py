@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from regionshift.carriers.carrier import Entry
 from regionshift.carriers.lines import dump
-from regionshift.carriers.records import RecordStore
+from regionshift.carriers.records import LOCKS, RecordStore
 from regionshift.errors import Refused
 
 
@@ -45,6 +45,6 @@ def _names(entries: Sequence[Entry]) -> list[str]:
     # Prefixes can contain each other, so a bucket is locked whole; always in the same order.
     targets = {f"{entry.kind} {entry.target.region} {entry.target.bucket}" for entry in entries}
     return [
-        f"migrations/.locks/{hashlib.sha256(target.encode()).hexdigest()[:32]}.json"
+        f"migrations/{LOCKS}/{hashlib.sha256(target.encode()).hexdigest()[:32]}.json"
         for target in sorted(targets)
     ]

@@ -31,7 +31,16 @@ from regionshift.errors import InputError
 OWNED = ("migrations/", "rollbacks/")
 """What a migration's records begin with; never carried."""
 
-_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
+LOCKS = ".locks"
+"""The folder under ``migrations/`` that is no migration's."""
+
+# Not of dots alone: HTTP libraries resolve such a folder.
+_ID = re.compile(r"(?!\.+\Z)[A-Za-z0-9._-]{1,128}")
+
+
+def is_id(name: str) -> bool:
+    """Whether ``name`` can be a migration's id; what else lies under ``migrations/`` is not ours."""
+    return name != LOCKS and _ID.fullmatch(name) is not None
 
 
 def require_id(migration_id: object) -> str:
@@ -40,11 +49,11 @@ def require_id(migration_id: object) -> str:
     Raises:
         InputError: it cannot.
     """
-    if not isinstance(migration_id, str) or not _ID.fullmatch(migration_id):
+    if not isinstance(migration_id, str) or not is_id(migration_id):
         raise InputError(
             f"{migration_id!r} cannot be a migration's id.",
             where="migration_id",
-            remedy="Use 1 to 128 letters, digits, dots, dashes and underscores; the first a letter or digit.",
+            remedy="Use 1 to 128 letters, digits, dots, dashes and underscores, not dots alone.",
         )
     return migration_id
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from regionshift.carriers.migration import Metadata
-from regionshift.carriers.records import Layout
+from regionshift.carriers.records import Layout, is_id
 from regionshift.operations.migrations.carrying import Carrying
 
 _AT_ONCE = 16
@@ -47,7 +47,7 @@ def known_migrations(carrying: Carrying, regions: Iterable[str]) -> list[Known]:
 
 def _of_region(carrying: Carrying, region: str) -> Sequence[Known]:
     store = carrying.records(region)
-    ids = [name for name in store.folders("migrations/") if not name.startswith(".")]
+    ids = [name for name in store.folders("migrations/") if is_id(name)]
     with ThreadPoolExecutor(_AT_ONCE) as pool:
         records = list(pool.map(lambda each: store.get_json(Layout(each).metadata), ids))
     # Replication carries the primary's records along; the record says whose it is.
