@@ -91,6 +91,28 @@ def test_a_batch_that_begins_after_the_stop_copies_nothing(world: World, lab: S3
     assert list(world.store.names(Layout("m").running(""))) == []
 
 
+def test_a_second_call_of_the_same_migration_copies_nothing_beside_the_first(
+    world: World, lab: S3Lab
+) -> None:
+    calls = replace(world.migrations, call_seconds=lambda: 300.0)
+    calls.begin("m", [lab.entry], Level.PINNED)
+    once = world.transport._once
+    second: list[bool] = []
+
+    def meanwhile(request: Request) -> Response:
+        if request.key == Layout("m").results(0) and request.method == "PUT" and not second:
+            second.append(False)
+            second[0] = calls.run("m")
+        return once(request)
+
+    world.transport._once = meanwhile  # type: ignore[method-assign]
+
+    assert calls.run("m")
+    assert second == [False]
+    assert len(world.versions(lab.target)) == 7
+    assert calls.finish("m")["status"] == "completed"
+
+
 def test_nothing_is_taken_back_under_another_migration(world: World, lab: S3Lab) -> None:
     world.migrations.migrate("m1", [lab.entry])
     lab.write("source", "0", "newer")

@@ -112,8 +112,12 @@ class Migrations:
         return sorted(wanted)
 
     def run(self, migration_id: str, has_time: Callable[[], bool] = _always) -> bool:
-        """Run every batch here; false when time ran out or a stop was asked for."""
-        with self._leases(migration_id).held(uuid.uuid4().hex):
+        """Run every batch here; false when time ran out, a stop was asked for, or another call is at it."""
+        leases, mine = self._leases(migration_id), uuid.uuid4().hex
+        with leases.held(mine):
+            # Two calls side by side would copy everything twice.
+            if self.call_seconds is not None and set(leases.running()) - {mine}:
+                return False
             return self._each(run_batch, migration_id, has_time)
 
     def run_batch(self, migration_id: str, batch: int, has_time: Callable[[], bool] = _always) -> BatchAnswer:

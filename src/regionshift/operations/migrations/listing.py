@@ -57,10 +57,10 @@ def _of_region(carrying: Carrying, region: str) -> Sequence[Known]:
 def _known(record: Metadata, region: str) -> Known:
     source: Any = record.get("source")
     return Known(
-        str(record["migration_id"]),
+        str(record.get("migration_id")),
         region,
         str(source.get("region", "")) if isinstance(source, Mapping) else str(source or ""),
-        str(record["status"]),
+        str(record.get("status") or "unknown"),
         str(record.get("started") or ""),
         record.get("ended"),
         record.get("counts") or {},
