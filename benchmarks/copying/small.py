@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import statistics
 from dataclasses import dataclass, field
 
 from benchmarks.copying.arena import Arena, Case, Run, Targets
@@ -84,9 +83,9 @@ class Small:
         self.figures[name].requests = counter.value - before
 
     def _aims(self) -> list[Aim]:
-        seconds = {name: one.median for name, one in self.figures.items()}
+        seconds = {name: one.best for name, one in self.figures.items()}
         requests = {name: (one.requests or 0) / self.case.objects for name, one in self.figures.items()}
-        cpu = {name: statistics.median(one.cpu) for name, one in self.figures.items()}
+        cpu = {name: min(one.cpu) for name, one in self.figures.items()}
         fastest = min(self.peers.found, key=seconds.__getitem__)
         boto3 = "boto3 threads"
         return [
