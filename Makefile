@@ -34,8 +34,9 @@ test: setup ## Everything that guards the product
 test-aws: setup ## The end-to-end tests on a real AWS account (asks first; costs money)
 	@bash tools/test-aws
 
-bench: setup ## Our command against a bare engine run, side by side
+bench: setup ## Our command against a bare engine run, and migrations against the tools of today
 	@$(BIN)/python benchmarks/engine.py
+	@$(BIN)/python -m benchmarks.copying --rounds 2 --quick
 
 lint: .venv/.installed ## Format and lint
 	$(BIN)/ruff format src tests benchmarks
