@@ -151,7 +151,7 @@ def _propose(choices: Choices, wired: Wired, *, allow_data_loss: bool, refresh: 
         screen.print("An earlier run was killed; going on from what it left.")
     if remains.half_destroyed:
         screen.print("A destroy was begun and did not end; reading back what is still there.")
-    findings = preflight(wired.environment, wired.machine)
+    findings = [*preflight(wired.environment, wired.machine), *remains.findings]
     if remains.killed and wired.environment.config.target == "aws":
         findings += orphan_findings(wired.environment)
     return propose(

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from tempfile import NamedTemporaryFile
 from typing import Any
 
 from pulumi.automation import (
@@ -30,7 +31,9 @@ from regionshift.engine.events import (
     progress_of,
     tells_of_pending,
 )
+from regionshift.engine.pending import settle
 from regionshift.engine.quiet import quiet_sdk
+from regionshift.engine.torn import remove_torn
 from regionshift.errors import Interrupted, Refused, RegionshiftError, WorkFailed
 
 Program = Callable[[], None]
@@ -152,10 +155,21 @@ class Engine:
         )
 
     def refresh(
-        self, program: Program, listener: Listener | None = None, *, clear_pending: bool = False
+        self,
+        program: Program,
+        listener: Listener | None = None,
+        *,
+        clear_pending: bool = False,
+        target: Sequence[str] = (),
     ) -> RunRecord:
-        """Read everything back from the cloud into the state."""
-        return self._run("refresh", program, listener, clear_pending_creates=clear_pending or None)
+        """Read everything, or the URNs in ``target``, back from the cloud into the state."""
+        return self._run(
+            "refresh",
+            program,
+            listener,
+            clear_pending_creates=clear_pending or None,
+            target=list(target) or None,
+        )
 
     def drift(self, program: Program) -> RunRecord:
         """What differs from the state, without changing the state or the cloud."""
@@ -179,6 +193,23 @@ class Engine:
     def pending(self) -> list[dict[str, Any]]:
         """Operations that a killed run left unfinished."""
         return list(self._deployment().get("pending_operations") or [])
+
+    def settle_pending(self, made: Mapping[str, str], never_made: Collection[str]) -> None:
+        """Say how creations that a killed run left open ended.
+
+        Args:
+            made: {URN: id} of what is there; it becomes a resource, to be read back by `refresh`.
+            never_made: URNs that are not there. Others stay open.
+        """
+        if not made and not never_made:
+            return
+        exported = json.loads(self._cli(["stack", "export"]))
+        settle(exported["deployment"], made, never_made)
+        # A temporary file is for its owner's eyes only.
+        with NamedTemporaryFile("w", dir=self._settings.work_dir, suffix=".json") as file:
+            json.dump(exported, file)
+            file.flush()
+            self._cli(["stack", "import", "--file", file.name])
 
     def release_lock(self) -> None:
         """Remove the engine's own lock, left by a killed run. Only for who holds the environment's lock."""
@@ -205,13 +236,20 @@ class Engine:
 
     def _cli(self, args: list[str]) -> str:
         work_dir = str(self._settings.work_dir)
+        self._clear_torn()
         try:
             return self._command.run([*args, "--stack", self._settings.stack], work_dir, {}).stdout
         except CommandError as error:
             raise self._stopped_or(_failure(args[0], RunRecord(), error)) from error
 
+    def _clear_torn(self) -> None:
+        if self._claim is not None:  # with the claim in our hands no engine is alive
+            self._claim.take()
+            remove_torn(self._settings.backend)
+
     def _open(self, *, create: bool = True) -> Stack:
         """The stack; its workspace is kept in one folder, as the SDK would leave a new one each run."""
+        self._clear_torn()
         if self._stack is not None:
             return self._stack
         settings = self._settings

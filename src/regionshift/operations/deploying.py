@@ -11,7 +11,10 @@ from regionshift.errors import Interrupted, RegionshiftError
 from regionshift.journal.events import Kind
 from regionshift.journal.journal import Journal
 from regionshift.operations.environment import Environment
+from regionshift.operations.orphans import recover
 from regionshift.operations.up import Proposal, apply
+from regionshift.operations.waves.standing import standing_of
+from regionshift.report.values import Finding
 
 _STEP = "apply"
 # Runs of one engine run each: a killed one is gone on with by starting another. Other kinds are resumed.
@@ -27,11 +30,21 @@ def deploy(
         PlanRefused: the plan has findings of severity error; nothing is written.
         WorkFailed, Interrupted: as `apply`; the journal says how it ended.
     """
-    if proposal.plan.errors or proposal.plan.is_empty:
+    if proposal.plan.errors or (proposal.plan.is_empty and _is_known(journal, proposal)):
         return apply(environment, proposal, listener)
     facts = {"releases": dict(proposal.digests), "changes": len(proposal.plan.changes)}
     with recorded(journal, "deployment", facts):
         return apply(environment, proposal, listener)
+
+
+def _is_known(journal: Journal, proposal: Proposal) -> bool:
+    """Whether the journal says already that every region stands where it is to stand.
+
+    It does not after a run that was killed when all was made, or of settings that change nothing in AWS: without a
+    run that says so, the regions would count as at another release, or as empty.
+    """
+    standing = standing_of(journal)
+    return not standing.unsettled and standing.releases == dict(proposal.digests)
 
 
 @contextmanager
@@ -53,10 +66,11 @@ def recorded(journal: Journal, kind: Kind, facts: Mapping[str, object]) -> Itera
 
 @dataclass(frozen=True)
 class Remains:
-    """What an earlier run left: it was killed; it had begun to take the environment down."""
+    """What an earlier run left: it was killed; it had begun to take the environment down; what it had made."""
 
     killed: bool = False
     half_destroyed: bool = False
+    findings: tuple[Finding, ...] = ()
 
 
 def mend(environment: Environment, journal: Journal) -> Remains:
@@ -77,4 +91,7 @@ def mend(environment: Environment, journal: Journal) -> Remains:
         environment.engine.release_lock()
     for view in dead:
         journal.reopen(view.run_id).close("killed", failed=True)
-    return Remains(bool(dead), torn)
+    # A run that was stopped hard, or whose engine was killed under it, wrote its own end and leaves the same.
+    unclean = bool(dead) or any(run.outcome != "succeeded" for run in newest)
+    found = recover(environment).findings() if unclean else []
+    return Remains(bool(dead), torn, tuple(found))

@@ -1,14 +1,123 @@
-"""What carries the environment's tags and stands in no state: left by a run that was killed while it made it.
+"""What a killed run made and the state does not know: taken over where it is found, told of where it is not.
 
-The local provider takes such things over by itself. The ordinary plugin does not, so they are told of: nobody
-else would ever find them, and some of them cost money.
+The engine notes every creation before it asks for it, where it writes checkpoints (on AWS it does). A run that is
+killed leaves those notes: what each was to be, without an id. The ordinary plugin would make a second one, so the
+first is looked for by its name and tags, gets its place in the state, and is read back; the run that follows
+finishes it. Offline the provider itself adopts what was lost, and no note is ever left.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
 from regionshift.operations.environment import Environment
 from regionshift.operations.leftovers import Leftover, look_for_tagged
+from regionshift.operations.lost import FINDS, MADE_AGAIN, Look
 from regionshift.report.values import Finding
+
+
+@dataclass(frozen=True)
+class Recovered:
+    """What became of the creations that a killed run left open.
+
+    Args:
+        taken: {URN: id} of what was found, and is in the state now.
+        forgotten: URNs of what was never made, or is made again by the same put.
+        unclear: URNs that only a person can tell about, and why.
+    """
+
+    taken: Mapping[str, str]
+    forgotten: tuple[str, ...]
+    unclear: Mapping[str, str]
+
+    def findings(self) -> list[Finding]:
+        """For a person: what was taken over, and what is to be looked at."""
+        taken = [
+            Finding(
+                "recovered",
+                "info",
+                f"{_name(urn)} ({identity}) was made by a run that was killed",
+                None,
+                None,
+            )
+            for urn, identity in self.taken.items()
+        ]
+        return taken + [
+            Finding(
+                "orphan",
+                "warning",
+                f"{_name(urn)} may have been made by a run that was killed: {why}",
+                None,
+                f"look for it; if it is there, `pulumi import {_type(urn)} {_name(urn)} ID` or delete it",
+            )
+            for urn, why in self.unclear.items()
+        ]
+
+    def to_json(self) -> dict[str, object]:
+        """For the journal."""
+        return {"taken": dict(self.taken), "forgotten": list(self.forgotten), "unclear": dict(self.unclear)}
+
+
+def recover(environment: Environment) -> Recovered:
+    """Bring into the state what a killed run made of the creations it left open. The caller holds the lock.
+
+    Nothing of a region that is left out is looked at: its notes stay.
+
+    Raises:
+        WorkFailed: AWS or the engine did not answer; nothing is forgotten, and it can be done again.
+    """
+    engine = environment.engine
+    opened = [op["resource"] for op in engine.pending() if op.get("type") == "creating"]
+    if not opened:
+        return Recovered({}, (), {})
+    engine.release_lock()  # an engine that was killed under its command left it
+    known = {str(resource["urn"]) for resource in engine.resources() if not resource.get("delete")}
+    taken: dict[str, str] = {}
+    forgotten: list[str] = []
+    unclear: dict[str, str] = {}
+    for resource in opened:
+        urn, region = str(resource["urn"]), _region(environment, resource)
+        if region is None:
+            continue
+        kind = str(resource["type"])
+        if kind in MADE_AGAIN or not kind.startswith("aws:"):
+            forgotten.append(urn)
+        elif urn in known:
+            unclear[urn] = "it was to replace one that is still there"
+        elif kind not in FINDS:
+            unclear[urn] = "things of this kind are not looked for"
+        else:
+            found = sorted(set(FINDS[kind](_look(environment, resource, region))))
+            if len(found) > 1:
+                unclear[urn] = f"there are {len(found)} of it: {', '.join(found)}"
+            elif found:
+                taken[urn] = found[0]
+            else:
+                forgotten.append(urn)
+    engine.settle_pending(taken, forgotten)
+    if taken:
+        engine.refresh(_nothing, target=sorted(taken))
+    return Recovered(taken, tuple(forgotten), unclear)
+
+
+def _nothing() -> None:
+    """The program of a refresh, which runs none."""
+
+
+def _look(environment: Environment, resource: Mapping[str, Any], region: str) -> Look:
+    config = environment.config
+    owner = {"Project": config.project, "Environment": config.suffix, "Name": _name(resource["urn"])}
+    return Look(environment.clients, config.account, region, resource.get("inputs") or {}, owner)
+
+
+def _region(environment: Environment, resource: Mapping[str, Any]) -> str | None:
+    """Where it lives; None when no call may go there."""
+    own = (resource.get("inputs") or {}).get("region")
+    named = (r for r in environment.config.all_regions if _name(resource["urn"]).endswith(f"-{r}"))
+    region = own if isinstance(own, str) else next(named, environment.config.regions.primary)
+    return region if region in environment.regions else None
 
 
 def look_for_orphans(environment: Environment) -> list[Leftover]:
@@ -18,7 +127,7 @@ def look_for_orphans(environment: Environment) -> list[Leftover]:
         known.add(str(resource.get("id") or ""))
         known.add(str((resource.get("outputs") or {}).get("arn") or ""))
     found = look_for_tagged(environment.clients, environment.config, environment.regions)
-    return [left for left in found if left.until is None and not _names(left.what) & known]
+    return [left for left in found if left.until is None and not _ids(left.what) & known]
 
 
 def orphan_findings(environment: Environment) -> list[Finding]:
@@ -35,7 +144,15 @@ def orphan_findings(environment: Environment) -> list[Finding]:
     ]
 
 
-def _names(arn: str) -> set[str]:
+def _ids(arn: str) -> set[str]:
     """An ARN, without the `:*` of log groups, and the id that it ends in."""
     plain = arn.removesuffix(":*")
     return {arn, plain, plain.rsplit("/", 1)[-1], plain.rsplit(":", 1)[-1]}
+
+
+def _name(urn: str) -> str:
+    return urn.rsplit("::", 1)[-1]
+
+
+def _type(urn: str) -> str:
+    return urn.split("::")[2].rsplit("$", 1)[-1]

@@ -11,6 +11,7 @@ from regionshift.errors import InputError, Refused
 from regionshift.journal.events import RunView
 from regionshift.journal.journal import Journal, RunSummary
 from regionshift.operations.environment import Environment
+from regionshift.operations.orphans import recover
 from regionshift.operations.planning import make_plan
 from regionshift.operations.waves.driving import Driver
 from regionshift.operations.waves.facts import Facts, facts_from_json
@@ -142,6 +143,9 @@ def resume(driver: Driver, *, back: bool = False) -> tuple[str, DeploymentState]
     run = driver.journal.reopen(views[0].run_id)
     # Whoever held the engine's own lock is dead: we hold the environment's.
     driver.environment.engine.release_lock()
+    recovered = recover(driver.environment)
+    if recovered.taken or recovered.unclear:
+        run.append("recovery", "after", data=recovered.to_json())
     if back and "back" in driver.state(run.run_id).choices:
         run.append(DECISION, "after", data={"direction": "back", "by": "resume"})
     return run.run_id, driver.drive(run)

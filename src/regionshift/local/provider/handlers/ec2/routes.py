@@ -63,17 +63,23 @@ class RouteTableAssociation(Handler):
             )
 
     def read(self, context: Context, identity: str) -> Properties | None:
-        used = _used_by(context.client("ec2"), identity)
-        return None if used is None else {"subnetId": identity, "routeTableId": used["RouteTableId"]}
+        subnet = _subnet(identity)
+        used = _used_by(context.client("ec2"), subnet)
+        return None if used is None else {"subnetId": subnet, "routeTableId": used["RouteTableId"]}
 
     def update(self, context: Context, identity: str, change: Change) -> None:
-        self._associate(context, identity, change.news["routeTableId"])
+        self._associate(context, _subnet(identity), change.news["routeTableId"])
 
     def delete(self, context: Context, identity: str, properties: Properties) -> None:
         ec2 = context.client("ec2")
-        used = _used_by(ec2, identity)
+        used = _used_by(ec2, _subnet(identity))
         if used is not None:
             ec2.disassociate_route_table(AssociationId=used["RouteTableAssociationId"])
+
+
+def _subnet(identity: str) -> str:
+    """The subnet; an import names the table after it, as the ordinary plugin wants it."""
+    return identity.partition("/")[0]
 
 
 def _used_by(ec2: Any, subnet: str) -> Described | None:

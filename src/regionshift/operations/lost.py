@@ -1,0 +1,234 @@
+"""Finding in AWS what a run made and was killed before the engine knew its id, by its name and its tags.
+
+Everything taggable carries ``Project``, ``Environment`` and, as ``Name``, the name in its URN; all names are
+deterministic. The ids are those that the ordinary plugin imports by (Pulumi Registry, AWS Classic, "Import" on
+the page of each type).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Any
+
+from botocore.exceptions import ClientError
+
+from regionshift.aws.clients import Clients
+from regionshift.operations.checks.base import partition
+
+_GONE = re.compile(r"NotFound|NoSuch|DoesNotExist|NonExistent|InvalidResourceId|\.Malformed$|^404$")
+_DENIED = re.compile(r"AccessDenied|Unauthorized")
+_OVER = ("deleting", "deleted")
+
+MADE_AGAIN = frozenset(
+    {
+        "aws:cloudwatch/dashboard:Dashboard",
+        "aws:cloudwatch/metricAlarm:MetricAlarm",
+        "aws:ec2/defaultSecurityGroup:DefaultSecurityGroup",
+        "aws:iam/rolePolicy:RolePolicy",
+        "aws:s3/bucketLifecycleConfiguration:BucketLifecycleConfiguration",
+        "aws:s3/bucketLogging:BucketLogging",
+        "aws:s3/bucketOwnershipControls:BucketOwnershipControls",
+        "aws:s3/bucketPolicy:BucketPolicy",
+        "aws:s3/bucketPublicAccessBlock:BucketPublicAccessBlock",
+        "aws:s3/bucketReplicationConfig:BucketReplicationConfig",
+        "aws:s3/bucketServerSideEncryptionConfiguration:BucketServerSideEncryptionConfiguration",
+        "aws:s3/bucketVersioning:BucketVersioning",
+        "aws:secretsmanager/secretVersion:SecretVersion",
+        "aws:sns/topicPolicy:TopicPolicy",
+        "aws:sns/topicSubscription:TopicSubscription",
+        "aws:sqs/queuePolicy:QueuePolicy",
+    }
+)
+"""Types whose creation is a put: made once more, it is the same one thing under the same id.
+
+A secret's version is the exception: the lost one stays behind as the previous version, with the same value.
+"""
+
+
+@dataclass(frozen=True)
+class Look:
+    """What is looked for: its region and inputs, and the tags that make it ours."""
+
+    clients: Clients
+    account: str
+    region: str
+    inputs: Mapping[str, Any]
+    owner: Mapping[str, str]
+
+    def client(self, service: str) -> Any:
+        """The client of ``service`` in the region."""
+        return self.clients.named(service, self.region)
+
+    def text(self, name: str) -> str:
+        """An input."""
+        return str(self.inputs.get(name) or "")
+
+    def arn(self, service: str, resource: str) -> str:
+        """An ARN of this account in the region."""
+        return f"arn:{partition(self.region)}:{service}:{self.region}:{self.account}:{resource}"
+
+    def is_ours(self, tags: Iterable[Mapping[str, str]] | Mapping[str, str]) -> bool:
+        """Whether these tags, in any of the shapes in which AWS tells them, are those of what is looked for."""
+        return self.owner.items() <= _plain(tags).items()
+
+
+Find = Callable[[Look], Iterator[str]]
+
+
+def _plain(tags: Iterable[Mapping[str, str]] | Mapping[str, str]) -> dict[str, str]:
+    if isinstance(tags, Mapping):
+        return dict(tags)
+    pairs = ([v for _, v in sorted(tag.items(), key=lambda kv: "value" in kv[0].lower())] for tag in tags)
+    return {pair[0]: pair[1] for pair in pairs}
+
+
+def _asked(call: Callable[..., Any], **arguments: Any) -> Any:
+    """The answer; None when what is asked for is not there."""
+    try:
+        return call(**arguments)
+    except ClientError as error:
+        if _GONE.search(str(error.response.get("Error", {}).get("Code", ""))):
+            return None
+        raise
+
+
+def _in_ec2(call: str, answer: str, identity: str, *, filters: str = "Filters") -> Find:
+    def find(look: Look) -> Iterator[str]:
+        named = [{"Name": f"tag:{name}", "Values": [value]} for name, value in look.owner.items()]
+        for page in look.client("ec2").get_paginator(call).paginate(**{filters: named}):
+            for found in page[answer]:
+                if look.is_ours(found.get("Tags", [])) and str(found.get("State")).lower() not in _OVER:
+                    yield str(found[identity])
+
+    return find
+
+
+def _association(look: Look) -> Iterator[str]:
+    """Subnet and table; it has no tags, but both of its ends are ours."""
+    subnet, table = look.text("subnetId"), look.text("routeTableId")
+    filters = [{"Name": "association.subnet-id", "Values": [subnet]}]
+    for found in look.client("ec2").describe_route_tables(Filters=filters)["RouteTables"]:
+        if found["RouteTableId"] == table and any(
+            one.get("SubnetId") == subnet for one in found["Associations"]
+        ):
+            yield f"{subnet}/{table}"
+
+
+def _bucket(look: Look) -> Iterator[str]:
+    name = look.text("bucket")
+    answer = _asked(look.client("s3").get_bucket_tagging, Bucket=name)
+    if answer and look.is_ours(answer["TagSet"]):
+        yield name
+
+
+def _key(look: Look) -> Iterator[str]:
+    kms = look.client("kms")
+    for page in kms.get_paginator("list_keys").paginate():
+        for key in page["Keys"]:
+            if _is_ours(look, kms, key["KeyId"]):
+                yield str(key["KeyId"])
+
+
+def _is_ours(look: Look, kms: Any, key: str) -> bool:
+    try:
+        tags = kms.list_resource_tags(KeyId=key)["Tags"]
+        return look.is_ours(tags) and kms.describe_key(KeyId=key)["KeyMetadata"]["KeyState"] == "Enabled"
+    except ClientError as error:
+        if _DENIED.search(str(error.response.get("Error", {}).get("Code", ""))):
+            return False  # a key that its owner keeps from us; ours lets the account in
+        raise
+
+
+def _alias(look: Look) -> Iterator[str]:
+    """It has no tags, but the key that it stands for is ours."""
+    wanted = look.text("name"), look.text("targetKeyId")
+    for page in look.client("kms").get_paginator("list_aliases").paginate():
+        for one in page["Aliases"]:
+            if (one["AliasName"], one.get("TargetKeyId")) == wanted:
+                yield str(one["AliasName"])
+
+
+def _role(look: Look) -> Iterator[str]:
+    answer = _asked(look.client("iam").get_role, RoleName=look.text("name"))
+    if answer and look.is_ours(answer["Role"].get("Tags", [])):
+        yield look.text("name")
+
+
+def _function(look: Look) -> Iterator[str]:
+    answer = _asked(look.client("lambda").get_function, FunctionName=look.text("name"))
+    if answer and look.is_ours(answer.get("Tags", {})):
+        yield look.text("name")
+
+
+def _log_group(look: Look) -> Iterator[str]:
+    arn = look.arn("logs", f"log-group:{look.text('name')}")
+    answer = _asked(look.client("logs").list_tags_for_resource, resourceArn=arn)
+    if answer and look.is_ours(answer["tags"]):
+        yield look.text("name")
+
+
+def _topic(look: Look) -> Iterator[str]:
+    arn = look.arn("sns", look.text("name"))
+    answer = _asked(look.client("sns").list_tags_for_resource, ResourceArn=arn)
+    if answer and look.is_ours(answer["Tags"]):
+        yield arn
+
+
+def _queue(look: Look) -> Iterator[str]:
+    sqs = look.client("sqs")
+    answer = _asked(sqs.get_queue_url, QueueName=look.text("name"))
+    if answer and look.is_ours(sqs.list_queue_tags(QueueUrl=answer["QueueUrl"]).get("Tags", {})):
+        yield str(answer["QueueUrl"])
+
+
+def _parameter(look: Look) -> Iterator[str]:
+    ask = look.client("ssm").list_tags_for_resource
+    answer = _asked(ask, ResourceType="Parameter", ResourceId=look.text("name"))
+    if answer and look.is_ours(answer["TagList"]):
+        yield look.text("name")
+
+
+def _secret(look: Look) -> Iterator[str]:
+    answer = _asked(look.client("secretsmanager").describe_secret, SecretId=look.text("name"))
+    if answer and "DeletedDate" not in answer and look.is_ours(answer.get("Tags", [])):
+        yield str(answer["ARN"])
+
+
+def _state_machine(look: Look) -> Iterator[str]:
+    arn = look.arn("states", f"stateMachine:{look.text('name')}")
+    answer = _asked(look.client("stepfunctions").list_tags_for_resource, resourceArn=arn)
+    if answer and look.is_ours(answer["tags"]):
+        yield arn
+
+
+_RULES = _in_ec2("describe_security_group_rules", "SecurityGroupRules", "SecurityGroupRuleId")
+FINDS: Mapping[str, Find] = MappingProxyType(
+    {
+        "aws:cloudwatch/logGroup:LogGroup": _log_group,
+        "aws:ec2/flowLog:FlowLog": _in_ec2("describe_flow_logs", "FlowLogs", "FlowLogId", filters="Filter"),
+        "aws:ec2/routeTable:RouteTable": _in_ec2("describe_route_tables", "RouteTables", "RouteTableId"),
+        "aws:ec2/routeTableAssociation:RouteTableAssociation": _association,
+        "aws:ec2/securityGroup:SecurityGroup": _in_ec2(
+            "describe_security_groups", "SecurityGroups", "GroupId"
+        ),
+        "aws:ec2/subnet:Subnet": _in_ec2("describe_subnets", "Subnets", "SubnetId"),
+        "aws:ec2/vpc:Vpc": _in_ec2("describe_vpcs", "Vpcs", "VpcId"),
+        "aws:ec2/vpcEndpoint:VpcEndpoint": _in_ec2("describe_vpc_endpoints", "VpcEndpoints", "VpcEndpointId"),
+        "aws:iam/role:Role": _role,
+        "aws:kms/alias:Alias": _alias,
+        "aws:kms/key:Key": _key,
+        "aws:lambda/function:Function": _function,
+        "aws:s3/bucket:Bucket": _bucket,
+        "aws:secretsmanager/secret:Secret": _secret,
+        "aws:sfn/stateMachine:StateMachine": _state_machine,
+        "aws:sns/topic:Topic": _topic,
+        "aws:sqs/queue:Queue": _queue,
+        "aws:ssm/parameter:Parameter": _parameter,
+        "aws:vpc/securityGroupEgressRule:SecurityGroupEgressRule": _RULES,
+        "aws:vpc/securityGroupIngressRule:SecurityGroupIngressRule": _RULES,
+    }
+)
+"""How a type is found. What is in neither table is told to a person."""
