@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import dataclass, field
 
 from benchmarks.copying.arena import Arena, Case, Run, Targets
@@ -46,7 +47,10 @@ class Small:
         print(flush=True)
 
     def _measure(self, name: str, run: Run) -> None:
-        self.figures.setdefault(name, Figures()).measure(run)
+        figures = self.figures.setdefault(name, Figures())
+        figures.measure(run)
+        said = f"round {len(figures.seconds)}: {self.case.name}: {name}: {figures.seconds[-1]:.2f} s"
+        print(said, file=sys.stderr, flush=True)
 
     def _round(self, ours: Through) -> None:
         place, case, number = self.place, self.case, self.case.objects
