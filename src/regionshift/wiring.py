@@ -11,7 +11,7 @@ import socket
 import sys
 import time
 import uuid
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -19,17 +19,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from regionshift import __version__
-from regionshift.errors import InputError
+from regionshift.errors import InputError, Refused
 from regionshift.settings.config import MigrationConfig
 from regionshift.settings.load import load_config
 from regionshift.settings.names import normalize_name
 
 if TYPE_CHECKING:
+    from semver import VersionInfo
+
     from regionshift.aws.clients import Clients
     from regionshift.engine.engine import Engine, Program
     from regionshift.infrastructure.providers import ProviderSettings
     from regionshift.journal.journal import Journal
-    from regionshift.journal.lock import Lock
+    from regionshift.journal.lock import Holder, Lock, LockLost
     from regionshift.journal.sealing import SecretKey
     from regionshift.journal.store import StateStore
     from regionshift.local.emulator import LocalCloud
@@ -39,6 +41,8 @@ if TYPE_CHECKING:
     from regionshift.settings.release import Artifact, Release
 
 HOME = ".regionshift"
+Skip = Collection[str] | Callable[["Journal"], Collection[str]]
+"""Regions that get no call at all, or what finds them in the journal."""
 
 
 @dataclass(frozen=True)
@@ -73,7 +77,17 @@ class Surroundings:
 
 def surroundings() -> Surroundings:
     """The process's own."""
-    return Surroundings(dict(os.environ), lambda: datetime.now(UTC), time.monotonic)
+    return Surroundings(dict(os.environ), lambda: datetime.now(UTC), _seconds)
+
+
+def _seconds() -> float:
+    """Seconds that also pass while the machine sleeps, so that a lease is not trusted when it wakes too late.
+
+    clock_gettime(2): on Linux CLOCK_MONOTONIC stands still in suspend and CLOCK_BOOTTIME does not; on macOS
+    CLOCK_MONOTONIC goes on, and Python's own monotonic clock (mach_absolute_time) does not.
+    """
+    clock = getattr(time, "CLOCK_BOOTTIME", getattr(time, "CLOCK_MONOTONIC", None))
+    return time.monotonic() if clock is None else time.clock_gettime(clock)
 
 
 @dataclass(frozen=True)
@@ -107,17 +121,19 @@ def wire(
     *,
     endpoint: str | None = None,
     locked: bool = False,
-    force: bool = False,
-    skip: Collection[str] = (),
+    force: Callable[[Holder], None] | None = None,
+    skip: Skip = (),
     rejoining: Collection[str] = (),
+    without_engine: bool = False,
 ) -> Iterator[Wired]:
     """Everything a command needs, guarded: the account behind the credentials is the configured one.
 
     Args:
         locked: whether the command changes anything; then it holds the environment's lock.
-        force: break a lock that is held.
-        skip: regions that get no call at all, beside those that are fenced.
+        force: break a lock that is held, unless this raises when it is told the holder.
+        skip: regions that get no call at all, or what finds them in the journal; beside those that are fenced.
         rejoining: fenced regions that are called again.
+        without_engine: go on when no engine fits; the machine then says why, and no run may be asked for.
 
     Raises:
         InputError: the settings, or what they need, are wrong.
@@ -131,12 +147,22 @@ def wire(
         from regionshift.aws.guard import require_account
 
         store = _store(config, place, access, outside)
-        skip = {*skip, *_away(store, config, outside)} - set(rejoining)
-        asked = next((region for region in config.all_regions if region not in skip), config.regions.primary)
+        away = _away(store, config, outside) - set(rejoining)
+        left = {*_left_out(skip, store, config, outside), *away}
+        asked = next((region for region in config.all_regions if region not in left), config.regions.primary)
         require_account(access.clients, config.account, asked)
-        lock = stack.enter_context(_lock(store, config, outside, force=force)) if locked else None
-        engine = stack.enter_context(_engine(config, place, access, outside, exclusive=locked))
-        yield _wired(config, place, access, outside, store=store, lock=lock, engine=engine, skip=skip)
+        from regionshift.operations.environment import without_regions
+
+        config = without_regions(config, away)
+        stops: list[Callable[[], None]] = []
+        lock = stack.enter_context(_lock(store, config, outside, stops, force)) if locked else None
+        found = _find_engine(outside, may_miss=without_engine)
+        engine = stack.enter_context(_engine(config, place, access, outside, found, exclusive=locked))
+        stops.append(engine.interrupt)
+        machine = _machine(outside, found.problem)
+        yield _wired(
+            config, place, access, outside, store=store, lock=lock, engine=engine, machine=machine, skip=left
+        )
 
 
 def _away(store: StateStore, config: MigrationConfig, outside: Surroundings) -> set[str]:
@@ -145,6 +171,17 @@ def _away(store: StateStore, config: MigrationConfig, outside: Surroundings) -> 
     from regionshift.operations.moving.proposing import away_regions
 
     return away_regions(Journal(store, scope_of(config), outside.now)) & set(config.all_regions)
+
+
+def _left_out(
+    skip: Skip, store: StateStore, config: MigrationConfig, outside: Surroundings
+) -> Collection[str]:
+    """The regions to skip; an open deployment's stand in its journal, which is read before any call."""
+    if not callable(skip):
+        return skip
+    from regionshift.journal.journal import Journal
+
+    return skip(Journal(store, scope_of(config), outside.now))
 
 
 @dataclass(frozen=True)
@@ -240,8 +277,13 @@ def _store(config: MigrationConfig, place: Place, access: Access, outside: Surro
 
 @contextmanager
 def _lock(
-    store: StateStore, config: MigrationConfig, outside: Surroundings, *, force: bool
+    store: StateStore,
+    config: MigrationConfig,
+    outside: Surroundings,
+    stops: Sequence[Callable[[], None]],
+    force: Callable[[Holder], None] | None,
 ) -> Iterator[Lock]:
+    """The environment's lock; when it is lost, ``stops`` end what goes on under it."""
     from regionshift.journal.lock import Holder, LeaseTerms, acquire, current_holder
 
     me = Holder(
@@ -252,19 +294,70 @@ def _lock(
         token=uuid.uuid4().hex,
     )
     held = current_holder(store, scope_of(config)) if force else None
-    terms = LeaseTerms(elapsed=outside.monotonic)
+    if force and held:
+        _require_dead(held)
+        force(held)
+
+    def on_lost(_: LockLost) -> None:
+        for stop in stops:
+            stop()
+
+    terms = LeaseTerms(elapsed=outside.monotonic, on_lost=on_lost)
     with acquire(store, scope_of(config), me, terms, held.token if held else None) as lock:
         yield lock
 
 
+def _require_dead(held: Holder) -> None:
+    """Raises Refused when ``held`` is a process of this machine that lives: its run must not be called killed."""
+    if held.host != socket.gethostname() or held.pid == os.getpid() or not _lives(held.pid):
+        return
+    raise Refused(
+        f"The lock is held by {held}, and that process is alive on this machine.",
+        where=f"process {held.pid}",
+        remedy=f"wait until it is done, or end it first: kill -INT {held.pid}",
+    )
+
+
+def _lives(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True  # somebody else's
+    return True
+
+
+@dataclass(frozen=True)
+class _FoundEngine:
+    command: Path
+    version: VersionInfo
+    problem: InputError | None = None
+
+
+def _find_engine(outside: Surroundings, *, may_miss: bool) -> _FoundEngine:
+    from regionshift.engine.cli import OLDEST, find_pulumi
+
+    try:
+        return _FoundEngine(*find_pulumi(outside.variables, [Path(sys.prefix) / "bin"]))
+    except InputError as problem:
+        if not may_miss:
+            raise
+        return _FoundEngine(Path("pulumi"), OLDEST, problem)
+
+
 @contextmanager
 def _engine(
-    config: MigrationConfig, place: Place, access: Access, outside: Surroundings, *, exclusive: bool
+    config: MigrationConfig,
+    place: Place,
+    access: Access,
+    outside: Surroundings,
+    found: _FoundEngine,
+    *,
+    exclusive: bool,
 ) -> Iterator[Engine]:
-    from regionshift.engine.cli import find_pulumi
     from regionshift.engine.engine import Engine, EngineSettings
 
-    command, version = find_pulumi(outside.variables, [Path(sys.prefix) / "bin"])
     with ExitStack() as stack:
         environment = _engine_environment(config, place, access, outside)
         if access.cloud is not None:
@@ -274,8 +367,8 @@ def _engine(
             environment |= {"PULUMI_DEBUG_PROVIDERS": f"aws:{port}"}
         engine = Engine(
             EngineSettings(
-                command=command,
-                version=version,
+                command=found.command,
+                version=found.version,
                 backend=_backend(config, place, access),
                 project=normalize_name(config.project),
                 stack=normalize_name(config.suffix),
@@ -364,6 +457,7 @@ def _wired(
     store: StateStore,
     lock: Lock | None,
     engine: Engine,
+    machine: Machine,
     skip: Collection[str] = (),
 ) -> Wired:
     from regionshift.journal.journal import Journal
@@ -393,7 +487,7 @@ def _wired(
         getpass.getuser(),
         outside.now,
     )
-    return Wired(environment, journal, shelf, store, lock, _machine(outside), access.cloud)
+    return Wired(environment, journal, shelf, store, lock, machine, access.cloud)
 
 
 def _release_key(place: Place) -> SecretKey:
@@ -478,7 +572,7 @@ def _provider_settings(access: Access) -> ProviderSettings:
     return ProviderSettings(cloud.endpoint, cloud.access_key, cloud.secret_key)
 
 
-def _machine(outside: Surroundings) -> Machine:
+def _machine(outside: Surroundings, engine_problem: InputError | None) -> Machine:
     from importlib.metadata import version
 
     from regionshift.operations.preflight import Machine
@@ -487,13 +581,20 @@ def _machine(outside: Surroundings) -> Machine:
     return Machine(
         free_memory_mb=_free_memory_mb(),
         plugin_missing=not (home / "plugins" / f"resource-aws-v{version('pulumi-aws')}").exists(),
+        engine_problem=engine_problem,
     )
 
 
-def _free_memory_mb() -> int:
-    """What programs may still take; memory that only caches files counts where the system tells of it."""
+def _free_memory_mb() -> int | None:
+    """What programs may still take, None when the system does not tell (macOS does not).
+
+    Memory that only caches files counts where the system tells of it.
+    """
     told = Path("/proc/meminfo")
     for line in told.read_text(encoding="utf-8").splitlines() if told.exists() else ():
         if line.startswith("MemAvailable:"):
             return int(line.split()[1]) // 2**10
-    return os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // 2**20
+    try:
+        return os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // 2**20
+    except (ValueError, OSError):
+        return None

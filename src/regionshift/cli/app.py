@@ -109,7 +109,7 @@ def doctor(
     verbose: Verbose = False,
 ) -> int:
     """Look whether this machine and these credentials have what the work needs."""
-    from regionshift.cli.commands import run_doctor
+    from regionshift.cli.doctor import run_doctor
 
     return run_doctor(_choices(config, target, endpoint, account, as_json=as_json, yes=yes, verbose=verbose))
 
@@ -156,6 +156,10 @@ def up(
         bool,
         typer.Option("--despite-alarms", help="Begin although alarms are red, and do not look at those."),
     ] = False,
+    rejoin: Annotated[
+        str | None,
+        typer.Option("--rejoin", metavar="REGION", help="Bring a lost, fenced region back as a secondary."),
+    ] = None,
 ) -> int:
     """Bring every region to what the settings say, wave by wave once it is up, then check every region."""
     from regionshift.cli.commands import run_up
@@ -163,6 +167,10 @@ def up(
     choices = _choices(
         config, target, endpoint, account, as_json=as_json, yes=yes, verbose=verbose, force=force
     )
+    if rejoin:
+        from regionshift.cli.rejoining import run_rejoin
+
+        return run_rejoin(choices, rejoin)
     if skip_region:
         from regionshift.cli.deployments import run_skipping
 
@@ -300,6 +308,9 @@ def rollback(
     to_nothing: Annotated[
         bool, typer.Option("--to-nothing", help="A region that had no release may lose all that it holds.")
     ] = False,
+    with_data: Annotated[
+        bool, typer.Option("--with-data", help="Take back too what migrations wrote since that deployment.")
+    ] = False,
     allow_data_loss: DataLoss = False,
 ) -> int:
     """Take back a deployment, region by region, or exactly what a migration wrote."""
@@ -310,7 +321,11 @@ def rollback(
         from regionshift.cli.deployments import run_deployment_rollback
 
         return run_deployment_rollback(
-            choices, run_id, to_nothing=to_nothing, allow_data_loss=allow_data_loss
+            choices,
+            run_id,
+            to_nothing=to_nothing,
+            allow_data_loss=allow_data_loss,
+            with_data=with_data,
         )
     from regionshift.cli.migrations import run_rollback
 

@@ -8,11 +8,13 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from regionshift.deployment.news import News
 from regionshift.deployment.state import DeploymentState, RegionState
 from regionshift.deployment.steps import Step
 from regionshift.journal.differences import Difference
 from regionshift.journal.journal import RunSummary
 from regionshift.journal.releases import ReleaseRecord
+from regionshift.report.values import Plan
 
 _SHORT = 12
 
@@ -92,8 +94,35 @@ def step_line(step: Step, phase: str, said: Mapping[str, object]) -> Text | None
     if phase == "before":
         return Text(f"… {name}", style="dim") if step.action in ("apply", "bake") else None
     if phase == "failed":
-        return Text(f"✗ {name}  {said.get('error', '')}", style="red")
+        return None  # the news say it
     regions = said.get("regions")
     if isinstance(regions, dict) and regions:
         return Text(f"! {name}  " + "; ".join(f"{r}: {w}" for r, w in regions.items()), style="yellow")
     return Text(f"✓ {name}", style="green")
+
+
+_NEWS = {"started": "bold", "success": "green", "error": "red"}
+_DRIFT = {"create": "is gone", "delete": "is no part of the release"}
+
+
+def news_line(news: News) -> Text:
+    """What the topics are told too."""
+    return Text(news.summary, style=_NEWS[news.status])
+
+
+def drift_table(plan: Plan) -> RenderableType:
+    """One line a thing that differs from its release, and the regions where it does."""
+    if not plan.changes:
+        return Text(f"{plan.environment}: as the releases say, {plan.unchanged} resources", style="green")
+    found: dict[tuple[str, str], list[str]] = {}
+    for change in plan.changes:
+        ending = f"-{change.region}"
+        name = change.name.removesuffix(ending) if change.region else change.name
+        what = _DRIFT.get(change.op) or ", ".join(change.properties) or change.op
+        found.setdefault((name, what), []).append(change.region or "all regions")
+    table = _table("what", "differs", "in")
+    for (name, what), regions in sorted(found.items()):
+        everywhere = len(regions) > 1 and set(regions) == set(plan.regions)
+        table.add_row(name, what, f"all {len(regions)} regions" if everywhere else ", ".join(regions))
+    told = f"{len(plan.changes)} differ from the releases, {plan.unchanged} do not; nothing was changed"
+    return Group(table, Text(told, style="yellow"), Text("  → regionshift up --refresh", style="dim"))

@@ -2,41 +2,37 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Collection
 from contextlib import AbstractContextManager
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import timedelta
-from typing import Any
+
+import typer
 
 from regionshift.cli.deployment_tables import (
     differences_table,
+    drift_table,
     history_table,
     releases_table,
     standing_table,
-    step_line,
 )
+from regionshift.cli.driving import begun_under, driver
 from regionshift.cli.migrations import all_migrations
 from regionshift.cli.options import Choices
-from regionshift.cli.show import confirm, console, print_json
-from regionshift.cli.verbose import make_log
+from regionshift.cli.show import confirm, console, person_is_there, print_json
 from regionshift.deployment.state import DeploymentState, Outcome, fold_deployment
-from regionshift.deployment.steps import Step
-from regionshift.engine.engine import Listener
-from regionshift.engine.events import Progress
 from regionshift.errors import EXIT_FAILED, EXIT_OK, Refused
 from regionshift.operations.planning import make_plan
 from regionshift.operations.preflight import preflight
 from regionshift.operations.up import PlanRefused
 from regionshift.operations.waves import deploying
-from regionshift.operations.waves.apply import Applier
-from regionshift.operations.waves.bake import Watch, require_green, require_long_enough
-from regionshift.operations.waves.driving import Driver, Said
+from regionshift.operations.waves.facts import terms_of
 from regionshift.operations.waves.standing import standing_of
+from regionshift.operations.waves.written_since import written_since
 from regionshift.report.migrations import migrations_table
 from regionshift.report.terminal import findings_table, plan_table
 from regionshift.report.values import Plan, as_data
-from regionshift.wiring import Wired, surroundings, wire
+from regionshift.wiring import Skip, Wired, surroundings, wire
 
 _KEPT = 10
 _KEPT_FOR = timedelta(days=30)
@@ -56,46 +52,48 @@ def up_in_waves(
     environment = wired.environment
     standing = standing_of(wired.journal)
     intent = deploying.plan_deployment(environment, standing, preview, skip=skip)
-    if intent is None or preview.is_empty:
+    if intent is None or (preview.is_empty and not standing.unsettled):
         return None
-    require_long_enough(environment.config)
-    driver = _driver(choices, wired, allow_data_loss=allow_data_loss, refresh=refresh)
-    looked_at = [region for region in environment.config.all_regions if region not in skip]
-    standing_regions = [region for region in looked_at if standing.releases.get(region)]
-    red = driver.watch.red(environment.config, standing_regions)
-    require_green(red, despite=despite_alarms)
-    intent = deploying.ignoring(intent, red)
-    state = deploying.begin(driver, wired.shelf, intent, standing)
+    terms = terms_of(environment.config, refresh=refresh, allow_data_loss=allow_data_loss)
+    intent = begun_under(choices, wired, intent, standing, terms, despite_alarms=despite_alarms)
+    state = deploying.begin(driver(choices, wired), wired.shelf, intent, standing)
     return _ended(choices, wired, state)
 
 
 def run_skipping(choices: Choices, skip: tuple[str, ...], *, despite_alarms: bool) -> int:
     """`up` that leaves regions out: nothing of theirs is read, changed or checked."""
     with _wired(choices, locked=True, skip=skip) as wired:
-        return up_without_skipped(choices, wired, despite_alarms=despite_alarms)
-
-
-def up_without_skipped(choices: Choices, wired: Wired, *, despite_alarms: bool) -> int:
-    """The same, in a command that is wired already; what is skipped was asked for, or is fenced."""
-    skip = tuple(region for region in wired.environment.skipped)
-    deploying.require_finished(wired.journal)
-    deploying.require_skippable(wired.environment, standing_of(wired.journal), skip)
-    findings = preflight(wired.environment, wired.machine)
-    preview = deploying.preview_skipping(
-        wired.environment, wired.shelf, standing_of(wired.journal), skip, findings
-    )
-    _show(choices, preview)
-    if preview.is_empty:
-        return EXIT_OK
-    confirm(choices, f"Change {len(preview.changes)} resources of {wired.environment.name}?")
-    code = up_in_waves(choices, wired, preview, skip=skip, despite_alarms=despite_alarms)
+        deploying.require_finished(wired.journal)
+        if fenced := wired.environment.skipped - set(skip):
+            raise Refused(
+                f"{', '.join(sorted(fenced))} is fenced: while it is, no other region can be left out.",
+                where="--skip-region",
+                remedy="run `regionshift up` for the regions that are there",
+            )
+        deploying.require_skippable(wired.environment, standing_of(wired.journal), skip)
+        findings = preflight(wired.environment, wired.machine)
+        preview = deploying.preview_skipping(
+            wired.environment, wired.shelf, standing_of(wired.journal), skip, findings
+        )
+        _show(choices, preview)
+        if preview.is_empty:
+            return EXIT_OK
+        confirm(choices, f"Change {len(preview.changes)} resources of {wired.environment.name}?")
+        code = up_in_waves(choices, wired, preview, skip=skip, despite_alarms=despite_alarms)
     return EXIT_OK if code is None else code
 
 
 def run_deployment_rollback(
-    choices: Choices, run_id: str | None, *, to_nothing: bool, allow_data_loss: bool
+    choices: Choices,
+    run_id: str | None,
+    *,
+    to_nothing: bool,
+    allow_data_loss: bool,
+    with_data: bool = False,
 ) -> int:
-    """Bring the regions that a deployment changed back to what each had."""
+    """Bring the regions that a deployment changed back to what each had, its migrations' data first if wanted."""
+    if code := _take_data_back(choices, run_id, to_nothing=to_nothing, with_data=with_data):
+        return code
     with _wired(choices, locked=True) as wired:
         deploying.require_finished(wired.journal)
         standing = standing_of(wired.journal)
@@ -105,21 +103,50 @@ def run_deployment_rollback(
         )
         _show(choices, plan)
         confirm(choices, f"Take back deployment {undone}, {len(plan.changes)} resources?")
-        driver = _driver(choices, wired, allow_data_loss=allow_data_loss)
+        terms = terms_of(wired.environment.config, allow_data_loss=allow_data_loss)
+        intent = deploying.under(intent, terms)
         run = wired.journal.start("rollback", {**intent.facts.opening(intent.plan), "of": undone})
-        state = driver.drive(run)
+        state = driver(choices, wired).drive(run)
         return _ended(choices, wired, state)
+
+
+def _take_data_back(choices: Choices, run_id: str | None, *, to_nothing: bool, with_data: bool) -> int:
+    """Offer what migrations wrote while the release ran; taken back before the release that wrote it goes."""
+    with _wired(choices) as wired:
+        deploying.require_finished(wired.journal)
+        standing = standing_of(wired.journal)
+        undone, intent = deploying.plan_rollback(wired.journal, standing, run_id, to_nothing=to_nothing)
+        offered = written_since(wired.journal, undone, intent.plan.target)
+    for migration in offered:
+        if not (with_data or _wants_back(choices, migration)):
+            continue
+        from regionshift.cli.migrations import run_rollback
+
+        if code := run_rollback(replace(choices, yes=True), migration, f"with deployment {undone}"):
+            return code
+    return EXIT_OK
+
+
+def _wants_back(choices: Choices, migration: str) -> bool:
+    said = f"Migration {migration} wrote data while that release ran."
+    if choices.yes or not person_is_there():
+        console(choices).print(
+            f"{said} It stays; --with-data takes it back too, as does: regionshift rollback {migration}",
+            soft_wrap=True,
+        )
+        return False
+    return typer.confirm(f"{said} Take it back too?", err=choices.as_json)
 
 
 def run_resume(choices: Choices, *, back: bool) -> int:
     """Go on with a deployment that was stopped or killed, or take it back."""
-    with _wired(choices, locked=True) as wired:
-        from regionshift.cli.moving import resume_moving
+    with _wired(choices, locked=True, skip=deploying.left_out) as wired:
+        from regionshift.cli.promoting import resume_moving
 
         if (code := resume_moving(choices, wired, back=back)) is not None:
             return code
-        driver = _driver(choices, wired)
-        run_id, state = deploying.resume(driver, back=back)
+        approving = deploying.waiting(wired.journal)
+        run_id, state = deploying.resume(driver(choices, wired, approving=approving), back=back)
         if not choices.as_json:
             console(choices).print(f"Deployment {run_id}: {_verdict(state)}")
         return _ended(choices, wired, state)
@@ -208,44 +235,8 @@ def run_drift(choices: Choices) -> int:
     if choices.as_json:
         print_json({"drift": as_data(plan.changes), "unchanged": plan.unchanged})
     else:
-        console(choices).print(plan_table(plan))
+        console(choices).print(drift_table(plan))
     return EXIT_FAILED if plan.changes else EXIT_OK
-
-
-def _driver(
-    choices: Choices, wired: Wired, *, allow_data_loss: bool = False, refresh: bool = False
-) -> Driver:
-    screen = console(choices)
-
-    def tell(step: Step, phase: str, said: Said) -> None:
-        if line := step_line(step, phase, said):
-            screen.print(line, soft_wrap=True)
-
-    def approve(step: Step) -> bool:
-        try:
-            confirm(choices, f"Begin wave {step.wave} ({', '.join(step.regions)})?")
-        except Refused:
-            return False
-        return True
-
-    return Driver(
-        wired.environment,
-        wired.journal,
-        Applier(wired.environment, wired.shelf, _listener(choices), allow_data_loss, refresh),
-        Watch(wired.environment.clients, time.monotonic, time.sleep),
-        approve,
-        tell,
-    )
-
-
-def _listener(choices: Choices) -> Listener:
-    log: Any = make_log(verbose=choices.verbose)
-
-    def listen(progress: Progress) -> None:
-        step = progress.step
-        log.debug(progress.phase, op=step.op, region=step.region, type=step.type, name=step.name)
-
-    return listen
 
 
 def _show(choices: Choices, plan: Plan) -> None:
@@ -273,7 +264,6 @@ def _ended(choices: Choices, wired: Wired, state: DeploymentState) -> int:
         screen = console(choices)
         for region, said in regions.items():
             screen.print(f"  {region:<16} {said}", soft_wrap=True)
-        screen.print(_verdict(state))
     return EXIT_OK if state.verdict is Outcome.SUCCEEDED else EXIT_FAILED
 
 
@@ -281,9 +271,7 @@ def _verdict(state: DeploymentState) -> str:
     return str(state.verdict.value if state.verdict else "unfinished")
 
 
-def _wired(
-    choices: Choices, *, locked: bool = False, skip: tuple[str, ...] = ()
-) -> AbstractContextManager[Wired]:
+def _wired(choices: Choices, *, locked: bool = False, skip: Skip = ()) -> AbstractContextManager[Wired]:
     return wire(
         choices.config,
         choices.overrides,

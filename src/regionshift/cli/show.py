@@ -45,10 +45,15 @@ def confirm_by_name(choices: Choices, name: str) -> None:
         raise Refused("That is not its name; nothing was changed.")
 
 
-def _require_person() -> None:
+def person_is_there() -> bool:
+    """Whether somebody is at the terminal who can be asked."""
     import sys
 
-    if not sys.stdin.isatty():
+    return sys.stdin.isatty()
+
+
+def _require_person() -> None:
+    if not person_is_there():
         raise Refused(
             "This changes something, and nobody is there to confirm it.",
             remedy="look at `regionshift preview`, then give --yes",

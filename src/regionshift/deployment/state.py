@@ -67,7 +67,7 @@ class DeploymentState:
     """The fold of one deployment's events. Read it; only :func:`fold_deployment` writes it.
 
     ``changed``: regions that the deployment began to change. ``whole``: those of them that were settled when
-    their newest change began.
+    their newest change began. ``left``: steps that ended with nothing done, as a region could take no part.
     """
 
     plan: DeploymentPlan
@@ -78,6 +78,7 @@ class DeploymentState:
     failed: dict[str, str] = field(default_factory=dict)
     changed: set[str] = field(default_factory=set)
     whole: set[str] = field(default_factory=set)
+    left: set[str] = field(default_factory=set)
     outcome: str | None = None
 
     @property
@@ -249,6 +250,8 @@ def _advance(state: DeploymentState, step: Step, event: DeploymentEvent) -> None
             _unsettle(state, step)
     elif event.phase == "after":
         state.done.add(step.name)
+        if event.data.get("left"):
+            state.left.add(step.name)
         _settle(state, step, said)
         if not step.back and _down(state) > state.plan.failure_tolerance:
             _fail(state, step, "more regions are down than is tolerated")

@@ -117,10 +117,19 @@ class StoppableCommand(PulumiCommand):
         self._running: subprocess.Popen[str] | None = None
         self._guard = threading.Lock()
         self.interrupted = False
+        self.halted = False
 
     def interrupt(self) -> None:
         """Ask the running CLI to stop cleanly; the next one is not started."""
         self.interrupted = True
+        self._signal()
+
+    def halt(self) -> None:
+        """Ask the running CLI alone to stop cleanly; the next one runs."""
+        self.halted = True
+        self._signal()
+
+    def _signal(self) -> None:
         with self._guard:
             if self._running is not None and self._running.poll() is None:
                 self._running.send_signal(signal.SIGINT)

@@ -108,6 +108,10 @@ class Engine:
         """Stop cleanly: what is under way is finished and written down, nothing new is begun."""
         self._command.interrupt()
 
+    def halt(self) -> None:
+        """Stop this run as `interrupt` does, and only this one: what follows it, a way back, runs."""
+        self._command.halt()
+
     def close(self) -> None:
         """No more runs."""
         if self._claim is not None:
@@ -123,13 +127,27 @@ class Engine:
         """Whether a CLI is at work right now."""
         return self._command.running
 
-    def preview(self, program: Program, *, target: Sequence[str] = (), refresh: bool = False) -> RunRecord:
+    def preview(
+        self,
+        program: Program,
+        *,
+        target: Sequence[str] = (),
+        exclude: Sequence[str] = (),
+        refresh: bool = False,
+    ) -> RunRecord:
         """What `up` would do, with ``refresh`` also to what was changed by hand. Changes nothing.
 
         Raises:
             WorkFailed: the program or a provider refused it.
         """
-        return self._run("preview", program, None, target=list(target) or None, refresh=refresh or None)
+        return self._run(
+            "preview",
+            program,
+            None,
+            target=list(target) or None,
+            exclude=list(exclude) or None,
+            refresh=refresh or None,
+        )
 
     def up(
         self,
@@ -137,19 +155,23 @@ class Engine:
         listener: Listener | None = None,
         *,
         target: Sequence[str] = (),
+        exclude: Sequence[str] = (),
         refresh: bool = False,
     ) -> RunRecord:
         """Bring the cloud to what ``program`` says; one failed resource does not stop the others.
 
+        What ``exclude`` names stays as the state has it, though the program has it no more.
+
         Raises:
             WorkFailed: something could not be made; what was made is in the state.
-            Interrupted: `interrupt` was called.
+            Interrupted: `interrupt` or `halt` was called.
         """
         return self._run(
             "up",
             program,
             listener,
             target=list(target) or None,
+            exclude=list(exclude) or None,
             refresh=refresh or None,
             continue_on_error=True,
         )
@@ -282,6 +304,7 @@ class Engine:
 
     def _run_once(self, verb: str, program: Program, listener: Listener | None, **options: Any) -> RunRecord:
         record = RunRecord()
+        self._command.halted = False
 
         def on_event(event: EngineEvent) -> None:
             _take(event, record, listener)
@@ -301,13 +324,13 @@ class Engine:
                 ) from error
             except CommandError as error:
                 raise self._stopped_or(_failure(verb, record, error)) from error
-        if self._command.interrupted:
+        if self._command.interrupted or self._command.halted:
             raise self._stopped_or(None)
         return record
 
     def _stopped_or(self, failure: EngineFailed | None) -> RegionshiftError:
         """The failure, unless it is one because somebody asked to stop."""
-        if failure is not None and not self._command.interrupted:
+        if failure is not None and not (self._command.interrupted or self._command.halted):
             return failure
         return Interrupted(
             "Stopped as asked; the state holds what was made.",

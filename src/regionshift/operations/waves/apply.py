@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
@@ -10,16 +9,10 @@ from regionshift.deployment.state import DOWN, UNCHANGED
 from regionshift.engine.engine import EngineFailed, Listener, Program, RunRecord
 from regionshift.errors import Interrupted, Refused, WorkFailed
 from regionshift.operations.environment import Environment
+from regionshift.operations.waves.outside import tells_of_outside
 from regionshift.operations.waves.reach import Guard, link_targets, targets_of
 from regionshift.operations.waves.shelf import Shelf
 from regionshift.settings.release import Release
-
-# A region that is down: no route, no answer in time, or its own 5xx (botocore, aws-sdk-go and gRPC wordings).
-_OUTSIDE = re.compile(
-    r"timed? ?out|deadline exceeded|no route to host|connection (refused|reset)|could not connect"
-    r"|no such host|EndpointConnectionError|ServiceUnavailable|InternalFailure|StatusCode: 50[0234]",
-    re.IGNORECASE,
-)
 
 
 class StepFailed(WorkFailed):
@@ -133,5 +126,5 @@ def _left_its_reach(guard: Guard) -> StepFailed:
 
 def _down(record: RunRecord) -> set[str]:
     """The regions all of whose problems are the region's own."""
-    ours = {p.region for p in record.problems if p.region and not _OUTSIDE.search(p.message)}
+    ours = {p.region for p in record.problems if p.region and not tells_of_outside(p.message)}
     return {p.region for p in record.problems if p.region} - ours

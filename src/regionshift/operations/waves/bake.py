@@ -1,26 +1,35 @@
-"""The watch after a wave: its alarms, and a function that is really called."""
+"""The watch after a wave: its alarms, a function that is really called, and the replication's delay."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Collection
+from contextlib import suppress
 from dataclasses import dataclass
 
-from regionshift.aws.clients import Clients
-from regionshift.errors import Refused
-from regionshift.operations.checks.base import CheckContext, Wrong
-from regionshift.operations.checks.function import invoke
-from regionshift.settings.check import every_name
-from regionshift.settings.config import MigrationConfig
-from regionshift.settings.names import Kind
+from botocore.exceptions import BotoCoreError, ClientError
 
-WINDOW = 300
-"""Seconds: the longest window of the environment's own alarms (one period of five minutes each)."""
+from regionshift.aws.clients import Clients
+from regionshift.operations.checks.base import CheckContext
+from regionshift.operations.waves.alarms import Red, Watched, red_in
+from regionshift.operations.waves.delay import Delay
+from regionshift.operations.waves.facts import Terms
+from regionshift.operations.waves.outside import is_outside
+from regionshift.operations.waves.samples import ProbeFailed, Samples
+from regionshift.settings.config import MigrationConfig
+
 _PAUSE = 5.0
-_PROBE = {"action": "validate"}
 
 
 class Breach(Exception):
     """What is watched says that the wave is not well; the message says where and what."""
+
+
+class RegionDown(Exception):
+    """A region did not answer while it was watched."""
+
+    def __init__(self, region: str, error: Exception) -> None:
+        super().__init__(f"{region} does not answer: {error}")
+        self.region = region
 
 
 @dataclass(frozen=True)
@@ -31,86 +40,107 @@ class Watch:
     clock: Callable[[], float]
     sleep: Callable[[float], None]
 
-    def red(self, config: MigrationConfig, regions: Collection[str]) -> list[str]:
-        """The alarms of ``regions``, the environment's and those that the settings add, that are red now."""
-        return [f"{name} [{region}]" for region in regions for name in self._red_in(config, region)]
+    def red(
+        self, config: MigrationConfig, regions: Collection[str], watched: Collection[Watched] = ()
+    ) -> list[Red]:
+        """The alarms of ``regions`` that are red now: the environment's, and ``watched``.
+
+        Raises:
+            RegionDown: a region does not answer.
+        """
+        return [alarm for region in regions for alarm in self._red_in(config, region, watched)]
 
     def bake(
         self,
-        config: MigrationConfig,
+        terms: Terms,
         regions: Collection[str],
         context: CheckContext,
-        ignored: Collection[str],
+        ignored: Collection[Red],
+        replicated: Collection[str] = (),
     ) -> dict[str, object]:
-        """Watch for ``config.bake`` seconds, then make up for the calls that were too few.
+        """Watch for ``terms.bake`` seconds, and until the calls are enough and the replication has arrived.
 
         Args:
-            ignored: alarms that were red before the first wave, as :meth:`red` tells them.
+            ignored: what was red before the first wave; what was green since and is red again is a breach.
+            replicated: the secondaries whose replication delay is measured.
 
         Returns:
-            What was watched: {"alarms": looks, "probes": {region: calls made}}.
+            What was watched: {"looks": n, "probes": {region: n}, "traffic": {region: n},
+            "replication_seconds": {region: seconds}}.
 
         Raises:
-            Breach: an alarm is red, or a probe was answered with an error; at once.
+            Breach: an alarm is red, a probe was answered with an error, or the delay is too long; at once.
+            RegionDown: a region does not answer.
         """
+        wanted = terms.min_samples if terms.bake else 0
+        samples = {region: self._sampling(context, region, wanted) for region in regions}
+        delay = Delay(context, replicated if terms.bake else ())
+        try:
+            delay.start()
+            looks = self._until_well(terms, context.config, samples, delay, ignored)
+        finally:
+            with suppress(ClientError, BotoCoreError):  # the probe's own rubbish is no reason to go back
+                delay.end()
+        return {
+            "looks": looks,
+            "probes": {region: each.probes for region, each in samples.items()},
+            "traffic": {region: each.traffic for region, each in samples.items()},
+            "replication_seconds": delay.arrived,
+        }
+
+    def _until_well(
+        self,
+        terms: Terms,
+        config: MigrationConfig,
+        samples: dict[str, Samples],
+        delay: Delay,
+        ignored: Collection[Red],
+    ) -> int:
         began, looks = self.clock(), 0
-        probes: dict[str, int] = dict.fromkeys(regions, 0)
-        wanted = config.deployment.bake_min_samples if config.bake else 0
         while True:
             looks += 1
-            if red := [alarm for alarm in self.red(config, regions) if alarm not in ignored]:
-                raise Breach(f"red: {', '.join(red)}")
-            for region in regions:
-                if probes[region] < wanted:
-                    self._probe(context, region)
-                    probes[region] += 1
-            left = config.bake - (self.clock() - began)
-            enough = all(count >= wanted for count in probes.values())
-            if left <= 0 and enough:
-                return {"looks": looks, "probes": probes}
-            pace = left / max(wanted - min(probes.values(), default=wanted), 1) if not enough else left
-            self.sleep(max(0.0, min(_PAUSE, pace, left)))
+            red = self.red(config, samples, terms.alarms)
+            if new := [alarm for alarm in red if alarm not in ignored]:
+                raise Breach(f"red: {', '.join(map(str, new))}")
+            gone = self.clock() - began
+            pace = self._look_at(samples, gone / terms.bake if terms.bake else 1.0)
+            self._measure(delay, terms.longest_delay)
+            left = terms.bake - (self.clock() - began)
+            if left <= 0 and not delay.missing and not any(each.missing for each in samples.values()):
+                return looks
+            share = max(left, 0.0) / max(pace, 1)
+            self.sleep(min(_PAUSE, share) if left > 0 else (1.0 if delay.missing else 0.0))
 
-    def _probe(self, context: CheckContext, region: str) -> None:
+    def _sampling(self, context: CheckContext, region: str, wanted: int) -> Samples:
         try:
-            answer = invoke(context, region, dict(_PROBE))
-        except Wrong as wrong:
-            raise Breach(f"a probe of the function failed [{region}]: {wrong}") from wrong
-        if answer.get("status") != "success":
+            return Samples(context, region, wanted, context.now)
+        except (ClientError, BotoCoreError) as error:
+            raise _down_or(region, error) from error
+
+    def _look_at(self, samples: dict[str, Samples], share: float) -> int:
+        """Count and probe; returns the most calls that a region still lacks."""
+        for region, each in samples.items():
+            try:
+                each.look(share)
+            except ProbeFailed as failed:
+                raise Breach(str(failed)) from failed
+            except (ClientError, BotoCoreError) as error:
+                raise _down_or(region, error) from error
+        return max((each.missing for each in samples.values()), default=0)
+
+    def _measure(self, delay: Delay, longest: int) -> None:
+        delay.look()
+        if delay.missing and delay.seconds > longest:
             raise Breach(
-                f"the function answered a probe with an error [{region}]: {answer.get('error') or answer}"
+                f"nothing was replicated to {', '.join(delay.missing)} within {longest} s (recovery.rpo)"
             )
 
-    def _red_in(self, config: MigrationConfig, region: str) -> list[str]:
-        own = {n.name for n in every_name(config) if n.kind is Kind.ALARM and n.region == region}
-        own |= {alarm.name for alarm in config.deployment.alarms if alarm.region == region}
-        pages = (
-            self.clients.get("cloudwatch", region)
-            .get_paginator("describe_alarms")
-            .paginate(StateValue="ALARM")
-        )
-        found = {alarm["AlarmName"] for page in pages for alarm in page.get("MetricAlarms", [])}
-        return sorted(found & own)
+    def _red_in(self, config: MigrationConfig, region: str, watched: Collection[Watched]) -> list[Red]:
+        try:
+            return red_in(self.clients, config, watched, region)
+        except (ClientError, BotoCoreError) as error:
+            raise _down_or(region, error) from error
 
 
-def require_long_enough(config: MigrationConfig) -> None:
-    """Raises Refused when a bake on AWS is shorter than the window of the alarms that it relies on.
-
-    The embedded AWS judges an alarm whenever it is asked, so there a short bake sees as much as a long one.
-    """
-    if config.target == "aws" and 0 < config.bake < WINDOW:
-        raise Refused(
-            f"A bake of {config.bake} s is shorter than the {WINDOW} s that its alarms look at.",
-            where="deployment.bake",
-            remedy=f"set deployment.bake to {WINDOW // 60}m or more, or to 0 to have no bake",
-        )
-
-
-def require_green(red: list[str], *, despite: bool) -> None:
-    """Raises Refused when an alarm is red before the first wave: nothing could be told by it."""
-    if red and not despite:
-        raise Refused(
-            f"Red before the first wave: {', '.join(red)}.",
-            where="alarms",
-            remedy="mend that first; --despite-alarms goes on and does not look at them",
-        )
+def _down_or(region: str, error: Exception) -> Exception:
+    return RegionDown(region, error) if is_outside(error) else error

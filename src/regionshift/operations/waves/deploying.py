@@ -13,8 +13,10 @@ from regionshift.journal.journal import Journal, RunSummary
 from regionshift.operations.environment import Environment
 from regionshift.operations.orphans import recover
 from regionshift.operations.planning import make_plan
+from regionshift.operations.preflight import plan_findings
+from regionshift.operations.waves.alarms import Red
 from regionshift.operations.waves.driving import Driver
-from regionshift.operations.waves.facts import Facts, facts_from_json
+from regionshift.operations.waves.facts import Facts, Terms, facts_from_json
 from regionshift.operations.waves.reach import home_of, is_link, link_targets, targets_of
 from regionshift.operations.waves.shelf import Shelf
 from regionshift.operations.waves.standing import Standing
@@ -67,9 +69,14 @@ def plan_deployment(
     return Intent(plan, Facts(standing.links, target, links_change, moved, frozenset(skip)))
 
 
-def ignoring(intent: Intent, red: Collection[str]) -> Intent:
-    """The same, without looking at the alarms that are ``red`` already."""
-    return replace(intent, facts=replace(intent.facts, ignored=tuple(red)))
+def under(intent: Intent, terms: Terms, red: Collection[Red] = ()) -> Intent:
+    """The same under ``terms``, without looking at the alarms that are ``red`` already until they were green."""
+    return replace(intent, facts=replace(intent.facts, ignored=tuple(red), terms=terms))
+
+
+def is_repair(intent: Intent, standing: Standing) -> bool:
+    """Whether every region has the release already that it is brought to: nothing new comes in."""
+    return all(standing.releases.get(region) == digest for region, digest in intent.plan.target.items())
 
 
 def require_skippable(environment: Environment, standing: Standing, skip: Collection[str]) -> None:
@@ -99,7 +106,7 @@ def preview_skipping(
     releases = dict.fromkeys(rest, release) | {r: shelf.take(digest) for r, digest in left.items() if digest}
     links = shelf.take(standing.links) if standing.links else None
     record = environment.engine.preview(environment.program(releases, links=links), target=targets_of(rest))
-    return make_plan(environment, record, findings)
+    return make_plan(environment, record, [*findings, *plan_findings(environment, record)])
 
 
 def begin(driver: Driver, shelf: Shelf, intent: Intent, standing: Standing) -> DeploymentState:
@@ -112,6 +119,19 @@ def begin(driver: Driver, shelf: Shelf, intent: Intent, standing: Standing) -> D
 def unfinished(journal: Journal) -> list[RunView]:
     """Deployments in waves that were stopped or killed, the newest first."""
     return [view for view in journal.unfinished() if view.kind in KINDS and "plan" in view.opened]
+
+
+def left_out(journal: Journal) -> frozenset[str]:
+    """The regions that the unfinished deployment leaves out; they get no call when it is resumed either."""
+    views = unfinished(journal)
+    return facts_from_json(views[0].opened).skipped if views else frozenset()
+
+
+def waiting(journal: Journal) -> str | None:
+    """The step of the unfinished deployment that waits for a person's approval."""
+    views = unfinished(journal)
+    step = fold_deployment(journal.events(views[0].run_id)).next_step if views else None
+    return step.name if step is not None and step.action == "approve" else None
 
 
 def require_finished(journal: Journal) -> None:

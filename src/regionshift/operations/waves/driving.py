@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from regionshift.deployment.state import DeploymentState, Outcome, fold_deployment
+from regionshift.deployment.news import News, of_end, of_start, of_step, of_waiting
+from regionshift.deployment.state import DOWN, DeploymentState, Outcome, fold_deployment
 from regionshift.deployment.steps import Step
-from regionshift.errors import Interrupted, RegionshiftError
+from regionshift.errors import Interrupted, Refused, RegionshiftError
 from regionshift.journal.journal import Journal, RunJournal
 from regionshift.operations.checks.base import Check, CheckContext, run_checks
 from regionshift.operations.checks.replication import Replication
@@ -17,18 +18,28 @@ from regionshift.operations.environment import Environment
 from regionshift.operations.outputs import Outputs
 from regionshift.operations.validate import all_checks
 from regionshift.operations.waves.apply import Applier, StepFailed
-from regionshift.operations.waves.bake import Breach, Watch
-from regionshift.operations.waves.facts import Facts, facts_from_json
+from regionshift.operations.waves.bake import Breach, RegionDown, Watch
+from regionshift.operations.waves.facts import Facts, Terms, facts_from_json, terms_of
+from regionshift.operations.waves.outside import tells_of_outside
 from regionshift.report.values import CheckResult
 
 Said = Mapping[str, object]
 Teller = Callable[[Step, str, Said], None]
 """Is told of every step: the step, ``before``, ``after`` or ``failed``, and what the journal keeps of it."""
+Reader = Callable[[str, News, Collection[str]], None]
+"""Is told the news: the run, what there is to tell, and the regions that may be told of it."""
+
+
+class Waits(Refused):
+    """A wave waits for a person; the run stays open."""
 
 
 @dataclass(frozen=True)
 class Driver:
-    """Everything that the steps of a deployment need."""
+    """Everything that the steps of a deployment need.
+
+    ``approve`` says whether a wave may begin, or raises `Waits` when there is nobody to say so.
+    """
 
     environment: Environment
     journal: Journal
@@ -36,27 +47,61 @@ class Driver:
     watch: Watch
     approve: Callable[[Step], bool]
     tell: Teller
+    readers: Sequence[Reader] = ()
 
     def drive(self, run: RunJournal) -> DeploymentState:
         """Do what is left of an open run, and close it.
 
         Raises:
             Interrupted: somebody asked to stop; the run stays open for `resume`.
+            Waits: a wave waits for a person; the run stays open for `resume`.
             RegionshiftError: the journal or the lock is gone; the run stays open as it is.
         """
-        facts = facts_from_json(self.journal.view(run.run_id).opened)
+        view = self.journal.view(run.run_id)
+        facts = facts_from_json(view.opened)
+        if facts.terms is None:
+            facts = facts.with_terms(terms_of(self.environment.config))
+        return self._with(facts.terms)._drive(run, view.kind, facts)
+
+    def _with(self, terms: Terms | None) -> Driver:
+        """The same under the terms that the deployment was begun with."""
+        if terms is None:
+            return self
+        applier = replace(self.applier, allow_data_loss=terms.allow_data_loss, refresh=terms.refresh)
+        return replace(self, applier=applier)
+
+    def _drive(self, run: RunJournal, kind: str, facts: Facts) -> DeploymentState:
         state = self.state(run.run_id)
+        if not state.began:
+            self._spread(run, of_start(state, kind), state, facts)
         while (step := state.next_step) is not None:
             doubt = state.in_doubt
             opening: Said = {"on": list(step.regions)}
             run.append(step.name, "before", data=opening)
             self.tell(step, "before", opening)
-            self._do(run, step, facts, doubt=doubt)
-            state = self.state(run.run_id)
+            try:
+                self._do(run, step, facts, doubt=doubt)
+            except Waits:
+                self._spread(run, of_waiting(state, step, kind), state, facts)
+                raise
+            before, state = state, self.state(run.run_id)
+            if news := of_step(before, state, step, kind):
+                self._spread(run, news, state, facts)
         outcome = state.verdict or Outcome.STOPPED
         content = {**state.result(), "links": facts.links_now(state)}
         run.close(outcome.value, content, failed=outcome is not Outcome.SUCCEEDED)
+        self._spread(run, of_end(state, kind), state, facts)
         return state
+
+    def _spread(self, run: RunJournal, news: News, state: DeploymentState, facts: Facts) -> None:
+        """To every reader; a region that is skipped, down or holds nothing is not told."""
+        regions = [
+            region
+            for region, found in state.regions.items()
+            if region not in facts.skipped and found.note != DOWN and found.release is not None
+        ]
+        for reader in self.readers:
+            reader(run.run_id, news, regions)
 
     def state(self, run_id: str) -> DeploymentState:
         """Where a deployment stands, by its events."""
@@ -66,13 +111,13 @@ class Driver:
         phase = "after"
         try:
             said = self._perform(step, self.state(run.run_id), facts, doubt=doubt)
-        except Interrupted:
+        except (Interrupted, Waits):
             raise
         except StepFailed as error:
             phase, said = "failed", {"error": _sentence(error), "regions": dict(error.regions)}
         except RegionshiftError as error:
             phase, said = "failed", {"error": _sentence(error)}
-        except (Breach, ClientError, BotoCoreError) as error:
+        except (Breach, RegionDown, ClientError, BotoCoreError) as error:
             phase, said = "failed", {"error": str(error)}
         run.append(step.name, "after" if phase == "after" else "failed", data=said)
         self.tell(step, phase, said)
@@ -90,9 +135,7 @@ class Driver:
             case "validate":
                 return self._validate(step, state, facts)
             case "bake":
-                config = self.environment.config
-                context = self._context(step.regions[0], state)
-                return self.watch.bake(config, step.regions, context, facts.ignored)
+                return self._bake(step, state, facts)
 
     def _apply(self, step: Step, state: DeploymentState, facts: Facts, *, doubt: bool) -> Said:
         goal = _releases(state)
@@ -111,7 +154,7 @@ class Driver:
             return {"regions": held}
         if not step.back and not doubt and not set(step.regions) & facts.moved:
             return {"engine": "not needed"}
-        tolerate = 0 if step.back else state.plan.failure_tolerance
+        tolerate = _tolerance_left(step, state)
         links = facts.links_now(state)
         down = self.applier.regions(step.regions, goal, links, doubt=doubt, tolerate=tolerate)
         return {"regions": down} if down else {}
@@ -119,6 +162,8 @@ class Driver:
     def _links(self, step: Step, state: DeploymentState, facts: Facts, *, doubt: bool) -> Said:
         if facts.skipped:
             return {"left": "a region is skipped; the next `up` brings the links up to date"}
+        if down := [region for region, found in state.regions.items() if found.note == DOWN]:
+            return {"left": f"{', '.join(down)} is down; the next `up` brings the links up to date"}
         if not facts.links_change and not doubt:
             return {"engine": "not needed"}
         links = facts.links_before if step.back else facts.links_target
@@ -129,17 +174,53 @@ class Driver:
     def _validate(self, step: Step, state: DeploymentState, facts: Facts) -> Said:
         checks: Sequence[Check] = [check for check in all_checks() if not isinstance(check, Replication)]
         if step.wave is None:
-            if facts.skipped:
-                return {"left": "a region is skipped"}
+            if facts.skipped or "links" in state.left:
+                return {"left": "the links were left as they are"}
             checks = [Replication()]
         regions = [region for region in step.regions if state.regions[region].release is not None]
         if not regions:
             return {}
         results = run_checks(checks, self._context(regions[0], state), regions)
         wrong = [result for result in results if not result.passed]
+        down = _all_outside(wrong)
+        if down and len(down) <= _tolerance_left(step, state):
+            return {"checks": len(results), "regions": dict.fromkeys(sorted(down), DOWN)}
         if wrong:
             raise StepFailed("; ".join(_shown(result) for result in wrong[:3]), {}, where=wrong[0].region)
         return {"checks": len(results)}
+
+    def _bake(self, step: Step, state: DeploymentState, facts: Facts) -> Said:
+        regions, down, left = list(step.regions), dict[str, str](), _tolerance_left(step, state)
+        while regions:
+            context = self._context(regions[0], state)
+            replicated = self._replicated(regions, context, state, facts)
+            try:
+                terms = facts.terms or Terms()
+                said = self.watch.bake(terms, regions, context, facts.ignored, replicated)
+            except RegionDown as gone:
+                if gone.region not in regions or len(down) >= left:
+                    raise
+                regions.remove(gone.region)
+                down[gone.region] = DOWN
+            else:
+                return {**said, "regions": down} if down else said
+        return {"regions": down}
+
+    def _replicated(
+        self, regions: Collection[str], context: CheckContext, state: DeploymentState, facts: Facts
+    ) -> list[str]:
+        """The secondaries to which the primary already replicates, of the wave, or all after the primary's."""
+        primary = context.primary
+        joined = {r for r, release in state.plan.before.items() if release} - facts.skipped
+        joined &= {r for r, found in state.regions.items() if found.release and not found.note}
+        if facts.links_before is None or primary not in joined:
+            return []
+        # What joins the regions still is what it was: a region that it does not know is not replicated to.
+        known = self.applier.shelf.known_regions(facts.links_before)
+        if known is None or known.primary != primary:
+            return []
+        looked_at = joined if primary in regions else joined & set(regions)
+        return [region for region in known.secondaries if region in looked_at]
 
     def _context(self, region: str, state: DeploymentState) -> CheckContext:
         """What the region is measured against: the settings of the release that it has now."""
@@ -148,6 +229,19 @@ class Driver:
         return CheckContext(
             config, Outputs(self.environment.engine.outputs()), self.environment.clients, self.environment.now
         )
+
+
+def _tolerance_left(step: Step, state: DeploymentState) -> int:
+    """How many more regions may be found down; on the way back none."""
+    already = sum(found.note == DOWN for found in state.regions.values())
+    return 0 if step.back else max(0, state.plan.failure_tolerance - already)
+
+
+def _all_outside(wrong: Sequence[CheckResult]) -> set[str]:
+    """The regions that did not answer; empty when anything is wrong for another reason."""
+    if all(tells_of_outside(result.detail) for result in wrong):
+        return {result.region for result in wrong}
+    return set()
 
 
 def _releases(state: DeploymentState) -> dict[str, str | None]:

@@ -3,10 +3,52 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from regionshift.deployment.plan import DeploymentPlan
 from regionshift.deployment.state import DeploymentState
+from regionshift.operations.waves.alarms import Red, Watched, red_from_json
+from regionshift.settings.config import MigrationConfig
+
+
+@dataclass(frozen=True)
+class Terms:
+    """The options and settings a deployment was begun with; a resume keeps to them.
+
+    Args:
+        bake: seconds. min_samples: calls a region must have in a bake. alarms: the user's own.
+        longest_delay: seconds that replication may take. refresh, allow_data_loss: as given to the command.
+    """
+
+    bake: int = 0
+    min_samples: int = 0
+    alarms: tuple[Watched, ...] = ()
+    longest_delay: int = 900
+    refresh: bool = False
+    allow_data_loss: bool = False
+
+    def to_json(self) -> dict[str, object]:
+        """As the journal keeps them."""
+        return {
+            "bake": self.bake,
+            "min_samples": self.min_samples,
+            "alarms": [{"name": alarm.name, "region": alarm.region} for alarm in self.alarms],
+            "longest_delay": self.longest_delay,
+            "refresh": self.refresh,
+            "allow_data_loss": self.allow_data_loss,
+        }
+
+
+def terms_of(config: MigrationConfig, *, refresh: bool = False, allow_data_loss: bool = False) -> Terms:
+    """The terms that today's settings and options make."""
+    return Terms(
+        bake=config.bake,
+        min_samples=config.deployment.bake_min_samples,
+        alarms=tuple(Watched(alarm.name, alarm.region) for alarm in config.deployment.alarms),
+        longest_delay=config.recovery.rpo,
+        refresh=refresh,
+        allow_data_loss=allow_data_loss,
+    )
 
 
 @dataclass(frozen=True)
@@ -18,8 +60,9 @@ class Facts:
         links_change: whether the preview changes a link.
         moved: the regions that the preview changes; the others have nothing for the engine to do.
         skipped: regions that get no call at all.
-        ignored: alarms that were red before the first wave and are not looked at.
+        ignored: alarms that were red before the first wave; they count once they were green.
         to_nothing: regions that had no release may go back to nothing.
+        terms: what it was begun with; None in journals of older versions.
     """
 
     links_before: str | None
@@ -27,8 +70,9 @@ class Facts:
     links_change: bool
     moved: frozenset[str]
     skipped: frozenset[str] = frozenset()
-    ignored: tuple[str, ...] = ()
+    ignored: tuple[Red, ...] = ()
     to_nothing: bool = False
+    terms: Terms | None = None
 
     def opening(self, plan: DeploymentPlan) -> dict[str, object]:
         """The opening event's data."""
@@ -39,14 +83,19 @@ class Facts:
             "links_change": self.links_change,
             "moved": sorted(self.moved),
             "skipped": sorted(self.skipped),
-            "ignored": list(self.ignored),
+            "ignored": [alarm.to_json() for alarm in self.ignored],
             "to_nothing": self.to_nothing,
+            **({"terms": self.terms.to_json()} if self.terms else {}),
         }
 
     def links_now(self, state: DeploymentState) -> str | None:
         """The release that the links have, or that they are to be brought back to when a step is half done."""
-        gone_there = "links" in state.done and "back/links" not in state.done and not self.skipped
+        gone_there = "links" in state.done and "links" not in state.left and "back/links" not in state.done
         return self.links_target if gone_there else self.links_before
+
+    def with_terms(self, terms: Terms) -> Facts:
+        """The same, begun with ``terms``."""
+        return replace(self, terms=terms)
 
 
 def facts_from_json(opened: Mapping[str, object]) -> Facts:
@@ -58,8 +107,22 @@ def facts_from_json(opened: Mapping[str, object]) -> Facts:
         links_change=bool(opened.get("links_change", True)),
         moved=frozenset(_texts(opened.get("moved"))),
         skipped=frozenset(_texts(opened.get("skipped"))),
-        ignored=tuple(_texts(opened.get("ignored"))),
+        ignored=red_from_json(opened.get("ignored")),
         to_nothing=bool(opened.get("to_nothing")),
+        terms=_terms_from_json(opened.get("terms")),
+    )
+
+
+def _terms_from_json(value: object) -> Terms | None:
+    if not isinstance(value, dict):
+        return None
+    return Terms(
+        bake=int(value["bake"]),
+        min_samples=int(value["min_samples"]),
+        alarms=tuple(Watched(str(alarm["name"]), str(alarm["region"])) for alarm in value["alarms"]),
+        longest_delay=int(value["longest_delay"]),
+        refresh=bool(value["refresh"]),
+        allow_data_loss=bool(value["allow_data_loss"]),
     )
 
 

@@ -70,4 +70,4 @@ class Guard:
             self.touched.add(home)
         elif not (self._links and is_link(step.urn)):
             self.outside.append(step)
-            self._engine.interrupt()
+            self._engine.halt()

@@ -10,9 +10,13 @@ from importlib.resources import files
 from importlib.resources.abc import Traversable
 from pathlib import Path
 
+from pydantic import ValidationError
+
+from regionshift.errors import RegionshiftError
 from regionshift.journal.releases import ReleaseRecord, ReleaseStore
 from regionshift.settings.config import MigrationConfig
-from regionshift.settings.release import Release
+from regionshift.settings.release import Release, config_of
+from regionshift.settings.sections import Regions
 
 
 def program_digest() -> str:
@@ -64,3 +68,10 @@ class Shelf:
         if digest not in self._taken:
             self._taken[digest] = self.store.load(digest, self.current, self.cache, self.program)
         return self._taken[digest]
+
+    def known_regions(self, digest: str) -> Regions | None:
+        """Primary and secondaries of a kept release, whichever program made it; None when they cannot be read."""
+        try:
+            return config_of(self.store.find(digest).content, self.current).regions
+        except (ValidationError, TypeError, RegionshiftError):
+            return None

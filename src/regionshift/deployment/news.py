@@ -1,0 +1,90 @@
+"""What people are told of a deployment: its start, each wave, a failure, the way back, and the end. Pure.
+
+Told from the fold before and after an event, so that the terminal and the topics say the same.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+from regionshift.deployment.state import DeploymentState, Direction, Outcome
+from regionshift.deployment.steps import Step
+
+NewsEvent = Literal["deploy", "rollback"]
+NewsStatus = Literal["started", "success", "error"]
+
+
+@dataclass(frozen=True)
+class News:
+    """One message: ``event`` and ``status`` as the function's notifications have them, and a sentence."""
+
+    event: NewsEvent
+    status: NewsStatus
+    summary: str
+    counts: Mapping[str, int] = field(default_factory=dict)
+
+
+def of_start(state: DeploymentState, kind: str) -> News:
+    """The deployment begins."""
+    order = ", then ".join(" and ".join(wave.regions) for wave in state.plan.waves)
+    return News(_event(state, kind), "started", f"{_name(kind)} began: {order}", _counts(state))
+
+
+def of_step(before: DeploymentState, after: DeploymentState, step: Step, kind: str) -> News | None:
+    """What the end of ``step`` is worth telling; most steps are not."""
+    if step.name in after.failed and step.name not in before.failed:
+        turn = _turn(before, after)
+        return News(_event(after, kind), "error", f"{step.name} failed: {after.failed[step.name]}{turn}")
+    if step.back or step.wave is None or _goes_on(after, step):
+        return None
+    down = [region for region in step.regions if after.regions[region].note]
+    said = f"; left behind: {', '.join(down)}" if down else ""
+    well = [region for region in step.regions if region not in down]
+    number = [wave.number for wave in after.plan.waves].index(step.wave) + 1
+    summary = f"wave {number} of {len(after.plan.waves)} is done: {', '.join(well) or 'no region'}{said}"
+    counts = {"wave": number, **_counts(after)}
+    return News(_event(after, kind), "error" if down else "success", summary, counts)
+
+
+def of_end(state: DeploymentState, kind: str) -> News:
+    """How it ended, region by region."""
+    verdict = state.verdict
+    word = str(verdict.value if verdict else "stopped")
+    said = ", ".join(f"{region} {what}" for region, what in state.said_per_region().items())
+    status: NewsStatus = "success" if verdict is Outcome.SUCCEEDED else "error"
+    return News(_event(state, kind), status, f"{_name(kind)} ended, {word}: {said}", _counts(state))
+
+
+def of_waiting(state: DeploymentState, step: Step, kind: str) -> News:
+    """A person is to approve a wave."""
+    return News(
+        _event(state, kind),
+        "started",
+        f"wave {step.wave} ({', '.join(step.regions)}) waits for a person: regionshift resume",
+        _counts(state),
+    )
+
+
+def _goes_on(after: DeploymentState, step: Step) -> bool:
+    following = after.next_step
+    return following is not None and following.wave == step.wave and not following.back
+
+
+def _turn(before: DeploymentState, after: DeploymentState) -> str:
+    if before.direction is Direction.FORWARD and after.direction is Direction.BACK:
+        return f"; taking back {', '.join(sorted(after.changed)) or 'nothing, for nothing was changed'}"
+    return "; stopped there" if after.direction is Direction.STOPPED else ""
+
+
+def _event(state: DeploymentState, kind: str) -> NewsEvent:
+    return "rollback" if kind == "rollback" or state.direction is Direction.BACK else "deploy"
+
+
+def _name(kind: str) -> str:
+    return "rollback" if kind == "rollback" else "deployment"
+
+
+def _counts(state: DeploymentState) -> dict[str, int]:
+    return {"regions": len(state.plan.target), "waves": len(state.plan.waves)}

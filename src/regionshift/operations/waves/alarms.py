@@ -1,0 +1,180 @@
+"""The alarms that a deployment relies on: which are red and since when, and which of them it may go on with."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from regionshift.aws.clients import Clients
+from regionshift.deployment.state import fold_deployment, regions_from_result
+from regionshift.errors import InputError, Refused
+from regionshift.journal.journal import Journal, RunSummary
+from regionshift.settings.check import every_name
+from regionshift.settings.config import MigrationConfig
+from regionshift.settings.names import Kind
+
+WINDOW = 300
+"""Seconds: the longest window of the environment's own alarms (one period of five minutes each)."""
+_SKEW = timedelta(seconds=60)  # our clock and CloudWatch's need not agree
+
+
+@dataclass(frozen=True)
+class Watched:
+    """An alarm of the user's own."""
+
+    name: str
+    region: str
+
+
+@dataclass(frozen=True)
+class Red:
+    """An alarm that is red, and since when (ISO 8601). Red again after it was well is another ``Red``."""
+
+    name: str
+    region: str
+    since: str
+
+    def __str__(self) -> str:
+        return f"{self.name} [{self.region}]"
+
+    def to_json(self) -> dict[str, str]:
+        """As the journal keeps it."""
+        return {"name": self.name, "region": self.region, "since": self.since}
+
+
+def red_in(clients: Clients, config: MigrationConfig, watched: Iterable[Watched], region: str) -> list[Red]:
+    """The alarms of one region, the environment's and those of the user's that are named, that are red now."""
+    own = {n.name for n in every_name(config) if n.kind is Kind.ALARM and n.region == region}
+    own |= {alarm.name for alarm in watched if alarm.region == region}
+    found = _described(clients, region, StateValue="ALARM")
+    return [Red(name, region, _since(alarm)) for name, alarm in sorted(found.items()) if name in own]
+
+
+def longest_window(clients: Clients, watched: Iterable[Watched], regions: Collection[str]) -> int:
+    """Seconds: the longest window of all alarms that a bake relies on (periods times their length).
+
+    Raises:
+        InputError: an alarm that the settings name is not there, so nothing would be watched.
+    """
+    longest = WINDOW
+    for each in watched:
+        if each.region in regions:
+            found = _described(clients, each.region, AlarmNames=[each.name])
+            if each.name not in found:
+                raise InputError(
+                    f"There is no alarm {each.name} in {each.region}.",
+                    where="deployment.alarms",
+                    remedy="make it, or take it out of deployment.alarms",
+                )
+            alarm = found[each.name]  # a composite alarm has no window of its own
+            longest = max(longest, int(alarm.get("Period", 0)) * int(alarm.get("EvaluationPeriods", 1)))
+    return longest
+
+
+def require_long_enough(target: str, bake: int, window: int) -> None:
+    """Raises Refused when a bake on AWS is shorter than the longest window of the alarms that it relies on.
+
+    The embedded AWS judges an alarm whenever it is asked, so there a short bake sees as much as a long one.
+    """
+    if target == "aws" and 0 < bake < window:
+        raise Refused(
+            f"A bake of {bake} s is shorter than the {window} s that its alarms look at.",
+            where="deployment.bake",
+            remedy=f"set deployment.bake to {-(-window // 60)}m or more, or to 0 to have no bake",
+        )
+
+
+def require_green(red: Collection[Red], known: Collection[Red], *, despite: bool) -> None:
+    """Raises Refused when an alarm is red before the first wave, and not known to be: it could tell nothing."""
+    new = [alarm for alarm in red if alarm not in known]
+    if new and not despite:
+        raise Refused(
+            f"Red before the first wave: {', '.join(map(str, new))}.",
+            where="alarms",
+            remedy="mend that first; --despite-alarms goes on and does not look at them until they were green",
+        )
+
+
+def known_from(journal: Journal, red: Collection[Red]) -> list[Red]:
+    """Those of ``red`` that turned red while the last deployments, which did not succeed, were in the region.
+
+    A release that broke something leaves its alarms red until their window ends. What mends it must pass.
+    """
+    span = _unlucky(journal)
+    if span is None:
+        return []
+    began, ended, regions = span
+    until = ended + timedelta(seconds=WINDOW) + _SKEW
+    return [
+        alarm
+        for alarm in red
+        if alarm.region in regions and began - _SKEW <= datetime.fromisoformat(alarm.since) <= until
+    ]
+
+
+def red_from_json(value: object) -> tuple[Red, ...]:
+    """What :meth:`Red.to_json` wrote, as a list."""
+    items = value if isinstance(value, list) else []
+    return tuple(
+        Red(str(item["name"]), str(item["region"]), str(item["since"]))
+        for item in items
+        if isinstance(item, dict)
+    )
+
+
+def _unlucky(journal: Journal) -> tuple[datetime, datetime, set[str]] | None:
+    """From when to when the newest deployments in a row did not succeed or were taken back, and where."""
+    span: tuple[datetime, datetime, set[str]] | None = None
+    undone: set[str] = set()
+    for run in journal.history():
+        if run.kind not in ("deployment", "rollback", "destroy") or run.ended is None:
+            continue
+        if run.kind == "rollback" and not regions_from_result(run.result):
+            continue  # of a migration
+        taken_back = run.run_id in undone
+        if run.kind == "destroy" or (run.kind == "deployment" and _succeeded(run) and not taken_back):
+            break
+        if run.kind == "rollback":
+            undone.add(str(journal.view(run.run_id).opened.get("of", "")))
+        changed = _changed(journal, run.run_id)
+        span = (run.started, span[1] if span else run.ended, changed | (span[2] if span else set()))
+    return span
+
+
+def _succeeded(run: RunSummary) -> bool:
+    return run.outcome == "succeeded"
+
+
+def _changed(journal: Journal, run_id: str) -> set[str]:
+    opened = journal.view(run_id).opened
+    if "plan" in opened:
+        return set(fold_deployment(journal.events(run_id)).changed) | _reached(journal, run_id)
+    releases = opened.get("releases")
+    return set(releases) if isinstance(releases, dict) else set()
+
+
+def _reached(journal: Journal, run_id: str) -> set[str]:
+    """Every region that a step of the deployment was about to change."""
+    lists = [e.data.get("on") for e in journal.events(run_id) if e.step.endswith("/apply")]
+    return {str(region) for regions in lists if isinstance(regions, list) for region in regions}
+
+
+def _described(clients: Clients, region: str, **asked: Any) -> dict[str, Mapping[str, Any]]:
+    # CloudWatch API Reference, DescribeAlarms: without AlarmTypes only metric alarms are returned.
+    pages = (
+        clients.named("cloudwatch", region)
+        .get_paginator("describe_alarms")
+        .paginate(AlarmTypes=["MetricAlarm", "CompositeAlarm"], **asked)
+    )
+    return {
+        alarm["AlarmName"]: alarm
+        for page in pages
+        for alarm in (*page.get("MetricAlarms", []), *page.get("CompositeAlarms", []))
+    }
+
+
+def _since(alarm: Mapping[str, Any]) -> str:
+    at = alarm.get("StateTransitionedTimestamp") or alarm["StateUpdatedTimestamp"]
+    return str(at.isoformat())

@@ -1,0 +1,75 @@
+"""Telling the regions' deployment topics what a deployment does. A topic that fails stops nothing."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Collection
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from regionshift.aws.clients import Clients
+from regionshift.deployment.news import News
+from regionshift.errors import RegionshiftError
+from regionshift.function.notification import Notification, log_group_link, send_notification
+from regionshift.operations.checks.base import partition
+from regionshift.settings import components
+from regionshift.settings.config import MigrationConfig
+
+_PATIENCE_S = 15.0
+
+
+@dataclass
+class Topics:
+    """Publishes news to the deployment topic of every region that is told, all at once.
+
+    Args:
+        complain: is told, in a sentence, of a region that could not be reached; once a region.
+    """
+
+    clients: Clients
+    config: MigrationConfig
+    now: Callable[[], datetime]
+    complain: Callable[[str], None]
+    _silent: set[str] = field(default_factory=set, repr=False)
+
+    def __call__(self, run_id: str, news: News, regions: Collection[str]) -> None:
+        """Tell ``regions``. Never raises for what a topic does, and waits no longer than 15 s for any."""
+        told = [region for region in regions if region not in self._silent]
+        wrong: dict[str, str] = {}
+        # Daemons: a region that does not answer may not keep the command from ending either.
+        threads = {
+            region: threading.Thread(target=self._publish, args=(run_id, news, region, wrong), daemon=True)
+            for region in told
+        }
+        for thread in threads.values():
+            thread.start()
+        for region, thread in threads.items():
+            thread.join(_PATIENCE_S)
+            if thread.is_alive():
+                wrong[region] = f"no answer within {_PATIENCE_S:.0f} s"
+        for region, why in sorted(wrong.items()):
+            self._silent.add(region)
+            self.complain(f"the deployment topic of {region} could not be told: {why}")
+
+    def _publish(self, run_id: str, news: News, region: str, wrong: dict[str, str]) -> None:
+        names = self.config.names
+        function = components.FUNCTION.name(names, region)
+        topic = components.DEPLOYMENT_TOPIC.name(names, region)
+        message = Notification(
+            event=news.event,
+            environment=self.config.suffix,
+            region=region,
+            status=news.status,
+            time=self.now().isoformat(),
+            summary=news.summary,
+            link=log_group_link(region, names.function_log_group(function)),
+            deployment_id=run_id,
+            counts=news.counts,
+        )
+        arn = f"arn:{partition(region)}:sns:{region}:{self.config.account}:{topic}"
+        try:
+            send_notification(self.clients.get("sns", region), arn, message)
+        except (ClientError, BotoCoreError, RegionshiftError) as error:
+            wrong[region] = str(error)

@@ -1,0 +1,187 @@
+"""A bake counts real traffic, probes only what is missing, and measures the replication."""
+
+from __future__ import annotations
+
+import io
+import json
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any, cast
+
+import pytest
+from botocore.exceptions import EndpointConnectionError
+
+from regionshift.aws.clients import Clients
+from regionshift.deployment.plan import DeploymentPlan, Wave
+from regionshift.errors import InputError, Refused
+from regionshift.operations.checks.base import CheckContext
+from regionshift.operations.outputs import Outputs
+from regionshift.operations.waves.alarms import Red, Watched, longest_window, require_long_enough
+from regionshift.operations.waves.bake import Breach, RegionDown, Watch
+from regionshift.operations.waves.facts import Facts, Terms, facts_from_json
+from regionshift.settings.config import MigrationConfig
+
+PRIMARY, SECONDARY = "us-east-1", "eu-west-1"
+CONFIG = MigrationConfig.model_validate(
+    {
+        "project": "shop",
+        "environment": "dev",
+        "account": "123456789012",
+        "target": "local",
+        "regions": {"primary": PRIMARY, "secondaries": [SECONDARY]},
+        "network": {"vpc_cidr": "10.0.0.0/16"},
+    }
+)
+OUTPUTS = Outputs(
+    {
+        f"{name}_{region.replace('-', '_')}": f"{name}-{region}"
+        for name in ("lambda_function_name", "deployment_bucket_name")
+        for region in (PRIMARY, SECONDARY)
+    }
+)
+MY_ALARM = "mine"
+
+
+@dataclass
+class Region:
+    """AWS as a bake sees it, with a clock that only sleeping moves on."""
+
+    at: float = 0.0
+    traffic_a_second: float = 0.0
+    arrives_after: float = 1.0
+    red_from: float = float("inf")
+    red_until: float = float("inf")
+    down: bool = False
+    invoked: int = 0
+    put_at: float | None = None
+    deleted: list[str] = field(default_factory=list)
+
+    def get(self, _service: str, region: str) -> Any:
+        if self.down and region == SECONDARY:
+            raise EndpointConnectionError(endpoint_url="https://nowhere")
+        return self
+
+    named = get
+
+    def invoke(self, **_: Any) -> dict[str, Any]:
+        self.invoked += 1
+        body = json.dumps({"status": "success"})
+        return {"Payload": io.BytesIO(json.dumps({"body": body}).encode())}
+
+    def get_metric_statistics(self, **_: Any) -> dict[str, Any]:
+        return {"Datapoints": [{"Sum": 1 + self.invoked + int(self.at * self.traffic_a_second)}]}
+
+    def put_object(self, **_: Any) -> None:
+        self.put_at = self.at
+
+    def list_object_versions(self, **asked: Any) -> dict[str, Any]:
+        there = self.put_at is not None and (
+            PRIMARY in asked["Bucket"] or self.at - self.put_at >= self.arrives_after
+        )
+        return {"Versions": [{"Key": asked["Prefix"], "VersionId": "1"}]} if there else {}
+
+    def delete_object(self, **asked: Any) -> None:
+        self.deleted.append(asked["Bucket"])
+
+    def get_paginator(self, _name: str) -> Any:
+        return self
+
+    def paginate(self, **asked: Any) -> list[dict[str, Any]]:
+        since = datetime(2026, 1, 1, tzinfo=UTC) + timedelta(seconds=min(self.red_from, 1e6))
+        alarm = {
+            "AlarmName": MY_ALARM,
+            "StateTransitionedTimestamp": since,
+            "Period": 900,
+            "EvaluationPeriods": 2,
+        }
+        red = self.red_from <= self.at < self.red_until
+        wanted = asked.get("AlarmNames") == [MY_ALARM] or ("StateValue" in asked and red)
+        return [{"MetricAlarms": [alarm] if wanted else []}]
+
+    def sleep(self, seconds: float) -> None:
+        self.at += seconds
+
+    def now(self) -> datetime:
+        return datetime(2026, 1, 1, tzinfo=UTC) + timedelta(seconds=self.at)
+
+    def bake(self, *ignored: Red, replicated: tuple[str, ...] = (), **terms: Any) -> dict[str, Any]:
+        clients = cast(Clients, self)
+        context = CheckContext(CONFIG, OUTPUTS, clients, self.now, self.sleep, lambda: self.at)
+        asked = Terms(**{"bake": 60, "min_samples": 10, "alarms": (Watched(MY_ALARM, SECONDARY),), **terms})
+        watch = Watch(clients, lambda: self.at, self.sleep)
+        return watch.bake(asked, [SECONDARY], context, ignored, replicated)
+
+
+def test_traffic_that_suffices_is_not_probed() -> None:
+    said = Region(traffic_a_second=2.0).bake()
+    assert said["probes"] == {SECONDARY: 0}
+    assert said["traffic"][SECONDARY] >= 10
+
+
+def test_what_is_missing_is_probed_and_counted_apart() -> None:
+    region = Region(traffic_a_second=0.05)
+    said = region.bake()
+    assert said["probes"][SECONDARY] == region.invoked
+    assert said["traffic"][SECONDARY] + said["probes"][SECONDARY] >= 10
+    assert 0 < said["traffic"][SECONDARY] <= 3
+
+
+def test_the_delay_is_measured_and_the_probe_taken_away() -> None:
+    region = Region(arrives_after=7.0)
+    said = region.bake(replicated=(SECONDARY,))
+    assert 7.0 <= said["replication_seconds"][SECONDARY] <= 12.0
+    assert sorted(region.deleted) == [f"deployment_bucket_name-{r}" for r in (SECONDARY, PRIMARY)]
+
+
+def test_a_delay_beyond_the_rpo_is_a_breach() -> None:
+    region = Region(arrives_after=1e9)
+    with pytest.raises(Breach, match="recovery"):
+        region.bake(replicated=(SECONDARY,), longest_delay=30)
+    assert region.at < 60
+    assert region.deleted
+
+
+def test_a_bake_waits_for_a_delay_that_is_longer_than_it() -> None:
+    region = Region(arrives_after=90.0)
+    assert region.bake(replicated=(SECONDARY,))["replication_seconds"][SECONDARY] >= 90
+    assert region.at < 120
+
+
+def test_an_alarm_stops_at_once() -> None:
+    region = Region(red_from=20.0)
+    with pytest.raises(Breach, match=MY_ALARM):
+        region.bake()
+    assert region.at < 30
+
+
+def test_an_alarm_that_was_red_before_counts_again_once_it_was_green() -> None:
+    still_red = Region(red_from=0.0)
+    before = Red(MY_ALARM, SECONDARY, datetime(2026, 1, 1, tzinfo=UTC).isoformat())
+    assert still_red.bake(before)["looks"]
+    with pytest.raises(Breach):
+        Region(red_from=30.0).bake(before)
+
+
+def test_a_region_that_does_not_answer_is_told_from_a_breach() -> None:
+    with pytest.raises(RegionDown) as gone:
+        Region(down=True).bake()
+    assert gone.value.region == SECONDARY
+
+
+def test_a_bake_shorter_than_a_window_it_relies_on_is_refused() -> None:
+    clients = cast(Clients, Region())
+    window = longest_window(clients, [Watched(MY_ALARM, SECONDARY)], {SECONDARY})
+    assert window == 1800
+    require_long_enough("aws", 1800, window)
+    with pytest.raises(Refused, match="1800"):
+        require_long_enough("aws", 600, window)
+    with pytest.raises(InputError, match="no alarm other"):
+        longest_window(clients, [Watched("other", SECONDARY)], {SECONDARY})
+
+
+def test_the_terms_of_a_deployment_are_kept_with_it() -> None:
+    terms = Terms(600, 7, (Watched(MY_ALARM, SECONDARY),), 60, refresh=True, allow_data_loss=True)
+    red = (Red(MY_ALARM, SECONDARY, "2026-01-01T00:00:00+00:00"),)
+    facts = Facts("a", "b", True, frozenset({SECONDARY}), frozenset({PRIMARY}), red, False, terms)
+    plan = DeploymentPlan({SECONDARY: "a"}, {SECONDARY: "b"}, (Wave(1, (SECONDARY,)),))
+    assert facts_from_json(json.loads(json.dumps(facts.opening(plan)))) == facts
