@@ -242,6 +242,19 @@ def test_two_migrations_onto_one_target_are_one_too_many(secondary: Region, call
     assert "first" in body["error"]
 
 
+def test_nothing_is_taken_back_under_another_migration(secondary: Region, call: Caller) -> None:
+    put(secondary, in__a="one", **{f"more__{number:03d}": str(number) for number in range(150)})
+    assert call(copy("first"))[0] == 200
+    call.remaining_ms = lambda: 0
+    assert call(copy("second", source={"prefix": "more/"}))[0] == 202
+    call.remaining_ms = lambda: 300_000
+    status, body = call({"action": "rollback", "migration_id": "first"})
+    assert (status, body["code"]) == (409, "Conflict")
+    assert "second" in body["error"]
+    assert call({"action": "rollback", "migration_id": "second"})[0] == 200
+    assert call({"action": "rollback", "migration_id": "first"})[0] == 200
+
+
 def test_what_was_changed_since_is_left_alone_and_listed(secondary: Region, call: Caller) -> None:
     put(secondary, in__a="one", in__b="two")
     assert call(copy())[0] == 200

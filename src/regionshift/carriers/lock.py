@@ -26,11 +26,19 @@ def acquire(store: RecordStore, migration_id: str, entries: Sequence[Entry]) -> 
         if holder != migration_id:
             for mine in taken:
                 store.delete(mine)
-            raise Refused(
-                f"Migration {holder} is working on the same target.",
-                where=f"s3://{store.bucket}/{name}",
-                remedy=f"Wait for {holder}, go on with it, or roll it back: regionshift rollback {holder}",
-            )
+            raise _refusal(store, name, str(holder))
+
+
+def require_free(store: RecordStore, migration_id: str, entries: Sequence[Entry]) -> None:
+    """See that nobody but ``migration_id`` has a target of ``entries``; takes nothing.
+
+    Raises:
+        Refused: another migration has one of them.
+    """
+    for name in _names(entries):
+        holder = (store.get_json(name) or {}).get("migration_id", migration_id)
+        if holder != migration_id:
+            raise _refusal(store, name, str(holder))
 
 
 def release(store: RecordStore, migration_id: str, entries: Sequence[Entry]) -> None:
@@ -39,6 +47,14 @@ def release(store: RecordStore, migration_id: str, entries: Sequence[Entry]) -> 
         holder = (store.get_json(name) or {}).get("migration_id")
         if holder == migration_id:
             store.delete(name)
+
+
+def _refusal(store: RecordStore, name: str, holder: str) -> Refused:
+    return Refused(
+        f"Migration {holder} is working on the same target.",
+        where=f"s3://{store.bucket}/{name}",
+        remedy=f"Wait for {holder}, go on with it, or roll it back: regionshift rollback {holder}",
+    )
 
 
 def _names(entries: Sequence[Entry]) -> list[str]:

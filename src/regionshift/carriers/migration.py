@@ -160,6 +160,15 @@ class Migrations:
         """Ask every worker to begin no further batch."""
         self.store.put(Layout(migration_id).stop, b"")
 
+    def require_free(self, migration_id: str) -> None:
+        """See that no other migration is working on this one's targets: then it could not be taken back.
+
+        Raises:
+            WorkFailed: there is no such migration.
+            Refused: another has one of them.
+        """
+        lock.require_free(self.store, migration_id, summary.entries_of(self.metadata(migration_id)))
+
     def rollback(
         self, migration_id: str, reason: str = "", has_time: Callable[[], bool] = _always
     ) -> Metadata:

@@ -12,13 +12,20 @@ NAMESPACE = "Migration"
 METRIC = "ActionCount"
 
 
-def count_action(cloudwatch: CloudWatchClient, action: str, status: str, region: str, now: datetime) -> None:
+def count_action(
+    cloudwatch: CloudWatchClient, action: str, status: str, region: str, function: str, now: datetime
+) -> None:
     """Add one to ``ActionCount`` for this action and status (``success`` or ``error``) in this region.
+
+    It is counted twice: for all functions of the region together, and, with the dimension ``FunctionName``, for
+    this one alone. Two environments of one account share the first series and never the second, which is the
+    one that alarms watch. CloudWatch adds no series up by itself (CloudWatch User Guide, "Dimensions").
 
     Raises:
         botocore.exceptions.ClientError, botocore.exceptions.BotoCoreError: CloudWatch did not take it.
     """
-    dimensions = {"Action": action, "Status": status, "Region": region}
+    shared = {"Action": action, "Status": status, "Region": region}
+    own = [{**shared, "FunctionName": function}] if function else []
     cloudwatch.put_metric_data(
         Namespace=NAMESPACE,
         MetricData=[
@@ -29,5 +36,6 @@ def count_action(cloudwatch: CloudWatchClient, action: str, status: str, region:
                 "Value": 1,
                 "Unit": "Count",
             }
+            for dimensions in [shared, *own]
         ],
     )

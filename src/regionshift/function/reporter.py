@@ -74,8 +74,9 @@ class Reporter:
             self._logger.exception(f"The {name} could not be sent.")
 
     def _count(self, answer: Answer) -> None:
-        region, now = self._variables.region, self._clock()
-        count_action(self._clients.cloudwatch, answer.action, answer.status, region, now)
+        region, function = self._variables.region, self._variables.function_name
+        cloudwatch, now = self._clients.cloudwatch, self._clock()
+        count_action(cloudwatch, answer.action, answer.status, region, function, now)
 
     def _write(self, answer: Answer, invocation: Invocation, line: dict[str, Any]) -> None:
         group, now = self._log_group(answer.action), self._clock()

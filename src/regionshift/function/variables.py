@@ -28,6 +28,7 @@ class Variables:
         notification_topic: the deployment topic's ARN.
         validation_log_group, deployment_log_group: names; empty when there is no such group.
         key_arn: the region's key; empty when it is not told.
+        function_name: Lambda's name for it; empty outside Lambda.
         state_machine_arn: what carries data from elsewhere; empty when it is not told.
     """
 
@@ -42,6 +43,7 @@ class Variables:
     deployment_log_group: str = ""
     key_arn: str = ""
     state_machine_arn: str = ""
+    function_name: str = ""
 
     @classmethod
     def read(cls, env: Mapping[str, str]) -> Variables:
@@ -68,4 +70,6 @@ class Variables:
             deployment_log_group=env.get("DEPLOYMENT_LOG_GROUP", ""),
             key_arn=env.get("KMS_KEY_ARN", ""),
             state_machine_arn=env.get("STATE_MACHINE_ARN", ""),
+            # Lambda Developer Guide, "Defined runtime environment variables".
+            function_name=env.get("AWS_LAMBDA_FUNCTION_NAME", ""),
         )

@@ -28,6 +28,7 @@ def _take_back(request: Request, surroundings: Surroundings) -> Answer:
         raise RefusedError(
             404, "NoSuchMigration", f"migration_id {migration_id} has its record in {region}, not here."
         )
+    migrations.require_free(migration_id)
     tell_start(request, surroundings)
     if not _is_own(metadata, surroundings.variables.deployment_bucket):
         execution = start_machine(request, surroundings, "undo")

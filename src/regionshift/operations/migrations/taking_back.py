@@ -33,9 +33,11 @@ def take_back(
 
     Raises:
         WorkFailed: there is no such migration, or the execution failed.
+        Refused: another migration is working on the same target.
     """
     began = clock()
     region, _ = carrying.find(migration_id)
+    carrying.migrations(region).require_free(migration_id)
     run = journal.start("rollback", {"migration_id": migration_id, "reason": reason})
     run.append("undo", "before", region)
     try:
