@@ -11,7 +11,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from regionshift.cli.deployments import up_in_waves, up_without_skipped
+from regionshift.cli.deployments import up_in_waves
 from regionshift.cli.options import Choices
 from regionshift.cli.show import confirm, confirm_by_name, console, print_json
 from regionshift.cli.verbose import make_log
@@ -29,8 +29,8 @@ from regionshift.operations.waves.standing import standing_of
 from regionshift.report.junit import write_junit
 from regionshift.report.live import LiveView
 from regionshift.report.migrations import recovery_lines
-from regionshift.report.terminal import checks_table, facts_table, findings_table, outputs_view, plan_table
-from regionshift.report.values import CheckResult, Finding, Plan, as_data
+from regionshift.report.terminal import checks_table, findings_table, outputs_view, plan_table
+from regionshift.report.values import CheckResult, Plan, as_data
 from regionshift.wiring import Wired, surroundings, wire
 
 
@@ -66,27 +66,6 @@ def run_init(
         console(choices).print(f"Wrote {path}. Look it over, then: regionshift up")
 
 
-def run_doctor(choices: Choices) -> int:
-    """Every finding of the preflight, and what this machine has."""
-    with _wired(choices) as wired:
-        findings = preflight(wired.environment, wired.machine)
-    facts = {
-        "environment": wired.environment.name,
-        "account": wired.environment.config.account,
-        "regions": list(wired.environment.regions),
-        "pulumi": str(wired.environment.engine.version),
-        "free_memory_mb": wired.machine.free_memory_mb,
-        "endpoint": wired.cloud.endpoint if wired.cloud else "AWS",
-    }
-    if choices.as_json:
-        print_json({**facts, "findings": as_data(findings)})
-    else:
-        screen = console(choices)
-        screen.print(facts_table((name, str(value)) for name, value in facts.items()))
-        screen.print(findings_table(findings) if findings else "Nothing stands in the way.")
-    return EXIT_REFUSED if _has_errors(findings) else EXIT_OK
-
-
 def run_preview(choices: Choices, *, allow_data_loss: bool, refresh: bool) -> int:
     """The plan, and nothing else; 3 when something in it stands in the way."""
     # The engine takes its own lock for a preview, so two at once would collide without ours.
@@ -108,7 +87,6 @@ def run_up(
         require_finished(wired.journal)
         if environment.skipped:
             console(choices).print(f"Left out, because fenced: {', '.join(sorted(environment.skipped))}")
-            return up_without_skipped(choices, wired, despite_alarms=despite_alarms)
         proposal = _propose(choices, wired, allow_data_loss=allow_data_loss, refresh=refresh)
         plan = proposal.plan
         if not choices.as_json:
@@ -117,7 +95,8 @@ def run_up(
             raise PlanRefused(plan)
         if plan.changes:
             confirm(choices, f"Change {len(plan.changes)} resources of {environment.name}?")
-        if not proposal.doomed:  # a bucket that goes is emptied first, which only one run for all does
+        # A bucket that goes is emptied first, and what is fenced is left alone, which only one run for all does.
+        if not proposal.doomed and not environment.skipped:
             code = up_in_waves(
                 choices,
                 wired,
@@ -272,7 +251,3 @@ def _show_plan(choices: Choices, plan: Plan) -> None:
 
 def _code(results: Sequence[CheckResult]) -> int:
     return EXIT_OK if all(result.passed for result in results) else EXIT_FAILED
-
-
-def _has_errors(findings: Sequence[Finding]) -> bool:
-    return any(finding.severity == "error" for finding in findings)

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+if TYPE_CHECKING:
+    from regionshift.journal.lock import Holder
 
 
 class TargetName(StrEnum):
@@ -36,7 +40,7 @@ Endpoint = Annotated[
 Account = Annotated[
     str | None, typer.Option("--account", help="The account that must be behind the credentials.")
 ]
-Force = Annotated[bool, typer.Option("--force", help="Break a lock whose owner is certainly dead.")]
+Force = Annotated[bool, typer.Option("--force", help="Break a lock, once its owner is shown and you agree.")]
 DataLoss = Annotated[
     bool, typer.Option("--allow-data-loss", help="Allow deleting or replacing what holds data.")
 ]
@@ -57,7 +61,16 @@ class Choices:
     as_json: bool = False
     yes: bool = False
     verbose: bool = False
-    force: bool = False
+    may_force: bool = False
+
+    @property
+    def force(self) -> Callable[[Holder], None] | None:
+        """What shows a lock's holder and asks whether to break it; None when ``--force`` was not given."""
+        if not self.may_force:
+            return None
+        from regionshift.cli.forcing import ask_before_breaking
+
+        return ask_before_breaking(self)
 
     @property
     def overrides(self) -> dict[str, object]:

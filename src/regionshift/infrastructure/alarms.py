@@ -93,12 +93,18 @@ def action_alarms(site: Site) -> list[Alarm]:
             f"The action {action} answered with an error",
             METRIC_NAMESPACE,
             "ActionCount",
-            {"Action": action, "Status": "error", "Region": site.region},
+            action_dimensions(site, action, "error"),
             "Sum",
             0,
         )
         for action, component in ACTION_ALARMS.items()
     ]
+
+
+def action_dimensions(site: Site, action: str, status: str) -> dict[str, str]:
+    """The dimensions of the environment's own count; without the last it is all environments' of the region."""
+    function = site.name(named.FUNCTION)
+    return {"Action": action, "Status": status, "Region": site.region, "FunctionName": function}
 
 
 def replication_dimensions(source: Site, destination: Site) -> dict[str, str]:

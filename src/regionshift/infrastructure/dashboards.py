@@ -6,7 +6,7 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-from regionshift.infrastructure.alarms import ACTION_ALARMS, replication_dimensions
+from regionshift.infrastructure.alarms import ACTION_ALARMS, action_dimensions, replication_dimensions
 from regionshift.infrastructure.policies.function import METRIC_NAMESPACE
 from regionshift.infrastructure.site import Site
 from regionshift.settings import components as named
@@ -76,7 +76,7 @@ def _actions(site: Site) -> list[Metric]:
 
 
 def _action(site: Site, action: str, status: str) -> list[str]:
-    return ["Action", action, "Status", status, "Region", site.region]
+    return _flat(action_dimensions(site, action, status))
 
 
 def _flat(dimensions: dict[str, str]) -> list[str]:

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from urllib.parse import parse_qs, urlsplit
 
+from regionshift.aws.errors import AwsFailed
+from regionshift.engine.engine import RunRecord
 from regionshift.errors import RegionshiftError
+from regionshift.operations.collisions import collision_findings
 from regionshift.operations.environment import Environment
+from regionshift.operations.policy_findings import policy_findings
+from regionshift.operations.quotas import quota_findings
 from regionshift.report.values import Finding
 from regionshift.settings.check import name_problems
 
@@ -15,25 +21,60 @@ from regionshift.settings.check import name_problems
 PLUGIN_MEMORY_MB = 430
 
 
+# What is wrong with the release, by where the error says it is.
+_CODES = {"application.secrets": "secret", "network.zones": "zones"}
+
+
 @dataclass(frozen=True)
 class Machine:
-    """What this machine offers: memory that is free, in MB, and whether the AWS plugin must still be fetched."""
+    """What this machine offers.
 
-    free_memory_mb: int
+    Args:
+        free_memory_mb: memory that is free, in MB; None when the system does not tell.
+        plugin_missing: whether the AWS plugin must still be fetched.
+        engine_problem: why no engine can be run; None when one can.
+    """
+
+    free_memory_mb: int | None
     plugin_missing: bool = False
+    engine_problem: RegionshiftError | None = None
 
 
 def preflight(environment: Environment, machine: Machine) -> list[Finding]:
-    """Every finding there is; an empty list means that nothing stands in the way. Changes nothing."""
-    parts: Iterable[Callable[[], list[Finding]]] = (
+    """Every finding there is before the plan; an empty list means that nothing stands in the way.
+
+    Changes nothing. Its calls are made side by side, for it runs before every `up`.
+    """
+    parts: Sequence[Callable[[], list[Finding]]] = (
         lambda: _names(environment),
+        lambda: _engine(machine),
         lambda: _regions(environment),
-        lambda: _artifact(environment),
+        lambda: _release(environment),
         lambda: _memory(environment, machine),
         lambda: _plugin(environment, machine),
         lambda: _pending_secrets(environment),
+        lambda: _state_region(environment),
     )
-    return [finding for part in parts for finding in part()]
+    with ThreadPoolExecutor(max_workers=len(parts)) as pool:
+        return [finding for found in pool.map(lambda part: part(), parts) for finding in found]
+
+
+def plan_findings(environment: Environment, record: RunRecord) -> list[Finding]:
+    """What stands in the way of what the preview in ``record`` would do: names taken, quotas, policies.
+
+    Asks AWS only about what is to be made, so nothing when nothing changes.
+    """
+    steps = [step for step in record.planned if not step.region or step.region in environment.regions]
+    return [
+        *collision_findings(environment, steps),
+        *quota_findings(environment, steps),
+        *policy_findings(steps),
+    ]
+
+
+def _engine(machine: Machine) -> list[Finding]:
+    problem = machine.engine_problem
+    return [Finding("engine", "error", problem.message, None, problem.remedy)] if problem else []
 
 
 def _names(environment: Environment) -> list[Finding]:
@@ -64,11 +105,13 @@ def _regions(environment: Environment) -> list[Finding]:
         return [finding for found in pool.map(ask, environment.regions) for finding in found]
 
 
-def _artifact(environment: Environment) -> list[Finding]:
+def _release(environment: Environment) -> list[Finding]:
+    """What a release is made of must be there: the artifact, the values of secrets, zones enough."""
     try:
         environment.release()
     except RegionshiftError as error:
-        return [Finding("artifact", "error", error.message, None, error.remedy)]
+        code = _CODES.get(error.where or "", "artifact")
+        return [Finding(code, "error", error.message, None, error.remedy)]
     return []
 
 
@@ -76,7 +119,7 @@ def _memory(environment: Environment, machine: Machine) -> list[Finding]:
     if environment.config.target != "aws":
         return []  # the local provider is a part of this process, for all regions together
     needed = PLUGIN_MEMORY_MB * len(environment.regions)
-    if needed <= machine.free_memory_mb:
+    if machine.free_memory_mb is None or needed <= machine.free_memory_mb:
         return []
     message = (
         f"{len(environment.regions)} provider processes may need {needed} MB, "
@@ -125,3 +168,42 @@ def _pending_secrets(environment: Environment) -> list[Finding]:
             if "DeletedDate" in secret
         ]
     return found
+
+
+def _state_region(environment: Environment) -> list[Finding]:
+    """When the state, or the key of its secrets, is lost with a region, nothing can be mended from elsewhere."""
+    config = environment.config
+    places = [
+        ("the state", _bucket_region(environment)),
+        ("the state's key", _key_region(config.state_secrets)),
+    ]
+    return [
+        Finding(
+            "state-region",
+            "warning",
+            f"{what} lies in a region of this environment: with the region it would be out of reach too",
+            region,
+            "keep it in a region that the environment does not use",
+        )
+        for what, region in places
+        if region in config.all_regions
+    ]
+
+
+def _bucket_region(environment: Environment) -> str | None:
+    url = urlsplit(environment.config.state or "")
+    if url.scheme != "s3":
+        return None
+    try:
+        answer = environment.clients.call(
+            environment.regions[0], "s3", "get_bucket_location", Bucket=url.netloc
+        )
+    except AwsFailed:
+        return None  # whoever may use the bucket need not be allowed to ask where it is
+    # S3 API Reference, GetBucketLocation: no constraint means us-east-1.
+    return str(answer.get("LocationConstraint") or "us-east-1")
+
+
+def _key_region(provider: str | None) -> str | None:
+    url = urlsplit(provider or "")
+    return parse_qs(url.query).get("region", [None])[0] if url.scheme == "awskms" else None

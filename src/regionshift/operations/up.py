@@ -10,6 +10,7 @@ from regionshift.errors import Refused
 from regionshift.operations.emptying import empty_all, was_refilled
 from regionshift.operations.environment import Environment
 from regionshift.operations.planning import doomed_buckets, make_plan
+from regionshift.operations.preflight import plan_findings
 from regionshift.report.values import Finding, Plan
 
 
@@ -44,7 +45,8 @@ def propose(
     """
     releases = environment.same_everywhere(environment.release())
     program = environment.program(releases)
-    record = environment.engine.preview(program, refresh=refresh)
+    record = environment.engine.preview(program, refresh=refresh, **environment.left_alone)
+    findings = [*findings, *plan_findings(environment, record)]
     plan = make_plan(environment, record, findings, allow_data_loss=allow_data_loss)
     digests = {region: release.digest for region, release in releases.items()}
     return Proposal(plan, program, digests, refresh, doomed_buckets(record) if allow_data_loss else ())
@@ -64,7 +66,9 @@ def apply(environment: Environment, proposal: Proposal, listener: Listener | Non
     record = _emptying(
         environment,
         proposal.doomed,
-        lambda: environment.engine.up(proposal.program, listener, refresh=proposal.refresh),
+        lambda: environment.engine.up(
+            proposal.program, listener, refresh=proposal.refresh, **environment.left_alone
+        ),
     )
     if record.left_open:
         # Creations that a killed run left open: this run has made or taken over all of them.

@@ -58,7 +58,7 @@ def plan_table(plan: Plan) -> RenderableType:
         table.add_row(place or "all regions", *cells)
     parts: list[RenderableType] = [
         table,
-        Text(f"{len(plan.changes)} to change, {plan.unchanged} unchanged", style="dim"),
+        Text(f"{len(plan.changes)} to {_doing(operations)}, {plan.unchanged} unchanged", style="dim"),
     ]
     named = [change for change in plan.changes if change.op != "create"] or list(plan.changes)
     if len(named) <= _MOST_NAMED:
@@ -69,6 +69,11 @@ def plan_table(plan: Plan) -> RenderableType:
                 line.append(f"  ({', '.join(change.properties)})", style="dim")
             parts.append(line)
     return Group(*parts)
+
+
+def _doing(operations: Sequence[str]) -> str:
+    """The one thing that happens to all, when it is one."""
+    return operations[0] if len(operations) == 1 and operations[0] in ("create", "delete") else "change"
 
 
 def checks_table(results: Sequence[CheckResult], regions: Sequence[str]) -> RenderableType:

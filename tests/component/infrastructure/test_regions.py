@@ -138,7 +138,8 @@ def test_every_alarm_tells_its_own_regions_alarm_topic(run: Run, region: str) ->
 def test_every_action_that_answers_with_an_error_is_an_alarm(run: Run, action: str) -> None:
     alarm = run.one(f"{action}-errors-alarm-us-east-1").inputs
     assert (alarm["namespace"], alarm["metricName"]) == ("Migration", "ActionCount")
-    assert alarm["dimensions"] == {"Action": action, "Status": "error", "Region": "us-east-1"}
+    own = {"FunctionName": "shop-migration-us-east-1-dev"}
+    assert alarm["dimensions"] == {"Action": action, "Status": "error", "Region": "us-east-1"} | own
     assert (alarm["threshold"], alarm["comparisonOperator"]) == (0, "GreaterThanThreshold")
 
 

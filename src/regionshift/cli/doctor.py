@@ -1,0 +1,75 @@
+"""`doctor`: everything that would stand in the way, and what to do about each, found without changing anything."""
+
+from __future__ import annotations
+
+from regionshift.cli.options import Choices
+from regionshift.cli.show import console, print_json
+from regionshift.errors import EXIT_OK, EXIT_REFUSED
+from regionshift.journal.lock import Holder, current_holder
+from regionshift.journal.store import StateUnreachable
+from regionshift.operations.preflight import preflight
+from regionshift.report.terminal import facts_table, findings_table
+from regionshift.report.values import Finding, as_data
+from regionshift.wiring import Wired, scope_of, settings, surroundings, wire
+
+_Facts = dict[str, object]
+
+
+def run_doctor(choices: Choices) -> int:
+    """Every finding of the preflight, the state and the lock, and what this machine has; 3 when one is an error."""
+    facts, findings = _examine(choices)
+    if choices.as_json:
+        print_json({**facts, "findings": as_data(findings)})
+    else:
+        screen = console(choices)
+        screen.print(facts_table((name, _text(value)) for name, value in facts.items()))
+        screen.print(findings_table(findings) if findings else "Nothing stands in the way.")
+    return EXIT_REFUSED if any(finding.severity == "error" for finding in findings) else EXIT_OK
+
+
+def _examine(choices: Choices) -> tuple[_Facts, list[Finding]]:
+    outside = surroundings()
+    try:
+        with wire(
+            choices.config, choices.overrides, outside, endpoint=choices.endpoint, without_engine=True
+        ) as wired:
+            holder = current_holder(wired.store, scope_of(wired.environment.config))
+            findings = preflight(wired.environment, wired.machine)
+            return _facts(wired, holder), [*findings, *_held(holder)]
+    except StateUnreachable as error:
+        config = settings(choices.config, choices.overrides, outside)
+        facts: _Facts = {
+            "environment": config.suffix,
+            "account": config.account,
+            "regions": list(config.all_regions),
+            "state": "out of reach",
+        }
+        where = f" ({error.where})" if error.where else ""
+        return facts, [Finding("state", "error", f"{error.message}{where}", None, error.remedy)]
+
+
+def _facts(wired: Wired, holder: Holder | None) -> _Facts:
+    environment, machine = wired.environment, wired.machine
+    return {
+        "environment": environment.name,
+        "account": environment.config.account,
+        "regions": list(environment.regions),
+        "pulumi": "none that fits" if machine.engine_problem else str(environment.engine.version),
+        "free_memory_mb": machine.free_memory_mb,
+        "endpoint": wired.cloud.endpoint if wired.cloud else "AWS",
+        "state": wired.store.url,
+        "lock": f"held by {holder}" if holder else "free",
+    }
+
+
+def _held(holder: Holder | None) -> list[Finding]:
+    if holder is None:
+        return []
+    remedy = "wait until that is done; if the process is certainly dead, give the command --force"
+    return [Finding("lock", "error", f"the environment is locked by {holder}", None, remedy)]
+
+
+def _text(value: object) -> str:
+    if isinstance(value, list):
+        return ", ".join(map(str, value))
+    return "unknown" if value is None else str(value)
