@@ -17,7 +17,7 @@ _CONNECTIONS = 64
 def with_latency(place: Arena, case: Case, rounds: int) -> None:
     """The core against the limit, each request held back on its way there."""
     seeded = place.seed(Case(case.name, case.objects, case.size))
-    figures = {"limit": Figures(), "core, pinned": Figures()}
+    figures = {"limit": Figures(place.cloud.pid), "core, pinned": Figures(place.cloud.pid)}
     with delayed(place.cloud.endpoint, _SECONDS) as endpoint:
         far = Arena(place.folder, place.cloud, endpoint)
         for _ in range(rounds):

@@ -22,7 +22,7 @@ def large(place: Arena, cache: Path, megabytes: int, rounds: int) -> None:
     """The core and the peers, the threshold lowered for all of them; targets are emptied after each run."""
     case = place.seed(Case("parts", _OBJECTS, megabytes * _MB))
     contenders: dict[str, Prepare] = {"core, pinned": _core, **install(cache, parts=True).found}
-    figures = {name: Figures() for name in contenders}
+    figures = {name: Figures(place.cloud.pid) for name in contenders}
     for _ in range(rounds):
         for name, prepare in contenders.items():
             known = _buckets(place)

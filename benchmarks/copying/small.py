@@ -47,7 +47,7 @@ class Small:
         print(flush=True)
 
     def _measure(self, name: str, run: Run) -> None:
-        figures = self.figures.setdefault(name, Figures())
+        figures = self.figures.setdefault(name, Figures(self.place.cloud.pid))
         figures.measure(run)
         said = f"round {len(figures.seconds)}: {self.case.name}: {name}: {figures.seconds[-1]:.2f} s"
         print(said, file=sys.stderr, flush=True)
