@@ -376,6 +376,7 @@ def _engine(
                 environment=environment,
                 secrets_provider=config.state_secrets or "passphrase",
                 exclusive=exclusive,
+                parallel=config.deployment.max_parallel,
             )
         )
         stack.callback(engine.close)

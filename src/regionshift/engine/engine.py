@@ -46,7 +46,8 @@ class EngineSettings:
 
     ``backend`` is the URL under which the state lies, ``environment`` everything the CLI's process may see:
     credentials, the passphrase file, the provider to attach to. ``exclusive``: runs change something, so none
-    begins while the engine of a killed run is still at work.
+    begins while the engine of a killed run is still at work. ``parallel``: how many resources the engine works on
+    at once; None leaves it its own limit.
     """
 
     command: Path
@@ -58,6 +59,7 @@ class EngineSettings:
     environment: Mapping[str, str] = field(repr=False)
     secrets_provider: str = "passphrase"
     exclusive: bool = False
+    parallel: int | None = None
 
 
 @dataclass
@@ -310,6 +312,7 @@ class Engine:
             _take(event, record, listener)
 
         stack = self._open()
+        options |= {"parallel": self._settings.parallel}
         given = {name: value for name, value in options.items() if value is not None}
         with quiet_sdk():
             try:

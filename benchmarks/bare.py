@@ -1,0 +1,152 @@
+"""A bare engine run, in a process of its own: what `side.py` starts beside `regionshift up`.
+
+The Automation API over the same program, local provider and embedded AWS, with the function's zip already built
+and the availability zones already known. No guard, preflight, lock, preview, plan, journal or release; no
+question after the run for outputs and history either. The engine is tuned as ours is: the same checkpoint
+setting, and the SDK's stack traces and debug lines off. So the ratio shows what `up` adds, not what it saves.
+
+    bare.py ZONES.json ARTIFACT.zip [--wave REGION ...] [--old SETTINGS] [--release REGION ...] [--checkpoints]
+            [--one-provider] [--usage FILE]
+
+``--wave`` limits the run to these regions; regions named by ``--release`` get ``regionshift.yaml``, the others
+``--old``. ``--one-provider`` makes every region's resources under the primary's provider, and ``--usage`` writes
+peak memory (MB) and processor time (s) of the engine and of the process that holds program and local provider.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import json
+import os
+import resource
+import shutil
+import sys
+from pathlib import Path
+from typing import Any
+
+import pulumi
+from pulumi.automation import LocalWorkspace, ProjectBackend, ProjectRuntimeInfo, ProjectSettings, Stack
+from semver import VersionInfo
+
+from regionshift.engine.cli import StoppableCommand
+from regionshift.engine.quiet import quiet_sdk
+from regionshift.infrastructure.program import environment
+from regionshift.infrastructure.providers import AWSProviderManager, ProviderSettings
+from regionshift.local import emulator
+from regionshift.local.provider.server import serve
+from regionshift.operations.waves.reach import targets_of
+from regionshift.settings.load import load_config
+from regionshift.settings.release import Artifact, Release
+
+VERSION = VersionInfo(3, 200, 0)
+
+
+class _Plain(Stack):
+    """Does not ask the CLI for outputs and history after the run."""
+
+    def outputs(self) -> dict[str, Any]:
+        return {}
+
+    def info(self, show_secrets: bool | None = None) -> Any:  # noqa: ARG002 - the SDK's signature
+        return object()
+
+
+def variables(home: Path, cloud: emulator.LocalCloud, port: int, *, checkpoints: bool) -> dict[str, str]:
+    """What the engine's process sees."""
+    key = home / "passphrase"
+    key.write_text("bench", encoding="utf-8")
+    found = {name: value for name, value in os.environ.items() if not name.startswith(("PULUMI_", "AWS_"))}
+    found |= {
+        "PULUMI_HOME": str(home / "home"),
+        "PULUMI_CONFIG_PASSPHRASE_FILE": str(key),
+        "PULUMI_DEBUG_PROVIDERS": f"aws:{port}",
+        "PULUMI_SKIP_UPDATE_CHECK": "true",
+        "PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION": "true",
+        "PULUMI_DIY_BACKEND_DISABLE_CHECKPOINT_BACKUPS": "true",
+        "AWS_CA_BUNDLE": str(cloud.ca_bundle),
+    }
+    return (
+        found if checkpoints else found | {"PULUMI_EXPERIMENTAL": "true", "PULUMI_SKIP_CHECKPOINTS": "true"}
+    )
+
+
+def releases(given: argparse.Namespace) -> dict[str, Release]:
+    """Each region's release."""
+    zones = {region: tuple(names) for region, names in json.loads(given.zones.read_text()).items()}
+    artifact = Artifact(given.artifact, hashlib.sha256(given.artifact.read_bytes()).hexdigest())
+
+    def of(settings: str) -> Release:
+        return Release(load_config(Path(settings), {}, {}), artifact, zones, {}, "", "bench", "bench")
+
+    new = of("regionshift.yaml")
+    old = of(given.old) if given.old else new
+    return {r: new if r in given.release or not given.old else old for r in new.config.all_regions}
+
+
+def main() -> None:
+    """One engine run."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("zones", type=Path)
+    parser.add_argument("artifact", type=Path)
+    parser.add_argument("--wave", nargs="*", default=[])
+    parser.add_argument("--old")
+    parser.add_argument("--release", nargs="*", default=[])
+    parser.add_argument("--checkpoints", action="store_true")
+    parser.add_argument("--one-provider", action="store_true")
+    parser.add_argument("--usage", type=Path)
+    given = parser.parse_args()
+    home = Path.cwd() / "bare"
+    (home / "state").mkdir(parents=True, exist_ok=True)
+    cloud = emulator.status(Path.cwd() / ".regionshift" / "cloud")
+    if cloud is None:
+        raise SystemExit("no embedded AWS runs here")
+    target = releases(given)
+    if given.one_provider:
+        share_provider(next(iter(target)))
+    settings = ProviderSettings(cloud.endpoint, cloud.access_key, cloud.secret_key)
+    newest = next(iter(target.values()))
+
+    def program() -> None:
+        for name, value in environment(target, provider_settings=settings, links=newest).items():
+            pulumi.export(name, value)
+
+    command = shutil.which("pulumi", path=f"{Path(sys.prefix) / 'bin'}:{os.environ['PATH']}")
+    with serve(cloud) as port, quiet_sdk():
+        workspace = LocalWorkspace(
+            work_dir=str(home),
+            pulumi_command=StoppableCommand(
+                Path(command or "pulumi"),
+                VERSION,
+                variables(home, cloud, port, checkpoints=given.checkpoints),
+            ),
+            secrets_provider="passphrase",
+            project_settings=ProjectSettings(
+                "bench", ProjectRuntimeInfo(name="python"), backend=ProjectBackend(f"file://{home}/state")
+            ),
+        )
+        stack = _Plain.create_or_select("bench", workspace)
+        target_options = {"target": targets_of(given.wave)} if given.wave else {}
+        stack.up(program=program, suppress_outputs=True, color="never", **target_options)
+    if given.usage:
+        mine, engine = (resource.getrusage(of) for of in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
+        used = {
+            "program_mb": mine.ru_maxrss // 1024,
+            "engine_mb": engine.ru_maxrss // 1024,
+            "program_cpu": mine.ru_utime + mine.ru_stime,
+            "engine_cpu": engine.ru_utime + engine.ru_stime,
+        }
+        given.usage.write_text(json.dumps(used), encoding="utf-8")
+
+
+def share_provider(region: str) -> None:
+    """From here on every region's resources are made under one provider, that of ``region``.
+
+    Only the cost to the engine is of interest: the resources all land in that region.
+    """
+    own = AWSProviderManager.get_provider
+    AWSProviderManager.get_provider = lambda self, _region: own(self, region)  # type: ignore[method-assign]
+
+
+if __name__ == "__main__":
+    main()

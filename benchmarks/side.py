@@ -1,0 +1,163 @@
+"""Two environments side by side on this machine: ours, and one that only bare engine runs touch."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+TARGET = 1.3
+ROUNDS = int(os.environ.get("REGIONSHIFT_BENCH_ROUNDS", "3"))
+COMMAND = str(Path(sys.executable).parent / "regionshift")
+BARE = str(Path(__file__).with_name("bare.py"))
+# In an order in which a primary and four secondaries lie apart; all have an embedded AWS.
+REGIONS = [
+    "us-east-1",
+    "eu-west-1",
+    "ap-southeast-2",
+    "us-west-2",
+    "eu-central-1",
+    "ap-northeast-1",
+    "us-east-2",
+    "eu-west-2",
+    "ap-south-1",
+    "us-west-1",
+    "eu-west-3",
+    "ap-southeast-1",
+    "sa-east-1",
+    "ca-central-1",
+    "eu-north-1",
+    "ap-northeast-2",
+    "ap-northeast-3",
+    "eu-south-1",
+    "ap-east-1",
+    "me-south-1",
+    "af-south-1",
+    "eu-south-2",
+    "eu-central-2",
+    "ap-south-2",
+    "ap-southeast-3",
+    "ap-southeast-4",
+    "me-central-1",
+    "il-central-1",
+    "ca-west-1",
+    "ap-southeast-5",
+]
+
+
+def settings(count: int, *, memory: int = 512, waves: bool = False) -> str:
+    """A settings file for the first ``count`` regions; three waves of them with ``waves``."""
+    regions = REGIONS[:count]
+    text = f"""\
+project: bench
+environment: dev
+account: "123456789012"
+target: local
+regions: {{primary: {regions[0]}, secondaries: [{", ".join(regions[1:])}]}}
+network: {{vpc_cidr: 10.0.0.0/8}}
+function: {{memory: {memory}}}
+"""
+    if waves:
+        listed = ", ".join("[" + ", ".join(wave) + "]" for wave in three_waves(count))
+        text += f"deployment: {{bake: 0s, waves: [{listed}]}}\n"
+    return text
+
+
+def three_waves(count: int) -> list[list[str]]:
+    """The regions of each wave that `settings` asks for."""
+    return [list(REGIONS[1:2]), list(REGIONS[2:count]), list(REGIONS[:1])]
+
+
+def timed(command: Sequence[str], folder: Path, path: str = os.environ["PATH"]) -> float:
+    """Seconds that ``command`` takes in ``folder``; it must succeed."""
+    began = time.perf_counter()
+    done = subprocess.run(
+        command, cwd=folder, capture_output=True, text=True, check=False, env={**os.environ, "PATH": path}
+    )
+    seconds = time.perf_counter() - began
+    if done.returncode:
+        raise SystemExit(f"{' '.join(command[:3])} failed:\n{done.stdout}{done.stderr}")
+    return seconds
+
+
+class Side:
+    """A folder with settings and an embedded AWS that runs."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self._path = os.environ["PATH"]
+
+    def write(self, text: str, name: str = "regionshift.yaml") -> None:
+        """Write a settings file."""
+        (self.folder / name).write_text(text, encoding="utf-8")
+
+    def ours(self, *words: str) -> float:
+        """Seconds of a command of ours."""
+        return timed([COMMAND, *words], self.folder, self._path)
+
+    def count_engine_runs(self) -> None:
+        """From now on our engine's runs and previews leave a line each in ``engine-runs``."""
+        found = shutil.which("pulumi", path=f"{Path(sys.prefix) / 'bin'}:{os.environ['PATH']}")
+        script = self.folder / "bin" / "pulumi"
+        script.parent.mkdir()
+        script.write_text(
+            "#!/bin/sh\n"
+            f'case "$*" in *" up "*|*" preview "*|*" refresh "*) echo "$*" >>"{self.folder}/engine-runs";; esac\n'
+            f'exec "{found}" "$@"\n',
+            encoding="utf-8",
+        )
+        script.chmod(0o755)
+        self._path = f"{script.parent}:{os.environ['PATH']}"
+
+    def up(self) -> float:
+        """Seconds of our `up`, with everything it does but the checks of all regions at its end."""
+        return self.ours("up", "--yes", "--no-validate")
+
+    def bare(self, *options: str) -> float:
+        """Seconds of a bare engine run."""
+        parts = [str(self.folder / "zones.json"), str(self.folder / "function.zip")]
+        return timed([sys.executable, BARE, *parts, *options], self.folder)
+
+
+@contextmanager
+def side(text: str) -> Iterator[Side]:
+    """A fresh folder; embedded AWS, artifact and zones are there before anything is timed."""
+    folder = Path(tempfile.mkdtemp(prefix="regionshift-bench-"))
+    try:
+        one = Side(folder)
+        one.write(text)
+        timed([COMMAND, "local", "up"], folder)
+        zip_file = timed_artifact(folder)
+        shutil.copy(zip_file, folder / "function.zip")
+        zones = {region: [f"{region}a", f"{region}b", f"{region}c"][:2] for region in REGIONS}
+        (folder / "zones.json").write_text(json.dumps(zones), encoding="utf-8")
+        yield one
+    finally:
+        subprocess.run([COMMAND, "local", "down", "--wipe"], cwd=folder, capture_output=True, check=False)
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def timed_artifact(folder: Path) -> Path:
+    """The function's zip, built where our `up` looks for one that is built already."""
+    from regionshift import artifact
+
+    return artifact.build(folder / ".regionshift" / "artifacts").path
+
+
+def judge(name: str, ours: Sequence[float], bare: Sequence[float], target: float = TARGET) -> bool:
+    """Print the medians and the median of the rounds' ratios; whether it is within ``target``."""
+    ratio = statistics.median(mine / engine for mine, engine in zip(ours, bare, strict=True))
+    print(
+        f"{name}: {statistics.median(bare):.1f} s bare, {statistics.median(ours):.1f} s ours, "
+        f"ratio {ratio:.2f} (target {target})",
+        flush=True,
+    )
+    return ratio <= target

@@ -1,0 +1,79 @@
+"""A change in three waves, a change of nothing and a way back, against bare engine runs of the same, side by side.
+
+Five regions (some 375 resources); each round changes the function of every region. Bare is the same three engine
+runs, each limited to its wave and in a process of its own; ours adds what a deployment is made of: preview,
+journal, a kept release, and the checks of each wave's regions. Bake is 0 on both sides. Counts our engine runs,
+too. Exits with 1 when a ratio is over its target.
+"""
+
+from __future__ import annotations
+
+import sys
+
+from side import ROUNDS, Side, judge, settings, side, three_waves
+
+COUNT = 5
+WAVES = three_waves(COUNT)
+# One preview for all, one run a wave; links do not change.
+SMALLEST = 1 + len(WAVES)
+
+
+def bare_waves(theirs: Side) -> float:
+    """Seconds of the three bare runs together."""
+    begun: list[str] = []
+    seconds = 0.0
+    for wave in WAVES:
+        begun += wave
+        seconds += theirs.bare("--old", "old.yaml", "--wave", *wave, "--release", *begun)
+    return seconds
+
+
+def engine_runs(mine: Side) -> int:
+    """How many runs the engine's wrapper has counted, previews among them."""
+    log = mine.folder / "engine-runs"
+    count = len(log.read_text(encoding="utf-8").splitlines()) if log.exists() else 0
+    log.unlink(missing_ok=True)
+    return count
+
+
+def main() -> int:
+    """Measure, print, judge."""
+    change: tuple[list[float], list[float]] = ([], [])
+    nothing: tuple[list[float], list[float]] = ([], [])
+    back: list[float] = []
+    runs: set[int] = set()
+    first = settings(COUNT, waves=True)
+    with side(first) as mine, side(first) as theirs:
+        mine.count_engine_runs()
+        theirs.bare()
+        mine.up()
+        for number in range(ROUNDS):
+            changed = settings(COUNT, memory=513 + number, waves=True)
+            theirs.write(settings(COUNT, memory=512 + number, waves=True), "old.yaml")
+            for each in (mine, theirs):
+                each.write(changed)
+            change[1].append(bare_waves(theirs))
+            engine_runs(mine)
+            change[0].append(mine.ours("up", "--yes", "--no-validate"))
+            runs.add(engine_runs(mine))
+            nothing[1].append(theirs.bare())
+            nothing[0].append(mine.up())
+            back.append(mine.ours("rollback", "--yes"))
+            mine.write(changed)
+            mine.up()
+            print(
+                f"round {number + 1}: three waves {change[1][-1]:.1f} s bare, {change[0][-1]:.1f} s ours, "
+                f"back {back[-1]:.1f} s; no change {nothing[1][-1]:.1f} s bare, {nothing[0][-1]:.1f} s ours",
+                flush=True,
+            )
+    verdicts = [
+        judge("three waves that change one function", *change),
+        judge("up that changes nothing", *nothing),
+        judge("rollback, against the deployment", back, change[0], 1.0),
+    ]
+    print(f"engine runs of the three waves: {sorted(runs)} (smallest that is safe: {SMALLEST})")
+    return 0 if all(verdicts) and runs == {SMALLEST} else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
