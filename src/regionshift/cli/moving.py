@@ -1,230 +1,176 @@
-"""`regionshift promote` and what goes on with it, as a person sees them."""
+"""`regionshift move` as a person sees it: phase by phase in one table, then what was measured."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from pathlib import Path
+from contextlib import AbstractContextManager
 from typing import Any
 
 from regionshift.cli.migrations import carrying_in
 from regionshift.cli.options import Choices
-from regionshift.cli.show import confirm, console, print_json
-from regionshift.cli.verbose import make_log
-from regionshift.deployment.saga import Ending, SagaState, SagaStep
-from regionshift.engine.engine import Listener
-from regionshift.engine.events import Progress
-from regionshift.errors import EXIT_FAILED, EXIT_OK, EXIT_REFUSED, InputError, Refused
-from regionshift.operations.moving import proposing
+from regionshift.cli.promoting import MEANINGS, load_text, make_listener, promote_quietly
+from regionshift.cli.show import confirm, confirm_by_name, console, print_json
+from regionshift.errors import EXIT_OK, Refused, WorkFailed
+from regionshift.operations.deploying import deploy, mend
+from regionshift.operations.moving import moves
 from regionshift.operations.moving.copying import LastCopy
-from regionshift.operations.moving.driving import Said, Teller
-from regionshift.operations.moving.measuring import unproven
-from regionshift.operations.moving.plan import PromotionPlan
-from regionshift.operations.moving.promoting import Promotion
-from regionshift.operations.moving.turning import Turner
+from regionshift.operations.moving.driving import state_of
+from regionshift.operations.moving.plan import STEPS as PROMOTION
+from regionshift.operations.moving.promoting import read_text, write_text
+from regionshift.operations.preflight import preflight
+from regionshift.operations.up import PlanRefused, propose
+from regionshift.operations.validate import validate
 from regionshift.operations.waves.deploying import require_finished
 from regionshift.operations.waves.standing import standing_of
 from regionshift.report.moving import StepsView, promotion_table
-from regionshift.report.terminal import plan_table
-from regionshift.report.values import as_data
-from regionshift.settings.config import MigrationConfig
-from regionshift.settings.mistakes import SettingsError
-from regionshift.wiring import Place, Wired, settings, surroundings, wire
-
-_MEANINGS = {
-    "fence": "shut the lost region's roles",
-    "validate": "check the new primary",
-    "last-copy": "copy what replication did not carry",
-    "settings": "change the settings",
-    "unlink": "take the old replication away",
-    "turn": "replicate from the new primary",
-    "catch-up": "copy what was written meanwhile",
-    "validate-all": "check every region",
-}
+from regionshift.report.terminal import findings_table, plan_table
+from regionshift.settings.editing import applied
+from regionshift.wiring import Wired, surroundings, wire
 
 
-def run_promote(choices: Choices, new: str, *, lost: bool, plan_only: bool) -> int:
-    """Make a secondary the primary: plan, show, confirm, do it step by step, say how it ended."""
-    outside = surroundings()
-    old = settings(choices.config, choices.overrides, outside).regions.primary
-    with wire(
+def run_move(choices: Choices, source: str, target: str, *, retire: bool, allow_data_loss: bool) -> int:
+    """Up in the new region, migrate, promote; with ``retire`` the old region goes, confirmed apart."""
+    began = time.monotonic()
+    said: dict[str, dict[str, Any]] = {}
+    with _wired(choices) as wired:
+        config = wired.environment.config
+        if away := wired.environment.skipped:
+            region = min(away)
+            raise Refused(
+                f"{region} is fenced.", where=region, remedy=f"first: regionshift up --rejoin {region}"
+            )
+        moved = config.regions.primary == target and moves.unfinished(wired.journal) is None
+        if not moved:
+            if moves.unfinished(wired.journal) is None:
+                require_finished(wired.journal)
+                moves.require_movable(config, source, target)
+                confirm(choices, f"Move {wired.environment.name} from {source} to {target}?")
+            run_id = moves.open_run(wired.journal, source, target).run_id
+    if not moved:
+        said = _phases(choices, run_id, source, target)
+    seconds = round(time.monotonic() - began, 1)
+    retired = retire and _retire(choices, source, allow_data_loss=allow_data_loss)
+    promotion = said.get("promote", {})
+    facts = {
+        "replication delay (RPO)": _seconds(promotion.get("replication_seconds")),
+        "without replication": _seconds(promotion.get("turned_in_seconds")),
+        "all of it (RTO)": _seconds(seconds),
+    }
+    if choices.as_json:
+        print_json({"primary": target, "retired": retired, "seconds": seconds, "phases": said})
+    else:
+        screen = console(choices)
+        if said:
+            screen.print(promotion_table(facts))
+        left = f"{source} is retired" if retired else f"{source} is a secondary; --retire takes it down"
+        screen.print(f"{target} is the primary, {left}")
+    return EXIT_OK
+
+
+def _phases(choices: Choices, run_id: str, source: str, target: str) -> dict[str, dict[str, Any]]:
+    """Do what is left of a move; each phase reads the settings anew, as the one before may have changed them."""
+    meanings = dict(moves.PHASES)
+    del meanings["promote"]
+    meanings |= {f"promote/{step.name}": MEANINGS[step.name] for step in PROMOTION}
+    said: dict[str, dict[str, Any]] = {}
+    with StepsView(console(choices), f"move {source} to {target}", meanings) as view:
+        for phase in moves.PHASES:
+            with _wired(choices) as wired:
+                run = wired.journal.reopen(run_id)
+                state = state_of(wired.journal, run_id, moves.STEPS)
+                if phase in state.done:
+                    said[phase] = dict(state.said[phase])
+                    view.done_before([phase])
+                    continue
+                run.append(phase, "before")
+                view.told(phase, "before", {})
+                said[phase] = _phase(choices, wired, phase, run_id, (source, target), view)
+                run.append(phase, "after", data=said[phase])
+                view.told(phase, "after", said[phase])
+                if phase == "promote":
+                    run.close("moved", {"phases": said})
+    return said
+
+
+def _phase(
+    choices: Choices, wired: Wired, phase: str, run_id: str, ends: tuple[str, str], view: StepsView
+) -> dict[str, Any]:
+    source, target = ends
+    environment = wired.environment
+    if phase == "name":
+        load = lambda text: load_text(choices, text)  # noqa: E731 - as short as a name for it
+        return moves.name_target(environment.config, choices.config, target, load)
+    if phase == "up":
+        return _up(choices, wired, target)
+    if phase == "migrate":
+        if environment.config.regions.primary == target:
+            return {}
+        with carrying_in(wired) as carrying:
+            return LastCopy(carrying, wired.journal, time.monotonic, source, target).copy(run_id)
+    if environment.config.regions.primary == target and not _promoting(wired):
+        return {}
+    return promote_quietly(choices, wired, target, view)
+
+
+def _promoting(wired: Wired) -> bool:
+    return any(view.kind == "promotion" for view in wired.journal.unfinished())
+
+
+def _up(choices: Choices, wired: Wired, target: str) -> dict[str, Any]:
+    """Bring every region, the new one among them, to what the settings say now; check the new one."""
+    environment = wired.environment
+    mend(environment, wired.journal)
+    proposal = propose(environment, preflight(environment, wired.machine))
+    if proposal.plan.errors:
+        raise PlanRefused(proposal.plan)
+    if not proposal.plan.is_empty:
+        wired.shelf.keep(environment.release(), standing_of(wired.journal).links)
+        deploy(environment, wired.journal, proposal, make_listener(choices))
+    wrong = [each for each in validate(environment, regions=[target]).results if not each.passed]
+    if wrong:
+        raise WorkFailed(f"{wrong[0].check}: {wrong[0].detail}", where=target, remedy=wrong[0].remedy)
+    return {"changed": len(proposal.plan.changes)}
+
+
+def _retire(choices: Choices, region: str, *, allow_data_loss: bool) -> bool:
+    """Take a region out of the environment, and out of the settings; what holds data only when it is allowed."""
+    with _wired(choices) as wired:
+        require_finished(wired.journal)
+        found = moves.propose_retirement(
+            wired.environment,
+            choices.config,
+            region,
+            lambda text: load_text(choices, text),
+            allow_data_loss=allow_data_loss,
+        )
+        plan = found.proposal.plan
+        if not choices.as_json:
+            console(choices).print(plan_table(plan))
+            if plan.findings:
+                console(choices).print(findings_table(plan.findings))
+        if plan.errors:
+            raise Refused(
+                f"{region} holds data that would go with it ({len(plan.errors)} things).",
+                where=region,
+                remedy="give --allow-data-loss too; until then it stays a secondary",
+            )
+        confirm_by_name(choices, wired.environment.name)
+        write_text(choices.config, applied(found.edit, read_text(choices.config)))
+        wired.shelf.keep(found.environment.release(), standing_of(wired.journal).links)
+        deploy(found.environment, wired.journal, found.proposal, make_listener(choices))
+    return True
+
+
+def _seconds(value: object) -> str:
+    return f"{value:.1f} s" if isinstance(value, int | float) else "not measured"
+
+
+def _wired(choices: Choices) -> AbstractContextManager[Wired]:
+    return wire(
         choices.config,
         choices.overrides,
-        outside,
+        surroundings(),
         endpoint=choices.endpoint,
         locked=True,
         force=choices.force,
-        skip=(old,) if lost else (),
-    ) as wired:
-        view = proposing.unfinished(wired.journal)
-        if view is not None and proposing.plan_of(view).new == new and not plan_only:
-            code = resume_moving(choices, wired, back=False)
-            return EXIT_FAILED if code is None else code
-        require_finished(wired.journal)
-        return promote_here(choices, wired, new, lost=lost, plan_only=plan_only)
-
-
-def promote_here(choices: Choices, wired: Wired, new: str, *, lost: bool, plan_only: bool = False) -> int:
-    """The same, in a command that is wired already."""
-    proposed = proposing.propose(
-        wired.environment,
-        wired.shelf,
-        wired.journal,
-        standing_of(wired.journal),
-        new,
-        choices.config,
-        lambda text: _load(choices, text),
-        lost=lost,
     )
-    plan = proposed.plan
-    proposing.require_secrets(wired.environment, new)
-    wired.shelf.keep(proposed.release, plan.before[new])
-    turner = Turner(wired.environment, wired.shelf, plan.absent, _listener(choices))
-    after = dict.fromkeys(plan.present, plan.after)
-    preview = turner.preview(after, plan.after)
-    facts = _facts(choices, wired, plan)
-    if not choices.as_json:
-        screen = console(choices)
-        screen.print(f"{plan.new} becomes the primary, {_fate(plan)}.")
-        screen.print(plan_table(preview))
-        screen.print(promotion_table({name: value for name, value in facts.items() if name != "unproven"}))
-        for sentence in facts.get("unproven", ()):
-            screen.print(f"! {sentence}", style="yellow", soft_wrap=True)
-    if plan_only:
-        if choices.as_json:
-            print_json({"plan": plan.to_json(), "changes": as_data(preview.changes), **facts})
-        return EXIT_REFUSED if facts.get("conflicts") else EXIT_OK
-    if conflicts := facts.get("conflicts"):
-        raise Refused(
-            f"{conflicts} items under `carry` were changed in {new} by somebody else.",
-            where=new,
-            remedy=f"see: regionshift migrate --from {plan.old} --to {new} --plan-only",
-        )
-    confirm(choices, f"Make {new} the primary of {wired.environment.name}?")
-    run = proposing.begin(wired.shelf, wired.journal, proposed)
-    return _go(choices, wired, plan, run.run_id, facts)
-
-
-def resume_moving(choices: Choices, wired: Wired, *, back: bool) -> int | None:
-    """Go on with a change of primary that was stopped or killed, or take it back; None when there is none."""
-    view = proposing.unfinished(wired.journal)
-    if view is None:
-        return None
-    plan = proposing.plan_of(view)
-    wired.environment.engine.release_lock()
-    if back:
-        proposing.turn_back(wired.journal, wired.journal.reopen(view.run_id), plan)
-    return _go(choices, wired, plan, view.run_id, {})
-
-
-def _go(choices: Choices, wired: Wired, plan: PromotionPlan, run_id: str, facts: Mapping[str, Any]) -> int:
-    run = wired.journal.reopen(run_id)
-    with _promotion(choices, wired, plan, run_id) as promotion, _view(choices, plan) as tell:
-        state = proposing.go(wired.journal, run, promotion, tell)
-    outcome = {
-        Ending.DONE: f"{plan.new} is the primary",
-        Ending.TAKEN_BACK: f"rolled back: {plan.old} is the primary",
-    }.get(state.ending or Ending.STUCK, "needs a person: mend the cause, then `regionshift resume`")
-    found = {**proposing.measured(state), **facts}
-    if choices.as_json:
-        print_json(
-            {
-                "run": run_id,
-                "outcome": state.ending or "unfinished",
-                "primary": plan.new if state.ending is Ending.DONE else plan.old,
-                "steps": {name: dict(said) for name, said in state.said.items()},
-                "failed": state.failed,
-                "fenced": sorted(plan.absent) if state.ending is Ending.DONE else sorted(plan.fenced),
-                **found,
-            }
-        )
-    else:
-        screen = console(choices)
-        screen.print(promotion_table({k: v for k, v in found.items() if k != "unproven"}))
-        for step, why in state.failed.items():
-            screen.print(f"✗ {step}: {why}", style="red", soft_wrap=True)
-        screen.print(outcome, soft_wrap=True)
-    return EXIT_OK if state.ending is Ending.DONE else EXIT_FAILED
-
-
-@contextmanager
-def _promotion(choices: Choices, wired: Wired, plan: PromotionPlan, run_id: str) -> Iterator[Promotion]:
-    with carrying_in(wired) as carrying:
-        copies = LastCopy(carrying, wired.journal, time.monotonic, plan.old, plan.new)
-        yield Promotion(
-            plan,
-            run_id,
-            wired.environment,
-            wired.shelf,
-            Turner(wired.environment, wired.shelf, plan.absent, _listener(choices)),
-            None if plan.lost else copies,
-            choices.config,
-            time.monotonic,
-        )
-
-
-@contextmanager
-def _view(choices: Choices, plan: PromotionPlan) -> Iterator[Teller]:
-    meanings = {step.name: _MEANINGS[step.name] for step in plan.steps}
-    with StepsView(console(choices), f"promote {plan.new}", meanings) as view:
-        seen: list[str] = []
-
-        def tell(state: SagaState, step: SagaStep, phase: str, said: Said) -> None:
-            earlier = [name for name in _in_order(state) if name not in seen and name != step.name]
-            view.done_before(earlier)
-            seen.extend([*earlier, step.name])
-            view.told(step.name, phase, said)
-
-        yield tell
-
-
-def _in_order(state: SagaState) -> Sequence[str]:
-    return [step.name for step in (*state.plan, *state.steps) if step.name in state.done]
-
-
-def _facts(choices: Choices, wired: Wired, plan: PromotionPlan) -> dict[str, Any]:
-    """What is known before the first step: what is left to copy, or what is unproven."""
-    if plan.lost:
-        config = wired.environment.config
-        now = wired.environment.now()
-        clients = wired.environment.clients
-        return {"unproven": unproven(clients, wired.journal, config, plan.old, plan.new, now)}
-    with _promotion(choices, wired, plan, "planned") as promotion:
-        assert promotion.copies is not None, "the old primary is there"
-        made = promotion.copies.plan()
-    facts: dict[str, Any] = {"to_copy": made.to_copy, "bytes": made.bytes}
-    return {**facts, "conflicts": len(made.conflicts)} if made.conflicts else facts
-
-
-def _fate(plan: PromotionPlan) -> str:
-    if plan.lost:
-        return f"{plan.old} is given up as lost: it gets no call and is fenced"
-    return f"{plan.old} becomes a secondary"
-
-
-def _load(choices: Choices, text: str) -> MigrationConfig:
-    """The settings that ``text`` would give in place of the file."""
-    aside = Place(choices.config).home / "settings-to-be.yaml"
-    aside.write_bytes(text.encode())
-    try:
-        return settings(Path(aside), choices.overrides, surroundings())
-    except SettingsError as error:
-        first = error.mistakes[0]
-        raise InputError(
-            f"The settings with another primary would be wrong: {first}",
-            where=first.path,
-            remedy="change this too, run `regionshift up`, and promote again",
-        ) from error
-    finally:
-        aside.unlink()
-
-
-def _listener(choices: Choices) -> Listener:
-    log: Any = make_log(verbose=choices.verbose)
-
-    def listen(progress: Progress) -> None:
-        step = progress.step
-        log.debug(progress.phase, op=step.op, region=step.region, type=step.type, name=step.name)
-
-    return listen

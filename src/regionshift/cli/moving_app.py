@@ -12,6 +12,7 @@ from regionshift.cli.options import (
     AsJson,
     Choices,
     Config,
+    DataLoss,
     Endpoint,
     Force,
     Target,
@@ -25,6 +26,7 @@ PlanOnly = Annotated[bool, typer.Option("--plan-only", help="Show the plan, chan
 def add_commands(app: typer.Typer) -> None:
     """Give ``app`` the commands of this module."""
     app.command()(promote)
+    app.command()(move)
 
 
 def promote(
@@ -43,8 +45,32 @@ def promote(
     ] = False,
 ) -> int:
     """Make a secondary the primary: last copy, settings, replication turned round; taken back if a step fails."""
-    from regionshift.cli.moving import run_promote
+    from regionshift.cli.promoting import run_promote
 
     chosen = target.value if target else None
     choices = Choices(config, chosen, endpoint, account, as_json, yes, verbose, force)
     return run_promote(choices, region, lost=source_lost, plan_only=plan_only)
+
+
+def move(
+    source: Annotated[str, typer.Option("--from", help="The primary.", metavar="REGION")],
+    target: Annotated[str, typer.Option("--to", help="The region that takes its place.", metavar="REGION")],
+    config: Config = DEFAULT_CONFIG,
+    aws: Target = None,
+    endpoint: Endpoint = None,
+    account: Account = None,
+    as_json: AsJson = False,
+    yes: Yes = False,
+    verbose: Verbose = False,
+    force: Force = False,
+    retire: Annotated[
+        bool, typer.Option("--retire", help="Afterwards take the old region down; asked for apart.")
+    ] = False,
+    allow_data_loss: DataLoss = False,
+) -> int:
+    """Move the environment: up in the new region, migrate, promote it, and retire the old one if asked."""
+    from regionshift.cli.moving import run_move
+
+    chosen = aws.value if aws else None
+    choices = Choices(config, chosen, endpoint, account, as_json, yes, verbose, force)
+    return run_move(choices, source, target, retire=retire, allow_data_loss=allow_data_loss)

@@ -7,7 +7,8 @@ and the emulator does not:
   stops after the first rule that matches;
 - an object encrypted with KMS is replicated only by a rule that says so (``SseKmsEncryptedObjects``), and
   the replica is encrypted with that rule's key; the emulator always replicates and keeps the source's key;
-- a replica has the version id of its source, and follows when the source's tags change.
+- a replica has the version id of its source, and follows when the source's tags change;
+- a role that is denied to replicate (IAM, explicit deny) replicates nothing; the emulator asks no role.
 
 Each replica is still written by the emulator's own code, once a rule. A replica is never replicated on.
 ``tests/component/test_replication_gaps.py`` tells when the emulator no longer needs this.
@@ -64,12 +65,17 @@ class Replication:
         )
         if not rules:
             return
+        if self._is_denied(bucket, "s3:ReplicateObject"):
+            obj["replication_status"] = "FAILED"
+            return
         obj[SHARED_VERSION] = self._s3.new_uuid()
         statuses = [self._copy_by(rule, bucket, key, obj, data, tags) for rule in rules]
         obj["replication_status"] = "FAILED" if "FAILED" in statuses else "COMPLETED"
 
     def mark(self, bucket: str, key: str) -> None:
         """Puts the delete marker into each destination whose rule replicates delete markers."""
+        if self._is_denied(bucket, "s3:ReplicateDelete"):
+            return
         untagged = (
             rule for rule in self._enabled_rules(bucket, key) if not self._s3._replication_rule_tags(rule)
         )
@@ -157,6 +163,18 @@ class Replication:
             for rule in config.get("Rules", [])
             if rule.get("Status") == "Enabled" and key.startswith(self._s3._replication_rule_prefix(rule))
         ]
+
+    def _is_denied(self, bucket: str, action: str) -> bool:
+        """Whether a policy of the bucket's replication role denies ``action``."""
+        from ministack.core import iam_evaluator  # type: ignore[import-untyped]
+
+        role = str((self._s3._bucket_replication.get(bucket) or {}).get("Role", ""))
+        if not role:
+            return False
+        account, name = role.split(":")[4], role.rpartition("/")[2]
+        policies = iam_evaluator._gather_role_policies(name, account)
+        asked = iam_evaluator.EvalContext(role, "AssumedRole", account, action, "*", "")
+        return bool(iam_evaluator.evaluate(asked, policies).decision == "Deny")
 
     def _has_tags(self, rule: Rule, tags: Mapping[str, str]) -> bool:
         wanted: Mapping[str, str] = self._s3._replication_rule_tags(rule)

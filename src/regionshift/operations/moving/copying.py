@@ -86,7 +86,7 @@ class LastCopy:
 
     def copy(self, run_id: str) -> dict[str, object]:
         """Copy, prove and record what is not there yet. Raises WorkFailed when something is not proven."""
-        said: dict[str, object] = {"bucket": self._bucket(f"{run_id}-bucket")}
+        said: dict[str, object] = {"bucket": self.copy_bucket(f"{run_id}-bucket")}
         if what := self._carried():
             level = Level(self._config.migration.verify)
             wanted = Wanted(self.old, self.new, level, f"{run_id}-carry", tuple(what))
@@ -103,7 +103,7 @@ class LastCopy:
         said: dict[str, object] = {}
         if missed.keys or (known and known["status"] == "copying"):
             patterns = tuple(glob.escape(key) for key in missed.keys)
-            said["bucket"] = self._bucket(migration_id, patterns)
+            said["bucket"] = self.copy_bucket(migration_id, patterns)
         for name in ("written", "deleted"):
             if keys := getattr(missed, name):
                 said[name] = list(keys)
@@ -152,7 +152,8 @@ class LastCopy:
             if kind := _kind(stack, target, sent, made):
                 yield kind, stack.key
 
-    def _bucket(self, migration_id: str, include: Sequence[str] = ()) -> dict[str, object]:
+    def copy_bucket(self, migration_id: str, include: Sequence[str] = ()) -> dict[str, object]:
+        """Copy what differs (only the keys of ``include``, when given). Raises WorkFailed as :meth:`copy`."""
         entry = replace(bucket_entry(self._config, self.old, self.new), include=tuple(include))
         migrations = self.carrying.migrations(self.new)
         metadata = migrations.begin(migration_id, [entry], Level(self._config.migration.verify))

@@ -9,7 +9,7 @@ from regionshift.deployment.saga import SagaStep
 from regionshift.errors import WorkFailed
 from regionshift.settings.editing import Edit, edit_from_json
 
-_STEPS = (
+STEPS = (
     SagaStep("validate", reversible=False),
     SagaStep("last-copy"),
     SagaStep("settings"),
@@ -22,6 +22,7 @@ _STEPS = (
 _STEPS_WITHOUT_SOURCE = (
     SagaStep("fence"),
     SagaStep("validate", reversible=False),
+    SagaStep("gather"),
     SagaStep("settings"),
     SagaStep("turn"),
     SagaStep("validate-all", reversible=False),
@@ -52,7 +53,7 @@ class PromotionPlan:
     @property
     def steps(self) -> tuple[SagaStep, ...]:
         """The steps in their order."""
-        return _STEPS_WITHOUT_SOURCE if self.lost else _STEPS
+        return _STEPS_WITHOUT_SOURCE if self.lost else STEPS
 
     @property
     def absent(self) -> frozenset[str]:

@@ -12,7 +12,7 @@ from regionshift.deployment.saga import SagaStep
 from regionshift.errors import WorkFailed
 from regionshift.operations.checks.base import Check, CheckContext, run_checks
 from regionshift.operations.checks.replication import Replication
-from regionshift.operations.environment import Environment
+from regionshift.operations.environment import Environment, without_regions
 from regionshift.operations.moving.copying import LastCopy
 from regionshift.operations.moving.fencing import open_roles, shut_roles
 from regionshift.operations.moving.plan import PromotionPlan
@@ -32,7 +32,7 @@ class Promotion:
     """Does and takes back the steps of one plan.
 
     Args:
-        copies: the last copy; None when the old primary is lost.
+        copies: from region to region, as they are asked for.
         settings: the file.
     """
 
@@ -41,7 +41,7 @@ class Promotion:
     environment: Environment
     shelf: Shelf
     turner: Turner
-    copies: LastCopy | None
+    copies: Callable[[str, str], LastCopy]
     settings: Path
     clock: Callable[[], float]
 
@@ -54,7 +54,9 @@ class Promotion:
             case "validate":
                 return self._validate_new()
             case "last-copy":
-                return self._copies.copy(self.run_id)
+                return self._last.copy(self.run_id)
+            case "gather":
+                return self._gather()
             case "settings":
                 return write_settings(self.settings, plan)
             case "unlink":
@@ -63,7 +65,7 @@ class Promotion:
                 after = dict.fromkeys(plan.present, plan.after)
                 return self._timed(lambda: self.turner.turn(after, plan.after, doubt=doubt))
             case "catch-up":
-                return self._copies.catch_up(self.run_id)
+                return self._catch_up()
             case "validate-all":
                 return self._validate_all()
         raise WorkFailed(f"there is no step {step.name}")
@@ -76,9 +78,16 @@ class Promotion:
                 return open_roles(self.environment.clients, self.environment.config, plan.old, plan.new)
             case "last-copy":
                 ids = (f"{self.run_id}-carry", f"{self.run_id}-bucket")
-                return {migration_id: self._copies.take_back(migration_id) for migration_id in ids}
+                return {migration_id: self._last.take_back(migration_id) for migration_id in ids}
+            case "gather":
+                return {
+                    region: self.copies(region, plan.new).take_back(f"{self.run_id}-{region}-catch-up")
+                    for region in self._others
+                }
             case "catch-up":
-                return self._copies.take_back(f"{self.run_id}-catch-up")
+                for region in self._others:
+                    self.copies(plan.new, region).take_back(f"{self.run_id}-to-{region}")
+                return self._last.take_back(f"{self.run_id}-catch-up")
             case "settings":
                 return restore_settings(self.settings, plan)
             case "turn":
@@ -91,10 +100,32 @@ class Promotion:
         raise WorkFailed(f"there is no way back from {step.name}")
 
     @property
-    def _copies(self) -> LastCopy:
-        if self.copies is None:
-            raise WorkFailed("nothing can be copied from a region that is lost")
-        return self.copies
+    def _last(self) -> LastCopy:
+        return self.copies(self.plan.old, self.plan.new)
+
+    @property
+    def _others(self) -> list[str]:
+        return [region for region in self.plan.others if region not in self.plan.absent]
+
+    def _gather(self) -> Said:
+        """What the lost primary gave to another region and not to the new primary is not lost."""
+        return {
+            region: self.copies(region, self.plan.new).catch_up(f"{self.run_id}-{region}")
+            for region in self._others
+        }
+
+    def _catch_up(self) -> Said:
+        """After the turn: what was written in the old primary meanwhile, then the same for the other regions.
+
+        Replication carries nothing that was there before its rule (Amazon S3 User Guide, "What does Amazon S3
+        replicate?"), so that what was copied into the new primary before the turn is copied on.
+        """
+        said = dict(self._last.catch_up(self.run_id))
+        for region in self._others:
+            copied = self.copies(self.plan.new, region).copy_bucket(f"{self.run_id}-to-{region}")
+            if copied.get("written"):
+                said[region] = copied
+        return said
 
     def _timed(self, run: Callable[[], int]) -> Said:
         began = self.clock()
@@ -133,13 +164,6 @@ class Promotion:
 
 def _without_replication() -> list[Check]:
     return [check for check in all_checks() if not isinstance(check, Replication)]
-
-
-def without_regions(config: MigrationConfig, absent: frozenset[str]) -> MigrationConfig:
-    """The settings as checks may read them: a region that gets no call is none of the environment's."""
-    rest = tuple(region for region in config.regions.secondaries if region not in absent)
-    regions = config.regions.model_copy(update={"secondaries": rest})
-    return config.model_copy(update={"regions": regions})
 
 
 def write_settings(path: Path, plan: PromotionPlan) -> Said:

@@ -12,7 +12,7 @@ from regionshift.deployment.saga import DECISION, Ending, SagaState
 from regionshift.errors import InputError, Refused
 from regionshift.journal.events import Kind, RunView
 from regionshift.journal.journal import Journal, RunJournal
-from regionshift.operations.environment import Environment
+from regionshift.operations.environment import Environment, without_regions
 from regionshift.operations.moving.driving import Teller, drive, is_over, state_of
 from regionshift.operations.moving.fencing import fenced_regions
 from regionshift.operations.moving.plan import PromotionPlan, promotion_from_json
@@ -77,8 +77,9 @@ def propose(
             where=late[0] if late else None,
             remedy="run `regionshift up` first",
         )
-    edit, after = _edited(settings, config, old, new, load)
-    release = replace(base, config=after)
+    edit, after = _edited(settings, config, new, lambda text: without_regions(load(text), fenced))
+    # What is lost is no secondary of what runs, until it rejoins; the settings go on naming it.
+    release = replace(base, config=without_regions(after, {old} if lost else ()))
     plan = PromotionPlan(
         old=old,
         new=new,
@@ -189,11 +190,9 @@ def _base(shelf: Shelf, standing: Standing, new: str) -> Release:
         ) from error
 
 
-def _edited(
-    settings: Path, config: MigrationConfig, old: str, new: str, load: Loader
-) -> tuple[Edit, MigrationConfig]:
+def _edited(settings: Path, config: MigrationConfig, new: str, load: Loader) -> tuple[Edit, MigrationConfig]:
     """The edit of the file, and the settings as they are after it."""
-    text = read_text(settings)
+    text, old = read_text(settings), config.regions.primary
     edit = swap_primary(text, old, new)
     after = load(applied(edit, text))
     swapped = tuple(old if region == new else region for region in config.regions.secondaries)

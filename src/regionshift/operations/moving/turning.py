@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from regionshift.engine.engine import Listener, Program
 from regionshift.engine.events import Progress
 from regionshift.errors import Interrupted, Refused, WorkFailed
-from regionshift.operations.environment import Environment
+from regionshift.operations.environment import Environment, everything_of
 from regionshift.operations.planning import make_plan
-from regionshift.operations.waves.reach import is_link, link_targets, targets_of
+from regionshift.operations.waves.reach import is_link, link_targets
 from regionshift.operations.waves.shelf import Shelf
 from regionshift.report.values import Change, Plan
 
@@ -24,7 +24,7 @@ class Turner:
     """Brings regions and links to their releases; nothing that stands in a region is replaced or deleted.
 
     Args:
-        absent: regions that get no call; they are neither in the program nor among the engine's targets.
+        absent: regions that get no call; they are not in the program, and the engine leaves them alone.
     """
 
     environment: Environment
@@ -38,8 +38,8 @@ class Turner:
         Raises:
             Refused: it would replace or delete something that stands in a region.
         """
-        program, targets = self._program(releases, links), self._targets(releases)
-        record = self.environment.engine.preview(program, target=targets)
+        program = self._program(releases, links)
+        record = self.environment.engine.preview(program, exclude=everything_of(self.absent))
         plan = make_plan(self.environment, record, [])
         if wrong := [
             change for change in plan.changes if _ends_something(change.op, change.urn, change.type)
@@ -49,7 +49,7 @@ class Turner:
 
     def turn(self, releases: Mapping[str, str | None], links: str | None, *, doubt: bool) -> int:
         """Bring every region that is there, and the links, to their releases; gives how much changed."""
-        return self._up(self._program(releases, links), self._targets(releases), doubt=doubt)
+        return self._up(self._program(releases, links), (), doubt=doubt)
 
     def links(self, releases: Mapping[str, str | None], links: str | None, *, doubt: bool) -> int:
         """Bring only what joins regions to its release; None removes it."""
@@ -59,7 +59,9 @@ class Turner:
         engine = self.environment.engine
         guard = _Guard(self)
         try:
-            record = engine.up(program, guard, target=targets)
+            record = engine.up(
+                program, guard, target=targets, exclude=() if targets else everything_of(self.absent)
+            )
         except Interrupted as stopped:
             if guard.wrong:
                 raise WorkFailed(f"the engine would have ended {guard.wrong}; it was stopped") from stopped
@@ -75,19 +77,6 @@ class Turner:
             if digest is not None and region not in self.absent
         }
         return self.environment.program(built, links=self.shelf.take(links) if links else None)
-
-    def _targets(self, releases: Mapping[str, str | None]) -> list[str]:
-        """Everything; or, while a region is absent, what stands in the others and the links' ends there."""
-        if not self.absent:
-            return []
-        there = [region for region in releases if region not in self.absent]
-        return [*targets_of(there), *ends_of_links(there)]
-
-
-def ends_of_links(regions: Collection[str]) -> list[str]:
-    """The engine's targets for the ends of links that stand in ``regions``."""
-    whole = link_targets()[0]
-    return [f"{whole.removesuffix('**')}::links", *(f"{whole}::*-{region}" for region in regions)]
 
 
 class _Guard:

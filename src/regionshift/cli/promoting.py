@@ -1,0 +1,286 @@
+"""`regionshift promote` and what goes on with it, as a person sees them."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from regionshift.cli.migrations import carrying_in
+from regionshift.cli.options import Choices
+from regionshift.cli.show import confirm, console, print_json
+from regionshift.cli.verbose import make_log
+from regionshift.deployment.saga import Ending, SagaState, SagaStep
+from regionshift.engine.engine import Listener
+from regionshift.engine.events import Progress
+from regionshift.errors import EXIT_FAILED, EXIT_OK, EXIT_REFUSED, InputError, Refused, WorkFailed
+from regionshift.operations.moving import moves, proposing
+from regionshift.operations.moving.copying import LastCopy
+from regionshift.operations.moving.driving import Said, Teller
+from regionshift.operations.moving.measuring import unproven
+from regionshift.operations.moving.plan import PromotionPlan
+from regionshift.operations.moving.promoting import Promotion
+from regionshift.operations.moving.turning import Turner
+from regionshift.operations.waves.deploying import require_finished
+from regionshift.operations.waves.standing import standing_of
+from regionshift.report.moving import StepsView, promotion_table
+from regionshift.report.terminal import plan_table
+from regionshift.report.values import Plan, as_data
+from regionshift.settings.config import MigrationConfig
+from regionshift.settings.mistakes import SettingsError
+from regionshift.wiring import Place, Wired, settings, surroundings, wire
+
+MEANINGS = {
+    "fence": "shut the lost region's roles",
+    "validate": "check the new primary",
+    "gather": "copy what only other regions have",
+    "last-copy": "copy what replication did not carry",
+    "settings": "change the settings",
+    "unlink": "take the old replication away",
+    "turn": "replicate from the new primary",
+    "catch-up": "copy what was written meanwhile",
+    "validate-all": "check every region",
+}
+
+
+def run_promote(choices: Choices, new: str, *, lost: bool, plan_only: bool) -> int:
+    """Make a secondary the primary: plan, show, confirm, do it step by step, say how it ended."""
+    outside = surroundings()
+    old = settings(choices.config, choices.overrides, outside).regions.primary
+    with wire(
+        choices.config,
+        choices.overrides,
+        outside,
+        endpoint=choices.endpoint,
+        locked=True,
+        force=choices.force,
+        # When the settings name the new primary already, the journal knows who is lost.
+        skip=(old,) if lost and old != new else (),
+    ) as wired:
+        view = proposing.unfinished(wired.journal)
+        if view is not None and proposing.plan_of(view).new == new and not plan_only:
+            code = resume_moving(choices, wired, back=False)
+            return EXIT_FAILED if code is None else code
+        require_finished(wired.journal)
+        return promote_here(choices, wired, new, lost=lost, plan_only=plan_only)
+
+
+def promote_here(choices: Choices, wired: Wired, new: str, *, lost: bool, plan_only: bool = False) -> int:
+    """The same, in a command that is wired already."""
+    proposed, preview, facts = _prepared(choices, wired, new, lost=lost)
+    plan = proposed.plan
+    if not choices.as_json:
+        screen = console(choices)
+        screen.print(f"{plan.new} becomes the primary, {_fate(plan)}.")
+        screen.print(plan_table(preview))
+        screen.print(promotion_table({name: value for name, value in facts.items() if name != "unproven"}))
+        for sentence in facts.get("unproven", ()):
+            screen.print(f"! {sentence}", style="yellow", soft_wrap=True)
+    if plan_only:
+        if choices.as_json:
+            print_json({"plan": plan.to_json(), "changes": as_data(preview.changes), **facts})
+        return EXIT_REFUSED if facts.get("conflicts") else EXIT_OK
+    _require_no_conflicts(plan, facts)
+    confirm(choices, f"Make {new} the primary of {wired.environment.name}?")
+    run = proposing.begin(wired.shelf, wired.journal, proposed)
+    return _go(choices, wired, plan, run.run_id, facts)
+
+
+def promote_quietly(choices: Choices, wired: Wired, new: str, view: StepsView) -> dict[str, Any]:
+    """The same as a part of a move, whose view shows the steps; goes on with one that was killed.
+
+    Raises:
+        WorkFailed: it was taken back.
+    """
+    left = proposing.unfinished(wired.journal)
+    if left is not None:
+        wired.environment.engine.release_lock()
+        plan, run_id = proposing.plan_of(left), left.run_id
+    else:
+        proposed, _, facts = _prepared(choices, wired, new, lost=False)
+        plan = proposed.plan
+        _require_no_conflicts(plan, facts)
+        run_id = proposing.begin(wired.shelf, wired.journal, proposed).run_id
+    run = wired.journal.reopen(run_id)
+    with _promotion(choices, wired, plan, run_id) as promotion:
+        state = proposing.go(wired.journal, run, promotion, _teller(view, "promote/"))
+    if state.ending is not Ending.DONE:
+        why = "; ".join(f"{step}: {said}" for step, said in state.failed.items())
+        raise WorkFailed(f"the change of primary was {state.ending or 'not finished'}: {why}", where=run_id)
+    return {"run": run_id, **proposing.measured(state)}
+
+
+def _prepared(
+    choices: Choices, wired: Wired, new: str, *, lost: bool
+) -> tuple[proposing.Proposed, Plan, dict[str, Any]]:
+    """The plan, what the engine would change, and what is known before the first step."""
+    proposed = proposing.propose(
+        wired.environment,
+        wired.shelf,
+        wired.journal,
+        standing_of(wired.journal),
+        new,
+        choices.config,
+        lambda text: load_text(choices, text),
+        lost=lost,
+    )
+    plan = proposed.plan
+    proposing.require_secrets(wired.environment, new)
+    wired.shelf.keep(proposed.release, plan.before[new])
+    turner = Turner(wired.environment, wired.shelf, plan.absent, make_listener(choices))
+    after = dict.fromkeys(plan.present, plan.after)
+    preview = turner.preview(after, plan.after)
+    return proposed, preview, _facts(choices, wired, plan)
+
+
+def _require_no_conflicts(plan: PromotionPlan, facts: Mapping[str, Any]) -> None:
+    if conflicts := facts.get("conflicts"):
+        raise Refused(
+            f"{conflicts} items under `carry` were changed in {plan.new} by somebody else.",
+            where=plan.new,
+            remedy=f"see: regionshift migrate --from {plan.old} --to {plan.new} --plan-only",
+        )
+
+
+def resume_moving(choices: Choices, wired: Wired, *, back: bool) -> int | None:
+    """Go on with a change of primary that was stopped or killed, or take it back; None when there is none."""
+    view = proposing.unfinished(wired.journal)
+    if view is None:
+        return _resume_move(choices, wired, back=back)
+    plan = proposing.plan_of(view)
+    wired.environment.engine.release_lock()
+    if back:
+        proposing.turn_back(wired.journal, wired.journal.reopen(view.run_id), plan)
+    code = _go(choices, wired, plan, view.run_id, {})
+    return max(code, _resume_move(choices, wired, back=back) or EXIT_OK)
+
+
+def _resume_move(choices: Choices, wired: Wired, *, back: bool) -> int | None:
+    """An open move: stopped where it is, with ``back``; else said how to go on with it. None when there is none."""
+    view = moves.unfinished(wired.journal)
+    if view is None:
+        return None
+    source, target = moves.ends_of(view)
+    if back:
+        moves.stop(wired.journal, view.run_id)
+        console(choices).print(f"The move {view.run_id} is stopped; {target} stays in the settings.")
+        return EXIT_FAILED
+    console(choices).print(f"Go on with: regionshift move --from {source} --to {target}")
+    return EXIT_FAILED
+
+
+def _go(choices: Choices, wired: Wired, plan: PromotionPlan, run_id: str, facts: Mapping[str, Any]) -> int:
+    run = wired.journal.reopen(run_id)
+    with _promotion(choices, wired, plan, run_id) as promotion, _view(choices, plan) as tell:
+        state = proposing.go(wired.journal, run, promotion, tell)
+    outcome = {
+        Ending.DONE: f"{plan.new} is the primary",
+        Ending.TAKEN_BACK: f"rolled back: {plan.old} is the primary",
+    }.get(state.ending or Ending.STUCK, "needs a person: mend the cause, then `regionshift resume`")
+    found = {**proposing.measured(state), **facts}
+    if choices.as_json:
+        print_json(
+            {
+                "run": run_id,
+                "outcome": state.ending or "unfinished",
+                "primary": plan.new if state.ending is Ending.DONE else plan.old,
+                "steps": {name: dict(said) for name, said in state.said.items()},
+                "failed": state.failed,
+                "fenced": sorted(plan.absent) if state.ending is Ending.DONE else sorted(plan.fenced),
+                **found,
+            }
+        )
+    else:
+        screen = console(choices)
+        screen.print(promotion_table({k: v for k, v in found.items() if k != "unproven"}))
+        for step, why in state.failed.items():
+            screen.print(f"✗ {step}: {why}", style="red", soft_wrap=True)
+        screen.print(outcome, soft_wrap=True)
+    return EXIT_OK if state.ending is Ending.DONE else EXIT_FAILED
+
+
+@contextmanager
+def _promotion(choices: Choices, wired: Wired, plan: PromotionPlan, run_id: str) -> Iterator[Promotion]:
+    with carrying_in(wired) as carrying:
+        yield Promotion(
+            plan,
+            run_id,
+            wired.environment,
+            wired.shelf,
+            Turner(wired.environment, wired.shelf, plan.absent, make_listener(choices)),
+            partial(LastCopy, carrying, wired.journal, time.monotonic),
+            choices.config,
+            time.monotonic,
+        )
+
+
+@contextmanager
+def _view(choices: Choices, plan: PromotionPlan) -> Iterator[Teller]:
+    meanings = {step.name: MEANINGS[step.name] for step in plan.steps}
+    with StepsView(console(choices), f"promote {plan.new}", meanings) as view:
+        yield _teller(view)
+
+
+def _teller(view: StepsView, prefix: str = "") -> Teller:
+    seen: list[str] = []
+
+    def tell(state: SagaState, step: SagaStep, phase: str, said: Said) -> None:
+        earlier = [name for name in _in_order(state) if name not in seen and name != step.name]
+        view.done_before([prefix + name for name in earlier])
+        seen.extend([*earlier, step.name])
+        view.told(prefix + step.name, phase, said)
+
+    return tell
+
+
+def _in_order(state: SagaState) -> Sequence[str]:
+    return [step.name for step in (*state.plan, *state.steps) if step.name in state.done]
+
+
+def _facts(choices: Choices, wired: Wired, plan: PromotionPlan) -> dict[str, Any]:
+    """What is known before the first step: what is left to copy, or what is unproven."""
+    if plan.lost:
+        config = wired.environment.config
+        now = wired.environment.now()
+        clients = wired.environment.clients
+        return {"unproven": unproven(clients, wired.journal, config, plan.old, plan.new, now)}
+    with _promotion(choices, wired, plan, "planned") as promotion:
+        made = promotion.copies(plan.old, plan.new).plan()
+    facts: dict[str, Any] = {"to_copy": made.to_copy, "bytes": made.bytes}
+    return {**facts, "conflicts": len(made.conflicts)} if made.conflicts else facts
+
+
+def _fate(plan: PromotionPlan) -> str:
+    if plan.lost:
+        return f"{plan.old} is given up as lost: it gets no call and is fenced"
+    return f"{plan.old} becomes a secondary"
+
+
+def load_text(choices: Choices, text: str) -> MigrationConfig:
+    """The settings that ``text`` would give in place of the file."""
+    aside = Place(choices.config).home / "settings-to-be.yaml"
+    aside.write_bytes(text.encode())
+    try:
+        return settings(Path(aside), choices.overrides, surroundings())
+    except SettingsError as error:
+        first = error.mistakes[0]
+        raise InputError(
+            f"The settings with another primary would be wrong: {first}",
+            where=first.path,
+            remedy="change this too, run `regionshift up`, and promote again",
+        ) from error
+    finally:
+        aside.unlink()
+
+
+def make_listener(choices: Choices) -> Listener:
+    log: Any = make_log(verbose=choices.verbose)
+
+    def listen(progress: Progress) -> None:
+        step = progress.step
+        log.debug(progress.phase, op=step.op, region=step.region, type=step.type, name=step.name)
+
+    return listen

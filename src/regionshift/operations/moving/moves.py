@@ -1,0 +1,134 @@
+"""A move from region to region: its phases in the journal, and retiring the region that was left.
+
+Every phase is a whole of its own (a deployment, a migration, a change of primary) with its own way back, and
+after each the environment is one that `up`, `validate` and `promote` know. So a move is gone on with, or
+stopped where it is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from regionshift.deployment.saga import SagaStep
+from regionshift.errors import InputError, Refused, WorkFailed
+from regionshift.journal.events import RunView
+from regionshift.journal.journal import Journal, RunJournal
+from regionshift.operations.environment import Environment
+from regionshift.operations.moving.promoting import read_text, write_text
+from regionshift.operations.moving.proposing import Loader
+from regionshift.operations.up import Proposal, propose
+from regionshift.settings.config import MigrationConfig
+from regionshift.settings.editing import Edit, add_secondary, applied, remove_secondary
+
+PHASES = {
+    "name": "name the new region in the settings",
+    "up": "bring it up",
+    "migrate": "copy what is there",
+    "promote": "make it the primary",
+}
+STEPS = tuple(SagaStep(phase, reversible=False) for phase in PHASES)
+
+
+@dataclass(frozen=True)
+class Retirement:
+    """A region that may be taken down: the edit of the settings, and what the engine would do."""
+
+    edit: Edit
+    environment: Environment
+    proposal: Proposal
+
+
+def require_movable(config: MigrationConfig, source: str, target: str) -> None:
+    """Raises InputError when ``source`` is not the primary or ``target`` is."""
+    if source == target:
+        raise InputError(f"{source} is both ends of the move.", where="--to", remedy="name two regions")
+    if config.regions.primary != source:
+        raise InputError(
+            f"{source} is not the primary, {config.regions.primary} is.",
+            where="--from",
+            remedy="a secondary is added and taken away in the settings, then: regionshift up",
+        )
+
+
+def unfinished(journal: Journal) -> RunView | None:
+    """The newest move that was stopped or killed."""
+    return next((view for view in journal.unfinished() if view.kind == "move"), None)
+
+
+def ends_of(view: RunView) -> tuple[str, str]:
+    """From where to where a move goes. Raises WorkFailed when its first event does not say."""
+    found = view.opened.get("move")
+    if not isinstance(found, Mapping):
+        raise WorkFailed("the plan of this move cannot be read", where=view.run_id)
+    return str(found["from"]), str(found["to"])
+
+
+def open_run(journal: Journal, source: str, target: str) -> RunJournal:
+    """The run of this move: a new one, or the one that is open.
+
+    Raises:
+        Refused: another move is not finished.
+    """
+    view = unfinished(journal)
+    if view is None:
+        return journal.start("move", {"move": {"from": source, "to": target}})
+    if ends_of(view) != (source, target):
+        raise Refused(
+            f"The move {view.run_id} is not finished.",
+            where=view.run_id,
+            remedy=f"regionshift move --from {ends_of(view)[0]} --to {ends_of(view)[1]}, or"
+            " regionshift resume --back",
+        )
+    return journal.reopen(view.run_id)
+
+
+def stop(journal: Journal, run_id: str) -> None:
+    """End a move where it is."""
+    journal.reopen(run_id).close("stopped", failed=True)
+
+
+def name_target(config: MigrationConfig, settings: Path, target: str, load: Loader) -> dict[str, object]:
+    """Name ``target`` as the last secondary in the file, unless it is named.
+
+    Raises:
+        InputError: the file cannot be changed exactly, or the regions come from elsewhere.
+    """
+    if target in config.all_regions:
+        return {"settings": "it is named"}
+    text = read_text(settings)
+    after = applied(add_secondary(text, target), text)
+    if load(after).all_regions != (*config.all_regions, target):
+        raise _elsewhere()
+    write_text(settings, after)
+    return {"settings": f"added {target}"}
+
+
+def propose_retirement(
+    environment: Environment, settings: Path, region: str, load: Loader, *, allow_data_loss: bool
+) -> Retirement:
+    """What taking ``region`` out of the environment would do. Changes nothing.
+
+    Raises:
+        InputError: it is no secondary, or the file cannot be changed exactly.
+    """
+    config = environment.config
+    if region not in config.regions.secondaries:
+        raise InputError(f"{region} is no secondary.", where=region, remedy="only a secondary can be retired")
+    text = read_text(settings)
+    edit = remove_secondary(text, region)
+    after = load(applied(edit, text))
+    if after.all_regions != tuple(each for each in config.all_regions if each != region):
+        raise _elsewhere()
+    release = replace(environment.release(), config=after)
+    rest = replace(environment, config=after, release=lambda: release)
+    return Retirement(edit, rest, propose(rest, allow_data_loss=allow_data_loss))
+
+
+def _elsewhere() -> InputError:
+    return InputError(
+        "The regions come from a REGIONSHIFT_ variable or an option, not from the file.",
+        where="regions",
+        remedy="take it away and run the command again",
+    )

@@ -1,0 +1,128 @@
+"""A fenced region comes back: shut first, then brought up as a secondary, then opened. Done again, it goes on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from regionshift.errors import InputError, Interrupted, Refused, RegionshiftError, WorkFailed
+from regionshift.journal.journal import Journal, RunJournal
+from regionshift.operations.checks.base import CheckContext, run_checks
+from regionshift.operations.environment import Environment, everything_of
+from regionshift.operations.moving.copying import LastCopy
+from regionshift.operations.moving.fencing import fenced_regions, open_roles, shut_bucket
+from regionshift.operations.outputs import Outputs
+from regionshift.operations.validate import all_checks
+from regionshift.operations.waves.shelf import Shelf
+from regionshift.operations.waves.standing import Standing
+
+STEPS = ("shut", "look", "open-roles", "turn", "copy-back", "validate")
+Told = Callable[[str, str, Mapping[str, object]], None]
+
+
+def require_fenced(journal: Journal, region: str) -> None:
+    """Raises InputError when ``region`` is not fenced."""
+    fenced = fenced_regions(journal)
+    if region not in fenced:
+        raise InputError(
+            f"{region} is not fenced.",
+            where="--rejoin",
+            remedy=f"one of {', '.join(fenced)}" if fenced else "run `regionshift up` without --rejoin",
+        )
+
+
+@dataclass(frozen=True)
+class Rejoin:
+    """Brings one region back, as one run of the journal."""
+
+    environment: Environment
+    shelf: Shelf
+    journal: Journal
+    standing: Standing
+    copies: Callable[[str, str], LastCopy]
+    tell: Told
+
+    def run(self, region: str) -> dict[str, dict[str, Any]]:
+        """All steps; gives what each said.
+
+        Raises:
+            Refused: the primary is not settled.
+            RegionshiftError: a step could not be done; the region stays fenced, and the same command goes on.
+        """
+        primary = self.environment.config.regions.primary
+        if self.standing.releases.get(primary) is None or primary in self.standing.unsettled:
+            raise Refused(f"{primary} is not settled.", where=primary, remedy="run `regionshift up` first")
+        rest = [each for each in fenced_regions(self.journal) if each != region]
+        digest = self.environment.release().digest
+        releases = dict.fromkeys(self.environment.regions, digest)
+        self.shelf.keep(self.environment.release(), self.standing.links)
+        run = self.journal.start("deployment", {"releases": releases, "rejoins": region})
+        said: dict[str, dict[str, Any]] = {}
+        try:
+            for step in STEPS:
+                said[step] = self._step(run, step, region)
+        except BaseException as error:
+            stopped = isinstance(error, Interrupted | KeyboardInterrupt)
+            run.close("interrupted" if stopped else "failed", failed=True)
+            raise
+        regions = {each: {"release": digest, "settled": True, "note": ""} for each in releases}
+        run.close("succeeded", {"regions": regions, "links": digest, "fenced": rest})
+        return said
+
+    def _step(self, run: RunJournal, step: str, region: str) -> dict[str, Any]:
+        run.append(step, "before", region)
+        self.tell(step, "before", {})
+        try:
+            said = self._do(run, step, region)
+        except (ClientError, BotoCoreError) as error:
+            run.append(step, "failed", region, {"error": str(error)})
+            self.tell(step, "failed", {"error": str(error)})
+            raise WorkFailed(
+                f"{region} could not be brought back: {error}", where=region, remedy="run the command again"
+            ) from error
+        except RegionshiftError as error:
+            run.append(step, "failed", region, {"error": error.message})
+            self.tell(step, "failed", {"error": error.message})
+            raise
+        run.append(step, "after", region, said)
+        self.tell(step, "after", said)
+        return said
+
+    def _do(self, run: RunJournal, step: str, region: str) -> dict[str, Any]:
+        environment, config = self.environment, self.environment.config
+        primary = config.regions.primary
+        match step:
+            case "shut":
+                shut_bucket(environment.clients, config, region)
+                return {}
+            case "look":
+                missed = self.copies(region, primary).missed()
+                return {name: value for name, value in asdict(missed).items() if value}
+            case "open-roles":
+                return dict(open_roles(environment.clients, config, region, primary))
+            case "turn":
+                release = environment.release()
+                program = environment.program(environment.same_everywhere(release), links=release)
+                # What was shut was shut by hand, so the engine has to look before it can put it right.
+                record = environment.engine.up(
+                    program, exclude=everything_of(environment.skipped), refresh=True
+                )
+                return {"changed": len(record.changes)}
+            case "copy-back":
+                copies = self.copies(primary, region)
+                # The region's outputs are there since the turn.
+                carrying = replace(copies.carrying, outputs=Outputs(environment.engine.outputs()))
+                return replace(copies, carrying=carrying).copy_bucket(f"{run.run_id}-copy-back")
+        return self._validate(region)
+
+    def _validate(self, region: str) -> dict[str, Any]:
+        environment = self.environment
+        outputs = Outputs(environment.engine.outputs())
+        context = CheckContext(environment.reachable, outputs, environment.clients, environment.now)
+        results = run_checks(all_checks(), context, [region])
+        if wrong := [each for each in results if not each.passed]:
+            raise WorkFailed(f"{wrong[0].check}: {wrong[0].detail}", where=region)
+        return {"checks": len(results)}

@@ -1,0 +1,164 @@
+"""Another primary: killed and taken back, killed and finished, and with the old primary gone and back again."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from e2e_place import ACCOUNT, Place
+from lossy_endpoint import LossyEndpoint, lossy
+
+from regionshift.local import emulator
+
+pytestmark = pytest.mark.e2e
+FIRST, SECOND = "eu-west-1", "us-east-1"
+SETTINGS = f"""\
+# Comments stay where they are.
+project: orders
+environment: dev
+account: "{ACCOUNT}"
+target: local
+regions:
+  primary: "{FIRST}"   # written here
+  secondaries:
+    - {SECOND}   # mirrored there
+network: {{vpc_cidr: 10.0.0.0/16, flow_logs: false}}
+"""
+
+
+@pytest.fixture(scope="module")
+def endpoint(make_place: Callable[..., Place]) -> Iterator[tuple[Place, LossyEndpoint]]:
+    """Two regions that are up, every command by way of an endpoint that can lose a region."""
+    place = make_place(regions={"primary": FIRST, "secondaries": [SECOND]})
+    _file(place).write_text(SETTINGS)
+    cloud = emulator.up(place.folder / ".regionshift/cloud", ACCOUNT)
+    with lossy(cloud) as made:
+        place.variables |= made.variables
+        done = place.run("up", "--yes", "--no-validate")
+        assert done.code == 0, done.said
+        yield place, made
+
+
+@pytest.fixture
+def up(endpoint: tuple[Place, LossyEndpoint]) -> Place:
+    return endpoint[0]
+
+
+def _file(place: Place) -> Path:
+    return place.folder / "regionshift.yaml"
+
+
+def _bucket(region: str) -> str:
+    return f"orders-deployment-{region}-dev-{ACCOUNT}"
+
+
+def _put(place: Place, region: str, key: str) -> None:
+    place.clients.get("s3", region).put_object(Bucket=_bucket(region), Key=key, Body=key.encode())
+
+
+def _put_that_replication_misses(place: Place, region: str, key: str) -> None:
+    s3 = place.clients.get("s3", region)
+    rules = s3.get_bucket_replication(Bucket=_bucket(region))["ReplicationConfiguration"]
+    s3.delete_bucket_replication(Bucket=_bucket(region))
+    _put(place, region, key)
+    s3.put_bucket_replication(Bucket=_bucket(region), ReplicationConfiguration=rules)
+
+
+def _has(place: Place, region: str, key: str) -> bool:
+    found = place.clients.get("s3", region).list_objects_v2(Bucket=_bucket(region), Prefix=key)
+    return key in [each["Key"] for each in found.get("Contents", [])]
+
+
+def _reaches(place: Place, source: str, key: str) -> dict[str, bool]:
+    """Where an object that is written in ``source`` arrives."""
+    _put(place, source, key)
+    return {region: _has(place, region, key) for region in (FIRST, SECOND)}
+
+
+def _things(place: Place) -> dict[str, list[str]]:
+    """What may not be replaced by a change of primary."""
+    return {
+        region: [
+            *(v["VpcId"] for v in place.clients.get("ec2", region).describe_vpcs()["Vpcs"]),
+            *(k["KeyId"] for k in place.clients.get("kms", region).list_keys()["Keys"]),
+        ]
+        for region in (FIRST, SECOND)
+    }
+
+
+def _kill_at(place: Place, step: str, *arguments: str) -> None:
+    """Start the command; kill it with all it started as soon as the journal says that ``step`` begins."""
+    process = place.start(*arguments)
+    runs = next((place.folder / ".regionshift/state/journal").glob("*/runs"))
+    known = {path.name for path in runs.iterdir()}
+    until = time.monotonic() + 240
+    while time.monotonic() < until and process.poll() is None:
+        new = [path for path in runs.iterdir() if path.name not in known]
+        if any(f'"step":"{step}"' in event.read_text() for run in new for event in run.glob("*.json")):
+            break
+        time.sleep(0.05)
+    assert process.poll() is None, process.communicate()
+    os.killpg(process.pid, signal.SIGKILL)
+    process.communicate()
+
+
+def test_a_change_of_primary_that_was_killed_is_taken_back(up: Place) -> None:
+    before = _file(up).read_bytes()
+    _put_that_replication_misses(up, FIRST, "missed/taken back")
+    _kill_at(up, "turn", "promote", SECOND, "--yes")
+    assert _file(up).read_bytes() != before
+    refused = up.run("up", "--yes")
+    assert refused.code == 3
+    assert "resume" in refused.said
+    done = up.run("resume", "--back", "--yes", "--json")
+    assert done.code == 1, done.said
+    assert (done.json["outcome"], done.json["primary"]) == ("taken back", FIRST)
+    assert _file(up).read_bytes() == before
+    assert not _has(up, SECOND, "missed/taken back")
+    assert _reaches(up, FIRST, "after taking back") == {FIRST: True, SECOND: True}
+
+
+def test_a_change_of_primary_that_was_killed_is_finished(up: Place) -> None:
+    things = _things(up)
+    _put_that_replication_misses(up, FIRST, "missed/finished [1]*")
+    _kill_at(up, "unlink", "promote", SECOND, "--yes")
+    done = up.run("promote", SECOND, "--yes", "--json")
+    assert done.code == 0, done.said
+    assert (done.json["outcome"], done.json["primary"]) == ("done", SECOND)
+    expected = SETTINGS.replace(f'"{FIRST}"', f'"{SECOND}"').replace(f"- {SECOND} ", f"- {FIRST} ")
+    assert _file(up).read_text() == expected
+    assert _things(up) == things
+    assert all(_has(up, region, "missed/finished [1]*") for region in (FIRST, SECOND))
+    assert _reaches(up, SECOND, "by the new primary") == {FIRST: True, SECOND: True}
+    assert _reaches(up, FIRST, "by the old primary") == {FIRST: True, SECOND: False}
+
+
+def test_a_lost_primary_gets_no_call_and_is_shut_when_it_returns(
+    endpoint: tuple[Place, LossyEndpoint],
+) -> None:
+    place, cloud = endpoint
+    old, new = (SECOND, FIRST) if f'"{SECOND}"' in _file(place).read_text() else (FIRST, SECOND)
+    cloud.lost, cloud.asked = {old}, []  # IAM, which is global, is asked by way of the new primary
+    done = place.run("promote", new, "--source-lost", "--yes", "--json")
+    assert done.code == 0, done.said
+    assert done.json["fenced"] == [old]
+    assert done.json["unproven"]
+    assert cloud.asked == []
+
+    left_out = place.run("up", "--yes")
+    assert left_out.code == 0, left_out.said
+    assert "fenced" in left_out.said
+    assert cloud.asked == []
+
+    cloud.lost = set()
+    assert _reaches(place, old, "written while fenced")[new] is False
+    back = place.run("up", "--rejoin", old, "--yes", "--json")
+    assert back.code == 0, back.said
+    assert "written while fenced" in back.json["steps"]["look"]["keys"]
+    assert _reaches(place, new, "after the return") == {FIRST: True, SECOND: True}
+    assert _reaches(place, old, "no primary any more")[new] is False
+    assert place.run("preview", "--json").json["changes"] == []
