@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
+import time
+import xml.etree.ElementTree as ET
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -57,6 +60,22 @@ class Place:
             check=False,
         )
         return done.returncode, done.stdout, done.stderr
+
+    def start(self, *arguments: str) -> subprocess.Popen[bytes]:
+        """The command in a process group of its own, not waited for."""
+        return subprocess.Popen(
+            [sys.executable, "-m", "regionshift", *arguments],
+            cwd=self.folder,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+        )
+
+    def carrying(self, carry: str) -> str:
+        """Another settings file of the same environment that names other things to carry."""
+        text = SETTINGS[: SETTINGS.index("carry:")] + f"carry: {carry}\n"
+        (self.folder / "other.yaml").write_text(text, encoding="utf-8")
+        return "other.yaml"
 
     def json(self, *arguments: str) -> tuple[int, Any]:
         code, out, err = self.run(*arguments, "--json", "--yes")
@@ -118,6 +137,13 @@ def seed(place: Place) -> None:
         where: Any = {} if region == SOURCE else {"CreateBucketConfiguration": {"LocationConstraint": region}}
         s3.create_bucket(Bucket=f"old-media-{region}", **where)
         s3.put_bucket_versioning(Bucket=f"old-media-{region}", VersioningConfiguration={"Status": "Enabled"})
+    plain = place.clients.get("s3", SOURCE)
+    plain.create_bucket(Bucket=f"plain-{SOURCE}")
+    locked = place.clients.get("s3", TARGET)
+    where = {"LocationConstraint": TARGET}
+    locked.create_bucket(
+        Bucket="locked-away", CreateBucketConfiguration=where, ObjectLockEnabledForBucket=True
+    )
     for number in range(120):
         place.put(SOURCE, f"docs/{number:03d}", b"x" * number, Metadata={"n": str(number)}, Tagging="a=b")
     place.put(SOURCE, STRANGE, b"strange", CacheControl="max-age=60")
@@ -170,7 +196,8 @@ def test_it_carries_proves_goes_on_and_takes_all_of_it_back(place: Place) -> Non
     assert code == 0, done
     assert (done["status"], done["level"]) == ("completed", "full")
     assert done["counts"] == {"written": 125, "proven": 125}
-    assert done["replication_seconds"] is not None
+    assert done["recovery"]["replication_seconds"][TARGET] is not None
+    assert done["recovery"]["rto_seconds"] > 0
     now = place.target()
     assert now["objects"][STRANGE] == b"strange"
     assert now["objects"]["docs/007"] == b"x" * 7
@@ -188,6 +215,11 @@ def test_it_carries_proves_goes_on_and_takes_all_of_it_back(place: Place) -> Non
     assert place.target() == now
     code, plan = place.migrate("--plan-only")
     assert (code, plan["to_copy"], plan["counts"]["same"]) == (0, 0, 125)
+    place.clients.get("s3", TARGET).put_object_tagging(
+        Bucket=f"old-media-{TARGET}", Key="docs/051", Tagging={"TagSet": [{"Key": "a", "Value": "other"}]}
+    )
+    assert place.migrate("--plan-only")[1]["to_copy"] == 0
+    assert place.migrate("--plan-only", "--deep")[1]["to_copy"] == 1
 
     code, undone = place.json("rollback", "whole", "--reason", "trial")
     assert code == 0, undone
@@ -197,6 +229,107 @@ def test_it_carries_proves_goes_on_and_takes_all_of_it_back(place: Place) -> Non
     assert place.target() == was
     assert place.json("status", "whole")[1]["status"] == "rolled_back"
     assert place.migrate("--id", "whole")[0] == 3
+
+
+def test_without_regions_it_goes_from_the_primary_to_the_next(place: Place) -> None:
+    code, plan = place.json("migrate", "--plan-only")
+    assert (code, plan["source"], plan["target"]) == (0, SOURCE, TARGET)
+
+
+@pytest.mark.parametrize(
+    ("carry", "code", "words"),
+    [
+        ('{s3: [{bucket: "nowhere-to-be-found-{region}"}]}', 2, "nowhere-to-be-found-us-east-1 is not there"),
+        ('{s3: [{bucket: "plain-{region}"}]}', 2, "plain-us-east-1 does not keep versions"),
+        (
+            '{s3: [{bucket: "old-media-{region}", target_bucket: locked-away}]}',
+            3,
+            "locked-away is under Object Lock",
+        ),
+        ('{s3: [{bucket: "old-media-{region}", prefix: nothing/}]}', 2, "select nothing"),
+        ("{}", 2, "Nothing is named"),
+        # The worker was given the rights for what the settings named at the last `up`.
+        ('{s3: [{bucket: "old-media-{region}", prefix: pics/}]}', 3, "no permission"),
+    ],
+)
+def test_what_cannot_be_carried_is_refused_before_the_first_write(
+    carry: str, code: int, words: str, place: Place
+) -> None:
+    was, recorded = place.target(), records(place)
+    told, answer = place.json("migrate", "--config", place.carrying(carry))
+    assert words in answer["error"]["message"]
+    assert told == code
+    assert answer["error"]["where"]
+    assert (place.target(), records(place)) == (was, recorded)
+
+
+def test_one_that_was_stopped_holds_the_target_is_listed_and_can_be_taken_back(place: Place) -> None:
+    was = place.target()
+    for execution in kill_while_copying(place, "stopped"):
+        place.clients.get("stepfunctions", TARGET).stop_execution(executionArn=execution)
+    code, status = place.json("status")
+    assert code == 1
+    newest = status["migrations"][0]
+    assert (newest["migration_id"], newest["region"], newest["settled"]) == ("stopped", TARGET, False)
+    code, answer = place.migrate("--id", "second")
+    assert code == 3
+    assert "stopped" in answer["error"]["message"]
+    assert "rollback stopped" in answer["error"]["remedy"]
+    code, undone = place.json("rollback", "stopped")
+    assert code == 0, undone
+    assert place.target() == was
+    code, status = place.json("status")
+    assert (code, status["migrations"][0]["status"]) == (0, "rolled_back")
+
+
+def test_what_a_killed_command_left_running_is_stopped_and_taken_back(place: Place) -> None:
+    was = place.target()
+    kill_while_copying(place, "running")
+    code, undone = place.json("rollback", "running")
+    assert code == 0, undone
+    assert place.target() == was
+
+
+def test_a_killed_one_goes_on_with_its_id_and_copies_nothing_twice(place: Place) -> None:
+    was = place.target()
+    kill_while_copying(place, "again")
+    code, done = place.migrate("--id", "again")
+    assert code == 0, done
+    assert done["counts"]["proven"] == 125
+    assert len(place.target()["versions"]) == len(was["versions"]) + 122
+    assert place.json("rollback", "again")[0] == 0
+    assert place.target() == was
+
+
+def kill_while_copying(place: Place, migration_id: str) -> list[str]:
+    """Kill a migration's command (kill -9) as soon as the copying runs inside AWS; gives what runs there."""
+    command = place.start("migrate", "--from", SOURCE, "--to", TARGET, "--id", migration_id, "--yes")
+    calls = place.clients.get("stepfunctions", TARGET)
+    machine = calls.list_state_machines()["stateMachines"][0]["stateMachineArn"]
+    until = time.monotonic() + 120
+    while True:
+        found = calls.list_executions(stateMachineArn=machine, statusFilter="RUNNING")["executions"]
+        if found:
+            break
+        assert command.poll() is None, "it ended before it copied"
+        assert time.monotonic() < until
+        time.sleep(0.05)
+    os.killpg(command.pid, signal.SIGKILL)
+    command.wait()
+    return [one["executionArn"] for one in found]
+
+
+def test_validate_reports_what_it_measured_against_the_targets(place: Place) -> None:
+    code, answer = place.json("validate", "--junit", "checks.xml")
+    assert code == 0
+    recovery = answer["recovery"]
+    assert recovery["replication_seconds"].keys() == {TARGET}
+    assert recovery["rpo_seconds"] == recovery["replication_seconds"][TARGET]
+    assert (recovery["rpo_target_seconds"], recovery["rto_target_seconds"]) == (900, 3600)
+    named = [one.get("name") for one in ET.parse(place.folder / "checks.xml").iter("property")]
+    assert "recovery.rpo_seconds" in named
+    assert "recovery.rto_seconds" in named
+    assert "replication delay (RPO)" in place.run("validate")[1]
 
 
 def test_what_nobody_migrated_is_not_found(place: Place) -> None:
