@@ -1,0 +1,202 @@
+"""The real operations with a real journal over regions and an engine that are made up (model_regions.py).
+
+What is real: journal, releases, plans, the deployment's state, the driver and the applier. What is made up beside
+the engine: the questions asked of a region, and the alarms.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from types import SimpleNamespace
+from typing import Any, ClassVar, cast
+
+import pytest
+from model_regions import WAVES, Built, Crash, Fault, ModelEngine, World
+from model_store import FaultyStore, MemoryStore
+
+from regionshift.deployment.state import RegionState
+from regionshift.journal.journal import Journal
+from regionshift.journal.lock import LockLost
+from regionshift.journal.releases import ReleaseStore
+from regionshift.journal.sealing import SecretKey
+from regionshift.journal.store import StateStore, open_state
+from regionshift.operations.checks.base import Check, CheckContext, Wrong
+from regionshift.operations.deploying import deploy, mend
+from regionshift.operations.environment import Environment
+from regionshift.operations.up import propose
+from regionshift.operations.waves import deploying, driving
+from regionshift.operations.waves.apply import Applier
+from regionshift.operations.waves.bake import Breach, Watch
+from regionshift.operations.waves.driving import Driver
+from regionshift.operations.waves.shelf import Shelf
+from regionshift.operations.waves.standing import Standing, standing_of
+from regionshift.settings.config import MigrationConfig
+from regionshift.settings.release import Release
+
+__all__ = ["WAVES", "Crash", "Fault", "World"]
+
+
+class Agrees(Check):
+    """The one question asked of a region here: does it run what the journal says, and is that not broken."""
+
+    name: ClassVar[str] = "agrees"
+    world: ClassVar[World]
+
+    def ask(self, _: CheckContext, region: str) -> str:
+        runs = self.world.runs(region)
+        if runs is None or runs == "half":
+            raise Wrong(f"{region} runs {runs}")
+        if self.world.broken.get((runs, region)) == "validate":
+            raise Wrong("the function answers with an error")
+        return runs
+
+
+class NoReplication(Agrees):
+    """Stands for the check of the links."""
+
+    name: ClassVar[str] = "no replication"
+
+
+@dataclass(frozen=True)
+class ModelWatch(Watch):
+    """Looks at the world instead of at alarms."""
+
+    world: World = field(kw_only=True)
+
+    def bake(self, _: MigrationConfig, regions: Collection[str], *__: Any, **___: Any) -> dict[str, object]:
+        for region in regions:
+            found = self.world.broken.get((str(self.world.runs(region)), region))
+            if found == "bake":
+                raise Breach(f"a probe failed [{region}]")
+            if found == "alarm":
+                raise Breach(f"red: errors [{region}]")
+        return {"looks": 1}
+
+
+@dataclass
+class Process:
+    """One run of the command: everything in it is made anew, as after a start."""
+
+    world: World
+    faults: list[Fault] = field(default_factory=list)
+    dead: bool = False
+    locked_out: bool = False
+
+    def __post_init__(self) -> None:
+        memory, folder = self.world.memory, (self.world.folder / "state").as_uri()
+        inner = open_state(folder) if memory is None else cast(StateStore, MemoryStore(memory))
+        store = cast(StateStore, FaultyStore(inner, self))
+        self.engine = ModelEngine(self.world, self)
+        release = self.world.release(self.world.wanted)
+        self.environment = Environment(
+            config=release.config,
+            clients=cast(Any, SimpleNamespace()),
+            engine=cast(Any, self.engine),
+            program=cast(Any, lambda releases, *, links="newest", **_: self._built(releases, links, release)),
+            release=lambda: release,
+            state_dir=self.world.folder,
+            now=lambda: datetime.now(UTC),
+        )
+        self.journal = Journal(store, "shop.dev", self.environment.now, self._guard)
+        self.shelf = Shelf(
+            ReleaseStore(store, "shop.dev", SecretKey(bytes(32))),
+            release.config,
+            self.world.folder / "cache",
+            "tester",
+            self.environment.now,
+            program="program",
+        )
+        watch = ModelWatch(self.environment.clients, lambda: 0.0, lambda _: None, world=self.world)
+        self.driver = Driver(
+            self.environment,
+            self.journal,
+            Applier(self.environment, self.shelf),
+            watch,
+            lambda _: True,
+            lambda *_: None,
+        )
+
+    def up(self) -> None:
+        """`regionshift up`, as the command does it."""
+        deploying.require_finished(self.journal)
+        mend(self.environment, self.journal)
+        proposal = propose(self.environment)
+        standing = standing_of(self.journal)
+        intent = deploying.plan_deployment(self.environment, standing, proposal.plan)
+        if intent is None or proposal.plan.is_empty:
+            self.shelf.keep(self.environment.release(), standing.links)
+            deploy(self.environment, self.journal, proposal)
+        else:
+            deploying.begin(self.driver, self.shelf, intent, standing)
+
+    def resume(self, *, back: bool = False) -> None:
+        """`regionshift resume`."""
+        deploying.resume(self.driver, back=back)
+
+    def rollback(self) -> None:
+        """`regionshift rollback`."""
+        deploying.require_finished(self.journal)
+        standing = standing_of(self.journal)
+        of, intent = deploying.plan_rollback(self.journal, standing, None)
+        _, intent = deploying.preview_rollback(
+            self.environment, self.shelf, intent, [], allow_data_loss=False
+        )
+        self.driver.drive(self.journal.start("rollback", {**intent.facts.opening(intent.plan), "of": of}))
+
+    @property
+    def standing(self) -> Standing:
+        return standing_of(self.journal)
+
+    @property
+    def is_open(self) -> bool:
+        return bool(deploying.unfinished(self.journal))
+
+    def fault(self, where: str, what: str) -> str | None:
+        self.require_alive()
+        return next((how for fault in self.faults if (how := fault.now(where, what))), None)
+
+    def die(self) -> Crash:
+        self.dead = True
+        return Crash()
+
+    def require_alive(self) -> None:
+        if self.dead:
+            raise Crash
+
+    def _guard(self) -> None:
+        self.require_alive()
+        if self.locked_out or self.fault("lock", "guard") == "lost":
+            self.locked_out = True  # it never comes back to this process
+            raise LockLost("dev", "somebody else has it")
+
+    def _built(self, releases: Mapping[str, Release], links: Release | str | None, newest: Release) -> Built:
+        return Built(dict(releases), newest if isinstance(links, str) else links)
+
+
+def disagreements(world: World) -> list[str]:
+    """Where the journal says that a region stands, and it does not stand there."""
+    process = Process(world)
+    regions: Mapping[str, RegionState] = process.standing.regions
+    for view in deploying.unfinished(process.journal):
+        regions = process.driver.state(view.run_id).regions
+    return [
+        f"{region} runs {world.runs(region)}, the journal says {state.release}"
+        for region, state in regions.items()
+        if state.settled and state.release != world.runs(region)
+    ]
+
+
+@pytest.fixture
+def model(monkeypatch: pytest.MonkeyPatch) -> Callable[[World], World]:
+    """Asks the world instead of AWS, and does not wait for the disk."""
+    monkeypatch.setattr("regionshift.journal.file_store._sync", lambda _: None)
+
+    def use(world: World) -> World:
+        monkeypatch.setattr(Agrees, "world", world, raising=False)
+        monkeypatch.setattr(driving, "all_checks", lambda: [Agrees()])
+        monkeypatch.setattr(driving, "Replication", NoReplication)
+        return world
+
+    return use

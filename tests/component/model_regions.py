@@ -1,0 +1,254 @@
+"""Regions that are small files, and an engine that changes them part by part, as Pulumi changes resources.
+
+Every way to fail happens exactly once, where a test put it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+from typing import Any, Protocol
+
+from regionshift.engine.engine import EngineFailed, Listener, RunRecord
+from regionshift.engine.events import Problem, Progress, Step
+from regionshift.errors import Interrupted
+from regionshift.operations.waves.reach import is_link
+from regionshift.settings.config import MigrationConfig
+from regionshift.settings.release import Artifact, Release
+
+PRIMARY, CANARY, OTHER = "us-east-1", "eu-west-1", "us-west-2"
+WAVES = (CANARY, OTHER, PRIMARY)
+_CODE = b"artifact"
+_TYPE = "aws:cloudwatch/logGroup:LogGroup"
+
+
+class Crash(BaseException):
+    """kill -9: nothing after it is done, and nothing is written any more."""
+
+
+@dataclass
+class Fault:
+    """What goes wrong at the ``at``-th time that ``where`` is passed (from 1), once.
+
+    where: ``step`` (of the engine), ``write`` (of the journal). how: ``fail``, ``interrupt``, ``crash before``,
+    ``crash after``, ``lost before``, ``lost after`` (the write is done, its answer is lost), ``lock``.
+    """
+
+    where: str
+    how: str
+    at: int = 1
+    only: Callable[[str], bool] = lambda _: True
+    passed: int = 0
+    happened: bool = False
+
+    def now(self, where: str, what: str) -> str | None:
+        if self.happened or where != self.where or not self.only(what):
+            return None
+        self.passed += 1
+        if self.passed != self.at:
+            return None
+        self.happened = True
+        return self.how
+
+
+class Faults(Protocol):
+    """The process that an engine runs in."""
+
+    def fault(self, where: str, what: str) -> str | None: ...
+    def die(self) -> Crash: ...
+    def require_alive(self) -> None: ...
+
+
+@dataclass
+class World:
+    """Everything that outlives a process: the regions' files and the state, a folder or, faster, in memory."""
+
+    folder: Path
+    memory: dict[str, bytes] | None = None
+    wanted: int = 0
+    on_failure: str = "rollback"
+    broken: dict[tuple[str, str], str] = field(default_factory=dict)
+    """(release, region) to what finds it out: ``validate``, ``bake`` or ``alarm``."""
+
+    def copy(self, to: Path) -> World:
+        shutil.copytree(self.folder, to)
+        memory = None if self.memory is None else dict(self.memory)
+        return World(to, memory, self.wanted, self.on_failure, dict(self.broken))
+
+    def parts(self, home: str) -> dict[str, str]:
+        path = self.folder / "regions" / home
+        return json.loads(path.read_text()) if path.exists() else {}
+
+    def put(self, home: str, part: str, value: str | None) -> None:
+        parts = self.parts(home)
+        parts.pop(part, None)
+        if value is not None:
+            parts[part] = value
+        (self.folder / "regions").mkdir(exist_ok=True, parents=True)
+        (self.folder / "regions" / home).write_text(json.dumps(parts))
+
+    def release(self, number: int) -> Release:
+        path = self.folder / "artifact.zip"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(_CODE)
+        return _release(number, self.on_failure, path)
+
+    def digest(self, number: int) -> str:
+        return _digest(number)
+
+    def runs(self, region: str) -> str | None:
+        """The release that a region wholly has; None when it has nothing. Anything between is ``half``."""
+        parts = self.parts(region)
+        for digest in set(parts.values()):
+            if parts == goal_of(digest):
+                return digest
+        return "half" if parts else None
+
+
+def goal_of(digest: str | None) -> dict[str, str]:
+    """What a region of this release is made of: two things that every release has, one of its own."""
+    return {} if digest is None else dict.fromkeys(("code", "topic", f"own-{digest[:8]}"), digest)
+
+
+def _release(number: int, on_failure: str, path: Path) -> Release:
+    return Release(
+        config=_config(number, on_failure),
+        artifact=Artifact(path, hashlib.sha256(_CODE).hexdigest()),
+        zones={region: (f"{region}a", f"{region}b", f"{region}c") for region in WAVES},
+        secrets={},
+        secrets_digest="",
+        tool_version="1",
+        plugin_version="7",
+    )
+
+
+@cache
+def _digest(number: int) -> str:
+    """How a failure is met is no part of a release."""
+    return _release(number, "stop", Path()).digest
+
+
+@cache
+def _config(number: int, on_failure: str) -> MigrationConfig:
+    return MigrationConfig.model_validate(
+        {
+            "project": "shop",
+            "environment": "dev",
+            "account": "111122223333",
+            "target": "local",
+            "regions": {"primary": PRIMARY, "secondaries": [CANARY, OTHER]},
+            "network": {"vpc_cidr": "10.0.0.0/8"},
+            "tags": {"number": str(number)},
+            "deployment": {"on_failure": on_failure, "bake": 0},
+        }
+    )
+
+
+@dataclass(frozen=True)
+class Built:
+    """The program as the model engine reads it."""
+
+    releases: Mapping[str, Release]
+    links: Release | None
+
+    def __call__(self) -> None:
+        """Nothing: the model engine reads the fields."""
+
+    def goal(self, home: str) -> dict[str, str]:
+        if home == "links":
+            return {} if self.links is None else {"links": self.links.digest}
+        return goal_of(self.releases[home].digest if home in self.releases else None)
+
+
+@dataclass
+class ModelEngine:
+    """Changes files part by part. Only what it is used for is there."""
+
+    world: World
+    process: Faults
+    interrupted: bool = False
+
+    def interrupt(self) -> None:
+        self.interrupted = True
+
+    def preview(self, program: Built, *, target: Sequence[str] = (), **_: object) -> RunRecord:
+        return RunRecord(planned=[step for step, _ in self._steps(program, target)])
+
+    def up(
+        self,
+        program: Built,
+        listener: Listener | None = None,
+        *,
+        target: Sequence[str] = (),
+        **_: object,
+    ) -> RunRecord:
+        record = RunRecord()
+        stuck: set[str] = set()
+        for step, value in self._steps(program, target):
+            home = "links" if is_link(step.urn) else str(step.region)
+            if home in stuck:
+                continue
+            if self.interrupted:
+                raise Interrupted("stopped")
+            if listener:
+                listener(Progress("started", step))
+            how = self.process.fault("step", f"{home} {step.op}")
+            if how == "interrupt":
+                self.interrupted = True
+            if how == "fail":
+                record.problems.append(Problem("AccessDenied", step.urn, step.region))
+                stuck.add(home)
+                continue
+            if how == "crash before":
+                raise self.process.die()
+            self.world.put(home, step.name.rpartition("/")[0], value)
+            if how == "crash after":
+                raise self.process.die()
+            record.finished.append(step)
+        if record.problems:
+            raise EngineFailed("AccessDenied", record, where=record.problems[0].region, remedy="mend it")
+        if self.interrupted:
+            raise Interrupted("stopped")
+        return record
+
+    def refresh(self, *_: object, **__: object) -> RunRecord:
+        return RunRecord()
+
+    def outputs(self) -> dict[str, Any]:
+        return {"up": True}
+
+    def resources(self) -> list[dict[str, Any]]:
+        return []
+
+    def pending(self) -> list[dict[str, Any]]:
+        return []
+
+    def release_lock(self) -> None:
+        """There is none."""
+
+    def _steps(self, program: Built, target: Sequence[str]) -> Iterable[tuple[Step, str | None]]:
+        for home in (*WAVES, "links"):
+            if target and not any(
+                pattern.endswith(f"-{home}") or _of_links(pattern, home) for pattern in target
+            ):
+                continue
+            now, goal = self.world.parts(home), program.goal(home)
+            for part in sorted({*now, *goal}):
+                old, new = now.get(part), goal.get(part)
+                if old != new:
+                    op = "create" if old is None else "delete" if new is None else "update"
+                    yield Step(op, _urn(home, part), _TYPE, None if home == "links" else home), new
+
+
+def _of_links(pattern: str, home: str) -> bool:
+    return home == "links" and "Links" in pattern
+
+
+def _urn(home: str, part: str) -> str:
+    component = "Links" if home == "links" else "Region"
+    return f"urn:pulumi:dev::shop::regionshift:infrastructure:{component}${_TYPE}::{part}/-{home}"
