@@ -5,12 +5,13 @@ and the availability zones already known. No guard, preflight, lock, preview, pl
 question after the run for outputs and history either. The engine is tuned as ours is: the same checkpoint
 setting, and the SDK's stack traces and debug lines off. So the ratio shows what `up` adds, not what it saves.
 
-    bare.py ZONES.json ARTIFACT.zip [--wave REGION ...] [--old SETTINGS] [--release REGION ...] [--checkpoints]
-            [--one-provider] [--usage FILE]
+    bare.py ZONES.json ARTIFACT.zip [--wave REGION ...] [--old SETTINGS] [--release REGION ...] [--preview]
+            [--checkpoints] [--one-provider] [--usage FILE]
 
-``--wave`` limits the run to these regions; regions named by ``--release`` get ``regionshift.yaml``, the others
-``--old``. ``--one-provider`` makes every region's resources under the primary's provider, and ``--usage`` writes
-peak memory (MB) and processor time (s) of the engine and of the process that holds program and local provider.
+``--preview`` previews first, as `pulumi up` does when a person types it. ``--wave`` limits the run to these regions;
+those named by ``--release`` get ``regionshift.yaml``, the others ``--old``. ``--one-provider`` makes every region's
+resources under the primary's provider. ``--usage`` writes peak memory (MB) and processor time (s) of the engine and
+of the process that holds program and local provider.
 """
 
 from __future__ import annotations
@@ -22,9 +23,13 @@ import os
 import resource
 import shutil
 import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pulumi
 from pulumi.automation import LocalWorkspace, ProjectBackend, ProjectRuntimeInfo, ProjectSettings, Stack
 from semver import VersionInfo
@@ -92,6 +97,7 @@ def main() -> None:
     parser.add_argument("--wave", nargs="*", default=[])
     parser.add_argument("--old")
     parser.add_argument("--release", nargs="*", default=[])
+    parser.add_argument("--preview", action="store_true")
     parser.add_argument("--checkpoints", action="store_true")
     parser.add_argument("--one-provider", action="store_true")
     parser.add_argument("--usage", type=Path)
@@ -112,7 +118,7 @@ def main() -> None:
             pulumi.export(name, value)
 
     command = shutil.which("pulumi", path=f"{Path(sys.prefix) / 'bin'}:{os.environ['PATH']}")
-    with serve(cloud) as port, quiet_sdk():
+    with serve(cloud) as port, quiet_sdk(), watched() as peaks:
         workspace = LocalWorkspace(
             work_dir=str(home),
             pulumi_command=StoppableCommand(
@@ -127,16 +133,45 @@ def main() -> None:
         )
         stack = _Plain.create_or_select("bench", workspace)
         target_options = {"target": targets_of(given.wave)} if given.wave else {}
+        if given.preview:
+            stack.preview(program=program, suppress_outputs=True, color="never")
         stack.up(program=program, suppress_outputs=True, color="never", **target_options)
     if given.usage:
         mine, engine = (resource.getrusage(of) for of in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
         used = {
             "program_mb": mine.ru_maxrss // 1024,
-            "engine_mb": engine.ru_maxrss // 1024,
+            "engine_mb": max(peaks, default=0),
             "program_cpu": mine.ru_utime + mine.ru_stime,
             "engine_cpu": engine.ru_utime + engine.ru_stime,
         }
         given.usage.write_text(json.dumps(used), encoding="utf-8")
+
+
+@contextmanager
+def watched() -> Iterator[list[int]]:
+    """The memory (MB) of the engine's process, looked at ten times a second while the block runs.
+
+    The operating system's own peak of children counts what a child shares with us before it becomes the engine.
+    """
+    found: list[int] = []
+    done = threading.Event()
+
+    def look() -> None:
+        while not done.wait(0.1):
+            for child in psutil.Process().children():
+                try:
+                    if child.name() == "pulumi":
+                        found.append(child.memory_info().rss // 2**20)
+                except psutil.NoSuchProcess:
+                    continue
+
+    thread = threading.Thread(target=look, daemon=True)
+    thread.start()
+    try:
+        yield found
+    finally:
+        done.set()
+        thread.join()
 
 
 def share_provider(region: str) -> None:

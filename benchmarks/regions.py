@@ -37,7 +37,7 @@ def row(one: Side, count: int, name: str, *options: str) -> None:
     for wave in waves:
         begun += wave
         limit = ("--old", "old.yaml", "--wave", *wave, "--release", *begun) if wave else ()
-        seconds += one.bare("--checkpoints", "--usage", str(usage), *limit, *options)
+        seconds += one.bare("--checkpoints", "--usage", str(usage), *limit, *options).wall
         used.append(json.loads(usage.read_text(encoding="utf-8")))
     held, size = resources(one)
     cpu = " | ".join(f"{sum(each[part] for each in used):.1f}" for part in ("program_cpu", "engine_cpu"))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import resource
 import shutil
 import statistics
 import subprocess
@@ -12,6 +13,7 @@ import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 TARGET = 1.3
@@ -76,16 +78,35 @@ def three_waves(count: int) -> list[list[str]]:
     return [list(REGIONS[1:2]), list(REGIONS[2:count]), list(REGIONS[:1])]
 
 
-def timed(command: Sequence[str], folder: Path, path: str = os.environ["PATH"]) -> float:
-    """Seconds that ``command`` takes in ``folder``; it must succeed."""
-    began = time.perf_counter()
+@dataclass(frozen=True)
+class Cost:
+    """Seconds on the clock, and of processors: those of the command and the engine, not of the embedded AWS."""
+
+    wall: float
+    cpu: float
+
+    def __add__(self, other: Cost) -> Cost:
+        return Cost(self.wall + other.wall, self.cpu + other.cpu)
+
+    def __str__(self) -> str:
+        return f"{self.wall:.1f} s ({self.cpu:.1f} CPU)"
+
+
+def _processors() -> float:
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
+
+
+def timed(command: Sequence[str], folder: Path, path: str = os.environ["PATH"]) -> Cost:
+    """What ``command`` takes in ``folder``; it must succeed."""
+    began, used = time.perf_counter(), _processors()
     done = subprocess.run(
         command, cwd=folder, capture_output=True, text=True, check=False, env={**os.environ, "PATH": path}
     )
-    seconds = time.perf_counter() - began
+    cost = Cost(time.perf_counter() - began, _processors() - used)
     if done.returncode:
         raise SystemExit(f"{' '.join(command[:3])} failed:\n{done.stdout}{done.stderr}")
-    return seconds
+    return cost
 
 
 class Side:
@@ -99,8 +120,8 @@ class Side:
         """Write a settings file."""
         (self.folder / name).write_text(text, encoding="utf-8")
 
-    def ours(self, *words: str) -> float:
-        """Seconds of a command of ours."""
+    def ours(self, *words: str) -> Cost:
+        """What it costs: a command of ours."""
         return timed([COMMAND, *words], self.folder, self._path)
 
     def count_engine_runs(self) -> None:
@@ -117,12 +138,12 @@ class Side:
         script.chmod(0o755)
         self._path = f"{script.parent}:{os.environ['PATH']}"
 
-    def up(self) -> float:
-        """Seconds of our `up`, with everything it does but the checks of all regions at its end."""
+    def up(self) -> Cost:
+        """What it costs: our `up`, with everything it does but the checks of all regions at its end."""
         return self.ours("up", "--yes", "--no-validate")
 
-    def bare(self, *options: str) -> float:
-        """Seconds of a bare engine run."""
+    def bare(self, *options: str) -> Cost:
+        """What it costs: a bare engine run."""
         parts = [str(self.folder / "zones.json"), str(self.folder / "function.zip")]
         return timed([sys.executable, BARE, *parts, *options], self.folder)
 
@@ -152,12 +173,15 @@ def timed_artifact(folder: Path) -> Path:
     return artifact.build(folder / ".regionshift" / "artifacts").path
 
 
-def judge(name: str, ours: Sequence[float], bare: Sequence[float], target: float = TARGET) -> bool:
-    """Print the medians and the median of the rounds' ratios; whether it is within ``target``."""
-    ratio = statistics.median(mine / engine for mine, engine in zip(ours, bare, strict=True))
+def judge(name: str, ours: Sequence[Cost], bare: Sequence[Cost], target: float = TARGET) -> bool:
+    """Print the medians of the clock and the median of the rounds' ratios; whether it is within ``target``."""
+    pairs = list(zip(ours, bare, strict=True))
+    wall = statistics.median(mine.wall / engine.wall for mine, engine in pairs)
+    cpu = statistics.median(mine.cpu / engine.cpu for mine, engine in pairs)
     print(
-        f"{name}: {statistics.median(bare):.1f} s bare, {statistics.median(ours):.1f} s ours, "
-        f"ratio {ratio:.2f} (target {target})",
+        f"{name}: {statistics.median(each.wall for each in bare):.1f} s bare, "
+        f"{statistics.median(each.wall for each in ours):.1f} s ours, "
+        f"ratio {wall:.2f} (target {target}; of processor time {cpu:.2f})",
         flush=True,
     )
-    return ratio <= target
+    return wall <= target

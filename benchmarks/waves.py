@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import sys
 
-from side import ROUNDS, Side, judge, settings, side, three_waves
+from side import ROUNDS, Cost, Side, judge, settings, side, three_waves
 
 COUNT = 5
 WAVES = three_waves(COUNT)
@@ -18,14 +18,14 @@ WAVES = three_waves(COUNT)
 SMALLEST = 1 + len(WAVES)
 
 
-def bare_waves(theirs: Side) -> float:
-    """Seconds of the three bare runs together."""
+def bare_waves(theirs: Side) -> Cost:
+    """The three bare runs together."""
     begun: list[str] = []
-    seconds = 0.0
+    cost = Cost(0, 0)
     for wave in WAVES:
         begun += wave
-        seconds += theirs.bare("--old", "old.yaml", "--wave", *wave, "--release", *begun)
-    return seconds
+        cost += theirs.bare("--old", "old.yaml", "--wave", *wave, "--release", *begun)
+    return cost
 
 
 def engine_runs(mine: Side) -> int:
@@ -38,9 +38,9 @@ def engine_runs(mine: Side) -> int:
 
 def main() -> int:
     """Measure, print, judge."""
-    change: tuple[list[float], list[float]] = ([], [])
-    nothing: tuple[list[float], list[float]] = ([], [])
-    back: list[float] = []
+    change: tuple[list[Cost], list[Cost]] = ([], [])
+    nothing: tuple[list[Cost], list[Cost]] = ([], [])
+    back: list[Cost] = []
     runs: set[int] = set()
     first = settings(COUNT, waves=True)
     with side(first) as mine, side(first) as theirs:
@@ -62,8 +62,8 @@ def main() -> int:
             mine.write(changed)
             mine.up()
             print(
-                f"round {number + 1}: three waves {change[1][-1]:.1f} s bare, {change[0][-1]:.1f} s ours, "
-                f"back {back[-1]:.1f} s; no change {nothing[1][-1]:.1f} s bare, {nothing[0][-1]:.1f} s ours",
+                f"round {number + 1}: three waves {change[1][-1]} bare, {change[0][-1]} ours, "
+                f"back {back[-1]}; no change {nothing[1][-1]} bare, {nothing[0][-1]} ours",
                 flush=True,
             )
     verdicts = [
