@@ -2,8 +2,8 @@
 
 Beside each file the engine keeps a small one with its content type, `<name>.attrs`, which it writes in place, while
 the file itself is replaced at once (gocloud.dev/blob/fileblob: "sidecar" files). Killed between the two it leaves an
-empty one, and every later command fails with "failed to load checkpoint: EOF", though the state is whole (seen with
-3.200: one in some ten kills). Without the small file it reads the state well.
+empty one, and every later command fails with "failed to load checkpoint: EOF", though the state is whole (tried with
+3.200). Without the small file it reads the state well.
 """
 
 from __future__ import annotations
