@@ -141,10 +141,16 @@ class Region:
         events = self.make("logs").filter_log_events(logGroupName=group)["events"]
         return [json.loads(event["message"]) for event in events]
 
-    def count(self, action: str, status: str) -> int:
-        """How often CloudWatch counted the action with this status, by any test of the last hour."""
+    def count(self, action: str, status: str, function: str | None = None) -> int:
+        """How often CloudWatch counted the action with this status, by any test of the last hour.
+
+        Args:
+            function: only what this function did.
+        """
         now = datetime.now(UTC)
         dimensions = {"Action": action, "Status": status, "Region": self.name}
+        if function is not None:
+            dimensions["FunctionName"] = function
         reply = self.make("cloudwatch").get_metric_statistics(
             Namespace="Migration",
             MetricName="ActionCount",

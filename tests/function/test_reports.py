@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -56,6 +57,15 @@ def test_a_failed_validate_counts_as_an_error(secondary: Region) -> None:
     with secondary.counted("validate", "error"):
         assert caller(secondary)({})[0] == 500
     assert sorted(told(secondary.messages())) == [("validate", "error", None), ("validate", "started", None)]
+
+
+def test_two_environments_of_a_region_are_counted_apart(secondary: Region) -> None:
+    rights = secondary.clients_with(secondary.least_privilege())
+    for name in ("one", "two"):
+        variables = replace(secondary.variables, function_name=name)
+        with secondary.counted("validate", "success"):
+            assert Caller(variables, rights)({})[0] == 200
+    assert [secondary.count("validate", "success", name) for name in ("one", "two")] == [1, 1]
 
 
 @pytest.mark.parametrize("action", ["migrate", "rollback"])

@@ -1,0 +1,189 @@
+"""What stands in the way is found before the first change, with its region and what to do."""
+
+from __future__ import annotations
+
+import json
+import uuid
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, cast
+
+import pytest
+
+from regionshift.aws.clients import Clients
+from regionshift.engine.engine import RunRecord
+from regionshift.engine.events import Step
+from regionshift.errors import InputError
+from regionshift.operations.environment import Environment
+from regionshift.operations.policy_findings import MOST_CHARACTERS, policy_findings
+from regionshift.operations.preflight import Machine, plan_findings, preflight
+from regionshift.operations.quotas import UNRESERVED, vpc_finding
+from regionshift.settings.load import load_config
+
+pytestmark = pytest.mark.component
+REGION = "eu-north-1"
+OWN = {"Project": "flight", "Environment": "dev"}
+
+
+@pytest.fixture
+def make(clients: Clients, tmp_path: Path) -> Callable[..., Environment]:
+    def environment(**more: object) -> Environment:
+        values = {
+            "project": "flight",
+            "environment": "dev",
+            "account": "123456789012",
+            "target": "local",
+            "regions": {"primary": REGION},
+            "network": {"vpc_cidr": "10.0.0.0/16"},
+            **more,
+        }
+        file = tmp_path / "regionshift.yaml"
+        file.write_text(json.dumps(values))
+        return Environment(
+            config=load_config(file, {}, {}),
+            clients=clients,
+            engine=cast(Any, None),
+            program=cast(Any, None),
+            release=cast(Any, lambda: None),
+            state_dir=tmp_path,
+            now=lambda: datetime.now(UTC),
+        )
+
+    return environment
+
+
+def step(kind: str, op: str = "create", **new: object) -> Step:
+    return Step(op, f"urn:pulumi:dev::flight::{kind}::thing-{REGION}", kind, REGION, new=new)
+
+
+def found(environment: Environment, *steps: Step) -> list[tuple[str, str, str | None]]:
+    findings = plan_findings(environment, RunRecord(planned=list(steps)))
+    assert all(each.remedy for each in findings)
+    return [(each.code, each.severity, each.region) for each in findings]
+
+
+def make_bucket(clients: Clients, name: str, tags: dict[str, str]) -> Step:
+    s3 = clients.get("s3", REGION)
+    s3.create_bucket(Bucket=name, CreateBucketConfiguration={"LocationConstraint": REGION})  # type: ignore[typeddict-item]
+    if tags:
+        pairs: Any = [{"Key": key, "Value": value} for key, value in tags.items()]
+        s3.put_bucket_tagging(Bucket=name, Tagging={"TagSet": pairs})
+    return step("aws:s3/bucket:Bucket", bucket=name)
+
+
+def make_role(clients: Clients, name: str, tags: dict[str, str]) -> Step:
+    clients.get("iam", REGION).create_role(
+        RoleName=name,
+        AssumeRolePolicyDocument="{}",
+        Tags=[{"Key": key, "Value": value} for key, value in tags.items()],
+    )
+    return step("aws:iam/role:Role", name=name)
+
+
+def make_log_group(clients: Clients, name: str, tags: dict[str, str]) -> Step:
+    clients.get("logs", REGION).create_log_group(logGroupName=name, **({"tags": tags} if tags else {}))
+    return step("aws:cloudwatch/logGroup:LogGroup", name=name)
+
+
+def make_secret(clients: Clients, name: str, tags: dict[str, str]) -> Step:
+    pairs: Any = [{"Key": key, "Value": value} for key, value in tags.items()]
+    clients.get("secretsmanager", REGION).create_secret(Name=name, SecretString="x", Tags=pairs)
+    return step("aws:secretsmanager/secret:Secret", name=name)
+
+
+@pytest.mark.parametrize("make_one", [make_bucket, make_role, make_log_group, make_secret])
+@pytest.mark.parametrize("tags", [{}, OWN, {**OWN, "Environment": "prod"}])
+def test_what_is_not_ours_under_a_name_of_ours_is_an_error(
+    make: Callable[..., Environment], clients: Clients, make_one: Callable[..., Step], tags: dict[str, str]
+) -> None:
+    name = f"flight-{uuid.uuid4().hex[:10]}"
+    planned = make_one(clients, name, tags)
+    foreign = [("collision", "error", REGION)]
+    assert found(make(), planned) == ([] if tags == OWN else foreign)
+    # The ordinary plugin takes nothing over, so what the state does not know is in its way too.
+    assert found(make(target="aws"), planned) == foreign
+
+
+def test_a_free_name_and_what_the_state_knows_are_nothing(make: Callable[..., Environment]) -> None:
+    free = f"flight-{uuid.uuid4().hex[:10]}"
+    steps = [
+        step(kind, op, name=free, bucket=free)
+        for kind in ("aws:s3/bucket:Bucket", "aws:iam/role:Role", "aws:lambda/function:Function")
+        for op in ("create", "same", "update")
+    ]
+    assert found(make(), *steps) == []
+
+
+def test_a_region_that_is_left_out_gets_no_call(make: Callable[..., Environment]) -> None:
+    environment = make()
+    out = Environment(**{**vars(environment), "skipped": frozenset({REGION}), "clients": cast(Any, None)})
+    assert found(out, step("aws:s3/bucket:Bucket", bucket="any"), step("aws:ec2/vpc:Vpc")) == []
+
+
+def test_more_executions_than_the_account_can_reserve_is_an_error(
+    make: Callable[..., Environment], clients: Clients
+) -> None:
+    limits = clients.get("lambda", REGION).get_account_settings()["AccountLimit"]
+    room = limits["UnreservedConcurrentExecutions"] - UNRESERVED
+    kind = "aws:lambda/function:Function"
+    assert found(make(), step(kind, "update", reservedConcurrentExecutions=room)) == []
+    too_much = step(kind, "update", reservedConcurrentExecutions=room + 1)
+    assert found(make(), too_much) == [("quota", "error", REGION)]
+
+
+def test_one_vpc_too_many_is_an_error() -> None:
+    assert vpc_finding(REGION, 4, 1, 5) is None
+    finding = vpc_finding(REGION, 5, 1, 5)
+    assert finding is not None
+    assert finding.severity == "error"
+
+
+@pytest.mark.parametrize(
+    ("statement", "says"),
+    [
+        ({"Effect": "Allow", "Action": "s3:*", "Resource": "arn:aws:s3:::b"}, ["wildcard"]),
+        ({"Effect": "Allow", "Action": ["s3:GetObject"], "Resource": "*"}, ["every resource"]),
+        ({"Effect": "Allow", "NotAction": "iam:PassRole", "Resource": "arn:x"}, ["all but"]),
+        ({"Effect": "Allow", "Action": "xray:PutTraceSegments", "Resource": "*"}, []),
+        ({"Effect": "Deny", "Action": "s3:*", "Resource": "*"}, []),
+    ],
+)
+def test_a_policy_that_is_too_wide_is_an_error(statement: dict[str, object], says: list[str]) -> None:
+    text = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
+    findings = policy_findings([step("aws:iam/rolePolicy:RolePolicy", policy=text, role="r")])
+    assert len(findings) == len(says)
+    assert all(word in each.message for word, each in zip(says, findings, strict=True))
+
+
+def test_policies_that_are_too_long_together_are_an_error() -> None:
+    long = [{"Effect": "Allow", "Action": "s3:GetObject", "Resource": "arn:" + "a" * (MOST_CHARACTERS // 2)}]
+    text = json.dumps({"Statement": long})
+    steps = [step("aws:iam/rolePolicy:RolePolicy", policy=text, role="r") for _ in range(2)]
+    assert policy_findings(steps[:1]) == []
+    assert [each.code for each in policy_findings(steps)] == ["policy"]
+
+
+def test_no_engine_is_a_finding_and_unknown_memory_is_none(make: Callable[..., Environment]) -> None:
+    assert preflight(make(), Machine(None)) == []
+    problem = InputError("No Pulumi CLI fits.", remedy="install it")
+    (finding,) = preflight(make(), Machine(None, engine_problem=problem))
+    assert (finding.code, finding.severity, finding.remedy) == ("engine", "error", "install it")
+
+
+def test_state_and_key_in_a_region_of_the_environment_are_a_warning(
+    make: Callable[..., Environment], clients: Clients
+) -> None:
+    name = f"state-{uuid.uuid4().hex[:10]}"
+    make_bucket(clients, name, {})
+    inside = make(state=f"s3://{name}/x", state_secrets=f"awskms://alias/k?region={REGION}")
+    findings = preflight(inside, Machine(None))
+    assert [(each.code, each.severity, each.region) for each in findings] == [
+        ("state-region", "warning", REGION)
+    ] * 2
+    outside = make(
+        state=f"s3://{name}/x",
+        state_secrets="awskms://alias/k?region=eu-west-3",
+        regions={"primary": "eu-west-1"},
+    )
+    assert preflight(outside, Machine(None)) == []
