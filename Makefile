@@ -7,7 +7,7 @@ PULUMI_VERSION := 3.200.0
 DEMO := .cache/demo
 WORKERS ?= 2
 
-.PHONY: help setup tools demo test test-aws bench lint types clean lock schema
+.PHONY: help setup tools demo test test-aws bench bench-regions lint types clean lock schema
 
 help: ## Say what there is
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -36,7 +36,11 @@ test-aws: setup ## The end-to-end tests on a real AWS account (asks first; costs
 
 bench: setup ## Our command against a bare engine run, and migrations against the tools of today
 	@$(BIN)/python benchmarks/engine.py
+	@$(BIN)/python benchmarks/waves.py
 	@$(BIN)/python -m benchmarks.copying --rounds 2 --quick
+
+bench-regions: setup ## Time and memory from 5 to 30 regions, checkpoints on (an hour or more)
+	@$(BIN)/python benchmarks/regions.py 5 10 20 30 --one-provider
 
 lint: .venv/.installed ## Format and lint
 	$(BIN)/ruff format src tests benchmarks
