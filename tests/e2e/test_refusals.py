@@ -3,13 +3,23 @@
 from __future__ import annotations
 
 import json
+import os
+import socket
 import subprocess
 import sys
-from collections.abc import Callable
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 from e2e_place import COMMAND, Place
+
+from regionshift.journal.journal import Journal
+from regionshift.journal.lock import Holder, LeaseTerms, acquire
+from regionshift.journal.store import StateStore, open_state
 
 pytestmark = pytest.mark.e2e
 # Typer itself imports pydantic; our settings, which need it too, are not read for help.
@@ -94,6 +104,69 @@ def test_doctor_finds_nothing_in_the_way(place: Place) -> None:
     done = place.run("doctor", "--json")
     assert done.code == 0, done.said
     assert done.json["findings"] == []
+
+
+def test_doctor_says_that_no_engine_is_there(place: Place) -> None:
+    script = "import sys; sys.prefix = '/nowhere'; from regionshift.cli import main; main()"
+    variables = {"PATH": "/usr/bin:/bin", **place.variables}
+    done = subprocess.run(
+        [sys.executable, "-c", script, "doctor", "--json"],
+        cwd=place.folder,
+        env=variables,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 3, done.stderr
+    (finding,) = json.loads(done.stdout)["findings"]
+    assert (finding["code"], finding["severity"]) == ("engine", "error")
+    assert finding["remedy"]
+
+
+def test_doctor_says_that_the_state_is_out_of_reach(place: Place) -> None:
+    done = place.run("doctor", "--json", REGIONSHIFT_STATE="file:///proc/nothing/state")
+    assert done.code == 3, done.said
+    assert [each["code"] for each in done.json["findings"]] == ["state"]
+
+
+@contextmanager
+def held_by(place: Place, host: str) -> Iterator[StateStore]:
+    """The environment's lock, held by this process, which calls its machine ``host``."""
+    store = open_state((place.folder / ".regionshift/state").as_uri())
+    me = Holder("ann", host, os.getpid(), datetime.now(UTC), uuid.uuid4().hex)
+    with acquire(store, "orders.dev", me, LeaseTerms(time.monotonic)):
+        yield store
+
+
+def test_doctor_says_who_holds_the_lock(place: Place) -> None:
+    with held_by(place, "laptop"):
+        done = place.run("doctor", "--json")
+    assert done.code == 3, done.said
+    (finding,) = done.json["findings"]
+    assert finding["code"] == "lock"
+    assert "ann on laptop" in finding["message"]
+
+
+def test_the_lock_of_a_process_that_lives_here_is_not_broken(place: Place) -> None:
+    with held_by(place, socket.gethostname()) as store:
+        journal = Journal(store, "orders.dev", lambda: datetime.now(UTC), lambda: None)
+        run = journal.start("deployment", {})
+        done = place.run("preview", "--force", "--yes")
+        assert done.code == 3, done.said
+        assert f"process {os.getpid()}" in done.err
+        assert "alive" in done.err
+        assert [view.run_id for view in journal.unfinished()] == [run.run_id]
+        run.close("succeeded")
+
+
+def test_the_lock_of_another_machine_is_broken_when_its_holder_was_shown_and_agreed_to(place: Place) -> None:
+    with held_by(place, "far.example"):
+        unsure = place.run("preview", "--force")
+        assert unsure.code == 3, unsure.said
+        assert "ann on far.example" in unsure.out
+        sure = place.run("preview", "--force", "--yes")
+        assert sure.code == 0, sure.said
+        assert "ann on far.example" in sure.out
 
 
 @pytest.mark.parametrize("columns", ["80", "120"])
