@@ -182,6 +182,7 @@ class CopyView:
         self._console = console
         self._clock = clock
         self._told = clock()
+        self._ended = False
         self._bar = Progress(
             TextColumn("carrying"),
             BarColumn(bar_width=None),
@@ -207,8 +208,10 @@ class CopyView:
         """How far it is: items, bytes, items a second, seconds left."""
         said = standing_line(done, of_bytes, rate, left)
         self._bar.update(self._task, total=of_items, completed=items, said=said)
-        ended = items >= of_items
-        if self._console.is_terminal or (self._clock() - self._told < _SILENCE_S and not ended):
+        if self._console.is_terminal or self._ended:
+            return
+        self._ended = items >= of_items
+        if self._clock() - self._told < _SILENCE_S and not self._ended:
             return
         self._told = self._clock()
         self._console.print(f"carrying {items}/{of_items}, {said}", soft_wrap=True)
