@@ -83,12 +83,14 @@ def _phases(choices: Choices, run_id: str, source: str, target: str) -> dict[str
                     view.done_before([phase])
                     continue
                 run.append(phase, "before")
-                view.told(phase, "before", {})
+                if phase != "promote":  # its own steps are in the table
+                    view.told(phase, "before", {})
                 said[phase] = _phase(choices, wired, phase, run_id, (source, target), view)
                 run.append(phase, "after", data=said[phase])
-                view.told(phase, "after", said[phase])
                 if phase == "promote":
                     run.close("moved", {"phases": said})
+                else:
+                    view.told(phase, "after", said[phase])
     return said
 
 

@@ -91,7 +91,7 @@ class _Guard:
         away = any(step.urn.endswith(f"-{region}") for region in self._turner.absent)
         if step.changes and (away or _ends_something(step.op, step.urn, step.type)):
             self.wrong = step.name
-            self._turner.environment.engine.interrupt()
+            self._turner.environment.engine.halt()
         if self._turner.listener:
             self._turner.listener(progress)
 
