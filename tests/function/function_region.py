@@ -13,6 +13,7 @@ from typing import Any
 
 import boto3
 import botocore.session
+from botocore.config import Config
 from botocore.credentials import ReadOnlyCredentials
 from botocore.loaders import Loader, create_loader
 
@@ -24,6 +25,8 @@ from regionshift.infrastructure.policies import function as rights
 from regionshift.local.emulator import LocalCloud
 
 ENVIRONMENT = "test"
+# A first call on a busy machine takes longer than the function itself would wait, and must not be made twice.
+_FOR_CALLS = Config(read_timeout=90, retries={"total_max_attempts": 1})
 SENTINEL = "a-value-nobody-may-see"
 
 
@@ -67,7 +70,10 @@ def make_clients(cloud: LocalCloud, region: str, key: Key) -> Maker:
     credentials = ReadOnlyCredentials(key.access_key, key.secret_key, key.session_token)
     return Maker(
         lambda service: session.client(  # type: ignore[call-overload]
-            service, endpoint_url=cloud.endpoint, verify=str(cloud.ca_bundle), config=PATIENCE
+            service,
+            endpoint_url=cloud.endpoint,
+            verify=str(cloud.ca_bundle),
+            config=_FOR_CALLS if service == "lambda" else PATIENCE,
         ),
         Access(lambda: credentials, cloud.endpoint, str(cloud.ca_bundle), connections=8),
     )
