@@ -31,7 +31,9 @@ def main() -> None:
     """Everything, or what is asked for."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--quick", action="store_true", help="64 MB instead of 256 MB where parts are copied")
+    parser.add_argument(
+        "--quick", action="store_true", help="128 MB instead of 256 MB where parts are copied"
+    )
     parser.add_argument("--only", nargs="*", default=["1 KB", "1 MB", "parts", "latency", "memory"])
     given = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="regionshift-bench-") as folder, arena(Path(folder)) as place:
@@ -39,7 +41,7 @@ def main() -> None:
         if "latency" in given.only:
             with_latency(place, CASES["1 KB"], given.rounds)
         if "parts" in given.only:
-            parts.large(place, CACHE, 64 if given.quick else 256, given.rounds)
+            parts.large(place, CACHE, 128 if given.quick else 256, given.rounds)
     if "memory" in given.only:
         planned(100_000)
 
