@@ -156,9 +156,13 @@ def test_a_lost_primary_gets_no_call_and_is_shut_when_it_returns(
 
     cloud.lost = set()
     assert _reaches(place, old, "written while fenced")[new] is False
-    back = place.run("up", "--rejoin", old, "--yes", "--json")
+
+
+def test_a_fenced_region_is_shut_and_then_a_secondary_again(up: Place) -> None:
+    new, old = (FIRST, SECOND) if f'"{FIRST}"' in _file(up).read_text() else (SECOND, FIRST)
+    back = up.run("up", "--rejoin", old, "--yes", "--json")
     assert back.code == 0, back.said
     assert "written while fenced" in back.json["steps"]["look"]["keys"]
-    assert _reaches(place, new, "after the return") == {FIRST: True, SECOND: True}
-    assert _reaches(place, old, "no primary any more")[new] is False
-    assert place.run("preview", "--json").json["changes"] == []
+    assert _reaches(up, new, "after the return") == {FIRST: True, SECOND: True}
+    assert _reaches(up, old, "no primary any more")[new] is False
+    assert up.run("preview", "--json").json["changes"] == []
