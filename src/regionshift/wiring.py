@@ -23,6 +23,7 @@ from regionshift.errors import InputError, Refused
 from regionshift.settings.config import MigrationConfig
 from regionshift.settings.load import load_config
 from regionshift.settings.names import normalize_name
+from regionshift.settings.state_url import parse_state_url
 
 if TYPE_CHECKING:
     from semver import VersionInfo
@@ -253,9 +254,9 @@ def _cloud(config: MigrationConfig, place: Place, endpoint: str | None, outside:
 def _store(config: MigrationConfig, place: Place, access: Access, outside: Surroundings) -> StateStore:
     from regionshift.journal.store import Credentials, S3Access, open_state
 
-    url = place.state_url(config)
-    if not url.startswith("s3://"):
-        return open_state(url)
+    url = parse_state_url(place.state_url(config))
+    if not url.place.startswith("s3://"):
+        return open_state(url.place)
     cloud = access.cloud
 
     def credentials() -> Credentials:
@@ -265,9 +266,9 @@ def _store(config: MigrationConfig, place: Place, access: Access, outside: Surro
         return Credentials(key.access_key, key.secret_key, key.session_token, soon)
 
     return open_state(
-        url,
+        url.place,
         S3Access(
-            region=config.regions.primary,
+            region=url.region or config.regions.primary,
             credentials=credentials,
             endpoint=cloud.endpoint if cloud else None,
             ca_bundle=cloud.ca_bundle.read_bytes() if cloud else None,
@@ -420,11 +421,12 @@ def passphrase_file(place: Place) -> Path:
 
 
 def _backend(config: MigrationConfig, place: Place, access: Access) -> str:
-    url = place.state_url(config).rstrip("/") + "/engine"
+    state = parse_state_url(place.state_url(config))
+    url = state.place.rstrip("/") + "/engine"
     if url.startswith("file://"):
         Path(url.removeprefix("file://")).mkdir(parents=True, exist_ok=True)
         return url
-    query = f"?region={config.regions.primary}"
+    query = f"?region={state.region or config.regions.primary}"
     if access.cloud is not None:
         query += f"&endpoint={access.cloud.endpoint}&s3ForcePathStyle=true"
     return url + query

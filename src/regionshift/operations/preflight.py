@@ -16,6 +16,7 @@ from regionshift.operations.policy_findings import policy_findings
 from regionshift.operations.quotas import quota_findings
 from regionshift.report.values import Finding
 from regionshift.settings.check import name_problems
+from regionshift.settings.state_url import parse_state_url
 
 # One plugin process serves one provider, and there is one provider a region (measured: 170 to 430 MB each).
 PLUGIN_MEMORY_MB = 430
@@ -191,9 +192,10 @@ def _state_region(environment: Environment) -> list[Finding]:
 
 
 def _bucket_region(environment: Environment) -> str | None:
-    url = urlsplit(environment.config.state or "")
-    if url.scheme != "s3":
-        return None
+    state = parse_state_url(environment.config.state)
+    url = urlsplit(state.place)
+    if url.scheme != "s3" or state.region:
+        return state.region
     try:
         answer = environment.clients.call(
             environment.regions[0], "s3", "get_bucket_location", Bucket=url.netloc

@@ -34,7 +34,8 @@ class MigrationConfig(Section):
     regions: Regions
     """Where the environment lives."""
     state: fields.StateUrl = ""
-    """Where state, releases and journal are: file://… or s3://…; `.regionshift/` beside the file if empty."""
+    """Where state, releases and journal are: file://… or s3://BUCKET/PREFIX?region=REGION (without it the
+    bucket is in the primary region); `.regionshift/` beside the file if empty."""
     state_secrets: fields.StateSecrets | None = None
     """The key that secrets in the state are encrypted with, such as awskms://…; by default a key file."""
     network: Network

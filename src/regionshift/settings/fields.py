@@ -19,6 +19,7 @@ from regionshift.settings.durations import parse_duration
 from regionshift.settings.names import normalize_name
 from regionshift.settings.network import LARGEST_VPC_PREFIX, SMALLEST_VPC_PREFIX
 from regionshift.settings.regions import REGIONS, all_regions
+from regionshift.settings.state_url import parse_state_url
 
 # The RFC 6890 blocks that a VPC may not take (VPC User Guide, "VPC CIDR blocks", restrictions).
 _REFUSED_BLOCKS = tuple(
@@ -143,6 +144,11 @@ def _state(text: str) -> str:
         scheme = re.match(r"[\w+.-]*(?=://)", text)
         nearest = f"file://{text}" if scheme is None else None
         raise wrong("file://DIRECTORY or s3://BUCKET/PREFIX", nearest)
+    url = parse_state_url(text)
+    if url.unknown or url.region not in {None, *all_regions()}:
+        near = difflib.get_close_matches(url.region or "", all_regions(), 1)
+        nearest = f"{url.place}?region={near[0]}" if near else url.place
+        raise wrong("s3://BUCKET/PREFIX?region=REGION with the bucket's own region", nearest)
     return text
 
 

@@ -152,7 +152,7 @@ network:
 #tags: {Owner: platform}
 
 # State, releases and journal: .regionshift/ beside this file, or one place for a team.
-#state: s3://my-state-bucket/regionshift
+#state: s3://my-state-bucket/regionshift?region=eu-central-1
 #state_secrets: awskms://alias/regionshift-state?region=<primary>
 
 # Whether `destroy` refuses. Without it only the environment prod is protected.

@@ -39,6 +39,7 @@ ONE_MISTAKE = [
     ({"network": {"vpc_cidr": "127.0.0.0/8"}}, "network.vpc_cidr", "127", "that a VPC may have", None),
     ({"state": "http://u:hunter2@x"}, "state", "//…@x", "s3://", None),
     ({"state": "here"}, "state", "here", "file://", "file://here"),
+    ({"state": "s3://b/p?region=eu-wst-1"}, "state", "eu-wst-1", "own region", "s3://b/p?region=eu-west-1"),
     ({"state_secrets": "passphrase"}, "state_secrets", "not shown", "awskms://", None),
     ({"protect": "yes"}, "protect", '"yes"', "true or false", "true"),
     ({"retention": {"logs": 31}}, "retention.logs", "31", "one of 1, 3, 5", "30"),

@@ -22,6 +22,7 @@ from regionshift.operations.waves.standing import Standing
 from regionshift.settings.config import MigrationConfig
 from regionshift.settings.editing import Edit, applied, swap_primary
 from regionshift.settings.release import Release
+from regionshift.settings.state_url import parse_state_url
 
 KIND: Kind = "promotion"
 Loader = Callable[[str], MigrationConfig]
@@ -57,6 +58,7 @@ def propose(
     old = config.regions.primary
     fenced = fenced_regions(journal)
     _require_secondary(config, new, fenced)
+    _require_findable_state(config)
     base = _base(shelf, standing, new)
     if replace(base, config=config).digest != base.digest:
         raise Refused(
@@ -174,6 +176,17 @@ def _require_secondary(config: MigrationConfig, new: str, fenced: tuple[str, ...
         )
     if new in fenced:
         raise Refused(f"{new} is fenced.", where=new, remedy=f"first: regionshift up --rejoin {new}")
+
+
+def _require_findable_state(config: MigrationConfig) -> None:
+    """Without a region in its URL a state bucket is looked for in the primary's, which is about to change."""
+    url = parse_state_url(config.state)
+    if url.place.startswith("s3://") and url.region is None:
+        raise Refused(
+            "The state URL does not say in which region its bucket is, and the primary region changes.",
+            where="state",
+            remedy=f"write the bucket's own region: {url.place}?region=…",
+        )
 
 
 def _base(shelf: Shelf, standing: Standing, new: str) -> Release:
