@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import hypothesis
 import pytest
@@ -16,6 +17,20 @@ hypothesis.settings.register_profile("regionshift", deadline=None, print_blob=Tr
 hypothesis.settings.load_profile("regionshift")
 
 ACCOUNT = "123456789012"
+
+# The long ones first, so that no worker is left alone with one at the end.
+LONG_FIRST = ("e2e", "component", "provider", "carriers")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Order the folders by how long their files take; within a folder nothing moves."""
+    root = Path(__file__).parent
+
+    def place(item: pytest.Item) -> int:
+        folder = item.path.relative_to(root).parts[0]
+        return LONG_FIRST.index(folder) if folder in LONG_FIRST else len(LONG_FIRST)
+
+    items.sort(key=place)
 
 
 @pytest.fixture(scope="session")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import time
@@ -46,9 +47,9 @@ def _memory(place: Place, megabytes: int) -> None:
     place.write()
 
 
-def _kill_at(place: Place, step: str, **more: str) -> None:
+def _kill_at(place: Place, step: str, *options: str, **more: str) -> None:
     """Start `up` and kill it, with everything it started, as soon as the journal says that ``step`` begins."""
-    process = place.start("up", "--yes", "--despite-alarms", **more)
+    process = place.start("up", "--yes", *options, **more)
     runs = next((place.folder / ".regionshift/state/journal").glob("*/runs"))
     known = {path.name for path in runs.iterdir()}
     until = time.monotonic() + 240
@@ -62,12 +63,47 @@ def _kill_at(place: Place, step: str, **more: str) -> None:
     process.communicate()
 
 
+def _subscribed(place: Place, region: str) -> str:
+    """A queue that gets what is told on the region's deployment topic."""
+    sns, sqs = place.clients.get("sns", region), place.clients.get("sqs", region)
+    topics = [t["TopicArn"] for t in sns.list_topics()["Topics"]]
+    topic = next(t for t in topics if "-deployment-" in t)
+    queue = sqs.create_queue(QueueName=f"news-{region}")["QueueUrl"]
+    arn = sqs.get_queue_attributes(QueueUrl=queue, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+    allow = {"Effect": "Allow", "Principal": {"Service": "sns.amazonaws.com"}, "Action": "sqs:SendMessage"}
+    policy = {"Version": "2012-10-17", "Statement": [{**allow, "Resource": arn}]}
+    sqs.set_queue_attributes(QueueUrl=queue, Attributes={"Policy": json.dumps(policy)})
+    sns.subscribe(TopicArn=topic, Protocol="sqs", Endpoint=arn)
+    return queue
+
+
+def _news(place: Place, region: str, queue: str) -> list[dict[str, Any]]:
+    sqs = place.clients.get("sqs", region)
+    found: list[dict[str, Any]] = []
+    while messages := sqs.receive_message(QueueUrl=queue, MaxNumberOfMessages=10).get("Messages"):
+        for message in messages:
+            found.append(json.loads(json.loads(message["Body"])["Message"]))
+            sqs.delete_message(QueueUrl=queue, ReceiptHandle=message["ReceiptHandle"])
+    ours = [each for each in found if each["event"] in ("deploy", "rollback")]
+    return sorted(ours, key=lambda each: str(each["time"]))
+
+
+def _require_news_of_a_rollback(region: str, told: list[dict[str, Any]]) -> None:
+    """The topic of every region was told of the start, the failure and the end."""
+    said = [(each["event"], each["status"]) for each in told]
+    assert said == [("deploy", "started"), ("rollback", "error"), ("rollback", "error")]
+    assert f"taking back {CANARY}" in told[1]["summary"]
+    assert f"{CANARY} rolled back" in told[2]["summary"]
+    assert all(each["region"] == region and each["deployment_id"] for each in told)
+
+
 @pytest.mark.parametrize("handler", [BREAKS_AT_ONCE, BREAKS_LATER], ids=["at once", "in the bake"])
 def test_a_release_that_breaks_the_function_stops_at_the_canary(
     up: Place, tmp_path: Path, handler: str
 ) -> None:
     before, releases = {region: _code(up, region) for region in up.regions}, _releases(up)
     artifact = str(broken_artifact(tmp_path, handler))
+    queues = {region: _subscribed(up, region) for region in (CANARY, PRIMARY)}
     done = up.run("up", "--yes", "--despite-alarms", "--json", REGIONSHIFT_TEST_ARTIFACT=artifact)
     assert done.code == 1, done.said
     said: dict[str, Any] = done.json
@@ -77,9 +113,12 @@ def test_a_release_that_breaks_the_function_stops_at_the_canary(
         assert _code(up, region) == before[region]
     assert _code(up, CANARY)[:2] == before[CANARY][:2]
     assert _releases(up) == releases
+    for region, queue in queues.items():
+        _require_news_of_a_rollback(region, _news(up, region, queue))
 
 
 def test_a_change_that_was_killed_is_finished_by_resume(up: Place) -> None:
+    # The broken release before it left alarms red; what mends needs no word about those.
     _memory(up, 640)
     _kill_at(up, "wave-2/apply")
     refused = up.run("up", "--yes")
@@ -94,7 +133,7 @@ def test_a_change_that_was_killed_is_finished_by_resume(up: Place) -> None:
 def test_a_broken_release_that_was_killed_is_taken_back_by_resume(up: Place, tmp_path: Path) -> None:
     before, releases = {region: _code(up, region) for region in up.regions}, _releases(up)
     artifact = str(broken_artifact(tmp_path, BREAKS_AT_ONCE))
-    _kill_at(up, "wave-1/apply", REGIONSHIFT_TEST_ARTIFACT=artifact)
+    _kill_at(up, "wave-1/apply", "--despite-alarms", REGIONSHIFT_TEST_ARTIFACT=artifact)
     done = up.run("resume", "--yes", "--json")
     assert done.code == 1, done.said
     assert done.json["regions"] == {CANARY: "rolled back", OTHER: "unchanged", PRIMARY: "unchanged"}
