@@ -73,7 +73,7 @@ def taken_back(edit: Edit, text: str) -> str:
 
 
 def swap_primary(text: str, old: str, new: str) -> Edit:
-    """Make ``new`` the primary and put ``old`` where it stood among the secondaries.
+    """Make ``new`` the primary and put ``old`` where it stood among the secondaries, and in the waves.
 
     Raises:
         InputError: the text does not name them in a way that can be changed exactly.
@@ -82,7 +82,10 @@ def swap_primary(text: str, old: str, new: str) -> Edit:
     found = [node for node in regions.secondaries if node.value == new]
     if regions.primary.value != old or len(found) != 1:
         raise regions.refused(f"the file does not name {old} as primary and {new} once as secondary")
-    return _edit(text, [regions.exactly(regions.primary, new), regions.exactly(found[0], old)])
+    other = {old: new, new: old}
+    # The primary is of the last wave, so waves that are written change with it.
+    waves = [regions.exactly(node, other[node.value]) for node in _in_waves(text) if node.value in other]
+    return _edit(text, [regions.exactly(regions.primary, new), regions.exactly(found[0], old), *waves])
 
 
 def add_secondary(text: str, region: str) -> Edit:
@@ -205,6 +208,14 @@ def _regions(text: str, remedy: str) -> _Regions:
     ):
         raise refused("the secondaries are no list of regions")
     return _Regions(text, mapping, primary, holder, remedy, len(text) - len(plain))
+
+
+def _in_waves(text: str) -> list[yaml.ScalarNode]:
+    root = yaml.compose(text.removeprefix(_BOM), Loader=yaml.SafeLoader)
+    holder = _child(_child(root, "deployment"), "waves")
+    waves = holder.value if isinstance(holder, yaml.SequenceNode) else []
+    nodes = [node for wave in waves if isinstance(wave, yaml.SequenceNode) for node in wave.value]
+    return [node for node in nodes if isinstance(node, yaml.ScalarNode)]
 
 
 def _child(node: yaml.Node | None, key: str) -> yaml.Node | None:

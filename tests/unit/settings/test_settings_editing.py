@@ -48,6 +48,26 @@ def test_primary_and_secondary_change_places_and_nothing_else(text: str) -> None
     assert taken_back(edit_from_json(edit.to_json()), after) == text
 
 
+@pytest.mark.parametrize(
+    "waves",
+    [
+        "[[eu-west-1], [eu-west-2], [us-east-1]]",
+        "\n  - [eu-west-1]\n  - - 'eu-west-2' # kept\n    - us-east-1",
+    ],
+)
+def test_waves_that_are_written_end_with_the_new_primary(waves: str) -> None:
+    text = (
+        LAYOUTS["flow"] + f"deployment: {{waves: {waves}}}\n"
+        if "\n" not in waves
+        else (LAYOUTS["flow"] + f"deployment:\n  waves:{waves}\n")
+    )
+    edit = swap_primary(text, "us-east-1", "eu-west-1")
+    after = yaml.safe_load(applied(edit, text))["deployment"]["waves"]
+    assert after[0] == ["us-east-1"]
+    assert after[-1][-1] == "eu-west-1"
+    assert taken_back(edit, applied(edit, text)) == text
+
+
 @pytest.mark.parametrize("text", LAYOUTS.values(), ids=LAYOUTS)
 def test_a_secondary_comes_and_goes(text: str) -> None:
     edit = add_secondary(text, "sa-east-1")
