@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from e2e_place import ACCOUNT, Place
 from lossy_endpoint import LossyEndpoint, lossy
+from topic_queue import news_of, subscribed
 
 from regionshift.local import emulator
 
@@ -124,11 +125,22 @@ def test_a_change_of_primary_that_was_killed_is_taken_back(up: Place) -> None:
 
 def test_a_change_of_primary_that_was_killed_is_finished(up: Place) -> None:
     things = _things(up)
+    queues = {region: subscribed(up.clients, region) for region in (FIRST, SECOND)}
     _put_that_replication_misses(up, FIRST, "missed/finished [1]*")
     _kill_at(up, "unlink", "promote", SECOND, "--yes")
     done = up.run("promote", SECOND, "--yes", "--json")
     assert done.code == 0, done.said
     assert (done.json["outcome"], done.json["primary"]) == ("done", SECOND)
+    for region, queue in queues.items():
+        told = news_of(up.clients, region, queue, "promote")
+        said = [(each["status"], each["counts"].get("step")) for each in told]
+        assert said[0] == ("started", None)
+        assert ("started", None) in said[1:]  # by the command that goes on
+        assert said[-1] == ("success", None)
+        assert {step for _, step in said if step} == set(range(1, 8))
+        assert f"{SECOND} is the primary" in told[-1]["summary"]
+        assert all(each["region"] == region and each["deployment_id"] for each in told)
+    assert f"{SECOND} is the primary" in done.err  # the terminal is told of the same events
     expected = SETTINGS.replace(f'"{FIRST}"', f'"{SECOND}"').replace(f"- {SECOND} ", f"- {FIRST} ")
     assert _file(up).read_text() == expected
     assert _things(up) == things
@@ -149,9 +161,14 @@ def test_a_lost_primary_gets_no_call_and_is_shut_when_it_returns(
     assert done.json["unproven"]
     assert cloud.asked == []
 
+    text = _file(place).read_text()
+    _file(place).write_text(text + "function: {memory: 640}\n")
     left_out = place.run("up", "--yes")
     assert left_out.code == 0, left_out.said
-    assert "fenced" in left_out.said
+    assert f"{old} gets no call" in left_out.said
+    assert f"up --rejoin {old}" in left_out.said
+    functions = place.clients.get("lambda", new).list_functions()["Functions"]
+    assert {f["MemorySize"] for f in functions if "-migration-" in f["FunctionName"]} == {640}
     assert cloud.asked == []
 
     cloud.lost = set()

@@ -86,7 +86,12 @@ def run_up(
         environment = wired.environment
         require_finished(wired.journal)
         if environment.skipped:
-            console(choices).print(f"Left out, because fenced: {', '.join(sorted(environment.skipped))}")
+            away = ", ".join(sorted(environment.skipped))
+            console(choices).print(
+                f"Left out, because fenced: {away} gets no call; the others change in one run, without waves."
+                f" When it is back: regionshift up --rejoin {min(environment.skipped)}",
+                soft_wrap=True,
+            )
         proposal = _propose(choices, wired, allow_data_loss=allow_data_loss, refresh=refresh)
         plan = proposal.plan
         if not choices.as_json:

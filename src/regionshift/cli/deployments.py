@@ -140,16 +140,27 @@ def _wants_back(choices: Choices, migration: str) -> bool:
 
 def run_resume(choices: Choices, *, back: bool) -> int:
     """Go on with a deployment that was stopped or killed, or take it back."""
-    with _wired(choices, locked=True, skip=deploying.left_out) as wired:
-        from regionshift.cli.promoting import resume_moving
+    from regionshift.cli.moving import resume_move
+    from regionshift.cli.promoting import resume_promotion
+    from regionshift.operations.moving import moves, proposing
 
-        if (code := resume_moving(choices, wired, back=back)) is not None:
+    with _wired(choices, locked=True, skip=deploying.left_out) as wired:
+        moving = moves.unfinished(wired.journal) is not None
+        # A move goes on with the change of primary that it began; back goes that one first.
+        code = None if moving and not back else resume_promotion(choices, wired, back=back)
+        if code is not None and not (moving and proposing.unfinished(wired.journal) is None):
             return code
-        approving = deploying.waiting(wired.journal)
-        run_id, state = deploying.resume(driver(choices, wired, approving=approving), back=back)
-        if not choices.as_json:
-            console(choices).print(f"Deployment {run_id}: {_verdict(state)}")
-        return _ended(choices, wired, state)
+        if not moving:
+            return _resume_deployment(choices, wired, back=back)
+    return resume_move(choices, back=back, said=code is not None)
+
+
+def _resume_deployment(choices: Choices, wired: Wired, *, back: bool) -> int:
+    approving = deploying.waiting(wired.journal)
+    run_id, state = deploying.resume(driver(choices, wired, approving=approving), back=back)
+    if not choices.as_json:
+        console(choices).print(f"Deployment {run_id}: {_verdict(state)}")
+    return _ended(choices, wired, state)
 
 
 def run_releases(choices: Choices) -> int:

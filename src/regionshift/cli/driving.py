@@ -9,6 +9,7 @@ from typing import Any
 from regionshift.cli.deployment_tables import news_line, step_line
 from regionshift.cli.options import Choices
 from regionshift.cli.show import confirm, console, person_is_there
+from regionshift.cli.telling import topics
 from regionshift.cli.verbose import make_log
 from regionshift.deployment.steps import Step
 from regionshift.engine.engine import Listener
@@ -27,7 +28,6 @@ from regionshift.operations.waves.bake import RegionDown, Watch
 from regionshift.operations.waves.driving import Driver, Said, Waits
 from regionshift.operations.waves.facts import Terms
 from regionshift.operations.waves.standing import Standing
-from regionshift.operations.waves.telling import Topics
 from regionshift.wiring import Wired
 
 
@@ -43,12 +43,6 @@ def driver(choices: Choices, wired: Wired, *, approving: str | None = None) -> D
         if line := step_line(step, phase, said):
             screen.print(line, soft_wrap=True)
 
-    topics = Topics(
-        environment.clients,
-        environment.config,
-        environment.now,
-        lambda said: screen.print(f"warning: {said}", style="yellow", soft_wrap=True),
-    )
     return Driver(
         environment,
         wired.journal,
@@ -56,7 +50,7 @@ def driver(choices: Choices, wired: Wired, *, approving: str | None = None) -> D
         Watch(environment.clients, time.monotonic, time.sleep),
         _approval(choices, approving),
         tell,
-        (lambda _run, news, _regions: screen.print(news_line(news), soft_wrap=True), topics),
+        (lambda _run, news, _regions: screen.print(news_line(news), soft_wrap=True), topics(wired, screen)),
     )
 
 

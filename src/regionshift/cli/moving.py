@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import time
 from contextlib import AbstractContextManager
+from functools import partial
 from typing import Any
 
 from regionshift.cli.migrations import carrying_in
 from regionshift.cli.options import Choices
 from regionshift.cli.promoting import MEANINGS, load_text, make_listener, promote_quietly
 from regionshift.cli.show import confirm, confirm_by_name, console, print_json
-from regionshift.errors import EXIT_OK, Refused, WorkFailed
+from regionshift.cli.telling import herald, topics
+from regionshift.deployment.course import Course
+from regionshift.errors import EXIT_FAILED, EXIT_OK, Refused, RegionshiftError, WorkFailed
 from regionshift.operations.deploying import deploy, mend
 from regionshift.operations.moving import moves
 from regionshift.operations.moving.copying import LastCopy
@@ -25,7 +28,7 @@ from regionshift.operations.waves.standing import standing_of
 from regionshift.report.moving import StepsView, promotion_table
 from regionshift.report.terminal import findings_table, plan_table
 from regionshift.settings.editing import applied
-from regionshift.wiring import Wired, surroundings, wire
+from regionshift.wiring import Wired, settings, surroundings, wire
 
 
 def run_move(choices: Choices, source: str, target: str, *, retire: bool, allow_data_loss: bool) -> int:
@@ -45,6 +48,9 @@ def run_move(choices: Choices, source: str, target: str, *, retire: bool, allow_
                 require_finished(wired.journal)
                 moves.require_movable(config, source, target)
                 confirm(choices, f"Move {wired.environment.name} from {source} to {target}?")
+            if moves.unfinished(wired.journal) is not None:
+                # Whoever held the engine's own lock is dead: we hold the environment's.
+                wired.environment.engine.release_lock()
             run_id = moves.open_run(wired.journal, source, target).run_id
     if not moved:
         said = _phases(choices, run_id, source, target)
@@ -62,8 +68,9 @@ def run_move(choices: Choices, source: str, target: str, *, retire: bool, allow_
         screen = console(choices)
         if said:
             screen.print(promotion_table(facts))
-        left = f"{source} is retired" if retired else f"{source} is a secondary; --retire takes it down"
-        screen.print(f"{target} is the primary, {left}")
+        left = f"{source} is retired" if retired else f"{source} is a secondary; to take it down: "
+        left += "" if retired else f"{moves.command_of(source, target)} --retire --allow-data-loss"
+        screen.print(f"{target} is the primary, {left}", soft_wrap=True)
     return EXIT_OK
 
 
@@ -73,6 +80,7 @@ def _phases(choices: Choices, run_id: str, source: str, target: str) -> dict[str
     del meanings["promote"]
     meanings |= {f"promote/{step.name}": MEANINGS[step.name] for step in PROMOTION}
     said: dict[str, dict[str, Any]] = {}
+    course, began = moves.course_of(source, target), False
     with StepsView(console(choices), f"move {source} to {target}", meanings) as view:
         for phase in moves.PHASES:
             with _wired(choices) as wired:
@@ -82,16 +90,70 @@ def _phases(choices: Choices, run_id: str, source: str, target: str) -> dict[str
                     said[phase] = dict(state.said[phase])
                     view.done_before([phase])
                     continue
+                spread = herald(wired, view, run_id, partial(moves.told_of, wired.journal))
+                if not began:
+                    spread(course.of_start(again=bool(state.began)))
+                    began = True
                 run.append(phase, "before")
                 if phase != "promote":  # its own steps are in the table
                     view.told(phase, "before", {})
-                said[phase] = _phase(choices, wired, phase, run_id, (source, target), view)
+                try:
+                    said[phase] = _phase(choices, wired, phase, run_id, (source, target), view)
+                except RegionshiftError as error:
+                    _name_what_goes_on(error, course)
+                    spread(course.of_failure(phase, error.message))
+                    raise
                 run.append(phase, "after", data=said[phase])
-                if phase == "promote":
-                    run.close("moved", {"phases": said})
-                else:
+                if phase != "promote":
                     view.told(phase, "after", said[phase])
+                    spread(course.of_done(phase))
+                else:
+                    run.close("moved", {"phases": said})
+                    spread(course.of_success())
     return said
+
+
+def _name_what_goes_on(error: RegionshiftError, course: Course) -> None:
+    """Whatever stopped a move, the reader is told how to go on with it and how to leave it."""
+    mend = f"{error.remedy}; then: " if error.remedy else ""
+    error.remedy = f"{mend}{course.go_on}"
+
+
+def resume_move(choices: Choices, *, back: bool, said: bool) -> int:
+    """Go on with the open move; or stop it, with what it copied itself taken back.
+
+    A move whose change of primary is done is not turned: another one would be needed for that. ``said``: the
+    command wrote its JSON document already.
+    """
+    with _wired(choices) as wired:
+        view = moves.unfinished(wired.journal)
+        if view is None:
+            return EXIT_OK
+        source, target = moves.ends_of(view)
+        done = settings(choices.config, choices.overrides, surroundings()).regions.primary == target
+        if back and not done:
+            wired.environment.engine.release_lock()
+            undone: dict[str, object] = {}
+            if "migrate" in state_of(wired.journal, view.run_id, moves.STEPS).began:
+                with carrying_in(wired) as carrying:
+                    copies = LastCopy(carrying, wired.journal, time.monotonic, source, target)
+                    undone = moves.take_back(copies, view.run_id)
+            moves.stop(wired.journal, view.run_id)
+            screen, news = console(choices), moves.course_of(source, target).of_stop()
+            screen.print(news.summary, style="red", soft_wrap=True)
+            topics(wired, screen)(view.run_id, news, moves.told_of(wired.journal))
+            screen.print(
+                f"  → {target} stays in the settings as a secondary; without it: take it out there, then"
+                " regionshift up --allow-data-loss",
+                style="dim",
+                soft_wrap=True,
+            )
+            if choices.as_json and not said:
+                print_json(
+                    {"run": view.run_id, "outcome": "stopped", "primary": source, "taken_back": undone}
+                )
+            return EXIT_FAILED
+    return run_move(choices, source, target, retire=False, allow_data_loss=False)
 
 
 def _phase(
@@ -100,7 +162,8 @@ def _phase(
     source, target = ends
     environment = wired.environment
     if phase == "name":
-        load = lambda text: load_text(choices, text)  # noqa: E731 - as short as a name for it
+        remedy = f"name {target} yourself (in deployment.waves too, where they are written), then go on"
+        load = partial(load_text, choices, remedy=remedy)
         return moves.name_target(environment.config, choices.config, target, load)
     if phase == "up":
         return _up(choices, wired, target)
@@ -142,10 +205,16 @@ def _retire(choices: Choices, region: str, *, allow_data_loss: bool) -> bool:
             wired.environment,
             choices.config,
             region,
-            lambda text: load_text(choices, text),
+            partial(
+                load_text,
+                choices,
+                remedy=f"take {region} out yourself (of deployment.waves too), then: regionshift up"
+                " --allow-data-loss",
+            ),
             allow_data_loss=allow_data_loss,
         )
         plan = found.proposal.plan
+        again = moves.command_of(region, wired.environment.config.regions.primary)
         if not choices.as_json:
             console(choices).print(plan_table(plan))
             if plan.findings:
@@ -154,12 +223,16 @@ def _retire(choices: Choices, region: str, *, allow_data_loss: bool) -> bool:
             raise Refused(
                 f"{region} holds data that would go with it ({len(plan.errors)} things).",
                 where=region,
-                remedy="give --allow-data-loss too; until then it stays a secondary",
+                remedy=f"until then it stays a secondary; {again} --retire --allow-data-loss",
             )
         confirm_by_name(choices, wired.environment.name)
         write_text(choices.config, applied(found.edit, read_text(choices.config)))
         wired.shelf.keep(found.environment.release(), standing_of(wired.journal).links)
         deploy(found.environment, wired.journal, found.proposal, make_listener(choices))
+        screen = console(choices)
+        told = standing_of(wired.journal)
+        gone = moves.of_retired(region, found.environment.config.regions.primary)
+        topics(wired, screen)(str(told.run_id), gone, moves.told_of(wired.journal))
     return True
 
 

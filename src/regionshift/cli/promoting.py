@@ -12,11 +12,20 @@ from typing import Any
 from regionshift.cli.migrations import carrying_in
 from regionshift.cli.options import Choices
 from regionshift.cli.show import confirm, console, print_json
+from regionshift.cli.telling import herald
 from regionshift.cli.verbose import make_log
 from regionshift.deployment.saga import Ending, SagaState, SagaStep
 from regionshift.engine.engine import Listener
 from regionshift.engine.events import Progress
-from regionshift.errors import EXIT_FAILED, EXIT_OK, EXIT_REFUSED, InputError, Refused, WorkFailed
+from regionshift.errors import (
+    EXIT_FAILED,
+    EXIT_OK,
+    EXIT_REFUSED,
+    InputError,
+    Interrupted,
+    Refused,
+    WorkFailed,
+)
 from regionshift.operations.moving import moves, proposing
 from regionshift.operations.moving.copying import LastCopy
 from regionshift.operations.moving.driving import Said, Teller
@@ -62,7 +71,11 @@ def run_promote(choices: Choices, new: str, *, lost: bool, plan_only: bool) -> i
     ) as wired:
         view = proposing.unfinished(wired.journal)
         if view is not None and proposing.plan_of(view).new == new and not plan_only:
-            code = resume_moving(choices, wired, back=False)
+            code = resume_promotion(choices, wired, back=False)
+            if (move := moves.unfinished(wired.journal)) is not None:
+                go_on = moves.command_of(*moves.ends_of(move))
+                console(choices).print(f"It was part of a move; go on with: {go_on}")
+                return EXIT_FAILED
             return EXIT_FAILED if code is None else code
         require_finished(wired.journal)
         return promote_here(choices, wired, new, lost=lost, plan_only=plan_only)
@@ -106,7 +119,8 @@ def promote_quietly(choices: Choices, wired: Wired, new: str, view: StepsView) -
         run_id = proposing.begin(wired.shelf, wired.journal, proposed).run_id
     run = wired.journal.reopen(run_id)
     with _promotion(choices, wired, plan, run_id) as promotion:
-        state = proposing.go(wired.journal, run, promotion, _teller(view, "promote/"))
+        spread = herald(wired, view, run_id, lambda: plan.present)
+        state = proposing.go(wired.journal, run, promotion, _teller(view, "promote/"), spread)
     if state.ending is not Ending.DONE:
         why = "; ".join(f"{step}: {said}" for step, said in state.failed.items())
         raise WorkFailed(f"the change of primary was {state.ending or 'not finished'}: {why}", where=run_id)
@@ -145,41 +159,31 @@ def _require_no_conflicts(plan: PromotionPlan, facts: Mapping[str, Any]) -> None
         )
 
 
-def resume_moving(choices: Choices, wired: Wired, *, back: bool) -> int | None:
+def resume_promotion(choices: Choices, wired: Wired, *, back: bool) -> int | None:
     """Go on with a change of primary that was stopped or killed, or take it back; None when there is none."""
     view = proposing.unfinished(wired.journal)
     if view is None:
-        return _resume_move(choices, wired, back=back)
+        return None
     plan = proposing.plan_of(view)
     wired.environment.engine.release_lock()
     if back:
         proposing.turn_back(wired.journal, wired.journal.reopen(view.run_id), plan)
-    code = _go(choices, wired, plan, view.run_id, {})
-    return max(code, _resume_move(choices, wired, back=back) or EXIT_OK)
-
-
-def _resume_move(choices: Choices, wired: Wired, *, back: bool) -> int | None:
-    """An open move: stopped where it is, with ``back``; else said how to go on with it. None when there is none."""
-    view = moves.unfinished(wired.journal)
-    if view is None:
-        return None
-    source, target = moves.ends_of(view)
-    if back:
-        moves.stop(wired.journal, view.run_id)
-        console(choices).print(f"The move {view.run_id} is stopped; {target} stays in the settings.")
-        return EXIT_FAILED
-    console(choices).print(f"Go on with: regionshift move --from {source} --to {target}")
-    return EXIT_FAILED
+    return _go(choices, wired, plan, view.run_id, {})
 
 
 def _go(choices: Choices, wired: Wired, plan: PromotionPlan, run_id: str, facts: Mapping[str, Any]) -> int:
     run = wired.journal.reopen(run_id)
-    with _promotion(choices, wired, plan, run_id) as promotion, _view(choices, plan) as tell:
-        state = proposing.go(wired.journal, run, promotion, tell)
-    outcome = {
-        Ending.DONE: f"{plan.new} is the primary",
-        Ending.TAKEN_BACK: f"rolled back: {plan.old} is the primary",
-    }.get(state.ending or Ending.STUCK, "needs a person: mend the cause, then `regionshift resume`")
+    with _promotion(choices, wired, plan, run_id) as promotion, _view(choices, plan) as view:
+        spread = herald(wired, view, run_id, lambda: plan.present)
+        try:
+            state = proposing.go(wired.journal, run, promotion, _teller(view), spread)
+        except Interrupted as error:
+            error.remedy = "regionshift resume goes on with it, regionshift resume --back takes it back"
+            raise
+    remedy = {
+        Ending.DONE: None,
+        Ending.TAKEN_BACK: f"mend the cause, then again: {plan.command}",
+    }.get(state.ending or Ending.STUCK, "mend the cause, then: regionshift resume")
     found = {**proposing.measured(state), **facts}
     if choices.as_json:
         print_json(
@@ -189,6 +193,7 @@ def _go(choices: Choices, wired: Wired, plan: PromotionPlan, run_id: str, facts:
                 "primary": plan.new if state.ending is Ending.DONE else plan.old,
                 "steps": {name: dict(said) for name, said in state.said.items()},
                 "failed": state.failed,
+                "remedy": remedy,
                 "fenced": sorted(plan.absent) if state.ending is Ending.DONE else sorted(plan.fenced),
                 **found,
             }
@@ -198,7 +203,8 @@ def _go(choices: Choices, wired: Wired, plan: PromotionPlan, run_id: str, facts:
         screen.print(promotion_table({k: v for k, v in found.items() if k != "unproven"}))
         for step, why in state.failed.items():
             screen.print(f"✗ {step}: {why}", style="red", soft_wrap=True)
-        screen.print(outcome, soft_wrap=True)
+        if remedy:
+            screen.print(f"  → {remedy}", style="dim", soft_wrap=True)
     return EXIT_OK if state.ending is Ending.DONE else EXIT_FAILED
 
 
@@ -218,10 +224,10 @@ def _promotion(choices: Choices, wired: Wired, plan: PromotionPlan, run_id: str)
 
 
 @contextmanager
-def _view(choices: Choices, plan: PromotionPlan) -> Iterator[Teller]:
+def _view(choices: Choices, plan: PromotionPlan) -> Iterator[StepsView]:
     meanings = {step.name: MEANINGS[step.name] for step in plan.steps}
     with StepsView(console(choices), f"promote {plan.new}", meanings) as view:
-        yield _teller(view)
+        yield view
 
 
 def _teller(view: StepsView, prefix: str = "") -> Teller:
@@ -259,8 +265,12 @@ def _fate(plan: PromotionPlan) -> str:
     return f"{plan.old} becomes a secondary"
 
 
-def load_text(choices: Choices, text: str) -> MigrationConfig:
-    """The settings that ``text`` would give in place of the file."""
+def load_text(
+    choices: Choices,
+    text: str,
+    remedy: str = "change this so that it fits both primaries, run `regionshift up`, and promote again",
+) -> MigrationConfig:
+    """The settings that ``text`` would give in place of the file; ``remedy`` if they would be wrong."""
     aside = Place(choices.config).home / "settings-to-be.yaml"
     aside.write_bytes(text.encode())
     try:
@@ -268,9 +278,9 @@ def load_text(choices: Choices, text: str) -> MigrationConfig:
     except SettingsError as error:
         first = error.mistakes[0]
         raise InputError(
-            f"The settings with another primary would be wrong: {first}",
+            f"The settings with other regions would be wrong: {first}",
             where=first.path,
-            remedy="change this too, run `regionshift up`, and promote again",
+            remedy=remedy,
         ) from error
     finally:
         aside.unlink()

@@ -12,7 +12,7 @@ from typing import Literal
 from regionshift.deployment.state import DeploymentState, Direction, Outcome
 from regionshift.deployment.steps import Step
 
-NewsEvent = Literal["deploy", "rollback"]
+NewsEvent = Literal["deploy", "rollback", "promote", "move", "rejoin"]
 NewsStatus = Literal["started", "success", "error"]
 
 

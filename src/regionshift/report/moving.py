@@ -9,6 +9,7 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
+_NEWS = {"started": "bold", "success": "green", "error": "red"}
 _MARKS = {
     "": ("·", "dim"),
     "before": ("…", "cyan"),
@@ -47,6 +48,16 @@ class StepsView:
         self._rows[step] = (phase, meaning, _shown(said))
         if not self._console.is_terminal and phase != "before":
             self._console.print(_line(step, *self._rows[step]), soft_wrap=True)
+
+    @property
+    def console(self) -> Console:
+        """Where the table is shown; lines that are printed there stand above it."""
+        return self._console
+
+    def news(self, summary: str, status: str, *, of_step: bool) -> None:
+        """What the topics are told too; the end of a step stands in the table already."""
+        if not of_step:
+            self._console.print(Text(summary, style=_NEWS[status]), soft_wrap=True)
 
     def done_before(self, steps: Sequence[str]) -> None:
         """Take note of what an earlier process did."""

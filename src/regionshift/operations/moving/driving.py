@@ -8,6 +8,8 @@ from typing import Protocol
 from botocore.exceptions import BotoCoreError, ClientError
 
 from regionshift.carriers.transport import AnswerLostError, S3Error
+from regionshift.deployment.course import Course
+from regionshift.deployment.news import News
 from regionshift.deployment.saga import Ending, SagaState, SagaStep, fold_saga
 from regionshift.errors import Interrupted, RegionshiftError
 from regionshift.journal.journal import Journal, RunJournal
@@ -15,6 +17,9 @@ from regionshift.journal.journal import Journal, RunJournal
 Said = Mapping[str, object]
 Teller = Callable[[SagaState, SagaStep, str, Said], None]
 """Is told of every step: where the run stands, the step, ``before``, ``after`` or ``failed``, what is kept."""
+
+Herald = Callable[[News], None]
+"""Tells people what is new: the terminal and the topics."""
 
 
 class Performer(Protocol):
@@ -28,9 +33,15 @@ class Performer(Protocol):
 
 
 def drive(
-    journal: Journal, run: RunJournal, steps: Sequence[SagaStep], performer: Performer, tell: Teller
+    journal: Journal,
+    run: RunJournal,
+    steps: Sequence[SagaStep],
+    performer: Performer,
+    tell: Teller,
+    course: Course,
+    herald: Herald,
 ) -> SagaState:
-    """Do what is left of an open run. The caller closes it, unless it ends as stuck.
+    """Do what is left of an open run. The caller closes it, unless it ends as stuck, and tells its end.
 
     Raises:
         Interrupted: somebody asked to stop; the run stays open for `resume`.
@@ -38,6 +49,7 @@ def drive(
     """
     state = state_of(journal, run.run_id, steps)
     tried = False
+    herald(course.of_start(again=bool(state.began), back=state.backward))
     # A way back that failed is tried once more by whoever resumes, not again and again.
     while (step := state.next_step) is not None and not (state.stuck and tried):
         doubt = state.in_doubt
@@ -45,8 +57,10 @@ def drive(
         tell(state, step, "before", {})
         phase, said = _perform(performer, step, frozenset(state.began), doubt=doubt)
         run.append(step.name, "after" if phase == "after" else "failed", data=said)
-        state = state_of(journal, run.run_id, steps)
+        before, state = state, state_of(journal, run.run_id, steps)
         tell(state, step, phase, said)
+        if news := course.of_step(before, state, step):
+            herald(news)
         tried = tried or step.back
     return state
 

@@ -11,14 +11,18 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from regionshift.deployment.course import Course
+from regionshift.deployment.news import News
 from regionshift.deployment.saga import SagaStep
 from regionshift.errors import InputError, Refused, WorkFailed
 from regionshift.journal.events import RunView
 from regionshift.journal.journal import Journal, RunJournal
 from regionshift.operations.environment import Environment
+from regionshift.operations.moving.copying import LastCopy
 from regionshift.operations.moving.promoting import read_text, write_text
 from regionshift.operations.moving.proposing import Loader
 from regionshift.operations.up import Proposal, propose
+from regionshift.operations.waves.standing import standing_of
 from regionshift.settings.config import MigrationConfig
 from regionshift.settings.editing import Edit, add_secondary, applied, remove_secondary
 
@@ -52,6 +56,33 @@ def require_movable(config: MigrationConfig, source: str, target: str) -> None:
         )
 
 
+def course_of(source: str, target: str) -> Course:
+    """A move in words."""
+    return Course(
+        "move",
+        f"move from {source} to {target}",
+        tuple(PHASES),
+        success=f"{target} is the primary, {source} is a secondary",
+        undone=f"stopped, {source} is the primary",
+        go_on=f"{command_of(source, target)} (or regionshift resume; regionshift resume --back stops it)",
+    )
+
+
+def command_of(source: str, target: str) -> str:
+    """What begins a move, and goes on with it, as it is typed."""
+    return f"regionshift move --from {source} --to {target}"
+
+
+def of_retired(region: str, primary: str) -> News:
+    """The old region is down."""
+    return News("move", "success", f"{region} is retired; {primary} is the primary")
+
+
+def told_of(journal: Journal) -> tuple[str, ...]:
+    """The regions whose topics may be told: they have a release, and are not fenced."""
+    return tuple(region for region, release in standing_of(journal).releases.items() if release is not None)
+
+
 def unfinished(journal: Journal) -> RunView | None:
     """The newest move that was stopped or killed."""
     return next((view for view in journal.unfinished() if view.kind == "move"), None)
@@ -78,8 +109,7 @@ def open_run(journal: Journal, source: str, target: str) -> RunJournal:
         raise Refused(
             f"The move {view.run_id} is not finished.",
             where=view.run_id,
-            remedy=f"regionshift move --from {ends_of(view)[0]} --to {ends_of(view)[1]}, or"
-            " regionshift resume --back",
+            remedy=f"{command_of(*ends_of(view))}, or regionshift resume --back",
         )
     return journal.reopen(view.run_id)
 
@@ -87,6 +117,11 @@ def open_run(journal: Journal, source: str, target: str) -> RunJournal:
 def stop(journal: Journal, run_id: str) -> None:
     """End a move where it is."""
     journal.reopen(run_id).close("stopped", failed=True)
+
+
+def take_back(copies: LastCopy, run_id: str) -> dict[str, object]:
+    """Take back what the move itself copied; the new region stays what it is, a secondary. Done twice is no harm."""
+    return {each: copies.take_back(each) for each in (f"{run_id}-carry", f"{run_id}-bucket")}
 
 
 def name_target(config: MigrationConfig, settings: Path, target: str, load: Loader) -> dict[str, object]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from regionshift.deployment.course import Course
 from regionshift.deployment.saga import SagaStep
 from regionshift.errors import WorkFailed
 from regionshift.settings.editing import Edit, edit_from_json
@@ -64,6 +65,24 @@ class PromotionPlan:
     def present(self) -> tuple[str, ...]:
         """The regions that change, the new primary first."""
         return tuple(region for region in (self.new, self.old, *self.others) if region not in self.absent)
+
+    @property
+    def course(self) -> Course:
+        """The same in words."""
+        fate = f"{self.old} is fenced" if self.lost else f"{self.old} is a secondary"
+        return Course(
+            "promote",
+            f"change of primary from {self.old} to {self.new}",
+            tuple(step.name for step in self.steps),
+            success=f"{self.new} is the primary, {fate}",
+            undone=f"{self.old} is the primary",
+            go_on="regionshift resume",
+        )
+
+    @property
+    def command(self) -> str:
+        """What begins it, as it is typed."""
+        return f"regionshift promote {self.new}{' --source-lost' if self.lost else ''}"
 
     def to_json(self) -> dict[str, object]:
         """The plan as plain JSON."""

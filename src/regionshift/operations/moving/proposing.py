@@ -13,7 +13,7 @@ from regionshift.errors import InputError, Refused
 from regionshift.journal.events import Kind, RunView
 from regionshift.journal.journal import Journal, RunJournal
 from regionshift.operations.environment import Environment, without_regions
-from regionshift.operations.moving.driving import Teller, drive, is_over, state_of
+from regionshift.operations.moving.driving import Herald, Teller, drive, is_over, state_of
 from regionshift.operations.moving.fencing import fenced_regions
 from regionshift.operations.moving.plan import PromotionPlan, promotion_from_json
 from regionshift.operations.moving.promoting import Promotion, read_text
@@ -134,13 +134,15 @@ def plan_of(view: RunView) -> PromotionPlan:
     return promotion_from_json(view.opened.get("promotion"))
 
 
-def go(journal: Journal, run: RunJournal, promotion: Promotion, tell: Teller) -> SagaState:
+def go(journal: Journal, run: RunJournal, promotion: Promotion, tell: Teller, herald: Herald) -> SagaState:
     """Do what is left of a run, and close it when all is done or all is taken back."""
-    state = drive(journal, run, promotion.plan.steps, promotion, tell)
+    course = promotion.plan.course
+    state = drive(journal, run, promotion.plan.steps, promotion, tell, course, herald)
     if is_over(state):
         done = state.ending is Ending.DONE
         result = {**promotion.plan.standing(done=done), **measured(state)}
         run.close("promoted" if done else "rolled back", result, failed=not done)
+    herald(course.of_end(state))
     return state
 
 
@@ -210,7 +212,10 @@ def _edited(settings: Path, config: MigrationConfig, new: str, load: Loader) -> 
     after = load(applied(edit, text))
     swapped = tuple(old if region == new else region for region in config.regions.secondaries)
     regions = config.regions.model_copy(update={"primary": new, "secondaries": swapped})
-    if after != config.model_copy(update={"regions": regions}):
+    other = {old: new, new: old}
+    waves = tuple(tuple(other.get(each, each) for each in wave) for wave in config.deployment.waves)
+    deployment = config.deployment.model_copy(update={"waves": waves})
+    if after != config.model_copy(update={"regions": regions, "deployment": deployment}):
         raise InputError(
             "The regions come from a REGIONSHIFT_ variable or an option, not from the file.",
             where="regions",

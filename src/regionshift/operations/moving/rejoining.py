@@ -8,11 +8,13 @@ from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
+from regionshift.deployment.course import Course
 from regionshift.errors import InputError, Interrupted, Refused, RegionshiftError, WorkFailed
 from regionshift.journal.journal import Journal, RunJournal
 from regionshift.operations.checks.base import CheckContext, run_checks
 from regionshift.operations.environment import Environment, everything_of
 from regionshift.operations.moving.copying import LastCopy
+from regionshift.operations.moving.driving import Herald
 from regionshift.operations.moving.fencing import fenced_regions, open_roles, shut_bucket
 from regionshift.operations.outputs import Outputs
 from regionshift.operations.validate import all_checks
@@ -21,6 +23,26 @@ from regionshift.operations.waves.standing import Standing
 
 STEPS = ("shut", "look", "open-roles", "turn", "copy-back", "validate")
 Told = Callable[[str, str, Mapping[str, object]], None]
+
+
+def course_of(region: str, primary: str) -> Course:
+    """A return in words."""
+    return Course(
+        "rejoin",
+        f"return of {region}",
+        STEPS,
+        success=f"{region} is a secondary of {primary}",
+        undone=f"{region} stays fenced",
+        go_on=f"regionshift up --rejoin {region}",
+    )
+
+
+def close_killed(environment: Environment, journal: Journal) -> None:
+    """End what an earlier return left open when it was killed. The caller holds the environment's lock."""
+    for view in journal.unfinished():
+        if "rejoins" in view.opened:
+            environment.engine.release_lock()
+            journal.reopen(view.run_id).close("killed", failed=True)
 
 
 def require_fenced(journal: Journal, region: str) -> None:
@@ -44,6 +66,7 @@ class Rejoin:
     standing: Standing
     copies: Callable[[str, str], LastCopy]
     tell: Told
+    herald: Callable[[str], Herald]
 
     def run(self, region: str) -> dict[str, dict[str, Any]]:
         """All steps; gives what each said.
@@ -61,15 +84,23 @@ class Rejoin:
         self.shelf.keep(self.environment.release(), self.standing.links)
         run = self.journal.start("deployment", {"releases": releases, "rejoins": region})
         said: dict[str, dict[str, Any]] = {}
+        course, herald = course_of(region, primary), self.herald(run.run_id)
+        herald(course.of_start())
         try:
             for step in STEPS:
                 said[step] = self._step(run, step, region)
+                herald(course.of_done(step))
         except BaseException as error:
             stopped = isinstance(error, Interrupted | KeyboardInterrupt)
             run.close("interrupted" if stopped else "failed", failed=True)
+            if isinstance(error, RegionshiftError):
+                # The topics and the terminal name the command; whoever reads only the error has it too.
+                error.remedy = error.remedy or course.go_on
+                herald(course.of_failure(next(each for each in STEPS if each not in said), error.message))
             raise
         regions = {each: {"release": digest, "settled": True, "note": ""} for each in releases}
         run.close("succeeded", {"regions": regions, "links": digest, "fenced": rest})
+        herald(course.of_success())
         return said
 
     def _step(self, run: RunJournal, step: str, region: str) -> dict[str, Any]:
@@ -81,7 +112,9 @@ class Rejoin:
             run.append(step, "failed", region, {"error": str(error)})
             self.tell(step, "failed", {"error": str(error)})
             raise WorkFailed(
-                f"{region} could not be brought back: {error}", where=region, remedy="run the command again"
+                f"{region} could not be brought back: {error}",
+                where=region,
+                remedy=f"regionshift up --rejoin {region}",
             ) from error
         except RegionshiftError as error:
             run.append(step, "failed", region, {"error": error.message})

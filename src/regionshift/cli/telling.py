@@ -1,0 +1,36 @@
+"""Telling what goes on: one stream of news, to the topics of the regions and to the terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection
+
+from rich.console import Console
+
+from regionshift.deployment.news import News
+from regionshift.operations.waves.telling import Topics
+from regionshift.report.moving import StepsView
+from regionshift.wiring import Wired
+
+
+def topics(wired: Wired, screen: Console) -> Topics:
+    """The topics of an environment; what cannot be told there is said on ``screen``."""
+    environment = wired.environment
+    return Topics(
+        environment.clients,
+        environment.config,
+        environment.now,
+        lambda said: screen.print(f"warning: {said}", style="yellow", soft_wrap=True),
+    )
+
+
+def herald(
+    wired: Wired, view: StepsView, run_id: str, regions: Callable[[], Collection[str]]
+) -> Callable[[News], None]:
+    """Tells the regions' topics, and the view, what is new of one run. ``regions`` are asked for each time."""
+    told = topics(wired, view.console)
+
+    def spread(news: News) -> None:
+        view.news(news.summary, news.status, of_step="step" in news.counts)
+        told(run_id, news, regions())
+
+    return spread
