@@ -107,6 +107,26 @@ def _kill_at(place: Place, step: str, *arguments: str) -> None:
     process.communicate()
 
 
+def test_a_change_of_primary_that_fails_is_taken_back_and_told(up: Place) -> None:
+    before, s3 = _file(up).read_bytes(), up.clients.get("s3", SECOND)
+    queue = subscribed(up.clients, FIRST)
+    shut = s3.get_public_access_block(Bucket=_bucket(SECOND))["PublicAccessBlockConfiguration"]
+    s3.delete_public_access_block(Bucket=_bucket(SECOND))
+    done = up.run("promote", SECOND, "--yes")
+    s3.put_public_access_block(Bucket=_bucket(SECOND), PublicAccessBlockConfiguration=shut)
+    assert done.code == 1, done.said
+    assert f"again: regionshift promote {SECOND}" in done.said
+    assert _file(up).read_bytes() == before
+    told = news_of(up.clients, FIRST, queue, "promote", "rollback")
+    assert [(each["event"], each["status"]) for each in told] == [
+        ("promote", "started"),
+        ("rollback", "error"),
+        ("rollback", "error"),
+    ]
+    assert "validate failed" in told[1]["summary"]
+    assert f"rolled back: {FIRST} is the primary" in told[2]["summary"]
+
+
 def test_a_change_of_primary_that_was_killed_is_taken_back(up: Place) -> None:
     before = _file(up).read_bytes()
     _put_that_replication_misses(up, FIRST, "missed/taken back")
@@ -154,12 +174,16 @@ def test_a_lost_primary_gets_no_call_and_is_shut_when_it_returns(
 ) -> None:
     place, cloud = endpoint
     old, new = (SECOND, FIRST) if f'"{SECOND}"' in _file(place).read_text() else (FIRST, SECOND)
+    queue = subscribed(place.clients, new)
     cloud.lost, cloud.asked = {old}, []  # IAM, which is global, is asked by way of the new primary
     done = place.run("promote", new, "--source-lost", "--yes", "--json")
     assert done.code == 0, done.said
     assert done.json["fenced"] == [old]
     assert done.json["unproven"]
     assert cloud.asked == []
+    told = news_of(place.clients, new, queue, "promote")
+    assert told[0]["status"] == "started"
+    assert f"{old} is fenced" in told[-1]["summary"]
 
     text = _file(place).read_text()
     _file(place).write_text(text + "function: {memory: 640}\n")
@@ -177,9 +201,13 @@ def test_a_lost_primary_gets_no_call_and_is_shut_when_it_returns(
 
 def test_a_fenced_region_is_shut_and_then_a_secondary_again(up: Place) -> None:
     new, old = (FIRST, SECOND) if f'"{FIRST}"' in _file(up).read_text() else (SECOND, FIRST)
+    queues = {region: subscribed(up.clients, region) for region in (new, old)}
     back = up.run("up", "--rejoin", old, "--yes", "--json")
     assert back.code == 0, back.said
     assert "written while fenced" in back.json["steps"]["look"]["keys"]
+    told = {region: news_of(up.clients, region, queue, "rejoin") for region, queue in queues.items()}
+    assert [each["status"] for each in told[new]] == ["started", *["success"] * 7]
+    assert [each["summary"] for each in told[old]] == [told[new][-1]["summary"]]  # once it is back
     assert _reaches(up, new, "after the return") == {FIRST: True, SECOND: True}
     assert _reaches(up, old, "no primary any more")[new] is False
     assert up.run("preview", "--json").json["changes"] == []

@@ -127,7 +127,7 @@ def resume(
     force: Force = False,
     back: Annotated[bool, typer.Option("--back", help="Take it back instead of finishing it.")] = False,
 ) -> int:
-    """Finish a deployment that was stopped or killed, or take it back."""
+    """Finish a deployment, a change of primary or a move that was stopped or killed, or take it back."""
     from regionshift.cli.deployments import run_resume
 
     choices = _chosen(

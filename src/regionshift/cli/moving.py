@@ -9,10 +9,10 @@ from typing import Any
 
 from regionshift.cli.migrations import carrying_in
 from regionshift.cli.options import Choices
-from regionshift.cli.promoting import MEANINGS, load_text, make_listener, promote_quietly
+from regionshift.cli.promoting import promote_quietly
 from regionshift.cli.show import confirm, confirm_by_name, console, print_json
+from regionshift.cli.steps import MEANINGS, load_text, make_listener
 from regionshift.cli.telling import herald, topics
-from regionshift.deployment.course import Course
 from regionshift.errors import EXIT_FAILED, EXIT_OK, Refused, RegionshiftError, WorkFailed
 from regionshift.operations.deploying import deploy, mend
 from regionshift.operations.moving import moves
@@ -100,7 +100,8 @@ def _phases(choices: Choices, run_id: str, source: str, target: str) -> dict[str
                 try:
                     said[phase] = _phase(choices, wired, phase, run_id, (source, target), view)
                 except RegionshiftError as error:
-                    _name_what_goes_on(error, course)
+                    # Whatever stopped it, the reader is told how to go on and how to leave it.
+                    error.remedy = f"{error.remedy}; then: {course.go_on}" if error.remedy else course.go_on
                     spread(course.of_failure(phase, error.message))
                     raise
                 run.append(phase, "after", data=said[phase])
@@ -111,12 +112,6 @@ def _phases(choices: Choices, run_id: str, source: str, target: str) -> dict[str
                     run.close("moved", {"phases": said})
                     spread(course.of_success())
     return said
-
-
-def _name_what_goes_on(error: RegionshiftError, course: Course) -> None:
-    """Whatever stopped a move, the reader is told how to go on with it and how to leave it."""
-    mend = f"{error.remedy}; then: " if error.remedy else ""
-    error.remedy = f"{mend}{course.go_on}"
 
 
 def resume_move(choices: Choices, *, back: bool, said: bool) -> int:

@@ -3,32 +3,27 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 from regionshift.cli.migrations import carrying_in
 from regionshift.cli.options import Choices
 from regionshift.cli.show import confirm, console, print_json
+from regionshift.cli.steps import MEANINGS, load_text, make_listener, teller
 from regionshift.cli.telling import herald
-from regionshift.cli.verbose import make_log
-from regionshift.deployment.saga import Ending, SagaState, SagaStep
-from regionshift.engine.engine import Listener
-from regionshift.engine.events import Progress
+from regionshift.deployment.saga import Ending
 from regionshift.errors import (
     EXIT_FAILED,
     EXIT_OK,
     EXIT_REFUSED,
-    InputError,
     Interrupted,
     Refused,
     WorkFailed,
 )
 from regionshift.operations.moving import moves, proposing
 from regionshift.operations.moving.copying import LastCopy
-from regionshift.operations.moving.driving import Said, Teller
 from regionshift.operations.moving.measuring import unproven
 from regionshift.operations.moving.plan import PromotionPlan
 from regionshift.operations.moving.promoting import Promotion
@@ -38,21 +33,7 @@ from regionshift.operations.waves.standing import standing_of
 from regionshift.report.moving import StepsView, promotion_table
 from regionshift.report.terminal import plan_table
 from regionshift.report.values import Plan, as_data
-from regionshift.settings.config import MigrationConfig
-from regionshift.settings.mistakes import SettingsError
-from regionshift.wiring import Place, Wired, settings, surroundings, wire
-
-MEANINGS = {
-    "fence": "shut the lost region's roles",
-    "validate": "check the new primary",
-    "gather": "copy what only other regions have",
-    "last-copy": "copy what replication did not carry",
-    "settings": "change the settings",
-    "unlink": "take the old replication away",
-    "turn": "replicate from the new primary",
-    "catch-up": "copy what was written meanwhile",
-    "validate-all": "check every region",
-}
+from regionshift.wiring import Wired, settings, surroundings, wire
 
 
 def run_promote(choices: Choices, new: str, *, lost: bool, plan_only: bool) -> int:
@@ -120,7 +101,7 @@ def promote_quietly(choices: Choices, wired: Wired, new: str, view: StepsView) -
     run = wired.journal.reopen(run_id)
     with _promotion(choices, wired, plan, run_id) as promotion:
         spread = herald(wired, view, run_id, lambda: plan.present)
-        state = proposing.go(wired.journal, run, promotion, _teller(view, "promote/"), spread)
+        state = proposing.go(wired.journal, run, promotion, teller(view, "promote/"), spread)
     if state.ending is not Ending.DONE:
         why = "; ".join(f"{step}: {said}" for step, said in state.failed.items())
         raise WorkFailed(f"the change of primary was {state.ending or 'not finished'}: {why}", where=run_id)
@@ -176,7 +157,7 @@ def _go(choices: Choices, wired: Wired, plan: PromotionPlan, run_id: str, facts:
     with _promotion(choices, wired, plan, run_id) as promotion, _view(choices, plan) as view:
         spread = herald(wired, view, run_id, lambda: plan.present)
         try:
-            state = proposing.go(wired.journal, run, promotion, _teller(view), spread)
+            state = proposing.go(wired.journal, run, promotion, teller(view), spread)
         except Interrupted as error:
             error.remedy = "regionshift resume goes on with it, regionshift resume --back takes it back"
             raise
@@ -230,22 +211,6 @@ def _view(choices: Choices, plan: PromotionPlan) -> Iterator[StepsView]:
         yield view
 
 
-def _teller(view: StepsView, prefix: str = "") -> Teller:
-    seen: list[str] = []
-
-    def tell(state: SagaState, step: SagaStep, phase: str, said: Said) -> None:
-        earlier = [name for name in _in_order(state) if name not in seen and name != step.name]
-        view.done_before([prefix + name for name in earlier])
-        seen.extend([*earlier, step.name])
-        view.told(prefix + step.name, phase, said)
-
-    return tell
-
-
-def _in_order(state: SagaState) -> Sequence[str]:
-    return [step.name for step in (*state.plan, *state.steps) if step.name in state.done]
-
-
 def _facts(choices: Choices, wired: Wired, plan: PromotionPlan) -> dict[str, Any]:
     """What is known before the first step: what is left to copy, or what is unproven."""
     if plan.lost:
@@ -263,34 +228,3 @@ def _fate(plan: PromotionPlan) -> str:
     if plan.lost:
         return f"{plan.old} is given up as lost: it gets no call and is fenced"
     return f"{plan.old} becomes a secondary"
-
-
-def load_text(
-    choices: Choices,
-    text: str,
-    remedy: str = "change this so that it fits both primaries, run `regionshift up`, and promote again",
-) -> MigrationConfig:
-    """The settings that ``text`` would give in place of the file; ``remedy`` if they would be wrong."""
-    aside = Place(choices.config).home / "settings-to-be.yaml"
-    aside.write_bytes(text.encode())
-    try:
-        return settings(Path(aside), choices.overrides, surroundings())
-    except SettingsError as error:
-        first = error.mistakes[0]
-        raise InputError(
-            f"The settings with other regions would be wrong: {first}",
-            where=first.path,
-            remedy=remedy,
-        ) from error
-    finally:
-        aside.unlink()
-
-
-def make_listener(choices: Choices) -> Listener:
-    log: Any = make_log(verbose=choices.verbose)
-
-    def listen(progress: Progress) -> None:
-        step = progress.step
-        log.debug(progress.phase, op=step.op, region=step.region, type=step.type, name=step.name)
-
-    return listen

@@ -1,0 +1,70 @@
+"""What people are told of steps with a way back: from the fold, and with the command that goes on."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from regionshift.deployment.course import Course
+from regionshift.deployment.news import News
+from regionshift.deployment.saga import SagaStep, fold_saga
+
+STEPS = (SagaStep("look", reversible=False), SagaStep("write"), SagaStep("turn"))
+COURSE = Course("promote", "change", ("look", "write", "turn"), "b is it", "a is it", "regionshift resume")
+
+
+@dataclass(frozen=True)
+class Told:
+    step: str
+    phase: str
+    data: dict[str, Any] = field(default_factory=dict)
+
+
+def _news(*fates: str) -> list[News]:
+    """What is told when each attempt at a step ends as named; all that follow end well."""
+    journal: list[Told] = []
+    state, left = fold_saga(STEPS, journal), list(fates)
+    found = [COURSE.of_start()]
+    while (step := state.next_step) is not None and not (state.stuck and not left):
+        phase = left.pop(0) if left else "after"
+        journal += [
+            Told(step.name, "before"),
+            Told(step.name, phase, {"error": "why"} if phase == "failed" else {}),
+        ]
+        before, state = state, fold_saga(STEPS, journal)
+        found += [news for news in [COURSE.of_step(before, state, step)] if news]
+    return [*found, COURSE.of_end(state)]
+
+
+def _short(found: list[News]) -> list[tuple[str, str]]:
+    return [(news.event, news.status) for news in found]
+
+
+def test_start_every_step_and_the_end_are_told() -> None:
+    found = _news()
+    assert _short(found) == [("promote", "started"), *[("promote", "success")] * 4]
+    assert [news.counts.get("step") for news in found] == [None, 1, 2, 3, None]
+    assert "b is it" in found[-1].summary
+
+
+def test_a_failure_says_what_is_taken_back_and_the_end_is_no_success() -> None:
+    found = _news("after", "after", "failed")
+    assert _short(found)[-2:] == [("rollback", "error")] * 2
+    assert found[-2].summary == "turn failed: why; taking back write, turn"
+    assert "rolled back: a is it" in found[-1].summary
+
+
+def test_a_way_back_that_fails_names_the_command() -> None:
+    found = _news("after", "failed", "failed")
+    assert [news.summary for news in found[-2:]] == [
+        "back/write failed: why",
+        "change is between, and needs a person: mend the cause, then: regionshift resume",
+    ]
+
+
+def test_who_goes_on_says_in_which_direction() -> None:
+    assert _short([COURSE.of_start(again=True), COURSE.of_start(back=True)]) == [
+        ("promote", "started"),
+        ("rollback", "started"),
+    ]
+    assert "regionshift resume" in COURSE.of_failure("turn", "why").summary
