@@ -1,4 +1,7 @@
-"""Another primary: killed and taken back, killed and finished, and with the old primary gone and back again."""
+"""Another primary: failed, killed and finished, and with the old primary gone and back again.
+
+Killed and taken back is one of the tests of a move.
+"""
 
 from __future__ import annotations
 
@@ -125,22 +128,6 @@ def test_a_change_of_primary_that_fails_is_taken_back_and_told(up: Place) -> Non
     ]
     assert "validate failed" in told[1]["summary"]
     assert f"rolled back: {FIRST} is the primary" in told[2]["summary"]
-
-
-def test_a_change_of_primary_that_was_killed_is_taken_back(up: Place) -> None:
-    before = _file(up).read_bytes()
-    _put_that_replication_misses(up, FIRST, "missed/taken back")
-    _kill_at(up, "turn", "promote", SECOND, "--yes")
-    assert _file(up).read_bytes() != before
-    refused = up.run("up", "--yes")
-    assert refused.code == 3
-    assert "resume" in refused.said
-    done = up.run("resume", "--back", "--yes", "--json")
-    assert done.code == 1, done.said
-    assert (done.json["outcome"], done.json["primary"]) == ("taken back", FIRST)
-    assert _file(up).read_bytes() == before
-    assert not _has(up, SECOND, "missed/taken back")
-    assert _reaches(up, FIRST, "after taking back") == {FIRST: True, SECOND: True}
 
 
 def test_a_change_of_primary_that_was_killed_is_finished(up: Place) -> None:
