@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 import threading
 from pathlib import Path
 
@@ -12,10 +13,13 @@ from semver import VersionInfo
 
 from regionshift.engine.cli import StoppableCommand
 
-_ENDS_ON_A_SIGNAL = """#!/bin/sh
-trap 'exit 7' INT
-echo ready
-if [ "$2" = wait ]; then while :; do sleep 0.05; done; fi
+# Python, as a shell cannot catch what its parent ignores: a job in the background of a script ignores SIGINT.
+_ENDS_ON_A_SIGNAL = f"""#!{sys.executable}
+import signal, sys, time
+signal.signal(signal.SIGINT, lambda *_: sys.exit(7))
+print("ready", flush=True)
+if sys.argv[2] == "wait":
+    time.sleep(60)
 """
 
 

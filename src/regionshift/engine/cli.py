@@ -151,26 +151,33 @@ class StoppableCommand(PulumiCommand):
         """Run one CLI command to its end. Raises the Automation API's `CommandError` when it fails."""
         environment = {**self._environment, **additional_env, "PULUMI_AUTOMATION_API": "true"}
         handle = self._claim.take() if self._claim else None
-        with subprocess.Popen(
-            [self.command, "--non-interactive", *args],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            cwd=cwd,
-            env=environment,
-            encoding="utf-8",
-            start_new_session=True,
-            pass_fds=() if handle is None else (handle,),
-        ) as process:
-            with self._guard:
-                self._running = process
-            if self.interrupted:
-                process.send_signal(signal.SIGINT)
+        with self._start(args, cwd, environment, handle) as process:
             stdout, stderr = _collect(process, on_output, on_error)
         result = CommandResult(stdout=stdout, stderr=stderr, code=process.returncode)
         if process.returncode != 0:
             raise create_command_error(result)
         return result
+
+    def _start(
+        self, args: Sequence[str], cwd: str, environment: Mapping[str, str], handle: int | None
+    ) -> subprocess.Popen[str]:
+        # Under the guard, so that a person's stop comes either before the start or finds whom to signal. What is
+        # not started needs no signal: a child that inherits an ignored SIGINT would not feel it this early.
+        with self._guard:
+            if self.interrupted:
+                raise create_command_error(CommandResult(stdout="", stderr="stopped as asked", code=130))
+            self._running = subprocess.Popen(
+                [self.command, "--non-interactive", *args],
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                cwd=cwd,
+                env=environment,
+                encoding="utf-8",
+                start_new_session=True,
+                pass_fds=() if handle is None else (handle,),
+            )
+            return self._running
 
 
 def _collect(process: subprocess.Popen[str], *listeners: OnOutput | None) -> tuple[str, str]:
