@@ -32,6 +32,7 @@ from typing import Any
 import psutil
 import pulumi
 from pulumi.automation import LocalWorkspace, ProjectBackend, ProjectRuntimeInfo, ProjectSettings, Stack
+from pulumi.automation._stack import StackInitMode
 from semver import VersionInfo
 
 from regionshift.engine.cli import StoppableCommand
@@ -131,7 +132,7 @@ def main() -> None:
                 "bench", ProjectRuntimeInfo(name="python"), backend=ProjectBackend(f"file://{home}/state")
             ),
         )
-        stack = _Plain.create_or_select("bench", workspace)
+        stack = _Plain("bench", workspace, StackInitMode.CREATE_OR_SELECT)
         target_options = {"target": targets_of(given.wave)} if given.wave else {}
         if given.preview:
             stack.preview(program=program, suppress_outputs=True, color="never")

@@ -1,4 +1,4 @@
-"""`deployment.max_parallel` is what the engine itself is told."""
+"""What the engine's CLI is asked: `deployment.max_parallel`, and nothing that nobody needs."""
 
 from __future__ import annotations
 
@@ -26,6 +26,12 @@ network: {{vpc_cidr: 10.0.0.0/16}}
 
 
 def asked_of_the_engine(folder: Path, cloud: LocalCloud, more: str) -> list[str]:
+    """The runs among what `everything_asked` finds."""
+    lines = everything_asked(folder, cloud, more)
+    return [line for line in lines if " up " in line or " preview " in line]
+
+
+def everything_asked(folder: Path, cloud: LocalCloud, more: str) -> list[str]:
     """The command lines of a preview and an up of nothing, through everything that `wire` puts together."""
     try:
         real, _ = find_pulumi(os.environ, [Path(sys.prefix) / "bin"])
@@ -46,11 +52,12 @@ def asked_of_the_engine(folder: Path, cloud: LocalCloud, more: str) -> list[str]
     }
     outside = wiring.surroundings()
     outside = wiring.Surroundings(variables, outside.now, outside.monotonic)
-    with wiring.wire(path, {}, outside, endpoint=cloud.endpoint) as wired:
+    with wiring.wire(path, {}, outside, endpoint=cloud.endpoint, locked=True) as wired:
         wired.environment.engine.preview(lambda: None)
         wired.environment.engine.up(lambda: None)
-    lines = (folder / "asked").read_text().splitlines()
-    return [line for line in lines if " up " in line or " preview " in line]
+        for _ in range(3):
+            assert wired.environment.engine.outputs() == {}
+    return (folder / "asked").read_text().splitlines()
 
 
 def test_the_engine_works_on_as_many_as_set(tmp_path: Path, cloud: LocalCloud) -> None:
@@ -65,3 +72,10 @@ def test_without_the_setting_the_engine_has_its_own_limit(tmp_path: Path, cloud:
 
     assert len(asked) == 2
     assert not any("--parallel" in line for line in asked)
+
+
+def test_a_run_is_one_cli_and_outputs_are_read_once_after_it(tmp_path: Path, cloud: LocalCloud) -> None:
+    asked = [line.replace("--non-interactive ", "") for line in everything_asked(tmp_path, cloud, "")]
+    after_preview = asked[next(i for i, line in enumerate(asked) if "preview " in line) + 1 :]
+
+    assert [line.split(" --")[0] for line in after_preview] == ["up", "stack output"]

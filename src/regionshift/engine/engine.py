@@ -18,6 +18,7 @@ from pulumi.automation import (
     ProjectSettings,
     Stack,
 )
+from pulumi.automation._stack import StackInitMode
 from pulumi.automation.errors import ConcurrentUpdateError, StackNotFoundError
 from semver import VersionInfo
 
@@ -105,6 +106,7 @@ class Engine:
             settings.command, settings.version, settings.environment, self._claim
         )
         self._stack: Stack | None = None
+        self._outputs: dict[str, Any] | None = None
 
     def interrupt(self) -> None:
         """Stop cleanly: what is under way is finished and written down, nothing new is begun."""
@@ -204,11 +206,14 @@ class Engine:
         return self._run("destroy", program, listener, continue_on_error=True)
 
     def outputs(self) -> dict[str, Any]:
-        """The stack's outputs as plain values; empty when there is no stack yet."""
-        if not self._exists():
-            return {}
-        result = self._cli(["stack", "output", "--json"])
-        return dict(json.loads(result or "{}"))
+        """The stack's outputs as plain values; empty when there is no stack yet.
+
+        Between two runs of an engine whose runs are exclusive the CLI, half a second of it, is asked once.
+        """
+        if self._outputs is None or not self._settings.exclusive:
+            found = self._cli(["stack", "output", "--json"]) if self._exists() else ""
+            self._outputs = json.loads(found or "{}")
+        return dict(self._outputs)
 
     def resources(self) -> list[dict[str, Any]]:
         """Every resource in the state (urn, type, id, inputs, outputs), secrets encrypted."""
@@ -234,6 +239,7 @@ class Engine:
             json.dump(exported, file)
             file.flush()
             self._cli(["stack", "import", "--file", file.name])
+        self._outputs = None
 
     def release_lock(self) -> None:
         """Remove the engine's own lock, left by a killed run. Only for who holds the environment's lock."""
@@ -244,6 +250,7 @@ class Engine:
         """Forget an empty stack with its history."""
         if self._exists():
             self._cli(["stack", "rm", "--yes"])
+            self._outputs = None
 
     def _deployment(self) -> dict[str, Any]:
         if not self._exists():
@@ -288,10 +295,9 @@ class Engine:
                 backend=ProjectBackend(settings.backend),
             ),
         )
-        if create:
-            self._stack = _PlainStack.create_or_select(settings.stack, workspace)
-        else:
-            self._stack = _PlainStack.select(settings.stack, workspace)
+        # Not `create_or_select` and `select`: they give an ordinary stack whatever class they are called on.
+        mode = StackInitMode.CREATE_OR_SELECT if create else StackInitMode.SELECT
+        self._stack = _PlainStack(settings.stack, workspace, mode)
         return self._stack
 
     def _run(self, verb: str, program: Program, listener: Listener | None, **options: Any) -> RunRecord:
@@ -306,6 +312,7 @@ class Engine:
 
     def _run_once(self, verb: str, program: Program, listener: Listener | None, **options: Any) -> RunRecord:
         record = RunRecord()
+        self._outputs = None
         self._command.halted = False
 
         def on_event(event: EngineEvent) -> None:
