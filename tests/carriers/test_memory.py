@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import tracemalloc
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, cast
 
 from regionshift.carriers.carrier import Carried, Entry, Item, Level, Limits, Place
@@ -17,6 +20,7 @@ from regionshift.carriers.s3.pages import Page, Version
 from regionshift.carriers.s3.planning import plan
 
 PAGE = 1000
+ROOT = Path(__file__).parents[2]
 
 
 @dataclass
@@ -119,3 +123,18 @@ def test_memory_does_not_grow_with_the_number_of_objects() -> None:
     assert found.counts == {"new": 50_000, "changed": 50_000, "same": 0, "conflict": 0}
     assert found.batches == 400
     assert peak < 30 * 1024**2
+
+
+def process_megabytes(keys: int) -> float:
+    """The size of a process that plans and records ``keys`` keys, from S3's XML to the records' bytes."""
+    command = [sys.executable, "-m", "benchmarks.copying.memory", str(keys)]
+    return float(subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout)
+
+
+def test_a_process_that_plans_ten_times_as_many_keys_is_hardly_bigger() -> None:
+    """Also where whoever starts it is big itself: that is no part of what planning takes."""
+    ballast = bytearray(b"x") * (100 * 1024**2)
+    few, many = process_megabytes(4_000), process_megabytes(40_000)
+
+    assert (many - few) * 1024**2 / 36_000 < 200, "bytes a key; an item that is kept takes more than 600"
+    assert many * 1024**2 < len(ballast)
