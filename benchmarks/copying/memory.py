@@ -38,6 +38,8 @@ class Listed(Transport):
             return Response(200, {}, _VERSIONED)
         if "versions" in query:
             return Response(200, {}, self._page(request.bucket, query))
+        if "list-type" in query:
+            return Response(200, {}, b"<ListBucketResult><IsTruncated>false</IsTruncated></ListBucketResult>")
         code = b"<Error><Code>NoSuchKey</Code><Message>none</Message></Error>"
         return Response(404, {}, code)
 

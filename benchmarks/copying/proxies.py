@@ -24,12 +24,12 @@ class Counter(Protocol):
 
 @contextmanager
 def delayed(endpoint: str, seconds: float) -> Iterator[str]:
-    """The same endpoint, every piece of a request held back; TLS passes through untouched."""
+    """The same endpoint, a request held back however many pieces it comes in; TLS passes through untouched."""
     parts = urlsplit(endpoint)
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         upstream, downstream = await asyncio.open_connection(parts.hostname, parts.port)
-        await asyncio.gather(_pipe(reader, downstream, seconds), _pipe(upstream, writer, 0))
+        await asyncio.gather(_held(reader, downstream, seconds), _pipe(upstream, writer))
 
     with _proxy(serve) as port:
         yield f"https://127.0.0.1:{port}"
@@ -44,7 +44,7 @@ def counting(endpoint: str, ca_bundle: str) -> Iterator[tuple[str, Counter]]:
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         upstream, downstream = await asyncio.open_connection(parts.hostname, parts.port, ssl=context)
-        await asyncio.gather(_count(reader, downstream, counter), _pipe(upstream, writer, 0))
+        await asyncio.gather(_count(reader, downstream, counter), _pipe(upstream, writer))
 
     with _proxy(serve) as port:
         yield f"http://127.0.0.1:{port}", counter
@@ -70,11 +70,40 @@ async def _listen(listening: socket.socket, serve: Serve) -> None:
         await server.serve_forever()
 
 
-async def _pipe(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, seconds: float) -> None:
+async def _held(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, seconds: float) -> None:
+    """Pass each piece on so long after it came: as on a long way, pieces that follow each other travel together."""
+    loop = asyncio.get_running_loop()
+    under_way: asyncio.Queue[tuple[float, bytes]] = asyncio.Queue()
+
+    async def arrive() -> None:
+        while True:
+            due, piece = await under_way.get()
+            await asyncio.sleep(max(0.0, due - loop.time()))
+            if not piece:
+                return
+            writer.write(piece)
+            await writer.drain()
+            _acknowledge_at_once(writer)
+
+    arriving = asyncio.create_task(arrive())
     with contextlib.suppress(ConnectionError, ssl.SSLError):
         while piece := await reader.read(1 << 16):
-            if seconds:
-                await asyncio.sleep(seconds)
+            under_way.put_nowait((loop.time() + seconds, piece))
+    under_way.put_nowait((loop.time() + seconds, b""))
+    with contextlib.suppress(ConnectionError, ssl.SSLError):
+        await arriving
+    writer.close()
+
+
+def _acknowledge_at_once(writer: asyncio.StreamWriter) -> None:
+    """Without it an answer in two pieces waits 40 ms more (tcp(7), TCP_QUICKACK) than was asked for."""
+    if hasattr(socket, "TCP_QUICKACK") and not writer.is_closing():
+        writer.get_extra_info("socket").setsockopt(socket.IPPROTO_TCP, socket.TCP_QUICKACK, 1)
+
+
+async def _pipe(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    with contextlib.suppress(ConnectionError, ssl.SSLError):
+        while piece := await reader.read(1 << 16):
             writer.write(piece)
             await writer.drain()
     writer.close()

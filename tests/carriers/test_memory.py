@@ -97,7 +97,7 @@ class Weighed:
 class NoRecords:
     """A store in which no migration was recorded yet."""
 
-    def folders(self, prefix: str) -> Iterator[str]:
+    def names(self, prefix: str) -> Iterator[str]:
         del prefix
         return iter(())
 

@@ -14,6 +14,7 @@ from regionshift.carriers.records import Layout
 from regionshift.carriers.s3.calls import Bucket, Calls
 from regionshift.carriers.s3.listing import stacks
 from regionshift.carriers.s3.multipart import MultipartSizes
+from regionshift.carriers.transport import Request, Response
 from regionshift.errors import InputError, Refused
 from regionshift.local.emulator import LocalCloud
 
@@ -375,3 +376,26 @@ def test_request_budgets_hold(objects: S3Lab, world: World) -> None:
     world.migrations.migrate("m3", [objects.entry], Level.FULL)
     assert spent() <= 5
     assert world.store.get(Layout("m3").metadata)
+
+
+def test_planning_reads_no_records_of_migrations_between_other_places(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mine = S3Lab(world)
+    other = replace(mine.entry, target=Place(TARGET, mine.target, "elsewhere/"))
+    mine.write("source", "a", "a")
+    for entry, migration_id in ((mine.entry, "mine"), (other, "others")):
+        world.migrations.migrate(migration_id, [entry])
+    once, asked = world.transport._once, []
+
+    def heard(request: Request) -> Response:
+        asked.append(request.key)
+        return once(request)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(world.transport, "_once", heard)
+        planned = world.migrations.plan("again", [mine.entry], Level.FULL)
+
+    assert planned.counts["same"] == 1
+    assert [key for key in asked if "mine" in key]
+    assert not [key for key in asked if "others" in key]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -128,3 +130,21 @@ def test_a_copy_whose_answer_is_lost_is_found_and_not_made_twice(world: World) -
     assert done["status"] == "completed"
     assert len(lost) == 20
     assert len(world.versions(lab.target)) == 20
+
+
+def test_who_waits_longest_goes_next() -> None:
+    """Threads that come back at once would otherwise keep a batch's records out until all is copied."""
+    pace, went = Pace(1), threading.Event()
+
+    def wait_and_go() -> None:
+        with pace:
+            went.set()
+
+    other = threading.Thread(target=wait_and_go)
+    with pace:
+        other.start()
+        while other.is_alive() and not pace.queue:
+            time.sleep(0.001)
+    with pace:
+        assert went.is_set()
+    other.join()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -68,9 +69,11 @@ def run_batch(
         has_time: asked before each item; false ends the call early with ``more``.
     """
     layout = Layout(migration_id)
-    if store.exists(layout.stop):
+    with ThreadPoolExecutor(1, thread_name_prefix="stop") as pool:
+        stopped = pool.submit(store.exists, layout.stop)
+        planned = _read_plan(store, layout, batch, has_time)
+    if stopped.result():
         return BatchAnswer(batch, stopped=True)
-    planned = _read_plan(store, layout, batch, has_time)
     carrier = carriers[planned.work.entry.kind]
     described = carrier.describe_before(planned.work)
     first = to_bytes(before_line(described[item.key]) for item in planned.work.items)

@@ -1,7 +1,12 @@
-"""What earlier migrations wrote to a target, read from their records in order of key."""
+"""What earlier migrations wrote to a target, read from their records in order of key.
+
+Which migrations those are stands in a folder for each pair of source and target, so that planning does not read
+the record of every migration that ever was.
+"""
 
 from __future__ import annotations
 
+import hashlib
 import heapq
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -9,8 +14,8 @@ from itertools import groupby
 from typing import Any
 
 from regionshift.carriers.carrier import Carried, Entry
-from regionshift.carriers.lines import from_bytes, read_entry
-from regionshift.carriers.records import Layout, RecordStore, is_id
+from regionshift.carriers.lines import dump, from_bytes, place_line, read_entry
+from regionshift.carriers.records import CARRIED, Layout, RecordStore, is_id
 
 
 @dataclass(frozen=True)
@@ -46,8 +51,16 @@ def carried(store: RecordStore, entry: Entry) -> Iterator[Carried]:
             yield last
 
 
+def folder_of(entry: Entry) -> str:
+    """Where the ids of the migrations from this source to this target stand, an empty record each."""
+    pair = {"kind": entry.kind, "source": place_line(entry.source), "target": place_line(entry.target)}
+    return f"migrations/{CARRIED}/{hashlib.sha256(dump(pair).encode()).hexdigest()[:32]}/"
+
+
 def _earlier(store: RecordStore, entry: Entry) -> Iterator[tuple[Layout, dict[str, Any], dict[str, Any]]]:
-    for migration_id in store.folders("migrations/"):
+    folder = folder_of(entry)
+    for name in store.names(folder):
+        migration_id = name.removeprefix(folder)
         if not is_id(migration_id):
             continue
         layout = Layout(migration_id)

@@ -252,9 +252,9 @@ class Migrations:
     def _record_plan(
         self, layout: Layout, entries: Sequence[Entry], level: Level, metadata: Metadata, *, deep: bool
     ) -> Metadata:
-        sink = Recorded(self.store, layout, level)
-        plan = make_plan(self.store, self.carriers, layout.id, entries, level=level, sink=sink, deep=deep)
-        sink.close()
+        with Recorded(self.store, layout, level) as sink:
+            plan = make_plan(self.store, self.carriers, layout.id, entries, level=level, sink=sink, deep=deep)
+            sink.close()
         metadata |= {
             "status": "copying",
             "plan": plan.counts,
@@ -300,13 +300,13 @@ class Migrations:
 def _in_order(
     pool: ThreadPoolExecutor, unit: Callable[[int], BatchAnswer], batches: int, has_time: Callable[[], bool]
 ) -> Iterator[BatchAnswer]:
-    """The answers of all batches, a few under way at once and none begun without time."""
+    """The answers of all batches, a few under way at once and as many waiting; none is handed out without time."""
     running: deque[Future[BatchAnswer]] = deque()
     for batch in range(batches):
         if not has_time():
             break
         running.append(pool.submit(unit, batch))
-        if len(running) == _BATCHES_AT_ONCE:
+        if len(running) == 2 * _BATCHES_AT_ONCE:
             yield running.popleft().result()
     for future in running:
         yield future.result()

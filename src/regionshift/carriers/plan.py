@@ -6,12 +6,15 @@ next is gathered.
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from types import TracebackType
+from typing import Any, Protocol, Self
 
 from regionshift.carriers.carrier import Carrier, Entry, Item, Kind, Level
-from regionshift.carriers.ledger import carried
+from regionshift.carriers.ledger import carried, folder_of
 from regionshift.carriers.lines import dump, entry_line, item_line, to_bytes
 from regionshift.carriers.records import Layout, RecordStore
 
@@ -22,6 +25,7 @@ _BATCH_VERSIONS = 1000
 _BATCH_BYTES = 10 * 1024**3
 _CONFLICTS_SHOWN = 100
 _CONFLICTS_A_PART = 1000
+_WRITTEN_AT_ONCE = 8  # records; each of them is held until it is written
 
 
 @dataclass(frozen=True)
@@ -97,18 +101,32 @@ class Nowhere:
 
 
 class Recorded:
-    """Writes the plan's records; ``close`` writes the manifest, which makes the plan final."""
+    """Writes the plan's records, a few at once; ``close`` writes the manifest, which makes the plan final."""
 
     def __init__(self, store: RecordStore, layout: Layout, level: Level) -> None:
         self._store, self._layout, self._level = store, layout, level
         self._manifest: list[str] = []
         self._conflicts: list[dict[str, Any]] = []
+        self._announced: list[Entry] = []
         self._parts = 0
+        self._pool = ThreadPoolExecutor(_WRITTEN_AT_ONCE, thread_name_prefix="record")
+        self._writing: deque[Future[None]] = deque()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._pool.shutdown(cancel_futures=True)
 
     def batch(self, number: int, entry: Entry, after: str, items: Sequence[Item]) -> None:
         """One batch's record."""
+        if entry not in self._announced:
+            self._write(folder_of(entry) + self._layout.id, b"")
+            self._announced.append(entry)
         head = {"batch": number, "entry": entry_line(entry), "level": self._level.value, "after": after}
-        self._store.put(self._layout.plan(number), to_bytes([head, *map(item_line, items)]))
+        self._write(self._layout.plan(number), to_bytes([head, *map(item_line, items)]))
         self._manifest.append(dump({"migration_id": self._layout.id, "batch": number}))
 
     def conflict(self, entry: Entry, item: Item) -> None:
@@ -121,12 +139,19 @@ class Recorded:
         """Write what is left, the manifest last."""
         if self._conflicts:
             self._flush()
+        while self._writing:
+            self._writing.popleft().result()
         self._store.put(self._layout.manifest, "".join(line + "\n" for line in self._manifest).encode())
 
     def _flush(self) -> None:
-        self._store.put(self._layout.conflicts(self._parts), to_bytes(self._conflicts))
+        self._write(self._layout.conflicts(self._parts), to_bytes(self._conflicts))
         self._parts += 1
         self._conflicts = []
+
+    def _write(self, name: str, body: bytes) -> None:
+        if len(self._writing) == _WRITTEN_AT_ONCE:
+            self._writing.popleft().result()
+        self._writing.append(self._pool.submit(self._store.put, name, body))
 
 
 def make_plan(

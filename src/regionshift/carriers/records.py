@@ -12,6 +12,7 @@
     migrations/{id}/running/...              calls that are copying now, and until when they can be
     migrations/{id}/stop                     its presence stops the copying
     migrations/.locks/{target}.json          who is migrating onto a target
+    migrations/.carried/{pair}/{id}          who has migrated from a source to a target
     rollbacks/{id}/rollback.json, rollbacks/{id}/results/{batch}.jsonl
 """
 
@@ -32,7 +33,10 @@ OWNED = ("migrations/", "rollbacks/")
 """What a migration's records begin with; never carried."""
 
 LOCKS = ".locks"
-"""The folder under ``migrations/`` that is no migration's."""
+"""The folder under ``migrations/`` that says who works on a target."""
+
+CARRIED = ".carried"
+"""The folder under ``migrations/`` that says which migrations wrote from a source to a target."""
 
 # Not of dots alone: HTTP libraries resolve such a folder.
 _ID = re.compile(r"(?!\.+\Z)[A-Za-z0-9._-]{1,128}")
@@ -40,7 +44,7 @@ _ID = re.compile(r"(?!\.+\Z)[A-Za-z0-9._-]{1,128}")
 
 def is_id(name: str) -> bool:
     """Whether ``name`` can be a migration's id; what else lies under ``migrations/`` is not ours."""
-    return name != LOCKS and _ID.fullmatch(name) is not None
+    return name not in (LOCKS, CARRIED) and _ID.fullmatch(name) is not None
 
 
 def require_id(migration_id: object) -> str:
@@ -123,6 +127,10 @@ class RecordStore:
     def names(self, prefix: str) -> Iterator[str]:
         """Names of what is there now and begins with ``prefix``."""
         return self._calls.names(self._bucket, prefix)
+
+    def some_names(self, prefix: str, after: str, most: int) -> list[str]:
+        """The first names, up to ``most`` (1,000 at most), that begin with ``prefix`` and come behind ``after``."""
+        return self._calls.some_names(self._bucket, prefix, after, most)
 
     def get_json(self, name: str) -> dict[str, Any] | None:
         """A record that is one JSON value."""

@@ -17,7 +17,7 @@ NAMED = 100
 """Failures, conflicts and the like that a summary names; all of them stand in the results."""
 
 Metadata = dict[str, Any]
-_READ_AT_ONCE = 4
+_READ_AT_ONCE = 8
 
 
 class Tally:

@@ -107,6 +107,14 @@ class Calls:
             if not token:
                 return
 
+    def some_names(self, bucket: Bucket, prefix: str, after: str, most: int) -> list[str]:
+        """One page of the keys of current objects that begin with ``prefix`` and come behind ``after``."""
+        query = [("encoding-type", "url"), ("list-type", "2"), ("max-keys", str(min(most, _MOST_KEYS)))]
+        query.append(("prefix", prefix))
+        if after:
+            query.append(("start-after", after))
+        return read_names(self.send("GET", bucket, query=tuple(query)).body)[0]
+
     def copy(self, source: Pinned, target: Bucket, key: str, headers: Mapping[str, str]) -> str:
         """CopyObject of one pinned version, up to 5 GB; gives the new version. Not repeated when the answer is lost."""
         answer = self.send("PUT", target, key, headers={**source.copy_headers, **headers}, repeatable=False)

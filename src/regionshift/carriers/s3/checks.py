@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import xml.etree.ElementTree as ET
+from concurrent.futures import ThreadPoolExecutor
 
 from regionshift.carriers.carrier import Entry, Limits
 from regionshift.carriers.s3.calls import Bucket, Calls
@@ -19,9 +20,16 @@ def check(calls: Calls, entry: Entry) -> Limits:
         InputError: a bucket is missing, in another region or not versioned.
         Refused: no permission, or the target is under Object Lock.
     """
-    for side in ("source", "target"):
-        bucket = bucket_of(entry, side)
-        status = _ask(calls, bucket, "versioning", side)
+    questions = (
+        ("source", "versioning"),
+        ("target", "versioning"),
+        ("target", "object-lock"),
+        ("target", "lifecycle"),
+    )
+    with ThreadPoolExecutor(len(questions), thread_name_prefix="check") as pool:
+        asked = [pool.submit(_ask, calls, bucket_of(entry, side), name, side) for side, name in questions]
+    for side, versioning in zip(("source", "target"), asked, strict=False):
+        bucket, status = bucket_of(entry, side), versioning.result()
         if status is None or status.findtext("Status") != "Enabled":
             raise InputError(
                 f"The {side} bucket {bucket.name} does not keep versions.",
@@ -30,14 +38,14 @@ def check(calls: Calls, entry: Entry) -> Limits:
                 f"--region {bucket.region} --versioning-configuration Status=Enabled",
             )
     target = bucket_of(entry, "target")
-    lock = _ask(calls, target, "object-lock", "target")
+    lock = asked[2].result()
     if lock is not None and lock.findtext("ObjectLockEnabled") == "Enabled":
         raise Refused(
             f"The target bucket {target.name} is under Object Lock: writes there cannot be undone.",
             where=f"{target.region} s3://{target.name}",
             remedy="Name a bucket without Object Lock as the target.",
         )
-    return Limits(_undo_until(_ask(calls, target, "lifecycle", "target"), entry.target.prefix))
+    return Limits(_undo_until(asked[3].result(), entry.target.prefix))
 
 
 def propagates(calls: Calls, entry: Entry) -> bool:

@@ -48,13 +48,18 @@ def stacks(calls: Calls, bucket: Bucket, prefix: str) -> Iterator[Stack]:
 
 
 def _versions(calls: Calls, bucket: Bucket, prefix: str) -> Iterator[Version]:
-    after = ("", "")
-    for _ in range(_PAGES_BEFORE_CUT):
-        page = calls.page(bucket, prefix, after)
-        yield from page.versions
-        if page.next is None:
-            return
-        after = page.next
+    page = calls.page(bucket, prefix, ("", ""))
+    with ThreadPoolExecutor(1, thread_name_prefix="list") as pool:
+        for _ in range(_PAGES_BEFORE_CUT - 1):
+            if page.next is None:
+                break
+            following = pool.submit(calls.page, bucket, prefix, page.next)
+            yield from page.versions
+            page = following.result()
+    after = page.next
+    yield from page.versions
+    if after is None:
+        return
     yield from _side_by_side(calls, bucket, prefix, _cut(calls, bucket, prefix, after))
 
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Executor, ThreadPoolExecutor
+from itertools import islice
+from typing import TypeVar
 
 from regionshift.carriers.carrier import (
     Before,
@@ -29,6 +31,8 @@ from regionshift.carriers.s3.proof import Prover
 from regionshift.carriers.s3.undoing import Undoer
 from regionshift.carriers.transport import Transport
 
+_T = TypeVar("_T")
+
 
 class Objects:
     """Carries objects by server-side copies; as many at once as the transport has connections."""
@@ -52,9 +56,9 @@ class Objects:
         source, target = bucket_of(entry, "source"), bucket_of(entry, "target")
         decided = planning.plan(
             entry,
-            stacks(self._calls, source, entry.source.prefix),
-            stacks(self._calls, target, entry.target.prefix),
-            carried,
+            _begun(self._pool, stacks(self._calls, source, entry.source.prefix)),
+            _begun(self._pool, stacks(self._calls, target, entry.target.prefix)),
+            _begun(self._pool, carried),
         )
         if not deep:
             return (one.item for one in decided)
@@ -98,3 +102,14 @@ class Objects:
         """See ``Carrier.undo``. A bucket that replicates onward is asked about at every batch."""
         forward = checks.propagates(self._calls, work.entry)
         return self._undoer.undo(work, before, written, forward=forward)
+
+
+def _begun(pool: Executor, stream: Iterator[_T]) -> Iterator[_T]:
+    """The same stream, its first item asked for already: the first pages of several come side by side."""
+    first = pool.submit(lambda: list(islice(stream, 1)))
+
+    def whole() -> Iterator[_T]:
+        yield from first.result()
+        yield from stream
+
+    return whole()

@@ -21,6 +21,7 @@ from regionshift.operations.environment import Environment
 from regionshift.operations.outputs import Outputs
 
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.2, 5.0  # seconds between two looks at an execution
+_PAUSE_OF_WAIT = 1 / 16  # so that seeing the end late costs little of what the whole took
 _NOT_IN_A_NAME = re.compile(r"[^A-Za-z0-9_-]")
 
 
@@ -142,14 +143,15 @@ class Carrying:
 
     def wait_for_end(self, region: str, execution: str, look: Callable[[], None]) -> Mapping[str, Any]:
         """As `wait`, however it ends; gives what Step Functions says of it then."""
-        pause = _FIRST_PAUSE
+        waited = 0.0
         while True:
             found = self._describe(region, execution)
             look()
             if found["status"] != "RUNNING":
                 return found
+            pause = min(max(_FIRST_PAUSE, waited * _PAUSE_OF_WAIT), _LONGEST_PAUSE)
             self.sleep(pause)
-            pause = min(pause * 1.2, _LONGEST_PAUSE)
+            waited += pause
 
     def _describe(self, region: str, execution: str) -> Mapping[str, Any]:
         return self.environment.clients.call(

@@ -1,4 +1,7 @@
-"""How far a migration is, read from the results that its batches leave: one small read a finished batch."""
+"""How far a migration is, read from the results that its batches leave.
+
+A look is one listing, and one read for each batch that has finished since the last.
+"""
 
 from __future__ import annotations
 
@@ -62,7 +65,7 @@ class Follower:
     def look(self) -> None:
         """Count what has finished since the last look, and tell."""
         layout = Layout(self.migration_id)
-        asked = self._open[:_AHEAD]
+        asked = self._with_results(layout)
         with ThreadPoolExecutor(_AT_ONCE) as pool:
             bodies = list(pool.map(lambda batch: self.store.get(layout.results(batch)), asked))
         for batch, body in zip(asked, bodies, strict=True):
@@ -78,3 +81,13 @@ class Follower:
             self.before = self.items
         taken = self.clock() - self.began
         self.tell(Standing(self.items, self.of_items, self.bytes, self.of_bytes, taken, self.before))
+
+    def _with_results(self, layout: Layout) -> list[int]:
+        """The next open batches that have left results, whole or not."""
+        if not self._open:
+            return []
+        asked = self._open[:_AHEAD]
+        folder = layout.results(0).rpartition("/")[0] + "/"
+        before = layout.results(asked[0] - 1) if asked[0] else ""
+        there = set(self.store.some_names(folder, before, asked[-1] - asked[0] + 1))
+        return [batch for batch in asked if layout.results(batch) in there]
