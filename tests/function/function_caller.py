@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import uuid
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -33,13 +34,13 @@ class Caller:
     make: Maker
     remaining_ms: Callable[[], int] = lambda: 300_000
     output: io.StringIO = field(default_factory=io.StringIO)
+    service: str = field(default_factory=lambda: f"test-{uuid.uuid4().hex}")
 
     def __call__(self, event: object) -> tuple[int, dict[str, Any]]:
         """The status code and the body."""
-        # A logger of its own a call: Powertools' loggers of one service share their stream.
-        service = f"test-{id(self)}"
-        logger = Logger(service=service, stream=self.output)
-        record = Logger(service=service, level="INFO", child=True)
+        # A logger of its own a caller: Powertools' loggers of one service share their stream, as long as Python runs.
+        logger = Logger(service=self.service, stream=self.output)
+        record = Logger(service=self.service, level="INFO", child=True)
         dispatcher = Dispatcher(self.variables, Clients(self.make, self.make.access), logger, record)
         response = dispatcher.respond(event, Context(get_remaining_time_in_millis=self.remaining_ms))
         assert set(response) == {"statusCode", "body"}
