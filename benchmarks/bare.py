@@ -10,8 +10,9 @@ setting, and the SDK's stack traces and debug lines off. So the ratio shows what
 
 ``--preview`` previews first, as `pulumi up` does when a person types it. ``--wave`` limits the run to these regions;
 those named by ``--release`` get ``regionshift.yaml``, the others ``--old``. ``--one-provider`` makes every region's
-resources under the primary's provider. ``--usage`` writes peak memory (MB) and processor time (s) of the engine and
-of the process that holds program and local provider.
+resources under the primary's provider. ``--as-shipped`` uses Pulumi's SDK as it comes, without `quiet_sdk` and with
+the two CLI calls that it makes after a run. ``--usage`` writes peak memory (MB) and processor time (s) of the engine
+and of the process that holds program and local provider.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ import shutil
 import sys
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -101,6 +102,7 @@ def main() -> None:
     parser.add_argument("--preview", action="store_true")
     parser.add_argument("--checkpoints", action="store_true")
     parser.add_argument("--one-provider", action="store_true")
+    parser.add_argument("--as-shipped", action="store_true")
     parser.add_argument("--usage", type=Path)
     given = parser.parse_args()
     home = Path.cwd() / "bare"
@@ -119,7 +121,8 @@ def main() -> None:
             pulumi.export(name, value)
 
     command = shutil.which("pulumi", path=f"{Path(sys.prefix) / 'bin'}:{os.environ['PATH']}")
-    with serve(cloud) as port, quiet_sdk(), watched() as peaks:
+    sdk, stack_type = (nullcontext(), Stack) if given.as_shipped else (quiet_sdk(), _Plain)
+    with serve(cloud) as port, sdk, watched() as peaks:
         workspace = LocalWorkspace(
             work_dir=str(home),
             pulumi_command=StoppableCommand(
@@ -132,7 +135,7 @@ def main() -> None:
                 "bench", ProjectRuntimeInfo(name="python"), backend=ProjectBackend(f"file://{home}/state")
             ),
         )
-        stack = _Plain("bench", workspace, StackInitMode.CREATE_OR_SELECT)
+        stack = stack_type("bench", workspace, StackInitMode.CREATE_OR_SELECT)
         target_options = {"target": targets_of(given.wave)} if given.wave else {}
         if given.preview:
             stack.preview(program=program, suppress_outputs=True, color="never")

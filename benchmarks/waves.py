@@ -1,7 +1,8 @@
 """A change in three waves, a change of nothing and a way back, against bare engine runs of the same, side by side.
 
 Five regions (some 375 resources); each round changes the function of every region. Bare is the same three engine
-runs, each limited to its wave and in a process of its own; ours adds what a deployment is made of: preview,
+runs, each limited to its wave and in a process of its own: once with Pulumi's SDK as it comes, and once with its SDK
+made as fast as ours; ours adds what a deployment is made of: preview,
 journal, a kept release, and the checks of each wave's regions. Bake is 0 on both sides. Counts our engine runs,
 too. Exits with 1 when a ratio is over its target.
 """
@@ -18,13 +19,13 @@ WAVES = three_waves(COUNT)
 SMALLEST = 1 + len(WAVES)
 
 
-def bare_waves(theirs: Side) -> Cost:
+def bare_waves(theirs: Side, *options: str) -> Cost:
     """The three bare runs together."""
     begun: list[str] = []
     cost = Cost(0, 0)
     for wave in WAVES:
         begun += wave
-        cost += theirs.bare("--old", "old.yaml", "--wave", *wave, "--release", *begun)
+        cost += theirs.bare("--old", "old.yaml", "--wave", *wave, "--release", *begun, *options)
     return cost
 
 
@@ -40,18 +41,21 @@ def main() -> int:
     """Measure, print, judge."""
     change: tuple[list[Cost], list[Cost]] = ([], [])
     nothing: tuple[list[Cost], list[Cost]] = ([], [])
+    shipped: list[Cost] = []
     back: list[Cost] = []
     runs: set[int] = set()
     first = settings(COUNT, waves=True)
-    with side(first) as mine, side(first) as theirs:
+    with side(first) as mine, side(first) as theirs, side(first) as pulumi:
         mine.count_engine_runs()
         theirs.bare()
+        pulumi.bare()
         mine.up()
         for number in range(ROUNDS):
             changed = settings(COUNT, memory=513 + number, waves=True)
-            theirs.write(settings(COUNT, memory=512 + number, waves=True), "old.yaml")
-            for each in (mine, theirs):
+            for each in (mine, theirs, pulumi):
+                each.write(settings(COUNT, memory=512 + number, waves=True), "old.yaml")
                 each.write(changed)
+            shipped.append(bare_waves(pulumi, "--as-shipped"))
             change[1].append(bare_waves(theirs))
             engine_runs(mine)
             change[0].append(mine.ours("up", "--yes", "--no-validate"))
@@ -62,11 +66,12 @@ def main() -> int:
             mine.write(changed)
             mine.up()
             print(
-                f"round {number + 1}: three waves {change[1][-1]} bare, {change[0][-1]} ours, "
-                f"back {back[-1]}; no change {nothing[1][-1]} bare, {nothing[0][-1]} ours",
+                f"round {number + 1}: three waves {shipped[-1]} as shipped, {change[1][-1]} bare, "
+                f"{change[0][-1]} ours, back {back[-1]}; no change {nothing[1][-1]} bare, {nothing[0][-1]} ours",
                 flush=True,
             )
     verdicts = [
+        judge("three waves that change one function, against Pulumi as shipped", change[0], shipped),
         judge("three waves that change one function", *change),
         judge("up that changes nothing", *nothing),
         judge("rollback, against the deployment", back, change[0], 1.0),
