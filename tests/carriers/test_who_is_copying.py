@@ -91,6 +91,26 @@ def test_a_batch_that_begins_after_the_stop_copies_nothing(world: World, lab: S3
     assert list(world.store.names(Layout("m").running(""))) == []
 
 
+def test_one_that_was_interrupted_while_it_was_planned_is_forgotten(world: World, lab: S3Lab) -> None:
+    once = world.transport._once
+
+    def interrupted(request: Request) -> Response:
+        if request.key == Layout("m").plan(0):
+            raise KeyboardInterrupt
+        return once(request)
+
+    world.transport._once = interrupted  # type: ignore[method-assign]
+    with pytest.raises(KeyboardInterrupt):
+        world.migrations.begin("m", [lab.entry], Level.PINNED)
+    world.migrations.stop("m")  # what the command does when it is interrupted, wherever it is
+    world.transport._once = once  # type: ignore[method-assign]
+
+    done = world.migrations.migrate("m", [lab.entry], Level.PINNED)
+
+    assert done["status"] == "completed"
+    assert done["counts"]["proven"] == 6
+
+
 def test_a_second_call_of_the_same_migration_copies_nothing_beside_the_first(
     world: World, lab: S3Lab
 ) -> None:

@@ -301,8 +301,18 @@ def test_a_killed_one_goes_on_with_its_id_and_copies_nothing_twice(place: Place)
     assert place.target() == was
 
 
-def kill_while_copying(place: Place, migration_id: str) -> list[str]:
-    """Kill a migration's command (kill -9) as soon as the copying runs inside AWS; gives what runs there."""
+def test_an_interrupted_one_stops_and_goes_on_with_its_id(place: Place) -> None:
+    was = place.target()
+    kill_while_copying(place, "interrupted", signal.SIGINT)
+    code, done = place.migrate("--id", "interrupted")
+    assert code == 0, done
+    assert done["counts"]["proven"] == 125
+    assert place.json("rollback", "interrupted")[0] == 0
+    assert place.target() == was
+
+
+def kill_while_copying(place: Place, migration_id: str, number: signal.Signals = signal.SIGKILL) -> list[str]:
+    """End a migration's command as soon as the copying runs inside AWS; gives what runs there."""
     command = place.start("migrate", "--from", SOURCE, "--to", TARGET, "--id", migration_id, "--yes")
     calls = place.clients.get("stepfunctions", TARGET)
     machine = calls.list_state_machines()["stateMachines"][0]["stateMachineArn"]
@@ -314,8 +324,9 @@ def kill_while_copying(place: Place, migration_id: str) -> list[str]:
         assert command.poll() is None, "it ended before it copied"
         assert time.monotonic() < until
         time.sleep(0.05)
-    os.killpg(command.pid, signal.SIGKILL)
-    command.wait()
+    os.killpg(command.pid, number)
+    ended = command.wait(timeout=120)
+    assert ended == (130 if number == signal.SIGINT else -number)
     return [one["executionArn"] for one in found]
 
 

@@ -89,6 +89,9 @@ class Migrations:
         known = self.store.get_json(layout.metadata)
         if known and known["status"] != "planning":
             return self._again(layout, known)
+        if known:
+            self._require_not_taken_back(layout, known)
+            self._forget_stop(layout)  # its planning was killed and begins again
         started = (known or {}).get("started") or self._time()
         metadata = summary.opened(layout, self.store.region, entries, level, started)
         # On record before the target is taken, so that whoever finds it taken finds by whom.
@@ -157,8 +160,11 @@ class Migrations:
         return self.finish(migration_id)
 
     def stop(self, migration_id: str) -> None:
-        """Ask every worker to begin no further batch."""
-        self.store.put(Layout(migration_id).stop, b"")
+        """Ask every worker to begin no further batch; one that has no plan yet has none."""
+        layout = Layout(migration_id)
+        # A flag that outlived its migration would stop the next one of this id before it began.
+        if self.store.exists(layout.metadata):
+            self.store.put(layout.stop, b"")
 
     def require_free(self, migration_id: str) -> None:
         """See that no other migration is working on this one's targets: then it could not be taken back.
@@ -236,18 +242,24 @@ class Migrations:
         return running
 
     def _again(self, layout: Layout, known: Metadata) -> Metadata:
+        self._require_not_taken_back(layout, known)
+        if known["status"] == "completed":
+            return known
+        lock.acquire(self.store, layout.id, summary.entries_of(known))
+        self._forget_stop(layout)
+        return known
+
+    def _require_not_taken_back(self, layout: Layout, known: Metadata) -> None:
         if known["status"] == "rolled_back" or self.store.exists(layout.rollback):
             raise Refused(
                 f"Migration {layout.id} was rolled back.",
                 where=f"s3://{self.store.bucket}/{layout.rollback}",
                 remedy="Begin a new one, under another id.",
             )
-        if known["status"] == "completed":
-            return known
-        lock.acquire(self.store, layout.id, summary.entries_of(known))
+
+    def _forget_stop(self, layout: Layout) -> None:
         if self.store.exists(layout.stop):
             self.store.delete(layout.stop)
-        return known
 
     def _record_plan(
         self, layout: Layout, entries: Sequence[Entry], level: Level, metadata: Metadata, *, deep: bool
