@@ -13,6 +13,7 @@ from typing import Any, Protocol
 
 from botocore.credentials import ReadOnlyCredentials
 from botocore.exceptions import ClientError
+from kms_etags import under_kms
 
 from regionshift.aws.clients import Clients
 from regionshift.carriers.carrier import Entry, Place
@@ -25,7 +26,7 @@ from regionshift.carriers.ssm import Parameters
 from regionshift.carriers.transport import Transport
 from regionshift.local.emulator import LocalCloud
 
-SOURCE, TARGET = "us-east-1", "eu-west-1"
+SOURCE, TARGET, ONWARD = "us-east-1", "eu-west-1", "us-west-2"
 
 
 def make_transport(cloud: LocalCloud, **options: Any) -> Transport:
@@ -54,6 +55,11 @@ class World:
         }
         self.migrations = Migrations(self.store, self.carriers, lambda: datetime.now(UTC))
 
+    def under_kms(self, *, checksums: bool = True) -> None:
+        """From here on objects have etags as under SSE-KMS; ``checksums``: and stored checksums."""
+        once = under_kms(self.transport._once, checksums=checksums)
+        self.transport._once = once  # type: ignore[method-assign]
+
     def bucket(self, name: str, region: str, *, versioned: bool = True) -> str:
         """Make a bucket."""
         s3 = self.clients.get("s3", region)
@@ -65,6 +71,23 @@ class World:
         if versioned:
             s3.put_bucket_versioning(Bucket=full, VersioningConfiguration={"Status": "Enabled"})
         return full
+
+    def replicate_onward(self, bucket: str, region: str = TARGET) -> str:
+        """Let a bucket replicate all that is written to it into another, in ``ONWARD``; gives that one's name."""
+        onward = self.bucket("onward", ONWARD)
+        rule: Any = {
+            "ID": "all",
+            "Priority": 1,
+            "Status": "Enabled",
+            "Filter": {"Prefix": ""},
+            "DeleteMarkerReplication": {"Status": "Enabled"},
+            "Destination": {"Bucket": f"arn:aws:s3:::{onward}"},
+        }
+        self.clients.get("s3", region).put_bucket_replication(
+            Bucket=bucket,
+            ReplicationConfiguration={"Role": "arn:aws:iam::123456789012:role/r", "Rules": [rule]},
+        )
+        return onward
 
     def versions(self, bucket: str, region: str = TARGET) -> list[tuple[str, str, bool, str]]:
         """Every version and marker: key, id, whether it is current, etag; in S3's order."""

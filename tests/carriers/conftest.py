@@ -18,6 +18,10 @@ def world(cloud: LocalCloud, clients: Clients) -> Iterator[World]:
     world.transport.close()
 
 
-@pytest.fixture(params=sorted(LABS))
+@pytest.fixture(params=[*sorted(LABS), "s3 under KMS", "s3 under KMS, no checksums"])
 def lab(request: pytest.FixtureRequest, world: World) -> Lab:
-    return LABS[request.param](world)
+    """Every kind of data; objects under both kinds of etag."""
+    kind, _, etags = str(request.param).partition(" ")
+    if etags:
+        world.under_kms(checksums="no checksums" not in etags)
+    return LABS[kind](world)

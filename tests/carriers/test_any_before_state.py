@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from regionshift.aws.clients import Clients
 from regionshift.carriers.carrier import Entry, Level, Place
+from regionshift.carriers.records import Layout
 from regionshift.local.emulator import LocalCloud
 
 # What happened to one key, in order: contents written, or None for a deletion.
@@ -47,15 +48,26 @@ def write_all(
 
 
 @FEW
-@given(sides=SIDES, history=st.booleans(), items_done=st.integers(0, 12), level=st.sampled_from(list(Level)))
+@given(
+    sides=SIDES,
+    history=st.booleans(),
+    items_done=st.integers(0, 12),
+    level=st.sampled_from(list(Level)),
+    kms=st.booleans(),
+    recorded=st.booleans(),
+)
 def test_objects(
     fresh: Any,
     sides: dict[str, tuple[list[str | None], list[str | None]]],
     history: bool,
     items_done: int,
     level: Level,
+    kms: bool,
+    recorded: bool,
 ) -> None:
     world = fresh()
+    if kms:
+        world.under_kms()
     lab = S3Lab(world)
     write_all(world, lab.source, SOURCE, "in/", {key: both[0] for key, both in sides.items()})
     write_all(world, lab.target, TARGET, "out/", {key: both[1] for key, both in sides.items()})
@@ -66,6 +78,8 @@ def test_objects(
     planned = world.migrations.begin("m", [entry], level)
     if planned["batches"]:
         world.migrations.run_batch("m", 0, lambda: next(granted, False))
+        if not recorded:
+            world.store.delete(Layout("m").results(0))
     world.migrations.rollback("m")
 
     assert world.versions(lab.target) == before

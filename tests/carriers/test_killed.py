@@ -28,8 +28,9 @@ REQUESTS = 3 * OBJECTS + 25  # about what such a migration sends
 class Victims:
     """Processes that die when told."""
 
-    def __init__(self, world: World) -> None:
+    def __init__(self, world: World, *, kms: bool) -> None:
         self._world = world
+        self._kms = kms
         self._process = subprocess.Popen(
             [sys.executable, Path(__file__).with_name("victim.py")],
             stdin=subprocess.PIPE,
@@ -45,6 +46,7 @@ class Victims:
             "id": migration_id,
             "at": at,
             "after": after,
+            "kms": self._kms,
             "entry": entry_line(lab.entry),
             "endpoint": cloud.endpoint,
             "ca_bundle": str(cloud.ca_bundle),
@@ -66,9 +68,12 @@ class Victims:
         self._process.wait(10)
 
 
-@pytest.fixture
-def victims(world: World) -> Iterator[Victims]:
-    victims = Victims(world)
+@pytest.fixture(params=["MD5 as etag", "etags as under KMS"])
+def victims(world: World, request: pytest.FixtureRequest) -> Iterator[Victims]:
+    kms = "KMS" in request.param
+    if kms:
+        world.under_kms()
+    victims = Victims(world, kms=kms)
     yield victims
     victims.end()
 

@@ -266,24 +266,7 @@ def test_a_lost_earlier_version_is_never_made_worse(objects: S3Lab, world: World
 
 
 def test_in_a_bucket_that_replicates_onward_undo_writes_forward(objects: S3Lab, world: World) -> None:
-    onward = world.bucket("onward", "us-west-2")
-    s3 = world.clients.get("s3", TARGET)
-    s3.put_bucket_replication(
-        Bucket=objects.target,
-        ReplicationConfiguration={
-            "Role": "arn:aws:iam::123456789012:role/r",
-            "Rules": [
-                {
-                    "ID": "all",
-                    "Priority": 1,
-                    "Status": "Enabled",
-                    "Filter": {"Prefix": ""},
-                    "DeleteMarkerReplication": {"Status": "Enabled"},
-                    "Destination": {"Bucket": f"arn:aws:s3:::{onward}"},
-                }
-            ],
-        },
-    )
+    onward = world.replicate_onward(objects.target)
     for key in ("absent", "there", "deleted"):
         objects.write("source", key, "new")
     for key in ("there", "deleted"):

@@ -5,10 +5,9 @@ from __future__ import annotations
 import threading
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from typing import Any
 
 import pytest
-from carrier_world import TARGET, S3Lab, SsmLab, World
+from carrier_world import S3Lab, SsmLab, World
 
 from regionshift.carriers.carrier import Level
 from regionshift.carriers.records import Layout
@@ -151,27 +150,11 @@ def test_nothing_is_taken_back_under_another_migration(world: World, lab: S3Lab)
     assert world.migrations.rollback("m1")["status"] == "completed"
 
 
-def replicate_onward(world: World, bucket: str) -> None:
-    onward = world.bucket("onward", "us-west-2")
-    rule: Any = {
-        "ID": "all",
-        "Priority": 1,
-        "Status": "Enabled",
-        "Filter": {"Prefix": ""},
-        "DeleteMarkerReplication": {"Status": "Enabled"},
-        "Destination": {"Bucket": f"arn:aws:s3:::{onward}"},
-    }
-    world.clients.get("s3", TARGET).put_bucket_replication(
-        Bucket=bucket,
-        ReplicationConfiguration={"Role": "arn:aws:iam::123456789012:role/r", "Rules": [rule]},
-    )
-
-
 @pytest.mark.parametrize("kind", ["s3", "ssm"])
 def test_what_undo_itself_wrote_is_no_conflict(world: World, kind: str) -> None:
     lab: S3Lab | SsmLab = S3Lab(world) if kind == "s3" else SsmLab(world)
     if isinstance(lab, S3Lab):
-        replicate_onward(world, lab.target)
+        world.replicate_onward(lab.target)
     for name in ("a", "b", "c"):
         lab.write("source", name, "one")
     world.migrations.migrate("m1", [lab.entry])

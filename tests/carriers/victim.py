@@ -16,6 +16,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from botocore.credentials import ReadOnlyCredentials
+from kms_etags import under_kms
 
 from regionshift.carriers.lines import read_entry
 from regionshift.carriers.migration import Migrations
@@ -50,6 +51,8 @@ def work(job: dict[str, Any]) -> None:
     transport = Doomed(
         lambda: credentials, lambda _: job["endpoint"], ca_bundle=job["ca_bundle"], connections=4
     )
+    if job["kms"]:
+        transport._once = under_kms(transport._once)  # type: ignore[method-assign]
     store = RecordStore(transport, job["region"], job["records"])
     migrations = Migrations(store, {"s3": Objects(transport)}, lambda: datetime.now(UTC))
     if job["do"] == "rollback":

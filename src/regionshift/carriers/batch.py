@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any
@@ -10,9 +10,11 @@ from typing import Any
 from regionshift.carriers.carrier import (
     Before,
     Carrier,
+    Conflict,
     Failed,
     Item,
     Level,
+    OutOfTimeError,
     Proof,
     Unfinished,
     Work,
@@ -85,9 +87,13 @@ def run_batch(
         done = {key: line for key, line in known.items() if _is_done(line, planned.level)}
         if len(done) == len(planned.work.items):
             return BatchAnswer(batch, counts=count(done.values()))
-        recorded = {key: tuple(line["versions"]) for key, line in known.items() if line["versions"]}
-        recovered = carrier.recover(planned.work, before)
-        lines = _work_through(carrier, planned, before, {**recovered, **recorded}, done)
+        try:
+            written, unclear = _written(carrier, planned.work, before, known, done)
+        except OutOfTimeError:
+            return BatchAnswer(batch, more=True, counts=count(known.values()))
+        # Written again, it would be there twice if it was ours.
+        left = done | _failed(planned.work, unclear)
+        lines = _work_through(carrier, planned, before, written, left)
     store.put(layout.results(batch), to_bytes(lines))
     return BatchAnswer(batch, more=any(_is_open(line) for line in lines), counts=count(lines))
 
@@ -107,16 +113,23 @@ def undo_batch(
     planned = _read_plan(store, layout, batch, has_time)
     carrier = carriers[planned.work.entry.kind]
     before = {line["key"]: read_before(line) for line in from_bytes(recorded)}
-    results = from_bytes(store.get(layout.results(batch)) or b"")
-    written = {line["key"]: tuple(line["versions"]) for line in results if line["versions"]}
-    if any(line["state"] != "written" for line in results) or len(results) < len(planned.work.items):
-        written = {**carrier.recover(planned.work, before), **written}
-    # What was in conflict is looked at again: whoever caused it may have cleared it.
-    left = {key: versions for key, versions in written.items() if key not in undone}
-    lines = [*undone.values(), *(undone_line(answer) for answer in carrier.undo(planned.work, before, left))]
+    results = {line["key"]: line for line in from_bytes(store.get(layout.results(batch)) or b"")}
+    try:
+        # What was in conflict is looked at again: whoever caused it may have cleared it.
+        written, unclear = _written(carrier, planned.work, before, results, undone)
+    except OutOfTimeError:
+        return BatchAnswer(batch, more=True, counts=count(known.values()))
+    answers = [*unclear, *carrier.undo(planned.work, before, written)]
+    lines = [*undone.values(), *map(undone_line, answers)]
     store.put(layout.undone(batch), to_bytes(sorted(lines, key=lambda line: str(line["key"]))))
     conflicts = [line for line in lines if line["state"] == "conflict"]
-    return BatchAnswer(batch, counts=count(lines), conflicts=tuple(conflicts[:_NAMED]), wrote=_wrote(lines))
+    return BatchAnswer(
+        batch,
+        more=any(line["state"] == "unfinished" for line in lines),
+        counts=count(lines),
+        conflicts=tuple(conflicts[:_NAMED]),
+        wrote=_wrote(lines),
+    )
 
 
 def count(lines: Iterable[Mapping[str, Any]]) -> dict[str, int]:
@@ -129,6 +142,46 @@ def count(lines: Iterable[Mapping[str, Any]]) -> dict[str, int]:
             name = "proven" if line.get("proven") else "unproven"
             counts[name] = counts.get(name, 0) + 1
     return counts
+
+
+def _written(
+    carrier: Carrier,
+    work: Work,
+    before: Mapping[str, Before],
+    results: Mapping[str, Mapping[str, Any]],
+    settled: Container[str],
+) -> tuple[dict[str, tuple[str, ...]], list[Conflict]]:
+    """The versions that are ours, of the items that are not settled; and items of which that cannot be told.
+
+    Looked for where the record may be short of what was written: a call that died, an answer that was lost.
+    """
+    written: dict[str, tuple[str, ...]] = {}
+    short: list[Item] = []
+    for item in work.items:
+        if item.key in settled:
+            continue
+        recorded = tuple(results[item.key]["versions"]) if item.key in results else ()
+        if recorded:
+            written[item.key] = recorded
+        if len(recorded) < len(item.versions):
+            short.append(item)
+    unclear: list[Conflict] = []
+    for key, found in (carrier.recover(_narrowed(work, short), before) if short else {}).items():
+        if isinstance(found, Conflict):
+            unclear.append(found)
+        elif len(found) > len(written.get(key, ())):
+            written[key] = found
+    named = {conflict.key for conflict in unclear}
+    return {key: versions for key, versions in written.items() if key not in named}, unclear
+
+
+def _failed(work: Work, unclear: Iterable[Conflict]) -> dict[str, dict[str, Any]]:
+    reasons = {conflict.key: conflict.reason for conflict in unclear}
+    return {
+        item.key: result_line(item, Failed(item.key, reasons[item.key]), None)
+        for item in work.items
+        if item.key in reasons
+    }
 
 
 def _wrote(lines: Iterable[Mapping[str, Any]]) -> bool:

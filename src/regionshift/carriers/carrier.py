@@ -15,6 +15,10 @@ from typing import Protocol
 from regionshift.errors import InputError
 
 
+class OutOfTimeError(Exception):
+    """The time was not enough; what is done is noted and the next call goes on."""
+
+
 class Kind(StrEnum):
     """What planning found about one item."""
 
@@ -255,8 +259,14 @@ class Carrier(Protocol):
     def describe_before(self, work: Work) -> Mapping[str, Before]:
         """What the target is now, for every item of the batch. Changes nothing."""
 
-    def recover(self, work: Work, before: Mapping[str, Before]) -> Mapping[str, tuple[str, ...]]:
-        """Versions that an interrupted call of this migration wrote and did not live to record."""
+    def recover(self, work: Work, before: Mapping[str, Before]) -> Mapping[str, tuple[str, ...] | Conflict]:
+        """Versions that an interrupted call of this migration wrote and did not live to record.
+
+        A conflict: there is something that may be ours, and it cannot be told whether it is.
+
+        Raises:
+            OutOfTimeError: to tell takes longer; the next call goes on.
+        """
 
     def copy(
         self, work: Work, before: Mapping[str, Before], written: Mapping[str, tuple[str, ...]]
@@ -270,5 +280,5 @@ class Carrier(Protocol):
 
     def undo(
         self, work: Work, before: Mapping[str, Before], written: Mapping[str, tuple[str, ...]]
-    ) -> Iterator[Undone | Conflict]:
+    ) -> Iterator[Undone | Conflict | Unfinished]:
         """Make each written item what it was. Doing it again changes nothing."""

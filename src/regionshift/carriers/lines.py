@@ -138,8 +138,10 @@ def result_line(item: Item, outcome: Written | Failed | Unfinished, proof: Proof
     return line
 
 
-def undone_line(answer: Undone | Conflict) -> Line:
+def undone_line(answer: Undone | Conflict | Unfinished) -> Line:
     """What became of one item in a rollback."""
+    if isinstance(answer, Unfinished):
+        return {"key": answer.key, "state": "unfinished"}
     if isinstance(answer, Undone):
         line: Line = {"key": answer.key, "state": "undone", "how": answer.how}
         return line | {"version": answer.version} if answer.version else line

@@ -5,11 +5,23 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from concurrent.futures import Executor
 
-from regionshift.carriers.carrier import Before, Entry, Failed, Item, SourceVersion, Unfinished, Work, Written
+from regionshift.carriers.carrier import (
+    Before,
+    Conflict,
+    Entry,
+    Failed,
+    Item,
+    OutOfTimeError,
+    SourceVersion,
+    Unfinished,
+    Work,
+    Written,
+)
 from regionshift.carriers.s3.calls import Bucket, Calls, Pinned
 from regionshift.carriers.s3.listing import one_stack, stacks_of
-from regionshift.carriers.s3.multipart import Landing, MultipartCopy, OutOfTimeError
+from regionshift.carriers.s3.multipart import Landing, MultipartCopy
 from regionshift.carriers.s3.pages import Version
+from regionshift.carriers.s3.whose import UndecidedError, Whose
 from regionshift.carriers.transport import AnswerLostError, S3Error
 
 _ATTEMPTS = 4
@@ -18,16 +30,49 @@ _ATTEMPTS = 4
 class Copier:
     """Copies the items of one batch."""
 
-    def __init__(self, calls: Calls, pool: Executor, multipart: MultipartCopy) -> None:
+    def __init__(self, calls: Calls, pool: Executor, multipart: MultipartCopy, whose: Whose) -> None:
         self._calls = calls
         self._pool = pool
         self._multipart = multipart
+        self._whose = whose
 
-    def recover(self, work: Work, before: Mapping[str, Before]) -> Mapping[str, tuple[str, ...]]:
-        """What lies above the recorded versions and can only be ours, by key."""
+    def recover(self, work: Work, before: Mapping[str, Before]) -> Mapping[str, tuple[str, ...] | Conflict]:
+        """What lies above the recorded versions and is ours, by key; a conflict where that cannot be told."""
         there = target_stacks(self._calls, work)
-        found = {item.key: adopt(there[item.key], before[item.key], item.versions) for item in work.items}
-        return {key: tuple(versions) for key, versions in found.items() if versions}
+        newer = {item.key: _above(there[item.key], before[item.key]) for item in work.items}
+        steps = {
+            item.key: self._pool.submit(self._recovered, work, item, newer[item.key])
+            for item in work.items
+            if newer[item.key]
+        }
+        found = {key: step.result() for key, step in steps.items()}
+        return {key: ours for key, ours in found.items() if ours}
+
+    def _recovered(self, work: Work, item: Item, newer: list[Version]) -> tuple[str, ...] | Conflict:
+        try:
+            return tuple(self._ours(work, item, newer))
+        except UndecidedError as problem:
+            return Conflict(item.key, str(problem))
+
+    def _ours(self, work: Work, item: Item, newer: list[Version]) -> list[str]:
+        """Our copies of the item's versions (as many as there are, in order) among those above the recorded one.
+
+        What others wrote in between is passed over. ``newer`` is newest first.
+
+        Raises:
+            UndecidedError, OutOfTimeError: see ``Whose.is_copy``.
+        """
+        source, target = bucket_of(work.entry, "source"), bucket_of(work.entry, "target")
+        source_key, key = (place.prefix + item.key for place in (work.entry.source, work.entry.target))
+        found: list[str] = []
+        for version in reversed(newer):
+            if len(found) == len(item.versions):
+                break
+            wanted = item.versions[len(found)]
+            spots = (source, source_key, wanted.id), (target, key, version.id)
+            if self._whose.is_copy(work, wanted, spots[0], version, spots[1]):
+                found.append(version.id)
+        return found
 
     def copy(
         self, work: Work, before: Mapping[str, Before], written: Mapping[str, tuple[str, ...]]
@@ -52,6 +97,8 @@ class Copier:
                 made.append(self._write(work, item, version, before, len(made)))
         except OutOfTimeError:
             return Unfinished(item.key)
+        except UndecidedError as problem:
+            return Failed(item.key, str(problem), tuple(made))
         except S3Error as error:
             return Failed(item.key, error.message, tuple(made))
         return Written(item.key, tuple(made), adopted=bool(written))
@@ -63,7 +110,8 @@ class Copier:
             try:
                 return self._send(work, item, version)
             except AnswerLostError:
-                found = adopt(one_stack(self._calls, target, key), before, item.versions)
+                newer = _above(one_stack(self._calls, target, key), before)
+                found = self._ours(work, item, newer) if newer else []
                 if len(found) > made:
                     return found[made]
                 if attempt == _ATTEMPTS - 1:
@@ -109,31 +157,11 @@ def target_stacks(calls: Calls, work: Work) -> dict[str, list[Version]]:
     return {key[len(prefix) :]: versions for key, versions in found.items()}
 
 
-def adopt(stack: list[Version], before: Before, wanted: tuple[SourceVersion, ...]) -> list[str]:
-    """Ids of the copies of ``wanted`` (as many as there are, in order) that lie above the recorded version.
-
-    What others wrote in between is passed over. ``stack`` is newest first.
-    """
+def _above(stack: list[Version], before: Before) -> list[Version]:
+    """Those of ``stack`` that lie above the recorded version. Both are newest first."""
     newer: list[Version] = []
     for version in stack:
         if version.id == before.version:
             break
         newer.append(version)
-    found: list[str] = []
-    for version in reversed(newer):
-        if len(found) < len(wanted) and looks_like(version, wanted[len(found)]):
-            found.append(version.id)
-    return found
-
-
-def looks_like(found: Version, wanted: SourceVersion) -> bool:
-    """Whether a version that lies above the recorded one can only be the copy of ``wanted``.
-
-    A copy in parts, or under another key, may have another etag than its source; the size then decides.
-    """
-    if found.marker or wanted.marker:
-        return found.marker == wanted.marker
-    if found.size != wanted.size:
-        return False
-    comparable = "-" not in found.etag + wanted.etag
-    return found.etag == wanted.etag or not comparable
+    return newer

@@ -13,7 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from urllib.parse import unquote_plus, urlencode
 
-from regionshift.carriers.carrier import Work
+from regionshift.carriers.carrier import OutOfTimeError, Work
 from regionshift.carriers.s3.calls import Bucket, Calls, Pinned
 from regionshift.carriers.s3.pages import parse
 from regionshift.carriers.transport import AnswerLostError, S3Error
@@ -35,10 +35,6 @@ _ALGORITHMS = ("crc64nvme", "crc32c", "crc32", "sha256", "sha1")
 
 
 _BEFORE = "before"  # notes which uploads of the key there were before ours
-
-
-class OutOfTimeError(Exception):
-    """The time was not enough; what is done is noted and the next call goes on."""
 
 
 @dataclass(frozen=True)

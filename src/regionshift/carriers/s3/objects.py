@@ -24,11 +24,13 @@ from regionshift.carriers.carrier import (
 )
 from regionshift.carriers.s3 import checks, planning
 from regionshift.carriers.s3.calls import Calls
+from regionshift.carriers.s3.contents import Reader
 from regionshift.carriers.s3.copying import Copier, bucket_of, target_stacks
 from regionshift.carriers.s3.listing import stacks
 from regionshift.carriers.s3.multipart import MultipartCopy, MultipartSizes
 from regionshift.carriers.s3.proof import Prover
 from regionshift.carriers.s3.undoing import Undoer
+from regionshift.carriers.s3.whose import Whose
 from regionshift.carriers.transport import Transport
 
 _T = TypeVar("_T")
@@ -43,9 +45,11 @@ class Objects:
         self._calls = Calls(transport)
         self._pool = ThreadPoolExecutor(transport.connections, thread_name_prefix="object")
         multipart = MultipartCopy(self._calls, sizes or MultipartSizes())
-        self._copier = Copier(self._calls, self._pool, multipart)
-        self._prover = Prover(self._calls, self._pool)
-        self._undoer = Undoer(self._calls, self._pool, multipart)
+        reader = Reader(self._calls)
+        whose = Whose(self._calls, reader)
+        self._copier = Copier(self._calls, self._pool, multipart, whose)
+        self._prover = Prover(self._calls, self._pool, reader)
+        self._undoer = Undoer(self._calls, self._pool, multipart, whose)
 
     def check(self, entry: Entry) -> Limits:
         """See ``Carrier.check``."""
@@ -80,7 +84,7 @@ class Objects:
             for key, versions in target_stacks(self._calls, work).items()
         }
 
-    def recover(self, work: Work, before: Mapping[str, Before]) -> Mapping[str, tuple[str, ...]]:
+    def recover(self, work: Work, before: Mapping[str, Before]) -> Mapping[str, tuple[str, ...] | Conflict]:
         """See ``Carrier.recover``."""
         return self._copier.recover(work, before)
 
@@ -98,7 +102,7 @@ class Objects:
 
     def undo(
         self, work: Work, before: Mapping[str, Before], written: Mapping[str, tuple[str, ...]]
-    ) -> Iterator[Undone | Conflict]:
+    ) -> Iterator[Undone | Conflict | Unfinished]:
         """See ``Carrier.undo``. A bucket that replicates onward is asked about at every batch."""
         forward = checks.propagates(self._calls, work.entry)
         return self._undoer.undo(work, before, written, forward=forward)

@@ -6,32 +6,36 @@ proves contents only then; otherwise a checksum that S3 stored on both sides doe
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterator, Mapping
 from concurrent.futures import Executor
 
-from regionshift.carriers.carrier import Item, Level, Proof, SourceVersion, Unfinished, Work, Written
-from regionshift.carriers.s3.calls import Bucket, Calls
+from regionshift.carriers.carrier import (
+    Item,
+    Level,
+    OutOfTimeError,
+    Proof,
+    SourceVersion,
+    Unfinished,
+    Work,
+    Written,
+)
+from regionshift.carriers.s3.calls import Calls
+from regionshift.carriers.s3.contents import Reader, Spot, UnequalError, compare_checksums, compare_headers
 from regionshift.carriers.s3.copying import bucket_of, target_stacks
-from regionshift.carriers.s3.multipart import KEPT_HEADERS, OutOfTimeError
 from regionshift.carriers.s3.pages import Version
 from regionshift.carriers.transport import S3Error
 
 # One GET tells contents, headers and number of tags; above this size three smaller requests move less.
 _READ_WHOLE = 1024**2
-_STEP = 8 * 1024**2
-_NOTED_EVERY = 64  # steps
-Spot = tuple[Bucket, str, str]
-"""One version: its bucket, its whole key, its id."""
-_ALGORITHMS = ("crc64nvme", "crc32c", "crc32", "sha256", "sha1")
 
 
 class Prover:
     """Proves the items of one batch."""
 
-    def __init__(self, calls: Calls, pool: Executor) -> None:
+    def __init__(self, calls: Calls, pool: Executor, reader: Reader) -> None:
         self._calls = calls
         self._pool = pool
+        self._reader = reader
 
     def verify(
         self, work: Work, written: Mapping[str, Written], level: Level
@@ -56,7 +60,7 @@ class Prover:
         """
         try:
             one, other = self._calls.head(*source), self._calls.head(*target)
-            _compare_headers(one, other)
+            compare_headers(one, other)
             compare_checksums(one, other)
             if self._calls.tags(*source) != self._calls.tags(*target):
                 return "tags differ"
@@ -78,7 +82,7 @@ class Prover:
                     continue
                 if not work.has_time():
                     return Unfinished(item.key)
-                evidence.add(_Pair(self._calls, work, item, version, made).prove())
+                evidence.add(_Pair(self._calls, self._reader, work, item, version, made).prove())
         except UnequalError as problem:
             return Proof(item.key, Level.FULL, False, reason=str(problem))
         except OutOfTimeError:
@@ -86,10 +90,6 @@ class Prover:
         except S3Error as error:
             return Proof(item.key, Level.FULL, False, reason=error.message)
         return Proof(item.key, Level.FULL, True, ", ".join(sorted(evidence)) or "delete marker")
-
-
-class UnequalError(Exception):
-    """Source and target differ; the message says in what."""
 
 
 def _pinned(item: Item, written: Written, there: list[Version], level: Level) -> Proof:
@@ -107,9 +107,12 @@ def _pinned(item: Item, written: Written, there: list[Version], level: Level) ->
 class _Pair:
     """One version on both sides."""
 
-    def __init__(self, calls: Calls, work: Work, item: Item, version: SourceVersion, made: str) -> None:
+    def __init__(
+        self, calls: Calls, reader: Reader, work: Work, item: Item, version: SourceVersion, made: str
+    ) -> None:
         entry = work.entry
         self._calls = calls
+        self._reader = reader
         self._work = work
         self._version = version
         self._note = f"{item.key}\n{version.id}\nproof"
@@ -126,15 +129,15 @@ class _Pair:
         if self._version.size <= _READ_WHOLE:
             return self._read_whole()
         one, other = self._calls.head(*self._source), self._calls.head(*self._target)
-        _compare_headers(one, other)
+        compare_headers(one, other)
         self._compare_tags()
-        return compare_checksums(one, other) or self._read_in_steps()
+        return compare_checksums(one, other) or self._read_to_the_end()
 
     def _read_whole(self) -> str:
         one, other = self._calls.get(*self._source), self._calls.get(*self._target)
         if one.body != other.body:
             raise UnequalError("contents differ")
-        _compare_headers(one.headers, other.headers)
+        compare_headers(one.headers, other.headers)
         if "x-amz-tagging-count" in one.headers or "x-amz-tagging-count" in other.headers:
             self._compare_tags()
         return "contents"
@@ -143,61 +146,6 @@ class _Pair:
         if self._calls.tags(*self._source) != self._calls.tags(*self._target):
             raise UnequalError("tags differ")
 
-    def _read_in_steps(self) -> str:
-        done = int(self._work.progress.read(self._note).get("equal_bytes", "0"))
-        for number, first in enumerate(range(done, self._version.size, _STEP), start=1):
-            if not self._work.has_time():
-                self._work.progress.note(self._note, {"equal_bytes": str(first)})
-                raise OutOfTimeError
-            if number % _NOTED_EVERY == 0:
-                self._work.progress.note(self._note, {"equal_bytes": str(first)})
-            last = min(first + _STEP, self._version.size) - 1
-            if self._digest(self._source, first, last) != self._digest(self._target, first, last):
-                raise UnequalError(f"contents differ between bytes {first} and {last}")
+    def _read_to_the_end(self) -> str:
+        self._reader.require_equal(self._work, self._note, self._source, self._target, self._version.size)
         return "streamed hash"
-
-    def _digest(self, place: Spot, first: int, last: int) -> bytes:
-        return hashlib.sha256(self._calls.get(*place, span=(first, last)).body).digest()
-
-
-def compare_checksums(one: Mapping[str, str], other: Mapping[str, str]) -> str:
-    """Which stored checksum proves equal contents; empty when none of them can tell.
-
-    Raises:
-        UnequalError: a checksum of the whole object differs.
-    """
-    for algorithm in _ALGORITHMS:
-        name = f"x-amz-checksum-{algorithm}"
-        ours, theirs = one.get(name), other.get(name)
-        if ours and theirs:
-            if ours == theirs:
-                return f"stored {algorithm}"
-            if "-" not in ours + theirs and _whole(one) and _whole(other):
-                raise UnequalError(f"stored {algorithm} checksums differ")
-    if _etag_is_md5(one) and _etag_is_md5(other):
-        if one["etag"] != other["etag"]:
-            raise UnequalError("contents differ (MD5)")
-        return "MD5 as etag"
-    return ""
-
-
-def _whole(headers: Mapping[str, str]) -> bool:
-    return headers.get("x-amz-checksum-type", "FULL_OBJECT") == "FULL_OBJECT"
-
-
-def _etag_is_md5(headers: Mapping[str, str]) -> bool:
-    encryption = headers.get("x-amz-server-side-encryption", "AES256")
-    customer = "x-amz-server-side-encryption-customer-algorithm" in headers
-    return encryption == "AES256" and not customer and "-" not in headers.get("etag", "-")
-
-
-def _compare_headers(one: Mapping[str, str], other: Mapping[str, str]) -> None:
-    for name in KEPT_HEADERS:
-        if one.get(name) != other.get(name):
-            raise UnequalError(f"{name} differs")
-    if _metadata(one) != _metadata(other):
-        raise UnequalError("metadata differ")
-
-
-def _metadata(headers: Mapping[str, str]) -> dict[str, str]:
-    return {name: value for name, value in headers.items() if name.startswith("x-amz-meta-")}

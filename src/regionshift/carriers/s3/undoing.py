@@ -10,21 +10,32 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from concurrent.futures import Executor
 
-from regionshift.carriers.carrier import Before, Conflict, Entry, SourceVersion, Undone, Work
-from regionshift.carriers.s3.calls import Bucket, Calls, Pinned
+from regionshift.carriers.carrier import (
+    Before,
+    Conflict,
+    Entry,
+    OutOfTimeError,
+    SourceVersion,
+    Undone,
+    Unfinished,
+    Work,
+)
+from regionshift.carriers.s3.calls import Calls, Pinned
 from regionshift.carriers.s3.copying import bucket_of, placement, target_stacks
 from regionshift.carriers.s3.multipart import Landing, MultipartCopy
 from regionshift.carriers.s3.pages import Version
+from regionshift.carriers.s3.whose import UndecidedError, Whose
 from regionshift.carriers.transport import AnswerLostError, S3Error
 
 
 class Undoer:
     """Takes back the items of one batch."""
 
-    def __init__(self, calls: Calls, pool: Executor, multipart: MultipartCopy) -> None:
+    def __init__(self, calls: Calls, pool: Executor, multipart: MultipartCopy, whose: Whose) -> None:
         self._calls = calls
         self._pool = pool
         self._multipart = multipart
+        self._whose = whose
 
     def undo(
         self,
@@ -33,7 +44,7 @@ class Undoer:
         written: Mapping[str, tuple[str, ...]],
         *,
         forward: bool,
-    ) -> Iterator[Undone | Conflict]:
+    ) -> Iterator[Undone | Conflict | Unfinished]:
         """One answer for each item in ``written``; the prior versions are seen to be there first."""
         self._forget_uploads(work)
         there = target_stacks(self._calls, work)
@@ -83,32 +94,36 @@ class Undoer:
 
     def _write_forward(
         self, work: Work, key: str, before: Before, written: tuple[str, ...], there: list[Version]
-    ) -> Undone | Conflict:
+    ) -> Undone | Conflict | Unfinished:
         present = [version.id for version in there]
         ours = [version for version in written if version in present]
         if not ours:
             return Undone(key, "untouched")
         earlier = _below(there, written)
-        if there[0].id not in written:
-            # An interrupted undo may have written forward already.
-            if not _same(there[0], earlier):
-                return Conflict(key, _STRANGER)
-            return Undone(key, "forward", there[0].id)
-        problem = _problem(before, written, there)
-        if problem:
-            return Conflict(key, problem)
         try:
-            made = self._restore(work, key, earlier)
+            if there[0].id not in written:
+                # An interrupted undo may have written forward already.
+                if not self._brings_back(work, key, there[0], earlier):
+                    return Conflict(key, _STRANGER)
+                return Undone(key, "forward", there[0].id)
+            if problem := _problem(before, written, there):
+                return Conflict(key, problem)
+            if not work.has_time():
+                return Unfinished(key)
+            return Undone(key, "forward", self._restore(work, key, earlier))
+        except OutOfTimeError:
+            return Unfinished(key)
+        except UndecidedError as problem:
+            return Conflict(key, str(problem))
         except S3Error as error:
             return Conflict(key, f"the earlier state could not be written: {error.message}")
-        return Undone(key, "forward", made)
 
     def _restore(self, work: Work, key: str, earlier: Version | None) -> str:
         """Write the earlier state; gives the version or marker that was made."""
         target, full_key = bucket_of(work.entry, "target"), work.entry.target.prefix + key
         if earlier is None or earlier.marker:
             return self._calls.delete(target, full_key)
-        version = SourceVersion(earlier.id, earlier.etag, earlier.size, storage_class=earlier.storage_class)
+        version = _as_source(earlier)
         source = Pinned(target, full_key, earlier.id, earlier.etag)
         headers = placement(Entry(work.entry.kind, work.entry.source, work.entry.target), version)
         try:
@@ -118,16 +133,20 @@ class Undoer:
                 )
             return self._calls.copy(source, target, full_key, headers)
         except AnswerLostError:
-            if made := self._made(target, full_key, earlier):
-                return made
+            newest = self._calls.page(target, full_key, most=1).versions
+            if newest and newest[0].key == full_key and self._brings_back(work, key, newest[0], earlier):
+                return newest[0].id
             raise
 
-    def _made(self, target: Bucket, key: str, wanted: Version) -> str:
-        """The current version's id when it is what was to be written, else nothing."""
-        newest = self._calls.page(target, key, most=1).versions
-        if newest and newest[0].key == key and newest[0].id != wanted.id and _same(newest[0], wanted):
-            return newest[0].id
-        return ""
+    def _brings_back(self, work: Work, key: str, found: Version, earlier: Version | None) -> bool:
+        """Whether ``found``, which came after ours, shows readers what was there before."""
+        if earlier is None or earlier.marker or found.marker:
+            return found.marker and (earlier is None or earlier.marker)
+        if found.id == earlier.id:
+            return False
+        target, full_key = bucket_of(work.entry, "target"), work.entry.target.prefix + key
+        spots = (target, full_key, earlier.id), (target, full_key, found.id)
+        return self._whose.is_copy(work, _as_source(earlier), spots[0], found, spots[1])
 
 
 _STRANGER = "someone else has written here since; left alone"
@@ -153,11 +172,5 @@ def _below(there: list[Version], written: tuple[str, ...]) -> Version | None:
     return None
 
 
-def _same(found: Version, wanted: Version | None) -> bool:
-    if wanted is None or wanted.marker:
-        return found.marker
-    return (
-        not found.marker
-        and found.size == wanted.size
-        and (found.etag == wanted.etag or "-" in found.etag + wanted.etag)
-    )
+def _as_source(version: Version) -> SourceVersion:
+    return SourceVersion(version.id, version.etag, version.size, storage_class=version.storage_class)
