@@ -16,7 +16,7 @@ from typing import Any, Protocol, Self
 from regionshift.carriers.carrier import Carrier, Entry, Item, Kind, Level
 from regionshift.carriers.ledger import carried, folder_of
 from regionshift.carriers.lines import dump, entry_line, item_line, to_bytes
-from regionshift.carriers.records import Layout, RecordStore
+from regionshift.carriers.records import PROGRAMS_OWN, Layout, RecordStore
 
 # A batch costs about ten requests and four state transitions of its own; 250 items make that little
 # (docs/benchmarks.md). Few large objects are spread over many workers all the same.
@@ -110,7 +110,7 @@ class Recorded:
         self._announced: list[Entry] = []
         self._parts = 0
         self._pool = ThreadPoolExecutor(_WRITTEN_AT_ONCE, thread_name_prefix="record")
-        self._writing: deque[Future[None]] = deque()
+        self._writing: deque[Future[str]] = deque()
 
     def __enter__(self) -> Self:
         return self
@@ -175,7 +175,8 @@ def make_plan(
     number = 0
     for entry, limit in zip(entries, limits, strict=True):
         tally = _Tally()
-        items = carriers[entry.kind].inventory(entry, carried(store, entry), deep=deep)
+        found = carriers[entry.kind].inventory(entry, carried(store, entry), deep=deep)
+        items = _beside_our_own(found, entry, store.bucket)
         for after, batch in _batches(_counted(items, entry, tally, sink, conflicts)):
             sink.batch(number + tally.batches, entry, after, batch)
             tally.batches += 1
@@ -194,6 +195,19 @@ def make_plan(
         )
         number += tally.batches
     return MigrationPlan(migration_id, level, tuple(parts), tuple(conflicts))
+
+
+def _beside_our_own(items: Iterator[Item], entry: Entry, records_bucket: str) -> Iterator[Item]:
+    """Items whose copies would take the place of the program's own objects are conflicts.
+
+    Otherwise records, locks and code could be forged by whoever can write at the source.
+    """
+    for item in items:
+        forged = (entry.target.prefix + item.key).startswith(PROGRAMS_OWN)
+        if forged and entry.target.bucket == records_bucket and item.kind is not Kind.SAME:
+            yield Item(item.key, Kind.CONFLICT, reason="the program keeps its own objects there")
+        else:
+            yield item
 
 
 def _counted(

@@ -32,11 +32,16 @@ from regionshift.errors import InputError
 OWNED = ("migrations/", "rollbacks/")
 """What a migration's records begin with; never carried."""
 
+PROGRAMS_OWN = (*OWNED, "regionshift-probes/", "artifacts/", "state/")
+"""Beginnings of keys in a deployment bucket that belong to the program: never carried, never written over."""
+
 LOCKS = ".locks"
 """The folder under ``migrations/`` that says who works on a target."""
 
 CARRIED = ".carried"
 """The folder under ``migrations/`` that says which migrations wrote from a source to a target."""
+
+_CONFLICTS = 5  # tries of a conditional write that others get in the way of
 
 # Not of dots alone: HTTP libraries resolve such a folder.
 _ID = re.compile(r"(?!\.+\Z)[A-Za-z0-9._-]{1,128}")
@@ -79,28 +84,35 @@ class RecordStore:
         """The bucket of the records."""
         return self._bucket.name
 
-    def put(self, name: str, body: bytes) -> None:
-        """Write or replace."""
-        self._calls.put(self._bucket, name, body)
+    def put(self, name: str, body: bytes) -> str:
+        """Write or replace; gives the etag, which ``replace`` and ``look`` know it by."""
+        return self._calls.put(self._bucket, name, body).headers.get("etag", "")
 
     def create(self, name: str, body: bytes) -> bool:
         """Write if nothing is there; false when something is (S3 User Guide, "Conditional writes")."""
-        try:
-            self._calls.put(self._bucket, name, body, {"If-None-Match": "*"})
-        except S3Error as error:
-            if error.status == 412:
-                return False
-            raise
-        return True
+        return self._put_if(name, body, {"If-None-Match": "*"})
 
-    def get(self, name: str) -> bytes | None:
-        """The bytes, or None when nothing is there."""
+    def replace(self, name: str, body: bytes, etag: str) -> bool:
+        """Write over the record that has ``etag``; false when it is another by now, or gone."""
+        if self._put_if(name, body, {"If-Match": etag}):
+            return True
+        # The answer to a write that was done may have been lost, and the write been repeated.
+        return self.get(name) == body
+
+    def look(self, name: str) -> tuple[bytes, str] | None:
+        """The bytes and their etag, or None when nothing is there."""
         try:
-            return self._calls.get(self._bucket, name).body
+            found = self._calls.get(self._bucket, name)
         except S3Error as error:
             if error.code == "NoSuchKey":
                 return None
             raise
+        return found.body, found.headers.get("etag", "")
+
+    def get(self, name: str) -> bytes | None:
+        """The bytes, or None when nothing is there."""
+        found = self.look(name)
+        return None if found is None else found[0]
 
     def exists(self, name: str) -> bool:
         """Whether something is there."""
@@ -140,9 +152,23 @@ class RecordStore:
         value: dict[str, Any] = json.loads(body)
         return value
 
-    def put_json(self, name: str, value: Mapping[str, Any]) -> None:
-        """Write or replace a record that is one JSON value."""
-        self.put(name, dump(value).encode() + b"\n")
+    def put_json(self, name: str, value: Mapping[str, Any]) -> str:
+        """Write or replace a record that is one JSON value; gives its etag."""
+        return self.put(name, dump(value).encode() + b"\n")
+
+    def _put_if(self, name: str, body: bytes, condition: Mapping[str, str]) -> bool:
+        for _ in range(_CONFLICTS):
+            try:
+                self._calls.put(self._bucket, name, body, condition)
+            except S3Error as error:
+                # 409: another write of the name was under way; S3 asks to try again. 404: nothing to match.
+                if error.code == "ConditionalRequestConflict":
+                    continue
+                if error.status == 412 or (error.status == 404 and error.code != "NoSuchBucket"):
+                    return False
+                raise
+            return True
+        return False
 
 
 class Layout:

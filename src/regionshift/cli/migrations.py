@@ -99,8 +99,8 @@ def _require_startable(wired: Wired, wanted: operation.Wanted, shown: dict[str, 
     if shown["conflicts"] and config.migration.on_failure == "rollback":
         # They keep it from being completed, so that it would be taken back in the end.
         raise Refused(
-            f"{shown['counts']['conflict']} items were changed at the target by somebody else: "
-            + ", ".join(each["item"] for each in shown["conflicts"][:3]),
+            f"{shown['counts']['conflict']} items cannot be carried: "
+            + ", ".join(f"{each['item']} ({each['reason']})" for each in shown["conflicts"][:3]),
             where=wanted.target,
             remedy="exclude them under `carry`, mend them, or set migration.on_failure: stop",
         )

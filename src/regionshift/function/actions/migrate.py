@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import glob
 import json
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -252,11 +253,10 @@ def _undone(
     record = migrations.rollback(
         str(request.migration_id), "the migration could not be proven", has_time(surroundings)
     )
-    named = ", ".join(f"{each['key']}: {each['reason']}" for each in problems[:3])
     what = (
-        f"{len(problems)} objects could not be copied and proven ({named})"
+        f"{len(problems)} objects could not be copied and proven ({_named(problems)})"
         if problems
-        else (f"{conflicts} objects at the target were changed by somebody else")
+        else f"{conflicts} objects cannot be carried ({_named(metadata['conflicts'])})"
     )
     return Answer(
         500 if problems else 409,
@@ -270,3 +270,7 @@ def _undone(
         },
         migration_id=request.migration_id,
     )
+
+
+def _named(items: Sequence[Mapping[str, Any]]) -> str:
+    return ", ".join(f"{each['key']}: {each['reason']}" for each in items[:3])

@@ -5,14 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from regionshift.carriers.carrier import Entry, Place
-from regionshift.carriers.records import OWNED
+from regionshift.carriers.records import PROGRAMS_OWN
 from regionshift.errors import InputError
 from regionshift.settings import components as named
 from regionshift.settings.carry import CarryBucket, CarryParameters, CarrySecrets, Rewrite
 from regionshift.settings.config import MigrationConfig
-
-PROGRAMS_OWN = (*OWNED, "regionshift-probes/", "artifacts/", "state/")
-"""Beginnings of keys in a deployment bucket that belong to the program and are never carried."""
 
 
 def require_regions(config: MigrationConfig, source: str, target: str) -> None:

@@ -13,14 +13,14 @@ from dataclasses import dataclass, replace
 from regionshift.carriers.carrier import Entry, Level, Place
 from regionshift.carriers.ledger import carried
 from regionshift.carriers.plan import MigrationPlan
-from regionshift.carriers.records import Layout
+from regionshift.carriers.records import PROGRAMS_OWN, Layout
 from regionshift.carriers.s3.calls import Bucket, Calls
 from regionshift.carriers.s3.listing import Stack, stacks
 from regionshift.carriers.selection import Cursor, selector
 from regionshift.errors import WorkFailed
 from regionshift.journal.journal import Journal
 from regionshift.operations.migrations.carrying import Carrying
-from regionshift.operations.migrations.entries import PROGRAMS_OWN, entries
+from regionshift.operations.migrations.entries import entries
 from regionshift.operations.migrations.migrate import Wanted, migrate
 from regionshift.operations.migrations.taking_back import take_back
 from regionshift.settings import components as named
