@@ -19,14 +19,13 @@ def acquire(store: RecordStore, migration_id: str, entries: Sequence[Entry]) -> 
     """
     taken: list[str] = []
     for name in _names(entries):
-        if store.create(name, dump({"migration_id": migration_id}).encode()):
+        holder = _take(store, name, migration_id)
+        if holder is None:
             taken.append(name)
-            continue
-        holder = (store.get_json(name) or {}).get("migration_id", migration_id)
-        if holder != migration_id:
+        elif holder != migration_id:
             for mine in taken:
                 store.delete(mine)
-            raise _refusal(store, name, str(holder))
+            raise _refusal(store, name, holder)
 
 
 def require_free(store: RecordStore, migration_id: str, entries: Sequence[Entry]) -> None:
@@ -47,6 +46,17 @@ def release(store: RecordStore, migration_id: str, entries: Sequence[Entry]) -> 
         holder = (store.get_json(name) or {}).get("migration_id")
         if holder == migration_id:
             store.delete(name)
+
+
+def _take(store: RecordStore, name: str, migration_id: str) -> str | None:
+    """Who has it already; None when nobody had."""
+    while True:
+        if store.create(name, dump({"migration_id": migration_id}).encode()):
+            return None
+        found = store.get_json(name)
+        # Given back since: then it is there to be taken.
+        if found is not None:
+            return str(found["migration_id"])
 
 
 def _refusal(store: RecordStore, name: str, holder: str) -> Refused:

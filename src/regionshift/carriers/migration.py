@@ -25,6 +25,8 @@ from regionshift.errors import Refused, WorkFailed
 
 _BATCHES_AT_ONCE = 4
 _LOOK_AGAIN = 1.0  # seconds between two looks at who is still copying
+_KEPT_FOR_AN_ANSWER = 5.0  # seconds of a call that waits for another
+_WHOLE = "all"  # the lease of a call that runs every batch
 
 Metadata = summary.Metadata
 Unit = Callable[[RecordStore, Carriers, str, int, Callable[[], bool]], BatchAnswer]
@@ -89,18 +91,31 @@ class Migrations:
         known = self.store.get_json(layout.metadata)
         if known and known["status"] != "planning":
             return self._again(layout, known)
+        with self._leases(migration_id).alone("plan", self._can_wait) as alone:
+            if not alone:
+                raise _planned_elsewhere(layout)
+            known = known if self.call_seconds is None else self.store.get_json(layout.metadata)
+            if known and known["status"] != "planning":
+                return self._again(layout, known)  # by the call that was waited for
+            return self._begin(layout, known, entries, level, deep=deep)
+
+    def _begin(
+        self, layout: Layout, known: Metadata | None, entries: Sequence[Entry], level: Level, *, deep: bool
+    ) -> Metadata:
         if known:
             self._require_not_taken_back(layout, known)
             self._forget_stop(layout)  # its planning was killed and begins again
         started = (known or {}).get("started") or self._time()
         metadata = summary.opened(layout, self.store.region, entries, level, started)
+        # No two calls write the same bytes, so that each knows its own by the etag.
+        metadata["call"] = uuid.uuid4().hex
         # On record before the target is taken, so that whoever finds it taken finds by whom.
-        self.store.put_json(layout.metadata, metadata)
+        ours = self.store.put_json(layout.metadata, metadata)
         try:
-            lock.acquire(self.store, migration_id, entries)
-            return self._record_plan(layout, entries, level, metadata, deep=deep)
+            lock.acquire(self.store, layout.id, entries)
+            return self._record_plan(layout, entries, level, metadata, ours, deep=deep)
         except BaseException:
-            self._give_up(layout, entries)
+            self._give_up(layout, entries, ours)
             raise
 
     def require_keys(self, migration_id: str, keys: Sequence[str]) -> list[str]:
@@ -116,17 +131,22 @@ class Migrations:
 
     def run(self, migration_id: str, has_time: Callable[[], bool] = _always) -> bool:
         """Run every batch here; false when time ran out, a stop was asked for, or another call is at it."""
-        leases, mine = self._leases(migration_id), uuid.uuid4().hex
-        with leases.held(mine):
-            # Two calls side by side would copy everything twice.
-            if self.call_seconds is not None and set(leases.running()) - {mine}:
+        leases = self._leases(migration_id)
+        # Two calls side by side would copy everything twice.
+        with leases.alone(_WHOLE, lambda: False) as alone:
+            if not alone or (self.call_seconds is not None and set(leases.running()) - {_WHOLE}):
                 return False
             return self._each(run_batch, migration_id, has_time)
 
     def run_batch(self, migration_id: str, batch: int, has_time: Callable[[], bool] = _always) -> BatchAnswer:
-        """Run one batch: what the state machine's Lambda does for one line of the manifest."""
-        # By its number: a call that follows one that died takes its lease over.
-        with self._leases(migration_id).held(f"{batch:08d}"):
+        """Run one batch: what the state machine's Lambda does for one line of the manifest.
+
+        While another call is at the same batch it waits; when time runs out before that one has ended, or its
+        time is over, there is ``more`` to do.
+        """
+        with self._leases(migration_id).alone(f"{batch:08d}", has_time) as alone:
+            if not alone:
+                return BatchAnswer(batch, more=True)
             return run_batch(self.store, self.carriers, migration_id, batch, has_time)
 
     def undo_batch(
@@ -230,7 +250,10 @@ class Migrations:
         return metadata
 
     def _leases(self, migration_id: str) -> Leases:
-        return Leases(self.store, Layout(migration_id), self.now, self.call_seconds)
+        return Leases(self.store, Layout(migration_id), self.now, self.call_seconds, self.sleep)
+
+    def _can_wait(self) -> bool:
+        return self.call_seconds is not None and self.call_seconds() > _KEPT_FOR_AN_ANSWER
 
     def _still_running(self, migration_id: str, has_time: Callable[[], bool]) -> list[str]:
         """Wait until no call is copying any more; those that still are when time runs out."""
@@ -262,7 +285,14 @@ class Migrations:
             self.store.delete(layout.stop)
 
     def _record_plan(
-        self, layout: Layout, entries: Sequence[Entry], level: Level, metadata: Metadata, *, deep: bool
+        self,
+        layout: Layout,
+        entries: Sequence[Entry],
+        level: Level,
+        metadata: Metadata,
+        ours: str,
+        *,
+        deep: bool,
     ) -> Metadata:
         with Recorded(self.store, layout, level) as sink:
             plan = make_plan(self.store, self.carriers, layout.id, entries, level=level, sink=sink, deep=deep)
@@ -278,13 +308,17 @@ class Migrations:
                 for part in plan.entries
             ],
         }
-        self.store.put_json(layout.metadata, metadata)
+        del metadata["call"]
+        if not self.store.replace(layout.metadata, dump(metadata).encode() + b"\n", ours):
+            raise _planned_elsewhere(layout)
         return metadata
 
-    def _give_up(self, layout: Layout, entries: Sequence[Entry]) -> None:
-        """Planning failed: nothing was written, so nothing stays behind."""
-        self.store.delete(layout.metadata)
-        lock.release(self.store, layout.id, entries)
+    def _give_up(self, layout: Layout, entries: Sequence[Entry], ours: str) -> None:
+        """Planning failed: nothing was written, so nothing stays behind, but what another call wrote since."""
+        found = self.store.look(layout.metadata)
+        if found is not None and found[1] == ours:
+            self.store.delete(layout.metadata)
+            lock.release(self.store, layout.id, entries)
 
     def _each(
         self, unit: Unit, migration_id: str, has_time: Callable[[], bool], tally: summary.Tally | None = None
@@ -307,6 +341,14 @@ class Migrations:
 
     def _time(self) -> str:
         return self.now().isoformat(timespec="seconds")
+
+
+def _planned_elsewhere(layout: Layout) -> Refused:
+    return Refused(
+        f"Another call is planning migration {layout.id}.",
+        where=layout.metadata,
+        remedy="Call again with the same id when it has ended: it then goes on with that plan.",
+    )
 
 
 def _in_order(
