@@ -24,6 +24,7 @@ from regionshift.carriers.s3.pages import (
 from regionshift.carriers.transport import Request, Response, S3Error, Transport
 
 _MOST_KEYS = 1000
+_WITH_RESTORES = {"x-amz-optional-object-attributes": "RestoreStatus"}
 
 
 @dataclass(frozen=True)
@@ -93,7 +94,8 @@ class Calls:
         if after[1]:
             query.append(("version-id-marker", after[1]))
         # Signing wants the parameters in order of their names.
-        return read_page(self.send("GET", bucket, query=(*sorted(query), ("versions", ""))).body)
+        answer = self.send("GET", bucket, query=(*sorted(query), ("versions", "")), headers=_WITH_RESTORES)
+        return read_page(answer.body)
 
     def names(self, bucket: Bucket, prefix: str) -> Iterator[str]:
         """Keys of the current objects that begin with ``prefix``."""

@@ -16,8 +16,15 @@ _NOT_IN_XML = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]")  # XML 1.0,
 _KEPT_BY_NUMBER = {"\r": "&#13;", "\n": "&#10;", "\t": "&#9;"}
 
 
+# S3 User Guide, "Working with archived objects": these must be restored before they can be read or copied.
+_ARCHIVED = frozenset({"GLACIER", "DEEP_ARCHIVE"})
+
+
 class Version(NamedTuple):
-    """One version of one object, or one delete marker. Size in bytes."""
+    """One version of one object, or one delete marker. Size in bytes.
+
+    ``restored``: it is archived, and a copy that can be read is there for a while.
+    """
 
     key: str
     id: str
@@ -26,6 +33,17 @@ class Version(NamedTuple):
     size: int
     marker: bool
     storage_class: str
+    restored: bool = False
+
+    @property
+    def is_out_of_reach(self) -> bool:
+        """Whether it cannot be copied before it is restored."""
+        return is_archived(self.storage_class) and not self.restored
+
+
+def is_archived(storage_class: str) -> bool:
+    """Whether objects of this class cannot be read as they are."""
+    return storage_class in _ARCHIVED
 
 
 class Page(NamedTuple):
@@ -83,6 +101,8 @@ def _version(element: ET.Element, decode: Callable[[str], str]) -> Version:
         size=int(found.get("Size") or 0),
         marker=element.tag == "DeleteMarker",
         storage_class=found.get("StorageClass", ""),
+        restored="RestoreStatus" in found
+        and element.findtext("RestoreStatus/IsRestoreInProgress") == "false",
     )
 
 

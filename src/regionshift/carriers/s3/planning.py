@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Executor, Future
-from dataclasses import replace
 from typing import NamedTuple
 
 from regionshift.carriers.carrier import Carried, Entry, Item, Kind, SourceVersion
@@ -55,7 +54,7 @@ def deepened(
         reason = difference(one)
         if not reason:
             return one.item
-        return replace(one.item, kind=Kind.CHANGED, versions=(_pin(one.source),), reason=reason)
+        return _item(one.item.key, Kind.CHANGED, [one.source], reason)
 
     running: deque[Future[Item]] = deque()
     for one in decided:
@@ -84,18 +83,30 @@ def decide(entry: Entry, key: str, source: list[Version], target: Stack | None, 
     if latest and latest.id == newest.id != "null":
         return Item(key, Kind.SAME)
     kind = Kind.NEW if latest is None or latest.marker else Kind.CHANGED
-    return Item(key, kind, _wanted(entry, source, ours))
+    return _item(key, kind, _wanted(entry, source, ours))
 
 
-def _wanted(entry: Entry, source: list[Version], ours: Carried | None) -> tuple[SourceVersion, ...]:
+def _item(key: str, kind: Kind, wanted: list[Version], reason: str = "") -> Item:
+    """The item that copies ``wanted`` (oldest first); a conflict where one of them cannot be copied."""
+    away = next((version for version in wanted if version.is_out_of_reach), None)
+    if away is not None:
+        return Item(
+            key,
+            Kind.CONFLICT,
+            reason=f"version {away.id} is archived at the source ({away.storage_class}): restore it first",
+        )
+    return Item(key, kind, tuple(map(_pin, wanted)), reason)
+
+
+def _wanted(entry: Entry, source: list[Version], ours: Carried | None) -> list[Version]:
     if not entry.history:
-        return (_pin(source[0]),)
-    newer: list[SourceVersion] = []
+        return source[:1]
+    newer: list[Version] = []
     for version in source:
         if ours and version.id == ours.source_version:
             break
-        newer.append(_pin(version))
-    return tuple(reversed(newer))
+        newer.append(version)
+    return newer[::-1]
 
 
 def _pin(version: Version) -> SourceVersion:

@@ -22,7 +22,7 @@ from regionshift.carriers.carrier import (
 from regionshift.carriers.s3.calls import Calls
 from regionshift.carriers.s3.contents import Reader, Spot, UnequalError, compare_checksums, compare_headers
 from regionshift.carriers.s3.copying import bucket_of, target_stacks
-from regionshift.carriers.s3.pages import Version
+from regionshift.carriers.s3.pages import Version, is_archived
 from regionshift.carriers.transport import S3Error
 
 # One GET tells contents, headers and number of tags; above this size three smaller requests move less.
@@ -115,6 +115,8 @@ class _Pair:
         self._reader = reader
         self._work = work
         self._version = version
+        # What keeps its class is archived as soon as it is copied.
+        self._archived = entry.storage_class == "keep" and is_archived(version.storage_class)
         self._note = f"{item.key}\n{version.id}\nproof"
         self._source = (bucket_of(entry, "source"), entry.source.prefix + item.key, version.id)
         self._target = (bucket_of(entry, "target"), entry.target.prefix + item.key, made)
@@ -126,12 +128,15 @@ class _Pair:
             UnequalError: they are not.
             OutOfTimeError: the reading will go on with the next call.
         """
-        if self._version.size <= _READ_WHOLE:
+        if self._version.size <= _READ_WHOLE and not self._archived:
             return self._read_whole()
         one, other = self._calls.head(*self._source), self._calls.head(*self._target)
         compare_headers(one, other)
         self._compare_tags()
-        return compare_checksums(one, other) or self._read_to_the_end()
+        evidence = compare_checksums(one, other)
+        if not evidence and self._archived:
+            raise UnequalError("archived at the target, so not to be read, and no stored checksum tells")
+        return evidence or self._read_to_the_end()
 
     def _read_whole(self) -> str:
         one, other = self._calls.get(*self._source), self._calls.get(*self._target)
