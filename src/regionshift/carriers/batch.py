@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Container, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from regionshift.carriers.carrier import (
+    Again,
     Before,
     Carrier,
     Conflict,
@@ -80,7 +81,7 @@ def run_batch(
     described = carrier.describe_before(planned.work)
     first = to_bytes(before_line(described[item.key]) for item in planned.work.items)
     if store.create(layout.before(batch), first):
-        lines = _work_through(carrier, planned, described, {}, {})
+        lines, again = _work_through(carrier, planned, described, {}, {})
     else:
         before = _read_before(store, layout, batch)
         known = {line["key"]: line for line in from_bytes(store.get(layout.results(batch)) or b"")}
@@ -93,7 +94,12 @@ def run_batch(
             return BatchAnswer(batch, more=True, counts=count(known.values()))
         # Written again, it would be there twice if it was ours.
         left = done | _failed(planned.work, unclear)
-        lines = _work_through(carrier, planned, before, written, left)
+        described = before
+        lines, again = _work_through(carrier, planned, before, written, left)
+    if again:
+        # On record as not written before it is taken away: what is found then is found by what it holds.
+        store.put(layout.results(batch), to_bytes(lines))
+        lines = _write_again(carrier, planned, described, again, lines)
     store.put(layout.results(batch), to_bytes(lines))
     return BatchAnswer(batch, more=any(_is_open(line) for line in lines), counts=count(lines))
 
@@ -194,31 +200,67 @@ def _work_through(
     before: Mapping[str, Before],
     written: Mapping[str, tuple[str, ...]],
     done: Mapping[str, dict[str, Any]],
-) -> list[dict[str, Any]]:
+) -> tuple[list[dict[str, Any]], dict[str, tuple[str, ...]]]:
+    """The results, and what is to be written again: the versions that are there, by key."""
     left = [item for item in planned.work.items if item.key not in done]
     work = _narrowed(planned.work, left)
-    outcomes = dict(zip((item.key for item in left), carrier.copy(work, before, written), strict=True))
+    outcomes = _copied(carrier, work, before, written)
     proofs = _prove(carrier, work, outcomes, planned.level)
-    return [done.get(item.key) or _outcome_line(item, outcomes, proofs) for item in planned.work.items]
+    again = {key: _versions(outcomes[key]) for key, proof in proofs.items() if isinstance(proof, Again)}
+    lines = [done.get(item.key) or _outcome_line(item, outcomes, proofs) for item in planned.work.items]
+    return lines, again
+
+
+def _write_again(
+    carrier: Carrier,
+    planned: _Planned,
+    before: Mapping[str, Before],
+    again: Mapping[str, tuple[str, ...]],
+    lines: list[dict[str, Any]],
+) -> list[dict[str, Any]]:
+    items = [item for item in planned.work.items if item.key in again]
+    work = replace(_narrowed(planned.work, items), again=frozenset(again))
+    outcomes = _copied(carrier, work, before, again)
+    proofs = {
+        key: Proof(key, planned.level, False, reason=proof.reason) if isinstance(proof, Again) else proof
+        for key, proof in _prove(carrier, work, outcomes, planned.level).items()
+    }
+    renewed = {item.key: _outcome_line(item, outcomes, proofs) for item in items}
+    return [renewed.get(line["key"], line) for line in lines]
 
 
 def _narrowed(work: Work, items: list[Item]) -> Work:
-    return Work(work.migration_id, work.entry, items, work.progress, work.has_time, work.after)
+    return replace(work, items=items)
+
+
+def _copied(
+    carrier: Carrier, work: Work, before: Mapping[str, Before], written: Mapping[str, tuple[str, ...]]
+) -> dict[str, Written | Failed | Unfinished]:
+    keys = (item.key for item in work.items)
+    return dict(zip(keys, carrier.copy(work, before, written), strict=True))
 
 
 def _prove(
     carrier: Carrier, work: Work, outcomes: Mapping[str, Written | Failed | Unfinished], level: Level
-) -> dict[str, Proof]:
+) -> dict[str, Proof | Again]:
     written = {key: outcome for key, outcome in outcomes.items() if isinstance(outcome, Written)}
     if not written:
         return {}
-    return {proof.key: proof for proof in carrier.verify(work, written, level) if isinstance(proof, Proof)}
+    answers = carrier.verify(work, written, level)
+    return {answer.key: answer for answer in answers if not isinstance(answer, Unfinished)}
 
 
 def _outcome_line(
-    item: Item, outcomes: Mapping[str, Written | Failed | Unfinished], proofs: Mapping[str, Proof]
+    item: Item, outcomes: Mapping[str, Written | Failed | Unfinished], proofs: Mapping[str, Proof | Again]
 ) -> dict[str, Any]:
-    return result_line(item, outcomes[item.key], proofs.get(item.key))
+    proof = proofs.get(item.key)
+    if isinstance(proof, Again):
+        return result_line(item, Unfinished(item.key), None)
+    return result_line(item, outcomes[item.key], proof)
+
+
+def _versions(outcome: Written | Failed | Unfinished) -> tuple[str, ...]:
+    return outcome.versions if isinstance(outcome, Written) else ()
 
 
 def _is_done(line: Mapping[str, Any], level: Level) -> bool:

@@ -169,6 +169,14 @@ class Proof:
 
 
 @dataclass(frozen=True)
+class Again:
+    """One item that cannot be proven as it was written, and can be when it is written again; why."""
+
+    key: str
+    reason: str
+
+
+@dataclass(frozen=True)
 class Undone:
     """One item that is again what it was; ``how`` is one of deleted, forward, restored, untouched.
 
@@ -216,6 +224,7 @@ class Work:
         after: no item of the batch comes at or before this key (in code point order), none of another
             batch lies between this key and the batch's last.
         has_time: false when no further item should be begun.
+        again: keys that proving asked to have written again (``Again``): what is written goes first.
     """
 
     migration_id: str
@@ -224,6 +233,7 @@ class Work:
     progress: Progress
     has_time: Callable[[], bool]
     after: str = ""
+    again: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True)
@@ -275,7 +285,7 @@ class Carrier(Protocol):
 
     def verify(
         self, work: Work, written: Mapping[str, Written], level: Level
-    ) -> Iterator[Proof | Unfinished]:
+    ) -> Iterator[Proof | Again | Unfinished]:
         """Prove each written item at ``level``."""
 
     def undo(

@@ -31,6 +31,10 @@ class UnequalError(Exception):
     """Two versions differ; the message says in what."""
 
 
+class RedirectLostError(UnequalError):
+    """All but the website redirect is the same, and the copy has none: CopyObject leaves it out."""
+
+
 class Reader:
     """Reads large contents on both sides, several ranges at once and in order of the bytes. Thread-safe."""
 

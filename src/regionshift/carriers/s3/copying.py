@@ -18,6 +18,7 @@ from regionshift.carriers.carrier import (
     Written,
 )
 from regionshift.carriers.s3.calls import Bucket, Calls, Pinned
+from regionshift.carriers.s3.contents import REDIRECT
 from regionshift.carriers.s3.listing import one_stack, stacks_of
 from regionshift.carriers.s3.multipart import Landing, MultipartCopy
 from regionshift.carriers.s3.pages import Version
@@ -91,6 +92,10 @@ class Copier:
         """One key, its versions oldest first, those after the ones that are written already."""
         made = list(written)
         try:
+            if item.key in work.again:
+                if not work.has_time():
+                    return Unfinished(item.key)
+                self._take_away(work, item, made)
             for version in item.versions[len(made) :]:
                 if not work.has_time():
                     return Unfinished(item.key)
@@ -101,7 +106,14 @@ class Copier:
             return Failed(item.key, str(problem), tuple(made))
         except S3Error as error:
             return Failed(item.key, error.message, tuple(made))
-        return Written(item.key, tuple(made), adopted=bool(written))
+        return Written(item.key, tuple(made), adopted=bool(written) and item.key not in work.again)
+
+    def _take_away(self, work: Work, item: Item, made: list[str]) -> None:
+        """Delete what is to be written again, the newest first."""
+        target, key = bucket_of(work.entry, "target"), work.entry.target.prefix + item.key
+        while made:
+            self._calls.delete(target, key, made[-1])
+            made.pop()
 
     def _write(self, work: Work, item: Item, version: SourceVersion, before: Before, made: int) -> str:
         """Write one version; when the answer is lost, look whether it is there before writing again."""
@@ -127,7 +139,14 @@ class Copier:
         headers = placement(entry, version)
         if self._multipart.takes(version.size):
             return self._multipart.copy(work, item.key, source, version.size, Landing(target, key, headers))
+        if item.key in work.again:
+            headers |= self._redirect(source)
         return self._calls.copy(source, target, key, headers)
+
+    def _redirect(self, source: Pinned) -> dict[str, str]:
+        """The header that CopyObject leaves out and takes when it is given (S3 API Reference, "CopyObject")."""
+        found = self._calls.head(source.bucket, source.key, source.version)
+        return {REDIRECT: found[REDIRECT]} if REDIRECT in found else {}
 
 
 def bucket_of(entry: Entry, side: str) -> Bucket:

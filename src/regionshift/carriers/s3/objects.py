@@ -8,6 +8,7 @@ from itertools import islice
 from typing import TypeVar
 
 from regionshift.carriers.carrier import (
+    Again,
     Before,
     Carried,
     Conflict,
@@ -96,7 +97,7 @@ class Objects:
 
     def verify(
         self, work: Work, written: Mapping[str, Written], level: Level
-    ) -> Iterator[Proof | Unfinished]:
+    ) -> Iterator[Proof | Again | Unfinished]:
         """See ``Carrier.verify``."""
         return self._prover.verify(work, written, level)
 

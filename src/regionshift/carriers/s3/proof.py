@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping
 from concurrent.futures import Executor
 
 from regionshift.carriers.carrier import (
+    Again,
     Item,
     Level,
     OutOfTimeError,
@@ -20,7 +21,15 @@ from regionshift.carriers.carrier import (
     Written,
 )
 from regionshift.carriers.s3.calls import Calls
-from regionshift.carriers.s3.contents import Reader, Spot, UnequalError, compare_checksums, compare_headers
+from regionshift.carriers.s3.contents import (
+    REDIRECT,
+    Reader,
+    RedirectLostError,
+    Spot,
+    UnequalError,
+    compare_checksums,
+    compare_headers,
+)
 from regionshift.carriers.s3.copying import bucket_of, target_stacks
 from regionshift.carriers.s3.pages import Version, is_archived
 from regionshift.carriers.transport import S3Error
@@ -39,7 +48,7 @@ class Prover:
 
     def verify(
         self, work: Work, written: Mapping[str, Written], level: Level
-    ) -> Iterator[Proof | Unfinished]:
+    ) -> Iterator[Proof | Again | Unfinished]:
         """One answer for each item of ``work`` that is in ``written``."""
         there = target_stacks(self._calls, work)
         items = [item for item in work.items if item.key in written]
@@ -72,7 +81,7 @@ class Prover:
             raise
         return ""
 
-    def _full(self, work: Work, item: Item, written: Written, pinned: Proof) -> Proof | Unfinished:
+    def _full(self, work: Work, item: Item, written: Written, pinned: Proof) -> Proof | Again | Unfinished:
         if not pinned.proven:
             return pinned
         evidence: set[str] = set()
@@ -83,6 +92,8 @@ class Prover:
                 if not work.has_time():
                     return Unfinished(item.key)
                 evidence.add(_Pair(self._calls, self._reader, work, item, version, made).prove())
+        except RedirectLostError as problem:
+            return Again(item.key, str(problem))
         except UnequalError as problem:
             return Proof(item.key, Level.FULL, False, reason=str(problem))
         except OutOfTimeError:
@@ -131,20 +142,22 @@ class _Pair:
         if self._version.size <= _READ_WHOLE and not self._archived:
             return self._read_whole()
         one, other = self._calls.head(*self._source), self._calls.head(*self._target)
-        compare_headers(one, other)
+        compare_headers(one, other, but=REDIRECT)
         self._compare_tags()
         evidence = compare_checksums(one, other)
         if not evidence and self._archived:
             raise UnequalError("archived at the target, so not to be read, and no stored checksum tells")
+        _compare_redirects(one, other)
         return evidence or self._read_to_the_end()
 
     def _read_whole(self) -> str:
         one, other = self._calls.get(*self._source), self._calls.get(*self._target)
         if one.body != other.body:
             raise UnequalError("contents differ")
-        compare_headers(one.headers, other.headers)
+        compare_headers(one.headers, other.headers, but=REDIRECT)
         if "x-amz-tagging-count" in one.headers or "x-amz-tagging-count" in other.headers:
             self._compare_tags()
+        _compare_redirects(one.headers, other.headers)
         return "contents"
 
     def _compare_tags(self) -> None:
@@ -154,3 +167,9 @@ class _Pair:
     def _read_to_the_end(self) -> str:
         self._reader.require_equal(self._work, self._note, self._source, self._target, self._version.size)
         return "streamed hash"
+
+
+def _compare_redirects(one: Mapping[str, str], other: Mapping[str, str]) -> None:
+    ours, theirs = one.get(REDIRECT), other.get(REDIRECT)
+    if ours != theirs:
+        raise (UnequalError if theirs else RedirectLostError)(f"{REDIRECT} differs")
