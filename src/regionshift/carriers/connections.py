@@ -16,7 +16,7 @@ from select import select
 from urllib.parse import urlsplit
 
 _CONNECT_SECONDS = 10
-# CopyObject of 5 GB can be silent for minutes before it answers.
+# S3 can be silent for minutes before it answers, when it puts a large upload's parts together.
 _READ_SECONDS = 300
 # Servers close a connection after about 1,000 requests; going first spares a request that gets no answer.
 _MOST_REQUESTS = 900
