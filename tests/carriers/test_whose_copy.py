@@ -13,6 +13,7 @@ from carrier_world import ONWARD, SOURCE, TARGET, S3Lab, World
 from regionshift.aws.clients import Clients
 from regionshift.carriers.batch import run_batch
 from regionshift.carriers.carrier import Level
+from regionshift.carriers.connections import ConnectionProblemError
 from regionshift.carriers.records import Layout
 from regionshift.carriers.s3.multipart import MultipartSizes
 from regionshift.carriers.transport import Request, Response
@@ -140,6 +141,42 @@ def test_a_record_shorter_than_what_was_written_hides_nothing(world: World, lab:
     world.store.put(name, json.dumps(short | {"versions": line["versions"][:1], "reason": "x"}).encode())
     world.migrations.rollback("m")
     assert world.versions(lab.target) == before
+
+
+@pytest.mark.parametrize("onward", [False, True])
+def test_a_copy_that_was_sent_twice_and_landed_twice_goes_back(
+    world: World, lab: S3Lab, onward: bool
+) -> None:
+    """The first answer is lost and nothing is seen of the copy yet, so it is sent again; then both land."""
+    if onward:
+        world.replicate_onward(lab.target)
+    for key in ("a", "b"):
+        lab.write("source", key, f"new {key}")
+        lab.write("target", key, "earlier")
+    before, versions = lab.look("target"), world.versions(lab.target)
+    once, late = world.transport._once, []
+
+    def lossy(request: Request) -> Response:
+        if request.key == "out/a" and "x-amz-copy-source" in request.headers and len(late) < 2:
+            late.append(request)
+            if len(late) == 1:
+                raise ConnectionProblemError("the answer never came", sent=True)
+            once(late[0])
+        return once(request)
+
+    world.transport._once = lossy  # type: ignore[method-assign]
+    assert world.migrations.migrate("m", [lab.entry], Level.PINNED)["status"] == "completed"
+    assert len(world.versions(lab.target)) == 5
+    between = put(world, lab, "b", b"NEW B")  # somebody else's, on top
+
+    record = world.migrations.rollback("m")
+
+    assert record["counts"] == {"undone": 1, "conflict": 1}
+    assert lab.look("target")["a"] == before["a"]
+    if not onward:
+        kept = {version for _, version, *_ in world.versions(lab.target)}
+        assert {version for _, version, *_ in versions} | {between} < kept
+        assert len(kept) == 4
 
 
 def test_undo_that_writes_forward_knows_its_own_copy_again(world: World, lab: S3Lab) -> None:

@@ -14,6 +14,7 @@ from regionshift.carriers.carrier import (
     Before,
     Conflict,
     Entry,
+    Item,
     OutOfTimeError,
     SourceVersion,
     Undone,
@@ -48,15 +49,52 @@ class Undoer:
         """One answer for each item in ``written``; the prior versions are seen to be there first."""
         self._forget_uploads(work)
         there = target_stacks(self._calls, work)
-        keys = [item.key for item in work.items if item.key in written]
+        ours: dict[str, tuple[str, ...]] = {}
+        for item in work.items:
+            if item.key in written:
+                found = self._with_repeats(work, item, before[item.key], written[item.key], there[item.key])
+                if isinstance(found, tuple):
+                    ours[item.key] = found
+                else:
+                    yield found
         if forward:
             steps = [
-                self._pool.submit(self._write_forward, work, key, before[key], written[key], there[key])
-                for key in keys
+                self._pool.submit(self._write_forward, work, key, before[key], versions, there[key])
+                for key, versions in ours.items()
             ]
             yield from (step.result() for step in steps)
             return
-        yield from self._delete(work.entry, before, written, there, keys)
+        yield from self._delete(work.entry, before, ours, there, list(ours))
+
+    def _with_repeats(
+        self, work: Work, item: Item, before: Before, written: tuple[str, ...], there: list[Version]
+    ) -> tuple[str, ...] | Conflict | Unfinished:
+        """``written``, and before it what was sent a second time and landed all the same, under ours.
+
+        S3 is asked only where something lies between the recorded version and ours.
+        """
+        ids = [version.id for version in there]
+        newest = next((place for place, version in enumerate(ids) if version in written), None)
+        if newest is None or before.version not in (None, *ids):
+            return written
+        end = len(ids) if before.version is None else ids.index(before.version)
+        between = [each for each in there[newest:end] if each.id not in written and not each.marker]
+        try:
+            repeats = [each.id for each in reversed(between) if self._is_ours(work, item, each)]
+        except UndecidedError as problem:
+            return Conflict(item.key, str(problem))
+        except OutOfTimeError:
+            return Unfinished(item.key)
+        return (*repeats, *written)
+
+    def _is_ours(self, work: Work, item: Item, found: Version) -> bool:
+        source, target = bucket_of(work.entry, "source"), bucket_of(work.entry, "target")
+        source_key, key = (place.prefix + item.key for place in (work.entry.source, work.entry.target))
+        return any(
+            self._whose.is_copy(work, wanted, (source, source_key, wanted.id), found, (target, key, found.id))
+            for wanted in item.versions
+            if not wanted.marker
+        )
 
     def _delete(
         self,
