@@ -78,11 +78,11 @@ def run_batch(
     if stopped.result():
         return BatchAnswer(batch, stopped=True)
     carrier = carriers[planned.work.entry.kind]
-    described = carrier.describe_before(planned.work)
-    first = to_bytes(before_line(described[item.key]) for item in planned.work.items)
-    if store.create(layout.before(batch), first):
-        lines, again = _work_through(carrier, planned, described, {}, {})
-    else:
+    before = carrier.describe_before(planned.work)
+    first = to_bytes(before_line(before[item.key]) for item in planned.work.items)
+    written: dict[str, tuple[str, ...]] = {}
+    done: dict[str, dict[str, Any]] = {}
+    if not store.create(layout.before(batch), first):
         before = _read_before(store, layout, batch)
         known = {line["key"]: line for line in from_bytes(store.get(layout.results(batch)) or b"")}
         done = {key: line for key, line in known.items() if _is_done(line, planned.level)}
@@ -93,13 +93,12 @@ def run_batch(
         except OutOfTimeError:
             return BatchAnswer(batch, more=True, counts=count(known.values()))
         # Written again, it would be there twice if it was ours.
-        left = done | _failed(planned.work, unclear)
-        described = before
-        lines, again = _work_through(carrier, planned, before, written, left)
+        done |= _failed(planned.work, unclear, known)
+    lines, again = _work_through(carrier, planned, before, written, done)
     if again:
         # On record as not written before it is taken away: what is found then is found by what it holds.
         store.put(layout.results(batch), to_bytes(lines))
-        lines = _write_again(carrier, planned, described, again, lines)
+        lines = _write_again(carrier, planned, before, again, lines)
     store.put(layout.results(batch), to_bytes(lines))
     return BatchAnswer(batch, more=any(_is_open(line) for line in lines), counts=count(lines))
 
@@ -181,12 +180,15 @@ def _written(
     return {key: versions for key, versions in written.items() if key not in named}, unclear
 
 
-def _failed(work: Work, unclear: Iterable[Conflict]) -> dict[str, dict[str, Any]]:
+def _failed(
+    work: Work, unclear: Iterable[Conflict], known: Mapping[str, Mapping[str, Any]]
+) -> dict[str, dict[str, Any]]:
     reasons = {conflict.key: conflict.reason for conflict in unclear}
+    items = [item for item in work.items if item.key in reasons]
+    recorded = {item.key: tuple(known.get(item.key, {}).get("versions", ())) for item in items}
     return {
-        item.key: result_line(item, Failed(item.key, reasons[item.key]), None)
-        for item in work.items
-        if item.key in reasons
+        item.key: result_line(item, Failed(item.key, reasons[item.key], recorded[item.key]), None)
+        for item in items
     }
 
 
