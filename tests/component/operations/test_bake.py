@@ -53,7 +53,7 @@ class Region:
     red_until: float = float("inf")
     down: bool = False
     invoked: int = 0
-    answer: dict[str, Any] = field(default_factory=lambda: {"status": "success"})
+    asked: list[dict[str, Any]] = field(default_factory=list)
     put_at: float | None = None
     deleted: list[str] = field(default_factory=list)
 
@@ -64,9 +64,10 @@ class Region:
 
     named = get
 
-    def invoke(self, **_: Any) -> dict[str, Any]:
+    def invoke(self, **asked: Any) -> dict[str, Any]:
         self.invoked += 1
-        body = json.dumps(self.answer)
+        self.asked.append(json.loads(asked["Payload"]))
+        body = json.dumps({"status": "success"})
         return {"Payload": io.BytesIO(json.dumps({"body": body}).encode())}
 
     def get_metric_statistics(self, **_: Any) -> dict[str, Any]:
@@ -127,13 +128,10 @@ def test_what_is_missing_is_probed_and_counted_apart() -> None:
     assert 0 < said["traffic"][SECONDARY] <= 3
 
 
-def test_links_that_are_not_there_yet_fail_no_probe_and_everything_else_does() -> None:
-    results = {"connectivity": True, "replication": False}
-    region = Region(answer={"status": "error", "validation_results": results})
-    assert region.bake()["probes"][SECONDARY] == 10
-    results["connectivity"] = False
-    with pytest.raises(Breach, match="connectivity"):
-        region.bake()
+def test_a_probe_does_not_ask_about_links_that_are_not_there_yet() -> None:
+    region = Region()
+    region.bake()
+    assert region.asked == [{"action": "validate", "linked": False}] * 10
 
 
 def test_the_delay_is_measured_and_the_probe_taken_away() -> None:

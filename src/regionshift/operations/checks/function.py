@@ -8,8 +8,6 @@ from typing import Any
 
 from regionshift.operations.checks.base import Check, CheckContext, Wrong, expect
 
-_OF_LINKS = "replication"
-
 
 class FunctionSettings(Check):
     """Runtime, memory, timeout, tracing and dead letters of the function."""
@@ -37,30 +35,19 @@ class Inside(Check):
     name = "function's own validation"
     remedy = "the line says what the function could not reach; look at its log group for more"
 
+    # Before what joins the regions is there, the primary knows of secondaries that it does not replicate to yet.
     def __init__(self, *, linked: bool = True) -> None:
         self._linked = linked
 
     def ask(self, context: CheckContext, region: str) -> str:
-        body = invoke(context, region, {"action": "validate"})
-        if wrong := said_wrong(body, linked=self._linked):
-            raise Wrong(wrong)
-        return ", ".join(sorted(body.get("validation_results") or {}))
-
-
-def said_wrong(body: Mapping[str, Any], *, linked: bool = True) -> str:
-    """What a ``validate`` of the function found wrong; empty when all is well.
-
-    Args:
-        linked: whether what joins the regions is there. Before it is, the primary knows of secondaries to which it
-            does not replicate yet.
-    """
-    results: Mapping[str, object] = body.get("validation_results") or {}
-    false = {name for name, value in results.items() if value is False}
-    wrong = sorted(false if linked else false - {_OF_LINKS})
-    details = body.get("details") or {}
-    if wrong:
-        return "; ".join(f"{name}: {json.dumps(details.get(name))}" for name in wrong)
-    return "" if false or body.get("status") == "success" else str(body.get("error") or body)
+        body = invoke(context, region, {"action": "validate", "linked": self._linked})
+        results: Mapping[str, object] = body.get("validation_results") or {}
+        wrong = sorted(name for name, value in results.items() if value is False)
+        if wrong or body.get("status") != "success":
+            details = body.get("details") or {}
+            said = "; ".join(f"{name}: {json.dumps(details.get(name))}" for name in wrong)
+            raise Wrong(said or str(body.get("error") or body))
+        return ", ".join(sorted(results))
 
 
 def invoke(context: CheckContext, region: str, event: dict[str, Any]) -> dict[str, Any]:

@@ -7,11 +7,11 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from regionshift.operations.checks.base import CheckContext, Wrong
-from regionshift.operations.checks.function import invoke, said_wrong
+from regionshift.operations.checks.function import invoke
 
 _MINUTE = 60
 _OURS = 1  # the validation before the bake called the function once
-_PROBE = {"action": "validate"}
+_PROBE = {"action": "validate", "linked": False}  # the links between regions follow the waves
 
 
 class ProbeFailed(Exception):
@@ -63,8 +63,8 @@ class Samples:
         except Wrong as wrong:
             raise ProbeFailed(f"a probe of the function failed [{self.region}]: {wrong}") from wrong
         self.probes += 1
-        # A bake comes before the links between regions change.
-        if said := said_wrong(answer, linked=False):
+        if answer.get("status") != "success":
+            said = answer.get("error") or answer
             raise ProbeFailed(f"the function answered a probe with an error [{self.region}]: {said}")
 
     def _invocations(self) -> int:
