@@ -180,13 +180,15 @@ class Driver:
         regions = [region for region in step.regions if state.regions[region].release is not None]
         if not regions:
             return {}
-        context = self._context(regions[0], state)
         if step.wave is None:
+            context = self._context(regions[0], state)
             results = run_checks([Replication()], context, regions)
             inside = [check for check in all_checks() if isinstance(check, Inside)]
             results += run_checks(inside, context, {context.primary} & set(regions))
         else:
-            results = run_checks(_without_links(), context, regions)
+            results = []
+            for alike in _by_release(regions, state):
+                results += run_checks(_without_links(), self._context(alike[0], state), alike)
         wrong = [result for result in results if not result.passed]
         down = _all_outside(wrong)
         if down and len(down) <= _tolerance_left(step, state):
@@ -235,6 +237,14 @@ class Driver:
         return CheckContext(
             config, Outputs(self.environment.engine.outputs()), self.environment.clients, self.environment.now
         )
+
+
+def _by_release(regions: Sequence[str], state: DeploymentState) -> list[list[str]]:
+    """The regions in groups that have one release; on a way back those of a wave may have several."""
+    groups: dict[str | None, list[str]] = {}
+    for region in regions:
+        groups.setdefault(state.regions[region].release, []).append(region)
+    return list(groups.values())
 
 
 def _without_links() -> list[Check]:
