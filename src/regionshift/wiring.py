@@ -523,6 +523,7 @@ def _release(
     from importlib.metadata import version
 
     from regionshift.operations.secret_values import read_secrets
+    from regionshift.operations.waves.shelf import program_digest
     from regionshift.operations.zones import zones_of
     from regionshift.settings.release import Release
 
@@ -536,6 +537,7 @@ def _release(
         secrets_digest=key.digest_all(values),
         tool_version=__version__,
         plugin_version=version("pulumi-aws"),
+        program=program_digest(),
     )
 
 

@@ -33,6 +33,12 @@ def test_validate_ignores_fields_that_are_not_its_own() -> None:
     assert parse({"action": "validate", "migration_id": 7, "more": []}) == Request("validate")
 
 
+def test_validate_can_be_asked_before_the_regions_are_linked() -> None:
+    assert parse({"action": "validate", "linked": False}) == Request("validate", linked=False)
+    with pytest.raises(RefusedError, match="linked must be a boolean"):
+        parse({"linked": "no"})
+
+
 @pytest.mark.parametrize("event", [None, [], "validate", 3, True])
 def test_an_event_that_is_no_object_is_refused(event: object) -> None:
     found = refusal(event)

@@ -306,7 +306,10 @@ def rollback(
     force: Force = False,
     reason: Annotated[str, typer.Option("--reason", help="Why; it stands in a migration's record.")] = "",
     to_nothing: Annotated[
-        bool, typer.Option("--to-nothing", help="A region that had no release may lose all that it holds.")
+        bool,
+        typer.Option(
+            "--to-nothing", help="Delete a region that the deployment made, with all that it holds."
+        ),
     ] = False,
     with_data: Annotated[
         bool, typer.Option("--with-data", help="Take back too what migrations wrote since that deployment.")

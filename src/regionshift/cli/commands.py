@@ -11,7 +11,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from regionshift.cli.deployments import up_in_waves
+from regionshift.cli.deployments import prune_releases, up_in_waves
 from regionshift.cli.options import Choices
 from regionshift.cli.show import confirm, confirm_by_name, console, print_json
 from regionshift.cli.verbose import make_log
@@ -115,6 +115,8 @@ def run_up(
         wired.shelf.keep(environment.release(), standing_of(wired.journal).links)
         with _view(choices, f"up {environment.name}", plan) as listener:
             deploy(environment, wired.journal, proposal, listener)
+        if not plan.is_empty:
+            prune_releases(choices, wired)
         results = _validate(choices, wired, ()).results if check else []
         if choices.as_json:
             print_json(

@@ -19,8 +19,13 @@ from regionshift.report.values import Plan
 _SHORT = 12
 
 
-def releases_table(records: Sequence[ReleaseRecord], regions: Mapping[str, Sequence[str]]) -> RenderableType:
-    """One line a release, the newest first, with the regions that run it."""
+def releases_table(
+    records: Sequence[ReleaseRecord], regions: Mapping[str, Sequence[str]], program: str
+) -> RenderableType:
+    """One line a release, the newest first, with the regions that run it.
+
+    ``program`` is today's: what another one made is marked, as only that one can bring it back.
+    """
     if not records:
         return Text("No release is kept yet.")
     table = _table("release", "made", "by", "tool", "changes", "runs in")
@@ -29,11 +34,13 @@ def releases_table(records: Sequence[ReleaseRecord], regions: Mapping[str, Seque
             record.digest[:_SHORT],
             record.at.strftime("%Y-%m-%d %H:%M"),
             record.by,
-            record.tool_version,
+            record.tool_version + ("" if record.program == program else "*"),
             str(len(record.difference)) if record.previous else "first",
             ", ".join(regions.get(record.digest, ())) or "·",
         )
-    return table
+    if all(record.program == program for record in records):
+        return table
+    return Group(table, Text("* made for another program; going back to it needs that version", style="dim"))
 
 
 def differences_table(found: Sequence[Difference]) -> RenderableType:
@@ -82,6 +89,8 @@ def standing_table(
     for run_id, found in unfinished:
         step = found.next_step
         doing = f"at {step.name} ({', '.join(step.regions)})" if step else "at its end"
+        if step and found.waits:
+            doing = f"wave {step.wave} ({', '.join(step.regions)}) waits for a person"
         parts.append(Text(f"{run_id} is not finished: {doing}", style="yellow"))
         parts.append(Text("  → regionshift resume, or regionshift resume --back", style="dim"))
     return Group(*parts)

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import asdict, replace
-from datetime import timedelta
+from dataclasses import asdict, dataclass, replace
 
 import typer
 
@@ -20,22 +19,21 @@ from regionshift.cli.driving import begun_under, driver
 from regionshift.cli.migrations import all_migrations
 from regionshift.cli.options import Choices
 from regionshift.cli.show import confirm, console, person_is_there, print_json
-from regionshift.deployment.state import DeploymentState, Outcome, fold_deployment
+from regionshift.deployment.state import DeploymentState, Outcome, RegionState, fold_deployment
 from regionshift.errors import EXIT_FAILED, EXIT_OK, Refused
+from regionshift.journal.store import StateUnreachable
 from regionshift.operations.planning import make_plan
 from regionshift.operations.preflight import preflight
 from regionshift.operations.up import PlanRefused
 from regionshift.operations.waves import deploying
 from regionshift.operations.waves.facts import terms_of
+from regionshift.operations.waves.pruning import prune
 from regionshift.operations.waves.standing import standing_of
 from regionshift.operations.waves.written_since import written_since
 from regionshift.report.migrations import migrations_table
 from regionshift.report.terminal import findings_table, plan_table
 from regionshift.report.values import Plan, as_data
 from regionshift.wiring import Skip, Wired, surroundings, wire
-
-_KEPT = 10
-_KEPT_FOR = timedelta(days=30)
 
 
 def up_in_waves(
@@ -91,40 +89,74 @@ def run_deployment_rollback(
     allow_data_loss: bool,
     with_data: bool = False,
 ) -> int:
-    """Bring the regions that a deployment changed back to what each had, its migrations' data first if wanted."""
-    if code := _take_data_back(choices, run_id, to_nothing=to_nothing, with_data=with_data):
-        return code
+    """Bring the regions that a deployment changed back to what each had, its migrations' data first if wanted.
+
+    All is shown and asked before anything is taken back. Data goes first: what wrote it must still be there.
+    """
+    options = _BackOptions(to_nothing, allow_data_loss)
     with _wired(choices, locked=True) as wired:
-        deploying.require_finished(wired.journal)
-        standing = standing_of(wired.journal)
-        undone, intent = deploying.plan_rollback(wired.journal, standing, run_id, to_nothing=to_nothing)
-        plan, intent = deploying.preview_rollback(
-            wired.environment, wired.shelf, intent, [], allow_data_loss=allow_data_loss
+        way = _way_back(wired, run_id, options)
+        _show(choices, way.plan)
+        written = written_since(wired.journal, way.undone, way.intent.plan.target)
+        data = [each for each in written if with_data or _wants_back(choices, each)]
+        confirm(
+            choices, f"Take back deployment {way.undone}, {len(way.plan.changes)} resources{_also(data)}?"
         )
-        _show(choices, plan)
-        confirm(choices, f"Take back deployment {undone}, {len(plan.changes)} resources?")
-        terms = terms_of(wired.environment.config, allow_data_loss=allow_data_loss)
-        intent = deploying.under(intent, terms)
-        run = wired.journal.start("rollback", {**intent.facts.opening(intent.plan), "of": undone})
-        state = driver(choices, wired).drive(run)
-        return _ended(choices, wired, state)
+        if not data:
+            return _go_back(choices, wired, way, options)
+    from regionshift.cli.migrations import run_rollback
 
-
-def _take_data_back(choices: Choices, run_id: str | None, *, to_nothing: bool, with_data: bool) -> int:
-    """Offer what migrations wrote while the release ran; taken back before the release that wrote it goes."""
-    with _wired(choices) as wired:
-        deploying.require_finished(wired.journal)
-        standing = standing_of(wired.journal)
-        undone, intent = deploying.plan_rollback(wired.journal, standing, run_id, to_nothing=to_nothing)
-        offered = written_since(wired.journal, undone, intent.plan.target)
-    for migration in offered:
-        if not (with_data or _wants_back(choices, migration)):
-            continue
-        from regionshift.cli.migrations import run_rollback
-
-        if code := run_rollback(replace(choices, yes=True), migration, f"with deployment {undone}"):
+    for migration in data:
+        if code := run_rollback(replace(choices, yes=True), migration, f"with deployment {way.undone}"):
             return code
-    return EXIT_OK
+    with _wired(choices, locked=True) as wired:
+        # Nobody held the lock for a moment, so it is planned again.
+        return _go_back(choices, wired, _way_back(wired, way.undone, options), options)
+
+
+@dataclass(frozen=True)
+class _BackOptions:
+    to_nothing: bool
+    allow_data_loss: bool
+
+
+@dataclass(frozen=True)
+class _WayBack:
+    """What takes the run ``undone`` back, and what the engine says that it changes."""
+
+    undone: str
+    intent: deploying.Intent
+    plan: Plan
+
+
+def _way_back(wired: Wired, run_id: str | None, options: _BackOptions) -> _WayBack:
+    deploying.require_finished(wired.journal)
+    undone, intent = deploying.plan_rollback(
+        wired.journal, standing_of(wired.journal), run_id, to_nothing=options.to_nothing
+    )
+    plan, intent = deploying.preview_rollback(
+        wired.environment, wired.shelf, intent, [], allow_data_loss=options.allow_data_loss
+    )
+    return _WayBack(undone, intent, plan)
+
+
+def _go_back(choices: Choices, wired: Wired, way: _WayBack, options: _BackOptions) -> int:
+    if way.plan.errors:
+        raise PlanRefused(way.plan)
+    terms = terms_of(wired.environment.config, allow_data_loss=options.allow_data_loss)
+    intent = deploying.under(way.intent, terms)
+    run = wired.journal.start("rollback", {**intent.facts.opening(intent.plan), "of": way.undone})
+    state = driver(choices, wired).drive(run)
+    code = _ended(choices, wired, state, "rollback")
+    console(choices).print(
+        "The settings still say what was taken back: change them, or the next `up` brings it again.",
+        soft_wrap=True,
+    )
+    return code
+
+
+def _also(data: Collection[str]) -> str:
+    return f", and what {', '.join(data)} wrote" if data else ""
 
 
 def _wants_back(choices: Choices, migration: str) -> bool:
@@ -158,23 +190,34 @@ def run_resume(choices: Choices, *, back: bool) -> int:
 def _resume_deployment(choices: Choices, wired: Wired, *, back: bool) -> int:
     approving = deploying.waiting(wired.journal)
     run_id, state = deploying.resume(driver(choices, wired, approving=approving), back=back)
+    kind = wired.journal.view(run_id).kind
     if not choices.as_json:
-        console(choices).print(f"Deployment {run_id}: {_verdict(state)}")
-    return _ended(choices, wired, state)
+        console(choices).print(f"{kind.capitalize()} {run_id}: {_verdict(state)}")
+    return _ended(choices, wired, state, kind)
 
 
 def run_releases(choices: Choices) -> int:
     """Every kept release, the newest first, and where it runs."""
     with _wired(choices) as wired:
         records = wired.shelf.store.kept()
-        standing = standing_of(wired.journal)
-    runs = {r.digest: [g for g, d in standing.releases.items() if d == r.digest] for r in records}
+        regions = _as_they_are(wired, _unfinished(wired))
+    runs = {r.digest: [g for g, state in regions.items() if state.release == r.digest] for r in records}
     if choices.as_json:
         hidden = ("content", "sealed", "secret_digests")
-        rows = [{k: v for k, v in asdict(r).items() if k not in hidden} for r in records]
-        print_json([{**row, "regions": runs[str(row["digest"])]} for row in rows])
+        print_json(
+            [
+                {
+                    **{name: value for name, value in asdict(record).items() if name not in hidden},
+                    "tool": record.tool_version,
+                    "plugin": record.plugin_version,
+                    "artifact": record.artifact,
+                    "regions": runs[record.digest],
+                }
+                for record in records
+            ]
+        )
     else:
-        console(choices).print(releases_table(records, runs))
+        console(choices).print(releases_table(records, runs, wired.shelf.program))
     return EXIT_OK
 
 
@@ -204,16 +247,20 @@ def run_status(choices: Choices) -> int:
     """Every region and its release, and what is not finished; 1 when something is not as it should be."""
     with _wired(choices) as wired:
         standing = standing_of(wired.journal)
-        open_runs = deploying.unfinished(wired.journal)
-        states = [(view.run_id, fold_deployment(wired.journal.events(view.run_id))) for view in open_runs]
+        states = _unfinished(wired)
         migrations, unread = all_migrations(wired)
+        regions = _as_they_are(wired, states)
     if choices.as_json:
         print_json(
             {
-                "regions": {region: asdict(state) for region, state in standing.regions.items()},
+                "regions": {region: asdict(state) for region, state in regions.items()},
                 "links": standing.links,
                 "unfinished": [
-                    {"run": run_id, "next": state.next_step.name if state.next_step else None}
+                    {
+                        "run": run_id,
+                        "next": state.next_step.name if state.next_step else None,
+                        "waits_for_a_person": state.waits,
+                    }
                     for run_id, state in states
                 ],
                 "migrations": migrations,
@@ -221,7 +268,7 @@ def run_status(choices: Choices) -> int:
             }
         )
     else:
-        console(choices).print(standing_table(standing.regions, states))
+        console(choices).print(standing_table(regions, states))
         if migrations:
             console(choices).print(migrations_table(migrations))
         if unread:
@@ -229,6 +276,24 @@ def run_status(choices: Choices) -> int:
     well = not states and all(state.settled for state in standing.regions.values())
     well = well and all(each["settled"] for each in migrations)
     return EXIT_OK if well else EXIT_FAILED
+
+
+def _unfinished(wired: Wired) -> list[tuple[str, DeploymentState]]:
+    views = deploying.unfinished(wired.journal)
+    return [(view.run_id, fold_deployment(wired.journal.events(view.run_id))) for view in views]
+
+
+def _as_they_are(wired: Wired, states: Sequence[tuple[str, DeploymentState]]) -> dict[str, RegionState]:
+    """Every region as the finished runs left it, and as far as an open one has changed it; the primary first.
+
+    A region that is no more in the settings and has nothing is left out.
+    """
+    found = dict(standing_of(wired.journal).regions)
+    for _, state in states:
+        found |= {region: state.regions[region] for region in state.changed}
+    named = wired.environment.config.all_regions
+    gone = {r for r, state in found.items() if r not in named and state.settled and state.release is None}
+    return {region: found[region] for region in [*named, *sorted(found)] if region in found.keys() - gone}
 
 
 def run_drift(choices: Choices) -> int:
@@ -259,23 +324,29 @@ def _show(choices: Choices, plan: Plan) -> None:
         raise PlanRefused(plan)
 
 
-def _ended(choices: Choices, wired: Wired, state: DeploymentState) -> int:
-    standing = standing_of(wired.journal)
-    open_runs = deploying.unfinished(wired.journal)
-    wired.shelf.store.prune(
-        keep=_KEPT,
-        older_than=_KEPT_FOR,
-        in_use=deploying.in_use(standing, open_runs),
-        now=wired.shelf.now(),
-    )
-    regions = state.said_per_region()
+def _ended(choices: Choices, wired: Wired, state: DeploymentState, kind: str = "deployment") -> int:
+    regions = state.said_per_region(kind)
     if choices.as_json:
         print_json({"outcome": _verdict(state), "regions": regions, "failed": state.failed})
     else:
         screen = console(choices)
         for region, said in regions.items():
             screen.print(f"  {region:<16} {said}", soft_wrap=True)
+    prune_releases(choices, wired)
     return EXIT_OK if state.verdict is Outcome.SUCCEEDED else EXIT_FAILED
+
+
+def prune_releases(choices: Choices, wired: Wired) -> None:
+    """Remove the releases that are kept no longer. What is done stays done when that cannot be."""
+    try:
+        prune(wired.journal, wired.shelf)
+    except StateUnreachable as error:
+        console(choices).print(
+            f"warning: old releases could not be removed: {error.message}; the next `up` tries again.",
+            style="yellow",
+            soft_wrap=True,
+            markup=False,
+        )
 
 
 def _verdict(state: DeploymentState) -> str:

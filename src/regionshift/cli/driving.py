@@ -6,6 +6,8 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+import typer
+
 from regionshift.cli.deployment_tables import news_line, step_line
 from regionshift.cli.options import Choices
 from regionshift.cli.show import confirm, console, person_is_there
@@ -14,7 +16,7 @@ from regionshift.cli.verbose import make_log
 from regionshift.deployment.steps import Step
 from regionshift.engine.engine import Listener
 from regionshift.engine.events import Progress
-from regionshift.errors import Refused
+from regionshift.errors import Interrupted, Refused
 from regionshift.operations.waves import deploying
 from regionshift.operations.waves.alarms import (
     Red,
@@ -29,6 +31,11 @@ from regionshift.operations.waves.driving import Driver, Said, Waits
 from regionshift.operations.waves.facts import Terms
 from regionshift.operations.waves.standing import Standing
 from regionshift.wiring import Wired
+
+_GO_ON = (
+    "`regionshift resume` begins it (with --yes where nobody can be asked),"
+    " `regionshift resume --back` takes back what was done"
+)
 
 
 def driver(choices: Choices, wired: Wired, *, approving: str | None = None) -> Driver:
@@ -113,14 +120,19 @@ def _approval(choices: Choices, approving: str | None) -> Callable[[Step], bool]
             raise Waits(
                 f"Wave {step.wave} ({', '.join(step.regions)}) waits for a person.",
                 where="deployment.approve",
-                remedy="`regionshift resume` begins it (with --yes where nobody can be asked),"
-                " `regionshift resume --back` takes back what was done",
+                remedy=_GO_ON,
             )
         asking = Choices(choices.config, as_json=choices.as_json)
         try:
             confirm(asking, f"Begin wave {step.wave} ({', '.join(step.regions)})?")
         except Refused:
             return False
+        except typer.Abort as left:  # Ctrl-C or the end of the input is no answer
+            raise Interrupted(
+                f"Wave {step.wave} ({', '.join(step.regions)}) was not answered for; it waits.",
+                where="deployment.approve",
+                remedy=_GO_ON,
+            ) from left
         return True
 
     return approve

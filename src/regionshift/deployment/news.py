@@ -52,7 +52,7 @@ def of_end(state: DeploymentState, kind: str) -> News:
     """How it ended, region by region."""
     verdict = state.verdict
     word = str(verdict.value if verdict else "stopped")
-    said = ", ".join(f"{region} {what}" for region, what in state.said_per_region().items())
+    said = ", ".join(f"{region} {what}" for region, what in state.said_per_region(kind).items())
     status: NewsStatus = "success" if verdict is Outcome.SUCCEEDED else "error"
     return News(_event(state, kind), status, f"{_name(kind)} ended, {word}: {said}", _counts(state))
 

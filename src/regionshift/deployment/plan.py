@@ -143,7 +143,7 @@ def rollback_plan(
     Args:
         changed: the regions that the deployment changed.
         current: every region's release now; ``unsettled`` those that are between two.
-        to_nothing: regions that had no release may lose all they hold.
+        to_nothing: regions that had no release may go, with all that they hold.
 
     Raises:
         Refused: a region was changed again since, or would go back to nothing without ``to_nothing``.
@@ -155,14 +155,20 @@ def rollback_plan(
             raise Refused(
                 f"{region} was changed again since that deployment",
                 where=region,
-                remedy="take the later deployment back first",
+                remedy="take the later deployments back first, the newest first (regionshift history)",
             )
-        if before is None and not to_nothing:
-            raise Refused(
-                f"{region} had no release before that deployment: going back removes it with its data",
-                where=region,
-                remedy="say explicitly that it may go back to nothing",
-            )
+    new = [
+        region
+        for region in going
+        if deployment.before[region] is None and (current.get(region) is not None or region in unsettled)
+    ]
+    if new and not to_nothing:
+        raise Refused(
+            f"{', '.join(new)} had no release before that deployment: going back deletes everything there,"
+            " data included",
+            where=", ".join(new),
+            remedy="add --to-nothing if that is what you want",
+        )
     waves = (
         Wave(wave.number, tuple(region for region in wave.regions if region in going))
         for wave in reversed(deployment.waves)
@@ -173,7 +179,8 @@ def rollback_plan(
         waves=tuple(wave for wave in waves if wave.regions),
         on_failure="stop",
         unsettled=frozenset(unsettled),
-        links_first=True,
+        # What a way back removed has no links before it is there again.
+        links_first=all(current.get(region) is not None or region in unsettled for region in going),
     )
 
 

@@ -107,6 +107,12 @@ class DeploymentState:
         return step is not None and step.name in self.began
 
     @property
+    def waits(self) -> bool:
+        """Whether a person was asked to approve the next step, and has not answered."""
+        step = self.next_step
+        return step is not None and step.action == "approve" and step.name in self.began
+
+    @property
     def choices(self) -> tuple[str, ...]:
         """What may be decided now: go ``forward``, go ``back``, or ``retry`` what failed on the way back."""
         if self.outcome is not None:
@@ -143,18 +149,21 @@ class DeploymentState:
             }
         }
 
-    def said_per_region(self) -> dict[str, str]:
-        """For a person: ``updated``, ``rolled back``, ``unchanged``, ``unfinished``, or why not."""
-        return {region: self._said(region, state) for region, state in sorted(self.regions.items())}
+    def said_per_region(self, kind: str = "deployment") -> dict[str, str]:
+        """For a person: ``updated``, ``rolled back``, ``removed``, ``unchanged``, ``unfinished``, or why not."""
+        back = kind == "rollback" or self.direction is Direction.BACK
+        return {region: self._said(region, state, back) for region, state in sorted(self.regions.items())}
 
-    def _said(self, region: str, state: RegionState) -> str:
+    def _said(self, region: str, state: RegionState, back: bool) -> str:
         if state.note:
             return state.note
         if region not in self.changed:
             return "unchanged"
         if not state.settled:
             return "unfinished"
-        return "rolled back" if self.direction is Direction.BACK else "updated"
+        if state.release is None:
+            return "removed"
+        return "rolled back" if back else "updated"
 
     def _touched(self) -> list[RegionState]:
         return [

@@ -65,6 +65,7 @@ class Request:
     """A request with every field checked. ``migration_id`` is None only when the action is validate.
 
     ``keys`` are whole keys of the source that alone are carried; empty: everything under its prefix.
+    ``linked`` is false when what joins the regions is still to follow: replication is then not asked about.
     """
 
     action: str
@@ -74,6 +75,7 @@ class Request:
     keys: tuple[str, ...] = ()
     config_key: str | None = None
     reason: str | None = None
+    linked: bool = True
 
 
 def parse(event: object) -> Request:
@@ -96,7 +98,7 @@ def parse(event: object) -> Request:
 def _request(fields: Mapping[str, object]) -> Request:
     action = _action(fields)
     if action == VALIDATE:
-        return Request(action)
+        return Request(action, linked=_linked(fields))
     migration_id = _migration_id(fields)
     if action == ROLLBACK:
         return Request(action, migration_id, reason=_text(fields, "reason"))
@@ -119,6 +121,13 @@ def _action(fields: Mapping[str, object]) -> str:
         found = _shown(action)
         raise RefusedError(400, "UnknownAction", f"action must be one of {allowed}; found {found}.")
     return action
+
+
+def _linked(fields: Mapping[str, object]) -> bool:
+    found = fields.get("linked", True)
+    if not isinstance(found, bool):
+        raise _wrong_type("linked", "a boolean", found)
+    return found
 
 
 def _migration_id(fields: Mapping[str, object]) -> str:

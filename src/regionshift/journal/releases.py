@@ -18,6 +18,7 @@ from pathlib import Path
 
 from pydantic import SecretStr, ValidationError
 
+from regionshift import __version__
 from regionshift.errors import InputError, Refused
 from regionshift.journal.differences import Difference, differences
 from regionshift.journal.sealing import SecretKey
@@ -27,6 +28,7 @@ from regionshift.settings.release import Artifact, Release, config_of, digest_of
 
 VERSION = 1
 _SHORTEST = 6
+_SHOWN = 12
 
 
 @dataclass(frozen=True)
@@ -117,13 +119,22 @@ class ReleaseStore:
             StateDamaged: it is not what was written.
         """
         if len(digest) < _SHORTEST:
-            raise InputError(f"{digest!r} is too short to name a release", remedy="see: regionshift releases")
+            raise InputError(
+                f"{digest!r} is too short to name a release: give {_SHORTEST} characters or more",
+                remedy="see: regionshift releases",
+            )
+        digest = digest.lower()
         names = (key.rpartition("/")[2].removesuffix(".json") for key in self._store.keys(self._folder))
         fitting = [name for name in names if name.startswith(digest)]
         record = self._read(fitting[0]) if len(fitting) == 1 else None
         if record is None:
-            what = "more than one release begins with" if fitting else "no release is kept with"
-            raise InputError(f"{what} {digest}", where=self._store.url, remedy="see: regionshift releases")
+            several = ", ".join(name[: len(digest) + _SHORTEST] for name in fitting)
+            said = f"more than one release begins with {digest}: {several}"
+            raise InputError(
+                said if fitting else f"no release is kept that begins with {digest}",
+                where=self._store.url,
+                remedy="give more of it" if fitting else "see: regionshift releases",
+            )
         return record
 
     def load(self, digest: str, current: MigrationConfig, cache: Path, program: str) -> Release:
@@ -134,13 +145,22 @@ class ReleaseStore:
             program: names today's Pulumi program.
 
         Raises:
-            Refused: the program or the settings changed since; the error says which version it needs.
+            Refused: it is no longer kept, or program or settings changed since; the error says which version it
+                needs.
             StateDamaged: record, secrets or artifact are not what was written.
-            InputError: there is no such release.
         """
-        record = self.find(digest)
+        record = self._read(digest)
+        if record is None:
+            raise Refused(
+                f"release {digest[:_SHOWN]} is no longer kept, so nothing can be brought to it",
+                where=self._store.url,
+                remedy="`regionshift releases` lists those that are; `deployment.keep_releases` and"
+                " `deployment.keep_days` say which",
+            )
         if record.program != program:
-            raise _needs_version(record, "the program changed since")
+            raise _needs_version(
+                record, f"it was made for program {record.program[:12]}, and this is program {program[:12]}"
+            )
         artifact = Artifact(self._fetch(record.artifact, cache), record.artifact)
         zones = record.content["zones"]
         if not isinstance(zones, dict):
@@ -160,6 +180,7 @@ class ReleaseStore:
             secrets_digest=str(record.content["secrets"]),
             tool_version=record.tool_version,
             plugin_version=record.plugin_version,
+            program=str(record.content.get("program", "")),
         )
         if release.digest != record.digest:
             raise _needs_version(record, "this version reads its settings otherwise")
@@ -287,8 +308,12 @@ def _damaged(where: str, why: str) -> StateDamaged:
 
 
 def _needs_version(record: ReleaseRecord, why: str) -> Refused:
+    version = record.tool_version
+    build = (
+        f"another build of it, that of {record.at:%Y-%m-%d}" if version == __version__ else f"it ({version})"
+    )
     return Refused(
-        f"release {record.digest[:12]} needs regionshift {record.tool_version}: {why}",
+        f"release {record.digest[:_SHOWN]} needs regionshift {version}: {why}",
         where=record.digest,
-        remedy=f"install regionshift {record.tool_version} and run the same command with it",
+        remedy=f"run the same command with {build}",
     )

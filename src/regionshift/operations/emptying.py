@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Collection, Iterable, Iterator
+from typing import TYPE_CHECKING, TypeVar
 
 from botocore.exceptions import ClientError
 
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
     from mypy_boto3_s3.type_defs import ObjectIdentifierTypeDef
 
+Ran = TypeVar("Ran")
 # S3 API Reference, DeleteObjects: up to 1,000 keys a request.
 _KEYS_A_REQUEST = 1000
 
@@ -43,6 +44,18 @@ def empty(clients: Clients, region: str, bucket: str) -> int:
 def empty_all(clients: Clients, buckets: Iterable[tuple[str, str]]) -> int:
     """:func:`empty` for every (region, bucket); what stands elsewhere or is gone counts nothing."""
     return sum(empty(clients, region, bucket) for region, bucket in buckets)
+
+
+def emptying(clients: Clients, buckets: Collection[tuple[str, str]], run: Callable[[], Ran]) -> Ran:
+    """Do ``run``, which deletes ``buckets``, with them emptied first; and once more when one was filled meanwhile."""
+    empty_all(clients, buckets)
+    try:
+        return run()
+    except EngineFailed as error:
+        if not buckets or not was_refilled(error):
+            raise
+    empty_all(clients, buckets)
+    return run()
 
 
 def was_refilled(error: EngineFailed) -> bool:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from regionshift.engine.engine import RunRecord
 from regionshift.engine.events import Step
 from regionshift.operations.environment import Environment
 from regionshift.report.values import Change, Finding, Plan
 
-_BUCKET = "aws:s3/bucket:Bucket"
+BUCKET = "aws:s3/bucket:Bucket"
 _DESTRUCTIVE = frozenset({"delete", "replace", "delete-replaced", "create-replacement"})
 # Types that hold what cannot be made again from the settings.
 DATA_HOLDERS = frozenset(
@@ -25,16 +25,24 @@ _SECOND_TELLINGS = frozenset({"create-replacement", "delete-replaced"})
 
 
 def make_plan(
-    environment: Environment, record: RunRecord, findings: Sequence[Finding], *, allow_data_loss: bool = False
+    environment: Environment,
+    record: RunRecord,
+    findings: Sequence[Finding],
+    *,
+    allow_data_loss: bool = False,
+    given_up: Collection[str] = (),
 ) -> Plan:
-    """The preview in ``record`` and ``findings`` as one value; loss of data is an error unless allowed."""
+    """The preview in ``record`` and ``findings`` as one value; loss of data is an error unless allowed.
+
+    ``given_up`` are regions that are to go whatever they hold.
+    """
     own = [step for step in record.planned if not step.type.startswith(("pulumi:", "regionshift:"))]
     changes = tuple(_change(step) for step in own if step.changes and step.op not in _SECOND_TELLINGS)
     return Plan(
         environment=environment.name,
         regions=environment.regions,
         changes=changes,
-        findings=(*findings, *_losses(own, allowed=allow_data_loss)),
+        findings=(*findings, *_losses(own, allowed=allow_data_loss, given_up=given_up)),
         unchanged=sum(step.op == "same" for step in own),
         outputs_differ=record.outputs_differ,
     )
@@ -46,21 +54,22 @@ def _change(step: Step) -> Change:
 
 def doomed_buckets(record: RunRecord) -> tuple[tuple[str, str], ...]:
     """The buckets, as (region, name), that the previewed change deletes or replaces."""
-    gone = [step for step in record.planned if step.type == _BUCKET and step.op in _DESTRUCTIVE]
+    gone = [step for step in record.planned if step.type == BUCKET and step.op in _DESTRUCTIVE]
     return tuple(
         sorted({(step.region or "", str(step.old["bucket"])) for step in gone if "bucket" in step.old})
     )
 
 
-def _losses(steps: Sequence[Step], *, allowed: bool) -> list[Finding]:
+def _losses(steps: Sequence[Step], *, allowed: bool, given_up: Collection[str]) -> list[Finding]:
     lost = {step.urn: step for step in steps if step.type in DATA_HOLDERS and step.op in _DESTRUCTIVE}
-    return [
-        Finding(
-            code="data-loss",
-            severity="warning" if allowed else "error",
-            message=f"{step.name} ({step.type}) would be deleted or replaced, with what it holds",
-            region=step.region,
-            remedy=None if allowed else "give --allow-data-loss if that is what you want",
-        )
-        for step in lost.values()
-    ]
+    return [_loss(step, allowed=allowed or step.region in given_up) for step in lost.values()]
+
+
+def _loss(step: Step, *, allowed: bool) -> Finding:
+    return Finding(
+        code="data-loss",
+        severity="warning" if allowed else "error",
+        message=f"{step.name} ({step.type}) would be deleted or replaced, with what it holds",
+        region=step.region,
+        remedy=None if allowed else "give --allow-data-loss if that is what you want",
+    )

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from regionshift.engine.engine import EngineFailed, Listener, Program, RunRecord
+from regionshift.engine.engine import Listener, Program, RunRecord
 from regionshift.errors import Refused
-from regionshift.operations.emptying import empty_all, was_refilled
+from regionshift.operations.emptying import emptying
 from regionshift.operations.environment import Environment
 from regionshift.operations.planning import doomed_buckets, make_plan
 from regionshift.operations.preflight import plan_findings
@@ -63,8 +63,8 @@ def apply(environment: Environment, proposal: Proposal, listener: Listener | Non
         raise PlanRefused(proposal.plan)
     if proposal.plan.is_empty:
         return RunRecord()
-    record = _emptying(
-        environment,
+    record = emptying(
+        environment.clients,
         proposal.doomed,
         lambda: environment.engine.up(
             proposal.program, listener, refresh=proposal.refresh, **environment.left_alone
@@ -74,20 +74,6 @@ def apply(environment: Environment, proposal: Proposal, listener: Listener | Non
         # Creations that a killed run left open: this run has made or taken over all of them.
         environment.engine.refresh(proposal.program, clear_pending=True)
     return record
-
-
-def _emptying(
-    environment: Environment, buckets: Sequence[tuple[str, str]], run: Callable[[], RunRecord]
-) -> RunRecord:
-    """Run the engine with ``buckets`` emptied first, and once more when something filled them meanwhile."""
-    empty_all(environment.clients, buckets)
-    try:
-        return run()
-    except EngineFailed as error:
-        if not buckets or not was_refilled(error):
-            raise
-    empty_all(environment.clients, buckets)
-    return run()
 
 
 class PlanRefused(Refused):

@@ -36,5 +36,9 @@ class Deployment(Section):
     """What follows a breach: every changed region goes back, or everything stays as it is."""
     approve: tuple[Annotated[int, Field(ge=1, le=30)], ...] = ()
     """Numbers of the waves, from 1, before which a person is asked."""
+    keep_releases: int = Field(default=10, ge=1)
+    """The newest releases that are kept, however old; beside them those that are in use."""
+    keep_days: int = Field(default=30, ge=0)
+    """Days that every release is kept, however many there are."""
     alarms: tuple[WatchedAlarm, ...] = ()
     """Alarms to watch beside the environment's own."""

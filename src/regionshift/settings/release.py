@@ -29,7 +29,8 @@ class Release:
     """Settings, artifact, zones and versions that a region runs. Two equal releases have one digest.
 
     ``secrets`` are the application's secret values by name; ``secrets_digest`` is a *keyed* digest of them
-    (so that nothing can be guessed from it) and is what enters the release's own digest.
+    (so that nothing can be guessed from it) and is what enters the release's own digest. ``program`` is the
+    digest of the Pulumi program's source: another program may make other resources of the same settings.
     """
 
     config: MigrationConfig
@@ -39,6 +40,7 @@ class Release:
     secrets_digest: str
     tool_version: str
     plugin_version: str
+    program: str = ""
 
     @property
     def content(self) -> dict[str, object]:
@@ -50,6 +52,7 @@ class Release:
             "secrets": self.secrets_digest,
             "tool": self.tool_version,
             "plugin": self.plugin_version,
+            **({"program": self.program} if self.program else {}),
         }
 
     @property

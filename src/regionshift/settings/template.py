@@ -145,6 +145,9 @@ network:
 #  on_failure: rollback
   # Numbers of the waves before which a person is asked.
 #  approve: [1]
+  # The newest releases are kept, and every one for so many days; none in use ever goes.
+#  keep_releases: 10
+#  keep_days: 30
   # Alarms of your own that are watched too.
 #  alarms: [{name: checkout-errors, region: <canary>}]
 

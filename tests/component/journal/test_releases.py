@@ -13,10 +13,15 @@ from pydantic import SecretStr
 
 from regionshift.aws.clients import Clients
 from regionshift.errors import InputError, Refused
+from regionshift.journal.events import Kind
+from regionshift.journal.journal import Journal
 from regionshift.journal.releases import ReleaseRecord, ReleaseStore
 from regionshift.journal.sealing import SecretKey, key_from_file, key_from_kms
 from regionshift.journal.store import StateDamaged, StateStore
+from regionshift.operations.waves.pruning import prune
+from regionshift.operations.waves.shelf import Shelf
 from regionshift.settings.config import MigrationConfig
+from regionshift.settings.deployment import Deployment
 from regionshift.settings.release import Artifact, Release
 
 KEY = SecretKey(b"k" * 32)
@@ -122,9 +127,31 @@ def test_the_same_release_is_kept_once(releases: ReleaseStore, make: MakeRelease
 def test_a_release_is_found_by_how_its_digest_begins(releases: ReleaseStore, make: MakeRelease) -> None:
     record = keep(releases, make())
     assert releases.find(record.digest[:8]) == record
+    assert releases.find(record.digest[:8].upper()) == record
     for name in ("ffff", "0" * 64, "../../keys"):
         with pytest.raises(InputError):
             releases.find(name)
+
+
+def test_two_releases_that_begin_alike_are_told_with_more_of_each(
+    store: StateStore, releases: ReleaseStore, make: MakeRelease
+) -> None:
+    digest = keep(releases, make()).digest
+    twin = f"{digest[:8]}{'0' * 56}"
+    store.put(f"releases/shop.dev/{twin}.json", b"")
+    with pytest.raises(InputError, match=f"more than one .*{digest[:14]}.*") as raised:
+        releases.find(digest[:8])
+    assert twin[:14] in raised.value.message
+    assert raised.value.remedy == "give more of it"
+
+
+def test_a_release_that_was_removed_cannot_be_brought_back(
+    releases: ReleaseStore, make: MakeRelease, tmp_path: Path
+) -> None:
+    record = keep(releases, make())
+    releases.prune(keep=0, older_than=timedelta(0), in_use=(), now=NOW + timedelta(days=1))
+    with pytest.raises(Refused, match="no longer kept"):
+        releases.load(record.digest, config(), tmp_path, "p1")
 
 
 def test_another_program_says_which_version_it_needs(
@@ -172,6 +199,50 @@ def test_pruning_keeps_the_newest_the_young_and_what_is_in_use(
     assert kept == {f"{hashlib.sha256(body).hexdigest()}.zip" for body in (b"a", b"d")}
     for record in releases.kept():
         releases.load(record.digest, config(), tmp_path / "cache", "p1")
+
+
+def test_pruning_leaves_another_environments_releases_alone(
+    store: StateStore, releases: ReleaseStore, make: MakeRelease, tmp_path: Path
+) -> None:
+    others = [ReleaseStore(store, name, KEY) for name in ("shop.dev2", "shop.de", "shop.dev-2")]
+    for each in (releases, *others):
+        keep(each, make(), 90)
+    releases.prune(keep=0, older_than=timedelta(0), in_use=(), now=NOW)
+    assert releases.kept() == []
+    for each in others:
+        (record,) = each.kept()
+        assert each.load(record.digest, config(), tmp_path / "cache", "p1").artifact.path.exists()
+
+
+@pytest.mark.parametrize("kind", ["deployment", "rollback", "promotion", "move"])
+def test_nothing_is_pruned_while_a_run_that_works_on_releases_is_open(
+    store: StateStore, releases: ReleaseStore, make: MakeRelease, tmp_path: Path, kind: Kind
+) -> None:
+    record = keep(releases, make(), 90)
+    keep(releases, make(memory=1024), 80)
+    current = config().model_copy(update={"deployment": Deployment(keep_releases=1)})
+    shelf = Shelf(releases, current, tmp_path / "cache", "ann", lambda: NOW, "p1")
+    journal = Journal(store, "shop.dev", lambda: NOW)
+    run = journal.start(kind, {"plan": {"before": {}, "target": {}}})
+    assert prune(journal, shelf) == []
+    run.close("failed", failed=True)
+    assert prune(journal, shelf) == [record]
+
+
+def test_what_the_newest_deployment_came_from_is_kept(
+    store: StateStore, releases: ReleaseStore, make: MakeRelease, tmp_path: Path
+) -> None:
+    """Also a release that was made long ago and was run again: taking the newest deployment back needs it."""
+    long_ago, other, newest = (keep(releases, make(memory=512 + day), day) for day in (90, 80, 0))
+    current = config().model_copy(update={"deployment": Deployment(keep_releases=1)})
+    shelf = Shelf(releases, current, tmp_path / "cache", "ann", lambda: NOW, "p1")
+    journal = Journal(store, "shop.dev", lambda: NOW)
+    plan = {"before": {"eu-west-1": long_ago.digest}, "target": {"eu-west-1": newest.digest}}
+    run = journal.start("deployment", {"plan": plan, "links": long_ago.digest})
+    region = {"release": newest.digest, "settled": True, "note": ""}
+    run.close("succeeded", {"regions": {"eu-west-1": region}, "links": newest.digest})
+    assert prune(journal, shelf) == [other]
+    assert releases.kept() == [newest, long_ago]
 
 
 def test_the_key_file_is_the_owners_alone(tmp_path: Path) -> None:

@@ -53,6 +53,7 @@ class Region:
     red_until: float = float("inf")
     down: bool = False
     invoked: int = 0
+    asked: list[dict[str, Any]] = field(default_factory=list)
     put_at: float | None = None
     deleted: list[str] = field(default_factory=list)
 
@@ -63,8 +64,9 @@ class Region:
 
     named = get
 
-    def invoke(self, **_: Any) -> dict[str, Any]:
+    def invoke(self, **asked: Any) -> dict[str, Any]:
         self.invoked += 1
+        self.asked.append(json.loads(asked["Payload"]))
         body = json.dumps({"status": "success"})
         return {"Payload": io.BytesIO(json.dumps({"body": body}).encode())}
 
@@ -124,6 +126,12 @@ def test_what_is_missing_is_probed_and_counted_apart() -> None:
     assert said["probes"][SECONDARY] == region.invoked
     assert said["traffic"][SECONDARY] + said["probes"][SECONDARY] >= 10
     assert 0 < said["traffic"][SECONDARY] <= 3
+
+
+def test_a_probe_does_not_ask_about_links_that_are_not_there_yet() -> None:
+    region = Region()
+    region.bake()
+    assert region.asked == [{"action": "validate", "linked": False}] * 10
 
 
 def test_the_delay_is_measured_and_the_probe_taken_away() -> None:

@@ -200,6 +200,8 @@ class Deployments(RuleBasedStateMachine):
                 assert self.world[region] == state.plan.target[region]
             elif word == "rolled back":
                 assert self.world[region] == state.plan.before[region]
+            elif word == "removed":
+                assert self.world[region] is None
 
     def _unsettled(self) -> list[str]:
         return [region for region, state in self.known.items() if not state.settled]

@@ -10,6 +10,7 @@ from aws_lambda_powertools import Logger
 
 from regionshift.function.answer import Answer
 from regionshift.function.checks import CHECKS, Check
+from regionshift.function.checks.replication import not_linked
 from regionshift.function.checks.subject import Finding, Subject
 from regionshift.function.configuration import (
     LOG_LEVELS,
@@ -24,7 +25,7 @@ DOES_NOT_APPLY = "does not apply"
 
 def validate(request: Request, surroundings: Surroundings) -> Answer:
     """Run every check side by side; 200 when none is false, else 500."""
-    findings = _measure(request, surroundings, CHECKS)
+    findings = _measure(request, surroundings, _checks_for(request))
     results = {name: verdict(found) for name, found in findings.items()}
     fields = {
         "validation_results": results,
@@ -36,6 +37,10 @@ def validate(request: Request, surroundings: Surroundings) -> Answer:
         sentence = f"These checks are false in {region}: {', '.join(failed)}."
         return Answer(500, request.action, sentence, code="ValidationFailed", fields=fields)
     return Answer(200, request.action, f"Every check that applies is true in {region}.", fields=fields)
+
+
+def _checks_for(request: Request) -> Mapping[str, Check]:
+    return CHECKS if request.linked else {**CHECKS, "replication": not_linked}
 
 
 def verdict(findings: Sequence[Finding]) -> bool | str:

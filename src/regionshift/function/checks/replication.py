@@ -31,6 +31,11 @@ def check_replication(subject: Subject) -> Sequence[Finding]:
     return _from_primary(subject, configuration)
 
 
+def not_linked(_: Subject) -> Sequence[Finding]:
+    """For who asks before the rules are to be there."""
+    return (Finding("the request", "does not apply: what joins the regions is still to follow", None),)
+
+
 def _from_primary(subject: Subject, configuration: Configuration) -> Sequence[Finding]:
     bucket, s3 = subject.variables.deployment_bucket, subject.clients.s3
     wanted = {

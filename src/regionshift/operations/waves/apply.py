@@ -8,9 +8,11 @@ from dataclasses import dataclass
 from regionshift.deployment.state import DOWN, UNCHANGED
 from regionshift.engine.engine import EngineFailed, Listener, Program, RunRecord
 from regionshift.errors import Interrupted, Refused, WorkFailed
+from regionshift.operations.emptying import emptying
 from regionshift.operations.environment import Environment
+from regionshift.operations.planning import BUCKET
 from regionshift.operations.waves.outside import tells_of_outside
-from regionshift.operations.waves.reach import Guard, link_targets, targets_of
+from regionshift.operations.waves.reach import Guard, home_of, link_targets, targets_of
 from regionshift.operations.waves.shelf import Shelf
 from regionshift.settings.release import Release
 
@@ -44,6 +46,8 @@ class Applier:
     ) -> dict[str, str]:
         """Bring ``regions`` to their releases in ``goal``; the other regions of ``goal`` stay as they are.
 
+        A region that goes to None is taken down with everything that its buckets hold.
+
         Args:
             links: the release of the links, which stay as they are. doubt: an earlier attempt was killed.
             tolerate: how many of the regions may be down.
@@ -57,7 +61,11 @@ class Applier:
         program = self._program(regions, goal, links)
         guard = Guard(self.environment.engine, regions, self.listener)
         try:
-            self._up(program, targets_of(regions), guard, doubt=doubt)
+            emptying(
+                self.environment.clients,
+                self._doomed([region for region in regions if goal[region] is None]),
+                lambda: self._up(program, targets_of(regions), guard, doubt=doubt),
+            )
         except EngineFailed as error:
             down = _down(error.record)
             if (
@@ -78,6 +86,14 @@ class Applier:
             self._up(program, link_targets(), guard, doubt=doubt)
         except EngineFailed as error:
             raise StepFailed(error.message, {}, where=error.where) from error
+
+    def _doomed(self, regions: Collection[str]) -> list[tuple[str, str]]:
+        """Every bucket, as (region, name), that stands in ``regions``."""
+        if not regions:
+            return []
+        buckets = [each for each in self.environment.engine.resources() if each["type"] == BUCKET]
+        homes = ((home_of(str(each["urn"]), regions), each.get("id")) for each in buckets)
+        return [(home, str(name)) for home, name in homes if home and name]
 
     def _up(self, program: Program, targets: list[str], guard: Guard, *, doubt: bool) -> None:
         engine = self.environment.engine
@@ -107,12 +123,7 @@ class Applier:
 
     def _take(self, digest: str, *, must: bool) -> Release:
         """The release; for what the engine may not change anyway today's serves when the program is another."""
-        try:
-            return self.shelf.take(digest)
-        except Refused:
-            if must:
-                raise
-            return self.environment.release()
+        return self.shelf.take(digest) if must else self.shelf.take_or(digest, self.environment.release)
 
 
 def _left_its_reach(guard: Guard) -> StepFailed:

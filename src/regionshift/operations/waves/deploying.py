@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, replace
 
 from regionshift.deployment.plan import DeploymentPlan, plan_from_json, plan_waves, rollback_plan
@@ -184,7 +184,7 @@ def plan_rollback(
         raise InputError(
             f"{view.run_id} is no deployment in waves, so there is nothing to go back to.",
             where=view.run_id,
-            remedy="see: regionshift history",
+            remedy="name another of `regionshift history`; to take everything down: regionshift destroy",
         )
     state = fold_deployment(journal.events(view.run_id))
     plan = plan_from_json(view.opened["plan"])
@@ -194,7 +194,11 @@ def plan_rollback(
     )
     going = {r for r in back.target if standing.releases.get(r) != back.target[r] or r in standing.unsettled}
     if not going:
-        raise Refused(f"Deployment {view.run_id} left nothing to take back.", where=view.run_id)
+        raise Refused(
+            f"Deployment {view.run_id} left nothing to take back: every region has what it had before.",
+            where=view.run_id,
+            remedy="`regionshift history` lists older ones; `regionshift rollback RUN` takes that one back",
+        )
     back = replace(
         back,
         target={region: back.target[region] for region in going},
@@ -216,17 +220,31 @@ def preview_rollback(
     """What the way back changes, and the intent with what needs no engine run left out. Changes nothing.
 
     Raises:
-        Refused: a release needs another version of the tool; the error says which.
+        Refused: a release needs another version of the tool, and the error says which; or a region of a protected
+            environment would go.
     """
-    goal = {**intent.plan.before, **intent.plan.target}
-    releases = {region: shelf.take(digest) for region, digest in goal.items() if digest}
+    target = intent.plan.target
+    given_up = [region for region, digest in target.items() if digest is None]
+    if given_up and environment.config.is_protected:
+        raise Refused(
+            f"The environment {environment.name} is protected, so {', '.join(given_up)} stays.",
+            where="protect",
+            remedy="set `protect: false` and run `regionshift up`; then take the region out of the settings and run"
+            " `regionshift up --allow-data-loss`",
+        )
+    releases = {region: shelf.take(digest) for region, digest in target.items() if digest}
+    releases |= {
+        region: shelf.take_or(digest, environment.release)
+        for region, digest in intent.plan.before.items()
+        if digest and region not in target
+    }
     if not releases:
         raise Refused("No region would be left.", remedy="that is what `regionshift destroy` is for")
     links = shelf.take(intent.facts.links_target) if intent.facts.links_target else None
     program = environment.program(releases, links=links, allow_data_loss=allow_data_loss)
-    reach = [*targets_of(intent.plan.target), *link_targets()]
+    reach = [*targets_of(target), *link_targets()]
     record = environment.engine.preview(program, target=reach)
-    plan = make_plan(environment, record, findings, allow_data_loss=allow_data_loss)
+    plan = make_plan(environment, record, findings, allow_data_loss=allow_data_loss, given_up=given_up)
     moved = {home_of(change.urn, environment.regions) for change in plan.changes}
     facts = replace(
         intent.facts,
@@ -236,22 +254,17 @@ def preview_rollback(
     return plan, Intent(intent.plan, facts)
 
 
-def in_use(standing: Standing, views: Collection[RunView]) -> set[str]:
-    """The releases that must be kept: what regions have, and what open deployments come from or go to."""
-    used = {digest for digest in (*standing.releases.values(), standing.links) if digest}
-    for view in views:
-        plan = plan_from_json(view.opened["plan"])
-        for releases in (plan.before, plan.target):
-            used |= _digests(releases)
-    return used
+def newest_to_take_back(history: Iterable[RunSummary]) -> str | None:
+    """The deployment that `rollback` means when none is named; None when there is none."""
+    found = (
+        run.run_id
+        for run in history
+        if run.kind == "deployment" and "regions" in run.result and run.outcome != "rolled back"
+    )
+    return next(found, None)
 
 
-def _digests(releases: Mapping[str, str | None]) -> set[str]:
-    return {digest for digest in releases.values() if digest}
-
-
-def _newest(history: list[RunSummary]) -> str:
-    for run in history:
-        if run.kind == "deployment" and "regions" in run.result and run.outcome != "rolled back":
-            return run.run_id
+def _newest(history: Iterable[RunSummary]) -> str:
+    if run_id := newest_to_take_back(history):
+        return run_id
     raise InputError("No deployment in waves was ever finished.", remedy="see: regionshift history")

@@ -13,6 +13,7 @@ from regionshift.deployment.steps import Step
 from regionshift.errors import Interrupted, Refused, RegionshiftError
 from regionshift.journal.journal import Journal, RunJournal
 from regionshift.operations.checks.base import Check, CheckContext, run_checks
+from regionshift.operations.checks.function import Inside
 from regionshift.operations.checks.replication import Replication
 from regionshift.operations.environment import Environment
 from regionshift.operations.outputs import Outputs
@@ -127,7 +128,7 @@ class Driver:
             case "approve":
                 if not self.approve(step):
                     raise StepFailed(f"wave {step.wave} was not approved", {})
-                return {}
+                return {"by": self.applier.shelf.by}
             case "apply":
                 return self._apply(step, state, facts, doubt=doubt)
             case "links":
@@ -144,7 +145,9 @@ class Driver:
         kept = {r: state.plan.before[r] for r in step.regions if step.back and goal[r] is None}
         if kept and not facts.to_nothing:
             held = dict.fromkeys(
-                kept, "needs a person: it had no release before, and going back to nothing was not allowed"
+                kept,
+                "needs a person: it had no release before; to delete all that is there:"
+                " regionshift rollback --to-nothing",
             )
             others = [region for region in step.regions if region not in kept]
             for region in kept:
@@ -172,15 +175,20 @@ class Driver:
         return {}
 
     def _validate(self, step: Step, state: DeploymentState, facts: Facts) -> Said:
-        checks: Sequence[Check] = [check for check in all_checks() if not isinstance(check, Replication)]
-        if step.wave is None:
-            if facts.skipped or "links" in state.left:
-                return {"left": "the links were left as they are"}
-            checks = [Replication()]
+        if step.wave is None and (facts.skipped or "links" in state.left):
+            return {"left": "the links were left as they are"}
         regions = [region for region in step.regions if state.regions[region].release is not None]
         if not regions:
             return {}
-        results = run_checks(checks, self._context(regions[0], state), regions)
+        if step.wave is None:
+            context = self._context(regions[0], state)
+            results = run_checks([Replication()], context, regions)
+            inside = [check for check in all_checks() if isinstance(check, Inside)]
+            results += run_checks(inside, context, {context.primary} & set(regions))
+        else:
+            results = []
+            for alike in _by_release(regions, state):
+                results += run_checks(_without_links(), self._context(alike[0], state), alike)
         wrong = [result for result in results if not result.passed]
         down = _all_outside(wrong)
         if down and len(down) <= _tolerance_left(step, state):
@@ -229,6 +237,20 @@ class Driver:
         return CheckContext(
             config, Outputs(self.environment.engine.outputs()), self.environment.clients, self.environment.now
         )
+
+
+def _by_release(regions: Sequence[str], state: DeploymentState) -> list[list[str]]:
+    """The regions in groups that have one release; on a way back those of a wave may have several."""
+    groups: dict[str | None, list[str]] = {}
+    for region in regions:
+        groups.setdefault(state.regions[region].release, []).append(region)
+    return list(groups.values())
+
+
+def _without_links() -> list[Check]:
+    """What is asked of a region before what joins regions follows it."""
+    apart = [check for check in all_checks() if not isinstance(check, Replication)]
+    return [Inside(linked=False) if isinstance(check, Inside) else check for check in apart]
 
 
 def _tolerance_left(step: Step, state: DeploymentState) -> int:

@@ -11,7 +11,7 @@ from regionshift.operations.checks.function import invoke
 
 _MINUTE = 60
 _OURS = 1  # the validation before the bake called the function once
-_PROBE = {"action": "validate"}
+_PROBE = {"action": "validate", "linked": False}  # the links between regions follow the waves
 
 
 class ProbeFailed(Exception):

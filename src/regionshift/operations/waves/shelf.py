@@ -12,7 +12,7 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from regionshift.errors import RegionshiftError
+from regionshift.errors import Refused, RegionshiftError
 from regionshift.journal.releases import ReleaseRecord, ReleaseStore
 from regionshift.settings.config import MigrationConfig
 from regionshift.settings.release import Release, config_of
@@ -68,6 +68,13 @@ class Shelf:
         if digest not in self._taken:
             self._taken[digest] = self.store.load(digest, self.current, self.cache, self.program)
         return self._taken[digest]
+
+    def take_or(self, digest: str, stand_in: Callable[[], Release]) -> Release:
+        """The kept release, or ``stand_in`` where another program made it: for what the engine may not change."""
+        try:
+            return self.take(digest)
+        except Refused:
+            return stand_in()
 
     def known_regions(self, digest: str) -> Regions | None:
         """Primary and secondaries of a kept release, whichever program made it; None when they cannot be read."""

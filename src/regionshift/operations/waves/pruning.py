@@ -1,0 +1,48 @@
+"""Old releases make way: by number and age as the settings say, never one that is in use."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from regionshift.journal.events import RunView
+from regionshift.journal.journal import Journal
+from regionshift.journal.releases import ReleaseRecord, to_prune
+from regionshift.operations.waves.deploying import newest_to_take_back
+from regionshift.operations.waves.shelf import Shelf
+from regionshift.operations.waves.standing import standing_of
+
+_WORK_ON_RELEASES = ("deployment", "rollback", "promotion", "move")
+
+
+def prune(journal: Journal, shelf: Shelf) -> list[ReleaseRecord]:
+    """Remove the releases that are kept no longer, and the artifacts that only they had. Returns them.
+
+    In use are those that a region or the links have, and those that the newest deployment came from, so that it can
+    be taken back however short the settings keep things. While any run that works on releases is open nothing goes.
+    The caller holds the environment's lock.
+    """
+    if any(_works_on_releases(view) for view in journal.unfinished()):
+        return []
+    terms, now = shelf.current.deployment, shelf.now()
+    number, age = terms.keep_releases, timedelta(days=terms.keep_days)
+    standing = standing_of(journal)
+    in_use = {digest for digest in (*standing.releases.values(), standing.links) if digest}
+    if not to_prune(shelf.store.kept(), keep=number, older_than=age, in_use=in_use, now=now):
+        return []
+    in_use |= _of_the_newest(journal)
+    return shelf.store.prune(keep=number, older_than=age, in_use=in_use, now=now)
+
+
+def _works_on_releases(view: RunView) -> bool:
+    # A migration's way back is a rollback too, and has no plan.
+    return view.kind in _WORK_ON_RELEASES and (view.kind != "rollback" or "plan" in view.opened)
+
+
+def _of_the_newest(journal: Journal) -> set[str]:
+    """Every release that the deployment which `rollback` would take back came from or went to."""
+    run_id = newest_to_take_back(journal.history())
+    opened = journal.view(run_id).opened if run_id else {}
+    plan = opened.get("plan")
+    maps = [plan[end] for end in ("before", "target")] if isinstance(plan, dict) else []
+    named = [digest for each in maps for digest in each.values()]
+    return {str(digest) for digest in (*named, opened.get("links")) if digest}
