@@ -25,7 +25,10 @@ def bare_waves(theirs: Side, *options: str) -> Cost:
     cost = Cost(0, 0)
     for wave in WAVES:
         begun += wave
-        cost += theirs.bare("--old", "old.yaml", "--wave", *wave, "--release", *begun, *options)
+        # Checkpoints, as ours writes them when it changes what stands.
+        cost += theirs.bare(
+            "--checkpoints", "--old", "old.yaml", "--wave", *wave, "--release", *begun, *options
+        )
     return cost
 
 

@@ -30,6 +30,7 @@ from regionshift.operations.waves import deploying, driving
 from regionshift.operations.waves.apply import Applier
 from regionshift.operations.waves.bake import Breach, Watch
 from regionshift.operations.waves.driving import Driver
+from regionshift.operations.waves.facts import terms_of
 from regionshift.operations.waves.shelf import Shelf
 from regionshift.operations.waves.standing import Standing, standing_of
 from regionshift.settings.config import MigrationConfig
@@ -121,15 +122,16 @@ class Process:
     def up(self) -> None:
         """`regionshift up`, as the command does it."""
         deploying.require_finished(self.journal)
-        mend(self.environment, self.journal)
-        proposal = propose(self.environment)
+        remains = mend(self.environment, self.journal)
+        proposal = propose(self.environment, refresh=remains.half_done)
         standing = standing_of(self.journal)
         intent = deploying.plan_deployment(self.environment, standing, proposal.plan)
         if intent is None or proposal.plan.is_empty:
             self.shelf.keep(self.environment.release(), standing.links)
             deploy(self.environment, self.journal, proposal)
         else:
-            deploying.begin(self.driver, self.shelf, intent, standing)
+            terms = terms_of(self.environment.config, refresh=proposal.refresh)
+            deploying.begin(self.driver, self.shelf, deploying.under(intent, terms), standing)
 
     def resume(self, *, back: bool = False) -> None:
         """`regionshift resume`."""

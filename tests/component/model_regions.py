@@ -1,5 +1,6 @@
 """Regions that are small files, and an engine that changes them part by part, as Pulumi changes resources.
 
+As Pulumi it knows of a region what its own state says, until it reads the region back.
 Every way to fail happens exactly once, where a test put it.
 """
 
@@ -35,8 +36,9 @@ class Crash(BaseException):
 class Fault:
     """What goes wrong at the ``at``-th time that ``where`` is passed (from 1), once.
 
-    where: ``step`` (of the engine), ``write`` (of the journal). how: ``fail``, ``interrupt``, ``crash before``,
-    ``crash after``, ``lost before``, ``lost after`` (the write is done, its answer is lost), ``lock``.
+    where: ``step`` (of the engine), ``write`` (of the journal). how: ``fail``, ``lost`` (the step is done, and fails
+    all the same, as its answer is lost), ``interrupt``, ``crash before``, ``crash after``, ``lost before``,
+    ``lost after`` (the write is done, its answer is lost), ``lock``.
     """
 
     where: str
@@ -80,17 +82,21 @@ class World:
         memory = None if self.memory is None else dict(self.memory)
         return World(to, memory, self.wanted, self.on_failure, dict(self.broken))
 
-    def parts(self, home: str) -> dict[str, str]:
-        path = self.folder / "regions" / home
+    def parts(self, home: str, where: str = "regions") -> dict[str, str]:
+        """What is there; with ``where="state"`` what the engine knows of it."""
+        path = self.folder / where / home
         return json.loads(path.read_text()) if path.exists() else {}
 
-    def put(self, home: str, part: str, value: str | None) -> None:
-        parts = self.parts(home)
+    def put(self, home: str, part: str, value: str | None, where: str = "regions") -> None:
+        parts = self.parts(home, where)
         parts.pop(part, None)
         if value is not None:
             parts[part] = value
-        (self.folder / "regions").mkdir(exist_ok=True, parents=True)
-        (self.folder / "regions" / home).write_text(json.dumps(parts))
+        self.write(home, parts, where)
+
+    def write(self, home: str, parts: dict[str, str], where: str) -> None:
+        (self.folder / where).mkdir(exist_ok=True, parents=True)
+        (self.folder / where / home).write_text(json.dumps(parts))
 
     def release(self, number: int) -> Release:
         path = self.folder / "artifact.zip"
@@ -176,8 +182,11 @@ class ModelEngine:
     def interrupt(self) -> None:
         self.interrupted = True
 
-    def preview(self, program: Built, *, target: Sequence[str] = (), **_: object) -> RunRecord:
-        return RunRecord(planned=[step for step, _ in self._steps(program, target)])
+    def preview(
+        self, program: Built, *, target: Sequence[str] = (), refresh: bool = False, **_: object
+    ) -> RunRecord:
+        where = "regions" if refresh else "state"
+        return RunRecord(planned=[step for step, _ in self._steps(program, target, where)])
 
     def up(
         self,
@@ -185,10 +194,14 @@ class ModelEngine:
         listener: Listener | None = None,
         *,
         target: Sequence[str] = (),
+        refresh: bool = False,
         **_: object,
     ) -> RunRecord:
         record = RunRecord()
         stuck: set[str] = set()
+        if refresh:
+            for home in _homes(target):
+                self.world.write(home, self.world.parts(home), "state")
         for step, value in self._steps(program, target):
             home = "links" if is_link(step.urn) else str(step.region)
             if home in stuck:
@@ -200,21 +213,29 @@ class ModelEngine:
             how = self.process.fault("step", f"{home} {step.op}")
             if how == "interrupt":
                 self.interrupted = True
-            if how == "fail":
-                record.problems.append(Problem("AccessDenied", step.urn, step.region))
+            if how != "fail":
+                self._do(home, step, value, how)
+            if how in ("fail", "lost"):
+                record.problems.append(Problem(how, step.urn, step.region))
                 stuck.add(home)
                 continue
-            if how == "crash before":
-                raise self.process.die()
-            self.world.put(home, step.name.rpartition("/")[0], value)
-            if how == "crash after":
-                raise self.process.die()
             record.finished.append(step)
         if record.problems:
             raise EngineFailed("AccessDenied", record, where=record.problems[0].region, remedy="mend it")
         if self.interrupted:
             raise Interrupted("stopped")
         return record
+
+    def _do(self, home: str, step: Step, value: str | None, how: str | None) -> None:
+        """In the region, then in the state."""
+        part = step.name.rpartition("/")[0]
+        if how == "crash before":
+            raise self.process.die()
+        self.world.put(home, part, value)
+        if how == "crash after":
+            raise self.process.die()
+        if how != "lost":
+            self.world.put(home, part, value, "state")
 
     def refresh(self, *_: object, **__: object) -> RunRecord:
         return RunRecord()
@@ -231,18 +252,25 @@ class ModelEngine:
     def release_lock(self) -> None:
         """There is none."""
 
-    def _steps(self, program: Built, target: Sequence[str]) -> Iterable[tuple[Step, str | None]]:
-        for home in (*WAVES, "links"):
-            if target and not any(
-                pattern.endswith(f"-{home}") or _of_links(pattern, home) for pattern in target
-            ):
-                continue
-            now, goal = self.world.parts(home), program.goal(home)
+    def _steps(
+        self, program: Built, target: Sequence[str], where: str = "state"
+    ) -> Iterable[tuple[Step, str | None]]:
+        for home in _homes(target):
+            now, goal = self.world.parts(home, where), program.goal(home)
             for part in sorted({*now, *goal}):
                 old, new = now.get(part), goal.get(part)
                 if old != new:
                     op = "create" if old is None else "delete" if new is None else "update"
                     yield Step(op, _urn(home, part), _TYPE, None if home == "links" else home), new
+
+
+def _homes(target: Sequence[str]) -> list[str]:
+    """What the engine's targets name; everything when there are none."""
+    return [
+        home
+        for home in (*WAVES, "links")
+        if not target or any(pattern.endswith(f"-{home}") or _of_links(pattern, home) for pattern in target)
+    ]
 
 
 def _of_links(pattern: str, home: str) -> bool:

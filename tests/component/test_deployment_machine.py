@@ -25,7 +25,7 @@ pytestmark = pytest.mark.component
 faults = st.none() | st.builds(
     Fault,
     where=st.just("step"),
-    how=st.sampled_from(["fail", "interrupt", "crash before", "crash after"]),
+    how=st.sampled_from(["fail", "lost", "interrupt", "crash before", "crash after"]),
     at=st.integers(1, 25),
 )
 faults |= st.builds(

@@ -63,15 +63,19 @@ def agrees(world: World) -> None:
 
 
 @pytest.mark.parametrize("on_failure", ["rollback", "stop"])
-@pytest.mark.parametrize("how", ["create", "update", "delete", "validate", "bake", "alarm"])
+@pytest.mark.parametrize(
+    "how",
+    ["create", "update", "delete", "lost create", "lost update", "lost delete", "validate", "bake", "alarm"],
+)
 @pytest.mark.parametrize("wave", [1, 2, 3])
 def test_what_fails_in_a_wave_takes_back_what_was_reached(
     world: World, wave: int, how: str, on_failure: str
 ) -> None:
     world.on_failure = on_failure
     region, process = WAVES[wave - 1], Process(world)
-    if how in ("create", "update", "delete"):
-        process.faults = [Fault("step", "fail", only=lambda what: what == f"{region} {how}")]
+    if how.endswith(("create", "update", "delete")):
+        kind, op = "lost" if how.startswith("lost") else "fail", how.rpartition(" ")[2]
+        process.faults = [Fault("step", kind, only=lambda what: what == f"{region} {op}")]
     else:
         world.broken[(world.digest(NEW), region)] = how
     process.up()
@@ -148,7 +152,7 @@ def test_stopped_at_any_place_it_is_finished_or_taken_back(
         agrees(world)
 
 
-@pytest.mark.parametrize("how", ["crash before", "crash after", "interrupt", "fail"])
+@pytest.mark.parametrize("how", ["crash before", "crash after", "interrupt", "fail", "lost"])
 def test_stopped_or_failing_on_the_way_back_it_is_taken_back_or_left_to_a_person(
     standing: World, tmp_path: Path, model: Use, how: str
 ) -> None:

@@ -144,7 +144,7 @@ def _propose(choices: Choices, wired: Wired, *, allow_data_loss: bool, refresh: 
         wired.environment,
         findings,
         allow_data_loss=allow_data_loss,
-        refresh=refresh or remains.half_destroyed,
+        refresh=refresh or remains.half_destroyed or remains.half_done,
     )
 
 

@@ -153,6 +153,8 @@ class StoppableCommand(PulumiCommand):
         handle = self._claim.take() if self._claim else None
         with self._start(args, cwd, environment, handle) as process:
             stdout, stderr = _collect(process, on_output, on_error)
+        if process.returncode < 0:  # it could not say so itself
+            stderr += f"\nerror: it was killed (signal {-process.returncode})"
         result = CommandResult(stdout=stdout, stderr=stderr, code=process.returncode)
         if process.returncode != 0:
             raise create_command_error(result)

@@ -37,6 +37,7 @@ from regionshift.engine.quiet import quiet_sdk
 from regionshift.engine.torn import remove_torn
 from regionshift.errors import Interrupted, Refused, RegionshiftError, WorkFailed
 
+_SKIP = "PULUMI_SKIP_CHECKPOINTS"
 Program = Callable[[], None]
 Listener = Callable[[Progress], None]
 
@@ -161,10 +162,12 @@ class Engine:
         target: Sequence[str] = (),
         exclude: Sequence[str] = (),
         refresh: bool = False,
+        checkpoints: bool = False,
     ) -> RunRecord:
         """Bring the cloud to what ``program`` says; one failed resource does not stop the others.
 
-        What ``exclude`` names stays as the state has it, though the program has it no more.
+        What ``exclude`` names stays as the state has it, though the program has it no more. With ``checkpoints``
+        the state is written step by step even where the engine's variables leave that out.
 
         Raises:
             WorkFailed: something could not be made; what was made is in the state.
@@ -178,6 +181,7 @@ class Engine:
             exclude=list(exclude) or None,
             refresh=refresh or None,
             continue_on_error=True,
+            checkpoints=checkpoints,
         )
 
     def refresh(
@@ -310,7 +314,15 @@ class Engine:
         self.release_lock()
         return self._run_once(verb, program, listener, **options)
 
-    def _run_once(self, verb: str, program: Program, listener: Listener | None, **options: Any) -> RunRecord:
+    def _run_once(
+        self,
+        verb: str,
+        program: Program,
+        listener: Listener | None,
+        *,
+        checkpoints: bool = False,
+        **options: Any,
+    ) -> RunRecord:
         record = RunRecord()
         self._outputs = None
         self._command.halted = False
@@ -319,6 +331,7 @@ class Engine:
             _take(event, record, listener)
 
         stack = self._open()
+        stack.workspace.env_vars = {_SKIP: "false"} if checkpoints else {}
         options |= {"parallel": self._settings.parallel}
         given = {name: value for name, value in options.items() if value is not None}
         with quiet_sdk():

@@ -19,6 +19,7 @@ from regionshift.infrastructure.monitoring import metric_alarm
 from regionshift.infrastructure.policies.replication import ReplicationEnd, replication_statements
 from regionshift.infrastructure.policies.statement import Statement, document, trust
 from regionshift.infrastructure.region import RegionStack
+from regionshift.infrastructure.site import Site
 from regionshift.settings import components as named
 from regionshift.settings.release import Release
 
@@ -27,10 +28,15 @@ REPLICATION_MINUTES = 15
 
 
 class LinksStack(pulumi.ComponentResource):
-    """The links of one release between those of its regions that are built."""
+    """The links of one release between those of its regions that are built.
+
+    All that they are comes from that release, not from those of the regions at their ends: on the way back the links
+    go first, while the regions still have what they are taken back from.
+    """
 
     def __init__(self, release: Release, regions: Mapping[str, RegionStack]) -> None:
         super().__init__(TYPE_PREFIX + "Links", "links", None, None)
+        self._release = release
         config = release.config
         source = regions.get(config.regions.primary)
         # In the order of their names: the order in the settings says nothing, and priorities follow it.
@@ -43,17 +49,21 @@ class LinksStack(pulumi.ComponentResource):
                 self._watch(source, destination)
         self.register_outputs({})
 
+    def _site(self, region: RegionStack) -> Site:
+        """The region as the links' own release describes it."""
+        return Site(region.site.region, self._release)
+
     def _overview(self, source: RegionStack, regions: Sequence[RegionStack]) -> None:
-        site = source.site
+        site = self._site(source)
         aws.cloudwatch.Dashboard(
             site.label("overview-dashboard"),
             dashboard_name=site.name(named.OVERVIEW_DASHBOARD),
-            dashboard_body=overview_dashboard(site, [region.site for region in regions]),
+            dashboard_body=overview_dashboard(site, [self._site(region) for region in regions]),
             opts=self._in(source),
         )
 
     def _replicate(self, source: RegionStack, destinations: Sequence[RegionStack]) -> None:
-        site = source.site
+        site = self._site(source)
         role = aws.iam.Role(
             site.label("replication-role"),
             name=site.name(named.REPLICATION_ROLE),
@@ -81,15 +91,16 @@ class LinksStack(pulumi.ComponentResource):
         )
 
     def _watch(self, source: RegionStack, destination: RegionStack) -> None:
+        here, there = self._site(source), self._site(destination)
         metric_alarm(
-            destination.site,
-            replication_latency_alarm(source.site, destination.site),
+            there,
+            replication_latency_alarm(here, there),
             destination.notifications.alarm_topic,
             self._in(destination),
         )
         metric_alarm(
-            source.site,
-            replication_failed_alarm(source.site, destination.site),
+            here,
+            replication_failed_alarm(here, there),
             source.notifications.alarm_topic,
             self._in(source),
         )

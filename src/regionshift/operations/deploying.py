@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 
+from regionshift.deployment.state import Outcome
 from regionshift.engine.engine import Listener, RunRecord
 from regionshift.errors import Interrupted, RegionshiftError
 from regionshift.journal.events import Kind
@@ -13,12 +14,14 @@ from regionshift.journal.journal import Journal
 from regionshift.operations.environment import Environment
 from regionshift.operations.orphans import recover
 from regionshift.operations.up import Proposal, apply
-from regionshift.operations.waves.standing import standing_of
+from regionshift.operations.waves.standing import Standing, standing_of
 from regionshift.report.values import Finding
 
 _STEP = "apply"
 # Runs of one engine run each: a killed one is gone on with by starting another. Other kinds are resumed.
 _MENDED = ("deployment", "destroy")
+# How a deployment ends that may have left something between two releases.
+_HALF_DONE = ("failed", "killed", "interrupted", Outcome.STOPPED, Outcome.PARTLY, Outcome.NEEDS_PERSON)
 
 
 def deploy(
@@ -30,20 +33,20 @@ def deploy(
         PlanRefused: the plan has findings of severity error; nothing is written.
         WorkFailed, Interrupted: as `apply`; the journal says how it ended.
     """
-    if proposal.plan.errors or (proposal.plan.is_empty and _is_known(journal, proposal)):
+    standing = standing_of(journal)
+    if proposal.plan.errors or (proposal.plan.is_empty and _is_known(standing, proposal)):
         return apply(environment, proposal, listener)
     facts = {"releases": dict(proposal.digests), "changes": len(proposal.plan.changes)}
     with recorded(journal, "deployment", facts):
-        return apply(environment, proposal, listener)
+        return apply(environment, proposal, listener, checkpoints=not standing.is_empty)
 
 
-def _is_known(journal: Journal, proposal: Proposal) -> bool:
+def _is_known(standing: Standing, proposal: Proposal) -> bool:
     """Whether the journal says already that every region stands where it is to stand.
 
     It does not after a run that was killed when all was made, or of settings that change nothing in AWS: without a
     run that says so, the regions would count as at another release, or as empty.
     """
-    standing = standing_of(journal)
     # A region that gets no call, as one that is fenced, is not of this proposal.
     return not standing.unsettled & proposal.digests.keys() and all(
         standing.releases.get(region) == digest for region, digest in proposal.digests.items()
@@ -69,10 +72,14 @@ def recorded(journal: Journal, kind: Kind, facts: Mapping[str, object]) -> Itera
 
 @dataclass(frozen=True)
 class Remains:
-    """What an earlier run left: it was killed; it had begun to take the environment down; what it had made."""
+    """What an earlier run left: it was killed; it had begun to take the environment down; what it had made.
+
+    ``half_done``: it left something between two releases, so AWS may be other than the engine's state says.
+    """
 
     killed: bool = False
     half_destroyed: bool = False
+    half_done: bool = False
     findings: tuple[Finding, ...] = ()
 
 
@@ -97,4 +104,7 @@ def mend(environment: Environment, journal: Journal) -> Remains:
     # A run that was stopped hard, or whose engine was killed under it, wrote its own end and leaves the same.
     unclean = bool(dead) or any(run.outcome != "succeeded" for run in newest)
     found = recover(environment).findings() if unclean else []
-    return Remains(bool(dead), torn, tuple(found))
+    half_done = bool(dead or standing_of(journal).unsettled) or any(
+        run.kind in ("deployment", "rollback") and run.outcome in _HALF_DONE for run in newest
+    )
+    return Remains(bool(dead), torn, half_done, tuple(found))

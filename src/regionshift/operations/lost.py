@@ -24,25 +24,21 @@ _OVER = ("deleting", "deleted")
 
 MADE_AGAIN = frozenset(
     {
-        "aws:cloudwatch/dashboard:Dashboard",
-        "aws:cloudwatch/metricAlarm:MetricAlarm",
         "aws:ec2/defaultSecurityGroup:DefaultSecurityGroup",
-        "aws:iam/rolePolicy:RolePolicy",
         "aws:s3/bucketLifecycleConfiguration:BucketLifecycleConfiguration",
         "aws:s3/bucketLogging:BucketLogging",
         "aws:s3/bucketOwnershipControls:BucketOwnershipControls",
         "aws:s3/bucketPolicy:BucketPolicy",
         "aws:s3/bucketPublicAccessBlock:BucketPublicAccessBlock",
-        "aws:s3/bucketReplicationConfig:BucketReplicationConfig",
         "aws:s3/bucketServerSideEncryptionConfiguration:BucketServerSideEncryptionConfiguration",
         "aws:s3/bucketVersioning:BucketVersioning",
         "aws:secretsmanager/secretVersion:SecretVersion",
         "aws:sns/topicPolicy:TopicPolicy",
-        "aws:sns/topicSubscription:TopicSubscription",
         "aws:sqs/queuePolicy:QueuePolicy",
     }
 )
-"""Types whose creation is a put: made once more, it is the same one thing under the same id.
+"""Types whose creation is a put into another resource: made once more, it is the same one thing under the same id,
+and it goes with what it was put into.
 
 A secret's version is the exception: the lost one stays behind as the previous version, with the same value.
 """
@@ -170,6 +166,40 @@ def _log_group(look: Look) -> Iterator[str]:
         yield look.text("name")
 
 
+def _alarm(look: Look) -> Iterator[str]:
+    """Its creation is a put, so what has its name is what was put."""
+    answer = look.client("cloudwatch").describe_alarms(AlarmNames=[look.text("name")])
+    yield from (str(alarm["AlarmName"]) for alarm in answer["MetricAlarms"])
+
+
+def _dashboard(look: Look) -> Iterator[str]:
+    if _asked(look.client("cloudwatch").get_dashboard, DashboardName=look.text("dashboardName")):
+        yield look.text("dashboardName")
+
+
+def _role_policy(look: Look) -> Iterator[str]:
+    role, name = look.text("role"), look.text("name")
+    if _asked(look.client("iam").get_role_policy, RoleName=role, PolicyName=name):
+        yield f"{role}:{name}"
+
+
+def _replication(look: Look) -> Iterator[str]:
+    if _asked(look.client("s3").get_bucket_replication, Bucket=look.text("bucket")):
+        yield look.text("bucket")
+
+
+def _subscription(look: Look) -> Iterator[str]:
+    """SNS tells no ARN before an address has confirmed, and forgets it after some days when it never does."""
+    wanted = look.text("protocol"), look.text("endpoint")
+    pages = (
+        look.client("sns").get_paginator("list_subscriptions_by_topic").paginate(TopicArn=look.text("topic"))
+    )
+    for page in pages:
+        for one in page["Subscriptions"]:
+            if (one["Protocol"], one["Endpoint"]) == wanted and one["SubscriptionArn"].startswith("arn:"):
+                yield str(one["SubscriptionArn"])
+
+
 def _topic(look: Look) -> Iterator[str]:
     arn = look.arn("sns", look.text("name"))
     answer = _asked(look.client("sns").list_tags_for_resource, ResourceArn=arn)
@@ -207,7 +237,9 @@ def _state_machine(look: Look) -> Iterator[str]:
 _RULES = _in_ec2("describe_security_group_rules", "SecurityGroupRules", "SecurityGroupRuleId")
 FINDS: Mapping[str, Find] = MappingProxyType(
     {
+        "aws:cloudwatch/dashboard:Dashboard": _dashboard,
         "aws:cloudwatch/logGroup:LogGroup": _log_group,
+        "aws:cloudwatch/metricAlarm:MetricAlarm": _alarm,
         "aws:ec2/flowLog:FlowLog": _in_ec2("describe_flow_logs", "FlowLogs", "FlowLogId", filters="Filter"),
         "aws:ec2/routeTable:RouteTable": _in_ec2("describe_route_tables", "RouteTables", "RouteTableId"),
         "aws:ec2/routeTableAssociation:RouteTableAssociation": _association,
@@ -218,13 +250,16 @@ FINDS: Mapping[str, Find] = MappingProxyType(
         "aws:ec2/vpc:Vpc": _in_ec2("describe_vpcs", "Vpcs", "VpcId"),
         "aws:ec2/vpcEndpoint:VpcEndpoint": _in_ec2("describe_vpc_endpoints", "VpcEndpoints", "VpcEndpointId"),
         "aws:iam/role:Role": _role,
+        "aws:iam/rolePolicy:RolePolicy": _role_policy,
         "aws:kms/alias:Alias": _alias,
         "aws:kms/key:Key": _key,
         "aws:lambda/function:Function": _function,
         "aws:s3/bucket:Bucket": _bucket,
+        "aws:s3/bucketReplicationConfig:BucketReplicationConfig": _replication,
         "aws:secretsmanager/secret:Secret": _secret,
         "aws:sfn/stateMachine:StateMachine": _state_machine,
         "aws:sns/topic:Topic": _topic,
+        "aws:sns/topicSubscription:TopicSubscription": _subscription,
         "aws:sqs/queue:Queue": _queue,
         "aws:ssm/parameter:Parameter": _parameter,
         "aws:vpc/securityGroupEgressRule:SecurityGroupEgressRule": _RULES,

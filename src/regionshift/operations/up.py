@@ -52,8 +52,17 @@ def propose(
     return Proposal(plan, program, digests, refresh, doomed_buckets(record) if allow_data_loss else ())
 
 
-def apply(environment: Environment, proposal: Proposal, listener: Listener | None = None) -> RunRecord:
+def apply(
+    environment: Environment,
+    proposal: Proposal,
+    listener: Listener | None = None,
+    *,
+    checkpoints: bool = False,
+) -> RunRecord:
     """Apply what was proposed. Nothing to change means no engine run at all.
+
+    Args:
+        checkpoints: as `Engine.up`; for a change of what stands already.
 
     Raises:
         PlanRefused: the plan has findings of severity error.
@@ -67,7 +76,11 @@ def apply(environment: Environment, proposal: Proposal, listener: Listener | Non
         environment.clients,
         proposal.doomed,
         lambda: environment.engine.up(
-            proposal.program, listener, refresh=proposal.refresh, **environment.left_alone
+            proposal.program,
+            listener,
+            refresh=proposal.refresh,
+            checkpoints=checkpoints,
+            **environment.left_alone,
         ),
     )
     if record.left_open:

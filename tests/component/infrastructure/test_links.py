@@ -57,6 +57,12 @@ def test_a_rule_keeps_its_id_whatever_the_order_of_the_settings() -> None:
     )
 
 
+def test_the_links_are_what_their_own_release_says_whatever_their_ends_have() -> None:
+    before, after = (config(alerts={"replication_latency": seconds}) for seconds in (300, 600))
+    alarm = built(after, before).one("replication-latency-alarm-eu-west-1")
+    assert alarm.inputs["threshold"] == 300
+
+
 def test_the_alarms_on_replication_stand_where_their_metrics_are() -> None:
     run = built(config())
     lag, failed = (

@@ -49,11 +49,22 @@ def create(handler: Handler, context: Context, inputs: Properties, known: Collec
     Raises:
         Unfinished: it was made, but not all of it.
     """
-    identity = _adopt(handler, context, inputs, known) or handler.create(context, inputs)
+    identity = _adopt(handler, context, inputs, known) or _make(handler, context, inputs, known)
     try:
         handler.finish(context, identity, inputs)
         return _current(handler, context, identity, inputs)
     except (BotoCoreError, ClientError) as error:
+        raise Unfinished(identity, _without_hidden(inputs), error) from error
+
+
+def _make(handler: Handler, context: Context, inputs: Properties, known: Collection[str]) -> str:
+    """Create it. Where AWS did so and its answer was lost, it is there all the same, and is not lost sight of."""
+    try:
+        return handler.create(context, inputs)
+    except (BotoCoreError, ClientError) as error:
+        identity = handler.find(context, inputs)
+        if identity is None or identity in known:
+            raise
         raise Unfinished(identity, _without_hidden(inputs), error) from error
 
 

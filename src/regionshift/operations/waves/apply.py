@@ -49,8 +49,8 @@ class Applier:
         A region that goes to None is taken down with everything that its buckets hold.
 
         Args:
-            links: the release of the links, which stay as they are. doubt: an earlier attempt was killed.
-            tolerate: how many of the regions may be down.
+            links: the release of the links, which stay as they are. doubt: an earlier change of the regions did
+            not end well, so that AWS is asked what they have. tolerate: how many of the regions may be down.
 
         Returns:
             What is to be said of a region that was not brought there.
@@ -98,7 +98,11 @@ class Applier:
     def _up(self, program: Program, targets: list[str], guard: Guard, *, doubt: bool) -> None:
         engine = self.environment.engine
         try:
-            record = engine.up(program, guard, target=targets, refresh=self.refresh)
+            # Checkpoints, because adoption alone is no help to who goes back: what is adopted when it is made again
+            # is an orphan when it is not.
+            record = engine.up(
+                program, guard, target=targets, refresh=self.refresh or doubt, checkpoints=True
+            )
         except Interrupted as stopped:
             if guard.outside:
                 raise _left_its_reach(guard) from stopped

@@ -243,7 +243,7 @@ def preview_rollback(
     links = shelf.take(intent.facts.links_target) if intent.facts.links_target else None
     program = environment.program(releases, links=links, allow_data_loss=allow_data_loss)
     reach = [*targets_of(target), *link_targets()]
-    record = environment.engine.preview(program, target=reach)
+    record = environment.engine.preview(program, target=reach, refresh=bool(intent.plan.unsettled))
     plan = make_plan(environment, record, findings, allow_data_loss=allow_data_loss, given_up=given_up)
     moved = {home_of(change.urn, environment.regions) for change in plan.changes}
     facts = replace(

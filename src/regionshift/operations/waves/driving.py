@@ -16,6 +16,7 @@ from regionshift.operations.checks.base import Check, CheckContext, run_checks
 from regionshift.operations.checks.function import Inside
 from regionshift.operations.checks.replication import Replication
 from regionshift.operations.environment import Environment
+from regionshift.operations.orphans import recover
 from regionshift.operations.outputs import Outputs
 from regionshift.operations.validate import all_checks
 from regionshift.operations.waves.apply import Applier, StepFailed
@@ -139,6 +140,8 @@ class Driver:
                 return self._bake(step, state, facts)
 
     def _apply(self, step: Step, state: DeploymentState, facts: Facts, *, doubt: bool) -> Said:
+        # What an earlier change left between two releases may be other in AWS than in the engine's state.
+        doubt = doubt or not state.whole.issuperset(step.regions)
         goal = _releases(state)
         ends = state.plan.before if step.back else state.plan.target
         goal |= {region: ends[region] for region in step.regions}
@@ -152,27 +155,37 @@ class Driver:
             others = [region for region in step.regions if region not in kept]
             for region in kept:
                 goal[region] = state.plan.target[region]
+            found = self._recover(doubt=doubt)
             if others:
                 self.applier.regions(others, goal, facts.links_now(state), doubt=doubt)
-            return {"regions": held}
+            return {"regions": held, **found}
         if not step.back and not doubt and not set(step.regions) & facts.moved:
             return {"engine": "not needed"}
         tolerate = _tolerance_left(step, state)
         links = facts.links_now(state)
+        found = self._recover(doubt=doubt)
         down = self.applier.regions(step.regions, goal, links, doubt=doubt, tolerate=tolerate)
-        return {"regions": down} if down else {}
+        return {"regions": down, **found} if down else found
+
+    def _recover(self, *, doubt: bool) -> dict[str, object]:
+        """What a killed engine made comes into the state before anything is changed again, or a way back leaves it."""
+        if not doubt:
+            return {}
+        recovered = recover(self.environment)
+        return {"recovery": recovered.to_json()} if recovered.taken or recovered.unclear else {}
 
     def _links(self, step: Step, state: DeploymentState, facts: Facts, *, doubt: bool) -> Said:
         if facts.skipped:
             return {"left": "a region is skipped; the next `up` brings the links up to date"}
         if down := [region for region, found in state.regions.items() if found.note == DOWN]:
             return {"left": f"{', '.join(down)} is down; the next `up` brings the links up to date"}
+        doubt = doubt or bool(state.plan.unsettled) or (step.back and "links" not in state.done)
         if not facts.links_change and not doubt:
             return {"engine": "not needed"}
         links = facts.links_before if step.back else facts.links_target
-        goal = _releases(state)
-        self.applier.links(goal, links, doubt=doubt)
-        return {}
+        found = self._recover(doubt=doubt)
+        self.applier.links(_releases(state), links, doubt=doubt)
+        return found
 
     def _validate(self, step: Step, state: DeploymentState, facts: Facts) -> Said:
         if step.wave is None and (facts.skipped or "links" in state.left):

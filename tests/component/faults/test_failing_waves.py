@@ -1,0 +1,142 @@
+"""What fails in a wave, with the real engine over AWS: the deployment goes back, or stops, and AWS agrees."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from broken_artifact import BREAKS_AT_ONCE, BREAKS_LATER
+from fault_process import Process, require, up_at_the_old_release
+from fault_world import NEW, OLD, WAVES, World, expected
+from model_regions import Fault
+
+from regionshift.aws.clients import Clients
+from regionshift.errors import InputError
+from regionshift.local.emulator import LocalCloud
+
+pytestmark = pytest.mark.component
+BACK, UNTOUCHED = "rolled back", "unchanged"
+
+
+@pytest.fixture(scope="module")
+def standing(cloud: LocalCloud, clients: Clients, tmp_path_factory: pytest.TempPathFactory) -> World:
+    try:
+        world = World("failing", tmp_path_factory.mktemp("failing"), cloud, clients)
+    except InputError as missing:
+        pytest.skip(str(missing))
+    return up_at_the_old_release(world)
+
+
+@pytest.fixture
+def world(standing: World) -> Iterator[World]:
+    """The three regions at the old release; the settings describe the new one."""
+    standing.want(NEW)
+    yield standing
+    for region in WAVES:
+        standing.set_alarm(region, "OK")
+
+
+def in_region(op: str, region: str, how: str, at: int = 1) -> Fault:
+    """A fault in the ``at``-th ``op`` that the provider asks AWS for in the region."""
+    return Fault("aws", how, at, lambda what: what.startswith(f"{op} ") and what.endswith(region))
+
+
+def requires_it_went_back(world: World, wave: int, *faults: Fault) -> None:
+    with Process(world, *faults) as process:
+        process.up()
+        deployment = process.deployment
+    assert all(fault.happened for fault in faults)
+    assert deployment.outcome == BACK, deployment.failed
+    said = [deployment.said_per_region()[region] for region in WAVES]
+    assert said == [BACK] * wave + [UNTOUCHED] * (3 - wave)
+    require(world, OLD, OLD, OLD)
+
+
+@pytest.mark.parametrize("wave", [1, 2, 3])
+@pytest.mark.parametrize("op", ["create", "update", "delete"])
+def test_what_aws_refuses_in_a_wave_takes_back_what_was_reached(world: World, op: str, wave: int) -> None:
+    requires_it_went_back(world, wave, in_region(op, WAVES[wave - 1], "refused"))
+
+
+@pytest.mark.parametrize(
+    ("op", "how", "wave"),
+    [("finish", "refused", 1), ("create", "lost", 1), ("update", "lost", 2), ("delete", "lost", 1)],
+    ids=["made and not finished", "made, answer lost", "changed, answer lost", "deleted, answer lost"],
+)
+def test_what_aws_did_half_is_taken_back_too(world: World, op: str, how: str, wave: int) -> None:
+    requires_it_went_back(world, wave, in_region(op, WAVES[wave - 1], how))
+
+
+@pytest.mark.parametrize("how", ["refused", "lost"])
+def test_what_fails_between_the_regions_takes_all_of_them_back(world: World, how: str) -> None:
+    requires_it_went_back(
+        world, 3, Fault("aws", how, only=lambda what: what == f"update replication-latency-alarm-{WAVES[0]}")
+    )
+
+
+@pytest.mark.parametrize("wave", [1, 2, 3])
+def test_a_release_that_is_wrong_in_one_region_is_found_by_the_checks(world: World, wave: int) -> None:
+    world.want(NEW, world.broken(BREAKS_AT_ONCE, WAVES[wave - 1]))
+    requires_it_went_back(world, wave)
+
+
+@pytest.mark.parametrize("wave", [1, 2, 3])
+def test_a_release_that_breaks_later_is_found_by_the_probes(world: World, wave: int) -> None:
+    code = world.broken(BREAKS_LATER, WAVES[wave - 1])
+    world.want(NEW, code, bake="1s", bake_min_samples=3)
+    requires_it_went_back(world, wave)
+
+
+@pytest.mark.parametrize("wave", [1, 2, 3])
+def test_an_alarm_that_goes_red_takes_back_what_was_reached(world: World, wave: int) -> None:
+    requires_it_went_back(
+        world, wave, Fault("write", "alarm", only=lambda what: what == f"wave-{wave}/bake before")
+    )
+
+
+def stops(world: World, wave: int, fault: Fault) -> None:
+    """The change fails and stays where it is: finished before that wave, between two releases in it."""
+    world.want(NEW, on_failure="stop")
+    with Process(world, fault) as process:
+        process.up()
+        deployment = process.deployment
+    assert fault.happened
+    assert deployment.outcome == "stopped"
+    said = [deployment.said_per_region()[region] for region in WAVES]
+    assert said == ["updated"] * (wave - 1) + ["unfinished"] + [UNTOUCHED] * (3 - wave)
+    for region in WAVES[: wave - 1]:
+        assert world.runs(region) == expected(world.release(NEW))
+    for region in WAVES[wave:]:
+        assert world.runs(region) == expected(world.release(OLD))
+
+
+def test_what_was_stopped_is_undone_by_the_settings_of_before(world: World) -> None:
+    stops(world, 1, in_region("update", WAVES[0], "lost"))
+    world.want(OLD)
+    with Process(world) as process:
+        process.up()
+    require(world, OLD, OLD, OLD)
+
+
+def test_what_was_stopped_is_taken_back_by_hand(world: World) -> None:
+    stops(world, 2, in_region("delete", WAVES[1], "lost"))
+    with Process(world) as process:
+        process.rollback()
+        assert process.deployment.outcome == "succeeded", process.deployment.failed
+    require(world, OLD, OLD, OLD)
+
+
+def test_what_was_stopped_is_finished_by_the_next_up_and_taken_back_by_hand(world: World) -> None:
+    stops(world, 3, in_region("finish", WAVES[2], "refused"))
+    with Process(world) as process:
+        process.up()
+        assert process.deployment.outcome == "succeeded", process.deployment.failed
+    require(world, NEW, NEW, NEW)
+    with Process(world) as process:
+        process.rollback()
+    require(world, OLD, OLD, OLD)
+
+
+def test_after_all_of_it_nothing_is_other_than_the_release_says(world: World) -> None:
+    with Process(world) as process:
+        assert process.drift() == []

@@ -1,0 +1,126 @@
+"""What is killed, interrupted or robbed of its lock in a wave, and gone on with or taken back afterwards."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from fault_process import Process, require, up_at_the_old_release
+from fault_world import NEW, OLD, WAVES, World
+from model_regions import Crash, Fault
+
+from regionshift.aws.clients import Clients
+from regionshift.errors import InputError, Interrupted, Refused
+from regionshift.journal.lock import LockLost
+from regionshift.journal.store import StateUnreachable
+from regionshift.local.emulator import LocalCloud
+
+pytestmark = pytest.mark.component
+
+
+@pytest.fixture(scope="module")
+def standing(cloud: LocalCloud, clients: Clients, tmp_path_factory: pytest.TempPathFactory) -> World:
+    try:
+        world = World("stopped", tmp_path_factory.mktemp("stopped"), cloud, clients)
+    except InputError as missing:
+        pytest.skip(str(missing))
+    return up_at_the_old_release(world)
+
+
+@pytest.fixture
+def world(standing: World) -> Iterator[World]:
+    """The three regions at the old release; the settings describe the new one."""
+    standing.want(NEW)
+    yield standing
+
+
+def in_region(op: str, region: str, how: str, at: int = 1) -> Fault:
+    """A fault at the ``at``-th ``op`` that the provider asks AWS for in the region."""
+    return Fault("aws", how, at, lambda what: what.startswith(f"{op} ") and what.endswith(region))
+
+
+def stop(world: World, fault: Fault, error: type[BaseException]) -> None:
+    """Begin the change and have it end by ``fault``, with a run that is open."""
+    with pytest.raises(error), Process(world, fault) as process:
+        process.up()
+    assert fault.happened
+    with pytest.raises(Refused), Process(world) as process:
+        process.up()
+
+
+def require_finished(world: World) -> None:
+    """`resume` brings every region to the new release; `rollback` back to the old one."""
+    with Process(world) as process:
+        process.resume()
+        assert process.deployment.outcome == "succeeded", process.deployment.failed
+    require(world, NEW, NEW, NEW)
+    with Process(world) as process:
+        process.rollback()
+        assert process.deployment.outcome == "succeeded", process.deployment.failed
+        assert process.drift() == []
+    require(world, OLD, OLD, OLD)
+
+
+def require_taken_back(world: World, wave: int) -> None:
+    """`resume --back` brings every region that was reached to the old release."""
+    with Process(world) as process:
+        process.resume(back=True)
+        assert process.deployment.outcome == "rolled back", process.deployment.failed
+        said = [process.deployment.said_per_region()[region] for region in WAVES]
+        assert said == ["rolled back"] * wave + ["unchanged"] * (3 - wave)
+    require(world, OLD, OLD, OLD)
+
+
+@pytest.mark.parametrize(
+    ("wave", "op", "at"),
+    [(1, "create", 2), (1, "update", 1), (1, "delete", 1), (2, "delete", 1), (3, "create", 1)],
+)
+def test_killed_in_a_wave_it_is_taken_back_by_resume(world: World, op: str, at: int, wave: int) -> None:
+    stop(world, in_region(op, WAVES[wave - 1], "killed", at), Crash)
+    require_taken_back(world, wave)
+
+
+def test_killed_between_the_regions_it_is_taken_back_by_resume(world: World) -> None:
+    alarm = f"update replication-latency-alarm-{WAVES[0]}"
+    stop(world, Fault("aws", "killed", only=lambda what: what == alarm), Crash)
+    require_taken_back(world, 3)
+
+
+@pytest.mark.parametrize(("wave", "op"), [(1, "create"), (2, "update"), (3, "delete")])
+def test_killed_in_a_wave_it_is_finished_by_resume(world: World, op: str, wave: int) -> None:
+    stop(world, in_region(op, WAVES[wave - 1], "killed"), Crash)
+    require_finished(world)
+
+
+@pytest.mark.parametrize(("wave", "op"), [(1, "delete"), (2, "create"), (3, "update")])
+def test_an_engine_that_is_killed_alone_fails_the_wave(world: World, op: str, wave: int) -> None:
+    fault = in_region(op, WAVES[wave - 1], "engine killed")
+    with Process(world, fault) as process:
+        process.up()
+        assert process.deployment.outcome == "rolled back", process.deployment.failed
+        assert "it was killed" in process.deployment.failed[f"wave-{wave}/apply"]
+    assert fault.happened
+    require(world, OLD, OLD, OLD)
+
+
+@pytest.mark.parametrize(("wave", "how"), [(1, "lost before"), (2, "lost after"), (3, "lost before")])
+def test_without_its_journal_it_stops_and_is_taken_back(world: World, how: str, wave: int) -> None:
+    stop(world, Fault("write", how, only=lambda what: what == f"wave-{wave}/apply after"), StateUnreachable)
+    require_taken_back(world, wave)
+
+
+@pytest.mark.parametrize("wave", [1, 2, 3])
+def test_robbed_of_its_lock_it_stops_and_is_taken_back(world: World, wave: int) -> None:
+    stop(world, in_region("update", WAVES[wave - 1], "robbed"), LockLost)
+    require_taken_back(world, wave)
+
+
+@pytest.mark.parametrize("wave", [1, 2, 3])
+def test_interrupted_it_stops_and_is_taken_back(world: World, wave: int) -> None:
+    stop(world, in_region("create", WAVES[wave - 1], "interrupt"), Interrupted)
+    require_taken_back(world, wave)
+
+
+def test_after_all_of_it_nothing_is_other_than_the_release_says(world: World) -> None:
+    with Process(world) as process:
+        assert process.drift() == []
