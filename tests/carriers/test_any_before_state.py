@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from carrier_world import ONWARD, SOURCE, TARGET, S3Lab, SsmLab, World
+from carrier_world import ONWARD, SOURCE, TARGET, S3Lab, SecretsLab, SsmLab, World
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -184,3 +184,98 @@ def shown(world: World, bucket: str, region: str) -> dict[str, bytes]:
     s3 = world.clients.get("s3", region)
     listed = s3.list_objects_v2(Bucket=bucket).get("Contents", [])
     return {each["Key"]: s3.get_object(Bucket=bucket, Key=each["Key"])["Body"].read() for each in listed}
+
+
+# A secret that was at the target: its versions (text or binary), and all that hangs on it.
+SECRET = st.fixed_dictionaries(
+    {
+        "values": st.lists(st.sampled_from(["one", "two", b"\x00\xff", b"two"]), min_size=1, max_size=4),
+        "labels": st.lists(st.integers(0, 3), max_size=2),
+        "described": st.sampled_from(["", "of somebody"]),
+        "tags": st.dictionaries(st.sampled_from(["team", "other"]), st.sampled_from(["a", ""])),
+        "own_key": st.booleans(),
+        "fate": st.sampled_from(["kept", "kept", "kept", "deleted", "replica"]),
+    }
+)
+
+
+def write_secret(world: World, region: str, name: str, secret: dict[str, Any], key: str) -> None:
+    """Make it in ``region`` as its owner might have; as a replica, it is made in a third one."""
+    replica = secret["fate"] == "replica"
+    vault = world.clients.get("secretsmanager", "us-west-2" if replica else region)
+    more: Any = {"KmsKeyId": key} if secret["own_key"] and not replica else {}
+    tags = [{"Key": tag, "Value": value} for tag, value in secret["tags"].items()]
+    made = []
+    for number, value in enumerate(secret["values"]):
+        given: Any = {"SecretBinary": value} if isinstance(value, bytes) else {"SecretString": value}
+        if number == 0:
+            answer = vault.create_secret(
+                Name=name, Description=secret["described"], Tags=tags, **more, **given
+            )
+        else:
+            answer = vault.put_secret_value(SecretId=name, **given)
+        made.append(answer["VersionId"])
+        if number in secret["labels"]:
+            # Labelled while it is current, so that it is kept.
+            vault.update_secret_version_stage(
+                SecretId=name, VersionStage=f"own-{number}", MoveToVersionId=made[-1]
+            )
+    if secret["fate"] == "deleted":
+        vault.delete_secret(SecretId=name, RecoveryWindowInDays=7)
+    if replica:
+        vault.replicate_secret_to_regions(SecretId=name, AddReplicaRegions=[{"Region": region}])
+
+
+def secrets_there(world: World, prefix: str) -> dict[str, Any]:
+    """Every secret of the target to the last label, with the value of every version."""
+    vault = world.clients.get("secretsmanager", TARGET)
+    found = {}
+    listed = vault.list_secrets(IncludePlannedDeletion=True, Filters=[{"Key": "name", "Values": [prefix]}])
+    for name in (each["Name"] for each in listed["SecretList"]):
+        one = vault.describe_secret(SecretId=name)
+        stages = {version: sorted(labels) for version, labels in one["VersionIdsToStages"].items()}
+        values = {}
+        for version in stages if not one.get("DeletedDate") else ():
+            value = vault.get_secret_value(SecretId=name, VersionId=version)
+            values[version] = value.get("SecretString") or value["SecretBinary"]
+        tags = sorted((tag["Key"], tag["Value"]) for tag in one.get("Tags", []))
+        settings = [one.get(field) for field in ("Description", "KmsKeyId", "DeletedDate", "PrimaryRegion")]
+        found[name] = (stages, values, tags, settings)
+    return found
+
+
+@FEW
+@given(
+    before=st.dictionaries(st.sampled_from("abc"), SECRET),
+    source=st.dictionaries(st.sampled_from("abcd"), SECRET, min_size=1),
+    items_done=st.integers(0, 5),
+)
+def test_secrets(
+    fresh: Any, before: dict[str, dict[str, Any]], source: dict[str, dict[str, Any]], items_done: int
+) -> None:
+    world = fresh()
+    prefix = SecretsLab(world).entry.target.prefix
+    keys = [
+        world.clients.get("kms", region).create_key()["KeyMetadata"]["Arn"] for region in (SOURCE, TARGET)
+    ]
+    for name, secret in source.items():
+        write_secret(world, SOURCE, prefix + name, {**secret, "fate": "kept"}, keys[0])
+    for name, secret in before.items():
+        # A replica's name is taken in the region that it comes from; nothing of ours is there.
+        write_secret(world, TARGET, prefix + name, secret, keys[1])
+    earlier = secrets_there(world, prefix)
+    entry = Entry("secrets", Place(SOURCE, prefix=prefix), Place(TARGET, prefix=prefix), kms_key=keys[1])
+    granted = iter([True] * items_done)
+
+    planned = world.migrations.begin("m", [entry], Level.FULL)
+    if planned["batches"]:
+        world.migrations.run_batch("m", 0, lambda: next(granted, False))
+    world.migrations.rollback("m")
+
+    assert secrets_there(world, prefix) == earlier
+    done = world.migrations.migrate("again", [entry])
+    barred = {name for name, secret in before.items() if secret["fate"] != "kept"} & set(source)
+    assert done["problems"] == []
+    assert {conflict["key"] for conflict in done.get("conflicts", ())} == barred
+    world.migrations.rollback("again")
+    assert secrets_there(world, prefix) == earlier

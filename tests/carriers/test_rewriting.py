@@ -25,7 +25,7 @@ def test_own_texts_are_replaced_once_and_the_longest_first() -> None:
     entry = replace(ENTRY, rewrite=("region",), replace={"db": "base", "db.old": "db.new", "base": "never"})
     value, counts = rewritten(entry, Value(f"db.old db {SOURCE} base [.*]"))
     assert value.text == f"db.new base {TARGET} never [.*]"
-    assert told(counts) == "rewrites region ×1, replace ×3"
+    assert told(counts) == "region ×1, replace ×3"
 
 
 def test_a_text_stands_for_itself_and_what_it_gives_too() -> None:
@@ -57,8 +57,10 @@ def test_it_is_shown_carried_proven_and_taken_back(world: World, kind: type[SsmL
     lab.write("target", "a", "earlier")
     before = lab.look("target")
     entry = replace(lab.entry, replace={"db.old": "db.new"})
-    reasons = [item.reason for item in world.carriers[entry.kind].inventory(entry, iter(()))]
-    assert reasons == ["rewrites replace ×1", ""]
+    rewrites = [item.rewrites for item in world.carriers[entry.kind].inventory(entry, iter(()))]
+    assert rewrites == ["replace ×1", ""]
+    (part,) = world.migrations.plan("p", [entry], Level.FULL).entries
+    assert (part.rewritten, part.rewrites) == (1, ((f"{entry.target.prefix}a", "replace ×1"),))
 
     done = world.migrations.migrate("m", [entry])
 

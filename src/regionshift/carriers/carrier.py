@@ -99,12 +99,16 @@ class SourceVersion:
 
 @dataclass(frozen=True)
 class Item:
-    """One thing to carry. ``key`` is what follows the entry's prefix; ``versions`` go oldest first."""
+    """One thing to carry. ``key`` is what follows the entry's prefix; ``versions`` go oldest first.
+
+    ``rewrites``: which of the entry's rules change its value, and how often; never the value.
+    """
 
     key: str
     kind: Kind
     versions: tuple[SourceVersion, ...] = ()
     reason: str = ""
+    rewrites: str = ""
 
     @property
     def size(self) -> int:

@@ -87,13 +87,15 @@ def item_line(item: Item) -> Line:
         line["versions"] = [[v.id, v.etag, v.size, v.marker, v.storage_class] for v in item.versions]
     if item.reason:
         line["reason"] = item.reason
+    if item.rewrites:
+        line["rewrites"] = item.rewrites
     return line
 
 
 def read_item(line: Mapping[str, Any]) -> Item:
     """The item that ``item_line`` wrote."""
     versions = tuple(SourceVersion(*version) for version in line.get("versions", ()))
-    return Item(line["key"], Kind(line["kind"]), versions, line.get("reason", ""))
+    return Item(line["key"], Kind(line["kind"]), versions, line.get("reason", ""), line.get("rewrites", ""))
 
 
 def before_line(before: Before) -> Line:

@@ -303,6 +303,8 @@ class Migrations:
             "planned_bytes": plan.bytes,
             "batches": plan.batches,
             "undo_until": sorted({part.undo_until for part in plan.entries}),
+            "notes": [note for part in plan.entries for note in part.notes],
+            "rewritten": sum(part.rewritten for part in plan.entries),
             "entries": [
                 {"entry": entry_line(part.entry), "first_batch": part.first_batch, "batches": part.batches}
                 for part in plan.entries

@@ -24,13 +24,17 @@ BATCH_ITEMS = 250
 _BATCH_VERSIONS = 1000
 _BATCH_BYTES = 10 * 1024**3
 _CONFLICTS_SHOWN = 100
+_REWRITES_SHOWN = 20
 _CONFLICTS_A_PART = 1000
 _WRITTEN_AT_ONCE = 8  # records; each of them is held until it is written
 
 
 @dataclass(frozen=True)
 class EntryPlan:
-    """One entry's share of a plan: how many items of each kind, how many bytes and requests."""
+    """One entry's share of a plan: how many items of each kind, how many bytes and requests.
+
+    ``rewritten``: how many values the entry's rules change; ``rewrites`` are the first of them, by name and rule.
+    """
 
     entry: Entry
     counts: Mapping[str, int]
@@ -40,6 +44,8 @@ class EntryPlan:
     requests: int
     undo_until: str
     notes: tuple[str, ...] = ()
+    rewritten: int = 0
+    rewrites: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -88,6 +94,14 @@ class _Tally:
     counts: dict[str, int] = field(default_factory=dict)
     bytes: int = 0
     batches: int = 0
+    rewritten: int = 0
+    rewrites: list[tuple[str, str]] = field(default_factory=list)
+
+    def rewrites_one(self, name: str, what: str) -> None:
+        """One value more that the entry's rules change."""
+        self.rewritten += 1
+        if len(self.rewrites) < _REWRITES_SHOWN:
+            self.rewrites.append((name, what))
 
 
 class Nowhere:
@@ -191,6 +205,8 @@ def make_plan(
                 requests,
                 limit.undo_until,
                 limit.notes,
+                tally.rewritten,
+                tuple(tally.rewrites),
             )
         )
         number += tally.batches
@@ -222,6 +238,8 @@ def _counted(
                 conflicts.append((f"{entry.target}{item.key}", item.reason))
         elif item.kind is not Kind.SAME:
             tally.bytes += item.size
+            if item.rewrites:
+                tally.rewrites_one(f"{entry.target.prefix}{item.key}", item.rewrites)
             yield item
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 
 from regionshift.carriers.carrier import Entry
 from regionshift.carriers.named import Value
@@ -55,7 +56,12 @@ def rewritten(entry: Entry, value: Value) -> tuple[Value, dict[str, int]]:
 
 def told(counts: dict[str, int]) -> str:
     """What a plan says about it; empty when nothing changes."""
-    return "rewrites " + ", ".join(f"{rule} ×{number}" for rule, number in counts.items()) if counts else ""
+    return ", ".join(f"{rule} ×{number}" for rule, number in counts.items())
+
+
+def rewrites_of(entry: Entry, value: Callable[[], Value]) -> str:
+    """What a plan says about one item; its value is read only where the entry has rules."""
+    return told(rewritten(entry, value())[1]) if entry.rewrite or entry.replace else ""
 
 
 def _pattern(rule: str, region: str) -> re.Pattern[str]:

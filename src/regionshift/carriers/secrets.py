@@ -37,15 +37,31 @@ from regionshift.carriers.named import (
     require_listing,
     tags_of,
 )
-from regionshift.carriers.rewrite import require_rules, rewritten, told
+from regionshift.carriers.rewrite import require_rules, rewrites_of, rewritten
+from regionshift.carriers.rotation import rotation
 from regionshift.carriers.secrets_access import NOT_FOUND, Vault, staged
 from regionshift.carriers.selection import Cursor, selector
+from regionshift.carriers.staging import (
+    BEFORE,
+    KEPT,
+    MADE,
+    MOST_LABELS,
+    PREVIOUS,
+    in_the_way,
+    no_room,
+    of_migration,
+    stages_of,
+)
 
 _NAMESPACE = uuid.UUID("6c0e7b0a-5d0c-5a52-9a43-6f2b1c1f7a11")
 _CURRENT, _PREVIOUS = "AWSCURRENT", "AWSPREVIOUS"
 _BEGUN = "regionshift:migration"
+_NAMED = 20  # secrets that rotate
 _STRANGER = "someone else has written here since; left alone"
-_UNDO = "any time: labels of the migration keep the earlier version"
+_UNDO = (
+    f"while fewer than {KEPT} later migrations have written the secret: AWS allows {MOST_LABELS} labels on one, so "
+    "only the newest migrations keep the earlier version"
+)
 
 
 class Secrets:
@@ -61,9 +77,20 @@ class Secrets:
         require_rules(entry)
         for vault in self._vaults(entry):
             require_listing(vault.listing, "secrets", vault.region)
-        rotated = sum(1 for found in self._selected(entry) if found.get("RotationEnabled"))
-        notes = (f"{rotated} secrets rotate at the source; rotation is not carried",) if rotated else ()
-        return Limits(_UNDO, notes)
+        return Limits(_UNDO, tuple(self._rotations(entry)))
+
+    def _rotations(self, entry: Entry) -> list[str]:
+        """What rotates at the source and by which rules: the target gets the value, never the rotation."""
+        source, start = self._vaults(entry)[0], len(entry.source.prefix)
+        rotating = [found["Name"] for found in self._selected(entry) if found.get("RotationEnabled")]
+        told = [
+            f"{name} rotates at the source ({rotation(source.described(name[start:]) or {})}); "
+            "rotation is not carried"
+            for name in sorted(rotating)[:_NAMED]
+        ]
+        if more := len(rotating) - len(told):
+            told.append(f"{more} more secrets rotate at the source; rotation is not carried")
+        return told
 
     def inventory(self, entry: Entry, carried: Iterator[Carried], *, deep: bool = False) -> Iterator[Item]:
         """See ``Carrier.inventory``."""
@@ -86,7 +113,9 @@ class Secrets:
         # A replica is its primary's copy and refuses writes.
         if not reason or _cannot_write(there, versions[1]):
             return item
-        return replace(again, reason=reason)
+        source, _ = self._vaults(entry)
+        rewrites = rewrites_of(entry, lambda: source.value(item.key, str(versions[0])))
+        return replace(again, reason=reason, rewrites=rewrites)
 
     def describe_before(self, work: Work) -> Mapping[str, Before]:
         """See ``Carrier.describe_before``."""
@@ -100,7 +129,9 @@ class Secrets:
         found: dict[str, tuple[str, ...]] = {}
         for item in work.items:
             there = target.described(item.key) or {}
-            if _has(there, _token(work, item)) or _is_begun(there, work):
+            # Labels alone are ours too, and have to go again.
+            marked = of_migration(there, work.migration_id)
+            if _has(there, _token(work, item)) or _is_begun(there, work) or marked:
                 found[item.key] = (_token(work, item),)
         return found
 
@@ -178,9 +209,8 @@ class Secrets:
         kind, reason = decide(ours, version, theirs)
         if kind in (Kind.SAME, Kind.CONFLICT):
             return Item(key, kind, reason=reason)
-        if entry.rewrite or entry.replace:
-            reason = told(rewritten(entry, source.value(key, version))[1])
-        return Item(key, kind, (SourceVersion(version),), reason)
+        rewrites = rewrites_of(entry, lambda: source.value(key, version))
+        return Item(key, kind, (SourceVersion(version),), reason, rewrites)
 
     def _write(self, work: Work, item: Item, before: Before) -> None:
         source, target = self._vaults(work.entry)
@@ -201,17 +231,23 @@ class Secrets:
             else:
                 self._keep(work, target, before)
             target.put(item.key, token, value)
-        target.label(item.key, f"regionshift/{work.migration_id}", token)
+        target.mark(item.key, work.migration_id, MADE, token)
         target.describe(item.key, description, work.entry.kms_key)
         target.set_tags(item.key, tags)
 
     @staticmethod
     def _keep(work: Work, target: Vault, before: Before) -> None:
-        """Label what is there, so that it outlives the version that comes on top."""
+        """Label what is there, so that it outlives the version that comes on top.
+
+        Older migrations' labels make room. They are finished: one that is not holds the target, so that no
+        other is begun.
+        """
+        for mark in in_the_way(target.described(before.key) or {}, work.migration_id):
+            target.unlabel(before.key, mark.label)
         if before.version:
-            target.label(before.key, f"regionshift/{work.migration_id}/before", before.version)
+            target.mark(before.key, work.migration_id, BEFORE, before.version)
         if before.detail.get("previous"):
-            target.label(before.key, f"regionshift/{work.migration_id}/previous", before.detail["previous"])
+            target.mark(before.key, work.migration_id, PREVIOUS, before.detail["previous"])
 
     def _problem(self, entry: Entry, item: Item, made: str, level: Level) -> str:
         source, target = self._vaults(entry)
@@ -235,7 +271,6 @@ class Secrets:
         there = target.described(key)
         if there is None:
             return Undone(key, "untouched") if before.absent else Conflict(key, "someone deleted it since")
-        stages = there.get("VersionIdsToStages") or {}
         current = staged(there, _CURRENT)
         if before.version is None:
             if current != made and not _is_begun(there, work):
@@ -244,22 +279,30 @@ class Secrets:
             return Undone(key, "deleted")
         if current not in (made, before.version):
             return Conflict(key, _STRANGER)
-        if before.version not in stages:
-            return Conflict(key, f"version {before.version} is no longer there")
+        previous = before.detail.get("previous", "")
+        for version in filter(None, (before.version, previous)):
+            if version not in stages_of(there):
+                return Conflict(key, _forgotten(version))
         if current == made:
             target.move(key, _CURRENT, before.version, made)
-        _restore_previous(target, key, before.detail.get("previous", ""))
-        target.describe(key, before.detail["description"], before.detail["key"] or None)
+        _restore_previous(target, key, previous)
+        target.describe(key, before.detail["description"], before.detail["key"])
         target.set_tags(key, json.loads(before.detail["tags"]))
-        for label in ("", "/before", "/previous"):
-            target.unlabel(key, f"regionshift/{work.migration_id}{label}")
+        for mark in of_migration(target.described(key) or {}, work.migration_id):
+            target.unlabel(key, mark.label)
         return Undone(key, "restored")
 
 
+def _forgotten(version: str) -> str:
+    return (
+        f"version {version} is no longer kept: {KEPT} or more later migrations have written here, and only the newest "
+        f"{KEPT} keep what was before them"
+    )
+
+
 def _restore_previous(target: Vault, key: str, previous: str) -> None:
-    found = target.described(key) or {}
-    holder = staged(found, _PREVIOUS)
-    if previous and holder != previous and previous in (found.get("VersionIdsToStages") or {}):
+    holder = staged(target.described(key) or {}, _PREVIOUS)
+    if previous and holder != previous:
         if holder:
             target.move(key, _PREVIOUS, previous, holder)
         else:
@@ -277,7 +320,7 @@ def _cannot_write(found: Mapping[str, Any], current: str | None) -> str:
         return f"{found['OwningService']} manages it at the target"
     if current is None:
         return "it is there without a value at the target: give it one, or delete it"
-    return ""
+    return no_room(found)
 
 
 def _before(key: str, found: Mapping[str, Any] | None) -> Before:
@@ -293,7 +336,7 @@ def _before(key: str, found: Mapping[str, Any] | None) -> Before:
 
 
 def _has(found: Mapping[str, Any], version: str) -> bool:
-    return version in (found.get("VersionIdsToStages") or {})
+    return version in stages_of(found)
 
 
 def _is_begun(found: Mapping[str, Any], work: Work) -> bool:

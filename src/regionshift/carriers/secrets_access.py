@@ -7,6 +7,7 @@ from typing import Any
 
 from regionshift.carriers.carrier import Place
 from regionshift.carriers.named import ClientSource, NamedError, Value, call, pages, tag_list, tags_of
+from regionshift.carriers.staging import name, stages_of
 
 NOT_FOUND = "ResourceNotFoundException"
 
@@ -63,12 +64,16 @@ class Vault:
         )
 
     def describe(self, key: str, description: str, kms_key: str | None) -> None:
-        """Set description and key, if they are others now."""
+        """Set description and key, if they are others now.
+
+        Args:
+            kms_key: empty for AWS's own key, as UpdateSecret and DescribeSecret have it; None leaves it as it is.
+        """
         found = self.described(key) or {}
         given: dict[str, str] = {}
         if found.get("Description", "") != description:
             given["Description"] = description
-        if kms_key and found.get("KmsKeyId") != kms_key:
+        if kms_key is not None and found.get("KmsKeyId", "") != kms_key:
             given["KmsKeyId"] = kms_key
         if given:
             call(self._client.update_secret, SecretId=self._prefix + key, **given)
@@ -81,6 +86,10 @@ class Vault:
             call(self._client.untag_resource, SecretId=self._prefix + key, TagKeys=gone)
         if tags and dict(tags) != present:
             call(self._client.tag_resource, SecretId=self._prefix + key, Tags=tag_list(tags))
+
+    def mark(self, key: str, migration_id: str, role: str, version: str) -> None:
+        """Put a migration's label on a version."""
+        self.label(key, name(self.described(key) or {}, migration_id, role), version)
 
     def label(self, key: str, label: str, version: str) -> None:
         """Put a label on a version; it may have it already."""
@@ -109,8 +118,7 @@ class Vault:
 
 def staged(found: Mapping[str, Any], label: str) -> str | None:
     """The version that has ``label``."""
-    stages = found.get("VersionIdsToStages") or found.get("SecretVersionsToStages") or {}
-    return next((version for version, labels in stages.items() if label in labels), None)
+    return next((version for version, labels in stages_of(found).items() if label in labels), None)
 
 
 def _value(value: Value) -> dict[str, Any]:

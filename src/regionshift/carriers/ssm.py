@@ -34,7 +34,7 @@ from regionshift.carriers.named import (
     decide,
     require_listing,
 )
-from regionshift.carriers.rewrite import require_rules, rewritten, told
+from regionshift.carriers.rewrite import require_rules, rewrites_of, rewritten
 from regionshift.carriers.selection import Cursor, selector
 from regionshift.carriers.ssm_access import NO_POLICIES, Side, changed_policies, policies
 
@@ -79,7 +79,11 @@ class Parameters:
         """The item, changed when its value, settings or tags are not the source's."""
         again = Item(item.key, Kind.CHANGED, (SourceVersion(str(found["Version"])),))
         reason = self._difference(entry, again, str(there["Version"]), (found, there))
-        return replace(again, reason=reason) if reason else item
+        if not reason:
+            return item
+        source, _ = self._sides(entry)
+        rewrites = rewrites_of(entry, lambda: source.value(item.key, str(found["Version"])))
+        return replace(again, reason=reason, rewrites=rewrites)
 
     def describe_before(self, work: Work) -> Mapping[str, Before]:
         """See ``Carrier.describe_before``."""
@@ -183,9 +187,8 @@ class Parameters:
             return Item(key, Kind.CONFLICT, reason=fixed)
         if kind in (Kind.SAME, Kind.CONFLICT):
             return Item(key, kind, reason=reason)
-        if entry.rewrite or entry.replace:
-            reason = told(rewritten(entry, source.value(key, version))[1])
-        return Item(key, kind, (SourceVersion(version),), reason)
+        rewrites = rewrites_of(entry, lambda: source.value(key, version))
+        return Item(key, kind, (SourceVersion(version),), reason, rewrites)
 
     def _write(self, entry: Entry, item: Item, found: Mapping[str, Any], before: Before) -> str:
         source, target = self._sides(entry)
@@ -261,12 +264,13 @@ class Parameters:
 def cannot_go_back(source: Mapping[str, Any], target: Mapping[str, Any]) -> str:
     """Why writing ``source`` over ``target`` could not be undone; empty when it could.
 
-    Systems Manager User Guide, "Working with Parameter Store": a type does not change, and an advanced
-    parameter does not become standard again.
+    Systems Manager API Reference, "PutParameter", HierarchyTypeMismatchException and Tier: a type does not change,
+    and an advanced parameter does not become standard again.
     """
     if source["Type"] != target["Type"]:
         return f"its type is {target['Type']} at the target and {source['Type']} at the source"
-    if source.get("Tier") == "Advanced" and target.get("Tier", "Standard") == "Standard":
+    # AWS may choose the advanced tier for ``Intelligent-Tiering``.
+    if source.get("Tier", "Standard") != "Standard" and target.get("Tier", "Standard") == "Standard":
         return "it would become an advanced parameter, which cannot become a standard one again"
     return ""
 

@@ -13,9 +13,10 @@ def main() -> None:
     """Serves until SIGTERM. Everything it needs to know is in its environment (see ``process.py``)."""
     import ministack.app  # type: ignore[import-untyped]
 
-    from regionshift.local import checkpoints, cloudwatch_gaps, logs_gaps, replication_gaps
+    from regionshift.local import checkpoints, cloudwatch_gaps, data_gaps, logs_gaps, replication_gaps
 
     cloudwatch_gaps.close()
+    data_gaps.close()
     logs_gaps.close()
     replication_gaps.close()
     checkpoints.install(ministack.app)

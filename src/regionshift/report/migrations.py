@@ -64,9 +64,9 @@ def plan_table(plan: Mapping[str, Any]) -> RenderableType:
     if plan["to_copy"]:
         lines.append(Text(_IF_UNPROVEN[plan["on_failure"]], style="dim"))
     lines.extend(Text(f"undo: {text}", style="dim") for text in dict.fromkeys(_undo(plan["entries"])))
-    lines.extend(
-        Text(f"note: {text}", style="yellow") for entry in plan["entries"] for text in entry["notes"]
-    )
+    for entry in plan["entries"]:
+        lines.extend(_rewrites(entry))
+        lines.extend(Text(f"note: {text}", style="yellow") for text in entry["notes"])
     lines.extend(_named("conflict", ((each["item"], each["reason"]) for each in plan["conflicts"])))
     if more := plan["counts"]["conflict"] - len(plan["conflicts"]):
         lines.append(Text(f"conflict: and {more} more items", style="red"))
@@ -134,10 +134,12 @@ def summary_table(metadata: Mapping[str, Any], facts: Mapping[str, str] | None =
         "items": ", ".join(f"{number} {name}" for name, number in counts.items()) or "none",
         "bytes": size(metadata.get("bytes") or 0),
         "undo": "; ".join(metadata.get("undo_until") or ()),
+        "rewritten": str(metadata.get("rewritten") or ""),
         "checksum": str(metadata.get("checksum") or ""),
         **(facts or {}),
     }
     lines: list[RenderableType] = [facts_table((name, value) for name, value in rows.items() if value)]
+    lines.extend(Text(f"note: {text}", style="yellow") for text in metadata.get("notes") or ())
     problems = [(each["key"], each["reason"]) for each in metadata.get("problems") or ()]
     lines.extend(_named("not proven", problems))
     conflicts = [(each["key"], each["reason"]) for each in metadata.get("conflicts") or ()]
@@ -222,6 +224,20 @@ def _way(entry: Mapping[str, Any]) -> str:
     if entry["source"] == entry["target"]:
         return f"{entry['source']}{rewritten}"
     return f"{entry['source']} → {entry['target']}{rewritten}"
+
+
+def _rewrites(entry: Mapping[str, Any]) -> list[RenderableType]:
+    """How many values change on their way, and the first of them by name and rule."""
+    lines: list[RenderableType] = [
+        Text(f"rewritten: {each['item']} ({each['what']})", style="yellow") for each in entry["rewrites"]
+    ]
+    if more := entry["rewritten"] - len(lines):
+        lines.append(Text(f"rewritten: and {more} more values", style="yellow"))
+    if entry["rewritten"]:
+        lines.insert(
+            0, Text(f"rewritten: {entry['rewritten']} values of {entry['source']}", style="bold yellow")
+        )
+    return lines
 
 
 def _undo(entries: Sequence[Mapping[str, Any]]) -> list[str]:

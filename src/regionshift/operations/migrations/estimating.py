@@ -70,6 +70,8 @@ def _entry(part: EntryPlan) -> Mapping[str, Any]:
         "counts": dict(part.counts),
         "bytes": part.bytes,
         "rewrite": [*entry.rewrite, *(["replace"] if entry.replace else [])],
+        "rewritten": part.rewritten,
+        "rewrites": [{"item": name, "what": what} for name, what in part.rewrites],
         "undo_until": part.undo_until,
         "notes": [*part.notes, *([bigger] if bigger else [])],
     }

@@ -1,0 +1,110 @@
+"""Gaps of the emulator's parameters and secrets that a migration meets, closed inside its process.
+
+- Limits of PutParameter: a type stays, an advanced parameter does not become standard again, values fit their tier
+  and their pattern; policies stay until others are given, and are listed one by one (Systems Manager API Reference,
+  "PutParameter", "ParameterInlinePolicy").
+- A secret has 20 staging labels at most over all its versions (Secrets Manager User Guide, "Quotas"), and its key is
+  left out when it is AWS's own (API Reference, "DescribeSecret").
+
+``tests/component/test_data_gaps.py`` tells when the emulator no longer needs it.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Mapping
+from typing import Any
+
+LABELS = 20
+"""Staging labels of one secret, all its versions together."""
+
+_MOST_BYTES = {"Standard": 4096, "Advanced": 8192}
+_AWS_KEY = "alias/aws/secretsmanager"
+
+Given = dict[str, Any]
+Handler = Callable[[Given], Any]
+
+
+def close() -> None:
+    """Put the repairs into the running ministack."""
+    from ministack.core.responses import error_response_json  # type: ignore[import-untyped]
+    from ministack.services import secretsmanager, ssm  # type: ignore[import-untyped]
+
+    ssm._put_parameter = with_rules(ssm._put_parameter, ssm._parameters, error_response_json)
+    for name in ("_put_secret_value", "_update_secret_version_stage"):
+        original = getattr(secretsmanager, name)
+        setattr(secretsmanager, name, with_few_labels(original, secretsmanager._resolve, error_response_json))
+    for name in ("_create_secret", "_update_secret"):
+        setattr(secretsmanager, name, without_aws_key(getattr(secretsmanager, name)))
+
+
+def with_rules(original: Handler, parameters: Mapping[str, Any], refuse: Callable[..., Any]) -> Handler:
+    """``original``, but what AWS refuses is refused, and policies are kept and listed as AWS does."""
+
+    def put(data: Given) -> Any:
+        existing = parameters.get(data.get("Name", ""), {})
+        tier = data.get("Tier") or existing.get("Tier", "Standard")
+        kept = existing.get("Policies", []) if "Policies" not in data else listed(data["Policies"])
+        problem = _problem(data, existing, tier, kept)
+        if problem:
+            return refuse(*problem, 400)
+        return original({**data, "Policies": kept})
+
+    return put
+
+
+def listed(policies: str) -> list[dict[str, str]]:
+    """Policies as DescribeParameters lists them; an empty one takes all away."""
+    return [
+        {"PolicyText": json.dumps(each), "PolicyType": each["Type"], "PolicyStatus": "Pending"}
+        for each in json.loads(policies or "[]")
+        if each
+    ]
+
+
+def _problem(
+    data: Given, existing: Mapping[str, Any], tier: str, policies: list[Any]
+) -> tuple[str, str] | None:
+    if existing and data.get("Overwrite") and data.get("Type", existing["Type"]) != existing["Type"]:
+        return (
+            "HierarchyTypeMismatchException",
+            "Parameter Store does not support changing a parameter's type.",
+        )
+    if existing.get("Tier") == "Advanced" and tier == "Standard":
+        return "ValidationException", "An advanced parameter cannot become a standard one."
+    if policies and tier == "Standard":
+        return "ValidationException", "Policies need an advanced parameter."
+    value = data.get("Value", "")
+    if len(value.encode()) > _MOST_BYTES.get(tier, 8192):
+        return "ValidationException", f"The value is too long for the tier {tier}."
+    if data.get("AllowedPattern") and not re.search(data["AllowedPattern"], value):
+        return "ParameterPatternMismatchException", f"The value {value} does not match its pattern."
+    return None
+
+
+def with_few_labels(original: Handler, resolve: Callable[..., Any], refuse: Callable[..., Any]) -> Handler:
+    """``original``, but the 21st staging label is refused."""
+
+    def change(data: Given) -> Any:
+        _, secret = resolve(data.get("SecretId"))
+        present = {label for one in (secret or {}).get("Versions", {}).values() for label in one["Stages"]}
+        more = set(data.get("VersionStages", ["AWSCURRENT"])) if "VersionStage" not in data else set()
+        if data.get("MoveToVersionId"):
+            more = {data["VersionStage"]}
+        if "AWSCURRENT" in more and "AWSCURRENT" in present:
+            more.add("AWSPREVIOUS")
+        if secret and len(present | more) > LABELS:
+            return refuse("LimitExceededException", f"A secret has at most {LABELS} staging labels.", 400)
+        return original(data)
+
+    return change
+
+
+def without_aws_key(original: Handler) -> Handler:
+    """``original``, which keeps the name of a key: AWS's own has none."""
+
+    def keep(data: Given) -> Any:
+        return original({**data, "KmsKeyId": None} if data.get("KmsKeyId") == _AWS_KEY else data)
+
+    return keep

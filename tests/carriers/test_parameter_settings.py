@@ -1,0 +1,129 @@
+"""All that hangs on a parameter goes along and comes back; what could not come back is refused by name."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from carrier_world import SOURCE, TARGET, SsmLab, World
+
+from regionshift.carriers.carrier import Level
+from regionshift.carriers.ssm import cannot_go_back
+
+EXPIRES = {"Type": "Expiration", "Version": "1.0", "Attributes": {"Timestamp": "2039-12-02T21:34:33.000Z"}}
+TELLS = {"Type": "NoChangeNotification", "Version": "1.0", "Attributes": {"After": "20", "Unit": "Days"}}
+
+
+def put(lab: SsmLab, side: str, name: str, value: str, **settings: Any) -> None:
+    ssm = lab.world.clients.get("ssm", SOURCE if side == "source" else TARGET)
+    prefix = (lab.entry.source if side == "source" else lab.entry.target).prefix
+    ssm.put_parameter(Name=prefix + name, Value=value, Overwrite=True, **{"Type": "String", **settings})
+
+
+def there(lab: SsmLab, name: str, side: str = "target") -> dict[str, Any]:
+    """Everything that AWS says of a parameter but its version and dates, and its value."""
+    ssm = lab.world.clients.get("ssm", SOURCE if side == "source" else TARGET)
+    full = (lab.entry.source if side == "source" else lab.entry.target).prefix + name
+    (found,) = ssm.describe_parameters(
+        ParameterFilters=[{"Key": "Name", "Option": "Equals", "Values": [full]}]
+    )["Parameters"]
+    kept = {key: value for key, value in found.items() if key in SETTINGS}
+    kept["Policies"] = [json.loads(policy["PolicyText"]) for policy in found.get("Policies", [])]
+    kept["Tags"] = ssm.list_tags_for_resource(ResourceType="Parameter", ResourceId=full)["TagList"]
+    kept["Value"] = ssm.get_parameter(Name=full, WithDecryption=True)["Parameter"]["Value"]
+    return kept
+
+
+SETTINGS = ("Type", "KeyId", "Tier", "Description", "AllowedPattern", "DataType")
+
+
+@pytest.fixture
+def lab(world: World) -> SsmLab:
+    return SsmLab(world)
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"Tier": "Advanced", "Policies": json.dumps([EXPIRES, TELLS])},
+        {"Tier": "Advanced", "AllowedPattern": "^[a-z]+$", "Description": "two\nlines"},
+        {"DataType": "aws:ec2:image", "Description": "of the image"},
+        {"Type": "StringList", "AllowedPattern": ".*"},
+        {"Type": "SecureString"},
+    ],
+)
+def test_every_setting_goes_along_is_proven_and_goes_away(lab: SsmLab, settings: dict[str, Any]) -> None:
+    put(lab, "source", "a", "value", **settings)
+    done = lab.world.migrations.migrate("m", [lab.entry])
+    assert done["counts"] == {"written": 1, "proven": 1}, done["problems"]
+    assert there(lab, "a") == there(lab, "a", "source")
+    lab.world.migrations.rollback("m")
+    assert lab.look("target") == {}
+
+
+@pytest.mark.parametrize(
+    ("before", "source"),
+    [
+        ({"Tier": "Advanced", "Policies": json.dumps([EXPIRES])}, {"Description": "plain"}),
+        ({"Tier": "Advanced"}, {"Tier": "Advanced", "Policies": json.dumps([TELLS])}),
+        ({"Tier": "Advanced", "Policies": json.dumps([EXPIRES])}, {"Tier": "Advanced"}),
+        ({"AllowedPattern": "^early$", "Description": "ours"}, {"AllowedPattern": "^late$"}),
+        ({"DataType": "aws:ec2:image"}, {"DataType": "text"}),
+        ({"Type": "SecureString"}, {"Type": "SecureString"}),
+        ({"Type": "SecureString", "own_key": True}, {"Type": "SecureString"}),
+    ],
+)
+def test_every_setting_of_what_was_there_comes_back(
+    lab: SsmLab, before: dict[str, Any], source: dict[str, Any]
+) -> None:
+    keys = [lab.world.clients.get("kms", TARGET).create_key()["KeyMetadata"]["Arn"] for _ in range(2)]
+    own = {"KeyId": keys[0]} if before.pop("own_key", False) else {}
+    put(lab, "source", "a", "late", **source)
+    put(lab, "target", "a", "early", **before, **own)
+    earlier = there(lab, "a")
+
+    done = lab.world.migrations.migrate("m", [replace(lab.entry, kms_key=keys[1])])
+
+    assert done["counts"] == {"written": 1, "proven": 1}, done["problems"]
+    now = there(lab, "a")
+    assert now["Value"] == "late"
+    if now["Type"] == "SecureString":
+        assert now["KeyId"] == keys[1]
+    lab.world.migrations.rollback("m")
+    assert there(lab, "a") == earlier
+
+
+@pytest.mark.parametrize(
+    ("before", "source", "words"),
+    [
+        ({"Type": "String"}, {"Type": "SecureString"}, "its type is String at the target"),
+        ({"Type": "SecureString"}, {"Type": "StringList"}, "its type is SecureString at the target"),
+        ({}, {"Tier": "Advanced"}, "cannot become a standard one again"),
+        ({}, {"Tier": "Advanced", "Policies": json.dumps([EXPIRES])}, "cannot become a standard one again"),
+    ],
+)
+def test_what_cannot_go_back_is_a_conflict_before_anything_is_written(
+    lab: SsmLab, before: dict[str, Any], source: dict[str, Any], words: str
+) -> None:
+    put(lab, "source", "a", "late", **source)
+    put(lab, "target", "a", "early", **before)
+    earlier = there(lab, "a")
+
+    (conflict,) = lab.world.migrations.plan("p", [lab.entry], Level.FULL).conflicts
+    done = lab.world.migrations.migrate("m", [lab.entry])
+
+    assert conflict[0].endswith("/a")
+    assert words in conflict[1]
+    assert done["status"] == "incomplete"
+    assert [each["key"] for each in done["conflicts"]] == ["a"]
+    assert done["counts"] == {}
+    assert there(lab, "a") == earlier
+
+
+def test_a_tier_that_aws_chooses_may_be_the_advanced_one() -> None:
+    chosen = {"Type": "String", "Tier": "Intelligent-Tiering"}
+    assert cannot_go_back(chosen, {"Type": "String", "Tier": "Standard"})
+    assert not cannot_go_back(chosen, {"Type": "String", "Tier": "Advanced"})
+    assert not cannot_go_back({"Type": "String"}, {"Type": "String"})
