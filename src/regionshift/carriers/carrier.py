@@ -57,7 +57,9 @@ class Entry:
         exclude: patterns that leave out what ``include`` let in.
         history: carry the older versions too, oldest first (objects only).
         storage_class: ``keep`` or the class that every copy gets (objects only).
-        kms_key: key id or ARN in the target's region; none: the target's own default.
+        kms_key: alias, id or ARN of a key in the target's region; none: the target's own default.
+        keys: further keys of the target's region that may be used. What lies there under any other key is a
+            conflict; where none is named, nothing is judged by its key.
         rewrite: rules for values that name the source region: ``arn``, ``region`` (parameters, secrets).
         replace: other texts to replace, as written, and what takes their place (parameters, secrets).
         tags: only what has all of these tags (secrets only).
@@ -72,6 +74,7 @@ class Entry:
     history: bool = False
     storage_class: str = "keep"
     kms_key: str | None = None
+    keys: tuple[str, ...] = ()
     rewrite: tuple[str, ...] = ()
     replace: Mapping[str, str] = field(default_factory=dict)
     tags: Mapping[str, str] = field(default_factory=dict)

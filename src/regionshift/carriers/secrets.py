@@ -30,6 +30,7 @@ from regionshift.carriers.carrier import (
     Work,
     Written,
 )
+from regionshift.carriers.keys import Keys
 from regionshift.carriers.named import (
     ClientSource,
     NamedError,
@@ -75,6 +76,7 @@ class Secrets:
     def check(self, entry: Entry) -> Limits:
         """See ``Carrier.check``."""
         require_rules(entry)
+        Keys(self._clients, entry).require()
         for vault in self._vaults(entry):
             require_listing(vault.listing, "secrets", vault.region)
         return Limits(_UNDO, tuple(self._rotations(entry)))
@@ -96,11 +98,11 @@ class Secrets:
         """See ``Carrier.inventory``."""
         source, target = self._vaults(entry)
         there = {found["Name"][len(entry.target.prefix) :]: found for found in target.listing()}
-        ours = Cursor(carried, lambda line: line.key)
+        ours, keys = Cursor(carried, lambda line: line.key), Keys(self._clients, entry)
         start = len(entry.source.prefix)
         for found in sorted(self._selected(entry), key=lambda each: str(each["Name"])):
             key = found["Name"][start:]
-            item = self._plan(entry, source, key, (found, there.get(key)), ours.at(key))
+            item = self._plan(entry, source, keys, (key, found, there.get(key)), ours.at(key))
             if deep and item.kind is Kind.SAME:
                 item = self._deepened(entry, item, found, there[key])
             yield item
@@ -193,11 +195,11 @@ class Secrets:
         self,
         entry: Entry,
         source: Vault,
-        key: str,
-        found: tuple[Mapping[str, Any], Mapping[str, Any] | None],
+        keys: Keys,
+        named: tuple[str, Mapping[str, Any], Mapping[str, Any] | None],
         ours: Carried | None,
     ) -> Item:
-        one, other = found
+        key, one, other = named
         version = staged(one, _CURRENT)
         if version is None:
             return Item(key, Kind.CONFLICT, reason="it has no value at the source")
@@ -209,6 +211,8 @@ class Secrets:
         kind, reason = decide(ours, version, theirs)
         if kind in (Kind.SAME, Kind.CONFLICT):
             return Item(key, kind, reason=reason)
+        if other and (stranger := keys.stranger(other.get("KmsKeyId"))):
+            return Item(key, Kind.CONFLICT, reason=f"at the target it is under {stranger}")
         rewrites = rewrites_of(entry, lambda: source.value(key, version))
         return Item(key, kind, (SourceVersion(version),), reason, rewrites)
 

@@ -28,6 +28,7 @@ from regionshift.carriers.carrier import (
     Work,
     Written,
 )
+from regionshift.carriers.keys import Keys
 from regionshift.carriers.named import (
     ClientSource,
     NamedError,
@@ -55,6 +56,7 @@ class Parameters:
     def check(self, entry: Entry) -> Limits:
         """See ``Carrier.check``."""
         require_rules(entry)
+        Keys(self._clients, entry).require()
         for place in (entry.source, entry.target):
             side = Side(self._clients("ssm", place.region), place)
             require_listing(lambda side=side: iter(side.listing()), "parameters", place.region)  # type: ignore[misc]
@@ -63,14 +65,14 @@ class Parameters:
     def inventory(self, entry: Entry, carried: Iterator[Carried], *, deep: bool = False) -> Iterator[Item]:
         """See ``Carrier.inventory``."""
         source, target = self._sides(entry)
-        selects = selector(entry)
+        selects, keys = selector(entry), Keys(self._clients, entry)
         there = {found["Name"][len(entry.target.prefix) :]: found for found in target.listing()}
         ours = Cursor(carried, lambda line: line.key)
         start = len(entry.source.prefix)
         for found in sorted(source.listing(), key=lambda each: str(each["Name"])):
             key = found["Name"][start:]
             if selects(key):
-                item = self._plan(entry, source, key, found, there.get(key), ours.at(key))
+                item = self._plan(entry, source, keys, (key, found, there.get(key)), ours.at(key))
                 if deep and item.kind is Kind.SAME:
                     item = self._deepened(entry, item, found, there[key])
                 yield item
@@ -176,15 +178,17 @@ class Parameters:
         self,
         entry: Entry,
         source: Side,
-        key: str,
-        found: Mapping[str, Any],
-        there: Mapping[str, Any] | None,
-        *ours: Carried | None,
+        keys: Keys,
+        named: tuple[str, Mapping[str, Any], Mapping[str, Any] | None],
+        ours: Carried | None,
     ) -> Item:
+        key, found, there = named
         version = str(found["Version"])
-        kind, reason = decide(ours[0], version, str(there["Version"]) if there else None)
+        kind, reason = decide(ours, version, str(there["Version"]) if there else None)
         if kind is Kind.CHANGED and there and (fixed := cannot_go_back(found, there)):
             return Item(key, Kind.CONFLICT, reason=fixed)
+        if kind is Kind.CHANGED and there and (stranger := keys.stranger(there.get("KeyId"))):
+            return Item(key, Kind.CONFLICT, reason=f"at the target it is under {stranger}")
         if kind in (Kind.SAME, Kind.CONFLICT):
             return Item(key, kind, reason=reason)
         rewrites = rewrites_of(entry, lambda: source.value(key, version))

@@ -78,7 +78,7 @@ def all_carriers(transport: Transport, session: Any) -> Carriers:
             made[service, region] = session.client(service, region_name=region, config=_PATIENCE)
         return made[service, region]
 
-    return {"s3": Objects(transport), "ssm": Parameters(client), "secrets": Secrets(client)}
+    return {"s3": Objects(transport, clients=client), "ssm": Parameters(client), "secrets": Secrets(client)}
 
 
 def object_migrations(

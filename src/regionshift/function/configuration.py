@@ -39,7 +39,7 @@ class Configuration:
     ``replication_destinations`` maps each secondary region to its deployment bucket, in the primary;
     ``deployment_buckets`` does so for every region. ``carry`` has what the settings name of objects:
     ``bucket`` and ``target_bucket`` with ``{region}`` in them (absent: the deployment bucket), ``prefix``
-    and ``target_prefix``. ``on_failure`` says what becomes of a migration that cannot be proven.
+    and ``target_prefix``, ``kms_key``. ``on_failure`` says what becomes of a migration that cannot be proven.
     """
 
     region: object

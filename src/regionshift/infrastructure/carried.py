@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from regionshift.infrastructure.site import Site
 from regionshift.settings import components as named
+from regionshift.settings.carry import CarryBucket, CarryParameters, CarrySecrets
 
 RECORDS = ("migrations/", "rollbacks/")
 
@@ -25,6 +26,40 @@ class Tagged:
 
     reach: Reach
     tags: tuple[Mapping[str, str], ...]
+
+
+@dataclass(frozen=True)
+class NamedKey:
+    """A key of the target region that entries name: ``resource`` for its policy, and which services use it.
+
+    ``alias``: the resource is every key of the account then, and the alias tells which.
+    """
+
+    resource: str
+    alias: str
+    services: tuple[str, ...]
+
+
+def keys(site: Site) -> tuple[NamedKey, ...]:
+    """Keys beside the environment's that entries write with in this region; AWS's own need no rights."""
+    carry = site.config.carry
+    named_by: Mapping[str, Sequence[CarryBucket | CarryParameters | CarrySecrets]]
+    named_by = {"s3": carry.s3, "ssm": carry.ssm, "secretsmanager": carry.secrets}
+    found: dict[tuple[str, str], list[str]] = {}
+    for service, entries in named_by.items():
+        for name in _once(entry.kms_key for entry in entries if entry.kms_key):
+            key = _key(site, _placed(name, site.region))
+            if key is not None:
+                found.setdefault(key, []).append(service)
+    return tuple(NamedKey(*key, tuple(services)) for key, services in found.items())
+
+
+def _key(site: Site, name: str) -> tuple[str, str] | None:
+    """(resource, alias) of a key; None for one of another region, or AWS's own."""
+    _, _, alias = name.partition("alias/")
+    if alias.startswith("aws/") or (name.startswith("arn:") and name.split(":")[3] != site.region):
+        return None
+    return (site.arn("kms", "key/*"), f"alias/{alias}") if alias else (name, "")
 
 
 def buckets(site: Site) -> tuple[str, ...]:

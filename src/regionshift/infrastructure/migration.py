@@ -122,6 +122,14 @@ class MigrationStack(RegionComponent):
                         site.arn_in("kms", region, "key/*"): _services(region)
                         for region in site.config.all_regions
                     },
+                    "named": [
+                        (
+                            key.resource,
+                            key.alias,
+                            [f"{each}.{site.region}.amazonaws.com" for each in key.services],
+                        )
+                        for key in carried.keys(site)
+                    ],
                 },
             ),
             (named.WORKER_LOGS_POLICY, common.cloudwatch_logs_statements, {"log_groups": [log_group.arn]}),

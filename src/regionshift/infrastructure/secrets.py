@@ -46,7 +46,7 @@ def deployment_config(site: Site) -> dict[str, Any]:
         },
         "carry": [
             entry.model_dump(
-                include={"bucket", "prefix", "target_bucket", "target_prefix"}, exclude_none=True
+                include={"bucket", "prefix", "target_bucket", "target_prefix", "kms_key"}, exclude_none=True
             )
             for entry in config.carry.s3
         ],

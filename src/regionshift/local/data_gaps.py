@@ -3,6 +3,7 @@
 - Limits of PutParameter: a type stays, an advanced parameter does not become standard again, values fit their tier
   and their pattern; policies stay until others are given, and are listed one by one (Systems Manager API Reference,
   "PutParameter", "ParameterInlinePolicy").
+- ListSecrets tells each secret's key (Secrets Manager API Reference, "SecretListEntry").
 - A secret has 20 staging labels at most over all its versions (Secrets Manager User Guide, "Quotas"), and its key is
   left out when it is AWS's own (API Reference, "DescribeSecret").
 
@@ -37,6 +38,7 @@ def close() -> None:
         setattr(secretsmanager, name, with_few_labels(original, secretsmanager._resolve, error_response_json))
     for name in ("_create_secret", "_update_secret"):
         setattr(secretsmanager, name, without_aws_key(getattr(secretsmanager, name)))
+    secretsmanager._list_secrets = with_keys(secretsmanager._list_secrets, secretsmanager._secrets)
 
 
 def with_rules(original: Handler, parameters: Mapping[str, Any], refuse: Callable[..., Any]) -> Handler:
@@ -108,3 +110,18 @@ def without_aws_key(original: Handler) -> Handler:
         return original({**data, "KmsKeyId": None} if data.get("KmsKeyId") == _AWS_KEY else data)
 
     return keep
+
+
+def with_keys(original: Handler, secrets: Mapping[str, Any]) -> Handler:
+    """``original``, which lists secrets, and each one's key."""
+
+    def listing(data: Given) -> Any:
+        status, headers, body = original(data)
+        answer = json.loads(body)
+        for entry in answer.get("SecretList", ()):
+            key = secrets[entry["Name"]].get("KmsKeyId")
+            if key:
+                entry["KmsKeyId"] = key
+        return status, headers, json.dumps(answer).encode()
+
+    return listing

@@ -22,6 +22,16 @@ _LONGEST_REGION = "ap-southeast-1"
 ParameterPath = Annotated[
     str, Field(pattern=r"^(/[A-Za-z0-9_.{}-]+)+/?$", max_length=1011, examples=["/shop/prod"])
 ]
+# KMS API Reference, "CreateAlias", "Key identifiers": an alias, or the ARN of a key or an alias.
+KmsKey = Annotated[
+    str,
+    Field(
+        pattern=r"^(arn:aws[a-z-]*:kms:[a-z0-9{}-]+:\d{12}:key/[A-Za-z0-9-]+"
+        r"|(arn:aws[a-z-]*:kms:[a-z0-9{}-]+:\d{12}:)?alias/[A-Za-z0-9/_{}-]+)$",
+        max_length=2048,
+        examples=["alias/shop-data"],
+    ),
+]
 Glob = Annotated[str, Field(min_length=1)]
 
 
@@ -62,6 +72,8 @@ class CarryBucket(Selection):
     """Carry the version history in order; as `migration.keep_versions` when left out."""
     storage_class: Literal["keep", "STANDARD", "STANDARD_IA", "INTELLIGENT_TIERING", "GLACIER_IR"] = "keep"
     """The storage class in the target."""
+    kms_key: KmsKey | None = None
+    """A key of your own in the target region, by alias or ARN; the bucket's own encryption when left out."""
 
     @model_validator(mode="after")
     def _has_a_target(self) -> CarryBucket:
@@ -102,6 +114,8 @@ class CarryParameters(Selection):
     """The path that the parameters stand under."""
     target_path: ParameterPath | None = None
     """What takes its place in the target; the same when left out."""
+    kms_key: KmsKey | None = None
+    """A key of your own in the target region, by alias or ARN; the environment's key when left out."""
     rewrite: Rewrite = Rewrite()
     """What is changed in values that name the source region."""
 
@@ -115,6 +129,8 @@ class CarrySecrets(Selection):
     """Tags that a secret must all have."""
     target_name: Annotated[str, Field(min_length=1, max_length=512)] | None = None
     """What takes the place of `name` in the target; the same when left out."""
+    kms_key: KmsKey | None = None
+    """A key of your own in the target region, by alias or ARN; the environment's key when left out."""
     rewrite: Rewrite = Rewrite()
     """What is changed in values that name the source region."""
 

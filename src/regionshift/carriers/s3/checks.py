@@ -6,19 +6,25 @@ import xml.etree.ElementTree as ET
 from concurrent.futures import ThreadPoolExecutor
 
 from regionshift.carriers.carrier import Entry, Limits
+from regionshift.carriers.keys import Keys
 from regionshift.carriers.s3.calls import Bucket, Calls
 from regionshift.carriers.s3.copying import bucket_of
 from regionshift.carriers.s3.pages import parse
 from regionshift.carriers.transport import S3Error
 from regionshift.errors import InputError, Refused
 
+_DEFAULT_KEY = "Rule/ApplyServerSideEncryptionByDefault/KMSMasterKeyID"
 
-def check(calls: Calls, entry: Entry) -> Limits:
-    """Both buckets are there, ours to use and keep versions; the target can be taken back.
+
+def check(calls: Calls, entry: Entry, keys: Keys | None = None) -> Limits:
+    """Both buckets are there, ours to use and keep versions; the target can be written and taken back.
+
+    Args:
+        keys: judges the key that the target bucket encrypts with; none: it is not asked about.
 
     Raises:
         InputError: a bucket is missing, in another region or not versioned.
-        Refused: no permission, or the target is under Object Lock.
+        Refused: no permission, or the target is under Object Lock or encrypts with a key that is not ours.
     """
     questions = (
         ("source", "versioning"),
@@ -45,7 +51,28 @@ def check(calls: Calls, entry: Entry) -> Limits:
             where=f"{target.region} s3://{target.name}",
             remedy="Name a bucket without Object Lock as the target.",
         )
+    if keys is not None:
+        keys.require()
+        if not entry.kms_key:
+            _require_usable_key(calls, entry, keys)
     return Limits(_undo_until(asked[3].result(), entry.target.prefix))
+
+
+def _require_usable_key(calls: Calls, entry: Entry, keys: Keys) -> None:
+    """What is written without naming a key goes under the bucket's own.
+
+    Raises:
+        Refused: the migration has no rights for that one, so that every copy would fail.
+    """
+    target = bucket_of(entry, "target")
+    found = _ask(calls, target, "encryption", "target")
+    name = found.findtext(_DEFAULT_KEY) if found is not None else None
+    if stranger := keys.stranger(name):
+        raise Refused(
+            f"The target bucket {target.name} encrypts with {stranger}.",
+            where=f"{target.region} s3://{target.name}",
+            remedy=f"Set kms_key: {name} in this entry of carry.s3, then: regionshift up",
+        )
 
 
 def propagates(calls: Calls, entry: Entry) -> bool:

@@ -23,6 +23,8 @@ from regionshift.carriers.carrier import (
     Work,
     Written,
 )
+from regionshift.carriers.keys import Keys
+from regionshift.carriers.named import ClientSource
 from regionshift.carriers.s3 import checks, planning
 from regionshift.carriers.s3.calls import Calls
 from regionshift.carriers.s3.contents import Reader
@@ -42,8 +44,15 @@ class Objects:
 
     kind = "s3"
 
-    def __init__(self, transport: Transport, sizes: MultipartSizes | None = None) -> None:
+    def __init__(
+        self,
+        transport: Transport,
+        sizes: MultipartSizes | None = None,
+        clients: ClientSource | None = None,
+    ) -> None:
+        """``clients`` are asked about keys; without them no bucket is judged by its key."""
         self._calls = Calls(transport)
+        self._clients = clients
         self._pool = ThreadPoolExecutor(transport.connections, thread_name_prefix="object")
         multipart = MultipartCopy(self._calls, sizes or MultipartSizes())
         reader = Reader(self._calls)
@@ -54,7 +63,8 @@ class Objects:
 
     def check(self, entry: Entry) -> Limits:
         """See ``Carrier.check``."""
-        return checks.check(self._calls, entry)
+        keys = Keys(self._clients, entry) if self._clients is not None and entry.keys else None
+        return checks.check(self._calls, entry, keys)
 
     def inventory(self, entry: Entry, carried: Iterator[Carried], *, deep: bool = False) -> Iterator[Item]:
         """See ``Carrier.inventory``."""

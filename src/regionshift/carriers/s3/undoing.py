@@ -163,7 +163,10 @@ class Undoer:
             return self._calls.delete(target, full_key)
         version = _as_source(earlier)
         source = Pinned(target, full_key, earlier.id, earlier.etag)
-        headers = placement(Entry(work.entry.kind, work.entry.source, work.entry.target), version)
+        written = work.entry
+        # Under the key that the migration has rights for, as its copies were.
+        plain = Entry(written.kind, written.source, written.target, kms_key=written.kms_key)
+        headers = placement(plain, version)
         try:
             if self._multipart.takes(version.size):
                 return self._multipart.copy(

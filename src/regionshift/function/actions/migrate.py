@@ -39,8 +39,8 @@ def migrate(request: Request, surroundings: Surroundings) -> Answer:
     request = _with_document(request, surroundings)
     variables = surroundings.variables
     own = naming.Own(variables.region, variables.deployment_bucket)
-    source, target, on_failure = _places(request, surroundings, own)
-    entries = _entries(request, own, source, target)
+    source, target, on_failure, kms_key = _places(request, surroundings, own)
+    entries = _entries(request, own, source, target, kms_key)
     _require_keys(request, surroundings, source)
     try:
         if own.has(source) and own.has(target):
@@ -88,13 +88,15 @@ def _merged(asked: Asked, document: Asked) -> Asked:
     )
 
 
-def _places(request: Request, surroundings: Surroundings, own: naming.Own) -> tuple[Place, Place, str]:
-    """Source, target, and what the settings say of a migration that fails (``rollback`` or ``stop``)."""
+def _places(
+    request: Request, surroundings: Surroundings, own: naming.Own
+) -> tuple[Place, Place, str, str | None]:
+    """Source, target, and what the settings say: ``rollback`` or ``stop`` for one that fails, a key of their own."""
     source_here, target_here = (naming.is_own(own, asked) for asked in (request.source, request.target))
     if source_here and target_here:
         source = naming.in_own_bucket(own, request.source, "source")
         # What is copied by the call itself is undone by it: nobody else would.
-        return source, naming.in_own_bucket(own, request.target, "target"), "rollback"
+        return source, naming.in_own_bucket(own, request.target, "target"), "rollback", None
     try:
         configuration = read_configuration(surroundings.variables, surroundings.clients)
     except ConfigurationError as problem:
@@ -109,10 +111,12 @@ def _places(request: Request, surroundings: Surroundings, own: naming.Own) -> tu
         naming.require_writable(own, target, configuration)
     else:
         target = naming.named_target(own, request.target, configuration)
-    return source, target, configuration.on_failure
+    return source, target, configuration.on_failure, naming.key_of(own, target, configuration)
 
 
-def _entries(request: Request, own: naming.Own, source: Place, target: Place) -> list[Entry]:
+def _entries(
+    request: Request, own: naming.Own, source: Place, target: Place, kms_key: str | None
+) -> list[Entry]:
     """One entry, or none at all when the request names nothing to carry.
 
     Raises:
@@ -137,6 +141,7 @@ def _entries(request: Request, own: naming.Own, source: Place, target: Place) ->
             target,
             # A pattern in which every character stands for itself.
             include=tuple(glob.escape(key.removeprefix(source.prefix)) for key in request.keys),
+            kms_key=kms_key,
             owned=OWNED if own.has(source) else (),
         )
     ]

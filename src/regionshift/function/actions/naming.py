@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from regionshift.carriers.carrier import Place
@@ -75,13 +76,27 @@ def named_target(own: Own, asked: Asked, configuration: Configuration) -> Place:
             f"target.region must be {own.region}: each region's function writes to its own.",
         )
     prefix = asked.prefix or ""
+    place = Place(own.region, asked.bucket or "", prefix)
+    if _entry_of(own, place, configuration) is not None:
+        return place
+    raise _not_named(f"the target {asked.bucket}/{prefix} is not named under carry")
+
+
+def key_of(own: Own, target: Place, configuration: Configuration) -> str | None:
+    """The key that the settings name for what is written there; None for the bucket's own encryption."""
+    name = (_entry_of(own, target, configuration) or {}).get("kms_key")
+    return name.replace("{region}", own.region) if name else None
+
+
+def _entry_of(own: Own, target: Place, configuration: Configuration) -> Mapping[str, str] | None:
+    """The entry of the settings that names the target."""
     for entry in configuration.carry:
         pattern = entry.get("target_bucket") or entry.get("bucket", "")
         bucket = pattern.replace("{region}", own.region) or own.bucket
         begins = entry.get("target_prefix", entry.get("prefix", ""))
-        if asked.bucket == bucket and prefix.startswith(begins):
-            return Place(own.region, bucket, prefix)
-    raise _not_named(f"the target {asked.bucket}/{prefix} is not named under carry")
+        if target.bucket == bucket and target.prefix.startswith(begins):
+            return entry
+    return None
 
 
 def require_writable(own: Own, target: Place, configuration: Configuration) -> None:

@@ -12,6 +12,7 @@ from regionshift.infrastructure.policies.statement import Condition, Statement, 
 _SEE_BUCKET = (
     "s3:GetBucketObjectLockConfiguration",
     "s3:GetBucketVersioning",
+    "s3:GetEncryptionConfiguration",
     "s3:GetLifecycleConfiguration",
     "s3:GetReplicationConfiguration",
     "s3:ListBucket",
@@ -54,7 +55,10 @@ def object_statements(buckets: Sequence[str], read: Sequence[str], write: Sequen
 
 
 def key_statements(
-    key: str, services: Sequence[str], elsewhere: Mapping[str, Sequence[str]]
+    key: str,
+    services: Sequence[str],
+    elsewhere: Mapping[str, Sequence[str]],
+    named: Sequence[tuple[str, str, Sequence[str]]] = (),
 ) -> list[Statement]:
     """Use the region's key, and decrypt with keys of other regions, both through services only.
 
@@ -63,6 +67,9 @@ def key_statements(
 
     Args:
         elsewhere: {ARN pattern of a region's keys: that region's services}.
+        named: (ARN or pattern, alias or nothing, services) of each key that an entry writes with. A policy cannot
+            name an alias as its resource; it says which alias a key must have (KMS Developer Guide, "Use aliases
+            to control access to KMS keys").
     """
     own = allow(
         "UseKey",
@@ -70,6 +77,10 @@ def key_statements(
         [key],
         condition={"StringEquals": {"kms:ViaService": list(services)}},
     )
+    written_with = [
+        allow(f"WriteWithKeys{number}", list(own["Action"]), [resource], condition=_bound(alias, through))
+        for number, (resource, alias, through) in enumerate(named)
+    ]
     others = [
         allow(
             f"ReadWithKeys{number}",
@@ -79,7 +90,12 @@ def key_statements(
         )
         for number, (keys, named) in enumerate(sorted(elsewhere.items()))
     ]
-    return [own, *others]
+    return [own, *written_with, *others]
+
+
+def _bound(alias: str, services: Sequence[str]) -> Condition:
+    through: Condition = {"StringEquals": {"kms:ViaService": list(services)}}
+    return {**through, "ForAnyValue:StringEquals": {"kms:ResourceAliases": [alias]}} if alias else through
 
 
 def parameter_statements(read: Sequence[str], write: Sequence[str]) -> list[Statement]:

@@ -45,7 +45,7 @@ class Carrying:
         """Migrations into ``region``, with the rights of whoever runs the command."""
         clients = self.environment.clients.named
         carriers: dict[str, Carrier] = {
-            "s3": Objects(self.transport),
+            "s3": Objects(self.transport, clients=clients),
             "ssm": Parameters(clients),
             "secrets": Secrets(clients),
         }

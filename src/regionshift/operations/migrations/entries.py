@@ -67,6 +67,8 @@ def _bucket(config: MigrationConfig, carried: CarryBucket, source: str, target: 
         exclude=carried.exclude,
         history=keeps,
         storage_class=carried.storage_class,
+        kms_key=_key(carried.kms_key, target),
+        keys=(config.names.key_alias(target),),
         owned=PROGRAMS_OWN if carried.source_in(source) in (None, own[source]) else (),
     )
 
@@ -78,7 +80,8 @@ def _parameters(config: MigrationConfig, carried: CarryParameters, source: str, 
         Place(target, prefix=_path(carried.target_path or carried.path, target)),
         include=carried.include,
         exclude=carried.exclude,
-        kms_key=config.names.key_alias(target),
+        kms_key=_key(carried.kms_key, target) or config.names.key_alias(target),
+        keys=(config.names.key_alias(target),),
         rewrite=tuple(_rules(carried.rewrite)),
         replace=carried.rewrite.replace,
         owned=tuple(
@@ -95,7 +98,8 @@ def _secrets(config: MigrationConfig, carried: CarrySecrets, source: str, target
         Place(target, prefix=(carried.target_name or name).replace("{region}", target)),
         include=carried.include,
         exclude=carried.exclude,
-        kms_key=config.names.key_alias(target),
+        kms_key=_key(carried.kms_key, target) or config.names.key_alias(target),
+        keys=(config.names.key_alias(target),),
         rewrite=tuple(_rules(carried.rewrite)),
         replace=carried.rewrite.replace,
         tags=carried.tags,
@@ -105,6 +109,25 @@ def _secrets(config: MigrationConfig, carried: CarrySecrets, source: str, target
 
 def _path(path: str, region: str) -> str:
     return path.replace("{region}", region).rstrip("/") + "/"
+
+
+def _key(name: str | None, target: str) -> str | None:
+    """The key that an entry names, in the target's region.
+
+    Raises:
+        InputError: it is one of another region.
+    """
+    if name is None:
+        return None
+    found = name.replace("{region}", target)
+    region = found.split(":")[3] if found.startswith("arn:") else target
+    if region != target:
+        raise InputError(
+            f"The key {found} is in {region} and cannot encrypt what is in {target}.",
+            where="carry: kms_key",
+            remedy="name an alias that each region has, or put {region} into the ARN",
+        )
+    return found
 
 
 def _rules(rewrite: Rewrite) -> Iterator[str]:

@@ -1,0 +1,83 @@
+"""The keys of a target's region: which of them a migration may use, and what lies under another one."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from botocore.exceptions import ClientError
+
+from regionshift.carriers.carrier import Entry
+from regionshift.carriers.named import ClientSource
+from regionshift.errors import InputError
+
+_OF_AWS = "alias/aws/"
+
+
+class Keys:
+    """Judges keys for one entry. An entry that names none of the keys that may be used is not judged."""
+
+    def __init__(self, clients: ClientSource, entry: Entry) -> None:
+        self._clients = clients
+        self._region = entry.target.region
+        self._own = entry.kms_key
+        usable = (entry.kms_key, *entry.keys) if entry.keys else ()
+        self._usable = frozenset(name for name in usable if name)
+        self._known: dict[str, str] = {}
+
+    def require(self) -> None:
+        """See that the key that the entry writes with is there and can be used.
+
+        Raises:
+            InputError: it is not.
+        """
+        if not self._usable or not self._own or _is_of_aws(self._own):
+            return
+        try:
+            self._describe(self._own)
+        except ClientError as error:
+            # Who may not ask can still be allowed to use it.
+            if error.response["Error"]["Code"] == "NotFoundException":
+                raise InputError(
+                    f"The key {self._own} is not there.",
+                    where=self._region,
+                    remedy="Name a key of this region as kms_key, or make one with this alias.",
+                ) from error
+
+    def stranger(self, name: str | None) -> str:
+        """Why what is under the key ``name`` cannot be written and taken back; empty when it can.
+
+        Args:
+            name: as AWS tells it: id, ARN or alias; none means AWS's own key of the service, which everybody
+                in the account may use through the service (KMS Developer Guide, "AWS managed keys").
+        """
+        if not self._usable or not name or _is_of_aws(name) or name in self._usable:
+            return ""
+        if self._meant(name) in {self._meant(usable) for usable in self._usable} or self._is_managed(name):
+            return ""
+        return f"the key {name}, for which the migration has no rights: name it as kms_key under `carry`"
+
+    def _meant(self, name: str) -> str:
+        """The id behind a name; the name itself where nobody can tell."""
+        if ":alias/" not in name and not name.startswith("alias/"):
+            return name.rpartition("key/")[2]
+        if name not in self._known:
+            try:
+                self._known[name] = str(self._describe(name)["KeyId"])
+            except ClientError:
+                self._known[name] = name  # not there, or not ours to ask about: then it is no key of ours
+        return self._known[name]
+
+    def _is_managed(self, name: str) -> bool:
+        """Whether AWS manages the key, named by its id."""
+        try:
+            return self._describe(name).get("KeyManager") == "AWS"
+        except ClientError:
+            return False  # not there, or not ours to ask about: then it is not ours to use
+
+    def _describe(self, name: str) -> dict[str, Any]:
+        found: dict[str, Any] = self._clients("kms", self._region).describe_key(KeyId=name)["KeyMetadata"]
+        return found
+
+
+def _is_of_aws(name: str) -> bool:
+    return _OF_AWS in name
