@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from botocore.exceptions import ClientError
+from botocore.exceptions import ClientError, ParamValidationError
 
 from regionshift.carriers.carrier import Carried, Kind
 from regionshift.errors import Refused, WorkFailed
@@ -53,6 +53,9 @@ def call(operation: Callable[..., Any], **given: Any) -> Any:
             if code not in _TOO_OFTEN or attempt == _ATTEMPTS - 1:
                 raise NamedError(code, error.operation_name) from None
             time.sleep(_FIRST_WAIT * 2**attempt)
+        except ParamValidationError:
+            # It quotes what it does not like, and would be raised all the way to the state machine.
+            raise NamedError("ParamValidation", getattr(operation, "__name__", "the call")) from None
     raise AssertionError("the last attempt returns or raises")
 
 
