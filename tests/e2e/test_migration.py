@@ -153,7 +153,10 @@ def seed(place: Place) -> None:
     ssm = place.clients.get("ssm", SOURCE)
     ssm.put_parameter(Name="/old/topic", Value=f"arn:aws:sns:{SOURCE}:{ACCOUNT}:orders", Type="String")
     ssm.put_parameter(Name="/old/password", Value=VALUE, Type="SecureString")
-    place.clients.get("secretsmanager", SOURCE).create_secret(Name="old/key", SecretString=VALUE)
+    vault = place.clients.get("secretsmanager", SOURCE)
+    vault.create_secret(Name="old/key", SecretString=VALUE)
+    rules: Any = {"ScheduleExpression": "rate(9 days)"}
+    vault.rotate_secret(SecretId="old/key", RotationRules=rules, RotateImmediately=False)
 
 
 def records(place: Place) -> str:
@@ -164,6 +167,28 @@ def records(place: Place) -> str:
     return "\n".join(s3.get_object(Bucket=bucket, Key=key)["Body"].read().decode() for key in keys)
 
 
+def told(place: Place) -> str:
+    """All that was told outside of the data itself: executions, logs, records, and the state of the command."""
+    steps, logs = place.clients.get("stepfunctions", TARGET), place.clients.get("logs", TARGET)
+    found: list[Any] = [records(place)]
+    for machine in steps.list_state_machines()["stateMachines"]:
+        arns = [
+            one["executionArn"]
+            for one in steps.list_executions(stateMachineArn=machine["stateMachineArn"])["executions"]
+        ]
+        found += [steps.describe_execution(executionArn=arn) for arn in arns]
+        found += [steps.get_execution_history(executionArn=arn)["events"] for arn in arns]
+    for group in logs.describe_log_groups()["logGroups"]:
+        found.append(logs.filter_log_events(logGroupName=group["logGroupName"])["events"])
+    cloud = place.folder / ".regionshift" / "cloud"  # the embedded AWS itself: what is carried lies there
+    found += [
+        file.read_text(encoding="utf-8", errors="replace")
+        for file in place.folder.rglob("*")
+        if file.is_file() and cloud not in file.parents
+    ]
+    return "\n".join(map(str, found))
+
+
 def test_a_plan_changes_nothing(place: Place) -> None:
     was = place.target()
     code, plan = place.migrate("--plan-only")
@@ -171,6 +196,16 @@ def test_a_plan_changes_nothing(place: Place) -> None:
     assert plan["counts"] == {"new": 124, "changed": 1, "same": 0, "conflict": 0}
     assert plan["estimate"]["requests"] > 0
     assert all(entry["undo_until"] for entry in plan["entries"])
+    parameters = plan["entries"][1]
+    assert (parameters["rewritten"], parameters["rewrites"]) == (
+        1,
+        [{"item": "/old/topic", "what": "arn ×1"}],
+    )
+    assert all("old/key rotates at the source (rate(9 days)" in note for note in plan["entries"][2]["notes"])
+    shown = place.run("migrate", "--from", SOURCE, "--to", TARGET, "--plan-only")[1]
+    assert "rewritten: /old/topic (arn ×1)" in shown
+    assert "note: old/key rotates at the source (rate(9 days)" in shown
+    assert VALUE not in shown
     assert place.target() == was
     assert "migration" not in records(place)
 
@@ -207,7 +242,9 @@ def test_it_carries_proves_goes_on_and_takes_all_of_it_back(place: Place) -> Non
         "/old/password": VALUE,
     }
     assert now["secrets"] == {"old/key": VALUE}
-    assert VALUE not in records(place)
+    everything = told(place)
+    assert "'step': 'copy'" in everything or '"step": "copy"' in everything
+    assert VALUE not in everything
     head = place.clients.get("s3", TARGET).head_object(Bucket=f"old-media-{TARGET}", Key="docs/050")
     assert head["Metadata"] == {"n": "50"}
 
@@ -223,6 +260,7 @@ def test_it_carries_proves_goes_on_and_takes_all_of_it_back(place: Place) -> Non
 
     code, undone = place.json("rollback", "whole", "--reason", "trial")
     assert code == 0, undone
+    assert VALUE not in told(place)
     assert undone["counts"] == {"undone": 125}
     assert place.target() == was
     assert place.json("rollback", "whole")[0] == 0
