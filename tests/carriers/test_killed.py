@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from carrier_world import TARGET, S3Lab, World
+from carrier_world import TARGET, Lab, S3Lab, SecretsLab, SsmLab, World
 
 from regionshift.carriers.lines import entry_line
 
@@ -38,7 +38,7 @@ class Victims:
             text=True,
         )
 
-    def run(self, do: str, migration_id: str, lab: S3Lab, at: int, after: bool) -> bool:
+    def run(self, do: str, migration_id: str, lab: Lab, at: int, after: bool) -> bool:
         """Do it in a process that dies at the request ``at``; whether it came that far."""
         cloud = self._world.cloud
         job: dict[str, Any] = {
@@ -106,6 +106,79 @@ def test_killed_at_any_moment(world: World, victims: Victims) -> None:
         world.migrations.rollback(migration_id)
         assert world.versions(lab.target) == before, (seed, round_number)
     assert deaths >= 50, (seed, deaths)
+
+
+NAMES = [f"{letter}{number}" for letter in "ak" for number in range(3)]
+# About as many requests as carrying and proving one takes; a kill that comes too late kills nobody.
+OF_A_NAME = {"ssm": 10, "secrets": 22}
+ROUNDS_OF_NAMES = 24  # each is killed up to four times
+
+
+def parameters_there(lab: SsmLab) -> dict[str, Any]:
+    """What readers see, and how often each was written."""
+    return {name: (*seen, version_of(lab, name)) for name, seen in lab.look("target").items()}
+
+
+def version_of(lab: SsmLab, name: str) -> int:
+    ssm = lab.world.clients.get("ssm", TARGET)
+    return int(ssm.get_parameter(Name=lab.entry.target.prefix + name)["Parameter"]["Version"])
+
+
+def secrets_there(lab: SecretsLab) -> dict[str, Any]:
+    """What readers see, and every label."""
+    vault, there = lab.world.clients.get("secretsmanager", TARGET), lab.look("target")
+    stages = {
+        name: vault.describe_secret(SecretId=lab.entry.target.prefix + name)["VersionIdsToStages"]
+        for name in there
+    }
+    return {
+        name: (*seen, sorted((version, sorted(labels)) for version, labels in stages[name].items()))
+        for name, seen in there.items()
+    }
+
+
+@pytest.mark.parametrize("victims", ["MD5 as etag"], indirect=True)
+@pytest.mark.parametrize("kind", [SsmLab, SecretsLab])
+def test_parameters_and_secrets_killed_at_any_moment(
+    world: World, victims: Victims, kind: type[SsmLab | SecretsLab]
+) -> None:
+    seed = int(os.environ.get("REGIONSHIFT_SEED", random.SystemRandom().randrange(10**6)))
+    print(f"seed {seed}")
+    chance = random.Random(seed)
+    lab = kind(world)
+    for number, name in enumerate(NAMES):
+        lab.write("source", name, f"new {name}")
+        for value in ("older", "earlier")[: number % 3]:
+            lab.write("target", name, value)
+    before = lab.look("target") if isinstance(lab, SsmLab) else secrets_there(lab)
+    most = len(NAMES) * OF_A_NAME[lab.entry.kind]
+    deaths = 0
+
+    for round_number in range(ROUNDS_OF_NAMES):
+        migration_id = f"m{round_number}"
+        written = parameters_there(lab) if isinstance(lab, SsmLab) else {}
+        for _ in range(chance.choice((2, 2, 3))):
+            deaths += victims.run("migrate", migration_id, lab, chance.randrange(most), chance.random() < 0.5)
+        if chance.random() < 0.7:
+            done = world.migrations.migrate(migration_id, [lab.entry])
+            assert done["status"] == "completed", (seed, round_number, done["problems"])
+            written_once(lab, written, seed)
+        elif not world.store.exists(f"migrations/{migration_id}/metadata.json"):
+            continue
+        deaths += victims.run(
+            "rollback", migration_id, lab, chance.randrange(most // 2), chance.random() < 0.5
+        )
+        world.migrations.rollback(migration_id)
+        now = lab.look("target") if isinstance(lab, SsmLab) else secrets_there(lab)
+        assert now == before, (seed, round_number)
+    assert deaths >= 50, (seed, deaths)
+
+
+def written_once(lab: SsmLab | SecretsLab, written: dict[str, Any], seed: int) -> None:
+    """Every item is there as at the source, and was written once since."""
+    assert lab.look("target") == lab.look("source"), seed
+    for name in NAMES if isinstance(lab, SsmLab) else ():
+        assert version_of(lab, name) == written.get(name, (0,))[-1] + 1, (seed, name)
 
 
 def nothing_twice(before: list[Any], after: list[Any], seed: int) -> None:

@@ -12,49 +12,88 @@ import signal
 import sys
 import threading
 import traceback
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 from botocore.credentials import ReadOnlyCredentials
 from kms_etags import under_kms
 
+from regionshift.aws.clients import AccessKey, Clients
 from regionshift.carriers.lines import read_entry
 from regionshift.carriers.migration import Migrations
+from regionshift.carriers.named import ClientSource
 from regionshift.carriers.records import RecordStore
 from regionshift.carriers.s3.objects import Objects
+from regionshift.carriers.secrets import Secrets
+from regionshift.carriers.ssm import Parameters
 from regionshift.carriers.transport import Request, Response, Transport
 
 
-class Doomed(Transport):
-    """Dies at its ``at``-th request, before it is sent or after it was answered."""
+@dataclass
+class Doom:
+    """Ends the process at its ``at``-th request, before it is sent or after it was answered."""
 
-    at = 0
-    after = False
-    _count = 0
-    _lock = threading.Lock()
+    at: int
+    after: bool
+    _count: int = 0
+    _mine: threading.local = field(default_factory=threading.local)
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def sending(self) -> None:
+        with self._lock:
+            self._count += 1
+            self._mine.come = self._count == self.at
+        if self._mine.come and not self.after:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    def answered(self) -> None:
+        if self._mine.come:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+
+class Doomed(Transport):
+    """Tells its doom of every request."""
+
+    doom: Doom
 
     def _once(self, request: Request) -> Response:
-        with self._lock:
-            Doomed._count += 1
-            mine = Doomed._count == self.at
-        if mine and not self.after:
-            os.kill(os.getpid(), signal.SIGKILL)
+        self.doom.sending()
         answer = super()._once(request)
-        if mine:
-            os.kill(os.getpid(), signal.SIGKILL)
+        self.doom.answered()
         return answer
 
 
+def doomed_clients(job: dict[str, Any], doom: Doom) -> ClientSource:
+    """boto3's clients, which tell it too."""
+    key = AccessKey(job["access_key"], job["secret_key"])
+    clients = Clients(key=key, endpoint=job["endpoint"], ca_bundle=Path(job["ca_bundle"]))
+    known: set[tuple[str, str]] = set()
+
+    def client(service: str, region: str) -> Any:
+        found = clients.named(service, region)
+        if (service, region) not in known:
+            known.add((service, region))
+            found.meta.events.register("before-send", lambda **_: doom.sending())
+            found.meta.events.register("after-call", lambda **_: doom.answered())
+        return found
+
+    return client
+
+
 def work(job: dict[str, Any]) -> None:
-    Doomed.at, Doomed.after = job["at"], job["after"]
     credentials = ReadOnlyCredentials(job["access_key"], job["secret_key"], None)
     transport = Doomed(
         lambda: credentials, lambda _: job["endpoint"], ca_bundle=job["ca_bundle"], connections=4
     )
     if job["kms"]:
         transport._once = under_kms(transport._once)  # type: ignore[method-assign]
+    transport.doom = Doom(job["at"], job["after"])
+    clients = doomed_clients(job, transport.doom)
     store = RecordStore(transport, job["region"], job["records"])
-    migrations = Migrations(store, {"s3": Objects(transport)}, lambda: datetime.now(UTC))
+    carriers: Any = {"s3": Objects(transport), "ssm": Parameters(clients), "secrets": Secrets(clients)}
+    migrations = Migrations(store, carriers, lambda: datetime.now(UTC))
     if job["do"] == "rollback":
         migrations.rollback(job["id"])
     else:
