@@ -123,7 +123,9 @@ def test_what_is_said_and_done_afterwards_fits(up: Place) -> None:
     preview = up.run("preview", "--json")
     assert preview.code == 0, preview.said
     creates = [each for each in preview.json["changes"] if each["op"] == "create"]
-    assert {each["region"] for each in creates} - {None} == {NEW}
+    # The new region again, and what joins it to the primary.
+    assert NEW in {each["region"] for each in creates}
+    assert all("Links" in each["urn"] for each in creates if each["region"] != NEW)
 
     _regions(up, SECONDARY)
     settled = up.run("up", "--yes")
