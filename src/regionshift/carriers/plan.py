@@ -6,8 +6,9 @@ next is gathered.
 
 from __future__ import annotations
 
+import hashlib
 from collections import deque
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from types import TracebackType
@@ -50,12 +51,17 @@ class EntryPlan:
 
 @dataclass(frozen=True)
 class MigrationPlan:
-    """A whole plan. ``conflicts`` are the first of them, by name and reason."""
+    """A whole plan. ``conflicts`` are the first of them, by name and reason.
+
+    ``digest`` is over everything that would be written or is in conflict: two plans with the same digest
+    do the same.
+    """
 
     migration_id: str
     level: Level
     entries: tuple[EntryPlan, ...]
     conflicts: tuple[tuple[str, str], ...] = ()
+    digest: str = ""
 
     @property
     def counts(self) -> dict[str, int]:
@@ -177,8 +183,12 @@ def make_plan(
     level: Level,
     sink: Sink,
     deep: bool = False,
+    watch: Callable[[Entry, Item], None] = lambda _entry, _item: None,
 ) -> MigrationPlan:
     """Plan every entry. Changes nothing at the source or the target. ``deep``: see ``Carrier.inventory``.
+
+    Args:
+        watch: told of every item that is selected, whatever becomes of it.
 
     Raises:
         InputError, Refused: see ``Carrier.check``.
@@ -187,10 +197,12 @@ def make_plan(
     parts: list[EntryPlan] = []
     conflicts: list[tuple[str, str]] = []
     number = 0
+    digest = _Digest()
     for entry, limit in zip(entries, limits, strict=True):
         tally = _Tally()
+        digest.entry(entry)
         found = carriers[entry.kind].inventory(entry, carried(store, entry), deep=deep)
-        items = _beside_our_own(found, entry, store.bucket)
+        items = _watched(_beside_our_own(found, entry, store.bucket), entry, watch, digest)
         for after, batch in _batches(_counted(items, entry, tally, sink, conflicts)):
             sink.batch(number + tally.batches, entry, after, batch)
             tally.batches += 1
@@ -210,7 +222,36 @@ def make_plan(
             )
         )
         number += tally.batches
-    return MigrationPlan(migration_id, level, tuple(parts), tuple(conflicts))
+    return MigrationPlan(migration_id, level, tuple(parts), tuple(conflicts), digest.hex())
+
+
+class _Digest:
+    """Over the entries, and every item of theirs that is not the same already."""
+
+    def __init__(self) -> None:
+        self._hash = hashlib.sha256()
+
+    def entry(self, entry: Entry) -> None:
+        """The items that follow are of this one."""
+        self._hash.update(dump(entry_line(entry)).encode())
+
+    def item(self, item: Item) -> None:
+        """One item more."""
+        self._hash.update(dump(item_line(item)).encode())
+
+    def hex(self) -> str:
+        """Over everything until now."""
+        return self._hash.hexdigest()
+
+
+def _watched(
+    items: Iterator[Item], entry: Entry, watch: Callable[[Entry, Item], None], digest: _Digest
+) -> Iterator[Item]:
+    for item in items:
+        watch(entry, item)
+        if item.kind is not Kind.SAME:
+            digest.item(item)
+        yield item
 
 
 def _beside_our_own(items: Iterator[Item], entry: Entry, records_bucket: str) -> Iterator[Item]:

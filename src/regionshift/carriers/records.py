@@ -10,6 +10,7 @@
     migrations/{id}/results/{batch}.jsonl    what was written and proven
     migrations/{id}/progress/...             uploads and comparisons under way
     migrations/{id}/running/...              calls that are copying now, and until when they can be
+    migrations/{id}/executions/{number}      executions of the state machine, before each is started
     migrations/{id}/stop                     its presence stops the copying
     migrations/.locks/{target}.json          who is migrating onto a target
     migrations/.carried/{pair}/{id}          who has migrated from a source to a target
@@ -180,6 +181,7 @@ class Layout:
         self.metadata = f"{self._root}/metadata.json"
         self.manifest = f"{self._root}/plan/manifest.jsonl"
         self.stop = f"{self._root}/stop"
+        self.executions = f"{self._root}/executions/"
         self.rollback = f"rollbacks/{self.id}/rollback.json"
 
     def plan(self, batch: int) -> str:

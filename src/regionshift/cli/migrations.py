@@ -5,13 +5,15 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from typing import Any
 
 from botocore.credentials import ReadOnlyCredentials
 from rich.console import Console
 
+from regionshift.carriers.beginning import refused_for
+from regionshift.carriers.plan import MigrationPlan
 from regionshift.cli.options import Choices
 from regionshift.cli.show import confirm, console, print_json
 from regionshift.errors import (
@@ -20,7 +22,6 @@ from regionshift.errors import (
     EXIT_REFUSED,
     InputError,
     Interrupted,
-    Refused,
     RegionshiftError,
     WorkFailed,
 )
@@ -58,7 +59,7 @@ def run_migrate(
         screen = console(choices)
         to_copy = 0
         if plan_only or not (migration_id and _known(carrying, wanted)):
-            shown = _plan(carrying, wanted)
+            made, shown = _plan(carrying, wanted)
             to_copy = shown["to_copy"]
             if not choices.as_json:
                 screen.print(plan_table(shown))
@@ -68,6 +69,9 @@ def run_migrate(
                 return EXIT_REFUSED if shown["conflicts"] else EXIT_OK
             _require_startable(wired, wanted, shown)
             confirm(choices, f"Carry {to_copy} items from {wanted.source} to {wanted.target}?")
+            if not choices.yes:
+                # Planned again when it begins, maybe much later: just this is what was agreed to.
+                wanted = replace(wanted, confirmed=made.digest)
         report = _follow(wired, carrying, wanted, to_copy, screen)
     if choices.as_json:
         print_json(_report(report))
@@ -77,10 +81,11 @@ def run_migrate(
     return EXIT_OK if report.completed else EXIT_FAILED
 
 
-def _plan(carrying: Carrying, wanted: operation.Wanted) -> dict[str, Any]:
+def _plan(carrying: Carrying, wanted: operation.Wanted) -> tuple[MigrationPlan, dict[str, Any]]:
+    """The plan, and as it is shown."""
     config = carrying.environment.config
     made = operation.plan(carrying, wanted)
-    return as_json(
+    return made, as_json(
         made,
         estimate(config, made),
         source=wanted.source,
@@ -98,11 +103,8 @@ def _require_startable(wired: Wired, wanted: operation.Wanted, shown: dict[str, 
         require_rights(config, wired.shelf.store.find(digest).content, wanted.target)
     if shown["conflicts"] and config.migration.on_failure == "rollback":
         # They keep it from being completed, so that it would be taken back in the end.
-        raise Refused(
-            f"{shown['counts']['conflict']} items cannot be carried: "
-            + ", ".join(f"{each['item']} ({each['reason']})" for each in shown["conflicts"][:3]),
-            where=wanted.target,
-            remedy="exclude them under `carry`, mend them, or set migration.on_failure: stop",
+        raise refused_for(
+            shown["counts"]["conflict"], [(each["item"], each["reason"]) for each in shown["conflicts"]]
         )
 
 
@@ -193,7 +195,15 @@ def run_rollback(choices: Choices, migration_id: str, reason: str) -> int:
         if not choices.as_json:
             console(choices).print(summary_table(found))
         confirm(choices, f"Take back what {migration_id} wrote in {region}?")
-        done = take_back(carrying, wired.journal, migration_id, reason, clock=time.monotonic)
+        try:
+            done = take_back(carrying, wired.journal, migration_id, reason, clock=time.monotonic)
+        except KeyboardInterrupt:
+            raise Interrupted(
+                f"Interrupted: what was begun of taking {migration_id} back ends inside AWS.",
+                where=region,
+                remedy=f"regionshift status {migration_id} shows how far it is; to finish: "
+                f"regionshift rollback {migration_id}",
+            ) from None
     if choices.as_json:
         print_json({**done.record, "seconds": done.seconds})
     else:
