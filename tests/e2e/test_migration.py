@@ -266,6 +266,7 @@ def test_it_carries_proves_goes_on_and_takes_all_of_it_back(place: Place) -> Non
     assert place.json("rollback", "whole")[0] == 0
     assert place.target() == was
     assert place.json("status", "whole")[1]["status"] == "rolled_back"
+    assert place.json("status", "whole", "--verify")[0] == 2
     assert place.migrate("--id", "whole")[0] == 3
 
 
@@ -416,7 +417,14 @@ def test_what_nobody_migrated_is_not_found(place: Place) -> None:
 
 def test_what_was_changed_since_is_found_left_alone_and_named(place: Place) -> None:
     assert place.migrate("--id", "touched", "--level", "pinned")[0] == 0
+    code, status = place.json("status", "touched", "--verify")
+    assert (code, status["verified"]["proven"], status["verified"]["unproven"]) == (0, 125, 0)
     place.put(TARGET, "docs/050", b"somebody's")
+    code, status = place.json("status", "touched", "--verify")
+    assert (code, status["verified"]["proven"]) == (1, 124)
+    assert [each["key"].rpartition("/docs/")[2] for each in status["verified"]["problems"]] == ["050"]
+    assert "docs/050" in place.run("status", "touched", "--verify")[1]
+    assert place.run("status", "--verify")[0] == 2
     code, plan = place.migrate("--plan-only")
     assert code == 3
     assert [item["item"].rpartition("/docs/")[2] for item in plan["conflicts"]] == ["050"]

@@ -33,9 +33,17 @@ from regionshift.operations.migrations.listing import SETTLED, known_migrations
 from regionshift.operations.migrations.progress import Standing
 from regionshift.operations.migrations.rights import require_rights, require_something
 from regionshift.operations.migrations.taking_back import take_back
+from regionshift.operations.migrations.verifying import verify_again
 from regionshift.operations.outputs import Outputs
 from regionshift.operations.waves.standing import standing_of
-from regionshift.report.migrations import CopyView, plan_table, recovery_lines, summary_table, undo_table
+from regionshift.report.migrations import (
+    CopyView,
+    plan_table,
+    proven_table,
+    recovery_lines,
+    summary_table,
+    undo_table,
+)
 from regionshift.settings.config import MigrationConfig
 from regionshift.wiring import Wired, surroundings, wire
 
@@ -211,19 +219,27 @@ def run_rollback(choices: Choices, migration_id: str, reason: str) -> int:
     return EXIT_OK if done.whole else EXIT_FAILED
 
 
-def run_migration_status(choices: Choices, migration_id: str) -> int:
-    """How one migration stands, from its record; exit code 1 unless it is completed or rolled back."""
+def run_migration_status(choices: Choices, migration_id: str, *, verify: bool = False) -> int:
+    """How one migration stands, from its record; exit code 1 unless it is completed or rolled back.
+
+    Args:
+        verify: also look whether everything is as it was written; exit code 1 unless it is.
+    """
     with _carrying(choices, locked=False) as (_, carrying):
         region, found = carrying.find(migration_id)
         undone = carrying.undone(region, migration_id)
+        proven = verify_again(carrying, region, found) if verify else None
     if choices.as_json:
-        print_json({**found, "rollback": undone})
+        print_json({**found, "rollback": undone, **({"verified": asdict(proven)} if proven else {})})
     else:
         facts = {"started": found["started"], "ended": found["ended"] or "not yet"}
         if undone:
             facts["taken back"] = f"{undone['timestamp']}, {undone['reason'] or 'no reason given'}"
         console(choices).print(summary_table(found, facts))
-    return EXIT_OK if found["status"] in SETTLED else EXIT_FAILED
+        if proven:
+            console(choices).print(proven_table(asdict(proven)))
+    settled = found["status"] in SETTLED
+    return EXIT_OK if settled and (proven is None or proven.whole) else EXIT_FAILED
 
 
 def all_migrations(wired: Wired) -> tuple[Sequence[dict[str, Any]], str]:

@@ -159,6 +159,20 @@ def _verdict(metadata: Mapping[str, Any], has_problems: bool) -> str:
     return f"{status}: run migrate again with --id {name}, or: regionshift rollback {name}"
 
 
+def proven_table(proven: Mapping[str, Any]) -> RenderableType:
+    """What a second look at a finished migration found."""
+    count, unproven = proven["proven"], proven["unproven"]
+    problems = [(each["key"], each["reason"]) for each in proven["problems"]]
+    said = f"verified again ({proven['level']}): {count} items are as they were written"
+    lines: list[RenderableType] = [
+        Text(f"{said}, {unproven} are not" if unproven else said, style="red" if unproven else "green")
+    ]
+    lines.extend(_named("not as written", problems))
+    if (more := unproven - len(problems)) > 0:
+        lines.append(Text(f"not as written: and {more} more items", style="red"))
+    return Group(*lines)
+
+
 def undo_table(record: Mapping[str, Any], seconds: float) -> RenderableType:
     """What a rollback did, from its own record."""
     counts = ", ".join(f"{number} {name}" for name, number in record["counts"].items()) or "nothing to undo"
