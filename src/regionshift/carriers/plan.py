@@ -15,6 +15,7 @@ from types import TracebackType
 from typing import Any, Protocol, Self
 
 from regionshift.carriers.carrier import Carrier, Entry, Item, Kind, Level
+from regionshift.carriers.costs import Cost
 from regionshift.carriers.ledger import carried, folder_of
 from regionshift.carriers.lines import dump, entry_line, item_line, to_bytes
 from regionshift.carriers.records import PROGRAMS_OWN, Layout, RecordStore
@@ -32,7 +33,7 @@ _WRITTEN_AT_ONCE = 8  # records; each of them is held until it is written
 
 @dataclass(frozen=True)
 class EntryPlan:
-    """One entry's share of a plan: how many items of each kind, how many bytes and requests.
+    """One entry's share of a plan: how many items of each kind, how many bytes, and what copying them takes.
 
     ``rewritten``: how many values the entry's rules change; ``rewrites`` are the first of them, by name and rule.
     """
@@ -42,7 +43,7 @@ class EntryPlan:
     bytes: int
     first_batch: int
     batches: int
-    requests: int
+    cost: Cost
     undo_until: str
     notes: tuple[str, ...] = ()
     rewritten: int = 0
@@ -102,6 +103,7 @@ class _Tally:
     batches: int = 0
     rewritten: int = 0
     rewrites: list[tuple[str, str]] = field(default_factory=list)
+    cost: Cost = field(default_factory=Cost)
 
     def rewrites_one(self, name: str, what: str) -> None:
         """One value more that the entry's rules change."""
@@ -203,10 +205,10 @@ def make_plan(
         digest.entry(entry)
         found = carriers[entry.kind].inventory(entry, carried(store, entry), deep=deep)
         items = _watched(_beside_our_own(found, entry, store.bucket), entry, watch, digest)
-        for after, batch in _batches(_counted(items, entry, tally, sink, conflicts)):
+        for after, batch in _batches(_counted(items, entry, level, tally, sink, conflicts)):
             sink.batch(number + tally.batches, entry, after, batch)
             tally.batches += 1
-        requests = _requests(tally, level)
+            tally.cost.batch()
         parts.append(
             EntryPlan(
                 entry,
@@ -214,7 +216,7 @@ def make_plan(
                 tally.bytes,
                 number,
                 tally.batches,
-                requests,
+                tally.cost,
                 limit.undo_until,
                 limit.notes,
                 tally.rewritten,
@@ -268,7 +270,12 @@ def _beside_our_own(items: Iterator[Item], entry: Entry, records_bucket: str) ->
 
 
 def _counted(
-    items: Iterator[Item], entry: Entry, tally: _Tally, sink: Sink, conflicts: list[tuple[str, str]]
+    items: Iterator[Item],
+    entry: Entry,
+    level: Level,
+    tally: _Tally,
+    sink: Sink,
+    conflicts: list[tuple[str, str]],
 ) -> Iterator[Item]:
     """The items that are to be written; all of them are counted on the way."""
     for item in items:
@@ -281,6 +288,7 @@ def _counted(
             tally.bytes += item.size
             if item.rewrites:
                 tally.rewrites_one(f"{entry.target.prefix}{item.key}", item.rewrites)
+            tally.cost.add(entry.kind, item, level)
             yield item
 
 
@@ -303,9 +311,3 @@ def _batches(items: Iterator[Item]) -> Iterator[tuple[str, list[Item]]]:
         size += item.size
     if batch:
         yield after, batch
-
-
-def _requests(tally: _Tally, level: Level) -> int:
-    """About how many requests the copying takes: one an item, four more to prove it fully, six a batch."""
-    items = tally.counts.get(Kind.NEW.value, 0) + tally.counts.get(Kind.CHANGED.value, 0)
-    return items * (5 if level is Level.FULL else 1) + tally.batches * 6

@@ -59,6 +59,7 @@ def plan_table(plan: Mapping[str, Any]) -> RenderableType:
     said = (
         f"{plan['to_copy']} items, {size(plan['bytes'])}; about {duration(about['seconds'])}, "
         f"{about['requests']} requests, {about['usd']:.2f} USD; proof: {plan['level']}"
+        + (f", reads up to {size(about['read_bytes'])} of each side" if about.get("read_bytes") else "")
     )
     lines: list[RenderableType] = [table, Text(said, style="bold")]
     if plan["to_copy"]:
