@@ -22,6 +22,7 @@ from regionshift.carriers.lease import Leases
 from regionshift.carriers.lines import dump, entry_line
 from regionshift.carriers.plan import MigrationPlan, Nowhere, Recorded, make_plan
 from regionshift.carriers.records import Layout, RecordStore
+from regionshift.carriers.shares import Shares
 from regionshift.errors import Refused, WorkFailed
 
 _BATCHES_AT_ONCE = 4
@@ -165,7 +166,8 @@ class Migrations:
         with self._leases(migration_id).alone(f"{batch:08d}", has_time) as alone:
             if not alone:
                 return BatchAnswer(batch, more=True)
-            return run_batch(self.store, self.carriers, migration_id, batch, has_time)
+            share = Shares(self.store, Layout(migration_id), self.now).of(batch)
+            return run_batch(self.store, self.carriers, migration_id, batch, has_time, share)
 
     def undo_batch(
         self, migration_id: str, batch: int, has_time: Callable[[], bool] = _always

@@ -239,7 +239,8 @@ class _Digest:
 
     def item(self, item: Item) -> None:
         """One item more."""
-        self._hash.update(dump(item_line(item)).encode())
+        versions = "".join(f"\0{version.id}\0{version.etag}" for version in item.versions)
+        self._hash.update(f"{item.key}\0{item.kind.value}{versions}\n".encode())
 
     def hex(self) -> str:
         """Over everything until now."""

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from functools import partial
 
 from regionshift.carriers.batch import Carriers
-from regionshift.carriers.carrier import Item, Level, Proof, Work, Written
+from regionshift.carriers.carrier import Again, Item, Level, Proof, Work, Written
 from regionshift.carriers.lines import from_bytes, read_entry, read_item
 from regionshift.carriers.records import Layout, RecordStore
 from regionshift.carriers.summary import NAMED, Metadata
@@ -87,6 +87,6 @@ def _counted(level: Level, items: Sequence[Item], answers: Sequence[object], tar
             found.proven += 1
             continue
         found.unproven += 1
-        reason = answer.reason if isinstance(answer, Proof) else "it could not be looked at"
+        reason = answer.reason if isinstance(answer, Proof | Again) else "it could not be looked at"
         found.problems.append({"key": f"{target}{item.key}", "reason": reason})
     return found
