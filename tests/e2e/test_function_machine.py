@@ -90,8 +90,9 @@ def versions(place: Place, prefix: str) -> list[str]:
     ]
 
 
-def told(place: Place, queue: str) -> list[tuple[str, str]]:
-    return [(one["migration_id"], one["status"]) for one in news_of(place.clients, TARGET, queue, "migrate")]
+def told(place: Place, queue: str, event: str = "migrate") -> list[tuple[str, str]]:
+    """What has come since the last time; what is told of other events is passed over."""
+    return [(one["migration_id"], one["status"]) for one in news_of(place.clients, TARGET, queue, event)]
 
 
 def test_a_worker_that_cannot_be_called_is_called_again_and_all_is_proven(place: Place, queue: str) -> None:
@@ -106,6 +107,24 @@ def test_a_worker_that_cannot_be_called_is_called_again_and_all_is_proven(place:
     assert place.json("status", "direct")[1]["counts"] == {"written": 120, "proven": 120}
     assert told(place, queue) == [("direct", "started"), ("direct", "success")]
     assert place.json("rollback", "direct")[0] == 0
+    assert told(place, queue, "rollback") == [("direct", "started"), ("direct", "success")]
+
+
+def test_the_command_tells_its_start_and_the_end_comes_once(place: Place, queue: str) -> None:
+    told(place, queue)
+    assert place.migrate("--id", "by-hand", "--level", "pinned")[0] == 0
+    assert told(place, queue) == [("by-hand", "started"), ("by-hand", "success")]
+    place.put(TARGET, "docs/050", b"somebody's")
+    assert place.json("rollback", "by-hand")[0] == 1
+    assert told(place, queue, "rollback") == [("by-hand", "started"), ("by-hand", "error")]
+    place.clients.get("s3", TARGET).delete_object(Bucket=f"old-media-{TARGET}", Key="docs/050")
+    newest = place.clients.get("s3", TARGET).list_object_versions(
+        Bucket=f"old-media-{TARGET}", Prefix="docs/050"
+    )
+    for one in [*newest.get("Versions", []), *newest.get("DeleteMarkers", [])]:
+        place.clients.get("s3", TARGET).delete_object(
+            Bucket=f"old-media-{TARGET}", Key="docs/050", VersionId=one["VersionId"]
+        )
 
 
 def test_a_worker_that_is_killed_while_it_copies_is_called_again_and_copies_nothing_twice(
