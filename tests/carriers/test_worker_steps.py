@@ -9,8 +9,10 @@ from typing import Any
 import pytest
 from carrier_world import TARGET, S3Lab, World
 
+from regionshift.carriers.beginning import BeingPlanned
 from regionshift.carriers.carrier import Level
 from regionshift.carriers.lines import entry_line
+from regionshift.carriers.records import Layout
 from regionshift.function.migration_worker import Worker
 
 
@@ -134,3 +136,15 @@ def test_a_step_that_failed_for_good_is_told_of(world: World) -> None:
     run(worker, "failed", what="undo", error="States.Timeout")
     assert [end[:3] for end in heard.ends] == [("migrate", "m", "failed"), ("rollback", "m", "failed")]
     assert "States.TaskFailed" in heard.why[0]
+
+
+def test_a_plan_that_another_call_makes_is_tried_again_and_not_told_as_refused(
+    world: World, lab: S3Lab
+) -> None:
+    heard = Heard()
+    migrations = replace(world.migrations, call_seconds=lambda: 1.0)
+    until = {"until": "2999-01-01T00:00:00+00:00"}
+    world.store.put_json(Layout("m").running("plan"), until)
+    with pytest.raises(BeingPlanned):
+        run(Worker(migrations, heard), "plan", entries=[entry_line(lab.entry)], level="full")
+    assert heard.ends == []

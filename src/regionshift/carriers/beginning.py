@@ -14,6 +14,10 @@ from regionshift.errors import InputError, Refused
 _NAMED = 10
 
 
+class BeingPlanned(Refused):
+    """Another call is at it, or was killed: later there is a plan to go on with, or none in the way."""
+
+
 class PlanChanged(Refused):
     """What would be carried is no longer what somebody confirmed."""
 

@@ -16,7 +16,7 @@ from datetime import datetime
 
 from regionshift.carriers import lock, summary
 from regionshift.carriers.batch import BatchAnswer, Carriers, run_batch, undo_batch
-from regionshift.carriers.beginning import ANYTHING, Asked, Seen, require_same
+from regionshift.carriers.beginning import ANYTHING, Asked, BeingPlanned, Seen, require_same
 from regionshift.carriers.carrier import Entry, Level
 from regionshift.carriers.lease import Leases
 from regionshift.carriers.lines import dump, entry_line
@@ -376,8 +376,8 @@ class Migrations:
         return self.now().isoformat(timespec="seconds")
 
 
-def _planned_elsewhere(layout: Layout) -> Refused:
-    return Refused(
+def _planned_elsewhere(layout: Layout) -> BeingPlanned:
+    return BeingPlanned(
         f"Another call is planning migration {layout.id}.",
         where=layout.metadata,
         remedy="Call again with the same id when it has ended: it then goes on with that plan.",

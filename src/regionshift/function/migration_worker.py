@@ -18,7 +18,7 @@ from typing import Any, Protocol
 import boto3
 from aws_lambda_powertools import Logger
 
-from regionshift.carriers.beginning import Asked
+from regionshift.carriers.beginning import Asked, BeingPlanned
 from regionshift.carriers.carrier import Level
 from regionshift.carriers.lines import read_entry
 from regionshift.carriers.migration import Migrations
@@ -102,6 +102,8 @@ class Worker:
             metadata = self.migrations.begin(
                 event["migration_id"], entries, Level(event["level"]), asked=Asked(event.get("keys") or ())
             )
+        except BeingPlanned:
+            raise  # not for good: the state machine tries again
         except (InputError, Refused) as refused:
             return {**self._refused("migrate", event, refused), "batches": 0}
         # What is completed already is not copied again, only told.
