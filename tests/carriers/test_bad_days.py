@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import random
 import unicodedata
-from dataclasses import replace
 from typing import Any
 from urllib.parse import quote_plus, urlencode
 
@@ -14,12 +13,13 @@ from carrier_world import SOURCE, TARGET, S3Lab, World, in_parallel
 from stubborn_server import SLOW_DOWN
 
 from regionshift.carriers import named
+from regionshift.carriers.beginning import Asked
 from regionshift.carriers.carrier import Level
 from regionshift.carriers.plan import BATCH_ITEMS
 from regionshift.carriers.records import Layout
 from regionshift.carriers.s3.pages import read_page
 from regionshift.carriers.transport import Request, Response, S3Error
-from regionshift.errors import WorkFailed
+from regionshift.errors import InputError, WorkFailed
 
 CONTROLS = ["tab\tnewline\n", "delete\x7f", "line\u2028", "\ufeffbom", "\u202eleft", "\ud7ff\ue000\ufdd0"]
 
@@ -184,14 +184,17 @@ def test_items_of_a_batch_that_never_succeeds_are_named(world: World, lab: S3Lab
     assert "batch 1" in done["problems"][0]["reason"]
 
 
-def test_keys_that_were_asked_for_and_are_missing_are_named(world: World, lab: S3Lab) -> None:
+def test_keys_that_were_asked_for_and_are_missing_are_named_before_anything_is_written(
+    world: World, lab: S3Lab
+) -> None:
     lab.write("source", "there", "x")
-    entry = replace(lab.entry, include=("there", "missing"))
-    world.migrations.begin("m", [entry], Level.PINNED)
+    asked = Asked(keys=["in/there", "in/missing"])
 
-    assert world.migrations.require_keys("m", ["in/there", "in/missing"]) == ["in/missing"]
+    with pytest.raises(InputError, match="in/missing") as told:
+        world.migrations.begin("m", [lab.entry], Level.PINNED, asked=asked)
 
-    world.migrations.run("m")
-    done = world.migrations.finish("m")
-    assert done["status"] == "incomplete"
-    assert [(problem["key"], problem["state"]) for problem in done["problems"]] == [("in/missing", "missing")]
+    assert "in/there" not in told.value.message
+    assert world.versions(lab.target) == []
+    assert world.migrations.known("m", [lab.entry]) is None
+    lab.write("source", "missing", "y")
+    assert world.migrations.begin("m", [lab.entry], Level.PINNED, asked=asked)["plan"]["new"] == 2

@@ -7,9 +7,12 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from carrier_world import S3Lab, World
+from carrier_world import TARGET, S3Lab, World
 
+from regionshift.carriers.beginning import BeingPlanned
+from regionshift.carriers.carrier import Level
 from regionshift.carriers.lines import entry_line
+from regionshift.carriers.records import Layout
 from regionshift.function.migration_worker import Worker
 
 
@@ -18,9 +21,13 @@ class Heard:
 
     def __init__(self) -> None:
         self.ends: list[tuple[str, str, str, dict[str, int]]] = []
+        self.why: list[str] = []
 
-    def __call__(self, event: str, migration_id: str, status: str, counts: Mapping[str, int]) -> None:
+    def __call__(
+        self, event: str, migration_id: str, status: str, counts: Mapping[str, int], why: str = ""
+    ) -> None:
         self.ends.append((event, migration_id, status, dict(counts)))
+        self.why.append(why)
 
 
 @pytest.fixture
@@ -40,7 +47,11 @@ def test_a_migration_and_its_rollback_tell_their_ends(world: World, lab: S3Lab) 
     worker = Worker(replace(world.migrations, call_seconds=lambda: 60.0), heard)
     entries = [entry_line(lab.entry)]
 
-    assert run(worker, "plan", entries=entries, level="full") == {"batches": 1, "more": False}
+    assert run(worker, "plan", entries=entries, level="full") == {
+        "status": "planned",
+        "batches": 1,
+        "more": False,
+    }
     assert run(worker, "copy", batch=0)["counts"]["proven"] == 2
     assert run(worker, "finish")["status"] == "completed"
     assert run(worker, "undo", reason="trial") == {
@@ -67,3 +78,73 @@ def test_what_was_stopped_has_no_end_and_what_is_unproven_no_success(world: Worl
     run(worker, "plan", entries=[entry_line(lab.entry)], level="pinned")
     assert run(worker, "finish")["status"] == "incomplete"  # no batch ever ran
     assert [end[2] for end in heard.ends] == ["incomplete"]
+
+
+def test_a_plan_that_is_refused_is_told_and_writes_nothing(world: World, lab: S3Lab) -> None:
+    heard = Heard()
+    worker = Worker(world.migrations, heard)
+    entry = entry_line(replace(lab.entry, include=("a", "missing")))
+
+    answer = run(worker, "plan", entries=[entry], level="full", keys=["in/a", "in/missing"])
+
+    assert (answer["status"], answer["batches"]) == ("refused", 0)
+    assert "in/missing" in answer["error"]
+    assert "in/a" not in answer["error"]
+    assert heard.ends == [("migrate", "m", "refused", {})]
+    assert "in/missing" in heard.why[0]
+    assert world.versions(lab.target) == []
+    assert run(worker, "plan", entries=[entry], level="full", keys=["in/a"])["status"] == "planned"
+
+
+def test_another_migration_under_a_known_id_is_refused(world: World, lab: S3Lab) -> None:
+    heard = Heard()
+    worker = Worker(world.migrations, heard)
+    assert run(worker, "plan", entries=[entry_line(lab.entry)], level="full")["status"] == "planned"
+    other = entry_line(replace(lab.entry, include=("a",)))
+    assert run(worker, "plan", entries=[other], level="full")["status"] == "refused"
+    assert run(worker, "plan", entries=[entry_line(lab.entry)], level="full")["status"] == "planned"
+
+
+def test_what_is_completed_is_not_copied_again_but_told(world: World, lab: S3Lab) -> None:
+    worker = Worker(world.migrations, Heard())
+    world.migrations.migrate("m", [lab.entry])
+    assert run(worker, "plan", entries=[entry_line(lab.entry)], level="full")["batches"] == 0
+    assert run(worker, "finish")["status"] == "completed"
+
+
+def test_a_rollback_that_leaves_something_or_is_refused_is_no_success(world: World, lab: S3Lab) -> None:
+    heard = Heard()
+    worker = Worker(world.migrations, heard)
+    world.migrations.migrate("m", [lab.entry])
+    world.clients.get("s3", TARGET).put_object(Bucket=lab.target, Key="out/a", Body=b"somebody's")
+
+    world.migrations.begin("other", [lab.entry], Level.FULL)
+    assert run(worker, "undo", reason="")["status"] == "refused"
+    world.migrations.rollback("other")
+    assert run(worker, "undo", reason="")["more"] is False
+
+    assert heard.ends == [
+        ("rollback", "m", "refused", {}),
+        ("rollback", "m", "partly", {"undone": 1, "conflict": 1}),
+    ]
+
+
+def test_a_step_that_failed_for_good_is_told_of(world: World) -> None:
+    heard = Heard()
+    worker = Worker(world.migrations, heard)
+    run(worker, "failed", what="copy", error="States.TaskFailed")
+    run(worker, "failed", what="undo", error="States.Timeout")
+    assert [end[:3] for end in heard.ends] == [("migrate", "m", "failed"), ("rollback", "m", "failed")]
+    assert "States.TaskFailed" in heard.why[0]
+
+
+def test_a_plan_that_another_call_makes_is_tried_again_and_not_told_as_refused(
+    world: World, lab: S3Lab
+) -> None:
+    heard = Heard()
+    migrations = replace(world.migrations, call_seconds=lambda: 1.0)
+    until = {"until": "2999-01-01T00:00:00+00:00"}
+    world.store.put_json(Layout("m").running("plan"), until)
+    with pytest.raises(BeingPlanned):
+        run(Worker(migrations, heard), "plan", entries=[entry_line(lab.entry)], level="full")
+    assert heard.ends == []

@@ -10,161 +10,18 @@ import sys
 import time
 import xml.etree.ElementTree as ET
 from collections.abc import Iterator
-from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import pytest
-
-from regionshift.aws.clients import AccessKey, Clients
-from regionshift.local import emulator
+from migration_place import ACCOUNT, SOURCE, STRANGE, TARGET, VALUE, Place, migration_place, records
 
 pytestmark = pytest.mark.e2e
-
-ACCOUNT, SOURCE, TARGET = "123456789012", "us-east-1", "eu-west-1"
-SETTINGS = f"""
-project: carrier
-environment: e2e
-account: "{ACCOUNT}"
-target: local
-regions: {{primary: {SOURCE}, secondaries: [{TARGET}]}}
-network: {{vpc_cidr: 10.0.0.0/16}}
-carry:
-  s3:
-    - {{bucket: "old-media-{{region}}", exclude: ["*.tmp"]}}
-  ssm:
-    - {{path: /old, rewrite: {{arns: true}}}}
-  secrets:
-    - {{name: old/}}
-"""
-VALUE = "a-value-nobody-may-see"
-STRANGE = "pics/ü 日本 +&%=?#[x]*'\"\\/"
-
-
-@dataclass(frozen=True)
-class Place:
-    """A settings file, its environment, and its administrator's clients."""
-
-    folder: Path
-    clients: Clients
-
-    def run(self, *arguments: str) -> tuple[int, str, str]:
-        """The command in a process of its own."""
-        done = subprocess.run(
-            [sys.executable, "-m", "regionshift", *arguments],
-            cwd=self.folder,
-            env={**os.environ, "COLUMNS": "200"},
-            capture_output=True,
-            text=True,
-            timeout=300,
-            check=False,
-        )
-        return done.returncode, done.stdout, done.stderr
-
-    def start(self, *arguments: str) -> subprocess.Popen[bytes]:
-        """The command in a process group of its own, not waited for."""
-        return subprocess.Popen(
-            [sys.executable, "-m", "regionshift", *arguments],
-            cwd=self.folder,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            start_new_session=True,
-        )
-
-    def carrying(self, carry: str) -> str:
-        """Another settings file of the same environment that names other things to carry."""
-        text = SETTINGS[: SETTINGS.index("carry:")] + f"carry: {carry}\n"
-        (self.folder / "other.yaml").write_text(text, encoding="utf-8")
-        return "other.yaml"
-
-    def json(self, *arguments: str) -> tuple[int, Any]:
-        code, out, err = self.run(*arguments, "--json", "--yes")
-        assert out, err
-        return code, json.loads(out)
-
-    def migrate(self, *arguments: str) -> tuple[int, Any]:
-        return self.json("migrate", "--from", SOURCE, "--to", TARGET, *arguments)
-
-    def put(self, region: str, key: str, body: bytes, **more: Any) -> None:
-        self.clients.get("s3", region).put_object(Bucket=f"old-media-{region}", Key=key, Body=body, **more)
-
-    def target(self) -> dict[str, Any]:
-        """Everything that readers see at the target, and every version that is there."""
-        s3, bucket = self.clients.get("s3", TARGET), f"old-media-{TARGET}"
-        ssm, vault = self.clients.get("ssm", TARGET), self.clients.get("secretsmanager", TARGET)
-        keys = [one["Key"] for one in s3.list_objects_v2(Bucket=bucket).get("Contents", [])]
-        listed = s3.list_object_versions(Bucket=bucket)
-        names = [
-            one["Name"] for one in ssm.describe_parameters()["Parameters"] if one["Name"].startswith("/old/")
-        ]
-        secrets = [
-            one["Name"] for one in vault.list_secrets()["SecretList"] if one["Name"].startswith("old/")
-        ]
-        return {
-            "objects": {key: s3.get_object(Bucket=bucket, Key=key)["Body"].read() for key in keys},
-            "versions": sorted(one["VersionId"] for one in listed.get("Versions", [])),
-            "markers": sorted(one["VersionId"] for one in listed.get("DeleteMarkers", [])),
-            "parameters": {
-                name: ssm.get_parameter(Name=name, WithDecryption=True)["Parameter"]["Value"]
-                for name in names
-            },
-            "secrets": {name: vault.get_secret_value(SecretId=name)["SecretString"] for name in secrets},
-        }
 
 
 @pytest.fixture(scope="module")
 def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
-    """The environment up, an older one's data beside it at the source, some of it at the target too."""
-    folder = tmp_path_factory.mktemp("migrate")
-    (folder / "regionshift.yaml").write_text(SETTINGS, encoding="utf-8")
-    state = folder / ".regionshift" / "cloud"
-    cloud = emulator.up(state, ACCOUNT)
-    try:
-        key = AccessKey(cloud.access_key, cloud.secret_key)
-        clients = Clients(key=key, endpoint=cloud.endpoint, ca_bundle=cloud.ca_bundle)
-        made = Place(folder, clients)
-        code, _, err = made.run("up", "--yes")
-        assert code == 0, err
-        seed(made)
+    with migration_place(tmp_path_factory.mktemp("migrate")) as made:
         yield made
-    finally:
-        emulator.down(state, wipe=True)
-
-
-def seed(place: Place) -> None:
-    for region in (SOURCE, TARGET):
-        s3 = place.clients.get("s3", region)
-        where: Any = {} if region == SOURCE else {"CreateBucketConfiguration": {"LocationConstraint": region}}
-        s3.create_bucket(Bucket=f"old-media-{region}", **where)
-        s3.put_bucket_versioning(Bucket=f"old-media-{region}", VersioningConfiguration={"Status": "Enabled"})
-    plain = place.clients.get("s3", SOURCE)
-    plain.create_bucket(Bucket=f"plain-{SOURCE}")
-    locked = place.clients.get("s3", TARGET)
-    where = {"LocationConstraint": TARGET}
-    locked.create_bucket(
-        Bucket="locked-away", CreateBucketConfiguration=where, ObjectLockEnabledForBucket=True
-    )
-    for number in range(120):
-        place.put(SOURCE, f"docs/{number:03d}", b"x" * number, Metadata={"n": str(number)}, Tagging="a=b")
-    place.put(SOURCE, STRANGE, b"strange", CacheControl="max-age=60")
-    place.put(SOURCE, "folder/", b"")
-    place.put(SOURCE, "left.tmp", b"left")
-    place.put(TARGET, "docs/007", b"before")
-    ssm = place.clients.get("ssm", SOURCE)
-    ssm.put_parameter(Name="/old/topic", Value=f"arn:aws:sns:{SOURCE}:{ACCOUNT}:orders", Type="String")
-    ssm.put_parameter(Name="/old/password", Value=VALUE, Type="SecureString")
-    vault = place.clients.get("secretsmanager", SOURCE)
-    vault.create_secret(Name="old/key", SecretString=VALUE)
-    rules: Any = {"ScheduleExpression": "rate(9 days)"}
-    vault.rotate_secret(SecretId="old/key", RotationRules=rules, RotateImmediately=False)
-
-
-def records(place: Place) -> str:
-    """Every record of the target, as one text."""
-    s3, bucket = place.clients.get("s3", TARGET), f"carrier-deployment-{TARGET}-e2e-{ACCOUNT}"
-    pages = s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix="migrations/")
-    keys = [one["Key"] for page in pages for one in page.get("Contents", [])]
-    return "\n".join(s3.get_object(Bucket=bucket, Key=key)["Body"].read().decode() for key in keys)
 
 
 def told(place: Place) -> str:
@@ -266,6 +123,7 @@ def test_it_carries_proves_goes_on_and_takes_all_of_it_back(place: Place) -> Non
     assert place.json("rollback", "whole")[0] == 0
     assert place.target() == was
     assert place.json("status", "whole")[1]["status"] == "rolled_back"
+    assert place.json("status", "whole", "--verify")[0] == 2
     assert place.migrate("--id", "whole")[0] == 3
 
 
@@ -349,9 +207,50 @@ def test_an_interrupted_one_stops_and_goes_on_with_its_id(place: Place) -> None:
     assert place.target() == was
 
 
+def test_what_was_not_confirmed_is_not_carried(place: Place) -> None:
+    was = place.target()
+    ours, theirs = os.openpty()
+    command = subprocess.Popen(
+        [sys.executable, "-m", "regionshift", "migrate", "--from", SOURCE, "--to", TARGET, "--id", "late"],
+        cwd=place.folder,
+        stdin=theirs,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        start_new_session=True,
+    )
+    assert command.stdout is not None
+    said = b""
+    while b"Carry 125 items" not in said:
+        some = os.read(command.stdout.fileno(), 4096)
+        assert some, "it ended before it asked"
+        said += some
+    place.put(SOURCE, "docs/late", b"written while somebody reads the plan")
+    os.write(ours, b"y\n")
+    _, err = command.communicate(timeout=120)
+    assert command.returncode == 3, err
+    assert b"now: 125 new, 1 changed" in err
+    assert place.target() == was
+    place.clients.get("s3", SOURCE).delete_object(Bucket=f"old-media-{SOURCE}", Key="docs/late")
+
+
+def test_an_interrupted_rollback_closes_its_run_and_is_finished_by_the_next(place: Place) -> None:
+    was = place.target()
+    assert place.migrate("--id", "half", "--level", "pinned")[0] == 0
+    kill_while_running(place, place.start("rollback", "half", "--yes"), signal.SIGINT)
+    newest = place.json("history")[1][0]
+    assert (newest["kind"], newest["outcome"]) == ("rollback", "interrupted")
+    assert place.json("rollback", "half")[0] == 0
+    assert place.target() == was
+
+
 def kill_while_copying(place: Place, migration_id: str, number: signal.Signals = signal.SIGKILL) -> list[str]:
     """End a migration's command as soon as the copying runs inside AWS; gives what runs there."""
     command = place.start("migrate", "--from", SOURCE, "--to", TARGET, "--id", migration_id, "--yes")
+    return kill_while_running(place, command, number)
+
+
+def kill_while_running(place: Place, command: subprocess.Popen[bytes], number: signal.Signals) -> list[str]:
+    """End a command as soon as an execution runs; gives what runs there."""
     calls = place.clients.get("stepfunctions", TARGET)
     machine = calls.list_state_machines()["stateMachines"][0]["stateMachineArn"]
     until = time.monotonic() + 120
@@ -390,7 +289,14 @@ def test_what_nobody_migrated_is_not_found(place: Place) -> None:
 
 def test_what_was_changed_since_is_found_left_alone_and_named(place: Place) -> None:
     assert place.migrate("--id", "touched", "--level", "pinned")[0] == 0
+    code, status = place.json("status", "touched", "--verify")
+    assert (code, status["verified"]["proven"], status["verified"]["unproven"]) == (0, 125, 0)
     place.put(TARGET, "docs/050", b"somebody's")
+    code, status = place.json("status", "touched", "--verify")
+    assert (code, status["verified"]["proven"]) == (1, 124)
+    assert [each["key"].rpartition("/docs/")[2] for each in status["verified"]["problems"]] == ["050"]
+    assert "docs/050" in place.run("status", "touched", "--verify")[1]
+    assert place.run("status", "--verify")[0] == 2
     code, plan = place.migrate("--plan-only")
     assert code == 3
     assert [item["item"].rpartition("/docs/")[2] for item in plan["conflicts"]] == ["050"]
@@ -445,5 +351,6 @@ def test_the_worker_reaches_nothing_that_is_not_named(place: Place) -> None:
             {"step": "plan", "migration_id": "thief", "entries": [entry], "level": "full"}
         ).encode(),
     )
-    assert "FunctionError" in reply
-    assert "permission" in reply["Payload"].read().decode()
+    answer = json.loads(reply["Payload"].read())
+    assert (answer["status"], answer["batches"]) == ("refused", 0)
+    assert "permission" in answer["error"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import uuid
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -10,8 +11,10 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 from function_caller import Caller
-from function_region import Region
+from function_region import Region, put_public_block
 
+from regionshift.carriers.lines import read_entry
+from regionshift.carriers.selection import selector
 from regionshift.infrastructure.policies import function as rights
 
 
@@ -170,22 +173,34 @@ def test_what_is_under_way_is_not_told_as_a_success(secondary: Region, call: Cal
     assert success["counts"]["proven"] == 150
 
 
+def a_machine(region: Region, seconds: int = 0) -> str:
+    """A state machine that does nothing, for as long; gives its ARN."""
+    states: dict[str, Any] = {"Wait": {"Type": "Wait", "Seconds": seconds, "End": True}}
+    arn: str = region.make("stepfunctions").create_state_machine(
+        name=f"{region.prefix}-{uuid.uuid4().hex[:8]}",
+        definition=json.dumps({"StartAt": "Wait", "States": states}),
+        roleArn=region.role_arn([], service="states.amazonaws.com"),
+    )["stateMachineArn"]
+    return arn
+
+
+def with_machine(region: Region, machine: str) -> Caller:
+    """The function with its rights, told of a state machine."""
+    executions = machine.replace(":stateMachine:", ":execution:") + ":*"
+    allowed = [*region.least_privilege(), *rights.state_machine_statements(machine, executions)]
+    told = region.with_variables(state_machine_arn=machine)
+    return Caller(told.variables, told.clients_with(allowed))
+
+
 @pytest.mark.parametrize("on_failure", ["stop", "rollback", None])
 def test_from_elsewhere_the_state_machine_does_it_as_the_settings_say(
     on_failure: str | None, secondary: Region
 ) -> None:
-    states = secondary.make("stepfunctions")
-    machine = states.create_state_machine(
-        name=f"{secondary.prefix}-{on_failure}",
-        definition=json.dumps({"StartAt": "Done", "States": {"Done": {"Type": "Succeed"}}}),
-        roleArn=secondary.role_arn([], service="states.amazonaws.com"),
-    )["stateMachineArn"]
+    states, machine = secondary.make("stepfunctions"), a_machine(secondary)
     secondary.change_configuration(
         on_failure=on_failure, deployment_buckets={}, carry=[{"bucket": "media-{region}"}]
     )
-    allowed = [*secondary.least_privilege(), *rights.state_machine_statements(machine)]
-    region = secondary.with_variables(state_machine_arn=machine)
-    call = Caller(region.variables, region.clients_with(allowed))
+    call = with_machine(secondary, machine)
     media = {"bucket": f"media-{secondary.name}"}
 
     status, body = call({"action": "migrate", "migration_id": "m", "source": media, "target": media})
@@ -198,6 +213,167 @@ def test_from_elsewhere_the_state_machine_does_it_as_the_settings_say(
     assert given["on_failure"] == (on_failure or "rollback")
     assert (given["step"], given["entries"][0]["target"]["prefix"]) == ("plan", "moved/")
     assert "success" not in [one["status"] for one in secondary.messages()]
+
+
+def test_a_second_call_joins_the_execution_of_the_first(secondary: Region) -> None:
+    call = with_machine(secondary, a_machine(secondary, seconds=60))
+    secondary.change_configuration(deployment_buckets={}, carry=[{"bucket": "media-{region}"}])
+    media = {"bucket": f"media-{secondary.name}"}
+    asked = {"action": "migrate", "migration_id": "m", "source": media, "target": media | {"prefix": "x/"}}
+    first, second = call(asked), call(asked)
+    assert (first[0], second[0]) == (202, 202), second
+    assert first[1]["execution"] == second[1]["execution"]
+    status, body = call(asked | {"target": media | {"prefix": "y/"}})
+    assert (status, body["code"]) == (409, "Conflict")
+    status, body = call(asked | {"migration_id": "m.", "target": media | {"prefix": "y/"}})
+    assert status == 202
+    assert body["execution"] != first[1]["execution"]
+
+
+def entry_given(secondary: Region, asked: dict[str, Any], carry: list[dict[str, Any]]) -> dict[str, Any]:
+    """The entry that the state machine was given; or the refusal."""
+    machine = a_machine(secondary)
+    secondary.change_configuration(
+        deployment_buckets={"us-east-1": "theirs", secondary.name: secondary.variables.deployment_bucket},
+        carry=carry,
+    )
+    status, body = with_machine(secondary, machine)({"action": "migrate", "migration_id": "m", **asked})
+    if status != 202:
+        return {"refused": (status, body["code"])}
+    states = secondary.make("stepfunctions")
+    given = json.loads(states.describe_execution(executionArn=body["execution"])["input"])
+    found: dict[str, Any] = given["entries"][0]
+    return found
+
+
+OPTIONS = {
+    "bucket": "media-{region}",
+    "prefix": "docs/",
+    "include": ["pub/*"],
+    "exclude": ["*.tmp"],
+    "storage_class": "STANDARD_IA",
+    "keep_versions": True,
+}
+
+
+def test_what_the_settings_say_of_an_entry_holds_for_a_direct_call(secondary: Region) -> None:
+    ends = {
+        "source": {"region": "us-east-1", "bucket": "media-us-east-1", "prefix": "docs/pub/"},
+        "target": {"bucket": f"media-{secondary.name}", "prefix": "docs/pub/"},
+    }
+    entry = read_entry(entry_given(secondary, ends, [OPTIONS]))
+    assert (entry.storage_class, entry.history, entry.owned) == ("STANDARD_IA", True, ())
+    selects = selector(entry)
+    assert [key for key in ("a", "a.tmp") if selects(key)] == ["a"]
+
+
+@pytest.mark.parametrize(
+    ("keys", "found"),
+    [
+        (["docs/pub/a"], ["a"]),
+        (["docs/private/a"], (403, "NotNamed")),
+        (["docs/pub/a.tmp"], (403, "NotNamed")),
+        (["other/a"], (400, "InvalidField")),
+    ],
+)
+def test_objects_named_one_by_one_are_such_as_the_settings_select(
+    keys: list[str], found: object, secondary: Region
+) -> None:
+    source = {"region": "us-east-1", "bucket": "media-us-east-1", "prefix": "docs/", "keys": keys}
+    target = {"bucket": f"media-{secondary.name}", "prefix": "docs/"}
+    given = entry_given(secondary, {"source": source, "target": target}, [OPTIONS])
+    if "refused" in given:
+        assert given["refused"] == found
+    else:
+        selects = selector(read_entry(given))
+        assert [key for key in ("a", "b", "pub/a", "pub/b") if selects(key)] == ["pub/a"]
+
+
+def test_source_and_target_belong_to_one_entry(secondary: Region) -> None:
+    carry = [{"bucket": "media-{region}"}, {"bucket": "logs-{region}"}]
+    ends = {
+        "source": {"region": "us-east-1", "bucket": "logs-us-east-1"},
+        "target": {"bucket": f"media-{secondary.name}"},
+    }
+    assert entry_given(secondary, ends, carry) == {"refused": (403, "NotNamed")}
+    own = {"source": {"prefix": "in/"}, "target": {"bucket": f"media-{secondary.name}"}}
+    assert entry_given(secondary, own, carry) == {"refused": (403, "NotNamed")}
+
+
+def test_from_another_deployment_bucket_the_programs_own_stays_behind(secondary: Region) -> None:
+    ends = {"source": {"region": "us-east-1"}, "target": {"prefix": "from-there/"}}
+    selects = selector(read_entry(entry_given(secondary, ends, [{}])))
+    own = ("artifacts/z", "regionshift-probes/p", "state/s", "migrations/m", "rollbacks/m", "a")
+    assert [key for key in own if selects(key)] == ["a"]
+
+
+def test_the_programs_own_is_never_carried(secondary: Region, call: Caller) -> None:
+    put(secondary, artifacts__z="zip", **{"regionshift-probes__p": "p"}, a="x")
+    assert call(copy(source={"prefix": ""}, target={"prefix": "copy/"}))[0] == 200
+    assert "copy/a" in state(secondary)
+    assert not [key for key in state(secondary) if key.startswith(("copy/artifacts/", "copy/regionshift"))]
+    assert call(copy("m-2", source={"prefix": "artifacts/"}))[1]["code"] == "NotNamed"
+
+
+@pytest.mark.parametrize(
+    "other",
+    [{"source": {"prefix": "more/"}}, {"target": {"prefix": "out2/"}}, {"source": "label", "target": {}}],
+)
+def test_an_id_is_one_migrations_alone(other: dict[str, Any], secondary: Region, call: Caller) -> None:
+    put(secondary, in__a="one", more__b="two")
+    assert call(copy())[0] == 200
+    was = state(secondary)
+    status, body = call(copy(**other))
+    assert (status, body["code"]) == (409, "Conflict"), body
+    assert "another id" in body["error"]
+    assert state(secondary) == was
+    assert call(copy())[0] == 200
+
+
+def test_a_record_that_was_replicated_here_is_not_this_regions(secondary: Region, call: Caller) -> None:
+    put(secondary, in__a="one")
+    assert call(copy())[0] == 200
+    theirs = record(secondary, "migrations/m-1/metadata.json") | {
+        "region": "us-east-1",
+        "migration_id": "m-2",
+    }
+    put(secondary, **{"migrations__m-2__metadata.json": json.dumps(theirs)})
+    status, body = call(copy("m-2"))
+    assert (status, body["code"]) == (409, "Conflict"), body
+    assert "us-east-1" in body["error"]
+
+
+@pytest.mark.parametrize("wanted", [True, False])
+def test_a_target_that_does_not_validate_gets_nothing_when_the_settings_want_it_so(
+    wanted: bool, secondary: Region, call: Caller
+) -> None:
+    put(secondary, in__a="one")
+    put_public_block(secondary.make, secondary.variables.deployment_bucket, BlockPublicAcls=False)
+    secondary.change_configuration(
+        enable_validation=wanted, deployment_buckets={}, carry=[{"bucket": "media-{region}"}]
+    )
+    status, body = call(copy())
+    media = {"bucket": f"media-{secondary.name}"}
+    elsewhere = with_machine(secondary, a_machine(secondary))(
+        copy("m-2", source=media, target=media | {"prefix": "x/"})
+    )
+    if wanted:
+        assert (status, body["code"]) == (409, "TargetNotValid")
+        assert "BlockPublicAcls" in body["error"]
+        assert (elsewhere[0], elsewhere[1]["code"]) == (409, "TargetNotValid")
+        assert state(secondary) == {"in/a": b"one"}
+    else:
+        assert (status, elsewhere[0]) == (200, 202)
+
+
+def test_a_rollback_that_leaves_something_is_told_as_an_error(secondary: Region, call: Caller) -> None:
+    put(secondary, in__a="one")
+    assert call(copy())[0] == 200
+    put(secondary, out__a="somebody's")
+    secondary.messages()
+    assert call({"action": "rollback", "migration_id": "m-1"})[0] == 200
+    (end,) = [one for one in secondary.messages() if one["status"] != "started"]
+    assert (end["event"], end["status"], end["counts"]) == ("rollback", "error", {"conflict": 1})
 
 
 def test_a_rollback_waits_for_a_call_that_is_copying(secondary: Region, call: Caller) -> None:

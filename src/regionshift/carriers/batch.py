@@ -32,6 +32,7 @@ from regionshift.carriers.lines import (
     undone_line,
 )
 from regionshift.carriers.records import Layout, RecordStore, StoredProgress
+from regionshift.carriers.shares import Note, unnoted
 from regionshift.errors import WorkFailed
 
 _NAMED = 10  # conflicts named in an answer; all of them stand in the record
@@ -64,12 +65,18 @@ class _Planned:
 
 
 def run_batch(
-    store: RecordStore, carriers: Carriers, migration_id: str, batch: int, has_time: Callable[[], bool]
+    store: RecordStore,
+    carriers: Carriers,
+    migration_id: str,
+    batch: int,
+    has_time: Callable[[], bool],
+    note: Note = unnoted,
 ) -> BatchAnswer:
     """Record what is there, copy, prove and record the outcome; what is done already is not done again.
 
     Args:
         has_time: asked before each item; false ends the call early with ``more``.
+        note: told how far it is.
     """
     layout = Layout(migration_id)
     with ThreadPoolExecutor(1, thread_name_prefix="stop") as pool:
@@ -94,7 +101,8 @@ def run_batch(
             return BatchAnswer(batch, more=True, counts=count(known.values()))
         # Written again, it would be there twice if it was ours.
         done |= _failed(planned.work, unclear, known)
-    lines, again = _work_through(carrier, planned, before, written, done)
+    share = _Share(planned.level, note)
+    lines, again = _work_through(carrier, planned, before, written, done, share)
     if again:
         # On record as not written before it is taken away: what is found then is found by what it holds.
         store.put(layout.results(batch), to_bytes(lines))
@@ -196,18 +204,34 @@ def _wrote(lines: Iterable[Mapping[str, Any]]) -> bool:
     return any(line.get("version") for line in lines)
 
 
+class _Share:
+    """How much of a batch is done: an item counts for half when it is copied, where its contents are proven too."""
+
+    def __init__(self, level: Level, note: Note) -> None:
+        self._passes = 2 if level is Level.FULL else 1
+        self._note = note
+        self._items = self._bytes = 0
+
+    def passed(self, item: Item) -> None:
+        """One item is copied, or proven."""
+        self._items += 1
+        self._bytes += item.size
+        self._note(self._items // self._passes, self._bytes // self._passes)
+
+
 def _work_through(
     carrier: Carrier,
     planned: _Planned,
     before: Mapping[str, Before],
     written: Mapping[str, tuple[str, ...]],
     done: Mapping[str, dict[str, Any]],
+    share: _Share,
 ) -> tuple[list[dict[str, Any]], dict[str, tuple[str, ...]]]:
     """The results, and what is to be written again: the versions that are there, by key."""
     left = [item for item in planned.work.items if item.key not in done]
     work = _narrowed(planned.work, left)
-    outcomes = _copied(carrier, work, before, written)
-    proofs = _prove(carrier, work, outcomes, planned.level)
+    outcomes = _copied(carrier, work, before, written, share)
+    proofs = _prove(carrier, work, outcomes, planned.level, share)
     again = {key: _versions(outcomes[key]) for key, proof in proofs.items() if isinstance(proof, Again)}
     lines = [done.get(item.key) or _outcome_line(item, outcomes, proofs) for item in planned.work.items]
     return lines, again
@@ -222,10 +246,11 @@ def _write_again(
 ) -> list[dict[str, Any]]:
     items = [item for item in planned.work.items if item.key in again]
     work = replace(_narrowed(planned.work, items), again=frozenset(again))
-    outcomes = _copied(carrier, work, before, again)
+    share = _Share(planned.level, unnoted)
+    outcomes = _copied(carrier, work, before, again, share)
     proofs = {
         key: Proof(key, planned.level, False, reason=proof.reason) if isinstance(proof, Again) else proof
-        for key, proof in _prove(carrier, work, outcomes, planned.level).items()
+        for key, proof in _prove(carrier, work, outcomes, planned.level, share).items()
     }
     renewed = {item.key: _outcome_line(item, outcomes, proofs) for item in items}
     return [renewed.get(line["key"], line) for line in lines]
@@ -236,20 +261,37 @@ def _narrowed(work: Work, items: list[Item]) -> Work:
 
 
 def _copied(
-    carrier: Carrier, work: Work, before: Mapping[str, Before], written: Mapping[str, tuple[str, ...]]
+    carrier: Carrier,
+    work: Work,
+    before: Mapping[str, Before],
+    written: Mapping[str, tuple[str, ...]],
+    share: _Share,
 ) -> dict[str, Written | Failed | Unfinished]:
-    keys = (item.key for item in work.items)
-    return dict(zip(keys, carrier.copy(work, before, written), strict=True))
+    outcomes: dict[str, Written | Failed | Unfinished] = {}
+    for item, outcome in zip(work.items, carrier.copy(work, before, written), strict=True):
+        outcomes[item.key] = outcome
+        share.passed(item)
+    return outcomes
 
 
 def _prove(
-    carrier: Carrier, work: Work, outcomes: Mapping[str, Written | Failed | Unfinished], level: Level
+    carrier: Carrier,
+    work: Work,
+    outcomes: Mapping[str, Written | Failed | Unfinished],
+    level: Level,
+    share: _Share,
 ) -> dict[str, Proof | Again]:
     written = {key: outcome for key, outcome in outcomes.items() if isinstance(outcome, Written)}
     if not written:
         return {}
-    answers = carrier.verify(work, written, level)
-    return {answer.key: answer for answer in answers if not isinstance(answer, Unfinished)}
+    items = {item.key: item for item in work.items}
+    answers: dict[str, Proof | Again] = {}
+    for answer in carrier.verify(work, written, level):
+        if not isinstance(answer, Unfinished):
+            answers[answer.key] = answer
+        if level is Level.FULL:
+            share.passed(items[answer.key])
+    return answers
 
 
 def _outcome_line(

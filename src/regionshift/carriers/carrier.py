@@ -64,6 +64,7 @@ class Entry:
         replace: other texts to replace, as written, and what takes their place (parameters, secrets).
         tags: only what has all of these tags (secrets only).
         owned: beginnings of whole keys at the source that belong to the program and are never carried.
+        within: what patterns see before each key, when only a part of what they were written for is carried.
     """
 
     kind: str
@@ -79,6 +80,7 @@ class Entry:
     replace: Mapping[str, str] = field(default_factory=dict)
     tags: Mapping[str, str] = field(default_factory=dict)
     owned: tuple[str, ...] = ()
+    within: str = ""
 
     def __post_init__(self) -> None:
         if (self.source, self.kind) == (self.target, self.kind):

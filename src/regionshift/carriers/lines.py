@@ -55,6 +55,7 @@ def entry_line(entry: Entry) -> Line:
         "replace": dict(entry.replace),
         "tags": dict(entry.tags),
         "owned": list(entry.owned),
+        "within": entry.within,
     }
 
 
@@ -74,6 +75,7 @@ def read_entry(line: Mapping[str, Any]) -> Entry:
         replace=line.get("replace", {}),
         tags=line["tags"],
         owned=tuple(line["owned"]),
+        within=line.get("within", ""),
     )
 
 

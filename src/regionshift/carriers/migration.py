@@ -16,11 +16,13 @@ from datetime import datetime
 
 from regionshift.carriers import lock, summary
 from regionshift.carriers.batch import BatchAnswer, Carriers, run_batch, undo_batch
+from regionshift.carriers.beginning import ANYTHING, Asked, BeingPlanned, Seen, require_same
 from regionshift.carriers.carrier import Entry, Level
 from regionshift.carriers.lease import Leases
 from regionshift.carriers.lines import dump, entry_line
 from regionshift.carriers.plan import MigrationPlan, Nowhere, Recorded, make_plan
 from regionshift.carriers.records import Layout, RecordStore
+from regionshift.carriers.shares import Shares
 from regionshift.errors import Refused, WorkFailed
 
 _BATCHES_AT_ONCE = 4
@@ -79,31 +81,46 @@ class Migrations:
         )
 
     def begin(
-        self, migration_id: str, entries: Sequence[Entry], level: Level, *, deep: bool = False
+        self,
+        migration_id: str,
+        entries: Sequence[Entry],
+        level: Level,
+        *,
+        deep: bool = False,
+        asked: Asked = ANYTHING,
     ) -> Metadata:
         """Take the targets and record the plan; for a known id, go on with the plan it has. ``deep`` as in ``plan``.
 
+        Args:
+            asked: what a new plan has to live up to; nothing is kept of one that does not.
+
         Raises:
-            Refused: another migration has the target, or this one was rolled back.
-            InputError: see ``Carrier.check``.
+            Refused: another migration has the target, the id is another's, or this one was rolled back.
+            InputError: see ``Carrier.check``. Both: see ``Seen.require``.
         """
         layout = Layout(migration_id)
-        known = self.store.get_json(layout.metadata)
+        known = self.known(migration_id, entries)
         if known and known["status"] != "planning":
             return self._again(layout, known)
         with self._leases(migration_id).alone("plan", self._can_wait) as alone:
             if not alone:
                 raise _planned_elsewhere(layout)
-            known = known if self.call_seconds is None else self.store.get_json(layout.metadata)
+            known = known if self.call_seconds is None else self.known(migration_id, entries)
             if known and known["status"] != "planning":
                 return self._again(layout, known)  # by the call that was waited for
-            return self._begin(layout, known, entries, level, deep=deep)
+            return self._begin(layout, known, entries, level, asked, deep=deep)
 
     def _begin(
-        self, layout: Layout, known: Metadata | None, entries: Sequence[Entry], level: Level, *, deep: bool
+        self,
+        layout: Layout,
+        known: Metadata | None,
+        entries: Sequence[Entry],
+        level: Level,
+        asked: Asked,
+        *,
+        deep: bool,
     ) -> Metadata:
         if known:
-            self._require_not_taken_back(layout, known)
             self._forget_stop(layout)  # its planning was killed and begins again
         started = (known or {}).get("started") or self._time()
         metadata = summary.opened(layout, self.store.region, entries, level, started)
@@ -113,21 +130,23 @@ class Migrations:
         ours = self.store.put_json(layout.metadata, metadata)
         try:
             lock.acquire(self.store, layout.id, entries)
-            return self._record_plan(layout, entries, level, metadata, ours, deep=deep)
+            return self._record_plan(layout, entries, level, metadata, ours, asked, deep=deep)
         except BaseException:
             self._give_up(layout, entries, ours)
             raise
 
-    def require_keys(self, migration_id: str, keys: Sequence[str]) -> list[str]:
-        """Those of ``keys`` (whole keys) that the source does not have; the migration will not be completed."""
-        metadata, wanted = self.metadata(migration_id), set(keys)
-        for entry in summary.entries_of(metadata):
-            for item in self.carriers[entry.kind].inventory(entry, iter(())):
-                wanted.discard(entry.source.prefix + item.key)
-        if wanted and metadata["status"] == "copying":
-            metadata["missing"] = sorted(wanted)[: summary.NAMED]
-            self.store.put_json(Layout(migration_id).metadata, metadata)
-        return sorted(wanted)
+    def known(self, migration_id: str, entries: Sequence[Entry]) -> Metadata | None:
+        """The summary of a migration of ``entries`` that began before; None when there is none.
+
+        Raises:
+            Refused: the id is another migration's, or this one was rolled back.
+        """
+        layout = Layout(migration_id)
+        known = self.store.get_json(layout.metadata)
+        if known:
+            require_same(self.store, known, layout, entries)
+            self._require_not_taken_back(layout, known)
+        return known or None
 
     def run(self, migration_id: str, has_time: Callable[[], bool] = _always) -> bool:
         """Run every batch here; false when time ran out, a stop was asked for, or another call is at it."""
@@ -147,7 +166,8 @@ class Migrations:
         with self._leases(migration_id).alone(f"{batch:08d}", has_time) as alone:
             if not alone:
                 return BatchAnswer(batch, more=True)
-            return run_batch(self.store, self.carriers, migration_id, batch, has_time)
+            share = Shares(self.store, Layout(migration_id), self.now).of(batch)
+            return run_batch(self.store, self.carriers, migration_id, batch, has_time, share)
 
     def undo_batch(
         self, migration_id: str, batch: int, has_time: Callable[[], bool] = _always
@@ -265,7 +285,6 @@ class Migrations:
         return running
 
     def _again(self, layout: Layout, known: Metadata) -> Metadata:
-        self._require_not_taken_back(layout, known)
         if known["status"] == "completed":
             return known
         lock.acquire(self.store, layout.id, summary.entries_of(known))
@@ -291,11 +310,23 @@ class Migrations:
         level: Level,
         metadata: Metadata,
         ours: str,
+        asked: Asked,
         *,
         deep: bool,
     ) -> Metadata:
+        seen = Seen(asked)
         with Recorded(self.store, layout, level) as sink:
-            plan = make_plan(self.store, self.carriers, layout.id, entries, level=level, sink=sink, deep=deep)
+            plan = make_plan(
+                self.store,
+                self.carriers,
+                layout.id,
+                entries,
+                level=level,
+                sink=sink,
+                deep=deep,
+                watch=seen,
+            )
+            seen.require(plan)
             sink.close()
         metadata |= {
             "status": "copying",
@@ -345,8 +376,8 @@ class Migrations:
         return self.now().isoformat(timespec="seconds")
 
 
-def _planned_elsewhere(layout: Layout) -> Refused:
-    return Refused(
+def _planned_elsewhere(layout: Layout) -> BeingPlanned:
+    return BeingPlanned(
         f"Another call is planning migration {layout.id}.",
         where=layout.metadata,
         remedy="Call again with the same id when it has ended: it then goes on with that plan.",

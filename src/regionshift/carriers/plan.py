@@ -6,14 +6,16 @@ next is gathered.
 
 from __future__ import annotations
 
+import hashlib
 from collections import deque
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Any, Protocol, Self
 
 from regionshift.carriers.carrier import Carrier, Entry, Item, Kind, Level
+from regionshift.carriers.costs import Cost
 from regionshift.carriers.ledger import carried, folder_of
 from regionshift.carriers.lines import dump, entry_line, item_line, to_bytes
 from regionshift.carriers.records import PROGRAMS_OWN, Layout, RecordStore
@@ -31,7 +33,7 @@ _WRITTEN_AT_ONCE = 8  # records; each of them is held until it is written
 
 @dataclass(frozen=True)
 class EntryPlan:
-    """One entry's share of a plan: how many items of each kind, how many bytes and requests.
+    """One entry's share of a plan: how many items of each kind, how many bytes, and what copying them takes.
 
     ``rewritten``: how many values the entry's rules change; ``rewrites`` are the first of them, by name and rule.
     """
@@ -41,7 +43,7 @@ class EntryPlan:
     bytes: int
     first_batch: int
     batches: int
-    requests: int
+    cost: Cost
     undo_until: str
     notes: tuple[str, ...] = ()
     rewritten: int = 0
@@ -50,12 +52,17 @@ class EntryPlan:
 
 @dataclass(frozen=True)
 class MigrationPlan:
-    """A whole plan. ``conflicts`` are the first of them, by name and reason."""
+    """A whole plan. ``conflicts`` are the first of them, by name and reason.
+
+    ``digest`` is over everything that would be written or is in conflict: two plans with the same digest
+    do the same.
+    """
 
     migration_id: str
     level: Level
     entries: tuple[EntryPlan, ...]
     conflicts: tuple[tuple[str, str], ...] = ()
+    digest: str = ""
 
     @property
     def counts(self) -> dict[str, int]:
@@ -96,6 +103,7 @@ class _Tally:
     batches: int = 0
     rewritten: int = 0
     rewrites: list[tuple[str, str]] = field(default_factory=list)
+    cost: Cost = field(default_factory=Cost)
 
     def rewrites_one(self, name: str, what: str) -> None:
         """One value more that the entry's rules change."""
@@ -177,8 +185,12 @@ def make_plan(
     level: Level,
     sink: Sink,
     deep: bool = False,
+    watch: Callable[[Entry, Item], None] = lambda _entry, _item: None,
 ) -> MigrationPlan:
     """Plan every entry. Changes nothing at the source or the target. ``deep``: see ``Carrier.inventory``.
+
+    Args:
+        watch: told of every item that is selected, whatever becomes of it.
 
     Raises:
         InputError, Refused: see ``Carrier.check``.
@@ -187,14 +199,16 @@ def make_plan(
     parts: list[EntryPlan] = []
     conflicts: list[tuple[str, str]] = []
     number = 0
+    digest = _Digest()
     for entry, limit in zip(entries, limits, strict=True):
         tally = _Tally()
+        digest.entry(entry)
         found = carriers[entry.kind].inventory(entry, carried(store, entry), deep=deep)
-        items = _beside_our_own(found, entry, store.bucket)
-        for after, batch in _batches(_counted(items, entry, tally, sink, conflicts)):
+        items = _watched(_beside_our_own(found, entry, store.bucket), entry, watch, digest)
+        for after, batch in _batches(_counted(items, entry, level, tally, sink, conflicts)):
             sink.batch(number + tally.batches, entry, after, batch)
             tally.batches += 1
-        requests = _requests(tally, level)
+            tally.cost.batch()
         parts.append(
             EntryPlan(
                 entry,
@@ -202,7 +216,7 @@ def make_plan(
                 tally.bytes,
                 number,
                 tally.batches,
-                requests,
+                tally.cost,
                 limit.undo_until,
                 limit.notes,
                 tally.rewritten,
@@ -210,7 +224,37 @@ def make_plan(
             )
         )
         number += tally.batches
-    return MigrationPlan(migration_id, level, tuple(parts), tuple(conflicts))
+    return MigrationPlan(migration_id, level, tuple(parts), tuple(conflicts), digest.hex())
+
+
+class _Digest:
+    """Over the entries, and every item of theirs that is not the same already."""
+
+    def __init__(self) -> None:
+        self._hash = hashlib.sha256()
+
+    def entry(self, entry: Entry) -> None:
+        """The items that follow are of this one."""
+        self._hash.update(dump(entry_line(entry)).encode())
+
+    def item(self, item: Item) -> None:
+        """One item more."""
+        versions = "".join(f"\0{version.id}\0{version.etag}" for version in item.versions)
+        self._hash.update(f"{item.key}\0{item.kind.value}{versions}\n".encode())
+
+    def hex(self) -> str:
+        """Over everything until now."""
+        return self._hash.hexdigest()
+
+
+def _watched(
+    items: Iterator[Item], entry: Entry, watch: Callable[[Entry, Item], None], digest: _Digest
+) -> Iterator[Item]:
+    for item in items:
+        watch(entry, item)
+        if item.kind is not Kind.SAME:
+            digest.item(item)
+        yield item
 
 
 def _beside_our_own(items: Iterator[Item], entry: Entry, records_bucket: str) -> Iterator[Item]:
@@ -227,7 +271,12 @@ def _beside_our_own(items: Iterator[Item], entry: Entry, records_bucket: str) ->
 
 
 def _counted(
-    items: Iterator[Item], entry: Entry, tally: _Tally, sink: Sink, conflicts: list[tuple[str, str]]
+    items: Iterator[Item],
+    entry: Entry,
+    level: Level,
+    tally: _Tally,
+    sink: Sink,
+    conflicts: list[tuple[str, str]],
 ) -> Iterator[Item]:
     """The items that are to be written; all of them are counted on the way."""
     for item in items:
@@ -240,6 +289,7 @@ def _counted(
             tally.bytes += item.size
             if item.rewrites:
                 tally.rewrites_one(f"{entry.target.prefix}{item.key}", item.rewrites)
+            tally.cost.add(entry.kind, item, level)
             yield item
 
 
@@ -262,9 +312,3 @@ def _batches(items: Iterator[Item]) -> Iterator[tuple[str, list[Item]]]:
         size += item.size
     if batch:
         yield after, batch
-
-
-def _requests(tally: _Tally, level: Level) -> int:
-    """About how many requests the copying takes: one an item, four more to prove it fully, six a batch."""
-    items = tally.counts.get(Kind.NEW.value, 0) + tally.counts.get(Kind.CHANGED.value, 0)
-    return items * (5 if level is Level.FULL else 1) + tally.batches * 6

@@ -10,6 +10,8 @@
     migrations/{id}/results/{batch}.jsonl    what was written and proven
     migrations/{id}/progress/...             uploads and comparisons under way
     migrations/{id}/running/...              calls that are copying now, and until when they can be
+    migrations/{id}/executions/{number}      executions of the state machine, before each is started
+    migrations/{id}/shares/{batch}           how much of a batch is done, while it takes long
     migrations/{id}/stop                     its presence stops the copying
     migrations/.locks/{target}.json          who is migrating onto a target
     migrations/.carried/{pair}/{id}          who has migrated from a source to a target
@@ -180,6 +182,7 @@ class Layout:
         self.metadata = f"{self._root}/metadata.json"
         self.manifest = f"{self._root}/plan/manifest.jsonl"
         self.stop = f"{self._root}/stop"
+        self.executions = f"{self._root}/executions/"
         self.rollback = f"rollbacks/{self.id}/rollback.json"
 
     def plan(self, batch: int) -> str:
@@ -201,6 +204,10 @@ class Layout:
     def undone(self, batch: int) -> str:
         """How one batch was taken back."""
         return f"rollbacks/{self.id}/results/{batch:08d}.jsonl"
+
+    def share(self, batch: int) -> str:
+        """How much of one batch is done."""
+        return f"{self._root}/shares/{batch:08d}"
 
     def running(self, name: str) -> str:
         """The lease of one call."""

@@ -15,11 +15,12 @@ _T = TypeVar("_T")
 def selector(entry: Entry) -> Callable[[str], bool]:
     """Whether a key (what follows the prefix) belongs to the entry."""
     include, exclude = _any_of(entry.include), _any_of(entry.exclude)
-    owned, prefix = entry.owned, entry.source.prefix
+    owned, prefix, within = entry.owned, entry.source.prefix, entry.within
 
     def selects(key: str) -> bool:
         if owned and (prefix + key).startswith(owned):
             return False
+        key = within + key
         return (include is None or include(key)) and (exclude is None or not exclude(key))
 
     return selects

@@ -67,11 +67,6 @@ def entries_of(metadata: Metadata) -> list[Entry]:
 def added_up(store: RecordStore, layout: Layout, metadata: Metadata) -> Metadata:
     """Counts, bytes, checksum of the results, and what is not proven and why; ``completed`` when nothing is."""
     found = _of_results(store, layout, metadata["batches"])
-    missing = [
-        {"key": key, "state": "missing", "reason": "it was asked for and is not at the source"}
-        for key in metadata.get("missing", ())
-    ]
-    found["problems"] = [*found["problems"], *missing]
     conflicts = metadata["plan"]["conflict"]
     whole = not found["problems"] and not found["batches_missing"] and not conflicts
     if conflicts:

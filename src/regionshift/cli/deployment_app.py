@@ -19,6 +19,7 @@ from regionshift.cli.options import (
     Verbose,
     Yes,
 )
+from regionshift.errors import InputError
 
 
 def add_commands(app: typer.Typer) -> None:
@@ -86,13 +87,21 @@ def status(
     as_json: AsJson = False,
     yes: Yes = False,
     verbose: Verbose = False,
+    verify: Annotated[
+        bool,
+        typer.Option("--verify", help="Look whether everything is as the migration wrote it. Reads only."),
+    ] = False,
 ) -> int:
     """Say which release every region has, and what is not finished. Exit code 1 when all is not well."""
     choices = _chosen(config, target, endpoint, account, as_json=as_json, yes=yes, verbose=verbose)
     if migration_id is not None:
         from regionshift.cli.migrations import run_migration_status
 
-        return run_migration_status(choices, migration_id)
+        return run_migration_status(choices, migration_id, verify=verify)
+    if verify:
+        raise InputError(
+            "--verify needs a migration.", where="status", remedy="regionshift status ID --verify"
+        )
     from regionshift.cli.deployments import run_status
 
     return run_status(choices)

@@ -5,13 +5,15 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from typing import Any
 
 from botocore.credentials import ReadOnlyCredentials
 from rich.console import Console
 
+from regionshift.carriers.beginning import refused_for
+from regionshift.carriers.plan import MigrationPlan
 from regionshift.cli.options import Choices
 from regionshift.cli.show import confirm, console, print_json
 from regionshift.errors import (
@@ -20,7 +22,6 @@ from regionshift.errors import (
     EXIT_REFUSED,
     InputError,
     Interrupted,
-    Refused,
     RegionshiftError,
     WorkFailed,
 )
@@ -32,9 +33,17 @@ from regionshift.operations.migrations.listing import SETTLED, known_migrations
 from regionshift.operations.migrations.progress import Standing
 from regionshift.operations.migrations.rights import require_rights, require_something
 from regionshift.operations.migrations.taking_back import take_back
+from regionshift.operations.migrations.verifying import verify_again
 from regionshift.operations.outputs import Outputs
 from regionshift.operations.waves.standing import standing_of
-from regionshift.report.migrations import CopyView, plan_table, recovery_lines, summary_table, undo_table
+from regionshift.report.migrations import (
+    CopyView,
+    plan_table,
+    proven_table,
+    recovery_lines,
+    summary_table,
+    undo_table,
+)
 from regionshift.settings.config import MigrationConfig
 from regionshift.wiring import Wired, surroundings, wire
 
@@ -58,7 +67,7 @@ def run_migrate(
         screen = console(choices)
         to_copy = 0
         if plan_only or not (migration_id and _known(carrying, wanted)):
-            shown = _plan(carrying, wanted)
+            made, shown = _plan(carrying, wanted)
             to_copy = shown["to_copy"]
             if not choices.as_json:
                 screen.print(plan_table(shown))
@@ -68,6 +77,9 @@ def run_migrate(
                 return EXIT_REFUSED if shown["conflicts"] else EXIT_OK
             _require_startable(wired, wanted, shown)
             confirm(choices, f"Carry {to_copy} items from {wanted.source} to {wanted.target}?")
+            if not choices.yes:
+                # Planned again when it begins, maybe much later: just this is what was agreed to.
+                wanted = replace(wanted, confirmed=made.digest)
         report = _follow(wired, carrying, wanted, to_copy, screen)
     if choices.as_json:
         print_json(_report(report))
@@ -77,10 +89,11 @@ def run_migrate(
     return EXIT_OK if report.completed else EXIT_FAILED
 
 
-def _plan(carrying: Carrying, wanted: operation.Wanted) -> dict[str, Any]:
+def _plan(carrying: Carrying, wanted: operation.Wanted) -> tuple[MigrationPlan, dict[str, Any]]:
+    """The plan, and as it is shown."""
     config = carrying.environment.config
     made = operation.plan(carrying, wanted)
-    return as_json(
+    return made, as_json(
         made,
         estimate(config, made),
         source=wanted.source,
@@ -98,11 +111,8 @@ def _require_startable(wired: Wired, wanted: operation.Wanted, shown: dict[str, 
         require_rights(config, wired.shelf.store.find(digest).content, wanted.target)
     if shown["conflicts"] and config.migration.on_failure == "rollback":
         # They keep it from being completed, so that it would be taken back in the end.
-        raise Refused(
-            f"{shown['counts']['conflict']} items cannot be carried: "
-            + ", ".join(f"{each['item']} ({each['reason']})" for each in shown["conflicts"][:3]),
-            where=wanted.target,
-            remedy="exclude them under `carry`, mend them, or set migration.on_failure: stop",
+        raise refused_for(
+            shown["counts"]["conflict"], [(each["item"], each["reason"]) for each in shown["conflicts"]]
         )
 
 
@@ -193,7 +203,15 @@ def run_rollback(choices: Choices, migration_id: str, reason: str) -> int:
         if not choices.as_json:
             console(choices).print(summary_table(found))
         confirm(choices, f"Take back what {migration_id} wrote in {region}?")
-        done = take_back(carrying, wired.journal, migration_id, reason, clock=time.monotonic)
+        try:
+            done = take_back(carrying, wired.journal, migration_id, reason, clock=time.monotonic)
+        except KeyboardInterrupt:
+            raise Interrupted(
+                f"Interrupted: what was begun of taking {migration_id} back ends inside AWS.",
+                where=region,
+                remedy=f"regionshift status {migration_id} shows how far it is; to finish: "
+                f"regionshift rollback {migration_id}",
+            ) from None
     if choices.as_json:
         print_json({**done.record, "seconds": done.seconds})
     else:
@@ -201,19 +219,27 @@ def run_rollback(choices: Choices, migration_id: str, reason: str) -> int:
     return EXIT_OK if done.whole else EXIT_FAILED
 
 
-def run_migration_status(choices: Choices, migration_id: str) -> int:
-    """How one migration stands, from its record; exit code 1 unless it is completed or rolled back."""
+def run_migration_status(choices: Choices, migration_id: str, *, verify: bool = False) -> int:
+    """How one migration stands, from its record; exit code 1 unless it is completed or rolled back.
+
+    Args:
+        verify: also look whether everything is as it was written; exit code 1 unless it is.
+    """
     with _carrying(choices, locked=False) as (_, carrying):
         region, found = carrying.find(migration_id)
         undone = carrying.undone(region, migration_id)
+        proven = verify_again(carrying, region, found) if verify else None
     if choices.as_json:
-        print_json({**found, "rollback": undone})
+        print_json({**found, "rollback": undone, **({"verified": asdict(proven)} if proven else {})})
     else:
         facts = {"started": found["started"], "ended": found["ended"] or "not yet"}
         if undone:
             facts["taken back"] = f"{undone['timestamp']}, {undone['reason'] or 'no reason given'}"
         console(choices).print(summary_table(found, facts))
-    return EXIT_OK if found["status"] in SETTLED else EXIT_FAILED
+        if proven:
+            console(choices).print(proven_table(asdict(proven)))
+    settled = found["status"] in SETTLED
+    return EXIT_OK if settled and (proven is None or proven.whole) else EXIT_FAILED
 
 
 def all_migrations(wired: Wired) -> tuple[Sequence[dict[str, Any]], str]:

@@ -24,6 +24,7 @@ class Answer:
         code: one word for programs; empty exactly when the answer is a success.
         fields: what else the body holds.
         migration_id: what the action was about, when it was about a migration.
+        partly: done, but something is left that a person has to look at: people are told of an error.
     """
 
     status_code: int
@@ -32,6 +33,7 @@ class Answer:
     code: str = ""
     fields: Mapping[str, Any] = field(default_factory=dict)
     migration_id: str | None = None
+    partly: bool = False
 
     @property
     def status(self) -> str:

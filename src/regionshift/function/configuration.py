@@ -33,13 +33,31 @@ class ConfigurationError(Exception):
 
 
 @dataclass(frozen=True)
+class Carry:
+    """One entry of ``carry``: objects. Buckets may have ``{region}`` in their names; empty: the deployment bucket.
+
+    ``target_prefix`` is None when it is the same as ``prefix``; patterns are compared after ``prefix``;
+    without a ``kms_key`` the target bucket's own encryption holds.
+    """
+
+    bucket: str = ""
+    prefix: str = ""
+    target_bucket: str = ""
+    target_prefix: str | None = None
+    include: tuple[str, ...] = ()
+    exclude: tuple[str, ...] = ()
+    storage_class: str = "keep"
+    keep_versions: bool = False
+    kms_key: str = ""
+
+
+@dataclass(frozen=True)
 class Configuration:
     """What the function uses of it. ``is_primary`` is None when the configuration does not say.
 
     ``replication_destinations`` maps each secondary region to its deployment bucket, in the primary;
-    ``deployment_buckets`` does so for every region. ``carry`` has what the settings name of objects:
-    ``bucket`` and ``target_bucket`` with ``{region}`` in them (absent: the deployment bucket), ``prefix``
-    and ``target_prefix``, ``kms_key``. ``on_failure`` says what becomes of a migration that cannot be proven.
+    ``deployment_buckets`` does so for every region. ``carry`` has what the settings name of objects.
+    ``on_failure`` says what becomes of a migration that cannot be proven.
     """
 
     region: object
@@ -50,7 +68,7 @@ class Configuration:
     secondary_regions: tuple[str, ...] = ()
     replication_destinations: Mapping[str, str] = field(default_factory=dict)
     deployment_buckets: Mapping[str, str] = field(default_factory=dict)
-    carry: tuple[Mapping[str, str], ...] = ()
+    carry: tuple[Carry, ...] = ()
     on_failure: str = "rollback"
 
 
@@ -105,7 +123,7 @@ def parse_configuration(text: str) -> Configuration:
         secondary_regions=_strings(document.get("secondary_regions")),
         replication_destinations=_string_map(document.get("replication_destinations")),
         deployment_buckets=_string_map(document.get("deployment_buckets")),
-        carry=_maps(document.get("carry")),
+        carry=_carry(document.get("carry")),
         on_failure="stop" if document.get("on_failure") == "stop" else "rollback",
     )
 
@@ -114,8 +132,27 @@ def _strings(found: Any) -> tuple[str, ...]:
     return tuple(item for item in found if isinstance(item, str)) if isinstance(found, list) else ()
 
 
-def _maps(found: Any) -> tuple[Mapping[str, str], ...]:
-    return tuple(_string_map(entry) for entry in found) if isinstance(found, list) else ()
+def _carry(found: Any) -> tuple[Carry, ...]:
+    return (
+        tuple(_carried(entry) for entry in found if isinstance(entry, dict))
+        if isinstance(found, list)
+        else ()
+    )
+
+
+def _carried(entry: Mapping[str, Any]) -> Carry:
+    texts = _string_map(entry)
+    return Carry(
+        bucket=texts.get("bucket", ""),
+        prefix=texts.get("prefix", ""),
+        target_bucket=texts.get("target_bucket", ""),
+        target_prefix=texts.get("target_prefix"),
+        include=_strings(entry.get("include")),
+        exclude=_strings(entry.get("exclude")),
+        storage_class=texts.get("storage_class", "keep"),
+        keep_versions=entry.get("keep_versions") is True,
+        kms_key=texts.get("kms_key", ""),
+    )
 
 
 def _string_map(found: Any) -> dict[str, str]:

@@ -2,8 +2,9 @@
 
 ``{"step": "copy", "migration_id", "batch"}`` runs one line of the manifest; ``plan`` (with ``entries``,
 ``level`` and ``keys``, which must all be there) records a plan, ``finish`` adds up, ``undo`` (with
-``reason``) takes back. The answer says whether there is ``more`` to do, and then the same call is made
-again. No value of a secret is in either.
+``reason``) takes back, ``failed`` (with ``what`` and ``error``) tells of a step that failed for good. The
+answer says whether there is ``more`` to do, and then the same call is made again; what is ``refused`` would
+be so the next time. No value of a secret is in either.
 """
 
 from __future__ import annotations
@@ -12,15 +13,17 @@ import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from typing import Any
+from typing import Any, Protocol
 
 import boto3
 from aws_lambda_powertools import Logger
 
+from regionshift.carriers.beginning import Asked, BeingPlanned
 from regionshift.carriers.carrier import Level
 from regionshift.carriers.lines import read_entry
 from regionshift.carriers.migration import Migrations
 from regionshift.carriers.records import RecordStore
+from regionshift.errors import InputError, Refused, RegionshiftError
 from regionshift.function.carrying import all_carriers, of_session
 from regionshift.function.clients import PATIENCE
 from regionshift.function.notification import Notification, log_group_link, send_notification
@@ -32,8 +35,15 @@ _RESERVE_MS = 30_000
 """Kept at the end of a call for what is begun already: its proof, its record and the answer."""
 
 Answer = dict[str, Any]
-Tell = Callable[[str, str, str, Mapping[str, int]], None]
-"""Told of an end: the event (migrate, rollback), the migration, its status, the counts."""
+
+
+class Tell(Protocol):
+    """Told of an end."""
+
+    def __call__(
+        self, event: str, migration_id: str, status: str, counts: Mapping[str, int], why: str = ""
+    ) -> None:
+        """``event`` is migrate or rollback; ``status`` is completed, or how it ended instead."""
 
 
 def handler(event: Mapping[str, Any], context: object) -> Answer:
@@ -76,16 +86,29 @@ class Worker:
     tell: Tell
 
     def run(self, step: str, event: Mapping[str, Any], has_time: Callable[[], bool]) -> Answer:
-        """One step; ``plan``, ``copy``, ``finish`` or ``undo``."""
-        steps = {"plan": self._plan, "copy": self._copy, "finish": self._finish, "undo": self._undo}
+        """One step; ``plan``, ``copy``, ``finish``, ``undo`` or ``failed``."""
+        steps = {
+            "plan": self._plan,
+            "copy": self._copy,
+            "finish": self._finish,
+            "undo": self._undo,
+            "failed": self._failed,
+        }
         return steps[step](event, has_time)
 
     def _plan(self, event: Mapping[str, Any], _has_time: Callable[[], bool]) -> Answer:
         entries = [read_entry(line) for line in event["entries"]]
-        metadata = self.migrations.begin(event["migration_id"], entries, Level(event["level"]))
-        if event.get("keys"):
-            self.migrations.require_keys(event["migration_id"], event["keys"])
-        return {"batches": metadata["batches"], "more": False}
+        try:
+            metadata = self.migrations.begin(
+                event["migration_id"], entries, Level(event["level"]), asked=Asked(event.get("keys") or ())
+            )
+        except BeingPlanned:
+            raise  # not for good: the state machine tries again
+        except (InputError, Refused) as refused:
+            return {**self._refused("migrate", event, refused), "batches": 0}
+        # What is completed already is not copied again, only told.
+        batches = 0 if metadata["status"] == "completed" else metadata["batches"]
+        return {"status": "planned", "batches": batches, "more": False}
 
     def _copy(self, event: Mapping[str, Any], has_time: Callable[[], bool]) -> Answer:
         answer = self.migrations.run_batch(event["migration_id"], event["batch"], has_time)
@@ -102,17 +125,37 @@ class Worker:
 
     def _undo(self, event: Mapping[str, Any], has_time: Callable[[], bool]) -> Answer:
         migration_id = event["migration_id"]
-        record = self.migrations.rollback(migration_id, event.get("reason", ""), has_time)
-        done = record["status"] == "completed"
+        try:
+            record = self.migrations.rollback(migration_id, event.get("reason", ""), has_time)
+        except (InputError, Refused) as refused:
+            return self._refused("rollback", event, refused)
+        done, counts = record["status"] == "completed", record["counts"]
         if done:
-            self.tell("rollback", migration_id, record["status"], record["counts"])
-        return {"status": record["status"], "counts": record["counts"], "more": not done}
+            left = (
+                f"{counts['conflict']} items were changed since and left alone" if record["conflicts"] else ""
+            )
+            self.tell("rollback", migration_id, "partly" if left else "completed", counts, left)
+        return {"status": record["status"], "counts": counts, "more": not done}
+
+    def _failed(self, event: Mapping[str, Any], _has_time: Callable[[], bool]) -> Answer:
+        migration_id = event["migration_id"]
+        undoing = event.get("what") == "undo"
+        why = f"{event.get('error', 'an error')}; the same id goes on, or regionshift rollback {migration_id}"
+        self.tell("rollback" if undoing else "migrate", migration_id, "failed", {}, why)
+        return {"status": "told", "more": False}
+
+    def _refused(self, what: str, event: Mapping[str, Any], refused: RegionshiftError) -> Answer:
+        """Not raised: the state machine would try again what cannot succeed."""
+        where = f" ({refused.where})" if refused.where else ""
+        why = f"{refused.message}{where}"
+        self.tell(what, event["migration_id"], "refused", {}, why)
+        return {"status": "refused", "error": why, "counts": {}, "more": False}
 
 
 def _teller(region: str, env: Mapping[str, str]) -> Tell:
     """Sends the notification; a topic that does not answer stops no migration."""
 
-    def tell(event: str, migration_id: str, status: str, counts: Mapping[str, int]) -> None:
+    def tell(event: str, migration_id: str, status: str, counts: Mapping[str, int], why: str = "") -> None:
         topic = env.get("NOTIFICATION_TOPIC")
         if not topic:
             return
@@ -122,7 +165,8 @@ def _teller(region: str, env: Mapping[str, str]) -> Tell:
             region=region,
             status="success" if status == "completed" else "error",
             time=utc_now().isoformat(),
-            summary=f"The {_NOUNS[event]} {migration_id} in {region} ended as {status}.",
+            summary=f"The {_NOUNS[event]} {migration_id} in {region} {_ENDS.get(status, f'ended as {status}')}"
+            + (f": {why}." if why else "."),
             link=log_group_link(region, env.get("AWS_LAMBDA_LOG_GROUP_NAME", "")),
             migration_id=migration_id,
             counts=dict(counts),
@@ -136,6 +180,7 @@ def _teller(region: str, env: Mapping[str, str]) -> Tell:
 
 
 _NOUNS = {"migrate": "migration", "rollback": "rollback of"}
+_ENDS = {"refused": "was refused", "failed": "failed", "partly": "left something"}
 
 
 @lru_cache(maxsize=1)

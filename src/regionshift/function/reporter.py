@@ -87,6 +87,8 @@ class Reporter:
     def _notify_end(self, answer: Answer) -> None:
         # What is under way has not succeeded: its end is told by whoever brings it about.
         status = cast("NotificationStatus", answer.status) if answer.is_done else "started"
+        if answer.partly:
+            status = "error"
         counts = answer.fields.get("counts") or {}
         numbers = {name: number for name, number in counts.items() if isinstance(number, int)}
         if not answer.is_done and not numbers:

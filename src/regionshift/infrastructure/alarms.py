@@ -101,6 +101,40 @@ def action_alarms(site: Site) -> list[Alarm]:
     ]
 
 
+def migration_alarms(site: Site) -> list[Alarm]:
+    """Alarms on what carries data: the worker fails, an execution of the state machine failed.
+
+    Lambda Developer Guide, "Types of metrics for Lambda functions"; Step Functions Developer Guide,
+    "Monitoring Step Functions metrics using Amazon CloudWatch". What the state machine tries again counts
+    for the worker, not for the execution.
+    """
+    return [
+        Alarm(
+            named.WORKER_ERRORS_ALARM,
+            "The migration worker fails",
+            "AWS/Lambda",
+            "Errors",
+            {"FunctionName": site.name(named.WORKER)},
+            "Sum",
+            site.config.alerts.errors - 1,
+        ),
+        Alarm(
+            named.EXECUTIONS_FAILED_ALARM,
+            "A migration or a rollback failed in the state machine, or was refused there",
+            "AWS/States",
+            "ExecutionsFailed",
+            {"StateMachineArn": state_machine_arn(site)},
+            "Sum",
+            0,
+        ),
+    ]
+
+
+def state_machine_arn(site: Site) -> str:
+    """The region's state machine, by its name: what names it need not wait for it."""
+    return site.arn("states", f"stateMachine:{site.name(named.STATE_MACHINE)}")
+
+
 def action_dimensions(site: Site, action: str, status: str) -> dict[str, str]:
     """The dimensions of the environment's own count; without the last it is all environments' of the region."""
     function = site.name(named.FUNCTION)

@@ -6,7 +6,12 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-from regionshift.infrastructure.alarms import ACTION_ALARMS, action_dimensions, replication_dimensions
+from regionshift.infrastructure.alarms import (
+    ACTION_ALARMS,
+    action_dimensions,
+    replication_dimensions,
+    state_machine_arn,
+)
 from regionshift.infrastructure.policies.function import METRIC_NAMESPACE
 from regionshift.infrastructure.site import Site
 from regionshift.settings import components as named
@@ -33,6 +38,7 @@ def region_dashboard(site: Site) -> str:
             _graph("Duration, p95 (ms)", site.region, duration),
             _graph("Actions", site.region, _actions(site)),
             _graph("Dead letters", site.region, letters),
+            _graph("Migrations", site.region, _migrations(site)),
         ]
     )
 
@@ -65,6 +71,18 @@ def overview_dashboard(source: Site, regions: Sequence[Site]) -> str:
             *([_graph("Replication latency (s)", source.region, lag)] if lag else []),
         ]
     )
+
+
+def _migrations(site: Site) -> list[Metric]:
+    """The worker's calls and errors, and how executions of the state machine end."""
+    worker, machine = site.name(named.WORKER), state_machine_arn(site)
+    return [
+        *(["AWS/Lambda", metric, "FunctionName", worker] for metric in ("Invocations", "Errors")),
+        *(
+            ["AWS/States", metric, "StateMachineArn", machine]
+            for metric in ("ExecutionsStarted", "ExecutionsSucceeded", "ExecutionsFailed")
+        ),
+    ]
 
 
 def _actions(site: Site) -> list[Metric]:

@@ -108,7 +108,8 @@ def attach_dead_letter_policy(stack: IAMStack, queue: aws.sqs.Queue) -> None:
 
 def attach_state_machine_policy(stack: IAMStack, machine: str) -> None:
     """Start the region's state machine. An ARN: the machine is made after the function's rights."""
-    stack.attach(named.START_POLICY, rights.state_machine_statements, machine=machine)
+    executions = machine.replace(":stateMachine:", ":execution:") + ":*"
+    stack.attach(named.START_POLICY, rights.state_machine_statements, machine=machine, executions=executions)
 
 
 def attach_tracing_policy(stack: IAMStack) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pulumi
 import pulumi_aws as aws
 
-from regionshift.infrastructure.alarms import Alarm, action_alarms, function_alarms
+from regionshift.infrastructure.alarms import Alarm, action_alarms, function_alarms, migration_alarms
 from regionshift.infrastructure.component import RegionComponent
 from regionshift.infrastructure.dashboards import region_dashboard
 from regionshift.infrastructure.site import Site
@@ -35,7 +35,7 @@ class MonitoringStack(RegionComponent):
         self.deployment_log_group = self._log_group(
             "deployment-log-group", site.name(named.DEPLOYMENT_LOG_GROUP), "what migrations and rollbacks did"
         )
-        for alarm in (*function_alarms(site), *action_alarms(site)):
+        for alarm in (*function_alarms(site), *action_alarms(site), *migration_alarms(site)):
             metric_alarm(site, alarm, topic, self.child())
         aws.cloudwatch.Dashboard(
             site.label("dashboard"),

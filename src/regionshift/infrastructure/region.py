@@ -6,6 +6,7 @@ import pulumi
 import pulumi_aws as aws
 
 from regionshift.infrastructure import iam as rights
+from regionshift.infrastructure.alarms import state_machine_arn
 from regionshift.infrastructure.component import RegionComponent
 from regionshift.infrastructure.encryption import EncryptionStack
 from regionshift.infrastructure.function import LambdaStack
@@ -16,7 +17,6 @@ from regionshift.infrastructure.notifications import NotificationsStack
 from regionshift.infrastructure.secrets import SecretsStack
 from regionshift.infrastructure.site import Site
 from regionshift.infrastructure.storage import StorageStack
-from regionshift.settings import components as named
 
 
 class RegionStack(RegionComponent):
@@ -64,15 +64,11 @@ class RegionStack(RegionComponent):
         rights.attach_topic_policy(self.iam, self.notifications.deployment_topic)
         rights.attach_tracing_policy(self.iam)
         rights.attach_metrics_policy(self.iam)
-        rights.attach_state_machine_policy(self.iam, self._state_machine_arn)
+        rights.attach_state_machine_policy(self.iam, state_machine_arn(self.site))
         if self.network.function_security_group is not None:
             rights.attach_network_interface_policy(
                 self.iam, self.network.subnets, self.network.function_security_group
             )
-
-    @property
-    def _state_machine_arn(self) -> str:
-        return self.site.arn("states", f"stateMachine:{self.site.name(named.STATE_MACHINE)}")
 
     def _variables(self) -> dict[str, pulumi.Input[str]]:
         """The function's variables: the same names in every region, and no secret among them."""
@@ -88,5 +84,5 @@ class RegionStack(RegionComponent):
             "VALIDATION_LOG_GROUP": self.monitoring.validation_log_group.name,
             "DEPLOYMENT_LOG_GROUP": self.monitoring.deployment_log_group.name,
             "KMS_KEY_ARN": self.encryption.key.arn,
-            "STATE_MACHINE_ARN": self._state_machine_arn,
+            "STATE_MACHINE_ARN": state_machine_arn(self.site),
         }

@@ -14,6 +14,8 @@ import pulumi_aws as aws
 from regionshift.infrastructure.component import RegionComponent
 from regionshift.infrastructure.site import Site
 from regionshift.settings import components as named
+from regionshift.settings.carry import CarryBucket
+from regionshift.settings.config import MigrationConfig
 
 STANDARD_LIMIT = 4096
 """Bytes that a standard parameter holds; an advanced one holds 8,192 (Systems Manager User Guide, "Managing
@@ -44,16 +46,20 @@ def deployment_config(site: Site) -> dict[str, Any]:
         "deployment_buckets": {
             region: named.DEPLOYMENT_BUCKET.name(site.names, region) for region in config.all_regions
         },
-        "carry": [
-            entry.model_dump(
-                include={"bucket", "prefix", "target_bucket", "target_prefix", "kms_key"}, exclude_none=True
-            )
-            for entry in config.carry.s3
-        ],
+        "carry": [_carried(config, entry) for entry in config.carry.s3],
         "on_failure": config.migration.on_failure,
         "config": dict(config.application.config),
         "secrets": {name: _secret_name(site, name) for name in sorted(config.application.secrets)},
     }
+
+
+def _carried(config: MigrationConfig, entry: CarryBucket) -> dict[str, Any]:
+    """What the function has to know of an entry; the parameter is small, so what has its default is left out."""
+    keeps = config.migration.keep_versions if entry.keep_versions is None else entry.keep_versions
+    named_here = entry.model_dump(
+        mode="json", exclude={"created_by", "keep_versions"}, exclude_defaults=True, exclude_none=True
+    )
+    return {**named_here, **({"keep_versions": True} if keeps else {})}
 
 
 class SecretsStack(RegionComponent):

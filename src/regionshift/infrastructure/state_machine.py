@@ -1,5 +1,8 @@
 """The state machine that runs migrations: plan, copy batch by batch, add up, and take back what failed.
 
+What is refused, and what fails in spite of every retry, ends the execution as failed; both are told on the
+deployment topic, by the worker, before.
+
 Input: ``step`` (``plan``, ``copy`` or ``undo``), ``migration_id``, ``bucket`` (of the records), ``manifest``
 (its key), ``on_failure`` (``rollback`` or ``stop``), ``reason``, and for ``plan`` also ``entries``,
 ``level`` and ``keys``. All of them are always given, so that every path in the definition exists.
@@ -34,9 +37,13 @@ def definition(worker_arn: str, at_once: int) -> str:
         },
         "AnythingToCopy": {
             "Type": "Choice",
-            "Choices": [{"Variable": "$.planned.Payload.batches", "NumericEquals": 0, "Next": "Finish"}],
+            "Choices": [
+                _when("$.planned.Payload.status", "refused", "PlanRefused"),
+                {"Variable": "$.planned.Payload.batches", "NumericEquals": 0, "Next": "Finish"},
+            ],
             "Default": "Copy",
         },
+        "PlanRefused": _refused("$.planned.Payload.error"),
         "Copy": _copy(worker_arn, at_once),
         "Finish": {**_call(worker_arn, "finish", (), result="$.finished"), "Next": "Proven"},
         "Proven": {
@@ -55,10 +62,16 @@ def definition(worker_arn: str, at_once: int) -> str:
         "Undo": {**_call(worker_arn, "undo", ("reason",), result="$.undone"), "Next": "AllUndone"},
         "AllUndone": {
             "Type": "Choice",
-            "Choices": [_more("$.undone.Payload.more", "Undo")],
+            "Choices": [
+                _when("$.undone.Payload.status", "refused", "UndoRefused"),
+                _more("$.undone.Payload.more", "Undo"),
+            ],
             "Default": "Done",
         },
+        "UndoRefused": _refused("$.undone.Payload.error"),
         "Done": {"Type": "Succeed"},
+        "TellFailure": _tell_failure(worker_arn),
+        "Failed": {"Type": "Fail", "ErrorPath": "$.caught.Error", "CausePath": "$.caught.Cause"},
     }
     return json.dumps({"Comment": "Runs migrations", "StartAt": "Route", "States": states})
 
@@ -104,6 +117,7 @@ def _copy(worker_arn: str, at_once: int) -> State:
         "MaxConcurrency": at_once,
         # A batch that failed for good leaves no results: adding up finds it, the others are not stopped.
         "ToleratedFailurePercentage": 100,
+        "Catch": _catch("TellFailure"),
         "ResultPath": None,
         "Next": "Finish",
     }
@@ -114,8 +128,29 @@ def _call(worker_arn: str, step: str, fields: tuple[str, ...], *, result: str) -
     return {
         **_task(),
         "Parameters": {"FunctionName": worker_arn, "Payload": {"step": step, **given}},
+        "Catch": _catch("TellFailure"),
         "ResultPath": result,
     }
+
+
+def _tell_failure(worker_arn: str) -> State:
+    """The worker tells; should it be the worker itself that is broken, the alarms do."""
+    given = {"migration_id.$": "$.migration_id", "what.$": "$.step", "error.$": "$.caught.Error"}
+    return {
+        **_task(),
+        "Parameters": {"FunctionName": worker_arn, "Payload": {"step": "failed", **given}},
+        "Catch": [{"ErrorEquals": ["States.ALL"], "ResultPath": "$.untold", "Next": "Failed"}],
+        "ResultPath": None,
+        "Next": "Failed",
+    }
+
+
+def _catch(following: str) -> list[State]:
+    return [{"ErrorEquals": ["States.ALL"], "ResultPath": "$.caught", "Next": following}]
+
+
+def _refused(reason: str) -> State:
+    return {"Type": "Fail", "Error": "Refused", "CausePath": reason}
 
 
 def _task() -> State:

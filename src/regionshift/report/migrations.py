@@ -59,6 +59,7 @@ def plan_table(plan: Mapping[str, Any]) -> RenderableType:
     said = (
         f"{plan['to_copy']} items, {size(plan['bytes'])}; about {duration(about['seconds'])}, "
         f"{about['requests']} requests, {about['usd']:.2f} USD; proof: {plan['level']}"
+        + (f", reads up to {size(about['read_bytes'])} of each side" if about.get("read_bytes") else "")
     )
     lines: list[RenderableType] = [table, Text(said, style="bold")]
     if plan["to_copy"]:
@@ -157,6 +158,20 @@ def _verdict(metadata: Mapping[str, Any], has_problems: bool) -> str:
     if status in ("completed", "rolled_back"):
         return status.replace("_", " ")
     return f"{status}: run migrate again with --id {name}, or: regionshift rollback {name}"
+
+
+def proven_table(proven: Mapping[str, Any]) -> RenderableType:
+    """What a second look at a finished migration found."""
+    count, unproven = proven["proven"], proven["unproven"]
+    problems = [(each["key"], each["reason"]) for each in proven["problems"]]
+    said = f"verified again ({proven['level']}): {count} items are as they were written"
+    lines: list[RenderableType] = [
+        Text(f"{said}, {unproven} are not" if unproven else said, style="red" if unproven else "green")
+    ]
+    lines.extend(_named("not as written", problems))
+    if (more := unproven - len(problems)) > 0:
+        lines.append(Text(f"not as written: and {more} more items", style="red"))
+    return Group(*lines)
 
 
 def undo_table(record: Mapping[str, Any], seconds: float) -> RenderableType:

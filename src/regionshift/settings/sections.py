@@ -125,7 +125,7 @@ class Alerts(Section):
     emails: tuple[fields.Email, ...] = ()
     """Addresses subscribed to the alarm topic of every region; each confirms once."""
     errors: int = Field(default=1, ge=1)
-    """Errors of the function in five minutes that raise the alarm."""
+    """Errors of the function, or of the migration worker, in five minutes that raise the alarm."""
     throttles: int = Field(default=1, ge=1)
     """Refused invocations in five minutes that raise the alarm."""
     duration_share: float = Field(default=0.8, gt=0, lt=1)

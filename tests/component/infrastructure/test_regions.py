@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 import pytest
-from recorder import REGIONS, Run, built, config, record, release
+from recorder import ACCOUNT, REGIONS, Run, built, config, record, release
 
 from regionshift.errors import InputError
 from regionshift.infrastructure.program import environment
@@ -141,6 +141,32 @@ def test_every_action_that_answers_with_an_error_is_an_alarm(run: Run, action: s
     own = {"FunctionName": "shop-migration-us-east-1-dev"}
     assert alarm["dimensions"] == {"Action": action, "Status": "error", "Region": "us-east-1"} | own
     assert (alarm["threshold"], alarm["comparisonOperator"]) == (0, "GreaterThanThreshold")
+
+
+def test_a_worker_that_fails_and_an_execution_that_failed_are_alarms(run: Run) -> None:
+    worker = run.one("worker-errors-alarm-eu-west-1").inputs
+    assert (worker["namespace"], worker["metricName"]) == ("AWS/Lambda", "Errors")
+    assert worker["dimensions"] == {"FunctionName": run.one("worker-eu-west-1").inputs["name"]}
+    failed = run.one("executions-failed-alarm-eu-west-1").inputs
+    assert (failed["namespace"], failed["metricName"]) == ("AWS/States", "ExecutionsFailed")
+    machine = run.one("states-eu-west-1").inputs["name"]
+    arn = f"arn:aws:states:eu-west-1:{ACCOUNT}:stateMachine:{machine}"
+    assert failed["dimensions"] == {"StateMachineArn": arn}
+    assert (failed["threshold"], failed["comparisonOperator"]) == (0, "GreaterThanThreshold")
+
+
+def test_the_function_is_told_what_each_entry_of_carry_says() -> None:
+    entry = {
+        "bucket": "media-{region}",
+        "prefix": "docs/",
+        "include": ["a*"],
+        "exclude": ["*.tmp"],
+        "storage_class": "STANDARD_IA",
+    }
+    run = built(config(carry={"s3": [entry, {}]}, migration={"keep_versions": True}))
+    text = run.one("deployment-config-eu-west-1").inputs["value"]["value"]  # a secret of Pulumi's
+    carry = json.loads(text)["carry"]
+    assert carry == [entry | {"keep_versions": True}, {"keep_versions": True}]
 
 
 @pytest.mark.parametrize("timeout", [30, 300, 900])

@@ -21,7 +21,7 @@ Spot = tuple[Bucket, str, str]
 REDIRECT = "x-amz-website-redirect-location"
 
 # A worker holds one range of one side at a time, so the ranges of all objects together take 96 MiB.
-_STEP = 8 * 1024**2
+READ_STEP = 8 * 1024**2
 _READ_AT_ONCE = 12
 _NOTED_EVERY = 64  # steps
 _ALGORITHMS = ("crc64nvme", "crc32c", "crc32", "sha256", "sha1")
@@ -50,13 +50,13 @@ class Reader:
             OutOfTimeError: the reading goes on with the next call.
         """
         done = int(work.progress.read(note).get("equal_bytes", "0"))
-        starts = iter(range(done, size, _STEP))
+        starts = iter(range(done, size, READ_STEP))
         ahead: deque[tuple[int, Future[bool]]] = deque()
         read = 0
         try:
             while True:
                 while len(ahead) < _READ_AT_ONCE and (first := next(starts, None)) is not None:
-                    last = min(first + _STEP, size) - 1
+                    last = min(first + READ_STEP, size) - 1
                     ahead.append((first, self._pool.submit(self._equal, source, target, (first, last))))
                 if not ahead:
                     return
@@ -69,7 +69,7 @@ class Reader:
                 ahead.popleft()
                 read += 1
                 if read % _NOTED_EVERY == 0:
-                    work.progress.note(note, {"equal_bytes": str(min(first + _STEP, size))})
+                    work.progress.note(note, {"equal_bytes": str(min(first + READ_STEP, size))})
         finally:
             # What has begun is waited for: nothing of a call runs on after its answer.
             wait([future for _, future in ahead if not future.cancel()])

@@ -35,7 +35,7 @@ from regionshift.carriers.s3.pages import Version, is_archived
 from regionshift.carriers.transport import S3Error
 
 # One GET tells contents, headers and number of tags; above this size three smaller requests move less.
-_READ_WHOLE = 1024**2
+READ_WHOLE = 1024**2
 
 
 class Prover:
@@ -139,7 +139,7 @@ class _Pair:
             UnequalError: they are not.
             OutOfTimeError: the reading will go on with the next call.
         """
-        if self._version.size <= _READ_WHOLE and not self._archived:
+        if self._version.size <= READ_WHOLE and not self._archived:
             return self._read_whole()
         one, other = self._calls.head(*self._source), self._calls.head(*self._target)
         compare_headers(one, other, but=REDIRECT)

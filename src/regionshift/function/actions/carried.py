@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
+from regionshift.carriers.executions import Execution, Executions
 from regionshift.carriers.migration import Migrations
+from regionshift.carriers.records import Layout
 from regionshift.carriers.transport import S3Error
 from regionshift.errors import InputError, Refused, RegionshiftError
 from regionshift.function.answer import Answer
@@ -43,8 +44,8 @@ def tell_start(request: Request, surroundings: Surroundings) -> None:
         surroundings.logger.exception("The start could not be told.")
 
 
-def start_machine(request: Request, surroundings: Surroundings, step: str, **fields: Any) -> str:
-    """Start the region's state machine; gives the execution's ARN.
+def start_machine(request: Request, surroundings: Surroundings, step: str, **fields: Any) -> Execution:
+    """Start the region's state machine, or join what runs there for this migration already.
 
     Raises:
         RefusedError: 501, this function knows of none.
@@ -53,20 +54,13 @@ def start_machine(request: Request, surroundings: Surroundings, step: str, **fie
     machine = surroundings.variables.state_machine_arn
     if not machine:
         raise RefusedError(501, "NotImplemented", "This function has no state machine for other places.")
-    migration_id = str(request.migration_id)
-    given = {
-        "step": step,
-        "migration_id": migration_id,
-        "bucket": surroundings.variables.deployment_bucket,
-        "manifest": f"migrations/{migration_id}/plan/manifest.jsonl",
-        "on_failure": "rollback",
-        "reason": request.reason or "",
-        **fields,
-    }
-    reply = surroundings.clients.stepfunctions.start_execution(
-        stateMachineArn=machine, input=json.dumps(given)
+    executions = Executions(
+        own_migrations(surroundings).store,
+        Layout(str(request.migration_id)),
+        surroundings.clients.stepfunctions,
+        machine,
     )
-    return reply["executionArn"]
+    return executions.start(step, **{"on_failure": "rollback", "reason": request.reason or "", **fields})
 
 
 def told(request: Request, error: RegionshiftError) -> Answer:
@@ -81,9 +75,9 @@ def told(request: Request, error: RegionshiftError) -> Answer:
     elif isinstance(error, InputError):
         status, code = 400, "InvalidField"
     where = f" ({error.where})" if error.where else ""
-    return Answer(
-        status, request.action, f"{error.message}{where}", code=code, migration_id=request.migration_id
-    )
+    remedy = f" Next: {error.remedy}" if error.remedy else ""
+    sentence = f"{error.message}{where}{remedy}"
+    return Answer(status, request.action, sentence, code=code, migration_id=request.migration_id)
 
 
 def numbers(counts: Mapping[str, Any]) -> dict[str, int]:

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import glob
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
 from botocore.exceptions import ClientError
 
+from regionshift.carriers.beginning import Asked
 from regionshift.carriers.carrier import Entry, Level, Place
 from regionshift.carriers.lines import entry_line, place_line
 from regionshift.carriers.migration import Metadata, Migrations, Progressed
-from regionshift.carriers.records import OWNED, Layout
+from regionshift.carriers.records import Layout
 from regionshift.errors import RegionshiftError
 from regionshift.function.actions import naming
 from regionshift.function.actions.carried import (
@@ -24,171 +23,101 @@ from regionshift.function.actions.carried import (
     tell_start,
     told,
 )
+from regionshift.function.actions.document import ABSENT, with_document
+from regionshift.function.actions.target import require_valid_target
 from regionshift.function.answer import Answer
-from regionshift.function.configuration import ConfigurationError, read_configuration
+from regionshift.function.configuration import Configuration, ConfigurationError, read_configuration
 from regionshift.function.problems import code_of
-from regionshift.function.request import MIGRATE, RefusedError, Request, parse
-from regionshift.function.request import Place as Asked
+from regionshift.function.request import RefusedError, Request
 from regionshift.function.surroundings import Surroundings
-
-_ABSENT = ("404", "NoSuchKey", "NotFound")
 
 
 def migrate(request: Request, surroundings: Surroundings) -> Answer:
     """200 all done; 202 more is left, or the state machine has it; 4xx refused; 500 failed and undone."""
-    request = _with_document(request, surroundings)
-    variables = surroundings.variables
-    own = naming.Own(variables.region, variables.deployment_bucket)
-    source, target, on_failure, kms_key = _places(request, surroundings, own)
-    entries = _entries(request, own, source, target, kms_key)
-    _require_keys(request, surroundings, source)
+    request = with_document(request, surroundings)
+    own = naming.Own(surroundings.variables.region, surroundings.variables.deployment_bucket)
     try:
-        if own.has(source) and own.has(target):
-            return _here(request, surroundings, entries, (source, target))
-        return _elsewhere(request, surroundings, entries, on_failure)
+        if naming.is_own(own, request.source) and naming.is_own(own, request.target):
+            return _within(request, surroundings, own)
+        return _from_elsewhere(request, surroundings, own)
     except RegionshiftError as error:
         return told(request, error)
 
 
-def _with_document(request: Request, surroundings: Surroundings) -> Request:
-    """The request, with what it leaves open taken from the document that ``config_key`` names."""
-    if request.config_key is None:
-        return request
+def _within(request: Request, surroundings: Surroundings, own: naming.Own) -> Answer:
+    entry = naming.own_entry(own, request)
+    if entry is None:
+        return _here(request, surroundings, [])
+    _require_keys(request, surroundings, entry)
+    require_valid_target(request, surroundings, _configuration(surroundings, 409, "TargetNotValid"))
+    return _here(request, surroundings, [entry])
+
+
+def _from_elsewhere(request: Request, surroundings: Surroundings, own: naming.Own) -> Answer:
+    # What cannot be seen to be named is not named.
+    configuration = _configuration(surroundings, 403, "NotNamed")
+    entry = naming.named_entry(own, request, configuration)
+    _require_keys(request, surroundings, entry)
+    require_valid_target(request, surroundings, configuration)
+    return _elsewhere(request, surroundings, entry, configuration.on_failure)
+
+
+def _configuration(surroundings: Surroundings, status: int, code: str) -> Configuration:
     try:
-        body = surroundings.clients.s3.get_object(
-            Bucket=surroundings.variables.deployment_bucket, Key=request.config_key
-        )["Body"].read()
-    except ClientError as problem:
-        if code_of(problem) not in _ABSENT:
-            raise
-        raise RefusedError(
-            404, "NoSuchObject", f"config_key {request.config_key} is not in the deployment bucket."
-        ) from problem
-    try:
-        document = json.loads(body)
-    except ValueError:
-        raise RefusedError(400, "InvalidField", "config_key does not name a JSON document.") from None
-    if not isinstance(document, dict):
-        raise RefusedError(400, "InvalidField", "config_key does not name a JSON object.")
-    read = parse({**document, "action": MIGRATE, "migration_id": request.migration_id})
-    return replace(
-        request,
-        source=_merged(request.source, read.source),
-        target=_merged(request.target, read.target),
-        keys=request.keys or read.keys,
-    )
-
-
-def _merged(asked: Asked, document: Asked) -> Asked:
-    return Asked(
-        bucket=asked.bucket if asked.bucket is not None else document.bucket,
-        prefix=asked.prefix if asked.prefix is not None else document.prefix,
-        region=asked.region if asked.region is not None else document.region,
-        label=asked.label if asked.label is not None else document.label,
-    )
-
-
-def _places(
-    request: Request, surroundings: Surroundings, own: naming.Own
-) -> tuple[Place, Place, str, str | None]:
-    """Source, target, and what the settings say: ``rollback`` or ``stop`` for one that fails, a key of their own."""
-    source_here, target_here = (naming.is_own(own, asked) for asked in (request.source, request.target))
-    if source_here and target_here:
-        source = naming.in_own_bucket(own, request.source, "source")
-        # What is copied by the call itself is undone by it: nobody else would.
-        return source, naming.in_own_bucket(own, request.target, "target"), "rollback", None
-    try:
-        configuration = read_configuration(surroundings.variables, surroundings.clients)
+        return read_configuration(surroundings.variables, surroundings.clients)
     except ConfigurationError as problem:
-        # What cannot be seen to be named is not named.
-        raise RefusedError(403, "NotNamed", f"What the settings name cannot be read: {problem}.") from problem
-    if source_here:
-        source = naming.in_own_bucket(own, request.source, "source")
-    else:
-        source = naming.named_source(own, request.source, configuration)
-    if target_here:
-        target = naming.in_own_bucket(own, request.target, "target")
-        naming.require_writable(own, target, configuration)
-    else:
-        target = naming.named_target(own, request.target, configuration)
-    return source, target, configuration.on_failure, naming.key_of(own, target, configuration)
+        raise RefusedError(status, code, f"What the settings say cannot be read: {problem}.") from problem
 
 
-def _entries(
-    request: Request, own: naming.Own, source: Place, target: Place, kms_key: str | None
-) -> list[Entry]:
-    """One entry, or none at all when the request names nothing to carry.
+def _require_keys(request: Request, surroundings: Surroundings, entry: Entry) -> None:
+    """Objects that are named one by one are there, where the function may look; elsewhere the plan looks.
 
     Raises:
-        RefusedError: 400, source and target are the same place.
+        RefusedError: 404, naming the key.
     """
-    named = [
-        field
-        for asked in (request.source, request.target)
-        for field in (asked.bucket, asked.prefix, asked.region)
-        if field is not None
-    ]
-    if source == target:
-        if named or request.keys:
-            raise RefusedError(
-                400, "InvalidField", f"source and target are the same: {source.bucket}/{source.prefix}."
-            )
-        return []
-    return [
-        Entry(
-            "s3",
-            source,
-            target,
-            # A pattern in which every character stands for itself.
-            include=tuple(glob.escape(key.removeprefix(source.prefix)) for key in request.keys),
-            kms_key=kms_key,
-            owned=OWNED if own.has(source) else (),
-        )
-    ]
-
-
-def _require_keys(request: Request, surroundings: Surroundings, source: Place) -> None:
-    """Objects that are named one by one are there.
-
-    Raises:
-        RefusedError: 400, a key is outside of the prefix; 404, it is not there. Both name it.
-    """
+    bucket = entry.source.bucket
+    if bucket != surroundings.variables.deployment_bucket:
+        return
     for key in request.keys:
-        if not key.startswith(source.prefix) or key.startswith(OWNED):
-            raise RefusedError(400, "InvalidField", f"source.keys: {key} is not under {source.prefix!r}.")
-        if source.bucket != surroundings.variables.deployment_bucket:
-            continue  # only the worker may look there: it names what is missing, and does not complete
         try:
-            surroundings.clients.s3.head_object(Bucket=source.bucket, Key=key)
+            surroundings.clients.s3.head_object(Bucket=bucket, Key=key)
         except ClientError as problem:
-            if code_of(problem) not in _ABSENT:
+            if code_of(problem) not in ABSENT:
                 raise
             raise RefusedError(404, "NoSuchObject", f"source.keys: {key} is not there.") from problem
 
 
-def _elsewhere(request: Request, surroundings: Surroundings, entries: list[Entry], on_failure: str) -> Answer:
+def _elsewhere(request: Request, surroundings: Surroundings, entry: Entry, on_failure: str) -> Answer:
+    migration_id, lines = str(request.migration_id), [entry_line(entry)]
+    known = own_migrations(surroundings).known(migration_id, [entry])
+    if known and known["status"] == "completed":
+        return _done(request, known)
     tell_start(request, surroundings)
     execution = start_machine(
         request,
         surroundings,
         "plan",
-        entries=[entry_line(entry) for entry in entries],
+        entries=lines,
         level=Level.FULL.value,
         keys=list(request.keys),
         on_failure=on_failure,
     )
+    if execution.given.get("entries") != lines:
+        raise RefusedError(
+            409,
+            "Conflict",
+            f"Migration {migration_id} is another one, and runs in {execution.arn}: give another id.",
+        )
     return Answer(
         202,
         request.action,
-        f"Migration {request.migration_id} runs in the state machine.",
-        fields={"execution": execution},
-        migration_id=request.migration_id,
+        f"Migration {migration_id} runs in the state machine.",
+        fields={"execution": execution.arn},
+        migration_id=migration_id,
     )
 
 
-def _here(
-    request: Request, surroundings: Surroundings, entries: list[Entry], places: tuple[Place, Place]
-) -> Answer:
+def _here(request: Request, surroundings: Surroundings, entries: list[Entry]) -> Answer:
     migrations = own_migrations(surroundings)
     done: dict[int, int] = {}
 
@@ -198,14 +127,14 @@ def _here(
 
     migrations = replace(migrations, watch=watch)
     migration_id = str(request.migration_id)
-    metadata = migrations.begin(migration_id, entries, Level.FULL)
+    metadata = migrations.begin(migration_id, entries, Level.FULL, asked=Asked(request.keys))
     tell_start(request, surroundings)
     if metadata["status"] != "completed":
         if not migrations.run(migration_id, has_time(surroundings)):
             return _more(request, metadata, sum(done.values()))
         metadata = migrations.finish(migration_id)
         if not entries:
-            metadata = _labelled(request, migrations, metadata, places)
+            metadata = _labelled(request, surroundings, migrations, metadata)
     if metadata["status"] == "completed":
         return _done(request, metadata)
     return _undone(request, surroundings, migrations, metadata)
@@ -224,12 +153,15 @@ def _more(request: Request, metadata: Metadata, done: int) -> Answer:
 
 
 def _labelled(
-    request: Request, migrations: Migrations, metadata: Metadata, places: tuple[Place, Place]
+    request: Request, surroundings: Surroundings, migrations: Migrations, metadata: Metadata
 ) -> Metadata:
     """Nothing is carried: the record says what the two ends were called."""
-    ends: dict[str, Any] = {}
-    for end, asked, place in zip(("source", "target"), (request.source, request.target), places, strict=True):
-        ends[end] = place_line(place) | ({"label": asked.label} if asked.label is not None else {})
+    variables = surroundings.variables
+    here = place_line(Place(variables.region, variables.deployment_bucket))
+    ends: dict[str, Any] = {
+        end: here | ({"label": asked.label} if asked.label is not None else {})
+        for end, asked in (("source", request.source), ("target", request.target))
+    }
     metadata = metadata | ends
     migrations.store.put_json(Layout(metadata["migration_id"]).metadata, metadata)
     return metadata

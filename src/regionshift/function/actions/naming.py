@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+import glob
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 
-from regionshift.carriers.carrier import Place
-from regionshift.carriers.records import OWNED
-from regionshift.function.configuration import Configuration
+from regionshift.carriers.carrier import Entry, Place
+from regionshift.carriers.records import PROGRAMS_OWN
+from regionshift.carriers.selection import selector
+from regionshift.function.configuration import Carry, Configuration
 from regionshift.function.request import Place as Asked
-from regionshift.function.request import RefusedError
+from regionshift.function.request import RefusedError, Request
 
 
 @dataclass(frozen=True)
@@ -19,94 +21,155 @@ class Own:
     region: str
     bucket: str
 
-    def has(self, place: Place) -> bool:
-        """Whether the place is in the own bucket."""
-        return place.bucket == self.bucket
-
 
 def is_own(own: Own, asked: Asked) -> bool:
     """Whether the request names nothing beyond the own bucket."""
     return asked.bucket in (None, own.bucket) and asked.region in (None, own.region)
 
 
-def in_own_bucket(own: Own, asked: Asked, end: str) -> Place:
-    """The place in the own bucket.
+def own_entry(own: Own, request: Request) -> Entry | None:
+    """Within the own bucket; None when the request names nothing to carry.
 
     Raises:
-        RefusedError: 403, it is where the program keeps its records.
+        RefusedError: 400, source and target are the same place, or a key is not under the source; 403, one
+            of them is where the program keeps what is its own.
     """
+    source = _in_own_bucket(own, request.source, "source")
+    target = _in_own_bucket(own, request.target, "target")
+    if source == target and not request.keys and not _names_anything(request):
+        return None
+    _require_two(source, target)
+    return _only(Entry("s3", source, target, owned=PROGRAMS_OWN), request.keys)
+
+
+def named_entry(own: Own, request: Request, configuration: Configuration) -> Entry:
+    """What one entry of ``carry`` names, as far as the request asks for it, with that entry's options.
+
+    Raises:
+        RefusedError: 400, no such region, the same place, or a key is not under the source; 403, no entry
+            names both ends, or the entry leaves a key out.
+    """
+    _require_regions(own, request, configuration)
+    ways = [
+        (
+            carry,
+            list(_sources(own, carry, request.source, configuration)),
+            _target(own, carry, request.target),
+        )
+        for carry in configuration.carry
+    ]
+    for carry, sources, target in ways:
+        if sources and target is not None:
+            return _of_entry(own, carry, (sources[0], target), request.keys, configuration)
+    source, target_asked = request.source, request.target
+    if not any(sources for _, sources, _ in ways):
+        raise _not_named(f"the source {source.bucket or source.region or own.bucket}/{source.prefix or ''}")
+    if all(target is None for _, _, target in ways):
+        raise _not_named(f"the target {target_asked.bucket or own.bucket}/{target_asked.prefix or ''}")
+    raise _not_named("the source with this target")
+
+
+def _in_own_bucket(own: Own, asked: Asked, end: str) -> Place:
     prefix = asked.prefix or ""
-    if prefix.startswith(OWNED):
-        raise _not_named(f"{end}.prefix {prefix!r} holds the program's own records")
+    if prefix.startswith(PROGRAMS_OWN):
+        raise RefusedError(
+            403, "NotNamed", f"{end}.prefix {prefix!r} holds what is the program's own: it is not carried."
+        )
     return Place(own.region, own.bucket, prefix)
 
 
-def named_source(own: Own, asked: Asked, configuration: Configuration) -> Place:
-    """A source beyond the own bucket.
-
-    Raises:
-        RefusedError: 400, no such region; 403, the settings do not name it.
-    """
-    buckets = configuration.deployment_buckets
-    if asked.region is not None and asked.region not in {own.region, *buckets}:
-        raise RefusedError(
-            400, "InvalidField", f"source.region {asked.region!r} is no region of the environment."
-        )
-    prefix = asked.prefix or ""
-    for region in [asked.region] if asked.region else [own.region, *buckets]:
-        deployment = own.bucket if region == own.region else buckets.get(region, "")
-        wanted = asked.bucket or deployment
-        for entry in configuration.carry:
-            bucket = entry.get("bucket", "").replace("{region}", region) or deployment
-            if wanted == bucket and prefix.startswith(entry.get("prefix", "")):
-                return Place(region, bucket, prefix)
-    raise _not_named(f"the source {asked.bucket or asked.region}/{prefix} is not named under carry")
+def _names_anything(request: Request) -> bool:
+    return any(
+        field is not None
+        for asked in (request.source, request.target)
+        for field in (asked.bucket, asked.prefix, asked.region)
+    )
 
 
-def named_target(own: Own, asked: Asked, configuration: Configuration) -> Place:
-    """A target beyond the own bucket, in the own region.
-
-    Raises:
-        RefusedError: 400, another region; 403, the settings do not name it.
-    """
-    if asked.region not in (None, own.region):
+def _require_regions(own: Own, request: Request, configuration: Configuration) -> None:
+    region = request.source.region
+    if region is not None and region not in {own.region, *configuration.deployment_buckets}:
+        raise RefusedError(400, "InvalidField", f"source.region {region!r} is no region of the environment.")
+    if request.target.region not in (None, own.region):
         raise RefusedError(
             400,
             "InvalidField",
             f"target.region must be {own.region}: each region's function writes to its own.",
         )
+
+
+def _sources(own: Own, carry: Carry, asked: Asked, configuration: Configuration) -> Iterator[Place]:
+    """Where ``carry`` has what was asked for, the own region first."""
     prefix = asked.prefix or ""
-    place = Place(own.region, asked.bucket or "", prefix)
-    if _entry_of(own, place, configuration) is not None:
-        return place
-    raise _not_named(f"the target {asked.bucket}/{prefix} is not named under carry")
+    if not prefix.startswith(carry.prefix):
+        return
+    for region in [asked.region] if asked.region else [own.region, *configuration.deployment_buckets]:
+        deployment = _deployment(own, region, configuration)
+        bucket = carry.bucket.replace("{region}", region) or deployment
+        if bucket and bucket == (asked.bucket or deployment):
+            yield Place(region, bucket, prefix)
 
 
-def key_of(own: Own, target: Place, configuration: Configuration) -> str | None:
-    """The key that the settings name for what is written there; None for the bucket's own encryption."""
-    name = (_entry_of(own, target, configuration) or {}).get("kms_key")
-    return name.replace("{region}", own.region) if name else None
+def _target(own: Own, carry: Carry, asked: Asked) -> Place | None:
+    prefix = asked.prefix or ""
+    pattern = carry.target_bucket or carry.bucket
+    bucket = pattern.replace("{region}", own.region) or own.bucket
+    begins = carry.prefix if carry.target_prefix is None else carry.target_prefix
+    if (asked.bucket or own.bucket) != bucket or not prefix.startswith(begins):
+        return None
+    return Place(own.region, bucket, prefix)
 
 
-def _entry_of(own: Own, target: Place, configuration: Configuration) -> Mapping[str, str] | None:
-    """The entry of the settings that names the target."""
-    for entry in configuration.carry:
-        pattern = entry.get("target_bucket") or entry.get("bucket", "")
-        bucket = pattern.replace("{region}", own.region) or own.bucket
-        begins = entry.get("target_prefix", entry.get("prefix", ""))
-        if target.bucket == bucket and target.prefix.startswith(begins):
-            return entry
-    return None
+def _of_entry(
+    own: Own, carry: Carry, ends: tuple[Place, Place], keys: tuple[str, ...], configuration: Configuration
+) -> Entry:
+    source, target = ends
+    _require_two(source, target)
+    is_deployment = source.bucket == _deployment(own, source.region, configuration)
+    entry = Entry(
+        "s3",
+        source,
+        target,
+        include=carry.include,
+        exclude=carry.exclude,
+        history=carry.keep_versions,
+        storage_class=carry.storage_class,
+        kms_key=carry.kms_key.replace("{region}", own.region) or None,
+        owned=PROGRAMS_OWN if is_deployment else (),
+        # Patterns are written for what follows the entry's own prefix.
+        within=source.prefix[len(carry.prefix) :],
+    )
+    return _only(entry, keys)
 
 
-def require_writable(own: Own, target: Place, configuration: Configuration) -> None:
-    """The worker, unlike the function, writes only to named prefixes, of the own bucket too.
+def _only(entry: Entry, keys: tuple[str, ...]) -> Entry:
+    """The entry with only these whole keys."""
+    prefix, selects = entry.source.prefix, selector(entry)
+    for key in keys:
+        if not key.startswith(prefix):
+            raise RefusedError(400, "InvalidField", f"source.keys: {key} is not under {prefix!r}.")
+        if not selects(key.removeprefix(prefix)):
+            raise _not_named(f"source.keys: {key}")
+    if not keys:
+        return entry
+    # Patterns in which every character stands for itself.
+    return replace(entry, include=tuple(glob.escape(entry.within + key.removeprefix(prefix)) for key in keys))
 
-    Raises:
-        RefusedError: 403.
-    """
-    named_target(own, Asked(bucket=target.bucket, prefix=target.prefix), configuration)
+
+def _deployment(own: Own, region: str, configuration: Configuration) -> str:
+    return own.bucket if region == own.region else configuration.deployment_buckets.get(region, "")
+
+
+def _require_two(source: Place, target: Place) -> None:
+    if source == target:
+        raise RefusedError(
+            400, "InvalidField", f"source and target are the same: {source.bucket}/{source.prefix}."
+        )
 
 
 def _not_named(what: str) -> RefusedError:
-    return RefusedError(403, "NotNamed", f"{what[0].upper()}{what[1:]}: nothing else may be read or written.")
+    return RefusedError(
+        403,
+        "NotNamed",
+        f"No entry under carry names {what}: nothing else may be read or written.",
+    )

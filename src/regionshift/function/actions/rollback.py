@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from regionshift.carriers.migration import Metadata
 from regionshift.errors import RegionshiftError
 from regionshift.function.actions.carried import has_time, own_migrations, start_machine, tell_start, told
@@ -33,7 +35,7 @@ def _take_back(request: Request, surroundings: Surroundings) -> Answer:
     if not _is_own(metadata, surroundings.variables.deployment_bucket):
         execution = start_machine(request, surroundings, "undo")
         sentence = f"Rollback of {migration_id} runs in the state machine."
-        return _answer(request, 202, sentence, {"execution": execution})
+        return _answer(request, 202, sentence, {"execution": execution.arn})
     record = migrations.rollback(migration_id, request.reason or "", has_time(surroundings))
     fields = {name: record[name] for name in ("counts", "conflicts", "original_migration", "reason")}
     if record.get("waiting"):
@@ -43,7 +45,8 @@ def _take_back(request: Request, surroundings: Surroundings) -> Answer:
         sentence = f"Rollback of {migration_id} has more to do; call again with the same id."
         return _answer(request, 202, sentence, fields)
     kept = f"; {len(record['conflicts'])} were changed since and left alone" if record["conflicts"] else ""
-    return _answer(request, 200, f"Migration {migration_id} is rolled back{kept}.", fields)
+    answer = _answer(request, 200, f"Migration {migration_id} is rolled back{kept}.", fields)
+    return replace(answer, partly=bool(kept))
 
 
 def _is_own(metadata: Metadata, bucket: str) -> bool:

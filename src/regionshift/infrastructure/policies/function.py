@@ -137,9 +137,17 @@ def topic_statements(topic: str) -> list[Statement]:
     return [allow("Notify", ["sns:GetTopicAttributes", "sns:Publish"], [topic])]
 
 
-def state_machine_statements(machine: str) -> list[Statement]:
-    """Start a migration from elsewhere; the machine's own role and the worker's bound what it can do."""
-    return [allow("StartMigrations", ["states:StartExecution"], [machine])]
+def state_machine_statements(machine: str, executions: str) -> list[Statement]:
+    """Start a migration from elsewhere, and see whether one runs; the machine's own role and the worker's
+    bound what it can do.
+
+    Args:
+        executions: pattern of the machine's executions.
+    """
+    return [
+        allow("StartMigrations", ["states:StartExecution"], [machine]),
+        allow("SeeMigrations", ["states:DescribeExecution"], [executions]),
+    ]
 
 
 def queue_statements(queue: str) -> list[Statement]:

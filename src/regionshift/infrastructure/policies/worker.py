@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from regionshift.infrastructure.policies.statement import Condition, Statement, allow
+from regionshift.infrastructure.policies.statement import Condition, Statement, allow, deny
 
 _SEE_BUCKET = (
     "s3:GetBucketObjectLockConfiguration",
@@ -39,9 +39,13 @@ _WRITE_OBJECTS = (
 
 
 def record_statements(records: Sequence[str]) -> list[Statement]:
-    """Read and write the records of migrations; none of their versions is ever deleted."""
+    """Read and write the records of migrations; none of their versions is ever deleted.
+
+    Whatever else is given: an entry of ``carry`` can name the whole deployment bucket.
+    """
     return [
-        allow("KeepRecords", ["s3:DeleteObject", "s3:GetObject", "s3:PutObject"], records),
+        allow("UseRecords", ["s3:DeleteObject", "s3:GetObject", "s3:PutObject"], records),
+        deny("KeepRecords", ["s3:DeleteObjectVersion"], records),
     ]
 
 

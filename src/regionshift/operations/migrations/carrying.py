@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import json
-import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from regionshift.aws.errors import told_plainly
 from regionshift.carriers.carrier import Carrier
+from regionshift.carriers.executions import Executions
 from regionshift.carriers.migration import Metadata, Migrations
 from regionshift.carriers.records import Layout, RecordStore
 from regionshift.carriers.s3.objects import Objects
@@ -22,7 +22,6 @@ from regionshift.operations.outputs import Outputs
 
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.2, 5.0  # seconds between two looks at an execution
 _PAUSE_OF_WAIT = 1 / 16  # so that seeing the end late costs little of what the whole took
-_NOT_IN_A_NAME = re.compile(r"[^A-Za-z0-9_-]")
 
 
 @dataclass(frozen=True)
@@ -79,41 +78,17 @@ class Carrying:
         return self.records(region).get_json(Layout(migration_id).rollback)
 
     def start(self, region: str, step: str, migration_id: str, **fields: Any) -> str:
-        """Start the state machine of ``region``; gives the execution's ARN. The input holds no value."""
-        given = {
-            "step": step,
-            "migration_id": migration_id,
-            "bucket": self.outputs.get("deployment_bucket_name", region),
-            "manifest": Layout(migration_id).manifest,
-            "on_failure": "stop",
-            "reason": "",
-            **fields,
-        }
-        # Step Functions API Reference, StartExecution, name: 80 characters, none twice within 90 days.
-        stamp = f"{self.now():%Y%m%d%H%M%S%f}"
-        head = _NOT_IN_A_NAME.sub("-", migration_id)[: 80 - len(step) - len(stamp) - 2]
-        answer = self.environment.clients.call(
-            region,
-            "stepfunctions",
-            "start_execution",
-            stateMachineArn=self.outputs.get("state_machine_arn", region),
-            name=f"{head}-{step}-{stamp}",
-            input=json.dumps(given),
-        )
-        return str(answer["executionArn"])
+        """Start the state machine of ``region``; gives the execution's ARN. The input holds no value.
+
+        What somebody else started with the same step, and is not done, is joined.
+        """
+        with told_plainly(region):
+            return self._executions(region, migration_id).start(step, **fields).arn
 
     def running(self, region: str, migration_id: str) -> list[str]:
         """Executions of this migration that have not ended: whoever started them may be gone."""
-        calls = self.environment.clients.call
-        machine = self.outputs.get("state_machine_arn", region)
-        found = calls(
-            region, "stepfunctions", "list_executions", stateMachineArn=machine, statusFilter="RUNNING"
-        )["executions"]
-        arns = [str(each["executionArn"]) for each in found]
-        inputs = [json.loads(self._describe(region, arn).get("input") or "{}") for arn in arns]
-        return [
-            arn for arn, given in zip(arns, inputs, strict=True) if given.get("migration_id") == migration_id
-        ]
+        with told_plainly(region):
+            return [each.arn for each in self._executions(region, migration_id).running()]
 
     def stop(self, region: str, migration_id: str) -> None:
         """Stop the copying of a migration and wait for its end; an undo under way is left to finish.
@@ -152,6 +127,11 @@ class Carrying:
             pause = min(max(_FIRST_PAUSE, waited * _PAUSE_OF_WAIT), _LONGEST_PAUSE)
             self.sleep(pause)
             waited += pause
+
+    def _executions(self, region: str, migration_id: str) -> Executions:
+        client = self.environment.clients.get("stepfunctions", region)
+        machine = self.outputs.get("state_machine_arn", region)
+        return Executions(self.records(region), Layout(migration_id), client, machine)
 
     def _describe(self, region: str, execution: str) -> Mapping[str, Any]:
         return self.environment.clients.call(

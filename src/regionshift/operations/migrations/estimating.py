@@ -6,37 +6,76 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from regionshift.carriers.carrier import Place
+from regionshift.carriers.carrier import Level, Place
 from regionshift.carriers.plan import EntryPlan, MigrationPlan
 from regionshift.operations.migrations.scale import hint
 from regionshift.settings.config import MigrationConfig
 
-# USD, us-east-1 (Amazon S3 pricing; AWS Lambda pricing): a copy is a PUT; other regions differ by tenths.
-_USD_A_REQUEST = 0.005 / 1000
+# USD, us-east-1 (Amazon S3 pricing): a copy is a PUT; other regions differ by tenths.
+_USD_A_WRITE = 0.005 / 1000
+_USD_A_READ = 0.0004 / 1000
 _USD_A_GB_BETWEEN_REGIONS = 0.02
-# Items a second that one state machine reaches at least.
-_ITEMS_A_SECOND = {"aws": 2000.0, "local": 100.0}
-# Seconds until the first item is copied: the execution, its first workers.
-_STARTING = {"aws": 5.0, "local": 3.0}
+
+
+@dataclass(frozen=True)
+class Rates:
+    """What is reckoned with: assumptions on AWS (docs/scale.md), seen on the embedded one.
+
+    Args:
+        starting: seconds until the first item is copied, and from the last one's proof to the end.
+        pinned, full: items a second at each level.
+        copied, copied_alone: bytes a second that S3 copies, of all objects and of one.
+        read, read_alone: bytes a second that the proof reads, of all objects and of one, which is one worker's.
+    """
+
+    starting: float
+    pinned: float
+    full: float
+    copied: float
+    copied_alone: float
+    read: float
+    read_alone: float
+
+
+_RATES = {
+    "aws": Rates(8.0, 2000, 1000, 2e9, 400e6, 1e9, 40e6),
+    "local": Rates(6.0, 100, 30, 100e6, 100e6, 20e6, 20e6),
+}
 
 
 @dataclass(frozen=True)
 class Estimate:
-    """About how long, how many requests and how much money (USD) a plan takes."""
+    """About how long, how many requests and how much money (USD) a plan takes.
+
+    ``read``: bytes that the proof reads on each side, at most: what a stored checksum tells of is not read.
+    """
 
     seconds: float
     requests: int
     usd: float
+    read: int = 0
 
 
 def estimate(config: MigrationConfig, made: MigrationPlan) -> Estimate:
-    """About what the plan takes."""
-    requests = sum(part.requests for part in made.entries)
-    usd = requests * _USD_A_REQUEST + made.bytes / 1e9 * _USD_A_GB_BETWEEN_REGIONS
-    seconds = (
-        _STARTING[config.target] + made.to_copy / _ITEMS_A_SECOND[config.target] if made.to_copy else 0.0
+    """About what the plan takes. What is to be read comes from the other region, as the copies do."""
+    costs = [part.cost for part in made.entries]
+    read = sum(cost.read for cost in costs)
+    usd = (
+        sum(cost.writes for cost in costs) * _USD_A_WRITE
+        + sum(cost.reads for cost in costs) * _USD_A_READ
+        + (made.bytes + read) / 1e9 * _USD_A_GB_BETWEEN_REGIONS
     )
-    return Estimate(seconds, requests, usd)
+    seconds = _seconds(_RATES[config.target], made, read) if made.to_copy else 0.0
+    return Estimate(seconds, sum(cost.requests for cost in costs), usd, read)
+
+
+def _seconds(rates: Rates, made: MigrationPlan, read: int) -> float:
+    """Copies go side by side and so do proofs; each waits for its slowest."""
+    items = made.to_copy / (rates.full if made.level is Level.FULL else rates.pinned)
+    copied = max(part.cost.copied_alone for part in made.entries)
+    alone = max(part.cost.read_alone for part in made.entries)
+    copying = max(items, made.bytes / rates.copied, copied / rates.copied_alone)
+    return rates.starting + copying + max(read / rates.read, alone / rates.read_alone)
 
 
 def as_json(
@@ -53,7 +92,12 @@ def as_json(
         "to_copy": made.to_copy,
         "bytes": made.bytes,
         "batches": made.batches,
-        "estimate": {"seconds": about.seconds, "requests": about.requests, "usd": about.usd},
+        "estimate": {
+            "seconds": about.seconds,
+            "requests": about.requests,
+            "usd": about.usd,
+            "read_bytes": about.read,
+        },
         "entries": [_entry(part) for part in made.entries],
         "conflicts": [{"item": item, "reason": reason} for item, reason in made.conflicts],
     }

@@ -6,17 +6,20 @@ import uuid
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
+from regionshift.aws.errors import told_plainly
+from regionshift.carriers.beginning import Asked
 from regionshift.carriers.carrier import Entry, Level
 from regionshift.carriers.migration import Metadata
 from regionshift.carriers.plan import MigrationPlan
 from regionshift.carriers.records import require_id
-from regionshift.errors import InputError, Refused, RegionshiftError
+from regionshift.errors import InputError, Refused
 from regionshift.journal.journal import Journal, RunJournal
 from regionshift.operations.checks.base import CheckContext, run_checks
 from regionshift.operations.checks.replication import Replication
 from regionshift.operations.migrations.carrying import Carrying
 from regionshift.operations.migrations.entries import entries, require_regions
 from regionshift.operations.migrations.progress import Follower, Standing
+from regionshift.operations.migrations.running import News, closed_early
 from regionshift.operations.recovery import Recovery, delays_into, measured
 from regionshift.operations.validate import all_checks
 from regionshift.report.values import CheckResult
@@ -27,6 +30,7 @@ class Wanted:
     """What was asked for. Without an id a new migration is made, with one an old one may go on.
 
     ``deep``: what is the same by its versions is also asked for tags, checksums and settings.
+    ``confirmed``: the digest of the plan that somebody looked at and agreed to; no other one is begun.
     """
 
     source: str
@@ -35,6 +39,7 @@ class Wanted:
     migration_id: str
     entries: tuple[Entry, ...]
     deep: bool = False
+    confirmed: str | None = None
 
 
 @dataclass(frozen=True)
@@ -77,9 +82,10 @@ def want(
 
 def plan(carrying: Carrying, wanted: Wanted) -> MigrationPlan:
     """What the migration would do. Changes nothing."""
-    return carrying.migrations(wanted.target).plan(
-        wanted.migration_id, wanted.entries, wanted.level, deep=wanted.deep
-    )
+    with told_plainly(wanted.target):
+        return carrying.migrations(wanted.target).plan(
+            wanted.migration_id, wanted.entries, wanted.level, deep=wanted.deep
+        )
 
 
 @dataclass(frozen=True)
@@ -130,15 +136,13 @@ def migrate(
         "migration",
         {"migration_id": wanted.migration_id, "source": wanted.source, "target": wanted.target},
     )
-    try:
-        metadata, execution = _run(carrying, run, wanted, clock, tell)
-    except (RegionshiftError, KeyboardInterrupt) as error:
-        interrupted = isinstance(error, KeyboardInterrupt)
-        if interrupted:
-            carrying.migrations(wanted.target).stop(wanted.migration_id)
-        run.append("copy", "failed", wanted.target, {"error": str(error)})
-        run.close("interrupted" if interrupted else "failed", failed=True)
-        raise
+    news = News(carrying, run, wanted.target, "migrate", wanted.migration_id)
+    migrations = carrying.migrations(wanted.target)
+    with (
+        closed_early(run, "copy", news, lambda: migrations.stop(wanted.migration_id)),
+        told_plainly(wanted.target),
+    ):
+        metadata, execution = _run(carrying, run, wanted, news, clock, tell)
     recovery = measured(carrying.environment.config, "the migration", clock() - began, delays or {})
     report = Report(metadata, recovery, execution)
     summary = {
@@ -155,18 +159,28 @@ def _run(
     carrying: Carrying,
     run: RunJournal,
     wanted: Wanted,
+    news: News,
     clock: Callable[[], float],
     tell: Callable[[Standing], None],
 ) -> tuple[Metadata, str]:
-    migrations = carrying.migrations(wanted.target)
+    migrations, on_failure = (
+        carrying.migrations(wanted.target),
+        carrying.environment.config.migration.on_failure,
+    )
     run.append("plan", "before", wanted.target)
-    metadata = migrations.begin(wanted.migration_id, wanted.entries, wanted.level, deep=wanted.deep)
-    _require_same(metadata, wanted)
+    # With conflicts it would not be completed, and then all of it would be taken back.
+    asked = Asked(confirmed=wanted.confirmed, conflicts=on_failure != "rollback")
+    metadata = migrations.begin(
+        wanted.migration_id, wanted.entries, wanted.level, deep=wanted.deep, asked=asked
+    )
     run.append("plan", "after", wanted.target, {"counts": metadata["plan"], "batches": metadata["batches"]})
     if metadata["status"] == "completed":
         return metadata, ""
+    news.started(metadata["plan"])
     if metadata["batches"] == 0:
-        return migrations.finish(wanted.migration_id), ""
+        metadata = migrations.finish(wanted.migration_id)
+        news.ended(metadata["status"], metadata["counts"])
+        return metadata, ""
     of_items = metadata["plan"]["new"] + metadata["plan"]["changed"]
     follower = Follower(
         carrying.records(wanted.target),
@@ -180,25 +194,14 @@ def _run(
     follower.look()  # what was done before is no part of the rate
     # An execution of a command that was killed copies on; a second one would do everything twice.
     for running in carrying.running(wanted.target, wanted.migration_id):
+        news.handed_over()
         carrying.wait_for_end(wanted.target, running, follower.look)
     if migrations.metadata(wanted.migration_id)["status"] in ("completed", "rolled_back"):
         return migrations.metadata(wanted.migration_id), ""
-    on_failure = carrying.environment.config.migration.on_failure
     execution = carrying.start(wanted.target, "copy", wanted.migration_id, on_failure=on_failure)
+    news.handed_over()
     run.append("copy", "before", wanted.target, {"execution": execution})
     carrying.wait(wanted.target, execution, follower.look)
     metadata = migrations.metadata(wanted.migration_id)
     run.append("copy", "after", wanted.target, {"status": metadata["status"], "counts": metadata["counts"]})
     return metadata, execution
-
-
-def _require_same(metadata: Metadata, wanted: Wanted) -> None:
-    found = {
-        (part["entry"]["source"]["region"], part["entry"]["target"]["region"]) for part in metadata["entries"]
-    }
-    if found - {(wanted.source, wanted.target)}:
-        raise InputError(
-            f"Migration {wanted.migration_id} is another one: {sorted(found)}.",
-            where="--id",
-            remedy="give another id, or the regions that this one has",
-        )

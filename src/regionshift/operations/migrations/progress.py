@@ -1,6 +1,7 @@
 """How far a migration is, read from the results that its batches leave.
 
-A look is one listing, and one read for each batch that has finished since the last.
+A look is one listing, and one read for each batch that has finished since the last. What the calls that are still
+copying have noted is read too, of the first few open batches, every three seconds: large objects take minutes.
 """
 
 from __future__ import annotations
@@ -8,13 +9,17 @@ from __future__ import annotations
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 
 from regionshift.carriers.batch import count
 from regionshift.carriers.lines import from_bytes
 from regionshift.carriers.records import Layout, RecordStore
+from regionshift.carriers.shares import Shares
 
 _AT_ONCE = 8
 _AHEAD = 32  # batches that may be done out of order
+_NOTES_EVERY = 3.0  # seconds
+_MOST_NOTES = 8
 
 
 @dataclass(frozen=True)
@@ -60,6 +65,8 @@ class Follower:
 
     def __post_init__(self) -> None:
         self.began = self.clock()
+        self._asked = self.began
+        self._notes: dict[int, tuple[int, int]] = {}
         self._open = list(range(self.batches))
 
     def look(self) -> None:
@@ -79,8 +86,15 @@ class Follower:
             self.bytes += counts.get("bytes", 0)
         if self.before is None:
             self.before = self.items
+        if self.clock() - self._asked >= _NOTES_EVERY:
+            self._asked = self.clock()
+            shares = Shares(self.store, layout, lambda: datetime.now(UTC))
+            self._notes = dict(shares.read(self._open[:_MOST_NOTES]))
+        under_way = [noted for batch, noted in self._notes.items() if batch in self._open]
+        items = self.items + sum(items for items, _ in under_way)
+        moved = self.bytes + sum(size for _, size in under_way)
         taken = self.clock() - self.began
-        self.tell(Standing(self.items, self.of_items, self.bytes, self.of_bytes, taken, self.before))
+        self.tell(Standing(items, self.of_items, moved, self.of_bytes, taken, self.before))
 
     def _with_results(self, layout: Layout) -> list[int]:
         """The next open batches that have left results, whole or not."""

@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from regionshift.aws.errors import told_plainly
 from regionshift.carriers.migration import Metadata
 from regionshift.carriers.records import Layout
-from regionshift.errors import RegionshiftError, WorkFailed
+from regionshift.errors import WorkFailed
 from regionshift.journal.journal import Journal
 from regionshift.operations.migrations.carrying import Carrying
+from regionshift.operations.migrations.running import News, closed_early
 
 
 @dataclass(frozen=True)
@@ -39,19 +41,18 @@ def take_back(
     region, _ = carrying.find(migration_id)
     carrying.migrations(region).require_free(migration_id)
     run = journal.start("rollback", {"migration_id": migration_id, "reason": reason})
-    run.append("undo", "before", region)
-    try:
+    news = News(carrying, run, region, "rollback", migration_id)
+    with closed_early(run, "undo", news), told_plainly(region):
+        run.append("undo", "before", region)
+        news.started()
         # Copies under way are not seen by undo, so the copying ends first.
         carrying.stop(region, migration_id)
         execution = carrying.start(region, "undo", migration_id, reason=reason)
+        news.handed_over()
         carrying.wait(region, execution, lambda: None)
         record = carrying.records(region).get_json(Layout(migration_id).rollback)
         if record is None:
             raise WorkFailed("The rollback left no record.", where=execution)
-    except RegionshiftError as error:
-        run.append("undo", "failed", region, {"error": error.message})
-        run.close("failed", failed=True)
-        raise
     counts = {"counts": record["counts"], "conflicts": len(record["conflicts"])}
     run.append("undo", "after", region, counts)
     done = TakenBack(region, record, clock() - began)

@@ -17,6 +17,7 @@ from regionshift.carriers.records import PROGRAMS_OWN, Layout
 from regionshift.carriers.s3.calls import Bucket, Calls
 from regionshift.carriers.s3.listing import Stack, stacks
 from regionshift.carriers.selection import Cursor, selector
+from regionshift.carriers.summary import entries_of
 from regionshift.errors import WorkFailed
 from regionshift.journal.journal import Journal
 from regionshift.operations.migrations.carrying import Carrying
@@ -156,7 +157,10 @@ class LastCopy:
         """Copy what differs (only the keys of ``include``, when given). Raises WorkFailed as :meth:`copy`."""
         entry = replace(bucket_entry(self._config, self.old, self.new), include=tuple(include))
         migrations = self.carrying.migrations(self.new)
-        metadata = migrations.begin(migration_id, [entry], Level(self._config.migration.verify))
+        # One that goes on carries what it began with: what was copied since is no longer missed.
+        known = self.carrying.records(self.new).get_json(Layout(migration_id).metadata)
+        what = entries_of(known) if known else [entry]
+        metadata = migrations.begin(migration_id, what, Level(self._config.migration.verify))
         if metadata["status"] != "completed":
             migrations.run(migration_id)
             metadata = migrations.finish(migration_id)

@@ -1,0 +1,129 @@
+"""What must hold before a migration's plan is final: it is the one that was asked for, and confirmed."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, replace
+
+from regionshift.carriers.carrier import Entry, Item
+from regionshift.carriers.plan import MigrationPlan
+from regionshift.carriers.records import Layout, RecordStore
+from regionshift.carriers.summary import Metadata, entries_of
+from regionshift.errors import InputError, Refused
+
+_NAMED = 10
+
+
+class BeingPlanned(Refused):
+    """Another call is at it, or was killed: later there is a plan to go on with, or none in the way."""
+
+
+class PlanChanged(Refused):
+    """What would be carried is no longer what somebody confirmed."""
+
+    def __init__(self, plan: MigrationPlan) -> None:
+        counts = ", ".join(f"{number} {kind}" for kind, number in plan.counts.items())
+        super().__init__(
+            f"What would be carried has changed since it was confirmed, and is now: {counts}. Nothing was copied.",
+            where=", ".join(str(part.entry.source) for part in plan.entries),
+            remedy="look at the new plan and confirm that; --yes takes what is there when it begins",
+        )
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What a plan has to live up to.
+
+    Args:
+        keys: whole keys that the source must have.
+        confirmed: the digest of the plan that somebody agreed to; None: nobody looked at one.
+        conflicts: whether items that are in conflict may be left out.
+    """
+
+    keys: Sequence[str] = ()
+    confirmed: str | None = None
+    conflicts: bool = True
+
+
+ANYTHING = Asked()
+
+
+class Seen:
+    """Watches a plan being made, and then says whether it is what was asked for."""
+
+    def __init__(self, asked: Asked) -> None:
+        self._asked = asked
+        self._missing = set(asked.keys)
+
+    def __call__(self, entry: Entry, item: Item) -> None:
+        """One selected item of the source."""
+        self._missing.discard(entry.source.prefix + item.key)
+
+    def require(self, plan: MigrationPlan) -> None:
+        """See that ``plan``, whose items were all seen, will do.
+
+        Raises:
+            InputError: keys are not there; it names them.
+            PlanChanged: it is another plan than the confirmed one.
+            Refused: it has conflicts, and none may be.
+        """
+        if self._missing:
+            _refuse_missing(self._missing, plan)
+        if self._asked.confirmed not in (None, plan.digest):
+            raise PlanChanged(plan)
+        if plan.conflicts and not self._asked.conflicts:
+            raise refused_for(plan.counts["conflict"], plan.conflicts)
+
+
+def refused_for(conflicts: int, named: Sequence[tuple[str, str]]) -> Refused:
+    """The refusal of a plan whose conflicts would keep it from being completed.
+
+    Args:
+        named: the first of them, each with why.
+    """
+    return Refused(
+        f"{conflicts} items cannot be carried: "
+        + ", ".join(f"{item} ({reason})" for item, reason in named[:3]),
+        where="migration.on_failure: rollback",
+        remedy="exclude them under `carry`, mend them, or set migration.on_failure: stop",
+    )
+
+
+def require_same(store: RecordStore, known: Metadata, layout: Layout, entries: Sequence[Entry]) -> None:
+    """See that the record ``known`` is that of a migration of ``entries`` into the region of ``store``.
+
+    Replication carries the primary's records along, and an id can be given twice.
+
+    Raises:
+        Refused: it is another migration's.
+    """
+    what = entries_of(known)
+    if "status" not in known:
+        why = "its record was not made by regionshift"
+    elif known.get("region") != store.region:
+        why = f"it went into {known.get('region')}"
+    elif _carried(what) != _carried(entries):
+        ways = ", ".join(f"{entry.source} to {entry.target}" for entry in what[:3])
+        why = f"it carries {ways or 'nothing'}" + (", or selects otherwise" if what else "")
+    else:
+        return
+    raise Refused(
+        f"Migration {layout.id} is another one: {why}.",
+        where=f"s3://{store.bucket}/{layout.metadata}",
+        remedy="Give another id, or ask for what this one was begun with.",
+    )
+
+
+def _carried(entries: Sequence[Entry]) -> list[Entry]:
+    """Without what the program leaves out of its own: another version of it may know of more."""
+    return [replace(entry, owned=()) for entry in entries]
+
+
+def _refuse_missing(missing: Collection[str], plan: MigrationPlan) -> None:
+    shown = sorted(missing)
+    more = f" and {len(shown) - _NAMED} more" if len(shown) > _NAMED else ""
+    raise InputError(
+        f"Not there: {', '.join(shown[:_NAMED])}{more}.",
+        where=", ".join(str(part.entry.source) for part in plan.entries),
+        remedy="Name objects that are there. Nothing was copied.",
+    )

@@ -1,0 +1,130 @@
+"""Which executions of the state machine a migration has had, each on record before it is started.
+
+Step Functions lists and describes late (API Reference, "ListExecutions", "DescribeExecution": eventually
+consistent), S3 does not. So an execution's name and input are taken by a create-only record first: two who
+start at once, and one who comes after another was killed half way, start the same execution. Starting a
+running one again, with the same input, is no second one (API Reference, "StartExecution").
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from botocore.exceptions import ClientError
+
+from regionshift.carriers.lines import dump
+from regionshift.carriers.records import Layout, RecordStore
+
+if TYPE_CHECKING:
+    from mypy_boto3_stepfunctions import SFNClient
+
+_NOT_IN_A_NAME = re.compile(r"[^A-Za-z0-9_-]")
+_HEAD = 40  # of the migration's id; StartExecution takes names of 80 characters
+_DIGEST = 12
+
+
+@dataclass(frozen=True)
+class Execution:
+    """One execution: its name, and the input that it has, or is to have."""
+
+    arn: str
+    step: str
+    given: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Executions:
+    """Executions of one migration.
+
+    Args:
+        machine: the state machine's ARN.
+    """
+
+    store: RecordStore
+    layout: Layout
+    client: SFNClient
+    machine: str
+
+    def start(self, step: str, **fields: Any) -> Execution:
+        """Start ``step``, or join whoever has started it already and is not done.
+
+        Args:
+            fields: what the input has beside what every input has; no value of a secret.
+
+        Raises:
+            botocore.exceptions.ClientError, botocore.exceptions.BotoCoreError: it could not be started.
+        """
+        given = {
+            "step": step,
+            "migration_id": self.layout.id,
+            "bucket": self.store.bucket,
+            "manifest": self.layout.manifest,
+            "on_failure": "stop",
+            "reason": "",
+            **fields,
+        }
+        number = max(self._numbers(), default=0)
+        while True:
+            found = self._take(number, step, given)
+            if found.step == step and (self._begin(found) or self._runs(found)):
+                return found
+            number += 1
+
+    def running(self) -> list[Execution]:
+        """Those that have not ended: whoever started them may be gone."""
+        return [each for each in map(self._read, self._numbers()) if self._runs(each)]
+
+    def _numbers(self) -> list[int]:
+        folder = self.layout.executions
+        return [int(name.removeprefix(folder)) for name in self.store.names(folder)]
+
+    def _take(self, number: int, step: str, given: Mapping[str, Any]) -> Execution:
+        """The execution of this number: ours, unless another was first."""
+        mine = {"step": step, "given": dict(given)}
+        if self.store.create(self._key(number), dump(mine).encode()):
+            return Execution(self._arn(number, step), step, given)
+        return self._read(number)
+
+    def _read(self, number: int) -> Execution:
+        known = self.store.get_json(self._key(number)) or {}
+        step = str(known.get("step", ""))
+        return Execution(self._arn(number, step), step, known.get("given", {}))
+
+    def _key(self, number: int) -> str:
+        return f"{self.layout.executions}{number:08d}"
+
+    def _arn(self, number: int, step: str) -> str:
+        head = _NOT_IN_A_NAME.sub("-", self.layout.id)[:_HEAD]
+        # What was cut off or replaced tells two ids apart.
+        digest = hashlib.sha256(self.layout.id.encode()).hexdigest()[:_DIGEST]
+        return f"{self.machine.replace(':stateMachine:', ':execution:')}:{head}-{digest}-{step}-{number}"
+
+    def _begin(self, execution: Execution) -> bool:
+        """False when an execution of that name is there: one that has ended, or with another input."""
+        try:
+            self.client.start_execution(
+                stateMachineArn=self.machine,
+                name=execution.arn.rpartition(":")[2],
+                input=json.dumps(execution.given, sort_keys=True),
+            )
+        except ClientError as problem:
+            if problem.response["Error"]["Code"] != "ExecutionAlreadyExists":
+                raise
+            return False
+        return True
+
+    def _runs(self, execution: Execution) -> bool:
+        try:
+            found = self.client.describe_execution(executionArn=execution.arn)
+        except ClientError as problem:
+            if problem.response["Error"]["Code"] != "ExecutionDoesNotExist":
+                raise
+            return False
+        # The name may be that of another life of the environment.
+        given = json.loads(found.get("input") or "{}")
+        return found["status"] == "RUNNING" and given.get("migration_id") == self.layout.id

@@ -1,0 +1,92 @@
+"""Prove a finished migration again: is everything still as it was written? Reads only."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from functools import partial
+
+from regionshift.carriers.batch import Carriers
+from regionshift.carriers.carrier import Again, Item, Level, Proof, Work, Written
+from regionshift.carriers.lines import from_bytes, read_entry, read_item
+from regionshift.carriers.records import Layout, RecordStore
+from regionshift.carriers.summary import NAMED, Metadata
+
+_BATCHES_AT_ONCE = 4
+
+
+@dataclass
+class Proven:
+    """How many items are as the migration wrote them, and the first of those that are not, each with why."""
+
+    level: Level
+    proven: int = 0
+    unproven: int = 0
+    problems: list[Mapping[str, str]] = field(default_factory=list)
+
+    @property
+    def whole(self) -> bool:
+        """Whether every item is."""
+        return not self.unproven
+
+    def add(self, other: Proven) -> None:
+        """One batch more."""
+        self.proven += other.proven
+        self.unproven += other.unproven
+        self.problems = [*self.problems, *other.problems][:NAMED]
+
+
+def prove_again(store: RecordStore, carriers: Carriers, metadata: Metadata) -> Proven:
+    """Look at every item that the migration wrote, at the level that it was proven at. Changes nothing.
+
+    Raises:
+        RegionshiftError: a side cannot be read.
+    """
+    found = Proven(Level(metadata["level"]))
+    layout = Layout(metadata["migration_id"])
+    one = partial(_batch, store, carriers, layout, found.level)
+    with ThreadPoolExecutor(_BATCHES_AT_ONCE, thread_name_prefix="prove") as pool:
+        for answer in pool.map(one, range(metadata["batches"])):
+            found.add(answer)
+    return found
+
+
+class _Unnoted:
+    """Nothing is begun that another call would go on with, and nothing that one noted is taken for granted."""
+
+    def read(self, key: str) -> Mapping[str, str]:
+        """See ``Progress.read``."""
+        del key
+        return {}
+
+    def note(self, key: str, notes: Mapping[str, str]) -> None:
+        """See ``Progress.note``."""
+
+
+def _batch(store: RecordStore, carriers: Carriers, layout: Layout, level: Level, batch: int) -> Proven:
+    head, *lines = from_bytes(store.get(layout.plan(batch)) or b"{}\n")
+    written = {
+        line["key"]: Written(line["key"], tuple(line["versions"]))
+        for line in from_bytes(store.get(layout.results(batch)) or b"")
+        if line["state"] == "written"
+    }
+    items = [item for item in map(read_item, lines) if item.key in written]
+    if not items:
+        return Proven(level)
+    entry = read_entry(head["entry"])
+    work = Work(layout.id, entry, items, _Unnoted(), lambda: True, head["after"])
+    answers = {answer.key: answer for answer in carriers[entry.kind].verify(work, written, level)}
+    return _counted(level, items, [answers.get(item.key) for item in items], str(entry.target))
+
+
+def _counted(level: Level, items: Sequence[Item], answers: Sequence[object], target: str) -> Proven:
+    found = Proven(level)
+    for item, answer in zip(items, answers, strict=True):
+        if isinstance(answer, Proof) and answer.proven:
+            found.proven += 1
+            continue
+        found.unproven += 1
+        reason = answer.reason if isinstance(answer, Proof | Again) else "it could not be looked at"
+        found.problems.append({"key": f"{target}{item.key}", "reason": reason})
+    return found

@@ -1,0 +1,31 @@
+"""Is what a migration wrote still there as it was written?"""
+
+from __future__ import annotations
+
+from regionshift.aws.errors import told_plainly
+from regionshift.carriers.migration import Metadata
+from regionshift.carriers.proving import Proven, prove_again
+from regionshift.errors import InputError
+from regionshift.operations.migrations.carrying import Carrying
+
+
+def verify_again(carrying: Carrying, region: str, metadata: Metadata) -> Proven:
+    """Prove a migration that is finished again, at its level, with the rights of whoever runs the command.
+
+    Args:
+        region: where it wrote. metadata: its record.
+
+    Raises:
+        InputError: it has ended otherwise, or not yet, so that there is nothing to hold it to.
+        WorkFailed: something cannot be read.
+    """
+    if metadata["status"] not in ("completed", "incomplete"):
+        raise InputError(
+            f"Migration {metadata['migration_id']} is {str(metadata['status']).replace('_', ' ')}: "
+            "nothing of it is there to be verified.",
+            where=region,
+            remedy="name one that is completed; see: regionshift status",
+        )
+    migrations = carrying.migrations(region)
+    with told_plainly(region):
+        return prove_again(migrations.store, migrations.carriers, metadata)

@@ -1,0 +1,75 @@
+"""How far a migration is can be seen while a batch is still being copied, for few requests."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+from carrier_world import S3Lab, World
+
+from regionshift.carriers.carrier import Level
+from regionshift.carriers.records import Layout
+from regionshift.carriers.shares import Shares
+from regionshift.operations.migrations.progress import Follower, Standing
+
+
+class Clock:
+    """Seconds that pass when the test says so."""
+
+    seconds = 0.0
+
+    def __call__(self) -> float:
+        return self.seconds
+
+    def now(self) -> datetime:
+        return datetime(2030, 1, 1, tzinfo=UTC) + timedelta(seconds=self.seconds)
+
+
+def test_a_call_notes_how_far_it_is_now_and_then(world: World) -> None:
+    clock, layout = Clock(), Layout("m")
+    shares = Shares(world.store, layout, clock.now)
+    note = shares.of(0)
+    note(1, 10)
+    assert dict(shares.read([0, 1])) == {}
+    clock.seconds = 3
+    note(2, 20)
+    note(3, 30)
+    assert dict(shares.read([0, 1])) == {0: (2, 20)}
+
+
+def test_what_is_under_way_is_shown_and_counted_once(world: World) -> None:
+    lab, clock, told = S3Lab(world), Clock(), list[Standing]()
+    for number in range(4):
+        lab.write("source", str(number), "xx")
+    metadata = world.migrations.begin("m", [lab.entry], Level.PINNED)
+    assert metadata["batches"] == 1
+    follower = Follower(world.store, "m", 1, 4, 8, clock, told.append)
+    layout = Layout("m")
+    world.store.put_json(layout.share(0), {"items": 3, "bytes": 6})
+    follower.look()
+    clock.seconds = 5
+    follower.look()
+    world.migrations.run_batch("m", 0)
+    follower.look()
+    assert [(one.items, one.bytes) for one in told] == [(0, 0), (3, 6), (4, 8)]
+
+
+def test_a_batch_says_how_much_of_it_is_copied_and_proven(world: World) -> None:
+    lab, clock = S3Lab(world), Clock()
+    for number in range(6):
+        lab.write("source", str(number), "xx")
+    noted: list[int] = []
+    shares = Shares(world.store, Layout("m"), clock.now)
+
+    def later() -> datetime:
+        # Every note finds that its time has come, and leaves what the record had before.
+        clock.seconds += 3
+        noted.append(dict(shares.read([0])).get(0, (0, 0))[0])
+        return clock.now()
+
+    migrations = replace(world.migrations, now=later, call_seconds=lambda: 6000.0)
+    migrations.begin("m", [lab.entry], Level.FULL)
+    noted.clear()
+    migrations.run_batch("m", 0)
+    assert noted == sorted(noted)
+    assert 0 < noted[len(noted) // 2] < 6

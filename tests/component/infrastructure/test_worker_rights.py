@@ -1,0 +1,73 @@
+"""The worker's role, tried: whatever an entry of ``carry`` names, the way back is not its to delete."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from botocore.exceptions import ClientError
+from recorder import config, release
+
+from regionshift.aws.clients import AccessKey, Clients
+from regionshift.infrastructure import carried
+from regionshift.infrastructure.policies import worker as rights
+from regionshift.infrastructure.policies.statement import document
+from regionshift.infrastructure.site import Site
+from regionshift.local.emulator import LocalCloud
+from regionshift.settings import components as named
+
+pytestmark = pytest.mark.component
+
+REGION = "eu-west-1"
+# The whole deployment bucket.
+SITE = Site(REGION, release(config(carry={"s3": [{"prefix": ""}]})))
+BUCKET = SITE.name(named.DEPLOYMENT_BUCKET)
+
+
+@pytest.fixture(scope="module")
+def worker(cloud: LocalCloud, clients: Clients) -> Iterator[Clients]:
+    """Clients of a role with the worker's statements; the role trusts the account, so that a test can assume it."""
+    clients.get("s3", REGION).create_bucket(
+        Bucket=BUCKET, CreateBucketConfiguration={"LocationConstraint": REGION}
+    )
+    clients.get("s3", REGION).put_bucket_versioning(
+        Bucket=BUCKET, VersioningConfiguration={"Status": "Enabled"}
+    )
+    iam = clients.get("iam", REGION)
+    principal = {"AWS": f"arn:aws:iam::{cloud.account}:root"}
+    trust = {"Effect": "Allow", "Principal": principal, "Action": "sts:AssumeRole"}
+    role = iam.create_role(
+        RoleName="rights-worker",
+        AssumeRolePolicyDocument=json.dumps({"Version": "2012-10-17", "Statement": [trust]}),
+    )["Role"]["Arn"]
+    reach = carried.objects(SITE)
+    statements = [
+        *rights.record_statements(carried.records(SITE)),
+        *rights.object_statements(carried.buckets(SITE), reach.read, reach.write),
+    ]
+    iam.put_role_policy(RoleName="rights-worker", PolicyName="all", PolicyDocument=document(statements))
+    given = clients.get("sts", REGION).assume_role(RoleArn=role, RoleSessionName="test")["Credentials"]
+    key = AccessKey(given["AccessKeyId"], given["SecretAccessKey"], given["SessionToken"])
+    yield Clients(key=key, endpoint=cloud.endpoint, ca_bundle=cloud.ca_bundle)
+
+
+@pytest.mark.parametrize(
+    "key", ["migrations/m/before/00000000.jsonl", "migrations/.locks/a.json", "rollbacks/m/rollback.json"]
+)
+def test_no_version_of_a_record_is_deleted_though_the_whole_bucket_is_carried(
+    key: str, worker: Clients
+) -> None:
+    s3 = worker.get("s3", REGION)
+    version = s3.put_object(Bucket=BUCKET, Key=key, Body=b"{}")["VersionId"]
+    with pytest.raises(ClientError, match="AccessDenied"):
+        s3.delete_object(Bucket=BUCKET, Key=key, VersionId=version)
+    assert s3.get_object(Bucket=BUCKET, Key=key)["Body"].read() == b"{}"
+    s3.delete_object(Bucket=BUCKET, Key=key)  # a marker: the lease, the lock and the stop are given back
+
+
+def test_what_is_carried_can_be_taken_back(worker: Clients) -> None:
+    s3: Any = worker.get("s3", REGION)
+    version = s3.put_object(Bucket=BUCKET, Key="docs/a", Body=b"x")["VersionId"]
+    s3.delete_object(Bucket=BUCKET, Key="docs/a", VersionId=version)
