@@ -8,10 +8,11 @@ from typing import Any
 
 import typer
 
-from regionshift.cli.deployment_tables import news_line, step_line
+from regionshift.aws.errors import told_plainly
+from regionshift.cli.deployment_tables import step_line
 from regionshift.cli.options import Choices
 from regionshift.cli.show import confirm, console, person_is_there
-from regionshift.cli.telling import topics
+from regionshift.cli.telling import readers
 from regionshift.cli.verbose import make_log
 from regionshift.deployment.steps import Step
 from regionshift.engine.engine import Listener
@@ -57,7 +58,7 @@ def driver(choices: Choices, wired: Wired, *, approving: str | None = None) -> D
         Watch(environment.clients, time.monotonic, time.sleep),
         _approval(choices, approving),
         tell,
-        (lambda _run, news, _regions: screen.print(news_line(news), soft_wrap=True), topics(wired, screen)),
+        readers(wired, screen),
     )
 
 
@@ -74,6 +75,7 @@ def begun_under(
 
     Raises:
         Refused: an alarm is red that should not be, a bake is too short, or too many regions do not answer.
+        AwsFailed: the alarms of a region cannot be read.
     """
     config, skipped = wired.environment.config, intent.facts.skipped
     watch = Watch(wired.environment.clients, time.monotonic, time.sleep)
@@ -83,7 +85,8 @@ def begun_under(
         if region in skipped or not standing.releases.get(region):
             continue
         try:
-            red += watch.red(config, [region], terms.alarms)
+            with told_plainly(region, "alarms"):
+                red += watch.red(config, [region], terms.alarms)
         except RegionDown:
             down.append(region)
     if len(down) > config.deployment.failure_tolerance:
