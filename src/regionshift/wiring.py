@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from regionshift.journal.journal import Journal
     from regionshift.journal.lock import Holder, Lock, LockLost
     from regionshift.journal.sealing import SecretKey
+    from regionshift.journal.slot import Slot
     from regionshift.journal.store import StateStore
     from regionshift.local.emulator import LocalCloud
     from regionshift.operations.environment import Environment
@@ -131,7 +132,8 @@ def wire(
     Args:
         locked: whether the command changes anything; then it holds the environment's lock.
         force: break a lock that is held, unless this raises when it is told the holder.
-        skip: regions that get no call at all, or what finds them in the journal; beside those that are fenced.
+        skip: regions that get no call at all, or what finds them in the journal; beside those that are fenced,
+            and those that an unfinished deployment leaves out.
         rejoining: fenced regions that are called again.
         without_engine: go on when no engine fits; the machine then says why, and no run may be asked for.
 
@@ -145,24 +147,35 @@ def wire(
     with ExitStack() as stack:
         access = _access(config, place, endpoint, outside)
         from regionshift.aws.guard import require_account
+        from regionshift.journal.slot import Slot
+        from regionshift.operations.environment import without_regions
 
         store = _store(config, place, access, outside)
         _require_key(config, place, store)
         away = _away(store, config, outside) - set(rejoining)
-        left = {*_left_out(skip, store, config, outside), *away}
-        asked = next((region for region in config.all_regions if region not in left), config.regions.primary)
-        require_account(access.clients, config.account, asked)
-        from regionshift.operations.environment import without_regions
+        left = frozenset({*_left_out(skip, store, config, outside), *away})
+        asked = [region for region in config.all_regions if region not in left]
+        require_account(access.clients, config.account, asked or [config.regions.primary])
 
         config = without_regions(config, away)
         stops: list[Callable[[], None]] = []
         lock = stack.enter_context(_lock(store, config, outside, stops, force)) if locked else None
         found = _find_engine(outside, may_miss=without_engine)
-        engine = stack.enter_context(_engine(config, place, access, outside, found, exclusive=locked))
+        slot = Slot(store, f"aside/{scope_of(config)}.json")
+        engine = stack.enter_context(_engine(config, place, access, outside, found, slot, exclusive=locked))
         stops.append(engine.interrupt)
         machine = _machine(outside, found.problem)
         yield _wired(
-            config, place, access, outside, store=store, lock=lock, engine=engine, machine=machine, skip=left
+            config,
+            place,
+            access,
+            outside,
+            store=store,
+            lock=lock,
+            engine=engine,
+            machine=machine,
+            skip=left,
+            fenced=frozenset(away),
         )
 
 
@@ -178,11 +191,11 @@ def _left_out(
     skip: Skip, store: StateStore, config: MigrationConfig, outside: Surroundings
 ) -> Collection[str]:
     """The regions to skip; an open deployment's stand in its journal, which is read before any call."""
-    if not callable(skip):
-        return skip
     from regionshift.journal.journal import Journal
+    from regionshift.operations.waves.deploying import left_out
 
-    return skip(Journal(store, scope_of(config), outside.now))
+    journal = Journal(store, scope_of(config), outside.now)
+    return {*left_out(journal), *(skip(journal) if callable(skip) else skip)}
 
 
 @dataclass(frozen=True)
@@ -354,6 +367,7 @@ def _engine(
     access: Access,
     outside: Surroundings,
     found: _FoundEngine,
+    slot: Slot,
     *,
     exclusive: bool,
 ) -> Iterator[Engine]:
@@ -378,6 +392,7 @@ def _engine(
                 secrets_provider=_secrets_provider(config, access),
                 exclusive=exclusive,
                 parallel=config.deployment.max_parallel,
+                slot=slot,
             )
         )
         stack.callback(engine.close)
@@ -489,7 +504,8 @@ def _wired(
     lock: Lock | None,
     engine: Engine,
     machine: Machine,
-    skip: Collection[str] = (),
+    skip: frozenset[str] = frozenset(),
+    fenced: frozenset[str] = frozenset(),
 ) -> Wired:
     from regionshift.journal.journal import Journal
     from regionshift.journal.releases import ReleaseStore
@@ -497,7 +513,7 @@ def _wired(
     from regionshift.operations.waves.shelf import Shelf
 
     key = _release_key(config, place, access, store)
-    release = _once(lambda: _release(config, place, access, store, outside, key))
+    release = _once(lambda: _release(config, place, access, store, outside, key, skip))
     environment = Environment(
         config=config,
         clients=access.clients,
@@ -507,7 +523,8 @@ def _wired(
         ),
         release=release,
         state_dir=place.home,
-        skipped=frozenset(skip),
+        skipped=skip,
+        fenced=fenced,
         now=outside.now,
     )
     journal = Journal(store, scope_of(config), outside.now, lock.check if lock else lambda: None)
@@ -564,6 +581,7 @@ def _release(
     store: StateStore,
     outside: Surroundings,
     key: SecretKey,
+    skip: Collection[str],
 ) -> Release:
     from importlib.metadata import version
 
@@ -572,12 +590,13 @@ def _release(
     from regionshift.operations.zones import zones_of
     from regionshift.settings.release import Release
 
-    values = read_secrets(config, access.clients, outside.variables, place.config.resolve().parent)
+    asked = [region for region in config.all_regions if region not in skip]
+    values = read_secrets(config, access.clients, asked, outside.variables, place.config.resolve().parent)
     count = config.network.zones
     return Release(
         config=config,
         artifact=_artifact(place, outside),
-        zones=zones_of(access.clients, store, scope_of(config), config.all_regions, count),
+        zones=zones_of(access.clients, store, scope_of(config), config.all_regions, count, skip),
         secrets=values,
         secrets_digest=key.digest_all(values),
         tool_version=__version__,

@@ -47,6 +47,8 @@ class Agrees(Check):
     world: ClassVar[World]
 
     def ask(self, _: CheckContext, region: str) -> str:
+        if region in self.world.down:
+            raise Wrong("could not be asked: Connect timeout on endpoint")
         runs = self.world.runs(region)
         if runs is None or runs == "half":
             raise Wrong(f"{region} runs {runs}")
@@ -83,6 +85,7 @@ class Process:
 
     world: World
     faults: list[Fault] = field(default_factory=list)
+    left_out: frozenset[str] = frozenset()
     dead: bool = False
     locked_out: bool = False
 
@@ -100,6 +103,7 @@ class Process:
             release=lambda: release,
             state_dir=self.world.folder,
             now=lambda: datetime.now(UTC),
+            skipped=self.left_out,
         )
         self.journal = Journal(store, "shop.dev", self.environment.now, self._guard)
         self.shelf = Shelf(
@@ -120,13 +124,13 @@ class Process:
             lambda *_: None,
         )
 
-    def up(self) -> None:
-        """`regionshift up`, as the command does it."""
+    def up(self, down: Collection[str] = ()) -> None:
+        """`regionshift up`, as the command does it; ``down``: what is left out because it does not answer."""
         deploying.require_finished(self.journal)
         remains = mend(self.environment, self.journal)
         proposal = propose(self.environment, refresh=remains.half_done)
         standing = standing_of(self.journal)
-        intent = deploying.plan_deployment(self.environment, standing, proposal.plan)
+        intent = deploying.plan_deployment(self.environment, standing, proposal.plan, down=down)
         if intent is None or proposal.plan.is_empty:
             self.shelf.keep(self.environment.release(), standing.links)
             deploy(self.environment, self.journal, proposal)

@@ -15,6 +15,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any, Protocol
 
+from regionshift.engine.aside import NOTHING, Aside
 from regionshift.engine.engine import EngineFailed, Listener, RunRecord
 from regionshift.engine.events import Problem, Progress, Step
 from regionshift.errors import Interrupted
@@ -76,11 +77,17 @@ class World:
     on_failure: str = "rollback"
     broken: dict[tuple[str, str], str] = field(default_factory=dict)
     """(release, region) to what finds it out: ``validate``, ``bake`` or ``alarm``."""
+    down: set[str] = field(default_factory=set)
+    """Regions that do not answer: not to the engine, and not when they are asked."""
+    waves: tuple[tuple[str, ...], ...] = ()
+    tolerance: int = 0
 
     def copy(self, to: Path) -> World:
         shutil.copytree(self.folder, to)
         memory = None if self.memory is None else dict(self.memory)
-        return World(to, memory, self.wanted, self.on_failure, dict(self.broken))
+        copied = World(to, memory, self.wanted, self.on_failure, dict(self.broken), set(self.down))
+        copied.waves, copied.tolerance = self.waves, self.tolerance
+        return copied
 
     def parts(self, home: str, where: str = "regions") -> dict[str, str]:
         """What is there; with ``where="state"`` what the engine knows of it."""
@@ -102,7 +109,7 @@ class World:
         path = self.folder / "artifact.zip"
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(_CODE)
-        return _release(number, self.on_failure, path)
+        return _release(number, self.on_failure, path, self.waves, self.tolerance)
 
     def digest(self, number: int) -> str:
         return _digest(number)
@@ -121,9 +128,11 @@ def goal_of(digest: str | None) -> dict[str, str]:
     return {} if digest is None else dict.fromkeys(("code", "topic", f"own-{digest[:8]}"), digest)
 
 
-def _release(number: int, on_failure: str, path: Path) -> Release:
+def _release(
+    number: int, on_failure: str, path: Path, waves: tuple[tuple[str, ...], ...] = (), tolerance: int = 0
+) -> Release:
     return Release(
-        config=_config(number, on_failure),
+        config=_config(number, on_failure, waves, tolerance),
         artifact=Artifact(path, hashlib.sha256(_CODE).hexdigest()),
         zones={region: (f"{region}a", f"{region}b", f"{region}c") for region in WAVES},
         secrets={},
@@ -140,7 +149,10 @@ def _digest(number: int) -> str:
 
 
 @cache
-def _config(number: int, on_failure: str) -> MigrationConfig:
+def _config(
+    number: int, on_failure: str, waves: tuple[tuple[str, ...], ...], tolerance: int
+) -> MigrationConfig:
+    deployment = {"on_failure": on_failure, "bake": 0, "failure_tolerance": tolerance}
     return MigrationConfig.model_validate(
         {
             "project": "shop",
@@ -150,7 +162,7 @@ def _config(number: int, on_failure: str) -> MigrationConfig:
             "regions": {"primary": PRIMARY, "secondaries": [CANARY, OTHER]},
             "network": {"vpc_cidr": "10.0.0.0/8"},
             "tags": {"number": str(number)},
-            "deployment": {"on_failure": on_failure, "bake": 0},
+            "deployment": deployment | ({"waves": waves} if waves else {}),
         }
     )
 
@@ -183,10 +195,16 @@ class ModelEngine:
         self.interrupted = True
 
     def preview(
-        self, program: Built, *, target: Sequence[str] = (), refresh: bool = False, **_: object
+        self,
+        program: Built,
+        *,
+        target: Sequence[str] = (),
+        aside: Aside = NOTHING,
+        refresh: bool = False,
+        **_: object,
     ) -> RunRecord:
         where = "regions" if refresh else "state"
-        return RunRecord(planned=[step for step, _ in self._steps(program, target, where)])
+        return RunRecord(planned=[step for step, _ in self._steps(program, target, aside, where)])
 
     def up(
         self,
@@ -194,17 +212,20 @@ class ModelEngine:
         listener: Listener | None = None,
         *,
         target: Sequence[str] = (),
+        aside: Aside = NOTHING,
         refresh: bool = False,
         **_: object,
     ) -> RunRecord:
         record = RunRecord()
         stuck: set[str] = set()
-        if refresh:
-            for home in _homes(target):
+        for home in _homes(target) if refresh else ():
+            if not aside.has(_urn(home, "any")):
                 self.world.write(home, self.world.parts(home), "state")
-        for step, value in self._steps(program, target):
+        for step, value in self._steps(program, target, aside):
             home = "links" if is_link(step.urn) else str(step.region)
-            if home in stuck:
+            if home in self.world.down:
+                record.problems += _problems_of_a_region_that_is_down(step)
+            if home in stuck | self.world.down:
                 continue
             if self.interrupted:
                 raise Interrupted("stopped")
@@ -253,15 +274,25 @@ class ModelEngine:
         """There is none."""
 
     def _steps(
-        self, program: Built, target: Sequence[str], where: str = "state"
+        self, program: Built, target: Sequence[str], aside: Aside, where: str = "state"
     ) -> Iterable[tuple[Step, str | None]]:
         for home in _homes(target):
+            if aside.has(_urn(home, "any")):
+                assert home not in program.releases, f"{home} is in the program, and not in the state"
+                assert home != "links" or program.links is None
+                continue
             now, goal = self.world.parts(home, where), program.goal(home)
             for part in sorted({*now, *goal}):
                 old, new = now.get(part), goal.get(part)
                 if old != new:
                     op = "create" if old is None else "delete" if new is None else "update"
                     yield Step(op, _urn(home, part), _TYPE, None if home == "links" else home), new
+
+
+def _problems_of_a_region_that_is_down(step: Step) -> list[Problem]:
+    """Its own, and that of what needs it and is checked without it."""
+    said = ("dial tcp: i/o timeout", "resource 'other' has a problem: policy is required")
+    return [Problem(each, step.urn, step.region) for each in said]
 
 
 def _homes(target: Sequence[str]) -> list[str]:

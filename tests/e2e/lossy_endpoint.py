@@ -6,10 +6,11 @@ import http.client
 import re
 import ssl
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any
+from typing import Any, Literal
 
 from regionshift.local.emulator import LocalCloud
 
@@ -17,15 +18,20 @@ from regionshift.local.emulator import LocalCloud
 _SCOPE = re.compile(
     r"(?:Credential=|Credential=[^&]*%2F)[^/%]+(?:/|%2F)\d{8}(?:/|%2F)([^/%]+)(?:/|%2F)([^/%]+)"
 )
+_LONGER_THAN_ANYBODY_WAITS = 90.0
 _HOP_BY_HOP = {"connection", "keep-alive", "transfer-encoding", "content-length"}
 
 
 class LossyEndpoint:
-    """``lost`` are the regions that do not answer; ``asked`` what was sent to them meanwhile."""
+    """``lost`` are the regions that do not answer; ``asked`` what was sent to them meanwhile.
+
+    ``how`` they do not: the connection is closed, or nothing comes, or only 503.
+    """
 
     def __init__(self, cloud: LocalCloud) -> None:
         self.cloud = cloud
         self.lost: set[str] = set()
+        self.how: Literal["closes", "hangs", "503"] = "closes"
         self.asked: list[str] = []
         self.url = ""
 
@@ -72,8 +78,7 @@ def _handler(endpoint: LossyEndpoint) -> type[BaseHTTPRequestHandler]:
             region, service = scope.groups() if scope else ("", "")
             if region in endpoint.lost and service != "iam":
                 endpoint.asked.append(f"{region} {service} {self.command} {self.path}")
-                self.close_connection = True
-                self.connection.close()
+                self._do_not_answer()
                 return
             upstream = http.client.HTTPSConnection(host, context=inside, timeout=120)
             try:
@@ -95,6 +100,19 @@ def _handler(endpoint: LossyEndpoint) -> type[BaseHTTPRequestHandler]:
             self.send_header("Content-Length", length or "0")
             self.end_headers()
             self.wfile.write(content)
+
+        def _do_not_answer(self) -> None:
+            if endpoint.how == "503":
+                said = b"no healthy upstream"
+                self.send_response_only(503, "Service Unavailable")
+                self.send_header("Content-Length", str(len(said)))
+                self.end_headers()
+                self.wfile.write(said)
+                return
+            if endpoint.how == "hangs":
+                time.sleep(_LONGER_THAN_ANYBODY_WAITS)
+            self.close_connection = True
+            self.connection.close()
 
         def _body(self) -> bytes:
             if self.headers.get("Transfer-Encoding", "").lower() != "chunked":

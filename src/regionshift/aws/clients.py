@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import threading
+from copy import copy
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, overload
 
@@ -37,6 +39,9 @@ if TYPE_CHECKING:
 CONNECT_TIMEOUT = 5
 READ_TIMEOUT = 60
 ATTEMPTS = 5
+# Where the question is only whether anybody answers: STS answers in milliseconds.
+IMPATIENT_READ_TIMEOUT = 5
+IMPATIENT_ATTEMPTS = 2
 # A synchronous invocation answers when the function ends, after 900 s at most (Lambda quotas): waiting for
 # less would make boto invoke it a second time.
 INVOCATION_TIMEOUT = 910
@@ -71,6 +76,8 @@ class Clients:
         endpoint: str | None = None,
         ca_bundle: Path | None = None,
     ) -> None:
+        self._read_timeout = READ_TIMEOUT
+        self._attempts = ATTEMPTS
         self._profile = profile
         self._key = key
         self._endpoint = endpoint
@@ -79,6 +86,21 @@ class Clients:
         self._made: dict[tuple[str, str], Any] = {}
         # boto3 guide, "Multithreading": clients may be shared, the session that makes them may not.
         self._lock = threading.Lock()
+
+    @cached_property
+    def impatient(self) -> Clients:
+        """The same for questions whose point is whether anybody answers: within some 20 s, not minutes.
+
+        Raises:
+            AwsFailed: the profile does not exist.
+        """
+        with self._lock, told_plainly("global"):
+            if self._session is None:
+                self._session = self._new_session()
+        hurried = copy(self)  # with the same session, so that nobody is asked for a token twice
+        hurried._made = {}
+        hurried._read_timeout, hurried._attempts = IMPATIENT_READ_TIMEOUT, IMPATIENT_ATTEMPTS
+        return hurried
 
     @overload
     def get(self, service: Literal["cloudwatch"], region: str) -> CloudWatchClient: ...
@@ -174,8 +196,8 @@ class Clients:
     def _config(self, service: str) -> Config:
         config = Config(
             connect_timeout=CONNECT_TIMEOUT,
-            read_timeout=INVOCATION_TIMEOUT if service == "lambda" else READ_TIMEOUT,
-            retries={"mode": "standard", "total_max_attempts": ATTEMPTS},
+            read_timeout=INVOCATION_TIMEOUT if service == "lambda" else self._read_timeout,
+            retries={"mode": "standard", "total_max_attempts": self._attempts},
             max_pool_connections=CONNECTIONS,
         )
         if self._endpoint is None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Final
+from xml.etree.ElementTree import ParseError
 
 from botocore.exceptions import (
     BotoCoreError,
@@ -19,7 +20,10 @@ from botocore.exceptions import (
     TokenRetrievalError,
     UnauthorizedSSOTokenError,
 )
+from botocore.parsers import ResponseParserError
+from urllib3.exceptions import HTTPError
 
+from regionshift.aws.outside import is_outside
 from regionshift.errors import WorkFailed
 
 # IAM User Guide, "Troubleshoot access denied error messages"; STS and S3 API references, "Errors".
@@ -64,14 +68,24 @@ MISSING_CREDENTIALS: Final = (
     TokenRetrievalError,
     UnauthorizedSSOTokenError,
 )
+# What boto lets through when an answer is no answer of AWS's: it parses what came, and does not expect to fail.
+UNREADABLE: Final = (ResponseParserError, ParseError, HTTPError)
+_NO_ANSWER: Final = "Check the network and the region's name; for the local target: regionshift local status"
 
 
 class AwsFailed(WorkFailed):
-    """AWS, or the way to it, said no. ``code`` is AWS's short name, or the name of boto's error."""
+    """AWS, or the way to it, said no.
 
-    def __init__(self, message: str, *, code: str, where: str | None, remedy: str | None) -> None:
+    ``code`` is AWS's short name, or the name of boto's error. ``is_outside``: the region did not answer as it
+    should, so the fault is not ours.
+    """
+
+    def __init__(
+        self, message: str, *, code: str, where: str | None, remedy: str | None, is_outside: bool = False
+    ) -> None:
         super().__init__(message, where=where, remedy=remedy)
         self.code = code
+        self.is_outside = is_outside
 
     @property
     def is_about_credentials(self) -> bool:
@@ -91,6 +105,15 @@ def told_plainly(region: str, resource: str | None = None) -> Iterator[None]:
         yield
     except (ClientError, BotoCoreError) as error:
         raise translate(error, region, resource) from error
+    except UNREADABLE as error:
+        where = f"{region}, {resource}" if resource else region
+        raise AwsFailed(
+            f"What came is no answer of AWS: {error}",
+            code=type(error).__name__,
+            where=where,
+            remedy=_NO_ANSWER,
+            is_outside=True,
+        ) from error
 
 
 def translate(error: ClientError | BotoCoreError, region: str, resource: str | None = None) -> AwsFailed:
@@ -100,8 +123,14 @@ def translate(error: ClientError | BotoCoreError, region: str, resource: str | N
         code = code_of(error)
         told = error.response.get("Error", {}).get("Message") or code
         message = f"{error.operation_name}: {told} ({code})"
-        return AwsFailed(message, code=code, where=where, remedy=_remedy(code))
-    return AwsFailed(str(error), code=type(error).__name__, where=where, remedy=_remedy_of_boto(error))
+        return AwsFailed(message, code=code, where=where, remedy=_remedy(code), is_outside=is_outside(error))
+    return AwsFailed(
+        str(error),
+        code=type(error).__name__,
+        where=where,
+        remedy=_remedy_of_boto(error),
+        is_outside=is_outside(error),
+    )
 
 
 def code_of(error: ClientError) -> str:
@@ -127,5 +156,5 @@ def _remedy_of_boto(error: BotoCoreError) -> str | None:
     if isinstance(error, SSLError):
         return "Nothing was sent. Look whether the endpoint and its certificate belong together."
     if isinstance(error, ConnectionError | HTTPClientError):
-        return "Check the network and the region's name; for the local target: regionshift local status"
+        return _NO_ANSWER
     return None

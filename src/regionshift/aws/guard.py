@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+from collections.abc import Sequence
 from urllib.parse import urlsplit
 
 from regionshift.aws.clients import Clients
@@ -10,19 +11,19 @@ from regionshift.aws.errors import AwsFailed
 from regionshift.errors import Refused
 
 
-def require_account(clients: Clients, account: str, region: str) -> None:
+def require_account(clients: Clients, account: str, regions: Sequence[str]) -> None:
     """Goes on only when the credentials belong to the configured account.
 
     Args:
         account: twelve digits, as configured.
-        region: whose STS is asked.
+        regions: whose STS is asked: the first, or the next when it does not answer.
 
     Raises:
         Refused: they belong to another account, or to nobody.
-        AwsFailed: STS did not answer.
+        AwsFailed: STS refused, or answered nowhere.
     """
     try:
-        found = clients.call(region, "sts", "get_caller_identity")["Account"]
+        found = _account_of(clients, regions)
     except AwsFailed as error:
         if not error.is_about_credentials:
             raise
@@ -37,6 +38,26 @@ def require_account(clients: Clients, account: str, region: str) -> None:
             where="account",
             remedy="Use credentials of the configured account, or correct `account` in the configuration.",
         )
+
+
+def _account_of(clients: Clients, regions: Sequence[str]) -> str:
+    *others, last = regions
+    for region in others:
+        try:
+            return who_asks(clients, region)
+        except AwsFailed as error:
+            if not error.is_outside:
+                raise
+    return who_asks(clients, last)
+
+
+def who_asks(clients: Clients, region: str) -> str:
+    """The account that the credentials belong to, as the region's STS says; within seconds, or it does not answer.
+
+    Raises:
+        AwsFailed: STS refused, or did not answer.
+    """
+    return str(clients.impatient.call(region, "sts", "get_caller_identity")["Account"])
 
 
 def require_loopback(endpoint: str) -> None:

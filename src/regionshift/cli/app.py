@@ -150,7 +150,7 @@ def up(
     refresh: Refresh = False,
     no_validate: Annotated[bool, typer.Option("--no-validate", help="Do not check afterwards.")] = False,
     skip_region: Annotated[
-        list[str] | None, typer.Option(help="Leave this region's resources alone; may be given again.")
+        list[str] | None, typer.Option(help="Make no call to this region; may be given again.")
     ] = None,
     despite_alarms: Annotated[
         bool,
@@ -171,15 +171,12 @@ def up(
         from regionshift.cli.rejoining import run_rejoin
 
         return run_rejoin(choices, rejoin)
-    if skip_region:
-        from regionshift.cli.deployments import run_skipping
-
-        return run_skipping(choices, tuple(skip_region), despite_alarms=despite_alarms)
     return run_up(
         choices,
         allow_data_loss=allow_data_loss,
         refresh=refresh,
         check=not no_validate,
+        skip=tuple(skip_region or ()),
         despite_alarms=despite_alarms,
     )
 

@@ -14,27 +14,34 @@ from typing import Any
 from rich.console import Console
 
 from regionshift.cli.deployments import prune_releases, up_in_waves
+from regionshift.cli.driving import without_down
 from regionshift.cli.options import Choices
 from regionshift.cli.show import confirm, confirm_by_name, console, print_json
 from regionshift.cli.telling import readers
 from regionshift.cli.verbose import make_log
-from regionshift.engine.engine import Listener
+from regionshift.engine.engine import Listener, RunRecord
 from regionshift.engine.events import Progress
 from regionshift.errors import EXIT_FAILED, EXIT_OK, EXIT_REFUSED, InputError
 from regionshift.operations.deploying import deploy, mend
 from regionshift.operations.destroy import destroy, propose_destroy
 from regionshift.operations.orphans import orphan_findings
-from regionshift.operations.preflight import preflight
+from regionshift.operations.planning import make_plan
+from regionshift.operations.preflight import down_of, preflight
 from regionshift.operations.up import PlanRefused, Proposal, propose
 from regionshift.operations.validate import Validation, validate
-from regionshift.operations.waves.deploying import require_finished
+from regionshift.operations.waves.deploying import (
+    left_behind,
+    require_finished,
+    require_in_waves,
+    require_skippable,
+)
 from regionshift.operations.waves.standing import standing_of
 from regionshift.report.junit import write_junit
 from regionshift.report.live import LiveView
 from regionshift.report.migrations import recovery_lines
 from regionshift.report.terminal import checks_table, findings_table, outputs_view, plan_table
-from regionshift.report.values import CheckResult, Plan, as_data
-from regionshift.wiring import Wired, surroundings, wire
+from regionshift.report.values import CheckResult, Finding, Plan, as_data
+from regionshift.wiring import Skip, Wired, surroundings, wire
 
 
 def run_init(
@@ -72,8 +79,9 @@ def run_init(
 def run_preview(choices: Choices, *, allow_data_loss: bool, refresh: bool) -> int:
     """The plan, and nothing else; 3 when something in it stands in the way."""
     # The engine takes its own lock for a preview, so two at once would collide without ours.
-    with _wired(choices, locked=True) as wired:
-        plan = _propose(choices, wired, allow_data_loss=allow_data_loss, refresh=refresh).plan
+    with _wired(choices, locked=True) as whole:
+        wired, findings = without_down(whole)
+        plan = _propose(choices, wired, findings, allow_data_loss=allow_data_loss, refresh=refresh).plan
     if choices.as_json:
         print_json({**asdict(plan), "errors": len(plan.errors)})
     else:
@@ -82,39 +90,55 @@ def run_preview(choices: Choices, *, allow_data_loss: bool, refresh: bool) -> in
 
 
 def run_up(
-    choices: Choices, *, allow_data_loss: bool, refresh: bool, check: bool, despite_alarms: bool = False
+    choices: Choices,
+    *,
+    allow_data_loss: bool,
+    refresh: bool,
+    check: bool,
+    skip: tuple[str, ...] = (),
+    despite_alarms: bool = False,
 ) -> int:
-    """Guard, preflight, plan, confirm, apply in waves or with a live view in one run, validate."""
-    with _wired(choices, locked=True) as wired:
-        environment = wired.environment
-        require_finished(wired.journal)
-        if environment.skipped:
-            away = ", ".join(sorted(environment.skipped))
+    """Guard, preflight, plan, confirm, apply in waves or with a live view in one run, validate.
+
+    Args:
+        skip: regions that get no call at all; nothing of theirs is read, changed or checked.
+    """
+    with _wired(choices, locked=True, skip=skip) as whole:
+        require_finished(whole.journal)
+        require_skippable(whole.environment, standing_of(whole.journal), skip)
+        if fenced := whole.environment.fenced:
+            away = ", ".join(sorted(fenced))
             console(choices).print(
-                f"Left out, because fenced: {away} gets no call; the others change in one run, without waves."
-                f" When it is back: regionshift up --rejoin {min(environment.skipped)}",
+                f"Left out, because fenced: {away} gets no call."
+                f" When it is back: regionshift up --rejoin {min(fenced)}",
                 soft_wrap=True,
             )
-        proposal = _propose(choices, wired, allow_data_loss=allow_data_loss, refresh=refresh)
+        wired, findings = without_down(whole)
+        environment, down = wired.environment, down_of(findings)
+        proposal = _propose(choices, wired, findings, allow_data_loss=allow_data_loss, refresh=refresh)
         plan = proposal.plan
         if not choices.as_json:
             _show_plan(choices, plan)
         if plan.errors:
             raise PlanRefused(plan)
+        if environment.left_out:
+            require_in_waves(proposal)
         if plan.changes:
             confirm(choices, f"Change {len(plan.changes)} resources of {environment.name}?")
-        # A bucket that goes is emptied first, and what is fenced is left alone, which only one run for all does.
-        if not proposal.doomed and not environment.skipped:
+        if not proposal.doomed:  # a bucket that goes is emptied first, which only one run for all does
             code = up_in_waves(
                 choices,
                 wired,
                 plan,
+                down=down,
                 allow_data_loss=allow_data_loss,
                 refresh=proposal.refresh,
                 despite_alarms=despite_alarms,
             )
             if code is not None:
                 return code
+        if environment.left_out:
+            return _nothing_elsewhere(choices, wired, plan, down)
         wired.shelf.keep(environment.release(), standing_of(wired.journal).links)
         screen = console(choices)
         with _view(choices, screen, f"up {environment.name}", plan) as listener:
@@ -134,14 +158,30 @@ def run_up(
     return _code(results)
 
 
-def _propose(choices: Choices, wired: Wired, *, allow_data_loss: bool, refresh: bool) -> Proposal:
+def _nothing_elsewhere(choices: Choices, wired: Wired, plan: Plan, down: Sequence[str]) -> int:
+    """The regions that are called stand as they should; 1 when one that is down does not."""
+    behind = left_behind(wired.environment, standing_of(wired.journal), down)
+    if choices.as_json:
+        print_json({"changes": [], "findings": as_data(plan.findings), "left_behind": behind})
+    elif behind:
+        console(choices).print(
+            f"Left behind: {', '.join(behind)}; run `regionshift up` again when it is back."
+        )
+    return EXIT_FAILED if behind else EXIT_OK
+
+
+def _propose(
+    choices: Choices, wired: Wired, regions: Sequence[Finding], *, allow_data_loss: bool, refresh: bool
+) -> Proposal:
     remains = mend(wired.environment, wired.journal)
     screen = console(choices)
     if remains.killed:
         screen.print("An earlier run was killed; going on from what it left.")
     if remains.half_destroyed:
         screen.print("A destroy was begun and did not end; reading back what is still there.")
-    findings = [*preflight(wired.environment, wired.machine), *remains.findings]
+    findings = [*preflight(wired.environment, wired.machine, regions), *remains.findings]
+    if any(finding.severity == "error" for finding in regions):
+        raise PlanRefused(make_plan(wired.environment, RunRecord(), findings))  # the engine would fail on it
     if remains.killed and wired.environment.config.target == "aws":
         findings += orphan_findings(wired.environment)
     return propose(
@@ -210,7 +250,7 @@ def run_destroy(choices: Choices) -> int:
     return EXIT_OK
 
 
-def _wired(choices: Choices, *, locked: bool = False) -> AbstractContextManager[Wired]:
+def _wired(choices: Choices, *, locked: bool = False, skip: Skip = ()) -> AbstractContextManager[Wired]:
     return wire(
         choices.config,
         choices.overrides,
@@ -218,6 +258,7 @@ def _wired(choices: Choices, *, locked: bool = False) -> AbstractContextManager[
         endpoint=choices.endpoint,
         locked=locked,
         force=choices.force,
+        skip=skip,
     )
 
 

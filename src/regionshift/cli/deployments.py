@@ -21,9 +21,9 @@ from regionshift.cli.options import Choices
 from regionshift.cli.show import confirm, console, person_is_there, print_json
 from regionshift.deployment.state import DeploymentState, Outcome, RegionState, fold_deployment
 from regionshift.errors import EXIT_FAILED, EXIT_OK, Refused, RegionshiftError
+from regionshift.journal.journal import Journal
 from regionshift.journal.lock import current_holder, holder_to_json
 from regionshift.operations.planning import make_plan
-from regionshift.operations.preflight import preflight
 from regionshift.operations.unfinished import open_runs
 from regionshift.operations.up import PlanRefused
 from regionshift.operations.waves import deploying
@@ -42,44 +42,26 @@ def up_in_waves(
     wired: Wired,
     preview: Plan,
     *,
-    skip: Collection[str] = (),
+    down: Collection[str] = (),
     allow_data_loss: bool = False,
     refresh: bool = False,
     despite_alarms: bool = False,
 ) -> int | None:
-    """Do what ``preview`` shows, wave by wave; None when it is to be done in one run for all regions."""
+    """Do what ``preview`` shows, wave by wave; None when it is to be done in one run for all regions.
+
+    Args:
+        down: the regions that are left out because they do not answer.
+    """
     environment = wired.environment
     standing = standing_of(wired.journal)
-    intent = deploying.plan_deployment(environment, standing, preview, skip=skip)
-    if intent is None or (preview.is_empty and not standing.unsettled):
+    intent = deploying.plan_deployment(environment, standing, preview, down=down)
+    unsettled = standing.unsettled - environment.left_out
+    if intent is None or (preview.is_empty and not unsettled):
         return None
     terms = terms_of(environment.config, refresh=refresh, allow_data_loss=allow_data_loss)
     intent = begun_under(choices, wired, intent, standing, terms, despite_alarms=despite_alarms)
     state = deploying.begin(driver(choices, wired), wired.shelf, intent, standing)
     return _ended(choices, wired, state)
-
-
-def run_skipping(choices: Choices, skip: tuple[str, ...], *, despite_alarms: bool) -> int:
-    """`up` that leaves regions out: nothing of theirs is read, changed or checked."""
-    with _wired(choices, locked=True, skip=skip) as wired:
-        deploying.require_finished(wired.journal)
-        if fenced := wired.environment.skipped - set(skip):
-            raise Refused(
-                f"{', '.join(sorted(fenced))} is fenced: while it is, no other region can be left out.",
-                where="--skip-region",
-                remedy="run `regionshift up` for the regions that are there",
-            )
-        deploying.require_skippable(wired.environment, standing_of(wired.journal), skip)
-        findings = preflight(wired.environment, wired.machine)
-        preview = deploying.preview_skipping(
-            wired.environment, wired.shelf, standing_of(wired.journal), skip, findings
-        )
-        _show(choices, preview)
-        if preview.is_empty:
-            return EXIT_OK
-        confirm(choices, f"Change {len(preview.changes)} resources of {wired.environment.name}?")
-        code = up_in_waves(choices, wired, preview, skip=skip, despite_alarms=despite_alarms)
-    return EXIT_OK if code is None else code
 
 
 def run_deployment_rollback(
@@ -95,7 +77,11 @@ def run_deployment_rollback(
     All is shown and asked before anything is taken back. Data goes first: what wrote it must still be there.
     """
     options = _BackOptions(to_nothing, allow_data_loss)
-    with _wired(choices, locked=True) as wired:
+
+    def left_out(journal: Journal) -> Collection[str]:
+        return deploying.left_out_by(journal, run_id)
+
+    with _wired(choices, locked=True, skip=left_out) as wired:
         way = _way_back(wired, run_id, options)
         _show(choices, way.plan)
         written = written_since(wired.journal, way.undone, way.intent.plan.target)
@@ -110,7 +96,7 @@ def run_deployment_rollback(
     for migration in data:
         if code := run_rollback(replace(choices, yes=True), migration, f"with deployment {way.undone}"):
             return code
-    with _wired(choices, locked=True) as wired:
+    with _wired(choices, locked=True, skip=left_out) as wired:
         # Nobody held the lock for a moment, so it is planned again.
         return _go_back(choices, wired, _way_back(wired, way.undone, options), options)
 
@@ -177,7 +163,7 @@ def run_resume(choices: Choices, *, back: bool) -> int:
     from regionshift.cli.promoting import resume_promotion
     from regionshift.operations.moving import moves, proposing
 
-    with _wired(choices, locked=True, skip=deploying.left_out) as wired:
+    with _wired(choices, locked=True) as wired:
         moving = moves.unfinished(wired.journal) is not None
         # A move goes on with the change of primary that it began; back goes that one first.
         code = None if moving and not back else resume_promotion(choices, wired, back=back)
@@ -301,11 +287,11 @@ def run_drift(choices: Choices) -> int:
         if standing.is_empty:
             raise Refused("Nothing is up, so nothing can have drifted.", remedy="run `regionshift up` first")
         shelf = wired.shelf
-        there = {r: d for r, d in standing.releases.items() if d and r not in environment.skipped}
-        releases = {region: shelf.take(digest) for region, digest in there.items()}
-        links = shelf.take(standing.links) if standing.links else None
+        skipped = environment.skipped
+        releases = {r: shelf.take(d) for r, d in standing.releases.items() if d and r not in skipped}
+        links = shelf.take(standing.links) if standing.links and not environment.left_out else None
         program = environment.program(releases, links=links)
-        record = environment.engine.preview(program, refresh=True, **environment.left_alone)
+        record = environment.engine.preview(program, refresh=True, aside=environment.aside)
         plan = make_plan(environment, record, [], allow_data_loss=True)
     if choices.as_json:
         print_json({"drift": as_data(plan.changes), "unchanged": plan.unchanged})

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import typer
@@ -18,6 +19,7 @@ from regionshift.deployment.steps import Step
 from regionshift.engine.engine import Listener
 from regionshift.engine.events import Progress
 from regionshift.errors import Interrupted, Refused
+from regionshift.operations.preflight import down_of, region_findings
 from regionshift.operations.waves import deploying
 from regionshift.operations.waves.alarms import (
     Red,
@@ -27,10 +29,12 @@ from regionshift.operations.waves.alarms import (
     require_long_enough,
 )
 from regionshift.operations.waves.apply import Applier
-from regionshift.operations.waves.bake import RegionDown, Watch
+from regionshift.operations.waves.bake import Watch
+from regionshift.operations.waves.down import RegionDown
 from regionshift.operations.waves.driving import Driver, Said, Waits
 from regionshift.operations.waves.facts import Terms
-from regionshift.operations.waves.standing import Standing
+from regionshift.operations.waves.standing import Standing, standing_of
+from regionshift.report.values import Finding
 from regionshift.wiring import Wired
 
 _GO_ON = (
@@ -62,6 +66,16 @@ def driver(choices: Choices, wired: Wired, *, approving: str | None = None) -> D
     )
 
 
+def without_down(wired: Wired) -> tuple[Wired, list[Finding]]:
+    """The same without the regions that do not answer, as far as that is tolerated; and what each answered.
+
+    While nothing is up every region is needed.
+    """
+    standing = standing_of(wired.journal)
+    findings = region_findings(wired.environment, tolerate=not standing.is_empty)
+    return replace(wired, environment=wired.environment.leaving_out(down_of(findings))), findings
+
+
 def begun_under(
     choices: Choices,
     wired: Wired,
@@ -77,12 +91,13 @@ def begun_under(
         Refused: an alarm is red that should not be, a bake is too short, or too many regions do not answer.
         AwsFailed: the alarms of a region cannot be read.
     """
-    config, skipped = wired.environment.config, intent.facts.skipped
+    # An alarm about a region that is left out says nothing of the others.
+    config = wired.environment.reachable
     watch = Watch(wired.environment.clients, time.monotonic, time.sleep)
     red: list[Red] = []
     down: list[str] = []
     for region in wired.environment.regions:
-        if region in skipped or not standing.releases.get(region):
+        if not standing.releases.get(region):
             continue
         try:
             with told_plainly(region, "alarms"):
@@ -95,7 +110,7 @@ def begun_under(
             where="deployment.failure_tolerance",
             remedy="; ".join(f"--skip-region {region} leaves it out" for region in down),
         )
-    answering = set(wired.environment.regions) - skipped - set(down)
+    answering = set(wired.environment.regions) - set(down)
     window = longest_window(wired.environment.clients, terms.alarms, answering)
     require_long_enough(config.target, terms.bake, window)
     # What puts regions back to the release that they have brings nothing new in, and is what mends them.

@@ -16,6 +16,7 @@ from regionshift.carriers.beginning import refused_for
 from regionshift.carriers.plan import MigrationPlan
 from regionshift.cli.options import Choices
 from regionshift.cli.show import confirm, console, print_json
+from regionshift.deployment.state import DOWN
 from regionshift.errors import (
     EXIT_FAILED,
     EXIT_OK,
@@ -244,7 +245,10 @@ def run_migration_status(choices: Choices, migration_id: str, *, verify: bool = 
 
 def all_migrations(wired: Wired) -> tuple[Sequence[dict[str, Any]], str]:
     """Every migration of the environment as data, the newest first; or none, and why they cannot be read."""
-    regions = [region for region, digest in standing_of(wired.journal).releases.items() if digest]
+    standing, skipped = standing_of(wired.journal).regions, wired.environment.skipped
+    regions = [
+        r for r, state in standing.items() if state.release and state.note != DOWN and r not in skipped
+    ]
     if not regions:
         return [], ""
     try:

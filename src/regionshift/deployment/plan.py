@@ -32,6 +32,7 @@ class DeploymentPlan:
         target: the release that each region of the waves is to have.
         unsettled: regions that an earlier run left between two releases.
         failure_tolerance: how many regions may be down before the deployment fails.
+        down: regions that were found down before the deployment began; no wave has them.
         links_first: the links between regions change before the waves (on a way back), not after them.
     """
 
@@ -42,6 +43,7 @@ class DeploymentPlan:
     failure_tolerance: int = 0
     unsettled: frozenset[str] = frozenset()
     links_first: bool = False
+    down: frozenset[str] = frozenset()
 
     def to_json(self) -> dict[str, object]:
         """The plan as plain JSON."""
@@ -56,6 +58,7 @@ class DeploymentPlan:
             "failure_tolerance": self.failure_tolerance,
             "unsettled": sorted(self.unsettled),
             "links_first": self.links_first,
+            "down": sorted(self.down),
         }
 
 
@@ -75,6 +78,7 @@ def plan_from_json(content: object) -> DeploymentPlan:
             failure_tolerance=int(content["failure_tolerance"]),
             unsettled=frozenset(content["unsettled"]),
             links_first=bool(content["links_first"]),
+            down=frozenset(content.get("down", ())),
         )
     except (KeyError, TypeError, ValueError) as error:
         raise WorkFailed(

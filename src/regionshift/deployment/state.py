@@ -136,7 +136,8 @@ class DeploymentState:
         if self.direction is Direction.STOPPED:
             return Outcome.STOPPED
         if self.direction is Direction.FORWARD:
-            return Outcome.SUCCEEDED if all(s.settled for s in self._touched()) else Outcome.PARTLY
+            whole = not _down(self) and all(s.settled for s in self._touched())
+            return Outcome.SUCCEEDED if whole else Outcome.PARTLY
         clean = not self.failed_back and all(state.settled for state in self._touched())
         return Outcome.ROLLED_BACK if clean else Outcome.NEEDS_PERSON
 
@@ -191,7 +192,10 @@ def fold_deployment(events: Iterable[DeploymentEvent]) -> DeploymentState:
     plan = plan_from_json(opening.data.get("plan"))
     state = DeploymentState(
         plan,
-        regions={r: RegionState(release, r not in plan.unsettled) for r, release in plan.before.items()},
+        regions={
+            r: RegionState(release, r not in plan.unsettled | plan.down, DOWN if r in plan.down else "")
+            for r, release in plan.before.items()
+        },
     )
     for event in rest:
         _add(state, event)
@@ -280,7 +284,8 @@ def _unsettle(state: DeploymentState, step: Step) -> None:
 
 
 def _settle(state: DeploymentState, step: Step, said: Mapping[str, object]) -> None:
-    for region in step.regions:
+    """What is said of a region counts, also of one of another wave: a bake may find the primary down."""
+    for region in dict.fromkeys((*step.regions, *said)):
         word = str(said.get(region, DONE))
         if step.changes and word == DONE:
             goal = state.plan.before if step.back else state.plan.target

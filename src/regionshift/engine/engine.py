@@ -22,6 +22,7 @@ from pulumi.automation._stack import StackInitMode
 from pulumi.automation.errors import ConcurrentUpdateError, StackNotFoundError
 from semver import VersionInfo
 
+from regionshift.engine.aside import NOTHING, Arrangement, Aside, Slot
 from regionshift.engine.cli import Claim, StoppableCommand
 from regionshift.engine.events import (
     Problem,
@@ -35,7 +36,7 @@ from regionshift.engine.events import (
 from regionshift.engine.pending import settle
 from regionshift.engine.quiet import quiet_sdk
 from regionshift.engine.torn import remove_torn
-from regionshift.errors import Interrupted, Refused, RegionshiftError, WorkFailed
+from regionshift.errors import InputError, Interrupted, Refused, RegionshiftError, WorkFailed
 
 _SKIP = "PULUMI_SKIP_CHECKPOINTS"
 Program = Callable[[], None]
@@ -49,7 +50,7 @@ class EngineSettings:
     ``backend`` is the URL under which the state lies, ``environment`` everything the CLI's process may see:
     credentials, the passphrase file, the provider to attach to. ``exclusive``: runs change something, so none
     begins while the engine of a killed run is still at work. ``parallel``: how many resources the engine works on
-    at once; None leaves it its own limit.
+    at once; None leaves it its own limit. ``slot``: where a part of the state lies while runs are not to know of it.
     """
 
     command: Path
@@ -62,6 +63,7 @@ class EngineSettings:
     secrets_provider: str = "passphrase"
     exclusive: bool = False
     parallel: int | None = None
+    slot: Slot | None = None
 
 
 @dataclass
@@ -108,6 +110,8 @@ class Engine:
         )
         self._stack: Stack | None = None
         self._outputs: dict[str, Any] | None = None
+        slot = settings.slot
+        self._arrangement = Arrangement(slot, self._export, self._import) if slot else None
 
     def interrupt(self) -> None:
         """Stop cleanly: what is under way is finished and written down, nothing new is begun."""
@@ -118,9 +122,16 @@ class Engine:
         self._command.halt()
 
     def close(self) -> None:
-        """No more runs."""
-        if self._claim is not None:
-            self._claim.give_back()
+        """No more runs. What was taken out of the state is put back, unless somebody stopped the runs.
+
+        Then nothing is started any more, and the next command puts it back.
+        """
+        try:
+            if self._arrangement and self._arrangement.now and not self._command.interrupted:
+                self._arrange(NOTHING)
+        finally:
+            if self._claim is not None:
+                self._claim.give_back()
 
     @property
     def version(self) -> VersionInfo:
@@ -137,10 +148,12 @@ class Engine:
         program: Program,
         *,
         target: Sequence[str] = (),
-        exclude: Sequence[str] = (),
+        aside: Aside = NOTHING,
         refresh: bool = False,
     ) -> RunRecord:
         """What `up` would do, with ``refresh`` also to what was changed by hand. Changes nothing.
+
+        What is ``aside`` is not in the state meanwhile.
 
         Raises:
             WorkFailed: the program or a provider refused it.
@@ -149,8 +162,8 @@ class Engine:
             "preview",
             program,
             None,
+            aside,
             target=list(target) or None,
-            exclude=list(exclude) or None,
             refresh=refresh or None,
         )
 
@@ -160,14 +173,14 @@ class Engine:
         listener: Listener | None = None,
         *,
         target: Sequence[str] = (),
-        exclude: Sequence[str] = (),
+        aside: Aside = NOTHING,
         refresh: bool = False,
         checkpoints: bool = False,
     ) -> RunRecord:
         """Bring the cloud to what ``program`` says; one failed resource does not stop the others.
 
-        What ``exclude`` names stays as the state has it, though the program has it no more. With ``checkpoints``
-        the state is written step by step even where the engine's variables leave that out.
+        What is ``aside`` is not in the state meanwhile: it stays as it is, and gets no call. With ``checkpoints`` the
+        state is written step by step even where the engine's variables leave that out.
 
         Raises:
             WorkFailed: something could not be made; what was made is in the state.
@@ -177,8 +190,8 @@ class Engine:
             "up",
             program,
             listener,
+            aside,
             target=list(target) or None,
-            exclude=list(exclude) or None,
             refresh=refresh or None,
             continue_on_error=True,
             checkpoints=checkpoints,
@@ -191,19 +204,21 @@ class Engine:
         *,
         clear_pending: bool = False,
         target: Sequence[str] = (),
+        aside: Aside = NOTHING,
     ) -> RunRecord:
-        """Read everything, or the URNs in ``target``, back from the cloud into the state."""
+        """Read everything but what is ``aside``, or the URNs in ``target``, back from the cloud into the state."""
         return self._run(
             "refresh",
             program,
             listener,
+            aside,
             clear_pending_creates=clear_pending or None,
             target=list(target) or None,
         )
 
     def destroy(self, program: Program, listener: Listener | None = None) -> RunRecord:
         """Delete everything in the state, in the order of the graph reversed."""
-        return self._run("destroy", program, listener, continue_on_error=True)
+        return self._run("destroy", program, listener, NOTHING, continue_on_error=True)
 
     def outputs(self) -> dict[str, Any]:
         """The stack's outputs as plain values; empty when there is no stack yet.
@@ -212,7 +227,8 @@ class Engine:
         """
         if self._outputs is None or not self._settings.exclusive:
             found = self._cli(["stack", "output", "--json"]) if self._exists() else ""
-            self._outputs = json.loads(found or "{}")
+            aside = self._arrangement.plain_outputs() if self._arrangement else {}
+            self._outputs = aside | json.loads(found or "{}")
         return dict(self._outputs)
 
     def resources(self) -> list[dict[str, Any]]:
@@ -232,14 +248,10 @@ class Engine:
         """
         if not made and not never_made:
             return
-        exported = json.loads(self._cli(["stack", "export"]))
+        self._arrange(NOTHING)
+        exported = self._export()
         settle(exported["deployment"], made, never_made)
-        # A temporary file is for its owner's eyes only.
-        with NamedTemporaryFile("w", dir=self._settings.work_dir, suffix=".json") as file:
-            json.dump(exported, file)
-            file.flush()
-            self._cli(["stack", "import", "--file", file.name])
-        self._outputs = None
+        self._import(exported)
 
     def release_lock(self) -> None:
         """Remove the engine's own lock, left by a killed run. Only for who holds the environment's lock."""
@@ -255,8 +267,30 @@ class Engine:
     def _deployment(self) -> dict[str, Any]:
         if not self._exists():
             return {}
-        exported = json.loads(self._cli(["stack", "export"]))
-        return dict(exported.get("deployment") or {})
+        if self._settings.exclusive:
+            self._arrange(NOTHING)
+        return dict(self._export().get("deployment") or {})
+
+    def _export(self) -> dict[str, Any]:
+        found: dict[str, Any] = json.loads(self._cli(["stack", "export"]))
+        return found
+
+    def _import(self, exported: Mapping[str, Any]) -> None:
+        # A temporary file is for its owner's eyes only.
+        with NamedTemporaryFile("w", dir=self._settings.work_dir, suffix=".json") as file:
+            json.dump(exported, file)
+            file.flush()
+            self._cli(["stack", "import", "--file", file.name])
+        self._outputs = None
+
+    def _arrange(self, aside: Aside) -> None:
+        """Have out of the state what is ``aside``, and nothing else. Only for whoever may change the state."""
+        if self._arrangement is not None:
+            if self._arrangement.now != aside:
+                self._open()
+            self._arrangement.be(aside)
+        elif aside:
+            raise InputError("This engine has no place for what is taken out of its state.")
 
     def _exists(self) -> bool:
         try:
@@ -270,8 +304,17 @@ class Engine:
         self._clear_torn()
         try:
             return self._command.run([*args, "--stack", self._settings.stack], work_dir, {}).stdout
+        except ConcurrentUpdateError as error:
+            raise self._locked() from error
         except CommandError as error:
             raise self._stopped_or(_failure(args[0], RunRecord(), error)) from error
+
+    def _locked(self) -> _EngineLocked:
+        return _EngineLocked(
+            "The engine's own lock is held by another run.",
+            where=self._settings.backend,
+            remedy="wait for it; if it was killed, run the command again with --force",
+        )
 
     def _clear_torn(self) -> None:
         if self._claim is not None:  # with the claim in our hands no engine is alive
@@ -300,14 +343,18 @@ class Engine:
         self._stack = _PlainStack(settings.stack, workspace, mode)
         return self._stack
 
-    def _run(self, verb: str, program: Program, listener: Listener | None, **options: Any) -> RunRecord:
+    def _run(
+        self, verb: str, program: Program, listener: Listener | None, aside: Aside, **options: Any
+    ) -> RunRecord:
         try:
+            self._arrange(aside)
             return self._run_once(verb, program, listener, **options)
         except _EngineLocked:
             # With the claim in our hands no engine is alive, so the lock was left by a killed one.
             if self._claim is None:
                 raise
         self.release_lock()
+        self._arrange(aside)
         return self._run_once(verb, program, listener, **options)
 
     def _run_once(
@@ -336,11 +383,7 @@ class Engine:
                     program=program, on_event=on_event, color="never", suppress_outputs=True, **given
                 )
             except ConcurrentUpdateError as error:
-                raise _EngineLocked(
-                    "The engine's own lock is held by another run.",
-                    where=self._settings.backend,
-                    remedy="wait for it; if it was killed, run the command again with --force",
-                ) from error
+                raise self._locked() from error
             except CommandError as error:
                 raise self._stopped_or(_failure(verb, record, error)) from error
         if self._command.interrupted or self._command.halted:

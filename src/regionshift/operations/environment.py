@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Literal, Protocol
 
 from regionshift.aws.clients import Clients
+from regionshift.engine.aside import Aside
 from regionshift.engine.engine import Engine, Program
 from regionshift.settings.config import MigrationConfig
 from regionshift.settings.release import Release
@@ -30,9 +31,17 @@ class ProgramFactory(Protocol):
         """
 
 
-def everything_of(regions: Collection[str]) -> list[str]:
-    """The engine's patterns for all resources of ``regions``."""
-    return [f"urn:pulumi:**::*-{region}" for region in sorted(regions)]
+def everything_of(regions: Collection[str], *, links: bool = False) -> Aside:
+    """All resources and outputs of ``regions``, and with ``links`` what joins regions.
+
+    Outputs of a region end in its name, with underscores.
+    """
+    ordered = sorted(regions)
+    resources = [f"urn:pulumi:*::*-{region}" for region in ordered]
+    return Aside(
+        (*resources, *(["urn:pulumi:*::regionshift:infrastructure:Links*"] if links else [])),
+        tuple(f"_{region.replace('-', '_')}" for region in ordered),
+    )
 
 
 def without_regions(config: MigrationConfig, regions: Collection[str]) -> MigrationConfig:
@@ -45,7 +54,12 @@ def without_regions(config: MigrationConfig, regions: Collection[str]) -> Migrat
 
 @dataclass(frozen=True)
 class Environment:
-    """Everything an operation needs. ``program`` turns {region: release} into what the engine runs."""
+    """Everything an operation needs. ``program`` turns {region: release} into what the engine runs.
+
+    Args:
+        skipped: regions that get no call at all in this run.
+        fenced: those of them that were lost and are no part of the environment until they rejoin.
+    """
 
     config: MigrationConfig
     clients: Clients
@@ -55,6 +69,7 @@ class Environment:
     state_dir: Path
     now: Callable[[], datetime]
     skipped: frozenset[str] = frozenset()
+    fenced: frozenset[str] = frozenset()
 
     @property
     def name(self) -> str:
@@ -72,9 +87,21 @@ class Environment:
         return without_regions(self.config, self.skipped)
 
     @property
-    def left_alone(self) -> dict[str, list[str]]:
-        """The engine's option that leaves everything of skipped regions as the state has it, if there are any."""
-        return {"exclude": everything_of(self.skipped)} if self.skipped else {}
+    def left_out(self) -> frozenset[str]:
+        """Regions of the environment that get no call: nothing that refers to them can be changed either."""
+        return self.skipped - self.fenced
+
+    @property
+    def aside(self) -> Aside:
+        """What the engine is not to know of: all of skipped regions, and what joins them to others."""
+        found = everything_of(self.skipped, links=bool(self.left_out))
+        if self.config.regions.primary not in self.skipped:
+            return found
+        return Aside(found.resources, (*found.outputs, "_primary"))
+
+    def leaving_out(self, regions: Collection[str]) -> Environment:
+        """The same, with no call to ``regions`` either."""
+        return replace(self, skipped=self.skipped | frozenset(regions))
 
     def same_everywhere(self, release: Release) -> dict[str, Release]:
         """The release map in which every region runs ``release``."""

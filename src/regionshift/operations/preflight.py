@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from regionshift.aws.errors import AwsFailed, told_plainly
+from regionshift.aws.guard import who_asks
 from regionshift.engine.engine import RunRecord
 from regionshift.errors import RegionshiftError
 from regionshift.operations.collisions import collision_findings
@@ -21,6 +22,8 @@ from regionshift.settings.state_url import parse_key_url, parse_state_url
 
 # One plugin process serves one provider, and there is one provider a region (measured: 170 to 430 MB each).
 PLUGIN_MEMORY_MB = 430
+DOWN = "region-down"
+"""The code of a finding: the region does not answer."""
 
 
 # What is wrong with the release, by where the error says it is.
@@ -42,15 +45,20 @@ class Machine:
     engine_problem: RegionshiftError | None = None
 
 
-def preflight(environment: Environment, machine: Machine) -> list[Finding]:
+def preflight(
+    environment: Environment, machine: Machine, regions: Sequence[Finding] | None = None
+) -> list[Finding]:
     """Every finding there is before the plan; an empty list means that nothing stands in the way.
 
     Changes nothing. Its calls are made side by side, for it runs before every `up`.
+
+    Args:
+        regions: what `region_findings` found, when it was asked already.
     """
     parts: Sequence[Callable[[], list[Finding]]] = (
         lambda: _names(environment),
         lambda: _engine(machine),
-        lambda: _regions(environment),
+        lambda: list(region_findings(environment) if regions is None else regions),
         lambda: _release(environment),
         lambda: _memory(environment, machine),
         lambda: _plugin(environment, machine),
@@ -98,19 +106,61 @@ def _names(environment: Environment) -> list[Finding]:
     ]
 
 
-def _regions(environment: Environment) -> list[Finding]:
-    """Each region must answer these credentials; a region that is not enabled for the account does not."""
+def region_findings(environment: Environment, *, tolerate: bool = True) -> list[Finding]:
+    """Each region must answer these credentials; a region that is not enabled for the account refuses.
 
-    def ask(region: str) -> list[Finding]:
-        try:
-            environment.clients.call(region, "sts", "get_caller_identity")
-        except RegionshiftError as error:
-            remedy = error.remedy or "enable the region for the account, or take it out of `regions`"
-            return [Finding("region", "error", f"{region} does not answer: {error.message}", region, remedy)]
-        return []
-
+    One that does not answer at all, in time or but with an error of its own, is DOWN: a warning while there are
+    no more of them than `deployment.failure_tolerance`, and never when nothing can be left out (``tolerate``).
+    """
     with ThreadPoolExecutor(max_workers=8) as pool:
-        return [finding for found in pool.map(ask, environment.regions) for finding in found]
+        found = dict(zip(environment.regions, pool.map(_ask(environment), environment.regions), strict=True))
+    wrong = {region: error for region, error in found.items() if error is not None}
+    down = [region for region, error in wrong.items() if _is_outside(error)]
+    tolerance = environment.config.deployment.failure_tolerance if tolerate else 0
+    tolerated = len(down) <= tolerance and set(down) < found.keys()
+    return [
+        _down(region, error, tolerated=tolerated) if region in down else _refuses(region, error)
+        for region, error in wrong.items()
+    ]
+
+
+def down_of(findings: Sequence[Finding]) -> list[str]:
+    """The regions among `region_findings` that are down, as far as that is tolerated."""
+    return [
+        each.region for each in findings if each.code == DOWN and each.severity == "warning" and each.region
+    ]
+
+
+def _ask(environment: Environment) -> Callable[[str], RegionshiftError | None]:
+    def ask(region: str) -> RegionshiftError | None:
+        try:
+            who_asks(environment.clients, region)
+        except RegionshiftError as error:
+            return error
+        return None
+
+    return ask
+
+
+def _is_outside(error: RegionshiftError) -> bool:
+    return isinstance(error, AwsFailed) and error.is_outside
+
+
+def _down(region: str, error: RegionshiftError, *, tolerated: bool) -> Finding:
+    said = f"{region} does not answer: {error.message}"
+    if tolerated:
+        remedy = "it gets no call and is marked; run `regionshift up` again when it is back"
+        return Finding(DOWN, "warning", f"{said}; it is left out", region, remedy)
+    remedy = (
+        f"if it is the region: --skip-region {region} leaves it out, as does deployment.failure_tolerance;"
+        " else look at the network of this machine and the region's name"
+    )
+    return Finding(DOWN, "error", said, region, remedy)
+
+
+def _refuses(region: str, error: RegionshiftError) -> Finding:
+    remedy = error.remedy or "enable the region for the account, or take it out of `regions`"
+    return Finding("region", "error", f"{region} refuses: {error.message}", region, remedy)
 
 
 def _release(environment: Environment) -> list[Finding]:
@@ -153,7 +203,7 @@ def _pending_secrets(environment: Environment) -> list[Finding]:
     config = environment.config
     if config.target != "aws" or config.application.store != "secretsmanager":
         return []
-    found = []
+    found: list[Finding] = []
     for region in environment.regions:
         try:
             with told_plainly(region, "secrets"):
@@ -214,14 +264,18 @@ def _bucket_region(environment: Environment) -> str | None:
     url = urlsplit(state.place)
     if url.scheme != "s3" or state.region:
         return state.region
-    try:
-        answer = environment.clients.call(
-            environment.regions[0], "s3", "get_bucket_location", Bucket=url.netloc
-        )
-    except AwsFailed:
-        return None  # whoever may use the bucket need not be allowed to ask where it is
-    # S3 API Reference, GetBucketLocation: no constraint means us-east-1.
-    return str(answer.get("LocationConstraint") or "us-east-1")
+    for region in environment.regions:
+        try:
+            answer = environment.clients.impatient.call(
+                region, "s3", "get_bucket_location", Bucket=url.netloc
+            )
+        except AwsFailed as error:
+            if not error.is_outside:
+                return None  # whoever may use the bucket need not be allowed to ask where it is
+        else:
+            # S3 API Reference, GetBucketLocation: no constraint means us-east-1.
+            return str(answer.get("LocationConstraint") or "us-east-1")
+    return None  # no region answers, which is a finding of its own
 
 
 def _key_region(provider: str | None) -> str | None:

@@ -2,30 +2,39 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from botocore.exceptions import ClientError
 from pydantic import SecretStr
 
 from regionshift.aws.clients import Clients
+from regionshift.aws.errors import AwsFailed
 from regionshift.errors import InputError
 from regionshift.settings.config import MigrationConfig
 from regionshift.settings.sections import SecretSource
 
 
 def read_secrets(
-    config: MigrationConfig, clients: Clients, variables: Mapping[str, str], folder: Path
+    config: MigrationConfig,
+    clients: Clients,
+    regions: Sequence[str],
+    variables: Mapping[str, str],
+    folder: Path,
 ) -> dict[str, SecretStr]:
     """Every secret of the application by name. Files are relative to ``folder``, the settings' own.
 
+    Args:
+        regions: where Secrets Manager is asked: the first, or the next when it does not answer (a secret that is
+            replicated has the same name there).
+
     Raises:
         InputError: a variable, file or secret is missing or empty; all of them are named at once.
+        AwsFailed: Secrets Manager refused, or answered nowhere.
     """
     found: dict[str, SecretStr] = {}
     missing: list[str] = []
     for name, source in config.application.secrets.items():
-        value = _read(source, clients, config.regions.primary, variables, folder)
+        value = _read(source, clients, regions, variables, folder)
         if value:
             found[name] = SecretStr(value)
         else:
@@ -40,20 +49,28 @@ def read_secrets(
 
 
 def _read(
-    source: SecretSource, clients: Clients, region: str, variables: Mapping[str, str], folder: Path
+    source: SecretSource,
+    clients: Clients,
+    regions: Sequence[str],
+    variables: Mapping[str, str],
+    folder: Path,
 ) -> str | None:
     if source.env is not None:
         return variables.get(source.env)
     if source.file is not None:
         path = folder / source.file
         return path.read_text(encoding="utf-8").rstrip("\n") if path.is_file() else None
-    try:
-        secret = clients.get("secretsmanager", region).get_secret_value(SecretId=source.secret or "")
-    except ClientError as error:
-        if error.response["Error"]["Code"] == "ResourceNotFoundException":
-            return None
-        raise
-    return secret.get("SecretString")
+    for region in regions:
+        try:
+            secret = clients.call(region, "secretsmanager", "get_secret_value", SecretId=source.secret or "")
+        except AwsFailed as error:
+            if error.code == "ResourceNotFoundException":
+                return None
+            if not error.is_outside or region == regions[-1]:
+                raise
+        else:
+            return secret.get("SecretString")
+    return None
 
 
 def _where(source: SecretSource) -> str:

@@ -11,6 +11,7 @@ from regionshift.operations.emptying import emptying
 from regionshift.operations.environment import Environment
 from regionshift.operations.planning import doomed_buckets, make_plan
 from regionshift.operations.preflight import plan_findings
+from regionshift.operations.waves.reach import targets_of
 from regionshift.report.values import Finding, Plan
 
 
@@ -37,6 +38,8 @@ def propose(
 ) -> Proposal:
     """Preview every region at the release that the settings describe. Changes nothing.
 
+    When a region is left out, so is what joins regions, and what belongs to no region of the settings.
+
     Args:
         refresh: read everything back first, so that what was changed by hand is put back too.
 
@@ -44,8 +47,13 @@ def propose(
         WorkFailed: the program or a provider refused it.
     """
     releases = environment.same_everywhere(environment.release())
-    program = environment.program(releases)
-    record = environment.engine.preview(program, refresh=refresh, **environment.left_alone)
+    program = environment.program(releases, links=None if environment.left_out else "newest")
+    record = environment.engine.preview(
+        program,
+        target=targets_of(releases) if environment.left_out else (),
+        aside=environment.aside,
+        refresh=refresh,
+    )
     findings = [*findings, *plan_findings(environment, record)]
     plan = make_plan(environment, record, findings, allow_data_loss=allow_data_loss)
     digests = {region: release.digest for region, release in releases.items()}
@@ -80,12 +88,12 @@ def apply(
             listener,
             refresh=proposal.refresh,
             checkpoints=checkpoints,
-            **environment.left_alone,
+            aside=environment.aside,
         ),
     )
     if record.left_open:
         # Creations that a killed run left open: this run has made or taken over all of them.
-        environment.engine.refresh(proposal.program, clear_pending=True)
+        environment.engine.refresh(proposal.program, clear_pending=True, aside=environment.aside)
     return record
 
 

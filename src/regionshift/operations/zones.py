@@ -3,44 +3,56 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 from regionshift.aws.clients import Clients
+from regionshift.aws.errors import AwsFailed
 from regionshift.errors import InputError
 from regionshift.journal.store import StateStore
 
 
 def zones_of(
-    clients: Clients, store: StateStore, environment: str, regions: tuple[str, ...], count: int
+    clients: Clients,
+    store: StateStore,
+    environment: str,
+    regions: Sequence[str],
+    count: int,
+    skip: Collection[str] = (),
 ) -> Mapping[str, tuple[str, ...]]:
     """The first ``count`` zones of every region, {region: (zone name, ...)}, as first asked for.
 
     Only ordinary zones count: a local or wavelength zone cannot hold what the environment makes
-    (EC2 API Reference, DescribeAvailabilityZones, ``zone-type``).
+    (EC2 API Reference, DescribeAvailabilityZones, ``zone-type``). A region of which nothing
+    is kept, and that is in ``skip`` or does not answer, is not among them: nothing can be built there.
 
     Raises:
         InputError: a region has fewer zones than asked for.
+        AwsFailed: a region refused to tell.
     """
     key = f"zones/{environment}.json"
     kept = store.get(key)
     known: dict[str, list[str]] = json.loads(kept.body) if kept else {}
-    missing = [region for region in regions if len(known.get(region, [])) < count]
+    lacking = [region for region in regions if len(known.get(region, [])) < count]
+    missing = [region for region in lacking if region not in skip]
     if missing:
         with ThreadPoolExecutor(max_workers=8) as pool:
             asked = pool.map(lambda region: _ask(clients, region, count), missing)
-            known |= dict(zip(missing, asked, strict=True))
+            known |= {region: zones for region, zones in zip(missing, asked, strict=True) if zones}
         store.put(key, json.dumps(known, sort_keys=True).encode())
-    return {region: tuple(known[region][:count]) for region in regions}
+    enough = [region for region in regions if len(known.get(region, [])) >= count]
+    return {region: tuple(known[region][:count]) for region in enough}
 
 
 def _ask(clients: Clients, region: str, count: int) -> list[str]:
-    answer = clients.get("ec2", region).describe_availability_zones(
-        Filters=[
-            {"Name": "state", "Values": ["available"]},
-            {"Name": "zone-type", "Values": ["availability-zone"]},
-        ]
-    )
+    wanted = {"state": "available", "zone-type": "availability-zone"}
+    filters = [{"Name": name, "Values": [value]} for name, value in wanted.items()]
+    try:
+        answer = clients.call(region, "ec2", "describe_availability_zones", Filters=filters)
+    except AwsFailed as error:
+        if error.is_outside:
+            return []
+        raise
     zones = sorted(zone["ZoneName"] for zone in answer["AvailabilityZones"])
     if len(zones) < count:
         raise InputError(

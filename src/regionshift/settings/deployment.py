@@ -29,7 +29,7 @@ class Deployment(Section):
     bake_min_samples: int = Field(default=10, ge=0)
     """Invocations a region must have had in a bake; probes are made when there were fewer."""
     failure_tolerance: int = Field(default=0, ge=0, le=29)
-    """Regions that may be down before a deployment stops."""
+    """Regions that may be down: they are left out and marked, and the next `up` brings them there."""
     max_parallel: int | None = Field(default=None, ge=1)
     """Resources that the engine works on at once; its own limit when left out."""
     on_failure: fields.OnFailure = "rollback"

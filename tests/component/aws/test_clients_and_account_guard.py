@@ -44,14 +44,14 @@ def test_no_key_is_ever_shown(cloud: LocalCloud) -> None:
 
 
 def test_the_configured_account_passes(cloud: LocalCloud, clients: Clients) -> None:
-    require_account(clients, cloud.account, REGION)
+    require_account(clients, cloud.account, [REGION])
 
 
 def test_another_account_is_refused(clients: Clients) -> None:
     with pytest.raises(
         Refused, match=r"belong to account 123456789012, .* for account 999999999999"
     ) as caught:
-        require_account(clients, "999999999999", REGION)
+        require_account(clients, "999999999999", [REGION])
     assert caught.value.exit_code == EXIT_REFUSED
 
 
@@ -59,19 +59,19 @@ def test_nobody_is_refused(cloud: LocalCloud) -> None:
     key = AccessKey("AKIAUNKNOWNUNKNOWN00", "x")
     nobody = Clients(key=key, endpoint=cloud.endpoint, ca_bundle=cloud.ca_bundle)
     with pytest.raises(Refused, match="cannot be established"):
-        require_account(nobody, cloud.account, REGION)
+        require_account(nobody, cloud.account, [REGION])
 
 
 def test_a_profile_that_does_not_exist_is_refused(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "none"))
     with pytest.raises(Refused, match="does-not-exist"):
-        require_account(Clients(profile="does-not-exist"), "123456789012", REGION)
+        require_account(Clients(profile="does-not-exist"), "123456789012", [REGION])
 
 
 def test_an_endpoint_that_does_not_answer_is_a_failure_not_a_refusal(cloud: LocalCloud) -> None:
     key = AccessKey(cloud.access_key, cloud.secret_key)
     away = Clients(key=key, endpoint=f"https://127.0.0.1:{free_port()}", ca_bundle=cloud.ca_bundle)
     with pytest.raises(AwsFailed) as caught:
-        require_account(away, cloud.account, REGION)
+        require_account(away, cloud.account, [REGION])
     assert caught.value.remedy is not None
     assert "regionshift local status" in caught.value.remedy

@@ -17,7 +17,8 @@ from regionshift.errors import InputError, Refused
 from regionshift.operations.checks.base import CheckContext
 from regionshift.operations.outputs import Outputs
 from regionshift.operations.waves.alarms import Red, Watched, longest_window, require_long_enough
-from regionshift.operations.waves.bake import Breach, RegionDown, Watch
+from regionshift.operations.waves.bake import Breach, Watch
+from regionshift.operations.waves.down import RegionDown
 from regionshift.operations.waves.facts import Facts, Terms, facts_from_json
 from regionshift.settings.config import MigrationConfig
 
@@ -51,14 +52,14 @@ class Region:
     arrives_after: float = 1.0
     red_from: float = float("inf")
     red_until: float = float("inf")
-    down: bool = False
+    down: str = ""
     invoked: int = 0
     asked: list[dict[str, Any]] = field(default_factory=list)
     put_at: float | None = None
     deleted: list[str] = field(default_factory=list)
 
     def get(self, _service: str, region: str) -> Any:
-        if self.down and region == SECONDARY:
+        if region == self.down:
             raise EndpointConnectionError(endpoint_url="https://nowhere")
         return self
 
@@ -170,10 +171,11 @@ def test_an_alarm_that_was_red_before_counts_again_once_it_was_green() -> None:
         Region(red_from=30.0).bake(before)
 
 
-def test_a_region_that_does_not_answer_is_told_from_a_breach() -> None:
+@pytest.mark.parametrize("region", [PRIMARY, SECONDARY])
+def test_a_region_that_does_not_answer_is_told_from_a_breach(region: str) -> None:
     with pytest.raises(RegionDown) as gone:
-        Region(down=True).bake()
-    assert gone.value.region == SECONDARY
+        Region(down=region).bake(replicated=(SECONDARY,))
+    assert gone.value.region == region
 
 
 def test_a_bake_shorter_than_a_window_it_relies_on_is_refused() -> None:

@@ -11,6 +11,7 @@ from botocore.exceptions import (
 )
 
 from regionshift.aws.errors import AwsFailed, told_plainly
+from regionshift.aws.outside import tells_of_outside
 from regionshift.errors import EXIT_FAILED
 
 
@@ -59,3 +60,21 @@ def test_who_asked_is_told_apart_from_what_was_asked(error: Exception, about_cre
 def test_other_errors_go_through() -> None:
     with pytest.raises(ZeroDivisionError), told_plainly("eu-west-1"):
         raise ZeroDivisionError
+
+
+@pytest.mark.parametrize(
+    ("message", "outside"),
+    [
+        ('Post "https://sts.eu-west-1.amazonaws.com/": dial tcp: lookup: no such host', True),
+        ('Post "https://lambda.eu-west-1.amazonaws.com/": EOF', True),
+        ("SSL validation failed for https://x [SSL: UNEXPECTED_EOF_WHILE_READING] EOF occurred", True),
+        ("dial tcp 1.2.3.4:443: connect: network is unreachable", True),
+        ("api error ServiceUnavailable: https response error StatusCode: 503", True),
+        ("api error SlowDown: Please reduce your request rate, StatusCode: 503", False),
+        ("api error AccessDenied: no; the request timed out before", False),
+        ("tls: failed to verify certificate: x509: unknown authority", False),
+        ("api error InvalidParameterValueException: memory", False),
+    ],
+)
+def test_what_an_engine_says_is_the_regions_fault_or_ours(message: str, outside: bool) -> None:
+    assert tells_of_outside(message) is outside

@@ -12,7 +12,7 @@ from regionshift.deployment.course import Course
 from regionshift.errors import InputError, Interrupted, Refused, RegionshiftError, WorkFailed
 from regionshift.journal.journal import Journal, RunJournal
 from regionshift.operations.checks.base import CheckContext, run_checks
-from regionshift.operations.environment import Environment, everything_of
+from regionshift.operations.environment import Environment
 from regionshift.operations.moving.copying import LastCopy
 from regionshift.operations.moving.driving import Herald
 from regionshift.operations.moving.fencing import fenced_regions, open_roles, shut_bucket
@@ -140,9 +140,7 @@ class Rejoin:
                 release = environment.release()
                 program = environment.program(environment.same_everywhere(release), links=release)
                 # What was shut was shut by hand, so the engine has to look before it can put it right.
-                record = environment.engine.up(
-                    program, exclude=everything_of(environment.skipped), refresh=True
-                )
+                record = environment.engine.up(program, aside=environment.aside, refresh=True)
                 return {"changed": len(record.changes)}
             case "copy-back":
                 copies = self.copies(primary, region)

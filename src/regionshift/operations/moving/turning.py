@@ -24,7 +24,7 @@ class Turner:
     """Brings regions and links to their releases; nothing that stands in a region is replaced or deleted.
 
     Args:
-        absent: regions that get no call; they are not in the program, and the engine leaves them alone.
+        absent: regions that get no call; they are not in the program, and the engine does not know of them.
     """
 
     environment: Environment
@@ -39,7 +39,7 @@ class Turner:
             Refused: it would replace or delete something that stands in a region.
         """
         program = self._program(releases, links)
-        record = self.environment.engine.preview(program, exclude=everything_of(self.absent))
+        record = self.environment.engine.preview(program, aside=everything_of(self.absent))
         plan = make_plan(self.environment, record, [])
         if wrong := [
             change for change in plan.changes if _ends_something(change.op, change.urn, change.type)
@@ -59,15 +59,13 @@ class Turner:
         engine = self.environment.engine
         guard = _Guard(self)
         try:
-            record = engine.up(
-                program, guard, target=targets, exclude=() if targets else everything_of(self.absent)
-            )
+            record = engine.up(program, guard, target=targets, aside=everything_of(self.absent))
         except Interrupted as stopped:
             if guard.wrong:
                 raise WorkFailed(f"the engine would have ended {guard.wrong}; it was stopped") from stopped
             raise
         if doubt and (record.left_open or engine.pending()):
-            engine.refresh(program, clear_pending=True)
+            engine.refresh(program, clear_pending=True, aside=everything_of(self.absent))
         return len(record.changes)
 
     def _program(self, releases: Mapping[str, str | None], links: str | None) -> Program:

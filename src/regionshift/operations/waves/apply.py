@@ -5,16 +5,19 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
+from regionshift.aws.outside import tells_of_outside
 from regionshift.deployment.state import DOWN, UNCHANGED
 from regionshift.engine.engine import EngineFailed, Listener, Program, RunRecord
 from regionshift.errors import Interrupted, Refused, WorkFailed
 from regionshift.operations.emptying import emptying
 from regionshift.operations.environment import Environment
 from regionshift.operations.planning import BUCKET
-from regionshift.operations.waves.outside import tells_of_outside
 from regionshift.operations.waves.reach import Guard, home_of, link_targets, targets_of
 from regionshift.operations.waves.shelf import Shelf
 from regionshift.settings.release import Release
+
+_CHECKED = " has a problem: "
+"""In the engine's words for inputs that a provider's Check refused (pulumi sdk 3.200, diag/errors.go, 2002)."""
 
 
 class StepFailed(WorkFailed):
@@ -41,6 +44,7 @@ class Applier:
         goal: Mapping[str, str | None],
         links: str | None,
         *,
+        without: Collection[str] = (),
         doubt: bool = False,
         tolerate: int = 0,
     ) -> dict[str, str]:
@@ -51,6 +55,7 @@ class Applier:
         Args:
             links: the release of the links, which stay as they are. doubt: an earlier change of the regions did
             not end well, so that AWS is asked what they have. tolerate: how many of the regions may be down.
+            without: regions that get no call, beside those that the environment leaves out.
 
         Returns:
             What is to be said of a region that was not brought there.
@@ -58,13 +63,14 @@ class Applier:
         Raises:
             StepFailed: something could not be changed, or something outside of ``regions`` would have been.
         """
-        program = self._program(regions, goal, links)
-        guard = Guard(self.environment.engine, regions, self.listener)
+        environment = self.environment.leaving_out(without)
+        program = self._program(environment, regions, goal, links)
+        guard = Guard(environment.engine, regions, self.listener)
         try:
             emptying(
-                self.environment.clients,
+                environment.clients,
                 self._doomed([region for region in regions if goal[region] is None]),
-                lambda: self._up(program, targets_of(regions), guard, doubt=doubt),
+                lambda: self._up(environment, program, targets_of(regions), guard, doubt=doubt),
             )
         except EngineFailed as error:
             down = _down(error.record)
@@ -80,10 +86,10 @@ class Applier:
 
     def links(self, goal: Mapping[str, str | None], links: str | None, *, doubt: bool = False) -> None:
         """Bring what joins regions to the release ``links``. Raises StepFailed."""
-        program = self._program((), goal, links)
+        program = self._program(self.environment, (), goal, links)
         guard = Guard(self.environment.engine, (), self.listener, links=True)
         try:
-            self._up(program, link_targets(), guard, doubt=doubt)
+            self._up(self.environment, program, link_targets(), guard, doubt=doubt)
         except EngineFailed as error:
             raise StepFailed(error.message, {}, where=error.where) from error
 
@@ -95,13 +101,20 @@ class Applier:
         homes = ((home_of(str(each["urn"]), regions), each.get("id")) for each in buckets)
         return [(home, str(name)) for home, name in homes if home and name]
 
-    def _up(self, program: Program, targets: list[str], guard: Guard, *, doubt: bool) -> None:
-        engine = self.environment.engine
+    def _up(
+        self, environment: Environment, program: Program, targets: list[str], guard: Guard, *, doubt: bool
+    ) -> None:
+        engine, aside = environment.engine, environment.aside
         try:
             # Checkpoints, because adoption alone is no help to who goes back: what is adopted when it is made again
             # is an orphan when it is not.
             record = engine.up(
-                program, guard, target=targets, refresh=self.refresh or doubt, checkpoints=True
+                program,
+                guard,
+                target=targets,
+                aside=aside,
+                refresh=self.refresh or doubt,
+                checkpoints=True,
             )
         except Interrupted as stopped:
             if guard.outside:
@@ -110,20 +123,26 @@ class Applier:
         if guard.outside:
             raise _left_its_reach(guard)
         if doubt and (record.left_open or engine.pending()):
-            engine.refresh(program, clear_pending=True)
+            engine.refresh(program, clear_pending=True, aside=aside)
 
     def _program(
-        self, changing: Collection[str], goal: Mapping[str, str | None], links: str | None
+        self,
+        environment: Environment,
+        changing: Collection[str],
+        goal: Mapping[str, str | None],
+        links: str | None,
     ) -> Program:
         releases = {
             region: self._take(digest, must=region in changing)
             for region, digest in goal.items()
-            if digest is not None
+            if digest is not None and region not in environment.skipped
         }
         if not releases:
             raise Refused("No region would be left.", remedy="that is what `regionshift destroy` is for")
+        # What joins regions refers to all of them: without one of them the engine must not know of it.
+        links = None if environment.left_out else links
         between = self._take(links, must=not changing) if links else None
-        return self.environment.program(releases, links=between, allow_data_loss=self.allow_data_loss)
+        return environment.program(releases, links=between, allow_data_loss=self.allow_data_loss)
 
     def _take(self, digest: str, *, must: bool) -> Release:
         """The release; for what the engine may not change anyway today's serves when the program is another."""
@@ -140,6 +159,11 @@ def _left_its_reach(guard: Guard) -> StepFailed:
 
 
 def _down(record: RunRecord) -> set[str]:
-    """The regions all of whose problems are the region's own."""
-    ours = {p.region for p in record.problems if p.region and not tells_of_outside(p.message)}
-    return {p.region for p in record.problems if p.region} - ours
+    """The regions that did not answer and have no other problem.
+
+    What depends on a resource that failed is checked without what it would have given, and is incomplete: what
+    the preview found complete, and is not where something did not answer, is a consequence of that.
+    """
+    own = [problem for problem in record.problems if problem.region]
+    silent = {p.region for p in own if p.region and tells_of_outside(p.message)}
+    return silent - {p.region for p in own if not tells_of_outside(p.message) and _CHECKED not in p.message}

@@ -12,8 +12,8 @@ from regionshift.aws.clients import Clients
 from regionshift.operations.checks.base import CheckContext
 from regionshift.operations.waves.alarms import Red, Watched, red_in
 from regionshift.operations.waves.delay import Delay
+from regionshift.operations.waves.down import calling
 from regionshift.operations.waves.facts import Terms
-from regionshift.operations.waves.outside import is_outside
 from regionshift.operations.waves.samples import ProbeFailed, Samples
 from regionshift.settings.config import MigrationConfig
 
@@ -22,14 +22,6 @@ _PAUSE = 5.0
 
 class Breach(Exception):
     """What is watched says that the wave is not well; the message says where and what."""
-
-
-class RegionDown(Exception):
-    """A region did not answer while it was watched."""
-
-    def __init__(self, region: str, error: Exception) -> None:
-        super().__init__(f"{region} does not answer: {error}")
-        self.region = region
 
 
 @dataclass(frozen=True)
@@ -70,7 +62,7 @@ class Watch:
 
         Raises:
             Breach: an alarm is red, a probe was answered with an error, or the delay is too long; at once.
-            RegionDown: a region does not answer.
+            RegionDown: a region does not answer; it may be the primary, from which the replication comes.
         """
         wanted = terms.min_samples if terms.bake else 0
         samples = {region: self._sampling(context, region, wanted) for region in regions}
@@ -112,20 +104,17 @@ class Watch:
             self.sleep(min(_PAUSE, share) if left > 0 else (1.0 if delay.missing else 0.0))
 
     def _sampling(self, context: CheckContext, region: str, wanted: int) -> Samples:
-        try:
+        with calling(region):
             return Samples(context, region, wanted, context.now)
-        except (ClientError, BotoCoreError) as error:
-            raise _down_or(region, error) from error
 
     def _look_at(self, samples: dict[str, Samples], share: float) -> int:
         """Count and probe; returns the most calls that a region still lacks."""
         for region, each in samples.items():
             try:
-                each.look(share)
+                with calling(region):
+                    each.look(share)
             except ProbeFailed as failed:
                 raise Breach(str(failed)) from failed
-            except (ClientError, BotoCoreError) as error:
-                raise _down_or(region, error) from error
         return max((each.missing for each in samples.values()), default=0)
 
     def _measure(self, delay: Delay, longest: int) -> None:
@@ -136,11 +125,5 @@ class Watch:
             )
 
     def _red_in(self, config: MigrationConfig, region: str, watched: Collection[Watched]) -> list[Red]:
-        try:
+        with calling(region):
             return red_in(self.clients, config, watched, region)
-        except (ClientError, BotoCoreError) as error:
-            raise _down_or(region, error) from error
-
-
-def _down_or(region: str, error: Exception) -> Exception:
-    return RegionDown(region, error) if is_outside(error) else error

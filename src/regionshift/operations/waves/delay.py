@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 from regionshift.operations.checks.base import CheckContext
 from regionshift.operations.checks.replication import PROBE_PREFIX, remove_versions
+from regionshift.operations.waves.down import calling
 
 
 @dataclass
@@ -39,16 +40,18 @@ class Delay:
         if self.regions:
             self._began = self.context.clock()
             primary = self.context.primary
-            self.context.clients.get("s3", primary).put_object(
-                Bucket=self._bucket(primary), Key=self._key, Body=self._key.encode()
-            )
+            with calling(primary):
+                self.context.clients.get("s3", primary).put_object(
+                    Bucket=self._bucket(primary), Key=self._key, Body=self._key.encode()
+                )
 
     def look(self) -> None:
         """See where it has arrived."""
         for region in self.missing:
-            listing = self.context.clients.get("s3", region).list_object_versions(
-                Bucket=self._bucket(region), Prefix=self._key
-            )
+            with calling(region):
+                listing = self.context.clients.get("s3", region).list_object_versions(
+                    Bucket=self._bucket(region), Prefix=self._key
+                )
             if listing.get("Versions"):
                 self.arrived[region] = round(self.seconds, 3)
 

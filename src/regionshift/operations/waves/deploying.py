@@ -13,7 +13,7 @@ from regionshift.journal.journal import Journal, RunSummary
 from regionshift.operations.environment import Environment
 from regionshift.operations.orphans import recover
 from regionshift.operations.planning import make_plan
-from regionshift.operations.preflight import plan_findings
+from regionshift.operations.up import Proposal
 from regionshift.operations.waves.alarms import Red
 from regionshift.operations.waves.driving import GO_ON, Driver
 from regionshift.operations.waves.facts import Facts, Terms, facts_from_json
@@ -38,13 +38,17 @@ def plan_deployment(
     standing: Standing,
     preview: Plan,
     *,
-    skip: Collection[str] = (),
+    down: Collection[str] = (),
 ) -> Intent | None:
     """The waves that do what ``preview`` shows; None when it cannot go in waves and must go in one run.
 
     That is so when nothing stands yet, when a region leaves the environment, and when nothing but what joins
     regions changes.
+
+    Args:
+        down: the regions that are left out because they do not answer; they are marked.
     """
+    skip = environment.left_out
     regions = environment.config.all_regions
     homes = {change.urn: home_of(change.urn, regions) for change in preview.changes}
     strays = [urn for urn, home in homes.items() if home is None and not is_link(urn)]
@@ -53,7 +57,7 @@ def plan_deployment(
     target = environment.release().digest
     moved = frozenset(home for home in homes.values() if home is not None)
     before = {region: standing.releases.get(region) for region in regions}
-    unsettled = (standing.unsettled | moved) - set(skip)
+    unsettled = (standing.unsettled | moved) - skip
     waves = plan_waves(environment.config, before, target, unsettled=unsettled, skip=skip)
     if not waves:
         return None
@@ -64,9 +68,10 @@ def plan_deployment(
         on_failure=environment.config.deployment.on_failure,
         failure_tolerance=environment.config.deployment.failure_tolerance,
         unsettled=standing.unsettled & frozenset(regions),
+        down=frozenset(down),
     )
     links_change = preview.outputs_differ or any(is_link(urn) for urn in homes)
-    return Intent(plan, Facts(standing.links, target, links_change, moved, frozenset(skip)))
+    return Intent(plan, Facts(standing.links, target, links_change, moved, skip))
 
 
 def under(intent: Intent, terms: Terms, red: Collection[Red] = ()) -> Intent:
@@ -82,31 +87,32 @@ def is_repair(intent: Intent, standing: Standing) -> bool:
 def require_skippable(environment: Environment, standing: Standing, skip: Collection[str]) -> None:
     """Raises InputError for an unknown region, Refused when nothing is up yet or nothing would be left."""
     regions = environment.config.all_regions
-    for region in skip:
+    skip = set(skip) - environment.fenced  # those get no call anyway
+    for region in sorted(skip):
         if region not in regions:
             raise InputError(
                 f"{region} is no region of this environment.",
                 where="--skip-region",
                 remedy=f"one of {', '.join(regions)}",
             )
-    if standing.is_empty or set(skip) >= set(regions):
+    if skip and (standing.is_empty or skip >= set(regions)):
         raise Refused("A region can be left out only of an environment that is up.", where="--skip-region")
 
 
-def preview_skipping(
-    environment: Environment, shelf: Shelf, standing: Standing, skip: Collection[str], findings: list[Finding]
-) -> Plan:
-    """What `up` would change when ``skip`` is left out: no resource of those regions is looked at.
+def require_in_waves(proposal: Proposal) -> None:
+    """Raises Refused for what only one run for all regions can do, and a region is left out."""
+    if proposal.doomed:
+        raise Refused(
+            f"{proposal.doomed[0][1]} would be emptied and deleted, and a region is left out.",
+            where=proposal.doomed[0][0],
+            remedy="run the command again when every region is there",
+        )
 
-    They stay in the program at the release they have, because the engine refuses to forget what others need.
-    """
-    release = environment.release()
-    rest = [region for region in environment.config.all_regions if region not in skip]
-    left = {region: standing.releases.get(region) for region in skip}
-    releases = dict.fromkeys(rest, release) | {r: shelf.take(digest) for r, digest in left.items() if digest}
-    links = shelf.take(standing.links) if standing.links else None
-    record = environment.engine.preview(environment.program(releases, links=links), target=targets_of(rest))
-    return make_plan(environment, record, [*findings, *plan_findings(environment, record)])
+
+def left_behind(environment: Environment, standing: Standing, down: Collection[str]) -> list[str]:
+    """Those of ``down`` that are not, or not surely, at the release that the settings describe."""
+    digest = environment.release().digest
+    return sorted(r for r in down if standing.releases.get(r) != digest or r in standing.unsettled)
 
 
 def begin(driver: Driver, shelf: Shelf, intent: Intent, standing: Standing) -> DeploymentState:
@@ -122,9 +128,15 @@ def unfinished(journal: Journal) -> list[RunView]:
 
 
 def left_out(journal: Journal) -> frozenset[str]:
-    """The regions that the unfinished deployment leaves out; they get no call when it is resumed either."""
+    """The regions that the unfinished deployment leaves out; no command calls them until it has ended."""
     views = unfinished(journal)
     return facts_from_json(views[0].opened).skipped if views else frozenset()
+
+
+def left_out_by(journal: Journal, run_id: str | None) -> frozenset[str]:
+    """The regions that a finished deployment left out, the newest or the one named: its way back calls none."""
+    view = journal.view(run_id or _newest(journal.history()))
+    return facts_from_json(view.opened).skipped if "plan" in view.opened else frozenset()
 
 
 def waiting(journal: Journal) -> str | None:
@@ -208,10 +220,15 @@ def plan_rollback(
             if set(wave.regions) & going
         ),
     )
-    moved = frozenset(going)
-    return view.run_id, Intent(
-        back, Facts(standing.links, facts.links_before, links_change=True, moved=moved, to_nothing=to_nothing)
+    new = Facts(
+        standing.links,
+        facts.links_before,
+        links_change=True,
+        moved=frozenset(going),
+        skipped=facts.skipped,
+        to_nothing=to_nothing,
     )
+    return view.run_id, Intent(back, new)
 
 
 def preview_rollback(
@@ -223,7 +240,7 @@ def preview_rollback(
         Refused: a release needs another version of the tool, and the error says which; or a region of a protected
             environment would go.
     """
-    target = intent.plan.target
+    target, skipped = intent.plan.target, environment.skipped
     given_up = [region for region, digest in target.items() if digest is None]
     if given_up and environment.config.is_protected:
         raise Refused(
@@ -232,18 +249,21 @@ def preview_rollback(
             remedy="set `protect: false` and run `regionshift up`; then take the region out of the settings and run"
             " `regionshift up --allow-data-loss`",
         )
-    releases = {region: shelf.take(digest) for region, digest in target.items() if digest}
+    releases = {r: shelf.take(digest) for r, digest in target.items() if digest and r not in skipped}
     releases |= {
         region: shelf.take_or(digest, environment.release)
         for region, digest in intent.plan.before.items()
-        if digest and region not in target
+        if digest and region not in target and region not in skipped
     }
     if not releases:
         raise Refused("No region would be left.", remedy="that is what `regionshift destroy` is for")
-    links = shelf.take(intent.facts.links_target) if intent.facts.links_target else None
+    digest = None if environment.left_out else intent.facts.links_target
+    links = shelf.take(digest) if digest else None
     program = environment.program(releases, links=links, allow_data_loss=allow_data_loss)
-    reach = [*targets_of(target), *link_targets()]
-    record = environment.engine.preview(program, target=reach, refresh=bool(intent.plan.unsettled))
+    reach = [*targets_of(target), *([] if environment.left_out else link_targets())]
+    record = environment.engine.preview(
+        program, target=reach, aside=environment.aside, refresh=bool(intent.plan.unsettled - skipped)
+    )
     plan = make_plan(environment, record, findings, allow_data_loss=allow_data_loss, given_up=given_up)
     moved = {home_of(change.urn, environment.regions) for change in plan.changes}
     facts = replace(

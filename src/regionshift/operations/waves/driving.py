@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 from botocore.exceptions import BotoCoreError, ClientError
 
+from regionshift.aws.outside import tells_of_outside
 from regionshift.deployment.news import News, of_end, of_start, of_step, of_waiting
 from regionshift.deployment.state import DOWN, DeploymentState, Outcome, fold_deployment
 from regionshift.deployment.steps import Step
@@ -15,14 +16,14 @@ from regionshift.journal.journal import Journal, RunJournal
 from regionshift.operations.checks.base import Check, CheckContext, run_checks
 from regionshift.operations.checks.function import Inside
 from regionshift.operations.checks.replication import Replication
-from regionshift.operations.environment import Environment
+from regionshift.operations.environment import Environment, without_regions
 from regionshift.operations.orphans import recover
 from regionshift.operations.outputs import Outputs
 from regionshift.operations.validate import all_checks
 from regionshift.operations.waves.apply import Applier, StepFailed
-from regionshift.operations.waves.bake import Breach, RegionDown, Watch
+from regionshift.operations.waves.bake import Breach, Watch
+from regionshift.operations.waves.down import RegionDown
 from regionshift.operations.waves.facts import Facts, Terms, facts_from_json, terms_of
-from regionshift.operations.waves.outside import tells_of_outside
 from regionshift.report.values import CheckResult
 
 Said = Mapping[str, object]
@@ -30,6 +31,8 @@ Teller = Callable[[Step, str, Said], None]
 """Is told of every step: the step, ``before``, ``after`` or ``failed``, and what the journal keeps of it."""
 Reader = Callable[[str, News, Collection[str]], None]
 """Is told the news: the run, what there is to tell, and the regions that may be told of it."""
+
+_STILL_DOWN = "needs a person: it is down and was not taken back; `regionshift up` when it answers"
 
 
 GO_ON = "`regionshift resume` goes on with it, `regionshift resume --back` takes it back"
@@ -108,7 +111,9 @@ class Driver:
         regions = [
             region
             for region, found in state.regions.items()
-            if region not in facts.skipped and found.note != DOWN and found.release is not None
+            if region not in facts.skipped
+            and found.note not in (DOWN, _STILL_DOWN)
+            and found.release is not None
         ]
         for reader in self.readers:
             reader(run.run_id, news, regions)
@@ -150,7 +155,7 @@ class Driver:
     def _apply(self, step: Step, state: DeploymentState, facts: Facts, *, doubt: bool) -> Said:
         # What an earlier change left between two releases may be other in AWS than in the engine's state.
         doubt = doubt or not state.whole.issuperset(step.regions)
-        goal = _releases(state)
+        goal, without = _releases(state), facts.skipped | _down(state) - set(step.regions)
         ends = state.plan.before if step.back else state.plan.target
         goal |= {region: ends[region] for region in step.regions}
         kept = {r: state.plan.before[r] for r in step.regions if step.back and goal[r] is None}
@@ -163,35 +168,39 @@ class Driver:
             others = [region for region in step.regions if region not in kept]
             for region in kept:
                 goal[region] = state.plan.target[region]
-            found = self._recover(doubt=doubt)
+            found = self._recover(without, doubt=doubt)
             if others:
-                self.applier.regions(others, goal, facts.links_now(state), doubt=doubt)
+                self.applier.regions(others, goal, facts.links_now(state), without=without, doubt=doubt)
             return {"regions": held, **found}
         if not step.back and not doubt and not set(step.regions) & facts.moved:
             return {"engine": "not needed"}
-        tolerate = _tolerance_left(step, state)
-        links = facts.links_now(state)
-        found = self._recover(doubt=doubt)
-        down = self.applier.regions(step.regions, goal, links, doubt=doubt, tolerate=tolerate)
+        # On the way back the regions that are there go back, however many are not.
+        tolerate = len(step.regions) if step.back else _tolerance_left(step, state)
+        found = self._recover(without, doubt=doubt)
+        down = self.applier.regions(
+            step.regions, goal, facts.links_now(state), without=without, doubt=doubt, tolerate=tolerate
+        )
+        if step.back:
+            down = dict.fromkeys(down, _STILL_DOWN)
         return {"regions": down, **found} if down else found
 
-    def _recover(self, *, doubt: bool) -> dict[str, object]:
+    def _recover(self, without: Collection[str], *, doubt: bool) -> dict[str, object]:
         """What a killed engine made comes into the state before anything is changed again, or a way back leaves it."""
         if not doubt:
             return {}
-        recovered = recover(self.environment)
+        recovered = recover(self.environment.leaving_out(without))
         return {"recovery": recovered.to_json()} if recovered.taken or recovered.unclear else {}
 
     def _links(self, step: Step, state: DeploymentState, facts: Facts, *, doubt: bool) -> Said:
         if facts.skipped:
-            return {"left": "a region is skipped; the next `up` brings the links up to date"}
-        if down := [region for region, found in state.regions.items() if found.note == DOWN]:
+            return {"left": "a region is left out; the next `up` brings the links up to date"}
+        if down := sorted(_down(state)):
             return {"left": f"{', '.join(down)} is down; the next `up` brings the links up to date"}
         doubt = doubt or bool(state.plan.unsettled) or (step.back and "links" not in state.done)
         if not facts.links_change and not doubt:
             return {"engine": "not needed"}
         links = facts.links_before if step.back else facts.links_target
-        found = self._recover(doubt=doubt)
+        found = self._recover((), doubt=doubt)
         self.applier.links(_releases(state), links, doubt=doubt)
         return found
 
@@ -222,25 +231,30 @@ class Driver:
         regions, down, left = list(step.regions), dict[str, str](), _tolerance_left(step, state)
         while regions:
             context = self._context(regions[0], state)
-            replicated = self._replicated(regions, context, state, facts)
+            replicated = self._replicated(regions, context, state, facts, down)
             try:
                 terms = facts.terms or Terms()
                 said = self.watch.bake(terms, regions, context, facts.ignored, replicated)
             except RegionDown as gone:
-                if gone.region not in regions or len(down) >= left:
+                if len(down) >= left:
                     raise
-                regions.remove(gone.region)
                 down[gone.region] = DOWN
+                regions = [region for region in regions if region != gone.region]
             else:
                 return {**said, "regions": down} if down else said
         return {"regions": down}
 
     def _replicated(
-        self, regions: Collection[str], context: CheckContext, state: DeploymentState, facts: Facts
+        self,
+        regions: Collection[str],
+        context: CheckContext,
+        state: DeploymentState,
+        facts: Facts,
+        down: Collection[str],
     ) -> list[str]:
         """The secondaries to which the primary already replicates, of the wave, or all after the primary's."""
         primary = context.primary
-        joined = {r for r, release in state.plan.before.items() if release} - facts.skipped
+        joined = {r for r, release in state.plan.before.items() if release} - facts.skipped - set(down)
         joined &= {r for r, found in state.regions.items() if found.release and not found.note}
         if facts.links_before is None or primary not in joined:
             return []
@@ -256,7 +270,10 @@ class Driver:
         digest = state.regions[region].release
         config = self.applier.shelf.take(digest).config if digest else self.environment.config
         return CheckContext(
-            config, Outputs(self.environment.engine.outputs()), self.environment.clients, self.environment.now
+            without_regions(config, self.environment.skipped | _down(state)),
+            Outputs(self.environment.engine.outputs()),
+            self.environment.clients,
+            self.environment.now,
         )
 
 
@@ -275,9 +292,13 @@ def _without_links() -> list[Check]:
 
 
 def _tolerance_left(step: Step, state: DeploymentState) -> int:
-    """How many more regions may be found down; on the way back none."""
-    already = sum(found.note == DOWN for found in state.regions.values())
-    return 0 if step.back else max(0, state.plan.failure_tolerance - already)
+    """How many of the step's regions may be found down; on the way back none."""
+    elsewhere = _down(state) - set(step.regions)
+    return 0 if step.back else max(0, state.plan.failure_tolerance - len(elsewhere))
+
+
+def _down(state: DeploymentState) -> set[str]:
+    return {region for region, found in state.regions.items() if found.note == DOWN}
 
 
 def _all_outside(wrong: Sequence[CheckResult]) -> set[str]:

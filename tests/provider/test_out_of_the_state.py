@@ -1,0 +1,166 @@
+"""A region that is out of the state while the real engine runs: its provider is never configured."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pulumi
+import pulumi_aws as aws
+import pytest
+
+from regionshift.engine.aside import Aside
+from regionshift.engine.cli import find_pulumi
+from regionshift.engine.engine import Engine, EngineSettings
+from regionshift.journal.slot import Slot
+from regionshift.journal.store import open_state
+from regionshift.local.emulator import LocalCloud
+from regionshift.local.provider.server import serve
+from regionshift.local.provider.servicer import AwsServicer
+from regionshift.local.provider.wire import decode
+
+pytestmark = [pytest.mark.provider, pytest.mark.component]
+HERE, AWAY = "eu-central-1", "eu-west-1"
+OUT = Aside((f"urn:pulumi:*::*-{AWAY}", "urn:pulumi:*::*::link"), (f"_{AWAY}",))
+_TOPIC = "aws:sns/topic:Topic"
+
+
+@pytest.fixture
+def configured(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The region of every provider that the engine configured."""
+    seen: list[str] = []
+    really = AwsServicer.Configure
+
+    def configure(self: AwsServicer, request: Any, context: Any) -> Any:
+        seen.append(str(decode(request.args).get("region")))
+        return really(self, request, context)
+
+    monkeypatch.setattr(AwsServicer, "Configure", configure)
+    return seen
+
+
+@contextmanager
+def _engine(cloud: LocalCloud, folder: Path) -> Iterator[Engine]:
+    (folder / "state").mkdir(parents=True, exist_ok=True)
+    cache = Path(__file__).parents[2] / ".cache" / "bin"
+    command, version = find_pulumi(os.environ, [Path(sys.prefix) / "bin", cache])
+    with serve(cloud) as port:
+        environment = {
+            "PATH": os.environ["PATH"],
+            "HOME": str(folder),
+            "PULUMI_HOME": str(folder / "home"),
+            "PULUMI_CONFIG_PASSPHRASE": "of a test",
+            "PULUMI_SKIP_UPDATE_CHECK": "true",
+            "PULUMI_DEBUG_PROVIDERS": f"aws:{port}",
+        }
+        yield Engine(
+            EngineSettings(
+                command,
+                version,
+                (folder / "state").as_uri(),
+                "lab",
+                "aside",
+                folder / "work",
+                environment,
+                exclusive=True,
+                slot=Slot(open_state((folder / "kept").as_uri()), "aside/lab.json"),
+            )
+        )
+
+
+def _program(cloud: LocalCloud, regions: tuple[str, ...], says: str) -> Callable[[], None]:
+    def run() -> None:
+        made = [_region(cloud, region, says) for region in regions]
+        if len(made) == 2:
+            topic, provider = made[0]
+            opts = pulumi.ResourceOptions(provider=provider, depends_on=[made[1][0]])
+            aws.sns.Topic("link", name="link", display_name=topic.arn, opts=opts)
+
+    return run
+
+
+def _region(cloud: LocalCloud, region: str, says: str) -> tuple[aws.sns.Topic, aws.Provider]:
+    provider = aws.Provider(
+        f"aws-{region}",
+        region=region,
+        access_key=cloud.access_key,
+        secret_key=pulumi.Output.secret(cloud.secret_key),
+        endpoints=[{"sns": cloud.endpoint}],
+        skip_credentials_validation=True,
+        skip_requesting_account_id=True,
+    )
+    opts = pulumi.ResourceOptions(provider=provider)
+    topic = aws.sns.Topic(f"topic-{region}", name=f"aside-{region}", display_name=says, opts=opts)
+    pulumi.export(f"topic_{region}", topic.arn)
+    return topic, provider
+
+
+def _said(engine: Engine) -> dict[str, str]:
+    return {
+        resource["urn"].rsplit("::", 1)[-1]: resource["inputs"].get("displayName", "")
+        for resource in engine.resources()
+        if resource["type"] == _TOPIC
+    }
+
+
+def _whole(engine: Engine) -> dict[str, Any]:
+    return {
+        resource["urn"]: (resource.get("id"), resource.get("dependencies"), resource.get("provider"))
+        for resource in engine.resources()
+    }
+
+
+def test_what_is_aside_is_not_configured_not_changed_and_not_lost(
+    cloud: LocalCloud, tmp_path: Path, configured: list[str]
+) -> None:
+    both, one = _program(cloud, (HERE, AWAY), "first"), _program(cloud, (HERE,), "second")
+    with _engine(cloud, tmp_path) as engine:
+        engine.up(both)
+        before, outputs = _whole(engine), engine.outputs()
+
+        # Why targets are not enough: the engine configures what it does not touch.
+        configured.clear()
+        targets = [f"urn:pulumi:**::*-{HERE}"]
+        engine.preview(both, target=targets)
+        assert set(configured) == {HERE, AWAY}
+
+        configured.clear()
+        seen = engine.preview(one, aside=OUT)
+        assert [(step.op, step.name) for step in seen.changes] == [("update", f"topic-{HERE}")]
+        assert not seen.outputs_differ
+        engine.up(one, aside=OUT, target=targets)
+        engine.refresh(one, aside=OUT)
+        assert set(configured) == {HERE}
+        assert engine.outputs() == outputs
+        engine.close()
+
+    with _engine(cloud, tmp_path) as engine:
+        assert _said(engine) == {
+            f"topic-{HERE}": "second",
+            f"topic-{AWAY}": "first",
+            "link": outputs[f"topic_{HERE}"],
+        }
+        assert _whole(engine) == before
+        assert engine.outputs() == outputs
+        engine.up(_program(cloud, (HERE, AWAY), "third"))
+        assert set(_said(engine).values()) == {"third", outputs[f"topic_{HERE}"]}
+        engine.destroy(both)
+
+
+def test_what_a_killed_run_left_aside_is_put_back_by_the_next(cloud: LocalCloud, tmp_path: Path) -> None:
+    both, one = _program(cloud, (HERE, AWAY), "first"), _program(cloud, (HERE,), "first")
+    with _engine(cloud, tmp_path) as engine:
+        engine.up(both)
+        before = _whole(engine)
+        engine.preview(one, aside=OUT)
+        engine.interrupt()  # nothing more is started, as after a kill
+        engine.close()
+    with _engine(cloud, tmp_path) as engine:
+        assert engine.outputs().keys() == {f"topic_{HERE}", f"topic_{AWAY}"}
+        assert not engine.preview(both).changes
+        assert _whole(engine) == before
+        engine.destroy(both)

@@ -1,0 +1,150 @@
+"""What is taken out of an exported state, and how it is put back."""
+
+from __future__ import annotations
+
+import json
+from copy import deepcopy
+from typing import Any
+
+import pytest
+
+from regionshift.engine.aside import NOTHING, Arrangement, Aside, put_back, take_out
+
+PROVIDER = "urn:pulumi:dev::shop::pulumi:providers:aws::aws-eu-west-1"
+OUT = Aside(("urn:pulumi:*::*-eu-west-1",), ("_eu_west_1",))
+
+
+def _urn(name: str, kind: str = "aws:sns/topic:Topic") -> str:
+    return f"urn:pulumi:dev::shop::{kind}::{name}"
+
+
+def _state() -> dict[str, Any]:
+    stack = _urn("shop-dev", "pulumi:pulumi:Stack")
+    return {
+        "resources": [
+            {
+                "urn": stack,
+                "type": "pulumi:pulumi:Stack",
+                "outputs": {"a_eu_west_1": "1", "a_us_east_1": "2"},
+            },
+            {"urn": PROVIDER, "type": "pulumi:providers:aws", "id": "p1", "parent": stack},
+            {"urn": _urn("topic-us-east-1"), "type": "t", "id": "i1", "parent": stack},
+            {"urn": _urn("topic-eu-west-1"), "type": "t", "id": "i2", "provider": f"{PROVIDER}::p1"},
+            {"urn": _urn("under it"), "type": "t", "id": "i3", "parent": _urn("topic-eu-west-1")},
+            {
+                "urn": _urn("knows both"),
+                "type": "t",
+                "id": "i4",
+                "dependencies": [_urn("topic-us-east-1"), _urn("topic-eu-west-1")],
+                "propertyDependencies": {"a": [_urn("topic-eu-west-1")], "b": None},
+                "deletedWith": _urn("topic-eu-west-1"),
+            },
+        ],
+        "pending_operations": [
+            {"type": "creating", "resource": {"urn": _urn("queue-eu-west-1")}},
+            {"type": "creating", "resource": {"urn": _urn("queue-us-east-1")}},
+        ],
+    }
+
+
+def _names(state: dict[str, Any]) -> list[str]:
+    return sorted(resource["urn"].rsplit("::", 1)[-1] for resource in state["resources"])
+
+
+def test_a_region_goes_with_all_that_hangs_on_it_and_nothing_refers_to_it_any_more() -> None:
+    state = _state()
+    kept = take_out(state, OUT)
+    assert _names(state) == ["knows both", "shop-dev", "topic-us-east-1"]
+    assert "eu-west-1" not in json.dumps(state)
+    assert state["resources"][0]["outputs"] == {"a_us_east_1": "2"}
+    assert [each["urn"].rsplit("::", 1)[-1] for each in kept.resources] == [
+        "aws-eu-west-1",
+        "topic-eu-west-1",
+        "under it",
+    ]
+
+
+def test_it_is_put_back_as_it_was_however_often() -> None:
+    state, before = _state(), _state()
+    kept = take_out(state, OUT)
+    put_back(state, kept)
+    assert _names(state) == _names(before)
+    assert state["resources"][0]["outputs"] == before["resources"][0]["outputs"]
+    assert len(state["pending_operations"]) == 2
+    for resource in kept.resources:
+        assert resource in before["resources"]
+        assert resource in state["resources"]
+    again = deepcopy(state)
+    put_back(again, kept)
+    assert again == state
+
+
+def test_what_changed_meanwhile_is_not_undone_and_not_referred_to_when_it_is_gone() -> None:
+    state = _state()
+    state["resources"][3]["dependencies"] = [_urn("topic-us-east-1"), PROVIDER]
+    kept = take_out(state, OUT)
+    state["resources"] = [each for each in state["resources"] if not each["urn"].endswith("topic-us-east-1")]
+    state["resources"][0]["outputs"]["a_us_east_1"] = "new"
+    put_back(state, kept)
+    topic = next(each for each in state["resources"] if each["urn"].endswith("topic-eu-west-1"))
+    assert topic["dependencies"] == [PROVIDER]
+    assert state["resources"][0]["outputs"] == {"a_eu_west_1": "1", "a_us_east_1": "new"}
+
+
+class Killed(BaseException):
+    """kill -9."""
+
+
+class Disk:
+    """A state and a slot that outlive a process; `dies_at` is the number of the write that is not done any more."""
+
+    def __init__(self) -> None:
+        self.state, self.kept = _state(), None
+        self.dies_at = 0
+        self._writes = 0
+
+    def _may_write(self) -> None:
+        self._writes += 1
+        if self._writes == self.dies_at:
+            raise Killed
+
+    def export(self) -> dict[str, Any]:
+        return {"deployment": deepcopy(self.state)}
+
+    def put(self, exported: Any) -> None:
+        self._may_write()
+        self.state = deepcopy(exported["deployment"])
+
+    def read(self) -> bytes | None:
+        return self.kept
+
+    def write(self, body: bytes) -> None:
+        self._may_write()
+        self.kept: bytes | None = body
+
+    def clear(self) -> None:
+        self._may_write()
+        self.kept = None
+
+
+@pytest.mark.parametrize("at", range(1, 6))
+def test_nothing_is_lost_whenever_the_process_dies(at: int) -> None:
+    disk, before = Disk(), _names(_state())
+    disk.dies_at = at
+    dying = Arrangement(disk, disk.export, disk.put)
+    try:
+        dying.be(OUT)
+        assert _names(disk.state) == ["knows both", "shop-dev", "topic-us-east-1"]
+        dying.be(NOTHING)
+    except Killed:
+        pass
+    Arrangement(disk, disk.export, disk.put).be(NOTHING)
+    assert _names(disk.state) == before
+    assert disk.kept is None
+    assert disk.state["resources"][0]["outputs"] == {"a_eu_west_1": "1", "a_us_east_1": "2"}
+
+
+def test_the_outputs_that_are_out_can_still_be_read() -> None:
+    disk = Disk()
+    Arrangement(disk, disk.export, disk.put).be(OUT)
+    assert Arrangement(disk, disk.export, disk.put).plain_outputs() == {"a_eu_west_1": "1"}
