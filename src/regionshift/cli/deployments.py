@@ -22,6 +22,7 @@ from regionshift.cli.options import Choices
 from regionshift.cli.show import confirm, console, person_is_there, print_json
 from regionshift.deployment.state import DeploymentState, Outcome, fold_deployment
 from regionshift.errors import EXIT_FAILED, EXIT_OK, Refused
+from regionshift.operations.moving.fencing import with_fenced
 from regionshift.operations.planning import make_plan
 from regionshift.operations.preflight import preflight
 from regionshift.operations.up import PlanRefused
@@ -203,7 +204,7 @@ def run_history(choices: Choices, limit: int) -> int:
 def run_status(choices: Choices) -> int:
     """Every region and its release, and what is not finished; 1 when something is not as it should be."""
     with _wired(choices) as wired:
-        standing = standing_of(wired.journal)
+        standing = with_fenced(standing_of(wired.journal), wired.journal)
         open_runs = deploying.unfinished(wired.journal)
         states = [(view.run_id, fold_deployment(wired.journal.events(view.run_id))) for view in open_runs]
         migrations, unread = all_migrations(wired)
