@@ -15,6 +15,7 @@ from rich.console import Console
 
 from regionshift.cli.deployments import prune_releases, up_in_waves
 from regionshift.cli.driving import without_down
+from regionshift.cli.fences import warn_of_fences
 from regionshift.cli.options import Choices
 from regionshift.cli.show import confirm, confirm_by_name, console, print_json
 from regionshift.cli.telling import readers
@@ -113,6 +114,7 @@ def run_up(
                 f" When it is back: regionshift up --rejoin {min(fenced)}",
                 soft_wrap=True,
             )
+            warn_of_fences(choices, whole)
         wired, findings = without_down(whole)
         environment, down = wired.environment, down_of(findings)
         proposal = _propose(choices, wired, findings, allow_data_loss=allow_data_loss, refresh=refresh)

@@ -23,6 +23,7 @@ from regionshift.deployment.state import DeploymentState, Outcome, RegionState, 
 from regionshift.errors import EXIT_FAILED, EXIT_OK, Refused, RegionshiftError
 from regionshift.journal.journal import Journal
 from regionshift.journal.lock import current_holder, holder_to_json
+from regionshift.operations.moving.fencing import with_fenced
 from regionshift.operations.planning import make_plan
 from regionshift.operations.unfinished import open_runs
 from regionshift.operations.up import PlanRefused
@@ -233,7 +234,7 @@ def run_history(choices: Choices, limit: int) -> int:
 def run_status(choices: Choices) -> int:
     """Every region and its release, and what is not finished; 1 when something is not as it should be."""
     with _wired(choices) as wired:
-        standing = standing_of(wired.journal)
+        standing = with_fenced(standing_of(wired.journal), wired.journal)
         states = _unfinished(wired)
         unfinished = open_runs(wired.journal)
         holder = current_holder(wired.store, scope_of(wired.environment.config))

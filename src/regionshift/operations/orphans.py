@@ -12,6 +12,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from regionshift.engine.engine import Engine
 from regionshift.operations.environment import Environment
 from regionshift.operations.leftovers import Leftover, look_for_tagged
 from regionshift.operations.lost import FINDS, MADE_AGAIN, Look
@@ -64,7 +65,8 @@ class Recovered:
 def recover(environment: Environment) -> Recovered:
     """Bring into the state what a killed run made of the creations it left open. The caller holds the lock.
 
-    Nothing of a region that is left out is looked at: its notes stay.
+    Nothing of a region that is left out is looked at: it is told as unclear. Its notes stay, unless others are
+    settled: writing a state drops all notes (pulumi 3.200, `stack import`).
 
     Raises:
         WorkFailed: AWS or the engine did not answer; nothing is forgotten, and it can be done again.
@@ -81,6 +83,7 @@ def recover(environment: Environment) -> Recovered:
     for resource in opened:
         urn, region = str(resource["urn"]), _region(environment, resource)
         if region is None:
+            unclear[urn] = "its region gets no call now"
             continue
         kind = str(resource["type"])
         if kind in MADE_AGAIN or not kind.startswith("aws:"):
@@ -103,6 +106,16 @@ def recover(environment: Environment) -> Recovered:
     return Recovered(taken, tuple(forgotten), unclear)
 
 
+def forget_made(engine: Engine) -> None:
+    """Forget the open creations whose resource is in the state by now: a later run made it or took it over.
+
+    Unlike a refresh it reads nothing back, so no region gets a call.
+    """
+    known = {str(resource["urn"]) for resource in engine.resources() if resource.get("id")}
+    urns = (str(op["resource"]["urn"]) for op in engine.pending() if op.get("type") == "creating")
+    engine.settle_pending({}, [urn for urn in urns if urn in known])
+
+
 def _nothing() -> None:
     """The program of a refresh, which runs none."""
 
@@ -114,10 +127,13 @@ def _look(environment: Environment, resource: Mapping[str, Any], region: str) ->
 
 
 def _region(environment: Environment, resource: Mapping[str, Any]) -> str | None:
-    """Where it lives; None when no call may go there."""
+    """Where it lives, by its input or by its provider's name; None when no call may go there.
+
+    The settings are not asked: they do not name a region that is fenced.
+    """
     own = (resource.get("inputs") or {}).get("region")
-    named = (r for r in environment.config.all_regions if _name(resource["urn"]).endswith(f"-{r}"))
-    region = own if isinstance(own, str) else next(named, environment.config.regions.primary)
+    provider = str(resource.get("provider") or "").rpartition("::")[0].rpartition("::aws-")[2]
+    region = own if isinstance(own, str) else provider or environment.config.regions.primary
     return region if region in environment.regions else None
 
 

@@ -9,6 +9,8 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
+from regionshift.report.migrations import duration, size
+
 _NEWS = {"started": "bold", "success": "green", "error": "red"}
 _MARKS = {
     "": ("·", "dim"),
@@ -57,7 +59,8 @@ class StepsView:
     def news(self, summary: str, status: str, *, of_step: bool) -> None:
         """What the topics are told too; the end of a step stands in the table already."""
         if not of_step:
-            self._console.print(Text(summary, style=_NEWS[status]), soft_wrap=True)
+            # A terminal gets whole words; a log gets the line as it is.
+            self._console.print(Text(summary, style=_NEWS[status]), soft_wrap=not self._console.is_terminal)
 
     def done_before(self, steps: Sequence[str]) -> None:
         """Take note of what an earlier process did."""
@@ -76,14 +79,36 @@ class StepsView:
         return table
 
 
+_FACTS = {
+    "to_copy": "not replicated, to be copied",
+    "bytes": "bytes of that",
+    "conflicts": "changed there by others",
+    "not_replicated": "copied, as replication had not",
+    "replication_seconds": "replication delay (RPO)",
+    "turned_in_seconds": "without replication",
+    "seconds": "all of it (RTO)",
+}
+
+
 def promotion_table(facts: Mapping[str, object]) -> RenderableType:
-    """What was measured, two columns."""
+    """What is known or was measured, two columns; names that are not known here are left out."""
     table = Table(box=None, pad_edge=False, show_header=False)
     table.add_column(style="dim")
     table.add_column()
-    for name, value in facts.items():
-        table.add_row(name, str(value))
+    for name, meaning in _FACTS.items():
+        if name in facts:
+            table.add_row(meaning, _fact(name, facts[name]))
     return table
+
+
+def _fact(name: str, value: object) -> str:
+    if not isinstance(value, int | float):
+        return "not measured"
+    if name == "bytes":
+        return size(value)
+    if name.endswith("seconds"):
+        return duration(value) if value >= 10 else f"{value:.2f} s"
+    return str(value)
 
 
 def _line(step: str, phase: str, meaning: str, said: str) -> Text:
@@ -94,13 +119,26 @@ def _line(step: str, phase: str, meaning: str, said: str) -> Text:
 def _shown(said: Mapping[str, object]) -> str:
     if "error" in said:
         return str(said["error"])
-    parts = [f"{name} {_value(value)}" for name, value in said.items() if value not in (None, {}, [])]
+    if "warning" in said:
+        return "NOT ALL OF IT: see the warning"
+    parts = [_phrase(name, value) for name, value in said.items() if value not in (None, {}, [], 0)]
     return ", ".join(part for part in parts if part)
 
 
-def _value(value: object) -> str:
+_COUNTED = {"checks": "checks passed", "changed": "changed", "roles": "roles"}
+
+
+def _phrase(name: str, value: object) -> str:
+    if name in _COUNTED:
+        return f"{_value(value)} {_COUNTED[name]}"
     if isinstance(value, Mapping):
-        return " ".join(f"{name}={_value(each)}" for name, each in value.items())
-    if isinstance(value, list):
-        return f"{len(value)}"
-    return str(value)
+        return f"{name} {inner}" if (inner := _shown(value)) else ""
+    if isinstance(value, int | float):
+        if name.endswith("seconds"):
+            return f"replicated in {value:.2f} s" if name.startswith("replication") else f"{value:.1f} s"
+        return size(value) if name == "bytes" else f"{value} {name}"
+    return f"{name} {_value(value)}"
+
+
+def _value(value: object) -> str:
+    return f"{len(value)}" if isinstance(value, list) else str(value)
