@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from botocore.exceptions import BotoCoreError, ClientError
@@ -22,11 +24,12 @@ def unproven(
         f"what was written in {lost} and had not reached {new} when it was lost is not in {new};"
         " only the lost region could say what",
     ]
-    last = _last_measured(journal)
+    last = last_measured(journal, new)
     said.append(
-        f"replication was last measured by us at {last[1]:%Y-%m-%d %H:%M:%S %Z}: {last[0]:.2f} s"
+        f"replication to {new} was last measured by us at {last.at:%Y-%m-%d %H:%M:%S %Z}: {last.seconds:.2f} s"
+        f" (in {last.run_id})"
         if last
-        else "replication was never measured by us (no change of primary, no migration on record)"
+        else f"replication to {new} was never measured by us (no bake, no migration, no change of primary)"
     )
     watched = _watched(clients, config, lost, new, now)
     said.append(
@@ -44,12 +47,39 @@ def unproven(
     return said
 
 
-def _last_measured(journal: Journal) -> tuple[float, datetime] | None:
+@dataclass(frozen=True)
+class Measurement:
+    """How long replication took into a region, in seconds; when that was written down, and in which run."""
+
+    seconds: float
+    at: datetime
+    run_id: str
+
+
+def last_measured(journal: Journal, region: str) -> Measurement | None:
+    """The newest measurement of the replication into ``region``: by a bake, a migration or a change of primary."""
     for run in journal.history():
-        found = run.result.get("replication_seconds")
-        if isinstance(found, int | float) and run.ended:
-            return float(found), run.ended
+        view = journal.view(run.run_id)
+        steps = [(step.at, step.data) for step in view.steps]
+        said = [*steps, *([(view.ended, view.result)] if view.ended else [])]
+        found = [(at, seconds) for at, data in said for seconds in _seconds_in(data, region)]
+        if found:
+            at, seconds = max(found)
+            return Measurement(seconds, at, run.run_id)
     return None
+
+
+def _seconds_in(data: object, region: str) -> Iterator[float]:
+    """Every delay into ``region`` in what a run wrote down, however deep: a number, or one for each region."""
+    if not isinstance(data, Mapping):
+        return
+    for name, value in data.items():
+        if name == "replication_seconds":
+            seconds = value.get(region) if isinstance(value, Mapping) else value
+            if isinstance(seconds, int | float):
+                yield float(seconds)
+        else:
+            yield from _seconds_in(value, region)
 
 
 def _watched(

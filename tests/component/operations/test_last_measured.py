@@ -1,0 +1,93 @@
+"""What is said of the replication of a region that is gone: the newest that any run of ours measured."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from regionshift.deployment.saga import SagaState
+from regionshift.journal.events import Kind
+from regionshift.journal.journal import Journal
+from regionshift.journal.store import open_state
+from regionshift.operations.moving.measuring import last_measured
+from regionshift.operations.moving.proposing import measured as of_promotion
+from regionshift.operations.recovery import Recovery
+
+NEW, OTHER = "eu-west-1", "us-west-2"
+
+
+class Clock:
+    """A minute goes by each time that somebody looks."""
+
+    def __init__(self) -> None:
+        self.at = datetime(2026, 1, 1, tzinfo=UTC)
+
+    def __call__(self) -> datetime:
+        self.at += timedelta(minutes=1)
+        return self.at
+
+
+@pytest.fixture
+def journal(tmp_path: Path) -> Journal:
+    return Journal(open_state(tmp_path.as_uri()), "shop.dev", Clock())
+
+
+def _run(journal: Journal, kind: Kind, steps: dict[str, dict[str, Any]], result: dict[str, Any]) -> str:
+    run = journal.start(kind, {})
+    for step, data in steps.items():
+        run.append(step, "before")
+        run.append(step, "after", None, data)
+    run.close("succeeded", result)
+    return run.run_id
+
+
+def _bake(seconds: float, region: str = NEW) -> dict[str, dict[str, Any]]:
+    said = {"looks": 1, "probes": {}, "traffic": {}, "replication_seconds": {region: seconds}}
+    return {"wave-1/apply": {}, "wave-1/bake": said, "wave-2/validate": {"checks": 9}}
+
+
+def test_nothing_was_measured(journal: Journal) -> None:
+    assert last_measured(journal, NEW) is None
+    _run(journal, "deployment", {"apply": {}}, {})
+    assert last_measured(journal, NEW) is None
+
+
+def test_a_bake_is_a_measurement_into_the_regions_that_it_watched(journal: Journal) -> None:
+    run_id = _run(journal, "deployment", _bake(0.4), {})
+    _run(journal, "deployment", _bake(9.0, OTHER), {})
+    found = last_measured(journal, NEW)
+    assert found is not None
+    assert (found.seconds, found.run_id) == (0.4, run_id)
+    baked = next(each for each in journal.view(run_id).steps if each.step == "wave-1/bake")
+    assert found.at == baked.at, "the time of the bake, not of the deployment's end"
+
+
+def test_a_migration_is_one(journal: Journal) -> None:
+    recovery = Recovery("the migration", 3.0, 900.0, 900.0, {NEW: 0.7, OTHER: 2.0})
+    run_id = _run(journal, "migration", {}, {"recovery": recovery.as_json})
+    found = last_measured(journal, NEW)
+    assert found and (found.seconds, found.run_id) == (0.7, run_id)
+    unseen = Recovery("the migration", 3.0, 900.0, 900.0, {NEW: None})
+    _run(journal, "migration", {}, {"recovery": unseen.as_json})
+    assert last_measured(journal, NEW) == found, "a probe that did not arrive is no measurement"
+
+
+def test_a_change_of_primary_is_one_alone_and_in_a_move(journal: Journal) -> None:
+    state = SagaState((), said={"validate-all": {"checks": 9, "replication_seconds": 0.2}})
+    _run(journal, "promotion", {}, dict(of_promotion(state)))
+    found = last_measured(journal, NEW)
+    assert found and found.seconds == 0.2
+    said = {**of_promotion(state), "replication_seconds": 0.3}
+    run_id = _run(journal, "move", {}, {"phases": {"up": {"changed": 3}, "promote": said}})
+    found = last_measured(journal, NEW)
+    assert found and (found.seconds, found.run_id) == (0.3, run_id)
+
+
+def test_the_newest_counts(journal: Journal) -> None:
+    _run(journal, "promotion", {}, {"replication_seconds": 5.0})
+    _run(journal, "deployment", _bake(0.1), {})
+    found = last_measured(journal, NEW)
+    assert found and found.seconds == 0.1
