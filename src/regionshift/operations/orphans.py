@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from regionshift.engine.engine import Engine
 from regionshift.operations.environment import Environment
 from regionshift.operations.leftovers import Leftover, look_for_tagged
 from regionshift.operations.lost import FINDS, MADE_AGAIN, Look
@@ -102,6 +103,16 @@ def recover(environment: Environment) -> Recovered:
     return Recovered(taken, tuple(forgotten), unclear)
 
 
+def forget_made(engine: Engine) -> None:
+    """Forget the open creations whose resource is in the state by now: a later run made it or took it over.
+
+    Unlike a refresh it reads nothing back, so no region gets a call; what is not there stays noted.
+    """
+    known = {str(resource["urn"]) for resource in engine.resources() if resource.get("id")}
+    urns = (str(op["resource"]["urn"]) for op in engine.pending() if op.get("type") == "creating")
+    engine.settle_pending({}, [urn for urn in urns if urn in known])
+
+
 def _nothing() -> None:
     """The program of a refresh, which runs none."""
 
@@ -113,10 +124,13 @@ def _look(environment: Environment, resource: Mapping[str, Any], region: str) ->
 
 
 def _region(environment: Environment, resource: Mapping[str, Any]) -> str | None:
-    """Where it lives; None when no call may go there."""
+    """Where it lives, by its input or by its provider's name; None when no call may go there.
+
+    The settings are not asked: they do not name a region that is fenced.
+    """
     own = (resource.get("inputs") or {}).get("region")
-    named = (r for r in environment.config.all_regions if _name(resource["urn"]).endswith(f"-{r}"))
-    region = own if isinstance(own, str) else next(named, environment.config.regions.primary)
+    provider = str(resource.get("provider") or "").rpartition("::")[0].rpartition("::aws-")[2]
+    region = own if isinstance(own, str) else provider or environment.config.regions.primary
     return region if region in environment.regions else None
 
 

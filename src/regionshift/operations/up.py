@@ -9,6 +9,7 @@ from regionshift.engine.engine import Listener, Program, RunRecord
 from regionshift.errors import Refused
 from regionshift.operations.emptying import emptying
 from regionshift.operations.environment import Environment
+from regionshift.operations.orphans import forget_made
 from regionshift.operations.planning import doomed_buckets, make_plan
 from regionshift.operations.preflight import plan_findings
 from regionshift.report.values import Finding, Plan
@@ -85,7 +86,7 @@ def apply(
     )
     if record.left_open:
         # Creations that a killed run left open: this run has made or taken over all of them.
-        environment.engine.refresh(proposal.program, clear_pending=True)
+        forget_made(environment.engine)
     return record
 
 

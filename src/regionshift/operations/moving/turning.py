@@ -9,6 +9,7 @@ from regionshift.engine.engine import Listener, Program
 from regionshift.engine.events import Progress
 from regionshift.errors import Interrupted, Refused, WorkFailed
 from regionshift.operations.environment import Environment, everything_of
+from regionshift.operations.orphans import forget_made
 from regionshift.operations.planning import make_plan
 from regionshift.operations.waves.reach import is_link, link_targets
 from regionshift.operations.waves.shelf import Shelf
@@ -67,7 +68,7 @@ class Turner:
                 raise WorkFailed(f"the engine would have ended {guard.wrong}; it was stopped") from stopped
             raise
         if doubt and (record.left_open or engine.pending()):
-            engine.refresh(program, clear_pending=True)
+            forget_made(engine)  # no refresh: that would read every region, the absent ones too
         return len(record.changes)
 
     def _program(self, releases: Mapping[str, str | None], links: str | None) -> Program:

@@ -10,6 +10,7 @@ from regionshift.engine.engine import EngineFailed, Listener, Program, RunRecord
 from regionshift.errors import Interrupted, Refused, WorkFailed
 from regionshift.operations.emptying import emptying
 from regionshift.operations.environment import Environment
+from regionshift.operations.orphans import forget_made
 from regionshift.operations.planning import BUCKET
 from regionshift.operations.waves.outside import tells_of_outside
 from regionshift.operations.waves.reach import Guard, home_of, link_targets, targets_of
@@ -110,7 +111,7 @@ class Applier:
         if guard.outside:
             raise _left_its_reach(guard)
         if doubt and (record.left_open or engine.pending()):
-            engine.refresh(program, clear_pending=True)
+            forget_made(engine)
 
     def _program(
         self, changing: Collection[str], goal: Mapping[str, str | None], links: str | None
