@@ -11,6 +11,7 @@ from regionshift.errors import InputError, Refused
 from regionshift.journal.events import RunView
 from regionshift.journal.journal import Journal, RunSummary
 from regionshift.operations.environment import Environment
+from regionshift.operations.moving.turned import way_round
 from regionshift.operations.orphans import recover
 from regionshift.operations.planning import make_plan
 from regionshift.operations.preflight import plan_findings
@@ -189,9 +190,13 @@ def plan_rollback(
     state = fold_deployment(journal.events(view.run_id))
     plan = plan_from_json(view.opened["plan"])
     facts = facts_from_json(view.opened)
-    back = rollback_plan(
-        plan, state.changed, standing.releases, unsettled=standing.unsettled, to_nothing=to_nothing
-    )
+    try:
+        back = rollback_plan(
+            plan, state.changed, standing.releases, unsettled=standing.unsettled, to_nothing=to_nothing
+        )
+    except Refused as error:
+        error.remedy = way_round(journal, standing, view.run_id) or error.remedy
+        raise
     going = {r for r in back.target if standing.releases.get(r) != back.target[r] or r in standing.unsettled}
     if not going:
         raise Refused(
