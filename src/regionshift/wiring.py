@@ -125,6 +125,7 @@ def wire(
     force: Callable[[Holder], None] | None = None,
     skip: Skip = (),
     rejoining: Collection[str] = (),
+    naming: Collection[str] = (),
     without_engine: bool = False,
 ) -> Iterator[Wired]:
     """Everything a command needs, guarded: the account behind the credentials is the configured one.
@@ -134,13 +135,14 @@ def wire(
         force: break a lock that is held, unless this raises when it is told the holder.
         skip: regions that get no call at all, or what finds them in the journal; beside those that are fenced.
         rejoining: fenced regions that are called again.
+        naming: regions to be looked at as if the settings named them as the last secondaries.
         without_engine: go on when no engine fits; the machine then says why, and no run may be asked for.
 
     Raises:
         InputError: the settings, or what they need, are wrong.
         Refused: another account, an endpoint that is not loopback, a lock held by somebody else.
     """
-    config = settings(path, overrides, outside)
+    config = _naming(settings(path, overrides, outside), naming)
     place = Place(path)
     place.home.mkdir(parents=True, exist_ok=True)
     with ExitStack() as stack:
@@ -164,6 +166,14 @@ def wire(
         yield _wired(
             config, place, access, outside, store=store, lock=lock, engine=engine, machine=machine, skip=left
         )
+
+
+def _naming(config: MigrationConfig, more: Collection[str]) -> MigrationConfig:
+    """The settings with the regions in ``more`` as secondaries too."""
+    new = tuple(region for region in more if region not in config.all_regions)
+    secondaries = (*config.regions.secondaries, *new)
+    regions = config.regions.model_copy(update={"secondaries": secondaries})
+    return config.model_copy(update={"regions": regions}) if new else config
 
 
 def _away(store: StateStore, config: MigrationConfig, outside: Surroundings) -> set[str]:

@@ -168,8 +168,17 @@ def up(
         config, target, endpoint, account, as_json=as_json, yes=yes, verbose=verbose, force=force
     )
     if rejoin:
-        from regionshift.cli.rejoining import run_rejoin
+        from regionshift.cli.rejoining import require_alone, run_rejoin
 
+        # It always reads everything back, so --refresh is what it does anyway.
+        require_alone(
+            {
+                "--allow-data-loss": allow_data_loss,
+                "--no-validate": no_validate,
+                "--skip-region": bool(skip_region),
+                "--despite-alarms": despite_alarms,
+            }
+        )
         return run_rejoin(choices, rejoin)
     if skip_region:
         from regionshift.cli.deployments import run_skipping

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from regionshift.cli.deployments import prune_releases, up_in_waves
+from regionshift.cli.fences import warn_of_fences
 from regionshift.cli.options import Choices
 from regionshift.cli.show import confirm, confirm_by_name, console, print_json
 from regionshift.cli.verbose import make_log
@@ -92,6 +93,7 @@ def run_up(
                 f" When it is back: regionshift up --rejoin {min(environment.skipped)}",
                 soft_wrap=True,
             )
+            warn_of_fences(choices, wired)
         proposal = _propose(choices, wired, allow_data_loss=allow_data_loss, refresh=refresh)
         plan = proposal.plan
         if not choices.as_json:

@@ -22,6 +22,7 @@ from regionshift.cli.show import confirm, console, person_is_there, print_json
 from regionshift.deployment.state import DeploymentState, Outcome, RegionState, fold_deployment
 from regionshift.errors import EXIT_FAILED, EXIT_OK, Refused
 from regionshift.journal.store import StateUnreachable
+from regionshift.operations.moving.fencing import with_fenced
 from regionshift.operations.planning import make_plan
 from regionshift.operations.preflight import preflight
 from regionshift.operations.up import PlanRefused
@@ -288,7 +289,7 @@ def _as_they_are(wired: Wired, states: Sequence[tuple[str, DeploymentState]]) ->
 
     A region that is no more in the settings and has nothing is left out.
     """
-    found = dict(standing_of(wired.journal).regions)
+    found = dict(with_fenced(standing_of(wired.journal), wired.journal).regions)
     for _, state in states:
         found |= {region: state.regions[region] for region in state.changed}
     named = wired.environment.config.all_regions

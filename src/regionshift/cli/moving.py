@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from functools import partial
 from typing import Any
@@ -13,15 +14,17 @@ from regionshift.cli.promoting import promote_quietly
 from regionshift.cli.show import confirm, confirm_by_name, console, print_json
 from regionshift.cli.steps import MEANINGS, load_text, make_listener
 from regionshift.cli.telling import herald, topics
-from regionshift.errors import EXIT_FAILED, EXIT_OK, Refused, RegionshiftError, WorkFailed
+from regionshift.errors import EXIT_FAILED, EXIT_OK, Interrupted, Refused, RegionshiftError, WorkFailed
+from regionshift.journal.events import RunView
 from regionshift.operations.deploying import deploy, mend
 from regionshift.operations.moving import moves
 from regionshift.operations.moving.copying import LastCopy
-from regionshift.operations.moving.driving import state_of
+from regionshift.operations.moving.driving import interruption, state_of
 from regionshift.operations.moving.plan import STEPS as PROMOTION
 from regionshift.operations.moving.promoting import read_text, write_text
+from regionshift.operations.moving.proposing import Loader, figures
 from regionshift.operations.preflight import preflight
-from regionshift.operations.up import PlanRefused, propose
+from regionshift.operations.up import PlanRefused, Proposal, propose
 from regionshift.operations.validate import validate
 from regionshift.operations.waves.deploying import require_finished
 from regionshift.operations.waves.standing import standing_of
@@ -33,34 +36,14 @@ from regionshift.wiring import Wired, settings, surroundings, wire
 
 def run_move(choices: Choices, source: str, target: str, *, retire: bool, allow_data_loss: bool) -> int:
     """Up in the new region, migrate, promote; with ``retire`` the old region goes, confirmed apart."""
-    began = time.monotonic()
-    said: dict[str, dict[str, Any]] = {}
-    with _wired(choices) as wired:
-        config = wired.environment.config
-        if away := wired.environment.skipped:
-            region = min(away)
-            raise Refused(
-                f"{region} is fenced.", where=region, remedy=f"first: regionshift up --rejoin {region}"
-            )
-        moved = config.regions.primary == target and moves.unfinished(wired.journal) is None
-        if not moved:
-            if moves.unfinished(wired.journal) is None:
-                require_finished(wired.journal)
-                moves.require_movable(config, source, target)
-                confirm(choices, f"Move {wired.environment.name} from {source} to {target}?")
-            if moves.unfinished(wired.journal) is not None:
-                # Whoever held the engine's own lock is dead: we hold the environment's.
-                wired.environment.engine.release_lock()
-            run_id = moves.open_run(wired.journal, source, target).run_id
-    if not moved:
-        said = _phases(choices, run_id, source, target)
-    seconds = round(time.monotonic() - began, 1)
+    run_id = _begun(choices, source, target)
+    said, seconds = _phases(choices, run_id, source, target) if run_id is not None else ({}, None)
     retired = retire and _retire(choices, source, allow_data_loss=allow_data_loss)
     promotion = said.get("promote", {})
     facts = {
-        "replication delay (RPO)": _seconds(promotion.get("replication_seconds")),
-        "without replication": _seconds(promotion.get("turned_in_seconds")),
-        "all of it (RTO)": _seconds(seconds),
+        "replication_seconds": promotion.get("replication_seconds"),
+        "turned_in_seconds": promotion.get("turned_in_seconds"),
+        "seconds": seconds,
     }
     if choices.as_json:
         print_json({"primary": target, "retired": retired, "seconds": seconds, "phases": said})
@@ -74,12 +57,73 @@ def run_move(choices: Choices, source: str, target: str, *, retire: bool, allow_
     return EXIT_OK
 
 
-def _phases(choices: Choices, run_id: str, source: str, target: str) -> dict[str, dict[str, Any]]:
-    """Do what is left of a move; each phase reads the settings anew, as the one before may have changed them."""
+def _begun(choices: Choices, source: str, target: str) -> str | None:
+    """The run to go on with: an open one, or a new one once its plan was shown and confirmed; None when moved."""
+    with _wired(choices, naming=(target,)) as wired:
+        if away := wired.environment.skipped:
+            region = min(away)
+            raise Refused(
+                f"{region} is fenced.", where=region, remedy=f"first: regionshift up --rejoin {region}"
+            )
+        if moves.unfinished(wired.journal) is not None:
+            # Whoever held the engine's own lock is dead: we hold the environment's.
+            wired.environment.engine.release_lock()
+        elif wired.environment.config.regions.primary == target:
+            return None
+        else:
+            require_finished(wired.journal)
+            _show(choices, wired, source, target)
+            confirm(choices, f"Move {wired.environment.name} from {source} to {target}?")
+        return moves.open_run(wired.journal, source, target).run_id
+
+
+def _show(choices: Choices, wired: Wired, source: str, target: str) -> None:
+    """What bringing the new region up makes and changes; refused here is refused before the first change."""
+    raw = settings(choices.config, choices.overrides, surroundings())
+    moves.require_movable(raw, source, target)
+    moves.with_target(raw, choices.config, target, _loader(choices, target))
+    plan = _planned(choices, wired, source, target).plan
+    if choices.as_json:
+        return
+    screen = console(choices)
+    screen.print(f"{target} comes up as a secondary first:" if plan.changes else f"{target} is up.")
+    screen.print(plan_table(plan))
+    if plan.findings:
+        screen.print(findings_table(plan.findings))
+    screen.print(
+        f"Then what is in {source} is copied to it, {target} becomes the primary, {source} a secondary.",
+        soft_wrap=True,
+    )
+
+
+def _planned(choices: Choices, wired: Wired, source: str, target: str) -> Proposal:
+    """What bringing the new region up does. Raises Refused, PlanRefused when that may not be."""
+    environment = wired.environment
+    remains = mend(environment, wired.journal)
+    moves.require_as_up(environment, wired.shelf, standing_of(wired.journal), source, target, choices.config)
+    proposal = propose(environment, [*preflight(environment, wired.machine), *remains.findings])
+    if proposal.plan.errors:
+        raise PlanRefused(proposal.plan)
+    return proposal
+
+
+def _loader(choices: Choices, target: str) -> Loader:
+    remedy = f"name {target} yourself (in deployment.waves too, where they are written), then go on"
+    return partial(load_text, choices, remedy=remedy)
+
+
+def _phases(
+    choices: Choices, run_id: str, source: str, target: str
+) -> tuple[dict[str, dict[str, Any]], float | None]:
+    """Do what is left of a move; each phase reads the settings anew, as the one before may have changed them.
+
+    Gives what the phases said, and the seconds since the move began, the time between two commands with them.
+    """
     meanings = dict(moves.PHASES)
     del meanings["promote"]
     meanings |= {f"promote/{step.name}": MEANINGS[step.name] for step in PROMOTION}
     said: dict[str, dict[str, Any]] = {}
+    seconds = None
     course, began = moves.course_of(source, target), False
     with StepsView(console(choices), f"move {source} to {target}", meanings) as view:
         for phase in moves.PHASES:
@@ -99,6 +143,9 @@ def _phases(choices: Choices, run_id: str, source: str, target: str) -> dict[str
                     view.told(phase, "before", {})
                 try:
                     said[phase] = _phase(choices, wired, phase, run_id, (source, target), view)
+                except (Interrupted, KeyboardInterrupt) as stopped:
+                    spread(course.of_interruption(phase))
+                    raise interruption(phase, course) from stopped
                 except RegionshiftError as error:
                     # Whatever stopped it, the reader is told how to go on and how to leave it.
                     error.remedy = f"{error.remedy}; then: {course.go_on}" if error.remedy else course.go_on
@@ -109,9 +156,14 @@ def _phases(choices: Choices, run_id: str, source: str, target: str) -> dict[str
                     view.told(phase, "after", said[phase])
                     spread(course.of_done(phase))
                 else:
-                    run.close("moved", {"phases": said})
-                    spread(course.of_success())
-    return said
+                    ended = run.close("moved", {"phases": said})
+                    seconds = _took(ended)
+                    spread(course.of_success(figures(ended, said["promote"])))
+    return said, seconds
+
+
+def _took(view: RunView) -> float | None:
+    return round((view.ended - view.started).total_seconds(), 1) if view.ended else None
 
 
 def resume_move(choices: Choices, *, back: bool, said: bool) -> int:
@@ -157,11 +209,9 @@ def _phase(
     source, target = ends
     environment = wired.environment
     if phase == "name":
-        remedy = f"name {target} yourself (in deployment.waves too, where they are written), then go on"
-        load = partial(load_text, choices, remedy=remedy)
-        return moves.name_target(environment.config, choices.config, target, load)
+        return moves.name_target(environment.config, choices.config, target, _loader(choices, target))
     if phase == "up":
-        return _up(choices, wired, target)
+        return _up(choices, wired, source, target)
     if phase == "migrate":
         if environment.config.regions.primary == target:
             return {}
@@ -176,13 +226,10 @@ def _promoting(wired: Wired) -> bool:
     return any(view.kind == "promotion" for view in wired.journal.unfinished())
 
 
-def _up(choices: Choices, wired: Wired, target: str) -> dict[str, Any]:
-    """Bring every region, the new one among them, to what the settings say now; check the new one."""
+def _up(choices: Choices, wired: Wired, source: str, target: str) -> dict[str, Any]:
+    """Bring the new region up, and the others to knowing of it; check the new one."""
     environment = wired.environment
-    mend(environment, wired.journal)
-    proposal = propose(environment, preflight(environment, wired.machine))
-    if proposal.plan.errors:
-        raise PlanRefused(proposal.plan)
+    proposal = _planned(choices, wired, source, target)
     if not proposal.plan.is_empty:
         wired.shelf.keep(environment.release(), standing_of(wired.journal).links)
         deploy(environment, wired.journal, proposal, make_listener(choices))
@@ -196,6 +243,7 @@ def _retire(choices: Choices, region: str, *, allow_data_loss: bool) -> bool:
     """Take a region out of the environment, and out of the settings; what holds data only when it is allowed."""
     with _wired(choices) as wired:
         require_finished(wired.journal)
+        mend(wired.environment, wired.journal)
         found = moves.propose_retirement(
             wired.environment,
             choices.config,
@@ -231,11 +279,7 @@ def _retire(choices: Choices, region: str, *, allow_data_loss: bool) -> bool:
     return True
 
 
-def _seconds(value: object) -> str:
-    return f"{value:.1f} s" if isinstance(value, int | float) else "not measured"
-
-
-def _wired(choices: Choices) -> AbstractContextManager[Wired]:
+def _wired(choices: Choices, naming: Sequence[str] = ()) -> AbstractContextManager[Wired]:
     return wire(
         choices.config,
         choices.overrides,
@@ -243,4 +287,5 @@ def _wired(choices: Choices) -> AbstractContextManager[Wired]:
         endpoint=choices.endpoint,
         locked=True,
         force=choices.force,
+        naming=naming,
     )

@@ -31,7 +31,7 @@ from regionshift.operations.moving.turning import Turner
 from regionshift.operations.waves.deploying import require_finished
 from regionshift.operations.waves.standing import standing_of
 from regionshift.report.moving import StepsView, promotion_table
-from regionshift.report.terminal import plan_table
+from regionshift.report.terminal import findings_table, plan_table
 from regionshift.report.values import Plan, as_data
 from regionshift.wiring import Wired, settings, surroundings, wire
 
@@ -70,7 +70,7 @@ def promote_here(choices: Choices, wired: Wired, new: str, *, lost: bool, plan_o
         screen = console(choices)
         screen.print(f"{plan.new} becomes the primary, {_fate(plan)}.")
         screen.print(plan_table(preview))
-        screen.print(promotion_table({name: value for name, value in facts.items() if name != "unproven"}))
+        screen.print(promotion_table(facts))
         for sentence in facts.get("unproven", ()):
             screen.print(f"! {sentence}", style="yellow", soft_wrap=True)
     if plan_only:
@@ -91,8 +91,8 @@ def promote_quietly(choices: Choices, wired: Wired, new: str, view: StepsView) -
     """
     left = proposing.unfinished(wired.journal)
     if left is not None:
-        wired.environment.engine.release_lock()
         plan, run_id = proposing.plan_of(left), left.run_id
+        take_over(choices, wired, run_id)
     else:
         proposed, _, facts = _prepared(choices, wired, new, lost=False)
         plan = proposed.plan
@@ -124,7 +124,7 @@ def _prepared(
     )
     plan = proposed.plan
     proposing.require_secrets(wired.environment, new)
-    wired.shelf.keep(proposed.release, plan.before[new])
+    wired.shelf.lend(proposed.release)  # kept only once it is confirmed
     turner = Turner(wired.environment, wired.shelf, plan.absent, make_listener(choices))
     after = dict.fromkeys(plan.present, plan.after)
     preview = turner.preview(after, plan.after)
@@ -146,10 +146,16 @@ def resume_promotion(choices: Choices, wired: Wired, *, back: bool) -> int | Non
     if view is None:
         return None
     plan = proposing.plan_of(view)
-    wired.environment.engine.release_lock()
+    take_over(choices, wired, view.run_id)
     if back:
         proposing.turn_back(wired.journal, wired.journal.reopen(view.run_id), plan)
     return _go(choices, wired, plan, view.run_id, {})
+
+
+def take_over(choices: Choices, wired: Wired, run_id: str) -> None:
+    """Find what the killed engine of an open run made, and say so."""
+    if findings := proposing.take_over(wired.environment, wired.journal, run_id).findings():
+        console(choices).print(findings_table(findings))
 
 
 def _go(choices: Choices, wired: Wired, plan: PromotionPlan, run_id: str, facts: Mapping[str, Any]) -> int:
@@ -165,7 +171,9 @@ def _go(choices: Choices, wired: Wired, plan: PromotionPlan, run_id: str, facts:
         Ending.DONE: None,
         Ending.TAKEN_BACK: f"mend the cause, then again: {plan.command}",
     }.get(state.ending or Ending.STUCK, "mend the cause, then: regionshift resume")
-    found = {**proposing.measured(state), **facts}
+    seen = wired.journal.view(run_id)
+    took = (seen.ended or wired.environment.now()) - seen.started
+    found = {**facts, **proposing.measured(state), "seconds": round(took.total_seconds(), 1)}
     if choices.as_json:
         print_json(
             {
@@ -181,7 +189,7 @@ def _go(choices: Choices, wired: Wired, plan: PromotionPlan, run_id: str, facts:
         )
     else:
         screen = console(choices)
-        screen.print(promotion_table({k: v for k, v in found.items() if k != "unproven"}))
+        screen.print(promotion_table({name: value for name, value in found.items() if name not in facts}))
         for step, why in state.failed.items():
             screen.print(f"✗ {step}: {why}", style="red", soft_wrap=True)
         if remedy:

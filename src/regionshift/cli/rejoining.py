@@ -3,21 +3,44 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping, Sequence
 from functools import partial
 
 from regionshift.cli.migrations import carrying_in
 from regionshift.cli.options import Choices
 from regionshift.cli.show import confirm, console, print_json
 from regionshift.cli.telling import herald
-from regionshift.errors import EXIT_OK
+from regionshift.errors import EXIT_OK, InputError
+from regionshift.operations.deploying import mend
 from regionshift.operations.moving import rejoining
 from regionshift.operations.moving.copying import LastCopy
 from regionshift.operations.moving.driving import Herald
 from regionshift.operations.moving.moves import told_of
+from regionshift.operations.preflight import preflight
+from regionshift.operations.up import PlanRefused, propose
 from regionshift.operations.waves.deploying import require_finished
-from regionshift.operations.waves.standing import standing_of
+from regionshift.operations.waves.standing import Standing, standing_of
 from regionshift.report.moving import StepsView
-from regionshift.wiring import surroundings, wire
+from regionshift.report.terminal import findings_table, plan_table
+from regionshift.wiring import Wired, surroundings, wire
+
+_MOST_NAMED = 20
+_ALONE = {
+    "keys": "written in {region} alone",
+    "written": "written in both, the primary's counts, {region} has another",
+    "deleted": "deleted in {region} alone",
+}
+
+
+def require_alone(given: Mapping[str, bool]) -> None:
+    """Raises InputError when an option was given that a return does not know; ``given``: by name."""
+    if wrong := [name for name, is_given in given.items() if is_given]:
+        raise InputError(
+            f"--rejoin does not go with {', '.join(wrong)}.",
+            where="--rejoin",
+            remedy="leave that out: a return changes nothing else, takes nothing away, and always checks;"
+            " what it is not for is done by `regionshift up` before or after",
+        )
 
 
 def run_rejoin(choices: Choices, region: str) -> int:
@@ -32,9 +55,9 @@ def run_rejoin(choices: Choices, region: str) -> int:
         rejoining=(region,),
     ) as wired:
         require_finished(wired.journal)
-        rejoining.close_killed(wired.environment, wired.journal)
-        standing = standing_of(wired.journal)
         rejoining.require_fenced(wired.journal, region)
+        standing = standing_of(wired.journal)
+        _show(choices, wired, standing, region)
         confirm(choices, f"Shut {region}, then bring it back as a secondary of {wired.environment.name}?")
         meanings = dict.fromkeys(rejoining.STEPS, "") | {
             "shut": "no replication from it, no writes to it",
@@ -60,7 +83,41 @@ def run_rejoin(choices: Choices, region: str) -> int:
     if choices.as_json:
         print_json({"rejoined": region, "steps": said})
     else:
-        for name in ("keys", "written", "deleted"):
-            for key in said["look"].get(name, ()):
-                console(choices).print(f"! {name} only in {region}: {key}", style="yellow", markup=False)
+        _show_alone(choices, region, said["look"])
     return EXIT_OK
+
+
+def _show_alone(choices: Choices, region: str, found: Mapping[str, Sequence[str]]) -> None:
+    """What the region has that nobody else has; a person says whether it is right."""
+    screen = console(choices)
+    for name, meaning in _ALONE.items():
+        keys = found.get(name, ())
+        for key in keys[:_MOST_NAMED]:
+            screen.print(
+                f"! {meaning.format(region=region)}: {key}", style="yellow", markup=False, soft_wrap=True
+            )
+        if len(keys) > _MOST_NAMED:
+            screen.print(f"! … and {len(keys) - _MOST_NAMED} more; --json names them", style="yellow")
+    if any(name in found for name in _ALONE):
+        screen.print(
+            f"  → nothing of that was carried over: look, and copy what is right from the bucket in {region}",
+            style="dim",
+            soft_wrap=True,
+        )
+
+
+def _show(choices: Choices, wired: Wired, standing: Standing, region: str) -> None:
+    """What the return changes. Raises Refused, PlanRefused when that may not be."""
+    environment = wired.environment
+    remains = mend(environment, wired.journal)
+    rejoining.require_as_up(environment, wired.shelf, standing, region, choices.config)
+    findings = [*preflight(environment, wired.machine), *remains.findings]
+    # What was changed by hand while the region was away is put right too, so it is read back.
+    plan = propose(environment, findings, refresh=True).plan
+    if not choices.as_json:
+        screen = console(choices)
+        screen.print(plan_table(plan))
+        if plan.findings:
+            screen.print(findings_table(plan.findings))
+    if plan.errors:
+        raise PlanRefused(plan)

@@ -46,9 +46,19 @@ class Course:
         """A step failed, and what is done stays as it is until somebody goes on."""
         return News(self.event, "error", f"{step} failed: {why}; go on with: {self.go_on}", self._counts())
 
-    def of_success(self) -> News:
-        """All is done."""
-        return News(self.event, "success", f"{self.title} ended: {self.success}", self._counts())
+    def of_interruption(self, step: str) -> News:
+        """Somebody asked to stop; it stays open at this step."""
+        return News(
+            self.event,
+            "error",
+            f"{self.title} was stopped at {step}; go on with: {self.go_on}",
+            self._counts(),
+        )
+
+    def of_success(self, figures: str = "") -> News:
+        """All is done; ``figures``: what was measured, in words."""
+        said = f"{self.title} ended: {self.success}{'; ' + figures if figures else ''}"
+        return News(self.event, "success", said, self._counts())
 
     def of_stop(self) -> News:
         """All is taken back, or it was stopped."""
@@ -66,10 +76,14 @@ class Course:
             return News("rollback", "error", f"{step.name} failed: {why}{turn}", self._counts())
         return None if step.back else self.of_done(step.name)
 
-    def of_end(self, state: SagaState) -> News:
+    def of_warning(self, step: str, warning: str) -> News:
+        """A step that is done as far as it could be; what is left is for a person."""
+        return News(self.event, "error", f"{step}: {warning}", self._counts())
+
+    def of_end(self, state: SagaState, figures: str = "") -> News:
         """How a run whose steps have ways back ended, or that it waits for a person."""
         if state.ending is Ending.DONE:
-            return self.of_success()
+            return self.of_success(figures)
         if state.ending is Ending.TAKEN_BACK:
             return self.of_stop()
         said = f"{self.title} is between, and needs a person: mend the cause, then: {self.go_on}"

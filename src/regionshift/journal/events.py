@@ -19,7 +19,7 @@ VERSION = 1
 RUN = "run"
 PHASES = ("before", "after", "failed")
 
-Kind = Literal["deployment", "rollback", "migration", "promotion", "move", "destroy"]
+Kind = Literal["deployment", "rollback", "migration", "promotion", "move", "destroy", "fence"]
 Phase = Literal["before", "after", "failed"]
 
 

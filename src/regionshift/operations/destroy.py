@@ -34,8 +34,15 @@ def propose_destroy(environment: Environment) -> Plan:
     """Everything that would go. Changes nothing.
 
     Raises:
-        Refused: the environment is protected.
+        Refused: the environment is protected, or a region of it is fenced and gets no call.
     """
+    if environment.skipped:
+        away = ", ".join(sorted(environment.skipped))
+        raise Refused(
+            f"{away} gets no call while it is fenced, so nothing of it could be deleted, nor seen to be gone.",
+            where=away,
+            remedy=f"when it is back: regionshift up --rejoin {min(environment.skipped)}, then destroy",
+        )
     if environment.config.is_protected:
         raise Refused(
             f"The environment {environment.name} is protected.",

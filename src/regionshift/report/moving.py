@@ -9,6 +9,8 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
+from regionshift.report.migrations import duration, size
+
 _NEWS = {"started": "bold", "success": "green", "error": "red"}
 _MARKS = {
     "": ("·", "dim"),
@@ -76,14 +78,36 @@ class StepsView:
         return table
 
 
+_FACTS = {
+    "to_copy": "not replicated, to be copied",
+    "bytes": "bytes of that",
+    "conflicts": "changed there by others",
+    "not_replicated": "copied, as replication had not",
+    "replication_seconds": "replication delay (RPO)",
+    "turned_in_seconds": "without replication",
+    "seconds": "all of it (RTO)",
+}
+
+
 def promotion_table(facts: Mapping[str, object]) -> RenderableType:
-    """What was measured, two columns."""
+    """What is known or was measured, two columns; names that are not known here are left out."""
     table = Table(box=None, pad_edge=False, show_header=False)
     table.add_column(style="dim")
     table.add_column()
-    for name, value in facts.items():
-        table.add_row(name, str(value))
+    for name, meaning in _FACTS.items():
+        if name in facts:
+            table.add_row(meaning, _fact(name, facts[name]))
     return table
+
+
+def _fact(name: str, value: object) -> str:
+    if not isinstance(value, int | float):
+        return "not measured"
+    if name == "bytes":
+        return size(value)
+    if name.endswith("seconds"):
+        return duration(value) if value >= 10 else f"{value:.2f} s"
+    return str(value)
 
 
 def _line(step: str, phase: str, meaning: str, said: str) -> Text:
@@ -94,6 +118,8 @@ def _line(step: str, phase: str, meaning: str, said: str) -> Text:
 def _shown(said: Mapping[str, object]) -> str:
     if "error" in said:
         return str(said["error"])
+    if "warning" in said:
+        return "NOT ALL OF IT: see the warning"
     parts = [f"{name} {_value(value)}" for name, value in said.items() if value not in (None, {}, [])]
     return ", ".join(part for part in parts if part)
 

@@ -47,6 +47,19 @@ def test_start_every_step_and_the_end_are_told() -> None:
     assert "b is it" in found[-1].summary
 
 
+def test_what_was_measured_is_told_with_the_end() -> None:
+    done = fold_saga(STEPS, [Told(step.name, phase) for step in STEPS for phase in ("before", "after")])
+    assert COURSE.of_end(done, "it took 9 s").summary == "change ended: b is it; it took 9 s"
+
+
+def test_a_step_that_is_not_all_done_and_one_that_was_stopped_are_no_success() -> None:
+    warned, stopped = COURSE.of_warning("look", "a role is open"), COURSE.of_interruption("write")
+    assert (warned.status, warned.summary) == ("error", "look: a role is open")
+    assert "step" not in warned.counts, "else the terminal would take it for a line of the table"
+    assert stopped.status == "error"
+    assert stopped.summary == "change was stopped at write; go on with: regionshift resume"
+
+
 def test_a_failure_says_what_is_taken_back_and_the_end_is_no_success() -> None:
     found = _news("after", "after", "failed")
     assert _short(found)[-2:] == [("rollback", "error")] * 2

@@ -55,14 +55,25 @@ def drive(
         doubt = state.in_doubt
         run.append(step.name, "before", data={"doubt": doubt})
         tell(state, step, "before", {})
-        phase, said = _perform(performer, step, frozenset(state.began), doubt=doubt)
+        try:
+            phase, said = _perform(performer, step, frozenset(state.began), doubt=doubt)
+        except (Interrupted, KeyboardInterrupt) as stopped:
+            herald(course.of_interruption(step.name))
+            raise interruption(step.name, course) from stopped
         run.append(step.name, "after" if phase == "after" else "failed", data=said)
         before, state = state, state_of(journal, run.run_id, steps)
         tell(state, step, phase, said)
         if news := course.of_step(before, state, step):
             herald(news)
+        if warning := said.get("warning"):
+            herald(course.of_warning(step.name, str(warning)))
         tried = tried or step.back
     return state
+
+
+def interruption(step: str, course: Course) -> Interrupted:
+    """What whoever pressed Ctrl-C reads; also where nothing but Python itself was there to stop."""
+    return Interrupted(f"Stopped as asked, at {step}: {course.title} is open.", remedy=course.go_on)
 
 
 def state_of(journal: Journal, run_id: str, steps: Sequence[SagaStep]) -> SagaState:

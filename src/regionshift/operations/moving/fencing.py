@@ -8,17 +8,24 @@ deny overrides every allow). What others write is stopped in the bucket's policy
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Callable, Collection, Iterable, Mapping
+from dataclasses import dataclass, replace
 from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
 from regionshift.aws.clients import Clients
+from regionshift.deployment.state import RegionState
+from regionshift.errors import WorkFailed
 from regionshift.journal.journal import Journal
+from regionshift.operations.environment import Environment
+from regionshift.operations.waves.standing import Standing
 from regionshift.settings import components as named
 from regionshift.settings.config import MigrationConfig
 
 POLICY = "regionshift-fence"
+NOT_SHUT = "roles_not_shut"
+"""The name in a run's result: {region: [role, ...]}."""
 _ROLES = (named.REPLICATION_ROLE, named.FUNCTION_ROLE, named.WORKER_ROLE, named.STATE_MACHINE_ROLE)
 _NOTHING: dict[str, Any] = {
     "Version": "2012-10-17",
@@ -35,6 +42,36 @@ _WRITES = (
 )
 
 
+@dataclass(frozen=True)
+class Fence:
+    """What became of the roles of one lost region.
+
+    Args:
+        done: the roles that were changed. failed: {role: why} of those that could not be.
+    """
+
+    region: str
+    done: tuple[str, ...]
+    failed: Mapping[str, str]
+
+    @property
+    def warning(self) -> str:
+        """What a person is to know of the roles that are not shut; empty when all are."""
+        if not self.failed:
+            return ""
+        first = next(iter(self.failed.values()))
+        return (
+            f"{self.region} is NOT shut: {len(self.failed)} of its roles could not be denied"
+            f" ({', '.join(self.failed)}), so when it is back it may write and replicate. Each"
+            f" `regionshift up` tries again; by hand: a policy that denies everything on each role. ({first})"
+        )
+
+    def said(self) -> dict[str, object]:
+        """For the journal."""
+        said: dict[str, object] = {"roles": list(self.done)}
+        return {**said, "failed": dict(self.failed), "warning": self.warning} if self.failed else said
+
+
 def fenced_regions(journal: Journal) -> tuple[str, ...]:
     """The regions that are shut out now, by the newest run that says so."""
     for run in journal.history():
@@ -46,7 +83,50 @@ def fenced_regions(journal: Journal) -> tuple[str, ...]:
     return ()
 
 
-def shut_roles(clients: Clients, config: MigrationConfig, region: str, through: str) -> dict[str, object]:
+def not_shut(journal: Journal) -> dict[str, tuple[str, ...]]:
+    """The fenced regions of which roles could not be shut, with those roles; by the newest run that says so."""
+    fenced = fenced_regions(journal)
+    for run in journal.history():
+        found = run.result.get(NOT_SHUT)
+        if isinstance(found, Mapping):
+            return {str(r): tuple(roles) for r, roles in found.items() if r in fenced and roles}
+    return {}
+
+
+def with_fenced(standing: Standing, journal: Journal) -> Standing:
+    """The same with the regions that are fenced, for whoever looks at all: an `up` without them forgets them."""
+    left = not_shut(journal)
+    fenced = {
+        region: RegionState(None, False, note_of(region, left.get(region, ())))
+        for region in fenced_regions(journal)
+    }
+    return replace(standing, regions={**standing.regions, **fenced})
+
+
+def note_of(region: str, roles: Collection[str] = ()) -> str:
+    """What is to be said of a fenced region; ``roles``: those that are not shut."""
+    said = f"fenced; when it is back: regionshift up --rejoin {region}"
+    return f"NOT SHUT ({', '.join(roles)}): regionshift up tries again; {said}" if roles else said
+
+
+def shut_again(environment: Environment, journal: Journal) -> tuple[str, list[Fence]]:
+    """Try again to shut what could not be shut, and write down what is left; the run, and what became of each.
+
+    Makes no call to the fenced regions. Nothing to do is no run.
+    """
+    left = not_shut(journal)
+    if not left:
+        return "", []
+    through = environment.config.regions.primary
+    fences = [shut_roles(environment.clients, environment.config, region, through) for region in sorted(left)]
+    run = journal.start("fence", {"regions": sorted(left)})
+    still = {fence.region: list(fence.failed) for fence in fences}
+    wrong = any(fence.failed for fence in fences)
+    run.close("failed" if wrong else "succeeded", {NOT_SHUT: still}, failed=wrong)
+    return run.run_id, fences
+
+
+def shut_roles(clients: Clients, config: MigrationConfig, region: str, through: str) -> Fence:
     """Let the roles of ``region`` do nothing, by way of the region ``through``; says what could not be shut."""
     return _each_role(
         config,
@@ -58,16 +138,24 @@ def shut_roles(clients: Clients, config: MigrationConfig, region: str, through: 
 
 
 def open_roles(clients: Clients, config: MigrationConfig, region: str, through: str) -> dict[str, object]:
-    """Take back what :func:`shut_roles` did."""
-    return _each_role(
+    """Take back what :func:`shut_roles` did. Raises WorkFailed when a role may still be shut."""
+    fence = _each_role(
         config,
         region,
         lambda role: clients.get("iam", through).delete_role_policy(RoleName=role, PolicyName=POLICY),
     )
+    if fence.failed:
+        role, why = next(iter(fence.failed.items()))
+        raise WorkFailed(
+            f"{len(fence.failed)} roles of {region} are still denied everything: {why}",
+            where=role,
+            remedy=f"when IAM answers again; by hand: delete the policy {POLICY} of {', '.join(fence.failed)}",
+        )
+    return fence.said()
 
 
-def _each_role(config: MigrationConfig, region: str, change: Any) -> dict[str, object]:
-    done, failed = [], {}
+def _each_role(config: MigrationConfig, region: str, change: Callable[[str], object]) -> Fence:
+    done, failed = list[str](), dict[str, str]()
     for component in _ROLES:
         role = component.name(config.names, region)
         try:
@@ -78,7 +166,7 @@ def _each_role(config: MigrationConfig, region: str, change: Any) -> dict[str, o
                 failed[role] = str(error)
         except BotoCoreError as error:
             failed[role] = str(error)
-    return {"roles": done, **({"failed": failed} if failed else {})}
+    return Fence(region, tuple(done), failed)
 
 
 def shut_bucket(clients: Clients, config: MigrationConfig, region: str) -> None:

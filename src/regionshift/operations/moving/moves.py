@@ -17,12 +17,14 @@ from regionshift.deployment.saga import SagaStep
 from regionshift.errors import InputError, Refused, WorkFailed
 from regionshift.journal.events import RunView
 from regionshift.journal.journal import Journal, RunJournal
-from regionshift.operations.environment import Environment
+from regionshift.operations.environment import Environment, without_regions
+from regionshift.operations.moving.as_up import release_of, require_everywhere, require_release_as_up
 from regionshift.operations.moving.copying import LastCopy
 from regionshift.operations.moving.promoting import read_text, write_text
 from regionshift.operations.moving.proposing import Loader
 from regionshift.operations.up import Proposal, propose
-from regionshift.operations.waves.standing import standing_of
+from regionshift.operations.waves.shelf import Shelf
+from regionshift.operations.waves.standing import Standing, standing_of
 from regionshift.settings.config import MigrationConfig
 from regionshift.settings.editing import Edit, add_secondary, applied, remove_secondary
 
@@ -124,20 +126,43 @@ def take_back(copies: LastCopy, run_id: str) -> dict[str, object]:
     return {each: copies.take_back(each) for each in (f"{run_id}-carry", f"{run_id}-bucket")}
 
 
-def name_target(config: MigrationConfig, settings: Path, target: str, load: Loader) -> dict[str, object]:
-    """Name ``target`` as the last secondary in the file, unless it is named.
+def with_target(config: MigrationConfig, settings: Path, target: str, load: Loader) -> str | None:
+    """The file's text with ``target`` named as the last secondary; None when it is named. Changes nothing.
 
     Raises:
         InputError: the file cannot be changed exactly, or the regions come from elsewhere.
     """
     if target in config.all_regions:
-        return {"settings": "it is named"}
+        return None
     text = read_text(settings)
     after = applied(add_secondary(text, target), text)
     if load(after).all_regions != (*config.all_regions, target):
         raise _elsewhere()
+    return after
+
+
+def name_target(config: MigrationConfig, settings: Path, target: str, load: Loader) -> dict[str, object]:
+    """Name ``target`` as the last secondary in the file, unless it is named. Raises as :func:`with_target`."""
+    after = with_target(config, settings, target, load)
+    if after is None:
+        return {"settings": "it is named"}
     write_text(settings, after)
     return {"settings": f"added {target}"}
+
+
+def require_as_up(
+    environment: Environment, shelf: Shelf, standing: Standing, source: str, target: str, settings: Path
+) -> None:
+    """Bringing ``target`` up brings nothing else: that would reach every region at once, and no canary first.
+
+    Raises:
+        Refused: the settings, the tool or a secret is not what is up, or a region is not at that release.
+    """
+    base = release_of(shelf, standing, source)
+    coming = set() if standing.releases.get(target) else {target}
+    config = without_regions(environment.config, coming)
+    require_release_as_up(base, environment.release(), config, str(settings))
+    require_everywhere(standing, config.all_regions, base, source)
 
 
 def propose_retirement(

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from regionshift.deployment.course import Course
 from regionshift.deployment.saga import SagaStep
 from regionshift.errors import WorkFailed
+from regionshift.operations.moving.fencing import note_of
 from regionshift.settings.editing import Edit, edit_from_json
 
 STEPS = (
@@ -107,7 +108,7 @@ class PromotionPlan:
                 region: {
                     "release": None if region in out else release,
                     "settled": region not in out,
-                    "note": "fenced: `regionshift up --rejoin`" if region in out else "",
+                    "note": note_of(region) if region in out else "",
                 }
                 for region, release in releases.items()
             },

@@ -22,7 +22,7 @@ from regionshift.operations.validate import all_checks
 from regionshift.operations.waves.shelf import Shelf
 from regionshift.report.values import CheckResult
 from regionshift.settings.config import MigrationConfig
-from regionshift.settings.editing import applied, digest_of_text, taken_back
+from regionshift.settings.editing import applied, digest_of_text, names_regions, taken_back
 
 Said = Mapping[str, object]
 
@@ -50,7 +50,8 @@ class Promotion:
         plan = self.plan
         match step.name:
             case "fence":
-                return shut_roles(self.environment.clients, self.environment.config, plan.old, plan.new)
+                environment = self.environment
+                return shut_roles(environment.clients, environment.config, plan.old, plan.new).said()
             case "validate":
                 return self._validate_new()
             case "last-copy":
@@ -178,12 +179,19 @@ def write_settings(path: Path, plan: PromotionPlan) -> Said:
 
 
 def restore_settings(path: Path, plan: PromotionPlan) -> Said:
-    """Bring the file back to the bytes that it had; raises WorkFailed when somebody changed it since."""
+    """Bring the file back to the bytes that it had; one that somebody changed and that is not turned is left alone.
+
+    Raises:
+        WorkFailed: somebody changed it after it was turned.
+    """
     text = read_text(path)
     if digest_of_text(text) != plan.edit.digest_before:
         try:
             write_text(path, taken_back(plan.edit, text))
         except ValueError as error:
+            named = names_regions(text)
+            if named and named[0] == plan.old and plan.new in named[1]:
+                return {"file": path.name, "left": "as somebody changed it meanwhile"}
             raise WorkFailed(
                 f"the settings could not be brought back: {error}",
                 where=str(path),

@@ -13,10 +13,16 @@ from regionshift.errors import InputError, Refused
 from regionshift.journal.events import Kind, RunView
 from regionshift.journal.journal import Journal, RunJournal
 from regionshift.operations.environment import Environment, without_regions
+from regionshift.operations.moving.as_up import (
+    release_of,
+    require_everywhere,
+    require_settings_as_up,
+)
 from regionshift.operations.moving.driving import Herald, Teller, drive, is_over, state_of
-from regionshift.operations.moving.fencing import fenced_regions
+from regionshift.operations.moving.fencing import NOT_SHUT, fenced_regions, not_shut
 from regionshift.operations.moving.plan import PromotionPlan, promotion_from_json
 from regionshift.operations.moving.promoting import Promotion, read_text
+from regionshift.operations.orphans import Recovered, recover
 from regionshift.operations.waves.shelf import Shelf
 from regionshift.operations.waves.standing import Standing
 from regionshift.settings.config import MigrationConfig
@@ -59,25 +65,13 @@ def propose(
     fenced = fenced_regions(journal)
     _require_secondary(config, new, fenced)
     _require_findable_state(config)
-    base = _base(shelf, standing, new)
-    if replace(base, config=config).digest != base.digest:
-        raise Refused(
-            "The settings say something else than what is up.",
-            where=str(settings),
-            remedy="run `regionshift up` first, or take the change out of the settings",
-        )
+    base = release_of(shelf, standing, new)
+    require_settings_as_up(base, config, str(settings))
     away = {old, *fenced} if lost else set(fenced)
-    late = [
-        region
-        for region in config.all_regions
-        if region not in away
-        and (standing.releases.get(region) != base.digest or region in standing.unsettled)
-    ]
-    if late or (not away and standing.links != base.digest):
+    require_everywhere(standing, [each for each in config.all_regions if each not in away], base, new)
+    if not away and standing.links != base.digest:
         raise Refused(
-            f"Not every region has the release that {new} has: {', '.join(late) or 'the links have another'}.",
-            where=late[0] if late else None,
-            remedy="run `regionshift up` first",
+            f"The links between regions have another release than {new}.", remedy="run `regionshift up` first"
         )
     edit, after = _edited(settings, config, new, lambda text: without_regions(load(text), fenced))
     # What is lost is no secondary of what runs, until it rejoins; the settings go on naming it.
@@ -129,6 +123,18 @@ def away_regions(journal: Journal) -> set[str]:
     return {*fenced_regions(journal), *(plan_of(view).absent if view else ())}
 
 
+def take_over(environment: Environment, journal: Journal, run_id: str) -> Recovered:
+    """Before an open run is gone on with: what its killed engine made and did not record is found and kept.
+
+    The caller holds the environment's lock, so whoever held the engine's own is dead.
+    """
+    environment.engine.release_lock()
+    recovered = recover(environment)
+    if recovered.taken or recovered.unclear:
+        journal.reopen(run_id).append("recovery", "after", data=recovered.to_json())
+    return recovered
+
+
 def plan_of(view: RunView) -> PromotionPlan:
     """The plan that a run began with."""
     return promotion_from_json(view.opened.get("promotion"))
@@ -138,11 +144,17 @@ def go(journal: Journal, run: RunJournal, promotion: Promotion, tell: Teller, he
     """Do what is left of a run, and close it when all is done or all is taken back."""
     course = promotion.plan.course
     state = drive(journal, run, promotion.plan.steps, promotion, tell, course, herald)
+    said = ""
     if is_over(state):
         done = state.ending is Ending.DONE
         result = {**promotion.plan.standing(done=done), **measured(state)}
-        run.close("promoted" if done else "rolled back", result, failed=not done)
-    herald(course.of_end(state))
+        if done and promotion.plan.lost:
+            failed = state.said.get("fence", {}).get("failed")
+            left = {promotion.plan.old: list(failed)} if isinstance(failed, Mapping) else {}
+            result[NOT_SHUT] = {**not_shut(journal), **left}
+        ended = run.close("promoted" if done else "rolled back", result, failed=not done)
+        said = figures(ended, result)
+    herald(course.of_end(state, said))
     return state
 
 
@@ -150,6 +162,14 @@ def turn_back(journal: Journal, run: RunJournal, plan: PromotionPlan) -> None:
     """Decide that an open run is taken back, when it is not all done."""
     if state_of(journal, run.run_id, plan.steps).next_step is not None:
         run.append(DECISION, "after", data={"direction": "back", "by": "resume"})
+
+
+def figures(view: RunView, found: Mapping[str, object]) -> str:
+    """How long a run took, with the time that it lay still, and the delay that it measured, in words."""
+    took = (view.ended - view.started).total_seconds() if view.ended else 0.0
+    delay = found.get("replication_seconds")
+    rpo = f"{delay:.2f} s" if isinstance(delay, int | float) else "not measured"
+    return f"it took {took:.0f} s (RTO), replication delay {rpo} (RPO)"
 
 
 def measured(state: SagaState) -> Mapping[str, object]:
@@ -168,6 +188,8 @@ def measured(state: SagaState) -> Mapping[str, object]:
 
 
 def _require_secondary(config: MigrationConfig, new: str, fenced: tuple[str, ...]) -> None:
+    if new in fenced:
+        raise Refused(f"{new} is fenced.", where=new, remedy=f"first: regionshift up --rejoin {new}")
     if new == config.regions.primary:
         raise InputError(f"{new} is the primary already.", where=new, remedy="see: regionshift status")
     if new not in config.regions.secondaries:
@@ -176,8 +198,6 @@ def _require_secondary(config: MigrationConfig, new: str, fenced: tuple[str, ...
             where=new,
             remedy=f"one of {', '.join(config.regions.secondaries) or 'none: add one to the settings'}",
         )
-    if new in fenced:
-        raise Refused(f"{new} is fenced.", where=new, remedy=f"first: regionshift up --rejoin {new}")
 
 
 def _require_findable_state(config: MigrationConfig) -> None:
@@ -189,20 +209,6 @@ def _require_findable_state(config: MigrationConfig) -> None:
             where="state",
             remedy=f"write the bucket's own region: {url.place}?region=…",
         )
-
-
-def _base(shelf: Shelf, standing: Standing, new: str) -> Release:
-    digest = standing.releases.get(new)
-    if digest is None:
-        raise Refused(f"{new} is not up.", where=new, remedy="run `regionshift up` first")
-    try:
-        return shelf.take(digest)
-    except Refused as error:
-        raise Refused(
-            f"What is up was made by another version of the program: {error.message}.",
-            where=error.where,
-            remedy="run `regionshift up` with this version first",
-        ) from error
 
 
 def _edited(settings: Path, config: MigrationConfig, new: str, load: Loader) -> tuple[Edit, MigrationConfig]:

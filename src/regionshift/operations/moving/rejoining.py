@@ -4,17 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, replace
+from pathlib import Path
 from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
 from regionshift.deployment.course import Course
-from regionshift.errors import InputError, Interrupted, Refused, RegionshiftError, WorkFailed
+from regionshift.errors import InputError, Interrupted, RegionshiftError, WorkFailed
 from regionshift.journal.journal import Journal, RunJournal
 from regionshift.operations.checks.base import CheckContext, run_checks
-from regionshift.operations.environment import Environment, everything_of
+from regionshift.operations.environment import Environment, everything_of, without_regions
+from regionshift.operations.moving.as_up import release_of, require_everywhere, require_release_as_up
 from regionshift.operations.moving.copying import LastCopy
-from regionshift.operations.moving.driving import Herald
+from regionshift.operations.moving.driving import Herald, interruption
 from regionshift.operations.moving.fencing import fenced_regions, open_roles, shut_bucket
 from regionshift.operations.outputs import Outputs
 from regionshift.operations.validate import all_checks
@@ -37,14 +39,6 @@ def course_of(region: str, primary: str) -> Course:
     )
 
 
-def close_killed(environment: Environment, journal: Journal) -> None:
-    """End what an earlier return left open when it was killed. The caller holds the environment's lock."""
-    for view in journal.unfinished():
-        if "rejoins" in view.opened:
-            environment.engine.release_lock()
-            journal.reopen(view.run_id).close("killed", failed=True)
-
-
 def require_fenced(journal: Journal, region: str) -> None:
     """Raises InputError when ``region`` is not fenced."""
     fenced = fenced_regions(journal)
@@ -54,6 +48,21 @@ def require_fenced(journal: Journal, region: str) -> None:
             where="--rejoin",
             remedy=f"one of {', '.join(fenced)}" if fenced else "run `regionshift up` without --rejoin",
         )
+
+
+def require_as_up(
+    environment: Environment, shelf: Shelf, standing: Standing, region: str, settings: Path
+) -> None:
+    """The return of ``region`` brings nothing else: that would reach every region at once, and no canary first.
+
+    Raises:
+        Refused: the settings, the tool or a secret is not what is up, or a region is not at that release.
+    """
+    primary = environment.config.regions.primary
+    base = release_of(shelf, standing, primary)
+    config = without_regions(environment.config, {region})
+    require_release_as_up(base, environment.release(), config, str(settings))
+    require_everywhere(standing, config.all_regions, base, primary)
 
 
 @dataclass(frozen=True)
@@ -72,12 +81,9 @@ class Rejoin:
         """All steps; gives what each said.
 
         Raises:
-            Refused: the primary is not settled.
             RegionshiftError: a step could not be done; the region stays fenced, and the same command goes on.
         """
         primary = self.environment.config.regions.primary
-        if self.standing.releases.get(primary) is None or primary in self.standing.unsettled:
-            raise Refused(f"{primary} is not settled.", where=primary, remedy="run `regionshift up` first")
         rest = [each for each in fenced_regions(self.journal) if each != region]
         digest = self.environment.release().digest
         releases = dict.fromkeys(self.environment.regions, digest)
@@ -93,10 +99,13 @@ class Rejoin:
         except BaseException as error:
             stopped = isinstance(error, Interrupted | KeyboardInterrupt)
             run.close("interrupted" if stopped else "failed", failed=True)
+            if stopped:
+                herald(course.of_interruption(step))
+                raise interruption(step, course) from error
             if isinstance(error, RegionshiftError):
                 # The topics and the terminal name the command; whoever reads only the error has it too.
                 error.remedy = error.remedy or course.go_on
-                herald(course.of_failure(next(each for each in STEPS if each not in said), error.message))
+                herald(course.of_failure(step, error.message))
             raise
         regions = {each: {"release": digest, "settled": True, "note": ""} for each in releases}
         run.close("succeeded", {"regions": regions, "links": digest, "fenced": rest})

@@ -1,0 +1,75 @@
+"""What is done to all regions at once carries no other change: the settings say what is up, everywhere."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+
+from regionshift.errors import Refused
+from regionshift.journal.differences import differences
+from regionshift.operations.waves.shelf import Shelf
+from regionshift.operations.waves.standing import Standing
+from regionshift.settings.config import MigrationConfig
+from regionshift.settings.release import Release
+
+_REMEDY = "run `regionshift up` first"
+_NAMED = 3
+
+
+def release_of(shelf: Shelf, standing: Standing, region: str) -> Release:
+    """The release that ``region`` has. Raises Refused: it has none, or another version of the program made it."""
+    digest = standing.releases.get(region)
+    if digest is None:
+        raise Refused(f"{region} is not up.", where=region, remedy=_REMEDY)
+    try:
+        return shelf.take(digest)
+    except Refused as error:
+        raise Refused(
+            f"What is up was made by another version of the program: {error.message}.",
+            where=error.where,
+            remedy="run `regionshift up` with this version first",
+        ) from error
+
+
+def require_settings_as_up(base: Release, config: MigrationConfig, where: str) -> None:
+    """Raises Refused when the settings say something else than ``base``; of their regions only the names count."""
+    _require_same(base, replace(base, config=config), where)
+
+
+def require_release_as_up(base: Release, wanted: Release, config: MigrationConfig, where: str) -> None:
+    """The same of everything that a region runs: settings (as ``config``), artifact, secrets, versions.
+
+    Args:
+        wanted: what the settings, this tool and the secrets' sources make today.
+        config: today's settings without the region that comes.
+    """
+    _require_same(base, replace(wanted, config=config, zones=base.zones), where)
+
+
+def require_everywhere(standing: Standing, regions: Iterable[str], base: Release, holder: str) -> None:
+    """Raises Refused when a region has another release than ``base``, which ``holder`` has, or is between two."""
+    late = [
+        region
+        for region in regions
+        if standing.releases.get(region) != base.digest or region in standing.unsettled
+    ]
+    if late:
+        raise Refused(
+            f"Not every region has the release that {holder} has: {', '.join(late)}.",
+            where=late[0],
+            remedy=_REMEDY,
+        )
+
+
+def _require_same(base: Release, wanted: Release, where: str) -> None:
+    if wanted.digest == base.digest:
+        return
+    found = [each.path.removeprefix("config.") for each in differences(base.content, wanted.content, {}, {})]
+    if base.secrets_digest != wanted.secrets_digest:
+        found.append("the values of secrets")
+    more = f" and {len(found) - _NAMED} more" if len(found) > _NAMED else ""
+    raise Refused(
+        f"The settings say something else than what is up: {', '.join(found[:_NAMED])}{more}.",
+        where=where,
+        remedy=f"{_REMEDY}, in its waves, or take the change out of the settings",
+    )

@@ -1,0 +1,75 @@
+"""What a change of primary, a move and a rollback after one say before they change anything."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from primary_site import Site
+
+pytestmark = pytest.mark.component
+ELSEWHERE = "ap-southeast-2"
+
+
+def _said(capsys: pytest.CaptureFixture[str]) -> str:
+    out, err = capsys.readouterr()
+    return " ".join((out + err).split())
+
+
+def _kept(site: Site) -> dict[Path, bytes]:
+    """Every file of the journal and the releases."""
+    state = site.file.parent / ".regionshift/state"
+    folders = [state / "journal", state / "releases"]
+    return {path: path.read_bytes() for each in folders for path in each.rglob("*") if path.is_file()}
+
+
+def test_a_plan_writes_nothing(site: Site, capsys: pytest.CaptureFixture[str]) -> None:
+    before, kept = site.look(), _kept(site)
+    assert kept
+    assert site.run("promote", site.secondary, "--plan-only") == 0
+    assert "becomes the primary" in _said(capsys)
+    assert site.run("promote", site.secondary) == 3, "nobody is there to be asked"
+    assert _kept(site) == kept
+    assert site.look() == before
+
+
+@pytest.mark.parametrize("edit", ["function: {memory: 640}", "network: {vpc_cidr: 10.0.0.0/16}"])
+def test_a_move_carries_no_other_edit(site: Site, capsys: pytest.CaptureFixture[str], edit: str) -> None:
+    text, kept = site.file.read_text(), _kept(site)
+    name = edit.partition(":")[0]
+    changed = "\n".join(line for line in text.splitlines() if not line.startswith(f"{name}:"))
+    site.file.write_text(f"{changed}\n{edit}\n")
+    for target in (ELSEWHERE, site.secondary):
+        assert site.run("move", "--from", site.primary, "--to", target, "--yes") == 3
+        said = _said(capsys)
+        assert name in said and "run `regionshift up` first" in said
+    assert site.file.read_text() == f"{changed}\n{edit}\n"
+    assert _kept(site) == kept
+    site.file.write_text(text)
+
+
+def test_a_move_shows_what_it_makes_before_it_asks(site: Site, capsys: pytest.CaptureFixture[str]) -> None:
+    text, kept = site.file.read_text(), _kept(site)
+    assert site.run("move", "--from", site.primary, "--to", ELSEWHERE) == 3, "nobody is there to be asked"
+    said = _said(capsys)
+    assert f"{ELSEWHERE} comes up as a secondary first" in said
+    assert "Plan for dev" in said
+    assert site.file.read_text() == text
+    assert _kept(site) == kept
+
+
+def test_a_deployment_before_a_change_of_primary_is_taken_back_after_turning_it(
+    site: Site, capsys: pytest.CaptureFixture[str]
+) -> None:
+    text, old = site.file.read_text(), site.primary
+    site.file.write_text(text + "function: {memory: 640}\n")
+    assert site.run("up", "--yes", "--no-validate") == 0
+    assert site.run("promote", site.secondary, "--yes") == 0
+    capsys.readouterr()
+    assert site.run("rollback", "--yes") == 3
+    assert f"regionshift promote {old}" in _said(capsys)
+    assert site.run("promote", old, "--yes") == 0
+    assert site.run("rollback", "--yes") == 0
+    site.file.write_text(text)
+    assert site.run("preview") == 0
+    assert "nothing to change" in _said(capsys)
