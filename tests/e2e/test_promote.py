@@ -163,13 +163,17 @@ def test_a_lost_primary_gets_no_call_and_is_shut_when_it_returns(
     old, new = (SECOND, FIRST) if f'"{SECOND}"' in _file(place).read_text() else (FIRST, SECOND)
     queue = subscribed(place.clients, new)
     cloud.lost, cloud.asked = {old}, []  # IAM, which is global, is asked by way of the new primary
-    done = place.run("promote", new, "--source-lost", "--yes", "--json")
+    plan = place.run("promote", new, "--source-lost", "--plan-only", "--json")
+    assert plan.code == 0, plan.said
+    measured = next(said for said in plan.json["unproven"] if "measured by us" in said)
+    assert f"replication to {new} was last measured by us at 20" in measured
+    _kill_at(place, "turn", "promote", new, "--source-lost", "--yes")
+    done = place.run("resume", "--json")
     assert done.code == 0, done.said
     assert done.json["fenced"] == [old]
-    assert done.json["unproven"]
     assert cloud.asked == []
     told = news_of(place.clients, new, queue, "promote")
-    assert told[0]["status"] == "started"
+    assert [each["status"] for each in told if not each["counts"].get("step")][:2] == ["started"] * 2
     assert f"{old} is fenced" in told[-1]["summary"]
 
     text = _file(place).read_text()
@@ -178,6 +182,11 @@ def test_a_lost_primary_gets_no_call_and_is_shut_when_it_returns(
     assert left_out.code == 0, left_out.said
     assert f"{old} gets no call" in left_out.said
     assert f"up --rejoin {old}" in left_out.said
+    for command in ("status", "validate", "outputs", "history", "doctor"):
+        said = place.run(command)
+        assert said.code in (0, 1), said.said
+        assert cloud.asked == [], command
+    assert place.run("destroy", "--yes").code == 3
     functions = place.clients.get("lambda", new).list_functions()["Functions"]
     assert {f["MemorySize"] for f in functions if "-migration-" in f["FunctionName"]} == {640}
     assert cloud.asked == []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import sys
@@ -9,13 +10,14 @@ import threading
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, Literal, cast
 
 import pulumi
 import pytest
+from pydantic import SecretStr
 from recorder import ACCOUNT, built, config, release
 
 from regionshift import artifact
@@ -26,6 +28,8 @@ from regionshift.errors import InputError
 from regionshift.infrastructure.program import environment as build
 from regionshift.infrastructure.providers import ProviderSettings
 from regionshift.journal.journal import Journal
+from regionshift.journal.releases import ReleaseStore
+from regionshift.journal.sealing import SecretKey
 from regionshift.journal.store import open_state
 from regionshift.local.emulator import LocalCloud
 from regionshift.local.provider.handler import Context, Handler
@@ -35,33 +39,43 @@ from regionshift.operations.deploying import deploy, mend
 from regionshift.operations.environment import Environment
 from regionshift.operations.leftovers import look_for_leftovers, standing
 from regionshift.operations.lost import FINDS, MADE_AGAIN, Look
+from regionshift.operations.moving.proposing import take_over
+from regionshift.operations.moving.turning import Turner
+from regionshift.operations.orphans import recover
 from regionshift.operations.up import propose
+from regionshift.operations.waves.apply import Applier, StepFailed
+from regionshift.operations.waves.shelf import Shelf
 from regionshift.settings.config import MigrationConfig
 from regionshift.settings.release import Release
 
 pytestmark = pytest.mark.component
-REGION = "eu-central-1"
+REGION, SECOND = "eu-central-1", "eu-north-1"
+SECRETS = {"secrets": {"database": {"env": "DATABASE"}}}
 
 
 def settings(account: str = ACCOUNT, **more: object) -> MigrationConfig:
     return config(
-        project="recovery",
-        account=account,
-        regions={"primary": REGION},
-        network={"vpc_cidr": "10.0.0.0/16", "function_in_vpc": True},
-        **more,
+        **{
+            "project": "recovery",
+            "account": account,
+            "regions": {"primary": REGION},
+            "network": {"vpc_cidr": "10.0.0.0/16", "function_in_vpc": True},
+            **more,
+        }
     )
 
 
 @dataclass
 class Killer:
-    """Counts what is made, and kills the engine the moment that the n-th thing is made, before it is told."""
+    """Counts what is made (of ``kind``), and kills the engine the moment that the n-th is made, before it is told."""
 
     engine: list[Engine] = field(default_factory=list)
     at: int = 0
+    kind: str = ""
     made: int = 0
     under_way: int = 0
     killed: list[str] = field(default_factory=list)
+    read: set[str] = field(default_factory=set)
     lock: threading.Lock = field(default_factory=threading.Lock)
 
     @contextmanager
@@ -73,8 +87,8 @@ class Killer:
         finally:
             with self.lock:
                 self.under_way -= 1
-                self.made += 1
-                if self.made == self.at:
+                self.made += not self.kind or token == self.kind
+                if self.made == self.at and token == (self.kind or token):
                     process = self.engine[0]._command._running
                     assert process is not None
                     os.kill(process.pid, signal.SIGKILL)
@@ -99,6 +113,10 @@ def adopting_nothing(killer: Killer) -> Mapping[str, Handler]:
                 with killer.around(kind.token):
                     return str(super().create(context, inputs))
 
+            def read(self, context: Context, identity: str) -> Any:
+                killer.read.add(context.region)
+                return super().read(context, identity)
+
         return cast(Handler, Plain())
 
     return {token: plain(handler) for token, handler in BY_TOKEN.items()}
@@ -110,25 +128,32 @@ def killer() -> Killer:
 
 
 @pytest.fixture
-def environment(cloud: LocalCloud, clients: Clients, tmp_path: Path, killer: Killer) -> Iterator[Environment]:
+def chosen(cloud: LocalCloud) -> MigrationConfig:
+    return settings(cloud.account, application=SECRETS)
+
+
+@pytest.fixture
+def environment(
+    cloud: LocalCloud, clients: Clients, tmp_path: Path, killer: Killer, chosen: MigrationConfig
+) -> Iterator[Environment]:
     try:
         own = [Path(sys.prefix) / "bin", Path(__file__).parents[3] / ".cache" / "bin"]
         command, version = find_pulumi(os.environ, own)
     except InputError as missing:
         pytest.skip(str(missing))
     (tmp_path / "state").mkdir()
-    chosen = settings(cloud.account, application={"secrets": {"database": {"env": "DATABASE"}}})
     one = release(chosen, artifact=artifact.build(tmp_path / "artifact"))
     access = ProviderSettings(cloud.endpoint, cloud.access_key, cloud.secret_key)
 
-    def program(releases: Mapping[str, Release], **_: object) -> Program:
-        return lambda: (
-            [
+    def program(
+        releases: Mapping[str, Release], *, links: Release | Literal["newest"] | None = "newest", **_: object
+    ) -> Program:
+        def run() -> None:
+            between = one if isinstance(links, str) else links
+            for name, value in build(releases, provider_settings=access, links=between).items():
                 pulumi.export(name, value)
-                for name, value in build(releases, provider_settings=access, links=one).items()
-            ]
-            and None
-        )
+
+        return run
 
     with serve(cloud, adopting_nothing(killer)) as port:
         variables = {k: v for k, v in os.environ.items() if not k.startswith(("AWS_", "PULUMI_"))}
@@ -164,10 +189,10 @@ def environment(cloud: LocalCloud, clients: Clients, tmp_path: Path, killer: Kil
         engine.close()
 
 
-def look(environment: Environment, resource: Mapping[str, Any]) -> Look:
+def look(environment: Environment, resource: Mapping[str, Any], region: str = REGION) -> Look:
     name = str(resource["urn"]).rsplit("::", 1)[-1]
-    owner = {"Project": "recovery", "Environment": "dev", "Name": name}
-    return Look(environment.clients, environment.config.account, REGION, resource["inputs"], owner)
+    owner = {"Project": environment.config.project, "Environment": "dev", "Name": name}
+    return Look(environment.clients, environment.config.account, region, resource["inputs"], owner)
 
 
 def of_aws(environment: Environment) -> list[dict[str, Any]]:
@@ -201,6 +226,95 @@ def test_what_a_killed_engine_made_is_taken_over_and_nothing_is_made_twice(
     assert environment.engine.pending() == [], "a kill tore the file beside the state, not the state"
     environment.engine.destroy(lambda: None)
     assert standing(look_for_leftovers(environment.clients, environment.config, [REGION])) == []
+
+
+class TestTwoRegions:
+    """A wave, and a change of primary: what goes on with them finds what the killed engine made."""
+
+    @pytest.fixture
+    def chosen(self, cloud: LocalCloud) -> MigrationConfig:
+        return settings(
+            cloud.account,
+            project="recovering",
+            regions={"primary": REGION, "secondaries": [SECOND]},
+            network={"vpc_cidr": "10.0.0.0/16", "flow_logs": False},
+        )
+
+    def test_a_killed_wave_and_a_killed_turn_are_gone_on_with(
+        self, environment: Environment, killer: Killer, tmp_path: Path
+    ) -> None:
+        journal = Journal(open_state((tmp_path / "journal").as_uri()), "recovering.dev", environment.now)
+        deploy(environment, journal, propose(environment))
+        one, engine = environment.release(), environment.engine
+        store = ReleaseStore(
+            open_state((tmp_path / "releases").as_uri()), "recovering.dev", SecretKey(b"k" * 32)
+        )
+        shelf = Shelf(store, one.config, tmp_path / "cache", "me", environment.now)
+        with_secret = replace(
+            one,
+            config=one.config.model_copy(update={"application": settings(application=SECRETS).application}),
+            secrets={"database": SecretStr("value of database")},
+        )
+        turned = one.config.regions.model_copy(update={"primary": SECOND, "secondaries": (REGION,)})
+        other = replace(with_secret, config=with_secret.config.model_copy(update={"regions": turned}))
+        for each in (one, with_secret, other):
+            shelf.lend(each)
+
+        goal: dict[str, str | None] = {REGION: one.digest, SECOND: with_secret.digest}
+        applier = Applier(environment, shelf)
+        killer.made, killer.at = 0, 1
+        with pytest.raises(StepFailed):
+            applier.regions([SECOND], goal, one.digest)
+        killer.wait()
+        recover(environment)
+        applier.regions([SECOND], goal, one.digest, doubt=True)
+        assert engine.pending() == []
+
+        goal[REGION] = with_secret.digest
+        applier.regions([REGION], goal, one.digest)
+        turner = Turner(environment, shelf)
+        turner.links(goal, None, doubt=False)
+        after = dict.fromkeys(goal, other.digest)
+        # The role of the new replication: made twice it would be refused.
+        killer.made, killer.at, killer.kind = 0, 1, "aws:iam/role:Role"
+        with pytest.raises(EngineFailed):
+            turner.turn(after, other.digest, doubt=False)
+        killer.wait()
+        run = journal.start("promotion", {})
+        assert len(take_over(environment, journal, run.run_id).taken) == 1
+        assert [event.step for event in journal.events(run.run_id)] == ["run", "recovery"]
+        turner.turn(after, other.digest, doubt=True)
+        assert len(killer.killed) == 2
+        assert engine.pending() == []
+        for resource in of_aws(environment):
+            if resource["type"] in FINDS:
+                region = str(resource["provider"]).rpartition("::")[0].rpartition("::aws-")[2]
+                (found,) = FINDS[resource["type"]](look(environment, resource, region))
+                assert found.partition("/")[0] == resource["id"].partition("/")[0] or found == resource["id"]
+
+        self.leave_open(environment)
+        killer.read.clear()
+        lost = Turner(environment, shelf, frozenset({REGION}))
+        lost.turn({SECOND: other.digest}, other.digest, doubt=True)
+        assert engine.pending() == []
+        assert REGION not in killer.read, "a lost region gets no call when a turn is gone on with"
+        environment.engine.destroy(lambda: None)
+        assert standing(look_for_leftovers(environment.clients, environment.config, [REGION, SECOND])) == []
+
+    def leave_open(self, environment: Environment) -> None:
+        """The state as a killed engine leaves it that had noted a creation in each region."""
+        engine = environment.engine
+        exported = json.loads(engine._cli(["stack", "export"]))
+        resources = exported["deployment"]["resources"]
+        buckets = [one for one in resources if one["type"] == "aws:s3/bucket:Bucket"]
+        exported["deployment"]["pending_operations"] = [
+            {"type": "creating", "resource": {k: v for k, v in one.items() if k not in ("id", "outputs")}}
+            for one in buckets
+        ]
+        file = environment.state_dir / "open.json"
+        file.write_text(json.dumps(exported))
+        engine._cli(["stack", "import", "--file", str(file)])
+        assert len(engine.pending()) == len(buckets)
 
 
 @pytest.mark.parametrize("store", ["ssm", "secretsmanager"])

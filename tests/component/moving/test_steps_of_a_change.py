@@ -1,0 +1,98 @@
+"""Every step of a change of primary fails after its real effect, or is killed before or after it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from primary_site import Site
+
+from regionshift.deployment.saga import SagaStep
+from regionshift.operations.moving.plan import STEPS
+from regionshift.operations.moving.promoting import Promotion
+
+pytestmark = pytest.mark.component
+FORWARD = [step.name for step in STEPS]
+BACK = [f"back/{step.name}" for step in reversed(STEPS) if step.reversible]
+
+
+@pytest.fixture(autouse=True)
+def whole(site: Site) -> None:
+    """Nothing is left of the test before."""
+    assert not site.fates.left
+    site.fates.met.clear()
+
+
+@pytest.mark.parametrize("step", ["settings", "unlink", "turn", "catch-up", "validate-all"])
+def test_a_step_that_fails_after_its_effect_is_taken_back(site: Site, step: str) -> None:
+    site.put_that_replication_misses(f"data/missed before {step}")
+    before, old = site.look(), site.primary
+    site.fates.left = {step: "fails"}
+    assert site.run("promote", site.secondary, "--yes") == 1
+    assert site.fates.met == [f"{step} fails"]
+    assert site.primary == old
+    assert site.look() == before
+    site.require_whole()
+
+
+def test_whoever_stops_it_is_told_how_to_go_on(site: Site, capsys: pytest.CaptureFixture[str]) -> None:
+    before = site.look()
+    site.fates.left = {"last-copy": "Ctrl-C"}
+    assert site.run("promote", site.secondary, "--yes") == 130
+    said = " ".join("".join(capsys.readouterr()).split())
+    assert "was stopped at last-copy" in said
+    assert "regionshift resume goes on with it, regionshift resume --back takes it back" in said
+    assert site.run("up", "--yes") == 3, "it is open"
+    assert site.run("resume", "--back", "--yes") == 1
+    assert site.look() == before
+
+
+def test_settings_that_somebody_edits_meanwhile_are_taken_back_to_as_they_were(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text, before = site.file.read_text(), site.look()
+    do = Promotion.do
+
+    def edited(self: Promotion, step: SagaStep, *, doubt: bool) -> Any:
+        if step.name == "settings":
+            site.file.write_text(text + "# a colleague was here\n")
+        return do(self, step, doubt=doubt)
+
+    monkeypatch.setattr(Promotion, "do", edited)
+    assert site.run("promote", site.secondary, "--yes") == 1
+    assert site.file.read_text() == text + "# a colleague was here\n"
+    site.file.write_text(text)
+    assert site.look() == before
+    assert site.run("promote", site.secondary, "--plan-only") == 0, "the run is closed"
+
+
+def test_it_is_killed_at_every_boundary_and_finished(site: Site) -> None:
+    new = site.secondary
+    site.put_that_replication_misses("data/missed before kills")
+    for step in FORWARD:
+        for fate in ("killed before", "killed after"):
+            site.fates.left = {step: fate}
+            site.runs_until_killed("promote", new, "--yes")
+    assert site.run("promote", new, "--yes") == 0
+    assert site.fates.met == [
+        f"{step} {fate}" for step in FORWARD for fate in ("killed before", "killed after")
+    ]
+    assert site.primary == new
+    site.require_whole()
+    assert site.has(new, "data/missed before kills")
+    assert site.run("preview") == 0
+
+
+def test_it_is_killed_at_every_boundary_on_the_way_back(site: Site) -> None:
+    site.put_that_replication_misses("data/missed before kills on the way back")
+    before = site.look()
+    site.fates.left = {"validate-all": "fails", BACK[0]: "killed before"}
+    site.runs_until_killed("promote", site.secondary, "--yes")
+    for step in BACK:
+        for fate in ("killed before", "killed after"):
+            if (step, fate) != (BACK[0], "killed before"):
+                site.fates.left = {step: fate}
+                site.runs_until_killed("resume", "--yes")
+    assert site.run("resume", "--yes") == 1
+    assert site.look() == before
+    site.require_whole()
