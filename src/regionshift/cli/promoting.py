@@ -72,7 +72,7 @@ def promote_here(choices: Choices, wired: Wired, new: str, *, lost: bool, plan_o
         screen.print(plan_table(preview))
         screen.print(promotion_table(facts))
         for sentence in facts.get("unproven", ()):
-            screen.print(f"! {sentence}", style="yellow", soft_wrap=True)
+            screen.print(f"! {sentence}", style="yellow", soft_wrap=not screen.is_terminal)
     if plan_only:
         if choices.as_json:
             print_json({"plan": plan.to_json(), "changes": as_data(preview.changes), **facts})

@@ -16,6 +16,7 @@ from regionshift.operations.moving import rejoining
 from regionshift.operations.moving.copying import LastCopy
 from regionshift.operations.moving.driving import Herald
 from regionshift.operations.moving.moves import told_of
+from regionshift.operations.orphans import orphan_findings
 from regionshift.operations.preflight import preflight
 from regionshift.operations.up import PlanRefused, propose
 from regionshift.operations.waves.deploying import require_finished
@@ -112,6 +113,9 @@ def _show(choices: Choices, wired: Wired, standing: Standing, region: str) -> No
     remains = mend(environment, wired.journal)
     rejoining.require_as_up(environment, wired.shelf, standing, region, choices.config)
     findings = [*preflight(environment, wired.machine), *remains.findings]
+    if environment.config.target == "aws":
+        # What was being made there when it was lost is noted nowhere any more.
+        findings += orphan_findings(environment)
     # What was changed by hand while the region was away is put right too, so it is read back.
     plan = propose(environment, findings, refresh=True).plan
     if not choices.as_json:

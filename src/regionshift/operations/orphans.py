@@ -64,7 +64,8 @@ class Recovered:
 def recover(environment: Environment) -> Recovered:
     """Bring into the state what a killed run made of the creations it left open. The caller holds the lock.
 
-    Nothing of a region that is left out is looked at: its notes stay.
+    Nothing of a region that is left out is looked at: it is told as unclear. Its notes stay, unless others are
+    settled: writing a state drops all notes (pulumi 3.200, `stack import`).
 
     Raises:
         WorkFailed: AWS or the engine did not answer; nothing is forgotten, and it can be done again.
@@ -81,6 +82,7 @@ def recover(environment: Environment) -> Recovered:
     for resource in opened:
         urn, region = str(resource["urn"]), _region(environment, resource)
         if region is None:
+            unclear[urn] = "its region gets no call now"
             continue
         kind = str(resource["type"])
         if kind in MADE_AGAIN or not kind.startswith("aws:"):
@@ -106,7 +108,7 @@ def recover(environment: Environment) -> Recovered:
 def forget_made(engine: Engine) -> None:
     """Forget the open creations whose resource is in the state by now: a later run made it or took it over.
 
-    Unlike a refresh it reads nothing back, so no region gets a call; what is not there stays noted.
+    Unlike a refresh it reads nothing back, so no region gets a call.
     """
     known = {str(resource["urn"]) for resource in engine.resources() if resource.get("id")}
     urns = (str(op["resource"]["urn"]) for op in engine.pending() if op.get("type") == "creating")

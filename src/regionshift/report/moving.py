@@ -59,7 +59,8 @@ class StepsView:
     def news(self, summary: str, status: str, *, of_step: bool) -> None:
         """What the topics are told too; the end of a step stands in the table already."""
         if not of_step:
-            self._console.print(Text(summary, style=_NEWS[status]), soft_wrap=True)
+            # A terminal gets whole words; a log gets the line as it is.
+            self._console.print(Text(summary, style=_NEWS[status]), soft_wrap=not self._console.is_terminal)
 
     def done_before(self, steps: Sequence[str]) -> None:
         """Take note of what an earlier process did."""
@@ -120,13 +121,24 @@ def _shown(said: Mapping[str, object]) -> str:
         return str(said["error"])
     if "warning" in said:
         return "NOT ALL OF IT: see the warning"
-    parts = [f"{name} {_value(value)}" for name, value in said.items() if value not in (None, {}, [])]
+    parts = [_phrase(name, value) for name, value in said.items() if value not in (None, {}, [], 0)]
     return ", ".join(part for part in parts if part)
 
 
-def _value(value: object) -> str:
+_COUNTED = {"checks": "checks passed", "changed": "changed", "roles": "roles"}
+
+
+def _phrase(name: str, value: object) -> str:
+    if name in _COUNTED:
+        return f"{_value(value)} {_COUNTED[name]}"
     if isinstance(value, Mapping):
-        return " ".join(f"{name}={_value(each)}" for name, each in value.items())
-    if isinstance(value, list):
-        return f"{len(value)}"
-    return str(value)
+        return f"{name} {inner}" if (inner := _shown(value)) else ""
+    if isinstance(value, int | float):
+        if name.endswith("seconds"):
+            return f"replicated in {value:.2f} s" if name.startswith("replication") else f"{value:.1f} s"
+        return size(value) if name == "bytes" else f"{value} {name}"
+    return f"{name} {_value(value)}"
+
+
+def _value(value: object) -> str:
+    return f"{len(value)}" if isinstance(value, list) else str(value)

@@ -70,7 +70,8 @@ class PromotionPlan:
     @property
     def course(self) -> Course:
         """The same in words."""
-        fate = f"{self.old} is fenced" if self.lost else f"{self.old} is a secondary"
+        fenced = f"{self.old} is fenced; when it is back: regionshift up --rejoin {self.old}"
+        fate = fenced if self.lost else f"{self.old} is a secondary"
         return Course(
             "promote",
             f"change of primary from {self.old} to {self.new}",

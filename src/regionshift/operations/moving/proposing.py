@@ -182,8 +182,9 @@ def measured(state: SagaState) -> Mapping[str, object]:
     bucket = state.said.get("last-copy", {}).get("bucket")
     if isinstance(bucket, dict):
         found["not_replicated"] = bucket.get("written", 0)
-    turn = [state.said.get(step, {}).get("seconds") for step in ("unlink", "turn")]
-    found["turned_in_seconds"] = round(sum(each for each in turn if isinstance(each, int | float)), 2)
+    if "unlink" in state.said:  # without the old primary nothing replicated anyway
+        turn = [state.said.get(step, {}).get("seconds") for step in ("unlink", "turn")]
+        found["turned_in_seconds"] = round(sum(each for each in turn if isinstance(each, int | float)), 2)
     return found
 
 

@@ -108,8 +108,9 @@ class Rejoin:
                 herald(course.of_failure(step, error.message))
             raise
         regions = {each: {"release": digest, "settled": True, "note": ""} for each in releases}
-        run.close("succeeded", {"regions": regions, "links": digest, "fenced": rest})
-        herald(course.of_success())
+        ended = run.close("succeeded", {"regions": regions, "links": digest, "fenced": rest})
+        took = (ended.ended - ended.started).total_seconds() if ended.ended else 0.0
+        herald(course.of_success(f"it took {took:.0f} s"))
         return said
 
     def _step(self, run: RunJournal, step: str, region: str) -> dict[str, Any]:
