@@ -272,7 +272,7 @@ def _as_they_are(wired: Wired, states: Sequence[tuple[str, DeploymentState]]) ->
 
     A region that is no more in the settings and has nothing is left out.
     """
-    found = dict(standing_of(wired.journal).regions)
+    found = dict(with_fenced(standing_of(wired.journal), wired.journal).regions)
     for _, state in states:
         found |= {region: state.regions[region] for region in state.changed}
     named = wired.environment.config.all_regions
