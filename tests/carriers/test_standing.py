@@ -9,7 +9,7 @@ from carrier_world import S3Lab, World
 
 from regionshift.carriers.carrier import Level
 from regionshift.carriers.records import Layout
-from regionshift.carriers.shares import Shares
+from regionshift.carriers.shares import Shares, read_shares
 from regionshift.operations.migrations.progress import Follower, Standing
 
 
@@ -30,11 +30,11 @@ def test_a_call_notes_how_far_it_is_now_and_then(world: World) -> None:
     shares = Shares(world.store, layout, clock.now)
     note = shares.of(0)
     note(1, 10)
-    assert dict(shares.read([0, 1])) == {}
+    assert dict(read_shares(world.store, layout, [0, 1])) == {}
     clock.seconds = 3
     note(2, 20)
     note(3, 30)
-    assert dict(shares.read([0, 1])) == {0: (2, 20)}
+    assert dict(read_shares(world.store, layout, [0, 1])) == {0: (2, 20)}
 
 
 def test_what_is_under_way_is_shown_and_counted_once(world: World) -> None:
@@ -59,12 +59,12 @@ def test_a_batch_says_how_much_of_it_is_copied_and_proven(world: World) -> None:
     for number in range(6):
         lab.write("source", str(number), "xx")
     noted: list[int] = []
-    shares = Shares(world.store, Layout("m"), clock.now)
+    layout = Layout("m")
 
     def later() -> datetime:
         # Every note finds that its time has come, and leaves what the record had before.
         clock.seconds += 3
-        noted.append(dict(shares.read([0])).get(0, (0, 0))[0])
+        noted.append(dict(read_shares(world.store, layout, [0])).get(0, (0, 0))[0])
         return clock.now()
 
     migrations = replace(world.migrations, now=later, call_seconds=lambda: 6000.0)

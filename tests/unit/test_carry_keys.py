@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 import yaml
 
-from regionshift.carriers.carrier import Place
 from regionshift.errors import InputError, RegionshiftError
 from regionshift.function.actions import naming
-from regionshift.function.configuration import Configuration
+from regionshift.function.configuration import Carry, Configuration
+from regionshift.function.request import parse
 from regionshift.operations.migrations.entries import entries
 from regionshift.settings.config import MigrationConfig
 from regionshift.settings.load import load_config
@@ -70,7 +70,7 @@ def test_what_is_no_key_is_refused(tmp_path: Path, wrong: str) -> None:
         config(tmp_path, ssm=[{"path": "/shop", "kms_key": wrong}])
 
 
-def test_the_function_hands_on_the_key_of_the_target_that_is_named() -> None:
+def test_the_function_hands_on_the_key_of_the_entry_that_names_both_ends() -> None:
     own = naming.Own(TARGET, "own")
     found = Configuration(
         region=TARGET,
@@ -78,7 +78,20 @@ def test_the_function_hands_on_the_key_of_the_target_that_is_named() -> None:
         log_level="INFO",
         enable_validation=True,
         is_primary=False,
-        carry=({"bucket": "media-{region}", "kms_key": "alias/media-{region}"}, {"bucket": "more"}),
+        carry=(Carry("media-{region}", kms_key="alias/media-{region}"), Carry("more-{region}")),
+        deployment_buckets={SOURCE: "theirs", TARGET: "own"},
     )
-    assert naming.key_of(own, Place(TARGET, f"media-{TARGET}"), found) == f"alias/media-{TARGET}"
-    assert naming.key_of(own, Place(TARGET, "more"), found) is None
+
+    def key_for(name: str) -> str | None:
+        request = parse(
+            {
+                "action": "migrate",
+                "migration_id": "one",
+                "source": {"bucket": f"{name}-{SOURCE}", "region": SOURCE},
+                "target": {"bucket": f"{name}-{TARGET}"},
+            }
+        )
+        return naming.named_entry(own, request, found).kms_key
+
+    assert key_for("media") == f"alias/media-{TARGET}"
+    assert key_for("more") is None

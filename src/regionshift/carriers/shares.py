@@ -44,10 +44,13 @@ class Shares:
 
         return note
 
-    def read(self, batches: list[int]) -> Iterator[tuple[int, tuple[int, int]]]:
-        """Items and bytes done of those of ``batches`` that have noted any."""
-        with ThreadPoolExecutor(_AT_ONCE) as pool:
-            found = list(pool.map(lambda batch: self.store.get_json(self.layout.share(batch)), batches))
-        for batch, share in zip(batches, found, strict=True):
-            if share:
-                yield batch, (int(share["items"]), int(share["bytes"]))
+
+def read_shares(
+    store: RecordStore, layout: Layout, batches: list[int]
+) -> Iterator[tuple[int, tuple[int, int]]]:
+    """Items and bytes done of those of ``batches`` that have noted any."""
+    with ThreadPoolExecutor(_AT_ONCE) as pool:
+        found = list(pool.map(lambda batch: store.get_json(layout.share(batch)), batches))
+    for batch, share in zip(batches, found, strict=True):
+        if share:
+            yield batch, (int(share["items"]), int(share["bytes"]))

@@ -9,12 +9,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 
 from regionshift.carriers.batch import count
 from regionshift.carriers.lines import from_bytes
 from regionshift.carriers.records import Layout, RecordStore
-from regionshift.carriers.shares import Shares
+from regionshift.carriers.shares import read_shares
 
 _AT_ONCE = 8
 _AHEAD = 32  # batches that may be done out of order
@@ -88,8 +87,7 @@ class Follower:
             self.before = self.items
         if self.clock() - self._asked >= _NOTES_EVERY:
             self._asked = self.clock()
-            shares = Shares(self.store, layout, lambda: datetime.now(UTC))
-            self._notes = dict(shares.read(self._open[:_MOST_NOTES]))
+            self._notes = dict(read_shares(self.store, layout, self._open[:_MOST_NOTES]))
         under_way = [noted for batch, noted in self._notes.items() if batch in self._open]
         items = self.items + sum(items for items, _ in under_way)
         moved = self.bytes + sum(size for _, size in under_way)
