@@ -18,7 +18,7 @@ from regionshift.cli.verbose import make_log
 from regionshift.deployment.steps import Step
 from regionshift.engine.engine import Listener
 from regionshift.engine.events import Progress
-from regionshift.errors import Interrupted, Refused
+from regionshift.errors import Refused
 from regionshift.operations.preflight import down_of, region_findings
 from regionshift.operations.waves import deploying
 from regionshift.operations.waves.alarms import (
@@ -31,7 +31,7 @@ from regionshift.operations.waves.alarms import (
 from regionshift.operations.waves.apply import Applier
 from regionshift.operations.waves.bake import Watch
 from regionshift.operations.waves.down import RegionDown
-from regionshift.operations.waves.driving import Driver, Said, Waits
+from regionshift.operations.waves.driving import Driver, Said, Unanswered, Waits
 from regionshift.operations.waves.facts import Terms
 from regionshift.operations.waves.standing import Standing, standing_of
 from regionshift.report.values import Finding
@@ -146,7 +146,7 @@ def _approval(choices: Choices, approving: str | None) -> Callable[[Step], bool]
         except Refused:
             return False
         except typer.Abort as left:  # Ctrl-C or the end of the input is no answer
-            raise Interrupted(
+            raise Unanswered(
                 f"Wave {step.wave} ({', '.join(step.regions)}) was not answered for; it waits.",
                 where="deployment.approve",
                 remedy=_GO_ON,

@@ -42,6 +42,10 @@ class Waits(Refused):
     """A wave waits for a person; the run stays open."""
 
 
+class Unanswered(Interrupted):
+    """The person who was asked gave no answer; the wave waits, and the run stays open."""
+
+
 @dataclass(frozen=True)
 class Driver:
     """Everything that the steps of a deployment need.
@@ -71,6 +75,8 @@ class Driver:
             facts = facts.with_terms(terms_of(self.environment.config))
         try:
             return self._with(facts.terms)._drive(run, view.kind, facts)
+        except Unanswered:
+            raise
         except (Interrupted, KeyboardInterrupt) as stopped:
             raise Interrupted(
                 f"Stopped as asked; the {view.kind} is not finished.", where=run.run_id, remedy=GO_ON
