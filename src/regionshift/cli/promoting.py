@@ -24,6 +24,7 @@ from regionshift.errors import (
 )
 from regionshift.operations.moving import moves, proposing
 from regionshift.operations.moving.copying import LastCopy
+from regionshift.operations.moving.driving import state_of
 from regionshift.operations.moving.measuring import unproven
 from regionshift.operations.moving.plan import PromotionPlan
 from regionshift.operations.moving.promoting import Promotion
@@ -167,11 +168,17 @@ def _go(choices: Choices, wired: Wired, plan: PromotionPlan, run_id: str, facts:
         try:
             state = proposing.go(wired.journal, run, promotion, teller(view), spread)
         except Interrupted as error:
-            error.remedy = "regionshift resume goes on with it, regionshift resume --back takes it back"
+            going_back = state_of(wired.journal, run_id, plan.steps).backward
+            error.remedy = (
+                "regionshift resume goes on with taking it back"
+                if going_back
+                else "regionshift resume goes on with it, regionshift resume --back takes it back"
+            )
             raise
+    again = "mend the cause, then again" if state.failed else "to do it after all"
     remedy = {
         Ending.DONE: None,
-        Ending.TAKEN_BACK: f"mend the cause, then again: {plan.command}",
+        Ending.TAKEN_BACK: f"{again}: {plan.command}",
     }.get(state.ending or Ending.STUCK, "mend the cause, then: regionshift resume")
     seen = wired.journal.view(run_id)
     took = (seen.ended or wired.environment.now()) - seen.started
@@ -191,7 +198,8 @@ def _go(choices: Choices, wired: Wired, plan: PromotionPlan, run_id: str, facts:
         )
     else:
         screen = console(choices)
-        screen.print(promotion_table({name: value for name, value in found.items() if name not in facts}))
+        if state.ending is Ending.DONE:
+            screen.print(promotion_table({name: value for name, value in found.items() if name not in facts}))
         for step, why in state.failed.items():
             screen.print(f"✗ {step}: {why}", style="red", soft_wrap=True)
         if remedy:

@@ -34,7 +34,8 @@ class Course:
         """It begins, or an earlier process's work is gone on with, or is taken back."""
         word = "is taken back" if back else "goes on" if again else "began"
         event: NewsEvent = "rollback" if back else self.event
-        return News(event, "started", f"{self.title} {word}: {', '.join(self.steps)}", self._counts())
+        order = "" if back else f": {', '.join(self.steps)}"
+        return News(event, "started", f"{self.title} {word}{order}", self._counts())
 
     def of_done(self, step: str) -> News:
         """A step is done."""

@@ -96,7 +96,7 @@ def promotion_table(facts: Mapping[str, object]) -> RenderableType:
     table.add_column(style="dim")
     table.add_column()
     for name, meaning in _FACTS.items():
-        if name in facts:
+        if name in facts and facts[name] != 0:
             table.add_row(meaning, _fact(name, facts[name]))
     return table
 
