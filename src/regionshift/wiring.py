@@ -23,7 +23,7 @@ from regionshift.errors import InputError, Refused
 from regionshift.settings.config import MigrationConfig
 from regionshift.settings.load import load_config
 from regionshift.settings.names import normalize_name
-from regionshift.settings.state_url import parse_state_url
+from regionshift.settings.state_url import parse_key_url, parse_state_url
 
 if TYPE_CHECKING:
     from semver import VersionInfo
@@ -148,6 +148,7 @@ def wire(
         from regionshift.aws.guard import require_account
 
         store = _store(config, place, access, outside)
+        _require_key(config, place, store)
         away = _away(store, config, outside) - set(rejoining)
         left = {*_left_out(skip, store, config, outside), *away}
         asked = next((region for region in config.all_regions if region not in left), config.regions.primary)
@@ -375,7 +376,7 @@ def _engine(
                 stack=normalize_name(config.suffix),
                 work_dir=place.home / "engine" / normalize_name(config.suffix),
                 environment=environment,
-                secrets_provider=config.state_secrets or "passphrase",
+                secrets_provider=_secrets_provider(config, access),
                 exclusive=exclusive,
                 parallel=config.deployment.max_parallel,
             )
@@ -390,6 +391,8 @@ def _engine_environment(
 ) -> dict[str, str]:
     variables = {name: value for name, value in outside.variables.items() if not name.startswith("PULUMI_")}
     variables |= {"PULUMI_SKIP_UPDATE_CHECK": "true", "PULUMI_DIY_BACKEND_DISABLE_CHECKPOINT_BACKUPS": "true"}
+    # A machine that never worked on the stack knows its key from the state, not from a file of the workspace.
+    variables["PULUMI_FALLBACK_TO_STATE_SECRETS_MANAGER"] = "true"
     if config.state_secrets is None:
         variables["PULUMI_CONFIG_PASSPHRASE_FILE"] = str(passphrase_file(place))
     if access.cloud is not None:
@@ -400,6 +403,7 @@ def _engine_environment(
             "AWS_SECRET_ACCESS_KEY": access.cloud.secret_key,
             "AWS_REGION": config.regions.primary,
             "AWS_CA_BUNDLE": str(access.cloud.ca_bundle),
+            "AWS_ENDPOINT_URL_KMS": access.cloud.endpoint,
             "PULUMI_HOME": str(place.home / "engine" / "home"),
             # The plugin of 700 MB is not what a local run uses: the engine must not go and ask for it.
             "PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION": "true",
@@ -410,9 +414,37 @@ def _engine_environment(
     return variables
 
 
+def _secrets_provider(config: MigrationConfig, access: Access) -> str:
+    """Who encrypts secrets in the engine's state: the key of `state_secrets`, else the passphrase of the key file."""
+    key = parse_key_url(config.state_secrets)
+    if key is None:
+        return config.state_secrets or "passphrase"
+    # Of the two SDKs in the engine only the second can be sent to an endpoint of ours (AWS_ENDPOINT_URL_KMS).
+    more = {"awssdk": "v2"} if access.cloud is not None else {}
+    return key.text(config.regions.primary, **more)
+
+
+def _key_file(place: Place) -> Path:
+    return place.home / "state.key"
+
+
+def _require_key(config: MigrationConfig, place: Place, store: StateStore) -> None:
+    """Raises Refused when a state was begun with the key file of another machine: a new one would open nothing."""
+    if config.state_secrets is not None or _key_file(place).exists():
+        return
+    if not store.folders(f"journal/{scope_of(config)}/runs"):
+        return
+    raise Refused(
+        "The secrets in this state are sealed with a key file that this machine does not have.",
+        where=str(_key_file(place)),
+        remedy="copy that file from the machine that made the state; for an environment that any machine may go on"
+        " with, set `state_secrets: awskms://…` before its first `up`",
+    )
+
+
 def passphrase_file(place: Place) -> Path:
     """The key that secrets in the state are encrypted with; made once, for the owner's eyes only."""
-    path = place.home / "state.key"
+    path = _key_file(place)
     if not path.exists():
         handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         with os.fdopen(handle, "w", encoding="utf-8") as file:
@@ -468,7 +500,7 @@ def _wired(
     from regionshift.operations.environment import Environment
     from regionshift.operations.waves.shelf import Shelf
 
-    key = _release_key(place)
+    key = _release_key(config, place, access, store)
     release = _once(lambda: _release(config, place, access, store, outside, key))
     environment = Environment(
         config=config,
@@ -493,12 +525,29 @@ def _wired(
     return Wired(environment, journal, shelf, store, lock, machine, access.cloud)
 
 
-def _release_key(place: Place) -> SecretKey:
-    """The key of the releases' secrets, made from the state's own: a team has one file to share, not two."""
-    from regionshift.journal.sealing import SecretKey
+def _release_key(config: MigrationConfig, place: Place, access: Access, store: StateStore) -> SecretKey:
+    """The key of the releases' secrets: kept in the state and sealed by KMS, or made from the key file."""
+    from regionshift.journal.sealing import SecretKey, key_from_kms
 
+    key = parse_key_url(config.state_secrets)
+    if key is not None:
+        return key_from_kms(_Kms(access.clients, key.region or config.regions.primary), key.key, store)
     passphrase = passphrase_file(place).read_bytes()
     return SecretKey(hashlib.sha256(b"regionshift releases\0" + passphrase).digest())
+
+
+@dataclass(frozen=True)
+class _Kms:
+    """The calls that open the releases' key, with AWS's errors told plainly."""
+
+    clients: Clients
+    region: str
+
+    def generate_data_key(self, **parameters: Any) -> Mapping[str, object]:
+        return self.clients.call(self.region, "kms", "generate_data_key", **parameters)
+
+    def decrypt(self, **parameters: Any) -> Mapping[str, object]:
+        return self.clients.call(self.region, "kms", "decrypt", **parameters)
 
 
 def _once(make: Callable[[], Release]) -> Callable[[], Release]:

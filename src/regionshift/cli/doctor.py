@@ -13,6 +13,7 @@ from regionshift.report.values import Finding, as_data
 from regionshift.wiring import Wired, scope_of, settings, surroundings, wire
 
 _Facts = dict[str, object]
+_LOOK = "look at the place that the message names, and at who may use it"
 
 
 def run_doctor(choices: Choices) -> int:
@@ -45,7 +46,7 @@ def _examine(choices: Choices) -> tuple[_Facts, list[Finding]]:
             "state": "out of reach",
         }
         where = f" ({error.where})" if error.where else ""
-        return facts, [Finding("state", "error", f"{error.message}{where}", None, error.remedy)]
+        return facts, [Finding("state", "error", f"{error.message}{where}", None, error.remedy or _LOOK)]
 
 
 def _facts(wired: Wired, holder: Holder | None) -> _Facts:

@@ -14,7 +14,8 @@ import hmac
 import json
 import os
 import stat
-from collections.abc import Mapping
+import threading
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, Protocol
 
@@ -42,13 +43,35 @@ class KeyService(Protocol):
 
 
 class SecretKey:
-    """Seals and opens values, and digests them. One root key, one derived key for each use."""
+    """Seals and opens values, and digests them. One root key, one derived key for each use.
 
-    def __init__(self, root: bytes) -> None:
-        if len(root) != _BYTES:
-            raise ValueError(f"a key has {_BYTES} bytes, not {len(root)}")
-        self._sealing = hmac.digest(root, b"regionshift sealing v1", "sha256")
-        self._digests = hmac.digest(root, b"regionshift digests v1", "sha256")
+    Args:
+        root: the root key, or what gets it, which is then asked when the key is first used and only once.
+    """
+
+    def __init__(self, root: bytes | Callable[[], bytes]) -> None:
+        self._ask = root if callable(root) else lambda: root
+        self._mutex = threading.Lock()
+        self._kept: bytes | None = None
+        if isinstance(root, bytes):
+            self._root()
+
+    def _root(self) -> bytes:
+        with self._mutex:
+            if self._kept is None:
+                found = self._ask()
+                if len(found) != _BYTES:
+                    raise ValueError(f"a key has {_BYTES} bytes, not {len(found)}")
+                self._kept = found
+            return self._kept
+
+    @property
+    def _sealing(self) -> bytes:
+        return hmac.digest(self._root(), b"regionshift sealing v1", "sha256")
+
+    @property
+    def _digests(self) -> bytes:
+        return hmac.digest(self._root(), b"regionshift digests v1", "sha256")
 
     def seal(self, value: str, place: str) -> str:
         """``value`` encrypted for ``place`` (base64)."""
@@ -70,7 +93,8 @@ class SecretKey:
             raise StateDamaged(
                 "a secret of a release cannot be decrypted",
                 where=place,
-                remedy="use the key that the state was made with (state_secrets)",
+                remedy="use the key that the state was made with: the one of `state_secrets`, or the file"
+                " .regionshift/state.key of the machine that made it",
             ) from error
 
     def digest(self, name: str, value: str) -> str:
@@ -106,8 +130,13 @@ def key_from_file(path: Path) -> SecretKey:
 def key_from_kms(kms: KeyService, key_id: str, store: StateStore) -> SecretKey:
     """The state's data key, decrypted by KMS; made on first use, one for all who share the state.
 
-    ``key_id`` is an id, ARN or alias of a symmetric key. Raises StateDamaged when the kept one is unreadable.
+    KMS is asked when a secret is. ``key_id`` is an id, ARN or alias of a symmetric key. Using the key raises
+    StateDamaged when the kept one is unreadable.
     """
+    return SecretKey(lambda: _root_from_kms(kms, key_id, store))
+
+
+def _root_from_kms(kms: KeyService, key_id: str, store: StateStore) -> bytes:
     context = {"regionshift": "releases"}
     stored = store.get(_DATA_KEY)
     if stored is None:
@@ -115,15 +144,14 @@ def key_from_kms(kms: KeyService, key_id: str, store: StateStore) -> SecretKey:
         kept = {"key": key_id, "sealed": base64.b64encode(_bytes(made["CiphertextBlob"])).decode()}
         try:
             store.create(_DATA_KEY, json.dumps(kept).encode())
-            return SecretKey(_bytes(made["Plaintext"]))
+            return _bytes(made["Plaintext"])
         except KeyTakenError:
-            return key_from_kms(kms, key_id, store)
+            return _root_from_kms(kms, key_id, store)
     try:
         sealed = base64.b64decode(json.loads(stored.body)["sealed"], validate=True)
     except (ValueError, KeyError, TypeError) as error:
         raise StateDamaged("the state's data key cannot be read", where=f"{store.url}/{_DATA_KEY}") from error
-    opened = kms.decrypt(KeyId=key_id, CiphertextBlob=sealed, EncryptionContext=context)
-    return SecretKey(_bytes(opened["Plaintext"]))
+    return _bytes(kms.decrypt(KeyId=key_id, CiphertextBlob=sealed, EncryptionContext=context)["Plaintext"])
 
 
 def _make_key_file(path: Path) -> None:

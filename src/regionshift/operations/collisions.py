@@ -43,7 +43,11 @@ def _finding(environment: Environment, step: Step) -> Finding | None:
         tags = look(environment.clients, region, name)
     except (ClientError, BotoCoreError) as error:
         return Finding(
-            "collision-unknown", "warning", f"it cannot be seen whether {what} is free: {error}", region
+            "collision-unknown",
+            "warning",
+            f"it cannot be seen whether {what} is free: {error}",
+            region,
+            "look yourself, or give these credentials the permission that the message names",
         )
     if tags is None:
         return None

@@ -54,12 +54,12 @@ def _is_known(standing: Standing, proposal: Proposal) -> bool:
 
 
 @contextmanager
-def recorded(journal: Journal, kind: Kind, facts: Mapping[str, object]) -> Iterator[None]:
-    """One run of the journal around one change: opened before it, closed with how it ended."""
+def recorded(journal: Journal, kind: Kind, facts: Mapping[str, object]) -> Iterator[str]:
+    """One run of the journal around one change: opened before it, closed with how it ended. Gives its id."""
     run = journal.start(kind, facts)
     run.append(_STEP, "before")
     try:
-        yield
+        yield run.run_id
     except BaseException as error:
         stopped = isinstance(error, Interrupted | KeyboardInterrupt)
         said = error.message if isinstance(error, RegionshiftError) else type(error).__name__
@@ -103,7 +103,7 @@ def mend(environment: Environment, journal: Journal) -> Remains:
         journal.reopen(view.run_id).close("killed", failed=True)
     # A run that was stopped hard, or whose engine was killed under it, wrote its own end and leaves the same.
     unclean = bool(dead) or any(run.outcome != "succeeded" for run in newest)
-    found = recover(environment).findings() if unclean else []
+    found = recover(environment).findings(environment.regions) if unclean else []
     half_done = bool(dead or standing_of(journal).unsettled) or any(
         run.kind in ("deployment", "rollback") and run.outcome in _HALF_DONE for run in newest
     )

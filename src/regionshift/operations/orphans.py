@@ -8,13 +8,14 @@ finishes it. Offline the provider itself adopts what was lost, and no note is ev
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from regionshift.operations.environment import Environment
 from regionshift.operations.leftovers import Leftover, look_for_tagged
 from regionshift.operations.lost import FINDS, MADE_AGAIN, Look
+from regionshift.operations.waves.reach import home_of
 from regionshift.report.values import Finding
 
 
@@ -32,15 +33,15 @@ class Recovered:
     forgotten: tuple[str, ...]
     unclear: Mapping[str, str]
 
-    def findings(self) -> list[Finding]:
+    def findings(self, regions: Collection[str]) -> list[Finding]:
         """For a person: what was taken over, and what is to be looked at."""
         taken = [
             Finding(
                 "recovered",
                 "info",
                 f"{_name(urn)} ({identity}) was made by a run that was killed",
-                None,
-                None,
+                home_of(urn, regions),
+                "nothing: it is in the state now, and this run finishes it",
             )
             for urn, identity in self.taken.items()
         ]
@@ -49,7 +50,7 @@ class Recovered:
                 "orphan",
                 "warning",
                 f"{_name(urn)} may have been made by a run that was killed: {why}",
-                None,
+                home_of(urn, regions),
                 f"look for it; if it is there, `pulumi import {_type(urn)} {_name(urn)} ID` or delete it",
             )
             for urn, why in self.unclear.items()

@@ -71,5 +71,9 @@ def _loss(step: Step, *, allowed: bool) -> Finding:
         severity="warning" if allowed else "error",
         message=f"{step.name} ({step.type}) would be deleted or replaced, with what it holds",
         region=step.region,
-        remedy=None if allowed else "give --allow-data-loss if that is what you want",
+        remedy=(
+            "it was allowed; without that nothing of it happens"
+            if allowed
+            else "give --allow-data-loss if that is what you want"
+        ),
     )

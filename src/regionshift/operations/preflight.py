@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import urlsplit
 
-from regionshift.aws.errors import AwsFailed
+from regionshift.aws.errors import AwsFailed, told_plainly
 from regionshift.engine.engine import RunRecord
 from regionshift.errors import RegionshiftError
 from regionshift.operations.collisions import collision_findings
@@ -16,7 +16,7 @@ from regionshift.operations.policy_findings import policy_findings
 from regionshift.operations.quotas import quota_findings
 from regionshift.report.values import Finding
 from regionshift.settings.check import name_problems
-from regionshift.settings.state_url import parse_state_url
+from regionshift.settings.state_url import parse_key_url, parse_state_url
 
 # One plugin process serves one provider, and there is one provider a region (measured: 170 to 430 MB each).
 PLUGIN_MEMORY_MB = 430
@@ -55,6 +55,7 @@ def preflight(environment: Environment, machine: Machine) -> list[Finding]:
         lambda: _plugin(environment, machine),
         lambda: _pending_secrets(environment),
         lambda: _state_region(environment),
+        lambda: _state_key(environment),
     )
     with ThreadPoolExecutor(max_workers=len(parts)) as pool:
         return [finding for found in pool.map(lambda part: part(), parts) for finding in found]
@@ -75,7 +76,10 @@ def plan_findings(environment: Environment, record: RunRecord) -> list[Finding]:
 
 def _engine(machine: Machine) -> list[Finding]:
     problem = machine.engine_problem
-    return [Finding("engine", "error", problem.message, None, problem.remedy)] if problem else []
+    if problem is None:
+        return []
+    remedy = problem.remedy or "run `make tools`, or put a Pulumi CLI that fits on the PATH"
+    return [Finding("engine", "error", problem.message, None, remedy)]
 
 
 def _names(environment: Environment) -> list[Finding]:
@@ -112,7 +116,8 @@ def _release(environment: Environment) -> list[Finding]:
         environment.release()
     except RegionshiftError as error:
         code = _CODES.get(error.where or "", "artifact")
-        return [Finding(code, "error", error.message, None, error.remedy)]
+        remedy = error.remedy or f"mend what {error.where or 'the message'} names"
+        return [Finding(code, "error", error.message, None, remedy)]
     return []
 
 
@@ -147,28 +152,38 @@ def _pending_secrets(environment: Environment) -> list[Finding]:
         return []
     found = []
     for region in environment.regions:
-        pages = (
-            environment.clients.get("secretsmanager", region)
-            .get_paginator("list_secrets")
-            .paginate(
-                IncludePlannedDeletion=True,
-                Filters=[{"Key": "name", "Values": [config.names.secret("", region)]}],
-            )
-        )
-        found += [
-            Finding(
-                "pending-secret",
-                "error",
-                f"the secret {secret['Name']} waits for its deletion, and its name is taken until then",
-                region,
-                f"aws secretsmanager delete-secret --force-delete-without-recovery --region {region} "
-                f"--secret-id {secret['Name']}   (then run the command again)",
-            )
-            for page in pages
-            for secret in page["SecretList"]
-            if "DeletedDate" in secret
-        ]
+        try:
+            with told_plainly(region, "secrets"):
+                found += _pending_in(environment, region)
+        except AwsFailed as error:
+            remedy = error.remedy or "run the command again when the region answers"
+            message = f"it cannot be seen whether secrets wait for their deletion: {error.message}"
+            found.append(Finding("pending-secret-unknown", "warning", message, region, remedy))
     return found
+
+
+def _pending_in(environment: Environment, region: str) -> list[Finding]:
+    pages = (
+        environment.clients.get("secretsmanager", region)
+        .get_paginator("list_secrets")
+        .paginate(
+            IncludePlannedDeletion=True,
+            Filters=[{"Key": "name", "Values": [environment.config.names.secret("", region)]}],
+        )
+    )
+    return [
+        Finding(
+            "pending-secret",
+            "error",
+            f"the secret {secret['Name']} waits for its deletion, and its name is taken until then",
+            region,
+            f"aws secretsmanager delete-secret --force-delete-without-recovery --region {region} "
+            f"--secret-id {secret['Name']}   (then run the command again)",
+        )
+        for page in pages
+        for secret in page["SecretList"]
+        if "DeletedDate" in secret
+    ]
 
 
 def _state_region(environment: Environment) -> list[Finding]:
@@ -207,5 +222,22 @@ def _bucket_region(environment: Environment) -> str | None:
 
 
 def _key_region(provider: str | None) -> str | None:
-    url = urlsplit(provider or "")
-    return parse_qs(url.query).get("region", [None])[0] if url.scheme == "awskms" else None
+    key = parse_key_url(provider)
+    return key.region if key else None
+
+
+def _state_key(environment: Environment) -> list[Finding]:
+    """Who shares the state must be able to open its secrets, or only the machine that made it can go on."""
+    config = environment.config
+    if not config.state.startswith("s3://") or parse_key_url(config.state_secrets) is not None:
+        return []
+    return [
+        Finding(
+            "state-key",
+            "warning",
+            "only this machine can go on with a change or take one back: the key of the state's secrets is in its"
+            " .regionshift/state.key",
+            None,
+            "keep a copy of that file; for new environments set `state_secrets: awskms://…`",
+        )
+    ]

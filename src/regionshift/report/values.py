@@ -12,13 +12,16 @@ Outcome = Literal["passed", "failed", "not applicable"]
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing wrong (or worth knowing) in a plan, with the way to mend it."""
+    """One thing wrong (or worth knowing) in a plan, with the way to mend it.
+
+    ``region`` is None for what concerns the whole environment; what to do is always said.
+    """
 
     code: str
     severity: Severity
     message: str
-    region: str | None = None
-    remedy: str | None = None
+    region: str | None
+    remedy: str
 
 
 @dataclass(frozen=True)

@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 import uuid
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, cast
 
 import pytest
+from botocore.exceptions import EndpointConnectionError
 
 from regionshift.aws.clients import Clients
 from regionshift.engine.engine import RunRecord
@@ -176,14 +178,44 @@ def test_state_and_key_in_a_region_of_the_environment_are_a_warning(
 ) -> None:
     name = f"state-{uuid.uuid4().hex[:10]}"
     make_bucket(clients, name, {})
-    inside = make(state=f"s3://{name}/x", state_secrets=f"awskms://alias/k?region={REGION}")
-    findings = preflight(inside, Machine(None))
-    assert [(each.code, each.severity, each.region) for each in findings] == [
-        ("state-region", "warning", REGION)
-    ] * 2
+    arn = f"arn:aws:kms:{REGION}:123456789012:key/0f0b53f3"
+    for key in (f"awskms://alias/k?region={REGION}", f"awskms:///{arn}"):
+        inside = make(state=f"s3://{name}/x", state_secrets=key)
+        findings = preflight(inside, Machine(None))
+        assert [(each.code, each.severity, each.region) for each in findings] == [
+            ("state-region", "warning", REGION)
+        ] * 2
     outside = make(
         state=f"s3://{name}/x",
         state_secrets="awskms://alias/k?region=eu-west-3",
         regions={"primary": "eu-west-1"},
     )
     assert preflight(outside, Machine(None)) == []
+
+
+def test_a_team_state_with_the_key_of_one_machine_is_a_warning(make: Callable[..., Environment]) -> None:
+    state = "s3://somewhere/x?region=eu-west-3"
+    (finding,) = preflight(make(state=state), Machine(None))
+    assert (finding.code, finding.severity) == ("state-key", "warning")
+    assert "state_secrets" in finding.remedy
+    assert preflight(make(state=state, state_secrets="awskms://k?region=eu-west-3"), Machine(None)) == []
+    assert preflight(make(), Machine(None)) == []
+
+
+def test_secrets_that_cannot_be_looked_for_are_told_of_with_their_region(
+    make: Callable[..., Environment], clients: Clients
+) -> None:
+    class Closed(Clients):
+        def named(self, service: str, region: str) -> Any:
+            if service == "secretsmanager":
+                raise EndpointConnectionError(endpoint_url="https://secretsmanager")
+            return clients.named(service, region)
+
+        get = named  # type: ignore[assignment]
+
+    environment = replace(
+        make(target="aws", application={"store": "secretsmanager"}), clients=Closed(endpoint="https://x")
+    )
+    told = [each for each in preflight(environment, Machine(None)) if each.code == "pending-secret-unknown"]
+    assert [(each.severity, each.region) for each in told] == [("warning", REGION)]
+    assert told[0].remedy

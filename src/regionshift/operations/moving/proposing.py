@@ -22,7 +22,7 @@ from regionshift.operations.waves.standing import Standing
 from regionshift.settings.config import MigrationConfig
 from regionshift.settings.editing import Edit, applied, swap_primary
 from regionshift.settings.release import Release
-from regionshift.settings.state_url import parse_state_url
+from regionshift.settings.state_url import parse_key_url, parse_state_url
 
 KIND: Kind = "promotion"
 Loader = Callable[[str], MigrationConfig]
@@ -188,6 +188,13 @@ def _require_findable_state(config: MigrationConfig) -> None:
             "The state URL does not say in which region its bucket is, and the primary region changes.",
             where="state",
             remedy=f"write the bucket's own region: {url.place}?region=…",
+        )
+    key = parse_key_url(config.state_secrets)
+    if key and key.region is None:
+        raise Refused(
+            "The key of the state's secrets is looked for in the primary region, which changes.",
+            where="state_secrets",
+            remedy=f"write the key's own region: {config.state_secrets}?region=…",
         )
 
 
