@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -179,6 +180,22 @@ def _kinds(clients: Clients, region: str, environment: str) -> Iterator[str]:
     for name in secrets.paginate().search("SecretList[].Name"):
         if f"/{environment}/" in name:
             yield "secret"
+
+
+def kill_at_step(place: Place, step: str, *command: str, **more: str) -> None:
+    """Start the command and kill it, with everything it started, as soon as the journal says that ``step`` begins."""
+    process = place.start(*command, **more)
+    runs = next((place.folder / ".regionshift/state/journal").glob("*/runs"))
+    known = {path.name for path in runs.iterdir()}
+    until = time.monotonic() + 240
+    while time.monotonic() < until and process.poll() is None:
+        new = [path for path in runs.iterdir() if path.name not in known]
+        if any(f'"step":"{step}"' in event.read_text() for run in new for event in run.glob("*.json")):
+            break
+        time.sleep(0.05)
+    assert process.poll() is None, process.communicate()
+    os.killpg(process.pid, signal.SIGKILL)
+    process.communicate()
 
 
 def kill_children(parent: int) -> list[int]:

@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import json
-import os
-import signal
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from broken_artifact import BREAKS_AT_ONCE, BREAKS_LATER, broken_artifact
-from e2e_place import Place
+from e2e_place import Place, kill_at_step
 
 pytestmark = pytest.mark.e2e
 CANARY, OTHER, PRIMARY = "eu-west-1", "ap-southeast-2", "us-east-1"
@@ -45,22 +42,6 @@ def _code(place: Place, region: str) -> tuple[str, int, str]:
 def _memory(place: Place, megabytes: int) -> None:
     place.settings["function"] = {**place.settings.get("function", {}), "memory": megabytes}
     place.write()
-
-
-def _kill_at(place: Place, step: str, *options: str, **more: str) -> None:
-    """Start `up` and kill it, with everything it started, as soon as the journal says that ``step`` begins."""
-    process = place.start("up", "--yes", *options, **more)
-    runs = next((place.folder / ".regionshift/state/journal").glob("*/runs"))
-    known = {path.name for path in runs.iterdir()}
-    until = time.monotonic() + 240
-    while time.monotonic() < until and process.poll() is None:
-        new = [path for path in runs.iterdir() if path.name not in known]
-        if any(f'"step":"{step}"' in event.read_text() for run in new for event in run.glob("*.json")):
-            break
-        time.sleep(0.05)
-    assert process.poll() is None, process.communicate()
-    os.killpg(process.pid, signal.SIGKILL)
-    process.communicate()
 
 
 def _subscribed(place: Place, region: str) -> str:
@@ -120,7 +101,7 @@ def test_a_release_that_breaks_the_function_stops_at_the_canary(
 def test_a_change_that_was_killed_is_finished_by_resume(up: Place) -> None:
     # The broken release before it left alarms red; what mends needs no word about those.
     _memory(up, 640)
-    _kill_at(up, "wave-2/apply")
+    kill_at_step(up, "wave-2/apply", "up", "--yes")
     refused = up.run("up", "--yes")
     assert refused.code == 3
     assert "resume" in refused.said
@@ -133,7 +114,7 @@ def test_a_change_that_was_killed_is_finished_by_resume(up: Place) -> None:
 def test_a_broken_release_that_was_killed_is_taken_back_by_resume(up: Place, tmp_path: Path) -> None:
     before, releases = {region: _code(up, region) for region in up.regions}, _releases(up)
     artifact = str(broken_artifact(tmp_path, BREAKS_AT_ONCE))
-    _kill_at(up, "wave-1/apply", "--despite-alarms", REGIONSHIFT_TEST_ARTIFACT=artifact)
+    kill_at_step(up, "wave-1/apply", "up", "--yes", "--despite-alarms", REGIONSHIFT_TEST_ARTIFACT=artifact)
     done = up.run("resume", "--yes", "--json")
     assert done.code == 1, done.said
     assert done.json["regions"] == {CANARY: "rolled back", OTHER: "unchanged", PRIMARY: "unchanged"}

@@ -335,24 +335,6 @@ def rollback(
     return run_rollback(choices, run_id, reason)
 
 
-@app.command()
-def status(
-    migration_id: Annotated[str, typer.Argument(help="The migration asked about.")],
-    config: Config = DEFAULT_CONFIG,
-    target: Target = None,
-    endpoint: Endpoint = None,
-    account: Account = None,
-    as_json: AsJson = False,
-    yes: Yes = False,
-    verbose: Verbose = False,
-) -> int:
-    """Say how a migration stands. Exit code 1 unless it is completed or rolled back."""
-    from regionshift.cli.migrations import run_migration_status
-
-    choices = _choices(config, target, endpoint, account, as_json=as_json, yes=yes, verbose=verbose)
-    return run_migration_status(choices, migration_id)
-
-
 @local.command("up")
 def local_up(
     config: Config = DEFAULT_CONFIG,

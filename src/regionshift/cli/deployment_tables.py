@@ -9,11 +9,13 @@ from rich.table import Table
 from rich.text import Text
 
 from regionshift.deployment.news import News
-from regionshift.deployment.state import DeploymentState, RegionState
+from regionshift.deployment.state import RegionState
 from regionshift.deployment.steps import Step
 from regionshift.journal.differences import Difference
 from regionshift.journal.journal import RunSummary
+from regionshift.journal.lock import Holder
 from regionshift.journal.releases import ReleaseRecord
+from regionshift.operations.unfinished import OpenRun
 from regionshift.report.values import Plan
 
 _SHORT = 12
@@ -78,21 +80,19 @@ def _value(value: object) -> str:
 
 
 def standing_table(
-    regions: Mapping[str, RegionState], unfinished: Sequence[tuple[str, DeploymentState]]
+    regions: Mapping[str, RegionState], unfinished: Sequence[OpenRun], holder: Holder | None
 ) -> RenderableType:
-    """One line a region, then what is not finished and what may be done about it."""
+    """One line a region, who is at work, then what is not finished and what may be done about it."""
     table = _table("region", "release", "")
     for region, state in regions.items():
         note = state.note or ("" if state.settled else "between two releases")
         table.add_row(region, (state.release or "·")[:_SHORT], note)
     parts: list[RenderableType] = [table if regions else Text("Nothing is up.")]
-    for run_id, found in unfinished:
-        step = found.next_step
-        doing = f"at {step.name} ({', '.join(step.regions)})" if step else "at its end"
-        if step and found.waits:
-            doing = f"wave {step.wave} ({', '.join(step.regions)}) waits for a person"
-        parts.append(Text(f"{run_id} is not finished: {doing}", style="yellow"))
-        parts.append(Text("  → regionshift resume, or regionshift resume --back", style="dim"))
+    if holder:
+        parts.append(Text(f"The lock is held by {holder}."))
+    for run in unfinished:
+        parts.append(Text(f"The {run.kind} {run.run} is not finished: {run.at}", style="yellow"))
+        parts.append(Text(f"  → {run.go_on}", style="dim"))
     return Group(*parts)
 
 

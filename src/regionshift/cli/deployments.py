@@ -20,10 +20,11 @@ from regionshift.cli.migrations import all_migrations
 from regionshift.cli.options import Choices
 from regionshift.cli.show import confirm, console, person_is_there, print_json
 from regionshift.deployment.state import DeploymentState, Outcome, RegionState, fold_deployment
-from regionshift.errors import EXIT_FAILED, EXIT_OK, Refused
-from regionshift.journal.store import StateUnreachable
+from regionshift.errors import EXIT_FAILED, EXIT_OK, Refused, RegionshiftError
+from regionshift.journal.lock import current_holder, holder_to_json
 from regionshift.operations.planning import make_plan
 from regionshift.operations.preflight import preflight
+from regionshift.operations.unfinished import open_runs
 from regionshift.operations.up import PlanRefused
 from regionshift.operations.waves import deploying
 from regionshift.operations.waves.facts import terms_of
@@ -33,7 +34,7 @@ from regionshift.operations.waves.written_since import written_since
 from regionshift.report.migrations import migrations_table
 from regionshift.report.terminal import findings_table, plan_table
 from regionshift.report.values import Plan, as_data
-from regionshift.wiring import Skip, Wired, surroundings, wire
+from regionshift.wiring import Skip, Wired, scope_of, surroundings, wire
 
 
 def up_in_waves(
@@ -248,6 +249,8 @@ def run_status(choices: Choices) -> int:
     with _wired(choices) as wired:
         standing = standing_of(wired.journal)
         states = _unfinished(wired)
+        unfinished = open_runs(wired.journal)
+        holder = current_holder(wired.store, scope_of(wired.environment.config))
         migrations, unread = all_migrations(wired)
         regions = _as_they_are(wired, states)
     if choices.as_json:
@@ -255,25 +258,19 @@ def run_status(choices: Choices) -> int:
             {
                 "regions": {region: asdict(state) for region, state in regions.items()},
                 "links": standing.links,
-                "unfinished": [
-                    {
-                        "run": run_id,
-                        "next": state.next_step.name if state.next_step else None,
-                        "waits_for_a_person": state.waits,
-                    }
-                    for run_id, state in states
-                ],
+                "unfinished": as_data(unfinished),
+                "lock": holder_to_json(holder) if holder else None,
                 "migrations": migrations,
                 "migrations_unread": unread or None,
             }
         )
     else:
-        console(choices).print(standing_table(regions, states))
+        console(choices).print(standing_table(regions, unfinished, holder))
         if migrations:
             console(choices).print(migrations_table(migrations))
         if unread:
             console(choices).print(unread, style="yellow")
-    well = not states and all(state.settled for state in standing.regions.values())
+    well = not unfinished and all(state.settled for state in standing.regions.values())
     well = well and all(each["settled"] for each in migrations)
     return EXIT_OK if well else EXIT_FAILED
 
@@ -340,7 +337,7 @@ def prune_releases(choices: Choices, wired: Wired) -> None:
     """Remove the releases that are kept no longer. What is done stays done when that cannot be."""
     try:
         prune(wired.journal, wired.shelf)
-    except StateUnreachable as error:
+    except RegionshiftError as error:
         console(choices).print(
             f"warning: old releases could not be removed: {error.message}; the next `up` tries again.",
             style="yellow",

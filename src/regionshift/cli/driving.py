@@ -8,6 +8,7 @@ from typing import Any
 
 import typer
 
+from regionshift.aws.errors import told_plainly
 from regionshift.cli.deployment_tables import news_line, step_line
 from regionshift.cli.options import Choices
 from regionshift.cli.show import confirm, console, person_is_there
@@ -74,6 +75,7 @@ def begun_under(
 
     Raises:
         Refused: an alarm is red that should not be, a bake is too short, or too many regions do not answer.
+        AwsFailed: the alarms of a region cannot be read.
     """
     config, skipped = wired.environment.config, intent.facts.skipped
     watch = Watch(wired.environment.clients, time.monotonic, time.sleep)
@@ -83,7 +85,8 @@ def begun_under(
         if region in skipped or not standing.releases.get(region):
             continue
         try:
-            red += watch.red(config, [region], terms.alarms)
+            with told_plainly(region, "alarms"):
+                red += watch.red(config, [region], terms.alarms)
         except RegionDown:
             down.append(region)
     if len(down) > config.deployment.failure_tolerance:

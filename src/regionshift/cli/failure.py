@@ -26,6 +26,9 @@ def run(app: typer.Typer, arguments: Sequence[str]) -> int:
         return error.exit_code
     except KeyboardInterrupt:
         print("Interrupted.", file=sys.stderr)
+        print(
+            "  next: `regionshift status` says what is not finished and what goes on with it", file=sys.stderr
+        )
         return EXIT_INTERRUPTED
     except BrokenPipeError:
         # Whoever read our output stopped reading (`| head`); nothing is wrong with the work.

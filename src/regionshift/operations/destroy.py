@@ -12,6 +12,7 @@ from regionshift.operations.deploying import recorded
 from regionshift.operations.emptying import empty_all, switch_off, was_refilled
 from regionshift.operations.environment import Environment
 from regionshift.operations.leftovers import Leftover, look_for_leftovers, standing
+from regionshift.operations.unfinished import end_all, require_endable
 from regionshift.report.values import Change, Plan
 
 # Access logs are delivered late (S3 User Guide, "Logging requests with server access logging": within hours,
@@ -55,10 +56,16 @@ def destroy(
 ) -> Destroyed:
     """Delete the environment as one run of the journal, and look that it is gone.
 
+    Runs that are not finished end with it: there is nothing left that they could go on with.
+
     Raises:
+        Refused: a newer tool wrote a run that is not finished.
         WorkFailed: something could not be deleted, or is still there; run it again to go on.
     """
-    with recorded(journal, "destroy", {"resources": len(plan.changes)}):
+    require_endable(journal)
+    with recorded(journal, "destroy", {"resources": len(plan.changes)}) as run_id:
+        # From here on the journal says that nothing stands, whatever the others had begun.
+        end_all(journal, but=run_id)
         return _destroy(environment, listener)
 
 

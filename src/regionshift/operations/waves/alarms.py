@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
 from regionshift.aws.clients import Clients
+from regionshift.aws.errors import told_plainly
 from regionshift.deployment.state import fold_deployment, regions_from_result
 from regionshift.errors import InputError, Refused
 from regionshift.journal.journal import Journal, RunSummary
@@ -17,6 +19,8 @@ from regionshift.settings.names import Kind
 
 WINDOW = 300
 """Seconds: the longest window of the environment's own alarms (one period of five minutes each)."""
+_NAMES_A_CALL = 100  # CloudWatch API Reference, DescribeAlarms, AlarmNames
+_IN_RULE = re.compile(r"""(?:ALARM|OK|INSUFFICIENT_DATA)\s*\(\s*("[^"]*"|'[^']*'|[^)]*?)\s*\)""")
 _SKEW = timedelta(seconds=60)  # our clock and CloudWatch's need not agree
 
 
@@ -57,20 +61,55 @@ def longest_window(clients: Clients, watched: Iterable[Watched], regions: Collec
 
     Raises:
         InputError: an alarm that the settings name is not there, so nothing would be watched.
+        AwsFailed: the alarms of a region cannot be read.
     """
     longest = WINDOW
     for each in watched:
         if each.region in regions:
-            found = _described(clients, each.region, AlarmNames=[each.name])
-            if each.name not in found:
-                raise InputError(
-                    f"There is no alarm {each.name} in {each.region}.",
-                    where="deployment.alarms",
-                    remedy="make it, or take it out of deployment.alarms",
-                )
-            alarm = found[each.name]  # a composite alarm has no window of its own
-            longest = max(longest, int(alarm.get("Period", 0)) * int(alarm.get("EvaluationPeriods", 1)))
+            with told_plainly(each.region, each.name):
+                found = _described(clients, each.region, AlarmNames=[each.name])
+                if each.name not in found:
+                    raise InputError(
+                        f"There is no alarm {each.name} in {each.region}.",
+                        where="deployment.alarms",
+                        remedy="make it, or take it out of deployment.alarms",
+                    )
+                longest = max(longest, _window(clients, each.region, found, frozenset()))
     return longest
+
+
+def _window(
+    clients: Clients, region: str, alarms: Mapping[str, Mapping[str, Any]], seen: frozenset[str]
+) -> int:
+    """Seconds: the longest window of ``alarms`` and, of the composite ones, of those that they look at."""
+    longest, children = 0, set[str]()
+    for alarm in alarms.values():
+        longest = max(longest, _period(alarm) * int(alarm.get("EvaluationPeriods", 1)))
+        children |= _children(str(alarm.get("AlarmRule", "")))
+    below = children - seen - alarms.keys()
+    if not below:
+        return longest
+    found: dict[str, Mapping[str, Any]] = {}
+    names = sorted(below)
+    for first in range(0, len(names), _NAMES_A_CALL):
+        found |= _described(clients, region, AlarmNames=names[first : first + _NAMES_A_CALL])
+    return max(longest, _window(clients, region, found, seen | alarms.keys() | below))
+
+
+def _period(alarm: Mapping[str, Any]) -> int:
+    """Seconds: the alarm's period; of metric math the longest of its parts.
+
+    CloudWatch API Reference, MetricAlarm (Period, Metrics), MetricDataQuery (Period) and MetricStat (Period).
+    """
+    parts = [alarm, *alarm.get("Metrics", [])]
+    parts += [query["MetricStat"] for query in alarm.get("Metrics", []) if "MetricStat" in query]
+    return max(int(part.get("Period") or 0) for part in parts)
+
+
+def _children(rule: str) -> set[str]:
+    """The alarms that a composite alarm's rule names, by name or ARN (PutCompositeAlarm, AlarmRule)."""
+    names = (found.strip().strip("\"'") for found in _IN_RULE.findall(rule))
+    return {name.partition(":alarm:")[2] if name.startswith("arn:") else name for name in names}
 
 
 def require_long_enough(target: str, bake: int, window: int) -> None:

@@ -15,7 +15,7 @@ from regionshift.operations.orphans import recover
 from regionshift.operations.planning import make_plan
 from regionshift.operations.preflight import plan_findings
 from regionshift.operations.waves.alarms import Red
-from regionshift.operations.waves.driving import Driver
+from regionshift.operations.waves.driving import GO_ON, Driver
 from regionshift.operations.waves.facts import Facts, Terms, facts_from_json
 from regionshift.operations.waves.reach import home_of, is_link, link_targets, targets_of
 from regionshift.operations.waves.shelf import Shelf
@@ -141,13 +141,13 @@ def require_finished(journal: Journal) -> None:
             raise Refused(
                 f"The {view.kind} {view.run_id} is not finished.",
                 where=view.run_id,
-                remedy="`regionshift resume` goes on with it, `regionshift resume --back` takes it back",
+                remedy=GO_ON,
             )
     for view in unfinished(journal):
         raise Refused(
             f"Deployment {view.run_id} is not finished.",
             where=view.run_id,
-            remedy="`regionshift resume` goes on with it, `regionshift resume --back` takes it back",
+            remedy=GO_ON,
         )
 
 

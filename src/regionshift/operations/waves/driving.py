@@ -32,6 +32,9 @@ Reader = Callable[[str, News, Collection[str]], None]
 """Is told the news: the run, what there is to tell, and the regions that may be told of it."""
 
 
+GO_ON = "`regionshift resume` goes on with it, `regionshift resume --back` takes it back"
+
+
 class Waits(Refused):
     """A wave waits for a person; the run stays open."""
 
@@ -63,7 +66,12 @@ class Driver:
         facts = facts_from_json(view.opened)
         if facts.terms is None:
             facts = facts.with_terms(terms_of(self.environment.config))
-        return self._with(facts.terms)._drive(run, view.kind, facts)
+        try:
+            return self._with(facts.terms)._drive(run, view.kind, facts)
+        except (Interrupted, KeyboardInterrupt) as stopped:
+            raise Interrupted(
+                f"Stopped as asked; the {view.kind} is not finished.", where=run.run_id, remedy=GO_ON
+            ) from stopped
 
     def _with(self, terms: Terms | None) -> Driver:
         """The same under the terms that the deployment was begun with."""

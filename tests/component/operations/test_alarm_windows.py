@@ -1,0 +1,86 @@
+"""How long a bake must be: as long as the longest window of all alarms that it relies on, whatever their kind."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, cast
+
+import pytest
+from botocore.exceptions import ClientError
+
+from regionshift.aws.clients import Clients
+from regionshift.aws.errors import AwsFailed
+from regionshift.operations.waves.alarms import WINDOW, Watched, longest_window
+
+REGION = "eu-west-1"
+
+
+@dataclass
+class Alarms:
+    """CloudWatch's answer to DescribeAlarms, as its API reference has it."""
+
+    metric: dict[str, dict[str, Any]] = field(default_factory=dict)
+    composite: dict[str, str] = field(default_factory=dict)
+
+    def named(self, service: str, region: str) -> Any:
+        assert (service, region) == ("cloudwatch", REGION)
+        return self
+
+    def get_paginator(self, _: str) -> Any:
+        return self
+
+    def paginate(self, *, AlarmNames: list[str], **_: Any) -> list[dict[str, Any]]:  # noqa: N803 - boto3's name
+        assert len(AlarmNames) <= 100
+        return [
+            {
+                "MetricAlarms": [{"AlarmName": n, **self.metric[n]} for n in AlarmNames if n in self.metric],
+                "CompositeAlarms": [
+                    {"AlarmName": n, "AlarmRule": self.composite[n]}
+                    for n in AlarmNames
+                    if n in self.composite
+                ],
+            }
+        ]
+
+    def window(self, name: str) -> int:
+        return longest_window(cast(Clients, self), [Watched(name, REGION)], {REGION})
+
+
+def _math(*periods: int, evaluations: int) -> dict[str, Any]:
+    parts = [{"Id": f"m{n}", "MetricStat": {"Metric": {}, "Period": p}} for n, p in enumerate(periods)]
+    return {"EvaluationPeriods": evaluations, "Metrics": [{"Id": "e", "Expression": "m0/m1"}, *parts]}
+
+
+def test_metric_math_counts_the_periods_of_its_parts() -> None:
+    alarms = Alarms({"math": _math(60, 900, evaluations=3), "short": _math(60, evaluations=1)})
+    assert alarms.window("math") == 2700
+    assert alarms.window("short") == WINDOW
+    query = {"Id": "q", "Expression": "SELECT SUM(Errors) FROM AWS_Lambda", "Period": 1200}
+    assert Alarms({"query": {"EvaluationPeriods": 1, "Metrics": [query]}}).window("query") == 1200
+
+
+@pytest.mark.parametrize(
+    "rule",
+    [
+        'ALARM("long one") AND NOT OK(other)',
+        "(INSUFFICIENT_DATA(other) OR ALARM('long one'))",
+        "ALARM(other) OR OK( arn:aws:cloudwatch:eu-west-1:123456789012:alarm:long one )",
+        'ALARM("below")',
+    ],
+)
+def test_a_composite_alarm_counts_those_that_it_looks_at(rule: str) -> None:
+    long = {"Period": 3600, "EvaluationPeriods": 2}
+    composite = {"top": rule, "below": 'ALARM(top) OR ALARM("long one")'}
+    assert Alarms({"long one": long}, composite).window("top") == 7200
+
+
+def test_alarms_that_may_not_be_read_are_told_plainly() -> None:
+    class Closed(Alarms):
+        def paginate(self, **_: Any) -> list[dict[str, Any]]:
+            error = {"Code": "AccessDenied", "Message": "not authorized: cloudwatch:DescribeAlarms"}
+            raise ClientError({"Error": error}, "DescribeAlarms")
+
+    with pytest.raises(AwsFailed, match="cloudwatch:DescribeAlarms") as failed:
+        Closed().window("mine")
+    assert failed.value.where == f"{REGION}, mine"
+    assert failed.value.remedy

@@ -1,0 +1,69 @@
+"""What was begun and not ended is seen with the command that goes on, and ends with the environment."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from regionshift.cli.deployment_tables import standing_table
+from regionshift.errors import Refused
+from regionshift.journal.events import Kind
+from regionshift.journal.journal import Journal
+from regionshift.journal.lock import Holder
+from regionshift.journal.store import open_state
+from regionshift.operations.unfinished import end_all, open_runs, require_endable
+from regionshift.operations.waves.deploying import require_finished
+
+_RESUME = "regionshift resume, or regionshift resume --back"
+
+
+@pytest.fixture
+def journal(tmp_path: Path) -> Journal:
+    return Journal(open_state((tmp_path / "state").as_uri()), "orders.dev", lambda: datetime.now(UTC))
+
+
+@pytest.mark.parametrize(
+    ("kind", "opened", "go_on"),
+    [
+        ("promotion", {"promotion": {}}, _RESUME),
+        ("move", {"move": {"from": "us-east-1", "to": "eu-west-1"}}, _RESUME),
+        ("deployment", {"releases": {}}, "regionshift up"),
+        ("deployment", {"releases": {}, "rejoins": "eu-west-1"}, "regionshift up --rejoin eu-west-1"),
+        ("destroy", {"resources": 3}, "regionshift destroy"),
+    ],
+)
+def test_every_kind_of_run_is_shown_with_what_goes_on(
+    journal: Journal, kind: Kind, opened: Mapping[str, object], go_on: str
+) -> None:
+    run = journal.start(kind, opened)
+    run.append("turn", "before")
+    (found,) = open_runs(journal)
+    assert (found.run_id, found.kind, found.at, found.go_on) == (run.run_id, kind, "turn", go_on)
+    screen = Console(width=200)
+    with screen.capture() as shown:
+        screen.print(standing_table({}, [found], Holder("ann", "host-7", 42, datetime.now(UTC), "t")))
+    for said in (run.run_id, go_on, "ann on host-7 (process 42)"):
+        assert said in shown.get()
+
+
+def test_migrations_are_shown_by_their_own_records(journal: Journal) -> None:
+    journal.start("migration", {"migration_id": "m-1"})
+    assert open_runs(journal) == []
+
+
+def test_a_destroy_ends_what_was_begun(journal: Journal) -> None:
+    for kind in ("promotion", "move", "deployment", "migration"):
+        journal.start(kind, {})
+    with pytest.raises(Refused):
+        require_finished(journal)
+    mine = journal.start("destroy", {})
+    require_endable(journal)
+    assert len(end_all(journal, but=mine.run_id)) == 4
+    assert [run.outcome for run in journal.history()] == [None, *["destroyed"] * 4]
+    mine.close("succeeded")
+    require_finished(journal)
+    assert open_runs(journal) == []
