@@ -12,6 +12,7 @@ from regionshift.engine.engine import RunRecord
 from regionshift.errors import RegionshiftError
 from regionshift.operations.collisions import collision_findings
 from regionshift.operations.environment import Environment
+from regionshift.operations.permissions import permission_findings
 from regionshift.operations.policy_findings import policy_findings
 from regionshift.operations.quotas import quota_findings
 from regionshift.report.values import Finding
@@ -62,7 +63,8 @@ def preflight(environment: Environment, machine: Machine) -> list[Finding]:
 
 
 def plan_findings(environment: Environment, record: RunRecord) -> list[Finding]:
-    """What stands in the way of what the preview in ``record`` would do: names taken, quotas, policies.
+    """What stands in the way of what the preview in ``record`` would do: names taken, quotas, policies,
+    permissions.
 
     Asks AWS only about what is to be made, so nothing when nothing changes.
     """
@@ -71,6 +73,7 @@ def plan_findings(environment: Environment, record: RunRecord) -> list[Finding]:
         *collision_findings(environment, steps),
         *quota_findings(environment, steps),
         *policy_findings(steps),
+        *permission_findings(environment, steps),
     ]
 
 

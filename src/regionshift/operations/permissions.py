@@ -1,0 +1,204 @@
+"""Whether the caller may do what a preview would do, asked of IAM before the first change.
+
+One question a region about every action at once; only what that refuses is asked again, each action about what it
+would be done to. What IAM cannot decide without knowing more of the request is told of, and does not stop the work.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import Any
+
+from regionshift.aws.clients import Clients
+from regionshift.aws.errors import AwsFailed, told_plainly
+from regionshift.engine.events import Step
+from regionshift.infrastructure import tags
+from regionshift.infrastructure.rights import RIGHTS
+from regionshift.operations.environment import Environment
+from regionshift.report.values import Finding
+from regionshift.settings.check import every_name
+from regionshift.settings.names import Kind
+from regionshift.settings.regions import partition_of
+
+_AT_ONCE = 8
+_ALLOWED = "allowed"
+_ROLE = RIGHTS["aws:iam/role:Role"]
+# IAM has one control plane a partition; `aws:RequestedRegion` of its own calls is that one's region (IAM User Guide,
+# "AWS global condition context keys"). A role is passed to a service in the region of the service's call.
+_IAM_AT: Mapping[str, str] = {"aws": "us-east-1", "aws-cn": "cn-north-1", "aws-us-gov": "us-gov-west-1"}
+
+
+@dataclass(frozen=True)
+class _Need:
+    """One action that steps of one type in one region need, and what it would be done to."""
+
+    region: str
+    type: str
+    action: str
+    arn: str
+
+
+@dataclass
+class _Answer:
+    """What IAM refused, and what it could not decide."""
+
+    refused: set[_Need] = field(default_factory=set)
+    undecided: set[_Need] = field(default_factory=set)
+
+
+def permission_findings(environment: Environment, steps: Sequence[Step]) -> list[Finding]:
+    """An error for each type that the caller may not work on, an info when that cannot be found out.
+
+    Asks nothing when nothing changes.
+    """
+    needs = _needs(environment, steps)
+    if not needs:
+        return []
+    home = environment.regions[0]
+    try:
+        principal = _principal(environment.clients, home)
+        if principal.endswith(":root"):
+            return [_unknown(f"the caller is {principal}, whose permissions IAM does not simulate")]
+        answer = _asked(environment, principal, needs)
+    except AwsFailed as error:
+        return [_unknown(f"it cannot be asked what the caller may do: {error.message}")]
+    return [*_told(answer.refused, principal), *_doubts(answer.undecided, principal)]
+
+
+def _needs(environment: Environment, steps: Iterable[Step]) -> set[_Need]:
+    config = environment.config
+    names: dict[tuple[str, Kind], str] = {}
+    for each in every_name(config):
+        names.setdefault((each.region, each.kind), each.name)
+    found = set()
+    for step in steps:
+        rights, region = RIGHTS.get(step.type), step.region
+        if not step.changes or rights is None or region is None:
+            continue
+        for action in rights.of(step.op):
+            about = _ROLE if action == "iam:PassRole" else rights  # which is about the role, whatever gets it
+            name = names.get((region, about.kind), "") if about.kind else ""
+            where = {"partition": partition_of(region), "region": region, "account": config.account}
+            found.add(_Need(region, step.type, action, about.on.format(name=name, **where)))
+    return found
+
+
+def _principal(clients: Clients, region: str) -> str:
+    """The ARN of the user or role behind the credentials; a role is named by its session, without its path."""
+    arn = str(clients.call(region, "sts", "get_caller_identity")["Arn"])
+    if ":assumed-role/" not in arn:
+        return arn
+    role = clients.call(region, "iam", "get_role", RoleName=arn.split("/")[1])["Role"]
+    return str(role["Arn"])
+
+
+def _asked(environment: Environment, principal: str, needs: Collection[_Need]) -> _Answer:
+    places: dict[str, set[_Need]] = {}
+    for need in needs:
+        places.setdefault(_place(need), set()).add(need)
+    answer = _Answer()
+
+    def simulate(question: tuple[str, str, set[_Need]]) -> Mapping[str, Mapping[str, Any]]:
+        place, arn, wanted = question
+        return _simulated(environment, principal, place, sorted({need.action for need in wanted}), arn)
+
+    with ThreadPoolExecutor(max_workers=_AT_ONCE) as pool:
+        first = [(place, "*", wanted) for place, wanted in sorted(places.items())]
+        again: list[tuple[str, str, set[_Need]]] = []
+        for (place, _, wanted), said in zip(first, pool.map(simulate, first), strict=True):
+            left = {need for need in wanted if not _is_allowed(said, need)}
+            again += [
+                (place, arn, {n for n in left if n.arn == arn}) for arn in sorted({n.arn for n in left})
+            ]
+        for (_, _, wanted), said in zip(again, pool.map(simulate, again), strict=True):
+            for need in wanted:
+                if not _is_allowed(said, need):
+                    lacks_context = said.get(need.action, {}).get("MissingContextValues")
+                    (answer.undecided if lacks_context else answer.refused).add(need)
+    return answer
+
+
+def _place(need: _Need) -> str:
+    if need.action.startswith("iam:") and need.action != "iam:PassRole":
+        return _IAM_AT.get(partition_of(need.region), need.region)
+    return need.region
+
+
+def _is_allowed(said: Mapping[str, Mapping[str, Any]], need: _Need) -> bool:
+    return said.get(need.action, {}).get("EvalDecision") == _ALLOWED
+
+
+def _simulated(
+    environment: Environment, principal: str, region: str, actions: list[str], arn: str
+) -> dict[str, Mapping[str, Any]]:
+    """IAM's answer by action. IAM API Reference, SimulatePrincipalPolicy: nothing of it is done."""
+    # Which host answers is the same everywhere but in the embedded AWS, which takes the region from it.
+    iam = environment.clients.named("iam", region)
+    with told_plainly(region):
+        pages = iam.get_paginator("simulate_principal_policy").paginate(
+            PolicySourceArn=principal,
+            ActionNames=actions,
+            ResourceArns=[arn],
+            ContextEntries=_context(environment, region),
+        )
+        return {each["EvalActionName"]: each for page in pages for each in page["EvaluationResults"]}
+
+
+def _context(environment: Environment, region: str) -> list[dict[str, object]]:
+    """What policies may ask of a request and is known before it is made."""
+    own = tags.defaults(environment.config, region)
+    known = {
+        "aws:RequestedRegion": region,
+        "aws:PrincipalAccount": environment.config.account,
+        "aws:ResourceAccount": environment.config.account,
+        **{f"aws:RequestTag/{key}": value for key, value in own.items()},
+        **{f"aws:ResourceTag/{key}": value for key, value in own.items()},
+    }
+    entries: list[dict[str, object]] = [
+        {"ContextKeyName": key, "ContextKeyType": "string", "ContextKeyValues": [value]}
+        for key, value in known.items()
+    ]
+    secure: dict[str, object] = {
+        "ContextKeyName": "aws:SecureTransport",
+        "ContextKeyType": "boolean",
+        "ContextKeyValues": ["true"],
+    }
+    return [*entries, secure]
+
+
+def _told(refused: Collection[_Need], principal: str) -> list[Finding]:
+    return [
+        Finding(
+            "permission",
+            "error",
+            f"{_short(principal)} may not {', '.join(actions)}, which {kind} needs",
+            region,
+            f"allow it on {arn}, or use other credentials",
+        )
+        for (region, kind, arn), actions in _grouped(refused).items()
+    ]
+
+
+def _doubts(undecided: Collection[_Need], principal: str) -> list[Finding]:
+    if not undecided:
+        return []
+    actions = sorted({need.action for need in undecided})
+    said = ", ".join(actions[:5]) + (f" and {len(actions) - 5} more" if len(actions) > 5 else "")
+    return [_unknown(f"whether {_short(principal)} may {said} depends on what only the call itself says")]
+
+
+def _grouped(needs: Collection[_Need]) -> dict[tuple[str, str, str], list[str]]:
+    found: dict[tuple[str, str, str], list[str]] = {}
+    for need in sorted(needs, key=lambda each: (each.region, each.type, each.action)):
+        found.setdefault((need.region, need.type, need.arn), []).append(need.action)
+    return found
+
+
+def _short(principal: str) -> str:
+    return principal.rpartition(":")[2]
+
+
+def _unknown(why: str) -> Finding:
+    return Finding("permission-unknown", "info", why, None, "go on: AWS itself refuses what is not allowed")

@@ -1,0 +1,204 @@
+"""What the caller may not do is found before the first change, by identities that policies apply to."""
+
+from __future__ import annotations
+
+import json
+import re
+import uuid
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, cast
+
+import pytest
+
+from regionshift.aws.clients import AccessKey, Clients
+from regionshift.engine.engine import RunRecord
+from regionshift.engine.events import Step
+from regionshift.infrastructure.rights import RIGHTS
+from regionshift.local.emulator import LocalCloud
+from regionshift.local.provider.handlers import BY_TOKEN
+from regionshift.operations.environment import Environment
+from regionshift.operations.permissions import permission_findings
+from regionshift.operations.preflight import plan_findings
+from regionshift.settings.load import load_config
+
+pytestmark = pytest.mark.component
+ACCOUNT, PRIMARY, SECONDARY = "123456789012", "eu-north-1", "eu-west-3"
+ALL = {"Effect": "Allow", "Action": "*", "Resource": "*"}
+KEY, BUCKET, ROLE = "aws:kms/key:Key", "aws:s3/bucket:Bucket", "aws:iam/role:Role"
+As = Callable[..., Environment]
+
+
+@pytest.fixture
+def environment(clients: Clients, tmp_path: Path) -> Environment:
+    file = tmp_path / "regionshift.yaml"
+    values = {
+        "project": "flight",
+        "environment": "dev",
+        "account": ACCOUNT,
+        "target": "local",
+        "regions": {"primary": PRIMARY, "secondaries": [SECONDARY]},
+        "network": {"vpc_cidr": "10.0.0.0/16"},
+    }
+    file.write_text(json.dumps(values))
+    nothing = cast(Any, None)
+    return Environment(
+        load_config(file, {}, {}), clients, nothing, nothing, nothing, tmp_path, now=lambda: datetime.now(UTC)
+    )
+
+
+@pytest.fixture
+def as_user(environment: Environment, clients: Clients, cloud: LocalCloud) -> Iterator[As]:
+    """The environment as somebody with just these statements sees it."""
+    iam = clients.get("iam", PRIMARY)
+    made: list[tuple[str, str]] = []
+
+    def user(*statements: dict[str, Any]) -> Environment:
+        name = f"operator-{uuid.uuid4().hex[:8]}"
+        iam.create_user(UserName=name)
+        document = json.dumps({"Version": "2012-10-17", "Statement": [*statements, *_ASKING]})
+        iam.put_user_policy(UserName=name, PolicyName="own", PolicyDocument=document)
+        key = iam.create_access_key(UserName=name)["AccessKey"]
+        made.append((name, key["AccessKeyId"]))
+        own = AccessKey(key["AccessKeyId"], key["SecretAccessKey"])
+        return replace(
+            environment, clients=Clients(key=own, endpoint=cloud.endpoint, ca_bundle=cloud.ca_bundle)
+        )
+
+    yield user
+    for name, key_id in made:
+        iam.delete_access_key(UserName=name, AccessKeyId=key_id)
+        iam.delete_user_policy(UserName=name, PolicyName="own")
+        iam.delete_user(UserName=name)
+
+
+_ASKING = ({"Effect": "Allow", "Action": ["iam:SimulatePrincipalPolicy", "iam:GetRole"], "Resource": "*"},)
+
+
+def step(kind: str, region: str, op: str = "create") -> Step:
+    return Step(op, f"urn:pulumi:dev::flight::{kind}::thing-{region}", kind, region)
+
+
+EVERYTHING = [step(kind, region) for kind in RIGHTS for region in (PRIMARY, SECONDARY)]
+
+
+def test_every_type_of_the_program_has_its_rights() -> None:
+    assert RIGHTS.keys() == BY_TOKEN.keys()
+    actions = {a for rights in RIGHTS.values() for a in (*rights.create, *rights.update, *rights.delete)}
+    assert all(re.fullmatch(r"[a-z0-9]+:[A-Z][A-Za-z0-9]+", action) for action in actions)
+
+
+def test_who_may_do_everything_is_told_nothing_in_one_question_a_region(as_user: As) -> None:
+    environment = as_user(ALL)
+    asked: list[str] = []
+    inner = environment.clients.named
+
+    def named(service: str, region: str) -> Any:
+        asked.append(f"{service} {region}")
+        return inner(service, region)
+
+    environment.clients.named = named  # type: ignore[method-assign]
+    assert permission_findings(environment, EVERYTHING) == []
+    # Roles are IAM's, which is asked as of the region of its control plane.
+    assert sorted(each for each in asked if each.startswith("iam")) == [
+        f"iam {PRIMARY}",
+        f"iam {SECONDARY}",
+        "iam us-east-1",
+    ]
+    asked.clear()
+    assert permission_findings(environment, [step(KEY, PRIMARY, "same")]) == []
+    assert asked == []
+
+
+def test_a_missing_permission_names_action_type_and_region(as_user: As) -> None:
+    no_keys = {"Effect": "Deny", "Action": ["kms:CreateKey"], "Resource": "*"}
+    environment = as_user(ALL, no_keys)
+    with pytest.raises(environment.clients.get("kms", PRIMARY).exceptions.ClientError, match="AccessDenied"):
+        environment.clients.get("kms", PRIMARY).create_key()  # what AWS itself says to them
+    steps = [step(KEY, PRIMARY), step(KEY, SECONDARY, "update"), step(BUCKET, PRIMARY)]
+    (finding,) = permission_findings(environment, steps)
+    assert (finding.code, finding.severity, finding.region) == ("permission", "error", PRIMARY)
+    assert "kms:CreateKey" in finding.message
+    assert KEY in finding.message
+    assert "operator-" in finding.message
+    assert finding.remedy
+    assert finding in plan_findings(environment, RunRecord(planned=steps))
+
+
+def test_a_region_that_is_closed_to_somebody_is_named(as_user: As) -> None:
+    only_here = {
+        "Effect": "Deny",
+        "Action": ["sns:CreateTopic"],
+        "Resource": "*",
+        "Condition": {"StringNotEquals": {"aws:RequestedRegion": PRIMARY}},
+    }
+    topic = "aws:sns/topic:Topic"
+    found = permission_findings(as_user(ALL, only_here), [step(topic, PRIMARY), step(topic, SECONDARY)])
+    assert [(each.severity, each.region) for each in found] == [("error", SECONDARY)]
+
+
+def test_rights_on_what_the_environment_names_are_enough(as_user: As) -> None:
+    own = {
+        "Effect": "Allow",
+        "Action": [
+            "s3:CreateBucket",
+            "iam:CreateRole",
+            "iam:TagRole",
+            "lambda:UpdateFunction*",
+            "iam:PassRole",
+        ],
+        "Resource": [
+            "arn:aws:s3:::flight-*",
+            f"arn:aws:iam::{ACCOUNT}:role/flight-*",
+            f"arn:aws:lambda:{PRIMARY}:{ACCOUNT}:function:flight-*",
+        ],
+    }
+    environment = as_user(own)
+    function = step("aws:lambda/function:Function", PRIMARY, "update")
+    assert permission_findings(environment, [step(BUCKET, PRIMARY), step(ROLE, SECONDARY), function]) == []
+    (lacking,) = permission_findings(environment, [step(BUCKET, PRIMARY, "delete")])
+    assert "s3:DeleteBucket" in lacking.message
+
+
+def test_a_role_is_asked_for_by_its_own_arn(
+    environment: Environment, clients: Clients, cloud: LocalCloud
+) -> None:
+    iam, name = clients.get("iam", PRIMARY), f"deployer-{uuid.uuid4().hex[:8]}"
+    trust = {
+        "Effect": "Allow",
+        "Principal": {"AWS": f"arn:aws:iam::{ACCOUNT}:root"},
+        "Action": "sts:AssumeRole",
+    }
+    role = iam.create_role(
+        RoleName=name, AssumeRolePolicyDocument=json.dumps({"Version": "2012-10-17", "Statement": [trust]})
+    )["Role"]
+    no_keys = {"Effect": "Deny", "Action": "kms:CreateKey", "Resource": "*"}
+    iam.put_role_policy(
+        RoleName=name,
+        PolicyName="own",
+        PolicyDocument=json.dumps({"Version": "2012-10-17", "Statement": [ALL, no_keys]}),
+    )
+    given = clients.get("sts", PRIMARY).assume_role(RoleArn=role["Arn"], RoleSessionName="shift")[
+        "Credentials"
+    ]
+    key = AccessKey(given["AccessKeyId"], given["SecretAccessKey"], given["SessionToken"])
+    own = replace(environment, clients=Clients(key=key, endpoint=cloud.endpoint, ca_bundle=cloud.ca_bundle))
+    (finding,) = permission_findings(own, [step(KEY, PRIMARY), step(BUCKET, PRIMARY)])
+    assert f"role/{name} may not kms:CreateKey" in finding.message
+
+
+def test_root_cannot_be_asked_for_and_stops_nothing(environment: Environment, cloud: LocalCloud) -> None:
+    key = AccessKey(ACCOUNT, "x")
+    own = replace(environment, clients=Clients(key=key, endpoint=cloud.endpoint, ca_bundle=cloud.ca_bundle))
+    (finding,) = permission_findings(own, [step(KEY, PRIMARY)])
+    assert (finding.code, finding.severity) == ("permission-unknown", "info")
+    assert ":root" in finding.message
+
+
+def test_who_may_not_ask_is_told_so_once_and_goes_on(as_user: As) -> None:
+    no_asking = {"Effect": "Deny", "Action": "iam:SimulatePrincipalPolicy", "Resource": "*"}
+    (finding,) = permission_findings(as_user(ALL, no_asking), EVERYTHING)
+    assert (finding.code, finding.severity) == ("permission-unknown", "info")
+    assert "SimulatePrincipalPolicy" in finding.message
