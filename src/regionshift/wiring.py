@@ -5,7 +5,6 @@ from __future__ import annotations
 import getpass
 import hashlib
 import os
-import secrets
 import signal
 import socket
 import sys
@@ -430,7 +429,7 @@ def _key_file(place: Place) -> Path:
 
 def _require_key(config: MigrationConfig, place: Place, store: StateStore) -> None:
     """Raises Refused when a state was begun with the key file of another machine: a new one would open nothing."""
-    if config.state_secrets is not None or _key_file(place).exists():
+    if parse_key_url(config.state_secrets) is not None or _key_file(place).exists():
         return
     if not store.folders(f"journal/{scope_of(config)}/runs"):
         return
@@ -444,12 +443,9 @@ def _require_key(config: MigrationConfig, place: Place, store: StateStore) -> No
 
 def passphrase_file(place: Place) -> Path:
     """The key that secrets in the state are encrypted with; made once, for the owner's eyes only."""
-    path = _key_file(place)
-    if not path.exists():
-        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            file.write(secrets.token_urlsafe(32))
-    return path
+    from regionshift.journal.sealing import key_file
+
+    return key_file(_key_file(place))
 
 
 def _backend(config: MigrationConfig, place: Place, access: Access) -> str:

@@ -182,8 +182,8 @@ def _kinds(clients: Clients, region: str, environment: str) -> Iterator[str]:
             yield "secret"
 
 
-def kill_at_step(place: Place, step: str, *command: str, **more: str) -> None:
-    """Start the command and kill it, with everything it started, as soon as the journal says that ``step`` begins."""
+def start_until_step(place: Place, step: str, *command: str, **more: str) -> subprocess.Popen[str]:
+    """Start the command, and return when the journal says that ``step`` begins."""
     process = place.start(*command, **more)
     runs = next((place.folder / ".regionshift/state/journal").glob("*/runs"))
     known = {path.name for path in runs.iterdir()}
@@ -194,6 +194,12 @@ def kill_at_step(place: Place, step: str, *command: str, **more: str) -> None:
             break
         time.sleep(0.05)
     assert process.poll() is None, process.communicate()
+    return process
+
+
+def kill_at_step(place: Place, step: str, *command: str, **more: str) -> None:
+    """Start the command and kill it, with everything it started, when the journal says that ``step`` begins."""
+    process = start_until_step(place, step, *command, **more)
     os.killpg(process.pid, signal.SIGKILL)
     process.communicate()
 

@@ -72,6 +72,12 @@ def _put_that_replication_misses(place: Place, region: str, key: str) -> None:
     s3.put_bucket_replication(Bucket=_bucket(region), ReplicationConfiguration=rules)
 
 
+def _change_retention_by_hand(place: Place, region: str) -> None:
+    logs = place.clients.get("logs", region)
+    (group,) = logs.describe_log_groups(logGroupNamePrefix="/aws/lambda/orders-migration-")["logGroups"]
+    logs.put_retention_policy(logGroupName=group["logGroupName"], retentionInDays=1)
+
+
 def _has(place: Place, region: str, key: str) -> bool:
     found = place.clients.get("s3", region).list_objects_v2(Bucket=_bucket(region), Prefix=key)
     return key in [each["Key"] for each in found.get("Contents", [])]
@@ -180,6 +186,12 @@ def test_a_lost_primary_gets_no_call_and_is_shut_when_it_returns(
     assert f"up --rejoin {old}" in left_out.said
     functions = place.clients.get("lambda", new).list_functions()["Functions"]
     assert {f["MemorySize"] for f in functions if "-migration-" in f["FunctionName"]} == {640}
+    assert cloud.asked == []
+
+    _change_retention_by_hand(place, new)
+    drift = place.run("drift", "--json")
+    assert drift.code == 1, drift.said
+    assert {each["region"] for each in drift.json["drift"]} == {new}
     assert cloud.asked == []
 
     cloud.lost = set()

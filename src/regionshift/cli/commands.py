@@ -11,9 +11,12 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from rich.console import Console
+
 from regionshift.cli.deployments import prune_releases, up_in_waves
 from regionshift.cli.options import Choices
 from regionshift.cli.show import confirm, confirm_by_name, console, print_json
+from regionshift.cli.telling import readers
 from regionshift.cli.verbose import make_log
 from regionshift.engine.engine import Listener
 from regionshift.engine.events import Progress
@@ -113,8 +116,9 @@ def run_up(
             if code is not None:
                 return code
         wired.shelf.keep(environment.release(), standing_of(wired.journal).links)
-        with _view(choices, f"up {environment.name}", plan) as listener:
-            deploy(environment, wired.journal, proposal, listener)
+        screen = console(choices)
+        with _view(choices, screen, f"up {environment.name}", plan) as listener:
+            deploy(environment, wired.journal, proposal, listener, readers(wired, screen))
         if not plan.is_empty:
             prune_releases(choices, wired)
         results = _validate(choices, wired, ()).results if check else []
@@ -193,12 +197,12 @@ def run_destroy(choices: Choices) -> int:
             _show_plan(choices, plan)
         if plan.changes:
             confirm_by_name(choices, environment.name)
-        with _view(choices, f"destroy {environment.name}", plan) as listener:
-            done = destroy(environment, wired.journal, plan, listener)
+        screen = console(choices)
+        with _view(choices, screen, f"destroy {environment.name}", plan) as listener:
+            done = destroy(environment, wired.journal, plan, listener, readers(wired, screen))
     if choices.as_json:
         print_json(asdict(done))
         return EXIT_OK
-    screen = console(choices)
     screen.print(f"{done.deleted} resources deleted, {done.emptied} object versions with them.")
     for left in done.kept:
         until = left.until.date().isoformat() if left.until else ""
@@ -218,14 +222,14 @@ def _wired(choices: Choices, *, locked: bool = False) -> AbstractContextManager[
 
 
 @contextmanager
-def _view(choices: Choices, title: str, plan: Plan) -> Iterator[Listener]:
+def _view(choices: Choices, screen: Console, title: str, plan: Plan) -> Iterator[Listener]:
     """Shows the engine at work on ``plan``; nothing to do is not shown."""
     log = make_log(verbose=choices.verbose)
     if plan.is_empty:
         yield _follow(None, log)
         return
     totals = Counter(change.region or "" for change in plan.changes)
-    with LiveView(console(choices), title, plan.regions, totals, time.monotonic) as view:
+    with LiveView(screen, title, plan.regions, totals, time.monotonic) as view:
         yield _follow(view, log)
 
 

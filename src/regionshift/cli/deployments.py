@@ -301,9 +301,11 @@ def run_drift(choices: Choices) -> int:
         if standing.is_empty:
             raise Refused("Nothing is up, so nothing can have drifted.", remedy="run `regionshift up` first")
         shelf = wired.shelf
-        releases = {r: shelf.take(d) for r, d in standing.releases.items() if d}
+        there = {r: d for r, d in standing.releases.items() if d and r not in environment.skipped}
+        releases = {region: shelf.take(digest) for region, digest in there.items()}
         links = shelf.take(standing.links) if standing.links else None
-        record = environment.engine.preview(environment.program(releases, links=links), refresh=True)
+        program = environment.program(releases, links=links)
+        record = environment.engine.preview(program, refresh=True, **environment.left_alone)
         plan = make_plan(environment, record, [], allow_data_loss=True)
     if choices.as_json:
         print_json({"drift": as_data(plan.changes), "unchanged": plan.unchanged})

@@ -9,10 +9,10 @@ from typing import Any
 import typer
 
 from regionshift.aws.errors import told_plainly
-from regionshift.cli.deployment_tables import news_line, step_line
+from regionshift.cli.deployment_tables import step_line
 from regionshift.cli.options import Choices
 from regionshift.cli.show import confirm, console, person_is_there
-from regionshift.cli.telling import topics
+from regionshift.cli.telling import readers
 from regionshift.cli.verbose import make_log
 from regionshift.deployment.steps import Step
 from regionshift.engine.engine import Listener
@@ -58,7 +58,7 @@ def driver(choices: Choices, wired: Wired, *, approving: str | None = None) -> D
         Watch(environment.clients, time.monotonic, time.sleep),
         _approval(choices, approving),
         tell,
-        (lambda _run, news, _regions: screen.print(news_line(news), soft_wrap=True), topics(wired, screen)),
+        readers(wired, screen),
     )
 
 

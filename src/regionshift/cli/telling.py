@@ -6,7 +6,9 @@ from collections.abc import Callable, Collection
 
 from rich.console import Console
 
+from regionshift.cli.deployment_tables import news_line
 from regionshift.deployment.news import News
+from regionshift.operations.waves.driving import Reader
 from regionshift.operations.waves.telling import Topics
 from regionshift.report.moving import StepsView
 from regionshift.wiring import Wired
@@ -21,6 +23,11 @@ def topics(wired: Wired, screen: Console) -> Topics:
         environment.now,
         lambda said: screen.print(f"warning: {said}", style="yellow", soft_wrap=True),
     )
+
+
+def readers(wired: Wired, screen: Console) -> tuple[Reader, ...]:
+    """Who is told of a deployment or a destroy: the person at the terminal, and the regions' topics."""
+    return (lambda _run, news, _regions: screen.print(news_line(news), soft_wrap=True), topics(wired, screen))
 
 
 def herald(

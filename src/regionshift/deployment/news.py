@@ -12,7 +12,7 @@ from typing import Literal
 from regionshift.deployment.state import DeploymentState, Direction, Outcome
 from regionshift.deployment.steps import Step
 
-NewsEvent = Literal["deploy", "rollback", "promote", "move", "rejoin"]
+NewsEvent = Literal["deploy", "destroy", "rollback", "promote", "move", "rejoin"]
 NewsStatus = Literal["started", "success", "error"]
 
 
@@ -24,6 +24,36 @@ class News:
     status: NewsStatus
     summary: str
     counts: Mapping[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class OneGo:
+    """A change of all regions at once, or their end, in words.
+
+    Args:
+        regions: that it is about. changes: how many resources.
+    """
+
+    event: NewsEvent
+    name: str
+    regions: tuple[str, ...]
+    changes: int
+
+    def of_start(self) -> News:
+        """It begins."""
+        where = ", ".join(self.regions)
+        return self._news("started", f"{self.name} began: {self.changes} resources in {where}, in one go")
+
+    def of_success(self) -> News:
+        """All is done."""
+        return self._news("success", f"{self.name} ended, succeeded: {', '.join(self.regions)}")
+
+    def of_failure(self, why: str) -> News:
+        """It stopped; what was done stays."""
+        return self._news("error", f"{self.name} failed: {why}; what was done stays")
+
+    def _news(self, status: NewsStatus, summary: str) -> News:
+        return News(self.event, status, summary, {"regions": len(self.regions), "changes": self.changes})
 
 
 def of_start(state: DeploymentState, kind: str) -> News:

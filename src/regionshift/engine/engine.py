@@ -201,10 +201,6 @@ class Engine:
             target=list(target) or None,
         )
 
-    def drift(self, program: Program) -> RunRecord:
-        """What differs from the state, without changing the state or the cloud."""
-        return self._run("preview_refresh", program, None)
-
     def destroy(self, program: Program, listener: Listener | None = None) -> RunRecord:
         """Delete everything in the state, in the order of the graph reversed."""
         return self._run("destroy", program, listener, continue_on_error=True)

@@ -1,6 +1,6 @@
 """The one message format of everything that is told to people.
 
-JSON, always with all of these: ``event`` (validate, migrate, rollback, deploy, promote, move or rejoin;
+JSON, always with all of these: ``event`` (validate, migrate, rollback, deploy, destroy, promote, move or rejoin;
 unknown for a refused request that named none of them), ``environment``, ``region``, ``deployment_id``
 and ``migration_id`` (a string or null), ``status`` (started, success or error), ``time`` (ISO 8601, UTC), ``summary``
 (a sentence), ``link`` (where to read on) and ``counts`` (an object, empty unless something was counted).

@@ -1,6 +1,6 @@
 """Encryption of a release's secrets, and digests of them from which nothing can be guessed.
 
-One 32-byte root key per state: a file that only its owner can read, or a KMS data key that is kept
+One root key per state: made from a file that only its owner can read, or a KMS data key that is kept
 encrypted under the state URL. What is encrypted (AES-256-GCM) is bound to the release and the name that it
 belongs to, so that a value cannot be moved to another place unnoticed.
 """
@@ -13,6 +13,7 @@ import hashlib
 import hmac
 import json
 import os
+import secrets
 import stat
 import threading
 from collections.abc import Callable, Mapping
@@ -101,30 +102,27 @@ class SecretKey:
         """A keyed digest of one secret (hex): equal values of one name are alike, no more can be told."""
         return hmac.new(self._digests, _framed(name, value), hashlib.sha256).hexdigest()
 
-    def digest_all(self, secrets: Mapping[str, SecretStr]) -> str:
+    def digest_all(self, values: Mapping[str, SecretStr]) -> str:
         """A keyed digest over all secrets (hex): a release's ``secrets_digest``."""
-        parts = [part for name in sorted(secrets) for part in (name, secrets[name].get_secret_value())]
+        parts = [part for name in sorted(values) for part in (name, values[name].get_secret_value())]
         return hmac.new(self._digests, _framed(*parts), hashlib.sha256).hexdigest()
 
     def __repr__(self) -> str:
         return "SecretKey(...)"
 
 
-def key_from_file(path: Path) -> SecretKey:
-    """The key in ``path``, made on first use with owner-only rights.
+def key_file(path: Path) -> Path:
+    """The file of a key that is a line of text, made on first use with owner-only rights.
 
     Raises:
-        Refused: others may read the file, or it holds no key.
+        Refused: others may read the file.
     """
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     if not path.exists():
         _make_key_file(path)
     if stat.S_IMODE(path.stat().st_mode) & 0o077:
         raise Refused("others may read the key file", where=str(path), remedy=f"chmod 600 {path}")
-    root = path.read_bytes()
-    if len(root) != _BYTES:
-        raise Refused("the key file holds no key", where=str(path), remedy="restore it from a backup")
-    return SecretKey(root)
+    return path
 
 
 def key_from_kms(kms: KeyService, key_id: str, store: StateStore) -> SecretKey:
@@ -159,7 +157,7 @@ def _make_key_file(path: Path) -> None:
     aside = path.with_name(f"{path.name}.{os.getpid()}.{os.urandom(4).hex()}")
     descriptor = os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     try:
-        os.write(descriptor, os.urandom(_BYTES))
+        os.write(descriptor, secrets.token_urlsafe(_BYTES).encode())
         os.fsync(descriptor)
     finally:
         os.close(descriptor)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
+from regionshift.deployment.news import News, OneGo
 from regionshift.deployment.state import Outcome
 from regionshift.engine.engine import Listener, RunRecord
 from regionshift.errors import Interrupted, RegionshiftError
@@ -14,6 +15,7 @@ from regionshift.journal.journal import Journal
 from regionshift.operations.environment import Environment
 from regionshift.operations.orphans import recover
 from regionshift.operations.up import Proposal, apply
+from regionshift.operations.waves.driving import Reader
 from regionshift.operations.waves.standing import Standing, standing_of
 from regionshift.report.values import Finding
 
@@ -24,10 +26,31 @@ _MENDED = ("deployment", "destroy")
 _HALF_DONE = ("failed", "killed", "interrupted", Outcome.STOPPED, Outcome.PARTLY, Outcome.NEEDS_PERSON)
 
 
+@dataclass(frozen=True)
+class Telling:
+    """Who is told of one change, and of which regions the topics are: of those there before it, and after it."""
+
+    words: OneGo
+    readers: Sequence[Reader] = ()
+    before: Collection[str] = ()
+    after: Collection[str] = ()
+
+    def tell(self, run_id: str, news: News, regions: Collection[str]) -> None:
+        """To every reader."""
+        for reader in self.readers:
+            reader(run_id, news, regions)
+
+
 def deploy(
-    environment: Environment, journal: Journal, proposal: Proposal, listener: Listener | None = None
+    environment: Environment,
+    journal: Journal,
+    proposal: Proposal,
+    listener: Listener | None = None,
+    readers: Sequence[Reader] = (),
 ) -> RunRecord:
     """Apply ``proposal`` as one run of the journal. The caller holds the environment's lock.
+
+    Start, failure and end are told to ``readers``, for the topics that there are at the time.
 
     Raises:
         PlanRefused: the plan has findings of severity error; nothing is written.
@@ -37,8 +60,17 @@ def deploy(
     if proposal.plan.errors or (proposal.plan.is_empty and _is_known(standing, proposal)):
         return apply(environment, proposal, listener)
     facts = {"releases": dict(proposal.digests), "changes": len(proposal.plan.changes)}
-    with recorded(journal, "deployment", facts):
+    regions = tuple(proposal.digests)
+    there = [region for region in standing_regions(journal) if region in regions]
+    words = OneGo("deploy", "deployment", regions, len(proposal.plan.changes))
+    telling = Telling(words, readers if proposal.plan.changes else (), there, regions)
+    with recorded(journal, "deployment", facts, telling):
         return apply(environment, proposal, listener, checkpoints=not standing.is_empty)
+
+
+def standing_regions(journal: Journal) -> tuple[str, ...]:
+    """The regions that have a release, and with it a topic that may be told."""
+    return tuple(region for region, release in standing_of(journal).releases.items() if release is not None)
 
 
 def _is_known(standing: Standing, proposal: Proposal) -> bool:
@@ -54,9 +86,13 @@ def _is_known(standing: Standing, proposal: Proposal) -> bool:
 
 
 @contextmanager
-def recorded(journal: Journal, kind: Kind, facts: Mapping[str, object]) -> Iterator[str]:
+def recorded(
+    journal: Journal, kind: Kind, facts: Mapping[str, object], telling: Telling | None = None
+) -> Iterator[str]:
     """One run of the journal around one change: opened before it, closed with how it ended. Gives its id."""
     run = journal.start(kind, facts)
+    if telling:
+        telling.tell(run.run_id, telling.words.of_start(), telling.before)
     run.append(_STEP, "before")
     try:
         yield run.run_id
@@ -65,9 +101,13 @@ def recorded(journal: Journal, kind: Kind, facts: Mapping[str, object]) -> Itera
         said = error.message if isinstance(error, RegionshiftError) else type(error).__name__
         run.append(_STEP, "failed", data={"error": said})
         run.close("interrupted" if stopped else "failed", failed=True)
+        if telling:
+            telling.tell(run.run_id, telling.words.of_failure(said), telling.before)
         raise
     run.append(_STEP, "after")
     run.close("succeeded")
+    if telling:
+        telling.tell(run.run_id, telling.words.of_success(), telling.after)
 
 
 @dataclass(frozen=True)

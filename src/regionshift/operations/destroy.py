@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from regionshift.deployment.news import OneGo
 from regionshift.engine.engine import EngineFailed, Listener
 from regionshift.errors import Refused, WorkFailed
 from regionshift.journal.journal import Journal
-from regionshift.operations.deploying import recorded
+from regionshift.operations.deploying import Telling, recorded, standing_regions
 from regionshift.operations.emptying import empty_all, switch_off, was_refilled
 from regionshift.operations.environment import Environment
 from regionshift.operations.leftovers import Leftover, look_for_leftovers, standing
 from regionshift.operations.unfinished import end_all, require_endable
+from regionshift.operations.waves.driving import Reader
 from regionshift.report.values import Change, Plan
 
 # Access logs are delivered late (S3 User Guide, "Logging requests with server access logging": within hours,
@@ -52,18 +55,26 @@ def propose_destroy(environment: Environment) -> Plan:
 
 
 def destroy(
-    environment: Environment, journal: Journal, plan: Plan, listener: Listener | None = None
+    environment: Environment,
+    journal: Journal,
+    plan: Plan,
+    listener: Listener | None = None,
+    readers: Sequence[Reader] = (),
 ) -> Destroyed:
     """Delete the environment as one run of the journal, and look that it is gone.
 
-    Runs that are not finished end with it: there is nothing left that they could go on with.
+    Runs that are not finished end with it: there is nothing left that they could go on with. ``readers`` are told,
+    the topics before they go.
 
     Raises:
         Refused: a newer tool wrote a run that is not finished.
         WorkFailed: something could not be deleted, or is still there; run it again to go on.
     """
     require_endable(journal)
-    with recorded(journal, "destroy", {"resources": len(plan.changes)}) as run_id:
+    there = standing_regions(journal)
+    words = OneGo("destroy", "destroy", there, len(plan.changes))
+    telling = Telling(words, readers if plan.changes else (), there)
+    with recorded(journal, "destroy", {"resources": len(plan.changes)}, telling) as run_id:
         # From here on the journal says that nothing stands, whatever the others had begun.
         end_all(journal, but=run_id)
         return _destroy(environment, listener)

@@ -134,8 +134,10 @@ def _simulated(
     environment: Environment, principal: str, region: str, actions: list[str], arn: str
 ) -> dict[str, Mapping[str, Any]]:
     """IAM's answer by action. IAM API Reference, SimulatePrincipalPolicy: nothing of it is done."""
-    # Which host answers is the same everywhere but in the embedded AWS, which takes the region from it.
-    iam = environment.clients.named("iam", region)
+    # On AWS it is one IAM that answers everywhere; the embedded one takes the region from how it is asked. A region
+    # that is left out is not asked, even for this.
+    through = region if region in environment.regions else environment.regions[0]
+    iam = environment.clients.named("iam", through)
     with told_plainly(region):
         pages = iam.get_paginator("simulate_principal_policy").paginate(
             PolicySourceArn=principal,
