@@ -31,16 +31,17 @@ def test_drift_is_shown_over_the_regions_and_changes_nothing(up: Place) -> None:
         s3 = up.clients.get("s3", region)
         bucket = up.run("outputs", "--json").json[f"deployment_bucket_name_{region.replace('-', '_')}"]
         s3.put_bucket_versioning(Bucket=bucket, VersioningConfiguration={"Status": "Suspended"})
-    parameter = f"/orders/dev/{REGIONS[0]}/deployment-config"
-    up.clients.get("ssm", REGIONS[0]).delete_parameter(Name=parameter)
+    kms = up.clients.get("kms", REGIONS[0])
+    aliases = [each["AliasName"] for each in kms.list_aliases()["Aliases"]]
+    kms.delete_alias(AliasName=next(name for name in aliases if name.startswith("alias/orders-")))
 
     found = up.run("drift", "--json")
     assert found.code == 1, found.said
     where = Counter((each["type"].rpartition(":")[2], each["region"]) for each in found.json["drift"])
     assert where == Counter(
-        {**{("BucketVersioning", region): 1 for region in BY_HAND}, ("Parameter", REGIONS[0]): 1}
+        {**{("BucketVersioning", region): 1 for region in BY_HAND}, ("Alias", REGIONS[0]): 1}
     )
-    lines = up.run("drift").out.splitlines()
+    lines = up.run("drift", COLUMNS="200").out.splitlines()
     (versioning,) = [line for line in lines if "versioning" in line]
     assert all(region in versioning for region in BY_HAND)
     assert any("is gone" in line and REGIONS[0] in line for line in lines)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
@@ -10,7 +12,13 @@ from botocore.exceptions import ClientError
 
 from regionshift.aws.clients import Clients
 from regionshift.aws.errors import AwsFailed
+from regionshift.cli.driving import begun_under
+from regionshift.cli.options import Choices
+from regionshift.deployment.state import RegionState
 from regionshift.operations.waves.alarms import WINDOW, Watched, longest_window
+from regionshift.operations.waves.facts import Terms
+from regionshift.operations.waves.standing import Standing
+from regionshift.settings.config import MigrationConfig
 
 REGION = "eu-west-1"
 
@@ -46,6 +54,14 @@ class Alarms:
         return longest_window(cast(Clients, self), [Watched(name, REGION)], {REGION})
 
 
+class Closed(Alarms):
+    """CloudWatch for somebody who may not ask it."""
+
+    def paginate(self, **_: Any) -> list[dict[str, Any]]:
+        error = {"Code": "AccessDenied", "Message": "not authorized: cloudwatch:DescribeAlarms"}
+        raise ClientError({"Error": error}, "DescribeAlarms")
+
+
 def _math(*periods: int, evaluations: int) -> dict[str, Any]:
     parts = [{"Id": f"m{n}", "MetricStat": {"Metric": {}, "Period": p}} for n, p in enumerate(periods)]
     return {"EvaluationPeriods": evaluations, "Metrics": [{"Id": "e", "Expression": "m0/m1"}, *parts]}
@@ -75,12 +91,25 @@ def test_a_composite_alarm_counts_those_that_it_looks_at(rule: str) -> None:
 
 
 def test_alarms_that_may_not_be_read_are_told_plainly() -> None:
-    class Closed(Alarms):
-        def paginate(self, **_: Any) -> list[dict[str, Any]]:
-            error = {"Code": "AccessDenied", "Message": "not authorized: cloudwatch:DescribeAlarms"}
-            raise ClientError({"Error": error}, "DescribeAlarms")
-
     with pytest.raises(AwsFailed, match="cloudwatch:DescribeAlarms") as failed:
         Closed().window("mine")
     assert failed.value.where == f"{REGION}, mine"
     assert failed.value.remedy
+
+
+def test_alarms_that_may_not_be_read_stop_a_deployment_with_a_sentence() -> None:
+    values = {
+        "project": "shop",
+        "environment": "dev",
+        "account": "123456789012",
+        "regions": {"primary": REGION},
+        "network": {"vpc_cidr": "10.0.0.0/16"},
+    }
+    config = MigrationConfig.model_validate(values)
+    environment = SimpleNamespace(config=config, regions=config.all_regions, clients=Closed())
+    wired = cast(Any, SimpleNamespace(environment=environment))
+    intent = cast(Any, SimpleNamespace(facts=SimpleNamespace(skipped=frozenset())))
+    standing = Standing({REGION: RegionState("a" * 64)})
+    with pytest.raises(AwsFailed, match="cloudwatch:DescribeAlarms") as failed:
+        begun_under(Choices(Path("x")), wired, intent, standing, Terms(), despite_alarms=False)
+    assert failed.value.where == f"{REGION}, alarms"
