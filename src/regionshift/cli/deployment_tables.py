@@ -91,7 +91,8 @@ def standing_table(
     if holder:
         parts.append(Text(f"The lock is held by {holder}."))
     for run in unfinished:
-        parts.append(Text(f"The {run.kind} {run.run} is not finished: {run.at}", style="yellow"))
+        style = "bold yellow" if run.waits_for_a_person else "yellow"
+        parts.append(Text(f"The {run.kind} {run.run} is not finished: {run.at}", style=style))
         parts.append(Text(f"  → {run.go_on}", style="dim"))
     return Group(*parts)
 
