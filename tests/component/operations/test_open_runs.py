@@ -42,7 +42,13 @@ def test_every_kind_of_run_is_shown_with_what_goes_on(
     run = journal.start(kind, opened)
     run.append("turn", "before")
     (found,) = open_runs(journal)
-    assert (found.run_id, found.kind, found.at, found.go_on) == (run.run_id, kind, "turn", go_on)
+    assert (found.run, found.kind, found.next, found.at, found.go_on) == (
+        run.run_id,
+        kind,
+        "turn",
+        "at turn",
+        go_on,
+    )
     screen = Console(width=200)
     with screen.capture() as shown:
         screen.print(standing_table({}, [found], Holder("ann", "host-7", 42, datetime.now(UTC), "t")))

@@ -38,9 +38,6 @@ _STILL_DOWN = "needs a person: it is down and was not taken back; `regionshift u
 GO_ON = "`regionshift resume` goes on with it, `regionshift resume --back` takes it back"
 
 
-GO_ON = "`regionshift resume` goes on with it, `regionshift resume --back` takes it back"
-
-
 class Waits(Refused):
     """A wave waits for a person; the run stays open."""
 
