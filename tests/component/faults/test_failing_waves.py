@@ -75,19 +75,6 @@ def test_what_fails_between_the_regions_takes_all_of_them_back(world: World, how
 
 
 @pytest.mark.parametrize("wave", [1, 2, 3])
-def test_a_release_that_is_wrong_in_one_region_is_found_by_the_checks(world: World, wave: int) -> None:
-    world.want(NEW, world.broken(BREAKS_AT_ONCE, WAVES[wave - 1]))
-    requires_it_went_back(world, wave)
-
-
-@pytest.mark.parametrize("wave", [1, 2, 3])
-def test_a_release_that_breaks_later_is_found_by_the_probes(world: World, wave: int) -> None:
-    code = world.broken(BREAKS_LATER, WAVES[wave - 1])
-    world.want(NEW, code, bake="1s", bake_min_samples=3)
-    requires_it_went_back(world, wave)
-
-
-@pytest.mark.parametrize("wave", [1, 2, 3])
 def test_an_alarm_that_goes_red_takes_back_what_was_reached(world: World, wave: int) -> None:
     requires_it_went_back(
         world, wave, Fault("write", "alarm", only=lambda what: what == f"wave-{wave}/bake before")
@@ -135,6 +122,23 @@ def test_what_was_stopped_is_finished_by_the_next_up_and_taken_back_by_hand(worl
     with Process(world) as process:
         process.rollback()
     require(world, OLD, OLD, OLD)
+
+
+# Last, as on AWS: what breaks the function leaves its error alarm red for five minutes, and only what is in a row
+# with it may pass that.
+
+
+@pytest.mark.parametrize("wave", [1, 2, 3])
+def test_a_release_that_is_wrong_in_one_region_is_found_by_the_checks(world: World, wave: int) -> None:
+    world.want(NEW, world.broken(BREAKS_AT_ONCE, WAVES[wave - 1]))
+    requires_it_went_back(world, wave)
+
+
+@pytest.mark.parametrize("wave", [1, 2, 3])
+def test_a_release_that_breaks_later_is_found_by_the_probes(world: World, wave: int) -> None:
+    code = world.broken(BREAKS_LATER, WAVES[wave - 1])
+    world.want(NEW, code, bake="1s", bake_min_samples=3)
+    requires_it_went_back(world, wave)
 
 
 def test_after_all_of_it_nothing_is_other_than_the_release_says(world: World) -> None:
