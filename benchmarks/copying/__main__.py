@@ -53,7 +53,7 @@ def _small(place: Arena, cases: list[Case], rounds: int) -> None:
     for name, reason in peers.skipped.items():
         print(f"skipped: {name}: {reason}")
     seeded = [place.seed(case) for case in cases]
-    targets = stand_up(place, seeded, 2 * rounds + 2)
+    targets = stand_up(place, seeded)
     for case in seeded:
         Small(place, case, targets, peers, rounds).show()
 

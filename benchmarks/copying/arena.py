@@ -16,6 +16,7 @@ from typing import Any
 import yaml
 
 from regionshift.aws.clients import AccessKey, Clients
+from regionshift.carriers.carrier import Place
 from regionshift.local import emulator
 from regionshift.local.emulator import LocalCloud
 
@@ -109,22 +110,24 @@ def arena(folder: Path) -> Iterator[Arena]:
 
 @dataclass
 class Targets:
-    """Target buckets that the environment's settings name: its worker can write to no others."""
+    """Where a case's objects go: one bucket, which the environment's settings name, and a new prefix each time.
+
+    A bucket for each time would be one more in the worker's policy, which the embedded AWS reads at every request.
+    """
 
     case: Case
-    left: list[str]
+    bucket: str
+    taken: int = 0
 
-    def take(self) -> str:
-        """One that nothing was written to yet."""
-        return self.left.pop()
+    def take(self) -> Place:
+        """A place that nothing was written to yet."""
+        self.taken += 1
+        return Place(TARGET, self.bucket, f"{self.taken}/")
 
 
-def stand_up(arena: Arena, cases: list[Case], targets_each: int) -> dict[str, Targets]:
-    """An environment in two regions that may carry each case's source to ``targets_each`` targets."""
-    made: dict[str, Targets] = {}
-    for case in cases:
-        names = [f"{case.source}-to-{number}" for number in range(targets_each)]
-        made[case.name] = Targets(case, [arena.bucket(TARGET, name) for name in names])
+def stand_up(arena: Arena, cases: list[Case]) -> dict[str, Targets]:
+    """An environment in two regions that may carry each case's source to a bucket of its own."""
+    made = {case.name: Targets(case, arena.bucket(TARGET, f"{case.source}-target")) for case in cases}
     settings = {
         "project": "bench",
         "environment": "dev",
@@ -132,13 +135,7 @@ def stand_up(arena: Arena, cases: list[Case], targets_each: int) -> dict[str, Ta
         "target": "local",
         "regions": {"primary": SOURCE, "secondaries": [TARGET]},
         "network": {"vpc_cidr": "10.0.0.0/16"},
-        "carry": {
-            "s3": [
-                {"bucket": case.source, "target_bucket": name}
-                for case in cases
-                for name in made[case.name].left
-            ]
-        },
+        "carry": {"s3": [{"bucket": case.source, "target_bucket": made[case.name].bucket} for case in cases]},
     }
     (arena.folder / "regionshift.yaml").write_text(yaml.safe_dump(settings), encoding="utf-8")
     run([_COMMAND, "up", "--yes", "--no-validate"], arena.folder)

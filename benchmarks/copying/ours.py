@@ -50,7 +50,7 @@ class Through:
 
     def fresh(self, case: Case, level: Level) -> operation.Wanted:
         """A migration of the case to a target that holds nothing yet."""
-        entry = Entry("s3", Place(SOURCE, case.source), Place(TARGET, self.targets[case.name].take()))
+        entry = Entry("s3", Place(SOURCE, case.source), self.targets[case.name].take())
         return operation.Wanted(SOURCE, TARGET, level, f"bench-{uuid.uuid4().hex[:12]}", (entry,))
 
     def migrate(self, wanted: operation.Wanted, proven: int) -> None:

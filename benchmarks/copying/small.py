@@ -54,6 +54,7 @@ class Small:
 
     def _round(self, ours: Through) -> None:
         place, case, number = self.place, self.case, self.case.objects
+        place.discard(self.targets[case.name].bucket)
         self._measure("limit", limit(place, case, _CONNECTIONS))
         pinned, full = ours.fresh(case, Level.PINNED), ours.fresh(case, Level.FULL)
         self._measure(PINNED, lambda: ours.migrate(pinned, number))

@@ -141,6 +141,26 @@ def _ops(steps: list[Any]) -> set[tuple[str, str]]:
     return {(step.op, step.type) for step in steps if not step.type.startswith("pulumi:")}
 
 
+def test_a_run_tells_the_outputs_that_the_state_has_after_it(bench: Bench) -> None:
+    def program(description: str, *, hidden: bool = False) -> Callable[[], None]:
+        def run() -> None:
+            bench.program(Wanted("told", description=description))()
+            pulumi.export("listed", ["one", {"two": description}])
+            if hidden:
+                pulumi.export("hidden", {"in": pulumi.Output.secret(_SECRET)})
+
+        return run
+
+    one_key = ["urn:pulumi:**::aws:kms/key:Key::key-eu-west-1"]
+    made = bench.engine.up(program("first"))
+    assert made.outputs == bench.engine.outputs()
+    assert made.outputs is not None and made.outputs["listed"] == ["one", {"two": "first"}]
+    assert bench.engine.up(program("second"), target=one_key).outputs == bench.engine.outputs()
+    assert bench.engine.up(program("second"), target=one_key).outputs == bench.engine.outputs()
+    # What is secret looks otherwise in an event than in an answer of the CLI, which is then asked.
+    assert bench.engine.up(program("second", hidden=True)).outputs is None
+
+
 def test_up_again_nothing_drift_repaired_and_nothing_left(bench: Bench, clients: Clients) -> None:
     wanted = Wanted("drift")
     made = bench.engine.up(bench.program(wanted))

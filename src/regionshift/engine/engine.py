@@ -28,7 +28,8 @@ from regionshift.engine.events import (
     Problem,
     Progress,
     Step,
-    outputs_differ,
+    holds_secret,
+    outputs_of,
     problem_of,
     progress_of,
     tells_of_pending,
@@ -71,7 +72,8 @@ class RunRecord:
     """What one engine run did: every step it finished, and every error it met.
 
     ``left_open``: an earlier run was killed while it made something. ``outputs_differ``: the stack's outputs
-    are others than those in the state, even when no resource changes.
+    are others than those in the state, even when no resource changes. ``outputs``: what they are after the run,
+    None when it did not come so far, or a secret is among them.
     """
 
     planned: list[Step] = field(default_factory=list)
@@ -79,6 +81,7 @@ class RunRecord:
     problems: list[Problem] = field(default_factory=list)
     left_open: bool = False
     outputs_differ: bool = False
+    outputs: dict[str, Any] | None = None
 
     @property
     def changes(self) -> list[Step]:
@@ -223,13 +226,16 @@ class Engine:
     def outputs(self) -> dict[str, Any]:
         """The stack's outputs as plain values; empty when there is no stack yet.
 
-        Between two runs of an engine whose runs are exclusive the CLI, half a second of it, is asked once.
+        Between two runs of an engine whose runs are exclusive the CLI, half a second of it, is asked once at most:
+        an `up` tells what they are.
         """
         if self._outputs is None or not self._settings.exclusive:
             found = self._cli(["stack", "output", "--json"]) if self._exists() else ""
-            aside = self._arrangement.plain_outputs() if self._arrangement else {}
-            self._outputs = aside | json.loads(found or "{}")
+            self._outputs = self._set_aside() | json.loads(found or "{}")
         return dict(self._outputs)
+
+    def _set_aside(self) -> dict[str, Any]:
+        return self._arrangement.plain_outputs() if self._arrangement else {}
 
     def resources(self) -> list[dict[str, Any]]:
         """Every resource in the state (urn, type, id, inputs, outputs), secrets encrypted."""
@@ -388,6 +394,8 @@ class Engine:
                 raise self._stopped_or(_failure(verb, record, error)) from error
         if self._command.interrupted or self._command.halted:
             raise self._stopped_or(None)
+        if verb == "up" and record.outputs is not None:
+            self._outputs = self._set_aside() | record.outputs
         return record
 
     def _stopped_or(self, failure: EngineFailed | None) -> RegionshiftError:
@@ -404,8 +412,10 @@ def _take(event: EngineEvent, record: RunRecord, listener: Listener | None) -> N
     if event.diagnostic_event and (problem := problem_of(event.diagnostic_event)):
         record.problems.append(problem)
     record.left_open = record.left_open or tells_of_pending(event)
-    if (differ := outputs_differ(event)) is not None:
-        record.outputs_differ = differ
+    if (found := outputs_of(event)) is not None:
+        before, after = found
+        record.outputs_differ = before != after
+        record.outputs = None if holds_secret(after) else after
     progress = progress_of(event)
     if progress is None:
         return

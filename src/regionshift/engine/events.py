@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from pulumi.automation import DiagnosticEvent, EngineEvent, StepEventMetadata
+from pulumi.runtime.rpc import _special_sig_key
 
 UNCHANGED = frozenset({"same", "read", "refresh"})
 _REGION = re.compile(r"(?<![a-z])([a-z]{2}(?:-[a-z]+)+-\d)(?![0-9a-z])")
@@ -103,14 +104,21 @@ def progress_of(event: EngineEvent) -> Progress | None:
     return None
 
 
-def outputs_differ(event: EngineEvent) -> bool | None:
-    """Whether the stack's outputs are others than those in the state; None: the event tells nothing of it."""
+def outputs_of(event: EngineEvent) -> tuple[dict[str, Any], dict[str, Any]] | None:
+    """The stack's outputs in the state and those of the run; None: the event tells nothing of them."""
     if not event.res_outputs_event or event.res_outputs_event.metadata.type != _STACK:
         return None
     metadata = event.res_outputs_event.metadata
     old = metadata.old.outputs if metadata.old else None
     new = metadata.new.outputs if metadata.new else None
-    return dict(old or {}) != dict(new or {})
+    return dict(old or {}), dict(new or {})
+
+
+def holds_secret(value: object) -> bool:
+    """Whether something in ``value`` is marked as secret, as events have it."""
+    if isinstance(value, Mapping):
+        return _special_sig_key in value or any(holds_secret(each) for each in value.values())
+    return isinstance(value, list) and any(holds_secret(each) for each in value)
 
 
 def tells_of_pending(event: EngineEvent) -> bool:

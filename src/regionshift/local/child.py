@@ -13,12 +13,20 @@ def main() -> None:
     """Serves until SIGTERM. Everything it needs to know is in its environment (see ``process.py``)."""
     import ministack.app  # type: ignore[import-untyped]
 
-    from regionshift.local import checkpoints, cloudwatch_gaps, data_gaps, logs_gaps, replication_gaps
+    from regionshift.local import (
+        checkpoints,
+        cloudwatch_gaps,
+        data_gaps,
+        logs_gaps,
+        policies_once,
+        replication_gaps,
+    )
 
     cloudwatch_gaps.close()
     data_gaps.close()
     logs_gaps.close()
     replication_gaps.close()
+    policies_once.install()
     checkpoints.install(ministack.app)
     asyncio.constants.SSL_SHUTDOWN_TIMEOUT = GOODBYE_TIMEOUT
     # It would also open port 443 where it may; this cloud has one port.

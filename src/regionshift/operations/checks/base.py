@@ -68,10 +68,12 @@ def expect(what: str, found: object, wanted: object) -> None:
 class Check(ABC):
     """One question asked of one region.
 
-    `ask` returns a sentence that says what was seen, or raises `Wrong` or `NotApplicable`.
+    `ask` returns a sentence that says what was seen, or raises `Wrong` or `NotApplicable`. ``takes_long``: it waits for
+    seconds, so it is begun before the others.
     """
 
     name: ClassVar[str]
+    takes_long: ClassVar[bool] = False
     remedy: ClassVar[str] = "run `regionshift up --refresh`, which puts back what the settings say"
 
     @abstractmethod
@@ -94,8 +96,10 @@ def run_checks(
             listener(result)
         return result
 
+    jobs = [(check, region) for check in checks for region in places]
     with ThreadPoolExecutor(max_workers=_AT_ONCE) as pool:
-        return list(pool.map(ask, [(check, region) for check in checks for region in places]))
+        begun = {job: pool.submit(ask, job) for job in sorted(jobs, key=lambda job: not job[0].takes_long)}
+        return [begun[job].result() for job in jobs]
 
 
 def _ask(check: Check, context: CheckContext, region: str) -> CheckResult:

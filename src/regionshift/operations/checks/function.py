@@ -33,6 +33,7 @@ class Inside(Check):
     """The function's own `validate`, run in its region with its own role."""
 
     name = "function's own validation"
+    takes_long = True
     remedy = "the line says what the function could not reach; look at its log group for more"
 
     # Before what joins the regions is there, the primary knows of secondaries that it does not replicate to yet.
