@@ -232,7 +232,7 @@ def run_outputs(choices: Choices) -> int:
 def run_destroy(choices: Choices) -> int:
     """Show, ask for the name, take down, and look that it is gone."""
     with _wired(choices, locked=True) as wired:
-        environment = wired.environment
+        environment = wired.environment.called_everywhere()  # a deployment that leaves a region out ends here
         plan = propose_destroy(environment)
         mend(environment, wired.journal)
         if not choices.as_json:

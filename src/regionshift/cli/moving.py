@@ -60,7 +60,7 @@ def run_move(choices: Choices, source: str, target: str, *, retire: bool, allow_
 def _begun(choices: Choices, source: str, target: str) -> str | None:
     """The run to go on with: an open one, or a new one once its plan was shown and confirmed; None when moved."""
     with _wired(choices, naming=(target,)) as wired:
-        if away := wired.environment.skipped:
+        if away := wired.environment.fenced:
             region = min(away)
             raise Refused(
                 f"{region} is fenced.", where=region, remedy=f"first: regionshift up --rejoin {region}"

@@ -40,12 +40,12 @@ def propose_destroy(environment: Environment) -> Plan:
     Raises:
         Refused: the environment is protected, or a region of it is fenced and gets no call.
     """
-    if environment.skipped:
-        away = ", ".join(sorted(environment.skipped))
+    if environment.fenced:
+        away = ", ".join(sorted(environment.fenced))
         raise Refused(
             f"{away} gets no call while it is fenced, so nothing of it could be deleted, nor seen to be gone.",
             where=away,
-            remedy=f"when it is back: regionshift up --rejoin {min(environment.skipped)}, then destroy",
+            remedy=f"when it is back: regionshift up --rejoin {min(environment.fenced)}, then destroy",
         )
     if environment.config.is_protected:
         raise Refused(

@@ -103,6 +103,10 @@ class Environment:
         """The same, with no call to ``regions`` either."""
         return replace(self, skipped=self.skipped | frozenset(regions))
 
+    def called_everywhere(self) -> Environment:
+        """The same with calls to every region that is not fenced."""
+        return replace(self, skipped=self.fenced)
+
     def same_everywhere(self, release: Release) -> dict[str, Release]:
         """The release map in which every region runs ``release``."""
         return dict.fromkeys(self.regions, release)
