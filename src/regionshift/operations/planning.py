@@ -37,7 +37,8 @@ def make_plan(
     ``given_up`` are regions that are to go whatever they hold.
     """
     own = [step for step in record.planned if not step.type.startswith(("pulumi:", "regionshift:"))]
-    changes = tuple(_change(step) for step in own if step.changes and step.op not in _SECOND_TELLINGS)
+    told = (_change(step) for step in own if step.changes and step.op not in _SECOND_TELLINGS)
+    changes = tuple(sorted(told, key=lambda change: change.urn))  # the engine works in any order
     return Plan(
         environment=environment.name,
         regions=environment.regions,
