@@ -6,6 +6,8 @@ PULUMI := .cache/bin/pulumi
 PULUMI_VERSION := 3.200.0
 DEMO := .cache/demo
 WORKERS ?= 2
+# Every command is a process of its own: without kept bytecode each start compiles all modules anew.
+unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: help setup tools demo test test-aws bench bench-regions lint types clean lock schema
 
