@@ -135,6 +135,6 @@ def test_where_the_state_lies_is_asked_of_a_region_that_answers(
     where: Any = {"LocationConstraint": THIRD}
     clients.get("s3", THIRD).create_bucket(Bucket=name, CreateBucketConfiguration=where)
     aws.down = down
-    found = _found(make(2, state=f"s3://{name}/x"))
+    found = _found(make(2, state=f"s3://{name}/x", state_secrets="awskms://alias/k?region=eu-west-3"))
     assert ("state-region", "warning", THIRD) in found
     assert len(found) == len(down) + 1
