@@ -13,6 +13,7 @@ from e2e_place import Place, kill_at_step
 
 pytestmark = pytest.mark.e2e
 CANARY, OTHER, PRIMARY = "eu-west-1", "ap-southeast-2", "us-east-1"
+CAUGHT = {BREAKS_AT_ONCE: "wave-1/validate", BREAKS_LATER: "wave-1/bake"}
 
 
 @pytest.fixture(scope="module")
@@ -89,6 +90,7 @@ def test_a_release_that_breaks_the_function_stops_at_the_canary(
     assert done.code == 1, done.said
     said: dict[str, Any] = done.json
     assert said["outcome"] == "rolled back"
+    assert set(said["failed"]) == {CAUGHT[handler]}
     assert said["regions"] == {CANARY: "rolled back", OTHER: "unchanged", PRIMARY: "unchanged"}
     for region in (OTHER, PRIMARY):
         assert _code(up, region) == before[region]
