@@ -33,7 +33,7 @@ def main() -> None:
         config=config,
         artifact=artifact.build(HERE / ".build"),
         zones={region: tuple(names) for region, names in zones.items()},
-        secrets=read_secrets(config, Clients(), os.environ, path.parent),
+        secrets=read_secrets(config, Clients(), config.all_regions, os.environ, path.parent),
         secrets_digest="",  # the digest names a kept release; by hand nothing is kept
         tool_version=version("regionshift"),
         plugin_version=version("pulumi-aws"),

@@ -74,8 +74,8 @@ def test_without_the_setting_the_engine_has_its_own_limit(tmp_path: Path, cloud:
     assert not any("--parallel" in line for line in asked)
 
 
-def test_a_run_is_one_cli_and_outputs_are_read_once_after_it(tmp_path: Path, cloud: LocalCloud) -> None:
+def test_a_run_is_one_cli_and_tells_the_outputs(tmp_path: Path, cloud: LocalCloud) -> None:
     asked = [line.replace("--non-interactive ", "") for line in everything_asked(tmp_path, cloud, "")]
     after_preview = asked[next(i for i, line in enumerate(asked) if "preview " in line) + 1 :]
 
-    assert [line.split(" --")[0] for line in after_preview] == ["up", "stack output"]
+    assert [line.split(" --")[0] for line in after_preview] == ["up"]

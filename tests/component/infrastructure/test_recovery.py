@@ -30,6 +30,7 @@ from regionshift.infrastructure.providers import ProviderSettings
 from regionshift.journal.journal import Journal
 from regionshift.journal.releases import ReleaseStore
 from regionshift.journal.sealing import SecretKey
+from regionshift.journal.slot import Slot
 from regionshift.journal.store import open_state
 from regionshift.local.emulator import LocalCloud
 from regionshift.local.provider.handler import Context, Handler
@@ -174,6 +175,7 @@ def environment(
                 work_dir=tmp_path / "work",
                 environment=variables,
                 exclusive=True,
+                slot=Slot(open_state((tmp_path / "aside").as_uri()), "aside.json"),
             )
         )
         killer.engine.append(engine)

@@ -106,7 +106,9 @@ def test_alarms_that_may_not_be_read_stop_a_deployment_with_a_sentence() -> None
         "network": {"vpc_cidr": "10.0.0.0/16"},
     }
     config = MigrationConfig.model_validate(values)
-    environment = SimpleNamespace(config=config, regions=config.all_regions, clients=Closed())
+    environment = SimpleNamespace(
+        config=config, reachable=config, regions=config.all_regions, clients=Closed()
+    )
     wired = cast(Any, SimpleNamespace(environment=environment))
     intent = cast(Any, SimpleNamespace(facts=SimpleNamespace(skipped=frozenset())))
     standing = Standing({REGION: RegionState("a" * 64)})
