@@ -97,6 +97,8 @@ class Weighed:
 class NoRecords:
     """A store in which no migration was recorded yet."""
 
+    bucket = "records"
+
     def names(self, prefix: str) -> Iterator[str]:
         del prefix
         return iter(())

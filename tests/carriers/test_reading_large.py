@@ -20,7 +20,7 @@ NOTED = 16
 
 @pytest.fixture
 def lab(world: World, monkeypatch: pytest.MonkeyPatch) -> S3Lab:
-    monkeypatch.setattr(contents, "_STEP", STEP)
+    monkeypatch.setattr(contents, "READ_STEP", STEP)
     monkeypatch.setattr(contents, "_NOTED_EVERY", NOTED)
     world.under_kms(checksums=False)
     lab = S3Lab(world)
