@@ -373,7 +373,7 @@ class Migrations:
         return finished and done == batches
 
     def _time(self) -> str:
-        return self.now().isoformat(timespec="seconds")
+        return self.now().isoformat(timespec="microseconds")
 
 
 def _planned_elsewhere(layout: Layout) -> BeingPlanned:

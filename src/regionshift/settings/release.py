@@ -45,10 +45,12 @@ class Release:
     @property
     def content(self) -> dict[str, object]:
         """Everything the region runs as plain JSON, secrets by their keyed digest only."""
+        # Settings that left a region out keep its zones at hand; the release has nothing there.
+        inside = self.zones.keys() & set(self.config.all_regions)
         return {
             "config": self.config.model_dump(mode="json", exclude=_NOT_RUN),
             "artifact": self.artifact.sha256,
-            "zones": {region: list(zones) for region, zones in sorted(self.zones.items())},
+            "zones": {region: list(self.zones[region]) for region in sorted(inside)},
             "secrets": self.secrets_digest,
             "tool": self.tool_version,
             "plugin": self.plugin_version,

@@ -116,10 +116,10 @@ class Process:
         """`regionshift resume`."""
         deploying.resume(driver(_CHOICES, self.wired), back=back)
 
-    def rollback(self) -> None:
-        """`regionshift rollback --yes`."""
+    def rollback(self, run_id: str | None = None) -> None:
+        """`regionshift rollback [RUN] --yes`."""
         deploying.require_finished(self.journal)
-        of, intent = deploying.plan_rollback(self.journal, self.standing, None)
+        of, intent = deploying.plan_rollback(self.journal, self.standing, run_id)
         plan, intent = deploying.preview_rollback(
             self.environment, self.shelf, intent, [], allow_data_loss=False
         )
@@ -134,10 +134,15 @@ class Process:
         return standing_of(self.journal)
 
     @property
+    def newest(self) -> str:
+        """The id of the newest run."""
+        (newest,) = self.journal.history(limit=1)
+        return newest.run_id
+
+    @property
     def deployment(self) -> DeploymentState:
         """The newest one."""
-        (newest,) = self.journal.history(limit=1)
-        return fold_deployment(self.journal.events(newest.run_id))
+        return fold_deployment(self.journal.events(self.newest))
 
     @property
     def is_open(self) -> bool:

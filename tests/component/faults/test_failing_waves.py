@@ -116,11 +116,16 @@ def test_what_was_stopped_is_taken_back_by_hand(world: World) -> None:
 def test_what_was_stopped_is_finished_by_the_next_up_and_taken_back_by_hand(world: World) -> None:
     stops(world, 3, in_region("finish", WAVES[2], "refused"))
     with Process(world) as process:
+        stopped = process.newest
         process.up()
         assert process.deployment.outcome == "succeeded", process.deployment.failed
     require(world, NEW, NEW, NEW)
+    # Each deployment takes back what it changed itself: the newest the last wave, the one before it the others.
     with Process(world) as process:
         process.rollback()
+    require(world, NEW, NEW, OLD)
+    with Process(world) as process:
+        process.rollback(stopped)
     require(world, OLD, OLD, OLD)
 
 
