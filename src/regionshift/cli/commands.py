@@ -25,6 +25,7 @@ from regionshift.engine.events import Progress
 from regionshift.errors import EXIT_FAILED, EXIT_OK, EXIT_REFUSED, InputError
 from regionshift.operations.deploying import deploy, mend
 from regionshift.operations.destroy import destroy, propose_destroy
+from regionshift.operations.moving.as_up import require_removal_alone
 from regionshift.operations.orphans import orphan_findings
 from regionshift.operations.planning import make_plan
 from regionshift.operations.preflight import down_of, preflight
@@ -125,6 +126,8 @@ def run_up(
             raise PlanRefused(plan)
         if environment.left_out:
             require_in_waves(proposal)
+        else:
+            require_removal_alone(environment, wired.shelf, standing_of(wired.journal))
         if plan.changes:
             confirm(choices, f"Change {len(plan.changes)} resources of {environment.name}?")
         if not proposal.doomed:  # a bucket that goes is emptied first, which only one run for all does

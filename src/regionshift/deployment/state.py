@@ -19,6 +19,7 @@ from regionshift.errors import WorkFailed
 
 DECISION = "decision"
 DONE, DOWN, UNCHANGED = "done", "down", "unchanged"
+STRAYED = "needs a person: it was changed outside of its wave; `regionshift up` brings it to one release"
 
 
 class DeploymentEvent(Protocol):
@@ -270,6 +271,7 @@ def _advance(state: DeploymentState, step: Step, event: DeploymentEvent) -> None
             _fail(state, step, "more regions are down than is tolerated")
     elif event.phase == "failed":
         _note_unchanged(state, step, said)
+        _note_strayed(state, step, said)
         _fail(state, step, str(event.data.get("error", "failed")))
 
 
@@ -302,6 +304,15 @@ def _note_unchanged(state: DeploymentState, step: Step, said: Mapping[str, objec
             state.regions[region] = RegionState(release)
             if release == state.plan.before[region]:
                 state.changed.discard(region)
+
+
+def _note_strayed(state: DeploymentState, step: Step, said: Mapping[str, object]) -> None:
+    """A failed step may have begun to change regions that are none of its own."""
+    for region in said.keys() - set(step.regions):
+        found = state.regions[region]
+        state.changed.add(region)
+        state.whole.discard(region)
+        state.regions[region] = RegionState(found.release, settled=False, note=str(said[region]))
 
 
 def _fail(state: DeploymentState, step: Step, why: str) -> None:

@@ -10,6 +10,7 @@ import signal
 import threading
 import time
 import uuid
+from collections import Counter
 from collections.abc import Mapping
 from contextlib import ExitStack
 from datetime import UTC, datetime
@@ -26,7 +27,7 @@ from regionshift.cli.deployments import up_in_waves
 from regionshift.cli.driving import driver
 from regionshift.cli.options import Choices
 from regionshift.deployment.state import DeploymentState, fold_deployment
-from regionshift.engine.engine import Engine, EngineSettings, Program
+from regionshift.engine.engine import Engine, EngineSettings, Program, RunRecord
 from regionshift.infrastructure.program import environment as build
 from regionshift.infrastructure.providers import ProviderSettings
 from regionshift.journal.journal import Journal
@@ -50,6 +51,18 @@ _TERMS = LeaseTerms(elapsed=time.monotonic)
 _PATIENCE_S = 60.0
 
 
+class _Counted(Engine):
+    """Tells what it was run for: ``preview``, ``up`` or ``refresh``."""
+
+    def __init__(self, settings: EngineSettings, runs: Counter[str]) -> None:
+        super().__init__(settings)
+        self._runs = runs
+
+    def _run_once(self, verb: str, *args: Any, **options: Any) -> RunRecord:
+        self._runs[verb] += 1
+        return super()._run_once(verb, *args, **options)
+
+
 class Process:
     """Everything in it is made anew, as after a start; ends with the ``with`` block.
 
@@ -59,10 +72,12 @@ class Process:
     (with the command), and ``alarm`` at the write of a bake: the alarm of that wave's region goes red.
     """
 
-    def __init__(self, world: World, *faults: Fault) -> None:
+    def __init__(self, world: World, *faults: Fault, program: str = "program") -> None:
         self.world = world
+        self.program = program
         self.faults = faults
         self.dead = False
+        self.engine_runs = Counter[str]()
         self._mutex = threading.Lock()
         self._under_way = 0
         self._stack = ExitStack()
@@ -87,7 +102,7 @@ class Process:
         self.journal = Journal(faulty_store, self.scope, _now, self._require_lock)
         releases = ReleaseStore(faulty_store, self.scope, SecretKey(bytes(32)))
         self.shelf = Shelf(
-            releases, release.config, world.folder / "cache", "tester", _now, program="program"
+            releases, release.config, world.folder / "cache", "tester", _now, program=self.program
         )
         self.wired = Wired(
             self.environment, self.journal, self.shelf, faulty_store, self.lock, Machine(None), world.cloud
@@ -215,7 +230,7 @@ class Process:
         world = self.world
         port = self._stack.enter_context(serve(world.cloud, faulty(self)))
         variables = {k: v for k, v in os.environ.items() if not k.startswith(("AWS_", "PULUMI_"))}
-        engine = Engine(
+        engine = _Counted(
             EngineSettings(
                 command=world.command,
                 version=world.version,
@@ -235,7 +250,8 @@ class Process:
                     "PULUMI_SKIP_CHECKPOINTS": "true",
                 },
                 exclusive=True,
-            )
+            ),
+            self.engine_runs,
         )
         self._stack.callback(engine.close)
         return engine

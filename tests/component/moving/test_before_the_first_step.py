@@ -73,3 +73,21 @@ def test_a_deployment_before_a_change_of_primary_is_taken_back_after_turning_it(
     site.file.write_text(text)
     assert site.run("preview") == 0
     assert "nothing to change" in _said(capsys)
+
+
+def test_a_region_that_leaves_takes_no_other_change_with_it(
+    site: Site, capsys: pytest.CaptureFixture[str]
+) -> None:
+    text, before, kept = site.file.read_text(), site.look(), _kept(site)
+    without = text.replace(f"secondaries: [{site.secondary}]", "secondaries: []")
+    assert without != text
+    site.file.write_text(without + "function: {memory: 704}\n")
+    assert site.run("up", "--allow-data-loss", "--yes") == 3
+    said = _said(capsys)
+    assert "function.memory" in said and f"name {site.secondary} in the settings again" in said
+    assert _kept(site) == kept
+    site.file.write_text(without)
+    assert site.run("up", "--allow-data-loss") == 3, "nobody is there to be asked"
+    assert "Plan for dev" in _said(capsys)
+    site.file.write_text(text)
+    assert site.look() == before

@@ -7,12 +7,14 @@ from dataclasses import replace
 
 from regionshift.errors import Refused
 from regionshift.journal.differences import differences
+from regionshift.operations.environment import Environment, without_regions
 from regionshift.operations.waves.shelf import Shelf
 from regionshift.operations.waves.standing import Standing
 from regionshift.settings.config import MigrationConfig
 from regionshift.settings.release import Release
 
 _REMEDY = "run `regionshift up` first"
+_IN_ITS_WAVES = f"{_REMEDY}, in its waves, or take the change out of the settings"
 _NAMED = 3
 
 
@@ -46,6 +48,25 @@ def require_release_as_up(base: Release, wanted: Release, config: MigrationConfi
     _require_same(base, replace(wanted, config=config, zones=base.zones), where)
 
 
+def require_removal_alone(environment: Environment, shelf: Shelf, standing: Standing) -> None:
+    """A region that the settings no longer name goes in one run for all regions, so nothing else may change with it.
+
+    Raises:
+        Refused: something else changed too, which would reach every region at once, and no canary first.
+    """
+    config = environment.config
+    leaving = {region for region, digest in standing.releases.items() if digest} - set(config.all_regions)
+    if not leaving or standing.releases.get(config.regions.primary) is None:
+        return
+    base = release_of(shelf, standing, config.regions.primary)
+    without = replace(base, config=without_regions(base.config, leaving))
+    named = ", ".join(sorted(leaving))
+    remedy = (
+        f"name {named} in the settings again, run `regionshift up`, in its waves, and take it out after that"
+    )
+    _require_same(without, replace(environment.release(), zones=base.zones), named, remedy)
+
+
 def require_everywhere(standing: Standing, regions: Iterable[str], base: Release, holder: str) -> None:
     """Raises Refused when a region has another release than ``base``, which ``holder`` has, or is between two."""
     late = [
@@ -61,7 +82,7 @@ def require_everywhere(standing: Standing, regions: Iterable[str], base: Release
         )
 
 
-def _require_same(base: Release, wanted: Release, where: str) -> None:
+def _require_same(base: Release, wanted: Release, where: str, remedy: str = _IN_ITS_WAVES) -> None:
     if wanted.digest == base.digest:
         return
     found = [each.path.removeprefix("config.") for each in differences(base.content, wanted.content, {}, {})]
@@ -71,5 +92,5 @@ def _require_same(base: Release, wanted: Release, where: str) -> None:
     raise Refused(
         f"The settings say something else than what is up: {', '.join(found[:_NAMED])}{more}.",
         where=where,
-        remedy=f"{_REMEDY}, in its waves, or take the change out of the settings",
+        remedy=remedy,
     )

@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 from regionshift.aws.outside import tells_of_outside
-from regionshift.deployment.state import DOWN, UNCHANGED
+from regionshift.deployment.state import DOWN, STRAYED, UNCHANGED
 from regionshift.engine.engine import EngineFailed, Listener, Program, RunRecord
 from regionshift.errors import Interrupted, Refused, WorkFailed
 from regionshift.operations.emptying import emptying
@@ -66,7 +66,7 @@ class Applier:
         """
         environment = self.environment.leaving_out(without)
         program = self._program(environment, regions, goal, links)
-        guard = Guard(environment.engine, regions, self.listener)
+        guard = Guard(environment.engine, regions, goal, self.listener)
         try:
             emptying(
                 environment.clients,
@@ -88,7 +88,7 @@ class Applier:
     def links(self, goal: Mapping[str, str | None], links: str | None, *, doubt: bool = False) -> None:
         """Bring what joins regions to the release ``links``. Raises StepFailed."""
         program = self._program(self.environment, (), goal, links)
-        guard = Guard(self.environment.engine, (), self.listener, links=True)
+        guard = Guard(self.environment.engine, (), goal, self.listener, links=True)
         try:
             self._up(self.environment, program, link_targets(), guard, doubt=doubt)
         except EngineFailed as error:
@@ -154,7 +154,7 @@ def _left_its_reach(guard: Guard) -> StepFailed:
     first = guard.outside[0]
     return StepFailed(
         f"the engine would have changed {first.name} ({first.op}), which is outside this wave; it was stopped",
-        {},
+        dict.fromkeys(sorted(guard.strayed), STRAYED),
         where=first.urn,
     )
 

@@ -44,17 +44,28 @@ class Guard:
     """Follows an engine run and stops it when it begins to change something outside its reach.
 
     Args:
-        regions: what may change, or with ``links`` what joins regions. listener: is told everything too.
+        regions: what may change, or with ``links`` what joins regions. everywhere: all the regions that there are.
+        listener: is told everything too.
+
+    ``outside``: the changes that were begun and may not be. ``strayed``: the regions in which they were.
     """
 
     def __init__(
-        self, engine: Engine, regions: Collection[str], listener: Listener | None, *, links: bool = False
+        self,
+        engine: Engine,
+        regions: Collection[str],
+        everywhere: Collection[str],
+        listener: Listener | None,
+        *,
+        links: bool = False,
     ) -> None:
         self._engine = engine
         self._regions = regions
+        self._everywhere = everywhere
         self._listener = listener
         self._links = links
         self.outside: list[Step] = []
+        self.strayed: set[str] = set()
         self.touched: set[str] = set()
 
     def __call__(self, progress: Progress) -> None:
@@ -70,4 +81,5 @@ class Guard:
             self.touched.add(home)
         elif not (self._links and is_link(step.urn)):
             self.outside.append(step)
+            self.strayed.update(filter(None, [home_of(step.urn, self._everywhere)]))
             self._engine.halt()
