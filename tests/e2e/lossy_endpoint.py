@@ -12,6 +12,9 @@ from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Literal
 
+from e2e_place import ACCOUNT, Place
+
+from regionshift.local import emulator
 from regionshift.local.emulator import LocalCloud
 
 # Signature Version 4 names the region that a request is for, and the service (IAM is everybody's).
@@ -63,6 +66,16 @@ def lossy(cloud: LocalCloud) -> Iterator[LossyEndpoint]:
     finally:
         server.shutdown()
         server.server_close()
+
+
+@contextmanager
+def up_behind(place: Place) -> Iterator[LossyEndpoint]:
+    """``place`` is up, and every command of it goes by way of the endpoint."""
+    with lossy(emulator.up(place.folder / ".regionshift/cloud", ACCOUNT)) as made:
+        place.variables |= made.variables
+        done = place.run("up", "--yes", "--no-validate")
+        assert done.code == 0, done.said
+        yield made
 
 
 def _handler(endpoint: LossyEndpoint) -> type[BaseHTTPRequestHandler]:

@@ -5,18 +5,13 @@ Killed and taken back is one of the tests of a move.
 
 from __future__ import annotations
 
-import os
-import signal
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from e2e_place import ACCOUNT, Place
-from lossy_endpoint import LossyEndpoint, lossy
+from e2e_place import ACCOUNT, Place, kill_at_step
+from lossy_endpoint import LossyEndpoint, up_behind
 from topic_queue import news_of, subscribed
-
-from regionshift.local import emulator
 
 pytestmark = pytest.mark.e2e
 FIRST, SECOND = "eu-west-1", "us-east-1"
@@ -39,11 +34,7 @@ def endpoint(make_place: Callable[..., Place]) -> Iterator[tuple[Place, LossyEnd
     """Two regions that are up, every command by way of an endpoint that can lose a region."""
     place = make_place(regions={"primary": FIRST, "secondaries": [SECOND]})
     _file(place).write_text(SETTINGS)
-    cloud = emulator.up(place.folder / ".regionshift/cloud", ACCOUNT)
-    with lossy(cloud) as made:
-        place.variables |= made.variables
-        done = place.run("up", "--yes", "--no-validate")
-        assert done.code == 0, done.said
+    with up_behind(place) as made:
         yield place, made
 
 
@@ -100,22 +91,6 @@ def _things(place: Place) -> dict[str, list[str]]:
     }
 
 
-def _kill_at(place: Place, step: str, *arguments: str) -> None:
-    """Start the command; kill it with all it started as soon as the journal says that ``step`` begins."""
-    process = place.start(*arguments)
-    runs = next((place.folder / ".regionshift/state/journal").glob("*/runs"))
-    known = {path.name for path in runs.iterdir()}
-    until = time.monotonic() + 240
-    while time.monotonic() < until and process.poll() is None:
-        new = [path for path in runs.iterdir() if path.name not in known]
-        if any(f'"step":"{step}"' in event.read_text() for run in new for event in run.glob("*.json")):
-            break
-        time.sleep(0.05)
-    assert process.poll() is None, process.communicate()
-    os.killpg(process.pid, signal.SIGKILL)
-    process.communicate()
-
-
 def test_a_change_of_primary_that_fails_is_taken_back_and_told(up: Place) -> None:
     before, s3 = _file(up).read_bytes(), up.clients.get("s3", SECOND)
     queue = subscribed(up.clients, FIRST)
@@ -140,7 +115,7 @@ def test_a_change_of_primary_that_was_killed_is_finished(up: Place) -> None:
     things = _things(up)
     queues = {region: subscribed(up.clients, region) for region in (FIRST, SECOND)}
     _put_that_replication_misses(up, FIRST, "missed/finished [1]*")
-    _kill_at(up, "unlink", "promote", SECOND, "--yes")
+    kill_at_step(up, "unlink", "promote", SECOND, "--yes")
     done = up.run("promote", SECOND, "--yes", "--json")
     assert done.code == 0, done.said
     assert (done.json["outcome"], done.json["primary"]) == ("done", SECOND)
@@ -173,7 +148,7 @@ def test_a_lost_primary_gets_no_call_and_is_shut_when_it_returns(
     assert plan.code == 0, plan.said
     measured = next(said for said in plan.json["unproven"] if "measured by us" in said)
     assert f"replication to {new} was last measured by us at 20" in measured
-    _kill_at(place, "turn", "promote", new, "--source-lost", "--yes")
+    kill_at_step(place, "turn", "promote", new, "--source-lost", "--yes")
     done = place.run("resume", "--json")
     assert done.code == 0, done.said
     assert done.json["fenced"] == [old]

@@ -8,10 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from e2e_place import ACCOUNT, Place
-from lossy_endpoint import LossyEndpoint, lossy
-
-from regionshift.local import emulator
+from e2e_place import Place
+from lossy_endpoint import LossyEndpoint, up_behind
 
 pytestmark = pytest.mark.e2e
 # None of them is us-east-1, where requests to IAM are signed for.
@@ -26,11 +24,7 @@ def endpoint(make_place: Callable[..., Place]) -> Iterator[tuple[Place, LossyEnd
         network={"vpc_cidr": "10.0.0.0/16", "flow_logs": False},
         deployment={"bake": 0},
     )
-    cloud = emulator.up(place.folder / ".regionshift/cloud", ACCOUNT)
-    with lossy(cloud) as made:
-        place.variables |= made.variables
-        done = place.run("up", "--yes", "--no-validate")
-        assert done.code == 0, done.said
+    with up_behind(place) as made:
         yield place, made
 
 

@@ -270,6 +270,11 @@ class Process:
         return program
 
 
+def in_region(op: str, region: str, how: str, at: int = 1) -> Fault:
+    """A fault in the ``at``-th ``op`` that the provider asks AWS for in the region."""
+    return Fault("aws", how, at, lambda what: what.startswith(f"{op} ") and what.endswith(region))
+
+
 def up_at_the_old_release(world: World) -> World:
     """The same, with its three regions up and counted."""
     with Process(world) as process:

@@ -6,25 +6,13 @@ from collections.abc import Iterator
 
 import pytest
 from broken_artifact import BREAKS_AT_ONCE, BREAKS_LATER
-from fault_process import Process, require, up_at_the_old_release
+from fault_process import Process, in_region, require
 from fault_world import NEW, OLD, WAVES, World, expected
 from model_regions import Fault
 
-from regionshift.aws.clients import Clients
-from regionshift.errors import InputError
-from regionshift.local.emulator import LocalCloud
-
 pytestmark = pytest.mark.component
+PROJECT = "failing"
 BACK, UNTOUCHED = "rolled back", "unchanged"
-
-
-@pytest.fixture(scope="module")
-def standing(cloud: LocalCloud, clients: Clients, tmp_path_factory: pytest.TempPathFactory) -> World:
-    try:
-        world = World("failing", tmp_path_factory.mktemp("failing"), cloud, clients)
-    except InputError as missing:
-        pytest.skip(str(missing))
-    return up_at_the_old_release(world)
 
 
 @pytest.fixture
@@ -34,11 +22,6 @@ def world(standing: World) -> Iterator[World]:
     yield standing
     for region in WAVES:
         standing.set_alarm(region, "OK")
-
-
-def in_region(op: str, region: str, how: str, at: int = 1) -> Fault:
-    """A fault in the ``at``-th ``op`` that the provider asks AWS for in the region."""
-    return Fault("aws", how, at, lambda what: what.startswith(f"{op} ") and what.endswith(region))
 
 
 def requires_it_went_back(world: World, wave: int, *faults: Fault) -> None:

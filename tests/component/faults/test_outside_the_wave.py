@@ -5,28 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
-from fault_process import Process, require, up_at_the_old_release
+from fault_process import Process, require
 from fault_world import CANARY, NEW, OLD, OTHER, PRIMARY, WAVES, World, expected
 from model_regions import Fault
 
-from regionshift.aws.clients import Clients
 from regionshift.deployment.state import STRAYED
-from regionshift.errors import InputError
-from regionshift.local.emulator import LocalCloud
 from regionshift.operations.waves import apply
 from regionshift.operations.waves.reach import targets_of
 
 pytestmark = pytest.mark.component
+PROJECT = "outside"
 NEWER = "a newer program"
-
-
-@pytest.fixture(scope="module")
-def standing(cloud: LocalCloud, clients: Clients, tmp_path_factory: pytest.TempPathFactory) -> World:
-    try:
-        world = World("outside", tmp_path_factory.mktemp("outside"), cloud, clients)
-    except InputError as missing:
-        pytest.skip(str(missing))
-    return up_at_the_old_release(world)
 
 
 @pytest.fixture

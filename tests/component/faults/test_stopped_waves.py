@@ -5,26 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
-from fault_process import Process, require, up_at_the_old_release
+from fault_process import Process, in_region, require
 from fault_world import NEW, OLD, WAVES, World
 from model_regions import Crash, Fault
 
-from regionshift.aws.clients import Clients
-from regionshift.errors import InputError, Interrupted, Refused
+from regionshift.errors import Interrupted, Refused
 from regionshift.journal.lock import LockLost
 from regionshift.journal.store import StateUnreachable
-from regionshift.local.emulator import LocalCloud
 
 pytestmark = pytest.mark.component
-
-
-@pytest.fixture(scope="module")
-def standing(cloud: LocalCloud, clients: Clients, tmp_path_factory: pytest.TempPathFactory) -> World:
-    try:
-        world = World("stopped", tmp_path_factory.mktemp("stopped"), cloud, clients)
-    except InputError as missing:
-        pytest.skip(str(missing))
-    return up_at_the_old_release(world)
+PROJECT = "stopped"
 
 
 @pytest.fixture
@@ -32,11 +22,6 @@ def world(standing: World) -> Iterator[World]:
     """The three regions at the old release; the settings describe the new one."""
     standing.want(NEW)
     yield standing
-
-
-def in_region(op: str, region: str, how: str, at: int = 1) -> Fault:
-    """A fault at the ``at``-th ``op`` that the provider asks AWS for in the region."""
-    return Fault("aws", how, at, lambda what: what.startswith(f"{op} ") and what.endswith(region))
 
 
 def stop(world: World, fault: Fault, error: type[BaseException]) -> None:
