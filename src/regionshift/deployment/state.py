@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
+from types import MappingProxyType
 from typing import Protocol
 
 from regionshift.deployment.plan import DeploymentPlan, plan_from_json
@@ -272,7 +273,7 @@ def _advance(state: DeploymentState, step: Step, event: DeploymentEvent) -> None
     elif event.phase == "failed":
         _note_unchanged(state, step, said)
         _note_strayed(state, step, said)
-        _fail(state, step, str(event.data.get("error", "failed")))
+        _fail(state, step, str(event.data.get("error", "failed")), said)
 
 
 def _unsettle(state: DeploymentState, step: Step) -> None:
@@ -315,15 +316,19 @@ def _note_strayed(state: DeploymentState, step: Step, said: Mapping[str, object]
         state.regions[region] = RegionState(found.release, settled=False, note=str(said[region]))
 
 
-def _fail(state: DeploymentState, step: Step, why: str) -> None:
+def _fail(
+    state: DeploymentState, step: Step, why: str, said: Mapping[str, object] = MappingProxyType({})
+) -> None:
     state.failed[step.name] = why
     if not step.back:
         goes_back = state.plan.on_failure == "rollback"
         state.direction = Direction.BACK if goes_back else Direction.STOPPED
         return
+    # A check tells its regions apart; an engine run that failed does not.
     for region in step.regions:
-        found = state.regions[region]
-        state.regions[region] = RegionState(found.release, found.settled, f"needs a person: {why}")
+        if step.changes or said.get(region) != DONE:
+            found = state.regions[region]
+            state.regions[region] = RegionState(found.release, found.settled, f"needs a person: {why}")
 
 
 def _down(state: DeploymentState) -> int:

@@ -205,7 +205,6 @@ class Engine:
         program: Program,
         listener: Listener | None = None,
         *,
-        clear_pending: bool = False,
         target: Sequence[str] = (),
         aside: Aside = NOTHING,
     ) -> RunRecord:
@@ -215,7 +214,6 @@ class Engine:
             program,
             listener,
             aside,
-            clear_pending_creates=clear_pending or None,
             target=list(target) or None,
         )
 

@@ -9,7 +9,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from regionshift.aws.outside import tells_of_outside
 from regionshift.deployment.news import News, of_end, of_start, of_step, of_waiting
-from regionshift.deployment.state import DOWN, DeploymentState, Outcome, fold_deployment
+from regionshift.deployment.state import DONE, DOWN, DeploymentState, Outcome, fold_deployment
 from regionshift.deployment.steps import Step
 from regionshift.errors import Interrupted, Refused, RegionshiftError
 from regionshift.journal.journal import Journal, RunJournal
@@ -230,7 +230,8 @@ class Driver:
         if down and len(down) <= _tolerance_left(step, state):
             return {"checks": len(results), "regions": dict.fromkeys(sorted(down), DOWN)}
         if wrong:
-            raise StepFailed("; ".join(_shown(result) for result in wrong[:3]), {}, where=wrong[0].region)
+            well = dict.fromkeys(set(regions) - {result.region for result in wrong}, DONE)
+            raise StepFailed("; ".join(_shown(result) for result in wrong[:3]), well, where=wrong[0].region)
         return {"checks": len(results)}
 
     def _bake(self, step: Step, state: DeploymentState, facts: Facts) -> Said:

@@ -1,0 +1,58 @@
+"""A step that fails tells its regions apart where it can, and names those that it should not have touched."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from regionshift.deployment.plan import DeploymentPlan, Wave
+from regionshift.deployment.state import DONE, STRAYED, DeploymentState, Outcome, fold_deployment
+
+PLAN = DeploymentPlan(
+    before={"a": "r1", "b": "r1", "c": "r1"},
+    target={"a": "r2", "b": "r2", "c": "r2"},
+    waves=(Wave(1, ("a", "b")), Wave(2, ("c",))),
+)
+
+
+@dataclass(frozen=True)
+class Told:
+    step: str
+    phase: str
+    data: Mapping[str, object] = field(default_factory=dict)
+
+
+def _fold(*events: Told) -> DeploymentState:
+    return fold_deployment([Told("run", "before", {"plan": PLAN.to_json()}), *events])
+
+
+def _failed(step: str, **regions: str) -> list[Told]:
+    return [Told(step, "before"), Told(step, "failed", {"error": "boom", "regions": regions})]
+
+
+def test_a_check_that_fails_on_the_way_back_leaves_its_own_regions_to_a_person() -> None:
+    events = _failed("wave-1/apply")
+    for step in ("back/wave-1/apply",):
+        events += [Told(step, "before"), Told(step, "after")]
+    events += _failed("back/wave-1/validate", b=DONE)
+    state = _fold(*events)
+    assert state.next_step is None
+    assert state.verdict is Outcome.NEEDS_PERSON
+    assert state.said_per_region() == {"a": "needs a person: boom", "b": "rolled back", "c": "unchanged"}
+
+
+def test_an_engine_run_that_fails_on_the_way_back_leaves_all_of_its_regions_to_a_person() -> None:
+    state = _fold(*_failed("wave-1/apply"), *_failed("back/wave-1/apply", b=DONE))
+    said = state.said_per_region()
+    assert said["a"] == said["b"] == "needs a person: boom"
+    assert not state.regions["b"].settled
+
+
+def test_what_strayed_outside_of_the_wave_is_between_two_releases() -> None:
+    events = _failed("wave-1/apply", c=STRAYED)
+    for step in ("back/wave-1/apply", "back/wave-1/validate"):
+        events += [Told(step, "before"), Told(step, "after")]
+    state = _fold(*events)
+    assert state.verdict is Outcome.NEEDS_PERSON
+    assert state.said_per_region() == {"a": "rolled back", "b": "rolled back", "c": STRAYED}
+    assert not state.regions["c"].settled
