@@ -419,23 +419,39 @@ def _engine_environment(
     variables["PULUMI_FALLBACK_TO_STATE_SECRETS_MANAGER"] = "true"
     if config.state_secrets is None:
         variables["PULUMI_CONFIG_PASSPHRASE_FILE"] = str(passphrase_file(place))
-    if access.cloud is not None:
-        for name in [name for name in variables if name.startswith("AWS_")]:
-            del variables[name]  # nothing of a real account may reach the engine of a local run
-        variables |= {
-            "AWS_ACCESS_KEY_ID": access.cloud.access_key,
-            "AWS_SECRET_ACCESS_KEY": access.cloud.secret_key,
-            "AWS_REGION": config.regions.primary,
-            "AWS_CA_BUNDLE": str(access.cloud.ca_bundle),
-            "AWS_ENDPOINT_URL_KMS": access.cloud.endpoint,
-            "PULUMI_HOME": str(place.home / "engine" / "home"),
-            # The plugin of 700 MB is not what a local run uses: the engine must not go and ask for it.
-            "PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION": "true",
-            # Safe only because the local provider adopts what a killed run made and did not record.
-            "PULUMI_EXPERIMENTAL": "true",
-            "PULUMI_SKIP_CHECKPOINTS": "true",
-        }
-    return variables
+    if access.cloud is None:
+        return _with_profile(variables)
+    for name in [name for name in variables if name.startswith("AWS_")]:
+        del variables[name]  # nothing of a real account may reach the engine of a local run
+    return variables | {
+        "AWS_ACCESS_KEY_ID": access.cloud.access_key,
+        "AWS_SECRET_ACCESS_KEY": access.cloud.secret_key,
+        "AWS_REGION": config.regions.primary,
+        "AWS_CA_BUNDLE": str(access.cloud.ca_bundle),
+        "AWS_ENDPOINT_URL_KMS": access.cloud.endpoint,
+        "PULUMI_HOME": str(place.home / "engine" / "home"),
+        # The plugin of 700 MB is not what a local run uses: the engine must not go and ask for it.
+        "PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION": "true",
+        # Safe only because the local provider adopts what a killed run made and did not record.
+        "PULUMI_EXPERIMENTAL": "true",
+        "PULUMI_SKIP_CHECKPOINTS": "true",
+    }
+
+
+_KEYS = frozenset({"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"})
+
+
+def _with_profile(variables: dict[str, str]) -> dict[str, str]:
+    """The engine and its plugin work as the profile whose account and rights were looked at, and as nobody else.
+
+    Keys in the environment go before a profile (AWS SDKs and Tools Reference Guide, "Standardized credential
+    providers"), so they are taken away.
+    """
+    profile = variables.get("REGIONSHIFT_PROFILE")
+    if not profile:
+        return variables
+    left = {name: value for name, value in variables.items() if name not in _KEYS}
+    return left | {"AWS_PROFILE": profile}
 
 
 def _secrets_provider(config: MigrationConfig, access: Access) -> str:

@@ -120,7 +120,7 @@ def settings(**more: Any) -> dict[str, Any]:
         "account": ACCOUNT,
         "target": "aws" if ON_AWS else "local",
         "regions": {"primary": "us-east-1", "secondaries": ["eu-west-1", "ap-southeast-2"]},
-        "network": {"vpc_cidr": "10.0.0.0/16"},
+        "network": {"vpc_cidr": "10.0.0.0/16", "zones": 1},
         "application": {"secrets": {"token": {"env": "ORDERS_TOKEN"}}},
         **more,
     }

@@ -37,7 +37,7 @@ EACH = (
 @pytest.fixture(scope="module")
 def place(make_place: Callable[..., Place]) -> Place:
     """The environment, stood up once."""
-    place = make_place()
+    place = make_place(network={"vpc_cidr": "10.0.0.0/16"})
     done = place.run("up", "--yes")
     assert done.code == 0, done.said
     assert "0 failed" in done.out
@@ -189,6 +189,10 @@ def test_an_interrupted_up_stops_cleanly_and_gives_the_lock_back(place: Place) -
     done = place.finish(up)
     assert done.code == 130, done.said
     assert "run the command again" in done.err
+    status = place.run("status", "--json")
+    assert status.code == 1, status.said
+    assert status.json["half_done"]["outcome"] == "interrupted"
+    assert status.json["half_done"]["go_on"] == "regionshift up"
     assert not list((place.folder / ".regionshift/state/locks").glob("*.json"))
 
 

@@ -177,8 +177,10 @@ def test_what_a_migration_wrote_since_is_offered_and_goes_back_with_the_release(
     assert _target(up) == written
     assert _functions(up) != functions
 
-    back = up.run("rollback", "--with-data", "--yes")
+    back = up.run("rollback", "--with-data", "--yes", "--json")
     assert back.code == 0, back.said
+    assert back.json["outcome"] == "succeeded"
+    assert [each["original_migration"] for each in back.json["data"]] == ["with-it"]
     assert _target(up) == target
     assert _functions(up) == functions
     assert up.run("status", "with-it", "--json").json["rollback"]["reason"].startswith("with deployment")

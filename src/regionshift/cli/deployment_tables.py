@@ -15,7 +15,7 @@ from regionshift.journal.differences import Difference
 from regionshift.journal.journal import RunSummary
 from regionshift.journal.lock import Holder
 from regionshift.journal.releases import ReleaseRecord
-from regionshift.operations.unfinished import OpenRun
+from regionshift.operations.unfinished import HalfDone, OpenRun
 from regionshift.report.values import Plan
 
 _SHORT = 12
@@ -80,19 +80,29 @@ def _value(value: object) -> str:
 
 
 def standing_table(
-    regions: Mapping[str, RegionState], unfinished: Sequence[OpenRun], holder: Holder | None
+    regions: Mapping[str, RegionState],
+    unfinished: Sequence[OpenRun],
+    half: HalfDone | None,
+    holder: Holder | None,
 ) -> RenderableType:
-    """One line a region, who is at work, then what is not finished and what may be done about it."""
+    """One line a region, who is at work, then what is not finished or half done, and what may be done about it."""
     table = _table("region", "release", "")
     for region, state in regions.items():
         note = state.note or ("" if state.settled else "between two releases")
         table.add_row(region, (state.release or "·")[:_SHORT], note)
-    parts: list[RenderableType] = [table if regions else Text("Nothing is up.")]
+    parts: list[RenderableType] = [
+        table if regions else Text("No region has a release." if half else "Nothing is up.")
+    ]
     if holder:
         parts.append(Text(f"The lock is held by {holder}."))
     for run in unfinished:
         parts.append(Text(f"The {run.kind} {run.run} is not finished: {run.at}", style="yellow"))
         parts.append(Text(f"  → {run.go_on}", style="dim"))
+    if half:
+        said = (
+            f"The {half.kind} {half.run} ended half way ({half.outcome}): regions may be between two releases"
+        )
+        parts += [Text(said, style="yellow"), Text(f"  → {half.go_on}", style="dim")]
     return Group(*parts)
 
 

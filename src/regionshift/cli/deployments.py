@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass, replace
+from types import MappingProxyType
+from typing import Any
 
 import typer
 
@@ -16,7 +18,7 @@ from regionshift.cli.deployment_tables import (
     standing_table,
 )
 from regionshift.cli.driving import begun_under, driver
-from regionshift.cli.migrations import all_migrations
+from regionshift.cli.migrations import all_migrations, rollback_migration
 from regionshift.cli.options import Choices
 from regionshift.cli.show import confirm, console, person_is_there, print_json
 from regionshift.deployment.state import DeploymentState, Outcome, RegionState, fold_deployment
@@ -25,7 +27,7 @@ from regionshift.journal.journal import Journal
 from regionshift.journal.lock import current_holder, holder_to_json
 from regionshift.operations.moving.fencing import with_fenced
 from regionshift.operations.planning import make_plan
-from regionshift.operations.unfinished import open_runs
+from regionshift.operations.unfinished import half_done, open_runs
 from regionshift.operations.up import PlanRefused
 from regionshift.operations.waves import deploying
 from regionshift.operations.waves.facts import terms_of
@@ -87,19 +89,24 @@ def run_deployment_rollback(
         _show(choices, way.plan)
         written = written_since(wired.journal, way.undone, way.intent.plan.target)
         data = [each for each in written if with_data or _wants_back(choices, each)]
+        skipped = wired.environment.left_out
         confirm(
             choices, f"Take back deployment {way.undone}, {len(way.plan.changes)} resources{_also(data)}?"
         )
         if not data:
             return _go_back(choices, wired, way, options)
-    from regionshift.cli.migrations import run_rollback
-
+    taken_back: list[dict[str, Any]] = []
     for migration in data:
-        if code := run_rollback(replace(choices, yes=True), migration, f"with deployment {way.undone}"):
-            return code
+        why = f"with deployment {way.undone}"
+        done = rollback_migration(replace(choices, yes=True), migration, why, skip=skipped)
+        taken_back.append(done.as_json)
+        if not done.whole:
+            if choices.as_json:
+                print_json({"outcome": "data is not back", "data": taken_back})
+            return EXIT_FAILED
     with _wired(choices, locked=True, skip=left_out) as wired:
         # Nobody held the lock for a moment, so it is planned again.
-        return _go_back(choices, wired, _way_back(wired, way.undone, options), options)
+        return _go_back(choices, wired, _way_back(wired, way.undone, options), options, taken_back)
 
 
 @dataclass(frozen=True)
@@ -128,14 +135,20 @@ def _way_back(wired: Wired, run_id: str | None, options: _BackOptions) -> _WayBa
     return _WayBack(undone, intent, plan)
 
 
-def _go_back(choices: Choices, wired: Wired, way: _WayBack, options: _BackOptions) -> int:
+def _go_back(
+    choices: Choices,
+    wired: Wired,
+    way: _WayBack,
+    options: _BackOptions,
+    data: Sequence[Mapping[str, Any]] = (),
+) -> int:
     if way.plan.errors:
         raise PlanRefused(way.plan)
     terms = terms_of(wired.environment.config, allow_data_loss=options.allow_data_loss)
     intent = deploying.under(way.intent, terms)
     run = wired.journal.start("rollback", {**intent.facts.opening(intent.plan), "of": way.undone})
     state = driver(choices, wired).drive(run)
-    code = _ended(choices, wired, state, "rollback")
+    code = _ended(choices, wired, state, "rollback", {"data": list(data)} if data else {})
     console(choices).print(
         "The settings still say what was taken back: change them, or the next `up` brings it again.",
         soft_wrap=True,
@@ -236,7 +249,7 @@ def run_status(choices: Choices) -> int:
     with _wired(choices) as wired:
         standing = with_fenced(standing_of(wired.journal), wired.journal)
         states = _unfinished(wired)
-        unfinished = open_runs(wired.journal)
+        unfinished, half = open_runs(wired.journal), half_done(wired.journal)
         holder = current_holder(wired.store, scope_of(wired.environment.config))
         migrations, unread = all_migrations(wired)
         regions = _as_they_are(wired, states)
@@ -246,18 +259,19 @@ def run_status(choices: Choices) -> int:
                 "regions": {region: asdict(state) for region, state in regions.items()},
                 "links": standing.links,
                 "unfinished": as_data(unfinished),
+                "half_done": asdict(half) if half else None,
                 "lock": holder_to_json(holder) if holder else None,
                 "migrations": migrations,
                 "migrations_unread": unread or None,
             }
         )
     else:
-        console(choices).print(standing_table(regions, unfinished, holder))
+        console(choices).print(standing_table(regions, unfinished, half, holder))
         if migrations:
             console(choices).print(migrations_table(migrations))
         if unread:
             console(choices).print(unread, style="yellow")
-    well = not unfinished and all(state.settled for state in standing.regions.values())
+    well = not unfinished and half is None and all(state.settled for state in standing.regions.values())
     well = well and all(each["settled"] for each in migrations)
     return EXIT_OK if well else EXIT_FAILED
 
@@ -310,10 +324,16 @@ def _show(choices: Choices, plan: Plan) -> None:
         raise PlanRefused(plan)
 
 
-def _ended(choices: Choices, wired: Wired, state: DeploymentState, kind: str = "deployment") -> int:
+def _ended(
+    choices: Choices,
+    wired: Wired,
+    state: DeploymentState,
+    kind: str = "deployment",
+    more: Mapping[str, Any] = MappingProxyType({}),
+) -> int:
     regions = state.said_per_region(kind)
     if choices.as_json:
-        print_json({"outcome": _verdict(state), "regions": regions, "failed": state.failed})
+        print_json({"outcome": _verdict(state), "regions": regions, "failed": state.failed, **more})
     else:
         screen = console(choices)
         for region, said in regions.items():

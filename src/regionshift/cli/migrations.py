@@ -33,7 +33,7 @@ from regionshift.operations.migrations.estimating import as_json, estimate
 from regionshift.operations.migrations.listing import SETTLED, known_migrations
 from regionshift.operations.migrations.progress import Standing
 from regionshift.operations.migrations.rights import require_rights, require_something
-from regionshift.operations.migrations.taking_back import take_back
+from regionshift.operations.migrations.taking_back import TakenBack, take_back
 from regionshift.operations.migrations.verifying import verify_again
 from regionshift.operations.outputs import Outputs
 from regionshift.operations.waves.standing import standing_of
@@ -46,7 +46,7 @@ from regionshift.report.migrations import (
     undo_table,
 )
 from regionshift.settings.config import MigrationConfig
-from regionshift.wiring import Wired, surroundings, wire
+from regionshift.wiring import Skip, Wired, surroundings, wire
 
 _CONNECTIONS = 16
 
@@ -199,7 +199,19 @@ def _regions(config: MigrationConfig, source: str | None, target: str | None) ->
 
 def run_rollback(choices: Choices, migration_id: str, reason: str) -> int:
     """Take a migration back."""
-    with _carrying(choices, locked=True) as (wired, carrying):
+    done = rollback_migration(choices, migration_id, reason)
+    if choices.as_json:
+        print_json(done.as_json)
+    return EXIT_OK if done.whole else EXIT_FAILED
+
+
+def rollback_migration(choices: Choices, migration_id: str, reason: str, *, skip: Skip = ()) -> TakenBack:
+    """Show a migration, ask, take it back, and show what became of it; as JSON the caller prints.
+
+    Args:
+        skip: regions that get no call.
+    """
+    with _carrying(choices, locked=True, skip=skip) as (wired, carrying):
         region, found = carrying.find(migration_id)
         if not choices.as_json:
             console(choices).print(summary_table(found))
@@ -213,11 +225,9 @@ def run_rollback(choices: Choices, migration_id: str, reason: str) -> int:
                 remedy=f"regionshift status {migration_id} shows how far it is; to finish: "
                 f"regionshift rollback {migration_id}",
             ) from None
-    if choices.as_json:
-        print_json({**done.record, "seconds": done.seconds})
-    else:
+    if not choices.as_json:
         console(choices).print(undo_table(done.record, done.seconds))
-    return EXIT_OK if done.whole else EXIT_FAILED
+    return done
 
 
 def run_migration_status(choices: Choices, migration_id: str, *, verify: bool = False) -> int:
@@ -261,7 +271,7 @@ def all_migrations(wired: Wired) -> tuple[Sequence[dict[str, Any]], str]:
 
 
 @contextmanager
-def _carrying(choices: Choices, *, locked: bool) -> Iterator[tuple[Wired, Carrying]]:
+def _carrying(choices: Choices, *, locked: bool, skip: Skip = ()) -> Iterator[tuple[Wired, Carrying]]:
     with (
         wire(
             choices.config,
@@ -270,6 +280,7 @@ def _carrying(choices: Choices, *, locked: bool) -> Iterator[tuple[Wired, Carryi
             endpoint=choices.endpoint,
             locked=locked,
             force=choices.force,
+            skip=skip,
         ) as wired,
         carrying_in(wired) as carrying,
     ):

@@ -8,16 +8,19 @@ from contextlib import AbstractContextManager
 from functools import partial
 from typing import Any
 
+import typer
+
 from regionshift.cli.migrations import carrying_in
 from regionshift.cli.options import Choices
 from regionshift.cli.promoting import promote_quietly
-from regionshift.cli.show import confirm, confirm_by_name, console, print_json
+from regionshift.cli.show import NotConfirmed, confirm, confirm_by_name, console, print_json
 from regionshift.cli.steps import MEANINGS, load_text, make_listener
 from regionshift.cli.telling import herald, topics
 from regionshift.errors import EXIT_FAILED, EXIT_OK, Interrupted, Refused, RegionshiftError, WorkFailed
 from regionshift.journal.events import RunView
 from regionshift.operations.deploying import deploy, mend
 from regionshift.operations.moving import moves
+from regionshift.operations.moving.as_up import require_removal_alone
 from regionshift.operations.moving.copying import LastCopy
 from regionshift.operations.moving.driving import interruption, state_of
 from regionshift.operations.moving.plan import STEPS as PROMOTION
@@ -38,7 +41,14 @@ def run_move(choices: Choices, source: str, target: str, *, retire: bool, allow_
     """Up in the new region, migrate, promote; with ``retire`` the old region goes, confirmed apart."""
     run_id = _begun(choices, source, target)
     said, seconds = _phases(choices, run_id, source, target) if run_id is not None else ({}, None)
-    retired = retire and _retire(choices, source, allow_data_loss=allow_data_loss)
+    retired, left = False, None
+    if retire:
+        try:
+            retired = _retire(choices, source, allow_data_loss=allow_data_loss)
+        except (RegionshiftError, typer.Abort) as error:
+            if not said:
+                raise
+            left = _not_retired(error, source)  # the move is done, and is told first
     promotion = said.get("promote", {})
     facts = {
         "replication_seconds": promotion.get("replication_seconds"),
@@ -46,15 +56,32 @@ def run_move(choices: Choices, source: str, target: str, *, retire: bool, allow_
         "seconds": seconds,
     }
     if choices.as_json:
-        print_json({"primary": target, "retired": retired, "seconds": seconds, "phases": said})
+        more = {"not_retired": left.message} if left else {}
+        print_json({"primary": target, "retired": retired, "seconds": seconds, "phases": said, **more})
     else:
         screen = console(choices)
         if said:
             screen.print(promotion_table(facts))
-        left = f"{source} is retired" if retired else f"{source} is a secondary; to take it down: "
-        left += "" if retired else f"{moves.command_of(source, target)} --retire --allow-data-loss"
-        screen.print(f"{target} is the primary, {left}", soft_wrap=True)
-    return EXIT_OK
+        old = f"{source} is retired" if retired else f"{source} is a secondary; to take it down: "
+        old += "" if retired else f"{moves.command_of(source, target)} --retire --allow-data-loss"
+        screen.print(f"{target} is the primary, {old}", soft_wrap=True)
+        if left:
+            screen.print(left.message, style="red", soft_wrap=True, markup=False)
+    return left.exit_code if left else EXIT_OK
+
+
+def _not_retired(error: RegionshiftError | typer.Abort, region: str) -> RegionshiftError:
+    """Why the old region is still there, in a sentence that does not say that nothing was changed."""
+    if isinstance(error, typer.Abort):
+        return Interrupted(f"{region} was not retired: the question was not answered.")
+    why = (
+        "it was not confirmed"
+        if isinstance(error, NotConfirmed)
+        else f"{error.message} {error.remedy or ''}".strip()
+    )
+    told = WorkFailed(f"{region} was not retired: {why}")
+    told.exit_code = error.exit_code
+    return told
 
 
 def _begun(choices: Choices, source: str, target: str) -> str | None:
@@ -101,7 +128,8 @@ def _planned(choices: Choices, wired: Wired, source: str, target: str) -> Propos
     environment = wired.environment
     remains = mend(environment, wired.journal)
     moves.require_as_up(environment, wired.shelf, standing_of(wired.journal), source, target, choices.config)
-    proposal = propose(environment, [*preflight(environment, wired.machine), *remains.findings])
+    findings = [*preflight(environment, wired.machine), *remains.findings]
+    proposal = propose(environment, findings, refresh=remains.half_done)
     if proposal.plan.errors:
         raise PlanRefused(proposal.plan)
     return proposal
@@ -230,9 +258,9 @@ def _up(choices: Choices, wired: Wired, source: str, target: str) -> dict[str, A
     """Bring the new region up, and the others to knowing of it; check the new one."""
     environment = wired.environment
     proposal = _planned(choices, wired, source, target)
-    if not proposal.plan.is_empty:
-        wired.shelf.keep(environment.release(), standing_of(wired.journal).links)
-        deploy(environment, wired.journal, proposal, make_listener(choices))
+    # Also when nothing is left to change: a run that was killed at its end has not said where the regions stand.
+    wired.shelf.keep(environment.release(), standing_of(wired.journal).links)
+    deploy(environment, wired.journal, proposal, make_listener(choices))
     wrong = [each for each in validate(environment, regions=[target]).results if not each.passed]
     if wrong:
         raise WorkFailed(f"{wrong[0].check}: {wrong[0].detail}", where=target, remedy=wrong[0].remedy)
@@ -243,7 +271,7 @@ def _retire(choices: Choices, region: str, *, allow_data_loss: bool) -> bool:
     """Take a region out of the environment, and out of the settings; what holds data only when it is allowed."""
     with _wired(choices) as wired:
         require_finished(wired.journal)
-        mend(wired.environment, wired.journal)
+        remains = mend(wired.environment, wired.journal)
         found = moves.propose_retirement(
             wired.environment,
             choices.config,
@@ -255,7 +283,9 @@ def _retire(choices: Choices, region: str, *, allow_data_loss: bool) -> bool:
                 " --allow-data-loss",
             ),
             allow_data_loss=allow_data_loss,
+            refresh=remains.half_done,
         )
+        require_removal_alone(found.environment, wired.shelf, standing_of(wired.journal))
         plan = found.proposal.plan
         again = moves.command_of(region, wired.environment.config.regions.primary)
         if not choices.as_json:

@@ -23,6 +23,10 @@ def print_json(value: Any) -> None:
     print(json.dumps(value, indent=2, default=str))
 
 
+class NotConfirmed(Refused):
+    """A person was asked, and did not say yes."""
+
+
 def confirm(choices: Choices, question: str) -> None:
     """Ask, unless --yes was given.
 
@@ -33,7 +37,7 @@ def confirm(choices: Choices, question: str) -> None:
         return
     _require_person()
     if not typer.confirm(question, err=choices.as_json):
-        raise Refused("Not confirmed; nothing was changed.")
+        raise NotConfirmed("Not confirmed; nothing was changed.")
 
 
 def confirm_by_name(choices: Choices, name: str) -> None:
@@ -42,7 +46,7 @@ def confirm_by_name(choices: Choices, name: str) -> None:
         return
     _require_person()
     if typer.prompt(f"Type the environment's name ({name}) to go on", err=choices.as_json) != name:
-        raise Refused("That is not its name; nothing was changed.")
+        raise NotConfirmed("That is not its name; nothing was changed.")
 
 
 def person_is_there() -> bool:

@@ -272,7 +272,7 @@ def _advance(state: DeploymentState, step: Step, event: DeploymentEvent) -> None
             _fail(state, step, "more regions are down than is tolerated")
     elif event.phase == "failed":
         _note_unchanged(state, step, said)
-        _note_strayed(state, step, said)
+        _note_strayed(state, said)
         _fail(state, step, str(event.data.get("error", "failed")), said)
 
 
@@ -307,13 +307,13 @@ def _note_unchanged(state: DeploymentState, step: Step, said: Mapping[str, objec
                 state.changed.discard(region)
 
 
-def _note_strayed(state: DeploymentState, step: Step, said: Mapping[str, object]) -> None:
-    """A failed step may have begun to change regions that are none of its own."""
-    for region in said.keys() - set(step.regions):
+def _note_strayed(state: DeploymentState, said: Mapping[str, object]) -> None:
+    """A failed step may have begun to change regions that are not its own, or not its to change."""
+    for region in (region for region, word in said.items() if word == STRAYED):
         found = state.regions[region]
         state.changed.add(region)
         state.whole.discard(region)
-        state.regions[region] = RegionState(found.release, settled=False, note=str(said[region]))
+        state.regions[region] = RegionState(found.release, settled=False, note=STRAYED)
 
 
 def _fail(
@@ -326,8 +326,8 @@ def _fail(
         return
     # A check tells its regions apart; an engine run that failed does not.
     for region in step.regions:
-        if step.changes or said.get(region) != DONE:
-            found = state.regions[region]
+        found = state.regions[region]
+        if step.changes or not (found.note or said.get(region) == DONE):
             state.regions[region] = RegionState(found.release, found.settled, f"needs a person: {why}")
 
 

@@ -7,11 +7,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from regionshift.deployment.news import News, OneGo
-from regionshift.deployment.state import Outcome
+from regionshift.deployment.state import Outcome, regions_from_result
 from regionshift.engine.engine import Listener, RunRecord
 from regionshift.errors import Interrupted, RegionshiftError
 from regionshift.journal.events import Kind
-from regionshift.journal.journal import Journal
+from regionshift.journal.journal import Journal, RunSummary
 from regionshift.operations.environment import Environment
 from regionshift.operations.orphans import recover
 from regionshift.operations.up import Proposal, apply
@@ -110,6 +110,28 @@ def recorded(
         telling.tell(run.run_id, telling.words.of_success(), telling.after)
 
 
+def left_half_done(journal: Journal) -> RunSummary | None:
+    """The run in one go that ended between two releases, of which no region says so itself; none when all is well."""
+    newest = _last_change(journal)
+    if newest is None or newest.outcome is None or regions_from_result(newest.result):
+        return None
+    torn = newest.kind == "destroy" and newest.outcome != "succeeded"
+    return newest if torn or _is_half_done(newest) else None
+
+
+def _last_change(journal: Journal) -> RunSummary | None:
+    """The newest run that changed what stands; those of data and of fences did not."""
+    for run in journal.history():
+        of_data = run.kind == "rollback" and "plan" not in journal.view(run.run_id).opened
+        if run.kind not in ("migration", "fence") and not of_data:
+            return run
+    return None
+
+
+def _is_half_done(run: RunSummary) -> bool:
+    return run.kind in ("deployment", "rollback") and run.outcome in _HALF_DONE
+
+
 @dataclass(frozen=True)
 class Remains:
     """What an earlier run left: it was killed; it had begun to take the environment down; what it had made.
@@ -129,8 +151,8 @@ def mend(environment: Environment, journal: Journal) -> Remains:
     The caller holds the environment's lock, so a run that never said how it ended is dead, and so is whoever
     held the engine's own lock.
     """
-    newest = journal.history(limit=1)
-    torn = any(run.kind == "destroy" and run.outcome != "succeeded" for run in newest)
+    newest = _last_change(journal)
+    torn = newest is not None and newest.kind == "destroy" and newest.outcome != "succeeded"
     dead = [
         view
         for view in journal.unfinished()
@@ -142,9 +164,7 @@ def mend(environment: Environment, journal: Journal) -> Remains:
     for view in dead:
         journal.reopen(view.run_id).close("killed", failed=True)
     # A run that was stopped hard, or whose engine was killed under it, wrote its own end and leaves the same.
-    unclean = bool(dead) or any(run.outcome != "succeeded" for run in newest)
+    unclean = bool(dead) or (newest is not None and newest.outcome != "succeeded")
     found = recover(environment).findings(environment.regions) if unclean else []
-    half_done = bool(dead or standing_of(journal).unsettled) or any(
-        run.kind in ("deployment", "rollback") and run.outcome in _HALF_DONE for run in newest
-    )
+    half_done = bool(dead or standing_of(journal).unsettled or (newest and _is_half_done(newest)))
     return Remains(bool(dead), torn, half_done, tuple(found))

@@ -12,6 +12,7 @@ from regionshift.aws.clients import Clients
 from regionshift.engine.aside import Aside
 from regionshift.engine.engine import Engine, Program
 from regionshift.settings.config import MigrationConfig
+from regionshift.settings.deployment import Deployment
 from regionshift.settings.release import Release
 
 
@@ -45,11 +46,27 @@ def everything_of(regions: Collection[str], *, links: bool = False) -> Aside:
 
 
 def without_regions(config: MigrationConfig, regions: Collection[str]) -> MigrationConfig:
-    """The settings as if the secondaries among ``regions`` were not named."""
-    rest = tuple(region for region in config.regions.secondaries if region not in regions)
-    if rest == config.regions.secondaries:
+    """The settings as if the secondaries among ``regions`` were not named, not in the waves either."""
+    gone = {region for region in config.regions.secondaries if region in regions}
+    if not gone:
         return config
-    return config.model_copy(update={"regions": config.regions.model_copy(update={"secondaries": rest})})
+    rest = tuple(region for region in config.regions.secondaries if region not in gone)
+    regions_left = config.regions.model_copy(update={"secondaries": rest})
+    return config.model_copy(
+        update={"regions": regions_left, "deployment": _without_waves(config.deployment, gone)}
+    )
+
+
+def _without_waves(deployment: Deployment, gone: Collection[str]) -> Deployment:
+    """Waves without what is gone; one that is empty then goes too, and ``approve`` means the same waves as before."""
+    if not deployment.waves:
+        return deployment
+    numbered = enumerate(deployment.waves, start=1)
+    left = [(number, tuple(region for region in wave if region not in gone)) for number, wave in numbered]
+    left = [(number, wave) for number, wave in left if wave]
+    approve = [place for place, (number, _) in enumerate(left, start=1) if number in deployment.approve]
+    waves = tuple(wave for _, wave in left)
+    return deployment.model_copy(update={"waves": waves, "approve": tuple(approve)})
 
 
 @dataclass(frozen=True)

@@ -9,9 +9,20 @@ from regionshift.deployment.state import DeploymentState, fold_deployment
 from regionshift.errors import Refused
 from regionshift.journal.events import RunView
 from regionshift.journal.journal import Journal
+from regionshift.operations.deploying import left_half_done
 
 _RESUME = "regionshift resume, or regionshift resume --back"
 DESTROYED = "destroyed"
+
+
+@dataclass(frozen=True)
+class HalfDone:
+    """A run that ended between two releases and says of no region where it is, and the command that mends that."""
+
+    run: str
+    kind: str
+    outcome: str
+    go_on: str
 
 
 @dataclass(frozen=True)
@@ -29,6 +40,15 @@ class OpenRun:
 def open_runs(journal: Journal) -> list[OpenRun]:
     """What stands in the way, the newest first. Migrations are not among it: their own records say how they stand."""
     return [_told(journal, view) for view in journal.unfinished() if "migration_id" not in view.opened]
+
+
+def half_done(journal: Journal) -> HalfDone | None:
+    """What an `up` in one run, or a destroy, left half done; none when the newest change is whole."""
+    run = left_half_done(journal)
+    if run is None:
+        return None
+    go_on = "regionshift destroy" if run.kind == "destroy" else "regionshift up"
+    return HalfDone(run.run_id, run.kind, str(run.outcome), go_on)
 
 
 def require_endable(journal: Journal) -> None:

@@ -11,7 +11,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from fault_process import up_at_the_old_release
-from fault_world import World
+from fault_world import WAVES, World
 
 from regionshift.aws.clients import Clients
 from regionshift.errors import InputError
@@ -26,9 +26,9 @@ def standing(
     tmp_path_factory: pytest.TempPathFactory,
 ) -> World:
     """The regions of the file's ``PROJECT``, up at the old release."""
-    project = request.module.PROJECT
+    project, waves = request.module.PROJECT, getattr(request.module, "WAVES", WAVES)
     try:
-        world = World(project, tmp_path_factory.mktemp(project), cloud, clients)
+        world = World(project, tmp_path_factory.mktemp(project), cloud, clients, waves)
     except InputError as missing:
         pytest.skip(str(missing))
     return up_at_the_old_release(world)

@@ -18,7 +18,7 @@ from types import TracebackType
 from typing import Any, Self, cast
 
 import pulumi
-from fault_world import WAVES, World, expected
+from fault_world import World, expected
 from faulty_provider import faulty
 from model_regions import Crash, Fault
 from model_store import FaultyStore
@@ -182,7 +182,7 @@ class Process:
             how = next((how for fault in self.faults if (how := fault.now(where, what))), None)
         if how == "alarm":
             number = int(what.removeprefix("wave-").partition("/")[0])
-            self.world.set_alarm(WAVES[number - 1], "ALARM")
+            self.world.set_alarm(self.world.waves[number - 1], "ALARM")
         return how
 
     def die(self) -> Crash:
@@ -206,6 +206,7 @@ class Process:
             self.engine.interrupt()
         elif how == "robbed":
             acquire(self.store, self.scope, _me(), _TERMS, self.lock.holder.token).release()
+            self.engine.interrupt()  # as the command does when it hears of it
         elif how in ("killed", "engine killed"):
             self.dead = how == "killed"
             running = self.engine._command._running
@@ -276,10 +277,10 @@ def in_region(op: str, region: str, how: str, at: int = 1) -> Fault:
 
 
 def up_at_the_old_release(world: World) -> World:
-    """The same, with its three regions up and counted."""
+    """The same, with its regions up and counted."""
     with Process(world) as process:
         process.up()
-    world.census_of_old = {region: world.census(region) for region in WAVES}
+    world.census_of_old = {region: world.census(region) for region in world.waves}
     return world
 
 
@@ -293,8 +294,8 @@ def require(world: World, *numbers: int) -> None:
         assert not process.is_open
     links = world.release(numbers[-1])
     assert standing.links == links.digest
-    assert world.links_run() == [links.config.alerts.replication_latency] * 2
-    for region, number in zip(WAVES, numbers, strict=True):
+    assert world.links_run() == [links.config.alerts.replication_latency] * (len(world.waves) - 1)
+    for region, number in zip(world.waves, numbers, strict=True):
         release, found = world.release(number), standing.regions[region]
         assert (found.release, found.settled, found.note) == (release.digest, True, ""), region
         assert world.runs(region) == expected(release), region

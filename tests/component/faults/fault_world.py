@@ -1,4 +1,4 @@
-"""Three regions on the embedded AWS that the real engine changes, and what AWS itself says of them."""
+"""Regions on the embedded AWS that the real engine changes, and what AWS itself says of them."""
 
 from __future__ import annotations
 
@@ -37,6 +37,8 @@ class World:
     folder: Path
     cloud: LocalCloud
     clients: Clients
+    waves: tuple[str, ...] = WAVES
+    """A region for each wave, the primary last."""
     wanted: int = OLD
     deployment: dict[str, object] = field(default_factory=dict)
     code: Path | None = None
@@ -64,9 +66,9 @@ class World:
     def release(self, number: int, **deployment: object) -> Release:
         """The good release of this number."""
         return Release(
-            config=_config(self.project, self.cloud.account, number, deployment),
+            config=_config(self, number, deployment),
             artifact=artifact.build(self.folder / "artifact"),
-            zones={region: (f"{region}a",) for region in WAVES},
+            zones={region: (f"{region}a",) for region in self.waves},
             secrets={},
             secrets_digest="",
             tool_version="1",
@@ -108,7 +110,7 @@ class World:
         names = self.release(OLD).config.names
         return [
             alarm["Threshold"]
-            for region in (CANARY, OTHER)
+            for region in self.waves[:-1]
             for alarm in self.clients.get("cloudwatch", region).describe_alarms(
                 AlarmNames=[named.REPLICATION_LATENCY_ALARM.name(names, region)]
             )["MetricAlarms"]
@@ -147,7 +149,7 @@ def expected(release: Release) -> dict[str, object]:
     }
 
 
-def _config(project: str, account: str, number: int, deployment: Mapping[str, object]) -> MigrationConfig:
+def _config(world: World, number: int, deployment: Mapping[str, object]) -> MigrationConfig:
     """Every release makes, changes and takes away things in every region, and changes what joins them.
 
     The new one has flow logs and no subscription, the old one the other way round; function and configuration
@@ -155,11 +157,11 @@ def _config(project: str, account: str, number: int, deployment: Mapping[str, ob
     """
     return MigrationConfig.model_validate(
         {
-            "project": project,
+            "project": world.project,
             "environment": "dev",
-            "account": account,
+            "account": world.cloud.account,
             "target": "local",
-            "regions": {"primary": PRIMARY, "secondaries": [CANARY, OTHER]},
+            "regions": {"primary": world.waves[-1], "secondaries": list(world.waves[:-1])},
             "network": {"vpc_cidr": "10.0.0.0/16", "zones": 1, "flow_logs": number == NEW},
             "application": {"config": {"number": number}},
             "function": {"memory": 512 + 64 * number},
@@ -167,7 +169,7 @@ def _config(project: str, account: str, number: int, deployment: Mapping[str, ob
                 "emails": [] if number == NEW else ["old@example.com"],
                 "replication_latency": 900 + number,
             },
-            "deployment": {"waves": [[region] for region in WAVES], "bake": 0, **deployment},
+            "deployment": {"waves": [[region] for region in world.waves], "bake": 0, **deployment},
         }
     )
 

@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
-from primary_site import Site
+from primary_site import Killed, Site
+
+from regionshift.cli import moving
+from regionshift.operations import deploying
 
 pytestmark = pytest.mark.component
 ELSEWHERE = "ap-southeast-2"
@@ -91,3 +98,49 @@ def test_a_region_that_leaves_takes_no_other_change_with_it(
     assert "Plan for dev" in _said(capsys)
     site.file.write_text(text)
     assert site.look() == before
+
+
+def test_retiring_a_region_carries_no_other_change(site: Site, capsys: pytest.CaptureFixture[str]) -> None:
+    text, kept = site.file.read_text(), _kept(site)
+    site.file.write_text(text + "function: {memory: 704}\n")
+    move = ("move", "--from", site.secondary, "--to", site.primary, "--retire", "--allow-data-loss", "--yes")
+    assert site.run(*move) == 3
+    assert "function.memory" in _said(capsys)
+    assert site.file.read_text() == text + "function: {memory: 704}\n"
+    assert _kept(site) == kept
+    site.file.write_text(text)
+
+
+def test_a_move_whose_region_came_up_unrecorded_goes_on_and_the_region_can_leave_again(
+    site: Site, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    @contextmanager
+    def killed_at_the_end(journal: Any, kind: Any, facts: Any, _: Any = None) -> Iterator[str]:
+        run = journal.start(kind, facts)
+        run.append("apply", "before")
+        yield run.run_id
+        raise Killed
+
+    def killed(*_: Any) -> None:
+        raise Killed
+
+    def releases() -> dict[str, str]:
+        site.run("status", "--json")
+        found = json.loads(capsys.readouterr().out)["regions"]
+        return {region: state["release"] for region, state in found.items() if state["settled"]}
+
+    text, old = site.file.read_text(), site.primary
+    with monkeypatch.context() as patch:
+        patch.setattr(deploying, "recorded", killed_at_the_end)
+        site.runs_until_killed("move", "--from", old, "--to", ELSEWHERE, "--yes")
+    capsys.readouterr()
+    with monkeypatch.context() as patch:
+        patch.setattr(moving, "LastCopy", killed)
+        site.runs_until_killed("resume", "--yes")
+    capsys.readouterr()
+    assert set(releases()) == {old, site.secondary, ELSEWHERE}
+    assert site.run("resume", "--back", "--yes") == 1
+    site.file.write_text(text)
+    assert site.run("up", "--allow-data-loss", "--yes", "--no-validate") == 0
+    capsys.readouterr()
+    assert set(releases()) == {old, site.secondary}

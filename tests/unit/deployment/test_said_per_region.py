@@ -56,3 +56,24 @@ def test_what_strayed_outside_of_the_wave_is_between_two_releases() -> None:
     assert state.verdict is Outcome.NEEDS_PERSON
     assert state.said_per_region() == {"a": "rolled back", "b": "rolled back", "c": STRAYED}
     assert not state.regions["c"].settled
+
+
+def test_a_note_of_a_region_stays_when_a_check_of_another_fails() -> None:
+    down = "needs a person: it is down and was not taken back"
+    events = _failed("wave-1/apply")
+    events += [
+        Told("back/wave-1/apply", "before"),
+        Told("back/wave-1/apply", "after", {"regions": {"a": down}}),
+    ]
+    events += _failed("back/wave-1/validate")
+    assert _fold(*events).said_per_region() == {"a": down, "b": "needs a person: boom", "c": "unchanged"}
+
+
+def test_what_strayed_from_the_links_is_between_two_releases_too() -> None:
+    events: list[Told] = []
+    while (step := _fold(*events).next_step) is not None and step.action != "links":
+        events += [Told(step.name, "before"), Told(step.name, "after")]
+    events += _failed("links", c=STRAYED)
+    state = _fold(*events)
+    assert not state.regions["c"].settled
+    assert state.said_per_region()["c"] == STRAYED

@@ -27,6 +27,11 @@ class TakenBack:
         """Whether every item is what it was: done, and nothing of somebody else's in the way."""
         return self.record["status"] == "completed" and not self.record["conflicts"]
 
+    @property
+    def as_json(self) -> Metadata:
+        """The record, and how long it took."""
+        return {**self.record, "seconds": self.seconds}
+
 
 def take_back(
     carrying: Carrying, journal: Journal, migration_id: str, reason: str, *, clock: Callable[[], float]

@@ -58,6 +58,7 @@ def drive(
         try:
             phase, said = _perform(performer, step, frozenset(state.began), doubt=doubt)
         except (Interrupted, KeyboardInterrupt) as stopped:
+            journal.guard()  # the engine is stopped too when the lock is lost, and that nobody asked for
             herald(course.of_interruption(step.name))
             raise interruption(step.name, course) from stopped
         run.append(step.name, "after" if phase == "after" else "failed", data=said)

@@ -166,9 +166,18 @@ def require_as_up(
 
 
 def propose_retirement(
-    environment: Environment, settings: Path, region: str, load: Loader, *, allow_data_loss: bool
+    environment: Environment,
+    settings: Path,
+    region: str,
+    load: Loader,
+    *,
+    allow_data_loss: bool,
+    refresh: bool = False,
 ) -> Retirement:
     """What taking ``region`` out of the environment would do. Changes nothing.
+
+    Args:
+        refresh: as `propose`.
 
     Raises:
         InputError: it is no secondary, or the file cannot be changed exactly.
@@ -183,7 +192,7 @@ def propose_retirement(
         raise _elsewhere()
     release = replace(environment.release(), config=after)
     rest = replace(environment, config=after, release=lambda: release)
-    return Retirement(edit, rest, propose(rest, allow_data_loss=allow_data_loss))
+    return Retirement(edit, rest, propose(rest, allow_data_loss=allow_data_loss, refresh=refresh))
 
 
 def _elsewhere() -> InputError:

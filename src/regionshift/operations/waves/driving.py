@@ -78,6 +78,7 @@ class Driver:
         except Unanswered:
             raise
         except (Interrupted, KeyboardInterrupt) as stopped:
+            self.journal.guard()  # the engine is stopped too when the lock is lost, and that nobody asked for
             raise Interrupted(
                 f"Stopped as asked; the {view.kind} is not finished.", where=run.run_id, remedy=GO_ON
             ) from stopped
