@@ -553,7 +553,8 @@ def _wired(
         fenced=fenced,
         now=outside.now,
     )
-    journal = Journal(store, scope_of(config), outside.now, lock.check if lock else lambda: None)
+    by_lock = (lock.check, lock.working_on) if lock else ()
+    journal = Journal(store, scope_of(config), outside.now, *by_lock)
     shelf = Shelf(
         ReleaseStore(store, scope_of(config), key),
         config,

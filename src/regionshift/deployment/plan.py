@@ -93,7 +93,6 @@ def plan_waves(
     *,
     unsettled: Collection[str] = (),
     skip: Collection[str] = (),
-    together: bool = False,
 ) -> list[Wave]:
     """The waves that bring every region of the settings to ``target``; regions that have it are left out.
 
@@ -102,7 +101,6 @@ def plan_waves(
     Args:
         unsettled: regions that change even if they seem to have ``target``.
         skip: regions that are left alone.
-        together: one wave for all, as is right when nothing lives anywhere yet.
 
     Raises:
         InputError: a region to skip is not in the settings, or a region's place in the waves is not unique.
@@ -127,11 +125,7 @@ def plan_waves(
         )
         for number, wave in enumerate(config.waves, start=1)
     ]
-    waves = [wave for wave in waves if wave.regions]
-    if together and waves:
-        everywhere = tuple(region for wave in waves for region in wave.regions)
-        return [Wave(1, everywhere, any(wave.approve for wave in waves))]
-    return waves
+    return [wave for wave in waves if wave.regions]
 
 
 def rollback_plan(

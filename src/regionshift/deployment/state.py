@@ -9,7 +9,7 @@ chose.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from enum import StrEnum
 from types import MappingProxyType
 from typing import Protocol
@@ -116,14 +116,8 @@ class DeploymentState:
 
     @property
     def choices(self) -> tuple[str, ...]:
-        """What may be decided now: go ``forward``, go ``back``, or ``retry`` what failed on the way back."""
-        if self.outcome is not None:
-            return ()
-        if self.direction is not Direction.BACK:
-            return ("forward", "back")
-        if not any(name.startswith("back/") for name in self.began):
-            return ("forward",)
-        return ("retry",) if self.verdict is Outcome.NEEDS_PERSON else ()
+        """What may be decided now: to go ``back``, until that was begun or the deployment has ended."""
+        return () if self.outcome is not None or self.direction is Direction.BACK else ("back",)
 
     @property
     def failed_back(self) -> dict[str, str]:
@@ -228,26 +222,8 @@ def _add(state: DeploymentState, event: DeploymentEvent) -> None:
 
 
 def _decide(state: DeploymentState, direction: str) -> None:
-    if direction not in state.choices:
-        return
-    if direction == "back":
+    if direction in state.choices:
         state.direction = Direction.BACK
-    elif direction == "forward":
-        state.direction = Direction.FORWARD
-        state.done -= state.failed.keys()
-        state.failed.clear()
-    else:
-        _retry(state)
-
-
-def _retry(state: DeploymentState) -> None:
-    """Do again every step of the way back that has a region left to a person."""
-    for step in backward_steps(state.plan, state.began):
-        if step.name in state.failed or any(state.regions[region].note for region in step.regions):
-            state.done.discard(step.name)
-            state.failed.pop(step.name, None)
-    for region, found in state.regions.items():
-        state.regions[region] = replace(found, note="")
 
 
 def _step_named(state: DeploymentState, name: str) -> Step | None:

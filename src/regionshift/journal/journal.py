@@ -43,6 +43,7 @@ class Journal:
         environment: names the environment under the state URL (letters, digits, ``.``, ``_``, ``-``).
         now: the current time, with a zone.
         guard: called before every write; raises when this process may no longer write (the lock's ``check``).
+        working_on: is told the id of every run that is written from now on.
     """
 
     def __init__(
@@ -51,10 +52,12 @@ class Journal:
         environment: str,
         now: Callable[[], datetime],
         guard: Callable[[], None] = lambda: None,
+        working_on: Callable[[str], None] = lambda _: None,
     ) -> None:
         self.store = store
         self.now = now
         self.guard = guard
+        self._working_on = working_on
         self._runs = f"journal/{environment}/runs"
         self._closed = f"journal/{environment}/closed"
 
@@ -66,6 +69,7 @@ class Journal:
             run_id = f"{attempt:06d}-{kind}-{uuid.uuid4().hex[:6]}"
             opening = RunJournal(self, self._folder(run_id), run_id, kind)
             if opening.try_append(Event(1, run_id, kind, RUN, "before", None, data, self.now())):
+                self._working_on(run_id)
                 return opening
         raise Refused("other runs start all the time; no number was free", where=self.store.url)
 
@@ -79,6 +83,7 @@ class Journal:
             )
         if view.outcome is not None:
             raise Refused(f"run {view.run_id} is finished: {view.outcome}", remedy="start a new one")
+        self._working_on(view.run_id)
         return RunJournal(self, self._folder(view.run_id), view.run_id, view.kind, view.last_sequence)
 
     def events(self, run_id: str) -> list[Event]:

@@ -55,9 +55,6 @@ def test_the_settings_waves_and_their_approvals() -> None:
     own = config(waves=[["us-west-2", "us-east-1"], ["eu-west-1", PRIMARY]], approve=[2])
     waves = plan_waves(own, {}, "new")
     assert waves == [Wave(1, ("us-west-2", "us-east-1")), Wave(2, ("eu-west-1", PRIMARY), approve=True)]
-    assert regions_of(plan_waves(own, {}, "new", together=True)) == [
-        ("us-west-2", "us-east-1", "eu-west-1", PRIMARY)
-    ]
 
 
 @pytest.mark.parametrize("waves", [[["eu-west-1"]], [list(ALL), ["eu-west-1"]], [[*ALL, "ap-south-1"]]])
