@@ -39,10 +39,25 @@ class NamedError(Exception):
         self.code = code
 
 
+class TooOftenError(NamedError):
+    """The service still says that it is called too often, after every attempt: later it will answer."""
+
+
+class StrangerError(NamedError):
+    """Somebody else wrote a name at the target while the migration ran."""
+
+    def __init__(self, operation: str) -> None:
+        super().__init__("Stranger", operation)
+
+    def __str__(self) -> str:
+        return "someone else wrote here while the migration ran; left alone"
+
+
 def call(operation: Callable[..., Any], **given: Any) -> Any:
     """One API call, tried again while the service says that it is called too often.
 
     Raises:
+        TooOftenError: it still is.
         NamedError: the service refused.
     """
     for attempt in range(_ATTEMPTS):
@@ -50,8 +65,10 @@ def call(operation: Callable[..., Any], **given: Any) -> Any:
             return operation(**given)
         except ClientError as error:
             code = str(error.response.get("Error", {}).get("Code", "Unknown"))
-            if code not in _TOO_OFTEN or attempt == _ATTEMPTS - 1:
+            if code not in _TOO_OFTEN:
                 raise NamedError(code, error.operation_name) from None
+            if attempt == _ATTEMPTS - 1:
+                raise TooOftenError(code, error.operation_name) from None
             time.sleep(_FIRST_WAIT * 2**attempt)
         except ParamValidationError:
             # It quotes what it does not like, and would be raised all the way to the state machine.
