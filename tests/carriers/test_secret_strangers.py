@@ -12,7 +12,7 @@ from carrier_world import TARGET, SecretsLab, World
 
 from regionshift.carriers.carrier import Level
 
-LEFT_ALONE = "someone else wrote here while the migration ran; left alone"
+LEFT_ALONE = "someone else wrote here while the migration ran"
 
 
 @pytest.fixture

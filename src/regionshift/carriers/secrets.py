@@ -23,6 +23,7 @@ from regionshift.carriers.carrier import (
     Kind,
     Level,
     Limits,
+    OutOfTimeError,
     Proof,
     SourceVersion,
     Undone,
@@ -35,6 +36,7 @@ from regionshift.carriers.named import (
     ClientSource,
     NamedError,
     StrangerError,
+    TooOftenError,
     decide,
     require_listing,
     tags_of,
@@ -150,7 +152,10 @@ class Secrets:
         _, target = self._vaults(work.entry)
         found: dict[str, tuple[str, ...]] = {}
         for item in work.items:
-            there = target.described(item.key) or {}
+            try:
+                there = target.described(item.key) or {}
+            except TooOftenError as error:
+                raise OutOfTimeError(str(error)) from error
             # Labels alone are ours too, and have to go again.
             marked = of_migration(there, work.migration_id)
             if _has(there, _token(work, item)) or _is_begun(there, work) or marked:
@@ -168,6 +173,9 @@ class Secrets:
             made = written.get(item.key, ())
             try:
                 self._write(work, item, before[item.key])
+            except TooOftenError:
+                # What is written already is found again by its traces.
+                yield Unfinished(item.key)
             except StrangerError as error:
                 # Nothing was written here; what an earlier call wrote is found by its traces.
                 yield Failed(item.key, str(error))
@@ -185,6 +193,9 @@ class Secrets:
                 continue
             try:
                 problem = self._problem(work.entry, item, written[item.key].versions[-1], level)
+            except TooOftenError:
+                yield Unfinished(item.key)
+                continue
             except NamedError as error:
                 problem = str(error)
             evidence = "value and settings" if level is Level.FULL else "version, listing"
@@ -192,7 +203,7 @@ class Secrets:
 
     def undo(
         self, work: Work, before: Mapping[str, Before], written: Mapping[str, tuple[str, ...]]
-    ) -> Iterator[Undone | Conflict]:
+    ) -> Iterator[Undone | Conflict | Unfinished]:
         """See ``Carrier.undo``."""
         _, target = self._vaults(work.entry)
         for item in work.items:
@@ -200,6 +211,8 @@ class Secrets:
                 continue
             try:
                 yield self._take_back(work, target, before[item.key], written[item.key][-1])
+            except TooOftenError:
+                yield Unfinished(item.key)
             except NamedError as error:
                 yield Conflict(item.key, str(error))
 
