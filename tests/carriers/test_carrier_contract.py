@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from typing import Any
+
 import pytest
 from carrier_world import Lab, S3Lab, World
 
 from regionshift.carriers.batch import run_batch
-from regionshift.carriers.carrier import Level
+from regionshift.carriers.carrier import Level, Proof, Unfinished, Work
 from regionshift.carriers.records import Layout
 from regionshift.errors import InputError, Refused
 
@@ -171,6 +174,33 @@ def test_finds_what_was_tampered_with_before_the_proof(seeded: Lab, world: World
 
     assert done["status"] == "incomplete"
     assert [problem["key"] for problem in done["problems"]] == ["a3"]
+
+
+@pytest.mark.parametrize("out_of_time", [False, True])
+def test_what_was_written_and_never_proven_goes_again(
+    seeded: Lab, world: World, monkeypatch: pytest.MonkeyPatch, out_of_time: bool
+) -> None:
+    carrier = world.carriers[seeded.entry.kind]
+    honest = carrier.verify
+
+    def doubting(work: Work, written: Any, level: Level) -> Iterator[Any]:
+        for proof in honest(work, written, level):
+            if proof.key != "a3":
+                yield proof
+            elif out_of_time:
+                yield Unfinished("a3")
+            else:
+                yield Proof("a3", level, False, reason="tags differ")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(carrier, "verify", doubting)
+        assert world.migrations.migrate("m1", [seeded.entry])["status"] == "incomplete"
+
+    done = world.migrations.migrate("m2", [seeded.entry])
+
+    assert done["plan"] == {"new": 0, "changed": 1, "same": len(NAMES) - 1, "conflict": 0}
+    assert (done["status"], done["counts"]) == ("completed", {"written": 1, "proven": 1})
+    assert world.migrations.plan("m3", [seeded.entry], Level.FULL).counts["same"] == len(NAMES)
 
 
 def test_the_way_back_stays_the_first_record(seeded: Lab, world: World) -> None:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 from botocore.credentials import ReadOnlyCredentials
+from botocore.exceptions import ClientError
 from carrier_world import SOURCE, TARGET, S3Lab, SecretsLab, World
 
 from regionshift.aws.clients import AccessKey, Clients
@@ -20,6 +22,7 @@ from regionshift.carriers.secrets import Secrets
 from regionshift.carriers.ssm import Parameters
 from regionshift.carriers.transport import Transport
 from regionshift.errors import Refused
+from regionshift.infrastructure.policies.worker import secret_statements
 
 Allowed = Callable[..., Migrations]
 
@@ -124,3 +127,66 @@ def test_an_item_that_may_not_be_read_fails_alone_and_by_name(as_user: Allowed, 
     assert [(problem["key"], problem["state"]) for problem in done["problems"]] == [("sealed", "failed")]
     assert "AccessDenied" in done["problems"][0]["reason"]
     assert set(lab.look("target")) == {"open"}
+
+
+TAGS = {"app": "shop"}
+
+
+def secrets_of_the_worker(world: World, *, by_name: bool) -> list[dict[str, Any]]:
+    """The worker's statements about secrets, for an entry that names them, or their tags."""
+    prefix = SecretsLab(world).entry.target.prefix if by_name else ""
+    read, write = (f"arn:aws:secretsmanager:{region}:*:secret:{prefix}*" for region in (SOURCE, TARGET))
+    if by_name:
+        return secret_statements([read], [write], [], [], [])
+    return secret_statements([], [], [read], [write], [TAGS])
+
+
+@pytest.mark.parametrize(
+    "by_name",
+    [
+        True,
+        pytest.param(
+            False, marks=pytest.mark.skip(reason="the emulator tells policies no secretsmanager:ResourceTag")
+        ),
+    ],
+)
+def test_the_workers_rights_carry_secrets_and_take_them_back(
+    as_user: Allowed, world: World, by_name: bool
+) -> None:
+    lab = SecretsLab(world)
+    for name in ("new", "there"):
+        lab.write("source", name, "x")
+    lab.write("target", "there", "earlier")
+    for region, names in ((SOURCE, ("new", "there")), (TARGET, ("there",))):
+        for name in names:
+            world.clients.get("secretsmanager", region).tag_resource(
+                SecretId=lab.entry.source.prefix + name, Tags=[{"Key": "app", "Value": "shop"}]
+            )
+    before = lab.look("target")
+    migrations = as_user(*secrets_of_the_worker(world, by_name=by_name))
+    entry = lab.entry if by_name else replace(lab.entry, tags=TAGS)
+
+    done = migrations.migrate("m", [entry])
+
+    assert (done["status"], done["counts"]) == ("completed", {"written": 2, "proven": 2}), done["problems"]
+    assert migrations.rollback("m")["conflicts"] == []
+    assert lab.look("target") == before
+
+
+@pytest.mark.parametrize("by_name", [True, False])
+@pytest.mark.parametrize(
+    ("tag", "may"), [({"Key": "app", "Value": "shop"}, True), ({"Key": "app", "Value": "other"}, False)]
+)
+def test_making_a_secret_with_tags_needs_the_right_to_tag_what_is_not_there(
+    as_user: Allowed, world: World, by_name: bool, tag: Any, may: bool
+) -> None:
+    """AWS asks for TagResource when a secret is made with tags; the emulator asks when it is called alone."""
+    lab = SecretsLab(world)
+    migrations: Any = as_user(*secrets_of_the_worker(world, by_name=by_name))
+    vault = migrations.carriers["secrets"]._clients("secretsmanager", TARGET)
+
+    with pytest.raises(ClientError) as told:
+        vault.tag_resource(SecretId=lab.entry.target.prefix + "not-there", Tags=[tag])
+
+    allowed = told.value.response["Error"]["Code"] == "ResourceNotFoundException"
+    assert allowed == (may or by_name), told.value

@@ -73,30 +73,43 @@ def described(lab: SecretsLab) -> Any:
 
 
 @contextmanager
-def managed(lab: SecretsLab, region: str, service: str) -> Iterator[None]:
-    """Another AWS service manages every secret of ``region``: the emulator has no service that would."""
+def described_with(lab: SecretsLab, region: str, **fields: Any) -> Iterator[None]:
+    """DescribeSecret of ``region`` tells ``fields``, which the emulator never does, of every secret."""
 
     def say(parsed: dict[str, Any], **_: Any) -> None:
-        for found in parsed.get("SecretList", ()):
-            found["OwningService"] = service
+        if "Name" in parsed:
+            parsed.update(fields)
 
     events = lab.world.clients.get("secretsmanager", region).meta.events
-    events.register("after-call.secretsmanager.ListSecrets", say)
+    events.register("after-call.secretsmanager.DescribeSecret", say)
     try:
         yield
     finally:
-        events.unregister("after-call.secretsmanager.ListSecrets", say)
+        events.unregister("after-call.secretsmanager.DescribeSecret", say)
 
 
 def test_a_secret_that_another_service_manages_is_a_conflict(lab: SecretsLab) -> None:
     lab.write("target", "a", "earlier")
     before = lab.look("target")
-    with managed(lab, TARGET, "rds"):
+    with described_with(lab, TARGET, OwningService="rds"):
         (conflict,) = lab.world.migrations.plan("p", [lab.entry], Level.FULL).conflicts
         done = lab.world.migrations.migrate("m", [lab.entry])
     assert "rds manages it" in conflict[1]
     assert done["counts"] == {}
     assert lab.look("target") == before
+
+
+def test_a_primary_with_replicas_elsewhere_takes_our_writes(lab: SecretsLab) -> None:
+    """Its own region stands where a replica has its primary's."""
+    lab.write("target", "a", "earlier")
+    lab.world.clients.get("secretsmanager", TARGET).replicate_secret_to_regions(
+        SecretId=lab.entry.target.prefix + "a", AddReplicaRegions=[{"Region": "us-west-2"}]
+    )
+    with described_with(lab, TARGET, PrimaryRegion=TARGET):
+        done = lab.world.migrations.migrate("m", [lab.entry])
+        assert (done["status"], lab.look("target")["a"][0]) == ("completed", "new")
+        lab.world.migrations.rollback("m")
+    assert lab.look("target")["a"][0] == "earlier"
 
 
 def test_what_rotates_is_named_with_its_rules_in_the_plan_and_in_the_record(lab: SecretsLab) -> None:

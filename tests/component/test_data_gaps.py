@@ -81,6 +81,16 @@ def test_a_secret_has_twenty_labels(clients: Clients, name: str) -> None:
     assert sum(map(len, found.values())) == LABELS
 
 
+def test_a_secret_that_is_made_without_a_value_has_no_version(clients: Clients, name: str) -> None:
+    vault = clients.get("secretsmanager", REGION)
+    assert "VersionId" not in vault.create_secret(Name=name)
+    assert not vault.describe_secret(SecretId=name).get("VersionIdsToStages")
+    with pytest.raises(ClientError, match="ResourceNotFoundException"):
+        vault.get_secret_value(SecretId=name)
+    version = vault.put_secret_value(SecretId=name, SecretString="x")["VersionId"]
+    assert vault.describe_secret(SecretId=name)["VersionIdsToStages"] == {version: ["AWSCURRENT"]}
+
+
 def test_parameters_still_need_it(name: str) -> None:
     """On the emulator as its authors ship it; when this fails, the repair can go."""
     ssm = pytest.importorskip("ministack.services.ssm")
@@ -101,3 +111,4 @@ def test_secrets_still_need_it(name: str) -> None:
     for number in range(LABELS + 1):
         label = {"SecretId": name, "VersionStage": str(number), "MoveToVersionId": version}
         assert vault._update_secret_version_stage(label)[0] == 200
+    assert "VersionId" in json.loads(vault._create_secret({"Name": f"{name}-empty"})[2])

@@ -33,6 +33,7 @@ _Ranked = tuple[str, int, Carried | _Restored]
 def carried(store: RecordStore, entry: Entry) -> Iterator[Carried]:
     """What this source gave this target last, for every key that has it: what was taken back left out.
 
+    What was written and never proven counts as no version of the source (an empty one).
     Where taking back had to write, what it wrote stands for the version that it brought back.
     """
     found = sorted(_earlier(store, entry), key=lambda each: str(each[1]["started"]))
@@ -82,7 +83,9 @@ def _lines(store: RecordStore, rank: int, layout: Layout, part: dict[str, Any]) 
         for line in from_bytes(store.get(layout.results(batch)) or b""):
             if line["state"] == "written":
                 key = line["key"]
-                yield key, rank, Carried(key, line["source_version"], line["versions"][-1], layout.id)
+                # Unproven, it is ours and nobody knows what it holds: as no version of the source, it goes again.
+                source = line["source_version"] if line.get("proven") else ""
+                yield key, rank, Carried(key, source, line["versions"][-1], layout.id)
 
 
 def _undone(store: RecordStore, rank: int, layout: Layout, part: dict[str, Any]) -> Iterator[_Ranked]:

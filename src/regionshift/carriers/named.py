@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -20,6 +21,7 @@ ClientSource = Callable[[str, str], Any]
 _TOO_OFTEN = frozenset({"ThrottlingException", "Throttling", "TooManyRequestsException", "TooManyUpdates"})
 _ATTEMPTS = 8
 _FIRST_WAIT = 0.2  # seconds, doubled each time
+MEANWHILE = "someone else wrote here while the migration ran"
 _DENIED = frozenset({"AccessDeniedException", "AccessDenied", "UnauthorizedOperation"})
 
 
@@ -39,24 +41,57 @@ class NamedError(Exception):
         self.code = code
 
 
+class TooOftenError(NamedError):
+    """The service still says that it is called too often, after every attempt: later it will answer."""
+
+
+class UnclearError(NamedError):
+    """The service failed inside: it may have done what it was asked for all the same."""
+
+
+class StrangerError(NamedError):
+    """Somebody else wrote a name at the target while the migration ran."""
+
+    def __init__(self, operation: str) -> None:
+        super().__init__("Stranger", operation)
+
+    def __str__(self) -> str:
+        return MEANWHILE
+
+
 def call(operation: Callable[..., Any], **given: Any) -> Any:
     """One API call, tried again while the service says that it is called too often.
 
     Raises:
+        TooOftenError: it still is.
+        UnclearError: it failed inside.
         NamedError: the service refused.
     """
     for attempt in range(_ATTEMPTS):
         try:
             return operation(**given)
         except ClientError as error:
-            code = str(error.response.get("Error", {}).get("Code", "Unknown"))
-            if code not in _TOO_OFTEN or attempt == _ATTEMPTS - 1:
-                raise NamedError(code, error.operation_name) from None
-            time.sleep(_FIRST_WAIT * 2**attempt)
+            refusal = _refusal(error)
+            if not isinstance(refusal, TooOftenError) or attempt == _ATTEMPTS - 1:
+                raise refusal from None
+            pause(attempt)
         except ParamValidationError:
             # It quotes what it does not like, and would be raised all the way to the state machine.
             raise NamedError("ParamValidation", getattr(operation, "__name__", "the call")) from None
     raise AssertionError("the last attempt returns or raises")
+
+
+def pause(attempt: int) -> None:
+    """Wait longer after each attempt, and never as long as whoever was refused beside us."""
+    time.sleep(_FIRST_WAIT * 2**attempt * (0.5 + random.random() / 2))
+
+
+def _refusal(error: ClientError) -> NamedError:
+    code = str(error.response.get("Error", {}).get("Code", "Unknown"))
+    if code in _TOO_OFTEN:
+        return TooOftenError(code, error.operation_name)
+    inside = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0) >= 500
+    return (UnclearError if inside else NamedError)(code, error.operation_name)
 
 
 def pages(operation: Callable[..., Any], field_name: str, **given: Any) -> Iterator[dict[str, Any]]:

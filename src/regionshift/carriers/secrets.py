@@ -23,6 +23,7 @@ from regionshift.carriers.carrier import (
     Kind,
     Level,
     Limits,
+    OutOfTimeError,
     Proof,
     SourceVersion,
     Undone,
@@ -34,6 +35,8 @@ from regionshift.carriers.keys import Keys
 from regionshift.carriers.named import (
     ClientSource,
     NamedError,
+    StrangerError,
+    TooOftenError,
     decide,
     require_listing,
     tags_of,
@@ -41,6 +44,7 @@ from regionshift.carriers.named import (
 from regionshift.carriers.rewrite import require_rules, rewrites_of, rewritten
 from regionshift.carriers.rotation import rotation
 from regionshift.carriers.secrets_access import NOT_FOUND, Vault, staged
+from regionshift.carriers.secrets_seen import Seen, both_sides
 from regionshift.carriers.selection import Cursor, selector
 from regionshift.carriers.staging import (
     BEFORE,
@@ -84,7 +88,11 @@ class Secrets:
     def _rotations(self, entry: Entry) -> list[str]:
         """What rotates at the source and by which rules: the target gets the value, never the rotation."""
         source, start = self._vaults(entry)[0], len(entry.source.prefix)
-        rotating = [found["Name"] for found in self._selected(entry) if found.get("RotationEnabled")]
+        rotating = [
+            found["Name"]
+            for found in self._selected(entry)
+            if found.get("RotationEnabled") and not found.get("DeletedDate")
+        ]
         told = [
             f"{name} rotates at the source ({rotation(source.described(name[start:]) or {})}); "
             "rotation is not carried"
@@ -95,17 +103,31 @@ class Secrets:
         return told
 
     def inventory(self, entry: Entry, carried: Iterator[Carried], *, deep: bool = False) -> Iterator[Item]:
-        """See ``Carrier.inventory``."""
+        """See ``Carrier.inventory``. Lists say which secrets there are, and nothing more.
+
+        A list can be five minutes late (Secrets Manager API Reference, "ListSecrets"), and what a plan takes for
+        current has to be so; "DescribeSecret" answers for one secret now.
+        """
         source, target = self._vaults(entry)
-        there = {found["Name"][len(entry.target.prefix) :]: found for found in target.listing()}
         ours, keys = Cursor(carried, lambda line: line.key), Keys(self._clients, entry)
         start = len(entry.source.prefix)
-        for found in sorted(self._selected(entry), key=lambda each: str(each["Name"])):
-            key = found["Name"][start:]
-            item = self._plan(entry, source, keys, (key, found, there.get(key)), ours.at(key))
-            if deep and item.kind is Kind.SAME:
-                item = self._deepened(entry, item, found, there[key])
-            yield item
+        names = sorted(str(found["Name"])[start:] for found in self._selected(entry))
+        for seen in both_sides(source, target, names):
+            item = self._planned(entry, source, keys, seen, ours.at(seen.key))
+            if deep and item and item.kind is Kind.SAME and seen.source and seen.target:
+                item = self._deepened(entry, item, seen.source, seen.target)
+            if item:
+                yield item
+
+    def _planned(
+        self, entry: Entry, source: Vault, keys: Keys, seen: Seen, ours: Carried | None
+    ) -> Item | None:
+        """The item, None for a secret that the entry does not mean: it is gone, or has other tags by now."""
+        if seen.problem:
+            return Item(seen.key, Kind.CONFLICT, reason=seen.problem)
+        if seen.source is None or seen.source.get("DeletedDate") or not _has_tags(seen.source, entry):
+            return None
+        return self._plan(entry, source, keys, (seen.key, seen.source, seen.target), ours)
 
     def _deepened(self, entry: Entry, item: Item, found: Mapping[str, Any], there: Mapping[str, Any]) -> Item:
         """The item, changed when its value, description or tags are not the source's."""
@@ -113,7 +135,7 @@ class Secrets:
         again = Item(item.key, Kind.CHANGED, (SourceVersion(str(versions[0])),))
         reason = self._problem(entry, again, str(versions[1]), Level.FULL)
         # A replica is its primary's copy and refuses writes.
-        if not reason or _cannot_write(there, versions[1]):
+        if not reason or _cannot_write(there, versions[1], entry.target.region):
             return item
         source, _ = self._vaults(entry)
         rewrites = rewrites_of(entry, lambda: source.value(item.key, str(versions[0])))
@@ -130,7 +152,10 @@ class Secrets:
         _, target = self._vaults(work.entry)
         found: dict[str, tuple[str, ...]] = {}
         for item in work.items:
-            there = target.described(item.key) or {}
+            try:
+                there = target.described(item.key) or {}
+            except TooOftenError as error:
+                raise OutOfTimeError(str(error)) from error
             # Labels alone are ours too, and have to go again.
             marked = of_migration(there, work.migration_id)
             if _has(there, _token(work, item)) or _is_begun(there, work) or marked:
@@ -148,6 +173,12 @@ class Secrets:
             made = written.get(item.key, ())
             try:
                 self._write(work, item, before[item.key])
+            except TooOftenError:
+                # What is written already is found again by its traces.
+                yield Unfinished(item.key)
+            except StrangerError as error:
+                # Nothing was written here; what an earlier call wrote is found by its traces.
+                yield Failed(item.key, str(error))
             except NamedError as error:
                 yield Failed(item.key, str(error), (_token(work, item),))
             else:
@@ -162,6 +193,9 @@ class Secrets:
                 continue
             try:
                 problem = self._problem(work.entry, item, written[item.key].versions[-1], level)
+            except TooOftenError:
+                yield Unfinished(item.key)
+                continue
             except NamedError as error:
                 problem = str(error)
             evidence = "value and settings" if level is Level.FULL else "version, listing"
@@ -169,7 +203,7 @@ class Secrets:
 
     def undo(
         self, work: Work, before: Mapping[str, Before], written: Mapping[str, tuple[str, ...]]
-    ) -> Iterator[Undone | Conflict]:
+    ) -> Iterator[Undone | Conflict | Unfinished]:
         """See ``Carrier.undo``."""
         _, target = self._vaults(work.entry)
         for item in work.items:
@@ -177,6 +211,8 @@ class Secrets:
                 continue
             try:
                 yield self._take_back(work, target, before[item.key], written[item.key][-1])
+            except TooOftenError:
+                yield Unfinished(item.key)
             except NamedError as error:
                 yield Conflict(item.key, str(error))
 
@@ -187,8 +223,7 @@ class Secrets:
         selects = selector(entry)
         start = len(entry.source.prefix)
         for found in self._vaults(entry)[0].listing():
-            wanted = dict(entry.tags).items() <= tags_of(found.get("Tags")).items()
-            if wanted and selects(found["Name"][start:]) and not found.get("DeletedDate"):
+            if selects(found["Name"][start:]) and _has_tags(found, entry):
                 yield found
 
     def _plan(
@@ -206,7 +241,7 @@ class Secrets:
         theirs = staged(other, _CURRENT) if other else None
         if other and theirs == version:
             return Item(key, Kind.SAME)  # a replica keeps its versions' ids
-        if other and (problem := _cannot_write(other, theirs)):
+        if other and (problem := _cannot_write(other, theirs, entry.target.region)):
             return Item(key, Kind.CONFLICT, reason=problem)
         kind, reason = decide(ours, version, theirs)
         if kind in (Kind.SAME, Kind.CONFLICT):
@@ -224,6 +259,9 @@ class Secrets:
             raise NamedError(NOT_FOUND, "DescribeSecret")
         description, tags = found.get("Description", ""), tags_of(found.get("Tags"))
         there = target.described(item.key) or {}
+        # The record can be days old when a migration is resumed.
+        if there and not _is_as_left(there, before, token):
+            raise StrangerError("PutSecretValue")
         if not _has(there, token):
             value, _ = rewritten(work.entry, source.value(item.key, item.versions[-1].id))
             if before.absent:
@@ -277,11 +315,11 @@ class Secrets:
             return Undone(key, "untouched") if before.absent else Conflict(key, "someone deleted it since")
         current = staged(there, _CURRENT)
         if before.version is None:
-            if current != made and not _is_begun(there, work):
+            if not _is_ours_alone(there, work, made):
                 return Conflict(key, _STRANGER)
             target.delete(key)
             return Undone(key, "deleted")
-        if current not in (made, before.version):
+        if current not in (made, before.version) or not _came_on_top(there, before.version, made):
             return Conflict(key, _STRANGER)
         previous = before.detail.get("previous", "")
         for version in filter(None, (before.version, previous)):
@@ -315,10 +353,14 @@ def _restore_previous(target: Vault, key: str, previous: str) -> None:
         target.unlabel(key, _PREVIOUS)
 
 
-def _cannot_write(found: Mapping[str, Any], current: str | None) -> str:
+def _cannot_write(found: Mapping[str, Any], current: str | None, region: str) -> str:
+    """Why a secret of ``region`` refuses a migration's writes; empty when it takes them.
+
+    A primary with replicas has its own region as ``PrimaryRegion`` (Secrets Manager API Reference, "DescribeSecret").
+    """
     if found.get("DeletedDate"):
         return "it waits for its deletion at the target: restore it, or wait until it is gone"
-    if found.get("PrimaryRegion"):
+    if found.get("PrimaryRegion", region) != region:
         return f"it is a replica of {found['PrimaryRegion']} at the target and refuses writes"
     if found.get("OwningService"):
         return f"{found['OwningService']} manages it at the target"
@@ -339,8 +381,27 @@ def _before(key: str, found: Mapping[str, Any] | None) -> Before:
     return Before(key, staged(found, _CURRENT), detail=detail)
 
 
+def _has_tags(found: Mapping[str, Any], entry: Entry) -> bool:
+    return dict(entry.tags).items() <= tags_of(found.get("Tags")).items()
+
+
 def _has(found: Mapping[str, Any], version: str) -> bool:
     return version in stages_of(found)
+
+
+def _is_as_left(there: Mapping[str, Any], before: Before, token: str) -> bool:
+    """Whether the current value is what was there before, or ours: nobody else wrote one since."""
+    return staged(there, _CURRENT) == (token if _has(there, token) else before.version)
+
+
+def _is_ours_alone(there: Mapping[str, Any], work: Work, made: str) -> bool:
+    """Whether a secret that was not there before holds nothing but what this migration wrote."""
+    return not set(stages_of(there)) - {made} and (staged(there, _CURRENT) == made or _is_begun(there, work))
+
+
+def _came_on_top(there: Mapping[str, Any], before: str, made: str) -> bool:
+    """Whether nothing came between what was there and ours, as far as AWSPREVIOUS tells."""
+    return staged(there, _CURRENT) != made or staged(there, _PREVIOUS) in (None, before)
 
 
 def _is_begun(found: Mapping[str, Any], work: Work) -> bool:

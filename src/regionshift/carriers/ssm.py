@@ -21,6 +21,8 @@ from regionshift.carriers.carrier import (
     Kind,
     Level,
     Limits,
+    OutOfTimeError,
+    Place,
     Proof,
     SourceVersion,
     Undone,
@@ -30,35 +32,41 @@ from regionshift.carriers.carrier import (
 )
 from regionshift.carriers.keys import Keys
 from regionshift.carriers.named import (
+    MEANWHILE,
     ClientSource,
     NamedError,
+    StrangerError,
+    TooOftenError,
     decide,
     require_listing,
 )
 from regionshift.carriers.rewrite import require_rules, rewrites_of, rewritten
 from regionshift.carriers.selection import Cursor, selector
-from regionshift.carriers.ssm_access import NO_POLICIES, Side, changed_policies, policies
+from regionshift.carriers.ssm_access import GONE, NO_POLICIES, Side, changed_policies, policies
 
 _UNDO = "while the earlier version is among the newest 100 of the parameter's history"
-_GONE = frozenset({"ParameterNotFound", "ParameterVersionNotFound"})
-_MEANWHILE = "someone else wrote here while the migration ran"
 _STRANGER = "someone else has written here since; left alone"
 
 
 class Parameters:
-    """Carries parameters. Values are read and written one by one and never kept."""
+    """Carries parameters. Values are read and written one by one and never kept.
+
+    Args:
+        once: clients whose calls botocore does not repeat, for writing versions; without them, ``clients`` do that.
+    """
 
     kind = "ssm"
 
-    def __init__(self, clients: ClientSource) -> None:
+    def __init__(self, clients: ClientSource, once: ClientSource | None = None) -> None:
         self._clients = clients
+        self._once = once or clients
 
     def check(self, entry: Entry) -> Limits:
         """See ``Carrier.check``."""
         require_rules(entry)
         Keys(self._clients, entry).require()
         for place in (entry.source, entry.target):
-            side = Side(self._clients("ssm", place.region), place)
+            side = self._side(place)
             require_listing(lambda side=side: iter(side.listing()), "parameters", place.region)  # type: ignore[misc]
         return Limits(_UNDO)
 
@@ -101,14 +109,17 @@ class Parameters:
     def recover(self, work: Work, before: Mapping[str, Before]) -> Mapping[str, tuple[str, ...]]:
         """See ``Carrier.recover``: the version after the recorded one, if it has the value we would write."""
         source, target = self._sides(work.entry)
-        there = target.named([item.key for item in work.items])
         found: dict[str, tuple[str, ...]] = {}
-        for item in work.items:
-            next_version = _expected(before[item.key])
-            if item.key not in there or int(there[item.key]["Version"]) < next_version:
-                continue
-            if self._equal(work.entry, source, target, item, str(next_version)):
-                found[item.key] = (str(next_version),)
+        try:
+            there = target.named([item.key for item in work.items])
+            for item in work.items:
+                next_version = _expected(before[item.key])
+                if item.key not in there or int(there[item.key]["Version"]) < next_version:
+                    continue
+                if made := self._newest_of_ours(work.entry, source, target, item, next_version):
+                    found[item.key] = (str(made),)
+        except TooOftenError as error:
+            raise OutOfTimeError(str(error)) from error
         return found
 
     def copy(
@@ -116,26 +127,27 @@ class Parameters:
     ) -> Iterator[Written | Failed | Unfinished]:
         """See ``Carrier.copy``."""
         source, target = self._sides(work.entry)
-        described = source.named([item.key for item in work.items])
+        keys = [item.key for item in work.items]
+        try:
+            described, there = source.named(keys), target.named(keys)
+        except TooOftenError:
+            yield from map(Unfinished, keys)
+            return
         for item in work.items:
             if not work.has_time():
                 yield Unfinished(item.key)
                 continue
             made = list(written.get(item.key, ()))
-            adopted = bool(made)
+            both = described.get(item.key), there.get(item.key)
             try:
-                if item.key not in described:
-                    raise NamedError("ParameterNotFound", "DescribeParameters")
-                tags = source.tags(item.key)
-                if not made:
-                    made.append(self._write(work.entry, item, described[item.key], before[item.key]))
-                target.set_tags(item.key, tags)
-                if int(made[-1]) != _expected(before[item.key]):
-                    raise NamedError(_MEANWHILE, "PutParameter")
+                self._carry(work.entry, item, both, before[item.key], made)
+            except TooOftenError:
+                # What is written already is found again by what it holds.
+                yield Unfinished(item.key)
             except NamedError as error:
                 yield Failed(item.key, str(error), tuple(made))
             else:
-                yield Written(item.key, tuple(made), adopted)
+                yield Written(item.key, tuple(made), adopted=item.key in written)
 
     def verify(
         self, work: Work, written: Mapping[str, Written], level: Level
@@ -143,13 +155,21 @@ class Parameters:
         """See ``Carrier.verify``."""
         source, target = self._sides(work.entry)
         items = [item for item in work.items if item.key in written]
-        ours, theirs = (side.named([item.key for item in items]) for side in (source, target))
+        keys = [item.key for item in items]
+        try:
+            ours, theirs = source.named(keys), target.named(keys)
+        except TooOftenError:
+            yield from map(Unfinished, keys)
+            return
         for item in items:
             made = written[item.key].versions[-1]
             try:
                 problem = _unlisted(theirs.get(item.key), made)
                 if not problem and level is Level.FULL:
                     problem = self._difference(work.entry, item, made, (ours.get(item.key), theirs[item.key]))
+            except TooOftenError:
+                yield Unfinished(item.key)
+                continue
             except NamedError as error:
                 problem = str(error)
             evidence = "value and settings" if level is Level.FULL else "version, listing"
@@ -157,22 +177,28 @@ class Parameters:
 
     def undo(
         self, work: Work, before: Mapping[str, Before], written: Mapping[str, tuple[str, ...]]
-    ) -> Iterator[Undone | Conflict]:
+    ) -> Iterator[Undone | Conflict | Unfinished]:
         """See ``Carrier.undo``. A parameter that was there gets a newer version with the earlier value."""
         _, target = self._sides(work.entry)
         keys = [item.key for item in work.items if item.key in written]
-        there = target.named(keys)
+        try:
+            there = target.named(keys)
+        except TooOftenError:
+            yield from map(Unfinished, keys)
+            return
         for key in keys:
             try:
                 yield self._take_back(target, before[key], written[key], there.get(key))
+            except TooOftenError:
+                yield Unfinished(key)
             except NamedError as error:
                 yield Conflict(key, str(error))
 
     def _sides(self, entry: Entry) -> tuple[Side, Side]:
-        return (
-            Side(self._clients("ssm", entry.source.region), entry.source),
-            Side(self._clients("ssm", entry.target.region), entry.target),
-        )
+        return self._side(entry.source), self._side(entry.target)
+
+    def _side(self, place: Place) -> Side:
+        return Side(self._clients("ssm", place.region), place, self._once("ssm", place.region))
 
     def _plan(
         self,
@@ -194,6 +220,36 @@ class Parameters:
         rewrites = rewrites_of(entry, lambda: source.value(key, version))
         return Item(key, kind, (SourceVersion(version),), reason, rewrites)
 
+    def _carry(
+        self,
+        entry: Entry,
+        item: Item,
+        both: tuple[Mapping[str, Any] | None, Mapping[str, Any] | None],
+        before: Before,
+        made: list[str],
+    ) -> None:
+        """Write one parameter, unless ``made`` has its version; what is written goes into it.
+
+        Args:
+            both: what is at the source and at the target.
+
+        Raises:
+            NamedError: it could not be written, or somebody else wrote there.
+        """
+        source, target = self._sides(entry)
+        found, there = both
+        if found is None:
+            raise NamedError("ParameterNotFound", "DescribeParameters")
+        tags = source.tags(item.key)
+        if not made:
+            # The record can be days old when a migration is resumed.
+            if (str(there["Version"]) if there else None) != before.version:
+                raise StrangerError("PutParameter")
+            made.append(self._write(entry, item, found, before))
+        if not _follows(target, before, int(made[-1])):
+            raise StrangerError("PutParameter")
+        target.set_tags(item.key, tags)
+
     def _write(self, entry: Entry, item: Item, found: Mapping[str, Any], before: Before) -> str:
         source, target = self._sides(entry)
         value, _ = rewritten(entry, source.value(item.key, item.versions[-1].id))
@@ -208,14 +264,24 @@ class Parameters:
         }
         if found["Type"] == "SecureString" and entry.kms_key:
             settings["KeyId"] = entry.kms_key
-        return target.put(item.key, value, settings)
+        return target.put(item.key, value, settings, _expected(before) - 1)
+
+    def _newest_of_ours(self, entry: Entry, source: Side, target: Side, item: Item, first: int) -> int | None:
+        """The last of the versions from ``first`` on that have the value we would write."""
+        try:
+            wanted, _ = rewritten(entry, source.value(item.key, item.versions[-1].id))
+        except NamedError as error:
+            if error.code in GONE:
+                return None
+            raise
+        return target.newest_alike(item.key, first, wanted)
 
     def _equal(self, entry: Entry, source: Side, target: Side, item: Item, made: str) -> bool:
         try:
             wanted, _ = rewritten(entry, source.value(item.key, item.versions[-1].id))
             return wanted == target.value(item.key, made)
         except NamedError as error:
-            if error.code in _GONE:
+            if error.code in GONE:
                 return False
             raise
 
@@ -243,8 +309,8 @@ class Parameters:
         if there is None:
             return Undone(key, "untouched") if before.absent else Conflict(key, "someone deleted it since")
         current = int(there["Version"])
-        if int(written[-1]) != _expected(before):
-            return Conflict(key, _MEANWHILE)
+        if not _follows(target, before, int(written[-1])):
+            return Conflict(key, MEANWHILE)
         if before.version is None:
             if current != int(written[-1]):
                 return Conflict(key, _STRANGER)
@@ -253,12 +319,12 @@ class Parameters:
         try:
             earlier = target.value(key, before.version)
         except NamedError as error:
-            if error.code in _GONE:
+            if error.code in GONE:
                 return Conflict(key, f"version {before.version} is no longer in the history")
             raise
         if current == int(written[-1]):
-            current = int(target.put(key, earlier, _settings(before, there)))
-        elif current != int(written[-1]) + 1 or target.value(key, str(current)) != earlier:
+            current = int(target.put(key, earlier, _settings(before, there), current))
+        elif not target.all_hold(key, range(int(written[-1]) + 1, current + 1), earlier):
             # Our own earlier, interrupted undo is the one exception.
             return Conflict(key, _STRANGER)
         target.set_tags(key, json.loads(before.detail["tags"]))
@@ -312,6 +378,17 @@ def _settings(before: Before, there: Mapping[str, Any]) -> dict[str, Any]:
 def _expected(before: Before) -> int:
     """The number of the version that the migration writes: numbers rise by one."""
     return int(before.version or 0) + 1
+
+
+def _follows(target: Side, before: Before, made: int) -> bool:
+    """Whether nobody else wrote between what was there and ``made``.
+
+    A write that arrived twice, as its first answer was lost, left the same value twice.
+    """
+    first = _expected(before)
+    if made <= first:
+        return made == first
+    return target.all_hold(before.key, range(first, made), target.value(before.key, str(made)))
 
 
 def _unlisted(found: Mapping[str, Any] | None, made: str) -> str:

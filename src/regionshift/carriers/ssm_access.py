@@ -5,19 +5,39 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from botocore.exceptions import HTTPClientError
+
 from regionshift.carriers.carrier import Place
-from regionshift.carriers.named import Value, call, pages, tag_list, tags_of
+from regionshift.carriers.named import (
+    NamedError,
+    UnclearError,
+    Value,
+    call,
+    pages,
+    pause,
+    tag_list,
+    tags_of,
+)
 
 _NAMES_A_LISTING = 50
+_LOST_ANSWERS = 3  # to one write, before it is given up
+REPEATED = 5
+"""Versions that one write may have left, when its answers were lost."""
+GONE = frozenset({"ParameterNotFound", "ParameterVersionNotFound"})
 NO_POLICIES = "[{}]"
 """Takes every policy away (Systems Manager User Guide, "Assigning parameter policies")."""
 
 
 class Side:
-    """The parameters of one region under one path."""
+    """The parameters of one region under one path.
 
-    def __init__(self, client: Any, place: Place) -> None:
+    Args:
+        once: a client whose calls botocore does not repeat, for what may be done only once.
+    """
+
+    def __init__(self, client: Any, place: Place, once: Any) -> None:
         self._client = client
+        self._once = once
         self._prefix = place.prefix
 
     def listing(self) -> Iterator[dict[str, Any]]:
@@ -42,16 +62,57 @@ class Side:
         answer = call(self._client.get_parameter, Name=f"{self._prefix}{key}:{version}", WithDecryption=True)
         return Value(answer["Parameter"]["Value"])
 
-    def put(self, key: str, value: Value, settings: Mapping[str, Any]) -> str:
-        """Write a version; gives its number."""
-        answer = call(
-            self._client.put_parameter, Name=self._prefix + key, Value=value.text, Overwrite=True, **settings
-        )
-        return str(answer["Version"])
+    def put(self, key: str, value: Value, settings: Mapping[str, Any], after: int) -> str:
+        """Write the version that follows ``after``; gives the number of the one that was written.
+
+        PutParameter makes a version each time that it arrives (Systems Manager API Reference, "PutParameter"), so one
+        whose answer was lost is looked for before it is sent again.
+
+        Raises:
+            NamedError, botocore.exceptions.HTTPClientError: not written, or nobody can tell.
+        """
+        name = self._prefix + key
+        for attempt in range(_LOST_ANSWERS):
+            try:
+                answer = call(
+                    self._once.put_parameter, Name=name, Value=value.text, Overwrite=True, **settings
+                )
+                return str(answer["Version"])
+            except (UnclearError, HTTPClientError):
+                if made := self.newest_alike(key, after + 1, value):
+                    return str(made)
+                if attempt == _LOST_ANSWERS - 1:
+                    raise
+                pause(attempt)
+        raise AssertionError("the last attempt returns or raises")
+
+    def newest_alike(self, key: str, first: int, value: Value) -> int | None:
+        """The last version of those from ``first`` on that all have this value; None when ``first`` has not."""
+        last = first - 1
+        while last + 1 - first < REPEATED and self._holds(key, last + 1, value):
+            last += 1
+        return last if last >= first else None
+
+    def all_hold(self, key: str, versions: range, value: Value) -> bool:
+        """Whether all of these versions have this value; false when there is none, or too many to be one write."""
+        alike = 0 < len(versions) <= REPEATED
+        return alike and all(self._holds(key, version, value) for version in versions)
+
+    def _holds(self, key: str, version: int, value: Value) -> bool:
+        try:
+            return self.value(key, str(version)) == value
+        except NamedError as error:
+            if error.code in GONE:
+                return False
+            raise
 
     def delete(self, key: str) -> None:
         """Take the parameter away with its history."""
-        call(self._client.delete_parameter, Name=self._prefix + key)
+        try:
+            call(self._client.delete_parameter, Name=self._prefix + key)
+        except NamedError as error:
+            if error.code not in GONE:  # it is: sent again after its answer was lost
+                raise
 
     def tags(self, key: str) -> dict[str, str]:
         """Its tags."""

@@ -12,6 +12,7 @@ from botocore.credentials import ReadOnlyCredentials
 
 from regionshift.carriers.batch import Carriers
 from regionshift.carriers.migration import Migrations
+from regionshift.carriers.named import ClientSource
 from regionshift.carriers.records import RecordStore
 from regionshift.carriers.s3.objects import Objects
 from regionshift.carriers.secrets import Secrets
@@ -20,6 +21,8 @@ from regionshift.carriers.transport import Transport
 
 # Waiting is the carriers' own part: they ask again while a service says that it is called too often.
 _PATIENCE = Config(connect_timeout=5, read_timeout=30, retries={"mode": "standard", "total_max_attempts": 3})
+# For what makes something more each time that it arrives.
+_ONCE = Config(connect_timeout=5, read_timeout=30, retries={"mode": "standard", "total_max_attempts": 1})
 
 
 @dataclass(frozen=True)
@@ -70,15 +73,24 @@ def of_session(session: Any, env: Mapping[str, str]) -> Access:
 
 def all_carriers(transport: Transport, session: Any) -> Carriers:
     """Every kind of data; ``session`` makes the clients of parameters and secrets in any region."""
+    client, once = _source(session, _PATIENCE), _source(session, _ONCE)
+    return {
+        "s3": Objects(transport, clients=client),
+        "ssm": Parameters(client, once),
+        "secrets": Secrets(client),
+    }
+
+
+def _source(session: Any, config: Config) -> ClientSource:
     made: dict[tuple[str, str], Any] = {}
 
     def client(service: str, region: str) -> Any:
         # Made by one thread at a time only: a batch is one kind in one pair of regions.
         if (service, region) not in made:
-            made[service, region] = session.client(service, region_name=region, config=_PATIENCE)
+            made[service, region] = session.client(service, region_name=region, config=config)
         return made[service, region]
 
-    return {"s3": Objects(transport, clients=client), "ssm": Parameters(client), "secrets": Secrets(client)}
+    return client
 
 
 def object_migrations(

@@ -5,7 +5,8 @@
   "PutParameter", "ParameterInlinePolicy").
 - ListSecrets tells each secret's key (Secrets Manager API Reference, "SecretListEntry").
 - A secret has 20 staging labels at most over all its versions (Secrets Manager User Guide, "Quotas"), and its key is
-  left out when it is AWS's own (API Reference, "DescribeSecret").
+  left out when it is AWS's own (API Reference, "DescribeSecret"). One that is made without a value has no version
+  (API Reference, "CreateSecret").
 
 ``tests/component/test_data_gaps.py`` tells when the emulator no longer needs it.
 """
@@ -38,6 +39,9 @@ def close() -> None:
         setattr(secretsmanager, name, with_few_labels(original, secretsmanager._resolve, error_response_json))
     for name in ("_create_secret", "_update_secret"):
         setattr(secretsmanager, name, without_aws_key(getattr(secretsmanager, name)))
+    secretsmanager._create_secret = empty_without_value(
+        secretsmanager._create_secret, secretsmanager._secrets
+    )
     secretsmanager._list_secrets = with_keys(secretsmanager._list_secrets, secretsmanager._secrets)
 
 
@@ -110,6 +114,21 @@ def without_aws_key(original: Handler) -> Handler:
         return original({**data, "KmsKeyId": None} if data.get("KmsKeyId") == _AWS_KEY else data)
 
     return keep
+
+
+def empty_without_value(original: Handler, secrets: Mapping[str, Any]) -> Handler:
+    """``original``, but a secret that is made without a value has no version."""
+
+    def create(data: Given) -> Any:
+        status, headers, body = original(data)
+        if status != 200 or data.get("SecretString") is not None or data.get("SecretBinary") is not None:
+            return status, headers, body
+        secrets[data["Name"]]["Versions"].clear()
+        answer = json.loads(body)
+        del answer["VersionId"]
+        return status, headers, json.dumps(answer).encode()
+
+    return create
 
 
 def with_keys(original: Handler, secrets: Mapping[str, Any]) -> Handler:

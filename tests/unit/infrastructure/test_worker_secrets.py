@@ -19,6 +19,16 @@ def test_every_right_on_any_name_is_bound_to_the_tags_also_beside_a_named_entry(
         assert {tuple(value) for value in conditions.values()} <= {("shop",), ("pay",)}
 
 
+def test_tags_give_no_right_to_tag_a_secret_that_is_there_without_them() -> None:
+    """Tagged, it would be the worker's. The embedded AWS tells policies no SecretId, so nobody can ask it."""
+    for statement in secret_statements([], [], [ANY], [ANY], [{"App": "shop"}]):
+        if "secretsmanager:TagResource" in statement["Action"]:
+            condition = statement["Condition"]
+            creating = condition.get("Null") == {"secretsmanager:SecretId": "true"}
+            has_them = "secretsmanager:ResourceTag/App" in condition["StringEquals"]
+            assert creating or has_them
+
+
 def test_a_named_entry_alone_reaches_its_name_alone() -> None:
     statements = secret_statements([NAMED], [NAMED], [], [], [])
     assert all(set(each["Resource"]) <= {NAMED, "*"} for each in statements)

@@ -136,7 +136,9 @@ _WRITE_SECRET = (
     "secretsmanager:UpdateSecret",
     "secretsmanager:UpdateSecretVersionStage",
 )
-_CREATE_SECRET = ("secretsmanager:CreateSecret",)
+# With its tags from the first, for which creating needs the right to tag too (Secrets Manager API Reference,
+# "CreateSecret").
+_CREATE_SECRET = ("secretsmanager:CreateSecret", "secretsmanager:TagResource")
 
 
 def secret_statements(
@@ -160,7 +162,7 @@ def secret_statements(
         # Names and settings, which ListSecrets tells anyway; a secret that is not there yet has no tags to ask.
         allow("SeeSecrets", ["secretsmanager:DescribeSecret"], [*read, *write, *tagged_read, *tagged_write]),
         *_given("ReadSecrets", ["secretsmanager:GetSecretValue"], read),
-        *_given("WriteSecrets", [*_CREATE_SECRET, *_WRITE_SECRET], write),
+        *_given("WriteSecrets", sorted({*_CREATE_SECRET, *_WRITE_SECRET}), write),
         *(
             statement
             for number, wanted in enumerate(tags)
@@ -176,7 +178,10 @@ def _tagged(
         "StringEquals": {f"secretsmanager:ResourceTag/{name}": [value] for name, value in wanted.items()}
     }
     made_with: Condition = {
-        "StringEquals": {f"aws:RequestTag/{name}": [value] for name, value in wanted.items()}
+        "StringEquals": {f"aws:RequestTag/{name}": [value] for name, value in wanted.items()},
+        # Whoever tags a secret that is there names it. With these tags it would become the worker's (Service
+        # Authorization Reference, "Condition keys for AWS Secrets Manager").
+        "Null": {"secretsmanager:SecretId": "true"},
     }
     return [
         allow(f"ReadTaggedSecrets{number}", ["secretsmanager:GetSecretValue"], read, condition=has),
