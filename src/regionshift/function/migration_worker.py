@@ -1,10 +1,10 @@
 """The worker's entry, in the zip ``migration_worker.handler``: what the state machine calls.
 
 ``{"step": "copy", "migration_id", "batch"}`` runs one line of the manifest; ``plan`` (with ``entries``,
-``level`` and ``keys``, which must all be there) records a plan, ``finish`` adds up, ``undo`` (with
-``reason``) takes back, ``failed`` (with ``what`` and ``error``) tells of a step that failed for good. The
-answer says whether there is ``more`` to do, and then the same call is made again; what is ``refused`` would
-be so the next time. No value of a secret is in either.
+``level`` and ``keys``, which must all be there) records a plan, ``finish`` (with ``on_failure``) adds up,
+``undo`` (with ``reason``) takes back, ``failed`` (with ``what`` and ``error``) tells of a step that failed for
+good. The answer says whether there is ``more`` to do, and then the same call is made again; what is
+``refused`` would be so the next time. No value of a secret is in either.
 """
 
 from __future__ import annotations
@@ -116,7 +116,8 @@ class Worker:
 
     def _finish(self, event: Mapping[str, Any], _has_time: Callable[[], bool]) -> Answer:
         migration_id = event["migration_id"]
-        metadata = self.migrations.finish_unless_stopped(migration_id)
+        goes_back = event.get("on_failure") != "stop"
+        metadata = self.migrations.finish_unless_stopped(migration_id, goes_back=goes_back)
         if metadata is None:
             # To go on later, or to take it back by hand: neither is a failure to act on.
             return {"status": "stopped", "counts": {}, "more": False}

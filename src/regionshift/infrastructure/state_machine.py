@@ -45,7 +45,7 @@ def definition(worker_arn: str, at_once: int) -> str:
         },
         "PlanRefused": _refused("$.planned.Payload.error"),
         "Copy": _copy(worker_arn, at_once),
-        "Finish": {**_call(worker_arn, "finish", (), result="$.finished"), "Next": "Proven"},
+        "Finish": {**_call(worker_arn, "finish", ("on_failure",), result="$.finished"), "Next": "Proven"},
         "Proven": {
             "Type": "Choice",
             "Choices": [

@@ -89,9 +89,10 @@ def _require_keys(request: Request, surroundings: Surroundings, entry: Entry) ->
 
 def _elsewhere(request: Request, surroundings: Surroundings, entry: Entry, on_failure: str) -> Answer:
     migration_id, lines = str(request.migration_id), [entry_line(entry)]
-    known = own_migrations(surroundings).known(migration_id, [entry])
+    migrations = own_migrations(surroundings)
+    known = migrations.known(migration_id, [entry])
     if known and known["status"] == "completed":
-        return _done(request, known)
+        return _done(request, migrations.finish(migration_id))
     tell_start(request, surroundings)
     execution = start_machine(
         request,

@@ -35,7 +35,7 @@ def take_back(
 
     Raises:
         WorkFailed: there is no such migration, or the execution failed.
-        Refused: another migration is working on the same target.
+        Refused: another migration is not done with the same target.
     """
     began = clock()
     region, _ = carrying.find(migration_id)
