@@ -13,7 +13,9 @@ from botocore.exceptions import ClientError
 from function_caller import Caller
 from function_region import Region, put_public_block
 
+from regionshift.carriers.executions import Executions
 from regionshift.carriers.lines import read_entry
+from regionshift.carriers.records import Layout, RecordStore
 from regionshift.carriers.selection import selector
 from regionshift.infrastructure.policies import function as rights
 
@@ -228,6 +230,25 @@ def test_a_second_call_joins_the_execution_of_the_first(secondary: Region) -> No
     status, body = call(asked | {"migration_id": "m.", "target": media | {"prefix": "y/"}})
     assert status == 202
     assert body["execution"] != first[1]["execution"]
+
+
+def test_what_the_command_began_comes_to_its_end_before_a_call_goes_on_with_it(secondary: Region) -> None:
+    machine = a_machine(secondary, seconds=60)
+    call = with_machine(secondary, machine)
+    secondary.change_configuration(deployment_buckets={}, carry=[{"bucket": "media-{region}"}])
+    media = {"bucket": f"media-{secondary.name}"}
+    asked = {"action": "migrate", "migration_id": "m", "source": media, "target": media | {"prefix": "x/"}}
+    states = secondary.make("stepfunctions")
+    access, bucket = secondary.make.access, secondary.variables.deployment_bucket
+    store = RecordStore(access.transport(), secondary.name, bucket)
+    copying = Executions(store, Layout("m"), states, machine).start("copy")
+
+    status, body = call(asked)
+
+    assert (status, body["code"]) == (409, "Conflict"), body
+    assert copying.arn in body["error"]
+    states.stop_execution(executionArn=copying.arn)
+    assert call(asked)[0] == 202
 
 
 def entry_given(secondary: Region, asked: dict[str, Any], carry: list[dict[str, Any]]) -> dict[str, Any]:

@@ -19,6 +19,7 @@ from regionshift.function.actions.carried import (
     has_time,
     numbers,
     own_migrations,
+    require_no_copying,
     start_machine,
     tell_start,
     told,
@@ -93,6 +94,7 @@ def _elsewhere(request: Request, surroundings: Surroundings, entry: Entry, on_fa
     known = migrations.known(migration_id, [entry])
     if known and known["status"] == "completed":
         return _done(request, migrations.finish(migration_id))
+    require_no_copying(request, surroundings)
     tell_start(request, surroundings)
     execution = start_machine(
         request,
