@@ -59,6 +59,7 @@ class Migrations:
         call_seconds: how long this call can still take, when another process may take the migration back
             meanwhile: it then waits for us. None: no other process can.
         sleep: waits (seconds).
+        warn: told of what went wrong beside the work, which goes on.
     """
 
     store: RecordStore
@@ -67,6 +68,7 @@ class Migrations:
     watch: Callable[[Progressed], None] = field(default=lambda _: None)
     call_seconds: Callable[[], float] | None = None
     sleep: Callable[[float], None] = time.sleep
+    warn: Callable[[str], None] = field(default=lambda _: None)
 
     def plan(
         self, migration_id: str, entries: Sequence[Entry], level: Level, *, deep: bool = False
@@ -167,7 +169,7 @@ class Migrations:
         with self._leases(migration_id).alone(f"{batch:08d}", has_time) as alone:
             if not alone:
                 return BatchAnswer(batch, more=True)
-            share = Shares(self.store, Layout(migration_id), self.now).of(batch)
+            share = Shares(self.store, Layout(migration_id), self.now, self.warn).of(batch)
             return run_batch(self.store, self.carriers, migration_id, batch, has_time, share)
 
     def undo_batch(

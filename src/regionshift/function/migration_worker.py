@@ -57,6 +57,7 @@ def handler(event: Mapping[str, Any], context: object) -> Answer:
     migrations = replace(
         _migrations(region, os.environ["DEPLOYMENT_BUCKET"]),
         call_seconds=lambda: invocation.remaining_ms() / 1000,
+        warn=Logger(service=SERVICE).warning,
     )
     step = event.get("step", "copy")
     worker = Worker(migrations, _teller(region, os.environ))
