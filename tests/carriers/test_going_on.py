@@ -15,6 +15,7 @@ from carrier_world import SOURCE, TARGET, S3Lab, World
 from regionshift.carriers.carrier import Level
 from regionshift.carriers.executions import Executions
 from regionshift.carriers.records import Layout
+from regionshift.errors import WorkFailed
 from regionshift.function.migration_worker import Worker
 from regionshift.journal.journal import Journal
 from regionshift.journal.store import open_state
@@ -65,8 +66,8 @@ class Left:
         executions = Executions(self.world.store, Layout("m"), self.states, self.machine)
         self.first = executions.start("copy").arn
 
-    def go_on(self, before_it_ends: Callable[[], object]) -> Report:
-        """``migrate`` with the same id; ``before_it_ends`` is what the first execution does last."""
+    def carrying(self, before_it_ends: Callable[[], object]) -> Carrying:
+        """What the command works with; ``before_it_ends`` is what the first execution does last."""
         topic = self.world.clients.get("sns", TARGET).create_topic(Name=f"going-on-{self.world.run}")
         outputs = {
             "deployment_topic_arn_eu_west_1": topic["TopicArn"],
@@ -90,8 +91,12 @@ class Left:
             state_dir=self.folder,
             now=lambda: datetime.now(UTC),
         )
-        carrying = Carrying(environment, Outputs(outputs), self.world.transport, environment.now, wait)
-        journal = Journal(open_state((self.folder / "state").as_uri()), "shop.dev", environment.now)
+        return Carrying(environment, Outputs(outputs), self.world.transport, environment.now, wait)
+
+    def go_on(self, before_it_ends: Callable[[], object]) -> Report:
+        """``migrate`` with the same id."""
+        carrying = self.carrying(before_it_ends)
+        journal = Journal(open_state((self.folder / "state").as_uri()), "shop.dev", carrying.now)
         wanted = Wanted(SOURCE, TARGET, Level.FULL, "m", (self.lab.entry,))
         return migrate(carrying, journal, wanted, clock=lambda: 0.0)
 
@@ -137,3 +142,15 @@ def test_what_still_runs_and_goes_back_is_told_as_taken_back(left: Left) -> None
 
     assert report.metadata["status"] == "rolled_back"
     assert left.world.versions(left.lab.target) == before
+
+
+@pytest.mark.parametrize(("undoing", "named"), [(True, "regionshift rollback m"), (False, "the same --id")])
+def test_what_ended_badly_names_the_command_that_goes_on(undoing: bool, named: str, left: Left) -> None:
+    def fail() -> None:
+        if undoing:
+            left.world.migrations.rollback("m", "", lambda: False)
+
+    with pytest.raises(WorkFailed) as failed:
+        left.carrying(fail).wait(TARGET, "m", left.first, lambda: None)
+
+    assert named in str(failed.value.remedy)

@@ -142,7 +142,10 @@ class Worker:
     def _failed(self, event: Mapping[str, Any], _has_time: Callable[[], bool]) -> Answer:
         migration_id = event["migration_id"]
         undoing = event.get("what") == "undo"
-        why = f"{event.get('error', 'an error')}; the same id goes on, or regionshift rollback {migration_id}"
+        rollback = f"regionshift rollback {migration_id}"
+        # The id of one that is being taken back is refused: only that can go on.
+        following = f"{rollback} goes on" if undoing else f"the same id goes on, or {rollback}"
+        why = f"{event.get('what', 'a step')}: {event.get('error', 'an error')}; {following}"
         self.tell("rollback" if undoing else "migrate", migration_id, "failed", {}, why)
         return {"status": "told", "more": False}
 

@@ -189,7 +189,7 @@ def _run(
     execution = carrying.start(wanted.target, "copy", wanted.migration_id, on_failure=on_failure)
     news.handed_over()
     run.append("copy", "before", wanted.target, {"execution": execution})
-    carrying.wait(wanted.target, execution, follower.look)
+    carrying.wait(wanted.target, wanted.migration_id, execution, follower.look)
     metadata = migrations.metadata(wanted.migration_id)
     run.append("copy", "after", wanted.target, {"status": metadata["status"], "counts": metadata["counts"]})
     return metadata, execution

@@ -49,7 +49,7 @@ def take_back(
         carrying.stop(region, migration_id)
         execution = carrying.start(region, "undo", migration_id, reason=reason)
         news.handed_over()
-        carrying.wait(region, execution, lambda: None)
+        carrying.wait(region, migration_id, execution, lambda: None)
         record = carrying.records(region).get_json(Layout(migration_id).rollback)
         if record is None:
             raise WorkFailed("The rollback left no record.", where=execution)
