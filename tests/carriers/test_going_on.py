@@ -5,37 +5,24 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import pytest
 from carrier_world import SOURCE, TARGET, S3Lab, World
+from command_world import carrying_of, config_of, journal_in
 
 from regionshift.carriers.carrier import Level
 from regionshift.carriers.executions import Executions
 from regionshift.carriers.records import Layout
 from regionshift.errors import WorkFailed
 from regionshift.function.migration_worker import Worker
-from regionshift.journal.journal import Journal
-from regionshift.journal.store import open_state
-from regionshift.operations.environment import Environment
 from regionshift.operations.migrations.carrying import Carrying
 from regionshift.operations.migrations.migrate import Report, Wanted, migrate
-from regionshift.operations.outputs import Outputs
-from regionshift.settings.config import MigrationConfig
 
 WAITS = {"StartAt": "Wait", "States": {"Wait": {"Type": "Wait", "Seconds": 60, "End": True}}}
 ENDS = {"StartAt": "End", "States": {"End": {"Type": "Succeed"}}}
-CONFIG = MigrationConfig.model_validate(
-    {
-        "project": "shop",
-        "environment": "dev",
-        "account": "123456789012",
-        "regions": {"primary": SOURCE, "secondaries": [TARGET]},
-        "network": {"vpc_cidr": "10.0.0.0/8"},
-    }
-)
+CONFIG = config_of("shop")
 
 
 @dataclass
@@ -48,7 +35,6 @@ class Left:
     meanwhile: list[Any] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        (self.folder / "state").mkdir()
         self.states = self.world.clients.get("stepfunctions", TARGET)
         trust = {
             "Effect": "Allow",
@@ -81,22 +67,12 @@ class Left:
                 self.states.update_state_machine(stateMachineArn=self.machine, definition=json.dumps(ENDS))
                 self.states.stop_execution(executionArn=self.first)
 
-        nothing = cast(Any, None)
-        environment = Environment(
-            config=CONFIG,
-            clients=self.world.clients,
-            engine=nothing,
-            program=nothing,
-            release=nothing,
-            state_dir=self.folder,
-            now=lambda: datetime.now(UTC),
-        )
-        return Carrying(environment, Outputs(outputs), self.world.transport, environment.now, wait)
+        return carrying_of(self.world, CONFIG, outputs, self.folder, wait)
 
     def go_on(self, before_it_ends: Callable[[], object]) -> Report:
         """``migrate`` with the same id."""
         carrying = self.carrying(before_it_ends)
-        journal = Journal(open_state((self.folder / "state").as_uri()), "shop.dev", carrying.now)
+        journal = journal_in(self.folder)
         wanted = Wanted(SOURCE, TARGET, Level.FULL, "m", (self.lab.entry,))
         return migrate(carrying, journal, wanted, clock=lambda: 0.0)
 

@@ -205,6 +205,10 @@ class Migrations:
             lock.release(self.store, migration_id, summary.entries_of(metadata))
         return metadata
 
+    def let_go(self, migration_id: str) -> None:
+        """Give the targets back of one that is incomplete and that nobody will go on with; what it wrote stays."""
+        lock.release(self.store, migration_id, summary.entries_of(self.metadata(migration_id)))
+
     def migrate(
         self, migration_id: str, entries: Sequence[Entry], level: Level = Level.FULL, *, deep: bool = False
     ) -> Metadata:
