@@ -27,7 +27,7 @@ class Clock:
 
 def test_a_call_notes_how_far_it_is_now_and_then(world: World) -> None:
     clock, layout = Clock(), Layout("m")
-    shares = Shares(world.store, layout, clock.now)
+    shares = Shares(world.store, layout, clock.now, print)
     note = shares.of(0)
     note(1, 10)
     assert dict(read_shares(world.store, layout, [0, 1])) == {}

@@ -170,7 +170,7 @@ def test_a_plan_that_fails_takes_no_other_calls_plan_with_it(world: World, lab: 
         world.migrations.begin("m", [lab.entry], Level.PINNED)
 
     assert world.migrations.metadata("m")["status"] == "copying"
-    with pytest.raises(Refused, match="m is working"):
+    with pytest.raises(Refused, match="m is not done"):
         world.migrations.begin("another", [lab.entry], Level.PINNED)
 
 

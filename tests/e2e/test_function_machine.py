@@ -177,6 +177,36 @@ def test_a_step_that_fails_for_good_is_told(place: Place, queue: str) -> None:
     assert told(place, queue) == [("barred", "started"), ("barred", "error")]
 
 
+def test_an_undo_that_fails_for_good_inside_a_migration_names_the_rollback(place: Place, queue: str) -> None:
+    told(place, queue)
+    told(place, queue, "rollback")
+    s3 = place.clients.get("s3", TARGET)
+    was = s3.get_bucket_policy(Bucket=RECORDS)["Policy"]
+    barred = {"Effect": "Deny", "Principal": "*", "Action": "s3:PutObject"}
+    media = {**barred, "Resource": f"arn:aws:s3:::old-media-{TARGET}/docs/011"}
+    s3.put_bucket_policy(
+        Bucket=f"old-media-{TARGET}", Policy=json.dumps({"Version": "2012-10-17", "Statement": [media]})
+    )
+    document = json.loads(was)
+    document["Statement"].append({**barred, "Resource": f"arn:aws:s3:::{RECORDS}/rollbacks/stuck/results/*"})
+    s3.put_bucket_policy(Bucket=RECORDS, Policy=json.dumps(document))
+    try:
+        found = ended(place, call(place, "stuck", "docs/")["execution"])
+    finally:
+        s3.put_bucket_policy(Bucket=RECORDS, Policy=was)
+        s3.delete_bucket_policy(Bucket=f"old-media-{TARGET}")
+    assert found["status"] == "FAILED"
+    (news,) = [
+        one
+        for one in news_of(place.clients, TARGET, queue, "migrate", "rollback")
+        if one["event"] == "rollback"
+    ]
+    assert news["status"] == "error"
+    assert news["summary"].endswith("; regionshift rollback stuck goes on.")
+    assert place.json("rollback", "stuck")[0] == 0
+    assert versions(place, "docs/011") == []
+
+
 def let_their_time_pass(place: Place, migration_id: str) -> None:
     """What a killed call held it holds until its 15 minutes are over, and the next one waits: let them be over."""
     s3, folder = place.clients.get("s3", TARGET), f"migrations/{migration_id}/running/"

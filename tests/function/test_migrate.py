@@ -13,7 +13,10 @@ from botocore.exceptions import ClientError
 from function_caller import Caller
 from function_region import Region, put_public_block
 
+from regionshift.carriers.executions import Executions
 from regionshift.carriers.lines import read_entry
+from regionshift.carriers.migration import Migrations
+from regionshift.carriers.records import Layout, RecordStore
 from regionshift.carriers.selection import selector
 from regionshift.infrastructure.policies import function as rights
 
@@ -230,6 +233,25 @@ def test_a_second_call_joins_the_execution_of_the_first(secondary: Region) -> No
     assert body["execution"] != first[1]["execution"]
 
 
+def test_what_the_command_began_comes_to_its_end_before_a_call_goes_on_with_it(secondary: Region) -> None:
+    machine = a_machine(secondary, seconds=60)
+    call = with_machine(secondary, machine)
+    secondary.change_configuration(deployment_buckets={}, carry=[{"bucket": "media-{region}"}])
+    media = {"bucket": f"media-{secondary.name}"}
+    asked = {"action": "migrate", "migration_id": "m", "source": media, "target": media | {"prefix": "x/"}}
+    states = secondary.make("stepfunctions")
+    access, bucket = secondary.make.access, secondary.variables.deployment_bucket
+    store = RecordStore(access.transport(), secondary.name, bucket)
+    copying = Executions(store, Layout("m"), states, machine).start("copy")
+
+    status, body = call(asked)
+
+    assert (status, body["code"]) == (409, "Conflict"), body
+    assert copying.arn in body["error"]
+    states.stop_execution(executionArn=copying.arn)
+    assert call(asked)[0] == 202
+
+
 def entry_given(secondary: Region, asked: dict[str, Any], carry: list[dict[str, Any]]) -> dict[str, Any]:
     """The entry that the state machine was given; or the refusal."""
     machine = a_machine(secondary)
@@ -406,6 +428,66 @@ def test_a_copy_that_fails_is_undone_in_the_same_call(secondary: Region) -> None
     assert state(secondary) == was
     assert [one["status"] for one in secondary.messages()].count("error") == 1
     assert call(copy())[1]["code"] == "Conflict"  # an id that was rolled back does not come back
+
+
+def test_what_cannot_be_taken_back_in_time_is_told_and_goes_on_with_a_rollback(secondary: Region) -> None:
+    put(secondary, in__a="one", in__b="two", out__b="before")
+    was = state(secondary)
+    bucket = secondary.variables.deployment_bucket
+    barred = {"Effect": "Deny", "Action": ["s3:PutObject"], "Resource": [f"arn:aws:s3:::{bucket}/out/a"]}
+    call = Caller(secondary.variables, secondary.clients_with([*secondary.least_privilege(), barred]))
+
+    def remaining() -> int:
+        """No more as soon as it is known that all of it goes back."""
+        listed = secondary.make("s3").list_objects_v2(Bucket=bucket, Prefix="rollbacks/")
+        return 0 if listed["KeyCount"] else 300_000
+
+    call.remaining_ms = remaining
+    status, body = call(copy())
+
+    assert (status, body["code"], body["rollback"]["status"]) == (500, "CopyFailed", "incomplete")
+    assert "is taken back" not in body["error"]
+    assert "call rollback with the same id" in body["error"]
+    assert state(secondary) != was
+    call.remaining_ms = lambda: 300_000
+    assert call({"action": "rollback", "migration_id": "m-1"})[0] == 200
+    assert state(secondary) == was
+
+
+@pytest.mark.parametrize("asked", [{}, {"source": {}, "target": {}}], ids=["objects", "nothing"])
+def test_what_is_taken_back_before_it_is_finished_is_not_completed_after(
+    asked: dict[str, Any], secondary: Region, call: Caller, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put(secondary, in__a="one", out__a="before")
+    was = state(secondary)
+    run = Migrations.run
+
+    def run_and_be_taken_back(migrations: Migrations, *given: Any) -> bool:
+        done = run(migrations, *given)
+        assert call({"action": "rollback", "migration_id": "m-1"})[0] == 200
+        return done
+
+    monkeypatch.setattr(Migrations, "run", run_and_be_taken_back)
+    status, body = call(copy(**asked))
+
+    assert status == 202, body
+    assert record(secondary, "migrations/m-1/metadata.json")["status"] == "rolled_back"
+    assert state(secondary) == was
+
+
+def test_the_names_of_the_ends_are_not_written_over_a_rollback(
+    secondary: Region, call: Caller, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    finish = Migrations.finish_unless_stopped
+
+    def finish_and_be_taken_back(migrations: Migrations, migration_id: str) -> Any:
+        done = finish(migrations, migration_id)
+        assert call({"action": "rollback", "migration_id": migration_id})[0] == 200
+        return done
+
+    monkeypatch.setattr(Migrations, "finish_unless_stopped", finish_and_be_taken_back)
+    assert call({"action": "migrate", "migration_id": "empty", "source": "the old account"})[0] == 200
+    assert record(secondary, "migrations/empty/metadata.json")["status"] == "rolled_back"
 
 
 def test_two_migrations_onto_one_target_are_one_too_many(secondary: Region, call: Caller) -> None:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Container, Iterable, Iterator, Mapping
+from collections.abc import Callable, Container, Generator, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, TypeVar
 
 from regionshift.carriers.carrier import (
     Again,
@@ -36,6 +37,8 @@ from regionshift.carriers.shares import Note, unnoted
 from regionshift.errors import WorkFailed
 
 _NAMED = 10  # conflicts named in an answer; all of them stand in the record
+
+_T = TypeVar("_T")
 
 Carriers = Mapping[str, Carrier]
 
@@ -268,9 +271,10 @@ def _copied(
     share: _Share,
 ) -> dict[str, Written | Failed | Unfinished]:
     outcomes: dict[str, Written | Failed | Unfinished] = {}
-    for item, outcome in zip(work.items, carrier.copy(work, before, written), strict=True):
-        outcomes[item.key] = outcome
-        share.passed(item)
+    with _none_left_behind(carrier.copy(work, before, written)) as answers:
+        for item, outcome in zip(work.items, answers, strict=True):
+            outcomes[item.key] = outcome
+            share.passed(item)
     return outcomes
 
 
@@ -286,12 +290,23 @@ def _prove(
         return {}
     items = {item.key: item for item in work.items}
     answers: dict[str, Proof | Again] = {}
-    for answer in carrier.verify(work, written, level):
-        if not isinstance(answer, Unfinished):
-            answers[answer.key] = answer
-        if level is Level.FULL:
-            share.passed(items[answer.key])
+    with _none_left_behind(carrier.verify(work, written, level)) as given:
+        for answer in given:
+            if not isinstance(answer, Unfinished):
+                answers[answer.key] = answer
+            if level is Level.FULL:
+                share.passed(items[answer.key])
     return answers
+
+
+@contextmanager
+def _none_left_behind(answers: Iterator[_T]) -> Iterator[Iterator[_T]]:
+    """``answers``, closed with the block: a traceback would keep what they have under way at work."""
+    try:
+        yield answers
+    finally:
+        if isinstance(answers, Generator):
+            answers.close()
 
 
 def _outcome_line(

@@ -61,7 +61,7 @@ def _take(store: RecordStore, name: str, migration_id: str) -> str | None:
 
 def _refusal(store: RecordStore, name: str, holder: str) -> Refused:
     return Refused(
-        f"Migration {holder} is working on the same target.",
+        f"Migration {holder} is not done with the same target.",
         where=f"s3://{store.bucket}/{name}",
         remedy=f"Wait for {holder}, go on with it, or roll it back: regionshift rollback {holder}",
     )

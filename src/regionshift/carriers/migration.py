@@ -28,6 +28,7 @@ from regionshift.errors import Refused, WorkFailed
 _BATCHES_AT_ONCE = 4
 _LOOK_AGAIN = 1.0  # seconds between two looks at who is still copying
 _KEPT_FOR_AN_ANSWER = 5.0  # seconds of a call that waits for another
+_AT_THE_END = ("completed", "rolled_back")
 _WHOLE = "all"  # the lease of a call that runs every batch
 
 Metadata = summary.Metadata
@@ -58,6 +59,7 @@ class Migrations:
         call_seconds: how long this call can still take, when another process may take the migration back
             meanwhile: it then waits for us. None: no other process can.
         sleep: waits (seconds).
+        warn: told of what went wrong beside the work, which goes on.
     """
 
     store: RecordStore
@@ -66,6 +68,7 @@ class Migrations:
     watch: Callable[[Progressed], None] = field(default=lambda _: None)
     call_seconds: Callable[[], float] | None = None
     sleep: Callable[[float], None] = time.sleep
+    warn: Callable[[str], None] = field(default=lambda _: None)
 
     def plan(
         self, migration_id: str, entries: Sequence[Entry], level: Level, *, deep: bool = False
@@ -166,7 +169,7 @@ class Migrations:
         with self._leases(migration_id).alone(f"{batch:08d}", has_time) as alone:
             if not alone:
                 return BatchAnswer(batch, more=True)
-            share = Shares(self.store, Layout(migration_id), self.now).of(batch)
+            share = Shares(self.store, Layout(migration_id), self.now, self.warn).of(batch)
             return run_batch(self.store, self.carriers, migration_id, batch, has_time, share)
 
     def undo_batch(
@@ -175,21 +178,36 @@ class Migrations:
         """Take one batch back."""
         return undo_batch(self.store, self.carriers, migration_id, batch, has_time)
 
-    def finish_unless_stopped(self, migration_id: str) -> Metadata | None:
+    def finish_unless_stopped(self, migration_id: str, *, goes_back: bool = True) -> Metadata | None:
         """``finish``, but None when somebody stopped the migration, to go on later or to take it back."""
         with self._leases(migration_id).held("finish"):
-            return None if self.store.exists(Layout(migration_id).stop) else self.finish(migration_id)
+            if self.store.exists(Layout(migration_id).stop):
+                return None
+            return self.finish(migration_id, goes_back=goes_back)
 
-    def finish(self, migration_id: str) -> Metadata:
-        """Add up the results and give the targets back. ``completed`` only if every item is proven."""
+    def finish(self, migration_id: str, *, goes_back: bool = True) -> Metadata:
+        """Add up the results; ``completed`` only if every item is proven, and then the targets are given back.
+
+        What is incomplete keeps its targets until it is gone on with or taken back: another migration would
+        record what this one wrote as its own way back.
+
+        Args:
+            goes_back: what is incomplete is taken back next. If not, and nothing is open but what was in
+                conflict from the beginning, going on could do no more, and the targets are given back too.
+        """
         layout = Layout(migration_id)
         metadata = self.metadata(migration_id)
-        if metadata["status"] in ("completed", "rolled_back"):
-            return metadata
-        metadata |= {**summary.added_up(self.store, layout, metadata), "ended": self._time()}
-        self.store.put_json(layout.metadata, metadata)
-        lock.release(self.store, migration_id, summary.entries_of(metadata))
+        if metadata["status"] not in _AT_THE_END:
+            metadata |= {**summary.added_up(self.store, layout, metadata), "ended": self._time()}
+            self.store.put_json(layout.metadata, metadata)
+        # Also of one that ended before: whoever wrote that may have died before this.
+        if _is_done_with_its_targets(metadata, goes_back=goes_back):
+            lock.release(self.store, migration_id, summary.entries_of(metadata))
         return metadata
+
+    def let_go(self, migration_id: str) -> None:
+        """Give the targets back of one that is incomplete and that nobody will go on with; what it wrote stays."""
+        lock.release(self.store, migration_id, summary.entries_of(self.metadata(migration_id)))
 
     def migrate(
         self, migration_id: str, entries: Sequence[Entry], level: Level = Level.FULL, *, deep: bool = False
@@ -225,7 +243,7 @@ class Migrations:
 
         Raises:
             InputError, WorkFailed: there is no such migration.
-            Refused: another migration is working on the same target.
+            Refused: another migration is not done with the same target.
         """
         layout = Layout(migration_id)
         metadata = self.metadata(migration_id)
@@ -286,6 +304,8 @@ class Migrations:
 
     def _again(self, layout: Layout, known: Metadata) -> Metadata:
         if known["status"] == "completed":
+            # Whoever completed it may have died before the targets were given back.
+            lock.release(self.store, layout.id, summary.entries_of(known))
             return known
         lock.acquire(self.store, layout.id, summary.entries_of(known))
         self._forget_stop(layout)
@@ -350,8 +370,9 @@ class Migrations:
         """Planning failed: nothing was written, so nothing stays behind, but what another call wrote since."""
         found = self.store.look(layout.metadata)
         if found is not None and found[1] == ours:
-            self.store.delete(layout.metadata)
+            # The targets first: who holds them without a record can be neither gone on with nor taken back.
             lock.release(self.store, layout.id, entries)
+            self.store.delete(layout.metadata)
 
     def _each(
         self, unit: Unit, migration_id: str, has_time: Callable[[], bool], tally: summary.Tally | None = None
@@ -374,6 +395,13 @@ class Migrations:
 
     def _time(self) -> str:
         return self.now().isoformat(timespec="microseconds")
+
+
+def _is_done_with_its_targets(metadata: Metadata, *, goes_back: bool) -> bool:
+    """Whether it will write nothing more there, and has nothing there that is about to be taken back."""
+    if metadata["status"] in _AT_THE_END or not metadata["batches"]:
+        return True
+    return not (goes_back or metadata["problems"] or metadata["batches_missing"])
 
 
 def _planned_elsewhere(layout: Layout) -> BeingPlanned:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from regionshift.carriers.records import Layout, RecordStore
+from regionshift.carriers.transport import S3Error
 
 _NOTED_EVERY = 2.0  # seconds; what is done sooner notes nothing
 _AT_ONCE = 8
@@ -26,11 +27,17 @@ def unnoted(items: int, size: int) -> None:
 
 @dataclass(frozen=True)
 class Shares:
-    """What the batches of one migration say of themselves. ``now`` gives the time, with its zone."""
+    """What the batches of one migration say of themselves.
+
+    Args:
+        now: the time, with its zone.
+        warn: told of a note that could not be written: it is for watching only, so the copying goes on.
+    """
 
     store: RecordStore
     layout: Layout
     now: Callable[[], datetime]
+    warn: Callable[[str], None]
 
     def of(self, batch: int) -> Note:
         """Notes how far ``batch`` is, every two seconds at most."""
@@ -40,7 +47,10 @@ class Shares:
             nonlocal noted
             if (self.now() - noted).total_seconds() >= _NOTED_EVERY:
                 noted = self.now()
-                self.store.put_json(self.layout.share(batch), {"items": items, "bytes": size})
+                try:
+                    self.store.put_json(self.layout.share(batch), {"items": items, "bytes": size})
+                except S3Error as problem:
+                    self.warn(f"How far batch {batch} of {self.layout.id} is could not be noted: {problem}")
 
         return note
 

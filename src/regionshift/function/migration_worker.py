@@ -1,10 +1,10 @@
 """The worker's entry, in the zip ``migration_worker.handler``: what the state machine calls.
 
 ``{"step": "copy", "migration_id", "batch"}`` runs one line of the manifest; ``plan`` (with ``entries``,
-``level`` and ``keys``, which must all be there) records a plan, ``finish`` adds up, ``undo`` (with
-``reason``) takes back, ``failed`` (with ``what`` and ``error``) tells of a step that failed for good. The
-answer says whether there is ``more`` to do, and then the same call is made again; what is ``refused`` would
-be so the next time. No value of a secret is in either.
+``level`` and ``keys``, which must all be there) records a plan, ``finish`` (with ``on_failure``) adds up,
+``undo`` (with ``reason``) takes back, ``failed`` (with ``what`` and ``error``) tells of a step that failed for
+good. The answer says whether there is ``more`` to do, and then the same call is made again; what is
+``refused`` would be so the next time. No value of a secret is in either.
 """
 
 from __future__ import annotations
@@ -57,6 +57,7 @@ def handler(event: Mapping[str, Any], context: object) -> Answer:
     migrations = replace(
         _migrations(region, os.environ["DEPLOYMENT_BUCKET"]),
         call_seconds=lambda: invocation.remaining_ms() / 1000,
+        warn=Logger(service=SERVICE).warning,
     )
     step = event.get("step", "copy")
     worker = Worker(migrations, _teller(region, os.environ))
@@ -116,7 +117,8 @@ class Worker:
 
     def _finish(self, event: Mapping[str, Any], _has_time: Callable[[], bool]) -> Answer:
         migration_id = event["migration_id"]
-        metadata = self.migrations.finish_unless_stopped(migration_id)
+        goes_back = event.get("on_failure") != "stop"
+        metadata = self.migrations.finish_unless_stopped(migration_id, goes_back=goes_back)
         if metadata is None:
             # To go on later, or to take it back by hand: neither is a failure to act on.
             return {"status": "stopped", "counts": {}, "more": False}
@@ -140,7 +142,10 @@ class Worker:
     def _failed(self, event: Mapping[str, Any], _has_time: Callable[[], bool]) -> Answer:
         migration_id = event["migration_id"]
         undoing = event.get("what") == "undo"
-        why = f"{event.get('error', 'an error')}; the same id goes on, or regionshift rollback {migration_id}"
+        rollback = f"regionshift rollback {migration_id}"
+        # The id of one that is being taken back is refused: only that can go on.
+        following = f"{rollback} goes on" if undoing else f"the same id goes on, or {rollback}"
+        why = f"{event.get('what', 'a step')}: {event.get('error', 'an error')}; {following}"
         self.tell("rollback" if undoing else "migrate", migration_id, "failed", {}, why)
         return {"status": "told", "more": False}
 

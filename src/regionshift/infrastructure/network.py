@@ -11,9 +11,10 @@ from regionshift.infrastructure.policies.statement import policy, trust
 from regionshift.infrastructure.site import Site
 from regionshift.settings import components as named
 
-ENDPOINT_SERVICES = ("kms", "logs", "monitoring", "secretsmanager", "sns", "ssm")
+ENDPOINT_SERVICES = ("kms", "logs", "monitoring", "secretsmanager", "sns", "ssm", "states")
 """Services that a function in the VPC calls; it has no other way out. ``monitoring`` takes the count of
-actions, without which their alarms would stay silent; ``kms`` answers whether the key turns."""
+actions, without which their alarms would stay silent; ``kms`` answers whether the key turns; ``states`` starts
+and describes what carries data from elsewhere (Step Functions Developer Guide, "Using VPC endpoints")."""
 HTTPS = 443
 
 

@@ -32,7 +32,7 @@ def definition(worker_arn: str, at_once: int) -> str:
             "Default": "Copy",
         },
         "Plan": {
-            **_call(worker_arn, "plan", ("entries", "level", "keys"), result="$.planned"),
+            **_call(worker_arn, "Plan", ("entries", "level", "keys"), result="$.planned"),
             "Next": "AnythingToCopy",
         },
         "AnythingToCopy": {
@@ -45,7 +45,7 @@ def definition(worker_arn: str, at_once: int) -> str:
         },
         "PlanRefused": _refused("$.planned.Payload.error"),
         "Copy": _copy(worker_arn, at_once),
-        "Finish": {**_call(worker_arn, "finish", (), result="$.finished"), "Next": "Proven"},
+        "Finish": {**_call(worker_arn, "Finish", ("on_failure",), result="$.finished"), "Next": "Proven"},
         "Proven": {
             "Type": "Choice",
             "Choices": [
@@ -59,7 +59,7 @@ def definition(worker_arn: str, at_once: int) -> str:
             ],
             "Default": "Done",
         },
-        "Undo": {**_call(worker_arn, "undo", ("reason",), result="$.undone"), "Next": "AllUndone"},
+        "Undo": {**_call(worker_arn, "Undo", ("reason",), result="$.undone"), "Next": "AllUndone"},
         "AllUndone": {
             "Type": "Choice",
             "Choices": [
@@ -70,7 +70,7 @@ def definition(worker_arn: str, at_once: int) -> str:
         },
         "UndoRefused": _refused("$.undone.Payload.error"),
         "Done": {"Type": "Succeed"},
-        "TellFailure": _tell_failure(worker_arn),
+        **{_tell(state): _tell_failure(worker_arn, state) for state in ("Plan", "Copy", "Finish", "Undo")},
         "Failed": {"Type": "Fail", "ErrorPath": "$.caught.Error", "CausePath": "$.caught.Cause"},
     }
     return json.dumps({"Comment": "Runs migrations", "StartAt": "Route", "States": states})
@@ -117,25 +117,30 @@ def _copy(worker_arn: str, at_once: int) -> State:
         "MaxConcurrency": at_once,
         # A batch that failed for good leaves no results: adding up finds it, the others are not stopped.
         "ToleratedFailurePercentage": 100,
-        "Catch": _catch("TellFailure"),
+        "Catch": _catch("Copy"),
         "ResultPath": None,
         "Next": "Finish",
     }
 
 
-def _call(worker_arn: str, step: str, fields: tuple[str, ...], *, result: str) -> State:
+def _call(worker_arn: str, state: str, fields: tuple[str, ...], *, result: str) -> State:
+    """The worker's step of the state's name."""
     given = {f"{name}.$": f"$.{name}" for name in ("migration_id", *fields)}
     return {
         **_task(),
-        "Parameters": {"FunctionName": worker_arn, "Payload": {"step": step, **given}},
-        "Catch": _catch("TellFailure"),
+        "Parameters": {"FunctionName": worker_arn, "Payload": {"step": state.lower(), **given}},
+        "Catch": _catch(state),
         "ResultPath": result,
     }
 
 
-def _tell_failure(worker_arn: str) -> State:
-    """The worker tells; should it be the worker itself that is broken, the alarms do."""
-    given = {"migration_id.$": "$.migration_id", "what.$": "$.step", "error.$": "$.caught.Error"}
+def _tell_failure(worker_arn: str, failed: str) -> State:
+    """The worker tells which state failed; should it be the worker itself that is broken, the alarms do.
+
+    A catcher passes on the error only (Step Functions Developer Guide, "Handling errors in Step Functions
+    workflows"), and an undo also fails where a plan or a copy was asked for: so each state has its own.
+    """
+    given = {"migration_id.$": "$.migration_id", "what": failed.lower(), "error.$": "$.caught.Error"}
     return {
         **_task(),
         "Parameters": {"FunctionName": worker_arn, "Payload": {"step": "failed", **given}},
@@ -145,8 +150,12 @@ def _tell_failure(worker_arn: str) -> State:
     }
 
 
-def _catch(following: str) -> list[State]:
-    return [{"ErrorEquals": ["States.ALL"], "ResultPath": "$.caught", "Next": following}]
+def _catch(failed: str) -> list[State]:
+    return [{"ErrorEquals": ["States.ALL"], "ResultPath": "$.caught", "Next": _tell(failed)}]
+
+
+def _tell(failed: str) -> str:
+    return f"Tell{failed}Failure"
 
 
 def _refused(reason: str) -> State:

@@ -158,7 +158,7 @@ class Migration(Section):
     """How a migration is done."""
 
     on_failure: fields.OnFailure = "rollback"
-    """What follows when an item cannot be proven: everything written goes back, or stays as it is."""
+    """What follows when an item cannot be proven: what was written goes back, or stays and keeps its target."""
     verify: Literal["pinned", "full"] = "full"
     """`pinned`: copied from the planned version and listings agree; `full`: contents compared as well."""
     keep_versions: bool = False

@@ -22,6 +22,7 @@ from regionshift.carriers.s3.contents import REDIRECT
 from regionshift.carriers.s3.listing import one_stack, stacks_of
 from regionshift.carriers.s3.multipart import Landing, MultipartCopy
 from regionshift.carriers.s3.pages import Version
+from regionshift.carriers.s3.side_by_side import side_by_side
 from regionshift.carriers.s3.whose import UndecidedError, Whose
 from regionshift.carriers.transport import AnswerLostError, S3Error
 
@@ -41,13 +42,9 @@ class Copier:
         """What lies above the recorded versions and is ours, by key; a conflict where that cannot be told."""
         there = target_stacks(self._calls, work)
         newer = {item.key: _above(there[item.key], before[item.key]) for item in work.items}
-        steps = {
-            item.key: self._pool.submit(self._recovered, work, item, newer[item.key])
-            for item in work.items
-            if newer[item.key]
-        }
-        found = {key: step.result() for key, step in steps.items()}
-        return {key: ours for key, ours in found.items() if ours}
+        asked = [item for item in work.items if newer[item.key]]
+        found = side_by_side(self._pool, lambda item: self._recovered(work, item, newer[item.key]), asked)
+        return {item.key: ours for item, ours in zip(asked, found, strict=True) if ours}
 
     def _recovered(self, work: Work, item: Item, newer: list[Version]) -> tuple[str, ...] | Conflict:
         try:
@@ -79,12 +76,11 @@ class Copier:
         self, work: Work, before: Mapping[str, Before], written: Mapping[str, tuple[str, ...]]
     ) -> Iterator[Written | Failed | Unfinished]:
         """Every item of the batch, in the batch's order."""
-        steps = [
-            self._pool.submit(self._one, work, item, before[item.key], written.get(item.key, ()))
-            for item in work.items
-        ]
-        for step in steps:
-            yield step.result()
+
+        def one(item: Item) -> Written | Failed | Unfinished:
+            return self._one(work, item, before[item.key], written.get(item.key, ()))
+
+        return side_by_side(self._pool, one, work.items)
 
     def _one(
         self, work: Work, item: Item, before: Before, written: tuple[str, ...]
@@ -140,13 +136,8 @@ class Copier:
         if self._multipart.takes(version.size):
             return self._multipart.copy(work, item.key, source, version.size, Landing(target, key, headers))
         if item.key in work.again:
-            headers |= self._redirect(source)
+            headers |= redirect_of(self._calls, source)
         return self._calls.copy(source, target, key, headers)
-
-    def _redirect(self, source: Pinned) -> dict[str, str]:
-        """The header that CopyObject leaves out and takes when it is given (S3 API Reference, "CopyObject")."""
-        found = self._calls.head(source.bucket, source.key, source.version)
-        return {REDIRECT: found[REDIRECT]} if REDIRECT in found else {}
 
 
 def bucket_of(entry: Entry, side: str) -> Bucket:
@@ -165,6 +156,12 @@ def placement(entry: Entry, version: SourceVersion) -> dict[str, str]:
         headers["x-amz-server-side-encryption"] = "aws:kms"
         headers["x-amz-server-side-encryption-aws-kms-key-id"] = entry.kms_key
     return headers
+
+
+def redirect_of(calls: Calls, source: Pinned) -> dict[str, str]:
+    """The header that CopyObject leaves out and takes when it is given (S3 API Reference, "CopyObject")."""
+    found = calls.head(source.bucket, source.key, source.version)
+    return {REDIRECT: found[REDIRECT]} if REDIRECT in found else {}
 
 
 def target_stacks(calls: Calls, work: Work) -> dict[str, list[Version]]:

@@ -32,6 +32,7 @@ from regionshift.carriers.s3.contents import (
 )
 from regionshift.carriers.s3.copying import bucket_of, target_stacks
 from regionshift.carriers.s3.pages import Version, is_archived
+from regionshift.carriers.s3.side_by_side import side_by_side
 from regionshift.carriers.transport import S3Error
 
 # One GET tells contents, headers and number of tags; above this size three smaller requests move less.
@@ -56,11 +57,11 @@ class Prover:
         if level is Level.PINNED:
             yield from pinned.values()
             return
-        contents = [
-            self._pool.submit(self._full, work, item, written[item.key], pinned[item.key]) for item in items
-        ]
-        for content in contents:
-            yield content.result()
+
+        def one(item: Item) -> Proof | Again | Unfinished:
+            return self._full(work, item, written[item.key], pinned[item.key])
+
+        yield from side_by_side(self._pool, one, items)
 
     def difference(self, source: Spot, target: Spot) -> str:
         """In what two versions differ by headers, metadata, tags or stored checksums; empty: in nothing seen.

@@ -22,9 +22,10 @@ from regionshift.carriers.carrier import (
     Work,
 )
 from regionshift.carriers.s3.calls import Calls, Pinned
-from regionshift.carriers.s3.copying import bucket_of, placement, target_stacks
+from regionshift.carriers.s3.copying import bucket_of, placement, redirect_of, target_stacks
 from regionshift.carriers.s3.multipart import Landing, MultipartCopy
 from regionshift.carriers.s3.pages import Version
+from regionshift.carriers.s3.side_by_side import side_by_side
 from regionshift.carriers.s3.whose import UndecidedError, Whose
 from regionshift.carriers.transport import AnswerLostError, S3Error
 
@@ -58,11 +59,11 @@ class Undoer:
                 else:
                     yield found
         if forward:
-            steps = [
-                self._pool.submit(self._write_forward, work, key, before[key], versions, there[key])
-                for key, versions in ours.items()
-            ]
-            yield from (step.result() for step in steps)
+
+            def one(key: str) -> Undone | Conflict | Unfinished:
+                return self._write_forward(work, key, before[key], ours[key], there[key])
+
+            yield from side_by_side(self._pool, one, ours)
             return
         yield from self._delete(work.entry, before, ours, there, list(ours))
 
@@ -167,8 +168,11 @@ class Undoer:
         # Under the key that the migration has rights for, as its copies were.
         plain = Entry(written.kind, written.source, written.target, kms_key=written.kms_key)
         headers = placement(plain, version)
+        in_parts = self._multipart.takes(version.size)
+        if not in_parts:
+            headers |= redirect_of(self._calls, source)
         try:
-            if self._multipart.takes(version.size):
+            if in_parts:
                 return self._multipart.copy(
                     work, f"undo\n{key}", source, version.size, Landing(target, full_key, headers)
                 )

@@ -51,16 +51,31 @@ def start_machine(request: Request, surroundings: Surroundings, step: str, **fie
         RefusedError: 501, this function knows of none.
         botocore.exceptions.ClientError, botocore.exceptions.BotoCoreError: it could not be started.
     """
+    executions = _executions(request, surroundings)
+    return executions.start(step, **{"on_failure": "rollback", "reason": request.reason or "", **fields})
+
+
+def require_no_copying(request: Request, surroundings: Surroundings) -> None:
+    """See that no copying that the command began is at its end yet: it may have been stopped.
+
+    It skips what it had not begun, and once the stop is forgotten it would count that as missing.
+
+    Raises:
+        RefusedError: 409, it runs; 501, this function knows of no state machine.
+        botocore.exceptions.ClientError, botocore.exceptions.BotoCoreError: it cannot be seen.
+    """
+    for execution in _executions(request, surroundings).running():
+        if execution.step == "copy":
+            sentence = f"Migration {request.migration_id} still runs in {execution.arn}: call again when it has ended."
+            raise RefusedError(409, "Conflict", sentence)
+
+
+def _executions(request: Request, surroundings: Surroundings) -> Executions:
     machine = surroundings.variables.state_machine_arn
     if not machine:
         raise RefusedError(501, "NotImplemented", "This function has no state machine for other places.")
-    executions = Executions(
-        own_migrations(surroundings).store,
-        Layout(str(request.migration_id)),
-        surroundings.clients.stepfunctions,
-        machine,
-    )
-    return executions.start(step, **{"on_failure": "rollback", "reason": request.reason or "", **fields})
+    layout = Layout(str(request.migration_id))
+    return Executions(own_migrations(surroundings).store, layout, surroundings.clients.stepfunctions, machine)
 
 
 def told(request: Request, error: RegionshiftError) -> Answer:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -10,7 +11,7 @@ from botocore.exceptions import ClientError
 
 from regionshift.carriers.beginning import Asked
 from regionshift.carriers.carrier import Entry, Level, Place
-from regionshift.carriers.lines import entry_line, place_line
+from regionshift.carriers.lines import dump, entry_line, place_line
 from regionshift.carriers.migration import Metadata, Migrations, Progressed
 from regionshift.carriers.records import Layout
 from regionshift.errors import RegionshiftError
@@ -19,6 +20,7 @@ from regionshift.function.actions.carried import (
     has_time,
     numbers,
     own_migrations,
+    require_no_copying,
     start_machine,
     tell_start,
     told,
@@ -89,9 +91,11 @@ def _require_keys(request: Request, surroundings: Surroundings, entry: Entry) ->
 
 def _elsewhere(request: Request, surroundings: Surroundings, entry: Entry, on_failure: str) -> Answer:
     migration_id, lines = str(request.migration_id), [entry_line(entry)]
-    known = own_migrations(surroundings).known(migration_id, [entry])
+    migrations = own_migrations(surroundings)
+    known = migrations.known(migration_id, [entry])
     if known and known["status"] == "completed":
-        return _done(request, known)
+        return _done(request, migrations.finish(migration_id))
+    require_no_copying(request, surroundings)
     tell_start(request, surroundings)
     execution = start_machine(
         request,
@@ -132,9 +136,11 @@ def _here(request: Request, surroundings: Surroundings, entries: list[Entry]) ->
     if metadata["status"] != "completed":
         if not migrations.run(migration_id, has_time(surroundings)):
             return _more(request, metadata, sum(done.values()))
-        metadata = migrations.finish(migration_id)
-        if not entries:
-            metadata = _labelled(request, surroundings, migrations, metadata)
+        # Whoever takes it back meanwhile waits for this to end, or has stopped it.
+        finished = migrations.finish_unless_stopped(migration_id)
+        if finished is None:
+            return _stopped(request)
+        metadata = finished if entries else _labelled(request, surroundings, migrations, finished)
     if metadata["status"] == "completed":
         return _done(request, metadata)
     return _undone(request, surroundings, migrations, metadata)
@@ -152,6 +158,15 @@ def _more(request: Request, metadata: Metadata, done: int) -> Answer:
     )
 
 
+def _stopped(request: Request) -> Answer:
+    return Answer(
+        202,
+        request.action,
+        f"Migration {request.migration_id} was stopped before it was finished; call again with the same id.",
+        migration_id=request.migration_id,
+    )
+
+
 def _labelled(
     request: Request, surroundings: Surroundings, migrations: Migrations, metadata: Metadata
 ) -> Metadata:
@@ -162,9 +177,13 @@ def _labelled(
         end: here | ({"label": asked.label} if asked.label is not None else {})
         for end, asked in (("source", request.source), ("target", request.target))
     }
-    metadata = metadata | ends
-    migrations.store.put_json(Layout(metadata["migration_id"]).metadata, metadata)
-    return metadata
+    layout = Layout(metadata["migration_id"])
+    found = migrations.store.look(layout.metadata)
+    # It may have been taken back since, and then the record says that.
+    if found is not None and json.loads(found[0]) == metadata:
+        labelled = dump(metadata | ends).encode() + b"\n"
+        migrations.store.replace(layout.metadata, labelled, found[1])
+    return metadata | ends
 
 
 def _done(request: Request, metadata: Metadata) -> Answer:
@@ -198,7 +217,7 @@ def _undone(
     return Answer(
         500 if problems else 409,
         request.action,
-        f"Migration {request.migration_id}: {what}; what was written is taken back.",
+        f"Migration {request.migration_id}: {what}; {_went_back(record)}.",
         code="CopyFailed" if problems else "Conflict",
         fields={
             "counts": numbers(metadata["counts"]),
@@ -207,6 +226,13 @@ def _undone(
         },
         migration_id=request.migration_id,
     )
+
+
+def _went_back(record: Metadata) -> str:
+    if record["status"] != "completed":
+        return "taking back what was written has more to do: call rollback with the same id"
+    kept = f", but for {len(record['conflicts'])} that were changed since" if record["conflicts"] else ""
+    return f"what was written is taken back{kept}"
 
 
 def _named(items: Sequence[Mapping[str, Any]]) -> str:

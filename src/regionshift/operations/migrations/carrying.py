@@ -102,18 +102,23 @@ class Carrying:
                 self._stop_execution(region, execution)
             self.wait_for_end(region, execution, lambda: None)
 
-    def wait(self, region: str, execution: str, look: Callable[[], None]) -> None:
-        """Wait for the end of an execution; ``look`` is called again and again meanwhile.
+    def wait(self, region: str, migration_id: str, execution: str, look: Callable[[], None]) -> None:
+        """Wait for the end of an execution of a migration; ``look`` is called again and again meanwhile.
 
         Raises:
             WorkFailed: it ended otherwise than well.
         """
         found = self.wait_for_end(region, execution, look)
         if found["status"] != "SUCCEEDED":
+            # The id of one that is being taken back is refused: only that can go on.
+            undoing = self.undone(region, migration_id) is not None
+            command = (
+                f"regionshift rollback {migration_id}" if undoing else "the same command with the same --id"
+            )
             raise WorkFailed(
                 f"The execution ended as {found['status']}: {found.get('error', '')}",
                 where=execution,
-                remedy="run the same command with the same --id: it goes on where it was",
+                remedy=f"run {command}: it goes on where it was",
             )
 
     def wait_for_end(self, region: str, execution: str, look: Callable[[], None]) -> Mapping[str, Any]:

@@ -167,6 +167,9 @@ def _run(
         carrying.migrations(wanted.target),
         carrying.environment.config.migration.on_failure,
     )
+    ended = _ended_by_itself(carrying, wanted, clock, tell)
+    if ended is not None:
+        return ended, ""
     run.append("plan", "before", wanted.target)
     # With conflicts it would not be completed, and then all of it would be taken back.
     asked = Asked(confirmed=wanted.confirmed, conflicts=on_failure != "rollback")
@@ -181,27 +184,51 @@ def _run(
         metadata = migrations.finish(wanted.migration_id)
         news.ended(metadata["status"], metadata["counts"])
         return metadata, ""
-    of_items = metadata["plan"]["new"] + metadata["plan"]["changed"]
-    follower = Follower(
+    follower = _follower(carrying, wanted, metadata, clock, tell)
+    follower.look()  # what was done before is no part of the rate
+    execution = carrying.start(wanted.target, "copy", wanted.migration_id, on_failure=on_failure)
+    news.handed_over()
+    run.append("copy", "before", wanted.target, {"execution": execution})
+    carrying.wait(wanted.target, wanted.migration_id, execution, follower.look)
+    metadata = migrations.metadata(wanted.migration_id)
+    run.append("copy", "after", wanted.target, {"status": metadata["status"], "counts": metadata["counts"]})
+    return metadata, execution
+
+
+def _ended_by_itself(
+    carrying: Carrying, wanted: Wanted, clock: Callable[[], float], tell: Callable[[Standing], None]
+) -> Metadata | None:
+    """Wait for what an earlier command left running; the summary, when that came to the migration's end.
+
+    One that was killed copies on, and a second one beside it would do everything twice. One that was stopped
+    skips what it had not begun: once the stop is forgotten it would count that as missing, and take all back.
+    """
+    migrations = carrying.migrations(wanted.target)
+    known = migrations.known(wanted.migration_id, wanted.entries)
+    running = carrying.running(wanted.target, wanted.migration_id)
+    if known is None or not running:
+        return None
+    look = _follower(carrying, wanted, known, clock, tell).look if "plan" in known else lambda: None
+    look()
+    for execution in running:
+        carrying.wait_for_end(wanted.target, execution, look)
+    metadata = migrations.metadata(wanted.migration_id)
+    return metadata if metadata["status"] in ("completed", "rolled_back") else None
+
+
+def _follower(
+    carrying: Carrying,
+    wanted: Wanted,
+    metadata: Metadata,
+    clock: Callable[[], float],
+    tell: Callable[[Standing], None],
+) -> Follower:
+    return Follower(
         carrying.records(wanted.target),
         wanted.migration_id,
         metadata["batches"],
-        of_items,
+        metadata["plan"]["new"] + metadata["plan"]["changed"],
         metadata["planned_bytes"],
         clock,
         tell,
     )
-    follower.look()  # what was done before is no part of the rate
-    # An execution of a command that was killed copies on; a second one would do everything twice.
-    for running in carrying.running(wanted.target, wanted.migration_id):
-        news.handed_over()
-        carrying.wait_for_end(wanted.target, running, follower.look)
-    if migrations.metadata(wanted.migration_id)["status"] in ("completed", "rolled_back"):
-        return migrations.metadata(wanted.migration_id), ""
-    execution = carrying.start(wanted.target, "copy", wanted.migration_id, on_failure=on_failure)
-    news.handed_over()
-    run.append("copy", "before", wanted.target, {"execution": execution})
-    carrying.wait(wanted.target, execution, follower.look)
-    metadata = migrations.metadata(wanted.migration_id)
-    run.append("copy", "after", wanted.target, {"status": metadata["status"], "counts": metadata["counts"]})
-    return metadata, execution

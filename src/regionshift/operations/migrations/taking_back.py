@@ -40,7 +40,7 @@ def take_back(
 
     Raises:
         WorkFailed: there is no such migration, or the execution failed.
-        Refused: another migration is working on the same target.
+        Refused: another migration is not done with the same target.
     """
     began = clock()
     region, _ = carrying.find(migration_id)
@@ -54,7 +54,7 @@ def take_back(
         carrying.stop(region, migration_id)
         execution = carrying.start(region, "undo", migration_id, reason=reason)
         news.handed_over()
-        carrying.wait(region, execution, lambda: None)
+        carrying.wait(region, migration_id, execution, lambda: None)
         record = carrying.records(region).get_json(Layout(migration_id).rollback)
         if record is None:
             raise WorkFailed("The rollback left no record.", where=execution)

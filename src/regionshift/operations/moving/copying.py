@@ -105,6 +105,9 @@ class LastCopy:
         if missed.keys or (known and known["status"] == "copying"):
             patterns = tuple(glob.escape(key) for key in missed.keys)
             said["bucket"] = self.copy_bucket(migration_id, patterns)
+        elif known and known["status"] == "incomplete":
+            # What it could not copy has come by itself since, so nobody will go on with it.
+            self.carrying.migrations(self.new).let_go(migration_id)
         for name in ("written", "deleted"):
             if keys := getattr(missed, name):
                 said[name] = list(keys)

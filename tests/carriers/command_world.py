@@ -1,0 +1,57 @@
+"""What the command works with, over the regions of a world of carriers: no engine, and an environment by name only."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, cast
+
+from carrier_world import SOURCE, TARGET, World
+
+from regionshift.journal.journal import Journal
+from regionshift.journal.store import open_state
+from regionshift.operations.environment import Environment
+from regionshift.operations.migrations.carrying import Carrying
+from regionshift.operations.outputs import Outputs
+from regionshift.settings.config import MigrationConfig
+
+
+def config_of(project: str) -> MigrationConfig:
+    """The settings of an environment in both regions."""
+    return MigrationConfig.model_validate(
+        {
+            "project": project,
+            "environment": "dev",
+            "account": "123456789012",
+            "regions": {"primary": SOURCE, "secondaries": [TARGET]},
+            "network": {"vpc_cidr": "10.0.0.0/8"},
+        }
+    )
+
+
+def carrying_of(
+    world: World,
+    config: MigrationConfig,
+    outputs: Mapping[str, str],
+    folder: Path,
+    sleep: Callable[[float], None],
+) -> Carrying:
+    """A command's way to migrations."""
+    nothing = cast(Any, None)
+    environment = Environment(
+        config=config,
+        clients=world.clients,
+        engine=nothing,
+        program=nothing,
+        release=nothing,
+        state_dir=folder,
+        now=lambda: datetime.now(UTC),
+    )
+    return Carrying(environment, Outputs(outputs), world.transport, environment.now, sleep)
+
+
+def journal_in(folder: Path) -> Journal:
+    """A new journal."""
+    (folder / "state").mkdir()
+    return Journal(open_state((folder / "state").as_uri()), "shop.dev", lambda: datetime.now(UTC))

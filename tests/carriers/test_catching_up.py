@@ -1,0 +1,48 @@
+"""What a change of primary copies last holds the new primary's bucket no longer than it has something to do there."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from carrier_world import SOURCE, TARGET, World
+from command_world import carrying_of, config_of, journal_in
+
+from regionshift.carriers import lock
+from regionshift.carriers.transport import Request, Response
+from regionshift.errors import Refused, WorkFailed
+from regionshift.operations.moving.copying import LastCopy, bucket_entry
+
+
+def test_what_could_not_be_copied_and_has_come_by_itself_holds_the_bucket_no_longer(
+    world: World, tmp_path: Path
+) -> None:
+    config = config_of(f"p{world.run[:6]}")
+    entry = bucket_entry(config, SOURCE, TARGET)
+    for place in (entry.source, entry.target):
+        s3 = world.clients.get("s3", place.region)
+        where = {} if place.region == SOURCE else {"LocationConstraint": place.region}
+        s3.create_bucket(Bucket=place.bucket, **({"CreateBucketConfiguration": where} if where else {}))
+        s3.put_bucket_versioning(Bucket=place.bucket, VersioningConfiguration={"Status": "Enabled"})
+    world.clients.get("s3", SOURCE).put_object(Bucket=entry.source.bucket, Key="late", Body=b"x")
+    outputs = {"deployment_bucket_name_eu_west_1": entry.target.bucket}
+    carrying = carrying_of(world, config, outputs, tmp_path, lambda _: None)
+    last = LastCopy(carrying, journal_in(tmp_path), lambda: 0.0, SOURCE, TARGET)
+    once = world.transport._once
+
+    def refusing(request: Request) -> Response:
+        if "x-amz-copy-source" in request.headers:
+            return Response(403, {}, b"<Error><Code>AccessDenied</Code><Message>no</Message></Error>")
+        return once(request)
+
+    world.transport._once = refusing  # type: ignore[method-assign]
+    with pytest.raises(WorkFailed, match="proven"):
+        last.catch_up("run")
+    world.transport._once = once  # type: ignore[method-assign]
+    with pytest.raises(Refused, match="run-catch-up"):
+        lock.require_free(carrying.records(TARGET), "another", [entry])
+    world.clients.get("s3", TARGET).put_object(Bucket=entry.target.bucket, Key="late", Body=b"x")
+
+    assert "bucket" not in last.catch_up("run")
+
+    lock.require_free(carrying.records(TARGET), "another", [entry])
