@@ -115,13 +115,14 @@ class Arrangement:
 def take_out(deployment: dict[str, Any], aside: Aside) -> Kept:
     """Edit an exported state so that what is meant is not in it; gives what was taken out.
 
-    What hangs on it, as its child or by its provider, goes with it; what only depends on it forgets that.
+    What hangs on it, as its child or by its provider, goes with it; what only depends on it forgets that. The stack
+    itself stays, whatever it is called: its name ends in the environment's, and everything hangs on it.
     """
     gone: set[str] = set()
     stays, kept = [], []
     for resource in deployment.get("resources") or []:
         hangs = {str(resource.get("parent")), _provider(resource)} & gone
-        if aside.has(str(resource["urn"])) or hangs:
+        if resource["type"] != _STACK and (aside.has(str(resource["urn"])) or hangs):
             gone.add(str(resource["urn"]))
             kept.append(resource)
         else:

@@ -144,6 +144,13 @@ def test_nothing_is_lost_whenever_the_process_dies(at: int) -> None:
     assert disk.state["resources"][0]["outputs"] == {"a_eu_west_1": "1", "a_us_east_1": "2"}
 
 
+def test_a_stack_that_is_called_as_a_region_stays() -> None:
+    state = json.loads(json.dumps(_state()).replace("shop-dev", "shop-dev-eu-west-1"))
+    kept = take_out(state, OUT)
+    assert _names(state) == ["knows both", "shop-dev-eu-west-1", "topic-us-east-1"]
+    assert len(kept.resources) == 3
+
+
 def test_the_outputs_that_are_out_can_still_be_read() -> None:
     disk = Disk()
     Arrangement(disk, disk.export, disk.put).be(OUT)
