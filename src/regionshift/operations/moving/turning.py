@@ -66,7 +66,7 @@ class Turner:
                 raise WorkFailed(f"the engine would have ended {guard.wrong}; it was stopped") from stopped
             raise
         if doubt and (record.left_open or engine.pending()):
-            forget_made(engine)  # no refresh: that would read every region, the absent ones too
+            forget_made(self.environment)  # no refresh: that would read every region, the absent ones too
         return len(record.changes)
 
     def _program(self, releases: Mapping[str, str | None], links: str | None) -> Program:
