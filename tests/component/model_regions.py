@@ -270,6 +270,10 @@ class ModelEngine:
     def pending(self) -> list[dict[str, Any]]:
         return []
 
+    @property
+    def keeps_notes(self) -> bool:
+        return False
+
     def release_lock(self) -> None:
         """There is none."""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -15,7 +16,7 @@ import pytest
 
 from regionshift.engine.aside import Aside
 from regionshift.engine.cli import find_pulumi
-from regionshift.engine.engine import Engine, EngineSettings
+from regionshift.engine.engine import Engine, EngineFailed, EngineSettings
 from regionshift.journal.slot import Slot
 from regionshift.journal.store import open_state
 from regionshift.local.emulator import LocalCloud
@@ -84,7 +85,15 @@ def _program(cloud: LocalCloud, regions: tuple[str, ...], says: str) -> Callable
 
 
 def _region(cloud: LocalCloud, region: str, says: str) -> tuple[aws.sns.Topic, aws.Provider]:
-    provider = aws.Provider(
+    provider = _provider_of(cloud, region)
+    opts = pulumi.ResourceOptions(provider=provider)
+    topic = aws.sns.Topic(f"topic-{region}", name=f"aside-{region}", display_name=says, opts=opts)
+    pulumi.export(f"topic_{region}", topic.arn)
+    return topic, provider
+
+
+def _provider_of(cloud: LocalCloud, region: str) -> aws.Provider:
+    return aws.Provider(
         f"aws-{region}",
         region=region,
         access_key=cloud.access_key,
@@ -93,10 +102,12 @@ def _region(cloud: LocalCloud, region: str, says: str) -> tuple[aws.sns.Topic, a
         skip_credentials_validation=True,
         skip_requesting_account_id=True,
     )
-    opts = pulumi.ResourceOptions(provider=provider)
-    topic = aws.sns.Topic(f"topic-{region}", name=f"aside-{region}", display_name=says, opts=opts)
-    pulumi.export(f"topic_{region}", topic.arn)
-    return topic, provider
+
+
+def _leave(engine: Engine) -> None:
+    """Nothing more is started, as after a kill."""
+    engine.interrupt()
+    engine.close()
 
 
 def _said(engine: Engine) -> dict[str, str]:
@@ -157,10 +168,91 @@ def test_what_a_killed_run_left_aside_is_put_back_by_the_next(cloud: LocalCloud,
         engine.up(both)
         before = _whole(engine)
         engine.preview(one, aside=OUT)
-        engine.interrupt()  # nothing more is started, as after a kill
-        engine.close()
+        _leave(engine)
     with _engine(cloud, tmp_path) as engine:
         assert engine.outputs().keys() == {f"topic_{HERE}", f"topic_{AWAY}"}
         assert not engine.preview(both).changes
         assert _whole(engine) == before
         engine.destroy(both)
+
+
+@pytest.fixture
+def dying(monkeypatch: pytest.MonkeyPatch) -> list[Engine]:
+    """Engines that are killed, with their lock and their notes left behind, once AWS made what is called "more"."""
+    engines: list[Engine] = []
+    really = AwsServicer.Create
+
+    def create(self: AwsServicer, request: Any, context: Any) -> Any:
+        made = really(self, request, context)
+        if request.urn.endswith("::more") and engines:
+            process = engines[0]._command._running
+            assert process is not None
+            os.kill(process.pid, signal.SIGKILL)
+        return made
+
+    monkeypatch.setattr(AwsServicer, "Create", create)
+    return engines
+
+
+def _notes(engine: Engine) -> list[str]:
+    return [note["resource"]["urn"].rsplit("::", 1)[-1] for note in engine.pending()]
+
+
+def test_what_was_left_open_beside_a_state_that_is_not_whole_stays_until_it_is_settled(
+    cloud: LocalCloud, tmp_path: Path, dying: list[Engine]
+) -> None:
+    both, one = _program(cloud, (HERE, AWAY), "first"), _program(cloud, (HERE,), "first")
+
+    def more() -> None:
+        _, provider = _region(cloud, HERE, "first")
+        aws.sns.Topic("more", name="more", opts=pulumi.ResourceOptions(provider=provider))
+
+    with _engine(cloud, tmp_path) as engine:
+        engine.up(both)
+        before = _whole(engine)
+        dying.append(engine)
+        with pytest.raises(EngineFailed):
+            engine.up(more, aside=OUT)
+        dying.clear()
+        _leave(engine)
+    for _ in range(2):
+        with _engine(cloud, tmp_path) as engine:
+            assert _notes(engine) == ["more"]
+            # It puts back what was out, past the lock that the killed engine left.
+            assert not engine.preview(both).changes
+            engine.preview(one, aside=OUT)
+            assert _notes(engine) == ["more"]
+            assert _whole(engine) == before
+            _leave(engine)
+    with _engine(cloud, tmp_path) as engine:
+        urn = engine.pending()[0]["resource"]["urn"]
+        engine.settle_pending({urn: f"arn:aws:sns:{HERE}:{cloud.account}:more"}, [])
+        assert engine.pending() == []
+        engine.refresh(lambda: None, target=[urn])
+        assert _whole(engine).keys() == {*before, urn}
+        engine.close()
+    with _engine(cloud, tmp_path) as engine:
+        assert engine.pending() == []
+        engine.destroy(both)
+
+
+def test_nothing_stays_open_of_a_stack_that_is_forgotten(
+    cloud: LocalCloud, tmp_path: Path, dying: list[Engine]
+) -> None:
+    def more() -> None:
+        aws.sns.Topic("more", name="more", opts=pulumi.ResourceOptions(provider=_provider_of(cloud, HERE)))
+
+    with _engine(cloud, tmp_path) as engine:
+        dying.append(engine)
+        with pytest.raises(EngineFailed):
+            engine.up(more)
+        dying.clear()
+        engine.settle_pending({}, ["of something else"])
+        assert _notes(engine) == ["more"]
+        engine.destroy(lambda: None)
+        engine.remove_stack()
+        engine.close()
+    with _engine(cloud, tmp_path) as engine:
+        engine.up(_program(cloud, (HERE,), "first"))
+        assert engine.pending() == []
+        engine.destroy(lambda: None)

@@ -9,10 +9,12 @@ out is durable before it is gone, and whoever uses the state next puts it back.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import Any, Protocol
+
+from regionshift.engine.pending import CREATING, settle
 
 _STACK = "pulumi:pulumi:Stack"
 
@@ -50,11 +52,20 @@ class Slot(Protocol):
 
 @dataclass(frozen=True)
 class Kept:
-    """What was taken out, as the engine's export has it (secrets encrypted)."""
+    """What was taken out, as the engine's export has it (secrets encrypted).
+
+    Args:
+        pending: notes of creations that were left open; they may outlive all else that was taken out.
+    """
 
     resources: list[dict[str, Any]]
     pending: list[dict[str, Any]]
     outputs: dict[str, Any]
+
+    @property
+    def is_away(self) -> bool:
+        """Whether the state is not whole without it; it is without the notes."""
+        return bool(self.resources or self.outputs)
 
     def to_bytes(self) -> bytes:
         """As a slot keeps it."""
@@ -66,8 +77,15 @@ def _kept_from(body: bytes) -> Kept:
     return Kept(**json.loads(body))
 
 
+def _notes_alone(notes: list[dict[str, Any]]) -> Kept:
+    return Kept([], notes, {})
+
+
 class Arrangement:
     """What is out of the state now, and how that is changed: durable in ``slot`` before it leaves the state.
+
+    Notes of open creations leave the state with the first write, whatever it is for (pulumi 3.200, `stack import`),
+    so they go to the slot as well, and stay there until they are settled.
 
     Args:
         export, put: read and write the whole state, as `pulumi stack export` has it.
@@ -86,42 +104,104 @@ class Arrangement:
         """Have out of the state what is ``aside``, and nothing else."""
         if self.now == aside:
             return
-        left = self._slot.read()
-        if left is not None:
-            exported = self._export()
-            put_back(exported.setdefault("deployment", {}), _kept_from(left))
-            self._put(exported)
-            self._slot.clear()
+        if (kept := self._kept()).is_away:
+            self._put_back(kept)
         self.now = NOTHING
         if aside:
             self._take_out(aside)
 
+    def deployment(self) -> dict[str, Any]:
+        """The whole state, what is out of it and its notes included. Writes nothing."""
+        kept = self._kept()  # read first: what is put back in between is then in both
+        deployment = dict(self._export().get("deployment") or {})
+        put_back(deployment, kept)
+        return deployment
+
+    def settle(self, made: Mapping[str, str], never_made: Collection[str]) -> None:
+        """Say of open creations how they ended, as :func:`regionshift.engine.pending.settle` has it."""
+        self.be(NOTHING)
+        exported = self._export()
+        deployment = _deployment(exported)
+        put_back(deployment, self._kept())
+        notes = _notes(deployment)
+        settle(deployment, made, never_made)
+        self._write(exported, _notes_alone(notes), _notes_alone(_notes(deployment)))
+
+    def forget(self) -> None:
+        """Nothing stands any more: empty the slot."""
+        self._slot.clear()
+        self.now = None
+
+    @property
+    def keeps_notes(self) -> bool:
+        """Whether the slot has notes of open creations."""
+        return bool(self._kept().pending)
+
+    def _kept(self) -> Kept:
+        body = self._slot.read()
+        return _kept_from(body) if body else _notes_alone([])
+
+    def _put_back(self, kept: Kept) -> None:
+        exported = self._export()
+        deployment = _deployment(exported)
+        put_back(deployment, kept)
+        notes = _notes(deployment)
+        self._write(exported, Kept(kept.resources, notes, kept.outputs), _notes_alone(notes))
+
     def _take_out(self, aside: Aside) -> None:
         exported = self._export()
-        kept = take_out(exported.get("deployment") or {}, aside)
-        if any(vars(kept).values()):
+        deployment = _deployment(exported)
+        put_back(deployment, self._kept())
+        notes = _notes(deployment)
+        if (taken := take_out(deployment, aside)).is_away:
             self.now = None  # until it is known to be out
-            self._slot.write(kept.to_bytes())
-            self._put(exported)
+            kept = Kept(taken.resources, notes, taken.outputs)
+            self._write(exported, kept, kept)
         self.now = aside
+
+    def _write(self, exported: dict[str, Any], before: Kept, after: Kept) -> None:
+        """Write the state; ``before`` that the slot has all that it lacks before or after, then what it lacks now."""
+        exported["deployment"]["pending_operations"] = []
+        self._keep(before)
+        self._put(exported)
+        self._keep(after)
+
+    def _keep(self, kept: Kept) -> None:
+        if kept == self._kept():
+            return
+        if kept.is_away or kept.pending:
+            self._slot.write(kept.to_bytes())
+        else:
+            self._slot.clear()
 
     def plain_outputs(self) -> dict[str, Any]:
         """The stack's outputs that are out of the state now, as far as they are no secrets."""
-        body = self._slot.read()
-        outputs = _kept_from(body).outputs if body else {}
-        return {name: value for name, value in outputs.items() if not isinstance(value, dict)}
+        return {name: value for name, value in self._kept().outputs.items() if not isinstance(value, dict)}
+
+
+def _deployment(exported: dict[str, Any]) -> dict[str, Any]:
+    """What is edited of an export; that of a new stack may have none."""
+    found: dict[str, Any] = exported.get("deployment") or {}
+    exported["deployment"] = found
+    return found
+
+
+def _notes(deployment: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """The open creations; of other operations the engine itself keeps no note beyond the next run."""
+    return [each for each in deployment.get("pending_operations") or [] if each.get("type") == CREATING]
 
 
 def take_out(deployment: dict[str, Any], aside: Aside) -> Kept:
     """Edit an exported state so that what is meant is not in it; gives what was taken out.
 
-    What hangs on it, as its child or by its provider, goes with it; what only depends on it forgets that.
+    What hangs on it, as its child or by its provider, goes with it; what only depends on it forgets that. The stack
+    itself stays, whatever it is called: its name ends in the environment's, and everything hangs on it.
     """
     gone: set[str] = set()
     stays, kept = [], []
     for resource in deployment.get("resources") or []:
         hangs = {str(resource.get("parent")), _provider(resource)} & gone
-        if aside.has(str(resource["urn"])) or hangs:
+        if resource["type"] != _STACK and (aside.has(str(resource["urn"])) or hangs):
             gone.add(str(resource["urn"]))
             kept.append(resource)
         else:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import NamedTemporaryFile
-from typing import Any
+from typing import Any, TypeVar
 
 from pulumi.automation import (
     CommandError,
@@ -42,6 +42,7 @@ from regionshift.errors import InputError, Interrupted, Refused, RegionshiftErro
 _SKIP = "PULUMI_SKIP_CHECKPOINTS"
 Program = Callable[[], None]
 Listener = Callable[[Progress], None]
+Done = TypeVar("Done")
 
 
 @dataclass(frozen=True)
@@ -240,8 +241,13 @@ class Engine:
         return list(self._deployment().get("resources") or [])
 
     def pending(self) -> list[dict[str, Any]]:
-        """Operations that a killed run left unfinished."""
+        """Operations that a killed run left unfinished; creations stay open until they are settled."""
         return list(self._deployment().get("pending_operations") or [])
+
+    @property
+    def keeps_notes(self) -> bool:
+        """Whether creations are open whose notes the state has no more; no CLI is asked."""
+        return self._arrangement is not None and self._arrangement.keeps_notes
 
     def settle_pending(self, made: Mapping[str, str], never_made: Collection[str]) -> None:
         """Say how creations that a killed run left open ended.
@@ -252,7 +258,10 @@ class Engine:
         """
         if not made and not never_made:
             return
-        self._arrange(NOTHING)
+        if self._arrangement is not None:
+            self._open()
+            self._arrangement.settle(made, never_made)
+            return
         exported = self._export()
         settle(exported["deployment"], made, never_made)
         self._import(exported)
@@ -263,16 +272,19 @@ class Engine:
             self._cli(["cancel", "--yes"])
 
     def remove_stack(self) -> None:
-        """Forget an empty stack with its history."""
+        """Forget an empty stack with its history, and what was left open in it."""
         if self._exists():
+            self._arrange(NOTHING)
             self._cli(["stack", "rm", "--yes"])
             self._outputs = None
+        if self._arrangement is not None:
+            self._arrangement.forget()
 
     def _deployment(self) -> dict[str, Any]:
         if not self._exists():
             return {}
-        if self._settings.exclusive:
-            self._arrange(NOTHING)
+        if self._arrangement is not None:
+            return self._arrangement.deployment()
         return dict(self._export().get("deployment") or {})
 
     def _export(self) -> dict[str, Any]:
@@ -284,7 +296,7 @@ class Engine:
         with NamedTemporaryFile("w", dir=self._settings.work_dir, suffix=".json") as file:
             json.dump(exported, file)
             file.flush()
-            self._cli(["stack", "import", "--file", file.name])
+            self._past_stale_lock(lambda: self._cli(["stack", "import", "--file", file.name]))
         self._outputs = None
 
     def _arrange(self, aside: Aside) -> None:
@@ -350,16 +362,18 @@ class Engine:
     def _run(
         self, verb: str, program: Program, listener: Listener | None, aside: Aside, **options: Any
     ) -> RunRecord:
+        self._arrange(aside)
+        return self._past_stale_lock(lambda: self._run_once(verb, program, listener, **options))
+
+    def _past_stale_lock(self, work: Callable[[], Done]) -> Done:
         try:
-            self._arrange(aside)
-            return self._run_once(verb, program, listener, **options)
+            return work()
         except _EngineLocked:
             # With the claim in our hands no engine is alive, so the lock was left by a killed one.
             if self._claim is None:
                 raise
         self.release_lock()
-        self._arrange(aside)
-        return self._run_once(verb, program, listener, **options)
+        return work()
 
     def _run_once(
         self,

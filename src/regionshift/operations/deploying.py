@@ -13,7 +13,7 @@ from regionshift.errors import Interrupted, RegionshiftError
 from regionshift.journal.events import Kind
 from regionshift.journal.journal import Journal, RunSummary
 from regionshift.operations.environment import Environment
-from regionshift.operations.orphans import recover
+from regionshift.operations.orphans import has_unsettled, recover
 from regionshift.operations.up import Proposal, apply
 from regionshift.operations.waves.driving import Reader
 from regionshift.operations.waves.standing import Standing, standing_of
@@ -165,6 +165,7 @@ def mend(environment: Environment, journal: Journal) -> Remains:
         journal.reopen(view.run_id).close("killed", failed=True)
     # A run that was stopped hard, or whose engine was killed under it, wrote its own end and leaves the same.
     unclean = bool(dead) or (newest is not None and newest.outcome != "succeeded")
-    found = recover(environment).findings(environment.regions) if unclean else []
+    open_still = unclean or has_unsettled(environment.engine)
+    found = recover(environment).findings(environment.regions) if open_still else []
     half_done = bool(dead or standing_of(journal).unsettled or (newest and _is_half_done(newest)))
     return Remains(bool(dead), torn, half_done, tuple(found))

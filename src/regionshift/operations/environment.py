@@ -120,6 +120,10 @@ class Environment:
         """The same, with no call to ``regions`` either."""
         return replace(self, skipped=self.skipped | frozenset(regions))
 
+    def without_lost(self, regions: Collection[str]) -> Environment:
+        """The same, with no call to ``regions``, which are given up: what joins the others can be changed."""
+        return replace(self.leaving_out(regions), fenced=self.fenced | frozenset(regions))
+
     def called_everywhere(self) -> Environment:
         """The same with calls to every region that is not fenced."""
         return replace(self, skipped=self.fenced)

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from regionshift.engine.engine import Engine
+from regionshift.engine.pending import CREATING
 from regionshift.operations.environment import Environment
 from regionshift.operations.leftovers import Leftover, look_for_tagged
 from regionshift.operations.lost import FINDS, MADE_AGAIN, Look
@@ -65,55 +66,96 @@ class Recovered:
 def recover(environment: Environment) -> Recovered:
     """Bring into the state what a killed run made of the creations it left open. The caller holds the lock.
 
-    Nothing of a region that is left out is looked at: it is told as unclear. Its notes stay, unless others are
-    settled: writing a state drops all notes (pulumi 3.200, `stack import`).
+    Nothing of a region that is left out is looked at: it is told as unclear. What is unclear stays open, and is looked
+    for again by whoever recovers next.
 
     Raises:
         WorkFailed: AWS or the engine did not answer; nothing is forgotten, and it can be done again.
     """
     engine = environment.engine
-    opened = [op["resource"] for op in engine.pending() if op.get("type") == "creating"]
+    opened = [op["resource"] for op in _open_creations(engine)]
     if not opened:
         return Recovered({}, (), {})
     engine.release_lock()  # an engine that was killed under its command left it
-    known = {str(resource["urn"]) for resource in engine.resources() if not resource.get("delete")}
+    known = {str(each["urn"]): each for each in engine.resources() if not each.get("delete")}
     taken: dict[str, str] = {}
     forgotten: list[str] = []
     unclear: dict[str, str] = {}
     for resource in opened:
-        urn, region = str(resource["urn"]), _region(environment, resource)
-        if region is None:
-            unclear[urn] = "its region gets no call now"
-            continue
-        kind = str(resource["type"])
-        if kind in MADE_AGAIN or not kind.startswith("aws:"):
-            forgotten.append(urn)
-        elif urn in known:
-            unclear[urn] = "it was to replace one that is still there"
-        elif kind not in FINDS:
-            unclear[urn] = "things of this kind are not looked for"
+        urn = str(resource["urn"])
+        fate = _fate(environment, resource, known.get(urn))
+        if fate.unclear:
+            unclear[urn] = fate.unclear
+        elif fate.taken:
+            taken[urn] = fate.taken
         else:
-            found = sorted(set(FINDS[kind](_look(environment, resource, region))))
-            if len(found) > 1:
-                unclear[urn] = f"there are {len(found)} of it: {', '.join(found)}"
-            elif found:
-                taken[urn] = found[0]
-            else:
-                forgotten.append(urn)
+            forgotten.append(urn)
     engine.settle_pending(taken, forgotten)
     if taken:
-        engine.refresh(_nothing, target=sorted(taken))
+        engine.refresh(_nothing, target=sorted(taken), aside=environment.aside)
     return Recovered(taken, tuple(forgotten), unclear)
 
 
-def forget_made(engine: Engine) -> None:
+@dataclass(frozen=True)
+class _Fate:
+    """What became of one open creation: the id of what was made, or why that is unclear; neither when it is not."""
+
+    taken: str | None = None
+    unclear: str | None = None
+
+
+def _fate(environment: Environment, resource: Mapping[str, Any], stands: Mapping[str, Any] | None) -> _Fate:
+    """``stands``: what the state has in its place."""
+    kind, region = str(resource["type"]), _region(environment, resource)
+    if region is None:
+        return _Fate(unclear="its region gets no call now")
+    if environment.aside.has(str(resource["urn"])):
+        return _Fate(unclear="a region that it joins gets no call now")
+    if kind in MADE_AGAIN or not kind.startswith("aws:"):
+        return _Fate()
+    if stands:
+        settled = _is_settled(stands)
+        return (
+            _Fate(str(stands["id"]))
+            if settled
+            else _Fate(unclear="it was to replace one that is still there")
+        )
+    if kind not in FINDS:
+        return _Fate(unclear="things of this kind are not looked for")
+    found = sorted(set(FINDS[kind](_look(environment, resource, region))))
+    if len(found) > 1:
+        return _Fate(unclear=f"there are {len(found)} of it: {', '.join(found)}")
+    return _Fate(found[0]) if found else _Fate()
+
+
+def has_unsettled(engine: Engine) -> bool:
+    """Whether an earlier run's note is kept, of a creation that the state does not know: its region got no call."""
+    if not engine.keeps_notes:
+        return False
+    known = {str(resource["urn"]) for resource in engine.resources()}
+    return any(str(op["resource"]["urn"]) not in known for op in _open_creations(engine))
+
+
+def forget_made(environment: Environment) -> None:
     """Forget the open creations whose resource is in the state by now: a later run made it or took it over.
 
-    Unlike a refresh it reads nothing back, so no region gets a call.
+    Unlike a refresh it reads nothing back, so no region gets a call. What was to be made in a region that is left
+    out stays open: no later run can have made it.
     """
+    engine = environment.engine
     known = {str(resource["urn"]) for resource in engine.resources() if resource.get("id")}
-    urns = (str(op["resource"]["urn"]) for op in engine.pending() if op.get("type") == "creating")
-    engine.settle_pending({}, [urn for urn in urns if urn in known])
+    reached = (op["resource"] for op in _open_creations(engine) if _region(environment, op["resource"]))
+    urns = [str(resource["urn"]) for resource in reached]
+    engine.settle_pending({}, [urn for urn in urns if urn in known and not environment.aside.has(urn)])
+
+
+def _open_creations(engine: Engine) -> list[dict[str, Any]]:
+    return [op for op in engine.pending() if op.get("type") == CREATING]
+
+
+def _is_settled(resource: Mapping[str, Any]) -> bool:
+    """Whether it is in the state as `settle_pending` put it there, and was not read back yet."""
+    return bool(resource.get("id")) and not resource.get("outputs")
 
 
 def _nothing() -> None:

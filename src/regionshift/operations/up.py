@@ -92,9 +92,9 @@ def apply(
             aside=environment.aside,
         ),
     )
-    if record.left_open:
-        # Creations that a killed run left open: this run has made or taken over all of them.
-        forget_made(environment.engine)
+    if record.left_open or environment.engine.keeps_notes:
+        # Creations that a killed run left open: this run has made or taken over all that it could.
+        forget_made(environment)
     return record
 
 

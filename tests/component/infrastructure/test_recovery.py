@@ -134,8 +134,19 @@ def chosen(cloud: LocalCloud) -> MigrationConfig:
 
 
 @pytest.fixture
+def offline() -> dict[str, str]:
+    """Variables that the engine has offline only."""
+    return {}
+
+
+@pytest.fixture
 def environment(
-    cloud: LocalCloud, clients: Clients, tmp_path: Path, killer: Killer, chosen: MigrationConfig
+    cloud: LocalCloud,
+    clients: Clients,
+    tmp_path: Path,
+    killer: Killer,
+    chosen: MigrationConfig,
+    offline: dict[str, str],
 ) -> Iterator[Environment]:
     try:
         own = [Path(sys.prefix) / "bin", Path(__file__).parents[3] / ".cache" / "bin"]
@@ -164,6 +175,7 @@ def environment(
             "PULUMI_HOME": str(tmp_path / "home"),
             "PULUMI_SKIP_UPDATE_CHECK": "true",
             "PULUMI_DIY_BACKEND_DISABLE_CHECKPOINT_BACKUPS": "true",
+            **offline,
         }
         engine = Engine(
             EngineSettings(
@@ -191,7 +203,7 @@ def environment(
         engine.close()
 
 
-def look(environment: Environment, resource: Mapping[str, Any], region: str = REGION) -> Look:
+def look(environment: Environment, resource: Mapping[str, Any], region: str) -> Look:
     name = str(resource["urn"]).rsplit("::", 1)[-1]
     owner = {"Project": environment.config.project, "Environment": "dev", "Name": name}
     return Look(environment.clients, environment.config.account, region, resource["inputs"], owner)
@@ -199,6 +211,19 @@ def look(environment: Environment, resource: Mapping[str, Any], region: str = RE
 
 def of_aws(environment: Environment) -> list[dict[str, Any]]:
     return [one for one in environment.engine.resources() if one["type"].startswith("aws:")]
+
+
+def open_creations(engine: Engine) -> set[str]:
+    return {str(note["resource"]["urn"]) for note in engine.pending() if note["type"] == "creating"}
+
+
+def require_one_of_each(environment: Environment) -> None:
+    """AWS has of everything in the state what the state names, and no second one."""
+    for resource in of_aws(environment):
+        if resource["type"] in FINDS:
+            region = str(resource["provider"]).rpartition("::")[0].rpartition("::aws-")[2]
+            (found,) = FINDS[resource["type"]](look(environment, resource, region))
+            assert found.partition("/")[0] == resource["id"].partition("/")[0] or found == resource["id"]
 
 
 def test_what_a_killed_engine_made_is_taken_over_and_nothing_is_made_twice(
@@ -220,14 +245,30 @@ def test_what_a_killed_engine_made_is_taken_over_and_nothing_is_made_twice(
     assert len(killer.killed) == 2
     assert taken >= 2, "else no kill left anything behind, and nothing was tried"
     assert propose(environment).plan.is_empty
-    for resource in of_aws(environment):
-        if resource["type"] in FINDS:
-            (found,) = FINDS[resource["type"]](look(environment, resource))
-            assert found.partition("/")[0] == resource["id"].partition("/")[0] or found == resource["id"]
+    require_one_of_each(environment)
     (tmp_path / "state/.pulumi/stacks/recovery/dev.json.attrs").write_bytes(b"")
     assert environment.engine.pending() == [], "a kill tore the file beside the state, not the state"
     environment.engine.destroy(lambda: None)
     assert standing(look_for_leftovers(environment.clients, environment.config, [REGION])) == []
+
+
+def secret_in(one: Release) -> Release:
+    """The release with a secret, which is made beside what stands."""
+    application = settings(application=SECRETS).application
+    return replace(
+        one,
+        config=one.config.model_copy(update={"application": application}),
+        secrets={"database": SecretStr("value of database")},
+    )
+
+
+def shelf_with(environment: Environment, *releases: Release) -> Shelf:
+    folder = environment.state_dir
+    store = ReleaseStore(open_state((folder / "releases").as_uri()), "recovering.dev", SecretKey(b"k" * 32))
+    shelf = Shelf(store, releases[0].config, folder / "cache", "me", environment.now)
+    for each in releases:
+        shelf.lend(each)
+    return shelf
 
 
 class TestTwoRegions:
@@ -242,25 +283,21 @@ class TestTwoRegions:
             network={"vpc_cidr": "10.0.0.0/16", "flow_logs": False},
         )
 
+    @pytest.fixture
+    def offline(self) -> dict[str, str]:
+        """No checkpoints, but in runs that change what stands."""
+        return {"PULUMI_EXPERIMENTAL": "true", "PULUMI_SKIP_CHECKPOINTS": "true"}
+
     def test_a_killed_wave_and_a_killed_turn_are_gone_on_with(
         self, environment: Environment, killer: Killer, tmp_path: Path
     ) -> None:
         journal = Journal(open_state((tmp_path / "journal").as_uri()), "recovering.dev", environment.now)
         deploy(environment, journal, propose(environment))
         one, engine = environment.release(), environment.engine
-        store = ReleaseStore(
-            open_state((tmp_path / "releases").as_uri()), "recovering.dev", SecretKey(b"k" * 32)
-        )
-        shelf = Shelf(store, one.config, tmp_path / "cache", "me", environment.now)
-        with_secret = replace(
-            one,
-            config=one.config.model_copy(update={"application": settings(application=SECRETS).application}),
-            secrets={"database": SecretStr("value of database")},
-        )
+        with_secret = secret_in(one)
         turned = one.config.regions.model_copy(update={"primary": SECOND, "secondaries": (REGION,)})
         other = replace(with_secret, config=with_secret.config.model_copy(update={"regions": turned}))
-        for each in (one, with_secret, other):
-            shelf.lend(each)
+        shelf = shelf_with(environment, one, with_secret, other)
 
         goal: dict[str, str | None] = {REGION: one.digest, SECOND: with_secret.digest}
         applier = Applier(environment, shelf)
@@ -285,24 +322,70 @@ class TestTwoRegions:
         run = journal.start("promotion", {})
         assert len(take_over(environment, journal, run.run_id).taken) == 1
         assert [event.step for event in journal.events(run.run_id)] == ["run", "recovery"]
-        turner.turn(after, other.digest, doubt=True)
-        assert len(killer.killed) == 2
+        # Under a living command nobody takes over before the way back, so that looks itself.
+        killer.made, killer.kind = 0, "aws:iam/rolePolicy:RolePolicy"
+        with pytest.raises(EngineFailed):
+            turner.turn(after, other.digest, doubt=False)
+        killer.wait()
+        turned = turner.turn(after, other.digest, doubt=True)
+        assert turned.recovered is not None and len(turned.recovered.taken) == 1
+        assert turned.said()["recovery"]
+        assert len(killer.killed) == 3
         assert engine.pending() == []
-        for resource in of_aws(environment):
-            if resource["type"] in FINDS:
-                region = str(resource["provider"]).rpartition("::")[0].rpartition("::aws-")[2]
-                (found,) = FINDS[resource["type"]](look(environment, resource, region))
-                assert found.partition("/")[0] == resource["id"].partition("/")[0] or found == resource["id"]
+        require_one_of_each(environment)
 
         self.leave_open(environment)
         killer.read.clear()
         away = recover(replace(environment, skipped=frozenset({REGION})))
-        assert {why for urn, why in away.unclear.items() if REGION in urn} == {"its region gets no call now"}
+        waits = {urn: why for urn, why in away.unclear.items() if REGION in urn}
+        assert set(waits.values()) == {"its region gets no call now"}
         lost = Turner(environment, shelf, frozenset({REGION}))
         lost.turn({SECOND: other.digest}, other.digest, doubt=True)
-        assert engine.pending() == []
+        assert open_creations(engine) == waits.keys()
         assert REGION not in killer.read, "a lost region gets no call when a turn is gone on with"
         environment.engine.destroy(lambda: None)
+        assert standing(look_for_leftovers(environment.clients, environment.config, [REGION, SECOND])) == []
+
+    def test_what_was_left_open_in_a_region_waits_until_the_region_is_called_again(
+        self, environment: Environment, killer: Killer, tmp_path: Path
+    ) -> None:
+        journal = Journal(open_state((tmp_path / "journal").as_uri()), "recovering.dev", environment.now)
+        deploy(environment, journal, propose(environment))
+        one, engine = environment.release(), environment.engine
+        with_secret = secret_in(one)
+        shelf = shelf_with(environment, one, with_secret)
+        goal: dict[str, str | None] = {REGION: one.digest, SECOND: with_secret.digest}
+
+        killer.made, killer.at = 0, 1
+        with pytest.raises(StepFailed):
+            Applier(environment, shelf).regions([SECOND], goal, one.digest)
+        killer.wait()
+        waits = open_creations(engine)
+        assert waits
+        killer.read.clear()
+
+        # Without the region another one changes, and its engine is killed too.
+        without = replace(environment, skipped=frozenset({SECOND}))
+        assert recover(without).unclear.keys() == waits
+        goal[REGION] = with_secret.digest
+        killer.made = 0
+        with pytest.raises(StepFailed):
+            Applier(without, shelf).regions([REGION], goal, one.digest)
+        killer.wait()
+        found = recover(without)
+        assert found.taken and found.unclear.keys() == waits
+        Applier(without, shelf).regions([REGION], goal, one.digest, doubt=True)
+        assert open_creations(engine) == waits
+        assert SECOND not in killer.read
+
+        assert journal.history(limit=1)[0].outcome == "succeeded", "so nothing else asks for a look"
+        told = mend(environment, journal).findings
+        assert {each.code for each in told} == {"recovered"}
+        Applier(environment, shelf).regions([SECOND], goal, one.digest)
+        assert len(killer.killed) == 2
+        assert engine.pending() == []
+        require_one_of_each(environment)
+        engine.destroy(lambda: None)
         assert standing(look_for_leftovers(environment.clients, environment.config, [REGION, SECOND])) == []
 
     def leave_open(self, environment: Environment) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from primary_site import Site
+from primary_site import Site, bucket
 
 from regionshift.deployment.saga import SagaStep
 from regionshift.operations.moving.plan import STEPS
@@ -64,6 +64,34 @@ def test_settings_that_somebody_edits_meanwhile_are_taken_back_to_as_they_were(
     site.file.write_text(text)
     assert site.look() == before
     assert site.run("promote", site.secondary, "--plan-only") == 0, "the run is closed"
+
+
+def test_a_way_back_sees_that_aws_deleted_what_a_killed_engine_was_not_told_of(site: Site) -> None:
+    before, old = site.look(), site.primary
+    site.fates.left = {"unlink": "killed before"}
+    site.runs_until_killed("promote", site.secondary, "--yes")
+    # What the killed engine had asked for; its state still has the replication.
+    site.clients.get("s3", old).delete_bucket_replication(Bucket=bucket(old))
+    assert site.run("resume", "--back", "--yes") == 1
+    assert site.look().rules == before.rules
+    site.require_whole()
+
+
+def test_a_way_back_sees_that_aws_changed_what_a_killed_engine_was_not_told_of(site: Site) -> None:
+    function = site.clients.get("lambda", site.secondary)
+    (name,) = [
+        each["FunctionName"]
+        for each in function.list_functions()["Functions"]
+        if each["FunctionName"].startswith("steps-") and "migration" not in each["FunctionName"]
+    ]
+    before = function.get_function_configuration(FunctionName=name)["Environment"]["Variables"]
+    site.fates.left = {"turn": "killed before"}
+    site.runs_until_killed("promote", site.secondary, "--yes")
+    turned = before | {"REGIONSHIFT_PRIMARY_REGION": site.primary}
+    function.update_function_configuration(FunctionName=name, Environment={"Variables": turned})
+    assert site.run("resume", "--back", "--yes") == 1
+    assert function.get_function_configuration(FunctionName=name)["Environment"]["Variables"] == before
+    site.require_whole()
 
 
 def test_it_is_killed_at_every_boundary_and_finished(site: Site) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 from copy import deepcopy
 from typing import Any
 
@@ -41,8 +42,8 @@ def _state() -> dict[str, Any]:
             },
         ],
         "pending_operations": [
-            {"type": "creating", "resource": {"urn": _urn("queue-eu-west-1")}},
-            {"type": "creating", "resource": {"urn": _urn("queue-us-east-1")}},
+            {"type": "creating", "resource": {"urn": _urn("queue-eu-west-1"), "type": "t"}},
+            {"type": "creating", "resource": {"urn": _urn("queue-us-east-1"), "type": "t"}},
         ],
     }
 
@@ -101,19 +102,20 @@ class Disk:
     def __init__(self) -> None:
         self.state, self.kept = _state(), None
         self.dies_at = 0
-        self._writes = 0
+        self.writes = 0
 
     def _may_write(self) -> None:
-        self._writes += 1
-        if self._writes == self.dies_at:
+        self.writes += 1
+        if self.writes == self.dies_at:
             raise Killed
 
     def export(self) -> dict[str, Any]:
         return {"deployment": deepcopy(self.state)}
 
     def put(self, exported: Any) -> None:
+        """As `pulumi stack import` does, which drops every note."""
         self._may_write()
-        self.state = deepcopy(exported["deployment"])
+        self.state = deepcopy(exported["deployment"]) | {"pending_operations": []}
 
     def read(self) -> bytes | None:
         return self.kept
@@ -127,24 +129,76 @@ class Disk:
         self.kept = None
 
 
+def _arrangement(disk: Disk) -> Arrangement:
+    """As the next process has it."""
+    return Arrangement(disk, disk.export, disk.put)
+
+
+def _open(disk: Disk) -> list[str]:
+    notes = _arrangement(disk).deployment()["pending_operations"]
+    return sorted(note["resource"]["urn"].rsplit("::", 1)[-1] for note in notes)
+
+
 @pytest.mark.parametrize("at", range(1, 6))
 def test_nothing_is_lost_whenever_the_process_dies(at: int) -> None:
     disk, before = Disk(), _names(_state())
     disk.dies_at = at
-    dying = Arrangement(disk, disk.export, disk.put)
+    dying = _arrangement(disk)
     try:
         dying.be(OUT)
         assert _names(disk.state) == ["knows both", "shop-dev", "topic-us-east-1"]
         dying.be(NOTHING)
     except Killed:
         pass
-    Arrangement(disk, disk.export, disk.put).be(NOTHING)
+    assert _names(_arrangement(disk).deployment()) == before
+    assert _open(disk) == ["queue-eu-west-1", "queue-us-east-1"]
+    _arrangement(disk).be(NOTHING)
     assert _names(disk.state) == before
-    assert disk.kept is None
     assert disk.state["resources"][0]["outputs"] == {"a_eu_west_1": "1", "a_us_east_1": "2"}
+    assert _open(disk) == ["queue-eu-west-1", "queue-us-east-1"]
+
+
+def test_nothing_stays_beside_a_state_that_is_whole_and_has_no_notes() -> None:
+    disk = Disk()
+    disk.state["pending_operations"] = [{"type": "deleting", "resource": {"urn": _urn("queue-us-east-1")}}]
+    _arrangement(disk).be(OUT)
+    _arrangement(disk).be(NOTHING)
+    assert disk.kept is None
+
+
+@pytest.mark.parametrize("out", [NOTHING, OUT])
+@pytest.mark.parametrize("at", range(1, 6))
+def test_what_is_settled_is_settled_once_and_what_is_not_stays_open(at: int, out: Aside) -> None:
+    disk, before = Disk(), _names(_state())
+    _arrangement(disk).be(out)
+    disk.dies_at = disk.writes + at
+    with suppress(Killed):
+        _arrangement(disk).settle({_urn("queue-us-east-1"): "i9"}, [])
+    disk.dies_at = 0
+    _arrangement(disk).settle({_urn("queue-us-east-1"): "i9"}, [])
+    assert _names(disk.state) == sorted([*before, "queue-us-east-1"])
+    assert _open(disk) == ["queue-eu-west-1"]
+    _arrangement(disk).settle({}, [_urn("queue-eu-west-1")])
+    assert _open(disk) == []
+    assert disk.kept is None
+
+
+def test_reading_the_whole_state_writes_nothing() -> None:
+    disk = Disk()
+    _arrangement(disk).be(OUT)
+    writes = disk.writes
+    assert _names(_arrangement(disk).deployment()) == _names(_state())
+    assert disk.writes == writes
+
+
+def test_a_stack_that_is_called_as_a_region_stays() -> None:
+    state = json.loads(json.dumps(_state()).replace("shop-dev", "shop-dev-eu-west-1"))
+    kept = take_out(state, OUT)
+    assert _names(state) == ["knows both", "shop-dev-eu-west-1", "topic-us-east-1"]
+    assert len(kept.resources) == 3
 
 
 def test_the_outputs_that_are_out_can_still_be_read() -> None:
     disk = Disk()
-    Arrangement(disk, disk.export, disk.put).be(OUT)
-    assert Arrangement(disk, disk.export, disk.put).plain_outputs() == {"a_eu_west_1": "1"}
+    _arrangement(disk).be(OUT)
+    assert _arrangement(disk).plain_outputs() == {"a_eu_west_1": "1"}

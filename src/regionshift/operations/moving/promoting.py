@@ -16,7 +16,7 @@ from regionshift.operations.environment import Environment, without_regions
 from regionshift.operations.moving.copying import LastCopy
 from regionshift.operations.moving.fencing import open_roles, shut_roles
 from regionshift.operations.moving.plan import PromotionPlan
-from regionshift.operations.moving.turning import Turner
+from regionshift.operations.moving.turning import Turned, Turner
 from regionshift.operations.outputs import Outputs
 from regionshift.operations.validate import all_checks
 from regionshift.operations.waves.shelf import Shelf
@@ -128,10 +128,10 @@ class Promotion:
                 said[region] = copied
         return said
 
-    def _timed(self, run: Callable[[], int]) -> Said:
+    def _timed(self, run: Callable[[], Turned]) -> Said:
         began = self.clock()
-        changed = run()
-        return {"changed": changed, "seconds": round(self.clock() - began, 2)}
+        turned = run()
+        return {**turned.said(), "seconds": round(self.clock() - began, 2)}
 
     def _validate_new(self) -> Said:
         checks = all_checks() if not self.plan.lost else _without_replication()

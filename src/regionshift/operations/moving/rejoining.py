@@ -150,7 +150,9 @@ class Rejoin:
                 release = environment.release()
                 program = environment.program(environment.same_everywhere(release), links=release)
                 # What was shut was shut by hand, so the engine has to look before it can put it right.
-                record = environment.engine.up(program, aside=environment.aside, refresh=True)
+                record = environment.engine.up(
+                    program, aside=environment.aside, refresh=True, checkpoints=True
+                )
                 return {"changed": len(record.changes)}
             case "copy-back":
                 copies = self.copies(primary, region)

@@ -9,7 +9,7 @@ from regionshift.engine.engine import Listener, Program
 from regionshift.engine.events import Progress
 from regionshift.errors import Interrupted, Refused, WorkFailed
 from regionshift.operations.environment import Environment, everything_of
-from regionshift.operations.orphans import forget_made
+from regionshift.operations.orphans import Recovered, forget_made, recover
 from regionshift.operations.planning import make_plan
 from regionshift.operations.waves.reach import is_link, link_targets
 from regionshift.operations.waves.shelf import Shelf
@@ -18,6 +18,20 @@ from regionshift.report.values import Change, Plan
 _ENDS = frozenset({"delete", "replace", "delete-replaced", "create-replacement"})
 # A new value of a secret is a new version, which the engine calls a replacement.
 _MAY_BE_REPLACED = frozenset({"aws:secretsmanager/secretVersion:SecretVersion"})
+
+
+@dataclass(frozen=True)
+class Turned:
+    """How much an engine run changed, and what was recovered before it; None when nothing was in doubt."""
+
+    changed: int
+    recovered: Recovered | None = None
+
+    def said(self) -> dict[str, object]:
+        """For the journal."""
+        found = self.recovered
+        told = {"recovery": found.to_json()} if found and (found.taken or found.unclear) else {}
+        return {"changed": self.changed, **told}
 
 
 @dataclass(frozen=True)
@@ -48,26 +62,39 @@ class Turner:
             raise _refused(wrong)
         return plan
 
-    def turn(self, releases: Mapping[str, str | None], links: str | None, *, doubt: bool) -> int:
-        """Bring every region that is there, and the links, to their releases; gives how much changed."""
+    def turn(self, releases: Mapping[str, str | None], links: str | None, *, doubt: bool) -> Turned:
+        """Bring every region that is there, and the links, to their releases.
+
+        Args:
+            doubt: an earlier run may have ended in between, so that AWS is asked what is there.
+        """
         return self._up(self._program(releases, links), (), doubt=doubt)
 
-    def links(self, releases: Mapping[str, str | None], links: str | None, *, doubt: bool) -> int:
-        """Bring only what joins regions to its release; None removes it."""
+    def links(self, releases: Mapping[str, str | None], links: str | None, *, doubt: bool) -> Turned:
+        """Bring only what joins regions to its release; None removes it. ``doubt`` as for `turn`."""
         return self._up(self._program(releases, links), link_targets(), doubt=doubt)
 
-    def _up(self, program: Program, targets: Sequence[str], *, doubt: bool) -> int:
-        engine = self.environment.engine
+    def _up(self, program: Program, targets: Sequence[str], *, doubt: bool) -> Turned:
+        environment = self.environment.without_lost(self.absent)
+        # What a killed engine made comes into the state first: a way back would leave it.
+        recovered = recover(environment) if doubt else None
         guard = _Guard(self)
         try:
-            record = engine.up(program, guard, target=targets, aside=everything_of(self.absent))
+            record = environment.engine.up(
+                program,
+                guard,
+                target=targets,
+                aside=everything_of(self.absent),
+                refresh=doubt,
+                checkpoints=True,
+            )
         except Interrupted as stopped:
             if guard.wrong:
                 raise WorkFailed(f"the engine would have ended {guard.wrong}; it was stopped") from stopped
             raise
-        if doubt and (record.left_open or engine.pending()):
-            forget_made(engine)  # no refresh: that would read every region, the absent ones too
-        return len(record.changes)
+        if doubt and (record.left_open or environment.engine.pending()):
+            forget_made(environment)
+        return Turned(len(record.changes), recovered)
 
     def _program(self, releases: Mapping[str, str | None], links: str | None) -> Program:
         built = {

@@ -124,7 +124,7 @@ class Applier:
         if guard.outside:
             raise _left_its_reach(guard)
         if doubt and (record.left_open or engine.pending()):
-            forget_made(engine)
+            forget_made(environment)
 
     def _program(
         self,
