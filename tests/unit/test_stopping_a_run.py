@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import os
+import signal
+import subprocess
 import sys
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 from pulumi.automation.errors import CommandError
@@ -54,3 +59,36 @@ def test_after_an_interrupt_nothing_is_begun_any_more(command: StoppableCommand,
     assert command.interrupted
     with pytest.raises(CommandError):
         command.run(["wait"], str(tmp_path), {})
+
+
+@contextmanager
+def _at_a_signal(command: StoppableCommand, stop: str) -> Iterator[None]:
+    """Stop the command in the handler of SIGTERM, as Ctrl-C does it."""
+    before = signal.signal(signal.SIGTERM, lambda *_: getattr(command, stop)())
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+@pytest.mark.parametrize("stop", ["halt", "interrupt"])
+@pytest.mark.parametrize("when", ["before", "after"])
+def test_a_stop_while_it_is_being_started_reaches_it(
+    command: StoppableCommand, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stop: str, when: str
+) -> None:
+    start = subprocess.Popen
+
+    def signalled(*args: Any, **given: Any) -> Any:
+        """The signal comes in the thread that starts it, before or after there is a child."""
+        if when == "before":
+            signal.raise_signal(signal.SIGTERM)
+            assert command.running
+        process = start(*args, **given)
+        if when == "after":
+            signal.raise_signal(signal.SIGTERM)
+        return process
+
+    monkeypatch.setattr(subprocess, "Popen", signalled)
+    with _at_a_signal(command, stop), pytest.raises(CommandError):
+        command.run(["wait"], str(tmp_path), {})
+    assert not command.running

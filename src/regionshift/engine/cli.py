@@ -115,7 +115,9 @@ class StoppableCommand(PulumiCommand):
         self._environment = dict(environment)
         self._claim = claim
         self._running: subprocess.Popen[str] | None = None
-        self._guard = threading.Lock()
+        # A signal's handler runs in the thread that it interrupts, which may be the one that has it already.
+        self._guard = threading.RLock()
+        self._starting = self._missed = False
         self.interrupted = False
         self.halted = False
 
@@ -131,14 +133,16 @@ class StoppableCommand(PulumiCommand):
 
     def _signal(self) -> None:
         with self._guard:
-            if self._running is not None and self._running.poll() is None:
+            if self._starting:
+                self._missed = True  # whom to signal is known in a moment
+            elif self._running is not None and self._running.poll() is None:
                 self._running.send_signal(signal.SIGINT)
 
     @property
     def running(self) -> bool:
-        """Whether a CLI is at work right now."""
+        """Whether a CLI is at work right now, or about to be."""
         with self._guard:
-            return self._running is not None and self._running.poll() is None
+            return self._starting or (self._running is not None and self._running.poll() is None)
 
     def run(
         self,
@@ -168,17 +172,23 @@ class StoppableCommand(PulumiCommand):
         with self._guard:
             if self.interrupted:
                 raise create_command_error(CommandResult(stdout="", stderr="stopped as asked", code=130))
-            self._running = subprocess.Popen(
-                [self.command, "--non-interactive", *args],
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.PIPE,
-                cwd=cwd,
-                env=environment,
-                encoding="utf-8",
-                start_new_session=True,
-                pass_fds=() if handle is None else (handle,),
-            )
+            self._starting, self._missed = True, False
+            try:
+                self._running = subprocess.Popen(
+                    [self.command, "--non-interactive", *args],
+                    stdin=subprocess.DEVNULL,
+                    stdout=subprocess.PIPE,
+                    stderr=subprocess.PIPE,
+                    cwd=cwd,
+                    env=environment,
+                    encoding="utf-8",
+                    start_new_session=True,
+                    pass_fds=() if handle is None else (handle,),
+                )
+            finally:
+                self._starting = False
+            if self._missed:
+                self._signal()
             return self._running
 
 
