@@ -63,6 +63,16 @@ def test_a_change_outside_of_the_wave_is_stopped_and_told(
     require(world, NEW, NEW, NEW)
 
 
+def test_what_fails_in_the_middle_goes_back_and_the_last_was_never_reached(world: World) -> None:
+    world.want(NEW)
+    with Process(world, Fault("write", "alarm", only=lambda what: what == "wave-2/bake before")) as process:
+        process.up()
+        said = process.deployment.said_per_region()
+    world.set_alarm(OTHER, "OK")
+    assert said == {CANARY: "rolled back", OTHER: "rolled back", PRIMARY: "unchanged"}
+    require(world, OLD, OLD, OLD)
+
+
 def test_three_waves_and_the_links_after_them_are_four_engine_runs_and_a_preview(world: World) -> None:
     with Process(world) as process:
         process.up()

@@ -51,7 +51,7 @@ def test_every_kind_of_run_is_shown_with_what_goes_on(
     )
     screen = Console(width=200)
     with screen.capture() as shown:
-        screen.print(standing_table({}, [found], Holder("ann", "host-7", 42, datetime.now(UTC), "t")))
+        screen.print(standing_table({}, [found], None, Holder("ann", "host-7", 42, datetime.now(UTC), "t")))
     for said in (run.run_id, go_on, "ann on host-7 (process 42)"):
         assert said in shown.get()
 
