@@ -243,14 +243,19 @@ def run_migration_status(choices: Choices, migration_id: str, *, verify: bool = 
     if choices.as_json:
         print_json({**found, "rollback": undone, **({"verified": asdict(proven)} if proven else {})})
     else:
-        facts = {"started": found["started"], "ended": found["ended"] or "not yet"}
+        facts = {"started": _second(found["started"]), "ended": _second(found["ended"]) or "not yet"}
         if undone:
-            facts["taken back"] = f"{undone['timestamp']}, {undone['reason'] or 'no reason given'}"
+            facts["taken back"] = f"{_second(undone['timestamp'])}, {undone['reason'] or 'no reason given'}"
         console(choices).print(summary_table(found, facts))
         if proven:
             console(choices).print(proven_table(asdict(proven)))
     settled = found["status"] in SETTLED
     return EXIT_OK if settled and (proven is None or proven.whole) else EXIT_FAILED
+
+
+def _second(time_of: str | None) -> str:
+    """A time of a record, as a person reads it."""
+    return datetime.fromisoformat(time_of).isoformat(timespec="seconds") if time_of else ""
 
 
 def all_migrations(wired: Wired) -> tuple[Sequence[dict[str, Any]], str]:
