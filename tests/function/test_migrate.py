@@ -416,12 +416,17 @@ def test_a_rollback_waits_for_a_call_that_is_copying(secondary: Region, call: Ca
     assert state(secondary) == {"in/a": b"one"}
 
 
+def _barred_from_one_key(region: Region) -> Caller:
+    """A function that may write everything but ``out/a``."""
+    key = f"arn:aws:s3:::{region.variables.deployment_bucket}/out/a"
+    barred = {"Effect": "Deny", "Action": ["s3:PutObject"], "Resource": [key]}
+    return Caller(region.variables, region.clients_with([*region.least_privilege(), barred]))
+
+
 def test_a_copy_that_fails_is_undone_in_the_same_call(secondary: Region) -> None:
     put(secondary, in__a="one", in__b="two", out__b="before")
     was = state(secondary)
-    bucket = secondary.variables.deployment_bucket
-    barred = {"Effect": "Deny", "Action": ["s3:PutObject"], "Resource": [f"arn:aws:s3:::{bucket}/out/a"]}
-    call = Caller(secondary.variables, secondary.clients_with([*secondary.least_privilege(), barred]))
+    call = _barred_from_one_key(secondary)
     status, body = call(copy())
     assert (status, body["code"]) == (500, "CopyFailed")
     assert "a" in [problem["key"] for problem in body["problems"]]
@@ -433,9 +438,7 @@ def test_a_copy_that_fails_is_undone_in_the_same_call(secondary: Region) -> None
 def test_what_cannot_be_taken_back_in_time_is_told_and_goes_on_with_a_rollback(secondary: Region) -> None:
     put(secondary, in__a="one", in__b="two", out__b="before")
     was = state(secondary)
-    bucket = secondary.variables.deployment_bucket
-    barred = {"Effect": "Deny", "Action": ["s3:PutObject"], "Resource": [f"arn:aws:s3:::{bucket}/out/a"]}
-    call = Caller(secondary.variables, secondary.clients_with([*secondary.least_privilege(), barred]))
+    bucket, call = secondary.variables.deployment_bucket, _barred_from_one_key(secondary)
 
     def remaining() -> int:
         """No more as soon as it is known that all of it goes back."""

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
+
+from told import Told, fold_of
 
 from regionshift.deployment.plan import DeploymentPlan, Wave, plan_from_json
 from regionshift.deployment.state import (
@@ -24,15 +25,8 @@ PLAN = DeploymentPlan(
 )
 
 
-@dataclass(frozen=True)
-class Told:
-    step: str
-    phase: str
-    data: Mapping[str, object] = field(default_factory=dict)
-
-
 def _fold(*events: Told) -> DeploymentState:
-    return fold_deployment([Told("run", "before", {"plan": PLAN.to_json()}), *events])
+    return fold_of(PLAN, *events)
 
 
 def _through(state: DeploymentState, events: list[Told], **down: str) -> DeploymentState:

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from told import Told, fold_of
 
 from regionshift.deployment.plan import DeploymentPlan, Wave
-from regionshift.deployment.state import DONE, STRAYED, DeploymentState, Outcome, fold_deployment
+from regionshift.deployment.state import DONE, STRAYED, DeploymentState, Outcome
 
 PLAN = DeploymentPlan(
     before={"a": "r1", "b": "r1", "c": "r1"},
@@ -15,15 +14,8 @@ PLAN = DeploymentPlan(
 )
 
 
-@dataclass(frozen=True)
-class Told:
-    step: str
-    phase: str
-    data: Mapping[str, object] = field(default_factory=dict)
-
-
 def _fold(*events: Told) -> DeploymentState:
-    return fold_deployment([Told("run", "before", {"plan": PLAN.to_json()}), *events])
+    return fold_of(PLAN, *events)
 
 
 def _failed(step: str, **regions: str) -> list[Told]:
@@ -32,8 +24,7 @@ def _failed(step: str, **regions: str) -> list[Told]:
 
 def test_a_check_that_fails_on_the_way_back_leaves_its_own_regions_to_a_person() -> None:
     events = _failed("wave-1/apply")
-    for step in ("back/wave-1/apply",):
-        events += [Told(step, "before"), Told(step, "after")]
+    events += [Told("back/wave-1/apply", "before"), Told("back/wave-1/apply", "after")]
     events += _failed("back/wave-1/validate", b=DONE)
     state = _fold(*events)
     assert state.next_step is None
