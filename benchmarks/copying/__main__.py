@@ -14,7 +14,7 @@ import tempfile
 from pathlib import Path
 
 from benchmarks.copying import parts
-from benchmarks.copying.arena import Arena, Case, arena, stand_up
+from benchmarks.copying.arena import IN_MEMORY, Arena, Case, arena, stand_up
 from benchmarks.copying.latency import with_latency
 from benchmarks.copying.peers import install
 from benchmarks.copying.planning import planned
@@ -36,7 +36,9 @@ def main() -> None:
     )
     parser.add_argument("--only", nargs="*", default=["1 KB", "1 MB", "parts", "latency", "memory"])
     given = parser.parse_args()
-    with tempfile.TemporaryDirectory(prefix="regionshift-bench-") as folder, arena(Path(folder)) as place:
+    memory = IN_MEMORY if IN_MEMORY.is_dir() else None
+    where = tempfile.TemporaryDirectory(prefix="regionshift-bench-", dir=memory)
+    with where as folder, arena(Path(folder)) as place:
         _small(place, [case for name, case in CASES.items() if name in given.only], given.rounds)
         if "latency" in given.only:
             with_latency(place, CASES["1 KB"], given.rounds)

@@ -1,25 +1,46 @@
-"""Where the contenders meet: an embedded AWS with an environment in two regions, and buckets to copy between."""
+"""Where the contenders meet: an embedded AWS with an environment in two regions, and buckets to copy between.
+
+All of them ask as roles whose policies name what they may read and write, as on AWS: the embedded AWS decides on
+every request, and decides faster for an administrator. Where there is a file system in memory, the embedded AWS
+keeps its objects there: every copy writes two files, and how long a disk takes for that doubles and halves within
+seconds.
+"""
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
 import uuid
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import yaml
+from botocore.credentials import ReadOnlyCredentials
 
 from regionshift.aws.clients import AccessKey, Clients
 from regionshift.carriers.carrier import Place
 from regionshift.local import emulator
 from regionshift.local.emulator import LocalCloud
 
+IN_MEMORY = Path("/dev/shm")
+_ROLE = "bench-contender"
+_MAY = [
+    "s3:ListBucket",
+    "s3:ListBucketVersions",
+    "s3:GetBucket*",
+    "s3:GetLifecycleConfiguration",
+    "s3:GetObject*",
+    "s3:PutObject*",
+    "s3:DeleteObject*",
+    "s3:AbortMultipartUpload",
+    "s3:ListMultipartUploadParts",
+]
 ACCOUNT, SOURCE, TARGET = "123456789012", "us-east-1", "eu-west-1"
 _COMMAND = str(Path(sys.executable).parent / "regionshift")
 
@@ -47,6 +68,30 @@ class Arena:
         self.endpoint = self.endpoint or self.cloud.endpoint
         key = AccessKey(self.cloud.access_key, self.cloud.secret_key)
         self.clients = Clients(key=key, endpoint=self.cloud.endpoint, ca_bundle=self.cloud.ca_bundle)
+        self.contender = self._contender()
+
+    def _contender(self) -> ReadOnlyCredentials:
+        """What all contenders sign with: a session of a role that may copy between the arena's buckets."""
+        iam, name = self.clients.get("iam", SOURCE), _ROLE
+        trusted = {
+            "Effect": "Allow",
+            "Principal": {"AWS": f"arn:aws:iam::{ACCOUNT}:root"},
+            "Action": "sts:AssumeRole",
+        }
+        rights = {
+            "Effect": "Allow",
+            "Action": _MAY,
+            "Resource": ["arn:aws:s3:::bench-*", "arn:aws:s3:::bench-*/*"],
+        }
+        with suppress(iam.exceptions.EntityAlreadyExistsException):
+            iam.create_role(
+                RoleName=name, AssumeRolePolicyDocument=_policy(trusted), MaxSessionDuration=43200
+            )
+        iam.put_role_policy(RoleName=name, PolicyName="copy", PolicyDocument=_policy(rights))
+        made = self.clients.get("sts", SOURCE).assume_role(
+            RoleArn=f"arn:aws:iam::{ACCOUNT}:role/{name}", RoleSessionName="bench", DurationSeconds=43200
+        )["Credentials"]
+        return ReadOnlyCredentials(made["AccessKeyId"], made["SecretAccessKey"], made["SessionToken"])
 
     def bucket(self, region: str, name: str = "") -> str:
         """A new versioned bucket."""
@@ -81,14 +126,30 @@ class Arena:
             if doomed:
                 s3.delete_objects(Bucket=bucket, Delete={"Objects": doomed, "Quiet": True})
 
+    @contextmanager
+    def swept(self) -> Iterator[None]:
+        """Empty the buckets that the block makes when it is over.
+
+        The embedded AWS looks at every object it has for each listing of versions: what one contender left
+        would slow down the next.
+        """
+        known = self._buckets()
+        yield
+        for bucket in self._buckets() - known:
+            self.discard(bucket)
+
+    def _buckets(self) -> set[str]:
+        return {bucket["Name"] for bucket in self.clients.get("s3", SOURCE).list_buckets()["Buckets"]}
+
     @property
     def variables(self) -> dict[str, str]:
         """What tools of AWS read from their environment; nothing of the user's own AWS is left in it."""
         kept = {name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "RCLONE_"))}
         return {
             **kept,
-            "AWS_ACCESS_KEY_ID": self.cloud.access_key,
-            "AWS_SECRET_ACCESS_KEY": self.cloud.secret_key,
+            "AWS_ACCESS_KEY_ID": self.contender.access_key,
+            "AWS_SECRET_ACCESS_KEY": self.contender.secret_key,
+            "AWS_SESSION_TOKEN": self.contender.token,
             "AWS_CA_BUNDLE": str(self.cloud.ca_bundle),
             "AWS_ENDPOINT_URL": self.endpoint,
             "AWS_REGION": TARGET,
@@ -151,6 +212,10 @@ def run(command: list[str], folder: Path, env: dict[str, str] | None = None) -> 
     done = subprocess.run(command, cwd=folder, env=env, capture_output=True, text=True, check=False)
     if done.returncode:
         raise SystemExit(f"{' '.join(command[:3])} failed:\n{done.stdout[-2000:]}{done.stderr[-2000:]}")
+
+
+def _policy(statement: dict[str, Any]) -> str:
+    return json.dumps({"Version": "2012-10-17", "Statement": [statement]})
 
 
 Run = Callable[[], None]

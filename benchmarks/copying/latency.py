@@ -21,8 +21,10 @@ def with_latency(place: Arena, case: Case, rounds: int) -> None:
     with delayed(place.cloud.endpoint, _SECONDS) as endpoint:
         far = Arena(place.folder, place.cloud, endpoint)
         for _ in range(rounds):
-            figures["limit"].measure(limit(far, seeded, _CONNECTIONS))
-            figures["core, pinned"].measure(Core(far, seeded, _CONNECTIONS).run(Level.PINNED))
+            with place.swept():
+                figures["limit"].measure(limit(far, seeded, _CONNECTIONS))
+            with place.swept():
+                figures["core, pinned"].measure(Core(far, seeded, _CONNECTIONS).run(Level.PINNED))
     print(table(f"30 ms added, {_CONNECTIONS} connections, 2,000 × 1 KB", figures, case.objects))
     ratio = figures["core, pinned"].best / figures["limit"].best
     print(Aim("core ÷ limit, 30 ms added", ratio, 1.4), flush=True)

@@ -29,9 +29,10 @@ from regionshift.wiring import Surroundings, wire
 _COMMAND_CONNECTIONS = 16  # of the command itself
 
 
-def transport(arena: Arena, connections: int) -> Transport:
-    """A transport of the administrator."""
-    credentials = ReadOnlyCredentials(arena.cloud.access_key, arena.cloud.secret_key, None)
+def transport(arena: Arena, connections: int, *, administrator: bool = False) -> Transport:
+    """A transport with the rights that all contenders have, or with the ``administrator``'s."""
+    key = ReadOnlyCredentials(arena.cloud.access_key, arena.cloud.secret_key, None)
+    credentials = key if administrator else arena.contender
     return Transport(
         lambda: credentials,
         lambda _: arena.endpoint,
@@ -83,7 +84,7 @@ def through(arena: Arena, targets: dict[str, Targets]) -> Iterator[Through]:
     with wire(settings, {}, outside, endpoint=arena.endpoint if proxied else None, locked=True) as wired:
         outputs = Outputs(wired.environment.engine.outputs())
         _point_worker_at(arena, outputs)
-        requests = transport(arena, _COMMAND_CONNECTIONS)
+        requests = transport(arena, _COMMAND_CONNECTIONS, administrator=True)
         carrying = Carrying(wired.environment, outputs, requests, lambda: datetime.now(UTC), time.sleep)
         yield Through(carrying, wired.journal, targets)
         requests.close()

@@ -25,11 +25,8 @@ def large(place: Arena, cache: Path, megabytes: int, rounds: int) -> None:
     figures = {name: Figures(place.cloud.pid) for name in contenders}
     for _ in range(rounds):
         for name, prepare in contenders.items():
-            known = _buckets(place)
-            run: Run = prepare(place, case)
-            figures[name].measure(run)
-            for bucket in _buckets(place) - known:
-                place.discard(bucket)
+            with place.swept():
+                figures[name].measure(prepare(place, case))
     print(table(f"{_OBJECTS} × {megabytes} MB in parts of 64 MB", figures, _OBJECTS))
     fastest = min(one.best for name, one in figures.items() if name != "core, pinned")
     print(Aim("core ÷ fastest peer", figures["core, pinned"].best / fastest, 1.1), flush=True)
@@ -38,7 +35,3 @@ def large(place: Arena, cache: Path, megabytes: int, rounds: int) -> None:
 def _core(place: Arena, case: Case) -> Run:
     sizes = MultipartSizes(threshold=_PART - 1, part=_PART)
     return Core(place, case, _CONNECTIONS, sizes).run(Level.PINNED)
-
-
-def _buckets(place: Arena) -> set[str]:
-    return {bucket["Name"] for bucket in place.clients.get("s3", "us-east-1").list_buckets()["Buckets"]}

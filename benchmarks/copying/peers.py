@@ -120,8 +120,9 @@ def _client(arena: Arena) -> Any:
         "s3",
         region_name=TARGET,
         endpoint_url=arena.endpoint,
-        aws_access_key_id=arena.cloud.access_key,
-        aws_secret_access_key=arena.cloud.secret_key,
+        aws_access_key_id=arena.contender.access_key,
+        aws_secret_access_key=arena.contender.secret_key,
+        aws_session_token=arena.contender.token,
         verify=str(arena.cloud.ca_bundle),
         config=Config(max_pool_connections=_THREADS),
     )

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 
 from benchmarks.copying.arena import Arena, Case, Run, Targets
 from benchmarks.copying.figures import Aim, Figures, table
@@ -46,25 +48,26 @@ class Small:
             print(aim)
         print(flush=True)
 
-    def _measure(self, name: str, run: Run) -> None:
+    def _measure(self, name: str, prepare: Callable[[], Run]) -> None:
         figures = self.figures.setdefault(name, Figures(self.place.cloud.pid))
-        figures.measure(run)
+        with self.place.swept():
+            figures.measure(prepare())
         said = f"round {len(figures.seconds)}: {self.case.name}: {name}: {figures.seconds[-1]:.2f} s"
         print(said, file=sys.stderr, flush=True)
 
     def _round(self, ours: Through) -> None:
         place, case, number = self.place, self.case, self.case.objects
-        place.discard(self.targets[case.name].bucket)
-        self._measure("limit", limit(place, case, _CONNECTIONS))
+        self._measure("limit", lambda: limit(place, case, _CONNECTIONS))
         pinned, full = ours.fresh(case, Level.PINNED), ours.fresh(case, Level.FULL)
-        self._measure(PINNED, lambda: ours.migrate(pinned, number))
-        self._measure(FULL, lambda: ours.migrate(full, number))
-        self._measure(AGAIN, lambda: ours.migrate(ours.again(pinned), 0))
-        self._measure(UNDO, lambda: ours.take_back(full, number))
-        self._measure(CORE, Core(place, case, _CONNECTIONS).run(Level.PINNED))
-        self._measure(CORE_FULL, Core(place, case, _CONNECTIONS).run(Level.FULL))
+        self._measure(PINNED, lambda: lambda: ours.migrate(pinned, number))
+        self._measure(AGAIN, lambda: lambda: ours.migrate(ours.again(pinned), 0))
+        place.discard(self.targets[case.name].bucket)
+        self._measure(FULL, lambda: lambda: ours.migrate(full, number))
+        self._measure(UNDO, lambda: lambda: ours.take_back(full, number))
+        self._measure(CORE, lambda: Core(place, case, _CONNECTIONS).run(Level.PINNED))
+        self._measure(CORE_FULL, lambda: Core(place, case, _CONNECTIONS).run(Level.FULL))
         for name, prepare in self.peers.found.items():
-            self._measure(name, prepare(place, case))
+            self._measure(name, partial(prepare, place, case))
 
     def _count(self) -> None:
         """Requests over the wire, the worker's and the command's, in runs that are not timed."""

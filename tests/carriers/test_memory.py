@@ -12,7 +12,7 @@ from typing import Any, cast
 
 from regionshift.carriers.carrier import Carried, Entry, Item, Level, Limits, Place
 from regionshift.carriers.lines import item_line, to_bytes
-from regionshift.carriers.plan import MigrationPlan, make_plan
+from regionshift.carriers.plan import MigrationPlan, make_plan, require_sound
 from regionshift.carriers.records import RecordStore
 from regionshift.carriers.s3.calls import Bucket, Calls
 from regionshift.carriers.s3.listing import stacks
@@ -110,8 +110,9 @@ def planned(keys: int) -> tuple[MigrationPlan, int]:
     entry = Entry("s3", Place("us-east-1", "s"), Place("eu-west-1", "t"))
     tracemalloc.start()
     try:
+        limits = require_sound(carriers, [entry])
         found = make_plan(
-            cast(RecordStore, NoRecords()), carriers, "m", [entry], level=Level.FULL, sink=Weighed()
+            cast(RecordStore, NoRecords()), carriers, "m", [entry], limits, level=Level.FULL, sink=Weighed()
         )
         return found, tracemalloc.get_traced_memory()[1]
     finally:

@@ -93,14 +93,16 @@ class Place:
     def run(self, *arguments: str, **more: str) -> Done:
         return self.finish(self.start(*arguments, **more))
 
-    def start_and_wait_for(self, arguments: list[str], steps: int) -> subprocess.Popen[str]:
-        """Start the command with -v, and return when it has done so many steps."""
+    def start_and_wait_for(
+        self, arguments: list[str], steps: int, op: str = "create"
+    ) -> subprocess.Popen[str]:
+        """Start the command with -v, and return when it has done so many steps of the kind ``op``."""
         process = self.start(*arguments, "-v")
         assert process.stderr is not None
         seen, said = 0, []
         for line in process.stderr:
             said.append(line)
-            seen += "done" in line and "create" in line
+            seen += "done" in line and op in line
             if seen >= steps:
                 return process
         raise AssertionError(f"ended before {steps} steps: {''.join(said)}")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
@@ -105,7 +107,11 @@ def test_a_region_that_a_deployment_made_goes_only_when_that_is_said(up: Place) 
         assert person.end() == 3, person.said
     assert _census(up) == whole
 
-    done = up.run("rollback", "--to-nothing", "--yes", "--json")
+    killed = up.start_and_wait_for(["rollback", "--to-nothing", "--yes"], 10, "delete")
+    os.killpg(killed.pid, signal.SIGKILL)
+    killed.communicate()
+    assert _census(up) not in (whole, before)
+    done = up.run("resume", "--yes", "--json")
     assert done.code == 0, done.said
     assert done.json["regions"][NEW] == "removed"
     assert "next `up`" in done.err

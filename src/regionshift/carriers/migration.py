@@ -17,10 +17,10 @@ from datetime import datetime
 from regionshift.carriers import lock, summary
 from regionshift.carriers.batch import BatchAnswer, Carriers, run_batch, undo_batch
 from regionshift.carriers.beginning import ANYTHING, Asked, BeingPlanned, Seen, require_same
-from regionshift.carriers.carrier import Entry, Level
+from regionshift.carriers.carrier import Entry, Level, Limits
 from regionshift.carriers.lease import Leases
 from regionshift.carriers.lines import dump, entry_line
-from regionshift.carriers.plan import MigrationPlan, Nowhere, Recorded, make_plan
+from regionshift.carriers.plan import MigrationPlan, Nowhere, Recorded, make_plan, require_sound
 from regionshift.carriers.records import Layout, RecordStore
 from regionshift.carriers.shares import Shares
 from regionshift.errors import Refused, WorkFailed
@@ -80,7 +80,14 @@ class Migrations:
         """
         Layout(migration_id)
         return make_plan(
-            self.store, self.carriers, migration_id, entries, level=level, sink=Nowhere(), deep=deep
+            self.store,
+            self.carriers,
+            migration_id,
+            entries,
+            require_sound(self.carriers, entries),
+            level=level,
+            sink=Nowhere(),
+            deep=deep,
         )
 
     def begin(
@@ -129,14 +136,19 @@ class Migrations:
         metadata = summary.opened(layout, self.store.region, entries, level, started)
         # No two calls write the same bytes, so that each knows its own by the etag.
         metadata["call"] = uuid.uuid4().hex
-        # On record before the target is taken, so that whoever finds it taken finds by whom.
-        ours = self.store.put_json(layout.metadata, metadata)
-        try:
-            lock.acquire(self.store, layout.id, entries)
-            return self._record_plan(layout, entries, level, metadata, ours, asked, deep=deep)
-        except BaseException:
-            self._give_up(layout, entries, ours)
-            raise
+        with ThreadPoolExecutor(1, thread_name_prefix="check") as pool:
+            # Only asks, so it goes beside what is written meanwhile.
+            limits = pool.submit(require_sound, self.carriers, entries)
+            # On record before the target is taken, so that whoever finds it taken finds by whom.
+            ours = self.store.put_json(layout.metadata, metadata)
+            try:
+                lock.acquire(self.store, layout.id, entries)
+                return self._record_plan(
+                    layout, entries, limits.result(), level, metadata, ours, asked, deep=deep
+                )
+            except BaseException:
+                self._give_up(layout, entries, ours)
+                raise
 
     def known(self, migration_id: str, entries: Sequence[Entry]) -> Metadata | None:
         """The summary of a migration of ``entries`` that began before; None when there is none.
@@ -151,14 +163,22 @@ class Migrations:
             self._require_not_taken_back(layout, known)
         return known or None
 
-    def run(self, migration_id: str, has_time: Callable[[], bool] = _always) -> bool:
-        """Run every batch here; false when time ran out, a stop was asked for, or another call is at it."""
+    def run(
+        self, migration_id: str, has_time: Callable[[], bool] = _always, *, batches: int | None = None
+    ) -> bool:
+        """Run every batch here; false when time ran out, a stop was asked for, or another call is at it.
+
+        Args:
+            batches: how many the plan has; None: looked up.
+        """
+        if batches is None:
+            batches = int(self.metadata(migration_id).get("batches", 0))
         leases = self._leases(migration_id)
         # Two calls side by side would copy everything twice.
         with leases.alone(_WHOLE, lambda: False) as alone:
             if not alone or (self.call_seconds is not None and set(leases.running()) - {_WHOLE}):
                 return False
-            return self._each(run_batch, migration_id, has_time)
+            return self._each(run_batch, migration_id, batches, has_time)
 
     def run_batch(self, migration_id: str, batch: int, has_time: Callable[[], bool] = _always) -> BatchAnswer:
         """Run one batch: what the state machine's Lambda does for one line of the manifest.
@@ -213,8 +233,8 @@ class Migrations:
         self, migration_id: str, entries: Sequence[Entry], level: Level = Level.FULL, *, deep: bool = False
     ) -> Metadata:
         """All of it, here: begin, run, finish."""
-        self.begin(migration_id, entries, level, deep=deep)
-        self.run(migration_id)
+        begun = self.begin(migration_id, entries, level, deep=deep)
+        self.run(migration_id, batches=begun["batches"])
         return self.finish(migration_id)
 
     def stop(self, migration_id: str) -> None:
@@ -257,7 +277,7 @@ class Migrations:
         if waiting := self._still_running(migration_id, has_time):
             return record | {"waiting": waiting}
         metadata = self.metadata(migration_id)
-        finished = self._each(undo_batch, migration_id, has_time, tally)
+        finished = self._each(undo_batch, migration_id, metadata.get("batches", 0), has_time, tally)
         record |= {
             "timestamp": self._time(),
             "status": "completed" if finished else "incomplete",
@@ -327,6 +347,7 @@ class Migrations:
         self,
         layout: Layout,
         entries: Sequence[Entry],
+        limits: Sequence[Limits],
         level: Level,
         metadata: Metadata,
         ours: str,
@@ -341,6 +362,7 @@ class Migrations:
                 self.carriers,
                 layout.id,
                 entries,
+                limits,
                 level=level,
                 sink=sink,
                 deep=deep,
@@ -375,9 +397,13 @@ class Migrations:
             self.store.delete(layout.metadata)
 
     def _each(
-        self, unit: Unit, migration_id: str, has_time: Callable[[], bool], tally: summary.Tally | None = None
+        self,
+        unit: Unit,
+        migration_id: str,
+        batches: int,
+        has_time: Callable[[], bool],
+        tally: summary.Tally | None = None,
     ) -> bool:
-        batches = self.metadata(migration_id).get("batches", 0)
         done = 0
         finished = True
 

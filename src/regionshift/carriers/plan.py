@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Any, Protocol, Self
 
-from regionshift.carriers.carrier import Carrier, Entry, Item, Kind, Level
+from regionshift.carriers.carrier import Carrier, Entry, Item, Kind, Level, Limits
 from regionshift.carriers.costs import Cost
 from regionshift.carriers.ledger import carried, folder_of
 from regionshift.carriers.lines import dump, entry_line, item_line, to_bytes
@@ -123,7 +123,7 @@ class Nowhere:
 
 
 class Recorded:
-    """Writes the plan's records, a few at once; ``close`` writes the manifest, which makes the plan final."""
+    """Writes the plan's records, a few at once; they count once the summary says that it is planned."""
 
     def __init__(self, store: RecordStore, layout: Layout, level: Level) -> None:
         self._store, self._layout, self._level = store, layout, level
@@ -158,12 +158,12 @@ class Recorded:
             self._flush()
 
     def close(self) -> None:
-        """Write what is left, the manifest last."""
+        """Write what is left, and the manifest."""
         if self._conflicts:
             self._flush()
+        self._write(self._layout.manifest, "".join(line + "\n" for line in self._manifest).encode())
         while self._writing:
             self._writing.popleft().result()
-        self._store.put(self._layout.manifest, "".join(line + "\n" for line in self._manifest).encode())
 
     def _flush(self) -> None:
         self._write(self._layout.conflicts(self._parts), to_bytes(self._conflicts))
@@ -176,11 +176,21 @@ class Recorded:
         self._writing.append(self._pool.submit(self._store.put, name, body))
 
 
+def require_sound(carriers: Mapping[str, Carrier], entries: Sequence[Entry]) -> list[Limits]:
+    """See that every entry can be carried and taken back. Changes nothing.
+
+    Raises:
+        InputError, Refused: see ``Carrier.check``.
+    """
+    return [carriers[entry.kind].check(entry) for entry in entries]
+
+
 def make_plan(
     store: RecordStore,
     carriers: Mapping[str, Carrier],
     migration_id: str,
     entries: Sequence[Entry],
+    limits: Sequence[Limits],
     *,
     level: Level,
     sink: Sink,
@@ -190,12 +200,9 @@ def make_plan(
     """Plan every entry. Changes nothing at the source or the target. ``deep``: see ``Carrier.inventory``.
 
     Args:
+        limits: what ``require_sound`` said of each entry.
         watch: told of every item that is selected, whatever becomes of it.
-
-    Raises:
-        InputError, Refused: see ``Carrier.check``.
     """
-    limits = [carriers[entry.kind].check(entry) for entry in entries]
     parts: list[EntryPlan] = []
     conflicts: list[tuple[str, str]] = []
     number = 0
