@@ -78,6 +78,10 @@ def through(arena: Arena, targets: dict[str, Targets]) -> Iterator[Through]:
     proxied = arena.endpoint != arena.cloud.endpoint
     if proxied:
         variables |= {name: value for name, value in arena.variables.items() if name.startswith("AWS_")}
+        # The command is the administrator's; what copies is the worker, as its role.
+        del variables["AWS_SESSION_TOKEN"]
+        variables["AWS_ACCESS_KEY_ID"] = arena.cloud.access_key
+        variables["AWS_SECRET_ACCESS_KEY"] = arena.cloud.secret_key
         variables["REGIONSHIFT_CA_BUNDLE"] = str(arena.cloud.ca_bundle)
     outside = Surroundings(variables, lambda: datetime.now(UTC), time.monotonic)
     settings = arena.folder / "regionshift.yaml"

@@ -17,7 +17,7 @@ from regionshift.carriers.executions import Executions
 from regionshift.carriers.records import Layout
 from regionshift.errors import WorkFailed
 from regionshift.function.migration_worker import Worker
-from regionshift.operations.migrations.carrying import Carrying
+from regionshift.operations.migrations.carrying import Carrying, no_forecast
 from regionshift.operations.migrations.migrate import Report, Wanted, migrate
 
 WAITS = {"StartAt": "Wait", "States": {"Wait": {"Type": "Wait", "Seconds": 60, "End": True}}}
@@ -127,6 +127,6 @@ def test_what_ended_badly_names_the_command_that_goes_on(undoing: bool, named: s
             left.world.migrations.rollback("m", "", lambda: False)
 
     with pytest.raises(WorkFailed) as failed:
-        left.carrying(fail).wait(TARGET, "m", left.first, lambda: None)
+        left.carrying(fail).wait(TARGET, "m", left.first, no_forecast)
 
     assert named in str(failed.value.remedy)

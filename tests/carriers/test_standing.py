@@ -5,8 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
+import pytest
 from carrier_world import S3Lab, World
 
+from regionshift.carriers import plan
 from regionshift.carriers.carrier import Level
 from regionshift.carriers.records import Layout
 from regionshift.carriers.shares import Shares, read_shares
@@ -46,12 +48,33 @@ def test_what_is_under_way_is_shown_and_counted_once(world: World) -> None:
     follower = Follower(world.store, "m", 1, 4, 8, clock, told.append)
     layout = Layout("m")
     world.store.put_json(layout.share(0), {"items": 3, "bytes": 6})
-    follower.look()
+    assert follower.look() is None
     clock.seconds = 5
-    follower.look()
+    assert follower.look() is None
     world.migrations.run_batch("m", 0)
-    follower.look()
-    assert [(one.items, one.bytes) for one in told] == [(0, 0), (3, 6), (4, 8)]
+    assert follower.look() == 0
+    clock.seconds = 6
+    assert follower.look() == -1
+    assert [(one.items, one.bytes) for one in told] == [(0, 0), (3, 6), (4, 8), (4, 8)]
+
+
+def test_the_end_is_foretold_by_the_batches_that_are_done(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(plan, "BATCH_ITEMS", 2)
+    lab, clock = S3Lab(world), Clock()
+    for number in range(6):
+        lab.write("source", str(number), "xx")
+    begun = world.migrations.begin("m", [lab.entry], Level.PINNED)
+    assert begun["batches"] == 3
+    follower = Follower(world.store, "m", 3, 6, 12, clock, lambda _: None)
+    world.migrations.run_batch("m", 0)
+    assert follower.look() is None  # done before: no part of the rate
+    clock.seconds = 4
+    world.migrations.run_batch("m", 1)
+    assert follower.look() == 4
+    clock.seconds = 7
+    assert follower.look() == 1
 
 
 def test_a_batch_says_how_much_of_it_is_copied_and_proven(world: World) -> None:

@@ -149,11 +149,15 @@ def _go_back(
     run = wired.journal.start("rollback", {**intent.facts.opening(intent.plan), "of": way.undone})
     state = driver(choices, wired).drive(run)
     code = _ended(choices, wired, state, "rollback", {"data": list(data)} if data else {})
+    _say_what_the_settings_say(choices)
+    return code
+
+
+def _say_what_the_settings_say(choices: Choices) -> None:
     console(choices).print(
         "The settings still say what was taken back: change them, or the next `up` brings it again.",
         soft_wrap=True,
     )
-    return code
 
 
 def _also(data: Collection[str]) -> str:
@@ -194,7 +198,10 @@ def _resume_deployment(choices: Choices, wired: Wired, *, back: bool) -> int:
     kind = wired.journal.view(run_id).kind
     if not choices.as_json:
         console(choices).print(f"{kind.capitalize()} {run_id}: {_verdict(state)}")
-    return _ended(choices, wired, state, kind)
+    code = _ended(choices, wired, state, kind)
+    if kind == "rollback":
+        _say_what_the_settings_say(choices)
+    return code
 
 
 def run_releases(choices: Choices) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio.constants
+import os
 
 # Seconds. A client that keeps its connection open does not say goodbye, and asyncio would wait 30 s for it
 # before the emulator gets to save what it holds.
@@ -12,6 +13,10 @@ GOODBYE_TIMEOUT = 0.5
 def main() -> None:
     """Serves until SIGTERM. Everything it needs to know is in its environment (see ``process.py``)."""
     import ministack.app  # type: ignore[import-untyped]
+
+    # The emulator has read how much it is to say itself; its functions inherit what is left, and say what they
+    # would on AWS. Of one that says nothing the emulator waits 50 ms for a first line, too.
+    os.environ.pop("LOG_LEVEL", None)
 
     from regionshift.local import (
         checkpoints,

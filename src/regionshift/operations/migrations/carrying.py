@@ -20,8 +20,15 @@ from regionshift.errors import RegionshiftError, WorkFailed
 from regionshift.operations.environment import Environment
 from regionshift.operations.outputs import Outputs
 
-_FIRST_PAUSE, _LONGEST_PAUSE = 0.2, 5.0  # seconds between two looks at an execution
+_SHORTEST_PAUSE, _FIRST_PAUSE, _LONGEST_PAUSE = 0.05, 0.2, 5.0  # seconds between two looks at an execution
 _PAUSE_OF_WAIT = 1 / 16  # so that seeing the end late costs little of what the whole took
+
+Look = Callable[[], float | None]
+"""Called again and again while an execution runs; foretells the seconds to its end (under 0: overdue), or None."""
+
+
+def no_forecast() -> None:
+    """A `Look` that knows nothing."""
 
 
 @dataclass(frozen=True)
@@ -100,9 +107,9 @@ class Carrying:
         for execution in self.running(region, migration_id):
             if not undoing:
                 self._stop_execution(region, execution)
-            self.wait_for_end(region, execution, lambda: None)
+            self.wait_for_end(region, execution, no_forecast)
 
-    def wait(self, region: str, migration_id: str, execution: str, look: Callable[[], None]) -> None:
+    def wait(self, region: str, migration_id: str, execution: str, look: Look) -> None:
         """Wait for the end of an execution of a migration; ``look`` is called again and again meanwhile.
 
         Raises:
@@ -121,15 +128,15 @@ class Carrying:
                 remedy=f"run {command}: it goes on where it was",
             )
 
-    def wait_for_end(self, region: str, execution: str, look: Callable[[], None]) -> Mapping[str, Any]:
+    def wait_for_end(self, region: str, execution: str, look: Look) -> Mapping[str, Any]:
         """As `wait`, however it ends; gives what Step Functions says of it then."""
         waited = 0.0
         while True:
             found = self._describe(region, execution)
-            look()
+            foretold = look()
             if found["status"] != "RUNNING":
                 return found
-            pause = min(max(_FIRST_PAUSE, waited * _PAUSE_OF_WAIT), _LONGEST_PAUSE)
+            pause = _pause(waited, foretold)
             self.sleep(pause)
             waited += pause
 
@@ -156,3 +163,9 @@ class Carrying:
             # It may have ended by itself since it was listed, and then there is nothing to stop.
             if self._describe(region, execution)["status"] == "RUNNING":
                 raise
+
+
+def _pause(waited: float, foretold: float | None) -> float:
+    """Seconds to the next look: the sooner the nearer the end is, and the later the longer it is overdue."""
+    pause = min(max(_FIRST_PAUSE, waited * _PAUSE_OF_WAIT), _LONGEST_PAUSE)
+    return pause if foretold is None else min(pause, max(_SHORTEST_PAUSE, abs(foretold) / 2))

@@ -16,7 +16,7 @@ from regionshift.errors import InputError, Refused
 from regionshift.journal.journal import Journal, RunJournal
 from regionshift.operations.checks.base import CheckContext, run_checks
 from regionshift.operations.checks.replication import Replication
-from regionshift.operations.migrations.carrying import Carrying
+from regionshift.operations.migrations.carrying import Carrying, no_forecast
 from regionshift.operations.migrations.entries import entries, require_regions
 from regionshift.operations.migrations.progress import Follower, Standing
 from regionshift.operations.migrations.running import News, closed_early
@@ -208,7 +208,7 @@ def _ended_by_itself(
     running = carrying.running(wanted.target, wanted.migration_id)
     if known is None or not running:
         return None
-    look = _follower(carrying, wanted, known, clock, tell).look if "plan" in known else lambda: None
+    look = _follower(carrying, wanted, known, clock, tell).look if "plan" in known else no_forecast
     look()
     for execution in running:
         carrying.wait_for_end(wanted.target, execution, look)

@@ -65,11 +65,17 @@ class Follower:
     def __post_init__(self) -> None:
         self.began = self.clock()
         self._asked = self.began
+        self._counted = 0
+        self._ends: float | None = None  # seconds after it began
         self._notes: dict[int, tuple[int, int]] = {}
         self._open = list(range(self.batches))
 
-    def look(self) -> None:
-        """Count what has finished since the last look, and tell."""
+    def look(self) -> float | None:
+        """Count what has finished since the last look, and tell.
+
+        Gives the seconds to the end as the last batch that was done foretold them; under 0 it is overdue, None
+        before one is done.
+        """
         layout = Layout(self.migration_id)
         asked = self._with_results(layout)
         with ThreadPoolExecutor(_AT_ONCE) as pool:
@@ -84,7 +90,7 @@ class Follower:
             self.items += counts.get("written", 0) + counts.get("failed", 0)
             self.bytes += counts.get("bytes", 0)
         if self.before is None:
-            self.before = self.items
+            self.before = self._counted = self.items
         if self.clock() - self._asked >= _NOTES_EVERY:
             self._asked = self.clock()
             self._notes = dict(read_shares(self.store, layout, self._open[:_MOST_NOTES]))
@@ -93,6 +99,10 @@ class Follower:
         moved = self.bytes + sum(size for _, size in under_way)
         taken = self.clock() - self.began
         self.tell(Standing(items, self.of_items, moved, self.of_bytes, taken, self.before))
+        if self.items != self._counted:
+            self._counted = self.items
+            self._ends = taken * (self.of_items - self.before) / (self.items - self.before)
+        return None if self._ends is None else self._ends - taken
 
     def _with_results(self, layout: Layout) -> list[int]:
         """The next open batches that have left results, whole or not."""

@@ -10,7 +10,7 @@ from regionshift.carriers.migration import Metadata
 from regionshift.carriers.records import Layout
 from regionshift.errors import WorkFailed
 from regionshift.journal.journal import Journal
-from regionshift.operations.migrations.carrying import Carrying
+from regionshift.operations.migrations.carrying import Carrying, no_forecast
 from regionshift.operations.migrations.running import News, closed_early
 
 
@@ -54,7 +54,7 @@ def take_back(
         carrying.stop(region, migration_id)
         execution = carrying.start(region, "undo", migration_id, reason=reason)
         news.handed_over()
-        carrying.wait(region, migration_id, execution, lambda: None)
+        carrying.wait(region, migration_id, execution, no_forecast)
         record = carrying.records(region).get_json(Layout(migration_id).rollback)
         if record is None:
             raise WorkFailed("The rollback left no record.", where=execution)
