@@ -5,8 +5,7 @@ BIN := .venv/bin
 PULUMI := .cache/bin/pulumi
 PULUMI_VERSION := 3.200.0
 DEMO := .cache/demo
-# A third of a test is waiting: for a region that is down, a lease, an alarm. So one more than the gate has cores.
-WORKERS ?= 3
+WORKERS ?= 2
 # Every command is a process of its own: without kept bytecode each start compiles all modules anew.
 unexport PYTHONDONTWRITEBYTECODE
 

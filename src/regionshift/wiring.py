@@ -423,6 +423,9 @@ def _engine_environment(
         return _with_profile(variables)
     for name in [name for name in variables if name.startswith("AWS_")]:
         del variables[name]  # nothing of a real account may reach the engine of a local run
+    # A quarter less processor time of the engine for some 100 MB (docs/scale-regions.md). On AWS the plugins, one a
+    # region and larger than the engine, would inherit it.
+    variables.setdefault("GOGC", "400")
     return variables | {
         "AWS_ACCESS_KEY_ID": access.cloud.access_key,
         "AWS_SECRET_ACCESS_KEY": access.cloud.secret_key,

@@ -39,3 +39,4 @@ def test_without_one_it_gets_what_there_is(tmp_path: Path) -> None:
     found = _variables(tmp_path, AWS_PROFILE="mine", **KEYS)
     assert found["AWS_PROFILE"] == "mine"
     assert found.keys() >= KEYS.keys()
+    assert "GOGC" not in found, "the plugins, large ones, would take four times what they need"

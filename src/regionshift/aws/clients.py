@@ -6,7 +6,7 @@ import os
 import threading
 from copy import copy
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, overload
 
@@ -14,6 +14,7 @@ import boto3
 import botocore.session
 from botocore.config import Config
 from botocore.exceptions import NoCredentialsError
+from botocore.loaders import Loader, create_loader
 
 from regionshift.aws.errors import told_plainly
 
@@ -221,4 +222,15 @@ def _isolated_session(key: AccessKey) -> boto3.Session:
             "credentials_file": (None, None, os.devnull, None),
         }
     )
-    return boto3.Session(key.access_key, key.secret_key, key.session_token, botocore_session=core)
+    loader = _descriptions()
+    core.register_component("data_loader", loader)
+    made = boto3.Session(key.access_key, key.secret_key, key.session_token, botocore_session=core)
+    # Every session adds boto3's own folder to the loader that it is given.
+    loader.search_paths[:] = dict.fromkeys(loader.search_paths)
+    return made
+
+
+@lru_cache(maxsize=1)
+def _descriptions() -> Loader:
+    """What botocore reads of all services, shared: read anew it costs each session half a second of processor time."""
+    return create_loader()
