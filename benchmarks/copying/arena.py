@@ -40,6 +40,7 @@ _MAY = [
     "s3:DeleteObject*",
     "s3:AbortMultipartUpload",
     "s3:ListMultipartUploadParts",
+    "s3:ListBucketMultipartUploads",
 ]
 ACCOUNT, SOURCE, TARGET = "123456789012", "us-east-1", "eu-west-1"
 _COMMAND = str(Path(sys.executable).parent / "regionshift")
