@@ -12,6 +12,7 @@ from regionshift.carriers import plan
 from regionshift.carriers.carrier import Level
 from regionshift.carriers.records import Layout
 from regionshift.carriers.shares import Shares, read_shares
+from regionshift.operations.migrations import carrying
 from regionshift.operations.migrations.progress import Follower, Standing
 
 
@@ -75,6 +76,25 @@ def test_the_end_is_foretold_by_the_batches_that_are_done(
     assert follower.look() == 4
     clock.seconds = 7
     assert follower.look() == 1
+
+
+@pytest.mark.parametrize(
+    ("waited", "foretold", "pause"),
+    [
+        (0, None, 0.2),  # nothing is known yet
+        (160, None, 5.0),  # never longer, however long it takes
+        (160, 100, 5.0),  # far from the end
+        (160, 2, 1.0),  # the nearer, the sooner
+        (160, 0, 0.05),
+        (160, -2, 1.0),  # overdue: the longer, the later
+        (160, -100, 5.0),
+        (0, 100, 0.2),
+    ],
+)
+def test_the_end_is_looked_for_the_more_often_the_nearer_it_is_foretold(
+    waited: float, foretold: float | None, pause: float
+) -> None:
+    assert carrying._pause(waited, foretold) == pause
 
 
 def test_a_batch_says_how_much_of_it_is_copied_and_proven(world: World) -> None:
