@@ -3,16 +3,17 @@
 The Automation API over the same program, local provider and embedded AWS, with the function's zip already built
 and the availability zones already known. No guard, preflight, lock, preview, plan, journal or release; no
 question after the run for outputs and history either. The engine is tuned as ours is: the same checkpoint
-setting, and the SDK's stack traces and debug lines off. So the ratio shows what `up` adds, not what it saves.
+setting, the SDK's stack traces and debug lines off, garbage looked for as seldom. So the ratio shows what `up`
+adds, not what it saves.
 
     bare.py ZONES.json ARTIFACT.zip [--wave REGION ...] [--old SETTINGS] [--release REGION ...] [--preview]
             [--checkpoints] [--one-provider] [--usage FILE]
 
 ``--preview`` previews first, as `pulumi up` does when a person types it. ``--wave`` limits the run to these regions;
 those named by ``--release`` get ``regionshift.yaml``, the others ``--old``. ``--one-provider`` makes every region's
-resources under the primary's provider. ``--as-shipped`` uses Pulumi's SDK as it comes, without `quiet_sdk` and with
-the two CLI calls that it makes after a run. ``--usage`` writes peak memory (MB) and processor time (s) of the engine
-and of the process that holds program and local provider.
+resources under the primary's provider. ``--as-shipped`` uses Pulumi's SDK and the engine as they come: without
+`quiet_sdk`, with the two CLI calls that the SDK makes after a run, garbage looked for as often as ever. ``--usage``
+writes peak memory (MB) and processor time (s) of the engine and of the process that holds program and local provider.
 """
 
 from __future__ import annotations
@@ -42,6 +43,7 @@ from regionshift.infrastructure.program import environment
 from regionshift.infrastructure.providers import AWSProviderManager, ProviderSettings
 from regionshift.local import emulator
 from regionshift.local.provider.server import serve
+from regionshift.memory import collect_seldom
 from regionshift.operations.waves.reach import targets_of
 from regionshift.settings.load import load_config
 from regionshift.settings.release import Artifact, Release
@@ -59,7 +61,7 @@ class _Plain(Stack):
         return object()
 
 
-def variables(home: Path, cloud: emulator.LocalCloud, port: int, *, checkpoints: bool) -> dict[str, str]:
+def variables(home: Path, cloud: emulator.LocalCloud, port: int, given: argparse.Namespace) -> dict[str, str]:
     """What the engine's process sees."""
     key = home / "passphrase"
     key.write_text("bench", encoding="utf-8")
@@ -73,9 +75,11 @@ def variables(home: Path, cloud: emulator.LocalCloud, port: int, *, checkpoints:
         "PULUMI_DIY_BACKEND_DISABLE_CHECKPOINT_BACKUPS": "true",
         "AWS_CA_BUNDLE": str(cloud.ca_bundle),
     }
-    return (
-        found if checkpoints else found | {"PULUMI_EXPERIMENTAL": "true", "PULUMI_SKIP_CHECKPOINTS": "true"}
-    )
+    if not given.as_shipped:
+        found["GOGC"] = "400"  # as wiring.py has it
+    if not given.checkpoints:
+        found |= {"PULUMI_EXPERIMENTAL": "true", "PULUMI_SKIP_CHECKPOINTS": "true"}
+    return found
 
 
 def releases(given: argparse.Namespace) -> dict[str, Release]:
@@ -105,6 +109,8 @@ def main() -> None:
     parser.add_argument("--as-shipped", action="store_true")
     parser.add_argument("--usage", type=Path)
     given = parser.parse_args()
+    if not given.as_shipped:
+        collect_seldom()
     home = Path.cwd() / "bare"
     (home / "state").mkdir(parents=True, exist_ok=True)
     cloud = emulator.status(Path.cwd() / ".regionshift" / "cloud")
@@ -128,7 +134,7 @@ def main() -> None:
             pulumi_command=StoppableCommand(
                 Path(command or "pulumi"),
                 VERSION,
-                variables(home, cloud, port, checkpoints=given.checkpoints),
+                variables(home, cloud, port, given),
             ),
             secrets_provider="passphrase",
             project_settings=ProjectSettings(

@@ -11,10 +11,14 @@ import pytest
 from regionshift.aws.clients import AccessKey, Clients
 from regionshift.local import emulator
 from regionshift.local.emulator import LocalCloud
+from regionshift.memory import collect_seldom
 
 # No test is timed: a shared machine is slow at will. A failing example is printed, to be run again.
 hypothesis.settings.register_profile("regionshift", deadline=None, print_blob=True)
 hypothesis.settings.load_profile("regionshift")
+
+# Engines run inside the tests' own process, as they do inside the command's.
+collect_seldom()
 
 ACCOUNT = "123456789012"
 

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import sys
 
+from regionshift.memory import collect_seldom
+
 
 def main() -> None:
     """Run the command line and leave with its exit code."""
+    collect_seldom()
     from regionshift.cli.app import app
     from regionshift.cli.failure import run
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio.constants
 import os
 
+from regionshift.memory import collect_seldom
+
 # Seconds. A client that keeps its connection open does not say goodbye, and asyncio would wait 30 s for it
 # before the emulator gets to save what it holds.
 GOODBYE_TIMEOUT = 0.5
@@ -12,6 +14,7 @@ GOODBYE_TIMEOUT = 0.5
 
 def main() -> None:
     """Serves until SIGTERM. Everything it needs to know is in its environment (see ``process.py``)."""
+    collect_seldom()
     import ministack.app  # type: ignore[import-untyped]
 
     # The emulator has read how much it is to say itself; its functions inherit what is left, and say what they
