@@ -22,6 +22,7 @@ from pulumi.automation._stack import StackInitMode
 from pulumi.automation.errors import ConcurrentUpdateError, StackNotFoundError
 from semver import VersionInfo
 
+from regionshift.engine.apart import runs_apart
 from regionshift.engine.aside import NOTHING, Arrangement, Aside, Slot
 from regionshift.engine.cli import Claim, StoppableCommand
 from regionshift.engine.events import (
@@ -395,7 +396,7 @@ class Engine:
         stack.workspace.env_vars = {_SKIP: "false"} if checkpoints else {}
         options |= {"parallel": self._settings.parallel}
         given = {name: value for name, value in options.items() if value is not None}
-        with quiet_sdk():
+        with quiet_sdk(), runs_apart():
             try:
                 getattr(stack, verb)(
                     program=program, on_event=on_event, color="never", suppress_outputs=True, **given
