@@ -14,7 +14,7 @@ import tempfile
 from pathlib import Path
 
 from benchmarks.copying import parts
-from benchmarks.copying.arena import IN_MEMORY, Arena, Case, arena, stand_up
+from benchmarks.copying.arena import IN_MEMORY, MEGABYTE, Arena, Case, arena, stand_up
 from benchmarks.copying.latency import with_latency
 from benchmarks.copying.peers import install
 from benchmarks.copying.planning import planned
@@ -22,7 +22,8 @@ from benchmarks.copying.small import Small
 
 CASES = {
     "1 KB": Case("1 KB", 2000, 1024, "bench-kb"),
-    "1 MB": Case("1 MB", 200, 1024**2, "bench-mb"),
+    "1 MB": Case("1 MB", 200, MEGABYTE, "bench-mb"),
+    "both": Case("1 KB, 200 of them 1 MB", 2200, 1024, "bench-both", large=200),
 }
 CACHE = Path(".cache/peers").resolve()
 
@@ -34,7 +35,7 @@ def main() -> None:
     parser.add_argument(
         "--quick", action="store_true", help="128 MB instead of 256 MB where parts are copied"
     )
-    parser.add_argument("--only", nargs="*", default=["1 KB", "1 MB", "parts", "latency", "memory"])
+    parser.add_argument("--only", nargs="*", default=[*CASES, "parts", "latency", "memory"])
     given = parser.parse_args()
     memory = IN_MEMORY if IN_MEMORY.is_dir() else None
     where = tempfile.TemporaryDirectory(prefix="regionshift-bench-", dir=memory)

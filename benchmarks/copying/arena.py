@@ -16,7 +16,7 @@ import uuid
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +29,10 @@ from regionshift.local import emulator
 from regionshift.local.emulator import LocalCloud
 
 IN_MEMORY = Path("/dev/shm")
+MEGABYTE = 1024**2
+PREFIX = "0/"
+"""Where the others write to, as migrations write to ``1/``, ``2/``: the embedded AWS makes a folder of each level."""
+
 _ROLE = "bench-contender"
 _MAY = [
     "s3:ListBucket",
@@ -48,12 +52,13 @@ _COMMAND = str(Path(sys.executable).parent / "regionshift")
 
 @dataclass(frozen=True)
 class Case:
-    """So many objects of one size (bytes), and the version of each in the source bucket."""
+    """So many objects of one size (bytes), the last ``large`` of them of 1 MB; the version of each in the source."""
 
     name: str
     objects: int
     size: int
     source: str = ""
+    large: int = 0
     versions: dict[str, str] = field(default_factory=dict, repr=False)
 
 
@@ -106,17 +111,18 @@ class Arena:
         return name
 
     def seed(self, case: Case) -> Case:
-        """The case with its source bucket filled; one random content for all objects."""
+        """The case with its source bucket filled; one random content for all objects of a size."""
         source = self.bucket(SOURCE, case.source)
-        s3, content = self.clients.get("s3", SOURCE), os.urandom(case.size)
+        s3, small, large = self.clients.get("s3", SOURCE), os.urandom(case.size), os.urandom(MEGABYTE)
 
         def put(number: int) -> tuple[str, str]:
             key = f"data/{number % 10}/{number:06d}"
+            content = small if number < case.objects - case.large else large
             return key, s3.put_object(Bucket=source, Key=key, Body=content)["VersionId"]
 
         with ThreadPoolExecutor(8) as pool:
             versions = dict(pool.map(put, range(case.objects)))
-        return Case(case.name, case.objects, case.size, source, versions)
+        return replace(case, source=source, versions=versions)
 
     def discard(self, bucket: str) -> None:
         """Empty a bucket: the embedded AWS keeps contents in memory."""

@@ -6,7 +6,7 @@ import asyncio
 import ssl
 from urllib.parse import urlsplit
 
-from benchmarks.copying.arena import SOURCE, TARGET, Arena, Case, Run
+from benchmarks.copying.arena import PREFIX, SOURCE, TARGET, Arena, Case, Run
 from benchmarks.copying.ours import transport
 
 from regionshift.carriers.s3.calls import Bucket, Pinned
@@ -46,7 +46,7 @@ def _signed(arena: Arena, case: Case, target: str, connections: int) -> list[byt
     made = []
     for key, version in case.versions.items():
         pinned = Pinned(Bucket(SOURCE, case.source), key, version)
-        request = Request("PUT", TARGET, target, key, headers=pinned.copy_headers)
+        request = Request("PUT", TARGET, target, PREFIX + key, headers=pinned.copy_headers)
         base, path = signing._address(request)
         signed = signing._sign(request, base + path)
         headers = "".join(f"{name}: {value}\r\n" for name, value in signed.items())

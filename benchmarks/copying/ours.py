@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from benchmarks.copying.arena import SOURCE, TARGET, Arena, Case, Run, Targets
+from benchmarks.copying.arena import PREFIX, SOURCE, TARGET, Arena, Case, Run, Targets
 from botocore.credentials import ReadOnlyCredentials
 
 from regionshift.carriers.carrier import Entry, Level, Place
@@ -121,7 +121,7 @@ class Core:
 
     def run(self, level: Level) -> Run:
         """One migration of the whole case."""
-        entry = Entry("s3", Place(SOURCE, self.case.source), Place(TARGET, self.target))
+        entry = Entry("s3", Place(SOURCE, self.case.source), Place(TARGET, self.target, PREFIX))
 
         def migrate() -> None:
             done = self._migrations.migrate("bench", [entry], level)

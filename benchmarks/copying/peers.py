@@ -14,7 +14,7 @@ from typing import Any
 
 import boto3
 from benchmarks.copying import arena as place
-from benchmarks.copying.arena import SOURCE, TARGET, Arena, Case, Run
+from benchmarks.copying.arena import PREFIX, SOURCE, TARGET, Arena, Case, Run
 from boto3.s3.transfer import TransferConfig
 from botocore.config import Config
 
@@ -83,7 +83,7 @@ def _aws_sync(command: Path, parts: bool) -> Prepare:
         settings = arena.folder / "aws.ini"
         size = f"s3 =\n  multipart_threshold = {_PART}\n  multipart_chunksize = {_PART}\n" if parts else ""
         settings.write_text(f"[default]\n{size}", encoding="utf-8")
-        words = ["s3", "sync", f"s3://{case.source}", f"s3://{target}", "--only-show-errors"]
+        words = ["s3", "sync", f"s3://{case.source}", f"s3://{target}/{PREFIX}", "--only-show-errors"]
         words += ["--source-region", SOURCE, "--region", TARGET]
         env = {**arena.variables, "AWS_CONFIG_FILE": str(settings)}
         return lambda: place.run([str(command), *words], arena.folder, env)
@@ -105,7 +105,7 @@ def _rclone_sync(command: Path, parts: bool) -> Prepare:
                 f"RCLONE_CONFIG_{remote}_ENDPOINT": arena.endpoint,
                 f"RCLONE_CONFIG_{remote}_FORCE_PATH_STYLE": "true",
             }
-        words = ["sync", f"A:{case.source}", f"B:{arena.bucket(TARGET)}", "--config", os.devnull]
+        words = ["sync", f"A:{case.source}", f"B:{arena.bucket(TARGET)}/{PREFIX}", "--config", os.devnull]
         words += ["--server-side-across-configs", "--transfers", "32", "--checkers", "32", "--fast-list"]
         words += ["--s3-no-check-bucket", "--ca-cert", str(arena.cloud.ca_bundle), "--quiet"]
         if parts:
@@ -133,7 +133,7 @@ def _boto3_threads(arena: Arena, case: Case) -> Run:
     target, s3 = arena.bucket(TARGET), _client(arena)
 
     def copy(key: str) -> None:
-        s3.copy_object(Bucket=target, Key=key, CopySource={"Bucket": case.source, "Key": key})
+        s3.copy_object(Bucket=target, Key=PREFIX + key, CopySource={"Bucket": case.source, "Key": key})
 
     return lambda: _each(s3, case, copy)
 
@@ -144,7 +144,7 @@ def _boto3_parts(arena: Arena, case: Case) -> Run:
     sizes = TransferConfig(multipart_threshold=_PART, multipart_chunksize=_PART)
 
     def copy(key: str) -> None:
-        s3.copy({"Bucket": case.source, "Key": key}, target, key, Config=sizes)
+        s3.copy({"Bucket": case.source, "Key": key}, target, PREFIX + key, Config=sizes)
 
     return lambda: _each(s3, case, copy)
 
