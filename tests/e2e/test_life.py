@@ -208,6 +208,9 @@ def test_a_killed_engine_and_a_killed_command_lose_and_double_nothing(
     os.kill(up.pid, signal.SIGKILL)
     place.finish(up)
 
+    named = place.run("resume")
+    assert named.code == 2, named.said
+    assert "`regionshift up` goes on with it" in named.said
     done = place.run("up", "--yes")
     assert done.code == 0, done.said
     assert "was killed" in done.out

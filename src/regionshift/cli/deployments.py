@@ -22,12 +22,12 @@ from regionshift.cli.migrations import all_migrations, rollback_migration
 from regionshift.cli.options import Choices
 from regionshift.cli.show import confirm, console, person_is_there, print_json
 from regionshift.deployment.state import DeploymentState, Outcome, RegionState, fold_deployment
-from regionshift.errors import EXIT_FAILED, EXIT_OK, Refused, RegionshiftError
+from regionshift.errors import EXIT_FAILED, EXIT_OK, InputError, Refused, RegionshiftError
 from regionshift.journal.journal import Journal
 from regionshift.journal.lock import current_holder, holder_to_json
 from regionshift.operations.moving.fencing import with_fenced
 from regionshift.operations.planning import make_plan
-from regionshift.operations.unfinished import half_done, open_runs
+from regionshift.operations.unfinished import HalfDone, OpenRun, half_done, open_runs
 from regionshift.operations.up import PlanRefused
 from regionshift.operations.waves import deploying
 from regionshift.operations.waves.facts import terms_of
@@ -193,6 +193,8 @@ def run_resume(choices: Choices, *, back: bool) -> int:
 
 
 def _resume_deployment(choices: Choices, wired: Wired, *, back: bool) -> int:
+    if not deploying.unfinished(wired.journal):
+        _require_waves(wired.journal)
     approving = deploying.waiting(wired.journal)
     run_id, state = deploying.resume(driver(choices, wired, approving=approving), back=back)
     kind = wired.journal.view(run_id).kind
@@ -202,6 +204,18 @@ def _resume_deployment(choices: Choices, wired: Wired, *, back: bool) -> int:
     if kind == "rollback":
         _say_what_the_settings_say(choices)
     return code
+
+
+def _require_waves(journal: Journal) -> None:
+    """Raises InputError, with the command that goes on, when what was stopped or killed went in one run."""
+    half = half_done(journal)
+    left: list[OpenRun | HalfDone] = [*open_runs(journal), *([half] if half else [])]
+    if left:
+        raise InputError(
+            f"The {left[0].kind} {left[0].run} went in one run for all regions, not in waves.",
+            where=left[0].run,
+            remedy=f"`{left[0].go_on}` goes on with it",
+        )
 
 
 def run_releases(choices: Choices) -> int:
