@@ -5,6 +5,8 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
+import subprocess
+import sys
 import xml.etree.ElementTree as ET
 from collections import Counter
 from collections.abc import Callable
@@ -32,6 +34,8 @@ EACH = (
     "alarm_topic_arn",
     "vpc_id",
 )
+
+_LIST_BUCKETS = "import boto3; print(*[b['Name'] for b in boto3.client('s3').list_buckets()['Buckets']])"
 
 
 @pytest.fixture(scope="module")
@@ -90,6 +94,15 @@ def test_outputs_are_flat_and_complete(place: Place) -> None:
     assert values["lambda_function_arn_eu_west_1"].endswith(f":{ACCOUNT}:function:{function}")
     assert values["lambda_log_group_name_eu_west_1"] == f"/aws/lambda/{function}"
     assert values["deployment_config_parameter_name_eu_west_1"] == "/orders/dev/eu-west-1/deployment-config"
+
+
+def test_a_shell_is_pointed_at_the_embedded_aws(place: Place) -> None:
+    said = place.run("local", "env").out
+    script = f'{said}exec {sys.executable} -c "{_LIST_BUCKETS}"'
+    shell = subprocess.run(["sh", "-ec", script], env={}, capture_output=True, text=True, check=False)
+    assert shell.returncode == 0, shell.stderr
+    bucket = place.run("outputs", "--json").json["deployment_bucket_name_primary"]
+    assert bucket in shell.stdout.split()
 
 
 def test_validate_finds_what_was_changed_by_hand_and_up_puts_it_back(place: Place) -> None:
@@ -192,7 +205,7 @@ def test_an_interrupted_up_stops_cleanly_and_gives_the_lock_back(place: Place) -
     status = place.run("status", "--json")
     assert status.code == 1, status.said
     assert status.json["half_done"]["outcome"] == "interrupted"
-    assert status.json["half_done"]["go_on"] == "regionshift up"
+    assert status.json["half_done"]["go_on"] == "regionshift resume, or regionshift resume --back"
     assert not list((place.folder / ".regionshift/state/locks").glob("*.json"))
 
 
@@ -208,16 +221,14 @@ def test_a_killed_engine_and_a_killed_command_lose_and_double_nothing(
     os.kill(up.pid, signal.SIGKILL)
     place.finish(up)
 
-    named = place.run("resume")
-    assert named.code == 2, named.said
-    assert "`regionshift up` goes on with it" in named.said
-    done = place.run("up", "--yes")
+    done = place.run("resume", "--yes")
     assert done.code == 0, done.said
     assert "was killed" in done.out
     assert census(place.clients, REGIONS, "dev") == whole
+    assert place.run("resume", "--yes").code == 2  # nothing is unfinished
 
 
-def test_a_killed_destroy_is_gone_on_with(place: Place, whole: Counter[str]) -> None:
+def _kill_destroy(place: Place) -> None:
     destroy = place.start("destroy", "--yes", "-v")
     assert destroy.stderr is not None
     for line in destroy.stderr:
@@ -225,10 +236,30 @@ def test_a_killed_destroy_is_gone_on_with(place: Place, whole: Counter[str]) -> 
             break
     os.kill(destroy.pid, signal.SIGKILL)
     place.finish(destroy)
+
+
+def test_a_killed_destroy_is_gone_on_with_and_up_stands_it_up_anew(place: Place, whole: Counter[str]) -> None:
+    _kill_destroy(place)
     back = place.run("up", "--yes")
     assert back.code == 0, back.said
     assert census(place.clients, REGIONS, "dev") == whole
-    assert place.run("destroy", "--yes").code == 0
+    _kill_destroy(place)
+    refused = place.run("resume", "--yes", "--back")
+    assert refused.code == 3, refused.said
+    assert "does not come back" in refused.err
+    gone = place.run("resume", "--yes")
+    assert gone.code == 0, gone.said
+    assert census(place.clients, REGIONS, "dev") == Counter()
+
+
+def test_a_killed_first_up_is_taken_back_to_nothing(place: Place) -> None:
+    up = place.start_and_wait_for(["up", "--yes"], 20)
+    os.kill(up.pid, signal.SIGKILL)
+    place.finish(up)
+    back = place.run("resume", "--yes", "--back")
+    assert back.code == 1, back.said
+    assert census(place.clients, REGIONS, "dev") == Counter()
+    assert place.run("status").code == 0
 
 
 def test_the_value_of_a_secret_is_nowhere(place: Place) -> None:

@@ -167,6 +167,7 @@ def test_one_that_was_stopped_holds_the_target_is_listed_and_can_be_taken_back(p
     assert code == 1
     newest = status["migrations"][0]
     assert (newest["migration_id"], newest["region"], newest["settled"]) == ("stopped", TARGET, False)
+    assert newest["source"] == SOURCE
     code, answer = place.migrate("--id", "second")
     assert code == 3
     assert "stopped" in answer["error"]["message"]
@@ -181,16 +182,18 @@ def test_one_that_was_stopped_holds_the_target_is_listed_and_can_be_taken_back(p
 def test_what_a_killed_command_left_running_is_stopped_and_taken_back(place: Place) -> None:
     was = place.target()
     kill_while_copying(place, "running")
-    code, undone = place.json("rollback", "running")
+    code, undone = place.json("resume", "--back")
     assert code == 0, undone
+    assert undone["migration_id"] == "running"
     assert place.target() == was
 
 
 def test_a_killed_one_goes_on_with_its_id_and_copies_nothing_twice(place: Place) -> None:
     was = place.target()
     kill_while_copying(place, "again")
-    code, done = place.migrate("--id", "again")
+    code, done = place.json("resume")
     assert code == 0, done
+    assert (done["migration_id"], done["level"]) == ("again", "full")
     assert done["counts"]["proven"] == 125
     assert len(place.target()["versions"]) == len(was["versions"]) + 122
     assert place.json("rollback", "again")[0] == 0

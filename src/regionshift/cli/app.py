@@ -371,6 +371,19 @@ def local_status(
     return run_local_status(_choices(config, None, None, None, as_json=as_json, yes=yes, verbose=verbose))
 
 
+@local.command("env")
+def local_env(
+    config: Config = DEFAULT_CONFIG,
+    as_json: AsJson = False,
+    yes: Yes = False,
+    verbose: Verbose = False,
+) -> int:
+    """Print what points `aws` and the SDKs at the embedded AWS: eval "$(regionshift local env)"."""
+    from regionshift.cli.local import run_local_env
+
+    return run_local_env(_choices(config, None, None, None, as_json=as_json, yes=yes, verbose=verbose))
+
+
 @local.command("down")
 def local_down(
     config: Config = DEFAULT_CONFIG,

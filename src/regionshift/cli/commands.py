@@ -24,7 +24,8 @@ from regionshift.engine.engine import Listener, RunRecord
 from regionshift.engine.events import Progress
 from regionshift.errors import EXIT_FAILED, EXIT_OK, EXIT_REFUSED, InputError
 from regionshift.operations.deploying import deploy, mend
-from regionshift.operations.destroy import destroy, propose_destroy
+from regionshift.operations.destroy import destroy, propose_destroy, require_destroyable
+from regionshift.operations.gone import gone_findings
 from regionshift.operations.moving.as_up import require_removal_alone
 from regionshift.operations.orphans import orphan_findings
 from regionshift.operations.planning import make_plan
@@ -184,7 +185,10 @@ def _propose(
         screen.print("An earlier run was killed; going on from what it left.")
     if remains.half_destroyed:
         screen.print("A destroy was begun and did not end; reading back what is still there.")
+    refresh = refresh or remains.half_destroyed or remains.half_done
     findings = [*preflight(wired.environment, wired.machine, regions), *remains.findings]
+    if not refresh:
+        findings += gone_findings(wired.environment, standing_of(wired.journal))
     if any(finding.severity == "error" for finding in regions):
         raise PlanRefused(make_plan(wired.environment, RunRecord(), findings))  # the engine would fail on it
     if remains.killed and wired.environment.config.target == "aws":
@@ -193,7 +197,7 @@ def _propose(
         wired.environment,
         findings,
         allow_data_loss=allow_data_loss,
-        refresh=refresh or remains.half_destroyed or remains.half_done,
+        refresh=refresh,
     )
 
 
@@ -236,13 +240,15 @@ def run_destroy(choices: Choices) -> int:
     """Show, ask for the name, take down, and look that it is gone."""
     with _wired(choices, locked=True) as wired:
         environment = wired.environment.called_everywhere()  # a deployment that leaves a region out ends here
-        plan = propose_destroy(environment)
-        mend(environment, wired.journal)
+        require_destroyable(environment)
+        remains = mend(environment, wired.journal)
+        plan, screen = propose_destroy(environment), console(choices)
         if not choices.as_json:
             _show_plan(choices, plan)
-        if plan.changes:
+        if remains.killed or remains.half_done:
+            screen.print("What an earlier run made and did not write down is looked for, and goes too.")
+        if plan.changes or remains.killed or remains.half_done:
             confirm_by_name(choices, environment.name)
-        screen = console(choices)
         with _view(choices, screen, f"destroy {environment.name}", plan) as listener:
             done = destroy(environment, wired.journal, plan, listener, readers(wired, screen))
     if choices.as_json:

@@ -136,8 +136,8 @@ def resume(
     force: Force = False,
     back: Annotated[bool, typer.Option("--back", help="Take it back instead of finishing it.")] = False,
 ) -> int:
-    """Finish a deployment, a change of primary or a move that was stopped or killed, or take it back."""
-    from regionshift.cli.deployments import run_resume
+    """Finish what was stopped or killed (an up, a destroy, a promote, a move, a migrate), or take it back."""
+    from regionshift.cli.resuming import run_resume
 
     choices = _chosen(
         config, target, endpoint, account, as_json=as_json, yes=yes, verbose=verbose, force=force

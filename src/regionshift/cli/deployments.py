@@ -1,4 +1,4 @@
-"""`up` in waves, `rollback`, `resume`, `releases`, `diff`, `history`, `status` and `drift`, as a person sees them."""
+"""`up` in waves, `rollback`, `releases`, `diff`, `history`, `status` and `drift`, as a person sees them."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ from regionshift.cli.migrations import all_migrations, rollback_migration
 from regionshift.cli.options import Choices
 from regionshift.cli.show import confirm, console, person_is_there, print_json
 from regionshift.deployment.state import DeploymentState, Outcome, RegionState, fold_deployment
-from regionshift.errors import EXIT_FAILED, EXIT_OK, InputError, Refused, RegionshiftError
+from regionshift.errors import EXIT_FAILED, EXIT_OK, Refused, RegionshiftError
 from regionshift.journal.journal import Journal
 from regionshift.journal.lock import current_holder, holder_to_json
 from regionshift.operations.moving.fencing import with_fenced
 from regionshift.operations.planning import make_plan
-from regionshift.operations.unfinished import HalfDone, OpenRun, half_done, open_runs
+from regionshift.operations.unfinished import half_done, open_runs
 from regionshift.operations.up import PlanRefused
 from regionshift.operations.waves import deploying
 from regionshift.operations.waves.facts import terms_of
@@ -64,7 +64,7 @@ def up_in_waves(
     terms = terms_of(environment.config, refresh=refresh, allow_data_loss=allow_data_loss)
     intent = begun_under(choices, wired, intent, standing, terms, despite_alarms=despite_alarms)
     state = deploying.begin(driver(choices, wired), wired.shelf, intent, standing)
-    return _ended(choices, wired, state)
+    return ended(choices, wired, state)
 
 
 def run_deployment_rollback(
@@ -148,12 +148,12 @@ def _go_back(
     intent = deploying.under(way.intent, terms)
     run = wired.journal.start("rollback", {**intent.facts.opening(intent.plan), "of": way.undone})
     state = driver(choices, wired).drive(run)
-    code = _ended(choices, wired, state, "rollback", {"data": list(data)} if data else {})
-    _say_what_the_settings_say(choices)
+    code = ended(choices, wired, state, "rollback", {"data": list(data)} if data else {})
+    say_what_the_settings_say(choices)
     return code
 
 
-def _say_what_the_settings_say(choices: Choices) -> None:
+def say_what_the_settings_say(choices: Choices) -> None:
     console(choices).print(
         "The settings still say what was taken back: change them, or the next `up` brings it again.",
         soft_wrap=True,
@@ -173,49 +173,6 @@ def _wants_back(choices: Choices, migration: str) -> bool:
         )
         return False
     return typer.confirm(f"{said} Take it back too?", err=choices.as_json)
-
-
-def run_resume(choices: Choices, *, back: bool) -> int:
-    """Go on with a deployment that was stopped or killed, or take it back."""
-    from regionshift.cli.moving import resume_move
-    from regionshift.cli.promoting import resume_promotion
-    from regionshift.operations.moving import moves, proposing
-
-    with _wired(choices, locked=True) as wired:
-        moving = moves.unfinished(wired.journal) is not None
-        # A move goes on with the change of primary that it began; back goes that one first.
-        code = None if moving and not back else resume_promotion(choices, wired, back=back)
-        if code is not None and not (moving and proposing.unfinished(wired.journal) is None):
-            return code
-        if not moving:
-            return _resume_deployment(choices, wired, back=back)
-    return resume_move(choices, back=back, said=code is not None)
-
-
-def _resume_deployment(choices: Choices, wired: Wired, *, back: bool) -> int:
-    if not deploying.unfinished(wired.journal):
-        _require_waves(wired.journal)
-    approving = deploying.waiting(wired.journal)
-    run_id, state = deploying.resume(driver(choices, wired, approving=approving), back=back)
-    kind = wired.journal.view(run_id).kind
-    if not choices.as_json:
-        console(choices).print(f"{kind.capitalize()} {run_id}: {_verdict(state)}")
-    code = _ended(choices, wired, state, kind)
-    if kind == "rollback":
-        _say_what_the_settings_say(choices)
-    return code
-
-
-def _require_waves(journal: Journal) -> None:
-    """Raises InputError, with the command that goes on, when what was stopped or killed went in one run."""
-    half = half_done(journal)
-    left: list[OpenRun | HalfDone] = [*open_runs(journal), *([half] if half else [])]
-    if left:
-        raise InputError(
-            f"The {left[0].kind} {left[0].run} went in one run for all regions, not in waves.",
-            where=left[0].run,
-            remedy=f"`{left[0].go_on}` goes on with it",
-        )
 
 
 def run_releases(choices: Choices) -> int:
@@ -345,7 +302,7 @@ def _show(choices: Choices, plan: Plan) -> None:
         raise PlanRefused(plan)
 
 
-def _ended(
+def ended(
     choices: Choices,
     wired: Wired,
     state: DeploymentState,
@@ -354,7 +311,7 @@ def _ended(
 ) -> int:
     regions = state.said_per_region(kind)
     if choices.as_json:
-        print_json({"outcome": _verdict(state), "regions": regions, "failed": state.failed, **more})
+        print_json({"outcome": verdict(state), "regions": regions, "failed": state.failed, **more})
     else:
         screen = console(choices)
         for region, said in regions.items():
@@ -376,7 +333,7 @@ def prune_releases(choices: Choices, wired: Wired) -> None:
         )
 
 
-def _verdict(state: DeploymentState) -> str:
+def verdict(state: DeploymentState) -> str:
     return str(state.verdict.value if state.verdict else "unfinished")
 
 

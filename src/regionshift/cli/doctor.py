@@ -7,7 +7,9 @@ from regionshift.cli.show import console, print_json
 from regionshift.errors import EXIT_OK, EXIT_REFUSED
 from regionshift.journal.lock import Holder, current_holder
 from regionshift.journal.store import StateUnreachable
+from regionshift.operations.gone import gone_findings
 from regionshift.operations.preflight import preflight
+from regionshift.operations.waves.standing import standing_of
 from regionshift.report.terminal import facts_table, findings_table
 from regionshift.report.values import Finding, as_data
 from regionshift.wiring import Wired, scope_of, settings, surroundings, wire
@@ -36,6 +38,7 @@ def _examine(choices: Choices) -> tuple[_Facts, list[Finding]]:
         ) as wired:
             holder = current_holder(wired.store, scope_of(wired.environment.config))
             findings = preflight(wired.environment, wired.machine)
+            findings += gone_findings(wired.environment, standing_of(wired.journal))
             return _facts(wired, holder), [*findings, *_held(holder)]
     except StateUnreachable as error:
         config = settings(choices.config, choices.overrides, outside)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import shlex
 from typing import TYPE_CHECKING
 
 from regionshift.cli.options import Choices
 from regionshift.cli.show import console, print_json
-from regionshift.errors import EXIT_FAILED, EXIT_OK
+from regionshift.errors import EXIT_FAILED, EXIT_OK, WorkFailed
 from regionshift.report.terminal import facts_table
 from regionshift.wiring import Place, settings, surroundings
 
@@ -39,6 +40,30 @@ def run_local_status(choices: Choices) -> int:
     return EXIT_OK
 
 
+def run_local_env(choices: Choices) -> int:
+    """What points the AWS CLI and SDKs of a shell at it, as lines to `eval`; 1 when it does not run."""
+    from regionshift.local import emulator
+
+    cloud = emulator.status(Place(choices.config).cloud)
+    if cloud is None:
+        raise WorkFailed("The embedded AWS does not run.", remedy="start it: regionshift local up")
+    # AWS SDKs and Tools Reference Guide, "Environment variables list".
+    variables = {
+        "AWS_ENDPOINT_URL": cloud.endpoint,
+        "AWS_CA_BUNDLE": str(cloud.ca_bundle),
+        "AWS_ACCESS_KEY_ID": cloud.access_key,
+        "AWS_SECRET_ACCESS_KEY": cloud.secret_key,
+    }
+    if choices.as_json:
+        print_json(variables)
+        return EXIT_OK
+    # A profile or a session's token of the person's own would be mixed with this key.
+    print("unset AWS_PROFILE AWS_SESSION_TOKEN")
+    for name, value in variables.items():
+        print(f"export {name}={shlex.quote(value)}")
+    return EXIT_OK
+
+
 def run_local_down(choices: Choices, *, wipe: bool) -> int:
     """Stop it; nothing to stop is fine."""
     from regionshift.local import emulator
@@ -49,6 +74,12 @@ def run_local_down(choices: Choices, *, wipe: bool) -> int:
     else:
         said = "stopped" if was_running else "was not running"
         console(choices).print(f"The embedded AWS {said}{' and is wiped' if wipe else ''}.")
+        if wipe and Place(choices.config).home.joinpath("state").exists():
+            console(choices).print(
+                "If an environment was up in it, the state still says so: `regionshift up --refresh` makes it"
+                " anew, `regionshift destroy` makes the state forget it.",
+                soft_wrap=True,
+            )
     return EXIT_OK
 
 

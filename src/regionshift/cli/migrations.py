@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, replace
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -36,6 +36,7 @@ from regionshift.operations.migrations.rights import require_rights, require_som
 from regionshift.operations.migrations.taking_back import TakenBack, take_back
 from regionshift.operations.migrations.verifying import verify_again
 from regionshift.operations.outputs import Outputs
+from regionshift.operations.unfinished import killed_migrations
 from regionshift.operations.waves.standing import standing_of
 from regionshift.report.migrations import (
     CopyView,
@@ -273,6 +274,56 @@ def all_migrations(wired: Wired) -> tuple[Sequence[dict[str, Any]], str]:
             ], ""
     except RegionshiftError as error:
         return [], f"Migrations could not be read: {error.message}"
+
+
+@dataclass(frozen=True)
+class OpenMigration:
+    """A migration that is not settled, or whose command was killed, and whether taking it back was begun."""
+
+    migration_id: str
+    status: str
+    source: str
+    target: str
+    level: str
+    going_back: bool
+
+
+def open_migration(wired: Wired) -> OpenMigration | None:
+    """The newest migration that is not settled, or whose end the command did not see; none when there is none.
+
+    Raises:
+        WorkFailed: the records cannot be read.
+    """
+    found, unread = all_migrations(wired)
+    if unread:
+        raise WorkFailed(unread, remedy="when it can be read: regionshift resume")
+    killed = killed_migrations(wired.journal)
+    left = next((each for each in found if not each["settled"] or each["migration_id"] in killed), None)
+    if left is None:
+        return None
+    name, region = left["migration_id"], left["region"]
+    with carrying_in(wired) as carrying:
+        level = str(carrying.find(name)[1]["level"])
+        going_back = carrying.undone(region, name) is not None
+    return OpenMigration(name, left["status"], left["source"], region, level, going_back)
+
+
+def resume_migration(choices: Choices, left: OpenMigration, *, back: bool) -> int:
+    """Go on with a migration where it was, or take it back; what was begun to be taken back goes back."""
+    name, back = left.migration_id, back or left.going_back
+    what = "taking it back" if back else "going on with it"
+    console(choices).print(f"Migration {name} is {left.status}; {what}.", soft_wrap=True)
+    if back:
+        return run_rollback(choices, name, "" if left.going_back else "resume --back")
+    return run_migrate(
+        choices,
+        source=left.source,
+        target=left.target,
+        migration_id=name,
+        level=left.level,
+        plan_only=False,
+        deep=False,
+    )
 
 
 @contextmanager

@@ -60,5 +60,5 @@ def _require_person() -> None:
     if not person_is_there():
         raise Refused(
             "This changes something, and nobody is there to confirm it.",
-            remedy="look at `regionshift preview`, then give --yes",
+            remedy="look at what it changes (it is listed without --json), then give --yes",
         )

@@ -50,7 +50,13 @@ class OneGo:
 
     def of_failure(self, why: str) -> News:
         """It stopped; what was done stays."""
-        return self._news("error", f"{self.name} failed: {why}; what was done stays")
+        return self._news("error", f"{self.name} failed: {why.rstrip('.')}; what was done stays")
+
+    def of_stop(self) -> News:
+        """Somebody stopped it."""
+        return self._news(
+            "error", f"{self.name} was stopped; what was done stays: regionshift resume goes on with it"
+        )
 
     def _news(self, status: NewsStatus, summary: str) -> News:
         return News(self.event, status, summary, {"regions": len(self.regions), "changes": self.changes})

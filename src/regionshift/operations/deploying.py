@@ -59,7 +59,11 @@ def deploy(
     standing = standing_of(journal)
     if proposal.plan.errors or (proposal.plan.is_empty and _is_known(standing, proposal)):
         return apply(environment, proposal, listener)
-    facts = {"releases": dict(proposal.digests), "changes": len(proposal.plan.changes)}
+    facts = {
+        "releases": dict(proposal.digests),
+        "changes": len(proposal.plan.changes),
+        "allows_loss": proposal.allows_loss,
+    }
     regions = tuple(proposal.digests)
     there = [region for region in standing_regions(journal) if region in regions]
     words = OneGo("deploy", "deployment", regions, len(proposal.plan.changes))
@@ -102,7 +106,8 @@ def recorded(
         run.append(_STEP, "failed", data={"error": said})
         run.close("interrupted" if stopped else "failed", failed=True)
         if telling:
-            telling.tell(run.run_id, telling.words.of_failure(said), telling.before)
+            news = telling.words.of_stop() if stopped else telling.words.of_failure(said)
+            telling.tell(run.run_id, news, telling.before)
         raise
     run.append(_STEP, "after")
     run.close("succeeded")

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,7 +15,7 @@ from regionshift.operations.deploying import Telling, recorded, standing_regions
 from regionshift.operations.emptying import empty_all, switch_off, was_refilled
 from regionshift.operations.environment import Environment
 from regionshift.operations.leftovers import Leftover, look_for_leftovers, standing
-from regionshift.operations.unfinished import end_all, require_endable
+from regionshift.operations.unfinished import end_all, in_one_run, require_endable
 from regionshift.operations.waves.driving import Reader
 from regionshift.report.values import Change, Plan
 
@@ -34,12 +35,8 @@ class Destroyed:
     kept: tuple[Leftover, ...]
 
 
-def propose_destroy(environment: Environment) -> Plan:
-    """Everything that would go. Changes nothing.
-
-    Raises:
-        Refused: the environment is protected, or a region of it is fenced and gets no call.
-    """
+def require_destroyable(environment: Environment) -> None:
+    """Raises Refused when the environment is protected, or a region of it is fenced and gets no call."""
     if environment.fenced:
         away = ", ".join(sorted(environment.fenced))
         raise Refused(
@@ -53,6 +50,11 @@ def propose_destroy(environment: Environment) -> Plan:
             where="protect",
             remedy="set `protect: false` in the settings and run `regionshift up` before `destroy`",
         )
+
+
+def propose_destroy(environment: Environment) -> Plan:
+    """Everything that would go. Changes nothing. Raises as :func:`require_destroyable`."""
+    require_destroyable(environment)
     changes = tuple(
         Change("delete", resource["type"], _name(resource), _region(environment, resource), resource["urn"])
         for resource in environment.engine.resources()
@@ -78,16 +80,40 @@ def destroy(
         WorkFailed: something could not be deleted, or is still there; run it again to go on.
     """
     require_endable(journal)
+    left = in_one_run(journal)
+    named = left.regions if left else ()
     there = standing_regions(journal)
     words = OneGo("destroy", "destroy", there, len(plan.changes))
     telling = Telling(words, readers if plan.changes else (), there)
     with recorded(journal, "destroy", {"resources": len(plan.changes)}, telling) as run_id:
         # From here on the journal says that nothing stands, whatever the others had begun.
         end_all(journal, but=run_id)
-        return _destroy(environment, listener)
+        return _destroy(environment, listener, named)
 
 
-def _destroy(environment: Environment, listener: Listener | None) -> Destroyed:
+def _destroy(environment: Environment, listener: Listener | None, named: Collection[str]) -> Destroyed:
+    deleted, emptied, regions = _delete(environment, listener)
+    regions |= {*environment.regions, *named}
+    leftovers = look_for_leftovers(environment.clients, environment.config, sorted(regions))
+    if standing(leftovers) and environment.config.target == "local":
+        # Offline a first `up` writes no checkpoints, as the provider adopts what it finds: when it was killed, the
+        # state does not know all that it made.
+        _adopt(environment)
+        more, emptied_too, _ = _delete(environment, listener)
+        deleted, emptied = deleted + more, emptied + emptied_too
+        leftovers = look_for_leftovers(environment.clients, environment.config, sorted(regions))
+    if still := standing(leftovers):
+        shown = ", ".join(f"{left.what} [{left.region}]" for left in still[:5])
+        raise WorkFailed(
+            f"{len(still)} things of {environment.name} are still there: {shown}",
+            remedy="delete them by hand, or run `regionshift destroy` again",
+        )
+    environment.engine.remove_stack()
+    return Destroyed(deleted, emptied, tuple(leftovers))
+
+
+def _delete(environment: Environment, listener: Listener | None) -> tuple[int, int, set[str]]:
+    """Delete what the state knows; how many resources, how many object versions with them, and in which regions."""
     engine = environment.engine
     before = [resource for resource in engine.resources() if _is_own(resource)]
     buckets = [
@@ -106,17 +132,16 @@ def _destroy(environment: Environment, listener: Listener | None) -> Destroyed:
         except EngineFailed as error:
             if not left or not was_refilled(error):
                 raise
-    once = {_region(environment, resource) for resource in before} - {None}
-    regions = sorted({*environment.regions, *(region for region in once if region)})
-    leftovers = look_for_leftovers(environment.clients, environment.config, regions)
-    if still := standing(leftovers):
-        shown = ", ".join(f"{left.what} [{left.region}]" for left in still[:5])
-        raise WorkFailed(
-            f"{len(still)} things of {environment.name} are still there: {shown}",
-            remedy="delete them by hand, or run `regionshift destroy` again",
-        )
-    engine.remove_stack()
-    return Destroyed(len(before), emptied, tuple(leftovers))
+    once = {_region(environment, resource) for resource in before}
+    return len(before), emptied, {region for region in once if region}
+
+
+def _adopt(environment: Environment) -> None:
+    """Bring into the state whatever of the environment is there, by standing it up."""
+    program = environment.program(environment.same_everywhere(environment.release()), links="newest")
+    # What could not be made or adopted is looked for once more, and told, when all else is gone.
+    with suppress(EngineFailed):
+        environment.engine.up(program, checkpoints=True)
 
 
 def _nothing() -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 from regionshift.deployment.state import DeploymentState, fold_deployment
@@ -10,9 +9,11 @@ from regionshift.errors import Refused
 from regionshift.journal.events import RunView
 from regionshift.journal.journal import Journal
 from regionshift.operations.deploying import left_half_done
+from regionshift.operations.waves.standing import standing_of
 
 _RESUME = "regionshift resume, or regionshift resume --back"
 DESTROYED = "destroyed"
+_OF_DATA = ("migration", "rollback")
 
 
 @dataclass(frozen=True)
@@ -37,9 +38,90 @@ class OpenRun:
     go_on: str
 
 
+@dataclass(frozen=True)
+class InOneRun:
+    """A change of all regions in one run that was stopped, failed or was killed before it was whole.
+
+    Args:
+        at: how far it came, in words. releases: the digests that it brought in, to ``regions``; none for a destroy.
+        rejoins: the region that it brings back. allows_loss: whether what holds data was allowed to go.
+    """
+
+    run: str
+    kind: str
+    at: str
+    releases: tuple[str, ...] = ()
+    regions: tuple[str, ...] = ()
+    rejoins: str | None = None
+    allows_loss: bool = False
+
+
+def in_one_run(journal: Journal) -> InOneRun | None:
+    """The newest change in one run that is not whole; none when there is none.
+
+    Raises:
+        Refused: a newer tool wrote it.
+    """
+    for view in journal.unfinished():
+        if view.kind in ("deployment", "destroy") and "plan" not in view.opened:
+            _require_known(view)
+            return _in_one_run(view, "was killed")
+    half = left_half_done(journal)
+    return _in_one_run(journal.view(half.run_id), f"ended as {half.outcome}") if half else None
+
+
+def _in_one_run(view: RunView, at: str) -> InOneRun:
+    found, rejoins = view.opened.get("releases"), view.opened.get("rejoins")
+    releases = found if isinstance(found, dict) else {}
+    return InOneRun(
+        view.run_id,
+        view.kind,
+        at,
+        tuple(releases.values()),
+        tuple(releases),
+        str(rejoins) if rejoins else None,
+        bool(view.opened.get("allows_loss")),
+    )
+
+
+def require_way_back(journal: Journal, left: InOneRun) -> None:
+    """Raises Refused, with the nearest that there is, when ``left`` cannot be taken back.
+
+    Back goes only what came up where nothing was: what a change in one run deleted, nobody has any more.
+    """
+    if left.kind == "deployment" and standing_of(journal).is_empty:
+        return
+    forward = "`regionshift resume` finishes it"
+    remedy = {
+        "destroy": f"{forward}, or `regionshift up` makes the environment anew",
+    }.get(left.kind, f"{forward}; then write the settings as they were, and: regionshift up")
+    raise Refused(
+        f"The {left.kind} {left.run} went in one run, and what it deleted does not come back.",
+        where=left.run,
+        remedy=remedy if left.rejoins is None else forward,
+    )
+
+
 def open_runs(journal: Journal) -> list[OpenRun]:
     """What stands in the way, the newest first. Migrations are not among it: their own records say how they stand."""
     return [_told(journal, view) for view in journal.unfinished() if "migration_id" not in view.opened]
+
+
+def killed_migrations(journal: Journal) -> frozenset[str]:
+    """The ids of migrations whose newest run here, a copying or a taking back, never said how it ended.
+
+    The migration itself may have ended inside AWS meanwhile, which its record says.
+    """
+    seen: set[str] = set()
+    killed: set[str] = set()
+    for run in journal.history():
+        migration = journal.view(run.run_id).opened.get("migration_id") if run.kind in _OF_DATA else None
+        if migration is None or migration in seen:
+            continue
+        seen.add(str(migration))
+        if run.outcome is None:
+            killed.add(str(migration))
+    return frozenset(killed)
 
 
 def half_done(journal: Journal) -> HalfDone | None:
@@ -47,19 +129,23 @@ def half_done(journal: Journal) -> HalfDone | None:
     run = left_half_done(journal)
     if run is None:
         return None
-    go_on = "regionshift destroy" if run.kind == "destroy" else "regionshift up"
+    go_on = _command(journal, journal.view(run.run_id))
     return HalfDone(run.run_id, run.kind, str(run.outcome), go_on)
 
 
 def require_endable(journal: Journal) -> None:
     """Raises Refused when a newer tool wrote an open run: this one cannot tell what ending it means."""
     for view in journal.unfinished():
-        if view.newer:
-            raise Refused(
-                f"Run {view.run_id} is not finished, and a newer version of regionshift wrote it.",
-                where=view.run_id,
-                remedy="use that version",
-            )
+        _require_known(view)
+
+
+def _require_known(view: RunView) -> None:
+    if view.newer:
+        raise Refused(
+            f"Run {view.run_id} is not finished, and a newer version of regionshift wrote it.",
+            where=view.run_id,
+            remedy="use that version",
+        )
 
 
 def end_all(journal: Journal, *, but: str) -> list[str]:
@@ -75,10 +161,8 @@ def _told(journal: Journal, view: RunView) -> OpenRun:
         return _deployment(view, fold_deployment(journal.events(view.run_id)))
     doubt = view.in_doubt
     step = doubt[-1].step if doubt else None
-    go_on = _RESUME if "plan" in view.opened else _command(view.kind, view.opened)
-    return OpenRun(
-        view.run_id, view.kind, step, f"at {step or 'its end'}", waits_for_a_person=False, go_on=go_on
-    )
+    at = f"at {step or 'its end'}"
+    return OpenRun(view.run_id, view.kind, step, at, waits_for_a_person=False, go_on=_command(journal, view))
 
 
 def _deployment(view: RunView, state: DeploymentState) -> OpenRun:
@@ -91,9 +175,11 @@ def _deployment(view: RunView, state: DeploymentState) -> OpenRun:
     return OpenRun(view.run_id, view.kind, step.name if step else None, at, state.waits, _RESUME)
 
 
-def _command(kind: str, opened: Mapping[str, object]) -> str:
-    if kind in ("promotion", "move"):
+def _command(journal: Journal, view: RunView) -> str:
+    if "plan" in view.opened or view.kind in ("promotion", "move"):
         return _RESUME
-    if "rejoins" in opened:
-        return f"regionshift up --rejoin {opened['rejoins']}"
-    return "regionshift destroy" if kind == "destroy" else "regionshift up"
+    if "rejoins" in view.opened:
+        return f"regionshift resume, or regionshift up --rejoin {view.opened['rejoins']}"
+    if view.kind == "destroy":
+        return "regionshift resume, or regionshift destroy"
+    return _RESUME if standing_of(journal).is_empty else "regionshift resume, or regionshift up"

@@ -20,7 +20,8 @@ from regionshift.report.values import Finding, Plan
 class Proposal:
     """A plan together with the program that it would apply, and the digest of each region's release.
 
-    ``doomed``: the buckets, as (region, name), that go with all they hold; only where the user allowed it.
+    ``doomed``: the buckets, as (region, name), that go with all they hold; only where the user allowed it,
+    as ``allows_loss`` says.
     """
 
     plan: Plan
@@ -28,6 +29,7 @@ class Proposal:
     digests: Mapping[str, str]
     refresh: bool = False
     doomed: tuple[tuple[str, str], ...] = ()
+    allows_loss: bool = False
 
 
 def propose(
@@ -58,7 +60,8 @@ def propose(
     findings = [*findings, *plan_findings(environment, record)]
     plan = make_plan(environment, record, findings, allow_data_loss=allow_data_loss)
     digests = {region: release.digest for region, release in releases.items()}
-    return Proposal(plan, program, digests, refresh, doomed_buckets(record) if allow_data_loss else ())
+    doomed = doomed_buckets(record) if allow_data_loss else ()
+    return Proposal(plan, program, digests, refresh, doomed, allow_data_loss)
 
 
 def apply(

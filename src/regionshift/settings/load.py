@@ -10,6 +10,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from regionshift.errors import InputError
 from regionshift.settings.config import MigrationConfig
 from regionshift.settings.document import Document, YamlError, read_document
 from regionshift.settings.layers import Layers
@@ -30,6 +31,7 @@ def load_config(path: Path, env: Mapping[str, str], overrides: Mapping[str, obje
     path, values as they are or as YAML text; None is not given).
 
     Raises:
+        InputError: there is no such file.
         SettingsError: with every mistake there is; nothing but the file was read.
     """
     document = _read(path)
@@ -56,8 +58,10 @@ def _read(path: Path) -> Document:
     try:
         text = path.read_text(encoding="utf-8-sig")
     except FileNotFoundError:
-        raise _unreadable(
-            path, "no such file", "Write one with `regionshift init`, or name it with --config."
+        raise InputError(
+            f"There is no settings file {path.name} here.",
+            where=str(path),
+            remedy="write one with `regionshift init`, or name it with --config",
         ) from None
     except UnicodeDecodeError:
         raise _unreadable(path, "bytes that are no UTF-8 text", "Save the file as UTF-8.") from None

@@ -8,10 +8,11 @@ from pathlib import Path
 
 import pytest
 
+from regionshift.errors import Refused
 from regionshift.journal.events import Kind
 from regionshift.journal.journal import Journal
 from regionshift.journal.store import open_state
-from regionshift.operations.unfinished import half_done
+from regionshift.operations.unfinished import InOneRun, half_done, in_one_run, require_way_back
 
 NO_CHANGES: list[tuple[Kind, Mapping[str, object]]] = [
     ("fence", {"regions": ["eu-west-1"]}),
@@ -32,7 +33,11 @@ def _run(journal: Journal, kind: Kind, opened: Mapping[str, object], outcome: st
 
 
 @pytest.mark.parametrize(
-    ("kind", "go_on"), [("deployment", "regionshift up"), ("destroy", "regionshift destroy")]
+    ("kind", "go_on"),
+    [
+        ("deployment", "regionshift resume, or regionshift resume --back"),
+        ("destroy", "regionshift resume, or regionshift destroy"),
+    ],
 )
 @pytest.mark.parametrize("outcome", ["failed", "killed", "interrupted"])
 def test_it_is_told_until_it_is_mended(journal: Journal, kind: Kind, go_on: str, outcome: str) -> None:
@@ -42,8 +47,12 @@ def test_it_is_told_until_it_is_mended(journal: Journal, kind: Kind, go_on: str,
     found = half_done(journal)
     assert found is not None
     assert (found.run, found.outcome, found.go_on) == (failed, outcome, go_on)
+    left = in_one_run(journal)
+    assert left is not None
+    assert (left.run, left.kind) == (failed, kind)
     _run(journal, kind, {"releases": {"us-east-1": "r1"}}, "succeeded")
     assert half_done(journal) is None
+    assert in_one_run(journal) is None
 
 
 def test_a_run_that_says_where_each_region_is_says_it_itself(journal: Journal) -> None:
@@ -51,3 +60,36 @@ def test_a_run_that_says_where_each_region_is_says_it_itself(journal: Journal) -
     regions = {"us-east-1": {"release": "r1", "settled": False, "note": ""}}
     run.close("needs a person", {"regions": regions}, failed=True)
     assert half_done(journal) is None
+
+
+def test_only_what_came_up_where_nothing_was_goes_back(journal: Journal) -> None:
+    def left() -> InOneRun:
+        found = in_one_run(journal)
+        assert found is not None
+        return found
+
+    first = journal.start("deployment", {"releases": {"us-east-1": "r1"}})
+    assert left().run == first.run_id
+    require_way_back(journal, left())
+    first.close("succeeded")
+    _run(journal, "deployment", {"releases": {"us-east-1": "r2"}, "allows_loss": True}, "killed")
+    assert left() == InOneRun(
+        left().run, "deployment", "ended as killed", ("r2",), ("us-east-1",), allows_loss=True
+    )
+    with pytest.raises(Refused) as refused:
+        require_way_back(journal, left())
+    assert "write the settings as they were" in str(refused.value.remedy)
+    journal.start("destroy", {"resources": 1})
+    with pytest.raises(Refused) as refused:
+        require_way_back(journal, left())
+    assert "makes the environment anew" in str(refused.value.remedy)
+
+
+def test_a_return_that_failed_is_gone_on_with_as_a_return(journal: Journal) -> None:
+    _run(journal, "deployment", {"releases": {"us-east-1": "r1"}}, "succeeded")
+    _run(journal, "deployment", {"releases": {"us-east-1": "r1"}, "rejoins": "eu-west-1"}, "failed")
+    left, half = in_one_run(journal), half_done(journal)
+    assert left is not None
+    assert left.rejoins == "eu-west-1"
+    assert half is not None
+    assert half.go_on == "regionshift resume, or regionshift up --rejoin eu-west-1"

@@ -15,7 +15,7 @@ from regionshift.journal.events import Kind
 from regionshift.journal.journal import Journal
 from regionshift.journal.lock import Holder
 from regionshift.journal.store import open_state
-from regionshift.operations.unfinished import end_all, open_runs, require_endable
+from regionshift.operations.unfinished import end_all, killed_migrations, open_runs, require_endable
 from regionshift.operations.waves.deploying import require_finished
 
 _RESUME = "regionshift resume, or regionshift resume --back"
@@ -31,9 +31,13 @@ def journal(tmp_path: Path) -> Journal:
     [
         ("promotion", {"promotion": {}}, _RESUME),
         ("move", {"move": {"from": "us-east-1", "to": "eu-west-1"}}, _RESUME),
-        ("deployment", {"releases": {}}, "regionshift up"),
-        ("deployment", {"releases": {}, "rejoins": "eu-west-1"}, "regionshift up --rejoin eu-west-1"),
-        ("destroy", {"resources": 3}, "regionshift destroy"),
+        ("deployment", {"releases": {}}, _RESUME),
+        (
+            "deployment",
+            {"releases": {}, "rejoins": "eu-west-1"},
+            "regionshift resume, or regionshift up --rejoin eu-west-1",
+        ),
+        ("destroy", {"resources": 3}, "regionshift resume, or regionshift destroy"),
     ],
 )
 def test_every_kind_of_run_is_shown_with_what_goes_on(
@@ -59,6 +63,17 @@ def test_every_kind_of_run_is_shown_with_what_goes_on(
 def test_migrations_are_shown_by_their_own_records(journal: Journal) -> None:
     journal.start("migration", {"migration_id": "m-1"})
     assert open_runs(journal) == []
+
+
+def test_a_migration_is_killed_as_long_as_no_later_run_of_it_ended(journal: Journal) -> None:
+    for name in ("m-1", "m-2"):
+        journal.start("migration", {"migration_id": name})
+    assert killed_migrations(journal) == {"m-1", "m-2"}
+    journal.start("rollback", {"migration_id": "m-1"}).close("rolled_back")
+    journal.start("migration", {"migration_id": "m-2"}).close("failed", failed=True)
+    assert killed_migrations(journal) == set()
+    journal.start("rollback", {"migration_id": "m-2"})
+    assert killed_migrations(journal) == {"m-2"}
 
 
 def test_a_destroy_ends_what_was_begun(journal: Journal) -> None:

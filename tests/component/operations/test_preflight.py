@@ -14,13 +14,17 @@ import pytest
 from botocore.exceptions import EndpointConnectionError
 
 from regionshift.aws.clients import Clients
+from regionshift.deployment.state import RegionState
 from regionshift.engine.engine import RunRecord
 from regionshift.engine.events import Step
 from regionshift.errors import InputError
 from regionshift.operations.environment import Environment
+from regionshift.operations.gone import gone_findings
 from regionshift.operations.policy_findings import MOST_CHARACTERS, policy_findings
 from regionshift.operations.preflight import Machine, plan_findings, preflight
 from regionshift.operations.quotas import UNRESERVED, vpc_finding
+from regionshift.operations.waves.standing import Standing
+from regionshift.settings.components import DEPLOYMENT_BUCKET
 from regionshift.settings.load import load_config
 
 pytestmark = pytest.mark.component
@@ -53,6 +57,23 @@ def make(clients: Clients, tmp_path: Path) -> Callable[..., Environment]:
         )
 
     return environment
+
+
+def test_a_region_that_is_up_by_the_state_and_has_no_bucket_is_told(
+    clients: Clients, make: Callable[..., Environment]
+) -> None:
+    environment = make()
+    up = Standing({REGION: RegionState("r1")})
+    assert gone_findings(environment, Standing()) == []
+    (found,) = gone_findings(environment, up)
+    assert (found.code, found.severity, found.region) == ("gone", "error", REGION)
+    assert "up --refresh" in str(found.remedy)
+    bucket = DEPLOYMENT_BUCKET.name(environment.config.names, REGION)
+    clients.get("s3", REGION).create_bucket(
+        Bucket=bucket, CreateBucketConfiguration={"LocationConstraint": REGION}
+    )
+    assert gone_findings(environment, up) == []
+    clients.get("s3", REGION).delete_bucket(Bucket=bucket)
 
 
 def step(kind: str, op: str = "create", **new: object) -> Step:

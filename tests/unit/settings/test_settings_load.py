@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from settings_samples import SMALLEST, loaded, mistakes_of
 
-from regionshift.errors import EXIT_INPUT
+from regionshift.errors import EXIT_INPUT, InputError
 from regionshift.settings.load import load_config
 from regionshift.settings.mistakes import SettingsError
 
@@ -136,7 +136,7 @@ def test_a_file_that_is_no_settings_is_one_clear_mistake(tmp_path: Path, content
 
 
 def test_a_missing_file_and_a_folder_are_told(tmp_path: Path) -> None:
-    with pytest.raises(SettingsError, match="no such file") as caught:
+    with pytest.raises(InputError, match=r"There is no settings file none\.yaml") as caught:
         load_config(tmp_path / "none.yaml", {}, {})
     assert "regionshift init" in str(caught.value.remedy)
     with pytest.raises(SettingsError, match="directory"):

@@ -89,7 +89,11 @@ def _ask(calls: Calls, bucket: Bucket, name: str, side: str) -> ET.Element | Non
         body = calls.configuration(bucket, name)
     except S3Error as error:
         if error.code == "NoSuchBucket":
-            raise InputError(f"The {side} bucket {bucket.name} is not there.", where=where) from error
+            raise InputError(
+                f"The {side} bucket {bucket.name} is not there.",
+                where=where,
+                remedy=f"look at the {side}'s name and region in carry.s3, or make the bucket",
+            ) from error
         if error.status == 403:
             raise Refused(
                 f"No permission to read {name} of the {side} bucket {bucket.name}.",
@@ -98,7 +102,9 @@ def _ask(calls: Calls, bucket: Bucket, name: str, side: str) -> ET.Element | Non
             ) from error
         if error.status in (301, 307, 400):
             raise InputError(
-                f"The {side} bucket {bucket.name} is not in {bucket.region}.", where=where
+                f"The {side} bucket {bucket.name} is not in {bucket.region}.",
+                where=where,
+                remedy=f"name the {side} region in which it is",
             ) from error
         raise
     return parse(body) if body else None

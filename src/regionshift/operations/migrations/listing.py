@@ -55,14 +55,20 @@ def _of_region(carrying: Carrying, region: str) -> Sequence[Known]:
 
 
 def _known(record: Metadata, region: str) -> Known:
-    source: Any = record.get("source")
     return Known(
         str(record.get("migration_id")),
         region,
-        str(source.get("region", "")) if isinstance(source, Mapping) else str(source or ""),
+        _region_of(record.get("source")),
         str(record.get("status") or "unknown"),
         str(record.get("started") or ""),
         record.get("ended"),
         record.get("counts") or {},
         int(record.get("bytes") or 0),
     )
+
+
+def _region_of(source: Any) -> str:
+    """A record names one place, several of one region, or, when the function was called with a word, just that."""
+    if isinstance(source, Sequence) and not isinstance(source, str):
+        source = source[0] if source else ""
+    return str(source.get("region", "")) if isinstance(source, Mapping) else str(source or "")

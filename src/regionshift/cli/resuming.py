@@ -1,0 +1,94 @@
+"""`regionshift resume`: go on with whatever was stopped or killed, or take it back, as a person sees it."""
+
+from __future__ import annotations
+
+from regionshift.cli.commands import run_destroy, run_up
+from regionshift.cli.deployments import ended, say_what_the_settings_say, verdict
+from regionshift.cli.driving import driver
+from regionshift.cli.migrations import OpenMigration, open_migration, resume_migration
+from regionshift.cli.moving import resume_move
+from regionshift.cli.options import Choices
+from regionshift.cli.promoting import resume_promotion
+from regionshift.cli.rejoining import run_rejoin
+from regionshift.cli.show import console
+from regionshift.errors import EXIT_FAILED, InputError
+from regionshift.operations.moving import moves, proposing
+from regionshift.operations.unfinished import InOneRun, in_one_run, require_way_back
+from regionshift.operations.waves import deploying
+from regionshift.wiring import Wired, surroundings, wire
+
+
+def run_resume(choices: Choices, *, back: bool) -> int:
+    """Go on with a change that was stopped or killed, or take it back.
+
+    Raises:
+        InputError: nothing is unfinished. Refused: there is no way back, or a newer version wrote it.
+    """
+    with wire(
+        choices.config,
+        choices.overrides,
+        surroundings(),
+        endpoint=choices.endpoint,
+        locked=True,
+        force=choices.force,
+    ) as wired:
+        moving = moves.unfinished(wired.journal) is not None
+        # A move goes on with the change of primary that it began; back goes that one first.
+        code = None if moving and not back else resume_promotion(choices, wired, back=back)
+        if code is not None and not (moving and proposing.unfinished(wired.journal) is None):
+            return code
+        if not moving:
+            if deploying.unfinished(wired.journal):
+                return _waves(choices, wired, back=back)
+            left = in_one_run(wired.journal)
+            if left is None:
+                migration = _open_migration(wired)
+            elif back:
+                require_way_back(wired.journal, left)
+            else:
+                # What was allowed to be lost was allowed for those settings.
+                loss = left.allows_loss and set(left.releases) == {wired.environment.release().digest}
+    if moving:
+        return resume_move(choices, back=back, said=code is not None)
+    if left is None:
+        return resume_migration(choices, migration, back=back)
+    return _back_to_nothing(choices, left) if back else _one_run(choices, left, allow_data_loss=loss)
+
+
+def _waves(choices: Choices, wired: Wired, *, back: bool) -> int:
+    approving = deploying.waiting(wired.journal)
+    run_id, state = deploying.resume(driver(choices, wired, approving=approving), back=back)
+    kind = wired.journal.view(run_id).kind
+    if not choices.as_json:
+        console(choices).print(f"{kind.capitalize()} {run_id}: {verdict(state)}")
+    code = ended(choices, wired, state, kind)
+    if kind == "rollback":
+        say_what_the_settings_say(choices)
+    return code
+
+
+def _open_migration(wired: Wired) -> OpenMigration:
+    found = open_migration(wired)
+    if found is None:
+        raise InputError("Nothing is unfinished.", remedy="`regionshift history` lists what there was")
+    return found
+
+
+def _one_run(choices: Choices, left: InOneRun, *, allow_data_loss: bool) -> int:
+    """The command that made it does the rest, by the settings as they are now: it plans, shows and asks."""
+    _tell(choices, left, "going on with it by the settings as they are now")
+    if left.kind == "destroy":
+        return run_destroy(choices)
+    if left.rejoins is not None:
+        return run_rejoin(choices, left.rejoins)
+    return run_up(choices, allow_data_loss=allow_data_loss, refresh=False, check=True)
+
+
+def _back_to_nothing(choices: Choices, left: InOneRun) -> int:
+    """Before it there was nothing, so all that there is goes. Gives 1, as for every change that was taken back."""
+    _tell(choices, left, "before it nothing was up, so taking it back is to destroy it")
+    return run_destroy(choices) or EXIT_FAILED
+
+
+def _tell(choices: Choices, left: InOneRun, what: str) -> None:
+    console(choices).print(f"{left.kind.capitalize()} {left.run} {left.at}; {what}.", soft_wrap=True)
