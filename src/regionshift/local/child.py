@@ -25,6 +25,7 @@ def main() -> None:
         checkpoints,
         cloudwatch_gaps,
         data_gaps,
+        functions_once,
         logs_gaps,
         policies_once,
         replication_gaps,
@@ -34,6 +35,7 @@ def main() -> None:
     data_gaps.close()
     logs_gaps.close()
     replication_gaps.close()
+    functions_once.install()
     policies_once.install()
     checkpoints.install(ministack.app)
     asyncio.constants.SSL_SHUTDOWN_TIMEOUT = GOODBYE_TIMEOUT

@@ -6,7 +6,7 @@
     <state_dir>/tls/         its certificate authority and certificate
     <state_dir>/services/    what each emulated service stores
     <state_dir>/objects/     the bytes of S3 objects
-    <state_dir>/tmp/         unpacked functions and other temporary files
+    <state_dir>/tmp/         functions, unpacked once for each code, and other temporary files
     <state_dir>/emulator.log what the process printed
 """
 
