@@ -25,6 +25,7 @@ def main() -> None:
         checkpoints,
         cloudwatch_gaps,
         data_gaps,
+        executions_at_once,
         functions_once,
         logs_gaps,
         policies_once,
@@ -35,6 +36,7 @@ def main() -> None:
     data_gaps.close()
     logs_gaps.close()
     replication_gaps.close()
+    executions_at_once.install()
     functions_once.install()
     policies_once.install()
     checkpoints.install(ministack.app)
