@@ -135,8 +135,11 @@ class Carrying:
 
     def wait_for_end(self, region: str, execution: str, look: Look) -> Mapping[str, Any]:
         """As `wait`, however it ends; gives what Step Functions says of it then."""
-        waited, looked, ends = 0.0, -_BETWEEN_LOOKS, None
+        waited, looked, ends = 0.0, 0.0, None
         while True:
+            pause = _pause(waited, None if ends is None else ends - waited)
+            self.sleep(pause)
+            waited += pause
             found = self._describe(region, execution)
             has_ended = found["status"] != "RUNNING"
             if has_ended or waited - looked >= _BETWEEN_LOOKS:
@@ -144,9 +147,6 @@ class Carrying:
                 ends = None if foretold is None else waited + foretold
             if has_ended:
                 return found
-            pause = _pause(waited, None if ends is None else ends - waited)
-            self.sleep(pause)
-            waited += pause
 
     def _executions(self, region: str, migration_id: str) -> Executions:
         client = self.environment.clients.get("stepfunctions", region)

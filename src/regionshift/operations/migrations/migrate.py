@@ -205,7 +205,7 @@ def _ended_by_itself(
     """
     migrations = carrying.migrations(wanted.target)
     known = migrations.known(wanted.migration_id, wanted.entries)
-    running = carrying.running(wanted.target, wanted.migration_id)
+    running = carrying.running(wanted.target, wanted.migration_id) if known is not None else ()
     if known is None or not running:
         return None
     look = _follower(carrying, wanted, known, clock, tell).look if "plan" in known else no_forecast
