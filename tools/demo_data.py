@@ -96,7 +96,8 @@ def look(clients: Clients) -> str:
             things[f"secret {name}"] = value.encode()
     for name in sorted(things):
         digest.update(f"{name}\0{len(things[name])}\0".encode() + things[name])
-    return f"{len(things)} things, sha256 {digest.hexdigest()}"
+    what = "1 thing" if len(things) == 1 else f"{len(things)} things"
+    return f"{what}, sha256 {digest.hexdigest()}"
 
 
 def break_it(clients: Clients) -> None:

@@ -62,9 +62,8 @@ def history_table(runs: Sequence[RunSummary]) -> RenderableType:
     table = _table("run", "began", "seconds", "ended")
     for run in runs:
         took = f"{(run.ended - run.started).total_seconds():.1f}" if run.ended else ""
-        table.add_row(
-            run.run_id, run.started.strftime("%Y-%m-%d %H:%M:%S"), took, run.outcome or "not finished"
-        )
+        ended = (run.outcome or "not finished").replace("_", " ")
+        table.add_row(run.run_id, run.started.strftime("%Y-%m-%d %H:%M:%S"), took, ended)
     return table
 
 

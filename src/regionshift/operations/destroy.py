@@ -105,7 +105,7 @@ def _destroy(environment: Environment, listener: Listener | None, named: Collect
     if still := standing(leftovers):
         shown = ", ".join(f"{left.what} [{left.region}]" for left in still[:5])
         raise WorkFailed(
-            f"{len(still)} things of {environment.name} are still there: {shown}",
+            f"Still there of {environment.name} ({len(still)}): {shown}",
             remedy="delete them by hand, or run `regionshift destroy` again",
         )
     environment.engine.remove_stack()

@@ -129,7 +129,7 @@ def summary_table(metadata: Mapping[str, Any], facts: Mapping[str, str] | None =
     counts = metadata.get("counts") or {}
     rows = {
         "migration": str(metadata.get("migration_id")),
-        "status": status,
+        "status": status.replace("_", " "),
         "region": str(metadata.get("region")),
         "level": str(metadata.get("level")),
         "items": ", ".join(f"{number} {name}" for name, number in counts.items()) or "none",
