@@ -15,8 +15,8 @@ from regionshift.carriers.transport import Request
 _REQUESTS_A_CONNECTION = 900  # the embedded AWS hangs up after 1,000
 
 
-def limit(arena: Arena, case: Case, connections: int) -> Run:
-    """One CopyObject an object, on so many connections at once."""
+def limit(arena: Arena, case: Case, connections: int, held: float = 0.0) -> Run:
+    """One CopyObject an object, on so many connections at once; each held back for ``held`` seconds."""
     target = arena.bucket(TARGET)
     waiting = _signed(arena, case, target, connections)
     host = urlsplit(arena.endpoint)
@@ -28,7 +28,9 @@ def limit(arena: Arena, case: Case, connections: int) -> Run:
             for _ in range(_REQUESTS_A_CONNECTION):
                 if not waiting:
                     break
-                writer.write(waiting.pop())
+                request = waiting.pop()
+                await asyncio.sleep(held)
+                writer.write(request)
                 head = await reader.readuntil(b"\r\n\r\n")
                 assert b" 200 " in head.split(b"\r\n", 1)[0], head
                 length = head.lower().split(b"content-length: ")[1].split(b"\r\n", 1)[0]

@@ -18,7 +18,7 @@ from regionshift.carriers.migration import Migrations
 from regionshift.carriers.records import RecordStore
 from regionshift.carriers.s3.multipart import MultipartSizes
 from regionshift.carriers.s3.objects import Objects
-from regionshift.carriers.transport import Transport
+from regionshift.carriers.transport import Request, Response, Transport
 from regionshift.journal.journal import Journal
 from regionshift.operations.migrations import migrate as operation
 from regionshift.operations.migrations.carrying import Carrying
@@ -29,16 +29,29 @@ from regionshift.wiring import Surroundings, wire
 _COMMAND_CONNECTIONS = 16  # of the command itself
 
 
-def transport(arena: Arena, connections: int, *, administrator: bool = False) -> Transport:
+class _Far(Transport):
+    """One whose every request is held back for ``held`` seconds."""
+
+    held = 0.0
+
+    def _once(self, request: Request) -> Response:
+        time.sleep(self.held)
+        return super()._once(request)
+
+
+def transport(arena: Arena, connections: int, *, administrator: bool = False, held: float = 0.0) -> Transport:
     """A transport with the rights that all contenders have, or with the ``administrator``'s."""
     key = ReadOnlyCredentials(arena.cloud.access_key, arena.cloud.secret_key, None)
     credentials = key if administrator else arena.contender
-    return Transport(
+    made = (_Far if held else Transport)(
         lambda: credentials,
         lambda _: arena.endpoint,
         ca_bundle=str(arena.cloud.ca_bundle),
         connections=connections,
     )
+    if isinstance(made, _Far):
+        made.held = held
+    return made
 
 
 @dataclass
@@ -112,10 +125,11 @@ class Core:
     case: Case
     connections: int
     sizes: MultipartSizes | None = None
+    held: float = 0.0
 
     def __post_init__(self) -> None:
         self.target = self.arena.bucket(TARGET)
-        requests = transport(self.arena, self.connections)
+        requests = transport(self.arena, self.connections, held=self.held)
         store = RecordStore(requests, TARGET, self.arena.bucket(TARGET))
         self._migrations = Migrations(store, {"s3": Objects(requests, self.sizes)}, lambda: datetime.now(UTC))
 

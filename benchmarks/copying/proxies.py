@@ -1,4 +1,4 @@
-"""Proxies before the embedded AWS, each in a process of its own: one holds requests back, one counts them."""
+"""A proxy before the embedded AWS, in a process of its own, that counts requests."""
 
 from __future__ import annotations
 
@@ -20,19 +20,6 @@ class Counter(Protocol):
     """A number that two processes see."""
 
     value: int
-
-
-@contextmanager
-def delayed(endpoint: str, seconds: float) -> Iterator[str]:
-    """The same endpoint, a request held back however many pieces it comes in; TLS passes through untouched."""
-    parts = urlsplit(endpoint)
-
-    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        upstream, downstream = await asyncio.open_connection(parts.hostname, parts.port)
-        await asyncio.gather(_held(reader, downstream, seconds), _pipe(upstream, writer))
-
-    with _proxy(serve) as port:
-        yield f"https://127.0.0.1:{port}"
 
 
 @contextmanager
@@ -70,37 +57,6 @@ async def _listen(listening: socket.socket, serve: Serve) -> None:
     server = await asyncio.start_server(serve, sock=listening, limit=1 << 20)
     async with server:
         await server.serve_forever()
-
-
-async def _held(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, seconds: float) -> None:
-    """Pass each piece on so long after it came: as on a long way, pieces that follow each other travel together."""
-    loop = asyncio.get_running_loop()
-    under_way: asyncio.Queue[tuple[float, bytes]] = asyncio.Queue()
-
-    async def arrive() -> None:
-        while True:
-            due, piece = await under_way.get()
-            await asyncio.sleep(max(0.0, due - loop.time()))
-            if not piece:
-                return
-            writer.write(piece)
-            await writer.drain()
-            _acknowledge_at_once(writer)
-
-    arriving = asyncio.create_task(arrive())
-    with contextlib.suppress(ConnectionError, ssl.SSLError):
-        while piece := await reader.read(1 << 16):
-            under_way.put_nowait((loop.time() + seconds, piece))
-    under_way.put_nowait((loop.time() + seconds, b""))
-    with contextlib.suppress(ConnectionError, ssl.SSLError):
-        await arriving
-    writer.close()
-
-
-def _acknowledge_at_once(writer: asyncio.StreamWriter) -> None:
-    """Without it an answer in two pieces waits 40 ms more (tcp(7), TCP_QUICKACK) than was asked for."""
-    if hasattr(socket, "TCP_QUICKACK") and not writer.is_closing():
-        writer.get_extra_info("socket").setsockopt(socket.IPPROTO_TCP, socket.TCP_QUICKACK, 1)
 
 
 async def _pipe(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

@@ -81,14 +81,16 @@ def test_the_end_is_foretold_by_the_batches_that_are_done(
 @pytest.mark.parametrize(
     ("waited", "foretold", "pause"),
     [
-        (0, None, 0.2),  # nothing is known yet
+        (0, None, 0.06),  # nothing is known yet
+        (0.8, None, 0.1),
+        (2, None, 0.2),
         (160, None, 5.0),  # never longer, however long it takes
         (160, 100, 5.0),  # far from the end
         (160, 2, 1.0),  # the nearer, the sooner
-        (160, 0, 0.05),
+        (160, 0, 0.06),
         (160, -2, 1.0),  # overdue: the longer, the later
         (160, -100, 5.0),
-        (0, 100, 0.2),
+        (0, 100, 0.06),
     ],
 )
 def test_the_end_is_looked_for_the_more_often_the_nearer_it_is_foretold(

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
-import sys
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -16,10 +14,10 @@ import pytest
 from pulumi.runtime.proto import resource_pb2, resource_pb2_grpc
 from pulumi.runtime.settings import Settings
 
+from plain_engine import engine_settings
 from regionshift.engine.apart import runs_apart
-from regionshift.engine.cli import find_pulumi
-from regionshift.engine.engine import Engine, EngineSettings
-from regionshift.errors import InputError, Interrupted
+from regionshift.engine.engine import Engine
+from regionshift.errors import Interrupted
 
 pytestmark = pytest.mark.component
 PATIENCE_S = 30.0
@@ -28,22 +26,7 @@ PATIENCE_S = 30.0
 @pytest.fixture
 def engine(tmp_path: Path) -> Iterator[Engine]:
     """An engine with an empty state."""
-    try:
-        own = [Path(sys.prefix) / "bin", Path(__file__).parents[2] / ".cache" / "bin"]
-        command, version = find_pulumi(os.environ, own)
-    except InputError as missing:
-        pytest.skip(str(missing))
-    (tmp_path / "state").mkdir()
-    variables = {k: v for k, v in os.environ.items() if not k.startswith(("AWS_", "PULUMI_"))}
-    variables |= {
-        "PULUMI_CONFIG_PASSPHRASE": "test",
-        "PULUMI_HOME": str(tmp_path / "home"),
-        "PULUMI_SKIP_UPDATE_CHECK": "true",
-    }
-    settings = EngineSettings(
-        command, version, (tmp_path / "state").as_uri(), "apart", "dev", tmp_path / "work", variables
-    )
-    made = Engine(settings)
+    made = Engine(engine_settings(tmp_path, project="apart"))
     yield made
     made.close()
 

@@ -159,9 +159,24 @@ def test_what_holds_data_goes_only_when_that_is_allowed(place: Place, whole: Cou
     assert {each["region"] for each in findings} == {"ap-southeast-2"}
     assert {each["code"] for each in findings} == {"data-loss"}
     assert census(place.clients, REGIONS, "dev") == whole
-    allowed = place.run("up", "--yes", "--allow-data-loss")
-    assert allowed.code == 0, allowed.said
+    allowed = place.start_and_wait_for(["up", "--yes", "--allow-data-loss"], 5, "delete")
+    os.kill(allowed.pid, signal.SIGKILL)
+    place.finish(allowed)
+
+    # What was allowed for these settings is allowed to whoever goes on with them, not with others.
+    place.settings["tags"] = {"team": "other"}
+    place.write()
+    refused = place.run("resume", "--yes", "--json")
+    assert refused.code == 3, refused.said
+    assert {each["code"] for each in refused.json["error"]["findings"]} == {"data-loss"}
+    del place.settings["tags"]
+    place.write()
+    back = place.run("resume", "--yes", "--back")
+    assert back.code == 3, back.said
+    done = place.run("resume", "--yes")
+    assert done.code == 0, done.said
     assert census(place.clients, ["ap-southeast-2"], "dev") == Counter()
+    assert place.run("status").code == 0
 
 
 def test_destroy_empties_what_is_full_and_proves_that_nothing_is_left(place: Place) -> None:

@@ -185,11 +185,15 @@ def test_a_lost_primary_gets_no_call_and_is_shut_when_it_returns(
 def test_a_fenced_region_is_shut_and_then_a_secondary_again(up: Place) -> None:
     new, old = (FIRST, SECOND) if f'"{FIRST}"' in _file(up).read_text() else (SECOND, FIRST)
     queues = {region: subscribed(up.clients, region) for region in (new, old)}
-    back = up.run("up", "--rejoin", old, "--yes", "--json")
+    kill_at_step(up, "copy-back", "up", "--rejoin", old, "--yes")
+    left = up.run("status", "--json").json["unfinished"][0]
+    assert left["go_on"] == f"regionshift resume, or regionshift up --rejoin {old}"
+    assert up.run("resume", "--yes", "--back").code == 3
+    back = up.run("resume", "--yes", "--json")
     assert back.code == 0, back.said
     assert "written while fenced" in back.json["steps"]["look"]["keys"]
     told = {region: news_of(up.clients, region, queue, "rejoin") for region, queue in queues.items()}
-    assert [each["status"] for each in told[new]] == ["started", *["success"] * 7]
+    assert [each["status"] for each in told[new]][-8:] == ["started", *["success"] * 7]
     assert [each["summary"] for each in told[old]] == [told[new][-1]["summary"]]  # once it is back
     assert _reaches(up, new, "after the return") == {FIRST: True, SECOND: True}
     assert _reaches(up, old, "no primary any more")[new] is False

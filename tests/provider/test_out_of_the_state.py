@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,9 +13,9 @@ import pulumi
 import pulumi_aws as aws
 import pytest
 
+from plain_engine import engine_settings
 from regionshift.engine.aside import Aside
-from regionshift.engine.cli import find_pulumi
-from regionshift.engine.engine import Engine, EngineFailed, EngineSettings
+from regionshift.engine.engine import Engine, EngineFailed
 from regionshift.journal.slot import Slot
 from regionshift.journal.store import open_state
 from regionshift.local.emulator import LocalCloud
@@ -46,31 +45,9 @@ def configured(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 @contextmanager
 def _engine(cloud: LocalCloud, folder: Path) -> Iterator[Engine]:
-    (folder / "state").mkdir(parents=True, exist_ok=True)
-    cache = Path(__file__).parents[2] / ".cache" / "bin"
-    command, version = find_pulumi(os.environ, [Path(sys.prefix) / "bin", cache])
     with serve(cloud) as port:
-        environment = {
-            "PATH": os.environ["PATH"],
-            "HOME": str(folder),
-            "PULUMI_HOME": str(folder / "home"),
-            "PULUMI_CONFIG_PASSPHRASE": "of a test",
-            "PULUMI_SKIP_UPDATE_CHECK": "true",
-            "PULUMI_DEBUG_PROVIDERS": f"aws:{port}",
-        }
-        yield Engine(
-            EngineSettings(
-                command,
-                version,
-                (folder / "state").as_uri(),
-                "lab",
-                "aside",
-                folder / "work",
-                environment,
-                exclusive=True,
-                slot=Slot(open_state((folder / "kept").as_uri()), "aside/lab.json"),
-            )
-        )
+        slot = Slot(open_state((folder / "kept").as_uri()), "aside/lab.json")
+        yield Engine(engine_settings(folder, stack="aside", port=port, exclusive=True, slot=slot))
 
 
 def _program(cloud: LocalCloud, regions: tuple[str, ...], says: str) -> Callable[[], None]:

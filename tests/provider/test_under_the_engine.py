@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -17,9 +15,9 @@ import pytest
 from botocore.exceptions import ClientError
 from provider_cases.identities import trust
 
+from plain_engine import engine_settings
 from regionshift.aws.clients import Clients
-from regionshift.engine.cli import find_pulumi
-from regionshift.engine.engine import Engine, EngineFailed, EngineSettings
+from regionshift.engine.engine import Engine, EngineFailed
 from regionshift.local.emulator import LocalCloud
 from regionshift.local.provider.handler import URN_TAG, Context, Handler
 from regionshift.local.provider.handlers import BY_TOKEN
@@ -111,24 +109,8 @@ def _reads(arn: str) -> dict[str, Any]:
 def _bench(
     cloud: LocalCloud, folder: Path, stack: str, handlers: Mapping[str, Handler] = BY_TOKEN
 ) -> Iterator[Bench]:
-    folder.mkdir(parents=True, exist_ok=True)
-    state = folder / "state"
-    state.mkdir(exist_ok=True)
-    cache = Path(__file__).parents[2] / ".cache" / "bin"
-    command, version = find_pulumi(os.environ, [Path(sys.prefix) / "bin", cache])
     with serve(cloud, handlers) as port:
-        environment = {
-            "PATH": os.environ["PATH"],
-            "HOME": str(folder),
-            "PULUMI_HOME": str(folder / "home"),
-            "PULUMI_CONFIG_PASSPHRASE": "of a test",
-            "PULUMI_SKIP_UPDATE_CHECK": "true",
-            "PULUMI_DEBUG_PROVIDERS": f"aws:{port}",
-        }
-        settings = EngineSettings(
-            command, version, state.as_uri(), "lab", stack, folder / "work", environment
-        )
-        yield Bench(Engine(settings), cloud)
+        yield Bench(Engine(engine_settings(folder, stack=stack, port=port)), cloud)
 
 
 @pytest.fixture

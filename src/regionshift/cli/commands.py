@@ -188,7 +188,7 @@ def _propose(
     refresh = refresh or remains.half_destroyed or remains.half_done
     findings = [*preflight(wired.environment, wired.machine, regions), *remains.findings]
     if not refresh:
-        findings += gone_findings(wired.environment, standing_of(wired.journal))
+        findings += gone_findings(wired.environment, standing_of(wired.journal), regions)
     if any(finding.severity == "error" for finding in regions):
         raise PlanRefused(make_plan(wired.environment, RunRecord(), findings))  # the engine would fail on it
     if remains.killed and wired.environment.config.target == "aws":

@@ -38,7 +38,7 @@ def _examine(choices: Choices) -> tuple[_Facts, list[Finding]]:
         ) as wired:
             holder = current_holder(wired.store, scope_of(wired.environment.config))
             findings = preflight(wired.environment, wired.machine)
-            findings += gone_findings(wired.environment, standing_of(wired.journal))
+            findings += gone_findings(wired.environment, standing_of(wired.journal), findings)
             return _facts(wired, holder), [*findings, *_held(holder)]
     except StateUnreachable as error:
         config = settings(choices.config, choices.overrides, outside)

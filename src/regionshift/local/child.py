@@ -30,6 +30,7 @@ def main() -> None:
         logs_gaps,
         policies_once,
         replication_gaps,
+        xml_in_short,
     )
 
     cloudwatch_gaps.close()
@@ -39,6 +40,7 @@ def main() -> None:
     executions_at_once.install()
     functions_once.install()
     policies_once.install()
+    xml_in_short.install()
     checkpoints.install(ministack.app)
     asyncio.constants.SSL_SHUTDOWN_TIMEOUT = GOODBYE_TIMEOUT
     # It would also open port 443 where it may; this cloud has one port.

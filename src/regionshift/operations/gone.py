@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from concurrent.futures import ThreadPoolExecutor
 
-from botocore.exceptions import BotoCoreError, ClientError
-
+from regionshift.aws.errors import AwsFailed
 from regionshift.operations.environment import Environment
+from regionshift.operations.preflight import NOT_ANSWERING
 from regionshift.operations.waves.standing import Standing
 from regionshift.report.values import Finding
 from regionshift.settings.components import DEPLOYMENT_BUCKET
@@ -14,13 +15,19 @@ from regionshift.settings.components import DEPLOYMENT_BUCKET
 _AT_ONCE = 8
 
 
-def gone_findings(environment: Environment, standing: Standing) -> list[Finding]:
+def gone_findings(
+    environment: Environment, standing: Standing, regional: Collection[Finding] = ()
+) -> list[Finding]:
     """An error for each region that has a release and no deployment bucket: the state tells of what is not there.
 
     The engine goes by its state, so without reading back it would change what is gone, and fail in its first wave.
     What cannot be seen is no finding here.
+
+    Args:
+        regional: findings of the preflight; a region that does not answer, or refuses, is not asked again.
     """
-    regions = [region for region in environment.regions if standing.releases.get(region)]
+    silent = {each.region for each in regional if each.code in NOT_ANSWERING}
+    regions = [r for r in environment.regions if standing.releases.get(r) and r not in silent]
     with ThreadPoolExecutor(max_workers=_AT_ONCE) as pool:
         missing = pool.map(lambda region: _missing(environment, region), regions)
         return [_finding(environment, region) for region, gone in zip(regions, missing, strict=True) if gone]
@@ -29,12 +36,10 @@ def gone_findings(environment: Environment, standing: Standing) -> list[Finding]
 def _missing(environment: Environment, region: str) -> bool:
     bucket = DEPLOYMENT_BUCKET.name(environment.config.names, region)
     try:
-        environment.clients.get("s3", region).head_bucket(Bucket=bucket)
-    except ClientError as error:
+        environment.clients.impatient.call(region, "s3", "head_bucket", Bucket=bucket)
+    except AwsFailed as error:
         # S3 API Reference, HeadBucket: 404 where there is none, 403 where it may not be seen.
-        return error.response.get("Error", {}).get("Code") == "404"
-    except BotoCoreError:
-        return False  # a region that does not answer is told of elsewhere
+        return error.code == "404"
     return False
 
 

@@ -24,6 +24,9 @@ from regionshift.settings.state_url import parse_key_url, parse_state_url
 PLUGIN_MEMORY_MB = 430
 DOWN = "region-down"
 """The code of a finding: the region does not answer."""
+REFUSES = "region"
+"""The code of a finding: the region answers, and refuses these credentials."""
+NOT_ANSWERING = (DOWN, REFUSES)
 
 
 # What is wrong with the release, by where the error says it is.
@@ -160,7 +163,7 @@ def _down(region: str, error: RegionshiftError, *, tolerated: bool) -> Finding:
 
 def _refuses(region: str, error: RegionshiftError) -> Finding:
     remedy = error.remedy or "enable the region for the account, or take it out of `regions`"
-    return Finding("region", "error", f"{region} refuses: {error.message}", region, remedy)
+    return Finding(REFUSES, "error", f"{region} refuses: {error.message}", region, remedy)
 
 
 def _release(environment: Environment) -> list[Finding]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import signal
-import sys
 import threading
 import time
 from collections.abc import Iterator, Mapping
@@ -20,11 +19,10 @@ import pytest
 from pydantic import SecretStr
 from recorder import ACCOUNT, built, config, release
 
+from plain_engine import engine_settings
 from regionshift import artifact
 from regionshift.aws.clients import Clients
-from regionshift.engine.cli import find_pulumi
-from regionshift.engine.engine import Engine, EngineFailed, EngineSettings, Program
-from regionshift.errors import InputError
+from regionshift.engine.engine import Engine, EngineFailed, Program
 from regionshift.infrastructure.program import environment as build
 from regionshift.infrastructure.providers import ProviderSettings
 from regionshift.journal.journal import Journal
@@ -148,12 +146,6 @@ def environment(
     chosen: MigrationConfig,
     offline: dict[str, str],
 ) -> Iterator[Environment]:
-    try:
-        own = [Path(sys.prefix) / "bin", Path(__file__).parents[3] / ".cache" / "bin"]
-        command, version = find_pulumi(os.environ, own)
-    except InputError as missing:
-        pytest.skip(str(missing))
-    (tmp_path / "state").mkdir()
     one = release(chosen, artifact=artifact.build(tmp_path / "artifact"))
     access = ProviderSettings(cloud.endpoint, cloud.access_key, cloud.secret_key)
 
@@ -168,28 +160,12 @@ def environment(
         return run
 
     with serve(cloud, adopting_nothing(killer)) as port:
-        variables = {k: v for k, v in os.environ.items() if not k.startswith(("AWS_", "PULUMI_"))}
-        variables |= {
-            "PULUMI_DEBUG_PROVIDERS": f"aws:{port}",
-            "PULUMI_CONFIG_PASSPHRASE": "test",
-            "PULUMI_HOME": str(tmp_path / "home"),
-            "PULUMI_SKIP_UPDATE_CHECK": "true",
-            "PULUMI_DIY_BACKEND_DISABLE_CHECKPOINT_BACKUPS": "true",
-            **offline,
-        }
-        engine = Engine(
-            EngineSettings(
-                command=command,
-                version=version,
-                backend=(tmp_path / "state").as_uri(),
-                project="recovery",
-                stack="dev",
-                work_dir=tmp_path / "work",
-                environment=variables,
-                exclusive=True,
-                slot=Slot(open_state((tmp_path / "aside").as_uri()), "aside.json"),
-            )
+        no_backups = {"PULUMI_DIY_BACKEND_DISABLE_CHECKPOINT_BACKUPS": "true"}
+        slot = Slot(open_state((tmp_path / "aside").as_uri()), "aside.json")
+        settings = engine_settings(
+            tmp_path, project="recovery", port=port, exclusive=True, slot=slot, **no_backups, **offline
         )
+        engine = Engine(settings)
         killer.engine.append(engine)
         yield Environment(
             config=chosen,

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import sys
 from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -12,10 +10,10 @@ import pulumi
 import pytest
 from recorder import config, release
 
+from plain_engine import engine_settings
 from regionshift import artifact
-from regionshift.engine.cli import find_pulumi
-from regionshift.engine.engine import Engine, EngineSettings, RunRecord
-from regionshift.errors import InputError, WorkFailed
+from regionshift.engine.engine import Engine, RunRecord
+from regionshift.errors import WorkFailed
 from regionshift.infrastructure.program import environment
 from regionshift.infrastructure.providers import ProviderSettings
 from regionshift.local.emulator import LocalCloud
@@ -48,33 +46,9 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def engine(cloud: LocalCloud, folder: Path) -> Iterator[Engine]:
-    try:
-        own = [Path(sys.prefix) / "bin", Path(__file__).parents[3] / ".cache" / "bin"]
-        command, version = find_pulumi(os.environ, own)
-    except InputError as missing:
-        pytest.skip(str(missing))
-    (folder / "state").mkdir()
     with serve(cloud) as port:
-        variables = {k: v for k, v in os.environ.items() if not k.startswith(("AWS_", "PULUMI_"))}
-        variables |= {
-            "PULUMI_DEBUG_PROVIDERS": f"aws:{port}",
-            "PULUMI_CONFIG_PASSPHRASE": "test",
-            "PULUMI_HOME": str(folder / "home"),
-            "PULUMI_SKIP_UPDATE_CHECK": "true",
-            "PULUMI_EXPERIMENTAL": "true",
-            "PULUMI_SKIP_CHECKPOINTS": "true",
-        }
-        yield Engine(
-            EngineSettings(
-                command=command,
-                version=version,
-                backend=(folder / "state").as_uri(),
-                project="shop",
-                stack="dev",
-                work_dir=folder / "work",
-                environment=variables,
-            )
-        )
+        quick = {"PULUMI_EXPERIMENTAL": "true", "PULUMI_SKIP_CHECKPOINTS": "true"}
+        yield Engine(engine_settings(folder, project="shop", port=port, **quick))
 
 
 @pytest.fixture(scope="module")

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import sys
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, cast
@@ -11,9 +9,8 @@ from typing import Any, cast
 import pulumi
 import pytest
 
-from regionshift.engine.cli import find_pulumi
-from regionshift.engine.engine import Engine, EngineSettings, Program
-from regionshift.errors import InputError
+from plain_engine import engine_settings
+from regionshift.engine.engine import Engine, Program
 from regionshift.operations.environment import Environment
 from regionshift.operations.planning import make_plan
 from regionshift.operations.up import Proposal, apply
@@ -27,19 +24,7 @@ def program(value: str) -> Program:
 
 
 def test_an_output_alone_is_applied(tmp_path: Path) -> None:
-    try:
-        command, version = find_pulumi(os.environ, [Path(sys.prefix) / "bin"])
-    except InputError as missing:
-        pytest.skip(str(missing))
-    (tmp_path / "state").mkdir()
-    variables = {k: v for k, v in os.environ.items() if not k.startswith(("AWS_", "PULUMI_"))}
-    variables |= {
-        "PULUMI_CONFIG_PASSPHRASE": "x",
-        "PULUMI_HOME": str(tmp_path),
-        "PULUMI_SKIP_UPDATE_CHECK": "true",
-    }
-    backend = (tmp_path / "state").as_uri()
-    engine = Engine(EngineSettings(command, version, backend, "p", "dev", tmp_path / "w", variables))
+    engine = Engine(engine_settings(tmp_path))
     file = tmp_path / "regionshift.yaml"
     file.write_text(
         "{project: p, environment: dev, account: '123456789012', target: local,"

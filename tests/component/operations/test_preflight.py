@@ -24,6 +24,7 @@ from regionshift.operations.policy_findings import MOST_CHARACTERS, policy_findi
 from regionshift.operations.preflight import Machine, plan_findings, preflight
 from regionshift.operations.quotas import UNRESERVED, vpc_finding
 from regionshift.operations.waves.standing import Standing
+from regionshift.report.values import Finding
 from regionshift.settings.components import DEPLOYMENT_BUCKET
 from regionshift.settings.load import load_config
 
@@ -65,6 +66,8 @@ def test_a_region_that_is_up_by_the_state_and_has_no_bucket_is_told(
     environment = make()
     up = Standing({REGION: RegionState("r1")})
     assert gone_findings(environment, Standing()) == []
+    down = Finding("region-down", "warning", "it does not answer", REGION, "")
+    assert gone_findings(environment, up, [down]) == []
     (found,) = gone_findings(environment, up)
     assert (found.code, found.severity, found.region) == ("gone", "error", REGION)
     assert "up --refresh" in str(found.remedy)
