@@ -6,7 +6,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ from rich.console import Console
 from regionshift.cli.deployments import prune_releases, up_in_waves
 from regionshift.cli.driving import without_down
 from regionshift.cli.fences import warn_of_fences
+from regionshift.cli.opening import opened
 from regionshift.cli.options import Choices
 from regionshift.cli.show import confirm, confirm_by_name, console, print_json
 from regionshift.cli.telling import readers
@@ -44,7 +45,7 @@ from regionshift.report.live import LiveView
 from regionshift.report.migrations import recovery_lines
 from regionshift.report.terminal import checks_table, findings_table, outputs_view, plan_table
 from regionshift.report.values import CheckResult, Finding, Plan, as_data
-from regionshift.wiring import Skip, Wired, surroundings, wire
+from regionshift.wiring import Wired
 
 
 def run_init(
@@ -82,7 +83,7 @@ def run_init(
 def run_preview(choices: Choices, *, allow_data_loss: bool, refresh: bool) -> int:
     """The plan, and nothing else; 3 when something in it stands in the way."""
     # The engine takes its own lock for a preview, so two at once would collide without ours.
-    with _wired(choices, locked=True) as whole:
+    with opened(choices, locked=True) as whole:
         wired, findings = without_down(whole)
         plan = _propose(choices, wired, findings, allow_data_loss=allow_data_loss, refresh=refresh).plan
     if choices.as_json:
@@ -106,7 +107,7 @@ def run_up(
     Args:
         skip: regions that get no call at all; nothing of theirs is read, changed or checked.
     """
-    with _wired(choices, locked=True, skip=skip) as whole:
+    with opened(choices, locked=True, skip=skip) as whole:
         require_finished(whole.journal)
         require_skippable(whole.environment, standing_of(whole.journal), skip)
         if fenced := whole.environment.fenced:
@@ -203,7 +204,7 @@ def _propose(
 
 def run_validate(choices: Choices, regions: tuple[str, ...], junit: Path | None) -> int:
     """Every check of every region (or of those named)."""
-    with _wired(choices) as wired:
+    with opened(choices) as wired:
         known = wired.environment.regions
         if unknown := [region for region in regions if region not in known]:
             raise InputError(
@@ -223,7 +224,7 @@ def run_validate(choices: Choices, regions: tuple[str, ...], junit: Path | None)
 
 def run_outputs(choices: Choices) -> int:
     """The flat mapping of outputs; 1 when the environment is not up."""
-    with _wired(choices) as wired:
+    with opened(choices) as wired:
         values = wired.environment.engine.outputs()
         name = wired.environment.name
     if choices.as_json:
@@ -238,16 +239,17 @@ def run_outputs(choices: Choices) -> int:
 
 def run_destroy(choices: Choices) -> int:
     """Show, ask for the name, take down, and look that it is gone."""
-    with _wired(choices, locked=True) as wired:
+    with opened(choices, locked=True) as wired:
         environment = wired.environment.called_everywhere()  # a deployment that leaves a region out ends here
         require_destroyable(environment)
         remains = mend(environment, wired.journal)
         plan, screen = propose_destroy(environment), console(choices)
         if not choices.as_json:
             _show_plan(choices, plan)
-        if remains.killed or remains.half_done:
+        unclear = remains.killed or remains.half_done
+        if unclear:
             screen.print("What an earlier run made and did not write down is looked for, and goes too.")
-        if plan.changes or remains.killed or remains.half_done:
+        if plan.changes or unclear:
             confirm_by_name(choices, environment.name)
         with _view(choices, screen, f"destroy {environment.name}", plan) as listener:
             done = destroy(environment, wired.journal, plan, listener, readers(wired, screen))
@@ -259,18 +261,6 @@ def run_destroy(choices: Choices) -> int:
         until = left.until.date().isoformat() if left.until else ""
         screen.print(f"  kept by AWS until {until}: {left.what} \\[{left.region}]", soft_wrap=True)
     return EXIT_OK
-
-
-def _wired(choices: Choices, *, locked: bool = False, skip: Skip = ()) -> AbstractContextManager[Wired]:
-    return wire(
-        choices.config,
-        choices.overrides,
-        surroundings(),
-        endpoint=choices.endpoint,
-        locked=locked,
-        force=choices.force,
-        skip=skip,
-    )
 
 
 @contextmanager

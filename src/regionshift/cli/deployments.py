@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass, replace
 from types import MappingProxyType
 from typing import Any
@@ -19,6 +18,7 @@ from regionshift.cli.deployment_tables import (
 )
 from regionshift.cli.driving import begun_under, driver
 from regionshift.cli.migrations import all_migrations, rollback_migration
+from regionshift.cli.opening import opened
 from regionshift.cli.options import Choices
 from regionshift.cli.show import confirm, console, person_is_there, print_json
 from regionshift.deployment.state import DeploymentState, Outcome, RegionState, fold_deployment
@@ -37,7 +37,7 @@ from regionshift.operations.waves.written_since import written_since
 from regionshift.report.migrations import migrations_table
 from regionshift.report.terminal import findings_table, plan_table
 from regionshift.report.values import Plan, as_data
-from regionshift.wiring import Skip, Wired, scope_of, surroundings, wire
+from regionshift.wiring import Wired, scope_of
 
 
 def up_in_waves(
@@ -84,7 +84,7 @@ def run_deployment_rollback(
     def left_out(journal: Journal) -> Collection[str]:
         return deploying.left_out_by(journal, run_id)
 
-    with _wired(choices, locked=True, skip=left_out) as wired:
+    with opened(choices, locked=True, skip=left_out) as wired:
         way = _way_back(wired, run_id, options)
         _show(choices, way.plan)
         written = written_since(wired.journal, way.undone, way.intent.plan.target)
@@ -104,7 +104,7 @@ def run_deployment_rollback(
             if choices.as_json:
                 print_json({"outcome": "data is not back", "data": taken_back})
             return EXIT_FAILED
-    with _wired(choices, locked=True, skip=left_out) as wired:
+    with opened(choices, locked=True, skip=left_out) as wired:
         # Nobody held the lock for a moment, so it is planned again.
         return _go_back(choices, wired, _way_back(wired, way.undone, options), options, taken_back)
 
@@ -177,7 +177,7 @@ def _wants_back(choices: Choices, migration: str) -> bool:
 
 def run_releases(choices: Choices) -> int:
     """Every kept release, the newest first, and where it runs."""
-    with _wired(choices) as wired:
+    with opened(choices) as wired:
         records = wired.shelf.store.kept()
         regions = _as_they_are(wired, _unfinished(wired))
     runs = {r.digest: [g for g, state in regions.items() if state.release == r.digest] for r in records}
@@ -202,7 +202,7 @@ def run_releases(choices: Choices) -> int:
 
 def run_diff(choices: Choices, one: str, other: str) -> int:
     """What differs from one kept release to another."""
-    with _wired(choices) as wired:
+    with opened(choices) as wired:
         found = wired.shelf.store.diff(one, other)
     if choices.as_json:
         print_json([difference.to_json() for difference in found])
@@ -213,7 +213,7 @@ def run_diff(choices: Choices, one: str, other: str) -> int:
 
 def run_history(choices: Choices, limit: int) -> int:
     """The newest runs and how each ended."""
-    with _wired(choices) as wired:
+    with opened(choices) as wired:
         runs = wired.journal.history(limit)
     if choices.as_json:
         print_json(as_data(runs))
@@ -224,7 +224,7 @@ def run_history(choices: Choices, limit: int) -> int:
 
 def run_status(choices: Choices) -> int:
     """Every region and its release, and what is not finished; 1 when something is not as it should be."""
-    with _wired(choices) as wired:
+    with opened(choices) as wired:
         standing = with_fenced(standing_of(wired.journal), wired.journal)
         states = _unfinished(wired)
         unfinished, half = open_runs(wired.journal), half_done(wired.journal)
@@ -274,7 +274,7 @@ def _as_they_are(wired: Wired, states: Sequence[tuple[str, DeploymentState]]) ->
 
 def run_drift(choices: Choices) -> int:
     """What differs from the releases, read from the cloud; changes nothing. 1 when something differs."""
-    with _wired(choices, locked=True) as wired:
+    with opened(choices, locked=True) as wired:
         environment = wired.environment
         standing = standing_of(wired.journal)
         if standing.is_empty:
@@ -335,15 +335,3 @@ def prune_releases(choices: Choices, wired: Wired) -> None:
 
 def verdict(state: DeploymentState) -> str:
     return str(state.verdict.value if state.verdict else "unfinished")
-
-
-def _wired(choices: Choices, *, locked: bool = False, skip: Skip = ()) -> AbstractContextManager[Wired]:
-    return wire(
-        choices.config,
-        choices.overrides,
-        surroundings(),
-        endpoint=choices.endpoint,
-        locked=locked,
-        force=choices.force,
-        skip=skip,
-    )

@@ -14,6 +14,7 @@ from rich.console import Console
 
 from regionshift.carriers.beginning import refused_for
 from regionshift.carriers.plan import MigrationPlan
+from regionshift.cli.opening import opened
 from regionshift.cli.options import Choices
 from regionshift.cli.show import confirm, console, print_json
 from regionshift.deployment.state import DOWN
@@ -47,7 +48,7 @@ from regionshift.report.migrations import (
     undo_table,
 )
 from regionshift.settings.config import MigrationConfig
-from regionshift.wiring import Skip, Wired, surroundings, wire
+from regionshift.wiring import Skip, Wired
 
 _CONNECTIONS = 16
 
@@ -329,15 +330,7 @@ def resume_migration(choices: Choices, left: OpenMigration, *, back: bool) -> in
 @contextmanager
 def _carrying(choices: Choices, *, locked: bool, skip: Skip = ()) -> Iterator[tuple[Wired, Carrying]]:
     with (
-        wire(
-            choices.config,
-            choices.overrides,
-            surroundings(),
-            endpoint=choices.endpoint,
-            locked=locked,
-            force=choices.force,
-            skip=skip,
-        ) as wired,
+        opened(choices, locked=locked, skip=skip) as wired,
         carrying_in(wired) as carrying,
     ):
         yield wired, carrying

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
-from contextlib import AbstractContextManager
 from functools import partial
 from typing import Any
 
 import typer
 
 from regionshift.cli.migrations import carrying_in
+from regionshift.cli.opening import opened
 from regionshift.cli.options import Choices
 from regionshift.cli.promoting import promote_quietly
 from regionshift.cli.show import NotConfirmed, confirm, confirm_by_name, console, print_json
@@ -34,7 +33,7 @@ from regionshift.operations.waves.standing import standing_of
 from regionshift.report.moving import StepsView, promotion_table
 from regionshift.report.terminal import findings_table, plan_table
 from regionshift.settings.editing import applied
-from regionshift.wiring import Wired, settings, surroundings, wire
+from regionshift.wiring import Wired, settings, surroundings
 
 
 def run_move(choices: Choices, source: str, target: str, *, retire: bool, allow_data_loss: bool) -> int:
@@ -86,7 +85,7 @@ def _not_retired(error: RegionshiftError | typer.Abort, region: str) -> Regionsh
 
 def _begun(choices: Choices, source: str, target: str) -> str | None:
     """The run to go on with: an open one, or a new one once its plan was shown and confirmed; None when moved."""
-    with _wired(choices, naming=(target,)) as wired:
+    with opened(choices, locked=True, naming=(target,)) as wired:
         if away := wired.environment.fenced:
             region = min(away)
             raise Refused(
@@ -155,7 +154,7 @@ def _phases(
     course, began = moves.course_of(source, target), False
     with StepsView(console(choices), f"move {source} to {target}", meanings) as view:
         for phase in moves.PHASES:
-            with _wired(choices) as wired:
+            with opened(choices, locked=True) as wired:
                 run = wired.journal.reopen(run_id)
                 state = state_of(wired.journal, run_id, moves.STEPS)
                 if phase in state.done:
@@ -200,7 +199,7 @@ def resume_move(choices: Choices, *, back: bool, said: bool) -> int:
     A move whose change of primary is done is not turned: another one would be needed for that. ``said``: the
     command wrote its JSON document already.
     """
-    with _wired(choices) as wired:
+    with opened(choices, locked=True) as wired:
         view = moves.unfinished(wired.journal)
         if view is None:
             return EXIT_OK
@@ -269,7 +268,7 @@ def _up(choices: Choices, wired: Wired, source: str, target: str) -> dict[str, A
 
 def _retire(choices: Choices, region: str, *, allow_data_loss: bool) -> bool:
     """Take a region out of the environment, and out of the settings; what holds data only when it is allowed."""
-    with _wired(choices) as wired:
+    with opened(choices, locked=True) as wired:
         require_finished(wired.journal)
         remains = mend(wired.environment, wired.journal)
         found = moves.propose_retirement(
@@ -307,15 +306,3 @@ def _retire(choices: Choices, region: str, *, allow_data_loss: bool) -> bool:
         gone = moves.of_retired(region, found.environment.config.regions.primary)
         topics(wired, screen)(str(told.run_id), gone, moves.told_of(wired.journal))
     return True
-
-
-def _wired(choices: Choices, naming: Sequence[str] = ()) -> AbstractContextManager[Wired]:
-    return wire(
-        choices.config,
-        choices.overrides,
-        surroundings(),
-        endpoint=choices.endpoint,
-        locked=True,
-        force=choices.force,
-        naming=naming,
-    )

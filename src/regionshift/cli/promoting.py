@@ -9,6 +9,7 @@ from functools import partial
 from typing import Any
 
 from regionshift.cli.migrations import carrying_in
+from regionshift.cli.opening import opened
 from regionshift.cli.options import Choices
 from regionshift.cli.show import confirm, console, print_json
 from regionshift.cli.steps import MEANINGS, load_text, make_listener, teller
@@ -34,23 +35,16 @@ from regionshift.operations.waves.standing import standing_of
 from regionshift.report.moving import StepsView, promotion_table
 from regionshift.report.terminal import findings_table, plan_table
 from regionshift.report.values import Plan, as_data
-from regionshift.wiring import Wired, settings, surroundings, wire
+from regionshift.wiring import Wired, settings, surroundings
 
 
 def run_promote(choices: Choices, new: str, *, lost: bool, plan_only: bool) -> int:
     """Make a secondary the primary: plan, show, confirm, do it step by step, say how it ended."""
     outside = surroundings()
     old = settings(choices.config, choices.overrides, outside).regions.primary
-    with wire(
-        choices.config,
-        choices.overrides,
-        outside,
-        endpoint=choices.endpoint,
-        locked=True,
-        force=choices.force,
-        # When the settings name the new primary already, the journal knows who is lost.
-        skip=(old,) if lost and old != new else (),
-    ) as wired:
+    # When the settings name the new primary already, the journal knows who is lost.
+    skip = (old,) if lost and old != new else ()
+    with opened(choices, locked=True, skip=skip) as wired:
         view = proposing.unfinished(wired.journal)
         if view is not None and proposing.plan_of(view).new == new and not plan_only:
             code = resume_promotion(choices, wired, back=False)

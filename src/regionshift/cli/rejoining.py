@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 
 from regionshift.cli.migrations import carrying_in
+from regionshift.cli.opening import opened
 from regionshift.cli.options import Choices
 from regionshift.cli.show import confirm, console, print_json
 from regionshift.cli.telling import herald
@@ -23,7 +24,7 @@ from regionshift.operations.waves.deploying import require_finished
 from regionshift.operations.waves.standing import Standing, standing_of
 from regionshift.report.moving import StepsView
 from regionshift.report.terminal import findings_table, plan_table
-from regionshift.wiring import Wired, surroundings, wire
+from regionshift.wiring import Wired
 
 _MOST_NAMED = 20
 _ALONE = {
@@ -46,15 +47,7 @@ def require_alone(given: Mapping[str, bool]) -> None:
 
 def run_rejoin(choices: Choices, region: str) -> int:
     """Bring a fenced region back as a secondary; before anything else it is shut for writers and replication."""
-    with wire(
-        choices.config,
-        choices.overrides,
-        surroundings(),
-        endpoint=choices.endpoint,
-        locked=True,
-        force=choices.force,
-        rejoining=(region,),
-    ) as wired:
+    with opened(choices, locked=True, rejoining=(region,)) as wired:
         require_finished(wired.journal)
         rejoining.require_fenced(wired.journal, region)
         standing = standing_of(wired.journal)

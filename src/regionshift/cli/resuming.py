@@ -7,6 +7,7 @@ from regionshift.cli.deployments import ended, say_what_the_settings_say, verdic
 from regionshift.cli.driving import driver
 from regionshift.cli.migrations import OpenMigration, open_migration, resume_migration
 from regionshift.cli.moving import resume_move
+from regionshift.cli.opening import opened
 from regionshift.cli.options import Choices
 from regionshift.cli.promoting import resume_promotion
 from regionshift.cli.rejoining import run_rejoin
@@ -15,7 +16,7 @@ from regionshift.errors import EXIT_FAILED, InputError
 from regionshift.operations.moving import moves, proposing
 from regionshift.operations.unfinished import InOneRun, in_one_run, require_way_back
 from regionshift.operations.waves import deploying
-from regionshift.wiring import Wired, surroundings, wire
+from regionshift.wiring import Wired
 
 
 def run_resume(choices: Choices, *, back: bool) -> int:
@@ -24,14 +25,7 @@ def run_resume(choices: Choices, *, back: bool) -> int:
     Raises:
         InputError: nothing is unfinished. Refused: there is no way back, or a newer version wrote it.
     """
-    with wire(
-        choices.config,
-        choices.overrides,
-        surroundings(),
-        endpoint=choices.endpoint,
-        locked=True,
-        force=choices.force,
-    ) as wired:
+    with opened(choices, locked=True) as wired:
         moving = moves.unfinished(wired.journal) is not None
         # A move goes on with the change of primary that it began; back goes that one first.
         code = None if moving and not back else resume_promotion(choices, wired, back=back)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -95,19 +94,23 @@ def _destroy(environment: Environment, listener: Listener | None, named: Collect
     deleted, emptied, regions = _delete(environment, listener)
     regions |= {*environment.regions, *named}
     leftovers = look_for_leftovers(environment.clients, environment.config, sorted(regions))
+    why = None
     if standing(leftovers) and environment.config.target == "local":
         # Offline a first `up` writes no checkpoints, as the provider adopts what it finds: when it was killed, the
         # state does not know all that it made.
-        _adopt(environment)
+        why = _adopt(environment)
         more, emptied_too, _ = _delete(environment, listener)
         deleted, emptied = deleted + more, emptied + emptied_too
         leftovers = look_for_leftovers(environment.clients, environment.config, sorted(regions))
     if still := standing(leftovers):
         shown = ", ".join(f"{left.what} [{left.region}]" for left in still[:5])
-        raise WorkFailed(
+        failure = WorkFailed(
             f"Still there of {environment.name} ({len(still)}): {shown}",
             remedy="delete them by hand, or run `regionshift destroy` again",
         )
+        if why:
+            failure.add_note(f"bringing them into the state failed: {why.message}")
+        raise failure
     environment.engine.remove_stack()
     return Destroyed(deleted, emptied, tuple(leftovers))
 
@@ -136,12 +139,16 @@ def _delete(environment: Environment, listener: Listener | None) -> tuple[int, i
     return len(before), emptied, {region for region in once if region}
 
 
-def _adopt(environment: Environment) -> None:
-    """Bring into the state whatever of the environment is there, by standing it up."""
+def _adopt(environment: Environment) -> EngineFailed | None:
+    """Bring into the state whatever of the environment is there, by standing it up; why not all of it could be."""
     program = environment.program(environment.same_everywhere(environment.release()), links="newest")
-    # What could not be made or adopted is looked for once more, and told, when all else is gone.
-    with suppress(EngineFailed):
+    try:
         environment.engine.up(program, checkpoints=True)
+    except EngineFailed as error:
+        return (
+            error  # what was adopted is deleted all the same, and the rest is looked for and told with this
+        )
+    return None
 
 
 def _nothing() -> None:

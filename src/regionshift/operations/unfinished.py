@@ -112,16 +112,14 @@ def killed_migrations(journal: Journal) -> frozenset[str]:
 
     The migration itself may have ended inside AWS meanwhile, which its record says.
     """
-    seen: set[str] = set()
-    killed: set[str] = set()
+    if not any("migration_id" in view.opened for view in journal.unfinished()):
+        return frozenset()  # without reading all that ended
+    newest: dict[str, bool] = {}
     for run in journal.history():
         migration = journal.view(run.run_id).opened.get("migration_id") if run.kind in _OF_DATA else None
-        if migration is None or migration in seen:
-            continue
-        seen.add(str(migration))
-        if run.outcome is None:
-            killed.add(str(migration))
-    return frozenset(killed)
+        if migration is not None:
+            newest.setdefault(str(migration), run.outcome is None)
+    return frozenset(migration for migration, is_open in newest.items() if is_open)
 
 
 def half_done(journal: Journal) -> HalfDone | None:
