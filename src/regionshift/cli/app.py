@@ -154,7 +154,10 @@ def up(
     ] = None,
     despite_alarms: Annotated[
         bool,
-        typer.Option("--despite-alarms", help="Begin although alarms are red, and do not look at those."),
+        typer.Option(
+            "--despite-alarms",
+            help="Begin although alarms are red, and do not look at them until they were green.",
+        ),
     ] = False,
     rejoin: Annotated[
         str | None,

@@ -22,8 +22,9 @@ from regionshift.errors import Refused
 from regionshift.operations.preflight import down_of, region_findings
 from regionshift.operations.waves import deploying
 from regionshift.operations.waves.alarms import (
+    Excuse,
     Red,
-    known_from,
+    excuse_from,
     longest_window,
     require_green,
     require_long_enough,
@@ -115,10 +116,11 @@ def begun_under(
     require_long_enough(config.target, terms.bake, window)
     # What puts regions back to the release that they have brings nothing new in, and is what mends them.
     repair = deploying.is_repair(intent, standing)
-    known = red if repair else known_from(wired.journal, red)
-    require_green(red, known, despite=despite_alarms)
+    digests = {digest for digest in intent.plan.target.values() if digest}
+    excuse = Excuse(known=tuple(red)) if repair else excuse_from(wired.journal, red, digests)
+    require_green(red, excuse, despite=despite_alarms)
     for alarm in red:
-        why = "the last deployment left it so" if alarm in known and not repair else "it was so before"
+        why = "the last deployment left it so" if alarm in excuse.known and not repair else "it was so before"
         console(choices).print(
             f"warning: {alarm} is red; {why}. It counts again once it was green.",
             style="yellow",

@@ -125,32 +125,59 @@ def require_long_enough(target: str, bake: int, window: int) -> None:
         )
 
 
-def require_green(red: Collection[Red], known: Collection[Red], *, despite: bool) -> None:
-    """Raises Refused when an alarm is red before the first wave, and not known to be: it could tell nothing."""
-    new = [alarm for alarm in red if alarm not in known]
-    if new and not despite:
+def require_green(red: Collection[Red], excuse: Excuse, *, despite: bool) -> None:
+    """Raises Refused when an alarm is red before the first wave and nothing excuses it: it could tell nothing."""
+    new = [alarm for alarm in red if alarm not in excuse.known]
+    if not new or despite:
+        return
+    named = ", ".join(map(str, new))
+    if again := [alarm for alarm in new if alarm in excuse.again]:
         raise Refused(
-            f"Red before the first wave: {', '.join(map(str, new))}.",
+            f"Red before the first wave: {named}. {excuse.run} brought this same release and left"
+            f" {'it' if len(again) == 1 else f'{len(again)} of them'} so.",
             where="alarms",
-            remedy="mend that first; --despite-alarms goes on and does not look at them until they were green",
+            remedy="only another release may pass an alarm that this one left red: mend what it shows, or wait until"
+            " it is green; --despite-alarms goes on and does not look at it until it was green",
         )
+    raise Refused(
+        f"Red before the first wave: {named}.",
+        where="alarms",
+        remedy="mend that first; --despite-alarms goes on and does not look at them until they were green",
+    )
 
 
-def known_from(journal: Journal, red: Collection[Red]) -> list[Red]:
-    """Those of ``red`` that turned red while the last deployments, which did not succeed, were in the region.
+@dataclass(frozen=True)
+class Excuse:
+    """Why an alarm may be red before the first wave.
 
-    A release that broke something leaves its alarms red until their window ends. What mends it must pass.
+    Args:
+        known: those that need not be green first.
+        again: those that the release which is to go out left red itself when it was tried; ``run`` is when.
+    """
+
+    known: tuple[Red, ...] = ()
+    again: tuple[Red, ...] = ()
+    run: str = ""
+
+
+def excuse_from(journal: Journal, red: Collection[Red], digests: Collection[str]) -> Excuse:
+    """What excuses ``red`` before the releases ``digests`` go out.
+
+    A release that broke something leaves its alarms red until their window ends. What mends it must pass: so those
+    that turned red while the last deployments, which did not succeed, were in the region are known, unless one of
+    these releases is what was tried there. A retry brings nothing that could have mended it.
     """
     span = _unlucky(journal)
     if span is None:
-        return []
-    began, ended, regions = span
-    until = ended + timedelta(seconds=WINDOW) + _SKEW
-    return [
+        return Excuse()
+    until = span.ended + timedelta(seconds=WINDOW) + _SKEW
+    left = tuple(
         alarm
         for alarm in red
-        if alarm.region in regions and began - _SKEW <= datetime.fromisoformat(alarm.since) <= until
-    ]
+        if alarm.region in span.regions and span.began - _SKEW <= datetime.fromisoformat(alarm.since) <= until
+    )
+    tried = next((run for digest, run in span.tried.items() if digest in digests), None)
+    return Excuse(known=left) if tried is None else Excuse(again=left, run=tried)
 
 
 def red_from_json(value: object) -> tuple[Red, ...]:
@@ -163,9 +190,22 @@ def red_from_json(value: object) -> tuple[Red, ...]:
     )
 
 
-def _unlucky(journal: Journal) -> tuple[datetime, datetime, set[str]] | None:
-    """From when to when the newest deployments in a row did not succeed or were taken back, and where."""
-    span: tuple[datetime, datetime, set[str]] | None = None
+@dataclass(frozen=True)
+class _Unlucky:
+    """The newest deployments in a row that did not succeed or were taken back.
+
+    Args:
+        regions: where something was changed. tried: {digest: run} of the releases that they brought in.
+    """
+
+    began: datetime
+    ended: datetime
+    regions: frozenset[str]
+    tried: Mapping[str, str]
+
+
+def _unlucky(journal: Journal) -> _Unlucky | None:
+    span: _Unlucky | None = None
     undone: set[str] = set()
     for run in journal.history():
         if run.kind not in ("deployment", "rollback", "destroy") or run.ended is None:
@@ -177,8 +217,17 @@ def _unlucky(journal: Journal) -> tuple[datetime, datetime, set[str]] | None:
             break
         if run.kind == "rollback":
             undone.add(str(journal.view(run.run_id).opened.get("of", "")))
-        changed = _changed(journal, run.run_id)
-        span = (run.started, span[1] if span else run.ended, changed | (span[2] if span else set()))
+        brought = _brought(journal, run.run_id)
+        if run.kind == "rollback":
+            tried: dict[str, str] = {}  # what a region goes back to was there before it went wrong
+        else:
+            tried = dict.fromkeys((digest for digest in brought.values() if digest), run.run_id)
+        span = _Unlucky(
+            began=run.started,
+            ended=span.ended if span else run.ended,
+            regions=frozenset(brought) | (span.regions if span else frozenset()),
+            tried={**tried, **(span.tried if span else {})},
+        )
     return span
 
 
@@ -186,12 +235,14 @@ def _succeeded(run: RunSummary) -> bool:
     return run.outcome == "succeeded"
 
 
-def _changed(journal: Journal, run_id: str) -> set[str]:
+def _brought(journal: Journal, run_id: str) -> dict[str, str | None]:
+    """Every region that a deployment began to change, and the release that it was to have; None for none."""
     opened = journal.view(run_id).opened
     if "plan" in opened:
-        return set(fold_deployment(journal.events(run_id)).changed) | _reached(journal, run_id)
+        state = fold_deployment(journal.events(run_id))
+        return {r: state.plan.target.get(r) for r in state.changed | _reached(journal, run_id)}
     releases = opened.get("releases")
-    return set(releases) if isinstance(releases, dict) else set()
+    return {str(r): str(digest) for r, digest in releases.items()} if isinstance(releases, dict) else {}
 
 
 def _reached(journal: Journal, run_id: str) -> set[str]:
