@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from pathlib import Path
 
 SOURCE = Path(__file__).resolve().parents[2] / "src" / "regionshift"
@@ -77,3 +78,37 @@ def test_nothing_that_changes_stands_at_the_top_of_a_module() -> None:
             ):
                 kept.append(f"{path.relative_to(SOURCE)}:{node.lineno}")
     assert kept == []
+
+
+_PRINTERS = {"report/printer.py", "cli/show.py"}
+_WAYS_TO_THE_TERMINAL = re.compile(
+    r"(builtins\.)?(print|input)|(typer|click)\.(echo|secho|echo_via_pager|confirm|prompt|style|getchar)"
+    r"|(\w+\.)*(Console|PrintLogger|PrintLoggerFactory|WriteLogger|from_markup|from_ansi|render_markup)"
+    r"|traceback\.print_\w+|sys\.(__)?std(out|err)(__)?\.(write|writelines|buffer\..*)|rich\..*"
+)
+_PARTS_OF_RICH = {"Group", "RenderableType", "Live", "Table", "BarColumn", "Progress", "TextColumn"}
+
+
+def _unprinted(node: ast.AST) -> str | None:
+    """What ``node`` writes, asks or styles by itself; None for what leaves that to the printer."""
+    if isinstance(node, ast.Call):
+        name = ast.unparse(node.func)
+        reads_marks = name == "TextColumn" and "markup=False" not in ast.unparse(node)
+        return name if reads_marks or _WAYS_TO_THE_TERMINAL.fullmatch(name) else None
+    if isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] == "rich":
+        return next((each.name for each in node.names if each.name not in _PARTS_OF_RICH), None)
+    if isinstance(node, ast.Import):
+        return next((each.name for each in node.names if each.name.split(".")[0] == "rich"), None)
+    return None
+
+
+def test_only_the_printer_writes_to_the_terminal() -> None:
+    """What comes from outside is escaped in one place, so nothing else may print, ask or make styled text."""
+    found = [
+        f"{path.relative_to(SOURCE)}:{node.lineno} {what}"
+        for path in SOURCE.rglob("*.py")
+        if path.relative_to(SOURCE).as_posix() not in _PRINTERS
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if (what := _unprinted(node)) and hasattr(node, "lineno")
+    ]
+    assert found == []

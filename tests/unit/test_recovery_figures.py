@@ -6,11 +6,10 @@ import io
 import xml.etree.ElementTree as ET
 from pathlib import Path
 
-from rich.console import Console
-
 from regionshift.operations.recovery import Recovery
 from regionshift.report.junit import write_junit
 from regionshift.report.migrations import recovery_lines
+from regionshift.report.printer import Screen
 
 MISSED = Recovery(
     "the validation", 75.0, 10.0, 60.0, {"eu-west-1": 12.5, "eu-west-2": None, "eu-west-3": 1.0}
@@ -43,7 +42,7 @@ def test_the_warnings_are_in_the_junit_file_and_on_the_screen(tmp_path: Path) ->
     assert found["recovery.replication_seconds.eu-west-2"] == "not seen"
     assert found["recovery.rto_seconds"] == "75.000"
     assert MISSED.warnings[0] in (root.findtext("system-out") or "")
-    screen = Console(width=80, record=True, file=io.StringIO())
+    screen = Screen(width=80, record=True, file=io.StringIO())
     screen.print(recovery_lines(MISSED.as_json))
     text = " ".join(screen.export_text().split())
     assert all(warning in text for warning in MISSED.warnings)

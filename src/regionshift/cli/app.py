@@ -42,8 +42,9 @@ _DEPLOYMENT = re.compile(r"\d{1,6}(-(deployment|rollback)-[0-9a-f]+)?")
 def _version(value: bool) -> None:
     if value:
         from regionshift import __version__
+        from regionshift.cli.show import screen_of
 
-        print(f"regionshift {__version__}")
+        screen_of(stderr=False).print(f"regionshift {__version__}")
         raise typer.Exit
 
 

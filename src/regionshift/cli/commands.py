@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -11,14 +10,12 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
-
 from regionshift.cli.deployments import prune_releases, up_in_waves
 from regionshift.cli.driving import without_down
 from regionshift.cli.fences import warn_of_fences
 from regionshift.cli.opening import opened
 from regionshift.cli.options import Choices
-from regionshift.cli.show import confirm, confirm_by_name, console, print_json
+from regionshift.cli.show import confirm, confirm_by_name, console, print_json, screen_of
 from regionshift.cli.telling import readers
 from regionshift.cli.verbose import make_log
 from regionshift.engine.engine import Listener, RunRecord
@@ -43,6 +40,7 @@ from regionshift.operations.waves.standing import standing_of
 from regionshift.report.junit import write_junit
 from regionshift.report.live import LiveView
 from regionshift.report.migrations import recovery_lines
+from regionshift.report.printer import Screen
 from regionshift.report.terminal import checks_table, findings_table, outputs_view, plan_table
 from regionshift.report.values import CheckResult, Finding, Plan, as_data
 from regionshift.wiring import Wired
@@ -115,7 +113,6 @@ def run_up(
             console(choices).print(
                 f"Left out, because fenced: {away} gets no call."
                 f" When it is back: regionshift up --rejoin {min(fenced)}",
-                soft_wrap=True,
             )
             warn_of_fences(choices, whole)
         wired, findings = without_down(whole)
@@ -131,7 +128,7 @@ def run_up(
         else:
             require_removal_alone(environment, wired.shelf, standing_of(wired.journal))
         if plan.changes:
-            confirm(choices, f"Change {len(plan.changes)} resources of {environment.name}?")
+            confirm(choices, f"Change {len(plan.changes)} resources?", environment)
         if not proposal.doomed:  # a bucket that goes is emptied first, which only one run for all does
             code = up_in_waves(
                 choices,
@@ -230,9 +227,9 @@ def run_outputs(choices: Choices) -> int:
     if choices.as_json:
         print_json(values)
     elif values:
-        console(choices).print(outputs_view(values), soft_wrap=True)
+        console(choices).print(outputs_view(values))
     if not values:
-        print(f"The environment {name} is not up: there are no outputs.", file=sys.stderr)
+        screen_of(stderr=True).print(f"The environment {name} is not up: there are no outputs.")
         return EXIT_FAILED
     return EXIT_OK
 
@@ -250,7 +247,7 @@ def run_destroy(choices: Choices) -> int:
         if unclear:
             screen.print("What an earlier run made and did not write down is looked for, and goes too.")
         if plan.changes or unclear:
-            confirm_by_name(choices, environment.name)
+            confirm_by_name(choices, environment)
         with _view(choices, screen, f"destroy {environment.name}", plan) as listener:
             done = destroy(environment, wired.journal, plan, listener, readers(wired, screen))
     if choices.as_json:
@@ -259,12 +256,12 @@ def run_destroy(choices: Choices) -> int:
     screen.print(f"{done.deleted} resources deleted, {done.emptied} object versions with them.")
     for left in done.kept:
         until = left.until.date().isoformat() if left.until else ""
-        screen.print(f"  kept by AWS until {until}: {left.what} \\[{left.region}]", soft_wrap=True)
+        screen.print(f"  kept by AWS until {until}: {left.what} [{left.region}]")
     return EXIT_OK
 
 
 @contextmanager
-def _view(choices: Choices, screen: Console, title: str, plan: Plan) -> Iterator[Listener]:
+def _view(choices: Choices, screen: Screen, title: str, plan: Plan) -> Iterator[Listener]:
     """Shows the engine at work on ``plan``; nothing to do is not shown."""
     log = make_log(verbose=choices.verbose)
     if plan.is_empty:

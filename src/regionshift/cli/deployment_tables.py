@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from rich.console import Group, RenderableType
-from rich.table import Table
-from rich.text import Text
 
 from regionshift.deployment.news import News
 from regionshift.deployment.state import RegionState
@@ -16,6 +14,8 @@ from regionshift.journal.journal import RunSummary
 from regionshift.journal.lock import Holder
 from regionshift.journal.releases import ReleaseRecord
 from regionshift.operations.unfinished import HalfDone, OpenRun
+from regionshift.report.printer import Rows, Text
+from regionshift.report.terminal import instant
 from regionshift.report.values import Plan
 
 _SHORT = 12
@@ -30,11 +30,11 @@ def releases_table(
     """
     if not records:
         return Text("No release is kept yet.")
-    table = _table("release", "made", "by", "tool", "changes", "runs in")
+    table = Rows("release", "made", "by", "tool", "changes", "runs in")
     for record in records:
-        table.add_row(
+        table.add(
             record.digest[:_SHORT],
-            record.at.strftime("%Y-%m-%d %H:%M"),
+            instant(record.at),
             record.by,
             record.tool_version + ("" if record.program == program else "*"),
             str(len(record.difference)) if record.previous else "first",
@@ -49,9 +49,9 @@ def differences_table(found: Sequence[Difference]) -> RenderableType:
     """One line a value that differs."""
     if not found:
         return Text("They are alike.")
-    table = _table("what", "before", "after")
+    table = Rows("what", "before", "after")
     for difference in found:
-        table.add_row(difference.path, _value(difference.before), _value(difference.after))
+        table.add(difference.path, _value(difference.before), _value(difference.after))
     return table
 
 
@@ -59,18 +59,11 @@ def history_table(runs: Sequence[RunSummary]) -> RenderableType:
     """One line a run, the newest first."""
     if not runs:
         return Text("Nothing was done yet.")
-    table = _table("run", "began", "seconds", "ended")
+    table = Rows("run", "began", "seconds", "ended")
     for run in runs:
         took = f"{(run.ended - run.started).total_seconds():.1f}" if run.ended else ""
         ended = (run.outcome or "not finished").replace("_", " ")
-        table.add_row(run.run_id, run.started.strftime("%Y-%m-%d %H:%M:%S"), took, ended)
-    return table
-
-
-def _table(*columns: str) -> Table:
-    table = Table(box=None, pad_edge=False)
-    for place, column in enumerate(columns):
-        table.add_column(column, no_wrap=place == 0)
+        table.add(run.run_id, instant(run.started), took, ended)
     return table
 
 
@@ -85,10 +78,10 @@ def standing_table(
     holder: Holder | None,
 ) -> RenderableType:
     """One line a region, who is at work, then what is not finished or half done, and what may be done about it."""
-    table = _table("region", "release", "")
+    table = Rows("region", "release", "")
     for region, state in regions.items():
         note = state.note or ("" if state.settled else "between two releases")
-        table.add_row(region, (state.release or "·")[:_SHORT], note)
+        table.add(region, (state.release or "·")[:_SHORT], note)
     parts: list[RenderableType] = [
         table if regions else Text("No region has a release." if half else "Nothing is up.")
     ]
@@ -138,9 +131,9 @@ def drift_table(plan: Plan) -> RenderableType:
         name = change.name.removesuffix(ending) if change.region else change.name
         what = _DRIFT.get(change.op) or ", ".join(change.properties) or change.op
         found.setdefault((name, what), []).append(change.region or "all regions")
-    table = _table("what", "differs", "in")
+    table = Rows("what", "differs", "in")
     for (name, what), regions in sorted(found.items()):
         everywhere = len(regions) > 1 and set(regions) == set(plan.regions)
-        table.add_row(name, what, f"all {len(regions)} regions" if everywhere else ", ".join(regions))
+        table.add(name, what, f"all {len(regions)} regions" if everywhere else ", ".join(regions))
     told = f"{len(plan.changes)} differ from the releases, {plan.unchanged} do not; nothing was changed"
     return Group(table, Text(told, style="yellow"), Text("  → regionshift up --refresh", style="dim"))

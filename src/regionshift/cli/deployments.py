@@ -7,8 +7,6 @@ from dataclasses import asdict, dataclass, replace
 from types import MappingProxyType
 from typing import Any
 
-import typer
-
 from regionshift.cli.deployment_tables import (
     differences_table,
     drift_table,
@@ -20,7 +18,7 @@ from regionshift.cli.driving import begun_under, driver
 from regionshift.cli.migrations import all_migrations, rollback_migration
 from regionshift.cli.opening import opened
 from regionshift.cli.options import Choices
-from regionshift.cli.show import confirm, console, person_is_there, print_json
+from regionshift.cli.show import ask, confirm, console, person_is_there, print_json
 from regionshift.deployment.state import DeploymentState, Outcome, RegionState, fold_deployment
 from regionshift.errors import EXIT_FAILED, EXIT_OK, Refused, RegionshiftError
 from regionshift.journal.journal import Journal
@@ -91,7 +89,9 @@ def run_deployment_rollback(
         data = [each for each in written if with_data or _wants_back(choices, each)]
         skipped = wired.environment.left_out
         confirm(
-            choices, f"Take back deployment {way.undone}, {len(way.plan.changes)} resources{_also(data)}?"
+            choices,
+            f"Take back deployment {way.undone}, {len(way.plan.changes)} resources{_also(data)}?",
+            wired.environment,
         )
         if not data:
             return _go_back(choices, wired, way, options)
@@ -156,7 +156,6 @@ def _go_back(
 def say_what_the_settings_say(choices: Choices) -> None:
     console(choices).print(
         "The settings still say what was taken back: change them, or the next `up` brings it again.",
-        soft_wrap=True,
     )
 
 
@@ -169,10 +168,9 @@ def _wants_back(choices: Choices, migration: str) -> bool:
     if choices.yes or not person_is_there():
         console(choices).print(
             f"{said} It stays; --with-data takes it back too, as does: regionshift rollback {migration}",
-            soft_wrap=True,
         )
         return False
-    return typer.confirm(f"{said} Take it back too?", err=choices.as_json)
+    return ask(choices, f"{said} Take it back too?")
 
 
 def run_releases(choices: Choices) -> int:
@@ -315,7 +313,7 @@ def ended(
     else:
         screen = console(choices)
         for region, said in regions.items():
-            screen.print(f"  {region:<16} {said}", soft_wrap=True)
+            screen.print(f"  {region:<16} {said}")
     prune_releases(choices, wired)
     return EXIT_OK if state.verdict is Outcome.SUCCEEDED else EXIT_FAILED
 
@@ -328,8 +326,6 @@ def prune_releases(choices: Choices, wired: Wired) -> None:
         console(choices).print(
             f"warning: old releases could not be removed: {error.message}; the next `up` tries again.",
             style="yellow",
-            soft_wrap=True,
-            markup=False,
         )
 
 

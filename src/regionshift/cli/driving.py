@@ -19,6 +19,7 @@ from regionshift.deployment.steps import Step
 from regionshift.engine.engine import Listener
 from regionshift.engine.events import Progress
 from regionshift.errors import Refused
+from regionshift.operations.environment import Environment
 from regionshift.operations.preflight import down_of, region_findings
 from regionshift.operations.waves import deploying
 from regionshift.operations.waves.alarms import (
@@ -54,14 +55,14 @@ def driver(choices: Choices, wired: Wired, *, approving: str | None = None) -> D
 
     def tell(step: Step, phase: str, said: Said) -> None:
         if line := step_line(step, phase, said):
-            screen.print(line, soft_wrap=True)
+            screen.print(line)
 
     return Driver(
         environment,
         wired.journal,
         Applier(environment, wired.shelf, _listener(choices)),
         Watch(environment.clients, time.monotonic, time.sleep),
-        _approval(choices, approving),
+        _approval(choices, environment, approving),
         tell,
         readers(wired, screen),
     )
@@ -124,13 +125,11 @@ def begun_under(
         console(choices).print(
             f"warning: {alarm} is red; {why}. It counts again once it was green.",
             style="yellow",
-            soft_wrap=True,
-            markup=False,
         )
     return deploying.under(intent, terms, red)
 
 
-def _approval(choices: Choices, approving: str | None) -> Callable[[Step], bool]:
+def _approval(choices: Choices, environment: Environment, approving: str | None) -> Callable[[Step], bool]:
     """A person at the terminal is asked whatever --yes says: what nobody looks at is no approval."""
 
     def approve(step: Step) -> bool:
@@ -144,7 +143,7 @@ def _approval(choices: Choices, approving: str | None) -> Callable[[Step], bool]
             )
         asking = Choices(choices.config, as_json=choices.as_json)
         try:
-            confirm(asking, f"Begin wave {step.wave} ({', '.join(step.regions)})?")
+            confirm(asking, f"Begin wave {step.wave} ({', '.join(step.regions)})?", environment)
         except Refused:
             return False
         except typer.Abort as left:  # Ctrl-C or the end of the input is no answer

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import sys
 import traceback
@@ -25,9 +24,9 @@ def run(app: typer.Typer, arguments: Sequence[str]) -> int:
         _show(error, as_json=as_json)
         return error.exit_code
     except KeyboardInterrupt:
-        print("Interrupted.", file=sys.stderr)
-        print(
-            "  next: `regionshift status` says what is not finished and what goes on with it", file=sys.stderr
+        _say(
+            "Interrupted.",
+            "  next: `regionshift status` says what is not finished and what goes on with it",
         )
         return EXIT_INTERRUPTED
     except BrokenPipeError:
@@ -36,42 +35,58 @@ def run(app: typer.Typer, arguments: Sequence[str]) -> int:
         return EXIT_OK
     except Exception as error:  # noqa: BLE001 - the last place where a defect of ours can become a sentence
         if isinstance(error, typer.Abort):
-            print("Not confirmed; nothing was changed.", file=sys.stderr)
+            _say("Not confirmed; nothing was changed.")
             return EXIT_INTERRUPTED
         return _unforeseen(error, verbose="-v" in arguments or "--verbose" in arguments)
     return code if isinstance(code, int) else EXIT_OK
 
 
+def _say(*lines: str) -> None:
+    """Each on a line of its own, on standard error."""
+    from regionshift.cli.show import screen_of
+
+    for line in lines:
+        screen_of(stderr=True).print(line)
+
+
 def _unforeseen(error: Exception, *, verbose: bool) -> int:
-    shower = getattr(error, "show", None)
-    if shower is not None:  # an error of the command line itself: it knows its text and its exit code
-        shower()
+    message = getattr(error, "format_message", None)
+    if message is not None:  # an error of the command line itself: it knows its text and its exit code
+        context = getattr(error, "ctx", None)
+        if context is not None:
+            _say(*context.get_usage().split("\n"), f"Try '{context.command_path} --help' for help.", "")
+        _say(f"Error: {message()}")
         return int(getattr(error, "exit_code", EXIT_INPUT))
-    print(f"error: {type(error).__name__}: {error}", file=sys.stderr)
+    _say(f"error: {type(error).__name__}: {error}")
     if verbose:
-        traceback.print_exception(error)
+        _say(*"".join(traceback.format_exception(error)).rstrip("\n").split("\n"))
     else:
-        print(
-            "  next: run the command again with -v to see where; this is a defect of regionshift",
-            file=sys.stderr,
-        )
+        _say("  next: run the command again with -v to see where; this is a defect of regionshift")
     return EXIT_FAILED
 
 
 def _show(error: RegionshiftError, *, as_json: bool) -> None:
+    mistakes = getattr(error, "mistakes", ())
     if as_json:
+        from regionshift.cli.show import print_json
+
         fields = {"message": error.message, "where": error.where, "remedy": error.remedy}
-        mistakes = [vars(each) for each in getattr(error, "mistakes", ())]
         findings = [vars(each) for each in getattr(error, "findings", ())]
         content = {
-            "error": {**fields, "exit_code": error.exit_code, "mistakes": mistakes, "findings": findings}
+            "error": {
+                **fields,
+                "exit_code": error.exit_code,
+                "mistakes": [vars(each) for each in mistakes],
+                "findings": findings,
+            }
         }
-        print(json.dumps(content, indent=2, default=str))
+        print_json(content)
         return
-    print(f"error: {error.message}", file=sys.stderr)
+    # The mistakes of the settings stand in their message, each on a line of its own.
+    said = error.message.partition("\n")[0] if mistakes else error.message
+    _say(f"error: {said}", *(f"  {mistake}" for mistake in mistakes))
     if error.where:
-        print(f"  where: {error.where}", file=sys.stderr)
+        _say(f"  where: {error.where}")
     if error.remedy:
-        print(f"  next: {error.remedy}", file=sys.stderr)
-    for note in getattr(error, "__notes__", ()):
-        print(f"  also: {note}", file=sys.stderr)
+        _say(f"  next: {error.remedy}")
+    _say(*(f"  also: {note}" for note in getattr(error, "__notes__", ())))

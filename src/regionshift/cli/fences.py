@@ -17,6 +17,6 @@ def warn_of_fences(choices: Choices, wired: Wired) -> None:
     screen = console(choices)
     for fence in fences:
         said = fence.warning or f"{fence.region} is shut now: all of its roles are denied everything"
-        screen.print(said, style="red bold" if fence.warning else "green", soft_wrap=True, markup=False)
+        screen.print(said, style="red bold" if fence.warning else "green")
         news = News("promote", "error" if fence.warning else "success", said)
         topics(wired, screen)(run_id, news, told_of(wired.journal))

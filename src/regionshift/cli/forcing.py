@@ -13,7 +13,7 @@ def ask_before_breaking(choices: Choices) -> Callable[[Holder], None]:
     """Shows the holder and asks, unless --yes was given; the answer no, or nobody to give it, is `Refused`."""
 
     def ask(holder: Holder) -> None:
-        console(choices).print(f"The lock is held by {holder}.", soft_wrap=True, markup=False)
+        console(choices).print(f"The lock is held by {holder}.")
         confirm(choices, "Is that process certainly dead, and shall its lock be broken?")
 
     return ask

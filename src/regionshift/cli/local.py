@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import shlex
 from typing import TYPE_CHECKING
 
 from regionshift.cli.options import Choices
-from regionshift.cli.show import console, print_json
+from regionshift.cli.show import console, print_for_shell, print_json
 from regionshift.errors import EXIT_FAILED, EXIT_OK, WorkFailed
 from regionshift.report.terminal import facts_table
 from regionshift.wiring import Place, settings, surroundings
@@ -58,9 +57,7 @@ def run_local_env(choices: Choices) -> int:
         print_json(variables)
         return EXIT_OK
     # A profile or a session's token of the person's own would be mixed with this key.
-    print("unset AWS_PROFILE AWS_SESSION_TOKEN")
-    for name, value in variables.items():
-        print(f"export {name}={shlex.quote(value)}")
+    print_for_shell(variables, unset=("AWS_PROFILE", "AWS_SESSION_TOKEN"))
     return EXIT_OK
 
 
@@ -78,7 +75,6 @@ def run_local_down(choices: Choices, *, wipe: bool) -> int:
             console(choices).print(
                 "If an environment was up in it, the state still says so: `regionshift up --refresh` makes it"
                 " anew, `regionshift destroy` makes the state forget it.",
-                soft_wrap=True,
             )
     return EXIT_OK
 

@@ -10,7 +10,6 @@ from datetime import UTC, datetime
 from typing import Any
 
 from botocore.credentials import ReadOnlyCredentials
-from rich.console import Console
 
 from regionshift.carriers.beginning import refused_for
 from regionshift.carriers.plan import MigrationPlan
@@ -47,6 +46,8 @@ from regionshift.report.migrations import (
     summary_table,
     undo_table,
 )
+from regionshift.report.printer import Screen
+from regionshift.report.terminal import instant
 from regionshift.settings.config import MigrationConfig
 from regionshift.wiring import Skip, Wired
 
@@ -79,7 +80,9 @@ def run_migrate(
             if plan_only:
                 return EXIT_REFUSED if shown["conflicts"] else EXIT_OK
             _require_startable(wired, wanted, shown)
-            confirm(choices, f"Carry {to_copy} items from {wanted.source} to {wanted.target}?")
+            confirm(
+                choices, f"Carry {to_copy} items from {wanted.source} to {wanted.target}?", wired.environment
+            )
             if not choices.yes:
                 # Planned again when it begins, maybe much later: just this is what was agreed to.
                 wanted = replace(wanted, confirmed=made.digest)
@@ -120,7 +123,7 @@ def _require_startable(wired: Wired, wanted: operation.Wanted, shown: dict[str, 
 
 
 def _follow(
-    wired: Wired, carrying: Carrying, wanted: operation.Wanted, to_copy: int, screen: Console
+    wired: Wired, carrying: Carrying, wanted: operation.Wanted, to_copy: int, screen: Screen
 ) -> operation.Report:
     """Validate the target, then copy with a bar.
 
@@ -217,7 +220,7 @@ def rollback_migration(choices: Choices, migration_id: str, reason: str, *, skip
         region, found = carrying.find(migration_id)
         if not choices.as_json:
             console(choices).print(summary_table(found))
-        confirm(choices, f"Take back what {migration_id} wrote in {region}?")
+        confirm(choices, f"Take back what {migration_id} wrote in {region}?", wired.environment)
         try:
             done = take_back(carrying, wired.journal, migration_id, reason, clock=time.monotonic)
         except KeyboardInterrupt:
@@ -245,19 +248,14 @@ def run_migration_status(choices: Choices, migration_id: str, *, verify: bool = 
     if choices.as_json:
         print_json({**found, "rollback": undone, **({"verified": asdict(proven)} if proven else {})})
     else:
-        facts = {"started": _second(found["started"]), "ended": _second(found["ended"]) or "not yet"}
+        facts = {"started": instant(found["started"]), "ended": instant(found["ended"] or "not yet")}
         if undone:
-            facts["taken back"] = f"{_second(undone['timestamp'])}, {undone['reason'] or 'no reason given'}"
+            facts["taken back"] = f"{instant(undone['timestamp'])}, {undone['reason'] or 'no reason given'}"
         console(choices).print(summary_table(found, facts))
         if proven:
             console(choices).print(proven_table(asdict(proven)))
     settled = found["status"] in SETTLED
     return EXIT_OK if settled and (proven is None or proven.whole) else EXIT_FAILED
-
-
-def _second(time_of: str | None) -> str:
-    """A time of a record, as a person reads it."""
-    return datetime.fromisoformat(time_of).isoformat(timespec="seconds") if time_of else ""
 
 
 def all_migrations(wired: Wired) -> tuple[Sequence[dict[str, Any]], str]:
@@ -313,7 +311,7 @@ def resume_migration(choices: Choices, left: OpenMigration, *, back: bool) -> in
     """Go on with a migration where it was, or take it back; what was begun to be taken back goes back."""
     name, back = left.migration_id, back or left.going_back
     what = "taking it back" if back else "going on with it"
-    console(choices).print(f"Migration {name} is {left.status}; {what}.", soft_wrap=True)
+    console(choices).print(f"Migration {name} is {left.status}; {what}.")
     if back:
         return run_rollback(choices, name, "" if left.going_back else "resume --back")
     return run_migrate(

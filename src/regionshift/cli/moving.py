@@ -63,9 +63,9 @@ def run_move(choices: Choices, source: str, target: str, *, retire: bool, allow_
             screen.print(promotion_table(facts))
         old = f"{source} is retired" if retired else f"{source} is a secondary; to take it down: "
         old += "" if retired else f"{moves.command_of(source, target)} --retire --allow-data-loss"
-        screen.print(f"{target} is the primary, {old}", soft_wrap=True)
+        screen.print(f"{target} is the primary, {old}")
         if left:
-            screen.print(left.message, style="red", soft_wrap=True, markup=False)
+            screen.print(left.message, style="red")
     return left.exit_code if left else EXIT_OK
 
 
@@ -99,7 +99,7 @@ def _begun(choices: Choices, source: str, target: str) -> str | None:
         else:
             require_finished(wired.journal)
             _show(choices, wired, source, target)
-            confirm(choices, f"Move {wired.environment.name} from {source} to {target}?")
+            confirm(choices, f"Move from {source} to {target}?", wired.environment)
         return moves.open_run(wired.journal, source, target).run_id
 
 
@@ -118,7 +118,6 @@ def _show(choices: Choices, wired: Wired, source: str, target: str) -> None:
         screen.print(findings_table(plan.findings))
     screen.print(
         f"Then what is in {source} is copied to it, {target} becomes the primary, {source} a secondary.",
-        soft_wrap=True,
     )
 
 
@@ -214,13 +213,12 @@ def resume_move(choices: Choices, *, back: bool, said: bool) -> int:
                     undone = moves.take_back(copies, view.run_id)
             moves.stop(wired.journal, view.run_id)
             screen, news = console(choices), moves.course_of(source, target).of_stop()
-            screen.print(news.summary, style="red", soft_wrap=True)
+            screen.print(news.summary, style="red")
             topics(wired, screen)(view.run_id, news, moves.told_of(wired.journal))
             screen.print(
                 f"  → {target} stays in the settings as a secondary; without it: take it out there, then"
                 " regionshift up --allow-data-loss",
                 style="dim",
-                soft_wrap=True,
             )
             if choices.as_json and not said:
                 print_json(
@@ -297,7 +295,7 @@ def _retire(choices: Choices, region: str, *, allow_data_loss: bool) -> bool:
                 where=region,
                 remedy=f"until then it stays a secondary; {again} --retire --allow-data-loss",
             )
-        confirm_by_name(choices, wired.environment.name)
+        confirm_by_name(choices, wired.environment)
         write_text(choices.config, applied(found.edit, read_text(choices.config)))
         wired.shelf.keep(found.environment.release(), standing_of(wired.journal).links)
         deploy(found.environment, wired.journal, found.proposal, make_listener(choices))

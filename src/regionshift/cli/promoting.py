@@ -67,13 +67,13 @@ def promote_here(choices: Choices, wired: Wired, new: str, *, lost: bool, plan_o
         screen.print(plan_table(preview))
         screen.print(promotion_table(facts))
         for sentence in facts.get("unproven", ()):
-            screen.print(f"! {sentence}", style="yellow", soft_wrap=not screen.is_terminal)
+            screen.print(f"! {sentence}", style="yellow")
     if plan_only:
         if choices.as_json:
             print_json({"plan": plan.to_json(), "changes": as_data(preview.changes), **facts})
         return EXIT_REFUSED if facts.get("conflicts") else EXIT_OK
     _require_no_conflicts(plan, facts)
-    confirm(choices, f"Make {new} the primary of {wired.environment.name}?")
+    confirm(choices, f"Make {new} the primary?", wired.environment)
     run = proposing.begin(wired.shelf, wired.journal, proposed)
     return _go(choices, wired, plan, run.run_id, facts)
 
@@ -195,9 +195,9 @@ def _go(choices: Choices, wired: Wired, plan: PromotionPlan, run_id: str, facts:
         if state.ending is Ending.DONE:
             screen.print(promotion_table({name: value for name, value in found.items() if name not in facts}))
         for step, why in state.failed.items():
-            screen.print(f"✗ {step}: {why}", style="red", soft_wrap=True)
+            screen.print(f"✗ {step}: {why}", style="red")
         if remedy:
-            screen.print(f"  → {remedy}", style="dim", soft_wrap=True)
+            screen.print(f"  → {remedy}", style="dim")
     return EXIT_OK if state.ending is Ending.DONE else EXIT_FAILED
 
 

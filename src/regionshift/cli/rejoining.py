@@ -52,7 +52,7 @@ def run_rejoin(choices: Choices, region: str) -> int:
         rejoining.require_fenced(wired.journal, region)
         standing = standing_of(wired.journal)
         _show(choices, wired, standing, region)
-        confirm(choices, f"Shut {region}, then bring it back as a secondary of {wired.environment.name}?")
+        confirm(choices, f"Shut {region}, then bring it back as a secondary?", wired.environment)
         meanings = dict.fromkeys(rejoining.STEPS, "") | {
             "shut": "no replication from it, no writes to it",
             "look": "what was written there since",
@@ -87,16 +87,13 @@ def _show_alone(choices: Choices, region: str, found: Mapping[str, Sequence[str]
     for name, meaning in _ALONE.items():
         keys = found.get(name, ())
         for key in keys[:_MOST_NAMED]:
-            screen.print(
-                f"! {meaning.format(region=region)}: {key}", style="yellow", markup=False, soft_wrap=True
-            )
+            screen.print(f"! {meaning.format(region=region)}: {key}", style="yellow")
         if len(keys) > _MOST_NAMED:
             screen.print(f"! … and {len(keys) - _MOST_NAMED} more; --json names them", style="yellow")
     if any(name in found for name in _ALONE):
         screen.print(
             f"  → nothing of that was carried over: look, and copy what is right from the bucket in {region}",
             style="dim",
-            soft_wrap=True,
         )
 
 

@@ -85,4 +85,4 @@ def _back_to_nothing(choices: Choices, left: InOneRun) -> int:
 
 
 def _tell(choices: Choices, left: InOneRun, what: str) -> None:
-    console(choices).print(f"{left.kind.capitalize()} {left.run} {left.at}; {what}.", soft_wrap=True)
+    console(choices).print(f"{left.kind.capitalize()} {left.run} {left.at}; {what}.")

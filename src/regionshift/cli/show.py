@@ -1,34 +1,68 @@
-"""Printing: tables to standard output, or JSON there and words to standard error."""
+"""Printing and asking: tables to standard output, or JSON there and words to standard error."""
 
 from __future__ import annotations
 
 import json
-from typing import Any
+import os
+import shlex
+import sys
+import termios
+from collections.abc import Mapping
+from functools import cache
+from typing import TYPE_CHECKING, Any
 
 import typer
-from rich.console import Console
 
 from regionshift.cli.options import Choices
 from regionshift.errors import Refused
-from regionshift.report.terminal import make_console
+from regionshift.report.printer import Screen, escaped
+
+if TYPE_CHECKING:
+    from regionshift.operations.environment import Environment
 
 
-def console(choices: Choices) -> Console:
+def console(choices: Choices) -> Screen:
     """Where words go: with --json standard output belongs to the JSON alone."""
-    return make_console(stderr=choices.as_json)
+    return screen_of(stderr=choices.as_json)
+
+
+@cache
+def screen_of(*, stderr: bool) -> Screen:
+    """The screen of standard output or standard error: one each, as what moves on it must know of every line.
+
+    Nothing moves where it is to be kept as a log (CI), or where colours are not wanted (https://no-color.org).
+    """
+    is_plain = any(os.environ.get(name) for name in ("CI", "NO_COLOR"))
+    return Screen(stderr=stderr, is_plain=is_plain)
 
 
 def print_json(value: Any) -> None:
-    """One JSON document on standard output."""
+    """One JSON document on standard output, in ASCII: what is no visible character is written as ``\\u001b``."""
     print(json.dumps(value, indent=2, default=str))
+
+
+def print_for_shell(variables: Mapping[str, str], *, unset: tuple[str, ...] = ()) -> None:
+    """Lines that a shell evaluates: ``unset`` and ``export``; a value is exact, and visible characters only."""
+    if unset:
+        print(f"unset {' '.join(unset)}")
+    for name, value in variables.items():
+        print(f"export {name}={_shell_word(value)}")
+
+
+def _shell_word(value: str) -> str:
+    """``value`` quoted for a POSIX shell, and as ``$'…'`` where it holds what is not visible (POSIX.1-2024, 2.2.4)."""
+    if escaped(value) == value:
+        return shlex.quote(value)
+    kept = os.fsencode(value)
+    return "$'" + "".join(chr(b) if 32 <= b < 127 and b not in b"\\'" else f"\\{b:03o}" for b in kept) + "'"
 
 
 class NotConfirmed(Refused):
     """A person was asked, and did not say yes."""
 
 
-def confirm(choices: Choices, question: str) -> None:
-    """Ask, unless --yes was given.
+def confirm(choices: Choices, question: str, environment: Environment | None = None) -> None:
+    """Ask, unless --yes was given; the question names the environment, its account and the target.
 
     Raises:
         Refused: the answer is no, or nobody is there to be asked.
@@ -36,23 +70,43 @@ def confirm(choices: Choices, question: str) -> None:
     if choices.yes:
         return
     _require_person()
-    if not typer.confirm(question, err=choices.as_json):
+    if not ask(choices, question, environment):
         raise NotConfirmed("Not confirmed; nothing was changed.")
 
 
-def confirm_by_name(choices: Choices, name: str) -> None:
-    """Ask for ``name`` to be typed, unless --yes was given. Raises as :func:`confirm`."""
+def ask(choices: Choices, question: str, environment: Environment | None = None) -> bool:
+    """Ask a person at the terminal; what was typed before the question is no answer to it."""
+    forget_typed()
+    return typer.confirm(escaped(_about(environment) + question), err=choices.as_json)
+
+
+def confirm_by_name(choices: Choices, environment: Environment) -> None:
+    """Ask for the environment's name to be typed, unless --yes was given. Raises as :func:`confirm`."""
     if choices.yes:
         return
     _require_person()
-    if typer.prompt(f"Type the environment's name ({name}) to go on", err=choices.as_json) != name:
+    forget_typed()
+    name = environment.name
+    question = f"{_about(environment)}Type the environment's name ({name}) to go on"
+    if typer.prompt(escaped(question), err=choices.as_json) != name:
         raise NotConfirmed("That is not its name; nothing was changed.")
+
+
+def _about(environment: Environment | None) -> str:
+    if environment is None:
+        return ""
+    config = environment.config
+    return f"{environment.name} (account {config.account}, target {config.target}): "
+
+
+def forget_typed() -> None:
+    """Drop what waits to be read at the terminal (termios(3), tcflush)."""
+    if person_is_there():
+        termios.tcflush(sys.stdin, termios.TCIFLUSH)
 
 
 def person_is_there() -> bool:
     """Whether somebody is at the terminal who can be asked."""
-    import sys
-
     return sys.stdin.isatty()
 
 

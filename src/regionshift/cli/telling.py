@@ -4,30 +4,29 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection
 
-from rich.console import Console
-
 from regionshift.cli.deployment_tables import news_line
 from regionshift.deployment.news import News
 from regionshift.operations.waves.driving import Reader
 from regionshift.operations.waves.telling import Topics
 from regionshift.report.moving import StepsView
+from regionshift.report.printer import Screen
 from regionshift.wiring import Wired
 
 
-def topics(wired: Wired, screen: Console) -> Topics:
+def topics(wired: Wired, screen: Screen) -> Topics:
     """The topics of an environment; what cannot be told there is said on ``screen``."""
     environment = wired.environment
     return Topics(
         environment.clients,
         environment.config,
         environment.now,
-        lambda said: screen.print(f"warning: {said}", style="yellow", soft_wrap=True),
+        lambda said: screen.print(f"warning: {said}", style="yellow"),
     )
 
 
-def readers(wired: Wired, screen: Console) -> tuple[Reader, ...]:
+def readers(wired: Wired, screen: Screen) -> tuple[Reader, ...]:
     """Who is told of a deployment or a destroy: the person at the terminal, and the regions' topics."""
-    return (lambda _run, news, _regions: screen.print(news_line(news), soft_wrap=True), topics(wired, screen))
+    return (lambda _run, news, _regions: screen.print(news_line(news)), topics(wired, screen))
 
 
 def herald(

@@ -128,8 +128,8 @@ def tells_of_pending(event: EngineEvent) -> bool:
 
 
 def problem_of(event: DiagnosticEvent) -> Problem | None:
-    """The error in a diagnostic event, without the engine's colour marks; None when it is no error."""
+    """The error in a diagnostic event, on one line and without the engine's colour marks; None when it is no error."""
     if event.severity != "error":
         return None
-    message = _COLOURS.sub("", event.message).strip()
+    message = " ".join(_COLOURS.sub("", event.message).split())
     return Problem(message, event.urn or None, region_of(event.urn) if event.urn else None)

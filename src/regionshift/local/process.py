@@ -159,6 +159,6 @@ def end(process: psutil.Process) -> None:
 
 
 def log_tail(folder: StateFolder) -> str:
-    """The last lines that the emulator printed."""
+    """The last lines that the emulator printed, as one."""
     lines = folder.log.read_text(errors="replace").splitlines()
-    return "\n".join(lines[-LOG_TAIL_LINES:])
+    return " | ".join(line.strip() for line in lines[-LOG_TAIL_LINES:])

@@ -6,10 +6,11 @@ import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
-from rich.console import Console, Group, RenderableType
+from rich.console import Group, RenderableType
 from rich.live import Live
 from rich.table import Table
-from rich.text import Text
+
+from regionshift.report.printer import Screen, Text
 
 _SILENCE_S = 15.0
 
@@ -32,7 +33,7 @@ class LiveView:
 
     def __init__(
         self,
-        console: Console,
+        console: Screen,
         title: str,
         regions: Sequence[str],
         totals: dict[str, int],
@@ -48,26 +49,26 @@ class LiveView:
         self._live = Live(get_renderable=self._render, console=console, refresh_per_second=5, transient=False)
 
     def __enter__(self) -> LiveView:
-        if self._console.is_terminal:
+        if self._console.is_live:
             self._live.start()
         return self
 
     def __exit__(self, *_: object) -> None:
-        if self._console.is_terminal:
+        if self._console.is_live:
             self._live.stop()
         else:
             self._console.print(self._render())
 
     def _tell_plainly(self) -> None:
         """Without a terminal: how far it is, now and then, so that whoever reads a log sees it alive."""
-        if self._console.is_terminal or self._clock() - self._told < _SILENCE_S:
+        if self._console.is_live or self._clock() - self._told < _SILENCE_S:
             return
         self._told = self._clock()
         done = sum(row.done for row in self._rows.values())
         total = sum(max(row.total, row.done) for row in self._rows.values())
         current = [what for row in self._rows.values() for what in row.current.values()]
         now = f": {', '.join(current[:3])}" if current else ""
-        self._console.print(f"  {self._told - self._began:.0f} s  {done} of {total}{now}", soft_wrap=True)
+        self._console.print(f"  {self._told - self._began:.0f} s  {done} of {total}{now}")
 
     def step(self, phase: str, region: str | None, urn: str, op: str, name: str) -> None:
         """Take note of one step: ``phase`` is started, done or failed."""

@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from rich.console import Console, Group, RenderableType
+from rich.console import Group, RenderableType
 from rich.progress import BarColumn, Progress, TextColumn
-from rich.table import Table
-from rich.text import Text
 
-from regionshift.report.terminal import facts_table
+from regionshift.report.printer import Rows, Screen, Text
+from regionshift.report.terminal import facts_table, instant
 
 _KINDS = (("new", "green"), ("changed", "yellow"), ("same", "dim"), ("conflict", "red"))
 _MOST_NAMED = 20
@@ -44,17 +43,18 @@ def duration(seconds: float) -> str:
 
 def plan_table(plan: Mapping[str, Any]) -> RenderableType:
     """A plan as JSON has it: an entry a row, then conflicts, notes and until when it can be undone."""
-    table = Table(
-        title=f"Migration {plan['source']} → {plan['target']}", title_justify="left", box=None, pad_edge=False
+    table = Rows(
+        "what, and where to",
+        "kind",
+        *(kind for kind, _ in _KINDS),
+        "bytes",
+        title=f"Migration {plan['source']} → {plan['target']}",
+        rest="right",
+        styles={place: style for place, (_, style) in enumerate(_KINDS, 2)},
     )
-    table.add_column("kind", no_wrap=True)
-    for kind, style in _KINDS:
-        table.add_column(kind, justify="right", style=style, no_wrap=True)
-    table.add_column("bytes", justify="right", no_wrap=True)
-    table.add_column("what, and where to", overflow="fold")
     for entry in plan["entries"]:
         counts = [str(entry["counts"].get(kind, 0) or "·") for kind, _ in _KINDS]
-        table.add_row(entry["kind"], *counts, size(entry["bytes"]), Text(_way(entry)))
+        table.add(_way(entry), entry["kind"], *counts, size(entry["bytes"]))
     about = plan["estimate"]
     said = (
         f"{plan['to_copy']} items, {size(plan['bytes'])}; about {duration(about['seconds'])}, "
@@ -76,19 +76,14 @@ def plan_table(plan: Mapping[str, Any]) -> RenderableType:
 
 def migrations_table(migrations: Sequence[Mapping[str, Any]]) -> RenderableType:
     """One line a migration, the newest first, then what may be done about those that are not finished."""
-    table = Table(box=None, pad_edge=False)
-    table.add_column("migration", overflow="fold")
-    table.add_column("into", no_wrap=True)
-    for name in ("status", "started"):
-        table.add_column(name, no_wrap=True)
-    table.add_column("items", justify="right", no_wrap=True)
+    table = Rows("migration", "into", "status", "started", "items")
     for each in migrations[:_MOST_NAMED]:
         status = str(each["status"])
-        table.add_row(
+        table.add(
             str(each["migration_id"]),
             str(each["region"]),
             Text(status.replace("_", " "), style=_STATUS.get(status, "cyan")),
-            str(each["started"])[:16].replace("T", " "),
+            instant(each["started"]),
             str(each["counts"].get("written", 0)),
         )
     lines: list[RenderableType] = [table]
@@ -195,28 +190,28 @@ class CopyView:
         clock: seconds, monotonic.
     """
 
-    def __init__(self, console: Console, total: int, clock: Callable[[], float]) -> None:
+    def __init__(self, console: Screen, total: int, clock: Callable[[], float]) -> None:
         self._console = console
         self._clock = clock
         self._told = clock()
         self._ended = False
         self._bar = Progress(
-            TextColumn("carrying"),
+            TextColumn("carrying", markup=False),
             BarColumn(bar_width=None),
-            TextColumn("{task.completed:.0f}/{task.total:.0f}"),
-            TextColumn("{task.fields[said]}"),
+            TextColumn("{task.completed:.0f}/{task.total:.0f}", markup=False),
+            TextColumn("{task.fields[said]}", markup=False),
             console=console,
             expand=True,
         )
         self._task = self._bar.add_task("carrying", total=total, said="")
 
     def __enter__(self) -> CopyView:
-        if self._console.is_terminal:
+        if self._console.is_live:
             self._bar.start()
         return self
 
     def __exit__(self, *_: object) -> None:
-        if self._console.is_terminal:
+        if self._console.is_live:
             self._bar.stop()
 
     def show(
@@ -225,13 +220,13 @@ class CopyView:
         """How far it is: items, bytes, items a second, seconds left."""
         said = standing_line(done, of_bytes, rate, left)
         self._bar.update(self._task, total=of_items, completed=items, said=said)
-        if self._console.is_terminal or self._ended:
+        if self._console.is_live or self._ended:
             return
         self._ended = items >= of_items
         if self._clock() - self._told < _SILENCE_S and not self._ended:
             return
         self._told = self._clock()
-        self._console.print(f"carrying {items}/{of_items}, {said}", soft_wrap=True)
+        self._console.print(f"carrying {items}/{of_items}, {said}")
 
 
 def _way(entry: Mapping[str, Any]) -> str:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from rich.console import Console, RenderableType
+from rich.console import RenderableType
 from rich.live import Live
 from rich.table import Table
-from rich.text import Text
 
 from regionshift.report.migrations import duration, size
+from regionshift.report.printer import Screen, Text
+from regionshift.report.terminal import facts_table
 
 _NEWS = {"started": "bold", "success": "green", "error": "red"}
 _MARKS = {
@@ -27,7 +28,7 @@ class StepsView:
         meanings: what each step does, in the order of the steps.
     """
 
-    def __init__(self, console: Console, title: str, meanings: Mapping[str, str]) -> None:
+    def __init__(self, console: Screen, title: str, meanings: Mapping[str, str]) -> None:
         self._console = console
         self._title = title
         self._rows: dict[str, tuple[str, str, str]] = {
@@ -36,23 +37,23 @@ class StepsView:
         self._live = Live(get_renderable=self._render, console=console, refresh_per_second=4)
 
     def __enter__(self) -> StepsView:
-        if self._console.is_terminal:
+        if self._console.is_live:
             self._live.start()
         return self
 
     def __exit__(self, *_: object) -> None:
-        if self._console.is_terminal:
+        if self._console.is_live:
             self._live.stop()
 
     def told(self, step: str, phase: str, said: Mapping[str, object]) -> None:
         """Take note of one step."""
         meaning = self._rows.get(step, ("", "", ""))[1] or "taken back"
         self._rows[step] = (phase, meaning, _shown(said))
-        if not self._console.is_terminal and phase != "before":
-            self._console.print(_line(step, *self._rows[step]), soft_wrap=True)
+        if not self._console.is_live and phase != "before":
+            self._console.print(_line(step, *self._rows[step]))
 
     @property
-    def console(self) -> Console:
+    def console(self) -> Screen:
         """Where the table is shown; lines that are printed there stand above it."""
         return self._console
 
@@ -60,7 +61,7 @@ class StepsView:
         """What the topics are told too; the end of a step stands in the table already."""
         if not of_step:
             # A terminal gets whole words; a log gets the line as it is.
-            self._console.print(Text(summary, style=_NEWS[status]), soft_wrap=not self._console.is_terminal)
+            self._console.print(Text(summary, style=_NEWS[status]))
 
     def done_before(self, steps: Sequence[str]) -> None:
         """Take note of what an earlier process did."""
@@ -92,13 +93,8 @@ _FACTS = {
 
 def promotion_table(facts: Mapping[str, object]) -> RenderableType:
     """What is known or was measured, two columns; names that are not known here are left out."""
-    table = Table(box=None, pad_edge=False, show_header=False)
-    table.add_column(style="dim")
-    table.add_column()
-    for name, meaning in _FACTS.items():
-        if name in facts and facts[name] != 0:
-            table.add_row(meaning, _fact(name, facts[name]))
-    return table
+    known = [(meaning, name) for name, meaning in _FACTS.items() if name in facts and facts[name] != 0]
+    return facts_table((meaning, _fact(name, facts[name])) for meaning, name in known)
 
 
 def _fact(name: str, value: object) -> str:

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, datetime
 from typing import Any
 
-from rich.console import Console, Group, RenderableType
-from rich.table import Table
-from rich.text import Text
+from rich.console import Group, RenderableType
 
-from regionshift.report.values import CheckResult, Finding, Plan
+from regionshift.report.printer import Rows, Text
+from regionshift.report.values import CheckResult, Finding, Outcome, Plan
 
-_MARKS = {"passed": ("✓", "green"), "failed": ("✗", "red bold"), "not applicable": ("–", "dim")}
+_MARKS: Mapping[Outcome, tuple[str, str]] = {
+    "passed": ("✓", "green"),
+    "failed": ("✗", "red bold"),
+    "not applicable": ("–", "dim"),
+}
 _SEVERITY = {"error": "red bold", "warning": "yellow", "info": "cyan"}
 _OPERATIONS = {
     "create": "green",
@@ -45,17 +49,20 @@ def plan_table(plan: Plan) -> RenderableType:
         said = "only its outputs change" if plan.outputs_differ else "nothing to change"
         return Text(f"{plan.environment}: {said}, {plan.unchanged} resources stay as they are")
     operations = list(plan.counts())
-    table = Table(title=f"Plan for {plan.environment}", title_justify="left", box=None, pad_edge=False)
-    table.add_column("region")
-    for operation in operations:
-        table.add_column(operation, justify="right", style=_OPERATIONS.get(operation, ""))
+    table = Rows(
+        "region",
+        *operations,
+        title=f"Plan for {plan.environment}",
+        rest="right",
+        styles={place: _OPERATIONS.get(operation, "") for place, operation in enumerate(operations, 1)},
+    )
     places: list[str | None] = [*plan.regions]
     places += sorted({change.region for change in plan.changes if change.region} - set(plan.regions))
     if any(change.region is None for change in plan.changes):
         places.append(None)
     for place in places:
         cells = [str(plan.counts()[operation].get(place, 0) or "·") for operation in operations]
-        table.add_row(place or "all regions", *cells)
+        table.add(place or "all regions", *cells)
     parts: list[RenderableType] = [
         table,
         Text(f"{len(plan.changes)} to {_doing(operations)}, {plan.unchanged} unchanged", style="dim"),
@@ -77,24 +84,27 @@ def _doing(operations: Sequence[str]) -> str:
 
 
 def checks_table(results: Sequence[CheckResult], regions: Sequence[str]) -> RenderableType:
-    """Checks down, regions across; then each failure in full with its remedy."""
+    """Checks down, regions across, or a line a region where they are too many; then each failure with its remedy."""
     by_place = {(result.check, result.region): result for result in results}
     checks = list(dict.fromkeys(result.check for result in results))
-    table = Table(box=None, pad_edge=False)
-    table.add_column("check")
+    by_region = Rows("region", *_MARKS, rest="right")
     for region in regions:
-        table.add_column(region, justify="center")
+        told = Counter(result.outcome for result in results if result.region == region)
+        by_region.add(
+            region, *(Text(str(told[o] or "·"), _MARKS[o][1] if told[o] else "dim") for o in _MARKS)
+        )
+    table = Rows("check", *regions, rest="center", narrow=by_region)
     for check in checks:
         cells = []
         for region in regions:
             result = by_place.get((check, region))
             mark, style = _MARKS[result.outcome] if result else ("", "")
             cells.append(Text(mark, style=style))
-        table.add_row(check, *cells)
+        table.add(check, *cells)
     parts: list[RenderableType] = [table]
     for result in results:
         if result.outcome == "failed":
-            parts.append(Text(f"✗ {result.check} [{result.region}] {result.detail}", style="red"))
+            parts.append(Text(f"✗ {result.check} [{result.region}] {result.detail}", "red"))
             if result.remedy:
                 parts.append(Text(f"  → {result.remedy}", style="dim"))
     count = Counter(result.outcome for result in results)
@@ -104,13 +114,21 @@ def checks_table(results: Sequence[CheckResult], regions: Sequence[str]) -> Rend
 
 
 def facts_table(rows: Iterable[tuple[str, str]]) -> RenderableType:
-    """Two columns: what, and its value."""
-    table = Table(box=None, pad_edge=False, show_header=False)
-    table.add_column(style="dim", no_wrap=True)
-    table.add_column(overflow="fold")
-    for name, value in rows:
-        table.add_row(name, value)
-    return table
+    """Two columns: what, and its value, whole on one line."""
+    found = list(rows)
+    width = max((len(name) for name, _ in found), default=0)
+    return Group(*(Text(f"{name:<{width}}  ", "dim").append(value, "not dim") for name, value in found))
+
+
+def instant(at: datetime | str) -> str:
+    """A moment as a person reads it: ``2026-11-30 05:03:51 UTC``; text that is none stays as it is."""
+    try:
+        found = datetime.fromisoformat(at) if isinstance(at, str) else at
+    except ValueError:
+        return str(at)
+    if found.tzinfo is None:
+        return found.isoformat(" ", "seconds")
+    return f"{found.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC"
 
 
 def outputs_view(outputs: Mapping[str, Any]) -> RenderableType:
@@ -120,7 +138,7 @@ def outputs_view(outputs: Mapping[str, Any]) -> RenderableType:
     lines: list[Text] = []
     for name, value in outputs.items():
         if not name.endswith(("_primary", *endings.values())):
-            shown = ", ".join(value) if isinstance(value, list) else str(value)
+            shown = ", ".join(map(str, value)) if isinstance(value, list) else str(value)
             lines.append(_fact(name, shown))
     for region, ending in endings.items():
         role = " (primary)" if region == outputs.get("primary_region") else ""
@@ -131,9 +149,4 @@ def outputs_view(outputs: Mapping[str, Any]) -> RenderableType:
 
 
 def _fact(name: str, value: str) -> Text:
-    return Text(f"  {name:<34}", style="dim", no_wrap=True).append(value, style="default not dim")
-
-
-def make_console(*, stderr: bool = False) -> Console:
-    """A console that never wraps what a person may want to copy."""
-    return Console(stderr=stderr, highlight=False, soft_wrap=False)
+    return Text(f"  {name:<34}", style="dim").append(value, style="default not dim")

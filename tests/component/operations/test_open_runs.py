@@ -7,7 +7,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-from rich.console import Console
 
 from regionshift.cli.deployment_tables import standing_table
 from regionshift.errors import Refused
@@ -17,6 +16,7 @@ from regionshift.journal.lock import Holder
 from regionshift.journal.store import open_state
 from regionshift.operations.unfinished import end_all, killed_migrations, open_runs, require_endable
 from regionshift.operations.waves.deploying import require_finished
+from regionshift.report.printer import Screen
 
 _RESUME = "regionshift resume, or regionshift resume --back"
 
@@ -53,7 +53,7 @@ def test_every_kind_of_run_is_shown_with_what_goes_on(
         "at turn",
         go_on,
     )
-    screen = Console(width=200)
+    screen = Screen(width=200)
     with screen.capture() as shown:
         screen.print(standing_table({}, [found], None, Holder("ann", "host-7", 42, datetime.now(UTC), "t")))
     for said in (run.run_id, go_on, "ann on host-7 (process 42)"):

@@ -1,0 +1,265 @@
+"""Whatever comes from outside reaches a terminal as visible characters, and is never read as markup."""
+
+from __future__ import annotations
+
+import inspect
+import io
+import re
+import sys
+import types
+import typing
+import unicodedata
+import xml.etree.ElementTree as ET
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import fields, is_dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+import rich.text
+import typer.main
+from hypothesis import given
+from hypothesis import strategies as st
+
+from regionshift.cli import deployment_tables, failure, show
+from regionshift.cli.app import app
+from regionshift.cli.options import Choices
+from regionshift.cli.verbose import make_log
+from regionshift.errors import InputError, WorkFailed
+from regionshift.report import migrations, moving, terminal
+from regionshift.report.junit import write_junit
+from regionshift.report.live import LiveView
+from regionshift.report.printer import Rows, Screen, Text, escaped
+from regionshift.report.values import CheckResult
+
+# Colours, the clipboard (OSC 52), a title, a bell, C1, DEL, line ends, bidi, what is not drawn, and Rich's own marks.
+HOSTILE = (
+    "k\x1b[31m\x1b]52;c;aGk=\x07\x1bP\x90\x9b2J\x9d0;t\x9c\x7f\r\nerror: \x0b\x0c\x85\u2028\u2029\t"
+    "\u202e\u2066\u200b\u200e\ufeff\u00ad\u2060\u3164\ufe0f[/]\\[red][link=file:///x]:bomb:\ud800\U000e0041"
+)
+SHOWN = "[/]\\[red][link=file:///x]:bomb:"
+
+
+def _is_visible(text: str) -> bool:
+    return all(
+        each == "\n" or not unicodedata.category(each).startswith(("C", "Zl", "Zp")) for each in text
+    ) and not set(text) & {"\u3164", "\ufe0f"}
+
+
+def _screens() -> list[Screen]:
+    """A log, a wide terminal, and one that is too narrow for every table."""
+    how = {"force_terminal": True, "color_system": None, "legacy_windows": False, "is_plain": True}
+    return [
+        Screen(file=io.StringIO()),
+        Screen(file=io.StringIO(), width=3000, **how),
+        Screen(file=io.StringIO(), width=40, **how),
+    ]
+
+
+def _said(screen: Screen) -> str:
+    assert isinstance(screen.file, io.StringIO)
+    return screen.file.getvalue()
+
+
+def _require_harmless(said: str) -> None:
+    assert _is_visible(said), [each for each in said if not _is_visible(each)]
+    assert not re.search(r"^error:", said, re.MULTILINE), "a line end in a value began a line of its own"
+
+
+_JSON = {
+    "source": HOSTILE, "target": HOSTILE, "to_copy": 1, "bytes": 1, "level": HOSTILE, "on_failure": "stop",
+    "counts": {"conflict": 3, HOSTILE: 1}, "status": HOSTILE, "migration_id": HOSTILE, "region": HOSTILE,
+    "started": HOSTILE, "rewritten": HOSTILE, "checksum": HOSTILE, "undo_until": [HOSTILE], "notes": [HOSTILE],
+    "problems": [{"key": HOSTILE, "reason": HOSTILE}], "proven": 1, "unproven": 2, "settled": False,
+    "estimate": {"seconds": 1, "requests": 1, "usd": 1.0},
+    "conflicts": [{"item": HOSTILE, "key": HOSTILE, "reason": HOSTILE}],
+    "entries": [
+        {
+            "kind": HOSTILE, "counts": {}, "bytes": 1, "source": HOSTILE, "target": HOSTILE + "2",
+            "rewrite": [HOSTILE], "rewrites": [{"item": HOSTILE, "what": HOSTILE}], "rewritten": 3,
+            "notes": [HOSTILE], "undo_until": HOSTILE,
+        }
+    ],
+    "rpo_seconds": 1.0, "rpo_target_seconds": 1, "rto_seconds": 1.0, "rto_target_seconds": 1,
+    "warnings": [HOSTILE], HOSTILE: HOSTILE, "replication_seconds": HOSTILE,
+    "primary_region": HOSTILE, "secondary_regions": [HOSTILE], "tool": HOSTILE,
+}  # fmt: skip
+
+
+def _made(kind: Any) -> Any:
+    """A value of the type with every text in it hostile."""
+    origin, inner = typing.get_origin(kind), typing.get_args(kind)
+    if origin is typing.Literal:
+        return inner[0]
+    if origin in (typing.Union, types.UnionType):
+        return _made(next(each for each in inner if each is not type(None)))
+    if origin in (Sequence, Iterable, Collection, list):
+        return [_made(inner[0])]
+    if origin is tuple:
+        return tuple(_made(each) for each in inner if each is not Ellipsis)
+    if origin in (Mapping, dict):
+        return _JSON if inner[1] in (Any, object) else {_made(inner[0]): _made(inner[1])}
+    if is_dataclass(kind):
+        hints = typing.get_type_hints(kind)
+        return kind(**{each.name: _made(hints[each.name]) for each in fields(kind) if each.init})
+    plain = {str: HOSTILE, object: HOSTILE, Any: HOSTILE, int: 3, float: 1.5, bool: False}
+    return datetime(2026, 1, 2, tzinfo=UTC) if kind is datetime else plain[kind]
+
+
+_VIEWS = [
+    view
+    for module in (terminal, migrations, moving, deployment_tables)
+    for name, view in vars(module).items()
+    if inspect.isfunction(view) and view.__module__ == module.__name__ and not name.startswith("_")
+]
+
+
+@pytest.mark.parametrize("view", _VIEWS, ids=lambda view: f"{view.__module__.split('.')[-1]}.{view.__name__}")
+def test_every_view_shows_a_hostile_world_harmlessly(view: Callable[..., Any]) -> None:
+    hints = typing.get_type_hints(view)
+    hints.pop("return")
+    made = {name: _made(kind) for name, kind in hints.items()}
+    for screen in _screens():
+        shown = view(**made)
+        if shown is not None:
+            screen.print(shown)
+        _require_harmless(_said(screen))
+
+
+@given(st.text())
+def test_no_text_reaches_the_terminal_other_than_visible(text: str) -> None:
+    for screen in _screens():
+        screen.print(text, style="red")
+        screen.print(
+            rich.text.Text(text, "red"), Text("a").append(text), markup=True, highlight=True, emoji=True
+        )
+        rows = Rows(text, "b", title=text)
+        rows.add(text, rich.text.Text(text))
+        screen.print(rows)
+        assert _is_visible(_said(screen))
+    assert escaped(escaped(text)) == escaped(text)
+
+
+def test_live_views_are_harmless() -> None:
+    for screen in _screens():
+        with LiveView(screen, HOSTILE, [HOSTILE], {HOSTILE: 1}, lambda: 0.0) as view:
+            for phase in ("started", "failed"):
+                view.step(phase, HOSTILE, HOSTILE, HOSTILE, HOSTILE)
+        with moving.StepsView(screen, HOSTILE, {HOSTILE: HOSTILE}) as steps:
+            for said in ({"error": HOSTILE}, {HOSTILE: HOSTILE}, {"warning": HOSTILE}):
+                steps.told(HOSTILE, "failed", said)
+            steps.news(HOSTILE, "error", of_step=False)
+        _require_harmless(_said(screen))
+
+
+@pytest.fixture
+def told(capsys: pytest.CaptureFixture[str]) -> Callable[[], str]:
+    """All that was written to standard output and standard error since it was asked last."""
+    return lambda: "".join(capsys.readouterr())
+
+
+def _paths(group: Any, before: tuple[str, ...] = ()) -> list[tuple[str, ...]]:
+    return [
+        path
+        for name, command in group.commands.items()
+        for path in (_paths(command, (*before, name)) if hasattr(command, "commands") else [(*before, name)])
+    ]
+
+
+COMMANDS = _paths(typer.main.get_command(app))
+
+
+@pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
+def test_every_command_repeats_its_arguments_harmlessly(
+    command: tuple[str, ...], told: Callable[[], str]
+) -> None:
+    for arguments in (
+        ["--" + HOSTILE],
+        [HOSTILE] * 5,
+        ["--config"],
+        ["--target", HOSTILE],
+        ["--limit", HOSTILE],
+    ):
+        assert failure.run(app, [*command, *arguments]) == 2
+    said = told()
+    _require_harmless(said)
+    assert "\\x1b]52" in said
+
+
+@pytest.mark.parametrize("command", [each for each in COMMANDS if each[0] != "init"], ids=" ".join)
+def test_every_command_names_hostile_settings_harmlessly(
+    command: tuple[str, ...], told: Callable[[], str], tmp_path: Path
+) -> None:
+    path = tmp_path / HOSTILE.replace("/", "").replace("\ud800", "") / "regionshift.yaml"
+    path.parent.mkdir()
+    path.write_text(f"project: {HOSTILE!a}\n{HOSTILE!a}: 1\n", encoding="utf-8")
+    needed = {"diff": ["a", "b"], "promote": ["a"], "move": ["--from", "a", "--to", "b"]}
+    failure.run(app, [*command, *needed.get(command[-1], ()), "--config", str(path)])
+    _require_harmless(re.sub(r"(?m)^error: (The|Nothing)", "", told()))
+
+
+@pytest.mark.parametrize("verbose", [[], ["-v"]])
+@pytest.mark.parametrize("error", [WorkFailed, InputError, ValueError])
+def test_errors_are_shown_harmlessly(
+    error: Callable[..., Exception], verbose: list[str], told: Callable[[], str]
+) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raised = error(HOSTILE) if error is ValueError else error(HOSTILE, where=HOSTILE, remedy=HOSTILE)
+        raised.add_note(HOSTILE)
+        raise raised
+
+    assert failure.run(typing.cast(Any, fail), verbose) in (1, 2)
+    said = told()
+    assert SHOWN in said
+    # Of a traceback, which is for developers, the lines stay lines; of an error each part is on one.
+    assert _is_visible(said)
+    if not verbose:
+        _require_harmless(said.removeprefix("error: "))
+
+
+def test_what_verbose_says_is_harmless(told: Callable[[], str]) -> None:
+    make_log(verbose=True).debug(HOSTILE, op=HOSTILE, region=None, name=[HOSTILE])
+    said = told()
+    _require_harmless(said)
+    assert SHOWN in said
+
+
+def test_questions_are_harmless_and_what_was_typed_before_is_no_answer(
+    told: Callable[[], str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "stdin", io.StringIO("y\n"))
+    assert show.ask(Choices(), HOSTILE)
+    _require_harmless(told())
+
+
+def test_json_is_ascii(told: Callable[[], str]) -> None:
+    show.print_json({HOSTILE: HOSTILE})
+    said = told()
+    assert said.isascii()
+    assert _is_visible(said)
+
+
+def test_junit_can_be_read_again(tmp_path: Path) -> None:
+    path = tmp_path / "junit.xml"
+    recovery = {"rpo": 1.0, "replication_seconds": {HOSTILE: 1.0}, "warnings": [HOSTILE]}
+    results = [
+        CheckResult(HOSTILE, HOSTILE, "failed", HOSTILE, HOSTILE),
+        CheckResult("a", "b", "not applicable", HOSTILE),
+    ]
+    write_junit(path, results, HOSTILE, recovery)
+    found = ET.parse(path).getroot()
+    for each in found.iter():
+        assert all(map(_is_visible, (each.text or "", *each.attrib.values())))
+
+
+def test_lines_for_a_shell_are_visible_and_exact(told: Callable[[], str]) -> None:
+    import subprocess
+
+    value = "/tmp/it's \\ a\x1b[31m\n\u202eü"
+    show.print_for_shell({"NAME": value, "PLAIN": "a b"})
+    said = told()
+    assert _is_visible(said)
+    script = said + 'printf "%s|%s" "$NAME" "$PLAIN"'
+    done = subprocess.run(["bash", "-c", script], capture_output=True, check=True)
+    assert done.stdout == f"{value}|a b".encode()
