@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import inspect
 import io
+import os
+import pty
 import re
 import sys
 import types
@@ -225,12 +227,24 @@ def test_what_verbose_says_is_harmless(told: Callable[[], str]) -> None:
     assert SHOWN in said
 
 
-def test_questions_are_harmless_and_what_was_typed_before_is_no_answer(
-    told: Callable[[], str], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_questions_are_harmless(told: Callable[[], str], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "stdin", io.StringIO("y\n"))
     assert show.ask(Choices(), HOSTILE)
     _require_harmless(told())
+
+
+def test_what_was_typed_before_a_question_is_no_answer(monkeypatch: pytest.MonkeyPatch) -> None:
+    keyboard, terminal_end = pty.openpty()
+
+    def asked(_question: str, err: bool) -> bool:
+        os.write(keyboard, b"n\n")
+        return sys.stdin.readline() == ("y\n" if not err else "")
+
+    with os.fdopen(terminal_end) as stdin, os.fdopen(keyboard, "wb"):
+        monkeypatch.setattr(sys, "stdin", stdin)
+        monkeypatch.setattr(typer, "confirm", asked)
+        os.write(keyboard, b"y\n")
+        assert not show.ask(Choices(), "Destroy?")
 
 
 def test_json_is_ascii(told: Callable[[], str]) -> None:
