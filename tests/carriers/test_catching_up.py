@@ -9,14 +9,14 @@ from carrier_world import SOURCE, TARGET, World
 from command_world import carrying_of, config_of, journal_in
 
 from regionshift.carriers import lock
+from regionshift.carriers.carrier import Entry
 from regionshift.carriers.transport import Request, Response
 from regionshift.errors import Refused, WorkFailed
-from regionshift.operations.moving.copying import LastCopy, bucket_entry
+from regionshift.operations.moving.copying import LastCopy, Missed, bucket_entry
 
 
-def test_what_could_not_be_copied_and_has_come_by_itself_holds_the_bucket_no_longer(
-    world: World, tmp_path: Path
-) -> None:
+def last_copy(world: World, tmp_path: Path) -> tuple[LastCopy, Entry]:
+    """Between two deployment buckets of an environment."""
     config = config_of(f"p{world.run[:6]}")
     entry = bucket_entry(config, SOURCE, TARGET)
     for place in (entry.source, entry.target):
@@ -24,10 +24,17 @@ def test_what_could_not_be_copied_and_has_come_by_itself_holds_the_bucket_no_lon
         where = {} if place.region == SOURCE else {"LocationConstraint": place.region}
         s3.create_bucket(Bucket=place.bucket, **({"CreateBucketConfiguration": where} if where else {}))
         s3.put_bucket_versioning(Bucket=place.bucket, VersioningConfiguration={"Status": "Enabled"})
-    world.clients.get("s3", SOURCE).put_object(Bucket=entry.source.bucket, Key="late", Body=b"x")
     outputs = {"deployment_bucket_name_eu_west_1": entry.target.bucket}
     carrying = carrying_of(world, config, outputs, tmp_path, lambda _: None)
-    last = LastCopy(carrying, journal_in(tmp_path), lambda: 0.0, SOURCE, TARGET)
+    return LastCopy(carrying, journal_in(tmp_path), lambda: 0.0, SOURCE, TARGET), entry
+
+
+def test_what_could_not_be_copied_and_has_come_by_itself_holds_the_bucket_no_longer(
+    world: World, tmp_path: Path
+) -> None:
+    last, entry = last_copy(world, tmp_path)
+    carrying = last.carrying
+    world.clients.get("s3", SOURCE).put_object(Bucket=entry.source.bucket, Key="late", Body=b"x")
     once = world.transport._once
 
     def refusing(request: Request) -> Response:
@@ -46,3 +53,17 @@ def test_what_could_not_be_copied_and_has_come_by_itself_holds_the_bucket_no_lon
     assert "bucket" not in last.catch_up("run")
 
     lock.require_free(carrying.records(TARGET), "another", [entry])
+
+
+def test_our_own_copies_are_nobodys_writes(world: World, tmp_path: Path) -> None:
+    last, entry = last_copy(world, tmp_path)
+    old, new = world.clients.get("s3", SOURCE), world.clients.get("s3", TARGET)
+    for key in ("ours", "theirs", "known"):
+        old.put_object(Bucket=entry.source.bucket, Key=key, Body=b"x")
+    last.copy("run")
+    assert last.missed() == Missed()
+    for key in ("ours", "theirs"):
+        old.put_object(Bucket=entry.source.bucket, Key=key, Body=b"late")
+    new.put_object(Bucket=entry.target.bucket, Key="theirs", Body=b"of the new primary")
+
+    assert last.missed() == Missed(keys=("ours",), written=("theirs",))

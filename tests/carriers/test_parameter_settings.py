@@ -70,7 +70,7 @@ def test_every_setting_goes_along_is_proven_and_goes_away(lab: SsmLab, settings:
         ({"Tier": "Advanced"}, {"Tier": "Advanced", "Policies": json.dumps([TELLS])}),
         ({"Tier": "Advanced", "Policies": json.dumps([EXPIRES])}, {"Tier": "Advanced"}),
         ({"AllowedPattern": "^early$", "Description": "ours"}, {"AllowedPattern": "^late$"}),
-        ({"DataType": "aws:ec2:image"}, {"DataType": "text"}),
+        ({"DataType": "email"}, {"DataType": "text"}),
         ({"Type": "SecureString"}, {"Type": "SecureString"}),
         ({"Type": "SecureString", "own_key": True}, {"Type": "SecureString"}),
     ],
@@ -100,6 +100,8 @@ def test_every_setting_of_what_was_there_comes_back(
     [
         ({"Type": "String"}, {"Type": "SecureString"}, "its type is String at the target"),
         ({"Type": "SecureString"}, {"Type": "StringList"}, "its type is SecureString at the target"),
+        ({}, {"DataType": "aws:ec2:image"}, "its data type is text at the target"),
+        ({"DataType": "aws:ssm:integration"}, {}, "its data type is aws:ssm:integration at the target"),
         ({}, {"Tier": "Advanced"}, "cannot become a standard one again"),
         ({}, {"Tier": "Advanced", "Policies": json.dumps([EXPIRES])}, "cannot become a standard one again"),
     ],

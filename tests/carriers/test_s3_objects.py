@@ -251,6 +251,30 @@ def test_what_someone_writes_between_plan_and_copy_is_what_comes_back(objects: S
     assert world.versions(objects.target) == before
 
 
+def test_undo_takes_the_newest_away_first(
+    objects: S3Lab, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However far it comes, readers see what was there before or an older state of ours, never the newest alone."""
+    for content in ("one", "two", "three"):
+        objects.write("source", "a", content)
+    world.migrations.migrate("m", [replace(objects.entry, history=True)])
+    delete, gone = Calls.delete_versions, 0
+
+    def one_at_a_time(calls: Calls, bucket: Bucket, versions: list[tuple[str, str]]) -> dict[str, str]:
+        nonlocal gone
+        gone += 1
+        assert delete(calls, bucket, versions[:1]) == {}
+        return {key: "SlowDown" for key, _ in versions[1:]}
+
+    monkeypatch.setattr(Calls, "delete_versions", one_at_a_time)
+    seen = []
+    for _ in range(3):
+        world.migrations.rollback("m")
+        seen.append(objects.look("target").get("a", (b"",))[0])
+
+    assert (seen, gone) == ([b"two", b"one", b""], 3)
+
+
 def test_a_lost_earlier_version_is_never_made_worse(objects: S3Lab, world: World) -> None:
     objects.write("source", "a", "new")
     objects.write("target", "a", "earlier")

@@ -36,6 +36,7 @@ def name() -> str:
             "ValidationException",
         ),
         ({"Type": "String"}, {"Type": "String", "Policies": json.dumps([POLICY])}, "ValidationException"),
+        ({"Type": "String"}, {"Type": "String", "DataType": "aws:ec2:image"}, "ValidationException"),
         ({"Type": "String"}, {"Type": "String", "Value": "x" * 4097}, "ValidationException"),
         ({"Type": "String"}, {"Type": "String", "AllowedPattern": "^y"}, "ParameterPatternMismatchException"),
     ],

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from enum import StrEnum
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from regionshift.errors import InputError
 
@@ -91,15 +92,63 @@ class Entry:
             )
 
 
+class Identity(NamedTuple):
+    """What one version is told by: its id, and where the same id can come again also its date (and etag).
+
+    A parameter that is deleted and made anew counts from 1 again, a secret that is made anew can be given the
+    same version ids, and the version ``null`` of an object is written over while versioning is suspended.
+
+    Args:
+        date: UTC, as ``date_of`` writes it; empty where the id alone is enough.
+    """
+
+    id: str
+    date: str = ""
+    etag: str = ""
+
+    def __str__(self) -> str:
+        """As it stands in records."""
+        return " ".join(filter(None, self))
+
+    @classmethod
+    def read(cls, recorded: str) -> Identity:
+        """What ``str`` wrote, of an id without blanks."""
+        return cls(*recorded.split(" ", 2))
+
+    def is_recorded_as(self, recorded: str, until: str | None = None) -> bool:
+        """Whether a record means this version.
+
+        Records of earlier releases hold the id alone. Then it is this one if it was made before ``until`` (UTC, the
+        end of the migration that left the record); where that is not known (None), the id decides.
+        """
+        if recorded == str(self):
+            return True
+        return bool(self.date) and recorded == self.id and (until is None or self.date <= until)
+
+
+def date_of(moment: datetime) -> str:
+    """A time as identities have it: UTC, microseconds."""
+    return moment.astimezone(UTC).isoformat(timespec="microseconds")
+
+
 @dataclass(frozen=True)
 class SourceVersion:
-    """One version of an item at the source; ``marker`` means that it says 'deleted'. Size in bytes."""
+    """One version of an item at the source; ``marker`` means that it says 'deleted'. Size in bytes.
+
+    ``date``: when it was made, where its id alone does not tell it (``Identity``).
+    """
 
     id: str
     etag: str = ""
     size: int = 0
     marker: bool = False
     storage_class: str = ""
+    date: str = ""
+
+    @property
+    def identity(self) -> Identity:
+        """What it is told by."""
+        return Identity(self.id, self.date, self.etag if self.date else "")
 
 
 @dataclass(frozen=True)
@@ -123,7 +172,7 @@ class Item:
 
 @dataclass(frozen=True)
 class Before:
-    """What the target was before the first write: no ``version`` means that it never existed.
+    """What the target was before the first write: no ``version`` (an identity) means that it never existed.
 
     ``detail`` is the carrier's own (tier, description, ...), never a value.
     """
@@ -143,7 +192,10 @@ class Before:
 
 @dataclass(frozen=True)
 class Written:
-    """The versions that this migration made at the target, oldest first. ``adopted``: found on resuming."""
+    """The versions (identities) that this migration made at the target, oldest first.
+
+    ``adopted``: found on resuming.
+    """
 
     key: str
     versions: tuple[str, ...]
@@ -207,12 +259,16 @@ class Conflict:
 
 @dataclass(frozen=True)
 class Carried:
-    """What an earlier migration wrote: source and target version of one key, by which migration."""
+    """What an earlier migration wrote: source and target version (identities) of one key, by which migration.
+
+    ``ended``: when that migration ended (UTC); empty while it has not.
+    """
 
     key: str
     source_version: str
     target_version: str
     migration_id: str
+    ended: str = ""
 
 
 class Progress(Protocol):

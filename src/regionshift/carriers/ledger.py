@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from itertools import groupby
 from typing import Any
 
-from regionshift.carriers.carrier import Carried, Entry
+from regionshift.carriers.carrier import Carried, Entry, Identity
 from regionshift.carriers.lines import dump, from_bytes, place_line, read_entry
 from regionshift.carriers.records import CARRIED, Layout, RecordStore, is_id
 
@@ -38,7 +38,9 @@ def carried(store: RecordStore, entry: Entry) -> Iterator[Carried]:
     """
     found = sorted(_earlier(store, entry), key=lambda each: str(each[1]["started"]))
     streams = [
-        (_undone if metadata["status"] == "rolled_back" else _lines)(store, rank, layout, part)
+        (_undone if metadata["status"] == "rolled_back" else _lines)(
+            store, rank, layout, part, str(metadata.get("ended") or "")
+        )
         for rank, (layout, metadata, part) in enumerate(found)
     ]
     for _, lines in groupby(heapq.merge(*streams, key=lambda line: line[:2]), key=lambda line: line[0]):
@@ -46,7 +48,7 @@ def carried(store: RecordStore, entry: Entry) -> Iterator[Carried]:
         for _, _, line in lines:
             if isinstance(line, Carried):
                 last = line
-            elif last is not None and last.target_version == line.earlier:
+            elif last is not None and _is_earlier(last, line):
                 last = replace(last, target_version=line.version)
         if last is not None:
             yield last
@@ -78,17 +80,28 @@ def _batches(part: dict[str, Any]) -> range:
     return range(part["first_batch"], part["first_batch"] + part["batches"])
 
 
-def _lines(store: RecordStore, rank: int, layout: Layout, part: dict[str, Any]) -> Iterator[_Ranked]:
+def _is_earlier(last: Carried, restored: _Restored) -> bool:
+    """Whether what was brought back is what ``last`` wrote; a record of an earlier release holds ids without dates."""
+    if restored.earlier is None:
+        return False
+    return Identity.read(restored.earlier).is_recorded_as(last.target_version)
+
+
+def _lines(
+    store: RecordStore, rank: int, layout: Layout, part: dict[str, Any], ended: str
+) -> Iterator[_Ranked]:
     for batch in _batches(part):
         for line in from_bytes(store.get(layout.results(batch)) or b""):
             if line["state"] == "written":
                 key = line["key"]
                 # Unproven, it is ours and nobody knows what it holds: as no version of the source, it goes again.
                 source = line["source_version"] if line.get("proven") else ""
-                yield key, rank, Carried(key, source, line["versions"][-1], layout.id)
+                yield key, rank, Carried(key, source, line["versions"][-1], layout.id, ended)
 
 
-def _undone(store: RecordStore, rank: int, layout: Layout, part: dict[str, Any]) -> Iterator[_Ranked]:
+def _undone(
+    store: RecordStore, rank: int, layout: Layout, part: dict[str, Any], _ended: str
+) -> Iterator[_Ranked]:
     for batch in _batches(part):
         before = {line["key"]: line["version"] for line in from_bytes(store.get(layout.before(batch)) or b"")}
         for line in from_bytes(store.get(layout.undone(batch)) or b""):

@@ -88,7 +88,10 @@ def item_line(item: Item) -> Line:
     """One item of a plan."""
     line: Line = {"key": item.key, "kind": item.kind.value}
     if item.versions:
-        line["versions"] = [[v.id, v.etag, v.size, v.marker, v.storage_class] for v in item.versions]
+        line["versions"] = [
+            [v.id, v.etag, v.size, v.marker, v.storage_class, *([v.date] if v.date else [])]
+            for v in item.versions
+        ]
     if item.reason:
         line["reason"] = item.reason
     if item.rewrites:
@@ -126,7 +129,7 @@ def read_before(line: Mapping[str, Any]) -> Before:
 
 def result_line(item: Item, outcome: Written | Failed | Unfinished, proof: Proof | None) -> Line:
     """How one item fared; ``versions`` are those written at the target."""
-    line: Line = {"key": item.key, "size": item.size, "source_version": item.versions[-1].id}
+    line: Line = {"key": item.key, "size": item.size, "source_version": str(item.versions[-1].identity)}
     if isinstance(outcome, Written):
         line |= {"state": "written", "versions": list(outcome.versions)}
         if outcome.adopted:

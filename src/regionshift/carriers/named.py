@@ -10,7 +10,7 @@ from typing import Any
 
 from botocore.exceptions import ClientError, ParamValidationError
 
-from regionshift.carriers.carrier import Carried, Kind
+from regionshift.carriers.carrier import Carried, Identity, Kind
 from regionshift.errors import Refused, WorkFailed
 
 ClientSource = Callable[[str, str], Any]
@@ -124,15 +124,15 @@ def require_listing(listing: Callable[[], Iterator[object]], what: str, region: 
         raise WorkFailed(f"{what} cannot be listed: {error}.", where=region) from error
 
 
-def decide(ours: Carried | None, source_version: str, target_version: str | None) -> tuple[Kind, str]:
+def decide(ours: Carried | None, source: Identity, target: Identity | None) -> tuple[Kind, str]:
     """What one name needs, and why when it is a conflict."""
-    if ours and target_version is None:
+    if ours and target is None:
         return Kind.CONFLICT, f"deleted at the target since {ours.migration_id} wrote it"
-    if ours and target_version != ours.target_version:
+    if ours and target and not target.is_recorded_as(ours.target_version, ours.ended):
         return Kind.CONFLICT, f"written over at the target since {ours.migration_id} wrote it"
-    if ours and ours.source_version == source_version:
+    if ours and source.is_recorded_as(ours.source_version, ours.ended):
         return Kind.SAME, ""
-    return (Kind.NEW if target_version is None else Kind.CHANGED), ""
+    return (Kind.NEW if target is None else Kind.CHANGED), ""
 
 
 def tags_of(entries: list[dict[str, str]] | None) -> dict[str, str]:

@@ -246,7 +246,7 @@ class _Digest:
 
     def item(self, item: Item) -> None:
         """One item more."""
-        versions = "".join(f"\0{version.id}\0{version.etag}" for version in item.versions)
+        versions = "".join(f"\0{version.identity}\0{version.etag}" for version in item.versions)
         self._hash.update(f"{item.key}\0{item.kind.value}{versions}\n".encode())
 
     def hex(self) -> str:

@@ -19,6 +19,7 @@ from regionshift.carriers.carrier import (
     Conflict,
     Entry,
     Failed,
+    Identity,
     Item,
     Kind,
     Level,
@@ -43,7 +44,7 @@ from regionshift.carriers.named import (
 )
 from regionshift.carriers.rewrite import require_rules, rewrites_of, rewritten
 from regionshift.carriers.rotation import rotation
-from regionshift.carriers.secrets_access import NOT_FOUND, Vault, staged
+from regionshift.carriers.secrets_access import CURRENT, NOT_FOUND, Vault, created, identity_of, staged
 from regionshift.carriers.secrets_seen import Seen, both_sides
 from regionshift.carriers.selection import Cursor, selector
 from regionshift.carriers.staging import (
@@ -59,7 +60,7 @@ from regionshift.carriers.staging import (
 )
 
 _NAMESPACE = uuid.UUID("6c0e7b0a-5d0c-5a52-9a43-6f2b1c1f7a11")
-_CURRENT, _PREVIOUS = "AWSCURRENT", "AWSPREVIOUS"
+_PREVIOUS = "AWSPREVIOUS"
 _BEGUN = "regionshift:migration"
 _NAMED = 20  # secrets that rotate
 _STRANGER = "someone else has written here since; left alone"
@@ -131,14 +132,15 @@ class Secrets:
 
     def _deepened(self, entry: Entry, item: Item, found: Mapping[str, Any], there: Mapping[str, Any]) -> Item:
         """The item, changed when its value, description or tags are not the source's."""
-        versions = staged(found, _CURRENT), staged(there, _CURRENT)
-        again = Item(item.key, Kind.CHANGED, (SourceVersion(str(versions[0])),))
-        reason = self._problem(entry, again, str(versions[1]), Level.FULL)
+        one, other = identity_of(found), identity_of(there)
+        assert one and other, "what is the same has values"
+        again = Item(item.key, Kind.CHANGED, (SourceVersion(one.id, date=one.date),))
+        reason = self._problem(entry, again, other, Level.FULL)
         # A replica is its primary's copy and refuses writes.
-        if not reason or _cannot_write(there, versions[1], entry.target.region):
+        if not reason or _cannot_write(there, other.id, entry.target.region):
             return item
         source, _ = self._vaults(entry)
-        rewrites = rewrites_of(entry, lambda: source.value(item.key, str(versions[0])))
+        rewrites = rewrites_of(entry, lambda: source.value(item.key, one.id))
         return replace(again, reason=reason, rewrites=rewrites)
 
     def describe_before(self, work: Work) -> Mapping[str, Before]:
@@ -172,7 +174,7 @@ class Secrets:
                 continue
             made = written.get(item.key, ())
             try:
-                self._write(work, item, before[item.key])
+                token = self._write(work, item, before[item.key])
             except TooOftenError:
                 # What is written already is found again by its traces.
                 yield Unfinished(item.key)
@@ -182,7 +184,7 @@ class Secrets:
             except NamedError as error:
                 yield Failed(item.key, str(error), (_token(work, item),))
             else:
-                yield Written(item.key, (_token(work, item),), adopted=bool(made))
+                yield Written(item.key, (str(token),), adopted=bool(made))
 
     def verify(
         self, work: Work, written: Mapping[str, Written], level: Level
@@ -192,7 +194,8 @@ class Secrets:
             if item.key not in written:
                 continue
             try:
-                problem = self._problem(work.entry, item, written[item.key].versions[-1], level)
+                made = Identity.read(written[item.key].versions[-1])
+                problem = self._problem(work.entry, item, made, level)
             except TooOftenError:
                 yield Unfinished(item.key)
                 continue
@@ -210,7 +213,8 @@ class Secrets:
             if item.key not in written:
                 continue
             try:
-                yield self._take_back(work, target, before[item.key], written[item.key][-1])
+                made = Identity.read(written[item.key][-1])
+                yield self._take_back(work, target, before[item.key], made)
             except TooOftenError:
                 yield Unfinished(item.key)
             except NamedError as error:
@@ -235,38 +239,42 @@ class Secrets:
         ours: Carried | None,
     ) -> Item:
         key, one, other = named
-        version = staged(one, _CURRENT)
+        version = identity_of(one)
         if version is None:
             return Item(key, Kind.CONFLICT, reason="it has no value at the source")
-        theirs = staged(other, _CURRENT) if other else None
-        if other and theirs == version:
-            return Item(key, Kind.SAME)  # a replica keeps its versions' ids
-        if other and (problem := _cannot_write(other, theirs, entry.target.region)):
+        theirs = identity_of(other) if other else None
+        if other and theirs and theirs.id == version.id and _are_one(one, other):
+            return Item(key, Kind.SAME)
+        current = theirs.id if theirs else None
+        if other and (problem := _cannot_write(other, current, entry.target.region)):
             return Item(key, Kind.CONFLICT, reason=problem)
         kind, reason = decide(ours, version, theirs)
         if kind in (Kind.SAME, Kind.CONFLICT):
             return Item(key, kind, reason=reason)
         if other and (stranger := keys.stranger(other.get("KmsKeyId"))):
             return Item(key, Kind.CONFLICT, reason=f"at the target it is under {stranger}")
-        rewrites = rewrites_of(entry, lambda: source.value(key, version))
-        return Item(key, kind, (SourceVersion(version),), reason, rewrites)
+        rewrites = rewrites_of(entry, lambda: source.value(key, version.id))
+        return Item(key, kind, (SourceVersion(version.id, date=version.date),), reason, rewrites)
 
-    def _write(self, work: Work, item: Item, before: Before) -> None:
+    def _write(self, work: Work, item: Item, before: Before) -> Identity:
+        """Write one secret, as far as it is not written already; gives the version that has it."""
         source, target = self._vaults(work.entry)
         token = _token(work, item)
         found = source.described(item.key)
         if found is None:
             raise NamedError(NOT_FOUND, "DescribeSecret")
+        if item.versions[-1].date not in ("", created(found)):
+            raise NamedError("SecretMadeAnew", "DescribeSecret")
         description, tags = found.get("Description", ""), tags_of(found.get("Tags"))
-        there = target.described(item.key) or {}
+        there = target.described(item.key)
         # The record can be days old when a migration is resumed.
         if there and not _is_as_left(there, before, token):
             raise StrangerError("PutSecretValue")
-        if not _has(there, token):
+        if not _has(there or {}, token):
             value, _ = rewritten(work.entry, source.value(item.key, item.versions[-1].id))
             if before.absent:
                 # Refused when someone made one meanwhile: taking ours back would take theirs too.
-                if not _is_begun(there, work):
+                if not _is_begun(there or {}, work):
                     # With the source's tags from the first: the worker's rights may hold for them alone.
                     begun = {**tags, _BEGUN: work.migration_id}
                     target.create(item.key, begun, work.entry.kms_key)
@@ -276,6 +284,10 @@ class Secrets:
         target.mark(item.key, work.migration_id, MADE, token)
         target.describe(item.key, description, work.entry.kms_key)
         target.set_tags(item.key, tags)
+        there = there or target.described(item.key)
+        if there is None:
+            raise StrangerError("DescribeSecret")
+        return Identity(token, created(there))
 
     @staticmethod
     def _keep(work: Work, target: Vault, before: Before) -> None:
@@ -291,15 +303,16 @@ class Secrets:
         if before.detail.get("previous"):
             target.mark(before.key, work.migration_id, PREVIOUS, before.detail["previous"])
 
-    def _problem(self, entry: Entry, item: Item, made: str, level: Level) -> str:
+    def _problem(self, entry: Entry, item: Item, made: Identity, level: Level) -> str:
         source, target = self._vaults(entry)
         one, other = source.described(item.key), target.described(item.key)
-        if other is None or staged(other, _CURRENT) != made:
+        current = identity_of(other) if other else None
+        if other is None or current is None or not current.is_recorded_as(str(made)):
             return "what was written is not the current version"
         if level is Level.PINNED:
             return ""
         wanted, _ = rewritten(entry, source.value(item.key, item.versions[-1].id))
-        if wanted != target.value(item.key, made):
+        if wanted != target.value(item.key, made.id):
             return "values differ"
         if one is not None and one.get("Description", "") != other.get("Description", ""):
             return "descriptions differ"
@@ -308,12 +321,15 @@ class Secrets:
         return ""
 
     @staticmethod
-    def _take_back(work: Work, target: Vault, before: Before, made: str) -> Undone | Conflict:
+    def _take_back(work: Work, target: Vault, before: Before, written: Identity) -> Undone | Conflict:
         key = before.key
         there = target.described(key)
         if there is None:
             return Undone(key, "untouched") if before.absent else Conflict(key, "someone deleted it since")
-        current = staged(there, _CURRENT)
+        current, made = staged(there, CURRENT), written.id
+        as_written = Identity(made, created(there)).is_recorded_as(str(written))
+        if not as_written or not _is_secret_of(there, before):
+            return Conflict(key, _STRANGER)
         if before.version is None:
             if not _is_ours_alone(there, work, made):
                 return Conflict(key, _STRANGER)
@@ -326,7 +342,7 @@ class Secrets:
             if version not in stages_of(there):
                 return Conflict(key, _forgotten(version))
         if current == made:
-            target.move(key, _CURRENT, before.version, made)
+            target.move(key, CURRENT, before.version, made)
         _restore_previous(target, key, previous)
         target.describe(key, before.detail["description"], before.detail["key"])
         target.set_tags(key, json.loads(before.detail["tags"]))
@@ -377,8 +393,9 @@ def _before(key: str, found: Mapping[str, Any] | None) -> Before:
         "key": found.get("KmsKeyId", ""),
         "tags": json.dumps(tags_of(found.get("Tags")), sort_keys=True),
         "previous": staged(found, _PREVIOUS) or "",
+        "created": created(found),
     }
-    return Before(key, staged(found, _CURRENT), detail=detail)
+    return Before(key, staged(found, CURRENT), detail=detail)
 
 
 def _has_tags(found: Mapping[str, Any], entry: Entry) -> bool:
@@ -391,17 +408,32 @@ def _has(found: Mapping[str, Any], version: str) -> bool:
 
 def _is_as_left(there: Mapping[str, Any], before: Before, token: str) -> bool:
     """Whether the current value is what was there before, or ours: nobody else wrote one since."""
-    return staged(there, _CURRENT) == (token if _has(there, token) else before.version)
+    current = token if _has(there, token) else before.version
+    return staged(there, CURRENT) == current and _is_secret_of(there, before)
+
+
+def _is_secret_of(there: Mapping[str, Any], before: Before) -> bool:
+    """Whether it is the secret that was recorded, and not one that was made anew in its place."""
+    return before.detail.get("created", "") in ("", created(there))
+
+
+def _are_one(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
+    """Whether both are one secret that is replicated: its versions have the same ids everywhere.
+
+    Equal ids of two secrets say nothing, as whoever writes a version may choose its id (Secrets Manager API Reference,
+    "PutSecretValue", ClientRequestToken).
+    """
+    return bool(one.get("PrimaryRegion")) and one.get("PrimaryRegion") == other.get("PrimaryRegion")
 
 
 def _is_ours_alone(there: Mapping[str, Any], work: Work, made: str) -> bool:
     """Whether a secret that was not there before holds nothing but what this migration wrote."""
-    return not set(stages_of(there)) - {made} and (staged(there, _CURRENT) == made or _is_begun(there, work))
+    return not set(stages_of(there)) - {made} and (staged(there, CURRENT) == made or _is_begun(there, work))
 
 
 def _came_on_top(there: Mapping[str, Any], before: str, made: str) -> bool:
     """Whether nothing came between what was there and ours, as far as AWSPREVIOUS tells."""
-    return staged(there, _CURRENT) != made or staged(there, _PREVIOUS) in (None, before)
+    return staged(there, CURRENT) != made or staged(there, _PREVIOUS) in (None, before)
 
 
 def _is_begun(found: Mapping[str, Any], work: Work) -> bool:

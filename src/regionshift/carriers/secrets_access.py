@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from regionshift.carriers.carrier import Place
+from regionshift.carriers.carrier import Identity, Place, date_of
 from regionshift.carriers.named import ClientSource, NamedError, Value, call, pages, tag_list, tags_of
 from regionshift.carriers.staging import name, stages_of
 
 NOT_FOUND = "ResourceNotFoundException"
+CURRENT = "AWSCURRENT"
 
 
 class Vault:
@@ -119,6 +120,18 @@ class Vault:
 def staged(found: Mapping[str, Any], label: str) -> str | None:
     """The version that has ``label``."""
     return next((version for version, labels in stages_of(found).items() if label in labels), None)
+
+
+def created(found: Mapping[str, Any]) -> str:
+    """When the secret itself was made: one that is deleted and made anew can have versions of the same ids."""
+    moment = found.get("CreatedDate")
+    return date_of(moment) if moment else ""
+
+
+def identity_of(found: Mapping[str, Any]) -> Identity | None:
+    """The current version; None when the secret has no value."""
+    version = staged(found, CURRENT)
+    return Identity(version, created(found)) if version else None
 
 
 def _value(value: Value) -> dict[str, Any]:

@@ -17,6 +17,7 @@ from regionshift.carriers.carrier import (
     Conflict,
     Entry,
     Failed,
+    Identity,
     Item,
     Kind,
     Level,
@@ -42,10 +43,18 @@ from regionshift.carriers.named import (
 )
 from regionshift.carriers.rewrite import require_rules, rewrites_of, rewritten
 from regionshift.carriers.selection import Cursor, selector
-from regionshift.carriers.ssm_access import GONE, NO_POLICIES, Side, changed_policies, policies
+from regionshift.carriers.ssm_access import (
+    GONE,
+    NO_POLICIES,
+    Side,
+    changed_policies,
+    identity_of,
+    policies,
+)
 
 _UNDO = "while the earlier version is among the newest 100 of the parameter's history"
 _STRANGER = "someone else has written here since; left alone"
+_FIXED_DATA_TYPES = frozenset({"aws:ec2:image", "aws:ssm:integration"})
 
 
 class Parameters:
@@ -87,12 +96,12 @@ class Parameters:
 
     def _deepened(self, entry: Entry, item: Item, found: Mapping[str, Any], there: Mapping[str, Any]) -> Item:
         """The item, changed when its value, settings or tags are not the source's."""
-        again = Item(item.key, Kind.CHANGED, (SourceVersion(str(found["Version"])),))
-        reason = self._difference(entry, again, str(there["Version"]), (found, there))
+        again = Item(item.key, Kind.CHANGED, (_source_version(found),))
+        reason = self._difference(entry, again, identity_of(there), (found, there))
         if not reason:
             return item
         source, _ = self._sides(entry)
-        rewrites = rewrites_of(entry, lambda: source.value(item.key, str(found["Version"])))
+        rewrites = rewrites_of(entry, lambda: source.value(item.key, identity_of(found)))
         return replace(again, reason=reason, rewrites=rewrites)
 
     def describe_before(self, work: Work) -> Mapping[str, Before]:
@@ -162,7 +171,7 @@ class Parameters:
             yield from map(Unfinished, keys)
             return
         for item in items:
-            made = written[item.key].versions[-1]
+            made = Identity.read(written[item.key].versions[-1])
             try:
                 problem = _unlisted(theirs.get(item.key), made)
                 if not problem and level is Level.FULL:
@@ -186,13 +195,42 @@ class Parameters:
         except TooOftenError:
             yield from map(Unfinished, keys)
             return
-        for key in keys:
+        for item in work.items:
+            key = item.key
+            if key not in written:
+                continue
+            made = Identity.read(written[key][-1])
             try:
-                yield self._take_back(target, before[key], written[key], there.get(key))
+                if not self._is_still_ours(work.entry, item, made, there.get(key)):
+                    yield Conflict(key, _STRANGER)
+                    continue
+                yield self._take_back(target, before[key], made, there.get(key))
             except TooOftenError:
                 yield Unfinished(key)
             except NamedError as error:
                 yield Conflict(key, str(error))
+
+    def _is_still_ours(
+        self, entry: Entry, item: Item, made: Identity, there: Mapping[str, Any] | None
+    ) -> bool:
+        """Whether what has our version's number is our version, and not one of a parameter that was made anew.
+
+        Records of earlier releases have no dates: then it is ours when it holds what we wrote.
+        """
+        if there is None:
+            return True
+        source, target = self._sides(entry)
+        if not made.date:
+            return self._equal(entry, source, target, item, made)
+        if str(there["Version"]) == made.id:
+            return identity_of(there) == made
+        try:
+            target.value(item.key, made)
+        except NamedError as error:
+            if error.code in GONE:
+                return False
+            raise
+        return True
 
     def _sides(self, entry: Entry) -> tuple[Side, Side]:
         return self._side(entry.source), self._side(entry.target)
@@ -209,8 +247,8 @@ class Parameters:
         ours: Carried | None,
     ) -> Item:
         key, found, there = named
-        version = str(found["Version"])
-        kind, reason = decide(ours, version, str(there["Version"]) if there else None)
+        version = identity_of(found)
+        kind, reason = decide(ours, version, identity_of(there) if there else None)
         if kind is Kind.CHANGED and there and (fixed := cannot_go_back(found, there)):
             return Item(key, Kind.CONFLICT, reason=fixed)
         if kind is Kind.CHANGED and there and (stranger := keys.stranger(there.get("KeyId"))):
@@ -218,7 +256,7 @@ class Parameters:
         if kind in (Kind.SAME, Kind.CONFLICT):
             return Item(key, kind, reason=reason)
         rewrites = rewrites_of(entry, lambda: source.value(key, version))
-        return Item(key, kind, (SourceVersion(version),), reason, rewrites)
+        return Item(key, kind, (_source_version(found),), reason, rewrites)
 
     def _carry(
         self,
@@ -243,16 +281,16 @@ class Parameters:
         tags = source.tags(item.key)
         if not made:
             # The record can be days old when a migration is resumed.
-            if (str(there["Version"]) if there else None) != before.version:
+            if not _is_as_recorded(there, before):
                 raise StrangerError("PutParameter")
-            made.append(self._write(entry, item, found, before))
-        if not _follows(target, before, int(made[-1])):
+            made.append(str(self._write(entry, item, found, before)))
+        if not _follows(target, before, Identity.read(made[-1])):
             raise StrangerError("PutParameter")
         target.set_tags(item.key, tags)
 
-    def _write(self, entry: Entry, item: Item, found: Mapping[str, Any], before: Before) -> str:
+    def _write(self, entry: Entry, item: Item, found: Mapping[str, Any], before: Before) -> Identity:
         source, target = self._sides(entry)
-        value, _ = rewritten(entry, source.value(item.key, item.versions[-1].id))
+        value, _ = rewritten(entry, source.value(item.key, item.versions[-1].identity))
         settings = {
             "Type": found["Type"],
             "DataType": found.get("DataType", "text"),
@@ -266,19 +304,21 @@ class Parameters:
             settings["KeyId"] = entry.kms_key
         return target.put(item.key, value, settings, _expected(before) - 1)
 
-    def _newest_of_ours(self, entry: Entry, source: Side, target: Side, item: Item, first: int) -> int | None:
+    def _newest_of_ours(
+        self, entry: Entry, source: Side, target: Side, item: Item, first: int
+    ) -> Identity | None:
         """The last of the versions from ``first`` on that have the value we would write."""
         try:
-            wanted, _ = rewritten(entry, source.value(item.key, item.versions[-1].id))
+            wanted, _ = rewritten(entry, source.value(item.key, item.versions[-1].identity))
         except NamedError as error:
             if error.code in GONE:
                 return None
             raise
         return target.newest_alike(item.key, first, wanted)
 
-    def _equal(self, entry: Entry, source: Side, target: Side, item: Item, made: str) -> bool:
+    def _equal(self, entry: Entry, source: Side, target: Side, item: Item, made: Identity) -> bool:
         try:
-            wanted, _ = rewritten(entry, source.value(item.key, item.versions[-1].id))
+            wanted, _ = rewritten(entry, source.value(item.key, item.versions[-1].identity))
             return wanted == target.value(item.key, made)
         except NamedError as error:
             if error.code in GONE:
@@ -286,7 +326,11 @@ class Parameters:
             raise
 
     def _difference(
-        self, entry: Entry, item: Item, made: str, found: tuple[Mapping[str, Any] | None, Mapping[str, Any]]
+        self,
+        entry: Entry,
+        item: Item,
+        made: Identity,
+        found: tuple[Mapping[str, Any] | None, Mapping[str, Any]],
     ) -> str:
         source, target = self._sides(entry)
         one, other = found
@@ -303,28 +347,29 @@ class Parameters:
 
     @staticmethod
     def _take_back(
-        target: Side, before: Before, written: tuple[str, ...], there: Mapping[str, Any] | None
+        target: Side, before: Before, made: Identity, there: Mapping[str, Any] | None
     ) -> Undone | Conflict:
         key = before.key
         if there is None:
             return Undone(key, "untouched") if before.absent else Conflict(key, "someone deleted it since")
-        current = int(there["Version"])
-        if not _follows(target, before, int(written[-1])):
+        current = identity_of(there)
+        if not _follows(target, before, made):
             return Conflict(key, MEANWHILE)
         if before.version is None:
-            if current != int(written[-1]):
+            if current.id != made.id:
                 return Conflict(key, _STRANGER)
             target.delete(key)
             return Undone(key, "deleted")
         try:
-            earlier = target.value(key, before.version)
+            earlier = target.value(key, Identity.read(before.version))
         except NamedError as error:
             if error.code in GONE:
-                return Conflict(key, f"version {before.version} is no longer in the history")
+                number = Identity.read(before.version).id
+                return Conflict(key, f"version {number} is no longer in the history")
             raise
-        if current == int(written[-1]):
-            current = int(target.put(key, earlier, _settings(before, there), current))
-        elif not target.all_hold(key, range(int(written[-1]) + 1, current + 1), earlier):
+        if current.id == made.id:
+            current = target.put(key, earlier, _settings(before, there), int(current.id))
+        elif not target.all_hold(key, range(int(made.id) + 1, int(current.id) + 1), earlier):
             # Our own earlier, interrupted undo is the one exception.
             return Conflict(key, _STRANGER)
         target.set_tags(key, json.loads(before.detail["tags"]))
@@ -335,10 +380,14 @@ def cannot_go_back(source: Mapping[str, Any], target: Mapping[str, Any]) -> str:
     """Why writing ``source`` over ``target`` could not be undone; empty when it could.
 
     Systems Manager API Reference, "PutParameter", HierarchyTypeMismatchException and Tier: a type does not change,
-    and an advanced parameter does not become standard again.
+    and an advanced parameter does not become standard again. User Guide, "Parameter data types": nothing becomes an
+    image or an integration, and they become nothing else.
     """
     if source["Type"] != target["Type"]:
         return f"its type is {target['Type']} at the target and {source['Type']} at the source"
+    data_types = [side.get("DataType", "text") for side in (source, target)]
+    if data_types[0] != data_types[1] and not _FIXED_DATA_TYPES.isdisjoint(data_types):
+        return f"its data type is {data_types[1]} at the target and {data_types[0]} at the source"
     # AWS may choose the advanced tier for ``Intelligent-Tiering``.
     if source.get("Tier", "Standard") != "Standard" and target.get("Tier", "Standard") == "Standard":
         return "it would become an advanced parameter, which cannot become a standard one again"
@@ -356,7 +405,7 @@ def _before(key: str, found: Mapping[str, Any], tags: Mapping[str, str]) -> Befo
         "key": found.get("KeyId", ""),
         "tags": json.dumps(dict(tags), sort_keys=True),
     }
-    return Before(key, str(found["Version"]), detail=detail)
+    return Before(key, str(identity_of(found)), detail=detail)
 
 
 def _settings(before: Before, there: Mapping[str, Any]) -> dict[str, Any]:
@@ -377,21 +426,34 @@ def _settings(before: Before, there: Mapping[str, Any]) -> dict[str, Any]:
 
 def _expected(before: Before) -> int:
     """The number of the version that the migration writes: numbers rise by one."""
-    return int(before.version or 0) + 1
+    return int(Identity.read(before.version).id) + 1 if before.version else 1
 
 
-def _follows(target: Side, before: Before, made: int) -> bool:
+def _is_as_recorded(there: Mapping[str, Any] | None, before: Before) -> bool:
+    """Whether the target is what it was when it was recorded."""
+    if there is None or before.version is None:
+        return there is None and before.version is None
+    return identity_of(there).is_recorded_as(before.version)
+
+
+def _source_version(found: Mapping[str, Any]) -> SourceVersion:
+    identity = identity_of(found)
+    return SourceVersion(identity.id, date=identity.date)
+
+
+def _follows(target: Side, before: Before, made: Identity) -> bool:
     """Whether nobody else wrote between what was there and ``made``.
 
     A write that arrived twice, as its first answer was lost, left the same value twice.
     """
     first = _expected(before)
-    if made <= first:
-        return made == first
-    return target.all_hold(before.key, range(first, made), target.value(before.key, str(made)))
+    number = int(made.id)
+    if number <= first:
+        return number == first
+    return target.all_hold(before.key, range(first, number), target.value(before.key, made))
 
 
-def _unlisted(found: Mapping[str, Any] | None, made: str) -> str:
-    if found is None or str(found["Version"]) != made:
+def _unlisted(found: Mapping[str, Any] | None, made: Identity) -> str:
+    if found is None or not identity_of(found).is_recorded_as(str(made)):
         return "what was written is not the current version"
     return ""

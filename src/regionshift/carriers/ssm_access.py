@@ -7,9 +7,10 @@ from typing import Any
 
 from botocore.exceptions import HTTPClientError
 
-from regionshift.carriers.carrier import Place
+from regionshift.carriers.carrier import Identity, Place, date_of
 from regionshift.carriers.named import (
     NamedError,
+    StrangerError,
     UnclearError,
     Value,
     call,
@@ -23,7 +24,9 @@ _NAMES_A_LISTING = 50
 _LOST_ANSWERS = 3  # to one write, before it is given up
 REPEATED = 5
 """Versions that one write may have left, when its answers were lost."""
-GONE = frozenset({"ParameterNotFound", "ParameterVersionNotFound"})
+MADE_ANEW = "ParameterMadeAnew"
+"""The parameter was deleted since, and there is another of its name."""
+GONE = frozenset({"ParameterNotFound", "ParameterVersionNotFound", MADE_ANEW})
 NO_POLICIES = "[{}]"
 """Takes every policy away (Systems Manager User Guide, "Assigning parameter policies")."""
 
@@ -57,13 +60,25 @@ class Side:
     def _described(self, filters: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
         return pages(self._client.describe_parameters, "Parameters", ParameterFilters=filters, MaxResults=50)
 
-    def value(self, key: str, version: str) -> Value:
-        """One version's value, decrypted."""
-        answer = call(self._client.get_parameter, Name=f"{self._prefix}{key}:{version}", WithDecryption=True)
-        return Value(answer["Parameter"]["Value"])
+    def value(self, key: str, version: Identity) -> Value:
+        """One version's value, decrypted.
 
-    def put(self, key: str, value: Value, settings: Mapping[str, Any], after: int) -> str:
-        """Write the version that follows ``after``; gives the number of the one that was written.
+        Raises:
+            NamedError: there is none, or it is one of a parameter that was made anew.
+        """
+        found, value = self._seen(key, int(version.id))
+        if not found.is_recorded_as(str(version)):
+            raise NamedError(MADE_ANEW, "GetParameter")
+        return value
+
+    def _seen(self, key: str, number: int) -> tuple[Identity, Value]:
+        """The version that has this number now, and its value, decrypted."""
+        name = f"{self._prefix}{key}:{number}"
+        found = call(self._client.get_parameter, Name=name, WithDecryption=True)["Parameter"]
+        return identity_of(found), Value(found["Value"])
+
+    def put(self, key: str, value: Value, settings: Mapping[str, Any], after: int) -> Identity:
+        """Write the version that follows ``after``; gives the one that was written.
 
         PutParameter makes a version each time that it arrives (Systems Manager API Reference, "PutParameter"), so one
         whose answer was lost is looked for before it is sent again.
@@ -77,34 +92,51 @@ class Side:
                 answer = call(
                     self._once.put_parameter, Name=name, Value=value.text, Overwrite=True, **settings
                 )
-                return str(answer["Version"])
             except (UnclearError, HTTPClientError):
                 if made := self.newest_alike(key, after + 1, value):
-                    return str(made)
+                    return made
                 if attempt == _LOST_ANSWERS - 1:
                     raise
                 pause(attempt)
+            else:
+                return self._written(key, int(answer["Version"]), value)
         raise AssertionError("the last attempt returns or raises")
 
-    def newest_alike(self, key: str, first: int, value: Value) -> int | None:
+    def _written(self, key: str, number: int, value: Value) -> Identity:
+        """PutParameter tells no date, so it is asked for.
+
+        Raises:
+            StrangerError: the parameter was deleted and made anew meanwhile.
+        """
+        found, held = self._seen(key, number)
+        if held != value:
+            raise StrangerError("PutParameter")
+        return found
+
+    def newest_alike(self, key: str, first: int, value: Value) -> Identity | None:
         """The last version of those from ``first`` on that all have this value; None when ``first`` has not."""
-        last = first - 1
-        while last + 1 - first < REPEATED and self._holds(key, last + 1, value):
-            last += 1
-        return last if last >= first else None
+        last = None
+        for number in range(first, first + REPEATED):
+            found = self._alike(key, number, value)
+            if found is None:
+                break
+            last = found
+        return last
 
     def all_hold(self, key: str, versions: range, value: Value) -> bool:
         """Whether all of these versions have this value; false when there is none, or too many to be one write."""
         alike = 0 < len(versions) <= REPEATED
-        return alike and all(self._holds(key, version, value) for version in versions)
+        return alike and all(self._alike(key, version, value) for version in versions)
 
-    def _holds(self, key: str, version: int, value: Value) -> bool:
+    def _alike(self, key: str, number: int, value: Value) -> Identity | None:
+        """The version that has this number, if it has this value."""
         try:
-            return self.value(key, str(version)) == value
+            found, held = self._seen(key, number)
         except NamedError as error:
             if error.code in GONE:
-                return False
+                return None
             raise
+        return found if held == value else None
 
     def delete(self, key: str) -> None:
         """Take the parameter away with its history."""
@@ -129,6 +161,15 @@ class Side:
 
     def _resource(self, key: str) -> dict[str, str]:
         return {"ResourceType": "Parameter", "ResourceId": self._prefix + key}
+
+
+def identity_of(found: Mapping[str, Any]) -> Identity:
+    """The version that DescribeParameters or GetParameter tells of.
+
+    A parameter that is deleted and made anew counts from 1 again; the date tells the two apart (Systems Manager API
+    Reference, "ParameterMetadata", LastModifiedDate).
+    """
+    return Identity(str(found["Version"]), date_of(found["LastModifiedDate"]))
 
 
 def policies(found: Mapping[str, Any]) -> str:

@@ -1,6 +1,7 @@
 """Gaps of the emulator's parameters and secrets that a migration meets, closed inside its process.
 
-- Limits of PutParameter: a type stays, an advanced parameter does not become standard again, values fit their tier
+- Limits of PutParameter: a type stays, an image or an integration stays one and nothing else becomes one (User Guide,
+  "Parameter data types"), an advanced parameter does not become standard again, values fit their tier
   and their pattern; policies stay until others are given, and are listed one by one (Systems Manager API Reference,
   "PutParameter", "ParameterInlinePolicy").
 - ListSecrets tells each secret's key (Secrets Manager API Reference, "SecretListEntry").
@@ -22,6 +23,7 @@ LABELS = 20
 """Staging labels of one secret, all its versions together."""
 
 _MOST_BYTES = {"Standard": 4096, "Advanced": 8192}
+_FIXED_DATA_TYPES = {"aws:ec2:image", "aws:ssm:integration"}
 _AWS_KEY = "alias/aws/secretsmanager"
 
 Given = dict[str, Any]
@@ -77,6 +79,9 @@ def _problem(
             "HierarchyTypeMismatchException",
             "Parameter Store does not support changing a parameter's type.",
         )
+    data_types = {existing.get("DataType", "text"), data.get("DataType", existing.get("DataType", "text"))}
+    if existing and len(data_types) == 2 and data_types & _FIXED_DATA_TYPES:
+        return "ValidationException", "A parameter's data type cannot become or stop being this one."
     if existing.get("Tier") == "Advanced" and tier == "Standard":
         return "ValidationException", "An advanced parameter cannot become a standard one."
     if policies and tier == "Standard":

@@ -21,7 +21,7 @@ from regionshift.carriers.s3.calls import Bucket, Calls, Pinned
 from regionshift.carriers.s3.contents import REDIRECT
 from regionshift.carriers.s3.listing import one_stack, stacks_of
 from regionshift.carriers.s3.multipart import Landing, MultipartCopy
-from regionshift.carriers.s3.pages import Version
+from regionshift.carriers.s3.pages import NULL, Version
 from regionshift.carriers.s3.side_by_side import side_by_side
 from regionshift.carriers.s3.whose import UndecidedError, Whose
 from regionshift.carriers.transport import AnswerLostError, S3Error
@@ -116,7 +116,7 @@ class Copier:
         target, key = bucket_of(work.entry, "target"), work.entry.target.prefix + item.key
         for attempt in range(_ATTEMPTS):
             try:
-                return self._send(work, item, version)
+                return _kept(self._send(work, item, version), target)
             except AnswerLostError:
                 newer = _above(one_stack(self._calls, target, key), before)
                 found = self._ours(work, item, newer) if newer else []
@@ -173,11 +173,32 @@ def target_stacks(calls: Calls, work: Work) -> dict[str, list[Version]]:
     return {key[len(prefix) :]: versions for key, versions in found.items()}
 
 
+def _kept(made: str, target: Bucket) -> str:
+    """The version that was made, when it is one.
+
+    Raises:
+        S3Error: the target keeps no versions any more: what was written cannot be told from what comes after it.
+    """
+    if made in ("", NULL):
+        raise S3Error(
+            "NoVersion",
+            200,
+            f"versioning of {target.name} was switched off while the migration ran; switch it on again",
+            f"{target.region} s3://{target.name}",
+        )
+    return made
+
+
+def is_before(version: Version, before: Before) -> bool:
+    """Whether ``version`` is the one that was current before the first write."""
+    return before.version is not None and version.identity.is_recorded_as(before.version)
+
+
 def _above(stack: list[Version], before: Before) -> list[Version]:
     """Those of ``stack`` that lie above the recorded version. Both are newest first."""
     newer: list[Version] = []
     for version in stack:
-        if version.id == before.version:
+        if is_before(version, before):
             break
         newer.append(version)
     return newer

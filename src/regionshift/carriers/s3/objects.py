@@ -89,7 +89,9 @@ class Objects:
     def describe_before(self, work: Work) -> Mapping[str, Before]:
         """See ``Carrier.describe_before``."""
         return {
-            key: Before(key, versions[0].id, versions[0].marker, versions[0].etag, versions[0].size)
+            key: Before(
+                key, str(versions[0].identity), versions[0].marker, versions[0].etag, versions[0].size
+            )
             if versions
             else Before(key)
             for key, versions in target_stacks(self._calls, work).items()

@@ -5,10 +5,12 @@ from __future__ import annotations
 import re
 import xml.etree.ElementTree as ET
 from collections.abc import Callable, Iterable, Mapping
+from datetime import datetime
 from typing import NamedTuple
 from urllib.parse import unquote_plus
 from xml.sax.saxutils import escape
 
+from regionshift.carriers.carrier import Identity, date_of
 from regionshift.errors import WorkFailed
 
 _NAMESPACE = b' xmlns="http://s3.amazonaws.com/doc/2006-03-01/"'
@@ -19,11 +21,14 @@ _KEPT_BY_NUMBER = {"\r": "&#13;", "\n": "&#10;", "\t": "&#9;"}
 # S3 User Guide, "Working with archived objects": these must be restored before they can be read or copied.
 _ARCHIVED = frozenset({"GLACIER", "DEEP_ARCHIVE"})
 
+NULL = "null"
+"""The id of a version that was written while the bucket kept no versions; the same for every object."""
+
 
 class Version(NamedTuple):
     """One version of one object, or one delete marker. Size in bytes.
 
-    ``restored``: it is archived, and a copy that can be read is there for a while.
+    ``restored``: it is archived, and a copy that can be read is there for a while. ``modified``: as S3 writes it.
     """
 
     key: str
@@ -34,6 +39,22 @@ class Version(NamedTuple):
     marker: bool
     storage_class: str
     restored: bool = False
+    modified: str = ""
+
+    @property
+    def identity(self) -> Identity:
+        """What it is told by: writes replace the version ``null`` while versioning is off or suspended.
+
+        S3 User Guide, "Adding objects to versioning-suspended buckets".
+        """
+        if self.id != NULL:
+            return Identity(self.id)
+        return Identity(self.id, self.date, self.etag)
+
+    @property
+    def date(self) -> str:
+        """When it was made, in UTC; empty when S3 does not say."""
+        return date_of(datetime.fromisoformat(self.modified)) if self.modified else ""
 
     @property
     def is_out_of_reach(self) -> bool:
@@ -95,7 +116,7 @@ def _version(element: ET.Element, decode: Callable[[str], str]) -> Version:
     found = {child.tag: child.text or "" for child in element}
     return Version(
         key=decode(found["Key"]),
-        id=found.get("VersionId", "null"),
+        id=found.get("VersionId", NULL),
         latest=found.get("IsLatest") == "true",
         etag=found.get("ETag", ""),
         size=int(found.get("Size") or 0),
@@ -103,6 +124,7 @@ def _version(element: ET.Element, decode: Callable[[str], str]) -> Version:
         storage_class=found.get("StorageClass", ""),
         restored="RestoreStatus" in found
         and element.findtext("RestoreStatus/IsRestoreInProgress") == "false",
+        modified=found.get("LastModified", ""),
     )
 
 

@@ -7,9 +7,9 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import Executor, Future
 from typing import NamedTuple
 
-from regionshift.carriers.carrier import Carried, Entry, Item, Kind, SourceVersion
+from regionshift.carriers.carrier import Carried, Entry, Identity, Item, Kind, SourceVersion
 from regionshift.carriers.s3.listing import Stack
-from regionshift.carriers.s3.pages import Version
+from regionshift.carriers.s3.pages import NULL, Version
 from regionshift.carriers.selection import Cursor, selector
 
 _AHEAD = 64  # comparisons under way at once
@@ -69,7 +69,7 @@ def decide(entry: Entry, key: str, source: list[Version], target: Stack | None, 
     """What one key needs. ``source`` is newest first and not empty."""
     newest = source[0]
     latest = target.latest if target else None
-    if ours and (latest is None or latest.id != ours.target_version):
+    if ours and (latest is None or not latest.identity.is_recorded_as(ours.target_version, ours.ended)):
         if latest is None or latest.marker:
             return Item(
                 key, Kind.CONFLICT, reason=f"deleted at the target since {ours.migration_id} wrote it"
@@ -77,10 +77,10 @@ def decide(entry: Entry, key: str, source: list[Version], target: Stack | None, 
         return Item(
             key, Kind.CONFLICT, reason=f"written over at the target since {ours.migration_id} wrote it"
         )
-    if ours and ours.source_version == newest.id:
+    if ours and newest.identity.is_recorded_as(ours.source_version, ours.ended):
         return Item(key, Kind.SAME)
-    # AWS keeps the version id of a replica, so an equal id is the same version. "null" is everybody's id.
-    if latest and latest.id == newest.id != "null":
+    # AWS keeps the version id of a replica, so an equal id is the same version.
+    if latest and latest.id == newest.id != NULL:
         return Item(key, Kind.SAME)
     kind = Kind.NEW if latest is None or latest.marker else Kind.CHANGED
     return _item(key, kind, _wanted(entry, source, ours))
@@ -102,12 +102,19 @@ def _wanted(entry: Entry, source: list[Version], ours: Carried | None) -> list[V
     if not entry.history:
         return source[:1]
     newer: list[Version] = []
+    # The version that was carried is gone when it was "null" and is written over: its date still tells where it was.
+    carried_until = Identity.read(ours.source_version).date if ours else ""
     for version in source:
-        if ours and version.id == ours.source_version:
+        if ours and version.identity.is_recorded_as(ours.source_version, ours.ended):
+            break
+        if carried_until and version.date <= carried_until:
             break
         newer.append(version)
     return newer[::-1]
 
 
 def _pin(version: Version) -> SourceVersion:
-    return SourceVersion(version.id, version.etag, version.size, version.marker, version.storage_class)
+    found = version.identity
+    return SourceVersion(
+        version.id, version.etag, version.size, version.marker, version.storage_class, found.date
+    )

@@ -14,6 +14,7 @@ from regionshift.carriers.carrier import (
     Before,
     Conflict,
     Entry,
+    Identity,
     Item,
     OutOfTimeError,
     SourceVersion,
@@ -22,7 +23,7 @@ from regionshift.carriers.carrier import (
     Work,
 )
 from regionshift.carriers.s3.calls import Calls, Pinned
-from regionshift.carriers.s3.copying import bucket_of, placement, redirect_of, target_stacks
+from regionshift.carriers.s3.copying import bucket_of, is_before, placement, redirect_of, target_stacks
 from regionshift.carriers.s3.multipart import Landing, MultipartCopy
 from regionshift.carriers.s3.pages import Version
 from regionshift.carriers.s3.side_by_side import side_by_side
@@ -76,9 +77,11 @@ class Undoer:
         """
         ids = [version.id for version in there]
         newest = next((place for place, version in enumerate(ids) if version in written), None)
-        if newest is None or before.version not in (None, *ids):
+        end = next((place for place, version in enumerate(there) if is_before(version, before)), None)
+        if before.version is None:
+            end = len(ids)
+        if newest is None or end is None:
             return written
-        end = len(ids) if before.version is None else ids.index(before.version)
         between = [each for each in there[newest:end] if each.id not in written and not each.marker]
         try:
             repeats = [each.id for each in reversed(between) if self._is_ours(work, item, each)]
@@ -201,8 +204,9 @@ def _problem(before: Before, written: tuple[str, ...], there: list[Version]) -> 
     """Why the versions of one item must stay; empty when they can go."""
     if there[0].id not in written:
         return _STRANGER
-    if before.version is not None and before.version not in {version.id for version in there}:
-        return f"the earlier version {before.version} is no longer there; taking ours away would lose the key"
+    if before.version is not None and not any(is_before(version, before) for version in there):
+        earlier = Identity.read(before.version).id
+        return f"the earlier version {earlier} is no longer there; taking ours away would lose the key"
     return ""
 
 

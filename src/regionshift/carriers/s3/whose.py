@@ -31,7 +31,7 @@ from regionshift.carriers.s3.contents import (
     compare_checksums,
     compare_headers,
 )
-from regionshift.carriers.s3.pages import Version
+from regionshift.carriers.s3.pages import NULL, Version
 from regionshift.carriers.transport import S3Error
 
 
@@ -55,7 +55,7 @@ class Whose:
         """
         if found.marker or wanted.marker:
             return found.marker == wanted.marker
-        if found.size != wanted.size or found.id == wanted.id != "null":
+        if found.size != wanted.size or found.id == wanted.id != NULL:
             return False
         theirs = self._calls.head(*target)
         if theirs.get("x-amz-replication-status") == "REPLICA":

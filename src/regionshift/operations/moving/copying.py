@@ -10,12 +10,13 @@ import glob
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from regionshift.carriers.carrier import Entry, Level, Place
+from regionshift.carriers.carrier import Carried, Entry, Level, Place
 from regionshift.carriers.ledger import carried
 from regionshift.carriers.plan import MigrationPlan
 from regionshift.carriers.records import PROGRAMS_OWN, Layout
 from regionshift.carriers.s3.calls import Bucket, Calls
 from regionshift.carriers.s3.listing import Stack, stacks
+from regionshift.carriers.s3.pages import NULL
 from regionshift.carriers.selection import Cursor, selector
 from regionshift.carriers.summary import entries_of
 from regionshift.errors import WorkFailed
@@ -150,10 +151,7 @@ class LastCopy:
         for stack in _all(calls, entry.source):
             if not selects(stack.key):
                 continue
-            target, line = there.at(stack.key), ours.at(stack.key)
-            sent = {line.source_version} if line else set()
-            made = {line.target_version} if line else set()
-            if kind := _kind(stack, target, sent, made):
+            if kind := _kind(stack, there.at(stack.key), ours.at(stack.key)):
                 yield kind, stack.key
 
     def copy_bucket(self, migration_id: str, include: Sequence[str] = ()) -> dict[str, object]:
@@ -178,18 +176,24 @@ def _all(calls: Calls, place: Place) -> Iterator[Stack]:
     return stacks(calls, Bucket(place.region, place.bucket), place.prefix)
 
 
-def _kind(old: Stack, new: Stack | None, sent: set[str], made: set[str]) -> str | None:
-    """What became of one key: None when the new primary knows the newest version of the old one."""
+def _kind(old: Stack, new: Stack | None, ours: Carried | None) -> str | None:
+    """What became of one key: None when the new primary knows the newest version of the old one.
+
+    Args:
+        ours: what a migration of ours carried of it last; that is nobody's write.
+    """
     newest = old.latest
-    known = {version.id for version in new.versions} if new else set()
+    known = {version.id for version in new.versions} - {NULL} if new else set()
     # A replica keeps its version id, so a version that is known there arrived, whatever came after it.
-    if newest.id in known or newest.id in sent:
+    if newest.id in known or (ours and newest.identity.is_recorded_as(ours.source_version, ours.ended)):
         return None
     if newest.marker:
         return "deleted" if new is not None and not new.latest.marker else None
-    if new is not None and new.latest.id not in {version.id for version in old.versions} | made:
-        return "written"
-    return "keys"
+    if new is None or new.latest.id in {version.id for version in old.versions} - {NULL}:
+        return "keys"
+    if ours and new.latest.identity.is_recorded_as(ours.target_version, ours.ended):
+        return "keys"
+    return "written"
 
 
 def _require_whole(metadata: dict[str, object]) -> None:
