@@ -556,7 +556,7 @@ def _wired(
         fenced=fenced,
         now=outside.now,
     )
-    by_lock = (lock.check, lock.working_on) if lock else ()
+    by_lock = (lock.check, lock.working_on, getpass.getuser()) if lock else ()
     journal = Journal(store, scope_of(config), outside.now, *by_lock)
     shelf = Shelf(
         ReleaseStore(store, scope_of(config), key),

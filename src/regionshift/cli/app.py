@@ -314,7 +314,7 @@ def rollback(
     yes: Yes = False,
     verbose: Verbose = False,
     force: Force = False,
-    reason: Annotated[str, typer.Option("--reason", help="Why; it stands in a migration's record.")] = "",
+    reason: Annotated[str, typer.Option("--reason", help="Why; `history` and the record say so.")] = "",
     to_nothing: Annotated[
         bool,
         typer.Option(
@@ -339,6 +339,7 @@ def rollback(
             to_nothing=to_nothing,
             allow_data_loss=allow_data_loss,
             with_data=with_data,
+            reason=reason,
         )
     from regionshift.cli.migrations import run_rollback
 

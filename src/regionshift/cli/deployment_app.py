@@ -79,7 +79,7 @@ def history(
 
 
 def status(
-    migration_id: Annotated[str | None, typer.Argument(help="A migration, to see how it stands.")] = None,
+    migration_id: Annotated[str | None, typer.Argument(help="A migration, or a run of it.")] = None,
     config: Config = DEFAULT_CONFIG,
     target: Target = None,
     endpoint: Endpoint = None,

@@ -13,12 +13,14 @@ from regionshift.journal.differences import Difference
 from regionshift.journal.journal import RunSummary
 from regionshift.journal.lock import Holder
 from regionshift.journal.releases import ReleaseRecord
+from regionshift.operations.status import Alarms, LastChange, releases_among, told_outcome
 from regionshift.operations.unfinished import HalfDone, OpenRun
 from regionshift.report.printer import Rows, Text
 from regionshift.report.terminal import instant
 from regionshift.report.values import Plan
 
 _SHORT = 12
+_MOST_REGIONS = 3
 
 
 def releases_table(
@@ -56,15 +58,28 @@ def differences_table(found: Sequence[Difference]) -> RenderableType:
 
 
 def history_table(runs: Sequence[RunSummary]) -> RenderableType:
-    """One line a run, the newest first."""
+    """One line a run, the newest first; then why, of each that says so."""
     if not runs:
         return Text("Nothing was done yet.")
-    table = Rows("run", "began", "seconds", "ended")
+    table = Rows("run", "began", "seconds", "by", "regions", "of", "ended")
     for run in runs:
         took = f"{(run.ended - run.started).total_seconds():.1f}" if run.ended else ""
-        ended = (run.outcome or "not finished").replace("_", " ")
-        table.add(run.run_id, instant(run.started), took, ended)
-    return table
+        table.add(
+            run.run_id,
+            instant(run.started),
+            took,
+            run.by,
+            _some(run.regions),
+            run.subject,
+            told_outcome(run),
+        )
+    return Group(table, *(Text(f"{run.run_id}: {run.reason}", "dim") for run in runs if run.reason))
+
+
+def _some(regions: Sequence[str]) -> str:
+    """The first regions by name, and how many more."""
+    more = len(regions) - _MOST_REGIONS
+    return ", ".join(regions[:_MOST_REGIONS]) + (f" and {more} more" if more > 0 else "")
 
 
 def _value(value: object) -> str:
@@ -76,26 +91,60 @@ def standing_table(
     unfinished: Sequence[OpenRun],
     half: HalfDone | None,
     holder: Holder | None,
+    *,
+    is_running: bool = False,
+    last: LastChange | None = None,
+    alarms: Alarms = Alarms(),  # noqa: B008 - a frozen value
 ) -> RenderableType:
-    """One line a region, who is at work, then what is not finished or half done, and what may be done about it."""
+    """One line a region, who is at work, then what is not finished, half done or red, and what may be done about it.
+
+    Args:
+        is_running: a command that is alive works on what is not finished.
+    """
     table = Rows("region", "release", "")
     for region, state in regions.items():
-        note = state.note or ("" if state.settled else "between two releases")
-        table.add(region, (state.release or "·")[:_SHORT], note)
+        between = "is being changed" if is_running else "between two releases"
+        table.add(region, (state.release or "·")[:_SHORT], state.note or ("" if state.settled else between))
     parts: list[RenderableType] = [
         table if regions else Text("No region has a release." if half else "Nothing is up.")
     ]
     if holder:
         parts.append(Text(f"The lock is held by {holder}."))
     for run in unfinished:
-        parts.append(Text(f"The {run.kind} {run.run} is not finished: {run.at}", style="yellow"))
-        parts.append(Text(f"  → {run.go_on}", style="dim"))
+        if is_running:
+            parts.append(Text(f"The {run.kind} {run.run} is running: {run.at}", "cyan"))
+        else:
+            parts.append(Text(f"The {run.kind} {run.run} is not finished: {run.at}", "yellow"))
+            parts.append(Text(f"  → {run.go_on}", "dim"))
     if half:
-        said = (
-            f"The {half.kind} {half.run} ended half way ({half.outcome}): regions may be between two releases"
+        parts.append(
+            Text(
+                f"The {half.kind} {half.run} ended half way ({half.outcome}): regions may be between two releases",
+                "yellow",
+            )
         )
-        parts += [Text(said, style="yellow"), Text(f"  → {half.go_on}", style="dim")]
+        parts.append(Text(f"  → {half.go_on}", "dim"))
+    parts += _last(regions, last, is_running=is_running)
+    parts += (Text(f"{alarm} is in ALARM since {instant(alarm.since)}", "red") for alarm in alarms.red)
+    unread = alarms.unread or {}
+    parts += (Text(f"Alarms of {region} are not known: {why}", "yellow") for region, why in unread.items())
     return Group(*parts)
+
+
+def _last(
+    regions: Mapping[str, RegionState], last: LastChange | None, *, is_running: bool
+) -> list[RenderableType]:
+    lines: list[RenderableType] = []
+    found = releases_among(regions)
+    if len(found) > 1 and not is_running:
+        each = "; ".join(f"{digest[:_SHORT]} in {', '.join(where)}" for digest, where in found.items())
+        lines.append(Text(f"Regions run {len(found)} releases: {each}", "yellow"))
+    if last and not is_running:
+        why = f": {last.reason}" if last.reason else ""
+        lines.append(Text(f"The last {last.kind}, {last.run}: {last.ended}{why}", "yellow"))
+        if last.go_on:
+            lines.append(Text(f"  → {last.go_on}", "dim"))
+    return lines
 
 
 def step_line(step: Step, phase: str, said: Mapping[str, object]) -> Text | None:

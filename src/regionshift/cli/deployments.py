@@ -22,10 +22,11 @@ from regionshift.cli.show import ask, confirm, console, person_is_there, print_j
 from regionshift.deployment.state import DeploymentState, Outcome, RegionState, fold_deployment
 from regionshift.errors import EXIT_FAILED, EXIT_OK, Refused, RegionshiftError
 from regionshift.journal.journal import Journal
-from regionshift.journal.lock import current_holder, holder_to_json
+from regionshift.journal.lock import holder_to_json, living_holder
 from regionshift.operations.moving.fencing import with_fenced
 from regionshift.operations.planning import make_plan
-from regionshift.operations.unfinished import half_done, open_runs
+from regionshift.operations.status import alarms_now, last_change, releases_among
+from regionshift.operations.unfinished import half_done, open_runs, worked_on
 from regionshift.operations.up import PlanRefused
 from regionshift.operations.waves import deploying
 from regionshift.operations.waves.facts import terms_of
@@ -72,12 +73,13 @@ def run_deployment_rollback(
     to_nothing: bool,
     allow_data_loss: bool,
     with_data: bool = False,
+    reason: str = "",
 ) -> int:
     """Bring the regions that a deployment changed back to what each had, its migrations' data first if wanted.
 
     All is shown and asked before anything is taken back. Data goes first: what wrote it must still be there.
     """
-    options = _BackOptions(to_nothing, allow_data_loss)
+    options = _BackOptions(to_nothing, allow_data_loss, reason)
 
     def left_out(journal: Journal) -> Collection[str]:
         return deploying.left_out_by(journal, run_id)
@@ -113,6 +115,7 @@ def run_deployment_rollback(
 class _BackOptions:
     to_nothing: bool
     allow_data_loss: bool
+    reason: str
 
 
 @dataclass(frozen=True)
@@ -146,7 +149,8 @@ def _go_back(
         raise PlanRefused(way.plan)
     terms = terms_of(wired.environment.config, allow_data_loss=options.allow_data_loss)
     intent = deploying.under(way.intent, terms)
-    run = wired.journal.start("rollback", {**intent.facts.opening(intent.plan), "of": way.undone})
+    why = {"reason": options.reason} if options.reason else {}
+    run = wired.journal.start("rollback", {**intent.facts.opening(intent.plan), "of": way.undone, **why})
     state = driver(choices, wired).drive(run)
     code = ended(choices, wired, state, "rollback", {"data": list(data)} if data else {})
     say_what_the_settings_say(choices)
@@ -221,34 +225,54 @@ def run_history(choices: Choices, limit: int) -> int:
 
 
 def run_status(choices: Choices) -> int:
-    """Every region and its release, and what is not finished; 1 when something is not as it should be."""
+    """Every region and its release, and what is not finished; 1 when something is not as it should be.
+
+    What a living command works on is as it should be.
+    """
     with opened(choices) as wired:
+        environment = wired.environment
         standing = with_fenced(standing_of(wired.journal), wired.journal)
         states = _unfinished(wired)
         unfinished, half = open_runs(wired.journal), half_done(wired.journal)
-        holder = current_holder(wired.store, scope_of(wired.environment.config))
+        holder = living_holder(wired.store, scope_of(environment.config), environment.now())
         migrations, unread = all_migrations(wired)
         regions = _as_they_are(wired, states)
+        is_running = holder is not None and holder.run_id is not None
+        last = None if half else last_change(wired.journal, regions)
+        up = [r for r, s in regions.items() if s.release and not s.note and r not in environment.skipped]
+        alarms = alarms_now(environment, up)
+        ids = [str(each["migration_id"]) for each in migrations]
+        under_way = worked_on(wired.journal, ids) if is_running else frozenset[str]()
+    migrations = [{**each, "running": each["migration_id"] in under_way} for each in migrations]
+    releases = releases_among(regions)
     if choices.as_json:
         print_json(
             {
                 "regions": {region: asdict(state) for region, state in regions.items()},
                 "links": standing.links,
                 "unfinished": as_data(unfinished),
+                "running": is_running,
                 "half_done": asdict(half) if half else None,
+                "last_change": asdict(last) if last else None,
                 "lock": holder_to_json(holder) if holder else None,
+                "alarms": [alarm.to_json() for alarm in alarms.red],
+                "alarms_unread": alarms.unread or None,
                 "migrations": migrations,
                 "migrations_unread": unread or None,
             }
         )
     else:
-        console(choices).print(standing_table(regions, unfinished, half, holder))
+        screen = console(choices)
+        screen.print(
+            standing_table(regions, unfinished, half, holder, is_running=is_running, last=last, alarms=alarms)
+        )
         if migrations:
-            console(choices).print(migrations_table(migrations))
+            screen.print(migrations_table(migrations))
         if unread:
-            console(choices).print(unread, style="yellow")
-    well = not unfinished and half is None and all(state.settled for state in standing.regions.values())
-    well = well and all(each["settled"] for each in migrations)
+            screen.print(unread, style="yellow")
+    settled = all(state.settled for state in standing.regions.values()) and len(releases) < 2
+    well = is_running or (settled and not unfinished and half is None)
+    well = well and not alarms.red and all(each["settled"] or each["running"] for each in migrations)
     return EXIT_OK if well else EXIT_FAILED
 
 

@@ -30,7 +30,7 @@ from regionshift.function.carrying import Access
 from regionshift.operations.migrations import migrate as operation
 from regionshift.operations.migrations.carrying import Carrying
 from regionshift.operations.migrations.estimating import as_json, estimate
-from regionshift.operations.migrations.listing import SETTLED, known_migrations
+from regionshift.operations.migrations.listing import SETTLED, known_migrations, migration_named
 from regionshift.operations.migrations.progress import Standing
 from regionshift.operations.migrations.rights import require_rights, require_something
 from regionshift.operations.migrations.taking_back import TakenBack, take_back
@@ -217,6 +217,7 @@ def rollback_migration(choices: Choices, migration_id: str, reason: str, *, skip
         skip: regions that get no call.
     """
     with _carrying(choices, locked=True, skip=skip) as (wired, carrying):
+        migration_id = migration_named(wired.journal, migration_id)
         region, found = carrying.find(migration_id)
         if not choices.as_json:
             console(choices).print(summary_table(found))
@@ -241,7 +242,8 @@ def run_migration_status(choices: Choices, migration_id: str, *, verify: bool = 
     Args:
         verify: also look whether everything is as it was written; exit code 1 unless it is.
     """
-    with _carrying(choices, locked=False) as (_, carrying):
+    with _carrying(choices, locked=False) as (wired, carrying):
+        migration_id = migration_named(wired.journal, migration_id)
         region, found = carrying.find(migration_id)
         undone = carrying.undone(region, migration_id)
         proven = verify_again(carrying, region, found) if verify else None

@@ -17,6 +17,8 @@ from regionshift.journal.store import StateDamaged
 
 VERSION = 1
 RUN = "run"
+DECISION = "decision"
+"""The step that records what a person, or `resume`, chose."""
 PHASES = ("before", "after", "failed")
 
 Kind = Literal["deployment", "rollback", "migration", "promotion", "move", "destroy", "fence"]

@@ -17,7 +17,18 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from regionshift.errors import InputError, Refused
-from regionshift.journal.events import RUN, Event, Kind, Phase, RunView, damaged, decode, encode, fold
+from regionshift.journal.events import (
+    DECISION,
+    RUN,
+    Event,
+    Kind,
+    Phase,
+    RunView,
+    damaged,
+    decode,
+    encode,
+    fold,
+)
 from regionshift.journal.store import KeyTakenError, StateStore
 
 _ATTEMPTS = 1000
@@ -25,7 +36,12 @@ _ATTEMPTS = 1000
 
 @dataclass(frozen=True)
 class RunSummary:
-    """How a run stands, without its steps. ``outcome`` and ``ended`` are None while it is open."""
+    """How a run stands, without its steps. ``outcome`` and ``ended`` are None while it is open.
+
+    Args:
+        by: who began it. regions: that it is about. reason: why it was begun, failed or was taken back.
+        subject: the migration that it copies or takes back, or the deployment that it takes back.
+    """
 
     run_id: str
     kind: str
@@ -33,6 +49,10 @@ class RunSummary:
     ended: datetime | None
     outcome: str | None
     result: Mapping[str, object]
+    by: str = ""
+    regions: tuple[str, ...] = ()
+    reason: str = ""
+    subject: str = ""
 
 
 class Journal:
@@ -44,6 +64,7 @@ class Journal:
         now: the current time, with a zone.
         guard: called before every write; raises when this process may no longer write (the lock's ``check``).
         working_on: is told the id of every run that is written from now on.
+        by: who is at work; every run that is started says so.
     """
 
     def __init__(
@@ -53,16 +74,19 @@ class Journal:
         now: Callable[[], datetime],
         guard: Callable[[], None] = lambda: None,
         working_on: Callable[[str], None] = lambda _: None,
+        by: str = "",
     ) -> None:
         self.store = store
         self.now = now
         self.guard = guard
         self._working_on = working_on
+        self._by = by
         self._runs = f"journal/{environment}/runs"
         self._closed = f"journal/{environment}/closed"
 
     def start(self, kind: Kind, data: Mapping[str, object]) -> RunJournal:
         """Open a run: number it, and make its opening event durable."""
+        data = {**data, "by": self._by} if self._by else data
         numbers = self.store.folders(self._runs)
         number = int(numbers[-1]) + 1 if numbers else 1
         for attempt in range(number, number + _ATTEMPTS):
@@ -211,7 +235,46 @@ class RunJournal:
 
 def summarize(view: RunView) -> RunSummary:
     """The run without its steps."""
-    return RunSummary(view.run_id, view.kind, view.started, view.ended, view.outcome, view.result)
+    opened = view.opened
+    return RunSummary(
+        view.run_id,
+        view.kind,
+        view.started,
+        view.ended,
+        view.outcome,
+        view.result,
+        str(opened.get("by", "")),
+        _regions(view),
+        _reason(view),
+        str(opened.get("migration_id") or opened.get("of") or ""),
+    )
+
+
+def _regions(view: RunView) -> tuple[str, ...]:
+    """The regions that a run names, as each kind of run says so, in the order in which it does."""
+    opened = view.opened
+    found: list[object] = [step.region for step in view.steps]
+    for name in ("plan", "promotion", "move"):
+        content = opened.get(name)
+        if isinstance(content, Mapping):
+            waves = content.get("waves")
+            found += [r for wave in waves for r in wave["regions"]] if isinstance(waves, list) else []
+            found += [content.get(end) for end in ("from", "to", "old", "new")]
+    for named in (opened.get("releases"), opened.get("regions")):
+        found += list(named) if isinstance(named, Mapping | list) else []
+    found += [opened.get(name) for name in ("source", "target", "rejoins")]
+    return tuple(dict.fromkeys(region for region in found if isinstance(region, str)))
+
+
+def _reason(view: RunView) -> str:
+    given = [str(view.opened["reason"])] if view.opened.get("reason") else []
+    given += ["taken back as asked"] if any(step.step == DECISION for step in view.steps) else []
+    given += [
+        f"{step.step}: {step.data['error']}"
+        for step in view.steps
+        if step.phase == "failed" and "error" in step.data
+    ]
+    return "; ".join(given)
 
 
 def _number_of(key: str) -> str:
@@ -230,6 +293,10 @@ def _encode_summary(summary: RunSummary) -> bytes:
         "ended": summary.ended.isoformat() if summary.ended else None,
         "outcome": summary.outcome,
         "result": summary.result,
+        "by": summary.by,
+        "regions": list(summary.regions),
+        "reason": summary.reason,
+        "subject": summary.subject,
     }
     return json.dumps(content).encode()
 
@@ -245,6 +312,10 @@ def _decode_summary(body: bytes) -> RunSummary | None:
             ended=datetime.fromisoformat(content["ended"]),
             outcome=str(content["outcome"]),
             result=dict(content["result"]),
+            by=str(content.get("by", "")),
+            regions=tuple(map(str, content.get("regions", ()))),
+            reason=str(content.get("reason", "")),
+            subject=str(content.get("subject", "")),
         )
     except (ValueError, KeyError, TypeError):
         return None

@@ -12,6 +12,7 @@ from __future__ import annotations
 import json
 import threading
 from dataclasses import dataclass, replace
+from datetime import datetime
 
 from regionshift.journal.lock import (
     Holder,
@@ -161,6 +162,15 @@ def lease_holder(store: SwapStore, environment: str) -> Holder | None:
     """Who the lease names; None when it was given back or never taken."""
     stored = store.get(_key(environment))
     return _decode(stored, store.url).holder if stored else None
+
+
+def living_lease_holder(store: SwapStore, environment: str, now: datetime) -> Holder | None:
+    """Who renews the lease; None when nobody does any more."""
+    stored = store.get(_key(environment))
+    lease = _decode(stored, store.url) if stored else None
+    if stored is None or lease is None:
+        return None
+    return lease.holder if (now - stored.modified).total_seconds() <= lease.length + _MARGIN else None
 
 
 def _may_take(store: SwapStore, environment: str, stored: Stored, lease: _Lease, force: str | None) -> bool:

@@ -138,6 +138,15 @@ def current_holder(store: StateStore, environment: str) -> Holder | None:
     return file_holder(store, environment)
 
 
+def living_holder(store: StateStore, environment: str, now: datetime) -> Holder | None:
+    """As :func:`current_holder`, without one whose lease ran out; ``now`` is compared with the store's clock."""
+    if isinstance(store, SwapStore):
+        from regionshift.journal.lease import living_lease_holder
+
+        return living_lease_holder(store, environment, now)
+    return current_holder(store, environment)
+
+
 def holder_to_json(holder: Holder) -> dict[str, object]:
     """The holder as plain JSON."""
     return {**asdict(holder), "since": holder.since.isoformat()}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from regionshift.deployment.state import DeploymentState, fold_deployment
@@ -105,6 +106,17 @@ def require_way_back(journal: Journal, left: InOneRun) -> None:
 def open_runs(journal: Journal) -> list[OpenRun]:
     """What stands in the way, the newest first. Migrations are not among it: their own records say how they stand."""
     return [_told(journal, view) for view in journal.unfinished() if "migration_id" not in view.opened]
+
+
+def worked_on(journal: Journal, migrations: Iterable[str]) -> frozenset[str]:
+    """Those of ``migrations``, by id, that open runs copy or take back.
+
+    A change of primary names its copies after its own run.
+    """
+    views = journal.unfinished()
+    named = {str(view.opened["migration_id"]) for view in views if "migration_id" in view.opened}
+    own = tuple(f"{view.run_id}-" for view in views)
+    return frozenset(each for each in migrations if each in named or each.startswith(own))
 
 
 def killed_migrations(journal: Journal) -> frozenset[str]:

@@ -42,6 +42,8 @@ def write_junit(
         if result.outcome == "failed":
             text = "\n".join(escaped(part) for part in (result.detail, result.remedy) if part)
             ET.SubElement(case, "failure", message=escaped(result.detail)).text = text
+        elif result.outcome == "warning":
+            ET.SubElement(case, "system-out").text = escaped(f"warning: {result.detail}")
         elif result.outcome == "not applicable":
             ET.SubElement(case, "skipped", message=escaped(result.detail))
     path.parent.mkdir(parents=True, exist_ok=True)

@@ -90,7 +90,9 @@ def migrations_table(migrations: Sequence[Mapping[str, Any]]) -> RenderableType:
     if len(migrations) > _MOST_NAMED:
         lines.append(Text(f"… and {len(migrations) - _MOST_NAMED} older ones", style="dim"))
     for each in migrations:
-        if each["status"] not in ("completed", "rolled_back"):
+        if each.get("running"):
+            lines.append(Text(f"{each['migration_id']} is running", style="cyan"))
+        elif each["status"] not in ("completed", "rolled_back"):
             lines.append(Text(f"{each['migration_id']} is not finished", style="yellow"))
             lines.append(
                 Text(

@@ -15,6 +15,7 @@ from regionshift.report.values import CheckResult, Finding, Outcome, Plan
 _MARKS: Mapping[Outcome, tuple[str, str]] = {
     "passed": ("✓", "green"),
     "failed": ("✗", "red bold"),
+    "warning": ("!", "yellow"),
     "not applicable": ("–", "dim"),
 }
 _SEVERITY = {"error": "red bold", "warning": "yellow", "info": "cyan"}
@@ -103,12 +104,17 @@ def checks_table(results: Sequence[CheckResult], regions: Sequence[str]) -> Rend
         table.add(check, *cells)
     parts: list[RenderableType] = [table]
     for result in results:
-        if result.outcome == "failed":
-            parts.append(Text(f"✗ {result.check} [{result.region}] {result.detail}", "red"))
+        if result.outcome in ("failed", "warning"):
+            mark, style = _MARKS[result.outcome]
+            parts.append(Text(f"{mark} {result.check} [{result.region}] {result.detail}", style))
             if result.remedy:
                 parts.append(Text(f"  → {result.remedy}", style="dim"))
     count = Counter(result.outcome for result in results)
-    summary = f"{count['passed']} passed, {count['failed']} failed, {count['not applicable']} not applicable"
+    warnings = f"{count['warning']} warnings, " if count["warning"] else ""
+    summary = (
+        f"{count['passed']} passed, {count['failed']} failed, {warnings}"
+        f"{count['not applicable']} not applicable"
+    )
     parts.append(Text(summary, style="red" if count["failed"] else "green"))
     return Group(*parts)
 

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
 Severity = Literal["error", "warning", "info"]
-Outcome = Literal["passed", "failed", "not applicable"]
+Outcome = Literal["passed", "failed", "warning", "not applicable"]
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,7 @@ class CheckResult:
 
     @property
     def passed(self) -> bool:
-        """Whether nothing is wrong; a question that does not apply is not wrong."""
+        """Whether nothing is wrong; neither is a warning, nor a question that does not apply."""
         return self.outcome != "failed"
 
 

@@ -53,6 +53,10 @@ class Wrong(Exception):
     """The answer to a check is no; the message says what was found and what was expected."""
 
 
+class Doubtful(Exception):
+    """All is as the settings say, and still something is to be looked at; the message says what."""
+
+
 class NotApplicable(Exception):
     """The question makes no sense here; the message says why."""
 
@@ -68,8 +72,8 @@ def expect(what: str, found: object, wanted: object) -> None:
 class Check(ABC):
     """One question asked of one region.
 
-    `ask` returns a sentence that says what was seen, or raises `Wrong` or `NotApplicable`. ``takes_long``: it waits for
-    seconds, so it is begun before the others.
+    `ask` returns a sentence that says what was seen, or raises `Wrong`, `Doubtful` or `NotApplicable`. ``takes_long``:
+    it waits for seconds, so it is begun before the others.
     """
 
     name: ClassVar[str]
@@ -106,11 +110,13 @@ def _ask(check: Check, context: CheckContext, region: str) -> CheckResult:
     began = context.clock()
 
     def result(outcome: Outcome, detail: str) -> CheckResult:
-        remedy = check.remedy if outcome == "failed" else None
+        remedy = check.remedy if outcome in ("failed", "warning") else None
         return CheckResult(check.name, region, outcome, detail, remedy, context.clock() - began)
 
     try:
         return result("passed", check.ask(context, region))
+    except Doubtful as why:
+        return result("warning", str(why))
     except NotApplicable as why:
         return result("not applicable", str(why))
     except Wrong as why:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from regionshift.function.notification import Notification, send_notification
-from regionshift.operations.checks.base import Check, CheckContext, Wrong, expect
+from regionshift.operations.checks.base import Check, CheckContext, Doubtful, Wrong, expect
+from regionshift.operations.waves.alarms import since
 from regionshift.settings.check import every_name
 from regionshift.settings.names import Kind
 
@@ -30,7 +31,11 @@ class LogGroups(Check):
 
 
 class Alarms(Check):
-    """The region's alarms are there and switched on, and each tells the region's alarm topic."""
+    """The region's alarms are there and switched on, and each tells the region's alarm topic.
+
+    An alarm that is in ALARM is a warning: the region is as the settings say, and whoever mends it or leaves it must
+    not be kept from that.
+    """
 
     name = "alarms"
     remedy = "look at the alarm that is named; `regionshift up --refresh` puts back what was changed"
@@ -51,6 +56,9 @@ class Alarms(Check):
             raise Wrong(f"tell nobody: {', '.join(silent)}")
         if disabled := [alarm["AlarmName"] for alarm in own if not alarm.get("ActionsEnabled")]:
             raise Wrong(f"switched off: {', '.join(disabled)}")
+        if red := [alarm for alarm in own if alarm.get("StateValue") == "ALARM"]:
+            told = (f"{alarm['AlarmName']} since {since(alarm)}" for alarm in red)
+            raise Doubtful(f"in ALARM: {', '.join(told)}")
         return f"{len(own)} alarms, each telling the alarm topic"
 
 

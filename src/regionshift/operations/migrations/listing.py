@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -9,9 +10,11 @@ from typing import Any
 
 from regionshift.carriers.migration import Metadata
 from regionshift.carriers.records import Layout, is_id
+from regionshift.journal.journal import Journal
 from regionshift.operations.migrations.carrying import Carrying
 
 _AT_ONCE = 16
+_RUN = re.compile(r"\d{6}-(migration|rollback)-[0-9a-f]+")
 SETTLED = ("completed", "rolled_back")
 """How a migration can end that needs nothing more of anybody."""
 
@@ -33,6 +36,17 @@ class Known:
     def settled(self) -> bool:
         """Whether nothing is left to do: completed, or taken back."""
         return self.status in SETTLED
+
+
+def migration_named(journal: Journal, name: str) -> str:
+    """The id of a migration; ``name`` is that, or the id of a run that copied it or took it back.
+
+    Raises:
+        InputError: there is no such run.
+    """
+    if not _RUN.fullmatch(name):
+        return name
+    return str(journal.view(name).opened.get("migration_id", name))
 
 
 def known_migrations(carrying: Carrying, regions: Iterable[str]) -> list[Known]:

@@ -53,7 +53,7 @@ def red_in(clients: Clients, config: MigrationConfig, watched: Iterable[Watched]
     own = {n.name for n in every_name(config) if n.kind is Kind.ALARM and n.region == region}
     own |= {alarm.name for alarm in watched if alarm.region == region}
     found = _described(clients, region, StateValue="ALARM")
-    return [Red(name, region, _since(alarm)) for name, alarm in sorted(found.items()) if name in own]
+    return [Red(name, region, since(alarm)) for name, alarm in sorted(found.items()) if name in own]
 
 
 def longest_window(clients: Clients, watched: Iterable[Watched], regions: Collection[str]) -> int:
@@ -265,6 +265,7 @@ def _described(clients: Clients, region: str, **asked: Any) -> dict[str, Mapping
     }
 
 
-def _since(alarm: Mapping[str, Any]) -> str:
+def since(alarm: Mapping[str, Any]) -> str:
+    """Since when an alarm, as DescribeAlarms gives it, is in its state (ISO 8601)."""
     at = alarm.get("StateTransitionedTimestamp") or alarm["StateUpdatedTimestamp"]
     return str(at.isoformat())

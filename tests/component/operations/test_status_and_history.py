@@ -1,0 +1,178 @@
+"""What `status` and `history` say of changes that ended badly, are running, or were taken back."""
+
+from __future__ import annotations
+
+import io
+from datetime import UTC, datetime
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
+
+import pytest
+
+from regionshift.cli.deployment_tables import history_table, standing_table
+from regionshift.deployment.state import RegionState
+from regionshift.journal.journal import Journal
+from regionshift.journal.lock import Holder
+from regionshift.journal.store import open_state
+from regionshift.operations.checks.base import CheckContext, run_checks
+from regionshift.operations.checks.monitoring import Alarms as AlarmsCheck
+from regionshift.operations.migrations.listing import migration_named
+from regionshift.operations.outputs import Outputs
+from regionshift.operations.status import Alarms, LastChange, last_change, releases_among
+from regionshift.operations.unfinished import open_runs, worked_on
+from regionshift.operations.waves.alarms import Red
+from regionshift.report.printer import Screen
+from regionshift.settings.check import every_name
+from regionshift.settings.config import MigrationConfig
+from regionshift.settings.load import load_config
+from regionshift.settings.names import Kind
+
+FIRST, SECOND = "us-east-1", "eu-west-1"
+PLAN = {"waves": [{"regions": [SECOND]}, {"regions": [FIRST]}]}
+
+
+@pytest.fixture
+def journal(tmp_path: Path) -> Journal:
+    moment = datetime(2026, 5, 1, 9, 30, tzinfo=UTC)
+    return Journal(open_state(tmp_path.as_uri()), "dev", lambda: moment, by="ann")
+
+
+def _shown(view: Any) -> str:
+    screen = Screen(file=io.StringIO())
+    screen.print(view)
+    return cast(io.StringIO, screen.file).getvalue()
+
+
+def _failed(journal: Journal, outcome: str, regions: dict[str, RegionState]) -> str:
+    run = journal.start("deployment", {"plan": PLAN})
+    run.append("wave-1/bake", "before")
+    run.append("wave-1/bake", "failed", data={"error": "red: errors [eu-west-1]"})
+    said = {r: {"release": s.release, "settled": s.settled, "note": s.note} for r, s in regions.items()}
+    run.close(outcome, {"regions": said}, failed=True)
+    return run.run_id
+
+
+def test_history_says_who_where_why_and_since_when(journal: Journal) -> None:
+    _failed(journal, "rolled back", {FIRST: RegionState("a"), SECOND: RegionState("a")})
+    journal.start("rollback", {"migration_id": "m-1", "reason": "wrong bucket"}).close("rolled_back")
+    back, up = _shown(history_table(journal.history())).splitlines()[1:3]
+    assert up.rstrip().endswith("failed, rolled back")
+    assert back.rstrip().endswith("succeeded")
+    assert "2026-05-01 09:30:00 UTC" in up
+    assert f"{SECOND}, {FIRST}" in up
+    assert "ann" in up
+    assert "m-1" in back
+    told = _shown(history_table(journal.history()))
+    assert "wave-1/bake: red: errors [eu-west-1]" in told
+    assert "wrong bucket" in told
+
+
+def test_history_is_the_same_from_the_copies_and_from_the_events(journal: Journal) -> None:
+    run = _failed(journal, "stopped", {FIRST: RegionState("a")})
+    copied = journal.history()
+    journal.store.delete([f"journal/dev/closed/{run[:6]}.json"])
+    assert journal.history() == copied
+
+
+def test_what_was_taken_back_by_resume_is_no_failure(journal: Journal) -> None:
+    run = journal.start("deployment", {"plan": PLAN})
+    run.append("decision", "after", data={"direction": "back"})
+    run.close("rolled back", failed=True)
+    assert "taken back as asked" in _shown(history_table(journal.history()))
+
+
+def test_a_stopped_deployment_that_left_two_releases_is_told(journal: Journal) -> None:
+    regions = {FIRST: RegionState("a" * 64), SECOND: RegionState("b" * 64)}
+    run = _failed(journal, "stopped", regions)
+    last = last_change(journal, regions)
+    told = _shown(standing_table(regions, [], None, None, last=last))
+    assert f"Regions run 2 releases: aaaaaaaaaaaa in {FIRST}; bbbbbbbbbbbb in {SECOND}" in told
+    assert f"The last deployment, {run}: stopped: wave-1/bake: red: errors [eu-west-1]" in told
+    assert f"regionshift rollback {run}" in told
+
+
+def test_what_succeeded_afterwards_is_all_that_counts(journal: Journal) -> None:
+    _failed(journal, "rolled back", {FIRST: RegionState("a")})
+    assert isinstance(last_change(journal, {}), LastChange)
+    journal.start("migration", {"migration_id": "m"}).close("failed", failed=True)
+    assert isinstance(last_change(journal, {}), LastChange)
+    journal.start("deployment", {"plan": PLAN}).close("succeeded")
+    assert last_change(journal, {}) is None
+
+
+def test_regions_that_are_down_make_no_second_release() -> None:
+    assert len(releases_among({FIRST: RegionState("a"), SECOND: RegionState("b", False, "down")})) == 1
+
+
+def test_a_run_that_is_alive_is_no_reason_to_resume(journal: Journal) -> None:
+    run = journal.start("promotion", {"promotion": {}})
+    run.append("turn", "before")
+    holder = Holder("ann", "host", 42, journal.now(), "t", run.run_id)
+    unsettled = {FIRST: RegionState("a", settled=False)}
+    alive = _shown(standing_table(unsettled, open_runs(journal), None, holder, is_running=True))
+    assert f"The promotion {run.run_id} is running: at turn" in alive
+    assert "is being changed" in alive
+    assert "resume" not in alive
+    dead = _shown(standing_table(unsettled, open_runs(journal), None, None))
+    assert "regionshift resume" in dead
+
+
+def test_migrations_of_open_runs_are_known(journal: Journal) -> None:
+    move = journal.start("move", {"move": {"from": FIRST, "to": SECOND}})
+    journal.start("migration", {"migration_id": "m-1"})
+    ids = ["m-1", "m-2", f"{move.run_id}-bucket"]
+    assert worked_on(journal, ids) == {"m-1", f"{move.run_id}-bucket"}
+
+
+def test_a_run_names_its_migration(journal: Journal) -> None:
+    run = journal.start("migration", {"migration_id": "move-1"})
+    assert migration_named(journal, run.run_id) == "move-1"
+    assert migration_named(journal, "move-1") == "move-1"
+
+
+def test_red_alarms_are_told_with_since_when() -> None:
+    red = Alarms((Red("errors", FIRST, "2026-05-01T09:00:00+02:00"),), {SECOND: "AccessDenied"})
+    told = _shown(standing_table({}, [], None, None, alarms=red))
+    assert f"errors [{FIRST}] is in ALARM since 2026-05-01 07:00:00 UTC" in told
+    assert f"Alarms of {SECOND} are not known: AccessDenied" in told
+
+
+class CloudWatch:
+    """Every alarm of the settings as it should be, and the first of them in ALARM."""
+
+    def __init__(self, config: MigrationConfig, state: str) -> None:
+        names = [n.name for n in every_name(config) if n.kind is Kind.ALARM and n.region == FIRST]
+        self.alarms = [
+            {
+                "AlarmName": name,
+                "AlarmActions": ["topic"],
+                "ActionsEnabled": True,
+                "StateValue": state if name == names[0] else "OK",
+                "StateUpdatedTimestamp": datetime(2026, 5, 1, tzinfo=UTC),
+            }
+            for name in names
+        ]
+
+    def paginate(self) -> list[dict[str, Any]]:
+        return [{"MetricAlarms": self.alarms}]
+
+
+@pytest.mark.parametrize(("state", "outcome"), [("OK", "passed"), ("ALARM", "warning")])
+def test_a_red_alarm_is_not_ticked(tmp_path: Path, state: str, outcome: str) -> None:
+    (tmp_path / "regionshift.yaml").write_text(
+        "{project: shop, environment: dev, account: '012345678901', target: local,"
+        f" regions: {{primary: {FIRST}}}, network: {{vpc_cidr: 10.0.0.0/16}}}}"
+    )
+    config = load_config(tmp_path / "regionshift.yaml", {}, {})
+    client = SimpleNamespace(get_paginator=lambda _: CloudWatch(config, state))
+    outputs = cast(Outputs, SimpleNamespace(get=lambda *_: "topic"))
+    context = CheckContext(
+        config, outputs, cast(Any, SimpleNamespace(get=lambda *_: client)), lambda: datetime.now(UTC)
+    )
+    (result,) = run_checks([AlarmsCheck()], context, [FIRST])
+    assert result.outcome == outcome
+    assert result.passed
+    assert ("in ALARM" in result.detail and "since 2026-05-01T00:00:00+00:00" in result.detail) == (
+        state == "ALARM"
+    )
