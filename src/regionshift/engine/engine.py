@@ -34,6 +34,7 @@ from regionshift.engine.events import (
     problem_of,
     progress_of,
     tells_of_pending,
+    what_becomes,
 )
 from regionshift.engine.pending import settle
 from regionshift.engine.quiet import quiet_sdk
@@ -86,9 +87,14 @@ class RunRecord:
     outputs: dict[str, Any] | None = None
 
     @property
+    def outcomes(self) -> list[Step]:
+        """What becomes of each resource, one step a resource: for whoever counts or adds up."""
+        return what_becomes(self.planned)
+
+    @property
     def changes(self) -> list[Step]:
-        """The steps that alter something."""
-        return [step for step in self.planned if step.changes]
+        """Those of `outcomes` that alter something."""
+        return [step for step in self.outcomes if step.changes]
 
 
 class _PlainStack(Stack):

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from pulumi.automation import DiagnosticEvent, EngineEvent, StepEventMetadata
 from pulumi.runtime.rpc import _special_sig_key
 
 UNCHANGED = frozenset({"same", "read", "refresh"})
+# Pulumi's sdk 3.200, apitype/history.go (OpType): what is told before a step, and the parts of a replacement.
+_TOLD_BEFORE = frozenset({"refresh", "remove-pending-replace"})
+_ENDS = frozenset({"delete", "delete-replaced", "discard-replaced"})
+_REPLACES = frozenset({"replace", "create-replacement", "read-replacement", "import-replacement"})
 _REGION = re.compile(r"(?<![a-z])([a-z]{2}(?:-[a-z]+)+-\d)(?![0-9a-z])")
 _NOT_IN_THE_CLOUD = ("pulumi:", "regionshift:")
 _STACK = "pulumi:pulumi:Stack"
@@ -66,6 +70,35 @@ class Progress:
 
     phase: str  # started | done | failed
     step: Step
+
+
+def what_becomes(steps: Iterable[Step]) -> list[Step]:
+    """One step for each resource, in the order in which the engine came to them: what it is in the end.
+
+    The engine tells of one resource as often as it turns to it: of reading it back (``refresh``), of each of the
+    three parts of a replacement, of the old copy that a killed replacement left beside the new one. Whoever counts
+    or adds up reads this instead. A replacement, in whatever order and however far an earlier run came, is one step
+    ``replace``, from the inputs that go to those that come.
+    """
+    told: dict[str, list[Step]] = {}
+    for step in steps:
+        told.setdefault(step.urn, []).append(step)
+    return [_in_the_end(each) for each in told.values()]
+
+
+def _in_the_end(told: Sequence[Step]) -> Step:
+    acting = [step for step in told if step.op not in _TOLD_BEFORE] or told[-1:]
+    ends = [step for step in acting if step.op in _ENDS]
+    makes = [step for step in acting if step.op not in _ENDS]
+    if not makes:
+        return replace(acting[-1], op="delete")
+    if not ends and not any(step.op in _REPLACES for step in makes):
+        return acting[-1]
+    coming = next((step for step in makes if step.new), makes[-1])
+    old = next((step.old for step in (*ends, *acting) if step.old), {})
+    changed = next((step.changed for step in acting if step.changed), ())
+    replaced_by = next((step.replaced_by for step in acting if step.replaced_by), ())
+    return replace(coming, op="replace", old=old, changed=changed, replaced_by=replaced_by)
 
 
 def region_of(urn: str, properties: Mapping[str, Any] | None = None) -> str | None:

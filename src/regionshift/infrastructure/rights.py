@@ -37,9 +37,9 @@ class Rights:
                 return self.create
             case "update":
                 return self.update
-            case "replace" | "create-replacement":
+            case "replace":
                 return (*self.create, *self.delete)
-            case "delete" | "delete-replaced":
+            case "delete":
                 return self.delete
         return ()
 

@@ -10,7 +10,7 @@ from regionshift.operations.environment import Environment
 from regionshift.report.values import Change, Finding, Plan
 
 BUCKET = "aws:s3/bucket:Bucket"
-_DESTRUCTIVE = frozenset({"delete", "replace", "delete-replaced", "create-replacement"})
+_DESTRUCTIVE = frozenset({"delete", "replace"})
 # Types that hold what cannot be made again from the settings.
 DATA_HOLDERS = frozenset(
     {
@@ -20,8 +20,6 @@ DATA_HOLDERS = frozenset(
         "aws:ssm/parameter:Parameter",
     }
 )
-# The engine tells of one replacement three times; this one is kept.
-_SECOND_TELLINGS = frozenset({"create-replacement", "delete-replaced"})
 
 
 def make_plan(
@@ -36,8 +34,8 @@ def make_plan(
 
     ``given_up`` are regions that are to go whatever they hold.
     """
-    own = [step for step in record.planned if not step.type.startswith(("pulumi:", "regionshift:"))]
-    told = (_change(step) for step in own if step.changes and step.op not in _SECOND_TELLINGS)
+    own = [step for step in record.outcomes if not step.type.startswith(("pulumi:", "regionshift:"))]
+    told = (_change(step) for step in own if step.changes)
     changes = tuple(sorted(told, key=lambda change: change.urn))  # the engine works in any order
     return Plan(
         environment=environment.name,
@@ -55,15 +53,15 @@ def _change(step: Step) -> Change:
 
 def doomed_buckets(record: RunRecord) -> tuple[tuple[str, str], ...]:
     """The buckets, as (region, name), that the previewed change deletes or replaces."""
-    gone = [step for step in record.planned if step.type == BUCKET and step.op in _DESTRUCTIVE]
+    gone = [step for step in record.outcomes if step.type == BUCKET and step.op in _DESTRUCTIVE]
     return tuple(
         sorted({(step.region or "", str(step.old["bucket"])) for step in gone if "bucket" in step.old})
     )
 
 
 def _losses(steps: Sequence[Step], *, allowed: bool, given_up: Collection[str]) -> list[Finding]:
-    lost = {step.urn: step for step in steps if step.type in DATA_HOLDERS and step.op in _DESTRUCTIVE}
-    return [_loss(step, allowed=allowed or step.region in given_up) for step in lost.values()]
+    lost = [step for step in steps if step.type in DATA_HOLDERS and step.op in _DESTRUCTIVE]
+    return [_loss(step, allowed=allowed or step.region in given_up) for step in lost]
 
 
 def _loss(step: Step, *, allowed: bool) -> Finding:
@@ -73,8 +71,6 @@ def _loss(step: Step, *, allowed: bool) -> Finding:
         message=f"{step.name} ({step.type}) would be deleted or replaced, with what it holds",
         region=step.region,
         remedy=(
-            "it was allowed; without that nothing of it happens"
-            if allowed
-            else "give --allow-data-loss if that is what you want"
+            "allowed by --allow-data-loss" if allowed else "give --allow-data-loss if that is what you want"
         ),
     )

@@ -20,6 +20,9 @@ def policy_findings(steps: Sequence[Step]) -> list[Finding]:
     """An error for each role policy that is wider than its task or longer than IAM takes.
 
     A policy that the engine cannot know yet, as it names what is still to be made, is not looked at.
+
+    Args:
+        steps: one a resource (`what_becomes`), or a policy would count as often as the engine tells of it.
     """
     found: list[Finding] = []
     length: Counter[tuple[str, str]] = Counter()

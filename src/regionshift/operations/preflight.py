@@ -79,7 +79,7 @@ def plan_findings(environment: Environment, record: RunRecord) -> list[Finding]:
 
     Asks AWS only about what is to be made, so nothing when nothing changes.
     """
-    steps = [step for step in record.planned if not step.region or step.region in environment.regions]
+    steps = [step for step in record.outcomes if not step.region or step.region in environment.regions]
     return [
         *collision_findings(environment, steps),
         *quota_findings(environment, steps),

@@ -25,8 +25,13 @@ _Ask = Callable[[Clients, str, int], Iterator[Finding]]
 
 
 def quota_findings(environment: Environment, steps: Sequence[Step]) -> list[Finding]:
-    """An error for each quota that the change would break. Asks only in regions where something is added."""
-    vpcs = Counter(step.region or "" for step in steps if step.type == _VPC and step.op == "create")
+    """An error for each quota that the change would break. Asks only in regions where something is added.
+
+    Args:
+        steps: one a resource (`what_becomes`). A VPC that is replaced stands beside the new one for a while.
+    """
+    added = ("create", "replace")
+    vpcs = Counter(step.region or "" for step in steps if step.type == _VPC and step.op in added)
     reserved: Counter[str] = Counter()
     for step in steps:
         if step.type == _FUNCTION and step.changes:

@@ -17,10 +17,16 @@ _SILENCE_S = 15.0
 
 @dataclass
 class _Row:
-    done: int = 0
+    """One region. A resource that is replaced is told of three times, and counts once: ``ended`` holds URNs."""
+
+    ended: set[str] = field(default_factory=set)
     failed: int = 0
     total: int = 0
     current: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def done(self) -> int:
+        return len(self.ended)
 
 
 class LiveView:
@@ -77,10 +83,11 @@ class LiveView:
             row = self._rows.setdefault(region or "", _Row())
             if phase == "started":
                 row.current[urn] = f"{op} {name}"
+                row.ended.discard(urn)
                 return
             row.current.pop(urn, None)
             if phase == "done":
-                row.done += 1
+                row.ended.add(urn)
             else:
                 row.failed += 1
 

@@ -1,0 +1,101 @@
+"""One reading of what the engine tells: however often it tells of a resource, the resource counts once."""
+
+from __future__ import annotations
+
+import io
+import json
+from types import SimpleNamespace
+from typing import Any, cast
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from rich.console import Console
+
+from regionshift.engine.engine import RunRecord
+from regionshift.engine.events import Step, what_becomes
+from regionshift.operations.planning import BUCKET, doomed_buckets, make_plan
+from regionshift.operations.policy_findings import MOST_CHARACTERS, policy_findings
+from regionshift.report.live import LiveView
+
+ROLE_POLICY = "aws:iam/rolePolicy:RolePolicy"
+REGION = "eu-west-1"
+# What the engine tells of one resource, and what becomes of it (Pulumi 3.200, pkg/resource/deploy/step_generator.go).
+TOLD = {
+    ("create",): "create",
+    ("same",): "same",
+    ("update",): "update",
+    ("delete",): "delete",
+    ("refresh",): "refresh",
+    ("refresh", "same"): "same",
+    ("refresh", "update"): "update",
+    ("refresh", "create"): "create",
+    ("refresh", "delete"): "delete",
+    ("create-replacement", "replace", "delete-replaced"): "replace",
+    ("delete-replaced", "replace", "create-replacement"): "replace",
+    ("refresh", "create-replacement", "replace", "delete-replaced"): "replace",
+    ("refresh", "remove-pending-replace", "create"): "create",
+    ("same", "delete"): "replace",
+    ("delete", "delete-replaced"): "delete",
+}
+TOLD_OF_ONE = st.sampled_from(sorted(TOLD))
+
+
+def _steps(ops: tuple[str, ...], name: str, kind: str, inputs: dict[str, Any]) -> list[Step]:
+    urn = f"urn:pulumi:dev::shop::x${kind}::{name}-{REGION}"
+    goes, comes = ("delete", "delete-replaced"), ("create", "create-replacement")
+    return [
+        Step(op, urn, kind, REGION, old={} if op in comes else inputs, new={} if op in goes else inputs)
+        for op in ops
+    ]
+
+
+@given(st.lists(TOLD_OF_ONE, max_size=8), st.randoms(use_true_random=False))
+def test_every_resource_has_one_end_whatever_is_told_between(ops: list[tuple[str, ...]], random: Any) -> None:
+    queues = [_steps(told, f"r{n}", BUCKET, {"bucket": f"b{n}"}) for n, told in enumerate(ops)]
+    wanted = {queue[0].urn: TOLD[told] for queue, told in zip(queues, ops, strict=True)}
+    mixed: list[Step] = []
+    while left := [queue for queue in queues if queue]:
+        mixed.append(random.choice(left).pop(0))
+    record = RunRecord(planned=mixed)
+    assert {step.urn: step.op for step in record.outcomes} == wanted
+    assert len(record.outcomes) == len(wanted)
+    assert what_becomes(record.outcomes) == record.outcomes
+    unchanged = ("same", "refresh")
+    changing = sorted(urn for urn, op in wanted.items() if op not in unchanged)
+    plan = make_plan(cast(Any, SimpleNamespace(name="dev", regions=(REGION,))), record, [])
+    assert [change.urn for change in plan.changes] == changing
+    assert plan.unchanged == sum(op == "same" for op in wanted.values())
+    lost = sum(op in ("delete", "replace") for op in wanted.values())
+    assert len(plan.errors) == len(doomed_buckets(record)) == lost
+    assert sum(sum(row.values()) for row in plan.counts().values()) == len(changing)
+
+
+def _policy(characters: int) -> dict[str, Any]:
+    statement = {"Effect": "Allow", "Action": "s3:GetObject", "Resource": ""}
+    empty = len(json.dumps({"Version": "2012-10-17", "Statement": [statement]}, separators=(",", ":")))
+    statement["Resource"] = "r" * (characters - empty)
+    return {"role": "worker", "policy": json.dumps({"Version": "2012-10-17", "Statement": [statement]})}
+
+
+@pytest.mark.parametrize("told", sorted(told for told, end in TOLD.items() if end != "delete"))
+@pytest.mark.parametrize("room", [0, -1])
+def test_a_policy_counts_once(told: tuple[str, ...], room: int) -> None:
+    half = MOST_CHARACTERS // 2
+    steps = [
+        *_steps(told, "one", ROLE_POLICY, _policy(half)),
+        *_steps(("refresh", "same"), "two", ROLE_POLICY, _policy(half - room)),
+    ]
+    assert len(policy_findings(what_becomes(steps))) == (0 if room == 0 else 1)
+
+
+@given(TOLD_OF_ONE.filter(lambda told: TOLD[told] not in ("same", "refresh")))
+def test_the_live_view_counts_a_replacement_once(told: tuple[str, ...]) -> None:
+    view = LiveView(Console(file=io.StringIO(), width=80), "up", [REGION], {REGION: 1}, lambda: 0.0)
+    for step in _steps(told, "r", BUCKET, {}):
+        if step.changes:
+            view.step("started", REGION, step.urn, step.op, step.name)
+            view.step("done", REGION, step.urn, step.op, step.name)
+    shown = io.StringIO()
+    Console(file=shown, width=80).print(view._render())
+    assert "1/1" in shown.getvalue()
