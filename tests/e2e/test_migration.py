@@ -89,7 +89,7 @@ def test_it_carries_proves_goes_on_and_takes_all_of_it_back(place: Place) -> Non
     assert (done["status"], done["level"]) == ("completed", "full")
     assert done["counts"] == {"written": 125, "proven": 125}
     assert done["recovery"]["replication_seconds"][TARGET] is not None
-    assert done["recovery"]["rto_seconds"] > 0
+    assert done["recovery"]["seconds"] > 0
     now = place.target()
     assert now["objects"][STRANGE] == b"strange"
     assert now["objects"]["docs/007"] == b"x" * 7
@@ -276,10 +276,10 @@ def test_validate_reports_what_it_measured_against_the_targets(place: Place) -> 
     recovery = answer["recovery"]
     assert recovery["replication_seconds"].keys() == {TARGET}
     assert recovery["rpo_seconds"] == recovery["replication_seconds"][TARGET]
-    assert (recovery["rpo_target_seconds"], recovery["rto_target_seconds"]) == (900, 3600)
+    assert recovery["rpo_target_seconds"] == 900
     named = [one.get("name") for one in ET.parse(place.folder / "checks.xml").iter("property")]
     assert "recovery.rpo_seconds" in named
-    assert "recovery.rto_seconds" in named
+    assert "recovery.seconds" in named
     assert "replication delay (RPO)" in place.run("validate")[1]
 
 

@@ -4,33 +4,39 @@ from __future__ import annotations
 
 import io
 import xml.etree.ElementTree as ET
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import pytest
+
+from regionshift.journal.events import RunView, StepView
+from regionshift.operations.moving.plan import PromotionPlan
+from regionshift.operations.moving.proposing import figures, recovery
 from regionshift.operations.recovery import Recovery
 from regionshift.report.junit import write_junit
 from regionshift.report.migrations import recovery_lines
+from regionshift.report.moving import promotion_table
 from regionshift.report.printer import Screen
+from regionshift.settings.editing import Edit
 
-MISSED = Recovery(
-    "the validation", 75.0, 10.0, 60.0, {"eu-west-1": 12.5, "eu-west-2": None, "eu-west-3": 1.0}
-)
+MISSED = Recovery(75.0, 10.0, {"eu-west-1": 12.5, "eu-west-2": None, "eu-west-3": 1.0})
 
 
 def test_what_is_within_the_targets_warns_of_nothing() -> None:
-    assert Recovery("the validation", 60.0, 10.0, 60.0, {"eu-west-1": 10.0}).warnings == ()
+    assert Recovery(60.0, 10.0, {"eu-west-1": 10.0}).warnings == ()
 
 
 def test_each_target_that_is_missed_is_named_with_its_figures() -> None:
     assert MISSED.warnings == (
         "replication to eu-west-1 took 12.5 s, the target (RPO) is 10 s",
         "replication to eu-west-2 was not seen; the target (RPO) is 10 s",
-        "the validation took 75 s, the target (RTO) is 60 s",
     )
-    assert MISSED.delay == 12.5
+    assert MISSED.delay is None, "one did not arrive, so nobody knows what may be lost"
+    assert Recovery(75.0, 10.0, {"eu-west-1": 12.5, "eu-west-3": 1.0}).delay == 12.5
 
 
 def test_where_nothing_replicates_nothing_is_claimed() -> None:
-    none = Recovery("the migration", 1.0, 10.0, 60.0)
+    none = Recovery(1.0, 10.0)
     assert none.delay is None
     assert none.warnings == ()
 
@@ -40,9 +46,61 @@ def test_the_warnings_are_in_the_junit_file_and_on_the_screen(tmp_path: Path) ->
     root = ET.parse(tmp_path / "checks.xml").getroot()
     found = {one.get("name"): one.get("value") for one in root.iter("property")}
     assert found["recovery.replication_seconds.eu-west-2"] == "not seen"
-    assert found["recovery.rto_seconds"] == "75.000"
+    assert found["recovery.seconds"] == "75.000"
+    assert not any("rto" in str(name) for name in found), "a duration of checks is no RTO"
     assert MISSED.warnings[0] in (root.findtext("system-out") or "")
     screen = Screen(width=80, record=True, file=io.StringIO())
     screen.print(recovery_lines(MISSED.as_json))
     text = " ".join(screen.export_text().split())
     assert all(warning in text for warning in MISSED.warnings)
+    assert "RTO" not in text
+    assert "replication delay (RPO) not measured" in text
+
+
+BEGAN = datetime(2026, 1, 1, tzinfo=UTC)
+
+
+def _promoted(kind: str = "promotion", outcome: str = "promoted") -> RunView:
+    """Begun, served after 40 s, ended after 100 s."""
+    turned = StepView("turn", None, "after", 2, BEGAN, BEGAN + timedelta(seconds=40), {})
+    ended = BEGAN + timedelta(seconds=100)
+    return RunView("1-promotion-a", kind, BEGAN, ended, outcome, {}, {}, (turned,), 3, newer=False)
+
+
+def _plan(*, lost: bool) -> PromotionPlan:
+    return PromotionPlan("us-east-1", "eu-west-1", (), {}, None, "d", Edit((), "", ""), lost=lost)
+
+
+def _shown(facts: dict[str, object]) -> list[str]:
+    screen = Screen(width=80, record=True, file=io.StringIO())
+    screen.print(promotion_table(facts))
+    return [" ".join(line.split()) for line in screen.export_text().splitlines()]
+
+
+def test_what_was_lost_with_a_region_is_unknown_and_said_to_be() -> None:
+    delay = {"replication_seconds": 0.03}
+    said = recovery(_plan(lost=True), _promoted(), delay, 3600)
+    assert said["rpo_seconds"] is None
+    shown = _shown({**delay, "seconds": 100.0, **said})
+    assert "what was lost (RPO) unknown" in shown
+    assert "replication delay now 0.03 s" in shown
+    told = figures(_promoted(), {**delay, "rpo_seconds": None})
+    assert "how much was lost is unknown (RPO)" in told
+    assert "0.03 s (RPO)" not in told
+
+
+def test_a_recovery_is_timed_from_its_beginning_until_the_new_primary_serves() -> None:
+    delay = {"replication_seconds": 0.03}
+    said = recovery(_plan(lost=False), _promoted(), delay, 30)
+    assert (said["rto_seconds"], said["rpo_seconds"]) == (40.0, 0.03)
+    assert said["warnings"] == ["eu-west-1 served after 40 s, the target (RTO) is 30 s"]
+    shown = _shown({**delay, "seconds": 100.0, **said})
+    assert "until it served (RTO) 40 s" in shown
+    assert "replication delay (RPO) 0.03 s" in shown
+    assert "served after 40 s (RTO)" in figures(_promoted(), delay)
+
+
+@pytest.mark.parametrize(("kind", "outcome"), [("move", "moved"), ("promotion", "rolled back")])
+def test_what_recovered_nothing_has_no_recovery_time(kind: str, outcome: str) -> None:
+    assert "RTO" not in figures(_promoted(kind, outcome), {})
+    assert not any("RTO" in line for line in _shown({"replication_seconds": 0.03, "seconds": 100.0}))

@@ -176,7 +176,10 @@ def _go(choices: Choices, wired: Wired, plan: PromotionPlan, run_id: str, facts:
     }.get(state.ending or Ending.STUCK, "mend the cause, then: regionshift resume")
     seen = wired.journal.view(run_id)
     took = (seen.ended or wired.environment.now()) - seen.started
-    found = {**facts, **proposing.measured(state), "seconds": round(took.total_seconds(), 1)}
+    measured = proposing.measured(state)
+    target = wired.environment.config.recovery.rto
+    recovery = proposing.recovery(plan, seen, measured, target) if state.ending is Ending.DONE else {}
+    found = {**facts, **measured, "seconds": round(took.total_seconds(), 1), **recovery}
     if choices.as_json:
         print_json(
             {
@@ -194,6 +197,8 @@ def _go(choices: Choices, wired: Wired, plan: PromotionPlan, run_id: str, facts:
         screen = console(choices)
         if state.ending is Ending.DONE:
             screen.print(promotion_table({name: value for name, value in found.items() if name not in facts}))
+            for missed in found["warnings"]:
+                screen.print(f"warning: {missed}", style="yellow", soft_wrap=True)
         for step, why in state.failed.items():
             screen.print(f"✗ {step}: {why}", style="red")
         if remedy:

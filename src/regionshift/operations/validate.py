@@ -66,5 +66,5 @@ def validate(
     results = run_checks(checks, context, asked, listener)
     seen = next((check.arrivals for check in checks if isinstance(check, Replication)), None) or {}
     delays = {region: arrival.probe for region, arrival in seen.items() if region in asked}
-    recovery = measured(environment.config, "the validation", context.clock() - began, delays)
+    recovery = measured(environment.config, context.clock() - began, delays)
     return Validation(results, recovery)

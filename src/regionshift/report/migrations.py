@@ -105,14 +105,13 @@ def migrations_table(migrations: Sequence[Mapping[str, Any]]) -> RenderableType:
 
 
 def recovery_lines(recovery: Mapping[str, Any]) -> RenderableType:
-    """What was measured against the targets in the settings: one line, then a warning for each that is missed."""
+    """What was measured against the target in the settings: one line, then a warning for each that is missed."""
     delay = recovery["rpo_seconds"]
     rpo = "not measured" if delay is None else f"{delay:.2f} s"
     lines: list[RenderableType] = [
         Text(
             f"replication delay (RPO) {rpo}, target {duration(recovery['rpo_target_seconds'])}; "
-            f"duration (RTO) {recovery['rto_seconds']:.1f} s, "
-            f"target {duration(recovery['rto_target_seconds'])}",
+            f"took {recovery['seconds']:.1f} s",
             style="dim",
         )
     ]

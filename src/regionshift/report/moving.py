@@ -87,19 +87,27 @@ _FACTS = {
     "not_replicated": "copied, as replication had not",
     "replication_seconds": "replication delay (RPO)",
     "turned_in_seconds": "without replication",
-    "seconds": "all of it (RTO)",
+    "rto_seconds": "until it served (RTO)",
+    "seconds": "all of it",
+}
+# When the old primary is gone, what was lost with it is unknown, and the delay is that of what replicates now.
+_FACTS_WITHOUT_SOURCE = {
+    **_FACTS,
+    "rpo_seconds": "what was lost (RPO)",
+    "replication_seconds": "replication delay now",
 }
 
 
 def promotion_table(facts: Mapping[str, object]) -> RenderableType:
     """What is known or was measured, two columns; names that are not known here are left out."""
-    known = [(meaning, name) for name, meaning in _FACTS.items() if name in facts and facts[name] != 0]
+    meanings = _FACTS_WITHOUT_SOURCE if facts.get("source_lost") else _FACTS
+    known = [(meaning, name) for name, meaning in meanings.items() if name in facts and facts[name] != 0]
     return facts_table((meaning, _fact(name, facts[name])) for meaning, name in known)
 
 
 def _fact(name: str, value: object) -> str:
     if not isinstance(value, int | float):
-        return "not measured"
+        return "unknown" if name == "rpo_seconds" else "not measured"
     if name == "bytes":
         return size(value)
     if name.endswith("seconds"):

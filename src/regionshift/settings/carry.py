@@ -166,9 +166,10 @@ class Migration(Section):
 
 
 class Recovery(Section):
-    """What the environment promises; `migrate` and `validate` warn when a measurement misses it."""
+    """What the environment promises; what measures it warns when it is missed: `validate` and `migrate` the delay of
+    replication, `promote` both."""
 
     rpo: fields.Duration = 900
     """The longest replication delay: what may be lost when the primary goes."""
     rto: fields.Duration = 3600
-    """The longest a migration may take."""
+    """The longest from the beginning of a `promote` until the new primary serves."""

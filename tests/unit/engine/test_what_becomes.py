@@ -10,13 +10,13 @@ from typing import Any, cast
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from rich.console import Console
 
 from regionshift.engine.engine import RunRecord
 from regionshift.engine.events import Step, what_becomes
 from regionshift.operations.planning import BUCKET, doomed_buckets, make_plan
 from regionshift.operations.policy_findings import MOST_CHARACTERS, policy_findings
 from regionshift.report.live import LiveView
+from regionshift.report.printer import Screen
 
 ROLE_POLICY = "aws:iam/rolePolicy:RolePolicy"
 REGION = "eu-west-1"
@@ -91,11 +91,11 @@ def test_a_policy_counts_once(told: tuple[str, ...], room: int) -> None:
 
 @given(TOLD_OF_ONE.filter(lambda told: TOLD[told] not in ("same", "refresh")))
 def test_the_live_view_counts_a_replacement_once(told: tuple[str, ...]) -> None:
-    view = LiveView(Console(file=io.StringIO(), width=80), "up", [REGION], {REGION: 1}, lambda: 0.0)
+    view = LiveView(Screen(file=io.StringIO(), width=80), "up", [REGION], {REGION: 1}, lambda: 0.0)
     for step in _steps(told, "r", BUCKET, {}):
         if step.changes:
             view.step("started", REGION, step.urn, step.op, step.name)
             view.step("done", REGION, step.urn, step.op, step.name)
     shown = io.StringIO()
-    Console(file=shown, width=80).print(view._render())
+    Screen(file=shown, width=80).print(view._render())
     assert "1/1" in shown.getvalue()

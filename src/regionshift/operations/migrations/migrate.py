@@ -143,7 +143,7 @@ def migrate(
         told_plainly(wanted.target),
     ):
         metadata, execution = _run(carrying, run, wanted, news, clock, tell)
-    recovery = measured(carrying.environment.config, "the migration", clock() - began, delays or {})
+    recovery = measured(carrying.environment.config, clock() - began, delays or {})
     report = Report(metadata, recovery, execution)
     summary = {
         "status": metadata["status"],

@@ -144,8 +144,10 @@ class Promotion:
         checks = all_checks()
         results = self._check(checks, self.plan.present, self._config(self.plan.after))
         replication = next(check for check in checks if isinstance(check, Replication))
-        probes = [each.probe for each in (replication.arrivals or {}).values() if each.probe is not None]
-        return {"checks": len(results), "replication_seconds": max(probes, default=None)}
+        probes = [each.probe for each in (replication.arrivals or {}).values()]
+        seen = [probe for probe in probes if probe is not None]
+        slowest = max(seen, default=None) if len(seen) == len(probes) else None
+        return {"checks": len(results), "replication_seconds": slowest}
 
     def _check(
         self, checks: Sequence[Check], regions: Sequence[str], config: MigrationConfig

@@ -149,6 +149,8 @@ def go(journal: Journal, run: RunJournal, promotion: Promotion, tell: Teller, he
         done = state.ending is Ending.DONE
         result = {**promotion.plan.standing(done=done), **measured(state)}
         if done and promotion.plan.lost:
+            result["rpo_seconds"] = None  # unknown
+        if done and promotion.plan.lost:
             failed = state.said.get("fence", {}).get("failed")
             left = {promotion.plan.old: list(failed)} if isinstance(failed, Mapping) else {}
             result[NOT_SHUT] = {**not_shut(journal), **left}
@@ -165,11 +167,51 @@ def turn_back(journal: Journal, run: RunJournal, plan: PromotionPlan) -> None:
 
 
 def figures(view: RunView, found: Mapping[str, object]) -> str:
-    """How long a run took, with the time that it lay still, and the delay that it measured, in words."""
+    """How long a run took, with the time that it lay still, and what it measured, in words."""
     took = (view.ended - view.started).total_seconds() if view.ended else 0.0
+    rto = served_after(view)
+    parts = [f"it took {took:.0f} s"]
+    if rto is not None:
+        parts.append(f"the new primary served after {rto:.0f} s (RTO)")
     delay = found.get("replication_seconds")
-    rpo = f"{delay:.2f} s" if isinstance(delay, int | float) else "not measured"
-    return f"it took {took:.0f} s (RTO), replication delay {rpo} (RPO)"
+    said = f"{delay:.2f} s" if isinstance(delay, int | float) else "not measured"
+    if "rpo_seconds" in found and found["rpo_seconds"] is None:
+        parts += ["how much was lost is unknown (RPO)", f"replication delay now {said}"]
+    else:
+        parts.append(f"replication delay {said} (RPO)")
+    return ", ".join(parts)
+
+
+def served_after(view: RunView) -> float | None:
+    """Seconds from the beginning of a change of primary until the new primary served, with the time that it lay
+    still; None for one that did not come so far, was taken back, or is no change of primary.
+    """
+    if view.kind != "promotion" or view.outcome == "rolled back":
+        return None
+    turned = next((step.at for step in view.steps if (step.step, step.phase) == ("turn", "after")), None)
+    return round((turned - view.started).total_seconds(), 1) if turned else None
+
+
+def recovery(
+    plan: PromotionPlan, view: RunView, found: Mapping[str, object], target: float
+) -> dict[str, object]:
+    """RPO and RTO of a change of primary, None for what is not known, and what is missed.
+
+    What was lost with a region that is gone nobody can measure: the delay that replication has afterwards, from
+    another region, says nothing of it.
+
+    Args:
+        target: seconds, the RTO in the settings.
+    """
+    rto = served_after(view)
+    missed = rto is not None and rto > target
+    said = [f"{plan.new} served after {rto:.0f} s, the target (RTO) is {target:.0f} s"] if missed else []
+    return {
+        "rpo_seconds": None if plan.lost else found.get("replication_seconds"),
+        "rto_seconds": rto,
+        "source_lost": plan.lost,
+        "warnings": said,
+    }
 
 
 def measured(state: SagaState) -> Mapping[str, object]:
