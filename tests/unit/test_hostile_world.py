@@ -83,7 +83,7 @@ _JSON = {
             "notes": [HOSTILE], "undo_until": HOSTILE,
         }
     ],
-    "rpo_seconds": 1.0, "rpo_target_seconds": 1, "rto_seconds": 1.0, "rto_target_seconds": 1,
+    "rpo_seconds": 1.0, "rpo_target_seconds": 1, "seconds": 1.0,
     "warnings": [HOSTILE], HOSTILE: HOSTILE, "replication_seconds": HOSTILE,
     "primary_region": HOSTILE, "secondary_regions": [HOSTILE], "tool": HOSTILE,
 }  # fmt: skip
