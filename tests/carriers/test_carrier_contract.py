@@ -115,6 +115,7 @@ def test_written_over_or_deleted_since_is_a_conflict(seeded: Lab, world: World) 
     assert seeded.look("target")["a1"][0] in ("somebody's", b"somebody's")
     assert record["counts"]["conflict"] >= 1
     assert record["conflicts"][0]["key"] == "a1"
+    assert record["conflicts"][0]["item"] == f"{seeded.entry.target}a1"
 
 
 def test_killed_between_writing_and_recording_adopts_what_is_there(seeded: Lab, world: World) -> None:
@@ -173,7 +174,10 @@ def test_finds_what_was_tampered_with_before_the_proof(seeded: Lab, world: World
     done = world.migrations.finish("m")
 
     assert done["status"] == "incomplete"
-    assert [problem["key"] for problem in done["problems"]] == ["a3"]
+    (problem,) = done["problems"]
+    assert problem["key"] == "a3"
+    assert problem["item"] == f"{seeded.entry.target}a3"
+    assert problem.get("bucket", "") == seeded.entry.target.bucket
 
 
 @pytest.mark.parametrize("out_of_time", [False, True])

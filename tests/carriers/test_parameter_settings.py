@@ -9,8 +9,11 @@ from typing import Any
 import pytest
 from carrier_world import SOURCE, TARGET, SsmLab, World
 
-from regionshift.carriers.carrier import Level
+from regionshift.carriers.carrier import Entry, Level, Place
 from regionshift.carriers.ssm import cannot_go_back
+from regionshift.errors import InputError
+from regionshift.operations.migrations.estimating import Estimate, as_json
+from regionshift.operations.migrations.rights import require_something
 
 EXPIRES = {"Type": "Expiration", "Version": "1.0", "Attributes": {"Timestamp": "2039-12-02T21:34:33.000Z"}}
 TELLS = {"Type": "NoChangeNotification", "Version": "1.0", "Attributes": {"After": "20", "Unit": "Days"}}
@@ -129,3 +132,28 @@ def test_a_tier_that_aws_chooses_may_be_the_advanced_one() -> None:
     assert cannot_go_back(chosen, {"Type": "String", "Tier": "Standard"})
     assert not cannot_go_back(chosen, {"Type": "String", "Tier": "Advanced"})
     assert not cannot_go_back({"Type": "String"}, {"Type": "String"})
+
+
+@pytest.mark.parametrize("name", ["/lab-{run}", "lab-{run}"])
+def test_a_parameter_instead_of_a_path_is_told(world: World, name: str) -> None:
+    name = name.replace("{run}", world.run)
+    world.clients.get("ssm", SOURCE).put_parameter(Name=name, Value="x", Type="String")
+    path = f"/lab-{world.run}/"
+    entry = Entry("ssm", Place(SOURCE, prefix=path), Place(TARGET, prefix=path))
+
+    with pytest.raises(InputError, match=f"{name} is a parameter and not a path"):
+        world.migrations.plan("p", [entry], Level.FULL)
+
+
+def test_a_plan_that_selects_nothing_is_refused_and_part_of_one_is_noted(lab: SsmLab) -> None:
+    nothing = replace(lab.entry, include=("nothing",), target=Place(TARGET, prefix="/other/"))
+    made = lab.world.migrations.plan("p", [nothing], Level.FULL)
+    with pytest.raises(InputError, match="select nothing") as refused:
+        require_something(made, SOURCE)
+    assert str(nothing.source) in str(refused.value.where)
+
+    put(lab, "source", "a", "value")
+    made = lab.world.migrations.plan("p", [lab.entry, nothing], Level.FULL)
+    require_something(made, SOURCE)
+    shown = as_json(made, Estimate(0, 0, 0), source=SOURCE, target=TARGET, on_failure="stop")
+    assert [len(entry["notes"]) for entry in shown["entries"]] == [0, 1]

@@ -31,6 +31,7 @@ from regionshift.carriers.lines import (
     result_line,
     to_bytes,
     undone_line,
+    whole_name,
 )
 from regionshift.carriers.records import Layout, RecordStore, StoredProgress
 from regionshift.carriers.shares import Note, unnoted
@@ -139,11 +140,12 @@ def undo_batch(
     lines = [*undone.values(), *map(undone_line, answers)]
     store.put(layout.undone(batch), to_bytes(sorted(lines, key=lambda line: str(line["key"]))))
     conflicts = [line for line in lines if line["state"] == "conflict"]
+    target = planned.work.entry.target
     return BatchAnswer(
         batch,
         more=any(line["state"] == "unfinished" for line in lines),
         counts=count(lines),
-        conflicts=tuple(conflicts[:_NAMED]),
+        conflicts=tuple({**line, **whole_name(target, line["key"])} for line in conflicts[:_NAMED]),
         wrote=_wrote(lines),
     )
 

@@ -147,6 +147,12 @@ def result_line(item: Item, outcome: Written | Failed | Unfinished, proof: Proof
     return line
 
 
+def whole_name(target: Place, key: str) -> Line:
+    """How messages and summaries name an item: ``item``, from its bucket or region on; ``bucket`` of objects."""
+    bucket = {"bucket": target.bucket} if target.bucket else {}
+    return {"item": f"{target}{key}", **bucket}
+
+
 def undone_line(answer: Undone | Conflict | Unfinished) -> Line:
     """What became of one item in a rollback."""
     if isinstance(answer, Unfinished):

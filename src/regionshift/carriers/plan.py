@@ -18,7 +18,8 @@ from regionshift.carriers.carrier import Carrier, Entry, Item, Kind, Level, Limi
 from regionshift.carriers.costs import Cost
 from regionshift.carriers.ledger import carried, folder_of
 from regionshift.carriers.lines import dump, entry_line, item_line, to_bytes
-from regionshift.carriers.records import PROGRAMS_OWN, Layout, RecordStore
+from regionshift.carriers.records import Layout, RecordStore
+from regionshift.carriers.targets import Targets
 
 # A batch costs about ten requests and four state transitions of its own; 250 items make that little
 # (docs/benchmarks.md). Few large objects are spread over many workers all the same.
@@ -207,11 +208,12 @@ def make_plan(
     conflicts: list[tuple[str, str]] = []
     number = 0
     digest = _Digest()
-    for entry, limit in zip(entries, limits, strict=True):
+    targets = Targets(entries, store.bucket)
+    for place, (entry, limit) in enumerate(zip(entries, limits, strict=True)):
         tally = _Tally()
         digest.entry(entry)
         found = carriers[entry.kind].inventory(entry, carried(store, entry), deep=deep)
-        items = _watched(_beside_our_own(found, entry, store.bucket), entry, watch, digest)
+        items = _watched(targets.judged(found, place), entry, watch, digest)
         for after, batch in _batches(_counted(items, entry, level, tally, sink, conflicts)):
             sink.batch(number + tally.batches, entry, after, batch)
             tally.batches += 1
@@ -262,19 +264,6 @@ def _watched(
         if item.kind is not Kind.SAME:
             digest.item(item)
         yield item
-
-
-def _beside_our_own(items: Iterator[Item], entry: Entry, records_bucket: str) -> Iterator[Item]:
-    """Items whose copies would take the place of the program's own objects are conflicts.
-
-    Otherwise records, locks and code could be forged by whoever can write at the source.
-    """
-    for item in items:
-        forged = (entry.target.prefix + item.key).startswith(PROGRAMS_OWN)
-        if forged and entry.target.bucket == records_bucket and item.kind is not Kind.SAME:
-            yield Item(item.key, Kind.CONFLICT, reason="the program keeps its own objects there")
-        else:
-            yield item
 
 
 def _counted(

@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from functools import partial
 
 from regionshift.carriers.batch import Carriers
-from regionshift.carriers.carrier import Again, Item, Level, Proof, Work, Written
-from regionshift.carriers.lines import from_bytes, read_entry, read_item
+from regionshift.carriers.carrier import Again, Item, Level, Place, Proof, Work, Written
+from regionshift.carriers.lines import from_bytes, read_entry, read_item, whole_name
 from regionshift.carriers.records import Layout, RecordStore
 from regionshift.carriers.summary import NAMED, Metadata
 
@@ -77,10 +77,10 @@ def _batch(store: RecordStore, carriers: Carriers, layout: Layout, level: Level,
     entry = read_entry(head["entry"])
     work = Work(layout.id, entry, items, _Unnoted(), lambda: True, head["after"])
     answers = {answer.key: answer for answer in carriers[entry.kind].verify(work, written, level)}
-    return _counted(level, items, [answers.get(item.key) for item in items], str(entry.target))
+    return _counted(level, items, [answers.get(item.key) for item in items], entry.target)
 
 
-def _counted(level: Level, items: Sequence[Item], answers: Sequence[object], target: str) -> Proven:
+def _counted(level: Level, items: Sequence[Item], answers: Sequence[object], target: Place) -> Proven:
     found = Proven(level)
     for item, answer in zip(items, answers, strict=True):
         if isinstance(answer, Proof) and answer.proven:
@@ -88,5 +88,7 @@ def _counted(level: Level, items: Sequence[Item], answers: Sequence[object], tar
             continue
         found.unproven += 1
         reason = answer.reason if isinstance(answer, Proof | Again) else "it could not be looked at"
-        found.problems.append({"key": f"{target}{item.key}", "reason": reason})
+        found.problems.append(
+            {**whole_name(target, item.key), "key": f"{target}{item.key}", "reason": reason}
+        )
     return found

@@ -51,6 +51,7 @@ from regionshift.carriers.ssm_access import (
     identity_of,
     policies,
 )
+from regionshift.errors import InputError
 
 _UNDO = "while the earlier version is among the newest 100 of the parameter's history"
 _STRANGER = "someone else has written here since; left alone"
@@ -77,6 +78,7 @@ class Parameters:
         for place in (entry.source, entry.target):
             side = self._side(place)
             require_listing(lambda side=side: iter(side.listing()), "parameters", place.region)  # type: ignore[misc]
+        _require_path(self._side(entry.source), entry)
         return Limits(_UNDO)
 
     def inventory(self, entry: Entry, carried: Iterator[Carried], *, deep: bool = False) -> Iterator[Item]:
@@ -374,6 +376,24 @@ class Parameters:
             return Conflict(key, _STRANGER)
         target.set_tags(key, json.loads(before.detail["tags"]))
         return Undone(key, "restored", str(current))
+
+
+def _require_path(source: Side, entry: Entry) -> None:
+    """Something stands under the entry's path, or at least no parameter has the path for its name.
+
+    Raises:
+        InputError: one has, so that the entry would carry nothing.
+    """
+    name = entry.source.prefix.rstrip("/")
+    if not name or next(source.listing(), None) is not None:
+        return
+    own = source.existing([name, name.removeprefix("/")])
+    if own:
+        raise InputError(
+            f"{own[0]} is a parameter and not a path: nothing stands under {entry.source.prefix}.",
+            where=f"{entry.source.region}: carry.ssm",
+            remedy="name the path that it stands under, and the parameter in include; give one without a path a path",
+        )
 
 
 def cannot_go_back(source: Mapping[str, Any], target: Mapping[str, Any]) -> str:

@@ -57,6 +57,11 @@ class Side:
                 found[entry["Name"][len(self._prefix) :]] = entry
         return found
 
+    def existing(self, names: Sequence[str]) -> list[str]:
+        """Those of a few whole names that parameters have."""
+        filters = [{"Key": "Name", "Option": "Equals", "Values": list(names)}]
+        return sorted(str(found["Name"]) for found in self._described(filters))
+
     def _described(self, filters: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
         return pages(self._client.describe_parameters, "Parameters", ParameterFilters=filters, MaxResults=50)
 

@@ -9,8 +9,8 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
 from regionshift.carriers.batch import BatchAnswer, count
-from regionshift.carriers.carrier import Entry, Level
-from regionshift.carriers.lines import entry_line, from_bytes, place_line, read_entry
+from regionshift.carriers.carrier import Entry, Level, Place
+from regionshift.carriers.lines import entry_line, from_bytes, place_line, read_entry, whole_name
 from regionshift.carriers.records import Layout, RecordStore
 
 NAMED = 100
@@ -66,12 +66,15 @@ def entries_of(metadata: Metadata) -> list[Entry]:
 
 def added_up(store: RecordStore, layout: Layout, metadata: Metadata) -> Metadata:
     """Counts, bytes, checksum of the results, and what is not proven and why; ``completed`` when nothing is."""
-    found = _of_results(store, layout, metadata["batches"])
+    found = _of_results(store, layout, metadata)
     conflicts = metadata["plan"]["conflict"]
     whole = not found["problems"] and not found["batches_missing"] and not conflicts
     if conflicts:
         first = from_bytes(store.get(layout.conflicts(0)) or b"")
-        found["conflicts"] = [{"key": line["key"], "reason": line["reason"]} for line in first[:NAMED]]
+        found["conflicts"] = [
+            {"key": line["key"], "item": f"{line['entry']}{line['key']}", "reason": line["reason"]}
+            for line in first[:NAMED]
+        ]
     return {**found, "status": "completed" if whole else "incomplete"}
 
 
@@ -91,7 +94,8 @@ def rollback_record(layout: Layout, region: str, metadata: Metadata, reason: str
     }
 
 
-def _of_results(store: RecordStore, layout: Layout, batches: int) -> Metadata:
+def _of_results(store: RecordStore, layout: Layout, metadata: Metadata) -> Metadata:
+    batches = int(metadata["batches"])
     digest = hashlib.sha256()
     tally = Tally()
     named: list[dict[str, str]] = []
@@ -100,11 +104,14 @@ def _of_results(store: RecordStore, layout: Layout, batches: int) -> Metadata:
         digest.update(body)
         lines = from_bytes(body)
         tally.add(count(lines))
-        named.extend(_problem(line) for line in lines if not line.get("proven"))
+        unproven = [line for line in lines if not line.get("proven")]
+        if unproven and len(named) < NAMED:
+            target = _target_of(metadata, batch)
+            named.extend(_problem(line, target) for line in unproven[:NAMED])
         if not body:
             missing += 1
             if len(named) < NAMED:
-                named.extend(_never_done(store, layout, batch))
+                named.extend(_never_done(store, layout, batch, _target_of(metadata, batch)))
         del named[NAMED:]
     moved = tally.counts.pop("bytes", 0)
     return {
@@ -116,17 +123,35 @@ def _of_results(store: RecordStore, layout: Layout, batches: int) -> Metadata:
     }
 
 
-def _never_done(store: RecordStore, layout: Layout, batch: int) -> list[dict[str, str]]:
+def _target_of(metadata: Metadata, batch: int) -> Place:
+    """Where a batch's items go."""
+    for part in metadata["entries"]:
+        if part["first_batch"] <= batch < part["first_batch"] + part["batches"]:
+            return read_entry(part["entry"]).target
+    return Place(str(metadata["region"]))
+
+
+def _never_done(store: RecordStore, layout: Layout, batch: int, target: Place) -> list[dict[str, str]]:
     """The items of a batch that left no results, as problems."""
     _, *lines = from_bytes(store.get(layout.plan(batch)) or b"{}\n")
     return [
-        {"key": line["key"], "state": "not done", "reason": f"batch {batch} failed as a whole"}
+        {
+            "key": line["key"],
+            **whole_name(target, line["key"]),
+            "state": "not done",
+            "reason": f"batch {batch} failed as a whole",
+        }
         for line in lines
     ]
 
 
-def _problem(line: Mapping[str, Any]) -> dict[str, str]:
-    return {"key": line["key"], "state": line["state"], "reason": line.get("reason", "not proven yet")}
+def _problem(line: Mapping[str, Any], target: Place) -> dict[str, str]:
+    return {
+        "key": line["key"],
+        **whole_name(target, line["key"]),
+        "state": line["state"],
+        "reason": line.get("reason", "not proven yet"),
+    }
 
 
 def _bodies(store: RecordStore, names: Sequence[str]) -> Iterator[bytes]:

@@ -77,6 +77,7 @@ def run_migrate(
                 screen.print(plan_table(shown))
             elif plan_only:
                 print_json(shown)
+            require_something(made, wanted.source)
             if plan_only:
                 return EXIT_REFUSED if shown["conflicts"] else EXIT_OK
             _require_startable(wired, wanted, shown)
@@ -109,9 +110,8 @@ def _plan(carrying: Carrying, wanted: operation.Wanted) -> tuple[MigrationPlan, 
 
 
 def _require_startable(wired: Wired, wanted: operation.Wanted, shown: dict[str, Any]) -> None:
-    """Raises InputError, Refused: nothing to carry, no rights for it, or conflicts that would undo it."""
+    """Raises Refused: no rights for what would be carried, or conflicts that would undo it."""
     config = wired.environment.config
-    require_something(sum(shown["counts"].values()), wanted.source)
     digest = standing_of(wired.journal).releases.get(wanted.target)
     if digest:
         require_rights(config, wired.shelf.store.find(digest).content, wanted.target)

@@ -137,9 +137,9 @@ def summary_table(metadata: Mapping[str, Any], facts: Mapping[str, str] | None =
     }
     lines: list[RenderableType] = [facts_table((name, value) for name, value in rows.items() if value)]
     lines.extend(Text(f"note: {text}", style="yellow") for text in metadata.get("notes") or ())
-    problems = [(each["key"], each["reason"]) for each in metadata.get("problems") or ()]
+    problems = [(_item(each), each["reason"]) for each in metadata.get("problems") or ()]
     lines.extend(_named("not proven", problems))
-    conflicts = [(each["key"], each["reason"]) for each in metadata.get("conflicts") or ()]
+    conflicts = [(_item(each), each["reason"]) for each in metadata.get("conflicts") or ()]
     lines.extend(_named("not copied", conflicts))
     lines.append(Text(_verdict(metadata, bool(problems)), style=_STATUS.get(status, "cyan")))
     return Group(*lines)
@@ -159,7 +159,7 @@ def _verdict(metadata: Mapping[str, Any], has_problems: bool) -> str:
 def proven_table(proven: Mapping[str, Any]) -> RenderableType:
     """What a second look at a finished migration found."""
     count, unproven = proven["proven"], proven["unproven"]
-    problems = [(each["key"], each["reason"]) for each in proven["problems"]]
+    problems = [(_item(each), each["reason"]) for each in proven["problems"]]
     said = f"verified again ({proven['level']}): {count} items are as they were written"
     lines: list[RenderableType] = [
         Text(f"{said}, {unproven} are not" if unproven else said, style="red" if unproven else "green")
@@ -174,7 +174,7 @@ def undo_table(record: Mapping[str, Any], seconds: float) -> RenderableType:
     """What a rollback did, from its own record."""
     counts = ", ".join(f"{number} {name}" for name, number in record["counts"].items()) or "nothing to undo"
     lines: list[RenderableType] = [Text(f"{counts}, in {seconds:.1f} s", style="bold")]
-    lines.extend(_named("left alone", ((each["key"], each["reason"]) for each in record["conflicts"])))
+    lines.extend(_named("left alone", ((_item(each), each["reason"]) for each in record["conflicts"])))
     return Group(*lines)
 
 
@@ -249,6 +249,11 @@ def _rewrites(entry: Mapping[str, Any]) -> list[RenderableType]:
             0, Text(f"rewritten: {entry['rewritten']} values of {entry['source']}", style="bold yellow")
         )
     return lines
+
+
+def _item(line: Mapping[str, Any]) -> str:
+    """An item's whole name; records of earlier releases have only what follows the prefix."""
+    return str(line.get("item", line["key"]))
 
 
 def _undo(entries: Sequence[Mapping[str, Any]]) -> list[str]:

@@ -119,6 +119,18 @@ class CarryParameters(Selection):
     rewrite: Rewrite = Rewrite()
     """What is changed in values that name the source region."""
 
+    def source_in(self, region: str) -> str:
+        """What the parameters' names begin with in ``region``, a slash at the end."""
+        return _as_path(self.path, region)
+
+    def target_in(self, region: str) -> str:
+        """What takes its place in ``region``."""
+        return _as_path(self.target_path or self.path, region)
+
+
+def _as_path(path: str, region: str) -> str:
+    return path.replace("{region}", region).rstrip("/") + "/"
+
 
 class CarrySecrets(Selection):
     """Secrets, by the beginning of their name or by tags. `{region}` stands for the region of its side."""
@@ -141,6 +153,14 @@ class CarrySecrets(Selection):
         if self.target_name is not None and self.name is None:
             raise wrong("target_name only together with name, whose place it takes")
         return self
+
+    def source_in(self, region: str) -> str:
+        """What the secrets' names begin with in ``region``; nothing where tags alone select them."""
+        return (self.name or "").replace("{region}", region)
+
+    def target_in(self, region: str) -> str:
+        """What takes its place in ``region``."""
+        return (self.target_name or self.name or "").replace("{region}", region)
 
 
 class Carry(Section):

@@ -12,6 +12,7 @@ from regionshift.settings.components import DEPLOYMENT_BUCKET
 from regionshift.settings.config import MigrationConfig
 from regionshift.settings.mistakes import Mistake, Path, write_path
 from regionshift.settings.network import NetworkError, lay_out
+from regionshift.settings.overlaps import overlaps
 from regionshift.settings.regions import partition_of
 
 # SSM API Reference, PutParameter, Value (advanced tier); Secrets Manager, CreateSecret, SecretString.
@@ -158,14 +159,12 @@ def _own_part(config: MigrationConfig) -> int:
 
 def _targets_apart(config: MigrationConfig) -> Iterator[Broken]:
     for kind in ("s3", "ssm", "secrets"):
-        seen: dict[object, int] = {}
-        for place, entry in enumerate(getattr(config.carry, kind)):
-            key = entry.model_dump_json(
-                exclude={"exclude", "rewrite", "created_by", "storage_class", "keep_versions"}
+        for earlier, later in overlaps(config, kind):
+            other = write_path(("carry", kind, earlier))
+            found = f"the same targets as {other}, in part or whole"
+            yield _broken(
+                ("carry", kind, later), found, "each target once: exclude in one of them what both have"
             )
-            other = seen.setdefault(key, place)
-            if other != place:
-                yield _broken(("carry", kind, place), f"the same as entry {other}", "each selection once")
 
 
 def _names_fit(config: MigrationConfig) -> Iterator[Broken]:
@@ -194,7 +193,10 @@ RULES = (
     Rule(_emails_once, (("alerts", "emails"),)),
     Rule(_tags_apart, ()),
     Rule(_config_fits, (("application", "config"), ("application", "store"))),
-    Rule(_targets_apart, (("carry",),)),
+    Rule(
+        _targets_apart,
+        (("carry",), _REGIONS, ("project",), ("environment",), ("environment_suffix",), ("account",)),
+    ),
     Rule(_names_fit, (("project",), ("environment",), ("environment_suffix",), ("account",))),
 )
 

@@ -236,4 +236,4 @@ def _went_back(record: Metadata) -> str:
 
 
 def _named(items: Sequence[Mapping[str, Any]]) -> str:
-    return ", ".join(f"{each['key']}: {each['reason']}" for each in items[:3])
+    return ", ".join(f"{each['item']}: {each['reason']}" for each in items[:3])

@@ -76,8 +76,8 @@ def _bucket(config: MigrationConfig, carried: CarryBucket, source: str, target: 
 def _parameters(config: MigrationConfig, carried: CarryParameters, source: str, target: str) -> Entry:
     return Entry(
         "ssm",
-        Place(source, prefix=_path(carried.path, source)),
-        Place(target, prefix=_path(carried.target_path or carried.path, target)),
+        Place(source, prefix=carried.source_in(source)),
+        Place(target, prefix=carried.target_in(target)),
         include=carried.include,
         exclude=carried.exclude,
         kms_key=_key(carried.kms_key, target) or config.names.key_alias(target),
@@ -91,11 +91,10 @@ def _parameters(config: MigrationConfig, carried: CarryParameters, source: str, 
 
 
 def _secrets(config: MigrationConfig, carried: CarrySecrets, source: str, target: str) -> Entry:
-    name = carried.name or ""
     return Entry(
         "secrets",
-        Place(source, prefix=name.replace("{region}", source)),
-        Place(target, prefix=(carried.target_name or name).replace("{region}", target)),
+        Place(source, prefix=carried.source_in(source)),
+        Place(target, prefix=carried.target_in(target)),
         include=carried.include,
         exclude=carried.exclude,
         kms_key=_key(carried.kms_key, target) or config.names.key_alias(target),
@@ -105,10 +104,6 @@ def _secrets(config: MigrationConfig, carried: CarrySecrets, source: str, target
         tags=carried.tags,
         owned=tuple(named.DEPLOYMENT_CONFIG_SECRET.name(config.names, region) for region in (source, target)),
     )
-
-
-def _path(path: str, region: str) -> str:
-    return path.replace("{region}", region).rstrip("/") + "/"
 
 
 def _key(name: str | None, target: str) -> str | None:

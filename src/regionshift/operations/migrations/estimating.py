@@ -17,6 +17,9 @@ _USD_A_READ = 0.0004 / 1000
 _USD_A_GB_BETWEEN_REGIONS = 0.02
 
 
+_NOTHING = "selects nothing at the source: look at its prefix, path, name, tags and patterns"
+
+
 @dataclass(frozen=True)
 class Rates:
     """What is reckoned with: assumptions on AWS (docs/scale.md), seen on the embedded one.
@@ -107,6 +110,7 @@ def _entry(part: EntryPlan) -> Mapping[str, Any]:
     entry = part.entry
     copied = sum(part.counts.get(kind, 0) for kind in ("new", "changed"))
     bigger = hint(entry.kind, copied)
+    selected = sum(part.counts.values())
     return {
         "kind": entry.kind,
         "source": place(entry.source),
@@ -117,7 +121,7 @@ def _entry(part: EntryPlan) -> Mapping[str, Any]:
         "rewritten": part.rewritten,
         "rewrites": [{"item": name, "what": what} for name, what in part.rewrites],
         "undo_until": part.undo_until,
-        "notes": [*part.notes, *([bigger] if bigger else [])],
+        "notes": [*part.notes, *([bigger] if bigger else []), *([] if selected else [_NOTHING])],
     }
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from regionshift.carriers.plan import MigrationPlan
 from regionshift.errors import InputError, Refused
 from regionshift.settings.config import MigrationConfig
 
@@ -30,15 +31,16 @@ def require_rights(config: MigrationConfig, content: Mapping[str, object], regio
         )
 
 
-def require_something(items: int, source: str) -> None:
-    """A plan that selects nothing is a mistake.
+def require_something(made: MigrationPlan, source: str) -> None:
+    """An entry that selects nothing is a mistake.
 
     Raises:
-        InputError: it does.
+        InputError: one does; it is named.
     """
-    if not items:
+    nothing = [str(part.entry.source) for part in made.entries if not sum(part.counts.values())]
+    if len(nothing) == len(made.entries):
         raise InputError(
             "The entries under `carry` select nothing.",
-            where=source,
+            where=f"{source}: {', '.join(nothing)}",
             remedy="look at the prefixes, paths, names and patterns under `carry`",
         )
