@@ -294,7 +294,7 @@ def _validate(choices: Choices, wired: Wired, regions: Sequence[str]) -> Validat
 
 def _show_plan(choices: Choices, plan: Plan) -> None:
     screen = console(choices)
-    screen.print(plan_table(plan))
+    screen.print(plan_table(plan, whole=choices.verbose))
     if plan.findings:
         screen.print(findings_table(plan.findings))
 

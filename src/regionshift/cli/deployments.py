@@ -317,7 +317,7 @@ def run_drift(choices: Choices) -> int:
 
 def _show(choices: Choices, plan: Plan) -> None:
     if not choices.as_json:
-        console(choices).print(plan_table(plan))
+        console(choices).print(plan_table(plan, whole=choices.verbose))
         if plan.findings:
             console(choices).print(findings_table(plan.findings))
     if plan.errors:

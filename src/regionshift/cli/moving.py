@@ -113,7 +113,7 @@ def _show(choices: Choices, wired: Wired, source: str, target: str) -> None:
         return
     screen = console(choices)
     screen.print(f"{target} comes up as a secondary first:" if plan.changes else f"{target} is up.")
-    screen.print(plan_table(plan))
+    screen.print(plan_table(plan, whole=choices.verbose))
     if plan.findings:
         screen.print(findings_table(plan.findings))
     screen.print(
@@ -286,7 +286,7 @@ def _retire(choices: Choices, region: str, *, allow_data_loss: bool) -> bool:
         plan = found.proposal.plan
         again = moves.command_of(region, wired.environment.config.regions.primary)
         if not choices.as_json:
-            console(choices).print(plan_table(plan))
+            console(choices).print(plan_table(plan, whole=choices.verbose))
             if plan.findings:
                 console(choices).print(findings_table(plan.findings))
         if plan.errors:

@@ -64,7 +64,7 @@ def promote_here(choices: Choices, wired: Wired, new: str, *, lost: bool, plan_o
     if not choices.as_json:
         screen = console(choices)
         screen.print(f"{plan.new} becomes the primary, {_fate(plan)}.")
-        screen.print(plan_table(preview))
+        screen.print(plan_table(preview, whole=choices.verbose))
         screen.print(promotion_table(facts))
         for sentence in facts.get("unproven", ()):
             screen.print(f"! {sentence}", style="yellow")

@@ -110,7 +110,7 @@ def _show(choices: Choices, wired: Wired, standing: Standing, region: str) -> No
     plan = propose(environment, findings, refresh=True).plan
     if not choices.as_json:
         screen = console(choices)
-        screen.print(plan_table(plan))
+        screen.print(plan_table(plan, whole=choices.verbose))
         if plan.findings:
             screen.print(findings_table(plan.findings))
     if plan.errors:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from pulumi.automation import DiagnosticEvent, EngineEvent, StepEventMetadata
-from pulumi.runtime.rpc import _special_sig_key
+from pulumi.runtime.rpc import UNKNOWN, _special_secret_sig, _special_sig_key
 
 UNCHANGED = frozenset({"same", "read", "refresh"})
 # Pulumi's sdk 3.200, apitype/history.go (OpType): what is told before a step, and the parts of a replacement.
@@ -19,6 +19,9 @@ _REGION = re.compile(r"(?<![a-z])([a-z]{2}(?:-[a-z]+)+-\d)(?![0-9a-z])")
 _NOT_IN_THE_CLOUD = ("pulumi:", "regionshift:")
 _STACK = "pulumi:pulumi:Stack"
 _PENDING = "pending operations"  # the engine's words for what a killed run left open
+SECRET = "(secret)"
+_MASKED = "[secret]"  # what the engine writes in its events for what it knows to be secret
+_NOT_YET = "(known when it is made)"
 _COLOURS = re.compile(r"<\{%[^%]*%\}>")
 
 
@@ -152,6 +155,19 @@ def holds_secret(value: object) -> bool:
     if isinstance(value, Mapping):
         return _special_sig_key in value or any(holds_secret(each) for each in value.values())
     return isinstance(value, list) and any(holds_secret(each) for each in value)
+
+
+def masked(value: object) -> object:
+    """``value`` of an event for a person's eyes: no secret in it, and what is known only later in words."""
+    if isinstance(value, Mapping):
+        if value.get(_special_sig_key) == _special_secret_sig:
+            return SECRET
+        if _special_sig_key in value:  # a file or an archive, by its content
+            return f"(file {str(value.get('hash', ''))[:12]})"
+        return {name: masked(each) for name, each in value.items() if not str(name).startswith("__")}
+    if isinstance(value, list):
+        return [masked(each) for each in value]
+    return {UNKNOWN: _NOT_YET, _MASKED: SECRET}.get(value, value) if isinstance(value, str) else value
 
 
 def tells_of_pending(event: EngineEvent) -> bool:

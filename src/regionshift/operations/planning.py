@@ -7,6 +7,7 @@ from collections.abc import Collection, Sequence
 from regionshift.engine.engine import RunRecord
 from regionshift.engine.events import Step
 from regionshift.operations.environment import Environment
+from regionshift.operations.value_changes import value_changes
 from regionshift.report.values import Change, Finding, Plan
 
 BUCKET = "aws:s3/bucket:Bucket"
@@ -48,7 +49,9 @@ def make_plan(
 
 
 def _change(step: Step) -> Change:
-    return Change(step.op, step.type, step.name, step.region, step.urn, step.replaced_by or step.changed)
+    values = () if step.op in ("create", "delete") else value_changes(step)
+    properties = step.replaced_by or step.changed
+    return Change(step.op, step.type, step.name, step.region, step.urn, properties, values)
 
 
 def doomed_buckets(record: RunRecord) -> tuple[tuple[str, str], ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
@@ -10,7 +11,7 @@ from typing import Any
 from rich.console import Group, RenderableType
 
 from regionshift.report.printer import Rows, Text
-from regionshift.report.values import CheckResult, Finding, Outcome, Plan
+from regionshift.report.values import Change, CheckResult, Finding, Outcome, Plan
 
 _MARKS: Mapping[Outcome, tuple[str, str]] = {
     "passed": ("✓", "green"),
@@ -28,6 +29,8 @@ _OPERATIONS = {
     "delete": "red",
 }
 _MOST_NAMED = 40
+_LONGEST = 200
+_ANY_REGION = "{region}"
 
 
 def findings_table(findings: Sequence[Finding]) -> RenderableType:
@@ -44,8 +47,12 @@ def findings_table(findings: Sequence[Finding]) -> RenderableType:
     return Group(*lines)
 
 
-def plan_table(plan: Plan) -> RenderableType:
-    """Regions down, operations across; then the names, when they are few enough to read."""
+def plan_table(plan: Plan, *, whole: bool = False) -> RenderableType:
+    """Regions down, operations across; then each change with its values, once for all regions where it is alike.
+
+    Args:
+        whole: name every change and show every value in full, however many and long they are.
+    """
     if not plan.changes:
         said = "only its outputs change" if plan.outputs_differ else "nothing to change"
         return Text(f"{plan.environment}: {said}, {plan.unchanged} resources stay as they are")
@@ -68,15 +75,66 @@ def plan_table(plan: Plan) -> RenderableType:
         table,
         Text(f"{len(plan.changes)} to {_doing(operations)}, {plan.unchanged} unchanged", style="dim"),
     ]
-    named = [change for change in plan.changes if change.op != "create"] or list(plan.changes)
-    if len(named) <= _MOST_NAMED:
-        for change in named:
-            line = Text(f"  {change.op:<8} ", style=_OPERATIONS.get(change.op, ""))
-            line.append(f"{change.name}  ", style="default").append(change.type, style="dim")
-            if change.properties:
-                line.append(f"  ({', '.join(change.properties)})", style="dim")
-            parts.append(line)
+    alike = _alike(plan.changes)
+    # What is only made anew is told last; where that is all there is, as at first, its numbers say enough.
+    shown = len(alike) if whole else _MOST_NAMED
+    if operations == ["create"] and len(alike) > shown:
+        shown = 0
+    for change, regions in alike[:shown]:
+        parts += _change(change, regions, plan.regions, whole=whole)
+    if hidden := sum(len(regions) for _, regions in alike[shown:]):
+        parts.append(Text(f"  … and {hidden} more: --verbose names them", "dim"))
     return Group(*parts)
+
+
+def _alike(changes: Sequence[Change]) -> list[tuple[Change, list[str | None]]]:
+    """Changes that differ by their region alone, with those regions; what is created comes last."""
+    found: dict[str, tuple[Change, list[str | None]]] = {}
+    for change in changes:
+        shape = repr((change.op, change.type, change.name, change.properties, change.values))
+        if change.region:
+            shape = shape.replace(change.region, _ANY_REGION)
+            shape = shape.replace(change.region.replace("-", "_"), _ANY_REGION)
+        found.setdefault(shape, (change, []))[1].append(change.region)
+    return sorted(found.values(), key=lambda each: each[0].op == "create")
+
+
+def _change(
+    change: Change, regions: Sequence[str | None], everywhere: Sequence[str], *, whole: bool
+) -> list[RenderableType]:
+    named = [region for region in regions if region]
+    folded = len(regions) > 1
+
+    def told(text: str) -> str:
+        return text.replace(change.region, _ANY_REGION) if folded and change.region else text
+
+    line = Text(f"  {change.op:<8} ", _OPERATIONS.get(change.op, ""))
+    line.append(told(change.name), "default").append(f"  {change.type}", "dim")
+    if folded:
+        is_everywhere = len(named) == len(everywhere)
+        line.append(
+            f"  in all {len(named)} regions" if is_everywhere else f"  in {', '.join(named)}", "default"
+        )
+    parts: list[RenderableType] = [line]
+    for each in change.values:
+        if each.before is None and each.after is None:
+            parts.append(Text(f"             {told(each.path)}", "dim"))
+            continue
+        before, after = (told(_value(value, whole=whole)) for value in (each.before, each.after))
+        parts.append(
+            Text(f"             {told(each.path)}: ", "dim").append(f"{before} → {after}", "default not dim")
+        )
+    if not change.values and change.properties:
+        parts.append(Text(f"             {told(', '.join(change.properties))}", "dim"))
+    return parts
+
+
+def _value(value: object, *, whole: bool) -> str:
+    """A value as JSON, short unless ``whole``; nothing as a dot."""
+    text = (
+        "·" if value is None else value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    )
+    return text if whole or len(text) <= _LONGEST else f"{text[:_LONGEST]}… (--verbose shows all)"
 
 
 def _doing(operations: Sequence[str]) -> str:

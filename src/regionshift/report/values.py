@@ -42,8 +42,20 @@ class CheckResult:
 
 
 @dataclass(frozen=True)
+class ValueChange:
+    """One value that differs: its path (``policy.Statement[0].Action``), what it was and what it is to be.
+
+    None stands for what is not there; both are None where only the path is known.
+    """
+
+    path: str
+    before: Any
+    after: Any
+
+
+@dataclass(frozen=True)
 class Change:
-    """One resource that a plan would touch: what happens, where, and which properties differ."""
+    """One resource that a plan would touch: what happens, where, which properties and which values differ."""
 
     op: str
     type: str
@@ -51,6 +63,7 @@ class Change:
     region: str | None
     urn: str
     properties: tuple[str, ...] = ()
+    values: tuple[ValueChange, ...] = ()
 
 
 @dataclass(frozen=True)

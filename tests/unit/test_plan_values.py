@@ -1,0 +1,125 @@
+"""A plan names every change, with old and new values, once for regions that are alike; secrets stay unseen."""
+
+from __future__ import annotations
+
+import io
+import json
+from typing import Any, cast
+
+import pytest
+from pulumi.runtime.rpc import UNKNOWN, _special_secret_sig, _special_sig_key
+
+from regionshift.engine.events import Step
+from regionshift.operations.value_changes import value_changes
+from regionshift.report.printer import Screen
+from regionshift.report.terminal import plan_table
+from regionshift.report.values import Change, Plan, ValueChange
+
+POLICY = "aws:iam/policy:Policy"
+
+
+def _step(old: dict[str, Any], new: dict[str, Any], *changed: str, type_: str = POLICY) -> Step:
+    return Step("update", "urn:x::y", type_, "us-east-1", changed=changed, old=old, new=new)
+
+
+def _policy(*actions: str) -> str:
+    return json.dumps({"Statement": [{"Effect": "Allow", "Action": list(actions)}], "Version": "2012-10-17"})
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "changed", "found"),
+    [
+        ({"memory": 128}, {"memory": 256}, ["memory"], [("memory", 128, 256)]),
+        (
+            {"policy": _policy("s3:Get*")},
+            {"policy": _policy("s3:Get*", "s3:Put*")},
+            ["policy"],
+            [("policy.Statement[0].Action", ["s3:Get*"], ["s3:Get*", "s3:Put*"])],
+        ),
+        # Another order of keys or other blanks are the same document.
+        ({"policy": '{"a":1,"b":2}'}, {"policy": '{ "b": 2, "a": 1 }'}, [], []),
+        (
+            {"tags": {"a": "1"}},
+            {"tags": {"b": "2"}},
+            ["tags"],
+            [("tags.a", "1", None), ("tags.b", None, "2")],
+        ),
+        ({"arn": "x"}, {"arn": UNKNOWN}, ["arn"], [("arn", "x", "(known when it is made)")]),
+        ({"key": "[secret]"}, {"key": "[secret]"}, ["key"], [("key", None, None)]),
+        ({"__defaults": []}, {"__defaults": ["x"]}, [], []),
+    ],
+)
+def test_an_update_tells_its_values(
+    old: dict[str, Any], new: dict[str, Any], changed: list[str], found: list[tuple[str, Any, Any]]
+) -> None:
+    assert [
+        (each.path, each.before, each.after) for each in value_changes(_step(old, new, *changed))
+    ] == found
+
+
+@pytest.mark.parametrize(
+    ("type_", "old", "new"),
+    [
+        (
+            POLICY,
+            {"env": {"a": {_special_sig_key: _special_secret_sig, "plaintext": "s3ntinel"}}},
+            {"env": {}},
+        ),
+        (POLICY, {"env": "x"}, {"env": [{_special_sig_key: _special_secret_sig, "value": "s3ntinel"}]}),
+        (
+            "aws:secretsmanager/secretVersion:SecretVersion",
+            {"secretString": "s3ntinel"},
+            {"secretString": "b"},
+        ),
+        ("aws:secretsmanager/secretVersion:SecretVersion", {"secretString": '{"a":"s3ntinel"}'}, {}),
+        ("aws:ssm/parameter:Parameter", {"value": "s3ntinel"}, {"value": "b"}),
+    ],
+)
+def test_no_secret_is_shown(type_: str, old: dict[str, Any], new: dict[str, Any]) -> None:
+    found = value_changes(_step(old, new, type_=type_))
+    assert found
+    assert "s3ntinel" not in repr(found)
+
+
+def _shown(*changes: Change, whole: bool = False) -> str:
+    screen = Screen(file=io.StringIO())
+    regions = ("us-east-1", "eu-west-1")
+    screen.print(plan_table(Plan("dev", regions, changes, (), 7), whole=whole))
+    return cast(io.StringIO, screen.file).getvalue()
+
+
+def _in(region: str, op: str = "update", name: str = "role", **more: Any) -> Change:
+    return Change(op, POLICY, f"{name}-{region}", region, f"urn::{name}-{region}", **more)
+
+
+def test_a_standing_environment_hides_neither_creations_nor_values() -> None:
+    said = _shown(
+        *(_in(r, values=(ValueChange(f"arn.{r}", f"a:{r}", f"b:{r}"),)) for r in ("us-east-1", "eu-west-1")),
+        *(_in(r, "create", "queue") for r in ("us-east-1", "eu-west-1")),
+        _in("us-east-1", "create", "alone"),
+    )
+    assert f"update   role-{{region}}  {POLICY}  in all 2 regions" in said
+    assert "arn.{region}: a:{region} → b:{region}" in said
+    assert "create   queue-{region}" in said
+    assert "create   alone-us-east-1" in said
+    assert "more" not in said
+
+
+def test_regions_that_differ_are_told_apart() -> None:
+    said = _shown(
+        _in("us-east-1", values=(ValueChange("memory", 1, 2),)),
+        _in("eu-west-1", values=(ValueChange("memory", 1, 3),)),
+    )
+    assert "role-us-east-1" in said
+    assert "memory: 1 → 2" in said
+    assert "role-eu-west-1" in said
+    assert "memory: 1 → 3" in said
+
+
+def test_what_is_not_named_is_counted_and_verbose_names_it() -> None:
+    many = [_in("us-east-1", name=f"n{number}") for number in range(50)]
+    long = _in("us-east-1", values=(ValueChange("text", "x" * 500, "y"),))
+    assert "… and 10 more: --verbose names them" in _shown(*many)
+    assert all(f"n{number}-us-east-1" in _shown(*many, whole=True) for number in range(50))
+    assert "x" * 500 not in _shown(long)
+    assert "x" * 500 in _shown(long, whole=True)
