@@ -34,8 +34,19 @@ def _policy(*actions: str) -> str:
             {"policy": _policy("s3:Get*")},
             {"policy": _policy("s3:Get*", "s3:Put*")},
             ["policy"],
-            [("policy.Statement[0].Action", ["s3:Get*"], ["s3:Get*", "s3:Put*"])],
+            [("policy.Statement[0].Action[]", None, "s3:Put*")],
         ),
+        (
+            {"policy": '{"Statement": [{"Sid": "A", "Action": "a"}, {"Sid": "B", "Action": "b"}]}'},
+            {"policy": '{"Statement": [{"Sid": "B", "Action": "c"}]}'},
+            ["policy"],
+            [
+                ("policy.Statement[A]", {"Sid": "A", "Action": "a"}, None),
+                ("policy.Statement[B].Action", "b", "c"),
+            ],
+        ),
+        ({"rules": [{"n": 1}, {"n": 2}]}, {"rules": [{"n": 1}, {"n": 3}]}, [], [("rules[1].n", 2, 3)]),
+        ({"zones": ["a", "b"]}, {"zones": ["b", "a"]}, [], [("zones", ["a", "b"], ["b", "a"])]),
         # Another order of keys or other blanks are the same document.
         ({"policy": '{"a":1,"b":2}'}, {"policy": '{ "b": 2, "a": 1 }'}, [], []),
         (

@@ -34,16 +34,32 @@ def _walk(path: str, before: object, after: object) -> Iterator[ValueChange]:
         for name in dict.fromkeys([*old, *new]):
             inner = f"{path}.{name}" if path else str(name)
             yield from _walk(inner, old.get(name, _ABSENT), new.get(name, _ABSENT))
-    elif isinstance(old, list) and isinstance(new, list) and _are_alike(old, new):
-        for place, (one, other) in enumerate(zip(old, new, strict=True)):
-            yield from _walk(f"{path}[{place}]", one, other)
+    elif isinstance(old, list) and isinstance(new, list):
+        yield from _walk_lists(path, old, new)
     elif old != new:
         yield ValueChange(path, *(None if value is _ABSENT else value for value in (old, new)))
 
 
-def _are_alike(old: list[object], new: list[object]) -> bool:
-    """Lists of as many objects: what differs is inside."""
-    return len(old) == len(new) and all(isinstance(each, Mapping) for each in (*old, *new))
+def _walk_lists(path: str, old: list[object], new: list[object]) -> Iterator[ValueChange]:
+    """Statements of a policy by their Sid, as many objects by their place, all else by what is gone and what is new."""
+    by_sid = _by_sid(old), _by_sid(new)
+    if by_sid[0] is not None and by_sid[1] is not None:
+        for sid in dict.fromkeys([*by_sid[0], *by_sid[1]]):
+            yield from _walk(f"{path}[{sid}]", by_sid[0].get(sid, _ABSENT), by_sid[1].get(sid, _ABSENT))
+    elif len(old) == len(new) and all(isinstance(each, Mapping) for each in (*old, *new)):
+        for place, (one, other) in enumerate(zip(old, new, strict=True)):
+            yield from _walk(f"{path}[{place}]", one, other)
+    else:
+        gone, made = [e for e in old if e not in new], [e for e in new if e not in old]
+        yield from (ValueChange(f"{path}[]", each, None) for each in gone)
+        yield from (ValueChange(f"{path}[]", None, each) for each in made)
+        if old != new and not gone and not made:  # only the order or the count differs
+            yield ValueChange(path, old, new)
+
+
+def _by_sid(statements: list[object]) -> dict[str, object] | None:
+    found = {str(each["Sid"]): each for each in statements if isinstance(each, Mapping) and "Sid" in each}
+    return found if found and len(found) == len(statements) else None
 
 
 def _as_json(value: object) -> object:
