@@ -58,7 +58,9 @@ def _walk_lists(path: str, old: list[object], new: list[object]) -> Iterator[Val
 
 
 def _by_sid(statements: list[object]) -> dict[str, object] | None:
-    found = {str(each["Sid"]): each for each in statements if isinstance(each, Mapping) and "Sid" in each}
+    found: dict[str, object] = {
+        str(each["Sid"]): each for each in statements if isinstance(each, Mapping) and "Sid" in each
+    }
     return found if found and len(found) == len(statements) else None
 
 
