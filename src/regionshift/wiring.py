@@ -227,7 +227,9 @@ def _access(config: MigrationConfig, place: Place, endpoint: str | None, outside
                 where="--endpoint",
                 remedy="leave it out, or give --target local",
             )
-        return Access(Clients(profile=outside.variables.get("REGIONSHIFT_PROFILE")), None)
+        return Access(
+            Clients(profile=outside.variables.get("REGIONSHIFT_PROFILE"), account=config.account), None
+        )
     if endpoint is not None:
         require_loopback(endpoint)
     cloud = _cloud(config, place, endpoint, outside)
@@ -236,6 +238,7 @@ def _access(config: MigrationConfig, place: Place, endpoint: str | None, outside
         key=AccessKey(cloud.access_key, cloud.secret_key),
         endpoint=cloud.endpoint,
         ca_bundle=cloud.ca_bundle,
+        account=config.account,
     )
     return Access(clients, cloud)
 

@@ -32,7 +32,13 @@ SOURCE, TARGET, ONWARD = "us-east-1", "eu-west-1", "us-west-2"
 def make_transport(cloud: LocalCloud, **options: Any) -> Transport:
     """A transport of the embedded AWS's administrator."""
     credentials = ReadOnlyCredentials(cloud.access_key, cloud.secret_key, None)
-    return Transport(lambda: credentials, lambda _: cloud.endpoint, ca_bundle=str(cloud.ca_bundle), **options)
+    return Transport(
+        lambda: credentials,
+        lambda _: cloud.endpoint,
+        cloud.account,
+        ca_bundle=str(cloud.ca_bundle),
+        **options,
+    )
 
 
 @dataclass

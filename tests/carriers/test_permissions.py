@@ -48,7 +48,10 @@ def as_user(world: World) -> Iterator[Allowed]:
         iam.put_user_policy(UserName=name, PolicyName="p", PolicyDocument=json.dumps(policy))
         credentials = ReadOnlyCredentials(made["AccessKeyId"], made["SecretAccessKey"], None)
         transport = Transport(
-            lambda: credentials, lambda _: world.cloud.endpoint, ca_bundle=str(world.cloud.ca_bundle)
+            lambda: credentials,
+            lambda _: world.cloud.endpoint,
+            world.cloud.account,
+            ca_bundle=str(world.cloud.ca_bundle),
         )
         transports.append(transport)
         key = AccessKey(made["AccessKeyId"], made["SecretAccessKey"])

@@ -25,6 +25,7 @@ def make(endpoint: str, waits: list[float] | None = None) -> Transport:
     return Transport(
         lambda: ReadOnlyCredentials("key", "secret", None),
         lambda _: endpoint,
+        "111122223333",
         sleep=taken.append,
         jitter=lambda: 1,
     )

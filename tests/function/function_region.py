@@ -17,6 +17,7 @@ from botocore.config import Config
 from botocore.credentials import ReadOnlyCredentials
 from botocore.loaders import Loader, create_loader
 
+from regionshift.carriers.bucket_owner import expect
 from regionshift.function.carrying import Access
 from regionshift.function.clients import PATIENCE
 from regionshift.function.configuration import LOG_LEVELS
@@ -68,14 +69,21 @@ def make_clients(cloud: LocalCloud, region: str, key: Key) -> Maker:
         region_name=region,
     )
     credentials = ReadOnlyCredentials(key.access_key, key.secret_key, key.session_token)
-    return Maker(
-        lambda service: session.client(  # type: ignore[call-overload]
+
+    def make(service: str) -> Any:
+        client = session.client(  # type: ignore[call-overload]
             service,
             endpoint_url=cloud.endpoint,
             verify=str(cloud.ca_bundle),
             config=_FOR_CALLS if service == "lambda" else PATIENCE,
-        ),
-        Access(lambda: credentials, cloud.endpoint, str(cloud.ca_bundle), connections=8),
+        )
+        if service == "s3":
+            expect(client, cloud.account)
+        return client
+
+    return Maker(
+        make,
+        Access(lambda: credentials, cloud.account, cloud.endpoint, str(cloud.ca_bundle), connections=8),
     )
 
 
@@ -204,15 +212,15 @@ class Region:
             for group in (variables.validation_log_group, variables.deployment_log_group)
         ]
         if variables.config_store == "ssm":
-            configuration = rights.parameter_statements(parameter, [])
+            configuration = rights.parameter_statements(parameter)
         else:
-            configuration = rights.secret_statements(variables.config_parameter, [])
+            configuration = rights.secret_statements(variables.config_parameter)
         services = [f"{service}.{self.name}.amazonaws.com" for service in ("s3", "ssm", "sns")]
         return [
-            *rights.s3_statements(f"arn:aws:s3:::{variables.deployment_bucket}"),
+            *rights.s3_statements(f"arn:aws:s3:::{variables.deployment_bucket}", variables.account),
             *rights.key_statements(variables.key_arn, services),
             *configuration,
-            *rights.cloudwatch_logs_statements(groups),
+            *rights.log_statements(groups),
             *rights.topic_statements(variables.notification_topic),
             *rights.metrics_statements(),
             *rights.tracing_statements(),
@@ -239,6 +247,7 @@ def build_region(cloud: LocalCloud, name: str) -> Region:
         make("logs").create_log_group(logGroupName=group)
     variables = Variables(
         region=name,
+        account=cloud.account,
         environment=ENVIRONMENT,
         environment_name=ENVIRONMENT,
         deployment_bucket=f"{prefix}-{name}",

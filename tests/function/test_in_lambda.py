@@ -30,6 +30,7 @@ def function(primary: Region, tmp_path: Path) -> Iterator[str]:
         Environment={
             "Variables": {
                 "REGION": variables.region,
+                "ACCOUNT": variables.account,
                 "ENVIRONMENT": variables.environment,
                 "ENVIRONMENT_SUFFIX": variables.environment_name,
                 "DEPLOYMENT_BUCKET": variables.deployment_bucket,

@@ -176,6 +176,7 @@ def test_it_answers_where_nothing_can_be_reached(tmp_path: Path) -> None:
     """The whole path of a call runs on the artifact's own parts, and gives an answer without any cloud."""
     env = {
         "REGION": "eu-west-1",
+        "ACCOUNT": "123456789012",
         "ENVIRONMENT": "dev",
         "DEPLOYMENT_BUCKET": "bucket",
         "CONFIG_PARAMETER": "/parameter",

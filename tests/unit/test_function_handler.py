@@ -11,7 +11,14 @@ from regionshift.function.migration_handler import handler
 
 @pytest.mark.parametrize("event", [{}, None, {"action": "migrate", "migration_id": "m-1"}])
 def test_without_its_variables_it_names_them(event: object, monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("REGION", "ENVIRONMENT", "DEPLOYMENT_BUCKET", "CONFIG_PARAMETER", "NOTIFICATION_TOPIC"):
+    for name in (
+        "REGION",
+        "ENVIRONMENT",
+        "ACCOUNT",
+        "DEPLOYMENT_BUCKET",
+        "CONFIG_PARAMETER",
+        "NOTIFICATION_TOPIC",
+    ):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("AWS_REGION", "eu-west-1")
     answer = handler(event, None)

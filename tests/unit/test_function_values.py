@@ -21,6 +21,7 @@ from regionshift.function.variables import MisconfiguredError, Variables
 NOW = datetime(2030, 1, 2, 3, 4, 5, tzinfo=UTC)
 ENV = {
     "REGION": "eu-west-1",
+    "ACCOUNT": "123456789012",
     "ENVIRONMENT": "dev",
     "ENVIRONMENT_SUFFIX": "pr-42",
     "DEPLOYMENT_BUCKET": "bucket",

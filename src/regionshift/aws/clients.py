@@ -17,6 +17,7 @@ from botocore.exceptions import NoCredentialsError
 from botocore.loaders import Loader, create_loader
 
 from regionshift.aws.errors import told_plainly
+from regionshift.carriers.bucket_owner import expect
 
 if TYPE_CHECKING:
     from mypy_boto3_cloudwatch import CloudWatchClient
@@ -67,6 +68,7 @@ class Clients:
         key: credentials by value. Then nothing of the user's AWS set-up (profile, files, proxy) is used.
         endpoint: where everything goes instead of to AWS.
         ca_bundle: PEM file to trust instead of the usual authorities.
+        account: whose buckets they must be, where a call does not say otherwise; nothing is expected without it.
     """
 
     def __init__(
@@ -76,6 +78,7 @@ class Clients:
         key: AccessKey | None = None,
         endpoint: str | None = None,
         ca_bundle: Path | None = None,
+        account: str | None = None,
     ) -> None:
         self._read_timeout = READ_TIMEOUT
         self._attempts = ATTEMPTS
@@ -83,6 +86,7 @@ class Clients:
         self._key = key
         self._endpoint = endpoint
         self._ca_bundle = ca_bundle
+        self._account = account
         self._session: boto3.Session | None = None
         self._made: dict[tuple[str, str], Any] = {}
         # boto3 guide, "Multithreading": clients may be shared, the session that makes them may not.
@@ -186,13 +190,16 @@ class Clients:
     def _make(self, service: str, region: str) -> Any:
         if self._session is None:
             self._session = self._new_session()
-        return self._session.client(
+        client: Any = self._session.client(
             service,  # type: ignore[call-overload]  # the stubs know literal names only
             region_name=region,
             endpoint_url=self._endpoint,
             verify=str(self._ca_bundle) if self._ca_bundle else None,
             config=self._config(service),
         )
+        if service == "s3" and self._account is not None:
+            expect(client, self._account)
+        return client
 
     def _config(self, service: str) -> Config:
         config = Config(

@@ -38,11 +38,15 @@ class Level(StrEnum):
 
 @dataclass(frozen=True)
 class Place:
-    """Where data is: a region, for objects a bucket, and what its keys, paths or names begin with."""
+    """Where data is: a region, for objects a bucket, and what its keys, paths or names begin with.
+
+    ``account``: whose the bucket is, when it is not the environment's.
+    """
 
     region: str
     bucket: str = ""
     prefix: str = ""
+    account: str = ""
 
     def __str__(self) -> str:
         return f"{self.bucket or self.region}/{self.prefix}"

@@ -80,8 +80,9 @@ def read_entry(line: Mapping[str, Any]) -> Entry:
 
 
 def place_line(place: Place) -> Line:
-    """Region, bucket and prefix."""
-    return {"region": place.region, "bucket": place.bucket, "prefix": place.prefix}
+    """Region, bucket and prefix, and the bucket's owner where it is another account."""
+    line = {"region": place.region, "bucket": place.bucket, "prefix": place.prefix}
+    return line | {"account": place.account} if place.account else line
 
 
 def item_line(item: Item) -> Line:

@@ -18,6 +18,7 @@ from botocore.auth import S3SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import ReadOnlyCredentials
 
+from regionshift.carriers.bucket_owner import expected
 from regionshift.carriers.connections import ConnectionProblemError, Connections
 from regionshift.carriers.pace import Pace
 from regionshift.errors import WorkFailed
@@ -49,7 +50,10 @@ class AnswerLostError(S3Error):
 
 @dataclass(frozen=True)
 class Request:
-    """One S3 request. ``repeatable``: doing it twice has the effect of doing it once."""
+    """One S3 request. ``repeatable``: doing it twice has the effect of doing it once.
+
+    ``owner`` and ``source_owner``: accounts of the bucket and of the one copied from, when not the transport's own.
+    """
 
     method: str
     region: str
@@ -59,6 +63,8 @@ class Request:
     headers: Mapping[str, str] = field(default_factory=dict)
     body: bytes = b""
     repeatable: bool = True
+    owner: str = ""
+    source_owner: str = ""
 
     @property
     def where(self) -> str:
@@ -87,6 +93,7 @@ class Transport:
 
     Args:
         credentials: gives the credentials to sign with, fresh ones when they are about to run out.
+        account: whom every bucket must belong to, unless a request names another owner.
         endpoint: the S3 endpoint of a region; a host that is not AWS's gets path-style addresses.
         connections: most requests at once.
         sleep, jitter: the clock's and chance's part in waiting, given by tests.
@@ -96,6 +103,7 @@ class Transport:
         self,
         credentials: Callable[[], ReadOnlyCredentials],
         endpoint: Callable[[str], str],
+        account: str,
         *,
         ca_bundle: str | None = None,
         connections: int = 16,
@@ -105,6 +113,7 @@ class Transport:
     ) -> None:
         self._credentials = credentials
         self._endpoint = endpoint
+        self._account = account
         self._attempts = attempts
         self._sleep = sleep
         self._jitter = jitter
@@ -165,7 +174,8 @@ class Transport:
         return base, path
 
     def _sign(self, request: Request, url: str) -> dict[str, str]:
-        headers = {**request.headers, "Host": urlsplit(url).netloc}
+        owners = expected(self._account, request.headers, request.owner, request.source_owner)
+        headers = {**request.headers, **owners, "Host": urlsplit(url).netloc}
         if request.method in ("PUT", "POST"):
             headers["Content-Length"] = str(len(request.body))
         unsigned = AWSRequest(request.method, url, headers=headers, data=request.body)

@@ -352,6 +352,7 @@ def carrying_in(wired: Wired) -> Iterator[Carrying]:
 
     access = Access(
         credentials,
+        wired.environment.config.account,
         cloud.endpoint if cloud else None,
         str(cloud.ca_bundle) if cloud else None,
         connections=_CONNECTIONS,

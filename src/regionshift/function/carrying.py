@@ -31,12 +31,14 @@ class Access:
 
     Args:
         credentials: gives the credentials to sign with; asked before each request.
+        account: the environment's; whose buckets they must be.
         endpoint: where everything goes instead of to AWS.
         ca_bundle: PEM file to trust instead of the usual authorities.
         connections: most requests at once.
     """
 
     credentials: Callable[[], ReadOnlyCredentials]
+    account: str
     endpoint: str | None = None
     ca_bundle: str | None = None
     connections: int = 16
@@ -46,6 +48,7 @@ class Access:
         return Transport(
             self.credentials,
             lambda region: self.endpoint or endpoint_of(region),
+            self.account,
             ca_bundle=self.ca_bundle,
             connections=self.connections,
         )
@@ -65,6 +68,7 @@ def of_session(session: Any, env: Mapping[str, str]) -> Access:
 
     return Access(
         credentials,
+        env["ACCOUNT"],
         env.get("AWS_ENDPOINT_URL_S3") or env.get("AWS_ENDPOINT_URL") or None,
         env.get("AWS_CA_BUNDLE") or None,
         int(env.get("CONNECTIONS") or 16),

@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any, cast
 import boto3
 from botocore.config import Config
 
+from regionshift.carriers.bucket_owner import expect
+
 if TYPE_CHECKING:
     from mypy_boto3_cloudwatch import CloudWatchClient
     from mypy_boto3_kms import KMSClient
@@ -33,10 +35,21 @@ PATIENCE = Config(connect_timeout=2, read_timeout=5, retries={"mode": "standard"
 MakeClient = Callable[[str], Any]
 
 
-def from_region(region: str) -> MakeClient:
-    """Make clients with the credentials and the endpoint that Lambda put into the environment."""
+def from_region(region: str, account: str) -> MakeClient:
+    """Make clients with the credentials and the endpoint that Lambda put into the environment.
+
+    Args:
+        account: whose buckets they must be.
+    """
     session = boto3.session.Session(region_name=region)
-    return lambda service: session.client(service, config=PATIENCE)  # type: ignore[call-overload]
+
+    def make(service: str) -> Any:
+        client = session.client(service, config=PATIENCE)  # type: ignore[call-overload]
+        if service == "s3":
+            expect(client, account)
+        return client
+
+    return make
 
 
 class Clients:

@@ -37,6 +37,7 @@ class Carry:
     """One entry of ``carry``: objects. Buckets may have ``{region}`` in their names; empty: the deployment bucket.
 
     ``target_prefix`` is None when it is the same as ``prefix``; patterns are compared after ``prefix``;
+    ``source_account`` and ``target_account`` are empty where they are the environment's;
     without a ``kms_key`` the target bucket's own encryption holds.
     """
 
@@ -49,6 +50,8 @@ class Carry:
     storage_class: str = "keep"
     keep_versions: bool = False
     kms_key: str = ""
+    source_account: str = ""
+    target_account: str = ""
 
 
 @dataclass(frozen=True)
@@ -152,6 +155,8 @@ def _carried(entry: Mapping[str, Any]) -> Carry:
         storage_class=texts.get("storage_class", "keep"),
         keep_versions=entry.get("keep_versions") is True,
         kms_key=texts.get("kms_key", ""),
+        source_account=texts.get("source_account", ""),
+        target_account=texts.get("target_account", ""),
     )
 
 

@@ -47,7 +47,9 @@ def _dispatcher(variables: Variables, _identity: tuple[str | None, ...]) -> Disp
     logger = Logger(service=SERVICE)
     record = Logger(service=SERVICE, level="INFO", child=True)
     access = of_session(boto3.session.Session(region_name=variables.region), os.environ)
-    return Dispatcher(variables, Clients(from_region(variables.region), access), logger, record)
+    return Dispatcher(
+        variables, Clients(from_region(variables.region, variables.account), access), logger, record
+    )
 
 
 def _misconfigured(problem: MisconfiguredError, env: Mapping[str, str]) -> dict[str, Any]:

@@ -8,7 +8,14 @@ from typing import Literal, cast
 
 ConfigStore = Literal["ssm", "secretsmanager"]
 
-_REQUIRED = ("REGION", "ENVIRONMENT", "DEPLOYMENT_BUCKET", "CONFIG_PARAMETER", "NOTIFICATION_TOPIC")
+_REQUIRED = (
+    "REGION",
+    "ACCOUNT",
+    "ENVIRONMENT",
+    "DEPLOYMENT_BUCKET",
+    "CONFIG_PARAMETER",
+    "NOTIFICATION_TOPIC",
+)
 
 
 class MisconfiguredError(Exception):
@@ -21,6 +28,7 @@ class Variables:
 
     Attributes:
         region: the region's code.
+        account: the environment's account, whose buckets alone are touched unless ``carry`` names another.
         environment: the settings' environment, which the configuration must repeat.
         environment_name: what names this environment (the suffix when there is one).
         deployment_bucket: the bucket's name.
@@ -33,6 +41,7 @@ class Variables:
     """
 
     region: str
+    account: str
     environment: str
     environment_name: str
     deployment_bucket: str
@@ -60,6 +69,7 @@ class Variables:
             raise MisconfiguredError("The function's variable CONFIG_STORE must be ssm or secretsmanager.")
         return cls(
             region=env["REGION"],
+            account=env["ACCOUNT"],
             environment=env["ENVIRONMENT"],
             environment_name=env.get("ENVIRONMENT_SUFFIX") or env["ENVIRONMENT"],
             deployment_bucket=env["DEPLOYMENT_BUCKET"],

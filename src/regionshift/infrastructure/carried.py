@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
+from regionshift.infrastructure.policies.worker import BucketReach
 from regionshift.infrastructure.site import Site
 from regionshift.settings import components as named
 from regionshift.settings.carry import CarryBucket, CarryParameters, CarrySecrets
@@ -62,32 +63,59 @@ def _key(site: Site, name: str) -> tuple[str, str] | None:
     return (site.arn("kms", "key/*"), f"alias/{alias}") if alias else (name, "")
 
 
-def buckets(site: Site) -> tuple[str, ...]:
-    """Every bucket that is listed: sources in all regions, targets in this one, the one of the records."""
-    found = [_own(site, site.region)]
-    for carried in site.config.carry.s3:
-        found += [carried.source_in(region) or _own(site, region) for region in _regions(site)]
-        found.append(carried.target_in(site.region) or _own(site, site.region))
-    return _once(_bucket(site, name) for name in found)
-
-
 def created_buckets(site: Site) -> tuple[str, ...]:
     """Names of the buckets of this region that the program creates for what is carried there."""
     wanted = [entry for entry in site.config.carry.s3 if entry.created_by == "regionshift"]
     return _once(name for entry in wanted if (name := entry.target_in(site.region)) is not None)
 
 
-def objects(site: Site) -> Reach:
-    """Objects of the prefixes that are named."""
-    read, write = [], []
+def objects(site: Site) -> tuple[BucketReach, ...]:
+    """Objects of the prefixes that are named, by the account of their bucket, the environment's first."""
+    found: dict[str, _Named] = {}
     for carried in site.config.carry.s3:
+        source = found.setdefault(carried.source_account or site.config.account, _Named())
         for region in _regions(site):
-            name = carried.source_in(region) or _own(site, region)
-            read.append(f"{_bucket(site, name)}/{_fixed(carried.prefix)}*")
-        name = carried.target_in(site.region) or _own(site, site.region)
+            bucket = _bucket(site, carried.source_in(region) or _own(site, region))
+            source.sources.setdefault(bucket, []).append(carried.prefix)
+        target = found.setdefault(carried.target_account or site.config.account, _Named())
+        bucket = _bucket(site, carried.target_in(site.region) or _own(site, site.region))
         prefix = carried.prefix if carried.target_prefix is None else carried.target_prefix
-        write.append(f"{_bucket(site, name)}/{_fixed(prefix)}*")
-    return Reach(_once(read), _once(write))
+        target.targets.setdefault(bucket, []).append(prefix)
+    own = site.config.account
+    return tuple(
+        found[account].reach(account) for account in sorted(found, key=lambda each: (each != own, each))
+    )
+
+
+@dataclass(frozen=True)
+class _Named:
+    """What entries name in the buckets of one account: {bucket: its prefixes}."""
+
+    sources: dict[str, list[str]] = field(default_factory=dict)
+    targets: dict[str, list[str]] = field(default_factory=dict)
+
+    def reach(self, account: str) -> BucketReach:
+        every = {
+            bucket: _once([*self.sources.get(bucket, ()), *self.targets.get(bucket, ())])
+            for bucket in (*self.sources, *self.targets)
+        }
+        listed: dict[tuple[str, ...], list[str]] = {}
+        for bucket, prefixes in every.items():
+            listed.setdefault(tuple(f"{_fixed(prefix)}*" for prefix in prefixes), []).append(bucket)
+        return BucketReach(
+            account,
+            sources=tuple(bucket for bucket in self.sources if bucket not in self.targets),
+            targets=tuple(self.targets),
+            read=_patterns(every),
+            write=_patterns(self.targets),
+            listed=tuple((prefixes, tuple(buckets)) for prefixes, buckets in listed.items()),
+        )
+
+
+def _patterns(named_in: Mapping[str, Sequence[str]]) -> tuple[str, ...]:
+    return _once(
+        f"{bucket}/{_fixed(prefix)}*" for bucket, prefixes in named_in.items() for prefix in prefixes
+    )
 
 
 def parameters(site: Site) -> Reach:
@@ -124,10 +152,9 @@ def tagged_secrets(site: Site) -> Tagged:
     return Tagged(Reach(_once(read), _once(write)), tags)
 
 
-def records(site: Site) -> tuple[str, ...]:
-    """Objects that migrations keep their records in."""
-    own = _bucket(site, _own(site, site.region))
-    return tuple(f"{own}/{prefix}*" for prefix in RECORDS)
+def records(site: Site) -> str:
+    """The bucket that migrations keep their records in."""
+    return _bucket(site, _own(site, site.region))
 
 
 def _regions(site: Site) -> Sequence[str]:

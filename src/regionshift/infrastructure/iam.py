@@ -27,7 +27,7 @@ class IAMStack(RegionComponent):
             site.label("function-role"),
             name=site.name(named.FUNCTION_ROLE),
             description=f"Migration function of {site.config.project} {site.config.suffix} in {site.region}",
-            assume_role_policy=trust("lambda"),
+            assume_role_policy=trust("lambda", site.config.account),
             tags=site.tags("function-role", "rights of the migration function"),
             opts=self.child(),
         )
@@ -54,7 +54,7 @@ class IAMStack(RegionComponent):
 
 def attach_s3_policy(stack: IAMStack, bucket: aws.s3.Bucket) -> None:
     """List, read, write and tag the bucket."""
-    stack.attach(named.S3_POLICY, rights.s3_statements, bucket=bucket.arn)
+    stack.attach(named.S3_POLICY, rights.s3_statements, bucket=bucket.arn, account=stack.site.config.account)
 
 
 def attach_key_policy(stack: IAMStack, key: aws.kms.Key) -> None:
@@ -63,35 +63,21 @@ def attach_key_policy(stack: IAMStack, key: aws.kms.Key) -> None:
     stack.attach(named.KEY_POLICY, rights.key_statements, key=key.arn, services=services)
 
 
-def attach_parameter_policy(
-    stack: IAMStack, own: aws.ssm.Parameter, beside: Sequence[aws.ssm.Parameter]
-) -> None:
-    """Read the configuration and the secrets beside it."""
-    stack.attach(
-        named.CONFIGURATION_POLICY,
-        rights.parameter_statements,
-        own=own.arn,
-        beside=[parameter.arn for parameter in beside],
-    )
+def attach_parameter_policy(stack: IAMStack, own: aws.ssm.Parameter) -> None:
+    """Read the configuration."""
+    stack.attach(named.CONFIGURATION_POLICY, rights.parameter_statements, own=own.arn)
 
 
-def attach_secret_policy(
-    stack: IAMStack, own: aws.secretsmanager.Secret, beside: Sequence[aws.secretsmanager.Secret]
-) -> None:
-    """Read the configuration and the secrets beside it, where they are kept in Secrets Manager."""
-    stack.attach(
-        named.CONFIGURATION_POLICY,
-        rights.secret_statements,
-        own=own.arn,
-        beside=[secret.arn for secret in beside],
-    )
+def attach_secret_policy(stack: IAMStack, own: aws.secretsmanager.Secret) -> None:
+    """Read the configuration where it is kept in Secrets Manager."""
+    stack.attach(named.CONFIGURATION_POLICY, rights.secret_statements, own=own.arn)
 
 
 def attach_cloudwatch_logs_policy(stack: IAMStack, log_groups: Sequence[aws.cloudwatch.LogGroup]) -> None:
     """Write to the log groups."""
     stack.attach(
         named.LOGS_POLICY,
-        rights.cloudwatch_logs_statements,
+        rights.log_statements,
         log_groups=[group.arn for group in log_groups],
     )
 

@@ -68,7 +68,7 @@ class LinksStack(pulumi.ComponentResource):
             site.label("replication-role"),
             name=site.name(named.REPLICATION_ROLE),
             description=f"Replicates from {site.region}",
-            assume_role_policy=trust("s3"),
+            assume_role_policy=trust("s3", site.config.account),
             tags=site.tags("replication-role", "replication to the secondaries"),
             opts=self._in(source),
         )
@@ -121,7 +121,7 @@ def _rights(source: RegionStack, destinations: Sequence[RegionStack]) -> pulumi.
             ReplicationEnd(end.site.region, bucket, key)
             for end, bucket, key in zip(ends, *known, strict=True)
         ]
-        return replication_statements(known_ends[0], known_ends[1:])
+        return replication_statements(known_ends[0], known_ends[1:], source.site.config.account)
 
     return pulumi.Output.all(buckets, keys).apply(lambda known: document(build(known)))
 

@@ -46,18 +46,27 @@ class MigrationStack(RegionComponent):
         self._topic = topic
         self.worker_role = self._role("worker", named.WORKER_ROLE, "lambda", "rights of the migration worker")
         self.worker = self._worker()
+        machine = site.arn("states", f"stateMachine:{site.name(named.STATE_MACHINE)}")
         self.machine_role = self._role(
-            "states", named.STATE_MACHINE_ROLE, "states", "rights of the state machine"
+            "states",
+            named.STATE_MACHINE_ROLE,
+            "states",
+            "rights of the state machine",
+            # Map runs act for the machine under a label (Step Functions Developer Guide, "Prevent cross-service
+            # confused deputy issues").
+            [machine, f"{machine}/*"],
         )
         self.machine = self._machine()
         self.register_outputs({"state_machine_arn": self.machine.arn})
 
-    def _role(self, thing: str, component: named.Component, service: str, purpose: str) -> aws.iam.Role:
+    def _role(
+        self, thing: str, component: named.Component, service: str, purpose: str, acts_for: Sequence[str] = ()
+    ) -> aws.iam.Role:
         return aws.iam.Role(
             self.site.label(f"{thing}-role"),
             name=self.site.name(component),
             description=f"{purpose} of {self.site.config.project} {self.site.config.suffix}"[:1000],
-            assume_role_policy=trust(service),
+            assume_role_policy=trust(service, self.site.config.account, acts_for),
             tags=self.site.tags(f"{thing}-role", purpose),
             opts=self.child(),
         )
@@ -84,6 +93,7 @@ class MigrationStack(RegionComponent):
             environment={
                 "variables": {
                     "REGION": site.region,
+                    "ACCOUNT": site.config.account,
                     "DEPLOYMENT_BUCKET": self._bucket.bucket,
                     "CONNECTIONS": str(_CONNECTIONS[target]),
                     "ENVIRONMENT": site.config.suffix,
@@ -97,19 +107,16 @@ class MigrationStack(RegionComponent):
 
     def _worker_policies(self, log_group: aws.cloudwatch.LogGroup) -> list[pulumi.Resource]:
         site = self.site
-        objects, parameters, secrets = (
-            reach(site) for reach in (carried.objects, carried.parameters, carried.secrets)
-        )
+        parameters, secrets = carried.parameters(site), carried.secrets(site)
         policies: list[tuple[named.Component, Callable[..., Sequence[Statement]], dict[str, Any]]] = [
             (
                 named.WORKER_RECORDS_POLICY,
                 worker_rights.record_statements,
-                {"records": carried.records(site)},
-            ),
-            (
-                named.WORKER_OBJECTS_POLICY,
-                worker_rights.object_statements,
-                {"buckets": carried.buckets(site), "read": objects.read, "write": objects.write},
+                {
+                    "bucket": carried.records(site),
+                    "prefixes": carried.RECORDS,
+                    "account": site.config.account,
+                },
             ),
             (
                 named.WORKER_KEY_POLICY,
@@ -136,6 +143,11 @@ class MigrationStack(RegionComponent):
             (named.WORKER_TRACING_POLICY, common.tracing_statements, {}),
             (named.WORKER_TOPIC_POLICY, worker_rights.topic_statements, {"topic": self._topic.arn}),
         ]
+        reaches = carried.objects(site)
+        if reaches:
+            policies.append(
+                (named.WORKER_OBJECTS_POLICY, worker_rights.object_statements, {"reaches": reaches})
+            )
         if parameters.read:
             given: dict[str, Any] = {"read": parameters.read, "write": parameters.write}
             policies.append((named.WORKER_PARAMETERS_POLICY, worker_rights.parameter_statements, given))
@@ -162,9 +174,10 @@ class MigrationStack(RegionComponent):
         given = {
             "worker": self.worker.arn,
             "machine": site.arn("states", f"stateMachine:{name}"),
-            "executions": site.arn("states", f"execution:{name}*"),
+            "executions": [site.arn("states", f"execution:{name}{of}:*") for of in ("", "/*")],
             "manifests": self._bucket.arn.apply(lambda arn: f"{arn}/migrations/*/plan/manifest.jsonl"),
             "results": self._bucket.arn.apply(lambda arn: f"{arn}/migrations/*/map/*"),
+            "account": site.config.account,
         }
         policies = [
             self._policy(

@@ -165,10 +165,8 @@ class NetworkStack(RegionComponent):
             # VPC User Guide, "IAM role for publishing flow logs": for this account's flow logs only.
             assume_role_policy=trust(
                 "vpc-flow-logs",
-                {
-                    "StringEquals": {"aws:SourceAccount": site.config.account},
-                    "ArnLike": {"aws:SourceArn": site.arn("ec2", "vpc-flow-log/*")},
-                },
+                site.config.account,
+                [site.arn("ec2", "vpc-flow-log/*")],
             ),
             tags=site.tags("flow-logs-role", "writes the flow logs"),
             opts=self.child(),

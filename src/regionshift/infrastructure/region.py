@@ -57,9 +57,9 @@ class RegionStack(RegionComponent):
         rights.attach_s3_policy(self.iam, self.storage.deployment_bucket)
         rights.attach_key_policy(self.iam, key)
         if self.secrets.parameter is not None:
-            rights.attach_parameter_policy(self.iam, self.secrets.parameter, self.secrets.parameters_beside)
+            rights.attach_parameter_policy(self.iam, self.secrets.parameter)
         if self.secrets.secret is not None:
-            rights.attach_secret_policy(self.iam, self.secrets.secret, self.secrets.secrets_beside)
+            rights.attach_secret_policy(self.iam, self.secrets.secret)
         rights.attach_cloudwatch_logs_policy(self.iam, self.monitoring.log_groups)
         rights.attach_topic_policy(self.iam, self.notifications.deployment_topic)
         rights.attach_tracing_policy(self.iam)
@@ -75,6 +75,7 @@ class RegionStack(RegionComponent):
         config = self.site.config
         return {
             "REGION": self.site.region,
+            "ACCOUNT": config.account,
             "ENVIRONMENT": config.environment,
             "ENVIRONMENT_SUFFIX": config.suffix,
             "DEPLOYMENT_BUCKET": self.storage.deployment_bucket.bucket,

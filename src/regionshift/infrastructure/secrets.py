@@ -72,22 +72,16 @@ class SecretsStack(RegionComponent):
         secrets = sorted(site.release.secrets.items())
         self.parameter: aws.ssm.Parameter | None = None
         self.secret: aws.secretsmanager.Secret | None = None
-        self.parameters_beside: list[aws.ssm.Parameter] = []
-        self.secrets_beside: list[aws.secretsmanager.Secret] = []
         if site.config.application.store == "ssm":
             self.config_name = site.name(named.DEPLOYMENT_CONFIG_PARAMETER)
             self.parameter = self._parameter("deployment-config", self.config_name, text)
-            self.parameters_beside = [
+            for name, value in secrets:
                 self._parameter(f"secret-{name}", _secret_name(site, name), value.get_secret_value())
-                for name, value in secrets
-            ]
         else:
             self.config_name = site.name(named.DEPLOYMENT_CONFIG_SECRET)
             self.secret = self._secret("deployment-config", self.config_name, text)
-            self.secrets_beside = [
+            for name, value in secrets:
                 self._secret(f"secret-{name}", _secret_name(site, name), value.get_secret_value())
-                for name, value in secrets
-            ]
         self.register_outputs({})
 
     def _parameter(self, thing: str, name: str, value: str) -> aws.ssm.Parameter:

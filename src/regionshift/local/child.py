@@ -28,6 +28,7 @@ def main() -> None:
         executions_at_once,
         functions_once,
         logs_gaps,
+        ownership_gaps,
         policies_once,
         replication_gaps,
         xml_in_short,
@@ -36,6 +37,7 @@ def main() -> None:
     cloudwatch_gaps.close()
     data_gaps.close()
     logs_gaps.close()
+    ownership_gaps.close()
     replication_gaps.close()
     executions_at_once.install()
     functions_once.install()

@@ -60,10 +60,14 @@ class CarryBucket(Selection):
 
     bucket: BucketPattern | None = None
     """The source bucket; the environment's own deployment bucket when left out."""
+    source_account: fields.Account | None = None
+    """The account that `bucket` belongs to, when it is not the environment's; a stranger's bucket is refused."""
     prefix: str = Field(default="", max_length=1024)
     """Only keys that begin with this."""
     target_bucket: BucketPattern | None = None
     """The bucket that is written; as `bucket` when that has `{region}`, or the environment's own."""
+    target_account: fields.Account | None = None
+    """The account that the bucket that is written belongs to, when it is not the environment's."""
     target_prefix: str | None = Field(default=None, max_length=1024)
     """What takes the place of `prefix` in the target; the same when left out."""
     created_by: Literal["regionshift", "user"] = "user"
@@ -84,6 +88,18 @@ class CarryBucket(Selection):
             raise wrong("a target_bucket other than bucket, or {region} in both")
         if self.created_by == "regionshift" and self.target_bucket is None and self.bucket is None:
             raise wrong("created_by only with a bucket of your own: the environment's own is always created")
+        if self.source_account is not None and self.bucket is None:
+            raise wrong(
+                "source_account only with a bucket: the environment's own is in the environment's account"
+            )
+        if self.target_account is not None and self.target_bucket is None and self.bucket is None:
+            raise wrong(
+                "target_account only with a bucket: the environment's own is in the environment's account"
+            )
+        if self.target_account is not None and self.created_by == "regionshift":
+            raise wrong(
+                "target_account only with created_by: user, because one is created in this account alone"
+            )
         if self.created_by == "regionshift":
             self._can_be_created()
         return self

@@ -49,10 +49,10 @@ def make_things(admin: Clients) -> Things:
 def statements(things: Things, account: str) -> list[Statement]:
     parameter = f"arn:aws:ssm:{REGION}:{account}:parameter"
     return [
-        *rights.s3_statements(f"arn:aws:s3:::{OWN}"),
+        *rights.s3_statements(f"arn:aws:s3:::{OWN}", account),
         *rights.key_statements(things.key, [f"s3.{REGION}.amazonaws.com"]),
-        *rights.parameter_statements(parameter + CONFIG, [parameter + BESIDE]),
-        *rights.cloudwatch_logs_statements([f"arn:aws:logs:{REGION}:{account}:log-group:{LOGS}"]),
+        *rights.parameter_statements(parameter + CONFIG),
+        *rights.log_statements([f"arn:aws:logs:{REGION}:{account}:log-group:{LOGS}"]),
         *rights.topic_statements(things.topic),
         *rights.metrics_statements(),
         *rights.tracing_statements(),
@@ -105,9 +105,6 @@ MAY: dict[str, Ask] = {
     "read its configuration": lambda c, _: c.get("ssm", REGION).get_parameter(
         Name=CONFIG, WithDecryption=True
     ),
-    "read the secret beside": lambda c, _: c.get("ssm", REGION).get_parameter(
-        Name=BESIDE, WithDecryption=True
-    ),
     "see its key": lambda c, t: c.get("kms", REGION).describe_key(KeyId=t.key),
     "see its key turn": lambda c, t: c.get("kms", REGION).get_key_rotation_status(KeyId=t.key),
     "see its topic": lambda c, t: c.get("sns", REGION).get_topic_attributes(TopicArn=t.topic),
@@ -126,6 +123,15 @@ MAY_NOT: dict[str, Ask] = {
     "delete in another bucket": lambda c, _: c.get("s3", REGION).delete_object(Bucket=OTHER, Key="file"),
     "delete a version of a record": lambda c, _: c.get("s3", REGION).delete_object(
         Bucket=OWN, Key="migrations/m-1/metadata.json", VersionId="null"
+    ),
+    "delete what the command keeps": lambda c, _: c.get("s3", REGION).delete_object(
+        Bucket=OWN, Key="artifacts/dev/1.zip"
+    ),
+    "write what the command keeps": lambda c, _: c.get("s3", REGION).put_object(
+        Bucket=OWN, Key="state/dev.json", Body=b""
+    ),
+    "read an application's secret": lambda c, _: c.get("ssm", REGION).get_parameter(
+        Name=BESIDE, WithDecryption=True
     ),
     "change versioning": lambda c, _: c.get("s3", REGION).put_bucket_versioning(
         Bucket=OWN, VersioningConfiguration={"Status": "Suspended"}

@@ -13,7 +13,7 @@ from recorder import config, release
 from regionshift.aws.clients import AccessKey, Clients
 from regionshift.infrastructure import carried
 from regionshift.infrastructure.policies import worker as rights
-from regionshift.infrastructure.policies.statement import document
+from regionshift.infrastructure.policies.statement import Statement, document
 from regionshift.infrastructure.site import Site
 from regionshift.local.emulator import LocalCloud
 from regionshift.settings import components as named
@@ -22,7 +22,7 @@ pytestmark = pytest.mark.component
 
 REGION = "eu-west-1"
 # The whole deployment bucket.
-SITE = Site(REGION, release(config(carry={"s3": [{"prefix": ""}]})))
+SITE = Site(REGION, release(config(account="123456789012", carry={"s3": [{"prefix": ""}]})))
 BUCKET = SITE.name(named.DEPLOYMENT_BUCKET)
 
 
@@ -35,22 +35,25 @@ def worker(cloud: LocalCloud, clients: Clients) -> Iterator[Clients]:
     clients.get("s3", REGION).put_bucket_versioning(
         Bucket=BUCKET, VersioningConfiguration={"Status": "Enabled"}
     )
+    statements = [
+        *rights.record_statements(carried.records(SITE), carried.RECORDS, SITE.config.account),
+        *rights.object_statements(carried.objects(SITE)),
+    ]
+    yield assume(cloud, clients, "rights-worker", statements)
+
+
+def assume(cloud: LocalCloud, clients: Clients, name: str, statements: list[Statement]) -> Clients:
     iam = clients.get("iam", REGION)
     principal = {"AWS": f"arn:aws:iam::{cloud.account}:root"}
     trust = {"Effect": "Allow", "Principal": principal, "Action": "sts:AssumeRole"}
     role = iam.create_role(
-        RoleName="rights-worker",
+        RoleName=name,
         AssumeRolePolicyDocument=json.dumps({"Version": "2012-10-17", "Statement": [trust]}),
     )["Role"]["Arn"]
-    reach = carried.objects(SITE)
-    statements = [
-        *rights.record_statements(carried.records(SITE)),
-        *rights.object_statements(carried.buckets(SITE), reach.read, reach.write),
-    ]
-    iam.put_role_policy(RoleName="rights-worker", PolicyName="all", PolicyDocument=document(statements))
+    iam.put_role_policy(RoleName=name, PolicyName="all", PolicyDocument=document(statements))
     given = clients.get("sts", REGION).assume_role(RoleArn=role, RoleSessionName="test")["Credentials"]
     key = AccessKey(given["AccessKeyId"], given["SecretAccessKey"], given["SessionToken"])
-    yield Clients(key=key, endpoint=cloud.endpoint, ca_bundle=cloud.ca_bundle)
+    return Clients(key=key, endpoint=cloud.endpoint, ca_bundle=cloud.ca_bundle)
 
 
 @pytest.mark.parametrize(
@@ -71,3 +74,30 @@ def test_what_is_carried_can_be_taken_back(worker: Clients) -> None:
     s3: Any = worker.get("s3", REGION)
     version = s3.put_object(Bucket=BUCKET, Key="docs/a", Body=b"x")["VersionId"]
     s3.delete_object(Bucket=BUCKET, Key="docs/a", VersionId=version)
+
+
+PREFIXES = ("docs/", "images/2026/")
+
+
+@pytest.fixture(scope="module")
+def narrow(cloud: LocalCloud, clients: Clients, worker: Clients) -> Clients:
+    """The same, where entries name prefixes of the deployment bucket; ``worker`` has made it."""
+    del worker
+    entries = [{"prefix": prefix} for prefix in PREFIXES]
+    site = Site(REGION, release(config(account=cloud.account, carry={"s3": entries})))
+    statements = [
+        *rights.record_statements(carried.records(site), carried.RECORDS, site.config.account),
+        *rights.object_statements(carried.objects(site)),
+    ]
+    return assume(cloud, clients, "rights-worker-narrow", statements)
+
+
+@pytest.mark.parametrize("prefix", [*PREFIXES, "docs/below", "migrations/m/", "rollbacks/"])
+def test_versions_of_what_is_named_are_listed(narrow: Clients, prefix: str) -> None:
+    narrow.get("s3", REGION).list_object_versions(Bucket=BUCKET, Prefix=prefix)
+
+
+@pytest.mark.parametrize("prefix", ["", "doc", "state/", "images/"])
+def test_versions_of_nothing_else_are_listed(narrow: Clients, prefix: str) -> None:
+    with pytest.raises(ClientError, match="AccessDenied"):
+        narrow.get("s3", REGION).list_object_versions(Bucket=BUCKET, Prefix=prefix)

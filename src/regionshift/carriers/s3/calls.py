@@ -29,10 +29,11 @@ _WITH_RESTORES = {"x-amz-optional-object-attributes": "RestoreStatus"}
 
 @dataclass(frozen=True)
 class Bucket:
-    """A bucket and the region it is in."""
+    """A bucket and the region it is in; ``account``: its owner, when that is not the environment's."""
 
     region: str
     name: str
+    account: str = ""
 
 
 @dataclass(frozen=True)
@@ -70,10 +71,22 @@ class Calls:
         headers: Mapping[str, str] | None = None,
         body: bytes = b"",
         repeatable: bool = True,
+        source: Bucket | None = None,
     ) -> Response:
-        """One request, repeated by the transport as far as that is safe."""
+        """One request, repeated by the transport as far as that is safe. ``source``: the bucket copied from."""
         return self.transport.send(
-            Request(method, bucket.region, bucket.name, key, query, headers or {}, body, repeatable)
+            Request(
+                method,
+                bucket.region,
+                bucket.name,
+                key,
+                query,
+                headers or {},
+                body,
+                repeatable,
+                owner=bucket.account,
+                source_owner=source.account if source else "",
+            )
         )
 
     def page(
@@ -119,7 +132,14 @@ class Calls:
 
     def copy(self, source: Pinned, target: Bucket, key: str, headers: Mapping[str, str]) -> str:
         """CopyObject of one pinned version, up to 5 GB; gives the new version. Not repeated when the answer is lost."""
-        answer = self.send("PUT", target, key, headers={**source.copy_headers, **headers}, repeatable=False)
+        answer = self.send(
+            "PUT",
+            target,
+            key,
+            headers={**source.copy_headers, **headers},
+            repeatable=False,
+            source=source.bucket,
+        )
         return answer.headers.get("x-amz-version-id", "")
 
     def delete(self, bucket: Bucket, key: str, version: str = "") -> str:

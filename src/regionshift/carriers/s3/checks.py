@@ -95,10 +95,12 @@ def _ask(calls: Calls, bucket: Bucket, name: str, side: str) -> ET.Element | Non
                 remedy=f"look at the {side}'s name and region in carry.s3, or make the bucket",
             ) from error
         if error.status == 403:
+            whose = f"account {bucket.account}" if bucket.account else "this environment's account"
             raise Refused(
-                f"No permission to read {name} of the {side} bucket {bucket.name}.",
+                f"No permission to read {name} of the {side} bucket {bucket.name}, or it does not belong to {whose}.",
                 where=where,
-                remedy="Grant the migration's role read access to the bucket's configuration.",
+                remedy="Grant the migration's role read access to the bucket's configuration; if the bucket is meant"
+                f" to be another account's, say whose: {side}_account in this entry of carry.s3, then: regionshift up",
             ) from error
         if error.status in (301, 307, 400):
             raise InputError(

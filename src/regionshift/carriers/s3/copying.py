@@ -143,7 +143,7 @@ class Copier:
 def bucket_of(entry: Entry, side: str) -> Bucket:
     """The entry's bucket at ``source`` or ``target``."""
     place = entry.source if side == "source" else entry.target
-    return Bucket(place.region, place.bucket)
+    return Bucket(place.region, place.bucket, place.account)
 
 
 def placement(entry: Entry, version: SourceVersion) -> dict[str, str]:

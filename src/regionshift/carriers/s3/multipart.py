@@ -104,7 +104,8 @@ class MultipartCopy:
                 # Completed by a call whose answer nobody heard, or aborted by the bucket's lifecycle.
                 work.progress.note(name, {})
                 raise AnswerLostError(error.code, error.status, error.message, error.where or "") from error
-            if error.status in (404, 412):
+            # 403: who may not list the whole source is told so of what is gone (S3 API Reference, "GetObject").
+            if error.status in (403, 404, 412):
                 self._abort(landing, upload)
                 work.progress.note(name, {})
             raise
@@ -201,7 +202,9 @@ class MultipartCopy:
             headers = {**source.copy_headers, "x-amz-copy-source-range": f"bytes={first}-{last}"}
             query = (("partNumber", str(number)), ("uploadId", upload))
             # The same part sent twice is the same part, so it may be repeated.
-            answer = self._calls.send("PUT", landing.bucket, landing.key, query, headers=headers)
+            answer = self._calls.send(
+                "PUT", landing.bucket, landing.key, query, headers=headers, source=source.bucket
+            )
             return number, {child.tag: child.text or "" for child in parse(answer.body)}
 
         with ThreadPoolExecutor(self._sizes.parallel, thread_name_prefix="part") as pool:

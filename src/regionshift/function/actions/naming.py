@@ -107,7 +107,7 @@ def _sources(own: Own, carry: Carry, asked: Asked, configuration: Configuration)
         deployment = _deployment(own, region, configuration)
         bucket = carry.bucket.replace("{region}", region) or deployment
         if bucket and bucket == (asked.bucket or deployment):
-            yield Place(region, bucket, prefix)
+            yield Place(region, bucket, prefix, carry.source_account)
 
 
 def _target(own: Own, carry: Carry, asked: Asked) -> Place | None:
@@ -117,7 +117,7 @@ def _target(own: Own, carry: Carry, asked: Asked) -> Place | None:
     begins = carry.prefix if carry.target_prefix is None else carry.target_prefix
     if (asked.bucket or own.bucket) != bucket or not prefix.startswith(begins):
         return None
-    return Place(own.region, bucket, prefix)
+    return Place(own.region, bucket, prefix, carry.target_account)
 
 
 def _of_entry(

@@ -4,22 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from regionshift.infrastructure.policies.statement import Statement, allow, deny
+from regionshift.infrastructure.policies.statement import Statement, allow, deny, within
 
 METRIC_NAMESPACE = "Migration"
 _ANY = ["*"]
 
 
-def s3_statements(bucket: str) -> list[Statement]:
+def s3_statements(bucket: str, account: str) -> list[Statement]:
     """List, read, write and tag the deployment bucket, see how it is configured, take back what was written.
 
-    Versions of the records of migrations are never deleted: they are the way back.
+    Versions of the records of migrations are never deleted: they are the way back. What the command keeps for
+    itself in the bucket is not the function's to change.
     """
     return [
         allow(
             "SeeBucket",
             [
-                "s3:GetBucketLocation",
                 "s3:GetBucketObjectLockConfiguration",
                 "s3:GetBucketPublicAccessBlock",
                 "s3:GetBucketVersioning",
@@ -31,6 +31,7 @@ def s3_statements(bucket: str) -> list[Statement]:
                 "s3:ListBucketVersions",
             ],
             [bucket],
+            condition=within(account),
         ),
         allow(
             "UseObjects",
@@ -39,10 +40,8 @@ def s3_statements(bucket: str) -> list[Statement]:
                 "s3:DeleteObject",
                 "s3:DeleteObjectVersion",
                 "s3:GetObject",
-                "s3:GetObjectAttributes",
                 "s3:GetObjectTagging",
                 "s3:GetObjectVersion",
-                "s3:GetObjectVersionAttributes",
                 "s3:GetObjectVersionTagging",
                 "s3:ListMultipartUploadParts",
                 "s3:PutObject",
@@ -50,11 +49,17 @@ def s3_statements(bucket: str) -> list[Statement]:
                 "s3:PutObjectVersionTagging",
             ],
             [f"{bucket}/*"],
+            condition=within(account),
         ),
         deny(
             "KeepRecords",
             ["s3:DeleteObjectVersion"],
             [f"{bucket}/migrations/*", f"{bucket}/rollbacks/*"],
+        ),
+        deny(
+            "KeepProgramsOwn",
+            ["s3:DeleteObject", "s3:DeleteObjectVersion", "s3:PutObject"],
+            [f"{bucket}/artifacts/*", f"{bucket}/state/*"],
         ),
     ]
 
@@ -75,10 +80,13 @@ def key_statements(key: str, services: Sequence[str]) -> list[Statement]:
     ]
 
 
-def parameter_statements(own: str, beside: Sequence[str]) -> list[Statement]:
-    """Read the configuration ``own`` and the secrets beside it; never change what one is configured by."""
+def parameter_statements(own: str) -> list[Statement]:
+    """Read the configuration ``own``, and never change what one is configured by.
+
+    Not the application's secrets beside it: their values are for the application, and only their names are told.
+    """
     return [
-        allow("ReadConfiguration", ["ssm:GetParameter", "ssm:GetParameters"], [own, *beside]),
+        allow("ReadConfiguration", ["ssm:GetParameter"], [own]),
         deny(
             "KeepConfiguration",
             [
@@ -95,13 +103,13 @@ def parameter_statements(own: str, beside: Sequence[str]) -> list[Statement]:
     ]
 
 
-def secret_statements(own: str, beside: Sequence[str]) -> list[Statement]:
+def secret_statements(own: str) -> list[Statement]:
     """The same for a configuration that is kept in Secrets Manager."""
     return [
         allow(
             "ReadConfiguration",
-            ["secretsmanager:DescribeSecret", "secretsmanager:GetSecretValue"],
-            [own, *beside],
+            ["secretsmanager:GetSecretValue"],
+            [own],
         ),
         deny(
             "KeepConfiguration",
@@ -123,12 +131,17 @@ def secret_statements(own: str, beside: Sequence[str]) -> list[Statement]:
 def cloudwatch_logs_statements(log_groups: Sequence[str]) -> list[Statement]:
     """Write to the groups, and create none: one made that way has neither key nor retention."""
     streams = [f"{group}:log-stream:*" for group in log_groups]
-    # A group is named with and without what it holds (CloudWatch Logs User Guide, "Overview of managing
-    # access permissions", "Resources and operations").
-    groups = [named for group in log_groups for named in (group, f"{group}:*")]
     return [
-        allow("CreateStreams", ["logs:CreateLogStream", "logs:DescribeLogStreams"], groups),
+        allow("CreateStreams", ["logs:CreateLogStream"], _with_contents(log_groups)),
         allow("WriteLogs", ["logs:PutLogEvents"], streams),
+    ]
+
+
+def log_statements(log_groups: Sequence[str]) -> list[Statement]:
+    """The same, and ask whether they answer: ``validate`` does."""
+    return [
+        *cloudwatch_logs_statements(log_groups),
+        allow("SeeStreams", ["logs:DescribeLogStreams"], _with_contents(log_groups)),
     ]
 
 
@@ -198,3 +211,9 @@ def network_interface_statements(
             [interfaces],
         ),
     ]
+
+
+def _with_contents(log_groups: Sequence[str]) -> list[str]:
+    """A group is named with and without what it holds (CloudWatch Logs User Guide, "Overview of managing access
+    permissions", "Resources and operations")."""
+    return [named for group in log_groups for named in (group, f"{group}:*")]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from regionshift.infrastructure.policies.statement import Statement, allow
+from regionshift.infrastructure.policies.statement import Statement, allow, within
 
 
 @dataclass(frozen=True)
@@ -17,7 +17,9 @@ class ReplicationEnd:
     key: str
 
 
-def replication_statements(source: ReplicationEnd, destinations: Sequence[ReplicationEnd]) -> list[Statement]:
+def replication_statements(
+    source: ReplicationEnd, destinations: Sequence[ReplicationEnd], account: str
+) -> list[Statement]:
     """Read versions of the source and write replicas in the destinations, each under its own key.
 
     Amazon S3 User Guide, "Setting up permissions for live replication" and "Replicating encrypted objects":
@@ -26,7 +28,12 @@ def replication_statements(source: ReplicationEnd, destinations: Sequence[Replic
     policies (IAM User Guide, "IAM and AWS STS quotas").
     """
     return [
-        allow("SeeSource", ["s3:GetReplicationConfiguration", "s3:ListBucket"], [source.bucket]),
+        allow(
+            "SeeSource",
+            ["s3:GetReplicationConfiguration", "s3:ListBucket"],
+            [source.bucket],
+            condition=within(account),
+        ),
         allow(
             "ReadSource",
             [
@@ -35,11 +42,13 @@ def replication_statements(source: ReplicationEnd, destinations: Sequence[Replic
                 "s3:GetObjectVersionTagging",
             ],
             [f"{source.bucket}/*"],
+            condition=within(account),
         ),
         allow(
             "WriteReplicas",
             ["s3:ReplicateDelete", "s3:ReplicateObject", "s3:ReplicateTags"],
             [f"{end.bucket}/*" for end in destinations],
+            condition=within(account),
         ),
         _key("DecryptSource", "kms:Decrypt", [source]),
         _key("EncryptReplicas", "kms:Encrypt", destinations),

@@ -37,6 +37,14 @@ def deny(
     return _statement("Deny", sid, actions, resources, condition=condition, principal=principal)
 
 
+def within(account: str) -> Condition:
+    """Only what belongs to ``account``: the ARN of a bucket names none, so the name alone could be a stranger's.
+
+    IAM User Guide, "AWS global condition context keys", aws:ResourceAccount.
+    """
+    return {"StringEquals": {"aws:ResourceAccount": account}}
+
+
 def document(statements: Sequence[Statement]) -> str:
     """The policy as JSON. Equal statements give equal text, so nothing changes between two runs."""
     return json.dumps({"Version": "2012-10-17", "Statement": list(statements)})
@@ -47,8 +55,18 @@ def policy(build: Callable[..., Sequence[Statement]], **resources: pulumi.Input[
     return pulumi.Output.from_input(resources).apply(lambda known: document(build(**known)))
 
 
-def trust(service: str, condition: Condition | None = None) -> str:
-    """Who may assume a role: one AWS service."""
+def trust(service: str, account: str, sources: Sequence[str] = ()) -> str:
+    """Who may assume a role: one AWS service, for ``account`` only.
+
+    IAM User Guide, "The confused deputy problem", "Cross-service confused deputy prevention".
+
+    Args:
+        sources: patterns of the ARNs that the service may act for. Only where its documentation says that it tells
+            them: Lambda tells none when a function is made, and S3 names none for replication.
+    """
+    condition: Condition = {"StringEquals": {"aws:SourceAccount": account}}
+    if sources:
+        condition["ArnLike"] = {"aws:SourceArn": list(sources)}
     statement = _statement(
         "Allow",
         "Assume",

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from regionshift.infrastructure.policies.statement import Statement, allow
+from collections.abc import Sequence
+
+from regionshift.infrastructure.policies.statement import Statement, allow, within
 
 
 def state_machine_statements(
-    worker: str, machine: str, executions: str, manifests: str, results: str
+    worker: str, machine: str, executions: Sequence[str], manifests: str, results: str, account: str
 ) -> list[Statement]:
     """Call the worker, and run a distributed map over a manifest of its own bucket.
 
@@ -14,18 +16,19 @@ def state_machine_statements(
     of its own, and the reader and writer use the machine's role.
 
     Args:
-        executions: pattern of the machine's executions, those of its map runs among them.
+        executions: patterns of the machine's executions, and of those of its map runs.
         manifests, results: patterns of the objects that are read and written.
     """
     return [
         allow("CallWorker", ["lambda:InvokeFunction"], [worker]),
         allow("StartMapRuns", ["states:StartExecution"], [machine]),
-        allow("FollowMapRuns", ["states:DescribeExecution", "states:StopExecution"], [executions]),
-        allow("ReadManifest", ["s3:GetObject"], [manifests]),
+        allow("FollowMapRuns", ["states:DescribeExecution", "states:StopExecution"], executions),
+        allow("ReadManifest", ["s3:GetObject"], [manifests], condition=within(account)),
         allow(
             "WriteMapResults",
             ["s3:AbortMultipartUpload", "s3:GetObject", "s3:ListMultipartUploadParts", "s3:PutObject"],
             [results],
+            condition=within(account),
         ),
     ]
 

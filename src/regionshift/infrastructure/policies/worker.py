@@ -6,25 +6,23 @@ Every argument is an ARN, an ARN pattern or a list of them. Empty lists give no 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
-from regionshift.infrastructure.policies.statement import Condition, Statement, allow, deny
+from regionshift.infrastructure.policies.statement import Condition, Statement, allow, deny, within
 
-_SEE_BUCKET = (
+_SEE_TARGET = (
     "s3:GetBucketObjectLockConfiguration",
     "s3:GetBucketVersioning",
-    "s3:GetEncryptionConfiguration",
     "s3:GetLifecycleConfiguration",
     "s3:GetReplicationConfiguration",
-    "s3:ListBucket",
+    # S3 knows no prefix for it (Service Authorization Reference, "Condition keys for Amazon S3").
     "s3:ListBucketMultipartUploads",
-    "s3:ListBucketVersions",
 )
+_LIST = "s3:ListBucketVersions"
 _READ_OBJECTS = (
     "s3:GetObject",
-    "s3:GetObjectAttributes",
     "s3:GetObjectTagging",
     "s3:GetObjectVersion",
-    "s3:GetObjectVersionAttributes",
     "s3:GetObjectVersionTagging",
 )
 _WRITE_OBJECTS = (
@@ -38,24 +36,75 @@ _WRITE_OBJECTS = (
 )
 
 
-def record_statements(records: Sequence[str]) -> list[Statement]:
-    """Read and write the records of migrations; none of their versions is ever deleted.
+@dataclass(frozen=True)
+class BucketReach:
+    """What the worker may do in the buckets of one account: ARNs of buckets, ARN patterns of objects.
 
-    Whatever else is given: an entry of ``carry`` can name the whole deployment bucket.
+    ``listed``: patterns of prefixes, and the buckets of which just these are listed.
     """
+
+    account: str
+    sources: tuple[str, ...]
+    targets: tuple[str, ...]
+    read: tuple[str, ...]
+    write: tuple[str, ...]
+    listed: tuple[tuple[tuple[str, ...], tuple[str, ...]], ...]
+
+
+def record_statements(bucket: str, prefixes: Sequence[str], account: str) -> list[Statement]:
+    """Read, write and list the records of migrations in ``bucket``; none of their versions is ever deleted.
+
+    Whatever else is given: an entry of ``carry`` can name the whole deployment bucket. The names of its current
+    objects may be listed as a whole: S3 answers 404 for an object that is not there only to those who may list its
+    bucket, and asking for an object names no prefix (S3 API Reference, "GetObject", "Permissions"). Without that a
+    record that was never written could not be told from one that may not be read.
+    """
+    records = [f"{bucket}/{prefix}*" for prefix in prefixes]
     return [
-        allow("UseRecords", ["s3:DeleteObject", "s3:GetObject", "s3:PutObject"], records),
+        allow(
+            "UseRecords",
+            ["s3:DeleteObject", "s3:GetObject", "s3:PutObject"],
+            records,
+            condition=within(account),
+        ),
+        allow("FindRecords", ["s3:ListBucket"], [bucket], condition=within(account)),
+        allow(
+            "ListRecords", [_LIST], [bucket], condition=_below([f"{prefix}*" for prefix in prefixes], account)
+        ),
         deny("KeepRecords", ["s3:DeleteObjectVersion"], records),
     ]
 
 
-def object_statements(buckets: Sequence[str], read: Sequence[str], write: Sequence[str]) -> list[Statement]:
-    """List ``buckets``, read the objects of ``read``, write and take back those of ``write``."""
+def object_statements(reaches: Sequence[BucketReach]) -> list[Statement]:
+    """List, read, write and take back what ``carry`` names, in buckets of the accounts that it names."""
+    return [statement for number, reach in enumerate(reaches) for statement in _of_account(number, reach)]
+
+
+def _of_account(number: int, reach: BucketReach) -> list[Statement]:
+    rights: tuple[tuple[str, Sequence[str], Sequence[str]], ...] = (
+        ("SeeSources", ("s3:GetBucketVersioning",), reach.sources),
+        ("SeeTargets", _SEE_TARGET, reach.targets),
+        ("ReadObjects", _READ_OBJECTS, reach.read),
+        ("WriteObjects", _WRITE_OBJECTS, reach.write),
+    )
     return [
-        allow("SeeBuckets", _SEE_BUCKET, buckets),
-        *_given("ReadObjects", _READ_OBJECTS, [*read, *write]),
-        *_given("WriteObjects", _WRITE_OBJECTS, write),
+        *(
+            allow(f"{sid}{number or ''}", actions, resources, condition=within(reach.account))
+            for sid, actions, resources in rights
+            if resources
+        ),
+        *(
+            allow(f"ListObjects{number}x{group}", [_LIST], buckets, condition=_below(prefixes, reach.account))
+            for group, (prefixes, buckets) in enumerate(reach.listed)
+        ),
     ]
+
+
+def _below(prefixes: Sequence[str], account: str) -> Condition:
+    """Lists below ``prefixes``, in buckets of ``account``; a prefix of nothing is the whole bucket."""
+    if "*" in prefixes:
+        return within(account)
+    return {**within(account), "StringLike": {"s3:prefix": list(prefixes)}}
 
 
 def key_statements(

@@ -57,11 +57,12 @@ def _bucket(config: MigrationConfig, carried: CarryBucket, source: str, target: 
     keeps = config.migration.keep_versions if carried.keep_versions is None else carried.keep_versions
     return Entry(
         "s3",
-        Place(source, carried.source_in(source) or own[source], carried.prefix),
+        Place(source, carried.source_in(source) or own[source], carried.prefix, carried.source_account or ""),
         Place(
             target,
             carried.target_in(target) or own[target],
             carried.prefix if carried.target_prefix is None else carried.target_prefix,
+            carried.target_account or "",
         ),
         include=carried.include,
         exclude=carried.exclude,

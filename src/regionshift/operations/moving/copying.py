@@ -173,7 +173,7 @@ class LastCopy:
 
 
 def _all(calls: Calls, place: Place) -> Iterator[Stack]:
-    return stacks(calls, Bucket(place.region, place.bucket), place.prefix)
+    return stacks(calls, Bucket(place.region, place.bucket, place.account), place.prefix)
 
 
 def _kind(old: Stack, new: Stack | None, ours: Carried | None) -> str | None:

@@ -1,0 +1,129 @@
+"""The embedded AWS refuses a bucket of another account than expected; whether it still needs our help for it."""
+
+from __future__ import annotations
+
+import json
+import uuid
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+from botocore.exceptions import ClientError
+
+from regionshift.aws.clients import AccessKey, Clients
+from regionshift.local.emulator import LocalCloud
+
+REGION = "eu-west-1"
+OTHER_ACCOUNT = "210987654321"
+
+
+@dataclass(frozen=True)
+class Neighbours:
+    """A bucket of ours and one of another account that lets everybody in this one use it."""
+
+    own: str
+    other: str
+
+
+@pytest.fixture(scope="module")
+def buckets(cloud: LocalCloud, clients: Clients) -> Neighbours:
+    run = uuid.uuid4().hex[:10]
+    found = Neighbours(f"own-{run}", f"other-{run}")
+    theirs = Clients(
+        key=AccessKey(OTHER_ACCOUNT, "root"), endpoint=cloud.endpoint, ca_bundle=cloud.ca_bundle
+    ).get("s3", REGION)
+    for s3, name in ((clients.get("s3", REGION), found.own), (theirs, found.other)):
+        s3.create_bucket(Bucket=name, CreateBucketConfiguration={"LocationConstraint": REGION})
+        s3.put_object(Bucket=name, Key="key", Body=b"content")
+    everything = {
+        "Effect": "Allow",
+        "Principal": {"AWS": f"arn:aws:iam::{cloud.account}:root"},
+        "Action": "s3:*",
+        "Resource": [f"arn:aws:s3:::{found.other}", f"arn:aws:s3:::{found.other}/*"],
+    }
+    theirs.put_bucket_policy(
+        Bucket=found.other, Policy=json.dumps({"Version": "2012-10-17", "Statement": [everything]})
+    )
+    return found
+
+
+@pytest.fixture(scope="module")
+def careful(cloud: LocalCloud) -> Clients:
+    """The administrator's clients, as the command has them."""
+    key = AccessKey(cloud.access_key, cloud.secret_key)
+    return Clients(key=key, endpoint=cloud.endpoint, ca_bundle=cloud.ca_bundle, account=cloud.account)
+
+
+ASKED: dict[str, Any] = {
+    "head_bucket": {},
+    "get_bucket_versioning": {},
+    "list_objects_v2": {},
+    "list_object_versions": {},
+    "get_object": {"Key": "key"},
+    "put_object": {"Key": "new", "Body": b""},
+    "delete_object": {"Key": "new"},
+    "delete_objects": {"Delete": {"Objects": [{"Key": "new"}]}},
+    "create_multipart_upload": {"Key": "large"},
+}
+
+
+@pytest.mark.parametrize("operation", ASKED)
+def test_a_bucket_of_another_account_is_refused_unless_it_is_expected(
+    clients: Clients, careful: Clients, buckets: Neighbours, operation: str
+) -> None:
+    given = ASKED[operation]
+    getattr(clients.get("s3", REGION), operation)(Bucket=buckets.other, **given)  # it may be used
+    ask = getattr(careful.get("s3", REGION), operation)
+    with pytest.raises(ClientError, match=r"403|AccessDenied"):
+        ask(Bucket=buckets.other, **given)
+    ask(Bucket=buckets.other, ExpectedBucketOwner=OTHER_ACCOUNT, **given)
+    ask(Bucket=buckets.own, **given)
+
+
+@pytest.mark.parametrize("operation", ["copy_object", "upload_part_copy"])
+def test_a_copy_from_a_bucket_of_another_account_is_refused_unless_it_is_expected(
+    clients: Clients, careful: Clients, buckets: Neighbours, operation: str
+) -> None:
+    upload = clients.get("s3", REGION).create_multipart_upload(Bucket=buckets.own, Key="copy")["UploadId"]
+    part: dict[str, Any] = {"UploadId": upload, "PartNumber": 1} if operation == "upload_part_copy" else {}
+    given = {"Bucket": buckets.own, "Key": "copy", "CopySource": f"{buckets.other}/key", **part}
+    copy = getattr(careful.get("s3", REGION), operation)
+    copy(**{**given, "CopySource": f"{buckets.own}/key"})
+    with pytest.raises(ClientError, match="AccessDenied"):
+        copy(**given)
+    # Past that the emulator finds no bucket of another account to copy from: AWS copies.
+    with pytest.raises(ClientError, match="NoSuchBucket"):
+        copy(**given, ExpectedSourceBucketOwner=OTHER_ACCOUNT)
+
+
+def test_calls_that_take_no_owner_are_left_as_they_are(careful: Clients) -> None:
+    s3 = careful.get("s3", REGION)
+    name = f"made-{uuid.uuid4().hex[:10]}"
+    s3.create_bucket(Bucket=name, CreateBucketConfiguration={"LocationConstraint": REGION})
+    assert name in {bucket["Name"] for bucket in s3.list_buckets()["Buckets"]}
+
+
+@pytest.fixture
+def bounded(cloud: LocalCloud, clients: Clients) -> Iterator[Clients]:
+    """A user with every right in buckets of this account alone."""
+    iam, name = clients.get("iam", REGION), f"bounded-{uuid.uuid4().hex[:10]}"
+    iam.create_user(UserName=name)
+    made = iam.create_access_key(UserName=name)["AccessKey"]
+    only_here = {
+        "Effect": "Allow",
+        "Action": "s3:*",
+        "Resource": "*",
+        "Condition": {"StringEquals": {"aws:ResourceAccount": cloud.account}},
+    }
+    document = json.dumps({"Version": "2012-10-17", "Statement": [only_here]})
+    iam.put_user_policy(UserName=name, PolicyName="p", PolicyDocument=document)
+    key = AccessKey(made["AccessKeyId"], made["SecretAccessKey"])
+    yield Clients(key=key, endpoint=cloud.endpoint, ca_bundle=cloud.ca_bundle)
+
+
+def test_the_account_of_a_bucket_is_its_owners_for_policies(bounded: Clients, buckets: Neighbours) -> None:
+    s3 = bounded.get("s3", REGION)
+    s3.get_object(Bucket=buckets.own, Key="key")
+    with pytest.raises(ClientError, match="AccessDenied"):
+        s3.get_object(Bucket=buckets.other, Key="key")
