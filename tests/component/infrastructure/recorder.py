@@ -36,10 +36,14 @@ class Registered:
 
 @dataclass
 class Run:
-    """What one run of the program registered and put out."""
+    """What one run of the program registered and put out.
+
+    ``waits_for``: {(type, logical name): logical names of what is made before it}.
+    """
 
     resources: list[Registered] = field(default_factory=list)
     outputs: dict[str, Any] = field(default_factory=dict)
+    waits_for: dict[tuple[str, str], frozenset[str]] = field(default_factory=dict)
 
     def of(self, kind: str) -> list[Registered]:
         """All resources of the type ``aws:<kind>``."""
@@ -49,6 +53,10 @@ class Run:
         """The one resource with this logical name."""
         (found,) = [one for one in self.resources if one.name == name]
         return found
+
+    def before(self, name: str) -> frozenset[str]:
+        """Logical names of what is made before the one resource with this logical name."""
+        return self.waits_for[self.one(name).type, name]
 
     @property
     def plain(self) -> list[Registered]:
@@ -78,6 +86,20 @@ class Recorder(pulumi.runtime.Mocks):
     def call(self, args: pulumi.runtime.MockCallArgs) -> tuple[dict[Any, Any], None]:
         self.calls.append(args.token)
         return {}, None
+
+
+class _Monitor(pulumi.runtime.mocks.MockMonitor):
+    """Also keeps what each resource waits for, which mocks are not told."""
+
+    def __init__(self, recorder: Recorder) -> None:
+        super().__init__(recorder)
+        self._recorder = recorder
+
+    def RegisterResource(self, request: Any) -> Any:  # noqa: N802 - the engine's protocol names it so
+        answer = super().RegisterResource(request)
+        waits_for = frozenset(urn.rpartition("::")[2] for urn in request.dependencies)
+        self._recorder.run.waits_for[request.type, request.name] = waits_for
+        return answer
 
 
 def config(**changes: Any) -> MigrationConfig:
@@ -116,7 +138,7 @@ def everywhere(settings: MigrationConfig) -> dict[str, Release]:
 def record(build: Callable[[], Mapping[str, Any]]) -> Run:
     """Run ``build`` against mocks; its outputs are resolved."""
     recorder = Recorder()
-    pulumi.runtime.set_mocks(recorder, preview=False)
+    pulumi.runtime.set_mocks(recorder, preview=False, monitor=_Monitor(recorder))
 
     def program() -> pulumi.Output[None]:
         return pulumi.Output.all(**build()).apply(recorder.run.outputs.update)

@@ -6,6 +6,7 @@ import importlib
 import inspect
 import json
 import re
+from typing import Any
 
 import pytest
 from recorder import REGIONS, Registered, Run, built, config
@@ -13,7 +14,9 @@ from recorder import REGIONS, Registered, Run, built, config
 from regionshift.local.provider.handlers import BY_TOKEN
 from regionshift.settings.check import every_name
 
-FULL = {
+# With a suffix, so that what is named by the environment cannot pass for what is named by its suffix.
+FULL: dict[str, Any] = {
+    "environment_suffix": "pr-42",
     "network": {"vpc_cidr": "10.0.0.0/8", "function_in_vpc": True},
     "alerts": {"emails": ["ops@example.com"]},
     "application": {"secrets": {"database": {"env": "DATABASE"}}},
@@ -67,7 +70,7 @@ def test_the_provider_tags_what_a_region_makes(run: Run, region: str) -> None:
     tags = json.loads(run.one(f"aws-{region}").inputs["defaultTags"])["tags"]
     assert tags == {
         "Project": "shop",
-        "Environment": "dev",
+        "Environment": "pr-42",
         "Region": region,
         "IsPrimary": "true" if region == "us-east-1" else "false",
         "ManagedBy": "regionshift",
@@ -82,7 +85,7 @@ def test_the_users_tags_are_added() -> None:
 
 def test_every_name_carries_the_environment(run: Run) -> None:
     for name in physical_names(run):
-        assert re.search(r"\bdev\b", name), name
+        assert re.search(r"\bpr-42\b", name), name
 
 
 def test_the_local_provider_knows_every_type(run: Run) -> None:
