@@ -50,3 +50,7 @@ class Interrupted(RegionshiftError):
     """The user asked to stop; the state is whole."""
 
     exit_code = EXIT_INTERRUPTED
+
+
+class NoRoom(WorkFailed):
+    """A disk of this machine is full. No step's fault: nothing is taken back for it, and the run stays open."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import getpass
 import hashlib
 import os
+import shutil
 import signal
 import socket
 import sys
@@ -16,6 +17,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote, urlsplit
 
 from regionshift import __version__
 from regionshift.errors import InputError, Refused
@@ -36,8 +38,10 @@ if TYPE_CHECKING:
     from regionshift.journal.slot import Slot
     from regionshift.journal.store import StateStore
     from regionshift.local.emulator import LocalCloud
+    from regionshift.local.provider.assets import Files
     from regionshift.operations.environment import Environment
     from regionshift.operations.preflight import Machine
+    from regionshift.operations.room import Disk
     from regionshift.operations.waves.shelf import Shelf
     from regionshift.settings.release import Artifact, Release
 
@@ -160,13 +164,16 @@ def wire(
         require_account(access.clients, config.account, asked or [config.regions.primary])
 
         config = without_regions(config, away)
+        disks = _disks(config, place, access)
+        if locked:
+            _require_room(disks, config)
         stops: list[Callable[[], None]] = []
         lock = stack.enter_context(_lock(store, config, outside, stops, force)) if locked else None
         found = _find_engine(outside, may_miss=without_engine)
         slot = Slot(store, f"aside/{scope_of(config)}.json")
         engine = stack.enter_context(_engine(config, place, access, outside, found, slot, exclusive=locked))
         stops.append(engine.interrupt)
-        machine = _machine(outside, found.problem)
+        machine = _machine(outside, found.problem, disks)
         yield _wired(
             config,
             place,
@@ -214,6 +221,8 @@ class Access:
 
     clients: Clients
     cloud: LocalCloud | None
+    files: Files | None = None
+    """What the local provider may read of this machine's files."""
 
 
 def _access(config: MigrationConfig, place: Place, endpoint: str | None, outside: Surroundings) -> Access:
@@ -234,13 +243,15 @@ def _access(config: MigrationConfig, place: Place, endpoint: str | None, outside
         require_loopback(endpoint)
     cloud = _cloud(config, place, endpoint, outside)
     require_loopback(cloud.endpoint)
+    from regionshift.local.provider.assets import Files
+
     clients = Clients(
         key=AccessKey(cloud.access_key, cloud.secret_key),
         endpoint=cloud.endpoint,
         ca_bundle=cloud.ca_bundle,
         account=config.account,
     )
-    return Access(clients, cloud)
+    return Access(clients, cloud, Files())
 
 
 def _cloud(config: MigrationConfig, place: Place, endpoint: str | None, outside: Surroundings) -> LocalCloud:
@@ -391,7 +402,7 @@ def _engine(
         if access.cloud is not None:
             from regionshift.local.provider.server import serve
 
-            port = stack.enter_context(serve(access.cloud))
+            port = stack.enter_context(serve(access.cloud, files=access.files))
             environment |= {"PULUMI_DEBUG_PROVIDERS": f"aws:{port}"}
         engine = Engine(
             EngineSettings(
@@ -657,6 +668,10 @@ def _program(
 
     from regionshift.infrastructure.program import environment
 
+    if access.files is not None:
+        for release in (*releases.values(), *((links,) if links else ())):
+            access.files.allow(release.artifact.path.absolute(), release.artifact.digest)
+
     def program() -> None:
         outputs = environment(releases, provider_settings=_provider_settings(access), links=links, **options)
         for name, value in outputs.items():
@@ -674,7 +689,7 @@ def _provider_settings(access: Access) -> ProviderSettings:
     return ProviderSettings(cloud.endpoint, cloud.access_key, cloud.secret_key)
 
 
-def _machine(outside: Surroundings, engine_problem: InputError | None) -> Machine:
+def _machine(outside: Surroundings, engine_problem: InputError | None, disks: tuple[Disk, ...]) -> Machine:
     from importlib.metadata import version
 
     from regionshift.operations.preflight import Machine
@@ -684,7 +699,34 @@ def _machine(outside: Surroundings, engine_problem: InputError | None) -> Machin
         free_memory_mb=_free_memory_mb(),
         plugin_missing=not (home / "plugins" / f"resource-aws-v{version('pulumi-aws')}").exists(),
         engine_problem=engine_problem,
+        disks=disks,
     )
+
+
+def _disks(config: MigrationConfig, place: Place, access: Access) -> tuple[Disk, ...]:
+    """Where a run writes on this machine; a state in S3 has no end."""
+    from regionshift.operations.room import Disk
+
+    where = {"work": place.home}
+    if access.cloud is not None:
+        where["cloud"] = place.cloud
+    state = place.state_url(config)
+    if state.startswith("file://"):
+        where["state"] = Path(unquote(urlsplit(state).path))
+    found = []
+    for use, path in where.items():
+        there = next(each for each in (path, *path.parents) if each.exists())
+        found.append(Disk(use, str(there), there.stat().st_dev, shutil.disk_usage(there).free))
+    return tuple(found)
+
+
+def _require_room(disks: Sequence[Disk], config: MigrationConfig) -> None:
+    """Raises Refused when a disk is too full for a run: it would be stopped half way."""
+    from regionshift.operations.room import room_findings
+
+    if findings := room_findings(disks, len(config.all_regions)):
+        first = findings[0]
+        raise Refused(f"No room for a run: {first.message}.", remedy=first.remedy)
 
 
 def _free_memory_mb() -> int | None:

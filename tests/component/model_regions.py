@@ -18,7 +18,7 @@ from typing import Any, Protocol
 from regionshift.engine.aside import NOTHING, Aside
 from regionshift.engine.engine import EngineFailed, Listener, RunRecord
 from regionshift.engine.events import Problem, Progress, Step
-from regionshift.errors import Interrupted
+from regionshift.errors import Interrupted, NoRoom
 from regionshift.operations.waves.reach import is_link
 from regionshift.settings.config import MigrationConfig
 from regionshift.settings.release import Artifact, Release
@@ -38,8 +38,8 @@ class Fault:
     """What goes wrong at the ``at``-th time that ``where`` is passed (from 1), once.
 
     where: ``step`` (of the engine), ``write`` (of the journal). how: ``fail``, ``lost`` (the step is done, and fails
-    all the same, as its answer is lost), ``interrupt``, ``crash before``, ``crash after``, ``lost before``,
-    ``lost after`` (the write is done, its answer is lost), ``lock``.
+    all the same, as its answer is lost), ``interrupt``, ``full`` (the disk), ``crash before``, ``crash after``,
+    ``lost before``, ``lost after`` (the write is done, its answer is lost), ``lock``.
     """
 
     where: str
@@ -255,6 +255,8 @@ class ModelEngine:
         self.world.put(home, part, value)
         if how == "crash after":
             raise self.process.die()
+        if how == "full":  # what the engine did is not in its state
+            raise NoRoom("No room is left on the disk.")
         if how != "lost":
             self.world.put(home, part, value, "state")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -9,7 +10,7 @@ from datetime import UTC, datetime
 
 from model_regions import Faults
 
-from regionshift.journal.store import KeyTakenError, StateStore, StateUnreachable, Stored
+from regionshift.journal.store import KeyTakenError, StateStore, StateUnreachable, Stored, unusable
 
 
 @dataclass
@@ -61,6 +62,8 @@ class FaultyStore:
         how = self.process.fault("write", _step_in(key, body)) if key.startswith("journal/") else None
         if how == "lost before":
             raise StateUnreachable("no route to the state")
+        if how == "full":
+            raise unusable(OSError(errno.ENOSPC, "No space left on device"), key, "")
         if how == "crash before":
             raise self.process.die()
         self.inner.create(key, body)

@@ -12,7 +12,7 @@ import pytest
 from deployment_world import Process, disagreements, model
 from model_regions import WAVES, Crash, Fault, World
 
-from regionshift.errors import Interrupted, Refused, RegionshiftError
+from regionshift.errors import Interrupted, NoRoom, Refused, RegionshiftError
 from regionshift.journal.lock import LockLost
 from regionshift.journal.store import StateUnreachable
 
@@ -111,6 +111,7 @@ _BREAKS = {
     "crash before": Crash,
     "crash after": Crash,
     "interrupt": Interrupted,
+    "full": NoRoom,
     "lost": LockLost,
 }
 
@@ -121,11 +122,13 @@ _BREAKS = {
     [
         ("write", "lost before"),
         ("write", "lost after"),
+        ("write", "full"),
         ("write", "crash before"),
         ("write", "crash after"),
         ("step", "crash before"),
         ("step", "crash after"),
         ("step", "interrupt"),
+        ("step", "full"),
         ("lock", "lost"),
     ],
 )

@@ -16,6 +16,7 @@ from pulumi.runtime.proto import provider_pb2_grpc
 
 from regionshift.aws.clients import AccessKey, Clients
 from regionshift.local.emulator import LocalCloud
+from regionshift.local.provider.assets import Files
 from regionshift.local.provider.server import serve
 from regionshift.local.provider.wire import Properties, decode, encode
 
@@ -41,6 +42,13 @@ class Planned:
     paths: Mapping[str, int]
     replaces: frozenset[str]
     delete_first: bool
+
+
+class AnyFile(Files):
+    """Whatever a test names is taken."""
+
+    def require(self, value: Any) -> None:
+        """Nothing is refused."""
 
 
 class RefusedError(AssertionError):
@@ -150,7 +158,7 @@ def opened(
     cloud: LocalCloud, region: str, folder: Path, default_tags: Mapping[str, str] | None = None
 ) -> Iterator[Lab]:
     """A lab on a provider of its own: nothing is remembered from another one, as after a killed run."""
-    with serve(cloud) as port, grpc.insecure_channel(f"127.0.0.1:{port}") as channel:
+    with serve(cloud, files=AnyFile()) as port, grpc.insecure_channel(f"127.0.0.1:{port}") as channel:
         lab = Lab(provider_pb2_grpc.ResourceProviderStub(channel), cloud, region, folder)
         lab.configure(default_tags or {"ManagedBy": "regionshift"})
         yield lab

@@ -23,8 +23,10 @@ from botocore.exceptions import (
 from botocore.parsers import ResponseParserError
 from urllib3.exceptions import HTTPError
 
+from regionshift.aws.clock import is_of_clock, skew_of
 from regionshift.aws.outside import is_outside
 from regionshift.errors import WorkFailed
+from regionshift.machine import CLOCK
 
 # IAM User Guide, "Troubleshoot access denied error messages"; STS and S3 API references, "Errors".
 DENIED: Final = frozenset(
@@ -45,7 +47,6 @@ BAD_CREDENTIALS: Final = frozenset(
         "IncompleteSignature",
         "InvalidAccessKeyId",
         "InvalidClientTokenId",
-        "RequestExpired",
         "SignatureDoesNotMatch",
         "UnrecognizedClientException",
     }
@@ -122,6 +123,8 @@ def translate(error: ClientError | BotoCoreError, region: str, resource: str | N
     if isinstance(error, ClientError):
         code = code_of(error)
         told = error.response.get("Error", {}).get("Message") or code
+        if is_of_clock(error):
+            return _of_clock(error, told, where)
         message = f"{error.operation_name}: {told} ({code})"
         return AwsFailed(message, code=code, where=where, remedy=_remedy(code), is_outside=is_outside(error))
     return AwsFailed(
@@ -131,6 +134,13 @@ def translate(error: ClientError | BotoCoreError, region: str, resource: str | N
         remedy=_remedy_of_boto(error),
         is_outside=is_outside(error),
     )
+
+
+def _of_clock(error: ClientError, told: str, where: str) -> AwsFailed:
+    skew = skew_of(error)
+    by = "" if skew is None else f", by {abs(skew):.0f} s {'ahead' if skew > 0 else 'behind'}"
+    message = f"The clock of this machine is wrong{by}: AWS refused {error.operation_name} ({told})"
+    return AwsFailed(message, code=code_of(error), where=where, remedy=CLOCK)
 
 
 def code_of(error: ClientError) -> str:

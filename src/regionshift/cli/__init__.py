@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 
 from regionshift.memory import collect_seldom
@@ -13,4 +14,7 @@ def main() -> None:
     from regionshift.cli.app import app
     from regionshift.cli.failure import run
 
-    sys.exit(run(app, sys.argv[1:]))
+    code = run(app, sys.argv[1:])
+    # What is left is Python's own end: one more Ctrl-C in it would take the place of the exit code.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    sys.exit(code)

@@ -39,7 +39,7 @@ def _examine(choices: Choices) -> tuple[_Facts, list[Finding]]:
             holder = current_holder(wired.store, scope_of(wired.environment.config))
             findings = preflight(wired.environment, wired.machine)
             findings += gone_findings(wired.environment, standing_of(wired.journal), findings)
-            return _facts(wired, holder), [*findings, *_held(holder)]
+            return _facts(wired, holder), [*findings, *_held(holder), *_damage(wired)]
     except StateUnreachable as error:
         config = settings(choices.config, choices.overrides, outside)
         facts: _Facts = {
@@ -71,6 +71,11 @@ def _held(holder: Holder | None) -> list[Finding]:
         return []
     remedy = "wait until that is done; if the process is certainly dead, give the command --force"
     return [Finding("lock", "error", f"the environment is locked by {holder}", None, remedy)]
+
+
+def _damage(wired: Wired) -> list[Finding]:
+    remedy = "restore that file from a backup, if there is one"
+    return [Finding("journal", "warning", sentence, None, remedy) for sentence in wired.journal.damage]
 
 
 def _text(value: object) -> str:

@@ -9,7 +9,15 @@ from collections.abc import Sequence
 
 import typer
 
-from regionshift.errors import EXIT_FAILED, EXIT_INPUT, EXIT_INTERRUPTED, EXIT_OK, RegionshiftError
+from regionshift.errors import (
+    EXIT_FAILED,
+    EXIT_INPUT,
+    EXIT_INTERRUPTED,
+    EXIT_OK,
+    RegionshiftError,
+    WorkFailed,
+)
+from regionshift.machine import disk_trouble
 
 
 def run(app: typer.Typer, arguments: Sequence[str]) -> int:
@@ -17,6 +25,13 @@ def run(app: typer.Typer, arguments: Sequence[str]) -> int:
 
     0 done, 1 the work failed, 2 the input is wrong, 3 refused by a guard, 130 interrupted.
     """
+    try:
+        return _run(app, arguments)
+    except KeyboardInterrupt:  # one more, while the end of the command was being told
+        return EXIT_INTERRUPTED
+
+
+def _run(app: typer.Typer, arguments: Sequence[str]) -> int:
     as_json = "--json" in arguments
     try:
         code = app(list(arguments), standalone_mode=False)
@@ -33,6 +48,12 @@ def run(app: typer.Typer, arguments: Sequence[str]) -> int:
         # Whoever read our output stopped reading (`| head`); nothing is wrong with the work.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return EXIT_OK
+    except OSError as error:
+        told = _of_disk(error)
+        if told is None:
+            return _unforeseen(error, verbose="-v" in arguments or "--verbose" in arguments)
+        _show(told, as_json=as_json)
+        return told.exit_code
     except Exception as error:  # noqa: BLE001 - the last place where a defect of ours can become a sentence
         if isinstance(error, typer.Abort):
             _say("Not confirmed; nothing was changed.")
@@ -47,6 +68,16 @@ def _say(*lines: str) -> None:
 
     for line in lines:
         screen_of(stderr=True).print(line)
+
+
+def _of_disk(error: OSError) -> RegionshiftError | None:
+    """What the operating system refused of a file; None when it is about no file."""
+    trouble = disk_trouble(error)
+    if trouble is None:
+        return None
+    what, remedy = trouble
+    where = str(error.filename) if error.filename is not None else None
+    return WorkFailed(f"A file could not be used: {what}.", where=where, remedy=remedy)
 
 
 def _unforeseen(error: Exception, *, verbose: bool) -> int:

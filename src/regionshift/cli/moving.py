@@ -17,11 +17,12 @@ from regionshift.cli.steps import MEANINGS, load_text, make_listener
 from regionshift.cli.telling import herald, topics
 from regionshift.errors import EXIT_FAILED, EXIT_OK, Interrupted, Refused, RegionshiftError, WorkFailed
 from regionshift.journal.events import RunView
+from regionshift.journal.journal import RunJournal
 from regionshift.operations.deploying import deploy, mend
 from regionshift.operations.moving import moves
 from regionshift.operations.moving.as_up import require_removal_alone
 from regionshift.operations.moving.copying import LastCopy
-from regionshift.operations.moving.driving import interruption, state_of
+from regionshift.operations.moving.driving import Herald, interruption, state_of
 from regionshift.operations.moving.plan import STEPS as PROMOTION
 from regionshift.operations.moving.promoting import read_text, write_text
 from regionshift.operations.moving.proposing import Loader, figures
@@ -34,6 +35,8 @@ from regionshift.report.moving import StepsView, promotion_table
 from regionshift.report.terminal import findings_table, plan_table
 from regionshift.settings.editing import applied
 from regionshift.wiring import Wired, settings, surroundings
+
+_LAST = "promote"
 
 
 def run_move(choices: Choices, source: str, target: str, *, retire: bool, allow_data_loss: bool) -> int:
@@ -156,36 +159,52 @@ def _phases(
             with opened(choices, locked=True) as wired:
                 run = wired.journal.reopen(run_id)
                 state = state_of(wired.journal, run_id, moves.STEPS)
+                spread = herald(wired, view, run_id, partial(moves.told_of, wired.journal))
                 if phase in state.done:
                     said[phase] = dict(state.said[phase])
                     view.done_before([phase])
-                    continue
-                spread = herald(wired, view, run_id, partial(moves.told_of, wired.journal))
-                if not began:
-                    spread(course.of_start(again=bool(state.began)))
-                    began = True
-                run.append(phase, "before")
-                if phase != "promote":  # its own steps are in the table
-                    view.told(phase, "before", {})
-                try:
-                    said[phase] = _phase(choices, wired, phase, run_id, (source, target), view)
-                except (Interrupted, KeyboardInterrupt) as stopped:
-                    spread(course.of_interruption(phase))
-                    raise interruption(phase, course) from stopped
-                except RegionshiftError as error:
-                    # Whatever stopped it, the reader is told how to go on and how to leave it.
-                    error.remedy = f"{error.remedy}; then: {course.go_on}" if error.remedy else course.go_on
-                    spread(course.of_failure(phase, error.message))
-                    raise
-                run.append(phase, "after", data=said[phase])
-                if phase != "promote":
-                    view.told(phase, "after", said[phase])
-                    spread(course.of_done(phase))
                 else:
+                    if not began:
+                        spread(course.of_start(again=bool(state.began)))
+                        began = True
+                    said[phase] = _recorded(choices, wired, run, phase, (source, target), view, spread)
+                if phase == _LAST:  # also when it was done, and the command killed before it could say so
                     ended = run.close("moved", {"phases": said})
                     seconds = _took(ended)
-                    spread(course.of_success(figures(ended, said["promote"])))
+                    spread(course.of_success(figures(ended, said[phase])))
     return said, seconds
+
+
+def _recorded(
+    choices: Choices,
+    wired: Wired,
+    run: RunJournal,
+    phase: str,
+    ends: tuple[str, str],
+    view: StepsView,
+    spread: Herald,
+) -> dict[str, Any]:
+    """Do one phase, written down before and after; the last one's end is the move's own."""
+    course = moves.course_of(*ends)
+    shown = phase != _LAST  # its own steps are in the table
+    run.append(phase, "before")
+    if shown:
+        view.told(phase, "before", {})
+    try:
+        said = _phase(choices, wired, phase, run.run_id, ends, view)
+    except (Interrupted, KeyboardInterrupt) as stopped:
+        spread(course.of_interruption(phase))
+        raise interruption(phase, course) from stopped
+    except RegionshiftError as error:
+        # Whatever stopped it, the reader is told how to go on and how to leave it.
+        error.remedy = f"{error.remedy}; then: {course.go_on}" if error.remedy else course.go_on
+        spread(course.of_failure(phase, error.message))
+        raise
+    run.append(phase, "after", data=said)
+    if shown:
+        view.told(phase, "after", said)
+        spread(course.of_done(phase))
+    return said
 
 
 def _took(view: RunView) -> float | None:

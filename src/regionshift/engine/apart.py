@@ -21,6 +21,9 @@ import pulumi.automation._stack as stack
 from pulumi.runtime import settings
 from pulumi.runtime.proto import language_pb2
 
+from regionshift.peers import OnlyOwn
+
+grpc = vars(stack)["grpc"]
 _OWN_CONNECTIONS = ("grpc.use_local_subchannel_pool", 1)
 _here = threading.local()
 
@@ -35,12 +38,22 @@ def runs_apart() -> Iterator[None]:
     vars(settings)["_GRPC_CHANNEL_OPTIONS"] = [*options, _OWN_CONNECTIONS]
     vars(host)["asyncio"] = SimpleNamespace(**{**vars(asyncio), "new_event_loop": _new_loop})
     vars(stack)["LanguageServer"] = _Host
+    vars(stack)["grpc"] = SimpleNamespace(**{**vars(grpc), "server": _server})
     try:
         yield
     finally:
         vars(settings)["_GRPC_CHANNEL_OPTIONS"] = options
         vars(host)["asyncio"] = asyncio
         vars(stack)["LanguageServer"] = host.LanguageServer
+        vars(stack)["grpc"] = grpc
+
+
+def _server(*arguments: Any, **options: Any) -> Any:
+    """The SDK's own servers, for its program and its events, answer this user's engine alone.
+
+    Whoever else asked for the program would get all that it registers, with its secrets.
+    """
+    return grpc.server(*arguments, **options, interceptors=(OnlyOwn(grpc.StatusCode.PERMISSION_DENIED),))
 
 
 def _new_loop() -> asyncio.AbstractEventLoop:

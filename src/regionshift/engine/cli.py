@@ -196,10 +196,14 @@ def _collect(process: subprocess.Popen[str], *listeners: OnOutput | None) -> tup
     lines: tuple[list[str], list[str]] = ([], [])
 
     def drain(stream: Any, listener: OnOutput | None, into: list[str]) -> None:
-        for line in stream:
-            into.append(line.rstrip())
-            if listener:
-                listener(line.rstrip())
+        try:
+            for line in stream:
+                into.append(line.rstrip())
+                if listener:
+                    listener(line.rstrip())
+        except ValueError:
+            if not stream.closed:  # closed: a second Ctrl-C left the CLI to itself
+                raise
 
     threads = [
         threading.Thread(target=drain, args=(stream, listener, into))

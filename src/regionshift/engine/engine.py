@@ -38,8 +38,17 @@ from regionshift.engine.events import (
 )
 from regionshift.engine.pending import settle
 from regionshift.engine.quiet import quiet_sdk
-from regionshift.engine.torn import remove_torn
-from regionshift.errors import InputError, Interrupted, Refused, RegionshiftError, WorkFailed
+from regionshift.engine.scratch import Scratch
+from regionshift.engine.torn import mend_torn
+from regionshift.errors import (
+    InputError,
+    Interrupted,
+    NoRoom,
+    Refused,
+    RegionshiftError,
+    WorkFailed,
+)
+from regionshift.machine import CLOCK, is_full, tells_of_clock
 
 _SKIP = "PULUMI_SKIP_CHECKPOINTS"
 Program = Callable[[], None]
@@ -108,6 +117,7 @@ class _PlainStack(Stack):
 
 
 _NO_SUMMARY = object()
+_CUT = "unexpected end of JSON input"
 
 
 class Engine:
@@ -116,9 +126,10 @@ class Engine:
     def __init__(self, settings: EngineSettings) -> None:
         self._settings = settings
         self._claim = Claim(settings.work_dir / "engine.lock") if settings.exclusive else None
-        self._command = StoppableCommand(
-            settings.command, settings.version, settings.environment, self._claim
-        )
+        self._scratch = Scratch(settings.work_dir / "tmp")
+        environment = {**settings.environment, "TMPDIR": str(self._scratch.folder)}
+        self._command = StoppableCommand(settings.command, settings.version, environment, self._claim)
+        self._mended: list[str] = []
         self._stack: Stack | None = None
         self._outputs: dict[str, Any] | None = None
         slot = settings.slot
@@ -143,11 +154,17 @@ class Engine:
         finally:
             if self._claim is not None:
                 self._claim.give_back()
+            self._scratch.remove()
 
     @property
     def version(self) -> VersionInfo:
         """The version of the CLI that runs."""
         return self._settings.version
+
+    @property
+    def mended(self) -> tuple[str, ...]:
+        """What of the state was found cut and was mended from its copy; a sentence each."""
+        return tuple(self._mended)
 
     @property
     def running(self) -> bool:
@@ -342,7 +359,9 @@ class Engine:
     def _clear_torn(self) -> None:
         if self._claim is not None:  # with the claim in our hands no engine is alive
             self._claim.take()
-            remove_torn(self._settings.backend)
+            self._mended += mend_torn(self._settings.backend)
+            self._scratch.remove_dead()
+        self._scratch.make()
 
     def _open(self, *, create: bool = True) -> Stack:
         """The stack; its workspace is kept in one folder, as the SDK would leave a new one each run."""
@@ -402,7 +421,7 @@ class Engine:
         stack.workspace.env_vars = {_SKIP: "false"} if checkpoints else {}
         options |= {"parallel": self._settings.parallel}
         given = {name: value for name, value in options.items() if value is not None}
-        with quiet_sdk(), runs_apart():
+        with quiet_sdk(), runs_apart(), self._scratch.used_by_sdk():
             try:
                 getattr(stack, verb)(
                     program=program, on_event=on_event, color="never", suppress_outputs=True, **given
@@ -417,7 +436,7 @@ class Engine:
             self._outputs = self._set_aside() | record.outputs
         return record
 
-    def _stopped_or(self, failure: EngineFailed | None) -> RegionshiftError:
+    def _stopped_or(self, failure: WorkFailed | None) -> RegionshiftError:
         """The failure, unless it is one because somebody asked to stop."""
         if failure is not None and not (self._command.interrupted or self._command.halted):
             return failure
@@ -458,8 +477,17 @@ class EngineFailed(WorkFailed):
         self.record = record
 
 
-def _failure(verb: str, record: RunRecord, error: CommandError) -> EngineFailed:
-    """The first problem that belongs to a resource says most; the engine's closing line says least."""
+def _failure(verb: str, record: RunRecord, error: CommandError) -> WorkFailed:
+    """The first problem that belongs to a resource says most; the engine's closing line says least.
+
+    A full disk or a clock that is wrong is nobody's fault there, however many resources tell of it.
+    """
+    said = [*(problem.message for problem in record.problems), str(error)]
+    if full := next((each for each in said if is_full(each)), None):
+        return NoRoom(
+            f"The engine's {verb} stopped, because a disk of this machine is full: {_line_of_full(full)}",
+            remedy="make room (the state, .regionshift and the temporary folder), then: regionshift resume",
+        )
     own = [problem for problem in record.problems if problem.urn and "pulumi:pulumi:Stack" not in problem.urn]
     first = (own or record.problems or [None])[0]  # type: ignore[list-item]
     message = first.message if first else _last_line(str(error))
@@ -469,8 +497,20 @@ def _failure(verb: str, record: RunRecord, error: CommandError) -> EngineFailed:
         f"The engine's {verb} failed: {message}{more}",
         record,
         where=where or None,
-        remedy="what was made is kept in the state: mend the cause and run the command again",
+        remedy=_remedy(said),
     )
+
+
+def _remedy(said: Sequence[str]) -> str:
+    if any(tells_of_clock(each) for each in said):
+        return CLOCK
+    if any(_CUT in each for each in said):
+        return "the engine's state is cut; regionshift resume, or up, mends it from its copy"
+    return "what was made is kept in the state: mend the cause and run the command again"
+
+
+def _line_of_full(text: str) -> str:
+    return next(line.strip() for line in text.splitlines() if is_full(line))
 
 
 def _last_line(text: str) -> str:

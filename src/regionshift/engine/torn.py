@@ -1,29 +1,69 @@
-"""What a killed engine leaves in a state folder that it could not read again itself.
+"""What a killed engine, or a full disk, leaves in a state folder that the engine could not read again itself.
 
 Beside each file the engine keeps a small one with its content type, `<name>.attrs`, which it writes in place, while
 the file itself is replaced at once (gocloud.dev/blob/fileblob: "sidecar" files). Killed between the two it leaves an
 empty one, and every later command fails with "failed to load checkpoint: EOF", though the state is whole (tried with
 3.200). Without the small file it reads the state well.
+
+A disk that is full cuts the state itself ("unexpected end of JSON input"). Before each write the engine keeps the
+state as it was in `<name>.bak`; that one is whole, and older by one write.
 """
 
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
+from regionshift.errors import WorkFailed
+
 _FOLDERS = ("stacks", "locks")
+_TORN = ".torn"
 
 
-def remove_torn(backend: str) -> None:
-    """Remove the half-written small files of a ``file://`` backend. Only while no engine is at work there."""
+def mend_torn(backend: str) -> list[str]:
+    """Mend a ``file://`` backend from what is whole; a sentence for each state that is older now.
+
+    Only while no engine is at work there. What was cut is kept beside it, as ``<name>.torn``.
+
+    Raises:
+        WorkFailed: a state is cut, and so is the copy of it.
+    """
     parts = urlsplit(backend)
     if parts.scheme != "file":
-        return
-    for folder in _FOLDERS:
-        for path in (Path(unquote(parts.path)) / ".pulumi" / folder).rglob("*.attrs"):
+        return []
+    folder = Path(unquote(parts.path)) / ".pulumi"
+    for name in _FOLDERS:
+        for path in (folder / name).rglob("*.attrs"):
             if not _is_whole(path):
                 path.unlink(missing_ok=True)
+    return [_mend(path) for path in sorted((folder / "stacks").rglob("*.json")) if not _is_whole(path)]
+
+
+def _mend(path: Path) -> str:
+    copy = path.with_name(f"{path.name}.bak")
+    if not copy.exists() or not _is_whole(copy):
+        raise WorkFailed(
+            "The engine's state is cut, and there is no whole copy of it.",
+            where=str(path),
+            remedy=f"restore it from a backup; without one, move it away: `regionshift up` then finds what is there"
+            f" offline, and on AWS names what it would collide with (the cut file: {path.name})",
+        )
+    body = copy.read_bytes()
+    aside = path.with_name(f"{path.name}.writing")
+    with aside.open("wb") as file:
+        file.write(body)
+        file.flush()
+        os.fsync(file.fileno())
+    path.replace(path.with_name(f"{path.name}{_TORN}"))
+    aside.replace(path)
+    # Its content type was that of the cut file; the engine does without.
+    path.with_name(f"{path.name}.attrs").unlink(missing_ok=True)
+    return (
+        f"the engine's state was cut, as by a full disk, and was mended from its copy, which is older by one write"
+        f" [{path}]; what was cut lies beside it as {path.name}{_TORN}"
+    )
 
 
 def _is_whole(path: Path) -> bool:

@@ -71,17 +71,23 @@ class _Files:
         self._store = store
         self._key = f"locks/{environment}.json"
         folder = store.root / "locks"
-        folder.mkdir(mode=0o700, exist_ok=True)
+        with store.translated("locks"):
+            folder.mkdir(mode=0o700, exist_ok=True)
         self.path: Path = folder / f"{environment}.lock"
         self._short: Path = folder / f"{environment}.short"
 
     @contextmanager
     def alone(self) -> Iterator[None]:
+        short = FileLock(self._short, timeout=_SHORT, thread_local=False)
+        with self._store.translated(f"locks/{self._short.name}"):
+            try:
+                short.acquire()
+            except Timeout as error:
+                raise StateUnreachable("the lock's own file stays busy", where=str(self._short)) from error
         try:
-            with FileLock(self._short, timeout=_SHORT, thread_local=False):
-                yield
-        except Timeout as error:
-            raise StateUnreachable("the lock's own file stays busy", where=str(self._short)) from error
+            yield
+        finally:
+            short.release()
 
     def read(self) -> Holder | None:
         stored = self._store.get(self._key)
@@ -94,12 +100,18 @@ class _Files:
     def clear(self) -> None:
         self._store.delete([self._key])
 
+    def remove(self) -> None:
+        """Let a new lock begin in a new file; whoever holds the old one keeps a file without a name."""
+        with self._store.translated(f"locks/{self.path.name}"):
+            self.path.unlink(missing_ok=True)
+
     def try_lock(self) -> FileLock | None:
         lock = FileLock(self.path, blocking=False, thread_local=False)
-        try:
-            lock.acquire()
-        except Timeout:
-            return None
+        with self._store.translated(f"locks/{self.path.name}"):
+            try:
+                lock.acquire()
+            except Timeout:
+                return None
         return lock
 
 
@@ -112,7 +124,7 @@ def acquire_file(store: StateStore, environment: str, holder: Holder, force: str
             found = files.read()
             if found is None or found.token != force:
                 raise LockHeld(environment, found)
-            files.path.unlink(missing_ok=True)
+            files.remove()
             held = files.try_lock()
             if held is None:
                 raise LockHeld(environment, found)

@@ -18,7 +18,7 @@ import obstore
 from obstore.exceptions import AlreadyExistsError, BaseError
 from obstore.store import LocalStore
 
-from regionshift.journal.store import KeyTakenError, StateUnreachable, Stored, checked_key
+from regionshift.journal.store import KeyTakenError, Stored, checked_key, unusable
 
 _ASIDE = ".writing"
 
@@ -28,7 +28,7 @@ class FileStore:
 
     def __init__(self, root: Path) -> None:
         self.root = root
-        with self._translated("open"):
+        with self.translated("open"):
             root.mkdir(mode=0o700, parents=True, exist_ok=True)
             (root / _ASIDE).mkdir(mode=0o700, exist_ok=True)
             self._store = LocalStore(root)
@@ -40,15 +40,15 @@ class FileStore:
         return self.root.as_uri()
 
     def create(self, key: str, body: bytes) -> None:
-        with self._translated(key):
+        with self.translated(key):
             self._place(key, body, overwrite=False)
 
     def put(self, key: str, body: bytes) -> None:
-        with self._translated(key):
+        with self.translated(key):
             self._place(key, body, overwrite=True)
 
     def get(self, key: str) -> Stored | None:
-        with self._translated(key):
+        with self.translated(key):
             try:
                 found = obstore.get(self._store, checked_key(key))
             except FileNotFoundError:
@@ -60,18 +60,18 @@ class FileStore:
         return {key: stored.body for key, stored in found if stored is not None}
 
     def keys(self, prefix: str) -> list[str]:
-        with self._translated(prefix):
+        with self.translated(prefix):
             pages = obstore.list(self._store, checked_key(prefix))
             return sorted(meta["path"] for page in pages for meta in page)
 
     def folders(self, prefix: str) -> list[str]:
-        with self._translated(prefix):
+        with self.translated(prefix):
             listing = obstore.list_with_delimiter(self._store, checked_key(prefix))
             return sorted(path.rstrip("/").rpartition("/")[2] for path in listing["common_prefixes"])
 
     def delete(self, keys: Iterable[str]) -> None:
         for key in keys:
-            with self._translated(key):
+            with self.translated(key):
                 try:
                     obstore.delete(self._store, checked_key(key))
                 except FileNotFoundError:
@@ -100,15 +100,13 @@ class FileStore:
             self._sync_directory(directory.parent)
 
     @contextmanager
-    def _translated(self, key: str) -> Iterator[None]:
+    def translated(self, key: str) -> Iterator[None]:
+        """Around what is done with the file of ``key``: the system's errors become StateUnreachable."""
         try:
             yield
         except (BaseError, OSError) as error:
-            reason = str(error).splitlines()[0]
-            raise StateUnreachable(
-                f"the state could not be used: {reason}",
-                where=f"{self.url}/{key}",
-                remedy="check that the directory exists, is yours, and its disk has room",
+            raise unusable(
+                error, f"{self.url}/{key}", "check that the directory exists, is yours, and its disk has room"
             ) from error
 
 

@@ -29,7 +29,7 @@ from regionshift.journal.events import (
     encode,
     fold,
 )
-from regionshift.journal.store import KeyTakenError, StateStore
+from regionshift.journal.store import KeyTakenError, StateDamaged, StateStore
 
 _ATTEMPTS = 1000
 
@@ -83,6 +83,7 @@ class Journal:
         self._by = by
         self._runs = f"journal/{environment}/runs"
         self._closed = f"journal/{environment}/closed"
+        self._damage: dict[str, None] = {}
 
     def start(self, kind: Kind, data: Mapping[str, object]) -> RunJournal:
         """Open a run: number it, and make its opening event durable."""
@@ -126,8 +127,26 @@ class Journal:
         return found
 
     def view(self, run_id: str) -> RunView:
-        """What the events of a run add up to. Raises as :meth:`events` does."""
-        return fold(self.events(run_id))
+        """What the events of a run add up to.
+
+        Raises as :meth:`events` does; but a finished run whose first event and copy are whole is told without its
+        steps when others cannot be read.
+        """
+        try:
+            return fold(self.events(run_id))
+        except StateDamaged as error:
+            number = f"{int(run_id.partition('-')[0]):06d}"
+            found = self._copy(number)
+            first = self._first(number) if found is not None else None
+            if found is None or first is None or first.run_id != found.run_id:
+                raise
+            self._tell(error)
+            return _without_steps(found, first)
+
+    @property
+    def damage(self) -> tuple[str, ...]:
+        """What was found damaged and could be told all the same, from a run's copy; a sentence each."""
+        return tuple(self._damage)
 
     def history(self, limit: int | None = None) -> list[RunSummary]:
         """How the newest runs stand, the newest first.
@@ -164,13 +183,46 @@ class Journal:
         return f"{self._runs}/{run_id.partition('-')[0]}"
 
     def _read(self, number: str) -> list[Event]:
-        folder = f"{self._runs}/{number}"
-        bodies = self.store.get_many(self.store.keys(folder))
-        events = [decode(body, f"{self.store.url}/{key}") for key, body in sorted(bodies.items())]
-        for key, event in zip(sorted(bodies), events, strict=True):
-            if _number_of(key) != f"{event.sequence:08d}":
-                raise damaged("an event stands under another's name", f"{self.store.url}/{key}", "moved")
+        """The events of a run. Its last one may be told by the copy of how the run ended."""
+        bodies = sorted(self.store.get_many(self.store.keys(f"{self._runs}/{number}")).items())
+        events: list[Event] = []
+        for key, body in bodies:
+            try:
+                event = self._event(key, body)
+            except StateDamaged as error:
+                closing = self._closing(number, events) if len(events) == len(bodies) - 1 else None
+                if closing is None:
+                    raise
+                self._tell(error)
+                event = closing
+            events.append(event)
         return events
+
+    def _event(self, key: str, body: bytes) -> Event:
+        where = f"{self.store.url}/{key}"
+        event = decode(body, where)
+        if _number_of(key) != f"{event.sequence:08d}":
+            raise damaged("an event stands under another's name", where, "moved")
+        return event
+
+    def _first(self, number: str) -> Event | None:
+        key = f"{self._runs}/{number}/{1:08d}.json"
+        stored = self.store.get(key)
+        return self._event(key, stored.body) if stored else None
+
+    def _copy(self, number: str) -> RunSummary | None:
+        stored = self.store.get(f"{self._closed}/{number}.json")
+        return _decode_summary(stored.body) if stored else None
+
+    def _closing(self, number: str, before: list[Event]) -> Event | None:
+        """The event that closed a run, from its copy; None when that is not there, or not this run's."""
+        found = self._copy(number)
+        if found is None or found.ended is None or not before or found.run_id != before[0].run_id:
+            return None
+        return Event(len(before) + 1, found.run_id, found.kind, RUN, "after", None, found.result, found.ended)
+
+    def _tell(self, error: StateDamaged) -> None:
+        self._damage[f"{error.message} [{error.where}]; how that run ended is known from its copy"] = None
 
 
 class RunJournal:
@@ -275,6 +327,21 @@ def _reason(view: RunView) -> str:
         if step.phase == "failed" and "error" in step.data
     ]
     return "; ".join(given)
+
+
+def _without_steps(found: RunSummary, first: Event) -> RunView:
+    return RunView(
+        run_id=found.run_id,
+        kind=found.kind,
+        started=found.started,
+        ended=found.ended,
+        outcome=found.outcome,
+        opened=first.data,
+        result=found.result,
+        steps=(),
+        last_sequence=first.sequence,
+        newer=False,
+    )
 
 
 def _number_of(key: str) -> str:

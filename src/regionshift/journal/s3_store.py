@@ -25,6 +25,7 @@ from regionshift.journal.store import (
     Stored,
     SwapLostError,
     checked_key,
+    unusable,
 )
 
 if TYPE_CHECKING:
@@ -124,11 +125,7 @@ class S3Store:
                 remedy="the credentials need s3:ListBucket, GetObject, PutObject and DeleteObject there",
             ) from error
         except (BaseError, OSError) as error:
-            raise StateUnreachable(
-                f"the state could not be used: {str(error).splitlines()[0]}",
-                where=where,
-                remedy="check the bucket's name, its region and the network",
-            ) from error
+            raise unusable(error, where, "check the bucket's name, its region and the network") from error
 
 
 def _aws_endpoint(region: str) -> str:

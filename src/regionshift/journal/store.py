@@ -15,13 +15,28 @@ from pathlib import Path
 from typing import Protocol, runtime_checkable
 from urllib.parse import unquote, urlsplit
 
-from regionshift.errors import InputError, WorkFailed
+from regionshift.errors import InputError, NoRoom, WorkFailed
+from regionshift.machine import disk_trouble, is_full
 
 _KEY = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]*(/[A-Za-z0-9_-][A-Za-z0-9._-]*)*")
 
 
 class StateUnreachable(WorkFailed):
     """The state could not be read or written: network, permissions, disk."""
+
+
+class StateFull(StateUnreachable, NoRoom):
+    """The disk of the state has no room left."""
+
+
+def unusable(error: BaseException, where: str, remedy: str) -> StateUnreachable:
+    """The error for a state that could not be read or written. What the disk says goes before ``remedy``."""
+    trouble = disk_trouble(error)
+    reason = trouble[0] if trouble else (str(error).splitlines() or [type(error).__name__])[0]
+    kind = StateFull if is_full(error) else StateUnreachable
+    return kind(
+        f"the state could not be used: {reason}", where=where, remedy=trouble[1] if trouble else remedy
+    )
 
 
 class StateDamaged(WorkFailed):

@@ -12,6 +12,7 @@ from regionshift.engine.engine import Listener, RunRecord
 from regionshift.errors import Interrupted, RegionshiftError
 from regionshift.journal.events import Kind
 from regionshift.journal.journal import Journal, RunSummary
+from regionshift.journal.store import StateUnreachable
 from regionshift.operations.environment import Environment
 from regionshift.operations.orphans import has_unsettled, recover
 from regionshift.operations.up import Proposal, apply
@@ -103,8 +104,13 @@ def recorded(
     except BaseException as error:
         stopped = isinstance(error, Interrupted | KeyboardInterrupt)
         said = error.message if isinstance(error, RegionshiftError) else type(error).__name__
-        run.append(_STEP, "failed", data={"error": said})
-        run.close("interrupted" if stopped else "failed", failed=True)
+        try:
+            run.append(_STEP, "failed", data={"error": said})
+            run.close("interrupted" if stopped else "failed", failed=True)
+        except StateUnreachable as failure:
+            # The run stays open, as after a kill, and what went wrong first is what is told.
+            error.add_note(f"that could not be written down: {failure.message}")
+            raise error from failure
         if telling:
             news = telling.words.of_stop() if stopped else telling.words.of_failure(said)
             telling.tell(run.run_id, news, telling.before)

@@ -16,6 +16,7 @@ from regionshift.operations.environment import Environment
 from regionshift.operations.permissions import permission_findings
 from regionshift.operations.policy_findings import policy_findings
 from regionshift.operations.quotas import quota_findings
+from regionshift.operations.room import Disk, room_findings
 from regionshift.report.values import Finding
 from regionshift.settings.check import name_problems
 from regionshift.settings.state_url import parse_key_url, parse_state_url
@@ -41,11 +42,13 @@ class Machine:
         free_memory_mb: memory that is free, in MB; None when the system does not tell.
         plugin_missing: whether the AWS plugin must still be fetched.
         engine_problem: why no engine can be run; None when one can.
+        disks: where a run writes.
     """
 
     free_memory_mb: int | None
     plugin_missing: bool = False
     engine_problem: RegionshiftError | None = None
+    disks: tuple[Disk, ...] = ()
 
 
 def preflight(
@@ -61,6 +64,7 @@ def preflight(
     parts: Sequence[Callable[[], list[Finding]]] = (
         lambda: _names(environment),
         lambda: _engine(machine),
+        lambda: room_findings(machine.disks, len(environment.config.all_regions)),
         lambda: list(region_findings(environment) if regions is None else regions),
         lambda: _release(environment),
         lambda: _memory(environment, machine),

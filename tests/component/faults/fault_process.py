@@ -35,6 +35,7 @@ from regionshift.journal.lock import Holder, LeaseTerms, acquire
 from regionshift.journal.releases import ReleaseStore
 from regionshift.journal.sealing import SecretKey
 from regionshift.journal.store import StateStore, open_state
+from regionshift.local.provider.assets import Files
 from regionshift.local.provider.server import serve
 from regionshift.operations.deploying import deploy, mend
 from regionshift.operations.environment import Environment
@@ -81,6 +82,7 @@ class Process:
         self._mutex = threading.Lock()
         self._under_way = 0
         self._stack = ExitStack()
+        self._files = Files()
 
     def __enter__(self) -> Self:
         world, release = self.world, self.world.wanted_release
@@ -229,7 +231,7 @@ class Process:
 
     def _engine(self) -> Engine:
         world = self.world
-        port = self._stack.enter_context(serve(world.cloud, faulty(self)))
+        port = self._stack.enter_context(serve(world.cloud, faulty(self), self._files))
         variables = {k: v for k, v in os.environ.items() if not k.startswith(("AWS_", "PULUMI_"))}
         engine = _Counted(
             EngineSettings(
@@ -263,6 +265,9 @@ class Process:
         between = self.environment.release() if isinstance(links, str) else links
         cloud = self.world.cloud
         access = ProviderSettings(cloud.endpoint, cloud.access_key, cloud.secret_key)
+
+        for release in (*releases.values(), *((links,) if isinstance(links, Release) else ())):
+            self._files.allow(release.artifact.path.absolute(), release.artifact.digest)
 
         def program() -> None:
             for name, value in build(releases, provider_settings=access, links=between).items():

@@ -232,3 +232,64 @@ class ForgetfulStore(PassingStore):
     def create(self, key: str, body: bytes) -> None:
         self.inner.create(key, body)
         raise KeyTakenError(key)
+
+
+def _finished(journal: Journal) -> str:
+    run = journal.start("deployment", {"releases": {"eu-west-1": "abc"}})
+    run.append("apply", "before")
+    run.append("apply", "after")
+    run.close("succeeded", {"regions": {"eu-west-1": "abc"}})
+    return run.run_id
+
+
+@pytest.mark.parametrize("damage", [b"", b"{", b"\0" * 30, b'{"version": 1}'])
+def test_a_damaged_last_event_of_a_finished_run_is_told_by_the_runs_copy(
+    store: StateStore, damage: bytes
+) -> None:
+    whole = journal_of(store)
+    run_id = _finished(whole)
+    before = whole.view(run_id)
+    store.put("journal/shop.dev/runs/000001/00000004.json", damage)
+    journal = journal_of(store)
+    assert journal.view(run_id) == before
+    assert journal.events(run_id)[-1].data["outcome"] == "succeeded"
+    (said,) = journal.damage
+    assert "00000004.json" in said and "copy" in said
+    assert journal.unfinished() == [] and journal.history() == whole.history()
+    with pytest.raises(Refused, match="finished"):
+        journal.reopen(run_id)
+
+
+def test_damage_in_the_middle_of_a_finished_run_hides_its_steps_alone(store: StateStore) -> None:
+    run_id = _finished(journal_of(store))
+    store.put("journal/shop.dev/runs/000001/00000002.json", b"{")
+    journal = journal_of(store)
+    view = journal.view(run_id)
+    assert (view.outcome, view.opened, view.steps) == ("succeeded", {"releases": {"eu-west-1": "abc"}}, ())
+    assert journal.damage
+    with pytest.raises(StateDamaged):
+        journal.events(run_id)
+
+
+@pytest.mark.parametrize("copy", [None, b"{", b"of another run"])
+def test_damage_without_a_whole_copy_of_the_same_run_is_an_error(
+    store: StateStore, copy: bytes | None
+) -> None:
+    run_id = _finished(journal_of(store))
+    store.put("journal/shop.dev/runs/000001/00000004.json", b"{")
+    kept = "journal/shop.dev/closed/000001.json"
+    found = store.get(kept)
+    assert found is not None
+    store.delete([kept])
+    if copy is not None:
+        other = found.body.replace(run_id.encode(), b"000001-deployment-ffffff")
+        store.put(kept, other if copy.startswith(b"of") else copy)
+    with pytest.raises(StateDamaged):
+        journal_of(store).view(run_id)
+
+
+def test_a_damaged_first_event_is_an_error(store: StateStore) -> None:
+    run_id = _finished(journal_of(store))
+    store.put("journal/shop.dev/runs/000001/00000001.json", b"{")
+    with pytest.raises(StateDamaged):
+        journal_of(store).view(run_id)

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,8 @@ from regionshift.cli.app import app
 from regionshift.cli.failure import run
 from regionshift.deployment.saga import SagaStep
 from regionshift.errors import WorkFailed
+from regionshift.journal.journal import Journal
+from regionshift.journal.store import open_state
 from regionshift.operations.moving.promoting import Promotion
 
 FIRST, SECOND = "eu-west-1", "us-east-1"
@@ -88,6 +91,11 @@ class Site:
     def runs_until_killed(self, *arguments: str) -> None:
         with pytest.raises(Killed):
             self.run(*arguments)
+
+    def open_runs(self) -> list[str]:
+        """The runs of the journal that never said how they ended."""
+        state = open_state((self.file.parent / ".regionshift/state").as_uri())
+        return [view.run_id for view in Journal(state, "steps.dev", lambda: datetime.now(UTC)).unfinished()]
 
     @property
     def primary(self) -> str:

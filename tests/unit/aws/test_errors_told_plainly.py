@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from botocore.exceptions import (
     ClientError,
@@ -10,7 +12,7 @@ from botocore.exceptions import (
     ProfileNotFound,
 )
 
-from regionshift.aws.errors import AwsFailed, told_plainly
+from regionshift.aws.errors import AwsFailed, told_plainly, translate
 from regionshift.aws.outside import tells_of_outside
 from regionshift.errors import EXIT_FAILED
 
@@ -78,3 +80,41 @@ def test_other_errors_go_through() -> None:
 )
 def test_what_an_engine_says_is_the_regions_fault_or_ours(message: str, outside: bool) -> None:
     assert tells_of_outside(message) is outside
+
+
+_SKEWED = "The difference between the request time and the current time is too large."
+_OF_S3 = {"Code": "RequestTimeTooSkewed", "Message": _SKEWED}
+_EXPIRED = (
+    "Signature expired: 20261130T000000Z is now earlier than 20261130T001500Z (20261130T002000Z - 5 min.)"
+)
+_EARLY = "Signature not yet current: 20261130T050000Z is still later than 20261130T000500Z (20261130T000000Z + 5 min.)"
+
+
+@pytest.mark.parametrize(
+    ("error", "by"),
+    [
+        ({**_OF_S3, "RequestTime": "20261130T002000Z", "ServerTime": "2026-11-30T00:00:00Z"}, "1200 s ahead"),
+        (
+            {**_OF_S3, "RequestTime": "Mon, 30 Nov 2026 00:00:00 GMT", "ServerTime": "2026-11-30T01:00:00Z"},
+            "3600 s behind",
+        ),
+        ({"Code": "SignatureDoesNotMatch", "Message": _EXPIRED}, "1200 s behind"),
+        ({"Code": "InvalidSignatureException", "Message": _EARLY}, "18000 s ahead"),
+        ({"Code": "RequestExpired", "Message": "Request has expired."}, None),
+        ({**_OF_S3, "RequestTime": "x", "ServerTime": "y"}, None),
+    ],
+)
+def test_a_clock_that_is_wrong_is_told_as_the_clock_with_its_skew(error: Any, by: str | None) -> None:
+    found = translate(ClientError({"Error": error}, "ListRoles"), "eu-west-1")
+    known = f", by {by}" if by else ""
+    assert (
+        found.message
+        == f"The clock of this machine is wrong{known}: AWS refused ListRoles ({error['Message']})"
+    )
+    assert "clock" in str(found.remedy)
+
+
+def test_a_wrong_key_is_not_told_as_the_clock() -> None:
+    message = "The request signature we calculated does not match the signature you provided."
+    error = ClientError({"Error": {"Code": "SignatureDoesNotMatch", "Message": message}}, "ListRoles")
+    assert "clock" not in translate(error, "eu-west-1").message

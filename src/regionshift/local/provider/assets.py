@@ -2,18 +2,56 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 import zipfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from regionshift.errors import InputError
+from regionshift.errors import InputError, Refused
 from regionshift.local.provider.wire import Asset
 
 _EPOCH = (1980, 1, 1, 0, 0, 0)  # the oldest time a zip can hold: the same content gives the same bytes
 _READABLE = 0o644 << 16
 _ARCHIVES = (".zip", ".jar")
+
+
+class Files:
+    """The files of this machine that may be taken for assets: a release's artifacts, told before each run.
+
+    Whoever reaches the provider could name any file that its user may read.
+    """
+
+    def __init__(self) -> None:
+        self._digests: dict[Path, str] = {}
+
+    def allow(self, path: Path, digest: str) -> None:
+        """Let ``path`` be taken while the SHA-256 of its content is ``digest``."""
+        self._digests[path.resolve()] = digest
+
+    def require(self, value: Any) -> None:
+        """Look at every asset inside ``value``.
+
+        Raises:
+            Refused: one names a file that is not allowed, or another content than was.
+        """
+        if isinstance(value, Asset):
+            if value.path is not None:
+                self._require_file(Path(value.path))
+            self.require(value.entries)
+        elif isinstance(value, Mapping):
+            for item in value.values():
+                self.require(item)
+        elif isinstance(value, list):
+            for item in value:
+                self.require(item)
+
+    def _require_file(self, path: Path) -> None:
+        digest = self._digests.get(path.resolve())
+        # Whether a file that is not allowed is there is nobody's business.
+        if digest is None or hashlib.sha256(path.read_bytes()).hexdigest() != digest:
+            raise Refused("the local provider takes no file but a release's artifact")
 
 
 def content_of(asset: Asset) -> bytes:

@@ -19,6 +19,7 @@ from pulumi.runtime.proto import plugin_pb2, provider_pb2, provider_pb2_grpc, st
 from regionshift.aws.clients import Clients
 from regionshift.errors import InputError
 from regionshift.local.provider import lifecycle
+from regionshift.local.provider.assets import Files
 from regionshift.local.provider.check import checked
 from regionshift.local.provider.difference import Difference, Kind, difference
 from regionshift.local.provider.endpoints import refuse_elsewhere
@@ -61,10 +62,11 @@ def _telling(call: _Call) -> _Call:
 class AwsServicer(provider_pb2_grpc.ResourceProviderServicer):
     """Serves every provider instance of one engine run."""
 
-    def __init__(self, handlers: Mapping[str, Handler], clients: Clients, account: str) -> None:
+    def __init__(self, handlers: Mapping[str, Handler], clients: Clients, account: str, files: Files) -> None:
         self.handlers = handlers
         self._clients = clients
         self._account = account
+        self._files = files
         self._session = Session()
 
     def Handshake(self, request: Any, context: Any) -> Any:
@@ -125,6 +127,7 @@ class AwsServicer(provider_pb2_grpc.ResourceProviderServicer):
         if request.preview:
             preview = lifecycle.previewed_create(handler, inputs)
             return provider_pb2.CreateResponse(properties=encode(preview))
+        self._files.require(inputs)
         scope = self._context(request, context, inputs)
         made = lifecycle.create(handler, scope, inputs, self._session.known(request.urn))
         self._session.remember(request.urn, made.identity)
@@ -151,6 +154,7 @@ class AwsServicer(provider_pb2_grpc.ResourceProviderServicer):
         if request.preview:
             preview = lifecycle.previewed_update(handler, decode(request.olds), olds, news)
             return provider_pb2.UpdateResponse(properties=encode(preview))
+        self._files.require(news)
         scope = self._context(request, context, news)
         updated = lifecycle.update(handler, scope, request.id, olds, news)
         return provider_pb2.UpdateResponse(properties=encode(updated.properties))

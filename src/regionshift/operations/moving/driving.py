@@ -11,8 +11,9 @@ from regionshift.carriers.transport import AnswerLostError, S3Error
 from regionshift.deployment.course import Course
 from regionshift.deployment.news import News
 from regionshift.deployment.saga import Ending, SagaState, SagaStep, fold_saga
-from regionshift.errors import Interrupted, RegionshiftError
+from regionshift.errors import Interrupted, NoRoom, RegionshiftError
 from regionshift.journal.journal import Journal, RunJournal
+from regionshift.machine import is_full
 
 Said = Mapping[str, object]
 Teller = Callable[[SagaState, SagaStep, str, Said], None]
@@ -45,7 +46,7 @@ def drive(
 
     Raises:
         Interrupted: somebody asked to stop; the run stays open for `resume`.
-        RegionshiftError: the journal or the lock is gone; the run stays open as it is.
+        RegionshiftError: the journal or the lock is gone, or a disk is full; the run stays open as it is.
     """
     state = state_of(journal, run.run_id, steps)
     tried = False
@@ -92,12 +93,18 @@ def _perform(
 ) -> tuple[str, dict[str, object]]:
     try:
         said = performer.take_back(step, began) if step.back else performer.do(step, doubt=doubt)
-    except Interrupted:
+    except (Interrupted, NoRoom):
         raise
     except RegionshiftError as error:
         where = f" [{error.where}]" if error.where else ""
         remedy = f" → {error.remedy}" if error.remedy else ""
         return "failed", {"error": f"{error.message}{where}{remedy}"}
     except (ClientError, BotoCoreError, S3Error, AnswerLostError, OSError) as error:
+        if isinstance(error, OSError) and is_full(error):
+            raise NoRoom(
+                "No room is left on a disk of this machine.",
+                where=str(error.filename or step.name),
+                remedy="make room there, then: regionshift resume",
+            ) from error
         return "failed", {"error": str(error)}
     return "after", dict(said)

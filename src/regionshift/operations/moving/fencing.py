@@ -26,10 +26,11 @@ from regionshift.settings.config import MigrationConfig
 POLICY = "regionshift-fence"
 NOT_SHUT = "roles_not_shut"
 """The name in a run's result: {region: [role, ...]}."""
+_FENCED = "Fenced"
 _ROLES = (named.REPLICATION_ROLE, named.FUNCTION_ROLE, named.WORKER_ROLE, named.STATE_MACHINE_ROLE)
 _NOTHING: dict[str, Any] = {
     "Version": "2012-10-17",
-    "Statement": [{"Sid": "Fenced", "Effect": "Deny", "Action": "*", "Resource": "*"}],
+    "Statement": [{"Sid": _FENCED, "Effect": "Deny", "Action": "*", "Resource": "*"}],
 }
 _WRITES = (
     "s3:DeleteObject",
@@ -170,29 +171,58 @@ def _each_role(config: MigrationConfig, region: str, change: Callable[[str], obj
 
 
 def shut_bucket(clients: Clients, config: MigrationConfig, region: str) -> None:
-    """Nothing replicates from the region's deployment bucket any more, and nobody writes to it.
+    """Nothing replicates from the region's deployment bucket any more, and nobody writes to it. Done twice is no harm.
+
+    The fence denies everybody, us too, to change the replication. So a fence that stands is lifted for the moment that
+    takes, if there is something to take away; on the usual second attempt there is not.
 
     Raises ClientError, BotoCoreError when the region does not answer.
     """
     s3 = clients.get("s3", region)
     bucket = named.DEPLOYMENT_BUCKET.name(config.names, region)
-    s3.delete_bucket_replication(Bucket=bucket)
-    try:
-        standing = json.loads(s3.get_bucket_policy(Bucket=bucket)["Policy"])
-    except ClientError as error:
-        if error.response["Error"]["Code"] != "NoSuchBucketPolicy":
-            raise
-        standing = {"Version": "2012-10-17", "Statement": []}
+    standing = _policy_of(s3, bucket)
+    kept = [statement for statement in standing["Statement"] if statement.get("Sid") != _FENCED]
+    if _replicates(s3, bucket):
+        if len(kept) < len(standing["Statement"]):
+            _write_policy(s3, bucket, {**standing, "Statement": kept})
+        s3.delete_bucket_replication(Bucket=bucket)
     arn = _arn_of(standing["Statement"], bucket)
     fence = {
-        "Sid": "Fenced",
+        "Sid": _FENCED,
         "Effect": "Deny",
         "Principal": "*",
         "Action": list(_WRITES),
         "Resource": [arn, f"{arn}/*"],
     }
-    kept = [statement for statement in standing["Statement"] if statement.get("Sid") != "Fenced"]
-    s3.put_bucket_policy(Bucket=bucket, Policy=json.dumps({**standing, "Statement": [*kept, fence]}))
+    _write_policy(s3, bucket, {**standing, "Statement": [*kept, fence]})
+
+
+def _policy_of(s3: Any, bucket: str) -> dict[str, Any]:
+    try:
+        found: dict[str, Any] = json.loads(s3.get_bucket_policy(Bucket=bucket)["Policy"])
+    except ClientError as error:
+        if error.response["Error"]["Code"] != "NoSuchBucketPolicy":
+            raise
+        return {"Version": "2012-10-17", "Statement": []}
+    return found
+
+
+def _write_policy(s3: Any, bucket: str, policy: Mapping[str, Any]) -> None:
+    """Amazon S3 has no empty policy: without a statement it is deleted."""
+    if policy["Statement"]:
+        s3.put_bucket_policy(Bucket=bucket, Policy=json.dumps(policy))
+    else:
+        s3.delete_bucket_policy(Bucket=bucket)
+
+
+def _replicates(s3: Any, bucket: str) -> bool:
+    try:
+        s3.get_bucket_replication(Bucket=bucket)
+    except ClientError as error:
+        if error.response["Error"]["Code"] != "ReplicationConfigurationNotFoundError":
+            raise
+        return False
+    return True
 
 
 def _arn_of(statements: Iterable[dict[str, Any]], bucket: str) -> str:

@@ -184,7 +184,12 @@ def propose_retirement(
     """
     config = environment.config
     if region not in config.regions.secondaries:
-        raise InputError(f"{region} is no secondary.", where=region, remedy="only a secondary can be retired")
+        raise InputError(
+            f"{region} is no secondary.",
+            where=region,
+            remedy="only a secondary can be retired; one that the settings no longer name, because a retirement was"
+            " killed, is taken down by: regionshift up --allow-data-loss",
+        )
     text = read_text(settings)
     edit = remove_secondary(text, region)
     after = load(applied(edit, text))

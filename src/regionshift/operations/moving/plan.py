@@ -21,7 +21,7 @@ STEPS = (
     SagaStep("validate-all", reversible=False),
 )
 # Nothing here calls the region that is lost. Its roles are shut first: IAM is not in that region.
-_STEPS_WITHOUT_SOURCE = (
+STEPS_WITHOUT_SOURCE = (
     SagaStep("fence"),
     SagaStep("validate", reversible=False),
     SagaStep("gather"),
@@ -55,7 +55,7 @@ class PromotionPlan:
     @property
     def steps(self) -> tuple[SagaStep, ...]:
         """The steps in their order."""
-        return _STEPS_WITHOUT_SOURCE if self.lost else STEPS
+        return STEPS_WITHOUT_SOURCE if self.lost else STEPS
 
     @property
     def absent(self) -> frozenset[str]:

@@ -12,6 +12,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from regionshift.deployment.course import Course
 from regionshift.errors import InputError, Interrupted, RegionshiftError, WorkFailed
 from regionshift.journal.journal import Journal, RunJournal
+from regionshift.journal.store import StateUnreachable
 from regionshift.operations.checks.base import CheckContext, run_checks
 from regionshift.operations.environment import Environment, without_regions
 from regionshift.operations.moving.as_up import release_of, require_everywhere, require_release_as_up
@@ -98,7 +99,11 @@ class Rejoin:
                 herald(course.of_done(step))
         except BaseException as error:
             stopped = isinstance(error, Interrupted | KeyboardInterrupt)
-            run.close("interrupted" if stopped else "failed", failed=True)
+            try:
+                run.close("interrupted" if stopped else "failed", failed=True)
+            except StateUnreachable as failure:
+                error.add_note(f"that could not be written down: {failure.message}")
+                raise error from failure
             if stopped:
                 herald(course.of_interruption(step))
                 raise interruption(step, course) from error

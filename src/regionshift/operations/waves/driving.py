@@ -11,7 +11,7 @@ from regionshift.aws.outside import tells_of_outside
 from regionshift.deployment.news import News, of_end, of_start, of_step, of_waiting
 from regionshift.deployment.state import DONE, DOWN, DeploymentState, Outcome, fold_deployment
 from regionshift.deployment.steps import Step
-from regionshift.errors import Interrupted, Refused, RegionshiftError
+from regionshift.errors import Interrupted, NoRoom, Refused, RegionshiftError
 from regionshift.journal.journal import Journal, RunJournal
 from regionshift.operations.checks.base import Check, CheckContext, run_checks
 from regionshift.operations.checks.function import Inside
@@ -133,7 +133,7 @@ class Driver:
         phase = "after"
         try:
             said = self._perform(step, self.state(run.run_id), facts, doubt=doubt)
-        except (Interrupted, Waits):
+        except (Interrupted, Waits, NoRoom):
             raise
         except StepFailed as error:
             phase, said = "failed", {"error": _sentence(error), "regions": dict(error.regions)}

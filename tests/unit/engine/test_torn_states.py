@@ -1,0 +1,133 @@
+"""What a full disk or a kill left of the engine's state, and the folders of runs that are no more."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from pulumi.automation import CommandResult, _stack
+from pulumi.automation.errors import CommandError
+
+from regionshift.engine.engine import EngineFailed, RunRecord, _failure
+from regionshift.engine.events import Problem
+from regionshift.engine.scratch import Scratch
+from regionshift.engine.torn import mend_torn
+from regionshift.errors import NoRoom, WorkFailed
+
+STATE = json.dumps({"version": 3, "checkpoint": {"stack": "dev"}}).encode()
+OLDER = json.dumps({"version": 3, "checkpoint": {"stack": "dev", "latest": None}}).encode()
+
+
+@pytest.fixture
+def stacks(tmp_path: Path) -> Path:
+    folder = tmp_path / ".pulumi/stacks/shop"
+    folder.mkdir(parents=True)
+    return folder
+
+
+@pytest.mark.parametrize("cut", [b"", STATE[:1], STATE[: len(STATE) // 2], STATE[:-1], b"\0" * 40])
+def test_a_cut_state_is_mended_from_its_copy_and_kept(tmp_path: Path, stacks: Path, cut: bytes) -> None:
+    state = stacks / "dev.json"
+    state.write_bytes(cut)
+    (stacks / "dev.json.bak").write_bytes(OLDER)
+    (stacks / "dev.json.attrs").write_bytes(b"{}")
+    (stacks / "dev.json.bak.attrs").write_bytes(b"")
+    (said,) = mend_torn(tmp_path.as_uri())
+    assert str(state) in said and "older by one write" in said
+    assert state.read_bytes() == OLDER
+    assert (stacks / "dev.json.torn").read_bytes() == cut
+    assert not (stacks / "dev.json.attrs").exists(), "it told of the cut file"
+    assert not (stacks / "dev.json.bak.attrs").exists(), "it is torn itself"
+    assert mend_torn(tmp_path.as_uri()) == []
+
+
+def test_a_whole_state_is_left_alone_whatever_its_copy_is(tmp_path: Path, stacks: Path) -> None:
+    (stacks / "dev.json").write_bytes(STATE)
+    (stacks / "dev.json.bak").write_bytes(b"{")
+    assert mend_torn(tmp_path.as_uri()) == []
+    assert (stacks / "dev.json").read_bytes() == STATE
+    assert mend_torn("s3://bucket/state/engine") == []
+
+
+@pytest.mark.parametrize("copy", [None, b"", b"{"])
+def test_a_cut_state_without_a_whole_copy_is_told_and_left(
+    tmp_path: Path, stacks: Path, copy: bytes | None
+) -> None:
+    (stacks / "dev.json").write_bytes(b"{")
+    if copy is not None:
+        (stacks / "dev.json.bak").write_bytes(copy)
+    with pytest.raises(WorkFailed) as told:
+        mend_torn(tmp_path.as_uri())
+    assert told.value.where == str(stacks / "dev.json")
+    assert (stacks / "dev.json").read_bytes() == b"{"
+
+
+_ABOUT_ONE = Problem(
+    "creating bucket: write /x/dev.json: no space left on device",
+    "urn:pulumi:dev::shop::aws:s3/bucket:Bucket::b",
+    None,
+)
+
+
+@pytest.mark.parametrize("told_by", ["resource", "output"])
+def test_a_full_disk_is_told_as_such_and_is_no_failure_of_a_resource(told_by: str) -> None:
+    record = RunRecord(problems=[_ABOUT_ONE] if told_by == "resource" else [])
+    output = "" if told_by == "resource" else "error: saving checkpoint: write x: no space left on device\n"
+    found = _failure("up", record, CommandError(_result(output)))
+    assert isinstance(found, NoRoom)
+    assert "disk of this machine is full" in found.message and "no space left on device" in found.message
+    assert found.remedy and "regionshift resume" in found.remedy
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "RequestTimeTooSkewed: The difference between the request time and the current time is too large.",
+        "SignatureDoesNotMatch: Signature expired: 20261130T000000Z is now earlier than 20261130T010000Z",
+        "InvalidSignatureException: Signature not yet current: 20261130T050000Z is still later than …",
+    ],
+)
+def test_a_clock_that_is_wrong_is_told_from_the_engines_words(said: str) -> None:
+    record = RunRecord(problems=[Problem(said, "urn:pulumi:dev::shop::aws:s3/bucket:Bucket::b", None)])
+    found = _failure("up", record, CommandError(_result("")))
+    assert isinstance(found, EngineFailed)
+    assert found.remedy and "clock" in found.remedy
+
+
+def test_any_other_failure_says_what_it_always_said() -> None:
+    found = _failure(
+        "up", RunRecord(problems=[Problem("AccessDenied", None, None)]), CommandError(_result(""))
+    )
+    assert isinstance(found, EngineFailed)
+    assert found.remedy and "mend the cause" in found.remedy
+
+
+def test_the_folders_of_a_killed_run_are_taken_away_by_the_next(tmp_path: Path) -> None:
+    dead = subprocess.Popen([sys.executable, "-c", ""])
+    dead.wait()
+    left = tmp_path / str(dead.pid) / "automation-logs-up-x"
+    left.mkdir(parents=True)
+    of_another = tmp_path / str(os.getppid())
+    of_another.mkdir()
+    scratch = Scratch(tmp_path)
+    with scratch.used_by_sdk():
+        path, folder = _stack._create_log_file("up")
+        assert Path(path).is_relative_to(scratch.folder)
+        scratch.remove_dead()
+        assert Path(path).exists(), "ours"
+        folder.cleanup()
+    assert not left.exists()
+    assert of_another.exists(), "its process lives"
+    scratch.remove()
+    assert not scratch.folder.exists()
+    _, elsewhere = _stack._create_log_file("up")
+    assert not Path(elsewhere.name).is_relative_to(tmp_path)
+    elsewhere.cleanup()
+
+
+def _result(output: str) -> CommandResult:
+    return CommandResult(stdout="", stderr=output, code=255)
