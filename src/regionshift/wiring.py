@@ -669,8 +669,8 @@ def _program(
     from regionshift.infrastructure.program import environment
 
     if access.files is not None:
-        for release in (*releases.values(), *((links,) if links else ())):
-            access.files.allow(release.artifact.path.absolute(), release.artifact.digest)
+        for release in [*releases.values(), *([links] if links else [])]:
+            access.files.allow(release.artifact.path.absolute(), release.artifact.sha256)
 
     def program() -> None:
         outputs = environment(releases, provider_settings=_provider_settings(access), links=links, **options)

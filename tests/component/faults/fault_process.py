@@ -267,7 +267,7 @@ class Process:
         access = ProviderSettings(cloud.endpoint, cloud.access_key, cloud.secret_key)
 
         for release in (*releases.values(), *((links,) if isinstance(links, Release) else ())):
-            self._files.allow(release.artifact.path.absolute(), release.artifact.digest)
+            self._files.allow(release.artifact.path.absolute(), release.artifact.sha256)
 
         def program() -> None:
             for name, value in build(releases, provider_settings=access, links=between).items():
