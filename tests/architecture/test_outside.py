@@ -86,7 +86,16 @@ _WAYS_TO_THE_TERMINAL = re.compile(
     r"|(\w+\.)*(Console|PrintLogger|PrintLoggerFactory|WriteLogger|from_markup|from_ansi|render_markup)"
     r"|traceback\.print_\w+|sys\.(__)?std(out|err)(__)?\.(write|writelines|buffer\..*)|rich\..*"
 )
-_PARTS_OF_RICH = {"Group", "RenderableType", "Live", "Table", "BarColumn", "Progress", "TextColumn"}
+_PARTS_OF_RICH = {
+    "ConsoleOptions",
+    "Group",
+    "RenderableType",
+    "Live",
+    "Table",
+    "BarColumn",
+    "Progress",
+    "TextColumn",
+}
 
 
 def _unprinted(node: ast.AST) -> str | None:

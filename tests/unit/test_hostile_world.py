@@ -148,7 +148,7 @@ def test_live_views_are_harmless() -> None:
         with LiveView(screen, HOSTILE, [HOSTILE], {HOSTILE: 1}, lambda: 0.0) as view:
             for phase in ("started", "failed"):
                 view.step(phase, HOSTILE, HOSTILE, HOSTILE, HOSTILE)
-        with moving.StepsView(screen, HOSTILE, {HOSTILE: HOSTILE}) as steps:
+        with moving.StepsView(screen, HOSTILE, {HOSTILE: HOSTILE}, lambda: 0.0) as steps:
             for said in ({"error": HOSTILE}, {HOSTILE: HOSTILE}, {"warning": HOSTILE}):
                 steps.told(HOSTILE, "failed", said)
             steps.news(HOSTILE, "error", of_step=False)

@@ -33,6 +33,7 @@ app = typer.Typer(
     no_args_is_help=True,
     add_completion=True,
     pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
 )
 local = typer.Typer(help="The AWS embedded in this machine.", no_args_is_help=True, rich_markup_mode=None)
 app.add_typer(local, name="local")

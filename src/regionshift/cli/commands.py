@@ -15,7 +15,7 @@ from regionshift.cli.driving import without_down
 from regionshift.cli.fences import warn_of_fences
 from regionshift.cli.opening import opened
 from regionshift.cli.options import Choices
-from regionshift.cli.show import confirm, confirm_by_name, console, print_json, screen_of
+from regionshift.cli.show import confirm, confirm_by_name, console, print_json, screen_of, working
 from regionshift.cli.telling import readers
 from regionshift.cli.verbose import make_log
 from regionshift.engine.engine import Listener, RunRecord
@@ -81,7 +81,7 @@ def run_init(
 def run_preview(choices: Choices, *, allow_data_loss: bool, refresh: bool) -> int:
     """The plan, and nothing else; 3 when something in it stands in the way."""
     # The engine takes its own lock for a preview, so two at once would collide without ours.
-    with opened(choices, locked=True) as whole:
+    with opened(choices, locked=True) as whole, working(choices, "planning"):
         wired, findings = without_down(whole)
         plan = _propose(choices, wired, findings, allow_data_loss=allow_data_loss, refresh=refresh).plan
     if choices.as_json:
@@ -115,9 +115,10 @@ def run_up(
                 f" When it is back: regionshift up --rejoin {min(fenced)}",
             )
             warn_of_fences(choices, whole)
-        wired, findings = without_down(whole)
-        environment, down = wired.environment, down_of(findings)
-        proposal = _propose(choices, wired, findings, allow_data_loss=allow_data_loss, refresh=refresh)
+        with working(choices, "planning"):
+            wired, findings = without_down(whole)
+            environment, down = wired.environment, down_of(findings)
+            proposal = _propose(choices, wired, findings, allow_data_loss=allow_data_loss, refresh=refresh)
         plan = proposal.plan
         if not choices.as_json:
             _show_plan(choices, plan)
@@ -240,7 +241,9 @@ def run_destroy(choices: Choices) -> int:
         environment = wired.environment.called_everywhere()  # a deployment that leaves a region out ends here
         require_destroyable(environment)
         remains = mend(environment, wired.journal)
-        plan, screen = propose_destroy(environment), console(choices)
+        screen = console(choices)
+        with working(choices, "planning"):
+            plan = propose_destroy(environment)
         if not choices.as_json:
             _show_plan(choices, plan)
         unclear = remains.killed or remains.half_done
@@ -284,10 +287,16 @@ def _follow(view: LiveView | None, log: Any) -> Listener:
 
 
 def _validate(choices: Choices, wired: Wired, regions: Sequence[str]) -> Validation:
-    done = validate(wired.environment, regions=regions)
+    asked = list(regions) or wired.environment.regions
+    with working(choices, f"checking {len(asked)} regions") as activity:
+        done = validate(
+            wired.environment,
+            regions=regions,
+            listener=lambda result: activity.now(f"{result.check} [{result.region}]: {result.outcome}"),
+        )
     if not choices.as_json:
         screen = console(choices)
-        screen.print(checks_table(done.results, list(regions) or wired.environment.regions))
+        screen.print(checks_table(done.results, asked))
         screen.print(recovery_lines(done.recovery.as_json))
     return done
 

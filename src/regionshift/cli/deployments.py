@@ -18,7 +18,7 @@ from regionshift.cli.driving import begun_under, driver
 from regionshift.cli.migrations import all_migrations, rollback_migration
 from regionshift.cli.opening import opened
 from regionshift.cli.options import Choices
-from regionshift.cli.show import ask, confirm, console, person_is_there, print_json
+from regionshift.cli.show import ask, confirm, console, person_is_there, print_json, working
 from regionshift.deployment.state import DeploymentState, Outcome, RegionState, fold_deployment
 from regionshift.errors import EXIT_FAILED, EXIT_OK, Refused, RegionshiftError
 from regionshift.journal.journal import Journal
@@ -62,7 +62,8 @@ def up_in_waves(
         return None
     terms = terms_of(environment.config, refresh=refresh, allow_data_loss=allow_data_loss)
     intent = begun_under(choices, wired, intent, standing, terms, despite_alarms=despite_alarms)
-    state = deploying.begin(driver(choices, wired), wired.shelf, intent, standing)
+    with driver(choices, wired) as driving:
+        state = deploying.begin(driving, wired.shelf, intent, standing)
     return ended(choices, wired, state)
 
 
@@ -85,7 +86,8 @@ def run_deployment_rollback(
         return deploying.left_out_by(journal, run_id)
 
     with opened(choices, locked=True, skip=left_out) as wired:
-        way = _way_back(wired, run_id, options)
+        with working(choices, "planning"):
+            way = _way_back(wired, run_id, options)
         _show(choices, way.plan)
         written = written_since(wired.journal, way.undone, way.intent.plan.target)
         data = [each for each in written if with_data or _wants_back(choices, each)]
@@ -151,7 +153,8 @@ def _go_back(
     intent = deploying.under(way.intent, terms)
     why = {"reason": options.reason} if options.reason else {}
     run = wired.journal.start("rollback", {**intent.facts.opening(intent.plan), "of": way.undone, **why})
-    state = driver(choices, wired).drive(run)
+    with driver(choices, wired) as driving:
+        state = driving.drive(run)
     code = ended(choices, wired, state, "rollback", {"data": list(data)} if data else {})
     say_what_the_settings_say(choices)
     return code
@@ -235,12 +238,14 @@ def run_status(choices: Choices) -> int:
         states = _unfinished(wired)
         unfinished, half = open_runs(wired.journal), half_done(wired.journal)
         holder = living_holder(wired.store, scope_of(environment.config), environment.now())
-        migrations, unread = all_migrations(wired)
+        with working(choices, "asking every region"):
+            migrations, unread = all_migrations(wired)
         regions = _as_they_are(wired, states)
         is_running = holder is not None and holder.run_id is not None
         last = None if half else last_change(wired.journal, regions)
         up = [r for r, s in regions.items() if s.release and not s.note and r not in environment.skipped]
-        alarms = alarms_now(environment, up)
+        with working(choices, "asking every region for its alarms"):
+            alarms = alarms_now(environment, up)
         ids = [str(each["migration_id"]) for each in migrations]
         under_way = worked_on(wired.journal, ids) if is_running else frozenset[str]()
     migrations = [{**each, "running": each["migration_id"] in under_way} for each in migrations]
@@ -306,7 +311,8 @@ def run_drift(choices: Choices) -> int:
         releases = {r: shelf.take(d) for r, d in standing.releases.items() if d and r not in skipped}
         links = shelf.take(standing.links) if standing.links and not environment.left_out else None
         program = environment.program(releases, links=links)
-        record = environment.engine.preview(program, refresh=True, aside=environment.aside)
+        with working(choices, "reading back what is there"):
+            record = environment.engine.preview(program, refresh=True, aside=environment.aside)
         plan = make_plan(environment, record, [], allow_data_loss=True)
     if choices.as_json:
         print_json({"drift": as_data(plan.changes), "unchanged": plan.unchanged})

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from regionshift.cli.options import Choices
-from regionshift.cli.show import console, print_json
+from regionshift.cli.show import console, print_json, working
 from regionshift.errors import EXIT_OK, EXIT_REFUSED
 from regionshift.journal.lock import Holder, current_holder
 from regionshift.journal.store import StateUnreachable
@@ -20,7 +20,8 @@ _LOOK = "look at the place that the message names, and at who may use it"
 
 def run_doctor(choices: Choices) -> int:
     """Every finding of the preflight, the state and the lock, and what this machine has; 3 when one is an error."""
-    facts, findings = _examine(choices)
+    with working(choices, "looking"):
+        facts, findings = _examine(choices)
     if choices.as_json:
         print_json({**facts, "findings": as_data(findings)})
     else:

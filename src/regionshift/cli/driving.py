@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
@@ -12,11 +13,10 @@ import typer
 from regionshift.aws.errors import told_plainly
 from regionshift.cli.deployment_tables import step_line
 from regionshift.cli.options import Choices
-from regionshift.cli.show import confirm, console, person_is_there
+from regionshift.cli.show import confirm, console, person_is_there, working
 from regionshift.cli.telling import readers
 from regionshift.cli.verbose import make_log
 from regionshift.deployment.steps import Step
-from regionshift.engine.engine import Listener
 from regionshift.engine.events import Progress
 from regionshift.errors import Refused
 from regionshift.operations.environment import Environment
@@ -36,6 +36,7 @@ from regionshift.operations.waves.down import RegionDown
 from regionshift.operations.waves.driving import Driver, Said, Unanswered, Waits
 from regionshift.operations.waves.facts import Terms
 from regionshift.operations.waves.standing import Standing, standing_of
+from regionshift.report.activity import Activity
 from regionshift.report.values import Finding
 from regionshift.wiring import Wired
 
@@ -45,27 +46,61 @@ _GO_ON = (
 )
 
 
-def driver(choices: Choices, wired: Wired, *, approving: str | None = None) -> Driver:
+@contextmanager
+def driver(choices: Choices, wired: Wired, *, approving: str | None = None) -> Iterator[Driver]:
     """A driver that shows every step, tells the topics, and asks before the waves that are to be approved.
 
     Args:
         approving: the step that --yes approves, as a person who resumes has seen that it waits.
     """
-    screen, environment = console(choices), wired.environment
+    screen, environment, under_way = console(choices), wired.environment, _UnderWay(choices)
 
     def tell(step: Step, phase: str, said: Said) -> None:
+        under_way.end()
         if line := step_line(step, phase, said):
             screen.print(line)
+        if phase == "before" and step.action != "approve":  # nothing moves under a question
+            under_way.begin(f"{step.name} ({', '.join(step.regions)})")
 
-    return Driver(
-        environment,
-        wired.journal,
-        Applier(environment, wired.shelf, _listener(choices)),
-        Watch(environment.clients, time.monotonic, time.sleep),
-        _approval(choices, environment, approving),
-        tell,
-        readers(wired, screen),
-    )
+    try:
+        yield Driver(
+            environment,
+            wired.journal,
+            Applier(environment, wired.shelf, under_way.listen),
+            Watch(environment.clients, time.monotonic, time.sleep, under_way.left),
+            _approval(choices, environment, approving),
+            tell,
+            readers(wired, screen),
+        )
+    finally:
+        under_way.end()
+
+
+class _UnderWay:
+    """The step that is being done, as it is shown: its resource, since when, and what is left of a bake."""
+
+    def __init__(self, choices: Choices) -> None:
+        self._choices = choices
+        self._log: Any = make_log(verbose=choices.verbose)
+        self._activity: Activity | None = None
+
+    def begin(self, what: str) -> None:
+        self._activity = working(self._choices, what).__enter__()
+
+    def end(self) -> None:
+        if self._activity is not None:
+            self._activity.__exit__()
+        self._activity = None
+
+    def listen(self, progress: Progress) -> None:
+        step = progress.step
+        self._log.debug(progress.phase, op=step.op, region=step.region, type=step.type, name=step.name)
+        if self._activity is not None and progress.phase == "started" and step.changes:
+            self._activity.now(f"{step.op} {step.name}")
+
+    def left(self, seconds: float) -> None:
+        if self._activity is not None:
+            self._activity.ends_in(seconds)
 
 
 def without_down(wired: Wired) -> tuple[Wired, list[Finding]]:
@@ -155,13 +190,3 @@ def _approval(choices: Choices, environment: Environment, approving: str | None)
         return True
 
     return approve
-
-
-def _listener(choices: Choices) -> Listener:
-    log: Any = make_log(verbose=choices.verbose)
-
-    def listen(progress: Progress) -> None:
-        step = progress.step
-        log.debug(progress.phase, op=step.op, region=step.region, type=step.type, name=step.name)
-
-    return listen

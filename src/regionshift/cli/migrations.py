@@ -15,7 +15,7 @@ from regionshift.carriers.beginning import refused_for
 from regionshift.carriers.plan import MigrationPlan
 from regionshift.cli.opening import opened
 from regionshift.cli.options import Choices
-from regionshift.cli.show import confirm, console, print_json
+from regionshift.cli.show import confirm, console, print_json, working
 from regionshift.deployment.state import DOWN
 from regionshift.errors import (
     EXIT_FAILED,
@@ -46,7 +46,6 @@ from regionshift.report.migrations import (
     summary_table,
     undo_table,
 )
-from regionshift.report.printer import Screen
 from regionshift.report.terminal import instant
 from regionshift.settings.config import MigrationConfig
 from regionshift.wiring import Skip, Wired
@@ -71,7 +70,8 @@ def run_migrate(
         screen = console(choices)
         to_copy = 0
         if plan_only or not (migration_id and _known(carrying, wanted)):
-            made, shown = _plan(carrying, wanted)
+            with working(choices, "looking at what is to be carried"):
+                made, shown = _plan(carrying, wanted)
             to_copy = shown["to_copy"]
             if not choices.as_json:
                 screen.print(plan_table(shown))
@@ -87,7 +87,7 @@ def run_migrate(
             if not choices.yes:
                 # Planned again when it begins, maybe much later: just this is what was agreed to.
                 wanted = replace(wanted, confirmed=made.digest)
-        report = _follow(wired, carrying, wanted, to_copy, screen)
+        report = _follow(choices, wired, carrying, wanted, to_copy)
     if choices.as_json:
         print_json(_report(report))
     else:
@@ -123,14 +123,16 @@ def _require_startable(wired: Wired, wanted: operation.Wanted, shown: dict[str, 
 
 
 def _follow(
-    wired: Wired, carrying: Carrying, wanted: operation.Wanted, to_copy: int, screen: Screen
+    choices: Choices, wired: Wired, carrying: Carrying, wanted: operation.Wanted, to_copy: int
 ) -> operation.Report:
     """Validate the target, then copy with a bar.
 
     Raises:
         Interrupted: Ctrl-C; what is under way ends, nothing further begins.
     """
-    validated = operation.require_valid_target(carrying, wanted.target)
+    screen = console(choices)
+    with working(choices, f"checking {wanted.target}"):
+        validated = operation.require_valid_target(carrying, wanted.target)
     screen.print(
         f"{wanted.target} validates ({len(validated.results)} checks). Migration {wanted.migration_id}"
     )
@@ -223,7 +225,8 @@ def rollback_migration(choices: Choices, migration_id: str, reason: str, *, skip
             console(choices).print(summary_table(found))
         confirm(choices, f"Take back what {migration_id} wrote in {region}?", wired.environment)
         try:
-            done = take_back(carrying, wired.journal, migration_id, reason, clock=time.monotonic)
+            with working(choices, f"taking back {migration_id}"):
+                done = take_back(carrying, wired.journal, migration_id, reason, clock=time.monotonic)
         except KeyboardInterrupt:
             raise Interrupted(
                 f"Interrupted: what was begun of taking {migration_id} back ends inside AWS.",
@@ -244,9 +247,10 @@ def run_migration_status(choices: Choices, migration_id: str, *, verify: bool = 
     """
     with _carrying(choices, locked=False) as (wired, carrying):
         migration_id = migration_named(wired.journal, migration_id)
-        region, found = carrying.find(migration_id)
-        undone = carrying.undone(region, migration_id)
-        proven = verify_again(carrying, region, found) if verify else None
+        with working(choices, "reading what was written"):
+            region, found = carrying.find(migration_id)
+            undone = carrying.undone(region, migration_id)
+            proven = verify_again(carrying, region, found) if verify else None
     if choices.as_json:
         print_json({**found, "rollback": undone, **({"verified": asdict(proven)} if proven else {})})
     else:

@@ -12,7 +12,7 @@ from regionshift.cli.migrations import carrying_in
 from regionshift.cli.opening import opened
 from regionshift.cli.options import Choices
 from regionshift.cli.promoting import promote_quietly
-from regionshift.cli.show import NotConfirmed, confirm, confirm_by_name, console, print_json
+from regionshift.cli.show import NotConfirmed, confirm, confirm_by_name, console, print_json, working
 from regionshift.cli.steps import MEANINGS, load_text, make_listener
 from regionshift.cli.telling import herald, topics
 from regionshift.errors import EXIT_FAILED, EXIT_OK, Interrupted, Refused, RegionshiftError, WorkFailed
@@ -111,7 +111,8 @@ def _show(choices: Choices, wired: Wired, source: str, target: str) -> None:
     raw = settings(choices.config, choices.overrides, surroundings())
     moves.require_movable(raw, source, target)
     moves.with_target(raw, choices.config, target, _loader(choices, target))
-    plan = _planned(choices, wired, source, target).plan
+    with working(choices, "planning"):
+        plan = _planned(choices, wired, source, target).plan
     if choices.as_json:
         return
     screen = console(choices)
@@ -154,7 +155,7 @@ def _phases(
     said: dict[str, dict[str, Any]] = {}
     seconds = None
     course, began = moves.course_of(source, target), False
-    with StepsView(console(choices), f"move {source} to {target}", meanings) as view:
+    with StepsView(console(choices), f"move {source} to {target}", meanings, time.monotonic) as view:
         for phase in moves.PHASES:
             with opened(choices, locked=True) as wired:
                 run = wired.journal.reopen(run_id)
@@ -288,19 +289,20 @@ def _retire(choices: Choices, region: str, *, allow_data_loss: bool) -> bool:
     with opened(choices, locked=True) as wired:
         require_finished(wired.journal)
         remains = mend(wired.environment, wired.journal)
-        found = moves.propose_retirement(
-            wired.environment,
-            choices.config,
-            region,
-            partial(
-                load_text,
-                choices,
-                remedy=f"take {region} out yourself (of deployment.waves too), then: regionshift up"
-                " --allow-data-loss",
-            ),
-            allow_data_loss=allow_data_loss,
-            refresh=remains.half_done,
-        )
+        with working(choices, "planning"):
+            found = moves.propose_retirement(
+                wired.environment,
+                choices.config,
+                region,
+                partial(
+                    load_text,
+                    choices,
+                    remedy=f"take {region} out yourself (of deployment.waves too), then: regionshift up"
+                    " --allow-data-loss",
+                ),
+                allow_data_loss=allow_data_loss,
+                refresh=remains.half_done,
+            )
         require_removal_alone(found.environment, wired.shelf, standing_of(wired.journal))
         plan = found.proposal.plan
         again = moves.command_of(region, wired.environment.config.regions.primary)
@@ -317,7 +319,8 @@ def _retire(choices: Choices, region: str, *, allow_data_loss: bool) -> bool:
         confirm_by_name(choices, wired.environment)
         write_text(choices.config, applied(found.edit, read_text(choices.config)))
         wired.shelf.keep(found.environment.release(), standing_of(wired.journal).links)
-        deploy(found.environment, wired.journal, found.proposal, make_listener(choices))
+        with working(choices, f"taking {region} down"):
+            deploy(found.environment, wired.journal, found.proposal, make_listener(choices))
         screen = console(choices)
         told = standing_of(wired.journal)
         gone = moves.of_retired(region, found.environment.config.regions.primary)

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, nullcontext
 
 from regionshift.cli.options import Choices
-from regionshift.cli.show import screen_of
+from regionshift.cli.show import screen_of, working
 from regionshift.wiring import Skip, Wired, surroundings, wire
 
 
@@ -23,7 +23,7 @@ def opened(
 
     Damage of the state that is no obstacle, or was mended, is said at the end.
     """
-    with wire(
+    wiring = wire(
         choices.config,
         choices.overrides,
         surroundings(),
@@ -33,7 +33,11 @@ def opened(
         skip=skip,
         rejoining=rejoining,
         naming=naming,
-    ) as wired:
+    )
+    with ExitStack() as stack:
+        # A lock that is to be broken is asked about, and nothing moves under a question.
+        with nullcontext() if choices.may_force else working(choices, "reading settings and state"):
+            wired = stack.enter_context(wiring)
         try:
             yield wired
         finally:

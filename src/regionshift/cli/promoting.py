@@ -11,7 +11,7 @@ from typing import Any
 from regionshift.cli.migrations import carrying_in
 from regionshift.cli.opening import opened
 from regionshift.cli.options import Choices
-from regionshift.cli.show import confirm, console, print_json
+from regionshift.cli.show import confirm, console, print_json, working
 from regionshift.cli.steps import MEANINGS, load_text, make_listener, teller
 from regionshift.cli.telling import herald
 from regionshift.deployment.saga import Ending
@@ -59,7 +59,8 @@ def run_promote(choices: Choices, new: str, *, lost: bool, plan_only: bool) -> i
 
 def promote_here(choices: Choices, wired: Wired, new: str, *, lost: bool, plan_only: bool = False) -> int:
     """The same, in a command that is wired already."""
-    proposed, preview, facts = _prepared(choices, wired, new, lost=lost)
+    with working(choices, "planning"):
+        proposed, preview, facts = _prepared(choices, wired, new, lost=lost)
     plan = proposed.plan
     if not choices.as_json:
         screen = console(choices)
@@ -224,7 +225,7 @@ def _promotion(choices: Choices, wired: Wired, plan: PromotionPlan, run_id: str)
 @contextmanager
 def _view(choices: Choices, plan: PromotionPlan) -> Iterator[StepsView]:
     meanings = {step.name: MEANINGS[step.name] for step in plan.steps}
-    with StepsView(console(choices), f"promote {plan.new}", meanings) as view:
+    with StepsView(console(choices), f"promote {plan.new}", meanings, time.monotonic) as view:
         yield view
 
 

@@ -9,7 +9,7 @@ from functools import partial
 from regionshift.cli.migrations import carrying_in
 from regionshift.cli.opening import opened
 from regionshift.cli.options import Choices
-from regionshift.cli.show import confirm, console, print_json
+from regionshift.cli.show import confirm, console, print_json, working
 from regionshift.cli.telling import herald
 from regionshift.errors import EXIT_OK, InputError
 from regionshift.operations.deploying import mend
@@ -63,7 +63,7 @@ def run_rejoin(choices: Choices, region: str) -> int:
         }
         with (
             carrying_in(wired) as carrying,
-            StepsView(console(choices), f"rejoin {region}", meanings) as view,
+            StepsView(console(choices), f"rejoin {region}", meanings, time.monotonic) as view,
         ):
             copies = partial(LastCopy, carrying, wired.journal, time.monotonic)
 
@@ -100,14 +100,15 @@ def _show_alone(choices: Choices, region: str, found: Mapping[str, Sequence[str]
 def _show(choices: Choices, wired: Wired, standing: Standing, region: str) -> None:
     """What the return changes. Raises Refused, PlanRefused when that may not be."""
     environment = wired.environment
-    remains = mend(environment, wired.journal)
-    rejoining.require_as_up(environment, wired.shelf, standing, region, choices.config)
-    findings = [*preflight(environment, wired.machine), *remains.findings]
-    if environment.config.target == "aws":
-        # What was being made there when it was lost is noted nowhere any more.
-        findings += orphan_findings(environment)
-    # What was changed by hand while the region was away is put right too, so it is read back.
-    plan = propose(environment, findings, refresh=True).plan
+    with working(choices, "planning"):
+        remains = mend(environment, wired.journal)
+        rejoining.require_as_up(environment, wired.shelf, standing, region, choices.config)
+        findings = [*preflight(environment, wired.machine), *remains.findings]
+        if environment.config.target == "aws":
+            # What was being made there when it was lost is noted nowhere any more.
+            findings += orphan_findings(environment)
+        # What was changed by hand while the region was away is put right too, so it is read back.
+        plan = propose(environment, findings, refresh=True).plan
     if not choices.as_json:
         screen = console(choices)
         screen.print(plan_table(plan, whole=choices.verbose))

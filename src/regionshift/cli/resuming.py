@@ -51,7 +51,8 @@ def run_resume(choices: Choices, *, back: bool) -> int:
 
 def _waves(choices: Choices, wired: Wired, *, back: bool) -> int:
     approving = deploying.waiting(wired.journal)
-    run_id, state = deploying.resume(driver(choices, wired, approving=approving), back=back)
+    with driver(choices, wired, approving=approving) as driving:
+        run_id, state = deploying.resume(driving, back=back)
     kind = wired.journal.view(run_id).kind
     if not choices.as_json:
         console(choices).print(f"{kind.capitalize()} {run_id}: {verdict(state)}")

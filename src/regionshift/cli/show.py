@@ -7,6 +7,7 @@ import os
 import shlex
 import sys
 import termios
+import time
 from collections.abc import Mapping
 from functools import cache
 from typing import TYPE_CHECKING, Any
@@ -15,6 +16,7 @@ import typer
 
 from regionshift.cli.options import Choices
 from regionshift.errors import Refused
+from regionshift.report.activity import Activity
 from regionshift.report.printer import Screen, escaped
 
 if TYPE_CHECKING:
@@ -55,6 +57,12 @@ def _shell_word(value: str) -> str:
         return shlex.quote(value)
     kept = os.fsencode(value)
     return "$'" + "".join(chr(b) if 32 <= b < 127 and b not in b"\\'" else f"\\{b:03o}" for b in kept) + "'"
+
+
+def working(choices: Choices, what: str) -> Activity:
+    """Says that ``what`` goes on, as a context manager; on standard error where standard output is no terminal."""
+    screen = console(choices)
+    return Activity(screen if screen.is_live else screen_of(stderr=True), what, time.monotonic)
 
 
 class NotConfirmed(Refused):

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from rich.console import RenderableType
 from rich.live import Live
 from rich.table import Table
 
+from regionshift.report.activity import Heartbeat
 from regionshift.report.migrations import duration, size
 from regionshift.report.printer import Screen, Text
 from regionshift.report.terminal import facts_table
@@ -25,31 +26,50 @@ class StepsView:
     """Follows the steps of a run. A context manager; without a terminal it prints a line a step.
 
     Args:
-        meanings: what each step does, in the order of the steps.
+        meanings: what each step does, in the order of the steps. clock: seconds, monotonic.
     """
 
-    def __init__(self, console: Screen, title: str, meanings: Mapping[str, str]) -> None:
+    def __init__(
+        self, console: Screen, title: str, meanings: Mapping[str, str], clock: Callable[[], float]
+    ) -> None:
         self._console = console
         self._title = title
         self._rows: dict[str, tuple[str, str, str]] = {
             name: ("", meaning, "") for name, meaning in meanings.items()
         }
+        self._clock = clock
+        self._began: dict[str, float] = {}
+        self._heartbeat = Heartbeat(self._tell_plainly)
         self._live = Live(get_renderable=self._render, console=console, refresh_per_second=4)
 
     def __enter__(self) -> StepsView:
         if self._console.is_live:
             self._live.start()
+        else:
+            self._heartbeat.__enter__()
         return self
 
     def __exit__(self, *_: object) -> None:
         if self._console.is_live:
             self._live.stop()
+        else:
+            self._heartbeat.__exit__()
+
+    def _tell_plainly(self) -> None:
+        for step, (phase, _, _) in list(self._rows.items()):
+            if phase == "before":
+                self._console.print(f"… {step}  {self._since(step)}")
+
+    def _since(self, step: str) -> str:
+        return duration(self._clock() - self._began.get(step, self._clock()))
 
     def told(self, step: str, phase: str, said: Mapping[str, object]) -> None:
         """Take note of one step."""
+        if phase == "before":
+            self._began[step] = self._clock()
         meaning = self._rows.get(step, ("", "", ""))[1] or "taken back"
         self._rows[step] = (phase, meaning, _shown(said))
-        if not self._console.is_live and phase != "before":
+        if not self._console.is_live:
             self._console.print(_line(step, *self._rows[step]))
 
     @property
@@ -76,7 +96,9 @@ class StepsView:
         table.add_column(style="dim")
         for step, (phase, meaning, said) in self._rows.items():
             mark, style = _MARKS[phase]
-            table.add_row(Text(mark, style=style), step, meaning, said)
+            table.add_row(
+                Text(mark, style=style), step, meaning, self._since(step) if phase == "before" else said
+            )
         return table
 
 

@@ -26,11 +26,15 @@ class Breach(Exception):
 
 @dataclass(frozen=True)
 class Watch:
-    """Watches regions with ``clients``. ``clock`` and ``sleep`` are in seconds, ``clock`` is monotonic."""
+    """Watches regions with ``clients``. ``clock`` and ``sleep`` are in seconds, ``clock`` is monotonic.
+
+    ``tell_left`` is told at each look how many seconds of the bake are left.
+    """
 
     clients: Clients
     clock: Callable[[], float]
     sleep: Callable[[float], None]
+    tell_left: Callable[[float], None] = lambda _: None
 
     def red(
         self, config: MigrationConfig, regions: Collection[str], watched: Collection[Watched] = ()
@@ -98,6 +102,7 @@ class Watch:
             pace = self._look_at(samples, gone / terms.bake if terms.bake else 1.0)
             self._measure(delay, terms.longest_delay)
             left = terms.bake - (self.clock() - began)
+            self.tell_left(max(left, 0.0))
             if left <= 0 and not delay.missing and not any(each.missing for each in samples.values()):
                 return looks
             share = max(left, 0.0) / max(pace, 1)

@@ -1,0 +1,163 @@
+"""What is shown while something goes on: at a small terminal, in a log, and where nothing is to move."""
+
+from __future__ import annotations
+
+import io
+import threading
+from typing import Any, cast
+
+import pytest
+import typer.main
+from typer.testing import CliRunner
+
+from regionshift.cli.app import app
+from regionshift.report.activity import Activity
+from regionshift.report.live import LiveView
+from regionshift.report.moving import StepsView
+from regionshift.report.printer import Rows, Screen
+from regionshift.report.terminal import checks_table
+from regionshift.report.values import CheckResult
+
+REGIONS = [f"region-{number:02}" for number in range(30)]
+ROLE = f"arn:aws:iam::123456789012:role/{'long-' * 20}end"
+
+
+class Clock:
+    seconds = 0.0
+
+    def __call__(self) -> float:
+        return self.seconds
+
+
+def _terminal(width: int = 80, height: int = 24, **more: Any) -> Screen:
+    return Screen(
+        file=io.StringIO(),
+        width=width,
+        height=height,
+        force_terminal=True,
+        color_system=None,
+        legacy_windows=False,
+        **more,
+    )
+
+
+def _said(screen: Screen) -> str:
+    return cast(io.StringIO, screen.file).getvalue()
+
+
+def test_thirty_regions_fit_a_small_terminal_failures_first() -> None:
+    screen = _terminal()
+    view = LiveView(screen, "up dev", REGIONS, dict.fromkeys(REGIONS, 2), Clock())
+    for region in REGIONS[:10]:
+        for number in range(2):
+            view.step("done", region, f"urn-{number}", "create", "a")
+    view.step("failed", REGIONS[29], "urn", "create", "bucket")
+    view.step("started", REGIONS[28], "urn", "create", "queue")
+    with screen.capture() as shown:
+        screen.print(view._render())
+    lines = shown.get().splitlines()
+    assert len(lines) <= 24
+    assert lines[0] == "up dev  0 s  20 of 60, 1 failed"
+    assert lines[2].startswith(REGIONS[29])
+    assert lines[3].startswith(REGIONS[28])
+    assert "create queue" in lines[3]
+    assert lines[-1] == "… and 9 more: 9 done, 0 not yet"
+
+
+def test_the_last_picture_has_every_region() -> None:
+    screen = _terminal()
+    with LiveView(screen, "up dev", REGIONS, dict.fromkeys(REGIONS, 1), Clock()) as view:
+        for region in REGIONS:
+            view.step("done", region, "urn", "create", "a")
+    assert all(region in _said(screen).rpartition("up dev")[2] for region in REGIONS)
+
+
+@pytest.mark.parametrize("width", [80, 120])
+def test_checks_of_thirty_regions_name_every_region_and_every_failure(width: int) -> None:
+    results = [CheckResult("network", region, "passed", "") for region in REGIONS]
+    results[7] = CheckResult("network", REGIONS[7], "failed", f"{ROLE} is not there", "mend it")
+    screen = _terminal(width)
+    screen.print(checks_table(results, REGIONS))
+    said = _said(screen)
+    assert all(region in said for region in REGIONS)
+    assert "…" not in said
+    assert ROLE in said
+
+
+def test_no_name_is_cut_or_folded_however_narrow_the_terminal() -> None:
+    rows = Rows("id", "role", "note")
+    rows.add("a" * 70, ROLE, "n" * 90)
+    screen = _terminal(60)
+    screen.print(rows, f"see {ROLE} and {'b' * 90}")
+    assert all(name in _said(screen) for name in ("a" * 70, ROLE, "n" * 90, "b" * 90))
+    assert all(
+        len(line) <= 60 or " " not in line.strip() or ": " in line for line in _said(screen).splitlines()
+    )
+
+
+class Told(io.StringIO):
+    """Knows when it was written to so often."""
+
+    def __init__(self, lines: int) -> None:
+        super().__init__()
+        self.enough = threading.Event()
+        self._left = lines
+
+    def write(self, text: str) -> int:
+        self._left -= text.count("\n")
+        if self._left <= 0:
+            self.enough.set()
+        return super().write(text)
+
+
+@pytest.mark.parametrize("terminal", [False, True])
+def test_a_log_is_told_at_once_and_then_again(terminal: bool) -> None:
+    """Also at a terminal where nothing is to move (CI, NO_COLOR)."""
+    out, clock = Told(3), Clock()
+    screen = Screen(file=out, force_terminal=terminal, color_system=None, is_plain=True)
+    with Activity(screen, "planning", clock, soon=0.0, silence=0.01) as activity:
+        activity.now("create bucket")
+        activity.ends_in(200.0)
+        assert out.enough.wait(60)
+    assert "… planning  0 s  3 min 20 s left  create bucket\n" in out.getvalue()
+    assert "\x1b" not in out.getvalue()
+
+
+def test_a_terminal_is_told_what_goes_on_since_when_and_how_long_still() -> None:
+    clock = Clock()
+    activity = Activity(_terminal(), "wave-1/bake (eu-west-1)", clock)
+    activity.ends_in(90.0)
+    clock.seconds = 30.0
+    activity.now("update function-eu-west-1")
+    assert activity.line == "wave-1/bake (eu-west-1)  30 s  1 min left  update function-eu-west-1"
+
+
+def test_what_takes_no_time_is_not_told() -> None:
+    for screen in (_terminal(), Screen(file=io.StringIO())):
+        with Activity(screen, "planning", Clock(), soon=3600.0):
+            pass
+        assert _said(screen) == ""
+
+
+def test_a_step_of_a_change_of_primary_tells_since_when() -> None:
+    clock, screen = Clock(), _terminal()
+    view = StepsView(screen, "promote", {"turn": "replicate"}, clock)
+    view.told("turn", "before", {})
+    clock.seconds = 75.0
+    screen.print(view._render())
+    assert "1 min 15 s" in _said(screen)
+
+
+def _paths(group: Any, before: tuple[str, ...] = ()) -> list[tuple[str, ...]]:
+    inner: list[tuple[str, ...]] = [before]
+    for name, command in getattr(group, "commands", {}).items():
+        inner += _paths(command, (*before, name))
+    return inner
+
+
+@pytest.mark.parametrize("path", _paths(typer.main.get_command(app)), ids=" ".join)
+def test_every_command_knows_h(path: tuple[str, ...]) -> None:
+    short, long = (CliRunner().invoke(app, [*path, flag]) for flag in ("-h", "--help"))
+    assert short.exit_code == long.exit_code == 0
+    assert short.output == long.output
+    assert "Usage" in short.output
