@@ -181,6 +181,9 @@ class Rows:
             yield Text(self._title, "italic")
         for row in self._rows:
             yield row[0]
+            told = Text("  ")
             for name, cell in zip(self._columns[1:], row[1:], strict=True):
                 if cell.plain not in ("", "·"):
-                    yield Text(f"  {name}: " if name else "  ", "dim").append(cell)
+                    told.append(f"{name}: " if name else "", "dim").append(cell).append("  ")
+            if told.plain.strip():
+                yield told
