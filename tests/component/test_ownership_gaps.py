@@ -6,13 +6,17 @@ import json
 import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
 
 from regionshift.aws.clients import AccessKey, Clients
+from regionshift.carriers.bucket_owner import EXPECTED
 from regionshift.local.emulator import LocalCloud
+from regionshift.local.ownership_gaps import with_account_of_buckets
 
 REGION = "eu-west-1"
 OTHER_ACCOUNT = "210987654321"
@@ -127,3 +131,17 @@ def test_the_account_of_a_bucket_is_its_owners_for_policies(bounded: Clients, bu
     s3.get_object(Bucket=buckets.own, Key="key")
     with pytest.raises(ClientError, match="AccessDenied"):
         s3.get_object(Bucket=buckets.other, Key="key")
+
+
+def test_the_emulator_still_needs_it() -> None:
+    """When this fails, ``local/ownership_gaps.py`` can go."""
+    evaluator = pytest.importorskip("ministack.core.iam_evaluator")
+    s3 = pytest.importorskip("ministack.services.s3")
+    assert EXPECTED not in Path(s3.__file__).read_text()
+    asked = SimpleNamespace(resource_arn="arn:aws:s3:::theirs/key", principal_account="123456789012")
+    resolve = evaluator._resolve_condition_key
+    assert resolve("aws:ResourceAccount", asked) == "123456789012"
+    assert (
+        with_account_of_buckets(resolve, lambda _: OTHER_ACCOUNT)("aws:ResourceAccount", asked)
+        == OTHER_ACCOUNT
+    )

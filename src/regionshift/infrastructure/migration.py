@@ -125,10 +125,8 @@ class MigrationStack(RegionComponent):
                     "key": self._key.arn,
                     # The topic is under the key too.
                     "services": [*_services(site.region), f"sns.{site.region}.amazonaws.com"],
-                    "elsewhere": {
-                        site.arn_in("kms", region, "key/*"): _services(region)
-                        for region in site.config.all_regions
-                    },
+                    "elsewhere": [site.arn_in("kms", region, "key/*") for region in site.config.all_regions],
+                    "reading": KEY_SERVICES,
                     "named": [
                         (
                             key.resource,

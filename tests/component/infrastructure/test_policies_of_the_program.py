@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import pytest
 from policy_reading import Found, statements
@@ -166,7 +167,13 @@ def test_the_worker_reads_in_every_region_and_uses_keys_through_services_only(ru
     found = {one.statement["Sid"]: one for one in of_worker(run, region)}
     assert {f"arn:aws:s3:::media-{other}/*" for other in REGIONS} <= set(found["ReadObjects"].resources)
     keys = [one for one in of_worker(run, region) if any("kms:" in action for action in one.actions)]
-    assert all("kms:ViaService" in one.statement["Condition"]["StringEquals"] for one in keys)
+    assert all(
+        any("kms:ViaService" in bound for bound in one.statement["Condition"].values()) for one in keys
+    )
+    (read,) = [one for one in keys if one.statement["Sid"] == "ReadWithKeys"]
+    assert all(
+        service.count("*") == 1 for service in read.statement["Condition"]["StringLike"]["kms:ViaService"]
+    )
 
 
 def test_a_worker_that_has_nothing_to_carry_reaches_its_records_alone() -> None:
@@ -181,6 +188,20 @@ def test_a_worker_that_has_nothing_to_carry_reaches_its_records_alone() -> None:
 
 def test_no_role_may_create_log_groups(run: Run) -> None:
     assert not any("logs:CreateLogGroup" in found.actions for found in statements(run))
+
+
+@pytest.mark.parametrize("carry", [{}, {"s3": [{"bucket": "media-{region}", "prefix": "a/"}]}])
+def test_the_rights_of_the_worker_fit_a_role_with_thirty_regions(carry: dict[str, Any]) -> None:
+    primary, *others = sorted(REGIONS_OF_AWS["aws"])
+    run = built(config(regions={"primary": primary, "secondaries": others[:29]}, carry=carry))
+    of_role = [
+        one.inputs["policy"]
+        for one in run.of("iam/rolePolicy:RolePolicy")
+        if one.name.startswith("worker-") and one.name.endswith(f"-{primary}")
+    ]
+    assert len(of_role) >= 5
+    # IAM User Guide, "IAM and AWS STS quotas": 10,240 characters, white space not counted.
+    assert sum(len("".join(text.split())) for text in of_role) <= 10_240
 
 
 def test_the_rights_of_replication_fit_a_role_with_thirty_regions() -> None:
