@@ -27,6 +27,7 @@ def main() -> None:
         data_gaps,
         executions_at_once,
         functions_once,
+        listing_gaps,
         logs_gaps,
         ownership_gaps,
         policies_once,
@@ -36,6 +37,7 @@ def main() -> None:
 
     cloudwatch_gaps.close()
     data_gaps.close()
+    listing_gaps.close()
     logs_gaps.close()
     ownership_gaps.close()
     replication_gaps.close()

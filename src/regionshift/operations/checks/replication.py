@@ -98,8 +98,10 @@ def remove_versions(context: CheckContext, region: str, bucket: str, key: str) -
     s3 = context.clients.get("s3", region)
     listing = s3.list_object_versions(Bucket=bucket, Prefix=key)
     for entry in [*listing.get("Versions", []), *listing.get("DeleteMarkers", [])]:
+        if entry["Key"] != key:
+            continue  # longer, and somebody else's
         try:
-            s3.delete_object(Bucket=bucket, Key=entry["Key"], VersionId=entry["VersionId"])
+            s3.delete_object(Bucket=bucket, Key=key, VersionId=entry["VersionId"])
         except ClientError as error:
             if error.response["Error"]["Code"] != "NoSuchVersion":
                 raise

@@ -6,11 +6,11 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
+from regionshift.carriers.s3.removing import empty_bucket
 from regionshift.errors import WorkFailed
 from regionshift.local.provider.failures import code_of, is_gone
 from regionshift.local.provider.fields import Field, Shape
 from regionshift.local.provider.handler import Context, Handler
-from regionshift.local.provider.handlers.s3.emptying import empty
 from regionshift.local.provider.tags import from_list, to_list
 from regionshift.local.provider.wire import Properties
 
@@ -91,7 +91,7 @@ class Bucket(Handler):
         except ClientError as error:
             if code_of(error) != "BucketNotEmpty" or not properties.get("forceDestroy"):
                 raise
-            empty(s3, identity)
+            empty_bucket(s3, identity)
             s3.delete_bucket(Bucket=identity)
 
     def tag(self, context: Context, identity: str, tags: dict[str, str]) -> None:

@@ -8,6 +8,7 @@ from urllib.parse import urlencode
 
 from botocore.exceptions import ClientError
 
+from regionshift.carriers.s3.removing import remove_key
 from regionshift.local.provider.assets import content_of
 from regionshift.local.provider.failures import is_gone
 from regionshift.local.provider.fields import Field, Shape
@@ -97,10 +98,7 @@ class Object(Handler):
         """Every version of it, as the ordinary plugin does."""
         s3 = context.client("s3")
         bucket, _, key = identity.partition("/")
-        for page in s3.get_paginator("list_object_versions").paginate(Bucket=bucket, Prefix=key):
-            for found in [*page.get("Versions", []), *page.get("DeleteMarkers", [])]:
-                if found["Key"] == key:
-                    s3.delete_object(Bucket=bucket, Key=key, VersionId=found["VersionId"])
+        remove_key(s3, bucket, key)
 
     def tag(self, context: Context, identity: str, tags: dict[str, str]) -> None:
         bucket, _, key = identity.partition("/")
