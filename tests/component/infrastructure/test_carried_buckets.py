@@ -53,9 +53,17 @@ def test_what_is_the_users_is_not_made() -> None:
     ("entry", "words"),
     [
         ({"bucket": "a-{region}", "target_bucket": "fixed", "created_by": "regionshift"}, "region"),
+        (
+            {"bucket": "a-{region}", "target_account": "210987654321", "created_by": "regionshift"},
+            "this account alone",
+        ),
+        ({"source_account": "210987654321"}, "source_account only with a bucket"),
+        ({"target_account": "210987654321"}, "target_account only with a bucket"),
         ({"bucket": "x" * 55 + "-{region}", "created_by": "regionshift"}, "63"),
     ],
 )
-def test_a_bucket_that_cannot_be_made_everywhere_is_refused(entry: dict[str, str], words: str) -> None:
+def test_a_bucket_that_cannot_be_made_or_belong_as_asked_is_refused(
+    entry: dict[str, str], words: str
+) -> None:
     with pytest.raises(ValidationError, match=words):
         config(carry={"s3": [entry]})
