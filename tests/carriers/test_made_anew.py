@@ -203,3 +203,46 @@ def test_a_null_version_that_was_written_over_goes_again(world: World, history: 
     assert done["planned_bytes"] == 3  # what was carried before does not go again
     assert null.lab.look("target")["a"][0] == b"two"
     assert counts(world, null.lab) == {"same": 1}
+
+
+@pytest.mark.parametrize("history", [False, True])
+def test_objects_older_than_versioning_are_carried_and_taken_back(world: World, history: bool) -> None:
+    """Their version is ``null``; those that nothing was written over since, and those below a newer one."""
+    s3 = world.clients.get("s3", SOURCE)
+    old = world.bucket("old", SOURCE, versioned=False)
+    for key in ("in/a", "in/b", "in/c d+ü"):
+        s3.put_object(Bucket=old, Key=key, Body=b"x", Tagging="team=data", Metadata={"by": "me"})
+    s3.put_object(Bucket=old, Key="in/large", Body=b"x" * 1_100_000)
+    s3.put_bucket_versioning(Bucket=old, VersioningConfiguration={"Status": "Enabled"})
+    s3.put_object(Bucket=old, Key="in/b", Body=b"newer")
+    lab = S3Lab(world)
+    target = lab.entry.target
+    entry = type(lab.entry)("s3", type(target)(SOURCE, old, "in/"), target, history=history)
+    before = world.versions(lab.target)
+
+    done = world.migrations.migrate("m", [entry])
+
+    assert [each["reason"] for each in done["problems"]] == []
+    assert lab.look("target")["a"][1:] == ({"by": "me"}, None, [{"Key": "team", "Value": "data"}])
+    assert world.migrations.plan("p", [entry], PLANNED).counts["same"] == 4
+    assert world.migrations.plan("p", [entry], PLANNED, deep=True).counts["same"] == 4
+    world.migrations.rollback("m")
+    assert world.versions(lab.target) == before
+
+
+def test_what_was_there_before_versioning_comes_back(world: World) -> None:
+    s3 = world.clients.get("s3", TARGET)
+    old = world.bucket("old", TARGET, versioned=False)
+    s3.put_object(Bucket=old, Key="out/a", Body=b"earlier")
+    s3.put_bucket_versioning(Bucket=old, VersioningConfiguration={"Status": "Enabled"})
+    before = world.versions(old)
+    lab = S3Lab(world)
+    lab.write("source", "a", "new")
+    entry = type(lab.entry)("s3", lab.entry.source, type(lab.entry.target)(TARGET, old, "out/"))
+
+    assert world.migrations.migrate("m", [entry])["status"] == "completed"
+    assert s3.get_object(Bucket=old, Key="out/a")["Body"].read() == b"new"
+    assert world.migrations.rollback("m")["conflicts"] == []
+
+    assert world.versions(old) == before
+    assert s3.get_object(Bucket=old, Key="out/a")["Body"].read() == b"earlier"

@@ -135,6 +135,17 @@ def date_of(moment: datetime) -> str:
     return moment.astimezone(UTC).isoformat(timespec="microseconds")
 
 
+def newer_at_target(source: str, target: str) -> str:
+    """What a plan says of an item whose target was written after its source (``date_of`` both); empty when not."""
+    if not source or target <= source:
+        return ""
+    return f"the target's is of {_to_seconds(target)}, the source's of {_to_seconds(source)}"
+
+
+def _to_seconds(date: str) -> str:
+    return f"{date[:19]}Z"
+
+
 @dataclass(frozen=True)
 class SourceVersion:
     """One version of an item at the source; ``marker`` means that it says 'deleted'. Size in bytes.
@@ -160,6 +171,8 @@ class Item:
     """One thing to carry. ``key`` is what follows the entry's prefix; ``versions`` go oldest first.
 
     ``rewrites``: which of the entry's rules change its value, and how often; never the value.
+    ``newer``: why what it would write over is newer than it, with both dates. ``left``: what it has and the target
+    does not get, in words that plans count by.
     """
 
     key: str
@@ -167,6 +180,8 @@ class Item:
     versions: tuple[SourceVersion, ...] = ()
     reason: str = ""
     rewrites: str = ""
+    newer: str = ""
+    left: tuple[str, ...] = ()
 
     @property
     def size(self) -> int:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 import uuid
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -378,6 +378,8 @@ class Migrations:
             "undo_until": sorted({part.undo_until for part in plan.entries}),
             "notes": [note for part in plan.entries for note in part.notes],
             "rewritten": sum(part.rewritten for part in plan.entries),
+            "newer": sum(part.newer for part in plan.entries),
+            "left": _added([part.left for part in plan.entries]),
             "entries": [
                 {"entry": entry_line(part.entry), "first_batch": part.first_batch, "batches": part.batches}
                 for part in plan.entries
@@ -428,6 +430,11 @@ def _is_done_with_its_targets(metadata: Metadata, *, goes_back: bool) -> bool:
     if metadata["status"] in _AT_THE_END or not metadata["batches"]:
         return True
     return not (goes_back or metadata["problems"] or metadata["batches_missing"])
+
+
+def _added(counts: Sequence[Mapping[str, int]]) -> dict[str, int]:
+    names = dict.fromkeys(name for each in counts for name in each)
+    return {name: sum(each.get(name, 0) for each in counts) for name in names}
 
 
 def _planned_elsewhere(layout: Layout) -> BeingPlanned:

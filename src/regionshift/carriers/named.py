@@ -22,7 +22,7 @@ _TOO_OFTEN = frozenset({"ThrottlingException", "Throttling", "TooManyRequestsExc
 _ATTEMPTS = 8
 _FIRST_WAIT = 0.2  # seconds, doubled each time
 MEANWHILE = "someone else wrote here while the migration ran"
-_DENIED = frozenset({"AccessDeniedException", "AccessDenied", "UnauthorizedOperation"})
+DENIED = frozenset({"AccessDeniedException", "AccessDenied", "UnauthorizedOperation"})
 
 
 @dataclass(frozen=True)
@@ -115,7 +115,7 @@ def require_listing(listing: Callable[[], Iterator[object]], what: str, region: 
     try:
         next(listing(), None)
     except NamedError as error:
-        if error.code in _DENIED:
+        if error.code in DENIED:
             raise Refused(
                 f"No permission to list {what}.",
                 where=region,

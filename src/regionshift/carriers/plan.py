@@ -28,6 +28,8 @@ _BATCH_VERSIONS = 1000
 _BATCH_BYTES = 10 * 1024**3
 _CONFLICTS_SHOWN = 100
 _REWRITES_SHOWN = 20
+_NEWER_SHOWN = 20
+_LEFT_SHOWN = 3  # of each kind
 _CONFLICTS_A_PART = 1000
 _WRITTEN_AT_ONCE = 8  # records; each of them is held until it is written
 
@@ -37,6 +39,8 @@ class EntryPlan:
     """One entry's share of a plan: how many items of each kind, how many bytes, and what copying them takes.
 
     ``rewritten``: how many values the entry's rules change; ``rewrites`` are the first of them, by name and rule.
+    ``newer``: how many items would write over something newer; ``newest`` are the first, by name and why.
+    ``left``: how many items have what is not carried, by what it is; ``left_by`` are the first, by name and what.
     """
 
     entry: Entry
@@ -49,6 +53,10 @@ class EntryPlan:
     notes: tuple[str, ...] = ()
     rewritten: int = 0
     rewrites: tuple[tuple[str, str], ...] = ()
+    newer: int = 0
+    newest: tuple[tuple[str, str], ...] = ()
+    left: Mapping[str, int] = field(default_factory=dict)
+    left_by: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -105,6 +113,23 @@ class _Tally:
     rewritten: int = 0
     rewrites: list[tuple[str, str]] = field(default_factory=list)
     cost: Cost = field(default_factory=Cost)
+    newer: int = 0
+    newest: list[tuple[str, str]] = field(default_factory=list)
+    left: dict[str, int] = field(default_factory=dict)
+    left_by: list[tuple[str, str]] = field(default_factory=list)
+
+    def note(self, name: str, item: Item) -> None:
+        """What a person should know of one item that is to be written."""
+        if item.rewrites:
+            self.rewrites_one(name, item.rewrites)
+        if item.newer:
+            self.newer += 1
+            if len(self.newest) < _NEWER_SHOWN:
+                self.newest.append((name, item.newer))
+        for what in item.left:
+            self.left[what] = self.left.get(what, 0) + 1
+            if self.left[what] <= _LEFT_SHOWN:
+                self.left_by.append((name, what))
 
     def rewrites_one(self, name: str, what: str) -> None:
         """One value more that the entry's rules change."""
@@ -230,6 +255,10 @@ def make_plan(
                 limit.notes,
                 tally.rewritten,
                 tuple(tally.rewrites),
+                tally.newer,
+                tuple(tally.newest),
+                tally.left,
+                tuple(tally.left_by),
             )
         )
         number += tally.batches
@@ -283,8 +312,7 @@ def _counted(
                 conflicts.append((f"{entry.target}{item.key}", item.reason))
         elif item.kind is not Kind.SAME:
             tally.bytes += item.size
-            if item.rewrites:
-                tally.rewrites_one(f"{entry.target.prefix}{item.key}", item.rewrites)
+            tally.note(f"{entry.target.prefix}{item.key}", item)
             tally.cost.add(entry.kind, item, level)
             yield item
 

@@ -31,6 +31,7 @@ from regionshift.carriers.carrier import (
     Unfinished,
     Work,
     Written,
+    newer_at_target,
 )
 from regionshift.carriers.keys import Keys
 from regionshift.carriers.named import (
@@ -44,7 +45,16 @@ from regionshift.carriers.named import (
 )
 from regionshift.carriers.rewrite import require_rules, rewrites_of, rewritten
 from regionshift.carriers.rotation import rotation
-from regionshift.carriers.secrets_access import CURRENT, NOT_FOUND, Vault, created, identity_of, staged
+from regionshift.carriers.secrets_access import (
+    CURRENT,
+    NOT_FOUND,
+    Vault,
+    changed,
+    created,
+    identity_of,
+    left_behind,
+    staged,
+)
 from regionshift.carriers.secrets_seen import Seen, both_sides
 from regionshift.carriers.selection import Cursor, selector
 from regionshift.carriers.staging import (
@@ -254,7 +264,10 @@ class Secrets:
         if other and (stranger := keys.stranger(other.get("KmsKeyId"))):
             return Item(key, Kind.CONFLICT, reason=f"at the target it is under {stranger}")
         rewrites = rewrites_of(entry, lambda: source.value(key, version.id))
-        return Item(key, kind, (SourceVersion(version.id, date=version.date),), reason, rewrites)
+        newer = newer_at_target(changed(one), changed(other)) if other and not ours else ""
+        left = tuple(left_behind(one, source.policy(key)))
+        versions = (SourceVersion(version.id, date=version.date),)
+        return Item(key, kind, versions, reason, rewrites, newer, left)
 
     def _write(self, work: Work, item: Item, before: Before) -> Identity:
         """Write one secret, as far as it is not written already; gives the version that has it."""

@@ -6,8 +6,8 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from regionshift.carriers.carrier import Identity, Place, date_of
-from regionshift.carriers.named import ClientSource, NamedError, Value, call, pages, tag_list, tags_of
-from regionshift.carriers.staging import name, stages_of
+from regionshift.carriers.named import DENIED, ClientSource, NamedError, Value, call, pages, tag_list, tags_of
+from regionshift.carriers.staging import is_ours, name, stages_of
 
 NOT_FOUND = "ResourceNotFoundException"
 CURRENT = "AWSCURRENT"
@@ -39,6 +39,16 @@ class Vault:
                 return None
             raise
         return found
+
+    def policy(self, key: str) -> str | None:
+        """The secret's resource policy, empty where there is none; None when it may not be asked for."""
+        try:
+            found = call(self._client.get_resource_policy, SecretId=self._prefix + key)
+        except NamedError as error:
+            if error.code in DENIED:
+                return None
+            raise
+        return str(found.get("ResourcePolicy") or "")
 
     def value(self, key: str, version: str) -> Value:
         """One version's value."""
@@ -126,6 +136,31 @@ def created(found: Mapping[str, Any]) -> str:
     """When the secret itself was made: one that is deleted and made anew can have versions of the same ids."""
     moment = found.get("CreatedDate")
     return date_of(moment) if moment else ""
+
+
+def changed(found: Mapping[str, Any]) -> str:
+    """When anything of the secret was changed last, labels and tags too: DescribeSecret tells no version's date."""
+    moment = found.get("LastChangedDate") or found.get("CreatedDate")
+    return date_of(moment) if moment else ""
+
+
+def left_behind(found: Mapping[str, Any], policy: str | None) -> Iterator[str]:
+    """What a secret has and a migration does not carry (Secrets Manager API Reference, "DescribeSecret").
+
+    Args:
+        policy: its resource policy; None: it may not be asked for.
+    """
+    if policy is None:
+        yield "resource policy: no permission to look"
+    elif policy:
+        yield "resource policy"
+    if found.get("RotationEnabled"):
+        yield "rotation"
+    if found.get("ReplicationStatus"):
+        yield "replication to other regions"
+    own = (label for labels in stages_of(found).values() for label in labels if not is_ours(label))
+    if any(label != CURRENT for label in own):
+        yield "earlier versions and labels"
 
 
 def identity_of(found: Mapping[str, Any]) -> Identity | None:

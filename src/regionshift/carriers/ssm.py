@@ -30,6 +30,7 @@ from regionshift.carriers.carrier import (
     Unfinished,
     Work,
     Written,
+    newer_at_target,
 )
 from regionshift.carriers.keys import Keys
 from regionshift.carriers.named import (
@@ -258,7 +259,9 @@ class Parameters:
         if kind in (Kind.SAME, Kind.CONFLICT):
             return Item(key, kind, reason=reason)
         rewrites = rewrites_of(entry, lambda: source.value(key, version))
-        return Item(key, kind, (_source_version(found),), reason, rewrites)
+        newer = newer_at_target(version.date, identity_of(there).date) if there and not ours else ""
+        left = ("earlier versions and labels",) if int(version.id) > 1 else ()
+        return Item(key, kind, (_source_version(found),), reason, rewrites, newer, left)
 
     def _carry(
         self,

@@ -39,7 +39,7 @@ def marks(found: Mapping[str, Any]) -> list[Mark]:
     return sorted(
         Mark(_number(label), label.split("/")[1], label, version)
         for label, version in _labels(found)
-        if _is_ours(label)
+        if is_ours(label)
     )
 
 
@@ -86,14 +86,15 @@ def _room(found: Mapping[str, Any]) -> int:
 
 
 def _of_others(found: Mapping[str, Any]) -> int:
-    return sum(label not in _OF_AWS and not _is_ours(label) for label, _ in _labels(found))
+    return sum(label not in _OF_AWS and not is_ours(label) for label, _ in _labels(found))
 
 
 def _labels(found: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     return ((label, version) for version, labels in stages_of(found).items() for label in labels)
 
 
-def _is_ours(label: str) -> bool:
+def is_ours(label: str) -> bool:
+    """Whether a migration made it."""
     return label.startswith(_BEGINNING)
 
 

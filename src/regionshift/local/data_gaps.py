@@ -1,9 +1,11 @@
-"""Gaps of the emulator's parameters and secrets that a migration meets, closed inside its process.
+"""Gaps of the emulator's objects, parameters and secrets that a migration meets, closed inside its process.
 
 - Limits of PutParameter: a type stays, an image or an integration stays one and nothing else becomes one (User Guide,
   "Parameter data types"), an advanced parameter does not become standard again, values fit their tier
   and their pattern; policies stay until others are given, and are listed one by one (Systems Manager API Reference,
   "PutParameter", "ParameterInlinePolicy").
+- An object that is older than its bucket's versioning is copied by its version id, which is ``null`` (S3 User Guide,
+  "Working with objects in a versioning-enabled bucket").
 - ListSecrets tells each secret's key (Secrets Manager API Reference, "SecretListEntry").
 - A secret has 20 staging labels at most over all its versions (Secrets Manager User Guide, "Quotas"), and its key is
   left out when it is AWS's own (API Reference, "DescribeSecret"). One that is made without a value has no version
@@ -18,22 +20,27 @@ import json
 import re
 from collections.abc import Callable, Mapping
 from typing import Any
+from urllib.parse import unquote
 
 LABELS = 20
 """Staging labels of one secret, all its versions together."""
 
 _MOST_BYTES = {"Standard": 4096, "Advanced": 8192}
 _FIXED_DATA_TYPES = {"aws:ec2:image", "aws:ssm:integration"}
+_SOURCE = "x-amz-copy-source"
 _AWS_KEY = "alias/aws/secretsmanager"
 
 Given = dict[str, Any]
-Handler = Callable[[Given], Any]
+Handler = Callable[..., Any]
 
 
 def close() -> None:
     """Put the repairs into the running ministack."""
     from ministack.core.responses import error_response_json  # type: ignore[import-untyped]
-    from ministack.services import secretsmanager, ssm  # type: ignore[import-untyped]
+    from ministack.services import s3, secretsmanager, ssm  # type: ignore[import-untyped]
+
+    for name in ("_copy_object", "_upload_part_copy"):
+        setattr(s3, name, with_null_versions(getattr(s3, name), s3._buckets))
 
     ssm._put_parameter = with_rules(ssm._put_parameter, ssm._parameters, error_response_json)
     for name in ("_put_secret_value", "_update_secret_version_stage"):
@@ -45,6 +52,22 @@ def close() -> None:
         secretsmanager._create_secret, secretsmanager._secrets
     )
     secretsmanager._list_secrets = with_keys(secretsmanager._list_secrets, secretsmanager._secrets)
+
+
+def with_null_versions(original: Handler, buckets: Mapping[str, Any]) -> Handler:
+    """``original``, a copy; the version ``null`` of an object that has no other is the object itself."""
+
+    def copy(*given: Any) -> Any:
+        headers = next(each for each in given if isinstance(each, Mapping) and _SOURCE in each)
+        path, _, query = headers[_SOURCE].partition("?")
+        bucket, _, key = unquote(path).lstrip("/").partition("/")
+        current = buckets.get(bucket, {}).get("objects", {}).get(key)
+        if query != "versionId=null" or current is None or current.get("version_id"):
+            return original(*given)
+        plain = {**headers, _SOURCE: path}
+        return original(*(plain if each is headers else each for each in given))
+
+    return copy
 
 
 def with_rules(original: Handler, parameters: Mapping[str, Any], refuse: Callable[..., Any]) -> Handler:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from rich.console import Group, RenderableType
@@ -13,6 +13,7 @@ from regionshift.report.terminal import facts_table, instant
 
 _KINDS = (("new", "green"), ("changed", "yellow"), ("same", "dim"), ("conflict", "red"))
 _MOST_NAMED = 20
+_OF_A_REASON = 3
 _SILENCE_S = 15.0
 _IF_UNPROVEN = {
     "rollback": "an item that cannot be proven: everything that was written goes back",
@@ -67,6 +68,8 @@ def plan_table(plan: Mapping[str, Any]) -> RenderableType:
     lines.extend(Text(f"undo: {text}", style="dim") for text in dict.fromkeys(_undo(plan["entries"])))
     for entry in plan["entries"]:
         lines.extend(_rewrites(entry))
+        lines.extend(_newer(entry))
+        lines.extend(_not_carried(entry))
         lines.extend(Text(f"note: {text}", style="yellow") for text in entry["notes"])
     lines.extend(_named("conflict", ((each["item"], each["reason"]) for each in plan["conflicts"])))
     if more := plan["counts"]["conflict"] - len(plan["conflicts"]):
@@ -256,15 +259,47 @@ def _item(line: Mapping[str, Any]) -> str:
     return str(line.get("item", line["key"]))
 
 
+def _newer(entry: Mapping[str, Any]) -> list[RenderableType]:
+    """How many items would take the place of something newer, and the first of them."""
+    if not entry["newer"]:
+        return []
+    told = f"writes over what is newer: {entry['newer']} items of {entry['target']}"
+    lines: list[RenderableType] = [Text(told, style="bold red")]
+    first = entry["would_overwrite_newer"]
+    lines.extend(Text(f"newer: {each['item']}: {each['why']}", style="red") for each in first)
+    if more := entry["newer"] - len(first):
+        lines.append(Text(f"newer: and {more} more items", style="red"))
+    return lines
+
+
+def _not_carried(entry: Mapping[str, Any]) -> list[RenderableType]:
+    """What items have and the target does not get: how many of each, and some of them by name."""
+    lines: list[RenderableType] = []
+    for what, number in entry["not_carried"].items():
+        names = [each["item"] for each in entry["not_carried_of"] if each["what"] == what]
+        more = ", …" if number > len(names) else ""
+        lines.append(
+            Text(f"not carried: {what}, of {number} items: {', '.join(names)}{more}", style="yellow")
+        )
+    return lines
+
+
 def _undo(entries: Sequence[Mapping[str, Any]]) -> list[str]:
     return [f"{entry['kind']}: {entry['undo_until']}" for entry in entries]
 
 
-def _named(what: str, pairs: Any) -> list[RenderableType]:
-    found = list(pairs)
-    lines: list[RenderableType] = [
-        Text(f"{what}: {item}: {reason}", style="red") for item, reason in found[:_MOST_NAMED]
-    ]
-    if len(found) > _MOST_NAMED:
-        lines.append(Text(f"… and {len(found) - _MOST_NAMED} more", style="red"))
+def _named(what: str, pairs: Iterable[tuple[str, str]]) -> list[RenderableType]:
+    """A line for each reason, with the first of the items that have it."""
+    by_reason: dict[str, list[str]] = {}
+    for item, reason in pairs:
+        by_reason.setdefault(reason, []).append(item)
+    lines: list[RenderableType] = []
+    for reason, items in list(by_reason.items())[:_MOST_NAMED]:
+        many = f"{len(items)} items: {reason}: {', '.join(items[:_OF_A_REASON])}"
+        more = f" … and {len(items) - _OF_A_REASON} more" if len(items) > _OF_A_REASON else ""
+        told = f"{items[0]}: {reason}" if len(items) == 1 else f"{many}{more}"
+        lines.append(Text(f"{what}: {told}", style="red"))
+    if len(by_reason) > _MOST_NAMED:
+        left = sum(len(items) for items in list(by_reason.values())[_MOST_NAMED:])
+        lines.append(Text(f"… and {left} more", style="red"))
     return lines

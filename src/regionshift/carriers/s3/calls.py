@@ -178,6 +178,10 @@ class Calls:
         headers = {"Range": f"bytes={span[0]}-{span[1]}"} if span else {"x-amz-checksum-mode": "ENABLED"}
         return self.send("GET", bucket, key, query, headers=headers)
 
+    def acl(self, bucket: Bucket, key: str, version: str) -> bytes:
+        """Who may do what with one version, as S3 gives it."""
+        return self.send("GET", bucket, key, (("acl", ""), ("versionId", version))).body
+
     def tags(self, bucket: Bucket, key: str, version: str) -> dict[str, str]:
         """The tags of one version."""
         return read_tags(self.send("GET", bucket, key, (("tagging", ""), ("versionId", version))).body)

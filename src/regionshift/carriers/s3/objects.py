@@ -29,6 +29,7 @@ from regionshift.carriers.s3 import checks, planning
 from regionshift.carriers.s3.calls import Calls
 from regionshift.carriers.s3.contents import Reader
 from regionshift.carriers.s3.copying import Copier, bucket_of, target_stacks
+from regionshift.carriers.s3.left_behind import with_left_behind
 from regionshift.carriers.s3.listing import stacks
 from regionshift.carriers.s3.multipart import MultipartCopy, MultipartSizes
 from regionshift.carriers.s3.proof import Prover
@@ -76,7 +77,7 @@ class Objects:
             _begun(self._pool, carried),
         )
         if not deep:
-            return (one.item for one in decided)
+            return with_left_behind(self._calls, entry, (one.item for one in decided), self._pool)
 
         def difference(one: planning.Decided) -> str:
             assert one.target is not None, "what is the same is there"
@@ -84,7 +85,9 @@ class Objects:
                 (source, one.source.key, one.source.id), (target, one.target.key, one.target.id)
             )
 
-        return planning.deepened(decided, difference, self._pool)
+        return with_left_behind(
+            self._calls, entry, planning.deepened(decided, difference, self._pool), self._pool
+        )
 
     def describe_before(self, work: Work) -> Mapping[str, Before]:
         """See ``Carrier.describe_before``."""

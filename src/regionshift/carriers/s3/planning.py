@@ -5,9 +5,18 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Executor, Future
+from dataclasses import replace
 from typing import NamedTuple
 
-from regionshift.carriers.carrier import Carried, Entry, Identity, Item, Kind, SourceVersion
+from regionshift.carriers.carrier import (
+    Carried,
+    Entry,
+    Identity,
+    Item,
+    Kind,
+    SourceVersion,
+    newer_at_target,
+)
 from regionshift.carriers.s3.listing import Stack
 from regionshift.carriers.s3.pages import NULL, Version
 from regionshift.carriers.selection import Cursor, selector
@@ -69,6 +78,8 @@ def decide(entry: Entry, key: str, source: list[Version], target: Stack | None, 
     """What one key needs. ``source`` is newest first and not empty."""
     newest = source[0]
     latest = target.latest if target else None
+    if target and not (ours and not ours.source_version) and _holds_the_same(entry, source, target):
+        return Item(key, Kind.SAME)
     if ours and (latest is None or not latest.identity.is_recorded_as(ours.target_version, ours.ended)):
         if latest is None or latest.marker:
             return Item(
@@ -83,7 +94,32 @@ def decide(entry: Entry, key: str, source: list[Version], target: Stack | None, 
     if latest and latest.id == newest.id != NULL:
         return Item(key, Kind.SAME)
     kind = Kind.NEW if latest is None or latest.marker else Kind.CHANGED
-    return _item(key, kind, _wanted(entry, source, ours))
+    item = _item(key, kind, _wanted(entry, source, ours))
+    if item.kind is Kind.CONFLICT:
+        return item
+    newer = newer_at_target(newest.date, latest.date) if latest and not ours else ""
+    left = len(source) - 1 if not entry.history else 0
+    return replace(item, newer=newer, left=("earlier versions",) if left else ())
+
+
+def _holds_the_same(entry: Entry, source: list[Version], target: Stack) -> bool:
+    """Whether the listings show the same contents, as another tool may have copied them.
+
+    Equal etags of equal sizes are the MD5 of the same contents, or of the same parts; under KMS they differ even for
+    equal contents, and then it is copied (S3 API Reference, "Object"). A key and a class that the entry asks for are
+    reasons to write: a listing does not tell the one, and shows the other.
+    """
+    wanted = source if entry.history else source[:1]
+    if entry.kms_key or len(target.versions) < len(wanted):
+        return False
+    return all(_is_alike(entry, one, other) for one, other in zip(wanted, target.versions, strict=False))
+
+
+def _is_alike(entry: Entry, one: Version, other: Version) -> bool:
+    if one.marker or other.marker:
+        return one.marker and other.marker
+    in_class = entry.storage_class in ("keep", other.storage_class)
+    return in_class and bool(one.etag) and (one.etag, one.size) == (other.etag, other.size)
 
 
 def _item(key: str, kind: Kind, wanted: list[Version], reason: str = "") -> Item:

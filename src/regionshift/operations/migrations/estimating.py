@@ -93,6 +93,7 @@ def as_json(
         "on_failure": on_failure,
         "counts": made.counts,
         "to_copy": made.to_copy,
+        "newer": sum(part.newer for part in made.entries),
         "bytes": made.bytes,
         "batches": made.batches,
         "estimate": {
@@ -120,6 +121,10 @@ def _entry(part: EntryPlan) -> Mapping[str, Any]:
         "rewrite": [*entry.rewrite, *(["replace"] if entry.replace else [])],
         "rewritten": part.rewritten,
         "rewrites": [{"item": name, "what": what} for name, what in part.rewrites],
+        "newer": part.newer,
+        "would_overwrite_newer": [{"item": name, "why": why} for name, why in part.newest],
+        "not_carried": dict(part.left),
+        "not_carried_of": [{"item": name, "what": what} for name, what in part.left_by],
         "undo_until": part.undo_until,
         "notes": [*part.notes, *([bigger] if bigger else []), *([] if selected else [_NOTHING])],
     }
