@@ -73,13 +73,15 @@ _JSON = {
     "source": HOSTILE, "target": HOSTILE, "to_copy": 1, "bytes": 1, "level": HOSTILE, "on_failure": "stop",
     "counts": {"conflict": 3, HOSTILE: 1}, "status": HOSTILE, "migration_id": HOSTILE, "region": HOSTILE,
     "started": HOSTILE, "rewritten": HOSTILE, "checksum": HOSTILE, "undo_until": [HOSTILE], "notes": [HOSTILE],
-    "problems": [{"key": HOSTILE, "reason": HOSTILE}], "proven": 1, "unproven": 2, "settled": False,
+    "problems": [{"key": HOSTILE, "item": HOSTILE, "reason": HOSTILE}], "proven": 1, "unproven": 2, "settled": False,
     "estimate": {"seconds": 1, "requests": 1, "usd": 1.0},
     "conflicts": [{"item": HOSTILE, "key": HOSTILE, "reason": HOSTILE}],
     "entries": [
         {
             "kind": HOSTILE, "counts": {}, "bytes": 1, "source": HOSTILE, "target": HOSTILE + "2",
             "rewrite": [HOSTILE], "rewrites": [{"item": HOSTILE, "what": HOSTILE}], "rewritten": 3,
+            "newer": 2, "would_overwrite_newer": [{"item": HOSTILE, "why": HOSTILE}],
+            "not_carried": {HOSTILE: 2}, "not_carried_of": [{"item": HOSTILE, "what": HOSTILE}],
             "notes": [HOSTILE], "undo_until": HOSTILE,
         }
     ],
