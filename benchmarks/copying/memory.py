@@ -18,6 +18,7 @@ from regionshift.carriers.transport import Request, Response, Transport
 
 _PAGE = 1000
 _VERSIONED = b"<VersioningConfiguration><Status>Enabled</Status></VersioningConfiguration>"
+_ENFORCED = b"<OwnershipControls><Rule><ObjectOwnership>BucketOwnerEnforced</ObjectOwnership></Rule></OwnershipControls>"
 _NUMBER = re.compile(r"(\d+)$")
 
 
@@ -26,7 +27,10 @@ class Listed(Transport):
 
     def __init__(self, objects: int) -> None:
         super().__init__(
-            lambda: ReadOnlyCredentials("key", "secret", None), lambda _: "https://127.0.0.1", connections=4
+            lambda: ReadOnlyCredentials("key", "secret", None),
+            lambda _: "https://127.0.0.1",
+            account="123456789012",
+            connections=4,
         )
         self._objects = objects
 
@@ -36,6 +40,8 @@ class Listed(Transport):
             return Response(200, {}, b"")
         if "versioning" in query:
             return Response(200, {}, _VERSIONED)
+        if "ownershipControls" in query:
+            return Response(200, {}, _ENFORCED)
         if "versions" in query:
             return Response(200, {}, self._page(request.bucket, query))
         if "list-type" in query:

@@ -45,7 +45,15 @@ class Endless:
         first = self._first(after[0])
         numbers = range(first, min(first + PAGE, self.keys))
         versions = [
-            Version(self._key(n), f"{bucket.name}-{n:032d}", True, f'"{n:032x}"', 1024, False, "STANDARD")
+            Version(
+                self._key(n),
+                f"{bucket.name}-{n:032d}",
+                True,
+                f'"{bucket.name}{n:031x}"',
+                1024,
+                False,
+                "STANDARD",
+            )
             for n in numbers
         ]
         end = not numbers or numbers[-1] + 1 >= self.keys
