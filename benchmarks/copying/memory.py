@@ -18,7 +18,10 @@ from regionshift.carriers.transport import Request, Response, Transport
 
 _PAGE = 1000
 _VERSIONED = b"<VersioningConfiguration><Status>Enabled</Status></VersioningConfiguration>"
-_ENFORCED = b"<OwnershipControls><Rule><ObjectOwnership>BucketOwnerEnforced</ObjectOwnership></Rule></OwnershipControls>"
+_ENFORCED = (
+    b"<OwnershipControls><Rule><ObjectOwnership>BucketOwnerEnforced</ObjectOwnership></Rule>"
+    b"</OwnershipControls>"
+)
 _NUMBER = re.compile(r"(\d+)$")
 
 
