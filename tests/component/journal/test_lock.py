@@ -2,21 +2,30 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import signal
 import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
 from regionshift.errors import EXIT_REFUSED
 from regionshift.journal.lock import Holder, LeaseTerms, Lock, LockHeld, LockLost, acquire, current_holder
-from regionshift.journal.store import StateStore, StateUnreachable, SwapLostError, SwapStore
+from regionshift.journal.store import (
+    KeyTakenError,
+    StateStore,
+    StateUnreachable,
+    Stored,
+    SwapLostError,
+    SwapStore,
+)
 
 ENVIRONMENT = "shop.dev"
 TERMS = LeaseTerms(time.monotonic)
@@ -140,45 +149,107 @@ class Clock:
     def __call__(self) -> float:
         return self.time
 
+    def at(self, moment: float, then: Callable[[], None] = lambda: None) -> Callable[[], None]:
+        """Sets the clock when it is called, then does what is to come after."""
 
-def test_a_lease_is_renewed(s3_store: SwapStore, holder: MakeHolder) -> None:
+        def pass_time() -> None:
+            self.time = moment
+            then()
+
+        return pass_time
+
+
+@pytest.fixture
+def told_swaps() -> Iterator[ToldSwaps]:
+    store = ToldSwaps()
+    yield store
+    store.let_all()
+
+
+def lease(store: ToldSwaps, holder: Holder, clock: Clock, told: list[LockLost] | None = None) -> Lock:
+    lost = [] if told is None else told
+    terms = LeaseTerms(clock, length=10, renew_every=0.001, on_lost=lost.append)
+    return acquire(store, ENVIRONMENT, holder, terms)
+
+
+def test_a_lease_is_good_from_the_sending_of_its_last_renewal(
+    told_swaps: ToldSwaps, holder: MakeHolder
+) -> None:
+    clock = Clock()
+    lock = lease(told_swaps, holder("ann"), clock)
+    told_swaps.one(clock.at(3))  # so the next is sent at 3,
+    told_swaps.one(clock.at(7))  # and its answer takes four seconds
+    clock.time = 12.9
+    lock.check()
+    clock.time = 13
+    with pytest.raises(LockLost, match="in time"):
+        lock.check()
+
+
+def test_a_new_lease_is_good_from_the_sending_of_its_first_write(
+    told_swaps: ToldSwaps, holder: MakeHolder
+) -> None:
+    clock = Clock()
+    told_swaps.on_create = lambda: setattr(clock, "time", 4)
+    lock = lease(told_swaps, holder("ann"), clock)
+    clock.time = 9.9
+    lock.check()
+    clock.time = 10
+    with pytest.raises(LockLost, match="in time"):
+        lock.check()
+
+
+def test_a_lease_outlives_moments_in_which_the_state_is_away(
+    told_swaps: ToldSwaps, holder: MakeHolder
+) -> None:
+    clock, told = Clock(), list[LockLost]()
+    lock = lease(told_swaps, holder("ann"), clock, told)
+    for moment in (2.0, 4.0, 6.0):
+        told_swaps.one(clock.at(moment, unreachable))
+    told_swaps.one()  # sent at 6
+    clock.time = 15.9
+    lock.check()
+    assert not told
+    told_swaps.let_all()
+    lock.release()
+    assert current_holder(told_swaps, ENVIRONMENT) is None
+
+
+def test_a_lease_that_cannot_be_renewed_is_given_up_before_another_may_take_it(
+    told_swaps: ToldSwaps, holder: MakeHolder
+) -> None:
+    clock, told = Clock(), list[LockLost]()
+    lock = lease(told_swaps, holder("ann"), clock, told)
+    for moment in (3.0, 6.0, 9.9):
+        told_swaps.one(clock.at(moment, unreachable))
+        lock.check()
+        assert not told
+    clock.time = 10
+    told_swaps.let_all(unreachable)
+    wait_until(lambda: bool(told))  # from the thread, which nobody asked
+    assert "in time" in told[0].message
+    with pytest.raises(LockLost, match="in time"):
+        lock.check()
+    told_swaps.let_all()
+    lock.release()
+    found = current_holder(told_swaps, ENVIRONMENT)
+    assert found is not None and found.owner == "ann", "what may be another's by now is not written"
+    assert len(told) == 1
+
+
+def test_a_lease_is_renewed_on_s3(s3_store: SwapStore, holder: MakeHolder) -> None:
     clock = Clock()
     terms = LeaseTerms(clock, length=10, renew_every=0.05)
     with acquire(s3_store, ENVIRONMENT, holder("ann"), terms) as lock:
         before = s3_store.get("locks/shop.dev.json")
         clock.time = 9
         wait_until(lambda: s3_store.get("locks/shop.dev.json") != before)
-        wait_until(lambda: renewed_at(lock) >= 9)
-        clock.time = 18
-        lock.check()
+        wait_until(lambda: is_good_at(lock, clock, 18.9))
 
 
-def renewed_at(lock: Lock) -> float:
-    return float(lock._sent)  # type: ignore[attr-defined]
-
-
-def test_a_lease_that_cannot_be_renewed_is_given_up_before_another_may_take_it(
-    s3_store: SwapStore, holder: MakeHolder
-) -> None:
-    clock, cut = Clock(), CutStore(s3_store)
-    told: list[LockLost] = []
-    noticed = threading.Event()
-
-    def lost(error: LockLost) -> None:
-        told.append(error)
-        noticed.set()
-
-    terms = LeaseTerms(clock, length=10, renew_every=0.02, on_lost=lost)
-    lock = acquire(cut, ENVIRONMENT, holder("ann"), terms)
-    cut.cut = True
-    clock.time = 9.9
-    lock.check()
-    clock.time = 10.1
-    with pytest.raises(LockLost, match="in time"):
-        lock.check()
-    assert noticed.wait(10)
-    assert len(told) == 1
-    lock.release()
+def is_good_at(lock: Lock, clock: Clock, moment: float) -> bool:
+    """Whether the lease holds at ``moment``, without letting it be lost by the question."""
+    return float(lock._sent) + 10 > moment and clock() < moment  # type: ignore[attr-defined]
 
 
 def test_a_lease_that_ran_out_is_taken_over(s3_store: SwapStore, holder: MakeHolder) -> None:
@@ -250,6 +321,76 @@ class Passing:
 
     def swap(self, key: str, body: bytes, tag: str) -> str:
         return self.inner.swap(key, body, tag)
+
+
+class ToldSwaps:
+    """A bucket in memory, in which a swap waits until a test lets it, and tells what happens meanwhile."""
+
+    url = "memory://"
+
+    def __init__(self) -> None:
+        self._objects: dict[str, Stored] = {}
+        self._tags = itertools.count()
+        self._came, self._let = threading.Semaphore(0), threading.Semaphore(0)
+        self._meanwhile: Callable[[], None] = lambda: None
+        self._free = False
+        self.on_create: Callable[[], None] = lambda: None
+
+    def one(self, meanwhile: Callable[[], None] = lambda: None) -> None:
+        """Let one swap be done, and wait for the next: what came of the first is known by then.
+
+        ``meanwhile`` goes on before it is done.
+        """
+        self._meanwhile = meanwhile
+        for let in (True, False):
+            assert self._came.acquire(timeout=10), "nobody swaps any more"
+            if let:
+                self._let.release()
+        self._came.release()
+
+    def let_all(self, meanwhile: Callable[[], None] = lambda: None) -> None:
+        """From now on swaps wait for nobody."""
+        self._free, self._meanwhile = True, meanwhile
+        self._let.release()
+
+    def create(self, key: str, body: bytes) -> None:
+        if key in self._objects:
+            raise KeyTakenError(key)
+        self.on_create()
+        self.put(key, body)
+
+    def put(self, key: str, body: bytes) -> None:
+        self._objects[key] = Stored(body, str(next(self._tags)), datetime.now(UTC))
+
+    def swap(self, key: str, body: bytes, tag: str) -> str:
+        self._came.release()
+        if not self._free:
+            self._let.acquire()
+        self._meanwhile()
+        if self._objects[key].tag != tag:
+            raise SwapLostError(key)
+        self.put(key, body)
+        return self._objects[key].tag
+
+    def get(self, key: str) -> Stored | None:
+        return self._objects.get(key)
+
+    def get_many(self, keys: Iterable[str]) -> dict[str, bytes]:
+        return {key: self._objects[key].body for key in keys if key in self._objects}
+
+    def keys(self, prefix: str) -> list[str]:
+        return sorted(key for key in self._objects if key.startswith(prefix))
+
+    def folders(self, prefix: str) -> list[str]:
+        return sorted({key.removeprefix(f"{prefix}/").partition("/")[0] for key in self.keys(prefix)})
+
+    def delete(self, keys: Iterable[str]) -> None:
+        for key in keys:
+            self._objects.pop(key, None)
+
+
+def unreachable() -> None:
+    raise StateUnreachable("no route")
 
 
 class CutStore(Passing):

@@ -90,3 +90,14 @@ def test_taking_back_refuses_what_changed_since_and_what_would_be_lost() -> None
     assert (
         rollback_plan(a_plan(), ALL, dict.fromkeys(ALL, "new"), to_nothing=True).target["us-west-2"] is None
     )
+
+
+def test_a_region_that_was_half_made_goes_back_to_nothing_only_when_that_is_asked_for() -> None:
+    current: dict[str, str | None] = {**dict.fromkeys(ALL, "new"), "us-west-2": None}
+    with pytest.raises(Refused, match="us-west-2 had no release before") as refused:
+        rollback_plan(a_plan(), ["us-west-2"], current, unsettled=["us-west-2"])
+    assert refused.value.remedy is not None and "--to-nothing" in refused.value.remedy
+    back = rollback_plan(a_plan(), ["us-west-2"], current, unsettled=["us-west-2"], to_nothing=True)
+    assert (back.target, back.unsettled, back.links_first) == ({"us-west-2": None}, {"us-west-2"}, True)
+    # Nothing is there, so nothing is lost; and there are no links to be changed first.
+    assert not rollback_plan(a_plan(), ["us-west-2"], current).links_first

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from told import Told, fold_of
 
 from regionshift.deployment.plan import DeploymentPlan, Wave
-from regionshift.deployment.state import DONE, STRAYED, DeploymentState, Outcome
+from regionshift.deployment.state import DONE, STRAYED, UNCHANGED, DeploymentState, Outcome
 
 PLAN = DeploymentPlan(
     before={"a": "r1", "b": "r1", "c": "r1"},
@@ -68,3 +70,19 @@ def test_what_strayed_from_the_links_is_between_two_releases_too() -> None:
     state = _fold(*events)
     assert not state.regions["c"].settled
     assert state.said_per_region()["c"] == STRAYED
+
+
+def test_what_was_between_two_releases_is_not_whole_for_a_step_that_did_not_touch_it() -> None:
+    plan = replace(PLAN, unsettled=frozenset({"a"}))
+    state = fold_of(plan, *_failed("wave-1/apply", a=UNCHANGED, b=UNCHANGED))
+    assert state.whole == {"b"}
+    assert {region for region, found in state.regions.items() if found.settled} == {"b", "c"}
+    assert state.changed == {"a"}
+
+
+def test_what_an_attempt_that_was_killed_may_have_changed_is_not_whole_for_the_next() -> None:
+    killed = Told("wave-1/apply", "before")
+    state = _fold(killed, *_failed("wave-1/apply", a=UNCHANGED, b=UNCHANGED))
+    assert state.whole == set()
+    assert not state.regions["a"].settled and not state.regions["b"].settled
+    assert state.changed == {"a", "b"}
