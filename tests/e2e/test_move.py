@@ -119,7 +119,7 @@ def test_a_move_that_was_killed_is_taken_back(place: Place) -> None:
     assert refused.code == 3
     assert "resume" in refused.said
     done = place.run("resume", "--back", "--yes", "--json")
-    assert done.code == 1, done.said
+    assert done.code == 0, done.said
     assert (done.json["outcome"], done.json["primary"]) == ("taken back", OLD)
     assert "rolled back: stopped" in done.err
     assert file.read_text() == applied(add_secondary(before, NEW), before)

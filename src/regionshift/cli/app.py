@@ -57,7 +57,8 @@ def root(
 ) -> None:
     """One AWS environment in several regions: stand it up, check it, move it, take it back.
 
-    Exit codes: 0 done, 1 the work failed, 2 the input is wrong, 3 refused by a guard, 130 interrupted.
+    Exit codes: 0 what was asked for is done (taking back too), 1 it failed or was taken back, 2 the input is wrong,
+    3 refused by a guard, 130 interrupted.
     """
     del version
 

@@ -336,7 +336,10 @@ def ended(
     state: DeploymentState,
     kind: str = "deployment",
     more: Mapping[str, Any] = MappingProxyType({}),
+    *,
+    back: bool = False,
 ) -> int:
+    """Show how a deployment ended; 0 when what was asked for was done, which with ``back`` is to take it back."""
     regions = state.said_per_region(kind)
     if choices.as_json:
         print_json({"outcome": verdict(state), "regions": regions, "failed": state.failed, **more})
@@ -345,7 +348,8 @@ def ended(
         for region, said in regions.items():
             screen.print(f"  {region:<16} {said}")
     prune_releases(choices, wired)
-    return EXIT_OK if state.verdict is Outcome.SUCCEEDED else EXIT_FAILED
+    wanted = Outcome.ROLLED_BACK if back else Outcome.SUCCEEDED
+    return EXIT_OK if state.verdict is wanted else EXIT_FAILED
 
 
 def prune_releases(choices: Choices, wired: Wired) -> None:

@@ -15,7 +15,15 @@ from regionshift.cli.promoting import promote_quietly
 from regionshift.cli.show import NotConfirmed, confirm, confirm_by_name, console, print_json, working
 from regionshift.cli.steps import MEANINGS, load_text, make_listener
 from regionshift.cli.telling import herald, topics
-from regionshift.errors import EXIT_FAILED, EXIT_OK, Interrupted, Refused, RegionshiftError, WorkFailed
+from regionshift.errors import (
+    EXIT_FAILED,
+    EXIT_INTERRUPTED,
+    EXIT_OK,
+    Interrupted,
+    Refused,
+    RegionshiftError,
+    WorkFailed,
+)
 from regionshift.journal.events import RunView
 from regionshift.journal.journal import RunJournal
 from regionshift.operations.deploying import deploy, mend
@@ -69,7 +77,10 @@ def run_move(choices: Choices, source: str, target: str, *, retire: bool, allow_
         screen.print(f"{target} is the primary, {old}")
         if left:
             screen.print(left.message, style="red")
-    return left.exit_code if left else EXIT_OK
+    # 2 and 3 say that nothing was touched, and the move was done by this command.
+    return (
+        EXIT_INTERRUPTED if left and left.exit_code == EXIT_INTERRUPTED else EXIT_FAILED if left else EXIT_OK
+    )
 
 
 def _not_retired(error: RegionshiftError | typer.Abort, region: str) -> RegionshiftError:
@@ -244,7 +255,7 @@ def resume_move(choices: Choices, *, back: bool, said: bool) -> int:
                 print_json(
                     {"run": view.run_id, "outcome": "stopped", "primary": source, "taken_back": undone}
                 )
-            return EXIT_FAILED
+            return EXIT_OK
     return run_move(choices, source, target, retire=False, allow_data_loss=False)
 
 

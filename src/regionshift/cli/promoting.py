@@ -14,7 +14,7 @@ from regionshift.cli.options import Choices
 from regionshift.cli.show import confirm, console, print_json, working
 from regionshift.cli.steps import MEANINGS, load_text, make_listener, teller
 from regionshift.cli.telling import herald
-from regionshift.deployment.saga import Ending
+from regionshift.deployment.saga import DECISION, Ending
 from regionshift.errors import (
     EXIT_FAILED,
     EXIT_OK,
@@ -204,7 +204,8 @@ def _go(choices: Choices, wired: Wired, plan: PromotionPlan, run_id: str, facts:
             screen.print(f"✗ {step}: {why}", style="red")
         if remedy:
             screen.print(f"  → {remedy}", style="dim")
-    return EXIT_OK if state.ending is Ending.DONE else EXIT_FAILED
+    turned = any(event.step == DECISION for event in wired.journal.events(run_id))
+    return EXIT_OK if state.ending is (Ending.TAKEN_BACK if turned else Ending.DONE) else EXIT_FAILED
 
 
 @contextmanager

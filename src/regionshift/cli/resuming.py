@@ -12,7 +12,8 @@ from regionshift.cli.options import Choices
 from regionshift.cli.promoting import resume_promotion
 from regionshift.cli.rejoining import run_rejoin
 from regionshift.cli.show import console
-from regionshift.errors import EXIT_FAILED, InputError
+from regionshift.deployment.state import DECISION
+from regionshift.errors import InputError
 from regionshift.operations.moving import moves, proposing
 from regionshift.operations.unfinished import InOneRun, in_one_run, require_way_back
 from regionshift.operations.waves import deploying
@@ -56,7 +57,9 @@ def _waves(choices: Choices, wired: Wired, *, back: bool) -> int:
     kind = wired.journal.view(run_id).kind
     if not choices.as_json:
         console(choices).print(f"{kind.capitalize()} {run_id}: {verdict(state)}")
-    code = ended(choices, wired, state, kind)
+    # Who resumes a run that a person turned back asks for the rest of the way back.
+    back = back or any(event.step == DECISION for event in wired.journal.events(run_id))
+    code = ended(choices, wired, state, kind, back=back)
     if kind == "rollback":
         say_what_the_settings_say(choices)
     return code
@@ -80,9 +83,9 @@ def _one_run(choices: Choices, left: InOneRun, *, allow_data_loss: bool) -> int:
 
 
 def _back_to_nothing(choices: Choices, left: InOneRun) -> int:
-    """Before it there was nothing, so all that there is goes. Gives 1, as for every change that was taken back."""
+    """Before it there was nothing, so all that there is goes."""
     _tell(choices, left, "before it nothing was up, so taking it back is to destroy it")
-    return run_destroy(choices) or EXIT_FAILED
+    return run_destroy(choices)
 
 
 def _tell(choices: Choices, left: InOneRun, what: str) -> None:

@@ -139,7 +139,7 @@ def test_a_move_whose_region_came_up_unrecorded_goes_on_and_the_region_can_leave
         site.runs_until_killed("resume", "--yes")
     capsys.readouterr()
     assert set(releases()) == {old, site.secondary, ELSEWHERE}
-    assert site.run("resume", "--back", "--yes") == 1
+    assert site.run("resume", "--back", "--yes") == 0
     site.file.write_text(text)
     assert site.run("up", "--allow-data-loss", "--yes", "--no-validate") == 0
     capsys.readouterr()
