@@ -21,9 +21,9 @@ from urllib.parse import unquote, urlsplit
 
 from regionshift import __version__
 from regionshift.errors import InputError, Refused
+from regionshift.journal.identity import identity_of
 from regionshift.settings.config import MigrationConfig
 from regionshift.settings.load import load_config
-from regionshift.settings.names import normalize_name
 from regionshift.settings.state_url import parse_key_url, parse_state_url
 
 if TYPE_CHECKING:
@@ -109,8 +109,8 @@ class Wired:
 
 
 def scope_of(config: MigrationConfig) -> str:
-    """What keeps this environment apart from others under one state URL. Names hold no dot, so it is unique."""
-    return f"{normalize_name(config.project)}.{normalize_name(config.suffix)}"
+    """What keeps this environment apart from others under one state URL."""
+    return identity_of(config).scope
 
 
 def settings(path: Path, overrides: Mapping[str, object], outside: Surroundings) -> MigrationConfig:
@@ -153,10 +153,12 @@ def wire(
     with ExitStack() as stack:
         access = _access(config, place, endpoint, outside)
         from regionshift.aws.guard import require_account
+        from regionshift.journal.identity import require_same
         from regionshift.journal.slot import Slot
         from regionshift.operations.environment import without_regions
 
         store = _store(config, place, access, outside)
+        require_same(store, identity_of(config), locked=False)
         _require_key(config, place, store)
         away = _away(store, config, outside) - set(rejoining)
         left = frozenset({*_left_out(skip, store, config, outside), *away})
@@ -169,6 +171,8 @@ def wire(
             _require_room(disks, config)
         stops: list[Callable[[], None]] = []
         lock = stack.enter_context(_lock(store, config, outside, stops, force)) if locked else None
+        if locked:
+            require_same(store, identity_of(config), locked=True)
         found = _find_engine(outside, may_miss=without_engine)
         slot = Slot(store, f"aside/{scope_of(config)}.json")
         engine = stack.enter_context(_engine(config, place, access, outside, found, slot, exclusive=locked))
@@ -397,6 +401,7 @@ def _engine(
 ) -> Iterator[Engine]:
     from regionshift.engine.engine import Engine, EngineSettings
 
+    identity = identity_of(config)
     with ExitStack() as stack:
         environment = _engine_environment(config, place, access, outside)
         if access.cloud is not None:
@@ -409,9 +414,9 @@ def _engine(
                 command=found.command,
                 version=found.version,
                 backend=_backend(config, place, access),
-                project=normalize_name(config.project),
-                stack=normalize_name(config.suffix),
-                work_dir=place.home / "engine" / normalize_name(config.suffix),
+                project=identity.engine_project,
+                stack=identity.stack,
+                work_dir=place.home / "engine" / identity.scope,
                 environment=environment,
                 secrets_provider=_secrets_provider(config, access),
                 exclusive=exclusive,
@@ -508,9 +513,10 @@ def passphrase_file(place: Place) -> Path:
 
 def _backend(config: MigrationConfig, place: Place, access: Access) -> str:
     state = parse_state_url(place.state_url(config))
-    url = state.place.rstrip("/") + "/engine"
-    if url.startswith("file://"):
-        Path(url.removeprefix("file://")).mkdir(parents=True, exist_ok=True)
+    folder = identity_of(config).engine_folder
+    url = state.below(folder)
+    if state.folder is not None:
+        (state.folder / folder).mkdir(parents=True, exist_ok=True)
         return url
     query = f"?region={state.region or config.regions.primary}"
     if access.cloud is not None:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
 
+from regionshift.cli.startup import settle
 from regionshift.memory import collect_seldom
 
 
 def main() -> None:
     """Run the command line and leave with its exit code."""
+    settle(os.environ, (sys.stdout, sys.stderr))
     collect_seldom()
     from regionshift.cli.app import app
     from regionshift.cli.failure import run

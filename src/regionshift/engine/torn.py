@@ -14,9 +14,9 @@ from __future__ import annotations
 import json
 import os
 from pathlib import Path
-from urllib.parse import unquote, urlsplit
 
 from regionshift.errors import WorkFailed
+from regionshift.settings.state_url import folder_of
 
 _FOLDERS = ("stacks", "locks")
 _TORN = ".torn"
@@ -30,10 +30,10 @@ def mend_torn(backend: str) -> list[str]:
     Raises:
         WorkFailed: a state is cut, and so is the copy of it.
     """
-    parts = urlsplit(backend)
-    if parts.scheme != "file":
+    home = folder_of(backend)
+    if home is None:
         return []
-    folder = Path(unquote(parts.path)) / ".pulumi"
+    folder = home / ".pulumi"
     for name in _FOLDERS:
         for path in (folder / name).rglob("*.attrs"):
             if not _is_whole(path):

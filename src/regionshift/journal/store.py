@@ -11,12 +11,11 @@ import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime
-from pathlib import Path
 from typing import Protocol, runtime_checkable
-from urllib.parse import unquote, urlsplit
 
 from regionshift.errors import InputError, NoRoom, WorkFailed
 from regionshift.machine import disk_trouble, is_full
+from regionshift.settings.state_url import parse_state_url
 
 _KEY = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]*(/[A-Za-z0-9_-][A-Za-z0-9._-]*)*")
 
@@ -146,24 +145,23 @@ def open_state(url: str, s3: S3Access | None = None) -> StateStore:
     Raises:
         InputError: the URL is neither, or ``s3://`` is given without a way to reach it.
     """
-    parts = urlsplit(url)
-    if parts.query or parts.fragment:
-        raise InputError(f"state {url!r} has a query or fragment", where="state", remedy="give a plain URL")
-    if parts.scheme == "file" and parts.netloc in ("", "localhost") and len(parts.path) > 1:
+    place = parse_state_url(url)
+    problem = place.problem
+    if place.folder is None and not problem and (place.region or place.unknown):
+        problem = "a plain URL, without a query"
+    if problem:
+        raise InputError(
+            f"state {url!r} cannot be used", where="state", remedy=f"write the state as {problem}"
+        )
+    if place.folder is not None:
         from regionshift.journal.file_store import FileStore
 
-        return FileStore(Path(unquote(parts.path)))
-    if parts.scheme == "s3" and parts.netloc:
-        if s3 is None:
-            raise InputError(f"state {url!r} needs credentials", where="state")
-        from regionshift.journal.s3_store import S3Store
+        return FileStore(place.folder)
+    if s3 is None:
+        raise InputError(f"state {url!r} needs credentials", where="state")
+    from regionshift.journal.s3_store import S3Store
 
-        return S3Store(parts.netloc, parts.path.strip("/"), s3)
-    raise InputError(
-        f"state {url!r} is neither file:///absolute/path nor s3://bucket/prefix",
-        where="state",
-        remedy="write the state as file:///absolute/path or s3://bucket/prefix",
-    )
+    return S3Store(place.bucket, place.prefix, s3)
 
 
 def checked_key(key: str) -> str:

@@ -9,6 +9,7 @@ from typing import Any
 from regionshift.deployment.news import OneGo
 from regionshift.engine.engine import EngineFailed, Listener
 from regionshift.errors import Refused, WorkFailed
+from regionshift.journal.identity import forget, identity_of
 from regionshift.journal.journal import Journal
 from regionshift.operations.deploying import Telling, recorded, standing_regions
 from regionshift.operations.emptying import empty_all, switch_off, was_refilled
@@ -87,7 +88,9 @@ def destroy(
     with recorded(journal, "destroy", {"resources": len(plan.changes)}, telling) as run_id:
         # From here on the journal says that nothing stands, whatever the others had begun.
         end_all(journal, but=run_id)
-        return _destroy(environment, listener, named)
+        done = _destroy(environment, listener, named)
+        forget(journal.store, identity_of(environment.config))
+        return done
 
 
 def _destroy(environment: Environment, listener: Listener | None, named: Collection[str]) -> Destroyed:

@@ -145,6 +145,8 @@ def _state(text: str) -> str:
         nearest = f"file://{text}" if scheme is None else None
         raise wrong("file://DIRECTORY or s3://BUCKET/PREFIX", nearest)
     url = parse_state_url(text)
+    if text and url.problem:
+        raise wrong(url.problem)
     if url.unknown or url.region not in {None, *all_regions()}:
         near = difflib.get_close_matches(url.region or "", all_regions(), 1)
         nearest = f"{url.place}?region={near[0]}" if near else url.place

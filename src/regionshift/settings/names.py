@@ -3,6 +3,11 @@
 A name is ``<project>-<component>-<region>-<environment>``, lower case, of letters, digits and dashes;
 a bucket's name also ends in the account id because bucket names are global. A name that would be too
 long keeps a readable head and ends in a hash of the whole, so two long names stay different.
+
+The parts are joined by what they may hold themselves, so two environments must not come to one name by another
+cut: project ``a`` with environment ``worker-us-east-1-c`` and project ``a-worker-us-east-1`` with environment
+``c`` would share their workers' name. The last region in a name says where to cut as long as no environment's
+name holds one; one that does gets ``--`` and a hash of project and environment behind it, which no plain name has.
 """
 
 from __future__ import annotations
@@ -14,6 +19,10 @@ from enum import Enum
 
 _NOT_ALLOWED = re.compile(r"[^a-z0-9]+")
 _HASH_LENGTH = 8
+# Every region's code is so, also of a region that AWS opens tomorrow.
+_REGION_CODE = re.compile(
+    r"(?:^|-)[a-z]{2,4}-(?:[a-z]+-)?(?:north|south)?(?:east|west|central|north|south)-\d+(?:-|$)"
+)
 
 
 class Kind(Enum):
@@ -68,6 +77,11 @@ def shorten(name: str, limit: int) -> str:
     return f"{head}-{digest}"
 
 
+def holds_region(name: str) -> bool:
+    """Whether a region's code is a part of a normalized name, as in ``worker-us-east-1-c``."""
+    return _REGION_CODE.search(name) is not None
+
+
 @dataclass(frozen=True)
 class Names:
     """Gives every name of one environment. Pure: the same values give the same names."""
@@ -78,14 +92,12 @@ class Names:
 
     def get_resource_name(self, component: str, region: str, kind: Kind = Kind.FUNCTION) -> str:
         """``<project>-<component>-<region>-<environment>``, no longer than ``kind`` allows."""
-        parts = (self.project, component, region, self.environment)
-        return shorten("-".join(normalize_name(part) for part in parts), kind.limit)
+        return shorten(self._whole(component, region), kind.limit)
 
     def bucket(self, component: str, region: str) -> str:
         """A bucket's name; the account id stays readable at the end even when the head is shortened."""
         limit = Kind.BUCKET.limit - len(self.account) - 1
-        parts = (self.project, component, region, self.environment)
-        return f"{shorten('-'.join(normalize_name(part) for part in parts), limit)}-{self.account}"
+        return f"{shorten(self._whole(component, region), limit)}-{self.account}"
 
     def environment_path(self, region: str) -> str:
         """``/<project>/<environment>/<region>``, under which the region's parameters and secrets stand."""
@@ -114,6 +126,12 @@ class Names:
     def alias(self, component: str, region: str) -> str:
         """A key alias with the ``alias/`` that KMS counts as part of its length."""
         prefix = "alias/"
+        return prefix + shorten(self._whole(component, region), Kind.KEY_ALIAS.limit - len(prefix))
+
+    def _whole(self, component: str, region: str) -> str:
         parts = (self.project, component, region, self.environment)
         name = "-".join(normalize_name(part) for part in parts)
-        return prefix + shorten(name, Kind.KEY_ALIAS.limit - len(prefix))
+        project, environment = normalize_name(self.project), normalize_name(self.environment)
+        if not holds_region(environment):
+            return name
+        return f"{name}--{hashlib.sha256(f'{project}/{environment}'.encode()).hexdigest()[:_HASH_LENGTH]}"
