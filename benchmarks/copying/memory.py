@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 import resource
 import sys
@@ -10,10 +11,12 @@ from pathlib import Path
 
 from botocore.credentials import ReadOnlyCredentials
 
+from regionshift.carriers.bounds import Bounds, Way
 from regionshift.carriers.carrier import Entry, Level, Place
 from regionshift.carriers.migration import Migrations
 from regionshift.carriers.records import RecordStore
 from regionshift.carriers.s3.objects import Objects
+from regionshift.carriers.seals import Seals
 from regionshift.carriers.transport import Request, Response, Transport
 
 _PAGE = 1000
@@ -82,9 +85,10 @@ def main() -> None:
     """Plan and record; print objects planned and the process's greatest size in MB."""
     objects = int(sys.argv[1])
     requests = Listed(objects)
-    migrations = Migrations(
-        RecordStore(requests, "eu-west-1", "records"), {"s3": Objects(requests)}, lambda: datetime.now(UTC)
-    )
+    seals = Seals(lambda message: hashlib.sha256(message).digest(), "eu-west-1", "records")
+    store = RecordStore(requests, "eu-west-1", "records", seals)
+    bounds = Bounds("records", (Way("s3", Place("us-east-1", "source"), Place("eu-west-1", "target")),))
+    migrations = Migrations(store, {"s3": Objects(requests)}, bounds, lambda: datetime.now(UTC))
     entry = Entry("s3", Place("us-east-1", "source"), Place("eu-west-1", "target"))
     planned = migrations.begin("bench", [entry], Level.FULL)
     assert planned["plan"]["new"] == objects, planned

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import time
 import uuid
 from collections.abc import Iterator
@@ -13,11 +14,13 @@ from typing import Any
 from benchmarks.copying.arena import PREFIX, SOURCE, TARGET, Arena, Case, Run, Targets
 from botocore.credentials import ReadOnlyCredentials
 
+from regionshift.carriers.bounds import Bounds, Way
 from regionshift.carriers.carrier import Entry, Level, Place
 from regionshift.carriers.migration import Migrations
 from regionshift.carriers.records import RecordStore
 from regionshift.carriers.s3.multipart import MultipartSizes
 from regionshift.carriers.s3.objects import Objects
+from regionshift.carriers.seals import Seals
 from regionshift.carriers.transport import Request, Response, Transport
 from regionshift.journal.journal import Journal
 from regionshift.operations.migrations import migrate as operation
@@ -130,8 +133,14 @@ class Core:
     def __post_init__(self) -> None:
         self.target = self.arena.bucket(TARGET)
         requests = transport(self.arena, self.connections, held=self.held)
-        store = RecordStore(requests, TARGET, self.arena.bucket(TARGET))
-        self._migrations = Migrations(store, {"s3": Objects(requests, self.sizes)}, lambda: datetime.now(UTC))
+        records = self.arena.bucket(TARGET)
+        seals = Seals(lambda message: hashlib.sha256(message).digest(), TARGET, records)
+        store = RecordStore(requests, TARGET, records, seals)
+        bounds = Bounds(
+            records, (Way("s3", Place(SOURCE, self.case.source), Place(TARGET, self.target, PREFIX)),)
+        )
+        carriers = {"s3": Objects(requests, self.sizes)}
+        self._migrations = Migrations(store, carriers, bounds, lambda: datetime.now(UTC))
 
     def run(self, level: Level) -> Run:
         """One migration of the whole case."""

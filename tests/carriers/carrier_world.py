@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import base64
+import hmac
 import json
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -16,15 +17,30 @@ from botocore.exceptions import ClientError
 from kms_etags import under_kms
 
 from regionshift.aws.clients import Clients
+from regionshift.carriers.bounds import Bounds
 from regionshift.carriers.carrier import Entry, Place
 from regionshift.carriers.migration import Migrations
 from regionshift.carriers.records import RecordStore
 from regionshift.carriers.s3.multipart import MultipartSizes
 from regionshift.carriers.s3.objects import Objects
+from regionshift.carriers.seals import Seals
 from regionshift.carriers.secrets import Secrets
 from regionshift.carriers.ssm import Parameters
 from regionshift.carriers.transport import Transport
 from regionshift.local.emulator import LocalCloud
+
+
+class Anywhere(Bounds):
+    """For tests of carriers, which have no settings."""
+
+    def require(self, entries: Iterable[Entry], migration_id: str) -> None:
+        """Everything is named."""
+
+
+def seals_of(region: str, bucket: str) -> Seals:
+    """Seals under a key that every process of a test knows."""
+    return Seals(lambda message: hmac.digest(b"a key of tests", message, "sha256"), region, bucket)
+
 
 SOURCE, TARGET, ONWARD = "us-east-1", "eu-west-1", "us-west-2"
 
@@ -53,13 +69,16 @@ class World:
     def __post_init__(self) -> None:
         self.transport = make_transport(self.cloud, connections=8)
         self.records_bucket = self.bucket("records", TARGET)
-        self.store = RecordStore(self.transport, TARGET, self.records_bucket)
+        self.store = RecordStore(
+            self.transport, TARGET, self.records_bucket, seals_of(TARGET, self.records_bucket)
+        )
         self.carriers = {
             "s3": Objects(self.transport, self.sizes),
             "ssm": Parameters(self.clients.named),
             "secrets": Secrets(self.clients.named),
         }
-        self.migrations = Migrations(self.store, self.carriers, lambda: datetime.now(UTC))
+        self.bounds = Anywhere(self.records_bucket, ())
+        self.migrations = Migrations(self.store, self.carriers, self.bounds, lambda: datetime.now(UTC))
 
     def under_kms(self, *, checksums: bool = True) -> None:
         """From here on objects have etags as under SSE-KMS; ``checksums``: and stored checksums."""

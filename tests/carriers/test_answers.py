@@ -190,7 +190,7 @@ class Worker:
 
     def migrations(self) -> Migrations:
         carriers = all_carriers(self._world.transport, self)
-        return Migrations(self._world.store, carriers, lambda: datetime.now(UTC))
+        return Migrations(self._world.store, carriers, self._world.bounds, lambda: datetime.now(UTC))
 
     def client(self, service: str, region_name: str, config: Any) -> Any:
         cloud = self._world.cloud

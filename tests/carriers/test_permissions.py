@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from botocore.credentials import ReadOnlyCredentials
 from botocore.exceptions import ClientError
-from carrier_world import SOURCE, TARGET, S3Lab, SecretsLab, World
+from carrier_world import SOURCE, TARGET, S3Lab, SecretsLab, World, seals_of
 
 from regionshift.aws.clients import AccessKey, Clients
 from regionshift.carriers.carrier import Entry, Level, Place
@@ -61,8 +61,9 @@ def as_user(world: World) -> Iterator[Allowed]:
             "ssm": Parameters(clients.named),
             "secrets": Secrets(clients.named),
         }
-        store = RecordStore(transport, TARGET, world.records_bucket)
-        return Migrations(store, carriers, lambda: datetime.now(UTC))
+        seals = seals_of(TARGET, world.records_bucket)
+        store = RecordStore(transport, TARGET, world.records_bucket, seals)
+        return Migrations(store, carriers, world.bounds, lambda: datetime.now(UTC))
 
     yield migrations
     for transport in transports:

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from botocore.credentials import ReadOnlyCredentials
+from carrier_world import Anywhere, seals_of
 from kms_etags import under_kms
 
 from regionshift.aws.clients import AccessKey, Clients
@@ -91,9 +92,9 @@ def work(job: dict[str, Any]) -> None:
         transport._once = under_kms(transport._once)  # type: ignore[method-assign]
     transport.doom = Doom(job["at"], job["after"])
     clients = doomed_clients(job, transport.doom)
-    store = RecordStore(transport, job["region"], job["records"])
+    store = RecordStore(transport, job["region"], job["records"], seals_of(job["region"], job["records"]))
     carriers: Any = {"s3": Objects(transport), "ssm": Parameters(clients), "secrets": Secrets(clients)}
-    migrations = Migrations(store, carriers, lambda: datetime.now(UTC))
+    migrations = Migrations(store, carriers, Anywhere(job["records"], ()), lambda: datetime.now(UTC))
     if job["do"] == "rollback":
         migrations.rollback(job["id"])
     else:

@@ -219,6 +219,7 @@ class Region:
         return [
             *rights.s3_statements(f"arn:aws:s3:::{variables.deployment_bucket}", variables.account),
             *rights.key_statements(variables.key_arn, services),
+            *rights.seal_statements(variables.records_key_arn),
             *configuration,
             *rights.log_statements(groups),
             *rights.topic_statements(variables.notification_topic),
@@ -256,6 +257,7 @@ def build_region(cloud: LocalCloud, name: str) -> Region:
         validation_log_group=groups[0],
         deployment_log_group=groups[1],
         key_arn=key_arn,
+        records_key_arn=_records_key(make),
     )
     _bucket(make, variables)
     region = Region(cloud, name, prefix, variables, queue)
@@ -295,6 +297,13 @@ def _key(make: Callable[[str], Any]) -> str:
     kms = make("kms")
     arn: str = kms.create_key()["KeyMetadata"]["Arn"]
     kms.enable_key_rotation(KeyId=arn)
+    return arn
+
+
+def _records_key(make: Callable[[str], Any]) -> str:
+    arn: str = make("kms").create_key(KeySpec="HMAC_256", KeyUsage="GENERATE_VERIFY_MAC")["KeyMetadata"][
+        "Arn"
+    ]
     return arn
 
 

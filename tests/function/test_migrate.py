@@ -17,6 +17,7 @@ from regionshift.carriers.executions import Executions
 from regionshift.carriers.lines import read_entry
 from regionshift.carriers.migration import Migrations
 from regionshift.carriers.records import Layout, RecordStore
+from regionshift.carriers.seals import Seals, by_kms
 from regionshift.carriers.selection import selector
 from regionshift.infrastructure.policies import function as rights
 
@@ -241,7 +242,12 @@ def test_what_the_command_began_comes_to_its_end_before_a_call_goes_on_with_it(s
     asked = {"action": "migrate", "migration_id": "m", "source": media, "target": media | {"prefix": "x/"}}
     states = secondary.make("stepfunctions")
     access, bucket = secondary.make.access, secondary.variables.deployment_bucket
-    store = RecordStore(access.transport(), secondary.name, bucket)
+    seals = Seals(
+        by_kms(secondary.make("kms").generate_mac, secondary.variables.records_key_arn),
+        secondary.name,
+        bucket,
+    )
+    store = RecordStore(access.transport(), secondary.name, bucket, seals)
     copying = Executions(store, Layout("m"), states, machine).start("copy")
 
     status, body = call(asked)

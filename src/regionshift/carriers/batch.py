@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
+from regionshift.carriers.bounds import Bounds
 from regionshift.carriers.carrier import (
     Again,
     Before,
@@ -71,6 +72,7 @@ class _Planned:
 def run_batch(
     store: RecordStore,
     carriers: Carriers,
+    bounds: Bounds,
     migration_id: str,
     batch: int,
     has_time: Callable[[], bool],
@@ -81,11 +83,14 @@ def run_batch(
     Args:
         has_time: asked before each item; false ends the call early with ``more``.
         note: told how far it is.
+
+    Raises:
+        OutOfBounds: the plan names what the settings do not.
     """
     layout = Layout(migration_id)
     with ThreadPoolExecutor(1, thread_name_prefix="stop") as pool:
         stopped = pool.submit(store.exists, layout.stop)
-        planned = _read_plan(store, layout, batch, has_time)
+        planned = _read_plan(store, bounds, layout, batch, has_time)
     if stopped.result():
         return BatchAnswer(batch, stopped=True)
     carrier = carriers[planned.work.entry.kind]
@@ -116,9 +121,14 @@ def run_batch(
 
 
 def undo_batch(
-    store: RecordStore, carriers: Carriers, migration_id: str, batch: int, has_time: Callable[[], bool]
+    store: RecordStore,
+    carriers: Carriers,
+    bounds: Bounds,
+    migration_id: str,
+    batch: int,
+    has_time: Callable[[], bool],
 ) -> BatchAnswer:
-    """Take back what one batch wrote, recorded or not. Done again, it changes nothing."""
+    """Take back what one batch wrote, recorded or not. Done again, it changes nothing. Raises as ``run_batch``."""
     layout = Layout(migration_id)
     known = {line["key"]: line for line in from_bytes(store.get(layout.undone(batch)) or b"")}
     undone = {key: line for key, line in known.items() if line["state"] == "undone"}
@@ -127,7 +137,7 @@ def undo_batch(
     recorded = store.get(layout.before(batch))
     if recorded is None:
         return BatchAnswer(batch)  # nothing is written before this record is
-    planned = _read_plan(store, layout, batch, has_time)
+    planned = _read_plan(store, bounds, layout, batch, has_time)
     carrier = carriers[planned.work.entry.kind]
     before = {line["key"]: read_before(line) for line in from_bytes(recorded)}
     results = {line["key"]: line for line in from_bytes(store.get(layout.results(batch)) or b"")}
@@ -333,14 +343,18 @@ def _is_open(line: Mapping[str, Any]) -> bool:
     return line["state"] == "unfinished" or (line["state"] == "written" and "proven" not in line)
 
 
-def _read_plan(store: RecordStore, layout: Layout, batch: int, has_time: Callable[[], bool]) -> _Planned:
+def _read_plan(
+    store: RecordStore, bounds: Bounds, layout: Layout, batch: int, has_time: Callable[[], bool]
+) -> _Planned:
     body = store.get(layout.plan(batch))
     if body is None:
         raise WorkFailed(f"Migration {layout.id} has no batch {batch}.", where=layout.plan(batch))
     head, *items = from_bytes(body)
     progress = StoredProgress(store, layout, batch)
-    entry = read_entry(head["entry"])
-    work = Work(layout.id, entry, [read_item(line) for line in items], progress, has_time, head["after"])
+    entry, planned = read_entry(head["entry"]), [read_item(line) for line in items]
+    bounds.require([entry], layout.id)
+    bounds.require_items(entry, planned, layout.id)
+    work = Work(layout.id, entry, planned, progress, has_time, head["after"])
     return _Planned(work, Level(head["level"]))
 
 

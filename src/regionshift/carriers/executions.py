@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from mypy_boto3_stepfunctions import SFNClient
 
 _NOT_IN_A_NAME = re.compile(r"[^A-Za-z0-9_-]")
+_NUMBER = re.compile(r"[0-9]{8}")  # what else lies there is not ours
 _HEAD = 40  # of the migration's id; StartExecution takes names of 80 characters
 _DIGEST = 12
 
@@ -81,7 +82,8 @@ class Executions:
 
     def _numbers(self) -> list[int]:
         folder = self.layout.executions
-        return [int(name.removeprefix(folder)) for name in self.store.names(folder)]
+        names = (name.removeprefix(folder) for name in self.store.names(folder))
+        return [int(name) for name in names if _NUMBER.fullmatch(name)]
 
     def _take(self, number: int, step: str, given: Mapping[str, Any]) -> Execution:
         """The execution of this number: ours, unless another was first."""

@@ -16,6 +16,7 @@ from typing import Any
 from regionshift.carriers.carrier import Carried, Entry, Identity
 from regionshift.carriers.lines import dump, from_bytes, place_line, read_entry
 from regionshift.carriers.records import CARRIED, Layout, RecordStore, is_id
+from regionshift.carriers.seals import Unsealed
 
 
 @dataclass(frozen=True)
@@ -67,7 +68,10 @@ def _earlier(store: RecordStore, entry: Entry) -> Iterator[tuple[Layout, dict[st
         if not is_id(migration_id):
             continue
         layout = Layout(migration_id)
-        metadata = store.get_json(layout.metadata)
+        try:
+            metadata = store.get_json(layout.metadata)
+        except Unsealed:
+            continue  # as if it had never been: what it wrote is somebody else's
         if metadata is None or (metadata.get("status") == "rolled_back" and not metadata.get("undo_wrote")):
             continue
         for part in metadata.get("entries", ()):

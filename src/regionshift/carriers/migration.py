@@ -17,6 +17,7 @@ from datetime import datetime
 from regionshift.carriers import lock, summary
 from regionshift.carriers.batch import BatchAnswer, Carriers, run_batch, undo_batch
 from regionshift.carriers.beginning import ANYTHING, Asked, BeingPlanned, Seen, require_same
+from regionshift.carriers.bounds import Bounds
 from regionshift.carriers.carrier import Entry, Level, Limits
 from regionshift.carriers.lease import Leases
 from regionshift.carriers.lines import dump, entry_line
@@ -32,7 +33,7 @@ _AT_THE_END = ("completed", "rolled_back")
 _WHOLE = "all"  # the lease of a call that runs every batch
 
 Metadata = summary.Metadata
-Unit = Callable[[RecordStore, Carriers, str, int, Callable[[], bool]], BatchAnswer]
+Unit = Callable[[RecordStore, Carriers, Bounds, str, int, Callable[[], bool]], BatchAnswer]
 
 
 def _always() -> bool:
@@ -54,6 +55,7 @@ class Migrations:
 
     Args:
         carriers: by kind.
+        bounds: what may be touched today, whatever a record names.
         now: the time, with its zone.
         watch: told after each batch.
         call_seconds: how long this call can still take, when another process may take the migration back
@@ -64,6 +66,7 @@ class Migrations:
 
     store: RecordStore
     carriers: Carriers
+    bounds: Bounds
     now: Callable[[], datetime]
     watch: Callable[[Progressed], None] = field(default=lambda _: None)
     call_seconds: Callable[[], float] | None = None
@@ -106,9 +109,11 @@ class Migrations:
 
         Raises:
             Refused: another migration has the target, the id is another's, or this one was rolled back.
+            OutOfBounds: an entry is not what the settings name.
             InputError: see ``Carrier.check``. Both: see ``Seen.require``.
         """
         layout = Layout(migration_id)
+        self.bounds.require(entries, migration_id)
         known = self.known(migration_id, entries)
         if known and known["status"] != "planning":
             return self._again(layout, known)
@@ -190,13 +195,13 @@ class Migrations:
             if not alone:
                 return BatchAnswer(batch, more=True)
             share = Shares(self.store, Layout(migration_id), self.now, self.warn).of(batch)
-            return run_batch(self.store, self.carriers, migration_id, batch, has_time, share)
+            return run_batch(self.store, self.carriers, self.bounds, migration_id, batch, has_time, share)
 
     def undo_batch(
         self, migration_id: str, batch: int, has_time: Callable[[], bool] = _always
     ) -> BatchAnswer:
         """Take one batch back."""
-        return undo_batch(self.store, self.carriers, migration_id, batch, has_time)
+        return undo_batch(self.store, self.carriers, self.bounds, migration_id, batch, has_time)
 
     def finish_unless_stopped(self, migration_id: str, *, goes_back: bool = True) -> Metadata | None:
         """``finish``, but None when somebody stopped the migration, to go on later or to take it back."""
@@ -264,9 +269,11 @@ class Migrations:
         Raises:
             InputError, WorkFailed: there is no such migration.
             Refused: another migration is not done with the same target.
+            OutOfBounds: it wrote where the settings name nothing today.
         """
         layout = Layout(migration_id)
         metadata = self.metadata(migration_id)
+        self.bounds.require(summary.entries_of(metadata), migration_id)
         # Another migration may have recorded what ours wrote as its own way back.
         lock.acquire(self.store, migration_id, summary.entries_of(metadata))
         self.stop(migration_id)
@@ -410,7 +417,7 @@ class Migrations:
         finished = True
 
         def one(batch: int) -> BatchAnswer:
-            return unit(self.store, self.carriers, migration_id, batch, has_time)
+            return unit(self.store, self.carriers, self.bounds, migration_id, batch, has_time)
 
         with ThreadPoolExecutor(_BATCHES_AT_ONCE, thread_name_prefix="batch") as pool:
             for answer in _in_order(pool, one, batches, has_time):

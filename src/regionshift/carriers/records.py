@@ -28,6 +28,7 @@ from typing import Any
 
 from regionshift.carriers.lines import dump
 from regionshift.carriers.s3.calls import Bucket, Calls
+from regionshift.carriers.seals import Seals
 from regionshift.carriers.transport import S3Error, Transport
 from regionshift.errors import InputError
 
@@ -70,11 +71,12 @@ def require_id(migration_id: object) -> str:
 
 
 class RecordStore:
-    """Small objects in one bucket, whole or not at all. Thread-safe."""
+    """Small objects in one bucket, whole or not at all, and sealed: what is read was written here. Thread-safe."""
 
-    def __init__(self, transport: Transport, region: str, bucket: str) -> None:
+    def __init__(self, transport: Transport, region: str, bucket: str, seals: Seals) -> None:
         self._calls = Calls(transport)
         self._bucket = Bucket(region, bucket)
+        self._seals = seals
 
     @property
     def region(self) -> str:
@@ -88,7 +90,8 @@ class RecordStore:
 
     def put(self, name: str, body: bytes) -> str:
         """Write or replace; gives the etag, which ``replace`` and ``look`` know it by."""
-        return self._calls.put(self._bucket, name, body).headers.get("etag", "")
+        headers = self._seals.header(name, body)
+        return self._calls.put(self._bucket, name, body, headers).headers.get("etag", "")
 
     def create(self, name: str, body: bytes) -> bool:
         """Write if nothing is there; false when something is (S3 User Guide, "Conditional writes")."""
@@ -102,17 +105,22 @@ class RecordStore:
         return self.get(name) == body
 
     def look(self, name: str) -> tuple[bytes, str] | None:
-        """The bytes and their etag, or None when nothing is there."""
+        """The bytes and their etag, or None when nothing is there.
+
+        Raises:
+            Unsealed: it is not what was written here under that name.
+        """
         try:
             found = self._calls.get(self._bucket, name)
         except S3Error as error:
             if error.code == "NoSuchKey":
                 return None
             raise
+        self._seals.require(name, found.body, found.headers)
         return found.body, found.headers.get("etag", "")
 
     def get(self, name: str) -> bytes | None:
-        """The bytes, or None when nothing is there."""
+        """The bytes, or None when nothing is there. Raises as ``look``."""
         found = self.look(name)
         return None if found is None else found[0]
 
@@ -161,7 +169,7 @@ class RecordStore:
     def _put_if(self, name: str, body: bytes, condition: Mapping[str, str]) -> bool:
         for _ in range(_CONFLICTS):
             try:
-                self._calls.put(self._bucket, name, body, condition)
+                self._calls.put(self._bucket, name, body, {**condition, **self._seals.header(name, body)})
             except S3Error as error:
                 # 409: another write of the name was under way; S3 asks to try again. 404: nothing to match.
                 if error.code == "ConditionalRequestConflict":

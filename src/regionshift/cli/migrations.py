@@ -12,6 +12,7 @@ from typing import Any
 from botocore.credentials import ReadOnlyCredentials
 
 from regionshift.carriers.beginning import refused_for
+from regionshift.carriers.migration import Metadata
 from regionshift.carriers.plan import MigrationPlan
 from regionshift.cli.opening import opened
 from regionshift.cli.options import Choices
@@ -40,6 +41,7 @@ from regionshift.operations.unfinished import killed_migrations
 from regionshift.operations.waves.standing import standing_of
 from regionshift.report.migrations import (
     CopyView,
+    known_table,
     plan_table,
     proven_table,
     recovery_lines,
@@ -69,7 +71,12 @@ def run_migrate(
         wanted = operation.want(carrying, *regions, level=level, migration_id=migration_id, deep=deep)
         screen = console(choices)
         to_copy = 0
-        if plan_only or not (migration_id and _known(carrying, wanted)):
+        known = _known(carrying, wanted) if migration_id and not plan_only else None
+        if known is not None:
+            if not choices.as_json:
+                screen.print(known_table(known))
+            confirm(choices, f"Go on with {migration_id}, from {wanted.source} to {wanted.target}?")
+        else:
             with working(choices, "looking at what is to be carried"):
                 made, shown = _plan(carrying, wanted)
             to_copy = shown["to_copy"]
@@ -368,9 +375,10 @@ def carrying_in(wired: Wired) -> Iterator[Carrying]:
         transport.close()
 
 
-def _known(carrying: Carrying, wanted: operation.Wanted) -> bool:
-    """Whether the id has a plan on record already: then there is nothing to plan or to confirm anew."""
+def _known(carrying: Carrying, wanted: operation.Wanted) -> Metadata | None:
+    """The summary of an id that has a plan on record already: then there is nothing to plan anew."""
     try:
-        return bool(carrying.find(wanted.migration_id)[1]["status"] != "planning")
+        found = carrying.find(wanted.migration_id)[1]
     except WorkFailed:
-        return False
+        return None
+    return None if found["status"] == "planning" else found

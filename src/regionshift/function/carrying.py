@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import base64
+import json
+import zlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -11,10 +14,13 @@ from botocore.config import Config
 from botocore.credentials import ReadOnlyCredentials
 
 from regionshift.carriers.batch import Carriers
+from regionshift.carriers.bounds import Bounds, Way
+from regionshift.carriers.carrier import Place
 from regionshift.carriers.migration import Migrations
 from regionshift.carriers.named import ClientSource
 from regionshift.carriers.records import RecordStore
 from regionshift.carriers.s3.objects import Objects
+from regionshift.carriers.seals import Seals
 from regionshift.carriers.secrets import Secrets
 from regionshift.carriers.ssm import Parameters
 from regionshift.carriers.transport import Transport
@@ -98,7 +104,24 @@ def _source(session: Any, config: Config) -> ClientSource:
 
 
 def object_migrations(
-    transport: Transport, region: str, bucket: str, now: Callable[[], datetime]
+    transport: Transport, region: str, seals: Seals, bounds: Bounds, now: Callable[[], datetime]
 ) -> Migrations:
-    """Migrations of objects alone, whose records lie in ``bucket``: what the function does by itself."""
-    return Migrations(RecordStore(transport, region, bucket), {"s3": Objects(transport)}, now)
+    """Migrations of objects alone, whose records lie in the bucket of ``bounds``: what the function does by itself."""
+    store = RecordStore(transport, region, bounds.bucket, seals)
+    return Migrations(store, {"s3": Objects(transport)}, bounds, now)
+
+
+def read_ways(text: str, region: str) -> tuple[Way, ...]:
+    """The ways into ``region`` that the program tells the worker of (``infrastructure.carried.ways``)."""
+    told = json.loads(zlib.decompress(base64.b64decode(text)))
+    buckets: Mapping[str, str] = told["buckets"]
+
+    def place(kind: str, at: str, bucket: str, prefix: str, account: str) -> Place:
+        named = bucket.replace("{region}", at) or (buckets[at] if kind == "s3" else "")
+        return Place(at, named, prefix if kind == "s3" else prefix.replace("{region}", at), account)
+
+    return tuple(
+        Way(kind, place(kind, each, *source), place(kind, region, *target), tags)
+        for kind, source, target, tags in told["ways"]
+        for each in buckets
+    )

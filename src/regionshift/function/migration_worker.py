@@ -19,12 +19,14 @@ import boto3
 from aws_lambda_powertools import Logger
 
 from regionshift.carriers.beginning import Asked, BeingPlanned
+from regionshift.carriers.bounds import Bounds, own_bucket
 from regionshift.carriers.carrier import Level
 from regionshift.carriers.lines import read_entry
 from regionshift.carriers.migration import Migrations
 from regionshift.carriers.records import RecordStore
+from regionshift.carriers.seals import Seals, by_kms
 from regionshift.errors import InputError, Refused, RegionshiftError
-from regionshift.function.carrying import all_carriers, of_session
+from regionshift.function.carrying import all_carriers, of_session, read_ways
 from regionshift.function.clients import PATIENCE
 from regionshift.function.notification import Notification, log_group_link, send_notification
 from regionshift.function.problems import AWS_PROBLEMS
@@ -55,7 +57,9 @@ def handler(event: Mapping[str, Any], context: object) -> Answer:
     invocation = Invocation.of(context)
     region = os.environ["REGION"]
     migrations = replace(
-        _migrations(region, os.environ["DEPLOYMENT_BUCKET"]),
+        _migrations(
+            region, os.environ["DEPLOYMENT_BUCKET"], os.environ["RECORDS_KEY_ARN"], os.environ["CARRY"]
+        ),
         call_seconds=lambda: invocation.remaining_ms() / 1000,
         warn=Logger(service=SERVICE).warning,
     )
@@ -68,11 +72,14 @@ def handler(event: Mapping[str, Any], context: object) -> Answer:
 
 
 @lru_cache(maxsize=1)
-def _migrations(region: str, bucket: str) -> Migrations:
+def _migrations(region: str, bucket: str, key: str, carry: str) -> Migrations:
     """Kept for as long as Lambda keeps the process: connections and clients are made once."""
     session = boto3.session.Session(region_name=region)
     transport = of_session(session, os.environ).transport()
-    return Migrations(RecordStore(transport, region, bucket), all_carriers(transport, session), utc_now)
+    kms = session.client("kms", config=PATIENCE)
+    store = RecordStore(transport, region, bucket, Seals(by_kms(kms.generate_mac, key), region, bucket))
+    bounds = Bounds(bucket, (own_bucket(region, bucket), *read_ways(carry, region)))
+    return Migrations(store, all_carriers(transport, session), bounds, utc_now)
 
 
 @dataclass(frozen=True)

@@ -38,6 +38,7 @@ class Variables:
         key_arn: the region's key; empty when it is not told.
         function_name: Lambda's name for it; empty outside Lambda.
         state_machine_arn: what carries data from elsewhere; empty when it is not told.
+        records_key_arn: the HMAC key of migrations' records; empty when it is not told.
     """
 
     region: str
@@ -52,6 +53,7 @@ class Variables:
     deployment_log_group: str = ""
     key_arn: str = ""
     state_machine_arn: str = ""
+    records_key_arn: str = ""
     function_name: str = ""
 
     @classmethod
@@ -80,6 +82,7 @@ class Variables:
             deployment_log_group=env.get("DEPLOYMENT_LOG_GROUP", ""),
             key_arn=env.get("KMS_KEY_ARN", ""),
             state_machine_arn=env.get("STATE_MACHINE_ARN", ""),
+            records_key_arn=env.get("RECORDS_KEY_ARN", ""),
             # Lambda Developer Guide, "Defined runtime environment variables".
             function_name=env.get("AWS_LAMBDA_FUNCTION_NAME", ""),
         )

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import base64
+import json
+import zlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -10,6 +13,7 @@ from regionshift.infrastructure.site import Site
 from regionshift.settings import components as named
 from regionshift.settings.carry import CarryBucket, CarryParameters, CarrySecrets
 
+_REGION = "{region}"
 RECORDS = ("migrations/", "rollbacks/")
 
 
@@ -150,6 +154,30 @@ def tagged_secrets(site: Site) -> Tagged:
     read = [site.arn_in("secretsmanager", region, "secret:*") for region in _regions(site)]
     write = [site.arn_in("secretsmanager", site.region, "secret:*")]
     return Tagged(Reach(_once(read), _once(write)), tags)
+
+
+def ways(site: Site) -> str:
+    """From where to where the worker may carry, for its variable CARRY: JSON, zlib, base64.
+
+    ``buckets`` has every region's deployment bucket, ``ways`` a line an entry: kind, the source's bucket and prefix,
+    and account, the target's, and the tags of secrets that go by them. ``{region}`` stands as it does in the settings. Patterns
+    and not what they mean in each region: a function's variables have 4 KB together (Lambda Developer Guide, "Lambda
+    quotas").
+    """
+    carry = site.config.carry
+    found: list[list[object]] = []
+    for bucket in carry.s3:
+        target = bucket.prefix if bucket.target_prefix is None else bucket.target_prefix
+        source = [bucket.bucket or "", bucket.prefix, bucket.source_account or ""]
+        to = [bucket.target_bucket or bucket.bucket or "", target, bucket.target_account or ""]
+        found.append(["s3", source, to, {}])
+    for path in carry.ssm:
+        found.append(["ssm", ["", path.source_in(_REGION), ""], ["", path.target_in(_REGION), ""], {}])
+    for secret in carry.secrets:
+        ends = (["", secret.source_in(_REGION), ""], ["", secret.target_in(_REGION), ""])
+        found.append(["secrets", *ends, dict(secret.tags)])
+    told = {"buckets": {region: _own(site, region) for region in _regions(site)}, "ways": found}
+    return base64.b64encode(zlib.compress(json.dumps(told, sort_keys=True).encode(), 9)).decode()
 
 
 def records(site: Site) -> str:

@@ -6,7 +6,7 @@ import pulumi
 import pulumi_aws as aws
 
 from regionshift.infrastructure.component import RegionComponent
-from regionshift.infrastructure.policies.key import key_statements
+from regionshift.infrastructure.policies.key import key_statements, seal_statements
 from regionshift.infrastructure.policies.statement import document
 from regionshift.infrastructure.site import Site
 from regionshift.settings import components as named
@@ -14,7 +14,7 @@ from regionshift.settings.names import Kind
 
 
 class EncryptionStack(RegionComponent):
-    """One customer key with rotation, and its alias."""
+    """One customer key with rotation, one of HMAC for the records of migrations, and their aliases."""
 
     def __init__(self, site: Site, opts: pulumi.ResourceOptions) -> None:
         super().__init__(site, "Encryption", opts)
@@ -31,6 +31,23 @@ class EncryptionStack(RegionComponent):
             site.label("key-alias"),
             name=site.name(named.KEY),
             target_key_id=self.key.key_id,
+            opts=self.child(),
+        )
+        self.records_key = aws.kms.Key(
+            site.label("records-key"),
+            description=f"Seals the records of migrations of {site.config.project} {site.config.suffix}",
+            customer_master_key_spec="HMAC_256",
+            key_usage="GENERATE_VERIFY_MAC",
+            enable_key_rotation=False,
+            deletion_window_in_days=site.config.retention.key_deletion,
+            policy=document(seal_statements(site.arn("iam", "root", regional=False))),
+            tags=site.tags("records-key", "seals the records of migrations"),
+            opts=self.child(holds_data=True),
+        )
+        aws.kms.Alias(
+            site.label("records-key-alias"),
+            name=site.name(named.RECORDS_KEY),
+            target_key_id=self.records_key.key_id,
             opts=self.child(),
         )
         self.register_outputs({"key_arn": self.key.arn})

@@ -63,6 +63,11 @@ def attach_key_policy(stack: IAMStack, key: aws.kms.Key) -> None:
     stack.attach(named.KEY_POLICY, rights.key_statements, key=key.arn, services=services)
 
 
+def attach_seals_policy(stack: IAMStack, key: aws.kms.Key) -> None:
+    """Seal the records of migrations with the HMAC key."""
+    stack.attach(named.SEALS_POLICY, rights.seal_statements, key=key.arn)
+
+
 def attach_parameter_policy(stack: IAMStack, own: aws.ssm.Parameter) -> None:
     """Read the configuration."""
     stack.attach(named.CONFIGURATION_POLICY, rights.parameter_statements, own=own.arn)

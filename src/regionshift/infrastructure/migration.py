@@ -37,11 +37,13 @@ class MigrationStack(RegionComponent):
         opts: pulumi.ResourceOptions,
         *,
         key: aws.kms.Key,
+        records_key: aws.kms.Key,
         bucket: aws.s3.Bucket,
         topic: aws.sns.Topic,
     ) -> None:
         super().__init__(site, "Migration", opts)
         self._key = key
+        self._records_key = records_key
         self._bucket = bucket
         self._topic = topic
         self.worker_role = self._role("worker", named.WORKER_ROLE, "lambda", "rights of the migration worker")
@@ -98,6 +100,8 @@ class MigrationStack(RegionComponent):
                     "CONNECTIONS": str(_CONNECTIONS[target]),
                     "ENVIRONMENT": site.config.suffix,
                     "NOTIFICATION_TOPIC": self._topic.arn,
+                    "RECORDS_KEY_ARN": self._records_key.arn,
+                    "CARRY": carried.ways(site),
                 }
             },
             tracing_config={"mode": "Active"},
@@ -117,6 +121,11 @@ class MigrationStack(RegionComponent):
                     "prefixes": carried.RECORDS,
                     "account": site.config.account,
                 },
+            ),
+            (
+                named.WORKER_SEALS_POLICY,
+                common.seal_statements,
+                {"key": self._records_key.arn},
             ),
             (
                 named.WORKER_KEY_POLICY,

@@ -48,6 +48,7 @@ class RegionStack(RegionComponent):
             site,
             inside,
             key=key,
+            records_key=self.encryption.records_key,
             bucket=self.storage.deployment_bucket,
             topic=self.notifications.deployment_topic,
         )
@@ -56,6 +57,7 @@ class RegionStack(RegionComponent):
     def _give_rights(self, key: aws.kms.Key) -> None:
         rights.attach_s3_policy(self.iam, self.storage.deployment_bucket)
         rights.attach_key_policy(self.iam, key)
+        rights.attach_seals_policy(self.iam, self.encryption.records_key)
         if self.secrets.parameter is not None:
             rights.attach_parameter_policy(self.iam, self.secrets.parameter)
         if self.secrets.secret is not None:
@@ -85,5 +87,6 @@ class RegionStack(RegionComponent):
             "VALIDATION_LOG_GROUP": self.monitoring.validation_log_group.name,
             "DEPLOYMENT_LOG_GROUP": self.monitoring.deployment_log_group.name,
             "KMS_KEY_ARN": self.encryption.key.arn,
+            "RECORDS_KEY_ARN": self.encryption.records_key.arn,
             "STATE_MACHINE_ARN": state_machine_arn(self.site),
         }

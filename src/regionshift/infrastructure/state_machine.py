@@ -94,6 +94,8 @@ def _copy(worker_arn: str, at_once: int) -> State:
             "ReaderConfig": {"InputType": "JSONL"},
             "Parameters": {"Bucket.$": "$.bucket", "Key.$": "$.manifest"},
         },
+        # The id is the execution's own: of the manifest no more is taken than a batch's number.
+        "ItemSelector": {"migration_id.$": "$.migration_id", "batch.$": "$$.Map.Item.Value.batch"},
         "ItemProcessor": {
             "ProcessorConfig": {"Mode": "DISTRIBUTED", "ExecutionType": "STANDARD"},
             "StartAt": "Batch",

@@ -148,6 +148,24 @@ def summary_table(metadata: Mapping[str, Any], facts: Mapping[str, str] | None =
     return Group(*lines)
 
 
+def known_table(metadata: Mapping[str, Any]) -> RenderableType:
+    """What a migration that was begun before carries, from where to where, before it goes on."""
+    planned = metadata.get("plan") or {}
+    rows = {
+        "migration": str(metadata.get("migration_id")),
+        "status": str(metadata.get("status")).replace("_", " "),
+        "planned": ", ".join(f"{number} {name}" for name, number in planned.items()) or "nothing yet",
+        "bytes": size(metadata.get("planned_bytes") or 0),
+    }
+    ways = [part["entry"] for part in metadata.get("entries") or ()]
+    named = [(f"{way['kind']} {_end(way['source'])}", f"to {_end(way['target'])}") for way in ways]
+    return Group(facts_table(rows.items()), *_named("carries", named))
+
+
+def _end(place: Mapping[str, str]) -> str:
+    return "/".join(part for part in (place["region"], place["bucket"], place["prefix"]) if part)
+
+
 def _verdict(metadata: Mapping[str, Any], has_problems: bool) -> str:
     """How it ended and, where something is left to do, what."""
     name = metadata.get("migration_id")

@@ -37,6 +37,7 @@ class Component:
 
 
 KEY = Component("key", Kind.KEY_ALIAS)
+RECORDS_KEY = Component("records", Kind.KEY_ALIAS)
 
 DEPLOYMENT_BUCKET = Component("deployment", Kind.BUCKET)
 LOG_BUCKET = Component("logs", Kind.BUCKET)
@@ -61,9 +62,11 @@ DEAD_LETTERS_POLICY = Component("dead-letters", Kind.ROLE_POLICY)
 TRACING_POLICY = Component("tracing", Kind.ROLE_POLICY)
 METRICS_POLICY = Component("metrics", Kind.ROLE_POLICY)
 NETWORK_INTERFACE_POLICY = Component("network-interface", Kind.ROLE_POLICY)
+SEALS_POLICY = Component("seals", Kind.ROLE_POLICY)
 START_POLICY = Component("start-migrations", Kind.ROLE_POLICY)
 WORKER_RECORDS_POLICY = Component("worker-records", Kind.ROLE_POLICY)
 WORKER_OBJECTS_POLICY = Component("worker-objects", Kind.ROLE_POLICY)
+WORKER_SEALS_POLICY = Component("worker-seals", Kind.ROLE_POLICY)
 WORKER_KEY_POLICY = Component("worker-key", Kind.ROLE_POLICY)
 WORKER_PARAMETERS_POLICY = Component("worker-parameters", Kind.ROLE_POLICY)
 WORKER_SECRETS_POLICY = Component("worker-secrets", Kind.ROLE_POLICY)

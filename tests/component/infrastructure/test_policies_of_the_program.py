@@ -167,6 +167,9 @@ def test_the_worker_reads_in_every_region_and_uses_keys_through_services_only(ru
     found = {one.statement["Sid"]: one for one in of_worker(run, region)}
     assert {f"arn:aws:s3:::media-{other}/*" for other in REGIONS} <= set(found["ReadObjects"].resources)
     keys = [one for one in of_worker(run, region) if any("kms:" in action for action in one.actions)]
+    (sealing,) = [one for one in keys if one.actions == ["kms:GenerateMac"]]
+    assert "records-key" in sealing.resources[0]
+    keys.remove(sealing)
     assert all(
         any("kms:ViaService" in bound for bound in one.statement["Condition"].values()) for one in keys
     )

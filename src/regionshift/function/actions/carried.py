@@ -2,33 +2,72 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from functools import lru_cache
 from typing import Any
 
+from regionshift.carriers.bounds import Bounds, Way, own_bucket
 from regionshift.carriers.executions import Execution, Executions
 from regionshift.carriers.migration import Migrations
 from regionshift.carriers.records import Layout
+from regionshift.carriers.seals import Seals, by_kms
 from regionshift.carriers.transport import S3Error
 from regionshift.errors import InputError, Refused, RegionshiftError
 from regionshift.function.answer import Answer
 from regionshift.function.carrying import object_migrations
+from regionshift.function.clients import Clients
+from regionshift.function.configuration import Configuration, ConfigurationError, read_configuration
 from regionshift.function.problems import AWS_PROBLEMS
 from regionshift.function.request import RefusedError, Request
 from regionshift.function.surroundings import Surroundings
+from regionshift.function.variables import Variables
 
 _RESERVE_MS = 15_000
 """Kept at the end of a call for what is begun already, its record, and the reports."""
 
 
-def own_migrations(surroundings: Surroundings) -> Migrations:
-    """Migrations within the region's own bucket, with the function's own rights."""
-    variables, invocation = surroundings.variables, surroundings.invocation
+def own_migrations(surroundings: Surroundings, ways: Sequence[Way] = ()) -> Migrations:
+    """Migrations within the region's own bucket, with the function's own rights.
+
+    Args:
+        ways: what the settings name beside.
+
+    Raises:
+        RefusedError: 501, this function knows of no key for their records.
+    """
+    variables, invocation, clients = surroundings.variables, surroundings.invocation, surroundings.clients
+    own = own_bucket(variables.region, variables.deployment_bucket)
     made = object_migrations(
-        surroundings.clients.transport, variables.region, variables.deployment_bucket, surroundings.clock
+        clients.transport,
+        variables.region,
+        _seals(clients, variables),
+        Bounds(variables.deployment_bucket, (own, *ways)),
+        surroundings.clock,
     )
     # Another call may take the migration back while this one copies.
     return replace(made, call_seconds=lambda: invocation.remaining_ms() / 1000)
+
+
+@lru_cache(maxsize=1)
+def _seals(clients: Clients, variables: Variables) -> Seals:
+    """Kept with the process's clients, so that the key is asked for once."""
+    if not variables.records_key_arn:
+        raise RefusedError(501, "NotImplemented", "This function was told of no key for its records.")
+    ask = by_kms(clients.kms.generate_mac, variables.records_key_arn)
+    return Seals(ask, variables.region, variables.deployment_bucket)
+
+
+def require_configuration(surroundings: Surroundings, status: int, code: str) -> Configuration:
+    """What the settings say.
+
+    Raises:
+        RefusedError: with ``status`` and ``code``, it cannot be read.
+    """
+    try:
+        return read_configuration(surroundings.variables, surroundings.clients)
+    except ConfigurationError as problem:
+        raise RefusedError(status, code, f"What the settings say cannot be read: {problem}.") from problem
 
 
 def has_time(surroundings: Surroundings) -> Callable[[], bool]:

@@ -20,6 +20,7 @@ from regionshift.function.actions.carried import (
     has_time,
     numbers,
     own_migrations,
+    require_configuration,
     require_no_copying,
     start_machine,
     tell_start,
@@ -28,7 +29,6 @@ from regionshift.function.actions.carried import (
 from regionshift.function.actions.document import ABSENT, with_document
 from regionshift.function.actions.target import require_valid_target
 from regionshift.function.answer import Answer
-from regionshift.function.configuration import Configuration, ConfigurationError, read_configuration
 from regionshift.function.problems import code_of
 from regionshift.function.request import RefusedError, Request
 from regionshift.function.surroundings import Surroundings
@@ -51,24 +51,17 @@ def _within(request: Request, surroundings: Surroundings, own: naming.Own) -> An
     if entry is None:
         return _here(request, surroundings, [])
     _require_keys(request, surroundings, entry)
-    require_valid_target(request, surroundings, _configuration(surroundings, 409, "TargetNotValid"))
+    require_valid_target(request, surroundings, require_configuration(surroundings, 409, "TargetNotValid"))
     return _here(request, surroundings, [entry])
 
 
 def _from_elsewhere(request: Request, surroundings: Surroundings, own: naming.Own) -> Answer:
     # What cannot be seen to be named is not named.
-    configuration = _configuration(surroundings, 403, "NotNamed")
+    configuration = require_configuration(surroundings, 403, "NotNamed")
     entry = naming.named_entry(own, request, configuration)
     _require_keys(request, surroundings, entry)
     require_valid_target(request, surroundings, configuration)
     return _elsewhere(request, surroundings, entry, configuration.on_failure)
-
-
-def _configuration(surroundings: Surroundings, status: int, code: str) -> Configuration:
-    try:
-        return read_configuration(surroundings.variables, surroundings.clients)
-    except ConfigurationError as problem:
-        raise RefusedError(status, code, f"What the settings say cannot be read: {problem}.") from problem
 
 
 def _require_keys(request: Request, surroundings: Surroundings, entry: Entry) -> None:

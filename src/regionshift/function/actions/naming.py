@@ -6,6 +6,7 @@ import glob
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
+from regionshift.carriers.bounds import Way
 from regionshift.carriers.carrier import Entry, Place
 from regionshift.carriers.records import PROGRAMS_OWN
 from regionshift.carriers.selection import selector
@@ -67,6 +68,21 @@ def named_entry(own: Own, request: Request, configuration: Configuration) -> Ent
     if all(target is None for _, _, target in ways):
         raise _not_named(f"the target {target_asked.bucket or own.bucket}/{target_asked.prefix or ''}")
     raise _not_named("the source with this target")
+
+
+def ways(own: Own, configuration: Configuration) -> tuple[Way, ...]:
+    """What ``carry`` names into this region, whatever is asked for."""
+    found = []
+    for carry in configuration.carry:
+        anything = Asked(prefix=carry.prefix)
+        begins = carry.prefix if carry.target_prefix is None else carry.target_prefix
+        bucket = (carry.target_bucket or carry.bucket).replace("{region}", own.region) or own.bucket
+        for region in {own.region, *configuration.deployment_buckets}:
+            source = carry.bucket.replace("{region}", region) or _deployment(own, region, configuration)
+            asked = replace(anything, region=region, bucket=source)
+            target = Place(own.region, bucket, begins, carry.target_account)
+            found += [Way("s3", place, target) for place in _sources(own, carry, asked, configuration)]
+    return tuple(found)
 
 
 def _in_own_bucket(own: Own, asked: Asked, end: str) -> Place:

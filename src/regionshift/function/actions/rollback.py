@@ -4,9 +4,18 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from regionshift.carriers.migration import Metadata
+from regionshift.carriers.migration import Metadata, Migrations
+from regionshift.carriers.summary import entries_of
 from regionshift.errors import RegionshiftError
-from regionshift.function.actions.carried import has_time, own_migrations, start_machine, tell_start, told
+from regionshift.function.actions import naming
+from regionshift.function.actions.carried import (
+    has_time,
+    own_migrations,
+    require_configuration,
+    start_machine,
+    tell_start,
+    told,
+)
 from regionshift.function.actions.record import require_record
 from regionshift.function.answer import Answer
 from regionshift.function.request import RefusedError, Request
@@ -30,6 +39,7 @@ def _take_back(request: Request, surroundings: Surroundings) -> Answer:
         raise RefusedError(
             404, "NoSuchMigration", f"migration_id {migration_id} has its record in {region}, not here."
         )
+    migrations = _within_bounds(surroundings, migrations, metadata)
     migrations.require_free(migration_id)
     tell_start(request, surroundings)
     if not _is_own(metadata, surroundings.variables.deployment_bucket):
@@ -47,6 +57,25 @@ def _take_back(request: Request, surroundings: Surroundings) -> Answer:
     kept = f"; {len(record['conflicts'])} were changed since and left alone" if record["conflicts"] else ""
     answer = _answer(request, 200, f"Migration {migration_id} is rolled back{kept}.", fields)
     return replace(answer, partly=bool(kept))
+
+
+def _within_bounds(surroundings: Surroundings, migrations: Migrations, metadata: Metadata) -> Migrations:
+    """Migrations that may go where ``metadata`` says; of parameters and secrets the worker knows.
+
+    Raises:
+        OutOfBounds: the settings do not name that today.
+        RefusedError: 403, the settings cannot be read.
+    """
+    variables = surroundings.variables
+    own = naming.Own(variables.region, variables.deployment_bucket)
+    entries = [entry for entry in entries_of(metadata) if entry.kind == "s3"]
+    here = (own.region, own.bucket)
+    ends = [place for entry in entries for place in (entry.source, entry.target)]
+    if any((place.region, place.bucket) != here for place in ends):
+        configuration = require_configuration(surroundings, 403, "NotNamed")
+        migrations = own_migrations(surroundings, naming.ways(own, configuration))
+    migrations.bounds.require(entries, metadata["migration_id"])
+    return migrations
 
 
 def _is_own(metadata: Metadata, bucket: str) -> bool:

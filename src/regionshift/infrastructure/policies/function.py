@@ -80,6 +80,11 @@ def key_statements(key: str, services: Sequence[str]) -> list[Statement]:
     ]
 
 
+def seal_statements(key: str) -> list[Statement]:
+    """Seal the records of migrations and check their seals: the HMAC key ``key`` makes MACs and nothing else."""
+    return [allow("SealRecords", ["kms:GenerateMac"], [key])]
+
+
 def parameter_statements(own: str) -> list[Statement]:
     """Read the configuration ``own``, and never change what one is configured by.
 

@@ -44,6 +44,15 @@ USE = (
 )
 
 
+def seal_statements(account_root: str) -> list[Statement]:
+    """Who may use the HMAC key of the records: whom IAM of this account admits, and no service.
+
+    Whoever may ask it for a MAC can write records that are acted on (KMS Developer Guide, "HMAC keys in AWS KMS").
+    """
+    actions = [*(each for each in ADMINISTRATION if "Rotat" not in each), "kms:GenerateMac", "kms:VerifyMac"]
+    return [allow("AccountByIam", actions, [KEY_POLICY_RESOURCE], principal={"AWS": account_root})]
+
+
 def key_statements(
     account_root: str, region: str, account: str, log_groups: Sequence[str], alarms: str
 ) -> list[Statement]:

@@ -3,22 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
+from functools import partial
 from typing import Any
 
-from regionshift.aws.errors import told_plainly
+from regionshift.aws.clients import Clients
+from regionshift.aws.errors import AwsFailed, told_plainly
 from regionshift.carriers.carrier import Carrier
 from regionshift.carriers.executions import Executions
 from regionshift.carriers.migration import Metadata, Migrations
 from regionshift.carriers.records import Layout, RecordStore
 from regionshift.carriers.s3.objects import Objects
+from regionshift.carriers.seals import Seals, Unsealed, by_kms
 from regionshift.carriers.secrets import Secrets
 from regionshift.carriers.ssm import Parameters
 from regionshift.carriers.transport import Transport
-from regionshift.errors import RegionshiftError, WorkFailed
+from regionshift.errors import Refused, RegionshiftError, WorkFailed
 from regionshift.operations.environment import Environment
+from regionshift.operations.migrations.entries import bounds_of
 from regionshift.operations.outputs import Outputs
+from regionshift.settings import components as named
 
 # Seconds between two questions whether an execution has ended, and as shares of what was waited already, so that
 # seeing the end late costs little of what the whole took. Step Functions Developer Guide, "Quotas": DescribeExecution
@@ -51,6 +56,7 @@ class Carrying:
     transport: Transport
     now: Callable[[], datetime]
     sleep: Callable[[float], None]
+    _stores: dict[str, RecordStore] = field(default_factory=dict, init=False, repr=False)
 
     def migrations(self, region: str) -> Migrations:
         """Migrations into ``region``, with the rights of whoever runs the command."""
@@ -60,25 +66,39 @@ class Carrying:
             "ssm": Parameters(clients),
             "secrets": Secrets(clients),
         }
-        return Migrations(self.records(region), carriers, self.now)
+        store = self.records(region)
+        return Migrations(store, carriers, bounds_of(self.environment.config, region, store.bucket), self.now)
 
     def records(self, region: str) -> RecordStore:
         """Records of migrations into ``region``."""
-        return RecordStore(self.transport, region, self.outputs.get("deployment_bucket_name", region))
+        if region not in self._stores:
+            bucket = self.outputs.get("deployment_bucket_name", region)
+            config, clients = self.environment.config, self.environment.clients
+            key = named.RECORDS_KEY.name(config.names, region)
+            seals = Seals(by_kms(partial(_generate_mac, clients, region), key), region, bucket)
+            self._stores[region] = RecordStore(self.transport, region, bucket, seals)
+        return self._stores[region]
 
     def find(self, migration_id: str) -> tuple[str, Metadata]:
         """The region that a migration wrote to, and its summary.
 
         Raises:
             InputError: no migration can have this id.
+            Unsealed: a record is there that this environment did not write.
             WorkFailed: no region has a record of it.
         """
         name = Layout(migration_id).metadata
+        forged: Unsealed | None = None
         for region in self.environment.regions:
-            found = self.records(region).get_json(name)
-            # Replication carries the primary's records along; the record says whose it is.
-            if found is not None and found.get("region", region) == region:
+            try:
+                found = self.records(region).get_json(name)
+            except Unsealed as problem:
+                forged = problem  # or replicated from where it was written: no region takes another's
+                continue
+            if found is not None:
                 return region, found
+        if forged is not None:
+            raise forged
         raise WorkFailed(
             f"There is no migration {migration_id}.",
             where=", ".join(self.environment.regions),
@@ -171,6 +191,20 @@ class Carrying:
             # It may have ended by itself since it was listed, and then there is nothing to stop.
             if self._describe(region, execution)["status"] == "RUNNING":
                 raise
+
+
+def _generate_mac(clients: Clients, region: str, **parameters: Any) -> Mapping[str, Any]:
+    """Raises Refused when the environment has no key for its records yet."""
+    try:
+        return clients.call(region, "kms", "generate_mac", **parameters)
+    except AwsFailed as problem:
+        if problem.code != "NotFoundException":
+            raise
+        raise Refused(
+            "The environment has no key that the records of migrations are sealed with.",
+            where=f"{region}: {parameters['KeyId']}",
+            remedy="run `regionshift up`, which makes it; it stands with an older release",
+        ) from problem
 
 
 def _pause(waited: float, foretold: float | None) -> float:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from regionshift.carriers.bounds import Bounds, Way, own_bucket
 from regionshift.carriers.carrier import Entry, Place
 from regionshift.carriers.records import PROGRAMS_OWN
 from regionshift.errors import InputError
@@ -52,33 +53,55 @@ def entries(config: MigrationConfig, source: str, target: str) -> list[Entry]:
     return found
 
 
-def _bucket(config: MigrationConfig, carried: CarryBucket, source: str, target: str) -> Entry:
+def bounds_of(config: MigrationConfig, target: str, bucket: str) -> Bounds:
+    """What migrations into ``target``, whose deployment bucket is ``bucket``, may touch today.
+
+    Within a region too, where the function carries objects from one bucket to another; and the whole deployment
+    bucket of another region, which a change of primary carries.
+    """
+    carry, found = config.carry, [own_bucket(target, bucket)]
+    for source in config.all_regions:
+        theirs = named.DEPLOYMENT_BUCKET.name(config.names, source)
+        found.append(Way("s3", Place(source, theirs), Place(target, bucket)))
+        found += [Way("s3", *_buckets(config, each, source, target)) for each in carry.s3]
+        found += [Way("ssm", *_ends(each, source, target)) for each in carry.ssm]
+        found += [Way("secrets", *_ends(each, source, target), each.tags) for each in carry.secrets]
+    return Bounds(bucket, tuple(found))
+
+
+def _buckets(config: MigrationConfig, carried: CarryBucket, source: str, target: str) -> tuple[Place, Place]:
     own = {region: named.DEPLOYMENT_BUCKET.name(config.names, region) for region in (source, target)}
+    begins = carried.prefix if carried.target_prefix is None else carried.target_prefix
+    return (
+        Place(source, carried.source_in(source) or own[source], carried.prefix, carried.source_account or ""),
+        Place(target, carried.target_in(target) or own[target], begins, carried.target_account or ""),
+    )
+
+
+def _ends(carried: CarryParameters | CarrySecrets, source: str, target: str) -> tuple[Place, Place]:
+    return Place(source, prefix=carried.source_in(source)), Place(target, prefix=carried.target_in(target))
+
+
+def _bucket(config: MigrationConfig, carried: CarryBucket, source: str, target: str) -> Entry:
+    ends = _buckets(config, carried, source, target)
     keeps = config.migration.keep_versions if carried.keep_versions is None else carried.keep_versions
     return Entry(
         "s3",
-        Place(source, carried.source_in(source) or own[source], carried.prefix, carried.source_account or ""),
-        Place(
-            target,
-            carried.target_in(target) or own[target],
-            carried.prefix if carried.target_prefix is None else carried.target_prefix,
-            carried.target_account or "",
-        ),
+        *ends,
         include=carried.include,
         exclude=carried.exclude,
         history=keeps,
         storage_class=carried.storage_class,
         kms_key=_key(carried.kms_key, target),
         keys=(config.names.key_alias(target),),
-        owned=PROGRAMS_OWN if carried.source_in(source) in (None, own[source]) else (),
+        owned=PROGRAMS_OWN if ends[0].bucket == named.DEPLOYMENT_BUCKET.name(config.names, source) else (),
     )
 
 
 def _parameters(config: MigrationConfig, carried: CarryParameters, source: str, target: str) -> Entry:
     return Entry(
         "ssm",
-        Place(source, prefix=carried.source_in(source)),
-        Place(target, prefix=carried.target_in(target)),
+        *_ends(carried, source, target),
         include=carried.include,
         exclude=carried.exclude,
         kms_key=_key(carried.kms_key, target) or config.names.key_alias(target),
@@ -94,8 +117,7 @@ def _parameters(config: MigrationConfig, carried: CarryParameters, source: str, 
 def _secrets(config: MigrationConfig, carried: CarrySecrets, source: str, target: str) -> Entry:
     return Entry(
         "secrets",
-        Place(source, prefix=carried.source_in(source)),
-        Place(target, prefix=carried.target_in(target)),
+        *_ends(carried, source, target),
         include=carried.include,
         exclude=carried.exclude,
         kms_key=_key(carried.kms_key, target) or config.names.key_alias(target),

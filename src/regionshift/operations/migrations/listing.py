@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from regionshift.carriers.migration import Metadata
-from regionshift.carriers.records import Layout, is_id
+from regionshift.carriers.records import Layout, RecordStore, is_id
+from regionshift.carriers.seals import Unsealed
 from regionshift.journal.journal import Journal
 from regionshift.operations.migrations.carrying import Carrying
 
@@ -63,9 +64,16 @@ def _of_region(carrying: Carrying, region: str) -> Sequence[Known]:
     store = carrying.records(region)
     ids = [name for name in store.folders("migrations/") if is_id(name)]
     with ThreadPoolExecutor(_AT_ONCE) as pool:
-        records = list(pool.map(lambda each: store.get_json(Layout(each).metadata), ids))
-    # Replication carries the primary's records along; the record says whose it is.
-    return [_known(each, region) for each in records if each and each.get("region", region) == region]
+        records = list(pool.map(lambda each: _sealed(store, each), ids))
+    return [_known(each, region) for each in records if each]
+
+
+def _sealed(store: RecordStore, migration_id: str) -> Metadata | None:
+    """Its record; None for what is no record of this bucket, such as a replica of the primary's."""
+    try:
+        return store.get_json(Layout(migration_id).metadata)
+    except Unsealed:
+        return None
 
 
 def _known(record: Metadata, region: str) -> Known:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from regionshift.aws.errors import told_plainly
 from regionshift.carriers.migration import Metadata
 from regionshift.carriers.records import Layout
+from regionshift.carriers.summary import entries_of
 from regionshift.errors import WorkFailed
 from regionshift.journal.journal import Journal
 from regionshift.operations.migrations.carrying import Carrying, no_forecast
@@ -41,10 +42,13 @@ def take_back(
     Raises:
         WorkFailed: there is no such migration, or the execution failed.
         Refused: another migration is not done with the same target.
+        Unsealed, OutOfBounds: the record is not ours, or the settings do not name what it wrote.
     """
     began = clock()
-    region, _ = carrying.find(migration_id)
-    carrying.migrations(region).require_free(migration_id)
+    region, metadata = carrying.find(migration_id)
+    migrations = carrying.migrations(region)
+    migrations.bounds.require(entries_of(metadata), migration_id)
+    migrations.require_free(migration_id)
     run = journal.start("rollback", {"migration_id": migration_id, "reason": reason})
     news = News(carrying, run, region, "rollback", migration_id)
     with closed_early(run, "undo", news), told_plainly(region):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from regionshift.aws.errors import told_plainly
 from regionshift.carriers.migration import Metadata
 from regionshift.carriers.proving import Proven, prove_again
+from regionshift.carriers.summary import entries_of
 from regionshift.errors import InputError
 from regionshift.operations.migrations.carrying import Carrying
 
@@ -18,6 +19,7 @@ def verify_again(carrying: Carrying, region: str, metadata: Metadata) -> Proven:
     Raises:
         InputError: it has ended otherwise, or not yet, so that there is nothing to hold it to.
         WorkFailed: something cannot be read.
+        Unsealed, OutOfBounds: a record is not ours, or the settings do not name what it wrote.
     """
     if metadata["status"] not in ("completed", "incomplete"):
         raise InputError(
@@ -28,4 +30,6 @@ def verify_again(carrying: Carrying, region: str, metadata: Metadata) -> Proven:
         )
     migrations = carrying.migrations(region)
     with told_plainly(region):
+        # Its objects are read with the rights of whoever runs the command.
+        migrations.bounds.require(entries_of(metadata), metadata["migration_id"])
         return prove_again(migrations.store, migrations.carriers, metadata)

@@ -60,7 +60,7 @@ class Key(Handler):
         if inputs["enableKeyRotation"]:
             period = inputs.get("rotationPeriodInDays", _DEFAULT_ROTATION_DAYS)
             kms.enable_key_rotation(KeyId=identity, RotationPeriodInDays=period)
-        elif kms.get_key_rotation_status(KeyId=identity)["KeyRotationEnabled"]:
+        elif _turns(inputs["keyUsage"]) and kms.get_key_rotation_status(KeyId=identity)["KeyRotationEnabled"]:
             kms.disable_key_rotation(KeyId=identity)
         if not inputs["isEnabled"]:
             kms.disable_key(KeyId=identity)
@@ -70,7 +70,8 @@ class Key(Handler):
         key = _describe(kms, identity)
         if key is None:
             return None
-        rotation = kms.get_key_rotation_status(KeyId=identity)
+        turns = _turns(key["KeyUsage"])
+        rotation = kms.get_key_rotation_status(KeyId=identity) if turns else {"KeyRotationEnabled": False}
         return {
             "arn": key["Arn"],
             "keyId": key["KeyId"],
@@ -104,6 +105,11 @@ class Key(Handler):
 
     def untag(self, context: Context, identity: str, names: list[str]) -> None:
         context.client("kms").untag_resource(KeyId=identity, TagKeys=names)
+
+
+def _turns(usage: str) -> bool:
+    """Whether KMS can turn such a key (KMS Developer Guide, "Rotate AWS KMS keys")."""
+    return usage == "ENCRYPT_DECRYPT"
 
 
 def _describe(kms: Any, identity: str) -> Any:

@@ -1,0 +1,91 @@
+"""What migrations of one target region may touch today: what ``carry`` names, and the deployment bucket in itself.
+
+Asked again when a record is acted on: ``carry`` may have changed since the migration was planned.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from regionshift.carriers.carrier import Entry, Item, Place
+from regionshift.carriers.records import PROGRAMS_OWN
+from regionshift.carriers.selection import selector
+from regionshift.errors import Refused
+
+
+@dataclass(frozen=True)
+class Way:
+    """From one place to another, and whatever begins like them; ``tags`` select secrets that have no name."""
+
+    kind: str
+    source: Place
+    target: Place
+    tags: Mapping[str, str] = field(default_factory=dict)
+
+
+class OutOfBounds(Refused):
+    """A migration names what today's settings do not."""
+
+    def __init__(self, what: str, where: str) -> None:
+        super().__init__(
+            f"{what} is not what `carry` names today, so nothing is done there.",
+            where=where,
+            remedy="name it under `carry` in the settings again, then: regionshift up",
+        )
+
+
+@dataclass(frozen=True)
+class Bounds:
+    """The ways that may be gone.
+
+    Args:
+        bucket: the deployment bucket, which has the records.
+    """
+
+    bucket: str
+    ways: tuple[Way, ...]
+
+    def require(self, entries: Iterable[Entry], migration_id: str) -> None:
+        """See that every entry is one of the ways, or a part of one.
+
+        Raises:
+            OutOfBounds: one is not.
+        """
+        for entry in entries:
+            if not any(_is_within(entry, way) for way in self.ways):
+                raise OutOfBounds(
+                    f"{entry.kind}: {entry.source} to {entry.target}", f"migration {migration_id}"
+                )
+
+    def require_items(self, entry: Entry, items: Sequence[Item], migration_id: str) -> None:
+        """See that a batch holds what its entry selects, and nothing where the program keeps its own.
+
+        Raises:
+            OutOfBounds: it holds something else.
+        """
+        selects = selector(entry)
+        for item in items:
+            key = entry.target.prefix + item.key
+            own = entry.kind == "s3" and entry.target.bucket == self.bucket and key.startswith(PROGRAMS_OWN)
+            if own or not selects(item.key):
+                raise OutOfBounds(f"{entry.target}{item.key}", f"migration {migration_id}")
+
+
+def own_bucket(region: str, bucket: str) -> Way:
+    """Within the deployment bucket, which the function copies in by itself."""
+    return Way("s3", Place(region, bucket), Place(region, bucket))
+
+
+def _is_within(entry: Entry, way: Way) -> bool:
+    return (
+        entry.kind == way.kind
+        and dict(entry.tags) == dict(way.tags)
+        and _begins(entry.source, way.source)
+        and _begins(entry.target, way.target)
+    )
+
+
+def _begins(place: Place, way: Place) -> bool:
+    same = (place.region, place.bucket, place.account) == (way.region, way.bucket, way.account)
+    return same and place.prefix.startswith(way.prefix)

@@ -1,0 +1,176 @@
+"""Who may put objects into the bucket of the records can not make a migration do what they wrote there."""
+
+from __future__ import annotations
+
+import json
+import time
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from carrier_world import SOURCE, TARGET, S3Lab, World, seals_of
+
+from regionshift.carriers.bounds import Bounds, OutOfBounds, Way
+from regionshift.carriers.carrier import Level, Place
+from regionshift.carriers.lines import dump, entry_line, from_bytes, to_bytes
+from regionshift.carriers.records import Layout, RecordStore
+from regionshift.carriers.seals import HEADER, Seals, Unsealed
+
+LAYOUT = Layout("m")
+
+
+@pytest.fixture
+def lab(world: World) -> S3Lab:
+    """A migration that is planned and has copied nothing yet."""
+    made = S3Lab(world)
+    made.write("source", "a", "x")
+    world.migrations.begin("m", [made.entry], Level.FULL)
+    return made
+
+
+def put(world: World, name: str, body: bytes, **more: Any) -> None:
+    """As somebody who may write to the bucket, and no more."""
+    world.clients.get("s3", TARGET).put_object(Bucket=world.records_bucket, Key=name, Body=body, **more)
+
+
+def copied(world: World, name: str, to: str) -> None:
+    """A record with its seal, as another one."""
+    s3 = world.clients.get("s3", TARGET)
+    s3.copy_object(
+        Bucket=world.records_bucket, Key=to, CopySource={"Bucket": world.records_bucket, "Key": name}
+    )
+
+
+def body_of(world: World, name: str) -> bytes:
+    found = world.store.get(name)
+    assert found is not None
+    return found
+
+
+RECORDS = (
+    LAYOUT.metadata,
+    LAYOUT.plan(0),
+    LAYOUT.before(0),
+    LAYOUT.results(0),
+)
+
+
+@pytest.mark.parametrize("name", RECORDS)
+def test_no_record_is_acted_on_that_somebody_else_wrote(world: World, lab: S3Lab, name: str) -> None:
+    world.migrations.run("m")
+    put(world, name, body_of(world, name).replace(b"a", b"b"))
+
+    with pytest.raises(Unsealed, match="not sealed") as refused:
+        world.migrations.rollback("m")
+
+    assert refused.value.where == f"s3://{world.records_bucket}/{name}"
+    assert refused.value.exit_code == 3
+    assert lab.look("target")["a"][0] == b"x"
+
+
+def test_a_plan_that_was_rewritten_under_its_seal_is_not_copied(world: World, lab: S3Lab) -> None:
+    s3 = world.clients.get("s3", TARGET)
+    seal = s3.head_object(Bucket=world.records_bucket, Key=LAYOUT.plan(0))["Metadata"]
+    head, item = from_bytes(body_of(world, LAYOUT.plan(0)))
+    forged = to_bytes([head, {**item, "key": "another"}])
+    put(world, LAYOUT.plan(0), forged, Metadata=seal)
+
+    with pytest.raises(Unsealed, match="was changed"):
+        world.migrations.run_batch("m", 0)
+
+    assert not lab.look("target")
+
+
+def test_a_record_of_another_migration_batch_or_kind_is_not_taken_for_this_one(
+    world: World, lab: S3Lab
+) -> None:
+    del lab
+    for to in (Layout("other").metadata, LAYOUT.plan(1), LAYOUT.results(0)):
+        copied(world, LAYOUT.plan(0) if to != Layout("other").metadata else LAYOUT.metadata, to)
+        with pytest.raises(Unsealed, match="not of this place"):
+            world.store.get(to)
+
+
+def test_a_record_that_replication_brought_into_another_region_is_nobodys(world: World, lab: S3Lab) -> None:
+    """S3's rules cannot leave these prefixes out, so what arrives there has to be worth nothing."""
+    del lab
+    there = world.bucket("elsewhere", SOURCE)
+    s3 = world.clients.get("s3", SOURCE)
+    s3.copy_object(
+        Bucket=there, Key=LAYOUT.metadata, CopySource={"Bucket": world.records_bucket, "Key": LAYOUT.metadata}
+    )
+    store = RecordStore(world.transport, SOURCE, there, seals_of(SOURCE, there))
+
+    with pytest.raises(Unsealed, match="not of this place"):
+        store.get_json(LAYOUT.metadata)
+
+
+def test_an_earlier_record_put_back_later_is_told_by_the_time_s3_gives_it(world: World) -> None:
+    name, body = LAYOUT.metadata, b"{}"
+    an_hour_ago = Seals(lambda message: message[:32], TARGET, "b", lambda: time.time() - 3600)
+    headers = {**an_hour_ago.header(name, body), "last-modified": _now()}
+    seals = Seals(lambda message: message[:32], TARGET, "b")
+
+    with pytest.raises(Unsealed, match="earlier one that was put back"):
+        seals.require(name, body, headers)
+
+    fresh = {**seals.header(name, body), "last-modified": _now()}
+    seals.require(name, body, fresh)
+    at, _, mac = fresh[HEADER].partition(" ")
+    with pytest.raises(Unsealed, match="was changed"):
+        seals.require(name, body, {**fresh, HEADER: f"{float(at) + 60} {mac}"})
+    del world
+
+
+def _now() -> str:
+    return time.strftime("%a, %d %b %Y %H:%M:%S GMT", time.gmtime())
+
+
+def test_what_an_unsealed_migration_wrote_is_somebody_elses_to_later_plans(world: World, lab: S3Lab) -> None:
+    """A record that says so does not make what lies at the target ours."""
+    world.migrations.run("m")
+    world.migrations.finish("m")
+    known = world.migrations.plan("n", [lab.entry], Level.FULL).counts
+    metadata = json.loads(body_of(world, LAYOUT.metadata))
+    put(world, LAYOUT.metadata, dump(metadata).encode())
+
+    assert known["same"] == 1
+    assert world.migrations.plan("n", [lab.entry], Level.FULL).counts != known
+
+
+def test_nothing_is_done_outside_of_what_the_settings_name_today(world: World, lab: S3Lab) -> None:
+    entry = lab.entry
+    world.migrations.run("m")
+    elsewhere = Way("s3", entry.source, Place(TARGET, "another"))
+    today = replace(world.migrations, bounds=Bounds(world.records_bucket, (elsewhere,)))
+
+    for attempt in (
+        lambda: today.begin("m", [entry], Level.FULL),
+        lambda: today.run_batch("m", 0),
+        lambda: today.rollback("m"),
+        lambda: today.undo_batch("m", 0),
+    ):
+        with pytest.raises(OutOfBounds, match="not what `carry` names today"):
+            attempt()
+    assert lab.look("target")["a"][0] == b"x"
+
+    way = Way("s3", entry.source, entry.target)
+    assert replace(today, bounds=Bounds(world.records_bucket, (way,))).rollback("m")["status"] == "completed"
+
+
+def test_a_batch_holds_what_its_entry_selects_and_nothing_of_the_programs_own(
+    world: World, lab: S3Lab
+) -> None:
+    entry = replace(lab.entry, include=("a*",))
+    head = {"batch": 0, "entry": entry_line(entry), "level": "full", "after": ""}
+    item = {"key": "b", "kind": "new", "versions": [["v", "e", 1, False, "STANDARD"]]}
+    world.store.put(LAYOUT.plan(0), to_bytes([head, item]))
+    with pytest.raises(OutOfBounds):
+        world.migrations.run_batch("m", 0)
+
+    within = replace(lab.entry, target=Place(TARGET, world.records_bucket))
+    for key in ("migrations/m/metadata.json", "state/x", "artifacts/x"):
+        head = {"batch": 0, "entry": entry_line(within), "level": "full", "after": ""}
+        world.store.put(LAYOUT.plan(0), to_bytes([head, {**item, "key": key}]))
+        with pytest.raises(OutOfBounds):
+            world.migrations.run_batch("m", 0)
