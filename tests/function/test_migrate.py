@@ -13,12 +13,14 @@ from botocore.exceptions import ClientError
 from function_caller import Caller
 from function_region import Region, put_public_block
 
+from regionshift.carriers.carrier import Entry, Level, Place
 from regionshift.carriers.executions import Executions
 from regionshift.carriers.lines import read_entry
 from regionshift.carriers.migration import Migrations
 from regionshift.carriers.records import Layout, RecordStore
 from regionshift.carriers.seals import Seals, by_kms
 from regionshift.carriers.selection import selector
+from regionshift.carriers.summary import opened
 from regionshift.infrastructure.policies import function as rights
 
 
@@ -43,6 +45,13 @@ def state(region: Region) -> dict[str, bytes]:
         for key in keys
         if not key.startswith(("migrations/", "rollbacks/"))
     }
+
+
+def records_of(region: Region) -> RecordStore:
+    """As one who may seal."""
+    ask = by_kms(region.make("kms").generate_mac, region.variables.records_key_arn)
+    bucket = region.variables.deployment_bucket
+    return RecordStore(region.make.access.transport(), region.name, bucket, Seals(ask, region.name, bucket))
 
 
 def record(region: Region, key: str) -> Any:
@@ -94,13 +103,16 @@ def test_a_migration_that_names_nothing_is_recorded_and_taken_back(
 
 
 @pytest.mark.parametrize("content", [{}, {"migration_id": "theirs", "items": []}])
-def test_a_record_that_names_no_items_rolls_back(
+def test_a_record_that_somebody_else_wrote_is_neither_gone_on_with_nor_rolled_back(
     content: dict[str, Any], secondary: Region, call: Caller
 ) -> None:
     put(secondary, **{"migrations__theirs__metadata.json": json.dumps(content)})
-    status, body = call({"action": "rollback", "migration_id": "theirs"})
-    assert status == 200, body
-    assert record(secondary, "rollbacks/theirs/rollback.json")["original_migration"] == "theirs"
+    was = state(secondary)
+    for asked in ({"action": "rollback", "migration_id": "theirs"}, copy("theirs")):
+        status, body = call(asked)
+        assert (status, body["code"]) == (409, "Conflict"), body
+        assert "not sealed" in body["error"]
+    assert state(secondary) == was
 
 
 @pytest.mark.parametrize(
@@ -241,13 +253,7 @@ def test_what_the_command_began_comes_to_its_end_before_a_call_goes_on_with_it(s
     media = {"bucket": f"media-{secondary.name}"}
     asked = {"action": "migrate", "migration_id": "m", "source": media, "target": media | {"prefix": "x/"}}
     states = secondary.make("stepfunctions")
-    access, bucket = secondary.make.access, secondary.variables.deployment_bucket
-    seals = Seals(
-        by_kms(secondary.make("kms").generate_mac, secondary.variables.records_key_arn),
-        secondary.name,
-        bucket,
-    )
-    store = RecordStore(access.transport(), secondary.name, bucket, seals)
+    store = records_of(secondary)
     copying = Executions(store, Layout("m"), states, machine).start("copy")
 
     status, body = call(asked)
@@ -368,7 +374,26 @@ def test_a_record_that_was_replicated_here_is_not_this_regions(secondary: Region
     put(secondary, **{"migrations__m-2__metadata.json": json.dumps(theirs)})
     status, body = call(copy("m-2"))
     assert (status, body["code"]) == (409, "Conflict"), body
-    assert "us-east-1" in body["error"]
+
+
+def test_a_rollback_stays_within_what_the_settings_name_today(secondary: Region, call: Caller) -> None:
+    """A migration from another bucket, whose entry has been taken out of `carry` since."""
+    own = secondary.variables.deployment_bucket
+    other = f"{own}-other"[:63]
+    place = {"LocationConstraint": secondary.name}
+    secondary.make("s3").create_bucket(Bucket=other, CreateBucketConfiguration=place)
+    entry = Entry("s3", Place(secondary.name, other), Place(secondary.name, own, "in/"))
+    store = records_of(secondary)
+    summary = opened(Layout("m"), secondary.name, [entry], Level.FULL, "2030-01-01T00:00:00+00:00")
+    store.put_json(Layout("m").metadata, summary | {"status": "completed"})
+    asked = {"action": "rollback", "migration_id": "m"}
+
+    status, body = call(asked)
+    assert (status, body["code"]) == (409, "Conflict"), body
+    assert "carry" in body["error"]
+
+    secondary.change_configuration(carry=[{"bucket": other, "target_prefix": "in/", "target_bucket": own}])
+    assert call(asked)[0] == 200
 
 
 @pytest.mark.parametrize("wanted", [True, False])
@@ -408,15 +433,14 @@ def test_a_rollback_waits_for_a_call_that_is_copying(secondary: Region, call: Ca
     put(secondary, in__a="one")
     assert call(copy())[0] == 200
     was = state(secondary)
-    bucket = secondary.variables.deployment_bucket
     until = (datetime.now(UTC) + timedelta(seconds=60)).isoformat()
-    lease = {"Bucket": bucket, "Key": "migrations/m-1/running/call"}
-    secondary.make("s3").put_object(**lease, Body=json.dumps({"until": until}).encode())
+    store, lease = records_of(secondary), Layout("m-1").running("call")
+    store.put_json(lease, {"until": until})
     call.remaining_ms = lambda: 0
     status, body = call({"action": "rollback", "migration_id": "m-1"})
     assert status == 202, body
     assert state(secondary) == was
-    secondary.make("s3").delete_object(**lease)
+    store.delete(lease)
     call.remaining_ms = lambda: 300_000
     assert call({"action": "rollback", "migration_id": "m-1"})[0] == 200
     assert state(secondary) == {"in/a": b"one"}
