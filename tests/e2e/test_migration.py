@@ -356,4 +356,4 @@ def test_the_worker_reaches_nothing_that_is_not_named(place: Place) -> None:
     )
     answer = json.loads(reply["Payload"].read())
     assert (answer["status"], answer["batches"]) == ("refused", 0)
-    assert "permission" in answer["error"]
+    assert "not what `carry` names" in answer["error"]

@@ -15,6 +15,7 @@ from regionshift.operations.deploying import Telling, recorded, standing_regions
 from regionshift.operations.emptying import empty_all, switch_off, was_refilled
 from regionshift.operations.environment import Environment
 from regionshift.operations.leftovers import Leftover, look_for_leftovers, standing
+from regionshift.operations.ownership import require_ours
 from regionshift.operations.unfinished import end_all, in_one_run, require_endable
 from regionshift.operations.waves.driving import Reader
 from regionshift.report.values import Change, Plan
@@ -127,11 +128,12 @@ def _delete(environment: Environment, listener: Listener | None) -> tuple[int, i
         for resource in before
         if resource["type"] == _BUCKET and resource.get("id")
     ]
+    require_ours(environment, [(_region(environment, each) or "", each) for each in before])
     for region, bucket in buckets:
-        switch_off(environment.clients, region, bucket)
+        switch_off(environment, region, bucket)
     emptied = 0
     for left in reversed(range(_TRIES)):
-        emptied += empty_all(environment.clients, buckets)
+        emptied += empty_all(environment, buckets)
         try:
             engine.destroy(_nothing, listener)
             break

@@ -1,8 +1,11 @@
-"""Emptying the environment's buckets before they go: every version, every marker, every unfinished upload."""
+"""Emptying the environment's buckets before they go: every version, every marker, every unfinished upload.
+
+Nothing here touches a bucket before it is known to be the environment's.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection
 from typing import TypeVar
 
 from botocore.exceptions import ClientError
@@ -10,13 +13,20 @@ from botocore.exceptions import ClientError
 from regionshift.aws.clients import Clients
 from regionshift.carriers.s3.removing import empty_bucket
 from regionshift.engine.engine import EngineFailed
+from regionshift.operations.environment import Environment
+from regionshift.operations.ownership import require_our_buckets
 
 Ran = TypeVar("Ran")
 
 
-def switch_off(clients: Clients, region: str, bucket: str) -> None:
-    """No replication and no access logging any more, so that nothing fills what is being emptied."""
-    s3 = clients.get("s3", region)
+def switch_off(environment: Environment, region: str, bucket: str) -> None:
+    """No replication and no access logging any more, so that nothing fills what is being emptied.
+
+    Raises:
+        Refused: the bucket is not the environment's.
+    """
+    require_our_buckets(environment, [(region, bucket)])
+    s3 = environment.clients.get("s3", region)
     try:
         s3.delete_bucket_replication(Bucket=bucket)
         s3.put_bucket_logging(Bucket=bucket, BucketLoggingStatus={})
@@ -25,7 +35,7 @@ def switch_off(clients: Clients, region: str, bucket: str) -> None:
             raise
 
 
-def empty(clients: Clients, region: str, bucket: str) -> int:
+def _empty(clients: Clients, region: str, bucket: str) -> int:
     """Delete everything in ``bucket``; returns how many versions, markers and uploads went. As `empty_bucket`."""
     try:
         return empty_bucket(clients.get("s3", region), bucket)
@@ -35,20 +45,31 @@ def empty(clients: Clients, region: str, bucket: str) -> int:
         raise
 
 
-def empty_all(clients: Clients, buckets: Iterable[tuple[str, str]]) -> int:
-    """:func:`empty` for every (region, bucket); what stands elsewhere or is gone counts nothing."""
-    return sum(empty(clients, region, bucket) for region, bucket in buckets)
+def empty_all(environment: Environment, buckets: Collection[tuple[str, str]]) -> int:
+    """Delete everything in every (region, bucket); returns how many versions, markers and uploads went.
+
+    What is gone counts nothing.
+
+    Raises:
+        Refused: one of the buckets is not the environment's; then none is touched.
+    """
+    require_our_buckets(environment, buckets)
+    return sum(_empty(environment.clients, region, bucket) for region, bucket in buckets)
 
 
-def emptying(clients: Clients, buckets: Collection[tuple[str, str]], run: Callable[[], Ran]) -> Ran:
-    """Do ``run``, which deletes ``buckets``, with them emptied first; and once more when one was filled meanwhile."""
-    empty_all(clients, buckets)
+def emptying(environment: Environment, buckets: Collection[tuple[str, str]], run: Callable[[], Ran]) -> Ran:
+    """Do ``run``, which deletes ``buckets``, with them emptied first; and once more when one was filled meanwhile.
+
+    Raises:
+        Refused: one of the buckets is not the environment's; then nothing is done.
+    """
+    empty_all(environment, buckets)
     try:
         return run()
     except EngineFailed as error:
         if not buckets or not was_refilled(error):
             raise
-    empty_all(clients, buckets)
+    empty_all(environment, buckets)
     return run()
 
 

@@ -85,7 +85,7 @@ def apply(
     if proposal.plan.is_empty:
         return RunRecord()
     record = emptying(
-        environment.clients,
+        environment,
         proposal.doomed,
         lambda: environment.engine.up(
             proposal.program,

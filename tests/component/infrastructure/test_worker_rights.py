@@ -13,6 +13,7 @@ from recorder import config, release
 from regionshift.aws.clients import AccessKey, Clients
 from regionshift.infrastructure import carried
 from regionshift.infrastructure.policies import worker as rights
+from regionshift.infrastructure.policies.function import seal_statements
 from regionshift.infrastructure.policies.statement import Statement, document
 from regionshift.infrastructure.site import Site
 from regionshift.local.emulator import LocalCloud
@@ -101,3 +102,39 @@ def test_versions_of_what_is_named_are_listed(narrow: Clients, prefix: str) -> N
 def test_versions_of_nothing_else_are_listed(narrow: Clients, prefix: str) -> None:
     with pytest.raises(ClientError, match="AccessDenied"):
         narrow.get("s3", REGION).list_object_versions(Bucket=BUCKET, Prefix=prefix)
+
+
+def test_the_role_itself_reaches_no_bucket_that_is_not_named(clients: Clients, worker: Clients) -> None:
+    """Whatever the worker's own bounds say."""
+    clients.get("s3", REGION).create_bucket(
+        Bucket="private-of-somebody", CreateBucketConfiguration={"LocationConstraint": REGION}
+    )
+    clients.get("s3", REGION).put_object(Bucket="private-of-somebody", Key="a", Body=b"x")
+    s3 = worker.get("s3", REGION)
+    for attempt in (
+        lambda: s3.get_object(Bucket="private-of-somebody", Key="a"),
+        lambda: s3.list_objects_v2(Bucket="private-of-somebody"),
+        lambda: s3.put_object(Bucket="private-of-somebody", Key="b", Body=b"x"),
+    ):
+        with pytest.raises(ClientError, match="AccessDenied"):
+            attempt()
+
+
+def test_only_who_was_given_it_can_seal_a_record(
+    cloud: LocalCloud, clients: Clients, worker: Clients
+) -> None:
+    """To write in the bucket, with all rights on S3, makes no seal; the statement of worker and function does."""
+    del cloud
+    kms = clients.get("kms", REGION)
+    key = kms.create_key(KeySpec="HMAC_256", KeyUsage="GENERATE_VERIFY_MAC")["KeyMetadata"]["Arn"]
+    worker.get("s3", REGION).put_object(Bucket=BUCKET, Key="migrations/m/metadata.json", Body=b"{}")
+    asked: Any = {"KeyId": key, "Message": b"m", "MacAlgorithm": "HMAC_SHA_256"}
+    with pytest.raises(ClientError, match="AccessDenied"):
+        worker.get("kms", REGION).generate_mac(**asked)
+
+    clients.get("iam", REGION).put_role_policy(
+        RoleName="rights-worker", PolicyName="seals", PolicyDocument=document(seal_statements(key))
+    )
+    assert worker.get("kms", REGION).generate_mac(**asked)["Mac"] == kms.generate_mac(**asked)["Mac"]
+    with pytest.raises(ClientError, match="AccessDenied"):
+        worker.get("kms", REGION).get_key_policy(KeyId=key, PolicyName="default")

@@ -69,7 +69,7 @@ class Applier:
         guard = Guard(environment.engine, regions, goal, self.listener)
         try:
             emptying(
-                environment.clients,
+                environment,
                 self._doomed([region for region in regions if goal[region] is None]),
                 lambda: self._up(environment, program, targets_of(regions), guard, doubt=doubt),
             )

@@ -91,6 +91,12 @@ class Bucket(Handler):
         except ClientError as error:
             if code_of(error) != "BucketNotEmpty" or not properties.get("forceDestroy"):
                 raise
+            if not context.owns(_tags(s3, identity)):
+                raise WorkFailed(
+                    f"bucket {identity} was not made by this environment, so it is not emptied",
+                    where=context.region,
+                    remedy="take it out of the state, or empty it yourself",
+                ) from error
             empty_bucket(s3, identity)
             s3.delete_bucket(Bucket=identity)
 

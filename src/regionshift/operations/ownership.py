@@ -1,0 +1,189 @@
+"""Whatever goes is the environment's own: its name is what the settings say, its account and its tags are ours.
+
+The engine deletes what its state names, and who may write the state could name anything in it. So before something is
+emptied or deleted by the state, AWS is asked whose it is. What is gone already is nobody's loss.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from types import MappingProxyType
+from typing import Any
+
+from regionshift.aws.errors import AwsFailed
+from regionshift.errors import Refused
+from regionshift.infrastructure.tags import MANAGED_BY
+from regionshift.operations.environment import Environment
+from regionshift.settings.components import COMPONENTS, FUNCTION, WORKER, replication_failed_alarm
+from regionshift.settings.names import Kind, Names
+
+Resource = Mapping[str, Any]
+
+_AT_ONCE = 8
+_BUCKET = "aws:s3/bucket:Bucket"
+_KEY = "aws:kms/key:Key"
+# EC2 API Reference, DescribeVpcs and so on: the operation, its list, and the filter that names ids (a region of an
+# environment has far less than the 200 values that one takes).
+_NETWORKS: Mapping[str, tuple[str, str, str]] = MappingProxyType(
+    {
+        "aws:ec2/flowLog:FlowLog": ("describe_flow_logs", "FlowLogs", "flow-log-id"),
+        "aws:ec2/routeTable:RouteTable": ("describe_route_tables", "RouteTables", "route-table-id"),
+        "aws:ec2/securityGroup:SecurityGroup": ("describe_security_groups", "SecurityGroups", "group-id"),
+        "aws:ec2/subnet:Subnet": ("describe_subnets", "Subnets", "subnet-id"),
+        "aws:ec2/vpc:Vpc": ("describe_vpcs", "Vpcs", "vpc-id"),
+        "aws:ec2/vpcEndpoint:VpcEndpoint": ("describe_vpc_endpoints", "VpcEndpoints", "vpc-endpoint-id"),
+    }
+)
+_KINDS: Mapping[str, tuple[Kind, str]] = MappingProxyType(
+    {
+        "aws:cloudwatch/dashboard:Dashboard": (Kind.DASHBOARD, "dashboardName"),
+        "aws:cloudwatch/logGroup:LogGroup": (Kind.LOG_GROUP, "name"),
+        "aws:cloudwatch/metricAlarm:MetricAlarm": (Kind.ALARM, "name"),
+        "aws:iam/role:Role": (Kind.ROLE, "name"),
+        "aws:kms/alias:Alias": (Kind.KEY_ALIAS, "name"),
+        "aws:lambda/function:Function": (Kind.FUNCTION, "name"),
+        "aws:secretsmanager/secret:Secret": (Kind.SECRET, "name"),
+        "aws:sfn/stateMachine:StateMachine": (Kind.STATE_MACHINE, "name"),
+        "aws:sns/topic:Topic": (Kind.TOPIC, "name"),
+        "aws:sqs/queue:Queue": (Kind.QUEUE, "name"),
+        "aws:ssm/parameter:Parameter": (Kind.PARAMETER, "name"),
+    }
+)
+"""Types with a name of the environment: its kind, and the property that has it."""
+
+
+def require_ours(environment: Environment, doomed: Collection[tuple[str, Resource]]) -> None:
+    """See that everything of the state that is about to go is this environment's. Changes nothing.
+
+    Args:
+        doomed: each resource as the engine knows it, with its region.
+
+    Raises:
+        Refused: something is not.
+        AwsFailed: AWS could not be asked.
+    """
+    regions = {region for region, _ in doomed}
+    for region, resource in doomed:
+        _require_name(environment, region, resource, regions)
+    require_our_buckets(
+        environment, [(region, str(each["id"])) for region, each in doomed if each["type"] == _BUCKET]
+    )
+    _require_tags(environment, doomed)
+
+
+def require_our_buckets(environment: Environment, buckets: Iterable[tuple[str, str]]) -> None:
+    """See that every bucket, as (region, name), is this environment's, or gone. Raises as :func:`require_ours`."""
+    with ThreadPoolExecutor(_AT_ONCE) as pool:
+        for _ in pool.map(lambda each: _require_bucket(environment, *each), list(buckets)):
+            pass
+
+
+def _require_bucket(environment: Environment, region: str, bucket: str) -> None:
+    config, call = environment.config, environment.clients.call
+    try:
+        call(region, "s3", "head_bucket", Bucket=bucket, ExpectedBucketOwner=config.account)
+        listed = call(region, "s3", "get_bucket_tagging", Bucket=bucket, ExpectedBucketOwner=config.account)
+    except AwsFailed as error:
+        # S3 API Reference, HeadBucket: 404 where there is none, 403 where the owner is another.
+        if error.code in ("404", "NoSuchBucket"):
+            return
+        if error.code in ("403", "AccessDenied"):
+            raise _foreign(
+                "bucket", bucket, region, f"is not account {config.account}'s, or may not be seen"
+            ) from error
+        if error.code != "NoSuchTagSet":
+            raise
+        listed = {"TagSet": []}
+    tags = {tag["Key"]: tag["Value"] for tag in listed["TagSet"]}
+    named = _names(config.names, region, Kind.BUCKET, ())
+    # One that `carry` had made is called as the user called it; its own tag says so, and whose it is.
+    if bucket not in named and tags.get("Name") != f"carried-{bucket}-{region}":
+        raise _foreign("bucket", bucket, region, "is not called as the settings call it")
+    _require_own_tags(environment, "bucket", bucket, region, tags)
+
+
+def _require_name(
+    environment: Environment, region: str, resource: Resource, regions: Collection[str]
+) -> None:
+    if resource["type"] not in _KINDS:
+        return
+    kind, field = _KINDS[resource["type"]]
+    found = str((resource.get("outputs") or {}).get(field) or (resource.get("inputs") or {}).get(field) or "")
+    names = environment.config.names
+    if not found or found in _names(names, region, kind, {*regions, *environment.config.all_regions}):
+        return
+    path = names.parameter("", region) if kind is Kind.PARAMETER else names.secret("", region)
+    if kind in (Kind.PARAMETER, Kind.SECRET) and found.startswith(path):
+        return
+    raise _foreign(kind.label, found, region, "is not called as the settings call it")
+
+
+def _names(names: Names, region: str, kind: Kind, others: Iterable[str]) -> set[str]:
+    """Every name of that kind in ``region``, whether the settings have the region today or not."""
+    found = {component.name(names, region) for component in COMPONENTS if component.kind is kind}
+    if kind is Kind.LOG_GROUP:
+        found |= {names.function_log_group(each.name(names, region)) for each in (FUNCTION, WORKER)}
+    if kind is Kind.ALARM:
+        found |= {replication_failed_alarm(other).name(names, region) for other in others}
+    return found
+
+
+def _require_tags(environment: Environment, doomed: Collection[tuple[str, Resource]]) -> None:
+    """What AWS gives an id has no name of ours: keys and networks go by their tags."""
+    networks: dict[tuple[str, str], list[str]] = defaultdict(list)
+    for region, resource in doomed:
+        identity = str(resource.get("id") or "")
+        if resource["type"] == _KEY and identity:
+            _require_key(environment, region, identity)
+        elif resource["type"] in _NETWORKS and identity:
+            networks[resource["type"], region].append(identity)
+    with ThreadPoolExecutor(_AT_ONCE) as pool:
+        asked = [
+            pool.submit(_require_networks, environment, kind, region, ids)
+            for (kind, region), ids in networks.items()
+        ]
+    for each in asked:
+        each.result()
+
+
+def _require_key(environment: Environment, region: str, key: str) -> None:
+    try:
+        listed = environment.clients.call(region, "kms", "list_resource_tags", KeyId=key)
+    except AwsFailed as error:
+        if error.code == "NotFoundException":
+            return
+        raise
+    tags = {tag["TagKey"]: tag["TagValue"] for tag in listed.get("Tags", ())}
+    _require_own_tags(environment, "key", key, region, tags)
+
+
+def _require_networks(environment: Environment, kind: str, region: str, ids: list[str]) -> None:
+    operation, listed, name = _NETWORKS[kind]
+    which = "Filter" if operation == "describe_flow_logs" else "Filters"
+    # By a filter, because a request for an id that is gone fails as a whole.
+    ask = {which: [{"Name": name, "Values": ids}]}
+    for found in environment.clients.call(region, "ec2", operation, **ask)[listed]:
+        identity = next(value for key, value in found.items() if key.lower() == name.replace("-", ""))
+        if identity in ids:
+            tags = {tag["Key"]: tag["Value"] for tag in found.get("Tags", ())}
+            _require_own_tags(environment, "network resource", identity, region, tags)
+
+
+def _require_own_tags(
+    environment: Environment, what: str, name: str, region: str, tags: Mapping[str, str]
+) -> None:
+    config = environment.config
+    ours = {"Project": config.project, "Environment": config.suffix, "ManagedBy": MANAGED_BY}
+    if any(tags.get(key) != value for key, value in ours.items()):
+        raise _foreign(what, name, region, "does not have this environment's tags")
+
+
+def _foreign(what: str, name: str, region: str, why: str) -> Refused:
+    return Refused(
+        f"The state names the {what} {name}, which {why}: nothing was deleted.",
+        where=f"{region}: {name}",
+        remedy="if it is the environment's, `regionshift up --refresh` gives it back what it should have; if not, look"
+        " who can write the state, and take it out of there: pulumi state delete",
+    )

@@ -1,0 +1,194 @@
+"""Whoever can write the state can not have something emptied or deleted that is not the environment's."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, cast
+
+import pytest
+
+from regionshift.aws.clients import Clients
+from regionshift.errors import Refused
+from regionshift.operations.emptying import empty_all, emptying, switch_off
+from regionshift.operations.environment import Environment
+from regionshift.operations.ownership import require_ours
+from regionshift.settings import components as named
+from regionshift.settings.config import MigrationConfig
+
+pytestmark = pytest.mark.component
+
+REGION = "us-east-1"
+Tags = dict[str, str]
+
+
+def never() -> None:
+    raise AssertionError("the engine ran")
+
+
+@pytest.fixture
+def environment(clients: Clients, tmp_path: Path) -> Environment:
+    config = MigrationConfig.model_validate(
+        {
+            "project": f"p{uuid.uuid4().hex[:8]}",
+            "environment": "dev",
+            "account": "123456789012",
+            "regions": {"primary": REGION, "secondaries": ["eu-west-1"]},
+            "network": {"vpc_cidr": "10.0.0.0/8"},
+        }
+    )
+    nothing = cast(Any, None)
+    return Environment(
+        config=config,
+        clients=clients,
+        engine=nothing,
+        program=nothing,
+        release=nothing,
+        state_dir=tmp_path,
+        now=lambda: datetime.now(UTC),
+    )
+
+
+def tags_of(environment: Environment, **more: str) -> Tags:
+    config = environment.config
+    return {"Project": config.project, "Environment": config.suffix, "ManagedBy": "regionshift", **more}
+
+
+def bucket(clients: Clients, name: str, tags: Tags) -> str:
+    s3 = clients.get("s3", REGION)
+    s3.create_bucket(Bucket=name)
+    if tags:
+        s3.put_bucket_tagging(
+            Bucket=name, Tagging={"TagSet": [{"Key": key, "Value": value} for key, value in tags.items()]}
+        )
+    s3.put_object(Bucket=name, Key="kept", Body=b"x")
+    return name
+
+
+def own_name(environment: Environment) -> str:
+    return named.DEPLOYMENT_BUCKET.name(environment.config.names, REGION)
+
+
+def resource(kind: str, identity: str, **outputs: Any) -> tuple[str, dict[str, Any]]:
+    urn = f"urn:pulumi:dev::p::{kind}::thing-{REGION}"
+    return REGION, {"type": kind, "urn": urn, "id": identity, "inputs": {}, "outputs": outputs}
+
+
+STRANGE: dict[str, Callable[[Environment], tuple[str, Tags]]] = {
+    "somebody's": lambda _: (f"theirs-{uuid.uuid4().hex[:8]}", {}),
+    "ours by its tags alone": lambda env: (f"theirs-{uuid.uuid4().hex[:8]}", tags_of(env)),
+    "ours by its name alone": lambda env: (own_name(env), {}),
+    "another environment's": lambda env: (own_name(env), tags_of(env, Environment="prod")),
+    "another project's": lambda env: (own_name(env), tags_of(env, Project="other")),
+}
+
+
+@pytest.mark.parametrize("case", STRANGE)
+def test_no_caller_touches_a_bucket_that_is_not_ours(
+    case: str, environment: Environment, clients: Clients
+) -> None:
+    theirs = bucket(clients, *STRANGE[case](environment))
+    ours = bucket(clients, named.LOG_BUCKET.name(environment.config.names, REGION), tags_of(environment))
+    both = [(REGION, ours), (REGION, theirs)]
+
+    for attempt in (
+        lambda: empty_all(environment, both),
+        lambda: emptying(environment, both, never),
+        lambda: switch_off(environment, REGION, theirs),
+        lambda: require_ours(environment, [resource("aws:s3/bucket:Bucket", theirs)]),
+    ):
+        with pytest.raises(Refused, match=theirs):
+            attempt()
+
+    for name in (ours, theirs):
+        assert clients.get("s3", REGION).list_objects_v2(Bucket=name)["KeyCount"] == 1
+
+
+def test_a_bucket_of_another_account_is_not_touched(environment: Environment, clients: Clients) -> None:
+    bucket(clients, own_name(environment), tags_of(environment))
+    config = environment.config.model_copy(update={"account": "999999999999"})
+    other = Environment(**{**vars(environment), "config": config})
+
+    with pytest.raises(Refused, match="999999999999"):
+        empty_all(other, [(REGION, own_name(environment))])
+
+
+def test_our_own_are_emptied_and_what_is_gone_is_no_fault(environment: Environment, clients: Clients) -> None:
+    ours = bucket(clients, own_name(environment), tags_of(environment))
+    made = f"media-{uuid.uuid4().hex[:8]}"
+    bucket(clients, made, tags_of(environment, Name=f"carried-{made}-{REGION}"))
+    buckets = [(REGION, ours), (REGION, made), (REGION, f"gone-{uuid.uuid4().hex}")]
+
+    assert empty_all(environment, buckets) == 2
+    assert emptying(environment, buckets, lambda: "ran") == "ran"
+
+
+@pytest.mark.parametrize(
+    ("kind", "field"),
+    [
+        ("aws:cloudwatch/logGroup:LogGroup", "name"),
+        ("aws:secretsmanager/secret:Secret", "name"),
+        ("aws:ssm/parameter:Parameter", "name"),
+        ("aws:iam/role:Role", "name"),
+        ("aws:lambda/function:Function", "name"),
+        ("aws:sns/topic:Topic", "name"),
+        ("aws:sqs/queue:Queue", "name"),
+        ("aws:sfn/stateMachine:StateMachine", "name"),
+        ("aws:cloudwatch/metricAlarm:MetricAlarm", "name"),
+        ("aws:cloudwatch/dashboard:Dashboard", "dashboardName"),
+        ("aws:kms/alias:Alias", "name"),
+    ],
+)
+def test_what_is_called_otherwise_than_the_settings_call_it_is_not_deleted(
+    kind: str, field: str, environment: Environment
+) -> None:
+    with pytest.raises(Refused, match="is not called as the settings call it"):
+        require_ours(environment, [resource(kind, "x", **{field: "/somebody/elses"})])
+
+
+def test_what_the_settings_call_so_passes(environment: Environment) -> None:
+    names = environment.config.names
+    alarm = named.replication_failed_alarm("eu-west-1").name(names, REGION)
+    require_ours(
+        environment,
+        [
+            resource("aws:cloudwatch/logGroup:LogGroup", "x", name=named.FLOW_LOG_GROUP.name(names, REGION)),
+            resource(
+                "aws:cloudwatch/logGroup:LogGroup",
+                "x",
+                name=names.function_log_group(named.WORKER.name(names, REGION)),
+            ),
+            resource("aws:ssm/parameter:Parameter", "x", name=names.parameter("of-the-application", REGION)),
+            resource(
+                "aws:secretsmanager/secret:Secret", "x", name=names.secret("of-the-application", REGION)
+            ),
+            resource("aws:cloudwatch/metricAlarm:MetricAlarm", "x", name=alarm),
+            resource("aws:kms/alias:Alias", "x", name=named.RECORDS_KEY.name(names, REGION)),
+        ],
+    )
+
+
+def test_keys_and_networks_go_by_their_tags(environment: Environment, clients: Clients) -> None:
+    kms, ec2 = clients.get("kms", REGION), clients.get("ec2", REGION)
+    tags = [{"TagKey": key, "TagValue": value} for key, value in tags_of(environment).items()]
+    ours: Any = kms.create_key(Tags=cast(Any, tags))["KeyMetadata"]["KeyId"]
+    theirs: Any = kms.create_key()["KeyMetadata"]["KeyId"]
+    vpc = str(ec2.create_vpc(CidrBlock="10.9.0.0/16")["Vpc"].get("VpcId"))
+    group = ec2.create_security_group(GroupName="x", Description="x", VpcId=vpc)["GroupId"]
+    subnet = str(ec2.create_subnet(VpcId=vpc, CidrBlock="10.9.0.0/24")["Subnet"].get("SubnetId"))
+    networks = [
+        resource("aws:ec2/vpc:Vpc", vpc),
+        resource("aws:ec2/securityGroup:SecurityGroup", group),
+        resource("aws:ec2/subnet:Subnet", subnet),
+    ]
+
+    require_ours(environment, [resource("aws:kms/key:Key", ours), resource("aws:ec2/vpc:Vpc", "vpc-0gone")])
+    for strange in (resource("aws:kms/key:Key", theirs), *networks):
+        with pytest.raises(Refused, match="tags"):
+            require_ours(environment, [strange])
+
+    own = [{"Key": key, "Value": value} for key, value in tags_of(environment).items()]
+    ec2.create_tags(Resources=[vpc, group, subnet], Tags=cast(Any, own))
+    require_ours(environment, networks)
