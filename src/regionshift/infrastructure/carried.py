@@ -159,10 +159,10 @@ def tagged_secrets(site: Site) -> Tagged:
 def ways(site: Site) -> str:
     """From where to where the worker may carry, for its variable CARRY: JSON, zlib, base64.
 
-    ``buckets`` has every region's deployment bucket, ``ways`` a line an entry: kind, the source's bucket and prefix,
-    and account, the target's, and the tags of secrets that go by them. ``{region}`` stands as it does in the settings. Patterns
-    and not what they mean in each region: a function's variables have 4 KB together (Lambda Developer Guide, "Lambda
-    quotas").
+    ``buckets`` has every region's deployment bucket, ``ways`` a line an entry: kind, the source's bucket, prefix and
+    account, the target's, and the tags of secrets that go by them. ``{region}`` stands as it does in the settings:
+    patterns, and not what they mean in each region, because a function's variables have 4 KB together (Lambda
+    Developer Guide, "Lambda quotas").
     """
     carry = site.config.carry
     found: list[list[object]] = []
