@@ -2,17 +2,20 @@
 
 ``releases/<environment>/<digest>.json`` holds what a release is, its secrets encrypted;
 ``artifacts/<environment>/<sha256>.zip`` the bytes of its function, shared by all releases that have them.
+A release is sealed with the state's key for its environment: who may write the state and has no key cannot have another
+zip deployed.
 Writers hold the environment's lock.
 """
 
 from __future__ import annotations
 
 import hashlib
+import hmac
 import json
 import os
 import uuid
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -49,6 +52,7 @@ class ReleaseRecord:
     content: Mapping[str, object]
     secret_digests: Mapping[str, str]
     sealed: Mapping[str, str]
+    seal: str = ""
 
     @property
     def artifact(self) -> str:
@@ -78,10 +82,10 @@ class ReleaseStore:
     def record(
         self, release: Release, *, at: datetime, by: str, program: str, previous: str | None = None
     ) -> ReleaseRecord:
-        """Keep a release, its secrets and its artifact; one that is kept already stays as it was."""
+        """Keep a release, its secrets and its artifact; one that is kept and sealed already stays as it was."""
         digest = release.digest
         kept = self._read(digest)
-        if kept is not None:
+        if kept is not None and self._is_ours(kept):
             self._keep_artifact(release.artifact)
             return kept
         secrets = {name: value.get_secret_value() for name, value in release.secrets.items()}
@@ -98,7 +102,12 @@ class ReleaseStore:
             secret_digests=digests,
             sealed={name: self._key.seal(value, f"{digest}/{name}") for name, value in secrets.items()},
         )
+        record = replace(record, seal=self._seal(record))
         self._keep_artifact(release.artifact)
+        if kept is not None:
+            # Of an earlier version, or somebody else's: this one was made here and now.
+            self._store.put(self._name(digest), _encode(record))
+            return record
         try:
             self._store.create(self._name(digest), _encode(record))
         except KeyTakenError:
@@ -147,7 +156,7 @@ class ReleaseStore:
         Raises:
             Refused: it is no longer kept, or program or settings changed since; the error says which version it
                 needs.
-            StateDamaged: record, secrets or artifact are not what was written.
+            StateDamaged: record, secrets or artifact are not what was written, or not by who has the state's key.
         """
         record = self._read(digest)
         if record is None:
@@ -160,6 +169,13 @@ class ReleaseStore:
         if record.program != program:
             raise _needs_version(
                 record, f"it was made for program {record.program[:12]}, and this is program {program[:12]}"
+            )
+        if not self._is_ours(record):
+            raise StateDamaged(
+                f"release {digest[:_SHOWN]} was not sealed with this state's key for this environment",
+                where=f"{self._store.url}/{self._name(digest)}",
+                remedy="use the key that the state was made with (the one of `state_secrets`, or .regionshift/state.key);"
+                " if it is that, look who else can write there: `regionshift up` makes a release that is sealed",
             )
         artifact = Artifact(self._fetch(record.artifact, cache), record.artifact)
         zones = record.content["zones"]
@@ -232,6 +248,13 @@ class ReleaseStore:
         stored = self._store.get(self._name(digest))
         return _decode(stored.body, f"{self._store.url}/{self._name(digest)}") if stored else None
 
+    def _is_ours(self, record: ReleaseRecord) -> bool:
+        return hmac.compare_digest(record.seal.encode(), self._seal(record).encode())
+
+    def _seal(self, record: ReleaseRecord) -> str:
+        content = json.dumps(_content(record), sort_keys=True, separators=(",", ":"))
+        return self._key.mac(self._folder, record.digest, content)
+
     def _name(self, digest: str) -> str:
         return f"{self._folder}/{digest}.json"
 
@@ -263,7 +286,12 @@ def _differences(
 
 
 def _encode(record: ReleaseRecord) -> bytes:
-    content = {
+    return json.dumps({**_content(record), "seal": record.seal}, indent=1, sort_keys=True).encode()
+
+
+def _content(record: ReleaseRecord) -> dict[str, object]:
+    """All that is kept of a release, but for its seal."""
+    return {
         "version": VERSION,
         "digest": record.digest,
         "at": record.at.isoformat(),
@@ -275,7 +303,6 @@ def _encode(record: ReleaseRecord) -> bytes:
         "secret_digests": record.secret_digests,
         "sealed": record.sealed,
     }
-    return json.dumps(content, indent=1, sort_keys=True).encode()
 
 
 def _decode(body: bytes, where: str) -> ReleaseRecord:
@@ -291,6 +318,7 @@ def _decode(body: bytes, where: str) -> ReleaseRecord:
             content=dict(content["content"]),
             secret_digests=dict(content["secret_digests"]),
             sealed=dict(content["sealed"]),
+            seal=str(content.get("seal", "")),
         )
     except (ValueError, KeyError, TypeError) as error:
         raise _damaged(where, type(error).__name__) from error

@@ -74,6 +74,10 @@ class SecretKey:
     def _digests(self) -> bytes:
         return hmac.digest(self._root(), b"regionshift digests v1", "sha256")
 
+    @property
+    def _macs(self) -> bytes:
+        return hmac.digest(self._root(), b"regionshift macs v1", "sha256")
+
     def seal(self, value: str, place: str) -> str:
         """``value`` encrypted for ``place`` (base64)."""
         from cryptography.hazmat.primitives.ciphers.aead import AESGCM
@@ -106,6 +110,10 @@ class SecretKey:
         """A keyed digest over all secrets (hex): a release's ``secrets_digest``."""
         parts = [part for name in sorted(values) for part in (name, values[name].get_secret_value())]
         return hmac.new(self._digests, _framed(*parts), hashlib.sha256).hexdigest()
+
+    def mac(self, *parts: str) -> str:
+        """Says (hex) that ``parts`` were written by who has the key."""
+        return hmac.new(self._macs, _framed(*parts), hashlib.sha256).hexdigest()
 
     def __repr__(self) -> str:
         return "SecretKey(...)"

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
+import json
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import fields
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from pydantic import SecretStr
@@ -22,7 +25,7 @@ from regionshift.operations.waves.pruning import prune
 from regionshift.operations.waves.shelf import Shelf
 from regionshift.settings.config import MigrationConfig
 from regionshift.settings.deployment import Deployment
-from regionshift.settings.release import Artifact, Release
+from regionshift.settings.release import Artifact, Release, digest_of
 
 KEY = SecretKey(b"k" * 32)
 NOW = datetime(2026, 3, 1, tzinfo=UTC)
@@ -170,6 +173,8 @@ def test_damage_is_noticed(
     whole = store.get(name)
     assert whole is not None
     with pytest.raises(StateDamaged, match="decrypted"):
+        SecretKey(b"x" * 32).open(record.sealed["password"], f"{record.digest}/password")
+    with pytest.raises(StateDamaged, match="not sealed with this state's key"):
         ReleaseStore(store, "shop.dev", SecretKey(b"x" * 32)).load(
             record.digest, config(), tmp_path / "a", "p1"
         )
@@ -267,3 +272,83 @@ def test_a_kms_data_key_is_one_for_all_who_share_the_state(store: StateStore, cl
     with pytest.raises(StateDamaged):
         theirs.open(mine.seal("hunter2", "place"), "another place")
     assert b"hunter2" not in b"".join(store.get_many(store.keys("keys")).values())
+
+
+def forge(store: StateStore, digest: str, change: Callable[[dict[str, Any]], None], body: bytes) -> str:
+    """A release made of a kept one by somebody who may write the state, with another zip; its digest."""
+    record = json.loads(store.get(f"releases/shop.dev/{digest}.json").body)  # type: ignore[union-attr]
+    change(record)
+    record["digest"] = digest_of(record["content"])
+    store.put(f"artifacts/shop.dev/{hashlib.sha256(body).hexdigest()}.zip", body)
+    store.put(f"releases/shop.dev/{record['digest']}.json", json.dumps(record).encode())
+    return str(record["digest"])
+
+
+def another_zip(record: dict[str, Any]) -> None:
+    record["content"]["artifact"] = hashlib.sha256(b"evil").hexdigest()
+
+
+def another_zip_and_no_seal(record: dict[str, Any]) -> None:
+    another_zip(record)
+    del record["seal"]
+
+
+@pytest.mark.parametrize("change", [another_zip, another_zip_and_no_seal])
+def test_a_forged_release_is_never_brought_anywhere(
+    change: Callable[[dict[str, Any]], None],
+    store: StateStore,
+    releases: ReleaseStore,
+    make: MakeRelease,
+    tmp_path: Path,
+) -> None:
+    """Without secrets there is nothing in it that only the key's holder could have written, but the seal."""
+    forged = forge(store, keep(releases, make()).digest, change, b"evil")
+    with pytest.raises(StateDamaged, match="not sealed") as refused:
+        releases.load(forged, config(), tmp_path / "cache", "p1")
+    assert forged in str(refused.value.where)
+    assert not (tmp_path / "cache").exists()
+
+
+def test_a_release_of_another_environment_is_not_this_ones(
+    store: StateStore, releases: ReleaseStore, make: MakeRelease, tmp_path: Path
+) -> None:
+    digest = keep(ReleaseStore(store, "shop.prod", KEY), make()).digest
+    for folder, name in (("releases", f"{digest}.json"), ("artifacts", f"{make().artifact.sha256}.zip")):
+        store.put(f"{folder}/shop.dev/{name}", store.get(f"{folder}/shop.prod/{name}").body)  # type: ignore[union-attr]
+    with pytest.raises(StateDamaged, match="for this environment"):
+        releases.load(digest, config(), tmp_path / "cache", "p1")
+
+
+def test_a_release_that_was_kept_unsealed_is_sealed_when_it_is_made_again(
+    store: StateStore, releases: ReleaseStore, make: MakeRelease, tmp_path: Path
+) -> None:
+    """As an earlier version left it, or somebody else under its digest."""
+    digest = keep(releases, make()).digest
+    name = f"releases/shop.dev/{digest}.json"
+    record = json.loads(store.get(name).body)  # type: ignore[union-attr]
+    del record["seal"]
+    store.put(name, json.dumps({**record, "by": "mallory"}).encode())
+    assert releases.find(digest).by == "mallory"
+
+    keep(releases, make())
+    assert releases.find(digest).by == "ann"
+    assert releases.load(digest, config(), tmp_path / "cache", "p1").digest == digest
+
+
+def test_a_release_whose_digest_no_longer_fits_is_not_applied(
+    store: StateStore, releases: ReleaseStore, make: MakeRelease, tmp_path: Path
+) -> None:
+    """Whole and sealed, and read by a version to which its settings say something else."""
+
+    class Later(Release):
+        @property
+        def content(self) -> Mapping[str, object]:
+            return {**super().content, "something": "of a later version"}
+
+    made = make()
+    later = Later(**{each.name: getattr(made, each.name) for each in fields(made)})
+    keep(releases, later)
+    with pytest.raises(Refused, match="otherwise") as refused:
+        releases.load(later.digest, config(), tmp_path / "cache", "p1")
+    assert refused.value.exit_code == 3
+    del store
