@@ -174,8 +174,8 @@ class ReleaseStore:
             raise StateDamaged(
                 f"release {digest[:_SHOWN]} was not sealed with this state's key for this environment",
                 where=f"{self._store.url}/{self._name(digest)}",
-                remedy="use the key that the state was made with (the one of `state_secrets`, or .regionshift/state.key);"
-                " if it is that, look who else can write there: `regionshift up` makes a release that is sealed",
+                remedy="use the state's own key (of `state_secrets`, or .regionshift/state.key);"
+                " if it is that, look who else can write there; `regionshift up` makes one that is sealed",
             )
         artifact = Artifact(self._fetch(record.artifact, cache), record.artifact)
         zones = record.content["zones"]
