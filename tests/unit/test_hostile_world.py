@@ -83,6 +83,11 @@ _JSON = {
             "newer": 2, "would_overwrite_newer": [{"item": HOSTILE, "why": HOSTILE}],
             "not_carried": {HOSTILE: 2}, "not_carried_of": [{"item": HOSTILE, "what": HOSTILE}],
             "notes": [HOSTILE], "undo_until": HOSTILE,
+            "entry": {
+                "kind": HOSTILE,
+                "source": {"region": HOSTILE, "bucket": HOSTILE, "prefix": HOSTILE},
+                "target": {"region": HOSTILE, "bucket": HOSTILE, "prefix": HOSTILE},
+            },
         }
     ],
     "rpo_seconds": 1.0, "rpo_target_seconds": 1, "seconds": 1.0,
