@@ -85,7 +85,9 @@ def main() -> None:
     """Plan and record; print objects planned and the process's greatest size in MB."""
     objects = int(sys.argv[1])
     requests = Listed(objects)
-    seals = Seals(lambda message: hashlib.sha256(message).digest(), "eu-west-1", "records")
+    seals = Seals(
+        lambda message: hashlib.sha256(message).digest(), "eu-west-1", "records", lambda: datetime.now(UTC)
+    )
     store = RecordStore(requests, "eu-west-1", "records", seals)
     bounds = Bounds("records", (Way("s3", Place("us-east-1", "source"), Place("eu-west-1", "target")),))
     migrations = Migrations(store, {"s3": Objects(requests)}, bounds, lambda: datetime.now(UTC))

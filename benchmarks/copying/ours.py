@@ -134,7 +134,9 @@ class Core:
         self.target = self.arena.bucket(TARGET)
         requests = transport(self.arena, self.connections, held=self.held)
         records = self.arena.bucket(TARGET)
-        seals = Seals(lambda message: hashlib.sha256(message).digest(), TARGET, records)
+        seals = Seals(
+            lambda message: hashlib.sha256(message).digest(), TARGET, records, lambda: datetime.now(UTC)
+        )
         store = RecordStore(requests, TARGET, records, seals)
         bounds = Bounds(
             records, (Way("s3", Place(SOURCE, self.case.source), Place(TARGET, self.target, PREFIX)),)

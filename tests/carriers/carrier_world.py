@@ -39,7 +39,12 @@ class Anywhere(Bounds):
 
 def seals_of(region: str, bucket: str) -> Seals:
     """Seals under a key that every process of a test knows."""
-    return Seals(lambda message: hmac.digest(b"a key of tests", message, "sha256"), region, bucket)
+    return Seals(
+        lambda message: hmac.digest(b"a key of tests", message, "sha256"),
+        region,
+        bucket,
+        lambda: datetime.now(UTC),
+    )
 
 
 SOURCE, TARGET, ONWARD = "us-east-1", "eu-west-1", "us-west-2"

@@ -51,7 +51,12 @@ def records_of(region: Region) -> RecordStore:
     """As one who may seal."""
     ask = by_kms(region.make("kms").generate_mac, region.variables.records_key_arn)
     bucket = region.variables.deployment_bucket
-    return RecordStore(region.make.access.transport(), region.name, bucket, Seals(ask, region.name, bucket))
+    return RecordStore(
+        region.make.access.transport(),
+        region.name,
+        bucket,
+        Seals(ask, region.name, bucket, lambda: datetime.now(UTC)),
+    )
 
 
 def record(region: Region, key: str) -> Any:

@@ -15,8 +15,8 @@ from __future__ import annotations
 import hashlib
 import hmac
 import threading
-import time
 from collections.abc import Callable, Mapping
+from datetime import datetime
 from email.utils import parsedate_to_datetime
 from typing import Any
 
@@ -56,10 +56,10 @@ class Seals:
     """Seals and checks the records of one bucket. Thread-safe; the key is asked for when it is first needed.
 
     Args:
-        now: seconds since 1970.
+        now: the time, with its zone.
     """
 
-    def __init__(self, ask: Ask, region: str, bucket: str, now: Callable[[], float] = time.time) -> None:
+    def __init__(self, ask: Ask, region: str, bucket: str, now: Callable[[], datetime]) -> None:
         self._ask, self._now = ask, now
         self._place = _framed(_CONTEXT, region.encode(), bucket.encode())
         self._bucket = bucket
@@ -68,7 +68,7 @@ class Seals:
 
     def header(self, name: str, body: bytes) -> dict[str, str]:
         """What the object of a record has beside its bytes."""
-        at = f"{self._now():.3f}"
+        at = f"{self._now().timestamp():.3f}"
         return {HEADER: f"{at} {self._mac(name, at, body)}"}
 
     def require(self, name: str, body: bytes, headers: Mapping[str, str]) -> None:

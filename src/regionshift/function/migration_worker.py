@@ -77,7 +77,9 @@ def _migrations(region: str, bucket: str, key: str, carry: str) -> Migrations:
     session = boto3.session.Session(region_name=region)
     transport = of_session(session, os.environ).transport()
     kms = session.client("kms", config=PATIENCE)
-    store = RecordStore(transport, region, bucket, Seals(by_kms(kms.generate_mac, key), region, bucket))
+    store = RecordStore(
+        transport, region, bucket, Seals(by_kms(kms.generate_mac, key), region, bucket, utc_now)
+    )
     bounds = Bounds(bucket, (own_bucket(region, bucket), *read_ways(carry, region)))
     return Migrations(store, all_carriers(transport, session), bounds, utc_now)
 

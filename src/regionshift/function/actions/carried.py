@@ -20,7 +20,7 @@ from regionshift.function.clients import Clients
 from regionshift.function.configuration import Configuration, ConfigurationError, read_configuration
 from regionshift.function.problems import AWS_PROBLEMS
 from regionshift.function.request import RefusedError, Request
-from regionshift.function.surroundings import Surroundings
+from regionshift.function.surroundings import Surroundings, utc_now
 from regionshift.function.variables import Variables
 
 _RESERVE_MS = 15_000
@@ -55,7 +55,7 @@ def _seals(clients: Clients, variables: Variables) -> Seals:
     if not variables.records_key_arn:
         raise RefusedError(501, "NotImplemented", "This function was told of no key for its records.")
     ask = by_kms(clients.kms.generate_mac, variables.records_key_arn)
-    return Seals(ask, variables.region, variables.deployment_bucket)
+    return Seals(ask, variables.region, variables.deployment_bucket, utc_now)
 
 
 def require_configuration(surroundings: Surroundings, status: int, code: str) -> Configuration:

@@ -75,7 +75,7 @@ class Carrying:
             bucket = self.outputs.get("deployment_bucket_name", region)
             config, clients = self.environment.config, self.environment.clients
             key = named.RECORDS_KEY.name(config.names, region)
-            seals = Seals(by_kms(partial(_generate_mac, clients, region), key), region, bucket)
+            seals = Seals(by_kms(partial(_generate_mac, clients, region), key), region, bucket, self.now)
             self._stores[region] = RecordStore(self.transport, region, bucket, seals)
         return self._stores[region]
 
