@@ -9,7 +9,7 @@ WORKERS ?= 2
 # Every command is a process of its own: without kept bytecode each start compiles all modules anew.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help setup tools demo test test-aws bench bench-regions lint types clean lock schema
+.PHONY: help setup tools demo test test-all test-aws bench bench-regions lint types clean lock schema
 
 help: ## Say what there is
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -30,8 +30,11 @@ tools: .venv/.installed ## Find a Pulumi CLI that fits, or build it once
 demo: setup ## From nothing to three checked regions on the embedded AWS, shown
 	@bash tools/demo $(DEMO)
 
-test: setup ## Everything that guards the product
+test: setup ## What guards the product, in some ten minutes
 	@WORKERS=$(WORKERS) bash tools/check
+
+test-all: setup ## The same with every case and every story, in some forty minutes
+	@TESTS=all WORKERS=$(WORKERS) bash tools/check
 
 test-aws: setup ## The end-to-end tests on a real AWS account (asks first; costs money)
 	@bash tools/test-aws

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import hypothesis
 import pytest
@@ -26,15 +28,47 @@ ACCOUNT = "123456789012"
 LONG_FIRST = ("e2e", "component", "provider", "carriers")
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+SLOWEST_SHOWN = 10
+_THOROUGH = pytest.StashKey[int]()
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Order the folders by how long their files take; within a folder nothing moves."""
     root = Path(__file__).parent
+    config.stash[_THOROUGH] = sum(item.get_closest_marker("thorough") is not None for item in items)
 
     def place(item: pytest.Item) -> int:
         folder = item.path.relative_to(root).parts[0]
         return LONG_FIRST.index(folder) if folder in LONG_FIRST else len(LONG_FIRST)
 
     items.sort(key=place)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any) -> None:
+    """The controller of several workers collects nothing itself: each worker tells what it found."""
+    node.config.stash[_THOROUGH] = getattr(node, "workeroutput", {}).get("thorough", 0)
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Tell the controller how many tests are marked as thorough."""
+    told = getattr(session.config, "workeroutput", None)
+    if told is not None:
+        told["thorough"] = session.config.stash.get(_THOROUGH, 0)
+
+
+def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
+    """The files that took longest, and how many tests were left to `make test-all`."""
+    seconds: Counter[str] = Counter()
+    for report in (each for group in terminalreporter.stats.values() for each in group):
+        if isinstance(report, pytest.TestReport):
+            seconds[report.nodeid.partition("::")[0]] += report.duration
+    terminalreporter.write_sep("=", f"the {SLOWEST_SHOWN} slowest files")
+    for path, took in seconds.most_common(SLOWEST_SHOWN):
+        terminalreporter.write_line(f"{took:8.1f} s  {path}")
+    left = config.stash.get(_THOROUGH, 0)
+    if left and "not thorough" in config.option.markexpr:
+        terminalreporter.write_line(f"LEFT to `make test-all`: {left} tests marked thorough")
 
 
 @pytest.fixture(scope="session")

@@ -18,7 +18,16 @@ def world(cloud: LocalCloud, clients: Clients) -> Iterator[World]:
     world.transport.close()
 
 
-@pytest.fixture(params=[*sorted(LABS), "s3 under KMS", "s3 under KMS, no checksums"])
+@pytest.fixture(
+    params=[
+        *sorted(LABS),
+        # `make test` keeps these etags where they are compared: test_any_before_state.py, test_whose_copy.py.
+        *(
+            pytest.param(each, marks=pytest.mark.thorough)
+            for each in ("s3 under KMS", "s3 under KMS, no checksums")
+        ),
+    ]
+)
 def lab(request: pytest.FixtureRequest, world: World) -> Lab:
     """Every kind of data; objects under both kinds of etag."""
     kind, _, etags = str(request.param).partition(" ")

@@ -10,7 +10,7 @@ from broken_artifact import BREAKS_AT_ONCE, broken_artifact
 from e2e_place import Place
 from terminal import CTRL_C, Terminal
 
-pytestmark = pytest.mark.e2e
+pytestmark = [pytest.mark.e2e, pytest.mark.thorough]
 CANARY, SECOND, PRIMARY = "eu-west-1", "ap-southeast-2", "us-east-1"
 QUESTION = f"Begin wave 2 ({SECOND}, {PRIMARY})? [y/N]:"
 

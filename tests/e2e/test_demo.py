@@ -10,6 +10,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 COMMAND = ROOT / ".venv/bin/regionshift"
+pytestmark = [pytest.mark.e2e, pytest.mark.thorough]
 
 
 @pytest.mark.skipif(not COMMAND.exists(), reason="the demo runs what `make setup` installed")

@@ -8,7 +8,7 @@ from collections.abc import Callable
 import pytest
 from e2e_place import Place, census
 
-pytestmark = pytest.mark.e2e
+pytestmark = [pytest.mark.e2e, pytest.mark.thorough]
 REGIONS = ["us-east-1", "eu-west-1", "ap-southeast-2"]
 BY_HAND = REGIONS[1:]
 

@@ -15,7 +15,7 @@ import pytest
 from migration_place import ACCOUNT, SOURCE, TARGET, Place, migration_place
 from topic_queue import news_of, subscribed
 
-pytestmark = pytest.mark.e2e
+pytestmark = [pytest.mark.e2e, pytest.mark.thorough]
 
 FUNCTION, WORKER = f"carrier-migration-{TARGET}-e2e", f"carrier-worker-{TARGET}-e2e"
 RECORDS = f"carrier-deployment-{TARGET}-e2e-{ACCOUNT}"

@@ -18,6 +18,7 @@ from regionshift.local import emulator
 
 pytestmark = [
     pytest.mark.e2e,
+    pytest.mark.thorough,
     pytest.mark.skipif(bool(ON_AWS), reason="makes a bucket and a key of its own, on the embedded AWS only"),
 ]
 CANARY, OTHER, PRIMARY = "eu-west-1", "ap-southeast-2", "us-east-1"

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 from e2e_place import SENTINEL, Place, census
 
-pytestmark = pytest.mark.e2e
+pytestmark = [pytest.mark.e2e, pytest.mark.thorough]
 REGION = "eu-central-1"
 
 

@@ -16,7 +16,7 @@ from topic_queue import news_of, subscribed
 
 from regionshift.settings.editing import add_secondary, applied
 
-pytestmark = pytest.mark.e2e
+pytestmark = [pytest.mark.e2e, pytest.mark.thorough]
 OLD, NEW = "us-east-1", "eu-west-1"
 # Another step each time; pytest shows the seed of a failure, and the variable brings it back.
 SEED = int(os.environ.get("REGIONSHIFT_TEST_SEED") or random.SystemRandom().randrange(10**6))

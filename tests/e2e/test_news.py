@@ -8,7 +8,7 @@ import pytest
 from e2e_place import Place
 from topic_queue import news_of, subscribed
 
-pytestmark = pytest.mark.e2e
+pytestmark = [pytest.mark.e2e, pytest.mark.thorough]
 PRIMARY, SECONDARY, LEAVING = "us-east-1", "eu-west-1", "ap-southeast-2"
 
 

@@ -9,7 +9,11 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 from e2e_place import ON_AWS, Place
 
-pytestmark = [pytest.mark.e2e, pytest.mark.skipif(bool(ON_AWS), reason="on AWS the network is what is used")]
+pytestmark = [
+    pytest.mark.e2e,
+    pytest.mark.thorough,
+    pytest.mark.skipif(bool(ON_AWS), reason="on AWS the network is what is used"),
+]
 
 
 class _Proxy(ThreadingHTTPServer):

@@ -13,7 +13,7 @@ from e2e_place import ACCOUNT, Place, kill_at_step
 from lossy_endpoint import LossyEndpoint, up_behind
 from topic_queue import news_of, subscribed
 
-pytestmark = pytest.mark.e2e
+pytestmark = [pytest.mark.e2e, pytest.mark.thorough]
 FIRST, SECOND = "eu-west-1", "us-east-1"
 SETTINGS = f"""\
 # Comments stay where they are.

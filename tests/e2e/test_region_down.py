@@ -11,7 +11,7 @@ import pytest
 from e2e_place import Place
 from lossy_endpoint import LossyEndpoint, up_behind
 
-pytestmark = pytest.mark.e2e
+pytestmark = [pytest.mark.e2e, pytest.mark.thorough]
 # None of them is us-east-1, where requests to IAM are signed for.
 PRIMARY, CANARY, OTHER = "eu-central-1", "eu-west-1", "ap-southeast-2"
 

@@ -18,7 +18,7 @@ from e2e_place import SENTINEL, Place
 import regionshift
 from regionshift import artifact
 
-pytestmark = pytest.mark.e2e
+pytestmark = [pytest.mark.e2e, pytest.mark.thorough]
 PRIMARY, NEAR, FAR = "us-east-1", "eu-west-1", "ap-southeast-2"
 OTHER_SECRET = "s3ntinel-another-value-never-to-be-shown"
 

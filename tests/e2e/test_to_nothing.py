@@ -14,7 +14,7 @@ from broken_artifact import BREAKS_AT_ONCE, broken_artifact
 from e2e_place import Place, census
 from terminal import Terminal
 
-pytestmark = pytest.mark.e2e
+pytestmark = [pytest.mark.e2e, pytest.mark.thorough]
 PRIMARY, SECONDARY, NEW = "us-east-1", "eu-west-1", "ca-central-1"
 MEDIA = "old-media-{region}"
 

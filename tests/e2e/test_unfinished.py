@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from e2e_place import Done, Place, census, kill_at_step, start_until_step
 
-pytestmark = pytest.mark.e2e
+pytestmark = [pytest.mark.e2e, pytest.mark.thorough]
 PRIMARY, CANARY = REGIONS = ["us-east-1", "eu-west-1"]
 
 

@@ -11,6 +11,8 @@ from fault_world import CANARY, NEW, OLD, PRIMARY, World, expected
 from model_regions import Fault
 
 pytestmark = pytest.mark.component
+# One case of each class of fault stays in `make test`; test_fault_points.py has all places over made-up regions.
+more = pytest.mark.thorough
 PROJECT = "failing"
 WAVES = (CANARY, PRIMARY)
 BACK, UNTOUCHED = "rolled back", "unchanged"
@@ -38,7 +40,13 @@ def requires_it_went_back(world: World, wave: int, *faults: Fault) -> None:
 
 @pytest.mark.parametrize(
     ("op", "wave"),
-    [*[(op, wave) for op in ("create", "update") for wave in (1, 2)], ("delete", 1)],
+    [
+        ("update", 2),
+        *[
+            pytest.param(*case, marks=more)
+            for case in [("create", 1), ("create", 2), ("update", 1), ("delete", 1)]
+        ],
+    ],
 )
 def test_what_aws_refuses_in_a_wave_takes_back_what_was_reached(world: World, op: str, wave: int) -> None:
     requires_it_went_back(world, wave, in_region(op, WAVES[wave - 1], "refused"))
@@ -46,7 +54,12 @@ def test_what_aws_refuses_in_a_wave_takes_back_what_was_reached(world: World, op
 
 @pytest.mark.parametrize(
     ("op", "how", "wave"),
-    [("finish", "refused", 1), ("create", "lost", 1), ("update", "lost", 2), ("delete", "lost", 1)],
+    [
+        ("finish", "refused", 1),
+        pytest.param("create", "lost", 1, marks=more),
+        ("update", "lost", 2),
+        pytest.param("delete", "lost", 1, marks=more),
+    ],
     ids=["made and not finished", "made, answer lost", "changed, answer lost", "deleted, answer lost"],
 )
 def test_what_aws_did_half_is_taken_back_too(world: World, op: str, how: str, wave: int) -> None:
@@ -58,7 +71,7 @@ def test_what_fails_between_the_regions_takes_all_of_them_back(world: World) -> 
     requires_it_went_back(world, 2, Fault("aws", "lost", only=lambda what: what == alarm))
 
 
-@pytest.mark.parametrize("wave", [1, 2])
+@pytest.mark.parametrize("wave", [pytest.param(1, marks=more), 2])
 def test_an_alarm_that_goes_red_takes_back_what_was_reached(world: World, wave: int) -> None:
     requires_it_went_back(
         world, wave, Fault("write", "alarm", only=lambda what: what == f"wave-{wave}/bake before")
@@ -81,6 +94,7 @@ def stops(world: World, wave: int, fault: Fault) -> None:
         assert world.runs(region) == expected(world.release(OLD))
 
 
+@more
 def test_what_was_stopped_is_undone_by_the_settings_of_before(world: World) -> None:
     stops(world, 1, in_region("update", WAVES[0], "lost"))
     world.want(OLD)
@@ -97,6 +111,7 @@ def test_what_was_stopped_is_taken_back_by_hand(world: World) -> None:
     require(world, OLD, OLD)
 
 
+@more
 def test_what_was_stopped_is_finished_by_the_next_up_and_taken_back_by_hand(world: World) -> None:
     stops(world, 2, in_region("finish", WAVES[1], "refused"))
     with Process(world) as process:
@@ -117,12 +132,13 @@ def test_what_was_stopped_is_finished_by_the_next_up_and_taken_back_by_hand(worl
 # with it may pass that.
 
 
-@pytest.mark.parametrize("wave", [1, 2])
+@pytest.mark.parametrize("wave", [1, pytest.param(2, marks=more)])
 def test_a_release_that_is_wrong_in_one_region_is_found_by_the_checks(world: World, wave: int) -> None:
     world.want(NEW, world.broken(BREAKS_AT_ONCE, WAVES[wave - 1]))
     requires_it_went_back(world, wave)
 
 
+@more
 @pytest.mark.parametrize("wave", [1, 2])
 def test_a_release_that_breaks_later_is_found_by_the_probes(world: World, wave: int) -> None:
     code = world.broken(BREAKS_LATER, WAVES[wave - 1])

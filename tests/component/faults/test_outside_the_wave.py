@@ -29,6 +29,7 @@ def world(standing: World) -> Iterator[World]:
     require(standing, OLD, OLD, OLD)
 
 
+@pytest.mark.thorough
 def test_a_newer_program_changes_the_wave_alone(world: World) -> None:
     red = Fault("write", "alarm", only=lambda what: what == "wave-1/bake before")
     with Process(world, red, program=NEWER) as process:
@@ -63,6 +64,7 @@ def test_a_change_outside_of_the_wave_is_stopped_and_told(
     require(world, NEW, NEW, NEW)
 
 
+@pytest.mark.thorough
 def test_what_fails_in_the_middle_goes_back_and_the_last_was_never_reached(world: World) -> None:
     world.want(NEW)
     with Process(world, Fault("write", "alarm", only=lambda what: what == "wave-2/bake before")) as process:

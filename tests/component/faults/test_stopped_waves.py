@@ -14,6 +14,8 @@ from regionshift.journal.lock import LockLost
 from regionshift.journal.store import StateUnreachable
 
 pytestmark = pytest.mark.component
+# One case of each class of fault stays in `make test`; test_fault_points.py has all places over made-up regions.
+more = pytest.mark.thorough
 PROJECT = "stopped"
 WAVES = (CANARY, PRIMARY)
 
@@ -59,26 +61,33 @@ def require_taken_back(world: World, wave: int) -> None:
 
 @pytest.mark.parametrize(
     ("wave", "op", "at"),
-    [(1, "create", 2), (1, "update", 1), (1, "delete", 1), (2, "create", 1), (2, "update", 1)],
+    [
+        (2, "update", 1),
+        *[
+            pytest.param(*case, marks=more)
+            for case in [(1, "create", 2), (1, "update", 1), (1, "delete", 1), (2, "create", 1)]
+        ],
+    ],
 )
 def test_killed_in_a_wave_it_is_taken_back_by_resume(world: World, op: str, at: int, wave: int) -> None:
     stop(world, in_region(op, WAVES[wave - 1], "killed", at), Crash)
     require_taken_back(world, wave)
 
 
+@more
 def test_killed_between_the_regions_it_is_taken_back_by_resume(world: World) -> None:
     alarm = f"update replication-latency-alarm-{WAVES[0]}"
     stop(world, Fault("aws", "killed", only=lambda what: what == alarm), Crash)
     require_taken_back(world, 2)
 
 
-@pytest.mark.parametrize(("wave", "op"), [(1, "create"), (2, "delete")])
+@pytest.mark.parametrize(("wave", "op"), [pytest.param(1, "create", marks=more), (2, "delete")])
 def test_killed_in_a_wave_it_is_finished_by_resume(world: World, op: str, wave: int) -> None:
     stop(world, in_region(op, WAVES[wave - 1], "killed"), Crash)
     require_finished(world)
 
 
-@pytest.mark.parametrize(("wave", "op"), [(1, "delete"), (2, "create")])
+@pytest.mark.parametrize(("wave", "op"), [(1, "delete"), pytest.param(2, "create", marks=more)])
 def test_an_engine_that_is_killed_alone_fails_the_wave(world: World, op: str, wave: int) -> None:
     fault = in_region(op, WAVES[wave - 1], "engine killed")
     with Process(world, fault) as process:
@@ -89,19 +98,19 @@ def test_an_engine_that_is_killed_alone_fails_the_wave(world: World, op: str, wa
     require(world, OLD, OLD)
 
 
-@pytest.mark.parametrize(("wave", "how"), [(1, "lost before"), (2, "lost after")])
+@pytest.mark.parametrize(("wave", "how"), [pytest.param(1, "lost before", marks=more), (2, "lost after")])
 def test_without_its_journal_it_stops_and_is_taken_back(world: World, how: str, wave: int) -> None:
     stop(world, Fault("write", how, only=lambda what: what == f"wave-{wave}/apply after"), StateUnreachable)
     require_taken_back(world, wave)
 
 
-@pytest.mark.parametrize("wave", [1, 2])
+@pytest.mark.parametrize("wave", [pytest.param(1, marks=more), 2])
 def test_robbed_of_its_lock_it_stops_and_is_taken_back(world: World, wave: int) -> None:
     stop(world, in_region("update", WAVES[wave - 1], "robbed"), LockLost)
     require_taken_back(world, wave)
 
 
-@pytest.mark.parametrize("wave", [1, 2])
+@pytest.mark.parametrize("wave", [1, pytest.param(2, marks=more)])
 def test_interrupted_it_stops_and_is_taken_back(world: World, wave: int) -> None:
     stop(world, in_region("create", WAVES[wave - 1], "interrupt"), Interrupted)
     require_taken_back(world, wave)

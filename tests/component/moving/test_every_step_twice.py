@@ -19,7 +19,7 @@ from regionshift.journal.journal import RunJournal
 from regionshift.operations.moving import moves, rejoining
 from regionshift.operations.moving.plan import STEPS_WITHOUT_SOURCE
 
-pytestmark = pytest.mark.component
+pytestmark = [pytest.mark.component, pytest.mark.thorough]
 THIRD = "ap-southeast-2"
 _MOST = 60
 

@@ -12,6 +12,7 @@ from regionshift.operations.moving.plan import STEPS
 from regionshift.operations.moving.promoting import Promotion
 
 pytestmark = pytest.mark.component
+more = pytest.mark.thorough
 FORWARD = [step.name for step in STEPS]
 BACK = [f"back/{step.name}" for step in reversed(STEPS) if step.reversible]
 
@@ -23,7 +24,14 @@ def whole(site: Site) -> None:
     site.fates.met.clear()
 
 
-@pytest.mark.parametrize("step", ["settings", "unlink", "turn", "catch-up", "validate-all"])
+@pytest.mark.parametrize(
+    "step",
+    [
+        *(pytest.param(step, marks=more) for step in ("settings", "unlink", "catch-up")),
+        "turn",
+        "validate-all",
+    ],
+)
 def test_a_step_that_fails_after_its_effect_is_taken_back(site: Site, step: str) -> None:
     site.put_that_replication_misses(f"data/missed before {step}")
     before, old = site.look(), site.primary
@@ -66,6 +74,7 @@ def test_settings_that_somebody_edits_meanwhile_are_taken_back_to_as_they_were(
     assert site.run("promote", site.secondary, "--plan-only") == 0, "the run is closed"
 
 
+@more
 def test_a_way_back_sees_that_aws_deleted_what_a_killed_engine_was_not_told_of(site: Site) -> None:
     before, old = site.look(), site.primary
     site.fates.left = {"unlink": "killed before"}
@@ -77,6 +86,7 @@ def test_a_way_back_sees_that_aws_deleted_what_a_killed_engine_was_not_told_of(s
     site.require_whole()
 
 
+@more
 def test_a_way_back_sees_that_aws_changed_what_a_killed_engine_was_not_told_of(site: Site) -> None:
     function = site.clients.get("lambda", site.secondary)
     (name,) = [
@@ -111,6 +121,7 @@ def test_it_is_killed_at_every_boundary_and_finished(site: Site) -> None:
     assert site.run("preview") == 0
 
 
+@more
 def test_it_is_killed_at_every_boundary_on_the_way_back(site: Site) -> None:
     site.put_that_replication_misses("data/missed before kills on the way back")
     before = site.look()

@@ -7,14 +7,27 @@ from typing import Any
 
 
 def to_api(value: Any, exceptions: Mapping[str, str]) -> Any:
-    """Names begin with a capital, but for ``exceptions`` (ours to AWS's). What is None is left out."""
+    """Names begin with a capital, but for ``exceptions`` (ours to AWS's). What is None is left out.
+
+    Raises:
+        ValueError: a name would be spelled as another one is, and could not be told from it on the way back.
+    """
     if isinstance(value, Mapping):
         return {
-            exceptions.get(name, name[:1].upper() + name[1:]): to_api(item, exceptions)
+            _spelled(name, exceptions): to_api(item, exceptions)
             for name, item in value.items()
             if item is not None
         }
     return [to_api(item, exceptions) for item in value] if isinstance(value, list) else value
+
+
+def _spelled(name: str, exceptions: Mapping[str, str]) -> str:
+    if name in exceptions:
+        return exceptions[name]
+    theirs = name[:1].upper() + name[1:]
+    if not name[:1].islower() or theirs in exceptions.values():
+        raise ValueError(f"{name!r} is no name of ours: {theirs!r} is how another one is spelled")
+    return theirs
 
 
 def from_api(value: Any, exceptions: Mapping[str, str]) -> Any:
