@@ -68,11 +68,13 @@ def to_api(inputs: Properties, *, clearing: bool = False) -> dict[str, Any]:
     """Arguments of CreateFunction, or with ``clearing`` those of UpdateFunctionConfiguration."""
     given = {name: inputs[name] for name in FIELDS if inputs.get(name) is not None}
     cleared = _CLEARED if clearing else {}
-    arguments = spelling.to_api({**cleared, **given}, _SPELLINGS)
-    variables = given.get("environment", {}).get("variables")
-    if variables is not None:
-        arguments["Environment"] = {"Variables": dict(variables)}  # names of variables are not ours to spell
-    return dict(arguments)
+    wanted = {**cleared, **given}
+    environment = wanted.pop("environment", None)
+    arguments = dict(spelling.to_api(wanted, _SPELLINGS))
+    if environment is not None:
+        # Names of variables are not ours to spell.
+        arguments["Environment"] = {"Variables": dict(environment.get("variables") or {})}
+    return arguments
 
 
 def from_api(live: Mapping[str, Any]) -> Properties:
