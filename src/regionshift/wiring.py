@@ -17,14 +17,13 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from urllib.parse import unquote, urlsplit
 
 from regionshift import __version__
 from regionshift.errors import InputError, Refused
 from regionshift.journal.identity import identity_of
 from regionshift.settings.config import MigrationConfig
 from regionshift.settings.load import load_config
-from regionshift.settings.state_url import parse_key_url, parse_state_url
+from regionshift.settings.state_url import folder_of, parse_key_url, parse_state_url
 
 if TYPE_CHECKING:
     from semver import VersionInfo
@@ -231,7 +230,7 @@ class Access:
 
 def _access(config: MigrationConfig, place: Place, endpoint: str | None, outside: Surroundings) -> Access:
     from regionshift.aws.clients import AccessKey, Clients
-    from regionshift.aws.guard import require_loopback
+    from regionshift.aws.guard import require_aws, require_loopback
 
     if config.target == "aws":
         if endpoint is not None:
@@ -240,6 +239,7 @@ def _access(config: MigrationConfig, place: Place, endpoint: str | None, outside
                 where="--endpoint",
                 remedy="leave it out, or give --target local",
             )
+        require_aws(outside.variables)
         return Access(
             Clients(profile=outside.variables.get("REGIONSHIFT_PROFILE"), account=config.account), None
         )
@@ -716,9 +716,8 @@ def _disks(config: MigrationConfig, place: Place, access: Access) -> tuple[Disk,
     where = {"work": place.home}
     if access.cloud is not None:
         where["cloud"] = place.cloud
-    state = place.state_url(config)
-    if state.startswith("file://"):
-        where["state"] = Path(unquote(urlsplit(state).path))
+    if (state := folder_of(place.state_url(config))) is not None:
+        where["state"] = state
     found = []
     for use, path in where.items():
         there = next(each for each in (path, *path.parents) if each.exists())

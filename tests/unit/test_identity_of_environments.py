@@ -2,19 +2,36 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
+from datetime import UTC, datetime
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
+from hypothesis import assume, given
+from hypothesis import strategies as st
 
+from regionshift.aws.guard import require_aws
 from regionshift.cli.startup import settle, without_proxy
 from regionshift.errors import Refused
 from regionshift.journal.identity import Identity, forget, require_same
 from regionshift.journal.store import open_state
 from regionshift.settings.names import Names, holds_region
 from regionshift.settings.regions import all_regions
-from regionshift.settings.state_url import parse_state_url
+from regionshift.settings.state_url import folder_of, parse_state_url
+from regionshift.wiring import Surroundings, wire
 
 ACCOUNT = "123456789012"
+SMALLEST = """\
+project: shop
+environment: dev
+account: "123456789012"
+target: local
+regions: {primary: us-east-1}
+network: {vpc_cidr: 10.0.0.0/16}
+"""
 
 
 @pytest.mark.parametrize(
@@ -58,6 +75,69 @@ def test_a_folder_of_any_name_is_found_again(tmp_path: Path, name: str) -> None:
     assert parse_state_url(url.below("engine")).folder == folder / "engine"
     open_state(folder.as_uri()).put("a/b", b"c")
     assert [path.name for path in tmp_path.iterdir()] == [name]
+
+
+@given(st.text(st.characters(exclude_characters="/\0", exclude_categories=["Cs"]), min_size=1, max_size=40))
+def test_every_name_of_a_folder_is_quoted_and_unquoted_alike(name: str) -> None:
+    assume(name not in (".", ".."))
+    folder = Path("/home") / name
+    url = parse_state_url(folder.as_uri())
+    assert (url.folder, url.problem) == (folder, None)
+    assert folder_of(url.below("engine")) == folder / "engine"
+    assert urlsplit(url.below("engine")).path == url.below("engine").removeprefix("file://")
+
+
+@pytest.mark.parametrize(
+    ("name", "endpoint"),
+    [
+        ("AWS_ENDPOINT_URL", "https://127.0.0.1:4566"),
+        ("AWS_ENDPOINT_URL_S3", "http://localstack:4566"),
+        ("AWS_ENDPOINT_URL_SSM", "https://ssm.amazonaws.com.example"),
+        ("AWS_ENDPOINT_URL", "https://amazonaws.com@127.0.0.1"),
+        ("AWS_ENDPOINT_URL", "https://[::1"),
+    ],
+)
+def test_what_is_meant_for_aws_goes_nowhere_else(name: str, endpoint: str) -> None:
+    with pytest.raises(Refused, match="not AWS's") as refused:
+        require_aws({name: endpoint})
+    assert refused.value.where == name
+    require_aws({name: endpoint, "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS": "true"})
+
+
+def test_a_command_on_aws_with_the_offline_variables_set_is_refused(tmp_path: Path) -> None:
+    file = tmp_path / "regionshift.yaml"
+    file.write_text(SMALLEST, encoding="utf-8")
+    variables = {"AWS_ENDPOINT_URL": "https://127.0.0.1:9"}
+    outside = Surroundings(variables, lambda: datetime.now(UTC), lambda: 0.0)
+    with pytest.raises(Refused) as refused, wire(file, {"target": "aws"}, outside):
+        pass
+    assert refused.value.where == "AWS_ENDPOINT_URL"
+
+
+def test_endpoints_of_aws_are_taken() -> None:
+    require_aws(
+        {
+            "AWS_ENDPOINT_URL": "",
+            "AWS_ENDPOINT_URL_S3": "https://bucket.vpce-1a2b3c4d-5e6f.s3.us-east-1.vpce.amazonaws.com",
+            "AWS_ENDPOINT_URL_SQS": "https://sqs.us-east-1.api.aws",
+        }
+    )
+
+
+def test_a_terminal_without_our_signs_is_written_to() -> None:
+    """The whole command, with a plain terminal and warnings that are errors."""
+    variables = {**os.environ, "LC_ALL": "C", "PYTHONIOENCODING": "ascii", "PYTHONWARNINGS": "error"}
+    script = "import sys; sys.argv = ['regionshift', '--help']; from regionshift.cli import main; main()"
+    signs = (
+        "import os, sys; from regionshift.cli.startup import settle;"
+        " settle(os.environ, (sys.stdout,)); print('\u00fc \u2713')"
+    )
+    for line, wanted in ((script, "regionshift"), (signs, "? +")):
+        done = subprocess.run(
+            [sys.executable, "-c", line], env=variables, capture_output=True, text=True, check=False
+        )
+        assert (done.returncode, done.stderr) == (0, "")
+        assert wanted in done.stdout
 
 
 def test_loopback_needs_no_proxy_and_what_was_said_stays() -> None:

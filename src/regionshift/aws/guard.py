@@ -3,12 +3,23 @@
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from urllib.parse import urlsplit
 
 from regionshift.aws.clients import Clients
 from regionshift.aws.errors import AwsFailed
 from regionshift.errors import Refused
+
+_ENDPOINT = "AWS_ENDPOINT_URL"
+# AWS General Reference, "AWS service endpoints", of every partition; VPC endpoints end so too.
+_OF_AWS = (
+    ".amazonaws.com",
+    ".amazonaws.com.cn",
+    ".amazonaws.eu",
+    ".api.aws",
+    ".api.amazonwebservices.com.cn",
+    ".api.amazonwebservices.eu",
+)
 
 
 def require_account(clients: Clients, account: str, regions: Sequence[str]) -> None:
@@ -74,6 +85,35 @@ def require_loopback(endpoint: str) -> None:
             where="--endpoint",
             remedy="Leave --endpoint out, or give what `regionshift local status` shows.",
         )
+
+
+def require_aws(variables: Mapping[str, str]) -> None:
+    """Goes on only when no variable leads what is meant for AWS somewhere else, as `local env` sets them.
+
+    AWS SDKs and Tools Reference Guide, "Service-specific endpoints": ``AWS_ENDPOINT_URL``,
+    ``AWS_ENDPOINT_URL_<SERVICE>`` and ``AWS_IGNORE_CONFIGURED_ENDPOINT_URLS``. The engine's plugin reads them as well.
+
+    Raises:
+        Refused: one does.
+    """
+    if variables.get("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS", "").lower() == "true":
+        return
+    for name, endpoint in sorted(variables.items()):
+        if name.startswith(_ENDPOINT) and endpoint and not _is_of_aws(endpoint):
+            raise Refused(
+                "The target is aws, and the variable leads its calls to an endpoint that is not AWS's.",
+                where=name,
+                remedy=f"unset {name} and the other variables that `regionshift local env` printed, or give"
+                " --target local",
+            )
+
+
+def _is_of_aws(endpoint: str) -> bool:
+    try:
+        host = urlsplit(endpoint).hostname or ""
+    except ValueError:
+        return False
+    return host.endswith(_OF_AWS)
 
 
 def _is_loopback(endpoint: str) -> bool:

@@ -53,7 +53,8 @@ def _finding(environment: Environment, step: Step) -> Finding | None:
         return None
     if not _is_ours(environment, tags):
         remedy = "delete or rename it, or change `project` or `environment`"
-        return Finding("collision", "error", f"{what} exists and is not this environment's", region, remedy)
+        why = f"{what} exists and is not this environment's: it {tagged(tags)}"
+        return Finding("collision", "error", why, region, remedy)
     if environment.config.target == "local":
         return None  # the local provider takes over what a killed run made
     return Finding(
@@ -63,6 +64,13 @@ def _finding(environment: Environment, step: Step) -> Finding | None:
         region,
         f"`pulumi import {step.type} {step.name} {name}`, delete it, or give the `state` that knows it",
     )
+
+
+def tagged(tags: _Tags) -> str:
+    """What the tags say of whose it is."""
+    if not {"Project", "Environment"} <= tags.keys():
+        return "has no tags that say whose it is"
+    return f'has the tags of project "{tags["Project"]}", environment "{tags["Environment"]}"'
 
 
 def _is_ours(environment: Environment, tags: _Tags) -> bool:

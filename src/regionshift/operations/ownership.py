@@ -15,6 +15,7 @@ from typing import Any
 from regionshift.aws.errors import AwsFailed
 from regionshift.errors import Refused
 from regionshift.infrastructure.tags import MANAGED_BY
+from regionshift.operations.collisions import tagged
 from regionshift.operations.environment import Environment
 from regionshift.settings.components import COMPONENTS, FUNCTION, WORKER, replication_failed_alarm
 from regionshift.settings.names import Kind, Names
@@ -177,7 +178,7 @@ def _require_own_tags(
     config = environment.config
     ours = {"Project": config.project, "Environment": config.suffix, "ManagedBy": MANAGED_BY}
     if any(tags.get(key) != value for key, value in ours.items()):
-        raise _foreign(what, name, region, "does not have this environment's tags")
+        raise _foreign(what, name, region, f"does not have this environment's tags: it {tagged(tags)}")
 
 
 def _foreign(what: str, name: str, region: str, why: str) -> Refused:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from urllib.parse import urlsplit
 
 from regionshift.aws.errors import AwsFailed, told_plainly
 from regionshift.aws.guard import who_asks
@@ -268,13 +267,12 @@ def _state_region(environment: Environment) -> list[Finding]:
 
 def _bucket_region(environment: Environment) -> str | None:
     state = parse_state_url(environment.config.state)
-    url = urlsplit(state.place)
-    if url.scheme != "s3" or state.region:
+    if not state.bucket or state.region:
         return state.region
     for region in environment.regions:
         try:
             answer = environment.clients.impatient.call(
-                region, "s3", "get_bucket_location", Bucket=url.netloc
+                region, "s3", "get_bucket_location", Bucket=state.bucket
             )
         except AwsFailed as error:
             if not error.is_outside:

@@ -2,7 +2,8 @@
 
 A name is ``<project>-<component>-<region>-<environment>``, lower case, of letters, digits and dashes;
 a bucket's name also ends in the account id because bucket names are global. A name that would be too
-long keeps a readable head and ends in a hash of the whole, so two long names stay different.
+long keeps a readable head and ends in ``--`` and a hash of the whole, so two long names stay different, and
+none is what somebody else's shorter name is.
 
 The parts are joined by what they may hold themselves, so two environments must not come to one name by another
 cut: project ``a`` with environment ``worker-us-east-1-c`` and project ``a-worker-us-east-1`` with environment
@@ -69,12 +70,12 @@ def normalize_name(text: str) -> str:
 
 
 def shorten(name: str, limit: int) -> str:
-    """``name`` itself when it fits in ``limit`` characters, else its head, a dash and a hash of the whole."""
+    """``name`` itself when it fits in ``limit`` characters, else its head, two dashes and a hash of the whole."""
     if len(name) <= limit:
         return name
     digest = hashlib.sha256(name.encode()).hexdigest()[:_HASH_LENGTH]
-    head = name[: limit - _HASH_LENGTH - 1].rstrip("-")
-    return f"{head}-{digest}"
+    head = name[: limit - _HASH_LENGTH - 2].rstrip("-")
+    return f"{head}--{digest}"
 
 
 def holds_region(name: str) -> bool:

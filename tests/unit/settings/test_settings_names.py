@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import re
 
-from hypothesis import assume, given
+from hypothesis import HealthCheck, assume, example, given, settings
 from hypothesis import strategies as st
 from settings_samples import made, projects, region_sets
 
 from regionshift.settings.check import every_name, name_problems
-from regionshift.settings.components import COMPONENTS, DEPLOYMENT_BUCKET, FUNCTION
+from regionshift.settings.components import COMPONENTS, DEPLOYMENT_BUCKET, FUNCTION, replication_failed_alarm
 from regionshift.settings.names import Kind, Names, normalize_name, shorten
 
 
@@ -37,7 +37,7 @@ def test_normalizing_leaves_letters_digits_and_single_inner_dashes(text: str) ->
 def test_a_shortened_name_fits_and_keeps_its_head(name: str, limit: int) -> None:
     short = shorten(name, limit)
     assert len(short) <= limit
-    assert short == name or (len(name) > limit and name.startswith(short[:-9].rstrip("-")))
+    assert short == name or (len(name) > limit and name.startswith(short[:-10].rstrip("-")))
 
 
 @given(st.text("ab", min_size=64, max_size=90), st.text("ab", min_size=64, max_size=90))
@@ -73,6 +73,49 @@ def test_two_environments_of_one_project_share_no_name(
         for it in (one, other)
     )
     assert not first & second
+
+
+# Words that meet in names: pieces of components and regions on either side of every dash.
+_pieces = st.lists(
+    st.sampled_from(
+        ["a", "1", "worker", "logs", "dead", "letters", "us-east-1", "eu-west-1", "us", "east", "w" * 40]
+    ),
+    min_size=1,
+    max_size=4,
+).map("-".join)
+_REGIONS = ["us-east-1", "eu-west-1"]
+
+
+def _names_of(project: str, environment: str) -> set[tuple[Kind, str]]:
+    names = Names(project, environment, "012345678901")
+    components = [*COMPONENTS, *(replication_failed_alarm(region) for region in _REGIONS)]
+    return {
+        (each.kind, each.name(names, region))
+        for each in components
+        for region in _REGIONS
+        if each.kind is not Kind.ROLE_POLICY  # named within its role only
+    }
+
+
+@settings(suppress_health_check=[HealthCheck.filter_too_much])
+@given(_pieces, _pieces, _pieces, _pieces)
+@example("a", "worker-us-east-1-c", "a-worker-us-east-1", "c")
+@example("a", "c-us-east-1", "a-worker-us-east-1", "c-us-east-1")
+@example("a-dead", "x", "a", "x")
+def test_two_environments_of_two_projects_share_no_name(
+    project: str, environment: str, other: str, its: str
+) -> None:
+    assume((project, environment) != (other, its))
+    assert not _names_of(project, environment) & _names_of(other, its)
+
+
+@given(st.integers(60, 90), st.sampled_from(list(Kind)))
+def test_no_environment_can_be_called_like_the_short_form_of_another(length: int, kind: Kind) -> None:
+    names = Names("a", "e" * length, "012345678901")
+    short = names.get_resource_name("worker", "us-east-1", kind)
+    other = Names("a", short.removeprefix("a-worker-us-east-1-"), "012345678901")
+    assume(other.environment != names.environment)
+    assert other.get_resource_name("worker", "us-east-1", kind) != short
 
 
 def test_no_component_ends_in_another_of_its_kind() -> None:
