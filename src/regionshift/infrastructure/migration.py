@@ -134,7 +134,10 @@ class MigrationStack(RegionComponent):
                     "key": self._key.arn,
                     # The topic is under the key too.
                     "services": [*_services(site.region), f"sns.{site.region}.amazonaws.com"],
-                    "elsewhere": [site.arn_in("kms", region, "key/*") for region in site.config.all_regions],
+                    # In the order of their names: another primary changes nothing here.
+                    "elsewhere": [
+                        site.arn_in("kms", region, "key/*") for region in sorted(site.config.all_regions)
+                    ],
                     "reading": KEY_SERVICES,
                     "named": [
                         (

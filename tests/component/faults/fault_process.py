@@ -131,7 +131,8 @@ class Process:
 
     def resume(self, *, back: bool = False) -> None:
         """`regionshift resume`."""
-        deploying.resume(driver(_CHOICES, self.wired), back=back)
+        with driver(_CHOICES, self.wired) as driving:
+            deploying.resume(driving, back=back)
 
     def rollback(self, run_id: str | None = None) -> None:
         """`regionshift rollback [RUN] --yes`."""
@@ -142,7 +143,8 @@ class Process:
         )
         assert not plan.errors, plan.errors
         run = self.journal.start("rollback", {**intent.facts.opening(intent.plan), "of": of})
-        driver(_CHOICES, self.wired).drive(run)
+        with driver(_CHOICES, self.wired) as driving:
+            driving.drive(run)
 
     # What can be asked of it
 

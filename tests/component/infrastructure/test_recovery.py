@@ -31,6 +31,7 @@ from regionshift.journal.sealing import SecretKey
 from regionshift.journal.slot import Slot
 from regionshift.journal.store import open_state
 from regionshift.local.emulator import LocalCloud
+from regionshift.local.provider.assets import Files
 from regionshift.local.provider.handler import Context, Handler
 from regionshift.local.provider.handlers import BY_TOKEN
 from regionshift.local.provider.server import serve
@@ -148,10 +149,14 @@ def environment(
 ) -> Iterator[Environment]:
     one = release(chosen, artifact=artifact.build(tmp_path / "artifact"))
     access = ProviderSettings(cloud.endpoint, cloud.access_key, cloud.secret_key)
+    files = Files()
 
     def program(
         releases: Mapping[str, Release], *, links: Release | Literal["newest"] | None = "newest", **_: object
     ) -> Program:
+        for one_of in (*releases.values(), *((links,) if isinstance(links, Release) else ())):
+            files.allow(one_of.artifact.path.absolute(), one_of.artifact.sha256)
+
         def run() -> None:
             between = one if isinstance(links, str) else links
             for name, value in build(releases, provider_settings=access, links=between).items():
@@ -159,7 +164,7 @@ def environment(
 
         return run
 
-    with serve(cloud, adopting_nothing(killer)) as port:
+    with serve(cloud, adopting_nothing(killer), files=files) as port:
         no_backups = {"PULUMI_DIY_BACKEND_DISABLE_CHECKPOINT_BACKUPS": "true"}
         slot = Slot(open_state((tmp_path / "aside").as_uri()), "aside.json")
         settings = engine_settings(
