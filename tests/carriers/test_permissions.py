@@ -22,7 +22,7 @@ from regionshift.carriers.secrets import Secrets
 from regionshift.carriers.ssm import Parameters
 from regionshift.carriers.transport import Transport
 from regionshift.errors import Refused
-from regionshift.infrastructure.policies.worker import secret_statements
+from regionshift.infrastructure.policies.worker import BucketReach, object_statements, secret_statements
 
 Allowed = Callable[..., Migrations]
 
@@ -114,6 +114,44 @@ def test_a_role_with_just_what_copying_needs_can_copy_prove_and_undo(as_user: Al
     assert done["status"] == "completed", done["problems"]
     migrations.rollback("m")
     assert world.versions(lab.target) == before
+
+
+def test_the_workers_rights_see_what_is_not_carried(as_user: Allowed, world: World) -> None:
+    lab, secrets = S3Lab(world), SecretsLab(world)
+    s3 = world.clients.get("s3", SOURCE)
+    locked = f"locked-{world.run}"
+    s3.create_bucket(Bucket=locked, ObjectLockEnabledForBucket=True, ObjectOwnership="ObjectWriter")
+    s3.delete_public_access_block(Bucket=locked)
+    for name in ("kept", "held", "public"):
+        s3.put_object(Bucket=locked, Key=f"in/{name}", Body=b"x")
+    until = {"Mode": "GOVERNANCE", "RetainUntilDate": "2039-01-01T00:00:00Z"}
+    s3.put_object_retention(Bucket=locked, Key="in/kept", Retention=until)
+    s3.put_object_legal_hold(Bucket=locked, Key="in/held", LegalHold={"Status": "ON"})
+    s3.put_object_acl(Bucket=locked, Key="in/public", ACL="public-read")
+    secrets.write("source", "a", "x")
+    nobody = {"Effect": "Deny", "Principal": "*", "Action": "secretsmanager:DeleteSecret", "Resource": "*"}
+    world.clients.get("secretsmanager", SOURCE).put_resource_policy(
+        SecretId=f"{secrets.entry.source.prefix}a",
+        ResourcePolicy=json.dumps({"Version": "2012-10-17", "Statement": [nobody]}),
+    )
+    source, target = f"arn:aws:s3:::{locked}", f"arn:aws:s3:::{lab.target}"
+    reach = BucketReach(
+        world.cloud.account,
+        sources=(source,),
+        targets=(target,),
+        read=(f"{source}/in/*", f"{target}/out/*"),
+        write=(f"{target}/out/*",),
+        listed=((("in/*",), (source,)), (("out/*",), (target,))),
+    )
+    entries = [replace(lab.entry, source=replace(lab.entry.source, bucket=locked)), secrets.entry]
+    rights: Any = [*object_statements([reach]), *secrets_of_the_worker(world, by_name=True)]
+
+    made = as_user(*rights).plan("p", entries, Level.FULL)
+
+    assert [dict(part.left) for part in made.entries] == [
+        {"legal hold": 1, "retention": 1, "public ACL": 1},
+        {"resource policy": 1},
+    ]
 
 
 def test_an_item_that_may_not_be_read_fails_alone_and_by_name(as_user: Allowed, world: World) -> None:
