@@ -65,6 +65,7 @@ def test_a_move_shows_what_it_makes_before_it_asks(site: Site, capsys: pytest.Ca
     assert _kept(site) == kept
 
 
+@pytest.mark.thorough
 def test_a_deployment_before_a_change_of_primary_is_taken_back_after_turning_it(
     site: Site, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -111,6 +112,7 @@ def test_retiring_a_region_carries_no_other_change(site: Site, capsys: pytest.Ca
     site.file.write_text(text)
 
 
+@pytest.mark.thorough
 def test_a_move_whose_region_came_up_unrecorded_goes_on_and_the_region_can_leave_again(
     site: Site, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

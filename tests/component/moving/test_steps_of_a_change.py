@@ -27,9 +27,8 @@ def whole(site: Site) -> None:
 @pytest.mark.parametrize(
     "step",
     [
-        *(pytest.param(step, marks=more) for step in ("settings", "unlink", "catch-up")),
+        *(pytest.param(step, marks=more) for step in ("settings", "unlink", "catch-up", "validate-all")),
         "turn",
-        "validate-all",
     ],
 )
 def test_a_step_that_fails_after_its_effect_is_taken_back(site: Site, step: str) -> None:
