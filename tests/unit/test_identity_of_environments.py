@@ -140,6 +140,13 @@ def test_a_terminal_without_our_signs_is_written_to() -> None:
         assert wanted in done.stdout
 
 
+def test_what_a_shell_evaluates_is_exact_on_every_terminal() -> None:
+    lines = "from regionshift.cli.show import print_for_shell; print_for_shell({'A': '/tmp/\\u00fc b'})"
+    plain = {**os.environ, "PYTHONIOENCODING": "ascii:replace", "PYTHONUTF8": "1"}
+    said = subprocess.run([sys.executable, "-c", lines], env=plain, capture_output=True, check=True).stdout
+    assert said == "export A='/tmp/\u00fc b'\n".encode()
+
+
 def test_loopback_needs_no_proxy_and_what_was_said_stays() -> None:
     found = without_proxy({"no_proxy": "corp.example", "http_proxy": "http://127.0.0.1:9"})
     assert found["no_proxy"] == found["NO_PROXY"] == "corp.example,localhost,127.0.0.1,::1"

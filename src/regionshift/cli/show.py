@@ -44,11 +44,15 @@ def print_json(value: Any) -> None:
 
 
 def print_for_shell(variables: Mapping[str, str], *, unset: tuple[str, ...] = ()) -> None:
-    """Lines that a shell evaluates: ``unset`` and ``export``; a value is exact, and visible characters only."""
-    if unset:
-        print(f"unset {' '.join(unset)}")
-    for name, value in variables.items():
-        print(f"export {name}={_shell_word(value)}")
+    """Lines that a shell evaluates: ``unset`` and ``export``; a value is exact, and visible characters only.
+
+    In bytes, as the file system has them: what the terminal's encoding lacks would become another path.
+    """
+    lines = [f"unset {' '.join(unset)}"] if unset else []
+    lines += [f"export {name}={_shell_word(value)}" for name, value in variables.items()]
+    sys.stdout.flush()
+    sys.stdout.buffer.write(os.fsencode("\n".join(lines) + "\n"))
+    sys.stdout.buffer.flush()
 
 
 def _shell_word(value: str) -> str:
