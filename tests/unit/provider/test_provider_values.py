@@ -50,6 +50,12 @@ def test_names_come_back_from_the_api_as_they_went_or_are_refused(values: dict[s
         assert from_api(spelled, {"id": "ID"}) == values
 
 
+@pytest.mark.parametrize("name", ["iD", "Id", "Days", "ßize", "ſize"])
+def test_a_name_that_would_come_back_as_another_is_refused(name: str) -> None:
+    with pytest.raises(ValueError, match=name):
+        to_api({"rules": [{name: 1}]}, {"id": "ID"})
+
+
 @given(st.lists(st.text(min_size=1, max_size=5), max_size=6), st.randoms())
 def test_a_set_has_no_order_and_a_list_has(items: list[str], random: Any) -> None:
     shuffled = random.sample(items, len(items))

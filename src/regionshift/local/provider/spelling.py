@@ -25,7 +25,7 @@ def _spelled(name: str, exceptions: Mapping[str, str]) -> str:
     if name in exceptions:
         return exceptions[name]
     theirs = name[:1].upper() + name[1:]
-    if not name[:1].islower() or theirs in exceptions.values():
+    if theirs[:1].lower() + theirs[1:] != name or theirs in exceptions.values():
         raise ValueError(f"{name!r} is no name of ours: {theirs!r} is how another one is spelled")
     return theirs
 
