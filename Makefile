@@ -9,7 +9,7 @@ WORKERS ?= 2
 # Every command is a process of its own: without kept bytecode each start compiles all modules anew.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help setup tools demo test test-all test-aws bench bench-regions lint types clean lock schema
+.PHONY: help setup tools demo test test-all test-aws soak bench bench-regions lint types clean lock schema
 
 help: ## Say what there is
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -39,6 +39,14 @@ test-all: setup ## The same with every case and every story, in some forty minut
 test-aws: setup ## The end-to-end tests on a real AWS account (asks first; costs money)
 	@bash tools/test-aws
 
+soak: .cache/soak/.installed tools ## Whether the tests notice defects put into the code: a sample, some hours (SEED, SAMPLE, ONLY)
+	@.cache/soak/bin/python tools/soak.py
+
+.cache/soak/.installed: requirements/soak.txt .venv/.installed
+	$(BIN)/python -m venv .cache/soak
+	.cache/soak/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r requirements/soak.txt
+	@touch $@
+
 bench: setup ## Our command against a bare engine run, and migrations against the tools of today
 	@$(BIN)/python benchmarks/engine.py
 	@$(BIN)/python benchmarks/waves.py
@@ -54,8 +62,9 @@ lint: .venv/.installed ## Format and lint
 types: .venv/.installed ## Strict types
 	$(BIN)/mypy
 
-lock: ## Write the lock file again, with hashes and without addresses
+lock: ## Write the lock files again, with hashes and without addresses
 	$(BIN)/pip-compile --quiet --generate-hashes --strip-extras --allow-unsafe --all-extras --no-emit-index-url --no-emit-trusted-host --no-emit-options --output-file requirements/lock.txt pyproject.toml requirements/build.in
+	$(BIN)/pip-compile --quiet --generate-hashes --strip-extras --allow-unsafe --no-emit-index-url --no-emit-trusted-host --no-emit-options --output-file requirements/soak.txt requirements/soak.in
 
 clean: ## End the demo: its environment, its embedded AWS, its files
 	@if [ -d $(DEMO) ] && [ -x $(BIN)/regionshift ]; then $(BIN)/regionshift local down --wipe --config $(DEMO)/regionshift.yaml; fi

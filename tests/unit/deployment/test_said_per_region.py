@@ -7,7 +7,7 @@ from dataclasses import replace
 from told import Told, fold_of
 
 from regionshift.deployment.plan import DeploymentPlan, Wave
-from regionshift.deployment.state import DONE, STRAYED, UNCHANGED, DeploymentState, Outcome
+from regionshift.deployment.state import DONE, DOWN, STRAYED, UNCHANGED, DeploymentState, Direction, Outcome
 
 PLAN = DeploymentPlan(
     before={"a": "r1", "b": "r1", "c": "r1"},
@@ -86,3 +86,27 @@ def test_what_an_attempt_that_was_killed_may_have_changed_is_not_whole_for_the_n
     assert state.whole == set()
     assert not state.regions["a"].settled and not state.regions["b"].settled
     assert state.changed == {"a", "b"}
+
+
+def test_a_step_is_in_doubt_once_it_began_and_an_approval_that_began_waits() -> None:
+    plan = DeploymentPlan({"a": "r1"}, {"a": "r2"}, (Wave(1, ("a",), approve=True),))
+    seen, events = [], []
+    while (step := fold_of(plan, *events).next_step) is not None:
+        fresh = fold_of(plan, *events)
+        assert (fresh.in_doubt, fresh.waits) == (False, False)
+        events.append(Told(step.name, "before"))
+        begun = fold_of(plan, *events)
+        assert (begun.in_doubt, begun.waits) == (True, step.action == "approve")
+        events.append(Told(step.name, "after"))
+        seen.append(step.action)
+    ended = fold_of(plan, *events)
+    assert "approve" in seen
+    assert (ended.in_doubt, ended.waits) == (False, False)
+
+
+def test_no_region_may_be_down_unless_the_plan_says_so() -> None:
+    plan = DeploymentPlan({"a": "r1", "b": "r1"}, {"a": "r2", "b": "r2"}, (Wave(1, ("a",)), Wave(2, ("b",))))
+    step = fold_of(plan).next_step
+    assert step is not None
+    down = fold_of(plan, Told(step.name, "before"), Told(step.name, "after", {"regions": {"a": DOWN}}))
+    assert down.direction is Direction.BACK

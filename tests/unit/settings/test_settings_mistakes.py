@@ -242,5 +242,11 @@ def test_whatever_stands_in_the_file_is_loaded_or_told(tmp_path: Path, changes: 
         assert error.mistakes
 
 
+def test_a_mistake_in_a_list_is_told_with_the_line_of_its_entry(tmp_path: Path) -> None:
+    text = SMALLEST + "alerts:\n  emails:\n    - a@example.com\n    - b@example.com\n    - me\n"
+    found = mistakes_of(tmp_path, text)
+    assert found["alerts.emails[2]"].source.endswith(f"line {text[: text.index('- me')].count(chr(10)) + 1}")
+
+
 def test_a_right_file_has_no_mistakes(tmp_path: Path) -> None:
     assert mistakes_of(tmp_path, SMALLEST) == {}
