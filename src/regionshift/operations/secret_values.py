@@ -28,13 +28,13 @@ def read_secrets(
             replicated has the same name there).
 
     Raises:
-        InputError: a variable, file or secret is missing or empty; all of them are named at once.
+        InputError: a variable, file or secret is missing or empty, all of them named at once; or one is binary.
         AwsFailed: Secrets Manager refused, or answered nowhere.
     """
     found: dict[str, SecretStr] = {}
     missing: list[str] = []
     for name, source in config.application.secrets.items():
-        value = _read(source, clients, regions, variables, folder)
+        value = _read(name, source, clients, regions, variables, folder)
         if value:
             found[name] = SecretStr(value)
         else:
@@ -49,6 +49,7 @@ def read_secrets(
 
 
 def _read(
+    name: str,
     source: SecretSource,
     clients: Clients,
     regions: Sequence[str],
@@ -59,7 +60,7 @@ def _read(
         return variables.get(source.env)
     if source.file is not None:
         path = folder / source.file
-        return path.read_text(encoding="utf-8").rstrip("\n") if path.is_file() else None
+        return _text(name, source, path) if path.is_file() else None
     for region in regions:
         try:
             secret = clients.call(region, "secretsmanager", "get_secret_value", SecretId=source.secret or "")
@@ -69,8 +70,33 @@ def _read(
             if not error.is_outside or region == regions[-1]:
                 raise
         else:
+            if "SecretBinary" in secret:
+                raise _no_text(name, source)
             return secret.get("SecretString")
     return None
+
+
+def _text(name: str, source: SecretSource, path: Path) -> str:
+    """The file's text to the byte, but for one line end at its very end, which editors put there."""
+    try:
+        text = path.read_bytes().decode("utf-8")
+    except UnicodeDecodeError:
+        raise _no_text(name, source) from None  # its text would show a part of the value
+    except OSError as error:
+        raise InputError(
+            f"The value of {name} cannot be read from {_where(source)}: {error.strerror}.",
+            where=f"application.secrets.{name}",
+            remedy="let this user read the file, or name another one",
+        ) from error
+    return text[: -2 if text.endswith("\r\n") else -1] if text.endswith("\n") else text
+
+
+def _no_text(name: str, source: SecretSource) -> InputError:
+    return InputError(
+        f"The value of {name} from {_where(source)} is binary, and secrets here are text.",
+        where=f"application.secrets.{name}",
+        remedy="keep it as text, in base64 for example, and let the application decode it",
+    )
 
 
 def _where(source: SecretSource) -> str:

@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from regionshift.aws.clients import Clients
 from regionshift.aws.errors import AwsFailed
 from regionshift.errors import InputError
-from regionshift.journal.store import StateStore
+from regionshift.journal.store import StateDamaged, StateStore
 
 
 def zones_of(
@@ -32,7 +32,7 @@ def zones_of(
     """
     key = f"zones/{environment}.json"
     kept = store.get(key)
-    known: dict[str, list[str]] = json.loads(kept.body) if kept else {}
+    known = _decode(kept.body, f"{store.url}/{key}") if kept else {}
     lacking = [region for region in regions if len(known.get(region, [])) < count]
     missing = [region for region in lacking if region not in skip]
     if missing:
@@ -42,6 +42,18 @@ def zones_of(
         store.put(key, json.dumps(known, sort_keys=True).encode())
     enough = [region for region in regions if len(known.get(region, [])) >= count]
     return {region: tuple(known[region][:count]) for region in enough}
+
+
+def _decode(body: bytes, where: str) -> dict[str, list[str]]:
+    try:
+        found = json.loads(body)
+        return {str(region): [str(zone) for zone in zones] for region, zones in found.items()}
+    except (ValueError, AttributeError, TypeError) as error:
+        raise StateDamaged(
+            "the availability zones that the environment was made in cannot be read",
+            where=where,
+            remedy="restore that object from a backup or an older version; the subnets' zones on AWS say the same",
+        ) from error
 
 
 def _ask(clients: Clients, region: str, count: int) -> list[str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
 from regionshift.settings import fields
 from regionshift.settings.fields import wrong
@@ -16,11 +16,14 @@ BucketPattern = Annotated[
     Field(
         pattern=r"^[a-z0-9{][a-z0-9.{}-]*[a-z0-9}]$", min_length=3, max_length=80, examples=["media-{region}"]
     ),
+    AfterValidator(fields.only_region_in_braces),
 ]
 _LONGEST_BUCKET = 63
 _LONGEST_REGION = "ap-southeast-1"
 ParameterPath = Annotated[
-    str, Field(pattern=r"^(/[A-Za-z0-9_.{}-]+)+/?$", max_length=1011, examples=["/shop/prod"])
+    str,
+    Field(pattern=r"^(/[A-Za-z0-9_.{}-]+)+/?$", max_length=1011, examples=["/shop/prod"]),
+    AfterValidator(fields.only_region_in_braces),
 ]
 # KMS API Reference, "CreateAlias", "Key identifiers": an alias, or the ARN of a key or an alias.
 KmsKey = Annotated[
@@ -31,6 +34,7 @@ KmsKey = Annotated[
         max_length=2048,
         examples=["alias/shop-data"],
     ),
+    AfterValidator(fields.only_region_in_braces),
 ]
 Glob = Annotated[str, Field(min_length=1)]
 

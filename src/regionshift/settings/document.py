@@ -18,6 +18,9 @@ from regionshift.settings.mistakes import Mistake, Path, write_path
 
 _TAG = "tag:yaml.org,2002:"
 _MOST_NODES = 100_000
+_DEEPEST = 50
+# What PyYAML itself says in quotes: one sign, an escaped one, a kind of token. Anything else is the file's own text.
+_OWN_WORDS = re.compile(r"\\?.|<[a-z ]+>")
 
 
 class _Loader(yaml.SafeLoader):
@@ -76,6 +79,8 @@ def read_document(text: str) -> Document:
         node = yaml.compose(text, Loader=_Loader)
     except yaml.MarkedYAMLError as error:
         raise YamlError(_explain(error)) from error
+    except RecursionError as error:
+        raise YamlError(f"lists and mappings inside each other more than {_DEEPEST} deep") from error
     except yaml.YAMLError as error:  # a character that YAML does not allow; its text names the offset only
         raise YamlError("a character that YAML does not allow") from error
     document = Document()
@@ -86,7 +91,13 @@ def read_document(text: str) -> Document:
 
 def _explain(error: yaml.MarkedYAMLError) -> str:
     # PyYAML quotes names of aliases and tags: those may be a password that was left unquoted.
-    problem = re.sub(r"'[^']{2,}'", "…", error.problem or "broken YAML")
+    problem = re.sub(
+        r"'([^']*)'",
+        lambda quoted: quoted[0] if _OWN_WORDS.fullmatch(quoted[1]) else "…",
+        error.problem or "broken YAML",
+    )
+    if r"'\t'" in problem:
+        problem = "a tab, where YAML takes spaces only"
     mark = error.problem_mark or error.context_mark
     return f"{problem}, line {mark.line + 1}, column {mark.column + 1}" if mark else problem
 
@@ -102,6 +113,9 @@ class _Reader:
     def read(self, node: yaml.Node, path: Path) -> object:
         self._document.lines.setdefault(path, node.start_mark.line + 1)
         self._count += 1
+        if len(path) > _DEEPEST:
+            self._add((), node, f"lists and mappings inside each other more than {_DEEPEST} deep", "fewer")
+            return None
         if id(node) in self._open or self._count > _MOST_NODES:
             self._add(path, node, "an alias that repeats itself without end", "a value")
             return None

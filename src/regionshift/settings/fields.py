@@ -65,6 +65,17 @@ def _named(text: str) -> str:
     return text
 
 
+def only_region_in_braces(text: str) -> str:
+    """``text`` with no other place to fill in than ``{region}``; raises as :func:`wrong` otherwise."""
+    left = text.replace("{region}", "")
+    if "{" in left or "}" in left:
+        meant = re.sub(r"\{[^{}]*\}?", "{region}", text)
+        raise wrong(
+            "no braces but those of {region}", meant if meant.count("{") == meant.count("}") else None
+        )
+    return text
+
+
 def _account(value: object) -> object:
     # YAML reads an account without leading zeros and quotes as a number; its digits are not lost.
     if isinstance(value, int) and not isinstance(value, bool):

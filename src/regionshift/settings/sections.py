@@ -53,7 +53,8 @@ class SecretSource(Section):
     env: fields.EnvName | None = None
     """The environment variable that holds the value when the command runs."""
     file: Path | None = None
-    """The file that holds the value; a relative path starts at the settings file."""
+    """The file that holds the value, as UTF-8 text; a relative path starts at the settings file. One line end (LF or
+    CRLF) at its very end is no part of the value; everything else is, byte for byte."""
     secret: Annotated[str, Field(min_length=1)] | None = None
     """The name or ARN of an existing secret in Secrets Manager, in the primary region."""
 
@@ -82,10 +83,8 @@ class Application(Section):
 class Function(Section):
     """The migration function."""
 
-    runtime: str = Field(
-        default="python3.13", pattern=r"^python3\.(1[1-9]|[2-9]\d)$", examples=["python3.13"]
-    )
-    """The Lambda runtime."""
+    runtime: str = Field(default="python3.13", pattern=r"^python3\.1[1-4]$", examples=["python3.13"])
+    """The Lambda runtime: one that Lambda has and the function's code runs on."""
     architecture: Literal["x86_64", "arm64"] = "arm64"
     """The processor it runs on."""
     memory: int = Field(default=512, ge=128, le=10240)

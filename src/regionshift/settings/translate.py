@@ -8,10 +8,11 @@ from typing import Any
 from pydantic import ValidationError
 
 from regionshift.settings.fields import nearest_of
-from regionshift.settings.mistakes import Mistake, Path, show, write_path
+from regionshift.settings.mistakes import NOT_SHOWN, Mistake, Path, show, write_path
 from regionshift.settings.schema import Shape
 
 Found = tuple[Path, Mistake]
+UNKNOWN = "a field that is not there"
 
 
 def translate(error: ValidationError, tree: object, shape: Shape) -> list[Found]:
@@ -20,7 +21,13 @@ def translate(error: ValidationError, tree: object, shape: Shape) -> list[Found]
     for detail in error.errors(include_url=False):
         path = _path_in(tree, detail["loc"], missing=detail["type"] == "missing")
         found.setdefault(path, _mistake(path, dict(detail), tree, shape))
-    return list(found.items())
+    # A field that is missing under its name and there under a misspelt one is one mistake.
+    misspelt = {(path[:-1], mistake.nearest) for path, mistake in found.items() if mistake.found == UNKNOWN}
+    return [
+        (path, mistake)
+        for path, mistake in found.items()
+        if mistake.found != "nothing" or (path[:-1], path[-1] if path else None) not in misspelt
+    ]
 
 
 def value_at(tree: object, path: Path) -> object:
@@ -71,14 +78,19 @@ def _mistake(path: Path, detail: dict[str, Any], tree: object, shape: Shape) -> 
 
 
 def _unknown_field(path: Path, shape: Shape) -> Mistake:
-    # The value is never repeated: nothing says that it is no secret.
+    # The value is never repeated: nothing says that it is no secret. Nor is a name where a secret's source belongs:
+    # `{hunter2}` is a mapping whose name is the secret.
     *section, name = path
     known = shape.fields(tuple(section))
     nearest = nearest_of(str(name), known)
     if nearest is None:
         elsewhere = next(shape.places_of(str(name)), None)
         nearest = write_path(elsewhere) if elsewhere else None
-    return Mistake(write_path(path), "a field that is not there", f"one of {', '.join(known)}", nearest)
+    hidden = tuple(section[:2]) == ("application", "secrets")
+    where = write_path(tuple(section) if hidden else path)
+    return Mistake(
+        where, f"{UNKNOWN} {NOT_SHOWN}" if hidden else UNKNOWN, f"one of {', '.join(known)}", nearest
+    )
 
 
 def _nearest(value: object, path: Path, shape: Shape) -> str | None:
