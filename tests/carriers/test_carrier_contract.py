@@ -122,7 +122,7 @@ def test_killed_between_writing_and_recording_adopts_what_is_there(seeded: Lab, 
     before = seeded.look("target")
     world.migrations.begin("m", [seeded.entry], Level.FULL)
     layout = Layout("m")
-    run_batch(world.store, world.carriers, "m", 0, lambda: True)
+    run_batch(world.store, world.carriers, world.migrations.bounds, "m", 0, lambda: True)
     written = world.store.get(layout.results(0))
     world.store.delete(layout.results(0))
 
@@ -139,7 +139,7 @@ def test_killed_between_writing_and_recording_adopts_what_is_there(seeded: Lab, 
 def test_rolls_back_what_was_written_and_never_recorded(seeded: Lab, world: World) -> None:
     before = seeded.look("target")
     world.migrations.begin("m", [seeded.entry], Level.PINNED)
-    run_batch(world.store, world.carriers, "m", 0, lambda: True)
+    run_batch(world.store, world.carriers, world.migrations.bounds, "m", 0, lambda: True)
     world.store.delete(Layout("m").results(0))
 
     world.migrations.rollback("m")
@@ -213,7 +213,7 @@ def test_the_way_back_stays_the_first_record(seeded: Lab, world: World) -> None:
     before = seeded.look("target")
     world.migrations.begin("m", [seeded.entry], Level.PINNED)
     for _ in range(3):
-        run_batch(world.store, world.carriers, "m", 0, lambda: True)
+        run_batch(world.store, world.carriers, world.migrations.bounds, "m", 0, lambda: True)
         world.store.delete(Layout("m").results(0))
 
     world.migrations.rollback("m")

@@ -70,7 +70,7 @@ def test_no_copy_outlives_a_batch_that_fails(world: World, lab: S3Lab) -> None:
         raise DefectError
 
     with pytest.raises(DefectError) as kept:  # the traceback, and with it all that was under way
-        run_batch(world.store, world.carriers, "m", 0, lambda: True, broken)
+        run_batch(world.store, world.carriers, world.migrations.bounds, "m", 0, lambda: True, broken)
 
     copies.require_that_all_has_ended()
     assert kept.tb is not None
@@ -98,7 +98,7 @@ def test_nothing_is_written_forward_after_a_rollback_that_fails(world: World, la
     copies = Watched(world, breaks="out/00")
 
     with pytest.raises(DefectError):
-        undo_batch(world.store, world.carriers, "m", 0, lambda: True)
+        undo_batch(world.store, world.carriers, world.migrations.bounds, "m", 0, lambda: True)
 
     copies.require_that_all_has_ended()
     world.transport._once = once  # type: ignore[method-assign]

@@ -45,7 +45,7 @@ def begun(world: World, lab: S3Lab, *keys: str) -> None:
     for key in keys:
         lab.write("source", key, f"new {key}")
     world.migrations.begin("m", [lab.entry], Level.PINNED)
-    run_batch(world.store, world.carriers, "m", 0, lambda: False)
+    run_batch(world.store, world.carriers, world.migrations.bounds, "m", 0, lambda: False)
 
 
 def forget_results(world: World) -> None:
@@ -75,7 +75,7 @@ def test_what_others_wrote_meanwhile_is_not_taken_for_ours(world: World, lab: S3
 def test_our_copy_is_found_between_what_others_wrote(world: World, lab: S3Lab) -> None:
     begun(world, lab, "a")
     under = put(world, lab, "a", b"NEW A")
-    run_batch(world.store, world.carriers, "m", 0, lambda: True)
+    run_batch(world.store, world.carriers, world.migrations.bounds, "m", 0, lambda: True)
     forget_results(world)
 
     world.migrations.run("m")
@@ -92,7 +92,7 @@ def test_a_replica_of_the_source_is_not_ours(world: World) -> None:
     onward = world.replicate_onward(lab.source, SOURCE)
     lab.entry = replace(lab.entry, target=replace(lab.entry.source, region=ONWARD, bucket=onward))
     world.migrations.begin("m", [lab.entry], Level.PINNED)
-    run_batch(world.store, world.carriers, "m", 0, lambda: False)
+    run_batch(world.store, world.carriers, world.migrations.bounds, "m", 0, lambda: False)
     lab.write("source", "a", "earlier")  # replicated, and the same to the byte
     was = world.versions(onward, ONWARD)
     forget_results(world)
@@ -106,13 +106,13 @@ def test_what_cannot_be_compared_any_more_is_left_alone_and_named(world: World) 
     world.under_kms()
     lab = S3Lab(world)
     begun(world, lab, "a", "b")
-    run_batch(world.store, world.carriers, "m", 0, lambda: True)
+    run_batch(world.store, world.carriers, world.migrations.bounds, "m", 0, lambda: True)
     forget_results(world)
     s3 = world.clients.get("s3", SOURCE)
     version = s3.head_object(Bucket=lab.source, Key="in/a")["VersionId"]
     s3.delete_object(Bucket=lab.source, Key="in/a", VersionId=version)
 
-    going_on = run_batch(world.store, world.carriers, "m", 0, lambda: True)
+    going_on = run_batch(world.store, world.carriers, world.migrations.bounds, "m", 0, lambda: True)
     record = world.migrations.rollback("m")
 
     assert going_on.counts["failed"] == 1
@@ -128,13 +128,13 @@ def test_a_record_shorter_than_what_was_written_hides_nothing(world: World, lab:
     lab.write("target", "a", "earlier")
     before = world.versions(lab.target)
     world.migrations.begin("m", [replace(lab.entry, history=True)], Level.PINNED)
-    run_batch(world.store, world.carriers, "m", 0, lambda: True)
+    run_batch(world.store, world.carriers, world.migrations.bounds, "m", 0, lambda: True)
     name = Layout("m").results(0)
     line = json.loads(world.store.get(name) or b"")
     short = {"key": "a", "size": line["size"], "source_version": line["source_version"], "state": "failed"}
     world.store.put(name, json.dumps(short | {"versions": line["versions"][:1], "reason": "x"}).encode())
 
-    again = run_batch(world.store, world.carriers, "m", 0, lambda: True)
+    again = run_batch(world.store, world.carriers, world.migrations.bounds, "m", 0, lambda: True)
 
     assert again.counts["proven"] == 1
     assert len(world.versions(lab.target)) == 3

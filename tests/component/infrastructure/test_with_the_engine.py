@@ -17,8 +17,10 @@ from regionshift.errors import WorkFailed
 from regionshift.infrastructure.program import environment
 from regionshift.infrastructure.providers import ProviderSettings
 from regionshift.local.emulator import LocalCloud
+from regionshift.local.provider.assets import Files
 from regionshift.local.provider.server import serve
 from regionshift.settings.config import MigrationConfig
+from regionshift.settings.release import Artifact
 
 pytestmark = pytest.mark.component
 
@@ -45,15 +47,21 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def engine(cloud: LocalCloud, folder: Path) -> Iterator[Engine]:
-    with serve(cloud) as port:
+def built(folder: Path) -> Artifact:
+    return artifact.build(folder / "artifact")
+
+
+@pytest.fixture(scope="module")
+def engine(cloud: LocalCloud, folder: Path, built: Artifact) -> Iterator[Engine]:
+    files = Files()
+    files.allow(built.path.absolute(), built.sha256)
+    with serve(cloud, files=files) as port:
         quick = {"PULUMI_EXPERIMENTAL": "true", "PULUMI_SKIP_CHECKPOINTS": "true"}
         yield Engine(engine_settings(folder, project="shop", port=port, **quick))
 
 
 @pytest.fixture(scope="module")
-def program(cloud: LocalCloud, folder: Path) -> Callable[[MigrationConfig], Program]:
-    built = artifact.build(folder / "artifact")
+def program(cloud: LocalCloud, built: Artifact) -> Callable[[MigrationConfig], Program]:
     access = ProviderSettings(cloud.endpoint, cloud.access_key, cloud.secret_key)
 
     def of(chosen: MigrationConfig) -> Program:
