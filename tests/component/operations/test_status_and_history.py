@@ -39,7 +39,7 @@ def journal(tmp_path: Path) -> Journal:
 
 
 def _shown(view: Any) -> str:
-    screen = Screen(file=io.StringIO())
+    screen = Screen(file=io.StringIO(), width=200)
     screen.print(view)
     return cast(io.StringIO, screen.file).getvalue()
 
