@@ -17,7 +17,7 @@ from regionshift.operations.outputs import Outputs
 from regionshift.settings.config import MigrationConfig
 
 
-def config_of(project: str) -> MigrationConfig:
+def config_of(project: str, **more: Any) -> MigrationConfig:
     """The settings of an environment in both regions."""
     return MigrationConfig.model_validate(
         {
@@ -26,6 +26,7 @@ def config_of(project: str) -> MigrationConfig:
             "account": "123456789012",
             "regions": {"primary": SOURCE, "secondaries": [TARGET]},
             "network": {"vpc_cidr": "10.0.0.0/8"},
+            **more,
         }
     )
 
@@ -48,7 +49,9 @@ def carrying_of(
         state_dir=folder,
         now=lambda: datetime.now(UTC),
     )
-    return Carrying(environment, Outputs(outputs), world.transport, environment.now, sleep)
+    carrying = Carrying(environment, Outputs(outputs), world.transport, environment.now, sleep)
+    carrying._stores[TARGET] = world.store  # the key of the tests seals what the world writes
+    return carrying
 
 
 def journal_in(folder: Path) -> Journal:

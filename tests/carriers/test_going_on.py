@@ -22,7 +22,6 @@ from regionshift.operations.migrations.migrate import Report, Wanted, migrate
 
 WAITS = {"StartAt": "Wait", "States": {"Wait": {"Type": "Wait", "Seconds": 60, "End": True}}}
 ENDS = {"StartAt": "End", "States": {"End": {"Type": "Succeed"}}}
-CONFIG = config_of("shop")
 
 
 @dataclass
@@ -67,7 +66,14 @@ class Left:
                 self.states.update_state_machine(stateMachineArn=self.machine, definition=json.dumps(ENDS))
                 self.states.stop_execution(executionArn=self.first)
 
-        return carrying_of(self.world, CONFIG, outputs, self.folder, wait)
+        one = {
+            "bucket": self.lab.source,
+            "prefix": "in/",
+            "target_bucket": self.lab.target,
+            "target_prefix": "out/",
+        }
+        config = config_of("shop", carry={"s3": [one]})
+        return carrying_of(self.world, config, outputs, self.folder, wait)
 
     def go_on(self, before_it_ends: Callable[[], object]) -> Report:
         """``migrate`` with the same id."""

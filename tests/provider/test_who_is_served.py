@@ -130,7 +130,12 @@ def test_the_owner_is_read_from_the_systems_table(tmp_path: Path) -> None:
         table = Path("/proc/net/tcp").read_text()
         ours, other, closed = tmp_path / "ours", tmp_path / "other", tmp_path / "closed"
         ours.write_text(table)
-        (row,) = [line for line in table.splitlines() if line.split()[1].endswith(f"0100007F:{port:04X}")]
+        # Of the same port there may be one that has ended (06, TIME_WAIT); ours is established (01).
+        (row,) = [
+            line
+            for line in table.splitlines()
+            if line.split()[1] == f"0100007F:{port:04X}" and line.split()[3] == "01"
+        ]
         fields = row.split()
         theirs = " ".join([*fields[:7], str(NOBODY), *fields[8:]])
         other.write_text(table.replace(row, theirs))
