@@ -7,8 +7,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, cast
 
-from carrier_world import SOURCE, TARGET, World
+from carrier_world import SOURCE, TARGET, World, seals_of
 
+from regionshift.carriers.records import RecordStore
 from regionshift.journal.journal import Journal
 from regionshift.journal.store import open_state
 from regionshift.operations.environment import Environment
@@ -50,7 +51,9 @@ def carrying_of(
         now=lambda: datetime.now(UTC),
     )
     carrying = Carrying(environment, Outputs(outputs), world.transport, environment.now, sleep)
-    carrying._stores[TARGET] = world.store  # the key of the tests seals what the world writes
+    # Sealed with the key of the tests, as what the world writes.
+    bucket = outputs["deployment_bucket_name_eu_west_1"]
+    carrying._stores[TARGET] = RecordStore(world.transport, TARGET, bucket, seals_of(TARGET, bucket))
     return carrying
 
 
