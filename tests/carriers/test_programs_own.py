@@ -26,7 +26,10 @@ def test_what_would_forge_a_record_is_a_conflict_by_name(world: World, prefix: s
     assert {reason for _, reason in planned.conflicts} == {"the program keeps its own objects there"}
     assert done["status"] == "incomplete"
     assert world.store.get("migrations/x/metadata.json") == b"{}"
-    assert world.store.get("migrations-of-birds/x") == b"forged"
+    carried = world.clients.get("s3", TARGET).get_object(
+        Bucket=world.records_bucket, Key="migrations-of-birds/x"
+    )
+    assert carried["Body"].read() == b"forged"
     assert {each["key"] for each in done["conflicts"]} == {key.removeprefix(prefix) for key in forged}
 
 

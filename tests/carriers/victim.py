@@ -86,7 +86,11 @@ def doomed_clients(job: dict[str, Any], doom: Doom) -> ClientSource:
 def work(job: dict[str, Any]) -> None:
     credentials = ReadOnlyCredentials(job["access_key"], job["secret_key"], None)
     transport = Doomed(
-        lambda: credentials, lambda _: job["endpoint"], ca_bundle=job["ca_bundle"], connections=4
+        lambda: credentials,
+        lambda _: job["endpoint"],
+        "123456789012",
+        ca_bundle=job["ca_bundle"],
+        connections=4,
     )
     if job["kms"]:
         transport._once = under_kms(transport._once)  # type: ignore[method-assign]
