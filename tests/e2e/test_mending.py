@@ -9,6 +9,7 @@ from e2e_place import SENTINEL, Place, census
 
 pytestmark = [pytest.mark.e2e, pytest.mark.thorough]
 REGION = "eu-central-1"
+_BYTES = b"\xff\x00\r\nno text\n"
 
 
 @pytest.fixture(scope="module")
@@ -60,10 +61,19 @@ def test_a_secret_of_the_application_goes_only_when_that_is_allowed(place: Place
 
 
 def test_a_protected_environment_must_first_be_set_free(place: Place) -> None:
-    place.settings["application"]["secrets"] = {"token": {"env": "ORDERS_TOKEN"}}
+    place.settings["application"]["secrets"] = {
+        "token": {"env": "ORDERS_TOKEN"},
+        "signing-key": {"file": "signing.key"},
+    }
     place.settings["protect"] = True
     place.write()
+    (place.folder / "signing.key").write_bytes(_BYTES)
     assert place.run("up", "--yes", "--no-validate").code == 0
+    vault = place.clients.get("secretsmanager", REGION)
+    (name,) = [
+        each["Name"] for each in vault.list_secrets()["SecretList"] if each["Name"].endswith("signing-key")
+    ]
+    assert vault.get_secret_value(SecretId=name)["SecretBinary"] == _BYTES
     assert place.run("destroy", "--yes").code == 3
     place.settings["protect"] = False
     place.write()

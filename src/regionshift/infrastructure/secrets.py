@@ -5,17 +5,20 @@ Values are Pulumi secrets from here on: encrypted in the state, masked in every 
 
 from __future__ import annotations
 
+import base64
 import json
 from typing import Any
 
 import pulumi
 import pulumi_aws as aws
+from pydantic import SecretBytes, SecretStr
 
 from regionshift.infrastructure.component import RegionComponent
 from regionshift.infrastructure.site import Site
 from regionshift.settings import components as named
 from regionshift.settings.carry import CarryBucket
 from regionshift.settings.config import MigrationConfig
+from regionshift.settings.release import SecretValue
 
 STANDARD_LIMIT = 4096
 """Bytes that a standard parameter holds; an advanced one holds 8,192 (Systems Manager User Guide, "Managing
@@ -76,12 +79,12 @@ class SecretsStack(RegionComponent):
             self.config_name = site.name(named.DEPLOYMENT_CONFIG_PARAMETER)
             self.parameter = self._parameter("deployment-config", self.config_name, text)
             for name, value in secrets:
-                self._parameter(f"secret-{name}", _secret_name(site, name), value.get_secret_value())
+                self._parameter(f"secret-{name}", _secret_name(site, name), _text(name, value))
         else:
             self.config_name = site.name(named.DEPLOYMENT_CONFIG_SECRET)
-            self.secret = self._secret("deployment-config", self.config_name, text)
+            self.secret = self._secret("deployment-config", self.config_name, SecretStr(text))
             for name, value in secrets:
-                self._secret(f"secret-{name}", _secret_name(site, name), value.get_secret_value())
+                self._secret(f"secret-{name}", _secret_name(site, name), value)
         self.register_outputs({})
 
     def _parameter(self, thing: str, name: str, value: str) -> aws.ssm.Parameter:
@@ -96,7 +99,7 @@ class SecretsStack(RegionComponent):
             opts=self.child(holds_data=True),
         )
 
-    def _secret(self, thing: str, name: str, value: str) -> aws.secretsmanager.Secret:
+    def _secret(self, thing: str, name: str, value: SecretValue) -> aws.secretsmanager.Secret:
         secret = aws.secretsmanager.Secret(
             self.site.label(thing),
             name=name,
@@ -105,13 +108,26 @@ class SecretsStack(RegionComponent):
             tags=self.site.tags(thing, "configuration of the environment"),
             opts=self.child(holds_data=True),
         )
+        content = value.get_secret_value()
         aws.secretsmanager.SecretVersion(
             self.site.label(f"{thing}-value"),
             secret_id=secret.id,
-            secret_string=pulumi.Output.secret(value),
+            secret_string=pulumi.Output.secret(content) if isinstance(content, str) else None,
+            secret_binary=None if isinstance(content, str) else pulumi.Output.secret(_base64(content)),
             opts=self.child(),
         )
         return secret
+
+
+def _base64(content: bytes) -> str:
+    return base64.b64encode(content).decode()
+
+
+def _text(name: str, value: SecretValue) -> str:
+    """A value as a parameter takes it. `operations.secret_values` refused bytes where the store takes none."""
+    if isinstance(value, SecretBytes):
+        raise TypeError(f"the secret {name} is binary, and a parameter holds text only")
+    return value.get_secret_value()
 
 
 def _secret_name(site: Site, name: str) -> str:

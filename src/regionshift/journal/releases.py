@@ -19,7 +19,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from pathlib import Path
 
-from pydantic import SecretStr, ValidationError
+from pydantic import SecretBytes, SecretStr, ValidationError
 
 from regionshift import __version__
 from regionshift.errors import InputError, Refused
@@ -27,7 +27,7 @@ from regionshift.journal.differences import Difference, differences
 from regionshift.journal.sealing import SecretKey
 from regionshift.journal.store import KeyTakenError, StateDamaged, StateStore
 from regionshift.settings.config import MigrationConfig
-from regionshift.settings.release import Artifact, Release, config_of, digest_of
+from regionshift.settings.release import Artifact, Release, SecretValue, config_of, digest_of
 
 VERSION = 1
 _SHORTEST = 6
@@ -190,7 +190,7 @@ class ReleaseStore:
             artifact=artifact,
             zones={region: tuple(names) for region, names in zones.items()},
             secrets={
-                name: SecretStr(self._key.open(sealed, f"{record.digest}/{name}"))
+                name: _hidden(self._key.open(sealed, f"{record.digest}/{name}"))
                 for name, sealed in record.sealed.items()
             },
             secrets_digest=str(record.content["secrets"]),
@@ -257,6 +257,10 @@ class ReleaseStore:
 
     def _name(self, digest: str) -> str:
         return f"{self._folder}/{digest}.json"
+
+
+def _hidden(value: str | bytes) -> SecretValue:
+    return SecretStr(value) if isinstance(value, str) else SecretBytes(value)
 
 
 def to_prune(

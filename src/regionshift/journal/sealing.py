@@ -24,10 +24,12 @@ from regionshift.errors import Refused
 from regionshift.journal.store import KeyTakenError, StateDamaged, StateStore
 
 if TYPE_CHECKING:
-    from pydantic import SecretStr
+    from regionshift.settings.release import SecretValue
 
 _BYTES = 32
 _NONCE = 12
+_BINARY = ":binary:"
+"""Marks what is bytes and no text: names of secrets and base64 have no colon."""
 _DATA_KEY = "keys/releases.json"
 
 
@@ -78,22 +80,28 @@ class SecretKey:
     def _macs(self) -> bytes:
         return hmac.digest(self._root(), b"regionshift macs v1", "sha256")
 
-    def seal(self, value: str, place: str) -> str:
-        """``value`` encrypted for ``place`` (base64)."""
+    def seal(self, value: str | bytes, place: str) -> str:
+        """``value`` encrypted for ``place`` (base64); one of bytes is marked, and opened as bytes."""
         from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
         nonce = os.urandom(_NONCE)
-        sealed = AESGCM(self._sealing).encrypt(nonce, value.encode(), place.encode())
-        return base64.b64encode(nonce + sealed).decode()
+        text = isinstance(value, str)
+        content = value.encode() if isinstance(value, str) else value
+        about = place if text else place + _BINARY
+        sealed = AESGCM(self._sealing).encrypt(nonce, content, about.encode())
+        return ("" if text else _BINARY) + base64.b64encode(nonce + sealed).decode()
 
-    def open(self, sealed: str, place: str) -> str:
+    def open(self, sealed: str, place: str) -> str | bytes:
         """What :meth:`seal` encrypted. Raises StateDamaged: another key, another place, or changed bytes."""
         from cryptography.exceptions import InvalidTag
         from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
         try:
-            raw = base64.b64decode(sealed, validate=True)
-            return AESGCM(self._sealing).decrypt(raw[:_NONCE], raw[_NONCE:], place.encode()).decode()
+            text = not sealed.startswith(_BINARY)
+            about = place if text else place + _BINARY
+            raw = base64.b64decode(sealed.removeprefix(_BINARY), validate=True)
+            content = AESGCM(self._sealing).decrypt(raw[:_NONCE], raw[_NONCE:], about.encode())
+            return content.decode() if text else content
         except (InvalidTag, ValueError) as error:
             raise StateDamaged(
                 "a secret of a release cannot be decrypted",
@@ -102,13 +110,13 @@ class SecretKey:
                 " .regionshift/state.key of the machine that made it",
             ) from error
 
-    def digest(self, name: str, value: str) -> str:
+    def digest(self, name: str, value: str | bytes) -> str:
         """A keyed digest of one secret (hex): equal values of one name are alike, no more can be told."""
-        return hmac.new(self._digests, _framed(name, value), hashlib.sha256).hexdigest()
+        return hmac.new(self._digests, _framed(*_parts(name, value)), hashlib.sha256).hexdigest()
 
-    def digest_all(self, values: Mapping[str, SecretStr]) -> str:
+    def digest_all(self, values: Mapping[str, SecretValue]) -> str:
         """A keyed digest over all secrets (hex): a release's ``secrets_digest``."""
-        parts = [part for name in sorted(values) for part in (name, values[name].get_secret_value())]
+        parts = [part for name in sorted(values) for part in _parts(name, values[name].get_secret_value())]
         return hmac.new(self._digests, _framed(*parts), hashlib.sha256).hexdigest()
 
     def mac(self, *parts: str) -> str:
@@ -180,6 +188,11 @@ def _make_key_file(path: Path) -> None:
         os.fsync(directory)
     finally:
         os.close(directory)
+
+
+def _parts(name: str, value: str | bytes) -> tuple[str, str]:
+    """A secret in a digest; no name has a colon, so bytes are never told like a text."""
+    return (name, value) if isinstance(value, str) else (name + _BINARY, base64.b64encode(value).decode())
 
 
 def _bytes(value: object) -> bytes:

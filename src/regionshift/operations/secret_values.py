@@ -1,17 +1,35 @@
-"""The application's secret values, from where the settings say they are; never from the settings."""
+"""The application's secret values, from where the settings say they are; never from the settings.
+
+A value is kept byte for byte: only one line end (LF or CRLF) at the very end of a file of text is left out, for
+editors and ``echo`` put it there. What is UTF-8 is text, every other content is binary; a secret of Secrets Manager
+stays what it is there.
+"""
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from pydantic import SecretStr
+from pydantic import SecretBytes, SecretStr
 
 from regionshift.aws.clients import Clients
 from regionshift.aws.errors import AwsFailed
 from regionshift.errors import InputError
 from regionshift.settings.config import MigrationConfig
+from regionshift.settings.release import SecretValue
 from regionshift.settings.sections import SecretSource
+
+# Bytes. SSM User Guide, "Managing parameter tiers" (advanced); Secrets Manager User Guide, "Quotas".
+_LARGEST = {"ssm": 8_192, "secretsmanager": 65_536}
+
+
+class _UnusableError(Exception):
+    """Why a value that is there cannot be used, and what to do; never holds any of it."""
+
+    def __init__(self, problem: str, remedy: str) -> None:
+        super().__init__(problem)
+        self.remedy = remedy
 
 
 def read_secrets(
@@ -20,7 +38,7 @@ def read_secrets(
     regions: Sequence[str],
     variables: Mapping[str, str],
     folder: Path,
-) -> dict[str, SecretStr]:
+) -> dict[str, SecretValue]:
     """Every secret of the application by name. Files are relative to ``folder``, the settings' own.
 
     Args:
@@ -28,39 +46,48 @@ def read_secrets(
             replicated has the same name there).
 
     Raises:
-        InputError: a variable, file or secret is missing or empty, all of them named at once; or one is binary.
+        InputError: a variable, file or secret is missing or empty, cannot be read, or is nothing that the store
+            takes; all of them are named at once.
         AwsFailed: Secrets Manager refused, or answered nowhere.
     """
-    found: dict[str, SecretStr] = {}
+    found: dict[str, SecretValue] = {}
     missing: list[str] = []
+    unusable: list[str] = []
+    remedies: list[str] = []
     for name, source in config.application.secrets.items():
-        value = _read(name, source, clients, regions, variables, folder)
-        if value:
-            found[name] = SecretStr(value)
-        else:
-            missing.append(f"{name} (from {_where(source)})")
+        try:
+            value = _read(source, clients, regions, variables, folder)
+            if value:
+                found[name] = _storable(value, config.application.store)
+            else:
+                missing.append(f"{name} (from {_where(source)})")
+        except _UnusableError as problem:
+            unusable.append(f"The value of {name} from {_where(source)} {problem}.")
+            remedies.append(problem.remedy)
     if missing:
+        unusable.insert(0, f"No value for {', '.join(missing)}.")
+        remedies.insert(0, "set the variable, write the file or create the secret that is named")
+    if unusable:
         raise InputError(
-            f"No value for {', '.join(missing)}.",
-            where="application.secrets",
-            remedy="set the variable, write the file or create the secret that is named",
+            " ".join(unusable), where="application.secrets", remedy="; ".join(dict.fromkeys(remedies))
         )
     return found
 
 
 def _read(
-    name: str,
     source: SecretSource,
     clients: Clients,
     regions: Sequence[str],
     variables: Mapping[str, str],
     folder: Path,
-) -> str | None:
+) -> str | bytes | None:
     if source.env is not None:
-        return variables.get(source.env)
+        # Bytes that are no UTF-8 stand in a variable's text as lone surrogates (PEP 383).
+        value = variables.get(source.env)
+        return None if value is None else _text_or_bytes(os.fsencode(value))
     if source.file is not None:
-        path = folder / source.file
-        return _text(name, source, path) if path.is_file() else None
+        content = _from_file(folder / source.file)
+        return _without_line_end(content) if isinstance(content, str) else content
     for region in regions:
         try:
             secret = clients.call(region, "secretsmanager", "get_secret_value", SecretId=source.secret or "")
@@ -70,33 +97,49 @@ def _read(
             if not error.is_outside or region == regions[-1]:
                 raise
         else:
-            if "SecretBinary" in secret:
-                raise _no_text(name, source)
-            return secret.get("SecretString")
+            return secret.get("SecretString") or secret.get("SecretBinary")
     return None
 
 
-def _text(name: str, source: SecretSource, path: Path) -> str:
-    """The file's text to the byte, but for one line end at its very end, which editors put there."""
+def _from_file(path: Path) -> str | bytes | None:
     try:
-        text = path.read_bytes().decode("utf-8")
-    except UnicodeDecodeError:
-        raise _no_text(name, source) from None  # its text would show a part of the value
+        # What is no regular file (a pipe, a device) may have no end.
+        if path.exists() and not path.is_file():
+            raise _UnusableError("is no regular file", "name a file that holds the value and nothing else")
+        return _text_or_bytes(path.read_bytes()) if path.is_file() else None
     except OSError as error:
-        raise InputError(
-            f"The value of {name} cannot be read from {_where(source)}: {error.strerror}.",
-            where=f"application.secrets.{name}",
-            remedy="let this user read the file, or name another one",
-        ) from error
+        said = (error.strerror or "unreadable").lower()
+        raise _UnusableError(f"cannot be read: {said}", "let this user read the file") from error
+
+
+def _text_or_bytes(content: bytes) -> str | bytes:
+    try:
+        return content.decode()
+    except UnicodeDecodeError:
+        return content
+
+
+def _without_line_end(text: str) -> str:
     return text[: -2 if text.endswith("\r\n") else -1] if text.endswith("\n") else text
 
 
-def _no_text(name: str, source: SecretSource) -> InputError:
-    return InputError(
-        f"The value of {name} from {_where(source)} is binary, and secrets here are text.",
-        where=f"application.secrets.{name}",
-        remedy="keep it as text, in base64 for example, and let the application decode it",
-    )
+def _storable(value: str | bytes, store: str) -> SecretValue:
+    size = len(value.encode() if isinstance(value, str) else value)
+    if size > _LARGEST[store]:
+        raise _UnusableError(
+            f"has {size} bytes, and application.store: {store} holds up to {_LARGEST[store]}",
+            "store what is large elsewhere, and only its key here"
+            if store == "secretsmanager"
+            else "set application.store: secretsmanager, which holds up to 65536 bytes",
+        )
+    if isinstance(value, str):
+        return SecretStr(value)
+    if store == "ssm":  # PutParameter takes text only (Systems Manager API Reference)
+        raise _UnusableError(
+            "is binary, no UTF-8 text, and application.store: ssm holds text only",
+            "set application.store: secretsmanager, or save the value as text (base64, say)",
+        )
+    return SecretBytes(value)
 
 
 def _where(source: SecretSource) -> str:

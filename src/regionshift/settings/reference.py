@@ -60,6 +60,7 @@ def _title(field: Path, section: Path) -> str:
 
 def _row(name: str, path: Path, field: Schema, shape: Shape) -> str:
     allowed = _short(shape.describe((*path, name))).replace("|", "\\|")
+    # A row is one line: a field's docstring may have several.
     meaning = " ".join(str(field.get("description", "")).split()).replace("|", "\\|")
     required = name in (shape.at(path) or {}).get("required", ())
     default = "required" if required else _default(field)

@@ -8,9 +8,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from pydantic import SecretStr
+from pydantic import SecretBytes, SecretStr
 
 from regionshift.settings.config import MigrationConfig
+
+SecretValue = SecretStr | SecretBytes
+"""The value of one secret: text, or bytes that are none."""
 
 # Where things are kept and how a change is made say nothing about what a region runs.
 _NOT_RUN = {"target", "state", "state_secrets", "deployment", "migration", "recovery"}
@@ -36,7 +39,7 @@ class Release:
     config: MigrationConfig
     artifact: Artifact
     zones: Mapping[str, tuple[str, ...]]
-    secrets: Mapping[str, SecretStr]
+    secrets: Mapping[str, SecretValue]
     secrets_digest: str
     tool_version: str
     plugin_version: str

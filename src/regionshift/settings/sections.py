@@ -51,12 +51,14 @@ class SecretSource(Section):
     """Where a secret's value comes from; exactly one field is given. Never the value itself."""
 
     env: fields.EnvName | None = None
-    """The environment variable that holds the value when the command runs."""
+    """The environment variable that holds the value when the command runs; taken as it is."""
     file: Path | None = None
-    """The file that holds the value, as UTF-8 text; a relative path starts at the settings file. One line end (LF or
-    CRLF) at its very end is no part of the value; everything else is, byte for byte."""
+    """The file that holds the value; a relative path starts at the settings file. One
+    line end (LF or CRLF) at the very end of a text is no part of the value; everything else is, byte for byte. What is
+    no UTF-8 text is binary: kept whole, with store: secretsmanager only."""
     secret: Annotated[str, Field(min_length=1)] | None = None
-    """The name or ARN of an existing secret in Secrets Manager, in the primary region."""
+    """The name or ARN of an existing secret in Secrets Manager, in the primary region; text or binary as it is
+    there."""
 
     @model_validator(mode="after")
     def _exactly_one(self) -> SecretSource:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from pydantic import SecretStr
+from pydantic import SecretBytes, SecretStr
 
 from regionshift.aws.clients import Clients
 from regionshift.errors import InputError, Refused
@@ -25,7 +25,7 @@ from regionshift.operations.waves.pruning import prune
 from regionshift.operations.waves.shelf import Shelf
 from regionshift.settings.config import MigrationConfig
 from regionshift.settings.deployment import Deployment
-from regionshift.settings.release import Artifact, Release, digest_of
+from regionshift.settings.release import Artifact, Release, SecretValue, digest_of
 
 KEY = SecretKey(b"k" * 32)
 NOW = datetime(2026, 3, 1, tzinfo=UTC)
@@ -48,11 +48,14 @@ def config(memory: int = 512, target: str = "local") -> MigrationConfig:
 
 @pytest.fixture
 def make(tmp_path: Path) -> MakeRelease:
-    def release(memory: int = 512, body: bytes = b"zip", **secrets: str) -> Release:
+    def release(memory: int = 512, body: bytes = b"zip", **secrets: str | bytes) -> Release:
         sha256 = hashlib.sha256(body).hexdigest()
         path = tmp_path / f"{sha256}.built"
         path.write_bytes(body)
-        values = {name: SecretStr(value) for name, value in secrets.items()}
+        values: dict[str, SecretValue] = {
+            name: SecretStr(value) if isinstance(value, str) else SecretBytes(value)
+            for name, value in secrets.items()
+        }
         return Release(
             config=config(memory),
             artifact=Artifact(path, sha256),
@@ -91,6 +94,20 @@ def test_a_release_comes_back_as_it_was(releases: ReleaseStore, make: MakeReleas
     loaded.artifact.path.write_bytes(b"spoilt")
     again = releases.load(release.digest, config(), tmp_path / "cache", "p1")
     assert again.artifact.path.read_bytes() == b"zip"
+
+
+def test_bytes_come_back_as_bytes_and_are_no_text_of_the_same_letters(
+    store: StateStore, releases: ReleaseStore, make: MakeRelease, tmp_path: Path
+) -> None:
+    release = make(key=b"\xff\x00\r\n", ascii=b"hunter2", text="hunter2\r\n")
+    keep(releases, release)
+    loaded = releases.load(release.digest, config(), tmp_path / "cache", "p1")
+    assert loaded.secrets == release.secrets
+    assert b"hunter2" not in b"".join(store.get_many(store.keys("releases")).values())
+    binary, text = make(key=b"hunter2"), make(key="hunter2")
+    assert binary.secrets_digest != text.secrets_digest
+    assert KEY.digest("key", b"hunter2") != KEY.digest("key", "aHVudGVyMg==")
+    assert binary.secrets_digest == make(key=b"hunter2").secrets_digest
 
 
 def test_secrets_are_nowhere_in_the_clear_nor_guessable(

@@ -65,6 +65,10 @@ def _version(lab: Lab) -> Properties:
     return {"secretId": secret(lab), "secretString": "one two three"}
 
 
+def _of_bytes(lab: Lab) -> Properties:
+    return {"secretId": secret(lab), "secretBinary": "/wD+DQo="}
+
+
 def _staged(lab: Lab) -> Properties:
     return {**_version(lab), "versionStages": ["AWSCURRENT", "blue"]}
 
@@ -122,6 +126,12 @@ CASES = (
         "aws:secretsmanager/secretVersion:SecretVersion",
         _version,
         replaces={"secretString": "other", "secretId": "lab/other"},
+        outlives=_CURRENT_STAYS,
+    ),
+    Case(
+        "aws:secretsmanager/secretVersion:SecretVersion",
+        _of_bytes,
+        replaces={"secretBinary": "//8=", "secretId": "lab/other"},
         outlives=_CURRENT_STAYS,
     ),
     Case(

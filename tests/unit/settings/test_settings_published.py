@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from itertools import pairwise
 from pathlib import Path
 
 import botocore.session
@@ -11,7 +12,7 @@ import yaml
 from settings_samples import SMALLEST, loaded, made, mistakes_of
 
 from regionshift.settings.config import MigrationConfig
-from regionshift.settings.reference import with_reference
+from regionshift.settings.reference import reference, with_reference
 from regionshift.settings.regions import REGIONS
 from regionshift.settings.release import Artifact, Release
 from regionshift.settings.schema import SCHEMA_FILE, Shape, schema_text
@@ -28,6 +29,19 @@ def test_the_published_schema_is_current() -> None:
 def test_the_reference_is_current() -> None:
     page = (ROOT / "docs/settings.md").read_text(encoding="utf-8")
     assert with_reference(page) == page, REMEDY
+
+
+def test_every_row_of_the_reference_is_one_line_of_its_table() -> None:
+    """A docstring of several lines made a row of several, which ends the table."""
+    page = (ROOT / "docs/settings.md").read_text(encoding="utf-8")
+    rows = reference().splitlines()
+    assert set(rows) <= set(page.splitlines())
+    tables = 0
+    for before, row in pairwise(["", *rows, ""]):
+        if before.startswith("|"):
+            assert row == "" or re.fullmatch(r"\|(([^|\\]|\\.)*\|){4}", row), row
+            tables += row == ""
+    assert tables == sum(row.startswith("### ") for row in rows)
 
 
 def test_every_field_has_a_meaning_in_the_schema() -> None:

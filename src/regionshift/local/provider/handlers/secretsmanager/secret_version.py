@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import binascii
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -16,6 +18,8 @@ from regionshift.local.provider.wire import Properties
 
 _CURRENT = "AWSCURRENT"
 _LARGEST = 65_536  # bytes; Secrets Manager User Guide, "Quotas"
+_FIELDS = {"secretString": "SecretString", "secretBinary": "SecretBinary"}
+"""The input of a text and that of bytes (in base64), each with the API's own name."""
 _BETWEEN = "|"  # in the id of a version: secret ARN, version id
 
 
@@ -29,27 +33,37 @@ class SecretVersion(Handler):
     token = "aws:secretsmanager/secretVersion:SecretVersion"
     fields = {
         "secretId": Field(required=True, replaces=True),
-        "secretString": Field(required=True, replaces=True, secret=True),
+        "secretString": Field(replaces=True, secret=True),
+        "secretBinary": Field(replaces=True, secret=True),
         "versionStages": Field(Shape.SET, computed=True),
     }
     outputs = ("arn", "versionId")
 
     def mistakes(self, inputs: Properties) -> Iterator[Mistake]:
-        value = inputs["secretString"]
-        if isinstance(value, str) and not 0 < len(value.encode()) <= _LARGEST:
-            yield Mistake("secretString", f"must be from 1 to {_LARGEST} bytes")
+        given = [name for name in _FIELDS if inputs.get(name) is not None]
+        if len(given) != 1:
+            yield Mistake("secretString", "must be given, or secretBinary, and not both")
+            return
+        value = inputs[given[0]]
+        try:
+            size = len(_sent(given[0], value)) if isinstance(value, str) else 1
+        except binascii.Error:
+            yield Mistake(given[0], "must be base64")
+            return
+        if not 0 < size <= _LARGEST:
+            yield Mistake(given[0], f"must be from 1 to {_LARGEST} bytes")
 
     def create(self, context: Context, inputs: Properties) -> str:
         secrets, secret = context.client("secretsmanager"), inputs["secretId"]
         current = look(secrets.get_secret_value, SecretId=secret)
         if (
             current is not None
-            and current.get("SecretString") == inputs["secretString"]
+            and _told(current) == {name: inputs[name] for name in _FIELDS if inputs.get(name) is not None}
             and set(inputs.get("versionStages") or [_CURRENT]) <= set(current["VersionStages"])
         ):
             return _BETWEEN.join((secret, current["VersionId"]))  # a lost create made it
         stages = {"VersionStages": inputs["versionStages"]} if inputs.get("versionStages") else {}
-        made = secrets.put_secret_value(SecretId=secret, SecretString=inputs["secretString"], **stages)
+        made = secrets.put_secret_value(SecretId=secret, **_request(inputs), **stages)
         return _BETWEEN.join((secret, made["VersionId"]))
 
     def finish(self, context: Context, identity: str, inputs: Properties) -> None:
@@ -74,7 +88,7 @@ class SecretVersion(Handler):
         return {
             "arn": found["ARN"],
             "secretId": secret,
-            "secretString": found.get("SecretString"),
+            **_told(found),
             "versionId": version,
             "versionStages": sorted(found.get("VersionStages", [])),
         }
@@ -88,6 +102,23 @@ class SecretVersion(Handler):
                 secrets.update_secret_version_stage(
                     SecretId=secret, VersionStage=stage, RemoveFromVersionId=version
                 )
+
+
+def _sent(name: str, value: str) -> bytes:
+    return base64.b64decode(value, validate=True) if name == "secretBinary" else value.encode()
+
+
+def _request(inputs: Properties) -> dict[str, Any]:
+    if inputs.get("secretBinary") is not None:
+        return {"SecretBinary": _sent("secretBinary", inputs["secretBinary"])}
+    return {"SecretString": inputs["secretString"]}
+
+
+def _told(answer: Mapping[str, Any]) -> dict[str, str]:
+    """The value of GetSecretValue's answer as an input."""
+    if answer.get("SecretBinary") is not None:
+        return {"secretBinary": base64.b64encode(answer["SecretBinary"]).decode()}
+    return {"secretString": answer["SecretString"]}
 
 
 def _value(secrets: Any, secret: str, version: str) -> Mapping[str, Any] | None:
