@@ -9,15 +9,18 @@ from e2e_place import SENTINEL, Place, census
 
 pytestmark = [pytest.mark.e2e, pytest.mark.thorough]
 REGION = "eu-central-1"
-_BYTES = b"\xff\x00\r\nno text\n"
+SECRETS = {"token": {"env": "ORDERS_TOKEN"}, "signing-key": {"file": "signing.key"}}
+BYTES = b"\xff\x00\r\nno text\n"
 
 
 @pytest.fixture(scope="module")
 def place(make_place: Callable[..., Place]) -> Place:
-    return make_place(
+    place = make_place(
         regions={"primary": REGION},
-        application={"store": "secretsmanager", "secrets": {"token": {"env": "ORDERS_TOKEN"}}},
+        application={"store": "secretsmanager", "secrets": SECRETS},
     )
+    (place.folder / "signing.key").write_bytes(BYTES)
+    return place
 
 
 def test_what_is_in_the_way_is_named_and_the_next_up_goes_on(place: Place) -> None:
@@ -43,12 +46,17 @@ def test_up_after_destroy_takes_pending_secrets_back(place: Place) -> None:
     gone = place.run("destroy", "--yes", "--json")
     assert gone.code == 0, gone.said
     kept = [each for each in gone.json["kept"] if ":secret:" in each["what"]]
-    assert len(kept) == 2
+    assert len(kept) == 3
     assert all(each["until"] for each in kept)
     up = place.run("up", "--yes")
     assert up.code == 0, up.said
     arn = place.run("outputs", "--json").json[f"deployment_config_secret_arn_{REGION.replace('-', '_')}"]
     assert arn in {each["what"] for each in kept}
+    vault = place.clients.get("secretsmanager", REGION)
+    (name,) = [
+        each["Name"] for each in vault.list_secrets()["SecretList"] if each["Name"].endswith("signing-key")
+    ]
+    assert vault.get_secret_value(SecretId=name)["SecretBinary"] == BYTES
 
 
 def test_a_secret_of_the_application_goes_only_when_that_is_allowed(place: Place) -> None:
@@ -56,24 +64,15 @@ def test_a_secret_of_the_application_goes_only_when_that_is_allowed(place: Place
     place.write()
     refused = place.run("up", "--yes", "--json")
     assert refused.code == 3
-    assert [each["code"] for each in refused.json["error"]["findings"]] == ["data-loss"]
+    assert [each["code"] for each in refused.json["error"]["findings"]] == ["data-loss"] * 2
     assert SENTINEL not in refused.said
 
 
 def test_a_protected_environment_must_first_be_set_free(place: Place) -> None:
-    place.settings["application"]["secrets"] = {
-        "token": {"env": "ORDERS_TOKEN"},
-        "signing-key": {"file": "signing.key"},
-    }
+    place.settings["application"]["secrets"] = SECRETS
     place.settings["protect"] = True
     place.write()
-    (place.folder / "signing.key").write_bytes(_BYTES)
     assert place.run("up", "--yes", "--no-validate").code == 0
-    vault = place.clients.get("secretsmanager", REGION)
-    (name,) = [
-        each["Name"] for each in vault.list_secrets()["SecretList"] if each["Name"].endswith("signing-key")
-    ]
-    assert vault.get_secret_value(SecretId=name)["SecretBinary"] == _BYTES
     assert place.run("destroy", "--yes").code == 3
     place.settings["protect"] = False
     place.write()
