@@ -183,15 +183,7 @@ def secrets_of_the_worker(world: World, *, by_name: bool) -> list[dict[str, Any]
     return secret_statements([], [], [read], [write], [TAGS])
 
 
-@pytest.mark.parametrize(
-    "by_name",
-    [
-        True,
-        pytest.param(
-            False, marks=pytest.mark.skip(reason="the emulator tells policies no secretsmanager:ResourceTag")
-        ),
-    ],
-)
+@pytest.mark.parametrize("by_name", [True, False])
 def test_the_workers_rights_carry_secrets_and_take_them_back(
     as_user: Allowed, world: World, by_name: bool
 ) -> None:

@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from regionshift.aws.clients import Clients
+from regionshift.aws.clients import AccessKey, Clients
 from regionshift.local.data_gaps import LABELS
+from regionshift.local.emulator import LocalCloud
 
 REGION = "eu-west-1"
 POLICY = {"Type": "Expiration", "Version": "1.0", "Attributes": {"Timestamp": "2039-12-02T21:34:33.000Z"}}
@@ -109,6 +110,33 @@ def test_a_secret_that_is_made_without_a_value_has_no_version(clients: Clients, 
     assert vault.describe_secret(SecretId=name)["VersionIdsToStages"] == {version: ["AWSCURRENT"]}
 
 
+def test_policies_are_told_the_tags_of_a_secret(cloud: LocalCloud, clients: Clients, name: str) -> None:
+    vault, iam = clients.get("secretsmanager", REGION), clients.get("iam", REGION)
+    vault.create_secret(Name=name, SecretString="x", Tags=[{"Key": "App", "Value": "shop"}])
+    user = f"user-{uuid.uuid4().hex[:8]}"
+    iam.create_user(UserName=user)
+    made = iam.create_access_key(UserName=user)["AccessKey"]
+    key = AccessKey(made["AccessKeyId"], made["SecretAccessKey"])
+    theirs = Clients(key=key, endpoint=cloud.endpoint, ca_bundle=cloud.ca_bundle).get(
+        "secretsmanager", REGION
+    )
+    for prefix in ("secretsmanager", "aws"):
+        for value, may in (("shop", True), ("other", False)):
+            allow = {
+                "Effect": "Allow",
+                "Action": "secretsmanager:GetSecretValue",
+                "Resource": "*",
+                "Condition": {"StringEquals": {f"{prefix}:ResourceTag/App": value}},
+            }
+            policy = json.dumps({"Version": "2012-10-17", "Statement": [allow]})
+            iam.put_user_policy(UserName=user, PolicyName="inline", PolicyDocument=policy)
+            if may:
+                assert theirs.get_secret_value(SecretId=name)["SecretString"] == "x"
+            else:
+                with pytest.raises(ClientError, match="AccessDenied"):
+                    theirs.get_secret_value(SecretId=name)
+
+
 def test_parameters_still_need_it(name: str) -> None:
     """On the emulator as its authors ship it; when this fails, the repair can go."""
     ssm = pytest.importorskip("ministack.services.ssm")
@@ -130,3 +158,7 @@ def test_secrets_still_need_it(name: str) -> None:
         label = {"SecretId": name, "VersionStage": str(number), "MoveToVersionId": version}
         assert vault._update_secret_version_stage(label)[0] == 200
     assert "VersionId" in json.loads(vault._create_secret({"Name": f"{name}-empty"})[2])
+    asked = json.dumps({"SecretId": name}).encode()
+    vault._tag_resource({"SecretId": name, "Tags": [{"Key": "app", "Value": "shop"}]})
+    actions = pytest.importorskip("ministack.core.iam_actions")
+    assert not actions.request_tag_context("secretsmanager", "secretsmanager:GetSecretValue", asked, {})

@@ -7,6 +7,8 @@
 - An object that is older than its bucket's versioning is copied by its version id, which is ``null`` (S3 User Guide,
   "Working with objects in a versioning-enabled bucket").
 - ListSecrets tells each secret's key (Secrets Manager API Reference, "SecretListEntry").
+- Policies are told the tags of the secret that a request is about: ``secretsmanager:ResourceTag/KEY`` and
+  ``aws:ResourceTag/KEY`` (Service Authorization Reference, "Condition keys for AWS Secrets Manager").
 - A secret has 20 staging labels at most over all its versions (Secrets Manager User Guide, "Quotas"), and its key is
   left out when it is AWS's own (API Reference, "DescribeSecret"). One that is made without a value has no version
   (API Reference, "CreateSecret").
@@ -36,6 +38,7 @@ Handler = Callable[..., Any]
 
 def close() -> None:
     """Put the repairs into the running ministack."""
+    from ministack.core import iam_actions  # type: ignore[import-untyped]
     from ministack.core.responses import error_response_json  # type: ignore[import-untyped]
     from ministack.services import s3, secretsmanager, ssm  # type: ignore[import-untyped]
 
@@ -52,6 +55,9 @@ def close() -> None:
         secretsmanager._create_secret, secretsmanager._secrets
     )
     secretsmanager._list_secrets = with_keys(secretsmanager._list_secrets, secretsmanager._secrets)
+    iam_actions.request_tag_context = with_tags_of_secrets(
+        iam_actions.request_tag_context, secretsmanager._resolve
+    )
 
 
 def with_null_versions(original: Handler, buckets: Mapping[str, Any]) -> Handler:
@@ -172,3 +178,26 @@ def with_keys(original: Handler, secrets: Mapping[str, Any]) -> Handler:
         return status, headers, json.dumps(answer).encode()
 
     return listing
+
+
+def with_tags_of_secrets(
+    original: Callable[..., dict[str, Any]], resolve: Callable[[str], tuple[Any, Mapping[str, Any] | None]]
+) -> Callable[..., dict[str, Any]]:
+    """``original``, which gives what a request says of tags to policies, and the tags that its secret has."""
+
+    def keys(service: str, action: str, body: bytes, *more: Any) -> dict[str, Any]:
+        found = original(service, action, body, *more)
+        if service != "secretsmanager":
+            return found
+        try:
+            asked = json.loads(body or b"{}")
+        except ValueError:
+            return found  # not JSON: the service refuses it
+        named = asked.get("SecretId") if isinstance(asked, dict) else None
+        secret = resolve(named)[1] if isinstance(named, str) else None
+        for tag in (secret or {}).get("Tags", ()):
+            for prefix in ("secretsmanager", "aws"):
+                found[f"{prefix}:ResourceTag/{tag['Key']}"] = tag["Value"]
+        return found
+
+    return keys
