@@ -36,6 +36,7 @@ KmsKey = Annotated[
     ),
     AfterValidator(fields.only_region_in_braces),
 ]
+SecretName = Annotated[str, Field(min_length=1, max_length=512), AfterValidator(fields.only_region_in_braces)]
 Glob = Annotated[str, Field(min_length=1)]
 
 
@@ -155,11 +156,11 @@ def _as_path(path: str, region: str) -> str:
 class CarrySecrets(Selection):
     """Secrets, by the beginning of their name or by tags. `{region}` stands for the region of its side."""
 
-    name: Annotated[str, Field(min_length=1, max_length=512)] | None = None
+    name: SecretName | None = None
     """The beginning of the secrets' names."""
     tags: dict[str, str] = Field(default={})
     """Tags that a secret must all have."""
-    target_name: Annotated[str, Field(min_length=1, max_length=512)] | None = None
+    target_name: SecretName | None = None
     """What takes the place of `name` in the target; the same when left out."""
     kms_key: KmsKey | None = None
     """A key of your own in the target region, by alias or ARN; the environment's key when left out."""

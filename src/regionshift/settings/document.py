@@ -14,13 +14,12 @@ from typing import Any
 
 import yaml
 
-from regionshift.settings.mistakes import Mistake, Path, write_path
+from regionshift.settings.mistakes import Mistake, Path, is_secret_key, show_key, write_path
 
 _TAG = "tag:yaml.org,2002:"
 _MOST_NODES = 100_000
 _DEEPEST = 50
-# What PyYAML itself says in quotes: one sign, an escaped one, a kind of token. Anything else is the file's own text.
-_OWN_WORDS = re.compile(r"\\?.|<[a-z ]+>")
+_TOO_DEEP = f"lists and mappings inside each other more than {_DEEPEST} deep"
 
 
 class _Loader(yaml.SafeLoader):
@@ -56,6 +55,12 @@ _SCALARS: dict[str, Callable[[str], object]] = {
 }
 
 
+# One character (as Python writes it), or a token as PyYAML's tokens call themselves.
+_OF_YAML = re.compile(
+    r".|\\[tnr\\]|\\x[0-9a-f]{2}|\\u[0-9a-f]{4}|\\U[0-9a-f]{8}|---|\.\.\.|<[a-z ]+>", re.DOTALL
+)
+
+
 class YamlError(ValueError):
     """The text is no YAML; the message says why and where, without repeating the text."""
 
@@ -77,12 +82,13 @@ def read_document(text: str) -> Document:
     """
     try:
         node = yaml.compose(text, Loader=_Loader)
+    except RecursionError:
+        raise YamlError(_TOO_DEEP) from None
     except yaml.MarkedYAMLError as error:
         raise YamlError(_explain(error)) from error
-    except RecursionError as error:
-        raise YamlError(f"lists and mappings inside each other more than {_DEEPEST} deep") from error
-    except yaml.YAMLError as error:  # a character that YAML does not allow; its text names the offset only
-        raise YamlError("a character that YAML does not allow") from error
+    except yaml.reader.ReaderError as error:
+        line = text.count("\n", 0, error.position) + 1
+        raise YamlError(f"a character that YAML does not allow, line {line}") from error
     document = Document()
     if node is not None:
         document.value = _Reader(document).read(node, ())
@@ -90,16 +96,32 @@ def read_document(text: str) -> Document:
 
 
 def _explain(error: yaml.MarkedYAMLError) -> str:
-    # PyYAML quotes names of aliases and tags: those may be a password that was left unquoted.
-    problem = re.sub(
-        r"'([^']*)'",
-        lambda quoted: quoted[0] if _OWN_WORDS.fullmatch(quoted[1]) else "…",
-        error.problem or "broken YAML",
-    )
-    if r"'\t'" in problem:
+    # An anchor's second use has what is wrong in the context.
+    said = error.context if error.problem == "second occurrence" else error.problem
+    problem = _without_texts(said or "broken YAML")
+    if "'\\t'" in problem or "tab character" in problem:
         problem = "a tab, where YAML takes spaces only"
-    mark = error.problem_mark or error.context_mark
-    return f"{problem}, line {mark.line + 1}, column {mark.column + 1}" if mark else problem
+    mark, begun = error.problem_mark or error.context_mark, ""
+    if mark is None:
+        return problem
+    if (
+        error.context
+        and error.context_mark
+        and error.context_mark.line != mark.line
+        and said == error.problem
+    ):
+        begun = f" ({_without_texts(error.context)} that begins in line {error.context_mark.line + 1})"
+    return f"{problem}, line {mark.line + 1}, column {mark.column + 1}{begun}"
+
+
+def _without_texts(words: str) -> str:
+    """What PyYAML says, without names of aliases, anchors and tags: those may be a password that was left unquoted.
+
+    It quotes these, and single characters and tokens of YAML, which stay.
+    """
+    return re.sub(
+        r"'[^']*'|\"[^\"]*\"", lambda quoted: quoted[0] if _OF_YAML.fullmatch(quoted[0][1:-1]) else "…", words
+    )
 
 
 class _Reader:
@@ -114,7 +136,7 @@ class _Reader:
         self._document.lines.setdefault(path, node.start_mark.line + 1)
         self._count += 1
         if len(path) > _DEEPEST:
-            self._add((), node, f"lists and mappings inside each other more than {_DEEPEST} deep", "fewer")
+            self._add(path[:1], node, _TOO_DEEP, "fewer")
             return None
         if id(node) in self._open or self._count > _MOST_NODES:
             self._add(path, node, "an alias that repeats itself without end", "a value")
@@ -147,16 +169,36 @@ class _Reader:
                 continue
             key = str(key_node.value)
             here = (*path, key)
+            lone = isinstance(value_node, yaml.ScalarNode) and value_node.tag == _TAG + "null"
             if key_node.tag != _TAG + "str":
-                self._add(here, key_node, "a key that is no text", "text", f'"{key}"')
+                quoted = None if is_secret_key(here, lone=lone) else f'"{key}"'
+                self._add(here, key_node, "a key that is no text", "text", quoted, lone=lone)
             elif key in values:
                 first = self._document.lines[here]
-                self._add(here, key_node, f"a second time (the first is in line {first})", "each key once")
+                self._add(
+                    here,
+                    key_node,
+                    f"a second time (the first is in line {first})",
+                    "each key once",
+                    lone=lone,
+                )
             else:
                 self._document.lines[here] = key_node.start_mark.line + 1
                 values[key] = self.read(value_node, here)
         return values
 
-    def _add(self, path: Path, node: yaml.Node, found: str, allowed: str, nearest: str | None = None) -> None:
+    def _add(
+        self,
+        path: Path,
+        node: yaml.Node,
+        found: str,
+        allowed: str,
+        nearest: str | None = None,
+        *,
+        lone: bool = False,
+    ) -> None:
         line = f"line {node.start_mark.line + 1}"
-        self._document.mistakes.append(Mistake(write_path(path), found, allowed, nearest, line))
+        written = write_path(path, lone=lone)
+        if path and is_secret_key(path, lone=lone):
+            found = f"{show_key(path, lone=lone)}, {found}"
+        self._document.mistakes.append(Mistake(written, found, allowed, nearest, line))

@@ -72,13 +72,15 @@ class Layers:
     def _unknown(self, path: Path, known: tuple[str, ...], source: str) -> None:
         *section, step = path
         nearest = nearest_of(str(step), known)
+        meant = write_path((*section, nearest)) if nearest else None
         allowed = f"one of {', '.join(known)}" if known else "the whole list or map under its own name"
         if source.startswith(PREFIX):
             nearest = variable_of((*section, nearest)) if nearest else None
             allowed = f"{allowed} (nothing else is read from variables that begin with {PREFIX})"
         else:
             nearest = write_path((*section, nearest)) if nearest else None
-        self.mistakes.append(Mistake(write_path(path), "a field that is not there", allowed, nearest, source))
+        found = "a field that is not there"
+        self.mistakes.append(Mistake(write_path(path), found, allowed, nearest, source, meant))
 
     def _set(self, path: Path, value: object, source: str) -> None:
         if isinstance(value, str) and not self._is_text(path):

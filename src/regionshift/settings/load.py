@@ -15,7 +15,7 @@ from regionshift.settings.config import MigrationConfig
 from regionshift.settings.document import Document, YamlError, read_document
 from regionshift.settings.layers import Layers
 from regionshift.settings.mend import without
-from regionshift.settings.mistakes import Mistake, SettingsError
+from regionshift.settings.mistakes import NOTHING, Mistake, SettingsError
 from regionshift.settings.mistakes import Path as Place
 from regionshift.settings.rules import broken_rules
 from regionshift.settings.schema import Shape
@@ -45,6 +45,9 @@ def load_config(path: Path, env: Mapping[str, str], overrides: Mapping[str, obje
     mistakes += layers.mistakes
     # What is wrong in its form is told once, not again for the value it therefore has not.
     told = {one.path for one in mistakes}
+    # A misspelt field is one mistake, not another for the field that it was meant to be.
+    meant = {one.meant for one in (*mistakes, *(each for _, each in found))}
+    found = [(at, one) for at, one in found if one.found != NOTHING or one.path not in meant]
     mistakes += [
         replace(one, source=_source(at, layers, document, path)) for at, one in found if one.path not in told
     ]

@@ -16,13 +16,18 @@ _SECRET_WORDS = re.compile(r"secret|passw|token|credential|private|api_?key", re
 _NEVER_SECRET = ("carry", "retention")
 _USER_IN_URL = re.compile(r"//[^/@]*@")
 _LONGEST_SHOWN = 60
+# application.secrets.NAME, and what may stand there (settings.sections.SecretSource).
+_NAME_OF_SECRET = 3
+_SOURCES = (("env",), ("file",), ("secret",))
 NOT_SHOWN = "(not shown)"
+NOTHING = "nothing"
 
 
 @dataclass(frozen=True)
 class Mistake:
     """One mistake. ``path`` as in the YAML (``regions.secondaries[1]``); ``source`` is the file and line,
     the environment variable or the option that the value came from. Never holds a secret's value.
+    ``meant`` is the path of the field that a misspelt one was probably meant to be.
     """
 
     path: str
@@ -30,6 +35,7 @@ class Mistake:
     allowed: str
     nearest: str | None = None
     source: str = ""
+    meant: str | None = None
 
     def __str__(self) -> str:
         where = " ".join(part for part in (self.path, f"({self.source})" if self.source else "") if part)
@@ -48,17 +54,43 @@ class SettingsError(InputError):
         super().__init__(f"The settings have {count}:{lines}", where=where, remedy=remedy)
 
 
-def write_path(path: Path) -> str:
-    """``path`` as people write it: ``regions.secondaries[1]``, ``tags["cost centre"]``."""
+def write_path(path: Path, *, lone: bool = False) -> str:
+    """``path`` as people write it: ``regions.secondaries[1]``, ``tags["cost centre"]``.
+
+    A key that may be a secret written in the place of a key (``pw: {hunter2}``) is not repeated.
+
+    Args:
+        lone: whether nothing stands behind the last key.
+    """
     text = ""
-    for part in path:
+    for place, part in enumerate(path):
         if isinstance(part, int):
             text += f"[{part}]"
+        elif is_secret_key(path[: place + 1], lone=lone and place == len(path) - 1):
+            return text  # what is said of it goes with where it stands
         elif _PLAIN_KEY.fullmatch(part):
             text += f".{part}" if text else part
         else:
             text += f'["{part}"]'
     return text
+
+
+def show_key(path: Path, *, lone: bool = False) -> str:
+    """The key at the end of ``path`` for the eyes of a reader, as :func:`write_path` has it."""
+    return f"the key {NOT_SHOWN}" if is_secret_key(path, lone=lone) else f'the key "{path[-1]}"'
+
+
+def is_secret_key(path: Path, *, lone: bool) -> bool:
+    """Whether the key at the end of ``path`` may itself be a secret: it stands where only a value should.
+
+    Args:
+        lone: whether nothing stands behind it.
+    """
+    if path[:2] != ("application", "secrets"):
+        return isinstance(path[-1], str) and is_secret(path[:-1])
+    if len(path) == _NAME_OF_SECRET:
+        return lone
+    return len(path) > _NAME_OF_SECRET and path[_NAME_OF_SECRET:] not in _SOURCES
 
 
 def is_secret(path: Path) -> bool:
@@ -77,7 +109,7 @@ def show(value: object, path: Path = ()) -> str:
     if isinstance(value, list | tuple):
         return "a list"
     if value is None:
-        return "nothing"
+        return NOTHING
     if is_secret(path):
         return f"{'plain text' if isinstance(value, str) else 'a value'} {NOT_SHOWN}"
     if isinstance(value, bool):

@@ -8,7 +8,17 @@ from typing import Any
 from pydantic import ValidationError
 
 from regionshift.settings.fields import nearest_of
-from regionshift.settings.mistakes import NOT_SHOWN, Mistake, Path, show, write_path
+from regionshift.settings.mistakes import (
+    NOT_SHOWN,
+    NOTHING,
+    Mistake,
+    Path,
+    is_secret,
+    is_secret_key,
+    show,
+    show_key,
+    write_path,
+)
 from regionshift.settings.schema import Shape
 
 Found = tuple[Path, Mistake]
@@ -21,13 +31,7 @@ def translate(error: ValidationError, tree: object, shape: Shape) -> list[Found]
     for detail in error.errors(include_url=False):
         path = _path_in(tree, detail["loc"], missing=detail["type"] == "missing")
         found.setdefault(path, _mistake(path, dict(detail), tree, shape))
-    # A field that is missing under its name and there under a misspelt one is one mistake.
-    misspelt = {(path[:-1], mistake.nearest) for path, mistake in found.items() if mistake.found == UNKNOWN}
-    return [
-        (path, mistake)
-        for path, mistake in found.items()
-        if mistake.found != "nothing" or (path[:-1], path[-1] if path else None) not in misspelt
-    ]
+    return list(found.items())
 
 
 def value_at(tree: object, path: Path) -> object:
@@ -57,40 +61,45 @@ def _path_in(tree: object, loc: Iterable[str | int], *, missing: bool) -> Path:
 
 def _mistake(path: Path, detail: dict[str, Any], tree: object, shape: Shape) -> Mistake:
     value = value_at(tree, path)
-    where = write_path(path)
+    lone = value is None
+    where = write_path(path, lone=lone)
     match detail["type"]:
         case "missing":
+            where = write_path(path)
             about = (shape.at(path) or {}).get("description", "")
             allowed = shape.describe(path) + (f" ({about.rstrip('.')})" if about else "")
-            return Mistake(where, "nothing", allowed)
+            return Mistake(where, NOTHING, allowed)
         case "extra_forbidden":
             return _unknown_field(path, shape)
         case "wrong":
             context = detail["ctx"]
             is_key = detail["loc"][-1] == "[key]"
-            found = f'the key "{path[-1]}"' if is_key else show(value, path)
+            found = show_key(path, lone=lone) if is_key else show(value, path)
             return Mistake(where, found, context["allowed"], context["nearest"])
         case _ if detail["loc"][-1:] == ("[key]",):
             allowed = detail["msg"].removeprefix("String should ")
-            return Mistake(where, f'the key "{path[-1]}"', f"a key that should {allowed}")
+            return Mistake(where, show_key(path, lone=lone), f"a key that should {allowed}")
         case _:
-            return Mistake(where, show(value, path), shape.describe(path), _nearest(value, path, shape))
+            nearest = None if is_secret(path) else _nearest(value, path, shape)
+            hidden = lone and is_secret_key(path, lone=True)
+            found = f"{show_key(path, lone=True)} with nothing behind it" if hidden else show(value, path)
+            return Mistake(where, found, shape.describe(path), nearest)
 
 
 def _unknown_field(path: Path, shape: Shape) -> Mistake:
     # The value is never repeated: nothing says that it is no secret. Nor is a name where a secret's source belongs:
     # `{hunter2}` is a mapping whose name is the secret.
+    hidden = is_secret_key(path, lone=False)
     *section, name = path
     known = shape.fields(tuple(section))
     nearest = nearest_of(str(name), known)
+    meant = write_path((*section, nearest)) if nearest else None
     if nearest is None:
         elsewhere = next(shape.places_of(str(name)), None)
         nearest = write_path(elsewhere) if elsewhere else None
-    hidden = tuple(section[:2]) == ("application", "secrets")
-    where = write_path(tuple(section) if hidden else path)
-    return Mistake(
-        where, f"{UNKNOWN} {NOT_SHOWN}" if hidden else UNKNOWN, f"one of {', '.join(known)}", nearest
-    )
+    found = f"{UNKNOWN} {NOT_SHOWN}" if hidden else UNKNOWN
+    allowed = f"one of {', '.join(known)}"
+    return Mistake(write_path(path), found, allowed, nearest, meant=meant)
 
 
 def _nearest(value: object, path: Path, shape: Shape) -> str | None:

@@ -128,6 +128,17 @@ ONE_MISTAKE = [
     ({"carry": {"ssm": [{"path": "shop"}]}}, "carry.ssm[0].path", "shop", "/shop/prod", None),
     ({"carry": {"ssm": [{}]}}, "carry.ssm[0].path", "nothing", "path", None),
     ({"carry": {"s3": [{"bucket": "fixed"}]}}, "carry.s3[0]", "a mapping", "a target_bucket", None),
+    (
+        {"carry": {"s3": [{"bucket": "media-{regoin}"}]}},
+        "carry.s3[0].bucket",
+        "media-{regoin}",
+        "no braces but those of {region}",
+        "media-{region}",
+    ),
+    ({"carry": {"ssm": [{"path": "/shop/{}/x"}]}}, "carry.ssm[0].path", "{}", "braces", "/shop/{region}/x"),
+    ({"carry": {"ssm": [{"path": "/shop/{x"}]}}, "carry.ssm[0].path", "{x", "no braces", "/shop/{region}"),
+    ({"carry": {"secrets": [{"name": "{Region}/"}]}}, "carry.secrets[0].name", "{Re", "braces", "{region}/"),
+    ({"carry": {"ssm": [{"pth": "/shop"}]}}, "carry.ssm[0].pth", "a field that", "path", "path"),
     ({"carry": {"secrets": [{}]}}, "carry.secrets[0]", "a mapping", "one of name and tags", None),
     ({"carry": {"s3": [{"prefix": "a"}, {"prefix": "a"}]}}, "carry.s3[1]", "the same", "once", None),
 ]
@@ -207,6 +218,13 @@ PLACES = [
     {"application": {"secrets": {"db": [SECRET]}}},
     {"application": {"secret": {"db": SECRET}}},
     {"application": {"config": {"db_password": {"x": SECRET}}}},
+    {"application": {"config": {"db_password": {SECRET: None}}}},
+    {"application": {"secrets": {SECRET: None}}},
+    {"application": {"secrets": {"db": {SECRET: None}}}},
+    {"application": {"secrets": {"db": {SECRET: "x"}}}},
+    {"application": {"secrets": {"db": {SECRET: {"env": "A"}, "file": "x"}}}},
+    {"application": {"secrets": {"db": {"env": {SECRET: None}}}}},
+    {"application": {"secrets": {"db": [{SECRET: None}]}}},
     {"password": SECRET},
     {"state": f"https://user:{SECRET}@host/x"},
     {"state_secrets": SECRET},
@@ -222,6 +240,75 @@ def test_a_secret_in_the_file_is_refused_and_never_repeated(tmp_path: Path, plac
     assert caught.value.mistakes
     assert SECRET not in str(caught.value) + repr(caught.value.mistakes)
     assert caught.value.__cause__ is None or SECRET not in str(caught.value.__cause__)
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        "secrets: {pw: {hunter2}}",
+        "secrets: {hunter2}",
+        "secrets: {pw: {hunter2, hunter2}}",
+        "secrets:\n    pw:\n      hunter2:\n        env: A",
+        "secrets: {pw: {? [hunter2] : x}}",
+        "secrets: {pw: *hunter2}",
+        "secrets: {pw: !hunter2 x}",
+        "secrets: {pw: !hunter2!x y}",
+        "secrets: {a: &hunter2 x, b: &hunter2 y}",
+        "secrets: {a: &hunter2 x,\n  b: &hunter2 y}",
+        "secrets: {pw: 'hunter2'hunter2}",
+        'secrets: {pw: "hunter2',
+        "secrets: {pw: hunter2: hunter2}",
+        "secrets: {pw: [hunter2}",
+        "secrets: {pw: %hunter2}",
+        "secrets: {pw: {98765432}}",
+        "secrets: {98765432}",
+    ],
+)
+def test_a_secret_that_yaml_takes_for_something_else_is_not_repeated(tmp_path: Path, written: str) -> None:
+    path = tmp_path / "regionshift.yaml"
+    path.write_text(f"{SMALLEST}application:\n  {written}\n")
+    with pytest.raises(SettingsError) as caught:
+        load_config(path, {}, {})
+    told = f"{caught.value} {caught.value.mistakes!r} {caught.value.__cause__}"
+    assert "hunter2" not in told
+    assert "98765432" not in told
+    assert "line " in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("written", "told"),
+    [
+        ("tags:\n\ta: b", "a tab, where YAML takes spaces only, line 8, column 1"),
+        ("tags: {a: [x, y}", "expected ',' or ']', but got '}', line 7, column 16"),
+        ("alerts:\n  emails: [a@b.de,\n    c@d.de", "flow sequence that begins in line 8"),
+        ("tags: {a: b", "expected ',' or '}'"),
+        ("tags: @x", "found character '@' that cannot start any token, line 7, column 7"),
+        ('tags: "a\\q"', "unknown escape character 'q'"),
+        ("tags: a: b", "mapping values are not allowed here, line 7"),
+        ("tags: {a: b}\nprotect: \x01", "a character that YAML does not allow, line 8"),
+        ("tags: {a: &x b, c: &x d}", "duplicate anchor"),
+        ("tags: " + "[" * 5000, "inside each other more than 50 deep"),
+        ("tags: " + "{a: " * 5000, "inside each other more than 50 deep"),
+        ("tags:\n" + "- " * 5000, "inside each other more than 50 deep"),
+        ("tags: " + "[" * 60 + "]" * 60, "inside each other more than 50 deep"),
+    ],
+    ids=lambda value: str(value)[:40],
+)
+def test_broken_yaml_is_told_with_its_cause_and_line(tmp_path: Path, written: str, told: str | None) -> None:
+    path = tmp_path / "regionshift.yaml"
+    path.write_text(f"{SMALLEST}{written}\n")
+    with pytest.raises(SettingsError) as caught:
+        load_config(path, {}, {})
+    assert told in str(caught.value)
+
+
+@pytest.mark.parametrize("given", [{}, {"REGIONSHIFT_REGIONS__PRIMRY": "us-east-1"}])
+def test_a_misspelt_key_is_one_mistake(tmp_path: Path, given: dict[str, str]) -> None:
+    regions = {"secondaries": ["eu-west-1"], **({} if given else {"primry": "us-east-1"})}
+    (path,) = mistakes_of(tmp_path, json.dumps(tree(regions=regions)), given)
+    assert path == "regions.primry"
+    text = SMALLEST.replace("environment:", "enviroment:").replace("network:", "netwrok:")
+    assert list(mistakes_of(tmp_path, text)) == ["enviroment", "netwrok"]
 
 
 anything = st.recursive(
