@@ -172,7 +172,7 @@ def wire(
         lock = stack.enter_context(_lock(store, config, outside, stops, force)) if locked else None
         if locked:
             require_same(store, identity_of(config), locked=True)
-        found = _find_engine(outside, may_miss=without_engine)
+        found = _find_engine(_inherited(config, outside), may_miss=without_engine)
         slot = Slot(store, f"aside/{scope_of(config)}.json")
         engine = stack.enter_context(_engine(config, place, access, outside, found, slot, exclusive=locked))
         stops.append(engine.interrupt)
@@ -377,11 +377,11 @@ class _FoundEngine:
     problem: InputError | None = None
 
 
-def _find_engine(outside: Surroundings, *, may_miss: bool) -> _FoundEngine:
+def _find_engine(variables: Mapping[str, str], *, may_miss: bool) -> _FoundEngine:
     from regionshift.engine.cli import OLDEST, find_pulumi
 
     try:
-        return _FoundEngine(*find_pulumi(outside.variables, [Path(sys.prefix) / "bin"]))
+        return _FoundEngine(*find_pulumi(variables, [Path(sys.prefix) / "bin"]))
     except InputError as problem:
         if not may_miss:
             raise
@@ -429,10 +429,21 @@ def _engine(
             yield engine
 
 
+def _inherited(config: MigrationConfig, outside: Surroundings) -> dict[str, str]:
+    """The environment variables for programs that are started: without those that hold the application's secrets.
+
+    Every process of the same user can read another's variables (proc(5), ``/proc/PID/environ``), and the engine
+    hands its own to each of its plugins.
+    """
+    secret = {source.env for source in config.application.secrets.values()}
+    return {name: value for name, value in outside.variables.items() if name not in secret}
+
+
 def _engine_environment(
     config: MigrationConfig, place: Place, access: Access, outside: Surroundings
 ) -> dict[str, str]:
-    variables = {name: value for name, value in outside.variables.items() if not name.startswith("PULUMI_")}
+    inherited = _inherited(config, outside)
+    variables = {name: value for name, value in inherited.items() if not name.startswith("PULUMI_")}
     variables |= {"PULUMI_SKIP_UPDATE_CHECK": "true", "PULUMI_DIY_BACKEND_DISABLE_CHECKPOINT_BACKUPS": "true"}
     # A machine that never worked on the stack knows its key from the state, not from a file of the workspace.
     variables["PULUMI_FALLBACK_TO_STATE_SECRETS_MANAGER"] = "true"

@@ -167,6 +167,50 @@ def test_a_document_says_what_the_call_leaves_open(secondary: Region, call: Call
     assert sorted(state(secondary)) == ["in/a", "plans/p.json", "y/a"]
 
 
+@pytest.mark.parametrize(
+    "document",
+    [
+        {"source": {"bucket": "hunter2-bucket"}},
+        {"source": {"region": "hunter2"}},
+        {"target": {"region": "hunter2", "prefix": "out/"}},
+        {"source_prefix": "migrations/hunter2/", "target_prefix": "out/"},
+        {"source_prefix": "hunter2", "target_prefix": "hunter2"},
+        {"source": {"prefix": "in/", "keys": ["hunter2"]}, "target_prefix": "out/"},
+        {"source": {"prefix": "in/", "keys": ["in/hunter2"]}, "target_prefix": "out/"},
+        {"source": {"prefix": "in/", "keys": "hunter2"}},
+        {"source": ["hunter2"]},
+        {"source": {"prefix": "\ud800hunter2"}},
+        ["hunter2"],
+        "hunter2",
+    ],
+    ids=str,
+)
+def test_nothing_of_a_document_is_repeated(document: Any, secondary: Region, call: Caller) -> None:
+    """Whoever may call the function could otherwise read JSON that the bucket keeps for others."""
+    put(secondary, in__a="one", **{"any__settings.json": json.dumps(document)})
+    status, body = call({"action": "migrate", "migration_id": "m-1", "config_key": "any/settings.json"})
+    assert 400 <= status < 500, body
+    assert "hunter2" not in json.dumps(body)
+    assert "config_key" in body["error"] or "source" in body["error"]
+
+
+def test_a_label_in_a_document_is_kept_nowhere(secondary: Region, call: Caller) -> None:
+    put(secondary, **{"any__settings.json": json.dumps({"source": "hunter2", "target": "hunter2"})})
+    status, body = call({"action": "migrate", "migration_id": "m-1", "config_key": "any/settings.json"})
+    assert status == 200, body
+    s3, bucket = secondary.make("s3"), secondary.variables.deployment_bucket
+    written = s3.get_object(Bucket=bucket, Key="migrations/m-1/metadata.json")["Body"].read()
+    assert b"hunter2" not in json.dumps(body).encode() + written
+
+
+@pytest.mark.parametrize("text", ["[" * 200_000, '{"a":' * 200_000, "hunter2", "\xff"])
+def test_a_document_that_is_no_json_is_refused(text: str, secondary: Region, call: Caller) -> None:
+    put(secondary, **{"any__settings.json": text})
+    status, body = call({"action": "migrate", "migration_id": "m-1", "config_key": "any/settings.json"})
+    assert (status, body["code"]) == (400, "InvalidField")
+    assert "hunter2" not in body["error"]
+
+
 def test_a_call_that_runs_out_of_time_goes_on_with_the_same_id(secondary: Region, call: Caller) -> None:
     put(secondary, **{f"in__{number:03d}": str(number) for number in range(150)})
     seen: Iterator[int] = iter(range(20, -1, -1))

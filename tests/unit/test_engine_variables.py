@@ -5,6 +5,8 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from pathlib import Path
 
+import pytest
+
 from regionshift import wiring
 from regionshift.aws.clients import Clients
 from regionshift.local.emulator import LocalCloud
@@ -13,8 +15,8 @@ from regionshift.settings.config import MigrationConfig
 KEYS = {"AWS_ACCESS_KEY_ID": "AKIAOTHER", "AWS_SECRET_ACCESS_KEY": "other", "AWS_SESSION_TOKEN": "token"}
 
 
-def _variables(tmp_path: Path, cloud: LocalCloud | None = None, **given: str) -> dict[str, str]:
-    config = MigrationConfig.model_validate(
+def _config(**more: object) -> MigrationConfig:
+    return MigrationConfig.model_validate(
         {
             "project": "orders",
             "environment": "dev",
@@ -22,11 +24,17 @@ def _variables(tmp_path: Path, cloud: LocalCloud | None = None, **given: str) ->
             "target": "aws",
             "regions": {"primary": "us-east-1"},
             "network": {"vpc_cidr": "10.0.0.0/14"},
+            **more,
         }
     )
+
+
+def _variables(
+    tmp_path: Path, cloud: LocalCloud | None = None, config: MigrationConfig | None = None, **given: str
+) -> dict[str, str]:
     place = wiring.Place(tmp_path / "regionshift.yaml")
     outside = wiring.Surroundings(given, lambda: datetime.now(UTC), lambda: 0.0)
-    return wiring._engine_environment(config, place, wiring.Access(Clients(), cloud), outside)
+    return wiring._engine_environment(config or _config(), place, wiring.Access(Clients(), cloud), outside)
 
 
 def test_with_a_profile_the_engine_works_as_that_one(tmp_path: Path) -> None:
@@ -50,3 +58,29 @@ def test_offline_the_engine_collects_garbage_less_often_unless_that_was_decided(
     assert _variables(tmp_path, cloud)["GOGC"] == "400"
     assert _variables(tmp_path, cloud, GOGC="50")["GOGC"] == "50"
     assert _variables(tmp_path, cloud, **KEYS)["AWS_ACCESS_KEY_ID"] == "key"
+
+
+@pytest.mark.parametrize("offline", [False, True])
+def test_no_secret_of_the_application_is_in_the_variables_of_a_started_program(
+    tmp_path: Path, offline: bool
+) -> None:
+    sources = {"token": {"env": "ORDERS_TOKEN"}, "key": {"env": "AWS_LIKE_KEY"}, "file": {"file": "HOME"}}
+    config = _config(application={"secrets": sources})
+    cloud = LocalCloud("https://127.0.0.1:1", "1" * 12, tmp_path / "ca.pem", 1, "key", "secret", tmp_path)
+    given = {"ORDERS_TOKEN": "hunter2", "AWS_LIKE_KEY": "hunter2", "HOME": "/home/ann", "PATH": "/bin"}
+    found = _variables(tmp_path, cloud if offline else None, config, **given)
+    assert "hunter2" not in found.values()
+    assert (found["HOME"], found["PATH"]) == ("/home/ann", "/bin")
+
+
+def test_the_search_for_an_engine_runs_without_them_too(tmp_path: Path) -> None:
+    """Each CLI that is found is asked for its version."""
+    said = tmp_path / "said"
+    (tmp_path / "pulumi").write_text(f"#!/bin/sh\nenv > {said}\necho v3.200.0\n")
+    (tmp_path / "pulumi").chmod(0o755)
+    given = {"ORDERS_TOKEN": "hunter2", "PATH": f"{tmp_path}:/bin:/usr/bin"}
+    config = _config(application={"secrets": {"token": {"env": "ORDERS_TOKEN"}}})
+    outside = wiring.Surroundings(given, lambda: datetime.now(UTC), lambda: 0.0)
+    wiring._find_engine(wiring._inherited(config, outside), may_miss=False)
+    assert "PATH=" in said.read_text()
+    assert "hunter2" not in said.read_text()

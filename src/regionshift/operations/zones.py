@@ -29,6 +29,7 @@ def zones_of(
     Raises:
         InputError: a region has fewer zones than asked for.
         AwsFailed: a region refused to tell.
+        StateDamaged: what is kept is not what was written.
     """
     key = f"zones/{environment}.json"
     kept = store.get(key)
@@ -47,8 +48,10 @@ def zones_of(
 def _decode(body: bytes, where: str) -> dict[str, list[str]]:
     try:
         found = json.loads(body)
-        return {str(region): [str(zone) for zone in zones] for region, zones in found.items()}
-    except (ValueError, AttributeError, TypeError) as error:
+        if not all(isinstance(z, list) and all(isinstance(each, str) for each in z) for z in found.values()):
+            raise TypeError("zones are a list of names")
+        return dict(found)
+    except (ValueError, AttributeError, TypeError, RecursionError) as error:
         raise StateDamaged(
             "the availability zones that the environment was made in cannot be read",
             where=where,

@@ -11,12 +11,13 @@ from regionshift.function.problems import code_of
 from regionshift.function.request import MIGRATE, Place, RefusedError, Request, parse
 from regionshift.function.surroundings import Surroundings
 
+_FIELDS = ("source", "target", "source_prefix", "target_prefix")
 ABSENT = ("404", "NoSuchKey", "NotFound")
 """S3's codes for an object that is not there."""
 
 
 def with_document(request: Request, surroundings: Surroundings) -> Request:
-    """The request, with what it leaves open taken from the document that ``config_key`` names.
+    """The request, with what it leaves open taken from the document that ``config_key`` names; but no label.
 
     Raises:
         RefusedError: 404, it is not there; 400, it is no JSON object, or a field of it is wrong.
@@ -35,11 +36,12 @@ def with_document(request: Request, surroundings: Surroundings) -> Request:
         ) from problem
     try:
         document = json.loads(body)
-    except ValueError:
+    except (ValueError, RecursionError):
         raise RefusedError(400, "InvalidField", "config_key does not name a JSON document.") from None
     if not isinstance(document, dict):
         raise RefusedError(400, "InvalidField", "config_key does not name a JSON object.")
-    read = parse({**document, "action": MIGRATE, "migration_id": request.migration_id})
+    known = {name: document[name] for name in _FIELDS if name in document}
+    read = parse({**known, "action": MIGRATE, "migration_id": request.migration_id})
     return replace(
         request,
         source=_merged(request.source, read.source),
@@ -48,10 +50,23 @@ def with_document(request: Request, surroundings: Surroundings) -> Request:
     )
 
 
+def without_values(refused: RefusedError) -> RefusedError:
+    """The refusal of what a document asks for, without any of it.
+
+    ``config_key`` names any object of the bucket, and who may call the function need not be allowed to read there.
+    """
+    return RefusedError(
+        refused.status_code,
+        refused.code,
+        "What the document under config_key asks for is refused, and none of it is repeated: put its fields into the"
+        " call itself to see which.",
+    )
+
+
 def _merged(asked: Place, document: Place) -> Place:
     return Place(
         bucket=asked.bucket if asked.bucket is not None else document.bucket,
         prefix=asked.prefix if asked.prefix is not None else document.prefix,
         region=asked.region if asked.region is not None else document.region,
-        label=asked.label if asked.label is not None else document.label,
+        label=asked.label,
     )

@@ -26,7 +26,7 @@ from regionshift.function.actions.carried import (
     tell_start,
     told,
 )
-from regionshift.function.actions.document import ABSENT, with_document
+from regionshift.function.actions.document import ABSENT, with_document, without_values
 from regionshift.function.actions.target import require_valid_target
 from regionshift.function.answer import Answer
 from regionshift.function.problems import code_of
@@ -36,7 +36,16 @@ from regionshift.function.surroundings import Surroundings
 
 def migrate(request: Request, surroundings: Surroundings) -> Answer:
     """200 all done; 202 more is left, or the state machine has it; 4xx refused; 500 failed and undone."""
-    request = with_document(request, surroundings)
+    asked = with_document(request, surroundings)
+    try:
+        return _migrate(asked, surroundings)
+    except RefusedError as refused:
+        if asked == request:
+            raise
+        raise without_values(refused) from None
+
+
+def _migrate(request: Request, surroundings: Surroundings) -> Answer:
     own = naming.Own(surroundings.variables.region, surroundings.variables.deployment_bucket)
     try:
         if naming.is_own(own, request.source) and naming.is_own(own, request.target):
