@@ -16,6 +16,7 @@ from regionshift.operations.permissions import permission_findings
 from regionshift.operations.policy_findings import policy_findings
 from regionshift.operations.quotas import quota_findings
 from regionshift.operations.room import Disk, room_findings
+from regionshift.operations.usable_keys import key_findings
 from regionshift.report.values import Finding
 from regionshift.settings.check import name_problems
 from regionshift.settings.state_url import parse_key_url, parse_state_url
@@ -71,6 +72,7 @@ def preflight(
         lambda: _pending_secrets(environment),
         lambda: _state_region(environment),
         lambda: _state_key(environment),
+        lambda: key_findings(environment.clients, environment.config, environment.regions),
     )
     with ThreadPoolExecutor(max_workers=len(parts)) as pool:
         return [finding for found in pool.map(lambda part: part(), parts) for finding in found]

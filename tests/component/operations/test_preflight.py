@@ -14,10 +14,13 @@ import pytest
 from botocore.exceptions import EndpointConnectionError
 
 from regionshift.aws.clients import Clients
+from regionshift.aws.errors import AwsFailed
 from regionshift.deployment.state import RegionState
 from regionshift.engine.engine import RunRecord
 from regionshift.engine.events import Step
 from regionshift.errors import InputError
+from regionshift.operations.checks.base import CheckContext, Wrong
+from regionshift.operations.checks.storage import Key
 from regionshift.operations.environment import Environment
 from regionshift.operations.gone import gone_findings
 from regionshift.operations.policy_findings import MOST_CHARACTERS, policy_findings
@@ -25,7 +28,7 @@ from regionshift.operations.preflight import Machine, plan_findings, preflight
 from regionshift.operations.quotas import UNRESERVED, vpc_finding
 from regionshift.operations.waves.standing import Standing
 from regionshift.report.values import Finding
-from regionshift.settings.components import DEPLOYMENT_BUCKET
+from regionshift.settings.components import DEPLOYMENT_BUCKET, KEY, RECORDS_KEY
 from regionshift.settings.load import load_config
 
 pytestmark = pytest.mark.component
@@ -224,6 +227,68 @@ def test_a_team_state_with_the_key_of_one_machine_is_a_warning(make: Callable[..
     assert "state_secrets" in finding.remedy
     assert preflight(make(state=state, state_secrets="awskms://k?region=eu-west-3"), Machine(None)) == []
     assert preflight(make(), Machine(None)) == []
+
+
+@pytest.mark.parametrize("state", ["Disabled", "PendingDeletion"])
+@pytest.mark.parametrize("named_by", ["own", "records", "s3", "ssm", "secrets", "state_secrets"])
+def test_a_key_that_cannot_be_used_is_an_error_and_fails_the_check(
+    make: Callable[..., Environment], clients: Clients, state: str, named_by: str
+) -> None:
+    kms, alias = clients.get("kms", REGION), f"alias/shop-{uuid.uuid4().hex[:10]}"
+    carried: dict[str, dict[str, object]] = {
+        "s3": {"prefix": "a/", "kms_key": alias},
+        "ssm": {"path": "/shop", "kms_key": alias},
+        "secrets": {"name": "shop/", "kms_key": alias},
+    }
+    more: dict[str, object] = {"project": f"flight{uuid.uuid4().hex[:6]}"}
+    if named_by in carried:
+        more["carry"] = {named_by: [carried[named_by]]}
+    if named_by == "state_secrets":
+        more["state_secrets"] = f"awskms://{alias}?region={REGION}"
+    environment = make(**more)
+    if named_by in ("own", "records"):
+        component = {"own": KEY, "records": RECORDS_KEY}[named_by]
+        alias = component.name(environment.config.names, REGION)
+    key = kms.create_key()["KeyMetadata"]["KeyId"]
+    kms.create_alias(AliasName=alias, TargetKeyId=key)
+    if named_by != "own":
+        own = kms.create_key()["KeyMetadata"]["KeyId"]
+        kms.create_alias(AliasName=environment.config.names.key_alias(REGION), TargetKeyId=own)
+    kms.enable_key_rotation(KeyId=key if named_by == "own" else own)
+
+    def keys() -> list[Finding]:
+        return [each for each in preflight(environment, Machine(None)) if each.code == "key"]
+
+    context = CheckContext(environment.config, cast(Any, None), clients, environment.now)
+    assert keys() == []
+    assert Key().ask(context, REGION)
+    if state == "Disabled":
+        kms.disable_key(KeyId=key)
+    else:
+        kms.schedule_key_deletion(KeyId=key, PendingWindowInDays=7)
+    (finding,) = keys()
+    assert (finding.severity, finding.region) == ("error", REGION)
+    assert alias in finding.message
+    assert ("cancel-key-deletion" in str(finding.remedy)) == (state == "PendingDeletion")
+    with pytest.raises(Wrong, match=alias):
+        Key().ask(context, REGION)
+
+
+def test_a_key_that_cannot_be_asked_about_is_a_warning(
+    make: Callable[..., Environment], clients: Clients
+) -> None:
+    class Closed(Clients):
+        def call(self, region: str, service: str, operation: str, **parameters: Any) -> dict[str, Any]:
+            if operation == "describe_key":
+                raise AwsFailed("not allowed", code="AccessDeniedException", where=region, remedy=None)
+            return clients.call(region, service, operation, **parameters)
+
+        def get(self, service: Any, region: str) -> Any:
+            return clients.get(service, region)
+
+    environment = replace(make(), clients=Closed())
+    findings = preflight(environment, Machine(None))
+    assert {(each.code, each.severity) for each in findings} == {("key-unknown", "warning")}
 
 
 def test_secrets_that_cannot_be_looked_for_are_told_of_with_their_region(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 
 from regionshift.operations.checks.base import Check, CheckContext, Wrong, expect
+from regionshift.operations.usable_keys import keys_of, unusable
 
 _ALL_FOUR = {
     "BlockPublicAcls": True,
@@ -81,9 +82,13 @@ class LogBucket(_BucketCheck):
 
 
 class Key(Check):
-    """The region's key: enabled, and its material rotated."""
+    """The region's key: enabled, and its material rotated; and every other key that is used there: enabled."""
 
     name = "encryption key"
+    remedy = (
+        "`aws kms enable-key` (after `cancel-key-deletion` where it waits for its deletion); what else the settings"
+        " say `regionshift up --refresh` puts back"
+    )
 
     def ask(self, context: CheckContext, region: str) -> str:
         kms = context.clients.get("kms", region)
@@ -92,4 +97,9 @@ class Key(Check):
         expect(f"state of {alias}", key["KeyState"], "Enabled")
         rotation = kms.get_key_rotation_status(KeyId=key["KeyId"])["KeyRotationEnabled"]
         expect(f"rotation of {alias}", rotation, True)
+        others = [each for each in keys_of(context.config, [region]) if each.key != alias]
+        # The state's key may lie anywhere: it is asked about once.
+        others = [each for each in others if region in (each.region, context.primary)]
+        if problems := [why for each in others if (why := unusable(context.clients, each)) is not None]:
+            raise Wrong("; ".join(problems))
         return f"{alias}: enabled, rotated"

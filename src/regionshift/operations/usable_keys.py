@@ -1,0 +1,101 @@
+"""Keys that cannot be used now: disabled, or waiting for their deletion. Whatever needs one fails in the middle.
+
+Asked are the environment's own keys, those that `carry` names and the one of `state_secrets` (KMS Developer Guide,
+"Key states of AWS KMS keys").
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+from regionshift.aws.clients import Clients
+from regionshift.aws.errors import AwsFailed
+from regionshift.report.values import Finding
+from regionshift.settings import components as named
+from regionshift.settings.config import MigrationConfig
+from regionshift.settings.state_url import parse_key_url
+
+_WAITING = ("PendingDeletion", "PendingReplicaDeletion")
+_WAITS = "waits for its deletion"
+_AT_ONCE = 8
+
+
+@dataclass(frozen=True)
+class NamedKey:
+    """A key by alias, id or ARN, where it is, and who names it."""
+
+    key: str
+    region: str
+    named_by: str
+
+
+def keys_of(config: MigrationConfig, regions: Sequence[str]) -> list[NamedKey]:
+    """Every key that the environment uses in ``regions``, each once, and the one of the state, wherever it is."""
+    found = [key for region in regions for key in _keys_in(config, region)]
+    state = parse_key_url(config.state_secrets)
+    if state is not None:
+        found.append(NamedKey(state.key, state.region or config.regions.primary, "state_secrets"))
+    return list({(each.key, each.region): each for each in reversed(found)}.values())[::-1]
+
+
+def _keys_in(config: MigrationConfig, region: str) -> Iterator[NamedKey]:
+    for component in (named.KEY, named.RECORDS_KEY):
+        yield NamedKey(component.name(config.names, region), region, "the environment itself")
+    for kind in ("s3", "ssm", "secrets"):
+        for number, entry in enumerate(getattr(config.carry, kind)):
+            if entry.kms_key is not None:
+                key = entry.kms_key.replace("{region}", region)
+                # An ARN says where the key is; what lies elsewhere is not used in this region.
+                if not key.startswith("arn:") or key.split(":")[3] == region:
+                    yield NamedKey(key, region, f"carry.{kind}[{number}].kms_key")
+
+
+def unusable(clients: Clients, key: NamedKey) -> str | None:
+    """Why ``key`` cannot be used; None when it can, or is not there yet.
+
+    Raises:
+        AwsFailed: it cannot be asked.
+    """
+    try:
+        found = clients.call(key.region, "kms", "describe_key", KeyId=key.key)["KeyMetadata"]
+    except AwsFailed as error:
+        if error.code == "NotFoundException":
+            return None  # one of the environment's own is not made yet; any other is missed where it is used
+        raise
+    state = found["KeyState"]
+    if state == "Enabled":
+        return None
+    until = f" until {found['DeletionDate']:%Y-%m-%d}" if found.get("DeletionDate") else ""
+    said = f"{_WAITS}{until}" if state in _WAITING else f"is not enabled ({state})"
+    return f"the key {key.key}, named by {key.named_by}, {said}"
+
+
+def remedy_of(key: NamedKey, *, waiting: bool) -> str:
+    """The commands that make ``key`` usable again; an alias is not taken by either (KMS API Reference)."""
+    which = f"--region {key.region} --key-id ID"
+    back = f"aws kms cancel-key-deletion {which}, then " if waiting else ""
+    return f"{back}aws kms enable-key {which} (`aws kms describe-key` tells the ID of {key.key}); or name another key"
+
+
+def key_findings(clients: Clients, config: MigrationConfig, regions: Sequence[str]) -> list[Finding]:
+    """An error for each key that cannot be used, a warning for each that cannot be asked about."""
+
+    def ask(key: NamedKey) -> Finding | None:
+        try:
+            why = unusable(clients, key)
+        except AwsFailed as error:
+            if error.is_outside:
+                return None  # a region that does not answer is a finding of its own
+            message = f"it cannot be seen whether the key {key.key} can be used: {error.message}"
+            return Finding(
+                "key-unknown", "warning", message, key.region, error.remedy or "allow kms:DescribeKey"
+            )
+        if why is None:
+            return None
+        remedy = remedy_of(key, waiting=_WAITS in why.rpartition(", ")[2])
+        return Finding("key", "error", why, key.region, remedy)
+
+    with ThreadPoolExecutor(max_workers=_AT_ONCE) as pool:
+        return [finding for finding in pool.map(ask, keys_of(config, regions)) if finding]
