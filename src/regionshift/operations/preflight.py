@@ -16,7 +16,7 @@ from regionshift.operations.permissions import permission_findings
 from regionshift.operations.policy_findings import policy_findings
 from regionshift.operations.quotas import quota_findings
 from regionshift.operations.room import Disk, room_findings
-from regionshift.operations.usable_keys import key_findings
+from regionshift.operations.usable_keys import UNKNOWN, key_findings
 from regionshift.report.values import Finding
 from regionshift.settings.check import name_problems
 from regionshift.settings.state_url import parse_key_url, parse_state_url
@@ -75,7 +75,10 @@ def preflight(
         lambda: key_findings(environment.clients, environment.config, environment.regions),
     )
     with ThreadPoolExecutor(max_workers=len(parts)) as pool:
-        return [finding for found in pool.map(lambda part: part(), parts) for finding in found]
+        findings = [finding for found in pool.map(lambda part: part(), parts) for finding in found]
+    # Nothing can be seen in a region that refuses, which is told once.
+    refused = {each.region for each in findings if each.code == REFUSES}
+    return [each for each in findings if each.code != UNKNOWN or each.region not in refused]
 
 
 def plan_findings(environment: Environment, record: RunRecord) -> list[Finding]:

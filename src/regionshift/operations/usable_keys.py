@@ -18,6 +18,8 @@ from regionshift.settings.config import MigrationConfig
 from regionshift.settings.state_url import parse_key_url
 
 _WAITING = ("PendingDeletion", "PendingReplicaDeletion")
+UNKNOWN = "key-unknown"
+"""The code of a finding: whether a key can be used cannot be seen."""
 _WAITS = "waits for its deletion"
 _AT_ONCE = 8
 
@@ -89,9 +91,7 @@ def key_findings(clients: Clients, config: MigrationConfig, regions: Sequence[st
             if error.is_outside:
                 return None  # a region that does not answer is a finding of its own
             message = f"it cannot be seen whether the key {key.key} can be used: {error.message}"
-            return Finding(
-                "key-unknown", "warning", message, key.region, error.remedy or "allow kms:DescribeKey"
-            )
+            return Finding(UNKNOWN, "warning", message, key.region, error.remedy or "allow kms:DescribeKey")
         if why is None:
             return None
         remedy = remedy_of(key, waiting=_WAITS in why.rpartition(", ")[2])
