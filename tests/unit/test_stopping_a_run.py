@@ -28,6 +28,19 @@ if sys.argv[2] == "wait":
 """
 
 
+@pytest.fixture(autouse=True)
+def handled() -> Iterator[None]:
+    """SIGINT has a handler here, as in the command (wiring.py): a child then does not begin by ignoring it.
+
+    Tests that run in the background of a script ignore it, and what they start would until it has a handler.
+    """
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
 @pytest.fixture
 def command(tmp_path: Path) -> StoppableCommand:
     """A CLI that waits for its signal when told so, else ends at once."""
