@@ -351,23 +351,15 @@ def _lock(
 
 def _require_dead(held: Holder) -> None:
     """Raises Refused when ``held`` is a process of this machine that lives: its run must not be called killed."""
-    if held.host != socket.gethostname() or held.pid == os.getpid() or not _lives(held.pid):
+    from regionshift.engine.scratch import lives
+
+    if held.host != socket.gethostname() or held.pid == os.getpid() or not lives(held.pid):
         return
     raise Refused(
         f"The lock is held by {held}, and that process is alive on this machine.",
         where=f"process {held.pid}",
         remedy=f"wait until it is done, or end it first: kill -INT {held.pid}",
     )
-
-
-def _lives(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True  # somebody else's
-    return True
 
 
 @dataclass(frozen=True)

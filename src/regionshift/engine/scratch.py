@@ -36,7 +36,7 @@ class Scratch:
     def remove_dead(self) -> None:
         """Take away what processes left that are no more. Only while no engine is at work."""
         for folder in self._root.glob("*"):
-            if folder.name.isdigit() and not _lives(int(folder.name)):
+            if folder.name.isdigit() and not lives(int(folder.name)):
                 shutil.rmtree(folder, ignore_errors=True)
 
     @contextmanager
@@ -51,7 +51,8 @@ class Scratch:
             vars(sdk)["tempfile"] = tempfile
 
 
-def _lives(pid: int) -> bool:
+def lives(pid: int) -> bool:
+    """Whether there is a process of that number on this machine, ours or somebody else's."""
     try:
         os.kill(pid, 0)
     except ProcessLookupError:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import fnmatch
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from regionshift.settings.carry import CarryBucket, CarryParameters, CarrySecrets, Selection
@@ -15,6 +15,7 @@ Token = tuple[str, str]
 
 Pattern = tuple[Token, ...]
 _STAR: Token = ("star", "*")
+_Place = tuple[int, int]
 
 
 @dataclass(frozen=True)
@@ -104,45 +105,42 @@ def _end_of_set(pattern: str, start: int) -> int:
 
 def can_meet(one: Pattern, other: Pattern) -> bool:
     """Whether some text fits both."""
-    waiting, seen = [(0, 0)], {(0, 0)}
-    while waiting:
-        at, there = waiting.pop()
-        if at == len(one) and there == len(other):
-            return True
+
+    def following(at: int, there: int) -> list[_Place]:
         here, yonder = one[at : at + 1], other[there : there + 1]
-        following = []
         # A star stands for nothing, or for one character more of the other side.
         if here == (_STAR,):
-            following = [(at + 1, there), *([(at, there + 1)] if yonder else [])]
-        elif yonder == (_STAR,):
-            following = [(at, there + 1), *([(at + 1, there)] if here else [])]
-        elif here and yonder and _share_a_character(here[0], yonder[0]):
-            following.append((at + 1, there + 1))
-        for state in following:
-            if state not in seen:
-                seen.add(state)
-                waiting.append(state)
-    return False
+            return [(at + 1, there), *([(at, there + 1)] if yonder else [])]
+        if yonder == (_STAR,):
+            return [(at, there + 1), *([(at + 1, there)] if here else [])]
+        both = here and yonder and _share_a_character(here[0], yonder[0])
+        return [(at + 1, there + 1)] if both else []
+
+    return _gets_through(one, other, following)
 
 
 def covers(wide: Pattern, narrow: Pattern) -> bool:
     """Whether every text that fits ``narrow`` is seen to fit ``wide``; false also where that is hard to see."""
+
+    def following(at: int, there: int) -> list[_Place]:
+        if wide[at : at + 1] == (_STAR,):
+            return [(at + 1, there), *([(at, there + 1)] if there < len(narrow) else [])]
+        both = at < len(wide) and there < len(narrow) and _holds_all_of(wide[at], narrow[there])
+        return [(at + 1, there + 1)] if both else []
+
+    return _gets_through(wide, narrow, following)
+
+
+def _gets_through(one: Pattern, other: Pattern, following: Callable[[int, int], list[_Place]]) -> bool:
+    """Whether some way of ``following`` leads from the beginning of both to the end of both."""
     waiting, seen = [(0, 0)], {(0, 0)}
     while waiting:
-        at, there = waiting.pop()
-        if at == len(wide) and there == len(narrow):
+        place = waiting.pop()
+        if place == (len(one), len(other)):
             return True
-        following = []
-        if wide[at : at + 1] == (_STAR,):
-            following.append((at + 1, there))
-            if there < len(narrow):
-                following.append((at, there + 1))
-        elif at < len(wide) and there < len(narrow) and _holds_all_of(wide[at], narrow[there]):
-            following.append((at + 1, there + 1))
-        for state in following:
-            if state not in seen:
-                seen.add(state)
-                waiting.append(state)
+        new = [each for each in following(*place) if each not in seen]
+        seen.update(new)
+        waiting += new
     return False
 
 
