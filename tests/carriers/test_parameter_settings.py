@@ -73,7 +73,6 @@ def test_every_setting_goes_along_is_proven_and_goes_away(lab: SsmLab, settings:
         ({"Tier": "Advanced"}, {"Tier": "Advanced", "Policies": json.dumps([TELLS])}),
         ({"Tier": "Advanced", "Policies": json.dumps([EXPIRES])}, {"Tier": "Advanced"}),
         ({"AllowedPattern": "^early$", "Description": "ours"}, {"AllowedPattern": "^late$"}),
-        ({"DataType": "email"}, {"DataType": "text"}),
         ({"Type": "SecureString"}, {"Type": "SecureString"}),
         ({"Type": "SecureString", "own_key": True}, {"Type": "SecureString"}),
     ],

@@ -180,6 +180,7 @@ def test_what_holds_data_goes_only_when_that_is_allowed(place: Place, whole: Cou
     for region in REGIONS:
         cloudwatch = place.clients.get("cloudwatch", region)
         for alarm in cloudwatch.describe_alarms(StateValue="ALARM")["MetricAlarms"]:
+            assert "validat" in alarm["AlarmName"] or "error" in alarm["AlarmName"], alarm["AlarmName"]
             cloudwatch.set_alarm_state(
                 AlarmName=alarm["AlarmName"], StateValue="OK", StateReason="its window ended"
             )

@@ -423,6 +423,11 @@ def test_a_record_that_was_replicated_here_is_not_this_regions(secondary: Region
     put(secondary, **{"migrations__m-2__metadata.json": json.dumps(theirs)})
     status, body = call(copy("m-2"))
     assert (status, body["code"]) == (409, "Conflict"), body
+    # Its seal is another region's; were it not, its region would tell.
+    records_of(secondary).put_json("migrations/m-2/metadata.json", theirs)
+    status, body = call(copy("m-2"))
+    assert (status, body["code"]) == (409, "Conflict"), body
+    assert "us-east-1" in body["error"]
 
 
 def test_a_rollback_stays_within_what_the_settings_name_today(secondary: Region, call: Caller) -> None:

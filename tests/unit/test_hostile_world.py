@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import io
+import json
 import os
 import pty
 import re
@@ -177,6 +178,7 @@ def _paths(group: Any, before: tuple[str, ...] = ()) -> list[tuple[str, ...]]:
 
 
 COMMANDS = _paths(typer.main.get_command(app))
+READS_NO_SETTINGS = (("local", "status"), ("local", "env"), ("local", "down"))
 
 
 @pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
@@ -202,10 +204,16 @@ def test_every_command_names_hostile_settings_harmlessly(
 ) -> None:
     path = tmp_path / HOSTILE.replace("/", "").replace("\ud800", "") / "regionshift.yaml"
     path.parent.mkdir()
-    path.write_text(f"project: {HOSTILE!a}\n{HOSTILE!a}: 1\n", encoding="utf-8")
+    # JSON is YAML: in its quotes the escapes are read as the characters that they stand for.
+    hostile = json.dumps(HOSTILE.replace("\ud800", ""))
+    path.write_text(f"project: {hostile}\n{hostile}: 1\n", encoding="utf-8")
     needed = {"diff": ["a", "b"], "promote": ["a"], "move": ["--from", "a", "--to", "b"]}
-    failure.run(app, [*command, *needed.get(command[-1], ()), "--config", str(path)])
-    _require_harmless(re.sub(r"(?m)^error: (The|Nothing)", "", told()))
+    code = failure.run(app, [*command, *needed.get(command[-1], ()), "--config", str(path)])
+    said = told()
+    _require_harmless(re.sub(r"(?m)^error: (The|Nothing)", "", said))
+    if command not in READS_NO_SETTINGS:
+        assert code == 2
+        assert "\\x1b]52" in said
 
 
 @pytest.mark.parametrize("verbose", [[], ["-v"]])

@@ -21,7 +21,6 @@ from regionshift.journal.file_store import FileStore
 from regionshift.journal.lock import Holder, LeaseTerms, acquire
 from regionshift.journal.store import StateFull, StateUnreachable, open_state
 from regionshift.local.emulator import LocalCloud
-from regionshift.operations.preflight import Machine
 from regionshift.operations.room import Disk, needed, room_findings
 
 pytestmark = pytest.mark.component
@@ -174,4 +173,3 @@ def test_a_full_disk_is_told_before_anything_is_begun(
     assert run(app, ["doctor", "--config", str(file), "--json"]) == 3
     findings: list[dict[str, Any]] = json.loads(capsys.readouterr().out)["findings"]
     assert "disk" in {each["code"] for each in findings}
-    assert Machine(None).disks == ()
