@@ -73,9 +73,16 @@ def test_a_protected_environment_must_first_be_set_free(place: Place) -> None:
     place.settings["protect"] = True
     place.write()
     assert place.run("up", "--yes", "--no-validate").code == 0
+    assert '"protect":true' in _engines_state(place), "the engine itself refuses too"
     assert place.run("destroy", "--yes").code == 3
     place.settings["protect"] = False
     place.write()
     assert place.run("up", "--yes", "--no-validate").code == 0
+    assert '"protect":true' not in _engines_state(place)
     done = place.run("destroy", "--yes")
     assert done.code == 0, done.said
+
+
+def _engines_state(place: Place) -> str:
+    (path,) = (place.folder / ".regionshift/state/engine/.pulumi/stacks").glob("*/dev.json")
+    return path.read_text(encoding="utf-8").replace(" ", "")

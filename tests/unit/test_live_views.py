@@ -10,6 +10,7 @@ import pytest
 import typer.main
 from typer.testing import CliRunner
 
+from regionshift.cli import failure
 from regionshift.cli.app import app
 from regionshift.report.activity import Activity
 from regionshift.report.live import LiveView
@@ -161,3 +162,12 @@ def test_every_command_knows_h(path: tuple[str, ...]) -> None:
     assert short.exit_code == long.exit_code == 0
     assert short.output == long.output
     assert "Usage" in short.output
+
+
+@pytest.mark.parametrize("path", [[], ["local"]], ids=str)
+def test_a_name_alone_gets_the_help_as_it_is(path: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert failure.run(app, path) == 2
+    said = capsys.readouterr().err
+    assert said.startswith("Usage: ")
+    assert "\\n" not in said
+    assert "Error" not in said

@@ -84,6 +84,9 @@ def _unforeseen(error: Exception, *, verbose: bool) -> int:
     message = getattr(error, "format_message", None)
     if message is not None:  # an error of the command line itself: it knows its text and its exit code
         context = getattr(error, "ctx", None)
+        if context is not None and message() == context.get_help():  # a name alone asks for the help
+            _say(*context.get_help().split("\n"))
+            return EXIT_INPUT
         if context is not None:
             _say(*context.get_usage().split("\n"), f"Try '{context.command_path} --help' for help.", "")
         _say(f"Error: {message()}")

@@ -114,15 +114,24 @@ def region_of(urn: str, properties: Mapping[str, Any] | None = None) -> str | No
 
 
 def step_of(metadata: StepEventMetadata) -> Step:
-    """A `Step` from the engine's own event."""
+    """A `Step` from the engine's own event.
+
+    The engine calls it ``same`` when only its protection changes, as AWS has no part in that; but a run is needed.
+    """
     old = dict(metadata.old.inputs) if metadata.old and metadata.old.inputs else {}
     new = dict(metadata.new.inputs) if metadata.new and metadata.new.inputs else {}
+    op, changed = metadata.op.value, tuple(metadata.detailed_diff or metadata.diffs or ())
+    if op == "same" and metadata.old and metadata.new:
+        was, is_to_be = bool(metadata.old.protect), bool(metadata.new.protect)
+        if was != is_to_be:
+            op, changed = "update", (*changed, "protect")
+            old, new = {**old, "protect": was}, {**new, "protect": is_to_be}
     return Step(
-        op=metadata.op.value,
+        op=op,
         urn=metadata.urn,
         type=metadata.type,
         region=region_of(metadata.urn, new or old),
-        changed=tuple(metadata.detailed_diff or metadata.diffs or ()),
+        changed=changed,
         replaced_by=tuple(metadata.keys or ()),
         old=old,
         new=new,

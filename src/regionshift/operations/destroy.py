@@ -128,6 +128,13 @@ def _delete(environment: Environment, listener: Listener | None) -> tuple[int, i
         for resource in before
         if resource["type"] == _BUCKET and resource.get("id")
     ]
+    if held := [resource["urn"].rsplit("::", 1)[-1] for resource in before if resource.get("protect")]:
+        # Before anything is emptied: the engine would refuse them when their data is gone.
+        raise Refused(
+            f"{len(held)} resources are protected in the engine's state, such as {held[0]}.",
+            where="protect",
+            remedy="set protect: false and run `regionshift up`, then `regionshift destroy` again",
+        )
     require_ours(environment, [(_region(environment, each) or "", each) for each in before])
     for region, bucket in buckets:
         switch_off(environment, region, bucket)

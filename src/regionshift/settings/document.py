@@ -27,6 +27,15 @@ class _Loader(yaml.SafeLoader):
 
     yaml_implicit_resolvers: dict[Any, Any] = {}  # noqa: RUF012 - PyYAML's own name and shape
 
+    def compose_scalar_node(self, anchor: Any) -> yaml.ScalarNode:
+        r"""The scalar; two halves of a character are joined, as JSON writes those beyond ``\uffff`` (RFC 8259, 7)."""
+        node: yaml.ScalarNode = super().compose_scalar_node(anchor)
+        try:
+            node.value = node.value.encode("utf-16", "surrogatepass").decode("utf-16")
+        except UnicodeDecodeError:
+            raise yaml.MarkedYAMLError(problem="half of a character", problem_mark=node.start_mark) from None
+        return node
+
 
 for _kind, _pattern in (
     ("null", r"~|null|Null|NULL|"),

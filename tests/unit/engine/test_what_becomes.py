@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from regionshift.engine.engine import RunRecord
-from regionshift.engine.events import Step, what_becomes
+from regionshift.engine.events import Step, step_of, what_becomes
 from regionshift.operations.planning import BUCKET, doomed_buckets, make_plan
 from regionshift.operations.policy_findings import MOST_CHARACTERS, policy_findings
 from regionshift.report.live import LiveView
@@ -39,6 +39,26 @@ TOLD = {
     ("delete", "delete-replaced"): "delete",
 }
 TOLD_OF_ONE = st.sampled_from(sorted(TOLD))
+
+
+@pytest.mark.parametrize(
+    ("was", "is_to_be", "op"), [(None, True, "update"), (True, None, "update"), (True, True, "same")]
+)
+def test_protection_alone_is_a_change_that_needs_the_engine(was: Any, is_to_be: Any, op: str) -> None:
+    old, new = (SimpleNamespace(inputs={"name": "a"}, protect=each) for each in (was, is_to_be))
+    told = SimpleNamespace(
+        op=SimpleNamespace(value="same"),
+        urn=f"urn:pulumi:dev::shop::{ROLE_POLICY}::a-{REGION}",
+        type=ROLE_POLICY,
+        old=old,
+        new=new,
+        detailed_diff=None,
+        diffs=None,
+        keys=None,
+    )
+    step = step_of(cast(Any, told))
+    assert (step.op, step.changes) == (op, op == "update")
+    assert step.changed == (("protect",) if op == "update" else ())
 
 
 def _steps(ops: tuple[str, ...], name: str, kind: str, inputs: dict[str, Any]) -> list[Step]:

@@ -280,6 +280,8 @@ def test_a_secret_that_yaml_takes_for_something_else_is_not_repeated(tmp_path: P
         ("tags: a: b", "mapping values are not allowed here, line 7"),
         ("tags: {a: b}\nprotect: \x01", "a character that YAML does not allow, line 8"),
         ("tags: {a: &x b, c: &x d}", "duplicate anchor"),
+        ('tags: {a: "\\ud800"}', "half of a character, line 7"),
+        ('"\\ud800": 1', "half of a character, line 7"),
         ("tags: " + "[" * 5000, "inside each other more than 50 deep"),
         ("tags: " + "{a: " * 5000, "inside each other more than 50 deep"),
         ("tags:\n" + "- " * 5000, "inside each other more than 50 deep"),
@@ -339,3 +341,7 @@ def test_a_mistake_in_a_list_is_told_with_the_line_of_its_entry(tmp_path: Path) 
 
 def test_a_right_file_has_no_mistakes(tmp_path: Path) -> None:
     assert mistakes_of(tmp_path, SMALLEST) == {}
+
+
+def test_a_character_in_two_halves_is_one_as_in_json(tmp_path: Path) -> None:
+    assert list(mistakes_of(tmp_path, SMALLEST + '"\\ud83d\\ude00": 1\n')) == ['["\U0001f600"]']
