@@ -357,9 +357,10 @@ class Engine:
         )
 
     def _clear_torn(self) -> None:
-        if self._claim is not None:  # with the claim in our hands no engine is alive
+        if self._claim is not None:  # with the claim in our hands no engine is at work on this stack
+            settings = self._settings
             self._claim.take()
-            self._mended += mend_torn(self._settings.backend)
+            self._mended += mend_torn(settings.backend, settings.project, settings.stack)
             self._scratch.remove_dead()
         self._scratch.make()
 
