@@ -82,10 +82,12 @@ def run_migrate(
             to_copy = shown["to_copy"]
             if not choices.as_json:
                 screen.print(plan_table(shown))
-            elif plan_only:
-                print_json(shown)
-            require_something(made, wanted.source)
+            require_something(
+                made, wanted.source
+            )  # before the plan as JSON: an error is a document of its own
             if plan_only:
+                if choices.as_json:
+                    print_json(shown)
                 return EXIT_REFUSED if shown["conflicts"] else EXIT_OK
             _require_startable(wired, wanted, shown)
             confirm(
