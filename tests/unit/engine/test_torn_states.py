@@ -114,6 +114,13 @@ def test_a_full_disk_is_told_as_such_and_is_no_failure_of_a_resource(told_by: st
     assert found.remedy and "regionshift resume" in found.remedy
 
 
+@pytest.mark.parametrize("verb", ["preview", "refresh", "stack"])
+def test_a_full_disk_where_nothing_was_begun_is_no_reason_to_resume(verb: str) -> None:
+    found = _failure(verb, RunRecord(problems=[_ABOUT_ONE]), CommandError(_result("")))
+    assert isinstance(found, NoRoom)
+    assert found.remedy and "run the command again" in found.remedy and "resume" not in found.remedy
+
+
 @pytest.mark.parametrize(
     "said",
     [
