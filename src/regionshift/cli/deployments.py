@@ -277,7 +277,12 @@ def run_status(choices: Choices) -> int:
             screen.print(unread, style="yellow")
     settled = all(state.settled for state in standing.regions.values()) and len(releases) < 2
     well = changing or (settled and half is None)
-    well = well and all(run.running for run in unfinished) and not alarms.red and all(each["settled"] or each["running"] for each in migrations)
+    well = (
+        well
+        and all(run.running for run in unfinished)
+        and not alarms.red
+        and all(each["settled"] or each["running"] for each in migrations)
+    )
     # While a destroy runs, the records go.
     going = any(run.running and run.kind == "destroy" for run in unfinished)
     return EXIT_OK if well and (going or not unread) else EXIT_FAILED

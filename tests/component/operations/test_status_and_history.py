@@ -130,7 +130,9 @@ def test_what_lies_stopped_beside_a_migration_that_runs_is_to_be_resumed(journal
     two = {FIRST: RegionState("a" * 64, settled=False), SECOND: RegionState("b" * 64)}
     told = _shown(standing_table(two, runs, None, holder))
     assert f"The deployment {stopped.run_id} is not finished: at apply" in told
-    assert "regionshift resume" in told and "between two releases" in told and "Regions run 2 releases" in told
+    assert (
+        "regionshift resume" in told and "between two releases" in told and "Regions run 2 releases" in told
+    )
     assert "is running" not in told and "is being changed" not in told
 
 
