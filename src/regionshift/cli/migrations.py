@@ -82,9 +82,8 @@ def run_migrate(
             to_copy = shown["to_copy"]
             if not choices.as_json:
                 screen.print(plan_table(shown))
-            require_something(
-                made, wanted.source
-            )  # before the plan as JSON: an error is a document of its own
+            # Before the plan as JSON: an error is a document of its own.
+            require_something(made, wanted.source)
             if plan_only:
                 if choices.as_json:
                     print_json(shown)

@@ -74,15 +74,15 @@ def test_a_migration_whose_record_somebody_else_wrote_is_named_by_status(
     site: Site, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Nobody knows whether it is open. S3 replicates the record: that is no second one."""
-    record = {"Bucket": bucket(site.primary), "Key": "migrations/forged/metadata.json"}
+    where, key = bucket(site.primary), "migrations/forged/metadata.json"
     s3 = site.clients.get("s3", site.primary)
     capsys.readouterr()
     assert site.run("status", "--json") == 0
     assert json.loads(capsys.readouterr().out)["migrations_unread"] is None
-    s3.put_object(**record, Body=b'{"migration_id": "forged", "status": "completed"}')
+    s3.put_object(Bucket=where, Key=key, Body=b'{"migration_id": "forged", "status": "completed"}')
     code = site.run("status", "--json")
     status = json.loads(capsys.readouterr().out)
-    s3.delete_object(**record)
+    s3.delete_object(Bucket=where, Key=key)
     assert code == 1
     assert "could not be read: forged. " in status["migrations_unread"]
     assert "forged" not in [each["migration_id"] for each in status["migrations"]]
