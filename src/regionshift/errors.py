@@ -53,4 +53,5 @@ class Interrupted(RegionshiftError):
 
 
 class NoRoom(WorkFailed):
-    """A disk of this machine is full. No step's fault: nothing is taken back for it, and the run stays open."""
+    """A disk of this machine is full. No step's fault: nothing is taken back for it, and a run in waves or steps
+    stays open."""

@@ -6,10 +6,12 @@ import json
 import time
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
-from carrier_world import SOURCE, TARGET, S3Lab, World, seals_of
+from carrier_world import ONWARD, SOURCE, TARGET, S3Lab, World, seals_of
+from command_world import carrying_of, config_of
 
 from regionshift.carriers.bounds import Bounds, OutOfBounds, Way
 from regionshift.carriers.carrier import Level, Place
@@ -17,6 +19,7 @@ from regionshift.carriers.ledger import carried
 from regionshift.carriers.lines import dump, entry_line, from_bytes, to_bytes
 from regionshift.carriers.records import Layout, RecordStore
 from regionshift.carriers.seals import HEADER, Seals, Unsealed
+from regionshift.operations.migrations.listing import known_migrations
 
 LAYOUT = Layout("m")
 
@@ -105,6 +108,32 @@ def test_a_record_that_replication_brought_into_another_region_is_nobodys(world:
 
     with pytest.raises(Unsealed, match="not of this place"):
         store.get_json(LAYOUT.metadata)
+
+
+@pytest.mark.parametrize("was", ["an earlier release's", "tampered with"])
+def test_a_migration_whose_record_is_not_ours_is_named_and_a_replica_is_not(
+    world: World, lab: S3Lab, tmp_path: Path, was: str
+) -> None:
+    del lab
+    onward = world.replicate_onward(world.records_bucket)
+    metadata, seal = body_of(world, LAYOUT.metadata), {}
+    if was == "tampered with":
+        s3 = world.clients.get("s3", TARGET)
+        seal = s3.head_object(Bucket=world.records_bucket, Key=LAYOUT.metadata)["Metadata"]
+        metadata = metadata.replace(b"planning", b"completed").replace(b"copying", b"completed")
+    world.store.put_json(Layout("whole").metadata, {"migration_id": "whole", "status": "completed"})
+    put(world, LAYOUT.metadata, metadata, Metadata=seal)
+    outputs = {"deployment_bucket_name_eu_west_1": world.records_bucket}
+    carrying = carrying_of(world, config_of("shop"), outputs, tmp_path, time.sleep)
+    carrying._stores[ONWARD] = RecordStore(world.transport, ONWARD, onward, seals_of(ONWARD, onward))
+    arrived = world.clients.get("s3", ONWARD).list_objects_v2(Bucket=onward, Prefix="migrations/")
+    assert {LAYOUT.metadata, Layout("whole").metadata} <= {each["Key"] for each in arrived["Contents"]}
+
+    known, unread = known_migrations(carrying, [ONWARD, TARGET])
+
+    assert [(each.migration_id, each.region) for each in known] == [("whole", TARGET)]
+    assert [each.migration_id for each in unread] == ["m"]
+    assert unread[0].problem.where == f"s3://{world.records_bucket}/{LAYOUT.metadata}"
 
 
 def test_an_earlier_record_put_back_later_is_told_by_the_time_s3_gives_it() -> None:

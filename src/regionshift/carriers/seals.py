@@ -23,6 +23,7 @@ from typing import Any
 from regionshift.errors import Refused
 
 HEADER = "x-amz-meta-regionshift-seal"
+_REPLICATED = "x-amz-replication-status"
 _LATEST = 900.0  # seconds from sealing to arrival
 _CONTEXT = b"regionshift records v1"
 
@@ -40,6 +41,13 @@ class Unsealed(Refused):
             remedy="somebody else wrote it, or a release of regionshift before records were sealed: look who did. A"
             ' migration of such a release is taken back with that release: docs/security.md, "Records"',
         )
+
+
+class OfAnotherRegion(Unsealed):
+    """S3 replicated the record to here from the region whose record it is, which alone acts on it.
+
+    Only S3 gives an object the status REPLICA (S3 User Guide, "Getting replication status information").
+    """
 
 
 def by_kms(generate_mac: Callable[..., Mapping[str, Any]], key: str) -> Ask:
@@ -75,14 +83,15 @@ class Seals:
         """See that an object is the record of that name. ``headers``: of the answer, in lower case.
 
         Raises:
-            Unsealed: it is not.
+            Unsealed: it is not; OfAnotherRegion: because it is a replica.
         """
         where = f"s3://{self._bucket}/{name}"
         at, _, mac = headers.get(HEADER, "").partition(" ")
+        kind = OfAnotherRegion if headers.get(_REPLICATED) == "REPLICA" else Unsealed
         if not mac:
-            raise Unsealed("is not sealed with the environment's key", where)
+            raise kind("is not sealed with the environment's key", where)
         if not hmac.compare_digest(mac.encode(), self._mac(name, at, body).encode()):
-            raise Unsealed("was changed, or is not of this place", where)
+            raise kind("was changed, or is not of this place", where)
         # Authentic from here on: the time is what we wrote.
         arrived = parsedate_to_datetime(headers["last-modified"]).timestamp()
         if arrived - float(at) > _LATEST:

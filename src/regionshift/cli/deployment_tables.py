@@ -92,18 +92,14 @@ def standing_table(
     half: HalfDone | None,
     holder: Holder | None,
     *,
-    is_running: bool = False,
     last: LastChange | None = None,
     alarms: Alarms = Alarms(),  # noqa: B008 - a frozen value
 ) -> RenderableType:
-    """One line a region, who is at work, then what is not finished, half done or red, and what may be done about it.
-
-    Args:
-        is_running: a command that is alive works on what is not finished.
-    """
+    """One line a region, who is at work, then what is not finished, half done or red, and what may be done about it."""
+    changing = any(run.running for run in unfinished)
     table = Rows("region", "release", "")
     for region, state in regions.items():
-        between = "is being changed" if is_running else "between two releases"
+        between = "is being changed" if changing else "between two releases"
         table.add(region, (state.release or "·")[:_SHORT], state.note or ("" if state.settled else between))
     parts: list[RenderableType] = [
         table if regions else Text("No region has a release." if half else "Nothing is up.")
@@ -111,7 +107,7 @@ def standing_table(
     if holder:
         parts.append(Text(f"The lock is held by {holder}."))
     for run in unfinished:
-        if is_running:
+        if run.running:
             parts.append(Text(f"The {run.kind} {run.run} is running: {run.at}", "cyan"))
         else:
             parts.append(Text(f"The {run.kind} {run.run} is not finished: {run.at}", "yellow"))
@@ -124,22 +120,20 @@ def standing_table(
             )
         )
         parts.append(Text(f"  → {half.go_on}", "dim"))
-    parts += _last(regions, last, is_running=is_running)
+    parts += [] if changing else _last(regions, last)
     parts += (Text(f"{alarm} is in ALARM since {instant(alarm.since)}", "red") for alarm in alarms.red)
     unread = alarms.unread or {}
     parts += (Text(f"Alarms of {region} are not known: {why}", "yellow") for region, why in unread.items())
     return Group(*parts)
 
 
-def _last(
-    regions: Mapping[str, RegionState], last: LastChange | None, *, is_running: bool
-) -> list[RenderableType]:
+def _last(regions: Mapping[str, RegionState], last: LastChange | None) -> list[RenderableType]:
     lines: list[RenderableType] = []
     found = releases_among(regions)
-    if len(found) > 1 and not is_running:
+    if len(found) > 1:
         each = "; ".join(f"{digest[:_SHORT]} in {', '.join(where)}" for digest, where in found.items())
         lines.append(Text(f"Regions run {len(found)} releases: {each}", "yellow"))
-    if last and not is_running:
+    if last:
         why = f": {last.reason}" if last.reason else ""
         lines.append(Text(f"The last {last.kind}, {last.run}: {last.ended}{why}", "yellow"))
         if last.go_on:

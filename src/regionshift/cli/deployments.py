@@ -26,7 +26,7 @@ from regionshift.journal.lock import holder_to_json, living_holder
 from regionshift.operations.moving.fencing import with_fenced
 from regionshift.operations.planning import make_plan
 from regionshift.operations.status import alarms_now, last_change, releases_among
-from regionshift.operations.unfinished import half_done, open_runs, worked_on
+from regionshift.operations.unfinished import alive_runs, half_done, open_runs, worked_on
 from regionshift.operations.up import PlanRefused
 from regionshift.operations.waves import deploying
 from regionshift.operations.waves.facts import terms_of
@@ -230,24 +230,26 @@ def run_history(choices: Choices, limit: int) -> int:
 def run_status(choices: Choices) -> int:
     """Every region and its release, and what is not finished; 1 when something is not as it should be.
 
-    What a living command works on is as it should be.
+    What a living command works on is as it should be; what lies beside it is not. Nor is a migration whose record
+    cannot be read: it may be open.
     """
     with opened(choices) as wired:
         environment = wired.environment
         standing = with_fenced(standing_of(wired.journal), wired.journal)
         states = _unfinished(wired)
-        unfinished, half = open_runs(wired.journal), half_done(wired.journal)
         holder = living_holder(wired.store, scope_of(environment.config), environment.now())
+        alive = alive_runs(wired.journal, holder.run_id if holder else None)
+        unfinished, half = open_runs(wired.journal, alive), half_done(wired.journal)
+        changing = any(run.running for run in unfinished)
         with working(choices, "asking every region"):
             migrations, unread = all_migrations(wired)
         regions = _as_they_are(wired, states)
-        is_running = holder is not None and holder.run_id is not None
         last = None if half else last_change(wired.journal, regions)
         up = [r for r, s in regions.items() if s.release and not s.note and r not in environment.skipped]
         with working(choices, "asking every region for its alarms"):
             alarms = alarms_now(environment, up)
         ids = [str(each["migration_id"]) for each in migrations]
-        under_way = worked_on(wired.journal, ids) if is_running else frozenset[str]()
+        under_way = worked_on(wired.journal, ids, alive)
     migrations = [{**each, "running": each["migration_id"] in under_way} for each in migrations]
     releases = releases_among(regions)
     if choices.as_json:
@@ -256,7 +258,7 @@ def run_status(choices: Choices) -> int:
                 "regions": {region: asdict(state) for region, state in regions.items()},
                 "links": standing.links,
                 "unfinished": as_data(unfinished),
-                "running": is_running,
+                "running": changing,
                 "half_done": asdict(half) if half else None,
                 "last_change": asdict(last) if last else None,
                 "lock": holder_to_json(holder) if holder else None,
@@ -268,17 +270,22 @@ def run_status(choices: Choices) -> int:
         )
     else:
         screen = console(choices)
-        screen.print(
-            standing_table(regions, unfinished, half, holder, is_running=is_running, last=last, alarms=alarms)
-        )
+        screen.print(standing_table(regions, unfinished, half, holder, last=last, alarms=alarms))
         if migrations:
             screen.print(migrations_table(migrations))
         if unread:
             screen.print(unread, style="yellow")
     settled = all(state.settled for state in standing.regions.values()) and len(releases) < 2
-    well = is_running or (settled and not unfinished and half is None)
-    well = well and not alarms.red and all(each["settled"] or each["running"] for each in migrations)
-    return EXIT_OK if well else EXIT_FAILED
+    well = changing or (settled and half is None)
+    well = (
+        well
+        and all(run.running for run in unfinished)
+        and not alarms.red
+        and all(each["settled"] or each["running"] for each in migrations)
+    )
+    # While a destroy runs, the records go.
+    going = any(run.running and run.kind == "destroy" for run in unfinished)
+    return EXIT_OK if well and (going or not unread) else EXIT_FAILED
 
 
 def _unfinished(wired: Wired) -> list[tuple[str, DeploymentState]]:

@@ -31,7 +31,7 @@ from regionshift.function.carrying import Access
 from regionshift.operations.migrations import migrate as operation
 from regionshift.operations.migrations.carrying import Carrying
 from regionshift.operations.migrations.estimating import as_json, estimate
-from regionshift.operations.migrations.listing import SETTLED, known_migrations, migration_named
+from regionshift.operations.migrations.listing import SETTLED, Unread, known_migrations, migration_named
 from regionshift.operations.migrations.progress import Standing
 from regionshift.operations.migrations.rights import require_rights, require_something
 from regionshift.operations.migrations.taking_back import TakenBack, take_back
@@ -82,10 +82,11 @@ def run_migrate(
             to_copy = shown["to_copy"]
             if not choices.as_json:
                 screen.print(plan_table(shown))
-            elif plan_only:
-                print_json(shown)
+            # Before the plan as JSON: an error is a document of its own.
             require_something(made, wanted.source)
             if plan_only:
+                if choices.as_json:
+                    print_json(shown)
                 return EXIT_REFUSED if shown["conflicts"] else EXIT_OK
             _require_startable(wired, wanted, shown)
             confirm(
@@ -272,7 +273,7 @@ def run_migration_status(choices: Choices, migration_id: str, *, verify: bool = 
 
 
 def all_migrations(wired: Wired) -> tuple[Sequence[dict[str, Any]], str]:
-    """Every migration of the environment as data, the newest first; or none, and why they cannot be read."""
+    """Every migration of the environment as data, the newest first; and which cannot be read, or that none can."""
     standing, skipped = standing_of(wired.journal).regions, wired.environment.skipped
     regions = [
         r for r, state in standing.items() if state.release and state.note != DOWN and r not in skipped
@@ -281,11 +282,19 @@ def all_migrations(wired: Wired) -> tuple[Sequence[dict[str, Any]], str]:
         return [], ""
     try:
         with carrying_in(wired) as carrying:
-            return [
-                {**asdict(each), "settled": each.settled} for each in known_migrations(carrying, regions)
-            ], ""
+            known, unread = known_migrations(carrying, regions)
     except RegionshiftError as error:
         return [], f"Migrations could not be read: {error.message}"
+    return [{**asdict(each), "settled": each.settled} for each in known], _unread(unread)
+
+
+def _unread(migrations: Sequence[Unread]) -> str:
+    """Which may not be believed, why the first may not, and what to do about it."""
+    if not migrations:
+        return ""
+    names = ", ".join(each.migration_id for each in migrations)
+    problem = migrations[0].problem
+    return f"Migrations could not be read: {names}. {problem.message} [{problem.where}] → {problem.remedy}"
 
 
 @dataclass(frozen=True)
@@ -307,11 +316,11 @@ def open_migration(wired: Wired) -> OpenMigration | None:
         WorkFailed: the records cannot be read.
     """
     found, unread = all_migrations(wired)
-    if unread:
-        raise WorkFailed(unread, remedy="when it can be read: regionshift resume")
     killed = killed_migrations(wired.journal)
     left = next((each for each in found if not each["settled"] or each["migration_id"] in killed), None)
     if left is None:
+        if unread:
+            raise WorkFailed(unread, remedy="when it can be read: regionshift resume")
         return None
     name, region = left["migration_id"], left["region"]
     with carrying_in(wired) as carrying:

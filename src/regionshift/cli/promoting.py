@@ -14,7 +14,7 @@ from regionshift.cli.options import Choices
 from regionshift.cli.show import confirm, console, print_json, working
 from regionshift.cli.steps import MEANINGS, load_text, make_listener, teller
 from regionshift.cli.telling import herald
-from regionshift.deployment.saga import DECISION, Ending
+from regionshift.deployment.saga import Ending
 from regionshift.errors import (
     EXIT_FAILED,
     EXIT_OK,
@@ -23,6 +23,7 @@ from regionshift.errors import (
     Refused,
     WorkFailed,
 )
+from regionshift.journal.events import DECISION
 from regionshift.operations.moving import moves, proposing
 from regionshift.operations.moving.copying import LastCopy
 from regionshift.operations.moving.driving import state_of
@@ -199,7 +200,7 @@ def _go(choices: Choices, wired: Wired, plan: PromotionPlan, run_id: str, facts:
         if state.ending is Ending.DONE:
             screen.print(promotion_table({name: value for name, value in found.items() if name not in facts}))
             for missed in found["warnings"]:
-                screen.print(f"warning: {missed}", style="yellow", soft_wrap=True)
+                screen.print(f"warning: {missed}", style="yellow")
         for step, why in state.failed.items():
             screen.print(f"✗ {step}: {why}", style="red")
         if remedy:

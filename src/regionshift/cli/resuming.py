@@ -12,8 +12,8 @@ from regionshift.cli.options import Choices
 from regionshift.cli.promoting import resume_promotion
 from regionshift.cli.rejoining import run_rejoin
 from regionshift.cli.show import console
-from regionshift.deployment.state import DECISION
 from regionshift.errors import InputError
+from regionshift.journal.events import DECISION
 from regionshift.operations.moving import moves, proposing
 from regionshift.operations.unfinished import InOneRun, in_one_run, require_way_back
 from regionshift.operations.waves import deploying

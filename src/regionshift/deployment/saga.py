@@ -12,7 +12,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Protocol
 
-DECISION = "decision"
+from regionshift.journal.events import DECISION
+
 _BACK = "back/"
 
 

@@ -17,8 +17,8 @@ from typing import Protocol
 from regionshift.deployment.plan import DeploymentPlan, plan_from_json
 from regionshift.deployment.steps import Step, backward_steps, forward_steps
 from regionshift.errors import WorkFailed
+from regionshift.journal.events import DECISION
 
-DECISION = "decision"
 DONE, DOWN, UNCHANGED = "done", "down", "unchanged"
 STRAYED = "needs a person: it was changed outside of its wave; `regionshift up` brings it to one release"
 

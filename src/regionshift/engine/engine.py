@@ -357,9 +357,10 @@ class Engine:
         )
 
     def _clear_torn(self) -> None:
-        if self._claim is not None:  # with the claim in our hands no engine is alive
+        if self._claim is not None:  # with the claim in our hands no engine is at work on this stack
+            settings = self._settings
             self._claim.take()
-            self._mended += mend_torn(self._settings.backend)
+            self._mended += mend_torn(settings.backend, settings.project, settings.stack)
             self._scratch.remove_dead()
         self._scratch.make()
 
@@ -484,9 +485,11 @@ def _failure(verb: str, record: RunRecord, error: CommandError) -> WorkFailed:
     """
     said = [*(problem.message for problem in record.problems), str(error)]
     if full := next((each for each in said if is_full(each)), None):
+        # What else the engine does changes nothing that `resume` could find.
+        then = "then: regionshift resume" if verb == "up" else "then run the command again"
         return NoRoom(
             f"The engine's {verb} stopped, because a disk of this machine is full: {_line_of_full(full)}",
-            remedy="make room (the state, .regionshift and the temporary folder), then: regionshift resume",
+            remedy=f"make room (the state, .regionshift and the temporary folder), {then}",
         )
     own = [problem for problem in record.problems if problem.urn and "pulumi:pulumi:Stack" not in problem.urn]
     first = (own or record.problems or [None])[0]  # type: ignore[list-item]

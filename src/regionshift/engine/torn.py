@@ -18,31 +18,40 @@ from pathlib import Path
 from regionshift.errors import WorkFailed
 from regionshift.settings.state_url import folder_of
 
-_FOLDERS = ("stacks", "locks")
 _TORN = ".torn"
 
 
-def mend_torn(backend: str) -> list[str]:
-    """Mend a ``file://`` backend from what is whole; a sentence for each state that is older now.
+def mend_torn(backend: str, project: str, stack: str) -> list[str]:
+    """Mend one stack of a ``file://`` backend from what is whole; a sentence for a state that is older now.
 
-    Only while no engine is at work there. What was cut is kept beside it, as ``<name>.torn``.
+    Only while no engine is at work on this stack. Others under the same backend are not looked at: an engine may be
+    writing them. What was cut is kept beside it, as ``<name>.torn``.
 
     Raises:
-        WorkFailed: a state is cut, and so is the copy of it.
+        WorkFailed: the state is cut, and so is the copy of it.
     """
     home = folder_of(backend)
     if home is None:
         return []
-    folder = home / ".pulumi"
-    for name in _FOLDERS:
-        for path in (folder / name).rglob("*.attrs"):
-            if not _is_whole(path):
-                path.unlink(missing_ok=True)
-    return [_mend(path) for path in sorted((folder / "stacks").rglob("*.json")) if not _is_whole(path)]
+    state = home / ".pulumi/stacks" / project / f"{stack}.json"
+    # Locks stand under the full name of a stack; on a backend without organizations all have this one.
+    locks = home / ".pulumi/locks/organization" / project / stack
+    for path in (_attrs(state), _attrs(_copy(state)), *locks.glob("*.attrs")):
+        if not _is_whole(path):
+            path.unlink(missing_ok=True)
+    return [] if _is_whole(state) else [_mend(state)]
+
+
+def _copy(state: Path) -> Path:
+    return state.with_name(f"{state.name}.bak")
+
+
+def _attrs(path: Path) -> Path:
+    return path.with_name(f"{path.name}.attrs")
 
 
 def _mend(path: Path) -> str:
-    copy = path.with_name(f"{path.name}.bak")
+    copy = _copy(path)
     if not copy.exists() or not _is_whole(copy):
         raise WorkFailed(
             "The engine's state is cut, and there is no whole copy of it.",
@@ -59,7 +68,7 @@ def _mend(path: Path) -> str:
     path.replace(path.with_name(f"{path.name}{_TORN}"))
     aside.replace(path)
     # Its content type was that of the cut file; the engine does without.
-    path.with_name(f"{path.name}.attrs").unlink(missing_ok=True)
+    _attrs(path).unlink(missing_ok=True)
     return (
         f"the engine's state was cut, as by a full disk, and was mended from its copy, which is older by one write"
         f" [{path}]; what was cut lies beside it as {path.name}{_TORN}"

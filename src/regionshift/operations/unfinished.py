@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass, replace
 
 from regionshift.deployment.state import DeploymentState, fold_deployment
 from regionshift.errors import Refused
@@ -29,7 +29,10 @@ class HalfDone:
 
 @dataclass(frozen=True)
 class OpenRun:
-    """A run without an end: its next step, where it stands in words, and the command that goes on with it."""
+    """A run without an end: its next step, where it stands in words, and the command that goes on with it.
+
+    ``running``: a command that is alive works on it, so there is nothing to go on with.
+    """
 
     run: str
     kind: str
@@ -37,6 +40,7 @@ class OpenRun:
     at: str
     waits_for_a_person: bool
     go_on: str
+    running: bool = False
 
 
 @dataclass(frozen=True)
@@ -103,17 +107,57 @@ def require_way_back(journal: Journal, left: InOneRun) -> None:
     )
 
 
-def open_runs(journal: Journal) -> list[OpenRun]:
-    """What stands in the way, the newest first. Migrations are not among it: their own records say how they stand."""
-    return [_told(journal, view) for view in journal.unfinished() if "migration_id" not in view.opened]
+def alive_runs(journal: Journal, newest: str | None) -> frozenset[str]:
+    """The ids of the runs that a living command works on: its newest, and those that this one is a part of.
+
+    Args:
+        newest: the run that the holder of the lock began or went on with last; it may have ended.
+    """
+    if newest is None:
+        return frozenset()
+    views = journal.unfinished()
+    view: RunView | None = journal.view(newest)
+    found = set()
+    while view is not None:
+        found.add(view.run_id)
+        view = _whole_of(view, views)
+    return frozenset(found)
 
 
-def worked_on(journal: Journal, migrations: Iterable[str]) -> frozenset[str]:
-    """Those of ``migrations``, by id, that open runs copy or take back.
+def _whole_of(view: RunView, open_now: Sequence[RunView]) -> RunView | None:
+    """The open run that ``view`` is a part of.
+
+    While a move is open no other command changes regions or the primary, so what does is part of it. Both name
+    their copies after themselves; anybody's migration may run beside one that was stopped.
+    """
+    if "migration_id" in view.opened:
+        name = str(view.opened["migration_id"])
+        kinds = ("promotion", "move")
+        return next((v for v in open_now if v.kind in kinds and name.startswith(f"{v.run_id}-")), None)
+    if view.kind in ("promotion", "deployment"):
+        return next((v for v in open_now if v.kind == "move"), None)
+    return None
+
+
+def open_runs(journal: Journal, alive: Collection[str] = ()) -> list[OpenRun]:
+    """What stands in the way, the newest first. Migrations are not among it: their own records say how they stand.
+
+    Args:
+        alive: see `alive_runs`.
+    """
+    return [
+        replace(_told(journal, view), running=view.run_id in alive)
+        for view in journal.unfinished()
+        if "migration_id" not in view.opened
+    ]
+
+
+def worked_on(journal: Journal, migrations: Iterable[str], alive: Collection[str]) -> frozenset[str]:
+    """Those of ``migrations``, by id, that open runs which are ``alive`` copy or take back.
 
     A change of primary names its copies after its own run.
     """
-    views = journal.unfinished()
+    views = [view for view in journal.unfinished() if view.run_id in alive]
     named = {str(view.opened["migration_id"]) for view in views if "migration_id" in view.opened}
     own = tuple(f"{view.run_id}-" for view in views)
     return frozenset(each for each in migrations if each in named or each.startswith(own))
@@ -163,6 +207,8 @@ def end_all(journal: Journal, *, but: str) -> list[str]:
     ended = [view.run_id for view in journal.unfinished() if view.run_id != but]
     for run_id in ended:
         journal.reopen(run_id).close(DESTROYED, {"by": but}, failed=True)
+    if ended:
+        journal.reopen(but)  # the lock names the run that was opened last
     return ended
 
 

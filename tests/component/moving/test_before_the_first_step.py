@@ -65,6 +65,36 @@ def test_a_move_shows_what_it_makes_before_it_asks(site: Site, capsys: pytest.Ca
     assert _kept(site) == kept
 
 
+def test_a_plan_of_nothing_is_one_document_and_a_person_sees_the_table(
+    site: Site, capsys: pytest.CaptureFixture[str]
+) -> None:
+    text = site.file.read_text()
+    site.file.write_text(text + "carry: {ssm: [{path: /nothing-is-here/}]}\n")
+    migrate = ("migrate", "--from", site.primary, "--to", site.secondary, "--plan-only")
+    capsys.readouterr()
+    assert site.run(*migrate, "--json") == 2
+    said = json.loads(capsys.readouterr().out)  # a second document would be extra data
+    assert "select nothing" in said["error"]["message"]
+    assert site.run(*migrate) == 2
+    told = _said(capsys)
+    assert "0 items" in told and "select nothing" in told
+    site.file.write_text(text)
+
+
+def test_doctor_tells_damage_of_the_journal_once(site: Site, capsys: pytest.CaptureFixture[str]) -> None:
+    state = site.file.parent / ".regionshift/state/journal/steps.dev"
+    newest = sorted((state / "closed").iterdir())[-1]
+    event = sorted((state / "runs" / newest.stem).iterdir())[-1]
+    whole = event.read_bytes()
+    event.write_bytes(b"{")
+    capsys.readouterr()
+    try:
+        site.run("doctor")
+    finally:
+        event.write_bytes(whole)
+    assert _said(capsys).count("an event of the journal cannot be read") == 1
+
+
 @pytest.mark.thorough
 def test_a_deployment_before_a_change_of_primary_is_taken_back_after_turning_it(
     site: Site, capsys: pytest.CaptureFixture[str]

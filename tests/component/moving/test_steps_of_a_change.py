@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 from primary_site import Site, bucket
 
 from regionshift.deployment.saga import SagaStep
+from regionshift.journal.journal import Journal
+from regionshift.journal.lock import Holder, LeaseTerms, acquire
+from regionshift.journal.store import open_state
 from regionshift.operations.moving.plan import STEPS
 from regionshift.operations.moving.promoting import Promotion
 
@@ -50,8 +57,47 @@ def test_whoever_stops_it_is_told_how_to_go_on(site: Site, capsys: pytest.Captur
     assert "was stopped at last-copy" in said
     assert "regionshift resume goes on with it, regionshift resume --back takes it back" in said
     assert site.run("up", "--yes") == 3, "it is open"
+    (promotion,) = site.open_runs()
+    for migration, running in (("another", False), (f"{promotion}-carry", True)):
+        with _migrating(site, migration):
+            capsys.readouterr()
+            code = site.run("status", "--json")
+            status = json.loads(capsys.readouterr().out)
+        (left,) = status["unfinished"]
+        assert (left["run"], left["running"], status["running"]) == (promotion, running, running)
+        assert running or code == 1
     assert site.run("resume", "--back", "--yes") == 0
     assert site.look() == before
+
+
+def test_a_migration_whose_record_somebody_else_wrote_is_named_by_status(
+    site: Site, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Nobody knows whether it is open. S3 replicates the record: that is no second one."""
+    where, key = bucket(site.primary), "migrations/forged/metadata.json"
+    s3 = site.clients.get("s3", site.primary)
+    capsys.readouterr()
+    assert site.run("status", "--json") == 0
+    assert json.loads(capsys.readouterr().out)["migrations_unread"] is None
+    s3.put_object(Bucket=where, Key=key, Body=b'{"migration_id": "forged", "status": "completed"}')
+    code = site.run("status", "--json")
+    status = json.loads(capsys.readouterr().out)
+    s3.delete_object(Bucket=where, Key=key)
+    assert code == 1
+    assert "could not be read: forged. " in status["migrations_unread"]
+    assert "forged" not in [each["migration_id"] for each in status["migrations"]]
+
+
+@contextmanager
+def _migrating(site: Site, migration_id: str) -> Iterator[None]:
+    """A command that is alive holds the lock and carries."""
+    store = open_state((site.file.parent / ".regionshift/state").as_uri())
+    now = datetime.now(UTC)
+    with acquire(store, "steps.dev", Holder("ann", "host", 42, now, "t"), LeaseTerms(lambda: 0.0)) as lock:
+        journal = Journal(store, "steps.dev", lambda: now, lock.check, lock.working_on)
+        run = journal.start("migration", {"migration_id": migration_id})
+        yield
+        run.close("failed", failed=True)
 
 
 def test_settings_that_somebody_edits_meanwhile_are_taken_back_to_as_they_were(

@@ -76,7 +76,14 @@ def test_a_migration_is_killed_as_long_as_no_later_run_of_it_ended(journal: Jour
     assert killed_migrations(journal) == {"m-2"}
 
 
-def test_a_destroy_ends_what_was_begun(journal: Journal) -> None:
+def test_a_destroy_ends_what_was_begun(tmp_path: Path) -> None:
+    held_for: list[str] = []
+    journal = Journal(
+        open_state((tmp_path / "state").as_uri()),
+        "orders.dev",
+        lambda: datetime.now(UTC),
+        working_on=held_for.append,
+    )
     for kind in ("promotion", "move", "deployment", "migration"):
         journal.start(kind, {})
     with pytest.raises(Refused):
@@ -84,6 +91,7 @@ def test_a_destroy_ends_what_was_begun(journal: Journal) -> None:
     mine = journal.start("destroy", {})
     require_endable(journal)
     assert len(end_all(journal, but=mine.run_id)) == 4
+    assert held_for[-1] == mine.run_id, "the lock goes on naming the destroy"
     assert [run.outcome for run in journal.history()] == [None, *["destroyed"] * 4]
     mine.close("succeeded")
     require_finished(journal)

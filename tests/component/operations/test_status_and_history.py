@@ -20,7 +20,7 @@ from regionshift.operations.checks.monitoring import Alarms as AlarmsCheck
 from regionshift.operations.migrations.listing import migration_named
 from regionshift.operations.outputs import Outputs
 from regionshift.operations.status import Alarms, LastChange, last_change, releases_among
-from regionshift.operations.unfinished import open_runs, worked_on
+from regionshift.operations.unfinished import alive_runs, open_runs, worked_on
 from regionshift.operations.waves.alarms import Red
 from regionshift.report.printer import Screen
 from regionshift.settings.check import every_name
@@ -110,7 +110,8 @@ def test_a_run_that_is_alive_is_no_reason_to_resume(journal: Journal) -> None:
     run.append("turn", "before")
     holder = Holder("ann", "host", 42, journal.now(), "t", run.run_id)
     unsettled = {FIRST: RegionState("a", settled=False)}
-    alive = _shown(standing_table(unsettled, open_runs(journal), None, holder, is_running=True))
+    runs = open_runs(journal, alive_runs(journal, holder.run_id))
+    alive = _shown(standing_table(unsettled, runs, None, holder))
     assert f"The promotion {run.run_id} is running: at turn" in alive
     assert "is being changed" in alive
     assert "resume" not in alive
@@ -118,11 +119,45 @@ def test_a_run_that_is_alive_is_no_reason_to_resume(journal: Journal) -> None:
     assert "regionshift resume" in dead
 
 
+def test_what_lies_stopped_beside_a_migration_that_runs_is_to_be_resumed(journal: Journal) -> None:
+    stopped = journal.start("deployment", {"releases": {FIRST: "b"}})
+    stopped.append("apply", "before")
+    move = journal.start("move", {"move": {"from": FIRST, "to": SECOND}})
+    migration = journal.start("migration", {"migration_id": "m-1"})
+    runs = open_runs(journal, alive_runs(journal, migration.run_id))
+    assert [(run.run, run.running) for run in runs] == [(move.run_id, False), (stopped.run_id, False)]
+    holder = Holder("ann", "host", 42, journal.now(), "t", migration.run_id)
+    two = {FIRST: RegionState("a" * 64, settled=False), SECOND: RegionState("b" * 64)}
+    told = _shown(standing_table(two, runs, None, holder))
+    assert f"The deployment {stopped.run_id} is not finished: at apply" in told
+    assert (
+        "regionshift resume" in told and "between two releases" in told and "Regions run 2 releases" in told
+    )
+    assert "is running" not in told and "is being changed" not in told
+
+
+def test_what_a_running_part_belongs_to_is_running(journal: Journal) -> None:
+    stopped = journal.start("deployment", {"plan": PLAN}).run_id
+    move = journal.start("move", {"move": {"from": FIRST, "to": SECOND}}).run_id
+    promotion = journal.start("promotion", {"promotion": {"old": FIRST, "new": SECOND}}).run_id
+    assert alive_runs(journal, promotion) == {promotion, move}
+    copy = journal.start("migration", {"migration_id": f"{promotion}-carry"})
+    assert alive_runs(journal, copy.run_id) == {copy.run_id, promotion, move}
+    copy.close("completed")
+    assert alive_runs(journal, copy.run_id) >= {promotion, move}, "its end is not theirs"
+    back = journal.start("rollback", {"migration_id": f"{move}-carry"}).run_id
+    assert alive_runs(journal, back) == {back, move}
+    assert stopped not in alive_runs(journal, move)
+
+
 def test_migrations_of_open_runs_are_known(journal: Journal) -> None:
     move = journal.start("move", {"move": {"from": FIRST, "to": SECOND}})
-    journal.start("migration", {"migration_id": "m-1"})
-    ids = ["m-1", "m-2", f"{move.run_id}-bucket"]
-    assert worked_on(journal, ids) == {"m-1", f"{move.run_id}-bucket"}
+    one = journal.start("migration", {"migration_id": "m-1"})
+    journal.start("migration", {"migration_id": "m-2"})  # was killed
+    ids = ["m-1", "m-2", "m-3", f"{move.run_id}-bucket"]
+    assert worked_on(journal, ids, alive_runs(journal, one.run_id)) == {"m-1"}
+    assert worked_on(journal, ids, alive_runs(journal, move.run_id)) == {f"{move.run_id}-bucket"}
+    assert worked_on(journal, ids, alive_runs(journal, None)) == set()
 
 
 def test_a_run_names_its_migration(journal: Journal) -> None:

@@ -12,7 +12,6 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from regionshift.deployment.plan import DeploymentPlan, Wave, rollback_plan
 from regionshift.deployment.state import (
-    DECISION,
     DOWN,
     DeploymentState,
     Direction,
@@ -23,6 +22,7 @@ from regionshift.deployment.state import (
 )
 from regionshift.deployment.steps import Step
 from regionshift.errors import Refused
+from regionshift.journal.events import DECISION
 
 REGIONS = ("p", "s1", "s2", "s3")
 MIXED = "half-changed"

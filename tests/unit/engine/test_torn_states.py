@@ -36,21 +36,52 @@ def test_a_cut_state_is_mended_from_its_copy_and_kept(tmp_path: Path, stacks: Pa
     (stacks / "dev.json.bak").write_bytes(OLDER)
     (stacks / "dev.json.attrs").write_bytes(b"{}")
     (stacks / "dev.json.bak.attrs").write_bytes(b"")
-    (said,) = mend_torn(tmp_path.as_uri())
+    (said,) = mend_torn(tmp_path.as_uri(), "shop", "dev")
     assert str(state) in said and "older by one write" in said
     assert state.read_bytes() == OLDER
     assert (stacks / "dev.json.torn").read_bytes() == cut
     assert not (stacks / "dev.json.attrs").exists(), "it told of the cut file"
     assert not (stacks / "dev.json.bak.attrs").exists(), "it is torn itself"
-    assert mend_torn(tmp_path.as_uri()) == []
+    assert mend_torn(tmp_path.as_uri(), "shop", "dev") == []
 
 
 def test_a_whole_state_is_left_alone_whatever_its_copy_is(tmp_path: Path, stacks: Path) -> None:
     (stacks / "dev.json").write_bytes(STATE)
     (stacks / "dev.json.bak").write_bytes(b"{")
-    assert mend_torn(tmp_path.as_uri()) == []
+    assert mend_torn(tmp_path.as_uri(), "shop", "dev") == []
     assert (stacks / "dev.json").read_bytes() == STATE
-    assert mend_torn("s3://bucket/state/engine") == []
+    assert mend_torn("s3://bucket/state/engine", "shop", "dev") == []
+
+
+def test_other_environments_under_the_same_state_url_are_left_alone(tmp_path: Path, stacks: Path) -> None:
+    """Their engines may be at work: what is cut now, they are just writing."""
+    (stacks / "dev.json").write_bytes(STATE)
+    written: dict[Path, bytes] = {}
+    for name in ("shop/dev-2", "shop/prod", "billing/dev"):
+        state = stacks.parent / f"{name}.json"
+        written[state] = b"{"
+        written[state.with_name(f"{state.name}.attrs")] = b""
+        written[state.with_name(f"{state.name}.bak")] = OLDER
+        written[state.with_name(f"{state.name}.bak.attrs")] = b""
+        written[tmp_path / ".pulumi/locks/organization" / name / "one.json.attrs"] = b""
+    for path, body in written.items():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(body)
+    assert mend_torn(tmp_path.as_uri(), "shop", "dev") == []
+    assert {path: path.read_bytes() for path in written} == written
+    assert not list(tmp_path.rglob("*.torn"))
+
+
+def test_a_torn_sidecar_of_its_own_lock_is_taken_away(tmp_path: Path, stacks: Path) -> None:
+    (stacks / "dev.json").write_bytes(STATE)
+    lock = tmp_path / ".pulumi/locks/organization/shop/dev/one.json"
+    lock.parent.mkdir(parents=True)
+    lock.write_bytes(b"{}")
+    torn = lock.with_name(f"{lock.name}.attrs")
+    torn.write_bytes(b"")
+    assert mend_torn(tmp_path.as_uri(), "shop", "dev") == []
+    assert lock.exists()
+    assert not torn.exists()
 
 
 @pytest.mark.parametrize("copy", [None, b"", b"{"])
@@ -61,7 +92,7 @@ def test_a_cut_state_without_a_whole_copy_is_told_and_left(
     if copy is not None:
         (stacks / "dev.json.bak").write_bytes(copy)
     with pytest.raises(WorkFailed) as told:
-        mend_torn(tmp_path.as_uri())
+        mend_torn(tmp_path.as_uri(), "shop", "dev")
     assert told.value.where == str(stacks / "dev.json")
     assert (stacks / "dev.json").read_bytes() == b"{"
 
@@ -81,6 +112,13 @@ def test_a_full_disk_is_told_as_such_and_is_no_failure_of_a_resource(told_by: st
     assert isinstance(found, NoRoom)
     assert "disk of this machine is full" in found.message and "no space left on device" in found.message
     assert found.remedy and "regionshift resume" in found.remedy
+
+
+@pytest.mark.parametrize("verb", ["preview", "refresh", "stack"])
+def test_a_full_disk_where_nothing_was_begun_is_no_reason_to_resume(verb: str) -> None:
+    found = _failure(verb, RunRecord(problems=[_ABOUT_ONE]), CommandError(_result("")))
+    assert isinstance(found, NoRoom)
+    assert found.remedy and "run the command again" in found.remedy and "resume" not in found.remedy
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ from typing import Any
 
 from regionshift.carriers.migration import Metadata
 from regionshift.carriers.records import Layout, RecordStore, is_id
-from regionshift.carriers.seals import Unsealed
+from regionshift.carriers.seals import OfAnotherRegion, Unsealed
 from regionshift.journal.journal import Journal
 from regionshift.operations.migrations.carrying import Carrying
 
@@ -50,30 +50,42 @@ def migration_named(journal: Journal, name: str) -> str:
     return str(journal.view(name).opened.get("migration_id", name))
 
 
-def known_migrations(carrying: Carrying, regions: Iterable[str]) -> list[Known]:
-    """The migrations into ``regions``, the newest first.
+@dataclass(frozen=True)
+class Unread:
+    """A migration whose record this environment did not write, so that nobody knows how it stands; and why."""
+
+    migration_id: str
+    problem: Unsealed
+
+
+def known_migrations(carrying: Carrying, regions: Iterable[str]) -> tuple[list[Known], list[Unread]]:
+    """The migrations into ``regions``, the newest first; and those whose record may not be believed.
 
     Raises:
         WorkFailed: a region's records cannot be read.
     """
     found = [each for region in regions for each in _of_region(carrying, region)]
-    return sorted(found, key=lambda each: (each.started, each.migration_id), reverse=True)
+    known = [each for each in found if isinstance(each, Known)]
+    known.sort(key=lambda each: (each.started, each.migration_id), reverse=True)
+    return known, [each for each in found if isinstance(each, Unread)]
 
 
-def _of_region(carrying: Carrying, region: str) -> Sequence[Known]:
+def _of_region(carrying: Carrying, region: str) -> Sequence[Known | Unread]:
     store = carrying.records(region)
     ids = [name for name in store.folders("migrations/") if is_id(name)]
     with ThreadPoolExecutor(_AT_ONCE) as pool:
-        records = list(pool.map(lambda each: _sealed(store, each), ids))
-    return [_known(each, region) for each in records if each]
+        found = list(pool.map(lambda each: _read(store, each), ids))
+    return [each if isinstance(each, Unread) else _known(each, region) for each in found if each]
 
 
-def _sealed(store: RecordStore, migration_id: str) -> Metadata | None:
-    """Its record; None for what is no record of this bucket, such as a replica of the primary's."""
+def _read(store: RecordStore, migration_id: str) -> Metadata | Unread | None:
+    """Its record; None for a replica of another region's, which is read there."""
     try:
         return store.get_json(Layout(migration_id).metadata)
-    except Unsealed:
+    except OfAnotherRegion:
         return None
+    except Unsealed as problem:
+        return Unread(migration_id, problem)
 
 
 def _known(record: Metadata, region: str) -> Known:

@@ -32,10 +32,10 @@ def require_rights(config: MigrationConfig, content: Mapping[str, object], regio
 
 
 def require_something(made: MigrationPlan, source: str) -> None:
-    """An entry that selects nothing is a mistake.
+    """Entries that all select nothing are a mistake; one of several that does is noted in the plan.
 
     Raises:
-        InputError: one does; it is named.
+        InputError: all do; they are named.
     """
     nothing = [str(part.entry.source) for part in made.entries if not sum(part.counts.values())]
     if len(nothing) == len(made.entries):

@@ -8,9 +8,9 @@ from pathlib import Path
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from regionshift.deployment.saga import DECISION, Ending, SagaState
+from regionshift.deployment.saga import Ending, SagaState
 from regionshift.errors import InputError, Refused
-from regionshift.journal.events import Kind, RunView
+from regionshift.journal.events import DECISION, Kind, RunView
 from regionshift.journal.journal import Journal, RunJournal
 from regionshift.operations.environment import Environment, without_regions
 from regionshift.operations.moving.as_up import (

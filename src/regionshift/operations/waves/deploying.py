@@ -6,9 +6,9 @@ from collections.abc import Collection, Iterable
 from dataclasses import dataclass, replace
 
 from regionshift.deployment.plan import DeploymentPlan, plan_from_json, plan_waves, rollback_plan
-from regionshift.deployment.state import DECISION, DeploymentState, fold_deployment
+from regionshift.deployment.state import DeploymentState, fold_deployment
 from regionshift.errors import InputError, Refused
-from regionshift.journal.events import RunView
+from regionshift.journal.events import DECISION, RunView
 from regionshift.journal.journal import Journal, RunSummary
 from regionshift.operations.environment import Environment
 from regionshift.operations.moving.turned import way_round
