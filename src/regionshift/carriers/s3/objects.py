@@ -81,12 +81,11 @@ class Objects:
 
         def difference(one: planning.Decided) -> str:
             assert one.target is not None, "what is the same is there"
-            return self._prover.difference(
-                (source, one.source.key, one.source.id), (target, one.target.key, one.target.id)
-            )
+            ours, theirs = one.source[0], one.target.latest
+            return self._prover.difference((source, ours.key, ours.id), (target, theirs.key, theirs.id))
 
         return with_left_behind(
-            self._calls, entry, planning.deepened(decided, difference, self._pool), self._pool
+            self._calls, entry, planning.deepened(entry, decided, difference, self._pool), self._pool
         )
 
     def describe_before(self, work: Work) -> Mapping[str, Before]:
