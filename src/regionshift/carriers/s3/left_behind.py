@@ -15,6 +15,7 @@ from dataclasses import dataclass, replace
 
 from regionshift.carriers.carrier import Entry, Item, Kind
 from regionshift.carriers.s3.calls import Bucket, Calls
+from regionshift.carriers.s3.copying import bucket_of
 from regionshift.carriers.s3.pages import parse
 from regionshift.carriers.transport import S3Error
 
@@ -60,7 +61,7 @@ def possible(calls: Calls, bucket: Bucket) -> Possible:
 
 def with_left_behind(calls: Calls, entry: Entry, items: Iterator[Item], pool: Executor) -> Iterator[Item]:
     """The items; those that are to be written say what they leave behind."""
-    bucket = Bucket(entry.source.region, entry.source.bucket)
+    bucket = bucket_of(entry, "source")
     found: Possible | None = None
     asked = 0
 
