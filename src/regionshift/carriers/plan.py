@@ -30,6 +30,7 @@ _CONFLICTS_SHOWN = 100
 _REWRITES_SHOWN = 20
 _NEWER_SHOWN = 20
 _LEFT_SHOWN = 3  # of each kind
+_UNSEALED_SHOWN = 3
 _CONFLICTS_A_PART = 1000
 _WRITTEN_AT_ONCE = 8  # records; each of them is held until it is written
 
@@ -237,7 +238,8 @@ def make_plan(
     for place, (entry, limit) in enumerate(zip(entries, limits, strict=True)):
         tally = _Tally()
         digest.entry(entry)
-        found = carriers[entry.kind].inventory(entry, carried(store, entry), deep=deep)
+        unsealed: list[str] = []
+        found = carriers[entry.kind].inventory(entry, carried(store, entry, unsealed.append), deep=deep)
         items = _watched(targets.judged(found, place), entry, watch, digest)
         for after, batch in _batches(_counted(items, entry, level, tally, sink, conflicts)):
             sink.batch(number + tally.batches, entry, after, batch)
@@ -252,7 +254,7 @@ def make_plan(
                 tally.batches,
                 tally.cost,
                 limit.undo_until,
-                limit.notes,
+                (*limit.notes, *_of_unsealed(unsealed)),
                 tally.rewritten,
                 tuple(tally.rewrites),
                 tally.newer,
@@ -263,6 +265,17 @@ def make_plan(
         )
         number += tally.batches
     return MigrationPlan(migration_id, level, tuple(parts), tuple(conflicts), digest.hex())
+
+
+def _of_unsealed(migrations: Sequence[str]) -> Iterator[str]:
+    """What a plan says of earlier migrations whose records are passed over."""
+    if migrations:
+        named = ", ".join(migrations[:_UNSEALED_SHOWN])
+        more = f" and {len(migrations) - _UNSEALED_SHOWN} more" if len(migrations) > _UNSEALED_SHOWN else ""
+        yield (
+            f"{len(migrations)} earlier migrations have records that this environment did not seal ({named}{more}): "
+            'what they wrote counts as somebody else\'s; see docs/security.md, "Records"'
+        )
 
 
 class _Digest:
