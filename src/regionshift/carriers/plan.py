@@ -222,12 +222,14 @@ def make_plan(
     level: Level,
     sink: Sink,
     deep: bool = False,
+    left_behind: bool = False,
     watch: Callable[[Entry, Item], None] = lambda _entry, _item: None,
 ) -> MigrationPlan:
-    """Plan every entry. Changes nothing at the source or the target. ``deep``: see ``Carrier.inventory``.
+    """Plan every entry. Changes nothing at the source or the target.
 
     Args:
         limits: what ``require_sound`` said of each entry.
+        deep, left_behind: see ``Carrier.inventory``.
         watch: told of every item that is selected, whatever becomes of it.
     """
     parts: list[EntryPlan] = []
@@ -239,7 +241,8 @@ def make_plan(
         tally = _Tally()
         digest.entry(entry)
         unsealed: list[str] = []
-        found = carriers[entry.kind].inventory(entry, carried(store, entry, unsealed.append), deep=deep)
+        earlier = carried(store, entry, unsealed.append)
+        found = carriers[entry.kind].inventory(entry, earlier, deep=deep, left_behind=left_behind)
         items = _watched(targets.judged(found, place), entry, watch, digest)
         for after, batch in _batches(_counted(items, entry, level, tally, sink, conflicts)):
             sink.batch(number + tally.batches, entry, after, batch)

@@ -4,6 +4,9 @@ S3 API Reference, "CopyObject": a copy gets the private ACL, and no Object Lock 
 objects are asked one by one, and only where the bucket says that they can have any: a bucket that enforces its owner
 has no ACLs (S3 User Guide, "Controlling ownership of objects and disabling ACLs"), one without Object Lock no
 retention and no hold.
+
+Retention and hold come with a HEAD, and only to those who may read them: without s3:GetObjectRetention and
+s3:GetObjectLegalHold the answer leaves them out in silence (S3 API Reference, "HeadObject").
 """
 
 from __future__ import annotations
