@@ -38,6 +38,40 @@ def test_other_tags_of_an_object_are_found_and_mended(world: World, region: str)
     assert lab.look("target") == before
 
 
+def with_other_headers(world: World, region: str, bucket: str, key: str) -> None:
+    """The same contents under the same etag, as another version."""
+    s3 = world.clients.get("s3", region)
+    body = s3.get_object(Bucket=bucket, Key=key)["Body"].read()
+    s3.put_object(Bucket=bucket, Key=key, Body=body, CacheControl="no-store", Tagging="team=data")
+
+
+def test_other_headers_of_an_object_that_we_carried_go_again(world: World) -> None:
+    lab = S3Lab(world)
+    lab.write("source", "a", "x")
+    world.migrations.migrate("m", [lab.entry])
+    with_other_headers(world, SOURCE, lab.source, "in/a")
+
+    plain, deep = plans(world, lab)
+
+    assert plain == deep == {"new": 0, "changed": 1, "same": 0, "conflict": 0}
+    assert world.migrations.migrate("m2", [lab.entry])["status"] == "completed"
+    assert lab.look("target") == lab.look("source")
+
+
+def test_somebodys_headers_on_what_we_carried_are_not_written_over(world: World) -> None:
+    lab = S3Lab(world)
+    lab.write("source", "a", "x")
+    world.migrations.migrate("m", [lab.entry])
+    with_other_headers(world, TARGET, lab.target, "out/a")
+    theirs = lab.look("target")
+
+    plain, deep = plans(world, lab)
+
+    assert plain == deep == {"new": 0, "changed": 0, "same": 0, "conflict": 1}
+    world.migrations.migrate("m2", [lab.entry], deep=True)
+    assert lab.look("target") == theirs
+
+
 def test_other_tags_of_a_parameter_are_found(world: World) -> None:
     lab = SsmLab(world)
     for name in ("a", "k"):

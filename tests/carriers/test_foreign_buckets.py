@@ -72,6 +72,12 @@ def test_a_bucket_whose_account_is_named_is_used(world: World, side: str) -> Non
     assert items == (["key"] if side == "source" else ["a"])
 
 
+def test_what_objects_of_a_named_account_leave_behind_is_seen(world: World, side: str) -> None:
+    entry = to_strangers(world, side, account=OTHER_ACCOUNT)
+    (part,) = world.migrations.plan("p", [entry], Level.FULL).entries
+    assert (part.counts, dict(part.left)) == ({"new": 1}, {})
+
+
 def test_a_bucket_that_is_ours_and_named_another_accounts_is_refused(world: World, side: str) -> None:
     lab = S3Lab(world)
     place = lab.entry.source if side == "source" else lab.entry.target

@@ -169,6 +169,25 @@ def test_what_an_unsealed_migration_wrote_is_somebody_elses_to_later_plans(world
     assert not list(carried(world.store, lab.entry))
 
 
+def test_a_plan_says_whose_records_it_passes_over(world: World, lab: S3Lab) -> None:
+    for number in range(4):
+        world.migrations.run("m" if not number else f"m{number}")
+        world.migrations.finish("m" if not number else f"m{number}")
+        lab.write("source", "a", f"{number}")
+        world.migrations.begin(f"m{number + 1}", [lab.entry], Level.FULL)
+    (part,) = world.migrations.plan("p", [lab.entry], Level.FULL).entries
+    assert part.notes == ()
+
+    for name in ("m", "m1", "m2", "m3"):
+        put(world, Layout(name).metadata, body_of(world, Layout(name).metadata))
+
+    (part,) = world.migrations.plan("p", [lab.entry], Level.FULL).entries
+    (note,) = part.notes
+    assert note.startswith(
+        "4 earlier migrations have records that this environment did not seal (m, m1, m2 and 1 more)"
+    )
+
+
 def test_nothing_is_done_outside_of_what_the_settings_name_today(world: World, lab: S3Lab) -> None:
     entry = lab.entry
     world.migrations.run("m")

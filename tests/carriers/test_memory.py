@@ -80,8 +80,10 @@ class Streaming:
         del entry
         return Limits("any time")
 
-    def inventory(self, entry: Entry, carried: Iterator[Carried], *, deep: bool = False) -> Iterator[Item]:
-        del deep
+    def inventory(
+        self, entry: Entry, carried: Iterator[Carried], *, deep: bool = False, left_behind: bool = False
+    ) -> Iterator[Item]:
+        del deep, left_behind
         one, other = (cast(Calls, side) for side in (self.source, self.target))
         decided = plan(entry, stacks(one, Bucket("a", "s"), ""), stacks(other, Bucket("b", "t"), ""), carried)
         return (found.item for found in decided)

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
 import pytest
+from botocore.exceptions import ClientError
 from carrier_world import SOURCE, TARGET, SsmLab, World
 
 from regionshift.carriers.carrier import Entry, Level, Place
 from regionshift.carriers.ssm import cannot_go_back
-from regionshift.errors import InputError
+from regionshift.errors import InputError, Refused, WorkFailed
 from regionshift.operations.migrations.estimating import Estimate, as_json
 from regionshift.operations.migrations.rights import require_something
 
@@ -142,6 +145,56 @@ def test_a_parameter_instead_of_a_path_is_told(world: World, name: str) -> None:
 
     with pytest.raises(InputError, match=f"{name} is a parameter and not a path"):
         world.migrations.plan("p", [entry], Level.FULL)
+
+
+@contextmanager
+def refused(world: World, operation: str, code: str, *, but: int = 0) -> Iterator[None]:
+    """Calls of the source after the first ``but`` are refused."""
+    made: list[str] = []
+
+    def refuse(**_: Any) -> None:
+        made.append(operation)
+        if len(made) > but:
+            raise ClientError({"Error": {"Code": code}}, operation)
+
+    events, event = world.clients.get("ssm", SOURCE).meta.events, f"before-call.ssm.{operation}"
+    events.register(event, refuse)
+    try:
+        yield
+    finally:
+        events.unregister(event, refuse)
+
+
+@pytest.mark.parametrize("answered", [1, 2], ids=["whether any stands there", "the path's own name"])
+@pytest.mark.parametrize(
+    ("code", "error"), [("AccessDeniedException", Refused), ("InternalServerError", WorkFailed)]
+)
+def test_a_path_that_cannot_be_looked_at_is_told_plainly(
+    world: World, answered: int, code: str, error: type[Exception]
+) -> None:
+    empty = Entry("ssm", Place(SOURCE, prefix=f"/{world.run}/"), Place(TARGET, prefix=f"/{world.run}/"))
+    with refused(world, "DescribeParameters", code, but=answered), pytest.raises(error, match="list"):
+        world.carriers["ssm"].check(empty)
+
+
+def test_a_list_of_parameters_that_fails_on_its_way_fails_the_plan_plainly(lab: SsmLab) -> None:
+    with (
+        refused(lab.world, "DescribeParameters", "InternalServerError"),
+        pytest.raises(
+            WorkFailed, match="parameters cannot be listed: DescribeParameters answered InternalServerError"
+        ),
+    ):
+        list(lab.world.carriers["ssm"].inventory(lab.entry, iter(())))
+
+
+def test_a_parameter_that_may_not_be_read_for_the_plan_is_a_conflict_by_name(lab: SsmLab) -> None:
+    put(lab, "source", "a", "value")
+    entry = replace(lab.entry, rewrite=("region",))
+    with refused(lab.world, "GetParameter", "AccessDeniedException"):
+        plan = lab.world.migrations.plan("p", [entry], Level.FULL)
+    ((key, reason),) = plan.conflicts
+    assert key.endswith("/a")
+    assert reason == "it cannot be looked at: GetParameter answered AccessDeniedException"
 
 
 def test_a_plan_that_selects_nothing_is_refused_and_part_of_one_is_noted(lab: SsmLab) -> None:

@@ -116,7 +116,7 @@ def test_a_role_with_just_what_copying_needs_can_copy_prove_and_undo(as_user: Al
     assert world.versions(lab.target) == before
 
 
-def test_the_workers_rights_see_what_is_not_carried(as_user: Allowed, world: World) -> None:
+def test_what_is_not_carried_is_seen_with_the_rights_to_look_at_it(as_user: Allowed, world: World) -> None:
     lab, secrets = S3Lab(world), SecretsLab(world)
     s3 = world.clients.get("s3", SOURCE)
     locked = f"locked-{world.run}"
@@ -134,6 +134,14 @@ def test_the_workers_rights_see_what_is_not_carried(as_user: Allowed, world: Wor
         SecretId=f"{secrets.entry.source.prefix}a",
         ResourcePolicy=json.dumps({"Version": "2012-10-17", "Statement": [nobody]}),
     )
+    # As docs/security.md has them.
+    bucket = ["s3:GetBucketObjectLockConfiguration", "s3:GetBucketOwnershipControls"]
+    objects = [
+        "s3:GetObjectAcl",
+        "s3:GetObjectLegalHold",
+        "s3:GetObjectRetention",
+        "s3:GetObjectVersionAcl",
+    ]
     source, target = f"arn:aws:s3:::{locked}", f"arn:aws:s3:::{lab.target}"
     reach = BucketReach(
         world.cloud.account,
@@ -144,10 +152,21 @@ def test_the_workers_rights_see_what_is_not_carried(as_user: Allowed, world: Wor
         listed=((("in/*",), (source,)), (("out/*",), (target,))),
     )
     entries = [replace(lab.entry, source=replace(lab.entry.source, bucket=locked)), secrets.entry]
-    rights: Any = [*object_statements([reach]), *secrets_of_the_worker(world, by_name=True)]
+    carrying: Any = [*object_statements([reach]), *secrets_of_the_worker(world, by_name=True)]
+    rights = [
+        *carrying,
+        allow(bucket, source),
+        allow(objects, f"{source}/in/*"),
+        allow(["secretsmanager:GetResourcePolicy"]),
+    ]
 
+    blind = as_user(*carrying).plan("p", entries, Level.FULL)
     made = as_user(*rights).plan("p", entries, Level.FULL)
 
+    assert [dict(part.left) for part in blind.entries] == [
+        {"ACL: no permission to look": 3, "retention and legal hold: no permission to look": 3},
+        {"resource policy: no permission to look": 1},
+    ]
     assert [dict(part.left) for part in made.entries] == [
         {"legal hold": 1, "retention": 1, "public ACL": 1},
         {"resource policy": 1},

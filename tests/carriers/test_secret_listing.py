@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from threading import Barrier
 from typing import Any
 
 import pytest
@@ -107,17 +108,23 @@ def test_what_is_gone_at_the_target_meanwhile_is_new(lab: SecretsLab) -> None:
 
 
 @contextmanager
-def one_refused(lab: SecretsLab, code: str) -> Iterator[None]:
+def one_refused(lab: SecretsLab, code: str, operation: str = "DescribeSecret") -> Iterator[None]:
     def refuse(params: dict[str, Any], **_: Any) -> None:
         if b"sealed" in params["body"]:
-            raise ClientError({"Error": {"Code": code}}, "DescribeSecret")
+            raise ClientError({"Error": {"Code": code}}, operation)
 
-    events = vault(lab, SOURCE).meta.events
-    events.register("before-call.secretsmanager.DescribeSecret", refuse)
+    with before(lab, operation, refuse):
+        yield
+
+
+@contextmanager
+def before(lab: SecretsLab, operation: str, do: Any) -> Iterator[None]:
+    events, event = vault(lab, SOURCE).meta.events, f"before-call.secretsmanager.{operation}"
+    events.register(event, do)
     try:
         yield
     finally:
-        events.unregister("before-call.secretsmanager.DescribeSecret", refuse)
+        events.unregister(event, do)
 
 
 def test_one_that_may_not_be_looked_at_is_a_conflict_by_name(lab: SecretsLab) -> None:
@@ -138,3 +145,88 @@ def test_a_region_that_is_asked_too_often_fails_the_plan(
     lab.write("source", "sealed", "x")
     with one_refused(lab, "ThrottlingException"), pytest.raises(WorkFailed, match="Throttling"):
         lab.world.migrations.plan("p", [lab.entry], Level.FULL)
+
+
+@pytest.mark.parametrize(
+    ("code", "told"),
+    [
+        ("AccessDeniedException", {"resource policy: no permission to look": 1}),
+        ("InternalServiceError", {"resource policy: GetResourcePolicy answered InternalServiceError": 1}),
+        ("ResourceNotFoundException", {}),
+    ],
+)
+def test_a_policy_that_is_not_told_keeps_no_secret_from_being_planned(
+    lab: SecretsLab, code: str, told: dict[str, int]
+) -> None:
+    for name in ("open", "sealed"):
+        lab.write("source", name, "x")
+    with one_refused(lab, code, "GetResourcePolicy"):
+        (part,) = lab.world.migrations.plan("p", [lab.entry], Level.FULL).entries
+    assert (part.counts, dict(part.left)) == ({"new": 2}, told)
+
+
+def test_policies_that_are_asked_for_too_often_fail_the_plan(
+    lab: SecretsLab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(named.time, "sleep", lambda _: None)
+    lab.write("source", "sealed", "x")
+    refused = one_refused(lab, "ThrottlingException", "GetResourcePolicy")
+    with refused, pytest.raises(WorkFailed, match="GetResourcePolicy answered Throttling"):
+        lab.world.migrations.plan("p", [lab.entry], Level.FULL)
+
+
+def test_policies_are_asked_for_side_by_side(lab: SecretsLab) -> None:
+    together = Barrier(2)
+
+    def meet(**_: Any) -> None:
+        together.wait(timeout=30)
+
+    for name in ("a", "c"):
+        lab.write("source", name, "x")
+    with before(lab, "GetResourcePolicy", meet):
+        assert planned(lab) == {"new": 2}
+
+
+@pytest.mark.parametrize("deep", [False, True])
+def test_a_value_that_may_not_be_read_for_the_plan_is_a_conflict_by_name(lab: SecretsLab, deep: bool) -> None:
+    """A plan reads it for what the entry's rules would change, and to compare it."""
+    for name in ("open", "sealed"):
+        lab.write("source", name, "x")
+    entry = lab.entry if deep else replace(lab.entry, rewrite=("region",))
+    if deep:
+        lab.world.migrations.migrate("m", [entry])
+    with one_refused(lab, "AccessDeniedException", "GetSecretValue"):
+        plan = lab.world.migrations.plan("p", [entry], Level.FULL, deep=deep)
+    ((key, reason),) = plan.conflicts
+    assert (key[-7:], reason) == (
+        "/sealed",
+        "it cannot be looked at: GetSecretValue answered AccessDeniedException",
+    )
+
+
+def test_rotation_whose_rules_are_not_told_is_noted_all_the_same(lab: SecretsLab) -> None:
+    lab.write("source", "sealed", "x")
+
+    def rotates(parsed: dict[str, Any], **_: Any) -> None:
+        for found in parsed["SecretList"]:
+            found["RotationEnabled"] = True
+
+    events = vault(lab, SOURCE).meta.events
+    events.register("after-call.secretsmanager.ListSecrets", rotates)
+    try:
+        with one_refused(lab, "AccessDeniedException"):
+            (note,) = lab.world.carriers["secrets"].check(lab.entry).notes
+    finally:
+        events.unregister("after-call.secretsmanager.ListSecrets", rotates)
+    assert "its rules cannot be looked at: DescribeSecret answered AccessDeniedException" in note
+
+
+def test_a_list_that_fails_on_its_way_fails_the_plan_plainly(lab: SecretsLab) -> None:
+    lab.write("source", "s", "x")
+
+    def fail(**_: Any) -> None:
+        raise ClientError({"Error": {"Code": "InternalServiceError"}}, "ListSecrets")
+
+    lists = before(lab, "ListSecrets", fail)
+    with lists, pytest.raises(WorkFailed, match="secrets cannot be listed: ListSecrets answered Internal"):
+        list(lab.world.carriers["secrets"].inventory(lab.entry, iter(())))

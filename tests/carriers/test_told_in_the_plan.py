@@ -85,7 +85,24 @@ def test_equal_contents_with_other_tags_go_when_they_are_looked_at(world: World)
     world.clients.get("s3", TARGET).put_object(Bucket=lab.target, Key="out/a", Body=b"x")
 
     assert planned(world, lab.entry).counts == {"same": 1}
-    assert planned(world, lab.entry, deep=True).counts == {"changed": 1}
+    deep = planned(world, lab.entry, deep=True)
+    assert (deep.counts, deep.newer) == ({"changed": 1}, 1)
+    ((name, why),) = deep.newest
+    assert (name, why[:20]) == ("out/a", "the target's is of 2")
+
+
+def test_what_we_carried_is_never_newer_than_its_source(world: World) -> None:
+    lab = S3Lab(world)
+    lab.write("source", "a", "x")
+    lab.write("source", "a", "y")
+    world.migrations.migrate("m", [lab.entry])
+    world.clients.get("s3", TARGET).put_object_tagging(
+        Bucket=lab.target, Key="out/a", Tagging={"TagSet": [{"Key": "team", "Value": "other"}]}
+    )
+
+    deep = planned(world, lab.entry, deep=True)
+
+    assert (deep.counts, deep.newer, dict(deep.left)) == ({"changed": 1}, 0, {"earlier versions": 1})
 
 
 def test_under_kms_an_etag_tells_nothing(world: World) -> None:
@@ -121,8 +138,36 @@ def test_what_objects_have_and_a_copy_does_not_get_is_counted_and_named(world: W
     screen = Console(width=200, record=True, quiet=False)
     screen.print(plan_table(shown))
     assert "not carried: public ACL, of 1 items: out/public" in screen.export_text()
-    begun = world.migrations.begin("m", [entry], Level.FULL)
-    assert begun["left"]["public ACL"] == 1
+
+
+def test_only_a_plan_that_is_shown_asks_for_what_is_not_carried(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    objects, secrets = S3Lab(world), SecretsLab(world)
+    for lab in (objects, secrets):
+        lab.write("source", "a", "x")
+    asked: set[str] = set()
+    once = world.transport._once
+
+    def noted(request: Any) -> Any:
+        asked.update(name for name, _ in request.query if name in ("ownershipControls", "acl"))
+        return once(request)
+
+    def policy_asked(**_: Any) -> None:
+        asked.add("resource policy")
+
+    monkeypatch.setattr(world.transport, "_once", noted)
+    events = world.clients.get("secretsmanager", SOURCE).meta.events
+    events.register("before-call.secretsmanager.GetResourcePolicy", policy_asked)
+    try:
+        done = world.migrations.migrate("m", [objects.entry, secrets.entry])
+        assert (done["status"], asked) == ("completed", set())
+        for lab in (objects, secrets):
+            lab.write("source", "a", "other")
+        world.migrations.plan("p", [objects.entry, secrets.entry], Level.FULL)
+    finally:
+        events.unregister("before-call.secretsmanager.GetResourcePolicy", policy_asked)
+    assert asked == {"ownershipControls", "resource policy"}
 
 
 def test_a_bucket_that_can_have_none_is_asked_and_its_objects_are_not(

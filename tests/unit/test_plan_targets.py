@@ -32,8 +32,8 @@ class Carried:
     sources: dict[str, list[str]]
     same: frozenset[str] = frozenset()
 
-    def inventory(self, entry: Entry, carried: object, *, deep: bool) -> Iterator[Item]:
-        del carried, deep
+    def inventory(self, entry: Entry, carried: object, *, deep: bool, left_behind: bool) -> Iterator[Item]:
+        del carried, deep, left_behind
         selects, begins = selector(entry), len(entry.source.prefix)
         for name in sorted(self.sources[entry.source.bucket]):
             key = name[begins:]

@@ -343,11 +343,19 @@ class Carrier(Protocol):
             Refused: no permission, or the target could not be taken back.
         """
 
-    def inventory(self, entry: Entry, carried: Iterator[Carried], *, deep: bool = False) -> Iterator[Item]:
+    def inventory(
+        self, entry: Entry, carried: Iterator[Carried], *, deep: bool = False, left_behind: bool = False
+    ) -> Iterator[Item]:
         """Every selected item in code point order of its key. ``carried`` comes in the same order.
 
-        ``deep``: what is the same by its versions is also asked for tags, checksums and settings, which can
-        change without a new version; what differs is ``changed``.
+        Args:
+            deep: what is the same by its versions is also asked for tags, checksums and settings, which can
+                change without a new version; what differs is ``changed``.
+            left_behind: what is to be written is also asked for what it has and is not carried, where that takes
+                requests of its own. What listings show of it is told in any case.
+
+        Raises:
+            Refused, WorkFailed: a place cannot be listed, or is asked too often.
         """
 
     def describe_before(self, work: Work) -> Mapping[str, Before]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import heapq
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from itertools import groupby
 from typing import Any
@@ -31,13 +31,18 @@ class _Restored:
 _Ranked = tuple[str, int, Carried | _Restored]
 
 
-def carried(store: RecordStore, entry: Entry) -> Iterator[Carried]:
+def carried(
+    store: RecordStore, entry: Entry, unsealed: Callable[[str], object] = lambda _: None
+) -> Iterator[Carried]:
     """What this source gave this target last, for every key that has it: what was taken back left out.
 
     What was written and never proven counts as no version of the source (an empty one).
     Where taking back had to write, what it wrote stands for the version that it brought back.
+
+    Args:
+        unsealed: told the id of each migration whose summary is not sealed: it counts as if it had never been.
     """
-    found = sorted(_earlier(store, entry), key=lambda each: str(each[1]["started"]))
+    found = sorted(_earlier(store, entry, unsealed), key=lambda each: str(each[1]["started"]))
     streams = [
         (_undone if metadata["status"] == "rolled_back" else _lines)(
             store, rank, layout, part, str(metadata.get("ended") or "")
@@ -61,7 +66,9 @@ def folder_of(entry: Entry) -> str:
     return f"migrations/{CARRIED}/{hashlib.sha256(dump(pair).encode()).hexdigest()[:32]}/"
 
 
-def _earlier(store: RecordStore, entry: Entry) -> Iterator[tuple[Layout, dict[str, Any], dict[str, Any]]]:
+def _earlier(
+    store: RecordStore, entry: Entry, unsealed: Callable[[str], object]
+) -> Iterator[tuple[Layout, dict[str, Any], dict[str, Any]]]:
     folder = folder_of(entry)
     for name in store.names(folder):
         migration_id = name.removeprefix(folder)
@@ -71,6 +78,7 @@ def _earlier(store: RecordStore, entry: Entry) -> Iterator[tuple[Layout, dict[st
         try:
             metadata = store.get_json(layout.metadata)
         except Unsealed:
+            unsealed(migration_id)
             continue  # as if it had never been: what it wrote is somebody else's
         if metadata is None or (metadata.get("status") == "rolled_back" and not metadata.get("undo_wrote")):
             continue

@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 import uuid
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -74,12 +74,19 @@ class Migrations:
     warn: Callable[[str], None] = field(default=lambda _: None)
 
     def plan(
-        self, migration_id: str, entries: Sequence[Entry], level: Level, *, deep: bool = False
+        self,
+        migration_id: str,
+        entries: Sequence[Entry],
+        level: Level,
+        *,
+        deep: bool = False,
+        left_behind: bool = True,
     ) -> MigrationPlan:
         """What a migration would do. Nothing is changed, nothing recorded.
 
         Args:
             deep: also compare tags, checksums and settings of what is the same by its versions.
+            left_behind: also ask what is to be written for what is not carried, which only a plan that is shown needs.
         """
         Layout(migration_id)
         return make_plan(
@@ -91,6 +98,7 @@ class Migrations:
             level=level,
             sink=Nowhere(),
             deep=deep,
+            left_behind=left_behind,
         )
 
     def begin(
@@ -385,8 +393,6 @@ class Migrations:
             "undo_until": sorted({part.undo_until for part in plan.entries}),
             "notes": [note for part in plan.entries for note in part.notes],
             "rewritten": sum(part.rewritten for part in plan.entries),
-            "newer": sum(part.newer for part in plan.entries),
-            "left": _added([part.left for part in plan.entries]),
             "entries": [
                 {"entry": entry_line(part.entry), "first_batch": part.first_batch, "batches": part.batches}
                 for part in plan.entries
@@ -437,11 +443,6 @@ def _is_done_with_its_targets(metadata: Metadata, *, goes_back: bool) -> bool:
     if metadata["status"] in _AT_THE_END or not metadata["batches"]:
         return True
     return not (goes_back or metadata["problems"] or metadata["batches_missing"])
-
-
-def _added(counts: Sequence[Mapping[str, int]]) -> dict[str, int]:
-    names = dict.fromkeys(name for each in counts for name in each)
-    return {name: sum(each.get(name, 0) for each in counts) for name in names}
 
 
 def _planned_elsewhere(layout: Layout) -> BeingPlanned:

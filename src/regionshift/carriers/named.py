@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
 from botocore.exceptions import ClientError, ParamValidationError
 
-from regionshift.carriers.carrier import Carried, Identity, Kind
+from regionshift.carriers.carrier import Carried, Identity, Item, Kind
 from regionshift.errors import Refused, WorkFailed
 
 ClientSource = Callable[[str, str], Any]
@@ -21,6 +24,7 @@ ClientSource = Callable[[str, str], Any]
 _TOO_OFTEN = frozenset({"ThrottlingException", "Throttling", "TooManyRequestsException", "TooManyUpdates"})
 _ATTEMPTS = 8
 _FIRST_WAIT = 0.2  # seconds, doubled each time
+_LOOKS_AT_ONCE = 8
 MEANWHILE = "someone else wrote here while the migration ran"
 DENIED = frozenset({"AccessDeniedException", "AccessDenied", "UnauthorizedOperation"})
 
@@ -105,15 +109,16 @@ def pages(operation: Callable[..., Any], field_name: str, **given: Any) -> Itera
         token = {"NextToken": answer["NextToken"]}
 
 
-def require_listing(listing: Callable[[], Iterator[object]], what: str, region: str) -> None:
-    """See that a listing may be read at all.
+@contextmanager
+def listed(what: str, region: str) -> Iterator[None]:
+    """Around the reading of a listing, to its end.
 
     Raises:
         Refused: no permission.
         WorkFailed: the service answered otherwise.
     """
     try:
-        next(listing(), None)
+        yield
     except NamedError as error:
         if error.code in DENIED:
             raise Refused(
@@ -122,6 +127,48 @@ def require_listing(listing: Callable[[], Iterator[object]], what: str, region: 
                 remedy="Grant the migration's role what the plan names.",
             ) from error
         raise WorkFailed(f"{what} cannot be listed: {error}.", where=region) from error
+
+
+def looked_at(what: str, key: str, look: Callable[[], Item | None]) -> Item | None:
+    """What ``look`` makes of one item while a migration is planned; a conflict where the service does not tell.
+
+    Raises:
+        WorkFailed: the service is asked too often, which says nothing about the item.
+    """
+    try:
+        return look()
+    except TooOftenError as error:
+        raise WorkFailed(f"{what} cannot be looked at: {error}.", where=key) from error
+    except NamedError as error:
+        return Item(key, Kind.CONFLICT, reason=f"it cannot be looked at: {error}")
+
+
+def looked_at_together(
+    what: str, look: Callable[[str, Carried | None], Item | None], given: Iterable[tuple[str, Carried | None]]
+) -> Iterator[Item]:
+    """What ``look`` makes of each key and what was carried of it, several at once and in their order.
+
+    Raises:
+        WorkFailed: see ``looked_at``.
+    """
+
+    def one(key: str, ours: Carried | None) -> Item | None:
+        return looked_at(what, key, lambda: look(key, ours))
+
+    with ThreadPoolExecutor(_LOOKS_AT_ONCE, thread_name_prefix="look") as pool:
+        ahead: deque[Future[Item | None]] = deque()
+        try:
+            for key, ours in given:
+                ahead.append(pool.submit(one, key, ours))
+                if len(ahead) > 2 * _LOOKS_AT_ONCE and (item := ahead.popleft().result()):
+                    yield item
+            while ahead:
+                if item := ahead.popleft().result():
+                    yield item
+        finally:
+            # When one fails the plan, nobody waits for those that have not begun.
+            for future in ahead:
+                future.cancel()
 
 
 def decide(ours: Carried | None, source: Identity, target: Identity | None) -> tuple[Kind, str]:

@@ -30,6 +30,7 @@ _CONFLICTS_SHOWN = 100
 _REWRITES_SHOWN = 20
 _NEWER_SHOWN = 20
 _LEFT_SHOWN = 3  # of each kind
+_UNSEALED_SHOWN = 3
 _CONFLICTS_A_PART = 1000
 _WRITTEN_AT_ONCE = 8  # records; each of them is held until it is written
 
@@ -221,12 +222,14 @@ def make_plan(
     level: Level,
     sink: Sink,
     deep: bool = False,
+    left_behind: bool = False,
     watch: Callable[[Entry, Item], None] = lambda _entry, _item: None,
 ) -> MigrationPlan:
-    """Plan every entry. Changes nothing at the source or the target. ``deep``: see ``Carrier.inventory``.
+    """Plan every entry. Changes nothing at the source or the target.
 
     Args:
         limits: what ``require_sound`` said of each entry.
+        deep, left_behind: see ``Carrier.inventory``.
         watch: told of every item that is selected, whatever becomes of it.
     """
     parts: list[EntryPlan] = []
@@ -237,7 +240,9 @@ def make_plan(
     for place, (entry, limit) in enumerate(zip(entries, limits, strict=True)):
         tally = _Tally()
         digest.entry(entry)
-        found = carriers[entry.kind].inventory(entry, carried(store, entry), deep=deep)
+        unsealed: list[str] = []
+        earlier = carried(store, entry, unsealed.append)
+        found = carriers[entry.kind].inventory(entry, earlier, deep=deep, left_behind=left_behind)
         items = _watched(targets.judged(found, place), entry, watch, digest)
         for after, batch in _batches(_counted(items, entry, level, tally, sink, conflicts)):
             sink.batch(number + tally.batches, entry, after, batch)
@@ -252,7 +257,7 @@ def make_plan(
                 tally.batches,
                 tally.cost,
                 limit.undo_until,
-                limit.notes,
+                (*limit.notes, *_of_unsealed(unsealed)),
                 tally.rewritten,
                 tuple(tally.rewrites),
                 tally.newer,
@@ -263,6 +268,17 @@ def make_plan(
         )
         number += tally.batches
     return MigrationPlan(migration_id, level, tuple(parts), tuple(conflicts), digest.hex())
+
+
+def _of_unsealed(migrations: Sequence[str]) -> Iterator[str]:
+    """What a plan says of earlier migrations whose records are passed over."""
+    if migrations:
+        named = ", ".join(migrations[:_UNSEALED_SHOWN])
+        more = f" and {len(migrations) - _UNSEALED_SHOWN} more" if len(migrations) > _UNSEALED_SHOWN else ""
+        yield (
+            f"{len(migrations)} earlier migrations have records that this environment did not seal ({named}{more}): "
+            'what they wrote counts as somebody else\'s; see docs/security.md, "Records"'
+        )
 
 
 class _Digest:

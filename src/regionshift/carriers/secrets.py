@@ -40,7 +40,8 @@ from regionshift.carriers.named import (
     StrangerError,
     TooOftenError,
     decide,
-    require_listing,
+    listed,
+    looked_at_together,
     tags_of,
 )
 from regionshift.carriers.rewrite import require_rules, rewrites_of, rewritten
@@ -52,10 +53,9 @@ from regionshift.carriers.secrets_access import (
     changed,
     created,
     identity_of,
-    left_behind,
+    not_carried,
     staged,
 )
-from regionshift.carriers.secrets_seen import Seen, both_sides
 from regionshift.carriers.selection import Cursor, selector
 from regionshift.carriers.staging import (
     BEFORE,
@@ -93,7 +93,8 @@ class Secrets:
         require_rules(entry)
         Keys(self._clients, entry).require()
         for vault in self._vaults(entry):
-            require_listing(vault.listing, "secrets", vault.region)
+            with listed("secrets", vault.region):
+                next(vault.listing(), None)
         return Limits(_UNDO, tuple(self._rotations(entry)))
 
     def _rotations(self, entry: Entry) -> list[str]:
@@ -105,15 +106,16 @@ class Secrets:
             if found.get("RotationEnabled") and not found.get("DeletedDate")
         ]
         told = [
-            f"{name} rotates at the source ({rotation(source.described(name[start:]) or {})}); "
-            "rotation is not carried"
+            f"{name} rotates at the source ({_rotation_of(source, name[start:])}); rotation is not carried"
             for name in sorted(rotating)[:_NAMED]
         ]
         if more := len(rotating) - len(told):
             told.append(f"{more} more secrets rotate at the source; rotation is not carried")
         return told
 
-    def inventory(self, entry: Entry, carried: Iterator[Carried], *, deep: bool = False) -> Iterator[Item]:
+    def inventory(
+        self, entry: Entry, carried: Iterator[Carried], *, deep: bool = False, left_behind: bool = False
+    ) -> Iterator[Item]:
         """See ``Carrier.inventory``. Lists say which secrets there are, and nothing more.
 
         A list can be five minutes late (Secrets Manager API Reference, "ListSecrets"), and what a plan takes for
@@ -122,23 +124,27 @@ class Secrets:
         source, target = self._vaults(entry)
         ours, keys = Cursor(carried, lambda line: line.key), Keys(self._clients, entry)
         start = len(entry.source.prefix)
-        names = sorted(str(found["Name"])[start:] for found in self._selected(entry))
-        for seen in both_sides(source, target, names):
-            item = self._planned(entry, source, keys, seen, ours.at(seen.key))
-            if deep and item and item.kind is Kind.SAME and seen.source and seen.target:
-                item = self._deepened(entry, item, seen.source, seen.target)
-            if item:
-                yield item
 
-    def _planned(
-        self, entry: Entry, source: Vault, keys: Keys, seen: Seen, ours: Carried | None
-    ) -> Item | None:
-        """The item, None for a secret that the entry does not mean: it is gone, or has other tags by now."""
-        if seen.problem:
-            return Item(seen.key, Kind.CONFLICT, reason=seen.problem)
-        if seen.source is None or seen.source.get("DeletedDate") or not _has_tags(seen.source, entry):
-            return None
-        return self._plan(entry, source, keys, (seen.key, seen.source, seen.target), ours)
+        def look(key: str, known: Carried | None) -> Item | None:
+            """None for a secret that the entry does not mean: it is gone, or has other tags by now."""
+            one, other = source.described(key), target.described(key)
+            if one is None or one.get("DeletedDate") or not _has_tags(one, entry):
+                return None
+            item = self._plan(entry, keys, (key, one, other), known)
+            if deep and item.kind is Kind.SAME and other:
+                item = self._deepened(entry, item, one, other)
+            if item.kind not in (Kind.NEW, Kind.CHANGED):
+                return item
+            policy = source.policy(key) if left_behind else ""
+            return replace(
+                item,
+                rewrites=rewrites_of(entry, lambda: source.value(key, item.versions[-1].id)),
+                newer=newer_at_target(changed(one), changed(other)) if other and not known else "",
+                left=(*([policy] if policy else []), *not_carried(one)),
+            )
+
+        names = sorted(str(found["Name"])[start:] for found in self._selected(entry))
+        yield from looked_at_together("Secrets", look, ((key, ours.at(key)) for key in names))
 
     def _deepened(self, entry: Entry, item: Item, found: Mapping[str, Any], there: Mapping[str, Any]) -> Item:
         """The item, changed when its value, description or tags are not the source's."""
@@ -149,9 +155,7 @@ class Secrets:
         # A replica is its primary's copy and refuses writes.
         if not reason or _cannot_write(there, other.id, entry.target.region):
             return item
-        source, _ = self._vaults(entry)
-        rewrites = rewrites_of(entry, lambda: source.value(item.key, one.id))
-        return replace(again, reason=reason, rewrites=rewrites)
+        return replace(again, reason=reason)
 
     def describe_before(self, work: Work) -> Mapping[str, Before]:
         """See ``Carrier.describe_before``."""
@@ -234,16 +238,17 @@ class Secrets:
         return Vault(self._clients, entry.source), Vault(self._clients, entry.target)
 
     def _selected(self, entry: Entry) -> Iterator[dict[str, Any]]:
-        selects = selector(entry)
+        selects, source = selector(entry), self._vaults(entry)[0]
         start = len(entry.source.prefix)
-        for found in self._vaults(entry)[0].listing():
+        with listed("secrets", source.region):
+            every = list(source.listing())
+        for found in every:
             if selects(found["Name"][start:]) and _has_tags(found, entry):
                 yield found
 
+    @staticmethod
     def _plan(
-        self,
         entry: Entry,
-        source: Vault,
         keys: Keys,
         named: tuple[str, Mapping[str, Any], Mapping[str, Any] | None],
         ours: Carried | None,
@@ -263,11 +268,7 @@ class Secrets:
             return Item(key, kind, reason=reason)
         if other and (stranger := keys.stranger(other.get("KmsKeyId"))):
             return Item(key, Kind.CONFLICT, reason=f"at the target it is under {stranger}")
-        rewrites = rewrites_of(entry, lambda: source.value(key, version.id))
-        newer = newer_at_target(changed(one), changed(other)) if other and not ours else ""
-        left = tuple(left_behind(one, source.policy(key)))
-        versions = (SourceVersion(version.id, date=version.date),)
-        return Item(key, kind, versions, reason, rewrites, newer, left)
+        return Item(key, kind, (SourceVersion(version.id, date=version.date),), reason)
 
     def _write(self, work: Work, item: Item, before: Before) -> Identity:
         """Write one secret, as far as it is not written already; gives the version that has it."""
@@ -362,6 +363,14 @@ class Secrets:
         for mark in of_migration(target.described(key) or {}, work.migration_id):
             target.unlabel(key, mark.label)
         return Undone(key, "restored")
+
+
+def _rotation_of(source: Vault, key: str) -> str:
+    """By which rules it rotates, or why nobody can tell."""
+    try:
+        return rotation(source.described(key) or {})
+    except NamedError as error:
+        return f"its rules cannot be looked at: {error}"
 
 
 def _forgotten(version: str) -> str:

@@ -6,7 +6,17 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from regionshift.carriers.carrier import Identity, Place, date_of
-from regionshift.carriers.named import DENIED, ClientSource, NamedError, Value, call, pages, tag_list, tags_of
+from regionshift.carriers.named import (
+    DENIED,
+    ClientSource,
+    NamedError,
+    TooOftenError,
+    Value,
+    call,
+    pages,
+    tag_list,
+    tags_of,
+)
 from regionshift.carriers.staging import is_ours, name, stages_of
 
 NOT_FOUND = "ResourceNotFoundException"
@@ -40,15 +50,22 @@ class Vault:
             raise
         return found
 
-    def policy(self, key: str) -> str | None:
-        """The secret's resource policy, empty where there is none; None when it may not be asked for."""
+    def policy(self, key: str) -> str:
+        """What a plan says of the secret's resource policy; empty where there is none, or no secret any more.
+
+        Raises:
+            TooOftenError: Secrets Manager is asked too often.
+        """
         try:
             found = call(self._client.get_resource_policy, SecretId=self._prefix + key)
-        except NamedError as error:
-            if error.code in DENIED:
-                return None
+        except TooOftenError:
             raise
-        return str(found.get("ResourcePolicy") or "")
+        except NamedError as error:
+            if error.code == NOT_FOUND:  # what is gone fails by name when it is copied
+                return ""
+            why = "no permission to look" if error.code in DENIED else str(error)
+            return f"resource policy: {why}"
+        return "resource policy" if found.get("ResourcePolicy") else ""
 
     def value(self, key: str, version: str) -> Value:
         """One version's value."""
@@ -144,16 +161,8 @@ def changed(found: Mapping[str, Any]) -> str:
     return date_of(moment) if moment else ""
 
 
-def left_behind(found: Mapping[str, Any], policy: str | None) -> Iterator[str]:
-    """What a secret has and a migration does not carry (Secrets Manager API Reference, "DescribeSecret").
-
-    Args:
-        policy: its resource policy; None: it may not be asked for.
-    """
-    if policy is None:
-        yield "resource policy: no permission to look"
-    elif policy:
-        yield "resource policy"
+def not_carried(found: Mapping[str, Any]) -> Iterator[str]:
+    """What a secret has and a migration does not carry (Secrets Manager API Reference, "DescribeSecret")."""
     if found.get("RotationEnabled"):
         yield "rotation"
     if found.get("ReplicationStatus"):

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from regionshift.carriers.carrier import (
@@ -40,7 +41,8 @@ from regionshift.carriers.named import (
     StrangerError,
     TooOftenError,
     decide,
-    require_listing,
+    listed,
+    looked_at,
 )
 from regionshift.carriers.rewrite import require_rules, rewrites_of, rewritten
 from regionshift.carriers.selection import Cursor, selector
@@ -77,35 +79,52 @@ class Parameters:
         require_rules(entry)
         Keys(self._clients, entry).require()
         for place in (entry.source, entry.target):
-            side = self._side(place)
-            require_listing(lambda side=side: iter(side.listing()), "parameters", place.region)  # type: ignore[misc]
+            with listed("parameters", place.region):
+                next(self._side(place).listing(), None)
         _require_path(self._side(entry.source), entry)
         return Limits(_UNDO)
 
-    def inventory(self, entry: Entry, carried: Iterator[Carried], *, deep: bool = False) -> Iterator[Item]:
-        """See ``Carrier.inventory``."""
+    def inventory(
+        self, entry: Entry, carried: Iterator[Carried], *, deep: bool = False, left_behind: bool = False
+    ) -> Iterator[Item]:
+        """See ``Carrier.inventory``. Listings tell all that is not carried."""
+        del left_behind
         source, target = self._sides(entry)
         selects, keys = selector(entry), Keys(self._clients, entry)
-        there = {found["Name"][len(entry.target.prefix) :]: found for found in target.listing()}
+        with listed("parameters", entry.target.region):
+            there = {found["Name"][len(entry.target.prefix) :]: found for found in target.listing()}
+        with listed("parameters", entry.source.region):
+            every = sorted(source.listing(), key=lambda each: str(each["Name"]))
         ours = Cursor(carried, lambda line: line.key)
         start = len(entry.source.prefix)
-        for found in sorted(source.listing(), key=lambda each: str(each["Name"])):
+
+        def look(key: str, found: Mapping[str, Any], known: Carried | None) -> Item:
+            other = there.get(key)
+            item = self._plan(keys, (key, found, other), known)
+            if deep and item.kind is Kind.SAME and other:
+                item = self._deepened(entry, item, found, other)
+            if item.kind not in (Kind.NEW, Kind.CHANGED):
+                return item
+            version = identity_of(found)
+            return replace(
+                item,
+                rewrites=rewrites_of(entry, lambda: source.value(key, version)),
+                newer=newer_at_target(version.date, identity_of(other).date) if other and not known else "",
+                left=("earlier versions and labels",) if int(version.id) > 1 else (),
+            )
+
+        for found in every:
             key = found["Name"][start:]
             if selects(key):
-                item = self._plan(entry, source, keys, (key, found, there.get(key)), ours.at(key))
-                if deep and item.kind is Kind.SAME:
-                    item = self._deepened(entry, item, found, there[key])
-                yield item
+                known = ours.at(key)
+                if item := looked_at("Parameters", key, partial(look, key, found, known)):
+                    yield item
 
     def _deepened(self, entry: Entry, item: Item, found: Mapping[str, Any], there: Mapping[str, Any]) -> Item:
         """The item, changed when its value, settings or tags are not the source's."""
         again = Item(item.key, Kind.CHANGED, (_source_version(found),))
         reason = self._difference(entry, again, identity_of(there), (found, there))
-        if not reason:
-            return item
-        source, _ = self._sides(entry)
-        rewrites = rewrites_of(entry, lambda: source.value(item.key, identity_of(found)))
-        return replace(again, reason=reason, rewrites=rewrites)
+        return replace(again, reason=reason) if reason else item
 
     def describe_before(self, work: Work) -> Mapping[str, Before]:
         """See ``Carrier.describe_before``."""
@@ -241,10 +260,8 @@ class Parameters:
     def _side(self, place: Place) -> Side:
         return Side(self._clients("ssm", place.region), place, self._once("ssm", place.region))
 
+    @staticmethod
     def _plan(
-        self,
-        entry: Entry,
-        source: Side,
         keys: Keys,
         named: tuple[str, Mapping[str, Any], Mapping[str, Any] | None],
         ours: Carried | None,
@@ -258,10 +275,7 @@ class Parameters:
             return Item(key, Kind.CONFLICT, reason=f"at the target it is under {stranger}")
         if kind in (Kind.SAME, Kind.CONFLICT):
             return Item(key, kind, reason=reason)
-        rewrites = rewrites_of(entry, lambda: source.value(key, version))
-        newer = newer_at_target(version.date, identity_of(there).date) if there and not ours else ""
-        left = ("earlier versions and labels",) if int(version.id) > 1 else ()
-        return Item(key, kind, (_source_version(found),), reason, rewrites, newer, left)
+        return Item(key, kind, (_source_version(found),), reason)
 
     def _carry(
         self,
@@ -386,11 +400,13 @@ def _require_path(source: Side, entry: Entry) -> None:
 
     Raises:
         InputError: one has, so that the entry would carry nothing.
+        Refused, WorkFailed: they cannot be listed.
     """
     name = entry.source.prefix.rstrip("/")
-    if not name or next(source.listing(), None) is not None:
-        return
-    own = source.existing([name, name.removeprefix("/")])
+    with listed("parameters", entry.source.region):
+        if not name or next(source.listing(), None) is not None:
+            return
+        own = source.existing([name, name.removeprefix("/")])
     if own:
         raise InputError(
             f"{own[0]} is a parameter and not a path: nothing stands under {entry.source.prefix}.",

@@ -108,7 +108,7 @@ class _Named:
             listed.setdefault(tuple(f"{_fixed(prefix)}*" for prefix in prefixes), []).append(bucket)
         return BucketReach(
             account,
-            sources=tuple(self.sources),
+            sources=tuple(bucket for bucket in self.sources if bucket not in self.targets),
             targets=tuple(self.targets),
             read=_patterns(every),
             write=_patterns(self.targets),

@@ -4,6 +4,9 @@ S3 API Reference, "CopyObject": a copy gets the private ACL, and no Object Lock 
 objects are asked one by one, and only where the bucket says that they can have any: a bucket that enforces its owner
 has no ACLs (S3 User Guide, "Controlling ownership of objects and disabling ACLs"), one without Object Lock no
 retention and no hold.
+
+Retention and hold come with a HEAD, and only to those who may read them: without s3:GetObjectRetention and
+s3:GetObjectLegalHold the answer leaves them out in silence (S3 API Reference, "HeadObject").
 """
 
 from __future__ import annotations
@@ -15,6 +18,7 @@ from dataclasses import dataclass, replace
 
 from regionshift.carriers.carrier import Entry, Item, Kind
 from regionshift.carriers.s3.calls import Bucket, Calls
+from regionshift.carriers.s3.copying import bucket_of
 from regionshift.carriers.s3.pages import parse
 from regionshift.carriers.transport import S3Error
 
@@ -60,7 +64,7 @@ def possible(calls: Calls, bucket: Bucket) -> Possible:
 
 def with_left_behind(calls: Calls, entry: Entry, items: Iterator[Item], pool: Executor) -> Iterator[Item]:
     """The items; those that are to be written say what they leave behind."""
-    bucket = Bucket(entry.source.region, entry.source.bucket)
+    bucket = bucket_of(entry, "source")
     found: Possible | None = None
     asked = 0
 

@@ -67,7 +67,9 @@ class Objects:
         keys = Keys(self._clients, entry) if self._clients is not None and entry.keys else None
         return checks.check(self._calls, entry, keys)
 
-    def inventory(self, entry: Entry, carried: Iterator[Carried], *, deep: bool = False) -> Iterator[Item]:
+    def inventory(
+        self, entry: Entry, carried: Iterator[Carried], *, deep: bool = False, left_behind: bool = False
+    ) -> Iterator[Item]:
         """See ``Carrier.inventory``."""
         source, target = bucket_of(entry, "source"), bucket_of(entry, "target")
         decided = planning.plan(
@@ -76,18 +78,18 @@ class Objects:
             _begun(self._pool, stacks(self._calls, target, entry.target.prefix)),
             _begun(self._pool, carried),
         )
-        if not deep:
-            return with_left_behind(self._calls, entry, (one.item for one in decided), self._pool)
 
         def difference(one: planning.Decided) -> str:
             assert one.target is not None, "what is the same is there"
-            return self._prover.difference(
-                (source, one.source.key, one.source.id), (target, one.target.key, one.target.id)
-            )
+            ours, theirs = one.source[0], one.target.latest
+            return self._prover.difference((source, ours.key, ours.id), (target, theirs.key, theirs.id))
 
-        return with_left_behind(
-            self._calls, entry, planning.deepened(decided, difference, self._pool), self._pool
+        items = (
+            planning.deepened(entry, decided, difference, self._pool)
+            if deep
+            else (one.item for one in decided)
         )
+        return with_left_behind(self._calls, entry, items, self._pool) if left_behind else items
 
     def describe_before(self, work: Work) -> Mapping[str, Before]:
         """See ``Carrier.describe_before``."""

@@ -25,11 +25,12 @@ _AHEAD = 64  # comparisons under way at once
 
 
 class Decided(NamedTuple):
-    """One object's item, and what is there now on both sides: the newest versions, None for no target."""
+    """One object's item, what is there now on both sides, and what an earlier migration carried of it."""
 
     item: Item
-    source: Version
-    target: Version | None
+    source: list[Version]
+    target: Stack | None
+    ours: Carried | None
 
 
 def plan(
@@ -44,13 +45,13 @@ def plan(
         key = stack.key[start:]
         if not selects(key) or (stack.latest.marker and not entry.history):
             continue
-        found = there.at(key)
-        item = decide(entry, key, stack.versions, found, ours.at(key))
-        yield Decided(item, stack.latest, found.latest if found else None)
+        found, known = there.at(key), ours.at(key)
+        item = decide(entry, key, stack.versions, found, known)
+        yield Decided(item, stack.versions, found, known)
 
 
 def deepened(
-    decided: Iterator[Decided], difference: Callable[[Decided], str], pool: Executor
+    entry: Entry, decided: Iterator[Decided], difference: Callable[[Decided], str], pool: Executor
 ) -> Iterator[Item]:
     """Ask about each item that is the same by its versions; what differs goes again, and says in what.
 
@@ -58,12 +59,14 @@ def deepened(
     """
 
     def look(one: Decided) -> Item:
-        if one.item.kind is not Kind.SAME or one.source.marker:
+        newest = one.source[0]
+        if one.item.kind is not Kind.SAME or newest.marker:
             return one.item
         reason = difference(one)
         if not reason:
             return one.item
-        return _item(one.item.key, Kind.CHANGED, [one.source], reason)
+        again = _item(one.item.key, Kind.CHANGED, [newest], reason)
+        return _told(entry, again, one.source, one.target, one.ours)
 
     running: deque[Future[Item]] = deque()
     for one in decided:
@@ -78,7 +81,9 @@ def decide(entry: Entry, key: str, source: list[Version], target: Stack | None, 
     """What one key needs. ``source`` is newest first and not empty."""
     newest = source[0]
     latest = target.latest if target else None
-    if target and not (ours and not ours.source_version) and _holds_the_same(entry, source, target):
+    # What we wrote is told by its versions: somebody's headers on it leave the etag as it was, and a version of the
+    # source that is not the one we carried can differ in its headers alone.
+    if ours is None and target and _holds_the_same(entry, source, target):
         return Item(key, Kind.SAME)
     if ours and (latest is None or not latest.identity.is_recorded_as(ours.target_version, ours.ended)):
         if latest is None or latest.marker:
@@ -94,12 +99,18 @@ def decide(entry: Entry, key: str, source: list[Version], target: Stack | None, 
     if latest and latest.id == newest.id != NULL:
         return Item(key, Kind.SAME)
     kind = Kind.NEW if latest is None or latest.marker else Kind.CHANGED
-    item = _item(key, kind, _wanted(entry, source, ours))
+    return _told(entry, _item(key, kind, _wanted(entry, source, ours)), source, target, ours)
+
+
+def _told(
+    entry: Entry, item: Item, source: list[Version], target: Stack | None, ours: Carried | None
+) -> Item:
+    """The item, with what a person should know of it before it is written."""
     if item.kind is Kind.CONFLICT:
         return item
-    newer = newer_at_target(newest.date, latest.date) if latest and not ours else ""
-    left = len(source) - 1 if not entry.history else 0
-    return replace(item, newer=newer, left=("earlier versions",) if left else ())
+    newer = newer_at_target(source[0].date, target.latest.date) if target and not ours else ""
+    left = ("earlier versions",) if len(source) > 1 and not entry.history else ()
+    return replace(item, newer=newer, left=left)
 
 
 def _holds_the_same(entry: Entry, source: list[Version], target: Stack) -> bool:

@@ -18,23 +18,11 @@ _SEE_TARGET = (
     # S3 knows no prefix for it (Service Authorization Reference, "Condition keys for Amazon S3").
     "s3:ListBucketMultipartUploads",
 )
-# The last two tell what objects may have that is not carried; a plan says so.
-_SEE_SOURCE = (
-    "s3:GetBucketVersioning",
-    "s3:GetBucketObjectLockConfiguration",
-    "s3:GetBucketOwnershipControls",
-)
 _LIST = "s3:ListBucketVersions"
-# Retention and hold come with a HEAD, and only to those who may read them: without these rights the answer leaves
-# them out in silence (S3 API Reference, "HeadObject"). One statement for all: patterns of thirty regions are long.
 _READ_OBJECTS = (
     "s3:GetObject",
-    "s3:GetObjectAcl",
-    "s3:GetObjectLegalHold",
-    "s3:GetObjectRetention",
     "s3:GetObjectTagging",
     "s3:GetObjectVersion",
-    "s3:GetObjectVersionAcl",
     "s3:GetObjectVersionTagging",
 )
 _WRITE_OBJECTS = (
@@ -94,7 +82,7 @@ def object_statements(reaches: Sequence[BucketReach]) -> list[Statement]:
 
 def _of_account(number: int, reach: BucketReach) -> list[Statement]:
     rights: tuple[tuple[str, Sequence[str], Sequence[str]], ...] = (
-        ("SeeSources", _SEE_SOURCE, reach.sources),
+        ("SeeSources", ("s3:GetBucketVersioning",), reach.sources),
         ("SeeTargets", _SEE_TARGET, reach.targets),
         ("ReadObjects", _READ_OBJECTS, reach.read),
         ("WriteObjects", _WRITE_OBJECTS, reach.write),
@@ -188,8 +176,6 @@ def topic_statements(topic: str) -> list[Statement]:
     return [allow("Notify", ["sns:Publish"], [topic])]
 
 
-# The policy only to say in a plan that there is one, which is not carried.
-_READ_SECRET = ("secretsmanager:GetResourcePolicy", "secretsmanager:GetSecretValue")
 _WRITE_SECRET = (
     "secretsmanager:DeleteSecret",
     "secretsmanager:GetSecretValue",
@@ -224,7 +210,7 @@ def secret_statements(
         allow("ListSecrets", ["secretsmanager:ListSecrets"], ["*"]),
         # Names and settings, which ListSecrets tells anyway; a secret that is not there yet has no tags to ask.
         allow("SeeSecrets", ["secretsmanager:DescribeSecret"], [*read, *write, *tagged_read, *tagged_write]),
-        *_given("ReadSecrets", _READ_SECRET, read),
+        *_given("ReadSecrets", ["secretsmanager:GetSecretValue"], read),
         *_given("WriteSecrets", sorted({*_CREATE_SECRET, *_WRITE_SECRET}), write),
         *(
             statement
@@ -247,7 +233,7 @@ def _tagged(
         "Null": {"secretsmanager:SecretId": "true"},
     }
     return [
-        allow(f"ReadTaggedSecrets{number}", _READ_SECRET, read, condition=has),
+        allow(f"ReadTaggedSecrets{number}", ["secretsmanager:GetSecretValue"], read, condition=has),
         allow(f"WriteTaggedSecrets{number}", _WRITE_SECRET, write, condition=has),
         allow(f"MakeTaggedSecrets{number}", _CREATE_SECRET, write, condition=made_with),
     ]

@@ -84,7 +84,7 @@ class LastCopy:
     def plan(self) -> MigrationPlan:
         """What would be copied now. Changes nothing."""
         what = [bucket_entry(self._config, self.old, self.new), *self._carried()]
-        return self.carrying.migrations(self.new).plan("planned", what, Level.PINNED)
+        return self.carrying.migrations(self.new).plan("planned", what, Level.PINNED, left_behind=False)
 
     def copy(self, run_id: str) -> dict[str, object]:
         """Copy, prove and record what is not there yet. Raises WorkFailed when something is not proven."""
