@@ -19,6 +19,7 @@ from regionshift.carriers.ledger import carried
 from regionshift.carriers.lines import dump, entry_line, from_bytes, to_bytes
 from regionshift.carriers.records import Layout, RecordStore
 from regionshift.carriers.seals import HEADER, Seals, Unsealed
+from regionshift.errors import Refused
 from regionshift.operations.migrations.listing import known_migrations
 
 LAYOUT = Layout("m")
@@ -224,3 +225,15 @@ def test_a_batch_holds_what_its_entry_selects_and_nothing_of_the_programs_own(
         world.store.put(LAYOUT.plan(0), to_bytes([head, {**item, "key": key}]))
         with pytest.raises(OutOfBounds):
             world.migrations.run_batch("m", 0)
+
+
+def test_a_batch_whose_way_back_was_deleted_is_not_told_as_taken_back(world: World, lab: S3Lab) -> None:
+    world.migrations.run("m", batches=1)
+    before = lab.look("target")
+    world.clients.get("s3", TARGET).delete_object(Bucket=world.records_bucket, Key=LAYOUT.before(0))
+
+    with pytest.raises(Refused, match="what was there before batch 0"):
+        world.migrations.rollback("m")
+
+    assert lab.look("target") == before
+    assert world.migrations.metadata("m")["status"] != "rolled_back"

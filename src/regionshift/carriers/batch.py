@@ -36,7 +36,7 @@ from regionshift.carriers.lines import (
 )
 from regionshift.carriers.records import Layout, RecordStore, StoredProgress
 from regionshift.carriers.shares import Note, unnoted
-from regionshift.errors import WorkFailed
+from regionshift.errors import Refused, WorkFailed
 
 _NAMED = 10  # conflicts named in an answer; all of them stand in the record
 
@@ -120,6 +120,18 @@ def run_batch(
     return BatchAnswer(batch, more=any(_is_open(line) for line in lines), counts=count(lines))
 
 
+def _require_unwritten(store: RecordStore, layout: Layout, batch: int) -> None:
+    """Raises Refused when something was written by a batch whose record of what was there before is gone."""
+    if not store.exists(layout.results(batch)):
+        return
+    raise Refused(
+        f"The record of what was there before batch {batch} of migration {layout.id} is missing,"
+        " so what the batch wrote cannot be taken back.",
+        where=f"s3://{store.bucket}/{layout.before(batch)}",
+        remedy="restore that object (the bucket keeps its versions), then run the rollback again",
+    )
+
+
 def undo_batch(
     store: RecordStore,
     carriers: Carriers,
@@ -136,6 +148,7 @@ def undo_batch(
         return BatchAnswer(batch, counts=count(known.values()), wrote=_wrote(known.values()))
     recorded = store.get(layout.before(batch))
     if recorded is None:
+        _require_unwritten(store, layout, batch)
         return BatchAnswer(batch)  # nothing is written before this record is
     planned = _read_plan(store, bounds, layout, batch, has_time)
     carrier = carriers[planned.work.entry.kind]
