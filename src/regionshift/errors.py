@@ -1,15 +1,33 @@
 """The one root of every error a person may see, each with the exit code of the command that met it.
 
-Exit codes: 0 done, 1 the work failed, 2 the input is wrong, 3 refused by a guard, 130 interrupted.
+Exit codes: 0 done, 1 the work failed, 2 the input is wrong, 3 refused by a guard, 130 interrupted. 2 and 3 promise
+that nothing was touched: a command that had begun to change something ends with 1 instead.
 """
 
 from __future__ import annotations
+
+from dataclasses import dataclass
 
 EXIT_OK = 0
 EXIT_FAILED = 1
 EXIT_INPUT = 2
 EXIT_REFUSED = 3
 EXIT_INTERRUPTED = 130
+
+
+@dataclass
+class Changes:
+    """What a command has done so far: whether it began to change something."""
+
+    begun: bool = False
+
+    def begin(self) -> None:
+        """From here on the command does not end as if nothing was touched."""
+        self.begun = True
+
+    def exit_code(self, code: int) -> int:
+        """``code``, or 1 in its place where it would say that nothing was touched, and that is not so."""
+        return EXIT_FAILED if self.begun and code in (EXIT_INPUT, EXIT_REFUSED) else code
 
 
 class RegionshiftError(Exception):
@@ -29,19 +47,23 @@ class RegionshiftError(Exception):
         self.where = where
         self.remedy = remedy
 
+    def exit_code_after(self, changes: Changes) -> int:
+        """The exit code of the command that met this error."""
+        return changes.exit_code(self.exit_code)
+
 
 class WorkFailed(RegionshiftError):
     """The work itself failed, on AWS or in the engine."""
 
 
 class InputError(RegionshiftError):
-    """What the user gave is wrong; nothing was touched."""
+    """What the user gave is wrong."""
 
     exit_code = EXIT_INPUT
 
 
 class Refused(RegionshiftError):
-    """A guard said no; nothing was touched."""
+    """A guard said no."""
 
     exit_code = EXIT_REFUSED
 

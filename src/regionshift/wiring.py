@@ -130,6 +130,7 @@ def wire(
     rejoining: Collection[str] = (),
     naming: Collection[str] = (),
     without_engine: bool = False,
+    changing: Callable[[], None] = lambda: None,
 ) -> Iterator[Wired]:
     """Everything a command needs, guarded: the account behind the credentials is the configured one.
 
@@ -141,6 +142,7 @@ def wire(
         rejoining: fenced regions that are called again.
         naming: regions to be looked at as if the settings named them as the last secondaries.
         without_engine: go on when no engine fits; the machine then says why, and no run may be asked for.
+        changing: is told when something begins to be changed (see `Journal`).
 
     Raises:
         InputError: the settings, or what they need, are wrong.
@@ -188,6 +190,7 @@ def wire(
             machine=machine,
             skip=left,
             fenced=frozenset(away),
+            changing=changing,
         )
 
 
@@ -558,6 +561,7 @@ def _wired(
     machine: Machine,
     skip: frozenset[str] = frozenset(),
     fenced: frozenset[str] = frozenset(),
+    changing: Callable[[], None] = lambda: None,
 ) -> Wired:
     from regionshift.journal.journal import Journal
     from regionshift.journal.releases import ReleaseStore
@@ -579,8 +583,10 @@ def _wired(
         fenced=fenced,
         now=outside.now,
     )
-    by_lock = (lock.check, lock.working_on, getpass.getuser()) if lock else ()
-    journal = Journal(store, scope_of(config), outside.now, *by_lock)
+    journal = Journal(store, scope_of(config), outside.now, changing=changing)
+    if lock:
+        by = getpass.getuser()
+        journal = Journal(store, scope_of(config), outside.now, lock.check, lock.working_on, by, changing)
     shelf = Shelf(
         ReleaseStore(store, scope_of(config), key),
         config,

@@ -9,7 +9,7 @@ import pytest
 from deployment_world import Process, model
 from model_regions import WAVES, Fault, World
 
-from regionshift.deployment.news import News
+from regionshift.deployment.news import News, OneGo
 from regionshift.errors import RegionshiftError
 from regionshift.operations.deploying import deploy
 from regionshift.operations.up import propose
@@ -42,3 +42,9 @@ def test_it_is_told_where_there_are_topics(tmp_path: Path, model: Callable[[Worl
     world.wanted = 1
     interrupted = Process(world, [Fault("step", "interrupt")])
     assert _deploy(interrupted)[:2] == [("deploy", "started", all_of_them), ("deploy", "error", all_of_them)]
+
+
+def test_without_a_region_known_no_place_is_named() -> None:
+    words = OneGo("destroy", "destroy", (), 0)
+    assert words.of_start().summary == "destroy began: 0 resources, in one go"
+    assert words.of_success().summary == "destroy ended, succeeded"

@@ -6,6 +6,7 @@ import os
 import sys
 import traceback
 from collections.abc import Sequence
+from contextvars import ContextVar
 
 import typer
 
@@ -14,30 +15,43 @@ from regionshift.errors import (
     EXIT_INPUT,
     EXIT_INTERRUPTED,
     EXIT_OK,
+    Changes,
     RegionshiftError,
     WorkFailed,
 )
 from regionshift.machine import disk_trouble
 
+_CHANGES: ContextVar[Changes] = ContextVar("changes")
+
 
 def run(app: typer.Typer, arguments: Sequence[str]) -> int:
     """Run the command line; every error is shown once and becomes an exit code.
 
-    0 done, 1 the work failed, 2 the input is wrong, 3 refused by a guard, 130 interrupted.
+    0 done, 1 the work failed, 2 the input is wrong, 3 refused by a guard, 130 interrupted. 2 and 3 become 1 once the
+    command began to change something.
     """
+    token = _CHANGES.set(changes := Changes())
     try:
-        return _run(app, arguments)
+        return _run(app, arguments, changes)
     except KeyboardInterrupt:  # one more, while the end of the command was being told
         return EXIT_INTERRUPTED
+    finally:
+        _CHANGES.reset(token)
 
 
-def _run(app: typer.Typer, arguments: Sequence[str]) -> int:
+def changes_of_this_command() -> Changes:
+    """What the command that `run` runs has done so far; outside of it nobody asks."""
+    return _CHANGES.get(None) or Changes()
+
+
+def _run(app: typer.Typer, arguments: Sequence[str], changes: Changes) -> int:
     as_json = "--json" in arguments
     try:
         code = app(list(arguments), standalone_mode=False)
     except RegionshiftError as error:
-        _show(error, as_json=as_json)
-        return error.exit_code
+        code = error.exit_code_after(changes)
+        _show(error, code, as_json=as_json)
+        return code
     except KeyboardInterrupt:
         _say(
             "Interrupted.",
@@ -52,14 +66,15 @@ def _run(app: typer.Typer, arguments: Sequence[str]) -> int:
         told = _of_disk(error)
         if told is None:
             return _unforeseen(error, verbose="-v" in arguments or "--verbose" in arguments)
-        _show(told, as_json=as_json)
+        _show(told, told.exit_code, as_json=as_json)
         return told.exit_code
     except Exception as error:  # noqa: BLE001 - the last place where a defect of ours can become a sentence
         if isinstance(error, typer.Abort):
-            _say("Not confirmed; nothing was changed.")
+            done = "what was done before the question stays" if changes.begun else "nothing was changed"
+            _say(f"Not confirmed; {done}.")
             return EXIT_INTERRUPTED
         return _unforeseen(error, verbose="-v" in arguments or "--verbose" in arguments)
-    return code if isinstance(code, int) else EXIT_OK
+    return changes.exit_code(code) if isinstance(code, int) else EXIT_OK
 
 
 def _say(*lines: str) -> None:
@@ -99,7 +114,7 @@ def _unforeseen(error: Exception, *, verbose: bool) -> int:
     return EXIT_FAILED
 
 
-def _show(error: RegionshiftError, *, as_json: bool) -> None:
+def _show(error: RegionshiftError, code: int, *, as_json: bool) -> None:
     mistakes = getattr(error, "mistakes", ())
     if as_json:
         from regionshift.cli.show import print_json
@@ -109,7 +124,7 @@ def _show(error: RegionshiftError, *, as_json: bool) -> None:
         content = {
             "error": {
                 **fields,
-                "exit_code": error.exit_code,
+                "exit_code": code,
                 "mistakes": [vars(each) for each in mistakes],
                 "findings": findings,
             }

@@ -16,8 +16,6 @@ from regionshift.cli.show import NotConfirmed, confirm, confirm_by_name, console
 from regionshift.cli.steps import MEANINGS, load_text, make_listener
 from regionshift.cli.telling import herald, topics
 from regionshift.errors import (
-    EXIT_FAILED,
-    EXIT_INTERRUPTED,
     EXIT_OK,
     Interrupted,
     Refused,
@@ -77,10 +75,7 @@ def run_move(choices: Choices, source: str, target: str, *, retire: bool, allow_
         screen.print(f"{target} is the primary, {old}")
         if left:
             screen.print(left.message, style="red")
-    # 2 and 3 say that nothing was touched, and the move was done by this command.
-    return (
-        EXIT_INTERRUPTED if left and left.exit_code == EXIT_INTERRUPTED else EXIT_FAILED if left else EXIT_OK
-    )
+    return left.exit_code if left else EXIT_OK
 
 
 def _not_retired(error: RegionshiftError | typer.Abort, region: str) -> RegionshiftError:
@@ -92,9 +87,8 @@ def _not_retired(error: RegionshiftError | typer.Abort, region: str) -> Regionsh
         if isinstance(error, NotConfirmed)
         else f"{error.message} {error.remedy or ''}".strip()
     )
-    told = WorkFailed(f"{region} was not retired: {why}")
-    told.exit_code = error.exit_code
-    return told
+    kind = Interrupted if isinstance(error, Interrupted) else WorkFailed
+    return kind(f"{region} was not retired: {why}")
 
 
 def _begun(choices: Choices, source: str, target: str) -> str | None:
@@ -328,6 +322,7 @@ def _retire(choices: Choices, region: str, *, allow_data_loss: bool) -> bool:
                 remedy=f"until then it stays a secondary; {again} --retire --allow-data-loss",
             )
         confirm_by_name(choices, wired.environment)
+        wired.journal.changing()  # the file goes first, so that a killed retirement is finished by `up`
         write_text(choices.config, applied(found.edit, read_text(choices.config)))
         wired.shelf.keep(found.environment.release(), standing_of(wired.journal).links)
         with working(choices, f"taking {region} down"):

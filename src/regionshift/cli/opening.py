@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator
 from contextlib import ExitStack, contextmanager, nullcontext
 
+from regionshift.cli.failure import changes_of_this_command
 from regionshift.cli.options import Choices
 from regionshift.cli.show import screen_of, working
 from regionshift.wiring import Skip, Wired, surroundings, wire
@@ -33,6 +34,7 @@ def opened(
         skip=skip,
         rejoining=rejoining,
         naming=naming,
+        changing=changes_of_this_command().begin,
     )
     with ExitStack() as stack:
         # A lock that is to be broken is asked about, and nothing moves under a question.

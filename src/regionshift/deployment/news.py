@@ -31,7 +31,7 @@ class OneGo:
     """A change of all regions at once, or their end, in words.
 
     Args:
-        regions: that it is about. changes: how many resources.
+        regions: that it is about, when they are known. changes: how many resources.
     """
 
     event: NewsEvent
@@ -41,12 +41,13 @@ class OneGo:
 
     def of_start(self) -> News:
         """It begins."""
-        where = ", ".join(self.regions)
-        return self._news("started", f"{self.name} began: {self.changes} resources in {where}, in one go")
+        where = f" in {', '.join(self.regions)}" if self.regions else ""
+        return self._news("started", f"{self.name} began: {self.changes} resources{where}, in one go")
 
     def of_success(self) -> News:
         """All is done."""
-        return self._news("success", f"{self.name} ended, succeeded: {', '.join(self.regions)}")
+        where = f": {', '.join(self.regions)}" if self.regions else ""
+        return self._news("success", f"{self.name} ended, succeeded{where}")
 
     def of_failure(self, why: str) -> News:
         """It stopped; what was done stays."""

@@ -30,6 +30,11 @@ class Step:
         """Whether the step may change what its regions run."""
         return self.action == "apply"
 
+    @property
+    def only_looks(self) -> bool:
+        """Whether the step changes nothing at all."""
+        return self.action not in ("apply", "links")
+
 
 def forward_steps(plan: DeploymentPlan) -> tuple[Step, ...]:
     """Every step of the way there. Links come last, or first when the plan itself is a way back."""

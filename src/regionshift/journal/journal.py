@@ -65,6 +65,7 @@ class Journal:
         guard: called before every write; raises when this process may no longer write (the lock's ``check``).
         working_on: is told the id of every run that is written from now on.
         by: who is at work; every run that is started says so.
+        changing: is told of every step that begins to change something, and of every one that is done.
     """
 
     def __init__(
@@ -75,10 +76,12 @@ class Journal:
         guard: Callable[[], None] = lambda: None,
         working_on: Callable[[str], None] = lambda _: None,
         by: str = "",
+        changing: Callable[[], None] = lambda: None,
     ) -> None:
         self.store = store
         self.now = now
         self.guard = guard
+        self.changing = changing
         self._working_on = working_on
         self._by = by
         self._runs = f"journal/{environment}/runs"
@@ -237,9 +240,18 @@ class RunJournal:
         self._mutex = threading.Lock()
 
     def append(
-        self, step: str, phase: Phase, region: str | None = None, data: Mapping[str, object] | None = None
+        self,
+        step: str,
+        phase: Phase,
+        region: str | None = None,
+        data: Mapping[str, object] | None = None,
+        *,
+        only_looks: bool = False,
     ) -> Event:
         """Add an event; it is durable when this returns.
+
+        Args:
+            only_looks: the step that begins changes nothing before it is done.
 
         Raises StateUnreachable when it is not known to be durable, and whatever the journal's guard raises.
         """
@@ -248,6 +260,8 @@ class RunJournal:
             for _ in range(_ATTEMPTS):
                 numbered = replace(event, sequence=self._last + 1)
                 if self.try_append(numbered):
+                    if phase != "failed" and not only_looks:
+                        self._journal.changing()
                     return numbered
         raise Refused("others write to this run all the time; no place was free", where=self._folder)
 

@@ -15,6 +15,7 @@ from regionshift.journal.journal import Journal, RunSummary
 from regionshift.journal.store import StateUnreachable
 from regionshift.operations.environment import Environment
 from regionshift.operations.orphans import has_unsettled, recover
+from regionshift.operations.ownership import require_our_buckets
 from regionshift.operations.up import Proposal, apply
 from regionshift.operations.waves.driving import Reader
 from regionshift.operations.waves.standing import Standing, standing_of
@@ -55,11 +56,15 @@ def deploy(
 
     Raises:
         PlanRefused: the plan has findings of severity error; nothing is written.
+        Refused: a bucket that would go is not the environment's; nothing is written.
         WorkFailed, Interrupted: as `apply`; the journal says how it ended.
     """
     standing = standing_of(journal)
     if proposal.plan.errors or (proposal.plan.is_empty and _is_known(standing, proposal)):
         return apply(environment, proposal, listener)
+    require_our_buckets(
+        environment, proposal.doomed
+    )  # again before they are emptied; here nothing is begun yet
     facts = {
         "releases": dict(proposal.digests),
         "changes": len(proposal.plan.changes),

@@ -77,25 +77,31 @@ def destroy(
     the topics before they go.
 
     Raises:
-        Refused: a newer tool wrote a run that is not finished.
+        Refused: a newer tool wrote a run that is not finished, or the state names what is protected or not ours.
         WorkFailed: something could not be deleted, or is still there; run it again to go on.
     """
     require_endable(journal)
+    doomed = _doomed(environment)
     left = in_one_run(journal)
     named = left.regions if left else ()
     there = standing_regions(journal)
-    words = OneGo("destroy", "destroy", there, len(plan.changes))
+    # Where there is something to delete: after a destroy that failed nothing stands any more, by the journal.
+    found = {change.region for change in plan.changes}
+    regions = tuple(region for region in environment.regions if region in found)
+    words = OneGo("destroy", "destroy", regions, len(plan.changes))
     telling = Telling(words, readers if plan.changes else (), there)
     with recorded(journal, "destroy", {"resources": len(plan.changes)}, telling) as run_id:
         # From here on the journal says that nothing stands, whatever the others had begun.
         end_all(journal, but=run_id)
-        done = _destroy(environment, listener, named)
+        done = _destroy(environment, doomed, listener, named)
         forget(journal.store, identity_of(environment.config))
         return done
 
 
-def _destroy(environment: Environment, listener: Listener | None, named: Collection[str]) -> Destroyed:
-    deleted, emptied, regions = _delete(environment, listener)
+def _destroy(
+    environment: Environment, doomed: list[Resource], listener: Listener | None, named: Collection[str]
+) -> Destroyed:
+    deleted, emptied, regions = _delete(environment, doomed, listener)
     regions |= {*environment.regions, *named}
     leftovers = look_for_leftovers(environment.clients, environment.config, sorted(regions))
     why = None
@@ -103,7 +109,7 @@ def _destroy(environment: Environment, listener: Listener | None, named: Collect
         # Offline a first `up` writes no checkpoints, as the provider adopts what it finds: when it was killed, the
         # state does not know all that it made.
         why = _adopt(environment)
-        more, emptied_too, _ = _delete(environment, listener)
+        more, emptied_too, _ = _delete(environment, _doomed(environment), listener)
         deleted, emptied = deleted + more, emptied + emptied_too
         leftovers = look_for_leftovers(environment.clients, environment.config, sorted(regions))
     if still := standing(leftovers):
@@ -119,36 +125,46 @@ def _destroy(environment: Environment, listener: Listener | None, named: Collect
     return Destroyed(deleted, emptied, tuple(leftovers))
 
 
-def _delete(environment: Environment, listener: Listener | None) -> tuple[int, int, set[str]]:
-    """Delete what the state knows; how many resources, how many object versions with them, and in which regions."""
-    engine = environment.engine
-    before = [resource for resource in engine.resources() if _is_own(resource)]
-    buckets = [
-        (_region(environment, resource) or "", resource["id"])
-        for resource in before
-        if resource["type"] == _BUCKET and resource.get("id")
-    ]
-    if held := [resource["urn"].rsplit("::", 1)[-1] for resource in before if resource.get("protect")]:
+def _doomed(environment: Environment) -> list[Resource]:
+    """What the state knows, all of which may go. Changes nothing.
+
+    Raises:
+        Refused: something of it is protected, or not this environment's.
+    """
+    found = [resource for resource in environment.engine.resources() if _is_own(resource)]
+    if held := [resource["urn"].rsplit("::", 1)[-1] for resource in found if resource.get("protect")]:
         # Before anything is emptied: the engine would refuse them when their data is gone.
         raise Refused(
             f"{len(held)} resources are protected in the engine's state, such as {held[0]}.",
             where="protect",
             remedy="set protect: false and run `regionshift up`, then `regionshift destroy` again",
         )
-    require_ours(environment, [(_region(environment, each) or "", each) for each in before])
+    require_ours(environment, [(_region(environment, each) or "", each) for each in found])
+    return found
+
+
+def _delete(
+    environment: Environment, doomed: list[Resource], listener: Listener | None
+) -> tuple[int, int, set[str]]:
+    """Delete ``doomed``; how many resources, how many object versions with them, and in which regions."""
+    buckets = [
+        (_region(environment, resource) or "", resource["id"])
+        for resource in doomed
+        if resource["type"] == _BUCKET and resource.get("id")
+    ]
     for region, bucket in buckets:
         switch_off(environment, region, bucket)
     emptied = 0
     for left in reversed(range(_TRIES)):
         emptied += empty_all(environment, buckets)
         try:
-            engine.destroy(_nothing, listener)
+            environment.engine.destroy(_nothing, listener)
             break
         except EngineFailed as error:
             if not left or not was_refilled(error):
                 raise
-    once = {_region(environment, resource) for resource in before}
-    return len(before), emptied, {region for region in once if region}
+    once = {_region(environment, resource) for resource in doomed}
+    return len(doomed), emptied, {region for region in once if region}
 
 
 def _adopt(environment: Environment) -> EngineFailed | None:

@@ -4,17 +4,25 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
 
 from regionshift.aws.clients import Clients
 from regionshift.errors import Refused
+from regionshift.journal.journal import Journal
+from regionshift.journal.store import open_state
+from regionshift.operations.deploying import deploy
+from regionshift.operations.destroy import destroy
 from regionshift.operations.emptying import empty_all, emptying, switch_off
 from regionshift.operations.environment import Environment
 from regionshift.operations.ownership import require_ours
+from regionshift.operations.up import Proposal
+from regionshift.report.values import Change, Plan
 from regionshift.settings import components as named
 from regionshift.settings.config import MigrationConfig
 
@@ -192,3 +200,23 @@ def test_keys_and_networks_go_by_their_tags(environment: Environment, clients: C
     own = [{"Key": key, "Value": value} for key, value in tags_of(environment).items()]
     ec2.create_tags(Resources=[vpc, group, subnet], Tags=cast(Any, own))
     require_ours(environment, networks)
+
+
+def test_a_refusal_comes_before_a_run_is_opened_and_others_are_ended(
+    environment: Environment, clients: Clients, tmp_path: Path
+) -> None:
+    name = bucket(clients, f"somebodys-{uuid.uuid4().hex[:8]}", {})
+    found = {"type": "aws:s3/bucket:Bucket", "urn": "urn:b", "id": name, "inputs": {"region": REGION}}
+    engine = cast(Any, SimpleNamespace(resources=lambda: [found], destroy=never, up=never))
+    environment = replace(environment, engine=engine)
+    journal = Journal(open_state(tmp_path.as_uri()), "p.dev", environment.now)
+    other = journal.start("move", {}).run_id
+    gone = Change("delete", "aws:s3/bucket:Bucket", name, REGION, "urn:b")
+    plan = Plan(environment.name, [REGION], (gone,), ())
+    with pytest.raises(Refused, match="names the bucket"):
+        destroy(environment, journal, plan)
+    doomed = Proposal(plan, never, {REGION: "new"}, doomed=((REGION, name),), allows_loss=True)
+    with pytest.raises(Refused, match="names the bucket"):
+        deploy(environment, journal, doomed)
+    assert [(view.run_id, view.outcome) for view in journal.unfinished()] == [(other, None)]
+    assert len(journal.history()) == 1

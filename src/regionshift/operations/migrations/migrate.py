@@ -170,7 +170,7 @@ def _run(
     ended = _ended_by_itself(carrying, wanted, clock, tell)
     if ended is not None:
         return ended, ""
-    run.append("plan", "before", wanted.target)
+    run.append("plan", "before", wanted.target, only_looks=True)
     # With conflicts it would not be completed, and then all of it would be taken back.
     asked = Asked(confirmed=wanted.confirmed, conflicts=on_failure != "rollback")
     metadata = migrations.begin(

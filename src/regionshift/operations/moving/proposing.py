@@ -239,7 +239,9 @@ def _require_secondary(config: MigrationConfig, new: str, fenced: tuple[str, ...
         raise InputError(
             f"{new} is no secondary of this environment.",
             where=new,
-            remedy=f"one of {', '.join(config.regions.secondaries) or 'none: add one to the settings'}",
+            remedy=f"one of {', '.join(config.regions.secondaries)}"
+            if config.regions.secondaries
+            else "add one to the settings, then: regionshift up",
         )
 
 

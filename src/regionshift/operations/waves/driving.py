@@ -11,7 +11,7 @@ from regionshift.aws.outside import tells_of_outside
 from regionshift.deployment.news import News, of_end, of_start, of_step, of_waiting
 from regionshift.deployment.state import DONE, DOWN, DeploymentState, Outcome, fold_deployment
 from regionshift.deployment.steps import Step
-from regionshift.errors import Interrupted, NoRoom, Refused, RegionshiftError
+from regionshift.errors import Changes, Interrupted, NoRoom, Refused, RegionshiftError
 from regionshift.journal.journal import Journal, RunJournal
 from regionshift.operations.checks.base import Check, CheckContext, run_checks
 from regionshift.operations.checks.function import Inside
@@ -40,6 +40,11 @@ GO_ON = "`regionshift resume` goes on with it, `regionshift resume --back` takes
 
 class Waits(Refused):
     """A wave waits for a person; the run stays open."""
+
+    def exit_code_after(self, changes: Changes) -> int:
+        """As documented also after the waves before it: a pipeline tells a wait from a failure by it."""
+        del changes
+        return self.exit_code
 
 
 class Unanswered(Interrupted):
@@ -97,7 +102,7 @@ class Driver:
         while (step := state.next_step) is not None:
             doubt = state.in_doubt
             opening: Said = {"on": list(step.regions)}
-            run.append(step.name, "before", data=opening)
+            run.append(step.name, "before", data=opening, only_looks=step.only_looks)
             self.tell(step, "before", opening)
             try:
                 self._do(run, step, facts, doubt=doubt)
