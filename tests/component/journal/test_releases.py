@@ -207,6 +207,20 @@ def test_damage_is_noticed(
     store.put(name, whole.body[:-20])
     with pytest.raises(StateDamaged):
         releases.kept()
+    store.put(name, whole.body)
+    store.put(f"{name.rpartition('/')[0]}/{'0' * 64}.json", whole.body)
+    with pytest.raises(StateDamaged, match="digest"):
+        releases.load("0" * 64, config(), tmp_path / "b", "p1")
+
+
+def test_an_artifact_that_changed_after_it_was_built_is_not_kept(
+    store: StateStore, releases: ReleaseStore, make: MakeRelease
+) -> None:
+    release = make()
+    release.artifact.path.write_bytes(b"other")
+    with pytest.raises(StateDamaged, match="after it was built"):
+        keep(releases, release)
+    assert store.keys("artifacts") == store.keys("releases") == []
 
 
 def test_pruning_keeps_the_newest_the_young_and_what_is_in_use(

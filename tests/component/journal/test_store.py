@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -108,6 +109,26 @@ def test_a_file_where_the_state_should_be_is_said(tmp_path: Path) -> None:
     with pytest.raises(StateUnreachable) as caught:
         open_state((tmp_path / "state").as_uri())
     assert str(tmp_path / "state") in str(caught.value.where)
+
+
+@pytest.mark.parametrize(
+    "use",
+    [
+        lambda store: store.get("run/1"),
+        lambda store: store.put("run/1", b""),
+        lambda store: store.create("run/1", b""),
+        lambda store: store.delete(["run/1"]),
+    ],
+    ids=["get", "put", "create", "delete"],
+)
+def test_a_file_where_a_folder_should_be_is_said(
+    use: Callable[[StateStore], object], file_store: StateStore
+) -> None:
+    file_store.put("run", b"in the way")
+    with pytest.raises(StateUnreachable, match="is a file, not a folder") as caught:
+        use(file_store)
+    assert str(caught.value.where).endswith("/state/run/1")
+    assert "\n" not in str(caught.value), "what the library tells its developers is left out"
 
 
 def test_refused_and_missing_buckets_are_said(bucket: str, s3_access: S3Access) -> None:

@@ -72,6 +72,16 @@ def test_what_strayed_from_the_links_is_between_two_releases_too() -> None:
     assert state.said_per_region()["c"] == STRAYED
 
 
+def test_a_region_left_to_a_person_on_the_way_forward_leaves_the_deployment_short_of_success() -> None:
+    events: list[Told] = []
+    while (step := _fold(*events).next_step) is not None:
+        said = {"regions": {"a": "needs a person: it does not answer"}} if step.name == "wave-1/apply" else {}
+        events += [Told(step.name, "before"), Told(step.name, "after", said)]
+    state = _fold(*events)
+    assert state.direction is Direction.FORWARD
+    assert state.verdict is Outcome.PARTLY
+
+
 def test_what_was_between_two_releases_is_not_whole_for_a_step_that_did_not_touch_it() -> None:
     plan = replace(PLAN, unsettled=frozenset({"a"}))
     state = fold_of(plan, *_failed("wave-1/apply", a=UNCHANGED, b=UNCHANGED))
