@@ -9,12 +9,14 @@ import subprocess
 import sys
 import zipfile
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import grpc
 import pytest
+from google.protobuf import empty_pb2
 from provider_lab import Lab
 from pulumi.automation import _stack
 from pulumi.runtime import rpc
@@ -68,7 +70,7 @@ def test_another_user_of_the_machine_is_not_answered(cloud: LocalCloud) -> None:
 def test_every_method_of_the_provider_asks_who_it_is(
     cloud: LocalCloud, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(peers, "is_own_peer", lambda _: False)
+    monkeypatch.setattr(peers, "is_own_peer", lambda *_: False)
     with serve(cloud) as port, grpc.insecure_channel(f"127.0.0.1:{port}") as channel:
         stub: Any = provider_pb2_grpc.ResourceProviderStub(channel)
         methods = messages.DESCRIPTOR.services_by_name["ResourceProvider"].methods
@@ -82,9 +84,7 @@ def test_every_method_of_the_provider_asks_who_it_is(
 
 def test_the_program_is_given_to_its_own_engine_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     """Whoever has it run against a monitor of his own would be told every input, secrets with them."""
-    from concurrent.futures import ThreadPoolExecutor
-
-    monkeypatch.setattr(peers, "is_own_peer", lambda _: False)
+    monkeypatch.setattr(peers, "is_own_peer", lambda *_: False)
     ran = []
     with runs_apart():
         server = _stack.grpc.server(ThreadPoolExecutor(2))
@@ -105,28 +105,30 @@ def test_the_program_is_given_to_its_own_engine_alone(monkeypatch: pytest.Monkey
 
 
 @contextmanager
-def _connection(family: socket.AddressFamily) -> Iterator[tuple[str, int]]:
-    """A connection to loopback, as gRPC writes its peer, and that peer's port."""
+def _connection(family: socket.AddressFamily) -> Iterator[tuple[str, int, int]]:
+    """A connection to loopback, as gRPC writes its peer, that peer's port and ours."""
     with socket.create_server(("127.0.0.1", 0)) as server, socket.socket(family) as client:
         host = "::ffff:127.0.0.1" if family is socket.AF_INET6 else "127.0.0.1"
         client.connect((host, server.getsockname()[1]))
         accepted, (_, port, *_) = server.accept()
         with accepted:
-            yield f"ipv4:127.0.0.1:{port}", port
+            yield f"ipv4:127.0.0.1:{port}", port, server.getsockname()[1]
 
 
 @pytest.mark.parametrize("family", [socket.AF_INET, socket.AF_INET6])
 def test_a_connection_of_ours_is_ours_by_either_way_of_telling(family: socket.AddressFamily) -> None:
-    with _connection(family) as (peer, port):
+    with _connection(family) as (peer, port, to):
         assert peers.is_own_peer(peer)
+        assert peers.is_own_peer(peer, to)
         assert peers.is_own_peer(peer, tables=()), "where there is no /proc"
     assert not peers.is_own_peer(peer), "it is closed, so nobody knows whose it was"
+    assert not peers.is_own_peer(peer, to), "it is closed, so nobody knows whose it was"
     assert not peers.is_own_peer(f"ipv4:127.0.0.1:{port + 1}", tables=())
 
 
 @pytest.mark.skipif(not Path("/proc/net/tcp").exists(), reason="the table is Linux's")
 def test_the_owner_is_read_from_the_systems_table(tmp_path: Path) -> None:
-    with _connection(socket.AF_INET) as (peer, port):
+    with _connection(socket.AF_INET) as (peer, port, _):
         table = Path("/proc/net/tcp").read_text()
         ours, other, closed = tmp_path / "ours", tmp_path / "other", tmp_path / "closed"
         ours.write_text(table)
@@ -140,10 +142,58 @@ def test_the_owner_is_read_from_the_systems_table(tmp_path: Path) -> None:
         theirs = " ".join([*fields[:7], str(NOBODY), *fields[8:]])
         other.write_text(table.replace(row, theirs))
         closed.write_text(table.replace(row, " ".join([*fields[:3], "06", *fields[4:]])))
-        assert peers.is_own_peer(peer, (str(ours),))
-        assert not peers.is_own_peer(peer, (str(other),))
-        assert not peers.is_own_peer(peer, (str(closed),))
-        assert not peers.is_own_peer(peer, (str(ours), str(other))), "two owners of one port: not only ours"
+        assert peers.is_own_peer(peer, tables=(str(ours),))
+        assert not peers.is_own_peer(peer, tables=(str(other),))
+        assert not peers.is_own_peer(peer, tables=(str(closed),))
+        assert not peers.is_own_peer(peer, tables=(str(ours), str(other))), (
+            "two owners of one port: not only ours"
+        )
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="sock_diag(7) is Linux's")
+@pytest.mark.parametrize("family", [socket.AF_INET, socket.AF_INET6])
+def test_the_kernel_names_the_owner_of_one_connection(family: socket.AddressFamily) -> None:
+    """Nobody reads the table of all sockets for it: that was most of the time of an engine run."""
+    empty = ("/dev/null",)  # a table that tells nothing
+    with _connection(family) as (peer, _, to), socket.create_server(("127.0.0.1", 0)) as other:
+        listening = other.getsockname()[1]
+        assert peers.is_own_peer(peer, to, empty)
+        assert not peers.is_own_peer(peer, listening, empty), "it is connected to another port"
+        assert not peers.is_own_peer(f"ipv4:127.0.0.1:{listening}", to, empty), "who listens is not connected"
+    assert not peers.is_own_peer(peer, to, empty), "it is closed"
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a socket to another user")
+def test_a_connection_of_another_user_is_not_ours() -> None:
+    with (
+        socket.create_server(("127.0.0.1", 0)) as server,
+        socket.create_connection(server.getsockname()) as far,
+    ):
+        peer, to = f"ipv4:127.0.0.1:{far.getsockname()[1]}", server.getsockname()[1]
+        assert peers.is_own_peer(peer, to, ("/dev/null",))
+        os.fchown(far.fileno(), NOBODY, -1)
+        assert not peers.is_own_peer(peer, to)
+        assert not peers.is_own_peer(peer)
+
+
+def test_a_served_port_is_asked_about_by_itself(cloud: LocalCloud, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[int | None] = []
+    monkeypatch.setattr(peers, "is_own_peer", lambda _, to: asked.append(to) or True)
+    with serve(cloud) as port, grpc.insecure_channel(f"127.0.0.1:{port}") as channel:
+        provider_pb2_grpc.ResourceProviderStub(channel).GetPluginInfo(empty_pb2.Empty(), timeout=20)
+    assert asked == [port]
+    asked.clear()
+    with runs_apart():
+        server = _stack.grpc.server(ThreadPoolExecutor(2))
+    language_pb2_grpc.add_LanguageRuntimeServicer_to_server(_stack.LanguageServer(lambda: None), server)
+    port = server.add_insecure_port("127.0.0.1:0")
+    server.start()
+    try:
+        with grpc.insecure_channel(f"127.0.0.1:{port}") as channel:
+            language_pb2_grpc.LanguageRuntimeStub(channel).GetPluginInfo(empty_pb2.Empty(), timeout=20)
+        assert asked == [port]
+    finally:
+        server.stop(0)
 
 
 @pytest.mark.parametrize("peer", ["", "unix:/x", "ipv4:10.0.0.1:80", "ipv6:[::1]:80", "ipv4:127.0.0.1:x"])

@@ -13,6 +13,7 @@ import asyncio
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from types import SimpleNamespace
 from typing import Any
 
@@ -53,7 +54,10 @@ def _server(*arguments: Any, **options: Any) -> Any:
 
     Whoever else asked for the program would get all that it registers, with its secrets.
     """
-    return grpc.server(*arguments, **options, interceptors=(OnlyOwn(grpc.StatusCode.PERMISSION_DENIED),))
+    guard = OnlyOwn(grpc.StatusCode.PERMISSION_DENIED)
+    server = grpc.server(*arguments, **options, interceptors=(guard,))
+    server.add_insecure_port = partial(guard.bind, server.add_insecure_port)
+    return server
 
 
 def _new_loop() -> asyncio.AbstractEventLoop:

@@ -40,13 +40,14 @@ def serve(
     clients = Clients(key=key, endpoint=cloud.endpoint, ca_bundle=cloud.ca_bundle)
     servicer = AwsServicer(handlers, clients, cloud.account, files or Files())
     sizes = [("grpc.max_receive_message_length", _UNLIMITED), ("grpc.max_send_message_length", _UNLIMITED)]
+    guard = OnlyOwn(grpc.StatusCode.PERMISSION_DENIED)
     server = grpc.server(
         ThreadPoolExecutor(_THREADS, thread_name_prefix="aws-provider"),
         options=sizes,
-        interceptors=[cast(grpc.ServerInterceptor, OnlyOwn(grpc.StatusCode.PERMISSION_DENIED))],
+        interceptors=[cast(grpc.ServerInterceptor, guard)],
     )
     provider_pb2_grpc.add_ResourceProviderServicer_to_server(servicer, server)
-    port = server.add_insecure_port("127.0.0.1:0")
+    port = guard.bind(server.add_insecure_port, "127.0.0.1:0")
     server.start()
     try:
         yield port
