@@ -131,6 +131,7 @@ def wire(
     naming: Collection[str] = (),
     without_engine: bool = False,
     changing: Callable[[], None] = lambda: None,
+    unsealed: bool = False,
 ) -> Iterator[Wired]:
     """Everything a command needs, guarded: the account behind the credentials is the configured one.
 
@@ -143,10 +144,12 @@ def wire(
         naming: regions to be looked at as if the settings named them as the last secondaries.
         without_engine: go on when no engine fits; the machine then says why, and no run may be asked for.
         changing: is told when something begins to be changed (see `Journal`).
+        unsealed: take a journal as it stands though the command changes something. Nothing may be done by it.
 
     Raises:
         InputError: the settings, or what they need, are wrong.
-        Refused: another account, an endpoint that is not loopback, a lock held by somebody else.
+        Refused: another account, an endpoint that is not loopback, a lock held by somebody else, a journal that is
+            acted on and not sealed.
     """
     config = _naming(settings(path, overrides, outside), naming)
     place = Place(path)
@@ -155,14 +158,16 @@ def wire(
         access = _access(config, place, endpoint, outside)
         from regionshift.aws.guard import require_account
         from regionshift.journal.identity import require_same
+        from regionshift.journal.journal import Journal
         from regionshift.journal.slot import Slot
         from regionshift.operations.environment import without_regions
 
         store = _store(config, place, access, outside)
         require_same(store, identity_of(config), locked=False)
         _require_key(config, place, store)
-        away = _away(store, config, outside) - set(rejoining)
-        left = frozenset({*_left_out(skip, store, config, outside), *away})
+        told = Journal(store, scope_of(config), outside.now)
+        away = _away(told, config) - set(rejoining)
+        left = frozenset({*_left_out(skip, told), *away})
         asked = [region for region in config.all_regions if region not in left]
         require_account(access.clients, config.account, asked or [config.regions.primary])
 
@@ -172,8 +177,18 @@ def wire(
             _require_room(disks, config)
         stops: list[Callable[[], None]] = []
         lock = stack.enter_context(_lock(store, config, outside, stops, force)) if locked else None
+        key = _state_key(config, place, access, store)
+        by_lock = (lock.check, lock.working_on, getpass.getuser()) if lock else ()
+        acted_on = locked and not unsealed
+        journal = Journal(
+            store, scope_of(config), outside.now, *by_lock, changing=changing, key=key, acted_on=acted_on
+        )
         if locked:
             require_same(store, identity_of(config), locked=True)
+        if acted_on:
+            # The regions that get no call were told before AWS was asked for the key. Nobody may have made them up.
+            _away(journal, config)
+            _left_out(skip, journal)
         found = _find_engine(_inherited(config, outside), may_miss=without_engine)
         slot = Slot(store, f"aside/{scope_of(config)}.json")
         engine = stack.enter_context(_engine(config, place, access, outside, found, slot, exclusive=locked))
@@ -188,6 +203,8 @@ def wire(
             lock=lock,
             engine=engine,
             machine=machine,
+            journal=journal,
+            key=key,
             skip=left,
             fenced=frozenset(away),
             changing=changing,
@@ -202,22 +219,17 @@ def _naming(config: MigrationConfig, more: Collection[str]) -> MigrationConfig:
     return config.model_copy(update={"regions": regions}) if new else config
 
 
-def _away(store: StateStore, config: MigrationConfig, outside: Surroundings) -> set[str]:
+def _away(journal: Journal, config: MigrationConfig) -> set[str]:
     """The regions that get no call whatever the command is: they were lost, and have not rejoined."""
-    from regionshift.journal.journal import Journal
     from regionshift.operations.moving.proposing import away_regions
 
-    return away_regions(Journal(store, scope_of(config), outside.now)) & set(config.all_regions)
+    return away_regions(journal) & set(config.all_regions)
 
 
-def _left_out(
-    skip: Skip, store: StateStore, config: MigrationConfig, outside: Surroundings
-) -> Collection[str]:
+def _left_out(skip: Skip, journal: Journal) -> Collection[str]:
     """The regions to skip; an open deployment's stand in its journal, which is read before any call."""
-    from regionshift.journal.journal import Journal
     from regionshift.operations.waves.deploying import left_out
 
-    journal = Journal(store, scope_of(config), outside.now)
     return {*left_out(journal), *(skip(journal) if callable(skip) else skip)}
 
 
@@ -559,16 +571,16 @@ def _wired(
     lock: Lock | None,
     engine: Engine,
     machine: Machine,
+    journal: Journal,
+    key: SecretKey,
     skip: frozenset[str] = frozenset(),
     fenced: frozenset[str] = frozenset(),
     changing: Callable[[], None] = lambda: None,
 ) -> Wired:
-    from regionshift.journal.journal import Journal
     from regionshift.journal.releases import ReleaseStore
     from regionshift.operations.environment import Environment
     from regionshift.operations.waves.shelf import Shelf
 
-    key = _release_key(config, place, access, store)
     release = _once(lambda: _release(config, place, access, store, outside, key, skip))
     environment = Environment(
         config=config,
@@ -583,10 +595,6 @@ def _wired(
         fenced=fenced,
         now=outside.now,
     )
-    journal = Journal(store, scope_of(config), outside.now, changing=changing)
-    if lock:
-        by = getpass.getuser()
-        journal = Journal(store, scope_of(config), outside.now, lock.check, lock.working_on, by, changing)
     shelf = Shelf(
         ReleaseStore(store, scope_of(config), key),
         config,
@@ -597,15 +605,14 @@ def _wired(
     return Wired(environment, journal, shelf, store, lock, machine, access.cloud)
 
 
-def _release_key(config: MigrationConfig, place: Place, access: Access, store: StateStore) -> SecretKey:
-    """The key of the releases' secrets: kept in the state and sealed by KMS, or made from the key file."""
-    from regionshift.journal.sealing import SecretKey, key_from_kms
+def _state_key(config: MigrationConfig, place: Place, access: Access, store: StateStore) -> SecretKey:
+    """The key of the releases' secrets and of all seals of the state: kept in it under KMS, or that of the key file."""
+    from regionshift.journal.sealing import key_from_file, key_from_kms
 
     key = parse_key_url(config.state_secrets)
     if key is not None:
         return key_from_kms(_Kms(access.clients, key.region or config.regions.primary), key.key, store)
-    passphrase = passphrase_file(place).read_bytes()
-    return SecretKey(hashlib.sha256(b"regionshift releases\0" + passphrase).digest())
+    return key_from_file(_key_file(place))
 
 
 @dataclass(frozen=True)

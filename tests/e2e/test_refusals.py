@@ -19,6 +19,7 @@ from e2e_place import COMMAND, Place
 
 from regionshift.journal.journal import Journal
 from regionshift.journal.lock import Holder, LeaseTerms, acquire
+from regionshift.journal.sealing import key_from_file
 from regionshift.journal.store import StateStore, open_state
 
 pytestmark = pytest.mark.e2e
@@ -149,7 +150,8 @@ def test_doctor_says_who_holds_the_lock(place: Place) -> None:
 
 def test_the_lock_of_a_process_that_lives_here_is_not_broken(place: Place) -> None:
     with held_by(place, socket.gethostname()) as store:
-        journal = Journal(store, "orders.dev", lambda: datetime.now(UTC), lambda: None)
+        key = key_from_file(place.folder / ".regionshift/state.key")
+        journal = Journal(store, "orders.dev", lambda: datetime.now(UTC), key=key)
         run = journal.start("deployment", {})
         done = place.run("preview", "--force", "--yes")
         assert done.code == 3, done.said
@@ -167,6 +169,23 @@ def test_the_lock_of_another_machine_is_broken_when_its_holder_was_shown_and_agr
         sure = place.run("preview", "--force", "--yes")
         assert sure.code == 0, sure.said
         assert "ann on far.example" in sure.out
+
+
+def test_a_run_that_nobody_sealed_is_told_and_not_acted_on_until_somebody_takes_it(place: Place) -> None:
+    store = open_state((place.folder / ".regionshift/state").as_uri())
+    forged = Journal(store, "orders.dev", lambda: datetime.now(UTC), by="mallory")
+    forged.start("deployment", {"releases": {}}).close("succeeded")
+    assert any(run["by"] == "mallory" for run in place.run("history", "--json").json)
+    refused = place.run("preview")
+    assert refused.code == 3, refused.said
+    assert "history --seal" in refused.said
+    doctor = place.run("doctor", "--json")
+    assert [finding["code"] for finding in doctor.json["findings"]] == ["journal"], doctor.said
+    unsure = place.run("history", "--seal")
+    assert unsure.code == 3, unsure.said
+    assert "mallory" in unsure.out
+    assert place.run("history", "--seal", "--yes").code == 0
+    assert place.run("preview").code == 0
 
 
 @pytest.mark.parametrize("columns", ["80", "120"])

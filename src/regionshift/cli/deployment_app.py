@@ -70,11 +70,19 @@ def history(
     yes: Yes = False,
     verbose: Verbose = False,
     limit: Annotated[int, typer.Option("--limit", "-n", min=1, help="How many.")] = 20,
+    seal: Annotated[
+        bool,
+        typer.Option(
+            "--seal", help="Show the runs that are not sealed with the state's key, ask, and take them."
+        ),
+    ] = False,
 ) -> int:
     """List the newest runs, and how each ended."""
-    from regionshift.cli.deployments import run_history
+    from regionshift.cli.deployments import run_history, run_seal
 
     choices = _chosen(config, target, endpoint, account, as_json=as_json, yes=yes, verbose=verbose)
+    if seal:
+        return run_seal(choices)
     return run_history(choices, limit)
 
 

@@ -216,6 +216,24 @@ def run_diff(choices: Choices, one: str, other: str) -> int:
     return EXIT_OK
 
 
+def run_seal(choices: Choices) -> int:
+    """Show every run that has events without a seal, ask, and take them for the environment's own."""
+    with opened(choices, locked=True, unsealed=True) as wired:
+        journal = wired.journal
+        found = journal.unsealed()
+        numbers = {place.removesuffix(".json").split("/")[3] for place in found}
+        runs = [run for run in journal.history() if run.run_id.partition("-")[0] in numbers]
+        if choices.as_json:
+            print_json(as_data(runs))
+        else:
+            console(choices).print(history_table(runs) if runs else "Everything in the journal is sealed.")
+        if found:
+            question = f"Take {len(found)} events and copies of {len(numbers)} runs as they are?"
+            confirm(choices, question, wired.environment)
+            journal.take(found)
+    return EXIT_OK
+
+
 def run_history(choices: Choices, limit: int) -> int:
     """The newest runs and how each ended."""
     with opened(choices) as wired:

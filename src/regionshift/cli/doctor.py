@@ -5,6 +5,7 @@ from __future__ import annotations
 from regionshift.cli.options import Choices
 from regionshift.cli.show import console, print_json, working
 from regionshift.errors import EXIT_OK, EXIT_REFUSED
+from regionshift.journal.journal import NotSealed
 from regionshift.journal.lock import Holder, current_holder
 from regionshift.journal.store import StateUnreachable
 from regionshift.operations.gone import gone_findings
@@ -40,7 +41,7 @@ def _examine(choices: Choices) -> tuple[_Facts, list[Finding]]:
             holder = current_holder(wired.store, scope_of(wired.environment.config))
             findings = preflight(wired.environment, wired.machine)
             findings += gone_findings(wired.environment, standing_of(wired.journal), findings)
-            return _facts(wired, holder), [*findings, *_held(holder), *_damage(wired)]
+            return _facts(wired, holder), [*findings, *_held(holder), *_damage(wired), *_unsealed(wired)]
     except StateUnreachable as error:
         config = settings(choices.config, choices.overrides, outside)
         facts: _Facts = {
@@ -77,6 +78,14 @@ def _held(holder: Holder | None) -> list[Finding]:
 def _damage(wired: Wired) -> list[Finding]:
     remedy = "restore that file from a backup, if there is one"
     return [Finding("journal", "warning", sentence, None, remedy) for sentence in wired.journal.damage]
+
+
+def _unsealed(wired: Wired) -> list[Finding]:
+    if not (found := wired.journal.unsealed()):
+        return []
+    refused = NotSealed(min(found))
+    message = f"{len(found)} events of the journal are not sealed with this state's key"
+    return [Finding("journal", "error", message, None, refused.remedy or _LOOK)]
 
 
 def _text(value: object) -> str:

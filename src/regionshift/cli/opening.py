@@ -19,6 +19,7 @@ def opened(
     skip: Skip = (),
     rejoining: Collection[str] = (),
     naming: Collection[str] = (),
+    unsealed: bool = False,
 ) -> Iterator[Wired]:
     """As `wire`, with what ``choices`` says of settings, endpoint and a held lock.
 
@@ -35,6 +36,7 @@ def opened(
         rejoining=rejoining,
         naming=naming,
         changing=changes_of_this_command().begin,
+        unsealed=unsealed,
     )
     with ExitStack() as stack:
         # A lock that is to be broken is asked about, and nothing moves under a question.

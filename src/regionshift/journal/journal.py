@@ -9,10 +9,11 @@ again from the events at any time.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import threading
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 
@@ -29,9 +30,23 @@ from regionshift.journal.events import (
     encode,
     fold,
 )
+from regionshift.journal.sealing import SecretKey, add_seal, has_seal
 from regionshift.journal.store import KeyTakenError, StateDamaged, StateStore
 
 _ATTEMPTS = 1000
+
+
+class NotSealed(Refused):
+    """Something in the journal is not what this environment's commands wrote there."""
+
+    def __init__(self, where: str) -> None:
+        super().__init__(
+            "An event of the journal is not sealed with this state's key, so nothing is done by it.",
+            where=where,
+            remedy="an earlier version of regionshift wrote it, or somebody without the key (of `state_secrets`, or"
+            " .regionshift/state.key): look at the runs with `regionshift history`. If all are yours,"
+            " `regionshift history --seal` takes them as they are; take away what is not",
+        )
 
 
 @dataclass(frozen=True)
@@ -66,6 +81,8 @@ class Journal:
         working_on: is told the id of every run that is written from now on.
         by: who is at work; every run that is started says so.
         changing: is told of every step that begins to change something, and of every one that is done.
+        key: the state's key, which seals what is written. acted_on: take nothing that has no seal; without it
+            everything is told as it stands.
     """
 
     def __init__(
@@ -77,6 +94,9 @@ class Journal:
         working_on: Callable[[str], None] = lambda _: None,
         by: str = "",
         changing: Callable[[], None] = lambda: None,
+        *,
+        key: SecretKey | None = None,
+        acted_on: bool = False,
     ) -> None:
         self.store = store
         self.now = now
@@ -86,7 +106,11 @@ class Journal:
         self._by = by
         self._runs = f"journal/{environment}/runs"
         self._closed = f"journal/{environment}/closed"
+        self._earlier = f"journal/{environment}/earlier.json"
         self._damage: dict[str, None] = {}
+        self._key = key
+        self._strict = key is not None and acted_on
+        self._taken: Mapping[str, str] | None = None
 
     def start(self, kind: Kind, data: Mapping[str, object]) -> RunJournal:
         """Open a run: number it, and make its opening event durable."""
@@ -158,24 +182,57 @@ class Journal:
         """
         numbers = self.store.folders(self._runs)[::-1][:limit]
         wanted = set(numbers)
-        copies = self.store.get_many(k for k in self.store.keys(self._closed) if _number_of(k) in wanted)
-        closed = {_number_of(key): _decode_summary(body) for key, body in copies.items()}
+        closed = self._copies(
+            number for number in map(_number_of, self.store.keys(self._closed)) if number in wanted
+        )
         runs = (closed.get(number) or self._summary(number) for number in numbers)
         return [run for run in runs if run is not None]
 
     def unfinished(self) -> list[RunView]:
         """Every open run, the newest first."""
         copied = {_number_of(key) for key in self.store.keys(self._closed)}
+        if self._strict:
+            # A copy that somebody else put there hides no run.
+            copied = {number for number, copy in self._copies(copied).items() if copy}
         numbers = [number for number in self.store.folders(self._runs)[::-1] if number not in copied]
         views = [fold(events) for events in map(self._read, numbers) if events]
         return [view for view in views if view.outcome is None]
 
     def copy_closed(self, view: RunView) -> None:
         """Keep how a finished run ended where ``history`` finds it."""
+        number = view.run_id.partition("-")[0]
+        name = f"{self._closed}/{number}.json"
+        body = self.sealed(name, _encode_summary(summarize(view)))
         try:
-            self.store.create(f"{self._closed}/{view.run_id[:6]}.json", _encode_summary(summarize(view)))
+            self.store.create(name, body)
         except KeyTakenError:
-            return
+            if self._strict and self._copy(number) is None:  # somebody else's
+                self.store.put(name, body)
+
+    def sealed(self, name: str, body: bytes) -> bytes:
+        """``body`` as it is written under ``name``."""
+        return body if self._key is None else add_seal(self._key, name, body)
+
+    def unsealed(self) -> dict[str, str]:
+        """Events and copies without a seal that no person has taken yet, by their place; the SHA-256 (hex) of each.
+
+        What is torn is not among them: it is damage, and nothing is done by it.
+        """
+        if self._key is None:
+            return {}
+        bodies = self.store.get_many([*self.store.keys(self._runs), *self.store.keys(self._closed)])
+        return {
+            name: _digest(body)
+            for name, body in bodies.items()
+            if not _is_torn(body) and not self._is_ours(name, body)
+        }
+
+    def take(self, unsealed: Mapping[str, str]) -> None:
+        """Take what :meth:`unsealed` found for this environment's own from now on: a person has looked at it."""
+        self.guard()
+        kept = {**self._taken_earlier(), **unsealed}
+        self.store.put(self._earlier, self.sealed(self._earlier, json.dumps({"events": kept}).encode()))
+        self._taken = kept
 
     def _summary(self, number: str) -> RunSummary | None:
         """The run from its events; None when it was killed between taking its number and its first event."""
@@ -204,6 +261,8 @@ class Journal:
     def _event(self, key: str, body: bytes) -> Event:
         where = f"{self.store.url}/{key}"
         event = decode(body, where)
+        if self._strict and not self._is_ours(key, body):
+            raise NotSealed(where)
         if _number_of(key) != f"{event.sequence:08d}":
             raise damaged("an event stands under another's name", where, "moved")
         return event
@@ -214,8 +273,33 @@ class Journal:
         return self._event(key, stored.body) if stored else None
 
     def _copy(self, number: str) -> RunSummary | None:
-        stored = self.store.get(f"{self._closed}/{number}.json")
-        return _decode_summary(stored.body) if stored else None
+        return self._copies([number]).get(number)
+
+    def _copies(self, numbers: Iterable[str]) -> dict[str, RunSummary | None]:
+        """The copies of finished runs by number; None for one that says nothing, as the events do."""
+        found = self.store.get_many(f"{self._closed}/{number}.json" for number in numbers)
+        return {_number_of(name): self._summary_in(name, body) for name, body in found.items()}
+
+    def _summary_in(self, name: str, body: bytes) -> RunSummary | None:
+        found = _decode_summary(body)
+        return found if found and (not self._strict or self._is_ours(name, body)) else None
+
+    def _is_ours(self, name: str, body: bytes) -> bool:
+        return self._has_seal(name, body) or self._taken_earlier().get(name) == _digest(body)
+
+    def _has_seal(self, name: str, body: bytes) -> bool:
+        try:
+            return self._key is None or has_seal(self._key, name, body)
+        except ValueError:
+            return False
+
+    def _taken_earlier(self) -> Mapping[str, str]:
+        if self._taken is None:
+            kept = self.store.get(self._earlier)
+            if kept is not None and not self._has_seal(self._earlier, kept.body):
+                raise NotSealed(f"{self.store.url}/{self._earlier}")
+            self._taken = dict(json.loads(kept.body)["events"]) if kept else {}
+        return self._taken
 
     def _closing(self, number: str, before: list[Event]) -> Event | None:
         """The event that closed a run, from its copy; None when that is not there, or not this run's."""
@@ -285,7 +369,7 @@ class RunJournal:
         """
         self._journal.guard()
         key = f"{self._folder}/{event.sequence:08d}.json"
-        body = encode(replace(event, id=uuid.uuid4().hex))
+        body = self._journal.sealed(key, encode(replace(event, id=uuid.uuid4().hex)))
         try:
             self._journal.store.create(key, body)
         except KeyTakenError:
@@ -356,6 +440,18 @@ def _without_steps(found: RunSummary, first: Event) -> RunView:
         last_sequence=first.sequence,
         newer=False,
     )
+
+
+def _is_torn(body: bytes) -> bool:
+    try:
+        json.loads(body)
+    except ValueError:
+        return True
+    return False
+
+
+def _digest(body: bytes) -> str:
+    return hashlib.sha256(body).hexdigest()
 
 
 def _number_of(key: str) -> str:

@@ -1,5 +1,7 @@
 """Encryption of a release's secrets, and digests of them from which nothing can be guessed.
 
+What is acted on is sealed with the same key: releases, and the journal's events (docs/adr/104).
+
 One root key per state: made from a file that only its owner can read, or a KMS data key that is kept
 encrypted under the state URL. What is encrypted (AES-256-GCM) is bound to the release and the name that it
 belongs to, so that a value cannot be moved to another place unnoticed.
@@ -31,6 +33,7 @@ _NONCE = 12
 _BINARY = ":binary:"
 """Marks what is bytes and no text: names of secrets and base64 have no colon."""
 _DATA_KEY = "keys/releases.json"
+_SEAL = "seal"
 
 
 class KeyService(Protocol):
@@ -127,6 +130,25 @@ class SecretKey:
         return "SecretKey(...)"
 
 
+def add_seal(key: SecretKey, name: str, body: bytes) -> bytes:
+    """The JSON object ``body`` with a seal in it, for the state's key (not the secret one) ``name``."""
+    content = json.loads(body)
+    return json.dumps({**content, _SEAL: _seal_of(key, name, content)}, separators=(",", ":")).encode()
+
+
+def has_seal(key: SecretKey, name: str, body: bytes) -> bool:
+    """Whether :func:`add_seal` made ``body`` for that name. Raises ValueError when it is no JSON object."""
+    content = json.loads(body)
+    if not isinstance(content, dict):
+        raise ValueError("not an object")
+    seal = str(content.pop(_SEAL, ""))
+    return hmac.compare_digest(seal.encode(), _seal_of(key, name, content).encode())
+
+
+def _seal_of(key: SecretKey, name: str, content: Mapping[str, object]) -> str:
+    return key.mac(name, json.dumps(content, sort_keys=True, separators=(",", ":")))
+
+
 def key_file(path: Path) -> Path:
     """The file of a key that is a line of text, made on first use with owner-only rights.
 
@@ -139,6 +161,11 @@ def key_file(path: Path) -> Path:
     if stat.S_IMODE(path.stat().st_mode) & 0o077:
         raise Refused("others may read the key file", where=str(path), remedy=f"chmod 600 {path}")
     return path
+
+
+def key_from_file(path: Path) -> SecretKey:
+    """The key that the text of a key file makes. Raises as :func:`key_file`."""
+    return SecretKey(hashlib.sha256(b"regionshift releases\0" + key_file(path).read_bytes()).digest())
 
 
 def key_from_kms(kms: KeyService, key_id: str, store: StateStore) -> SecretKey:
