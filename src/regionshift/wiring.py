@@ -178,10 +178,15 @@ def wire(
         stops: list[Callable[[], None]] = []
         lock = stack.enter_context(_lock(store, config, outside, stops, force)) if locked else None
         key = _state_key(config, place, access, store)
-        by_lock = (lock.check, lock.working_on, getpass.getuser()) if lock else ()
         acted_on = locked and not unsealed
         journal = Journal(
-            store, scope_of(config), outside.now, *by_lock, changing=changing, key=key, acted_on=acted_on
+            store,
+            scope_of(config),
+            outside.now,
+            *((lock.check, lock.working_on, getpass.getuser()) if lock else ()),
+            changing=changing,
+            key=key,
+            acted_on=acted_on,
         )
         if locked:
             require_same(store, identity_of(config), locked=True)
@@ -207,7 +212,6 @@ def wire(
             key=key,
             skip=left,
             fenced=frozenset(away),
-            changing=changing,
         )
 
 
@@ -575,7 +579,6 @@ def _wired(
     key: SecretKey,
     skip: frozenset[str] = frozenset(),
     fenced: frozenset[str] = frozenset(),
-    changing: Callable[[], None] = lambda: None,
 ) -> Wired:
     from regionshift.journal.releases import ReleaseStore
     from regionshift.operations.environment import Environment

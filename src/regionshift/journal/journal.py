@@ -93,8 +93,8 @@ class Journal:
         guard: Callable[[], None] = lambda: None,
         working_on: Callable[[str], None] = lambda _: None,
         by: str = "",
-        changing: Callable[[], None] = lambda: None,
         *,
+        changing: Callable[[], None] = lambda: None,
         key: SecretKey | None = None,
         acted_on: bool = False,
     ) -> None:
