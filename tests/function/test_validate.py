@@ -178,6 +178,25 @@ def test_a_rule_that_does_not_carry_everything_is_no_replication(
     assert falses(body) == {"replication"}
 
 
+def test_a_function_that_is_told_no_key_judges_the_one_that_its_bucket_names(primary: Region) -> None:
+    untold = primary.with_variables(key_arn="").variables
+    call = Caller(untold, primary.clients_with(primary.least_privilege()))
+    _, body = call({})
+    assert "encryption" not in falses(body), body["details"]["encryption"]
+    asked = [finding["asked"] for finding in body["details"]["encryption"]]
+    assert [primary.variables.key_arn in each for each in asked] == [False, True, True]
+
+    default = {"SSEAlgorithm": "AES256"}
+    _s3(primary).put_bucket_encryption(
+        Bucket=primary.variables.deployment_bucket,
+        ServerSideEncryptionConfiguration={"Rules": [{"ApplyServerSideEncryptionByDefault": default}]},
+    )
+    _, body = call({})
+    assert "encryption" in falses(body)
+    told = [finding["answer"] for finding in body["details"]["encryption"]]
+    assert told == ["AES256 with no key of ours, bucket key off", "no key is known"]
+
+
 def test_a_right_taken_away_makes_its_check_false(primary: Region) -> None:
     statements = primary.without("kms:DescribeKey", "sns:Publish")
     status, body = Caller(primary.variables, primary.clients_with(statements))({})

@@ -30,6 +30,9 @@ def translate(error: ValidationError, tree: object, shape: Shape) -> list[Found]
     found: dict[Path, Mistake] = {}
     for detail in error.errors(include_url=False):
         path = _path_in(tree, detail["loc"], missing=detail["type"] == "missing")
+        # pydantic counts only the entries that are right, and so takes a list of wrong ones for too short.
+        if detail["type"] == "too_short" and len(detail["input"]) >= detail["ctx"]["min_length"]:
+            continue
         found.setdefault(path, _mistake(path, dict(detail), tree, shape))
     return list(found.items())
 

@@ -151,6 +151,54 @@ def test_a_mistake_is_told_once_with_path_found_allowed_and_nearest(
     assert mistake.nearest == nearest
 
 
+_CARRY_TWICE = {"s3": [{"prefix": "a"}, {"prefix": "a"}]}
+_HERE = {"deployment": {"waves": [["eu-west-1"], ["us-east-1"]], "approve": [2]}}
+_MISSPELT = {"primary": "us-east-1", "secondaries": ["eu-wset-1"]}
+
+
+@pytest.mark.parametrize(
+    ("change", "path"),
+    [
+        ({"regions": {"primary": "us-esat-1", "secondaries": ["cn-north-1"]}}, "regions.primary"),
+        ({"regions": _MISSPELT, **_HERE}, "regions.secondaries[0]"),
+        (
+            {"regions": _MISSPELT, "deployment": {"alarms": [{"name": "a", "region": "eu-west-1"}]}},
+            "regions.secondaries[0]",
+        ),
+        (
+            {
+                "regions": _MISSPELT,
+                "network": {"vpc_cidr": "10.0.0.0/14", "region_cidrs": {"eu-west-1": "10.0.0.0/16"}},
+            },
+            "regions.secondaries[0]",
+        ),
+        (
+            {
+                "regions": {"primary": "eu-wset-1", "secondaries": ["us-east-1", "ap-southeast-2"]},
+                "network": {"vpc_cidr": "10.0.0.0/20", "region_cidrs": {"ap-southeast-2": "10.0.0.0/20"}},
+            },
+            "regions.primary",
+        ),
+        ({"network": {"vpc_cidr": "10.0.0.0/21", "zones": 9}}, "network.zones"),
+        ({"deployment": {"waves": [["eu-west-1"], [2]]}}, "deployment.waves[1][0]"),
+        ({"deployment": {"waves": [["us-east-1"], 2], "approve": [3]}}, "deployment.waves[1]"),
+        ({"deployment": {"approve": ["1", 4]}}, "deployment.approve[0]"),
+        ({"deployment": {"alarms": [{"name": 1, "region": "eu-west-3"}]}}, "deployment.alarms[0].name"),
+        ({"alerts": {"emails": ["a@b.de", "me", "A@b.de"]}}, "alerts.emails[1]"),
+        ({"application": {"store": "vault", "config": {"a": "x" * 8000}}}, "application.store"),
+        ({"application": {"config": {"a": "x" * 8000, "b": [1]}}}, "application.config.b"),
+        ({"carry": {**_CARRY_TWICE, "ssm": [{}]}}, "carry.ssm[0].path"),
+        ({"carry": _CARRY_TWICE, "environment": 42}, "environment"),
+        ({"project": "sthree", "environment_suffix": "--"}, "environment_suffix"),
+        ({"project": "sthree", "account": 12}, "account"),
+    ],
+    ids=lambda value: str(value)[:60],
+)
+def test_nothing_is_judged_by_what_is_wrong_itself(tmp_path: Path, change: dict[str, Any], path: str) -> None:
+    """What breaks a rule as well is told when the value that the rule needs is right."""
+    assert list(mistakes_of(tmp_path, json.dumps(tree(**change)))) == [path]
+
+
 def test_the_regions_must_differ_and_lie_in_one_partition(tmp_path: Path) -> None:
     regions = {"primary": "us-east-1", "secondaries": ["us-east-1", "eu-west-1", "eu-west-1", "cn-north-1"]}
     mistakes = mistakes_of(tmp_path, json.dumps(tree(regions=regions)))

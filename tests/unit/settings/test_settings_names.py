@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+import pytest
 from hypothesis import HealthCheck, assume, example, given, settings
 from hypothesis import strategies as st
 from settings_samples import made, projects, region_sets
@@ -145,10 +146,39 @@ def test_a_secret_named_like_the_configuration_is_found() -> None:
     assert all("is the name of both" in problem.problem for problem in problems)
 
 
-def test_beginnings_that_aws_keeps_are_found() -> None:
-    assert {problem.kind for problem in name_problems(made(project="sthree"))} == {Kind.BUCKET}
-    assert {problem.kind for problem in name_problems(made(project="sg"))} == {Kind.SECURITY_GROUP}
-    assert Kind.PARAMETER in {problem.kind for problem in name_problems(made(project="AWS tools"))}
+@pytest.mark.parametrize(
+    ("project", "kinds"),
+    [
+        ("sthree", {Kind.BUCKET}),
+        ("amzn-s3-demo", {Kind.BUCKET}),
+        ("sg", {Kind.SECURITY_GROUP}),
+        ("ssm", {Kind.PARAMETER}),
+        ("AWS tools", {Kind.PARAMETER}),
+        ("AWS", {Kind.PARAMETER, Kind.LOG_GROUP}),
+    ],
+)
+def test_beginnings_that_aws_keeps_are_found(project: str, kinds: set[Kind]) -> None:
+    assert {problem.kind for problem in name_problems(made(project=project))} == kinds
+
+
+def test_the_limits_are_those_of_aws() -> None:
+    """From the pages that `Kind` names."""
+    assert {kind.label: (kind.shortest, kind.limit) for kind in Kind} == {
+        "bucket": (3, 63),
+        "role": (1, 64),
+        "role policy": (1, 128),
+        "function": (1, 64),
+        "topic": (1, 256),
+        "queue": (1, 80),
+        "log group": (1, 512),
+        "alarm": (1, 255),
+        "dashboard": (1, 255),
+        "key alias": (7, 256),
+        "parameter": (1, 1011),
+        "secret": (1, 512),
+        "state machine": (1, 80),
+        "security group": (1, 255),
+    }
 
 
 def test_a_long_name_of_a_bucket_keeps_the_account_readable() -> None:
