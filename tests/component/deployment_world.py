@@ -25,6 +25,7 @@ from regionshift.journal.store import StateStore, open_state
 from regionshift.operations.checks.base import Check, CheckContext, Wrong
 from regionshift.operations.deploying import deploy, mend
 from regionshift.operations.environment import Environment
+from regionshift.operations.unfinished import require_finished
 from regionshift.operations.up import propose
 from regionshift.operations.waves import deploying, driving
 from regionshift.operations.waves.apply import Applier
@@ -126,7 +127,7 @@ class Process:
 
     def up(self, down: Collection[str] = ()) -> None:
         """`regionshift up`, as the command does it; ``down``: what is left out because it does not answer."""
-        deploying.require_finished(self.journal)
+        require_finished(self.journal)
         remains = mend(self.environment, self.journal)
         proposal = propose(self.environment, refresh=remains.half_done)
         standing = standing_of(self.journal)
@@ -144,7 +145,7 @@ class Process:
 
     def rollback(self) -> None:
         """`regionshift rollback`."""
-        deploying.require_finished(self.journal)
+        require_finished(self.journal)
         standing = standing_of(self.journal)
         of, intent = deploying.plan_rollback(self.journal, standing, None)
         _, intent = deploying.preview_rollback(

@@ -15,7 +15,6 @@ from deployment_world import WAVES, Fault, Process, World, model
 from model_regions import CANARY, PRIMARY
 
 from regionshift.cli.driving import begun_under
-from regionshift.cli.options import Choices
 from regionshift.deployment.plan import DeploymentPlan, Wave
 from regionshift.errors import Interrupted, Refused
 from regionshift.operations.waves import deploying
@@ -69,7 +68,7 @@ def _begun(
     intent = deploying.Intent(plan, Facts(None, digest, links_change=False, moved=frozenset()))
     wired = cast(Any, SimpleNamespace(environment=environment, journal=process.journal))
     terms = Terms(alarms=(Watched(MINE, CANARY),), refresh=refresh)
-    return begun_under(Choices(Path("x")), wired, intent, process.standing, terms, despite_alarms=despite)
+    return begun_under(wired, intent, process.standing, terms, despite_alarms=despite)
 
 
 @pytest.mark.parametrize("on_failure", ["rollback", "stop"])

@@ -6,7 +6,7 @@ import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,31 +18,31 @@ from regionshift.cli.options import Choices
 from regionshift.cli.show import confirm, confirm_by_name, console, print_json, screen_of, working
 from regionshift.cli.telling import readers
 from regionshift.cli.verbose import make_log
-from regionshift.engine.engine import Listener, RunRecord
+from regionshift.engine.engine import Listener
 from regionshift.engine.events import Progress
-from regionshift.errors import EXIT_FAILED, EXIT_OK, EXIT_REFUSED, InputError
+from regionshift.errors import EXIT_FAILED, EXIT_OK, InputError
 from regionshift.operations.deploying import deploy, mend
 from regionshift.operations.destroy import destroy, propose_destroy, require_destroyable
-from regionshift.operations.gone import gone_findings
-from regionshift.operations.moving.as_up import require_removal_alone
+from regionshift.operations.obstacles import before_plan, before_waves, prevents_plan
 from regionshift.operations.orphans import orphan_findings
-from regionshift.operations.planning import make_plan
-from regionshift.operations.preflight import down_of, preflight
+from regionshift.operations.preflight import down_of
 from regionshift.operations.up import PlanRefused, Proposal, propose
 from regionshift.operations.validate import Validation, validate
 from regionshift.operations.waves.deploying import (
+    Intent,
     left_behind,
-    require_finished,
-    require_in_waves,
+    one_run_findings,
+    plan_deployment,
     require_skippable,
 )
+from regionshift.operations.waves.facts import terms_of
 from regionshift.operations.waves.standing import standing_of
 from regionshift.report.junit import write_junit
 from regionshift.report.live import LiveView
 from regionshift.report.migrations import recovery_lines
 from regionshift.report.printer import Screen
 from regionshift.report.terminal import checks_table, findings_table, outputs_view, plan_table
-from regionshift.report.values import CheckResult, Finding, Plan, as_data
+from regionshift.report.values import CheckResult, Finding, Plan, as_data, exit_code_of
 from regionshift.wiring import Wired
 
 
@@ -79,16 +79,17 @@ def run_init(
 
 
 def run_preview(choices: Choices, *, allow_data_loss: bool, refresh: bool) -> int:
-    """The plan, and nothing else; 3 when something in it stands in the way."""
+    """The plan, and nothing else; where something stands in the way it ends as `up` would."""
     # The engine takes its own lock for a preview, so two at once would collide without ours.
-    with opened(choices, locked=True) as whole, working(choices, "planning"):
-        wired, findings = without_down(whole)
+    with opened(choices, locked=True) as whole:
+        with working(choices, "planning"):
+            wired, findings = without_down(whole)
         plan = _propose(choices, wired, findings, allow_data_loss=allow_data_loss, refresh=refresh).plan
     if choices.as_json:
         print_json({**asdict(plan), "errors": len(plan.errors)})
     else:
         _show_plan(choices, plan)
-    return EXIT_REFUSED if plan.errors else EXIT_OK
+    return exit_code_of(plan.findings)
 
 
 def run_up(
@@ -106,42 +107,37 @@ def run_up(
         skip: regions that get no call at all; nothing of theirs is read, changed or checked.
     """
     with opened(choices, locked=True, skip=skip) as whole:
-        require_finished(whole.journal)
         require_skippable(whole.environment, standing_of(whole.journal), skip)
-        if fenced := whole.environment.fenced:
-            away = ", ".join(sorted(fenced))
-            console(choices).print(
-                f"Left out, because fenced: {away} gets no call."
-                f" When it is back: regionshift up --rejoin {min(fenced)}",
-            )
-            warn_of_fences(choices, whole)
         with working(choices, "planning"):
             wired, findings = without_down(whole)
-            environment, down = wired.environment, down_of(findings)
-            proposal = _propose(choices, wired, findings, allow_data_loss=allow_data_loss, refresh=refresh)
-        plan = proposal.plan
+        environment, down = wired.environment, down_of(findings)
+        proposed = _propose(
+            choices,
+            wired,
+            findings,
+            allow_data_loss=allow_data_loss,
+            refresh=refresh,
+            despite_alarms=despite_alarms,
+        )
+        proposal, plan = proposed.proposal, proposed.plan
         if not choices.as_json:
             _show_plan(choices, plan)
         if plan.errors:
-            raise PlanRefused(plan)
-        if environment.left_out:
-            require_in_waves(proposal)
-        else:
-            require_removal_alone(environment, wired.shelf, standing_of(wired.journal))
+            raise PlanRefused(plan.errors)
+        if environment.fenced:
+            warn_of_fences(choices, wired)
         if plan.changes:
             confirm(choices, f"Change {len(plan.changes)} resources?", environment)
-        if not proposal.doomed:  # a bucket that goes is emptied first, which only one run for all does
-            code = up_in_waves(
+        if proposed.intent is not None:
+            return up_in_waves(
                 choices,
                 wired,
-                plan,
-                down=down,
+                proposed.intent,
+                plan.findings,
                 allow_data_loss=allow_data_loss,
                 refresh=proposal.refresh,
                 despite_alarms=despite_alarms,
             )
-            if code is not None:
-                return code
         if environment.left_out:
             return _nothing_elsewhere(choices, wired, plan, down)
         wired.shelf.keep(environment.release(), standing_of(wired.journal).links)
@@ -175,29 +171,66 @@ def _nothing_elsewhere(choices: Choices, wired: Wired, plan: Plan, down: Sequenc
     return EXIT_FAILED if behind else EXIT_OK
 
 
+@dataclass(frozen=True)
+class _Proposed:
+    """A plan with everything that was found; ``intent``: its waves, where it goes in waves."""
+
+    proposal: Proposal
+    intent: Intent | None
+
+    @property
+    def plan(self) -> Plan:
+        return self.proposal.plan
+
+
 def _propose(
-    choices: Choices, wired: Wired, regions: Sequence[Finding], *, allow_data_loss: bool, refresh: bool
-) -> Proposal:
-    remains = mend(wired.environment, wired.journal)
+    choices: Choices,
+    wired: Wired,
+    regions: Sequence[Finding],
+    *,
+    allow_data_loss: bool,
+    refresh: bool,
+    despite_alarms: bool = False,
+) -> _Proposed:
+    """What `preview` shows and `up` does. Raises PlanRefused when no plan can be made; all that was found is shown."""
+    environment, journal = wired.environment, wired.journal
     screen = console(choices)
-    if remains.killed:
-        screen.print("An earlier run was killed; going on from what it left.")
-    if remains.half_destroyed:
-        screen.print("A destroy was begun and did not end; reading back what is still there.")
-    refresh = refresh or remains.half_destroyed or remains.half_done
-    findings = [*preflight(wired.environment, wired.machine, regions), *remains.findings]
-    if not refresh:
-        findings += gone_findings(wired.environment, standing_of(wired.journal), regions)
-    if any(finding.severity == "error" for finding in regions):
-        raise PlanRefused(make_plan(wired.environment, RunRecord(), findings))  # the engine would fail on it
-    if remains.killed and wired.environment.config.target == "aws":
-        findings += orphan_findings(wired.environment)
-    return propose(
-        wired.environment,
-        findings,
-        allow_data_loss=allow_data_loss,
-        refresh=refresh,
-    )
+    with working(choices, "planning"):
+        findings = before_plan(environment, journal, wired.shelf, wired.machine, regions, refresh=refresh)
+    if prevents_plan(findings):
+        if not choices.as_json:
+            screen.print(findings_table(findings))
+        raise PlanRefused(findings)
+    with working(choices, "planning"):
+        remains = mend(environment, journal)
+        if remains.killed:
+            screen.print("An earlier run was killed; going on from what it left.")
+        if remains.half_destroyed:
+            screen.print("A destroy was begun and did not end; reading back what is still there.")
+        findings += remains.findings
+        if remains.killed and environment.config.target == "aws":
+            findings += orphan_findings(environment)
+        proposal = propose(
+            environment,
+            findings,
+            allow_data_loss=allow_data_loss,
+            refresh=refresh or remains.is_read_back,
+        )
+        standing = standing_of(journal)
+        # A bucket that goes is emptied first, which only one run for all regions does.
+        waves = (
+            None
+            if proposal.doomed
+            else plan_deployment(environment, standing, proposal.plan, down=down_of(regions))
+        )
+        terms = terms_of(environment.config, refresh=proposal.refresh, allow_data_loss=allow_data_loss)
+        target = waves.plan.target if waves else {}
+        found = [
+            *one_run_findings(environment, proposal),
+            *before_waves(environment, journal, standing, target, terms, despite=despite_alarms).findings,
+        ]
+    plan = replace(proposal.plan, findings=(*proposal.plan.findings, *found))
+    return _Proposed(replace(proposal, plan=plan), waves)
 
 
 def run_validate(choices: Choices, regions: tuple[str, ...], junit: Path | None) -> int:

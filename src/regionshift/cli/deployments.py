@@ -26,7 +26,7 @@ from regionshift.journal.lock import holder_to_json, living_holder
 from regionshift.operations.moving.fencing import with_fenced
 from regionshift.operations.planning import make_plan
 from regionshift.operations.status import alarms_now, last_change, releases_among
-from regionshift.operations.unfinished import alive_runs, half_done, open_runs, worked_on
+from regionshift.operations.unfinished import alive_runs, half_done, open_runs, require_finished, worked_on
 from regionshift.operations.up import PlanRefused
 from regionshift.operations.waves import deploying
 from regionshift.operations.waves.facts import terms_of
@@ -35,36 +35,27 @@ from regionshift.operations.waves.standing import standing_of
 from regionshift.operations.waves.written_since import written_since
 from regionshift.report.migrations import migrations_table
 from regionshift.report.terminal import findings_table, plan_table
-from regionshift.report.values import Plan, as_data
+from regionshift.report.values import Finding, Plan, as_data
 from regionshift.wiring import Wired, scope_of
 
 
 def up_in_waves(
     choices: Choices,
     wired: Wired,
-    preview: Plan,
+    intent: deploying.Intent,
+    findings: Sequence[Finding],
     *,
-    down: Collection[str] = (),
     allow_data_loss: bool = False,
     refresh: bool = False,
     despite_alarms: bool = False,
-) -> int | None:
-    """Do what ``preview`` shows, wave by wave; None when it is to be done in one run for all regions.
-
-    Args:
-        down: the regions that are left out because they do not answer.
-    """
-    environment = wired.environment
+) -> int:
+    """Do what was planned, wave by wave; ``findings`` of the plan stand in the JSON of its end."""
     standing = standing_of(wired.journal)
-    intent = deploying.plan_deployment(environment, standing, preview, down=down)
-    unsettled = standing.unsettled - environment.left_out
-    if intent is None or (preview.is_empty and not unsettled):
-        return None
-    terms = terms_of(environment.config, refresh=refresh, allow_data_loss=allow_data_loss)
-    intent = begun_under(choices, wired, intent, standing, terms, despite_alarms=despite_alarms)
+    terms = terms_of(wired.environment.config, refresh=refresh, allow_data_loss=allow_data_loss)
+    intent = begun_under(wired, intent, standing, terms, despite_alarms=despite_alarms)
     with driver(choices, wired) as driving:
         state = deploying.begin(driving, wired.shelf, intent, standing)
-    return ended(choices, wired, state)
+    return ended(choices, wired, state, more={"findings": as_data(findings)})
 
 
 def run_deployment_rollback(
@@ -130,7 +121,7 @@ class _WayBack:
 
 
 def _way_back(wired: Wired, run_id: str | None, options: _BackOptions) -> _WayBack:
-    deploying.require_finished(wired.journal)
+    require_finished(wired.journal)
     undone, intent = deploying.plan_rollback(
         wired.journal, standing_of(wired.journal), run_id, to_nothing=options.to_nothing
     )
@@ -148,7 +139,7 @@ def _go_back(
     data: Sequence[Mapping[str, Any]] = (),
 ) -> int:
     if way.plan.errors:
-        raise PlanRefused(way.plan)
+        raise PlanRefused(way.plan.errors)
     terms = terms_of(wired.environment.config, allow_data_loss=options.allow_data_loss)
     intent = deploying.under(way.intent, terms)
     why = {"reason": options.reason} if options.reason else {}
@@ -352,7 +343,7 @@ def _show(choices: Choices, plan: Plan) -> None:
         if plan.findings:
             console(choices).print(findings_table(plan.findings))
     if plan.errors:
-        raise PlanRefused(plan)
+        raise PlanRefused(plan.errors)
 
 
 def ended(

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
+from regionshift.cli.driving import without_down
 from regionshift.cli.options import Choices
 from regionshift.cli.show import console, print_json, working
-from regionshift.errors import EXIT_OK, EXIT_REFUSED
 from regionshift.journal.journal import NotSealed
 from regionshift.journal.lock import Holder, current_holder
 from regionshift.journal.store import StateUnreachable
-from regionshift.operations.gone import gone_findings
-from regionshift.operations.preflight import preflight
-from regionshift.operations.waves.standing import standing_of
+from regionshift.operations.obstacles import without_plan
+from regionshift.operations.unfinished import alive_runs
 from regionshift.report.terminal import facts_table, findings_table
-from regionshift.report.values import Finding, as_data
+from regionshift.report.values import Finding, as_data, exit_code_of
 from regionshift.wiring import Wired, scope_of, settings, surroundings, wire
 
 _Facts = dict[str, object]
@@ -20,7 +19,7 @@ _LOOK = "look at the place that the message names, and at who may use it"
 
 
 def run_doctor(choices: Choices) -> int:
-    """Every finding of the preflight, the state and the lock, and what this machine has; 3 when one is an error."""
+    """Everything that `up` would ask, the lock, and what this machine has; it ends as an `up` that errors stop."""
     with working(choices, "looking"):
         facts, findings = _examine(choices)
     if choices.as_json:
@@ -29,7 +28,7 @@ def run_doctor(choices: Choices) -> int:
         screen = console(choices)
         screen.print(facts_table((name, _text(value)) for name, value in facts.items()))
         screen.print(findings_table(findings) if findings else "Nothing stands in the way.")
-    return EXIT_REFUSED if any(finding.severity == "error" for finding in findings) else EXIT_OK
+    return exit_code_of(findings)
 
 
 def _examine(choices: Choices) -> tuple[_Facts, list[Finding]]:
@@ -37,10 +36,13 @@ def _examine(choices: Choices) -> tuple[_Facts, list[Finding]]:
     try:
         with wire(
             choices.config, choices.overrides, outside, endpoint=choices.endpoint, without_engine=True
-        ) as wired:
+        ) as whole:
+            wired, regional = without_down(whole)
             holder = current_holder(wired.store, scope_of(wired.environment.config))
-            findings = preflight(wired.environment, wired.machine)
-            findings += gone_findings(wired.environment, standing_of(wired.journal), findings)
+            alive = alive_runs(wired.journal, holder.run_id) if holder else ()
+            findings = without_plan(
+                wired.environment, wired.journal, wired.shelf, wired.machine, regional, alive
+            )
             return _facts(wired, holder), [*findings, *_held(holder), *_damage(wired), *_unsealed(wired)]
     except StateUnreachable as error:
         config = settings(choices.config, choices.overrides, outside)

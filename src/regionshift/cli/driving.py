@@ -10,7 +10,6 @@ from typing import Any
 
 import typer
 
-from regionshift.aws.errors import told_plainly
 from regionshift.cli.deployment_tables import step_line
 from regionshift.cli.options import Choices
 from regionshift.cli.show import confirm, console, person_is_there, working
@@ -20,24 +19,17 @@ from regionshift.deployment.steps import Step
 from regionshift.engine.events import Progress
 from regionshift.errors import Refused
 from regionshift.operations.environment import Environment
+from regionshift.operations.obstacles import before_waves
 from regionshift.operations.preflight import down_of, region_findings
+from regionshift.operations.up import PlanRefused
 from regionshift.operations.waves import deploying
-from regionshift.operations.waves.alarms import (
-    Excuse,
-    Red,
-    excuse_from,
-    longest_window,
-    require_green,
-    require_long_enough,
-)
 from regionshift.operations.waves.apply import Applier
 from regionshift.operations.waves.bake import Watch
-from regionshift.operations.waves.down import RegionDown
 from regionshift.operations.waves.driving import Driver, Said, Unanswered, Waits
 from regionshift.operations.waves.facts import Terms
 from regionshift.operations.waves.standing import Standing, standing_of
 from regionshift.report.activity import Activity
-from regionshift.report.values import Finding
+from regionshift.report.values import Finding, errors_of
 from regionshift.wiring import Wired
 
 _GO_ON = (
@@ -114,7 +106,6 @@ def without_down(wired: Wired) -> tuple[Wired, list[Finding]]:
 
 
 def begun_under(
-    choices: Choices,
     wired: Wired,
     intent: deploying.Intent,
     standing: Standing,
@@ -124,44 +115,16 @@ def begun_under(
 ) -> deploying.Intent:
     """The intent on its terms, with the alarms that are red and need not be green first.
 
+    Asked anew: between the plan and this moment a person may have thought it over for long.
+
     Raises:
-        Refused: an alarm is red that should not be, a bake is too short, or too many regions do not answer.
-        AwsFailed: the alarms of a region cannot be read.
+        PlanRefused: an alarm is red that should not be, is not there or cannot be read, or a bake is too short.
     """
-    # An alarm about a region that is left out says nothing of the others.
-    config = wired.environment.reachable
-    watch = Watch(wired.environment.clients, time.monotonic, time.sleep)
-    red: list[Red] = []
-    down: list[str] = []
-    for region in wired.environment.regions:
-        if not standing.releases.get(region):
-            continue
-        try:
-            with told_plainly(region, "alarms"):
-                red += watch.red(config, [region], terms.alarms)
-        except RegionDown:
-            down.append(region)
-    if len(down) > config.deployment.failure_tolerance:
-        raise Refused(
-            f"{', '.join(down)} does not answer, and {config.deployment.failure_tolerance} may be down.",
-            where="deployment.failure_tolerance",
-            remedy="; ".join(f"--skip-region {region} leaves it out" for region in down),
-        )
-    answering = set(wired.environment.regions) - set(down)
-    window = longest_window(wired.environment.clients, terms.alarms, answering)
-    require_long_enough(config.target, terms.bake, window)
-    # What puts regions back to the release that they have brings nothing new in, and is what mends them.
-    repair = deploying.is_repair(intent, standing)
-    digests = {digest for digest in intent.plan.target.values() if digest}
-    excuse = Excuse(known=tuple(red)) if repair else excuse_from(wired.journal, red, digests)
-    require_green(red, excuse, despite=despite_alarms)
-    for alarm in red:
-        why = "the last deployment left it so" if alarm in excuse.known and not repair else "it was so before"
-        console(choices).print(
-            f"warning: {alarm} is red; {why}. It counts again once it was green.",
-            style="yellow",
-        )
-    return deploying.under(intent, terms, red)
+    target = intent.plan.target
+    found = before_waves(wired.environment, wired.journal, standing, target, terms, despite=despite_alarms)
+    if errors_of(found.findings):
+        raise PlanRefused(found.findings)
+    return deploying.under(intent, terms, found.red)
 
 
 def _approval(choices: Choices, environment: Environment, approving: str | None) -> Callable[[Step], bool]:

@@ -33,9 +33,9 @@ from regionshift.operations.moving.plan import STEPS as PROMOTION
 from regionshift.operations.moving.promoting import read_text, write_text
 from regionshift.operations.moving.proposing import Loader, figures
 from regionshift.operations.preflight import preflight
+from regionshift.operations.unfinished import require_finished
 from regionshift.operations.up import PlanRefused, Proposal, propose
 from regionshift.operations.validate import validate
-from regionshift.operations.waves.deploying import require_finished
 from regionshift.operations.waves.standing import standing_of
 from regionshift.report.moving import StepsView, promotion_table
 from regionshift.report.terminal import findings_table, plan_table
@@ -138,7 +138,7 @@ def _planned(choices: Choices, wired: Wired, source: str, target: str) -> Propos
     findings = [*preflight(environment, wired.machine), *remains.findings]
     proposal = propose(environment, findings, refresh=remains.half_done)
     if proposal.plan.errors:
-        raise PlanRefused(proposal.plan)
+        raise PlanRefused(proposal.plan.errors)
     return proposal
 
 

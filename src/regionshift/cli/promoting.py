@@ -31,7 +31,7 @@ from regionshift.operations.moving.measuring import unproven
 from regionshift.operations.moving.plan import PromotionPlan
 from regionshift.operations.moving.promoting import Promotion
 from regionshift.operations.moving.turning import Turner
-from regionshift.operations.waves.deploying import require_finished
+from regionshift.operations.unfinished import require_finished
 from regionshift.operations.waves.standing import standing_of
 from regionshift.report.moving import StepsView, promotion_table
 from regionshift.report.terminal import findings_table, plan_table

@@ -19,8 +19,8 @@ from regionshift.operations.moving.driving import Herald
 from regionshift.operations.moving.moves import told_of
 from regionshift.operations.orphans import orphan_findings
 from regionshift.operations.preflight import preflight
+from regionshift.operations.unfinished import require_finished
 from regionshift.operations.up import PlanRefused, propose
-from regionshift.operations.waves.deploying import require_finished
 from regionshift.operations.waves.standing import Standing, standing_of
 from regionshift.report.moving import StepsView
 from regionshift.report.terminal import findings_table, plan_table
@@ -115,4 +115,4 @@ def _show(choices: Choices, wired: Wired, standing: Standing, region: str) -> No
         if plan.findings:
             screen.print(findings_table(plan.findings))
     if plan.errors:
-        raise PlanRefused(plan)
+        raise PlanRefused(plan.errors)

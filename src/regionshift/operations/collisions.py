@@ -1,6 +1,7 @@
 """What already stands under a name that a change is about to use, and that the state does not know.
 
-Only what the preview is about to create is looked for, so a run that creates nothing asks nothing. Topics and
+Only what the preview is about to create is looked for, so a run that creates nothing asks nothing; without a
+preview, what the settings name and the state does not know. Topics and
 queues are left out: making one that is there gives back the same one (SNS and SQS API References, CreateTopic
 and CreateQueue).
 """
@@ -8,8 +9,9 @@ and CreateQueue).
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from types import MappingProxyType
 
 from botocore.exceptions import BotoCoreError, ClientError
@@ -18,6 +20,10 @@ from regionshift.aws.clients import Clients
 from regionshift.engine.events import Step
 from regionshift.operations.environment import Environment
 from regionshift.report.values import Finding
+from regionshift.settings import components as named
+from regionshift.settings.check import EnvironmentName, every_name
+from regionshift.settings.config import MigrationConfig
+from regionshift.settings.names import Kind
 
 _AT_ONCE = 16
 _GONE = re.compile(r"NotFound|NoSuch|^404$")
@@ -28,25 +34,72 @@ _Look = Callable[[Clients, str, str], _Tags | None]
 def collision_findings(environment: Environment, steps: Sequence[Step]) -> list[Finding]:
     """An error for each thing in the way of what ``steps`` create; a warning for what cannot be looked for."""
     new = [step for step in steps if step.op == "create" and step.type in _LOOKS and step.region]
+    pairs = [(step, step.new.get(_LOOKS[step.type][0])) for step in new]
+    # What has no name yet gets one that the engine makes up.
+    return _look_for_all(
+        environment,
+        [Wanted(s.type, name, s.region or "", s.name) for s, name in pairs if isinstance(name, str)],
+    )
+
+
+def taken_findings(environment: Environment) -> list[Finding]:
+    """The same without a plan: of every name that the environment has by its settings, and its state not yet.
+
+    Raises:
+        RegionshiftError: the engine's state cannot be read.
+    """
+    known = {
+        (resource["type"], (resource.get("inputs") or {}).get(_LOOKS[resource["type"]][0]))
+        for resource in environment.engine.resources()
+        if resource["type"] in _LOOKS
+    }
+    wanted = looked_for(environment.config, environment.regions)
+    return _look_for_all(environment, [each for each in wanted if (each.type, each.name) not in known])
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """A name that is to be used. ``resource``: what the program calls the thing, where a plan says it."""
+
+    type: str
+    name: str
+    region: str
+    resource: str | None = None
+
+
+def looked_for(config: MigrationConfig, regions: Collection[str]) -> list[Wanted]:
+    """Every name in ``regions`` that can be taken, of what the program makes there by these settings."""
+    return [
+        Wanted(_TYPES[each.kind], each.name, each.region)
+        for each in every_name(config)
+        if each.kind in _TYPES and each.region in regions and _is_made(config, each)
+    ]
+
+
+def _is_made(config: MigrationConfig, name: EnvironmentName) -> bool:
+    """Some roles and log groups are named for the day when they are needed."""
+    if name.component == named.REPLICATION_ROLE.part and name.kind is Kind.ROLE:
+        return name.region == config.regions.primary and bool(config.regions.secondaries)
+    return config.network.flow_logs or name.component != named.FLOW_LOG_GROUP.part
+
+
+def _look_for_all(environment: Environment, wanted: Sequence[Wanted]) -> list[Finding]:
     with ThreadPoolExecutor(max_workers=_AT_ONCE) as pool:
-        found = pool.map(lambda step: _finding(environment, step), new)
+        found = pool.map(lambda each: _finding(environment, each), wanted)
         return [finding for finding in found if finding is not None]
 
 
-def _finding(environment: Environment, step: Step) -> Finding | None:
-    field, look = _LOOKS[step.type]
-    name, region = step.new.get(field), step.region or ""
-    if not isinstance(name, str):
-        return None  # the engine will make one up
-    what = f"{step.type.rsplit(':', 1)[-1]} {name}"
+def _finding(environment: Environment, wanted: Wanted) -> Finding | None:
+    _, look = _LOOKS[wanted.type]
+    what = f"{wanted.type.rsplit(':', 1)[-1]} {wanted.name}"
     try:
-        tags = look(environment.clients, region, name)
+        tags = look(environment.clients, wanted.region, wanted.name)
     except (ClientError, BotoCoreError) as error:
         return Finding(
             "collision-unknown",
             "warning",
             f"it cannot be seen whether {what} is free: {error}",
-            region,
+            wanted.region,
             "look yourself, or give these credentials the permission that the message names",
         )
     if tags is None:
@@ -54,15 +107,16 @@ def _finding(environment: Environment, step: Step) -> Finding | None:
     if not _is_ours(environment, tags):
         remedy = "delete or rename it, or change `project` or `environment`"
         why = f"{what} exists and is not this environment's: it {tagged(tags)}"
-        return Finding("collision", "error", why, region, remedy)
+        return Finding("collision", "error", why, wanted.region, remedy)
     if environment.config.target == "local":
         return None  # the local provider takes over what a killed run made
+    take_over = f"`pulumi import {wanted.type} {wanted.resource} {wanted.name}`, " if wanted.resource else ""
     return Finding(
         "collision",
         "error",
         f"{what} has this environment's tags, and the state does not know it",
-        region,
-        f"`pulumi import {step.type} {step.name} {name}`, delete it, or give the `state` that knows it",
+        wanted.region,
+        f"{take_over}delete it, or give the `state` that knows it",
     )
 
 
@@ -139,5 +193,14 @@ _LOOKS: Mapping[str, tuple[str, _Look]] = MappingProxyType(
         "aws:lambda/function:Function": ("name", _function),
         "aws:cloudwatch/logGroup:LogGroup": ("name", _log_group),
         "aws:secretsmanager/secret:Secret": ("name", _secret),
+    }
+)
+_TYPES: Mapping[Kind, str] = MappingProxyType(
+    {
+        Kind.BUCKET: "aws:s3/bucket:Bucket",
+        Kind.ROLE: "aws:iam/role:Role",
+        Kind.FUNCTION: "aws:lambda/function:Function",
+        Kind.LOG_GROUP: "aws:cloudwatch/logGroup:LogGroup",
+        Kind.SECRET: "aws:secretsmanager/secret:Secret",
     }
 )

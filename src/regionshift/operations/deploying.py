@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from regionshift.deployment.news import News, OneGo
 from regionshift.deployment.state import Outcome, regions_from_result
 from regionshift.engine.engine import Listener, RunRecord
 from regionshift.errors import Interrupted, RegionshiftError
-from regionshift.journal.events import Kind
+from regionshift.journal.events import Kind, RunView
 from regionshift.journal.journal import Journal, RunSummary
 from regionshift.journal.store import StateUnreachable
 from regionshift.operations.environment import Environment
@@ -160,6 +160,29 @@ class Remains:
     half_done: bool = False
     findings: tuple[Finding, ...] = ()
 
+    @property
+    def is_read_back(self) -> bool:
+        """Whether `up` reads back what is there before it plans, asked for or not."""
+        return self.half_destroyed or self.half_done
+
+
+def remains_of(journal: Journal) -> Remains:
+    """What the journal says of an earlier run's remains, while no living command works on it. Changes nothing."""
+    newest = _last_change(journal)
+    torn = newest is not None and newest.kind == "destroy" and newest.outcome != "succeeded"
+    dead = bool(_killed(journal))
+    half_done = bool(dead or standing_of(journal).unsettled or (newest and _is_half_done(newest)))
+    return Remains(dead, torn, half_done)
+
+
+def _killed(journal: Journal) -> list[RunView]:
+    return [
+        view
+        for view in journal.unfinished()
+        # A deployment in waves has a plan, and is gone on with by `resume`.
+        if view.kind in _MENDED and not view.newer and "plan" not in view.opened
+    ]
+
 
 def mend(environment: Environment, journal: Journal) -> Remains:
     """Take away what a killed run left in the engine's way, and say what there was.
@@ -167,14 +190,7 @@ def mend(environment: Environment, journal: Journal) -> Remains:
     The caller holds the environment's lock, so a run that never said how it ended is dead, and so is whoever
     held the engine's own lock.
     """
-    newest = _last_change(journal)
-    torn = newest is not None and newest.kind == "destroy" and newest.outcome != "succeeded"
-    dead = [
-        view
-        for view in journal.unfinished()
-        # A deployment in waves has a plan, and is gone on with by `resume`.
-        if view.kind in _MENDED and not view.newer and "plan" not in view.opened
-    ]
+    remains, newest, dead = remains_of(journal), _last_change(journal), _killed(journal)
     if dead:
         environment.engine.release_lock()
     for view in dead:
@@ -183,5 +199,4 @@ def mend(environment: Environment, journal: Journal) -> Remains:
     unclean = bool(dead) or (newest is not None and newest.outcome != "succeeded")
     open_still = unclean or has_unsettled(environment.engine)
     found = recover(environment).findings(environment.regions) if open_still else []
-    half_done = bool(dead or standing_of(journal).unsettled or (newest and _is_half_done(newest)))
-    return Remains(bool(dead), torn, half_done, tuple(found))
+    return replace(remains, findings=tuple(found))

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from regionshift.aws.errors import AwsFailed, told_plainly
 from regionshift.aws.guard import who_asks
 from regionshift.engine.engine import RunRecord
-from regionshift.errors import RegionshiftError
+from regionshift.errors import InputError, RegionshiftError
 from regionshift.operations.collisions import collision_findings
 from regionshift.operations.environment import Environment
 from regionshift.operations.permissions import permission_findings
@@ -32,6 +32,9 @@ NOT_ANSWERING = (DOWN, REFUSES)
 
 # What is wrong with the release, by where the error says it is.
 _CODES = {"application.secrets": "secret", "network.zones": "zones"}
+_ARTIFACT = "artifact"
+NO_RELEASE = (*_CODES.values(), _ARTIFACT)
+"""The codes of findings without which there would be a release."""
 
 
 @dataclass(frozen=True)
@@ -101,7 +104,7 @@ def _engine(machine: Machine) -> list[Finding]:
     if problem is None:
         return []
     remedy = problem.remedy or "run `make tools`, or put a Pulumi CLI that fits on the PATH"
-    return [Finding("engine", "error", problem.message, None, remedy)]
+    return [Finding("engine", "error", problem.message, None, remedy, is_input=True)]
 
 
 def _names(environment: Environment) -> list[Finding]:
@@ -112,6 +115,7 @@ def _names(environment: Environment) -> list[Finding]:
             f"{problem.name} {problem.problem}",
             problem.region,
             "change project or environment",
+            is_input=True,
         )
         for problem in name_problems(environment.config)
     ]
@@ -179,9 +183,10 @@ def _release(environment: Environment) -> list[Finding]:
     try:
         environment.release()
     except RegionshiftError as error:
-        code = _CODES.get(error.where or "", "artifact")
+        code = _CODES.get(error.where or "", _ARTIFACT)
         remedy = error.remedy or f"mend what {error.where or 'the message'} names"
-        return [Finding(code, "error", error.message, None, remedy)]
+        given = isinstance(error, InputError)
+        return [Finding(code, "error", error.message, None, remedy, is_input=given)]
     return []
 
 

@@ -11,9 +11,12 @@ from regionshift.journal.events import RunView
 from regionshift.journal.journal import Journal
 from regionshift.operations.deploying import left_half_done
 from regionshift.operations.waves.standing import standing_of
+from regionshift.report.values import Finding, Severity, errors_of
 
 _RESUME = "regionshift resume, or regionshift resume --back"
 DESTROYED = "destroyed"
+UNFINISHED = "unfinished"
+"""The code of a finding: a run that was begun and not ended."""
 _OF_DATA = ("migration", "rollback")
 
 
@@ -176,6 +179,35 @@ def killed_migrations(journal: Journal) -> frozenset[str]:
         if migration is not None:
             newest.setdefault(str(migration), run.outcome is None)
     return frozenset(migration for migration, is_open in newest.items() if is_open)
+
+
+def unfinished_findings(journal: Journal, alive: Collection[str] = ()) -> list[Finding]:
+    """What an `up` cannot begin beside is an error; a warning, what it goes on with or puts right.
+
+    Args:
+        alive: see `alive_runs`; what a living command works on is no finding.
+    """
+    found = []
+    for view in journal.unfinished():
+        if "migration_id" in view.opened or view.run_id in alive:
+            continue
+        told = _told(journal, view)
+        blocks = view.newer or view.kind in ("promotion", "move") or "plan" in view.opened
+        message = f"{view.kind.capitalize()} {view.run_id} is not finished: {told.at}"
+        severity: Severity = "error" if blocks else "warning"
+        remedy = "use the newer version of regionshift that wrote it" if view.newer else told.go_on
+        found.append(Finding(UNFINISHED, severity, message, None, remedy))
+    half = half_done(journal)
+    if half is not None:
+        message = f"the {half.kind} {half.run} ended as {half.outcome}, between two releases"
+        found.append(Finding(UNFINISHED, "warning", message, None, half.go_on))
+    return found
+
+
+def require_finished(journal: Journal) -> None:
+    """Raises Refused when a deployment in waves, or a change of primary, is not finished."""
+    for finding in errors_of(unfinished_findings(journal)):
+        raise Refused(f"{finding.message}.", remedy=finding.remedy)
 
 
 def half_done(journal: Journal) -> HalfDone | None:

@@ -13,7 +13,7 @@ from regionshift.operations.orphans import forget_made
 from regionshift.operations.planning import doomed_buckets, make_plan
 from regionshift.operations.preflight import plan_findings
 from regionshift.operations.waves.reach import targets_of
-from regionshift.report.values import Finding, Plan
+from regionshift.report.values import Finding, Plan, errors_of, exit_code_of
 
 
 @dataclass(frozen=True)
@@ -81,7 +81,7 @@ def apply(
         WorkFailed: something could not be made; what was made is kept and the next run goes on from there.
     """
     if proposal.plan.errors:
-        raise PlanRefused(proposal.plan)
+        raise PlanRefused(proposal.plan.errors)
     if proposal.plan.is_empty:
         return RunRecord()
     record = emptying(
@@ -102,10 +102,12 @@ def apply(
 
 
 class PlanRefused(Refused):
-    """What would be changed may not be; ``findings`` are all the reasons."""
+    """What would be changed may not be; ``findings`` are all the reasons, of which one at least is an error."""
 
-    def __init__(self, plan: Plan) -> None:
-        first, more = plan.errors[0], len(plan.errors) - 1
+    def __init__(self, findings: Sequence[Finding]) -> None:
+        errors = errors_of(findings)
+        first, more = errors[0], len(errors) - 1
         said = f"{first.message} (and {more} more)" if more else first.message
         super().__init__(said, where=first.region, remedy=first.remedy)
-        self.findings = plan.errors
+        self.findings = errors
+        self.exit_code = exit_code_of(errors)

@@ -6,6 +6,8 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
+from regionshift.errors import EXIT_INPUT, EXIT_OK, EXIT_REFUSED
+
 Severity = Literal["error", "warning", "info"]
 Outcome = Literal["passed", "failed", "warning", "not applicable"]
 
@@ -14,7 +16,8 @@ Outcome = Literal["passed", "failed", "warning", "not applicable"]
 class Finding:
     """One thing wrong (or worth knowing) in a plan, with the way to mend it.
 
-    ``region`` is None for what concerns the whole environment; what to do is always said.
+    ``region`` is None for what concerns the whole environment; what to do is always said. ``is_input``: what is
+    wrong was given (settings, options, files that they name), or must be installed.
     """
 
     code: str
@@ -22,6 +25,7 @@ class Finding:
     message: str
     region: str | None
     remedy: str
+    is_input: bool = False
 
 
 @dataclass(frozen=True)
@@ -88,7 +92,7 @@ class Plan:
     @property
     def errors(self) -> tuple[Finding, ...]:
         """The findings that stop the work."""
-        return tuple(finding for finding in self.findings if finding.severity == "error")
+        return errors_of(self.findings)
 
     def counts(self) -> dict[str, dict[str | None, int]]:
         """How many resources each operation touches in each region: {op: {region: n}}."""
@@ -97,6 +101,19 @@ class Plan:
             row = table.setdefault(change.op, {})
             row[change.region] = row.get(change.region, 0) + 1
         return table
+
+
+def errors_of(findings: Iterable[Finding]) -> tuple[Finding, ...]:
+    """The findings that stop the work."""
+    return tuple(finding for finding in findings if finding.severity == "error")
+
+
+def exit_code_of(findings: Iterable[Finding]) -> int:
+    """How a command ends that goes no further than these findings: as an `up` that they stop, or 0."""
+    errors = errors_of(findings)
+    if not errors:
+        return EXIT_OK
+    return EXIT_INPUT if any(each.is_input for each in errors) else EXIT_REFUSED
 
 
 def as_data(values: Iterable[Any]) -> list[dict[str, Any]]:

@@ -40,6 +40,7 @@ from regionshift.local.provider.server import serve
 from regionshift.operations.deploying import deploy, mend
 from regionshift.operations.environment import Environment
 from regionshift.operations.preflight import Machine
+from regionshift.operations.unfinished import require_finished
 from regionshift.operations.up import propose
 from regionshift.operations.waves import deploying
 from regionshift.operations.waves.shelf import Shelf
@@ -120,7 +121,7 @@ class Process:
 
     def up(self) -> None:
         """`regionshift up --yes`."""
-        deploying.require_finished(self.journal)
+        require_finished(self.journal)
         remains = mend(self.environment, self.journal)
         proposal = propose(self.environment, refresh=remains.half_done)
         assert not proposal.plan.errors, proposal.plan.errors
@@ -136,7 +137,7 @@ class Process:
 
     def rollback(self, run_id: str | None = None) -> None:
         """`regionshift rollback [RUN] --yes`."""
-        deploying.require_finished(self.journal)
+        require_finished(self.journal)
         of, intent = deploying.plan_rollback(self.journal, self.standing, run_id)
         plan, intent = deploying.preview_rollback(
             self.environment, self.shelf, intent, [], allow_data_loss=False

@@ -12,6 +12,7 @@ import pytest
 from recorder import REGIONS, Registered, Run, built, config
 
 from regionshift.local.provider.handlers import BY_TOKEN
+from regionshift.operations.collisions import looked_for
 from regionshift.settings.check import every_name
 
 # With a suffix, so that what is named by the environment cannot pass for what is named by its suffix.
@@ -104,6 +105,21 @@ def test_every_name_is_one_that_is_checked_beforehand(run: Run) -> None:
     in_secrets_manager = config(**{**FULL, "application": {**FULL["application"], "store": "secretsmanager"}})
     checked = {name.name for some in (settings, in_secrets_manager) for name in every_name(some)}
     assert set(physical_names(run)) <= checked
+
+
+@pytest.mark.parametrize(("store", "flow_logs"), [("ssm", False), ("secretsmanager", True)])
+def test_what_is_looked_for_without_a_plan_is_what_a_plan_creates(store: str, flow_logs: bool) -> None:
+    application = {**FULL["application"], "store": store}
+    network = {"vpc_cidr": "10.0.0.0/8", "flow_logs": flow_logs}
+    settings = config(**{**FULL, "application": application, "network": network})
+    wanted = {(each.type, each.name, each.region) for each in looked_for(settings, settings.all_regions)}
+    kinds = {kind for kind, _, _ in wanted}
+    assert wanted == {
+        (one.type, one.inputs.get("bucket") or one.inputs["name"], region_of(one))
+        for one in built(settings).plain
+        if one.type in kinds
+    }
+    assert len(kinds) == (5 if store == "secretsmanager" else 4)
 
 
 def test_two_environments_share_no_name_and_are_built_in_one_process() -> None:

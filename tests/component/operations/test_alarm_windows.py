@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
 
@@ -11,11 +10,9 @@ import pytest
 from botocore.exceptions import ClientError
 
 from regionshift.aws.clients import Clients
-from regionshift.aws.errors import AwsFailed
-from regionshift.cli.driving import begun_under
-from regionshift.cli.options import Choices
 from regionshift.deployment.state import RegionState
-from regionshift.operations.waves.alarms import WINDOW, Watched, longest_window
+from regionshift.operations.obstacles import before_waves
+from regionshift.operations.waves.alarms import WINDOW, Watched, window_of
 from regionshift.operations.waves.facts import Terms
 from regionshift.operations.waves.standing import Standing
 from regionshift.settings.config import MigrationConfig
@@ -51,7 +48,9 @@ class Alarms:
         ]
 
     def window(self, name: str) -> int:
-        return longest_window(cast(Clients, self), [Watched(name, REGION)], {REGION})
+        found = window_of(cast(Clients, self), Watched(name, REGION))
+        assert found is not None
+        return found
 
 
 class Closed(Alarms):
@@ -90,13 +89,6 @@ def test_a_composite_alarm_counts_those_that_it_looks_at(rule: str) -> None:
     assert Alarms({"long one": long}, composite).window("top") == 7200
 
 
-def test_alarms_that_may_not_be_read_are_told_plainly() -> None:
-    with pytest.raises(AwsFailed, match="cloudwatch:DescribeAlarms") as failed:
-        Closed().window("mine")
-    assert failed.value.where == f"{REGION}, mine"
-    assert failed.value.remedy
-
-
 def test_alarms_that_may_not_be_read_stop_a_deployment_with_a_sentence() -> None:
     values = {
         "project": "shop",
@@ -106,12 +98,14 @@ def test_alarms_that_may_not_be_read_stop_a_deployment_with_a_sentence() -> None
         "network": {"vpc_cidr": "10.0.0.0/16"},
     }
     config = MigrationConfig.model_validate(values)
-    environment = SimpleNamespace(
-        config=config, reachable=config, regions=config.all_regions, clients=Closed()
+    environment = cast(
+        Any,
+        SimpleNamespace(config=config, reachable=config, regions=config.all_regions, clients=Closed()),
     )
-    wired = cast(Any, SimpleNamespace(environment=environment))
-    intent = cast(Any, SimpleNamespace(facts=SimpleNamespace(skipped=frozenset())))
+    journal = cast(Any, SimpleNamespace(history=list))
     standing = Standing({REGION: RegionState("a" * 64)})
-    with pytest.raises(AwsFailed, match="cloudwatch:DescribeAlarms") as failed:
-        begun_under(Choices(Path("x")), wired, intent, standing, Terms(), despite_alarms=False)
-    assert failed.value.where == f"{REGION}, alarms"
+    for target in ({}, {REGION: "b" * 64}):
+        (finding,) = before_waves(environment, journal, standing, target, Terms()).findings
+        assert "cloudwatch:DescribeAlarms" in finding.message
+        assert (finding.region, finding.severity) == (REGION, "error" if target else "warning")
+        assert finding.remedy

@@ -13,10 +13,9 @@ from botocore.exceptions import EndpointConnectionError
 
 from regionshift.aws.clients import Clients
 from regionshift.deployment.plan import DeploymentPlan, Wave
-from regionshift.errors import InputError, Refused
 from regionshift.operations.checks.base import CheckContext
 from regionshift.operations.outputs import Outputs
-from regionshift.operations.waves.alarms import Red, Watched, longest_window, require_long_enough
+from regionshift.operations.waves.alarms import Red, Watched, bake_finding, window_of
 from regionshift.operations.waves.bake import Breach, Watch
 from regionshift.operations.waves.down import RegionDown
 from regionshift.operations.waves.facts import Facts, Terms, facts_from_json
@@ -180,13 +179,13 @@ def test_a_region_that_does_not_answer_is_told_from_a_breach(region: str) -> Non
 
 def test_a_bake_shorter_than_a_window_it_relies_on_is_refused() -> None:
     clients = cast(Clients, Region())
-    window = longest_window(clients, [Watched(MY_ALARM, SECONDARY)], {SECONDARY})
+    window = window_of(clients, Watched(MY_ALARM, SECONDARY))
     assert window == 1800
-    require_long_enough("aws", 1800, window)
-    with pytest.raises(Refused, match="1800"):
-        require_long_enough("aws", 600, window)
-    with pytest.raises(InputError, match="no alarm other"):
-        longest_window(clients, [Watched("other", SECONDARY)], {SECONDARY})
+    assert bake_finding("aws", 1800, window, "error") is None
+    assert bake_finding("local", 600, window, "error") is None
+    short = bake_finding("aws", 600, window, "error")
+    assert short is not None and "1800" in short.message
+    assert window_of(clients, Watched("other", SECONDARY)) is None
 
 
 def test_the_terms_of_a_deployment_are_kept_with_it() -> None:

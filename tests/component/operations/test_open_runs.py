@@ -14,8 +14,13 @@ from regionshift.journal.events import Kind
 from regionshift.journal.journal import Journal
 from regionshift.journal.lock import Holder
 from regionshift.journal.store import open_state
-from regionshift.operations.unfinished import end_all, killed_migrations, open_runs, require_endable
-from regionshift.operations.waves.deploying import require_finished
+from regionshift.operations.unfinished import (
+    end_all,
+    killed_migrations,
+    open_runs,
+    require_endable,
+    require_finished,
+)
 from regionshift.report.printer import Screen
 
 _RESUME = "regionshift resume, or regionshift resume --back"

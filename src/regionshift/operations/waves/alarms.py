@@ -9,10 +9,9 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from regionshift.aws.clients import Clients
-from regionshift.aws.errors import told_plainly
 from regionshift.deployment.state import fold_deployment, regions_from_result
-from regionshift.errors import InputError, Refused
 from regionshift.journal.journal import Journal, RunSummary
+from regionshift.report.values import Finding, Severity
 from regionshift.settings.check import every_name
 from regionshift.settings.config import MigrationConfig
 from regionshift.settings.names import Kind
@@ -22,6 +21,12 @@ WINDOW = 300
 _NAMES_A_CALL = 100  # CloudWatch API Reference, DescribeAlarms, AlarmNames
 _IN_RULE = re.compile(r"""(?:ALARM|OK|INSUFFICIENT_DATA)\s*\(\s*("[^"]*"|'[^']*'|[^)]*?)\s*\)""")
 _SKEW = timedelta(seconds=60)  # our clock and CloudWatch's need not agree
+_COUNTS = "mend what it shows; in a deployment it counts again once it was green"
+_MEND_FIRST = "mend that first; --despite-alarms goes on and does not look at them until they were green"
+_ANOTHER = (
+    "only another release may pass an alarm that this one left red: mend what it shows, or wait until it is green;"
+    " --despite-alarms goes on and does not look at it until it was green"
+)
 
 
 @dataclass(frozen=True)
@@ -56,26 +61,12 @@ def red_in(clients: Clients, config: MigrationConfig, watched: Iterable[Watched]
     return [Red(name, region, since(alarm)) for name, alarm in sorted(found.items()) if name in own]
 
 
-def longest_window(clients: Clients, watched: Iterable[Watched], regions: Collection[str]) -> int:
-    """Seconds: the longest window of all alarms that a bake relies on (periods times their length).
-
-    Raises:
-        InputError: an alarm that the settings name is not there, so nothing would be watched.
-        AwsFailed: the alarms of a region cannot be read.
-    """
-    longest = WINDOW
-    for each in watched:
-        if each.region in regions:
-            with told_plainly(each.region, each.name):
-                found = _described(clients, each.region, AlarmNames=[each.name])
-                if each.name not in found:
-                    raise InputError(
-                        f"There is no alarm {each.name} in {each.region}.",
-                        where="deployment.alarms",
-                        remedy="make it, or take it out of deployment.alarms",
-                    )
-                longest = max(longest, _window(clients, each.region, found, frozenset()))
-    return longest
+def window_of(clients: Clients, alarm: Watched) -> int | None:
+    """Seconds: the longest window that an alarm of the user's looks at, at least `WINDOW`; None: it is not there."""
+    found = _described(clients, alarm.region, AlarmNames=[alarm.name])
+    if alarm.name not in found:
+        return None
+    return max(WINDOW, _window(clients, alarm.region, found, frozenset()))
 
 
 def _window(
@@ -112,38 +103,31 @@ def _children(rule: str) -> set[str]:
     return {name.partition(":alarm:")[2] if name.startswith("arn:") else name for name in names}
 
 
-def require_long_enough(target: str, bake: int, window: int) -> None:
-    """Raises Refused when a bake on AWS is shorter than the longest window of the alarms that it relies on.
+def bake_finding(target: str, bake: int, window: int, severity: Severity) -> Finding | None:
+    """A bake on AWS that is shorter than the longest window of the alarms that it relies on sees too little.
 
     The embedded AWS judges an alarm whenever it is asked, so there a short bake sees as much as a long one.
     """
-    if target == "aws" and 0 < bake < window:
-        raise Refused(
-            f"A bake of {bake} s is shorter than the {window} s that its alarms look at.",
-            where="deployment.bake",
-            remedy=f"set deployment.bake to {-(-window // 60)}m or more, or to 0 to have no bake",
-        )
+    if target != "aws" or not 0 < bake < window:
+        return None
+    message = f"a bake of {bake} s is shorter than the {window} s that its alarms look at"
+    remedy = f"set deployment.bake to {-(-window // 60)}m or more, or to 0 to have no bake"
+    return Finding("bake", severity, message, None, remedy, is_input=True)
 
 
-def require_green(red: Collection[Red], excuse: Excuse, *, despite: bool) -> None:
-    """Raises Refused when an alarm is red before the first wave and nothing excuses it: it could tell nothing."""
-    new = [alarm for alarm in red if alarm not in excuse.known]
-    if not new or despite:
-        return
-    named = ", ".join(map(str, new))
-    if again := [alarm for alarm in new if alarm in excuse.again]:
-        raise Refused(
-            f"Red before the first wave: {named}. {excuse.run} brought this same release and left"
-            f" {'it' if len(again) == 1 else f'{len(again)} of them'} so.",
-            where="alarms",
-            remedy="only another release may pass an alarm that this one left red: mend what it shows, or wait until"
-            " it is green; --despite-alarms goes on and does not look at it until it was green",
-        )
-    raise Refused(
-        f"Red before the first wave: {named}.",
-        where="alarms",
-        remedy="mend that first; --despite-alarms goes on and does not look at them until they were green",
-    )
+def red_findings(red: Collection[Red], excuse: Excuse, severity: Severity, *, despite: bool) -> list[Finding]:
+    """What red alarms say before the first wave: one that nothing excuses could tell nothing."""
+    new = [] if despite or severity != "error" else [alarm for alarm in red if alarm not in excuse.known]
+    found = [Finding("red", "warning", f"{alarm} is red", None, _COUNTS) for alarm in red if alarm not in new]
+    again = [alarm for alarm in new if alarm in excuse.again]
+    if not new:
+        return found
+    message, remedy = f"Red before the first wave: {', '.join(map(str, new))}", _MEND_FIRST
+    if again:
+        left = "it" if len(again) == 1 else f"{len(again)} of them"
+        message += f". {excuse.run} brought this same release and left {left} so"
+        remedy = _ANOTHER
+    return [*found, Finding("red", "error", message, None, remedy)]
 
 
 @dataclass(frozen=True)

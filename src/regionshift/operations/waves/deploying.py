@@ -16,7 +16,7 @@ from regionshift.operations.orphans import recover
 from regionshift.operations.planning import make_plan
 from regionshift.operations.up import Proposal
 from regionshift.operations.waves.alarms import Red
-from regionshift.operations.waves.driving import GO_ON, Driver
+from regionshift.operations.waves.driving import Driver
 from regionshift.operations.waves.facts import Facts, Terms, facts_from_json
 from regionshift.operations.waves.reach import home_of, is_link, link_targets, targets_of
 from regionshift.operations.waves.shelf import Shelf
@@ -41,7 +41,7 @@ def plan_deployment(
     *,
     down: Collection[str] = (),
 ) -> Intent | None:
-    """The waves that do what ``preview`` shows; None when it cannot go in waves and must go in one run.
+    """The waves that do what ``preview`` shows; None when there is nothing to do, or when it must go in one run.
 
     That is so when nothing stands yet, when a region leaves the environment, and when nothing but what joins
     regions changes.
@@ -53,7 +53,7 @@ def plan_deployment(
     regions = environment.config.all_regions
     homes = {change.urn: home_of(change.urn, regions) for change in preview.changes}
     strays = [urn for urn, home in homes.items() if home is None and not is_link(urn)]
-    if standing.is_empty or strays:
+    if standing.is_empty or strays or (preview.is_empty and not standing.unsettled - skip):
         return None
     target = environment.release().digest
     moved = frozenset(home for home in homes.values() if home is not None)
@@ -100,14 +100,13 @@ def require_skippable(environment: Environment, standing: Standing, skip: Collec
         raise Refused("A region can be left out only of an environment that is up.", where="--skip-region")
 
 
-def require_in_waves(proposal: Proposal) -> None:
-    """Raises Refused for what only one run for all regions can do, and a region is left out."""
-    if proposal.doomed:
-        raise Refused(
-            f"{proposal.doomed[0][1]} would be emptied and deleted, and a region is left out.",
-            where=proposal.doomed[0][0],
-            remedy="run the command again when every region is there",
-        )
+def one_run_findings(environment: Environment, proposal: Proposal) -> list[Finding]:
+    """An error for what only one run for all regions can do, while a region is left out."""
+    if not environment.left_out or not proposal.doomed:
+        return []
+    region, bucket = proposal.doomed[0]
+    message = f"{bucket} would be emptied and deleted, and a region is left out"
+    return [Finding("left-out", "error", message, region, "run the command again when every region is there")]
 
 
 def left_behind(environment: Environment, standing: Standing, down: Collection[str]) -> list[str]:
@@ -145,23 +144,6 @@ def waiting(journal: Journal) -> str | None:
     views = unfinished(journal)
     step = fold_deployment(journal.events(views[0].run_id)).next_step if views else None
     return step.name if step is not None and step.action == "approve" else None
-
-
-def require_finished(journal: Journal) -> None:
-    """Raises Refused when a deployment in waves, or a change of primary, is not finished."""
-    for view in journal.unfinished():
-        if view.kind in ("promotion", "move"):
-            raise Refused(
-                f"The {view.kind} {view.run_id} is not finished.",
-                where=view.run_id,
-                remedy=GO_ON,
-            )
-    for view in unfinished(journal):
-        raise Refused(
-            f"Deployment {view.run_id} is not finished.",
-            where=view.run_id,
-            remedy=GO_ON,
-        )
 
 
 def resume(driver: Driver, *, back: bool = False) -> tuple[str, DeploymentState]:

@@ -1,0 +1,245 @@
+"""What stands in the way of a change: the one list of questions that `doctor`, `preview` and `up` ask alike.
+
+What only a plan can tell (quotas, policies, rights, what is lost) is asked where it is made: `plan_findings`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+from regionshift.aws.errors import AwsFailed, told_plainly
+from regionshift.errors import Refused, RegionshiftError
+from regionshift.journal.journal import Journal
+from regionshift.operations.collisions import taken_findings
+from regionshift.operations.deploying import remains_of
+from regionshift.operations.environment import Environment
+from regionshift.operations.gone import gone_findings
+from regionshift.operations.moving.as_up import require_removal_alone
+from regionshift.operations.moving.fencing import not_shut
+from regionshift.operations.preflight import NO_RELEASE, NOT_ANSWERING, Machine, preflight
+from regionshift.operations.unfinished import UNFINISHED, unfinished_findings
+from regionshift.operations.waves.alarms import (
+    WINDOW,
+    Excuse,
+    Red,
+    Watched,
+    bake_finding,
+    excuse_from,
+    red_findings,
+    red_in,
+    window_of,
+)
+from regionshift.operations.waves.down import RegionDown, calling
+from regionshift.operations.waves.facts import Terms, terms_of
+from regionshift.operations.waves.shelf import Shelf
+from regionshift.operations.waves.standing import Standing, standing_of
+from regionshift.report.values import Finding, Severity, errors_of
+
+_AT_ONCE = 8
+# With an error of these no plan can be made at all.
+_NO_PLAN = (*NOT_ANSWERING, *NO_RELEASE, UNFINISHED)
+
+
+def without_plan(
+    environment: Environment,
+    journal: Journal,
+    shelf: Shelf,
+    machine: Machine,
+    regional: Sequence[Finding],
+    alive: Collection[str] = (),
+) -> list[Finding]:
+    """Everything that is asked, of somebody who makes no plan.
+
+    Args:
+        regional: what `region_findings` found. alive: runs that a living command works on.
+    """
+    found = before_plan(environment, journal, shelf, machine, regional, alive)
+    if prevents_plan(found):
+        return found
+    standing = standing_of(journal)
+    terms = terms_of(environment.config)
+    found += before_waves(environment, journal, standing, going_out(environment, standing), terms).findings
+    # While another command is at work the state is late, and without an engine it cannot be read.
+    if not alive and machine.engine_problem is None:
+        found += _taken_names(environment)
+    return found
+
+
+def before_plan(
+    environment: Environment,
+    journal: Journal,
+    shelf: Shelf,
+    machine: Machine,
+    regional: Sequence[Finding],
+    alive: Collection[str] = (),
+    *,
+    refresh: bool = False,
+) -> list[Finding]:
+    """What is asked before a plan is made: open runs, the preflight, regions that are fenced, gone or leave.
+
+    Args:
+        refresh: what is there is read back, so what is gone stands in nothing's way.
+    """
+    standing = standing_of(journal)
+    refresh = refresh or remains_of(journal).is_read_back
+    found = [
+        *unfinished_findings(journal, alive),
+        *_fenced(environment, journal),
+        *preflight(environment, machine, regional),
+        *([] if refresh else gone_findings(environment, standing, regional)),
+    ]
+    return found if prevents_plan(found) else [*found, *_removal(environment, shelf, standing)]
+
+
+def prevents_plan(findings: Sequence[Finding]) -> bool:
+    """Whether no plan can be made for one of them."""
+    return any(each.code in _NO_PLAN for each in errors_of(findings))
+
+
+def _taken_names(environment: Environment) -> list[Finding]:
+    """Names that something else has; a plan asks this of what it creates, and here there is none yet."""
+    try:
+        return taken_findings(environment)
+    except RegionshiftError as error:
+        message = f"it cannot be seen which names are taken: {error.message}"
+        return [Finding("collision-unknown", "warning", message, None, error.remedy or "run it again")]
+
+
+def going_out(environment: Environment, standing: Standing) -> dict[str, str | None]:
+    """The release that an `up` would bring in waves, by region, as far as the settings tell without a plan."""
+    if standing.is_empty:
+        return {}  # the first goes in one run
+    try:
+        digest = environment.release().digest
+    except RegionshiftError:
+        return {}  # the preflight says why
+    late = [r for r in environment.regions if standing.releases.get(r) != digest or r in standing.unsettled]
+    return dict.fromkeys(late, digest)
+
+
+@dataclass(frozen=True)
+class BeforeWaves:
+    """What was found before the first wave, with the alarms that are red."""
+
+    findings: tuple[Finding, ...] = ()
+    red: tuple[Red, ...] = ()
+
+
+def before_waves(
+    environment: Environment,
+    journal: Journal,
+    standing: Standing,
+    target: Mapping[str, str | None],
+    terms: Terms,
+    *,
+    despite: bool = False,
+) -> BeforeWaves:
+    """What is asked once it is known what goes out in waves; with nothing to go out it is only worth knowing.
+
+    Red, missing and unread alarms, and a bake that is too short for them.
+
+    Args:
+        target: the release that each region is to be brought to in waves.
+        despite: red alarms are passed.
+    """
+    severity: Severity = "error" if target else "warning"
+    looked = _look(environment, standing, terms.alarms, severity)
+    red = tuple(alarm for each in looked for alarm in each.red)
+    # What puts regions back to the release that they have brings nothing new in, and is what mends them.
+    repair = all(standing.releases.get(region) == digest for region, digest in target.items())
+    digests = {digest for digest in target.values() if digest}
+    excuse = Excuse(known=red) if repair else excuse_from(journal, red, digests)
+    bake = bake_finding(
+        environment.config.target, terms.bake, max((each.window for each in looked), default=WINDOW), severity
+    )
+    findings = [
+        *(finding for each in looked for finding in each.findings),
+        *_too_many_down(environment, [each.region for each in looked if each.is_down], severity),
+        *([bake] if bake and not standing.is_empty else []),
+        *red_findings(red, excuse, severity, despite=despite),
+    ]
+    return BeforeWaves(tuple(findings), red)
+
+
+@dataclass(frozen=True)
+class _Looked:
+    region: str
+    red: tuple[Red, ...] = ()
+    window: int = WINDOW
+    findings: tuple[Finding, ...] = ()
+    is_down: bool = False
+
+
+def _look(
+    environment: Environment, standing: Standing, watched: Sequence[Watched], severity: Severity
+) -> list[_Looked]:
+    # An alarm about a region that is left out says nothing of the others.
+    config = environment.reachable
+
+    def look(region: str) -> _Looked:
+        own = [alarm for alarm in watched if alarm.region == region]
+        try:
+            with told_plainly(region, "alarms"), calling(region):
+                there = bool(standing.releases.get(region))
+                red = red_in(environment.clients, config, own, region) if there else []
+                windows = {alarm: window_of(environment.clients, alarm) for alarm in own}
+        except RegionDown:
+            return _Looked(region, is_down=True)
+        except AwsFailed as error:
+            message = f"the alarms of {region} cannot be read: {error.message}"
+            remedy = error.remedy or "allow cloudwatch:DescribeAlarms"
+            return _Looked(region, findings=(Finding("alarms-unknown", severity, message, region, remedy),))
+        missing = tuple(
+            Finding(
+                "alarm",
+                severity,
+                f"There is no alarm {alarm.name} in {region}",
+                region,
+                "make it, or take it out of deployment.alarms",
+                is_input=True,
+            )
+            for alarm, window in windows.items()
+            if window is None
+        )
+        return _Looked(region, tuple(red), max([WINDOW, *filter(None, windows.values())]), missing)
+
+    with ThreadPoolExecutor(max_workers=_AT_ONCE) as pool:
+        return list(pool.map(look, environment.regions))
+
+
+def _too_many_down(environment: Environment, down: Sequence[str], severity: Severity) -> list[Finding]:
+    tolerance = environment.config.deployment.failure_tolerance
+    if len(down) <= tolerance:
+        return []
+    remedy = "; ".join(f"--skip-region {region} leaves it out" for region in down)
+    message = f"the alarms of {', '.join(down)} do not answer, and {tolerance} regions may be down"
+    return [Finding("alarms-unknown", severity, message, None, remedy)]
+
+
+def _removal(environment: Environment, shelf: Shelf, standing: Standing) -> list[Finding]:
+    if environment.left_out:
+        return []  # it does not go in this run
+    try:
+        require_removal_alone(environment, shelf, standing)
+    except Refused as error:
+        return [Finding("removal", "error", error.message.removesuffix("."), error.where, error.remedy or "")]
+    return []
+
+
+def _fenced(environment: Environment, journal: Journal) -> list[Finding]:
+    left = not_shut(journal)
+    return [
+        Finding("fenced", "warning", _said_of_fence(region, left.get(region, ())), region, _rejoin(region))
+        for region in sorted(environment.fenced)
+    ]
+
+
+def _rejoin(region: str) -> str:
+    return f"when it is back: regionshift up --rejoin {region}"
+
+
+def _said_of_fence(region: str, roles: Collection[str]) -> str:
+    said = f"{region} is fenced and gets no call"
+    return f"{said}; NOT SHUT are {', '.join(roles)}, which `regionshift up` tries again" if roles else said

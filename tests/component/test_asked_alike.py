@@ -1,0 +1,452 @@
+"""`doctor`, `preview` and `up` ask the same questions: what stands in the way of one stands in the way of all three.
+
+The commands are real, and so is the embedded AWS that they ask; the engine and its regions are made up.
+"""
+
+from __future__ import annotations
+
+import ast
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, cast
+
+import pytest
+from botocore.exceptions import EndpointConnectionError
+from deployment_world import WAVES, Fault, Process, World, model
+from model_regions import CANARY, OTHER, Crash
+
+import regionshift
+from regionshift.aws.clients import Clients
+from regionshift.aws.errors import AwsFailed
+from regionshift.cli import doctor, opening
+from regionshift.cli.app import app
+from regionshift.cli.failure import run
+from regionshift.engine.engine import RunRecord
+from regionshift.engine.events import Step
+from regionshift.errors import EXIT_INPUT, EXIT_OK, EXIT_REFUSED, InputError
+from regionshift.journal.store import open_state
+from regionshift.operations.environment import without_regions
+from regionshift.operations.preflight import Machine
+from regionshift.operations.room import Disk
+from regionshift.operations.waves.apply import Applier
+from regionshift.settings.components import DEPLOYMENT_BUCKET, ERRORS_ALARM
+from regionshift.settings.config import MigrationConfig
+from regionshift.settings.names import Names
+from regionshift.settings.release import Release
+from regionshift.wiring import Wired
+
+pytestmark = pytest.mark.component
+Use = Callable[[World], World]
+COMMANDS = (["doctor"], ["preview"], ["up", "--yes", "--no-validate"])
+__all__ = ["model"]
+
+
+@dataclass
+class Somewhere(Clients):
+    """The embedded AWS, of which one region may be down or refuse, and one call may be forbidden."""
+
+    inner: Clients
+    down: str = ""
+    refuses: str = ""
+    forbidden: str = ""
+    broken: str = ""
+
+    @property
+    def impatient(self) -> Any:
+        return self
+
+    def call(self, region: str, service: str, operation: str, **more: Any) -> dict[str, Any]:
+        self._answer(region, operation)
+        return self.inner.call(region, service, operation, **more)
+
+    def named(self, service: str, region: str) -> Any:
+        self._answer(region, service)
+        if service == self.broken:
+            raise EndpointConnectionError(endpoint_url=f"https://{service}")
+        return self.inner.named(service, region)
+
+    get = named  # type: ignore[assignment]
+
+    def _answer(self, region: str, operation: str) -> None:
+        if region == self.down:
+            raise AwsFailed(
+                "no answer", code="ConnectTimeoutError", where=region, remedy=None, is_outside=True
+            )
+        if region == self.refuses or operation == self.forbidden:
+            raise AwsFailed("not allowed", code="AccessDenied", where=region, remedy=None)
+
+
+@dataclass
+class Scene:
+    """One world, what its settings say, and the three commands in it."""
+
+    world: World
+    clients: Somewhere
+    project: str
+    settings: dict[str, Any] = field(default_factory=dict)
+    leaving: str = ""
+    fenced: str = ""
+    machine: Machine = field(default_factory=lambda: Machine(None))
+    no_release: InputError | None = None
+    exits: int = EXIT_REFUSED
+
+    @property
+    def names(self) -> Names:
+        return self.process().environment.config.names
+
+    def process(self, *faults: Fault) -> Process:
+        process = Process(self.world, list(faults))
+        values = process.environment.config.model_dump(mode="json", exclude_defaults=True)
+        config = MigrationConfig.model_validate(values | {"project": self.project} | self.settings)
+        config = without_regions(config, {self.leaving, self.fenced})
+        release = replace(process.environment.release(), config=config)
+
+        def made() -> Release:
+            if self.no_release is not None:
+                raise self.no_release
+            return release
+
+        away = frozenset({self.fenced} - {""})
+        process.environment = replace(
+            process.environment,
+            config=config,
+            clients=self.clients,
+            release=made,
+            engine=cast(Any, Buckets(process.engine, config.names, self.world)),
+            skipped=away,
+            fenced=away,
+        )
+        process.driver = replace(
+            process.driver,
+            environment=process.environment,
+            applier=Applier(process.environment, process.shelf),
+        )
+        return process
+
+    @contextmanager
+    def wired(self, *_: Any, **__: Any) -> Iterator[Wired]:
+        process = self.process()
+        store = open_state((self.world.folder / "state").as_uri())
+        yield Wired(process.environment, process.journal, process.shelf, store, None, self.machine, None)
+
+    def begin_anew(self) -> None:
+        """Nothing is up, and no name is used."""
+        self.world = World(self.world.folder.parent / "anew", wanted=1)
+        self.project = f"asked{uuid.uuid4().hex[:8]}"
+
+
+@dataclass(frozen=True)
+class Buckets:
+    """The model's engine; whatever it creates in a region brings the region's deployment bucket."""
+
+    inner: Any
+    names: Names
+    world: World
+    version: str = "3.200.0"
+    mended: tuple[str, ...] = ()
+
+    def preview(self, *arguments: Any, **more: Any) -> RunRecord:
+        record = self.inner.preview(*arguments, **more)
+        made = {step.region for step in record.planned if step.op == "create" and step.region}
+        new = [
+            Step("create", f"urn:pulumi:dev::shop::{BUCKET}::b-{r}", BUCKET, r, new={"bucket": self._name(r)})
+            for r in sorted(made)
+            if not self.world.parts(r, "state")
+        ]
+        return RunRecord(planned=[*record.planned, *new])
+
+    def resources(self) -> list[dict[str, Any]]:
+        there = [region for region in WAVES if self.world.parts(region, "state")]
+        return [{"type": BUCKET, "inputs": {"bucket": self._name(region)}} for region in there]
+
+    def _name(self, region: str) -> str:
+        return DEPLOYMENT_BUCKET.name(self.names, region)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.inner, name)
+
+
+BUCKET = "aws:s3/bucket:Bucket"
+
+
+def make_bucket(clients: Clients, name: str, region: str) -> None:
+    where = {} if region == "us-east-1" else {"CreateBucketConfiguration": {"LocationConstraint": region}}
+    clients.get("s3", region).create_bucket(Bucket=name, **cast(Any, where))
+
+
+@pytest.fixture
+def scene(tmp_path: Path, model: Use, clients: Clients, monkeypatch: pytest.MonkeyPatch) -> Scene:
+    """Up at release 0, with the buckets that say that it is there, and release 1 is wanted."""
+    made = Scene(model(World(tmp_path / "world")), Somewhere(clients), f"asked{uuid.uuid4().hex[:8]}")
+    made.process().up()
+    for region in WAVES:
+        make_bucket(clients, DEPLOYMENT_BUCKET.name(made.names, region), region)
+    made.world.wanted = 1
+    monkeypatch.setattr(opening, "wire", made.wired)
+    monkeypatch.setattr(doctor, "wire", made.wired)
+    return made
+
+
+def _open_run(scene: Scene) -> str:
+    with suppress(Crash):
+        scene.process(Fault("step", "crash before", at=2)).up()
+    return "is not finished: at wave-1/apply"
+
+
+def _killed_first_up(scene: Scene) -> str:
+    scene.begin_anew()
+    with suppress(Crash):
+        scene.process(Fault("step", "crash before", at=2)).up()
+    scene.exits = EXIT_OK
+    (left,) = scene.process().journal.unfinished()
+    return left.run_id  # `preview` notes that it was killed
+
+
+def _alarm_that_is_not_there(scene: Scene) -> str:
+    scene.settings["deployment"] = {"bake": 0, "alarms": [{"name": "nobody", "region": CANARY}]}
+    scene.exits = EXIT_INPUT
+    return f"There is no alarm nobody in {CANARY}"
+
+
+def _red_alarm(scene: Scene) -> str:
+    name = ERRORS_ALARM.name(scene.names, OTHER)
+    cloudwatch = scene.clients.inner.get("cloudwatch", OTHER)
+    cloudwatch.put_metric_alarm(
+        AlarmName=name,
+        Namespace="x",
+        MetricName="y",
+        Statistic="Sum",
+        Period=60,
+        EvaluationPeriods=1,
+        Threshold=1,
+        ComparisonOperator="GreaterThanThreshold",
+    )
+    long_ago = datetime(2020, 1, 1, tzinfo=UTC)
+    cloudwatch.set_alarm_state(AlarmName=name, StateValue="ALARM", StateReason=f"a test of {long_ago}")
+    return f"{name} [{OTHER}]"
+
+
+def _alarms_that_may_not_be_read(scene: Scene) -> str:
+    scene.clients.forbidden = "cloudwatch"
+    return f"the alarms of {CANARY} cannot be read"
+
+
+def _bake_too_short(scene: Scene) -> str:
+    scene.settings |= {"target": "aws", "deployment": {"bake": "60s"}}
+    scene.exits = EXIT_INPUT
+    return "a bake of 60 s is shorter"
+
+
+def _disabled_key(scene: Scene) -> str:
+    kms, alias = scene.clients.inner.get("kms", CANARY), scene.names.key_alias(CANARY)
+    key = kms.create_key()["KeyMetadata"]["KeyId"]
+    kms.create_alias(AliasName=alias, TargetKeyId=key)
+    kms.disable_key(KeyId=key)
+    return f"the key {alias}"
+
+
+def _region_that_is_down(scene: Scene) -> str:
+    scene.clients.down = CANARY
+    return f"{CANARY} does not answer"
+
+
+def _region_that_refuses(scene: Scene) -> str:
+    scene.clients.refuses = CANARY
+    return f"{CANARY} refuses"
+
+
+def _region_that_is_gone(scene: Scene) -> str:
+    bucket = DEPLOYMENT_BUCKET.name(scene.names, CANARY)
+    scene.clients.inner.get("s3", CANARY).delete_bucket(Bucket=bucket)
+    return f"the state says that dev is up in {CANARY}"
+
+
+def _region_that_leaves_with_more(scene: Scene) -> str:
+    scene.leaving = OTHER
+    return "The settings say something else than what is up"
+
+
+def _fenced_region(scene: Scene) -> str:
+    scene.world.wanted = 0  # a region that is gone takes no other change with it
+    scene.fenced, scene.exits = OTHER, EXIT_OK
+    return f"{OTHER} is fenced"
+
+
+def _missing_secret(scene: Scene) -> str:
+    scene.no_release = InputError("No value for token.", where="application.secrets")
+    scene.exits = EXIT_INPUT
+    return "No value for token."
+
+
+def _name_that_aws_keeps(scene: Scene) -> str:
+    scene.project, scene.exits = "sthree-asked", EXIT_INPUT
+    return "begins with sthree-"
+
+
+def _full_disk(scene: Scene) -> str:
+    scene.machine = Machine(None, disks=(Disk("state", "/full", 1, 0),))
+    return "/full has 0 MB of room left"
+
+
+def _state_in_a_region_of_its_own(scene: Scene) -> str:
+    scene.settings["state"] = f"s3://somewhere/x?region={OTHER}"
+    scene.exits = EXIT_OK
+    return "the state lies in a region of this environment"
+
+
+def _name_that_is_taken(scene: Scene) -> str:
+    scene.begin_anew()
+    bucket = DEPLOYMENT_BUCKET.name(scene.names, OTHER)
+    make_bucket(scene.clients.inner, bucket, OTHER)
+    return f"Bucket {bucket} exists"
+
+
+def _name_that_cannot_be_looked_for(scene: Scene) -> str:
+    scene.begin_anew()
+    scene.clients.broken = "s3"
+    scene.exits = EXIT_OK
+    return "it cannot be seen whether Bucket"
+
+
+def _on_aws(scene: Scene) -> None:
+    """With target aws and secrets in Secrets Manager; what is up is as it should be."""
+    scene.settings |= {"target": "aws", "application": {"store": "secretsmanager"}, "deployment": {"bake": 0}}
+    scene.exits = EXIT_OK
+
+
+def _little_memory(scene: Scene) -> str:
+    _on_aws(scene)
+    scene.machine = Machine(1)
+    return "1 MB are free"
+
+
+def _no_plugin(scene: Scene) -> str:
+    _on_aws(scene)
+    scene.machine = Machine(None, plugin_missing=True)
+    return "the engine will first download its AWS plugin"
+
+
+def _secret_that_waits_for_its_deletion(scene: Scene) -> str:
+    _on_aws(scene)
+    name = scene.names.secret("token", CANARY)
+    manager = scene.clients.inner.get("secretsmanager", CANARY)
+    manager.create_secret(Name=name, SecretString="x")
+    manager.delete_secret(SecretId=name)
+    scene.exits = EXIT_REFUSED
+    return f"the secret {name} waits for its deletion"
+
+
+def _secrets_that_may_not_be_listed(scene: Scene) -> str:
+    _on_aws(scene)
+    scene.clients.forbidden = "secretsmanager"
+    return "it cannot be seen whether secrets wait"
+
+
+def _keys_that_may_not_be_read(scene: Scene) -> str:
+    scene.clients.forbidden = "describe_key"
+    scene.exits = EXIT_OK
+    return f"it cannot be seen whether the key {scene.names.key_alias(CANARY)}"
+
+
+def _key_of_one_machine(scene: Scene) -> str:
+    scene.settings["state"] = "s3://somewhere/x?region=eu-west-3"
+    scene.exits = EXIT_OK
+    return "only this machine can go on"
+
+
+TROUBLES = {
+    ("unfinished", _open_run),
+    ("unfinished", _killed_first_up),
+    ("alarm", _alarm_that_is_not_there),
+    ("red", _red_alarm),
+    ("alarms-unknown", _alarms_that_may_not_be_read),
+    ("bake", _bake_too_short),
+    ("key", _disabled_key),
+    ("key-unknown", _keys_that_may_not_be_read),
+    ("region-down", _region_that_is_down),
+    ("region", _region_that_refuses),
+    ("gone", _region_that_is_gone),
+    ("removal", _region_that_leaves_with_more),
+    ("fenced", _fenced_region),
+    ("secret", _missing_secret),
+    ("name", _name_that_aws_keeps),
+    ("disk", _full_disk),
+    ("memory", _little_memory),
+    ("plugin", _no_plugin),
+    ("state-region", _state_in_a_region_of_its_own),
+    ("state-key", _key_of_one_machine),
+    ("pending-secret", _secret_that_waits_for_its_deletion),
+    ("pending-secret-unknown", _secrets_that_may_not_be_listed),
+    ("collision", _name_that_is_taken),
+    ("collision-unknown", _name_that_cannot_be_looked_for),
+}
+# Asked by nobody who makes no plan: of what it changes, of what a killed run made, and what holds up `wire` itself.
+BY_ONE = {
+    *("quota", "quota-unknown", "policy", "permission", "permission-unknown", "data-loss", "left-out"),
+    *("orphan", "recovered"),
+    *("lock", "state", "journal", "engine"),
+}
+
+
+# All of these stand in the preflight, of which the short gate asks for some.
+_THOROUGH = {"memory", "plugin", "state-region", "state-key", "key-unknown", "pending-secret-unknown"}
+
+
+@pytest.mark.parametrize(
+    ("code", "trouble"),
+    [
+        pytest.param(*each, marks=pytest.mark.thorough if each[0] in _THOROUGH else ())
+        for each in sorted(TROUBLES, key=str)
+    ],
+)
+def test_what_one_names_all_three_name(
+    scene: Scene, capsys: pytest.CaptureFixture[str], code: str, trouble: Callable[[Scene], str]
+) -> None:
+    says = trouble(scene)
+    for command in COMMANDS:
+        capsys.readouterr()
+        ended = run(app, command)
+        told = " ".join("".join(capsys.readouterr()).split())
+        assert says in told, (code, command, told)
+        assert ended == scene.exits, (code, command, told)
+
+
+@pytest.mark.usefixtures("scene")
+def test_without_a_trouble_nothing_is_named(capsys: pytest.CaptureFixture[str]) -> None:
+    assert [run(app, command) for command in COMMANDS] == [EXIT_OK] * 3
+    told = "".join(capsys.readouterr())
+    assert "Nothing stands in the way." in told
+    assert not any(line.startswith(("error ", "warning ", "info ")) for line in told.splitlines())
+
+
+def test_no_question_is_asked_by_one_alone() -> None:
+    """Whatever is found in operations is in the table, or is what only one of them can know."""
+    assert _codes() == {code for code, _ in TROUBLES} | BY_ONE
+
+
+def _codes() -> set[str]:
+    """The codes of all findings in the source, as far as they are written where they are made."""
+    found = set()
+    for folder in ("operations", "cli"):
+        for path in (Path(regionshift.__file__).parent / folder).rglob("*.py"):
+            tree = ast.parse(path.read_text(encoding="utf-8"))
+            constants = {
+                target.id: node.value.value
+                for node in tree.body
+                if isinstance(node, ast.Assign) and isinstance(node.value, ast.Constant)
+                for target in node.targets
+                if isinstance(target, ast.Name)
+            }
+            for node in ast.walk(tree):
+                if isinstance(node, ast.Call) and ast.unparse(node.func) == "Finding":
+                    code = node.args[0] if node.args else node.keywords[0].value
+                    found.add(
+                        code.value
+                        if isinstance(code, ast.Constant)
+                        else constants.get(ast.unparse(code), "secret")
+                    )
+    return found
