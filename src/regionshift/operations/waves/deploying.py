@@ -80,11 +80,6 @@ def under(intent: Intent, terms: Terms, red: Collection[Red] = ()) -> Intent:
     return replace(intent, facts=replace(intent.facts, ignored=tuple(red), terms=terms))
 
 
-def is_repair(intent: Intent, standing: Standing) -> bool:
-    """Whether every region has the release already that it is brought to: nothing new comes in."""
-    return all(standing.releases.get(region) == digest for region, digest in intent.plan.target.items())
-
-
 def require_skippable(environment: Environment, standing: Standing, skip: Collection[str]) -> None:
     """Raises InputError for an unknown region, Refused when nothing is up yet or nothing would be left."""
     regions = environment.config.all_regions
