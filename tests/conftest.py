@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,9 +16,11 @@ from regionshift.local import emulator
 from regionshift.local.emulator import LocalCloud
 from regionshift.memory import collect_seldom
 
-# No test is timed: a shared machine is slow at will. A failing example is printed, to be run again.
-hypothesis.settings.register_profile("regionshift", deadline=None, print_blob=True)
-hypothesis.settings.load_profile("regionshift")
+# No test is timed: a shared machine is slow at will. A failing example is printed, to be run again. `make test` tries
+# fewer examples than `make test-all`; what costs more or less than others asks for a part or a multiple of that.
+hypothesis.settings.register_profile("short", deadline=None, print_blob=True, max_examples=40)
+hypothesis.settings.register_profile("all", deadline=None, print_blob=True, max_examples=100)
+hypothesis.settings.load_profile("all" if os.environ.get("TESTS") == "all" else "short")
 
 # Engines run inside the tests' own process, as they do inside the command's.
 collect_seldom()

@@ -18,7 +18,10 @@ from regionshift.local.emulator import LocalCloud
 HISTORY = st.lists(st.sampled_from(["", "one", "two", None]), max_size=3)
 KEYS = ["a", "a/", "a/b", "b", "é"]
 SIDES = st.fixed_dictionaries({key: st.tuples(HISTORY, HISTORY) for key in KEYS})
-FEW = settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+FEW = settings(
+    max_examples=settings.default.max_examples // 4,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
 
 
 @pytest.fixture

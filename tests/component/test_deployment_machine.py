@@ -110,4 +110,6 @@ class Environments(RuleBasedStateMachine):
 
 
 TestEnvironments = Environments.TestCase
-TestEnvironments.settings = settings(max_examples=40, stateful_step_count=12, deadline=None)
+TestEnvironments.settings = settings(
+    max_examples=settings.default.max_examples * 2 // 5, stateful_step_count=12
+)

@@ -237,4 +237,6 @@ class Deployments(RuleBasedStateMachine):
 
 
 TestDeployments = Deployments.TestCase
-TestDeployments.settings = settings(max_examples=80, stateful_step_count=40, deadline=None)
+TestDeployments.settings = settings(
+    max_examples=settings.default.max_examples * 4 // 5, stateful_step_count=40
+)

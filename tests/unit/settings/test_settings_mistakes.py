@@ -370,7 +370,9 @@ fields = st.sampled_from(
 )
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=150)
+@settings(
+    suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=settings.default.max_examples
+)
 @given(st.dictionaries(fields, anything, max_size=4))
 def test_whatever_stands_in_the_file_is_loaded_or_told(tmp_path: Path, changes: dict[str, Any]) -> None:
     path = tmp_path / "any.yaml"
