@@ -157,13 +157,13 @@ def wire(
     with ExitStack() as stack:
         access = _access(config, place, endpoint, outside)
         from regionshift.aws.guard import require_account
-        from regionshift.journal.identity import require_same
+        from regionshift.journal.identity import require_same, written_down
         from regionshift.journal.journal import Journal
         from regionshift.journal.slot import Slot
         from regionshift.operations.environment import without_regions
 
         store = _store(config, place, access, outside)
-        require_same(store, identity_of(config), locked=False)
+        require_same(store, identity_of(config))
         _require_key(config, place, store)
         told = Journal(store, scope_of(config), outside.now)
         away = _away(told, config) - set(rejoining)
@@ -188,8 +188,8 @@ def wire(
             key=key,
             acted_on=acted_on,
         )
-        if locked:
-            require_same(store, identity_of(config), locked=True)
+        if lock:
+            stack.enter_context(written_down(store, identity_of(config), lock.check))
         if acted_on:
             # The regions that get no call were told before AWS was asked for the key. Nobody may have made them up.
             _away(journal, config)

@@ -5,8 +5,10 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from pathlib import Path
+from threading import Barrier
 from urllib.parse import urlsplit
 
 import pytest
@@ -15,9 +17,10 @@ from hypothesis import strategies as st
 
 from regionshift.aws.guard import require_aws
 from regionshift.cli.startup import settle, without_proxy
-from regionshift.errors import Refused
-from regionshift.journal.identity import Identity, forget, require_same
-from regionshift.journal.store import open_state
+from regionshift.errors import InputError, Refused
+from regionshift.journal.file_store import FileStore
+from regionshift.journal.identity import Identity, forget, require_same, written_down
+from regionshift.journal.store import StateStore, Stored, open_state
 from regionshift.settings.names import Names, holds_region
 from regionshift.settings.regions import all_regions
 from regionshift.settings.state_url import folder_of, parse_state_url
@@ -41,16 +44,98 @@ def test_names_that_become_one_are_refused_to_the_second(tmp_path: Path, one: st
     store = open_state(tmp_path.as_uri())
     first, second = (Identity("shop", name, "local", ACCOUNT) for name in (one, other))
     assert first.scope == second.scope
-    require_same(store, first, locked=True)
-    store.create(f"journal/{first.scope}/runs/000001/00000001.json", b"{}")
-    require_same(store, first, locked=False)
-    for locked in (False, True):
+    with written_down(store, first, _held):
+        store.create(f"journal/{first.scope}/runs/000001/00000001.json", b"{}")
+    require_same(store, first)
+    for attempt in (lambda: require_same(store, second), lambda: _made(store, second)):
         with pytest.raises(Refused) as refused:
-            require_same(store, second, locked=locked)
+            attempt()
         assert one in str(refused.value)
         assert other in str(refused.value)
     forget(store, first)
-    require_same(store, second, locked=True)
+    # The environment is gone, its runs are told still, and they bind nobody to its names.
+    _made(store, second)
+    require_same(store, first)
+    with written_down(store, second, _held):
+        store.create(f"journal/{first.scope}/runs/000002/00000001.json", b"{}")
+    with pytest.raises(Refused):
+        require_same(store, first)
+
+
+def _held() -> None:
+    return
+
+
+def _made(store: StateStore, identity: Identity) -> None:
+    with written_down(store, identity, _held):
+        pass
+
+
+def test_a_command_that_began_nothing_leaves_no_record(tmp_path: Path) -> None:
+    store = open_state(tmp_path.as_uri())
+    identity = Identity("shop", "dev", "local", ACCOUNT)
+    _made(store, identity)
+    with pytest.raises(InputError), written_down(store, identity, _held):
+        raise InputError("nothing was begun")
+    assert store.keys("identity") == []
+    with written_down(store, identity, _held):
+        store.create(f"journal/{identity.scope}/runs/000001/00000001.json", b"{}")
+    _made(store, identity)
+    assert len(store.keys("identity")) == 1
+    forget(store, identity)
+    _made(store, identity)
+    assert store.keys("identity") == []
+
+
+def test_who_lost_the_lock_takes_no_record_away_and_one_of_a_killed_command_binds_nobody(
+    tmp_path: Path,
+) -> None:
+    store = open_state(tmp_path.as_uri())
+    first, second = (Identity("shop", name, "local", ACCOUNT) for name in ("Dev", "dev"))
+
+    lost: list[bool] = []
+
+    def held() -> None:
+        if lost:
+            raise Refused("the lock is lost")
+
+    with written_down(store, first, held):
+        lost.append(True)
+    assert len(store.keys("identity")) == 1
+    with written_down(store, second, _held):
+        store.create(f"journal/{first.scope}/runs/000001/00000001.json", b"{}")
+    with pytest.raises(Refused):
+        require_same(store, first)
+
+
+class _ReadTogether(FileStore):
+    """Two read what is not there yet before either writes."""
+
+    def __init__(self, root: Path) -> None:
+        super().__init__(root)
+        self._both = Barrier(2)
+
+    def get(self, key: str) -> Stored | None:
+        found = super().get(key)
+        if found is None:
+            self._both.wait(10)
+        return found
+
+
+def test_of_two_first_commands_at_once_one_makes_the_environment(tmp_path: Path) -> None:
+    store, ended = _ReadTogether(tmp_path), Barrier(2)
+
+    def first_up(name: str) -> bool:
+        try:
+            with written_down(store, Identity("shop", name, "local", ACCOUNT), _held):
+                ended.wait(10)
+                return True
+        except Refused:
+            ended.wait(10)
+            return False
+
+    with ThreadPoolExecutor(2) as pool:
+        assert sorted(pool.map(first_up, ("dev", "Dev"))) == [False, True]
 
 
 def test_a_target_and_an_account_of_aws_have_their_own_place() -> None:

@@ -8,10 +8,12 @@ with others is refused. A target has a place of its own: an environment of the e
 from __future__ import annotations
 
 import json
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 
-from regionshift.errors import Refused
-from regionshift.journal.store import StateDamaged, StateStore
+from regionshift.errors import Refused, RegionshiftError
+from regionshift.journal.store import KeyTakenError, StateDamaged, StateStore
 from regionshift.settings.config import MigrationConfig
 from regionshift.settings.names import normalize_name, shorten
 
@@ -62,27 +64,88 @@ def identity_of(config: MigrationConfig) -> Identity:
     return Identity(config.project, config.suffix, config.target, config.account)
 
 
-def require_same(store: StateStore, identity: Identity, *, locked: bool) -> None:
-    """Goes on only when the environment was made with ``identity``; the first who holds the lock writes it down.
-
-    What was written down by a command that then began nothing binds nobody.
+def require_same(store: StateStore, identity: Identity) -> None:
+    """Goes on only when the environment was made with ``identity``, or with nothing yet.
 
     Raises:
         Refused: it was made with other names, for another target or in another account.
         StateDamaged: what was written down cannot be read.
     """
-    made_with = _read(store, identity)
-    if made_with == identity:
-        return
-    if made_with is not None and store.folders(f"journal/{identity.scope}/runs"):
-        raise _another(made_with, identity, store)
-    if locked:
-        store.put(_key(identity), json.dumps(asdict(identity), sort_keys=True).encode())
+    _bound(store, identity)
+
+
+@contextmanager
+def written_down(store: StateStore, identity: Identity, guard: Callable[[], None]) -> Iterator[None]:
+    """While a command may make the environment, with its lock held: what it is made with stands in the state.
+
+    A command that began no run takes away what it wrote. Where it could not (it was killed), the record binds nobody:
+    it names the newest run of its time, and no newer one was begun.
+
+    Args:
+        guard: raises when this process no longer holds the lock.
+
+    Raises as :func:`require_same`; Refused also when somebody writes down another identity at the same moment.
+    """
+    guard()
+    made = _write(store, identity)
+    try:
+        yield
+    finally:
+        # What went wrong in between is what is told. A record that stays for this binds nobody.
+        with suppress(RegionshiftError):
+            if made is not None and not _binds(store, made):
+                guard()
+                forget(store, identity)
 
 
 def forget(store: StateStore, identity: Identity) -> None:
     """The environment is gone: its names are free."""
     store.delete([_key(identity)])
+
+
+@dataclass(frozen=True)
+class _Record:
+    """What an environment was made with, and the newest run before it was."""
+
+    identity: Identity
+    after: str
+
+
+def _bound(store: StateStore, identity: Identity) -> _Record | None:
+    """The record that is there; one of another identity only when it binds nobody."""
+    found = _read(store, identity)
+    if found is not None and found.identity != identity and _binds(store, found):
+        raise _another(found.identity, identity, store)
+    return found
+
+
+def _binds(store: StateStore, record: _Record) -> bool:
+    return _newest_run(store, record.identity) > record.after
+
+
+def _newest_run(store: StateStore, identity: Identity) -> str:
+    runs = store.folders(f"journal/{identity.scope}/runs")
+    return runs[-1] if runs else ""
+
+
+def _write(store: StateStore, identity: Identity) -> _Record | None:
+    """Write the record, where none is; what is there and binds nobody is replaced. None: it is not this command's."""
+    found = _bound(store, identity)
+    if found is not None and found.identity == identity:
+        return None if _binds(store, found) else found
+    if found is not None:
+        forget(store, identity)
+    record = _Record(identity, _newest_run(store, identity))
+    try:
+        store.create(
+            _key(identity), json.dumps({**asdict(identity), "after": record.after}, sort_keys=True).encode()
+        )
+    except KeyTakenError:
+        first = _read(store, identity)
+        if first is None or first.identity != identity:
+            raise _another(first.identity if first else identity, identity, store) from None
+        return None
+    return record
 
 
 def _another(made_with: Identity, asked: Identity, store: StateStore) -> Refused:
@@ -104,13 +167,14 @@ def _another(made_with: Identity, asked: Identity, store: StateStore) -> Refused
     )
 
 
-def _read(store: StateStore, identity: Identity) -> Identity | None:
+def _read(store: StateStore, identity: Identity) -> _Record | None:
     kept = store.get(_key(identity))
     if kept is None:
         return None
     try:
         found = json.loads(kept.body)
-        return Identity(*(str(found[name]) for name in ("project", "environment", "target", "account")))
+        said = Identity(*(str(found[name]) for name in ("project", "environment", "target", "account")))
+        return _Record(said, str(found.get("after", "")))
     except (ValueError, KeyError, TypeError) as error:
         raise StateDamaged(
             "what the environment was made with cannot be read",

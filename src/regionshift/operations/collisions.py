@@ -1,9 +1,9 @@
 """What already stands under a name that a change is about to use, and that the state does not know.
 
 Only what the preview is about to create is looked for, so a run that creates nothing asks nothing; without a
-preview, what the settings name and the state does not know. Topics and
-queues are left out: making one that is there gives back the same one (SNS and SQS API References, CreateTopic
-and CreateQueue).
+preview, what the settings name and the state does not know. Making a topic or queue that is there gives back the same
+one (SNS and SQS API References, CreateTopic and CreateQueue), so nothing but this look keeps somebody else's from being
+taken over, written to and deleted.
 """
 
 from __future__ import annotations
@@ -24,9 +24,10 @@ from regionshift.settings import components as named
 from regionshift.settings.check import EnvironmentName, every_name
 from regionshift.settings.config import MigrationConfig
 from regionshift.settings.names import Kind
+from regionshift.settings.regions import partition_of
 
 _AT_ONCE = 16
-_GONE = re.compile(r"NotFound|NoSuch|^404$")
+_GONE = re.compile(r"NotFound|NoSuch|NonExistent|DoesNotExist|^404$")
 _Tags = Mapping[str, str]
 _Look = Callable[[Clients, str, str], _Tags | None]
 
@@ -180,6 +181,27 @@ def _secret(clients: Clients, region: str, name: str) -> _Tags | None:
     return {tag["Key"]: tag["Value"] for tag in secret.get("Tags", [])}
 
 
+def _topic(clients: Clients, region: str, name: str) -> _Tags | None:
+    sns = clients.get("sns", region)
+    # No call of SNS finds a topic by its name: the ARN is made of the account that asks.
+    account = clients.get("sts", region).get_caller_identity()["Account"]
+    try:
+        found = sns.list_tags_for_resource(
+            ResourceArn=f"arn:{partition_of(region)}:sns:{region}:{account}:{name}"
+        )
+    except ClientError as error:
+        return _unless_gone(error)
+    return {tag["Key"]: tag["Value"] for tag in found["Tags"]}
+
+
+def _queue(clients: Clients, region: str, name: str) -> _Tags | None:
+    sqs = clients.get("sqs", region)
+    try:
+        return sqs.list_queue_tags(QueueUrl=sqs.get_queue_url(QueueName=name)["QueueUrl"]).get("Tags", {})
+    except ClientError as error:
+        return _unless_gone(error)
+
+
 def _unless_gone(error: ClientError) -> _Tags | None:
     if not _GONE.search(error.response["Error"]["Code"]):
         raise error
@@ -193,6 +215,8 @@ _LOOKS: Mapping[str, tuple[str, _Look]] = MappingProxyType(
         "aws:lambda/function:Function": ("name", _function),
         "aws:cloudwatch/logGroup:LogGroup": ("name", _log_group),
         "aws:secretsmanager/secret:Secret": ("name", _secret),
+        "aws:sns/topic:Topic": ("name", _topic),
+        "aws:sqs/queue:Queue": ("name", _queue),
     }
 )
 _TYPES: Mapping[Kind, str] = MappingProxyType(
@@ -202,5 +226,7 @@ _TYPES: Mapping[Kind, str] = MappingProxyType(
         Kind.FUNCTION: "aws:lambda/function:Function",
         Kind.LOG_GROUP: "aws:cloudwatch/logGroup:LogGroup",
         Kind.SECRET: "aws:secretsmanager/secret:Secret",
+        Kind.TOPIC: "aws:sns/topic:Topic",
+        Kind.QUEUE: "aws:sqs/queue:Queue",
     }
 )

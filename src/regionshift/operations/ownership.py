@@ -1,22 +1,26 @@
 """Whatever goes is the environment's own: its name is what the settings say, its account and its tags are ours.
 
-The engine deletes what its state names, and who may write the state could name anything in it. So before something is
-emptied or deleted by the state, AWS is asked whose it is. What is gone already is nobody's loss.
+The engine deletes and changes what its state names, and who may write the state could name anything in it. So before
+something is emptied or deleted by the state, AWS is asked whose it is; what is changed must be called as the settings
+call it. What is gone already is nobody's loss.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from types import MappingProxyType
 from typing import Any
+from urllib.parse import urlsplit
 
 from regionshift.aws.errors import AwsFailed
+from regionshift.engine.events import Step
 from regionshift.errors import Refused
 from regionshift.infrastructure.tags import MANAGED_BY
 from regionshift.operations.collisions import tagged
 from regionshift.operations.environment import Environment
+from regionshift.report.values import Finding
 from regionshift.settings.components import COMPONENTS, FUNCTION, WORKER, replication_failed_alarm
 from regionshift.settings.names import Kind, Names
 
@@ -25,6 +29,8 @@ Resource = Mapping[str, Any]
 _AT_ONCE = 8
 _BUCKET = "aws:s3/bucket:Bucket"
 _KEY = "aws:kms/key:Key"
+_TOPIC = "aws:sns/topic:Topic"
+_QUEUE = "aws:sqs/queue:Queue"
 # EC2 API Reference, DescribeVpcs and so on: the operation, its list, and the filter that names ids (a region of an
 # environment has far less than the 200 values that one takes).
 _NETWORKS: Mapping[str, tuple[str, str, str]] = MappingProxyType(
@@ -47,12 +53,50 @@ _KINDS: Mapping[str, tuple[Kind, str]] = MappingProxyType(
         "aws:lambda/function:Function": (Kind.FUNCTION, "name"),
         "aws:secretsmanager/secret:Secret": (Kind.SECRET, "name"),
         "aws:sfn/stateMachine:StateMachine": (Kind.STATE_MACHINE, "name"),
-        "aws:sns/topic:Topic": (Kind.TOPIC, "name"),
-        "aws:sqs/queue:Queue": (Kind.QUEUE, "name"),
+        _TOPIC: (Kind.TOPIC, "name"),
+        _QUEUE: (Kind.QUEUE, "name"),
         "aws:ssm/parameter:Parameter": (Kind.PARAMETER, "name"),
     }
 )
 """Types with a name of the environment: its kind, and the property that has it."""
+
+_TAGGED: Mapping[str, tuple[str, str, str]] = MappingProxyType(
+    {
+        _TOPIC: ("sns", "list_tags_for_resource", "ResourceArn"),
+        _QUEUE: ("sqs", "list_queue_tags", "QueueUrl"),
+    }
+)
+_NOT_THERE = (
+    "ResourceNotFound",
+    "ResourceNotFoundException",
+    "AWS.SimpleQueueService.NonExistentQueue",
+    "QueueDoesNotExist",
+)
+_BY_ARN: Mapping[Kind, str] = MappingProxyType(
+    {Kind.SECRET: "secret:", Kind.STATE_MACHINE: "stateMachine:", Kind.TOPIC: ""}
+)
+"""Kinds whose id is an ARN, and what stands in it before the name."""
+
+
+def ownership_findings(environment: Environment, steps: Sequence[Step]) -> list[Finding]:
+    """An error when something that ``steps`` change or delete by the state is not this environment's."""
+    changing = {step.urn: step for step in steps if step.changes and step.region and step.op != "create"}
+    if not changing:
+        return []
+    found = [each for each in environment.engine.resources() if each["urn"] in changing]
+    with_region = [(str(changing[each["urn"]].region), each) for each in found]
+    regions = {region for region, _ in with_region}
+    doomed = [(region, each) for region, each in with_region if changing[each["urn"]].op != "update"]
+    try:
+        for region, each in with_region:
+            _require_name(environment, region, each, regions)
+        require_ours(environment, doomed)
+    except Refused as error:
+        return [Finding("ownership", "error", error.message, None, error.remedy or "")]
+    except AwsFailed as error:
+        why = f"it cannot be asked whose it is what would be deleted: {error.message}"
+        return [Finding("ownership-unknown", "warning", why, None, error.remedy or "look yourself")]
+    return []
 
 
 def require_ours(environment: Environment, doomed: Collection[tuple[str, Resource]]) -> None:
@@ -112,13 +156,29 @@ def _require_name(
         return
     kind, field = _KINDS[resource["type"]]
     found = str((resource.get("outputs") or {}).get(field) or (resource.get("inputs") or {}).get(field) or "")
-    names = environment.config.names
-    if not found or found in _names(names, region, kind, {*regions, *environment.config.all_regions}):
-        return
+    names, identity = environment.config.names, str(resource.get("id") or "")
     path = names.parameter("", region) if kind is Kind.PARAMETER else names.secret("", region)
-    if kind in (Kind.PARAMETER, Kind.SECRET) and found.startswith(path):
-        return
-    raise _foreign(kind.label, found, region, "is not called as the settings call it")
+    named = found in _names(names, region, kind, {*regions, *environment.config.all_regions})
+    if found and not named and not (kind in (Kind.PARAMETER, Kind.SECRET) and found.startswith(path)):
+        raise _foreign(kind.label, found, region, "is not called as the settings call it")
+    # The engine goes by the id, whatever stands beside it.
+    if found and identity and not _is_id_of(identity, found, kind, region, environment.config.account):
+        raise _foreign(
+            kind.label, identity, region, f"is not {found} of account {environment.config.account}"
+        )
+
+
+def _is_id_of(identity: str, name: str, kind: Kind, region: str, account: str) -> bool:
+    """Whether ``identity`` is what the engine calls that thing: its name, its ARN, or a queue's URL."""
+    if kind is Kind.QUEUE:
+        return urlsplit(identity).path == f"/{account}/{name}"
+    if kind not in _BY_ARN:
+        return identity == name
+    at, owner, resource = (*identity.split(":", 5), "", "", "", "", "", "")[3:6]
+    behind = resource.removeprefix(_BY_ARN[kind])
+    # Secrets Manager puts a dash and six characters behind a name (its User Guide, "What's in a secret?").
+    fits = behind == name or (kind is Kind.SECRET and behind[:-6] == f"{name}-")
+    return (at, owner) == (region, account) and fits
 
 
 def _names(names: Names, region: str, kind: Kind, others: Iterable[str]) -> set[str]:
@@ -132,12 +192,14 @@ def _names(names: Names, region: str, kind: Kind, others: Iterable[str]) -> set[
 
 
 def _require_tags(environment: Environment, doomed: Collection[tuple[str, Resource]]) -> None:
-    """What AWS gives an id has no name of ours: keys and networks go by their tags."""
+    """Keys and networks have an id of AWS's and no name of ours; whose topic or queue it is, a name alone says not."""
     networks: dict[tuple[str, str], list[str]] = defaultdict(list)
     for region, resource in doomed:
         identity = str(resource.get("id") or "")
         if resource["type"] == _KEY and identity:
             _require_key(environment, region, identity)
+        elif resource["type"] in _TAGGED and identity:
+            _require_tagged(environment, resource["type"], region, identity)
         elif resource["type"] in _NETWORKS and identity:
             networks[resource["type"], region].append(identity)
     with ThreadPoolExecutor(_AT_ONCE) as pool:
@@ -158,6 +220,21 @@ def _require_key(environment: Environment, region: str, key: str) -> None:
         raise
     tags = {tag["TagKey"]: tag["TagValue"] for tag in listed.get("Tags", ())}
     _require_own_tags(environment, "key", key, region, tags)
+
+
+def _require_tagged(environment: Environment, kind: str, region: str, identity: str) -> None:
+    """SNS API Reference, ListTagsForResource; SQS API Reference, ListQueueTags."""
+    service, operation, field = _TAGGED[kind]
+    try:
+        listed = environment.clients.call(region, service, operation, **{field: identity})["Tags"]
+    except AwsFailed as error:
+        if error.code in _NOT_THERE:
+            return
+        raise
+    except KeyError:
+        listed = {}  # a queue without tags
+    tags = listed if isinstance(listed, dict) else {tag["Key"]: tag["Value"] for tag in listed}
+    _require_own_tags(environment, _KINDS[kind][0].label, identity, region, tags)
 
 
 def _require_networks(environment: Environment, kind: str, region: str, ids: list[str]) -> None:

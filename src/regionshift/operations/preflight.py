@@ -12,6 +12,7 @@ from regionshift.engine.engine import RunRecord
 from regionshift.errors import InputError, RegionshiftError
 from regionshift.operations.collisions import collision_findings
 from regionshift.operations.environment import Environment
+from regionshift.operations.ownership import ownership_findings
 from regionshift.operations.permissions import permission_findings
 from regionshift.operations.policy_findings import policy_findings
 from regionshift.operations.quotas import quota_findings
@@ -85,14 +86,15 @@ def preflight(
 
 
 def plan_findings(environment: Environment, record: RunRecord) -> list[Finding]:
-    """What stands in the way of what the preview in ``record`` would do: names taken, quotas, policies,
-    permissions.
+    """What stands in the way of what the preview in ``record`` would do: names taken, what is not ours, quotas,
+    policies, permissions.
 
-    Asks AWS only about what is to be made, so nothing when nothing changes.
+    Asks AWS only about what is to be made or to go, so nothing when nothing changes.
     """
     steps = [step for step in record.outcomes if not step.region or step.region in environment.regions]
     return [
         *collision_findings(environment, steps),
+        *ownership_findings(environment, steps),
         *quota_findings(environment, steps),
         *policy_findings(steps),
         *permission_findings(environment, steps),

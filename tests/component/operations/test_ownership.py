@@ -13,6 +13,7 @@ from typing import Any, cast
 import pytest
 
 from regionshift.aws.clients import Clients
+from regionshift.engine.events import Step
 from regionshift.errors import Refused
 from regionshift.journal.journal import Journal
 from regionshift.journal.store import open_state
@@ -20,7 +21,7 @@ from regionshift.operations.deploying import deploy
 from regionshift.operations.destroy import destroy
 from regionshift.operations.emptying import empty_all, emptying, switch_off
 from regionshift.operations.environment import Environment
-from regionshift.operations.ownership import require_ours
+from regionshift.operations.ownership import ownership_findings, require_ours
 from regionshift.operations.up import Proposal
 from regionshift.report.values import Change, Plan
 from regionshift.settings import components as named
@@ -156,26 +157,92 @@ def test_what_is_called_otherwise_than_the_settings_call_it_is_not_deleted(
         require_ours(environment, [resource(kind, "x", **{field: "/somebody/elses"})])
 
 
-def test_what_the_settings_call_so_passes(environment: Environment) -> None:
-    names = environment.config.names
+def _named(environment: Environment) -> list[tuple[str, str, str]]:
+    """Kind, name and id of things that are called as the settings call them, as AWS's plugin keeps them."""
+    names, account = environment.config.names, environment.config.account
+    worker = names.function_log_group(named.WORKER.name(names, REGION))
     alarm = named.replication_failed_alarm("eu-west-1").name(names, REGION)
-    require_ours(
-        environment,
-        [
-            resource("aws:cloudwatch/logGroup:LogGroup", "x", name=named.FLOW_LOG_GROUP.name(names, REGION)),
-            resource(
-                "aws:cloudwatch/logGroup:LogGroup",
-                "x",
-                name=names.function_log_group(named.WORKER.name(names, REGION)),
-            ),
-            resource("aws:ssm/parameter:Parameter", "x", name=names.parameter("of-the-application", REGION)),
-            resource(
-                "aws:secretsmanager/secret:Secret", "x", name=names.secret("of-the-application", REGION)
-            ),
-            resource("aws:cloudwatch/metricAlarm:MetricAlarm", "x", name=alarm),
-            resource("aws:kms/alias:Alias", "x", name=named.RECORDS_KEY.name(names, REGION)),
-        ],
-    )
+    parameter = names.parameter("of-the-application", REGION)
+    secret = names.secret("of-the-application", REGION)
+    machine = named.STATE_MACHINE.name(names, REGION)
+    return [
+        ("aws:cloudwatch/logGroup:LogGroup", named.FLOW_LOG_GROUP.name(names, REGION), ""),
+        ("aws:cloudwatch/logGroup:LogGroup", worker, worker),
+        ("aws:ssm/parameter:Parameter", parameter, parameter),
+        (
+            "aws:secretsmanager/secret:Secret",
+            secret,
+            f"arn:aws:secretsmanager:{REGION}:{account}:secret:{secret}-AbC123",
+        ),
+        ("aws:cloudwatch/metricAlarm:MetricAlarm", alarm, alarm),
+        ("aws:kms/alias:Alias", *[named.RECORDS_KEY.name(names, REGION)] * 2),
+        (
+            "aws:sfn/stateMachine:StateMachine",
+            machine,
+            f"arn:aws:states:{REGION}:{account}:stateMachine:{machine}",
+        ),
+    ]
+
+
+def test_what_the_settings_call_so_passes(environment: Environment) -> None:
+    require_ours(environment, [resource(kind, id_, name=name) for kind, name, id_ in _named(environment)])
+
+
+def test_an_id_of_something_else_under_our_name_is_refused(environment: Environment) -> None:
+    for kind, name, id_ in _named(environment):
+        for strange in ("theirs", id_ + "-2", id_.replace(environment.config.account, "999999999999")):
+            if strange != id_:
+                with pytest.raises(Refused):
+                    require_ours(environment, [resource(kind, strange, name=name)])
+
+
+def _topic_and_queue(
+    environment: Environment, clients: Clients, tags: Tags
+) -> list[tuple[str, dict[str, Any]]]:
+    names = environment.config.names
+    topic, queue = (each.name(names, REGION) for each in (named.DEPLOYMENT_TOPIC, named.DEAD_LETTERS))
+    pairs = [{"Key": key, "Value": value} for key, value in tags.items()]
+    arn = clients.get("sns", REGION).create_topic(Name=topic, Tags=cast(Any, pairs))["TopicArn"]
+    url = clients.get("sqs", REGION).create_queue(QueueName=queue, tags=tags)["QueueUrl"]
+    return [
+        resource("aws:sns/topic:Topic", arn, name=topic),
+        resource("aws:sqs/queue:Queue", url, name=queue),
+    ]
+
+
+@pytest.mark.parametrize("tags", ["none", "another environment's", "ours"])
+def test_topics_and_queues_have_our_tags(tags: str, environment: Environment, clients: Clients) -> None:
+    given = {"none": {}, "ours": tags_of(environment)}.get(tags, tags_of(environment, Environment="prod"))
+    for each in _topic_and_queue(environment, clients, given):
+        if tags == "ours":
+            require_ours(environment, [each])
+        else:
+            with pytest.raises(Refused, match="tags"):
+                require_ours(environment, [each])
+
+
+def test_a_topic_or_queue_that_is_gone_is_no_fault(environment: Environment, clients: Clients) -> None:
+    (_, topic), (_, queue) = _topic_and_queue(environment, clients, {})
+    clients.get("sns", REGION).delete_topic(TopicArn=topic["id"])
+    clients.get("sqs", REGION).delete_queue(QueueUrl=queue["id"])
+    require_ours(environment, [(REGION, topic), (REGION, queue)])
+
+
+@pytest.mark.parametrize("op", ["update", "delete", "replace"])
+def test_a_plan_names_what_the_state_would_change_and_is_not_ours(
+    op: str, environment: Environment, clients: Clients
+) -> None:
+    _, topic = _topic_and_queue(environment, clients, {})[0]
+    step = Step(op, topic["urn"], topic["type"], REGION)
+
+    def said(known: dict[str, Any]) -> list[str]:
+        engine = cast(Any, SimpleNamespace(resources=lambda: [known]))
+        return [each.code for each in ownership_findings(replace(environment, engine=engine), [step])]
+
+    foreign = clients.get("sns", REGION).create_topic(Name=f"theirs-{uuid.uuid4().hex}")["TopicArn"]
+    assert said({**topic, "id": foreign}) == ["ownership"]
+    # What lost its tags gets them back by an update; nothing without them is deleted.
+    assert said(topic) == ([] if op == "update" else ["ownership"])
 
 
 def test_keys_and_networks_go_by_their_tags(environment: Environment, clients: Clients) -> None:

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
@@ -53,7 +54,7 @@ def make(clients: Clients, tmp_path: Path) -> Callable[..., Environment]:
         return Environment(
             config=load_config(file, {}, {}),
             clients=clients,
-            engine=cast(Any, None),
+            engine=cast(Any, SimpleNamespace(resources=list)),
             program=cast(Any, None),
             release=cast(Any, lambda: None),
             state_dir=tmp_path,
@@ -121,7 +122,20 @@ def make_secret(clients: Clients, name: str, tags: dict[str, str]) -> Step:
     return step("aws:secretsmanager/secret:Secret", name=name)
 
 
-@pytest.mark.parametrize("make_one", [make_bucket, make_role, make_log_group, make_secret])
+def make_topic(clients: Clients, name: str, tags: dict[str, str]) -> Step:
+    pairs: Any = [{"Key": key, "Value": value} for key, value in tags.items()]
+    clients.get("sns", REGION).create_topic(Name=name, Tags=pairs)
+    return step("aws:sns/topic:Topic", name=name)
+
+
+def make_queue(clients: Clients, name: str, tags: dict[str, str]) -> Step:
+    clients.get("sqs", REGION).create_queue(QueueName=name, tags=tags)
+    return step("aws:sqs/queue:Queue", name=name)
+
+
+@pytest.mark.parametrize(
+    "make_one", [make_bucket, make_role, make_log_group, make_secret, make_topic, make_queue]
+)
 @pytest.mark.parametrize("tags", [{}, OWN, {**OWN, "Environment": "prod"}])
 def test_what_is_not_ours_under_a_name_of_ours_is_an_error(
     make: Callable[..., Environment], clients: Clients, make_one: Callable[..., Step], tags: dict[str, str]
@@ -138,7 +152,13 @@ def test_a_free_name_and_what_the_state_knows_are_nothing(make: Callable[..., En
     free = f"flight-{uuid.uuid4().hex[:10]}"
     steps = [
         step(kind, op, name=free, bucket=free)
-        for kind in ("aws:s3/bucket:Bucket", "aws:iam/role:Role", "aws:lambda/function:Function")
+        for kind in (
+            "aws:s3/bucket:Bucket",
+            "aws:iam/role:Role",
+            "aws:lambda/function:Function",
+            "aws:sns/topic:Topic",
+            "aws:sqs/queue:Queue",
+        )
         for op in ("create", "same", "update")
     ]
     assert found(make(), *steps) == []

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
@@ -43,9 +44,9 @@ def environment(clients: Clients, tmp_path: Path) -> Environment:
         "network": {"vpc_cidr": "10.0.0.0/16"},
     }
     file.write_text(json.dumps(values))
-    nothing = cast(Any, None)
+    nothing, engine = cast(Any, None), cast(Any, SimpleNamespace(resources=list))
     return Environment(
-        load_config(file, {}, {}), clients, nothing, nothing, nothing, tmp_path, now=lambda: datetime.now(UTC)
+        load_config(file, {}, {}), clients, engine, nothing, nothing, tmp_path, now=lambda: datetime.now(UTC)
     )
 
 
