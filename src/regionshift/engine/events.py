@@ -105,12 +105,15 @@ def _in_the_end(told: Sequence[Step]) -> Step:
 
 
 def region_of(urn: str, properties: Mapping[str, Any] | None = None) -> str | None:
-    """The region of a resource: its own ``region`` property, else the first region code in its name."""
+    """The region of a resource: its own ``region`` property, else the last region code in its name.
+
+    A name ends in the region that the resource stands in; what links regions names the other one before.
+    """
     region = (properties or {}).get("region")
     if isinstance(region, str):
         return region
-    match = _REGION.search(urn.rsplit("::", 1)[-1])
-    return match.group(1) if match else None
+    found: list[str] = _REGION.findall(urn.rsplit("::", 1)[-1])
+    return found[-1] if found else None
 
 
 def step_of(metadata: StepEventMetadata) -> Step:

@@ -8,6 +8,7 @@ from typing import Any
 
 from regionshift.deployment.news import OneGo
 from regionshift.engine.engine import EngineFailed, Listener
+from regionshift.engine.events import region_of
 from regionshift.errors import Refused, WorkFailed
 from regionshift.journal.identity import forget, identity_of
 from regionshift.journal.journal import Journal
@@ -57,7 +58,7 @@ def propose_destroy(environment: Environment) -> Plan:
     """Everything that would go. Changes nothing. Raises as :func:`require_destroyable`."""
     require_destroyable(environment)
     changes = tuple(
-        Change("delete", resource["type"], _name(resource), _region(environment, resource), resource["urn"])
+        Change("delete", resource["type"], _name(resource), _region(resource), resource["urn"])
         for resource in environment.engine.resources()
         if _is_own(resource)
     )
@@ -139,7 +140,7 @@ def _doomed(environment: Environment) -> list[Resource]:
             where="protect",
             remedy="set protect: false and run `regionshift up`, then `regionshift destroy` again",
         )
-    require_ours(environment, [(_region(environment, each) or "", each) for each in found])
+    require_ours(environment, [(_region(each) or "", each) for each in found])
     return found
 
 
@@ -148,7 +149,7 @@ def _delete(
 ) -> tuple[int, int, set[str]]:
     """Delete ``doomed``; how many resources, how many object versions with them, and in which regions."""
     buckets = [
-        (_region(environment, resource) or "", resource["id"])
+        (_region(resource) or "", resource["id"])
         for resource in doomed
         if resource["type"] == _BUCKET and resource.get("id")
     ]
@@ -163,7 +164,7 @@ def _delete(
         except EngineFailed as error:
             if not left or not was_refilled(error):
                 raise
-    once = {_region(environment, resource) for resource in doomed}
+    once = {_region(resource) for resource in doomed}
     return len(doomed), emptied, {region for region in once if region}
 
 
@@ -191,9 +192,7 @@ def _name(resource: Resource) -> str:
     return str(resource["urn"]).rsplit("::", 1)[-1]
 
 
-def _region(environment: Environment, resource: Resource) -> str | None:
-    region = (resource.get("inputs") or {}).get("region") or (resource.get("outputs") or {}).get("region")
-    if isinstance(region, str):
-        return region
-    name = _name(resource)
-    return next((region for region in environment.regions if region in name), None)
+def _region(resource: Resource) -> str | None:
+    """The resource's region, whether the settings name it still or not."""
+    known = {**(resource.get("outputs") or {}), **(resource.get("inputs") or {})}
+    return region_of(str(resource["urn"]), known)

@@ -94,7 +94,10 @@ def plan_findings(environment: Environment, record: RunRecord) -> list[Finding]:
     steps = [step for step in record.outcomes if not step.region or step.region in environment.regions]
     return [
         *collision_findings(environment, steps),
-        *ownership_findings(environment, steps),
+        # A region that the settings no longer name is about to go, and not left out.
+        *ownership_findings(
+            environment, [each for each in record.outcomes if each.region not in environment.skipped]
+        ),
         *quota_findings(environment, steps),
         *policy_findings(steps),
         *permission_findings(environment, steps),

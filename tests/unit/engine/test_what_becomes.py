@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from regionshift.engine.engine import RunRecord
-from regionshift.engine.events import Step, step_of, what_becomes
+from regionshift.engine.events import Step, region_of, step_of, what_becomes
 from regionshift.operations.planning import BUCKET, doomed_buckets, make_plan
 from regionshift.operations.policy_findings import MOST_CHARACTERS, policy_findings
 from regionshift.report.live import LiveView
@@ -119,3 +119,15 @@ def test_the_live_view_counts_a_replacement_once(told: tuple[str, ...]) -> None:
     shown = io.StringIO()
     Screen(file=shown, width=80).print(view._render())
     assert "1/1" in shown.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("name", "region"),
+    [
+        ("function-role-us-east-1", "us-east-1"),
+        ("replication-failed-to-us-east-1-eu-west-1", "eu-west-1"),
+        ("overview-dashboard", None),
+    ],
+)
+def test_a_resource_stands_in_the_region_that_its_name_ends_in(name: str, region: str | None) -> None:
+    assert region_of(f"urn:pulumi:dev::p::aws:x:X::{name}") == region
