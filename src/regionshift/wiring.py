@@ -125,7 +125,7 @@ def wire(
     *,
     endpoint: str | None = None,
     locked: bool = False,
-    force: Callable[[Holder], None] | None = None,
+    force: Callable[[Holder, MigrationConfig], None] | None = None,
     skip: Skip = (),
     rejoining: Collection[str] = (),
     naming: Collection[str] = (),
@@ -342,7 +342,7 @@ def _lock(
     config: MigrationConfig,
     outside: Surroundings,
     stops: Sequence[Callable[[], None]],
-    force: Callable[[Holder], None] | None,
+    force: Callable[[Holder, MigrationConfig], None] | None,
 ) -> Iterator[Lock]:
     """The environment's lock; when it is lost, ``stops`` end what goes on under it."""
     from regionshift.journal.lock import Holder, LeaseTerms, acquire, current_holder
@@ -357,7 +357,7 @@ def _lock(
     held = current_holder(store, scope_of(config)) if force else None
     if force and held:
         _require_dead(held)
-        force(held)
+        force(held, config)
 
     def on_lost(_: LockLost) -> None:
         for stop in stops:

@@ -1,10 +1,12 @@
-"""What exit codes promise: 2 and 3 that nothing was touched, in every command that begins to change something."""
+"""What exit codes promise: of every command the same, and 2 and 3 that nothing was touched."""
 
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from types import SimpleNamespace
@@ -13,15 +15,30 @@ from typing import Any
 import pytest
 import typer
 
+from regionshift import wiring
 from regionshift.cli import opening
+from regionshift.cli.app import app
 from regionshift.cli.failure import run
 from regionshift.cli.opening import opened
 from regionshift.cli.options import Choices
 from regionshift.deployment.steps import Step
-from regionshift.errors import InputError, Interrupted, Refused, RegionshiftError, WorkFailed
+from regionshift.errors import (
+    EXIT_FAILED,
+    EXIT_INPUT,
+    EXIT_INTERRUPTED,
+    EXIT_OK,
+    EXIT_REFUSED,
+    InputError,
+    Interrupted,
+    Refused,
+    RegionshiftError,
+    WorkFailed,
+)
 from regionshift.journal.journal import Journal
 from regionshift.journal.store import open_state
+from regionshift.local import emulator
 from regionshift.operations.waves.driving import Waits
+from regionshift.settings import template
 from regionshift.wiring import Wired
 
 Does = Callable[[Wired], object]
@@ -40,9 +57,9 @@ def ends(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., int]:
     monkeypatch.setattr(opening, "wire", wire)
 
     def ended(*does: Does, arguments: tuple[str, ...] = ()) -> int:
-        app = typer.Typer()
+        single = typer.Typer()
 
-        @app.command()
+        @single.command()
         def change(as_json: bool = typer.Option(False, "--json")) -> int:
             del as_json
             code: object = 0
@@ -51,7 +68,7 @@ def ends(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., int]:
                     code = each(wired)
             return code if isinstance(code, int) else 0
 
-        return run(app, [*arguments])
+        return run(single, [*arguments])
 
     return ended
 
@@ -141,3 +158,140 @@ def test_of_a_deployments_steps_only_applying_and_linking_change_something() -> 
 
 
 _ACTIONS: tuple[Any, ...] = ("approve", "apply", "validate", "bake", "links")
+
+
+# Every command: what it must be given, and where its codes differ from those of most. A command without a row fails.
+@dataclass(frozen=True)
+class Row:
+    """``unusable_state``: its code when the state cannot be read; ``reads``: it reads the settings."""
+
+    needs: tuple[str, ...] = ()
+    unusable_state: int = 1
+    reads: bool = True
+
+
+TABLE: dict[tuple[str, ...], Row] = {
+    ("init",): Row(reads=False),
+    ("doctor",): Row(unusable_state=3),  # what stands in the way is what it was asked for
+    ("preview",): Row(),
+    ("up",): Row(),
+    ("validate",): Row(),
+    ("outputs",): Row(),
+    ("destroy",): Row(),
+    ("migrate",): Row(),
+    ("rollback",): Row(),
+    ("releases",): Row(),
+    ("diff",): Row(("aaaaaa", "bbbbbb")),
+    ("history",): Row(),
+    ("status",): Row(),
+    ("drift",): Row(),
+    ("resume",): Row(),
+    ("promote",): Row(("us-east-1",)),
+    ("move",): Row(("--from", "eu-west-1", "--to", "us-east-1")),
+    ("local", "up"): Row(),
+    ("local", "status"): Row(reads=False),
+    ("local", "env"): Row(reads=False),
+    ("local", "down"): Row(reads=False),
+}
+SETTINGS = """\
+project: shop
+environment: dev
+account: "123456789012"
+target: local
+regions: {primary: eu-west-1, secondaries: [us-east-1]}
+network: {vpc_cidr: 10.0.0.0/16}
+state: %s
+"""
+
+
+def _commands(group: Any, before: tuple[str, ...] = ()) -> dict[tuple[str, ...], Any]:
+    found: dict[tuple[str, ...], Any] = {}
+    for name, command in group.commands.items():
+        path = (*before, name)
+        found |= _commands(command, path) if hasattr(command, "commands") else {path: command}
+    return found
+
+
+COMMANDS = _commands(typer.main.get_command(app))
+READING = [path for path, row in TABLE.items() if row.reads]
+# What works on an environment can be told where its AWS is.
+WIRED = [
+    path for path, command in COMMANDS.items() if any(each.name == "endpoint" for each in command.params)
+]
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    """Settings of an environment whose state is no folder."""
+    state = tmp_path / "state"
+    state.write_text("no folder")
+    found = tmp_path / "regionshift.yaml"
+    found.write_text(SETTINGS % state.as_uri())
+    return found
+
+
+def _code(path: tuple[str, ...], file: Path, *more: str) -> int:
+    return run(app, [*path, *TABLE[path].needs, "--config", str(file), *more])
+
+
+def test_every_command_has_its_row() -> None:
+    assert set(TABLE) == set(COMMANDS)
+    assert {path for path, row in TABLE.items() if row.reads} - {("local", "up")} == set(WIRED)
+
+
+def test_the_codes_are_those_of_the_readme() -> None:
+    readme = (Path(__file__).parents[2] / "README.md").read_text()
+    rows = re.findall(r"^\| (\d+) \| ", readme, re.MULTILINE)
+    assert [int(row) for row in rows if int(row) < 4 or int(row) == 130] == [
+        EXIT_OK,
+        EXIT_FAILED,
+        EXIT_INPUT,
+        EXIT_REFUSED,
+        EXIT_INTERRUPTED,
+    ]
+
+
+@pytest.mark.parametrize("path", TABLE, ids=" ".join)
+def test_what_is_asked_for_is_done_with_0(path: tuple[str, ...], file: Path) -> None:
+    assert run(app, [*path, "--help"]) == 0
+    if path == ("init",):
+        assert run(app, ["init", "--config", str(file.with_name("new.yaml"))]) == 0
+    if path == ("local", "down"):
+        assert _code(path, file) == 0
+    if path in (("local", "status"), ("local", "env")):
+        assert _code(path, file) == 1, "it does not run"
+
+
+@pytest.mark.parametrize("path", TABLE, ids=" ".join)
+def test_wrong_input_is_2(path: tuple[str, ...], file: Path) -> None:
+    assert run(app, [*path, "--no-such-option"]) == 2
+    if TABLE[path].reads:
+        assert _code(path, file.with_name("missing.yaml")) == 2
+    if path == ("init",):
+        assert _code(path, file) == 2, "it is there already"
+
+
+@pytest.mark.parametrize("path", WIRED, ids=" ".join)
+def test_what_a_guard_refuses_is_3(path: tuple[str, ...], file: Path) -> None:
+    assert _code(path, file, "--endpoint", "https://192.0.2.1") == 3, "no loopback address"
+
+
+@pytest.mark.parametrize("path", WIRED, ids=" ".join)
+def test_work_that_fails_is_1(path: tuple[str, ...], file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("REGIONSHIFT_CA_BUNDLE", str(file))
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "a")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "b")
+    assert _code(path, file, "--endpoint", "https://127.0.0.1:9") == TABLE[path].unusable_state
+
+
+@pytest.mark.parametrize("path", TABLE, ids=" ".join)
+def test_ctrl_c_is_130(path: tuple[str, ...], file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(*_: Any, **__: Any) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(wiring, "load_config", interrupted)
+    monkeypatch.setattr(template, "settings_template", interrupted)
+    monkeypatch.setattr(emulator, "status", interrupted)
+    monkeypatch.setattr(emulator, "down", interrupted)
+    there = file.with_name("new.yaml") if path == ("init",) else file
+    assert _code(path, there) == 130

@@ -29,12 +29,13 @@ from regionshift.cli import deployment_tables, failure, show
 from regionshift.cli.app import app
 from regionshift.cli.options import Choices
 from regionshift.cli.verbose import make_log
-from regionshift.errors import InputError, WorkFailed
+from regionshift.errors import InputError, Refused, WorkFailed
 from regionshift.report import migrations, moving, terminal
 from regionshift.report.junit import write_junit
 from regionshift.report.live import LiveView
 from regionshift.report.printer import Rows, Screen, Text, escaped
 from regionshift.report.values import CheckResult
+from regionshift.settings.config import MigrationConfig
 
 # Colours, the clipboard (OSC 52), a title, a bell, C1, DEL, line ends, bidi, what is not drawn, and Rich's own marks.
 HOSTILE = (
@@ -242,24 +243,60 @@ def test_what_verbose_says_is_harmless(told: Callable[[], str]) -> None:
     assert SHOWN in said
 
 
+CONFIG = MigrationConfig.model_validate(
+    {
+        "project": "shop",
+        "environment": "dev",
+        "account": "123456789012",
+        "target": "local",
+        "regions": {"primary": "eu-west-1"},
+        "network": {"vpc_cidr": "10.0.0.0/16"},
+    }
+)
+
+
+def test_a_question_names_where_and_an_answer_that_is_none_is_asked_again(
+    told: Callable[[], str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "stdin", io.StringIO("sure\nno\n"))
+    assert not show.ask(Choices(), "Destroy?", CONFIG)
+    said = " ".join(told().split())
+    assert said.count("dev (account 123456789012, target local): Destroy? [y/N]") == 2
+    assert "'sure' is neither yes nor no: type y or n; Enter alone means no." in said
+    for answer, meant in (("Y", True), ("yes", True), ("", False), ("N", False)):
+        monkeypatch.setattr(sys, "stdin", io.StringIO(f"{answer}\n"))
+        assert show.ask(Choices(), "Destroy?", CONFIG) is meant
+
+
+def test_a_name_that_is_not_the_environments_is_told_with_the_one_that_is(
+    told: Callable[[], str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(show, "person_is_there", lambda: True)
+    monkeypatch.setattr(show, "forget_typed", lambda: None)
+    monkeypatch.setattr(sys, "stdin", io.StringIO("prod\n"))
+    with pytest.raises(Refused, match="'prod' is not the name of this environment, which is dev"):
+        show.confirm_by_name(Choices(), CONFIG)
+    assert "dev (account 123456789012, target local): Type" in " ".join(told().split())
+
+
 def test_questions_are_harmless(told: Callable[[], str], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sys, "stdin", io.StringIO("y\n"))
-    assert show.ask(Choices(), HOSTILE)
+    monkeypatch.setattr(sys, "stdin", io.StringIO(f"{HOSTILE}\ny\n"))
+    assert show.ask(Choices(), HOSTILE, CONFIG)
     _require_harmless(told())
 
 
 def test_what_was_typed_before_a_question_is_no_answer(monkeypatch: pytest.MonkeyPatch) -> None:
     keyboard, terminal_end = pty.openpty()
 
-    def asked(_question: str, err: bool) -> bool:
+    def asked(_question: str, **_: object) -> str:
         os.write(keyboard, b"n\n")
-        return sys.stdin.readline() == ("y\n" if not err else "")
+        return sys.stdin.readline().strip()
 
     with os.fdopen(terminal_end) as stdin, os.fdopen(keyboard, "wb"):
         monkeypatch.setattr(sys, "stdin", stdin)
-        monkeypatch.setattr(typer, "confirm", asked)
+        monkeypatch.setattr(typer, "prompt", asked)
         os.write(keyboard, b"y\n")
-        assert not show.ask(Choices(), "Destroy?")
+        assert not show.ask(Choices(), "Destroy?", CONFIG)
 
 
 def test_json_is_ascii(told: Callable[[], str]) -> None:

@@ -101,6 +101,18 @@ class Migrations:
             left_behind=left_behind,
         )
 
+    def require_beginnable(self, migration_id: str, entries: Sequence[Entry]) -> None:
+        """What `begin` needs, asked beforehand. Nothing is changed, nothing recorded.
+
+        Raises:
+            Refused: another migration has a target.
+            OutOfBounds: an entry is not what the settings name.
+            InputError, Refused: see ``Carrier.check``.
+        """
+        self.bounds.require(entries, migration_id)
+        lock.require_free(self.store, migration_id, entries)
+        require_sound(self.carriers, entries)
+
     def begin(
         self,
         migration_id: str,

@@ -127,7 +127,7 @@ def run_up(
         if environment.fenced:
             warn_of_fences(choices, wired)
         if plan.changes:
-            confirm(choices, f"Change {len(plan.changes)} resources?", environment)
+            confirm(choices, f"Change {len(plan.changes)} resources?", environment.config)
         if proposed.intent is not None:
             return up_in_waves(
                 choices,
@@ -283,7 +283,7 @@ def run_destroy(choices: Choices) -> int:
         if unclear:
             screen.print("What an earlier run made and did not write down is looked for, and goes too.")
         if plan.changes or unclear:
-            confirm_by_name(choices, environment)
+            confirm_by_name(choices, environment.config)
         with _view(choices, screen, f"destroy {environment.name}", plan) as listener:
             done = destroy(environment, wired.journal, plan, listener, readers(wired, screen))
     if choices.as_json:

@@ -15,7 +15,7 @@ from regionshift.cli.deployment_tables import (
     standing_table,
 )
 from regionshift.cli.driving import begun_under, driver
-from regionshift.cli.migrations import all_migrations, rollback_migration
+from regionshift.cli.migrations import all_migrations, carrying_in, rollback_migration
 from regionshift.cli.opening import opened
 from regionshift.cli.options import Choices
 from regionshift.cli.show import ask, confirm, console, person_is_there, print_json, working
@@ -23,6 +23,7 @@ from regionshift.deployment.state import DeploymentState, Outcome, RegionState, 
 from regionshift.errors import EXIT_FAILED, EXIT_OK, Refused, RegionshiftError
 from regionshift.journal.journal import Journal
 from regionshift.journal.lock import holder_to_json, living_holder
+from regionshift.operations.migrations.taking_back import require_takeable
 from regionshift.operations.moving.fencing import with_fenced
 from regionshift.operations.planning import make_plan
 from regionshift.operations.status import alarms_now, last_change, releases_among
@@ -36,6 +37,7 @@ from regionshift.operations.waves.written_since import written_since
 from regionshift.report.migrations import migrations_table
 from regionshift.report.terminal import findings_table, plan_table
 from regionshift.report.values import Finding, Plan, as_data
+from regionshift.settings.config import MigrationConfig
 from regionshift.wiring import Wired, scope_of
 
 
@@ -81,12 +83,16 @@ def run_deployment_rollback(
             way = _way_back(wired, run_id, options)
         _show(choices, way.plan)
         written = written_since(wired.journal, way.undone, way.intent.plan.target)
-        data = [each for each in written if with_data or _wants_back(choices, each)]
+        data = [each for each in written if with_data or _wants_back(choices, each, wired.environment.config)]
         skipped = wired.environment.left_out
+        if data:
+            with carrying_in(wired) as carrying:  # all of them before the first goes back
+                for each in data:
+                    require_takeable(carrying, each)
         confirm(
             choices,
             f"Take back deployment {way.undone}, {len(way.plan.changes)} resources{_also(data)}?",
-            wired.environment,
+            wired.environment.config,
         )
         if not data:
             return _go_back(choices, wired, way, options)
@@ -161,14 +167,14 @@ def _also(data: Collection[str]) -> str:
     return f", and what {', '.join(data)} wrote" if data else ""
 
 
-def _wants_back(choices: Choices, migration: str) -> bool:
+def _wants_back(choices: Choices, migration: str, config: MigrationConfig) -> bool:
     said = f"Migration {migration} wrote data while that release ran."
     if choices.yes or not person_is_there():
         console(choices).print(
             f"{said} It stays; --with-data takes it back too, as does: regionshift rollback {migration}",
         )
         return False
-    return ask(choices, f"{said} Take it back too?")
+    return ask(choices, f"{said} Take it back too?", config)
 
 
 def run_releases(choices: Choices) -> int:

@@ -141,7 +141,7 @@ def _approval(choices: Choices, environment: Environment, approving: str | None)
             )
         asking = Choices(choices.config, as_json=choices.as_json)
         try:
-            confirm(asking, f"Begin wave {step.wave} ({', '.join(step.regions)})?", environment)
+            confirm(asking, f"Begin wave {step.wave} ({', '.join(step.regions)})?", environment.config)
         except Refused:
             return False
         except typer.Abort as left:  # Ctrl-C or the end of the input is no answer

@@ -34,7 +34,7 @@ from regionshift.operations.migrations.estimating import as_json, estimate
 from regionshift.operations.migrations.listing import SETTLED, Unread, known_migrations, migration_named
 from regionshift.operations.migrations.progress import Standing
 from regionshift.operations.migrations.rights import require_rights, require_something
-from regionshift.operations.migrations.taking_back import TakenBack, take_back
+from regionshift.operations.migrations.taking_back import TakenBack, require_takeable, take_back
 from regionshift.operations.migrations.verifying import verify_again
 from regionshift.operations.outputs import Outputs
 from regionshift.operations.unfinished import killed_migrations
@@ -75,7 +75,11 @@ def run_migrate(
         if known is not None:
             if not choices.as_json:
                 screen.print(known_table(known))
-            confirm(choices, f"Go on with {migration_id}, from {wanted.source} to {wanted.target}?")
+            confirm(
+                choices,
+                f"Go on with {migration_id}, from {wanted.source} to {wanted.target}?",
+                wired.environment.config,
+            )
         else:
             with working(choices, "looking at what is to be carried"):
                 made, shown = _plan(carrying, wanted)
@@ -89,8 +93,11 @@ def run_migrate(
                     print_json(shown)
                 return EXIT_REFUSED if shown["conflicts"] else EXIT_OK
             _require_startable(wired, wanted, shown)
+            carrying.migrations(wanted.target).require_beginnable(wanted.migration_id, wanted.entries)
             confirm(
-                choices, f"Carry {to_copy} items from {wanted.source} to {wanted.target}?", wired.environment
+                choices,
+                f"Carry {to_copy} items from {wanted.source} to {wanted.target}?",
+                wired.environment.config,
             )
             if not choices.yes:
                 # Planned again when it begins, maybe much later: just this is what was agreed to.
@@ -231,7 +238,8 @@ def rollback_migration(choices: Choices, migration_id: str, reason: str, *, skip
         region, found = carrying.find(migration_id)
         if not choices.as_json:
             console(choices).print(summary_table(found))
-        confirm(choices, f"Take back what {migration_id} wrote in {region}?", wired.environment)
+        require_takeable(carrying, migration_id)
+        confirm(choices, f"Take back what {migration_id} wrote in {region}?", wired.environment.config)
         try:
             with working(choices, f"taking back {migration_id}"):
                 done = take_back(carrying, wired.journal, migration_id, reason, clock=time.monotonic)

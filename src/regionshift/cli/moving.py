@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Collection
 from functools import partial
 from typing import Any
 
@@ -25,9 +26,9 @@ from regionshift.errors import (
 from regionshift.journal.events import RunView
 from regionshift.journal.journal import RunJournal
 from regionshift.operations.deploying import deploy, mend
-from regionshift.operations.moving import moves
+from regionshift.operations.moving import moves, proposing
 from regionshift.operations.moving.as_up import require_removal_alone
-from regionshift.operations.moving.copying import LastCopy
+from regionshift.operations.moving.copying import LastCopy, carried_entries
 from regionshift.operations.moving.driving import Herald, interruption, state_of
 from regionshift.operations.moving.plan import STEPS as PROMOTION
 from regionshift.operations.moving.promoting import read_text, write_text
@@ -39,6 +40,7 @@ from regionshift.operations.validate import validate
 from regionshift.operations.waves.standing import standing_of
 from regionshift.report.moving import StepsView, promotion_table
 from regionshift.report.terminal import findings_table, plan_table
+from regionshift.report.values import Plan
 from regionshift.settings.editing import applied
 from regionshift.wiring import Wired, settings, surroundings
 
@@ -99,7 +101,12 @@ def _begun(choices: Choices, source: str, target: str) -> str | None:
             raise Refused(
                 f"{region} is fenced.", where=region, remedy=f"first: regionshift up --rejoin {region}"
             )
-        if moves.unfinished(wired.journal) is not None:
+        if (view := moves.unfinished(wired.journal)) is not None:
+            if moves.ends_of(view) == (source, target):
+                done = state_of(wired.journal, view.run_id, moves.STEPS).done
+                left = [phase for phase in moves.PHASES if phase not in done]
+                # The first that is left looks by itself when it begins.
+                _look(choices, wired, (source, target), left[1:], view.run_id)
             # Whoever held the engine's own lock is dead: we hold the environment's.
             wired.environment.engine.release_lock()
         elif wired.environment.config.regions.primary == target:
@@ -107,7 +114,7 @@ def _begun(choices: Choices, source: str, target: str) -> str | None:
         else:
             require_finished(wired.journal)
             _show(choices, wired, source, target)
-            confirm(choices, f"Move from {source} to {target}?", wired.environment)
+            confirm(choices, f"Move from {source} to {target}?", wired.environment.config)
         return moves.open_run(wired.journal, source, target).run_id
 
 
@@ -115,10 +122,9 @@ def _show(choices: Choices, wired: Wired, source: str, target: str) -> None:
     """What bringing the new region up makes and changes; refused here is refused before the first change."""
     raw = settings(choices.config, choices.overrides, surroundings())
     moves.require_movable(raw, source, target)
-    moves.with_target(raw, choices.config, target, _loader(choices, target))
     with working(choices, "planning"):
-        plan = _planned(choices, wired, source, target).plan
-    if choices.as_json:
+        plan = _look(choices, wired, (source, target), list(moves.PHASES))
+    if choices.as_json or plan is None:
         return
     screen = console(choices)
     screen.print(f"{target} comes up as a secondary first:" if plan.changes else f"{target} is up.")
@@ -128,6 +134,35 @@ def _show(choices: Choices, wired: Wired, source: str, target: str) -> None:
     screen.print(
         f"Then what is in {source} is copied to it, {target} becomes the primary, {source} a secondary.",
     )
+
+
+def _look(
+    choices: Choices, wired: Wired, ends: tuple[str, str], phases: Collection[str], run_id: str = "planned"
+) -> Plan | None:
+    """Ask each of ``phases`` for what it needs, before the first of them changes anything; what its `up` does.
+
+    Raises:
+        InputError, Refused, PlanRefused: something that one of them needs is not as it must be.
+    """
+    source, target = ends
+    environment, load, plan = wired.environment, _loader(choices, target), None
+    text = read_text(choices.config)
+    if "name" in phases:
+        raw = settings(choices.config, choices.overrides, surroundings())
+        text = moves.with_target(raw, choices.config, target, load) or text
+    if "up" in phases:
+        plan = _planned(choices, wired, source, target).plan
+    if environment.config.regions.primary == target or _promoting(wired):
+        return plan  # the change of primary asked before its first step
+    if "migrate" in phases:
+        with carrying_in(wired) as carrying:
+            copies = LastCopy(carrying, wired.journal, time.monotonic, source, target)
+            is_up = standing_of(wired.journal).releases.get(target) is not None
+            copies.look(run_id) if is_up else copies.look_before_up()
+    if "promote" in phases:
+        proposing.require_turnable(load(text), target, text, choices.config, load)
+        proposing.require_secrets(environment, target, carried_entries(environment.config, source, target))
+    return plan
 
 
 def _planned(choices: Choices, wired: Wired, source: str, target: str) -> Proposal:
@@ -218,19 +253,18 @@ def _took(view: RunView) -> float | None:
 
 
 def resume_move(choices: Choices, *, back: bool, said: bool) -> int:
-    """Go on with the open move; or stop it, with what it copied itself taken back.
+    """Go on with the open move; or stop it, with what it copied itself taken back, as `moves.require_way_back` allows.
 
-    A move whose change of primary is done is not turned: another one would be needed for that. ``said``: the
-    command wrote its JSON document already.
+    ``said``: the command wrote its JSON document already.
     """
     with opened(choices, locked=True) as wired:
         view = moves.unfinished(wired.journal)
         if view is None:
             return EXIT_OK
         source, target = moves.ends_of(view)
-        done = settings(choices.config, choices.overrides, surroundings()).regions.primary == target
-        if back and not done:
+        if back:
             wired.environment.engine.release_lock()
+            moves.turn_back(wired.journal, view)
             undone: dict[str, object] = {}
             if "migrate" in state_of(wired.journal, view.run_id, moves.STEPS).began:
                 with carrying_in(wired) as carrying:
@@ -321,7 +355,7 @@ def _retire(choices: Choices, region: str, *, allow_data_loss: bool) -> bool:
                 where=region,
                 remedy=f"until then it stays a secondary; {again} --retire --allow-data-loss",
             )
-        confirm_by_name(choices, wired.environment)
+        confirm_by_name(choices, wired.environment.config)
         wired.journal.changing()  # the file goes first, so that a killed retirement is finished by `up`
         write_text(choices.config, applied(found.edit, read_text(choices.config)))
         wired.shelf.keep(found.environment.release(), standing_of(wired.journal).links)

@@ -12,6 +12,7 @@ import typer
 
 if TYPE_CHECKING:
     from regionshift.journal.lock import Holder
+    from regionshift.settings.config import MigrationConfig
 
 
 class TargetName(StrEnum):
@@ -64,7 +65,7 @@ class Choices:
     may_force: bool = False
 
     @property
-    def force(self) -> Callable[[Holder], None] | None:
+    def force(self) -> Callable[[Holder, MigrationConfig], None] | None:
         """What shows a lock's holder and asks whether to break it; None when ``--force`` was not given."""
         if not self.may_force:
             return None

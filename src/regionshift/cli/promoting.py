@@ -32,6 +32,8 @@ from regionshift.operations.moving.plan import PromotionPlan
 from regionshift.operations.moving.promoting import Promotion
 from regionshift.operations.moving.turning import Turner
 from regionshift.operations.unfinished import require_finished
+from regionshift.operations.up import PlanRefused
+from regionshift.operations.usable_keys import key_findings
 from regionshift.operations.waves.standing import standing_of
 from regionshift.report.moving import StepsView, promotion_table
 from regionshift.report.terminal import findings_table, plan_table
@@ -67,15 +69,18 @@ def promote_here(choices: Choices, wired: Wired, new: str, *, lost: bool, plan_o
         screen = console(choices)
         screen.print(f"{plan.new} becomes the primary, {_fate(plan)}.")
         screen.print(plan_table(preview, whole=choices.verbose))
+        if preview.findings:
+            screen.print(findings_table(preview.findings))
         screen.print(promotion_table(facts))
         for sentence in facts.get("unproven", ()):
             screen.print(f"! {sentence}", style="yellow")
     if plan_only:
         if choices.as_json:
-            print_json({"plan": plan.to_json(), "changes": as_data(preview.changes), **facts})
-        return EXIT_REFUSED if facts.get("conflicts") else EXIT_OK
-    _require_no_conflicts(plan, facts)
-    confirm(choices, f"Make {new} the primary?", wired.environment)
+            shown = {"changes": as_data(preview.changes), "findings": as_data(preview.findings)}
+            print_json({"plan": plan.to_json(), **shown, **facts})
+        return EXIT_REFUSED if facts.get("conflicts") or preview.errors else EXIT_OK
+    _require_no_obstacle(plan, preview, facts)
+    confirm(choices, f"Make {new} the primary?", wired.environment.config)
     run = proposing.begin(wired.shelf, wired.journal, proposed)
     return _go(choices, wired, plan, run.run_id, facts)
 
@@ -91,9 +96,9 @@ def promote_quietly(choices: Choices, wired: Wired, new: str, view: StepsView) -
         plan, run_id = proposing.plan_of(left), left.run_id
         take_over(choices, wired, run_id)
     else:
-        proposed, _, facts = _prepared(choices, wired, new, lost=False)
+        proposed, preview, facts = _prepared(choices, wired, new, lost=False)
         plan = proposed.plan
-        _require_no_conflicts(plan, facts)
+        _require_no_obstacle(plan, preview, facts)
         run_id = proposing.begin(wired.shelf, wired.journal, proposed).run_id
     run = wired.journal.reopen(run_id)
     with _promotion(choices, wired, plan, run_id) as promotion:
@@ -124,11 +129,15 @@ def _prepared(
     wired.shelf.lend(proposed.release)  # kept only once it is confirmed
     turner = Turner(wired.environment, wired.shelf, plan.absent, make_listener(choices))
     after = dict.fromkeys(plan.present, plan.after)
-    preview = turner.preview(after, plan.after)
+    findings = key_findings(wired.environment.clients, wired.environment.config, plan.present)
+    preview = turner.preview(after, plan.after, findings)
     return proposed, preview, _facts(choices, wired, plan)
 
 
-def _require_no_conflicts(plan: PromotionPlan, facts: Mapping[str, Any]) -> None:
+def _require_no_obstacle(plan: PromotionPlan, preview: Plan, facts: Mapping[str, Any]) -> None:
+    """Raises PlanRefused, Refused."""
+    if preview.errors:
+        raise PlanRefused(preview)
     if conflicts := facts.get("conflicts"):
         raise Refused(
             f"{conflicts} items under `carry` were changed in {plan.new} by somebody else.",
@@ -232,7 +241,13 @@ def _view(choices: Choices, plan: PromotionPlan) -> Iterator[StepsView]:
 
 
 def _facts(choices: Choices, wired: Wired, plan: PromotionPlan) -> dict[str, Any]:
-    """What is known before the first step: what is left to copy, or what is unproven."""
+    """What is known before the first step: what is left to copy, or what is unproven.
+
+    Raises:
+        InputError, Refused: a place that a step copies from or to is not there, or not fit.
+    """
+    with _promotion(choices, wired, plan, "planned") as promotion:
+        promotion.look()
     if plan.lost:
         config = wired.environment.config
         now = wired.environment.now()

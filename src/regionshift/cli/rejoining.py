@@ -52,7 +52,10 @@ def run_rejoin(choices: Choices, region: str) -> int:
         rejoining.require_fenced(wired.journal, region)
         standing = standing_of(wired.journal)
         _show(choices, wired, standing, region)
-        confirm(choices, f"Shut {region}, then bring it back as a secondary?", wired.environment)
+        with carrying_in(wired) as carrying:
+            primary = wired.environment.config.regions.primary
+            LastCopy(carrying, wired.journal, time.monotonic, primary, region).look_before_return()
+        confirm(choices, f"Shut {region}, then bring it back as a secondary?", wired.environment.config)
         meanings = dict.fromkeys(rejoining.STEPS, "") | {
             "shut": "no replication from it, no writes to it",
             "look": "what was written there since",

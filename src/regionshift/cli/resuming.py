@@ -27,7 +27,14 @@ def run_resume(choices: Choices, *, back: bool) -> int:
         InputError: nothing is unfinished. Refused: there is no way back, or a newer version wrote it.
     """
     with opened(choices, locked=True) as wired:
-        moving = moves.unfinished(wired.journal) is not None
+        move = moves.unfinished(wired.journal)
+        moving = move is not None
+        if move is not None and moves.goes_back(wired.journal, move):
+            back = True  # that was begun
+        if back:
+            proposing.require_way_back(wired.journal)
+            if move is not None:
+                moves.require_way_back(move, wired.environment.config.regions.primary, wired.journal)
         # A move goes on with the change of primary that it began; back goes that one first.
         code = None if moving and not back else resume_promotion(choices, wired, back=back)
         if code is not None and not (moving and proposing.unfinished(wired.journal) is None):

@@ -20,7 +20,7 @@ from regionshift.report.activity import Activity
 from regionshift.report.printer import Screen, escaped
 
 if TYPE_CHECKING:
-    from regionshift.operations.environment import Environment
+    from regionshift.settings.config import MigrationConfig
 
 
 def console(choices: Choices) -> Screen:
@@ -73,7 +73,7 @@ class NotConfirmed(Refused):
     """A person was asked, and did not say yes."""
 
 
-def confirm(choices: Choices, question: str, environment: Environment | None = None) -> None:
+def confirm(choices: Choices, question: str, config: MigrationConfig) -> None:
     """Ask, unless --yes was given; the question names the environment, its account and the target.
 
     Raises:
@@ -82,33 +82,42 @@ def confirm(choices: Choices, question: str, environment: Environment | None = N
     if choices.yes:
         return
     _require_person()
-    if not ask(choices, question, environment):
+    if not ask(choices, question, config):
         raise NotConfirmed("Not confirmed; nothing was changed.")
 
 
-def ask(choices: Choices, question: str, environment: Environment | None = None) -> bool:
-    """Ask a person at the terminal; what was typed before the question is no answer to it."""
-    forget_typed()
-    return typer.confirm(escaped(_about(environment) + question), err=choices.as_json)
+def ask(choices: Choices, question: str, config: MigrationConfig) -> bool:
+    """Ask a person at the terminal, until the answer is yes or no; what was typed before the question is no answer."""
+    while True:
+        answer = _answer(choices, f"{_about(config)}{question} [y/N]", default="").strip()
+        if answer.lower() in ("y", "yes"):
+            return True
+        if answer.lower() in ("", "n", "no"):
+            return False
+        console(choices).print(f"{answer!r} is neither yes nor no: type y or n; Enter alone means no.")
 
 
-def confirm_by_name(choices: Choices, environment: Environment) -> None:
+def confirm_by_name(choices: Choices, config: MigrationConfig) -> None:
     """Ask for the environment's name to be typed, unless --yes was given. Raises as :func:`confirm`."""
     if choices.yes:
         return
     _require_person()
+    name = config.suffix
+    answer = _answer(choices, f"{_about(config)}Type the environment's name ({name}) to go on")
+    if answer != name:
+        raise NotConfirmed(
+            f"{answer!r} is not the name of this environment, which is {name}; nothing was changed."
+        )
+
+
+def _answer(choices: Choices, question: str, default: str | None = None) -> str:
     forget_typed()
-    name = environment.name
-    question = f"{_about(environment)}Type the environment's name ({name}) to go on"
-    if typer.prompt(escaped(question), err=choices.as_json) != name:
-        raise NotConfirmed("That is not its name; nothing was changed.")
+    said: str = typer.prompt(escaped(question), default=default, show_default=False, err=choices.as_json)
+    return said
 
 
-def _about(environment: Environment | None) -> str:
-    if environment is None:
-        return ""
-    config = environment.config
-    return f"{environment.name} (account {config.account}, target {config.target}): "
+def _about(config: MigrationConfig) -> str:
+    return f"{config.suffix} (account {config.account}, target {config.target}): "
 
 
 def forget_typed() -> None:

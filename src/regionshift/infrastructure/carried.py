@@ -69,8 +69,7 @@ def _key(site: Site, name: str) -> tuple[str, str] | None:
 
 def created_buckets(site: Site) -> tuple[str, ...]:
     """Names of the buckets of this region that the program creates for what is carried there."""
-    wanted = [entry for entry in site.config.carry.s3 if entry.created_by == "regionshift"]
-    return _once(name for entry in wanted if (name := entry.target_in(site.region)) is not None)
+    return site.config.carry.created_in(site.region)
 
 
 def objects(site: Site) -> tuple[BucketReach, ...]:

@@ -194,6 +194,11 @@ class Carry(Section):
     secrets: tuple[CarrySecrets, ...] = ()
     """Secrets."""
 
+    def created_in(self, region: str) -> tuple[str, ...]:
+        """Names of the buckets that the program creates in ``region`` for what is carried there."""
+        wanted = [entry for entry in self.s3 if entry.created_by == "regionshift"]
+        return tuple(dict.fromkeys(name for entry in wanted if (name := entry.target_in(region)) is not None))
+
 
 class Migration(Section):
     """How a migration is done."""

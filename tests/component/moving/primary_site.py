@@ -94,8 +94,12 @@ class Site:
 
     def open_runs(self) -> list[str]:
         """The runs of the journal that never said how they ended."""
+        return [view.run_id for view in self.journal().unfinished()]
+
+    def journal(self) -> Journal:
+        """The environment's, as another process has it."""
         state = open_state((self.file.parent / ".regionshift/state").as_uri())
-        return [view.run_id for view in Journal(state, "steps.dev", lambda: datetime.now(UTC)).unfinished()]
+        return Journal(state, "steps.dev", lambda: datetime.now(UTC))
 
     @property
     def primary(self) -> str:

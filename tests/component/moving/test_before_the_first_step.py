@@ -13,6 +13,7 @@ from primary_site import Killed, Site
 
 from regionshift.cli import moving
 from regionshift.operations import deploying
+from regionshift.operations.moving import moves
 
 pytestmark = pytest.mark.component
 ELSEWHERE = "ap-southeast-2"
@@ -65,6 +66,20 @@ def test_a_move_shows_what_it_makes_before_it_asks(site: Site, capsys: pytest.Ca
     assert _kept(site) == kept
 
 
+def test_a_move_asks_every_phase_for_what_it_needs_before_the_first(
+    site: Site, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text, kept, before = site.file.read_text(), _kept(site), site.look()
+    # As if it had been brought up with it; what is carried is there in no region.
+    monkeypatch.setattr(moves, "require_as_up", lambda *_: None)
+    site.file.write_text(text + "carry: {s3: [{bucket: 'steps-old-{region}'}]}\n")
+    assert site.run("move", "--from", site.primary, "--to", ELSEWHERE, "--yes") == 2
+    assert f"source bucket steps-old-{site.primary} is not there" in _said(capsys)
+    site.file.write_text(text)
+    assert _kept(site) == kept
+    assert site.look() == before
+
+
 def test_a_plan_of_nothing_is_one_document_and_a_person_sees_the_table(
     site: Site, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -93,6 +108,40 @@ def test_doctor_tells_damage_of_the_journal_once(site: Site, capsys: pytest.Capt
     finally:
         event.write_bytes(whole)
     assert _said(capsys).count("an event of the journal cannot be read") == 1
+
+
+def test_back_from_a_move_that_made_the_new_primary_is_refused_and_says_what_goes_back(
+    site: Site, capsys: pytest.CaptureFixture[str]
+) -> None:
+    ends = {"from": site.secondary, "to": site.primary}
+    run = site.journal().start("move", {"move": ends})
+    for phase in moves.PHASES:  # killed before its end was written down
+        run.append(phase, "before")
+        run.append(phase, "after")
+    kept, before = _kept(site), site.look()
+    assert site.run("resume", "--back", "--yes") == 3
+    said = _said(capsys)
+    assert "--back does not undo" in said and f"regionshift promote {site.secondary}" in said
+    assert _kept(site) == kept
+    assert site.look() == before
+    assert site.run("resume", "--yes") == 0
+    assert site.open_runs() == []
+    assert site.look() == before
+
+
+def test_a_move_whose_way_back_was_begun_does_not_go_forward(
+    site: Site, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before, ends = site.look(), {"from": site.primary, "to": site.secondary}
+    run = site.journal().start("move", {"move": ends})
+    run.append("name", "before")
+    moves.turn_back(site.journal(), site.journal().view(run.run_id))  # and killed there
+    assert site.run("move", "--from", site.primary, "--to", site.secondary, "--yes") == 3
+    assert "is being taken back" in _said(capsys)
+    assert site.run("resume", "--yes") == 0, "which is the rest of the way back"
+    assert "stopped" in _said(capsys)
+    assert site.open_runs() == []
+    assert site.look() == before
 
 
 @pytest.mark.thorough

@@ -35,14 +35,7 @@ def check(calls: Calls, entry: Entry, keys: Keys | None = None) -> Limits:
     with ThreadPoolExecutor(len(questions), thread_name_prefix="check") as pool:
         asked = [pool.submit(_ask, calls, bucket_of(entry, side), name, side) for side, name in questions]
     for side, versioning in zip(("source", "target"), asked, strict=False):
-        bucket, status = bucket_of(entry, side), versioning.result()
-        if status is None or status.findtext("Status") != "Enabled":
-            raise InputError(
-                f"The {side} bucket {bucket.name} does not keep versions.",
-                where=f"{bucket.region} s3://{bucket.name}",
-                remedy=f"Enable versioning: aws s3api put-bucket-versioning --bucket {bucket.name} "
-                f"--region {bucket.region} --versioning-configuration Status=Enabled",
-            )
+        _require_versions(bucket_of(entry, side), versioning.result(), side)
     target = bucket_of(entry, "target")
     lock = asked[2].result()
     if lock is not None and lock.findtext("ObjectLockEnabled") == "Enabled":
@@ -56,6 +49,22 @@ def check(calls: Calls, entry: Entry, keys: Keys | None = None) -> Limits:
         if not entry.kms_key:
             _require_usable_key(calls, entry, keys)
     return Limits(_undo_until(asked[3].result(), entry.target.prefix))
+
+
+def check_source(calls: Calls, entry: Entry) -> None:
+    """The source alone, for a target that is not made yet. Raises as `check`."""
+    bucket = bucket_of(entry, "source")
+    _require_versions(bucket, _ask(calls, bucket, "versioning", "source"), "source")
+
+
+def _require_versions(bucket: Bucket, status: ET.Element | None, side: str) -> None:
+    if status is None or status.findtext("Status") != "Enabled":
+        raise InputError(
+            f"The {side} bucket {bucket.name} does not keep versions.",
+            where=f"{bucket.region} s3://{bucket.name}",
+            remedy=f"Enable versioning: aws s3api put-bucket-versioning --bucket {bucket.name} "
+            f"--region {bucket.region} --versioning-configuration Status=Enabled",
+        )
 
 
 def _require_usable_key(calls: Calls, entry: Entry, keys: Keys) -> None:

@@ -60,14 +60,18 @@ class Carrying:
 
     def migrations(self, region: str) -> Migrations:
         """Migrations into ``region``, with the rights of whoever runs the command."""
+        store = self.records(region)
+        bounds = bounds_of(self.environment.config, region, store.bucket)
+        return Migrations(store, self.carriers(), bounds, self.now)
+
+    def carriers(self) -> dict[str, Carrier]:
+        """A carrier of each kind, with the rights of whoever runs the command."""
         clients = self.environment.clients.named
-        carriers: dict[str, Carrier] = {
+        return {
             "s3": Objects(self.transport, clients=clients),
             "ssm": Parameters(clients),
             "secrets": Secrets(clients),
         }
-        store = self.records(region)
-        return Migrations(store, carriers, bounds_of(self.environment.config, region, store.bucket), self.now)
 
     def records(self, region: str) -> RecordStore:
         """Records of migrations into ``region``."""

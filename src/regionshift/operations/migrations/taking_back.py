@@ -34,21 +34,32 @@ class TakenBack:
         return {**self.record, "seconds": self.seconds}
 
 
+def require_takeable(carrying: Carrying, migration_id: str) -> str:
+    """What :func:`take_back` needs, asked beforehand; the region that was written to. Changes nothing.
+
+    Raises:
+        WorkFailed: there is no such migration.
+        Refused: another migration is not done with the same target.
+        Unsealed, OutOfBounds: the record is not ours, or the settings do not name what it wrote.
+    """
+    region, metadata = carrying.find(migration_id)
+    migrations = carrying.migrations(region)
+    migrations.bounds.require(entries_of(metadata), migration_id)
+    migrations.require_free(migration_id)
+    return region
+
+
 def take_back(
     carrying: Carrying, journal: Journal, migration_id: str, reason: str, *, clock: Callable[[], float]
 ) -> TakenBack:
     """Roll a migration back, however far it came; doing it again changes nothing.
 
     Raises:
-        WorkFailed: there is no such migration, or the execution failed.
-        Refused: another migration is not done with the same target.
-        Unsealed, OutOfBounds: the record is not ours, or the settings do not name what it wrote.
+        WorkFailed: the execution failed.
+        RegionshiftError: as :func:`require_takeable`.
     """
     began = clock()
-    region, metadata = carrying.find(migration_id)
-    migrations = carrying.migrations(region)
-    migrations.bounds.require(entries_of(metadata), migration_id)
-    migrations.require_free(migration_id)
+    region = require_takeable(carrying, migration_id)
     run = journal.start("rollback", {"migration_id": migration_id, "reason": reason})
     news = News(carrying, run, region, "rollback", migration_id)
     with closed_early(run, "undo", news), told_plainly(region):

@@ -10,11 +10,13 @@ import glob
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
+from regionshift.aws.errors import told_plainly
 from regionshift.carriers.carrier import Carried, Entry, Level, Place
 from regionshift.carriers.ledger import carried
 from regionshift.carriers.plan import MigrationPlan
 from regionshift.carriers.records import PROGRAMS_OWN, Layout
 from regionshift.carriers.s3.calls import Bucket, Calls
+from regionshift.carriers.s3.checks import check_source
 from regionshift.carriers.s3.listing import Stack, stacks
 from regionshift.carriers.s3.pages import NULL
 from regionshift.carriers.selection import Cursor, selector
@@ -85,6 +87,44 @@ class LastCopy:
         """What would be copied now. Changes nothing."""
         what = [bucket_entry(self._config, self.old, self.new), *self._carried()]
         return self.carrying.migrations(self.new).plan("planned", what, Level.PINNED, left_behind=False)
+
+    def look(self, run_id: str) -> None:
+        """What :meth:`copy` needs, asked beforehand. Changes nothing.
+
+        Raises:
+            InputError, Refused: a place is not there, not ours or not fit, or another migration has it.
+        """
+        self.look_at_bucket(f"{run_id}-bucket")
+        if what := self._carried():
+            with told_plainly(self.new):
+                self.carrying.migrations(self.new).require_beginnable(f"{run_id}-carry", what)
+
+    def look_at_bucket(self, migration_id: str) -> None:
+        """What :meth:`copy_bucket` needs, asked beforehand. Raises as :meth:`look`."""
+        entry = bucket_entry(self._config, self.old, self.new)
+        with told_plainly(self.new):
+            self.carrying.migrations(self.new).require_beginnable(migration_id, [entry])
+
+    def look_before_return(self) -> None:
+        """The same for a region whose outputs are not known: no records are asked. Raises as :meth:`look`."""
+        with told_plainly(self.new):
+            self.carrying.carriers()["s3"].check(bucket_entry(self._config, self.old, self.new))
+
+    def look_before_up(self) -> None:
+        """What :meth:`copy` needs while the new region is not up: what its `up` makes there is not asked for.
+
+        Raises as :meth:`look`.
+        """
+        config, calls, carriers = self._config, Calls(self.carrying.transport), self.carrying.carriers()
+        own = named.DEPLOYMENT_BUCKET.name(config.names, self.new)
+        made = {own, *config.carry.created_in(self.new)}
+        for entry in self._carried():
+            with told_plainly(self.new):
+                if entry.kind == "s3" and entry.target.bucket in made:
+                    check_source(calls, entry)
+                    continue
+                key = None if entry.kms_key in entry.keys else entry.kms_key
+                carriers[entry.kind].check(replace(entry, kms_key=key))
 
     def copy(self, run_id: str) -> dict[str, object]:
         """Copy, prove and record what is not there yet. Raises WorkFailed when something is not proven."""

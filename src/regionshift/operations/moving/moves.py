@@ -15,12 +15,13 @@ from regionshift.deployment.course import Course
 from regionshift.deployment.news import News
 from regionshift.deployment.saga import SagaStep
 from regionshift.errors import InputError, Refused, WorkFailed
-from regionshift.journal.events import RunView
+from regionshift.journal.events import DECISION, RunView
 from regionshift.journal.journal import Journal, RunJournal
 from regionshift.operations.environment import Environment, without_regions
 from regionshift.operations.moving.as_up import release_of, require_everywhere, require_release_as_up
 from regionshift.operations.moving.copying import LastCopy
-from regionshift.operations.moving.promoting import read_text, write_text
+from regionshift.operations.moving.driving import state_of
+from regionshift.operations.moving.promoting import read_text, require_writable, write_text
 from regionshift.operations.moving.proposing import Loader
 from regionshift.operations.up import Proposal, propose
 from regionshift.operations.waves.shelf import Shelf
@@ -102,7 +103,7 @@ def open_run(journal: Journal, source: str, target: str) -> RunJournal:
     """The run of this move: a new one, or the one that is open.
 
     Raises:
-        Refused: another move is not finished.
+        Refused: another move is not finished, or this one is being taken back.
     """
     view = unfinished(journal)
     if view is None:
@@ -113,7 +114,38 @@ def open_run(journal: Journal, source: str, target: str) -> RunJournal:
             where=view.run_id,
             remedy=f"{command_of(*ends_of(view))}, or regionshift resume --back",
         )
+    if goes_back(journal, view):
+        raise Refused(
+            f"The move {view.run_id} is being taken back.", where=view.run_id, remedy="regionshift resume"
+        )
     return journal.reopen(view.run_id)
+
+
+def goes_back(journal: Journal, view: RunView) -> bool:
+    """Whether taking an open move back was begun."""
+    return state_of(journal, view.run_id, STEPS).backward
+
+
+def require_way_back(view: RunView, primary: str, journal: Journal) -> None:
+    """Raises Refused when an open move has made the new region the primary: only another change turns that.
+
+    Args:
+        primary: by the settings as they are, while no change of primary is open.
+    """
+    source, target = ends_of(view)
+    if primary != target or any(each.kind == "promotion" for each in journal.unfinished()):
+        return
+    raise Refused(
+        f"The move {view.run_id} has made {target} the primary, which --back does not undo. Nothing was changed.",
+        where=view.run_id,
+        remedy=f"regionshift resume ends the move; then regionshift promote {source} makes {source} the primary again",
+    )
+
+
+def turn_back(journal: Journal, view: RunView) -> None:
+    """Decide that an open move is taken back: from then on nobody goes forward with it."""
+    if not goes_back(journal, view):
+        journal.reopen(view.run_id).append(DECISION, "after", data={"direction": "back", "by": "resume"})
 
 
 def stop(journal: Journal, run_id: str) -> None:
@@ -130,11 +162,12 @@ def with_target(config: MigrationConfig, settings: Path, target: str, load: Load
     """The file's text with ``target`` named as the last secondary; None when it is named. Changes nothing.
 
     Raises:
-        InputError: the file cannot be changed exactly, or the regions come from elsewhere.
+        InputError: the file cannot be changed exactly, or not at all, or the regions come from elsewhere.
     """
     if target in config.all_regions:
         return None
     text = read_text(settings)
+    require_writable(settings)
     after = applied(add_secondary(text, target), text)
     if load(after).all_regions != (*config.all_regions, target):
         raise _elsewhere()
@@ -180,7 +213,7 @@ def propose_retirement(
         refresh: as `propose`.
 
     Raises:
-        InputError: it is no secondary, or the file cannot be changed exactly.
+        InputError: it is no secondary, or the file cannot be changed exactly, or not at all.
     """
     config = environment.config
     if region not in config.regions.secondaries:
@@ -191,6 +224,7 @@ def propose_retirement(
             " killed, is taken down by: regionshift up --allow-data-loss",
         )
     text = read_text(settings)
+    require_writable(settings)
     edit = remove_secondary(text, region)
     after = load(applied(edit, text))
     if after.all_regions != tuple(each for each in config.all_regions if each != region):

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from regionshift.deployment.saga import SagaStep
-from regionshift.errors import WorkFailed
+from regionshift.errors import InputError, WorkFailed
 from regionshift.operations.checks.base import Check, CheckContext, run_checks
 from regionshift.operations.checks.replication import Replication
 from regionshift.operations.environment import Environment, without_regions
@@ -44,6 +44,23 @@ class Promotion:
     copies: Callable[[str, str], LastCopy]
     settings: Path
     clock: Callable[[], float]
+
+    def look(self) -> None:
+        """What the copies of all steps need, asked before the first. Changes nothing.
+
+        Raises:
+            InputError, Refused: see `LastCopy.look`.
+        """
+        if not self.plan.lost:
+            self._last.look(self.run_id)
+        for region in self._others:
+            ways = (
+                ((region, self.plan.new), (self.plan.new, region))
+                if self.plan.lost
+                else ((self.plan.new, region),)
+            )
+            for way in ways:
+                self.copies(*way).look_at_bucket(self.run_id)
 
     def do(self, step: SagaStep, *, doubt: bool) -> Said:
         """One step forward. Raises RegionshiftError when it cannot be done."""
@@ -207,11 +224,29 @@ def read_text(path: Path) -> str:
     return path.read_bytes().decode("utf-8")
 
 
+def require_writable(path: Path) -> None:
+    """What :func:`write_text` needs, asked beforehand. Raises InputError when the file cannot be replaced."""
+    try:
+        handle, aside = _aside(path.resolve())
+    except OSError as error:
+        raise InputError(
+            f"The settings file cannot be changed, which this has to do: {error.strerror}.",
+            where=str(path),
+            remedy="let the file's folder be written by whoever runs the command",
+        ) from error
+    os.close(handle)
+    aside.unlink()
+
+
+def _aside(real: Path) -> tuple[int, Path]:
+    handle, name = tempfile.mkstemp(prefix=f".{real.name}.", dir=real.parent)
+    return handle, Path(name)
+
+
 def write_text(path: Path, text: str) -> None:
     """Replace the file at once and durably, with the rights that it had. A link stays a link."""
     real = path.resolve()
-    handle, name = tempfile.mkstemp(prefix=f".{real.name}.", dir=real.parent)
-    aside = Path(name)
+    handle, aside = _aside(real)
     try:
         with os.fdopen(handle, "wb") as file:
             file.write(text.encode())

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from botocore.exceptions import BotoCoreError, ClientError
 
+from regionshift.carriers.carrier import Entry
+from regionshift.carriers.selection import selector
 from regionshift.deployment.saga import Ending, SagaState
 from regionshift.errors import InputError, Refused
 from regionshift.journal.events import DECISION, Kind, RunView
@@ -21,7 +23,7 @@ from regionshift.operations.moving.as_up import (
 from regionshift.operations.moving.driving import Herald, Teller, drive, is_over, state_of
 from regionshift.operations.moving.fencing import NOT_SHUT, fenced_regions, not_shut
 from regionshift.operations.moving.plan import PromotionPlan, promotion_from_json
-from regionshift.operations.moving.promoting import Promotion, read_text
+from regionshift.operations.moving.promoting import Promotion, read_text, require_writable
 from regionshift.operations.orphans import Recovered, recover
 from regionshift.operations.waves.shelf import Shelf
 from regionshift.operations.waves.standing import Standing
@@ -63,8 +65,7 @@ def propose(
     config = environment.config
     old = config.regions.primary
     fenced = fenced_regions(journal)
-    _require_secondary(config, new, fenced)
-    _require_findable_state(config)
+    edit, after = require_turnable(config, new, read_text(settings), settings, load, fenced=fenced)
     base = release_of(shelf, standing, new)
     require_settings_as_up(base, config, str(settings))
     away = {old, *fenced} if lost else set(fenced)
@@ -73,7 +74,6 @@ def propose(
         raise Refused(
             f"The links between regions have another release than {new}.", remedy="run `regionshift up` first"
         )
-    edit, after = _edited(settings, config, new, lambda text: without_regions(load(text), fenced))
     # What is lost is no secondary of what runs, until it rejoins; the settings go on naming it.
     release = replace(base, config=without_regions(after, {old} if lost else ()))
     plan = PromotionPlan(
@@ -90,11 +90,40 @@ def propose(
     return Proposed(plan, release)
 
 
-def require_secrets(environment: Environment, new: str) -> None:
-    """Raises Refused when a secret that the settings take from the primary region is not in ``new`` too."""
+def require_turnable(
+    config: MigrationConfig,
+    new: str,
+    text: str,
+    settings: Path,
+    load: Loader,
+    *,
+    fenced: Collection[str] = (),
+) -> tuple[Edit, MigrationConfig]:
+    """What making ``new`` the primary needs of the settings, whatever is up; the edit, and the settings after it.
+
+    Args:
+        config: what ``text`` says, without what is fenced.
+        text: of the file ``settings``, as it is when the primary changes.
+
+    Raises:
+        InputError: ``new`` is no secondary, or the file cannot be changed exactly, or not at all.
+        Refused: ``new`` is fenced, or the state would not be found afterwards.
+    """
+    _require_secondary(config, new, fenced)
+    _require_findable_state(config)
+    require_writable(settings)
+    return _edited(text, config, new, lambda changed: without_regions(load(changed), fenced))
+
+
+def require_secrets(environment: Environment, new: str, carried: Collection[Entry] = ()) -> None:
+    """Raises Refused when a secret that the settings take from the primary region is not in ``new`` too.
+
+    Args:
+        carried: what is copied there first.
+    """
     vault = environment.clients.get("secretsmanager", new)
     for name, source in environment.config.application.secrets.items():
-        if source.secret is None:
+        if source.secret is None or any(_brings(entry, source.secret) for entry in carried):
             continue
         try:
             vault.describe_secret(SecretId=source.secret)
@@ -104,6 +133,13 @@ def require_secrets(environment: Environment, new: str) -> None:
                 where=f"application.secrets.{name}",
                 remedy="name it under `carry` and migrate it, or take the value from elsewhere",
             ) from error
+
+
+def _brings(entry: Entry, secret: str) -> bool:
+    """Whether ``entry`` may carry ``secret`` under its own name; whether its tags fit is seen when it is carried."""
+    begins = entry.source.prefix
+    same = entry.kind == "secrets" and begins == entry.target.prefix and secret.startswith(begins)
+    return same and selector(entry)(secret.removeprefix(begins))
 
 
 def begin(shelf: Shelf, journal: Journal, proposed: Proposed) -> RunJournal:
@@ -158,6 +194,24 @@ def go(journal: Journal, run: RunJournal, promotion: Promotion, tell: Teller, he
         said = figures(ended, result)
     herald(course.of_end(state, said))
     return state
+
+
+def require_way_back(journal: Journal) -> None:
+    """Raises Refused when all steps of an open change of primary are done, and only its end is not written down."""
+    view = unfinished(journal)
+    if view is None:
+        return
+    plan = plan_of(view)
+    if state_of(journal, view.run_id, plan.steps).ending is Ending.DONE:
+        again = f"regionshift promote {plan.old} makes {plan.old} the primary again"
+        if plan.lost:
+            again = f"regionshift up --rejoin {plan.old} brings {plan.old} back, as a secondary"
+        raise Refused(
+            f"{plan.new} is the primary: all of {view.run_id} is done, and --back does not undo that."
+            " Nothing was changed.",
+            where=view.run_id,
+            remedy=f"regionshift resume ends it; then {again}",
+        )
 
 
 def turn_back(journal: Journal, run: RunJournal, plan: PromotionPlan) -> None:
@@ -230,7 +284,7 @@ def measured(state: SagaState) -> Mapping[str, object]:
     return found
 
 
-def _require_secondary(config: MigrationConfig, new: str, fenced: tuple[str, ...]) -> None:
+def _require_secondary(config: MigrationConfig, new: str, fenced: Collection[str]) -> None:
     if new in fenced:
         raise Refused(f"{new} is fenced.", where=new, remedy=f"first: regionshift up --rejoin {new}")
     if new == config.regions.primary:
@@ -263,9 +317,9 @@ def _require_findable_state(config: MigrationConfig) -> None:
         )
 
 
-def _edited(settings: Path, config: MigrationConfig, new: str, load: Loader) -> tuple[Edit, MigrationConfig]:
+def _edited(text: str, config: MigrationConfig, new: str, load: Loader) -> tuple[Edit, MigrationConfig]:
     """The edit of the file, and the settings as they are after it."""
-    text, old = read_text(settings), config.regions.primary
+    old = config.regions.primary
     edit = swap_primary(text, old, new)
     after = load(applied(edit, text))
     swapped = tuple(old if region == new else region for region in config.regions.secondaries)

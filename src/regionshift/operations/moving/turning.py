@@ -11,9 +11,10 @@ from regionshift.errors import Interrupted, Refused, WorkFailed
 from regionshift.operations.environment import Environment, everything_of
 from regionshift.operations.orphans import Recovered, forget_made, recover
 from regionshift.operations.planning import make_plan
+from regionshift.operations.preflight import plan_findings
 from regionshift.operations.waves.reach import is_link, link_targets
 from regionshift.operations.waves.shelf import Shelf
-from regionshift.report.values import Change, Plan
+from regionshift.report.values import Change, Finding, Plan
 
 _ENDS = frozenset({"delete", "replace", "delete-replaced", "create-replacement"})
 # A new value of a secret is a new version, which the engine calls a replacement.
@@ -47,15 +48,17 @@ class Turner:
     absent: frozenset[str] = frozenset()
     listener: Listener | None = None
 
-    def preview(self, releases: Mapping[str, str | None], links: str | None) -> Plan:
-        """What the turn changes.
+    def preview(
+        self, releases: Mapping[str, str | None], links: str | None, findings: Sequence[Finding] = ()
+    ) -> Plan:
+        """What the turn changes, and what stands in its way, with ``findings`` that are known already.
 
         Raises:
             Refused: it would replace or delete something that stands in a region.
         """
         program = self._program(releases, links)
         record = self.environment.engine.preview(program, aside=everything_of(self.absent))
-        plan = make_plan(self.environment, record, [])
+        plan = make_plan(self.environment, record, [*findings, *plan_findings(self.environment, record)])
         if wrong := [
             change for change in plan.changes if _ends_something(change.op, change.urn, change.type)
         ]:

@@ -1,0 +1,88 @@
+"""What the copies of a change of primary need is asked before anything is changed, and by the copies themselves."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from carrier_world import SOURCE, TARGET, World
+from command_world import carrying_of, config_of, journal_in
+
+from regionshift.carriers import lock
+from regionshift.errors import InputError, Refused
+from regionshift.operations.moving.copying import LastCopy, bucket_entry
+
+
+def last_copy(world: World, tmp_path: Path, *, up: bool, **carry: Any) -> LastCopy:
+    """From one region to another, which is ``up`` or not; buckets that ``carry`` names have the run in their name."""
+    config = config_of(f"p{world.run[:6]}", carry=carry)
+    entry = bucket_entry(config, SOURCE, TARGET)
+    outputs = {"deployment_bucket_name_eu_west_1": entry.target.bucket if up else "not-there"}
+    for place in (entry.source, entry.target)[: 2 if up else 1]:
+        make(world, place.bucket, place.region)
+    carrying = carrying_of(world, config, outputs, tmp_path, lambda _: None)
+    return LastCopy(carrying, journal_in(tmp_path), lambda: 0.0, SOURCE, TARGET)
+
+
+def make(world: World, name: str, region: str, *, versioned: bool = True) -> None:
+    where: Any = {} if region == SOURCE else {"CreateBucketConfiguration": {"LocationConstraint": region}}
+    s3 = world.clients.get("s3", region)
+    s3.create_bucket(Bucket=name, **where)
+    if versioned:
+        s3.put_bucket_versioning(Bucket=name, VersioningConfiguration={"Status": "Enabled"})
+
+
+@pytest.mark.parametrize("up", [True, False], ids=["up", "not up"])
+def test_both_ends_of_what_is_carried_are_there_and_kept_in_versions(
+    world: World, tmp_path: Path, up: bool
+) -> None:
+    pattern = f"media-{world.run}-{{region}}"
+    copies = last_copy(world, tmp_path, up=up, s3=[{"bucket": pattern}], ssm=[{"path": "/old"}])
+    source, target = (pattern.replace("{region}", region) for region in (SOURCE, TARGET))
+
+    def look() -> None:
+        copies.look("run") if up else copies.look_before_up()
+
+    with pytest.raises(InputError, match=f"source bucket {source} is not there"):
+        look()
+    make(world, source, SOURCE)
+    with pytest.raises(InputError, match=f"target bucket {target} is not there"):
+        look()
+    make(world, target, TARGET, versioned=False)
+    with pytest.raises(InputError, match=f"target bucket {target} does not keep versions"):
+        look()
+    world.clients.get("s3", TARGET).put_bucket_versioning(
+        Bucket=target, VersioningConfiguration={"Status": "Enabled"}
+    )
+    if not up:  # the environment's own key is made by `up`
+        look()
+
+
+def test_what_up_makes_is_not_asked_for_before_it(world: World, tmp_path: Path) -> None:
+    pattern = f"made-{world.run}-{{region}}"
+    made = {"bucket": pattern, "created_by": "regionshift"}
+    copies = last_copy(world, tmp_path, up=False, s3=[made, {"prefix": "in/", "target_prefix": "out/"}])
+    with pytest.raises(InputError, match="source bucket"):
+        copies.look_before_up()
+    make(world, pattern.replace("{region}", SOURCE), SOURCE)
+    copies.look_before_up()
+
+
+def test_a_target_that_another_migration_has_is_refused_and_the_ones_own_is_not(
+    world: World, tmp_path: Path
+) -> None:
+    copies = last_copy(world, tmp_path, up=True)
+    entry = bucket_entry(copies.carrying.environment.config, SOURCE, TARGET)
+    lock.acquire(copies.carrying.records(TARGET), "run-bucket", [entry])
+    copies.look("run")
+    with pytest.raises(Refused, match="run-bucket is not done with the same target"):
+        copies.look("planned")
+
+
+def test_a_region_that_returns_has_its_bucket_still(world: World, tmp_path: Path) -> None:
+    copies = last_copy(world, tmp_path, up=False)
+    with pytest.raises(InputError, match="target bucket"):
+        copies.look_before_return()
+    make(world, bucket_entry(copies.carrying.environment.config, SOURCE, TARGET).target.bucket, TARGET)
+    copies.look_before_return()
