@@ -226,7 +226,7 @@ def run_seal(choices: Choices) -> int:
             console(choices).print(history_table(runs) if runs else "Everything in the journal is sealed.")
         if found:
             question = f"Take {len(found)} events and copies of {len(numbers)} runs as they are?"
-            confirm(choices, question, wired.environment)
+            confirm(choices, question, wired.environment.config)
             journal.take(found)
     return EXIT_OK
 

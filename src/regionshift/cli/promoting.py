@@ -37,7 +37,7 @@ from regionshift.operations.usable_keys import key_findings
 from regionshift.operations.waves.standing import standing_of
 from regionshift.report.moving import StepsView, promotion_table
 from regionshift.report.terminal import findings_table, plan_table
-from regionshift.report.values import Plan, as_data
+from regionshift.report.values import Plan, as_data, exit_code_of
 from regionshift.wiring import Wired, settings, surroundings
 
 
@@ -78,7 +78,7 @@ def promote_here(choices: Choices, wired: Wired, new: str, *, lost: bool, plan_o
         if choices.as_json:
             shown = {"changes": as_data(preview.changes), "findings": as_data(preview.findings)}
             print_json({"plan": plan.to_json(), **shown, **facts})
-        return EXIT_REFUSED if facts.get("conflicts") or preview.errors else EXIT_OK
+        return EXIT_REFUSED if facts.get("conflicts") else exit_code_of(preview.findings)
     _require_no_obstacle(plan, preview, facts)
     confirm(choices, f"Make {new} the primary?", wired.environment.config)
     run = proposing.begin(wired.shelf, wired.journal, proposed)
@@ -137,7 +137,7 @@ def _prepared(
 def _require_no_obstacle(plan: PromotionPlan, preview: Plan, facts: Mapping[str, Any]) -> None:
     """Raises PlanRefused, Refused."""
     if preview.errors:
-        raise PlanRefused(preview)
+        raise PlanRefused(preview.errors)
     if conflicts := facts.get("conflicts"):
         raise Refused(
             f"{conflicts} items under `carry` were changed in {plan.new} by somebody else.",

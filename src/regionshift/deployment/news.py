@@ -79,9 +79,8 @@ def of_step(before: DeploymentState, after: DeploymentState, step: Step, kind: s
     down = [region for region in step.regions if after.regions[region].note]
     said = f"; left behind: {', '.join(down)}" if down else ""
     well = [region for region in step.regions if region not in down]
-    number = [wave.number for wave in after.plan.waves].index(step.wave) + 1
-    summary = f"wave {number} of {len(after.plan.waves)} is done: {', '.join(well) or 'no region'}{said}"
-    counts = {"wave": number, **_counts(after)}
+    counts = {"wave": step.wave, **_counts(after)}
+    summary = f"wave {step.wave} of {counts['waves']} is done: {', '.join(well) or 'no region'}{said}"
     return News(_event(after, kind), "error" if down else "success", summary, counts)
 
 
@@ -124,4 +123,6 @@ def _name(kind: str) -> str:
 
 
 def _counts(state: DeploymentState) -> dict[str, int]:
-    return {"regions": len(state.plan.target), "waves": len(state.plan.waves)}
+    # By their place in the settings, as the steps are named; one that has nothing to do is passed over.
+    last = max((wave.number for wave in state.plan.waves), default=0)
+    return {"regions": len(state.plan.target), "waves": last}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
@@ -16,7 +16,7 @@ ReleaseMap = Mapping[str, str | None]
 
 @dataclass(frozen=True)
 class Wave:
-    """The regions that change together. ``number`` is the wave's place in the settings, from 1."""
+    """The regions that change together. ``number`` is the wave's place in the settings, or on the way back, from 1."""
 
     number: int
     regions: tuple[str, ...]
@@ -167,19 +167,21 @@ def rollback_plan(
             where=", ".join(new),
             remedy="add --to-nothing if that is what you want",
         )
-    waves = (
-        Wave(wave.number, tuple(region for region in wave.regions if region in going))
-        for wave in reversed(deployment.waves)
-    )
     return DeploymentPlan(
         before=dict(current),
         target={region: deployment.before[region] for region in going},
-        waves=tuple(wave for wave in waves if wave.regions),
+        waves=way_back_waves((wave.regions for wave in reversed(deployment.waves)), going),
         on_failure="stop",
         unsettled=frozenset(unsettled),
         # What a way back removed has no links before it is there again.
         links_first=all(current.get(region) is not None or region in unsettled for region in going),
     )
+
+
+def way_back_waves(waves: Iterable[tuple[str, ...]], going: Collection[str]) -> tuple[Wave, ...]:
+    """The waves of a way back in the order in which they go, numbered so; those without a region in ``going`` not."""
+    found = (tuple(region for region in wave if region in going) for wave in waves)
+    return tuple(Wave(number, regions) for number, regions in enumerate(filter(None, found), start=1))
 
 
 def _require_partition(waves: tuple[tuple[str, ...], ...], regions: tuple[str, ...]) -> None:

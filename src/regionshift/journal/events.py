@@ -80,6 +80,11 @@ class RunView:
     newer: bool
 
     @property
+    def of_data(self) -> bool:
+        """Whether it copies data or takes it back. A ``rollback`` is of one migration or of one deployment."""
+        return self.kind == "migration" or (self.kind == "rollback" and "migration_id" in self.opened)
+
+    @property
     def in_doubt(self) -> tuple[StepView, ...]:
         """Steps that began and never said how they ended: a crash may have stopped them anywhere."""
         return tuple(step for step in self.steps if step.phase == "before")

@@ -56,6 +56,7 @@ class RunSummary:
     Args:
         by: who began it. regions: that it is about. reason: why it was begun, failed or was taken back.
         subject: the migration that it copies or takes back, or the deployment that it takes back.
+        of_data: see `RunView`.
     """
 
     run_id: str
@@ -68,6 +69,7 @@ class RunSummary:
     regions: tuple[str, ...] = ()
     reason: str = ""
     subject: str = ""
+    of_data: bool = False
 
 
 class Journal:
@@ -397,6 +399,7 @@ def summarize(view: RunView) -> RunSummary:
         _regions(view),
         _reason(view),
         str(opened.get("migration_id") or opened.get("of") or ""),
+        view.of_data,
     )
 
 
@@ -474,6 +477,7 @@ def _encode_summary(summary: RunSummary) -> bytes:
         "regions": list(summary.regions),
         "reason": summary.reason,
         "subject": summary.subject,
+        "of_data": summary.of_data,
     }
     return json.dumps(content).encode()
 
@@ -482,6 +486,8 @@ def _decode_summary(body: bytes) -> RunSummary | None:
     """The copy, or None when it cannot be used: the events tell the same, only slower."""
     try:
         content = json.loads(body)
+        if content["kind"] in ("migration", "rollback") and "of_data" not in content:
+            return None  # an older version did not write what it is about
         return RunSummary(
             run_id=str(content["run_id"]),
             kind=str(content["kind"]),
@@ -493,6 +499,7 @@ def _decode_summary(body: bytes) -> RunSummary | None:
             regions=tuple(map(str, content.get("regions", ()))),
             reason=str(content.get("reason", "")),
             subject=str(content.get("subject", "")),
+            of_data=bool(content.get("of_data")),
         )
     except (ValueError, KeyError, TypeError):
         return None

@@ -138,8 +138,7 @@ def left_half_done(journal: Journal) -> RunSummary | None:
 def _last_change(journal: Journal) -> RunSummary | None:
     """The newest run that changed what stands; those of data and of fences did not."""
     for run in journal.history():
-        of_data = run.kind == "rollback" and "plan" not in journal.view(run.run_id).opened
-        if run.kind not in ("migration", "fence") and not of_data:
+        if run.kind != "fence" and not run.of_data:
             return run
     return None
 

@@ -51,10 +51,7 @@ def told_outcome(run: RunSummary) -> str:
 def last_change(journal: Journal, regions: Mapping[str, RegionState]) -> LastChange | None:
     """The newest deployment or way back, unless it succeeded or something newer did."""
     for run in journal.history():
-        of_data = run.kind in ("migration", "fence") or (
-            run.kind == "rollback" and "regions" not in run.result
-        )
-        if of_data or run.ended is None:
+        if run.kind == "fence" or run.of_data or run.ended is None:
             continue
         if run.outcome in _WELL:
             return None

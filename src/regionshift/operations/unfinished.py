@@ -17,7 +17,6 @@ _RESUME = "regionshift resume, or regionshift resume --back"
 DESTROYED = "destroyed"
 UNFINISHED = "unfinished"
 """The code of a finding: a run that was begun and not ended."""
-_OF_DATA = ("migration", "rollback")
 
 
 @dataclass(frozen=True)
@@ -133,7 +132,7 @@ def _whole_of(view: RunView, open_now: Sequence[RunView]) -> RunView | None:
     While a move is open no other command changes regions or the primary, so what does is part of it. Both name
     their copies after themselves; anybody's migration may run beside one that was stopped.
     """
-    if "migration_id" in view.opened:
+    if view.of_data:
         name = str(view.opened["migration_id"])
         kinds = ("promotion", "move")
         return next((v for v in open_now if v.kind in kinds and name.startswith(f"{v.run_id}-")), None)
@@ -151,7 +150,7 @@ def open_runs(journal: Journal, alive: Collection[str] = ()) -> list[OpenRun]:
     return [
         replace(_told(journal, view), running=view.run_id in alive)
         for view in journal.unfinished()
-        if "migration_id" not in view.opened
+        if not view.of_data
     ]
 
 
@@ -161,7 +160,7 @@ def worked_on(journal: Journal, migrations: Iterable[str], alive: Collection[str
     A change of primary names its copies after its own run.
     """
     views = [view for view in journal.unfinished() if view.run_id in alive]
-    named = {str(view.opened["migration_id"]) for view in views if "migration_id" in view.opened}
+    named = {str(view.opened["migration_id"]) for view in views if view.of_data}
     own = tuple(f"{view.run_id}-" for view in views)
     return frozenset(each for each in migrations if each in named or each.startswith(own))
 
@@ -171,13 +170,12 @@ def killed_migrations(journal: Journal) -> frozenset[str]:
 
     The migration itself may have ended inside AWS meanwhile, which its record says.
     """
-    if not any("migration_id" in view.opened for view in journal.unfinished()):
+    if not any(view.of_data for view in journal.unfinished()):
         return frozenset()  # without reading all that ended
     newest: dict[str, bool] = {}
     for run in journal.history():
-        migration = journal.view(run.run_id).opened.get("migration_id") if run.kind in _OF_DATA else None
-        if migration is not None:
-            newest.setdefault(str(migration), run.outcome is None)
+        if run.of_data:
+            newest.setdefault(run.subject, run.outcome is None)
     return frozenset(migration for migration, is_open in newest.items() if is_open)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
@@ -93,3 +94,27 @@ def test_a_return_that_failed_is_gone_on_with_as_a_return(journal: Journal) -> N
     assert left.rejoins == "eu-west-1"
     assert half is not None
     assert half.go_on == "regionshift resume, or regionshift up --rejoin eu-west-1"
+
+
+def test_a_run_of_data_is_told_from_the_way_back_of_a_deployment(journal: Journal, tmp_path: Path) -> None:
+    opened: list[tuple[Kind, Mapping[str, object]]] = [*NO_CHANGES[1:], ("rollback", {"plan": {}, "of": "1"})]
+    for kind, facts in [*opened, ("deployment", {"plan": {}})]:
+        journal.start(kind, dict(facts))
+    of_data = [False, False, True, True]
+
+    def told() -> list[tuple[bool, str]]:
+        return [(run.of_data, run.subject) for run in journal.history()]
+
+    subjects = ["", "1", "m1", "m1"]
+    assert [view.of_data for view in journal.unfinished()] == of_data
+    assert told() == list(zip(of_data, subjects, strict=True))
+    for view in journal.unfinished():
+        journal.reopen(view.run_id).close("destroyed", failed=True)
+    assert told() == list(zip(of_data, subjects, strict=True))
+    copies = list((tmp_path / "journal/dev/closed").iterdir())
+    assert len(copies) == 4
+    for copy in copies:  # as an older version wrote it
+        content = json.loads(copy.read_bytes())
+        del content["of_data"]
+        copy.write_text(json.dumps(content))
+    assert told() == list(zip(of_data, subjects, strict=True))

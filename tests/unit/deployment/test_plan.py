@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import pytest
+from told import Told, fold_of
 
+from regionshift.deployment.news import of_step
 from regionshift.deployment.plan import DeploymentPlan, Wave, plan_from_json, plan_waves, rollback_plan
 from regionshift.errors import InputError, Refused, WorkFailed
 from regionshift.settings.config import MigrationConfig
@@ -80,6 +83,33 @@ def test_taking_back_goes_last_wave_first_to_what_each_had() -> None:
     assert regions_of(list(back.waves)) == [(PRIMARY,), ("us-east-1",), ("eu-west-1",)]
     assert set(back.target.values()) == {"old"}
     assert back.links_first
+
+
+def _names_and_news(plan: DeploymentPlan) -> list[tuple[str, str]]:
+    """Each wave as its steps name it, and as the news of its end do."""
+    events, found = list[Told](), list[tuple[str, str]]()
+    state = fold_of(plan)
+    while (step := state.next_step) is not None:
+        events += [Told(step.name, "before"), Told(step.name, "after")]
+        before, state = state, fold_of(plan, *events)
+        if news := of_step(before, state, step, "rollback"):
+            found.append((step.name.partition("/")[0], news.summary.partition(" is done")[0]))
+    return found
+
+
+def test_a_wave_has_one_number_in_steps_and_in_news() -> None:
+    back = rollback_plan(a_plan(), ["eu-west-1", "us-east-1", PRIMARY], dict.fromkeys(ALL, "new"))
+    assert _names_and_news(back) == [
+        ("wave-1", "wave 1 of 3"),
+        ("wave-2", "wave 2 of 3"),
+        ("wave-3", "wave 3 of 3"),
+    ]
+    there = dict.fromkeys(ALL, "new")
+    rest = tuple(wave for wave in a_plan().waves if wave.number > 1)
+    assert [name for name, _ in _names_and_news(replace(a_plan(), waves=rest, before=there))] == [
+        f"wave-{wave.number}" for wave in rest
+    ]
+    assert _names_and_news(replace(a_plan(), waves=rest, before=there))[0][1] == "wave 2 of 3"
 
 
 def test_taking_back_refuses_what_changed_since_and_what_would_be_lost() -> None:

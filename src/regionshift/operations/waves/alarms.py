@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from regionshift.aws.clients import Clients
-from regionshift.deployment.state import fold_deployment, regions_from_result
+from regionshift.deployment.state import fold_deployment
 from regionshift.journal.journal import Journal, RunSummary
 from regionshift.report.values import Finding, Severity
 from regionshift.settings.check import every_name
@@ -192,15 +192,13 @@ def _unlucky(journal: Journal) -> _Unlucky | None:
     span: _Unlucky | None = None
     undone: set[str] = set()
     for run in journal.history():
-        if run.kind not in ("deployment", "rollback", "destroy") or run.ended is None:
+        if run.kind not in ("deployment", "rollback", "destroy") or run.of_data or run.ended is None:
             continue
-        if run.kind == "rollback" and not regions_from_result(run.result):
-            continue  # of a migration
         taken_back = run.run_id in undone
         if run.kind == "destroy" or (run.kind == "deployment" and _succeeded(run) and not taken_back):
             break
         if run.kind == "rollback":
-            undone.add(str(journal.view(run.run_id).opened.get("of", "")))
+            undone.add(run.subject)
         brought = _brought(journal, run.run_id)
         if run.kind == "rollback":
             tried: dict[str, str] = {}  # what a region goes back to was there before it went wrong

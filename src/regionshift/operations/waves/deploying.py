@@ -5,7 +5,13 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass, replace
 
-from regionshift.deployment.plan import DeploymentPlan, plan_from_json, plan_waves, rollback_plan
+from regionshift.deployment.plan import (
+    DeploymentPlan,
+    plan_from_json,
+    plan_waves,
+    rollback_plan,
+    way_back_waves,
+)
 from regionshift.deployment.state import DeploymentState, fold_deployment
 from regionshift.errors import InputError, Refused
 from regionshift.journal.events import DECISION, RunView
@@ -196,11 +202,7 @@ def plan_rollback(
     back = replace(
         back,
         target={region: back.target[region] for region in going},
-        waves=tuple(
-            replace(wave, regions=tuple(r for r in wave.regions if r in going))
-            for wave in back.waves
-            if set(wave.regions) & going
-        ),
+        waves=way_back_waves((wave.regions for wave in back.waves), going),
     )
     new = Facts(
         standing.links,

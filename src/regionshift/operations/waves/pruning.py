@@ -34,8 +34,7 @@ def prune(journal: Journal, shelf: Shelf) -> list[ReleaseRecord]:
 
 
 def _works_on_releases(view: RunView) -> bool:
-    # A migration's way back is a rollback too, and has no plan.
-    return view.kind in _WORK_ON_RELEASES and (view.kind != "rollback" or "plan" in view.opened)
+    return view.kind in _WORK_ON_RELEASES and not view.of_data
 
 
 def _of_the_newest(journal: Journal) -> set[str]:

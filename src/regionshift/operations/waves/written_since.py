@@ -17,12 +17,11 @@ def written_since(journal: Journal, run_id: str, regions: Collection[str]) -> li
     for run in journal.history():
         if run.run_id <= run_id:
             break
-        if run.kind not in ("migration", "rollback"):
+        if not run.of_data:
             continue
-        opened = journal.view(run.run_id).opened
-        migration = str(opened.get("migration_id") or "")
+        target = journal.view(run.run_id).opened.get("target")
         if run.kind == "rollback" and run.outcome == "rolled_back":
-            gone.add(migration)
-        elif run.kind == "migration" and run.outcome == "completed" and opened.get("target") in regions:
-            found.append(migration)
+            gone.add(run.subject)
+        elif run.kind == "migration" and run.outcome == "completed" and target in regions:
+            found.append(run.subject)
     return [migration for migration in dict.fromkeys(found) if migration and migration not in gone]
