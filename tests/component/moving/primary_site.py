@@ -5,6 +5,7 @@ A step's fate comes after its real effect: it fails, or the process is killed be
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -17,6 +18,8 @@ import pytest
 from regionshift.aws.clients import Clients
 from regionshift.cli.app import app
 from regionshift.cli.failure import run
+from regionshift.cli.opening import opened
+from regionshift.cli.options import Choices
 from regionshift.deployment.saga import SagaStep
 from regionshift.errors import WorkFailed
 from regionshift.journal.journal import Journal
@@ -94,12 +97,14 @@ class Site:
 
     def open_runs(self) -> list[str]:
         """The runs of the journal that never said how they ended."""
-        return [view.run_id for view in self.journal().unfinished()]
-
-    def journal(self) -> Journal:
-        """The environment's, as another process has it."""
         state = open_state((self.file.parent / ".regionshift/state").as_uri())
-        return Journal(state, "steps.dev", lambda: datetime.now(UTC))
+        return [view.run_id for view in Journal(state, "steps.dev", lambda: datetime.now(UTC)).unfinished()]
+
+    @contextmanager
+    def journal(self) -> Iterator[Journal]:
+        """The environment's, as a command has it that is about to be killed."""
+        with opened(Choices(self.file, endpoint=os.environ["REGIONSHIFT_ENDPOINT"])) as wired:
+            yield wired.journal
 
     @property
     def primary(self) -> str:

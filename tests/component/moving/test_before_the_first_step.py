@@ -114,10 +114,11 @@ def test_back_from_a_move_that_made_the_new_primary_is_refused_and_says_what_goe
     site: Site, capsys: pytest.CaptureFixture[str]
 ) -> None:
     ends = {"from": site.secondary, "to": site.primary}
-    run = site.journal().start("move", {"move": ends})
-    for phase in moves.PHASES:  # killed before its end was written down
-        run.append(phase, "before")
-        run.append(phase, "after")
+    with site.journal() as journal:
+        run = journal.start("move", {"move": ends})
+        for phase in moves.PHASES:  # killed before its end was written down
+            run.append(phase, "before")
+            run.append(phase, "after")
     kept, before = _kept(site), site.look()
     assert site.run("resume", "--back", "--yes") == 3
     said = _said(capsys)
@@ -133,9 +134,10 @@ def test_a_move_whose_way_back_was_begun_does_not_go_forward(
     site: Site, capsys: pytest.CaptureFixture[str]
 ) -> None:
     before, ends = site.look(), {"from": site.primary, "to": site.secondary}
-    run = site.journal().start("move", {"move": ends})
-    run.append("name", "before")
-    moves.turn_back(site.journal(), site.journal().view(run.run_id))  # and killed there
+    with site.journal() as journal:
+        run = journal.start("move", {"move": ends})
+        run.append("name", "before")
+        moves.turn_back(journal, journal.view(run.run_id))  # and killed there
     assert site.run("move", "--from", site.primary, "--to", site.secondary, "--yes") == 3
     assert "is being taken back" in _said(capsys)
     assert site.run("resume", "--yes") == 0, "which is the rest of the way back"
