@@ -387,6 +387,7 @@ TROUBLES = {
 # Asked by nobody who makes no plan: of what it changes, of what a killed run made, and what holds up `wire` itself.
 BY_ONE = {
     *("quota", "quota-unknown", "policy", "permission", "permission-unknown", "data-loss", "left-out"),
+    *("ownership", "ownership-unknown"),
     *("orphan", "recovered"),
     *("lock", "state", "journal", "engine"),
 }

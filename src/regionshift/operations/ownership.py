@@ -83,7 +83,7 @@ def ownership_findings(environment: Environment, steps: Sequence[Step]) -> list[
     changing = {step.urn: step for step in steps if step.changes and step.region and step.op != "create"}
     if not changing:
         return []
-    found = [each for each in environment.engine.resources() if each["urn"] in changing]
+    found = [each for each in environment.engine.resources() if each.get("urn") in changing]
     with_region = [(str(changing[each["urn"]].region), each) for each in found]
     regions = {region for region, _ in with_region}
     doomed = [(region, each) for region, each in with_region if changing[each["urn"]].op != "update"]
