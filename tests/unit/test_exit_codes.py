@@ -10,10 +10,11 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, cast
 
 import pytest
 import typer
+from botocore.exceptions import ClientError
 
 from regionshift import wiring
 from regionshift.cli import opening
@@ -37,8 +38,10 @@ from regionshift.errors import (
 from regionshift.journal.journal import Journal
 from regionshift.journal.store import open_state
 from regionshift.local import emulator
+from regionshift.operations.moving.fencing import NOT_SHUT, shut_again
 from regionshift.operations.waves.driving import Waits
 from regionshift.settings import template
+from regionshift.settings.config import MigrationConfig
 from regionshift.wiring import Wired
 
 Does = Callable[[Wired], object]
@@ -160,6 +163,27 @@ def test_of_a_deployments_steps_only_applying_and_linking_change_something() -> 
 _ACTIONS: tuple[Any, ...] = ("approve", "apply", "validate", "bake", "links")
 
 
+@pytest.mark.parametrize(("shut", "code"), [(4, 1), (1, 1), (0, 3)])
+def test_a_fence_that_was_closed_even_in_part_is_a_change(
+    ends: Callable[..., int], shut: int, code: int
+) -> None:
+    calls: list[str] = []
+
+    def put_role_policy(**asked: str) -> None:
+        calls.append(asked["RoleName"])
+        if len(calls) > shut:
+            raise ClientError({"Error": {"Code": "AccessDenied"}}, "PutRolePolicy")
+
+    def tries_again(wired: Wired) -> None:
+        lost = {"fenced": ["us-east-1"], NOT_SHUT: {"us-east-1": ["a-role"]}}
+        wired.journal.start("promotion", {}).close("rolled back", lost, failed=True)
+        clients = SimpleNamespace(get=lambda *_: SimpleNamespace(put_role_policy=put_role_policy))
+        shut_again(cast(Any, SimpleNamespace(clients=clients, config=CONFIG)), wired.journal)
+
+    assert ends(tries_again, _raising(Refused("not confirmed"))) == code
+    assert len(calls) == 4
+
+
 # Every command: what it must be given, and where its codes differ from those of most. A command without a row fails.
 @dataclass(frozen=True)
 class Row:
@@ -193,6 +217,15 @@ TABLE: dict[tuple[str, ...], Row] = {
     ("local", "env"): Row(reads=False),
     ("local", "down"): Row(reads=False),
 }
+CONFIG = MigrationConfig.model_validate(
+    {
+        "project": "shop",
+        "environment": "dev",
+        "account": "123456789012",
+        "regions": {"primary": "eu-west-1", "secondaries": ["us-east-1"]},
+        "network": {"vpc_cidr": "10.0.0.0/16"},
+    }
+)
 SETTINGS = """\
 project: shop
 environment: dev

@@ -120,6 +120,8 @@ def shut_again(environment: Environment, journal: Journal) -> tuple[str, list[Fe
         return "", []
     through = environment.config.regions.primary
     fences = [shut_roles(environment.clients, environment.config, region, through) for region in sorted(left)]
+    if any(fence.done for fence in fences):
+        journal.changing()
     run = journal.start("fence", {"regions": sorted(left)})
     still = {fence.region: list(fence.failed) for fence in fences}
     wrong = any(fence.failed for fence in fences)
