@@ -241,6 +241,11 @@ def _bake_too_short(scene: Scene) -> str:
     return "a bake of 60 s is shorter"
 
 
+def _caller_who_is_no_operator(scene: Scene) -> str:
+    scene.settings |= {"access": {"operators": ["arn:aws:iam::123456789012:role/somebody-else"]}}
+    return "is none of access.operators"
+
+
 def _disabled_key(scene: Scene) -> str:
     kms, alias = scene.clients.inner.get("kms", CANARY), scene.names.key_alias(CANARY)
     key = kms.create_key()["KeyMetadata"]["KeyId"]
@@ -379,6 +384,7 @@ TROUBLES = {
     ("plugin", _no_plugin),
     ("state-region", _state_in_a_region_of_its_own),
     ("state-key", _key_of_one_machine),
+    ("operators", _caller_who_is_no_operator),
     ("pending-secret", _secret_that_waits_for_its_deletion),
     ("pending-secret-unknown", _secrets_that_may_not_be_listed),
     ("collision", _name_that_is_taken),

@@ -16,7 +16,7 @@ from botocore.exceptions import ClientError
 from regionshift.aws.clients import AccessKey, Clients
 from regionshift.carriers.bucket_owner import EXPECTED
 from regionshift.local.emulator import LocalCloud
-from regionshift.local.ownership_gaps import with_account_of_buckets
+from regionshift.local.ownership_gaps import with_account_of_buckets, with_roles_of_sessions
 
 REGION = "eu-west-1"
 OTHER_ACCOUNT = "210987654321"
@@ -145,3 +145,21 @@ def test_the_emulator_still_needs_it() -> None:
         with_account_of_buckets(resolve, lambda _: OTHER_ACCOUNT)("aws:ResourceAccount", asked)
         == OTHER_ACCOUNT
     )
+
+
+@pytest.mark.parametrize(
+    ("found", "wanted"),
+    [
+        ("arn:aws:sts::123456789012:assumed-role/ops/ann", "arn:aws:iam::123456789012:role/team/ops"),
+        (
+            "arn:aws:sts::123456789012:assumed-role/gone/ann",
+            "arn:aws:sts::123456789012:assumed-role/gone/ann",
+        ),
+        ("arn:aws:iam::123456789012:user/ann", "arn:aws:iam::123456789012:user/ann"),
+    ],
+)
+def test_the_principal_of_a_session_is_its_role(found: str, wanted: str) -> None:
+    roles = {("123456789012", "ops"): "arn:aws:iam::123456789012:role/team/ops"}
+    resolve = with_roles_of_sessions(lambda *_: found, lambda *which: roles.get(which))
+    assert resolve("aws:PrincipalArn", None) == wanted
+    assert resolve("aws:userid", None) == found

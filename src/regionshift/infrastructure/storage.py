@@ -15,6 +15,7 @@ from regionshift.infrastructure.site import Site
 from regionshift.settings import components as named
 
 ACCESS_LOG_PREFIX = "access/"
+_WRITERS = (named.FUNCTION_ROLE, named.STATE_MACHINE_ROLE, named.WORKER_ROLE)
 LifecycleRule = aws.s3.BucketLifecycleConfigurationRuleArgsDict
 _EVERYTHING: LifecycleRule = {"id": "", "status": "Enabled", "filter": {"prefix": ""}}
 
@@ -138,7 +139,17 @@ class StorageStack(RegionComponent):
         self._policy(
             "deployment-bucket",
             self.deployment_bucket,
-            policy(policies.tls_only_bucket, bucket=self.deployment_bucket.arn),
+            policy(
+                policies.deployment_bucket_statements,
+                bucket=self.deployment_bucket.arn,
+                roles=[self._role(role) for role in _WRITERS],
+                # Of every region, for any may be the primary.
+                replication=[
+                    self._role(named.REPLICATION_ROLE, region)
+                    for region in sorted(self.site.config.all_regions)
+                ],
+                operators=list(self.site.config.access.operators),
+            ),
         )
         aws.s3.BucketLogging(
             self.site.label("deployment-bucket-logging"),
@@ -148,6 +159,11 @@ class StorageStack(RegionComponent):
             # Logs that arrive before the policy stands are lost.
             opts=self.child(depends_on=[log_policy]),
         )
+
+    def _role(self, role: named.Component, region: str | None = None) -> str:
+        """The ARN of a role of the environment, which is made after the bucket."""
+        name = role.name(self.site.names, region or self.site.region)
+        return self.site.arn("iam", f"role/{name}", regional=False)
 
     def _policy(self, thing: str, bucket: aws.s3.Bucket, text: pulumi.Input[str]) -> aws.s3.BucketPolicy:
         block = aws.s3.BucketPublicAccessBlock(

@@ -5,12 +5,14 @@
   condition"). The emulator reads neither header.
 - ``aws:ResourceAccount`` of a bucket is the account that owns it (IAM User Guide, "AWS global condition context
   keys"). The emulator takes the caller's, as a bucket's ARN names none.
+- ``aws:PrincipalArn`` of a session is its role (the same page). The emulator takes the session.
 
 ``tests/component/test_ownership_gaps.py`` tells when the emulator no longer needs it.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from typing import Any
 from urllib.parse import unquote
@@ -20,6 +22,7 @@ from regionshift.carriers.bucket_owner import COPY_SOURCE, EXPECTED, EXPECTED_OF
 Owner = Callable[[str], str | None]
 """The account that owns a bucket; None where there is none."""
 
+_SESSION = re.compile(r"arn:[^:]+:sts::(\d{12}):assumed-role/([^/]+)/.+")
 _BUCKET_ARN = "arn:aws:s3:::"
 _ACCOUNT_KEYS = ("aws:resourceaccount", "s3:resourceaccount")
 
@@ -31,8 +34,32 @@ def close() -> None:
 
     s3._apply_bucket_scope = with_owners(s3._apply_bucket_scope, s3._bucket_owner_account, s3._error)
     iam_evaluator._resolve_condition_key = with_account_of_buckets(
-        iam_evaluator._resolve_condition_key, s3._bucket_owner_account
+        with_roles_of_sessions(iam_evaluator._resolve_condition_key, _role), s3._bucket_owner_account
     )
+
+
+def _role(account: str, name: str) -> str | None:
+    from ministack.services import iam
+
+    found = iam._roles.get_scoped(account, None, name)
+    return str(found["Arn"]) if found else None
+
+
+def with_roles_of_sessions(
+    original: Callable[..., Any], role_of: Callable[[str, str], str | None]
+) -> Callable[..., Any]:
+    """``original``, which gives a condition key its value, but the principal of a session is its role.
+
+    Args:
+        role_of: the ARN of a role by account and name, which the session's ARN has without its path.
+    """
+
+    def resolve(key: str, context: Any) -> Any:
+        found = original(key, context)
+        session = _SESSION.fullmatch(str(found)) if key.lower() == "aws:principalarn" else None
+        return (role_of(session[1], session[2]) or found) if session else found
+
+    return resolve
 
 
 def with_owners(

@@ -17,6 +17,7 @@ from regionshift.operations.emptying import empty_all, switch_off, was_refilled
 from regionshift.operations.environment import Environment
 from regionshift.operations.leftovers import Leftover, look_for_leftovers, standing
 from regionshift.operations.ownership import require_ours
+from regionshift.operations.permissions import operator_findings
 from regionshift.operations.unfinished import end_all, in_one_run, require_endable
 from regionshift.operations.waves.driving import Reader
 from regionshift.report.values import Change, Plan
@@ -38,7 +39,7 @@ class Destroyed:
 
 
 def require_destroyable(environment: Environment) -> None:
-    """Raises Refused when the environment is protected, or a region of it is fenced and gets no call."""
+    """Raises Refused when the environment is protected, a region of it is fenced, or the caller is no operator."""
     if environment.fenced:
         away = ", ".join(sorted(environment.fenced))
         raise Refused(
@@ -52,6 +53,9 @@ def require_destroyable(environment: Environment) -> None:
             where="protect",
             remedy="set `protect: false` in the settings and run `regionshift up` before `destroy`",
         )
+    for finding in operator_findings(environment):
+        # The buckets could not be emptied, and half of the environment would be gone by then.
+        raise Refused(finding.message, where="access.operators", remedy=finding.remedy)
 
 
 def propose_destroy(environment: Environment) -> Plan:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
 from typing import Any
 
 from regionshift.aws.clients import Clients
@@ -65,6 +66,22 @@ def permission_findings(environment: Environment, steps: Sequence[Step]) -> list
     except AwsFailed as error:
         return [_unknown(f"it cannot be asked what the caller may do: {error.message}")]
     return [*_told(answer.refused, principal), *_doubts(answer.undecided, principal)]
+
+
+def operator_findings(environment: Environment) -> list[Finding]:
+    """An error when `access.operators` would shut the caller out of the environment's buckets."""
+    operators = environment.config.access.operators
+    if not operators:
+        return []
+    named = f"name the caller in access.operators: {', '.join(operators)}"
+    try:
+        caller = _principal(environment.clients, environment.regions[0])
+    except AwsFailed as error:
+        why = f"it cannot be told whether the caller is one of access.operators: {error.message}"
+        return [Finding("operators", "error", why, None, "allow iam:GetRole on the caller's own role")]
+    if any(fnmatchcase(caller, pattern) for pattern in operators):
+        return []
+    return [Finding("operators", "error", f"{caller} is none of access.operators", None, named)]
 
 
 def _needs(environment: Environment, steps: Iterable[Step]) -> set[_Need]:

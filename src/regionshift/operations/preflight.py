@@ -13,7 +13,7 @@ from regionshift.errors import InputError, RegionshiftError
 from regionshift.operations.collisions import collision_findings
 from regionshift.operations.environment import Environment
 from regionshift.operations.ownership import ownership_findings
-from regionshift.operations.permissions import permission_findings
+from regionshift.operations.permissions import operator_findings, permission_findings
 from regionshift.operations.policy_findings import policy_findings
 from regionshift.operations.quotas import quota_findings
 from regionshift.operations.room import Disk, room_findings
@@ -76,6 +76,7 @@ def preflight(
         lambda: _pending_secrets(environment),
         lambda: _state_region(environment),
         lambda: _state_key(environment),
+        lambda: operator_findings(environment),
         lambda: key_findings(environment.clients, environment.config, environment.regions),
     )
     with ThreadPoolExecutor(max_workers=len(parts)) as pool:

@@ -9,7 +9,16 @@ from regionshift.settings.carry import Carry, Migration, Recovery
 from regionshift.settings.deployment import Deployment
 from regionshift.settings.names import Names, normalize_name
 from regionshift.settings.network import RegionNetwork, lay_out
-from regionshift.settings.sections import Alerts, Application, Function, Network, Regions, Retention, Section
+from regionshift.settings.sections import (
+    Access,
+    Alerts,
+    Application,
+    Function,
+    Network,
+    Regions,
+    Retention,
+    Section,
+)
 
 MOST_TAGS = 40
 """AWS takes 50 tags a resource; ten are left for those that the environment sets itself."""
@@ -44,6 +53,8 @@ class MigrationConfig(Section):
     """Configuration values and secrets of the application."""
     function: Function = Function()
     """The migration function."""
+    access: Access = Access()
+    """Who runs the command, where that is to be bound."""
     retention: Retention = Retention()
     """How long things are kept, in days."""
     alerts: Alerts = Alerts()

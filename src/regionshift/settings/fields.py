@@ -206,6 +206,14 @@ TagKey = Annotated[str, AfterValidator(_tag_key)]
 TagValue = Annotated[str, AfterValidator(_tag_value)]
 StateUrl = Annotated[str, AfterValidator(_state), Field(examples=["s3://my-state-bucket/regionshift"])]
 StateSecrets = Annotated[str, AfterValidator(_state_secrets), Field(examples=["awskms://alias/state"])]
+# IAM User Guide, "IAM identifiers", "IAM ARNs"; * and ? as in ArnLike (the same, "Condition operators").
+Principal = Annotated[
+    str,
+    Field(
+        pattern=r"^arn:aws[a-z-]*:iam::[0-9]{12}:(root|(user|role)/[A-Za-z0-9_+=,.@/*?-]+)$",
+        examples=["arn:aws:iam::123456789012:role/operators"],
+    ),
+]
 # Characters that both SSM and Secrets Manager take in one segment of a name.
 ItemName = Annotated[str, Field(pattern=r"^[A-Za-z0-9_.-]{1,128}$", examples=["database-password"])]
 ConfigKey = Annotated[str, Field(min_length=1)]

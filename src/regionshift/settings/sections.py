@@ -97,6 +97,14 @@ class Function(Section):
     """Executions kept for the function alone; small accounts refuse it."""
 
 
+class Access(Section):
+    """Who else than the environment's own roles may write what it keeps for itself in its buckets."""
+
+    operators: tuple[fields.Principal, ...] = Field(default=(), max_length=50)
+    """ARNs of the roles and users that run the command, * and ? as wildcards. Then nobody else writes the records of
+    migrations, artifacts or state in the deployment buckets; without them every writer of the bucket may."""
+
+
 class Retention(Section):
     """How long things are kept, in days."""
 

@@ -96,6 +96,9 @@ network:
   # Small accounts refuse to reserve any.
 #  reserved_concurrency: 10
 
+# The roles and users that run this command: nobody else then writes records and state in the buckets.
+#access: {operators: ["arn:aws:iam::123456789012:role/operators"]}
+
 # How long things are kept, in days. A migration can be undone while old versions are kept.
 #retention:
 #  logs: 30

@@ -23,6 +23,7 @@ SETTINGS: dict[str, Any] = {
     "network": {"vpc_cidr": "10.0.0.0/8", "function_in_vpc": True, "flow_logs": True},
     "alerts": {"errors": 3, "throttles": 5, "duration_share": 0.5, "replication_latency": 600},
     "function": {"timeout": 60},
+    "access": {"operators": ["arn:aws:iam::123456789012:role/operators"]},
     "carry": {
         "s3": [
             {"prefix": "uploads/"},

@@ -21,7 +21,7 @@ from regionshift.infrastructure.rights import RIGHTS
 from regionshift.local.emulator import LocalCloud
 from regionshift.local.provider.handlers import BY_TOKEN
 from regionshift.operations.environment import Environment
-from regionshift.operations.permissions import permission_findings
+from regionshift.operations.permissions import operator_findings, permission_findings
 from regionshift.operations.preflight import plan_findings
 from regionshift.settings.load import load_config
 
@@ -203,3 +203,17 @@ def test_who_may_not_ask_is_told_so_once_and_goes_on(as_user: As) -> None:
     (finding,) = permission_findings(as_user(ALL, no_asking), EVERYTHING)
     assert (finding.code, finding.severity) == ("permission-unknown", "info")
     assert "SimulatePrincipalPolicy" in finding.message
+
+
+def test_whoever_would_be_shut_out_is_told_before(as_user: As) -> None:
+    environment = as_user(ALL)
+    arn = environment.clients.get("sts", PRIMARY).get_caller_identity()["Arn"]
+
+    def told(*operators: str) -> list[str]:
+        access = environment.config.access.model_copy(update={"operators": operators})
+        config = environment.config.model_copy(update={"access": access})
+        return [each.message for each in operator_findings(replace(environment, config=config))]
+
+    assert told() == told(arn) == told("arn:aws:iam::*:user/operator-*") == []
+    (shut_out,) = told("arn:aws:iam::123456789012:role/others", arn[:-1])
+    assert arn in shut_out
