@@ -1,22 +1,29 @@
-"""One environment in three regions through its whole life, by the real command. The tests go in order."""
+"""One environment through its whole life, by the real command: three regions, then two. The tests go in order.
+
+A proxy that refuses keeps count of every call that would leave the machine: there may be none.
+"""
 
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import signal
 import subprocess
 import sys
+import threading
 import xml.etree.ElementTree as ET
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
-from e2e_place import ACCOUNT, SENTINEL, Place, census, kill_children
+from e2e_place import ACCOUNT, ON_AWS, SENTINEL, Place, census, kill_children
 
 pytestmark = pytest.mark.e2e
 REGIONS = ["us-east-1", "eu-west-1", "ap-southeast-2"]
+KEPT = REGIONS[:2]  # those that are left when the third was taken out
 EACH = (
     "lambda_function_name",
     "lambda_function_arn",
@@ -38,10 +45,41 @@ EACH = (
 _LIST_BUCKETS = "import boto3; print(*[b['Name'] for b in boto3.client('s3').list_buckets()['Buckets']])"
 
 
+class _Proxy(ThreadingHTTPServer):
+    asked: list[str]
+
+
+class _Refuser(BaseHTTPRequestHandler):
+    server: _Proxy
+
+    def do_CONNECT(self) -> None:
+        self.server.asked.append(self.path)
+        self.send_error(403)
+
+    def do_GET(self) -> None:
+        self.do_CONNECT()
+
+    def log_message(self, *_: object) -> None:
+        """Nothing is said of single calls."""
+
+
 @pytest.fixture(scope="module")
-def place(make_place: Callable[..., Place]) -> Place:
+def proxy() -> Iterator[_Proxy]:
+    server = _Proxy(("127.0.0.1", 0), _Refuser)
+    server.asked = []
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield server
+    server.shutdown()
+
+
+@pytest.fixture(scope="module")
+def place(make_place: Callable[..., Place], proxy: _Proxy) -> Place:
     """The environment, stood up once."""
     place = make_place(network={"vpc_cidr": "10.0.0.0/16"})
+    if not ON_AWS:  # there the network is what is used
+        url = f"http://127.0.0.1:{proxy.server_address[1]}"
+        for name, value in {"http": url, "https": url, "no": "127.0.0.1,localhost"}.items():
+            place.variables |= {f"{name}_proxy": value, f"{name}_proxy".upper(): value}
     done = place.run("up", "--yes")
     assert done.code == 0, done.said
     assert "0 failed" in done.out
@@ -55,11 +93,12 @@ def whole(place: Place) -> Counter[str]:
 
 
 def test_a_second_up_changes_nothing(place: Place, whole: Counter[str]) -> None:
-    done = place.run("up", "--yes", "--json", "--no-validate")
+    if not ON_AWS:
+        # What is stopped keeps all it has, and the next command starts it.
+        assert place.run("local", "down").code == 0
+    done = place.run("up", "--json", "--no-validate")  # nothing to confirm, so nobody need be there
     assert done.code == 0, done.said
     assert done.json["changes"] == []
-    said = place.run("up", "--no-validate").out  # nothing to confirm, so nobody need be there
-    assert "nothing to change" in said
     assert census(place.clients, REGIONS, "dev") == whole
 
 
@@ -111,40 +150,55 @@ def test_validate_finds_what_was_changed_by_hand_and_up_puts_it_back(place: Plac
     s3.put_bucket_versioning(Bucket=bucket, VersioningConfiguration={"Status": "Suspended"})
     topic = place.run("outputs", "--json").json["alarm_topic_arn_ap_southeast_2"]
     place.clients.get("sns", "ap-southeast-2").delete_topic(TopicArn=topic)
+    drift = place.run("drift", "--json")
+    assert drift.code == 1, drift.said
+    by_hand = {(each["type"].rpartition(":")[2], each["region"]) for each in drift.json["drift"]}
+    assert {("BucketVersioning", "eu-west-1"), ("Topic", "ap-southeast-2")} <= by_hand
+    assert {region for _, region in by_hand} == {"eu-west-1", "ap-southeast-2"}
     found = place.run("validate", "--json")
     assert found.code == 1
     wrong = {(each["check"], each["region"]) for each in found.json["checks"] if each["outcome"] == "failed"}
     assert {("deployment bucket", "eu-west-1"), ("notifications", "ap-southeast-2")} <= wrong
     assert all(each["remedy"] for each in found.json["checks"] if each["outcome"] == "failed")
     # What was asked meanwhile has put alarms on red.
-    mended = place.run("up", "--yes", "--refresh", "--despite-alarms")
+    mending = place.start("up", "--yes", "--refresh", "--despite-alarms")
+    _require_refusal_beside(place, mending.pid, mending.poll)
+    mended = place.finish(mending)
     assert mended.code == 0, mended.said
 
 
+def _require_refusal_beside(place: Place, pid: int, ended: Callable[[], int | None]) -> None:
+    """A second `up` while the process ``pid`` is at work changes nothing, and is told who that is."""
+    lock = place.folder / ".regionshift/state/locks"
+    while ended() is None and not list(lock.glob("*.json")):
+        pass
+    second = place.run("up", "--yes")
+    assert ended() is None, "it was no longer at work"
+    assert second.code == 3, second.said
+    assert f"process {pid}" in second.err
+    assert "since 20" in second.err
+
+
 def test_two_environments_stand_side_by_side_and_share_nothing(place: Place, whole: Counter[str]) -> None:
-    more = {"ENVIRONMENT_SUFFIX": "pr7"}
-    done = place.run("up", "--yes", "--no-validate", **more)
+    first = place.run("outputs", "--json").json
+    # From a second file beside it, with one region of the three: its state lies in the same folder.
+    one = place.settings | {"regions": {"primary": REGIONS[0]}}
+    (place.folder / "one.yaml").write_text(json.dumps(one), encoding="utf-8")
+    options, suffix = ("--config", "one.yaml"), {"ENVIRONMENT_SUFFIX": "pr7"}
+    done = place.run("up", "--yes", "--no-validate", *options, **suffix)
     assert done.code == 0, done.said
-    first, second = (place.run("outputs", "--json", **each).json for each in ({}, more))
+    second = place.run("outputs", "--json", *options, **suffix).json
     assert second["environment_suffix"] == "pr7"
-    same = {name for name in first if first[name] == second.get(name)}
-    assert same == {"project", "environment", "primary_region", "secondary_regions"}
-    gone = place.run("destroy", "--yes", **more)
+    assert len(second) >= len(EACH)
+    assert {name for name in second if first.get(name) == second[name]} == {
+        "project",
+        "environment",
+        "primary_region",
+    }
+    gone = place.run("destroy", "--yes", *options, **suffix)
     assert gone.code == 0, gone.said
     assert census(place.clients, REGIONS, "pr7") == Counter()
     assert census(place.clients, REGIONS, "dev") == whole
-
-
-def test_a_second_up_at_the_same_time_is_told_who_is_at_work(place: Place) -> None:
-    first = place.start("up", "--yes", "--refresh", "--no-validate")
-    lock = place.folder / ".regionshift/state/locks"
-    while first.poll() is None and not list(lock.glob("*.json")):
-        pass
-    second = place.run("up", "--yes")
-    assert place.finish(first).code == 0
-    assert second.code == 3, second.said
-    assert f"process {first.pid}" in second.err
-    assert "since 20" in second.err
 
 
 def test_what_holds_data_goes_only_when_that_is_allowed(place: Place, whole: Counter[str]) -> None:
@@ -188,9 +242,18 @@ def test_what_holds_data_goes_only_when_that_is_allowed(place: Place, whole: Cou
     assert well.code == 0, well.said
 
 
-def test_destroy_empties_what_is_full_and_proves_that_nothing_is_left(place: Place) -> None:
+@pytest.fixture(scope="module")
+def both(place: Place) -> Counter[str]:
+    """How many of everything there are when both regions that are left are whole."""
+    return census(place.clients, KEPT, "dev")
+
+
+def test_destroy_empties_what_is_full_and_proves_that_nothing_is_left(
+    place: Place, both: Counter[str]
+) -> None:
+    assert sum(both.values()) > 100
     values = place.run("outputs", "--json").json
-    for region in ("us-east-1", "eu-west-1"):
+    for region in KEPT:
         s3 = place.clients.get("s3", region)
         for kind in ("deployment", "log"):
             bucket = values[f"{kind}_bucket_name_{region.replace('-', '_')}"]
@@ -219,8 +282,6 @@ def test_destroy_empties_what_is_full_and_proves_that_nothing_is_left(place: Pla
 
 
 def test_an_interrupted_up_stops_cleanly_and_gives_the_lock_back(place: Place) -> None:
-    place.settings["regions"]["secondaries"] = REGIONS[1:]
-    place.write()
     up = place.start_and_wait_for(["up", "--yes"], 20)
     os.kill(up.pid, signal.SIGINT)
     done = place.finish(up)
@@ -234,7 +295,7 @@ def test_an_interrupted_up_stops_cleanly_and_gives_the_lock_back(place: Place) -
 
 
 def test_a_killed_engine_and_a_killed_command_lose_and_double_nothing(
-    place: Place, whole: Counter[str]
+    place: Place, both: Counter[str]
 ) -> None:
     up = place.start_and_wait_for(["up", "--yes"], 20)
     assert kill_children(up.pid)
@@ -248,7 +309,7 @@ def test_a_killed_engine_and_a_killed_command_lose_and_double_nothing(
     done = place.run("resume", "--yes")
     assert done.code == 0, done.said
     assert "was killed" in done.out
-    assert census(place.clients, REGIONS, "dev") == whole
+    assert census(place.clients, KEPT, "dev") == both
     assert place.run("resume", "--yes").code == 2  # nothing is unfinished
 
 
@@ -262,11 +323,11 @@ def _kill_destroy(place: Place) -> None:
     place.finish(destroy)
 
 
-def test_a_killed_destroy_is_gone_on_with_and_up_stands_it_up_anew(place: Place, whole: Counter[str]) -> None:
+def test_a_killed_destroy_is_gone_on_with_and_up_stands_it_up_anew(place: Place, both: Counter[str]) -> None:
     _kill_destroy(place)
     back = place.run("up", "--yes")
     assert back.code == 0, back.said
-    assert census(place.clients, REGIONS, "dev") == whole
+    assert census(place.clients, KEPT, "dev") == both
     _kill_destroy(place)
     refused = place.run("resume", "--yes", "--back")
     assert refused.code == 3, refused.said
@@ -295,3 +356,10 @@ def test_the_value_of_a_secret_is_nowhere(place: Place) -> None:
     ]
     assert files
     assert [path for path in files if SENTINEL.encode() in path.read_bytes()] == []
+
+
+@pytest.mark.skipif(bool(ON_AWS), reason="on AWS the network is what is used")
+def test_nobody_on_the_network_was_asked(place: Place, proxy: _Proxy) -> None:
+    """Every command before went by way of the proxy, those with a state that names plugins too."""
+    assert place.told
+    assert proxy.asked == []

@@ -9,11 +9,14 @@ import subprocess
 import sys
 import time
 import xml.etree.ElementTree as ET
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
 from migration_place import ACCOUNT, SOURCE, STRANGE, TARGET, VALUE, Place, migration_place, records
+
+from regionshift.cli.app import app
+from regionshift.cli.failure import run
 
 pytestmark = pytest.mark.e2e
 
@@ -22,6 +25,20 @@ pytestmark = pytest.mark.e2e
 def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
     with migration_place(tmp_path_factory.mktemp("migrate")) as made:
         yield made
+
+
+@pytest.fixture
+def refused(
+    place: Place, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> Callable[..., tuple[int, Any]]:
+    """What a command answers that is refused, in this process: nothing is begun that could outlive it."""
+    monkeypatch.chdir(place.folder)
+
+    def refused(*arguments: str) -> tuple[int, Any]:
+        code = run(app, [*arguments, "--json", "--yes"])
+        return code, json.loads(capsys.readouterr().out)
+
+    return refused
 
 
 def told(place: Place) -> str:
@@ -76,8 +93,10 @@ def test_a_plan_changes_nothing(place: Place) -> None:
         (("--from", SOURCE, "--to", TARGET, "--id", "../up"), "../up"),
     ],
 )
-def test_wrong_input_is_refused(arguments: tuple[str, ...], words: str, place: Place) -> None:
-    code, answer = place.json("migrate", *arguments)
+def test_wrong_input_is_refused(
+    arguments: tuple[str, ...], words: str, refused: Callable[..., tuple[int, Any]]
+) -> None:
+    code, answer = refused("migrate", *arguments)
     assert code == 2
     assert words in answer["error"]["message"]
 
@@ -149,16 +168,17 @@ def test_without_regions_it_goes_from_the_primary_to_the_next(place: Place) -> N
     ],
 )
 def test_what_cannot_be_carried_is_refused_before_the_first_write(
-    carry: str, code: int, words: str, place: Place
+    carry: str, code: int, words: str, place: Place, refused: Callable[..., tuple[int, Any]]
 ) -> None:
     was, recorded = place.target(), records(place)
-    told, answer = place.json("migrate", "--config", place.carrying(carry))
+    told, answer = refused("migrate", "--config", place.carrying(carry))
     assert words in answer["error"]["message"]
     assert told == code
     assert answer["error"]["where"]
     assert (place.target(), records(place)) == (was, recorded)
 
 
+@pytest.mark.thorough
 def test_one_that_was_stopped_holds_the_target_is_listed_and_can_be_taken_back(place: Place) -> None:
     was = place.target()
     for execution in kill_while_copying(place, "stopped"):
@@ -200,6 +220,7 @@ def test_a_killed_one_goes_on_with_its_id_and_copies_nothing_twice(place: Place)
     assert place.target() == was
 
 
+@pytest.mark.thorough
 def test_an_interrupted_one_stops_and_goes_on_with_its_id(place: Place) -> None:
     was = place.target()
     kill_while_copying(place, "interrupted", signal.SIGINT)
@@ -236,6 +257,7 @@ def test_what_was_not_confirmed_is_not_carried(place: Place) -> None:
     place.clients.get("s3", SOURCE).delete_object(Bucket=f"old-media-{SOURCE}", Key="docs/late")
 
 
+@pytest.mark.thorough
 def test_an_interrupted_rollback_closes_its_run_and_is_finished_by_the_next(place: Place) -> None:
     was = place.target()
     assert place.migrate("--id", "half", "--level", "pinned")[0] == 0
@@ -283,9 +305,9 @@ def test_validate_reports_what_it_measured_against_the_targets(place: Place) -> 
     assert "replication delay (RPO)" in place.run("validate")[1]
 
 
-def test_what_nobody_migrated_is_not_found(place: Place) -> None:
+def test_what_nobody_migrated_is_not_found(refused: Callable[..., tuple[int, Any]]) -> None:
     for command in ("rollback", "status"):
-        code, answer = place.json(command, "nobody-made-this")
+        code, answer = refused(command, "nobody-made-this")
         assert code == 1
         assert "nobody-made-this" in answer["error"]["message"]
 

@@ -6,10 +6,14 @@ import io
 import xml.etree.ElementTree as ET
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
 from regionshift.journal.events import RunView, StepView
+from regionshift.operations.checks.base import Wrong
+from regionshift.operations.checks.replication import Replication
 from regionshift.operations.moving.plan import PromotionPlan
 from regionshift.operations.moving.proposing import figures, recovery
 from regionshift.operations.recovery import Recovery
@@ -33,6 +37,49 @@ def test_each_target_that_is_missed_is_named_with_its_figures() -> None:
     )
     assert MISSED.delay is None, "one did not arrive, so nobody knows what may be lost"
     assert Recovery(75.0, 10.0, {"eu-west-1": 12.5, "eu-west-3": 1.0}).delay == 12.5
+
+
+class _Versions:
+    """Versions and delete markers of buckets that are keyed by their name; nothing of one reaches another."""
+
+    def __init__(self) -> None:
+        self.kept: list[tuple[str, str, str]] = []
+
+    def get(self, _service: str, _region: str) -> _Versions:
+        return self
+
+    def put_object(self, **request: str) -> None:
+        self.kept.append(("Versions", request["Bucket"], request["Key"]))
+
+    def delete_object(self, **request: str) -> None:
+        named = (request.get("VersionId", ""), request["Bucket"], request["Key"])
+        if named in self.kept:
+            self.kept.remove(named)
+        else:
+            self.kept.append(("DeleteMarkers", *named[1:]))
+
+    def list_object_versions(self, **request: str) -> dict[str, list[dict[str, str]]]:
+        found: dict[str, list[dict[str, str]]] = {"Versions": [], "DeleteMarkers": []}
+        for kind, bucket, key in self.kept:
+            if bucket == request["Bucket"] and key.startswith(request["Prefix"]):
+                found[kind].append({"Key": key, "VersionId": kind})
+        return found
+
+
+def test_where_a_probe_did_not_arrive_nobody_waits_for_its_delete_marker() -> None:
+    s3, slept = _Versions(), [0.0]
+    context: Any = SimpleNamespace(
+        primary="us-east-1",
+        config=SimpleNamespace(target="aws", regions=SimpleNamespace(secondaries=("eu-west-1",))),
+        outputs=SimpleNamespace(get=lambda _, region: f"bucket-{region}"),
+        clients=s3,
+        clock=lambda: sum(slept),
+        sleep=slept.append,
+    )
+    with pytest.raises(Wrong, match="the probe did not arrive within 900 s"):
+        Replication().ask(context, "eu-west-1")
+    assert 900 < sum(slept) < 910
+    assert s3.kept == [], "nothing of the probe is left"
 
 
 def test_where_nothing_replicates_nothing_is_claimed() -> None:

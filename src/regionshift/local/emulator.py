@@ -7,6 +7,7 @@ with a certificate of its own authority, and checks signatures and policies.
 
 from __future__ import annotations
 
+import contextlib
 import datetime
 import shutil
 from dataclasses import dataclass, field, replace
@@ -97,10 +98,17 @@ def down(state_dir: Path, wipe: bool = False) -> bool:
         if running is not None:
             process.end(running)
         if wipe:
-            shutil.rmtree(folder.root, ignore_errors=False)
+            _remove(folder.root)
         elif record is not None:
             folder.write(record.without_process())
         return running is not None
+
+
+def _remove(folder: Path) -> None:
+    """Remove all of it, also what functions that are just ending remove themselves meanwhile."""
+    while folder.exists():
+        with contextlib.suppress(FileNotFoundError):
+            shutil.rmtree(folder)
 
 
 def _start(

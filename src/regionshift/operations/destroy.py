@@ -173,10 +173,13 @@ def _delete(
 
 
 def _adopt(environment: Environment) -> EngineFailed | None:
-    """Bring into the state whatever of the environment is there, by standing it up; why not all of it could be."""
+    """Bring into the state whatever of the environment is there, by standing it up; why not all of it could be.
+
+    It needs no checkpoints: when it is killed, the next `destroy` finds and adopts all of it again.
+    """
     program = environment.program(environment.same_everywhere(environment.release()), links="newest")
     try:
-        environment.engine.up(program, checkpoints=True)
+        environment.engine.up(program)
     except EngineFailed as error:
         return (
             error  # what was adopted is deleted all the same, and the rest is looked for and told with this

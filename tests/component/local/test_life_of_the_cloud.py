@@ -263,3 +263,24 @@ def test_nobody_else_can_pass_for_the_cloud(state_dir: Path, tmp_path: Path) -> 
         assert caught.value.code == "SSLError"
     finally:
         emulator.down(other_dir, wipe=True)
+
+
+def test_it_is_wiped_while_something_in_it_removes_itself(
+    state_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A function that was at work ends a moment after its cloud, and takes its files with it."""
+    for name in ("a", "b", "c"):
+        (state_dir / "tmp" / name).mkdir(parents=True)
+        (state_dir / "tmp" / name / "worker").touch()
+    rmdir, left = os.rmdir, ["c"]
+
+    def beside(path: str, **where: int) -> None:
+        while left and path not in left:
+            other = state_dir / "tmp" / left.pop()
+            (other / "worker").unlink(missing_ok=True)
+            rmdir(other)
+        rmdir(path, **where)
+
+    monkeypatch.setattr(os, "rmdir", beside)
+    emulator.down(state_dir, wipe=True)
+    assert not state_dir.exists()
