@@ -158,8 +158,8 @@ def test_a_wave_waits_for_a_yes_and_what_is_finished_is_taken_back_by_hand(up: P
 
 
 def test_the_canary_becomes_the_primary(up: Place) -> None:
-    del up.settings["deployment"]["approve"]
-    _memory(up, 640)
+    up.settings["deployment"].pop("approve", None)
+    _memory(up, _code(up, PRIMARY)[1])  # the settings say again what stands
     before = {region: _code(up, region)[0] for region in up.regions}
     done = up.run("promote", CANARY, "--yes", "--json")
     assert done.code == 0, done.said
