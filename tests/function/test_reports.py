@@ -11,6 +11,8 @@ import pytest
 from function_caller import Caller
 from function_region import ENVIRONMENT, Region
 
+from regionshift.function import migration_worker
+
 FORMAT = {
     "event",
     "environment",
@@ -172,3 +174,49 @@ def test_every_action_has_its_line_in_the_functions_own_log(secondary: Region) -
     found = [(line["action"], line["status"], line["status_code"]) for line in call.logged()]
     assert found == [("validate", "success", 200), ("migrate", "success", 200), ("unknown", "error", 400)]
     json.dumps(call.logged())
+
+
+@pytest.mark.parametrize(
+    ("end", "status", "summary"),
+    [
+        (("migrate", "completed", ""), "success", "The migration m-1 in eu-west-1 ended as completed."),
+        (("migrate", "refused", "why"), "error", "The migration m-1 in eu-west-1 was refused: why."),
+        (("rollback", "failed", "why"), "error", "The rollback of m-1 in eu-west-1 failed: why."),
+        (
+            ("rollback", "partly", "2 left"),
+            "error",
+            "The rollback of m-1 in eu-west-1 left something: 2 left.",
+        ),
+    ],
+)
+def test_the_worker_tells_the_end_of_a_migration(
+    end: tuple[str, str, str], status: str, summary: str, secondary: Region, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(migration_worker, "_topics", lambda _: secondary.make("sns"))
+    told = {"NOTIFICATION_TOPIC": secondary.variables.notification_topic, "ENVIRONMENT": "pr-42"}
+    group = {"AWS_LAMBDA_LOG_GROUP_NAME": "/aws/lambda/worker"}
+    event, ended, why = end
+    migration_worker._teller("eu-west-1", {**told, **group})(event, "m-1", ended, {"written": 2}, why)
+    (message,) = secondary.messages()
+    assert datetime.fromisoformat(message.pop("time")).tzinfo is not None
+    assert message.pop("link").endswith("log-groups/log-group/$252Faws$252Flambda$252Fworker")
+    assert message == {
+        "event": event,
+        "environment": "pr-42",
+        "region": "eu-west-1",
+        "deployment_id": None,
+        "migration_id": "m-1",
+        "status": status,
+        "summary": summary,
+        "counts": {"written": 2},
+    }
+
+
+def test_a_worker_whose_topic_is_gone_or_not_named_goes_on(
+    secondary: Region, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(migration_worker, "_topics", lambda _: secondary.make("sns"))
+    gone = {"NOTIFICATION_TOPIC": f"{secondary.variables.notification_topic}-gone"}
+    for env in ({}, gone):
+        migration_worker._teller("eu-west-1", env)("migrate", "m-1", "completed", {})
+    assert secondary.messages() == []

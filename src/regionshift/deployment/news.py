@@ -76,9 +76,11 @@ def of_step(before: DeploymentState, after: DeploymentState, step: Step, kind: s
         return News(_event(after, kind), "error", f"{step.name} failed: {after.failed[step.name]}{turn}")
     if step.back or step.wave is None or _goes_on(after, step):
         return None
-    down = [region for region in step.regions if after.regions[region].note]
+    # The wave's, not the step's: what an earlier step found down has no part in this one.
+    regions = next(wave.regions for wave in after.plan.waves if wave.number == step.wave)
+    down = [region for region in regions if after.regions[region].note]
     said = f"; left behind: {', '.join(down)}" if down else ""
-    well = [region for region in step.regions if region not in down]
+    well = [region for region in regions if region not in down]
     counts = {"wave": step.wave, **_counts(after)}
     summary = f"wave {step.wave} of {counts['waves']} is done: {', '.join(well) or 'no region'}{said}"
     return News(_event(after, kind), "error" if down else "success", summary, counts)

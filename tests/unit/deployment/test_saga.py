@@ -114,3 +114,39 @@ def test_what_is_all_done_is_not_turned_back() -> None:
     journal = [Told(step.name, phase) for step in plan.steps for phase in ("before", "after")]
     state = fold_saga(plan.steps, [*journal, Told("decision", "after", {"direction": "back"})])
     assert state.ending is Ending.DONE
+
+
+def test_a_closed_run_has_nothing_left_whatever_its_steps_say() -> None:
+    plan = PLANS[0]
+    failed = [Told("validate", "before"), Told("validate", "failed")]
+    for closing, outcome in [
+        (Told("run", "failed", {"outcome": "rolled back"}), "rolled back"),
+        (Told("run", "after", {"outcome": "promoted"}), "promoted"),
+        (Told("run", "failed"), "failed"),
+    ]:
+        state = fold_saga(plan.steps, [*failed, closing, Told("run", "after", {"outcome": "another"})])
+        assert (state.outcome, state.next_step, state.stuck) == (outcome, None, False)
+    state = fold_saga(plan.steps, [Told("run", "before"), *failed])
+    assert (state.outcome, state.failed, state.backward) == (None, {"validate": "failed"}, True)
+
+
+def test_a_step_that_may_be_half_done_is_in_doubt_until_it_ends_and_so_is_its_way_back() -> None:
+    plan = (SagaStep("look", reversible=False), SagaStep("write"), SagaStep("turn"))
+
+    def in_doubt(*events: Told) -> tuple[str, bool]:
+        state = fold_saga(plan, events)
+        return state.next_step.name if state.next_step else "", state.in_doubt
+
+    looked = (Told("look", "before"), Told("look", "after"))
+    wrote = (*looked, Told("write", "before"), Told("write", "after", {"rows": 1}))
+    turned = (*wrote, Told("turn", "before"), Told("turn", "failed", {"error": "why"}))
+    assert in_doubt() == ("look", False)
+    assert in_doubt(Told("look", "before")) == ("look", True)
+    assert in_doubt(*wrote) == ("turn", False)
+    assert in_doubt(*turned) == ("back/turn", True), "it failed half way"
+    back = (*turned, Told("back/turn", "before"), Told("back/turn", "after"))
+    assert in_doubt(*back) == ("back/write", False), "it was done whole"
+    assert in_doubt(*back, Told("back/write", "before")) == ("back/write", True)
+    done = (*back, Told("back/write", "before"), Told("back/write", "after"))
+    assert in_doubt(*done) == ("", False)
+    assert fold_saga(plan, done).said["write"] == {"rows": 1}
