@@ -1,0 +1,187 @@
+"""Which deployment `rollback` takes back, what it refuses, and which regions a change may leave out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, cast
+
+import pytest
+from deployment_world import WAVES, Crash, Fault, Process, World, model
+from model_regions import CANARY, OTHER, PRIMARY
+
+from regionshift.deployment.plan import DeploymentPlan, Wave
+from regionshift.errors import InputError, Refused, RegionshiftError
+from regionshift.operations.unfinished import require_finished
+from regionshift.operations.waves import deploying
+from regionshift.operations.waves.facts import Facts, Terms, facts_from_json, terms_of
+from regionshift.operations.waves.standing import Standing
+
+pytestmark = pytest.mark.component
+__all__ = ["model"]
+
+
+@pytest.fixture
+def world(tmp_path: Path, model: Callable[[World], World]) -> World:
+    """Everything at release 0, brought there in one go."""
+    world = model(World(tmp_path / "world"))
+    Process(world).up()
+    return world
+
+
+def up(world: World, number: int) -> str:
+    """Bring it to a release; the id of the run."""
+    world.wanted = number
+    Process(world).up()
+    return Process(world).journal.history()[0].run_id
+
+
+def refusal(world: World, run_id: str | None = None) -> RegionshiftError:
+    process = Process(world)
+    with pytest.raises(RegionshiftError) as refused:
+        deploying.plan_rollback(process.journal, process.standing, run_id)
+    return refused.value
+
+
+def taken_back(world: World, run_id: str | None = None) -> tuple[str, dict[str, str | None]]:
+    process = Process(world)
+    of, intent = deploying.plan_rollback(process.journal, process.standing, run_id)
+    return of, dict(intent.plan.target)
+
+
+def test_the_newest_that_was_not_taken_back_goes_and_an_older_one_after_it(world: World) -> None:
+    everywhere = {number: dict.fromkeys(WAVES, world.digest(number)) for number in (0, 1)}
+    first, second = up(world, 1), up(world, 2)
+    assert taken_back(world) == taken_back(world, second) == (second, everywhere[1])
+    error = refusal(world, first)
+    assert isinstance(error, Refused) and "was changed again since" in error.message
+    assert error.where in WAVES and "the newest first" in str(error.remedy)
+    Process(world).rollback()
+    error = refusal(world)
+    assert isinstance(error, Refused) and f"{second} left nothing to take back" in error.message
+    assert "older ones" in str(error.remedy)
+    assert taken_back(world, first) == (first, everywhere[0])
+
+
+def test_what_went_in_one_go_is_not_taken_back(world: World) -> None:
+    error = refusal(world)
+    assert isinstance(error, InputError) and "No deployment in waves was ever finished" in error.message
+    assert error.remedy == "see: regionshift history"
+    run_id = Process(world).journal.history()[0].run_id
+    error = refusal(world, run_id)
+    assert isinstance(error, InputError) and error.where == run_id
+    assert "regionshift destroy" in str(error.remedy)
+
+
+def test_only_the_regions_that_have_something_to_take_back_go(world: World) -> None:
+    world.down = {OTHER}
+    world.wanted = 1
+    Process(world, left_out=frozenset({OTHER})).up()
+    _, target = taken_back(world)
+    assert target == {CANARY: world.digest(0), PRIMARY: world.digest(0)}
+
+
+def back_to_nothing(world: World, *regions: str) -> deploying.Intent:
+    plan = DeploymentPlan(
+        before=dict.fromkeys(WAVES, world.digest(0)),
+        target=dict.fromkeys(regions),
+        waves=(Wave(1, regions),),
+        on_failure="stop",
+    )
+    facts = Facts(world.digest(0), None, links_change=True, moved=frozenset(regions), to_nothing=True)
+    return deploying.Intent(plan, facts)
+
+
+@pytest.mark.parametrize("protect", [True, False])
+@pytest.mark.parametrize("regions", [(CANARY,), WAVES])
+def test_a_protected_environment_gives_up_no_region_and_none_gives_up_the_last(
+    world: World, protect: bool, regions: tuple[str, ...]
+) -> None:
+    process = Process(world)
+    config = process.environment.config.model_copy(update={"protect": protect})
+    environment = replace(process.environment, config=config)
+
+    def preview() -> deploying.Intent:
+        intent = back_to_nothing(world, *regions)
+        return deploying.preview_rollback(environment, process.shelf, intent, [], allow_data_loss=True)[1]
+
+    if not protect and regions != WAVES:
+        assert preview().plan.target == {CANARY: None}
+        return
+    with pytest.raises(Refused) as refused:
+        preview()
+    if protect:
+        assert f"protected, so {', '.join(regions)} stays" in refused.value.message
+        assert refused.value.where == "protect"
+        assert "set `protect: false` and run `regionshift up`" in str(refused.value.remedy)
+    else:
+        assert refused.value.message == "No region would be left."
+        assert "regionshift destroy" in str(refused.value.remedy)
+
+
+def test_what_is_left_out_must_be_a_region_of_an_environment_that_is_up(world: World) -> None:
+    process = Process(world)
+
+    def skip(*regions: str, standing: Standing | None = None) -> None:
+        deploying.require_skippable(process.environment, standing or process.standing, regions)
+
+    skip()
+    skip(CANARY)
+    skip(CANARY, PRIMARY)
+    skip(standing=Standing())
+    with pytest.raises(InputError, match="sa-east-1 is no region") as unknown:
+        skip(CANARY, "sa-east-1")
+    assert unknown.value.where == "--skip-region"
+    assert unknown.value.remedy == f"one of {', '.join(process.environment.config.all_regions)}"
+    for refused in (lambda: skip(*WAVES), lambda: skip(CANARY, standing=Standing())):
+        with pytest.raises(Refused, match="only of an environment that is up") as told:
+            refused()
+        assert told.value.where == "--skip-region"
+
+
+def test_who_was_left_behind_is_who_has_another_release_or_is_between_two(world: World) -> None:
+    process, digest = Process(world), world.digest(0)
+    assert deploying.left_behind(process.environment, process.standing, WAVES) == []
+    world.wanted = 1
+    assert deploying.left_behind(Process(world).environment, process.standing, [CANARY]) == [CANARY]
+    between = {
+        region: replace(state, settled=region != OTHER) for region, state in process.standing.regions.items()
+    }
+    standing = Standing(between, digest)
+    assert deploying.left_behind(process.environment, standing, WAVES) == [OTHER]
+
+
+def test_nothing_begins_while_another_change_is_open(world: World) -> None:
+    world.wanted = 1
+    with pytest.raises(Crash):
+        Process(world, [Fault("step", "crash after", at=2)]).up()
+    journal = Process(world).journal
+    (view,) = deploying.unfinished(journal)
+    with pytest.raises(Refused, match=f"Deployment {view.run_id} is not finished") as open_run:
+        require_finished(journal)
+    assert "regionshift resume" in str(open_run.value.remedy)
+    assert deploying.waiting(journal) is None
+    Process(world).resume()
+    require_finished(Process(world).journal)
+    with pytest.raises(InputError, match="No deployment is unfinished") as nothing:
+        Process(world).resume()
+    assert nothing.value.remedy == "see: regionshift history"
+    for kind in ("promotion", "move"):
+        run = Process(world).journal.start(cast(Any, kind), {})
+        with pytest.raises(Refused, match=f"{kind.capitalize()} {run.run_id} is not finished") as other:
+            require_finished(Process(world).journal)
+        assert "regionshift resume" in str(other.value.remedy)
+        run.close("failed", failed=True)
+
+
+def test_the_terms_are_those_of_the_settings_and_of_the_command(world: World) -> None:
+    config = Process(world).environment.config
+    assert terms_of(config) == Terms(
+        bake=config.bake, min_samples=config.deployment.bake_min_samples, longest_delay=config.recovery.rpo
+    )
+    assert terms_of(config, refresh=True).refresh
+    assert terms_of(config, allow_data_loss=True).allow_data_loss
+    up(world, 1)
+    facts = facts_from_json(Process(world).journal.view(Process(world).journal.history()[0].run_id).opened)
+    assert facts.terms == terms_of(config)
