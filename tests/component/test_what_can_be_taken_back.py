@@ -13,10 +13,13 @@ from model_regions import CANARY, OTHER, PRIMARY
 
 from regionshift.deployment.plan import DeploymentPlan, Wave
 from regionshift.errors import InputError, Refused, RegionshiftError
+from regionshift.journal.events import DECISION
 from regionshift.operations.unfinished import require_finished
 from regionshift.operations.waves import deploying
+from regionshift.operations.waves.alarms import Watched
 from regionshift.operations.waves.facts import Facts, Terms, facts_from_json, terms_of
 from regionshift.operations.waves.standing import Standing
+from regionshift.settings.deployment import WatchedAlarm
 
 pytestmark = pytest.mark.component
 __all__ = ["model"]
@@ -162,7 +165,9 @@ def test_nothing_begins_while_another_change_is_open(world: World) -> None:
         require_finished(journal)
     assert "regionshift resume" in str(open_run.value.remedy)
     assert deploying.waiting(journal) is None
-    Process(world).resume()
+    Process(world).resume(back=True)
+    decided = [event.data for event in journal.events(view.run_id) if event.step == DECISION]
+    assert decided == [{"direction": "back", "by": "resume"}]
     require_finished(Process(world).journal)
     with pytest.raises(InputError, match="No deployment is unfinished") as nothing:
         Process(world).resume()
@@ -176,12 +181,14 @@ def test_nothing_begins_while_another_change_is_open(world: World) -> None:
 
 
 def test_the_terms_are_those_of_the_settings_and_of_the_command(world: World) -> None:
-    config = Process(world).environment.config
-    assert terms_of(config) == Terms(
-        bake=config.bake, min_samples=config.deployment.bake_min_samples, longest_delay=config.recovery.rpo
-    )
+    plain = Process(world).environment.config
+    alarm = WatchedAlarm(name="mine", region=CANARY)
+    deployment = plain.deployment.model_copy(update={"bake": 600, "bake_min_samples": 7, "alarms": (alarm,)})
+    recovery = plain.recovery.model_copy(update={"rpo": 60})
+    config = plain.model_copy(update={"target": "aws", "deployment": deployment, "recovery": recovery})
+    assert terms_of(config) == Terms(600, 7, (Watched("mine", CANARY),), 60)
     assert terms_of(config, refresh=True).refresh
     assert terms_of(config, allow_data_loss=True).allow_data_loss
     up(world, 1)
     facts = facts_from_json(Process(world).journal.view(Process(world).journal.history()[0].run_id).opened)
-    assert facts.terms == terms_of(config)
+    assert facts.terms == terms_of(plain)

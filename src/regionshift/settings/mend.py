@@ -38,7 +38,7 @@ def _take_out(tree: dict[str, Any], path: Path) -> None:
         holder = holder[part]
     if path in _STAND_INS:
         holder[last] = copy.deepcopy(_STAND_INS[path])
-    elif around and around[0] == "regions" and last not in ("regions", "secondaries"):
+    elif path == ("regions", "primary") or around == ["regions", "secondaries"]:
         # A region that is named nowhere keeps the place, so that the others keep theirs.
         text = json.dumps(tree, default=str)
         holder[last] = next(region for region in reversed(all_regions()) if f'"{region}"' not in text)

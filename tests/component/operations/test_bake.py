@@ -56,6 +56,8 @@ class Region:
     asked: list[dict[str, Any]] = field(default_factory=list)
     put_at: float | None = None
     deleted: list[str] = field(default_factory=list)
+    answer: dict[str, Any] = field(default_factory=lambda: {"status": "success"})
+    counted: list[dict[str, Any]] = field(default_factory=list)
 
     def get(self, _service: str, region: str) -> Any:
         if region == self.down:
@@ -67,10 +69,11 @@ class Region:
     def invoke(self, **asked: Any) -> dict[str, Any]:
         self.invoked += 1
         self.asked.append(json.loads(asked["Payload"]))
-        body = json.dumps({"status": "success"})
+        body = json.dumps(self.answer)
         return {"Payload": io.BytesIO(json.dumps({"body": body}).encode())}
 
-    def get_metric_statistics(self, **_: Any) -> dict[str, Any]:
+    def get_metric_statistics(self, **asked: Any) -> dict[str, Any]:
+        self.counted.append(asked)
         return {"Datapoints": [{"Sum": 1 + self.invoked + int(self.at * self.traffic_a_second)}]}
 
     def put_object(self, **_: Any) -> None:
@@ -134,6 +137,28 @@ def test_a_probe_does_not_ask_about_links_that_are_not_there_yet() -> None:
     assert region.asked == [{"action": "validate", "linked": False}] * 10
 
 
+def test_a_probe_that_is_answered_with_an_error_ends_the_bake() -> None:
+    for answer, told in [({"status": "error", "error": "no table"}, "no table"), ({"status": "odd"}, "odd")]:
+        region = Region(answer=answer)
+        with pytest.raises(Breach, match=rf"answered a probe with an error \[{SECONDARY}\]: .*{told}"):
+            region.bake()
+        assert region.invoked == 1
+
+
+def test_calls_are_counted_from_the_minute_it_began_to_the_minute_that_runs() -> None:
+    region = Region(at=90.0, traffic_a_second=0.1)
+    region.bake()
+    began = datetime(2026, 1, 1, 0, 1, tzinfo=UTC)
+    assert len(region.counted) > 2
+    for asked in region.counted:
+        assert (asked["Namespace"], asked["MetricName"]) == ("AWS/Lambda", "Invocations")
+        assert asked["Dimensions"] == [{"Name": "FunctionName", "Value": f"lambda_function_name-{SECONDARY}"}]
+        assert (asked["Period"], asked["Statistics"]) == (60, ["Sum"])
+        assert asked["StartTime"] == began
+    ends = [asked["EndTime"] - timedelta(minutes=1) for asked in region.counted]
+    assert ends == sorted(ends) and ends[0] == datetime(2026, 1, 1, 0, 1, 30, tzinfo=UTC)
+
+
 def test_the_delay_is_measured_and_the_probe_taken_away() -> None:
     region = Region(arrives_after=7.0)
     said = region.bake(replicated=(SECONDARY,))
@@ -185,6 +210,10 @@ def test_a_bake_shorter_than_a_window_it_relies_on_is_refused() -> None:
     assert bake_finding("local", 600, window, "error") is None
     short = bake_finding("aws", 600, window, "error")
     assert short is not None and "1800" in short.message
+    assert "deployment.bake to 30m or more" in str(short.remedy)
+    assert bake_finding("aws", 0, window, "error") is None
+    second = bake_finding("aws", 1, 301, "warning")
+    assert second is not None and "deployment.bake to 6m or more" in str(second.remedy)
     assert window_of(clients, Watched("other", SECONDARY)) is None
 
 

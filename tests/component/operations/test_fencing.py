@@ -55,9 +55,9 @@ def bucket(config: MigrationConfig, clients: Clients) -> str:
 
 
 def policy(clients: Clients, bucket: str) -> list[dict[str, Any]]:
-    statements: list[dict[str, Any]] = json.loads(
-        clients.get("s3", LOST).get_bucket_policy(Bucket=bucket)["Policy"]
-    )["Statement"]
+    document = json.loads(clients.get("s3", LOST).get_bucket_policy(Bucket=bucket)["Policy"])
+    assert document["Version"] == "2012-10-17"
+    statements: list[dict[str, Any]] = document["Statement"]
     return statements
 
 

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
+from botocore.exceptions import ClientError, EndpointConnectionError
 
+from regionshift.aws.clients import Clients
 from regionshift.deployment.saga import SagaState
 from regionshift.journal.events import Kind
 from regionshift.journal.journal import Journal
 from regionshift.journal.store import open_state
-from regionshift.operations.moving.measuring import last_measured
+from regionshift.operations.moving.measuring import last_measured, unproven
 from regionshift.operations.moving.proposing import measured as of_promotion
 from regionshift.operations.recovery import Recovery
+from regionshift.settings.config import MigrationConfig
 
 NEW, OTHER = "eu-west-1", "us-west-2"
 
@@ -91,3 +95,78 @@ def test_the_newest_counts(journal: Journal) -> None:
     _run(journal, "deployment", _bake(0.1), {})
     found = last_measured(journal, NEW)
     assert found and found.seconds == 0.1
+
+
+class CloudWatch:
+    """What S3 told of a replication in the region that it goes to; ``wrong`` is raised instead."""
+
+    def __init__(self, points: Sequence[tuple[float, datetime]] = (), wrong: Exception | None = None) -> None:
+        self._points, self._wrong = points, wrong
+        self.asked: dict[str, Any] = {}
+
+    def get(self, service: str, region: str) -> Any:
+        assert (service, region) == ("cloudwatch", NEW)
+        return self
+
+    def get_metric_statistics(self, **asked: Any) -> dict[str, Any]:
+        self.asked = asked
+        if self._wrong:
+            raise self._wrong
+        return {"Datapoints": [{"Maximum": seconds, "Timestamp": at} for seconds, at in self._points]}
+
+
+def _config(**changes: Any) -> MigrationConfig:
+    return MigrationConfig.model_validate(
+        {
+            "project": "shop",
+            "environment": "dev",
+            "account": "123456789012",
+            "regions": {"primary": OTHER, "secondaries": [NEW]},
+            "network": {"vpc_cidr": "10.0.0.0/8"},
+            **changes,
+        }
+    )
+
+
+NOW = datetime(2026, 1, 2, tzinfo=UTC)
+
+
+def _unproven(journal: Journal, cloudwatch: CloudWatch, **changes: Any) -> list[str]:
+    return unproven(cast(Clients, cloudwatch), journal, _config(**changes), OTHER, NEW, NOW)
+
+
+def test_what_may_be_missing_is_said_with_the_newest_of_each_measure(journal: Journal) -> None:
+    run_id = _run(journal, "deployment", _bake(0.4), {})
+    seen = CloudWatch(
+        [(3.0, NOW - timedelta(hours=2)), (42.0, NOW - timedelta(hours=1)), (5.0, NOW - timedelta(hours=3))]
+    )
+    lost, ours, theirs, failed, *rest = _unproven(journal, seen)
+    assert rest == []
+    assert f"written in {OTHER} and had not reached {NEW}" in lost
+    assert "0.40 s" in ours and run_id in ours
+    assert "42 s behind, at 2026-01-01 23:00:00 UTC" in theirs and "the 42 s before the loss" in theirs
+    assert f"missing in {NEW}" in failed
+    assert (seen.asked["StartTime"], seen.asked["EndTime"]) == (NOW - timedelta(days=1), NOW)
+    assert (seen.asked["Namespace"], seen.asked["MetricName"]) == ("AWS/S3", "ReplicationLatency")
+    assert {each["Name"]: each["Value"] for each in seen.asked["Dimensions"]} == {
+        "SourceBucket": f"shop-deployment-{OTHER}-dev-123456789012",
+        "DestinationBucket": f"shop-deployment-{NEW}-dev-123456789012",
+        "RuleId": f"to-{NEW}",
+    }
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        None,
+        ClientError({"Error": {"Code": "AccessDenied", "Message": "no"}}, "GetMetricStatistics"),
+        EndpointConnectionError(endpoint_url="https://nowhere"),
+    ],
+    ids=str,
+)
+def test_what_nobody_measured_is_said_to_be_unknown(journal: Journal, wrong: Exception | None) -> None:
+    carried = {"ssm": [{"path": "/shop"}]}
+    _, ours, theirs, _, carry = _unproven(journal, CloudWatch(wrong=wrong), carry=carried)
+    assert f"replication to {NEW} was never measured by us" in ours
+    assert f"CloudWatch in {NEW} has no replication latency of the last 24 hours" in theirs
+    assert "what `carry` names is as the last migration left it" in carry

@@ -55,11 +55,11 @@ ONE_MISTAKE = [
     ({"alerts": {"emails": ["me"]}}, "alerts.emails[0]", '"me"', "team@example.com", None),
     ({"alerts": {"emails": ["a@b.de", "A@b.de"]}}, "alerts.emails[1]", "again", "once", None),
     ({"alerts": {"duration_share": 1.5}}, "alerts.duration_share", "1.5", "above 0 and below 1", None),
-    ({"tags": {"AWS:x": "y"}}, 'tags["AWS:x"]', "the key", "does not begin with aws:", None),
-    ({"tags": {"project": "y"}}, "tags.project", "the key", "other than Project", None),
-    ({"tags": {"a;b": "y"}}, 'tags["a;b"]', "the key", "1 to 128", None),
+    ({"tags": {"AWS:x": "y"}}, 'tags["AWS:x"]', 'the key "AWS:x"', "does not begin with aws:", None),
+    ({"tags": {"project": "y"}}, "tags.project", 'the key "project"', "other than Project", None),
+    ({"tags": {"a;b": "y"}}, 'tags["a;b"]', 'the key "a;b"', "1 to 128", None),
     ({"tags": {"a": "y" * 257}}, "tags.a", "yyy…", "up to 256", None),
-    ({"tags": {"Owner": "a", "owner": "b"}}, "tags.owner", "the key", "more than case", None),
+    ({"tags": {"Owner": "a", "owner": "b"}}, "tags.owner", 'the key "owner"', "more than case", None),
     ({"tags": {f"t{n}": "x" for n in range(41)}}, "tags", "a mapping", "up to 40", None),
     ({"application": {"store": "vault"}}, "application.store", "vault", "one of ssm", None),
     ({"application": {"config": {"a": [1]}}}, "application.config.a", "a list", "text or", None),
@@ -197,6 +197,28 @@ _MISSPELT = {"primary": "us-east-1", "secondaries": ["eu-wset-1"]}
 def test_nothing_is_judged_by_what_is_wrong_itself(tmp_path: Path, change: dict[str, Any], path: str) -> None:
     """What breaks a rule as well is told when the value that the rule needs is right."""
     assert list(mistakes_of(tmp_path, json.dumps(tree(**change)))) == [path]
+
+
+@pytest.mark.parametrize(
+    ("change", "path"),
+    [
+        ({"regions": "us-east-1"}, "regions"),
+        ({"regions": {"primary": 1, "secondaries": ["eu-west-1"]}}, "regions.primary"),
+        ({"regions": {"primary": "us-east-1", "secondaries": "eu-west-1"}}, "regions.secondaries"),
+        ({"regions": {"primary": "us-east-1", "secondaries": ["x", "eu-west-1"]}}, "regions.secondaries[0]"),
+        ({"regions": {"primary": "us-east-1", "others": []}}, "regions.others"),
+        ({"network": []}, "network"),
+        ({"network": {"vpc_cidr": "x"}}, "network.vpc_cidr"),
+        ({"project": []}, "project"),
+        ({"account": "1"}, "account"),
+        ({"deployment": {"waves": "x"}}, "deployment.waves"),
+        ({"carry": {"s3": [{"bucket": 1}]}}, "carry.s3[0].bucket"),
+    ],
+    ids=lambda value: str(value)[:60],
+)
+def test_whatever_is_wrong_hides_no_other_mistake(tmp_path: Path, change: dict[str, Any], path: str) -> None:
+    apart = {"tags": {"Owner": "a", "owner": "b"}}
+    assert set(mistakes_of(tmp_path, json.dumps(tree(**change, **apart)))) == {path, "tags.owner"}
 
 
 def test_the_regions_must_differ_and_lie_in_one_partition(tmp_path: Path) -> None:
