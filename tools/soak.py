@@ -164,13 +164,15 @@ class LeaveOutAnEntry:
 
 
 def bare(text: str) -> str:
-    """The code without what never runs: annotations, the bodies of protocols, and the options of a class's decorators,
-    such as ``frozen``."""
+    """The code without what never runs: annotations, what ``Callable`` takes, the bodies of protocols, and the options
+    of a class's decorators, such as ``frozen``."""
     tree = ast.parse(text)
     for node in ast.walk(tree):
         for field in ("annotation", "returns"):
             if getattr(node, field, None) is not None:
                 setattr(node, field, ast.Constant(None))
+        if isinstance(node, ast.Subscript) and ast.unparse(node.value) == "Callable":
+            node.slice = ast.Constant(None)
         if isinstance(node, ast.ClassDef):
             if any(ast.unparse(base) == "Protocol" for base in node.bases):
                 node.body = [ast.Pass()]

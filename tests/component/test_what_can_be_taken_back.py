@@ -192,3 +192,17 @@ def test_the_terms_are_those_of_the_settings_and_of_the_command(world: World) ->
     up(world, 1)
     facts = facts_from_json(Process(world).journal.view(Process(world).journal.history()[0].run_id).opened)
     assert facts.terms == terms_of(plain)
+
+
+@pytest.mark.parametrize("home", [CANARY, "links"])
+def test_a_step_that_fails_says_where(world: World, home: str) -> None:
+    world.wanted = 1
+    Process(world, [Fault("step", "fail", only=lambda what: what.startswith(home))]).up()
+    journal = Process(world).journal
+    (failed,) = (
+        event
+        for event in journal.events(journal.history()[0].run_id)
+        if event.phase == "failed" and "error" in event.data
+    )
+    assert str(failed.data["error"]).startswith("AccessDenied")
+    assert (CANARY in str(failed.data["error"])) is (home == CANARY)

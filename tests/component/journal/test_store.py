@@ -100,8 +100,17 @@ def test_files_leave_nothing_aside_and_are_for_the_owner_only(file_store: StateS
     "url", ["relative/path", "file://host/x", "file://", "s3:///x", "http://a/b", "s3://b/p?x=1"]
 )
 def test_other_urls_are_refused(url: str) -> None:
-    with pytest.raises(InputError):
+    with pytest.raises(InputError) as refused:
         open_state(url)
+    assert url in refused.value.message
+    assert refused.value.where == "state"
+    assert str(refused.value.remedy).startswith("write the state as ")
+
+
+def test_a_bucket_without_credentials_is_refused() -> None:
+    with pytest.raises(InputError, match="needs credentials") as refused:
+        open_state("s3://bucket/prefix")
+    assert refused.value.where == "state"
 
 
 def test_a_file_where_the_state_should_be_is_said(tmp_path: Path) -> None:
