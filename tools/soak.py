@@ -172,7 +172,7 @@ def bare(text: str) -> str:
             if getattr(node, field, None) is not None:
                 setattr(node, field, ast.Constant(None))
         if isinstance(node, ast.Subscript) and ast.unparse(node.value) == "Callable":
-            node.slice = ast.Constant(None)
+            vars(node).update(slice=ast.Constant(None))
         if isinstance(node, ast.ClassDef):
             if any(ast.unparse(base) == "Protocol" for base in node.bases):
                 node.body = [ast.Pass()]

@@ -18,7 +18,7 @@ PLAN = DeploymentPlan(
     waves=(Wave(1, ("a",)), Wave(3, ("b", "c"), approve=True)),
     failure_tolerance=1,
 )
-COUNTS = {"regions": 3, "waves": 2}
+COUNTS = {"regions": 3, "waves": 3}  # the last wave's number: the second has nothing to do
 
 
 def _told(plan: DeploymentPlan, fates: dict[str, dict[str, object]], kind: str = "deployment") -> list[News]:
@@ -36,8 +36,8 @@ def _told(plan: DeploymentPlan, fates: dict[str, dict[str, object]], kind: str =
 def test_a_deployment_that_succeeds() -> None:
     assert _told(PLAN, {}) == [
         News("deploy", "started", "deployment began: a, then b and c", COUNTS),
-        News("deploy", "success", "wave 1 of 2 is done: a", {"wave": 1, **COUNTS}),
-        News("deploy", "success", "wave 2 of 2 is done: b, c", {"wave": 2, **COUNTS}),
+        News("deploy", "success", "wave 1 of 3 is done: a", {"wave": 1, **COUNTS}),
+        News("deploy", "success", "wave 3 of 3 is done: b, c", {"wave": 3, **COUNTS}),
         News("deploy", "success", "deployment ended, succeeded: a updated, b updated, c updated", COUNTS),
     ]
 
@@ -45,7 +45,7 @@ def test_a_deployment_that_succeeds() -> None:
 def test_a_region_that_is_down_is_left_behind() -> None:
     told = _told(PLAN, {"wave-3/apply": {"regions": {"b": DOWN}}})
     assert told[2:] == [
-        News("deploy", "error", "wave 2 of 2 is done: c; left behind: b", {"wave": 2, **COUNTS}),
+        News("deploy", "error", "wave 3 of 3 is done: c; left behind: b", {"wave": 3, **COUNTS}),
         News(
             "deploy",
             "error",
