@@ -107,6 +107,14 @@ class Wired:
     cloud: LocalCloud | None
 
 
+def user_name() -> str:
+    """Who is at work; a container's user may have a number and no name."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # the second since Python 3.13
+        return f"user {os.getuid()}"
+
+
 def scope_of(config: MigrationConfig) -> str:
     """What keeps this environment apart from others under one state URL."""
     return identity_of(config).scope
@@ -183,7 +191,7 @@ def wire(
             store,
             scope_of(config),
             outside.now,
-            *((lock.check, lock.working_on, getpass.getuser()) if lock else ()),
+            *((lock.check, lock.working_on, user_name()) if lock else ()),
             changing=changing,
             key=key,
             acted_on=acted_on,
@@ -198,7 +206,7 @@ def wire(
         slot = Slot(store, f"aside/{scope_of(config)}.json")
         engine = stack.enter_context(_engine(config, place, access, outside, found, slot, exclusive=locked))
         stops.append(engine.interrupt)
-        machine = _machine(outside, found.problem, disks)
+        machine = _machine(place, outside, found.problem, disks)
         yield _wired(
             config,
             place,
@@ -258,10 +266,9 @@ def _access(config: MigrationConfig, place: Place, endpoint: str | None, outside
                 where="--endpoint",
                 remedy="leave it out, or give --target local",
             )
-        require_aws(outside.variables)
-        return Access(
-            Clients(profile=outside.variables.get("REGIONSHIFT_PROFILE"), account=config.account), None
-        )
+        clients = Clients(profile=outside.variables.get("REGIONSHIFT_PROFILE"), account=config.account)
+        require_aws(outside.variables, clients.configured_endpoints())
+        return Access(clients, None)
     if endpoint is not None:
         require_loopback(endpoint)
     cloud = _cloud(config, place, endpoint, outside)
@@ -348,7 +355,7 @@ def _lock(
     from regionshift.journal.lock import Holder, LeaseTerms, acquire, current_holder
 
     me = Holder(
-        owner=getpass.getuser(),
+        owner=user_name(),
         host=socket.gethostname(),
         pid=os.getpid(),
         since=outside.now(),
@@ -602,7 +609,7 @@ def _wired(
         ReleaseStore(store, scope_of(config), key),
         config,
         place.home / "artifacts",
-        getpass.getuser(),
+        user_name(),
         outside.now,
     )
     return Wired(environment, journal, shelf, store, lock, machine, access.cloud)
@@ -714,17 +721,20 @@ def _provider_settings(access: Access) -> ProviderSettings:
     return ProviderSettings(cloud.endpoint, cloud.access_key, cloud.secret_key)
 
 
-def _machine(outside: Surroundings, engine_problem: InputError | None, disks: tuple[Disk, ...]) -> Machine:
+def _machine(
+    place: Place, outside: Surroundings, engine_problem: InputError | None, disks: tuple[Disk, ...]
+) -> Machine:
     from importlib.metadata import version
 
     from regionshift.operations.preflight import Machine
 
-    home = Path(outside.variables.get("PULUMI_HOME") or Path.home() / ".pulumi")
+    home = Path(outside.variables.get("PULUMI_HOME") or Path(outside.variables.get("HOME", "/")) / ".pulumi")
     return Machine(
         free_memory_mb=_free_memory_mb(),
         plugin_missing=not (home / "plugins" / f"resource-aws-v{version('pulumi-aws')}").exists(),
         engine_problem=engine_problem,
         disks=disks,
+        folder=place.home.parent,
     )
 
 

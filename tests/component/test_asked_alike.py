@@ -6,6 +6,7 @@ The commands are real, and so is the embedded AWS that they ask; the engine and 
 from __future__ import annotations
 
 import ast
+import os
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -323,6 +324,12 @@ def _on_aws(scene: Scene) -> None:
     scene.exits = EXIT_OK
 
 
+def _folder_that_is_no_text(scene: Scene) -> str:
+    scene.machine = Machine(None, folder=Path(os.fsdecode(b"/home/ann/\xff")))
+    scene.exits = EXIT_INPUT
+    return "that name is not UTF-8"
+
+
 def _little_memory(scene: Scene) -> str:
     _on_aws(scene)
     scene.machine = Machine(1)
@@ -380,6 +387,7 @@ TROUBLES = {
     ("secret", _missing_secret),
     ("name", _name_that_aws_keeps),
     ("disk", _full_disk),
+    ("folder", _folder_that_is_no_text),
     ("memory", _little_memory),
     ("plugin", _no_plugin),
     ("state-region", _state_in_a_region_of_its_own),
@@ -390,12 +398,14 @@ TROUBLES = {
     ("collision", _name_that_is_taken),
     ("collision-unknown", _name_that_cannot_be_looked_for),
 }
-# Asked by nobody who makes no plan: of what it changes, of what a killed run made, and what holds up `wire` itself.
+# Asked by nobody who makes no plan: of what it changes, of what a killed run made, what holds up `wire`
+# itself, and how the terminal shows it.
 BY_ONE = {
     *("quota", "quota-unknown", "policy", "permission", "permission-unknown", "data-loss", "left-out"),
     *("ownership", "ownership-unknown"),
     *("orphan", "recovered"),
     *("lock", "state", "journal", "engine"),
+    "terminal",
 }
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+import json
 import os
 import subprocess
 import sys
@@ -15,7 +17,9 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
+from regionshift.aws.clients import Clients
 from regionshift.aws.guard import require_aws
+from regionshift.cli.doctor import terminal_findings
 from regionshift.cli.startup import settle, without_proxy
 from regionshift.errors import InputError, Refused
 from regionshift.journal.file_store import FileStore
@@ -24,7 +28,7 @@ from regionshift.journal.store import StateStore, Stored, open_state
 from regionshift.settings.names import Names, holds_region
 from regionshift.settings.regions import all_regions
 from regionshift.settings.state_url import folder_of, parse_state_url
-from regionshift.wiring import Surroundings, wire
+from regionshift.wiring import Surroundings, user_name, wire
 
 ACCOUNT = "123456789012"
 SMALLEST = """\
@@ -138,6 +142,38 @@ def test_of_two_first_commands_at_once_one_makes_the_environment(tmp_path: Path)
         assert sorted(pool.map(first_up, ("dev", "Dev"))) == [False, True]
 
 
+@pytest.mark.parametrize("account", [ACCOUNT, "210987654321"])
+@pytest.mark.parametrize("target", ["local", "aws"])
+def test_what_an_older_version_kept_for_aws_is_told_and_not_passed_over(
+    tmp_path: Path, target: str, account: str
+) -> None:
+    store = open_state(tmp_path.as_uri())
+    inputs = {"allowedAccountIds": json.dumps([account])} if target == "aws" else {"endpoints": "[]"}
+    state = {"checkpoint": {"latest": {"resources": [{"type": "pulumi:providers:aws", "inputs": inputs}]}}}
+    file = ".pulumi/stacks/shop/dev.json"
+    store.put(f"engine/{file}", json.dumps(state).encode())
+    store.create("journal/shop.dev/runs/000001/00000001.json", b"{}")
+    asked = Identity("shop", "dev", "aws", ACCOUNT)
+    if (target, account) != ("aws", ACCOUNT):
+        require_same(store, asked)
+        return
+    with pytest.raises(Refused, match="older version") as refused:
+        require_same(store, asked)
+    assert f"engine/aws-{ACCOUNT}/{file}" in str(refused.value.remedy)
+    # Moved, as the error says.
+    (tmp_path / "journal/shop.dev").rename(tmp_path / "journal" / asked.scope)
+    require_same(store, asked)
+
+
+@pytest.mark.parametrize(
+    "state", [b"", b"[]", b'{"checkpoint": {}}', b'{"checkpoint": {"latest": {"resources": [{}]}}}']
+)
+def test_a_state_that_says_nothing_of_its_target_is_nobodys(tmp_path: Path, state: bytes) -> None:
+    store = open_state(tmp_path.as_uri())
+    store.put("engine/.pulumi/stacks/shop/dev.json", state)
+    require_same(store, Identity("shop", "dev", "aws", ACCOUNT))
+
+
 def test_a_target_and_an_account_of_aws_have_their_own_place() -> None:
     asked = [("local", ACCOUNT), ("aws", ACCOUNT), ("aws", "210987654321")]
     found = [Identity("shop", "dev", *each) for each in asked]
@@ -184,9 +220,9 @@ def test_every_name_of_a_folder_is_quoted_and_unquoted_alike(name: str) -> None:
 )
 def test_what_is_meant_for_aws_goes_nowhere_else(name: str, endpoint: str) -> None:
     with pytest.raises(Refused, match="not AWS's") as refused:
-        require_aws({name: endpoint})
+        require_aws({name: endpoint}, {})
     assert refused.value.where == name
-    require_aws({name: endpoint, "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS": "true"})
+    require_aws({name: endpoint, "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS": "true"}, {})
 
 
 def test_a_command_on_aws_with_the_offline_variables_set_is_refused(tmp_path: Path) -> None:
@@ -205,8 +241,47 @@ def test_endpoints_of_aws_are_taken() -> None:
             "AWS_ENDPOINT_URL": "",
             "AWS_ENDPOINT_URL_S3": "https://bucket.vpce-1a2b3c4d-5e6f.s3.us-east-1.vpce.amazonaws.com",
             "AWS_ENDPOINT_URL_SQS": "https://sqs.us-east-1.api.aws",
-        }
+        },
+        {"a profile": "https://bucket.vpce-1a2b3c4d-5e6f.s3.us-east-1.vpce.amazonaws.com"},
     )
+
+
+@pytest.mark.parametrize(
+    ("lines", "profile", "where"),
+    [
+        ("[default]\nendpoint_url = http://localhost:4566\n", None, "profile default"),
+        ("[profile work]\nendpoint_url = http://localhost:4566\n", "work", "profile work"),
+        (
+            "[profile work]\nservices = here\n[services here]\nsqs =\n  endpoint_url = http://localhost:4566\n",
+            "work",
+            "services here, sqs",
+        ),
+    ],
+)
+def test_no_line_of_the_aws_files_leads_elsewhere(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, lines: str, profile: str | None, where: str
+) -> None:
+    aws = tmp_path / "config"
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(aws))
+    monkeypatch.delenv("AWS_PROFILE", raising=False)
+    file = tmp_path / "regionshift.yaml"
+    file.write_text(SMALLEST, encoding="utf-8")
+    variables = {"REGIONSHIFT_PROFILE": profile} if profile else {}
+    outside = Surroundings(variables, lambda: datetime.now(UTC), lambda: 0.0)
+    aws.write_text(lines, encoding="utf-8")
+    with pytest.raises(Refused, match="not AWS's") as refused, wire(file, {"target": "aws"}, outside):
+        pass
+    assert where in str(refused.value.where)
+    for harmless in (
+        lines.replace("[profile work]", "[profile other]").replace("[default]", "[profile other]")
+        + f"[{'profile work' if profile else 'default'}]\nregion = us-east-1\n",
+        lines.replace("http://localhost:4566", "https://s3.us-east-1.amazonaws.com"),
+        lines.replace("[services", "ignore_configured_endpoint_urls = true\n[services")
+        if "services" in lines
+        else lines + "ignore_configured_endpoint_urls = true\n",
+    ):
+        aws.write_text(harmless, encoding="utf-8")
+        require_aws({}, Clients(profile=profile).configured_endpoints())
 
 
 def test_a_terminal_without_our_signs_is_written_to() -> None:
@@ -241,3 +316,23 @@ def test_warnings_as_errors_end_no_process() -> None:
     variables = {"PYTHONWARNINGS": "error,default::UserWarning"}
     settle(variables, ())
     assert variables["PYTHONWARNINGS"] == "ignore,default::UserWarning"
+
+
+def test_a_user_without_a_name_is_told_by_number(monkeypatch: pytest.MonkeyPatch) -> None:
+    def nobody(number: int) -> None:
+        raise KeyError(number)
+
+    for name in ("LOGNAME", "USER", "LNAME", "USERNAME"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr("pwd.getpwuid", nobody)
+    assert user_name() == f"user {os.getuid()}"
+
+
+@pytest.mark.parametrize(("encoding", "told"), [("utf-8", 0), ("latin-1", 1), ("ascii", 1)])
+def test_doctor_tells_of_a_terminal_that_changes_signs(
+    monkeypatch: pytest.MonkeyPatch, encoding: str, told: int
+) -> None:
+    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(io.BytesIO(), encoding=encoding))
+    found = terminal_findings()
+    assert [each.severity for each in found] == ["warning"] * told
+    assert all(encoding in each.message and each.remedy for each in found)

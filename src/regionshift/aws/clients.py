@@ -184,6 +184,32 @@ class Clients:
             frozen = found.get_frozen_credentials()
         return AccessKey(str(frozen.access_key), str(frozen.secret_key), frozen.token)
 
+    def configured_endpoints(self) -> dict[str, str]:
+        """Every ``endpoint_url`` that AWS's files give the profile, by where it stands; none where they are ignored.
+
+        Raises:
+            AwsFailed: the profile does not exist, or the file cannot be read.
+        """
+        with self._lock, told_plainly("global"):
+            if self._session is None:
+                self._session = self._new_session()
+            core = self._session._session
+            profile, files = core.get_scoped_config(), core.full_config
+            name = core.profile or "default"
+        if str(profile.get("ignore_configured_endpoint_urls", "")).lower() == "true":
+            return {}
+        services = files.get("services", {}).get(profile.get("services"), {})
+        places = {f"profile {name}": profile} | {
+            f"services {profile.get('services')}, {service}": lines
+            for service, lines in services.items()
+            if isinstance(lines, dict)
+        }
+        return {
+            f"endpoint_url of [{where}] in the AWS config file": str(lines["endpoint_url"])
+            for where, lines in places.items()
+            if lines.get("endpoint_url")
+        }
+
     def _new_session(self) -> boto3.Session:
         return _isolated_session(self._key) if self._key else boto3.Session(profile_name=self._profile)
 

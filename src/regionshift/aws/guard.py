@@ -87,11 +87,16 @@ def require_loopback(endpoint: str) -> None:
         )
 
 
-def require_aws(variables: Mapping[str, str]) -> None:
-    """Goes on only when no variable leads what is meant for AWS somewhere else, as `local env` sets them.
+def require_aws(variables: Mapping[str, str], configured: Mapping[str, str]) -> None:
+    """Goes on only when nothing leads what is meant for AWS somewhere else: no variable and no line of AWS's files.
 
     AWS SDKs and Tools Reference Guide, "Service-specific endpoints": ``AWS_ENDPOINT_URL``,
-    ``AWS_ENDPOINT_URL_<SERVICE>`` and ``AWS_IGNORE_CONFIGURED_ENDPOINT_URLS``. The engine's plugin reads them as well.
+    ``AWS_ENDPOINT_URL_<SERVICE>``, ``endpoint_url`` of a profile or of its services, and what ignores them all
+    (``AWS_IGNORE_CONFIGURED_ENDPOINT_URLS``, ``ignore_configured_endpoint_urls``). The engine's
+    plugin reads them as well.
+
+    Args:
+        variables: of the process. configured: endpoints by where they stand (`Clients.configured_endpoints`).
 
     Raises:
         Refused: one does.
@@ -105,6 +110,14 @@ def require_aws(variables: Mapping[str, str]) -> None:
                 where=name,
                 remedy=f"unset {name} and the other variables that `regionshift local env` printed, or give"
                 " --target local",
+            )
+    for where, endpoint in configured.items():
+        if not _is_of_aws(endpoint):
+            raise Refused(
+                f"The target is aws, and {where} leads its calls to an endpoint that is not AWS's.",
+                where=where,
+                remedy="take endpoint_url out, name another profile with REGIONSHIFT_PROFILE, or set"
+                " AWS_IGNORE_CONFIGURED_ENDPOINT_URLS=true",
             )
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 from regionshift.cli.driving import without_down
 from regionshift.cli.options import Choices
 from regionshift.cli.show import console, print_json, working
@@ -14,6 +16,7 @@ from regionshift.report.terminal import facts_table, findings_table
 from regionshift.report.values import Finding, as_data, exit_code_of
 from regionshift.wiring import Wired, scope_of, settings, surroundings, wire
 
+_BEYOND_ASCII = "✓ → é Ж 漢"
 _Facts = dict[str, object]
 _LOOK = "look at the place that the message names, and at who may use it"
 
@@ -43,7 +46,13 @@ def _examine(choices: Choices) -> tuple[_Facts, list[Finding]]:
             findings = without_plan(
                 wired.environment, wired.journal, wired.shelf, wired.machine, regional, alive
             )
-            return _facts(wired, holder), [*findings, *_held(holder), *_damage(wired), *_unsealed(wired)]
+            return _facts(wired, holder), [
+                *findings,
+                *_held(holder),
+                *_damage(wired),
+                *_unsealed(wired),
+                *terminal_findings(),
+            ]
     except StateUnreachable as error:
         config = settings(choices.config, choices.overrides, outside)
         facts: _Facts = {
@@ -88,6 +97,22 @@ def _unsealed(wired: Wired) -> list[Finding]:
     refused = NotSealed(min(found))
     message = f"{len(found)} events of the journal are not sealed with this state's key"
     return [Finding("journal", "error", message, None, refused.remedy or _LOOK)]
+
+
+def terminal_findings() -> list[Finding]:
+    """What is printed is changed where the encoding lacks it; ``--json`` is ASCII and exact."""
+    encoding = sys.stdout.encoding or "ascii"
+    try:
+        _BEYOND_ASCII.encode(encoding)
+    except (UnicodeEncodeError, LookupError):
+        message = (
+            f"this terminal's encoding is {encoding}: a sign that it lacks is shown as a plain one or as ?"
+        )
+        remedy = (
+            "set LC_ALL=C.UTF-8; do not copy such a key, path or name from the screen, or take it from --json"
+        )
+        return [Finding("terminal", "warning", message, None, remedy)]
+    return []
 
 
 def _text(value: object) -> str:

@@ -19,6 +19,7 @@ from regionshift.settings.names import normalize_name, shorten
 
 # A folder's name has 255 characters at most on the file systems in use; the engine takes 100 for a stack's.
 _LONGEST_PART = 80
+_PROVIDER = "pulumi:providers:aws"
 
 
 @dataclass(frozen=True)
@@ -68,10 +69,13 @@ def require_same(store: StateStore, identity: Identity) -> None:
     """Goes on only when the environment was made with ``identity``, or with nothing yet.
 
     Raises:
-        Refused: it was made with other names, for another target or in another account.
+        Refused: it was made with other names, for another target or in another account; or an older version kept it
+            where this one does not look.
         StateDamaged: what was written down cannot be read.
     """
-    _bound(store, identity)
+    found = _bound(store, identity)
+    if found is None and identity.target != "local" and not _newest_run(store, identity):
+        _require_none_of_older(store, identity)
 
 
 @contextmanager
@@ -96,6 +100,40 @@ def written_down(store: StateStore, identity: Identity, guard: Callable[[], None
             if made is not None and not _binds(store, made):
                 guard()
                 forget(store, identity)
+
+
+def _require_none_of_older(store: StateStore, identity: Identity) -> None:
+    """Versions that gave every target one place kept an environment of AWS where one of the embedded AWS now is.
+
+    The engine's state there says for which account it is; its providers have endpoints where they are not AWS's.
+    """
+    older = Identity(identity.project, identity.environment, "local", identity.account)
+    kept = store.get(f"{older.engine_folder}/{_stack_file(older)}")
+    if kept is None or not _is_on_aws(kept.body, identity.account):
+        return
+    raise Refused(
+        f"An older version of regionshift made {identity.environment} and kept its state in another place"
+        f" ({older.scope}); this version looks in {identity.scope}, where nothing is.",
+        where=store.url,
+        remedy=f"under that URL rename {older.scope} to {identity.scope} in journal/, releases/, artifacts/ and zones/,"
+        f" move {older.engine_folder}/{_stack_file(older)} to {identity.engine_folder}/{_stack_file(older)}, then run"
+        " `regionshift history --seal`; or take it down with the version that made it",
+    )
+
+
+def _stack_file(identity: Identity) -> str:
+    return f".pulumi/stacks/{identity.engine_project}/{identity.stack}.json"
+
+
+def _is_on_aws(state: bytes, account: str) -> bool:
+    try:
+        latest = json.loads(state)["checkpoint"].get("latest") or {}
+        found = [each["inputs"] for each in latest.get("resources") or () if each["type"] == _PROVIDER]
+        return any(
+            account in str(inputs.get("allowedAccountIds")) and "endpoints" not in inputs for inputs in found
+        )
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return False  # nothing that says so
 
 
 def forget(store: StateStore, identity: Identity) -> None:

@@ -17,7 +17,8 @@ from regionshift.errors import InputError, NoRoom, WorkFailed
 from regionshift.machine import disk_trouble, is_full
 from regionshift.settings.state_url import parse_state_url
 
-_KEY = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]*(/[A-Za-z0-9_-][A-Za-z0-9._-]*)*")
+# Nothing that leads out of a folder; the engine keeps its files in one whose name begins with a dot.
+_KEY = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]*(/(?!\.\.?(/|$))[A-Za-z0-9._-]+)*")
 
 
 class StateUnreachable(WorkFailed):

@@ -18,7 +18,7 @@ from regionshift.operations.environment import Environment
 from regionshift.operations.gone import gone_findings
 from regionshift.operations.moving.as_up import require_removal_alone
 from regionshift.operations.moving.fencing import not_shut
-from regionshift.operations.preflight import NO_RELEASE, NOT_ANSWERING, Machine, preflight
+from regionshift.operations.preflight import PREVENTS_PLAN, Machine, preflight
 from regionshift.operations.unfinished import UNFINISHED, unfinished_findings
 from regionshift.operations.waves.alarms import (
     WINDOW,
@@ -38,8 +38,6 @@ from regionshift.operations.waves.standing import Standing, standing_of
 from regionshift.report.values import Finding, Severity, errors_of
 
 _AT_ONCE = 8
-# With an error of these no plan can be made at all.
-_NO_PLAN = (*NOT_ANSWERING, *NO_RELEASE, UNFINISHED)
 
 
 def without_plan(
@@ -95,7 +93,7 @@ def before_plan(
 
 def prevents_plan(findings: Sequence[Finding]) -> bool:
     """Whether no plan can be made for one of them."""
-    return any(each.code in _NO_PLAN for each in errors_of(findings))
+    return any(each.code in (*PREVENTS_PLAN, UNFINISHED) for each in errors_of(findings))
 
 
 def _taken_names(environment: Environment) -> list[Finding]:

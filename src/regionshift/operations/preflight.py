@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from pathlib import Path
 
 from regionshift.aws.errors import AwsFailed, told_plainly
 from regionshift.aws.guard import who_asks
@@ -34,8 +36,9 @@ NOT_ANSWERING = (DOWN, REFUSES)
 # What is wrong with the release, by where the error says it is.
 _CODES = {"application.secrets": "secret", "network.zones": "zones"}
 _ARTIFACT = "artifact"
-NO_RELEASE = (*_CODES.values(), _ARTIFACT)
-"""The codes of findings without which there would be a release."""
+_FOLDER = "folder"
+PREVENTS_PLAN = (*NOT_ANSWERING, *_CODES.values(), _ARTIFACT, _FOLDER)
+"""The codes of findings with which no plan can be made."""
 
 
 @dataclass(frozen=True)
@@ -46,13 +49,14 @@ class Machine:
         free_memory_mb: memory that is free, in MB; None when the system does not tell.
         plugin_missing: whether the AWS plugin must still be fetched.
         engine_problem: why no engine can be run; None when one can.
-        disks: where a run writes.
+        disks: where a run writes. folder: where the settings are, and the engine works.
     """
 
     free_memory_mb: int | None
     plugin_missing: bool = False
     engine_problem: RegionshiftError | None = None
     disks: tuple[Disk, ...] = ()
+    folder: Path = Path()
 
 
 def preflight(
@@ -68,6 +72,7 @@ def preflight(
     parts: Sequence[Callable[[], list[Finding]]] = (
         lambda: _names(environment),
         lambda: _engine(machine),
+        lambda: _folder(machine),
         lambda: room_findings(machine.disks, len(environment.config.all_regions)),
         lambda: list(region_findings(environment) if regions is None else regions),
         lambda: _release(environment),
@@ -111,6 +116,17 @@ def _engine(machine: Machine) -> list[Finding]:
         return []
     remedy = problem.remedy or "run `make tools`, or put a Pulumi CLI that fits on the PATH"
     return [Finding("engine", "error", problem.message, None, remedy, is_input=True)]
+
+
+def _folder(machine: Machine) -> list[Finding]:
+    """The engine tells its plugins where it works, as text (protocol buffers, Language Guide, string: UTF-8)."""
+    try:
+        os.fsencode(machine.folder).decode()
+    except UnicodeDecodeError:
+        message = f"the engine cannot work in {machine.folder}: that name is not UTF-8"
+        remedy = "rename the folder, or copy it with its .regionshift to another one"
+        return [Finding(_FOLDER, "error", message, None, remedy, is_input=True)]
+    return []
 
 
 def _names(environment: Environment) -> list[Finding]:

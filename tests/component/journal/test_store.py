@@ -81,7 +81,7 @@ def test_swap_loses_to_whoever_was_first(s3_store: SwapStore) -> None:
     s3_store.swap("lease", b"d", tag)
 
 
-@pytest.mark.parametrize("key", ["../up", "/abs", "a//b", "a/../b", "", ".hidden", "a b"])
+@pytest.mark.parametrize("key", ["../up", "/abs", "a//b", "a/../b", "a/./b", "a/..", "", ".hidden", "a b"])
 def test_keys_stay_inside_the_state(store: StateStore, key: str) -> None:
     with pytest.raises(ValueError, match="not a state key"):
         store.put(key, b"")

@@ -3,14 +3,22 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, assume, example, given, settings
 from hypothesis import strategies as st
 from settings_samples import made, projects, region_sets
 
+from regionshift.journal.identity import Identity
 from regionshift.settings.check import every_name, name_problems
-from regionshift.settings.components import COMPONENTS, DEPLOYMENT_BUCKET, FUNCTION, replication_failed_alarm
+from regionshift.settings.components import (
+    COMPONENTS,
+    DEPLOYMENT_BUCKET,
+    FUNCTION,
+    WORKER,
+    replication_failed_alarm,
+)
 from regionshift.settings.names import Kind, Names, normalize_name, shorten
 
 
@@ -65,6 +73,22 @@ def test_every_name_in_every_region_is_one_that_aws_takes(
     names = every_name(config)
     assert {name.region for name in names} == set(regions)
     assert len(names) > len(regions) * len(COMPONENTS) * 0.9
+
+
+@given(projects, projects)
+def test_the_engine_takes_every_name_too(project: str, environment: str) -> None:
+    """Pulumi's documentation, "Projects" and "Stacks": letters, digits, ``-``, ``_`` and ``.``, 100 at most."""
+    found = Identity(project, environment, "aws", "012345678901")
+    for name in (found.engine_project, found.stack):
+        assert re.fullmatch(r"[a-z0-9-]{1,100}", name)
+
+
+def test_the_names_in_the_documentation_are_those_that_are_made() -> None:
+    page = (Path(__file__).parents[3] / "docs/settings.md").read_text(encoding="utf-8")
+    long = Names("online-shop-of-the-northern-branch", "feature/SED-1", "012345678901")
+    unclear = Names("shop", "worker-us-east-1-c", "012345678901")
+    for name in (DEPLOYMENT_BUCKET.name(long, "us-east-1"), WORKER.name(unclear, "us-east-1")):
+        assert f"`{name}` |" in page
 
 
 @given(projects, projects, projects, region_sets)
