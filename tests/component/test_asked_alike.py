@@ -154,15 +154,20 @@ class Buckets:
         record = self.inner.preview(*arguments, **more)
         made = {step.region for step in record.planned if step.op == "create" and step.region}
         new = [
-            Step("create", f"urn:pulumi:dev::shop::{BUCKET}::b-{r}", BUCKET, r, new={"bucket": self._name(r)})
+            Step("create", _urn(r), BUCKET, r, new={"bucket": self._name(r)})
             for r in sorted(made)
             if not self.world.parts(r, "state")
         ]
-        return RunRecord(planned=[*record.planned, *new])
+        gone = {step.region for step in record.planned if step.op == "delete" and step.region} - made
+        old = [Step("delete", _urn(r), BUCKET, r, old={"bucket": self._name(r)}) for r in sorted(gone)]
+        return RunRecord(planned=[*record.planned, *new, *old])
 
     def resources(self) -> list[dict[str, Any]]:
         there = [region for region in WAVES if self.world.parts(region, "state")]
-        return [{"type": BUCKET, "inputs": {"bucket": self._name(region)}} for region in there]
+        return [
+            {"urn": _urn(r), "type": BUCKET, "id": self._name(r), "inputs": {"bucket": self._name(r)}}
+            for r in there
+        ]
 
     def _name(self, region: str) -> str:
         return DEPLOYMENT_BUCKET.name(self.names, region)
@@ -172,6 +177,10 @@ class Buckets:
 
 
 BUCKET = "aws:s3/bucket:Bucket"
+
+
+def _urn(region: str) -> str:
+    return f"urn:pulumi:dev::shop::{BUCKET}::b-{region}"
 
 
 def make_bucket(clients: Clients, name: str, region: str) -> None:
@@ -438,6 +447,18 @@ def test_without_a_trouble_nothing_is_named(capsys: pytest.CaptureFixture[str]) 
     told = "".join(capsys.readouterr())
     assert "Nothing stands in the way." in told
     assert not any(line.startswith(("error ", "warning ", "info ")) for line in told.splitlines())
+
+
+def test_a_bucket_of_somebody_else_is_named_before_it_would_be_emptied(
+    scene: Scene, capsys: pytest.CaptureFixture[str]
+) -> None:
+    scene.world.wanted, scene.leaving = 0, OTHER  # the bucket there is of another account
+    for command in COMMANDS[1:]:
+        capsys.readouterr()
+        assert run(app, [*command, "--allow-data-loss"]) == EXIT_REFUSED
+        told = " ".join("".join(capsys.readouterr()).split())
+        assert DEPLOYMENT_BUCKET.name(scene.names, OTHER) in told
+        assert "or may not be seen" in told
 
 
 def test_no_question_is_asked_by_one_alone() -> None:

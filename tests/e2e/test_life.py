@@ -222,7 +222,7 @@ def test_what_holds_data_goes_only_when_that_is_allowed(place: Place, whole: Cou
     place.write()
     refused = place.run("resume", "--yes", "--json")
     assert refused.code == 3, refused.said
-    assert {each["code"] for each in refused.json["error"]["findings"]} == {"data-loss"}
+    assert {each["code"] for each in refused.json["error"]["findings"]} == {"data-loss", "removal"}
     del place.settings["tags"]
     place.write()
     back = place.run("resume", "--yes", "--back")

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from datetime import datetime
 
 from regionshift.aws.clients import Clients
 from regionshift.aws.errors import AwsFailed
@@ -20,7 +21,6 @@ from regionshift.settings.state_url import parse_key_url
 _WAITING = ("PendingDeletion", "PendingReplicaDeletion")
 UNKNOWN = "key-unknown"
 """The code of a finding: whether a key can be used cannot be seen."""
-_WAITS = "waits for its deletion"
 _AT_ONCE = 8
 
 
@@ -54,7 +54,33 @@ def _keys_in(config: MigrationConfig, region: str) -> Iterator[NamedKey]:
                     yield NamedKey(key, region, f"carry.{kind}[{number}].kms_key")
 
 
-def unusable(clients: Clients, key: NamedKey) -> str | None:
+@dataclass(frozen=True)
+class Unusable:
+    """A key that cannot be used: its ``KeyState``, and when it goes, if it waits for that."""
+
+    key: NamedKey
+    state: str
+    until: datetime | None
+
+    def __str__(self) -> str:
+        until = f" until {self.until:%Y-%m-%d}" if self.until else ""
+        why = f"waits for its deletion{until}" if self._waits else f"is not enabled ({self.state})"
+        return f"the key {self.key.key}, named by {self.key.named_by}, {why}"
+
+    @property
+    def remedy(self) -> str:
+        """The commands that make it usable again; an alias is not taken by either (KMS API Reference)."""
+        which = f"--region {self.key.region} --key-id ID"
+        back = f"aws kms cancel-key-deletion {which}, then " if self._waits else ""
+        tells = f"`aws kms describe-key` tells the ID of {self.key.key}"
+        return f"{back}aws kms enable-key {which} ({tells}); or name another key"
+
+    @property
+    def _waits(self) -> bool:
+        return self.state in _WAITING
+
+
+def unusable(clients: Clients, key: NamedKey) -> Unusable | None:
     """Why ``key`` cannot be used; None when it can, or is not there yet.
 
     Raises:
@@ -67,18 +93,7 @@ def unusable(clients: Clients, key: NamedKey) -> str | None:
             return None  # one of the environment's own is not made yet; any other is missed where it is used
         raise
     state = found["KeyState"]
-    if state == "Enabled":
-        return None
-    until = f" until {found['DeletionDate']:%Y-%m-%d}" if found.get("DeletionDate") else ""
-    said = f"{_WAITS}{until}" if state in _WAITING else f"is not enabled ({state})"
-    return f"the key {key.key}, named by {key.named_by}, {said}"
-
-
-def remedy_of(key: NamedKey, *, waiting: bool) -> str:
-    """The commands that make ``key`` usable again; an alias is not taken by either (KMS API Reference)."""
-    which = f"--region {key.region} --key-id ID"
-    back = f"aws kms cancel-key-deletion {which}, then " if waiting else ""
-    return f"{back}aws kms enable-key {which} (`aws kms describe-key` tells the ID of {key.key}); or name another key"
+    return None if state == "Enabled" else Unusable(key, state, found.get("DeletionDate"))
 
 
 def key_findings(clients: Clients, config: MigrationConfig, regions: Sequence[str]) -> list[Finding]:
@@ -92,10 +107,7 @@ def key_findings(clients: Clients, config: MigrationConfig, regions: Sequence[st
                 return None  # a region that does not answer is a finding of its own
             message = f"it cannot be seen whether the key {key.key} can be used: {error.message}"
             return Finding(UNKNOWN, "warning", message, key.region, error.remedy or "allow kms:DescribeKey")
-        if why is None:
-            return None
-        remedy = remedy_of(key, waiting=_WAITS in why.rpartition(", ")[2])
-        return Finding("key", "error", why, key.region, remedy)
+        return None if why is None else Finding("key", "error", str(why), key.region, why.remedy)
 
     with ThreadPoolExecutor(max_workers=_AT_ONCE) as pool:
         return [finding for finding in pool.map(ask, keys_of(config, regions)) if finding]

@@ -101,5 +101,5 @@ class Key(Check):
         # The state's key may lie anywhere: it is asked about once.
         others = [each for each in others if region in (each.region, context.primary)]
         if problems := [why for each in others if (why := unusable(context.clients, each)) is not None]:
-            raise Wrong("; ".join(problems))
+            raise Wrong("; ".join(map(str, problems)))
         return f"{alias}: enabled, rotated"
