@@ -17,11 +17,13 @@ from typing import Any
 
 import pytest
 from carrier_world import TARGET, Lab, S3Lab, SecretsLab, SsmLab, World
+from hypothesis import settings
 
 from regionshift.carriers.lines import entry_line
 
 OBJECTS = 24
-ROUNDS = 30  # each is killed at least twice
+# As many as a stateful test has examples, half of them: fewer in `make test` than in `make test-all`.
+DEATHS = settings.default.max_examples // 2
 REQUESTS = 3 * OBJECTS + 25  # about what such a migration sends
 
 
@@ -90,7 +92,9 @@ def test_killed_at_any_moment(world: World, victims: Victims) -> None:
     before = world.versions(lab.target)
     deaths = 0
 
-    for round_number in range(ROUNDS):
+    for round_number in range(DEATHS):
+        if deaths >= DEATHS:
+            break
         migration_id = f"m{round_number}"
         for _ in range(chance.choice((1, 1, 2, 3))):
             deaths += victims.run(
@@ -105,13 +109,12 @@ def test_killed_at_any_moment(world: World, victims: Victims) -> None:
         deaths += victims.run("rollback", migration_id, lab, chance.randrange(12), chance.random() < 0.5)
         world.migrations.rollback(migration_id)
         assert world.versions(lab.target) == before, (seed, round_number)
-    assert deaths >= 50, (seed, deaths)
+    assert deaths >= DEATHS, (seed, deaths)
 
 
 NAMES = [f"{letter}{number}" for letter in "ak" for number in range(3)]
 # About as many requests as carrying and proving one takes; a kill that comes too late kills nobody.
 OF_A_NAME = {"ssm": 10, "secrets": 22}
-ROUNDS_OF_NAMES = 24  # each is killed up to four times
 
 
 def parameters_there(lab: SsmLab) -> dict[str, Any]:
@@ -154,7 +157,9 @@ def test_parameters_and_secrets_killed_at_any_moment(
     most = len(NAMES) * OF_A_NAME[lab.entry.kind]
     deaths = 0
 
-    for round_number in range(ROUNDS_OF_NAMES):
+    for round_number in range(DEATHS):
+        if deaths >= DEATHS:
+            break
         migration_id = f"m{round_number}"
         written = parameters_there(lab) if isinstance(lab, SsmLab) else {}
         for _ in range(chance.choice((2, 2, 3))):
@@ -171,7 +176,7 @@ def test_parameters_and_secrets_killed_at_any_moment(
         world.migrations.rollback(migration_id)
         now = lab.look("target") if isinstance(lab, SsmLab) else secrets_there(lab)
         assert now == before, (seed, round_number)
-    assert deaths >= 50, (seed, deaths)
+    assert deaths >= DEATHS, (seed, deaths)
 
 
 def written_once(lab: SsmLab | SecretsLab, written: dict[str, Any], seed: int) -> None:

@@ -343,6 +343,7 @@ def test_same_source_and_target_is_refused() -> None:
         Entry("s3", place, place)
 
 
+@pytest.mark.thorough
 def test_long_listings_are_whole_and_in_order(world: World) -> None:
     bucket = world.bucket("many", TARGET)
     s3 = world.clients.get("s3", TARGET)

@@ -55,7 +55,7 @@ def test_what_aws_refuses_in_a_wave_takes_back_what_was_reached(world: World, op
 @pytest.mark.parametrize(
     ("op", "how", "wave"),
     [
-        ("finish", "refused", 1),
+        pytest.param("finish", "refused", 1, marks=more),
         pytest.param("create", "lost", 1, marks=more),
         ("update", "lost", 2),
         pytest.param("delete", "lost", 1, marks=more),
@@ -66,6 +66,7 @@ def test_what_aws_did_half_is_taken_back_too(world: World, op: str, how: str, wa
     requires_it_went_back(world, wave, in_region(op, WAVES[wave - 1], how))
 
 
+@more
 def test_what_fails_between_the_regions_takes_all_of_them_back(world: World) -> None:
     alarm = f"update replication-latency-alarm-{WAVES[0]}"
     requires_it_went_back(world, 2, Fault("aws", "lost", only=lambda what: what == alarm))

@@ -23,6 +23,8 @@ def world(standing: World) -> Iterator[World]:
     """The three regions at the old release; the settings describe the new one, and so does a newer program."""
     standing.want(NEW, on_failure="stop")
     yield standing
+    if all(standing.runs(region) == expected(standing.release(OLD)) for region in WAVES):
+        return
     standing.want(OLD)
     with Process(standing) as process:
         process.up()

@@ -98,7 +98,8 @@ def test_an_engine_that_is_killed_alone_fails_the_wave(world: World, op: str, wa
     require(world, OLD, OLD)
 
 
-@pytest.mark.parametrize(("wave", "how"), [pytest.param(1, "lost before", marks=more), (2, "lost after")])
+@more
+@pytest.mark.parametrize(("wave", "how"), [(1, "lost before"), (2, "lost after")])
 def test_without_its_journal_it_stops_and_is_taken_back(world: World, how: str, wave: int) -> None:
     stop(world, Fault("write", how, only=lambda what: what == f"wave-{wave}/apply after"), StateUnreachable)
     require_taken_back(world, wave)

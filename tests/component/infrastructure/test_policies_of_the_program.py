@@ -193,7 +193,13 @@ def test_no_role_may_create_log_groups(run: Run) -> None:
     assert not any("logs:CreateLogGroup" in found.actions for found in statements(run))
 
 
-@pytest.mark.parametrize("carry", [{}, {"s3": [{"bucket": "media-{region}", "prefix": "a/"}]}])
+@pytest.mark.parametrize(
+    "carry",
+    [
+        pytest.param({}, marks=pytest.mark.thorough),  # less of the same
+        {"s3": [{"bucket": "media-{region}", "prefix": "a/"}]},
+    ],
+)
 def test_the_rights_of_the_worker_fit_a_role_with_thirty_regions(carry: dict[str, Any]) -> None:
     primary, *others = sorted(REGIONS_OF_AWS["aws"])
     run = built(config(regions={"primary": primary, "secondaries": others[:29]}, carry=carry))
