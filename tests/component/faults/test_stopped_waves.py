@@ -105,7 +105,8 @@ def test_without_its_journal_it_stops_and_is_taken_back(world: World, how: str, 
     require_taken_back(world, wave)
 
 
-@pytest.mark.parametrize("wave", [pytest.param(1, marks=more), 2])
+@more
+@pytest.mark.parametrize("wave", [1, 2])
 def test_robbed_of_its_lock_it_stops_and_is_taken_back(world: World, wave: int) -> None:
     stop(world, in_region("update", WAVES[wave - 1], "robbed"), LockLost)
     require_taken_back(world, wave)

@@ -276,6 +276,7 @@ class TestTwoRegions:
         """No checkpoints, but in runs that change what stands."""
         return {"PULUMI_EXPERIMENTAL": "true", "PULUMI_SKIP_CHECKPOINTS": "true"}
 
+    @pytest.mark.thorough
     def test_a_killed_wave_and_a_killed_turn_are_gone_on_with(
         self, environment: Environment, killer: Killer, tmp_path: Path
     ) -> None:
