@@ -14,6 +14,7 @@ from primary_site import Site, bucket
 from regionshift.deployment.saga import SagaStep
 from regionshift.journal.journal import Journal
 from regionshift.journal.lock import Holder, LeaseTerms, acquire
+from regionshift.journal.sealing import key_from_file
 from regionshift.journal.store import open_state
 from regionshift.operations.moving.plan import STEPS
 from regionshift.operations.moving.promoting import Promotion
@@ -91,10 +92,11 @@ def test_a_migration_whose_record_somebody_else_wrote_is_named_by_status(
 @contextmanager
 def _migrating(site: Site, migration_id: str) -> Iterator[None]:
     """A command that is alive holds the lock and carries."""
-    store = open_state((site.file.parent / ".regionshift/state").as_uri())
+    folder = site.file.parent / ".regionshift"
+    store, key = open_state((folder / "state").as_uri()), key_from_file(folder / "state.key")
     now = datetime.now(UTC)
     with acquire(store, "steps.dev", Holder("ann", "host", 42, now, "t"), LeaseTerms(lambda: 0.0)) as lock:
-        journal = Journal(store, "steps.dev", lambda: now, lock.check, lock.working_on)
+        journal = Journal(store, "steps.dev", lambda: now, lock.check, lock.working_on, key=key)
         run = journal.start("migration", {"migration_id": migration_id})
         yield
         run.close("failed", failed=True)
