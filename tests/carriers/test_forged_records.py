@@ -15,7 +15,7 @@ from command_world import carrying_of, config_of
 
 from regionshift.carriers.bounds import Bounds, OutOfBounds, Way
 from regionshift.carriers.carrier import Level, Place
-from regionshift.carriers.ledger import carried
+from regionshift.carriers.ledger import carried, folder_of
 from regionshift.carriers.lines import dump, entry_line, from_bytes, to_bytes
 from regionshift.carriers.records import Layout, RecordStore
 from regionshift.carriers.seals import HEADER, Seals, Unsealed
@@ -237,3 +237,14 @@ def test_a_batch_whose_way_back_was_deleted_is_not_told_as_taken_back(world: Wor
 
     assert lab.look("target") == before
     assert world.migrations.metadata("m")["status"] != "rolled_back"
+
+
+def test_what_was_taken_back_hides_no_other_migration(world: World, lab: S3Lab) -> None:
+    """Nor does one that was never finished, nor a name that is no id."""
+    world.migrations.run("m")
+    world.migrations.finish("m")
+    world.migrations.rollback("m")
+    world.migrations.migrate("n", [lab.entry])
+    world.store.put(f"{folder_of(lab.entry)}!", b"")
+    world.store.put(f"{folder_of(lab.entry)}mm", b"")
+    assert {each.migration_id for each in carried(world.store, lab.entry)} == {"n"}

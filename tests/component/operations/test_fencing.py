@@ -6,18 +6,20 @@ import json
 import uuid
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, ClassVar, cast
 
 import pytest
-from botocore.exceptions import ClientError
+from botocore.exceptions import ClientError, EndpointConnectionError
 
 from regionshift.aws.clients import AccessKey, Clients
 from regionshift.deployment.state import RegionState
 from regionshift.errors import WorkFailed
-from regionshift.journal.journal import Journal
+from regionshift.journal.journal import Journal, RunJournal
 from regionshift.journal.store import open_state
 from regionshift.local.emulator import LocalCloud
 from regionshift.operations.moving import fencing
+from regionshift.operations.moving.rejoining import Rejoin
 from regionshift.operations.waves.standing import Standing
 from regionshift.settings.components import (
     DEPLOYMENT_BUCKET,
@@ -215,3 +217,82 @@ def test_the_newest_run_says_which_regions_are_fenced_and_which_are_not_shut(tmp
     assert fencing.fenced_regions(journal) == (LOST, "sa-east-1")
     ended("destroy", "succeeded", {})
     assert fencing.fenced_regions(journal) == ()
+
+
+class Returning(Rejoin):
+    """Notes the steps in place of doing them; one of them fails."""
+
+    done: ClassVar[list[str]] = []
+    wrong: ClassVar[dict[str, Exception]] = {}
+
+    def _do(self, run: RunJournal, step: str, region: str) -> dict[str, Any]:
+        assert run.run_id
+        self.done.append(step)
+        if step in self.wrong:
+            raise self.wrong[step]
+        return {"said": region}
+
+
+@pytest.fixture
+def returning(tmp_path: Path, config: MigrationConfig, monkeypatch: pytest.MonkeyPatch) -> Returning:
+    """Two regions are fenced, and one of them is back."""
+    journal = Journal(open_state(tmp_path.as_uri()), "shop.dev", lambda: datetime.now(UTC))
+    journal.start("promotion", {}).close("promoted", {"fenced": ["af-south-1", LOST, "sa-east-1"]})
+    monkeypatch.setattr(Returning, "done", [])
+    monkeypatch.setattr(Returning, "wrong", {})
+    release = SimpleNamespace(digest="2")
+    environment = SimpleNamespace(config=config, regions=(THROUGH, LOST), release=lambda: release)
+    shelf = SimpleNamespace(keep=lambda *_: None)
+    return Returning(
+        cast(Any, environment),
+        cast(Any, shelf),
+        journal,
+        Standing({}, "1"),
+        cast(Any, None),
+        lambda *_: None,
+        lambda _: lambda _: None,
+    )
+
+
+def test_a_region_that_returns_is_shut_and_looked_at_before_anything_opens(returning: Returning) -> None:
+    steps = ["shut", "look", "open-roles", "turn", "copy-back", "validate"]
+    assert returning.run(LOST) == {step: {"said": LOST} for step in steps}
+    assert returning.done == steps
+    run = returning.journal.history()[0]
+    assert [event.phase for event in returning.journal.events(run.run_id) if event.step in steps] == [
+        "before",
+        "after",
+    ] * 6
+    assert fencing.fenced_regions(returning.journal) == ("af-south-1", "sa-east-1")
+    regions = {region: {"release": "2", "settled": True, "note": ""} for region in (THROUGH, LOST)}
+    assert (run.outcome, run.result["regions"], run.result["links"]) == ("succeeded", regions, "2")
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        WorkFailed("no"),
+        ClientError({"Error": {"Code": "AccessDenied", "Message": "no"}}, "PutBucketPolicy"),
+        EndpointConnectionError(endpoint_url="https://nowhere"),
+    ],
+    ids=lambda wrong: type(wrong).__name__,
+)
+def test_a_region_whose_return_fails_stays_fenced_and_is_told_what_goes_on(
+    wrong: Exception, returning: Returning
+) -> None:
+    returning.wrong["look"] = wrong
+    with pytest.raises(WorkFailed) as failed:
+        returning.run(LOST)
+    assert returning.done == ["shut", "look"]
+    assert failed.value.remedy == f"regionshift up --rejoin {LOST}"
+    assert str(wrong) in failed.value.message
+    assert failed.value.where == (None if isinstance(wrong, WorkFailed) else LOST)
+    run = returning.journal.history()[0]
+    assert run.outcome == "failed"
+    (event,) = (
+        each
+        for each in returning.journal.events(run.run_id)
+        if each.step == "look" and each.phase == "failed"
+    )
+    assert event.data == {"error": str(wrong)}
+    assert LOST in fencing.fenced_regions(returning.journal)
