@@ -61,5 +61,13 @@ def test_it_is_told_with_the_command_that_goes_on() -> None:
     assert lost.success == f"b is the primary, a is {FENCED}a"
     assert {there.undone, lost.undone} == {"a is the primary"}
     assert {there.go_on, lost.go_on} == {"regionshift resume"}
-    assert lost.steps[0] == "fence" and "last-copy" not in lost.steps
-    assert there.steps[:3] == ("validate", "last-copy", "settings")
+    assert lost.steps == ("fence", "validate", "gather", "settings", "turn", "validate-all")
+    assert there.steps == (
+        "validate",
+        "last-copy",
+        "settings",
+        "unlink",
+        "turn",
+        "catch-up",
+        "validate-all",
+    )
