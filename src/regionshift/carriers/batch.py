@@ -94,7 +94,10 @@ def run_batch(
     if stopped.result():
         return BatchAnswer(batch, stopped=True)
     carrier = carriers[planned.work.entry.kind]
-    before = carrier.describe_before(planned.work)
+    try:
+        before = carrier.describe_before(planned.work)
+    except OutOfTimeError:
+        return BatchAnswer(batch, more=True)
     first = to_bytes(before_line(before[item.key]) for item in planned.work.items)
     written: dict[str, tuple[str, ...]] = {}
     done: dict[str, dict[str, Any]] = {}

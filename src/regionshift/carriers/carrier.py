@@ -359,7 +359,12 @@ class Carrier(Protocol):
         """
 
     def describe_before(self, work: Work) -> Mapping[str, Before]:
-        """What the target is now, for every item of the batch. Changes nothing."""
+        """What the target is now, for every item of the batch. Changes nothing.
+
+        Raises:
+            OutOfTimeError: the target is asked too often; the next call goes on.
+            WorkFailed: it does not tell.
+        """
 
     def recover(self, work: Work, before: Mapping[str, Before]) -> Mapping[str, tuple[str, ...] | Conflict]:
         """Versions that an interrupted call of this migration wrote and did not live to record.
@@ -368,6 +373,7 @@ class Carrier(Protocol):
 
         Raises:
             OutOfTimeError: to tell takes longer; the next call goes on.
+            WorkFailed: the target does not tell.
         """
 
     def copy(

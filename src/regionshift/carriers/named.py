@@ -13,7 +13,7 @@ from typing import Any
 
 from botocore.exceptions import ClientError, ParamValidationError
 
-from regionshift.carriers.carrier import Carried, Identity, Item, Kind
+from regionshift.carriers.carrier import Carried, Entry, Identity, Item, Kind, OutOfTimeError
 from regionshift.errors import Refused, WorkFailed
 
 ClientSource = Callable[[str, str], Any]
@@ -127,6 +127,24 @@ def listed(what: str, region: str) -> Iterator[None]:
                 remedy="Grant the migration's role what the plan names.",
             ) from error
         raise WorkFailed(f"{what} cannot be listed: {error}.", where=region) from error
+
+
+@contextmanager
+def batch_seen(what: str, entry: Entry) -> Iterator[None]:
+    """Around looking at what a batch is about, when nothing can be said of its items one by one.
+
+    Raises:
+        OutOfTimeError: the service is asked too often; the next call goes on.
+        WorkFailed: the service refused.
+    """
+    try:
+        yield
+    except TooOftenError as error:
+        raise OutOfTimeError(str(error)) from error
+    except NamedError as error:
+        remedy = "Grant the migration's role what the plan names." if error.code in DENIED else None
+        where = f"{entry.source.region} to {entry.target.region}"
+        raise WorkFailed(f"{what} cannot be looked at: {error}.", where=where, remedy=remedy) from error
 
 
 def looked_at(what: str, key: str, look: Callable[[], Item | None]) -> Item | None:

@@ -24,7 +24,6 @@ from regionshift.carriers.carrier import (
     Kind,
     Level,
     Limits,
-    OutOfTimeError,
     Proof,
     SourceVersion,
     Undone,
@@ -39,6 +38,7 @@ from regionshift.carriers.named import (
     NamedError,
     StrangerError,
     TooOftenError,
+    batch_seen,
     decide,
     listed,
     looked_at_together,
@@ -160,7 +160,8 @@ class Secrets:
     def describe_before(self, work: Work) -> Mapping[str, Before]:
         """See ``Carrier.describe_before``."""
         _, target = self._vaults(work.entry)
-        return {item.key: _before(item.key, target.described(item.key)) for item in work.items}
+        with batch_seen("Secrets", work.entry):
+            return {item.key: _before(item.key, target.described(item.key)) for item in work.items}
 
     def recover(self, work: Work, before: Mapping[str, Before]) -> Mapping[str, tuple[str, ...]]:
         """See ``Carrier.recover``: the version's id follows from the plan."""
@@ -168,10 +169,8 @@ class Secrets:
         _, target = self._vaults(work.entry)
         found: dict[str, tuple[str, ...]] = {}
         for item in work.items:
-            try:
+            with batch_seen("Secrets", work.entry):
                 there = target.described(item.key) or {}
-            except TooOftenError as error:
-                raise OutOfTimeError(str(error)) from error
             # Labels alone are ours too, and have to go again.
             marked = of_migration(there, work.migration_id)
             if _has(there, _token(work, item)) or _is_begun(there, work) or marked:

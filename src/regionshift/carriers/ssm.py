@@ -40,6 +40,7 @@ from regionshift.carriers.named import (
     NamedError,
     StrangerError,
     TooOftenError,
+    batch_seen,
     decide,
     listed,
     looked_at,
@@ -129,19 +130,20 @@ class Parameters:
     def describe_before(self, work: Work) -> Mapping[str, Before]:
         """See ``Carrier.describe_before``."""
         _, target = self._sides(work.entry)
-        there = target.named([item.key for item in work.items])
-        return {
-            item.key: _before(item.key, there[item.key], target.tags(item.key))
-            if item.key in there
-            else Before(item.key)
-            for item in work.items
-        }
+        with batch_seen("Parameters", work.entry):
+            there = target.named([item.key for item in work.items])
+            return {
+                item.key: _before(item.key, there[item.key], target.tags(item.key))
+                if item.key in there
+                else Before(item.key)
+                for item in work.items
+            }
 
     def recover(self, work: Work, before: Mapping[str, Before]) -> Mapping[str, tuple[str, ...]]:
         """See ``Carrier.recover``: the version after the recorded one, if it has the value we would write."""
         source, target = self._sides(work.entry)
         found: dict[str, tuple[str, ...]] = {}
-        try:
+        with batch_seen("Parameters", work.entry):
             there = target.named([item.key for item in work.items])
             for item in work.items:
                 next_version = _expected(before[item.key])
@@ -149,8 +151,6 @@ class Parameters:
                     continue
                 if made := self._newest_of_ours(work.entry, source, target, item, next_version):
                     found[item.key] = (str(made),)
-        except TooOftenError as error:
-            raise OutOfTimeError(str(error)) from error
         return found
 
     def copy(
@@ -160,8 +160,9 @@ class Parameters:
         source, target = self._sides(work.entry)
         keys = [item.key for item in work.items]
         try:
-            described, there = source.named(keys), target.named(keys)
-        except TooOftenError:
+            with batch_seen("Parameters", work.entry):
+                described, there = source.named(keys), target.named(keys)
+        except OutOfTimeError:
             yield from map(Unfinished, keys)
             return
         for item in work.items:
@@ -188,8 +189,9 @@ class Parameters:
         items = [item for item in work.items if item.key in written]
         keys = [item.key for item in items]
         try:
-            ours, theirs = source.named(keys), target.named(keys)
-        except TooOftenError:
+            with batch_seen("Parameters", work.entry):
+                ours, theirs = source.named(keys), target.named(keys)
+        except OutOfTimeError:
             yield from map(Unfinished, keys)
             return
         for item in items:
@@ -213,8 +215,9 @@ class Parameters:
         _, target = self._sides(work.entry)
         keys = [item.key for item in work.items if item.key in written]
         try:
-            there = target.named(keys)
-        except TooOftenError:
+            with batch_seen("Parameters", work.entry):
+                there = target.named(keys)
+        except OutOfTimeError:
             yield from map(Unfinished, keys)
             return
         for item in work.items:
