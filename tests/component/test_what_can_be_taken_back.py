@@ -15,6 +15,7 @@ from regionshift.deployment.plan import DeploymentPlan, Wave
 from regionshift.errors import InputError, Refused, RegionshiftError
 from regionshift.journal.events import DECISION
 from regionshift.operations.unfinished import require_finished
+from regionshift.operations.up import propose
 from regionshift.operations.waves import deploying
 from regionshift.operations.waves.alarms import Watched
 from regionshift.operations.waves.facts import Facts, Terms, facts_from_json, terms_of
@@ -206,3 +207,20 @@ def test_a_step_that_fails_says_where(world: World, home: str) -> None:
     )
     assert str(failed.data["error"]).startswith("AccessDenied")
     assert (CANARY in str(failed.data["error"])) is (home == CANARY)
+
+
+def test_a_region_between_two_releases_goes_in_a_wave_though_no_change_is_seen(world: World) -> None:
+    process = Process(world)
+    preview = propose(process.environment, refresh=False).plan
+    assert preview.is_empty
+
+    def waves(unsettled: str | None, *left_out: str) -> list[tuple[str, ...]] | None:
+        regions = process.standing.regions.items()
+        found = {region: replace(state, settled=region != unsettled) for region, state in regions}
+        environment = replace(process.environment, skipped=frozenset(left_out))
+        intent = deploying.plan_deployment(environment, Standing(found, world.digest(0)), preview)
+        return None if intent is None else [wave.regions for wave in intent.plan.waves]
+
+    assert waves(None) is None
+    assert waves(OTHER) == [(OTHER,)]
+    assert waves(OTHER, OTHER) is None
