@@ -11,19 +11,17 @@ import typer
 from regionshift.cli import moving_app
 from regionshift.cli.deployment_app import add_commands
 from regionshift.cli.options import (
+    CHANGE,
     DEFAULT_CONFIG,
+    ENVIRONMENT,
+    MACHINE,
     Account,
-    AsJson,
     Choices,
     Config,
     DataLoss,
-    Endpoint,
-    Force,
     Refresh,
     Target,
-    TargetName,
-    Verbose,
-    Yes,
+    takes,
 )
 
 app = typer.Typer(
@@ -63,22 +61,8 @@ def root(
     del version
 
 
-def _choices(
-    config: Path,
-    target: TargetName | None,
-    endpoint: str | None,
-    account: str | None,
-    *,
-    as_json: bool = False,
-    yes: bool = False,
-    verbose: bool = False,
-    force: bool = False,
-) -> Choices:
-    chosen = target.value if target else None
-    return Choices(config, chosen, endpoint, account, as_json, yes, verbose, force)
-
-
 @app.command()
+@takes(MACHINE)
 def init(
     config: Config = DEFAULT_CONFIG,
     project: Annotated[str, typer.Option(help="The project's name.")] = "",
@@ -89,66 +73,42 @@ def init(
     secondary: Annotated[
         list[str] | None, typer.Option(help="A secondary region; give it once for each.")
     ] = None,
-    as_json: AsJson = False,
-    yes: Yes = False,
-    verbose: Verbose = False,
+    *,
+    choices: Choices,
 ) -> None:
     """Write a commented settings file."""
     from regionshift.cli.commands import run_init
 
-    del verbose
-    choices = _choices(config, target, None, account, as_json=as_json, yes=yes)
+    del config, account, target  # they are in choices
     run_init(choices, project, environment, primary, tuple(secondary or ("eu-west-1", "ap-southeast-2")))
 
 
 @app.command()
-def doctor(
-    config: Config = DEFAULT_CONFIG,
-    target: Target = None,
-    endpoint: Endpoint = None,
-    account: Account = None,
-    as_json: AsJson = False,
-    yes: Yes = False,
-    verbose: Verbose = False,
-) -> int:
+@takes(ENVIRONMENT)
+def doctor(choices: Choices) -> int:
     """Look whether this machine and these credentials have what the work needs."""
     from regionshift.cli.doctor import run_doctor
 
-    return run_doctor(_choices(config, target, endpoint, account, as_json=as_json, yes=yes, verbose=verbose))
+    return run_doctor(choices)
 
 
 @app.command()
+@takes(CHANGE)
 def preview(
-    config: Config = DEFAULT_CONFIG,
-    target: Target = None,
-    endpoint: Endpoint = None,
-    account: Account = None,
-    as_json: AsJson = False,
-    yes: Yes = False,
-    verbose: Verbose = False,
-    force: Force = False,
+    choices: Choices,
     allow_data_loss: DataLoss = False,
     refresh: Refresh = False,
 ) -> int:
     """Show what `up` would change, and what is wrong with it. Changes nothing."""
     from regionshift.cli.commands import run_preview
 
-    choices = _choices(
-        config, target, endpoint, account, as_json=as_json, yes=yes, verbose=verbose, force=force
-    )
     return run_preview(choices, allow_data_loss=allow_data_loss, refresh=refresh)
 
 
 @app.command()
+@takes(CHANGE)
 def up(
-    config: Config = DEFAULT_CONFIG,
-    target: Target = None,
-    endpoint: Endpoint = None,
-    account: Account = None,
-    as_json: AsJson = False,
-    yes: Yes = False,
-    verbose: Verbose = False,
-    force: Force = False,
+    choices: Choices,
     allow_data_loss: DataLoss = False,
     refresh: Refresh = False,
     no_validate: Annotated[bool, typer.Option("--no-validate", help="Do not check afterwards.")] = False,
@@ -170,9 +130,6 @@ def up(
     """Bring every region to what the settings say, wave by wave once it is up, then check every region."""
     from regionshift.cli.commands import run_up
 
-    choices = _choices(
-        config, target, endpoint, account, as_json=as_json, yes=yes, verbose=verbose, force=force
-    )
     if rejoin:
         from regionshift.cli.rejoining import require_alone, run_rejoin
 
@@ -197,14 +154,9 @@ def up(
 
 
 @app.command()
+@takes(ENVIRONMENT)
 def validate(
-    config: Config = DEFAULT_CONFIG,
-    target: Target = None,
-    endpoint: Endpoint = None,
-    account: Account = None,
-    as_json: AsJson = False,
-    yes: Yes = False,
-    verbose: Verbose = False,
+    choices: Choices,
     region: Annotated[
         list[str] | None, typer.Option(help="Check this region only; may be given again.")
     ] = None,
@@ -215,46 +167,29 @@ def validate(
     """Check every region, from outside and from inside."""
     from regionshift.cli.commands import run_validate
 
-    choices = _choices(config, target, endpoint, account, as_json=as_json, yes=yes, verbose=verbose)
     return run_validate(choices, tuple(region or ()), junit)
 
 
 @app.command()
-def outputs(
-    config: Config = DEFAULT_CONFIG,
-    target: Target = None,
-    endpoint: Endpoint = None,
-    account: Account = None,
-    as_json: AsJson = False,
-    yes: Yes = False,
-    verbose: Verbose = False,
-) -> int:
+@takes(ENVIRONMENT)
+def outputs(choices: Choices) -> int:
     """Print the environment's outputs."""
     from regionshift.cli.commands import run_outputs
 
-    return run_outputs(_choices(config, target, endpoint, account, as_json=as_json, yes=yes, verbose=verbose))
+    return run_outputs(choices)
 
 
 @app.command()
-def destroy(
-    config: Config = DEFAULT_CONFIG,
-    target: Target = None,
-    endpoint: Endpoint = None,
-    account: Account = None,
-    as_json: AsJson = False,
-    yes: Yes = False,
-    verbose: Verbose = False,
-    force: Force = False,
-) -> int:
+@takes(CHANGE)
+def destroy(choices: Choices) -> int:
     """Take the environment down with all that is in it, and look that nothing is left."""
     from regionshift.cli.commands import run_destroy
 
-    return run_destroy(
-        _choices(config, target, endpoint, account, as_json=as_json, yes=yes, verbose=verbose, force=force)
-    )
+    return run_destroy(choices)
 
 
 @app.command()
+@takes(CHANGE)
 def migrate(
     source: Annotated[
         str | None,
@@ -262,20 +197,14 @@ def migrate(
             "--from", help="The region that has the data; the primary by default.", metavar="REGION"
         ),
     ] = None,
-    target: Annotated[
+    to: Annotated[
         str | None,
         typer.Option(
             "--to", help="The region that gets it; the first of the others by default.", metavar="REGION"
         ),
     ] = None,
-    config: Config = DEFAULT_CONFIG,
-    aws: Target = None,
-    endpoint: Endpoint = None,
-    account: Account = None,
-    as_json: AsJson = False,
-    yes: Yes = False,
-    verbose: Verbose = False,
-    force: Force = False,
+    *,
+    choices: Choices,
     plan_only: Annotated[bool, typer.Option("--plan-only", help="Show the plan, change nothing.")] = False,
     migration_id: Annotated[
         str | None, typer.Option("--id", help="Its id; the id of an unfinished one goes on with it.")
@@ -290,11 +219,10 @@ def migrate(
     """Carry what `carry` names from one region to another, prove it, keep the way back."""
     from regionshift.cli.migrations import run_migrate
 
-    choices = _choices(config, aws, endpoint, account, as_json=as_json, yes=yes, verbose=verbose, force=force)
     return run_migrate(
         choices,
         source=source,
-        target=target,
+        target=to,
         migration_id=migration_id,
         level=level,
         plan_only=plan_only,
@@ -303,19 +231,14 @@ def migrate(
 
 
 @app.command()
+@takes(CHANGE)
 def rollback(
     run_id: Annotated[
         str | None,
         typer.Argument(help="The deployment or migration to take back; the newest deployment by default."),
     ] = None,
-    config: Config = DEFAULT_CONFIG,
-    target: Target = None,
-    endpoint: Endpoint = None,
-    account: Account = None,
-    as_json: AsJson = False,
-    yes: Yes = False,
-    verbose: Verbose = False,
-    force: Force = False,
+    *,
+    choices: Choices,
     reason: Annotated[str, typer.Option("--reason", help="Why; `history` and the record say so.")] = "",
     to_nothing: Annotated[
         bool,
@@ -329,9 +252,6 @@ def rollback(
     allow_data_loss: DataLoss = False,
 ) -> int:
     """Take back a deployment, region by region, or exactly what a migration wrote."""
-    choices = _choices(
-        config, target, endpoint, account, as_json=as_json, yes=yes, verbose=verbose, force=force
-    )
     if run_id is None or _DEPLOYMENT.fullmatch(run_id):
         from regionshift.cli.deployments import run_deployment_rollback
 
@@ -349,60 +269,51 @@ def rollback(
 
 
 @local.command("up")
+@takes(MACHINE)
 def local_up(
     config: Config = DEFAULT_CONFIG,
     account: Account = None,
     port: Annotated[int | None, typer.Option(help="Loopback port; a free one by default.")] = None,
-    as_json: AsJson = False,
-    yes: Yes = False,
-    verbose: Verbose = False,
+    *,
+    choices: Choices,
 ) -> int:
     """Start the embedded AWS, or find it running."""
     from regionshift.cli.local import run_local_up
 
-    return run_local_up(
-        _choices(config, None, None, account, as_json=as_json, yes=yes, verbose=verbose), port
-    )
+    del config, account  # they are in choices
+    return run_local_up(choices, port)
 
 
 @local.command("status")
-def local_status(
-    config: Config = DEFAULT_CONFIG,
-    as_json: AsJson = False,
-    yes: Yes = False,
-    verbose: Verbose = False,
-) -> int:
+@takes(MACHINE)
+def local_status(choices: Choices) -> int:
     """Say where the embedded AWS listens. Exit code 1 when it does not run."""
     from regionshift.cli.local import run_local_status
 
-    return run_local_status(_choices(config, None, None, None, as_json=as_json, yes=yes, verbose=verbose))
+    return run_local_status(choices)
 
 
 @local.command("env")
-def local_env(
-    config: Config = DEFAULT_CONFIG,
-    as_json: AsJson = False,
-    yes: Yes = False,
-    verbose: Verbose = False,
-) -> int:
+@takes(MACHINE)
+def local_env(choices: Choices) -> int:
     """Print what points `aws` and the SDKs at the embedded AWS: eval "$(regionshift local env)"."""
     from regionshift.cli.local import run_local_env
 
-    return run_local_env(_choices(config, None, None, None, as_json=as_json, yes=yes, verbose=verbose))
+    return run_local_env(choices)
 
 
 @local.command("down")
+@takes(MACHINE)
 def local_down(
     config: Config = DEFAULT_CONFIG,
     wipe: Annotated[bool, typer.Option("--wipe", help="Also remove everything it keeps.")] = False,
-    as_json: AsJson = False,
-    yes: Yes = False,
-    verbose: Verbose = False,
+    *,
+    choices: Choices,
 ) -> int:
     """Stop the embedded AWS; what it holds is there again at the next start, unless wiped."""
     from regionshift.cli.local import run_local_down
 
-    choices = _choices(config, None, None, None, as_json=as_json, yes=yes, verbose=verbose)
+    del config  # it is in choices
     return run_local_down(choices, wipe=wipe)
 
 

@@ -6,19 +6,7 @@ from typing import Annotated
 
 import typer
 
-from regionshift.cli.options import (
-    DEFAULT_CONFIG,
-    Account,
-    AsJson,
-    Choices,
-    Config,
-    DataLoss,
-    Endpoint,
-    Force,
-    Target,
-    Verbose,
-    Yes,
-)
+from regionshift.cli.options import CHANGE, Choices, DataLoss, takes
 
 PlanOnly = Annotated[bool, typer.Option("--plan-only", help="Show the plan, change nothing.")]
 
@@ -29,16 +17,10 @@ def add_commands(app: typer.Typer) -> None:
     app.command()(move)
 
 
+@takes(CHANGE)
 def promote(
     region: Annotated[str, typer.Argument(help="The secondary that becomes the primary.")],
-    config: Config = DEFAULT_CONFIG,
-    target: Target = None,
-    endpoint: Endpoint = None,
-    account: Account = None,
-    as_json: AsJson = False,
-    yes: Yes = False,
-    verbose: Verbose = False,
-    force: Force = False,
+    choices: Choices,
     plan_only: PlanOnly = False,
     source_lost: Annotated[
         bool, typer.Option("--source-lost", help="The primary is gone: do not call it, and fence it.")
@@ -47,22 +29,14 @@ def promote(
     """Make a secondary the primary: last copy, settings, replication turned round; taken back if a step fails."""
     from regionshift.cli.promoting import run_promote
 
-    chosen = target.value if target else None
-    choices = Choices(config, chosen, endpoint, account, as_json, yes, verbose, force)
     return run_promote(choices, region, lost=source_lost, plan_only=plan_only)
 
 
+@takes(CHANGE)
 def move(
     source: Annotated[str, typer.Option("--from", help="The primary.", metavar="REGION")],
-    target: Annotated[str, typer.Option("--to", help="The region that takes its place.", metavar="REGION")],
-    config: Config = DEFAULT_CONFIG,
-    aws: Target = None,
-    endpoint: Endpoint = None,
-    account: Account = None,
-    as_json: AsJson = False,
-    yes: Yes = False,
-    verbose: Verbose = False,
-    force: Force = False,
+    to: Annotated[str, typer.Option("--to", help="The region that takes its place.", metavar="REGION")],
+    choices: Choices,
     retire: Annotated[
         bool, typer.Option("--retire", help="Afterwards take the old region down; asked for apart.")
     ] = False,
@@ -71,6 +45,4 @@ def move(
     """Move the environment: up in the new region, migrate, promote it, and retire the old one if asked."""
     from regionshift.cli.moving import run_move
 
-    chosen = aws.value if aws else None
-    choices = Choices(config, chosen, endpoint, account, as_json, yes, verbose, force)
-    return run_move(choices, source, target, retire=retire, allow_data_loss=allow_data_loss)
+    return run_move(choices, source, to, retire=retire, allow_data_loss=allow_data_loss)
