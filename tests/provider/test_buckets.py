@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import grpc
 import pytest
-from provider_cases.s3 import new_bucket, versioned_bucket
+from provider_cases.s3 import new_bucket
 from provider_lab import Lab
 
 pytestmark = pytest.mark.provider
 
 _BUCKET = "aws:s3/bucket:Bucket"
-_OBJECT = "aws:s3/bucketObjectv2:BucketObjectv2"
 
 
 def _fill(lab: Lab, bucket: str) -> None:
@@ -38,20 +37,6 @@ def test_a_bucket_of_somebody_else_is_never_taken_over(lab: Lab) -> None:
     lab.client("s3").create_bucket(Bucket=name, CreateBucketConfiguration={"LocationConstraint": lab.region})
     with pytest.raises(grpc.RpcError, match="was not made by this environment"):
         lab.create(_BUCKET, {"bucket": name})
-
-
-def test_an_object_has_a_new_version_for_new_content_and_takes_all_with_it(lab: Lab) -> None:
-    bucket = versioned_bucket(lab)
-    inputs = {"bucket": bucket, "key": "one", "content": "first"}
-    made = lab.create(_OBJECT, inputs)
-    updated = lab.update(made, {**inputs, "content": "second"})
-    assert updated.properties["versionId"] != made.properties["versionId"]
-    assert lab.client("s3").get_object(Bucket=bucket, Key="one")["Body"].read() == b"second"
-    lab.client("s3").put_object(Bucket=bucket, Key="one-more", Body=b"other")
-    lab.delete(updated)
-    versions = lab.client("s3").list_object_versions(Bucket=bucket)
-    assert [version["Key"] for version in versions["Versions"]] == ["one-more"]
-    assert "DeleteMarkers" not in versions
 
 
 def test_a_setting_goes_with_its_bucket(lab: Lab) -> None:

@@ -17,6 +17,7 @@ from typing import Any
 import grpc
 import pytest
 from google.protobuf import empty_pb2
+from provider_cases.identities import new_role
 from provider_lab import Lab
 from pulumi.automation import _stack
 from pulumi.runtime import rpc
@@ -33,7 +34,7 @@ from regionshift.local.provider.wire import Asset
 
 pytestmark = pytest.mark.provider
 NOBODY = 65534
-BUCKET = "aws:s3/bucket:Bucket"
+FUNCTION = "aws:lambda/function:Function"
 _ASKS = """
 import grpc, os, sys
 from google.protobuf.empty_pb2 import Empty
@@ -206,6 +207,10 @@ def _of(path: Path, *, archive: bool = False) -> Asset:
     return Asset(signature, digest="1", path=str(path))
 
 
+def _text(text: str) -> Asset:
+    return Asset(rpc._special_asset_sig, "3", text=text)
+
+
 def test_no_file_is_read_but_what_a_release_named_as_it_was_then(tmp_path: Path) -> None:
     zipped, secret = tmp_path / "function-1.zip", tmp_path / "secret"
     with zipfile.ZipFile(zipped, "w") as archive:
@@ -232,20 +237,26 @@ def test_the_provider_takes_no_other_file_into_the_cloud(cloud: LocalCloud, tmp_
     with serve(cloud) as port, grpc.insecure_channel(f"127.0.0.1:{port}") as channel:
         lab = Lab(provider_pb2_grpc.ResourceProviderStub(channel), cloud, "eu-central-1", tmp_path)
         lab.configure({})
-        made = lab.create(BUCKET, {"bucket": f"files-{os.getpid()}"})
-        inputs = {"bucket": made.identity, "key": "stolen", "source": _of(secret)}
-        with pytest.raises(grpc.RpcError, match="no file but a release's artifact"):
-            lab.create("aws:s3/bucketObjectv2:BucketObjectv2", inputs)
-        with pytest.raises(grpc.RpcError, match="no file but a release's artifact"):
-            lab.create(
-                "aws:lambda/function:Function",
-                {
-                    "name": "f",
-                    "role": "r",
-                    "handler": "main.go",
-                    "runtime": "python3.13",
-                    "code": _of(secret),
-                },
-            )
-        assert lab.client("s3").list_objects_v2(Bucket=made.identity)["KeyCount"] == 0
-        lab.client("s3").delete_bucket(Bucket=made.identity)
+        role = new_role(lab)
+        settled = {
+            "name": "thief",
+            "role": role.properties["arn"],
+            "handler": "main.go",
+            "runtime": "python3.13",
+        }
+        whole = Asset(rpc._special_archive_sig, "1", entries={"main.py": _of(secret)})
+        allowed = {**settled, "code": Asset(rpc._special_archive_sig, "2", entries={"main.py": _text("x")})}
+        stolen = [{**settled, "code": code} for code in (_of(secret), _of(secret, archive=True), whole)]
+        for inputs in stolen:
+            with pytest.raises(grpc.RpcError, match="no file but a release's artifact"):
+                lab.create(FUNCTION, inputs)
+        functions = lab.client("lambda").list_functions()["Functions"]
+        assert "thief" not in {each["FunctionName"] for each in functions}
+        made = lab.create(FUNCTION, allowed)
+        for inputs in stolen:
+            with pytest.raises(grpc.RpcError, match="no file but a release's artifact"):
+                lab.update(made, inputs)
+        kept = lab.client("lambda").get_function_configuration(FunctionName="thief")
+        assert kept["CodeSha256"] == made.properties["codeSha256"]
+        lab.delete(made)
+        lab.delete(role)

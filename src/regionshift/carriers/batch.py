@@ -377,9 +377,3 @@ def _read_plan(
 def _read_before(store: RecordStore, layout: Layout, batch: int) -> dict[str, Before]:
     body = store.get(layout.before(batch)) or b""
     return {line["key"]: read_before(line) for line in from_bytes(body)}
-
-
-def read_results(store: RecordStore, layout: Layout, batches: int) -> Iterator[bytes]:
-    """The results of every batch in order; a batch that never ran has none."""
-    for batch in range(batches):
-        yield store.get(layout.results(batch)) or b""

@@ -120,13 +120,6 @@ RIGHTS: Mapping[str, Rights] = MappingProxyType(
             "PutLifecycleConfiguration"
         ),
         "aws:s3/bucketLogging:BucketLogging": _bucket("PutBucketLogging"),
-        "aws:s3/bucketObjectv2:BucketObjectv2": Rights(
-            ("s3:PutObject",),
-            ("s3:PutObject",),
-            ("s3:DeleteObject",),
-            "arn:{partition}:s3:::{name}/x",
-            Kind.BUCKET,
-        ),
         "aws:s3/bucketOwnershipControls:BucketOwnershipControls": _bucket("PutBucketOwnershipControls"),
         "aws:s3/bucketPolicy:BucketPolicy": _bucket("PutBucketPolicy", delete="DeleteBucketPolicy"),
         "aws:s3/bucketPublicAccessBlock:BucketPublicAccessBlock": _bucket("PutBucketPublicAccessBlock"),
@@ -156,22 +149,6 @@ RIGHTS: Mapping[str, Rights] = MappingProxyType(
             "UpdateFunctionCode UpdateFunctionConfiguration",
             "DeleteFunction",
             _PASS,
-        ),
-        "aws:lambda/functionEventInvokeConfig:FunctionEventInvokeConfig": _named(
-            "lambda",
-            "function:{name}",
-            Kind.FUNCTION,
-            "PutFunctionEventInvokeConfig",
-            "PutFunctionEventInvokeConfig",
-            "DeleteFunctionEventInvokeConfig",
-        ),
-        "aws:lambda/permission:Permission": _named(
-            "lambda",
-            "function:{name}",
-            Kind.FUNCTION,
-            "AddPermission",
-            "AddPermission",
-            "RemovePermission",
         ),
         "aws:ec2/vpc:Vpc": _ec2(
             "vpc", "vpc", "CreateVpc ModifyVpcAttribute", ("ModifyVpcAttribute",), ("DeleteVpc",)
@@ -273,14 +250,6 @@ RIGHTS: Mapping[str, Rights] = MappingProxyType(
             "CreateSecret TagResource",
             "UpdateSecret",
             "DeleteSecret",
-        ),
-        "aws:secretsmanager/secretPolicy:SecretPolicy": _named(
-            "secretsmanager",
-            "secret:{name}-AbCdEf",
-            Kind.SECRET,
-            "PutResourcePolicy",
-            "PutResourcePolicy",
-            "DeleteResourcePolicy",
         ),
         "aws:secretsmanager/secretVersion:SecretVersion": _named(
             "secretsmanager",

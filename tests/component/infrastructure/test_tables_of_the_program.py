@@ -15,13 +15,17 @@ import pytest
 from policy_reading import POLICY_INPUTS
 from recorder import REGIONS, Registered, Run, built, config
 
+from regionshift.local.provider.handlers import BY_TOKEN
+
 HERE = Path(__file__).parent
 PRIMARY = "us-east-1"
 # Of everything one, and an environment that its suffix names.
 SETTINGS: dict[str, Any] = {
     "environment_suffix": "pr-42",
     "network": {"vpc_cidr": "10.0.0.0/8", "function_in_vpc": True, "flow_logs": True},
-    "alerts": {"errors": 3, "throttles": 5, "duration_share": 0.5, "replication_latency": 600},
+    "alerts": {
+        "emails": ["a@example.com"], "errors": 3, "throttles": 5, "duration_share": 0.5, "replication_latency": 600
+    },
     "function": {"timeout": 60},
     "access": {"operators": ["arn:aws:iam::123456789012:role/operators"]},
     "carry": {
@@ -47,6 +51,11 @@ def program(store: str = "ssm") -> Run:
 @pytest.fixture(scope="module")
 def run() -> Run:
     return program()
+
+
+@pytest.fixture(scope="module")
+def in_secrets_manager() -> Run:
+    return program("secretsmanager")
 
 
 # The order in which a table is read is the order of names, not the one in which the engine happens to be asked.
@@ -101,10 +110,16 @@ def test_the_program_writes_what_the_table_says(run: Run, table: str) -> None:
     assert list(TABLES[table](of_region(run, PRIMARY))) == (HERE / table).read_text().splitlines()
 
 
-def test_a_configuration_in_secrets_manager_gives_the_same_rights_to_it() -> None:
+def test_the_local_provider_has_the_types_of_the_program_and_no_others(
+    run: Run, in_secrets_manager: Run
+) -> None:
+    assert set(BY_TOKEN) == {one.type for one in (*run.plain, *in_secrets_manager.plain)}
+
+
+def test_a_configuration_in_secrets_manager_gives_the_same_rights_to_it(in_secrets_manager: Run) -> None:
     (found,) = [
         one
-        for one in of_region(program("secretsmanager"), PRIMARY)
+        for one in of_region(in_secrets_manager, PRIMARY)
         if one.name == f"function-configuration-policy-{PRIMARY}"
     ]
     secret = "arn:aws:secretsmanager:::shop/pr-42/us-east-1/deployment-config"

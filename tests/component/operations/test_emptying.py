@@ -10,7 +10,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from regionshift.aws.clients import Clients
-from regionshift.carriers.s3.removing import empty_bucket, remove_key
+from regionshift.carriers.s3.removing import empty_bucket
 from regionshift.errors import WorkFailed
 
 pytestmark = pytest.mark.component
@@ -48,14 +48,6 @@ def test_every_key_that_s3_takes_is_deleted(clients: Clients, bucket: str) -> No
     s3.create_multipart_upload(Bucket=bucket, Key="a\rb+c")
     assert empty_bucket(s3, bucket) == 2 * held + 1
     s3.delete_bucket(Bucket=bucket)
-
-
-def test_one_key_goes_and_none_that_begins_with_it(clients: Clients, bucket: str) -> None:
-    s3 = clients.get("s3", REGION)
-    for key in ("a\rb", "a\rb", "a\rbc", "a"):
-        s3.put_object(Bucket=bucket, Key=key, Body=b"1")
-    assert remove_key(s3, bucket, "a\rb") == 2
-    assert {v["Key"] for v in s3.list_object_versions(Bucket=bucket)["Versions"]} == {"a\rbc", "a"}
 
 
 class Stubborn:

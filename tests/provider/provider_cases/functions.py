@@ -55,31 +55,6 @@ def _reconfigure(lab: Lab, made: Made) -> None:
     client.put_function_concurrency(FunctionName=made.identity, ReservedConcurrentExecutions=3)
 
 
-def _permission(lab: Lab) -> Properties:
-    return {
-        "statementId": "topic",
-        "function": new_function(lab).identity,
-        "action": "lambda:InvokeFunction",
-        "principal": "sns.amazonaws.com",
-        "sourceArn": f"arn:aws:sns:{lab.region}:123456789012:topic",
-    }
-
-
-def _invocations(lab: Lab) -> Properties:
-    return {
-        "functionName": new_function(lab).identity,
-        "maximumRetryAttempts": 1,
-        "maximumEventAgeInSeconds": 3600,
-        "destinationConfig": {"onFailure": {"destination": f"arn:aws:sqs:{lab.region}:123456789012:failed"}},
-    }
-
-
-def _retry_more(lab: Lab, made: Made) -> None:
-    lab.client("lambda").put_function_event_invoke_config(
-        FunctionName=made.identity, MaximumRetryAttempts=2, MaximumEventAgeInSeconds=60
-    )
-
-
 def definition(result: str) -> str:
     return json.dumps({"StartAt": "End", "States": {"End": {"Type": "Pass", "Result": result, "End": True}}})
 
@@ -120,19 +95,6 @@ CASES = (
         replaces={"name": "another"},
         meddle=_reconfigure,
         drifts=frozenset({"timeout", "environment", "reservedConcurrentExecutions"}),
-    ),
-    Case(
-        "aws:lambda/permission:Permission",
-        _permission,
-        replaces={"principal": "events.amazonaws.com", "sourceArn": None, "statementId": "another"},
-    ),
-    Case(
-        "aws:lambda/functionEventInvokeConfig:FunctionEventInvokeConfig",
-        _invocations,
-        changes={"maximumRetryAttempts": 0, "maximumEventAgeInSeconds": 7200, "destinationConfig": None},
-        replaces={"functionName": "another"},
-        meddle=_retry_more,
-        drifts=frozenset({"maximumRetryAttempts", "maximumEventAgeInSeconds"}),
     ),
     Case(
         "aws:sfn/stateMachine:StateMachine",

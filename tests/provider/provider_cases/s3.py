@@ -161,26 +161,6 @@ def _stop_replicating(lab: Lab, made: Made) -> None:
     s3.put_bucket_replication(Bucket=made.identity, ReplicationConfiguration=found)
 
 
-def _object(lab: Lab) -> Properties:
-    return {
-        "bucket": versioned_bucket(lab),
-        "key": "settings/start.json",
-        "content": '{"a": 1}',
-        "contentType": "application/json",
-        "metadata": {"made-by": "lab"},
-        "tags": {"Purpose": "start"},
-    }
-
-
-def _overwrite(lab: Lab, made: Made) -> None:
-    lab.client("s3").put_object(
-        Bucket=made.properties["bucket"],
-        Key=made.properties["key"],
-        Body=b"other",
-        ContentType="text/plain",
-    )
-
-
 CASES = (
     Case(
         "aws:s3/bucket:Bucket",
@@ -263,18 +243,5 @@ CASES = (
         replaces={"bucket": "another"},
         meddle=_stop_replicating,
         drifts=frozenset({"rules"}),
-    ),
-    Case(
-        "aws:s3/bucketObjectv2:BucketObjectv2",
-        _object,
-        changes={
-            "content": "changed",
-            "contentType": "text/plain",
-            "metadata": {"made-by": "other"},
-            "tags": {"Owner": "me"},
-        },
-        replaces={"key": "elsewhere", "bucket": "another"},
-        meddle=_overwrite,
-        drifts=frozenset({"contentType", "metadata", "tags", "tagsAll"}),
     ),
 )

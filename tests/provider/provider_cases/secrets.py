@@ -80,16 +80,6 @@ def _unstaged(lab: Lab, made: Made) -> None:
     )
 
 
-def _secret_policy(lab: Lab) -> Properties:
-    return {"secretArn": secret(lab), "policy": policy("secretsmanager:GetSecretValue")}
-
-
-def _other_policy(lab: Lab, made: Made) -> None:
-    lab.client("secretsmanager").put_resource_policy(
-        SecretId=made.identity, ResourcePolicy=policy("secretsmanager:DescribeSecret")
-    )
-
-
 _CURRENT_STAYS = "a secret keeps its current version until it goes itself"
 
 CASES = (
@@ -141,13 +131,5 @@ CASES = (
         meddle=_unstaged,
         drifts=frozenset({"versionStages"}),
         outlives=_CURRENT_STAYS,
-    ),
-    Case(
-        "aws:secretsmanager/secretPolicy:SecretPolicy",
-        _secret_policy,
-        changes={"policy": policy("secretsmanager:GetSecretValue", "secretsmanager:DescribeSecret")},
-        replaces={"secretArn": "arn:aws:secretsmanager:eu-central-1:123456789012:secret:other-123456"},
-        meddle=_other_policy,
-        drifts=frozenset({"policy"}),
     ),
 )

@@ -8,7 +8,7 @@ are; every other key is deleted by a request of its own, in whose address it is 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import unquote_plus
 
@@ -38,28 +38,6 @@ class _Failed(NamedTuple):
     held: Held
     code: str
     message: str
-
-
-def held_in(s3: S3Client, bucket: str, prefix: str = "") -> Iterator[list[Held]]:
-    """Every version and delete marker under ``prefix``, a page at a time, keys decoded. No page is empty."""
-    # botocore asks for this listing URL-encoded by itself, and decodes it.
-    for page in s3.get_paginator("list_object_versions").paginate(Bucket=bucket, Prefix=prefix):
-        if found := _held(page):
-            yield found
-
-
-def remove_key(s3: S3Client, bucket: str, key: str) -> int:
-    """Delete all versions and markers of one key, and of no other; gives how many went.
-
-    Raises:
-        WorkFailed: something of it cannot be deleted; the sentence says what and why.
-    """
-    gone = 0
-    for page in held_in(s3, bucket, key):
-        own = [held for held in page if held.key == key]
-        _require_gone(bucket, _delete(s3, bucket, own))
-        gone += len(own)
-    return gone
 
 
 def empty_bucket(s3: S3Client, bucket: str) -> int:

@@ -1,4 +1,4 @@
-"""S3 buckets, everything that is set on one, and objects."""
+"""S3 buckets and everything that is set on one."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from regionshift.local.provider.handlers.s3.bucket import Bucket
 from regionshift.local.provider.handlers.s3.encryption import Encryption
 from regionshift.local.provider.handlers.s3.lifecycle import Lifecycle
 from regionshift.local.provider.handlers.s3.logging import Logging
-from regionshift.local.provider.handlers.s3.object import Object
 from regionshift.local.provider.handlers.s3.ownership import Ownership
 from regionshift.local.provider.handlers.s3.policy import Policy
 from regionshift.local.provider.handlers.s3.public_access import PublicAccess
@@ -19,7 +18,6 @@ HANDLERS: tuple[Handler, ...] = (
     Encryption(),
     Lifecycle(),
     Logging(),
-    Object(),
     Ownership(),
     Policy(),
     PublicAccess(),

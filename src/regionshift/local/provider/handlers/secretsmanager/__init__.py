@@ -1,10 +1,9 @@
-"""Secrets of Secrets Manager: the secret, its value, and who may use it."""
+"""Secrets of Secrets Manager: the secret with its policy, and its value."""
 
 from __future__ import annotations
 
 from regionshift.local.provider.handler import Handler
 from regionshift.local.provider.handlers.secretsmanager.secret import Secret
-from regionshift.local.provider.handlers.secretsmanager.secret_policy import SecretPolicy
 from regionshift.local.provider.handlers.secretsmanager.secret_version import SecretVersion
 
-HANDLERS: tuple[Handler, ...] = (Secret(), SecretVersion(), SecretPolicy())
+HANDLERS: tuple[Handler, ...] = (Secret(), SecretVersion())
