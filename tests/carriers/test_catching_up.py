@@ -67,3 +67,32 @@ def test_our_own_copies_are_nobodys_writes(world: World, tmp_path: Path) -> None
     new.put_object(Bucket=entry.target.bucket, Key="theirs", Body=b"of the new primary")
 
     assert last.missed() == Missed(keys=("ours",), written=("theirs",))
+
+
+def test_a_return_that_was_killed_while_it_copied_is_gone_on_with(world: World, tmp_path: Path) -> None:
+    last, entry = last_copy(world, tmp_path)
+    old, new = world.clients.get("s3", SOURCE), world.clients.get("s3", TARGET)
+    old.put_object(Bucket=entry.source.bucket, Key="missed", Body=b"x")
+    once = world.transport._once
+
+    def killed(request: Request) -> Response:
+        if "x-amz-copy-source" in request.headers:
+            raise KeyboardInterrupt
+        return once(request)
+
+    world.transport._once = killed  # type: ignore[method-assign]
+    with pytest.raises(KeyboardInterrupt):
+        last.copy_back("first")
+    world.transport._once = once  # type: ignore[method-assign]
+    old.put_object(Bucket=entry.source.bucket, Key="since", Body=b"x")
+
+    last.copy_back("second")
+
+    assert {each["Key"] for each in new.list_objects_v2(Bucket=entry.target.bucket)["Contents"]} >= {
+        "missed",
+        "since",
+    }
+    lock.require_free(last.carrying.records(TARGET), "another", [entry])
+    lock.acquire(last.carrying.records(TARGET), "somebody", [entry])
+    with pytest.raises(Refused, match="somebody"):
+        last.copy_back("third")

@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
-from carrier_world import SOURCE, TARGET, World
+from carrier_world import ONWARD, SOURCE, TARGET, World, seals_of
 from command_world import carrying_of, config_of, journal_in
 
 from regionshift.carriers import lock
+from regionshift.carriers.carrier import Entry
+from regionshift.carriers.records import RecordStore
+from regionshift.carriers.transport import Request, Response
 from regionshift.errors import InputError, Refused
+from regionshift.operations.migrations.taking_back import require_all_takeable
 from regionshift.operations.moving.copying import LastCopy, bucket_entry
+from regionshift.operations.moving.promoting import Promotion
 
 
 def last_copy(world: World, tmp_path: Path, *, up: bool, **carry: Any) -> LastCopy:
@@ -23,6 +30,14 @@ def last_copy(world: World, tmp_path: Path, *, up: bool, **carry: Any) -> LastCo
         make(world, place.bucket, place.region)
     carrying = carrying_of(world, config, outputs, tmp_path, lambda _: None)
     return LastCopy(carrying, journal_in(tmp_path), lambda: 0.0, SOURCE, TARGET)
+
+
+def with_records_in_source(world: World, copies: LastCopy) -> tuple[Entry, str]:
+    """The entry of the deployment bucket, and the bucket in ``SOURCE``, whose records can be read from now on."""
+    entry = bucket_entry(copies.carrying.environment.config, SOURCE, TARGET)
+    bucket = entry.source.bucket
+    copies.carrying._stores[SOURCE] = RecordStore(world.transport, SOURCE, bucket, seals_of(SOURCE, bucket))
+    return entry, bucket
 
 
 def make(world: World, name: str, region: str, *, versioned: bool = True) -> None:
@@ -86,3 +101,57 @@ def test_a_region_that_returns_has_its_bucket_still(world: World, tmp_path: Path
         copies.look_before_return()
     make(world, bucket_entry(copies.carrying.environment.config, SOURCE, TARGET).target.bucket, TARGET)
     copies.look_before_return()
+
+
+def test_a_lost_primary_is_given_up_beside_a_migration_into_the_new_one_that_misses_nothing(
+    world: World, tmp_path: Path
+) -> None:
+    copies = last_copy(world, tmp_path, up=True)
+    entry, bucket = with_records_in_source(world, copies)
+    lock.acquire(copies.carrying.records(TARGET), "died-with-it", [entry])
+    nothing = cast(Any, None)
+    plan = cast(Any, SimpleNamespace(lost=True, old=ONWARD, new=TARGET, others=(SOURCE,), absent=(ONWARD,)))
+    promotion = Promotion(
+        plan,
+        "run",
+        nothing,
+        nothing,
+        nothing,
+        lambda old, new: replace(copies, old=old, new=new),
+        nothing,
+        nothing,
+    )
+    promotion.look()
+    world.clients.get("s3", SOURCE).put_object(Bucket=bucket, Key="missed", Body=b"x")
+    with pytest.raises(Refused, match="died-with-it"):
+        promotion.look()
+
+
+def test_migrations_are_asked_in_the_order_in_which_they_go_back(world: World, tmp_path: Path) -> None:
+    copies = last_copy(world, tmp_path, up=True)
+    entry, bucket = with_records_in_source(world, copies)
+    for name in ("first", "second"):
+        world.clients.get("s3", SOURCE).put_object(Bucket=bucket, Key=name, Body=b"x")
+        copies.copy_bucket(name)
+    # A way back that was killed has its target still.
+    lock.acquire(copies.carrying.records(TARGET), "second", [entry])
+    require_all_takeable(copies.carrying, ["second", "first"])
+    with pytest.raises(Refused, match="second is not done with the same target"):
+        require_all_takeable(copies.carrying, ["first", "second"])
+
+
+def test_a_migration_that_was_planned_just_now_is_not_looked_at_twice(world: World, tmp_path: Path) -> None:
+    copies = last_copy(world, tmp_path, up=True)
+    entry = bucket_entry(copies.carrying.environment.config, SOURCE, TARGET)
+    once, asked = world.transport._once, list[Request]()
+
+    def counting(request: Request) -> Response:
+        asked.append(request)
+        return once(request)
+
+    world.transport._once = counting  # type: ignore[method-assign]
+    migrations = copies.carrying.migrations(TARGET)
+    migrations.require_beginnable("run", [entry])
+    whole = len(asked)
+    migrations.require_beginnable("run", [entry], planned=True)
+    assert len(asked) - whole == 1 < whole

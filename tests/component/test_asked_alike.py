@@ -31,9 +31,11 @@ from regionshift.engine.events import Step
 from regionshift.errors import EXIT_INPUT, EXIT_OK, EXIT_REFUSED, InputError
 from regionshift.journal.store import open_state
 from regionshift.operations.environment import without_regions
+from regionshift.operations.moving.fencing import NOT_SHUT
 from regionshift.operations.preflight import Machine
 from regionshift.operations.room import Disk
 from regionshift.operations.waves.apply import Applier
+from regionshift.operations.waves.standing import standing_of
 from regionshift.settings.components import DEPLOYMENT_BUCKET, ERRORS_ALARM
 from regionshift.settings.config import MigrationConfig
 from regionshift.settings.names import Names
@@ -447,6 +449,20 @@ def test_without_a_trouble_nothing_is_named(capsys: pytest.CaptureFixture[str]) 
     told = "".join(capsys.readouterr())
     assert "Nothing stands in the way." in told
     assert not any(line.startswith(("error ", "warning ", "info ")) for line in told.splitlines())
+
+
+def test_no_fence_is_closed_before_the_yes(scene: Scene) -> None:
+    scene.fenced = OTHER
+    journal = scene.process().journal
+    up = standing_of(journal)
+    still = {
+        r: {"release": digest, "settled": True, "note": ""} for r, digest in up.releases.items() if r != OTHER
+    }
+    given_up = {"regions": still, "links": up.links, "fenced": [OTHER], NOT_SHUT: {OTHER: ["some-role"]}}
+    journal.start("promotion", {}).close("promoted", given_up)
+    runs = [each.run_id for each in scene.process().journal.history()]
+    assert run(app, ["up", "--no-validate"]) == EXIT_REFUSED, "nobody is there to be asked"
+    assert [each.run_id for each in scene.process().journal.history()] == runs
 
 
 def test_a_bucket_of_somebody_else_is_named_before_it_would_be_emptied(

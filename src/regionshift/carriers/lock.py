@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from regionshift.carriers.carrier import Entry
 from regionshift.carriers.lines import dump
@@ -28,16 +28,27 @@ def acquire(store: RecordStore, migration_id: str, entries: Sequence[Entry]) -> 
             raise _refusal(store, name, holder)
 
 
-def require_free(store: RecordStore, migration_id: str, entries: Sequence[Entry]) -> None:
+def require_free(
+    store: RecordStore, migration_id: str, entries: Sequence[Entry], after: Collection[str] = ()
+) -> None:
     """See that nobody but ``migration_id`` has a target of ``entries``; takes nothing.
+
+    Args:
+        after: migrations that will have given their targets back by then.
 
     Raises:
         Refused: another migration has one of them.
     """
     for name in _names(entries):
         holder = (store.get_json(name) or {}).get("migration_id", migration_id)
-        if holder != migration_id:
+        if holder != migration_id and holder not in after:
             raise _refusal(store, name, str(holder))
+
+
+def holders(store: RecordStore, entries: Sequence[Entry]) -> set[str]:
+    """The migrations that have a target of ``entries``."""
+    found = (store.get_json(name) for name in _names(entries))
+    return {str(lock["migration_id"]) for lock in found if lock}
 
 
 def release(store: RecordStore, migration_id: str, entries: Sequence[Entry]) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 import uuid
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -101,8 +101,13 @@ class Migrations:
             left_behind=left_behind,
         )
 
-    def require_beginnable(self, migration_id: str, entries: Sequence[Entry]) -> None:
+    def require_beginnable(
+        self, migration_id: str, entries: Sequence[Entry], *, planned: bool = False
+    ) -> None:
         """What `begin` needs, asked beforehand. Nothing is changed, nothing recorded.
+
+        Args:
+            planned: `plan` has asked the carriers just now.
 
         Raises:
             Refused: another migration has a target.
@@ -111,7 +116,8 @@ class Migrations:
         """
         self.bounds.require(entries, migration_id)
         lock.require_free(self.store, migration_id, entries)
-        require_sound(self.carriers, entries)
+        if not planned:
+            require_sound(self.carriers, entries)
 
     def begin(
         self,
@@ -269,14 +275,17 @@ class Migrations:
         if self.store.exists(layout.metadata):
             self.store.put(layout.stop, b"")
 
-    def require_free(self, migration_id: str) -> None:
+    def require_free(self, migration_id: str, after: Collection[str] = ()) -> None:
         """See that no other migration is working on this one's targets: then it could not be taken back.
+
+        Args:
+            after: migrations that are taken back before this one, and give their targets back.
 
         Raises:
             WorkFailed: there is no such migration.
             Refused: another has one of them.
         """
-        lock.require_free(self.store, migration_id, summary.entries_of(self.metadata(migration_id)))
+        lock.require_free(self.store, migration_id, summary.entries_of(self.metadata(migration_id)), after)
 
     def rollback(
         self, migration_id: str, reason: str = "", has_time: Callable[[], bool] = _always

@@ -124,10 +124,10 @@ def run_up(
             _show_plan(choices, plan)
         if plan.errors:
             raise PlanRefused(plan.errors)
-        if environment.fenced:
-            warn_of_fences(choices, wired)
         if plan.changes:
             confirm(choices, f"Change {len(plan.changes)} resources?", environment.config)
+        if environment.fenced:
+            warn_of_fences(choices, wired)
         if proposed.intent is not None:
             return up_in_waves(
                 choices,

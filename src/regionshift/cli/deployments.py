@@ -23,7 +23,7 @@ from regionshift.deployment.state import DeploymentState, Outcome, RegionState, 
 from regionshift.errors import EXIT_FAILED, EXIT_OK, Refused, RegionshiftError
 from regionshift.journal.journal import Journal
 from regionshift.journal.lock import holder_to_json, living_holder
-from regionshift.operations.migrations.taking_back import require_takeable
+from regionshift.operations.migrations.taking_back import require_all_takeable
 from regionshift.operations.moving.fencing import with_fenced
 from regionshift.operations.planning import make_plan
 from regionshift.operations.status import alarms_now, last_change, releases_among
@@ -86,9 +86,8 @@ def run_deployment_rollback(
         data = [each for each in written if with_data or _wants_back(choices, each, wired.environment.config)]
         skipped = wired.environment.left_out
         if data:
-            with carrying_in(wired) as carrying:  # all of them before the first goes back
-                for each in data:
-                    require_takeable(carrying, each)
+            with carrying_in(wired) as carrying:
+                require_all_takeable(carrying, data)
         confirm(
             choices,
             f"Take back deployment {way.undone}, {len(way.plan.changes)} resources{_also(data)}?",

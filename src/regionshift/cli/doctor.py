@@ -24,17 +24,18 @@ _LOOK = "look at the place that the message names, and at who may use it"
 def run_doctor(choices: Choices) -> int:
     """Everything that `up` would ask, the lock, and what this machine has; it ends as an `up` that errors stop."""
     with working(choices, "looking"):
-        facts, findings = _examine(choices)
+        facts, findings, code = _examine(choices)
     if choices.as_json:
         print_json({**facts, "findings": as_data(findings)})
     else:
         screen = console(choices)
         screen.print(facts_table((name, _text(value)) for name, value in facts.items()))
         screen.print(findings_table(findings) if findings else "Nothing stands in the way.")
-    return exit_code_of(findings)
+    return code
 
 
-def _examine(choices: Choices) -> tuple[_Facts, list[Finding]]:
+def _examine(choices: Choices) -> tuple[_Facts, list[Finding], int]:
+    """What this machine has, what stands in the way, and how an `up` would end on it."""
     outside = surroundings()
     try:
         with wire(
@@ -43,16 +44,14 @@ def _examine(choices: Choices) -> tuple[_Facts, list[Finding]]:
             wired, regional = without_down(whole)
             holder = current_holder(wired.store, scope_of(wired.environment.config))
             alive = alive_runs(wired.journal, holder.run_id) if holder else ()
-            findings = without_plan(
-                wired.environment, wired.journal, wired.shelf, wired.machine, regional, alive
-            )
-            return _facts(wired, holder), [
-                *findings,
+            findings = [
+                *without_plan(wired.environment, wired.journal, wired.shelf, wired.machine, regional, alive),
                 *_held(holder),
                 *_damage(wired),
                 *_unsealed(wired),
                 *terminal_findings(),
             ]
+            return _facts(wired, holder), findings, exit_code_of(findings)
     except StateUnreachable as error:
         config = settings(choices.config, choices.overrides, outside)
         facts: _Facts = {
@@ -62,7 +61,8 @@ def _examine(choices: Choices) -> tuple[_Facts, list[Finding]]:
             "state": "out of reach",
         }
         where = f" ({error.where})" if error.where else ""
-        return facts, [Finding("state", "error", f"{error.message}{where}", None, error.remedy or _LOOK)]
+        found = Finding("state", "error", f"{error.message}{where}", None, error.remedy or _LOOK)
+        return facts, [found], error.exit_code
 
 
 def _facts(wired: Wired, holder: Holder | None) -> _Facts:

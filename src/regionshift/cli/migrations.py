@@ -11,6 +11,7 @@ from typing import Any
 
 from botocore.credentials import ReadOnlyCredentials
 
+from regionshift.aws.errors import told_plainly
 from regionshift.carriers.beginning import refused_for
 from regionshift.carriers.migration import Metadata
 from regionshift.carriers.plan import MigrationPlan
@@ -93,7 +94,9 @@ def run_migrate(
                     print_json(shown)
                 return EXIT_REFUSED if shown["conflicts"] else EXIT_OK
             _require_startable(wired, wanted, shown)
-            carrying.migrations(wanted.target).require_beginnable(wanted.migration_id, wanted.entries)
+            with told_plainly(wanted.target):
+                migrations = carrying.migrations(wanted.target)
+                migrations.require_beginnable(wanted.migration_id, wanted.entries, planned=True)
             confirm(
                 choices,
                 f"Carry {to_copy} items from {wanted.source} to {wanted.target}?",

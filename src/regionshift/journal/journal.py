@@ -486,8 +486,8 @@ def _decode_summary(body: bytes) -> RunSummary | None:
     """The copy, or None when it cannot be used: the events tell the same, only slower."""
     try:
         content = json.loads(body)
-        if content["kind"] in ("migration", "rollback") and "of_data" not in content:
-            return None  # an older version did not write what it is about
+        if content["kind"] == "rollback" and "of_data" not in content:
+            return None  # an older version did not write what it takes back
         return RunSummary(
             run_id=str(content["run_id"]),
             kind=str(content["kind"]),
@@ -499,7 +499,7 @@ def _decode_summary(body: bytes) -> RunSummary | None:
             regions=tuple(map(str, content.get("regions", ()))),
             reason=str(content.get("reason", "")),
             subject=str(content.get("subject", "")),
-            of_data=bool(content.get("of_data")),
+            of_data=content["kind"] == "migration" or bool(content.get("of_data")),
         )
     except (ValueError, KeyError, TypeError):
         return None

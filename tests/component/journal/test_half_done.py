@@ -117,4 +117,6 @@ def test_a_run_of_data_is_told_from_the_way_back_of_a_deployment(journal: Journa
         content = json.loads(copy.read_bytes())
         del content["of_data"]
         copy.write_text(json.dumps(content))
+        if content["kind"] == "migration":  # says enough, so its events are not read
+            (tmp_path / f"journal/dev/runs/{copy.stem}/00000001.json").write_text("{")
     assert told() == list(zip(of_data, subjects, strict=True))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 
 from regionshift.aws.errors import told_plainly
@@ -34,8 +34,11 @@ class TakenBack:
         return {**self.record, "seconds": self.seconds}
 
 
-def require_takeable(carrying: Carrying, migration_id: str) -> str:
+def require_takeable(carrying: Carrying, migration_id: str, after: Collection[str] = ()) -> str:
     """What :func:`take_back` needs, asked beforehand; the region that was written to. Changes nothing.
+
+    Args:
+        after: migrations that are taken back before this one.
 
     Raises:
         WorkFailed: there is no such migration.
@@ -45,8 +48,14 @@ def require_takeable(carrying: Carrying, migration_id: str) -> str:
     region, metadata = carrying.find(migration_id)
     migrations = carrying.migrations(region)
     migrations.bounds.require(entries_of(metadata), migration_id)
-    migrations.require_free(migration_id)
+    migrations.require_free(migration_id, after)
     return region
+
+
+def require_all_takeable(carrying: Carrying, migrations: Sequence[str]) -> None:
+    """The same of several that are taken back one after the other. Raises as :func:`require_takeable`."""
+    for number, migration_id in enumerate(migrations):
+        require_takeable(carrying, migration_id, after=migrations[:number])
 
 
 def take_back(

@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from regionshift.aws.errors import told_plainly
 from regionshift.carriers.carrier import Carried, Entry, Level, Place
 from regionshift.carriers.ledger import carried
+from regionshift.carriers.lock import holders
 from regionshift.carriers.plan import MigrationPlan
 from regionshift.carriers.records import PROGRAMS_OWN, Layout
 from regionshift.carriers.s3.calls import Bucket, Calls
@@ -21,7 +22,7 @@ from regionshift.carriers.s3.listing import Stack, stacks
 from regionshift.carriers.s3.pages import NULL
 from regionshift.carriers.selection import Cursor, selector
 from regionshift.carriers.summary import entries_of
-from regionshift.errors import WorkFailed
+from regionshift.errors import Refused, WorkFailed
 from regionshift.journal.journal import Journal
 from regionshift.operations.migrations.carrying import Carrying
 from regionshift.operations.migrations.entries import entries
@@ -32,6 +33,7 @@ from regionshift.settings.config import MigrationConfig
 
 _MOST_CAUGHT_UP = 1000
 _NAMED = 20
+_COPY_BACK = "-copy-back"
 
 
 def bucket_entry(config: MigrationConfig, old: str, new: str) -> Entry:
@@ -105,6 +107,14 @@ class LastCopy:
         with told_plainly(self.new):
             self.carrying.migrations(self.new).require_beginnable(migration_id, [entry])
 
+    def look_to_catch_up(self, run_id: str) -> None:
+        """What :meth:`catch_up` needs, which copies only what is missed. Raises as :meth:`look`."""
+        try:
+            self.look_at_bucket(f"{run_id}-catch-up")
+        except Refused:
+            if self.missed().keys:
+                raise
+
     def look_before_return(self) -> None:
         """The same for a region whose outputs are not known: no records are asked. Raises as :meth:`look`."""
         with told_plainly(self.new):
@@ -155,6 +165,14 @@ class LastCopy:
         if missed.more:
             said["more"] = f"more than {_MOST_CAUGHT_UP}: see `regionshift migrate`"
         return said
+
+    def copy_back(self, run_id: str) -> dict[str, object]:
+        """Copy what a region that returns has missed, when what a killed return began to copy is whole."""
+        entry = bucket_entry(self._config, self.old, self.new)
+        for earlier in sorted(holders(self.carrying.records(self.new), [entry])):
+            if earlier.endswith(_COPY_BACK):
+                self.copy_bucket(earlier)
+        return self.copy_bucket(f"{run_id}{_COPY_BACK}")
 
     def take_back(self, migration_id: str) -> dict[str, object]:
         """Take back what one of the copies wrote, however far it came; what never began is no mistake."""

@@ -54,13 +54,9 @@ class Promotion:
         if not self.plan.lost:
             self._last.look(self.run_id)
         for region in self._others:
-            ways = (
-                ((region, self.plan.new), (self.plan.new, region))
-                if self.plan.lost
-                else ((self.plan.new, region),)
-            )
-            for way in ways:
-                self.copies(*way).look_at_bucket(self.run_id)
+            if self.plan.lost:
+                self.copies(region, self.plan.new).look_to_catch_up(f"{self.run_id}-{region}")
+            self.copies(self.plan.new, region).look_at_bucket(f"{self.run_id}-to-{region}")
 
     def do(self, step: SagaStep, *, doubt: bool) -> Said:
         """One step forward. Raises RegionshiftError when it cannot be done."""

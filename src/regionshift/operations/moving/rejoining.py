@@ -163,7 +163,7 @@ class Rejoin:
                 copies = self.copies(primary, region)
                 # The region's outputs are there since the turn.
                 carrying = replace(copies.carrying, outputs=Outputs(environment.engine.outputs()))
-                return replace(copies, carrying=carrying).copy_bucket(f"{run.run_id}-copy-back")
+                return replace(copies, carrying=carrying).copy_back(run.run_id)
         return self._validate(region)
 
     def _validate(self, region: str) -> dict[str, Any]:
