@@ -174,12 +174,11 @@ def wire(
         require_same(store, identity_of(config))
         _require_key(config, place, store)
         told = Journal(store, scope_of(config), outside.now)
-        away = _away(told, config) - set(rejoining)
-        left = frozenset({*_left_out(skip, told), *away})
+        away, left = without_call = _without_call(skip, told, config, rejoining)
         asked = [region for region in config.all_regions if region not in left]
         require_account(access.clients, config.account, asked or [config.regions.primary])
 
-        config = without_regions(config, away)
+        named, config = config, without_regions(config, away)
         disks = _disks(config, place, access)
         if locked:
             _require_room(disks, config)
@@ -198,10 +197,14 @@ def wire(
         )
         if lock:
             stack.enter_context(written_down(store, identity_of(config), lock.check))
-        if acted_on:
-            # The regions that get no call were told before AWS was asked for the key. Nobody may have made them up.
-            _away(journal, config)
-            _left_out(skip, journal)
+        if acted_on and _without_call(skip, journal, named, rejoining) != without_call:
+            # They were told before the lock was held and AWS asked for the key: by another command's run, or by
+            # a copy of a run's end that somebody made up.
+            raise Refused(
+                "Which regions get no call is not what it was when the command began.",
+                where=store.url,
+                remedy="run it again; if it says so again, `regionshift doctor` tells what in the journal has no seal",
+            )
         found = _find_engine(_inherited(config, outside), may_miss=without_engine)
         slot = Slot(store, f"aside/{scope_of(config)}.json")
         engine = stack.enter_context(_engine(config, place, access, outside, found, slot, exclusive=locked))
@@ -229,6 +232,14 @@ def _naming(config: MigrationConfig, more: Collection[str]) -> MigrationConfig:
     secondaries = (*config.regions.secondaries, *new)
     regions = config.regions.model_copy(update={"secondaries": secondaries})
     return config.model_copy(update={"regions": regions}) if new else config
+
+
+def _without_call(
+    skip: Skip, journal: Journal, config: MigrationConfig, rejoining: Collection[str]
+) -> tuple[frozenset[str], frozenset[str]]:
+    """The regions that are away, and all that get no call."""
+    away = frozenset(_away(journal, config)) - set(rejoining)
+    return away, frozenset({*_left_out(skip, journal), *away})
 
 
 def _away(journal: Journal, config: MigrationConfig) -> set[str]:
