@@ -1,4 +1,4 @@
-"""Whatever goes is the environment's own: its name is what the settings say, its account and its tags are ours.
+"""Whatever goes is the environment's own: of a type that the program makes, with its name, its account and its tags.
 
 The engine deletes and changes what its state names, and who may write the state could name anything in it. So before
 something is emptied or deleted by the state, AWS is asked whose it is; what is changed must be called as the settings
@@ -8,8 +8,9 @@ call it. What is gone already is nobody's loss.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from types import MappingProxyType
 from typing import Any
 from urllib.parse import urlsplit
@@ -17,6 +18,7 @@ from urllib.parse import urlsplit
 from regionshift.aws.errors import AwsFailed
 from regionshift.engine.events import Step
 from regionshift.errors import Refused
+from regionshift.infrastructure.rights import RIGHTS
 from regionshift.infrastructure.tags import MANAGED_BY
 from regionshift.operations.collisions import tagged
 from regionshift.operations.environment import Environment
@@ -25,12 +27,14 @@ from regionshift.settings.components import COMPONENTS, FUNCTION, WORKER, replic
 from regionshift.settings.names import Kind, Names
 
 Resource = Mapping[str, Any]
+_Question = Callable[[], None]
 
 _AT_ONCE = 8
 _BUCKET = "aws:s3/bucket:Bucket"
 _KEY = "aws:kms/key:Key"
 _TOPIC = "aws:sns/topic:Topic"
 _QUEUE = "aws:sqs/queue:Queue"
+_PROVIDER = "pulumi:providers:aws"
 # EC2 API Reference, DescribeVpcs and so on: the operation, its list, and the filter that names ids (a region of an
 # environment has far less than the 200 values that one takes).
 _NETWORKS: Mapping[str, tuple[str, str, str]] = MappingProxyType(
@@ -80,11 +84,11 @@ _BY_ARN: Mapping[Kind, str] = MappingProxyType(
 
 def ownership_findings(environment: Environment, steps: Sequence[Step]) -> list[Finding]:
     """An error when something that ``steps`` change or delete by the state is not this environment's."""
-    changing = {step.urn: step for step in steps if step.changes and step.region and step.op != "create"}
+    changing = {step.urn: step for step in steps if step.changes and step.op != "create"}
     if not changing:
         return []
     found = [each for each in environment.engine.resources() if each.get("urn") in changing]
-    with_region = [(str(changing[each["urn"]].region), each) for each in found]
+    with_region = [(changing[each["urn"]].region or "", each) for each in found]
     regions = {region for region, _ in with_region}
     doomed = [(region, each) for region, each in with_region if changing[each["urn"]].op != "update"]
     try:
@@ -111,18 +115,39 @@ def require_ours(environment: Environment, doomed: Collection[tuple[str, Resourc
     """
     regions = {region for region, _ in doomed}
     for region, resource in doomed:
+        _require_made_here(region, resource)
         _require_name(environment, region, resource, regions)
-    require_our_buckets(
-        environment, [(region, str(each["id"])) for region, each in doomed if each["type"] == _BUCKET]
-    )
-    _require_tags(environment, doomed)
+    _ask_all([*_bucket_questions(environment, doomed), *_tag_questions(environment, doomed)])
 
 
 def require_our_buckets(environment: Environment, buckets: Iterable[tuple[str, str]]) -> None:
     """See that every bucket, as (region, name), is this environment's, or gone. Raises as :func:`require_ours`."""
+    _ask_all([partial(_require_bucket, environment, *each) for each in buckets])
+
+
+def _ask_all(questions: Sequence[_Question]) -> None:
+    """Ask AWS side by side, every one: what it does not answer of one thing hides no refusal of another.
+
+    Raises the first refusal, else the first failure.
+    """
     with ThreadPoolExecutor(_AT_ONCE) as pool:
-        for _ in pool.map(lambda each: _require_bucket(environment, *each), list(buckets)):
-            pass
+        asked = [pool.submit(each) for each in questions]
+    for error in sorted(filter(None, (each.exception() for each in asked)), key=_is_no_refusal):
+        raise error
+
+
+def _is_no_refusal(error: BaseException) -> bool:
+    return not isinstance(error, Refused)
+
+
+def _require_made_here(region: str, resource: Resource) -> None:
+    """The engine has a resource deleted by its provider, in that one's region, whatever its name says."""
+    kind, thing = resource["type"], str(resource.get("id") or resource["urn"])
+    if kind not in RIGHTS:
+        raise _foreign(kind, thing, region, "is of a type that regionshift makes none of")
+    provider = str(resource.get("provider") or "")
+    if not region or (provider and f"::{_PROVIDER}::aws-{region}::" not in provider):
+        raise _foreign(kind, thing, region, "is not in the region that its name says")
 
 
 def _require_bucket(environment: Environment, region: str, bucket: str) -> None:
@@ -159,6 +184,8 @@ def _require_name(
     names, identity = environment.config.names, str(resource.get("id") or "")
     path = names.parameter("", region) if kind is Kind.PARAMETER else names.secret("", region)
     named = found in _names(names, region, kind, {*regions, *environment.config.all_regions})
+    if identity and not found:
+        raise _foreign(kind.label, identity, region, "has no name there")
     if found and not named and not (kind in (Kind.PARAMETER, Kind.SECRET) and found.startswith(path)):
         raise _foreign(kind.label, found, region, "is not called as the settings call it")
     # The engine goes by the id, whatever stands beside it.
@@ -191,24 +218,27 @@ def _names(names: Names, region: str, kind: Kind, others: Iterable[str]) -> set[
     return found
 
 
-def _require_tags(environment: Environment, doomed: Collection[tuple[str, Resource]]) -> None:
+def _bucket_questions(
+    environment: Environment, doomed: Collection[tuple[str, Resource]]
+) -> Iterable[_Question]:
+    for region, resource in doomed:
+        if resource["type"] == _BUCKET:
+            yield partial(_require_bucket, environment, region, str(resource["id"]))
+
+
+def _tag_questions(environment: Environment, doomed: Collection[tuple[str, Resource]]) -> Iterable[_Question]:
     """Keys and networks have an id of AWS's and no name of ours; whose topic or queue it is, a name alone says not."""
     networks: dict[tuple[str, str], list[str]] = defaultdict(list)
     for region, resource in doomed:
         identity = str(resource.get("id") or "")
         if resource["type"] == _KEY and identity:
-            _require_key(environment, region, identity)
+            yield partial(_require_key, environment, region, identity)
         elif resource["type"] in _TAGGED and identity:
-            _require_tagged(environment, resource["type"], region, identity)
+            yield partial(_require_tagged, environment, resource["type"], region, identity)
         elif resource["type"] in _NETWORKS and identity:
             networks[resource["type"], region].append(identity)
-    with ThreadPoolExecutor(_AT_ONCE) as pool:
-        asked = [
-            pool.submit(_require_networks, environment, kind, region, ids)
-            for (kind, region), ids in networks.items()
-        ]
-    for each in asked:
-        each.result()
+    for (kind, region), ids in networks.items():
+        yield partial(_require_networks, environment, kind, region, ids)
 
 
 def _require_key(environment: Environment, region: str, key: str) -> None:
@@ -261,7 +291,7 @@ def _require_own_tags(
 def _foreign(what: str, name: str, region: str, why: str) -> Refused:
     return Refused(
         f"The state names the {what} {name}, which {why}: nothing was deleted.",
-        where=f"{region}: {name}",
+        where=f"{region}: {name}" if region else name,
         remedy="if it is the environment's, `regionshift up --refresh` gives it back what it should have; if not, look"
         " who can write the state, and take it out of there: pulumi state delete",
     )

@@ -13,6 +13,7 @@ from typing import Any, cast
 import pytest
 
 from regionshift.aws.clients import Clients
+from regionshift.aws.errors import AwsFailed
 from regionshift.engine.events import Step
 from regionshift.errors import Refused
 from regionshift.journal.journal import Journal
@@ -287,3 +288,62 @@ def test_a_refusal_comes_before_a_run_is_opened_and_others_are_ended(
         deploy(environment, journal, doomed)
     assert [(view.run_id, view.outcome) for view in journal.unfinished()] == [(other, None)]
     assert len(journal.history()) == 1
+
+
+def _steps(op: str, *found: tuple[str | None, dict[str, Any]]) -> list[Step]:
+    return [Step(op, each["urn"], each["type"], region) for region, each in found]
+
+
+def _said(environment: Environment, steps: list[Step], *found: dict[str, Any]) -> list[tuple[str, str]]:
+    engine = cast(Any, SimpleNamespace(resources=lambda: list(found)))
+    findings = ownership_findings(replace(environment, engine=engine), steps)
+    return [(each.code, each.message) for each in findings]
+
+
+def test_what_the_program_never_makes_or_makes_elsewhere_is_not_deleted(environment: Environment) -> None:
+    role = named.WORKER_ROLE.name(environment.config.names, REGION)
+    ours = resource("aws:iam/role:Role", role, name=role)[1]
+    other = {**ours, "provider": "urn:pulumi:dev::p::pulumi:providers:aws::aws-eu-west-1::1"}
+    own = {**ours, "provider": f"urn:pulumi:dev::p::pulumi:providers:aws::aws-{REGION}::1"}
+    require_ours(environment, [(REGION, own)])
+    for strange, why in (
+        (resource("aws:rds/instance:Instance", "orders")[1], "type"),
+        (resource("aws:iam/role:Role", "Administrator")[1], "no name"),
+        (other, "region"),
+    ):
+        assert [code for code, _ in _said(environment, _steps("delete", (REGION, strange)), strange)] == [
+            "ownership"
+        ]
+        with pytest.raises(Refused, match=why):
+            require_ours(environment, [(REGION, strange)])
+
+
+@pytest.mark.parametrize("op", ["update", "delete"])
+def test_a_resource_of_no_region_is_asked_about_too(op: str, environment: Environment) -> None:
+    urn = "urn:pulumi:dev::p::aws:iam/role:Role::thing"
+    role = {
+        "type": "aws:iam/role:Role",
+        "urn": urn,
+        "id": "Administrator",
+        "outputs": {"name": "Administrator"},
+    }
+    assert [code for code, _ in _said(environment, _steps(op, (None, role)), role)] == ["ownership"]
+
+
+def test_what_aws_does_not_answer_of_one_thing_hides_no_refusal_of_another(
+    environment: Environment, clients: Clients, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    theirs = str(clients.get("kms", REGION).create_key()["KeyMetadata"].get("KeyId"))
+    call = Clients.call
+
+    def silent(self: Clients, region: str, service: str, operation: str, **parameters: Any) -> Any:
+        if service == "s3":
+            raise AwsFailed("slow down", code="SlowDown", where=region, remedy=None)
+        return call(self, region, service, operation, **parameters)
+
+    monkeypatch.setattr(Clients, "call", silent)
+    found = [resource("aws:s3/bucket:Bucket", own_name(environment)), resource("aws:kms/key:Key", theirs)]
+    with pytest.raises(AwsFailed):
+        require_ours(environment, found[:1])
+    with pytest.raises(Refused, match=theirs):
+        require_ours(environment, found)
