@@ -75,7 +75,7 @@ class OnlyOwn:
 def is_own_peer(peer: str, to: int | None = None, tables: tuple[str, ...] = _TABLES) -> bool:
     """Whether the process behind ``peer`` (``ipv4:127.0.0.1:PORT``) runs as this user. A peer that is not found is not.
 
-    ``to``: the port of ours that it is connected to; without it the table of all sockets is read.
+    ``to``: the port of ours that it is connected to; without it every connection from that port counts.
     Without /proc and without psutil nobody can tell, and everybody is answered (docs/known-limits.md).
     """
     found = _PEER.fullmatch(peer.replace("%5B", "[").replace("%5D", "]"))
@@ -86,7 +86,7 @@ def is_own_peer(peer: str, to: int | None = None, tables: tuple[str, ...] = _TAB
     if owner is not None:
         return owner in (os.getuid(), os.geteuid())
     if any(Path(table).exists() for table in tables):
-        return set(_owners(port, tables)) in ({os.getuid()}, {os.geteuid()})
+        return set(_owners(port, to, tables)) in ({os.getuid()}, {os.geteuid()})
     ours = _ports_of_our_processes()
     return ours is None or port in ours
 
@@ -118,17 +118,21 @@ def _owner_of_connection(port: int, to: int) -> int | None:
     return owner if state == int(_ESTABLISHED) and connected == wanted[:4] else None
 
 
-def _owners(port: int, tables: tuple[str, ...]) -> Iterator[int]:
-    """The owner of each connection from ``port`` of loopback. Another's from the same port to elsewhere is told too."""
+def _owners(port: int, to: int | None, tables: tuple[str, ...]) -> Iterator[int]:
+    """The owner of each connection from ``port`` of loopback to ``to``; without it, to anywhere.
+
+    A connection is named by both its ends (RFC 9293, 4, "connection"): two users' sockets may have one port.
+    """
     wanted = {f"{address}:{port:04X}" for address in (_LOOPBACK, _MAPPED)}
+    ours = None if to is None else {f"{address}:{to:04X}" for address in (_LOOPBACK, _MAPPED)}
     for table in tables:
         try:
             lines = Path(table).read_text(encoding="ascii").splitlines()[1:]
         except FileNotFoundError:  # a machine without IPv6
             continue
         for line in lines:
-            _, local, _, state, _, _, _, owner, *_ = line.split()
-            if local in wanted and state == _ESTABLISHED:
+            _, local, remote, state, _, _, _, owner, *_ = line.split()
+            if local in wanted and state == _ESTABLISHED and (ours is None or remote in ours):
                 yield int(owner)
 
 

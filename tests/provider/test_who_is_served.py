@@ -177,6 +177,29 @@ def test_a_connection_of_another_user_is_not_ours() -> None:
         assert not peers.is_own_peer(peer)
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a socket to another user")
+def test_a_socket_of_ours_on_the_same_port_speaks_for_nobody_else() -> None:
+    """The kernel does not tell of a connection whose far end has stopped sending; the table must not mix up two."""
+    with (
+        socket.create_server(("127.0.0.1", 0)) as server,
+        socket.create_server(("127.0.0.1", 0)) as elsewhere,
+        socket.socket() as mine,
+        socket.socket() as theirs,
+    ):
+        for each in (mine, theirs):
+            each.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        mine.bind(("127.0.0.1", 0))
+        theirs.bind(mine.getsockname())
+        mine.connect(elsewhere.getsockname())
+        theirs.connect(server.getsockname())
+        os.fchown(theirs.fileno(), NOBODY, -1)
+        peer, to = f"ipv4:127.0.0.1:{mine.getsockname()[1]}", server.getsockname()[1]
+        assert peers.is_own_peer(peer, elsewhere.getsockname()[1])
+        assert not peers.is_own_peer(peer, to)
+        theirs.shutdown(socket.SHUT_WR)
+        assert not peers.is_own_peer(peer, to)
+
+
 def test_a_served_port_is_asked_about_by_itself(cloud: LocalCloud, monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[int | None] = []
     monkeypatch.setattr(peers, "is_own_peer", lambda _, to: asked.append(to) or True)
