@@ -217,14 +217,13 @@ def run_seal(choices: Choices) -> int:
     with opened(choices, locked=True, unsealed=True) as wired:
         journal = wired.journal
         found = journal.unsealed()
-        numbers = {place.removesuffix(".json").split("/")[3] for place in found}
-        runs = [run for run in journal.history() if run.run_id.partition("-")[0] in numbers]
+        runs = journal.runs_of(found)
         if choices.as_json:
             print_json(as_data(runs))
         else:
-            console(choices).print(history_table(runs) if runs else "Everything in the journal is sealed.")
+            console(choices).print(history_table(runs) if found else "Everything in the journal is sealed.")
         if found:
-            question = f"Take {len(found)} events and copies of {len(numbers)} runs as they are?"
+            question = f"Take {len(found)} events and copies of {len(runs)} runs as they are?"
             confirm(choices, question, wired.environment.config)
             journal.take(found)
     return EXIT_OK

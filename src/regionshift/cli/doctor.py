@@ -7,6 +7,7 @@ import sys
 from regionshift.cli.driving import without_down
 from regionshift.cli.options import Choices
 from regionshift.cli.show import console, print_json, working
+from regionshift.errors import RegionshiftError
 from regionshift.journal.journal import NotSealed
 from regionshift.journal.lock import Holder, current_holder
 from regionshift.journal.store import StateUnreachable
@@ -92,7 +93,12 @@ def _damage(wired: Wired) -> list[Finding]:
 
 
 def _unsealed(wired: Wired) -> list[Finding]:
-    if not (found := wired.journal.unsealed()):
+    try:
+        found = wired.journal.unsealed()
+    except RegionshiftError as error:  # the key cannot be used, or what was taken is not sealed
+        message = f"it cannot be seen whether the journal is sealed: {error.message}"
+        return [Finding("journal", "error", message, None, error.remedy or _LOOK)]
+    if not found:
         return []
     refused = NotSealed(min(found))
     message = f"{len(found)} events of the journal are not sealed with this state's key"

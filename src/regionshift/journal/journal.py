@@ -72,6 +72,17 @@ class RunSummary:
     of_data: bool = False
 
 
+class TakenNotSealed(Refused):
+    """What says which earlier events a person took is not what `history --seal` wrote."""
+
+    def __init__(self, where: str) -> None:
+        super().__init__(
+            "What was taken of earlier versions is not sealed with this state's key.",
+            where=where,
+            remedy="delete that object; then `regionshift history --seal` shows those runs again and asks",
+        )
+
+
 class Journal:
     """The journal of one environment.
 
@@ -219,6 +230,9 @@ class Journal:
         """Events and copies without a seal that no person has taken yet, by their place; the SHA-256 (hex) of each.
 
         What is torn is not among them: it is damage, and nothing is done by it.
+
+        Raises:
+            TakenNotSealed: what a person took before cannot be told.
         """
         if self._key is None:
             return {}
@@ -228,6 +242,14 @@ class Journal:
             for name, body in bodies.items()
             if not _is_torn(body) and not self._is_ours(name, body)
         }
+
+    def runs_of(self, places: Iterable[str]) -> list[RunSummary]:
+        """The runs that have events or copies at ``places``, the newest first, as their events tell them.
+
+        A copy may say something else than the events that would be taken with it.
+        """
+        numbers = {_number_in(place) for place in places} & {*self.store.folders(self._runs)}
+        return [summarize(self.view(number)) for number in sorted(numbers, reverse=True)]
 
     def take(self, unsealed: Mapping[str, str]) -> None:
         """Take what :meth:`unsealed` found for this environment's own from now on: a person has looked at it."""
@@ -299,7 +321,7 @@ class Journal:
         if self._taken is None:
             kept = self.store.get(self._earlier)
             if kept is not None and not self._has_seal(self._earlier, kept.body):
-                raise NotSealed(f"{self.store.url}/{self._earlier}")
+                raise TakenNotSealed(f"{self.store.url}/{self._earlier}")
             self._taken = dict(json.loads(kept.body)["events"]) if kept else {}
         return self._taken
 
@@ -459,6 +481,11 @@ def _digest(body: bytes) -> str:
 
 def _number_of(key: str) -> str:
     return key.rpartition("/")[2].removesuffix(".json")
+
+
+def _number_in(place: str) -> str:
+    """The run's number in ``journal/<environment>/runs/<number>/…`` or ``…/closed/<number>.json``."""
+    return place.removesuffix(".json").split("/")[3]
 
 
 def _no_run(run_id: str, store: StateStore) -> InputError:

@@ -6,12 +6,14 @@ import json
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
-from regionshift.errors import Refused
-from regionshift.journal.journal import Journal, NotSealed
+from regionshift.cli.doctor import _unsealed
+from regionshift.errors import Refused, WorkFailed
+from regionshift.journal.journal import Journal, NotSealed, TakenNotSealed
 from regionshift.journal.sealing import SecretKey
 from regionshift.journal.store import StateDamaged, StateStore, open_state
 from regionshift.operations.waves.standing import standing_of
@@ -163,3 +165,49 @@ def test_nobody_without_the_key_takes_an_earlier_journal(store: StateStore, seal
     store.put("journal/shop.dev/earlier.json", json.dumps({"events": found, **seal}).encode())
     with pytest.raises(Refused):
         journal_of(store).unfinished()
+
+
+def test_what_was_taken_and_is_not_sealed_says_how_to_take_it_again(store: StateStore) -> None:
+    _run(journal_of(store, key=None))
+    journal_of(store).take(journal_of(store).unsealed())
+    other = SecretKey(b"x" * 32)  # the state got another key
+    with pytest.raises(TakenNotSealed) as refused:
+        journal_of(store, other).unsealed()
+    assert "delete that object" in str(refused.value.remedy)
+    assert str(refused.value.where).endswith("journal/shop.dev/earlier.json")
+    store.delete(["journal/shop.dev/earlier.json"])
+    again = journal_of(store, other)
+    again.take(again.unsealed())
+    assert len(again.unfinished()) == 1
+
+
+def test_what_is_about_to_be_taken_is_told_by_its_events(store: StateStore) -> None:
+    run_id = _run(journal_of(store, key=None), "evil")
+    now = datetime.now(UTC).isoformat()
+    told = {
+        "run_id": run_id,
+        "kind": "destroy",
+        "outcome": "failed",
+        "result": {},
+        "started": now,
+        "ended": now,
+    }
+    for number in (run_id.partition("-")[0], "000009"):  # of no run at all
+        store.create(f"journal/shop.dev/closed/{number}.json", json.dumps(told).encode())
+    journal = journal_of(store, acted_on=False)
+    assert [run.kind for run in journal.history()] == ["destroy"]
+    found = journal.unsealed()
+    assert len(found) == 4
+    assert [(run.kind, run.outcome) for run in journal.runs_of(found)] == [("deployment", None)]
+
+
+def test_the_doctor_tells_of_a_key_that_cannot_be_used(store: StateStore) -> None:
+    _run(journal_of(store, key=None))
+
+    def refused() -> bytes:
+        raise WorkFailed("the key is disabled", remedy="enable it")
+
+    journal = journal_of(store, SecretKey(refused), acted_on=False)
+    wired: Any = SimpleNamespace(journal=journal)
+    (finding,) = _unsealed(wired)
+    assert (finding.code, finding.severity, finding.remedy) == ("journal", "error", "enable it")
