@@ -330,7 +330,8 @@ def _cloud(config: MigrationConfig, place: Place, endpoint: str | None, outside:
 
 
 def _store(config: MigrationConfig, place: Place, access: Access, outside: Surroundings) -> StateStore:
-    from regionshift.journal.store import Credentials, S3Access, open_state
+    from regionshift.journal.store import Credentials, S3Access
+    from regionshift.journal.backends import open_state
 
     url = parse_state_url(place.state_url(config))
     if not url.place.startswith("s3://"):
@@ -363,7 +364,8 @@ def _lock(
     force: Callable[[Holder, MigrationConfig], None] | None,
 ) -> Iterator[Lock]:
     """The environment's lock; when it is lost, ``stops`` end what goes on under it."""
-    from regionshift.journal.lock import Holder, LeaseTerms, acquire, current_holder
+    from regionshift.journal.lock import Holder, LeaseTerms
+    from regionshift.journal.backends import acquire, current_holder
 
     me = Holder(
         owner=user_name(),

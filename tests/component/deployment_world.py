@@ -21,7 +21,8 @@ from regionshift.journal.journal import Journal
 from regionshift.journal.lock import LockLost
 from regionshift.journal.releases import ReleaseStore
 from regionshift.journal.sealing import SecretKey
-from regionshift.journal.store import StateStore, open_state
+from regionshift.journal.store import StateStore
+from regionshift.journal.backends import open_state
 from regionshift.operations.checks.base import Check, CheckContext, Wrong
 from regionshift.operations.deploying import deploy, mend
 from regionshift.operations.environment import Environment

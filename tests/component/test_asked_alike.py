@@ -29,7 +29,7 @@ from regionshift.cli.failure import run
 from regionshift.engine.engine import RunRecord
 from regionshift.engine.events import Step
 from regionshift.errors import EXIT_INPUT, EXIT_OK, EXIT_REFUSED, InputError
-from regionshift.journal.store import open_state
+from regionshift.journal.backends import open_state
 from regionshift.operations.environment import without_regions
 from regionshift.operations.moving.fencing import NOT_SHUT
 from regionshift.operations.preflight import Machine

@@ -36,7 +36,7 @@ from regionshift.errors import (
     WorkFailed,
 )
 from regionshift.journal.journal import Journal
-from regionshift.journal.store import open_state
+from regionshift.journal.backends import open_state
 from regionshift.local import emulator
 from regionshift.operations.moving.fencing import NOT_SHUT, shut_again
 from regionshift.operations.waves.driving import Waits

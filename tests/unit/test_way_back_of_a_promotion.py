@@ -9,7 +9,7 @@ import pytest
 
 from regionshift.errors import Refused
 from regionshift.journal.journal import Journal, RunJournal
-from regionshift.journal.store import open_state
+from regionshift.journal.backends import open_state
 from regionshift.operations.moving import proposing
 from regionshift.operations.moving.plan import PromotionPlan
 from regionshift.settings.editing import Edit

@@ -22,7 +22,8 @@ from regionshift.cli.show import ask, confirm, console, person_is_there, print_j
 from regionshift.deployment.state import DeploymentState, Outcome, RegionState, fold_deployment
 from regionshift.errors import EXIT_FAILED, EXIT_OK, Refused, RegionshiftError
 from regionshift.journal.journal import Journal
-from regionshift.journal.lock import holder_to_json, living_holder
+from regionshift.journal.backends import living_holder
+from regionshift.journal.lock import holder_to_json
 from regionshift.operations.migrations.taking_back import require_all_takeable
 from regionshift.operations.moving.fencing import with_fenced
 from regionshift.operations.planning import make_plan

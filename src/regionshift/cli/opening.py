@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import ExitStack, contextmanager, nullcontext
 
 from regionshift.cli.failure import changes_of_this_command
 from regionshift.cli.options import Choices
-from regionshift.cli.show import screen_of, working
+from regionshift.cli.show import confirm, console, screen_of, working
+from regionshift.journal.lock import Holder
+from regionshift.settings.config import MigrationConfig
 from regionshift.wiring import Skip, Wired, surroundings, wire
 
 
@@ -31,7 +33,7 @@ def opened(
         surroundings(),
         endpoint=choices.endpoint,
         locked=locked,
-        force=choices.force,
+        force=_ask_before_breaking(choices) if choices.may_force else None,
         skip=skip,
         rejoining=rejoining,
         naming=naming,
@@ -47,3 +49,13 @@ def opened(
         finally:
             for sentence in (*wired.journal.damage, *wired.environment.engine.mended):
                 screen_of(stderr=True).print(f"warning: {sentence}", style="yellow")
+
+
+def _ask_before_breaking(choices: Choices) -> Callable[[Holder, MigrationConfig], None]:
+    """Shows the lock's holder and asks, unless --yes was given; the answer no, or nobody to give it, is `Refused`."""
+
+    def ask(holder: Holder, config: MigrationConfig) -> None:
+        console(choices).print(f"The lock is held by {holder}.")
+        confirm(choices, "Is that process certainly dead, and shall its lock be broken?", config)
+
+    return ask

@@ -8,13 +8,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, TypeVar
+from typing import Annotated, Any, TypeVar
 
 import typer
-
-if TYPE_CHECKING:
-    from regionshift.journal.lock import Holder
-    from regionshift.settings.config import MigrationConfig
 
 
 class TargetName(StrEnum):
@@ -81,15 +77,6 @@ class Choices:
     yes: bool = False
     verbose: bool = False
     may_force: bool = False
-
-    @property
-    def force(self) -> Callable[[Holder, MigrationConfig], None] | None:
-        """What shows a lock's holder and asks whether to break it; None when ``--force`` was not given."""
-        if not self.may_force:
-            return None
-        from regionshift.cli.forcing import ask_before_breaking
-
-        return ask_before_breaking(self)
 
     @property
     def overrides(self) -> dict[str, object]:

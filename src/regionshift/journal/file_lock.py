@@ -116,7 +116,7 @@ class _Files:
 
 
 def acquire_file(store: StateStore, environment: str, holder: Holder, force: str | None) -> Lock:
-    """Take the lock in a directory; see :func:`regionshift.journal.lock.acquire`."""
+    """Take the lock in a directory; see :func:`regionshift.journal.backends.acquire`."""
     files = _files(store, environment)
     with files.alone():
         held = files.try_lock()

@@ -134,7 +134,7 @@ class _HeldLease(Lock):
 def acquire_lease(
     store: SwapStore, environment: str, holder: Holder, terms: LeaseTerms, force: str | None
 ) -> Lock:
-    """Take the lease; see :func:`regionshift.journal.lock.acquire`."""
+    """Take the lease; see :func:`regionshift.journal.backends.acquire`."""
     wanted = _Lease(holder, terms.length, 0)
     found: _Lease | None = None
     sent = terms.elapsed()  # before any write of ours, so that we never trust the lease for too long

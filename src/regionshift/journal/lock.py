@@ -16,7 +16,7 @@ from types import TracebackType
 from typing import Self
 
 from regionshift.errors import Refused, WorkFailed
-from regionshift.journal.store import StateDamaged, StateStore, StateUnreachable, SwapStore
+from regionshift.journal.store import StateDamaged, StateUnreachable
 
 
 @dataclass(frozen=True)
@@ -104,47 +104,6 @@ class LeaseTerms:
     length: float = 60.0
     renew_every: float = 15.0
     on_lost: Callable[[LockLost], None] = lambda _: None
-
-
-def acquire(
-    store: StateStore, environment: str, holder: Holder, terms: LeaseTerms, force: str | None = None
-) -> Lock:
-    """Take the environment's lock or refuse at once.
-
-    Args:
-        force: the ``token`` of the holder whose lock is to be broken.
-
-    Raises:
-        LockHeld: somebody holds it who is not the one named by ``force``.
-        StateUnreachable: the state cannot be used.
-    """
-    if isinstance(store, SwapStore):
-        from regionshift.journal.lease import acquire_lease
-
-        return acquire_lease(store, environment, holder, terms, force)
-    from regionshift.journal.file_lock import acquire_file
-
-    return acquire_file(store, environment, holder, force)
-
-
-def current_holder(store: StateStore, environment: str) -> Holder | None:
-    """Who holds the lock now, None when it is free; a lease that ran out still names its holder."""
-    if isinstance(store, SwapStore):
-        from regionshift.journal.lease import lease_holder
-
-        return lease_holder(store, environment)
-    from regionshift.journal.file_lock import file_holder
-
-    return file_holder(store, environment)
-
-
-def living_holder(store: StateStore, environment: str, now: datetime) -> Holder | None:
-    """As :func:`current_holder`, without one whose lease ran out; ``now`` is compared with the store's clock."""
-    if isinstance(store, SwapStore):
-        from regionshift.journal.lease import living_lease_holder
-
-        return living_lease_holder(store, environment, now)
-    return current_holder(store, environment)
 
 
 def holder_to_json(holder: Holder) -> dict[str, object]:

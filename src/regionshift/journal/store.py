@@ -13,9 +13,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol, runtime_checkable
 
-from regionshift.errors import InputError, NoRoom, WorkFailed
+from regionshift.errors import NoRoom, WorkFailed
 from regionshift.machine import disk_trouble, is_full
-from regionshift.settings.state_url import parse_state_url
 
 # Nothing that leads out of a folder; the engine keeps its files in one whose name begins with a dot.
 _KEY = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]*(/(?!\.\.?(/|$))[A-Za-z0-9._-]+)*")
@@ -138,31 +137,6 @@ class S3Access:
     credentials: Callable[[], Credentials]
     endpoint: str | None = None
     ca_bundle: bytes | None = None
-
-
-def open_state(url: str, s3: S3Access | None = None) -> StateStore:
-    """The store behind ``file:///absolute/path`` or ``s3://bucket/prefix``.
-
-    Raises:
-        InputError: the URL is neither, or ``s3://`` is given without a way to reach it.
-    """
-    place = parse_state_url(url)
-    problem = place.problem
-    if place.folder is None and not problem and (place.region or place.unknown):
-        problem = "a plain URL, without a query"
-    if problem:
-        raise InputError(
-            f"state {url!r} cannot be used", where="state", remedy=f"write the state as {problem}"
-        )
-    if place.folder is not None:
-        from regionshift.journal.file_store import FileStore
-
-        return FileStore(place.folder)
-    if s3 is None:
-        raise InputError(f"state {url!r} needs credentials", where="state")
-    from regionshift.journal.s3_store import S3Store
-
-    return S3Store(place.bucket, place.prefix, s3)
 
 
 def checked_key(key: str) -> str:

@@ -31,10 +31,12 @@ from regionshift.engine.engine import Engine, EngineSettings, Program, RunRecord
 from regionshift.infrastructure.program import environment as build
 from regionshift.infrastructure.providers import ProviderSettings
 from regionshift.journal.journal import Journal
-from regionshift.journal.lock import Holder, LeaseTerms, acquire
+from regionshift.journal.lock import Holder, LeaseTerms
+from regionshift.journal.backends import acquire
 from regionshift.journal.releases import ReleaseStore
 from regionshift.journal.sealing import SecretKey
-from regionshift.journal.store import StateStore, open_state
+from regionshift.journal.store import StateStore
+from regionshift.journal.backends import open_state
 from regionshift.local.provider.assets import Files
 from regionshift.local.provider.server import serve
 from regionshift.operations.deploying import deploy, mend

@@ -11,7 +11,8 @@ import boto3
 import pytest
 
 from regionshift.journal.lock import Holder
-from regionshift.journal.store import Credentials, S3Access, StateStore, SwapStore, open_state
+from regionshift.journal.store import Credentials, S3Access, StateStore, SwapStore
+from regionshift.journal.backends import open_state
 from regionshift.local.emulator import LocalCloud
 
 REGION = "eu-central-1"

@@ -15,7 +15,8 @@ from regionshift.cli.doctor import _unsealed
 from regionshift.errors import Refused, WorkFailed
 from regionshift.journal.journal import Journal, NotSealed, TakenNotSealed
 from regionshift.journal.sealing import SecretKey
-from regionshift.journal.store import StateDamaged, StateStore, open_state
+from regionshift.journal.store import StateDamaged, StateStore
+from regionshift.journal.backends import open_state
 from regionshift.operations.waves.standing import standing_of
 
 KEY = SecretKey(b"k" * 32)

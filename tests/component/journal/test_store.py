@@ -9,16 +9,8 @@ from pathlib import Path
 import pytest
 
 from regionshift.errors import InputError
-from regionshift.journal.store import (
-    Credentials,
-    KeyTakenError,
-    S3Access,
-    StateStore,
-    StateUnreachable,
-    SwapLostError,
-    SwapStore,
-    open_state,
-)
+from regionshift.journal.store import Credentials, KeyTakenError, S3Access, StateStore, StateUnreachable, SwapLostError, SwapStore
+from regionshift.journal.backends import open_state
 
 
 def test_what_is_put_is_read_back(store: StateStore) -> None:

@@ -23,7 +23,7 @@ from regionshift.cli.options import Choices
 from regionshift.deployment.saga import SagaStep
 from regionshift.errors import WorkFailed
 from regionshift.journal.journal import Journal
-from regionshift.journal.store import open_state
+from regionshift.journal.backends import open_state
 from regionshift.operations.moving.promoting import Promotion
 
 FIRST, SECOND = "eu-west-1", "us-east-1"

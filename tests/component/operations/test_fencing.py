@@ -16,7 +16,7 @@ from regionshift.aws.clients import AccessKey, Clients
 from regionshift.deployment.state import RegionState
 from regionshift.errors import WorkFailed
 from regionshift.journal.journal import Journal, RunJournal
-from regionshift.journal.store import open_state
+from regionshift.journal.backends import open_state
 from regionshift.local.emulator import LocalCloud
 from regionshift.operations.moving import fencing
 from regionshift.operations.moving.rejoining import Rejoin

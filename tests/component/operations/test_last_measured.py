@@ -14,7 +14,7 @@ from regionshift.aws.clients import Clients
 from regionshift.deployment.saga import SagaState
 from regionshift.journal.events import Kind
 from regionshift.journal.journal import Journal
-from regionshift.journal.store import open_state
+from regionshift.journal.backends import open_state
 from regionshift.operations.moving.measuring import last_measured, unproven
 from regionshift.operations.moving.proposing import measured as of_promotion
 from regionshift.operations.recovery import Recovery

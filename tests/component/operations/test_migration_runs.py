@@ -17,7 +17,7 @@ from regionshift.aws.clients import Clients
 from regionshift.aws.errors import AwsFailed, told_plainly
 from regionshift.errors import Refused
 from regionshift.journal.journal import Journal, RunJournal
-from regionshift.journal.store import open_state
+from regionshift.journal.backends import open_state
 from regionshift.operations.environment import Environment
 from regionshift.operations.migrations.carrying import Carrying
 from regionshift.operations.migrations.running import News, closed_early

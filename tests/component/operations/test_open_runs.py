@@ -13,7 +13,7 @@ from regionshift.errors import Refused
 from regionshift.journal.events import Kind
 from regionshift.journal.journal import Journal
 from regionshift.journal.lock import Holder
-from regionshift.journal.store import open_state
+from regionshift.journal.backends import open_state
 from regionshift.operations.unfinished import (
     end_all,
     killed_migrations,

@@ -17,7 +17,7 @@ from regionshift.aws.errors import AwsFailed
 from regionshift.engine.events import Step
 from regionshift.errors import Refused
 from regionshift.journal.journal import Journal
-from regionshift.journal.store import open_state
+from regionshift.journal.backends import open_state
 from regionshift.operations.deploying import deploy
 from regionshift.operations.destroy import destroy
 from regionshift.operations.emptying import empty_all, emptying, switch_off

@@ -14,7 +14,7 @@ from regionshift.cli.deployment_tables import history_table, standing_table
 from regionshift.deployment.state import RegionState
 from regionshift.journal.journal import Journal
 from regionshift.journal.lock import Holder
-from regionshift.journal.store import open_state
+from regionshift.journal.backends import open_state
 from regionshift.operations.checks.base import CheckContext, run_checks
 from regionshift.operations.checks.monitoring import Alarms as AlarmsCheck
 from regionshift.operations.migrations.listing import migration_named
