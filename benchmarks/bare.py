@@ -44,7 +44,7 @@ from regionshift.infrastructure.providers import AWSProviderManager, ProviderSet
 from regionshift.local import emulator
 from regionshift.local.provider.server import serve
 from regionshift.memory import collect_seldom
-from regionshift.operations.waves.reach import targets_of
+from regionshift.operations.targets import targets_of
 from regionshift.settings.load import load_config
 from regionshift.settings.release import Artifact, Release
 

@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     from regionshift.operations.environment import Environment
     from regionshift.operations.preflight import Machine
     from regionshift.operations.room import Disk
-    from regionshift.operations.waves.shelf import Shelf
+    from regionshift.releases.catalog import ReleaseCatalog
     from regionshift.settings.release import Artifact, Release
 
 HOME = ".regionshift"
@@ -100,7 +100,7 @@ class Wired:
 
     environment: Environment
     journal: Journal
-    shelf: Shelf
+    catalog: ReleaseCatalog
     store: StateStore
     lock: Lock | None
     machine: Machine
@@ -330,8 +330,8 @@ def _cloud(config: MigrationConfig, place: Place, endpoint: str | None, outside:
 
 
 def _store(config: MigrationConfig, place: Place, access: Access, outside: Surroundings) -> StateStore:
-    from regionshift.journal.store import Credentials, S3Access
     from regionshift.journal.backends import open_state
+    from regionshift.journal.store import Credentials, S3Access
 
     url = parse_state_url(place.state_url(config))
     if not url.place.startswith("s3://"):
@@ -364,8 +364,8 @@ def _lock(
     force: Callable[[Holder, MigrationConfig], None] | None,
 ) -> Iterator[Lock]:
     """The environment's lock; when it is lost, ``stops`` end what goes on under it."""
-    from regionshift.journal.lock import Holder, LeaseTerms
     from regionshift.journal.backends import acquire, current_holder
+    from regionshift.journal.lock import Holder, LeaseTerms
 
     me = Holder(
         owner=user_name(),
@@ -602,7 +602,7 @@ def _wired(
 ) -> Wired:
     from regionshift.journal.releases import ReleaseStore
     from regionshift.operations.environment import Environment
-    from regionshift.operations.waves.shelf import Shelf
+    from regionshift.releases.catalog import ReleaseCatalog
 
     release = _once(lambda: _release(config, place, access, store, outside, key, skip))
     environment = Environment(
@@ -618,14 +618,14 @@ def _wired(
         fenced=fenced,
         now=outside.now,
     )
-    shelf = Shelf(
+    catalog = ReleaseCatalog(
         ReleaseStore(store, scope_of(config), key),
         config,
         place.home / "artifacts",
         user_name(),
         outside.now,
     )
-    return Wired(environment, journal, shelf, store, lock, machine, access.cloud)
+    return Wired(environment, journal, catalog, store, lock, machine, access.cloud)
 
 
 def _state_key(config: MigrationConfig, place: Place, access: Access, store: StateStore) -> SecretKey:
@@ -675,8 +675,8 @@ def _release(
     from importlib.metadata import version
 
     from regionshift.operations.secret_values import read_secrets
-    from regionshift.operations.waves.shelf import program_digest
     from regionshift.operations.zones import zones_of
+    from regionshift.releases.catalog import program_digest
     from regionshift.settings.release import Release
 
     asked = [region for region in config.all_regions if region not in skip]

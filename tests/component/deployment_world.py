@@ -17,12 +17,12 @@ from model_regions import WAVES, Built, Crash, Fault, ModelEngine, World
 from model_store import FaultyStore, MemoryStore
 
 from regionshift.deployment.state import RegionState
+from regionshift.journal.backends import open_state
 from regionshift.journal.journal import Journal
 from regionshift.journal.lock import LockLost
 from regionshift.journal.releases import ReleaseStore
 from regionshift.journal.sealing import SecretKey
 from regionshift.journal.store import StateStore
-from regionshift.journal.backends import open_state
 from regionshift.operations.checks.base import Check, CheckContext, Wrong
 from regionshift.operations.deploying import deploy, mend
 from regionshift.operations.environment import Environment
@@ -33,8 +33,8 @@ from regionshift.operations.waves.apply import Applier
 from regionshift.operations.waves.bake import Breach, Watch
 from regionshift.operations.waves.driving import Driver
 from regionshift.operations.waves.facts import terms_of
-from regionshift.operations.waves.shelf import Shelf
-from regionshift.operations.waves.standing import Standing, standing_of
+from regionshift.releases.catalog import ReleaseCatalog
+from regionshift.releases.deployed import DeployedReleases, deployed_releases
 from regionshift.settings.config import MigrationConfig
 from regionshift.settings.release import Release
 
@@ -108,7 +108,7 @@ class Process:
             skipped=self.left_out,
         )
         self.journal = Journal(store, "shop.dev", self.environment.now, self._guard)
-        self.shelf = Shelf(
+        self.catalog = ReleaseCatalog(
             ReleaseStore(store, "shop.dev", SecretKey(bytes(32))),
             release.config,
             self.world.folder / "cache",
@@ -120,7 +120,7 @@ class Process:
         self.driver = Driver(
             self.environment,
             self.journal,
-            Applier(self.environment, self.shelf),
+            Applier(self.environment, self.catalog),
             watch,
             lambda _: True,
             lambda *_: None,
@@ -131,14 +131,14 @@ class Process:
         require_finished(self.journal)
         remains = mend(self.environment, self.journal)
         proposal = propose(self.environment, refresh=remains.half_done)
-        standing = standing_of(self.journal)
-        intent = deploying.plan_deployment(self.environment, standing, proposal.plan, down=down)
+        deployed = deployed_releases(self.journal)
+        intent = deploying.plan_deployment(self.environment, deployed, proposal.plan, down=down)
         if intent is None or proposal.plan.is_empty:
-            self.shelf.keep(self.environment.release(), standing.links)
+            self.catalog.keep(self.environment.release(), deployed.links)
             deploy(self.environment, self.journal, proposal)
         else:
             terms = terms_of(self.environment.config, refresh=proposal.refresh)
-            deploying.begin(self.driver, self.shelf, deploying.under(intent, terms), standing)
+            deploying.begin(self.driver, self.catalog, deploying.under(intent, terms), deployed)
 
     def resume(self, *, back: bool = False) -> None:
         """`regionshift resume`."""
@@ -147,16 +147,16 @@ class Process:
     def rollback(self) -> None:
         """`regionshift rollback`."""
         require_finished(self.journal)
-        standing = standing_of(self.journal)
-        of, intent = deploying.plan_rollback(self.journal, standing, None)
+        deployed = deployed_releases(self.journal)
+        of, intent = deploying.plan_rollback(self.journal, deployed, None)
         _, intent = deploying.preview_rollback(
-            self.environment, self.shelf, intent, [], allow_data_loss=False
+            self.environment, self.catalog, intent, [], allow_data_loss=False
         )
         self.driver.drive(self.journal.start("rollback", {**intent.facts.opening(intent.plan), "of": of}))
 
     @property
-    def standing(self) -> Standing:
-        return standing_of(self.journal)
+    def deployed(self) -> DeployedReleases:
+        return deployed_releases(self.journal)
 
     @property
     def is_open(self) -> bool:
@@ -187,7 +187,7 @@ class Process:
 def disagreements(world: World) -> list[str]:
     """Where the journal says that a region stands, and it does not stand there."""
     process = Process(world)
-    regions: Mapping[str, RegionState] = process.standing.regions
+    regions: Mapping[str, RegionState] = process.deployed.regions
     for view in deploying.unfinished(process.journal):
         regions = process.driver.state(view.run_id).regions
     return [

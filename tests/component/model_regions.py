@@ -19,7 +19,7 @@ from regionshift.engine.aside import NOTHING, Aside
 from regionshift.engine.engine import EngineFailed, Listener, RunRecord
 from regionshift.engine.events import Problem, Progress, Step
 from regionshift.errors import Interrupted, NoRoom
-from regionshift.operations.waves.reach import is_link
+from regionshift.operations.targets import is_link
 from regionshift.settings.config import MigrationConfig
 from regionshift.settings.release import Artifact, Release
 

@@ -35,7 +35,7 @@ from regionshift.operations.moving.fencing import NOT_SHUT
 from regionshift.operations.preflight import Machine
 from regionshift.operations.room import Disk
 from regionshift.operations.waves.apply import Applier
-from regionshift.operations.waves.standing import standing_of
+from regionshift.releases.deployed import deployed_releases
 from regionshift.settings.components import DEPLOYMENT_BUCKET, ERRORS_ALARM
 from regionshift.settings.config import MigrationConfig
 from regionshift.settings.names import Names
@@ -126,7 +126,7 @@ class Scene:
         process.driver = replace(
             process.driver,
             environment=process.environment,
-            applier=Applier(process.environment, process.shelf),
+            applier=Applier(process.environment, process.catalog),
         )
         return process
 
@@ -134,7 +134,7 @@ class Scene:
     def wired(self, *_: Any, **__: Any) -> Iterator[Wired]:
         process = self.process()
         store = open_state((self.world.folder / "state").as_uri())
-        yield Wired(process.environment, process.journal, process.shelf, store, None, self.machine, None)
+        yield Wired(process.environment, process.journal, process.catalog, store, None, self.machine, None)
 
     def begin_anew(self) -> None:
         """Nothing is up, and no name is used."""
@@ -454,7 +454,7 @@ def test_without_a_trouble_nothing_is_named(capsys: pytest.CaptureFixture[str]) 
 def test_no_fence_is_closed_before_the_yes(scene: Scene) -> None:
     scene.fenced = OTHER
     journal = scene.process().journal
-    up = standing_of(journal)
+    up = deployed_releases(journal)
     still = {
         r: {"release": digest, "settled": True, "note": ""} for r, digest in up.releases.items() if r != OTHER
     }

@@ -86,12 +86,12 @@ class Environments(RuleBasedStateMachine):
                 Process(self.world).resume()
             assert not self._is_open
             Process(self.world).up()
-            standing = Process(self.world).standing
+            deployed = Process(self.world).deployed
             assert disagreements(self.world) == []
-            assert set(standing.releases.values()) == {self.world.digest(self.world.wanted)}
-            assert not standing.unsettled
+            assert set(deployed.releases.values()) == {self.world.digest(self.world.wanted)}
+            assert not deployed.unsettled
             links = self.world.digest(self.world.wanted)
-            assert self.world.parts("links") == {"links": links} == {"links": standing.links}
+            assert self.world.parts("links") == {"links": links} == {"links": deployed.links}
         finally:
             for each in reversed(self.patches):
                 each.stop()

@@ -56,7 +56,7 @@ def finish(world: World, *, back: bool = False) -> None:
 
 def agrees(world: World) -> None:
     assert disagreements(world) == []
-    standing = Process(world).standing
+    standing = Process(world).deployed
     assert not standing.unsettled
     for region, state in standing.regions.items():
         assert state.note == "", region

@@ -17,8 +17,8 @@ from model_regions import CANARY, PRIMARY
 from regionshift.cli.driving import begun_under
 from regionshift.deployment.plan import DeploymentPlan, Wave
 from regionshift.errors import Interrupted, Refused
+from regionshift.operations.alarms import Watched
 from regionshift.operations.waves import deploying
-from regionshift.operations.waves.alarms import Watched
 from regionshift.operations.waves.facts import Facts, Terms
 
 pytestmark = pytest.mark.component
@@ -60,7 +60,7 @@ def _begun(
     environment = replace(process.environment, clients=clients)
     digest = world.digest(world.wanted)
     plan = DeploymentPlan(
-        before={region: process.standing.releases.get(region) for region in WAVES},
+        before={region: process.deployed.releases.get(region) for region in WAVES},
         target=dict.fromkeys(WAVES, digest),
         waves=(Wave(1, (CANARY,)), Wave(2, (PRIMARY,))),
         on_failure="rollback",
@@ -68,7 +68,7 @@ def _begun(
     intent = deploying.Intent(plan, Facts(None, digest, links_change=False, moved=frozenset()))
     wired = cast(Any, SimpleNamespace(environment=environment, journal=process.journal))
     terms = Terms(alarms=(Watched(MINE, CANARY),), refresh=refresh)
-    return begun_under(wired, intent, process.standing, terms, despite_alarms=despite)
+    return begun_under(wired, intent, process.deployed, terms, despite_alarms=despite)
 
 
 @pytest.mark.parametrize("on_failure", ["rollback", "stop"])

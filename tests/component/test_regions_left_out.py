@@ -62,7 +62,7 @@ def test_what_is_down_is_marked_until_it_follows(world: World, region: str) -> N
     Process(world, left_out=frozenset({region})).up(down={region})
     assert _releases(world) == _all_but(world, region)
     assert _last(world) == ("regions left behind", dict.fromkeys(WAVES, "") | {region: "down"})
-    assert Process(world).standing.unsettled == {region}
+    assert Process(world).deployed.unsettled == {region}
 
     world.down = set()
     Process(world).up()

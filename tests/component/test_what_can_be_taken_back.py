@@ -14,12 +14,12 @@ from model_regions import CANARY, OTHER, PRIMARY
 from regionshift.deployment.plan import DeploymentPlan, Wave
 from regionshift.errors import InputError, Refused, RegionshiftError
 from regionshift.journal.events import DECISION
+from regionshift.operations.alarms import Watched
 from regionshift.operations.unfinished import require_finished
 from regionshift.operations.up import propose
 from regionshift.operations.waves import deploying
-from regionshift.operations.waves.alarms import Watched
 from regionshift.operations.waves.facts import Facts, Terms, facts_from_json, terms_of
-from regionshift.operations.waves.standing import Standing
+from regionshift.releases.deployed import DeployedReleases
 from regionshift.settings.deployment import WatchedAlarm
 
 pytestmark = pytest.mark.component
@@ -44,13 +44,13 @@ def up(world: World, number: int) -> str:
 def refusal(world: World, run_id: str | None = None) -> RegionshiftError:
     process = Process(world)
     with pytest.raises(RegionshiftError) as refused:
-        deploying.plan_rollback(process.journal, process.standing, run_id)
+        deploying.plan_rollback(process.journal, process.deployed, run_id)
     return refused.value
 
 
 def taken_back(world: World, run_id: str | None = None) -> tuple[str, dict[str, str | None]]:
     process = Process(world)
-    of, intent = deploying.plan_rollback(process.journal, process.standing, run_id)
+    of, intent = deploying.plan_rollback(process.journal, process.deployed, run_id)
     return of, dict(intent.plan.target)
 
 
@@ -108,7 +108,7 @@ def test_a_protected_environment_gives_up_no_region_and_none_gives_up_the_last(
 
     def preview() -> deploying.Intent:
         intent = back_to_nothing(world, *regions)
-        return deploying.preview_rollback(environment, process.shelf, intent, [], allow_data_loss=True)[1]
+        return deploying.preview_rollback(environment, process.catalog, intent, [], allow_data_loss=True)[1]
 
     if not protect and regions != WAVES:
         assert preview().plan.target == {CANARY: None}
@@ -127,18 +127,18 @@ def test_a_protected_environment_gives_up_no_region_and_none_gives_up_the_last(
 def test_what_is_left_out_must_be_a_region_of_an_environment_that_is_up(world: World) -> None:
     process = Process(world)
 
-    def skip(*regions: str, standing: Standing | None = None) -> None:
-        deploying.require_skippable(process.environment, standing or process.standing, regions)
+    def skip(*regions: str, deployed: DeployedReleases | None = None) -> None:
+        deploying.require_skippable(process.environment, deployed or process.deployed, regions)
 
     skip()
     skip(CANARY)
     skip(CANARY, PRIMARY)
-    skip(standing=Standing())
+    skip(deployed=DeployedReleases())
     with pytest.raises(InputError, match="sa-east-1 is no region") as unknown:
         skip(CANARY, "sa-east-1")
     assert unknown.value.where == "--skip-region"
     assert unknown.value.remedy == f"one of {', '.join(process.environment.config.all_regions)}"
-    for refused in (lambda: skip(*WAVES), lambda: skip(CANARY, standing=Standing())):
+    for refused in (lambda: skip(*WAVES), lambda: skip(CANARY, deployed=DeployedReleases())):
         with pytest.raises(Refused, match="only of an environment that is up") as told:
             refused()
         assert told.value.where == "--skip-region"
@@ -146,14 +146,14 @@ def test_what_is_left_out_must_be_a_region_of_an_environment_that_is_up(world: W
 
 def test_who_was_left_behind_is_who_has_another_release_or_is_between_two(world: World) -> None:
     process, digest = Process(world), world.digest(0)
-    assert deploying.left_behind(process.environment, process.standing, WAVES) == []
+    assert deploying.left_behind(process.environment, process.deployed, WAVES) == []
     world.wanted = 1
-    assert deploying.left_behind(Process(world).environment, process.standing, [CANARY]) == [CANARY]
+    assert deploying.left_behind(Process(world).environment, process.deployed, [CANARY]) == [CANARY]
     between = {
-        region: replace(state, settled=region != OTHER) for region, state in process.standing.regions.items()
+        region: replace(state, settled=region != OTHER) for region, state in process.deployed.regions.items()
     }
-    standing = Standing(between, digest)
-    assert deploying.left_behind(process.environment, standing, WAVES) == [OTHER]
+    deployed = DeployedReleases(between, digest)
+    assert deploying.left_behind(process.environment, deployed, WAVES) == [OTHER]
 
 
 def test_nothing_begins_while_another_change_is_open(world: World) -> None:
@@ -215,10 +215,10 @@ def test_a_region_between_two_releases_goes_in_a_wave_though_no_change_is_seen(w
     assert preview.is_empty
 
     def waves(unsettled: str | None, *left_out: str) -> list[tuple[str, ...]] | None:
-        regions = process.standing.regions.items()
+        regions = process.deployed.regions.items()
         found = {region: replace(state, settled=region != unsettled) for region, state in regions}
         environment = replace(process.environment, skipped=frozenset(left_out))
-        intent = deploying.plan_deployment(environment, Standing(found, world.digest(0)), preview)
+        intent = deploying.plan_deployment(environment, DeployedReleases(found, world.digest(0)), preview)
         return None if intent is None else [wave.regions for wave in intent.plan.waves]
 
     assert waves(None) is None

@@ -16,8 +16,8 @@ import pytest
 from plain_engine import engine_settings
 from regionshift.engine.aside import Aside
 from regionshift.engine.engine import Engine, EngineFailed
-from regionshift.journal.slot import Slot
 from regionshift.journal.backends import open_state
+from regionshift.journal.slot import Slot
 from regionshift.local.emulator import LocalCloud
 from regionshift.local.provider.server import serve
 from regionshift.local.provider.servicer import AwsServicer

@@ -35,8 +35,8 @@ from regionshift.errors import (
     RegionshiftError,
     WorkFailed,
 )
-from regionshift.journal.journal import Journal
 from regionshift.journal.backends import open_state
+from regionshift.journal.journal import Journal
 from regionshift.local import emulator
 from regionshift.operations.moving.fencing import NOT_SHUT, shut_again
 from regionshift.operations.waves.driving import Waits

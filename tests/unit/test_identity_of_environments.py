@@ -22,10 +22,10 @@ from regionshift.aws.guard import require_aws
 from regionshift.cli.doctor import terminal_findings
 from regionshift.cli.startup import settle, without_proxy
 from regionshift.errors import InputError, Refused
+from regionshift.journal.backends import open_state
 from regionshift.journal.file_store import FileStore
 from regionshift.journal.identity import Identity, forget, require_same, written_down
 from regionshift.journal.store import StateStore, Stored
-from regionshift.journal.backends import open_state
 from regionshift.settings.names import Names, holds_region
 from regionshift.settings.regions import all_regions
 from regionshift.settings.state_url import folder_of, parse_state_url

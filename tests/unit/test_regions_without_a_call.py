@@ -14,9 +14,9 @@ import pytest
 from regionshift import wiring
 from regionshift.aws import guard
 from regionshift.errors import Refused
+from regionshift.journal.backends import open_state
 from regionshift.journal.journal import Journal
 from regionshift.journal.sealing import key_from_file
-from regionshift.journal.store import open_state
 
 SETTINGS = """\
 project: shop

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from regionshift.errors import Refused
-from regionshift.journal.journal import Journal, RunJournal
 from regionshift.journal.backends import open_state
+from regionshift.journal.journal import Journal, RunJournal
 from regionshift.operations.moving import proposing
 from regionshift.operations.moving.plan import PromotionPlan
 from regionshift.settings.editing import Edit

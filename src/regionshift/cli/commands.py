@@ -36,7 +36,7 @@ from regionshift.operations.waves.deploying import (
     require_skippable,
 )
 from regionshift.operations.waves.facts import terms_of
-from regionshift.operations.waves.standing import standing_of
+from regionshift.releases.deployed import deployed_releases
 from regionshift.report.junit import write_junit
 from regionshift.report.live import LiveView
 from regionshift.report.migrations import recovery_lines
@@ -107,7 +107,7 @@ def run_up(
         skip: regions that get no call at all; nothing of theirs is read, changed or checked.
     """
     with opened(choices, locked=True, skip=skip) as whole:
-        require_skippable(whole.environment, standing_of(whole.journal), skip)
+        require_skippable(whole.environment, deployed_releases(whole.journal), skip)
         with working(choices, "planning"):
             wired, findings = without_down(whole)
         environment, down = wired.environment, down_of(findings)
@@ -140,7 +140,7 @@ def run_up(
             )
         if environment.left_out:
             return _nothing_elsewhere(choices, wired, plan, down)
-        wired.shelf.keep(environment.release(), standing_of(wired.journal).links)
+        wired.catalog.keep(environment.release(), deployed_releases(wired.journal).links)
         screen = console(choices)
         with _view(choices, screen, f"up {environment.name}", plan) as listener:
             deploy(environment, wired.journal, proposal, listener, readers(wired, screen))
@@ -161,7 +161,7 @@ def run_up(
 
 def _nothing_elsewhere(choices: Choices, wired: Wired, plan: Plan, down: Sequence[str]) -> int:
     """The regions that are called stand as they should; 1 when one that is down does not."""
-    behind = left_behind(wired.environment, standing_of(wired.journal), down)
+    behind = left_behind(wired.environment, deployed_releases(wired.journal), down)
     if choices.as_json:
         print_json({"changes": [], "findings": as_data(plan.findings), "left_behind": behind})
     elif behind:
@@ -196,7 +196,7 @@ def _propose(
     environment, journal = wired.environment, wired.journal
     screen = console(choices)
     with working(choices, "planning"):
-        findings = before_plan(environment, journal, wired.shelf, wired.machine, regions, refresh=refresh)
+        findings = before_plan(environment, journal, wired.catalog, wired.machine, regions, refresh=refresh)
     if prevents_plan(findings):
         if not choices.as_json:
             screen.print(findings_table(findings))
@@ -216,18 +216,18 @@ def _propose(
             allow_data_loss=allow_data_loss,
             refresh=refresh or remains.is_read_back,
         )
-        standing = standing_of(journal)
+        deployed = deployed_releases(journal)
         # A bucket that goes is emptied first, which only one run for all regions does.
         waves = (
             None
             if proposal.doomed
-            else plan_deployment(environment, standing, proposal.plan, down=down_of(regions))
+            else plan_deployment(environment, deployed, proposal.plan, down=down_of(regions))
         )
         terms = terms_of(environment.config, refresh=proposal.refresh, allow_data_loss=allow_data_loss)
         target = waves.plan.target if waves else {}
         found = [
             *one_run_findings(environment, proposal),
-            *before_waves(environment, journal, standing, target, terms, despite=despite_alarms).findings,
+            *before_waves(environment, journal, deployed, target, terms, despite=despite_alarms).findings,
         ]
     plan = replace(proposal.plan, findings=(*proposal.plan.findings, *found))
     return _Proposed(replace(proposal, plan=plan), waves)

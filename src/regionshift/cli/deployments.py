@@ -21,8 +21,8 @@ from regionshift.cli.options import Choices
 from regionshift.cli.show import ask, confirm, console, person_is_there, print_json, working
 from regionshift.deployment.state import DeploymentState, Outcome, RegionState, fold_deployment
 from regionshift.errors import EXIT_FAILED, EXIT_OK, Refused, RegionshiftError
-from regionshift.journal.journal import Journal
 from regionshift.journal.backends import living_holder
+from regionshift.journal.journal import Journal
 from regionshift.journal.lock import holder_to_json
 from regionshift.operations.migrations.taking_back import require_all_takeable
 from regionshift.operations.moving.fencing import with_fenced
@@ -33,8 +33,8 @@ from regionshift.operations.up import PlanRefused
 from regionshift.operations.waves import deploying
 from regionshift.operations.waves.facts import terms_of
 from regionshift.operations.waves.pruning import prune
-from regionshift.operations.waves.standing import standing_of
 from regionshift.operations.waves.written_since import written_since
+from regionshift.releases.deployed import deployed_releases
 from regionshift.report.migrations import migrations_table
 from regionshift.report.terminal import findings_table, plan_table
 from regionshift.report.values import Finding, Plan, as_data
@@ -53,11 +53,11 @@ def up_in_waves(
     despite_alarms: bool = False,
 ) -> int:
     """Do what was planned, wave by wave; ``findings`` of the plan stand in the JSON of its end."""
-    standing = standing_of(wired.journal)
+    deployed = deployed_releases(wired.journal)
     terms = terms_of(wired.environment.config, refresh=refresh, allow_data_loss=allow_data_loss)
-    intent = begun_under(wired, intent, standing, terms, despite_alarms=despite_alarms)
+    intent = begun_under(wired, intent, deployed, terms, despite_alarms=despite_alarms)
     with driver(choices, wired) as driving:
-        state = deploying.begin(driving, wired.shelf, intent, standing)
+        state = deploying.begin(driving, wired.catalog, intent, deployed)
     return ended(choices, wired, state, more={"findings": as_data(findings)})
 
 
@@ -129,10 +129,10 @@ class _WayBack:
 def _way_back(wired: Wired, run_id: str | None, options: _BackOptions) -> _WayBack:
     require_finished(wired.journal)
     undone, intent = deploying.plan_rollback(
-        wired.journal, standing_of(wired.journal), run_id, to_nothing=options.to_nothing
+        wired.journal, deployed_releases(wired.journal), run_id, to_nothing=options.to_nothing
     )
     plan, intent = deploying.preview_rollback(
-        wired.environment, wired.shelf, intent, [], allow_data_loss=options.allow_data_loss
+        wired.environment, wired.catalog, intent, [], allow_data_loss=options.allow_data_loss
     )
     return _WayBack(undone, intent, plan)
 
@@ -180,7 +180,7 @@ def _wants_back(choices: Choices, migration: str, config: MigrationConfig) -> bo
 def run_releases(choices: Choices) -> int:
     """Every kept release, the newest first, and where it runs."""
     with opened(choices) as wired:
-        records = wired.shelf.store.kept()
+        records = wired.catalog.store.kept()
         regions = _as_they_are(wired, _unfinished(wired))
     runs = {r.digest: [g for g, state in regions.items() if state.release == r.digest] for r in records}
     if choices.as_json:
@@ -198,14 +198,14 @@ def run_releases(choices: Choices) -> int:
             ]
         )
     else:
-        console(choices).print(releases_table(records, runs, wired.shelf.program))
+        console(choices).print(releases_table(records, runs, wired.catalog.program))
     return EXIT_OK
 
 
 def run_diff(choices: Choices, one: str, other: str) -> int:
     """What differs from one kept release to another."""
     with opened(choices) as wired:
-        found = wired.shelf.store.diff(one, other)
+        found = wired.catalog.store.diff(one, other)
     if choices.as_json:
         print_json([difference.to_json() for difference in found])
     else:
@@ -249,7 +249,7 @@ def run_status(choices: Choices) -> int:
     """
     with opened(choices) as wired:
         environment = wired.environment
-        standing = with_fenced(standing_of(wired.journal), wired.journal)
+        deployed = with_fenced(deployed_releases(wired.journal), wired.journal)
         states = _unfinished(wired)
         holder = living_holder(wired.store, scope_of(environment.config), environment.now())
         alive = alive_runs(wired.journal, holder.run_id if holder else None)
@@ -270,7 +270,7 @@ def run_status(choices: Choices) -> int:
         print_json(
             {
                 "regions": {region: asdict(state) for region, state in regions.items()},
-                "links": standing.links,
+                "links": deployed.links,
                 "unfinished": as_data(unfinished),
                 "running": changing,
                 "half_done": asdict(half) if half else None,
@@ -289,7 +289,7 @@ def run_status(choices: Choices) -> int:
             screen.print(migrations_table(migrations))
         if unread:
             screen.print(unread, style="yellow")
-    settled = all(state.settled for state in standing.regions.values()) and len(releases) < 2
+    settled = all(state.settled for state in deployed.regions.values()) and len(releases) < 2
     well = changing or (settled and half is None)
     well = (
         well
@@ -312,7 +312,7 @@ def _as_they_are(wired: Wired, states: Sequence[tuple[str, DeploymentState]]) ->
 
     A region that is no more in the settings and has nothing is left out.
     """
-    found = dict(with_fenced(standing_of(wired.journal), wired.journal).regions)
+    found = dict(with_fenced(deployed_releases(wired.journal), wired.journal).regions)
     for _, state in states:
         found |= {region: state.regions[region] for region in state.changed}
     named = wired.environment.config.all_regions
@@ -324,13 +324,13 @@ def run_drift(choices: Choices) -> int:
     """What differs from the releases, read from the cloud; changes nothing. 1 when something differs."""
     with opened(choices, locked=True) as wired:
         environment = wired.environment
-        standing = standing_of(wired.journal)
-        if standing.is_empty:
+        deployed = deployed_releases(wired.journal)
+        if deployed.is_empty:
             raise Refused("Nothing is up, so nothing can have drifted.", remedy="run `regionshift up` first")
-        shelf = wired.shelf
+        catalog = wired.catalog
         skipped = environment.skipped
-        releases = {r: shelf.take(d) for r, d in standing.releases.items() if d and r not in skipped}
-        links = shelf.take(standing.links) if standing.links and not environment.left_out else None
+        releases = {r: catalog.take(d) for r, d in deployed.releases.items() if d and r not in skipped}
+        links = catalog.take(deployed.links) if deployed.links and not environment.left_out else None
         program = environment.program(releases, links=links)
         with working(choices, "reading back what is there"):
             record = environment.engine.preview(program, refresh=True, aside=environment.aside)
@@ -376,7 +376,7 @@ def ended(
 def prune_releases(choices: Choices, wired: Wired) -> None:
     """Remove the releases that are kept no longer. What is done stays done when that cannot be."""
     try:
-        prune(wired.journal, wired.shelf)
+        prune(wired.journal, wired.catalog)
     except RegionshiftError as error:
         console(choices).print(
             f"warning: old releases could not be removed: {error.message}; the next `up` tries again.",

@@ -8,9 +8,9 @@ from regionshift.cli.driving import without_down
 from regionshift.cli.options import Choices
 from regionshift.cli.show import console, print_json, working
 from regionshift.errors import RegionshiftError
+from regionshift.journal.backends import current_holder
 from regionshift.journal.journal import NotSealed
 from regionshift.journal.lock import Holder
-from regionshift.journal.backends import current_holder
 from regionshift.journal.store import StateUnreachable
 from regionshift.operations.obstacles import without_plan
 from regionshift.operations.unfinished import alive_runs
@@ -47,7 +47,9 @@ def _examine(choices: Choices) -> tuple[_Facts, list[Finding], int]:
             holder = current_holder(wired.store, scope_of(wired.environment.config))
             alive = alive_runs(wired.journal, holder.run_id) if holder else ()
             findings = [
-                *without_plan(wired.environment, wired.journal, wired.shelf, wired.machine, regional, alive),
+                *without_plan(
+                    wired.environment, wired.journal, wired.catalog, wired.machine, regional, alive
+                ),
                 *_held(holder),
                 *_damage(wired),
                 *_unsealed(wired),

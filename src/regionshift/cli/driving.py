@@ -27,7 +27,7 @@ from regionshift.operations.waves.apply import Applier
 from regionshift.operations.waves.bake import Watch
 from regionshift.operations.waves.driving import Driver, Said, Unanswered, Waits
 from regionshift.operations.waves.facts import Terms
-from regionshift.operations.waves.standing import Standing, standing_of
+from regionshift.releases.deployed import DeployedReleases, deployed_releases
 from regionshift.report.activity import Activity
 from regionshift.report.values import Finding, errors_of
 from regionshift.wiring import Wired
@@ -58,7 +58,7 @@ def driver(choices: Choices, wired: Wired, *, approving: str | None = None) -> I
         yield Driver(
             environment,
             wired.journal,
-            Applier(environment, wired.shelf, under_way.listen),
+            Applier(environment, wired.catalog, under_way.listen),
             Watch(environment.clients, time.monotonic, time.sleep, under_way.left),
             _approval(choices, environment, approving),
             tell,
@@ -100,15 +100,15 @@ def without_down(wired: Wired) -> tuple[Wired, list[Finding]]:
 
     While nothing is up every region is needed.
     """
-    standing = standing_of(wired.journal)
-    findings = region_findings(wired.environment, tolerate=not standing.is_empty)
+    deployed = deployed_releases(wired.journal)
+    findings = region_findings(wired.environment, tolerate=not deployed.is_empty)
     return replace(wired, environment=wired.environment.leaving_out(down_of(findings))), findings
 
 
 def begun_under(
     wired: Wired,
     intent: deploying.Intent,
-    standing: Standing,
+    deployed: DeployedReleases,
     terms: Terms,
     *,
     despite_alarms: bool,
@@ -121,7 +121,7 @@ def begun_under(
         PlanRefused: an alarm is red that should not be, is not there or cannot be read, or a bake is too short.
     """
     target = intent.plan.target
-    found = before_waves(wired.environment, wired.journal, standing, target, terms, despite=despite_alarms)
+    found = before_waves(wired.environment, wired.journal, deployed, target, terms, despite=despite_alarms)
     if errors_of(found.findings):
         raise PlanRefused(found.findings)
     return deploying.under(intent, terms, found.red)

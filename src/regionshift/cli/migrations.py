@@ -33,13 +33,13 @@ from regionshift.operations.migrations import migrate as operation
 from regionshift.operations.migrations.carrying import Carrying
 from regionshift.operations.migrations.estimating import as_json, estimate
 from regionshift.operations.migrations.listing import SETTLED, Unread, known_migrations, migration_named
-from regionshift.operations.migrations.progress import Standing
+from regionshift.operations.migrations.progress import MigrationProgress
 from regionshift.operations.migrations.rights import require_rights, require_something
 from regionshift.operations.migrations.taking_back import TakenBack, require_takeable, take_back
 from regionshift.operations.migrations.verifying import verify_again
 from regionshift.operations.outputs import Outputs
 from regionshift.operations.unfinished import killed_migrations
-from regionshift.operations.waves.standing import standing_of
+from regionshift.releases.deployed import deployed_releases
 from regionshift.report.migrations import (
     CopyView,
     known_table,
@@ -130,9 +130,9 @@ def _plan(carrying: Carrying, wanted: operation.Wanted) -> tuple[MigrationPlan, 
 def _require_startable(wired: Wired, wanted: operation.Wanted, shown: dict[str, Any]) -> None:
     """Raises Refused: no rights for what would be carried, or conflicts that would undo it."""
     config = wired.environment.config
-    digest = standing_of(wired.journal).releases.get(wanted.target)
+    digest = deployed_releases(wired.journal).releases.get(wanted.target)
     if digest:
-        require_rights(config, wired.shelf.store.find(digest).content, wanted.target)
+        require_rights(config, wired.catalog.store.find(digest).content, wanted.target)
     if shown["conflicts"] and config.migration.on_failure == "rollback":
         # They keep it from being completed, so that it would be taken back in the end.
         raise refused_for(
@@ -156,14 +156,14 @@ def _follow(
     )
     with CopyView(screen, to_copy, time.monotonic) as view:
 
-        def tell(standing: Standing) -> None:
+        def tell(progress: MigrationProgress) -> None:
             view.show(
-                items=standing.items,
-                of_items=standing.of_items,
-                done=standing.bytes,
-                of_bytes=standing.of_bytes,
-                rate=standing.rate,
-                left=standing.seconds_left,
+                items=progress.items,
+                of_items=progress.of_items,
+                done=progress.bytes,
+                of_bytes=progress.of_bytes,
+                rate=progress.rate,
+                left=progress.seconds_left,
             )
 
         try:
@@ -285,9 +285,9 @@ def run_migration_status(choices: Choices, migration_id: str, *, verify: bool = 
 
 def all_migrations(wired: Wired) -> tuple[Sequence[dict[str, Any]], str]:
     """Every migration of the environment as data, the newest first; and which cannot be read, or that none can."""
-    standing, skipped = standing_of(wired.journal).regions, wired.environment.skipped
+    deployed, skipped = deployed_releases(wired.journal).regions, wired.environment.skipped
     regions = [
-        r for r, state in standing.items() if state.release and state.note != DOWN and r not in skipped
+        r for r, state in deployed.items() if state.release and state.note != DOWN and r not in skipped
     ]
     if not regions:
         return [], ""

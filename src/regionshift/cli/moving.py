@@ -37,7 +37,7 @@ from regionshift.operations.preflight import preflight
 from regionshift.operations.unfinished import require_finished
 from regionshift.operations.up import PlanRefused, Proposal, propose
 from regionshift.operations.validate import validate
-from regionshift.operations.waves.standing import standing_of
+from regionshift.releases.deployed import deployed_releases
 from regionshift.report.moving import StepsView, promotion_table
 from regionshift.report.terminal import findings_table, plan_table
 from regionshift.report.values import Plan
@@ -157,7 +157,7 @@ def _look(
     if "migrate" in phases:
         with carrying_in(wired) as carrying:
             copies = LastCopy(carrying, wired.journal, time.monotonic, source, target)
-            is_up = standing_of(wired.journal).releases.get(target) is not None
+            is_up = deployed_releases(wired.journal).releases.get(target) is not None
             copies.look(run_id) if is_up else copies.look_before_up()
     if "promote" in phases:
         proposing.require_turnable(load(text), target, text, choices.config, load)
@@ -169,7 +169,9 @@ def _planned(choices: Choices, wired: Wired, source: str, target: str) -> Propos
     """What bringing the new region up does. Raises Refused, PlanRefused when that may not be."""
     environment = wired.environment
     remains = mend(environment, wired.journal)
-    moves.require_as_up(environment, wired.shelf, standing_of(wired.journal), source, target, choices.config)
+    moves.require_as_up(
+        environment, wired.catalog, deployed_releases(wired.journal), source, target, choices.config
+    )
     findings = [*preflight(environment, wired.machine), *remains.findings]
     proposal = propose(environment, findings, refresh=remains.half_done)
     if proposal.plan.errors:
@@ -315,7 +317,7 @@ def _up(choices: Choices, wired: Wired, source: str, target: str) -> dict[str, A
     environment = wired.environment
     proposal = _planned(choices, wired, source, target)
     # Also when nothing is left to change: a run that was killed at its end has not said where the regions stand.
-    wired.shelf.keep(environment.release(), standing_of(wired.journal).links)
+    wired.catalog.keep(environment.release(), deployed_releases(wired.journal).links)
     deploy(environment, wired.journal, proposal, make_listener(choices))
     wrong = [each for each in validate(environment, regions=[target]).results if not each.passed]
     if wrong:
@@ -342,7 +344,7 @@ def _retire(choices: Choices, region: str, *, allow_data_loss: bool) -> bool:
                 allow_data_loss=allow_data_loss,
                 refresh=remains.half_done,
             )
-        require_removal_alone(found.environment, wired.shelf, standing_of(wired.journal))
+        require_removal_alone(found.environment, wired.catalog, deployed_releases(wired.journal))
         plan = found.proposal.plan
         again = moves.command_of(region, wired.environment.config.regions.primary)
         if not choices.as_json:
@@ -358,11 +360,11 @@ def _retire(choices: Choices, region: str, *, allow_data_loss: bool) -> bool:
         confirm_by_name(choices, wired.environment.config)
         wired.journal.changing()  # the file goes first, so that a killed retirement is finished by `up`
         write_text(choices.config, applied(found.edit, read_text(choices.config)))
-        wired.shelf.keep(found.environment.release(), standing_of(wired.journal).links)
+        wired.catalog.keep(found.environment.release(), deployed_releases(wired.journal).links)
         with working(choices, f"taking {region} down"):
             deploy(found.environment, wired.journal, found.proposal, make_listener(choices))
         screen = console(choices)
-        told = standing_of(wired.journal)
+        told = deployed_releases(wired.journal)
         gone = moves.of_retired(region, found.environment.config.regions.primary)
         topics(wired, screen)(str(told.run_id), gone, moves.told_of(wired.journal))
     return True

@@ -34,7 +34,7 @@ from regionshift.operations.moving.turning import Turner
 from regionshift.operations.unfinished import require_finished
 from regionshift.operations.up import PlanRefused
 from regionshift.operations.usable_keys import key_findings
-from regionshift.operations.waves.standing import standing_of
+from regionshift.releases.deployed import deployed_releases
 from regionshift.report.moving import StepsView, promotion_table
 from regionshift.report.terminal import findings_table, plan_table
 from regionshift.report.values import Plan, as_data, exit_code_of
@@ -81,7 +81,7 @@ def promote_here(choices: Choices, wired: Wired, new: str, *, lost: bool, plan_o
         return EXIT_REFUSED if facts.get("conflicts") else exit_code_of(preview.findings)
     _require_no_obstacle(plan, preview, facts)
     confirm(choices, f"Make {new} the primary?", wired.environment.config)
-    run = proposing.begin(wired.shelf, wired.journal, proposed)
+    run = proposing.begin(wired.catalog, wired.journal, proposed)
     return _go(choices, wired, plan, run.run_id, facts)
 
 
@@ -99,7 +99,7 @@ def promote_quietly(choices: Choices, wired: Wired, new: str, view: StepsView) -
         proposed, preview, facts = _prepared(choices, wired, new, lost=False)
         plan = proposed.plan
         _require_no_obstacle(plan, preview, facts)
-        run_id = proposing.begin(wired.shelf, wired.journal, proposed).run_id
+        run_id = proposing.begin(wired.catalog, wired.journal, proposed).run_id
     run = wired.journal.reopen(run_id)
     with _promotion(choices, wired, plan, run_id) as promotion:
         spread = herald(wired, view, run_id, lambda: plan.present)
@@ -116,9 +116,9 @@ def _prepared(
     """The plan, what the engine would change, and what is known before the first step."""
     proposed = proposing.propose(
         wired.environment,
-        wired.shelf,
+        wired.catalog,
         wired.journal,
-        standing_of(wired.journal),
+        deployed_releases(wired.journal),
         new,
         choices.config,
         lambda text: load_text(choices, text),
@@ -126,8 +126,8 @@ def _prepared(
     )
     plan = proposed.plan
     proposing.require_secrets(wired.environment, new)
-    wired.shelf.lend(proposed.release)  # kept only once it is confirmed
-    turner = Turner(wired.environment, wired.shelf, plan.absent, make_listener(choices))
+    wired.catalog.lend(proposed.release)  # kept only once it is confirmed
+    turner = Turner(wired.environment, wired.catalog, plan.absent, make_listener(choices))
     after = dict.fromkeys(plan.present, plan.after)
     findings = key_findings(wired.environment.clients, wired.environment.config, plan.present)
     preview = turner.preview(after, plan.after, findings)
@@ -225,8 +225,8 @@ def _promotion(choices: Choices, wired: Wired, plan: PromotionPlan, run_id: str)
             plan,
             run_id,
             wired.environment,
-            wired.shelf,
-            Turner(wired.environment, wired.shelf, plan.absent, make_listener(choices)),
+            wired.catalog,
+            Turner(wired.environment, wired.catalog, plan.absent, make_listener(choices)),
             partial(LastCopy, carrying, wired.journal, time.monotonic),
             choices.config,
             time.monotonic,

@@ -21,7 +21,7 @@ from regionshift.operations.orphans import orphan_findings
 from regionshift.operations.preflight import preflight
 from regionshift.operations.unfinished import require_finished
 from regionshift.operations.up import PlanRefused, propose
-from regionshift.operations.waves.standing import Standing, standing_of
+from regionshift.releases.deployed import DeployedReleases, deployed_releases
 from regionshift.report.moving import StepsView
 from regionshift.report.terminal import findings_table, plan_table
 from regionshift.wiring import Wired
@@ -50,8 +50,8 @@ def run_rejoin(choices: Choices, region: str) -> int:
     with opened(choices, locked=True, rejoining=(region,)) as wired:
         require_finished(wired.journal)
         rejoining.require_fenced(wired.journal, region)
-        standing = standing_of(wired.journal)
-        _show(choices, wired, standing, region)
+        deployed = deployed_releases(wired.journal)
+        _show(choices, wired, deployed, region)
         with carrying_in(wired) as carrying:
             primary = wired.environment.config.regions.primary
             LastCopy(carrying, wired.journal, time.monotonic, primary, region).look_before_return()
@@ -74,7 +74,7 @@ def run_rejoin(choices: Choices, region: str) -> int:
                 return herald(wired, view, run_id, lambda: told_of(wired.journal))
 
             rejoin = rejoining.Rejoin(
-                wired.environment, wired.shelf, wired.journal, standing, copies, view.told, heralding
+                wired.environment, wired.catalog, wired.journal, deployed, copies, view.told, heralding
             )
             said = rejoin.run(region)
     if choices.as_json:
@@ -100,12 +100,12 @@ def _show_alone(choices: Choices, region: str, found: Mapping[str, Sequence[str]
         )
 
 
-def _show(choices: Choices, wired: Wired, standing: Standing, region: str) -> None:
+def _show(choices: Choices, wired: Wired, deployed: DeployedReleases, region: str) -> None:
     """What the return changes. Raises Refused, PlanRefused when that may not be."""
     environment = wired.environment
     with working(choices, "planning"):
         remains = mend(environment, wired.journal)
-        rejoining.require_as_up(environment, wired.shelf, standing, region, choices.config)
+        rejoining.require_as_up(environment, wired.catalog, deployed, region, choices.config)
         findings = [*preflight(environment, wired.machine), *remains.findings]
         if environment.config.target == "aws":
             # What was being made there when it was lost is noted nowhere any more.

@@ -18,7 +18,7 @@ from regionshift.operations.orphans import has_unsettled, recover
 from regionshift.operations.ownership import require_our_buckets
 from regionshift.operations.up import Proposal, apply
 from regionshift.operations.waves.driving import Reader
-from regionshift.operations.waves.standing import Standing, standing_of
+from regionshift.releases.deployed import DeployedReleases, deployed_releases
 from regionshift.report.values import Finding
 
 _STEP = "apply"
@@ -59,8 +59,8 @@ def deploy(
         Refused: a bucket that would go is not the environment's; nothing is written.
         WorkFailed, Interrupted: as `apply`; the journal says how it ended.
     """
-    standing = standing_of(journal)
-    if proposal.plan.errors or (proposal.plan.is_empty and _is_known(standing, proposal)):
+    deployed = deployed_releases(journal)
+    if proposal.plan.errors or (proposal.plan.is_empty and _is_known(deployed, proposal)):
         return apply(environment, proposal, listener)
     require_our_buckets(
         environment, proposal.doomed
@@ -75,23 +75,25 @@ def deploy(
     words = OneGo("deploy", "deployment", regions, len(proposal.plan.changes))
     telling = Telling(words, readers if proposal.plan.changes else (), there, regions)
     with recorded(journal, "deployment", facts, telling):
-        return apply(environment, proposal, listener, checkpoints=not standing.is_empty)
+        return apply(environment, proposal, listener, checkpoints=not deployed.is_empty)
 
 
 def standing_regions(journal: Journal) -> tuple[str, ...]:
     """The regions that have a release, and with it a topic that may be told."""
-    return tuple(region for region, release in standing_of(journal).releases.items() if release is not None)
+    return tuple(
+        region for region, release in deployed_releases(journal).releases.items() if release is not None
+    )
 
 
-def _is_known(standing: Standing, proposal: Proposal) -> bool:
+def _is_known(deployed: DeployedReleases, proposal: Proposal) -> bool:
     """Whether the journal says already that every region stands where it is to stand.
 
     It does not after a run that was killed when all was made, or of settings that change nothing in AWS: without a
     run that says so, the regions would count as at another release, or as empty.
     """
     # A region that gets no call, as one that is fenced, is not of this proposal.
-    return not standing.unsettled & proposal.digests.keys() and all(
-        standing.releases.get(region) == digest for region, digest in proposal.digests.items()
+    return not deployed.unsettled & proposal.digests.keys() and all(
+        deployed.releases.get(region) == digest for region, digest in proposal.digests.items()
     )
 
 
@@ -170,7 +172,7 @@ def remains_of(journal: Journal) -> Remains:
     newest = _last_change(journal)
     torn = newest is not None and newest.kind == "destroy" and newest.outcome != "succeeded"
     dead = bool(_killed(journal))
-    half_done = bool(dead or standing_of(journal).unsettled or (newest and _is_half_done(newest)))
+    half_done = bool(dead or deployed_releases(journal).unsettled or (newest and _is_half_done(newest)))
     return Remains(dead, torn, half_done)
 
 

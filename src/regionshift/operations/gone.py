@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from regionshift.aws.errors import AwsFailed
 from regionshift.operations.environment import Environment
 from regionshift.operations.preflight import NOT_ANSWERING
-from regionshift.operations.waves.standing import Standing
+from regionshift.releases.deployed import DeployedReleases
 from regionshift.report.values import Finding
 from regionshift.settings.components import DEPLOYMENT_BUCKET
 
@@ -16,7 +16,7 @@ _AT_ONCE = 8
 
 
 def gone_findings(
-    environment: Environment, standing: Standing, regional: Collection[Finding] = ()
+    environment: Environment, deployed: DeployedReleases, regional: Collection[Finding] = ()
 ) -> list[Finding]:
     """An error for each region that has a release and no deployment bucket: the state tells of what is not there.
 
@@ -27,7 +27,7 @@ def gone_findings(
         regional: findings of the preflight; a region that does not answer, or refuses, is not asked again.
     """
     silent = {each.region for each in regional if each.code in NOT_ANSWERING}
-    regions = [r for r in environment.regions if standing.releases.get(r) and r not in silent]
+    regions = [r for r in environment.regions if deployed.releases.get(r) and r not in silent]
     with ThreadPoolExecutor(max_workers=_AT_ONCE) as pool:
         missing = pool.map(lambda region: _missing(environment, region), regions)
         return [_finding(environment, region) for region, gone in zip(regions, missing, strict=True) if gone]

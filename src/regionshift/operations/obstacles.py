@@ -12,15 +12,7 @@ from dataclasses import dataclass
 from regionshift.aws.errors import AwsFailed, told_plainly
 from regionshift.errors import Refused, RegionshiftError
 from regionshift.journal.journal import Journal
-from regionshift.operations.collisions import taken_findings
-from regionshift.operations.deploying import remains_of
-from regionshift.operations.environment import Environment
-from regionshift.operations.gone import gone_findings
-from regionshift.operations.moving.as_up import require_removal_alone
-from regionshift.operations.moving.fencing import not_shut
-from regionshift.operations.preflight import PREVENTS_PLAN, Machine, preflight
-from regionshift.operations.unfinished import UNFINISHED, unfinished_findings
-from regionshift.operations.waves.alarms import (
+from regionshift.operations.alarms import (
     WINDOW,
     Excuse,
     Red,
@@ -31,10 +23,18 @@ from regionshift.operations.waves.alarms import (
     red_in,
     window_of,
 )
+from regionshift.operations.collisions import taken_findings
+from regionshift.operations.deploying import remains_of
+from regionshift.operations.environment import Environment
+from regionshift.operations.gone import gone_findings
+from regionshift.operations.moving.as_up import require_removal_alone
+from regionshift.operations.moving.fencing import not_shut
+from regionshift.operations.preflight import PREVENTS_PLAN, Machine, preflight
+from regionshift.operations.unfinished import UNFINISHED, unfinished_findings
 from regionshift.operations.waves.down import RegionDown, calling
 from regionshift.operations.waves.facts import Terms, terms_of
-from regionshift.operations.waves.shelf import Shelf
-from regionshift.operations.waves.standing import Standing, standing_of
+from regionshift.releases.catalog import ReleaseCatalog
+from regionshift.releases.deployed import DeployedReleases, deployed_releases
 from regionshift.report.values import Finding, Severity, errors_of
 
 _AT_ONCE = 8
@@ -43,7 +43,7 @@ _AT_ONCE = 8
 def without_plan(
     environment: Environment,
     journal: Journal,
-    shelf: Shelf,
+    catalog: ReleaseCatalog,
     machine: Machine,
     regional: Sequence[Finding],
     alive: Collection[str] = (),
@@ -53,12 +53,12 @@ def without_plan(
     Args:
         regional: what `region_findings` found. alive: runs that a living command works on.
     """
-    found = before_plan(environment, journal, shelf, machine, regional, alive)
+    found = before_plan(environment, journal, catalog, machine, regional, alive)
     if prevents_plan(found):
         return found
-    standing = standing_of(journal)
+    deployed = deployed_releases(journal)
     terms = terms_of(environment.config)
-    found += before_waves(environment, journal, standing, going_out(environment, standing), terms).findings
+    found += before_waves(environment, journal, deployed, going_out(environment, deployed), terms).findings
     # While another command is at work the state is late, and without an engine it cannot be read.
     if not alive and machine.engine_problem is None:
         found += _taken_names(environment)
@@ -68,7 +68,7 @@ def without_plan(
 def before_plan(
     environment: Environment,
     journal: Journal,
-    shelf: Shelf,
+    catalog: ReleaseCatalog,
     machine: Machine,
     regional: Sequence[Finding],
     alive: Collection[str] = (),
@@ -80,15 +80,15 @@ def before_plan(
     Args:
         refresh: what is there is read back, so what is gone stands in nothing's way.
     """
-    standing = standing_of(journal)
+    deployed = deployed_releases(journal)
     refresh = refresh or remains_of(journal).is_read_back
     found = [
         *unfinished_findings(journal, alive),
         *_fenced(environment, journal),
         *preflight(environment, machine, regional),
-        *([] if refresh else gone_findings(environment, standing, regional)),
+        *([] if refresh else gone_findings(environment, deployed, regional)),
     ]
-    return found if prevents_plan(found) else [*found, *_removal(environment, shelf, standing)]
+    return found if prevents_plan(found) else [*found, *_removal(environment, catalog, deployed)]
 
 
 def prevents_plan(findings: Sequence[Finding]) -> bool:
@@ -105,15 +105,15 @@ def _taken_names(environment: Environment) -> list[Finding]:
         return [Finding("collision-unknown", "warning", message, None, error.remedy or "run it again")]
 
 
-def going_out(environment: Environment, standing: Standing) -> dict[str, str | None]:
+def going_out(environment: Environment, deployed: DeployedReleases) -> dict[str, str | None]:
     """The release that an `up` would bring in waves, by region, as far as the settings tell without a plan."""
-    if standing.is_empty:
+    if deployed.is_empty:
         return {}  # the first goes in one run
     try:
         digest = environment.release().digest
     except RegionshiftError:
         return {}  # the preflight says why
-    late = [r for r in environment.regions if standing.releases.get(r) != digest or r in standing.unsettled]
+    late = [r for r in environment.regions if deployed.releases.get(r) != digest or r in deployed.unsettled]
     return dict.fromkeys(late, digest)
 
 
@@ -128,7 +128,7 @@ class BeforeWaves:
 def before_waves(
     environment: Environment,
     journal: Journal,
-    standing: Standing,
+    deployed: DeployedReleases,
     target: Mapping[str, str | None],
     terms: Terms,
     *,
@@ -143,10 +143,10 @@ def before_waves(
         despite: red alarms are passed.
     """
     severity: Severity = "error" if target else "warning"
-    looked = _look(environment, standing, terms.alarms, severity)
+    looked = _look(environment, deployed, terms.alarms, severity)
     red = tuple(alarm for each in looked for alarm in each.red)
     # What puts regions back to the release that they have brings nothing new in, and is what mends them.
-    repair = all(standing.releases.get(region) == digest for region, digest in target.items())
+    repair = all(deployed.releases.get(region) == digest for region, digest in target.items())
     digests = {digest for digest in target.values() if digest}
     excuse = Excuse(known=red) if repair else excuse_from(journal, red, digests)
     bake = bake_finding(
@@ -155,7 +155,7 @@ def before_waves(
     findings = [
         *(finding for each in looked for finding in each.findings),
         *_too_many_down(environment, [each.region for each in looked if each.is_down], severity),
-        *([bake] if bake and not standing.is_empty else []),
+        *([bake] if bake and not deployed.is_empty else []),
         *red_findings(red, excuse, severity, despite=despite),
     ]
     return BeforeWaves(tuple(findings), red)
@@ -171,7 +171,7 @@ class _Looked:
 
 
 def _look(
-    environment: Environment, standing: Standing, watched: Sequence[Watched], severity: Severity
+    environment: Environment, deployed: DeployedReleases, watched: Sequence[Watched], severity: Severity
 ) -> list[_Looked]:
     # An alarm about a region that is left out says nothing of the others.
     config = environment.reachable
@@ -180,7 +180,7 @@ def _look(
         own = [alarm for alarm in watched if alarm.region == region]
         try:
             with told_plainly(region, "alarms"), calling(region):
-                there = bool(standing.releases.get(region))
+                there = bool(deployed.releases.get(region))
                 red = red_in(environment.clients, config, own, region) if there else []
                 windows = {alarm: window_of(environment.clients, alarm) for alarm in own}
         except RegionDown:
@@ -216,11 +216,11 @@ def _too_many_down(environment: Environment, down: Sequence[str], severity: Seve
     return [Finding("alarms-unknown", severity, message, None, remedy)]
 
 
-def _removal(environment: Environment, shelf: Shelf, standing: Standing) -> list[Finding]:
+def _removal(environment: Environment, catalog: ReleaseCatalog, deployed: DeployedReleases) -> list[Finding]:
     if environment.left_out:
         return []  # it does not go in this run
     try:
-        require_removal_alone(environment, shelf, standing)
+        require_removal_alone(environment, catalog, deployed)
     except Refused as error:
         return [Finding("removal", "error", error.message.removesuffix("."), error.where, error.remedy or "")]
     return []

@@ -17,7 +17,7 @@ from regionshift.engine.pending import CREATING
 from regionshift.operations.environment import Environment
 from regionshift.operations.leftovers import Leftover, look_for_tagged
 from regionshift.operations.lost import FINDS, MADE_AGAIN, Look
-from regionshift.operations.waves.reach import home_of
+from regionshift.operations.targets import home_of
 from regionshift.report.values import Finding
 
 

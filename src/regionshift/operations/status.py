@@ -10,8 +10,8 @@ from regionshift.aws.errors import told_plainly
 from regionshift.deployment.state import Outcome, RegionState
 from regionshift.errors import RegionshiftError
 from regionshift.journal.journal import Journal, RunSummary
+from regionshift.operations.alarms import Red, red_in
 from regionshift.operations.environment import Environment
-from regionshift.operations.waves.alarms import Red, red_in
 from regionshift.operations.waves.down import RegionDown, calling
 from regionshift.operations.waves.facts import terms_of
 

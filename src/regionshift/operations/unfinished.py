@@ -10,7 +10,7 @@ from regionshift.errors import Refused
 from regionshift.journal.events import RunView
 from regionshift.journal.journal import Journal
 from regionshift.operations.deploying import left_half_done
-from regionshift.operations.waves.standing import standing_of
+from regionshift.releases.deployed import deployed_releases
 from regionshift.report.values import Finding, Severity, errors_of
 
 _RESUME = "regionshift resume, or regionshift resume --back"
@@ -96,7 +96,7 @@ def require_way_back(journal: Journal, left: InOneRun) -> None:
 
     Back goes only what came up where nothing was: what a change in one run deleted, nobody has any more.
     """
-    if left.kind == "deployment" and standing_of(journal).is_empty:
+    if left.kind == "deployment" and deployed_releases(journal).is_empty:
         return
     forward = "`regionshift resume` finishes it"
     remedy = {
@@ -268,4 +268,4 @@ def _command(journal: Journal, view: RunView) -> str:
         return f"regionshift resume, or regionshift up --rejoin {view.opened['rejoins']}"
     if view.kind == "destroy":
         return "regionshift resume, or regionshift destroy"
-    return _RESUME if standing_of(journal).is_empty else "regionshift resume, or regionshift up"
+    return _RESUME if deployed_releases(journal).is_empty else "regionshift resume, or regionshift up"

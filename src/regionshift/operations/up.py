@@ -12,7 +12,7 @@ from regionshift.operations.environment import Environment
 from regionshift.operations.orphans import forget_made
 from regionshift.operations.planning import doomed_buckets, make_plan
 from regionshift.operations.preflight import plan_findings
-from regionshift.operations.waves.reach import targets_of
+from regionshift.operations.targets import targets_of
 from regionshift.report.values import Finding, Plan, errors_of, exit_code_of
 
 

@@ -30,13 +30,12 @@ from regionshift.deployment.state import DeploymentState, fold_deployment
 from regionshift.engine.engine import Engine, EngineSettings, Program, RunRecord
 from regionshift.infrastructure.program import environment as build
 from regionshift.infrastructure.providers import ProviderSettings
+from regionshift.journal.backends import acquire, open_state
 from regionshift.journal.journal import Journal
 from regionshift.journal.lock import Holder, LeaseTerms
-from regionshift.journal.backends import acquire
 from regionshift.journal.releases import ReleaseStore
 from regionshift.journal.sealing import SecretKey
 from regionshift.journal.store import StateStore
-from regionshift.journal.backends import open_state
 from regionshift.local.provider.assets import Files
 from regionshift.local.provider.server import serve
 from regionshift.operations.deploying import deploy, mend
@@ -45,8 +44,8 @@ from regionshift.operations.preflight import Machine
 from regionshift.operations.unfinished import require_finished
 from regionshift.operations.up import propose
 from regionshift.operations.waves import deploying
-from regionshift.operations.waves.shelf import Shelf
-from regionshift.operations.waves.standing import Standing, standing_of
+from regionshift.releases.catalog import ReleaseCatalog
+from regionshift.releases.deployed import DeployedReleases, deployed_releases
 from regionshift.settings.release import Release
 from regionshift.wiring import Wired, scope_of
 
@@ -106,11 +105,11 @@ class Process:
         )
         self.journal = Journal(faulty_store, self.scope, _now, self._require_lock)
         releases = ReleaseStore(faulty_store, self.scope, SecretKey(bytes(32)))
-        self.shelf = Shelf(
+        self.catalog = ReleaseCatalog(
             releases, release.config, world.folder / "cache", "tester", _now, program=self.program
         )
         self.wired = Wired(
-            self.environment, self.journal, self.shelf, faulty_store, self.lock, Machine(None), world.cloud
+            self.environment, self.journal, self.catalog, faulty_store, self.lock, Machine(None), world.cloud
         )
         return self
 
@@ -129,7 +128,7 @@ class Process:
         assert not proposal.plan.errors, proposal.plan.errors
         done = up_in_waves(_CHOICES, self.wired, proposal.plan, refresh=proposal.refresh)
         if done is None:
-            self.shelf.keep(self.environment.release(), self.standing.links)
+            self.catalog.keep(self.environment.release(), self.deployed.links)
             deploy(self.environment, self.journal, proposal)
 
     def resume(self, *, back: bool = False) -> None:
@@ -140,9 +139,9 @@ class Process:
     def rollback(self, run_id: str | None = None) -> None:
         """`regionshift rollback [RUN] --yes`."""
         require_finished(self.journal)
-        of, intent = deploying.plan_rollback(self.journal, self.standing, run_id)
+        of, intent = deploying.plan_rollback(self.journal, self.deployed, run_id)
         plan, intent = deploying.preview_rollback(
-            self.environment, self.shelf, intent, [], allow_data_loss=False
+            self.environment, self.catalog, intent, [], allow_data_loss=False
         )
         assert not plan.errors, plan.errors
         run = self.journal.start("rollback", {**intent.facts.opening(intent.plan), "of": of})
@@ -152,8 +151,8 @@ class Process:
     # What can be asked of it
 
     @property
-    def standing(self) -> Standing:
-        return standing_of(self.journal)
+    def deployed(self) -> DeployedReleases:
+        return deployed_releases(self.journal)
 
     @property
     def newest(self) -> str:
@@ -172,9 +171,9 @@ class Process:
 
     def drift(self) -> list[str]:
         """What AWS, read back, is other than the releases that the journal names."""
-        standing = self.standing
-        releases = {region: self.shelf.take(str(digest)) for region, digest in standing.releases.items()}
-        links = self.shelf.take(str(standing.links))
+        deployed = self.deployed
+        releases = {region: self.catalog.take(str(digest)) for region, digest in deployed.releases.items()}
+        links = self.catalog.take(str(deployed.links))
         record = self.engine.preview(self._program(releases, links=links), refresh=True)
         return [f"{step.op} {step.name} {step.changed}" for step in record.changes]
 
@@ -300,13 +299,13 @@ def require(world: World, *numbers: int) -> None:
     The links have the last wave's.
     """
     with Process(world) as process:
-        standing = process.standing
+        deployed = process.deployed
         assert not process.is_open
     links = world.release(numbers[-1])
-    assert standing.links == links.digest
+    assert deployed.links == links.digest
     assert world.links_run() == [links.config.alerts.replication_latency] * (len(world.waves) - 1)
     for region, number in zip(world.waves, numbers, strict=True):
-        release, found = world.release(number), standing.regions[region]
+        release, found = world.release(number), deployed.regions[region]
         assert (found.release, found.settled, found.note) == (release.digest, True, ""), region
         assert world.runs(region) == expected(release), region
         assert world.census(region) == world.expected_census(number, region), region

@@ -10,8 +10,8 @@ from fault_world import CANARY, NEW, OLD, OTHER, PRIMARY, WAVES, World, expected
 from model_regions import Fault
 
 from regionshift.deployment.state import STRAYED
+from regionshift.operations.targets import targets_of
 from regionshift.operations.waves import apply
-from regionshift.operations.waves.reach import targets_of
 
 pytestmark = pytest.mark.component
 PROJECT = "outside"
@@ -50,7 +50,7 @@ def test_a_change_outside_of_the_wave_is_stopped_and_told(
     with Process(world, program=NEWER) as process:
         process.up()
         deployment = process.deployment
-        found = process.standing
+        found = process.deployed
     assert deployment.outcome == "stopped"
     assert "outside this wave; it was stopped" in deployment.failed["wave-1/apply"]
     said = deployment.said_per_region()

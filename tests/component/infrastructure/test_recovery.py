@@ -25,11 +25,11 @@ from regionshift.aws.clients import Clients
 from regionshift.engine.engine import Engine, EngineFailed, Program
 from regionshift.infrastructure.program import environment as build
 from regionshift.infrastructure.providers import ProviderSettings
+from regionshift.journal.backends import open_state
 from regionshift.journal.journal import Journal
 from regionshift.journal.releases import ReleaseStore
 from regionshift.journal.sealing import SecretKey
 from regionshift.journal.slot import Slot
-from regionshift.journal.backends import open_state
 from regionshift.local.emulator import LocalCloud
 from regionshift.local.provider.assets import Files
 from regionshift.local.provider.handler import Context, Handler
@@ -44,7 +44,7 @@ from regionshift.operations.moving.turning import Turner
 from regionshift.operations.orphans import Recovered, recover
 from regionshift.operations.up import propose
 from regionshift.operations.waves.apply import Applier, StepFailed
-from regionshift.operations.waves.shelf import Shelf
+from regionshift.releases.catalog import ReleaseCatalog
 from regionshift.settings.config import MigrationConfig
 from regionshift.settings.release import Release
 
@@ -250,13 +250,13 @@ def secret_in(one: Release) -> Release:
     )
 
 
-def shelf_with(environment: Environment, *releases: Release) -> Shelf:
+def shelf_with(environment: Environment, *releases: Release) -> ReleaseCatalog:
     folder = environment.state_dir
     store = ReleaseStore(open_state((folder / "releases").as_uri()), "recovering.dev", SecretKey(b"k" * 32))
-    shelf = Shelf(store, releases[0].config, folder / "cache", "me", environment.now)
+    catalog = ReleaseCatalog(store, releases[0].config, folder / "cache", "me", environment.now)
     for each in releases:
-        shelf.lend(each)
-    return shelf
+        catalog.lend(each)
+    return catalog
 
 
 class TestTwoRegions:
@@ -286,10 +286,10 @@ class TestTwoRegions:
         with_secret = secret_in(one)
         turned = one.config.regions.model_copy(update={"primary": SECOND, "secondaries": (REGION,)})
         other = replace(with_secret, config=with_secret.config.model_copy(update={"regions": turned}))
-        shelf = shelf_with(environment, one, with_secret, other)
+        catalog = shelf_with(environment, one, with_secret, other)
 
         goal: dict[str, str | None] = {REGION: one.digest, SECOND: with_secret.digest}
-        applier = Applier(environment, shelf)
+        applier = Applier(environment, catalog)
         killer.made, killer.at = 0, 1
         with pytest.raises(StepFailed):
             applier.regions([SECOND], goal, one.digest)
@@ -300,7 +300,7 @@ class TestTwoRegions:
 
         goal[REGION] = with_secret.digest
         applier.regions([REGION], goal, one.digest)
-        turner = Turner(environment, shelf)
+        turner = Turner(environment, catalog)
         turner.links(goal, None, doubt=False)
         after = dict.fromkeys(goal, other.digest)
         # The role of the new replication: made twice it would be refused.
@@ -328,7 +328,7 @@ class TestTwoRegions:
         away = recover(replace(environment, skipped=frozenset({REGION})))
         waits = {urn: why for urn, why in away.unclear.items() if REGION in urn}
         assert set(waits.values()) == {"its region gets no call now"}
-        lost = Turner(environment, shelf, frozenset({REGION}))
+        lost = Turner(environment, catalog, frozenset({REGION}))
         lost.turn({SECOND: other.digest}, other.digest, doubt=True)
         assert open_creations(engine) == waits.keys()
         assert REGION not in killer.read, "a lost region gets no call when a turn is gone on with"
@@ -342,12 +342,12 @@ class TestTwoRegions:
         deploy(environment, journal, propose(environment))
         one, engine = environment.release(), environment.engine
         with_secret = secret_in(one)
-        shelf = shelf_with(environment, one, with_secret)
+        catalog = shelf_with(environment, one, with_secret)
         goal: dict[str, str | None] = {REGION: one.digest, SECOND: with_secret.digest}
 
         killer.made, killer.at = 0, 1
         with pytest.raises(StepFailed):
-            Applier(environment, shelf).regions([SECOND], goal, one.digest)
+            Applier(environment, catalog).regions([SECOND], goal, one.digest)
         killer.wait()
         waits = open_creations(engine)
         assert waits
@@ -359,18 +359,18 @@ class TestTwoRegions:
         goal[REGION] = with_secret.digest
         killer.made = 0
         with pytest.raises(StepFailed):
-            Applier(without, shelf).regions([REGION], goal, one.digest)
+            Applier(without, catalog).regions([REGION], goal, one.digest)
         killer.wait()
         found = recover(without)
         assert found.taken and found.unclear.keys() == waits
-        Applier(without, shelf).regions([REGION], goal, one.digest, doubt=True)
+        Applier(without, catalog).regions([REGION], goal, one.digest, doubt=True)
         assert open_creations(engine) == waits
         assert SECOND not in killer.read
 
         assert journal.history(limit=1)[0].outcome == "succeeded", "so nothing else asks for a look"
         told = mend(environment, journal).findings
         assert {each.code for each in told} == {"recovered"}
-        Applier(environment, shelf).regions([SECOND], goal, one.digest)
+        Applier(environment, catalog).regions([SECOND], goal, one.digest)
         assert len(killer.killed) == 2
         assert engine.pending() == []
         require_one_of_each(environment)

@@ -10,9 +10,9 @@ from pathlib import Path
 import boto3
 import pytest
 
+from regionshift.journal.backends import open_state
 from regionshift.journal.lock import Holder
 from regionshift.journal.store import Credentials, S3Access, StateStore, SwapStore
-from regionshift.journal.backends import open_state
 from regionshift.local.emulator import LocalCloud
 
 REGION = "eu-central-1"

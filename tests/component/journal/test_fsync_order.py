@@ -13,10 +13,10 @@ from pathlib import Path
 
 import pytest
 
+from regionshift.journal.backends import open_state
 from regionshift.journal.file_store import FileStore
 from regionshift.journal.journal import Journal
 from regionshift.journal.store import KeyTakenError
-from regionshift.journal.backends import open_state
 
 pytestmark = pytest.mark.skipif(
     not Path("/proc/self/fd").exists(), reason="tells a descriptor's path by /proc"

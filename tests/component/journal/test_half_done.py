@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 
 from regionshift.errors import Refused
+from regionshift.journal.backends import open_state
 from regionshift.journal.events import Kind
 from regionshift.journal.journal import Journal
-from regionshift.journal.backends import open_state
 from regionshift.operations.unfinished import InOneRun, half_done, in_one_run, require_way_back
 
 NO_CHANGES: list[tuple[Kind, Mapping[str, object]]] = [

@@ -10,9 +10,16 @@ from pathlib import Path
 import pytest
 
 from regionshift.errors import InputError, Refused
-from regionshift.journal.journal import Journal
-from regionshift.journal.store import Credentials, KeyTakenError, S3Access, StateDamaged, StateStore, SwapStore
 from regionshift.journal.backends import open_state
+from regionshift.journal.journal import Journal
+from regionshift.journal.store import (
+    Credentials,
+    KeyTakenError,
+    S3Access,
+    StateDamaged,
+    StateStore,
+    SwapStore,
+)
 from regionshift.local.emulator import LocalCloud
 
 

@@ -17,8 +17,8 @@ from pathlib import Path
 import pytest
 
 from regionshift.errors import EXIT_REFUSED
-from regionshift.journal.lock import Holder, LeaseTerms, Lock, LockHeld, LockLost
 from regionshift.journal.backends import acquire, current_holder
+from regionshift.journal.lock import Holder, LeaseTerms, Lock, LockHeld, LockLost
 from regionshift.journal.store import (
     KeyTakenError,
     StateStore,

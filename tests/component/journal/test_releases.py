@@ -22,7 +22,7 @@ from regionshift.journal.releases import ReleaseRecord, ReleaseStore
 from regionshift.journal.sealing import SecretKey, key_file, key_from_kms
 from regionshift.journal.store import StateDamaged, StateStore
 from regionshift.operations.waves.pruning import prune
-from regionshift.operations.waves.shelf import Shelf
+from regionshift.releases.catalog import ReleaseCatalog
 from regionshift.settings.config import MigrationConfig
 from regionshift.settings.deployment import Deployment
 from regionshift.settings.release import Artifact, Release, SecretValue, digest_of
@@ -257,12 +257,12 @@ def test_nothing_is_pruned_while_a_run_that_works_on_releases_is_open(
     record = keep(releases, make(), 90)
     keep(releases, make(memory=1024), 80)
     current = config().model_copy(update={"deployment": Deployment(keep_releases=1)})
-    shelf = Shelf(releases, current, tmp_path / "cache", "ann", lambda: NOW, "p1")
+    catalog = ReleaseCatalog(releases, current, tmp_path / "cache", "ann", lambda: NOW, "p1")
     journal = Journal(store, "shop.dev", lambda: NOW)
     run = journal.start(kind, {"plan": {"before": {}, "target": {}}})
-    assert prune(journal, shelf) == []
+    assert prune(journal, catalog) == []
     run.close("failed", failed=True)
-    assert prune(journal, shelf) == [record]
+    assert prune(journal, catalog) == [record]
 
 
 def test_what_the_newest_deployment_came_from_is_kept(
@@ -271,13 +271,13 @@ def test_what_the_newest_deployment_came_from_is_kept(
     """Also a release that was made long ago and was run again: taking the newest deployment back needs it."""
     long_ago, other, newest = (keep(releases, make(memory=512 + day), day) for day in (90, 80, 0))
     current = config().model_copy(update={"deployment": Deployment(keep_releases=1)})
-    shelf = Shelf(releases, current, tmp_path / "cache", "ann", lambda: NOW, "p1")
+    catalog = ReleaseCatalog(releases, current, tmp_path / "cache", "ann", lambda: NOW, "p1")
     journal = Journal(store, "shop.dev", lambda: NOW)
     plan = {"before": {"eu-west-1": long_ago.digest}, "target": {"eu-west-1": newest.digest}}
     run = journal.start("deployment", {"plan": plan, "links": long_ago.digest})
     region = {"release": newest.digest, "settled": True, "note": ""}
     run.close("succeeded", {"regions": {"eu-west-1": region}, "links": newest.digest})
-    assert prune(journal, shelf) == [other]
+    assert prune(journal, catalog) == [other]
     assert releases.kept() == [newest, long_ago]
 
 

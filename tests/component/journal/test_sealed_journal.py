@@ -13,11 +13,11 @@ import pytest
 
 from regionshift.cli.doctor import _unsealed
 from regionshift.errors import Refused, WorkFailed
+from regionshift.journal.backends import open_state
 from regionshift.journal.journal import Journal, NotSealed, TakenNotSealed
 from regionshift.journal.sealing import SecretKey
 from regionshift.journal.store import StateDamaged, StateStore
-from regionshift.journal.backends import open_state
-from regionshift.operations.waves.standing import standing_of
+from regionshift.releases.deployed import deployed_releases
 
 KEY = SecretKey(b"k" * 32)
 Forge = Callable[[StateStore, str], None]
@@ -110,9 +110,9 @@ def test_a_made_up_run_says_nothing_of_what_stands(store: StateStore) -> None:
         journal_of(store).unfinished()
     made_up = journal_of(store, key=None).start("deployment", {"releases": {"eu-west-1": "evil"}})
     made_up.close("succeeded")
-    assert standing_of(journal_of(store, acted_on=False)).releases == {"eu-west-1": "evil"}
+    assert deployed_releases(journal_of(store, acted_on=False)).releases == {"eu-west-1": "evil"}
     with pytest.raises(NotSealed):
-        standing_of(journal_of(store))
+        deployed_releases(journal_of(store))
 
 
 def test_a_made_up_copy_neither_hides_a_run_nor_says_how_one_ended(store: StateStore) -> None:

@@ -9,8 +9,16 @@ from pathlib import Path
 import pytest
 
 from regionshift.errors import InputError
-from regionshift.journal.store import Credentials, KeyTakenError, S3Access, StateStore, StateUnreachable, SwapLostError, SwapStore
 from regionshift.journal.backends import open_state
+from regionshift.journal.store import (
+    Credentials,
+    KeyTakenError,
+    S3Access,
+    StateStore,
+    StateUnreachable,
+    SwapLostError,
+    SwapStore,
+)
 
 
 def test_what_is_put_is_read_back(store: StateStore) -> None:

@@ -22,8 +22,8 @@ from regionshift.cli.opening import opened
 from regionshift.cli.options import Choices
 from regionshift.deployment.saga import SagaStep
 from regionshift.errors import WorkFailed
-from regionshift.journal.journal import Journal
 from regionshift.journal.backends import open_state
+from regionshift.journal.journal import Journal
 from regionshift.operations.moving.promoting import Promotion
 
 FIRST, SECOND = "eu-west-1", "us-east-1"

@@ -12,11 +12,10 @@ import pytest
 from primary_site import Site, bucket
 
 from regionshift.deployment.saga import SagaStep
+from regionshift.journal.backends import acquire, open_state
 from regionshift.journal.journal import Journal
 from regionshift.journal.lock import Holder, LeaseTerms
-from regionshift.journal.backends import acquire
 from regionshift.journal.sealing import key_from_file
-from regionshift.journal.backends import open_state
 from regionshift.operations.moving.plan import STEPS
 from regionshift.operations.moving.promoting import Promotion
 

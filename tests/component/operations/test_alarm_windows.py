@@ -11,10 +11,10 @@ from botocore.exceptions import ClientError
 
 from regionshift.aws.clients import Clients
 from regionshift.deployment.state import RegionState
+from regionshift.operations.alarms import WINDOW, Watched, window_of
 from regionshift.operations.obstacles import before_waves
-from regionshift.operations.waves.alarms import WINDOW, Watched, window_of
 from regionshift.operations.waves.facts import Terms
-from regionshift.operations.waves.standing import Standing
+from regionshift.releases.deployed import DeployedReleases
 from regionshift.settings.config import MigrationConfig
 
 REGION = "eu-west-1"
@@ -103,9 +103,9 @@ def test_alarms_that_may_not_be_read_stop_a_deployment_with_a_sentence() -> None
         SimpleNamespace(config=config, reachable=config, regions=config.all_regions, clients=Closed()),
     )
     journal = cast(Any, SimpleNamespace(history=list))
-    standing = Standing({REGION: RegionState("a" * 64)})
+    deployed = DeployedReleases({REGION: RegionState("a" * 64)})
     for target in ({}, {REGION: "b" * 64}):
-        (finding,) = before_waves(environment, journal, standing, target, Terms()).findings
+        (finding,) = before_waves(environment, journal, deployed, target, Terms()).findings
         assert "cloudwatch:DescribeAlarms" in finding.message
         assert (finding.region, finding.severity) == (REGION, "error" if target else "warning")
         assert finding.remedy

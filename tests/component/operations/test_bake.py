@@ -13,9 +13,9 @@ from botocore.exceptions import EndpointConnectionError
 
 from regionshift.aws.clients import Clients
 from regionshift.deployment.plan import DeploymentPlan, Wave
+from regionshift.operations.alarms import Red, Watched, bake_finding, window_of
 from regionshift.operations.checks.base import CheckContext
 from regionshift.operations.outputs import Outputs
-from regionshift.operations.waves.alarms import Red, Watched, bake_finding, window_of
 from regionshift.operations.waves.bake import Breach, Watch
 from regionshift.operations.waves.down import RegionDown
 from regionshift.operations.waves.facts import Facts, Terms, facts_from_json

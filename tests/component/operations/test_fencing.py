@@ -15,12 +15,12 @@ from botocore.exceptions import ClientError, EndpointConnectionError
 from regionshift.aws.clients import AccessKey, Clients
 from regionshift.deployment.state import RegionState
 from regionshift.errors import WorkFailed
-from regionshift.journal.journal import Journal, RunJournal
 from regionshift.journal.backends import open_state
+from regionshift.journal.journal import Journal, RunJournal
 from regionshift.local.emulator import LocalCloud
 from regionshift.operations.moving import fencing
 from regionshift.operations.moving.rejoining import Rejoin
-from regionshift.operations.waves.standing import Standing
+from regionshift.releases.deployed import DeployedReleases
 from regionshift.settings.components import (
     DEPLOYMENT_BUCKET,
     FUNCTION_ROLE,
@@ -201,8 +201,8 @@ def test_the_newest_run_says_which_regions_are_fenced_and_which_are_not_shut(tmp
     ended("deployment", "succeeded", {"regions": {}})
     assert fencing.fenced_regions(journal) == (LOST, "sa-east-1")
     assert fencing.not_shut(journal) == {LOST: ("r1",)}
-    standing = fencing.with_fenced(Standing({THROUGH: RegionState("1")}, None), journal)
-    assert standing.regions == {
+    deployed = fencing.with_fenced(DeployedReleases({THROUGH: RegionState("1")}, None), journal)
+    assert deployed.regions == {
         THROUGH: RegionState("1"),
         LOST: RegionState(
             None,
@@ -242,12 +242,12 @@ def returning(tmp_path: Path, config: MigrationConfig, monkeypatch: pytest.Monke
     monkeypatch.setattr(Returning, "wrong", {})
     release = SimpleNamespace(digest="2")
     environment = SimpleNamespace(config=config, regions=(THROUGH, LOST), release=lambda: release)
-    shelf = SimpleNamespace(keep=lambda *_: None)
+    catalog = SimpleNamespace(keep=lambda *_: None)
     return Returning(
         cast(Any, environment),
-        cast(Any, shelf),
+        cast(Any, catalog),
         journal,
-        Standing({}, "1"),
+        DeployedReleases({}, "1"),
         cast(Any, None),
         lambda *_: None,
         lambda _: lambda _: None,

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from regionshift.aws.clients import Clients
-from regionshift.journal.store import StateDamaged
 from regionshift.journal.backends import open_state
+from regionshift.journal.store import StateDamaged
 from regionshift.operations.zones import zones_of
 
 pytestmark = pytest.mark.component

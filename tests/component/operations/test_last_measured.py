@@ -12,9 +12,9 @@ from botocore.exceptions import ClientError, EndpointConnectionError
 
 from regionshift.aws.clients import Clients
 from regionshift.deployment.saga import SagaState
+from regionshift.journal.backends import open_state
 from regionshift.journal.events import Kind
 from regionshift.journal.journal import Journal
-from regionshift.journal.backends import open_state
 from regionshift.operations.moving.measuring import last_measured, unproven
 from regionshift.operations.moving.proposing import measured as of_promotion
 from regionshift.operations.recovery import Recovery

@@ -16,8 +16,8 @@ from botocore.exceptions import ClientError, EndpointConnectionError
 from regionshift.aws.clients import Clients
 from regionshift.aws.errors import AwsFailed, told_plainly
 from regionshift.errors import Refused
-from regionshift.journal.journal import Journal, RunJournal
 from regionshift.journal.backends import open_state
+from regionshift.journal.journal import Journal, RunJournal
 from regionshift.operations.environment import Environment
 from regionshift.operations.migrations.carrying import Carrying
 from regionshift.operations.migrations.running import News, closed_early

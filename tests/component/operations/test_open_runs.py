@@ -10,10 +10,10 @@ import pytest
 
 from regionshift.cli.deployment_tables import standing_table
 from regionshift.errors import Refused
+from regionshift.journal.backends import open_state
 from regionshift.journal.events import Kind
 from regionshift.journal.journal import Journal
 from regionshift.journal.lock import Holder
-from regionshift.journal.backends import open_state
 from regionshift.operations.unfinished import (
     end_all,
     killed_migrations,

@@ -16,8 +16,8 @@ from regionshift.aws.clients import Clients
 from regionshift.aws.errors import AwsFailed
 from regionshift.engine.events import Step
 from regionshift.errors import Refused
-from regionshift.journal.journal import Journal
 from regionshift.journal.backends import open_state
+from regionshift.journal.journal import Journal
 from regionshift.operations.deploying import deploy
 from regionshift.operations.destroy import destroy
 from regionshift.operations.emptying import empty_all, emptying, switch_off

@@ -27,7 +27,7 @@ from regionshift.operations.gone import gone_findings
 from regionshift.operations.policy_findings import MOST_CHARACTERS, policy_findings
 from regionshift.operations.preflight import Machine, plan_findings, preflight
 from regionshift.operations.quotas import UNRESERVED, vpc_finding
-from regionshift.operations.waves.standing import Standing
+from regionshift.releases.deployed import DeployedReleases
 from regionshift.report.values import Finding
 from regionshift.settings.components import DEPLOYMENT_BUCKET, KEY, RECORDS_KEY
 from regionshift.settings.load import load_config
@@ -68,8 +68,8 @@ def test_a_region_that_is_up_by_the_state_and_has_no_bucket_is_told(
     clients: Clients, make: Callable[..., Environment]
 ) -> None:
     environment = make()
-    up = Standing({REGION: RegionState("r1")})
-    assert gone_findings(environment, Standing()) == []
+    up = DeployedReleases({REGION: RegionState("r1")})
+    assert gone_findings(environment, DeployedReleases()) == []
     down = Finding("region-down", "warning", "it does not answer", REGION, "")
     assert gone_findings(environment, up, [down]) == []
     (found,) = gone_findings(environment, up)

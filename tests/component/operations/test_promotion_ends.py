@@ -14,8 +14,8 @@ from botocore.exceptions import ClientError
 from regionshift.deployment.news import News
 from regionshift.deployment.saga import Ending, SagaStep
 from regionshift.errors import Interrupted, NoRoom, WorkFailed
+from regionshift.journal.backends import open_state
 from regionshift.journal.journal import Journal, RunSummary
-from regionshift.journal.store import open_state
 from regionshift.operations.moving import proposing
 from regionshift.operations.moving.fencing import NOT_SHUT
 from regionshift.operations.moving.plan import PromotionPlan

@@ -12,16 +12,16 @@ import pytest
 
 from regionshift.cli.deployment_tables import history_table, standing_table
 from regionshift.deployment.state import RegionState
+from regionshift.journal.backends import open_state
 from regionshift.journal.journal import Journal
 from regionshift.journal.lock import Holder
-from regionshift.journal.backends import open_state
+from regionshift.operations.alarms import Red
 from regionshift.operations.checks.base import CheckContext, run_checks
 from regionshift.operations.checks.monitoring import Alarms as AlarmsCheck
 from regionshift.operations.migrations.listing import migration_named
 from regionshift.operations.outputs import Outputs
 from regionshift.operations.status import Alarms, LastChange, last_change, releases_among
 from regionshift.operations.unfinished import alive_runs, open_runs, worked_on
-from regionshift.operations.waves.alarms import Red
 from regionshift.report.printer import Screen
 from regionshift.settings.check import every_name
 from regionshift.settings.config import MigrationConfig

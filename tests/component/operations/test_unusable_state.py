@@ -17,11 +17,10 @@ from regionshift import wiring
 from regionshift.cli.app import app
 from regionshift.cli.failure import run
 from regionshift.journal import file_store
+from regionshift.journal.backends import acquire, open_state
 from regionshift.journal.file_store import FileStore
 from regionshift.journal.lock import Holder, LeaseTerms
-from regionshift.journal.backends import acquire
 from regionshift.journal.store import StateFull, StateUnreachable
-from regionshift.journal.backends import open_state
 from regionshift.local.emulator import LocalCloud
 from regionshift.operations.room import Disk, needed, room_findings
 

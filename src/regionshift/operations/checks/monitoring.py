@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from regionshift.function.notification import Notification, send_notification
+from regionshift.operations.alarms import since
 from regionshift.operations.checks.base import Check, CheckContext, Doubtful, Wrong, expect
-from regionshift.operations.waves.alarms import since
 from regionshift.settings.check import every_name
 from regionshift.settings.names import Kind
 

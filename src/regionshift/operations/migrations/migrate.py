@@ -18,7 +18,7 @@ from regionshift.operations.checks.base import CheckContext, run_checks
 from regionshift.operations.checks.replication import Replication
 from regionshift.operations.migrations.carrying import Carrying, no_forecast
 from regionshift.operations.migrations.entries import entries, require_regions
-from regionshift.operations.migrations.progress import Follower, Standing
+from regionshift.operations.migrations.progress import Follower, MigrationProgress
 from regionshift.operations.migrations.running import News, closed_early
 from regionshift.operations.recovery import Recovery, delays_into, measured
 from regionshift.operations.validate import all_checks
@@ -123,7 +123,7 @@ def migrate(
     *,
     clock: Callable[[], float],
     delays: Mapping[str, float | None] | None = None,
-    tell: Callable[[Standing], None] = lambda _: None,
+    tell: Callable[[MigrationProgress], None] = lambda _: None,
 ) -> Report:
     """Run the migration inside AWS and follow it. With a known id it goes on where it was.
 
@@ -161,7 +161,7 @@ def _run(
     wanted: Wanted,
     news: News,
     clock: Callable[[], float],
-    tell: Callable[[Standing], None],
+    tell: Callable[[MigrationProgress], None],
 ) -> tuple[Metadata, str]:
     migrations, on_failure = (
         carrying.migrations(wanted.target),
@@ -196,7 +196,7 @@ def _run(
 
 
 def _ended_by_itself(
-    carrying: Carrying, wanted: Wanted, clock: Callable[[], float], tell: Callable[[Standing], None]
+    carrying: Carrying, wanted: Wanted, clock: Callable[[], float], tell: Callable[[MigrationProgress], None]
 ) -> Metadata | None:
     """Wait for what an earlier command left running; the summary, when that came to the migration's end.
 
@@ -221,7 +221,7 @@ def _follower(
     wanted: Wanted,
     metadata: Metadata,
     clock: Callable[[], float],
-    tell: Callable[[Standing], None],
+    tell: Callable[[MigrationProgress], None],
 ) -> Follower:
     return Follower(
         carrying.records(wanted.target),

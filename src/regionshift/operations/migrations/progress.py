@@ -22,7 +22,7 @@ _MOST_NOTES = 8
 
 
 @dataclass(frozen=True)
-class Standing:
+class MigrationProgress:
     """Items and bytes done, of how many; ``seconds`` since the copying began.
 
     ``before``: items that an earlier run had done.
@@ -56,7 +56,7 @@ class Follower:
     of_items: int
     of_bytes: int
     clock: Callable[[], float]
-    tell: Callable[[Standing], None]
+    tell: Callable[[MigrationProgress], None]
     began: float = field(init=False)
     items: int = 0
     bytes: int = 0
@@ -98,7 +98,7 @@ class Follower:
         items = self.items + sum(items for items, _ in under_way)
         moved = self.bytes + sum(size for _, size in under_way)
         taken = self.clock() - self.began
-        self.tell(Standing(items, self.of_items, moved, self.of_bytes, taken, self.before))
+        self.tell(MigrationProgress(items, self.of_items, moved, self.of_bytes, taken, self.before))
         if self.items != self._counted:
             self._counted = self.items
             self._ends = taken * (self.of_items - self.before) / (self.items - self.before)

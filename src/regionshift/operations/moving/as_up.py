@@ -8,8 +8,8 @@ from dataclasses import replace
 from regionshift.errors import Refused
 from regionshift.journal.differences import differences
 from regionshift.operations.environment import Environment, without_regions
-from regionshift.operations.waves.shelf import Shelf
-from regionshift.operations.waves.standing import Standing
+from regionshift.releases.catalog import ReleaseCatalog
+from regionshift.releases.deployed import DeployedReleases
 from regionshift.settings.config import MigrationConfig
 from regionshift.settings.release import Release
 
@@ -18,13 +18,13 @@ _IN_ITS_WAVES = f"{_REMEDY}, in its waves, or take the change out of the setting
 _NAMED = 3
 
 
-def release_of(shelf: Shelf, standing: Standing, region: str) -> Release:
+def release_of(catalog: ReleaseCatalog, deployed: DeployedReleases, region: str) -> Release:
     """The release that ``region`` has. Raises Refused: it has none, or another version of the program made it."""
-    digest = standing.releases.get(region)
+    digest = deployed.releases.get(region)
     if digest is None:
         raise Refused(f"{region} is not up.", where=region, remedy=_REMEDY)
     try:
-        return shelf.take(digest)
+        return catalog.take(digest)
     except Refused as error:
         raise Refused(
             f"What is up was made by another version of the program: {error.message}.",
@@ -48,17 +48,19 @@ def require_release_as_up(base: Release, wanted: Release, config: MigrationConfi
     _require_same(base, replace(wanted, config=config, zones=base.zones), where)
 
 
-def require_removal_alone(environment: Environment, shelf: Shelf, standing: Standing) -> None:
+def require_removal_alone(
+    environment: Environment, catalog: ReleaseCatalog, deployed: DeployedReleases
+) -> None:
     """A region that the settings no longer name goes in one run for all regions, so nothing else may change with it.
 
     Raises:
         Refused: something else changed too, which would reach every region at once, and no canary first.
     """
     config = environment.config
-    leaving = {region for region, digest in standing.releases.items() if digest} - set(config.all_regions)
-    if not leaving or standing.releases.get(config.regions.primary) is None:
+    leaving = {region for region, digest in deployed.releases.items() if digest} - set(config.all_regions)
+    if not leaving or deployed.releases.get(config.regions.primary) is None:
         return
-    base = release_of(shelf, standing, config.regions.primary)
+    base = release_of(catalog, deployed, config.regions.primary)
     without = replace(base, config=without_regions(base.config, leaving))
     named = ", ".join(sorted(leaving))
     remedy = (
@@ -67,12 +69,14 @@ def require_removal_alone(environment: Environment, shelf: Shelf, standing: Stan
     _require_same(without, replace(environment.release(), zones=base.zones), named, remedy)
 
 
-def require_everywhere(standing: Standing, regions: Iterable[str], base: Release, holder: str) -> None:
+def require_everywhere(
+    deployed: DeployedReleases, regions: Iterable[str], base: Release, holder: str
+) -> None:
     """Raises Refused when a region has another release than ``base``, which ``holder`` has, or is between two."""
     late = [
         region
         for region in regions
-        if standing.releases.get(region) != base.digest or region in standing.unsettled
+        if deployed.releases.get(region) != base.digest or region in deployed.unsettled
     ]
     if late:
         raise Refused(

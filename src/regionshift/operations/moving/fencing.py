@@ -19,7 +19,7 @@ from regionshift.deployment.state import RegionState
 from regionshift.errors import WorkFailed
 from regionshift.journal.journal import Journal
 from regionshift.operations.environment import Environment
-from regionshift.operations.waves.standing import Standing
+from regionshift.releases.deployed import DeployedReleases
 from regionshift.settings import components as named
 from regionshift.settings.config import MigrationConfig
 
@@ -94,14 +94,14 @@ def not_shut(journal: Journal) -> dict[str, tuple[str, ...]]:
     return {}
 
 
-def with_fenced(standing: Standing, journal: Journal) -> Standing:
+def with_fenced(deployed: DeployedReleases, journal: Journal) -> DeployedReleases:
     """The same with the regions that are fenced, for whoever looks at all: an `up` without them forgets them."""
     left = not_shut(journal)
     fenced = {
         region: RegionState(None, False, note_of(region, left.get(region, ())))
         for region in fenced_regions(journal)
     }
-    return replace(standing, regions={**standing.regions, **fenced})
+    return replace(deployed, regions={**deployed.regions, **fenced})
 
 
 def note_of(region: str, roles: Collection[str] = ()) -> str:
@@ -182,13 +182,13 @@ def shut_bucket(clients: Clients, config: MigrationConfig, region: str) -> None:
     """
     s3 = clients.get("s3", region)
     bucket = named.DEPLOYMENT_BUCKET.name(config.names, region)
-    standing = _policy_of(s3, bucket)
-    kept = [statement for statement in standing["Statement"] if statement.get("Sid") != _FENCED]
+    policy = _policy_of(s3, bucket)
+    kept = [statement for statement in policy["Statement"] if statement.get("Sid") != _FENCED]
     if _replicates(s3, bucket):
-        if len(kept) < len(standing["Statement"]):
-            _write_policy(s3, bucket, {**standing, "Statement": kept})
+        if len(kept) < len(policy["Statement"]):
+            _write_policy(s3, bucket, {**policy, "Statement": kept})
         s3.delete_bucket_replication(Bucket=bucket)
-    arn = _arn_of(standing["Statement"], bucket)
+    arn = _arn_of(policy["Statement"], bucket)
     fence = {
         "Sid": _FENCED,
         "Effect": "Deny",
@@ -196,7 +196,7 @@ def shut_bucket(clients: Clients, config: MigrationConfig, region: str) -> None:
         "Action": list(_WRITES),
         "Resource": [arn, f"{arn}/*"],
     }
-    _write_policy(s3, bucket, {**standing, "Statement": [*kept, fence]})
+    _write_policy(s3, bucket, {**policy, "Statement": [*kept, fence]})
 
 
 def _policy_of(s3: Any, bucket: str) -> dict[str, Any]:

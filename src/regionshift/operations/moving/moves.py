@@ -24,8 +24,8 @@ from regionshift.operations.moving.driving import state_of
 from regionshift.operations.moving.promoting import read_text, require_writable, write_text
 from regionshift.operations.moving.proposing import Loader
 from regionshift.operations.up import Proposal, propose
-from regionshift.operations.waves.shelf import Shelf
-from regionshift.operations.waves.standing import Standing, standing_of
+from regionshift.releases.catalog import ReleaseCatalog
+from regionshift.releases.deployed import DeployedReleases, deployed_releases
 from regionshift.settings.config import MigrationConfig
 from regionshift.settings.editing import Edit, add_secondary, applied, remove_secondary
 
@@ -83,7 +83,9 @@ def of_retired(region: str, primary: str) -> News:
 
 def told_of(journal: Journal) -> tuple[str, ...]:
     """The regions whose topics may be told: they have a release, and are not fenced."""
-    return tuple(region for region, release in standing_of(journal).releases.items() if release is not None)
+    return tuple(
+        region for region, release in deployed_releases(journal).releases.items() if release is not None
+    )
 
 
 def unfinished(journal: Journal) -> RunView | None:
@@ -184,18 +186,23 @@ def name_target(config: MigrationConfig, settings: Path, target: str, load: Load
 
 
 def require_as_up(
-    environment: Environment, shelf: Shelf, standing: Standing, source: str, target: str, settings: Path
+    environment: Environment,
+    catalog: ReleaseCatalog,
+    deployed: DeployedReleases,
+    source: str,
+    target: str,
+    settings: Path,
 ) -> None:
     """Bringing ``target`` up brings nothing else: that would reach every region at once, and no canary first.
 
     Raises:
         Refused: the settings, the tool or a secret is not what is up, or a region is not at that release.
     """
-    base = release_of(shelf, standing, source)
-    coming = set() if standing.releases.get(target) else {target}
+    base = release_of(catalog, deployed, source)
+    coming = set() if deployed.releases.get(target) else {target}
     config = without_regions(environment.config, coming)
     require_release_as_up(base, environment.release(), config, str(settings))
-    require_everywhere(standing, config.all_regions, base, source)
+    require_everywhere(deployed, config.all_regions, base, source)
 
 
 def propose_retirement(

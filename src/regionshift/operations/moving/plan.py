@@ -101,7 +101,7 @@ class PromotionPlan:
         }
 
     def standing(self, *, done: bool) -> dict[str, object]:
-        """Where every region stands when the run is over, as `standing_of` reads it."""
+        """Where every region stands when the run is over, as `deployed_releases` reads it."""
         releases = {**self.before, **dict.fromkeys(self.present, self.after)} if done else dict(self.before)
         out = self.absent if done else frozenset(self.fenced)
         return {

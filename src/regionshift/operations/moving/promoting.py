@@ -19,7 +19,7 @@ from regionshift.operations.moving.plan import PromotionPlan
 from regionshift.operations.moving.turning import Turned, Turner
 from regionshift.operations.outputs import Outputs
 from regionshift.operations.validate import all_checks
-from regionshift.operations.waves.shelf import Shelf
+from regionshift.releases.catalog import ReleaseCatalog
 from regionshift.report.values import CheckResult
 from regionshift.settings.config import MigrationConfig
 from regionshift.settings.editing import applied, digest_of_text, names_regions, taken_back
@@ -39,7 +39,7 @@ class Promotion:
     plan: PromotionPlan
     run_id: str
     environment: Environment
-    shelf: Shelf
+    catalog: ReleaseCatalog
     turner: Turner
     copies: Callable[[str, str], LastCopy]
     settings: Path
@@ -174,7 +174,7 @@ class Promotion:
         return results
 
     def _config(self, digest: str | None) -> MigrationConfig:
-        config = self.shelf.take(digest).config if digest else self.environment.config
+        config = self.catalog.take(digest).config if digest else self.environment.config
         return without_regions(config, self.plan.absent)
 
 

@@ -25,8 +25,8 @@ from regionshift.operations.moving.fencing import NOT_SHUT, fenced_regions, not_
 from regionshift.operations.moving.plan import PromotionPlan, promotion_from_json
 from regionshift.operations.moving.promoting import Promotion, read_text, require_writable
 from regionshift.operations.orphans import Recovered, recover
-from regionshift.operations.waves.shelf import Shelf
-from regionshift.operations.waves.standing import Standing
+from regionshift.releases.catalog import ReleaseCatalog
+from regionshift.releases.deployed import DeployedReleases
 from regionshift.settings.config import MigrationConfig
 from regionshift.settings.editing import Edit, applied, swap_primary
 from regionshift.settings.release import Release
@@ -47,9 +47,9 @@ class Proposed:
 
 def propose(
     environment: Environment,
-    shelf: Shelf,
+    catalog: ReleaseCatalog,
     journal: Journal,
-    standing: Standing,
+    deployed: DeployedReleases,
     new: str,
     settings: Path,
     load: Loader,
@@ -66,11 +66,11 @@ def propose(
     old = config.regions.primary
     fenced = fenced_regions(journal)
     edit, after = require_turnable(config, new, read_text(settings), settings, load, fenced=fenced)
-    base = release_of(shelf, standing, new)
+    base = release_of(catalog, deployed, new)
     require_settings_as_up(base, config, str(settings))
     away = {old, *fenced} if lost else set(fenced)
-    require_everywhere(standing, [each for each in config.all_regions if each not in away], base, new)
-    if not away and standing.links != base.digest:
+    require_everywhere(deployed, [each for each in config.all_regions if each not in away], base, new)
+    if not away and deployed.links != base.digest:
         raise Refused(
             f"The links between regions have another release than {new}.", remedy="run `regionshift up` first"
         )
@@ -80,8 +80,8 @@ def propose(
         old=old,
         new=new,
         others=tuple(region for region in config.regions.secondaries if region != new),
-        before={region: standing.releases.get(region) for region in config.all_regions},
-        links=standing.links,
+        before={region: deployed.releases.get(region) for region in config.all_regions},
+        links=deployed.links,
         after=release.digest,
         edit=edit,
         lost=lost,
@@ -142,9 +142,9 @@ def _brings(entry: Entry, secret: str) -> bool:
     return same and selector(entry)(secret.removeprefix(begins))
 
 
-def begin(shelf: Shelf, journal: Journal, proposed: Proposed) -> RunJournal:
+def begin(catalog: ReleaseCatalog, journal: Journal, proposed: Proposed) -> RunJournal:
     """Keep the release and open the run."""
-    shelf.keep(proposed.release, proposed.plan.before[proposed.plan.new])
+    catalog.keep(proposed.release, proposed.plan.before[proposed.plan.new])
     return journal.start(KIND, {"promotion": proposed.plan.to_json()})
 
 

@@ -21,8 +21,8 @@ from regionshift.operations.moving.driving import Herald, interruption
 from regionshift.operations.moving.fencing import fenced_regions, open_roles, shut_bucket
 from regionshift.operations.outputs import Outputs
 from regionshift.operations.validate import all_checks
-from regionshift.operations.waves.shelf import Shelf
-from regionshift.operations.waves.standing import Standing
+from regionshift.releases.catalog import ReleaseCatalog
+from regionshift.releases.deployed import DeployedReleases
 
 STEPS = ("shut", "look", "open-roles", "turn", "copy-back", "validate")
 Told = Callable[[str, str, Mapping[str, object]], None]
@@ -52,7 +52,7 @@ def require_fenced(journal: Journal, region: str) -> None:
 
 
 def require_as_up(
-    environment: Environment, shelf: Shelf, standing: Standing, region: str, settings: Path
+    environment: Environment, catalog: ReleaseCatalog, deployed: DeployedReleases, region: str, settings: Path
 ) -> None:
     """The return of ``region`` brings nothing else: that would reach every region at once, and no canary first.
 
@@ -60,10 +60,10 @@ def require_as_up(
         Refused: the settings, the tool or a secret is not what is up, or a region is not at that release.
     """
     primary = environment.config.regions.primary
-    base = release_of(shelf, standing, primary)
+    base = release_of(catalog, deployed, primary)
     config = without_regions(environment.config, {region})
     require_release_as_up(base, environment.release(), config, str(settings))
-    require_everywhere(standing, config.all_regions, base, primary)
+    require_everywhere(deployed, config.all_regions, base, primary)
 
 
 @dataclass(frozen=True)
@@ -71,9 +71,9 @@ class Rejoin:
     """Brings one region back, as one run of the journal."""
 
     environment: Environment
-    shelf: Shelf
+    catalog: ReleaseCatalog
     journal: Journal
-    standing: Standing
+    deployed: DeployedReleases
     copies: Callable[[str, str], LastCopy]
     tell: Told
     herald: Callable[[str], Herald]
@@ -88,7 +88,7 @@ class Rejoin:
         rest = [each for each in fenced_regions(self.journal) if each != region]
         digest = self.environment.release().digest
         releases = dict.fromkeys(self.environment.regions, digest)
-        self.shelf.keep(self.environment.release(), self.standing.links)
+        self.catalog.keep(self.environment.release(), self.deployed.links)
         run = self.journal.start("deployment", {"releases": releases, "rejoins": region})
         said: dict[str, dict[str, Any]] = {}
         course, herald = course_of(region, primary), self.herald(run.run_id)

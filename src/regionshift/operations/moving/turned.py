@@ -5,10 +5,10 @@ from __future__ import annotations
 from regionshift.journal.journal import Journal
 from regionshift.operations.moving.fencing import fenced_regions
 from regionshift.operations.moving.plan import promotion_from_json
-from regionshift.operations.waves.standing import Standing
+from regionshift.releases.deployed import DeployedReleases
 
 
-def way_round(journal: Journal, standing: Standing, run_id: str) -> str | None:
+def way_round(journal: Journal, deployed: DeployedReleases, run_id: str) -> str | None:
     """What to do when the primary was changed after the deployment ``run_id``; None when it was not.
 
     Every change of primary is a release of its own, so the deployment can be taken back once it is turned back.
@@ -20,7 +20,7 @@ def way_round(journal: Journal, standing: Standing, run_id: str) -> str | None:
             plan = promotion_from_json(journal.view(run.run_id).opened.get("promotion"))
             if plan.old in fenced_regions(journal):
                 first = f"regionshift up --rejoin {plan.old}, then regionshift promote {plan.old}"
-            elif plan.old in standing.releases:
+            elif plan.old in deployed.releases:
                 first = f"regionshift promote {plan.old}"
             else:
                 return (

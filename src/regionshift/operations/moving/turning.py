@@ -12,8 +12,8 @@ from regionshift.operations.environment import Environment, everything_of
 from regionshift.operations.orphans import Recovered, forget_made, recover
 from regionshift.operations.planning import make_plan
 from regionshift.operations.preflight import plan_findings
-from regionshift.operations.waves.reach import is_link, link_targets
-from regionshift.operations.waves.shelf import Shelf
+from regionshift.operations.targets import is_link, link_targets
+from regionshift.releases.catalog import ReleaseCatalog
 from regionshift.report.values import Change, Finding, Plan
 
 _ENDS = frozenset({"delete", "replace", "delete-replaced", "create-replacement"})
@@ -44,7 +44,7 @@ class Turner:
     """
 
     environment: Environment
-    shelf: Shelf
+    catalog: ReleaseCatalog
     absent: frozenset[str] = frozenset()
     listener: Listener | None = None
 
@@ -101,11 +101,11 @@ class Turner:
 
     def _program(self, releases: Mapping[str, str | None], links: str | None) -> Program:
         built = {
-            region: self.shelf.take(digest)
+            region: self.catalog.take(digest)
             for region, digest in releases.items()
             if digest is not None and region not in self.absent
         }
-        return self.environment.program(built, links=self.shelf.take(links) if links else None)
+        return self.environment.program(built, links=self.catalog.take(links) if links else None)
 
 
 class _Guard:

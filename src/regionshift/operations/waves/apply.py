@@ -13,8 +13,8 @@ from regionshift.operations.emptying import emptying
 from regionshift.operations.environment import Environment
 from regionshift.operations.orphans import forget_made
 from regionshift.operations.planning import BUCKET
-from regionshift.operations.waves.reach import Guard, home_of, link_targets, targets_of
-from regionshift.operations.waves.shelf import Shelf
+from regionshift.operations.targets import Guard, home_of, link_targets, targets_of
+from regionshift.releases.catalog import ReleaseCatalog
 from regionshift.settings.release import Release
 
 _CHECKED = " has a problem: "
@@ -34,7 +34,7 @@ class Applier:
     """Runs the engine for the steps of one deployment."""
 
     environment: Environment
-    shelf: Shelf
+    catalog: ReleaseCatalog
     listener: Listener | None = None
     allow_data_loss: bool = False
     refresh: bool = False
@@ -147,7 +147,7 @@ class Applier:
 
     def _take(self, digest: str, *, must: bool) -> Release:
         """The release; for what the engine may not change anyway today's serves when the program is another."""
-        return self.shelf.take(digest) if must else self.shelf.take_or(digest, self.environment.release)
+        return self.catalog.take(digest) if must else self.catalog.take_or(digest, self.environment.release)
 
 
 def _left_its_reach(guard: Guard) -> StepFailed:

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from botocore.exceptions import BotoCoreError, ClientError
 
 from regionshift.aws.clients import Clients
+from regionshift.operations.alarms import Red, Watched, red_in
 from regionshift.operations.checks.base import CheckContext
-from regionshift.operations.waves.alarms import Red, Watched, red_in
 from regionshift.operations.waves.delay import Delay
 from regionshift.operations.waves.down import calling
 from regionshift.operations.waves.facts import Terms

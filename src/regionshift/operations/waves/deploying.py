@@ -16,17 +16,17 @@ from regionshift.deployment.state import DeploymentState, fold_deployment
 from regionshift.errors import InputError, Refused
 from regionshift.journal.events import DECISION, RunView
 from regionshift.journal.journal import Journal, RunSummary
+from regionshift.operations.alarms import Red
 from regionshift.operations.environment import Environment
 from regionshift.operations.moving.turned import way_round
 from regionshift.operations.orphans import recover
 from regionshift.operations.planning import make_plan
+from regionshift.operations.targets import home_of, is_link, link_targets, targets_of
 from regionshift.operations.up import Proposal
-from regionshift.operations.waves.alarms import Red
 from regionshift.operations.waves.driving import Driver
 from regionshift.operations.waves.facts import Facts, Terms, facts_from_json
-from regionshift.operations.waves.reach import home_of, is_link, link_targets, targets_of
-from regionshift.operations.waves.shelf import Shelf
-from regionshift.operations.waves.standing import Standing
+from regionshift.releases.catalog import ReleaseCatalog
+from regionshift.releases.deployed import DeployedReleases
 from regionshift.report.values import Finding, Plan
 
 KINDS = ("deployment", "rollback")
@@ -42,7 +42,7 @@ class Intent:
 
 def plan_deployment(
     environment: Environment,
-    standing: Standing,
+    deployed: DeployedReleases,
     preview: Plan,
     *,
     down: Collection[str] = (),
@@ -59,12 +59,12 @@ def plan_deployment(
     regions = environment.config.all_regions
     homes = {change.urn: home_of(change.urn, regions) for change in preview.changes}
     strays = [urn for urn, home in homes.items() if home is None and not is_link(urn)]
-    if standing.is_empty or strays or (preview.is_empty and not standing.unsettled - skip):
+    if deployed.is_empty or strays or (preview.is_empty and not deployed.unsettled - skip):
         return None
     target = environment.release().digest
     moved = frozenset(home for home in homes.values() if home is not None)
-    before = {region: standing.releases.get(region) for region in regions}
-    unsettled = (standing.unsettled | moved) - skip
+    before = {region: deployed.releases.get(region) for region in regions}
+    unsettled = (deployed.unsettled | moved) - skip
     waves = plan_waves(environment.config, before, target, unsettled=unsettled, skip=skip)
     if not waves:
         return None
@@ -74,11 +74,11 @@ def plan_deployment(
         waves=tuple(waves),
         on_failure=environment.config.deployment.on_failure,
         failure_tolerance=environment.config.deployment.failure_tolerance,
-        unsettled=standing.unsettled & frozenset(regions),
+        unsettled=deployed.unsettled & frozenset(regions),
         down=frozenset(down),
     )
     links_change = preview.outputs_differ or any(is_link(urn) for urn in homes)
-    return Intent(plan, Facts(standing.links, target, links_change, moved, skip))
+    return Intent(plan, Facts(deployed.links, target, links_change, moved, skip))
 
 
 def under(intent: Intent, terms: Terms, red: Collection[Red] = ()) -> Intent:
@@ -86,7 +86,7 @@ def under(intent: Intent, terms: Terms, red: Collection[Red] = ()) -> Intent:
     return replace(intent, facts=replace(intent.facts, ignored=tuple(red), terms=terms))
 
 
-def require_skippable(environment: Environment, standing: Standing, skip: Collection[str]) -> None:
+def require_skippable(environment: Environment, deployed: DeployedReleases, skip: Collection[str]) -> None:
     """Raises InputError for an unknown region, Refused when nothing is up yet or nothing would be left."""
     regions = environment.config.all_regions
     skip = set(skip) - environment.fenced  # those get no call anyway
@@ -97,7 +97,7 @@ def require_skippable(environment: Environment, standing: Standing, skip: Collec
                 where="--skip-region",
                 remedy=f"one of {', '.join(regions)}",
             )
-    if skip and (standing.is_empty or skip >= set(regions)):
+    if skip and (deployed.is_empty or skip >= set(regions)):
         raise Refused("A region can be left out only of an environment that is up.", where="--skip-region")
 
 
@@ -110,15 +110,17 @@ def one_run_findings(environment: Environment, proposal: Proposal) -> list[Findi
     return [Finding("left-out", "error", message, region, "run the command again when every region is there")]
 
 
-def left_behind(environment: Environment, standing: Standing, down: Collection[str]) -> list[str]:
+def left_behind(environment: Environment, deployed: DeployedReleases, down: Collection[str]) -> list[str]:
     """Those of ``down`` that are not, or not surely, at the release that the settings describe."""
     digest = environment.release().digest
-    return sorted(r for r in down if standing.releases.get(r) != digest or r in standing.unsettled)
+    return sorted(r for r in down if deployed.releases.get(r) != digest or r in deployed.unsettled)
 
 
-def begin(driver: Driver, shelf: Shelf, intent: Intent, standing: Standing) -> DeploymentState:
+def begin(
+    driver: Driver, catalog: ReleaseCatalog, intent: Intent, deployed: DeployedReleases
+) -> DeploymentState:
     """Keep the release, open the run and do it. Raises as `Driver.drive`."""
-    shelf.keep(driver.environment.release(), standing.links)
+    catalog.keep(driver.environment.release(), deployed.links)
     run = driver.journal.start("deployment", intent.facts.opening(intent.plan))
     return driver.drive(run)
 
@@ -168,7 +170,7 @@ def resume(driver: Driver, *, back: bool = False) -> tuple[str, DeploymentState]
 
 
 def plan_rollback(
-    journal: Journal, standing: Standing, run_id: str | None, *, to_nothing: bool = False
+    journal: Journal, deployed: DeployedReleases, run_id: str | None, *, to_nothing: bool = False
 ) -> tuple[str, Intent]:
     """What takes a finished deployment back: the newest that changed something, or the one named.
 
@@ -187,12 +189,12 @@ def plan_rollback(
     facts = facts_from_json(view.opened)
     try:
         back = rollback_plan(
-            plan, state.changed, standing.releases, unsettled=standing.unsettled, to_nothing=to_nothing
+            plan, state.changed, deployed.releases, unsettled=deployed.unsettled, to_nothing=to_nothing
         )
     except Refused as error:
-        error.remedy = way_round(journal, standing, view.run_id) or error.remedy
+        error.remedy = way_round(journal, deployed, view.run_id) or error.remedy
         raise
-    going = {r for r in back.target if standing.releases.get(r) != back.target[r] or r in standing.unsettled}
+    going = {r for r in back.target if deployed.releases.get(r) != back.target[r] or r in deployed.unsettled}
     if not going:
         raise Refused(
             f"Deployment {view.run_id} left nothing to take back: every region has what it had before.",
@@ -205,7 +207,7 @@ def plan_rollback(
         waves=way_back_waves((wave.regions for wave in back.waves), going),
     )
     new = Facts(
-        standing.links,
+        deployed.links,
         facts.links_before,
         links_change=True,
         moved=frozenset(going),
@@ -216,7 +218,12 @@ def plan_rollback(
 
 
 def preview_rollback(
-    environment: Environment, shelf: Shelf, intent: Intent, findings: list[Finding], *, allow_data_loss: bool
+    environment: Environment,
+    catalog: ReleaseCatalog,
+    intent: Intent,
+    findings: list[Finding],
+    *,
+    allow_data_loss: bool,
 ) -> tuple[Plan, Intent]:
     """What the way back changes, and the intent with what needs no engine run left out. Changes nothing.
 
@@ -233,16 +240,16 @@ def preview_rollback(
             remedy="set `protect: false` and run `regionshift up`; then take the region out of the settings and run"
             " `regionshift up --allow-data-loss`",
         )
-    releases = {r: shelf.take(digest) for r, digest in target.items() if digest and r not in skipped}
+    releases = {r: catalog.take(digest) for r, digest in target.items() if digest and r not in skipped}
     releases |= {
-        region: shelf.take_or(digest, environment.release)
+        region: catalog.take_or(digest, environment.release)
         for region, digest in intent.plan.before.items()
         if digest and region not in target and region not in skipped
     }
     if not releases:
         raise Refused("No region would be left.", remedy="that is what `regionshift destroy` is for")
     digest = None if environment.left_out else intent.facts.links_target
-    links = shelf.take(digest) if digest else None
+    links = catalog.take(digest) if digest else None
     program = environment.program(releases, links=links, allow_data_loss=allow_data_loss)
     reach = [*targets_of(target), *([] if environment.left_out else link_targets())]
     record = environment.engine.preview(

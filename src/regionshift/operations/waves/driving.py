@@ -154,7 +154,7 @@ class Driver:
             case "approve":
                 if not self.approve(step):
                     raise StepFailed(f"wave {step.wave} was not approved", {})
-                return {"by": self.applier.shelf.by}
+                return {"by": self.applier.catalog.by}
             case "apply":
                 return self._apply(step, state, facts, doubt=doubt)
             case "links":
@@ -272,7 +272,7 @@ class Driver:
         if facts.links_before is None or primary not in joined:
             return []
         # What joins the regions still is what it was: a region that it does not know is not replicated to.
-        known = self.applier.shelf.known_regions(facts.links_before)
+        known = self.applier.catalog.known_regions(facts.links_before)
         if known is None or known.primary != primary:
             return []
         looked_at = joined if primary in regions else joined & set(regions)
@@ -281,7 +281,7 @@ class Driver:
     def _context(self, region: str, state: DeploymentState) -> CheckContext:
         """What the region is measured against: the settings of the release that it has now."""
         digest = state.regions[region].release
-        config = self.applier.shelf.take(digest).config if digest else self.environment.config
+        config = self.applier.catalog.take(digest).config if digest else self.environment.config
         return CheckContext(
             without_regions(config, self.environment.skipped | _down(state)),
             Outputs(self.environment.engine.outputs()),

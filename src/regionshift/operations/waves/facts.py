@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from regionshift.deployment.plan import DeploymentPlan
 from regionshift.deployment.state import DeploymentState
-from regionshift.operations.waves.alarms import Red, Watched, red_from_json
+from regionshift.operations.alarms import Red, Watched, red_from_json
 from regionshift.settings.config import MigrationConfig
 
 

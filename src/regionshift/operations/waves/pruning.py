@@ -8,13 +8,13 @@ from regionshift.journal.events import RunView
 from regionshift.journal.journal import Journal
 from regionshift.journal.releases import ReleaseRecord, to_prune
 from regionshift.operations.waves.deploying import newest_to_take_back
-from regionshift.operations.waves.shelf import Shelf
-from regionshift.operations.waves.standing import standing_of
+from regionshift.releases.catalog import ReleaseCatalog
+from regionshift.releases.deployed import deployed_releases
 
 _WORK_ON_RELEASES = ("deployment", "rollback", "promotion", "move")
 
 
-def prune(journal: Journal, shelf: Shelf) -> list[ReleaseRecord]:
+def prune(journal: Journal, catalog: ReleaseCatalog) -> list[ReleaseRecord]:
     """Remove the releases that are kept no longer, and the artifacts that only they had. Returns them.
 
     In use are those that a region or the links have, and those that the newest deployment came from, so that it can
@@ -23,14 +23,14 @@ def prune(journal: Journal, shelf: Shelf) -> list[ReleaseRecord]:
     """
     if any(_works_on_releases(view) for view in journal.unfinished()):
         return []
-    terms, now = shelf.current.deployment, shelf.now()
+    terms, now = catalog.current.deployment, catalog.now()
     number, age = terms.keep_releases, timedelta(days=terms.keep_days)
-    standing = standing_of(journal)
-    in_use = {digest for digest in (*standing.releases.values(), standing.links) if digest}
-    if not to_prune(shelf.store.kept(), keep=number, older_than=age, in_use=in_use, now=now):
+    deployed = deployed_releases(journal)
+    in_use = {digest for digest in (*deployed.releases.values(), deployed.links) if digest}
+    if not to_prune(catalog.store.kept(), keep=number, older_than=age, in_use=in_use, now=now):
         return []
     in_use |= _of_the_newest(journal)
-    return shelf.store.prune(keep=number, older_than=age, in_use=in_use, now=now)
+    return catalog.store.prune(keep=number, older_than=age, in_use=in_use, now=now)
 
 
 def _works_on_releases(view: RunView) -> bool:

@@ -37,7 +37,7 @@ def _sources(folder: Traversable, path: str) -> Iterator[tuple[str, bytes]]:
 
 
 @dataclass
-class Shelf:
+class ReleaseCatalog:
     """Kept releases by digest.
 
     Args:

@@ -13,7 +13,7 @@ from regionshift.carriers.carrier import Level
 from regionshift.carriers.records import Layout
 from regionshift.carriers.shares import Shares, read_shares
 from regionshift.operations.migrations import carrying
-from regionshift.operations.migrations.progress import Follower, Standing
+from regionshift.operations.migrations.progress import Follower, MigrationProgress
 
 
 class Clock:
@@ -41,7 +41,7 @@ def test_a_call_notes_how_far_it_is_now_and_then(world: World) -> None:
 
 
 def test_what_is_under_way_is_shown_and_counted_once(world: World) -> None:
-    lab, clock, told = S3Lab(world), Clock(), list[Standing]()
+    lab, clock, told = S3Lab(world), Clock(), list[MigrationProgress]()
     for number in range(4):
         lab.write("source", str(number), "xx")
     metadata = world.migrations.begin("m", [lab.entry], Level.PINNED)

@@ -10,7 +10,7 @@ from regionshift.journal.journal import Journal
 
 
 @dataclass(frozen=True)
-class Standing:
+class DeployedReleases:
     """Every region that has, or was to have, a release; the release of the links; the run that says so."""
 
     regions: Mapping[str, RegionState] = field(default_factory=dict)
@@ -33,26 +33,26 @@ class Standing:
         return all(state.release is None for state in self.regions.values())
 
 
-def standing_of(journal: Journal) -> Standing:
+def deployed_releases(journal: Journal) -> DeployedReleases:
     """What the journal says of every region now; empty before the first deployment and after a destroy.
 
     A run that finished says everything that an earlier one did, so the newest that says something counts.
     """
     for run in journal.history():
         if run.kind == "destroy":
-            return Standing()
+            return DeployedReleases()
         regions = regions_from_result(run.result)
         if regions:
             links = run.result.get("links")
-            return Standing(regions, str(links) if links else None, run.run_id)
+            return DeployedReleases(regions, str(links) if links else None, run.run_id)
         if run.kind == "deployment" and run.outcome == "succeeded":
             releases = journal.view(run.run_id).opened.get("releases")
             if isinstance(releases, dict) and releases:
                 return _of_one_go(releases, run.run_id)
-    return Standing()
+    return DeployedReleases()
 
 
-def _of_one_go(releases: Mapping[str, str], run_id: str) -> Standing:
+def _of_one_go(releases: Mapping[str, str], run_id: str) -> DeployedReleases:
     """After a run that brought all regions and what joins them to one release at once."""
     regions = {region: RegionState(digest) for region, digest in releases.items()}
-    return Standing(regions, next(iter(releases.values())), run_id)
+    return DeployedReleases(regions, next(iter(releases.values())), run_id)
