@@ -15,6 +15,7 @@ from regionshift.carriers import connections
 from regionshift.carriers.carrier import Level
 from regionshift.carriers.pace import Pace
 from regionshift.carriers.transport import AnswerLostError, Request, Response, S3Error, Transport
+from regionshift.settings.regions import REGIONS, s3_endpoint
 
 READ = Request("GET", "eu-west-1", "bucket", "key")
 COPY = Request("PUT", "eu-west-1", "bucket", "key", repeatable=False)
@@ -103,11 +104,13 @@ def test_keeps_connections_and_leaves_them_before_the_server_hangs_up(
             assert all(answer.status == 200 for answer in pool.map(transport.send, [COPY] * 200))
 
 
-def test_addresses_are_virtual_hosts_on_aws_and_paths_elsewhere() -> None:
-    aws = make("https://s3.eu-west-1.amazonaws.com")
-    assert aws._address(READ) == ("https://bucket.s3.eu-west-1.amazonaws.com", "/key")
-    dotted = Request("GET", "eu-west-1", "my.bucket", "a b")
-    assert aws._address(dotted) == ("https://s3.eu-west-1.amazonaws.com", "/my.bucket/a%20b")
+@pytest.mark.parametrize("region", [regions[0] for regions in REGIONS.values()])
+def test_addresses_are_virtual_hosts_on_aws_and_paths_elsewhere(region: str) -> None:
+    aws = make(s3_endpoint(region))
+    assert aws._address(READ) == (s3_endpoint(region).replace("//", "//bucket."), "/key")
+    dotted = Request("GET", region, "my.bucket", "a b")
+    assert aws._address(dotted) == (s3_endpoint(region), "/my.bucket/a%20b")
+    assert make("https://127.0.0.1:9")._address(READ) == ("https://127.0.0.1:9", "/bucket/key")
 
 
 def test_a_copy_whose_answer_is_lost_is_found_and_not_made_twice(world: World) -> None:

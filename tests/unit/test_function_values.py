@@ -156,7 +156,8 @@ def test_the_link_is_the_consoles() -> None:
         "https://eu-west-1.console.aws.amazon.com/cloudwatch/home?region=eu-west-1"
         "#logsV2:log-groups/log-group/$252Fp$252Fdev"
     )
-    assert log_group_link("cn-north-1", "/p").startswith("https://console.amazonaws.cn/")
+    assert log_group_link("cn-north-1", "/p").startswith("https://cn-north-1.console.amazonaws.cn/")
+    assert log_group_link("us-iso-east-1", "/p") == ""
     assert log_group_link("eu-west-1", "") == ""
 
 

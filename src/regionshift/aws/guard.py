@@ -9,17 +9,9 @@ from urllib.parse import urlsplit
 from regionshift.aws.clients import Clients
 from regionshift.aws.errors import AwsFailed
 from regionshift.errors import Refused
+from regionshift.settings.regions import is_aws_host
 
 _ENDPOINT = "AWS_ENDPOINT_URL"
-# AWS General Reference, "AWS service endpoints", of every partition; VPC endpoints end so too.
-_OF_AWS = (
-    ".amazonaws.com",
-    ".amazonaws.com.cn",
-    ".amazonaws.eu",
-    ".api.aws",
-    ".api.amazonwebservices.com.cn",
-    ".api.amazonwebservices.eu",
-)
 
 
 def require_account(clients: Clients, account: str, regions: Sequence[str]) -> None:
@@ -126,7 +118,7 @@ def _is_of_aws(endpoint: str) -> bool:
         host = urlsplit(endpoint).hostname or ""
     except ValueError:
         return False
-    return host.endswith(_OF_AWS)
+    return is_aws_host(host)
 
 
 def _is_loopback(endpoint: str) -> bool:

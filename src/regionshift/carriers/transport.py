@@ -22,6 +22,7 @@ from regionshift.carriers.bucket_owner import expected
 from regionshift.carriers.connections import ConnectionProblemError, Connections
 from regionshift.carriers.pace import Pace
 from regionshift.errors import WorkFailed
+from regionshift.settings.regions import is_aws_host
 
 _SAFE_IN_PATH = "/~"
 _SAFE_IN_QUERY = "~"
@@ -160,9 +161,9 @@ class Transport:
         base = self._endpoint(request.region)
         path = "/" + quote(request.key, safe=_SAFE_IN_PATH)
         # A bucket with dots does not match AWS's wildcard certificate ("Bucket naming rules").
-        if base.endswith((".amazonaws.com", ".amazonaws.com.cn")) and "." not in request.bucket:
-            scheme, host = base.split("://")
-            base = f"{scheme}://{request.bucket}.{host}"
+        parts = urlsplit(base)
+        if is_aws_host(parts.hostname or "") and "." not in request.bucket:
+            base = f"{parts.scheme}://{request.bucket}.{parts.netloc}"
         else:
             path = f"/{request.bucket}{path}"
         if request.query:

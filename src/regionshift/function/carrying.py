@@ -24,6 +24,7 @@ from regionshift.carriers.seals import Seals
 from regionshift.carriers.secrets import Secrets
 from regionshift.carriers.ssm import Parameters
 from regionshift.carriers.transport import Transport
+from regionshift.settings.regions import s3_endpoint
 
 # Waiting is the carriers' own part: they ask again while a service says that it is called too often.
 _PATIENCE = Config(connect_timeout=5, read_timeout=30, retries={"mode": "standard", "total_max_attempts": 3})
@@ -53,16 +54,11 @@ class Access:
         """A transport; one serves a whole process."""
         return Transport(
             self.credentials,
-            lambda region: self.endpoint or endpoint_of(region),
+            lambda region: self.endpoint or s3_endpoint(region),
             self.account,
             ca_bundle=self.ca_bundle,
             connections=self.connections,
         )
-
-
-def endpoint_of(region: str) -> str:
-    """S3's address in ``region`` (AWS General Reference, "Amazon S3 endpoints and quotas")."""
-    return f"https://s3.{region}.amazonaws.com{'.cn' if region.startswith('cn-') else ''}"
 
 
 def of_session(session: Any, env: Mapping[str, str]) -> Access:

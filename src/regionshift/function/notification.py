@@ -14,6 +14,8 @@ from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Literal
 from urllib.parse import quote
 
+from regionshift.settings.regions import PARTITIONS, partition_of
+
 if TYPE_CHECKING:
     from mypy_boto3_sns import SNSClient
 
@@ -21,7 +23,6 @@ NotificationStatus = Literal["started", "success", "error"]
 
 _SUBJECT_LONGEST = 99  # SNS API Reference, Publish, Subject: printable ASCII, less than 100 characters
 _SUMMARY_LONGEST = 1000
-_CONSOLES = {"cn-": "console.amazonaws.cn", "us-gov-": "console.amazonaws-us-gov.com"}
 
 
 @dataclass(frozen=True)
@@ -73,11 +74,10 @@ def send_notification(sns: SNSClient, topic_arn: str, notification: Notification
 
 
 def log_group_link(region: str, log_group: str) -> str:
-    """The console's page of a log group; empty when there is none."""
-    if not log_group:
+    """The console's page of a log group; empty when there is no group, or no public console."""
+    console = PARTITIONS[partition_of(region)].console
+    if not log_group or not console:
         return ""
-    suffix = next((host for head, host in _CONSOLES.items() if region.startswith(head)), None)
-    host = suffix or f"{region}.console.aws.amazon.com"
     # The console reads the fragment twice percent-decoded, with '$' for '%'.
     name = quote(quote(log_group, safe=""), safe="").replace("%", "$")
-    return f"https://{host}/cloudwatch/home?region={region}#logsV2:log-groups/log-group/{name}"
+    return f"https://{region}.{console}/cloudwatch/home?region={region}#logsV2:log-groups/log-group/{name}"

@@ -79,7 +79,7 @@ def definition(worker_arn: str, at_once: int) -> str:
 def _copy(worker_arn: str, at_once: int) -> State:
     """One line of the manifest is one batch; a batch is called again while it says that there is more."""
     batch = {
-        **_task(),
+        **_task(worker_arn),
         "Parameters": {
             "FunctionName": worker_arn,
             "Payload": {"step": "copy", "migration_id.$": "$.migration_id", "batch.$": "$.batch"},
@@ -90,7 +90,7 @@ def _copy(worker_arn: str, at_once: int) -> State:
     return {
         "Type": "Map",
         "ItemReader": {
-            "Resource": "arn:aws:states:::s3:getObject",
+            "Resource": _integration(worker_arn, "s3:getObject"),
             "ReaderConfig": {"InputType": "JSONL"},
             "Parameters": {"Bucket.$": "$.bucket", "Key.$": "$.manifest"},
         },
@@ -110,7 +110,7 @@ def _copy(worker_arn: str, at_once: int) -> State:
             },
         },
         "ResultWriter": {
-            "Resource": "arn:aws:states:::s3:putObject",
+            "Resource": _integration(worker_arn, "s3:putObject"),
             "Parameters": {
                 "Bucket.$": "$.bucket",
                 "Prefix.$": "States.Format('migrations/{}/map', $.migration_id)",
@@ -129,7 +129,7 @@ def _call(worker_arn: str, state: str, fields: tuple[str, ...], *, result: str) 
     """The worker's step of the state's name."""
     given = {f"{name}.$": f"$.{name}" for name in ("migration_id", *fields)}
     return {
-        **_task(),
+        **_task(worker_arn),
         "Parameters": {"FunctionName": worker_arn, "Payload": {"step": state.lower(), **given}},
         "Catch": _catch(state),
         "ResultPath": result,
@@ -144,7 +144,7 @@ def _tell_failure(worker_arn: str, failed: str) -> State:
     """
     given = {"migration_id.$": "$.migration_id", "what": failed.lower(), "error.$": "$.caught.Error"}
     return {
-        **_task(),
+        **_task(worker_arn),
         "Parameters": {"FunctionName": worker_arn, "Payload": {"step": "failed", **given}},
         "Catch": [{"ErrorEquals": ["States.ALL"], "ResultPath": "$.untold", "Next": "Failed"}],
         "ResultPath": None,
@@ -164,8 +164,16 @@ def _refused(reason: str) -> State:
     return {"Type": "Fail", "Error": "Refused", "CausePath": reason}
 
 
-def _task() -> State:
-    return {"Type": "Task", "Resource": "arn:aws:states:::lambda:invoke", "Retry": _RETRY}
+def _task(worker_arn: str) -> State:
+    return {"Type": "Task", "Resource": _integration(worker_arn, "lambda:invoke"), "Retry": _RETRY}
+
+
+def _integration(worker_arn: str, call: str) -> str:
+    """A call that Step Functions makes itself, named in the worker's partition.
+
+    AWS GovCloud (US) User Guide, "AWS Step Functions".
+    """
+    return f"arn:{worker_arn.split(':')[1]}:states:::{call}"
 
 
 def _when(variable: str, value: str, following: str) -> State:

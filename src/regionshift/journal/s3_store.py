@@ -27,6 +27,7 @@ from regionshift.journal.store import (
     checked_key,
     unusable,
 )
+from regionshift.settings.regions import s3_endpoint
 
 if TYPE_CHECKING:
     from obstore import PutMode
@@ -50,7 +51,7 @@ class S3Store:
             prefix=prefix or None,
             config={
                 "region": access.region,
-                "endpoint": access.endpoint or _aws_endpoint(access.region),
+                "endpoint": access.endpoint or s3_endpoint(access.region),
                 "conditional_put": "etag",
                 "skip_signature": False,
             },
@@ -126,10 +127,6 @@ class S3Store:
             ) from error
         except (BaseError, OSError) as error:
             raise unusable(error, where, "check the bucket's name, its region and the network") from error
-
-
-def _aws_endpoint(region: str) -> str:
-    return f"https://s3.{region}.amazonaws.com" + (".cn" if region.startswith("cn-") else "")
 
 
 def _credential(access: S3Access) -> S3Credential:

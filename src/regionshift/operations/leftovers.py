@@ -12,10 +12,10 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from regionshift.aws.clients import Clients
-from regionshift.operations.checks.base import partition
 from regionshift.settings.check import every_name
 from regionshift.settings.config import MigrationConfig
 from regionshift.settings.names import Kind
+from regionshift.settings.regions import partition_of
 
 _ALREADY_GONE = "PendingDeletion"
 
@@ -132,7 +132,9 @@ def _networks(clients: Clients, config: MigrationConfig, region: str) -> Iterato
 
 
 def _vpc(config: MigrationConfig, region: str, vpc: str) -> str:
-    return f"arn:{partition(region)}:ec2:{region}:{config.account}:vpc/{vpc}"  # as the tagging API names it
+    return (
+        f"arn:{partition_of(region)}:ec2:{region}:{config.account}:vpc/{vpc}"  # as the tagging API names it
+    )
 
 
 def _dashboards(clients: Clients, config: MigrationConfig, region: str) -> Iterator[Leftover]:

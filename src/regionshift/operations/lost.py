@@ -16,7 +16,7 @@ from typing import Any
 from botocore.exceptions import ClientError
 
 from regionshift.aws.clients import Clients
-from regionshift.operations.checks.base import partition
+from regionshift.settings.regions import partition_of
 
 _GONE = re.compile(r"NotFound|NoSuch|DoesNotExist|NonExistent|InvalidResourceId|\.Malformed$|^404$")
 _DENIED = re.compile(r"AccessDenied|Unauthorized")
@@ -64,7 +64,7 @@ class Look:
 
     def arn(self, service: str, resource: str) -> str:
         """An ARN of this account in the region."""
-        return f"arn:{partition(self.region)}:{service}:{self.region}:{self.account}:{resource}"
+        return f"arn:{partition_of(self.region)}:{service}:{self.region}:{self.account}:{resource}"
 
     def is_ours(self, tags: Iterable[Mapping[str, str]] | Mapping[str, str]) -> bool:
         """Whether these tags, in any of the shapes in which AWS tells them, are those of what is looked for."""

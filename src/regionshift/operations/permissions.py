@@ -21,14 +21,11 @@ from regionshift.operations.environment import Environment
 from regionshift.report.values import Finding
 from regionshift.settings.check import every_name
 from regionshift.settings.names import Kind
-from regionshift.settings.regions import partition_of
+from regionshift.settings.regions import PARTITIONS, partition_of
 
 _AT_ONCE = 8
 _ALLOWED = "allowed"
 _ROLE = RIGHTS["aws:iam/role:Role"]
-# IAM has one control plane a partition; `aws:RequestedRegion` of its own calls is that one's region (IAM User Guide,
-# "AWS global condition context keys"). A role is passed to a service in the region of the service's call.
-_IAM_AT: Mapping[str, str] = {"aws": "us-east-1", "aws-cn": "cn-north-1", "aws-us-gov": "us-gov-west-1"}
 
 
 @dataclass(frozen=True)
@@ -138,8 +135,10 @@ def _asked(environment: Environment, principal: str, needs: Collection[_Need]) -
 
 
 def _place(need: _Need) -> str:
+    # `aws:RequestedRegion` of IAM's own calls is its one region of the partition (IAM User Guide, "AWS global condition
+    # context keys"). A role is passed to a service in the region of the service's call.
     if need.action.startswith("iam:") and need.action != "iam:PassRole":
-        return _IAM_AT.get(partition_of(need.region), need.region)
+        return PARTITIONS[partition_of(need.region)].iam_region
     return need.region
 
 

@@ -1,4 +1,4 @@
-"""The regions of AWS, by partition, as botocore's endpoint data lists them; a test compares the two.
+"""The regions and partitions of AWS, as botocore's endpoint data lists them; a test compares the two.
 
 The order is a promise: a region's place in its partition is its *slot*, from which its VPC's address block
 follows (``network.lay_out``). A region that AWS adds is appended, never inserted.
@@ -6,7 +6,7 @@ follows (``network.lay_out``). A region that AWS adds is appended, never inserte
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Final, NamedTuple
 
 REGIONS: Final[dict[str, tuple[str, ...]]] = {
     "aws": (
@@ -54,6 +54,43 @@ REGIONS: Final[dict[str, tuple[str, ...]]] = {
     "aws-eusc": ("eusc-de-east-1",),
 }
 
+
+class Partition(NamedTuple):
+    """What differs between AWS's partitions.
+
+    Args:
+        dns_suffix: what the names of endpoints end with.
+        dual_stack_suffix: what the names of endpoints that answer over IPv6 too end with.
+        iam_region: the region of every call of IAM, which is one service for the whole partition.
+        console: where the console of a region is, behind the region's name; empty where none is public (AWS General
+            Reference, "AWS Management Console endpoints"; of ``aws-eusc`` the same page at docs.aws.eu).
+    """
+
+    dns_suffix: str
+    dual_stack_suffix: str
+    iam_region: str
+    console: str = ""
+
+
+PARTITIONS: Final[dict[str, Partition]] = {
+    "aws": Partition("amazonaws.com", "api.aws", "us-east-1", "console.aws.amazon.com"),
+    "aws-cn": Partition(
+        "amazonaws.com.cn", "api.amazonwebservices.com.cn", "cn-north-1", "console.amazonaws.cn"
+    ),
+    "aws-us-gov": Partition("amazonaws.com", "api.aws", "us-gov-west-1", "console.amazonaws-us-gov.com"),
+    "aws-iso": Partition("c2s.ic.gov", "api.aws.ic.gov", "us-iso-east-1"),
+    "aws-iso-b": Partition("sc2s.sgov.gov", "api.aws.scloud", "us-isob-east-1"),
+    "aws-iso-e": Partition("cloud.adc-e.uk", "api.cloud-aws.adc-e.uk", "eu-isoe-west-1"),
+    "aws-iso-f": Partition("csp.hci.ic.gov", "api.aws.hci.ic.gov", "us-isof-south-1"),
+    "aws-eusc": Partition(
+        "amazonaws.eu", "api.amazonwebservices.eu", "eusc-de-east-1", "console.amazonaws-eusc.eu"
+    ),
+}
+
+_AWS_HOSTS = tuple(
+    {f".{suffix}" for each in PARTITIONS.values() for suffix in (each.dns_suffix, each.dual_stack_suffix)}
+)
+
 SLOTS: Final = 64
 """Slots that a network's space is cut into: the largest partition's regions and room for those to come."""
 
@@ -73,6 +110,20 @@ def partition_of(region: str) -> str:
         if region in regions:
             return partition
     raise KeyError(region)
+
+
+def s3_endpoint(region: str) -> str:
+    """S3's address in ``region`` (AWS General Reference, "Amazon S3 endpoints and quotas").
+
+    Raises:
+        KeyError: no such region.
+    """
+    return f"https://s3.{region}.{PARTITIONS[partition_of(region)].dns_suffix}"
+
+
+def is_aws_host(host: str) -> bool:
+    """Whether a host name without its port is one of AWS's endpoints, an interface endpoint's included."""
+    return host.endswith(_AWS_HOSTS)
 
 
 def slot_of(region: str) -> int:

@@ -137,13 +137,6 @@ def test_a_fence_that_stands_is_lifted_for_as_long_as_a_replication_is_taken_awa
     assert "s3:PutObject" in only["Action"]
 
 
-def test_the_fence_is_written_in_the_partition_of_the_buckets_own_policy() -> None:
-    arn = "arn:aws-cn:s3:::there"
-    for resources in (arn, [f"{arn}/*", arn]):
-        assert fencing._arn_of([{"Sid": "None"}, own(resources)], "there") == arn
-    assert fencing._arn_of([own(f"{arn}/*")], "there") == "arn:aws:s3:::there"
-
-
 def test_roles_are_shut_and_opened_again(config: MigrationConfig, clients: Clients) -> None:
     iam = clients.get("iam", THROUGH)
     trust = {"Effect": "Allow", "Principal": {"Service": "lambda.amazonaws.com"}, "Action": "sts:AssumeRole"}

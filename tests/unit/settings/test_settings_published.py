@@ -9,11 +9,12 @@ from pathlib import Path
 import botocore.session
 import pytest
 import yaml
+from botocore.endpoint_provider import EndpointProvider
 from settings_samples import SMALLEST, loaded, made, mistakes_of
 
 from regionshift.settings.config import MigrationConfig
 from regionshift.settings.reference import reference, with_reference
-from regionshift.settings.regions import REGIONS
+from regionshift.settings.regions import PARTITIONS, REGIONS, all_regions, s3_endpoint
 from regionshift.settings.release import Artifact, Release
 from regionshift.settings.schema import SCHEMA_FILE, Shape, schema_text
 from regionshift.settings.template import settings_template
@@ -106,6 +107,30 @@ def test_the_regions_are_those_that_botocore_knows() -> None:
     data = botocore.session.get_session().get_component("data_loader").load_data("endpoints")
     known = {part["partition"]: set(part["regions"]) for part in data["partitions"]}
     assert {partition: set(regions) for partition, regions in REGIONS.items()} == known
+
+
+def test_the_partitions_are_those_that_botocore_knows() -> None:
+    loader = botocore.session.get_session().get_component("data_loader")
+    known = {
+        part["id"]: (part["outputs"]["dnsSuffix"], part["outputs"]["dualStackDnsSuffix"])
+        for part in loader.load_data("partitions")["partitions"]
+    }
+    assert {name: (each.dns_suffix, each.dual_stack_suffix) for name, each in PARTITIONS.items()} == known
+    for part in loader.load_data("endpoints")["partitions"]:
+        iam = part["services"].get("iam", {})
+        ends = iam.get("endpoints", {}).get(iam.get("partitionEndpoint"))
+        # Where botocore names none, the partition has but one region.
+        region = ends["credentialScope"]["region"] if ends else "".join(part["regions"])
+        assert PARTITIONS[part["partition"]].iam_region == region
+
+
+def test_s3_answers_where_botocore_says() -> None:
+    loader = botocore.session.get_session().get_component("data_loader")
+    rules = loader.load_service_model("s3", "endpoint-rule-set-1")
+    provider = EndpointProvider(rules, loader.load_data("partitions"))
+    assert {region: s3_endpoint(region) for region in all_regions()} == {
+        region: provider.resolve_endpoint(Region=region).url for region in all_regions()
+    }
 
 
 def test_a_releases_digest_ignores_how_a_change_is_made() -> None:

@@ -17,6 +17,7 @@ from regionshift.errors import RegionshiftError
 from regionshift.operations.outputs import Outputs
 from regionshift.report.values import CheckResult, Outcome
 from regionshift.settings.config import MigrationConfig
+from regionshift.settings.regions import partition_of
 
 _AT_ONCE = 8
 
@@ -39,14 +40,7 @@ class CheckContext:
 
     def arn(self, service: str, region: str, resource: str) -> str:
         """An ARN in this account, in the partition the region belongs to."""
-        return f"arn:{partition(region)}:{service}:{region}:{self.config.account}:{resource}"
-
-
-def partition(region: str) -> str:
-    """The partition a region belongs to (AWS General Reference, "Amazon Resource Names")."""
-    if region.startswith("cn-"):
-        return "aws-cn"
-    return "aws-us-gov" if region.startswith("us-gov-") else "aws"
+        return f"arn:{partition_of(region)}:{service}:{region}:{self.config.account}:{resource}"
 
 
 class Wrong(Exception):

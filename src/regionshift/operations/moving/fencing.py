@@ -8,7 +8,7 @@ deny overrides every allow). What others write is stopped in the bucket's policy
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -22,6 +22,7 @@ from regionshift.operations.environment import Environment
 from regionshift.releases.deployed import DeployedReleases
 from regionshift.settings import components as named
 from regionshift.settings.config import MigrationConfig
+from regionshift.settings.regions import partition_of
 
 POLICY = "regionshift-fence"
 NOT_SHUT = "roles_not_shut"
@@ -188,7 +189,7 @@ def shut_bucket(clients: Clients, config: MigrationConfig, region: str) -> None:
         if len(kept) < len(policy["Statement"]):
             _write_policy(s3, bucket, {**policy, "Statement": kept})
         s3.delete_bucket_replication(Bucket=bucket)
-    arn = _arn_of(policy["Statement"], bucket)
+    arn = f"arn:{partition_of(region)}:s3:::{bucket}"
     fence = {
         "Sid": _FENCED,
         "Effect": "Deny",
@@ -225,13 +226,3 @@ def _replicates(s3: Any, bucket: str) -> bool:
             raise
         return False
     return True
-
-
-def _arn_of(statements: Iterable[dict[str, Any]], bucket: str) -> str:
-    """The bucket's ARN as its own policy writes it, which knows the partition."""
-    for statement in statements:
-        resources = statement.get("Resource", [])
-        for resource in [resources] if isinstance(resources, str) else resources:
-            if str(resource).endswith(f":::{bucket}"):
-                return str(resource)
-    return f"arn:aws:s3:::{bucket}"

@@ -13,9 +13,9 @@ from regionshift.aws.clients import Clients
 from regionshift.deployment.news import News
 from regionshift.errors import RegionshiftError
 from regionshift.function.notification import Notification, log_group_link, send_notification
-from regionshift.operations.checks.base import partition
 from regionshift.settings import components
 from regionshift.settings.config import MigrationConfig
+from regionshift.settings.regions import partition_of
 
 _PATIENCE_S = 15.0
 
@@ -68,7 +68,7 @@ class Topics:
             deployment_id=run_id,
             counts=news.counts,
         )
-        arn = f"arn:{partition(region)}:sns:{region}:{self.config.account}:{topic}"
+        arn = f"arn:{partition_of(region)}:sns:{region}:{self.config.account}:{topic}"
         try:
             send_notification(self.clients.get("sns", region), arn, message)
         except (ClientError, BotoCoreError, RegionshiftError) as error:
