@@ -145,8 +145,9 @@ def test_of_two_first_commands_at_once_one_makes_the_environment(tmp_path: Path)
 
 @pytest.mark.parametrize("account", [ACCOUNT, "210987654321"])
 @pytest.mark.parametrize("target", ["local", "aws"])
+@pytest.mark.parametrize("asks", ["local", "aws"])
 def test_what_an_older_version_kept_for_aws_is_told_and_not_passed_over(
-    tmp_path: Path, target: str, account: str
+    tmp_path: Path, target: str, account: str, asks: str
 ) -> None:
     store = open_state(tmp_path.as_uri())
     inputs = {"allowedAccountIds": json.dumps([account])} if target == "aws" else {"endpoints": "[]"}
@@ -154,7 +155,7 @@ def test_what_an_older_version_kept_for_aws_is_told_and_not_passed_over(
     file = ".pulumi/stacks/shop/dev.json"
     store.put(f"engine/{file}", json.dumps(state).encode())
     store.create("journal/shop.dev/runs/000001/00000001.json", b"{}")
-    asked = Identity("shop", "dev", "aws", ACCOUNT)
+    asked, on_aws = (Identity("shop", "dev", each, ACCOUNT) for each in (asks, "aws"))
     if (target, account) != ("aws", ACCOUNT):
         require_same(store, asked)
         return
@@ -162,7 +163,9 @@ def test_what_an_older_version_kept_for_aws_is_told_and_not_passed_over(
         require_same(store, asked)
     assert f"engine/aws-{ACCOUNT}/{file}" in str(refused.value.remedy)
     # Moved, as the error says.
-    (tmp_path / "journal/shop.dev").rename(tmp_path / "journal" / asked.scope)
+    (tmp_path / "journal/shop.dev").rename(tmp_path / "journal" / on_aws.scope)
+    store.put(f"{on_aws.engine_folder}/{file}", json.dumps(state).encode())
+    store.delete([f"engine/{file}"])
     require_same(store, asked)
 
 

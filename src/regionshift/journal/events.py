@@ -132,7 +132,7 @@ def decode(body: bytes, where: str) -> Event:
             id=_text(content.get("id", "")),
             version=version,
         )
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise damaged("an event of the journal cannot be read", where, error) from error
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 
 from regionshift.errors import Refused, RegionshiftError
 from regionshift.journal.store import KeyTakenError, StateDamaged, StateStore
@@ -73,8 +73,7 @@ def require_same(store: StateStore, identity: Identity) -> None:
             where this one does not look.
         StateDamaged: what was written down cannot be read.
     """
-    found = _bound(store, identity)
-    if found is None and identity.target != "local" and not _newest_run(store, identity):
+    if _bound(store, identity) is None:
         _require_none_of_older(store, identity)
 
 
@@ -105,19 +104,22 @@ def written_down(store: StateStore, identity: Identity, guard: Callable[[], None
 def _require_none_of_older(store: StateStore, identity: Identity) -> None:
     """Versions that gave every target one place kept an environment of AWS where one of the embedded AWS now is.
 
-    The engine's state there says for which account it is; its providers have endpoints where they are not AWS's.
+    The engine's state there says for which account it is; its providers have endpoints where they are not AWS's. A
+    command on the embedded AWS would take that state for its own.
     """
-    older = Identity(identity.project, identity.environment, "local", identity.account)
+    older, own = replace(identity, target="local"), replace(identity, target="aws")
+    if identity == own and _newest_run(store, own):
+        return
     kept = store.get(f"{older.engine_folder}/{_stack_file(older)}")
     if kept is None or not _is_on_aws(kept.body, identity.account):
         return
     raise Refused(
-        f"An older version of regionshift made {identity.environment} and kept its state in another place"
-        f" ({older.scope}); this version looks in {identity.scope}, where nothing is.",
+        f"An older version of regionshift made {identity.environment} on AWS and kept its state as {older.scope}, where"
+        f" this version keeps that of the embedded AWS; it looks for that of AWS in {own.scope}, where nothing is.",
         where=store.url,
-        remedy=f"under that URL rename {older.scope} to {identity.scope} in journal/, releases/, artifacts/ and zones/,"
-        f" move {older.engine_folder}/{_stack_file(older)} to {identity.engine_folder}/{_stack_file(older)}, then run"
-        " `regionshift history --seal`; or take it down with the version that made it",
+        remedy=f"under that URL rename {older.scope} to {own.scope} in journal/, releases/, artifacts/ and zones/,"
+        f" move {older.engine_folder}/{_stack_file(older)} to {own.engine_folder}/{_stack_file(own)}, then run"
+        " `regionshift history --seal` with the target aws; or take it down with the version that made it",
     )
 
 
@@ -162,7 +164,7 @@ def _binds(store: StateStore, record: _Record) -> bool:
 
 
 def _newest_run(store: StateStore, identity: Identity) -> str:
-    runs = store.folders(f"journal/{identity.scope}/runs")
+    runs = [name for name in store.folders(f"journal/{identity.scope}/runs") if name.isdigit()]
     return runs[-1] if runs else ""
 
 

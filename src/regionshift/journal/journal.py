@@ -124,11 +124,12 @@ class Journal:
         self._key = key
         self._strict = key is not None and acted_on
         self._taken: Mapping[str, str] | None = None
+        self._ended: set[str] = set()
 
     def start(self, kind: Kind, data: Mapping[str, object]) -> RunJournal:
         """Open a run: number it, and make its opening event durable."""
         data = {**data, "by": self._by} if self._by else data
-        numbers = self.store.folders(self._runs)
+        numbers = self._numbers()
         number = int(numbers[-1]) + 1 if numbers else 1
         for attempt in range(number, number + _ATTEMPTS):
             run_id = f"{attempt:06d}-{kind}-{uuid.uuid4().hex[:6]}"
@@ -193,7 +194,7 @@ class Journal:
 
         Open runs are read in full, finished ones from their copy.
         """
-        numbers = self.store.folders(self._runs)[::-1][:limit]
+        numbers = self._numbers()[::-1][:limit]
         wanted = set(numbers)
         closed = self._copies(
             number for number in map(_number_of, self.store.keys(self._closed)) if number in wanted
@@ -205,9 +206,10 @@ class Journal:
         """Every open run, the newest first."""
         copied = {_number_of(key) for key in self.store.keys(self._closed)}
         if self._strict:
-            # A copy that somebody else put there hides no run.
-            copied = {number for number, copy in self._copies(copied).items() if copy}
-        numbers = [number for number in self.store.folders(self._runs)[::-1] if number not in copied]
+            # A copy that somebody else put there hides no run. One of ours is read once: an end does not change.
+            self._ended |= {number for number, copy in self._copies(copied - self._ended).items() if copy}
+            copied &= self._ended
+        numbers = [number for number in self._numbers()[::-1] if number not in copied]
         views = [fold(events) for events in map(self._read, numbers) if events]
         return [view for view in views if view.outcome is None]
 
@@ -240,7 +242,7 @@ class Journal:
         return {
             name: _digest(body)
             for name, body in bodies.items()
-            if not _is_torn(body) and not self._is_ours(name, body)
+            if _number_in(name).isdigit() and not _is_torn(body) and not self._is_ours(name, body)
         }
 
     def runs_of(self, places: Iterable[str]) -> list[RunSummary]:
@@ -248,7 +250,7 @@ class Journal:
 
         A copy may say something else than the events that would be taken with it.
         """
-        numbers = {_number_in(place) for place in places} & {*self.store.folders(self._runs)}
+        numbers = {_number_in(place) for place in places} & {*self._numbers()}
         return [summarize(self.view(number)) for number in sorted(numbers, reverse=True)]
 
     def take(self, unsealed: Mapping[str, str]) -> None:
@@ -257,6 +259,10 @@ class Journal:
         kept = {**self._taken_earlier(), **unsealed}
         self.store.put(self._earlier, self.sealed(self._earlier, json.dumps({"events": kept}).encode()))
         self._taken = kept
+
+    def _numbers(self) -> list[str]:
+        """Every run's number, in order; a folder of another name is no run."""
+        return [name for name in self.store.folders(self._runs) if name.isascii() and name.isdigit()]
 
     def _summary(self, number: str) -> RunSummary | None:
         """The run from its events; None when it was killed between taking its number and its first event."""
@@ -314,7 +320,7 @@ class Journal:
     def _has_seal(self, name: str, body: bytes) -> bool:
         try:
             return self._key is None or has_seal(self._key, name, body)
-        except ValueError:
+        except (ValueError, RecursionError):
             return False
 
     def _taken_earlier(self) -> Mapping[str, str]:
@@ -470,7 +476,7 @@ def _without_steps(found: RunSummary, first: Event) -> RunView:
 def _is_torn(body: bytes) -> bool:
     try:
         json.loads(body)
-    except ValueError:
+    except (ValueError, RecursionError):
         return True
     return False
 
@@ -528,5 +534,5 @@ def _decode_summary(body: bytes) -> RunSummary | None:
             subject=str(content.get("subject", "")),
             of_data=content["kind"] == "migration" or bool(content.get("of_data")),
         )
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, RecursionError):
         return None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from types import SimpleNamespace
@@ -212,3 +212,35 @@ def test_the_doctor_tells_of_a_key_that_cannot_be_used(store: StateStore) -> Non
     wired: Any = SimpleNamespace(journal=journal)
     (finding,) = _unsealed(wired)
     assert (finding.code, finding.severity, finding.remedy) == ("journal", "error", "enable it")
+
+
+def test_what_is_nested_without_end_is_damage_and_a_folder_of_another_name_no_run(store: StateStore) -> None:
+    journal = journal_of(store)
+    run_id = _run(journal)
+    store.create("journal/shop.dev/runs/before-the-move/00000001.json", b"{}")
+    assert [run.run_id for run in journal.history()] == [run_id]
+    assert journal.start("deployment", {}).run_id.startswith("000002-")
+    deep = b"[" * 100_000
+    store.put(_place(run_id, 2), deep)
+    store.create("journal/shop.dev/closed/000001.json", deep)
+    assert not journal.unsealed()
+    with pytest.raises(StateDamaged):
+        journal.view(run_id)
+
+
+def test_a_copy_of_ours_is_read_once(store: StateStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    journal = journal_of(store)
+    for _ in range(3):
+        journal.start("deployment", {}).close("succeeded")
+    run_id = _run(journal)
+    assert [view.run_id for view in journal.unfinished()] == [run_id]
+    read: list[str] = []
+    many = type(store).get_many
+
+    def counted(self: StateStore, keys: Iterable[str]) -> dict[str, bytes]:
+        read.extend(keys := list(keys))
+        return many(self, keys)
+
+    monkeypatch.setattr(type(store), "get_many", counted)
+    assert [view.run_id for view in journal.unfinished()] == [run_id]
+    assert read == [_place(run_id, 1), _place(run_id, 2)]
