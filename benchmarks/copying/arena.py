@@ -24,7 +24,7 @@ import yaml
 from botocore.credentials import ReadOnlyCredentials
 
 from regionshift.aws.clients import AccessKey, Clients
-from regionshift.carriers.carrier import Place
+from regionshift.carriers.carrier import DataLocation
 from regionshift.local import emulator
 from regionshift.local.emulator import LocalCloud
 
@@ -187,10 +187,10 @@ class Targets:
     bucket: str
     taken: int = 0
 
-    def take(self) -> Place:
+    def take(self) -> DataLocation:
         """A place that nothing was written to yet."""
         self.taken += 1
-        return Place(TARGET, self.bucket, f"{self.taken}/")
+        return DataLocation(TARGET, self.bucket, f"{self.taken}/")
 
 
 def stand_up(arena: Arena, cases: list[Case]) -> dict[str, Targets]:

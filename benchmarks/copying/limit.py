@@ -10,7 +10,7 @@ from benchmarks.copying.arena import PREFIX, SOURCE, TARGET, Arena, Case, Run
 from benchmarks.copying.ours import transport
 
 from regionshift.carriers.s3.calls import Bucket, Pinned
-from regionshift.carriers.transport import Request
+from regionshift.carriers.transport import S3Request
 
 _REQUESTS_A_CONNECTION = 900  # the embedded AWS hangs up after 1,000
 
@@ -48,7 +48,7 @@ def _signed(arena: Arena, case: Case, target: str, connections: int) -> list[byt
     made = []
     for key, version in case.versions.items():
         pinned = Pinned(Bucket(SOURCE, case.source), key, version)
-        request = Request("PUT", TARGET, target, PREFIX + key, headers=pinned.copy_headers)
+        request = S3Request("PUT", TARGET, target, PREFIX + key, headers=pinned.copy_headers)
         base, path = signing._address(request)
         signed = signing._sign(request, base + path)
         headers = "".join(f"{name}: {value}\r\n" for name, value in signed.items())

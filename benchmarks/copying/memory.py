@@ -12,12 +12,12 @@ from pathlib import Path
 from botocore.credentials import ReadOnlyCredentials
 
 from regionshift.carriers.bounds import Bounds, Way
-from regionshift.carriers.carrier import Entry, Level, Place
+from regionshift.carriers.carrier import DataLocation, Entry, Level
 from regionshift.carriers.migration import Migrations
 from regionshift.carriers.records import RecordStore
 from regionshift.carriers.s3.objects import Objects
 from regionshift.carriers.seals import Seals
-from regionshift.carriers.transport import Request, Response, Transport
+from regionshift.carriers.transport import Response, S3Request, Transport
 
 _PAGE = 1000
 _VERSIONED = b"<VersioningConfiguration><Status>Enabled</Status></VersioningConfiguration>"
@@ -40,7 +40,7 @@ class Listed(Transport):
         )
         self._objects = objects
 
-    def _once(self, request: Request) -> Response:
+    def _once(self, request: S3Request) -> Response:
         query = dict(request.query)
         if request.method == "PUT":
             return Response(200, {}, b"")
@@ -89,9 +89,11 @@ def main() -> None:
         lambda message: hashlib.sha256(message).digest(), "eu-west-1", "records", lambda: datetime.now(UTC)
     )
     store = RecordStore(requests, "eu-west-1", "records", seals)
-    bounds = Bounds("records", (Way("s3", Place("us-east-1", "source"), Place("eu-west-1", "target")),))
+    bounds = Bounds(
+        "records", (Way("s3", DataLocation("us-east-1", "source"), DataLocation("eu-west-1", "target")),)
+    )
     migrations = Migrations(store, {"s3": Objects(requests)}, bounds, lambda: datetime.now(UTC))
-    entry = Entry("s3", Place("us-east-1", "source"), Place("eu-west-1", "target"))
+    entry = Entry("s3", DataLocation("us-east-1", "source"), DataLocation("eu-west-1", "target"))
     planned = migrations.begin("bench", [entry], Level.FULL)
     assert planned["plan"]["new"] == objects, planned
     print(_most_megabytes())

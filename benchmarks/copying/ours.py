@@ -15,13 +15,13 @@ from benchmarks.copying.arena import PREFIX, SOURCE, TARGET, Arena, Case, Run, T
 from botocore.credentials import ReadOnlyCredentials
 
 from regionshift.carriers.bounds import Bounds, Way
-from regionshift.carriers.carrier import Entry, Level, Place
+from regionshift.carriers.carrier import DataLocation, Entry, Level
 from regionshift.carriers.migration import Migrations
 from regionshift.carriers.records import RecordStore
 from regionshift.carriers.s3.multipart import MultipartSizes
 from regionshift.carriers.s3.objects import Objects
 from regionshift.carriers.seals import Seals
-from regionshift.carriers.transport import Request, Response, Transport
+from regionshift.carriers.transport import Response, S3Request, Transport
 from regionshift.journal.journal import Journal
 from regionshift.operations.migrations import migrate as operation
 from regionshift.operations.migrations.carrying import Carrying
@@ -37,7 +37,7 @@ class _Far(Transport):
 
     held = 0.0
 
-    def _once(self, request: Request) -> Response:
+    def _once(self, request: S3Request) -> Response:
         time.sleep(self.held)
         return super()._once(request)
 
@@ -65,23 +65,23 @@ class Through:
     journal: Journal
     targets: dict[str, Targets]
 
-    def fresh(self, case: Case, level: Level) -> operation.Wanted:
+    def fresh(self, case: Case, level: Level) -> operation.MigrationRequest:
         """A migration of the case to a target that holds nothing yet."""
-        entry = Entry("s3", Place(SOURCE, case.source), self.targets[case.name].take())
-        return operation.Wanted(SOURCE, TARGET, level, f"bench-{uuid.uuid4().hex[:12]}", (entry,))
+        entry = Entry("s3", DataLocation(SOURCE, case.source), self.targets[case.name].take())
+        return operation.MigrationRequest(SOURCE, TARGET, level, f"bench-{uuid.uuid4().hex[:12]}", (entry,))
 
-    def migrate(self, wanted: operation.Wanted, proven: int) -> None:
+    def migrate(self, wanted: operation.MigrationRequest, proven: int) -> None:
         """Plan, copy, prove, record, journal; all of it must be proven."""
         report = operation.migrate(self.carrying, self.journal, wanted, clock=time.monotonic)
         assert report.completed and report.metadata["counts"].get("proven", 0) == proven, report.metadata
 
-    def again(self, wanted: operation.Wanted) -> operation.Wanted:
+    def again(self, wanted: operation.MigrationRequest) -> operation.MigrationRequest:
         """A new migration of what is the same by now."""
-        return operation.Wanted(
+        return operation.MigrationRequest(
             SOURCE, TARGET, wanted.level, f"again-{uuid.uuid4().hex[:12]}", wanted.entries
         )
 
-    def take_back(self, wanted: operation.Wanted, undone: int) -> None:
+    def take_back(self, wanted: operation.MigrationRequest, undone: int) -> None:
         """Roll a migration back."""
         done = take_back(self.carrying, self.journal, wanted.migration_id, "bench", clock=time.monotonic)
         assert done.whole and done.record["counts"]["undone"] == undone, done.record
@@ -139,14 +139,15 @@ class Core:
         )
         store = RecordStore(requests, TARGET, records, seals)
         bounds = Bounds(
-            records, (Way("s3", Place(SOURCE, self.case.source), Place(TARGET, self.target, PREFIX)),)
+            records,
+            (Way("s3", DataLocation(SOURCE, self.case.source), DataLocation(TARGET, self.target, PREFIX)),),
         )
         carriers = {"s3": Objects(requests, self.sizes)}
         self._migrations = Migrations(store, carriers, bounds, lambda: datetime.now(UTC))
 
     def run(self, level: Level) -> Run:
         """One migration of the whole case."""
-        entry = Entry("s3", Place(SOURCE, self.case.source), Place(TARGET, self.target, PREFIX))
+        entry = Entry("s3", DataLocation(SOURCE, self.case.source), DataLocation(TARGET, self.target, PREFIX))
 
         def migrate() -> None:
             done = self._migrations.migrate("bench", [entry], level)

@@ -50,7 +50,7 @@ Skip = Collection[str] | Callable[["Journal"], Collection[str]]
 
 
 @dataclass(frozen=True)
-class Place:
+class ProjectFiles:
     """Where the files of one settings file lie: everything under ``.regionshift/`` beside it."""
 
     config: Path
@@ -160,7 +160,7 @@ def wire(
             acted on and not sealed.
     """
     config = _naming(settings(path, overrides, outside), naming)
-    place = Place(path)
+    place = ProjectFiles(path)
     place.home.mkdir(parents=True, exist_ok=True)
     with ExitStack() as stack:
         access = _access(config, place, endpoint, outside)
@@ -257,7 +257,7 @@ def _left_out(skip: Skip, journal: Journal) -> Collection[str]:
 
 
 @dataclass(frozen=True)
-class Access:
+class AwsAccess:
     """How AWS, real or embedded, is reached."""
 
     clients: Clients
@@ -266,7 +266,9 @@ class Access:
     """What the local provider may read of this machine's files."""
 
 
-def _access(config: MigrationConfig, place: Place, endpoint: str | None, outside: Surroundings) -> Access:
+def _access(
+    config: MigrationConfig, place: ProjectFiles, endpoint: str | None, outside: Surroundings
+) -> AwsAccess:
     from regionshift.aws.clients import AccessKey, Clients
     from regionshift.aws.guard import require_aws, require_loopback
 
@@ -279,7 +281,7 @@ def _access(config: MigrationConfig, place: Place, endpoint: str | None, outside
             )
         clients = Clients(profile=outside.variables.get("REGIONSHIFT_PROFILE"), account=config.account)
         require_aws(outside.variables, clients.configured_endpoints())
-        return Access(clients, None)
+        return AwsAccess(clients, None)
     if endpoint is not None:
         require_loopback(endpoint)
     cloud = _cloud(config, place, endpoint, outside)
@@ -292,10 +294,12 @@ def _access(config: MigrationConfig, place: Place, endpoint: str | None, outside
         ca_bundle=cloud.ca_bundle,
         account=config.account,
     )
-    return Access(clients, cloud, Files())
+    return AwsAccess(clients, cloud, Files())
 
 
-def _cloud(config: MigrationConfig, place: Place, endpoint: str | None, outside: Surroundings) -> LocalCloud:
+def _cloud(
+    config: MigrationConfig, place: ProjectFiles, endpoint: str | None, outside: Surroundings
+) -> LocalCloud:
     """Our own embedded AWS, started when it does not run; or the one at ``endpoint``."""
     try:
         from regionshift.local import emulator
@@ -329,7 +333,9 @@ def _cloud(config: MigrationConfig, place: Place, endpoint: str | None, outside:
         ) from missing
 
 
-def _store(config: MigrationConfig, place: Place, access: Access, outside: Surroundings) -> StateStore:
+def _store(
+    config: MigrationConfig, place: ProjectFiles, access: AwsAccess, outside: Surroundings
+) -> StateStore:
     from regionshift.journal.backends import open_state
     from regionshift.journal.store import Credentials, S3Access
 
@@ -422,8 +428,8 @@ def _find_engine(variables: Mapping[str, str], *, may_miss: bool) -> _FoundEngin
 @contextmanager
 def _engine(
     config: MigrationConfig,
-    place: Place,
-    access: Access,
+    place: ProjectFiles,
+    access: AwsAccess,
     outside: Surroundings,
     found: _FoundEngine,
     slot: Slot,
@@ -471,7 +477,7 @@ def _inherited(config: MigrationConfig, outside: Surroundings) -> dict[str, str]
 
 
 def _engine_environment(
-    config: MigrationConfig, place: Place, access: Access, outside: Surroundings
+    config: MigrationConfig, place: ProjectFiles, access: AwsAccess, outside: Surroundings
 ) -> dict[str, str]:
     inherited = _inherited(config, outside)
     variables = {name: value for name, value in inherited.items() if not name.startswith("PULUMI_")}
@@ -518,7 +524,7 @@ def _with_profile(variables: dict[str, str]) -> dict[str, str]:
     return left | {"AWS_PROFILE": profile}
 
 
-def _secrets_provider(config: MigrationConfig, access: Access) -> str:
+def _secrets_provider(config: MigrationConfig, access: AwsAccess) -> str:
     """Who encrypts secrets in the engine's state: the key of `state_secrets`, else the passphrase of the key file."""
     key = parse_key_url(config.state_secrets)
     if key is None:
@@ -528,11 +534,11 @@ def _secrets_provider(config: MigrationConfig, access: Access) -> str:
     return key.text(config.regions.primary, **more)
 
 
-def _key_file(place: Place) -> Path:
+def _key_file(place: ProjectFiles) -> Path:
     return place.home / "state.key"
 
 
-def _require_key(config: MigrationConfig, place: Place, store: StateStore) -> None:
+def _require_key(config: MigrationConfig, place: ProjectFiles, store: StateStore) -> None:
     """Raises Refused when a state was begun with the key file of another machine: a new one would open nothing."""
     if parse_key_url(config.state_secrets) is not None or _key_file(place).exists():
         return
@@ -546,14 +552,14 @@ def _require_key(config: MigrationConfig, place: Place, store: StateStore) -> No
     )
 
 
-def passphrase_file(place: Place) -> Path:
+def passphrase_file(place: ProjectFiles) -> Path:
     """The key that secrets in the state are encrypted with; made once, for the owner's eyes only."""
     from regionshift.journal.sealing import key_file
 
     return key_file(_key_file(place))
 
 
-def _backend(config: MigrationConfig, place: Place, access: Access) -> str:
+def _backend(config: MigrationConfig, place: ProjectFiles, access: AwsAccess) -> str:
     state = parse_state_url(place.state_url(config))
     folder = identity_of(config).engine_folder
     url = state.below(folder)
@@ -587,8 +593,8 @@ def _stops_on_interrupt(engine: Engine) -> Iterator[None]:
 
 def _wired(
     config: MigrationConfig,
-    place: Place,
-    access: Access,
+    place: ProjectFiles,
+    access: AwsAccess,
     outside: Surroundings,
     *,
     store: StateStore,
@@ -628,7 +634,9 @@ def _wired(
     return Wired(environment, journal, catalog, store, lock, machine, access.cloud)
 
 
-def _state_key(config: MigrationConfig, place: Place, access: Access, store: StateStore) -> SecretKey:
+def _state_key(
+    config: MigrationConfig, place: ProjectFiles, access: AwsAccess, store: StateStore
+) -> SecretKey:
     """The key of the releases' secrets and of all seals of the state: kept in it under KMS, or that of the key file."""
     from regionshift.journal.sealing import key_from_file, key_from_kms
 
@@ -665,8 +673,8 @@ def _once(make: Callable[[], Release]) -> Callable[[], Release]:
 
 def _release(
     config: MigrationConfig,
-    place: Place,
-    access: Access,
+    place: ProjectFiles,
+    access: AwsAccess,
     store: StateStore,
     outside: Surroundings,
     key: SecretKey,
@@ -694,7 +702,7 @@ def _release(
     )
 
 
-def _artifact(place: Place, outside: Surroundings) -> Artifact:
+def _artifact(place: ProjectFiles, outside: Surroundings) -> Artifact:
     """The function's zip as built from this tool, or the one that a test brings."""
     from regionshift import artifact
     from regionshift.settings.release import Artifact
@@ -707,7 +715,7 @@ def _artifact(place: Place, outside: Surroundings) -> Artifact:
 
 
 def _program(
-    releases: Mapping[str, Release], access: Access, links: Release | None, **options: Any
+    releases: Mapping[str, Release], access: AwsAccess, links: Release | None, **options: Any
 ) -> Program:
     import pulumi
 
@@ -725,7 +733,7 @@ def _program(
     return program
 
 
-def _provider_settings(access: Access) -> ProviderSettings:
+def _provider_settings(access: AwsAccess) -> ProviderSettings:
     from regionshift.infrastructure.providers import ProviderSettings
 
     if access.cloud is None:
@@ -735,7 +743,7 @@ def _provider_settings(access: Access) -> ProviderSettings:
 
 
 def _machine(
-    place: Place, outside: Surroundings, engine_problem: InputError | None, disks: tuple[Disk, ...]
+    place: ProjectFiles, outside: Surroundings, engine_problem: InputError | None, disks: tuple[Disk, ...]
 ) -> Machine:
     from importlib.metadata import version
 
@@ -751,7 +759,7 @@ def _machine(
     )
 
 
-def _disks(config: MigrationConfig, place: Place, access: Access) -> tuple[Disk, ...]:
+def _disks(config: MigrationConfig, place: ProjectFiles, access: AwsAccess) -> tuple[Disk, ...]:
     """Where a run writes on this machine; a state in S3 has no end."""
     from regionshift.operations.room import Disk
 

@@ -18,7 +18,7 @@ from kms_etags import under_kms
 
 from regionshift.aws.clients import Clients
 from regionshift.carriers.bounds import Bounds
-from regionshift.carriers.carrier import Entry, Place
+from regionshift.carriers.carrier import DataLocation, Entry
 from regionshift.carriers.migration import Migrations
 from regionshift.carriers.records import RecordStore
 from regionshift.carriers.s3.multipart import MultipartSizes
@@ -168,7 +168,9 @@ class S3Lab:
 
     def __post_init__(self) -> None:
         self.source, self.target = self.world.bucket("from", SOURCE), self.world.bucket("to", TARGET)
-        self.entry = Entry("s3", Place(SOURCE, self.source, "in/"), Place(TARGET, self.target, "out/"))
+        self.entry = Entry(
+            "s3", DataLocation(SOURCE, self.source, "in/"), DataLocation(TARGET, self.target, "out/")
+        )
 
     def write(self, side: str, name: str, value: str) -> None:
         s3, bucket, prefix = self._side(side)
@@ -214,7 +216,9 @@ class SsmLab:
 
     def __post_init__(self) -> None:
         path = f"/lab/{self.world.run}/"
-        self.entry = Entry("ssm", Place(SOURCE, prefix=path), Place(TARGET, prefix=f"{path}moved/"))
+        self.entry = Entry(
+            "ssm", DataLocation(SOURCE, prefix=path), DataLocation(TARGET, prefix=f"{path}moved/")
+        )
 
     def write(self, side: str, name: str, value: str) -> None:
         ssm, full = self._side(side), self._name(side, name)
@@ -266,7 +270,9 @@ class SecretsLab:
 
     def __post_init__(self) -> None:
         prefix = f"lab/{self.world.run}/"
-        self.entry = Entry("secrets", Place(SOURCE, prefix=prefix), Place(TARGET, prefix=prefix))
+        self.entry = Entry(
+            "secrets", DataLocation(SOURCE, prefix=prefix), DataLocation(TARGET, prefix=prefix)
+        )
 
     def write(self, side: str, name: str, value: str) -> None:
         vault, full = self._side(side), self.entry.source.prefix + name

@@ -12,9 +12,9 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from regionshift.carriers.records import OWNED
-from regionshift.carriers.transport import Request, Response
+from regionshift.carriers.transport import Response, S3Request
 
-Once = Callable[[Request], Response]
+Once = Callable[[S3Request], Response]
 _LISTED = re.compile(rb"(?s)<Version>.*?</Version>")
 _ID = re.compile(rb"<VersionId>(.*?)</VersionId>")
 _ETAG = re.compile(rb"<ETag>.*?</ETag>")
@@ -23,7 +23,7 @@ _ETAG = re.compile(rb"<ETag>.*?</ETag>")
 def under_kms(once: Once, *, checksums: bool = True) -> Once:
     """``once`` with such etags; ``checksums``: whether objects have stored ones, as all newer ones have."""
 
-    def changed(request: Request) -> Response:
+    def changed(request: S3Request) -> Response:
         if request.key.startswith(OWNED):
             return once(request)
         # The source has the etag of its listing on AWS; here only our own invention would be compared.

@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from regionshift.aws.clients import Clients
-from regionshift.carriers.carrier import Entry, Level, Place
+from regionshift.carriers.carrier import DataLocation, Entry, Level
 from regionshift.carriers.records import Layout
 from regionshift.local.emulator import LocalCloud
 
@@ -121,7 +121,7 @@ def test_parameters(
     granted = iter([True] * items_done)
 
     world.migrations.begin(
-        "m", [Entry("ssm", lab.entry.source, Place(TARGET, "", lab.entry.target.prefix))], Level.FULL
+        "m", [Entry("ssm", lab.entry.source, DataLocation(TARGET, "", lab.entry.target.prefix))], Level.FULL
     )
     world.migrations.run_batch("m", 0, lambda: next(granted, False))
     world.migrations.rollback("m")
@@ -267,7 +267,9 @@ def test_secrets(
         # A replica's name is taken in the region that it comes from; nothing of ours is there.
         write_secret(world, TARGET, prefix + name, secret, keys[1])
     earlier = secrets_there(world, prefix)
-    entry = Entry("secrets", Place(SOURCE, prefix=prefix), Place(TARGET, prefix=prefix), kms_key=keys[1])
+    entry = Entry(
+        "secrets", DataLocation(SOURCE, prefix=prefix), DataLocation(TARGET, prefix=prefix), kms_key=keys[1]
+    )
     granted = iter([True] * items_done)
 
     planned = world.migrations.begin("m", [entry], Level.FULL)

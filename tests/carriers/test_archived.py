@@ -10,7 +10,7 @@ from carrier_world import SOURCE, TARGET, S3Lab, World
 
 from regionshift.carriers.carrier import Level
 from regionshift.carriers.s3.pages import read_page
-from regionshift.carriers.transport import Request, Response
+from regionshift.carriers.transport import Response, S3Request
 
 RESTORED = b"<RestoreStatus><IsRestoreInProgress>%s</IsRestoreInProgress></RestoreStatus>"
 CLASSES = ("GLACIER", "DEEP_ARCHIVE", "GLACIER_IR", "STANDARD_IA", "INTELLIGENT_TIERING")
@@ -32,9 +32,9 @@ def write(world: World, lab: S3Lab, name: str, key: str = "") -> None:
 
 def as_aws(world: World, restored: bytes) -> None:
     """As AWS: an archived object cannot be read, and a listing says which are restored when it is asked to."""
-    once: Callable[[Request], Response] = world.transport._once
+    once: Callable[[S3Request], Response] = world.transport._once
 
-    def answered(request: Request) -> Response:
+    def answered(request: S3Request) -> Response:
         answer = once(request)
         archived = answer.headers.get("x-amz-storage-class") in ("GLACIER", "DEEP_ARCHIVE")
         if request.method == "GET" and archived and "tagging" not in dict(request.query):

@@ -18,7 +18,7 @@ from regionshift.carriers.carrier import Level
 from regionshift.carriers.plan import BATCH_ITEMS
 from regionshift.carriers.records import Layout
 from regionshift.carriers.s3.pages import read_page
-from regionshift.carriers.transport import Request, Response, S3Error
+from regionshift.carriers.transport import Response, S3Error, S3Request
 from regionshift.errors import InputError, WorkFailed
 
 CONTROLS = ["tab\tnewline\n", "delete\x7f", "line\u2028", "\ufeffbom", "\u202eleft", "\ud7ff\ue000\ufdd0"]
@@ -109,7 +109,7 @@ def test_throttling_slows_the_pool_and_loses_nothing(world: World, lab: S3Lab) -
     refused: set[str] = set()
     limits: list[int] = []
 
-    def throttled(request: Request) -> Response:
+    def throttled(request: S3Request) -> Response:
         limits.append(world.transport.pace.limit)
         if "x-amz-copy-source" in request.headers and request.key not in refused:
             refused.add(request.key)
@@ -155,7 +155,7 @@ def test_a_batch_that_failed_is_run_again_and_copies_nothing_twice(world: World,
     world.migrations.begin("m", [lab.entry], Level.FULL)
     once = world.transport._once
 
-    def failing(request: Request) -> Response:
+    def failing(request: S3Request) -> Response:
         if request.key == Layout("m").results(0) and request.method == "PUT":
             return Response(403, {}, b"<Error><Code>AccessDenied</Code><Message>no</Message></Error>")
         return once(request)

@@ -9,7 +9,7 @@ import pytest
 from carrier_world import Lab, S3Lab, World
 
 from regionshift.carriers.batch import run_batch
-from regionshift.carriers.carrier import Level, Proof, Unfinished, Work
+from regionshift.carriers.carrier import Level, Proof, UnfinishedItem, Work
 from regionshift.carriers.records import Layout
 from regionshift.errors import InputError, Refused
 
@@ -192,7 +192,7 @@ def test_what_was_written_and_never_proven_goes_again(
             if proof.key != "a3":
                 yield proof
             elif out_of_time:
-                yield Unfinished("a3")
+                yield UnfinishedItem("a3")
             else:
                 yield Proof("a3", level, False, reason="tags differ")
 

@@ -10,7 +10,7 @@ from command_world import carrying_of, config_of, journal_in
 
 from regionshift.carriers import lock
 from regionshift.carriers.carrier import Entry
-from regionshift.carriers.transport import Request, Response
+from regionshift.carriers.transport import Response, S3Request
 from regionshift.errors import Refused, WorkFailed
 from regionshift.operations.moving.copying import LastCopy, Missed, bucket_entry
 
@@ -37,7 +37,7 @@ def test_what_could_not_be_copied_and_has_come_by_itself_holds_the_bucket_no_lon
     world.clients.get("s3", SOURCE).put_object(Bucket=entry.source.bucket, Key="late", Body=b"x")
     once = world.transport._once
 
-    def refusing(request: Request) -> Response:
+    def refusing(request: S3Request) -> Response:
         if "x-amz-copy-source" in request.headers:
             return Response(403, {}, b"<Error><Code>AccessDenied</Code><Message>no</Message></Error>")
         return once(request)
@@ -75,7 +75,7 @@ def test_a_return_that_was_killed_while_it_copied_is_gone_on_with(world: World, 
     old.put_object(Bucket=entry.source.bucket, Key="missed", Body=b"x")
     once = world.transport._once
 
-    def killed(request: Request) -> Response:
+    def killed(request: S3Request) -> Response:
         if "x-amz-copy-source" in request.headers:
             raise KeyboardInterrupt
         return once(request)

@@ -10,7 +10,7 @@ from carrier_world import SOURCE, S3Lab, World
 from regionshift.aws.clients import Clients
 from regionshift.carriers.carrier import Level
 from regionshift.carriers.s3.multipart import MultipartSizes
-from regionshift.carriers.transport import Request, Response
+from regionshift.carriers.transport import Response, S3Request
 from regionshift.function import migration_worker
 from regionshift.local.emulator import LocalCloud
 
@@ -40,7 +40,7 @@ def test_parts_are_put_together_only_when_there_is_time(in_parts: World) -> None
     in_parts.migrations.begin("m", [lab.entry], Level.PINNED)
     once, copied = in_parts.transport._once, 0
 
-    def counted(request: Request) -> Response:
+    def counted(request: S3Request) -> Response:
         nonlocal copied
         answer = once(request)
         copied += "x-amz-copy-source-range" in request.headers

@@ -11,7 +11,7 @@ from carrier_world import SOURCE, TARGET, S3Lab, World
 from regionshift.aws.clients import AccessKey, Clients
 from regionshift.carriers.carrier import Entry, Level
 from regionshift.carriers.lines import entry_line, read_entry
-from regionshift.carriers.transport import Request, S3Error
+from regionshift.carriers.transport import S3Error, S3Request
 from regionshift.errors import Refused
 
 OTHER_ACCOUNT = "210987654321"
@@ -97,7 +97,7 @@ def test_records_keep_the_account(world: World, side: str) -> None:
 def test_a_copy_says_whose_bucket_it_copies_from(world: World, query: tuple[tuple[str, str], ...]) -> None:
     target, source = world.bucket("target", TARGET), strangers(world, TARGET)
     headers = {"x-amz-copy-source": f"/{source}/key"}
-    copy = Request("PUT", TARGET, target, "copy", query, headers)
+    copy = S3Request("PUT", TARGET, target, "copy", query, headers)
 
     with pytest.raises(S3Error) as refused:
         world.transport.send(copy)

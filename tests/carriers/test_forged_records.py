@@ -14,7 +14,7 @@ from carrier_world import ONWARD, SOURCE, TARGET, S3Lab, World, seals_of
 from command_world import carrying_of, config_of
 
 from regionshift.carriers.bounds import Bounds, OutOfBounds, Way
-from regionshift.carriers.carrier import Level, Place
+from regionshift.carriers.carrier import DataLocation, Level
 from regionshift.carriers.ledger import carried, folder_of
 from regionshift.carriers.lines import dump, entry_line, from_bytes, to_bytes
 from regionshift.carriers.records import Layout, RecordStore
@@ -192,7 +192,7 @@ def test_a_plan_says_whose_records_it_passes_over(world: World, lab: S3Lab) -> N
 def test_nothing_is_done_outside_of_what_the_settings_name_today(world: World, lab: S3Lab) -> None:
     entry = lab.entry
     world.migrations.run("m")
-    elsewhere = Way("s3", entry.source, Place(TARGET, "another"))
+    elsewhere = Way("s3", entry.source, DataLocation(TARGET, "another"))
     today = replace(world.migrations, bounds=Bounds(world.records_bucket, (elsewhere,)))
 
     for attempt in (
@@ -219,7 +219,7 @@ def test_a_batch_holds_what_its_entry_selects_and_nothing_of_the_programs_own(
     with pytest.raises(OutOfBounds):
         world.migrations.run_batch("m", 0)
 
-    within = replace(lab.entry, target=Place(TARGET, world.records_bucket))
+    within = replace(lab.entry, target=DataLocation(TARGET, world.records_bucket))
     for key in ("migrations/m/metadata.json", "state/x", "artifacts/x"):
         head = {"batch": 0, "entry": entry_line(within), "level": "full", "after": ""}
         world.store.put(LAYOUT.plan(0), to_bytes([head, {**item, "key": key}]))

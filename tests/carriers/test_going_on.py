@@ -18,7 +18,7 @@ from regionshift.carriers.records import Layout
 from regionshift.errors import WorkFailed
 from regionshift.function.migration_worker import Worker
 from regionshift.operations.migrations.carrying import Carrying, no_forecast
-from regionshift.operations.migrations.migrate import Report, Wanted, migrate
+from regionshift.operations.migrations.migrate import MigrationRequest, Report, migrate
 
 WAITS = {"StartAt": "Wait", "States": {"Wait": {"Type": "Wait", "Seconds": 60, "End": True}}}
 ENDS = {"StartAt": "End", "States": {"End": {"Type": "Succeed"}}}
@@ -79,7 +79,7 @@ class Left:
         """``migrate`` with the same id."""
         carrying = self.carrying(before_it_ends)
         journal = journal_in(self.folder)
-        wanted = Wanted(SOURCE, TARGET, Level.FULL, "m", (self.lab.entry,))
+        wanted = MigrationRequest(SOURCE, TARGET, Level.FULL, "m", (self.lab.entry,))
         return migrate(carrying, journal, wanted, clock=lambda: 0.0)
 
 

@@ -14,7 +14,7 @@ from command_world import carrying_of, config_of, journal_in
 from regionshift.carriers import lock
 from regionshift.carriers.carrier import Entry
 from regionshift.carriers.records import RecordStore
-from regionshift.carriers.transport import Request, Response
+from regionshift.carriers.transport import Response, S3Request
 from regionshift.errors import InputError, Refused
 from regionshift.operations.migrations.taking_back import require_all_takeable
 from regionshift.operations.moving.copying import LastCopy, bucket_entry
@@ -143,9 +143,9 @@ def test_migrations_are_asked_in_the_order_in_which_they_go_back(world: World, t
 def test_a_migration_that_was_planned_just_now_is_not_looked_at_twice(world: World, tmp_path: Path) -> None:
     copies = last_copy(world, tmp_path, up=True)
     entry = bucket_entry(copies.carrying.environment.config, SOURCE, TARGET)
-    once, asked = world.transport._once, list[Request]()
+    once, asked = world.transport._once, list[S3Request]()
 
-    def counting(request: Request) -> Response:
+    def counting(request: S3Request) -> Response:
         asked.append(request)
         return once(request)
 

@@ -10,7 +10,7 @@ from carrier_world import SOURCE, TARGET, S3Lab, World
 from regionshift.aws.clients import Clients
 from regionshift.carriers.carrier import Level
 from regionshift.carriers.s3.multipart import MultipartSizes
-from regionshift.carriers.transport import Request, Response
+from regionshift.carriers.transport import Response, S3Request
 from regionshift.local.emulator import LocalCloud
 
 MIB = 1024**2
@@ -32,7 +32,7 @@ def orphaned(cloud: LocalCloud, clients: Clients) -> tuple[World, S3Lab, str]:
     world.migrations.begin("m", [lab.entry], Level.PINNED)
     once = world.transport._once
 
-    def deadly(request: Request) -> Response:
+    def deadly(request: S3Request) -> Response:
         answer = once(request)
         if request.method == "POST" and request.query == (("uploads", ""),):
             raise KilledError

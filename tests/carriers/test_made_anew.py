@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from carrier_world import SOURCE, TARGET, S3Lab, SecretsLab, SsmLab, World
 
-from regionshift.carriers.carrier import Identity, Level
+from regionshift.carriers.carrier import Level, VersionIdentity
 from regionshift.carriers.records import Layout
 
 LABS = [SsmLab, SecretsLab]
@@ -129,11 +129,11 @@ def without_dates(world: World, name: str) -> None:
     for line in lines:
         for field in ("source_version", "version"):
             if line.get(field):
-                line[field] = Identity.read(line[field]).id
+                line[field] = VersionIdentity.read(line[field]).id
         if "detail" in line:
             line["detail"].pop("created", None)
         if line.get("versions") and isinstance(line["versions"][0], str):
-            line["versions"] = [Identity.read(version).id for version in line["versions"]]
+            line["versions"] = [VersionIdentity.read(version).id for version in line["versions"]]
     world.store.put(name, b"".join(json.dumps(line).encode() + b"\n" for line in lines))
 
 

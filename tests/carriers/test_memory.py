@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, cast
 
-from regionshift.carriers.carrier import Carried, Entry, Item, Level, Limits, Place
+from regionshift.carriers.carrier import Carried, DataLocation, Entry, Item, Level, Limits
 from regionshift.carriers.lines import item_line, to_bytes
 from regionshift.carriers.plan import MigrationPlan, make_plan, require_sound
 from regionshift.carriers.records import RecordStore
@@ -117,7 +117,7 @@ class NoRecords:
 def planned(keys: int) -> tuple[MigrationPlan, int]:
     """The plan and the most memory that making it took, in bytes."""
     carriers: Any = {"s3": Streaming(Endless(keys), Endless(keys // 2))}
-    entry = Entry("s3", Place("us-east-1", "s"), Place("eu-west-1", "t"))
+    entry = Entry("s3", DataLocation("us-east-1", "s"), DataLocation("eu-west-1", "t"))
     tracemalloc.start()
     try:
         limits = require_sound(carriers, [entry])

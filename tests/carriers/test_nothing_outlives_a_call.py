@@ -13,7 +13,7 @@ from carrier_world import TARGET, S3Lab, World
 from regionshift.carriers.batch import run_batch, undo_batch
 from regionshift.carriers.carrier import Level
 from regionshift.carriers.records import Layout
-from regionshift.carriers.transport import Request, Response
+from regionshift.carriers.transport import Response, S3Request
 
 ITEMS = 40  # more than are copied at once
 
@@ -32,7 +32,7 @@ class Watched:
         self.begun = self.ended = 0
         world.transport._once = self.answer  # type: ignore[method-assign]
 
-    def answer(self, request: Request) -> Response:
+    def answer(self, request: S3Request) -> Response:
         if "x-amz-copy-source" not in request.headers:
             return self._once(request)
         if request.key == self._breaks:
@@ -115,7 +115,7 @@ def test_a_note_that_cannot_be_written_is_told_and_fails_nothing(world: World, l
     migrations.begin("m", [lab.entry], Level.FULL)
     once = world.transport._once
 
-    def refusing(request: Request) -> Response:
+    def refusing(request: S3Request) -> Response:
         if request.key == Layout("m").share(0):
             return Response(403, {}, b"<Error><Code>AccessDenied</Code><Message>no</Message></Error>")
         return once(request)

@@ -12,7 +12,7 @@ import pytest
 from botocore.exceptions import ClientError
 from carrier_world import SOURCE, TARGET, SsmLab, World
 
-from regionshift.carriers.carrier import Entry, Level, Place
+from regionshift.carriers.carrier import DataLocation, Entry, Level
 from regionshift.carriers.ssm import cannot_go_back
 from regionshift.errors import InputError, Refused, WorkFailed
 from regionshift.operations.migrations.estimating import Estimate, as_json
@@ -141,7 +141,7 @@ def test_a_parameter_instead_of_a_path_is_told(world: World, name: str) -> None:
     name = name.replace("{run}", world.run)
     world.clients.get("ssm", SOURCE).put_parameter(Name=name, Value="x", Type="String")
     path = f"/lab-{world.run}/"
-    entry = Entry("ssm", Place(SOURCE, prefix=path), Place(TARGET, prefix=path))
+    entry = Entry("ssm", DataLocation(SOURCE, prefix=path), DataLocation(TARGET, prefix=path))
 
     with pytest.raises(InputError, match=f"{name} is a parameter and not a path"):
         world.migrations.plan("p", [entry], Level.FULL)
@@ -172,7 +172,9 @@ def refused(world: World, operation: str, code: str, *, but: int = 0) -> Iterato
 def test_a_path_that_cannot_be_looked_at_is_told_plainly(
     world: World, answered: int, code: str, error: type[Exception]
 ) -> None:
-    empty = Entry("ssm", Place(SOURCE, prefix=f"/{world.run}/"), Place(TARGET, prefix=f"/{world.run}/"))
+    empty = Entry(
+        "ssm", DataLocation(SOURCE, prefix=f"/{world.run}/"), DataLocation(TARGET, prefix=f"/{world.run}/")
+    )
     with refused(world, "DescribeParameters", code, but=answered), pytest.raises(error, match="list"):
         world.carriers["ssm"].check(empty)
 
@@ -198,7 +200,7 @@ def test_a_parameter_that_may_not_be_read_for_the_plan_is_a_conflict_by_name(lab
 
 
 def test_a_plan_that_selects_nothing_is_refused_and_part_of_one_is_noted(lab: SsmLab) -> None:
-    nothing = replace(lab.entry, include=("nothing",), target=Place(TARGET, prefix="/other/"))
+    nothing = replace(lab.entry, include=("nothing",), target=DataLocation(TARGET, prefix="/other/"))
     made = lab.world.migrations.plan("p", [nothing], Level.FULL)
     with pytest.raises(InputError, match="select nothing") as refused:
         require_something(made, SOURCE)

@@ -14,7 +14,7 @@ from botocore.exceptions import ClientError
 from carrier_world import SOURCE, TARGET, S3Lab, SecretsLab, World, seals_of
 
 from regionshift.aws.clients import AccessKey, Clients
-from regionshift.carriers.carrier import Entry, Level, Place
+from regionshift.carriers.carrier import DataLocation, Entry, Level
 from regionshift.carriers.migration import Migrations
 from regionshift.carriers.records import RecordStore
 from regionshift.carriers.s3.objects import Objects
@@ -82,7 +82,7 @@ def test_an_unreadable_bucket_is_refused_before_anything_is_written(as_user: All
 
 def test_unlisted_parameters_and_secrets_are_refused(as_user: Allowed) -> None:
     for kind in ("ssm", "secrets"):
-        entry = Entry(kind, Place(SOURCE, prefix="/a/"), Place(TARGET, prefix="/b/"))
+        entry = Entry(kind, DataLocation(SOURCE, prefix="/a/"), DataLocation(TARGET, prefix="/b/"))
         with pytest.raises(Refused, match="No permission"):
             as_user().plan("m", [entry], Level.FULL)
 

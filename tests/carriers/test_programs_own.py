@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from carrier_world import SOURCE, TARGET, World
 
-from regionshift.carriers.carrier import Entry, Level, Place
+from regionshift.carriers.carrier import DataLocation, Entry, Level
 from regionshift.carriers.records import PROGRAMS_OWN
 
 
@@ -16,7 +16,9 @@ def test_what_would_forge_a_record_is_a_conflict_by_name(world: World, prefix: s
     for key in [*own, "plain", "migrations", "migrations-of-birds/x"]:
         s3.put_object(Bucket=source, Key=f"in/{key.removeprefix(prefix)}", Body=b"forged")
     world.store.put("migrations/x/metadata.json", b"{}")
-    entry = Entry("s3", Place(SOURCE, source, "in/"), Place(TARGET, world.records_bucket, prefix))
+    entry = Entry(
+        "s3", DataLocation(SOURCE, source, "in/"), DataLocation(TARGET, world.records_bucket, prefix)
+    )
 
     planned = world.migrations.plan("m", [entry], Level.FULL)
     done = world.migrations.migrate("m", [entry])
@@ -37,6 +39,8 @@ def test_in_another_bucket_such_keys_are_anybodys(world: World) -> None:
     source, target = world.bucket("from", SOURCE), world.bucket("to", TARGET)
     world.clients.get("s3", SOURCE).put_object(Bucket=source, Key="migrations/x", Body=b"birds")
 
-    done = world.migrations.migrate("m", [Entry("s3", Place(SOURCE, source), Place(TARGET, target))])
+    done = world.migrations.migrate(
+        "m", [Entry("s3", DataLocation(SOURCE, source), DataLocation(TARGET, target))]
+    )
 
     assert done["status"] == "completed"

@@ -11,7 +11,7 @@ from carrier_world import SOURCE, TARGET, S3Lab, World
 
 from regionshift.carriers.carrier import Level
 from regionshift.carriers.s3 import contents
-from regionshift.carriers.transport import Request, Response
+from regionshift.carriers.transport import Response, S3Request
 
 STEP = 64 * 1024
 STEPS = 60
@@ -40,7 +40,7 @@ class Ranges:
         self.firsts: list[int] = []
         world.transport._once = self.answer  # type: ignore[method-assign]
 
-    def answer(self, request: Request) -> Response:
+    def answer(self, request: S3Request) -> Response:
         if "Range" not in request.headers:
             return self._once(request)
         with self._lock:
@@ -96,7 +96,7 @@ def test_the_next_call_goes_on_where_the_reading_was(world: World, lab: S3Lab) -
 def test_one_other_byte_anywhere_is_found(world: World, lab: S3Lab, at: int) -> None:
     once = world.transport._once
 
-    def tampered(request: Request) -> Response:
+    def tampered(request: S3Request) -> Response:
         answer = once(request)
         span = request.headers.get("Range", "")
         first, _, last = span[6:].partition("-")

@@ -10,7 +10,7 @@ from carrier_world import SOURCE, TARGET, S3Lab, World
 
 from regionshift.carriers.carrier import Level
 from regionshift.carriers.records import Layout
-from regionshift.carriers.transport import Request, Response
+from regionshift.carriers.transport import Response, S3Request
 
 REDIRECT = "x-amz-website-redirect-location"
 
@@ -29,7 +29,7 @@ class Aws:
         self.die_at: tuple[str, int] | None = None
         world.transport._once = self.answer  # type: ignore[method-assign]
 
-    def answer(self, request: Request) -> Response:
+    def answer(self, request: S3Request) -> Response:
         copies = "x-amz-copy-source" in request.headers
         self.copies += copies
         if self.die_at == ("copy", self.copies) and copies:

@@ -9,7 +9,7 @@ import pytest
 from carrier_world import S3Lab, World
 
 from regionshift.carriers.lines import entry_line
-from regionshift.carriers.transport import Request, Response
+from regionshift.carriers.transport import Response, S3Request
 from regionshift.function.migration_worker import Worker
 
 ITEMS = 12
@@ -69,7 +69,7 @@ def test_what_a_killed_call_copied_the_next_finds(
     """Killed after S3 did the copy and before anybody noted it, with others under way."""
     once, copies = world.transport._once, 0
 
-    def dying(request: Request) -> Response:
+    def dying(request: S3Request) -> Response:
         nonlocal copies
         if copies >= at:
             raise KilledError
@@ -99,7 +99,7 @@ def test_a_batch_that_is_done_is_only_looked_at(
     once = world.transport._once
     with monkeypatch.context() as patched:
 
-        def read_only(request: Request) -> Response:
+        def read_only(request: S3Request) -> Response:
             assert request.bucket == world.records_bucket or request.method in ("GET", "HEAD"), request.where
             return once(request)
 

@@ -7,13 +7,13 @@ from dataclasses import replace
 import pytest
 from carrier_world import SOURCE, TARGET, SecretsLab, SsmLab, World
 
-from regionshift.carriers.carrier import Entry, Level, Place
+from regionshift.carriers.carrier import DataLocation, Entry, Level
 from regionshift.carriers.lines import entry_line, read_entry
 from regionshift.carriers.named import Value
 from regionshift.carriers.rewrite import rewritten, told
 from regionshift.errors import InputError
 
-ENTRY = Entry("ssm", Place(SOURCE, prefix="/a/"), Place(TARGET, prefix="/a/"))
+ENTRY = Entry("ssm", DataLocation(SOURCE, prefix="/a/"), DataLocation(TARGET, prefix="/a/"))
 
 
 def test_nothing_is_changed_unless_asked_for() -> None:

@@ -9,12 +9,12 @@ import pytest
 from carrier_world import SOURCE, TARGET, S3Lab, World, in_parallel
 
 from regionshift.aws.clients import Clients
-from regionshift.carriers.carrier import Entry, Level, Place
+from regionshift.carriers.carrier import DataLocation, Entry, Level
 from regionshift.carriers.records import Layout
 from regionshift.carriers.s3.calls import Bucket, Calls
 from regionshift.carriers.s3.listing import stacks
 from regionshift.carriers.s3.multipart import MultipartSizes
-from regionshift.carriers.transport import Request, Response
+from regionshift.carriers.transport import Response, S3Request
 from regionshift.errors import InputError, Refused
 from regionshift.local.emulator import LocalCloud
 
@@ -313,18 +313,18 @@ def test_in_a_bucket_that_replicates_onward_undo_writes_forward(objects: S3Lab, 
 
 def test_buckets_that_cannot_be_used_are_refused_before_anything_is_written(world: World) -> None:
     good, bare = world.bucket("good", TARGET), world.bucket("bare", TARGET, versioned=False)
-    source = Place(SOURCE, world.bucket("source", SOURCE))
+    source = DataLocation(SOURCE, world.bucket("source", SOURCE))
     locked = f"locked-{world.run}"
     world.clients.get("s3", TARGET).create_bucket(
         Bucket=locked,
         ObjectLockEnabledForBucket=True,
         CreateBucketConfiguration={"LocationConstraint": TARGET},
     )
-    refusals: list[tuple[Place, Place, type[Exception], str]] = [
-        (source, Place(TARGET, bare), InputError, "versions"),
-        (source, Place(TARGET, f"absent-{world.run}"), InputError, "not there"),
-        (Place(SOURCE, f"absent-{world.run}"), Place(TARGET, good), InputError, "not there"),
-        (source, Place(TARGET, locked), Refused, "Object Lock"),
+    refusals: list[tuple[DataLocation, DataLocation, type[Exception], str]] = [
+        (source, DataLocation(TARGET, bare), InputError, "versions"),
+        (source, DataLocation(TARGET, f"absent-{world.run}"), InputError, "not there"),
+        (DataLocation(SOURCE, f"absent-{world.run}"), DataLocation(TARGET, good), InputError, "not there"),
+        (source, DataLocation(TARGET, locked), Refused, "Object Lock"),
     ]
     records = world.versions(world.records_bucket)
     for one, other, kind, words in refusals:
@@ -338,7 +338,7 @@ def test_buckets_that_cannot_be_used_are_refused_before_anything_is_written(worl
 
 
 def test_same_source_and_target_is_refused() -> None:
-    place = Place(SOURCE, "b", "p/")
+    place = DataLocation(SOURCE, "b", "p/")
     with pytest.raises(InputError, match="same"):
         Entry("s3", place, place)
 
@@ -390,13 +390,13 @@ def test_planning_reads_no_records_of_migrations_between_other_places(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     mine = S3Lab(world)
-    other = replace(mine.entry, target=Place(TARGET, mine.target, "elsewhere/"))
+    other = replace(mine.entry, target=DataLocation(TARGET, mine.target, "elsewhere/"))
     mine.write("source", "a", "a")
     for entry, migration_id in ((mine.entry, "mine"), (other, "others")):
         world.migrations.migrate(migration_id, [entry])
     once, asked = world.transport._once, []
 
-    def heard(request: Request) -> Response:
+    def heard(request: S3Request) -> Response:
         asked.append(request.key)
         return once(request)
 

@@ -12,7 +12,7 @@ from regionshift.carriers.beginning import Asked
 from regionshift.carriers.carrier import Level
 from regionshift.carriers.lines import entry_line
 from regionshift.carriers.records import LOCKS, Layout
-from regionshift.carriers.transport import Request, Response
+from regionshift.carriers.transport import Response, S3Request
 from regionshift.errors import InputError, Refused
 from regionshift.function.migration_worker import Worker
 
@@ -33,7 +33,7 @@ def killed_at_deletion(world: World, name: str, do: Callable[[], object]) -> Non
     """``do``, killed when it deletes a record whose name has ``name`` in it."""
     once = world.transport._once
 
-    def dying(request: Request) -> Response:
+    def dying(request: S3Request) -> Response:
         if request.method == "DELETE" and name in request.key:
             raise KilledError
         return once(request)

@@ -14,11 +14,11 @@ from stubborn_server import BREAK, INTERNAL, LATE, OK, SLOW_DOWN, Script, serve
 from regionshift.carriers import connections
 from regionshift.carriers.carrier import Level
 from regionshift.carriers.pace import Pace
-from regionshift.carriers.transport import AnswerLostError, Request, Response, S3Error, Transport
+from regionshift.carriers.transport import AnswerLostError, Response, S3Error, S3Request, Transport
 from regionshift.settings.regions import REGIONS, s3_endpoint
 
-READ = Request("GET", "eu-west-1", "bucket", "key")
-COPY = Request("PUT", "eu-west-1", "bucket", "key", repeatable=False)
+READ = S3Request("GET", "eu-west-1", "bucket", "key")
+COPY = S3Request("PUT", "eu-west-1", "bucket", "key", repeatable=False)
 
 
 def make(endpoint: str, waits: list[float] | None = None) -> Transport:
@@ -108,7 +108,7 @@ def test_keeps_connections_and_leaves_them_before_the_server_hangs_up(
 def test_addresses_are_virtual_hosts_on_aws_and_paths_elsewhere(region: str) -> None:
     aws = make(s3_endpoint(region))
     assert aws._address(READ) == (s3_endpoint(region).replace("//", "//bucket."), "/key")
-    dotted = Request("GET", region, "my.bucket", "a b")
+    dotted = S3Request("GET", region, "my.bucket", "a b")
     assert aws._address(dotted) == (s3_endpoint(region), "/my.bucket/a%20b")
     assert make("https://127.0.0.1:9")._address(READ) == ("https://127.0.0.1:9", "/bucket/key")
 
@@ -120,7 +120,7 @@ def test_a_copy_whose_answer_is_lost_is_found_and_not_made_twice(world: World) -
     once = world.transport._once
     lost: list[str] = []
 
-    def forgetful(request: Request) -> Response:
+    def forgetful(request: S3Request) -> Response:
         answer = once(request)
         if "x-amz-copy-source" in request.headers and request.key not in lost:
             lost.append(request.key)

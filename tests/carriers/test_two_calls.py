@@ -15,7 +15,7 @@ from regionshift.carriers.carrier import Level
 from regionshift.carriers.lease import Leases
 from regionshift.carriers.migration import Migrations
 from regionshift.carriers.records import Layout
-from regionshift.carriers.transport import Request, Response
+from regionshift.carriers.transport import Response, S3Request
 from regionshift.errors import InputError, Refused
 
 ITEMS = 6
@@ -39,7 +39,7 @@ def hold_copies(world: World, copying: threading.Event, go_on: threading.Event) 
     """The copy of the last item waits until it may go on."""
     once = world.transport._once
 
-    def slow(request: Request) -> Response:
+    def slow(request: S3Request) -> Response:
         if request.key == f"out/{ITEMS - 1}" and "x-amz-copy-source" in request.headers:
             copying.set()
             assert go_on.wait(20)
@@ -113,7 +113,7 @@ def test_of_two_calls_only_one_takes_over_what_a_dead_one_held(world: World) -> 
 def test_a_lease_whose_answer_was_lost_is_ours(world: World) -> None:
     once = world.transport._once
 
-    def twice(request: Request) -> Response:
+    def twice(request: S3Request) -> Response:
         if request.method == "PUT":
             once(request)
         return once(request)
@@ -149,7 +149,7 @@ def while_planned(world: World, do: Callable[[], None]) -> None:
     """``do`` once, before the first plan's record is written."""
     once, done = world.transport._once, threading.Event()
 
-    def meanwhile(request: Request) -> Response:
+    def meanwhile(request: S3Request) -> Response:
         if request.key == Layout("m").plan(0) and request.method == "PUT" and not done.is_set():
             done.set()
             do()

@@ -11,7 +11,7 @@ from carrier_world import S3Lab, SsmLab, World
 
 from regionshift.carriers.carrier import Level
 from regionshift.carriers.records import Layout
-from regionshift.carriers.transport import Request, Response
+from regionshift.carriers.transport import Response, S3Request
 from regionshift.errors import Refused
 
 
@@ -31,7 +31,7 @@ def test_rollback_waits_for_a_batch_that_is_copying(world: World, lab: S3Lab) ->
     copying, go_on = threading.Event(), threading.Event()
     once = world.transport._once
 
-    def slow(request: Request) -> Response:
+    def slow(request: S3Request) -> Response:
         if request.key == "out/5" and "x-amz-copy-source" in request.headers:
             copying.set()
             go_on.wait(20)
@@ -93,7 +93,7 @@ def test_a_batch_that_begins_after_the_stop_copies_nothing(world: World, lab: S3
 def test_one_that_was_interrupted_while_it_was_planned_is_forgotten(world: World, lab: S3Lab) -> None:
     once = world.transport._once
 
-    def interrupted(request: Request) -> Response:
+    def interrupted(request: S3Request) -> Response:
         if request.key == Layout("m").plan(0):
             raise KeyboardInterrupt
         return once(request)
@@ -118,7 +118,7 @@ def test_a_second_call_of_the_same_migration_copies_nothing_beside_the_first(
     once = world.transport._once
     second: list[bool] = []
 
-    def meanwhile(request: Request) -> Response:
+    def meanwhile(request: S3Request) -> Response:
         if request.key == Layout("m").results(0) and request.method == "PUT" and not second:
             second.append(False)
             second[0] = calls.run("m")

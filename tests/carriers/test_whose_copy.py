@@ -16,7 +16,7 @@ from regionshift.carriers.carrier import Level
 from regionshift.carriers.connections import ConnectionProblemError
 from regionshift.carriers.records import Layout
 from regionshift.carriers.s3.multipart import MultipartSizes
-from regionshift.carriers.transport import Request, Response
+from regionshift.carriers.transport import Response, S3Request
 from regionshift.local.emulator import LocalCloud
 
 MIB = 1024**2
@@ -156,7 +156,7 @@ def test_a_copy_that_was_sent_twice_and_landed_twice_goes_back(
     before, versions = lab.look("target"), world.versions(lab.target)
     once, late = world.transport._once, []
 
-    def lossy(request: Request) -> Response:
+    def lossy(request: S3Request) -> Response:
         if request.key == "out/a" and "x-amz-copy-source" in request.headers and len(late) < 2:
             late.append(request)
             if len(late) == 1:
@@ -188,7 +188,7 @@ def test_undo_that_writes_forward_knows_its_own_copy_again(world: World, lab: S3
     world.migrations.migrate("m", [lab.entry])
     once = world.transport._once
 
-    def dying(request: Request) -> Response:
+    def dying(request: S3Request) -> Response:
         if request.key == Layout("m").undone(0) and request.method == "PUT":
             raise KilledError
         return once(request)

@@ -29,7 +29,7 @@ from regionshift.carriers.records import RecordStore
 from regionshift.carriers.s3.objects import Objects
 from regionshift.carriers.secrets import Secrets
 from regionshift.carriers.ssm import Parameters
-from regionshift.carriers.transport import Request, Response, Transport
+from regionshift.carriers.transport import Response, S3Request, Transport
 
 
 @dataclass
@@ -59,7 +59,7 @@ class Doomed(Transport):
 
     doom: Doom
 
-    def _once(self, request: Request) -> Response:
+    def _once(self, request: S3Request) -> Response:
         self.doom.sending()
         answer = super()._once(request)
         self.doom.answered()

@@ -17,7 +17,7 @@ from typing import Any, Protocol
 
 from regionshift.engine.aside import NOTHING, Aside
 from regionshift.engine.engine import EngineFailed, Listener, RunRecord
-from regionshift.engine.events import Problem, Progress, Step
+from regionshift.engine.events import Problem, ResourceStep, StepProgress
 from regionshift.errors import Interrupted, NoRoom
 from regionshift.operations.targets import is_link
 from regionshift.settings.config import MigrationConfig
@@ -230,7 +230,7 @@ class ModelEngine:
             if self.interrupted:
                 raise Interrupted("stopped")
             if listener:
-                listener(Progress("started", step))
+                listener(StepProgress("started", step))
             how = self.process.fault("step", f"{home} {step.op}")
             if how == "interrupt":
                 self.interrupted = True
@@ -247,7 +247,7 @@ class ModelEngine:
             raise Interrupted("stopped")
         return record
 
-    def _do(self, home: str, step: Step, value: str | None, how: str | None) -> None:
+    def _do(self, home: str, step: ResourceStep, value: str | None, how: str | None) -> None:
         """In the region, then in the state."""
         part = step.name.rpartition("/")[0]
         if how == "crash before":
@@ -281,7 +281,7 @@ class ModelEngine:
 
     def _steps(
         self, program: Built, target: Sequence[str], aside: Aside, where: str = "state"
-    ) -> Iterable[tuple[Step, str | None]]:
+    ) -> Iterable[tuple[ResourceStep, str | None]]:
         for home in _homes(target):
             if aside.has(_urn(home, "any")):
                 assert home not in program.releases, f"{home} is in the program, and not in the state"
@@ -292,10 +292,10 @@ class ModelEngine:
                 old, new = now.get(part), goal.get(part)
                 if old != new:
                     op = "create" if old is None else "delete" if new is None else "update"
-                    yield Step(op, _urn(home, part), _TYPE, None if home == "links" else home), new
+                    yield ResourceStep(op, _urn(home, part), _TYPE, None if home == "links" else home), new
 
 
-def _problems_of_a_region_that_is_down(step: Step) -> list[Problem]:
+def _problems_of_a_region_that_is_down(step: ResourceStep) -> list[Problem]:
     """Its own, and that of what needs it and is checked without it."""
     said = ("dial tcp: i/o timeout", "resource 'other' has a problem: policy is required")
     return [Problem(each, step.urn, step.region) for each in said]

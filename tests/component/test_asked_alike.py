@@ -27,7 +27,7 @@ from regionshift.cli import doctor, opening
 from regionshift.cli.app import app
 from regionshift.cli.failure import run
 from regionshift.engine.engine import RunRecord
-from regionshift.engine.events import Step
+from regionshift.engine.events import ResourceStep
 from regionshift.errors import EXIT_INPUT, EXIT_OK, EXIT_REFUSED, InputError
 from regionshift.journal.backends import open_state
 from regionshift.operations.environment import without_regions
@@ -156,12 +156,14 @@ class Buckets:
         record = self.inner.preview(*arguments, **more)
         made = {step.region for step in record.planned if step.op == "create" and step.region}
         new = [
-            Step("create", _urn(r), BUCKET, r, new={"bucket": self._name(r)})
+            ResourceStep("create", _urn(r), BUCKET, r, new={"bucket": self._name(r)})
             for r in sorted(made)
             if not self.world.parts(r, "state")
         ]
         gone = {step.region for step in record.planned if step.op == "delete" and step.region} - made
-        old = [Step("delete", _urn(r), BUCKET, r, old={"bucket": self._name(r)}) for r in sorted(gone)]
+        old = [
+            ResourceStep("delete", _urn(r), BUCKET, r, old={"bucket": self._name(r)}) for r in sorted(gone)
+        ]
         return RunRecord(planned=[*record.planned, *new, *old])
 
     def resources(self) -> list[dict[str, Any]]:

@@ -12,7 +12,7 @@ from typing import Any
 from aws_lambda_powertools import Logger
 from function_region import Maker
 
-from regionshift.function.clients import Clients
+from regionshift.function.clients import FunctionClients
 from regionshift.function.dispatcher import Dispatcher
 from regionshift.function.variables import Variables
 
@@ -41,7 +41,7 @@ class Caller:
         # A logger of its own a caller: Powertools' loggers of one service share their stream, as long as Python runs.
         logger = Logger(service=self.service, stream=self.output)
         record = Logger(service=self.service, level="INFO", child=True)
-        dispatcher = Dispatcher(self.variables, Clients(self.make, self.make.access), logger, record)
+        dispatcher = Dispatcher(self.variables, FunctionClients(self.make, self.make.access), logger, record)
         response = dispatcher.respond(event, Context(get_remaining_time_in_millis=self.remaining_ms))
         assert set(response) == {"statusCode", "body"}
         body = json.loads(response["body"])

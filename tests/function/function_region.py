@@ -18,7 +18,7 @@ from botocore.credentials import ReadOnlyCredentials
 from botocore.loaders import Loader, create_loader
 
 from regionshift.carriers.bucket_owner import expect
-from regionshift.function.carrying import Access
+from regionshift.function.carrying import TransportAccess
 from regionshift.function.clients import PATIENCE
 from regionshift.function.configuration import LOG_LEVELS
 from regionshift.function.variables import Variables
@@ -50,7 +50,7 @@ class Maker:
     """Makes clients, and requests of our own, of one identity in one region."""
 
     client: Callable[[str], Any]
-    access: Access
+    access: TransportAccess
 
     def __call__(self, service: str) -> Any:
         return self.client(service)
@@ -83,7 +83,9 @@ def make_clients(cloud: LocalCloud, region: str, key: Key) -> Maker:
 
     return Maker(
         make,
-        Access(lambda: credentials, cloud.account, cloud.endpoint, str(cloud.ca_bundle), connections=8),
+        TransportAccess(
+            lambda: credentials, cloud.account, cloud.endpoint, str(cloud.ca_bundle), connections=8
+        ),
     )
 
 

@@ -13,7 +13,7 @@ from botocore.exceptions import ClientError
 from function_caller import Caller
 from function_region import Region, put_public_block
 
-from regionshift.carriers.carrier import Entry, Level, Place
+from regionshift.carriers.carrier import DataLocation, Entry, Level
 from regionshift.carriers.executions import Executions
 from regionshift.carriers.lines import read_entry
 from regionshift.carriers.migration import Migrations
@@ -441,7 +441,7 @@ def test_a_rollback_stays_within_what_the_settings_name_today(secondary: Region,
     other = f"{own}-other"[:63]
     place = {"LocationConstraint": secondary.name}
     secondary.make("s3").create_bucket(Bucket=other, CreateBucketConfiguration=place)
-    entry = Entry("s3", Place(secondary.name, other), Place(secondary.name, own, "in/"))
+    entry = Entry("s3", DataLocation(secondary.name, other), DataLocation(secondary.name, own, "in/"))
     store = records_of(secondary)
     summary = opened(Layout("m"), secondary.name, [entry], Level.FULL, "2030-01-01T00:00:00+00:00")
     store.put_json(Layout("m").metadata, summary | {"status": "completed"})

@@ -21,7 +21,7 @@ from regionshift.engine.engine import Engine, EngineFailed
 from regionshift.local.emulator import LocalCloud
 from regionshift.local.provider.handler import URN_TAG, Context, Handler
 from regionshift.local.provider.handlers import BY_TOKEN
-from regionshift.local.provider.handlers.iam import Role
+from regionshift.local.provider.handlers.iam import RoleHandler
 from regionshift.local.provider.server import serve
 from regionshift.local.provider.wire import Properties
 
@@ -209,7 +209,7 @@ def test_a_run_whose_state_is_lost_is_taken_over(cloud: LocalCloud, tmp_path: Pa
         found.engine.destroy(found.program(wanted))
 
 
-class _Interrupted(Role):
+class _Interrupted(RoleHandler):
     """Made, but a step after it fails as long as the file is there."""
 
     def __init__(self, trouble: Path) -> None:
@@ -225,12 +225,12 @@ def test_what_was_made_but_not_finished_is_finished_by_the_next_run(
 ) -> None:
     trouble = tmp_path / "trouble"
     trouble.touch()
-    handlers = {**BY_TOKEN, Role.token: _Interrupted(trouble)}
+    handlers = {**BY_TOKEN, RoleHandler.token: _Interrupted(trouble)}
     wanted = Wanted("half")
     with _bench(cloud, tmp_path, "half", handlers) as bench:
         with pytest.raises(EngineFailed, match="Rate exceeded"):
             bench.engine.up(bench.program(wanted))
-        made = [found for found in bench.engine.resources() if found["type"] == Role.token]
+        made = [found for found in bench.engine.resources() if found["type"] == RoleHandler.token]
         assert len(made) == len(REGIONS)
         trouble.unlink()
         bench.engine.up(bench.program(wanted))

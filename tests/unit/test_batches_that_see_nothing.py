@@ -13,13 +13,13 @@ from regionshift.carriers.batch import run_batch, undo_batch
 from regionshift.carriers.bounds import Bounds
 from regionshift.carriers.carrier import (
     Before,
+    DataLocation,
     Entry,
     Item,
-    Kind,
+    ItemState,
     Level,
-    Place,
     SourceVersion,
-    Unfinished,
+    UnfinishedItem,
     Work,
     Written,
 )
@@ -70,8 +70,8 @@ class Kept:
 def batch_of(kind: str, *, begun: bool) -> Kept:
     """The records of a planned batch of one item; ``begun``: by a call that died."""
     kept = Kept()
-    entry = Entry(kind, Place("us-east-1", prefix="/app/"), Place("eu-west-1", prefix="/app/"))
-    item = Item("key", Kind.NEW, (SourceVersion("1"),))
+    entry = Entry(kind, DataLocation("us-east-1", prefix="/app/"), DataLocation("eu-west-1", prefix="/app/"))
+    item = Item("key", ItemState.NEW, (SourceVersion("1"),))
     head = {"batch": 0, "entry": entry_line(entry), "level": "full", "after": ""}
     kept.put(LAYOUT.plan(0), to_bytes([head, item_line(item)]))
     if begun:
@@ -107,8 +107,8 @@ def test_what_cannot_be_looked_at_fails_the_batch_in_words(kind: str, step: str)
 
 @pytest.mark.parametrize("step", ["copy", "verify", "undo"])
 def test_parameters_that_cannot_be_listed_any_more_are_told_as_that(step: str) -> None:
-    entry = Entry("ssm", Place("us-east-1", prefix="/app/"), Place("eu-west-1", prefix="/app/"))
-    item = Item("key", Kind.NEW, (SourceVersion("1"),))
+    entry = Entry("ssm", DataLocation("us-east-1", prefix="/app/"), DataLocation("eu-west-1", prefix="/app/"))
+    item = Item("key", ItemState.NEW, (SourceVersion("1"),))
     work = Work("m", entry, [item], cast(Any, None), lambda: True)
 
     def answers(code: str) -> list[Any]:
@@ -120,4 +120,4 @@ def test_parameters_that_cannot_be_listed_any_more_are_told_as_that(step: str) -
 
     with pytest.raises(WorkFailed, match="Parameters cannot be looked at"):
         answers("AccessDeniedException")
-    assert answers("ThrottlingException") == [Unfinished("key")]
+    assert answers("ThrottlingException") == [UnfinishedItem("key")]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from regionshift.carriers.bounds import OutOfBounds, own_bucket
-from regionshift.carriers.carrier import Entry, Place
+from regionshift.carriers.carrier import DataLocation, Entry
 from regionshift.function.carrying import read_ways
 from regionshift.infrastructure import carried
 from regionshift.infrastructure.site import Site
@@ -73,22 +73,22 @@ def test_every_entry_is_within_the_bounds_and_nothing_beside_it() -> None:
     bounds = bounds_of(config, target, bucket)
     named_now = entries(config, source, target)
     bounds.require(named_now, "m")
-    bounds.require([Entry("s3", Place(target, bucket, "a/"), Place(target, bucket, "b/"))], "m")
+    bounds.require([Entry("s3", DataLocation(target, bucket, "a/"), DataLocation(target, bucket, "b/"))], "m")
     assert own_bucket(target, bucket) in bounds.ways
 
-    def s3(source: Place, target: Place) -> Entry:
+    def s3(source: DataLocation, target: DataLocation) -> Entry:
         return Entry("s3", source, target)
 
-    media = Place(source, f"media-{source}", "a/x/")
-    bounds.require([s3(media, Place(target, f"media-{target}", "b/y/"))], "m")
+    media = DataLocation(source, f"media-{source}", "a/x/")
+    bounds.require([s3(media, DataLocation(target, f"media-{target}", "b/y/"))], "m")
     for stray in (
-        s3(media, Place(target, f"media-{target}", "c/")),
-        s3(media, Place(target, "copies")),
-        s3(Place(source, "theirs"), Place(target, "copies")),
-        s3(media, Place(source, f"media-{source}", "b/")),
-        Entry("ssm", Place(source, prefix="/other/"), Place(target, prefix="/b/")),
-        Entry("secrets", Place(source), Place(target), tags={"team": "other"}),
-        Entry("secrets", Place(source), Place(target)),
+        s3(media, DataLocation(target, f"media-{target}", "c/")),
+        s3(media, DataLocation(target, "copies")),
+        s3(DataLocation(source, "theirs"), DataLocation(target, "copies")),
+        s3(media, DataLocation(source, f"media-{source}", "b/")),
+        Entry("ssm", DataLocation(source, prefix="/other/"), DataLocation(target, prefix="/b/")),
+        Entry("secrets", DataLocation(source), DataLocation(target), tags={"team": "other"}),
+        Entry("secrets", DataLocation(source), DataLocation(target)),
     ):
         with pytest.raises(OutOfBounds):
             bounds.require([stray], "m")

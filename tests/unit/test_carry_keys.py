@@ -10,7 +10,7 @@ import yaml
 
 from regionshift.errors import InputError, RegionshiftError
 from regionshift.function.actions import naming
-from regionshift.function.configuration import Carry, Configuration
+from regionshift.function.configuration import CarriedObjects, FunctionConfiguration
 from regionshift.function.request import parse
 from regionshift.operations.migrations.entries import entries
 from regionshift.settings.config import MigrationConfig
@@ -72,13 +72,16 @@ def test_what_is_no_key_is_refused(tmp_path: Path, wrong: str) -> None:
 
 def test_the_function_hands_on_the_key_of_the_entry_that_names_both_ends() -> None:
     own = naming.Own(TARGET, "own")
-    found = Configuration(
+    found = FunctionConfiguration(
         region=TARGET,
         environment="dev",
         log_level="INFO",
         enable_validation=True,
         is_primary=False,
-        carry=(Carry("media-{region}", kms_key="alias/media-{region}"), Carry("more-{region}")),
+        carry=(
+            CarriedObjects("media-{region}", kms_key="alias/media-{region}"),
+            CarriedObjects("more-{region}"),
+        ),
         deployment_buckets={SOURCE: "theirs", TARGET: "own"},
     )
 

@@ -32,9 +32,9 @@ def _config(**more: object) -> MigrationConfig:
 def _variables(
     tmp_path: Path, cloud: LocalCloud | None = None, config: MigrationConfig | None = None, **given: str
 ) -> dict[str, str]:
-    place = wiring.Place(tmp_path / "regionshift.yaml")
+    place = wiring.ProjectFiles(tmp_path / "regionshift.yaml")
     outside = wiring.Surroundings(given, lambda: datetime.now(UTC), lambda: 0.0)
-    return wiring._engine_environment(config or _config(), place, wiring.Access(Clients(), cloud), outside)
+    return wiring._engine_environment(config or _config(), place, wiring.AwsAccess(Clients(), cloud), outside)
 
 
 def test_with_a_profile_the_engine_works_as_that_one(tmp_path: Path) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from regionshift.carriers.carrier import Entry, Item, Kind, Level, Place, SourceVersion
+from regionshift.carriers.carrier import DataLocation, Entry, Item, ItemState, Level, SourceVersion
 from regionshift.carriers.costs import Cost
 from regionshift.carriers.plan import EntryPlan, MigrationPlan
 from regionshift.operations.migrations.estimating import Estimate, estimate
@@ -25,10 +25,10 @@ CONFIG = MigrationConfig.model_validate(
 
 def about(sizes: list[int], level: Level) -> Estimate:
     """The estimate for objects of these sizes, in batches of 250."""
-    entry = Entry("s3", Place("us-east-1", "from"), Place("eu-west-1", "to"))
+    entry = Entry("s3", DataLocation("us-east-1", "from"), DataLocation("eu-west-1", "to"))
     cost = Cost()
     for number, size in enumerate(sizes):
-        cost.add("s3", Item(str(number), Kind.NEW, (SourceVersion("v", "e", size),)), level)
+        cost.add("s3", Item(str(number), ItemState.NEW, (SourceVersion("v", "e", size),)), level)
         if number % 250 == 0:
             cost.batch()
     part = EntryPlan(entry, {"new": len(sizes)}, sum(sizes), 0, 1, cost, "")

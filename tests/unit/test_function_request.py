@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from regionshift.function.request import ACTION_NAMES, Place, RefusedError, Request, parse
+from regionshift.function.request import ACTION_NAMES, FunctionRequest, MigrationEnd, RefusedError, parse
 
 json_values = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(),
@@ -26,15 +26,15 @@ def refusal(event: object) -> RefusedError:
 
 
 def test_an_empty_event_validates() -> None:
-    assert parse({}) == Request("validate")
+    assert parse({}) == FunctionRequest("validate")
 
 
 def test_validate_ignores_fields_that_are_not_its_own() -> None:
-    assert parse({"action": "validate", "migration_id": 7, "more": []}) == Request("validate")
+    assert parse({"action": "validate", "migration_id": 7, "more": []}) == FunctionRequest("validate")
 
 
 def test_validate_can_be_asked_before_the_regions_are_linked() -> None:
-    assert parse({"action": "validate", "linked": False}) == Request("validate", linked=False)
+    assert parse({"action": "validate", "linked": False}) == FunctionRequest("validate", linked=False)
     with pytest.raises(RefusedError, match="linked must be a boolean"):
         parse({"linked": "no"})
 
@@ -145,8 +145,8 @@ def test_a_migration_names_its_ends() -> None:
             "config_key": "plans/one.json",
         }
     )
-    assert request.source == Place(bucket="b", prefix="", region="us-east-1")
-    assert request.target == Place(label="label", prefix="new/")
+    assert request.source == MigrationEnd(bucket="b", prefix="", region="us-east-1")
+    assert request.target == MigrationEnd(label="label", prefix="new/")
     assert request.config_key == "plans/one.json"
 
 

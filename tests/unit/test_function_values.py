@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from regionshift.function.actions.validate import DOES_NOT_APPLY, verdict
 from regionshift.function.answer import Answer
 from regionshift.function.checks.replication import is_whole
-from regionshift.function.checks.subject import Finding
+from regionshift.function.checks.subject import CheckAnswer
 from regionshift.function.configuration import ConfigurationError, parse_configuration
 from regionshift.function.log_line import stream_name
 from regionshift.function.notification import Notification, log_group_link
@@ -101,7 +101,7 @@ def test_an_answers_own_fields_never_hide_the_common_ones() -> None:
     ],
 )
 def test_the_verdict(oks: list[bool | None], expected: bool | str) -> None:
-    assert verdict([Finding("a", "b", ok) for ok in oks]) == expected
+    assert verdict([CheckAnswer("a", "b", ok) for ok in oks]) == expected
 
 
 @pytest.mark.parametrize(

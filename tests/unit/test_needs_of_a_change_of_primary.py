@@ -9,7 +9,7 @@ from typing import Any, cast
 import pytest
 from botocore.exceptions import ClientError
 
-from regionshift.carriers.carrier import Entry, Place
+from regionshift.carriers.carrier import DataLocation, Entry
 from regionshift.errors import InputError, Refused
 from regionshift.operations.moving.promoting import require_writable
 from regionshift.operations.moving.proposing import require_secrets, require_turnable
@@ -61,11 +61,21 @@ def test_a_file_that_cannot_be_replaced_is_told_beforehand() -> None:
     ("carried", "refused"),
     [
         ([], True),
-        ([Entry("secrets", Place(OLD, prefix="other/"), Place(NEW, prefix="other/"))], True),
-        ([Entry("secrets", Place(OLD, prefix="shop/"), Place(NEW, prefix="elsewhere/"))], True),
-        ([Entry("secrets", Place(OLD, prefix="shop/"), Place(NEW, prefix="shop/"))], False),
-        ([Entry("secrets", Place(OLD), Place(NEW), tags={"App": "shop"})], False),
-        ([Entry("secrets", Place(OLD, prefix="shop/"), Place(NEW, prefix="shop/"), exclude=("db*",))], True),
+        ([Entry("secrets", DataLocation(OLD, prefix="other/"), DataLocation(NEW, prefix="other/"))], True),
+        ([Entry("secrets", DataLocation(OLD, prefix="shop/"), DataLocation(NEW, prefix="elsewhere/"))], True),
+        ([Entry("secrets", DataLocation(OLD, prefix="shop/"), DataLocation(NEW, prefix="shop/"))], False),
+        ([Entry("secrets", DataLocation(OLD), DataLocation(NEW), tags={"App": "shop"})], False),
+        (
+            [
+                Entry(
+                    "secrets",
+                    DataLocation(OLD, prefix="shop/"),
+                    DataLocation(NEW, prefix="shop/"),
+                    exclude=("db*",),
+                )
+            ],
+            True,
+        ),
     ],
 )
 def test_a_secret_that_the_move_carries_need_not_be_there_before_it(

@@ -9,7 +9,7 @@ from typing import Any, cast
 from hypothesis import given
 from hypothesis import strategies as st
 
-from regionshift.carriers.carrier import Entry, Item, Kind, Level, Limits, Place, SourceVersion
+from regionshift.carriers.carrier import DataLocation, Entry, Item, ItemState, Level, Limits, SourceVersion
 from regionshift.carriers.plan import make_plan
 from regionshift.carriers.records import RecordStore
 from regionshift.carriers.selection import selector
@@ -38,8 +38,8 @@ class Carried:
         for name in sorted(self.sources[entry.source.bucket]):
             key = name[begins:]
             if name.startswith(entry.source.prefix) and selects(key):
-                kind = Kind.SAME if name in self.same else Kind.NEW
-                yield Item(key, kind, () if kind is Kind.SAME else (SourceVersion("1", size=1),))
+                kind = ItemState.SAME if name in self.same else ItemState.NEW
+                yield Item(key, kind, () if kind is ItemState.SAME else (SourceVersion("1", size=1),))
 
 
 @dataclass
@@ -74,7 +74,7 @@ def planned(entries: list[Entry], sources: dict[str, list[str]], same: frozenset
 
 
 def entry(source: str = "a", prefix: str = "", target: str = "", bucket: str = "to", **more: Any) -> Entry:
-    return Entry("s3", Place(SOURCE, source, prefix), Place(TARGET, bucket, target), **more)
+    return Entry("s3", DataLocation(SOURCE, source, prefix), DataLocation(TARGET, bucket, target), **more)
 
 
 KEYS = st.lists(st.text("ab/", max_size=4), unique=True, max_size=8)

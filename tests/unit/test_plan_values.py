@@ -9,7 +9,7 @@ from typing import Any, cast
 import pytest
 from pulumi.runtime.rpc import UNKNOWN, _special_secret_sig, _special_sig_key
 
-from regionshift.engine.events import Step
+from regionshift.engine.events import ResourceStep
 from regionshift.operations.value_changes import value_changes
 from regionshift.report.printer import Screen
 from regionshift.report.terminal import plan_table
@@ -18,8 +18,8 @@ from regionshift.report.values import Change, Plan, ValueChange
 POLICY = "aws:iam/policy:Policy"
 
 
-def _step(old: dict[str, Any], new: dict[str, Any], *changed: str, type_: str = POLICY) -> Step:
-    return Step("update", "urn:x::y", type_, "us-east-1", changed=changed, old=old, new=new)
+def _step(old: dict[str, Any], new: dict[str, Any], *changed: str, type_: str = POLICY) -> ResourceStep:
+    return ResourceStep("update", "urn:x::y", type_, "us-east-1", changed=changed, old=old, new=new)
 
 
 def _policy(*actions: str) -> str:

@@ -13,21 +13,21 @@ import pytest
 
 from regionshift.journal.events import RunView, StepView
 from regionshift.operations.checks.base import Wrong
-from regionshift.operations.checks.replication import Replication
+from regionshift.operations.checks.replication import ReplicationCheck
 from regionshift.operations.moving.plan import PromotionPlan
 from regionshift.operations.moving.proposing import figures, recovery
-from regionshift.operations.recovery import Recovery
+from regionshift.operations.recovery import MeasuredRecovery
 from regionshift.report.junit import write_junit
 from regionshift.report.migrations import recovery_lines
 from regionshift.report.moving import promotion_table
 from regionshift.report.printer import Screen
 from regionshift.settings.editing import Edit
 
-MISSED = Recovery(75.0, 10.0, {"eu-west-1": 12.5, "eu-west-2": None, "eu-west-3": 1.0})
+MISSED = MeasuredRecovery(75.0, 10.0, {"eu-west-1": 12.5, "eu-west-2": None, "eu-west-3": 1.0})
 
 
 def test_what_is_within_the_targets_warns_of_nothing() -> None:
-    assert Recovery(60.0, 10.0, {"eu-west-1": 10.0}).warnings == ()
+    assert MeasuredRecovery(60.0, 10.0, {"eu-west-1": 10.0}).warnings == ()
 
 
 def test_each_target_that_is_missed_is_named_with_its_figures() -> None:
@@ -36,7 +36,7 @@ def test_each_target_that_is_missed_is_named_with_its_figures() -> None:
         "replication to eu-west-2 was not seen; the target (RPO) is 10 s",
     )
     assert MISSED.delay is None, "one did not arrive, so nobody knows what may be lost"
-    assert Recovery(75.0, 10.0, {"eu-west-1": 12.5, "eu-west-3": 1.0}).delay == 12.5
+    assert MeasuredRecovery(75.0, 10.0, {"eu-west-1": 12.5, "eu-west-3": 1.0}).delay == 12.5
 
 
 class _Versions:
@@ -77,13 +77,13 @@ def test_where_a_probe_did_not_arrive_nobody_waits_for_its_delete_marker() -> No
         sleep=slept.append,
     )
     with pytest.raises(Wrong, match="the probe did not arrive within 900 s"):
-        Replication().ask(context, "eu-west-1")
+        ReplicationCheck().ask(context, "eu-west-1")
     assert 900 < sum(slept) < 910
     assert s3.kept == [], "nothing of the probe is left"
 
 
 def test_where_nothing_replicates_nothing_is_claimed() -> None:
-    none = Recovery(1.0, 10.0)
+    none = MeasuredRecovery(1.0, 10.0)
     assert none.delay is None
     assert none.warnings == ()
 

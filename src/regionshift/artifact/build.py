@@ -8,7 +8,7 @@ import tempfile
 from pathlib import Path
 
 from regionshift.artifact.archive import pack
-from regionshift.artifact.distributions import Installed, Selection, installed, tree_digest
+from regionshift.artifact.distributions import DistributionPart, Installed, installed, tree_digest
 from regionshift.artifact.lock import SELECTIONS, read_lock
 from regionshift.artifact.own_code import own_files
 from regionshift.artifact.problems import ArtifactError
@@ -46,7 +46,7 @@ def collect() -> dict[str, bytes]:
     return files | own_files()
 
 
-def _compare(selection: Selection, found: Installed, version: str, digest: str) -> None:
+def _compare(selection: DistributionPart, found: Installed, version: str, digest: str) -> None:
     if found.version != version:
         raise ArtifactError(
             f"{selection.name} {found.version} is installed, the function is locked to {version}.",

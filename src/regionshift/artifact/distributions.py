@@ -21,7 +21,7 @@ _NOTHING = re.compile(r"(?!)")
 
 
 @dataclass(frozen=True)
-class Selection:
+class DistributionPart:
     """What is taken of a distribution: paths that begin with one of ``roots``, not those of ``leave_out``."""
 
     name: str
@@ -43,7 +43,7 @@ class Installed:
     files: Mapping[str, bytes]
 
 
-def installed(selection: Selection) -> Installed:
+def installed(selection: DistributionPart) -> Installed:
     """Read what ``selection`` takes.
 
     Raises:
@@ -70,7 +70,7 @@ def tree_digest(files: Mapping[str, bytes]) -> str:
     return hashlib.sha256("".join(lines).encode()).hexdigest()
 
 
-def _checked(path: PackagePath, found: Distribution, selection: Selection) -> bytes:
+def _checked(path: PackagePath, found: Distribution, selection: DistributionPart) -> bytes:
     try:
         content = path.read_binary()
     except OSError as problem:

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from regionshift.artifact.distributions import Selection, installed, tree_digest
+from regionshift.artifact.distributions import DistributionPart, installed, tree_digest
 
 LOCK = Path(__file__).with_name("function.lock")
 _LINE = re.compile(r"(?P<name>[a-z0-9-]+)==(?P<version>\S+) sha256:(?P<digest>[0-9a-f]{64})")
@@ -22,7 +22,7 @@ _LINE = re.compile(r"(?P<name>[a-z0-9-]+)==(?P<version>\S+) sha256:(?P<digest>[0
 # Of Powertools only what logger, tracer and parameters import: the rest, above all the event handler with its
 # web pages, is four fifths of it. A test imports the artifact in an empty interpreter.
 SELECTIONS = (
-    Selection(
+    DistributionPart(
         "aws-lambda-powertools",
         ("aws_lambda_powertools/",),
         leave_out=re.compile(
@@ -30,10 +30,10 @@ SELECTIONS = (
             r"|utilities/(?!__init__\.py|parameters/|jmespath_utils/|typing/))"
         ),
     ),
-    Selection("aws-xray-sdk", ("aws_xray_sdk/",)),
-    Selection("jmespath", ("jmespath/",)),
-    Selection("typing-extensions", ("typing_extensions.py",)),
-    Selection("wrapt", ("wrapt/",)),
+    DistributionPart("aws-xray-sdk", ("aws_xray_sdk/",)),
+    DistributionPart("jmespath", ("jmespath/",)),
+    DistributionPart("typing-extensions", ("typing_extensions.py",)),
+    DistributionPart("wrapt", ("wrapt/",)),
 )
 
 

@@ -19,7 +19,7 @@ from regionshift.carriers.carrier import (
     Level,
     OutOfTimeError,
     Proof,
-    Unfinished,
+    UnfinishedItem,
     Work,
     Written,
 )
@@ -297,8 +297,8 @@ def _copied(
     before: Mapping[str, Before],
     written: Mapping[str, tuple[str, ...]],
     share: _Share,
-) -> dict[str, Written | Failed | Unfinished]:
-    outcomes: dict[str, Written | Failed | Unfinished] = {}
+) -> dict[str, Written | Failed | UnfinishedItem]:
+    outcomes: dict[str, Written | Failed | UnfinishedItem] = {}
     with _none_left_behind(carrier.copy(work, before, written)) as answers:
         for item, outcome in zip(work.items, answers, strict=True):
             outcomes[item.key] = outcome
@@ -309,7 +309,7 @@ def _copied(
 def _prove(
     carrier: Carrier,
     work: Work,
-    outcomes: Mapping[str, Written | Failed | Unfinished],
+    outcomes: Mapping[str, Written | Failed | UnfinishedItem],
     level: Level,
     share: _Share,
 ) -> dict[str, Proof | Again]:
@@ -320,7 +320,7 @@ def _prove(
     answers: dict[str, Proof | Again] = {}
     with _none_left_behind(carrier.verify(work, written, level)) as given:
         for answer in given:
-            if not isinstance(answer, Unfinished):
+            if not isinstance(answer, UnfinishedItem):
                 answers[answer.key] = answer
             if level is Level.FULL:
                 share.passed(items[answer.key])
@@ -338,15 +338,15 @@ def _none_left_behind(answers: Iterator[_T]) -> Iterator[Iterator[_T]]:
 
 
 def _outcome_line(
-    item: Item, outcomes: Mapping[str, Written | Failed | Unfinished], proofs: Mapping[str, Proof | Again]
+    item: Item, outcomes: Mapping[str, Written | Failed | UnfinishedItem], proofs: Mapping[str, Proof | Again]
 ) -> dict[str, Any]:
     proof = proofs.get(item.key)
     if isinstance(proof, Again):
-        return result_line(item, Unfinished(item.key), None)
+        return result_line(item, UnfinishedItem(item.key), None)
     return result_line(item, outcomes[item.key], proof)
 
 
-def _versions(outcome: Written | Failed | Unfinished) -> tuple[str, ...]:
+def _versions(outcome: Written | Failed | UnfinishedItem) -> tuple[str, ...]:
     return outcome.versions if isinstance(outcome, Written) else ()
 
 

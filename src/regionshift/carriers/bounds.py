@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from regionshift.carriers.carrier import Entry, Item, Place
+from regionshift.carriers.carrier import DataLocation, Entry, Item
 from regionshift.carriers.records import PROGRAMS_OWN
 from regionshift.carriers.selection import selector
 from regionshift.errors import Refused
@@ -19,8 +19,8 @@ class Way:
     """From one place to another, and whatever begins like them; ``tags`` select secrets that have no name."""
 
     kind: str
-    source: Place
-    target: Place
+    source: DataLocation
+    target: DataLocation
     tags: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -74,7 +74,7 @@ class Bounds:
 
 def own_bucket(region: str, bucket: str) -> Way:
     """Within the deployment bucket, which the function copies in by itself."""
-    return Way("s3", Place(region, bucket), Place(region, bucket))
+    return Way("s3", DataLocation(region, bucket), DataLocation(region, bucket))
 
 
 def _is_within(entry: Entry, way: Way) -> bool:
@@ -86,6 +86,6 @@ def _is_within(entry: Entry, way: Way) -> bool:
     )
 
 
-def _begins(place: Place, way: Place) -> bool:
+def _begins(place: DataLocation, way: DataLocation) -> bool:
     same = (place.region, place.bucket, place.account) == (way.region, way.bucket, way.account)
     return same and place.prefix.startswith(way.prefix)

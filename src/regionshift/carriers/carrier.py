@@ -20,7 +20,7 @@ class OutOfTimeError(Exception):
     """The time was not enough; what is done is noted and the next call goes on."""
 
 
-class Kind(StrEnum):
+class ItemState(StrEnum):
     """What planning found about one item."""
 
     NEW = "new"
@@ -37,7 +37,7 @@ class Level(StrEnum):
 
 
 @dataclass(frozen=True)
-class Place:
+class DataLocation:
     """Where data is: a region, for objects a bucket, and what its keys, paths or names begin with.
 
     ``account``: whose the bucket is, when it is not the environment's.
@@ -73,8 +73,8 @@ class Entry:
     """
 
     kind: str
-    source: Place
-    target: Place
+    source: DataLocation
+    target: DataLocation
     include: tuple[str, ...] = ()
     exclude: tuple[str, ...] = ()
     history: bool = False
@@ -96,7 +96,7 @@ class Entry:
             )
 
 
-class Identity(NamedTuple):
+class VersionIdentity(NamedTuple):
     """What one version is told by: its id, and where the same id can come again also its date (and etag).
 
     A parameter that is deleted and made anew counts from 1 again, a secret that is made anew can be given the
@@ -115,7 +115,7 @@ class Identity(NamedTuple):
         return " ".join(filter(None, self))
 
     @classmethod
-    def read(cls, recorded: str) -> Identity:
+    def read(cls, recorded: str) -> VersionIdentity:
         """What ``str`` wrote, of an id without blanks."""
         return cls(*recorded.split(" ", 2))
 
@@ -150,7 +150,7 @@ def _to_seconds(date: str) -> str:
 class SourceVersion:
     """One version of an item at the source; ``marker`` means that it says 'deleted'. Size in bytes.
 
-    ``date``: when it was made, where its id alone does not tell it (``Identity``).
+    ``date``: when it was made, where its id alone does not tell it (``VersionIdentity``).
     """
 
     id: str
@@ -161,9 +161,9 @@ class SourceVersion:
     date: str = ""
 
     @property
-    def identity(self) -> Identity:
+    def identity(self) -> VersionIdentity:
         """What it is told by."""
-        return Identity(self.id, self.date, self.etag if self.date else "")
+        return VersionIdentity(self.id, self.date, self.etag if self.date else "")
 
 
 @dataclass(frozen=True)
@@ -176,7 +176,7 @@ class Item:
     """
 
     key: str
-    kind: Kind
+    kind: ItemState
     versions: tuple[SourceVersion, ...] = ()
     reason: str = ""
     rewrites: str = ""
@@ -231,7 +231,7 @@ class Failed:
 
 
 @dataclass(frozen=True)
-class Unfinished:
+class UnfinishedItem:
     """One item for which the time was not enough; the next call goes on with it."""
 
     key: str
@@ -290,7 +290,7 @@ class Carried:
     ended: str = ""
 
 
-class Progress(Protocol):
+class ItemProgress(Protocol):
     """Durable notes about one item that is too big for one call (an upload's id, bytes compared)."""
 
     def read(self, key: str) -> Mapping[str, str]:
@@ -314,7 +314,7 @@ class Work:
     migration_id: str
     entry: Entry
     items: Sequence[Item]
-    progress: Progress
+    progress: ItemProgress
     has_time: Callable[[], bool]
     after: str = ""
     again: frozenset[str] = frozenset()
@@ -378,15 +378,15 @@ class Carrier(Protocol):
 
     def copy(
         self, work: Work, before: Mapping[str, Before], written: Mapping[str, tuple[str, ...]]
-    ) -> Iterator[Written | Failed | Unfinished]:
+    ) -> Iterator[Written | Failed | UnfinishedItem]:
         """Write the batch. ``before`` is the first record, even on resuming; ``written`` is there already."""
 
     def verify(
         self, work: Work, written: Mapping[str, Written], level: Level
-    ) -> Iterator[Proof | Again | Unfinished]:
+    ) -> Iterator[Proof | Again | UnfinishedItem]:
         """Prove each written item at ``level``."""
 
     def undo(
         self, work: Work, before: Mapping[str, Before], written: Mapping[str, tuple[str, ...]]
-    ) -> Iterator[Undone | Conflict | Unfinished]:
+    ) -> Iterator[Undone | Conflict | UnfinishedItem]:
         """Make each written item what it was. Doing it again changes nothing."""

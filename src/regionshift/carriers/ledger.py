@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from itertools import groupby
 from typing import Any
 
-from regionshift.carriers.carrier import Carried, Entry, Identity
+from regionshift.carriers.carrier import Carried, Entry, VersionIdentity
 from regionshift.carriers.lines import dump, from_bytes, place_line, read_entry
 from regionshift.carriers.records import CARRIED, Layout, RecordStore, is_id
 from regionshift.carriers.seals import Unsealed
@@ -96,7 +96,7 @@ def _is_earlier(last: Carried, restored: _Restored) -> bool:
     """Whether what was brought back is what ``last`` wrote; a record of an earlier release holds ids without dates."""
     if restored.earlier is None:
         return False
-    return Identity.read(restored.earlier).is_recorded_as(last.target_version)
+    return VersionIdentity.read(restored.earlier).is_recorded_as(last.target_version)
 
 
 def _lines(

@@ -9,15 +9,15 @@ from typing import Any
 from regionshift.carriers.carrier import (
     Before,
     Conflict,
+    DataLocation,
     Entry,
     Failed,
     Item,
-    Kind,
-    Place,
+    ItemState,
     Proof,
     SourceVersion,
     Undone,
-    Unfinished,
+    UnfinishedItem,
     Written,
 )
 
@@ -63,8 +63,8 @@ def read_entry(line: Mapping[str, Any]) -> Entry:
     """The entry that ``entry_line`` wrote."""
     return Entry(
         line["kind"],
-        Place(**line["source"]),
-        Place(**line["target"]),
+        DataLocation(**line["source"]),
+        DataLocation(**line["target"]),
         include=tuple(line["include"]),
         exclude=tuple(line["exclude"]),
         history=line["history"],
@@ -79,7 +79,7 @@ def read_entry(line: Mapping[str, Any]) -> Entry:
     )
 
 
-def place_line(place: Place) -> Line:
+def place_line(place: DataLocation) -> Line:
     """Region, bucket and prefix, and the bucket's owner where it is another account."""
     line = {"region": place.region, "bucket": place.bucket, "prefix": place.prefix}
     return line | {"account": place.account} if place.account else line
@@ -103,7 +103,9 @@ def item_line(item: Item) -> Line:
 def read_item(line: Mapping[str, Any]) -> Item:
     """The item that ``item_line`` wrote."""
     versions = tuple(SourceVersion(*version) for version in line.get("versions", ()))
-    return Item(line["key"], Kind(line["kind"]), versions, line.get("reason", ""), line.get("rewrites", ""))
+    return Item(
+        line["key"], ItemState(line["kind"]), versions, line.get("reason", ""), line.get("rewrites", "")
+    )
 
 
 def before_line(before: Before) -> Line:
@@ -128,7 +130,7 @@ def read_before(line: Mapping[str, Any]) -> Before:
     )
 
 
-def result_line(item: Item, outcome: Written | Failed | Unfinished, proof: Proof | None) -> Line:
+def result_line(item: Item, outcome: Written | Failed | UnfinishedItem, proof: Proof | None) -> Line:
     """How one item fared; ``versions`` are those written at the target."""
     line: Line = {"key": item.key, "size": item.size, "source_version": str(item.versions[-1].identity)}
     if isinstance(outcome, Written):
@@ -148,15 +150,15 @@ def result_line(item: Item, outcome: Written | Failed | Unfinished, proof: Proof
     return line
 
 
-def whole_name(target: Place, key: str) -> Line:
+def whole_name(target: DataLocation, key: str) -> Line:
     """How messages and summaries name an item: ``item``, from its bucket or region on; ``bucket`` of objects."""
     bucket = {"bucket": target.bucket} if target.bucket else {}
     return {"item": f"{target}{key}", **bucket}
 
 
-def undone_line(answer: Undone | Conflict | Unfinished) -> Line:
+def undone_line(answer: Undone | Conflict | UnfinishedItem) -> Line:
     """What became of one item in a rollback."""
-    if isinstance(answer, Unfinished):
+    if isinstance(answer, UnfinishedItem):
         return {"key": answer.key, "state": "unfinished"}
     if isinstance(answer, Undone):
         line: Line = {"key": answer.key, "state": "undone", "how": answer.how}

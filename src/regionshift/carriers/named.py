@@ -13,7 +13,7 @@ from typing import Any
 
 from botocore.exceptions import ClientError, ParamValidationError
 
-from regionshift.carriers.carrier import Carried, Entry, Identity, Item, Kind, OutOfTimeError
+from regionshift.carriers.carrier import Carried, Entry, Item, ItemState, OutOfTimeError, VersionIdentity
 from regionshift.errors import Refused, WorkFailed
 
 ClientSource = Callable[[str, str], Any]
@@ -158,7 +158,7 @@ def looked_at(what: str, key: str, look: Callable[[], Item | None]) -> Item | No
     except TooOftenError as error:
         raise WorkFailed(f"{what} cannot be looked at: {error}.", where=key) from error
     except NamedError as error:
-        return Item(key, Kind.CONFLICT, reason=f"it cannot be looked at: {error}")
+        return Item(key, ItemState.CONFLICT, reason=f"it cannot be looked at: {error}")
 
 
 def looked_at_together(
@@ -189,15 +189,17 @@ def looked_at_together(
                 future.cancel()
 
 
-def decide(ours: Carried | None, source: Identity, target: Identity | None) -> tuple[Kind, str]:
+def decide(
+    ours: Carried | None, source: VersionIdentity, target: VersionIdentity | None
+) -> tuple[ItemState, str]:
     """What one name needs, and why when it is a conflict."""
     if ours and target is None:
-        return Kind.CONFLICT, f"deleted at the target since {ours.migration_id} wrote it"
+        return ItemState.CONFLICT, f"deleted at the target since {ours.migration_id} wrote it"
     if ours and target and not target.is_recorded_as(ours.target_version, ours.ended):
-        return Kind.CONFLICT, f"written over at the target since {ours.migration_id} wrote it"
+        return ItemState.CONFLICT, f"written over at the target since {ours.migration_id} wrote it"
     if ours and source.is_recorded_as(ours.source_version, ours.ended):
-        return Kind.SAME, ""
-    return (Kind.NEW if target is None else Kind.CHANGED), ""
+        return ItemState.SAME, ""
+    return (ItemState.NEW if target is None else ItemState.CHANGED), ""
 
 
 def tags_of(entries: list[dict[str, str]] | None) -> dict[str, str]:

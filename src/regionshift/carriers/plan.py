@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Any, Protocol, Self
 
-from regionshift.carriers.carrier import Carrier, Entry, Item, Kind, Level, Limits
+from regionshift.carriers.carrier import Carrier, Entry, Item, ItemState, Level, Limits
 from regionshift.carriers.costs import Cost
 from regionshift.carriers.ledger import carried, folder_of
 from regionshift.carriers.lines import dump, entry_line, item_line, to_bytes
@@ -77,13 +77,15 @@ class MigrationPlan:
     @property
     def counts(self) -> dict[str, int]:
         """Items of each kind over all entries."""
-        return {kind.value: sum(part.counts.get(kind.value, 0) for part in self.entries) for kind in Kind}
+        return {
+            kind.value: sum(part.counts.get(kind.value, 0) for part in self.entries) for kind in ItemState
+        }
 
     @property
     def to_copy(self) -> int:
         """How many items the migration would write."""
         counts = self.counts
-        return counts[Kind.NEW.value] + counts[Kind.CHANGED.value]
+        return counts[ItemState.NEW.value] + counts[ItemState.CHANGED.value]
 
     @property
     def bytes(self) -> int:
@@ -306,7 +308,7 @@ def _watched(
 ) -> Iterator[Item]:
     for item in items:
         watch(entry, item)
-        if item.kind is not Kind.SAME:
+        if item.kind is not ItemState.SAME:
             digest.item(item)
         yield item
 
@@ -322,11 +324,11 @@ def _counted(
     """The items that are to be written; all of them are counted on the way."""
     for item in items:
         tally.counts[item.kind.value] = tally.counts.get(item.kind.value, 0) + 1
-        if item.kind is Kind.CONFLICT:
+        if item.kind is ItemState.CONFLICT:
             sink.conflict(entry, item)
             if len(conflicts) < _CONFLICTS_SHOWN:
                 conflicts.append((f"{entry.target}{item.key}", item.reason))
-        elif item.kind is not Kind.SAME:
+        elif item.kind is not ItemState.SAME:
             tally.bytes += item.size
             tally.note(f"{entry.target.prefix}{item.key}", item)
             tally.cost.add(entry.kind, item, level)

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from functools import partial
 
 from regionshift.carriers.batch import Carriers
-from regionshift.carriers.carrier import Again, Item, Level, Place, Proof, Work, Written
+from regionshift.carriers.carrier import Again, DataLocation, Item, Level, Proof, Work, Written
 from regionshift.carriers.lines import from_bytes, read_entry, read_item, whole_name
 from regionshift.carriers.records import Layout, RecordStore
 from regionshift.carriers.summary import NAMED, Metadata
@@ -56,12 +56,12 @@ class _Unnoted:
     """Nothing is begun that another call would go on with, and nothing that one noted is taken for granted."""
 
     def read(self, key: str) -> Mapping[str, str]:
-        """See ``Progress.read``."""
+        """See ``ItemProgress.read``."""
         del key
         return {}
 
     def note(self, key: str, notes: Mapping[str, str]) -> None:
-        """See ``Progress.note``."""
+        """See ``ItemProgress.note``."""
 
 
 def _batch(store: RecordStore, carriers: Carriers, layout: Layout, level: Level, batch: int) -> Proven:
@@ -80,7 +80,7 @@ def _batch(store: RecordStore, carriers: Carriers, layout: Layout, level: Level,
     return _counted(level, items, [answers.get(item.key) for item in items], entry.target)
 
 
-def _counted(level: Level, items: Sequence[Item], answers: Sequence[object], target: Place) -> Proven:
+def _counted(level: Level, items: Sequence[Item], answers: Sequence[object], target: DataLocation) -> Proven:
     found = Proven(level)
     for item, answer in zip(items, answers, strict=True):
         if isinstance(answer, Proof) and answer.proven:

@@ -233,9 +233,9 @@ class StoredProgress:
         self._store, self._layout, self._batch = store, layout, batch
 
     def read(self, key: str) -> Mapping[str, str]:
-        """See ``Progress.read``."""
+        """See ``ItemProgress.read``."""
         return self._store.get_json(self._layout.progress(self._batch, key)) or {}
 
     def note(self, key: str, notes: Mapping[str, str]) -> None:
-        """See ``Progress.note``."""
+        """See ``ItemProgress.note``."""
         self._store.put_json(self._layout.progress(self._batch, key), notes)

@@ -19,15 +19,15 @@ from regionshift.carriers.carrier import (
     Conflict,
     Entry,
     Failed,
-    Identity,
     Item,
-    Kind,
+    ItemState,
     Level,
     Limits,
     Proof,
     SourceVersion,
     Undone,
-    Unfinished,
+    UnfinishedItem,
+    VersionIdentity,
     Work,
     Written,
     newer_at_target,
@@ -131,9 +131,9 @@ class Secrets:
             if one is None or one.get("DeletedDate") or not _has_tags(one, entry):
                 return None
             item = self._plan(entry, keys, (key, one, other), known)
-            if deep and item.kind is Kind.SAME and other:
+            if deep and item.kind is ItemState.SAME and other:
                 item = self._deepened(entry, item, one, other)
-            if item.kind not in (Kind.NEW, Kind.CHANGED):
+            if item.kind not in (ItemState.NEW, ItemState.CHANGED):
                 return item
             policy = source.policy(key) if left_behind else ""
             return replace(
@@ -150,7 +150,7 @@ class Secrets:
         """The item, changed when its value, description or tags are not the source's."""
         one, other = identity_of(found), identity_of(there)
         assert one and other, "what is the same has values"
-        again = Item(item.key, Kind.CHANGED, (SourceVersion(one.id, date=one.date),))
+        again = Item(item.key, ItemState.CHANGED, (SourceVersion(one.id, date=one.date),))
         reason = self._problem(entry, again, other, Level.FULL)
         # A replica is its primary's copy and refuses writes.
         if not reason or _cannot_write(there, other.id, entry.target.region):
@@ -179,18 +179,18 @@ class Secrets:
 
     def copy(
         self, work: Work, before: Mapping[str, Before], written: Mapping[str, tuple[str, ...]]
-    ) -> Iterator[Written | Failed | Unfinished]:
+    ) -> Iterator[Written | Failed | UnfinishedItem]:
         """See ``Carrier.copy``."""
         for item in work.items:
             if not work.has_time():
-                yield Unfinished(item.key)
+                yield UnfinishedItem(item.key)
                 continue
             made = written.get(item.key, ())
             try:
                 token = self._write(work, item, before[item.key])
             except TooOftenError:
                 # What is written already is found again by its traces.
-                yield Unfinished(item.key)
+                yield UnfinishedItem(item.key)
             except StrangerError as error:
                 # Nothing was written here; what an earlier call wrote is found by its traces.
                 yield Failed(item.key, str(error))
@@ -201,16 +201,16 @@ class Secrets:
 
     def verify(
         self, work: Work, written: Mapping[str, Written], level: Level
-    ) -> Iterator[Proof | Unfinished]:
+    ) -> Iterator[Proof | UnfinishedItem]:
         """See ``Carrier.verify``."""
         for item in work.items:
             if item.key not in written:
                 continue
             try:
-                made = Identity.read(written[item.key].versions[-1])
+                made = VersionIdentity.read(written[item.key].versions[-1])
                 problem = self._problem(work.entry, item, made, level)
             except TooOftenError:
-                yield Unfinished(item.key)
+                yield UnfinishedItem(item.key)
                 continue
             except NamedError as error:
                 problem = str(error)
@@ -219,17 +219,17 @@ class Secrets:
 
     def undo(
         self, work: Work, before: Mapping[str, Before], written: Mapping[str, tuple[str, ...]]
-    ) -> Iterator[Undone | Conflict | Unfinished]:
+    ) -> Iterator[Undone | Conflict | UnfinishedItem]:
         """See ``Carrier.undo``."""
         _, target = self._vaults(work.entry)
         for item in work.items:
             if item.key not in written:
                 continue
             try:
-                made = Identity.read(written[item.key][-1])
+                made = VersionIdentity.read(written[item.key][-1])
                 yield self._take_back(work, target, before[item.key], made)
             except TooOftenError:
-                yield Unfinished(item.key)
+                yield UnfinishedItem(item.key)
             except NamedError as error:
                 yield Conflict(item.key, str(error))
 
@@ -255,21 +255,21 @@ class Secrets:
         key, one, other = named
         version = identity_of(one)
         if version is None:
-            return Item(key, Kind.CONFLICT, reason="it has no value at the source")
+            return Item(key, ItemState.CONFLICT, reason="it has no value at the source")
         theirs = identity_of(other) if other else None
         if other and theirs and theirs.id == version.id and _are_one(one, other):
-            return Item(key, Kind.SAME)
+            return Item(key, ItemState.SAME)
         current = theirs.id if theirs else None
         if other and (problem := _cannot_write(other, current, entry.target.region)):
-            return Item(key, Kind.CONFLICT, reason=problem)
+            return Item(key, ItemState.CONFLICT, reason=problem)
         kind, reason = decide(ours, version, theirs)
-        if kind in (Kind.SAME, Kind.CONFLICT):
+        if kind in (ItemState.SAME, ItemState.CONFLICT):
             return Item(key, kind, reason=reason)
         if other and (stranger := keys.stranger(other.get("KmsKeyId"))):
-            return Item(key, Kind.CONFLICT, reason=f"at the target it is under {stranger}")
+            return Item(key, ItemState.CONFLICT, reason=f"at the target it is under {stranger}")
         return Item(key, kind, (SourceVersion(version.id, date=version.date),), reason)
 
-    def _write(self, work: Work, item: Item, before: Before) -> Identity:
+    def _write(self, work: Work, item: Item, before: Before) -> VersionIdentity:
         """Write one secret, as far as it is not written already; gives the version that has it."""
         source, target = self._vaults(work.entry)
         token = _token(work, item)
@@ -300,7 +300,7 @@ class Secrets:
         there = there or target.described(item.key)
         if there is None:
             raise StrangerError("DescribeSecret")
-        return Identity(token, created(there))
+        return VersionIdentity(token, created(there))
 
     @staticmethod
     def _keep(work: Work, target: Vault, before: Before) -> None:
@@ -316,7 +316,7 @@ class Secrets:
         if before.detail.get("previous"):
             target.mark(before.key, work.migration_id, PREVIOUS, before.detail["previous"])
 
-    def _problem(self, entry: Entry, item: Item, made: Identity, level: Level) -> str:
+    def _problem(self, entry: Entry, item: Item, made: VersionIdentity, level: Level) -> str:
         source, target = self._vaults(entry)
         one, other = source.described(item.key), target.described(item.key)
         current = identity_of(other) if other else None
@@ -334,13 +334,13 @@ class Secrets:
         return ""
 
     @staticmethod
-    def _take_back(work: Work, target: Vault, before: Before, written: Identity) -> Undone | Conflict:
+    def _take_back(work: Work, target: Vault, before: Before, written: VersionIdentity) -> Undone | Conflict:
         key = before.key
         there = target.described(key)
         if there is None:
             return Undone(key, "untouched") if before.absent else Conflict(key, "someone deleted it since")
         current, made = staged(there, CURRENT), written.id
-        as_written = Identity(made, created(there)).is_recorded_as(str(written))
+        as_written = VersionIdentity(made, created(there)).is_recorded_as(str(written))
         if not as_written or not _is_secret_of(there, before):
             return Conflict(key, _STRANGER)
         if before.version is None:

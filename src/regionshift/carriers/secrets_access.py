@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from regionshift.carriers.carrier import Identity, Place, date_of
+from regionshift.carriers.carrier import DataLocation, VersionIdentity, date_of
 from regionshift.carriers.named import (
     DENIED,
     ClientSource,
@@ -26,7 +26,7 @@ CURRENT = "AWSCURRENT"
 class Vault:
     """The secrets of one region whose names begin with one prefix."""
 
-    def __init__(self, clients: ClientSource, place: Place) -> None:
+    def __init__(self, clients: ClientSource, place: DataLocation) -> None:
         self._client = clients("secretsmanager", place.region)
         self._prefix = place.prefix
         self.region = place.region
@@ -172,10 +172,10 @@ def not_carried(found: Mapping[str, Any]) -> Iterator[str]:
         yield "earlier versions and labels"
 
 
-def identity_of(found: Mapping[str, Any]) -> Identity | None:
+def identity_of(found: Mapping[str, Any]) -> VersionIdentity | None:
     """The current version; None when the secret has no value."""
     version = staged(found, CURRENT)
-    return Identity(version, created(found)) if version else None
+    return VersionIdentity(version, created(found)) if version else None
 
 
 def _value(value: Value) -> dict[str, Any]:

@@ -16,19 +16,19 @@ from regionshift.carriers.carrier import (
     Before,
     Carried,
     Conflict,
+    DataLocation,
     Entry,
     Failed,
-    Identity,
     Item,
-    Kind,
+    ItemState,
     Level,
     Limits,
     OutOfTimeError,
-    Place,
     Proof,
     SourceVersion,
     Undone,
-    Unfinished,
+    UnfinishedItem,
+    VersionIdentity,
     Work,
     Written,
     newer_at_target,
@@ -102,9 +102,9 @@ class Parameters:
         def look(key: str, found: Mapping[str, Any], known: Carried | None) -> Item:
             other = there.get(key)
             item = self._plan(keys, (key, found, other), known)
-            if deep and item.kind is Kind.SAME and other:
+            if deep and item.kind is ItemState.SAME and other:
                 item = self._deepened(entry, item, found, other)
-            if item.kind not in (Kind.NEW, Kind.CHANGED):
+            if item.kind not in (ItemState.NEW, ItemState.CHANGED):
                 return item
             version = identity_of(found)
             return replace(
@@ -123,7 +123,7 @@ class Parameters:
 
     def _deepened(self, entry: Entry, item: Item, found: Mapping[str, Any], there: Mapping[str, Any]) -> Item:
         """The item, changed when its value, settings or tags are not the source's."""
-        again = Item(item.key, Kind.CHANGED, (_source_version(found),))
+        again = Item(item.key, ItemState.CHANGED, (_source_version(found),))
         reason = self._difference(entry, again, identity_of(there), (found, there))
         return replace(again, reason=reason) if reason else item
 
@@ -155,7 +155,7 @@ class Parameters:
 
     def copy(
         self, work: Work, before: Mapping[str, Before], written: Mapping[str, tuple[str, ...]]
-    ) -> Iterator[Written | Failed | Unfinished]:
+    ) -> Iterator[Written | Failed | UnfinishedItem]:
         """See ``Carrier.copy``."""
         source, target = self._sides(work.entry)
         keys = [item.key for item in work.items]
@@ -163,11 +163,11 @@ class Parameters:
             with batch_seen("Parameters", work.entry):
                 described, there = source.named(keys), target.named(keys)
         except OutOfTimeError:
-            yield from map(Unfinished, keys)
+            yield from map(UnfinishedItem, keys)
             return
         for item in work.items:
             if not work.has_time():
-                yield Unfinished(item.key)
+                yield UnfinishedItem(item.key)
                 continue
             made = list(written.get(item.key, ()))
             both = described.get(item.key), there.get(item.key)
@@ -175,7 +175,7 @@ class Parameters:
                 self._carry(work.entry, item, both, before[item.key], made)
             except TooOftenError:
                 # What is written already is found again by what it holds.
-                yield Unfinished(item.key)
+                yield UnfinishedItem(item.key)
             except NamedError as error:
                 yield Failed(item.key, str(error), tuple(made))
             else:
@@ -183,7 +183,7 @@ class Parameters:
 
     def verify(
         self, work: Work, written: Mapping[str, Written], level: Level
-    ) -> Iterator[Proof | Unfinished]:
+    ) -> Iterator[Proof | UnfinishedItem]:
         """See ``Carrier.verify``."""
         source, target = self._sides(work.entry)
         items = [item for item in work.items if item.key in written]
@@ -192,16 +192,16 @@ class Parameters:
             with batch_seen("Parameters", work.entry):
                 ours, theirs = source.named(keys), target.named(keys)
         except OutOfTimeError:
-            yield from map(Unfinished, keys)
+            yield from map(UnfinishedItem, keys)
             return
         for item in items:
-            made = Identity.read(written[item.key].versions[-1])
+            made = VersionIdentity.read(written[item.key].versions[-1])
             try:
                 problem = _unlisted(theirs.get(item.key), made)
                 if not problem and level is Level.FULL:
                     problem = self._difference(work.entry, item, made, (ours.get(item.key), theirs[item.key]))
             except TooOftenError:
-                yield Unfinished(item.key)
+                yield UnfinishedItem(item.key)
                 continue
             except NamedError as error:
                 problem = str(error)
@@ -210,7 +210,7 @@ class Parameters:
 
     def undo(
         self, work: Work, before: Mapping[str, Before], written: Mapping[str, tuple[str, ...]]
-    ) -> Iterator[Undone | Conflict | Unfinished]:
+    ) -> Iterator[Undone | Conflict | UnfinishedItem]:
         """See ``Carrier.undo``. A parameter that was there gets a newer version with the earlier value."""
         _, target = self._sides(work.entry)
         keys = [item.key for item in work.items if item.key in written]
@@ -218,25 +218,25 @@ class Parameters:
             with batch_seen("Parameters", work.entry):
                 there = target.named(keys)
         except OutOfTimeError:
-            yield from map(Unfinished, keys)
+            yield from map(UnfinishedItem, keys)
             return
         for item in work.items:
             key = item.key
             if key not in written:
                 continue
-            made = Identity.read(written[key][-1])
+            made = VersionIdentity.read(written[key][-1])
             try:
                 if not self._is_still_ours(work.entry, item, made, there.get(key)):
                     yield Conflict(key, _STRANGER)
                     continue
                 yield self._take_back(target, before[key], made, there.get(key))
             except TooOftenError:
-                yield Unfinished(key)
+                yield UnfinishedItem(key)
             except NamedError as error:
                 yield Conflict(key, str(error))
 
     def _is_still_ours(
-        self, entry: Entry, item: Item, made: Identity, there: Mapping[str, Any] | None
+        self, entry: Entry, item: Item, made: VersionIdentity, there: Mapping[str, Any] | None
     ) -> bool:
         """Whether what has our version's number is our version, and not one of a parameter that was made anew.
 
@@ -260,7 +260,7 @@ class Parameters:
     def _sides(self, entry: Entry) -> tuple[Side, Side]:
         return self._side(entry.source), self._side(entry.target)
 
-    def _side(self, place: Place) -> Side:
+    def _side(self, place: DataLocation) -> Side:
         return Side(self._clients("ssm", place.region), place, self._once("ssm", place.region))
 
     @staticmethod
@@ -272,11 +272,11 @@ class Parameters:
         key, found, there = named
         version = identity_of(found)
         kind, reason = decide(ours, version, identity_of(there) if there else None)
-        if kind is Kind.CHANGED and there and (fixed := cannot_go_back(found, there)):
-            return Item(key, Kind.CONFLICT, reason=fixed)
-        if kind is Kind.CHANGED and there and (stranger := keys.stranger(there.get("KeyId"))):
-            return Item(key, Kind.CONFLICT, reason=f"at the target it is under {stranger}")
-        if kind in (Kind.SAME, Kind.CONFLICT):
+        if kind is ItemState.CHANGED and there and (fixed := cannot_go_back(found, there)):
+            return Item(key, ItemState.CONFLICT, reason=fixed)
+        if kind is ItemState.CHANGED and there and (stranger := keys.stranger(there.get("KeyId"))):
+            return Item(key, ItemState.CONFLICT, reason=f"at the target it is under {stranger}")
+        if kind in (ItemState.SAME, ItemState.CONFLICT):
             return Item(key, kind, reason=reason)
         return Item(key, kind, (_source_version(found),), reason)
 
@@ -306,11 +306,11 @@ class Parameters:
             if not _is_as_recorded(there, before):
                 raise StrangerError("PutParameter")
             made.append(str(self._write(entry, item, found, before)))
-        if not _follows(target, before, Identity.read(made[-1])):
+        if not _follows(target, before, VersionIdentity.read(made[-1])):
             raise StrangerError("PutParameter")
         target.set_tags(item.key, tags)
 
-    def _write(self, entry: Entry, item: Item, found: Mapping[str, Any], before: Before) -> Identity:
+    def _write(self, entry: Entry, item: Item, found: Mapping[str, Any], before: Before) -> VersionIdentity:
         source, target = self._sides(entry)
         value, _ = rewritten(entry, source.value(item.key, item.versions[-1].identity))
         settings = {
@@ -328,7 +328,7 @@ class Parameters:
 
     def _newest_of_ours(
         self, entry: Entry, source: Side, target: Side, item: Item, first: int
-    ) -> Identity | None:
+    ) -> VersionIdentity | None:
         """The last of the versions from ``first`` on that have the value we would write."""
         try:
             wanted, _ = rewritten(entry, source.value(item.key, item.versions[-1].identity))
@@ -338,7 +338,7 @@ class Parameters:
             raise
         return target.newest_alike(item.key, first, wanted)
 
-    def _equal(self, entry: Entry, source: Side, target: Side, item: Item, made: Identity) -> bool:
+    def _equal(self, entry: Entry, source: Side, target: Side, item: Item, made: VersionIdentity) -> bool:
         try:
             wanted, _ = rewritten(entry, source.value(item.key, item.versions[-1].identity))
             return wanted == target.value(item.key, made)
@@ -351,7 +351,7 @@ class Parameters:
         self,
         entry: Entry,
         item: Item,
-        made: Identity,
+        made: VersionIdentity,
         found: tuple[Mapping[str, Any] | None, Mapping[str, Any]],
     ) -> str:
         source, target = self._sides(entry)
@@ -369,7 +369,7 @@ class Parameters:
 
     @staticmethod
     def _take_back(
-        target: Side, before: Before, made: Identity, there: Mapping[str, Any] | None
+        target: Side, before: Before, made: VersionIdentity, there: Mapping[str, Any] | None
     ) -> Undone | Conflict:
         key = before.key
         if there is None:
@@ -383,10 +383,10 @@ class Parameters:
             target.delete(key)
             return Undone(key, "deleted")
         try:
-            earlier = target.value(key, Identity.read(before.version))
+            earlier = target.value(key, VersionIdentity.read(before.version))
         except NamedError as error:
             if error.code in GONE:
-                number = Identity.read(before.version).id
+                number = VersionIdentity.read(before.version).id
                 return Conflict(key, f"version {number} is no longer in the history")
             raise
         if current.id == made.id:
@@ -468,7 +468,7 @@ def _settings(before: Before, there: Mapping[str, Any]) -> dict[str, Any]:
 
 def _expected(before: Before) -> int:
     """The number of the version that the migration writes: numbers rise by one."""
-    return int(Identity.read(before.version).id) + 1 if before.version else 1
+    return int(VersionIdentity.read(before.version).id) + 1 if before.version else 1
 
 
 def _is_as_recorded(there: Mapping[str, Any] | None, before: Before) -> bool:
@@ -483,7 +483,7 @@ def _source_version(found: Mapping[str, Any]) -> SourceVersion:
     return SourceVersion(identity.id, date=identity.date)
 
 
-def _follows(target: Side, before: Before, made: Identity) -> bool:
+def _follows(target: Side, before: Before, made: VersionIdentity) -> bool:
     """Whether nobody else wrote between what was there and ``made``.
 
     A write that arrived twice, as its first answer was lost, left the same value twice.
@@ -495,7 +495,7 @@ def _follows(target: Side, before: Before, made: Identity) -> bool:
     return target.all_hold(before.key, range(first, number), target.value(before.key, made))
 
 
-def _unlisted(found: Mapping[str, Any] | None, made: Identity) -> str:
+def _unlisted(found: Mapping[str, Any] | None, made: VersionIdentity) -> str:
     if found is None or not identity_of(found).is_recorded_as(str(made)):
         return "what was written is not the current version"
     return ""

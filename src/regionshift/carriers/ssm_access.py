@@ -7,7 +7,7 @@ from typing import Any
 
 from botocore.exceptions import HTTPClientError
 
-from regionshift.carriers.carrier import Identity, Place, date_of
+from regionshift.carriers.carrier import DataLocation, VersionIdentity, date_of
 from regionshift.carriers.named import (
     NamedError,
     StrangerError,
@@ -38,7 +38,7 @@ class Side:
         once: a client whose calls botocore does not repeat, for what may be done only once.
     """
 
-    def __init__(self, client: Any, place: Place, once: Any) -> None:
+    def __init__(self, client: Any, place: DataLocation, once: Any) -> None:
         self._client = client
         self._once = once
         self._prefix = place.prefix
@@ -65,7 +65,7 @@ class Side:
     def _described(self, filters: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
         return pages(self._client.describe_parameters, "Parameters", ParameterFilters=filters, MaxResults=50)
 
-    def value(self, key: str, version: Identity) -> Value:
+    def value(self, key: str, version: VersionIdentity) -> Value:
         """One version's value, decrypted.
 
         Raises:
@@ -76,13 +76,13 @@ class Side:
             raise NamedError(MADE_ANEW, "GetParameter")
         return value
 
-    def _seen(self, key: str, number: int) -> tuple[Identity, Value]:
+    def _seen(self, key: str, number: int) -> tuple[VersionIdentity, Value]:
         """The version that has this number now, and its value, decrypted."""
         name = f"{self._prefix}{key}:{number}"
         found = call(self._client.get_parameter, Name=name, WithDecryption=True)["Parameter"]
         return identity_of(found), Value(found["Value"])
 
-    def put(self, key: str, value: Value, settings: Mapping[str, Any], after: int) -> Identity:
+    def put(self, key: str, value: Value, settings: Mapping[str, Any], after: int) -> VersionIdentity:
         """Write the version that follows ``after``; gives the one that was written.
 
         PutParameter makes a version each time that it arrives (Systems Manager API Reference, "PutParameter"), so one
@@ -107,7 +107,7 @@ class Side:
                 return self._written(key, int(answer["Version"]), value)
         raise AssertionError("the last attempt returns or raises")
 
-    def _written(self, key: str, number: int, value: Value) -> Identity:
+    def _written(self, key: str, number: int, value: Value) -> VersionIdentity:
         """PutParameter tells no date, so it is asked for.
 
         Raises:
@@ -118,7 +118,7 @@ class Side:
             raise StrangerError("PutParameter")
         return found
 
-    def newest_alike(self, key: str, first: int, value: Value) -> Identity | None:
+    def newest_alike(self, key: str, first: int, value: Value) -> VersionIdentity | None:
         """The last version of those from ``first`` on that all have this value; None when ``first`` has not."""
         last = None
         for number in range(first, first + REPEATED):
@@ -133,7 +133,7 @@ class Side:
         alike = 0 < len(versions) <= REPEATED
         return alike and all(self._alike(key, version, value) for version in versions)
 
-    def _alike(self, key: str, number: int, value: Value) -> Identity | None:
+    def _alike(self, key: str, number: int, value: Value) -> VersionIdentity | None:
         """The version that has this number, if it has this value."""
         try:
             found, held = self._seen(key, number)
@@ -168,13 +168,13 @@ class Side:
         return {"ResourceType": "Parameter", "ResourceId": self._prefix + key}
 
 
-def identity_of(found: Mapping[str, Any]) -> Identity:
+def identity_of(found: Mapping[str, Any]) -> VersionIdentity:
     """The version that DescribeParameters or GetParameter tells of.
 
     A parameter that is deleted and made anew counts from 1 again; the date tells the two apart (Systems Manager API
     Reference, "ParameterMetadata", LastModifiedDate).
     """
-    return Identity(str(found["Version"]), date_of(found["LastModifiedDate"]))
+    return VersionIdentity(str(found["Version"]), date_of(found["LastModifiedDate"]))
 
 
 def policies(found: Mapping[str, Any]) -> str:

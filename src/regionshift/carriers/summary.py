@@ -9,7 +9,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
 from regionshift.carriers.batch import BatchAnswer, count
-from regionshift.carriers.carrier import Entry, Level, Place
+from regionshift.carriers.carrier import DataLocation, Entry, Level
 from regionshift.carriers.lines import entry_line, from_bytes, place_line, read_entry, whole_name
 from regionshift.carriers.records import Layout, RecordStore
 
@@ -123,15 +123,15 @@ def _of_results(store: RecordStore, layout: Layout, metadata: Metadata) -> Metad
     }
 
 
-def _target_of(metadata: Metadata, batch: int) -> Place:
+def _target_of(metadata: Metadata, batch: int) -> DataLocation:
     """Where a batch's items go."""
     for part in metadata["entries"]:
         if part["first_batch"] <= batch < part["first_batch"] + part["batches"]:
             return read_entry(part["entry"]).target
-    return Place(str(metadata["region"]))
+    return DataLocation(str(metadata["region"]))
 
 
-def _never_done(store: RecordStore, layout: Layout, batch: int, target: Place) -> list[dict[str, str]]:
+def _never_done(store: RecordStore, layout: Layout, batch: int, target: DataLocation) -> list[dict[str, str]]:
     """The items of a batch that left no results, as problems."""
     _, *lines = from_bytes(store.get(layout.plan(batch)) or b"{}\n")
     return [
@@ -145,7 +145,7 @@ def _never_done(store: RecordStore, layout: Layout, batch: int, target: Place) -
     ]
 
 
-def _problem(line: Mapping[str, Any], target: Place) -> dict[str, str]:
+def _problem(line: Mapping[str, Any], target: DataLocation) -> dict[str, str]:
     return {
         "key": line["key"],
         **whole_name(target, line["key"]),

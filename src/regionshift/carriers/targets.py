@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
-from regionshift.carriers.carrier import Entry, Item, Kind
+from regionshift.carriers.carrier import Entry, Item, ItemState
 from regionshift.carriers.records import PROGRAMS_OWN
 from regionshift.carriers.selection import selector
 
@@ -42,13 +42,13 @@ class Targets:
             # Remembered also of what is the same or in conflict: another entry must not write over that either.
             shared = any(name.startswith(prefix) and wants(name[len(prefix) :]) for prefix, wants in selects)
             problem = self._problem(entry, item, name) or (self._twice(entry, name) if shared else "")
-            if problem and item.kind is not Kind.CONFLICT:
-                yield replace(item, kind=Kind.CONFLICT, versions=(), reason=problem, rewrites="")
+            if problem and item.kind is not ItemState.CONFLICT:
+                yield replace(item, kind=ItemState.CONFLICT, versions=(), reason=problem, rewrites="")
             else:
                 yield item
 
     def _problem(self, entry: Entry, item: Item, name: str) -> str:
-        if item.kind is Kind.SAME:
+        if item.kind is ItemState.SAME:
             return ""
         # Otherwise records, locks and code could be forged by whoever can write at the source.
         if entry.target.bucket == self.records_bucket and name.startswith(PROGRAMS_OWN):

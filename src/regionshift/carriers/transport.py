@@ -50,7 +50,7 @@ class AnswerLostError(S3Error):
 
 
 @dataclass(frozen=True)
-class Request:
+class S3Request:
     """One S3 request. ``repeatable``: doing it twice has the effect of doing it once.
 
     ``owner`` and ``source_owner``: accounts of the bucket and of the one copied from, when not the transport's own.
@@ -126,7 +126,7 @@ class Transport:
         """Close the connections that are kept alive; the next request opens new ones."""
         self._connections.close()
 
-    def send(self, request: Request) -> Response:
+    def send(self, request: S3Request) -> Response:
         """Send and wait for the whole answer.
 
         Raises:
@@ -151,12 +151,12 @@ class Transport:
             self._wait(attempt)
         raise AssertionError("the last attempt returns or raises")
 
-    def _once(self, request: Request) -> Response:
+    def _once(self, request: S3Request) -> Response:
         base, path = self._address(request)
         headers = self._sign(request, base + path)
         return Response(*self._connections.exchange(base, request.method, path, headers, request.body))
 
-    def _address(self, request: Request) -> tuple[str, str]:
+    def _address(self, request: S3Request) -> tuple[str, str]:
         """Scheme and host, and the path with its query."""
         base = self._endpoint(request.region)
         path = "/" + quote(request.key, safe=_SAFE_IN_PATH)
@@ -174,7 +174,7 @@ class Transport:
             path = f"{path}?{'&'.join(pairs)}"
         return base, path
 
-    def _sign(self, request: Request, url: str) -> dict[str, str]:
+    def _sign(self, request: S3Request, url: str) -> dict[str, str]:
         owners = expected(self._account, request.headers, request.owner, request.source_owner)
         headers = {**request.headers, **owners, "Host": urlsplit(url).netloc}
         if request.method in ("PUT", "POST"):
@@ -184,7 +184,7 @@ class Transport:
         _Signer(self._credentials(), "s3", request.region).add_auth(unsigned)
         return dict(unsigned.headers.items())
 
-    def _may_repeat(self, problem: S3Error, request: Request, last: bool) -> bool:
+    def _may_repeat(self, problem: S3Error, request: S3Request, last: bool) -> bool:
         if problem.status not in _TRANSIENT and problem.code not in _REFUSED_FOR_NOW:
             return False
         if problem.status in (429, 503) or problem.code in _REFUSED_FOR_NOW:
@@ -197,7 +197,7 @@ class Transport:
         self._sleep(longest * (0.5 + self._jitter() / 2))
 
 
-def _problem(response: Response, request: Request) -> S3Error | None:
+def _problem(response: Response, request: S3Request) -> S3Error | None:
     """The error that the answer tells of. CopyObject can say 200 and fail in the body (API Reference)."""
     if response.status < 300 and not (
         request.method in ("PUT", "POST") and b"<Error>" in response.body[:256]

@@ -19,7 +19,7 @@ from regionshift.cli.show import confirm, confirm_by_name, console, print_json, 
 from regionshift.cli.telling import readers
 from regionshift.cli.verbose import make_log
 from regionshift.engine.engine import Listener
-from regionshift.engine.events import Progress
+from regionshift.engine.events import StepProgress
 from regionshift.errors import EXIT_FAILED, EXIT_OK, InputError
 from regionshift.operations.deploying import deploy, mend
 from regionshift.operations.destroy import destroy, propose_destroy, require_destroyable
@@ -310,7 +310,7 @@ def _view(choices: Choices, screen: Screen, title: str, plan: Plan) -> Iterator[
 
 def _follow(view: LiveView | None, log: Any) -> Listener:
 
-    def listen(progress: Progress) -> None:
+    def listen(progress: StepProgress) -> None:
         step = progress.step
         log.debug(progress.phase, op=step.op, region=step.region, type=step.type, name=step.name)
         if view is not None and step.changes:

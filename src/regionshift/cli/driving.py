@@ -16,7 +16,7 @@ from regionshift.cli.show import confirm, console, person_is_there, working
 from regionshift.cli.telling import readers
 from regionshift.cli.verbose import make_log
 from regionshift.deployment.steps import Step
-from regionshift.engine.events import Progress
+from regionshift.engine.events import StepProgress
 from regionshift.errors import Refused
 from regionshift.operations.environment import Environment
 from regionshift.operations.obstacles import before_waves
@@ -84,7 +84,7 @@ class _UnderWay:
             self._activity.__exit__()
         self._activity = None
 
-    def listen(self, progress: Progress) -> None:
+    def listen(self, progress: StepProgress) -> None:
         step = progress.step
         self._log.debug(progress.phase, op=step.op, region=step.region, type=step.type, name=step.name)
         if self._activity is not None and progress.phase == "started" and step.changes:

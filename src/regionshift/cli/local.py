@@ -8,7 +8,7 @@ from regionshift.cli.options import Choices
 from regionshift.cli.show import console, print_for_shell, print_json
 from regionshift.errors import EXIT_FAILED, EXIT_OK, WorkFailed
 from regionshift.report.terminal import facts_table
-from regionshift.wiring import Place, settings, surroundings
+from regionshift.wiring import ProjectFiles, settings, surroundings
 
 if TYPE_CHECKING:
     from regionshift.local.emulator import LocalCloud
@@ -19,7 +19,7 @@ def run_local_up(choices: Choices, port: int | None) -> int:
     from regionshift.local import emulator
 
     account = choices.account or settings(choices.config, choices.overrides, surroundings()).account
-    cloud = emulator.up(Place(choices.config).cloud, account, port)
+    cloud = emulator.up(ProjectFiles(choices.config).cloud, account, port)
     _show(choices, cloud)
     return EXIT_OK
 
@@ -28,7 +28,7 @@ def run_local_status(choices: Choices) -> int:
     """Show where it listens; 1 when it does not run."""
     from regionshift.local import emulator
 
-    cloud = emulator.status(Place(choices.config).cloud)
+    cloud = emulator.status(ProjectFiles(choices.config).cloud)
     if cloud is None:
         if choices.as_json:
             print_json({"running": False})
@@ -43,7 +43,7 @@ def run_local_env(choices: Choices) -> int:
     """What points the AWS CLI and SDKs of a shell at it, as lines to `eval`; 1 when it does not run."""
     from regionshift.local import emulator
 
-    cloud = emulator.status(Place(choices.config).cloud)
+    cloud = emulator.status(ProjectFiles(choices.config).cloud)
     if cloud is None:
         raise WorkFailed("The embedded AWS does not run.", remedy="start it: regionshift local up")
     # AWS SDKs and Tools Reference Guide, "Environment variables list".
@@ -65,13 +65,13 @@ def run_local_down(choices: Choices, *, wipe: bool) -> int:
     """Stop it; nothing to stop is fine."""
     from regionshift.local import emulator
 
-    was_running = emulator.down(Place(choices.config).cloud, wipe=wipe)
+    was_running = emulator.down(ProjectFiles(choices.config).cloud, wipe=wipe)
     if choices.as_json:
         print_json({"was_running": was_running, "wiped": wipe})
     else:
         said = "stopped" if was_running else "was not running"
         console(choices).print(f"The embedded AWS {said}{' and is wiped' if wipe else ''}.")
-        if wipe and Place(choices.config).home.joinpath("state").exists():
+        if wipe and ProjectFiles(choices.config).home.joinpath("state").exists():
             console(choices).print(
                 "If an environment was up in it, the state still says so: `regionshift up --refresh` makes it"
                 " anew, `regionshift destroy` makes the state forget it.",

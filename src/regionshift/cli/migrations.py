@@ -28,7 +28,7 @@ from regionshift.errors import (
     RegionshiftError,
     WorkFailed,
 )
-from regionshift.function.carrying import Access
+from regionshift.function.carrying import TransportAccess
 from regionshift.operations.migrations import migrate as operation
 from regionshift.operations.migrations.carrying import Carrying
 from regionshift.operations.migrations.estimating import as_json, estimate
@@ -114,7 +114,7 @@ def run_migrate(
     return EXIT_OK if report.completed else EXIT_FAILED
 
 
-def _plan(carrying: Carrying, wanted: operation.Wanted) -> tuple[MigrationPlan, dict[str, Any]]:
+def _plan(carrying: Carrying, wanted: operation.MigrationRequest) -> tuple[MigrationPlan, dict[str, Any]]:
     """The plan, and as it is shown."""
     config = carrying.environment.config
     made = operation.plan(carrying, wanted)
@@ -127,7 +127,7 @@ def _plan(carrying: Carrying, wanted: operation.Wanted) -> tuple[MigrationPlan, 
     )
 
 
-def _require_startable(wired: Wired, wanted: operation.Wanted, shown: dict[str, Any]) -> None:
+def _require_startable(wired: Wired, wanted: operation.MigrationRequest, shown: dict[str, Any]) -> None:
     """Raises Refused: no rights for what would be carried, or conflicts that would undo it."""
     config = wired.environment.config
     digest = deployed_releases(wired.journal).releases.get(wanted.target)
@@ -141,7 +141,7 @@ def _require_startable(wired: Wired, wanted: operation.Wanted, shown: dict[str, 
 
 
 def _follow(
-    choices: Choices, wired: Wired, carrying: Carrying, wanted: operation.Wanted, to_copy: int
+    choices: Choices, wired: Wired, carrying: Carrying, wanted: operation.MigrationRequest, to_copy: int
 ) -> operation.Report:
     """Validate the target, then copy with a bar.
 
@@ -186,7 +186,7 @@ def _follow(
             raise
 
 
-def _go_on(wanted: operation.Wanted) -> str:
+def _go_on(wanted: operation.MigrationRequest) -> str:
     name = wanted.migration_id
     return (
         f"regionshift migrate --from {wanted.source} --to {wanted.target} --id {name}, "
@@ -381,7 +381,7 @@ def carrying_in(wired: Wired) -> Iterator[Carrying]:
         key = clients.credentials()
         return ReadOnlyCredentials(key.access_key, key.secret_key, key.session_token)
 
-    access = Access(
+    access = TransportAccess(
         credentials,
         wired.environment.config.account,
         cloud.endpoint if cloud else None,
@@ -395,7 +395,7 @@ def carrying_in(wired: Wired) -> Iterator[Carrying]:
         transport.close()
 
 
-def _known(carrying: Carrying, wanted: operation.Wanted) -> Metadata | None:
+def _known(carrying: Carrying, wanted: operation.MigrationRequest) -> Metadata | None:
     """The summary of an id that has a plan on record already: then there is nothing to plan anew."""
     try:
         found = carrying.find(wanted.migration_id)[1]

@@ -10,13 +10,13 @@ from regionshift.cli.options import Choices
 from regionshift.cli.verbose import make_log
 from regionshift.deployment.saga import SagaState, SagaStep
 from regionshift.engine.engine import Listener
-from regionshift.engine.events import Progress
+from regionshift.engine.events import StepProgress
 from regionshift.errors import InputError
 from regionshift.operations.moving.driving import Said, Teller
 from regionshift.report.moving import StepsView
 from regionshift.settings.config import MigrationConfig
 from regionshift.settings.mistakes import SettingsError
-from regionshift.wiring import Place, settings, surroundings
+from regionshift.wiring import ProjectFiles, settings, surroundings
 
 MEANINGS = {
     "fence": "shut the lost region's roles",
@@ -54,7 +54,7 @@ def load_text(
     remedy: str = "change this so that it fits both primaries, run `regionshift up`, and promote again",
 ) -> MigrationConfig:
     """The settings that ``text`` would give in place of the file; ``remedy`` if they would be wrong."""
-    aside = Place(choices.config).home / "settings-to-be.yaml"
+    aside = ProjectFiles(choices.config).home / "settings-to-be.yaml"
     aside.write_bytes(text.encode())
     try:
         return settings(Path(aside), choices.overrides, surroundings())
@@ -73,7 +73,7 @@ def make_listener(choices: Choices) -> Listener:
     """Logs what the engine does, with --verbose."""
     log: Any = make_log(verbose=choices.verbose)
 
-    def listen(progress: Progress) -> None:
+    def listen(progress: StepProgress) -> None:
         step = progress.step
         log.debug(progress.phase, op=step.op, region=step.region, type=step.type, name=step.name)
 

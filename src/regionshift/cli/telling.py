@@ -7,16 +7,16 @@ from collections.abc import Callable, Collection
 from regionshift.cli.deployment_tables import news_line
 from regionshift.deployment.news import News
 from regionshift.operations.waves.driving import Reader
-from regionshift.operations.waves.telling import Topics
+from regionshift.operations.waves.telling import TopicNotifier
 from regionshift.report.moving import StepsView
 from regionshift.report.printer import Screen
 from regionshift.wiring import Wired
 
 
-def topics(wired: Wired, screen: Screen) -> Topics:
+def topics(wired: Wired, screen: Screen) -> TopicNotifier:
     """The topics of an environment; what cannot be told there is said on ``screen``."""
     environment = wired.environment
-    return Topics(
+    return TopicNotifier(
         environment.clients,
         environment.config,
         environment.now,

@@ -42,7 +42,7 @@ class Aside:
 NOTHING = Aside()
 
 
-class Slot(Protocol):
+class ExclusionStore(Protocol):
     """A place beside the state for what is taken out of it; durable when `write` returns."""
 
     def read(self) -> bytes | None: ...
@@ -92,7 +92,10 @@ class Arrangement:
     """
 
     def __init__(
-        self, slot: Slot, export: Callable[[], dict[str, Any]], put: Callable[[Mapping[str, Any]], None]
+        self,
+        slot: ExclusionStore,
+        export: Callable[[], dict[str, Any]],
+        put: Callable[[Mapping[str, Any]], None],
     ) -> None:
         self._slot = slot
         self._export = export

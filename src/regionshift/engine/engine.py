@@ -23,12 +23,12 @@ from pulumi.automation.errors import ConcurrentUpdateError, StackNotFoundError
 from semver import VersionInfo
 
 from regionshift.engine.apart import runs_apart
-from regionshift.engine.aside import NOTHING, Arrangement, Aside, Slot
+from regionshift.engine.aside import NOTHING, Arrangement, Aside, ExclusionStore
 from regionshift.engine.cli import Claim, StoppableCommand
 from regionshift.engine.events import (
     Problem,
-    Progress,
-    Step,
+    ResourceStep,
+    StepProgress,
     holds_secret,
     outputs_of,
     problem_of,
@@ -52,7 +52,7 @@ from regionshift.machine import CLOCK, is_full, tells_of_clock
 
 _SKIP = "PULUMI_SKIP_CHECKPOINTS"
 Program = Callable[[], None]
-Listener = Callable[[Progress], None]
+Listener = Callable[[StepProgress], None]
 Done = TypeVar("Done")
 
 
@@ -76,7 +76,7 @@ class EngineSettings:
     secrets_provider: str = "passphrase"
     exclusive: bool = False
     parallel: int | None = None
-    slot: Slot | None = None
+    slot: ExclusionStore | None = None
 
 
 @dataclass
@@ -88,20 +88,20 @@ class RunRecord:
     None when it did not come so far, or a secret is among them.
     """
 
-    planned: list[Step] = field(default_factory=list)
-    finished: list[Step] = field(default_factory=list)
+    planned: list[ResourceStep] = field(default_factory=list)
+    finished: list[ResourceStep] = field(default_factory=list)
     problems: list[Problem] = field(default_factory=list)
     left_open: bool = False
     outputs_differ: bool = False
     outputs: dict[str, Any] | None = None
 
     @property
-    def outcomes(self) -> list[Step]:
+    def outcomes(self) -> list[ResourceStep]:
         """What becomes of each resource, one step a resource: for whoever counts or adds up."""
         return what_becomes(self.planned)
 
     @property
-    def changes(self) -> list[Step]:
+    def changes(self) -> list[ResourceStep]:
         """Those of `outcomes` that alter something."""
         return [step for step in self.outcomes if step.changes]
 

@@ -1,4 +1,4 @@
-"""What the engine does, as data: one `Step` for each resource it looks at, one `Problem` for each error."""
+"""What the engine does, as data: one `ResourceStep` for each resource it looks at, one `Problem` for each error."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _COLOURS = re.compile(r"<\{%[^%]*%\}>")
 
 
 @dataclass(frozen=True)
-class Step:
+class ResourceStep:
     """One resource and what happens to it.
 
     ``op`` is the engine's own word (create, update, replace, delete, same, ...); ``changed`` names the
@@ -68,14 +68,14 @@ class Problem:
 
 
 @dataclass(frozen=True)
-class Progress:
+class StepProgress:
     """A step that began, ended or failed while the engine runs."""
 
     phase: str  # started | done | failed
-    step: Step
+    step: ResourceStep
 
 
-def what_becomes(steps: Iterable[Step]) -> list[Step]:
+def what_becomes(steps: Iterable[ResourceStep]) -> list[ResourceStep]:
     """One step for each resource, in the order in which the engine came to them: what it is in the end.
 
     The engine tells of one resource as often as it turns to it: of reading it back (``refresh``), of each of the
@@ -83,13 +83,13 @@ def what_becomes(steps: Iterable[Step]) -> list[Step]:
     or adds up reads this instead. A replacement, in whatever order and however far an earlier run came, is one step
     ``replace``, from the inputs that go to those that come.
     """
-    told: dict[str, list[Step]] = {}
+    told: dict[str, list[ResourceStep]] = {}
     for step in steps:
         told.setdefault(step.urn, []).append(step)
     return [_in_the_end(each) for each in told.values()]
 
 
-def _in_the_end(told: Sequence[Step]) -> Step:
+def _in_the_end(told: Sequence[ResourceStep]) -> ResourceStep:
     acting = [step for step in told if step.op not in _TOLD_BEFORE] or told[-1:]
     ends = [step for step in acting if step.op in _ENDS]
     makes = [step for step in acting if step.op not in _ENDS]
@@ -116,8 +116,8 @@ def region_of(urn: str, properties: Mapping[str, Any] | None = None) -> str | No
     return found[-1] if found else None
 
 
-def step_of(metadata: StepEventMetadata) -> Step:
-    """A `Step` from the engine's own event.
+def step_of(metadata: StepEventMetadata) -> ResourceStep:
+    """A `ResourceStep` from the engine's own event.
 
     The engine calls it ``same`` when only its protection changes, as AWS has no part in that; but a run is needed.
     """
@@ -129,7 +129,7 @@ def step_of(metadata: StepEventMetadata) -> Step:
         if was != is_to_be:
             op, changed = "update", (*changed, "protect")
             old, new = {**old, "protect": was}, {**new, "protect": is_to_be}
-    return Step(
+    return ResourceStep(
         op=op,
         urn=metadata.urn,
         type=metadata.type,
@@ -141,14 +141,14 @@ def step_of(metadata: StepEventMetadata) -> Step:
     )
 
 
-def progress_of(event: EngineEvent) -> Progress | None:
+def progress_of(event: EngineEvent) -> StepProgress | None:
     """What an engine event says about a step, or None when it is about something else."""
     if event.resource_pre_event:
-        return Progress("started", step_of(event.resource_pre_event.metadata))
+        return StepProgress("started", step_of(event.resource_pre_event.metadata))
     if event.res_outputs_event:
-        return Progress("done", step_of(event.res_outputs_event.metadata))
+        return StepProgress("done", step_of(event.res_outputs_event.metadata))
     if event.res_op_failed_event:
-        return Progress("failed", step_of(event.res_op_failed_event.metadata))
+        return StepProgress("failed", step_of(event.res_op_failed_event.metadata))
     return None
 
 

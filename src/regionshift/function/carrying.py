@@ -15,7 +15,7 @@ from botocore.credentials import ReadOnlyCredentials
 
 from regionshift.carriers.batch import Carriers
 from regionshift.carriers.bounds import Bounds, Way
-from regionshift.carriers.carrier import Place
+from regionshift.carriers.carrier import DataLocation
 from regionshift.carriers.migration import Migrations
 from regionshift.carriers.named import ClientSource
 from regionshift.carriers.records import RecordStore
@@ -33,7 +33,7 @@ _ONCE = Config(connect_timeout=5, read_timeout=30, retries={"mode": "standard", 
 
 
 @dataclass(frozen=True)
-class Access:
+class TransportAccess:
     """How S3 is reached by requests of our own.
 
     Args:
@@ -61,14 +61,14 @@ class Access:
         )
 
 
-def of_session(session: Any, env: Mapping[str, str]) -> Access:
+def of_session(session: Any, env: Mapping[str, str]) -> TransportAccess:
     """What Lambda put into the environment, as boto3's ``session`` read it."""
 
     def credentials() -> ReadOnlyCredentials:
         frozen: ReadOnlyCredentials = session.get_credentials().get_frozen_credentials()
         return frozen
 
-    return Access(
+    return TransportAccess(
         credentials,
         env["ACCOUNT"],
         env.get("AWS_ENDPOINT_URL_S3") or env.get("AWS_ENDPOINT_URL") or None,
@@ -112,9 +112,9 @@ def read_ways(text: str, region: str) -> tuple[Way, ...]:
     told = json.loads(zlib.decompress(base64.b64decode(text)))
     buckets: Mapping[str, str] = told["buckets"]
 
-    def place(kind: str, at: str, bucket: str, prefix: str, account: str) -> Place:
+    def place(kind: str, at: str, bucket: str, prefix: str, account: str) -> DataLocation:
         named = bucket.replace("{region}", at) or (buckets[at] if kind == "s3" else "")
-        return Place(at, named, prefix if kind == "s3" else prefix.replace("{region}", at), account)
+        return DataLocation(at, named, prefix if kind == "s3" else prefix.replace("{region}", at), account)
 
     return tuple(
         Way(kind, place(kind, each, *source), place(kind, region, *target), tags)

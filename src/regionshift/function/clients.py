@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from mypy_boto3_stepfunctions import SFNClient
 
     from regionshift.carriers.transport import Transport
-    from regionshift.function.carrying import Access
+    from regionshift.function.carrying import TransportAccess
 
 # Seconds. An unreachable endpoint costs at most two connects and a pause: about 5 s, so that every check
 # (they run side by side) and every report fit below the shortest timeout that the settings allow, 30 s.
@@ -52,10 +52,10 @@ def from_region(region: str, account: str) -> MakeClient:
     return make
 
 
-class Clients:
+class FunctionClients:
     """One client a service. Making one is guarded by a lock because a boto3 session is not thread-safe."""
 
-    def __init__(self, make: MakeClient, access: Access | None = None) -> None:
+    def __init__(self, make: MakeClient, access: TransportAccess | None = None) -> None:
         self._make = make
         self._access = access
         self._transport: Transport | None = None

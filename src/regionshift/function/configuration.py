@@ -13,7 +13,7 @@ from typing import Any
 from aws_lambda_powertools.utilities.parameters import SecretsProvider, SSMProvider
 from aws_lambda_powertools.utilities.parameters.exceptions import GetParameterError
 
-from regionshift.function.clients import Clients
+from regionshift.function.clients import FunctionClients
 from regionshift.function.problems import describe
 from regionshift.function.variables import Variables
 
@@ -33,7 +33,7 @@ class ConfigurationError(Exception):
 
 
 @dataclass(frozen=True)
-class Carry:
+class CarriedObjects:
     """One entry of ``carry``: objects. Buckets may have ``{region}`` in their names; empty: the deployment bucket.
 
     ``target_prefix`` is None when it is the same as ``prefix``; patterns are compared after ``prefix``;
@@ -55,7 +55,7 @@ class Carry:
 
 
 @dataclass(frozen=True)
-class Configuration:
+class FunctionConfiguration:
     """What the function uses of it. ``is_primary`` is None when the configuration does not say.
 
     ``replication_destinations`` maps each secondary region to its deployment bucket, in the primary;
@@ -71,11 +71,11 @@ class Configuration:
     secondary_regions: tuple[str, ...] = ()
     replication_destinations: Mapping[str, str] = field(default_factory=dict)
     deployment_buckets: Mapping[str, str] = field(default_factory=dict)
-    carry: tuple[Carry, ...] = ()
+    carry: tuple[CarriedObjects, ...] = ()
     on_failure: str = "rollback"
 
 
-def read_configuration(variables: Variables, clients: Clients) -> Configuration:
+def read_configuration(variables: Variables, clients: FunctionClients) -> FunctionConfiguration:
     """Fetch and decrypt it now.
 
     Raises:
@@ -84,7 +84,7 @@ def read_configuration(variables: Variables, clients: Clients) -> Configuration:
     return parse_configuration(_fetch(variables, clients))
 
 
-def _fetch(variables: Variables, clients: Clients) -> str:
+def _fetch(variables: Variables, clients: FunctionClients) -> str:
     try:
         # A provider of its own each time and max_age 0: no decrypted value outlives the call.
         if variables.config_store == "ssm":
@@ -103,7 +103,7 @@ def _fetch(variables: Variables, clients: Clients) -> str:
     return value
 
 
-def parse_configuration(text: str) -> Configuration:
+def parse_configuration(text: str) -> FunctionConfiguration:
     """Read the JSON; its four basic fields stay as they are, to be judged by the check.
 
     Raises:
@@ -117,7 +117,7 @@ def parse_configuration(text: str) -> Configuration:
     if not isinstance(document, dict):
         raise ConfigurationError("it is not a JSON object", reached=True)
     is_primary = document.get("is_primary")
-    return Configuration(
+    return FunctionConfiguration(
         region=document.get("region"),
         environment=document.get("environment"),
         log_level=document.get("log_level"),
@@ -135,7 +135,7 @@ def _strings(found: Any) -> tuple[str, ...]:
     return tuple(item for item in found if isinstance(item, str)) if isinstance(found, list) else ()
 
 
-def _carry(found: Any) -> tuple[Carry, ...]:
+def _carry(found: Any) -> tuple[CarriedObjects, ...]:
     return (
         tuple(_carried(entry) for entry in found if isinstance(entry, dict))
         if isinstance(found, list)
@@ -143,9 +143,9 @@ def _carry(found: Any) -> tuple[Carry, ...]:
     )
 
 
-def _carried(entry: Mapping[str, Any]) -> Carry:
+def _carried(entry: Mapping[str, Any]) -> CarriedObjects:
     texts = _string_map(entry)
-    return Carry(
+    return CarriedObjects(
         bucket=texts.get("bucket", ""),
         prefix=texts.get("prefix", ""),
         target_bucket=texts.get("target_bucket", ""),

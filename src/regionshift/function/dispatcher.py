@@ -9,11 +9,11 @@ from aws_lambda_powertools import Logger
 
 from regionshift.function.actions import ACTIONS, Action
 from regionshift.function.answer import Answer
-from regionshift.function.clients import Clients
+from regionshift.function.clients import FunctionClients
 from regionshift.function.problems import AWS_PROBLEMS, describe
 from regionshift.function.reporter import Reporter
-from regionshift.function.request import RefusedError, Request, parse
-from regionshift.function.surroundings import Clock, Invocation, Surroundings, utc_now
+from regionshift.function.request import FunctionRequest, RefusedError, parse
+from regionshift.function.surroundings import ActionContext, Clock, Invocation, utc_now
 from regionshift.function.variables import Variables
 
 
@@ -29,7 +29,7 @@ class Dispatcher:
     def __init__(
         self,
         variables: Variables,
-        clients: Clients,
+        clients: FunctionClients,
         logger: Logger,
         record: Logger,
         *,
@@ -57,8 +57,8 @@ class Dispatcher:
             return _refusal(refused, refused.action, refused.migration_id)
         return self._act(request, invocation)
 
-    def _act(self, request: Request, invocation: Invocation) -> Answer:
-        surroundings = Surroundings(
+    def _act(self, request: FunctionRequest, invocation: Invocation) -> Answer:
+        surroundings = ActionContext(
             self._variables, self._clients, self._clock, self._logger, invocation, self._reporter.announce
         )
         try:
@@ -79,5 +79,5 @@ def _refusal(refused: RefusedError, action: str, migration_id: str | None) -> An
     return Answer(refused.status_code, action, refused.sentence, code=refused.code, migration_id=migration_id)
 
 
-def _failure(request: Request, code: str, sentence: str) -> Answer:
+def _failure(request: FunctionRequest, code: str, sentence: str) -> Answer:
     return Answer(500, request.action, sentence, code=code, migration_id=request.migration_id)

@@ -12,7 +12,7 @@ from aws_lambda_powertools import Logger, Tracer
 
 from regionshift.function.answer import Answer
 from regionshift.function.carrying import of_session
-from regionshift.function.clients import Clients, from_region
+from regionshift.function.clients import FunctionClients, from_region
 from regionshift.function.dispatcher import Dispatcher
 from regionshift.function.request import UNKNOWN
 from regionshift.function.surroundings import utc_now
@@ -48,7 +48,7 @@ def _dispatcher(variables: Variables, _identity: tuple[str | None, ...]) -> Disp
     record = Logger(service=SERVICE, level="INFO", child=True)
     access = of_session(boto3.session.Session(region_name=variables.region), os.environ)
     return Dispatcher(
-        variables, Clients(from_region(variables.region, variables.account), access), logger, record
+        variables, FunctionClients(from_region(variables.region, variables.account), access), logger, record
     )
 
 

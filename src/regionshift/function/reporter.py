@@ -12,7 +12,7 @@ from typing import Any, cast
 from aws_lambda_powertools import Logger
 
 from regionshift.function.answer import Answer
-from regionshift.function.clients import Clients
+from regionshift.function.clients import FunctionClients
 from regionshift.function.log_line import stream_name, write_line
 from regionshift.function.metrics import count_action
 from regionshift.function.notification import (
@@ -21,7 +21,7 @@ from regionshift.function.notification import (
     log_group_link,
     send_notification,
 )
-from regionshift.function.request import VALIDATE, Request
+from regionshift.function.request import VALIDATE, FunctionRequest
 from regionshift.function.surroundings import Clock, Invocation
 from regionshift.function.variables import Variables
 
@@ -35,7 +35,7 @@ class Reporter:
     """
 
     def __init__(
-        self, variables: Variables, clients: Clients, clock: Clock, logger: Logger, record: Logger
+        self, variables: Variables, clients: FunctionClients, clock: Clock, logger: Logger, record: Logger
     ) -> None:
         self._variables = variables
         self._clients = clients
@@ -43,7 +43,7 @@ class Reporter:
         self._logger = logger
         self._record = record
 
-    def announce(self, request: Request) -> str:
+    def announce(self, request: FunctionRequest) -> str:
         """Publish that ``request`` has started; gives the message's id.
 
         Raises:

@@ -1,4 +1,4 @@
-"""What the caller asks for: an event becomes a ``Request`` or is refused with a sentence. Pure.
+"""What the caller asks for: an event becomes a ``FunctionRequest`` or is refused with a sentence. Pure.
 
 Unknown fields are ignored; a field that is known has the right type or the event is refused.
 """
@@ -51,7 +51,7 @@ class RefusedError(Exception):
 
 
 @dataclass(frozen=True)
-class Place:
+class MigrationEnd:
     """One end of a migration; what is None has its default. A label only names the end for readers."""
 
     bucket: str | None = None
@@ -61,7 +61,7 @@ class Place:
 
 
 @dataclass(frozen=True)
-class Request:
+class FunctionRequest:
     """A request with every field checked. ``migration_id`` is None only when the action is validate.
 
     ``keys`` are whole keys of the source that alone are carried; empty: everything under its prefix.
@@ -70,15 +70,15 @@ class Request:
 
     action: str
     migration_id: str | None = None
-    source: Place = Place()
-    target: Place = Place()
+    source: MigrationEnd = MigrationEnd()
+    target: MigrationEnd = MigrationEnd()
     keys: tuple[str, ...] = ()
     config_key: str | None = None
     reason: str | None = None
     linked: bool = True
 
 
-def parse(event: object) -> Request:
+def parse(event: object) -> FunctionRequest:
     """Check ``event`` and give it its type.
 
     Raises:
@@ -95,14 +95,14 @@ def parse(event: object) -> Request:
         raise
 
 
-def _request(fields: Mapping[str, object]) -> Request:
+def _request(fields: Mapping[str, object]) -> FunctionRequest:
     action = _action(fields)
     if action == VALIDATE:
-        return Request(action, linked=_linked(fields))
+        return FunctionRequest(action, linked=_linked(fields))
     migration_id = _migration_id(fields)
     if action == ROLLBACK:
-        return Request(action, migration_id, reason=_text(fields, "reason"))
-    return Request(
+        return FunctionRequest(action, migration_id, reason=_text(fields, "reason"))
+    return FunctionRequest(
         action,
         migration_id,
         source=_place(fields, "source"),
@@ -148,12 +148,12 @@ def _migration_id(fields: Mapping[str, object]) -> str:
     return found
 
 
-def _place(fields: Mapping[str, object], end: str) -> Place:
-    place = Place()
+def _place(fields: Mapping[str, object], end: str) -> MigrationEnd:
+    place = MigrationEnd()
     if end in fields:
         found = fields[end]
         if isinstance(found, str):
-            place = Place(label=_unicode(end, found))
+            place = MigrationEnd(label=_unicode(end, found))
         elif isinstance(found, Mapping):
             place = _named_place(found, end)
         else:
@@ -180,8 +180,8 @@ def _keys(fields: Mapping[str, object]) -> tuple[str, ...]:
     return tuple(_unicode("source.keys", key) for key in found)
 
 
-def _named_place(found: Mapping[str, object], end: str) -> Place:
-    return Place(
+def _named_place(found: Mapping[str, object], end: str) -> MigrationEnd:
+    return MigrationEnd(
         bucket=_text(found, "bucket", within=end, may_be_empty=False),
         prefix=_text(found, "prefix", within=end),
         region=_text(found, "region", within=end, may_be_empty=False),

@@ -8,8 +8,8 @@ from datetime import UTC, datetime
 
 from aws_lambda_powertools import Logger
 
-from regionshift.function.clients import Clients
-from regionshift.function.request import Request
+from regionshift.function.clients import FunctionClients
+from regionshift.function.request import FunctionRequest
 from regionshift.function.variables import Variables
 
 Clock = Callable[[], datetime]
@@ -45,7 +45,7 @@ class Invocation:
 
 
 @dataclass(frozen=True)
-class Surroundings:
+class ActionContext:
     """Given to every action.
 
     Attributes:
@@ -54,8 +54,8 @@ class Surroundings:
     """
 
     variables: Variables
-    clients: Clients
+    clients: FunctionClients
     clock: Clock
     logger: Logger
     invocation: Invocation
-    announce: Callable[[Request], str]
+    announce: Callable[[FunctionRequest], str]

@@ -34,7 +34,7 @@ class Tagged:
 
 
 @dataclass(frozen=True)
-class NamedKey:
+class TargetKey:
     """A key of the target region that entries name: ``resource`` for its policy, and which services use it.
 
     ``alias``: the resource is every key of the account then, and the alias tells which.
@@ -45,7 +45,7 @@ class NamedKey:
     services: tuple[str, ...]
 
 
-def keys(site: Site) -> tuple[NamedKey, ...]:
+def keys(site: Site) -> tuple[TargetKey, ...]:
     """Keys beside the environment's that entries write with in this region; AWS's own need no rights."""
     carry = site.config.carry
     named_by: Mapping[str, Sequence[CarryBucket | CarryParameters | CarrySecrets]]
@@ -56,7 +56,7 @@ def keys(site: Site) -> tuple[NamedKey, ...]:
             key = _key(site, _placed(name, site.region))
             if key is not None:
                 found.setdefault(key, []).append(service)
-    return tuple(NamedKey(*key, tuple(services)) for key, services in found.items())
+    return tuple(TargetKey(*key, tuple(services)) for key, services in found.items())
 
 
 def _key(site: Site, name: str) -> tuple[str, str] | None:

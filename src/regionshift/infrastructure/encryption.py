@@ -10,7 +10,7 @@ from regionshift.infrastructure.policies.key import key_statements, seal_stateme
 from regionshift.infrastructure.policies.statement import document
 from regionshift.infrastructure.site import Site
 from regionshift.settings import components as named
-from regionshift.settings.names import Kind
+from regionshift.settings.names import NameKind
 
 
 class EncryptionStack(RegionComponent):
@@ -56,7 +56,7 @@ class EncryptionStack(RegionComponent):
 def _policy(site: Site) -> str:
     groups = [
         *(site.names.function_log_group(site.name(name)) for name in (named.FUNCTION, named.WORKER)),
-        *(site.name(group) for group in named.COMPONENTS if group.kind is Kind.LOG_GROUP),
+        *(site.name(group) for group in named.COMPONENTS if group.kind is NameKind.LOG_GROUP),
     ]
     return document(
         key_statements(

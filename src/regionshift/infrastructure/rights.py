@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
-from regionshift.settings.names import Kind
+from regionshift.settings.names import NameKind
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,7 @@ class Rights:
     update: tuple[str, ...]
     delete: tuple[str, ...]
     on: str
-    kind: Kind | None = None
+    kind: NameKind | None = None
 
     def of(self, op: str) -> tuple[str, ...]:
         """The actions that one step of the engine needs."""
@@ -51,7 +51,7 @@ _SOME = "0123456789abcdef0"  # an id of the form that AWS makes
 def _bucket(put: str, *, delete: str | None = None, also: tuple[str, ...] = ()) -> Rights:
     """A part of a bucket's configuration; most are taken away by the same action that sets them."""
     puts = (f"s3:{put}", *also)
-    return Rights(puts, puts, (f"s3:{delete or put}",), "arn:{partition}:s3:::{name}", Kind.BUCKET)
+    return Rights(puts, puts, (f"s3:{delete or put}",), "arn:{partition}:s3:::{name}", NameKind.BUCKET)
 
 
 def _ec2(resource: str, prefix: str, create: str, update: tuple[str, ...], delete: tuple[str, ...]) -> Rights:
@@ -78,7 +78,7 @@ def _rule(way: str) -> Rights:
 def _named(
     service: str,
     resource: str,
-    kind: Kind,
+    kind: NameKind,
     create: str,
     update: str,
     delete: str,
@@ -107,14 +107,14 @@ RIGHTS: Mapping[str, Rights] = MappingProxyType(
             _KEY,
         ),
         "aws:kms/alias:Alias": _named(
-            "kms", "{name}", Kind.KEY_ALIAS, "CreateAlias", "UpdateAlias", "DeleteAlias"
+            "kms", "{name}", NameKind.KEY_ALIAS, "CreateAlias", "UpdateAlias", "DeleteAlias"
         ),
         "aws:s3/bucket:Bucket": Rights(
             ("s3:CreateBucket",),
             (),
             ("s3:DeleteBucket",),
             "arn:{partition}:s3:::{name}",
-            Kind.BUCKET,
+            NameKind.BUCKET,
         ),
         "aws:s3/bucketLifecycleConfiguration:BucketLifecycleConfiguration": _bucket(
             "PutLifecycleConfiguration"
@@ -133,18 +133,18 @@ RIGHTS: Mapping[str, Rights] = MappingProxyType(
         "aws:iam/role:Role": _named(
             "iam",
             "role/{name}",
-            Kind.ROLE,
+            NameKind.ROLE,
             "CreateRole TagRole",
             "UpdateAssumeRolePolicy UpdateRole",
             "DeleteRole",
         ),
         "aws:iam/rolePolicy:RolePolicy": _named(
-            "iam", "role/{name}", Kind.ROLE, "PutRolePolicy", "PutRolePolicy", "DeleteRolePolicy"
+            "iam", "role/{name}", NameKind.ROLE, "PutRolePolicy", "PutRolePolicy", "DeleteRolePolicy"
         ),
         "aws:lambda/function:Function": _named(
             "lambda",
             "function:{name}",
-            Kind.FUNCTION,
+            NameKind.FUNCTION,
             "CreateFunction TagResource",
             "UpdateFunctionCode UpdateFunctionConfiguration",
             "DeleteFunction",
@@ -190,7 +190,7 @@ RIGHTS: Mapping[str, Rights] = MappingProxyType(
         "aws:cloudwatch/logGroup:LogGroup": _named(
             "logs",
             "log-group:{name}",
-            Kind.LOG_GROUP,
+            NameKind.LOG_GROUP,
             "CreateLogGroup PutRetentionPolicy TagResource",
             "PutRetentionPolicy",
             "DeleteLogGroup",
@@ -198,7 +198,7 @@ RIGHTS: Mapping[str, Rights] = MappingProxyType(
         "aws:cloudwatch/metricAlarm:MetricAlarm": _named(
             "cloudwatch",
             "alarm:{name}",
-            Kind.ALARM,
+            NameKind.ALARM,
             "PutMetricAlarm TagResource",
             "PutMetricAlarm",
             "DeleteAlarms",
@@ -208,37 +208,37 @@ RIGHTS: Mapping[str, Rights] = MappingProxyType(
             ("cloudwatch:PutDashboard",),
             ("cloudwatch:DeleteDashboards",),
             "arn:{partition}:cloudwatch::{account}:dashboard/{name}",
-            Kind.DASHBOARD,
+            NameKind.DASHBOARD,
         ),
         "aws:sns/topic:Topic": _named(
             "sns",
             "{name}",
-            Kind.TOPIC,
+            NameKind.TOPIC,
             "CreateTopic TagResource",
             "SetTopicAttributes",
             "DeleteTopic",
         ),
         "aws:sns/topicPolicy:TopicPolicy": _named(
-            "sns", "{name}", Kind.TOPIC, "SetTopicAttributes", "SetTopicAttributes", "SetTopicAttributes"
+            "sns", "{name}", NameKind.TOPIC, "SetTopicAttributes", "SetTopicAttributes", "SetTopicAttributes"
         ),
         "aws:sns/topicSubscription:TopicSubscription": _named(
-            "sns", "{name}", Kind.TOPIC, "Subscribe", "SetSubscriptionAttributes", "Unsubscribe"
+            "sns", "{name}", NameKind.TOPIC, "Subscribe", "SetSubscriptionAttributes", "Unsubscribe"
         ),
         "aws:sqs/queue:Queue": _named(
             "sqs",
             "{name}",
-            Kind.QUEUE,
+            NameKind.QUEUE,
             "CreateQueue TagQueue",
             "SetQueueAttributes",
             "DeleteQueue",
         ),
         "aws:sqs/queuePolicy:QueuePolicy": _named(
-            "sqs", "{name}", Kind.QUEUE, "SetQueueAttributes", "SetQueueAttributes", "SetQueueAttributes"
+            "sqs", "{name}", NameKind.QUEUE, "SetQueueAttributes", "SetQueueAttributes", "SetQueueAttributes"
         ),
         "aws:ssm/parameter:Parameter": _named(
             "ssm",
             "parameter{name}",
-            Kind.PARAMETER,
+            NameKind.PARAMETER,
             "PutParameter AddTagsToResource",
             "PutParameter",
             "DeleteParameter",
@@ -246,7 +246,7 @@ RIGHTS: Mapping[str, Rights] = MappingProxyType(
         "aws:secretsmanager/secret:Secret": _named(
             "secretsmanager",
             "secret:{name}-AbCdEf",
-            Kind.SECRET,
+            NameKind.SECRET,
             "CreateSecret TagResource",
             "UpdateSecret",
             "DeleteSecret",
@@ -254,7 +254,7 @@ RIGHTS: Mapping[str, Rights] = MappingProxyType(
         "aws:secretsmanager/secretVersion:SecretVersion": _named(
             "secretsmanager",
             "secret:{name}-AbCdEf",
-            Kind.SECRET,
+            NameKind.SECRET,
             "PutSecretValue",
             "PutSecretValue",
             "",
@@ -262,7 +262,7 @@ RIGHTS: Mapping[str, Rights] = MappingProxyType(
         "aws:sfn/stateMachine:StateMachine": _named(
             "states",
             "stateMachine:{name}",
-            Kind.STATE_MACHINE,
+            NameKind.STATE_MACHINE,
             "CreateStateMachine TagResource",
             "UpdateStateMachine",
             "DeleteStateMachine",

@@ -34,10 +34,10 @@ def close() -> None:
     """Put the repairs into the running ministack."""
     from ministack.services import s3  # type: ignore[import-untyped]
 
-    Replication(s3).install()
+    EmulatedReplication(s3).install()
 
 
-class Replication:
+class EmulatedReplication:
     """Replication of the emulator's S3 module ``s3``, to every destination."""
 
     def __init__(self, s3: ModuleType) -> None:

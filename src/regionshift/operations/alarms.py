@@ -14,7 +14,7 @@ from regionshift.journal.journal import Journal, RunSummary
 from regionshift.report.values import Finding, Severity
 from regionshift.settings.check import every_name
 from regionshift.settings.config import MigrationConfig
-from regionshift.settings.names import Kind
+from regionshift.settings.names import NameKind
 
 WINDOW = 300
 """Seconds: the longest window of the environment's own alarms (one period of five minutes each)."""
@@ -55,7 +55,7 @@ class Red:
 
 def red_in(clients: Clients, config: MigrationConfig, watched: Iterable[Watched], region: str) -> list[Red]:
     """The alarms of one region, the environment's and those of the user's that are named, that are red now."""
-    own = {n.name for n in every_name(config) if n.kind is Kind.ALARM and n.region == region}
+    own = {n.name for n in every_name(config) if n.kind is NameKind.ALARM and n.region == region}
     own |= {alarm.name for alarm in watched if alarm.region == region}
     found = _described(clients, region, StateValue="ALARM")
     return [Red(name, region, since(alarm)) for name, alarm in sorted(found.items()) if name in own]

@@ -17,13 +17,13 @@ from types import MappingProxyType
 from botocore.exceptions import BotoCoreError, ClientError
 
 from regionshift.aws.clients import Clients
-from regionshift.engine.events import Step
+from regionshift.engine.events import ResourceStep
 from regionshift.operations.environment import Environment
 from regionshift.report.values import Finding
 from regionshift.settings import components as named
 from regionshift.settings.check import EnvironmentName, every_name
 from regionshift.settings.config import MigrationConfig
-from regionshift.settings.names import Kind
+from regionshift.settings.names import NameKind
 from regionshift.settings.regions import partition_of
 
 _AT_ONCE = 16
@@ -32,14 +32,14 @@ _Tags = Mapping[str, str]
 _Look = Callable[[Clients, str, str], _Tags | None]
 
 
-def collision_findings(environment: Environment, steps: Sequence[Step]) -> list[Finding]:
+def collision_findings(environment: Environment, steps: Sequence[ResourceStep]) -> list[Finding]:
     """An error for each thing in the way of what ``steps`` create; a warning for what cannot be looked for."""
     new = [step for step in steps if step.op == "create" and step.type in _LOOKS and step.region]
     pairs = [(step, step.new.get(_LOOKS[step.type][0])) for step in new]
     # What has no name yet gets one that the engine makes up.
     return _look_for_all(
         environment,
-        [Wanted(s.type, name, s.region or "", s.name) for s, name in pairs if isinstance(name, str)],
+        [WantedName(s.type, name, s.region or "", s.name) for s, name in pairs if isinstance(name, str)],
     )
 
 
@@ -59,7 +59,7 @@ def taken_findings(environment: Environment) -> list[Finding]:
 
 
 @dataclass(frozen=True)
-class Wanted:
+class WantedName:
     """A name that is to be used. ``resource``: what the program calls the thing, where a plan says it."""
 
     type: str
@@ -68,10 +68,10 @@ class Wanted:
     resource: str | None = None
 
 
-def looked_for(config: MigrationConfig, regions: Collection[str]) -> list[Wanted]:
+def looked_for(config: MigrationConfig, regions: Collection[str]) -> list[WantedName]:
     """Every name in ``regions`` that can be taken, of what the program makes there by these settings."""
     return [
-        Wanted(_TYPES[each.kind], each.name, each.region)
+        WantedName(_TYPES[each.kind], each.name, each.region)
         for each in every_name(config)
         if each.kind in _TYPES and each.region in regions and _is_made(config, each)
     ]
@@ -79,18 +79,18 @@ def looked_for(config: MigrationConfig, regions: Collection[str]) -> list[Wanted
 
 def _is_made(config: MigrationConfig, name: EnvironmentName) -> bool:
     """Some roles and log groups are named for the day when they are needed."""
-    if name.component == named.REPLICATION_ROLE.part and name.kind is Kind.ROLE:
+    if name.component == named.REPLICATION_ROLE.part and name.kind is NameKind.ROLE:
         return name.region == config.regions.primary and bool(config.regions.secondaries)
     return config.network.flow_logs or name.component != named.FLOW_LOG_GROUP.part
 
 
-def _look_for_all(environment: Environment, wanted: Sequence[Wanted]) -> list[Finding]:
+def _look_for_all(environment: Environment, wanted: Sequence[WantedName]) -> list[Finding]:
     with ThreadPoolExecutor(max_workers=_AT_ONCE) as pool:
         found = pool.map(lambda each: _finding(environment, each), wanted)
         return [finding for finding in found if finding is not None]
 
 
-def _finding(environment: Environment, wanted: Wanted) -> Finding | None:
+def _finding(environment: Environment, wanted: WantedName) -> Finding | None:
     _, look = _LOOKS[wanted.type]
     what = f"{wanted.type.rsplit(':', 1)[-1]} {wanted.name}"
     try:
@@ -219,14 +219,14 @@ _LOOKS: Mapping[str, tuple[str, _Look]] = MappingProxyType(
         "aws:sqs/queue:Queue": ("name", _queue),
     }
 )
-_TYPES: Mapping[Kind, str] = MappingProxyType(
+_TYPES: Mapping[NameKind, str] = MappingProxyType(
     {
-        Kind.BUCKET: "aws:s3/bucket:Bucket",
-        Kind.ROLE: "aws:iam/role:Role",
-        Kind.FUNCTION: "aws:lambda/function:Function",
-        Kind.LOG_GROUP: "aws:cloudwatch/logGroup:LogGroup",
-        Kind.SECRET: "aws:secretsmanager/secret:Secret",
-        Kind.TOPIC: "aws:sns/topic:Topic",
-        Kind.QUEUE: "aws:sqs/queue:Queue",
+        NameKind.BUCKET: "aws:s3/bucket:Bucket",
+        NameKind.ROLE: "aws:iam/role:Role",
+        NameKind.FUNCTION: "aws:lambda/function:Function",
+        NameKind.LOG_GROUP: "aws:cloudwatch/logGroup:LogGroup",
+        NameKind.SECRET: "aws:secretsmanager/secret:Secret",
+        NameKind.TOPIC: "aws:sns/topic:Topic",
+        NameKind.QUEUE: "aws:sqs/queue:Queue",
     }
 )

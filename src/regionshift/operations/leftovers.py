@@ -14,7 +14,7 @@ from datetime import datetime
 from regionshift.aws.clients import Clients
 from regionshift.settings.check import every_name
 from regionshift.settings.config import MigrationConfig
-from regionshift.settings.names import Kind
+from regionshift.settings.names import NameKind
 from regionshift.settings.regions import partition_of
 
 _ALREADY_GONE = "PendingDeletion"
@@ -104,7 +104,7 @@ def _parameters(clients: Clients, config: MigrationConfig, region: str) -> Itera
 
 
 def _log_groups(clients: Clients, config: MigrationConfig, region: str) -> Iterator[Leftover]:
-    wanted = _names(config, region, Kind.LOG_GROUP)
+    wanted = _names(config, region, NameKind.LOG_GROUP)
     logs = clients.get("logs", region)
     for name in sorted(wanted):
         for page in logs.get_paginator("describe_log_groups").paginate(logGroupNamePrefix=name):
@@ -116,7 +116,7 @@ def _log_groups(clients: Clients, config: MigrationConfig, region: str) -> Itera
 
 
 def _alarms(clients: Clients, config: MigrationConfig, region: str) -> Iterator[Leftover]:
-    wanted = _names(config, region, Kind.ALARM)
+    wanted = _names(config, region, NameKind.ALARM)
     for page in clients.get("cloudwatch", region).get_paginator("describe_alarms").paginate():
         for alarm in page.get("MetricAlarms", []):
             if alarm["AlarmName"] in wanted:
@@ -138,7 +138,7 @@ def _vpc(config: MigrationConfig, region: str, vpc: str) -> str:
 
 
 def _dashboards(clients: Clients, config: MigrationConfig, region: str) -> Iterator[Leftover]:
-    wanted = _names(config, region, Kind.DASHBOARD)
+    wanted = _names(config, region, NameKind.DASHBOARD)
     for page in clients.get("cloudwatch", region).get_paginator("list_dashboards").paginate():
         for dashboard in page["DashboardEntries"]:
             if dashboard["DashboardName"] in wanted:
@@ -146,12 +146,12 @@ def _dashboards(clients: Clients, config: MigrationConfig, region: str) -> Itera
 
 
 def _roles(clients: Clients, config: MigrationConfig, region: str) -> Iterator[Leftover]:
-    wanted = _names(config, region, Kind.ROLE)
+    wanted = _names(config, region, NameKind.ROLE)
     for page in clients.get("iam", region).get_paginator("list_roles").paginate():
         for role in page["Roles"]:
             if role["RoleName"] in wanted:
                 yield Leftover(f"role {role['RoleName']}", region)
 
 
-def _names(config: MigrationConfig, region: str, kind: Kind) -> set[str]:
+def _names(config: MigrationConfig, region: str, kind: NameKind) -> set[str]:
     return {name.name for name in every_name(config) if name.kind is kind and name.region in (region, None)}

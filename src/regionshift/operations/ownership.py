@@ -16,7 +16,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from regionshift.aws.errors import AwsFailed
-from regionshift.engine.events import Step
+from regionshift.engine.events import ResourceStep
 from regionshift.errors import Refused
 from regionshift.infrastructure.rights import RIGHTS
 from regionshift.infrastructure.tags import MANAGED_BY
@@ -24,7 +24,7 @@ from regionshift.operations.collisions import tagged
 from regionshift.operations.environment import Environment
 from regionshift.report.values import Finding
 from regionshift.settings.components import COMPONENTS, FUNCTION, WORKER, replication_failed_alarm
-from regionshift.settings.names import Kind, Names
+from regionshift.settings.names import NameKind, Names
 
 Resource = Mapping[str, Any]
 _Question = Callable[[], None]
@@ -47,19 +47,19 @@ _NETWORKS: Mapping[str, tuple[str, str, str]] = MappingProxyType(
         "aws:ec2/vpcEndpoint:VpcEndpoint": ("describe_vpc_endpoints", "VpcEndpoints", "vpc-endpoint-id"),
     }
 )
-_KINDS: Mapping[str, tuple[Kind, str]] = MappingProxyType(
+_KINDS: Mapping[str, tuple[NameKind, str]] = MappingProxyType(
     {
-        "aws:cloudwatch/dashboard:Dashboard": (Kind.DASHBOARD, "dashboardName"),
-        "aws:cloudwatch/logGroup:LogGroup": (Kind.LOG_GROUP, "name"),
-        "aws:cloudwatch/metricAlarm:MetricAlarm": (Kind.ALARM, "name"),
-        "aws:iam/role:Role": (Kind.ROLE, "name"),
-        "aws:kms/alias:Alias": (Kind.KEY_ALIAS, "name"),
-        "aws:lambda/function:Function": (Kind.FUNCTION, "name"),
-        "aws:secretsmanager/secret:Secret": (Kind.SECRET, "name"),
-        "aws:sfn/stateMachine:StateMachine": (Kind.STATE_MACHINE, "name"),
-        _TOPIC: (Kind.TOPIC, "name"),
-        _QUEUE: (Kind.QUEUE, "name"),
-        "aws:ssm/parameter:Parameter": (Kind.PARAMETER, "name"),
+        "aws:cloudwatch/dashboard:Dashboard": (NameKind.DASHBOARD, "dashboardName"),
+        "aws:cloudwatch/logGroup:LogGroup": (NameKind.LOG_GROUP, "name"),
+        "aws:cloudwatch/metricAlarm:MetricAlarm": (NameKind.ALARM, "name"),
+        "aws:iam/role:Role": (NameKind.ROLE, "name"),
+        "aws:kms/alias:Alias": (NameKind.KEY_ALIAS, "name"),
+        "aws:lambda/function:Function": (NameKind.FUNCTION, "name"),
+        "aws:secretsmanager/secret:Secret": (NameKind.SECRET, "name"),
+        "aws:sfn/stateMachine:StateMachine": (NameKind.STATE_MACHINE, "name"),
+        _TOPIC: (NameKind.TOPIC, "name"),
+        _QUEUE: (NameKind.QUEUE, "name"),
+        "aws:ssm/parameter:Parameter": (NameKind.PARAMETER, "name"),
     }
 )
 """Types with a name of the environment: its kind, and the property that has it."""
@@ -76,13 +76,13 @@ _NOT_THERE = (
     "AWS.SimpleQueueService.NonExistentQueue",
     "QueueDoesNotExist",
 )
-_BY_ARN: Mapping[Kind, str] = MappingProxyType(
-    {Kind.SECRET: "secret:", Kind.STATE_MACHINE: "stateMachine:", Kind.TOPIC: ""}
+_BY_ARN: Mapping[NameKind, str] = MappingProxyType(
+    {NameKind.SECRET: "secret:", NameKind.STATE_MACHINE: "stateMachine:", NameKind.TOPIC: ""}
 )
 """Kinds whose id is an ARN, and what stands in it before the name."""
 
 
-def ownership_findings(environment: Environment, steps: Sequence[Step]) -> list[Finding]:
+def ownership_findings(environment: Environment, steps: Sequence[ResourceStep]) -> list[Finding]:
     """An error when something that ``steps`` change or delete by the state is not this environment's."""
     changing = {step.urn: step for step in steps if step.changes and step.op != "create"}
     if not changing:
@@ -167,7 +167,7 @@ def _require_bucket(environment: Environment, region: str, bucket: str) -> None:
             raise
         listed = {"TagSet": []}
     tags = {tag["Key"]: tag["Value"] for tag in listed["TagSet"]}
-    named = _names(config.names, region, Kind.BUCKET, ())
+    named = _names(config.names, region, NameKind.BUCKET, ())
     # One that `carry` had made is called as the user called it; its own tag says so, and whose it is.
     if bucket not in named and tags.get("Name") != f"carried-{bucket}-{region}":
         raise _foreign("bucket", bucket, region, "is not called as the settings call it")
@@ -182,11 +182,11 @@ def _require_name(
     kind, field = _KINDS[resource["type"]]
     found = str((resource.get("outputs") or {}).get(field) or (resource.get("inputs") or {}).get(field) or "")
     names, identity = environment.config.names, str(resource.get("id") or "")
-    path = names.parameter("", region) if kind is Kind.PARAMETER else names.secret("", region)
+    path = names.parameter("", region) if kind is NameKind.PARAMETER else names.secret("", region)
     named = found in _names(names, region, kind, {*regions, *environment.config.all_regions})
     if identity and not found:
         raise _foreign(kind.label, identity, region, "has no name there")
-    if found and not named and not (kind in (Kind.PARAMETER, Kind.SECRET) and found.startswith(path)):
+    if found and not named and not (kind in (NameKind.PARAMETER, NameKind.SECRET) and found.startswith(path)):
         raise _foreign(kind.label, found, region, "is not called as the settings call it")
     # The engine goes by the id, whatever stands beside it.
     if found and identity and not _is_id_of(identity, found, kind, region, environment.config.account):
@@ -195,25 +195,25 @@ def _require_name(
         )
 
 
-def _is_id_of(identity: str, name: str, kind: Kind, region: str, account: str) -> bool:
+def _is_id_of(identity: str, name: str, kind: NameKind, region: str, account: str) -> bool:
     """Whether ``identity`` is what the engine calls that thing: its name, its ARN, or a queue's URL."""
-    if kind is Kind.QUEUE:
+    if kind is NameKind.QUEUE:
         return urlsplit(identity).path == f"/{account}/{name}"
     if kind not in _BY_ARN:
         return identity == name
     at, owner, resource = (*identity.split(":", 5), "", "", "", "", "", "")[3:6]
     behind = resource.removeprefix(_BY_ARN[kind])
     # Secrets Manager puts a dash and six characters behind a name (its User Guide, "What's in a secret?").
-    fits = behind == name or (kind is Kind.SECRET and behind[:-6] == f"{name}-")
+    fits = behind == name or (kind is NameKind.SECRET and behind[:-6] == f"{name}-")
     return (at, owner) == (region, account) and fits
 
 
-def _names(names: Names, region: str, kind: Kind, others: Iterable[str]) -> set[str]:
+def _names(names: Names, region: str, kind: NameKind, others: Iterable[str]) -> set[str]:
     """Every name of that kind in ``region``, whether the settings have the region today or not."""
     found = {component.name(names, region) for component in COMPONENTS if component.kind is kind}
-    if kind is Kind.LOG_GROUP:
+    if kind is NameKind.LOG_GROUP:
         found |= {names.function_log_group(each.name(names, region)) for each in (FUNCTION, WORKER)}
-    if kind is Kind.ALARM:
+    if kind is NameKind.ALARM:
         found |= {replication_failed_alarm(other).name(names, region) for other in others}
     return found
 

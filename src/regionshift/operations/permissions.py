@@ -14,13 +14,13 @@ from typing import Any
 
 from regionshift.aws.clients import Clients
 from regionshift.aws.errors import AwsFailed, told_plainly
-from regionshift.engine.events import Step
+from regionshift.engine.events import ResourceStep
 from regionshift.infrastructure import tags
 from regionshift.infrastructure.rights import RIGHTS
 from regionshift.operations.environment import Environment
 from regionshift.report.values import Finding
 from regionshift.settings.check import every_name
-from regionshift.settings.names import Kind
+from regionshift.settings.names import NameKind
 from regionshift.settings.regions import PARTITIONS, partition_of
 
 _AT_ONCE = 8
@@ -46,7 +46,7 @@ class _Answer:
     undecided: set[_Need] = field(default_factory=set)
 
 
-def permission_findings(environment: Environment, steps: Sequence[Step]) -> list[Finding]:
+def permission_findings(environment: Environment, steps: Sequence[ResourceStep]) -> list[Finding]:
     """An error for each type that the caller may not work on, an info when that cannot be found out.
 
     Asks nothing when nothing changes.
@@ -81,9 +81,9 @@ def operator_findings(environment: Environment) -> list[Finding]:
     return [Finding("operators", "error", f"{caller} is none of access.operators", None, named)]
 
 
-def _needs(environment: Environment, steps: Iterable[Step]) -> set[_Need]:
+def _needs(environment: Environment, steps: Iterable[ResourceStep]) -> set[_Need]:
     config = environment.config
-    names: dict[tuple[str, Kind], str] = {}
+    names: dict[tuple[str, NameKind], str] = {}
     for each in every_name(config):
         names.setdefault((each.region, each.kind), each.name)
     found = set()

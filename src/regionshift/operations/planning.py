@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 
 from regionshift.engine.engine import RunRecord
-from regionshift.engine.events import Step
+from regionshift.engine.events import ResourceStep
 from regionshift.operations.environment import Environment
 from regionshift.operations.value_changes import value_changes
 from regionshift.report.values import Change, Finding, Plan
@@ -48,7 +48,7 @@ def make_plan(
     )
 
 
-def _change(step: Step) -> Change:
+def _change(step: ResourceStep) -> Change:
     values = () if step.op in ("create", "delete") else value_changes(step)
     properties = step.replaced_by or step.changed
     return Change(step.op, step.type, step.name, step.region, step.urn, properties, values)
@@ -62,12 +62,12 @@ def doomed_buckets(record: RunRecord) -> tuple[tuple[str, str], ...]:
     )
 
 
-def _losses(steps: Sequence[Step], *, allowed: bool, given_up: Collection[str]) -> list[Finding]:
+def _losses(steps: Sequence[ResourceStep], *, allowed: bool, given_up: Collection[str]) -> list[Finding]:
     lost = [step for step in steps if step.type in DATA_HOLDERS and step.op in _DESTRUCTIVE]
     return [_loss(step, allowed=allowed or step.region in given_up) for step in lost]
 
 
-def _loss(step: Step, *, allowed: bool) -> Finding:
+def _loss(step: ResourceStep, *, allowed: bool) -> Finding:
     return Finding(
         code="data-loss",
         severity="warning" if allowed else "error",

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from regionshift.engine.events import Step
+from regionshift.engine.events import ResourceStep
 from regionshift.infrastructure.policies.exceptions import WITHOUT_RESOURCE
 from regionshift.report.values import Finding
 
@@ -16,7 +16,7 @@ _ROLE_POLICY = "aws:iam/rolePolicy:RolePolicy"
 MOST_CHARACTERS = 10_240
 
 
-def policy_findings(steps: Sequence[Step]) -> list[Finding]:
+def policy_findings(steps: Sequence[ResourceStep]) -> list[Finding]:
     """An error for each role policy that is wider than its task or longer than IAM takes.
 
     A policy that the engine cannot know yet, as it names what is still to be made, is not looked at.

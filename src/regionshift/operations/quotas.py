@@ -11,7 +11,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from regionshift.aws.clients import Clients
 from regionshift.aws.errors import AwsFailed
-from regionshift.engine.events import Step
+from regionshift.engine.events import ResourceStep
 from regionshift.operations.environment import Environment
 from regionshift.report.values import Finding
 
@@ -24,7 +24,7 @@ UNRESERVED = 100
 _Ask = Callable[[Clients, str, int], Iterator[Finding]]
 
 
-def quota_findings(environment: Environment, steps: Sequence[Step]) -> list[Finding]:
+def quota_findings(environment: Environment, steps: Sequence[ResourceStep]) -> list[Finding]:
     """An error for each quota that the change would break. Asks only in regions where something is added.
 
     Args:

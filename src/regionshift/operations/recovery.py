@@ -10,12 +10,12 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from regionshift.operations.checks.base import CheckContext
-from regionshift.operations.checks.replication import Replication
+from regionshift.operations.checks.replication import ReplicationCheck
 from regionshift.settings.config import MigrationConfig
 
 
 @dataclass(frozen=True)
-class Recovery:
+class MeasuredRecovery:
     """All in seconds.
 
     Args:
@@ -60,12 +60,12 @@ class Recovery:
         }
 
 
-def measured(config: MigrationConfig, seconds: float, delays: Mapping[str, float | None]) -> Recovery:
+def measured(config: MigrationConfig, seconds: float, delays: Mapping[str, float | None]) -> MeasuredRecovery:
     """The figures beside the settings' target."""
-    return Recovery(seconds, config.recovery.rpo, delays)
+    return MeasuredRecovery(seconds, config.recovery.rpo, delays)
 
 
-def delays_into(replication: Replication, context: CheckContext, region: str) -> dict[str, float | None]:
+def delays_into(replication: ReplicationCheck, context: CheckContext, region: str) -> dict[str, float | None]:
     """The delay that a probe saw on its way to ``region``; for the primary, on its way to every secondary."""
     if region != context.primary:
         return {region: replication.measure(context)[region].probe}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 
 from regionshift.engine.engine import Engine, Listener
-from regionshift.engine.events import Progress, Step
+from regionshift.engine.events import ResourceStep, StepProgress
 
 _LINKS = "regionshift:infrastructure:Links"
 _REGION = "regionshift:infrastructure:Region"
@@ -64,18 +64,18 @@ class Guard:
         self._everywhere = everywhere
         self._listener = listener
         self._links = links
-        self.outside: list[Step] = []
+        self.outside: list[ResourceStep] = []
         self.strayed: set[str] = set()
         self.touched: set[str] = set()
 
-    def __call__(self, progress: Progress) -> None:
+    def __call__(self, progress: StepProgress) -> None:
         step = progress.step
         if step.changes:
             self._look(step)
         if self._listener:
             self._listener(progress)
 
-    def _look(self, step: Step) -> None:
+    def _look(self, step: ResourceStep) -> None:
         home = home_of(step.urn, self._regions)
         if home is not None and not self._links:
             self.touched.add(home)

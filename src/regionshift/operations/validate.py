@@ -7,32 +7,32 @@ from dataclasses import dataclass
 
 from regionshift.errors import WorkFailed
 from regionshift.operations.checks.base import Check, CheckContext, run_checks
-from regionshift.operations.checks.configuration import Configuration
-from regionshift.operations.checks.function import FunctionSettings, Inside
-from regionshift.operations.checks.monitoring import Alarms, LogGroups, Topics
-from regionshift.operations.checks.network import Network
-from regionshift.operations.checks.replication import Replication
-from regionshift.operations.checks.storage import DeploymentBucket, Key, LogBucket
+from regionshift.operations.checks.configuration import ConfigurationCheck
+from regionshift.operations.checks.function import FunctionCheck, FunctionSettingsCheck
+from regionshift.operations.checks.monitoring import AlarmsCheck, LogGroupsCheck, TopicsCheck
+from regionshift.operations.checks.network import NetworkCheck
+from regionshift.operations.checks.replication import ReplicationCheck
+from regionshift.operations.checks.storage import DeploymentBucket, KeyCheck, LogBucket
 from regionshift.operations.environment import Environment
 from regionshift.operations.outputs import Outputs
-from regionshift.operations.recovery import Recovery, measured
+from regionshift.operations.recovery import MeasuredRecovery, measured
 from regionshift.report.values import CheckResult
 
 
 def all_checks() -> list[Check]:
     """Every check there is, in the order in which they are shown."""
     return [
-        Network(),
-        Key(),
+        NetworkCheck(),
+        KeyCheck(),
         DeploymentBucket(),
         LogBucket(),
-        Configuration(),
-        FunctionSettings(),
-        LogGroups(),
-        Alarms(),
-        Topics(),
-        Inside(),
-        Replication(),
+        ConfigurationCheck(),
+        FunctionSettingsCheck(),
+        LogGroupsCheck(),
+        AlarmsCheck(),
+        TopicsCheck(),
+        FunctionCheck(),
+        ReplicationCheck(),
     ]
 
 
@@ -41,7 +41,7 @@ class Validation:
     """The answers to every check, and what was measured on the way."""
 
     results: Sequence[CheckResult]
-    recovery: Recovery
+    recovery: MeasuredRecovery
 
 
 def validate(
@@ -64,7 +64,7 @@ def validate(
     began = context.clock()
     checks, asked = all_checks(), regions or environment.regions
     results = run_checks(checks, context, asked, listener)
-    seen = next((check.arrivals for check in checks if isinstance(check, Replication)), None) or {}
+    seen = next((check.arrivals for check in checks if isinstance(check, ReplicationCheck)), None) or {}
     delays = {region: arrival.probe for region, arrival in seen.items() if region in asked}
     recovery = measured(environment.config, context.clock() - began, delays)
     return Validation(results, recovery)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping
 
-from regionshift.engine.events import SECRET, Step, masked
+from regionshift.engine.events import SECRET, ResourceStep, masked
 from regionshift.report.values import ValueChange
 
 _ABSENT = object()
@@ -16,7 +16,7 @@ _NEVER_SHOWN = {
 }
 
 
-def value_changes(step: Step) -> tuple[ValueChange, ...]:
+def value_changes(step: ResourceStep) -> tuple[ValueChange, ...]:
     """Every value of ``step`` that differs; of what the engine says differs and may not be shown, the path alone."""
     hidden = _NEVER_SHOWN.get(step.type, ())
     found = [

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from regionshift.settings.names import Kind, Names
+from regionshift.settings.names import NameKind, Names
 
 
 @dataclass(frozen=True)
@@ -17,97 +17,97 @@ class Component:
     """One thing the environment names; ``part`` is its part of the name."""
 
     part: str
-    kind: Kind
+    kind: NameKind
 
     def name(self, names: Names, region: str) -> str:
         """The full name in ``region``, within the limit of the component's kind."""
         match self.kind:
-            case Kind.BUCKET:
+            case NameKind.BUCKET:
                 return names.bucket(self.part, region)
-            case Kind.KEY_ALIAS:
+            case NameKind.KEY_ALIAS:
                 return names.alias(self.part, region)
-            case Kind.LOG_GROUP:
+            case NameKind.LOG_GROUP:
                 return names.log_group(self.part, region)
-            case Kind.PARAMETER:
+            case NameKind.PARAMETER:
                 return names.parameter(self.part, region)
-            case Kind.SECRET:
+            case NameKind.SECRET:
                 return names.secret(self.part, region)
             case _:
                 return names.get_resource_name(self.part, region, self.kind)
 
 
-KEY = Component("key", Kind.KEY_ALIAS)
-RECORDS_KEY = Component("records", Kind.KEY_ALIAS)
+KEY = Component("key", NameKind.KEY_ALIAS)
+RECORDS_KEY = Component("records", NameKind.KEY_ALIAS)
 
-DEPLOYMENT_BUCKET = Component("deployment", Kind.BUCKET)
-LOG_BUCKET = Component("logs", Kind.BUCKET)
+DEPLOYMENT_BUCKET = Component("deployment", NameKind.BUCKET)
+LOG_BUCKET = Component("logs", NameKind.BUCKET)
 
-FUNCTION = Component("migration", Kind.FUNCTION)
-WORKER = Component("worker", Kind.FUNCTION)
-STATE_MACHINE = Component("migration", Kind.STATE_MACHINE)
-DEAD_LETTERS = Component("dead-letters", Kind.QUEUE)
+FUNCTION = Component("migration", NameKind.FUNCTION)
+WORKER = Component("worker", NameKind.FUNCTION)
+STATE_MACHINE = Component("migration", NameKind.STATE_MACHINE)
+DEAD_LETTERS = Component("dead-letters", NameKind.QUEUE)
 
-FUNCTION_ROLE = Component("function", Kind.ROLE)
-WORKER_ROLE = Component("worker", Kind.ROLE)
-STATE_MACHINE_ROLE = Component("states", Kind.ROLE)
-REPLICATION_ROLE = Component("replication", Kind.ROLE)
-FLOW_LOGS_ROLE = Component("flow-logs", Kind.ROLE)
+FUNCTION_ROLE = Component("function", NameKind.ROLE)
+WORKER_ROLE = Component("worker", NameKind.ROLE)
+STATE_MACHINE_ROLE = Component("states", NameKind.ROLE)
+REPLICATION_ROLE = Component("replication", NameKind.ROLE)
+FLOW_LOGS_ROLE = Component("flow-logs", NameKind.ROLE)
 
-S3_POLICY = Component("s3", Kind.ROLE_POLICY)
-KEY_POLICY = Component("key", Kind.ROLE_POLICY)
-CONFIGURATION_POLICY = Component("configuration", Kind.ROLE_POLICY)
-LOGS_POLICY = Component("logs", Kind.ROLE_POLICY)
-TOPIC_POLICY = Component("topic", Kind.ROLE_POLICY)
-DEAD_LETTERS_POLICY = Component("dead-letters", Kind.ROLE_POLICY)
-TRACING_POLICY = Component("tracing", Kind.ROLE_POLICY)
-METRICS_POLICY = Component("metrics", Kind.ROLE_POLICY)
-NETWORK_INTERFACE_POLICY = Component("network-interface", Kind.ROLE_POLICY)
-SEALS_POLICY = Component("seals", Kind.ROLE_POLICY)
-START_POLICY = Component("start-migrations", Kind.ROLE_POLICY)
-WORKER_RECORDS_POLICY = Component("worker-records", Kind.ROLE_POLICY)
-WORKER_OBJECTS_POLICY = Component("worker-objects", Kind.ROLE_POLICY)
-WORKER_SEALS_POLICY = Component("worker-seals", Kind.ROLE_POLICY)
-WORKER_KEY_POLICY = Component("worker-key", Kind.ROLE_POLICY)
-WORKER_PARAMETERS_POLICY = Component("worker-parameters", Kind.ROLE_POLICY)
-WORKER_SECRETS_POLICY = Component("worker-secrets", Kind.ROLE_POLICY)
-WORKER_TOPIC_POLICY = Component("worker-topic", Kind.ROLE_POLICY)
-WORKER_LOGS_POLICY = Component("worker-logs", Kind.ROLE_POLICY)
-WORKER_TRACING_POLICY = Component("worker-tracing", Kind.ROLE_POLICY)
-STATES_RUN_POLICY = Component("states-run", Kind.ROLE_POLICY)
-STATES_KEY_POLICY = Component("states-key", Kind.ROLE_POLICY)
-STATES_LOGS_POLICY = Component("states-logs", Kind.ROLE_POLICY)
-REPLICATION_POLICY = Component("replication", Kind.ROLE_POLICY)
-FLOW_LOGS_POLICY = Component("flow-logs", Kind.ROLE_POLICY)
+S3_POLICY = Component("s3", NameKind.ROLE_POLICY)
+KEY_POLICY = Component("key", NameKind.ROLE_POLICY)
+CONFIGURATION_POLICY = Component("configuration", NameKind.ROLE_POLICY)
+LOGS_POLICY = Component("logs", NameKind.ROLE_POLICY)
+TOPIC_POLICY = Component("topic", NameKind.ROLE_POLICY)
+DEAD_LETTERS_POLICY = Component("dead-letters", NameKind.ROLE_POLICY)
+TRACING_POLICY = Component("tracing", NameKind.ROLE_POLICY)
+METRICS_POLICY = Component("metrics", NameKind.ROLE_POLICY)
+NETWORK_INTERFACE_POLICY = Component("network-interface", NameKind.ROLE_POLICY)
+SEALS_POLICY = Component("seals", NameKind.ROLE_POLICY)
+START_POLICY = Component("start-migrations", NameKind.ROLE_POLICY)
+WORKER_RECORDS_POLICY = Component("worker-records", NameKind.ROLE_POLICY)
+WORKER_OBJECTS_POLICY = Component("worker-objects", NameKind.ROLE_POLICY)
+WORKER_SEALS_POLICY = Component("worker-seals", NameKind.ROLE_POLICY)
+WORKER_KEY_POLICY = Component("worker-key", NameKind.ROLE_POLICY)
+WORKER_PARAMETERS_POLICY = Component("worker-parameters", NameKind.ROLE_POLICY)
+WORKER_SECRETS_POLICY = Component("worker-secrets", NameKind.ROLE_POLICY)
+WORKER_TOPIC_POLICY = Component("worker-topic", NameKind.ROLE_POLICY)
+WORKER_LOGS_POLICY = Component("worker-logs", NameKind.ROLE_POLICY)
+WORKER_TRACING_POLICY = Component("worker-tracing", NameKind.ROLE_POLICY)
+STATES_RUN_POLICY = Component("states-run", NameKind.ROLE_POLICY)
+STATES_KEY_POLICY = Component("states-key", NameKind.ROLE_POLICY)
+STATES_LOGS_POLICY = Component("states-logs", NameKind.ROLE_POLICY)
+REPLICATION_POLICY = Component("replication", NameKind.ROLE_POLICY)
+FLOW_LOGS_POLICY = Component("flow-logs", NameKind.ROLE_POLICY)
 
-DEPLOYMENT_TOPIC = Component("deployment", Kind.TOPIC)
-ALARM_TOPIC = Component("alarms", Kind.TOPIC)
+DEPLOYMENT_TOPIC = Component("deployment", NameKind.TOPIC)
+ALARM_TOPIC = Component("alarms", NameKind.TOPIC)
 
-VALIDATION_LOG_GROUP = Component("validation", Kind.LOG_GROUP)
-DEPLOYMENT_LOG_GROUP = Component("deployment", Kind.LOG_GROUP)
-FLOW_LOG_GROUP = Component("flow-logs", Kind.LOG_GROUP)
-STATE_MACHINE_LOG_GROUP = Component("states", Kind.LOG_GROUP)
+VALIDATION_LOG_GROUP = Component("validation", NameKind.LOG_GROUP)
+DEPLOYMENT_LOG_GROUP = Component("deployment", NameKind.LOG_GROUP)
+FLOW_LOG_GROUP = Component("flow-logs", NameKind.LOG_GROUP)
+STATE_MACHINE_LOG_GROUP = Component("states", NameKind.LOG_GROUP)
 
-DEPLOYMENT_CONFIG_PARAMETER = Component("deployment-config", Kind.PARAMETER)
-DEPLOYMENT_CONFIG_SECRET = Component("deployment-config", Kind.SECRET)
+DEPLOYMENT_CONFIG_PARAMETER = Component("deployment-config", NameKind.PARAMETER)
+DEPLOYMENT_CONFIG_SECRET = Component("deployment-config", NameKind.SECRET)
 
-FUNCTION_SECURITY_GROUP = Component("function", Kind.SECURITY_GROUP)
-ENDPOINTS_SECURITY_GROUP = Component("endpoints", Kind.SECURITY_GROUP)
+FUNCTION_SECURITY_GROUP = Component("function", NameKind.SECURITY_GROUP)
+ENDPOINTS_SECURITY_GROUP = Component("endpoints", NameKind.SECURITY_GROUP)
 
-ERRORS_ALARM = Component("function-errors", Kind.ALARM)
-THROTTLES_ALARM = Component("throttles", Kind.ALARM)
-DURATION_ALARM = Component("duration", Kind.ALARM)
-DEAD_LETTERS_ALARM = Component("dead-letters", Kind.ALARM)
-WORKER_ERRORS_ALARM = Component("worker-errors", Kind.ALARM)
-EXECUTIONS_FAILED_ALARM = Component("executions-failed", Kind.ALARM)
-REPLICATION_LATENCY_ALARM = Component("replication-latency", Kind.ALARM)
-VALIDATE_ERRORS_ALARM = Component("validate-errors", Kind.ALARM)
-MIGRATE_ERRORS_ALARM = Component("migrate-errors", Kind.ALARM)
-ROLLBACK_ERRORS_ALARM = Component("rollback-errors", Kind.ALARM)
+ERRORS_ALARM = Component("function-errors", NameKind.ALARM)
+THROTTLES_ALARM = Component("throttles", NameKind.ALARM)
+DURATION_ALARM = Component("duration", NameKind.ALARM)
+DEAD_LETTERS_ALARM = Component("dead-letters", NameKind.ALARM)
+WORKER_ERRORS_ALARM = Component("worker-errors", NameKind.ALARM)
+EXECUTIONS_FAILED_ALARM = Component("executions-failed", NameKind.ALARM)
+REPLICATION_LATENCY_ALARM = Component("replication-latency", NameKind.ALARM)
+VALIDATE_ERRORS_ALARM = Component("validate-errors", NameKind.ALARM)
+MIGRATE_ERRORS_ALARM = Component("migrate-errors", NameKind.ALARM)
+ROLLBACK_ERRORS_ALARM = Component("rollback-errors", NameKind.ALARM)
 
-REGION_DASHBOARD = Component("region", Kind.DASHBOARD)
+REGION_DASHBOARD = Component("region", NameKind.DASHBOARD)
 # Named by the primary of the day: a change of primary makes a new one and removes the old, in that order,
 # which one name for both would not survive.
-OVERVIEW_DASHBOARD = Component("overview", Kind.DASHBOARD)
+OVERVIEW_DASHBOARD = Component("overview", NameKind.DASHBOARD)
 
 COMPONENTS: tuple[Component, ...] = tuple(
     value for value in list(globals().values()) if isinstance(value, Component)
@@ -116,4 +116,4 @@ COMPONENTS: tuple[Component, ...] = tuple(
 
 def replication_failed_alarm(destination: str) -> Component:
     """The alarm on what was not replicated to ``destination``; it stands in the source's region."""
-    return Component(f"replication-failed-to-{destination}", Kind.ALARM)
+    return Component(f"replication-failed-to-{destination}", NameKind.ALARM)

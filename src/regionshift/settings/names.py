@@ -26,7 +26,7 @@ _REGION_CODE = re.compile(
 )
 
 
-class Kind(Enum):
+class NameKind(Enum):
     """A kind of name: what it is called, and the fewest and the most characters AWS accepts.
 
     The page that says so stands beside each. The first part makes the values differ: an ``Enum`` would
@@ -91,13 +91,13 @@ class Names:
     environment: str
     account: str
 
-    def get_resource_name(self, component: str, region: str, kind: Kind = Kind.FUNCTION) -> str:
+    def get_resource_name(self, component: str, region: str, kind: NameKind = NameKind.FUNCTION) -> str:
         """``<project>-<component>-<region>-<environment>``, no longer than ``kind`` allows."""
         return shorten(self._whole(component, region), kind.limit)
 
     def bucket(self, component: str, region: str) -> str:
         """A bucket's name; the account id stays readable at the end even when the head is shortened."""
-        limit = Kind.BUCKET.limit - len(self.account) - 1
+        limit = NameKind.BUCKET.limit - len(self.account) - 1
         return f"{shorten(self._whole(component, region), limit)}-{self.account}"
 
     def environment_path(self, region: str) -> str:
@@ -127,7 +127,7 @@ class Names:
     def alias(self, component: str, region: str) -> str:
         """A key alias with the ``alias/`` that KMS counts as part of its length."""
         prefix = "alias/"
-        return prefix + shorten(self._whole(component, region), Kind.KEY_ALIAS.limit - len(prefix))
+        return prefix + shorten(self._whole(component, region), NameKind.KEY_ALIAS.limit - len(prefix))
 
     def _whole(self, component: str, region: str) -> str:
         parts = (self.project, component, region, self.environment)

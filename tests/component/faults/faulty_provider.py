@@ -7,7 +7,7 @@ from typing import Any, Protocol, cast
 
 from botocore.exceptions import ClientError
 
-from regionshift.local.provider.handler import Change, Context, Handler
+from regionshift.local.provider.handler import Context, Handler, Update
 from regionshift.local.provider.handlers import BY_TOKEN
 
 _REFUSALS = {"refused": ("AccessDenied", 403), "down": ("ServiceUnavailable", 503)}
@@ -41,7 +41,7 @@ def _faulty(handler: Handler, meddler: Meddler) -> Handler:
         def finish(self, context: Context, identity: str, inputs: Mapping[str, Any]) -> None:
             _call(meddler, "finish", context, lambda: super(Faulty, self).finish(context, identity, inputs))
 
-        def update(self, context: Context, identity: str, change: Change) -> None:
+        def update(self, context: Context, identity: str, change: Update) -> None:
             _call(meddler, "update", context, lambda: super(Faulty, self).update(context, identity, change))
 
         def delete(self, context: Context, identity: str, properties: Mapping[str, Any]) -> None:

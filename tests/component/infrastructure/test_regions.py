@@ -10,7 +10,7 @@ import pytest
 from recorder import ACCOUNT, REGIONS, Run, built, config, record, release
 
 from regionshift.errors import InputError
-from regionshift.function.clients import Clients
+from regionshift.function.clients import FunctionClients
 from regionshift.infrastructure.program import environment
 from regionshift.infrastructure.providers import ProviderSettings
 
@@ -256,8 +256,8 @@ def endpoints(run: Run) -> list[str]:
 def called_by_the_function() -> set[str]:
     """What AWS calls the services that the function has clients of, in the names of their endpoints."""
     made: list[str] = []
-    clients = Clients(made.append)
-    for name in [name for name, value in vars(Clients).items() if isinstance(value, property)]:
+    clients = FunctionClients(made.append)
+    for name in [name for name, value in vars(FunctionClients).items() if isinstance(value, property)]:
         if name != "transport":
             getattr(clients, name)
     session = botocore.session.get_session()

@@ -17,7 +17,7 @@ from regionshift.journal.events import Kind
 from regionshift.journal.journal import Journal
 from regionshift.operations.moving.measuring import last_measured, unproven
 from regionshift.operations.moving.proposing import measured as of_promotion
-from regionshift.operations.recovery import Recovery
+from regionshift.operations.recovery import MeasuredRecovery
 from regionshift.settings.config import MigrationConfig
 
 NEW, OTHER = "eu-west-1", "us-west-2"
@@ -70,11 +70,11 @@ def test_a_bake_is_a_measurement_into_the_regions_that_it_watched(journal: Journ
 
 
 def test_a_migration_is_one(journal: Journal) -> None:
-    recovery = Recovery(3.0, 900.0, {NEW: 0.7, OTHER: 2.0})
+    recovery = MeasuredRecovery(3.0, 900.0, {NEW: 0.7, OTHER: 2.0})
     run_id = _run(journal, "migration", {}, {"recovery": recovery.as_json})
     found = last_measured(journal, NEW)
     assert found and (found.seconds, found.run_id) == (0.7, run_id)
-    unseen = Recovery(3.0, 900.0, {NEW: None})
+    unseen = MeasuredRecovery(3.0, 900.0, {NEW: None})
     _run(journal, "migration", {}, {"recovery": unseen.as_json})
     assert last_measured(journal, NEW) == found, "a probe that did not arrive is no measurement"
 

@@ -20,7 +20,7 @@ from regionshift.journal.backends import open_state
 from regionshift.journal.journal import Journal, RunJournal
 from regionshift.operations.environment import Environment
 from regionshift.operations.migrations.carrying import Carrying
-from regionshift.operations.migrations.running import News, closed_early
+from regionshift.operations.migrations.running import MigrationNotifier, closed_early
 from regionshift.operations.outputs import Outputs
 from regionshift.settings.config import MigrationConfig
 
@@ -47,9 +47,9 @@ class Desk:
     carrying: Carrying
     hear: Any
 
-    def begin(self) -> tuple[RunJournal, News]:
+    def begin(self) -> tuple[RunJournal, MigrationNotifier]:
         run = self.journal.start("rollback", {})
-        return run, News(self.carrying, run, REGION, "rollback", "m")
+        return run, MigrationNotifier(self.carrying, run, REGION, "rollback", "m")
 
     def told(self) -> list[str]:
         """The status of each message since the last time."""

@@ -14,7 +14,7 @@ import pytest
 
 from regionshift.aws.clients import Clients
 from regionshift.aws.errors import AwsFailed
-from regionshift.engine.events import Step
+from regionshift.engine.events import ResourceStep
 from regionshift.errors import Refused
 from regionshift.journal.backends import open_state
 from regionshift.journal.journal import Journal
@@ -234,7 +234,7 @@ def test_a_plan_names_what_the_state_would_change_and_is_not_ours(
     op: str, environment: Environment, clients: Clients
 ) -> None:
     _, topic = _topic_and_queue(environment, clients, {})[0]
-    step = Step(op, topic["urn"], topic["type"], REGION)
+    step = ResourceStep(op, topic["urn"], topic["type"], REGION)
 
     def said(known: dict[str, Any]) -> list[str]:
         engine = cast(Any, SimpleNamespace(resources=lambda: [known]))
@@ -290,11 +290,13 @@ def test_a_refusal_comes_before_a_run_is_opened_and_others_are_ended(
     assert len(journal.history()) == 1
 
 
-def _steps(op: str, *found: tuple[str | None, dict[str, Any]]) -> list[Step]:
-    return [Step(op, each["urn"], each["type"], region) for region, each in found]
+def _steps(op: str, *found: tuple[str | None, dict[str, Any]]) -> list[ResourceStep]:
+    return [ResourceStep(op, each["urn"], each["type"], region) for region, each in found]
 
 
-def _said(environment: Environment, steps: list[Step], *found: dict[str, Any]) -> list[tuple[str, str]]:
+def _said(
+    environment: Environment, steps: list[ResourceStep], *found: dict[str, Any]
+) -> list[tuple[str, str]]:
     engine = cast(Any, SimpleNamespace(resources=lambda: list(found)))
     findings = ownership_findings(replace(environment, engine=engine), steps)
     return [(each.code, each.message) for each in findings]

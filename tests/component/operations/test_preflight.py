@@ -18,10 +18,10 @@ from regionshift.aws.clients import Clients
 from regionshift.aws.errors import AwsFailed
 from regionshift.deployment.state import RegionState
 from regionshift.engine.engine import RunRecord
-from regionshift.engine.events import Step
+from regionshift.engine.events import ResourceStep
 from regionshift.errors import InputError
 from regionshift.operations.checks.base import CheckContext, Wrong
-from regionshift.operations.checks.storage import Key
+from regionshift.operations.checks.storage import KeyCheck
 from regionshift.operations.environment import Environment
 from regionshift.operations.gone import gone_findings
 from regionshift.operations.policy_findings import MOST_CHARACTERS, policy_findings
@@ -83,17 +83,17 @@ def test_a_region_that_is_up_by_the_state_and_has_no_bucket_is_told(
     clients.get("s3", REGION).delete_bucket(Bucket=bucket)
 
 
-def step(kind: str, op: str = "create", **new: object) -> Step:
-    return Step(op, f"urn:pulumi:dev::flight::{kind}::thing-{REGION}", kind, REGION, new=new)
+def step(kind: str, op: str = "create", **new: object) -> ResourceStep:
+    return ResourceStep(op, f"urn:pulumi:dev::flight::{kind}::thing-{REGION}", kind, REGION, new=new)
 
 
-def found(environment: Environment, *steps: Step) -> list[tuple[str, str, str | None]]:
+def found(environment: Environment, *steps: ResourceStep) -> list[tuple[str, str, str | None]]:
     findings = plan_findings(environment, RunRecord(planned=list(steps)))
     assert all(each.remedy for each in findings)
     return [(each.code, each.severity, each.region) for each in findings]
 
 
-def make_bucket(clients: Clients, name: str, tags: dict[str, str]) -> Step:
+def make_bucket(clients: Clients, name: str, tags: dict[str, str]) -> ResourceStep:
     s3 = clients.get("s3", REGION)
     s3.create_bucket(Bucket=name, CreateBucketConfiguration={"LocationConstraint": REGION})  # type: ignore[typeddict-item]
     if tags:
@@ -102,7 +102,7 @@ def make_bucket(clients: Clients, name: str, tags: dict[str, str]) -> Step:
     return step("aws:s3/bucket:Bucket", bucket=name)
 
 
-def make_role(clients: Clients, name: str, tags: dict[str, str]) -> Step:
+def make_role(clients: Clients, name: str, tags: dict[str, str]) -> ResourceStep:
     clients.get("iam", REGION).create_role(
         RoleName=name,
         AssumeRolePolicyDocument="{}",
@@ -111,24 +111,24 @@ def make_role(clients: Clients, name: str, tags: dict[str, str]) -> Step:
     return step("aws:iam/role:Role", name=name)
 
 
-def make_log_group(clients: Clients, name: str, tags: dict[str, str]) -> Step:
+def make_log_group(clients: Clients, name: str, tags: dict[str, str]) -> ResourceStep:
     clients.get("logs", REGION).create_log_group(logGroupName=name, **({"tags": tags} if tags else {}))
     return step("aws:cloudwatch/logGroup:LogGroup", name=name)
 
 
-def make_secret(clients: Clients, name: str, tags: dict[str, str]) -> Step:
+def make_secret(clients: Clients, name: str, tags: dict[str, str]) -> ResourceStep:
     pairs: Any = [{"Key": key, "Value": value} for key, value in tags.items()]
     clients.get("secretsmanager", REGION).create_secret(Name=name, SecretString="x", Tags=pairs)
     return step("aws:secretsmanager/secret:Secret", name=name)
 
 
-def make_topic(clients: Clients, name: str, tags: dict[str, str]) -> Step:
+def make_topic(clients: Clients, name: str, tags: dict[str, str]) -> ResourceStep:
     pairs: Any = [{"Key": key, "Value": value} for key, value in tags.items()]
     clients.get("sns", REGION).create_topic(Name=name, Tags=pairs)
     return step("aws:sns/topic:Topic", name=name)
 
 
-def make_queue(clients: Clients, name: str, tags: dict[str, str]) -> Step:
+def make_queue(clients: Clients, name: str, tags: dict[str, str]) -> ResourceStep:
     clients.get("sqs", REGION).create_queue(QueueName=name, tags=tags)
     return step("aws:sqs/queue:Queue", name=name)
 
@@ -138,7 +138,10 @@ def make_queue(clients: Clients, name: str, tags: dict[str, str]) -> Step:
 )
 @pytest.mark.parametrize("tags", [{}, OWN, {**OWN, "Environment": "prod"}])
 def test_what_is_not_ours_under_a_name_of_ours_is_an_error(
-    make: Callable[..., Environment], clients: Clients, make_one: Callable[..., Step], tags: dict[str, str]
+    make: Callable[..., Environment],
+    clients: Clients,
+    make_one: Callable[..., ResourceStep],
+    tags: dict[str, str],
 ) -> None:
     name = f"flight-{uuid.uuid4().hex[:10]}"
     planned = make_one(clients, name, tags)
@@ -281,7 +284,7 @@ def test_a_key_that_cannot_be_used_is_an_error_and_fails_the_check(
 
     context = CheckContext(environment.config, cast(Any, None), clients, environment.now)
     assert keys() == []
-    assert Key().ask(context, REGION)
+    assert KeyCheck().ask(context, REGION)
     if state == "Disabled":
         kms.disable_key(KeyId=key)
     else:
@@ -291,7 +294,7 @@ def test_a_key_that_cannot_be_used_is_an_error_and_fails_the_check(
     assert alias in finding.message
     assert ("cancel-key-deletion" in str(finding.remedy)) == (state == "PendingDeletion")
     with pytest.raises(Wrong, match=alias):
-        Key().ask(context, REGION)
+        KeyCheck().ask(context, REGION)
 
 
 def test_a_key_that_cannot_be_asked_about_is_a_warning(

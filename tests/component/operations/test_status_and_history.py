@@ -17,7 +17,7 @@ from regionshift.journal.journal import Journal
 from regionshift.journal.lock import Holder
 from regionshift.operations.alarms import Red
 from regionshift.operations.checks.base import CheckContext, run_checks
-from regionshift.operations.checks.monitoring import Alarms as AlarmsCheck
+from regionshift.operations.checks.monitoring import AlarmsCheck
 from regionshift.operations.migrations.listing import migration_named
 from regionshift.operations.outputs import Outputs
 from regionshift.operations.status import Alarms, LastChange, last_change, releases_among
@@ -26,7 +26,7 @@ from regionshift.report.printer import Screen
 from regionshift.settings.check import every_name
 from regionshift.settings.config import MigrationConfig
 from regionshift.settings.load import load_config
-from regionshift.settings.names import Kind
+from regionshift.settings.names import NameKind
 
 FIRST, SECOND = "us-east-1", "eu-west-1"
 PLAN = {"waves": [{"regions": [SECOND]}, {"regions": [FIRST]}]}
@@ -177,7 +177,7 @@ class CloudWatch:
     """Every alarm of the settings as it should be, and the first of them in ALARM."""
 
     def __init__(self, config: MigrationConfig, state: str) -> None:
-        names = [n.name for n in every_name(config) if n.kind is Kind.ALARM and n.region == FIRST]
+        names = [n.name for n in every_name(config) if n.kind is NameKind.ALARM and n.region == FIRST]
         self.alarms = [
             {
                 "AlarmName": name,

@@ -16,7 +16,7 @@ from regionshift.aws.clients import Clients
 from regionshift.deployment.news import News
 from regionshift.errors import WorkFailed
 from regionshift.operations.waves import telling
-from regionshift.operations.waves.telling import Topics
+from regionshift.operations.waves.telling import TopicNotifier
 from regionshift.settings.config import MigrationConfig
 
 PRIMARY, SECONDARY = "us-east-1", "eu-west-1"
@@ -56,9 +56,9 @@ class _Client:
         return {"MessageId": "1"}
 
 
-def topics(sns: Sns, complaints: list[str]) -> Topics:
+def topics(sns: Sns, complaints: list[str]) -> TopicNotifier:
     now = datetime(2026, 1, 2, tzinfo=UTC)
-    return Topics(cast(Clients, sns), CONFIG, lambda: now, complaints.append)
+    return TopicNotifier(cast(Clients, sns), CONFIG, lambda: now, complaints.append)
 
 
 def test_every_region_is_told_the_same() -> None:

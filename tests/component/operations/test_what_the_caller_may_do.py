@@ -16,7 +16,7 @@ import pytest
 
 from regionshift.aws.clients import AccessKey, Clients
 from regionshift.engine.engine import RunRecord
-from regionshift.engine.events import Step
+from regionshift.engine.events import ResourceStep
 from regionshift.infrastructure.rights import RIGHTS
 from regionshift.local.emulator import LocalCloud
 from regionshift.local.provider.handlers import BY_TOKEN
@@ -78,8 +78,8 @@ def as_user(environment: Environment, clients: Clients, cloud: LocalCloud) -> It
 _ASKING = ({"Effect": "Allow", "Action": ["iam:SimulatePrincipalPolicy", "iam:GetRole"], "Resource": "*"},)
 
 
-def step(kind: str, region: str, op: str = "create") -> Step:
-    return Step(op, f"urn:pulumi:dev::flight::{kind}::thing-{region}", kind, region)
+def step(kind: str, region: str, op: str = "create") -> ResourceStep:
+    return ResourceStep(op, f"urn:pulumi:dev::flight::{kind}::thing-{region}", kind, region)
 
 
 EVERYTHING = [step(kind, region) for kind in RIGHTS for region in (PRIMARY, SECONDARY)]

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from regionshift.engine.engine import RunRecord
-from regionshift.engine.events import Step, region_of, step_of, what_becomes
+from regionshift.engine.events import ResourceStep, region_of, step_of, what_becomes
 from regionshift.operations.planning import BUCKET, doomed_buckets, make_plan
 from regionshift.operations.policy_findings import MOST_CHARACTERS, policy_findings
 from regionshift.report.live import LiveView
@@ -61,11 +61,13 @@ def test_protection_alone_is_a_change_that_needs_the_engine(was: Any, is_to_be: 
     assert step.changed == (("protect",) if op == "update" else ())
 
 
-def _steps(ops: tuple[str, ...], name: str, kind: str, inputs: dict[str, Any]) -> list[Step]:
+def _steps(ops: tuple[str, ...], name: str, kind: str, inputs: dict[str, Any]) -> list[ResourceStep]:
     urn = f"urn:pulumi:dev::shop::x${kind}::{name}-{REGION}"
     goes, comes = ("delete", "delete-replaced"), ("create", "create-replacement")
     return [
-        Step(op, urn, kind, REGION, old={} if op in comes else inputs, new={} if op in goes else inputs)
+        ResourceStep(
+            op, urn, kind, REGION, old={} if op in comes else inputs, new={} if op in goes else inputs
+        )
         for op in ops
     ]
 
@@ -74,7 +76,7 @@ def _steps(ops: tuple[str, ...], name: str, kind: str, inputs: dict[str, Any]) -
 def test_every_resource_has_one_end_whatever_is_told_between(ops: list[tuple[str, ...]], random: Any) -> None:
     queues = [_steps(told, f"r{n}", BUCKET, {"bucket": f"b{n}"}) for n, told in enumerate(ops)]
     wanted = {queue[0].urn: TOLD[told] for queue, told in zip(queues, ops, strict=True)}
-    mixed: list[Step] = []
+    mixed: list[ResourceStep] = []
     while left := [queue for queue in queues if queue]:
         mixed.append(random.choice(left).pop(0))
     record = RunRecord(planned=mixed)

@@ -11,10 +11,10 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from regionshift.local.provider.difference import Kind, difference
-from regionshift.local.provider.fields import Field, Shape, mistakes
-from regionshift.local.provider.handlers.iam import Role
-from regionshift.local.provider.handlers.s3.lifecycle import Lifecycle
+from regionshift.local.provider.difference import DiffKind, difference
+from regionshift.local.provider.fields import Field, FieldType, mistakes
+from regionshift.local.provider.handlers.iam import RoleHandler
+from regionshift.local.provider.handlers.s3.lifecycle import BucketLifecycleHandler
 from regionshift.local.provider.sameness import same
 from regionshift.local.provider.spelling import from_api, to_api
 from regionshift.local.provider.wire import UNKNOWN, decode, encode
@@ -27,8 +27,8 @@ _VALUES = st.recursive(
     max_leaves=12,
 )
 _OBJECTS = st.dictionaries(_NAMES, _VALUES, max_size=4)
-_RULES = Lifecycle.fields["rules"]
-_CHOSEN = Field(Shape.OBJECT, items={"a": Field(), "b": Field(computed=True)})
+_RULES = BucketLifecycleHandler.fields["rules"]
+_CHOSEN = Field(FieldType.OBJECT, items={"a": Field(), "b": Field(computed=True)})
 
 
 @given(_OBJECTS)
@@ -59,17 +59,17 @@ def test_a_name_that_would_come_back_as_another_is_refused(name: str) -> None:
 @given(st.lists(st.text(min_size=1, max_size=5), max_size=6), st.randoms())
 def test_a_set_has_no_order_and_a_list_has(items: list[str], random: Any) -> None:
     shuffled = random.sample(items, len(items))
-    assert same(items, shuffled, Field(Shape.SET))
-    assert same(items, shuffled, Field(Shape.LIST)) == (items == shuffled)
+    assert same(items, shuffled, Field(FieldType.SET))
+    assert same(items, shuffled, Field(FieldType.LIST)) == (items == shuffled)
 
 
 @pytest.mark.parametrize(
     ("one", "other", "of"),
     [
         (None, "", Field()),
-        (None, [], Field(Shape.LIST)),
-        (None, 3, Field(Shape.INTEGER, default=3)),
-        ('{"a": 1, "b": 2}', '{"b":2,"a":1}', Field(Shape.DOCUMENT)),
+        (None, [], Field(FieldType.LIST)),
+        (None, 3, Field(FieldType.INTEGER, default=3)),
+        ('{"a": 1, "b": 2}', '{"b":2,"a":1}', Field(FieldType.DOCUMENT)),
         (
             [{"id": "a", "status": "Enabled"}],
             [{"id": "a", "status": "Enabled", "filter": {"prefix": ""}}],
@@ -87,9 +87,9 @@ def test_these_mean_the_same(one: Any, other: Any, of: Field) -> None:
     ("one", "other", "of"),
     [
         (UNKNOWN, UNKNOWN, Field()),
-        ({"a": UNKNOWN}, {"a": UNKNOWN}, Field(Shape.MAP)),
-        (False, None, Field(Shape.FLAG, default=True)),
-        ('["b", "a"]', '["a", "b"]', Field(Shape.DOCUMENT)),
+        ({"a": UNKNOWN}, {"a": UNKNOWN}, Field(FieldType.MAP)),
+        (False, None, Field(FieldType.FLAG, default=True)),
+        ('["b", "a"]', '["a", "b"]', Field(FieldType.DOCUMENT)),
         ([{"id": "a", "status": "Enabled"}], [{"id": "a", "status": "Disabled"}], _RULES),
         ({"a": "x", "b": "y"}, {"a": "x", "b": "z"}, _CHOSEN),
     ],
@@ -112,27 +112,27 @@ def _statement(**parts: Any) -> str:
     ],
 )
 def test_policies_that_iam_reads_alike(one: dict[str, Any], other: dict[str, Any]) -> None:
-    assert same(_statement(**one), _statement(**other), Field(Shape.POLICY))
-    assert not same(_statement(**one), _statement(**other, Sid="more"), Field(Shape.POLICY))
+    assert same(_statement(**one), _statement(**other), Field(FieldType.POLICY))
+    assert not same(_statement(**one), _statement(**other, Sid="more"), Field(FieldType.POLICY))
 
 
 def test_a_difference_says_where_and_whether_it_replaces() -> None:
     olds = {"name": "one", "path": "/", "tags": {"A": "1", "B": "2"}, "description": "x"}
     news = {"name": "one", "path": "/teams/", "tags": {"A": "1", "B": "3", "a.b": "4"}}
-    found = difference(Role(), olds, news)
+    found = difference(RoleHandler(), olds, news)
     assert found.replaces == {"path"}
     assert found.delete_first
     assert found.details == {
-        "description": Kind.REMOVED,
-        "path": Kind.CHANGED,
-        "tags.B": Kind.CHANGED,
-        'tags["a.b"]': Kind.ADDED,
+        "description": DiffKind.REMOVED,
+        "path": DiffKind.CHANGED,
+        "tags.B": DiffKind.CHANGED,
+        'tags["a.b"]': DiffKind.ADDED,
     }
 
 
 def test_what_aws_chose_is_no_difference_when_nobody_asks() -> None:
     key = Field(computed=True)
-    handler = type("Any", (Role,), {"fields": {"chosen": key}})()
+    handler = type("Any", (RoleHandler,), {"fields": {"chosen": key}})()
     assert not difference(handler, {"chosen": "by AWS"}, {}).change.names
     assert difference(handler, {"chosen": "by AWS"}, {"chosen": "mine"}).change.names
 

@@ -19,7 +19,7 @@ from regionshift.settings.components import (
     WORKER,
     replication_failed_alarm,
 )
-from regionshift.settings.names import Kind, Names, normalize_name, shorten
+from regionshift.settings.names import NameKind, Names, normalize_name, shorten
 
 
 def test_a_name_reads_project_component_region_environment() -> None:
@@ -31,8 +31,8 @@ def test_a_name_reads_project_component_region_environment() -> None:
 
 
 def test_kinds_with_one_limit_are_still_different_kinds() -> None:
-    assert Kind.ROLE is not Kind.FUNCTION
-    assert len(set(Kind)) == len(Kind.__members__)
+    assert NameKind.ROLE is not NameKind.FUNCTION
+    assert len(set(NameKind)) == len(NameKind.__members__)
 
 
 @given(st.text())
@@ -115,14 +115,14 @@ _pieces = st.lists(
 _REGIONS = ["us-east-1", "eu-west-1"]
 
 
-def _names_of(project: str, environment: str) -> set[tuple[Kind, str]]:
+def _names_of(project: str, environment: str) -> set[tuple[NameKind, str]]:
     names = Names(project, environment, "012345678901")
     components = [*COMPONENTS, *(replication_failed_alarm(region) for region in _REGIONS)]
     return {
         (each.kind, each.name(names, region))
         for each in components
         for region in _REGIONS
-        if each.kind is not Kind.ROLE_POLICY  # named within its role only
+        if each.kind is not NameKind.ROLE_POLICY  # named within its role only
     }
 
 
@@ -138,8 +138,8 @@ def test_two_environments_of_two_projects_share_no_name(
     assert not _names_of(project, environment) & _names_of(other, its)
 
 
-@given(st.integers(60, 90), st.sampled_from(list(Kind)))
-def test_no_environment_can_be_called_like_the_short_form_of_another(length: int, kind: Kind) -> None:
+@given(st.integers(60, 90), st.sampled_from(list(NameKind)))
+def test_no_environment_can_be_called_like_the_short_form_of_another(length: int, kind: NameKind) -> None:
     names = Names("a", "e" * length, "012345678901")
     short = names.get_resource_name("worker", "us-east-1", kind)
     other = Names("a", short.removeprefix("a-worker-us-east-1-"), "012345678901")
@@ -152,7 +152,7 @@ def test_no_component_ends_in_another_of_its_kind() -> None:
     for one in COMPONENTS:
         for other in COMPONENTS:
             # A role policy is named within its role only.
-            if one.kind is other.kind is not Kind.ROLE_POLICY:
+            if one.kind is other.kind is not NameKind.ROLE_POLICY:
                 assert not one.part.endswith(f"-{other.part}")
 
 
@@ -173,21 +173,21 @@ def test_a_secret_named_like_the_configuration_is_found() -> None:
 @pytest.mark.parametrize(
     ("project", "kinds"),
     [
-        ("sthree", {Kind.BUCKET}),
-        ("amzn-s3-demo", {Kind.BUCKET}),
-        ("sg", {Kind.SECURITY_GROUP}),
-        ("ssm", {Kind.PARAMETER}),
-        ("AWS tools", {Kind.PARAMETER}),
-        ("AWS", {Kind.PARAMETER, Kind.LOG_GROUP}),
+        ("sthree", {NameKind.BUCKET}),
+        ("amzn-s3-demo", {NameKind.BUCKET}),
+        ("sg", {NameKind.SECURITY_GROUP}),
+        ("ssm", {NameKind.PARAMETER}),
+        ("AWS tools", {NameKind.PARAMETER}),
+        ("AWS", {NameKind.PARAMETER, NameKind.LOG_GROUP}),
     ],
 )
-def test_beginnings_that_aws_keeps_are_found(project: str, kinds: set[Kind]) -> None:
+def test_beginnings_that_aws_keeps_are_found(project: str, kinds: set[NameKind]) -> None:
     assert {problem.kind for problem in name_problems(made(project=project))} == kinds
 
 
 def test_the_limits_are_those_of_aws() -> None:
-    """From the pages that `Kind` names."""
-    assert {kind.label: (kind.shortest, kind.limit) for kind in Kind} == {
+    """From the pages that `NameKind` names."""
+    assert {kind.label: (kind.shortest, kind.limit) for kind in NameKind} == {
         "bucket": (3, 63),
         "role": (1, 64),
         "role policy": (1, 128),
@@ -208,5 +208,5 @@ def test_the_limits_are_those_of_aws() -> None:
 def test_a_long_name_of_a_bucket_keeps_the_account_readable() -> None:
     config = made(project="p" * 100)
     name = DEPLOYMENT_BUCKET.name(config.names, "us-east-1")
-    assert len(name) == Kind.BUCKET.limit
+    assert len(name) == NameKind.BUCKET.limit
     assert name.endswith("-012345678901")

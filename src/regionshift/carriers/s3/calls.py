@@ -21,7 +21,7 @@ from regionshift.carriers.s3.pages import (
     read_tags,
     tagging_request,
 )
-from regionshift.carriers.transport import Request, Response, S3Error, Transport
+from regionshift.carriers.transport import Response, S3Error, S3Request, Transport
 
 _MOST_KEYS = 1000
 _WITH_RESTORES = {"x-amz-optional-object-attributes": "RestoreStatus"}
@@ -75,7 +75,7 @@ class Calls:
     ) -> Response:
         """One request, repeated by the transport as far as that is safe. ``source``: the bucket copied from."""
         return self.transport.send(
-            Request(
+            S3Request(
                 method,
                 bucket.region,
                 bucket.name,

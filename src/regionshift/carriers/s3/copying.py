@@ -13,7 +13,7 @@ from regionshift.carriers.carrier import (
     Item,
     OutOfTimeError,
     SourceVersion,
-    Unfinished,
+    UnfinishedItem,
     Work,
     Written,
 )
@@ -74,30 +74,30 @@ class Copier:
 
     def copy(
         self, work: Work, before: Mapping[str, Before], written: Mapping[str, tuple[str, ...]]
-    ) -> Iterator[Written | Failed | Unfinished]:
+    ) -> Iterator[Written | Failed | UnfinishedItem]:
         """Every item of the batch, in the batch's order."""
 
-        def one(item: Item) -> Written | Failed | Unfinished:
+        def one(item: Item) -> Written | Failed | UnfinishedItem:
             return self._one(work, item, before[item.key], written.get(item.key, ()))
 
         return side_by_side(self._pool, one, work.items)
 
     def _one(
         self, work: Work, item: Item, before: Before, written: tuple[str, ...]
-    ) -> Written | Failed | Unfinished:
+    ) -> Written | Failed | UnfinishedItem:
         """One key, its versions oldest first, those after the ones that are written already."""
         made = list(written)
         try:
             if item.key in work.again:
                 if not work.has_time():
-                    return Unfinished(item.key)
+                    return UnfinishedItem(item.key)
                 self._take_away(work, item, made)
             for version in item.versions[len(made) :]:
                 if not work.has_time():
-                    return Unfinished(item.key)
+                    return UnfinishedItem(item.key)
                 made.append(self._write(work, item, version, before, len(made)))
         except OutOfTimeError:
-            return Unfinished(item.key)
+            return UnfinishedItem(item.key)
         except UndecidedError as problem:
             return Failed(item.key, str(problem), tuple(made))
         except S3Error as error:

@@ -16,7 +16,7 @@ from collections.abc import Iterator
 from concurrent.futures import Executor, Future
 from dataclasses import dataclass, replace
 
-from regionshift.carriers.carrier import Entry, Item, Kind
+from regionshift.carriers.carrier import Entry, Item, ItemState
 from regionshift.carriers.s3.calls import Bucket, Calls
 from regionshift.carriers.s3.copying import bucket_of
 from regionshift.carriers.s3.pages import parse
@@ -75,7 +75,7 @@ def with_left_behind(calls: Calls, entry: Entry, items: Iterator[Item], pool: Ex
 
     def judge(item: Item) -> Future[Item] | Item:
         nonlocal found, asked
-        if item.kind not in (Kind.NEW, Kind.CHANGED) or item.versions[-1].marker:
+        if item.kind not in (ItemState.NEW, ItemState.CHANGED) or item.versions[-1].marker:
             return item
         found = found or possible(calls, bucket)
         told = replace(item, left=(*item.left, *found.unseen))

@@ -19,7 +19,7 @@ from regionshift.carriers.carrier import (
     Limits,
     Proof,
     Undone,
-    Unfinished,
+    UnfinishedItem,
     Work,
     Written,
 )
@@ -108,19 +108,19 @@ class Objects:
 
     def copy(
         self, work: Work, before: Mapping[str, Before], written: Mapping[str, tuple[str, ...]]
-    ) -> Iterator[Written | Failed | Unfinished]:
+    ) -> Iterator[Written | Failed | UnfinishedItem]:
         """See ``Carrier.copy``."""
         return self._copier.copy(work, before, written)
 
     def verify(
         self, work: Work, written: Mapping[str, Written], level: Level
-    ) -> Iterator[Proof | Again | Unfinished]:
+    ) -> Iterator[Proof | Again | UnfinishedItem]:
         """See ``Carrier.verify``."""
         return self._prover.verify(work, written, level)
 
     def undo(
         self, work: Work, before: Mapping[str, Before], written: Mapping[str, tuple[str, ...]]
-    ) -> Iterator[Undone | Conflict | Unfinished]:
+    ) -> Iterator[Undone | Conflict | UnfinishedItem]:
         """See ``Carrier.undo``. A bucket that replicates onward is asked about at every batch."""
         forward = checks.propagates(self._calls, work.entry)
         return self._undoer.undo(work, before, written, forward=forward)

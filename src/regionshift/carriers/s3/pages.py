@@ -10,7 +10,7 @@ from typing import NamedTuple
 from urllib.parse import unquote_plus
 from xml.sax.saxutils import escape
 
-from regionshift.carriers.carrier import Identity, date_of
+from regionshift.carriers.carrier import VersionIdentity, date_of
 from regionshift.errors import WorkFailed
 
 _NAMESPACE = b' xmlns="http://s3.amazonaws.com/doc/2006-03-01/"'
@@ -42,14 +42,14 @@ class Version(NamedTuple):
     modified: str = ""
 
     @property
-    def identity(self) -> Identity:
+    def identity(self) -> VersionIdentity:
         """What it is told by: writes replace the version ``null`` while versioning is off or suspended.
 
         S3 User Guide, "Adding objects to versioning-suspended buckets".
         """
         if self.id != NULL:
-            return Identity(self.id)
-        return Identity(self.id, self.date, self.etag)
+            return VersionIdentity(self.id)
+        return VersionIdentity(self.id, self.date, self.etag)
 
     @property
     def date(self) -> str:

@@ -11,10 +11,10 @@ from typing import NamedTuple
 from regionshift.carriers.carrier import (
     Carried,
     Entry,
-    Identity,
     Item,
-    Kind,
+    ItemState,
     SourceVersion,
+    VersionIdentity,
     newer_at_target,
 )
 from regionshift.carriers.s3.listing import Stack
@@ -60,12 +60,12 @@ def deepened(
 
     def look(one: Decided) -> Item:
         newest = one.source[0]
-        if one.item.kind is not Kind.SAME or newest.marker:
+        if one.item.kind is not ItemState.SAME or newest.marker:
             return one.item
         reason = difference(one)
         if not reason:
             return one.item
-        again = _item(one.item.key, Kind.CHANGED, [newest], reason)
+        again = _item(one.item.key, ItemState.CHANGED, [newest], reason)
         return _told(entry, again, one.source, one.target, one.ours)
 
     running: deque[Future[Item]] = deque()
@@ -84,21 +84,21 @@ def decide(entry: Entry, key: str, source: list[Version], target: Stack | None, 
     # What we wrote is told by its versions: somebody's headers on it leave the etag as it was, and a version of the
     # source that is not the one we carried can differ in its headers alone.
     if ours is None and target and _holds_the_same(entry, source, target):
-        return Item(key, Kind.SAME)
+        return Item(key, ItemState.SAME)
     if ours and (latest is None or not latest.identity.is_recorded_as(ours.target_version, ours.ended)):
         if latest is None or latest.marker:
             return Item(
-                key, Kind.CONFLICT, reason=f"deleted at the target since {ours.migration_id} wrote it"
+                key, ItemState.CONFLICT, reason=f"deleted at the target since {ours.migration_id} wrote it"
             )
         return Item(
-            key, Kind.CONFLICT, reason=f"written over at the target since {ours.migration_id} wrote it"
+            key, ItemState.CONFLICT, reason=f"written over at the target since {ours.migration_id} wrote it"
         )
     if ours and newest.identity.is_recorded_as(ours.source_version, ours.ended):
-        return Item(key, Kind.SAME)
+        return Item(key, ItemState.SAME)
     # AWS keeps the version id of a replica, so an equal id is the same version.
     if latest and latest.id == newest.id != NULL:
-        return Item(key, Kind.SAME)
-    kind = Kind.NEW if latest is None or latest.marker else Kind.CHANGED
+        return Item(key, ItemState.SAME)
+    kind = ItemState.NEW if latest is None or latest.marker else ItemState.CHANGED
     return _told(entry, _item(key, kind, _wanted(entry, source, ours)), source, target, ours)
 
 
@@ -106,7 +106,7 @@ def _told(
     entry: Entry, item: Item, source: list[Version], target: Stack | None, ours: Carried | None
 ) -> Item:
     """The item, with what a person should know of it before it is written."""
-    if item.kind is Kind.CONFLICT:
+    if item.kind is ItemState.CONFLICT:
         return item
     newer = newer_at_target(source[0].date, target.latest.date) if target and not ours else ""
     left = ("earlier versions",) if len(source) > 1 and not entry.history else ()
@@ -133,13 +133,13 @@ def _is_alike(entry: Entry, one: Version, other: Version) -> bool:
     return in_class and bool(one.etag) and (one.etag, one.size) == (other.etag, other.size)
 
 
-def _item(key: str, kind: Kind, wanted: list[Version], reason: str = "") -> Item:
+def _item(key: str, kind: ItemState, wanted: list[Version], reason: str = "") -> Item:
     """The item that copies ``wanted`` (oldest first); a conflict where one of them cannot be copied."""
     away = next((version for version in wanted if version.is_out_of_reach), None)
     if away is not None:
         return Item(
             key,
-            Kind.CONFLICT,
+            ItemState.CONFLICT,
             reason=f"version {away.id} is archived at the source ({away.storage_class}): restore it first",
         )
     return Item(key, kind, tuple(map(_pin, wanted)), reason)
@@ -150,7 +150,7 @@ def _wanted(entry: Entry, source: list[Version], ours: Carried | None) -> list[V
         return source[:1]
     newer: list[Version] = []
     # The version that was carried is gone when it was "null" and is written over: its date still tells where it was.
-    carried_until = Identity.read(ours.source_version).date if ours else ""
+    carried_until = VersionIdentity.read(ours.source_version).date if ours else ""
     for version in source:
         if ours and version.identity.is_recorded_as(ours.source_version, ours.ended):
             break

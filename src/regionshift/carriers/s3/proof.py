@@ -16,7 +16,7 @@ from regionshift.carriers.carrier import (
     OutOfTimeError,
     Proof,
     SourceVersion,
-    Unfinished,
+    UnfinishedItem,
     Work,
     Written,
 )
@@ -49,7 +49,7 @@ class Prover:
 
     def verify(
         self, work: Work, written: Mapping[str, Written], level: Level
-    ) -> Iterator[Proof | Again | Unfinished]:
+    ) -> Iterator[Proof | Again | UnfinishedItem]:
         """One answer for each item of ``work`` that is in ``written``."""
         there = target_stacks(self._calls, work)
         items = [item for item in work.items if item.key in written]
@@ -58,7 +58,7 @@ class Prover:
             yield from pinned.values()
             return
 
-        def one(item: Item) -> Proof | Again | Unfinished:
+        def one(item: Item) -> Proof | Again | UnfinishedItem:
             return self._full(work, item, written[item.key], pinned[item.key])
 
         yield from side_by_side(self._pool, one, items)
@@ -82,7 +82,9 @@ class Prover:
             raise
         return ""
 
-    def _full(self, work: Work, item: Item, written: Written, pinned: Proof) -> Proof | Again | Unfinished:
+    def _full(
+        self, work: Work, item: Item, written: Written, pinned: Proof
+    ) -> Proof | Again | UnfinishedItem:
         if not pinned.proven:
             return pinned
         evidence: set[str] = set()
@@ -91,14 +93,14 @@ class Prover:
                 if version.marker:
                     continue
                 if not work.has_time():
-                    return Unfinished(item.key)
+                    return UnfinishedItem(item.key)
                 evidence.add(_Pair(self._calls, self._reader, work, item, version, made).prove())
         except RedirectLostError as problem:
             return Again(item.key, str(problem))
         except UnequalError as problem:
             return Proof(item.key, Level.FULL, False, reason=str(problem))
         except OutOfTimeError:
-            return Unfinished(item.key)
+            return UnfinishedItem(item.key)
         except S3Error as error:
             return Proof(item.key, Level.FULL, False, reason=error.message)
         return Proof(item.key, Level.FULL, True, ", ".join(sorted(evidence)) or "delete marker")

@@ -14,12 +14,12 @@ from regionshift.carriers.carrier import (
     Before,
     Conflict,
     Entry,
-    Identity,
     Item,
     OutOfTimeError,
     SourceVersion,
     Undone,
-    Unfinished,
+    UnfinishedItem,
+    VersionIdentity,
     Work,
 )
 from regionshift.carriers.s3.calls import Calls, Pinned
@@ -47,7 +47,7 @@ class Undoer:
         written: Mapping[str, tuple[str, ...]],
         *,
         forward: bool,
-    ) -> Iterator[Undone | Conflict | Unfinished]:
+    ) -> Iterator[Undone | Conflict | UnfinishedItem]:
         """One answer for each item in ``written``; the prior versions are seen to be there first."""
         self._forget_uploads(work)
         there = target_stacks(self._calls, work)
@@ -61,7 +61,7 @@ class Undoer:
                     yield found
         if forward:
 
-            def one(key: str) -> Undone | Conflict | Unfinished:
+            def one(key: str) -> Undone | Conflict | UnfinishedItem:
                 return self._write_forward(work, key, before[key], ours[key], there[key])
 
             yield from side_by_side(self._pool, one, ours)
@@ -70,7 +70,7 @@ class Undoer:
 
     def _with_repeats(
         self, work: Work, item: Item, before: Before, written: tuple[str, ...], there: list[Version]
-    ) -> tuple[str, ...] | Conflict | Unfinished:
+    ) -> tuple[str, ...] | Conflict | UnfinishedItem:
         """``written``, and before it what was sent a second time and landed all the same, under ours.
 
         S3 is asked only where something lies between the recorded version and ours.
@@ -88,7 +88,7 @@ class Undoer:
         except UndecidedError as problem:
             return Conflict(item.key, str(problem))
         except OutOfTimeError:
-            return Unfinished(item.key)
+            return UnfinishedItem(item.key)
         return (*repeats, *written)
 
     def _is_ours(self, work: Work, item: Item, found: Version) -> bool:
@@ -136,7 +136,7 @@ class Undoer:
 
     def _write_forward(
         self, work: Work, key: str, before: Before, written: tuple[str, ...], there: list[Version]
-    ) -> Undone | Conflict | Unfinished:
+    ) -> Undone | Conflict | UnfinishedItem:
         present = [version.id for version in there]
         ours = [version for version in written if version in present]
         if not ours:
@@ -151,10 +151,10 @@ class Undoer:
             if problem := _problem(before, written, there):
                 return Conflict(key, problem)
             if not work.has_time():
-                return Unfinished(key)
+                return UnfinishedItem(key)
             return Undone(key, "forward", self._restore(work, key, earlier))
         except OutOfTimeError:
-            return Unfinished(key)
+            return UnfinishedItem(key)
         except UndecidedError as problem:
             return Conflict(key, str(problem))
         except S3Error as error:
@@ -205,7 +205,7 @@ def _problem(before: Before, written: tuple[str, ...], there: list[Version]) -> 
     if there[0].id not in written:
         return _STRANGER
     if before.version is not None and not any(is_before(version, before) for version in there):
-        earlier = Identity.read(before.version).id
+        earlier = VersionIdentity.read(before.version).id
         return f"the earlier version {earlier} is no longer there; taking ours away would lose the key"
     return ""
 

@@ -15,9 +15,9 @@ from regionshift.function.actions.migrate import migrate
 from regionshift.function.actions.rollback import rollback
 from regionshift.function.actions.validate import validate
 from regionshift.function.answer import Answer
-from regionshift.function.request import MIGRATE, ROLLBACK, VALIDATE, Request
-from regionshift.function.surroundings import Surroundings
+from regionshift.function.request import MIGRATE, ROLLBACK, VALIDATE, FunctionRequest
+from regionshift.function.surroundings import ActionContext
 
-Action = Callable[[Request, Surroundings], Answer]
+Action = Callable[[FunctionRequest, ActionContext], Answer]
 
 ACTIONS: Mapping[str, Action] = MappingProxyType({VALIDATE: validate, MIGRATE: migrate, ROLLBACK: rollback})

@@ -16,18 +16,18 @@ from regionshift.carriers.transport import S3Error
 from regionshift.errors import InputError, Refused, RegionshiftError
 from regionshift.function.answer import Answer
 from regionshift.function.carrying import object_migrations
-from regionshift.function.clients import Clients
-from regionshift.function.configuration import Configuration, ConfigurationError, read_configuration
+from regionshift.function.clients import FunctionClients
+from regionshift.function.configuration import ConfigurationError, FunctionConfiguration, read_configuration
 from regionshift.function.problems import AWS_PROBLEMS
-from regionshift.function.request import RefusedError, Request
-from regionshift.function.surroundings import Surroundings, utc_now
+from regionshift.function.request import FunctionRequest, RefusedError
+from regionshift.function.surroundings import ActionContext, utc_now
 from regionshift.function.variables import Variables
 
 _RESERVE_MS = 15_000
 """Kept at the end of a call for what is begun already, its record, and the reports."""
 
 
-def own_migrations(surroundings: Surroundings, ways: Sequence[Way] = ()) -> Migrations:
+def own_migrations(surroundings: ActionContext, ways: Sequence[Way] = ()) -> Migrations:
     """Migrations within the region's own bucket, with the function's own rights.
 
     Args:
@@ -50,7 +50,7 @@ def own_migrations(surroundings: Surroundings, ways: Sequence[Way] = ()) -> Migr
 
 
 @lru_cache(maxsize=1)
-def _seals(clients: Clients, variables: Variables) -> Seals:
+def _seals(clients: FunctionClients, variables: Variables) -> Seals:
     """Kept with the process's clients, so that the key is asked for once."""
     if not variables.records_key_arn:
         raise RefusedError(501, "NotImplemented", "This function was told of no key for its records.")
@@ -58,7 +58,7 @@ def _seals(clients: Clients, variables: Variables) -> Seals:
     return Seals(ask, variables.region, variables.deployment_bucket, utc_now)
 
 
-def require_configuration(surroundings: Surroundings, status: int, code: str) -> Configuration:
+def require_configuration(surroundings: ActionContext, status: int, code: str) -> FunctionConfiguration:
     """What the settings say.
 
     Raises:
@@ -70,12 +70,12 @@ def require_configuration(surroundings: Surroundings, status: int, code: str) ->
         raise RefusedError(status, code, f"What the settings say cannot be read: {problem}.") from problem
 
 
-def has_time(surroundings: Surroundings) -> Callable[[], bool]:
+def has_time(surroundings: ActionContext) -> Callable[[], bool]:
     """Whether something more may be begun."""
     return lambda: surroundings.invocation.remaining_ms() > _RESERVE_MS
 
 
-def tell_start(request: Request, surroundings: Surroundings) -> None:
+def tell_start(request: FunctionRequest, surroundings: ActionContext) -> None:
     """Announce; a topic that does not answer stops no migration."""
     try:
         surroundings.announce(request)
@@ -83,7 +83,9 @@ def tell_start(request: Request, surroundings: Surroundings) -> None:
         surroundings.logger.exception("The start could not be told.")
 
 
-def start_machine(request: Request, surroundings: Surroundings, step: str, **fields: Any) -> Execution:
+def start_machine(
+    request: FunctionRequest, surroundings: ActionContext, step: str, **fields: Any
+) -> Execution:
     """Start the region's state machine, or join what runs there for this migration already.
 
     Raises:
@@ -94,7 +96,7 @@ def start_machine(request: Request, surroundings: Surroundings, step: str, **fie
     return executions.start(step, **{"on_failure": "rollback", "reason": request.reason or "", **fields})
 
 
-def require_no_copying(request: Request, surroundings: Surroundings) -> None:
+def require_no_copying(request: FunctionRequest, surroundings: ActionContext) -> None:
     """See that no copying that the command began is at its end yet: it may have been stopped.
 
     It skips what it had not begun, and once the stop is forgotten it would count that as missing.
@@ -109,7 +111,7 @@ def require_no_copying(request: Request, surroundings: Surroundings) -> None:
             raise RefusedError(409, "Conflict", sentence)
 
 
-def _executions(request: Request, surroundings: Surroundings) -> Executions:
+def _executions(request: FunctionRequest, surroundings: ActionContext) -> Executions:
     machine = surroundings.variables.state_machine_arn
     if not machine:
         raise RefusedError(501, "NotImplemented", "This function has no state machine for other places.")
@@ -117,7 +119,7 @@ def _executions(request: Request, surroundings: Surroundings) -> Executions:
     return Executions(own_migrations(surroundings).store, layout, surroundings.clients.stepfunctions, machine)
 
 
-def told(request: Request, error: RegionshiftError) -> Answer:
+def told(request: FunctionRequest, error: RegionshiftError) -> Answer:
     """A carrier's error as an answer: 4xx when nothing was done and asking otherwise would help."""
     status, code = 500, "MigrationFailed"
     cause = error.__cause__

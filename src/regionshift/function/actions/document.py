@@ -8,15 +8,15 @@ from dataclasses import replace
 from botocore.exceptions import ClientError
 
 from regionshift.function.problems import code_of
-from regionshift.function.request import MIGRATE, Place, RefusedError, Request, parse
-from regionshift.function.surroundings import Surroundings
+from regionshift.function.request import MIGRATE, FunctionRequest, MigrationEnd, RefusedError, parse
+from regionshift.function.surroundings import ActionContext
 
 _FIELDS = ("source", "target", "source_prefix", "target_prefix")
 ABSENT = ("404", "NoSuchKey", "NotFound")
 """S3's codes for an object that is not there."""
 
 
-def with_document(request: Request, surroundings: Surroundings) -> Request:
+def with_document(request: FunctionRequest, surroundings: ActionContext) -> FunctionRequest:
     """The request, with what it leaves open taken from the document that ``config_key`` names; but no label.
 
     Raises:
@@ -63,8 +63,8 @@ def without_values(refused: RefusedError) -> RefusedError:
     )
 
 
-def _merged(asked: Place, document: Place) -> Place:
-    return Place(
+def _merged(asked: MigrationEnd, document: MigrationEnd) -> MigrationEnd:
+    return MigrationEnd(
         bucket=asked.bucket if asked.bucket is not None else document.bucket,
         prefix=asked.prefix if asked.prefix is not None else document.prefix,
         region=asked.region if asked.region is not None else document.region,

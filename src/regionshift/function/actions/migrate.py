@@ -10,7 +10,7 @@ from typing import Any
 from botocore.exceptions import ClientError
 
 from regionshift.carriers.beginning import Asked
-from regionshift.carriers.carrier import Entry, Level, Place
+from regionshift.carriers.carrier import DataLocation, Entry, Level
 from regionshift.carriers.lines import dump, entry_line, place_line
 from regionshift.carriers.migration import Metadata, Migrations, Progressed
 from regionshift.carriers.records import Layout
@@ -30,11 +30,11 @@ from regionshift.function.actions.document import ABSENT, with_document, without
 from regionshift.function.actions.target import require_valid_target
 from regionshift.function.answer import Answer
 from regionshift.function.problems import code_of
-from regionshift.function.request import RefusedError, Request
-from regionshift.function.surroundings import Surroundings
+from regionshift.function.request import FunctionRequest, RefusedError
+from regionshift.function.surroundings import ActionContext
 
 
-def migrate(request: Request, surroundings: Surroundings) -> Answer:
+def migrate(request: FunctionRequest, surroundings: ActionContext) -> Answer:
     """200 all done; 202 more is left, or the state machine has it; 4xx refused; 500 failed and undone."""
     asked = with_document(request, surroundings)
     try:
@@ -45,7 +45,7 @@ def migrate(request: Request, surroundings: Surroundings) -> Answer:
         raise without_values(refused) from None
 
 
-def _migrate(request: Request, surroundings: Surroundings) -> Answer:
+def _migrate(request: FunctionRequest, surroundings: ActionContext) -> Answer:
     own = naming.Own(surroundings.variables.region, surroundings.variables.deployment_bucket)
     try:
         if naming.is_own(own, request.source) and naming.is_own(own, request.target):
@@ -55,7 +55,7 @@ def _migrate(request: Request, surroundings: Surroundings) -> Answer:
         return told(request, error)
 
 
-def _within(request: Request, surroundings: Surroundings, own: naming.Own) -> Answer:
+def _within(request: FunctionRequest, surroundings: ActionContext, own: naming.Own) -> Answer:
     entry = naming.own_entry(own, request)
     if entry is None:
         return _here(request, surroundings, [])
@@ -64,7 +64,7 @@ def _within(request: Request, surroundings: Surroundings, own: naming.Own) -> An
     return _here(request, surroundings, [entry])
 
 
-def _from_elsewhere(request: Request, surroundings: Surroundings, own: naming.Own) -> Answer:
+def _from_elsewhere(request: FunctionRequest, surroundings: ActionContext, own: naming.Own) -> Answer:
     # What cannot be seen to be named is not named.
     configuration = require_configuration(surroundings, 403, "NotNamed")
     entry = naming.named_entry(own, request, configuration)
@@ -73,7 +73,7 @@ def _from_elsewhere(request: Request, surroundings: Surroundings, own: naming.Ow
     return _elsewhere(request, surroundings, entry, configuration.on_failure)
 
 
-def _require_keys(request: Request, surroundings: Surroundings, entry: Entry) -> None:
+def _require_keys(request: FunctionRequest, surroundings: ActionContext, entry: Entry) -> None:
     """Objects that are named one by one are there, where the function may look; elsewhere the plan looks.
 
     Raises:
@@ -91,7 +91,9 @@ def _require_keys(request: Request, surroundings: Surroundings, entry: Entry) ->
             raise RefusedError(404, "NoSuchObject", f"source.keys: {key} is not there.") from problem
 
 
-def _elsewhere(request: Request, surroundings: Surroundings, entry: Entry, on_failure: str) -> Answer:
+def _elsewhere(
+    request: FunctionRequest, surroundings: ActionContext, entry: Entry, on_failure: str
+) -> Answer:
     migration_id, lines = str(request.migration_id), [entry_line(entry)]
     migrations = own_migrations(surroundings)
     known = migrations.known(migration_id, [entry])
@@ -123,7 +125,7 @@ def _elsewhere(request: Request, surroundings: Surroundings, entry: Entry, on_fa
     )
 
 
-def _here(request: Request, surroundings: Surroundings, entries: list[Entry]) -> Answer:
+def _here(request: FunctionRequest, surroundings: ActionContext, entries: list[Entry]) -> Answer:
     migrations = own_migrations(surroundings)
     done: dict[int, int] = {}
 
@@ -148,7 +150,7 @@ def _here(request: Request, surroundings: Surroundings, entries: list[Entry]) ->
     return _undone(request, surroundings, migrations, metadata)
 
 
-def _more(request: Request, metadata: Metadata, done: int) -> Answer:
+def _more(request: FunctionRequest, metadata: Metadata, done: int) -> Answer:
     planned = metadata["plan"]["new"] + metadata["plan"]["changed"]
     return Answer(
         202,
@@ -160,7 +162,7 @@ def _more(request: Request, metadata: Metadata, done: int) -> Answer:
     )
 
 
-def _stopped(request: Request) -> Answer:
+def _stopped(request: FunctionRequest) -> Answer:
     return Answer(
         202,
         request.action,
@@ -170,11 +172,11 @@ def _stopped(request: Request) -> Answer:
 
 
 def _labelled(
-    request: Request, surroundings: Surroundings, migrations: Migrations, metadata: Metadata
+    request: FunctionRequest, surroundings: ActionContext, migrations: Migrations, metadata: Metadata
 ) -> Metadata:
     """Nothing is carried: the record says what the two ends were called."""
     variables = surroundings.variables
-    here = place_line(Place(variables.region, variables.deployment_bucket))
+    here = place_line(DataLocation(variables.region, variables.deployment_bucket))
     ends: dict[str, Any] = {
         end: here | ({"label": asked.label} if asked.label is not None else {})
         for end, asked in (("source", request.source), ("target", request.target))
@@ -188,7 +190,7 @@ def _labelled(
     return metadata | ends
 
 
-def _done(request: Request, metadata: Metadata) -> Answer:
+def _done(request: FunctionRequest, metadata: Metadata) -> Answer:
     fields = {
         name: metadata[name]
         for name in ("counts", "bytes", "checksum", "started", "ended", "level", "source", "target")
@@ -204,7 +206,7 @@ def _done(request: Request, metadata: Metadata) -> Answer:
 
 
 def _undone(
-    request: Request, surroundings: Surroundings, migrations: Migrations, metadata: Metadata
+    request: FunctionRequest, surroundings: ActionContext, migrations: Migrations, metadata: Metadata
 ) -> Answer:
     """What was written goes back, in the same call as far as the time lasts."""
     problems, conflicts = metadata["problems"], metadata["plan"]["conflict"]

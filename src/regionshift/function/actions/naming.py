@@ -7,12 +7,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 from regionshift.carriers.bounds import Way
-from regionshift.carriers.carrier import Entry, Place
+from regionshift.carriers.carrier import DataLocation, Entry
 from regionshift.carriers.records import PROGRAMS_OWN
 from regionshift.carriers.selection import selector
-from regionshift.function.configuration import Carry, Configuration
-from regionshift.function.request import Place as Asked
-from regionshift.function.request import RefusedError, Request
+from regionshift.function.configuration import CarriedObjects, FunctionConfiguration
+from regionshift.function.request import FunctionRequest, RefusedError
+from regionshift.function.request import MigrationEnd as Asked
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,7 @@ def is_own(own: Own, asked: Asked) -> bool:
     return asked.bucket in (None, own.bucket) and asked.region in (None, own.region)
 
 
-def own_entry(own: Own, request: Request) -> Entry | None:
+def own_entry(own: Own, request: FunctionRequest) -> Entry | None:
     """Within the own bucket; None when the request names nothing to carry.
 
     Raises:
@@ -43,7 +43,7 @@ def own_entry(own: Own, request: Request) -> Entry | None:
     return _only(Entry("s3", source, target, owned=PROGRAMS_OWN), request.keys)
 
 
-def named_entry(own: Own, request: Request, configuration: Configuration) -> Entry:
+def named_entry(own: Own, request: FunctionRequest, configuration: FunctionConfiguration) -> Entry:
     """What one entry of ``carry`` names, as far as the request asks for it, with that entry's options.
 
     Raises:
@@ -70,7 +70,7 @@ def named_entry(own: Own, request: Request, configuration: Configuration) -> Ent
     raise _not_named("the source with this target")
 
 
-def ways(own: Own, configuration: Configuration) -> tuple[Way, ...]:
+def ways(own: Own, configuration: FunctionConfiguration) -> tuple[Way, ...]:
     """What ``carry`` names into this region, whatever is asked for."""
     found = []
     for carry in configuration.carry:
@@ -80,21 +80,21 @@ def ways(own: Own, configuration: Configuration) -> tuple[Way, ...]:
         for region in {own.region, *configuration.deployment_buckets}:
             source = carry.bucket.replace("{region}", region) or _deployment(own, region, configuration)
             asked = replace(anything, region=region, bucket=source)
-            target = Place(own.region, bucket, begins, carry.target_account)
+            target = DataLocation(own.region, bucket, begins, carry.target_account)
             found += [Way("s3", place, target) for place in _sources(own, carry, asked, configuration)]
     return tuple(found)
 
 
-def _in_own_bucket(own: Own, asked: Asked, end: str) -> Place:
+def _in_own_bucket(own: Own, asked: Asked, end: str) -> DataLocation:
     prefix = asked.prefix or ""
     if prefix.startswith(PROGRAMS_OWN):
         raise RefusedError(
             403, "NotNamed", f"{end}.prefix {prefix!r} holds what is the program's own: it is not carried."
         )
-    return Place(own.region, own.bucket, prefix)
+    return DataLocation(own.region, own.bucket, prefix)
 
 
-def _names_anything(request: Request) -> bool:
+def _names_anything(request: FunctionRequest) -> bool:
     return any(
         field is not None
         for asked in (request.source, request.target)
@@ -102,7 +102,7 @@ def _names_anything(request: Request) -> bool:
     )
 
 
-def _require_regions(own: Own, request: Request, configuration: Configuration) -> None:
+def _require_regions(own: Own, request: FunctionRequest, configuration: FunctionConfiguration) -> None:
     region = request.source.region
     if region is not None and region not in {own.region, *configuration.deployment_buckets}:
         raise RefusedError(400, "InvalidField", f"source.region {region!r} is no region of the environment.")
@@ -114,7 +114,9 @@ def _require_regions(own: Own, request: Request, configuration: Configuration) -
         )
 
 
-def _sources(own: Own, carry: Carry, asked: Asked, configuration: Configuration) -> Iterator[Place]:
+def _sources(
+    own: Own, carry: CarriedObjects, asked: Asked, configuration: FunctionConfiguration
+) -> Iterator[DataLocation]:
     """Where ``carry`` has what was asked for, the own region first."""
     prefix = asked.prefix or ""
     if not prefix.startswith(carry.prefix):
@@ -123,21 +125,25 @@ def _sources(own: Own, carry: Carry, asked: Asked, configuration: Configuration)
         deployment = _deployment(own, region, configuration)
         bucket = carry.bucket.replace("{region}", region) or deployment
         if bucket and bucket == (asked.bucket or deployment):
-            yield Place(region, bucket, prefix, carry.source_account)
+            yield DataLocation(region, bucket, prefix, carry.source_account)
 
 
-def _target(own: Own, carry: Carry, asked: Asked) -> Place | None:
+def _target(own: Own, carry: CarriedObjects, asked: Asked) -> DataLocation | None:
     prefix = asked.prefix or ""
     pattern = carry.target_bucket or carry.bucket
     bucket = pattern.replace("{region}", own.region) or own.bucket
     begins = carry.prefix if carry.target_prefix is None else carry.target_prefix
     if (asked.bucket or own.bucket) != bucket or not prefix.startswith(begins):
         return None
-    return Place(own.region, bucket, prefix, carry.target_account)
+    return DataLocation(own.region, bucket, prefix, carry.target_account)
 
 
 def _of_entry(
-    own: Own, carry: Carry, ends: tuple[Place, Place], keys: tuple[str, ...], configuration: Configuration
+    own: Own,
+    carry: CarriedObjects,
+    ends: tuple[DataLocation, DataLocation],
+    keys: tuple[str, ...],
+    configuration: FunctionConfiguration,
 ) -> Entry:
     source, target = ends
     _require_two(source, target)
@@ -172,11 +178,11 @@ def _only(entry: Entry, keys: tuple[str, ...]) -> Entry:
     return replace(entry, include=tuple(glob.escape(entry.within + key.removeprefix(prefix)) for key in keys))
 
 
-def _deployment(own: Own, region: str, configuration: Configuration) -> str:
+def _deployment(own: Own, region: str, configuration: FunctionConfiguration) -> str:
     return own.bucket if region == own.region else configuration.deployment_buckets.get(region, "")
 
 
-def _require_two(source: Place, target: Place) -> None:
+def _require_two(source: DataLocation, target: DataLocation) -> None:
     if source == target:
         raise RefusedError(
             400, "InvalidField", f"source and target are the same: {source.bucket}/{source.prefix}."

@@ -5,8 +5,8 @@ from __future__ import annotations
 from botocore.exceptions import ClientError
 
 from regionshift.function.problems import code_of
-from regionshift.function.request import RefusedError, Request
-from regionshift.function.surroundings import Surroundings
+from regionshift.function.request import FunctionRequest, RefusedError
+from regionshift.function.surroundings import ActionContext
 
 
 def record_key(migration_id: str) -> str:
@@ -14,7 +14,7 @@ def record_key(migration_id: str) -> str:
     return f"migrations/{migration_id}/metadata.json"
 
 
-def require_record(request: Request, surroundings: Surroundings) -> None:
+def require_record(request: FunctionRequest, surroundings: ActionContext) -> None:
     """See that the migration has a record.
 
     Raises:

@@ -18,11 +18,11 @@ from regionshift.function.actions.carried import (
 )
 from regionshift.function.actions.record import require_record
 from regionshift.function.answer import Answer
-from regionshift.function.request import RefusedError, Request
-from regionshift.function.surroundings import Surroundings
+from regionshift.function.request import FunctionRequest, RefusedError
+from regionshift.function.surroundings import ActionContext
 
 
-def rollback(request: Request, surroundings: Surroundings) -> Answer:
+def rollback(request: FunctionRequest, surroundings: ActionContext) -> Answer:
     """200 done, 202 more is left or the state machine has it, 404 no record of this region."""
     require_record(request, surroundings)
     try:
@@ -31,7 +31,7 @@ def rollback(request: Request, surroundings: Surroundings) -> Answer:
         return told(request, error)
 
 
-def _take_back(request: Request, surroundings: Surroundings) -> Answer:
+def _take_back(request: FunctionRequest, surroundings: ActionContext) -> Answer:
     migrations, migration_id = own_migrations(surroundings), str(request.migration_id)
     metadata = migrations.metadata(migration_id)
     region = metadata.get("region", surroundings.variables.region)
@@ -59,7 +59,7 @@ def _take_back(request: Request, surroundings: Surroundings) -> Answer:
     return replace(answer, partly=bool(kept))
 
 
-def _within_bounds(surroundings: Surroundings, migrations: Migrations, metadata: Metadata) -> Migrations:
+def _within_bounds(surroundings: ActionContext, migrations: Migrations, metadata: Metadata) -> Migrations:
     """Migrations that may go where ``metadata`` says; of parameters and secrets the worker knows.
 
     Raises:
@@ -84,5 +84,5 @@ def _is_own(metadata: Metadata, bucket: str) -> bool:
     return all(entry["kind"] == "s3" and entry["target"]["bucket"] == bucket for entry in entries)
 
 
-def _answer(request: Request, status: int, sentence: str, fields: dict[str, object]) -> Answer:
+def _answer(request: FunctionRequest, status: int, sentence: str, fields: dict[str, object]) -> Answer:
     return Answer(status, request.action, sentence, fields=fields, migration_id=request.migration_id)

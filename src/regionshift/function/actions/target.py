@@ -9,15 +9,17 @@ from regionshift.function.checks import Check
 from regionshift.function.checks.bucket import check_bucket
 from regionshift.function.checks.encryption import check_encryption
 from regionshift.function.checks.subject import Subject
-from regionshift.function.configuration import Configuration
-from regionshift.function.request import RefusedError, Request
-from regionshift.function.surroundings import Surroundings
+from regionshift.function.configuration import FunctionConfiguration
+from regionshift.function.request import FunctionRequest, RefusedError
+from regionshift.function.surroundings import ActionContext
 
 # What the objects and the records of every migration into the region rest on.
 _CHECKS: Mapping[str, Check] = {"s3_bucket": check_bucket, "encryption": check_encryption}
 
 
-def require_valid_target(request: Request, surroundings: Surroundings, configuration: Configuration) -> None:
+def require_valid_target(
+    request: FunctionRequest, surroundings: ActionContext, configuration: FunctionConfiguration
+) -> None:
     """Ask the checks of the region's bucket and key, when the configuration wants it.
 
     Raises:

@@ -11,19 +11,15 @@ from aws_lambda_powertools import Logger
 from regionshift.function.answer import Answer
 from regionshift.function.checks import CHECKS, Check
 from regionshift.function.checks.replication import not_linked
-from regionshift.function.checks.subject import Finding, Subject
-from regionshift.function.configuration import (
-    LOG_LEVELS,
-    Configuration,
-    read_configuration,
-)
-from regionshift.function.request import Request
-from regionshift.function.surroundings import Surroundings
+from regionshift.function.checks.subject import CheckAnswer, Subject
+from regionshift.function.configuration import LOG_LEVELS, FunctionConfiguration, read_configuration
+from regionshift.function.request import FunctionRequest
+from regionshift.function.surroundings import ActionContext
 
 DOES_NOT_APPLY = "does not apply"
 
 
-def validate(request: Request, surroundings: Surroundings) -> Answer:
+def validate(request: FunctionRequest, surroundings: ActionContext) -> Answer:
     """Run every check side by side; 200 when none is false, else 500."""
     findings = _measure(request, surroundings, _checks_for(request))
     results = {name: verdict(found) for name, found in findings.items()}
@@ -39,11 +35,11 @@ def validate(request: Request, surroundings: Surroundings) -> Answer:
     return Answer(200, request.action, f"Every check that applies is true in {region}.", fields=fields)
 
 
-def _checks_for(request: Request) -> Mapping[str, Check]:
+def _checks_for(request: FunctionRequest) -> Mapping[str, Check]:
     return CHECKS if request.linked else {**CHECKS, "replication": not_linked}
 
 
-def verdict(findings: Sequence[Finding]) -> bool | str:
+def verdict(findings: Sequence[CheckAnswer]) -> bool | str:
     """False when one finding is, else true; ``does not apply`` when nothing could be asked of this region."""
     if any(finding.ok is False for finding in findings):
         return False
@@ -51,8 +47,8 @@ def verdict(findings: Sequence[Finding]) -> bool | str:
 
 
 def _measure(
-    request: Request, surroundings: Surroundings, checks: Mapping[str, Check]
-) -> dict[str, Sequence[Finding]]:
+    request: FunctionRequest, surroundings: ActionContext, checks: Mapping[str, Check]
+) -> dict[str, Sequence[CheckAnswer]]:
     # One thread more than checks: some of them wait for the configuration that the first one fetches.
     with ThreadPoolExecutor(len(checks) + 1) as pool:
         reading = pool.submit(_configuration, surroundings)
@@ -62,24 +58,24 @@ def _measure(
             configuration=reading.result,
             announce=lambda: surroundings.announce(request),
         )
-        running: dict[str, Future[Sequence[Finding]]] = {
+        running: dict[str, Future[Sequence[CheckAnswer]]] = {
             name: pool.submit(_safely, name, check, subject, surroundings.logger)
             for name, check in checks.items()
         }
         return {name: future.result() for name, future in running.items()}
 
 
-def _configuration(surroundings: Surroundings) -> Configuration:
+def _configuration(surroundings: ActionContext) -> FunctionConfiguration:
     configuration = read_configuration(surroundings.variables, surroundings.clients)
     if configuration.log_level in LOG_LEVELS:
         surroundings.logger.setLevel(str(configuration.log_level))
     return configuration
 
 
-def _safely(name: str, check: Check, subject: Subject, logger: Logger) -> Sequence[Finding]:
+def _safely(name: str, check: Check, subject: Subject, logger: Logger) -> Sequence[CheckAnswer]:
     try:
         return check(subject)
     except Exception as problem:
         # A reply that we did not foresee makes this check false; the others still say what they measured.
         logger.exception(f"The check {name} failed in a way it does not know.")
-        return (Finding(name, f"failed unexpectedly: {type(problem).__name__}", False),)
+        return (CheckAnswer(name, f"failed unexpectedly: {type(problem).__name__}", False),)

@@ -15,9 +15,9 @@ from regionshift.function.checks.encryption import check_encryption
 from regionshift.function.checks.notifications import check_notifications
 from regionshift.function.checks.parameters import check_parameters
 from regionshift.function.checks.replication import check_replication
-from regionshift.function.checks.subject import Finding, Subject
+from regionshift.function.checks.subject import CheckAnswer, Subject
 
-Check = Callable[[Subject], Sequence[Finding]]
+Check = Callable[[Subject], Sequence[CheckAnswer]]
 
 CHECKS: Mapping[str, Check] = MappingProxyType(
     {

@@ -7,13 +7,13 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from regionshift.function.checks.subject import Finding, Subject, ask
+from regionshift.function.checks.subject import CheckAnswer, Subject, ask
 from regionshift.function.problems import code_of
 
 _BLOCKS = ("BlockPublicAcls", "IgnorePublicAcls", "BlockPublicPolicy", "RestrictPublicBuckets")
 
 
-def check_bucket(subject: Subject) -> Sequence[Finding]:
+def check_bucket(subject: Subject) -> Sequence[CheckAnswer]:
     """Three questions to S3 about the deployment bucket."""
     bucket, s3 = subject.variables.deployment_bucket, subject.clients.s3
     return (

@@ -9,11 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from regionshift.function.checks.subject import Finding, Subject, ask
+from regionshift.function.checks.subject import CheckAnswer, Subject, ask
 from regionshift.function.configuration import ConfigurationError
 
 
-def check_connectivity(subject: Subject) -> Sequence[Finding]:
+def check_connectivity(subject: Subject) -> Sequence[CheckAnswer]:
     """One question to each service."""
     findings = [_storage(subject), _store(subject), _topics(subject)]
     if subject.variables.validation_log_group:
@@ -23,24 +23,24 @@ def check_connectivity(subject: Subject) -> Sequence[Finding]:
     return tuple(findings)
 
 
-def _storage(subject: Subject) -> Finding:
+def _storage(subject: Subject) -> CheckAnswer:
     bucket = subject.variables.deployment_bucket
     return ask(
         f"s3 answers (HeadBucket {bucket})", lambda: subject.clients.s3.head_bucket(Bucket=bucket), _answered
     )
 
 
-def _store(subject: Subject) -> Finding:
+def _store(subject: Subject) -> CheckAnswer:
     asked = f"{subject.variables.config_store} answers (the configuration)"
     try:
         subject.configuration()
     except ConfigurationError as problem:
         # What it says of the content is another check's matter: the service did answer.
-        return Finding(asked, "answered" if problem.reached else str(problem), problem.reached)
-    return Finding(asked, "answered", True)
+        return CheckAnswer(asked, "answered" if problem.reached else str(problem), problem.reached)
+    return CheckAnswer(asked, "answered", True)
 
 
-def _topics(subject: Subject) -> Finding:
+def _topics(subject: Subject) -> CheckAnswer:
     topic = subject.variables.notification_topic
     return ask(
         f"sns answers (GetTopicAttributes {topic})",
@@ -49,7 +49,7 @@ def _topics(subject: Subject) -> Finding:
     )
 
 
-def _logs(subject: Subject) -> Finding:
+def _logs(subject: Subject) -> CheckAnswer:
     group = subject.variables.validation_log_group
     return ask(
         f"logs answers (DescribeLogStreams {group})",
@@ -58,7 +58,7 @@ def _logs(subject: Subject) -> Finding:
     )
 
 
-def _keys(subject: Subject) -> Finding:
+def _keys(subject: Subject) -> CheckAnswer:
     key = subject.variables.key_arn
     return ask(
         f"kms answers (DescribeKey {key})", lambda: subject.clients.kms.describe_key(KeyId=key), _answered

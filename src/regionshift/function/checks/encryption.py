@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from regionshift.function.checks.subject import Finding, Subject, ask
+from regionshift.function.checks.subject import CheckAnswer, Subject, ask
 
 # S3 API Reference, ServerSideEncryptionByDefault, SSEAlgorithm
 _WITH_KMS = ("aws:kms", "aws:kms:dsse")
 
 
-def check_encryption(subject: Subject) -> Sequence[Finding]:
+def check_encryption(subject: Subject) -> Sequence[CheckAnswer]:
     """The bucket's default, then the key: the one we were told, else the one that the bucket names."""
     bucket, s3 = subject.variables.deployment_bucket, subject.clients.s3
     named: list[str] = []
@@ -30,7 +30,7 @@ def check_encryption(subject: Subject) -> Sequence[Finding]:
     )
     key = subject.variables.key_arn or next(iter(named), "")
     if not key:
-        return (default, Finding("kms: the key is enabled and rotates", "no key is known", False))
+        return (default, CheckAnswer("kms: the key is enabled and rotates", "no key is known", False))
     return (default, *_key(subject, key))
 
 
@@ -42,7 +42,7 @@ def _is_right(default: Mapping[str, Any], how: Mapping[str, Any], key_arn: str) 
     return algorithm in _WITH_KMS and ours and bucket_key, answer
 
 
-def _key(subject: Subject, key: str) -> Sequence[Finding]:
+def _key(subject: Subject, key: str) -> Sequence[CheckAnswer]:
     kms = subject.clients.kms
     return (
         ask(f"kms:DescribeKey {key}: Enabled", lambda: kms.describe_key(KeyId=key), _is_enabled),

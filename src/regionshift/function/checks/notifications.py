@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from regionshift.function.checks.subject import Finding, Subject, ask
+from regionshift.function.checks.subject import CheckAnswer, Subject, ask
 
 
-def check_notifications(subject: Subject) -> Sequence[Finding]:
+def check_notifications(subject: Subject) -> Sequence[CheckAnswer]:
     """Ask the topic about itself, then publish."""
     topic, sns = subject.variables.notification_topic, subject.clients.sns
     return (

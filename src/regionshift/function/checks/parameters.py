@@ -4,23 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from regionshift.function.checks.subject import Finding, Subject
-from regionshift.function.configuration import LOG_LEVELS, Configuration, ConfigurationError
+from regionshift.function.checks.subject import CheckAnswer, Subject
+from regionshift.function.configuration import LOG_LEVELS, ConfigurationError, FunctionConfiguration
 from regionshift.function.variables import Variables
 
 
-def check_parameters(subject: Subject) -> Sequence[Finding]:
+def check_parameters(subject: Subject) -> Sequence[CheckAnswer]:
     """Read and decrypt, then compare; the answers name fields, never values."""
     variables = subject.variables
     asked = f"{variables.config_store} {variables.config_parameter}: decrypts to a JSON object"
     try:
         configuration = subject.configuration()
     except ConfigurationError as problem:
-        return (Finding(asked, str(problem), False),)
+        return (CheckAnswer(asked, str(problem), False),)
     wrong = _wrong_fields(configuration, variables)
     return (
-        Finding(asked, "decrypted", True),
-        Finding(
+        CheckAnswer(asked, "decrypted", True),
+        CheckAnswer(
             "its region and environment are ours, log_level and enable_validation are valid",
             f"not so: {', '.join(wrong)}" if wrong else "they are",
             not wrong,
@@ -28,7 +28,7 @@ def check_parameters(subject: Subject) -> Sequence[Finding]:
     )
 
 
-def _wrong_fields(configuration: Configuration, variables: Variables) -> list[str]:
+def _wrong_fields(configuration: FunctionConfiguration, variables: Variables) -> list[str]:
     right = {
         "region": configuration.region == variables.region,
         "environment": configuration.environment == variables.environment,

@@ -10,33 +10,33 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from regionshift.function.checks.subject import Finding, Subject, ask
-from regionshift.function.configuration import Configuration, ConfigurationError
+from regionshift.function.checks.subject import CheckAnswer, Subject, ask
+from regionshift.function.configuration import ConfigurationError, FunctionConfiguration
 from regionshift.function.problems import code_of
 
 
-def check_replication(subject: Subject) -> Sequence[Finding]:
+def check_replication(subject: Subject) -> Sequence[CheckAnswer]:
     """Compare the bucket's rules with the destinations that the configuration names."""
     asked = "the configuration: whether this is the primary, and its destinations"
     try:
         configuration = subject.configuration()
     except ConfigurationError as problem:
-        return (Finding(asked, str(problem), False),)
+        return (CheckAnswer(asked, str(problem), False),)
     if configuration.is_primary is None:
-        return (Finding(asked, "it does not say whether this is the primary", False),)
+        return (CheckAnswer(asked, "it does not say whether this is the primary", False),)
     if not configuration.is_primary:
-        return (Finding(asked, "does not apply: a secondary replicates nowhere", None),)
+        return (CheckAnswer(asked, "does not apply: a secondary replicates nowhere", None),)
     if not configuration.secondary_regions:
-        return (Finding(asked, "does not apply: there is no secondary", None),)
+        return (CheckAnswer(asked, "does not apply: there is no secondary", None),)
     return _from_primary(subject, configuration)
 
 
-def not_linked(_: Subject) -> Sequence[Finding]:
+def not_linked(_: Subject) -> Sequence[CheckAnswer]:
     """For who asks before the rules are to be there."""
-    return (Finding("the request", "does not apply: what joins the regions is still to follow", None),)
+    return (CheckAnswer("the request", "does not apply: what joins the regions is still to follow", None),)
 
 
-def _from_primary(subject: Subject, configuration: Configuration) -> Sequence[Finding]:
+def _from_primary(subject: Subject, configuration: FunctionConfiguration) -> Sequence[CheckAnswer]:
     bucket, s3 = subject.variables.deployment_bucket, subject.clients.s3
     wanted = {
         region: configuration.replication_destinations.get(region)

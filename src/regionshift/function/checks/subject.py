@@ -6,8 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TypeVar
 
-from regionshift.function.clients import Clients
-from regionshift.function.configuration import Configuration
+from regionshift.function.clients import FunctionClients
+from regionshift.function.configuration import FunctionConfiguration
 from regionshift.function.problems import AWS_PROBLEMS, describe
 from regionshift.function.variables import Variables
 
@@ -15,7 +15,7 @@ Reply = TypeVar("Reply")
 
 
 @dataclass(frozen=True)
-class Finding:
+class CheckAnswer:
     """What was asked, what came back, and whether that is as it should be (None: it does not apply)."""
 
     asked: str
@@ -34,16 +34,16 @@ class Subject:
     """
 
     variables: Variables
-    clients: Clients
-    configuration: Callable[[], Configuration]
+    clients: FunctionClients
+    configuration: Callable[[], FunctionConfiguration]
     announce: Callable[[], str]
 
 
-def ask(asked: str, call: Callable[[], Reply], judge: Callable[[Reply], tuple[bool, str]]) -> Finding:
+def ask(asked: str, call: Callable[[], Reply], judge: Callable[[Reply], tuple[bool, str]]) -> CheckAnswer:
     """Make ``call``; ``judge`` says whether its reply is right, and what it was. An AWS error is wrong."""
     try:
         reply = call()
     except AWS_PROBLEMS as problem:
-        return Finding(asked, describe(problem), False)
+        return CheckAnswer(asked, describe(problem), False)
     ok, answer = judge(reply)
-    return Finding(asked, answer, ok)
+    return CheckAnswer(asked, answer, ok)

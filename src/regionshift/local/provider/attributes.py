@@ -6,11 +6,11 @@ from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Any
 
-from regionshift.local.provider.fields import Field, Shape
+from regionshift.local.provider.fields import Field, FieldType
 from regionshift.local.provider.wire import Properties
 
-_READERS: Mapping[Shape, Callable[[str], Any]] = MappingProxyType(
-    {Shape.FLAG: lambda text: text.lower() == "true", Shape.INTEGER: int}
+_READERS: Mapping[FieldType, Callable[[str], Any]] = MappingProxyType(
+    {FieldType.FLAG: lambda text: text.lower() == "true", FieldType.INTEGER: int}
 )
 
 

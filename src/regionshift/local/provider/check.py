@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from regionshift.local.provider.fields import Mistake, object_mistakes
+from regionshift.local.provider.fields import InvalidInput, object_mistakes
 from regionshift.local.provider.handler import Handler
 from regionshift.local.provider.wire import UNKNOWN, Properties, Unknown
 
@@ -18,7 +18,7 @@ _HASH_LENGTH: Final = 7
 
 
 @dataclass(frozen=True)
-class Configuration:
+class ProviderConfiguration:
     """What one instance of the provider was configured with."""
 
     region: str
@@ -26,8 +26,8 @@ class Configuration:
 
 
 def checked(
-    handler: Handler, urn: str, news: Properties, olds: Properties, configuration: Configuration
-) -> tuple[Properties, list[Mistake]]:
+    handler: Handler, urn: str, news: Properties, olds: Properties, configuration: ProviderConfiguration
+) -> tuple[Properties, list[InvalidInput]]:
     """Complete inputs and what AWS would refuse in them. ``olds`` is empty on create and on replace."""
     given = {name: value for name, value in news.items() if value is not None and name != DEFAULTS}
     given.pop("tagsAll", None)

@@ -7,16 +7,16 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Any
 
-from regionshift.local.provider.fields import Field, Shape
-from regionshift.local.provider.handler import Change, Handler
+from regionshift.local.provider.fields import Field, FieldType
+from regionshift.local.provider.handler import Handler, Update
 from regionshift.local.provider.sameness import same
 from regionshift.local.provider.wire import Properties, Unknown
 
 _PLAIN = Field()
-_CONTAINERS = (Shape.LIST, Shape.MAP, Shape.OBJECT)
+_CONTAINERS = (FieldType.LIST, FieldType.MAP, FieldType.OBJECT)
 
 
-class Kind(Enum):
+class DiffKind(Enum):
     """What happened to one value."""
 
     ADDED = "added"
@@ -25,7 +25,7 @@ class Kind(Enum):
 
 
 @dataclass(frozen=True)
-class Difference:
+class ResourceDiff:
     """All that differs.
 
     Args:
@@ -35,23 +35,23 @@ class Difference:
         delete_first: the old one stands in the way of the new one.
     """
 
-    change: Change
-    details: Mapping[str, Kind]
+    change: Update
+    details: Mapping[str, DiffKind]
     replaces: frozenset[str]
     delete_first: bool
 
 
-def difference(handler: Handler, olds: Properties, news: Properties) -> Difference:
+def difference(handler: Handler, olds: Properties, news: Properties) -> ResourceDiff:
     """Compare old inputs with new ones. An input AWS chooses when not given counts only when given."""
     fields = handler.all_fields()
     names = frozenset(name for name, of in fields.items() if _differs(name, of, olds, news))
-    change = Change(olds, news, names)
+    change = Update(olds, news, names)
     replaces = frozenset(name for name in names if fields[name].replaces) | handler.also_replaces(change)
-    details: dict[str, Kind] = {}
+    details: dict[str, DiffKind] = {}
     for name in sorted(names):
         found = dict(_details(olds.get(name), news.get(name), fields[name], name))
-        details |= found or {name: Kind.CHANGED}
-    return Difference(change, details, replaces, bool(replaces) and _stands_in_the_way(handler, change))
+        details |= found or {name: DiffKind.CHANGED}
+    return ResourceDiff(change, details, replaces, bool(replaces) and _stands_in_the_way(handler, change))
 
 
 def _differs(name: str, of: Field, olds: Properties, news: Properties) -> bool:
@@ -60,7 +60,7 @@ def _differs(name: str, of: Field, olds: Properties, news: Properties) -> bool:
     return not same(olds.get(name), news.get(name), of)
 
 
-def _stands_in_the_way(handler: Handler, change: Change) -> bool:
+def _stands_in_the_way(handler: Handler, change: Update) -> bool:
     unique = [*handler.unique_by, *([handler.name] if handler.name else [])]
     if handler.regional:
         unique = [*unique, "region"] if unique else []
@@ -68,29 +68,34 @@ def _stands_in_the_way(handler: Handler, change: Change) -> bool:
     return bool(unique) and known and not change.any_of(*unique)
 
 
-def _details(old: Any, new: Any, of: Field, path: str) -> Iterator[tuple[str, Kind]]:
+def _details(old: Any, new: Any, of: Field, path: str) -> Iterator[tuple[str, DiffKind]]:
     if same(old, new, of):
         return
     if old is None:
-        yield path, Kind.ADDED
+        yield path, DiffKind.ADDED
     elif new is None:
-        yield path, Kind.REMOVED
+        yield path, DiffKind.REMOVED
     elif of.shape in _CONTAINERS and isinstance(old, Mapping) and isinstance(new, Mapping):
         for name in sorted({*old, *new}):
             inner = of.items.get(name, _shape_of(new.get(name)))
             yield from _details(old.get(name), new.get(name), inner, _joined(path, name))
-    elif of.shape is Shape.LIST and isinstance(old, list) and isinstance(new, list) and len(old) == len(new):
+    elif (
+        of.shape is FieldType.LIST
+        and isinstance(old, list)
+        and isinstance(new, list)
+        and len(old) == len(new)
+    ):
         for index, (one, other) in enumerate(zip(old, new, strict=True)):
-            inner = Field(Shape.OBJECT, items=of.items) if of.items else _shape_of(other)
+            inner = Field(FieldType.OBJECT, items=of.items) if of.items else _shape_of(other)
             yield from _details(one, other, inner, f"{path}[{index}]")
     else:
-        yield path, Kind.CHANGED
+        yield path, DiffKind.CHANGED
 
 
 def _shape_of(value: Any) -> Field:
     if isinstance(value, Mapping):
-        return Field(Shape.OBJECT)
-    return Field(Shape.LIST) if isinstance(value, list) else _PLAIN
+        return Field(FieldType.OBJECT)
+    return Field(FieldType.LIST) if isinstance(value, list) else _PLAIN
 
 
 def _joined(path: str, name: str) -> str:

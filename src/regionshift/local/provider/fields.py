@@ -17,7 +17,7 @@ from typing import Any
 from regionshift.local.provider.wire import Asset, Unknown
 
 
-class Shape(Enum):
+class FieldType(Enum):
     """What an input looks like."""
 
     TEXT = "text"
@@ -51,7 +51,7 @@ class Field:
         items: the inputs inside an object, or inside each object of a list or set.
     """
 
-    shape: Shape = Shape.TEXT
+    shape: FieldType = FieldType.TEXT
     default: Any = None
     required: bool = False
     replaces: bool = False
@@ -66,39 +66,39 @@ class Field:
 
 
 @dataclass(frozen=True)
-class Mistake:
+class InvalidInput:
     """One input that AWS would refuse. The reason never contains the value."""
 
     path: str
     reason: str
 
 
-def mistakes(value: Any, of: Field, path: str) -> Iterator[Mistake]:
+def mistakes(value: Any, of: Field, path: str) -> Iterator[InvalidInput]:
     """What is wrong with ``value``, before anything is called. What is not known yet is not judged."""
     if value is None or isinstance(value, Unknown):
         return
     if not _SHAPE_TESTS[of.shape](value):
-        yield Mistake(path, f"must be {of.shape.value}")
+        yield InvalidInput(path, f"must be {of.shape.value}")
         return
     if of.allowed and value not in of.allowed:
-        yield Mistake(path, f"must be one of {', '.join(of.allowed)}")
+        yield InvalidInput(path, f"must be one of {', '.join(of.allowed)}")
     if of.pattern and not re.fullmatch(of.pattern, value):
-        yield Mistake(path, f"must match {of.pattern}")
+        yield InvalidInput(path, f"must match {of.pattern}")
     if of.minimum is not None and value < of.minimum:
-        yield Mistake(path, f"must be at least {of.minimum:g}")
+        yield InvalidInput(path, f"must be at least {of.minimum:g}")
     if of.maximum is not None and value > of.maximum:
-        yield Mistake(path, f"must be at most {of.maximum:g}")
+        yield InvalidInput(path, f"must be at most {of.maximum:g}")
     if of.items:
         yield from _mistakes_inside(value, of, path)
 
 
-def _mistakes_inside(value: Any, of: Field, path: str) -> Iterator[Mistake]:
+def _mistakes_inside(value: Any, of: Field, path: str) -> Iterator[InvalidInput]:
     if isinstance(value, list):
         for index, item in enumerate(value):
             if isinstance(item, Unknown):
                 continue
             if not isinstance(item, Mapping):
-                yield Mistake(f"{path}[{index}]", "must be an object")
+                yield InvalidInput(f"{path}[{index}]", "must be an object")
             else:
                 yield from object_mistakes(item, of.items, f"{path}[{index}].")
     else:
@@ -107,14 +107,14 @@ def _mistakes_inside(value: Any, of: Field, path: str) -> Iterator[Mistake]:
 
 def object_mistakes(
     values: Mapping[str, Any], fields: Mapping[str, Field], prefix: str = ""
-) -> Iterator[Mistake]:
+) -> Iterator[InvalidInput]:
     """What is wrong with a whole object: unknown names, missing names, wrong values."""
     for name in values:
         if name not in fields:
-            yield Mistake(prefix + name, "is not supported by the local provider")
+            yield InvalidInput(prefix + name, "is not supported by the local provider")
     for name, of in fields.items():
         if of.required and values.get(name) is None:
-            yield Mistake(prefix + name, "is required")
+            yield InvalidInput(prefix + name, "is required")
         yield from mistakes(values.get(name), of, prefix + name)
 
 
@@ -146,18 +146,18 @@ def _is_list(value: Any) -> bool:
     return isinstance(value, list)
 
 
-_SHAPE_TESTS: Mapping[Shape, Callable[[Any], bool]] = MappingProxyType(
+_SHAPE_TESTS: Mapping[FieldType, Callable[[Any], bool]] = MappingProxyType(
     {
-        Shape.TEXT: _is_text,
-        Shape.INTEGER: _is_integer,
-        Shape.NUMBER: _is_number,
-        Shape.FLAG: lambda value: isinstance(value, bool),
-        Shape.DOCUMENT: lambda value: _is_text(value) and _is_json(value),
-        Shape.POLICY: lambda value: _is_text(value) and _is_json(value),
-        Shape.LIST: _is_list,
-        Shape.SET: _is_list,
-        Shape.MAP: _is_map,
-        Shape.OBJECT: lambda value: isinstance(value, Mapping),
-        Shape.ASSET: lambda value: isinstance(value, Asset),
+        FieldType.TEXT: _is_text,
+        FieldType.INTEGER: _is_integer,
+        FieldType.NUMBER: _is_number,
+        FieldType.FLAG: lambda value: isinstance(value, bool),
+        FieldType.DOCUMENT: lambda value: _is_text(value) and _is_json(value),
+        FieldType.POLICY: lambda value: _is_text(value) and _is_json(value),
+        FieldType.LIST: _is_list,
+        FieldType.SET: _is_list,
+        FieldType.MAP: _is_map,
+        FieldType.OBJECT: lambda value: isinstance(value, Mapping),
+        FieldType.ASSET: lambda value: isinstance(value, Asset),
     }
 )

@@ -15,14 +15,14 @@ from types import MappingProxyType
 from typing import Any, ClassVar
 
 from regionshift.aws.clients import Clients
-from regionshift.local.provider.fields import Field, Mistake, Shape
+from regionshift.local.provider.fields import Field, FieldType, InvalidInput
 from regionshift.local.provider.wire import Properties
 
 URN_TAG = "regionshift:urn"
 """The tag that tells which resource of which stack something is; never shown to the engine."""
 
 REGION = Field(replaces=True)
-TAGS = Field(Shape.MAP)
+TAGS = Field(FieldType.MAP)
 
 
 @dataclass(frozen=True)
@@ -53,7 +53,7 @@ class Context:
 
 
 @dataclass(frozen=True)
-class Change:
+class Update:
     """An update in place: inputs before and after, and the names of those that differ."""
 
     olds: Properties
@@ -105,11 +105,11 @@ class Handler(ABC):
             added |= {"tags": TAGS, "tagsAll": TAGS}
         return MappingProxyType({**self.fields, **added})
 
-    def mistakes(self, inputs: Properties) -> Iterator[Mistake]:
+    def mistakes(self, inputs: Properties) -> Iterator[InvalidInput]:
         """What AWS would refuse beyond what the fields tell. ``inputs`` may hold values not known yet."""
         yield from ()
 
-    def also_replaces(self, change: Change) -> frozenset[str]:
+    def also_replaces(self, change: Update) -> frozenset[str]:
         """Inputs that ``change`` cannot change in place, beyond the fields that always replace."""
         return frozenset()
 
@@ -140,7 +140,7 @@ class Handler(ABC):
         ``tags`` are returned as they are; opaque inputs are left out.
         """
 
-    def update(self, context: Context, identity: str, change: Change) -> None:
+    def update(self, context: Context, identity: str, change: Update) -> None:
         """Change in place what ``change`` names, tags and what ``finish`` does apart."""
 
     @abstractmethod

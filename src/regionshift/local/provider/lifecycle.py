@@ -13,14 +13,14 @@ from regionshift.local.provider.check import DEFAULTS
 from regionshift.local.provider.difference import difference
 from regionshift.local.provider.failures import is_gone
 from regionshift.local.provider.fields import Field
-from regionshift.local.provider.handler import URN_TAG, Change, Context, Handler
+from regionshift.local.provider.handler import URN_TAG, Context, Handler, Update
 from regionshift.local.provider.sameness import same
 from regionshift.local.provider.wire import UNKNOWN, Properties
 
 _TAGS = frozenset({"tags", "tagsAll"})
 
 
-class Unfinished(Exception):
+class InitializationFailed(Exception):
     """The resource exists, but a step after its creation failed."""
 
     def __init__(self, identity: str, properties: Properties, cause: BotoCoreError | ClientError) -> None:
@@ -47,14 +47,14 @@ def create(handler: Handler, context: Context, inputs: Properties, known: Collec
             they are not adopted.
 
     Raises:
-        Unfinished: it was made, but not all of it.
+        InitializationFailed: it was made, but not all of it.
     """
     identity = _adopt(handler, context, inputs, known) or _make(handler, context, inputs, known)
     try:
         handler.finish(context, identity, inputs)
         return _current(handler, context, identity, inputs)
     except (BotoCoreError, ClientError) as error:
-        raise Unfinished(identity, _without_hidden(inputs), error) from error
+        raise InitializationFailed(identity, _without_hidden(inputs), error) from error
 
 
 def _make(handler: Handler, context: Context, inputs: Properties, known: Collection[str]) -> str:
@@ -65,7 +65,7 @@ def _make(handler: Handler, context: Context, inputs: Properties, known: Collect
         identity = handler.find(context, inputs)
         if identity is None or identity in known:
             raise
-        raise Unfinished(identity, _without_hidden(inputs), error) from error
+        raise InitializationFailed(identity, _without_hidden(inputs), error) from error
 
 
 def _adopt(handler: Handler, context: Context, inputs: Properties, known: Collection[str]) -> str | None:
@@ -79,7 +79,7 @@ def _adopt(handler: Handler, context: Context, inputs: Properties, known: Collec
         handler.delete(context, identity, {**inputs, **live})
         return None
     opaque = {name for name, of in handler.fields.items() if of.opaque and not of.replaces and name in inputs}
-    _apply(handler, context, identity, Change(olds, inputs, found.change.names | opaque))
+    _apply(handler, context, identity, Update(olds, inputs, found.change.names | opaque))
     return identity
 
 
@@ -90,7 +90,7 @@ def update(handler: Handler, context: Context, identity: str, olds: Properties, 
     return _current(handler, context, identity, news)
 
 
-def _apply(handler: Handler, context: Context, identity: str, change: Change) -> None:
+def _apply(handler: Handler, context: Context, identity: str, change: Update) -> None:
     if change.any_of(*_TAGS):
         gone = sorted(set(change.olds.get("tagsAll") or {}) - set(change.news.get("tagsAll") or {}))
         if gone:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Any
 
-from regionshift.local.provider.fields import Field, Shape
+from regionshift.local.provider.fields import Field, FieldType
 from regionshift.local.provider.wire import contains_unknown
 
 
@@ -59,15 +59,17 @@ def _normal_set(value: Any, of: Field) -> Any:
     return sorted((_normal_item(item, of) for item in value), key=_order) or None
 
 
-_NORMAL_FORMS: Mapping[Shape, Callable[[Any, Field], Any]] = MappingProxyType(
+_NORMAL_FORMS: Mapping[FieldType, Callable[[Any, Field], Any]] = MappingProxyType(
     {
-        Shape.DOCUMENT: lambda value, _: json.loads(value),
-        Shape.POLICY: lambda value, _: _normal_policy(json.loads(value)),
-        Shape.LIST: _normal_list,
-        Shape.SET: _normal_set,
-        Shape.MAP: lambda value, _: {name: item for name, item in value.items() if item is not None} or None,
-        Shape.OBJECT: lambda value, of: _normal_object(value, of.items) or None,
-        Shape.ASSET: lambda value, _: value.digest,
+        FieldType.DOCUMENT: lambda value, _: json.loads(value),
+        FieldType.POLICY: lambda value, _: _normal_policy(json.loads(value)),
+        FieldType.LIST: _normal_list,
+        FieldType.SET: _normal_set,
+        FieldType.MAP: lambda value, _: (
+            {name: item for name, item in value.items() if item is not None} or None
+        ),
+        FieldType.OBJECT: lambda value, of: _normal_object(value, of.items) or None,
+        FieldType.ASSET: lambda value, _: value.digest,
     }
 )
 

@@ -21,7 +21,7 @@ from regionshift.errors import InputError
 from regionshift.local.provider import lifecycle
 from regionshift.local.provider.assets import Files
 from regionshift.local.provider.check import checked
-from regionshift.local.provider.difference import Difference, Kind, difference
+from regionshift.local.provider.difference import DiffKind, ResourceDiff, difference
 from regionshift.local.provider.endpoints import refuse_elsewhere
 from regionshift.local.provider.failures import told
 from regionshift.local.provider.handler import Context, Handler
@@ -30,14 +30,14 @@ from regionshift.local.provider.wire import Properties, decode, encode
 
 _GLOBAL_REGION = "us-east-1"  # where IAM is signed for; IAM User Guide, "IAM endpoints"
 _PLAIN_KINDS = {
-    Kind.ADDED: provider_pb2.PropertyDiff.ADD,
-    Kind.REMOVED: provider_pb2.PropertyDiff.DELETE,
-    Kind.CHANGED: provider_pb2.PropertyDiff.UPDATE,
+    DiffKind.ADDED: provider_pb2.PropertyDiff.ADD,
+    DiffKind.REMOVED: provider_pb2.PropertyDiff.DELETE,
+    DiffKind.CHANGED: provider_pb2.PropertyDiff.UPDATE,
 }
 _REPLACING_KINDS = {
-    Kind.ADDED: provider_pb2.PropertyDiff.ADD_REPLACE,
-    Kind.REMOVED: provider_pb2.PropertyDiff.DELETE_REPLACE,
-    Kind.CHANGED: provider_pb2.PropertyDiff.UPDATE_REPLACE,
+    DiffKind.ADDED: provider_pb2.PropertyDiff.ADD_REPLACE,
+    DiffKind.REMOVED: provider_pb2.PropertyDiff.DELETE_REPLACE,
+    DiffKind.CHANGED: provider_pb2.PropertyDiff.UPDATE_REPLACE,
 }
 
 _Call = TypeVar("_Call", bound=Callable[..., Any])
@@ -50,7 +50,7 @@ def _telling(call: _Call) -> _Call:
     def guarded(self: AwsServicer, request: Any, context: grpc.ServicerContext) -> Any:
         try:
             return call(self, request, context)
-        except lifecycle.Unfinished as unfinished:
+        except lifecycle.InitializationFailed as unfinished:
             self.tell_unfinished(unfinished, request, context)
         except Exception as error:  # noqa: BLE001 -- the boundary: gRPC would print values with it
             handler = self.handlers.get(_type_of(request.urn)) if hasattr(request, "urn") else None
@@ -166,7 +166,7 @@ class AwsServicer(provider_pb2_grpc.ResourceProviderServicer):
         lifecycle.delete(self._handler(request.urn), scope, request.id, properties)
         return empty_pb2.Empty()
 
-    def tell_unfinished(self, unfinished: lifecycle.Unfinished, request: Any, context: Any) -> None:
+    def tell_unfinished(self, unfinished: lifecycle.InitializationFailed, request: Any, context: Any) -> None:
         """The engine keeps the resource, marked, and the next up goes on from it."""
         self._session.remember(request.urn, unfinished.identity)
         reason = told(unfinished.cause, self._handler(request.urn), _sent(request))
@@ -209,7 +209,7 @@ def _sent(request: Any) -> Properties:
     return sent
 
 
-def _diff_response(found: Difference) -> Any:
+def _diff_response(found: ResourceDiff) -> Any:
     details = {}
     for path, kind in found.details.items():
         top = path.split(".")[0].split("[")[0]

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from regionshift.errors import InputError
-from regionshift.local.provider.check import Configuration
+from regionshift.local.provider.check import ProviderConfiguration
 from regionshift.local.provider.wire import Properties, Unknown
 
 
@@ -20,16 +20,16 @@ class Session:
     """
 
     def __init__(self) -> None:
-        self._configurations: dict[str, Configuration] = {}
+        self._configurations: dict[str, ProviderConfiguration] = {}
         self._known: defaultdict[str, set[str]] = defaultdict(set)
         self._lock = threading.Lock()
 
-    def configure(self, peer: str, configuration: Configuration) -> None:
+    def configure(self, peer: str, configuration: ProviderConfiguration) -> None:
         """Remember what the instance behind ``peer`` is configured with."""
         with self._lock:
             self._configurations[peer] = configuration
 
-    def configuration(self, peer: str) -> Configuration:
+    def configuration(self, peer: str) -> ProviderConfiguration:
         """What the instance behind ``peer`` is configured with.
 
         Raises:
@@ -59,7 +59,7 @@ class Session:
             return frozenset(self._known.get(urn, ()))
 
 
-def configuration_of(arguments: Properties) -> Configuration:
+def configuration_of(arguments: Properties) -> ProviderConfiguration:
     """The provider's own arguments; structured ones arrive as JSON.
 
     Raises:
@@ -74,7 +74,7 @@ def configuration_of(arguments: Properties) -> Configuration:
         )
     default_tags = structured(arguments.get("defaultTags")) or {}
     tags = default_tags.get("tags") or {}
-    return Configuration(region, {name: str(value) for name, value in tags.items()})
+    return ProviderConfiguration(region, {name: str(value) for name, value in tags.items()})
 
 
 def structured(value: Any) -> Any:

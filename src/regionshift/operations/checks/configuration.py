@@ -5,7 +5,7 @@ from __future__ import annotations
 from regionshift.operations.checks.base import Check, CheckContext, Wrong, expect
 
 
-class Configuration(Check):
+class ConfigurationCheck(Check):
     """The configuration parameter (or secret) and everything beside it."""
 
     name = "configuration"

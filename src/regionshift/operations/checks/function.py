@@ -9,7 +9,7 @@ from typing import Any
 from regionshift.operations.checks.base import Check, CheckContext, Wrong, expect
 
 
-class FunctionSettings(Check):
+class FunctionSettingsCheck(Check):
     """Runtime, memory, timeout, tracing and dead letters of the function."""
 
     name = "function"
@@ -29,7 +29,7 @@ class FunctionSettings(Check):
         return f"{function}: {wanted.runtime}, {wanted.memory} MB, {wanted.timeout} s"
 
 
-class Inside(Check):
+class FunctionCheck(Check):
     """The function's own `validate`, run in its region with its own role."""
 
     name = "function's own validation"

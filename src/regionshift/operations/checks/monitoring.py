@@ -6,12 +6,12 @@ from regionshift.function.notification import Notification, send_notification
 from regionshift.operations.alarms import since
 from regionshift.operations.checks.base import Check, CheckContext, Doubtful, Wrong, expect
 from regionshift.settings.check import every_name
-from regionshift.settings.names import Kind
+from regionshift.settings.names import NameKind
 
 _LOG_GROUPS = ("lambda_log_group_name", "validation_log_group_name", "deployment_log_group_name")
 
 
-class LogGroups(Check):
+class LogGroupsCheck(Check):
     """The log groups of the function, of validations and of deployments."""
 
     name = "log groups"
@@ -30,7 +30,7 @@ class LogGroups(Check):
         return f"{len(_LOG_GROUPS)} log groups, kept {context.config.retention.logs} days"
 
 
-class Alarms(Check):
+class AlarmsCheck(Check):
     """The region's alarms are there and switched on, and each tells the region's alarm topic.
 
     An alarm that is in ALARM is a warning: the region is as the settings say, and whoever mends it or leaves it must
@@ -45,7 +45,7 @@ class Alarms(Check):
         named = {
             name.name
             for name in every_name(context.config)
-            if name.kind is Kind.ALARM and name.region == region
+            if name.kind is NameKind.ALARM and name.region == region
         }
         pages = context.clients.get("cloudwatch", region).get_paginator("describe_alarms").paginate()
         found = {alarm["AlarmName"]: alarm for page in pages for alarm in page.get("MetricAlarms", [])}
@@ -62,7 +62,7 @@ class Alarms(Check):
         return f"{len(own)} alarms, each telling the alarm topic"
 
 
-class Topics(Check):
+class TopicsCheck(Check):
     """Both topics are encrypted, and the deployment topic takes a test message."""
 
     name = "notifications"

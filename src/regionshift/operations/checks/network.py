@@ -5,7 +5,7 @@ from __future__ import annotations
 from regionshift.operations.checks.base import Check, CheckContext, Wrong, expect
 
 
-class Network(Check):
+class NetworkCheck(Check):
     """VPC and subnets have the ranges that the settings give them; the default security group is closed."""
 
     name = "network"

@@ -24,7 +24,7 @@ class Arrival:
     marker: float | None
 
 
-class Replication(Check):
+class ReplicationCheck(Check):
     """An object put in the primary's bucket arrives here, then its delete marker. Says how long each took.
 
     One probe serves all secondaries: it goes to each of them, and only when every one has it (or patience

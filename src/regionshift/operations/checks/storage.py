@@ -81,7 +81,7 @@ class LogBucket(_BucketCheck):
     output = "log_bucket_name"
 
 
-class Key(Check):
+class KeyCheck(Check):
     """The region's key: enabled, and its material rotated; and every other key that is used there: enabled."""
 
     name = "encryption key"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from regionshift.carriers.bounds import Bounds, Way, own_bucket
-from regionshift.carriers.carrier import Entry, Place
+from regionshift.carriers.carrier import DataLocation, Entry
 from regionshift.carriers.records import PROGRAMS_OWN
 from regionshift.errors import InputError
 from regionshift.settings import components as named
@@ -62,24 +62,32 @@ def bounds_of(config: MigrationConfig, target: str, bucket: str) -> Bounds:
     carry, found = config.carry, [own_bucket(target, bucket)]
     for source in config.all_regions:
         theirs = named.DEPLOYMENT_BUCKET.name(config.names, source)
-        found.append(Way("s3", Place(source, theirs), Place(target, bucket)))
+        found.append(Way("s3", DataLocation(source, theirs), DataLocation(target, bucket)))
         found += [Way("s3", *_buckets(config, each, source, target)) for each in carry.s3]
         found += [Way("ssm", *_ends(each, source, target)) for each in carry.ssm]
         found += [Way("secrets", *_ends(each, source, target), each.tags) for each in carry.secrets]
     return Bounds(bucket, tuple(found))
 
 
-def _buckets(config: MigrationConfig, carried: CarryBucket, source: str, target: str) -> tuple[Place, Place]:
+def _buckets(
+    config: MigrationConfig, carried: CarryBucket, source: str, target: str
+) -> tuple[DataLocation, DataLocation]:
     own = {region: named.DEPLOYMENT_BUCKET.name(config.names, region) for region in (source, target)}
     begins = carried.prefix if carried.target_prefix is None else carried.target_prefix
     return (
-        Place(source, carried.source_in(source) or own[source], carried.prefix, carried.source_account or ""),
-        Place(target, carried.target_in(target) or own[target], begins, carried.target_account or ""),
+        DataLocation(
+            source, carried.source_in(source) or own[source], carried.prefix, carried.source_account or ""
+        ),
+        DataLocation(target, carried.target_in(target) or own[target], begins, carried.target_account or ""),
     )
 
 
-def _ends(carried: CarryParameters | CarrySecrets, source: str, target: str) -> tuple[Place, Place]:
-    return Place(source, prefix=carried.source_in(source)), Place(target, prefix=carried.target_in(target))
+def _ends(
+    carried: CarryParameters | CarrySecrets, source: str, target: str
+) -> tuple[DataLocation, DataLocation]:
+    return DataLocation(source, prefix=carried.source_in(source)), DataLocation(
+        target, prefix=carried.target_in(target)
+    )
 
 
 def _bucket(config: MigrationConfig, carried: CarryBucket, source: str, target: str) -> Entry:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from regionshift.carriers.carrier import Level, Place
+from regionshift.carriers.carrier import DataLocation, Level
 from regionshift.carriers.plan import EntryPlan, MigrationPlan
 from regionshift.operations.migrations.scale import hint
 from regionshift.settings.config import MigrationConfig
@@ -130,6 +130,6 @@ def _entry(part: EntryPlan) -> Mapping[str, Any]:
     }
 
 
-def place(where: Place) -> str:
+def place(where: DataLocation) -> str:
     """A place without its region, which the plan names once: ``bucket/prefix``, a path, a name's beginning."""
     return f"{where.bucket}/{where.prefix}" if where.bucket else where.prefix or "by tags"

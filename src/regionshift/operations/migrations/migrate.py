@@ -15,18 +15,18 @@ from regionshift.carriers.records import require_id
 from regionshift.errors import InputError, Refused
 from regionshift.journal.journal import Journal, RunJournal
 from regionshift.operations.checks.base import CheckContext, run_checks
-from regionshift.operations.checks.replication import Replication
+from regionshift.operations.checks.replication import ReplicationCheck
 from regionshift.operations.migrations.carrying import Carrying, no_forecast
 from regionshift.operations.migrations.entries import entries, require_regions
 from regionshift.operations.migrations.progress import Follower, MigrationProgress
-from regionshift.operations.migrations.running import News, closed_early
-from regionshift.operations.recovery import Recovery, delays_into, measured
+from regionshift.operations.migrations.running import MigrationNotifier, closed_early
+from regionshift.operations.recovery import MeasuredRecovery, delays_into, measured
 from regionshift.operations.validate import all_checks
 from regionshift.report.values import CheckResult
 
 
 @dataclass(frozen=True)
-class Wanted:
+class MigrationRequest:
     """What was asked for. Without an id a new migration is made, with one an old one may go on.
 
     ``deep``: what is the same by its versions is also asked for tags, checksums and settings.
@@ -47,7 +47,7 @@ class Report:
     """How a migration ended, and what was measured on the way."""
 
     metadata: Metadata
-    recovery: Recovery
+    recovery: MeasuredRecovery
     execution: str = ""
 
     @property
@@ -64,7 +64,7 @@ def want(
     level: str | None = None,
     migration_id: str | None = None,
     deep: bool = False,
-) -> Wanted:
+) -> MigrationRequest:
     """Check what was asked for.
 
     Raises:
@@ -77,10 +77,12 @@ def want(
         chosen = Level(level or config.migration.verify)
     except ValueError:
         raise InputError(f"There is no level {level!r}.", where="--level", remedy="pinned or full") from None
-    return Wanted(source, target, chosen, require_id(made), tuple(entries(config, source, target)), deep)
+    return MigrationRequest(
+        source, target, chosen, require_id(made), tuple(entries(config, source, target)), deep
+    )
 
 
-def plan(carrying: Carrying, wanted: Wanted) -> MigrationPlan:
+def plan(carrying: Carrying, wanted: MigrationRequest) -> MigrationPlan:
     """What the migration would do. Changes nothing."""
     with told_plainly(wanted.target):
         return carrying.migrations(wanted.target).plan(
@@ -90,7 +92,7 @@ def plan(carrying: Carrying, wanted: Wanted) -> MigrationPlan:
 
 @dataclass(frozen=True)
 class Validated:
-    """The target's checks, all passed, and the replication delays seen on the way (see `Recovery`)."""
+    """The target's checks, all passed, and the replication delays seen on the way (see `MeasuredRecovery`)."""
 
     results: Sequence[CheckResult]
     delays: Mapping[str, float | None]
@@ -112,14 +114,14 @@ def require_valid_target(carrying: Carrying, target: str) -> Validated:
         raise Refused(
             f"The target does not validate: {first.check}: {first.detail}", where=target, remedy=first.remedy
         )
-    replication = next(check for check in checks if isinstance(check, Replication))
+    replication = next(check for check in checks if isinstance(check, ReplicationCheck))
     return Validated(results, delays_into(replication, context, target))
 
 
 def migrate(
     carrying: Carrying,
     journal: Journal,
-    wanted: Wanted,
+    wanted: MigrationRequest,
     *,
     clock: Callable[[], float],
     delays: Mapping[str, float | None] | None = None,
@@ -136,7 +138,7 @@ def migrate(
         "migration",
         {"migration_id": wanted.migration_id, "source": wanted.source, "target": wanted.target},
     )
-    news = News(carrying, run, wanted.target, "migrate", wanted.migration_id)
+    news = MigrationNotifier(carrying, run, wanted.target, "migrate", wanted.migration_id)
     migrations = carrying.migrations(wanted.target)
     with (
         closed_early(run, "copy", news, lambda: migrations.stop(wanted.migration_id)),
@@ -158,8 +160,8 @@ def migrate(
 def _run(
     carrying: Carrying,
     run: RunJournal,
-    wanted: Wanted,
-    news: News,
+    wanted: MigrationRequest,
+    news: MigrationNotifier,
     clock: Callable[[], float],
     tell: Callable[[MigrationProgress], None],
 ) -> tuple[Metadata, str]:
@@ -196,7 +198,10 @@ def _run(
 
 
 def _ended_by_itself(
-    carrying: Carrying, wanted: Wanted, clock: Callable[[], float], tell: Callable[[MigrationProgress], None]
+    carrying: Carrying,
+    wanted: MigrationRequest,
+    clock: Callable[[], float],
+    tell: Callable[[MigrationProgress], None],
 ) -> Metadata | None:
     """Wait for what an earlier command left running; the summary, when that came to the migration's end.
 
@@ -218,7 +223,7 @@ def _ended_by_itself(
 
 def _follower(
     carrying: Carrying,
-    wanted: Wanted,
+    wanted: MigrationRequest,
     metadata: Metadata,
     clock: Callable[[], float],
     tell: Callable[[MigrationProgress], None],

@@ -21,7 +21,7 @@ from regionshift.settings import components as named
 
 
 @dataclass
-class News:
+class MigrationNotifier:
     """Tells a region's deployment topic of one migration or rollback. A topic that fails stops nothing.
 
     Args:
@@ -86,7 +86,7 @@ class News:
 
 @contextmanager
 def closed_early(
-    run: RunJournal, step: str, news: News, interrupted: Callable[[], None] = lambda: None
+    run: RunJournal, step: str, news: MigrationNotifier, interrupted: Callable[[], None] = lambda: None
 ) -> Iterator[None]:
     """When the block fails or is interrupted: close the run, tell it, and let the error go on.
 

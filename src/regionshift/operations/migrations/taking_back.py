@@ -12,7 +12,7 @@ from regionshift.carriers.summary import entries_of
 from regionshift.errors import WorkFailed
 from regionshift.journal.journal import Journal
 from regionshift.operations.migrations.carrying import Carrying, no_forecast
-from regionshift.operations.migrations.running import News, closed_early
+from regionshift.operations.migrations.running import MigrationNotifier, closed_early
 
 
 @dataclass(frozen=True)
@@ -70,7 +70,7 @@ def take_back(
     began = clock()
     region = require_takeable(carrying, migration_id)
     run = journal.start("rollback", {"migration_id": migration_id, "reason": reason})
-    news = News(carrying, run, region, "rollback", migration_id)
+    news = MigrationNotifier(carrying, run, region, "rollback", migration_id)
     with closed_early(run, "undo", news), told_plainly(region):
         run.append("undo", "before", region)
         news.started()

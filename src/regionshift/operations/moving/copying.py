@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from regionshift.aws.errors import told_plainly
-from regionshift.carriers.carrier import Carried, Entry, Level, Place
+from regionshift.carriers.carrier import Carried, DataLocation, Entry, Level
 from regionshift.carriers.ledger import carried
 from regionshift.carriers.lock import holders
 from regionshift.carriers.plan import MigrationPlan
@@ -26,7 +26,7 @@ from regionshift.errors import Refused, WorkFailed
 from regionshift.journal.journal import Journal
 from regionshift.operations.migrations.carrying import Carrying
 from regionshift.operations.migrations.entries import entries
-from regionshift.operations.migrations.migrate import Wanted, migrate
+from regionshift.operations.migrations.migrate import MigrationRequest, migrate
 from regionshift.operations.migrations.taking_back import take_back
 from regionshift.settings import components as named
 from regionshift.settings.config import MigrationConfig
@@ -39,7 +39,9 @@ _COPY_BACK = "-copy-back"
 def bucket_entry(config: MigrationConfig, old: str, new: str) -> Entry:
     """Everything in the deployment bucket that is not the program's own."""
     there = {region: named.DEPLOYMENT_BUCKET.name(config.names, region) for region in (old, new)}
-    return Entry("s3", Place(old, there[old], ""), Place(new, there[new], ""), owned=PROGRAMS_OWN)
+    return Entry(
+        "s3", DataLocation(old, there[old], ""), DataLocation(new, there[new], ""), owned=PROGRAMS_OWN
+    )
 
 
 def carried_entries(config: MigrationConfig, old: str, new: str) -> list[Entry]:
@@ -141,7 +143,7 @@ class LastCopy:
         said: dict[str, object] = {"bucket": self.copy_bucket(f"{run_id}-bucket")}
         if what := self._carried():
             level = Level(self._config.migration.verify)
-            wanted = Wanted(self.old, self.new, level, f"{run_id}-carry", tuple(what))
+            wanted = MigrationRequest(self.old, self.new, level, f"{run_id}-carry", tuple(what))
             report = migrate(self.carrying, self.journal, wanted, clock=self.clock)
             _require_whole(report.metadata)
             said["carry"] = dict(report.metadata["counts"])
@@ -230,7 +232,7 @@ class LastCopy:
         return carried_entries(self._config, self.old, self.new)
 
 
-def _all(calls: Calls, place: Place) -> Iterator[Stack]:
+def _all(calls: Calls, place: DataLocation) -> Iterator[Stack]:
     return stacks(calls, Bucket(place.region, place.bucket, place.account), place.prefix)
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from regionshift.deployment.saga import SagaStep
 from regionshift.errors import InputError, WorkFailed
 from regionshift.operations.checks.base import Check, CheckContext, run_checks
-from regionshift.operations.checks.replication import Replication
+from regionshift.operations.checks.replication import ReplicationCheck
 from regionshift.operations.environment import Environment, without_regions
 from regionshift.operations.moving.copying import LastCopy
 from regionshift.operations.moving.fencing import open_roles, shut_roles
@@ -149,14 +149,14 @@ class Promotion:
     def _validate_new(self) -> Said:
         checks = all_checks() if not self.plan.lost else _without_replication()
         results = self._check(checks, [self.plan.new], self._config(self.plan.before[self.plan.new]))
-        replication = next((check for check in checks if isinstance(check, Replication)), None)
+        replication = next((check for check in checks if isinstance(check, ReplicationCheck)), None)
         arrival = (replication.arrivals or {}).get(self.plan.new) if replication else None
         return {"checks": len(results), "replication_seconds": arrival.probe if arrival else None}
 
     def _validate_all(self) -> Said:
         checks = all_checks()
         results = self._check(checks, self.plan.present, self._config(self.plan.after))
-        replication = next(check for check in checks if isinstance(check, Replication))
+        replication = next(check for check in checks if isinstance(check, ReplicationCheck))
         probes = [each.probe for each in (replication.arrivals or {}).values()]
         seen = [probe for probe in probes if probe is not None]
         slowest = max(seen, default=None) if len(seen) == len(probes) else None
@@ -179,7 +179,7 @@ class Promotion:
 
 
 def _without_replication() -> list[Check]:
-    return [check for check in all_checks() if not isinstance(check, Replication)]
+    return [check for check in all_checks() if not isinstance(check, ReplicationCheck)]
 
 
 def write_settings(path: Path, plan: PromotionPlan) -> Said:

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from regionshift.engine.engine import Listener, Program
-from regionshift.engine.events import Progress
+from regionshift.engine.events import StepProgress
 from regionshift.errors import Interrupted, Refused, WorkFailed
 from regionshift.operations.environment import Environment, everything_of
 from regionshift.operations.orphans import Recovered, forget_made, recover
@@ -115,7 +115,7 @@ class _Guard:
         self._turner = turner
         self.wrong: str | None = None
 
-    def __call__(self, progress: Progress) -> None:
+    def __call__(self, progress: StepProgress) -> None:
         step = progress.step
         away = any(step.urn.endswith(f"-{region}") for region in self._turner.absent)
         if step.changes and (away or _ends_something(step.op, step.urn, step.type)):

@@ -14,8 +14,8 @@ from regionshift.deployment.steps import Step
 from regionshift.errors import Changes, Interrupted, NoRoom, Refused, RegionshiftError
 from regionshift.journal.journal import Journal, RunJournal
 from regionshift.operations.checks.base import Check, CheckContext, run_checks
-from regionshift.operations.checks.function import Inside
-from regionshift.operations.checks.replication import Replication
+from regionshift.operations.checks.function import FunctionCheck
+from regionshift.operations.checks.replication import ReplicationCheck
 from regionshift.operations.environment import Environment, without_regions
 from regionshift.operations.orphans import recover
 from regionshift.operations.outputs import Outputs
@@ -224,8 +224,8 @@ class Driver:
             return {}
         if step.wave is None:
             context = self._context(regions[0], state)
-            results = run_checks([Replication()], context, regions)
-            inside = [check for check in all_checks() if isinstance(check, Inside)]
+            results = run_checks([ReplicationCheck()], context, regions)
+            inside = [check for check in all_checks() if isinstance(check, FunctionCheck)]
             results += run_checks(inside, context, {context.primary} & set(regions))
         else:
             results = []
@@ -300,8 +300,8 @@ def _by_release(regions: Sequence[str], state: DeploymentState) -> list[list[str
 
 def _without_links() -> list[Check]:
     """What is asked of a region before what joins regions follows it."""
-    apart = [check for check in all_checks() if not isinstance(check, Replication)]
-    return [Inside(linked=False) if isinstance(check, Inside) else check for check in apart]
+    apart = [check for check in all_checks() if not isinstance(check, ReplicationCheck)]
+    return [FunctionCheck(linked=False) if isinstance(check, FunctionCheck) else check for check in apart]
 
 
 def _tolerance_left(step: Step, state: DeploymentState) -> int:

@@ -21,7 +21,7 @@ _PATIENCE_S = 15.0
 
 
 @dataclass
-class Topics:
+class TopicNotifier:
     """Publishes news to the deployment topic of every region that is told, all at once.
 
     Args:

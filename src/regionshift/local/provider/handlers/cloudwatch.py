@@ -6,8 +6,8 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from regionshift.local.provider.absent import Taken, look
-from regionshift.local.provider.fields import Field, Mistake, Shape
-from regionshift.local.provider.handler import Change, Context, Handler
+from regionshift.local.provider.fields import Field, FieldType, InvalidInput
+from regionshift.local.provider.handler import Context, Handler, Update
 from regionshift.local.provider.tags import from_list, to_list
 from regionshift.local.provider.wire import Properties
 
@@ -46,7 +46,7 @@ _PLAIN = {
 }
 
 
-class MetricAlarm(Handler):
+class MetricAlarmHandler(Handler):
     """An alarm on one metric. Everything but the name changes in place.
 
     Alarms on expressions are refused: the emulator drops the queries without a word.
@@ -58,14 +58,14 @@ class MetricAlarm(Handler):
     fields = {
         "name": Field(required=True, replaces=True, pattern=r".{1,255}"),
         "comparisonOperator": Field(required=True, allowed=_COMPARISONS),
-        "evaluationPeriods": Field(Shape.INTEGER, required=True, minimum=1),
-        "actionsEnabled": Field(Shape.FLAG, default=True),
-        "alarmActions": Field(Shape.SET),
-        "okActions": Field(Shape.SET),
-        "insufficientDataActions": Field(Shape.SET),
+        "evaluationPeriods": Field(FieldType.INTEGER, required=True, minimum=1),
+        "actionsEnabled": Field(FieldType.FLAG, default=True),
+        "alarmActions": Field(FieldType.SET),
+        "okActions": Field(FieldType.SET),
+        "insufficientDataActions": Field(FieldType.SET),
         "alarmDescription": Field(pattern=r"(?s).{0,1024}"),
-        "datapointsToAlarm": Field(Shape.INTEGER, minimum=1),
-        "dimensions": Field(Shape.MAP),
+        "datapointsToAlarm": Field(FieldType.INTEGER, minimum=1),
+        "dimensions": Field(FieldType.MAP),
         # CloudWatch tells it back, the emulator does not.
         "evaluateLowSampleCountPercentiles": Field(
             computed=True, opaque=True, allowed=("evaluate", "ignore")
@@ -73,20 +73,20 @@ class MetricAlarm(Handler):
         "extendedStatistic": Field(),
         "metricName": Field(required=True),
         "namespace": Field(required=True),
-        "period": Field(Shape.INTEGER, required=True),
+        "period": Field(FieldType.INTEGER, required=True),
         "statistic": Field(allowed=_STATISTICS),
-        "threshold": Field(Shape.NUMBER, required=True),
+        "threshold": Field(FieldType.NUMBER, required=True),
         "treatMissingData": Field(default="missing", allowed=_MISSING),
         "unit": Field(),
     }
     outputs = ("arn",)
 
-    def mistakes(self, inputs: Properties) -> Iterator[Mistake]:
+    def mistakes(self, inputs: Properties) -> Iterator[InvalidInput]:
         period = inputs.get("period")
         if isinstance(period, int) and period not in _SHORT_PERIODS and (period < 60 or period % 60):
-            yield Mistake("period", "must be 10, 20, 30 or a multiple of 60 seconds")
+            yield InvalidInput("period", "must be 10, 20, 30 or a multiple of 60 seconds")
         if (inputs.get("statistic") is None) == (inputs.get("extendedStatistic") is None):
-            yield Mistake("statistic", "exactly one of statistic and extendedStatistic must be given")
+            yield InvalidInput("statistic", "exactly one of statistic and extendedStatistic must be given")
 
     def find(self, context: Context, inputs: Properties) -> str | None:
         cloudwatch = context.client("cloudwatch")
@@ -117,7 +117,7 @@ class MetricAlarm(Handler):
             "tags": _tags(cloudwatch, alarm),
         }
 
-    def update(self, context: Context, identity: str, change: Change) -> None:
+    def update(self, context: Context, identity: str, change: Update) -> None:
         context.client("cloudwatch").put_metric_alarm(**_arguments(change.news))
 
     def delete(self, context: Context, identity: str, properties: Properties) -> None:
@@ -155,14 +155,14 @@ def _dimensions(dimensions: Mapping[str, str] | None) -> list[dict[str, str]] | 
     return to_list(dimensions, key="Name") if dimensions else None
 
 
-class Dashboard(Handler):
+class DashboardHandler(Handler):
     """A dashboard; its body changes in place."""
 
     token = "aws:cloudwatch/dashboard:Dashboard"
     name = "dashboardName"
     fields = {
         "dashboardName": Field(required=True, replaces=True, pattern=r"[A-Za-z0-9_-]{1,255}"),
-        "dashboardBody": Field(Shape.DOCUMENT, required=True),
+        "dashboardBody": Field(FieldType.DOCUMENT, required=True),
     }
     outputs = ("dashboardArn",)
 
@@ -183,11 +183,11 @@ class Dashboard(Handler):
             "dashboardBody": found["DashboardBody"],
         }
 
-    def update(self, context: Context, identity: str, change: Change) -> None:
+    def update(self, context: Context, identity: str, change: Update) -> None:
         self._put(context, identity, change.news["dashboardBody"])
 
     def delete(self, context: Context, identity: str, properties: Properties) -> None:
         context.client("cloudwatch").delete_dashboards(DashboardNames=[identity])
 
 
-HANDLERS: tuple[Handler, ...] = (MetricAlarm(), Dashboard())
+HANDLERS: tuple[Handler, ...] = (MetricAlarmHandler(), DashboardHandler())

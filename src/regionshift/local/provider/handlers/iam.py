@@ -9,13 +9,13 @@ from botocore.exceptions import ClientError
 
 from regionshift.errors import WorkFailed
 from regionshift.local.provider.failures import is_gone
-from regionshift.local.provider.fields import Field, Shape
-from regionshift.local.provider.handler import Change, Context, Handler
+from regionshift.local.provider.fields import Field, FieldType
+from regionshift.local.provider.handler import Context, Handler, Update
 from regionshift.local.provider.tags import from_list, to_list
 from regionshift.local.provider.wire import Properties
 
 
-class Role(Handler):
+class RoleHandler(Handler):
     """Name and path replace; everything else changes in place."""
 
     token = "aws:iam/role:Role"
@@ -26,11 +26,11 @@ class Role(Handler):
     fields = {
         "name": Field(required=True, replaces=True),
         "path": Field(default="/", replaces=True),
-        "assumeRolePolicy": Field(Shape.POLICY, required=True),
+        "assumeRolePolicy": Field(FieldType.POLICY, required=True),
         "description": Field(),
-        "maxSessionDuration": Field(Shape.INTEGER, default=3600, minimum=3600, maximum=43200),
+        "maxSessionDuration": Field(FieldType.INTEGER, default=3600, minimum=3600, maximum=43200),
         "permissionsBoundary": Field(),
-        "forceDetachPolicies": Field(Shape.FLAG, default=False, opaque=True),
+        "forceDetachPolicies": Field(FieldType.FLAG, default=False, opaque=True),
     }
     outputs = ("arn", "uniqueId", "createDate")
 
@@ -74,7 +74,7 @@ class Role(Handler):
             "tags": from_list(role.get("Tags", [])),
         }
 
-    def update(self, context: Context, identity: str, change: Change) -> None:
+    def update(self, context: Context, identity: str, change: Update) -> None:
         iam, news = context.client("iam"), change.news
         if change.any_of("assumeRolePolicy"):
             iam.update_assume_role_policy(RoleName=identity, PolicyDocument=news["assumeRolePolicy"])
@@ -120,7 +120,7 @@ def _document(found: Any) -> str:
     return found if isinstance(found, str) else json.dumps(found)
 
 
-class RolePolicy(Handler):
+class RolePolicyHandler(Handler):
     """An inline policy. The id is ``role:name``."""
 
     token = "aws:iam/rolePolicy:RolePolicy"
@@ -131,7 +131,7 @@ class RolePolicy(Handler):
     fields = {
         "name": Field(required=True, replaces=True),
         "role": Field(required=True, replaces=True),
-        "policy": Field(Shape.POLICY, required=True),
+        "policy": Field(FieldType.POLICY, required=True),
     }
 
     def create(self, context: Context, inputs: Properties) -> str:
@@ -143,7 +143,7 @@ class RolePolicy(Handler):
         found = context.client("iam").get_role_policy(RoleName=role, PolicyName=name)
         return {"role": role, "name": name, "policy": _document(found["PolicyDocument"])}
 
-    def update(self, context: Context, identity: str, change: Change) -> None:
+    def update(self, context: Context, identity: str, change: Update) -> None:
         self._put(context, change.news)
 
     def delete(self, context: Context, identity: str, properties: Properties) -> None:
@@ -163,4 +163,4 @@ def _parts(identity: str) -> tuple[str, str]:
     return role, name
 
 
-HANDLERS: tuple[Handler, ...] = (Role(), RolePolicy())
+HANDLERS: tuple[Handler, ...] = (RoleHandler(), RolePolicyHandler())

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from regionshift.local.provider.fields import Field, Shape
-from regionshift.local.provider.handler import Change, Context, Handler
+from regionshift.local.provider.fields import Field, FieldType
+from regionshift.local.provider.handler import Context, Handler, Update
 from regionshift.local.provider.tags import from_list, to_list
 from regionshift.local.provider.wire import Properties
 
@@ -13,7 +13,7 @@ _WAITING = ("PendingDeletion", "PendingReplicaDeletion")
 _DEFAULT_ROTATION_DAYS = 365  # KMS API Reference, EnableKeyRotation, RotationPeriodInDays
 
 
-class Key(Handler):
+class KeyHandler(Handler):
     """A customer key. Deleting it schedules its deletion; until then it counts as gone."""
 
     token = "aws:kms/key:Key"
@@ -22,13 +22,13 @@ class Key(Handler):
         "description": Field(computed=True),
         "keyUsage": Field(default="ENCRYPT_DECRYPT", replaces=True),
         "customerMasterKeySpec": Field(default="SYMMETRIC_DEFAULT", replaces=True),
-        "multiRegion": Field(Shape.FLAG, computed=True, replaces=True),
-        "policy": Field(Shape.POLICY, computed=True),
-        "isEnabled": Field(Shape.FLAG, default=True),
-        "enableKeyRotation": Field(Shape.FLAG, default=False),
-        "rotationPeriodInDays": Field(Shape.INTEGER, computed=True, minimum=90, maximum=2560),
-        "deletionWindowInDays": Field(Shape.INTEGER, opaque=True, minimum=7, maximum=30),
-        "bypassPolicyLockoutSafetyCheck": Field(Shape.FLAG, default=False, opaque=True),
+        "multiRegion": Field(FieldType.FLAG, computed=True, replaces=True),
+        "policy": Field(FieldType.POLICY, computed=True),
+        "isEnabled": Field(FieldType.FLAG, default=True),
+        "enableKeyRotation": Field(FieldType.FLAG, default=False),
+        "rotationPeriodInDays": Field(FieldType.INTEGER, computed=True, minimum=90, maximum=2560),
+        "deletionWindowInDays": Field(FieldType.INTEGER, opaque=True, minimum=7, maximum=30),
+        "bypassPolicyLockoutSafetyCheck": Field(FieldType.FLAG, default=False, opaque=True),
     }
     outputs = ("arn", "keyId")
 
@@ -86,7 +86,7 @@ class Key(Handler):
             "tags": _tags(kms, identity),
         }
 
-    def update(self, context: Context, identity: str, change: Change) -> None:
+    def update(self, context: Context, identity: str, change: Update) -> None:
         kms = context.client("kms")
         if change.any_of("description"):
             kms.update_key_description(KeyId=identity, Description=change.news.get("description", ""))
@@ -123,7 +123,7 @@ def _tags(kms: Any, identity: str) -> dict[str, str]:
     return from_list(listed, key="TagKey", value="TagValue")
 
 
-class Alias(Handler):
+class AliasHandler(Handler):
     """A name for a key. The target changes in place, the name does not."""
 
     token = "aws:kms/alias:Alias"
@@ -152,7 +152,7 @@ class Alias(Handler):
                     return _alias_properties(alias)
         return None
 
-    def update(self, context: Context, identity: str, change: Change) -> None:
+    def update(self, context: Context, identity: str, change: Update) -> None:
         context.client("kms").update_alias(AliasName=identity, TargetKeyId=change.news["targetKeyId"])
 
     def delete(self, context: Context, identity: str, properties: Properties) -> None:
@@ -169,4 +169,4 @@ def _alias_properties(alias: Any) -> Properties:
     }
 
 
-HANDLERS: tuple[Handler, ...] = (Key(), Alias())
+HANDLERS: tuple[Handler, ...] = (KeyHandler(), AliasHandler())

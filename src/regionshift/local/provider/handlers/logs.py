@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from regionshift.local.provider.fields import Field, Mistake, Shape
-from regionshift.local.provider.handler import Change, Context, Handler
+from regionshift.local.provider.fields import Field, FieldType, InvalidInput
+from regionshift.local.provider.handler import Context, Handler, Update
 from regionshift.local.provider.wire import Properties
 
 _KEPT_FOR_EVER = 0
@@ -17,7 +17,7 @@ _RETENTIONS = frozenset(
 )
 
 
-class LogGroup(Handler):
+class LogGroupHandler(Handler):
     """A log group. Name and class stay for life; key and retention change in place."""
 
     token = "aws:cloudwatch/logGroup:LogGroup"
@@ -30,15 +30,17 @@ class LogGroup(Handler):
         "logGroupClass": Field(
             replaces=True, computed=True, allowed=("STANDARD", "INFREQUENT_ACCESS", "DELIVERY")
         ),
-        "retentionInDays": Field(Shape.INTEGER, default=_KEPT_FOR_EVER),
-        "skipDestroy": Field(Shape.FLAG, default=False, opaque=True),
+        "retentionInDays": Field(FieldType.INTEGER, default=_KEPT_FOR_EVER),
+        "skipDestroy": Field(FieldType.FLAG, default=False, opaque=True),
     }
     outputs = ("arn",)
 
-    def mistakes(self, inputs: Properties) -> Iterator[Mistake]:
+    def mistakes(self, inputs: Properties) -> Iterator[InvalidInput]:
         days = inputs["retentionInDays"]
         if isinstance(days, int) and days not in _RETENTIONS:
-            yield Mistake("retentionInDays", f"must be one of {', '.join(map(str, sorted(_RETENTIONS)))}")
+            yield InvalidInput(
+                "retentionInDays", f"must be one of {', '.join(map(str, sorted(_RETENTIONS)))}"
+            )
 
     def find(self, context: Context, inputs: Properties) -> str | None:
         logs = context.client("logs")
@@ -76,7 +78,7 @@ class LogGroup(Handler):
             "tags": _tags(logs, group),
         }
 
-    def update(self, context: Context, identity: str, change: Change) -> None:
+    def update(self, context: Context, identity: str, change: Update) -> None:
         logs = context.client("logs")
         if change.any_of("kmsKeyId"):
             # The emulator has neither call and says so; making the group anew would lose what is in it.
@@ -117,4 +119,4 @@ def _tags(logs: Any, group: Mapping[str, Any]) -> dict[str, str]:
     return dict(logs.list_tags_for_resource(resourceArn=_arn(group)).get("tags", {}))
 
 
-HANDLERS: tuple[Handler, ...] = (LogGroup(),)
+HANDLERS: tuple[Handler, ...] = (LogGroupHandler(),)

@@ -7,8 +7,8 @@ from typing import Any
 from botocore.exceptions import ClientError
 
 from regionshift.local.provider.failures import is_gone
-from regionshift.local.provider.fields import Field, Shape
-from regionshift.local.provider.handler import Change, Context, Handler
+from regionshift.local.provider.fields import Field, FieldType
+from regionshift.local.provider.handler import Context, Handler, Update
 from regionshift.local.provider.tags import from_list, to_list
 from regionshift.local.provider.wire import Properties
 
@@ -16,7 +16,7 @@ _ARN_KEYS = {"key": "key", "value": "value"}  # Step Functions spells tags in lo
 _LEVELS = ("ALL", "ERROR", "FATAL", "OFF")
 
 
-class StateMachine(Handler):
+class StateMachineHandler(Handler):
     """Name and type replace. The id is the ARN."""
 
     token = "aws:sfn/stateMachine:StateMachine"
@@ -26,21 +26,21 @@ class StateMachine(Handler):
     fields = {
         "name": Field(required=True, replaces=True),
         "type": Field(default="STANDARD", replaces=True, allowed=("STANDARD", "EXPRESS")),
-        "definition": Field(Shape.DOCUMENT, required=True),
+        "definition": Field(FieldType.DOCUMENT, required=True),
         "roleArn": Field(required=True),
-        "publish": Field(Shape.FLAG, default=False, opaque=True),
+        "publish": Field(FieldType.FLAG, default=False, opaque=True),
         "loggingConfiguration": Field(
-            Shape.OBJECT,
+            FieldType.OBJECT,
             computed=True,
             items={
                 "level": Field(default="OFF", allowed=_LEVELS),
-                "includeExecutionData": Field(Shape.FLAG, default=False),
+                "includeExecutionData": Field(FieldType.FLAG, default=False),
                 "logDestination": Field(),
             },
         ),
         # Opaque because the emulator forgets it; AWS would tell it back.
         "tracingConfiguration": Field(
-            Shape.OBJECT, opaque=True, items={"enabled": Field(Shape.FLAG, default=False)}
+            FieldType.OBJECT, opaque=True, items={"enabled": Field(FieldType.FLAG, default=False)}
         ),
     }
     outputs = ("arn", "creationDate", "status")
@@ -81,7 +81,7 @@ class StateMachine(Handler):
             "tags": _tags(context, identity),
         }
 
-    def update(self, context: Context, identity: str, change: Change) -> None:
+    def update(self, context: Context, identity: str, change: Update) -> None:
         context.client("stepfunctions").update_state_machine(
             stateMachineArn=identity, publish=change.news["publish"], **_settings(change.news)
         )
@@ -128,4 +128,4 @@ def _tags(context: Context, arn: str) -> dict[str, str]:
     return from_list(found["tags"], **_ARN_KEYS)
 
 
-HANDLERS: tuple[Handler, ...] = (StateMachine(),)
+HANDLERS: tuple[Handler, ...] = (StateMachineHandler(),)

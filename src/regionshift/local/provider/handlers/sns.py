@@ -10,8 +10,8 @@ from botocore.exceptions import ClientError
 
 from regionshift.local.provider.absent import Taken, look
 from regionshift.local.provider.attributes import from_texts, to_texts
-from regionshift.local.provider.fields import Field, Mistake, Shape
-from regionshift.local.provider.handler import Change, Context, Handler
+from regionshift.local.provider.fields import Field, FieldType, InvalidInput
+from regionshift.local.provider.handler import Context, Handler, Update
 from regionshift.local.provider.tags import from_list, to_list
 from regionshift.local.provider.wire import Properties
 
@@ -27,7 +27,7 @@ _TOPIC_ATTRIBUTES = {
 }
 
 
-class Topic(Handler):
+class TopicHandler(Handler):
     """A topic. Its name and whether it keeps order stay for life."""
 
     token = "aws:sns/topic:Topic"
@@ -38,21 +38,21 @@ class Topic(Handler):
         "name": Field(
             required=True, replaces=True, pattern=r"[A-Za-z0-9_-]{1,256}|[A-Za-z0-9_-]{1,251}\.fifo"
         ),
-        "fifoTopic": Field(Shape.FLAG, default=False, replaces=True),
-        "contentBasedDeduplication": Field(Shape.FLAG, default=False),
+        "fifoTopic": Field(FieldType.FLAG, default=False, replaces=True),
+        "contentBasedDeduplication": Field(FieldType.FLAG, default=False),
         "displayName": Field(pattern=r".{0,100}"),
         "kmsMasterKeyId": Field(),
-        "policy": Field(Shape.POLICY, computed=True),
-        "deliveryPolicy": Field(Shape.DOCUMENT),
-        "signatureVersion": Field(Shape.INTEGER, computed=True, minimum=1, maximum=2),
+        "policy": Field(FieldType.POLICY, computed=True),
+        "deliveryPolicy": Field(FieldType.DOCUMENT),
+        "signatureVersion": Field(FieldType.INTEGER, computed=True, minimum=1, maximum=2),
         "tracingConfig": Field(computed=True, allowed=("PassThrough", "Active")),
     }
     outputs = ("arn", "owner")
 
-    def mistakes(self, inputs: Properties) -> Iterator[Mistake]:
+    def mistakes(self, inputs: Properties) -> Iterator[InvalidInput]:
         name = inputs["name"]
         if isinstance(name, str) and name.endswith(_FIFO) != inputs["fifoTopic"]:
-            yield Mistake("name", f"must end in {_FIFO} for a topic that keeps order, and only then")
+            yield InvalidInput("name", f"must end in {_FIFO} for a topic that keeps order, and only then")
 
     def find(self, context: Context, inputs: Properties) -> str | None:
         sns, arn = context.client("sns"), self._arn(context, inputs)
@@ -87,7 +87,7 @@ class Topic(Handler):
             "tags": _tags(sns, identity),
         }
 
-    def update(self, context: Context, identity: str, change: Change) -> None:
+    def update(self, context: Context, identity: str, change: Update) -> None:
         texts = to_texts(change.news, _TOPIC_ATTRIBUTES)
         for name, attribute in _TOPIC_ATTRIBUTES.items():
             if change.any_of(name):
@@ -119,13 +119,13 @@ def _tags(sns: Any, arn: str) -> dict[str, str]:
     return from_list(sns.list_tags_for_resource(ResourceArn=arn).get("Tags", []))
 
 
-class TopicPolicy(Handler):
+class TopicPolicyHandler(Handler):
     """Who may use a topic. Deleting it brings back what SNS gives every topic: its owner may."""
 
     token = "aws:sns/topicPolicy:TopicPolicy"
     fields = {
         "arn": Field(required=True, replaces=True),
-        "policy": Field(Shape.POLICY, required=True),
+        "policy": Field(FieldType.POLICY, required=True),
     }
     outputs = ("owner",)
 
@@ -143,7 +143,7 @@ class TopicPolicy(Handler):
             "owner": found["Attributes"]["Owner"],
         }
 
-    def update(self, context: Context, identity: str, change: Change) -> None:
+    def update(self, context: Context, identity: str, change: Update) -> None:
         _put_policy(context, identity, change.news["policy"])
 
     def delete(self, context: Context, identity: str, properties: Properties) -> None:
@@ -187,7 +187,7 @@ _SUBSCRIPTION_ATTRIBUTES = {
 }
 
 
-class TopicSubscription(Handler):
+class TopicSubscriptionHandler(Handler):
     """Who hears of a topic's messages; how they arrive changes in place."""
 
     token = "aws:sns/topicSubscription:TopicSubscription"
@@ -195,14 +195,14 @@ class TopicSubscription(Handler):
         "topic": Field(required=True, replaces=True),
         "protocol": Field(required=True, replaces=True),
         "endpoint": Field(required=True, replaces=True),
-        "rawMessageDelivery": Field(Shape.FLAG, default=False),
-        "filterPolicy": Field(Shape.DOCUMENT),
+        "rawMessageDelivery": Field(FieldType.FLAG, default=False),
+        "filterPolicy": Field(FieldType.DOCUMENT),
         "filterPolicyScope": Field(computed=True, allowed=("MessageAttributes", "MessageBody")),
-        "redrivePolicy": Field(Shape.DOCUMENT),
-        "deliveryPolicy": Field(Shape.DOCUMENT),
+        "redrivePolicy": Field(FieldType.DOCUMENT),
+        "deliveryPolicy": Field(FieldType.DOCUMENT),
         "subscriptionRoleArn": Field(),
-        "endpointAutoConfirms": Field(Shape.FLAG, default=False, opaque=True),
-        "confirmationTimeoutInMinutes": Field(Shape.INTEGER, default=1, opaque=True),
+        "endpointAutoConfirms": Field(FieldType.FLAG, default=False, opaque=True),
+        "confirmationTimeoutInMinutes": Field(FieldType.INTEGER, default=1, opaque=True),
     }
     outputs = ("arn", "confirmationWasAuthenticated", "ownerId", "pendingConfirmation")
 
@@ -238,7 +238,7 @@ class TopicSubscription(Handler):
             "pendingConfirmation": attributes.get("PendingConfirmation") == "true",
         }
 
-    def update(self, context: Context, identity: str, change: Change) -> None:
+    def update(self, context: Context, identity: str, change: Update) -> None:
         for name, attribute in _SUBSCRIPTION_ATTRIBUTES.items():
             if change.any_of(name) and change.news.get(name) is None:
                 _set(context, identity, attribute, "")
@@ -258,4 +258,4 @@ def _set(context: Context, identity: str, attribute: str, text: str) -> None:
     )
 
 
-HANDLERS: tuple[Handler, ...] = (Topic(), TopicPolicy(), TopicSubscription())
+HANDLERS: tuple[Handler, ...] = (TopicHandler(), TopicPolicyHandler(), TopicSubscriptionHandler())

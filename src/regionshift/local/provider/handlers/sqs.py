@@ -7,8 +7,8 @@ from typing import Any
 
 from regionshift.local.provider.absent import Taken, look
 from regionshift.local.provider.attributes import from_texts, to_texts
-from regionshift.local.provider.fields import Field, Mistake, Shape
-from regionshift.local.provider.handler import Change, Context, Handler
+from regionshift.local.provider.fields import Field, FieldType, InvalidInput
+from regionshift.local.provider.handler import Context, Handler, Update
 from regionshift.local.provider.wire import Properties
 
 _FIFO = ".fifo"
@@ -29,10 +29,10 @@ _ATTRIBUTES = {
 
 
 def _seconds(default: int, minimum: int, maximum: int) -> Field:
-    return Field(Shape.INTEGER, default=default, minimum=minimum, maximum=maximum)
+    return Field(FieldType.INTEGER, default=default, minimum=minimum, maximum=maximum)
 
 
-class Queue(Handler):
+class QueueHandler(Handler):
     """A queue. Its name and whether it keeps order stay for life. Limits: SQS API Reference, CreateQueue."""
 
     token = "aws:sqs/queue:Queue"
@@ -41,28 +41,28 @@ class Queue(Handler):
     name_limit = 80
     fields = {
         "name": Field(required=True, replaces=True, pattern=r"[A-Za-z0-9_-]{1,80}|[A-Za-z0-9_-]{1,75}\.fifo"),
-        "fifoQueue": Field(Shape.FLAG, default=False, replaces=True),
-        "contentBasedDeduplication": Field(Shape.FLAG, default=False),
+        "fifoQueue": Field(FieldType.FLAG, default=False, replaces=True),
+        "contentBasedDeduplication": Field(FieldType.FLAG, default=False),
         "visibilityTimeoutSeconds": _seconds(30, 0, 43_200),
         "messageRetentionSeconds": _seconds(345_600, 60, 1_209_600),
         "delaySeconds": _seconds(0, 0, 900),
         "receiveWaitTimeSeconds": _seconds(0, 0, 20),
-        "maxMessageSize": Field(Shape.INTEGER, computed=True, minimum=1024, maximum=1_048_576),
-        "policy": Field(Shape.POLICY, computed=True),
-        "redrivePolicy": Field(Shape.DOCUMENT, computed=True),
-        "redriveAllowPolicy": Field(Shape.DOCUMENT, computed=True),
+        "maxMessageSize": Field(FieldType.INTEGER, computed=True, minimum=1024, maximum=1_048_576),
+        "policy": Field(FieldType.POLICY, computed=True),
+        "redrivePolicy": Field(FieldType.DOCUMENT, computed=True),
+        "redriveAllowPolicy": Field(FieldType.DOCUMENT, computed=True),
         "kmsMasterKeyId": Field(),
-        "kmsDataKeyReusePeriodSeconds": Field(Shape.INTEGER, computed=True, minimum=60, maximum=86_400),
-        "sqsManagedSseEnabled": Field(Shape.FLAG, computed=True),
+        "kmsDataKeyReusePeriodSeconds": Field(FieldType.INTEGER, computed=True, minimum=60, maximum=86_400),
+        "sqsManagedSseEnabled": Field(FieldType.FLAG, computed=True),
     }
     outputs = ("arn", "url")
 
-    def mistakes(self, inputs: Properties) -> Iterator[Mistake]:
+    def mistakes(self, inputs: Properties) -> Iterator[InvalidInput]:
         name = inputs["name"]
         if isinstance(name, str) and name.endswith(_FIFO) != inputs["fifoQueue"]:
-            yield Mistake("name", f"must end in {_FIFO} for a queue that keeps order, and only then")
+            yield InvalidInput("name", f"must end in {_FIFO} for a queue that keeps order, and only then")
         if inputs.get("kmsMasterKeyId") is not None and inputs.get("sqsManagedSseEnabled") is True:
-            yield Mistake("sqsManagedSseEnabled", "excludes kmsMasterKeyId")
+            yield InvalidInput("sqsManagedSseEnabled", "excludes kmsMasterKeyId")
 
     def find(self, context: Context, inputs: Properties) -> str | None:
         sqs = context.client("sqs")
@@ -96,7 +96,7 @@ class Queue(Handler):
             "tags": _tags(sqs, identity),
         }
 
-    def update(self, context: Context, identity: str, change: Change) -> None:
+    def update(self, context: Context, identity: str, change: Update) -> None:
         texts = to_texts(change.news, _ATTRIBUTES)
         changed = {key: texts.get(key, "") for name, key in _ATTRIBUTES.items() if change.any_of(name)}
         if changed:
@@ -123,13 +123,13 @@ def _tags(sqs: Any, url: str) -> dict[str, str]:
     return dict(sqs.list_queue_tags(QueueUrl=url).get("Tags", {}))
 
 
-class QueuePolicy(Handler):
+class QueuePolicyHandler(Handler):
     """Who may use a queue, apart from what IAM gives."""
 
     token = "aws:sqs/queuePolicy:QueuePolicy"
     fields = {
         "queueUrl": Field(required=True, replaces=True),
-        "policy": Field(Shape.POLICY, required=True),
+        "policy": Field(FieldType.POLICY, required=True),
     }
 
     def create(self, context: Context, inputs: Properties) -> str:
@@ -145,11 +145,11 @@ class QueuePolicy(Handler):
         policy = (found or {}).get("Attributes", {}).get("Policy")
         return {"queueUrl": identity, "policy": policy} if policy else None
 
-    def update(self, context: Context, identity: str, change: Change) -> None:
+    def update(self, context: Context, identity: str, change: Update) -> None:
         self._put(context, identity, change.news["policy"])
 
     def delete(self, context: Context, identity: str, properties: Properties) -> None:
         self._put(context, identity, "")
 
 
-HANDLERS: tuple[Handler, ...] = (Queue(), QueuePolicy())
+HANDLERS: tuple[Handler, ...] = (QueueHandler(), QueuePolicyHandler())

@@ -7,8 +7,8 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from regionshift.local.provider.absent import look
-from regionshift.local.provider.fields import Field, Mistake, Shape
-from regionshift.local.provider.handler import Change, Context, Handler
+from regionshift.local.provider.fields import Field, FieldType, InvalidInput
+from regionshift.local.provider.handler import Context, Handler, Update
 from regionshift.local.provider.tags import from_list, to_list
 from regionshift.local.provider.wire import Properties
 
@@ -19,7 +19,7 @@ _MOST_BYTES = 8192  # Systems Manager User Guide, "Managing parameter tiers"
 _KIND = "Parameter"  # as the calls on tags name it
 
 
-class Parameter(Handler):
+class ParameterHandler(Handler):
     """A parameter. Name, type and data type stay for life: SSM refuses to change them.
 
     An advanced one cannot become a standard one in place. The emulator keeps none of SSM's limits, so all of
@@ -41,24 +41,24 @@ class Parameter(Handler):
             replaces=True, computed=True, allowed=("text", "aws:ec2:image", "aws:ssm:integration")
         ),
         "tier": Field(computed=True, allowed=("Standard", "Advanced", "Intelligent-Tiering")),
-        "overwrite": Field(Shape.FLAG, opaque=True),
+        "overwrite": Field(FieldType.FLAG, opaque=True),
     }
     outputs = ("arn", "version")
     volatile = ("version",)
 
-    def mistakes(self, inputs: Properties) -> Iterator[Mistake]:
+    def mistakes(self, inputs: Properties) -> Iterator[InvalidInput]:
         yield from _name_mistakes(inputs["name"])
         value = inputs["value"]
         if not isinstance(value, str):
             return
         limit = _BYTES.get(inputs.get("tier", "Standard"), _MOST_BYTES)
         if len(value.encode()) > limit:
-            yield Mistake("value", f"must be at most {limit} bytes in this tier")
+            yield InvalidInput("value", f"must be at most {limit} bytes in this tier")
         pattern = inputs.get("allowedPattern")
         if isinstance(pattern, str) and pattern and not re.search(pattern, value):
-            yield Mistake("value", "must match allowedPattern")
+            yield InvalidInput("value", "must match allowedPattern")
 
-    def also_replaces(self, change: Change) -> frozenset[str]:
+    def also_replaces(self, change: Update) -> frozenset[str]:
         down = change.olds.get("tier") == "Advanced" and change.news.get("tier") == "Standard"
         return frozenset({"tier"}) if down else frozenset()
 
@@ -98,7 +98,7 @@ class Parameter(Handler):
             "tags": _tags(ssm, identity),
         }
 
-    def update(self, context: Context, identity: str, change: Change) -> None:
+    def update(self, context: Context, identity: str, change: Update) -> None:
         if change.names - {"overwrite"}:
             context.client("ssm").put_parameter(**_arguments(change.news), Overwrite=True)
 
@@ -114,15 +114,15 @@ class Parameter(Handler):
         ssm.remove_tags_from_resource(ResourceType=_KIND, ResourceId=identity, TagKeys=names)
 
 
-def _name_mistakes(name: Any) -> Iterator[Mistake]:
+def _name_mistakes(name: Any) -> Iterator[InvalidInput]:
     if not isinstance(name, str):
         return
     if re.match(r"/?(aws|ssm)", name, re.IGNORECASE):
-        yield Mistake("name", "must not begin with 'aws' or 'ssm', which SSM keeps for itself")
+        yield InvalidInput("name", "must not begin with 'aws' or 'ssm', which SSM keeps for itself")
     if "/" in name and not name.startswith("/"):
-        yield Mistake("name", "must begin with a slash when it has levels")
+        yield InvalidInput("name", "must begin with a slash when it has levels")
     if name.count("/") > _DEEPEST:
-        yield Mistake("name", f"must have at most {_DEEPEST} levels")
+        yield InvalidInput("name", f"must have at most {_DEEPEST} levels")
 
 
 def _arguments(inputs: Properties) -> dict[str, Any]:
@@ -150,4 +150,4 @@ def _tags(ssm: Any, name: str) -> dict[str, str]:
     return from_list(ssm.list_tags_for_resource(ResourceType=_KIND, ResourceId=name).get("TagList", []))
 
 
-HANDLERS: tuple[Handler, ...] = (Parameter(),)
+HANDLERS: tuple[Handler, ...] = (ParameterHandler(),)

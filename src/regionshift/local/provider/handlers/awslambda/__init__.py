@@ -3,6 +3,6 @@
 from __future__ import annotations
 
 from regionshift.local.provider.handler import Handler
-from regionshift.local.provider.handlers.awslambda.function import Function
+from regionshift.local.provider.handlers.awslambda.function import FunctionHandler
 
-HANDLERS: tuple[Handler, ...] = (Function(),)
+HANDLERS: tuple[Handler, ...] = (FunctionHandler(),)

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from regionshift.local.provider import spelling
-from regionshift.local.provider.fields import Field, Shape
+from regionshift.local.provider.fields import Field, FieldType
 from regionshift.local.provider.wire import Properties
 
 _SPELLINGS: Final = {"kmsKeyArn": "KMSKeyArn", "ipv6AllowedForDualStack": "Ipv6AllowedForDualStack"}
@@ -17,32 +17,34 @@ FIELDS: Final[Mapping[str, Field]] = {
     "handler": Field(required=True),
     "runtime": Field(required=True),
     "description": Field(),
-    "memorySize": Field(Shape.INTEGER, default=128, minimum=128, maximum=10240),
-    "timeout": Field(Shape.INTEGER, default=3, minimum=1, maximum=900),
+    "memorySize": Field(FieldType.INTEGER, default=128, minimum=128, maximum=10240),
+    "timeout": Field(FieldType.INTEGER, default=3, minimum=1, maximum=900),
     "kmsKeyArn": Field(),
-    "layers": Field(Shape.LIST),
-    "environment": Field(Shape.OBJECT, items={"variables": Field(Shape.MAP, secret=True)}, secret=True),
-    "deadLetterConfig": Field(Shape.OBJECT, items={"targetArn": Field(required=True)}),
+    "layers": Field(FieldType.LIST),
+    "environment": Field(
+        FieldType.OBJECT, items={"variables": Field(FieldType.MAP, secret=True)}, secret=True
+    ),
+    "deadLetterConfig": Field(FieldType.OBJECT, items={"targetArn": Field(required=True)}),
     "tracingConfig": Field(
-        Shape.OBJECT,
+        FieldType.OBJECT,
         computed=True,
         items={"mode": Field(required=True, allowed=("Active", "PassThrough"))},
     ),
     "vpcConfig": Field(
-        Shape.OBJECT,
+        FieldType.OBJECT,
         items={
-            "subnetIds": Field(Shape.SET, required=True),
-            "securityGroupIds": Field(Shape.SET, required=True),
-            "ipv6AllowedForDualStack": Field(Shape.FLAG, default=False),
+            "subnetIds": Field(FieldType.SET, required=True),
+            "securityGroupIds": Field(FieldType.SET, required=True),
+            "ipv6AllowedForDualStack": Field(FieldType.FLAG, default=False),
         },
     ),
     "ephemeralStorage": Field(
-        Shape.OBJECT,
+        FieldType.OBJECT,
         computed=True,
-        items={"size": Field(Shape.INTEGER, required=True, minimum=512, maximum=10240)},
+        items={"size": Field(FieldType.INTEGER, required=True, minimum=512, maximum=10240)},
     ),
     "loggingConfig": Field(
-        Shape.OBJECT,
+        FieldType.OBJECT,
         computed=True,
         items={
             "logFormat": Field(required=True, allowed=("Text", "JSON")),

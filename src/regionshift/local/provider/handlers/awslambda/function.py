@@ -8,8 +8,8 @@ from botocore.exceptions import ClientError
 
 from regionshift.local.provider.assets import content_of
 from regionshift.local.provider.failures import is_gone
-from regionshift.local.provider.fields import Field, Shape
-from regionshift.local.provider.handler import Change, Context, Handler
+from regionshift.local.provider.fields import Field, FieldType
+from regionshift.local.provider.handler import Context, Handler, Update
 from regionshift.local.provider.handlers.awslambda import configuration
 from regionshift.local.provider.wire import Properties
 
@@ -17,7 +17,7 @@ _CODE = ("code", "s3Bucket", "s3Key", "s3ObjectVersion", "sourceCodeHash", "code
 _UNRESERVED = -1
 
 
-class Function(Handler):
+class FunctionHandler(Handler):
     """Only the name and the kind of package replace; code, architecture and settings change in place."""
 
     token = "aws:lambda/function:Function"
@@ -27,16 +27,16 @@ class Function(Handler):
     fields = {
         "name": Field(required=True, replaces=True),
         "packageType": Field(default="Zip", replaces=True, allowed=("Zip",)),
-        "code": Field(Shape.ASSET, opaque=True),
+        "code": Field(FieldType.ASSET, opaque=True),
         "s3Bucket": Field(opaque=True),
         "s3Key": Field(opaque=True),
         "s3ObjectVersion": Field(opaque=True),
         "sourceCodeHash": Field(computed=True),
         "codeSha256": Field(computed=True),
-        "architectures": Field(Shape.SET, computed=True),
-        "publish": Field(Shape.FLAG, default=False, opaque=True),
-        "skipDestroy": Field(Shape.FLAG, default=False, opaque=True),
-        "reservedConcurrentExecutions": Field(Shape.INTEGER, default=_UNRESERVED, minimum=_UNRESERVED),
+        "architectures": Field(FieldType.SET, computed=True),
+        "publish": Field(FieldType.FLAG, default=False, opaque=True),
+        "skipDestroy": Field(FieldType.FLAG, default=False, opaque=True),
+        "reservedConcurrentExecutions": Field(FieldType.INTEGER, default=_UNRESERVED, minimum=_UNRESERVED),
         **configuration.FIELDS,
     }
     outputs = (
@@ -116,7 +116,7 @@ class Function(Handler):
             "tags": found.get("Tags", {}),
         }
 
-    def update(self, context: Context, identity: str, change: Change) -> None:
+    def update(self, context: Context, identity: str, change: Update) -> None:
         client = context.client("lambda")
         if change.any_of(*configuration.FIELDS):
             client.update_function_configuration(

@@ -3,23 +3,26 @@
 from __future__ import annotations
 
 from regionshift.local.provider.handler import Handler
-from regionshift.local.provider.handlers.ec2.flow_log import FlowLog
-from regionshift.local.provider.handlers.ec2.routes import RouteTable, RouteTableAssociation
-from regionshift.local.provider.handlers.ec2.security_group import DefaultSecurityGroup, SecurityGroup
-from regionshift.local.provider.handlers.ec2.security_group_rule import EgressRule, IngressRule
-from regionshift.local.provider.handlers.ec2.subnet import Subnet
-from regionshift.local.provider.handlers.ec2.vpc import Vpc
-from regionshift.local.provider.handlers.ec2.vpc_endpoint import VpcEndpoint
+from regionshift.local.provider.handlers.ec2.flow_log import FlowLogHandler
+from regionshift.local.provider.handlers.ec2.routes import RouteTableAssociationHandler, RouteTableHandler
+from regionshift.local.provider.handlers.ec2.security_group import (
+    DefaultSecurityGroupHandler,
+    SecurityGroupHandler,
+)
+from regionshift.local.provider.handlers.ec2.security_group_rule import EgressRuleHandler, IngressRuleHandler
+from regionshift.local.provider.handlers.ec2.subnet import SubnetHandler
+from regionshift.local.provider.handlers.ec2.vpc import VpcHandler
+from regionshift.local.provider.handlers.ec2.vpc_endpoint import VpcEndpointHandler
 
 HANDLERS: tuple[Handler, ...] = (
-    Vpc(),
-    Subnet(),
-    RouteTable(),
-    RouteTableAssociation(),
-    VpcEndpoint(),
-    SecurityGroup(),
-    DefaultSecurityGroup(),
-    IngressRule(),
-    EgressRule(),
-    FlowLog(),
+    VpcHandler(),
+    SubnetHandler(),
+    RouteTableHandler(),
+    RouteTableAssociationHandler(),
+    VpcEndpointHandler(),
+    SecurityGroupHandler(),
+    DefaultSecurityGroupHandler(),
+    IngressRuleHandler(),
+    EgressRuleHandler(),
+    FlowLogHandler(),
 )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from regionshift.local.provider.fields import Field, Mistake, Shape
+from regionshift.local.provider.fields import Field, FieldType, InvalidInput
 from regionshift.local.provider.handler import Context
 from regionshift.local.provider.handlers.ec2.described import Described, Ec2Handler, given
 from regionshift.local.provider.wire import Properties
@@ -14,7 +14,7 @@ _PREFIXES = {"vpc-": "vpcId", "subnet-": "subnetId", "eni-": "eniId"}
 _INTERVALS = (60, 600)  # EC2 API Reference, CreateFlowLogs, MaxAggregationInterval
 
 
-class FlowLog(Ec2Handler):
+class FlowLogHandler(Ec2Handler):
     """Nothing of it can be changed but its tags.
 
     EC2 tells role, format and interval too; the emulator does not keep them, so they are not read.
@@ -31,15 +31,15 @@ class FlowLog(Ec2Handler):
         ),
         "iamRoleArn": Field(replaces=True, opaque=True),
         "logFormat": Field(replaces=True, computed=True, opaque=True),
-        "maxAggregationInterval": Field(Shape.INTEGER, default=600, replaces=True, opaque=True),
+        "maxAggregationInterval": Field(FieldType.INTEGER, default=600, replaces=True, opaque=True),
     }
     outputs = ("arn",)
 
-    def mistakes(self, inputs: Properties) -> Iterator[Mistake]:
+    def mistakes(self, inputs: Properties) -> Iterator[InvalidInput]:
         if sum(inputs.get(name) is not None for name in _SOURCES) != 1:
-            yield Mistake("vpcId", f"exactly one of {', '.join(_SOURCES)} must be given")
+            yield InvalidInput("vpcId", f"exactly one of {', '.join(_SOURCES)} must be given")
         if inputs["maxAggregationInterval"] not in _INTERVALS:
-            yield Mistake("maxAggregationInterval", "must be 60 or 600")
+            yield InvalidInput("maxAggregationInterval", "must be 60 or 600")
 
     def create(self, context: Context, inputs: Properties) -> str:
         source = next(name for name in _SOURCES if inputs.get(name))

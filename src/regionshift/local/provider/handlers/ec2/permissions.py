@@ -6,20 +6,20 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from regionshift.local.provider.fields import Field, Shape
+from regionshift.local.provider.fields import Field, FieldType
 from regionshift.local.provider.wire import Properties
 
 ALL_PROTOCOLS = "-1"
 
 INLINE_RULES: Mapping[str, Field] = {
     "protocol": Field(required=True),
-    "fromPort": Field(Shape.INTEGER, default=0),
-    "toPort": Field(Shape.INTEGER, default=0),
-    "cidrBlocks": Field(Shape.SET),
-    "ipv6CidrBlocks": Field(Shape.SET),
-    "prefixListIds": Field(Shape.SET),
-    "securityGroups": Field(Shape.SET),
-    "self": Field(Shape.FLAG, default=False),
+    "fromPort": Field(FieldType.INTEGER, default=0),
+    "toPort": Field(FieldType.INTEGER, default=0),
+    "cidrBlocks": Field(FieldType.SET),
+    "ipv6CidrBlocks": Field(FieldType.SET),
+    "prefixListIds": Field(FieldType.SET),
+    "securityGroups": Field(FieldType.SET),
+    "self": Field(FieldType.FLAG, default=False),
     "description": Field(),
 }
 """The inputs of one inline rule."""
@@ -33,7 +33,7 @@ _RANGES = {
 
 
 @dataclass(frozen=True)
-class Permission:
+class IpPermission:
     """One protocol and port range from or to one source."""
 
     protocol: str
@@ -52,12 +52,12 @@ class Permission:
         return {"IpProtocol": self.protocol, **ports, listed: [{key: self.source, **told}]}
 
 
-def described(permissions: Iterable[Mapping[str, Any]]) -> Iterator[Permission]:
+def described(permissions: Iterable[Mapping[str, Any]]) -> Iterator[IpPermission]:
     """The rules that EC2 describes, one for each source."""
     for permission in permissions:
         for kind, (listed, key) in _RANGES.items():
             for source in permission.get(listed, []):
-                yield Permission(
+                yield IpPermission(
                     permission["IpProtocol"],
                     max(permission.get("FromPort", 0), 0),
                     max(permission.get("ToPort", 0), 0),
@@ -67,7 +67,7 @@ def described(permissions: Iterable[Mapping[str, Any]]) -> Iterator[Permission]:
                 )
 
 
-def inline(rules: Iterable[Properties], group: str) -> Iterator[Permission]:
+def inline(rules: Iterable[Properties], group: str) -> Iterator[IpPermission]:
     """The rules that a program writes for ``group``, one for each source."""
     for rule in rules:
         sources = {kind: list(rule.get(kind) or []) for kind in _RANGES}
@@ -75,7 +75,7 @@ def inline(rules: Iterable[Properties], group: str) -> Iterator[Permission]:
             sources["securityGroups"].append(group)
         for kind, names in sources.items():
             for source in names:
-                yield Permission(
+                yield IpPermission(
                     rule["protocol"],
                     rule.get("fromPort") or 0,
                     rule.get("toPort") or 0,
@@ -85,7 +85,7 @@ def inline(rules: Iterable[Properties], group: str) -> Iterator[Permission]:
                 )
 
 
-def as_inline(permissions: Iterable[Permission], group: str) -> list[Properties]:
+def as_inline(permissions: Iterable[IpPermission], group: str) -> list[Properties]:
     """The rules as a program would write them, with all sources of one port range in one rule."""
     rules: dict[tuple[str, int, int, str], Properties] = {}
     for one in permissions:

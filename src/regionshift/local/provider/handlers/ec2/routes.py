@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 from regionshift.local.provider.fields import Field
-from regionshift.local.provider.handler import Change, Context, Handler
+from regionshift.local.provider.handler import Context, Handler, Update
 from regionshift.local.provider.handlers.ec2.described import Described, Ec2Handler
 from regionshift.local.provider.wire import Properties
 
 
-class RouteTable(Ec2Handler):
+class RouteTableHandler(Ec2Handler):
     """A table with the local route; what else leads out of it is a resource of its own."""
 
     token = "aws:ec2/routeTable:RouteTable"
@@ -35,7 +35,7 @@ class RouteTable(Ec2Handler):
         context.client("ec2").delete_route_table(RouteTableId=identity)
 
 
-class RouteTableAssociation(Handler):
+class RouteTableAssociationHandler(Handler):
     """The table that a subnet uses. Another table is set in place.
 
     Its id here is the subnet's: a subnet has one association, and EC2 gives it a new id with every table,
@@ -67,7 +67,7 @@ class RouteTableAssociation(Handler):
         used = _used_by(context.client("ec2"), subnet)
         return None if used is None else {"subnetId": subnet, "routeTableId": used["RouteTableId"]}
 
-    def update(self, context: Context, identity: str, change: Change) -> None:
+    def update(self, context: Context, identity: str, change: Update) -> None:
         self._associate(context, _subnet(identity), change.news["routeTableId"])
 
     def delete(self, context: Context, identity: str, properties: Properties) -> None:

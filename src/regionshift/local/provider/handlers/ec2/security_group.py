@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from regionshift.local.provider.fields import Field, Shape
+from regionshift.local.provider.fields import Field, FieldType
 from regionshift.local.provider.handler import Context
 from regionshift.local.provider.handlers.ec2.described import Described, Ec2Handler
 from regionshift.local.provider.handlers.ec2.permissions import (
@@ -20,7 +20,7 @@ _DIRECTIONS = {"ingress": "IpPermissions", "egress": "IpPermissionsEgress"}
 _ANYWHERE = "0.0.0.0/0"
 
 
-class SecurityGroup(Ec2Handler):
+class SecurityGroupHandler(Ec2Handler):
     """A group. It starts without the rule to everywhere that EC2 gives it, as the ordinary plugin does it.
 
     Inline rules, when given, are all it has; when not, its rules are resources of their own.
@@ -33,8 +33,8 @@ class SecurityGroup(Ec2Handler):
         "name": Field(required=True, replaces=True),
         "description": Field(default="Managed by Pulumi", replaces=True),
         "vpcId": Field(required=True, replaces=True),
-        "ingress": Field(Shape.SET, computed=True, items=INLINE_RULES),
-        "egress": Field(Shape.SET, computed=True, items=INLINE_RULES),
+        "ingress": Field(FieldType.SET, computed=True, items=INLINE_RULES),
+        "egress": Field(FieldType.SET, computed=True, items=INLINE_RULES),
     }
     outputs = ("arn", "ownerId")
     unique_by = ("vpcId",)
@@ -63,18 +63,23 @@ class SecurityGroup(Ec2Handler):
         context.client("ec2").delete_security_group(GroupId=identity)
 
 
-class DefaultSecurityGroup(Ec2Handler):
+class DefaultSecurityGroupHandler(Ec2Handler):
     """The group that a VPC comes with, taken over: it has the rules given here and no others.
 
     Nobody can delete it but with its VPC, so deleting this leaves it as it is.
     """
 
     token = "aws:ec2/defaultSecurityGroup:DefaultSecurityGroup"
-    kind, call, answer, id_key = SecurityGroup.kind, SecurityGroup.call, SecurityGroup.answer, "GroupId"
+    kind, call, answer, id_key = (
+        SecurityGroupHandler.kind,
+        SecurityGroupHandler.call,
+        SecurityGroupHandler.answer,
+        "GroupId",
+    )
     fields = {
         "vpcId": Field(required=True, replaces=True),
-        "ingress": Field(Shape.SET, items=INLINE_RULES),
-        "egress": Field(Shape.SET, items=INLINE_RULES),
+        "ingress": Field(FieldType.SET, items=INLINE_RULES),
+        "egress": Field(FieldType.SET, items=INLINE_RULES),
     }
     outputs = ("arn", "ownerId", "name", "description")
 

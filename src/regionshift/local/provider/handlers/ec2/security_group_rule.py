@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any, ClassVar
 
-from regionshift.local.provider.fields import Field, Mistake, Shape
-from regionshift.local.provider.handler import Change, Context
+from regionshift.local.provider.fields import Field, FieldType, InvalidInput
+from regionshift.local.provider.handler import Context, Update
 from regionshift.local.provider.handlers.ec2.described import Described, Ec2Handler, given
 from regionshift.local.provider.handlers.ec2.permissions import ALL_PROTOCOLS
 from regionshift.local.provider.wire import Properties
@@ -29,8 +29,8 @@ class _Rule(Ec2Handler):
     fields = {
         "securityGroupId": Field(required=True, replaces=True),
         "ipProtocol": Field(required=True),
-        "fromPort": Field(Shape.INTEGER, computed=True, minimum=-1, maximum=65535),
-        "toPort": Field(Shape.INTEGER, computed=True, minimum=-1, maximum=65535),
+        "fromPort": Field(FieldType.INTEGER, computed=True, minimum=-1, maximum=65535),
+        "toPort": Field(FieldType.INTEGER, computed=True, minimum=-1, maximum=65535),
         "description": Field(),
         "cidrIpv4": Field(),
         "cidrIpv6": Field(),
@@ -40,9 +40,9 @@ class _Rule(Ec2Handler):
     }
     outputs = ("arn", "securityGroupRuleId")
 
-    def mistakes(self, inputs: Properties) -> Iterator[Mistake]:
+    def mistakes(self, inputs: Properties) -> Iterator[InvalidInput]:
         if sum(inputs.get(name) is not None for name in _SOURCES) != 1:
-            yield Mistake("cidrIpv4", f"exactly one of {', '.join(_SOURCES)} must be given")
+            yield InvalidInput("cidrIpv4", f"exactly one of {', '.join(_SOURCES)} must be given")
 
     def create(self, context: Context, inputs: Properties) -> str:
         source = next(name for name in _SOURCES if inputs.get(name))
@@ -62,7 +62,7 @@ class _Rule(Ec2Handler):
         if inputs.get("prefixListId"):
             _modify(context.client("ec2"), identity, inputs)
 
-    def update(self, context: Context, identity: str, change: Change) -> None:
+    def update(self, context: Context, identity: str, change: Update) -> None:
         _modify(context.client("ec2"), identity, change.news)
 
     def properties(self, context: Context, described: Described) -> Properties | None:
@@ -86,14 +86,14 @@ class _Rule(Ec2Handler):
         revoke(GroupId=properties["securityGroupId"], SecurityGroupRuleIds=[identity])
 
 
-class IngressRule(_Rule):
+class IngressRuleHandler(_Rule):
     """Who may come in."""
 
     token = "aws:vpc/securityGroupIngressRule:SecurityGroupIngressRule"
     direction = "ingress"
 
 
-class EgressRule(_Rule):
+class EgressRuleHandler(_Rule):
     """Where it may go."""
 
     token = "aws:vpc/securityGroupEgressRule:SecurityGroupEgressRule"

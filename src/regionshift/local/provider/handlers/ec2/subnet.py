@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from regionshift.local.provider.fields import Field, Shape
+from regionshift.local.provider.fields import Field, FieldType
 from regionshift.local.provider.handler import Context
 from regionshift.local.provider.handlers.ec2.described import Described, Ec2Handler, given
 from regionshift.local.provider.wire import Properties
 
 
-class Subnet(Ec2Handler):
+class SubnetHandler(Ec2Handler):
     """Where it lies stays for life; what it gives to its interfaces changes in place."""
 
     token = "aws:ec2/subnet:Subnet"
@@ -17,7 +17,7 @@ class Subnet(Ec2Handler):
         "vpcId": Field(required=True, replaces=True),
         "cidrBlock": Field(required=True, replaces=True),
         "availabilityZone": Field(computed=True, replaces=True),
-        "mapPublicIpOnLaunch": Field(Shape.FLAG, default=False),
+        "mapPublicIpOnLaunch": Field(FieldType.FLAG, default=False),
     }
     outputs = ("arn", "availabilityZoneId", "ownerId")
     unique_by = ("vpcId", "cidrBlock")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from regionshift.local.provider.fields import Field, Shape
+from regionshift.local.provider.fields import Field, FieldType
 from regionshift.local.provider.handler import Context
 from regionshift.local.provider.handlers.ec2.described import Described, Ec2Handler
 from regionshift.local.provider.wire import Properties
@@ -15,7 +15,7 @@ _ATTRIBUTES = {
 }
 
 
-class Vpc(Ec2Handler):
+class VpcHandler(Ec2Handler):
     """Its range and tenancy stay for life; the DNS attributes change in place."""
 
     token = "aws:ec2/vpc:Vpc"
@@ -23,8 +23,8 @@ class Vpc(Ec2Handler):
     fields = {
         "cidrBlock": Field(required=True, replaces=True),
         "instanceTenancy": Field(default="default", replaces=True, allowed=("default", "dedicated")),
-        "enableDnsSupport": Field(Shape.FLAG, default=True),
-        "enableDnsHostnames": Field(Shape.FLAG, default=False),
+        "enableDnsSupport": Field(FieldType.FLAG, default=True),
+        "enableDnsHostnames": Field(FieldType.FLAG, default=False),
     }
     outputs = (
         "arn",

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from regionshift.local.provider.fields import Field, Shape
-from regionshift.local.provider.handler import Change, Context
+from regionshift.local.provider.fields import Field, FieldType
+from regionshift.local.provider.handler import Context, Update
 from regionshift.local.provider.handlers.ec2.described import Described, Ec2Handler, given
 from regionshift.local.provider.wire import Properties
 
@@ -17,7 +17,7 @@ _MEMBERS = {
 }
 
 
-class VpcEndpoint(Ec2Handler):
+class VpcEndpointHandler(Ec2Handler):
     """Where it leads and from which VPC stays for life; through what it is reached changes in place.
 
     EC2 tells the policy, the groups and private DNS too; the emulator keeps none of the three, so they are
@@ -30,11 +30,11 @@ class VpcEndpoint(Ec2Handler):
         "vpcId": Field(required=True, replaces=True),
         "serviceName": Field(required=True, replaces=True),
         "vpcEndpointType": Field(default="Gateway", replaces=True, allowed=("Gateway", "Interface")),
-        "policy": Field(Shape.POLICY, computed=True, opaque=True),
-        "privateDnsEnabled": Field(Shape.FLAG, computed=True, opaque=True),
-        "routeTableIds": Field(Shape.SET, computed=True),
-        "subnetIds": Field(Shape.SET, computed=True),
-        "securityGroupIds": Field(Shape.SET, computed=True, opaque=True),
+        "policy": Field(FieldType.POLICY, computed=True, opaque=True),
+        "privateDnsEnabled": Field(FieldType.FLAG, computed=True, opaque=True),
+        "routeTableIds": Field(FieldType.SET, computed=True),
+        "subnetIds": Field(FieldType.SET, computed=True),
+        "securityGroupIds": Field(FieldType.SET, computed=True, opaque=True),
     }
     outputs = ("arn", "ownerId", "prefixListId", "requesterManaged", "state", "networkInterfaceIds")
     volatile = ("networkInterfaceIds",)
@@ -72,7 +72,7 @@ class VpcEndpoint(Ec2Handler):
             "state": described["State"],
         }
 
-    def update(self, context: Context, identity: str, change: Change) -> None:
+    def update(self, context: Context, identity: str, change: Update) -> None:
         arguments: dict[str, Any] = {}
         if change.any_of("policy"):
             arguments["PolicyDocument"] = change.news.get("policy")

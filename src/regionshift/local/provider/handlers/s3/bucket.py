@@ -9,7 +9,7 @@ from botocore.exceptions import ClientError
 from regionshift.carriers.s3.removing import empty_bucket
 from regionshift.errors import WorkFailed
 from regionshift.local.provider.failures import code_of, is_gone
-from regionshift.local.provider.fields import Field, Shape
+from regionshift.local.provider.fields import Field, FieldType
 from regionshift.local.provider.handler import Context, Handler
 from regionshift.local.provider.tags import from_list, to_list
 from regionshift.local.provider.wire import Properties
@@ -26,7 +26,7 @@ _HOSTED_ZONES = {
 }
 
 
-class Bucket(Handler):
+class BucketHandler(Handler):
     """Name and object lock replace. ``forceDestroy`` empties it of every version before it goes."""
 
     token = "aws:s3/bucket:Bucket"
@@ -35,8 +35,8 @@ class Bucket(Handler):
     taggable = True
     fields = {
         "bucket": Field(required=True, replaces=True),
-        "forceDestroy": Field(Shape.FLAG, default=False, opaque=True),
-        "objectLockEnabled": Field(Shape.FLAG, computed=True, replaces=True),
+        "forceDestroy": Field(FieldType.FLAG, default=False, opaque=True),
+        "objectLockEnabled": Field(FieldType.FLAG, computed=True, replaces=True),
     }
     outputs = ("arn", "bucketDomainName", "bucketRegionalDomainName", "bucketRegion")
 

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
-from regionshift.local.provider.fields import Field, Shape
-from regionshift.local.provider.handlers.s3.setting import BUCKET, BucketSetting
+from regionshift.local.provider.fields import Field, FieldType
+from regionshift.local.provider.handlers.s3.setting import BUCKET, BucketSettingHandler
 from regionshift.local.provider.spelling import from_api, to_api
 from regionshift.local.provider.wire import Properties
 
 _SPELLINGS = {"sseAlgorithm": "SSEAlgorithm", "kmsMasterKeyId": "KMSMasterKeyID"}
 _BY_DEFAULT = Field(
-    Shape.OBJECT,
+    FieldType.OBJECT,
     items={
         "sseAlgorithm": Field(required=True, allowed=("AES256", "aws:kms", "aws:kms:dsse")),
         "kmsMasterKeyId": Field(),
@@ -19,18 +19,18 @@ _BY_DEFAULT = Field(
 )
 
 
-class Encryption(BucketSetting):
+class BucketEncryptionHandler(BucketSettingHandler):
     """Removing it leaves AWS's own default, SSE-S3, which reads like a setting."""
 
     token = "aws:s3/bucketServerSideEncryptionConfiguration:BucketServerSideEncryptionConfiguration"
     fields = {
         "bucket": BUCKET,
         "rules": Field(
-            Shape.SET,
+            FieldType.SET,
             required=True,
             items={
                 "applyServerSideEncryptionByDefault": _BY_DEFAULT,
-                "bucketKeyEnabled": Field(Shape.FLAG, default=False),
+                "bucketKeyEnabled": Field(FieldType.FLAG, default=False),
             },
         ),
     }

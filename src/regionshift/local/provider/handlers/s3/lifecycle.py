@@ -5,42 +5,42 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from regionshift.local.provider.fields import Field, Shape
-from regionshift.local.provider.handlers.s3.setting import BUCKET, BucketSetting
+from regionshift.local.provider.fields import Field, FieldType
+from regionshift.local.provider.handlers.s3.setting import BUCKET, BucketSettingHandler
 from regionshift.local.provider.spelling import from_api, to_api
 from regionshift.local.provider.tags import from_list, to_list
 from regionshift.local.provider.wire import Properties
 
 _SPELLINGS = {"id": "ID"}
-_DAYS = Field(Shape.INTEGER, minimum=1)
+_DAYS = Field(FieldType.INTEGER, minimum=1)
 _SIZES = {
-    "objectSizeGreaterThan": Field(Shape.INTEGER, default=0, minimum=0),
-    "objectSizeLessThan": Field(Shape.INTEGER, default=0, minimum=0),
+    "objectSizeGreaterThan": Field(FieldType.INTEGER, default=0, minimum=0),
+    "objectSizeLessThan": Field(FieldType.INTEGER, default=0, minimum=0),
 }
 _FILTER = {
     "prefix": Field(),
-    "tag": Field(Shape.OBJECT, items={"key": Field(required=True), "value": Field(required=True)}),
-    "and": Field(Shape.OBJECT, items={"prefix": Field(), "tags": Field(Shape.MAP), **_SIZES}),
+    "tag": Field(FieldType.OBJECT, items={"key": Field(required=True), "value": Field(required=True)}),
+    "and": Field(FieldType.OBJECT, items={"prefix": Field(), "tags": Field(FieldType.MAP), **_SIZES}),
     **_SIZES,
 }
 _RULE = {
     "id": Field(required=True),
     "status": Field(required=True, allowed=("Enabled", "Disabled")),
-    "filter": Field(Shape.OBJECT, items=_FILTER),
-    "abortIncompleteMultipartUpload": Field(Shape.OBJECT, items={"daysAfterInitiation": _DAYS}),
+    "filter": Field(FieldType.OBJECT, items=_FILTER),
+    "abortIncompleteMultipartUpload": Field(FieldType.OBJECT, items={"daysAfterInitiation": _DAYS}),
     "expiration": Field(
-        Shape.OBJECT,
-        items={"days": _DAYS, "expiredObjectDeleteMarker": Field(Shape.FLAG, default=False)},
+        FieldType.OBJECT,
+        items={"days": _DAYS, "expiredObjectDeleteMarker": Field(FieldType.FLAG, default=False)},
     ),
     "noncurrentVersionExpiration": Field(
-        Shape.OBJECT, items={"noncurrentDays": _DAYS, "newerNoncurrentVersions": _DAYS}
+        FieldType.OBJECT, items={"noncurrentDays": _DAYS, "newerNoncurrentVersions": _DAYS}
     ),
     "transitions": Field(
-        Shape.SET,
-        items={"days": Field(Shape.INTEGER, minimum=0), "storageClass": Field(required=True)},
+        FieldType.SET,
+        items={"days": Field(FieldType.INTEGER, minimum=0), "storageClass": Field(required=True)},
     ),
     "noncurrentVersionTransitions": Field(
-        Shape.SET,
+        FieldType.SET,
         items={
             "noncurrentDays": _DAYS,
             "newerNoncurrentVersions": _DAYS,
@@ -50,11 +50,11 @@ _RULE = {
 }
 
 
-class Lifecycle(BucketSetting):
+class BucketLifecycleHandler(BucketSettingHandler):
     """All rules of a bucket in one document. Dates are not supported, days are."""
 
     token = "aws:s3/bucketLifecycleConfiguration:BucketLifecycleConfiguration"
-    fields = {"bucket": BUCKET, "rules": Field(Shape.LIST, required=True, items=_RULE)}
+    fields = {"bucket": BUCKET, "rules": Field(FieldType.LIST, required=True, items=_RULE)}
 
     def put(self, s3: Any, inputs: Properties) -> None:
         rules = [_rule_to_api(rule) for rule in inputs["rules"]]

@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 from regionshift.local.provider.fields import Field
-from regionshift.local.provider.handlers.s3.setting import BUCKET, BucketSetting
+from regionshift.local.provider.handlers.s3.setting import BUCKET, BucketSettingHandler
 from regionshift.local.provider.wire import Properties
 
 
-class Logging(BucketSetting):
+class BucketLoggingHandler(BucketSettingHandler):
     """Where the logs go; the target bucket must admit the logging service."""
 
     token = "aws:s3/bucketLogging:BucketLogging"

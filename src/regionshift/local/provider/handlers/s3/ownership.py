@@ -4,21 +4,21 @@ from __future__ import annotations
 
 from typing import Any
 
-from regionshift.local.provider.fields import Field, Shape
-from regionshift.local.provider.handlers.s3.setting import BUCKET, BucketSetting
+from regionshift.local.provider.fields import Field, FieldType
+from regionshift.local.provider.handlers.s3.setting import BUCKET, BucketSettingHandler
 from regionshift.local.provider.wire import Properties
 
 _CHOICES = ("BucketOwnerPreferred", "ObjectWriter", "BucketOwnerEnforced")
 
 
-class Ownership(BucketSetting):
+class BucketOwnershipHandler(BucketSettingHandler):
     """One rule a bucket."""
 
     token = "aws:s3/bucketOwnershipControls:BucketOwnershipControls"
     fields = {
         "bucket": BUCKET,
         "rule": Field(
-            Shape.OBJECT,
+            FieldType.OBJECT,
             required=True,
             items={"objectOwnership": Field(required=True, allowed=_CHOICES)},
         ),

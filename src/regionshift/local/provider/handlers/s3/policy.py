@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from typing import Any
 
-from regionshift.local.provider.fields import Field, Shape
-from regionshift.local.provider.handlers.s3.setting import BUCKET, BucketSetting
+from regionshift.local.provider.fields import Field, FieldType
+from regionshift.local.provider.handlers.s3.setting import BUCKET, BucketSettingHandler
 from regionshift.local.provider.wire import Properties
 
 
-class Policy(BucketSetting):
+class BucketPolicyHandler(BucketSettingHandler):
     """One document a bucket."""
 
     token = "aws:s3/bucketPolicy:BucketPolicy"
-    fields = {"bucket": BUCKET, "policy": Field(Shape.POLICY, required=True)}
+    fields = {"bucket": BUCKET, "policy": Field(FieldType.POLICY, required=True)}
 
     def put(self, s3: Any, inputs: Properties) -> None:
         s3.put_bucket_policy(Bucket=inputs["bucket"], Policy=inputs["policy"])

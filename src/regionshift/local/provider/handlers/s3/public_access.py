@@ -4,19 +4,19 @@ from __future__ import annotations
 
 from typing import Any
 
-from regionshift.local.provider.fields import Field, Shape
-from regionshift.local.provider.handlers.s3.setting import BUCKET, BucketSetting
+from regionshift.local.provider.fields import Field, FieldType
+from regionshift.local.provider.handlers.s3.setting import BUCKET, BucketSettingHandler
 from regionshift.local.provider.spelling import from_api, to_api
 from regionshift.local.provider.wire import Properties
 
 _BLOCKS = ("blockPublicAcls", "blockPublicPolicy", "ignorePublicAcls", "restrictPublicBuckets")
 
 
-class PublicAccess(BucketSetting):
+class PublicAccessBlockHandler(BucketSettingHandler):
     """All four are off unless given, as in the AWS API."""
 
     token = "aws:s3/bucketPublicAccessBlock:BucketPublicAccessBlock"
-    fields = {"bucket": BUCKET, **{block: Field(Shape.FLAG, default=False) for block in _BLOCKS}}
+    fields = {"bucket": BUCKET, **{block: Field(FieldType.FLAG, default=False) for block in _BLOCKS}}
 
     def put(self, s3: Any, inputs: Properties) -> None:
         blocks = {block: inputs[block] for block in _BLOCKS}

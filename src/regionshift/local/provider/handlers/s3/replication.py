@@ -5,46 +5,48 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from regionshift.local.provider.fields import Field, Shape
-from regionshift.local.provider.handlers.s3.setting import BucketSetting
+from regionshift.local.provider.fields import Field, FieldType
+from regionshift.local.provider.handlers.s3.setting import BucketSettingHandler
 from regionshift.local.provider.spelling import from_api, to_api
 from regionshift.local.provider.wire import Properties
 
 _SPELLINGS = {"id": "ID", "replicaKmsKeyId": "ReplicaKmsKeyID"}
 _STATUS = Field(required=True, allowed=("Enabled", "Disabled"))
-_SWITCH = Field(Shape.OBJECT, items={"status": _STATUS})
-_MINUTES = Field(Shape.OBJECT, items={"minutes": Field(Shape.INTEGER, required=True, minimum=15, maximum=15)})
+_SWITCH = Field(FieldType.OBJECT, items={"status": _STATUS})
+_MINUTES = Field(
+    FieldType.OBJECT, items={"minutes": Field(FieldType.INTEGER, required=True, minimum=15, maximum=15)}
+)
 _DESTINATION = {
     "bucket": Field(required=True),
     "account": Field(),
     "storageClass": Field(),
-    "accessControlTranslation": Field(Shape.OBJECT, items={"owner": Field(required=True)}),
-    "encryptionConfiguration": Field(Shape.OBJECT, items={"replicaKmsKeyId": Field(required=True)}),
-    "replicationTime": Field(Shape.OBJECT, items={"status": _STATUS, "time": _MINUTES}),
-    "metrics": Field(Shape.OBJECT, items={"status": _STATUS, "eventThreshold": _MINUTES}),
+    "accessControlTranslation": Field(FieldType.OBJECT, items={"owner": Field(required=True)}),
+    "encryptionConfiguration": Field(FieldType.OBJECT, items={"replicaKmsKeyId": Field(required=True)}),
+    "replicationTime": Field(FieldType.OBJECT, items={"status": _STATUS, "time": _MINUTES}),
+    "metrics": Field(FieldType.OBJECT, items={"status": _STATUS, "eventThreshold": _MINUTES}),
 }
 _RULE = {
     "id": Field(),
-    "priority": Field(Shape.INTEGER, minimum=0),
+    "priority": Field(FieldType.INTEGER, minimum=0),
     "status": _STATUS,
-    "filter": Field(Shape.OBJECT, items={"prefix": Field()}),
+    "filter": Field(FieldType.OBJECT, items={"prefix": Field()}),
     "deleteMarkerReplication": _SWITCH,
     "existingObjectReplication": _SWITCH,
     "sourceSelectionCriteria": Field(
-        Shape.OBJECT, items={"sseKmsEncryptedObjects": _SWITCH, "replicaModifications": _SWITCH}
+        FieldType.OBJECT, items={"sseKmsEncryptedObjects": _SWITCH, "replicaModifications": _SWITCH}
     ),
-    "destination": Field(Shape.OBJECT, required=True, items=_DESTINATION),
+    "destination": Field(FieldType.OBJECT, required=True, items=_DESTINATION),
 }
 
 
-class Replication(BucketSetting):
+class BucketReplicationHandler(BucketSettingHandler):
     """All rules of a source bucket in one document."""
 
     token = "aws:s3/bucketReplicationConfig:BucketReplicationConfig"
     fields = {
         "bucket": Field(required=True, replaces=True),
         "role": Field(required=True),
-        "rules": Field(Shape.LIST, required=True, items=_RULE),
+        "rules": Field(FieldType.LIST, required=True, items=_RULE),
     }
 
     def put(self, s3: Any, inputs: Properties) -> None:

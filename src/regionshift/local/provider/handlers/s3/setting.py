@@ -6,20 +6,20 @@ from abc import abstractmethod
 from typing import Any
 
 from regionshift.local.provider.fields import Field
-from regionshift.local.provider.handler import Change, Context, Handler
+from regionshift.local.provider.handler import Context, Handler, Update
 from regionshift.local.provider.wire import Properties
 
 BUCKET = Field(required=True, replaces=True)
 
 
-class BucketSetting(Handler):
+class BucketSettingHandler(Handler):
     """A setting has the bucket as its id. Putting it is idempotent, so create and update are one call."""
 
     def create(self, context: Context, inputs: Properties) -> str:
         self.put(context.client("s3"), inputs)
         return str(inputs["bucket"])
 
-    def update(self, context: Context, identity: str, change: Change) -> None:
+    def update(self, context: Context, identity: str, change: Update) -> None:
         self.put(context.client("s3"), change.news)
 
     def read(self, context: Context, identity: str) -> Properties | None:

@@ -4,19 +4,19 @@ from __future__ import annotations
 
 from typing import Any
 
-from regionshift.local.provider.fields import Field, Shape
-from regionshift.local.provider.handlers.s3.setting import BUCKET, BucketSetting
+from regionshift.local.provider.fields import Field, FieldType
+from regionshift.local.provider.handlers.s3.setting import BUCKET, BucketSettingHandler
 from regionshift.local.provider.wire import Properties
 
 
-class Versioning(BucketSetting):
+class BucketVersioningHandler(BucketSettingHandler):
     """Enabled or suspended. AWS cannot turn it off again, so removing it suspends it."""
 
     token = "aws:s3/bucketVersioning:BucketVersioning"
     fields = {
         "bucket": BUCKET,
         "versioningConfiguration": Field(
-            Shape.OBJECT,
+            FieldType.OBJECT,
             required=True,
             items={"status": Field(required=True, allowed=("Enabled", "Suspended"))},
         ),

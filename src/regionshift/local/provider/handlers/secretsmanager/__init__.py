@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from regionshift.local.provider.handler import Handler
-from regionshift.local.provider.handlers.secretsmanager.secret import Secret
-from regionshift.local.provider.handlers.secretsmanager.secret_version import SecretVersion
+from regionshift.local.provider.handlers.secretsmanager.secret import SecretHandler
+from regionshift.local.provider.handlers.secretsmanager.secret_version import SecretVersionHandler
 
-HANDLERS: tuple[Handler, ...] = (Secret(), SecretVersion())
+HANDLERS: tuple[Handler, ...] = (SecretHandler(), SecretVersionHandler())

@@ -6,15 +6,15 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from regionshift.local.provider.absent import look
-from regionshift.local.provider.fields import Field, Mistake, Shape
-from regionshift.local.provider.handler import Change, Context, Handler
+from regionshift.local.provider.fields import Field, FieldType, InvalidInput
+from regionshift.local.provider.handler import Context, Handler, Update
 from regionshift.local.provider.tags import from_list, to_list
 from regionshift.local.provider.wire import Properties
 
 _AT_ONCE = 0
 
 
-class Secret(Handler):
+class SecretHandler(Handler):
     """A secret. Deleting it schedules its deletion; until then it counts as gone, and Create restores it."""
 
     token = "aws:secretsmanager/secret:Secret"
@@ -25,16 +25,16 @@ class Secret(Handler):
         "name": Field(required=True, replaces=True, pattern=r"[A-Za-z0-9/_+=.@-]{1,512}"),
         "description": Field(pattern=r"(?s).{0,2048}"),
         "kmsKeyId": Field(),
-        "policy": Field(Shape.POLICY, computed=True),
-        "recoveryWindowInDays": Field(Shape.INTEGER, default=30, opaque=True, minimum=0, maximum=30),
-        "forceOverwriteReplicaSecret": Field(Shape.FLAG, default=False, opaque=True),
+        "policy": Field(FieldType.POLICY, computed=True),
+        "recoveryWindowInDays": Field(FieldType.INTEGER, default=30, opaque=True, minimum=0, maximum=30),
+        "forceOverwriteReplicaSecret": Field(FieldType.FLAG, default=False, opaque=True),
     }
     outputs = ("arn",)
 
-    def mistakes(self, inputs: Properties) -> Iterator[Mistake]:
+    def mistakes(self, inputs: Properties) -> Iterator[InvalidInput]:
         days = inputs["recoveryWindowInDays"]
         if isinstance(days, int) and 0 < days < 7:
-            yield Mistake("recoveryWindowInDays", "must be 0, or from 7 to 30")
+            yield InvalidInput("recoveryWindowInDays", "must be 0, or from 7 to 30")
 
     def find(self, context: Context, inputs: Properties) -> str | None:
         found = described(context.client("secretsmanager"), inputs["name"])
@@ -71,7 +71,7 @@ class Secret(Handler):
             "tags": _tags(found),
         }
 
-    def update(self, context: Context, identity: str, change: Change) -> None:
+    def update(self, context: Context, identity: str, change: Update) -> None:
         if change.any_of("description", "kmsKeyId"):
             secrets = context.client("secretsmanager")
             secrets.update_secret(SecretId=identity, **_arguments(change.news))

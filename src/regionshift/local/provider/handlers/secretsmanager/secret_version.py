@@ -11,7 +11,7 @@ from botocore.exceptions import ClientError
 
 from regionshift.local.provider.absent import look
 from regionshift.local.provider.failures import is_gone
-from regionshift.local.provider.fields import Field, Mistake, Shape
+from regionshift.local.provider.fields import Field, FieldType, InvalidInput
 from regionshift.local.provider.handler import Context, Handler
 from regionshift.local.provider.handlers.secretsmanager.secret import described
 from regionshift.local.provider.wire import Properties
@@ -23,7 +23,7 @@ _FIELDS = {"secretString": "SecretString", "secretBinary": "SecretBinary"}
 _BETWEEN = "|"  # in the id of a version: secret ARN, version id
 
 
-class SecretVersion(Handler):
+class SecretVersionHandler(Handler):
     """A value of a secret. Another value is another version.
 
     Secrets Manager does not delete versions: deleting one takes its stages away, all but the current one.
@@ -35,23 +35,23 @@ class SecretVersion(Handler):
         "secretId": Field(required=True, replaces=True),
         "secretString": Field(replaces=True, secret=True),
         "secretBinary": Field(replaces=True, secret=True),
-        "versionStages": Field(Shape.SET, computed=True),
+        "versionStages": Field(FieldType.SET, computed=True),
     }
     outputs = ("arn", "versionId")
 
-    def mistakes(self, inputs: Properties) -> Iterator[Mistake]:
+    def mistakes(self, inputs: Properties) -> Iterator[InvalidInput]:
         given = [name for name in _FIELDS if inputs.get(name) is not None]
         if len(given) != 1:
-            yield Mistake("secretString", "must be given, or secretBinary, and not both")
+            yield InvalidInput("secretString", "must be given, or secretBinary, and not both")
             return
         value = inputs[given[0]]
         try:
             size = len(_sent(given[0], value)) if isinstance(value, str) else 1
         except binascii.Error:
-            yield Mistake(given[0], "must be base64")
+            yield InvalidInput(given[0], "must be base64")
             return
         if not 0 < size <= _LARGEST:
-            yield Mistake(given[0], f"must be from 1 to {_LARGEST} bytes")
+            yield InvalidInput(given[0], f"must be from 1 to {_LARGEST} bytes")
 
     def create(self, context: Context, inputs: Properties) -> str:
         secrets, secret = context.client("secretsmanager"), inputs["secretId"]
