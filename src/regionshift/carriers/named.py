@@ -4,16 +4,34 @@ from __future__ import annotations
 
 import random
 import time
+from abc import ABC, abstractmethod
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, ClassVar
 
 from botocore.exceptions import ClientError, ParamValidationError
 
-from regionshift.carriers.carrier import Carried, Entry, Item, ItemState, OutOfTimeError, VersionIdentity
+from regionshift.carriers.carrier import (
+    Before,
+    Carried,
+    Conflict,
+    DataLocation,
+    Entry,
+    Failed,
+    Item,
+    ItemState,
+    Level,
+    OutOfTimeError,
+    Proof,
+    Undone,
+    UnfinishedItem,
+    VersionIdentity,
+    Work,
+    Written,
+)
 from regionshift.errors import Refused, WorkFailed
 
 ClientSource = Callable[[str, str], Any]
@@ -187,6 +205,121 @@ def looked_at_together(
             # When one fails the plan, nobody waits for those that have not begun.
             for future in ahead:
                 future.cancel()
+
+
+Description = Mapping[str, Any]
+"""What the service tells of one name, without its value."""
+Both = tuple[Description | None, Description | None]
+"""What stands at the source and at the target."""
+
+
+class NamedCarrier(ABC):
+    """Copies, proves and takes back a batch, one name after the other; a subclass knows what one name needs.
+
+    A name that the service is asked about too often is left for the next call, which finds by ``Carrier.recover`` what
+    was written of it.
+
+    Class attributes:
+        what: the kind of data, as a sentence begins with it.
+    """
+
+    what: ClassVar[str]
+
+    def copy(
+        self, work: Work, before: Mapping[str, Before], written: Mapping[str, tuple[str, ...]]
+    ) -> Iterator[Written | Failed | UnfinishedItem]:
+        """See ``Carrier.copy``."""
+        keys = [item.key for item in work.items]
+        try:
+            with batch_seen(self.what, work.entry):
+                both = self._both(work.entry, keys)
+        except OutOfTimeError:
+            yield from map(UnfinishedItem, keys)
+            return
+        for item in work.items:
+            if not work.has_time():
+                yield UnfinishedItem(item.key)
+                continue
+            made = list(written.get(item.key, ()))
+            try:
+                self._carry(work, item, before[item.key], both(item.key), made)
+            except TooOftenError:
+                yield UnfinishedItem(item.key)
+            except NamedError as error:
+                yield Failed(item.key, str(error), tuple(made))
+            else:
+                yield Written(item.key, tuple(made), adopted=item.key in written)
+
+    def verify(
+        self, work: Work, written: Mapping[str, Written], level: Level
+    ) -> Iterator[Proof | UnfinishedItem]:
+        """See ``Carrier.verify``."""
+        items = [item for item in work.items if item.key in written]
+        keys = [item.key for item in items]
+        try:
+            with batch_seen(self.what, work.entry):
+                both = self._both(work.entry, keys)
+        except OutOfTimeError:
+            yield from map(UnfinishedItem, keys)
+            return
+        evidence = "value and settings" if level is Level.FULL else "version, listing"
+        for item in items:
+            made = VersionIdentity.read(written[item.key].versions[-1])
+            try:
+                problem = self._problem(work.entry, item, made, level, both(item.key))
+            except TooOftenError:
+                yield UnfinishedItem(item.key)
+                continue
+            except NamedError as error:
+                problem = str(error)
+            yield Proof(item.key, level, not problem, "" if problem else evidence, problem)
+
+    def undo(
+        self, work: Work, before: Mapping[str, Before], written: Mapping[str, tuple[str, ...]]
+    ) -> Iterator[Undone | Conflict | UnfinishedItem]:
+        """See ``Carrier.undo``."""
+        items = [item for item in work.items if item.key in written]
+        keys = [item.key for item in items]
+        try:
+            with batch_seen(self.what, work.entry):
+                target = self._described(work.entry.target, keys)
+        except OutOfTimeError:
+            yield from map(UnfinishedItem, keys)
+            return
+        for item in items:
+            made = VersionIdentity.read(written[item.key][-1])
+            try:
+                yield self._take_back(work, item, before[item.key], made, target(item.key))
+            except TooOftenError:
+                yield UnfinishedItem(item.key)
+            except NamedError as error:
+                yield Conflict(item.key, str(error))
+
+    def _both(self, entry: Entry, keys: Sequence[str]) -> Callable[[str], Both]:
+        source, target = self._described(entry.source, keys), self._described(entry.target, keys)
+        return lambda key: (source(key), target(key))
+
+    @abstractmethod
+    def _described(self, place: DataLocation, keys: Sequence[str]) -> Callable[[str], Description | None]:
+        """Gives what stands at a place under one of ``keys``, as it is now or was when the batch was begun."""
+
+    @abstractmethod
+    def _carry(self, work: Work, item: Item, before: Before, both: Both, made: list[str]) -> None:
+        """Write one name, as far as ``made`` has not its version (an identity); what is written goes into it.
+
+        Raises:
+            NamedError: it could not be written, or somebody else wrote there.
+        """
+
+    @abstractmethod
+    def _problem(self, entry: Entry, item: Item, made: VersionIdentity, level: Level, both: Both) -> str:
+        """Why ``made`` is not proven at ``level``; empty when it is."""
+
+    @abstractmethod
+    def _take_back(
+        self, work: Work, item: Item, before: Before, made: VersionIdentity, there: Description | None
+    ) -> Undone | Conflict:
+        """Make one name at the target, where ``there`` stands, what it was before ``made``."""
 
 
 def decide(

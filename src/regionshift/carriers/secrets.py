@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -17,27 +17,26 @@ from regionshift.carriers.carrier import (
     Before,
     Carried,
     Conflict,
+    DataLocation,
     Entry,
-    Failed,
     Item,
     ItemState,
     Level,
     Limits,
-    Proof,
     SourceVersion,
     Undone,
-    UnfinishedItem,
     VersionIdentity,
     Work,
-    Written,
     newer_at_target,
 )
 from regionshift.carriers.keys import Keys
 from regionshift.carriers.named import (
+    Both,
     ClientSource,
+    Description,
+    NamedCarrier,
     NamedError,
     StrangerError,
-    TooOftenError,
     batch_seen,
     decide,
     listed,
@@ -80,10 +79,11 @@ _UNDO = (
 )
 
 
-class Secrets:
+class Secrets(NamedCarrier):
     """Carries secrets. Values are read and written one by one and never kept."""
 
     kind = "secrets"
+    what = "Secrets"
 
     def __init__(self, clients: ClientSource) -> None:
         self._clients = clients
@@ -144,14 +144,14 @@ class Secrets:
             )
 
         names = sorted(str(found["Name"])[start:] for found in self._selected(entry))
-        yield from looked_at_together("Secrets", look, ((key, ours.at(key)) for key in names))
+        yield from looked_at_together(self.what, look, ((key, ours.at(key)) for key in names))
 
     def _deepened(self, entry: Entry, item: Item, found: Mapping[str, Any], there: Mapping[str, Any]) -> Item:
         """The item, changed when its value, description or tags are not the source's."""
         one, other = identity_of(found), identity_of(there)
         assert one and other, "what is the same has values"
         again = Item(item.key, ItemState.CHANGED, (SourceVersion(one.id, date=one.date),))
-        reason = self._problem(entry, again, other, Level.FULL)
+        reason = self._problem(entry, again, other, Level.FULL, (found, there))
         # A replica is its primary's copy and refuses writes.
         if not reason or _cannot_write(there, other.id, entry.target.region):
             return item
@@ -160,7 +160,7 @@ class Secrets:
     def describe_before(self, work: Work) -> Mapping[str, Before]:
         """See ``Carrier.describe_before``."""
         _, target = self._vaults(work.entry)
-        with batch_seen("Secrets", work.entry):
+        with batch_seen(self.what, work.entry):
             return {item.key: _before(item.key, target.described(item.key)) for item in work.items}
 
     def recover(self, work: Work, before: Mapping[str, Before]) -> Mapping[str, tuple[str, ...]]:
@@ -169,7 +169,7 @@ class Secrets:
         _, target = self._vaults(work.entry)
         found: dict[str, tuple[str, ...]] = {}
         for item in work.items:
-            with batch_seen("Secrets", work.entry):
+            with batch_seen(self.what, work.entry):
                 there = target.described(item.key) or {}
             # Labels alone are ours too, and have to go again.
             marked = of_migration(there, work.migration_id)
@@ -177,61 +177,17 @@ class Secrets:
                 found[item.key] = (_token(work, item),)
         return found
 
-    def copy(
-        self, work: Work, before: Mapping[str, Before], written: Mapping[str, tuple[str, ...]]
-    ) -> Iterator[Written | Failed | UnfinishedItem]:
-        """See ``Carrier.copy``."""
-        for item in work.items:
-            if not work.has_time():
-                yield UnfinishedItem(item.key)
-                continue
-            made = written.get(item.key, ())
-            try:
-                token = self._write(work, item, before[item.key])
-            except TooOftenError:
-                # What is written already is found again by its traces.
-                yield UnfinishedItem(item.key)
-            except StrangerError as error:
-                # Nothing was written here; what an earlier call wrote is found by its traces.
-                yield Failed(item.key, str(error))
-            except NamedError as error:
-                yield Failed(item.key, str(error), (_token(work, item),))
-            else:
-                yield Written(item.key, (str(token),), adopted=bool(made))
+    def _described(self, place: DataLocation, keys: Sequence[str]) -> Callable[[str], Description | None]:
+        del keys  # no call tells of several at once
+        return Vault(self._clients, place).described
 
-    def verify(
-        self, work: Work, written: Mapping[str, Written], level: Level
-    ) -> Iterator[Proof | UnfinishedItem]:
-        """See ``Carrier.verify``."""
-        for item in work.items:
-            if item.key not in written:
-                continue
-            try:
-                made = VersionIdentity.read(written[item.key].versions[-1])
-                problem = self._problem(work.entry, item, made, level)
-            except TooOftenError:
-                yield UnfinishedItem(item.key)
-                continue
-            except NamedError as error:
-                problem = str(error)
-            evidence = "value and settings" if level is Level.FULL else "version, listing"
-            yield Proof(item.key, level, not problem, "" if problem else evidence, problem)
-
-    def undo(
-        self, work: Work, before: Mapping[str, Before], written: Mapping[str, tuple[str, ...]]
-    ) -> Iterator[Undone | Conflict | UnfinishedItem]:
-        """See ``Carrier.undo``."""
-        _, target = self._vaults(work.entry)
-        for item in work.items:
-            if item.key not in written:
-                continue
-            try:
-                made = VersionIdentity.read(written[item.key][-1])
-                yield self._take_back(work, target, before[item.key], made)
-            except TooOftenError:
-                yield UnfinishedItem(item.key)
-            except NamedError as error:
-                yield Conflict(item.key, str(error))
+    def _carry(self, work: Work, item: Item, before: Before, both: Both, made: list[str]) -> None:
+        made[:] = [_token(work, item)]
+        try:
+            made[:] = [str(self._write(work, item, before, both))]
+        except StrangerError:
+            made.clear()  # nothing was written here; what an earlier call wrote is found by its traces
+            raise
 
     def _vaults(self, entry: Entry) -> tuple[Vault, Vault]:
         return Vault(self._clients, entry.source), Vault(self._clients, entry.target)
@@ -269,17 +225,16 @@ class Secrets:
             return Item(key, ItemState.CONFLICT, reason=f"at the target it is under {stranger}")
         return Item(key, kind, (SourceVersion(version.id, date=version.date),), reason)
 
-    def _write(self, work: Work, item: Item, before: Before) -> VersionIdentity:
+    def _write(self, work: Work, item: Item, before: Before, both: Both) -> VersionIdentity:
         """Write one secret, as far as it is not written already; gives the version that has it."""
         source, target = self._vaults(work.entry)
         token = _token(work, item)
-        found = source.described(item.key)
+        found, there = both
         if found is None:
             raise NamedError(NOT_FOUND, "DescribeSecret")
         if item.versions[-1].date not in ("", created(found)):
             raise NamedError("SecretMadeAnew", "DescribeSecret")
         description, tags = found.get("Description", ""), tags_of(found.get("Tags"))
-        there = target.described(item.key)
         # The record can be days old when a migration is resumed.
         if there and not _is_as_left(there, before, token):
             raise StrangerError("PutSecretValue")
@@ -316,9 +271,9 @@ class Secrets:
         if before.detail.get("previous"):
             target.mark(before.key, work.migration_id, PREVIOUS, before.detail["previous"])
 
-    def _problem(self, entry: Entry, item: Item, made: VersionIdentity, level: Level) -> str:
+    def _problem(self, entry: Entry, item: Item, made: VersionIdentity, level: Level, both: Both) -> str:
         source, target = self._vaults(entry)
-        one, other = source.described(item.key), target.described(item.key)
+        one, other = both
         current = identity_of(other) if other else None
         if other is None or current is None or not current.is_recorded_as(str(made)):
             return "what was written is not the current version"
@@ -333,10 +288,10 @@ class Secrets:
             return "tags differ"
         return ""
 
-    @staticmethod
-    def _take_back(work: Work, target: Vault, before: Before, written: VersionIdentity) -> Undone | Conflict:
-        key = before.key
-        there = target.described(key)
+    def _take_back(
+        self, work: Work, item: Item, before: Before, written: VersionIdentity, there: Description | None
+    ) -> Undone | Conflict:
+        key, (_, target) = item.key, self._vaults(work.entry)
         if there is None:
             return Undone(key, "untouched") if before.absent else Conflict(key, "someone deleted it since")
         current, made = staged(there, CURRENT), written.id

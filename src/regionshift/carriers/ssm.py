@@ -7,7 +7,7 @@ earlier version from there, so no value is ever written down by a migration.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -18,28 +18,25 @@ from regionshift.carriers.carrier import (
     Conflict,
     DataLocation,
     Entry,
-    Failed,
     Item,
     ItemState,
     Level,
     Limits,
-    OutOfTimeError,
-    Proof,
     SourceVersion,
     Undone,
-    UnfinishedItem,
     VersionIdentity,
     Work,
-    Written,
     newer_at_target,
 )
 from regionshift.carriers.keys import Keys
 from regionshift.carriers.named import (
     MEANWHILE,
+    Both,
     ClientSource,
+    Description,
+    NamedCarrier,
     NamedError,
     StrangerError,
-    TooOftenError,
     batch_seen,
     decide,
     listed,
@@ -62,7 +59,7 @@ _STRANGER = "someone else has written here since; left alone"
 _FIXED_DATA_TYPES = frozenset({"aws:ec2:image", "aws:ssm:integration"})
 
 
-class Parameters:
+class Parameters(NamedCarrier):
     """Carries parameters. Values are read and written one by one and never kept.
 
     Args:
@@ -70,6 +67,7 @@ class Parameters:
     """
 
     kind = "ssm"
+    what = "Parameters"
 
     def __init__(self, clients: ClientSource, once: ClientSource | None = None) -> None:
         self._clients = clients
@@ -118,7 +116,7 @@ class Parameters:
             key = found["Name"][start:]
             if selects(key):
                 known = ours.at(key)
-                if item := looked_at("Parameters", key, partial(look, key, found, known)):
+                if item := looked_at(self.what, key, partial(look, key, found, known)):
                     yield item
 
     def _deepened(self, entry: Entry, item: Item, found: Mapping[str, Any], there: Mapping[str, Any]) -> Item:
@@ -130,7 +128,7 @@ class Parameters:
     def describe_before(self, work: Work) -> Mapping[str, Before]:
         """See ``Carrier.describe_before``."""
         _, target = self._sides(work.entry)
-        with batch_seen("Parameters", work.entry):
+        with batch_seen(self.what, work.entry):
             there = target.named([item.key for item in work.items])
             return {
                 item.key: _before(item.key, there[item.key], target.tags(item.key))
@@ -143,7 +141,7 @@ class Parameters:
         """See ``Carrier.recover``: the version after the recorded one, if it has the value we would write."""
         source, target = self._sides(work.entry)
         found: dict[str, tuple[str, ...]] = {}
-        with batch_seen("Parameters", work.entry):
+        with batch_seen(self.what, work.entry):
             there = target.named([item.key for item in work.items])
             for item in work.items:
                 next_version = _expected(before[item.key])
@@ -153,87 +151,14 @@ class Parameters:
                     found[item.key] = (str(made),)
         return found
 
-    def copy(
-        self, work: Work, before: Mapping[str, Before], written: Mapping[str, tuple[str, ...]]
-    ) -> Iterator[Written | Failed | UnfinishedItem]:
-        """See ``Carrier.copy``."""
-        source, target = self._sides(work.entry)
-        keys = [item.key for item in work.items]
-        try:
-            with batch_seen("Parameters", work.entry):
-                described, there = source.named(keys), target.named(keys)
-        except OutOfTimeError:
-            yield from map(UnfinishedItem, keys)
-            return
-        for item in work.items:
-            if not work.has_time():
-                yield UnfinishedItem(item.key)
-                continue
-            made = list(written.get(item.key, ()))
-            both = described.get(item.key), there.get(item.key)
-            try:
-                self._carry(work.entry, item, both, before[item.key], made)
-            except TooOftenError:
-                # What is written already is found again by what it holds.
-                yield UnfinishedItem(item.key)
-            except NamedError as error:
-                yield Failed(item.key, str(error), tuple(made))
-            else:
-                yield Written(item.key, tuple(made), adopted=item.key in written)
+    def _described(self, place: DataLocation, keys: Sequence[str]) -> Callable[[str], Description | None]:
+        return self._side(place).named(keys).get
 
-    def verify(
-        self, work: Work, written: Mapping[str, Written], level: Level
-    ) -> Iterator[Proof | UnfinishedItem]:
-        """See ``Carrier.verify``."""
-        source, target = self._sides(work.entry)
-        items = [item for item in work.items if item.key in written]
-        keys = [item.key for item in items]
-        try:
-            with batch_seen("Parameters", work.entry):
-                ours, theirs = source.named(keys), target.named(keys)
-        except OutOfTimeError:
-            yield from map(UnfinishedItem, keys)
-            return
-        for item in items:
-            made = VersionIdentity.read(written[item.key].versions[-1])
-            try:
-                problem = _unlisted(theirs.get(item.key), made)
-                if not problem and level is Level.FULL:
-                    problem = self._difference(work.entry, item, made, (ours.get(item.key), theirs[item.key]))
-            except TooOftenError:
-                yield UnfinishedItem(item.key)
-                continue
-            except NamedError as error:
-                problem = str(error)
-            evidence = "value and settings" if level is Level.FULL else "version, listing"
-            yield Proof(item.key, level, not problem, "" if problem else evidence, problem)
-
-    def undo(
-        self, work: Work, before: Mapping[str, Before], written: Mapping[str, tuple[str, ...]]
-    ) -> Iterator[Undone | Conflict | UnfinishedItem]:
-        """See ``Carrier.undo``. A parameter that was there gets a newer version with the earlier value."""
-        _, target = self._sides(work.entry)
-        keys = [item.key for item in work.items if item.key in written]
-        try:
-            with batch_seen("Parameters", work.entry):
-                there = target.named(keys)
-        except OutOfTimeError:
-            yield from map(UnfinishedItem, keys)
-            return
-        for item in work.items:
-            key = item.key
-            if key not in written:
-                continue
-            made = VersionIdentity.read(written[key][-1])
-            try:
-                if not self._is_still_ours(work.entry, item, made, there.get(key)):
-                    yield Conflict(key, _STRANGER)
-                    continue
-                yield self._take_back(target, before[key], made, there.get(key))
-            except TooOftenError:
-                yield UnfinishedItem(key)
-            except NamedError as error:
-                yield Conflict(key, str(error))
+    def _problem(self, entry: Entry, item: Item, made: VersionIdentity, level: Level, both: Both) -> str:
+        one, other = both
+        if other is None or not identity_of(other).is_recorded_as(str(made)):
+            return "what was written is not the current version"
+        return self._difference(entry, item, made, (one, other)) if level is Level.FULL else ""
 
     def _is_still_ours(
         self, entry: Entry, item: Item, made: VersionIdentity, there: Mapping[str, Any] | None
@@ -280,23 +205,8 @@ class Parameters:
             return Item(key, kind, reason=reason)
         return Item(key, kind, (_source_version(found),), reason)
 
-    def _carry(
-        self,
-        entry: Entry,
-        item: Item,
-        both: tuple[Mapping[str, Any] | None, Mapping[str, Any] | None],
-        before: Before,
-        made: list[str],
-    ) -> None:
-        """Write one parameter, unless ``made`` has its version; what is written goes into it.
-
-        Args:
-            both: what is at the source and at the target.
-
-        Raises:
-            NamedError: it could not be written, or somebody else wrote there.
-        """
-        source, target = self._sides(entry)
+    def _carry(self, work: Work, item: Item, before: Before, both: Both, made: list[str]) -> None:
+        source, target = self._sides(work.entry)
         found, there = both
         if found is None:
             raise NamedError("ParameterNotFound", "DescribeParameters")
@@ -305,7 +215,7 @@ class Parameters:
             # The record can be days old when a migration is resumed.
             if not _is_as_recorded(there, before):
                 raise StrangerError("PutParameter")
-            made.append(str(self._write(entry, item, found, before)))
+            made.append(str(self._write(work.entry, item, found, before)))
         if not _follows(target, before, VersionIdentity.read(made[-1])):
             raise StrangerError("PutParameter")
         target.set_tags(item.key, tags)
@@ -367,11 +277,13 @@ class Parameters:
             return "Policies differ"
         return "" if source.tags(item.key) == target.tags(item.key) else "tags differ"
 
-    @staticmethod
     def _take_back(
-        target: Side, before: Before, made: VersionIdentity, there: Mapping[str, Any] | None
+        self, work: Work, item: Item, before: Before, made: VersionIdentity, there: Description | None
     ) -> Undone | Conflict:
-        key = before.key
+        """A parameter that was there gets a newer version with the earlier value."""
+        key, (_, target) = item.key, self._sides(work.entry)
+        if not self._is_still_ours(work.entry, item, made, there):
+            return Conflict(key, _STRANGER)
         if there is None:
             return Undone(key, "untouched") if before.absent else Conflict(key, "someone deleted it since")
         current = identity_of(there)
@@ -493,9 +405,3 @@ def _follows(target: Side, before: Before, made: VersionIdentity) -> bool:
     if number <= first:
         return number == first
     return target.all_hold(before.key, range(first, number), target.value(before.key, made))
-
-
-def _unlisted(found: Mapping[str, Any] | None, made: VersionIdentity) -> str:
-    if found is None or not identity_of(found).is_recorded_as(str(made)):
-        return "what was written is not the current version"
-    return ""
