@@ -25,10 +25,10 @@ import typer.main
 from hypothesis import given
 from hypothesis import strategies as st
 
+from regionshift import logs
 from regionshift.cli import deployment_tables, failure, show
 from regionshift.cli.app import app
 from regionshift.cli.options import Choices
-from regionshift.cli.verbose import make_log
 from regionshift.errors import InputError, Refused, WorkFailed
 from regionshift.report import migrations, moving, terminal
 from regionshift.report.junit import write_junit
@@ -237,7 +237,8 @@ def test_errors_are_shown_harmlessly(
 
 
 def test_what_verbose_says_is_harmless(told: Callable[[], str]) -> None:
-    make_log(verbose=True).debug(HOSTILE, op=HOSTILE, region=None, name=[HOSTILE])
+    with logs.listening(2, None, show.screen_of(stderr=True).print):
+        logs.tell(HOSTILE, op=HOSTILE, region=None, name=[HOSTILE])
     said = told()
     _require_harmless(said)
     assert SHOWN in said

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import Annotated, Any
 
 import pytest
@@ -9,7 +10,8 @@ import typer.main
 from typer.testing import CliRunner
 
 from regionshift.cli.app import app
-from regionshift.cli.options import CHANGE, DEFAULT_CONFIG, MACHINE, Account, Choices, takes
+from regionshift.cli.command import takes
+from regionshift.cli.options import CHANGE, DEFAULT_CONFIG, MACHINE, Account, Choices
 
 GIVEN = {
     "config": (["--config", "a.yaml"], "a.yaml"),
@@ -18,7 +20,8 @@ GIVEN = {
     "account": (["--account", "123456789012"], "123456789012"),
     "as_json": (["--json"], "True"),
     "yes": (["-y"], "True"),
-    "verbose": (["-v"], "True"),
+    "verbosity": (["-vv"], "2"),
+    "log_file": (["--log-file", os.devnull], os.devnull),
     "may_force": (["--force"], "True"),
 }
 

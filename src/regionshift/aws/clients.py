@@ -16,6 +16,8 @@ from botocore.config import Config
 from botocore.exceptions import NoCredentialsError
 from botocore.loaders import Loader, create_loader
 
+from regionshift import logs
+from regionshift.aws.call_log import log_calls
 from regionshift.aws.errors import told_plainly
 from regionshift.carriers.bucket_owner import expect
 
@@ -69,6 +71,7 @@ class Clients:
         endpoint: where everything goes instead of to AWS.
         ca_bundle: PEM file to trust instead of the usual authorities.
         account: whose buckets they must be, where a call does not say otherwise; nothing is expected without it.
+        is_logged: whether its calls are the user's; those of the embedded AWS itself are not.
     """
 
     def __init__(
@@ -79,6 +82,7 @@ class Clients:
         endpoint: str | None = None,
         ca_bundle: Path | None = None,
         account: str | None = None,
+        is_logged: bool = True,
     ) -> None:
         self._read_timeout = READ_TIMEOUT
         self._attempts = ATTEMPTS
@@ -87,6 +91,7 @@ class Clients:
         self._endpoint = endpoint
         self._ca_bundle = ca_bundle
         self._account = account
+        self._is_logged = is_logged
         self._session: boto3.Session | None = None
         self._made: dict[tuple[str, str], Any] = {}
         # boto3 guide, "Multithreading": clients may be shared, the session that makes them may not.
@@ -225,6 +230,8 @@ class Clients:
         )
         if service == "s3" and self._account is not None:
             expect(client, self._account)
+        if self._is_logged and logs.is_on():
+            log_calls(client)
         return client
 
     def _config(self, service: str) -> Config:

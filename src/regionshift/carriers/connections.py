@@ -15,6 +15,8 @@ from http.client import HTTPConnection, HTTPException, HTTPSConnection
 from select import select
 from urllib.parse import urlsplit
 
+from regionshift import logs
+
 _CONNECT_SECONDS = 10
 # S3 can be silent for minutes before it answers, when it puts a large upload's parts together.
 _READ_SECONDS = 300
@@ -119,6 +121,7 @@ class Connections:
     def _open(self, base: str) -> HTTPConnection:
         parts = urlsplit(base)
         host = parts.hostname or ""
+        logs.tell("connection", logs.DETAILS, host=parts.netloc)
         if parts.scheme == "http":
             return HTTPConnection(host, parts.port, timeout=_CONNECT_SECONDS)
         return HTTPSConnection(host, parts.port, timeout=_CONNECT_SECONDS, context=self._context)

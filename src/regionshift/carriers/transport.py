@@ -18,6 +18,7 @@ from botocore.auth import S3SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import ReadOnlyCredentials
 
+from regionshift import logs
 from regionshift.carriers.bucket_owner import expected
 from regionshift.carriers.connections import ConnectionProblemError, Connections
 from regionshift.carriers.pace import Pace
@@ -133,7 +134,16 @@ class Transport:
             S3Error: S3 refused for good, or did not stop saying slow down.
             AnswerLostError: a request that is not repeatable may have been done.
         """
+        if not logs.is_on():
+            return self._send(request, {})
+        facts = {"service": "s3", "operation": _operation(request), "region": request.region}
+        with logs.timed("call", **facts, bucket=request.bucket, key=request.key or None) as told:
+            return self._send(request, told)
+
+    def _send(self, request: S3Request, told: dict[str, object]) -> Response:
+        """As :meth:`send`; what is found out on the way goes into ``told``."""
         for attempt in range(self._attempts):
+            told["retries"] = attempt
             last = attempt == self._attempts - 1
             try:
                 with self.pace:
@@ -143,10 +153,12 @@ class Transport:
                     raise AnswerLostError("ConnectionLost", 0, str(error), request.where) from error
                 self._wait(attempt)
                 continue
+            told |= {"status": response.status, "request_id": response.headers.get("x-amz-request-id")}
             problem = _problem(response, request)
             if problem is None:
                 return response
             if not self._may_repeat(problem, request, last):
+                told["error"] = problem.code
                 raise problem
             self._wait(attempt)
         raise AssertionError("the last attempt returns or raises")
@@ -194,7 +206,15 @@ class Transport:
 
     def _wait(self, attempt: int) -> None:
         longest = min(_LONGEST_WAIT, _FIRST_WAIT * 2**attempt)
-        self._sleep(longest * (0.5 + self._jitter() / 2))
+        seconds = longest * (0.5 + self._jitter() / 2)
+        logs.tell("wait", logs.DETAILS, service="s3", seconds=round(seconds, 3))
+        self._sleep(seconds)
+
+
+def _operation(request: S3Request) -> str:
+    """The method, and the names in the query: no values, as the upload's id is one."""
+    names = "&".join(name for name, _ in request.query)
+    return f"{request.method}?{names}" if names else request.method
 
 
 def _problem(response: Response, request: S3Request) -> S3Error | None:

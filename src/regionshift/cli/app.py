@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from regionshift.cli import moving_app
+from regionshift.cli.command import takes
 from regionshift.cli.deployment_app import add_commands
 from regionshift.cli.options import (
     CHANGE,
@@ -21,7 +22,6 @@ from regionshift.cli.options import (
     DataLoss,
     Refresh,
     Target,
-    takes,
 )
 
 app = typer.Typer(

@@ -8,7 +8,6 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
 
 from regionshift.cli.deployments import prune_releases, up_in_waves
 from regionshift.cli.driving import without_down
@@ -17,7 +16,6 @@ from regionshift.cli.opening import opened
 from regionshift.cli.options import Choices
 from regionshift.cli.show import confirm, confirm_by_name, console, print_json, screen_of, working
 from regionshift.cli.telling import readers
-from regionshift.cli.verbose import make_log
 from regionshift.engine.engine import Listener
 from regionshift.engine.events import StepProgress
 from regionshift.errors import EXIT_FAILED, EXIT_OK, InputError
@@ -142,7 +140,7 @@ def run_up(
             return _nothing_elsewhere(choices, wired, plan, down)
         wired.catalog.keep(environment.release(), deployed_releases(wired.journal).links)
         screen = console(choices)
-        with _view(choices, screen, f"up {environment.name}", plan) as listener:
+        with _view(screen, f"up {environment.name}", plan) as listener:
             deploy(environment, wired.journal, proposal, listener, readers(wired, screen))
         if not plan.is_empty:
             prune_releases(choices, wired)
@@ -284,7 +282,7 @@ def run_destroy(choices: Choices) -> int:
             screen.print("What an earlier run made and did not write down is looked for, and goes too.")
         if plan.changes or unclear:
             confirm_by_name(choices, environment.config)
-        with _view(choices, screen, f"destroy {environment.name}", plan) as listener:
+        with _view(screen, f"destroy {environment.name}", plan) as listener:
             done = destroy(environment, wired.journal, plan, listener, readers(wired, screen))
     if choices.as_json:
         print_json(asdict(done))
@@ -297,26 +295,20 @@ def run_destroy(choices: Choices) -> int:
 
 
 @contextmanager
-def _view(choices: Choices, screen: Screen, title: str, plan: Plan) -> Iterator[Listener]:
+def _view(screen: Screen, title: str, plan: Plan) -> Iterator[Listener | None]:
     """Shows the engine at work on ``plan``; nothing to do is not shown."""
-    log = make_log(verbose=choices.verbose)
     if plan.is_empty:
-        yield _follow(None, log)
+        yield None
         return
     totals = Counter(change.region or "" for change in plan.changes)
     with LiveView(screen, title, plan.regions, totals, time.monotonic) as view:
-        yield _follow(view, log)
 
+        def listen(progress: StepProgress) -> None:
+            step = progress.step
+            if step.changes:
+                view.step(progress.phase, step.region, step.urn, step.op, step.name)
 
-def _follow(view: LiveView | None, log: Any) -> Listener:
-
-    def listen(progress: StepProgress) -> None:
-        step = progress.step
-        log.debug(progress.phase, op=step.op, region=step.region, type=step.type, name=step.name)
-        if view is not None and step.changes:
-            view.step(progress.phase, step.region, step.urn, step.op, step.name)
-
-    return listen
+        yield listen
 
 
 def _validate(choices: Choices, wired: Wired, regions: Sequence[str]) -> Validation:

@@ -6,7 +6,8 @@ from typing import Annotated
 
 import typer
 
-from regionshift.cli.options import CHANGE, ENVIRONMENT, Choices, takes
+from regionshift.cli.command import takes
+from regionshift.cli.options import CHANGE, ENVIRONMENT, Choices
 from regionshift.errors import InputError
 
 

@@ -6,7 +6,6 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
-from typing import Any
 
 import typer
 
@@ -14,7 +13,6 @@ from regionshift.cli.deployment_tables import step_line
 from regionshift.cli.options import Choices
 from regionshift.cli.show import confirm, console, person_is_there, working
 from regionshift.cli.telling import readers
-from regionshift.cli.verbose import make_log
 from regionshift.deployment.steps import Step
 from regionshift.engine.events import StepProgress
 from regionshift.errors import Refused
@@ -73,7 +71,6 @@ class _UnderWay:
 
     def __init__(self, choices: Choices) -> None:
         self._choices = choices
-        self._log: Any = make_log(verbose=choices.verbose)
         self._activity: Activity | None = None
 
     def begin(self, what: str) -> None:
@@ -86,7 +83,6 @@ class _UnderWay:
 
     def listen(self, progress: StepProgress) -> None:
         step = progress.step
-        self._log.debug(progress.phase, op=step.op, region=step.region, type=step.type, name=step.name)
         if self._activity is not None and progress.phase == "started" and step.changes:
             self._activity.now(f"{step.op} {step.name}")
 

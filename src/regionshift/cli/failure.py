@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 import traceback
 from collections.abc import Sequence
@@ -65,7 +66,7 @@ def _run(app: typer.Typer, arguments: Sequence[str], changes: Changes) -> int:
     except OSError as error:
         told = _of_disk(error)
         if told is None:
-            return _unforeseen(error, verbose="-v" in arguments or "--verbose" in arguments)
+            return _unforeseen(error, verbose=_is_verbose(arguments))
         _show(told, told.exit_code, as_json=as_json)
         return told.exit_code
     except Exception as error:  # noqa: BLE001 - the last place where a defect of ours can become a sentence
@@ -73,8 +74,12 @@ def _run(app: typer.Typer, arguments: Sequence[str], changes: Changes) -> int:
             done = "what was done before the question stays" if changes.begun else "nothing was changed"
             _say(f"Not confirmed; {done}.")
             return EXIT_INTERRUPTED
-        return _unforeseen(error, verbose="-v" in arguments or "--verbose" in arguments)
+        return _unforeseen(error, verbose=_is_verbose(arguments))
     return changes.exit_code(code) if isinstance(code, int) else EXIT_OK
+
+
+def _is_verbose(arguments: Sequence[str]) -> bool:
+    return any(each == "--verbose" or re.fullmatch("-v+", each) for each in arguments)
 
 
 def _say(*lines: str) -> None:

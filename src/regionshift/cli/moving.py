@@ -14,7 +14,7 @@ from regionshift.cli.opening import opened
 from regionshift.cli.options import Choices
 from regionshift.cli.promoting import promote_quietly
 from regionshift.cli.show import NotConfirmed, confirm, confirm_by_name, console, print_json, working
-from regionshift.cli.steps import MEANINGS, load_text, make_listener
+from regionshift.cli.steps import MEANINGS, load_text
 from regionshift.cli.telling import herald, topics
 from regionshift.errors import (
     EXIT_OK,
@@ -318,7 +318,7 @@ def _up(choices: Choices, wired: Wired, source: str, target: str) -> dict[str, A
     proposal = _planned(choices, wired, source, target)
     # Also when nothing is left to change: a run that was killed at its end has not said where the regions stand.
     wired.catalog.keep(environment.release(), deployed_releases(wired.journal).links)
-    deploy(environment, wired.journal, proposal, make_listener(choices))
+    deploy(environment, wired.journal, proposal)
     wrong = [each for each in validate(environment, regions=[target]).results if not each.passed]
     if wrong:
         raise WorkFailed(f"{wrong[0].check}: {wrong[0].detail}", where=target, remedy=wrong[0].remedy)
@@ -362,7 +362,7 @@ def _retire(choices: Choices, region: str, *, allow_data_loss: bool) -> bool:
         write_text(choices.config, applied(found.edit, read_text(choices.config)))
         wired.catalog.keep(found.environment.release(), deployed_releases(wired.journal).links)
         with working(choices, f"taking {region} down"):
-            deploy(found.environment, wired.journal, found.proposal, make_listener(choices))
+            deploy(found.environment, wired.journal, found.proposal)
         screen = console(choices)
         told = deployed_releases(wired.journal)
         gone = moves.of_retired(region, found.environment.config.regions.primary)

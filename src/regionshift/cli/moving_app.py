@@ -6,7 +6,8 @@ from typing import Annotated
 
 import typer
 
-from regionshift.cli.options import CHANGE, Choices, DataLoss, takes
+from regionshift.cli.command import takes
+from regionshift.cli.options import CHANGE, Choices, DataLoss
 
 PlanOnly = Annotated[bool, typer.Option("--plan-only", help="Show the plan, change nothing.")]
 

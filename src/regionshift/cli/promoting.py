@@ -12,7 +12,7 @@ from regionshift.cli.migrations import carrying_in
 from regionshift.cli.opening import opened
 from regionshift.cli.options import Choices
 from regionshift.cli.show import confirm, console, print_json, working
-from regionshift.cli.steps import MEANINGS, load_text, make_listener, teller
+from regionshift.cli.steps import MEANINGS, load_text, teller
 from regionshift.cli.telling import herald
 from regionshift.deployment.saga import Ending
 from regionshift.errors import (
@@ -127,7 +127,7 @@ def _prepared(
     plan = proposed.plan
     proposing.require_secrets(wired.environment, new)
     wired.catalog.lend(proposed.release)  # kept only once it is confirmed
-    turner = Turner(wired.environment, wired.catalog, plan.absent, make_listener(choices))
+    turner = Turner(wired.environment, wired.catalog, plan.absent)
     after = dict.fromkeys(plan.present, plan.after)
     findings = key_findings(wired.environment.clients, wired.environment.config, plan.present)
     preview = turner.preview(after, plan.after, findings)
@@ -226,7 +226,7 @@ def _promotion(choices: Choices, wired: Wired, plan: PromotionPlan, run_id: str)
             run_id,
             wired.environment,
             wired.catalog,
-            Turner(wired.environment, wired.catalog, plan.absent, make_listener(choices)),
+            Turner(wired.environment, wired.catalog, plan.absent),
             partial(LastCopy, carrying, wired.journal, time.monotonic),
             choices.config,
             time.monotonic,

@@ -4,13 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from regionshift.cli.options import Choices
-from regionshift.cli.verbose import make_log
 from regionshift.deployment.saga import SagaState, SagaStep
-from regionshift.engine.engine import Listener
-from regionshift.engine.events import StepProgress
 from regionshift.errors import InputError
 from regionshift.operations.moving.driving import Said, Teller
 from regionshift.report.moving import StepsView
@@ -67,14 +63,3 @@ def load_text(
         ) from error
     finally:
         aside.unlink()
-
-
-def make_listener(choices: Choices) -> Listener:
-    """Logs what the engine does, with --verbose."""
-    log: Any = make_log(verbose=choices.verbose)
-
-    def listen(progress: StepProgress) -> None:
-        step = progress.step
-        log.debug(progress.phase, op=step.op, region=step.region, type=step.type, name=step.name)
-
-    return listen

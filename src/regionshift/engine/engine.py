@@ -22,6 +22,7 @@ from pulumi.automation._stack import StackInitMode
 from pulumi.automation.errors import ConcurrentUpdateError, StackNotFoundError
 from semver import VersionInfo
 
+from regionshift import logs
 from regionshift.engine.apart import runs_apart
 from regionshift.engine.aside import NOTHING, Arrangement, Aside, ExclusionStore
 from regionshift.engine.cli import Claim, StoppableCommand
@@ -415,14 +416,16 @@ class Engine:
         self._outputs = None
         self._command.halted = False
 
+        level = logs.DETAILS if verb == "preview" else logs.STEPS
+
         def on_event(event: EngineEvent) -> None:
-            _take(event, record, listener)
+            _take(event, record, listener, level)
 
         stack = self._open()
         stack.workspace.env_vars = {_SKIP: "false"} if checkpoints else {}
         options |= {"parallel": self._settings.parallel}
         given = {name: value for name, value in options.items() if value is not None}
-        with quiet_sdk(), runs_apart(), self._scratch.used_by_sdk():
+        with quiet_sdk(), runs_apart(), self._scratch.used_by_sdk(), logs.timed("engine", verb=verb):
             try:
                 getattr(stack, verb)(
                     program=program, on_event=on_event, color="never", suppress_outputs=True, **given
@@ -447,7 +450,7 @@ class Engine:
         )
 
 
-def _take(event: EngineEvent, record: RunRecord, listener: Listener | None) -> None:
+def _take(event: EngineEvent, record: RunRecord, listener: Listener | None, level: int) -> None:
     if event.diagnostic_event and (problem := problem_of(event.diagnostic_event)):
         record.problems.append(problem)
     record.left_open = record.left_open or tells_of_pending(event)
@@ -462,6 +465,10 @@ def _take(event: EngineEvent, record: RunRecord, listener: Listener | None) -> N
         record.planned.append(progress.step)
     elif progress.phase == "done":
         record.finished.append(progress.step)
+    step = progress.step
+    logs.tell(
+        f"resource {progress.phase}", level, op=step.op, region=step.region, type=step.type, name=step.name
+    )
     if listener:
         listener(progress)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
+from regionshift import logs
 from regionshift.errors import InputError
 from regionshift.journal.lock import Holder, LeaseTerms, Lock
 from regionshift.journal.store import S3Access, StateStore, SwapStore
@@ -47,13 +48,14 @@ def acquire(
         LockHeld: somebody holds it who is not the one named by ``force``.
         StateUnreachable: the state cannot be used.
     """
-    if isinstance(store, SwapStore):
-        from regionshift.journal.lease import acquire_lease
+    with logs.timed("lock", action="break and take" if force else "take", environment=environment):
+        if isinstance(store, SwapStore):
+            from regionshift.journal.lease import acquire_lease
 
-        return acquire_lease(store, environment, holder, terms, force)
-    from regionshift.journal.file_lock import acquire_file
+            return acquire_lease(store, environment, holder, terms, force)
+        from regionshift.journal.file_lock import acquire_file
 
-    return acquire_file(store, environment, holder, force)
+        return acquire_file(store, environment, holder, force)
 
 
 def current_holder(store: StateStore, environment: str) -> Holder | None:

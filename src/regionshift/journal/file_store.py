@@ -18,6 +18,7 @@ import obstore
 from obstore.exceptions import AlreadyExistsError, BaseError
 from obstore.store import LocalStore
 
+from regionshift import logs
 from regionshift.journal.store import KeyTakenError, Stored, checked_key, unusable
 
 _ASIDE = ".writing"
@@ -40,15 +41,15 @@ class FileStore:
         return self.root.as_uri()
 
     def create(self, key: str, body: bytes) -> None:
-        with self.translated(key):
+        with self._told(key, "create"):
             self._place(key, body, overwrite=False)
 
     def put(self, key: str, body: bytes) -> None:
-        with self.translated(key):
+        with self._told(key, "put"):
             self._place(key, body, overwrite=True)
 
     def get(self, key: str) -> Stored | None:
-        with self.translated(key):
+        with self._told(key, "get"):
             try:
                 found = obstore.get(self._store, checked_key(key))
             except FileNotFoundError:
@@ -60,18 +61,18 @@ class FileStore:
         return {key: stored.body for key, stored in found if stored is not None}
 
     def keys(self, prefix: str) -> list[str]:
-        with self.translated(prefix):
+        with self._told(prefix, "keys"):
             pages = obstore.list(self._store, checked_key(prefix))
             return sorted(meta["path"] for page in pages for meta in page)
 
     def folders(self, prefix: str) -> list[str]:
-        with self.translated(prefix):
+        with self._told(prefix, "folders"):
             listing = obstore.list_with_delimiter(self._store, checked_key(prefix))
             return sorted(path.rstrip("/").rpartition("/")[2] for path in listing["common_prefixes"])
 
     def delete(self, keys: Iterable[str]) -> None:
         for key in keys:
-            with self.translated(key):
+            with self._told(key, "delete"):
                 try:
                     obstore.delete(self._store, checked_key(key))
                 except FileNotFoundError:
@@ -98,6 +99,14 @@ class FileStore:
             self._synced.add(directory)
         if not known and directory != self.root:
             self._sync_directory(directory.parent)
+
+    @contextmanager
+    def _told(self, key: str, operation: str) -> Iterator[None]:
+        with (
+            self.translated(key),
+            logs.timed("state", logs.DETAILS, operation=operation, key=key),
+        ):
+            yield
 
     @contextmanager
     def translated(self, key: str) -> Iterator[None]:

@@ -17,6 +17,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 
+from regionshift import logs
 from regionshift.errors import InputError, Refused
 from regionshift.journal.events import (
     DECISION,
@@ -135,6 +136,7 @@ class Journal:
             run_id = f"{attempt:06d}-{kind}-{uuid.uuid4().hex[:6]}"
             opening = RunJournal(self, self._folder(run_id), run_id, kind)
             if opening.try_append(Event(1, run_id, kind, RUN, "before", None, data, self.now())):
+                logs.run_opens(run_id)
                 self._working_on(run_id)
                 return opening
         raise Refused("other runs start all the time; no number was free", where=self.store.url)
@@ -149,6 +151,7 @@ class Journal:
             )
         if view.outcome is not None:
             raise Refused(f"run {view.run_id} is finished: {view.outcome}", remedy="start a new one")
+        logs.run_opens(view.run_id)
         self._working_on(view.run_id)
         return RunJournal(self, self._folder(view.run_id), view.run_id, view.kind, view.last_sequence)
 
@@ -386,6 +389,7 @@ class RunJournal:
         self.append(RUN, "failed" if failed else "after", None, {**(data or {}), "outcome": outcome})
         view = self.view()
         self._journal.copy_closed(view)
+        logs.run_closes(self.run_id)
         return view
 
     def view(self) -> RunView:
@@ -400,8 +404,10 @@ class RunJournal:
         self._journal.guard()
         key = f"{self._folder}/{event.sequence:08d}.json"
         body = self._journal.sealed(key, encode(replace(event, id=uuid.uuid4().hex)))
+        where = {"step": event.step, "phase": event.phase, "region": event.region}
         try:
-            self._journal.store.create(key, body)
+            with logs.timed("journal", run=self.run_id, sequence=event.sequence, **where):
+                self._journal.store.create(key, body)
         except KeyTakenError:
             found = self._journal.store.get(key)
             if found is None:

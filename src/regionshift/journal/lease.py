@@ -14,6 +14,7 @@ import threading
 from dataclasses import dataclass, replace
 from datetime import datetime
 
+from regionshift import logs
 from regionshift.journal.lock import (
     Holder,
     LeaseTerms,
@@ -97,8 +98,9 @@ class _HeldLease(Lock):
     def _keep(self) -> None:
         while not self._stop.wait(self._terms.renew_every):
             try:
-                self._renew(self.holder)
-                self.check()
+                with logs.timed("lock", action="renew", environment=self._environment):
+                    self._renew(self.holder)
+                    self.check()
             except StateUnreachable:
                 continue  # tried again until the lease is over; check() notices that
             except StateDamaged as error:

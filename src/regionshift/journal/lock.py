@@ -15,6 +15,7 @@ from datetime import datetime
 from types import TracebackType
 from typing import Self
 
+from regionshift import logs
 from regionshift.errors import Refused, WorkFailed
 from regionshift.journal.store import StateDamaged, StateUnreachable
 
@@ -86,7 +87,8 @@ class Lock(ABC):
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         try:
-            self.release()
+            with logs.timed("lock", action="give back"):
+                self.release()
         except StateUnreachable as failure:
             if error is None:
                 raise

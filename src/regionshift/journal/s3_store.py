@@ -18,6 +18,7 @@ from obstore.exceptions import (
 )
 from obstore.store import S3Store as ObstoreS3
 
+from regionshift import logs
 from regionshift.journal.store import (
     KeyTakenError,
     S3Access,
@@ -76,7 +77,7 @@ class S3Store:
             raise SwapLostError(key) from error
 
     def get(self, key: str) -> Stored | None:
-        with self._translated(key):
+        with self._translated(key, "get"):
             try:
                 found = obstore.get(self._store, checked_key(key))
                 return Stored(bytes(found.bytes()), found.meta["e_tag"] or "", found.meta["last_modified"])
@@ -90,33 +91,34 @@ class S3Store:
             return {key: stored.body for key, stored in found if stored is not None}
 
     def keys(self, prefix: str) -> list[str]:
-        with self._translated(prefix):
+        with self._translated(prefix, "keys"):
             pages = obstore.list(self._store, checked_key(prefix))
             return sorted(meta["path"] for page in pages for meta in page)
 
     def folders(self, prefix: str) -> list[str]:
-        with self._translated(prefix):
+        with self._translated(prefix, "folders"):
             listing = obstore.list_with_delimiter(self._store, checked_key(prefix))
             return sorted(path.rstrip("/").rpartition("/")[2] for path in listing["common_prefixes"])
 
     def delete(self, keys: Iterable[str]) -> None:
         wanted = [checked_key(key) for key in keys]
         if wanted:
-            with self._translated(wanted[0]):
+            with self._translated(wanted[0], "delete"):
                 obstore.delete(self._store, wanted)
 
     def _put(self, key: str, body: bytes, mode: PutMode) -> str:
-        with self._translated(key):
+        with self._translated(key, "put"):
             return (
                 obstore.put(self._store, checked_key(key), body, mode=mode, use_multipart=False)["e_tag"]
                 or ""
             )
 
     @contextmanager
-    def _translated(self, key: str) -> Iterator[None]:
+    def _translated(self, key: str, operation: str) -> Iterator[None]:
         where = f"{self.url}/{key}"
         try:
-            yield
+            with logs.timed("state", logs.DETAILS, operation=operation, key=key):
+                yield
         except (AlreadyExistsError, PreconditionError):
             raise
         except (PermissionDeniedError, UnauthenticatedError) as error:

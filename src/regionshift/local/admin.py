@@ -21,7 +21,7 @@ def works(key: AccessKey, endpoint: str, ca_bundle: Path) -> bool:
     """Whether the cloud still knows the key; it forgets it when it was killed before it could save."""
     if not key.access_key:
         return False
-    clients = Clients(key=key, endpoint=endpoint, ca_bundle=ca_bundle)
+    clients = Clients(key=key, endpoint=endpoint, ca_bundle=ca_bundle, is_logged=False)
     try:
         clients.call(REGION, "sts", "get_caller_identity")
     except AwsFailed as error:
@@ -36,7 +36,7 @@ def create(account: str, endpoint: str, ca_bundle: Path) -> AccessKey:
 
     In the emulator the account's number is root's access key; see the emulator's documentation.
     """
-    root = Clients(key=AccessKey(account, "root"), endpoint=endpoint, ca_bundle=ca_bundle)
+    root = Clients(key=AccessKey(account, "root"), endpoint=endpoint, ca_bundle=ca_bundle, is_logged=False)
     iam = root.get("iam", REGION)
     with told_plainly(REGION, USER):
         try:

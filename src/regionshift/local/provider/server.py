@@ -37,7 +37,7 @@ def serve(
     """
     require_loopback(cloud.endpoint)
     key = AccessKey(cloud.access_key, cloud.secret_key)
-    clients = Clients(key=key, endpoint=cloud.endpoint, ca_bundle=cloud.ca_bundle)
+    clients = Clients(key=key, endpoint=cloud.endpoint, ca_bundle=cloud.ca_bundle, is_logged=False)
     servicer = AwsServicer(handlers, clients, cloud.account, files or Files())
     sizes = [("grpc.max_receive_message_length", _UNLIMITED), ("grpc.max_send_message_length", _UNLIMITED)]
     guard = OnlyOwn(grpc.StatusCode.PERMISSION_DENIED)
