@@ -23,17 +23,21 @@ from model_regions import CANARY, OTHER, Crash
 import regionshift
 from regionshift.aws.clients import Clients
 from regionshift.aws.errors import AwsFailed
-from regionshift.cli import doctor, opening
+from regionshift.cli import doctor, moving, opening
 from regionshift.cli.app import app
 from regionshift.cli.failure import run
+from regionshift.cli.options import Choices
+from regionshift.cli.rejoining import _show
 from regionshift.engine.engine import RunRecord
 from regionshift.engine.events import ResourceStep
 from regionshift.errors import EXIT_INPUT, EXIT_OK, EXIT_REFUSED, InputError
 from regionshift.journal.backends import open_state
 from regionshift.operations.environment import without_regions
+from regionshift.operations.moving import moves, rejoining
 from regionshift.operations.moving.fencing import NOT_SHUT
 from regionshift.operations.preflight import Machine
 from regionshift.operations.room import Disk
+from regionshift.operations.up import PlanRefused, propose
 from regionshift.operations.waves.apply import Applier
 from regionshift.releases.deployed import deployed_releases
 from regionshift.settings.components import DEPLOYMENT_BUCKET, ERRORS_ALARM
@@ -467,6 +471,35 @@ def test_no_fence_is_closed_before_the_yes(scene: Scene) -> None:
     assert [each.run_id for each in scene.process().journal.history()] == runs
 
 
+@pytest.mark.parametrize("trouble", [_region_that_is_down, _region_that_is_gone])
+def test_a_move_asks_the_same_before_it_plans(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch, trouble: Callable[[Scene], str]
+) -> None:
+    monkeypatch.setattr(moves, "require_as_up", lambda *_: None)  # the model's engine knows no such release
+    choices = Choices(Path("regionshift.yaml"), yes=True)
+    scene.settings["deployment"] = {"failure_tolerance": 1}
+    with scene.wired() as wired:
+        run_id = moves.open_run(wired.journal, OTHER, CANARY).run_id
+        assert moving._planned(choices, wired, OTHER, CANARY).plan.errors == ()
+        says = trouble(scene)
+        with pytest.raises(PlanRefused, match=says):
+            moving._planned(choices, wired, OTHER, CANARY)
+        assert wired.journal.view(run_id).outcome is None
+
+
+def test_a_return_leaves_no_region_out_that_does_not_answer(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(rejoining, "require_as_up", lambda *_: None)
+    choices = Choices(Path("regionshift.yaml"), yes=True)
+    scene.settings["deployment"] = {"failure_tolerance": 1}
+    with scene.wired() as wired:
+        _show(choices, wired, deployed_releases(wired.journal), OTHER)
+        says = _region_that_is_down(scene)
+        with pytest.raises(PlanRefused, match=says):
+            _show(choices, wired, deployed_releases(wired.journal), OTHER)
+
+
 def test_a_bucket_of_somebody_else_is_named_before_it_would_be_emptied(
     scene: Scene, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -477,6 +510,15 @@ def test_a_bucket_of_somebody_else_is_named_before_it_would_be_emptied(
         told = " ".join("".join(capsys.readouterr()).split())
         assert DEPLOYMENT_BUCKET.name(scene.names, OTHER) in told
         assert "or may not be seen" in told
+
+
+def test_a_retirement_that_is_refused_says_why(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    scene.world.wanted, scene.leaving = 0, OTHER  # the bucket there is of another account
+    left = scene.process().environment
+    found = moves.Retirement(cast(Any, None), left, propose(left, allow_data_loss=True))
+    monkeypatch.setattr(moves, "propose_retirement", lambda *_, **__: found)
+    with pytest.raises(PlanRefused, match=DEPLOYMENT_BUCKET.name(scene.names, OTHER)):
+        moving._retire(Choices(Path("regionshift.yaml"), yes=True), OTHER, allow_data_loss=True)
 
 
 def test_no_question_is_asked_by_one_alone() -> None:

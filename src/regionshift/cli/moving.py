@@ -33,7 +33,9 @@ from regionshift.operations.moving.driving import Herald, interruption, state_of
 from regionshift.operations.moving.plan import STEPS as PROMOTION
 from regionshift.operations.moving.promoting import read_text, write_text
 from regionshift.operations.moving.proposing import Loader, figures
-from regionshift.operations.preflight import preflight
+from regionshift.operations.obstacles import before_plan, prevents_plan
+from regionshift.operations.planning import LOSS
+from regionshift.operations.preflight import region_findings
 from regionshift.operations.unfinished import require_finished
 from regionshift.operations.up import PlanRefused, Proposal, propose
 from regionshift.operations.validate import validate
@@ -172,8 +174,21 @@ def _planned(choices: Choices, wired: Wired, source: str, target: str) -> Propos
     moves.require_as_up(
         environment, wired.catalog, deployed_releases(wired.journal), source, target, choices.config
     )
-    findings = [*preflight(environment, wired.machine), *remains.findings]
-    proposal = propose(environment, findings, refresh=remains.half_done)
+    own, refresh = moves.unfinished(wired.journal), remains.is_read_back
+    # One engine run for all regions leaves none out.
+    regional = region_findings(environment, tolerate=False)
+    findings = before_plan(
+        environment,
+        wired.journal,
+        wired.catalog,
+        wired.machine,
+        regional,
+        [own.run_id] if own else (),
+        refresh=refresh,
+    )
+    if prevents_plan(findings):
+        raise PlanRefused(findings)
+    proposal = propose(environment, [*findings, *remains.findings], refresh=refresh)
     if proposal.plan.errors:
         raise PlanRefused(proposal.plan.errors)
     return proposal
@@ -351,6 +366,8 @@ def _retire(choices: Choices, region: str, *, allow_data_loss: bool) -> bool:
             console(choices).print(plan_table(plan, whole=choices.verbose))
             if plan.findings:
                 console(choices).print(findings_table(plan.findings))
+        if any(each.code != LOSS for each in plan.errors):
+            raise PlanRefused(plan.errors)
         if plan.errors:
             raise Refused(
                 f"{region} holds data that would go with it ({len(plan.errors)} things).",

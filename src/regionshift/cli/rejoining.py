@@ -17,8 +17,9 @@ from regionshift.operations.moving import rejoining
 from regionshift.operations.moving.copying import LastCopy
 from regionshift.operations.moving.driving import Herald
 from regionshift.operations.moving.moves import told_of
+from regionshift.operations.obstacles import before_plan, prevents_plan
 from regionshift.operations.orphans import orphan_findings
-from regionshift.operations.preflight import preflight
+from regionshift.operations.preflight import region_findings
 from regionshift.operations.unfinished import require_finished
 from regionshift.operations.up import PlanRefused, propose
 from regionshift.releases.deployed import DeployedReleases, deployed_releases
@@ -106,7 +107,14 @@ def _show(choices: Choices, wired: Wired, deployed: DeployedReleases, region: st
     with working(choices, "planning"):
         remains = mend(environment, wired.journal)
         rejoining.require_as_up(environment, wired.catalog, deployed, region, choices.config)
-        findings = [*preflight(environment, wired.machine), *remains.findings]
+        # One engine run for all regions leaves none out.
+        regional = region_findings(environment, tolerate=False)
+        findings = before_plan(
+            environment, wired.journal, wired.catalog, wired.machine, regional, refresh=True
+        )
+        if prevents_plan(findings):
+            raise PlanRefused(findings)
+        findings += remains.findings
         if environment.config.target == "aws":
             # What was being made there when it was lost is noted nowhere any more.
             findings += orphan_findings(environment)

@@ -10,6 +10,8 @@ from regionshift.operations.environment import Environment
 from regionshift.operations.value_changes import value_changes
 from regionshift.report.values import Change, Finding, Plan
 
+LOSS = "data-loss"
+"""The code of a finding: what holds data would go."""
 BUCKET = "aws:s3/bucket:Bucket"
 _DESTRUCTIVE = frozenset({"delete", "replace"})
 # Types that hold what cannot be made again from the settings.
@@ -69,7 +71,7 @@ def _losses(steps: Sequence[ResourceStep], *, allowed: bool, given_up: Collectio
 
 def _loss(step: ResourceStep, *, allowed: bool) -> Finding:
     return Finding(
-        code="data-loss",
+        code=LOSS,
         severity="warning" if allowed else "error",
         message=f"{step.name} ({step.type}) would be deleted or replaced, with what it holds",
         region=step.region,

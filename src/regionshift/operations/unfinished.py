@@ -187,7 +187,7 @@ def unfinished_findings(journal: Journal, alive: Collection[str] = ()) -> list[F
     """
     found = []
     for view in journal.unfinished():
-        if "migration_id" in view.opened or view.run_id in alive:
+        if view.of_data or view.run_id in alive:
             continue
         told = _told(journal, view)
         blocks = view.newer or view.kind in ("promotion", "move") or "plan" in view.opened
