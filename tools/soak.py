@@ -95,6 +95,7 @@ PACKAGES: dict[str, tuple[tuple[str, ...], ...]] = {
             "tests/unit/test_changed_settings.py",
             "tests/unit/test_recovery_figures.py",
             "tests/unit/deployment/test_saga.py",
+            "tests/component/test_settings_as_up.py",
             OPERATIONS,
         ),
         ("tests/carriers/test_catching_up.py",),

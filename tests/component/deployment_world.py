@@ -23,6 +23,7 @@ from regionshift.journal.lock import LockLost
 from regionshift.journal.releases import ReleaseStore
 from regionshift.journal.sealing import SecretKey
 from regionshift.journal.store import StateStore
+from regionshift.operations.alarms import Red
 from regionshift.operations.checks.base import Check, CheckContext, Wrong
 from regionshift.operations.deploying import deploy, mend
 from regionshift.operations.environment import Environment
@@ -31,11 +32,11 @@ from regionshift.operations.up import propose
 from regionshift.operations.waves import deploying, driving
 from regionshift.operations.waves.apply import Applier
 from regionshift.operations.waves.bake import Breach, Watch
+from regionshift.operations.waves.down import RegionDown
 from regionshift.operations.waves.driving import Driver
-from regionshift.operations.waves.facts import terms_of
+from regionshift.operations.waves.facts import Terms, terms_of
 from regionshift.releases.catalog import ReleaseCatalog
 from regionshift.releases.deployed import DeployedReleases, deployed_releases
-from regionshift.settings.config import MigrationConfig
 from regionshift.settings.release import Release
 
 _ROOT = "arn:aws:iam::123456789012:root"  # whose permissions nobody asks for
@@ -71,14 +72,23 @@ class ModelWatch(Watch):
 
     world: World = field(kw_only=True)
 
-    def bake(self, _: MigrationConfig, regions: Collection[str], *__: Any, **___: Any) -> dict[str, object]:
+    def bake(
+        self,
+        _: Terms,
+        regions: Collection[str],
+        __: CheckContext,
+        ___: Collection[Red],
+        replicated: Collection[str] = (),
+    ) -> dict[str, object]:
         for region in regions:
             found = self.world.broken.get((str(self.world.runs(region)), region))
             if found == "bake":
                 raise Breach(f"a probe failed [{region}]")
             if found == "alarm":
                 raise Breach(f"red: errors [{region}]")
-        return {"looks": 1}
+            if found == "silent":
+                raise RegionDown(region, TimeoutError("no answer"))
+        return {"looks": 1, "replication_seconds": dict.fromkeys(replicated, 0.5)}
 
 
 @dataclass

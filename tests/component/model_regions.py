@@ -76,17 +76,19 @@ class World:
     wanted: int = 0
     on_failure: str = "rollback"
     broken: dict[tuple[str, str], str] = field(default_factory=dict)
-    """(release, region) to what finds it out: ``validate``, ``bake`` or ``alarm``."""
+    """(release, region) to what finds it out: ``validate``, ``bake`` or ``alarm``; ``silent``: down when watched."""
     down: set[str] = field(default_factory=set)
     """Regions that do not answer: not to the engine, and not when they are asked."""
     waves: tuple[tuple[str, ...], ...] = ()
     tolerance: int = 0
+    primaries: dict[int, str] = field(default_factory=dict)
+    """Release to its primary, where that is another."""
 
     def copy(self, to: Path) -> World:
         shutil.copytree(self.folder, to)
         memory = None if self.memory is None else dict(self.memory)
         copied = World(to, memory, self.wanted, self.on_failure, dict(self.broken), set(self.down))
-        copied.waves, copied.tolerance = self.waves, self.tolerance
+        copied.waves, copied.tolerance, copied.primaries = self.waves, self.tolerance, dict(self.primaries)
         return copied
 
     def parts(self, home: str, where: str = "regions") -> dict[str, str]:
@@ -109,10 +111,13 @@ class World:
         path = self.folder / "artifact.zip"
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(_CODE)
-        return _release(number, self.on_failure, path, self.waves, self.tolerance)
+        return _release(number, self.on_failure, path, self.waves, self.tolerance, self._primary(number))
 
     def digest(self, number: int) -> str:
-        return _digest(number)
+        return _digest(number, self._primary(number))
+
+    def _primary(self, number: int) -> str:
+        return self.primaries.get(number, PRIMARY)
 
     def runs(self, region: str) -> str | None:
         """The release that a region wholly has; None when it has nothing. Anything between is ``half``."""
@@ -129,10 +134,15 @@ def goal_of(digest: str | None) -> dict[str, str]:
 
 
 def _release(
-    number: int, on_failure: str, path: Path, waves: tuple[tuple[str, ...], ...] = (), tolerance: int = 0
+    number: int,
+    on_failure: str,
+    path: Path,
+    waves: tuple[tuple[str, ...], ...] = (),
+    tolerance: int = 0,
+    primary: str = PRIMARY,
 ) -> Release:
     return Release(
-        config=_config(number, on_failure, waves, tolerance),
+        config=_config(number, on_failure, waves, tolerance, primary),
         artifact=Artifact(path, hashlib.sha256(_CODE).hexdigest()),
         zones={region: (f"{region}a", f"{region}b", f"{region}c") for region in WAVES},
         secrets={},
@@ -143,14 +153,14 @@ def _release(
 
 
 @cache
-def _digest(number: int) -> str:
+def _digest(number: int, primary: str) -> str:
     """How a failure is met is no part of a release."""
-    return _release(number, "stop", Path()).digest
+    return _release(number, "stop", Path(), primary=primary).digest
 
 
 @cache
 def _config(
-    number: int, on_failure: str, waves: tuple[tuple[str, ...], ...], tolerance: int
+    number: int, on_failure: str, waves: tuple[tuple[str, ...], ...], tolerance: int, primary: str
 ) -> MigrationConfig:
     deployment = {"on_failure": on_failure, "bake": 0, "failure_tolerance": tolerance}
     return MigrationConfig.model_validate(
@@ -159,7 +169,10 @@ def _config(
             "environment": "dev",
             "account": "111122223333",
             "target": "local",
-            "regions": {"primary": PRIMARY, "secondaries": [CANARY, OTHER]},
+            "regions": {
+                "primary": primary,
+                "secondaries": [each for each in (CANARY, OTHER, PRIMARY) if each != primary],
+            },
             "network": {"vpc_cidr": "10.0.0.0/8"},
             "tags": {"number": str(number)},
             "deployment": deployment | ({"waves": waves} if waves else {}),
@@ -242,7 +255,9 @@ class ModelEngine:
                 continue
             record.finished.append(step)
         if record.problems:
-            raise EngineFailed("AccessDenied", record, where=record.problems[0].region, remedy="mend it")
+            first = record.problems[0]
+            where = " ".join(part for part in (first.region, first.resource) if part)
+            raise EngineFailed("AccessDenied", record, where=where, remedy="mend it")
         if self.interrupted:
             raise Interrupted("stopped")
         return record

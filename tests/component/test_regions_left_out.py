@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from deployment_world import Process, disagreements, model
@@ -123,3 +124,42 @@ def test_a_region_that_goes_down_on_the_way_gets_no_more_calls(world: World) -> 
     Process(world).up()  # it answered when it was asked before the change
     assert _releases(world) == _all_but(world, CANARY)
     assert _last(world) == ("regions left behind", dict.fromkeys(WAVES, "") | {CANARY: "down"})
+
+
+@pytest.mark.parametrize("waves", [(), ((CANARY, OTHER), (PRIMARY,))])
+def test_a_region_that_goes_down_while_it_is_watched_is_told_by_the_step(
+    world: World, waves: tuple[tuple[str, ...], ...]
+) -> None:
+    world.tolerance, world.waves = 1, waves
+    world.broken[(world.digest(NEW), OTHER)] = "silent"
+    Process(world).up()
+    assert [said["regions"] for said in _said(world, "bake").values() if "regions" in said] == [
+        {OTHER: "down"}
+    ]
+    assert _last(world) == ("regions left behind", dict.fromkeys(WAVES, "") | {OTHER: "down"})
+
+
+@pytest.mark.parametrize("primary", WAVES)
+def test_replication_is_measured_where_the_links_know_the_primary(world: World, primary: str) -> None:
+    """With another primary the links that stand replicate the other way until they are changed."""
+    world.primaries[NEW] = primary
+    Process(world).up()
+    measured = {region for said in _said(world, "bake").values() for region in said["replication_seconds"]}
+    assert measured == ({CANARY, OTHER} if primary == PRIMARY else set())
+
+
+@pytest.mark.parametrize(
+    ("home", "action", "where"),
+    [(CANARY, "apply", f"{CANARY} code/-{CANARY}"), ("links", "links", "links/-links")],
+)
+def test_a_step_that_failed_says_where(world: World, home: str, action: str, where: str) -> None:
+    world.on_failure = "stop"
+    Process(world, [Fault("step", "fail", only=lambda what: what.startswith(home))]).up()
+    assert [said["error"] for said in _said(world, action, "failed").values()] == [f"AccessDenied [{where}]"]
+
+
+def _said(world: World, action: str, phase: str = "after") -> dict[str, dict[str, Any]]:
+    """What the steps of the newest run said, by their names."""
+    journal = Process(world).journal
+    events = journal.events(journal.history()[0].run_id)
+    return {each.step: dict(each.data) for each in events if action in each.step and each.phase == phase}

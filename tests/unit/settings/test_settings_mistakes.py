@@ -179,7 +179,18 @@ _MISSPELT = {"primary": "us-east-1", "secondaries": ["eu-wset-1"]}
             },
             "regions.primary",
         ),
+        (
+            {
+                "regions": {"primary": "us-esat-1"},
+                "network": {"vpc_cidr": "10.0.0.0/24", "region_cidrs": {"us-east-1": "10.0.0.0/24"}},
+            },
+            "regions.primary",
+        ),
         ({"network": {"vpc_cidr": "10.0.0.0/21", "zones": 9}}, "network.zones"),
+        (
+            {"network": {"vpc_cidr": "10.0.0", "region_cidrs": {"eu-west-1": "10.0.0.0/16"}}},
+            "network.vpc_cidr",
+        ),
         ({"deployment": {"waves": [["eu-west-1"], [2]]}}, "deployment.waves[1][0]"),
         ({"deployment": {"waves": [["us-east-1"], 2], "approve": [3]}}, "deployment.waves[1]"),
         ({"deployment": {"approve": ["1", 4]}}, "deployment.approve[0]"),
