@@ -215,7 +215,7 @@ def model(monkeypatch: pytest.MonkeyPatch) -> Callable[[World], World]:
     def use(world: World) -> World:
         monkeypatch.setattr(Agrees, "world", world, raising=False)
         monkeypatch.setattr(driving, "all_checks", lambda: [Agrees()])
-        monkeypatch.setattr(driving, "Replication", NoReplication)
+        monkeypatch.setattr(driving, "ReplicationCheck", NoReplication)
         return world
 
     return use

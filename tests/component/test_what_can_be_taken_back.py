@@ -138,10 +138,16 @@ def test_what_is_left_out_must_be_a_region_of_an_environment_that_is_up(world: W
         skip(CANARY, "sa-east-1")
     assert unknown.value.where == "--skip-region"
     assert unknown.value.remedy == f"one of {', '.join(process.environment.config.all_regions)}"
-    for refused in (lambda: skip(*WAVES), lambda: skip(CANARY, deployed=DeployedReleases())):
-        with pytest.raises(Refused, match="only of an environment that is up") as told:
-            refused()
-        assert told.value.where == "--skip-region"
+    with pytest.raises(Refused, match="only of an environment that is up") as nothing_up:
+        skip(CANARY, deployed=DeployedReleases())
+    assert nothing_up.value.where == "--skip-region"
+    assert nothing_up.value.remedy == "run `regionshift up` without --skip-region"
+    with pytest.raises(Refused, match="No region would be left") as nothing_left:
+        skip(*WAVES)
+    assert (nothing_left.value.where, nothing_left.value.remedy) == (
+        "--skip-region",
+        "leave fewer regions out",
+    )
 
 
 def test_who_was_left_behind_is_who_has_another_release_or_is_between_two(world: World) -> None:

@@ -275,8 +275,9 @@ def test_a_name_that_is_not_the_environments_is_told_with_the_one_that_is(
     monkeypatch.setattr(show, "person_is_there", lambda: True)
     monkeypatch.setattr(show, "forget_typed", lambda: None)
     monkeypatch.setattr(sys, "stdin", io.StringIO("prod\n"))
-    with pytest.raises(Refused, match="'prod' is not the name of this environment, which is dev"):
+    with pytest.raises(Refused, match="'prod' is not the name of this environment") as refused:
         show.confirm_by_name(Choices(), CONFIG)
+    assert refused.value.remedy == "run the command again and type dev"
     assert "dev (account 123456789012, target local): Type" in " ".join(told().split())
 
 

@@ -20,7 +20,11 @@ def require_rules(entry: Entry) -> None:
         InputError: one does not.
     """
     if "" in entry.replace:
-        raise InputError("An empty text cannot be replaced.", where="rewrite.replace")
+        raise InputError(
+            "An empty text cannot be replaced.",
+            where="rewrite.replace",
+            remedy="name the text that is to be replaced",
+        )
     for rule in entry.rewrite:
         if rule not in RULES:
             raise InputError(

@@ -83,7 +83,10 @@ def confirm(choices: Choices, question: str, config: MigrationConfig) -> None:
         return
     _require_person()
     if not ask(choices, question, config):
-        raise NotConfirmed("Not confirmed; nothing was changed.")
+        raise NotConfirmed(
+            "Not confirmed; nothing was changed.",
+            remedy="to make the change, run the command again and answer y",
+        )
 
 
 def ask(choices: Choices, question: str, config: MigrationConfig) -> bool:
@@ -106,7 +109,8 @@ def confirm_by_name(choices: Choices, config: MigrationConfig) -> None:
     answer = _answer(choices, f"{_about(config)}Type the environment's name ({name}) to go on")
     if answer != name:
         raise NotConfirmed(
-            f"{answer!r} is not the name of this environment, which is {name}; nothing was changed."
+            f"{answer!r} is not the name of this environment; nothing was changed.",
+            remedy=f"run the command again and type {name}",
         )
 
 

@@ -109,7 +109,9 @@ def plan_waves(
     for region in skip:
         if region not in regions:
             raise InputError(
-                f"{region} cannot be skipped: it is not a region of the environment", where=region
+                f"{region} cannot be skipped: it is not a region of the environment",
+                where=region,
+                remedy=f"one of {', '.join(regions)}",
             )
     _require_partition(config.waves, regions)
     changing = {

@@ -331,7 +331,10 @@ class Engine:
                 self._open()
             self._arrangement.be(aside)
         elif aside:
-            raise InputError("This engine has no place for what is taken out of its state.")
+            raise InputError(
+                "This engine has no place for what is taken out of its state.",
+                remedy="give it one (`slot`), or leave no region out",
+            )
 
     def _exists(self) -> bool:
         try:

@@ -36,7 +36,10 @@ def environment(
     """
     described = links or next(iter(releases.values()), None)
     if described is None:
-        raise InputError("No region has a release, so there is nothing to build.")
+        raise InputError(
+            "No region has a release, so there is nothing to build.",
+            remedy="give one region at least a release",
+        )
     sites = {region: Site(region, release) for region, release in sorted(releases.items())}
     providers = AWSProviderManager(provider_settings, sites)
     regions = {

@@ -30,7 +30,11 @@ def open_state(url: str, s3: S3Access | None = None) -> StateStore:
 
         return FileStore(place.folder)
     if s3 is None:
-        raise InputError(f"state {url!r} needs credentials", where="state")
+        raise InputError(
+            f"state {url!r} needs credentials",
+            where="state",
+            remedy="give access to S3, or a folder (file://…)",
+        )
     from regionshift.journal.s3_store import S3Store
 
     return S3Store(place.bucket, place.prefix, s3)

@@ -35,6 +35,7 @@ from regionshift.journal.sealing import SecretKey, add_seal, has_seal
 from regionshift.journal.store import KeyTakenError, StateDamaged, StateStore
 
 _ATTEMPTS = 1000
+_CROWDED = "see who works on it: regionshift status; when they are done, run the command again"
 
 
 class NotSealed(Refused):
@@ -139,7 +140,9 @@ class Journal:
                 logs.run_opens(run_id)
                 self._working_on(run_id)
                 return opening
-        raise Refused("other runs start all the time; no number was free", where=self.store.url)
+        raise Refused(
+            "other runs start all the time; no number was free", where=self.store.url, remedy=_CROWDED
+        )
 
     def reopen(self, run_id: str) -> RunJournal:
         """Go on writing an open run. Raises Refused when it is finished or a newer tool wrote it."""
@@ -380,7 +383,9 @@ class RunJournal:
                     if phase != "failed" and not only_looks:
                         self._journal.changing()
                     return numbered
-        raise Refused("others write to this run all the time; no place was free", where=self._folder)
+        raise Refused(
+            "others write to this run all the time; no place was free", where=self._folder, remedy=_CROWDED
+        )
 
     def close(
         self, outcome: str, data: Mapping[str, object] | None = None, *, failed: bool = False

@@ -97,8 +97,14 @@ def require_skippable(environment: Environment, deployed: DeployedReleases, skip
                 where="--skip-region",
                 remedy=f"one of {', '.join(regions)}",
             )
-    if skip and (deployed.is_empty or skip >= set(regions)):
-        raise Refused("A region can be left out only of an environment that is up.", where="--skip-region")
+    if skip and deployed.is_empty:
+        raise Refused(
+            "A region can be left out only of an environment that is up.",
+            where="--skip-region",
+            remedy="run `regionshift up` without --skip-region",
+        )
+    if skip >= set(regions):
+        raise Refused("No region would be left.", where="--skip-region", remedy="leave fewer regions out")
 
 
 def one_run_findings(environment: Environment, proposal: Proposal) -> list[Finding]:
