@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
@@ -13,13 +14,17 @@ from model_regions import CANARY, OTHER, PRIMARY
 
 from regionshift.deployment.plan import DeploymentPlan, Wave
 from regionshift.errors import InputError, Refused, RegionshiftError
+from regionshift.infrastructure.tags import MANAGED_BY
 from regionshift.journal.events import DECISION
 from regionshift.operations.alarms import Watched
+from regionshift.operations.planning import BUCKET
 from regionshift.operations.unfinished import require_finished
 from regionshift.operations.up import propose
 from regionshift.operations.waves import deploying
+from regionshift.operations.waves.apply import Applier
 from regionshift.operations.waves.facts import Facts, Terms, facts_from_json, terms_of
 from regionshift.releases.deployed import DeployedReleases
+from regionshift.settings.components import DEPLOYMENT_BUCKET
 from regionshift.settings.deployment import WatchedAlarm
 
 pytestmark = pytest.mark.component
@@ -230,3 +235,47 @@ def test_a_region_between_two_releases_goes_in_a_wave_though_no_change_is_seen(w
     assert waves(None) is None
     assert waves(OTHER) == [(OTHER,)]
     assert waves(OTHER, OTHER) is None
+
+
+@dataclass
+class Buckets:
+    """S3 with what the environment's bucket of every region holds."""
+
+    world: World
+    held: dict[tuple[str, str], list[str]]
+
+    def call(self, region: str, _: str, operation: str, **asked: Any) -> dict[str, Any]:
+        assert (region, asked["Bucket"]) in self.held
+        config = self.world.release(0).config
+        tags = {"Project": config.project, "Environment": config.suffix, "ManagedBy": MANAGED_BY}
+        tagged = [{"Key": key, "Value": value} for key, value in tags.items()]
+        return {"TagSet": tagged} if operation == "get_bucket_tagging" else {}
+
+    def get(self, _: str, region: str) -> Any:
+        def listed(Bucket: str, **_: Any) -> dict[str, Any]:  # noqa: N803 - boto3's name
+            return {"Versions": [{"Key": key, "VersionId": "1"} for key in self.held[region, Bucket]]}
+
+        def delete(Bucket: str, **_: Any) -> dict[str, Any]:  # noqa: N803 - boto3's name
+            self.held[region, Bucket].clear()
+            return {}
+
+        pages = SimpleNamespace(paginate=lambda **_: [])
+        return SimpleNamespace(
+            list_object_versions=listed, delete_objects=delete, get_paginator=lambda _: pages
+        )
+
+
+def test_only_the_buckets_of_what_goes_are_emptied(world: World) -> None:
+    process, digest = Process(world), world.digest(0)
+    names = {region: DEPLOYMENT_BUCKET.name(process.environment.config.names, region) for region in WAVES}
+    buckets = Buckets(world, {home: ["kept"] for home in names.items()})
+    environment = replace(process.environment, clients=cast(Any, buckets))
+    urn = "urn:pulumi:dev::shop::regionshift:infrastructure:RegionStack$type::deployment-{}"
+    made = [{"type": BUCKET, "urn": urn.format(region), "id": name} for region, name in names.items()]
+    half_made = {"type": BUCKET, "urn": urn.format(OTHER)}
+    topic = {"type": "aws:sns/topic:Topic", "urn": urn.format(OTHER), "id": names[CANARY]}
+    process.engine.resources = lambda: [half_made, topic, *made]  # type: ignore[method-assign]
+    goal = {region: None if region == OTHER else digest for region in WAVES}
+    Applier(environment, process.catalog).regions([OTHER, CANARY], goal, digest)
+    assert buckets.held == {home: [] if home[0] == OTHER else ["kept"] for home in names.items()}
+    assert {region: world.runs(region) for region in WAVES} == goal

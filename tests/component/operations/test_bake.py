@@ -57,6 +57,7 @@ class Region:
     put_at: float | None = None
     deleted: list[str] = field(default_factory=list)
     answer: dict[str, Any] = field(default_factory=lambda: {"status": "success"})
+    crashes: bool = False
     counted: list[dict[str, Any]] = field(default_factory=list)
 
     def get(self, _service: str, region: str) -> Any:
@@ -69,6 +70,8 @@ class Region:
     def invoke(self, **asked: Any) -> dict[str, Any]:
         self.invoked += 1
         self.asked.append(json.loads(asked["Payload"]))
+        if self.crashes:  # Lambda API Reference, Invoke, FunctionError
+            return {"Payload": io.BytesIO(b'{"errorType": "OutOfMemory"}'), "FunctionError": "Unhandled"}
         body = json.dumps(self.answer)
         return {"Payload": io.BytesIO(json.dumps({"body": body}).encode())}
 
@@ -143,6 +146,13 @@ def test_a_probe_that_is_answered_with_an_error_ends_the_bake() -> None:
         with pytest.raises(Breach, match=rf"answered a probe with an error \[{SECONDARY}\]: .*{told}"):
             region.bake()
         assert region.invoked == 1
+
+
+def test_a_probe_that_gets_no_answer_ends_the_bake() -> None:
+    region = Region(crashes=True)
+    with pytest.raises(Breach, match=rf"a probe of the function failed \[{SECONDARY}\]: .*OutOfMemory"):
+        region.bake()
+    assert region.invoked == 1
 
 
 def test_calls_are_counted_from_the_minute_it_began_to_the_minute_that_runs() -> None:
@@ -220,6 +230,8 @@ def test_a_bake_shorter_than_a_window_it_relies_on_is_refused() -> None:
 def test_the_terms_of_a_deployment_are_kept_with_it() -> None:
     terms = Terms(600, 7, (Watched(MY_ALARM, SECONDARY),), 60, refresh=True, allow_data_loss=True)
     red = (Red(MY_ALARM, SECONDARY, "2026-01-01T00:00:00+00:00"),)
-    facts = Facts("a", "b", True, frozenset({SECONDARY}), frozenset({PRIMARY}), red, False, terms)
+    facts = Facts("a", "b", False, frozenset({SECONDARY}), frozenset({PRIMARY}), red, True, terms)
     plan = DeploymentPlan({SECONDARY: "a"}, {SECONDARY: "b"}, (Wave(1, (SECONDARY,)),))
-    assert facts_from_json(json.loads(json.dumps(facts.opening(plan)))) == facts
+    for kept in (facts, Facts(None, None, True, frozenset())):
+        assert facts_from_json(json.loads(json.dumps(kept.opening(plan)))) == kept
+    assert facts_from_json({}) == Facts(None, None, True, frozenset()), "of an older version"
