@@ -49,7 +49,7 @@ class Environments(RuleBasedStateMachine):
             patch("regionshift.journal.file_store._sync", lambda _: None),
             patch.object(Agrees, "world", self.world, create=True),
             patch.object(driving, "all_checks", lambda: [Agrees()]),
-            patch.object(driving, "Replication", NoReplication),
+            patch.object(driving, "ReplicationCheck", NoReplication),
         ]
         for each in self.patches:
             each.start()
