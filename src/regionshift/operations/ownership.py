@@ -81,6 +81,18 @@ _BY_ARN: Mapping[NameKind, str] = MappingProxyType(
 )
 """Kinds whose id is an ARN, and what stands in it before the name."""
 
+_PARTS: Mapping[str, tuple[NameKind, str]] = MappingProxyType(
+    {
+        "aws:iam/rolePolicy:RolePolicy": (NameKind.ROLE, ":"),
+        "aws:secretsmanager/secretVersion:SecretVersion": (NameKind.SECRET, "|"),
+        "aws:sns/topicPolicy:TopicPolicy": (NameKind.TOPIC, ""),
+        "aws:sns/topicSubscription:TopicSubscription": (NameKind.TOPIC, ":"),
+        "aws:sqs/queuePolicy:QueuePolicy": (NameKind.QUEUE, ""),
+    }
+)
+"""Types that are a part of a named thing: its kind, and what stands in the part's id behind that of the thing."""
+_OF_A_BUCKET = "aws:s3/bucket"
+
 
 def ownership_findings(environment: Environment, steps: Sequence[ResourceStep]) -> list[Finding]:
     """An error when something that ``steps`` change or delete by the state is not this environment's."""
@@ -177,6 +189,8 @@ def _require_bucket(environment: Environment, region: str, bucket: str) -> None:
 def _require_name(
     environment: Environment, region: str, resource: Resource, regions: Collection[str]
 ) -> None:
+    if resource["type"] in _PARTS:
+        _require_whole(environment, region, resource)
     if resource["type"] not in _KINDS:
         return
     kind, field = _KINDS[resource["type"]]
@@ -193,6 +207,20 @@ def _require_name(
         raise _foreign(
             kind.label, identity, region, f"is not {found} of account {environment.config.account}"
         )
+
+
+def _require_whole(environment: Environment, region: str, part: Resource) -> None:
+    """What a policy, a subscription or a version belongs to has a name of ours."""
+    kind, sign = _PARTS[part["type"]]
+    identity, names, account = str(part.get("id") or ""), environment.config.names, environment.config.account
+    whole = identity.rpartition(sign)[0] if sign else identity
+    known = _names(names, region, kind, ())
+    if kind is NameKind.SECRET and (name := whole.rpartition(":")[2][:-7]).startswith(
+        names.secret("", region)
+    ):
+        known = {name}
+    if identity and not any(_is_id_of(whole, name, kind, region, account) for name in known):
+        raise _foreign(f"part of a {kind.label}", identity, region, "is not called as the settings call it")
 
 
 def _is_id_of(identity: str, name: str, kind: NameKind, region: str, account: str) -> bool:
@@ -221,9 +249,15 @@ def _names(names: Names, region: str, kind: NameKind, others: Iterable[str]) -> 
 def _bucket_questions(
     environment: Environment, doomed: Collection[tuple[str, Resource]]
 ) -> Iterable[_Question]:
-    for region, resource in doomed:
-        if resource["type"] == _BUCKET:
-            yield partial(_require_bucket, environment, region, str(resource["id"]))
+    """Each bucket once, also of what is only a part of one: the id of its policy, logging and so on is its name."""
+    buckets = {
+        (region, str(resource.get("id") or "").partition(",")[0])
+        for region, resource in doomed
+        if resource["type"].startswith(_OF_A_BUCKET)
+    }
+    for region, bucket in sorted(buckets):
+        if bucket:
+            yield partial(_require_bucket, environment, region, bucket)
 
 
 def _tag_questions(environment: Environment, doomed: Collection[tuple[str, Resource]]) -> Iterable[_Question]:

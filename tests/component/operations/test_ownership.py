@@ -349,3 +349,29 @@ def test_what_aws_does_not_answer_of_one_thing_hides_no_refusal_of_another(
         require_ours(environment, found[:1])
     with pytest.raises(Refused, match=theirs):
         require_ours(environment, found)
+
+
+def test_a_part_goes_by_the_thing_that_it_is_of(environment: Environment, clients: Clients) -> None:
+    names, account = environment.config.names, environment.config.account
+    topic = f"arn:aws:sns:{REGION}:{account}:{named.DEPLOYMENT_TOPIC.name(names, REGION)}"
+    secret = f"arn:aws:secretsmanager:{REGION}:{account}:secret:{names.secret('token', REGION)}-AbC123"
+    queue = f"https://sqs.{REGION}.amazonaws.com/{account}/{named.DEAD_LETTERS.name(names, REGION)}"
+    ours = bucket(clients, own_name(environment), tags_of(environment))
+    theirs = bucket(clients, f"theirs-{uuid.uuid4().hex[:8]}", {})
+    foreign = f"arn:aws:secretsmanager:{REGION}:{account}:secret:theirs-AbC123"
+    for kind, own, strange in (
+        ("aws:iam/rolePolicy:RolePolicy", f"{named.WORKER_ROLE.name(names, REGION)}:x", "Administrator:x"),
+        ("aws:sns/topicPolicy:TopicPolicy", topic, f"{topic}-2"),
+        (
+            "aws:sns/topicSubscription:TopicSubscription",
+            f"{topic}:{uuid.uuid4()}",
+            f"{topic}-2:{uuid.uuid4()}",
+        ),
+        ("aws:sqs/queuePolicy:QueuePolicy", queue, queue.replace(account, "999999999999")),
+        ("aws:secretsmanager/secretVersion:SecretVersion", f"{secret}|1", f"{foreign}|1"),
+        ("aws:s3/bucketPolicy:BucketPolicy", ours, theirs),
+        ("aws:s3/bucketLogging:BucketLogging", f"{ours},{account}", f"{theirs},{account}"),
+    ):
+        require_ours(environment, [resource(kind, own)])
+        with pytest.raises(Refused, match="is not called as the settings call it"):
+            require_ours(environment, [resource(kind, strange)])
