@@ -17,6 +17,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import Any
 
 import pytest
 from e2e_place import ACCOUNT, ON_AWS, SENTINEL, Place, census, kill_children
@@ -24,6 +25,7 @@ from e2e_place import ACCOUNT, ON_AWS, SENTINEL, Place, census, kill_children
 pytestmark = pytest.mark.e2e
 REGIONS = ["us-east-1", "eu-west-1", "ap-southeast-2"]
 KEPT = REGIONS[:2]  # those that are left when the third was taken out
+LOG = "up.log"
 EACH = (
     "lambda_function_name",
     "lambda_function_arn",
@@ -80,7 +82,7 @@ def place(make_place: Callable[..., Place], proxy: _Proxy) -> Place:
         url = f"http://127.0.0.1:{proxy.server_address[1]}"
         for name, value in {"http": url, "https": url, "no": "127.0.0.1,localhost"}.items():
             place.variables |= {f"{name}_proxy": value, f"{name}_proxy".upper(): value}
-    done = place.run("up", "--yes")
+    done = place.run("up", "--yes", "-vv", "--log-file", LOG)
     assert done.code == 0, done.said
     assert "0 failed" in done.out
     return place
@@ -90,6 +92,31 @@ def place(make_place: Callable[..., Place], proxy: _Proxy) -> Place:
 def whole(place: Place) -> Counter[str]:
     """How many of everything there are when the environment is whole."""
     return census(place.clients, REGIONS, "dev")
+
+
+def test_the_log_says_what_was_called_locked_written_and_made(place: Place) -> None:
+    log = (place.folder / LOG).read_text(encoding="ascii")
+    assert SENTINEL not in log
+    lines = [json.loads(line) for line in log.splitlines()]
+    by: dict[str, list[dict[str, Any]]] = {}
+    for line in lines:
+        by.setdefault(line["event"], []).append(line)
+    run = place.run("history", "--json").json[-1]["run_id"]
+    assert {line["run"] for line in by["journal"]} == {run}
+    assert {line["action"] for line in by["lock"]} == {"take", "give back"}
+    made = [line for line in by["resource done"] if (line["verb"], line["op"]) == ("up", "create")]
+    assert len(made) > 200
+    assert {line["run"] for line in made} == {run}
+    calls = {(line["service"], line["operation"]) for line in by["call"]}
+    assert ("sts", "GetCallerIdentity") in calls
+    assert {line["region"] for line in by["call"]} == set(REGIONS)
+    assert all(line["request_id"] for line in by["call"] if "status" in line)
+    # What makes the resources calls AWS too: here the local provider, whose calls are not this command's.
+    assert not [operation for _, operation in calls if operation.startswith("Create")]
+    said = place.told[0]
+    assert all(
+        f" {event} " in said for event in ("call", "http", "lock", "journal", "state", "resource done")
+    )
 
 
 def test_a_second_up_changes_nothing(place: Place, whole: Counter[str]) -> None:

@@ -17,8 +17,10 @@ from migration_place import ACCOUNT, SOURCE, STRANGE, TARGET, VALUE, Place, migr
 
 from regionshift.cli.app import app
 from regionshift.cli.failure import run
+from regionshift.local import emulator
 
 pytestmark = pytest.mark.e2e
+CARRY = ("migrate", "--from", SOURCE, "--to", TARGET)
 
 
 @pytest.fixture(scope="module")
@@ -103,8 +105,9 @@ def test_wrong_input_is_refused(
 
 def test_it_carries_proves_goes_on_and_takes_all_of_it_back(place: Place) -> None:
     was = place.target()
-    code, done = place.migrate("--id", "whole")
-    assert code == 0, done
+    code, out, said = place.run(*CARRY, "--id", "whole", "--json", "--yes", "-vv", "--log-file", "log")
+    assert code == 0, said
+    done = json.loads(out)
     assert (done["status"], done["level"]) == ("completed", "full")
     assert done["counts"] == {"written": 125, "proven": 125}
     assert done["recovery"]["replication_seconds"][TARGET] is not None
@@ -121,6 +124,17 @@ def test_it_carries_proves_goes_on_and_takes_all_of_it_back(place: Place) -> Non
     everything = told(place)
     assert "'step': 'copy'" in everything or '"step": "copy"' in everything
     assert VALUE not in everything
+    log = (place.folder / "log").read_text(encoding="ascii")  # it is part of everything
+    cloud = emulator.status(place.folder / ".regionshift/cloud")
+    assert cloud is not None
+    for secret in (VALUE, cloud.secret_key, "x" * 50, "AWS4-HMAC", "X-Amz-Signature"):
+        assert secret not in log
+        assert secret not in said
+    lines = [json.loads(line) for line in log.splitlines()]
+    calls = [line for line in lines if line["event"] == "call"]
+    assert {line["service"] for line in calls} >= {"s3", "ssm", "secretsmanager", "sts"}
+    [run_id] = {line["run"] for line in lines if line["event"] == "journal"}
+    assert "-migration-" in run_id
     head = place.clients.get("s3", TARGET).head_object(Bucket=f"old-media-{TARGET}", Key="docs/050")
     assert head["Metadata"] == {"n": "50"}
 

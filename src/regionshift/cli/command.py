@@ -80,7 +80,7 @@ def _logged(choices: Choices, command: str) -> Iterator[None]:
 
 
 def _unwritable(error: OSError) -> InputError:
-    what, remedy = disk_trouble(error) or (error.strerror, "give a file that can be written")
+    what, remedy = disk_trouble(error) or (error.strerror, "give a file in a folder that is there")
     return InputError(
         f"The log cannot be written: {what}.", where=f"--log-file {error.filename}", remedy=remedy
     )

@@ -419,10 +419,8 @@ class Engine:
         self._outputs = None
         self._command.halted = False
 
-        level = logs.DETAILS if verb == "preview" else logs.STEPS
-
         def on_event(event: EngineEvent) -> None:
-            _take(event, record, listener, level)
+            _take(event, record, listener, verb)
 
         stack = self._open()
         stack.workspace.env_vars = {_SKIP: "false"} if checkpoints else {}
@@ -453,7 +451,7 @@ class Engine:
         )
 
 
-def _take(event: EngineEvent, record: RunRecord, listener: Listener | None, level: int) -> None:
+def _take(event: EngineEvent, record: RunRecord, listener: Listener | None, verb: str) -> None:
     if event.diagnostic_event and (problem := problem_of(event.diagnostic_event)):
         record.problems.append(problem)
     record.left_open = record.left_open or tells_of_pending(event)
@@ -469,9 +467,9 @@ def _take(event: EngineEvent, record: RunRecord, listener: Listener | None, leve
     elif progress.phase == "done":
         record.finished.append(progress.step)
     step = progress.step
-    logs.tell(
-        f"resource {progress.phase}", level, op=step.op, region=step.region, type=step.type, name=step.name
-    )
+    level = logs.DETAILS if verb == "preview" else logs.STEPS
+    facts = {"op": step.op, "region": step.region, "type": step.type, "name": step.name}
+    logs.tell(f"resource {progress.phase}", level, verb=verb, **facts)
     if listener:
         listener(progress)
 
