@@ -6,7 +6,7 @@ Asked again when a record is acted on: ``carry`` may have changed since the migr
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from regionshift.carriers.carrier import DataLocation, Entry, Item
 from regionshift.carriers.records import PROGRAMS_OWN
@@ -75,6 +75,30 @@ class Bounds:
 def own_bucket(region: str, bucket: str) -> Way:
     """Within the deployment bucket, which the function copies in by itself."""
     return Way("s3", DataLocation(region, bucket), DataLocation(region, bucket))
+
+
+def between(pattern: Way, source: str, target: str, buckets: Mapping[str, str]) -> Way:
+    """One entry of ``carry`` from one region to another.
+
+    Args:
+        pattern: the entry as the settings have it: without regions, for which ``{region}`` stands in the names of
+            buckets, paths and secrets; objects without a bucket are the deployment bucket's.
+        buckets: the deployment buckets of the regions.
+    """
+
+    def placed(end: DataLocation, region: str) -> DataLocation:
+        if pattern.kind == "s3":
+            return replace(
+                end, region=region, bucket=end.bucket.replace("{region}", region) or buckets[region]
+            )
+        return replace(end, region=region, prefix=end.prefix.replace("{region}", region))
+
+    return replace(pattern, source=placed(pattern.source, source), target=placed(pattern.target, target))
+
+
+def ways_into(region: str, patterns: Iterable[Way], buckets: Mapping[str, str]) -> tuple[Way, ...]:
+    """What entries of ``carry`` name into ``region``, each from every region of ``buckets``; see ``between``."""
+    return tuple(between(pattern, source, region, buckets) for pattern in patterns for source in buckets)
 
 
 def _is_within(entry: Entry, way: Way) -> bool:

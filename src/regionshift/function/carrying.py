@@ -14,7 +14,7 @@ from botocore.config import Config
 from botocore.credentials import ReadOnlyCredentials
 
 from regionshift.carriers.batch import Carriers
-from regionshift.carriers.bounds import Bounds, Way
+from regionshift.carriers.bounds import Bounds, Way, ways_into
 from regionshift.carriers.carrier import DataLocation
 from regionshift.carriers.migration import Migrations
 from regionshift.carriers.named import ClientSource
@@ -110,14 +110,8 @@ def object_migrations(
 def read_ways(text: str, region: str) -> tuple[Way, ...]:
     """The ways into ``region`` that the program tells the worker of (``infrastructure.carried.ways``)."""
     told = json.loads(zlib.decompress(base64.b64decode(text)))
-    buckets: Mapping[str, str] = told["buckets"]
-
-    def place(kind: str, at: str, bucket: str, prefix: str, account: str) -> DataLocation:
-        named = bucket.replace("{region}", at) or (buckets[at] if kind == "s3" else "")
-        return DataLocation(at, named, prefix if kind == "s3" else prefix.replace("{region}", at), account)
-
-    return tuple(
-        Way(kind, place(kind, each, *source), place(kind, region, *target), tags)
+    patterns = [
+        Way(kind, DataLocation("", *source), DataLocation("", *target), tags)
         for kind, source, target, tags in told["ways"]
-        for each in buckets
-    )
+    ]
+    return ways_into(region, patterns, told["buckets"])

@@ -13,6 +13,8 @@ from typing import Any
 from aws_lambda_powertools.utilities.parameters import SecretsProvider, SSMProvider
 from aws_lambda_powertools.utilities.parameters.exceptions import GetParameterError
 
+from regionshift.carriers.bounds import Way
+from regionshift.carriers.carrier import DataLocation
 from regionshift.function.clients import FunctionClients
 from regionshift.function.problems import describe
 from regionshift.function.variables import Variables
@@ -52,6 +54,16 @@ class CarriedObjects:
     kms_key: str = ""
     source_account: str = ""
     target_account: str = ""
+
+    @property
+    def pattern(self) -> Way:
+        """Where it carries from and to, as ``bounds.between`` takes it."""
+        begins = self.prefix if self.target_prefix is None else self.target_prefix
+        return Way(
+            "s3",
+            DataLocation("", self.bucket, self.prefix, self.source_account),
+            DataLocation("", self.target_bucket or self.bucket, begins, self.target_account),
+        )
 
 
 @dataclass(frozen=True)

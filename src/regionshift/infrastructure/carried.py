@@ -8,10 +8,13 @@ import zlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from regionshift.carriers.bounds import Way, ways_into
+from regionshift.carriers.carrier import DataLocation
 from regionshift.infrastructure.policies.worker import BucketReach
 from regionshift.infrastructure.site import Site
 from regionshift.settings import components as named
-from regionshift.settings.carry import CarryBucket, CarryParameters, CarrySecrets
+from regionshift.settings.carry import CarryBucket, CarryEntry, CarrySecrets
+from regionshift.settings.config import MigrationConfig
 
 _REGION = "{region}"
 RECORDS = ("migrations/", "rollbacks/")
@@ -48,7 +51,7 @@ class TargetKey:
 def keys(site: Site) -> tuple[TargetKey, ...]:
     """Keys beside the environment's that entries write with in this region; AWS's own need no rights."""
     carry = site.config.carry
-    named_by: Mapping[str, Sequence[CarryBucket | CarryParameters | CarrySecrets]]
+    named_by: Mapping[str, Sequence[CarryEntry]]
     named_by = {"s3": carry.s3, "ssm": carry.ssm, "secretsmanager": carry.secrets}
     found: dict[tuple[str, str], list[str]] = {}
     for service, entries in named_by.items():
@@ -75,15 +78,11 @@ def created_buckets(site: Site) -> tuple[str, ...]:
 def objects(site: Site) -> tuple[BucketReach, ...]:
     """Objects of the prefixes that are named, by the account of their bucket, the environment's first."""
     found: dict[str, _Named] = {}
-    for carried in site.config.carry.s3:
-        source = found.setdefault(carried.source_account or site.config.account, _Named())
-        for region in _regions(site):
-            bucket = _bucket(site, carried.source_in(region) or _own(site, region))
-            source.sources.setdefault(bucket, []).append(carried.prefix)
-        target = found.setdefault(carried.target_account or site.config.account, _Named())
-        bucket = _bucket(site, carried.target_in(site.region) or _own(site, site.region))
-        prefix = carried.prefix if carried.target_prefix is None else carried.target_prefix
-        target.targets.setdefault(bucket, []).append(prefix)
+    for way in _ways(site, "s3"):
+        for end, is_target in ((way.source, False), (way.target, True)):
+            reached = found.setdefault(end.account or site.config.account, _Named())
+            buckets = reached.targets if is_target else reached.sources
+            buckets.setdefault(_bucket(site, end.bucket), []).append(end.prefix)
     own = site.config.account
     return tuple(
         found[account].reach(account) for account in sorted(found, key=lambda each: (each != own, each))
@@ -123,26 +122,21 @@ def _patterns(named_in: Mapping[str, Sequence[str]]) -> tuple[str, ...]:
 
 def parameters(site: Site) -> Reach:
     """Parameters of the paths that are named."""
-    read, write = [], []
-    for carried in site.config.carry.ssm:
-        for region in _regions(site):
-            read.append(site.arn_in("ssm", region, f"parameter{_path(carried.path, region)}*"))
-        target = carried.target_path or carried.path
-        write.append(site.arn_in("ssm", site.region, f"parameter{_path(target, site.region)}*"))
-    return Reach(_once(read), _once(write))
+    return _reach(site, "ssm", "ssm", "parameter")
 
 
 def secrets(site: Site) -> Reach:
     """Secrets whose names begin as named; those that go by tags are in `tagged_secrets`."""
-    read, write = [], []
-    for carried in site.config.carry.secrets:
-        if carried.name is None:
-            continue
-        for region in _regions(site):
-            read.append(site.arn_in("secretsmanager", region, f"secret:{_placed(carried.name, region)}*"))
-        target = carried.target_name or carried.name
-        write.append(site.arn_in("secretsmanager", site.region, f"secret:{_placed(target, site.region)}*"))
-    return Reach(_once(read), _once(write))
+    return _reach(site, "secrets", "secretsmanager", "secret:")
+
+
+def _reach(site: Site, kind: str, service: str, resource: str) -> Reach:
+    """What entries of one kind name, as patterns of its service's ARNs; what goes by tags left out."""
+    ways = [way for way in _ways(site, kind) if not way.tags]
+    return Reach(
+        _once(site.arn_in(service, way.source.region, f"{resource}{way.source.prefix}*") for way in ways),
+        _once(site.arn_in(service, site.region, f"{resource}{way.target.prefix}*") for way in ways),
+    )
 
 
 def tagged_secrets(site: Site) -> Tagged:
@@ -163,20 +157,43 @@ def ways(site: Site) -> str:
     patterns, and not what they mean in each region, because a function's variables have 4 KB together (Lambda
     Developer Guide, "Lambda quotas").
     """
-    carry = site.config.carry
-    found: list[list[object]] = []
-    for bucket in carry.s3:
-        target = bucket.prefix if bucket.target_prefix is None else bucket.target_prefix
-        source = [bucket.bucket or "", bucket.prefix, bucket.source_account or ""]
-        to = [bucket.target_bucket or bucket.bucket or "", target, bucket.target_account or ""]
-        found.append(["s3", source, to, {}])
-    for path in carry.ssm:
-        found.append(["ssm", ["", path.source_in(_REGION), ""], ["", path.target_in(_REGION), ""], {}])
-    for secret in carry.secrets:
-        ends = (["", secret.source_in(_REGION), ""], ["", secret.target_in(_REGION), ""])
-        found.append(["secrets", *ends, dict(secret.tags)])
-    told = {"buckets": {region: _own(site, region) for region in _regions(site)}, "ways": found}
+    found = [
+        [
+            way.kind,
+            *([end.bucket, end.prefix, end.account] for end in (way.source, way.target)),
+            dict(way.tags),
+        ]
+        for way in map(pattern_of, site.config.carry.entries)
+    ]
+    told = {"buckets": own_buckets(site.config, _regions(site)), "ways": found}
     return base64.b64encode(zlib.compress(json.dumps(told, sort_keys=True).encode(), 9)).decode()
+
+
+def pattern_of(entry: CarryEntry) -> Way:
+    """One entry of ``carry`` without regions, as ``bounds.between`` takes it."""
+    if isinstance(entry, CarryBucket):
+        begins = entry.prefix if entry.target_prefix is None else entry.target_prefix
+        return Way(
+            "s3",
+            DataLocation("", entry.source_in(_REGION) or "", entry.prefix, entry.source_account or ""),
+            DataLocation("", entry.target_in(_REGION) or "", begins, entry.target_account or ""),
+        )
+    ends = (
+        DataLocation("", prefix=entry.source_in(_REGION)),
+        DataLocation("", prefix=entry.target_in(_REGION)),
+    )
+    return Way("secrets", *ends, entry.tags) if isinstance(entry, CarrySecrets) else Way("ssm", *ends)
+
+
+def _ways(site: Site, kind: str) -> tuple[Way, ...]:
+    """What entries of one kind name into the region."""
+    patterns = [way for way in map(pattern_of, site.config.carry.entries) if way.kind == kind]
+    return ways_into(site.region, patterns, own_buckets(site.config, _regions(site)))
+
+
+def own_buckets(config: MigrationConfig, regions: Iterable[str]) -> dict[str, str]:
+    """The deployment bucket of each of ``regions``."""
+    return {region: named.DEPLOYMENT_BUCKET.name(config.names, region) for region in regions}
 
 
 def records(site: Site) -> str:
@@ -194,10 +211,6 @@ def _own(site: Site, region: str) -> str:
 
 def _bucket(site: Site, name: str) -> str:
     return f"arn:{site.partition}:s3:::{name}"
-
-
-def _path(path: str, region: str) -> str:
-    return _placed(path, region).rstrip("/") + "/"
 
 
 def _placed(text: str, region: str) -> str:

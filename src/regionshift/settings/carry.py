@@ -184,6 +184,9 @@ class CarrySecrets(Selection):
         return (self.target_name or self.name or "").replace("{region}", region)
 
 
+CarryEntry = CarryBucket | CarryParameters | CarrySecrets
+
+
 class Carry(Section):
     """What belongs to the environment beside its infrastructure; `migrate` carries it between regions."""
 
@@ -193,6 +196,11 @@ class Carry(Section):
     """Paths of parameters."""
     secrets: tuple[CarrySecrets, ...] = ()
     """Secrets."""
+
+    @property
+    def entries(self) -> tuple[CarryEntry, ...]:
+        """Every entry, of whatever kind."""
+        return (*self.s3, *self.ssm, *self.secrets)
 
     def created_in(self, region: str) -> tuple[str, ...]:
         """Names of the buckets that the program creates in ``region`` for what is carried there."""

@@ -6,7 +6,7 @@ import glob
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
-from regionshift.carriers.bounds import Way
+from regionshift.carriers.bounds import Way, ways_into
 from regionshift.carriers.carrier import DataLocation, Entry
 from regionshift.carriers.records import PROGRAMS_OWN
 from regionshift.carriers.selection import selector
@@ -55,7 +55,7 @@ def named_entry(own: Own, request: FunctionRequest, configuration: FunctionConfi
         (
             carry,
             list(_sources(own, carry, request.source, configuration)),
-            _target(own, carry, request.target),
+            _target(own, carry, request.target, configuration),
         )
         for carry in configuration.carry
     ]
@@ -72,17 +72,7 @@ def named_entry(own: Own, request: FunctionRequest, configuration: FunctionConfi
 
 def ways(own: Own, configuration: FunctionConfiguration) -> tuple[Way, ...]:
     """What ``carry`` names into this region, whatever is asked for."""
-    found = []
-    for carry in configuration.carry:
-        anything = Asked(prefix=carry.prefix)
-        begins = carry.prefix if carry.target_prefix is None else carry.target_prefix
-        bucket = (carry.target_bucket or carry.bucket).replace("{region}", own.region) or own.bucket
-        for region in {own.region, *configuration.deployment_buckets}:
-            source = carry.bucket.replace("{region}", region) or _deployment(own, region, configuration)
-            asked = replace(anything, region=region, bucket=source)
-            target = DataLocation(own.region, bucket, begins, carry.target_account)
-            found += [Way("s3", place, target) for place in _sources(own, carry, asked, configuration)]
-    return tuple(found)
+    return tuple(way for carry in configuration.carry for way in _ways(own, carry, configuration))
 
 
 def _in_own_bucket(own: Own, asked: Asked, end: str) -> DataLocation:
@@ -114,28 +104,35 @@ def _require_regions(own: Own, request: FunctionRequest, configuration: Function
         )
 
 
+def _ways(own: Own, carry: CarriedObjects, configuration: FunctionConfiguration) -> tuple[Way, ...]:
+    """What one entry names into this region, from the own region first."""
+    named = configuration.deployment_buckets.items()
+    others = {region: bucket for region, bucket in named if bucket and region != own.region}
+    return ways_into(own.region, [carry.pattern], {own.region: own.bucket, **others})
+
+
 def _sources(
     own: Own, carry: CarriedObjects, asked: Asked, configuration: FunctionConfiguration
 ) -> Iterator[DataLocation]:
     """Where ``carry`` has what was asked for, the own region first."""
-    prefix = asked.prefix or ""
-    if not prefix.startswith(carry.prefix):
-        return
-    for region in [asked.region] if asked.region else [own.region, *configuration.deployment_buckets]:
-        deployment = _deployment(own, region, configuration)
-        bucket = carry.bucket.replace("{region}", region) or deployment
-        if bucket and bucket == (asked.bucket or deployment):
-            yield DataLocation(region, bucket, prefix, carry.source_account)
+    for way in _ways(own, carry, configuration):
+        named = asked.bucket or _deployment(own, way.source.region, configuration)
+        if asked.region in (None, way.source.region) and named == way.source.bucket:
+            yield from _below(way.source, asked)
 
 
-def _target(own: Own, carry: CarriedObjects, asked: Asked) -> DataLocation | None:
+def _target(
+    own: Own, carry: CarriedObjects, asked: Asked, configuration: FunctionConfiguration
+) -> DataLocation | None:
+    target = _ways(own, carry, configuration)[0].target
+    return next(_below(target, asked), None) if (asked.bucket or own.bucket) == target.bucket else None
+
+
+def _below(end: DataLocation, asked: Asked) -> Iterator[DataLocation]:
+    """What was asked for, when it is one end of an entry or a part of it."""
     prefix = asked.prefix or ""
-    pattern = carry.target_bucket or carry.bucket
-    bucket = pattern.replace("{region}", own.region) or own.bucket
-    begins = carry.prefix if carry.target_prefix is None else carry.target_prefix
-    if (asked.bucket or own.bucket) != bucket or not prefix.startswith(begins):
-        return None
-    return DataLocation(own.region, bucket, prefix, carry.target_account)
+    if prefix.startswith(end.prefix):
+        yield replace(end, prefix=prefix)
 
 
 def _of_entry(

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from regionshift.carriers.bounds import Bounds, Way, own_bucket
+from regionshift.carriers.bounds import Bounds, Way, between, own_bucket, ways_into
 from regionshift.carriers.carrier import DataLocation, Entry
 from regionshift.carriers.records import PROGRAMS_OWN
 from regionshift.errors import InputError
+from regionshift.infrastructure.carried import own_buckets, pattern_of
 from regionshift.settings import components as named
-from regionshift.settings.carry import CarryBucket, CarryParameters, CarrySecrets, Rewrite
+from regionshift.settings.carry import CarryBucket, CarryEntry, CarryParameters, CarrySecrets, Rewrite
 from regionshift.settings.config import MigrationConfig
 
 
@@ -59,39 +60,20 @@ def bounds_of(config: MigrationConfig, target: str, bucket: str) -> Bounds:
     Within a region too, where the function carries objects from one bucket to another; and the whole deployment
     bucket of another region, which a change of primary carries.
     """
-    carry, found = config.carry, [own_bucket(target, bucket)]
-    for source in config.all_regions:
-        theirs = named.DEPLOYMENT_BUCKET.name(config.names, source)
-        found.append(Way("s3", DataLocation(source, theirs), DataLocation(target, bucket)))
-        found += [Way("s3", *_buckets(config, each, source, target)) for each in carry.s3]
-        found += [Way("ssm", *_ends(each, source, target)) for each in carry.ssm]
-        found += [Way("secrets", *_ends(each, source, target), each.tags) for each in carry.secrets]
-    return Bounds(bucket, tuple(found))
-
-
-def _buckets(
-    config: MigrationConfig, carried: CarryBucket, source: str, target: str
-) -> tuple[DataLocation, DataLocation]:
-    own = {region: named.DEPLOYMENT_BUCKET.name(config.names, region) for region in (source, target)}
-    begins = carried.prefix if carried.target_prefix is None else carried.target_prefix
-    return (
-        DataLocation(
-            source, carried.source_in(source) or own[source], carried.prefix, carried.source_account or ""
-        ),
-        DataLocation(target, carried.target_in(target) or own[target], begins, carried.target_account or ""),
-    )
+    buckets = own_buckets(config, config.all_regions)
+    patterns = [Way("s3", DataLocation(""), DataLocation("")), *map(pattern_of, config.carry.entries)]
+    return Bounds(bucket, (own_bucket(target, bucket), *ways_into(target, patterns, buckets)))
 
 
 def _ends(
-    carried: CarryParameters | CarrySecrets, source: str, target: str
+    config: MigrationConfig, carried: CarryEntry, source: str, target: str
 ) -> tuple[DataLocation, DataLocation]:
-    return DataLocation(source, prefix=carried.source_in(source)), DataLocation(
-        target, prefix=carried.target_in(target)
-    )
+    way = between(pattern_of(carried), source, target, own_buckets(config, (source, target)))
+    return way.source, way.target
 
 
 def _bucket(config: MigrationConfig, carried: CarryBucket, source: str, target: str) -> Entry:
-    ends = _buckets(config, carried, source, target)
+    ends = _ends(config, carried, source, target)
     keeps = config.migration.keep_versions if carried.keep_versions is None else carried.keep_versions
     return Entry(
         "s3",
@@ -109,7 +91,7 @@ def _bucket(config: MigrationConfig, carried: CarryBucket, source: str, target: 
 def _parameters(config: MigrationConfig, carried: CarryParameters, source: str, target: str) -> Entry:
     return Entry(
         "ssm",
-        *_ends(carried, source, target),
+        *_ends(config, carried, source, target),
         include=carried.include,
         exclude=carried.exclude,
         kms_key=_key(carried.kms_key, target) or config.names.key_alias(target),
@@ -125,7 +107,7 @@ def _parameters(config: MigrationConfig, carried: CarryParameters, source: str, 
 def _secrets(config: MigrationConfig, carried: CarrySecrets, source: str, target: str) -> Entry:
     return Entry(
         "secrets",
-        *_ends(carried, source, target),
+        *_ends(config, carried, source, target),
         include=carried.include,
         exclude=carried.exclude,
         kms_key=_key(carried.kms_key, target) or config.names.key_alias(target),
