@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
-import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -18,13 +17,11 @@ from semver import VersionInfo
 
 from regionshift.engine.cli import StoppableCommand
 
-# Python, as a shell cannot catch what its parent ignores: a job in the background of a script ignores SIGINT.
-_ENDS_ON_A_SIGNAL = f"""#!{sys.executable}
-import signal, sys, time
-signal.signal(signal.SIGINT, lambda *_: sys.exit(7))
-print("ready", flush=True)
-if sys.argv[2] == "wait":
-    time.sleep(60)
+# No Python: told to stop while it starts it can lose the signal, which is raised inside a callback of its imports.
+_ENDS_ON_A_SIGNAL = """#!/bin/sh
+echo ready
+[ "$2" = wait ] && exec sleep 60
+exit 0
 """
 
 
