@@ -126,8 +126,10 @@ class Process:
         remains = mend(self.environment, self.journal)
         proposal = propose(self.environment, refresh=remains.half_done)
         assert not proposal.plan.errors, proposal.plan.errors
-        done = up_in_waves(_CHOICES, self.wired, proposal.plan, refresh=proposal.refresh)
-        if done is None:
+        intent = deploying.plan_deployment(self.environment, self.deployed, proposal.plan)
+        if intent is not None:
+            up_in_waves(_CHOICES, self.wired, intent, proposal.plan.findings, refresh=proposal.refresh)
+        else:
             self.catalog.keep(self.environment.release(), self.deployed.links)
             deploy(self.environment, self.journal, proposal)
 
