@@ -48,7 +48,7 @@ def timed(event: str, level: int = STEPS, /, **facts: object) -> Iterator[dict[s
         facts.setdefault("error", type(error).__name__)
         raise
     finally:
-        tell(event, level, ms=round(1000 * (time.monotonic() - began), 1), **facts)
+        tell(event, level, **facts, ms=round(1000 * (time.monotonic() - began), 1))
 
 
 def run_opens(run_id: str) -> None:
