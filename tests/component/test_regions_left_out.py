@@ -148,6 +148,12 @@ def test_replication_is_measured_where_the_links_know_the_primary(world: World, 
     assert measured == ({CANARY, OTHER} if primary == PRIMARY else set())
 
 
+def test_replication_to_a_region_that_is_left_out_is_not_measured(world: World) -> None:
+    Process(world, left_out=frozenset({OTHER})).up()
+    measured = {region for said in _said(world, "bake").values() for region in said["replication_seconds"]}
+    assert measured == {CANARY}
+
+
 @pytest.mark.parametrize(
     ("home", "action", "where"),
     [(CANARY, "apply", f"{CANARY} code/-{CANARY}"), ("links", "links", "links/-links")],

@@ -237,6 +237,19 @@ def test_a_region_between_two_releases_goes_in_a_wave_though_no_change_is_seen(w
     assert waves(OTHER, OTHER) is None
 
 
+def test_links_that_changed_before_a_kill_are_read_back_before_they_go_back(world: World) -> None:
+    world.wanted = 1
+    dying = Process(world, [Fault("step", "crash after", only=lambda what: what.startswith("links"))])
+    with pytest.raises(Crash):
+        dying.up()
+    assert (world.parts("links"), world.parts("links", "state")) == (
+        {"links": world.digest(1)},
+        {"links": world.digest(0)},
+    )
+    Process(world).resume(back=True)
+    assert world.parts("links") == {"links": world.digest(0)}
+
+
 @dataclass
 class Buckets:
     """S3 with what the environment's bucket of every region holds."""
