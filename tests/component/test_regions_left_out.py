@@ -124,6 +124,8 @@ def test_a_region_that_goes_down_on_the_way_gets_no_more_calls(world: World) -> 
     Process(world).up()  # it answered when it was asked before the change
     assert _releases(world) == _all_but(world, CANARY)
     assert _last(world) == ("regions left behind", dict.fromkeys(WAVES, "") | {CANARY: "down"})
+    assert "the next `up`" in _said(world, "links")["links"]["left"]
+    assert list(_said(world, "validate").values())[-1] == {"left": "the links were left as they are"}
 
 
 @pytest.mark.parametrize("waves", [(), ((CANARY, OTHER), (PRIMARY,))])

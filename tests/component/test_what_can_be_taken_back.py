@@ -13,7 +13,7 @@ from deployment_world import WAVES, Crash, Fault, Process, World, model
 from model_regions import CANARY, OTHER, PRIMARY
 
 from regionshift.deployment.plan import DeploymentPlan, Wave
-from regionshift.errors import InputError, Refused, RegionshiftError
+from regionshift.errors import InputError, NoRoom, Refused, RegionshiftError
 from regionshift.infrastructure.tags import MANAGED_BY
 from regionshift.journal.events import DECISION
 from regionshift.operations.alarms import Watched
@@ -248,6 +248,15 @@ def test_links_that_changed_before_a_kill_are_read_back_before_they_go_back(worl
     )
     Process(world).resume(back=True)
     assert world.parts("links") == {"links": world.digest(0)}
+
+
+def test_a_full_disk_leaves_the_deployment_open(world: World) -> None:
+    world.wanted = 1
+    with pytest.raises(NoRoom):
+        Process(world, [Fault("step", "full", only=lambda what: what.startswith(CANARY))]).up()
+    assert Process(world).is_open
+    Process(world).resume()
+    assert {region: world.runs(region) for region in WAVES} == dict.fromkeys(WAVES, world.digest(1))
 
 
 @dataclass
