@@ -8,34 +8,33 @@ taken over, written to and deleted.
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from types import MappingProxyType
+from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
 from regionshift.aws.clients import Clients
 from regionshift.engine.events import ResourceStep
 from regionshift.operations.environment import Environment
+from regionshift.operations.lost import NAMED, Look
 from regionshift.report.values import Finding
 from regionshift.settings import components as named
 from regionshift.settings.check import EnvironmentName, every_name
 from regionshift.settings.config import MigrationConfig
 from regionshift.settings.names import NameKind
-from regionshift.settings.regions import partition_of
 
 _AT_ONCE = 16
-_GONE = re.compile(r"NotFound|NoSuch|NonExistent|DoesNotExist|^404$")
+_BUCKET = "aws:s3/bucket:Bucket"
 _Tags = Mapping[str, str]
-_Look = Callable[[Clients, str, str], _Tags | None]
 
 
 def collision_findings(environment: Environment, steps: Sequence[ResourceStep]) -> list[Finding]:
     """An error for each thing in the way of what ``steps`` create; a warning for what cannot be looked for."""
-    new = [step for step in steps if step.op == "create" and step.type in _LOOKS and step.region]
-    pairs = [(step, step.new.get(_LOOKS[step.type][0])) for step in new]
+    new = [step for step in steps if step.op == "create" and step.type in _TYPES.values() and step.region]
+    pairs = [(step, _name(step.type, step.new)) for step in new]
     # What has no name yet gets one that the engine makes up.
     return _look_for_all(
         environment,
@@ -50,9 +49,9 @@ def taken_findings(environment: Environment) -> list[Finding]:
         RegionshiftError: the engine's state cannot be read.
     """
     known = {
-        (resource["type"], (resource.get("inputs") or {}).get(_LOOKS[resource["type"]][0]))
+        (resource["type"], _name(resource["type"], resource.get("inputs") or {}))
         for resource in environment.engine.resources()
-        if resource["type"] in _LOOKS
+        if resource["type"] in _TYPES.values()
     }
     wanted = looked_for(environment.config, environment.regions)
     return _look_for_all(environment, [each for each in wanted if (each.type, each.name) not in known])
@@ -91,10 +90,9 @@ def _look_for_all(environment: Environment, wanted: Sequence[WantedName]) -> lis
 
 
 def _finding(environment: Environment, wanted: WantedName) -> Finding | None:
-    _, look = _LOOKS[wanted.type]
     what = f"{wanted.type.rsplit(':', 1)[-1]} {wanted.name}"
     try:
-        tags = look(environment.clients, wanted.region, wanted.name)
+        tags = _tags(environment, wanted)
     except (ClientError, BotoCoreError) as error:
         return Finding(
             "collision-unknown",
@@ -133,6 +131,19 @@ def _is_ours(environment: Environment, tags: _Tags) -> bool:
     return (tags.get("Project"), tags.get("Environment")) == (config.project, config.suffix)
 
 
+def _name(kind: str, inputs: Mapping[str, Any]) -> object:
+    return inputs.get("bucket" if kind == _BUCKET else "name")
+
+
+def _tags(environment: Environment, wanted: WantedName) -> _Tags | None:
+    """Those of what has the name, whosever it is; None when nothing has it."""
+    clients, account = environment.clients, environment.config.account
+    if wanted.type == _BUCKET:
+        return _bucket(clients, wanted.region, wanted.name)
+    found = NAMED[wanted.type](Look(clients, account, wanted.region, {"name": wanted.name}, {}))
+    return found[1] if found else None
+
+
 def _bucket(clients: Clients, region: str, name: str) -> _Tags | None:
     s3 = clients.get("s3", region)
     try:
@@ -146,82 +157,9 @@ def _bucket(clients: Clients, region: str, name: str) -> _Tags | None:
         return {}  # without tags it is not ours
 
 
-def _role(clients: Clients, region: str, name: str) -> _Tags | None:
-    try:
-        role = clients.get("iam", region).get_role(RoleName=name)["Role"]
-    except ClientError as error:
-        return _unless_gone(error)
-    return {tag["Key"]: tag["Value"] for tag in role.get("Tags", [])}
-
-
-def _function(clients: Clients, region: str, name: str) -> _Tags | None:
-    try:
-        return clients.get("lambda", region).get_function(FunctionName=name).get("Tags", {})
-    except ClientError as error:
-        return _unless_gone(error)
-
-
-def _log_group(clients: Clients, region: str, name: str) -> _Tags | None:
-    logs = clients.get("logs", region)
-    for page in logs.get_paginator("describe_log_groups").paginate(logGroupNamePrefix=name):
-        for group in page["logGroups"]:
-            if group["logGroupName"] == name:
-                arn = group["arn"].removesuffix(":*")
-                return logs.list_tags_for_resource(resourceArn=arn).get("tags", {})
-    return None
-
-
-def _secret(clients: Clients, region: str, name: str) -> _Tags | None:
-    try:
-        secret = clients.get("secretsmanager", region).describe_secret(SecretId=name)
-    except ClientError as error:
-        return _unless_gone(error)
-    if "DeletedDate" in secret:
-        return None  # what waits for its deletion is told of elsewhere, or taken back
-    return {tag["Key"]: tag["Value"] for tag in secret.get("Tags", [])}
-
-
-def _topic(clients: Clients, region: str, name: str) -> _Tags | None:
-    sns = clients.get("sns", region)
-    # No call of SNS finds a topic by its name: the ARN is made of the account that asks.
-    account = clients.get("sts", region).get_caller_identity()["Account"]
-    try:
-        found = sns.list_tags_for_resource(
-            ResourceArn=f"arn:{partition_of(region)}:sns:{region}:{account}:{name}"
-        )
-    except ClientError as error:
-        return _unless_gone(error)
-    return {tag["Key"]: tag["Value"] for tag in found["Tags"]}
-
-
-def _queue(clients: Clients, region: str, name: str) -> _Tags | None:
-    sqs = clients.get("sqs", region)
-    try:
-        return sqs.list_queue_tags(QueueUrl=sqs.get_queue_url(QueueName=name)["QueueUrl"]).get("Tags", {})
-    except ClientError as error:
-        return _unless_gone(error)
-
-
-def _unless_gone(error: ClientError) -> _Tags | None:
-    if not _GONE.search(error.response["Error"]["Code"]):
-        raise error
-    return None
-
-
-_LOOKS: Mapping[str, tuple[str, _Look]] = MappingProxyType(
-    {
-        "aws:s3/bucket:Bucket": ("bucket", _bucket),
-        "aws:iam/role:Role": ("name", _role),
-        "aws:lambda/function:Function": ("name", _function),
-        "aws:cloudwatch/logGroup:LogGroup": ("name", _log_group),
-        "aws:secretsmanager/secret:Secret": ("name", _secret),
-        "aws:sns/topic:Topic": ("name", _topic),
-        "aws:sqs/queue:Queue": ("name", _queue),
-    }
-)
 _TYPES: Mapping[NameKind, str] = MappingProxyType(
     {
-        NameKind.BUCKET: "aws:s3/bucket:Bucket",
+        NameKind.BUCKET: _BUCKET,
         NameKind.ROLE: "aws:iam/role:Role",
         NameKind.FUNCTION: "aws:lambda/function:Function",
         NameKind.LOG_GROUP: "aws:cloudwatch/logGroup:LogGroup",

@@ -72,6 +72,9 @@ class Look:
 
 
 Find = Callable[[Look], Iterator[str]]
+Found = tuple[str, Mapping[str, str]]
+"""An id, and the tags of what has it."""
+FindNamed = Callable[[Look], Found | None]
 
 
 def _plain(tags: Iterable[Mapping[str, str]] | Mapping[str, str]) -> dict[str, str]:
@@ -147,23 +150,20 @@ def _alias(look: Look) -> Iterator[str]:
                 yield str(one["AliasName"])
 
 
-def _role(look: Look) -> Iterator[str]:
+def _role(look: Look) -> Found | None:
     answer = _asked(look.client("iam").get_role, RoleName=look.text("name"))
-    if answer and look.is_ours(answer["Role"].get("Tags", [])):
-        yield look.text("name")
+    return (look.text("name"), _plain(answer["Role"].get("Tags", []))) if answer else None
 
 
-def _function(look: Look) -> Iterator[str]:
+def _function(look: Look) -> Found | None:
     answer = _asked(look.client("lambda").get_function, FunctionName=look.text("name"))
-    if answer and look.is_ours(answer.get("Tags", {})):
-        yield look.text("name")
+    return (look.text("name"), _plain(answer.get("Tags", {}))) if answer else None
 
 
-def _log_group(look: Look) -> Iterator[str]:
+def _log_group(look: Look) -> Found | None:
     arn = look.arn("logs", f"log-group:{look.text('name')}")
     answer = _asked(look.client("logs").list_tags_for_resource, resourceArn=arn)
-    if answer and look.is_ours(answer["tags"]):
-        yield look.text("name")
+    return (look.text("name"), _plain(answer["tags"])) if answer else None
 
 
 def _alarm(look: Look) -> Iterator[str]:
@@ -200,45 +200,68 @@ def _subscription(look: Look) -> Iterator[str]:
                 yield str(one["SubscriptionArn"])
 
 
-def _topic(look: Look) -> Iterator[str]:
+def _topic(look: Look) -> Found | None:
+    """No call of SNS finds one by its name."""
     arn = look.arn("sns", look.text("name"))
     answer = _asked(look.client("sns").list_tags_for_resource, ResourceArn=arn)
-    if answer and look.is_ours(answer["Tags"]):
-        yield arn
+    return (arn, _plain(answer["Tags"])) if answer else None
 
 
-def _queue(look: Look) -> Iterator[str]:
+def _queue(look: Look) -> Found | None:
     sqs = look.client("sqs")
     answer = _asked(sqs.get_queue_url, QueueName=look.text("name"))
-    if answer and look.is_ours(sqs.list_queue_tags(QueueUrl=answer["QueueUrl"]).get("Tags", {})):
-        yield str(answer["QueueUrl"])
+    if answer is None:
+        return None
+    tags = _asked(sqs.list_queue_tags, QueueUrl=answer["QueueUrl"])
+    return None if tags is None else (str(answer["QueueUrl"]), tags.get("Tags", {}))
 
 
-def _parameter(look: Look) -> Iterator[str]:
+def _parameter(look: Look) -> Found | None:
     ask = look.client("ssm").list_tags_for_resource
     answer = _asked(ask, ResourceType="Parameter", ResourceId=look.text("name"))
-    if answer and look.is_ours(answer["TagList"]):
-        yield look.text("name")
+    return (look.text("name"), _plain(answer["TagList"])) if answer else None
 
 
-def _secret(look: Look) -> Iterator[str]:
+def _secret(look: Look) -> Found | None:
+    """None too for one that waits for its deletion."""
     answer = _asked(look.client("secretsmanager").describe_secret, SecretId=look.text("name"))
-    if answer and "DeletedDate" not in answer and look.is_ours(answer.get("Tags", [])):
-        yield str(answer["ARN"])
+    if answer is None or "DeletedDate" in answer:
+        return None
+    return str(answer["ARN"]), _plain(answer.get("Tags", []))
 
 
-def _state_machine(look: Look) -> Iterator[str]:
+def _state_machine(look: Look) -> Found | None:
     arn = look.arn("states", f"stateMachine:{look.text('name')}")
     answer = _asked(look.client("stepfunctions").list_tags_for_resource, resourceArn=arn)
-    if answer and look.is_ours(answer["tags"]):
-        yield arn
+    return (arn, _plain(answer["tags"])) if answer else None
 
 
+def _ours(find: FindNamed) -> Find:
+    def ours(look: Look) -> Iterator[str]:
+        found = find(look)
+        if found and look.is_ours(found[1]):
+            yield found[0]
+
+    return ours
+
+
+NAMED: Mapping[str, FindNamed] = MappingProxyType(
+    {
+        "aws:cloudwatch/logGroup:LogGroup": _log_group,
+        "aws:iam/role:Role": _role,
+        "aws:lambda/function:Function": _function,
+        "aws:secretsmanager/secret:Secret": _secret,
+        "aws:sfn/stateMachine:StateMachine": _state_machine,
+        "aws:sns/topic:Topic": _topic,
+        "aws:sqs/queue:Queue": _queue,
+        "aws:ssm/parameter:Parameter": _parameter,
+    }
+)
+"""How what has a name and tags is found, whosever it is."""
 _RULES = _in_ec2("describe_security_group_rules", "SecurityGroupRules", "SecurityGroupRuleId")
 FINDS: Mapping[str, Find] = MappingProxyType(
     {
         "aws:cloudwatch/dashboard:Dashboard": _dashboard,
-        "aws:cloudwatch/logGroup:LogGroup": _log_group,
         "aws:cloudwatch/metricAlarm:MetricAlarm": _alarm,
         "aws:ec2/flowLog:FlowLog": _in_ec2("describe_flow_logs", "FlowLogs", "FlowLogId", filters="Filter"),
         "aws:ec2/routeTable:RouteTable": _in_ec2("describe_route_tables", "RouteTables", "RouteTableId"),
@@ -249,21 +272,15 @@ FINDS: Mapping[str, Find] = MappingProxyType(
         "aws:ec2/subnet:Subnet": _in_ec2("describe_subnets", "Subnets", "SubnetId"),
         "aws:ec2/vpc:Vpc": _in_ec2("describe_vpcs", "Vpcs", "VpcId"),
         "aws:ec2/vpcEndpoint:VpcEndpoint": _in_ec2("describe_vpc_endpoints", "VpcEndpoints", "VpcEndpointId"),
-        "aws:iam/role:Role": _role,
         "aws:iam/rolePolicy:RolePolicy": _role_policy,
         "aws:kms/alias:Alias": _alias,
         "aws:kms/key:Key": _key,
-        "aws:lambda/function:Function": _function,
         "aws:s3/bucket:Bucket": _bucket,
         "aws:s3/bucketReplicationConfig:BucketReplicationConfig": _replication,
-        "aws:secretsmanager/secret:Secret": _secret,
-        "aws:sfn/stateMachine:StateMachine": _state_machine,
-        "aws:sns/topic:Topic": _topic,
         "aws:sns/topicSubscription:TopicSubscription": _subscription,
-        "aws:sqs/queue:Queue": _queue,
-        "aws:ssm/parameter:Parameter": _parameter,
         "aws:vpc/securityGroupEgressRule:SecurityGroupEgressRule": _RULES,
         "aws:vpc/securityGroupIngressRule:SecurityGroupIngressRule": _RULES,
+        **{kind: _ours(find) for kind, find in NAMED.items()},
     }
 )
 """How a type is found. What is in neither table is told to a person."""
