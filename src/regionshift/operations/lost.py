@@ -161,9 +161,13 @@ def _function(look: Look) -> Found | None:
 
 
 def _log_group(look: Look) -> Found | None:
-    arn = look.arn("logs", f"log-group:{look.text('name')}")
-    answer = _asked(look.client("logs").list_tags_for_resource, resourceArn=arn)
-    return (look.text("name"), _plain(answer["tags"])) if answer else None
+    logs, name = look.client("logs"), look.text("name")
+    for page in logs.get_paginator("describe_log_groups").paginate(logGroupNamePrefix=name):
+        for group in page["logGroups"]:
+            if group["logGroupName"] == name:
+                arn = group["arn"].removesuffix(":*")
+                return name, logs.list_tags_for_resource(resourceArn=arn).get("tags", {})
+    return None
 
 
 def _alarm(look: Look) -> Iterator[str]:
