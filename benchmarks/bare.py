@@ -43,7 +43,7 @@ from regionshift.infrastructure.program import environment
 from regionshift.infrastructure.providers import AWSProviderManager, ProviderSettings
 from regionshift.local import emulator
 from regionshift.local.provider.server import serve
-from regionshift.memory import collect_seldom
+from regionshift.memory import collect_garbage_less
 from regionshift.operations.targets import targets_of
 from regionshift.settings.load import load_config
 from regionshift.settings.release import Artifact, Release
@@ -110,7 +110,7 @@ def main() -> None:
     parser.add_argument("--usage", type=Path)
     given = parser.parse_args()
     if not given.as_shipped:
-        collect_seldom()
+        collect_garbage_less()
     home = Path.cwd() / "bare"
     (home / "state").mkdir(parents=True, exist_ok=True)
     cloud = emulator.status(Path.cwd() / ".regionshift" / "cloud")

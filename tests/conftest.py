@@ -14,7 +14,7 @@ import pytest
 from regionshift.aws.clients import AccessKey, Clients
 from regionshift.local import emulator
 from regionshift.local.emulator import LocalCloud
-from regionshift.memory import collect_seldom
+from regionshift.memory import collect_garbage_less
 
 # No test is timed: a shared machine is slow at will. A failing example is printed, to be run again. `make test` tries
 # fewer examples than `make test-all`; what costs more or less than others asks for a part or a multiple of that.
@@ -23,7 +23,7 @@ hypothesis.settings.register_profile("all", deadline=None, print_blob=True, max_
 hypothesis.settings.load_profile("all" if os.environ.get("TESTS") == "all" else "short")
 
 # Engines run inside the tests' own process, as they do inside the command's.
-collect_seldom()
+collect_garbage_less()
 
 ACCOUNT = "123456789012"
 

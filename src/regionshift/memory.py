@@ -10,7 +10,7 @@ import gc
 THRESHOLDS = (20_000, 20, 50)
 
 
-def collect_seldom() -> None:
+def collect_garbage_less() -> None:
     """Look for garbage seldom, and not once more at the end, when the whole process goes.
 
     What is in no cycle goes when it is let go of, as always. A command that runs the engine for five regions spends

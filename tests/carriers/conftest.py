@@ -21,7 +21,7 @@ def world(cloud: LocalCloud, clients: Clients) -> Iterator[World]:
 @pytest.fixture(
     params=[
         *sorted(LABS),
-        # `make test` keeps these etags where they are compared: test_any_before_state.py, test_whose_copy.py.
+        # `make test` keeps these etags where they are compared: test_any_before_state.py, test_copy_ownership.py.
         *(
             pytest.param(each, marks=pytest.mark.thorough)
             for each in ("s3 under KMS", "s3 under KMS, no checksums")

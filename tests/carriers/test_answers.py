@@ -163,7 +163,7 @@ def test_nobody_waits_as_long_as_the_others(waits: list[float]) -> None:
     rounds = []
     for _ in range(4):
         waits.clear()
-        with pytest.raises(named.TooOftenError):
+        with pytest.raises(named.ThrottledError):
             named.call(refuse)
         rounds.append(tuple(waits))
         assert all(0.1 * 2**n <= wait <= 0.2 * 2**n for n, wait in enumerate(waits))

@@ -23,7 +23,7 @@ from regionshift.journal.lock import LockLost
 from regionshift.journal.releases import ReleaseStore
 from regionshift.journal.sealing import SecretKey
 from regionshift.journal.store import StateStore
-from regionshift.operations.alarms import Red
+from regionshift.operations.alarms import RedAlarm
 from regionshift.operations.checks.base import Check, CheckContext, Wrong
 from regionshift.operations.deploying import deploy, mend
 from regionshift.operations.environment import Environment
@@ -77,7 +77,7 @@ class ModelWatch(Watch):
         _: Terms,
         regions: Collection[str],
         __: CheckContext,
-        ___: Collection[Red],
+        ___: Collection[RedAlarm],
         replicated: Collection[str] = (),
     ) -> dict[str, object]:
         for region in regions:

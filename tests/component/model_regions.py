@@ -15,9 +15,9 @@ from functools import cache
 from pathlib import Path
 from typing import Any, Protocol
 
-from regionshift.engine.aside import NOTHING, Aside
 from regionshift.engine.engine import EngineFailed, Listener, RunRecord
 from regionshift.engine.events import Problem, ResourceStep, StepProgress
+from regionshift.engine.state_exclusion import NOTHING, StateExclusion
 from regionshift.errors import Interrupted, NoRoom
 from regionshift.operations.targets import is_link
 from regionshift.settings.config import MigrationConfig
@@ -212,12 +212,12 @@ class ModelEngine:
         program: Built,
         *,
         target: Sequence[str] = (),
-        aside: Aside = NOTHING,
+        excluded: StateExclusion = NOTHING,
         refresh: bool = False,
         **_: object,
     ) -> RunRecord:
         where = "regions" if refresh else "state"
-        return RunRecord(planned=[step for step, _ in self._steps(program, target, aside, where)])
+        return RunRecord(planned=[step for step, _ in self._steps(program, target, excluded, where)])
 
     def up(
         self,
@@ -225,16 +225,16 @@ class ModelEngine:
         listener: Listener | None = None,
         *,
         target: Sequence[str] = (),
-        aside: Aside = NOTHING,
+        excluded: StateExclusion = NOTHING,
         refresh: bool = False,
         **_: object,
     ) -> RunRecord:
         record = RunRecord()
         stuck: set[str] = set()
         for home in _homes(target) if refresh else ():
-            if not aside.has(_urn(home, "any")):
+            if not excluded.has(_urn(home, "any")):
                 self.world.write(home, self.world.parts(home), "state")
-        for step, value in self._steps(program, target, aside):
+        for step, value in self._steps(program, target, excluded):
             home = "links" if is_link(step.urn) else str(step.region)
             if home in self.world.down:
                 record.problems += _problems_of_a_region_that_is_down(step)
@@ -295,10 +295,10 @@ class ModelEngine:
         """There is none."""
 
     def _steps(
-        self, program: Built, target: Sequence[str], aside: Aside, where: str = "state"
+        self, program: Built, target: Sequence[str], excluded: StateExclusion, where: str = "state"
     ) -> Iterable[tuple[ResourceStep, str | None]]:
         for home in _homes(target):
-            if aside.has(_urn(home, "any")):
+            if excluded.has(_urn(home, "any")):
                 assert home not in program.releases, f"{home} is in the program, and not in the state"
                 assert home != "links" or program.links is None
                 continue

@@ -15,8 +15,8 @@ from pulumi.runtime.proto import resource_pb2, resource_pb2_grpc
 from pulumi.runtime.settings import Settings
 
 from plain_engine import engine_settings
-from regionshift.engine.apart import runs_apart
 from regionshift.engine.engine import Engine
+from regionshift.engine.isolation import isolated_runs
 from regionshift.errors import Interrupted
 
 pytestmark = pytest.mark.component
@@ -79,7 +79,7 @@ def _asks(settings: Settings) -> bool:
 def test_an_engine_at_the_address_of_one_that_is_gone_is_reached() -> None:
     gone, port = _listening()
     address = f"127.0.0.1:{port}"
-    with runs_apart():
+    with isolated_runs():
         old = Settings("apart", "dev", monitor=address)
         assert _asks(old)
         gone.stop(0).wait()

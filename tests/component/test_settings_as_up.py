@@ -12,7 +12,7 @@ from model_regions import CANARY, OTHER, PRIMARY, WAVES
 
 from regionshift.errors import Refused
 from regionshift.operations.environment import without_regions
-from regionshift.operations.moving import as_up
+from regionshift.operations.moving import settings_unchanged
 from regionshift.settings.release import Release
 
 pytestmark = pytest.mark.component
@@ -28,7 +28,7 @@ def world(tmp_path: Path, model: Callable[[World], World]) -> World:
 
 
 def _release(process: Process, region: str = PRIMARY) -> Release:
-    return as_up.release_of(process.catalog, process.deployed, region)
+    return settings_unchanged.release_of(process.catalog, process.deployed, region)
 
 
 def test_a_region_that_has_no_release_is_named(world: World) -> None:
@@ -48,23 +48,25 @@ def test_a_release_of_another_program_asks_for_up_with_this_version(world: World
 def test_settings_that_say_what_is_up_are_no_trouble(world: World) -> None:
     process = Process(world)
     base, environment = _release(process), process.environment
-    as_up.require_settings_as_up(base, environment.config, "settings")
+    settings_unchanged.require_settings_unchanged(base, environment.config, "settings")
     # Zones are found out anew, and are not what a person changed.
-    as_up.require_release_as_up(base, replace(base, zones={}), environment.config, "settings")
-    as_up.require_everywhere(process.deployed, WAVES, base, PRIMARY)
-    as_up.require_removal_alone(environment, process.catalog, process.deployed)
+    settings_unchanged.require_release_unchanged(
+        base, replace(base, zones={}), environment.config, "settings"
+    )
+    settings_unchanged.require_everywhere(process.deployed, WAVES, base, PRIMARY)
+    settings_unchanged.require_removal_alone(environment, process.catalog, process.deployed)
 
 
 def test_every_other_change_is_named_up_to_three(world: World) -> None:
     base = _release(Process(world))
     config = base.config.model_copy(update={"tags": {"a": "1", "b": "2", "c": "3"}, "protect": True})
     with pytest.raises(Refused) as refused:
-        as_up.require_settings_as_up(base, config, "regionshift.yaml")
+        settings_unchanged.require_settings_unchanged(base, config, "regionshift.yaml")
     assert refused.value.message.endswith(" and 2 more.") and refused.value.where == "regionshift.yaml"
     assert refused.value.remedy and "take the change out of the settings" in refused.value.remedy
     wanted = replace(base, secrets_digest="other")
     with pytest.raises(Refused, match=r": the values of secrets\.$"):
-        as_up.require_release_as_up(base, wanted, base.config, "regionshift.yaml")
+        settings_unchanged.require_release_unchanged(base, wanted, base.config, "regionshift.yaml")
 
 
 @pytest.mark.parametrize("how", ["left out", "half done"])
@@ -79,9 +81,9 @@ def test_a_region_that_has_not_the_release_is_named(world: World, how: str) -> N
     base = _release(process, CANARY)
     late = [OTHER] if how == "left out" else [OTHER, PRIMARY]
     with pytest.raises(Refused, match=f"release that {CANARY} has: {', '.join(late)}") as refused:
-        as_up.require_everywhere(process.deployed, WAVES, base, CANARY)
+        settings_unchanged.require_everywhere(process.deployed, WAVES, base, CANARY)
     assert refused.value.where == late[0]
-    as_up.require_everywhere(process.deployed, [CANARY], base, CANARY)
+    settings_unchanged.require_everywhere(process.deployed, [CANARY], base, CANARY)
 
 
 def test_a_region_leaves_alone(world: World) -> None:
@@ -89,11 +91,11 @@ def test_a_region_leaves_alone(world: World) -> None:
     config = without_regions(process.environment.config, {OTHER})
     release = replace(_release(process), config=config)
     environment = replace(process.environment, config=config, release=lambda: release)
-    as_up.require_removal_alone(environment, process.catalog, process.deployed)
+    settings_unchanged.require_removal_alone(environment, process.catalog, process.deployed)
 
     changed = replace(release, config=config.model_copy(update={"tags": {"number": "9"}}))
     environment = replace(environment, release=lambda: changed)
     with pytest.raises(Refused, match=r"tags\.number") as refused:
-        as_up.require_removal_alone(environment, process.catalog, process.deployed)
+        settings_unchanged.require_removal_alone(environment, process.catalog, process.deployed)
     assert refused.value.where == OTHER
     assert refused.value.remedy and f"name {OTHER} in the settings again" in refused.value.remedy

@@ -9,7 +9,7 @@ import pytest
 from deployment_world import Process, model
 from model_regions import WAVES, Fault, World
 
-from regionshift.deployment.news import News, OneGo
+from regionshift.deployment.news import AllRegionsNews, News
 from regionshift.errors import RegionshiftError
 from regionshift.operations.deploying import deploy
 from regionshift.operations.up import propose
@@ -45,6 +45,6 @@ def test_it_is_told_where_there_are_topics(tmp_path: Path, model: Callable[[Worl
 
 
 def test_without_a_region_known_no_place_is_named() -> None:
-    words = OneGo("destroy", "destroy", (), 0)
+    words = AllRegionsNews("destroy", "destroy", (), 0)
     assert words.of_start().summary == "destroy began: 0 resources, in one go"
     assert words.of_success().summary == "destroy ended, succeeded"

@@ -14,8 +14,8 @@ import pulumi_aws as aws
 import pytest
 
 from plain_engine import engine_settings
-from regionshift.engine.aside import Aside
 from regionshift.engine.engine import Engine, EngineFailed
+from regionshift.engine.state_exclusion import StateExclusion
 from regionshift.journal.backends import open_state
 from regionshift.journal.slot import Slot
 from regionshift.local.emulator import LocalCloud
@@ -25,7 +25,7 @@ from regionshift.local.provider.wire import decode
 
 pytestmark = [pytest.mark.provider, pytest.mark.component]
 HERE, AWAY = "eu-central-1", "eu-west-1"
-OUT = Aside((f"urn:pulumi:*::*-{AWAY}", "urn:pulumi:*::*::link"), (f"_{AWAY}",))
+OUT = StateExclusion((f"urn:pulumi:*::*-{AWAY}", "urn:pulumi:*::*::link"), (f"_{AWAY}",))
 _TOPIC = "aws:sns/topic:Topic"
 
 
@@ -117,11 +117,11 @@ def test_what_is_aside_is_not_configured_not_changed_and_not_lost(
         assert set(configured) == {HERE, AWAY}
 
         configured.clear()
-        seen = engine.preview(one, aside=OUT)
+        seen = engine.preview(one, excluded=OUT)
         assert [(step.op, step.name) for step in seen.changes] == [("update", f"topic-{HERE}")]
         assert not seen.outputs_differ
-        engine.up(one, aside=OUT, target=targets)
-        engine.refresh(one, aside=OUT)
+        engine.up(one, excluded=OUT, target=targets)
+        engine.refresh(one, excluded=OUT)
         assert set(configured) == {HERE}
         assert engine.outputs() == outputs
         engine.close()
@@ -144,7 +144,7 @@ def test_what_a_killed_run_left_aside_is_put_back_by_the_next(cloud: LocalCloud,
     with _engine(cloud, tmp_path) as engine:
         engine.up(both)
         before = _whole(engine)
-        engine.preview(one, aside=OUT)
+        engine.preview(one, excluded=OUT)
         _leave(engine)
     with _engine(cloud, tmp_path) as engine:
         assert engine.outputs().keys() == {f"topic_{HERE}", f"topic_{AWAY}"}
@@ -189,7 +189,7 @@ def test_what_was_left_open_beside_a_state_that_is_not_whole_stays_until_it_is_s
         before = _whole(engine)
         dying.append(engine)
         with pytest.raises(EngineFailed):
-            engine.up(more, aside=OUT)
+            engine.up(more, excluded=OUT)
         dying.clear()
         _leave(engine)
     for _ in range(2):
@@ -197,7 +197,7 @@ def test_what_was_left_open_beside_a_state_that_is_not_whole_stays_until_it_is_s
             assert _notes(engine) == ["more"]
             # It puts back what was out, past the lock that the killed engine left.
             assert not engine.preview(both).changes
-            engine.preview(one, aside=OUT)
+            engine.preview(one, excluded=OUT)
             assert _notes(engine) == ["more"]
             assert _whole(engine) == before
             _leave(engine)

@@ -25,7 +25,7 @@ from pulumi.runtime.proto import language_pb2, language_pb2_grpc, provider_pb2_g
 from pulumi.runtime.proto import provider_pb2 as messages
 
 from regionshift import peers
-from regionshift.engine.apart import runs_apart
+from regionshift.engine.isolation import isolated_runs
 from regionshift.errors import Refused
 from regionshift.local.emulator import LocalCloud
 from regionshift.local.provider.assets import Files
@@ -87,7 +87,7 @@ def test_the_program_is_given_to_its_own_engine_alone(monkeypatch: pytest.Monkey
     """Whoever has it run against a monitor of his own would be told every input, secrets with them."""
     monkeypatch.setattr(peers, "is_own_peer", lambda *_: False)
     ran = []
-    with runs_apart():
+    with isolated_runs():
         server = _stack.grpc.server(ThreadPoolExecutor(2))
         host = _stack.LanguageServer(lambda: ran.append(True))
         language_pb2_grpc.add_LanguageRuntimeServicer_to_server(host, server)
@@ -207,7 +207,7 @@ def test_a_served_port_is_asked_about_by_itself(cloud: LocalCloud, monkeypatch: 
         provider_pb2_grpc.ResourceProviderStub(channel).GetPluginInfo(empty_pb2.Empty(), timeout=20)
     assert asked == [port]
     asked.clear()
-    with runs_apart():
+    with isolated_runs():
         server = _stack.grpc.server(ThreadPoolExecutor(2))
     language_pb2_grpc.add_LanguageRuntimeServicer_to_server(_stack.LanguageServer(lambda: None), server)
     port = server.add_insecure_port("127.0.0.1:0")

@@ -55,7 +55,7 @@ def test_where_every_region_stands_when_it_is_done_and_when_it_is_taken_back() -
 
 
 def test_it_is_told_with_the_command_that_goes_on() -> None:
-    there, lost = PLAN.course, LOST.course
+    there, lost = PLAN.saga_news, LOST.saga_news
     assert (PLAN.command, LOST.command) == ("regionshift promote b", "regionshift promote b --source-lost")
     assert there.success == "b is the primary, a is a secondary"
     assert lost.success == f"b is the primary, a is {FENCED}a"

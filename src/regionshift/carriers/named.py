@@ -63,7 +63,7 @@ class NamedError(Exception):
         self.code = code
 
 
-class TooOftenError(NamedError):
+class ThrottledError(NamedError):
     """The service still says that it is called too often, after every attempt: later it will answer."""
 
 
@@ -71,7 +71,7 @@ class UnclearError(NamedError):
     """The service failed inside: it may have done what it was asked for all the same."""
 
 
-class StrangerError(NamedError):
+class ConcurrentWriteError(NamedError):
     """Somebody else wrote a name at the target while the migration ran."""
 
     def __init__(self, operation: str) -> None:
@@ -85,7 +85,7 @@ def call(operation: Callable[..., Any], **given: Any) -> Any:
     """One API call, tried again while the service says that it is called too often.
 
     Raises:
-        TooOftenError: it still is.
+        ThrottledError: it still is.
         UnclearError: it failed inside.
         NamedError: the service refused.
     """
@@ -94,7 +94,7 @@ def call(operation: Callable[..., Any], **given: Any) -> Any:
             return operation(**given)
         except ClientError as error:
             refusal = _refusal(error)
-            if not isinstance(refusal, TooOftenError) or attempt == _ATTEMPTS - 1:
+            if not isinstance(refusal, ThrottledError) or attempt == _ATTEMPTS - 1:
                 raise refusal from None
             pause(attempt)
         except ParamValidationError:
@@ -111,7 +111,7 @@ def pause(attempt: int) -> None:
 def _refusal(error: ClientError) -> NamedError:
     code = str(error.response.get("Error", {}).get("Code", "Unknown"))
     if code in _TOO_OFTEN:
-        return TooOftenError(code, error.operation_name)
+        return ThrottledError(code, error.operation_name)
     inside = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0) >= 500
     return (UnclearError if inside else NamedError)(code, error.operation_name)
 
@@ -157,7 +157,7 @@ def batch_seen(what: str, entry: Entry) -> Iterator[None]:
     """
     try:
         yield
-    except TooOftenError as error:
+    except ThrottledError as error:
         raise OutOfTimeError(str(error)) from error
     except NamedError as error:
         remedy = "Grant the migration's role what the plan names." if error.code in DENIED else None
@@ -173,7 +173,7 @@ def looked_at(what: str, key: str, look: Callable[[], Item | None]) -> Item | No
     """
     try:
         return look()
-    except TooOftenError as error:
+    except ThrottledError as error:
         raise WorkFailed(f"{what} cannot be looked at: {error}.", where=key) from error
     except NamedError as error:
         return Item(key, ItemState.CONFLICT, reason=f"it cannot be looked at: {error}")
@@ -243,7 +243,7 @@ class NamedCarrier(ABC):
             made = list(written.get(item.key, ()))
             try:
                 self._carry(work, item, before[item.key], both(item.key), made)
-            except TooOftenError:
+            except ThrottledError:
                 yield UnfinishedItem(item.key)
             except NamedError as error:
                 yield Failed(item.key, str(error), tuple(made))
@@ -267,7 +267,7 @@ class NamedCarrier(ABC):
             made = VersionIdentity.read(written[item.key].versions[-1])
             try:
                 problem = self._problem(work.entry, item, made, level, both(item.key))
-            except TooOftenError:
+            except ThrottledError:
                 yield UnfinishedItem(item.key)
                 continue
             except NamedError as error:
@@ -290,7 +290,7 @@ class NamedCarrier(ABC):
             made = VersionIdentity.read(written[item.key][-1])
             try:
                 yield self._take_back(work, item, before[item.key], made, target(item.key))
-            except TooOftenError:
+            except ThrottledError:
                 yield UnfinishedItem(item.key)
             except NamedError as error:
                 yield Conflict(item.key, str(error))

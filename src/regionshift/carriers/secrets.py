@@ -33,10 +33,10 @@ from regionshift.carriers.keys import Keys
 from regionshift.carriers.named import (
     Both,
     ClientSource,
+    ConcurrentWriteError,
     Description,
     NamedCarrier,
     NamedError,
-    StrangerError,
     batch_seen,
     decide,
     listed,
@@ -185,7 +185,7 @@ class Secrets(NamedCarrier):
         made[:] = [_token(work, item)]
         try:
             made[:] = [str(self._write(work, item, before, both))]
-        except StrangerError:
+        except ConcurrentWriteError:
             made.clear()  # nothing was written here; what an earlier call wrote is found by its traces
             raise
 
@@ -237,7 +237,7 @@ class Secrets(NamedCarrier):
         description, tags = found.get("Description", ""), tags_of(found.get("Tags"))
         # The record can be days old when a migration is resumed.
         if there and not _is_as_left(there, before, token):
-            raise StrangerError("PutSecretValue")
+            raise ConcurrentWriteError("PutSecretValue")
         if not _has(there or {}, token):
             value, _ = rewritten(work.entry, source.value(item.key, item.versions[-1].id))
             if before.absent:
@@ -254,7 +254,7 @@ class Secrets(NamedCarrier):
         target.set_tags(item.key, tags)
         there = there or target.described(item.key)
         if there is None:
-            raise StrangerError("DescribeSecret")
+            raise ConcurrentWriteError("DescribeSecret")
         return VersionIdentity(token, created(there))
 
     @staticmethod

@@ -10,7 +10,7 @@ from regionshift.carriers.named import (
     DENIED,
     ClientSource,
     NamedError,
-    TooOftenError,
+    ThrottledError,
     Value,
     call,
     pages,
@@ -54,11 +54,11 @@ class Vault:
         """What a plan says of the secret's resource policy; empty where there is none, or no secret any more.
 
         Raises:
-            TooOftenError: Secrets Manager is asked too often.
+            ThrottledError: Secrets Manager is asked too often.
         """
         try:
             found = call(self._client.get_resource_policy, SecretId=self._prefix + key)
-        except TooOftenError:
+        except ThrottledError:
             raise
         except NamedError as error:
             if error.code == NOT_FOUND:  # what is gone fails by name when it is copied

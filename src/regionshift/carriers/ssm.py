@@ -33,10 +33,10 @@ from regionshift.carriers.named import (
     MEANWHILE,
     Both,
     ClientSource,
+    ConcurrentWriteError,
     Description,
     NamedCarrier,
     NamedError,
-    StrangerError,
     batch_seen,
     decide,
     listed,
@@ -214,10 +214,10 @@ class Parameters(NamedCarrier):
         if not made:
             # The record can be days old when a migration is resumed.
             if not _is_as_recorded(there, before):
-                raise StrangerError("PutParameter")
+                raise ConcurrentWriteError("PutParameter")
             made.append(str(self._write(work.entry, item, found, before)))
         if not _follows(target, before, VersionIdentity.read(made[-1])):
-            raise StrangerError("PutParameter")
+            raise ConcurrentWriteError("PutParameter")
         target.set_tags(item.key, tags)
 
     def _write(self, entry: Entry, item: Item, found: Mapping[str, Any], before: Before) -> VersionIdentity:

@@ -9,8 +9,8 @@ from botocore.exceptions import HTTPClientError
 
 from regionshift.carriers.carrier import DataLocation, VersionIdentity, date_of
 from regionshift.carriers.named import (
+    ConcurrentWriteError,
     NamedError,
-    StrangerError,
     UnclearError,
     Value,
     call,
@@ -111,11 +111,11 @@ class Side:
         """PutParameter tells no date, so it is asked for.
 
         Raises:
-            StrangerError: the parameter was deleted and made anew meanwhile.
+            ConcurrentWriteError: the parameter was deleted and made anew meanwhile.
         """
         found, held = self._seen(key, number)
         if held != value:
-            raise StrangerError("PutParameter")
+            raise ConcurrentWriteError("PutParameter")
         return found
 
     def newest_alike(self, key: str, first: int, value: Value) -> VersionIdentity | None:

@@ -7,13 +7,13 @@ import signal
 import sys
 
 from regionshift.cli.startup import settle
-from regionshift.memory import collect_seldom
+from regionshift.memory import collect_garbage_less
 
 
 def main() -> None:
     """Run the command line and leave with its exit code."""
     settle(os.environ, (sys.stdout, sys.stderr))
-    collect_seldom()
+    collect_garbage_less()
     from regionshift.cli.app import app
     from regionshift.cli.failure import run
 

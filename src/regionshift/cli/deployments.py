@@ -333,7 +333,7 @@ def run_drift(choices: Choices) -> int:
         links = catalog.take(deployed.links) if deployed.links and not environment.left_out else None
         program = environment.program(releases, links=links)
         with working(choices, "reading back what is there"):
-            record = environment.engine.preview(program, refresh=True, aside=environment.aside)
+            record = environment.engine.preview(program, refresh=True, excluded=environment.excluded)
         plan = make_plan(environment, record, [], allow_data_loss=True)
     if choices.as_json:
         print_json({"drift": as_data(plan.changes), "unchanged": plan.unchanged})

@@ -27,12 +27,12 @@ from regionshift.journal.events import RunView
 from regionshift.journal.journal import RunJournal
 from regionshift.operations.deploying import deploy, mend
 from regionshift.operations.moving import moves, proposing
-from regionshift.operations.moving.as_up import require_removal_alone
 from regionshift.operations.moving.copying import LastCopy, carried_entries
-from regionshift.operations.moving.driving import Herald, interruption, state_of
+from regionshift.operations.moving.driving import NewsListener, interruption, state_of
 from regionshift.operations.moving.plan import STEPS as PROMOTION
 from regionshift.operations.moving.promoting import read_text, write_text
 from regionshift.operations.moving.proposing import Loader, figures
+from regionshift.operations.moving.settings_unchanged import require_removal_alone
 from regionshift.operations.obstacles import before_plan, prevents_plan
 from regionshift.operations.planning import LOSS
 from regionshift.operations.preflight import region_findings
@@ -171,7 +171,7 @@ def _planned(choices: Choices, wired: Wired, source: str, target: str) -> Propos
     """What bringing the new region up does. Raises Refused, PlanRefused when that may not be."""
     environment = wired.environment
     remains = mend(environment, wired.journal)
-    moves.require_as_up(
+    moves.require_unchanged(
         environment, wired.catalog, deployed_releases(wired.journal), source, target, choices.config
     )
     own, refresh = moves.unfinished(wired.journal), remains.is_read_back
@@ -211,7 +211,7 @@ def _phases(
     meanings |= {f"promote/{step.name}": MEANINGS[step.name] for step in PROMOTION}
     said: dict[str, dict[str, Any]] = {}
     seconds = None
-    course, began = moves.course_of(source, target), False
+    saga_news, began = moves.course_of(source, target), False
     with StepsView(console(choices), f"move {source} to {target}", meanings, time.monotonic) as view:
         for phase in moves.PHASES:
             with opened(choices, locked=True) as wired:
@@ -223,13 +223,13 @@ def _phases(
                     view.done_before([phase])
                 else:
                     if not began:
-                        spread(course.of_start(again=bool(state.began)))
+                        spread(saga_news.of_start(again=bool(state.began)))
                         began = True
                     said[phase] = _recorded(choices, wired, run, phase, (source, target), view, spread)
                 if phase == _LAST:  # also when it was done, and the command killed before it could say so
                     ended = run.close("moved", {"phases": said})
                     seconds = _took(ended)
-                    spread(course.of_success(figures(ended, said[phase])))
+                    spread(saga_news.of_success(figures(ended, said[phase])))
     return said, seconds
 
 
@@ -240,10 +240,10 @@ def _recorded(
     phase: str,
     ends: tuple[str, str],
     view: StepsView,
-    spread: Herald,
+    spread: NewsListener,
 ) -> dict[str, Any]:
     """Do one phase, written down before and after; the last one's end is the move's own."""
-    course = moves.course_of(*ends)
+    saga_news = moves.course_of(*ends)
     shown = phase != _LAST  # its own steps are in the table
     run.append(phase, "before")
     if shown:
@@ -251,17 +251,17 @@ def _recorded(
     try:
         said = _phase(choices, wired, phase, run.run_id, ends, view)
     except (Interrupted, KeyboardInterrupt) as stopped:
-        spread(course.of_interruption(phase))
-        raise interruption(phase, course) from stopped
+        spread(saga_news.of_interruption(phase))
+        raise interruption(phase, saga_news) from stopped
     except RegionshiftError as error:
         # Whatever stopped it, the reader is told how to go on and how to leave it.
-        error.remedy = f"{error.remedy}; then: {course.go_on}" if error.remedy else course.go_on
-        spread(course.of_failure(phase, error.message))
+        error.remedy = f"{error.remedy}; then: {saga_news.go_on}" if error.remedy else saga_news.go_on
+        spread(saga_news.of_failure(phase, error.message))
         raise
     run.append(phase, "after", data=said)
     if shown:
         view.told(phase, "after", said)
-        spread(course.of_done(phase))
+        spread(saga_news.of_done(phase))
     return said
 
 

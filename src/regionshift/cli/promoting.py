@@ -27,10 +27,10 @@ from regionshift.journal.events import DECISION
 from regionshift.operations.moving import moves, proposing
 from regionshift.operations.moving.copying import LastCopy
 from regionshift.operations.moving.driving import state_of
+from regionshift.operations.moving.engine_runs import PromotionApplier
 from regionshift.operations.moving.measuring import unproven
 from regionshift.operations.moving.plan import PromotionPlan
 from regionshift.operations.moving.promoting import Promotion
-from regionshift.operations.moving.turning import Turner
 from regionshift.operations.unfinished import require_finished
 from regionshift.operations.up import PlanRefused
 from regionshift.operations.usable_keys import key_findings
@@ -126,11 +126,11 @@ def _prepared(
     )
     plan = proposed.plan
     proposing.require_secrets(wired.environment, new)
-    wired.catalog.lend(proposed.release)  # kept only once it is confirmed
-    turner = Turner(wired.environment, wired.catalog, plan.absent)
+    wired.catalog.add_unsaved(proposed.release)  # kept only once it is confirmed
+    applier = PromotionApplier(wired.environment, wired.catalog, plan.absent)
     after = dict.fromkeys(plan.present, plan.after)
     findings = key_findings(wired.environment.clients, wired.environment.config, plan.present)
-    preview = turner.preview(after, plan.after, findings)
+    preview = applier.preview(after, plan.after, findings)
     return proposed, preview, _facts(choices, wired, plan)
 
 
@@ -226,7 +226,7 @@ def _promotion(choices: Choices, wired: Wired, plan: PromotionPlan, run_id: str)
             run_id,
             wired.environment,
             wired.catalog,
-            Turner(wired.environment, wired.catalog, plan.absent),
+            PromotionApplier(wired.environment, wired.catalog, plan.absent),
             partial(LastCopy, carrying, wired.journal, time.monotonic),
             choices.config,
             time.monotonic,

@@ -15,7 +15,7 @@ from regionshift.errors import EXIT_OK, InputError
 from regionshift.operations.deploying import mend
 from regionshift.operations.moving import rejoining
 from regionshift.operations.moving.copying import LastCopy
-from regionshift.operations.moving.driving import Herald
+from regionshift.operations.moving.driving import NewsListener
 from regionshift.operations.moving.moves import told_of
 from regionshift.operations.obstacles import before_plan, prevents_plan
 from regionshift.operations.orphans import orphan_findings
@@ -71,7 +71,7 @@ def run_rejoin(choices: Choices, region: str) -> int:
         ):
             copies = partial(LastCopy, carrying, wired.journal, time.monotonic)
 
-            def heralding(run_id: str) -> Herald:
+            def heralding(run_id: str) -> NewsListener:
                 return herald(wired, view, run_id, lambda: told_of(wired.journal))
 
             rejoin = rejoining.Rejoin(
@@ -106,7 +106,7 @@ def _show(choices: Choices, wired: Wired, deployed: DeployedReleases, region: st
     environment = wired.environment
     with working(choices, "planning"):
         remains = mend(environment, wired.journal)
-        rejoining.require_as_up(environment, wired.catalog, deployed, region, choices.config)
+        rejoining.require_unchanged(environment, wired.catalog, deployed, region, choices.config)
         # One engine run for all regions leaves none out.
         regional = region_findings(environment, tolerate=False)
         findings = before_plan(

@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection
 
 from regionshift.cli.deployment_tables import news_line
 from regionshift.deployment.news import News
-from regionshift.operations.waves.driving import Reader
+from regionshift.operations.waves.driving import WaveNewsListener
 from regionshift.operations.waves.telling import TopicNotifier
 from regionshift.report.moving import StepsView
 from regionshift.report.printer import Screen
@@ -24,7 +24,7 @@ def topics(wired: Wired, screen: Screen) -> TopicNotifier:
     )
 
 
-def readers(wired: Wired, screen: Screen) -> tuple[Reader, ...]:
+def readers(wired: Wired, screen: Screen) -> tuple[WaveNewsListener, ...]:
     """Who is told of a deployment or a destroy: the person at the terminal, and the regions' topics."""
     return (lambda _run, news, _regions: screen.print(news_line(news)), topics(wired, screen))
 

@@ -27,7 +27,7 @@ class News:
 
 
 @dataclass(frozen=True)
-class OneGo:
+class AllRegionsNews:
     """A change of all regions at once, or their end, in words.
 
     Args:

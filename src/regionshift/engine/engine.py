@@ -23,8 +23,6 @@ from pulumi.automation.errors import ConcurrentUpdateError, StackNotFoundError
 from semver import VersionInfo
 
 from regionshift import logs
-from regionshift.engine.apart import runs_apart
-from regionshift.engine.aside import NOTHING, Arrangement, Aside, ExclusionStore
 from regionshift.engine.cli import Claim, StoppableCommand
 from regionshift.engine.events import (
     Problem,
@@ -37,10 +35,12 @@ from regionshift.engine.events import (
     tells_of_pending,
     what_becomes,
 )
+from regionshift.engine.isolation import isolated_runs
 from regionshift.engine.pending import settle
 from regionshift.engine.quiet import quiet_sdk
 from regionshift.engine.scratch import Scratch
-from regionshift.engine.torn import mend_torn
+from regionshift.engine.state_exclusion import NOTHING, ExcludedState, ExclusionStore, StateExclusion
+from regionshift.engine.state_repair import repair_state
 from regionshift.errors import (
     InputError,
     Interrupted,
@@ -134,7 +134,7 @@ class Engine:
         self._stack: Stack | None = None
         self._outputs: dict[str, Any] | None = None
         slot = settings.slot
-        self._arrangement = Arrangement(slot, self._export, self._import) if slot else None
+        self._arrangement = ExcludedState(slot, self._export, self._import) if slot else None
 
     def interrupt(self) -> None:
         """Stop cleanly: what is under way is finished and written down, nothing new is begun."""
@@ -177,12 +177,12 @@ class Engine:
         program: Program,
         *,
         target: Sequence[str] = (),
-        aside: Aside = NOTHING,
+        excluded: StateExclusion = NOTHING,
         refresh: bool = False,
     ) -> RunRecord:
         """What `up` would do, with ``refresh`` also to what was changed by hand. Changes nothing.
 
-        What is ``aside`` is not in the state meanwhile.
+        What is ``excluded`` is not in the state meanwhile.
 
         Raises:
             WorkFailed: the program or a provider refused it.
@@ -191,7 +191,7 @@ class Engine:
             "preview",
             program,
             None,
-            aside,
+            excluded,
             target=list(target) or None,
             refresh=refresh or None,
         )
@@ -202,14 +202,14 @@ class Engine:
         listener: Listener | None = None,
         *,
         target: Sequence[str] = (),
-        aside: Aside = NOTHING,
+        excluded: StateExclusion = NOTHING,
         refresh: bool = False,
         checkpoints: bool = False,
     ) -> RunRecord:
         """Bring the cloud to what ``program`` says; one failed resource does not stop the others.
 
-        What is ``aside`` is not in the state meanwhile: it stays as it is, and gets no call. With ``checkpoints`` the
-        state is written step by step even where the engine's variables leave that out.
+        What is ``excluded`` is not in the state meanwhile: it stays as it is, and gets no call. With ``checkpoints``
+        the state is written step by step even where the engine's variables leave that out.
 
         Raises:
             WorkFailed: something could not be made; what was made is in the state.
@@ -219,7 +219,7 @@ class Engine:
             "up",
             program,
             listener,
-            aside,
+            excluded,
             target=list(target) or None,
             refresh=refresh or None,
             continue_on_error=True,
@@ -232,14 +232,14 @@ class Engine:
         listener: Listener | None = None,
         *,
         target: Sequence[str] = (),
-        aside: Aside = NOTHING,
+        excluded: StateExclusion = NOTHING,
     ) -> RunRecord:
-        """Read everything but what is ``aside``, or the URNs in ``target``, back from the cloud into the state."""
+        """Read everything but what is ``excluded``, or the URNs in ``target``, back from the cloud into the state."""
         return self._run(
             "refresh",
             program,
             listener,
-            aside,
+            excluded,
             target=list(target) or None,
         )
 
@@ -324,13 +324,13 @@ class Engine:
             self._past_stale_lock(lambda: self._cli(["stack", "import", "--file", file.name]))
         self._outputs = None
 
-    def _arrange(self, aside: Aside) -> None:
-        """Have out of the state what is ``aside``, and nothing else. Only for whoever may change the state."""
+    def _arrange(self, excluded: StateExclusion) -> None:
+        """Have out of the state what is ``excluded``, and nothing else. Only for whoever may change the state."""
         if self._arrangement is not None:
-            if self._arrangement.now != aside:
+            if self._arrangement.now != excluded:
                 self._open()
-            self._arrangement.be(aside)
-        elif aside:
+            self._arrangement.be(excluded)
+        elif excluded:
             raise InputError(
                 "This engine has no place for what is taken out of its state.",
                 remedy="give it one (`slot`), or leave no region out",
@@ -364,7 +364,7 @@ class Engine:
         if self._claim is not None:  # with the claim in our hands no engine is at work on this stack
             settings = self._settings
             self._claim.take()
-            self._mended += mend_torn(settings.backend, settings.project, settings.stack)
+            self._mended += repair_state(settings.backend, settings.project, settings.stack)
             self._scratch.remove_dead()
         self._scratch.make()
 
@@ -391,9 +391,9 @@ class Engine:
         return self._stack
 
     def _run(
-        self, verb: str, program: Program, listener: Listener | None, aside: Aside, **options: Any
+        self, verb: str, program: Program, listener: Listener | None, excluded: StateExclusion, **options: Any
     ) -> RunRecord:
-        self._arrange(aside)
+        self._arrange(excluded)
         return self._past_stale_lock(lambda: self._run_once(verb, program, listener, **options))
 
     def _past_stale_lock(self, work: Callable[[], Done]) -> Done:
@@ -426,7 +426,7 @@ class Engine:
         stack.workspace.env_vars = {_SKIP: "false"} if checkpoints else {}
         options |= {"parallel": self._settings.parallel}
         given = {name: value for name, value in options.items() if value is not None}
-        with quiet_sdk(), runs_apart(), self._scratch.used_by_sdk(), logs.timed("engine", verb=verb):
+        with quiet_sdk(), isolated_runs(), self._scratch.used_by_sdk(), logs.timed("engine", verb=verb):
             try:
                 getattr(stack, verb)(
                     program=program, on_event=on_event, color="never", suppress_outputs=True, **given

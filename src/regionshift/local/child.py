@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio.constants
 import os
 
-from regionshift.memory import collect_seldom
+from regionshift.memory import collect_garbage_less
 
 # Seconds. A client that keeps its connection open does not say goodbye, and asyncio would wait 30 s for it
 # before the emulator gets to save what it holds.
@@ -14,7 +14,7 @@ GOODBYE_TIMEOUT = 0.5
 
 def main() -> None:
     """Serves until SIGTERM. Everything it needs to know is in its environment (see ``process.py``)."""
-    collect_seldom()
+    collect_garbage_less()
     import ministack.app  # type: ignore[import-untyped]
 
     # The emulator has read how much it is to say itself; its functions inherit what is left, and say what they
@@ -26,13 +26,13 @@ def main() -> None:
         cloudwatch_gaps,
         data_gaps,
         executions_at_once,
+        fast_xml,
         functions_once,
         listing_gaps,
         logs_gaps,
         ownership_gaps,
         policies_once,
         replication_gaps,
-        xml_in_short,
     )
 
     cloudwatch_gaps.close()
@@ -44,7 +44,7 @@ def main() -> None:
     executions_at_once.install()
     functions_once.install()
     policies_once.install()
-    xml_in_short.install()
+    fast_xml.install()
     checkpoints.install(ministack.app)
     asyncio.constants.SSL_SHUTDOWN_TIMEOUT = GOODBYE_TIMEOUT
     # It would also open port 443 where it may; this cloud has one port.

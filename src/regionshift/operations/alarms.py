@@ -38,8 +38,8 @@ class Watched:
 
 
 @dataclass(frozen=True)
-class Red:
-    """An alarm that is red, and since when (ISO 8601). Red again after it was well is another ``Red``."""
+class RedAlarm:
+    """An alarm that is red, and since when (ISO 8601). Red again after it was well is another ``RedAlarm``."""
 
     name: str
     region: str
@@ -53,12 +53,14 @@ class Red:
         return {"name": self.name, "region": self.region, "since": self.since}
 
 
-def red_in(clients: Clients, config: MigrationConfig, watched: Iterable[Watched], region: str) -> list[Red]:
+def red_in(
+    clients: Clients, config: MigrationConfig, watched: Iterable[Watched], region: str
+) -> list[RedAlarm]:
     """The alarms of one region, the environment's and those of the user's that are named, that are red now."""
     own = {n.name for n in every_name(config) if n.kind is NameKind.ALARM and n.region == region}
     own |= {alarm.name for alarm in watched if alarm.region == region}
     found = _described(clients, region, StateValue="ALARM")
-    return [Red(name, region, since(alarm)) for name, alarm in sorted(found.items()) if name in own]
+    return [RedAlarm(name, region, since(alarm)) for name, alarm in sorted(found.items()) if name in own]
 
 
 def window_of(clients: Clients, alarm: Watched) -> int | None:
@@ -115,7 +117,9 @@ def bake_finding(target: str, bake: int, window: int, severity: Severity) -> Fin
     return Finding("bake", severity, message, None, remedy, is_input=True)
 
 
-def red_findings(red: Collection[Red], excuse: Excuse, severity: Severity, *, despite: bool) -> list[Finding]:
+def red_findings(
+    red: Collection[RedAlarm], excuse: Excuse, severity: Severity, *, despite: bool
+) -> list[Finding]:
     """What red alarms say before the first wave: one that nothing excuses could tell nothing."""
     new = [] if despite or severity != "error" else [alarm for alarm in red if alarm not in excuse.known]
     found = [Finding("red", "warning", f"{alarm} is red", None, _COUNTS) for alarm in red if alarm not in new]
@@ -139,12 +143,12 @@ class Excuse:
         again: those that the release which is to go out left red itself when it was tried; ``run`` is when.
     """
 
-    known: tuple[Red, ...] = ()
-    again: tuple[Red, ...] = ()
+    known: tuple[RedAlarm, ...] = ()
+    again: tuple[RedAlarm, ...] = ()
     run: str = ""
 
 
-def excuse_from(journal: Journal, red: Collection[Red], digests: Collection[str]) -> Excuse:
+def excuse_from(journal: Journal, red: Collection[RedAlarm], digests: Collection[str]) -> Excuse:
     """What excuses ``red`` before the releases ``digests`` go out.
 
     A release that broke something leaves its alarms red until their window ends. What mends it must pass: so those
@@ -164,11 +168,11 @@ def excuse_from(journal: Journal, red: Collection[Red], digests: Collection[str]
     return Excuse(known=left) if tried is None else Excuse(again=left, run=tried)
 
 
-def red_from_json(value: object) -> tuple[Red, ...]:
-    """What :meth:`Red.to_json` wrote, as a list."""
+def red_from_json(value: object) -> tuple[RedAlarm, ...]:
+    """What :meth:`RedAlarm.to_json` wrote, as a list."""
     items = value if isinstance(value, list) else []
     return tuple(
-        Red(str(item["name"]), str(item["region"]), str(item["since"]))
+        RedAlarm(str(item["name"]), str(item["region"]), str(item["since"]))
         for item in items
         if isinstance(item, dict)
     )

@@ -19,7 +19,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from regionshift.aws.clients import Clients
 from regionshift.engine.events import ResourceStep
 from regionshift.operations.environment import Environment
-from regionshift.operations.lost import NAMED, Look
+from regionshift.operations.resource_finders import NAMED, Look
 from regionshift.report.values import Finding
 from regionshift.settings import components as named
 from regionshift.settings.check import EnvironmentName, every_name

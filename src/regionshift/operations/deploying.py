@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
-from regionshift.deployment.news import News, OneGo
+from regionshift.deployment.news import AllRegionsNews, News
 from regionshift.deployment.state import Outcome, regions_from_result
 from regionshift.engine.engine import Listener, RunRecord
 from regionshift.errors import Interrupted, RegionshiftError
@@ -17,7 +17,7 @@ from regionshift.operations.environment import Environment
 from regionshift.operations.orphans import has_unsettled, recover
 from regionshift.operations.ownership import require_our_buckets
 from regionshift.operations.up import Proposal, apply
-from regionshift.operations.waves.driving import Reader
+from regionshift.operations.waves.driving import WaveNewsListener
 from regionshift.releases.deployed import DeployedReleases, deployed_releases
 from regionshift.report.values import Finding
 
@@ -32,8 +32,8 @@ _HALF_DONE = ("failed", "killed", "interrupted", Outcome.STOPPED, Outcome.PARTLY
 class Telling:
     """Who is told of one change, and of which regions the topics are: of those there before it, and after it."""
 
-    words: OneGo
-    readers: Sequence[Reader] = ()
+    words: AllRegionsNews
+    readers: Sequence[WaveNewsListener] = ()
     before: Collection[str] = ()
     after: Collection[str] = ()
 
@@ -48,7 +48,7 @@ def deploy(
     journal: Journal,
     proposal: Proposal,
     listener: Listener | None = None,
-    readers: Sequence[Reader] = (),
+    readers: Sequence[WaveNewsListener] = (),
 ) -> RunRecord:
     """Apply ``proposal`` as one run of the journal. The caller holds the environment's lock.
 
@@ -72,7 +72,7 @@ def deploy(
     }
     regions = tuple(proposal.digests)
     there = [region for region in standing_regions(journal) if region in regions]
-    words = OneGo("deploy", "deployment", regions, len(proposal.plan.changes))
+    words = AllRegionsNews("deploy", "deployment", regions, len(proposal.plan.changes))
     telling = Telling(words, readers if proposal.plan.changes else (), there, regions)
     with recorded(journal, "deployment", facts, telling):
         return apply(environment, proposal, listener, checkpoints=not deployed.is_empty)

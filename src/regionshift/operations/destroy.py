@@ -6,7 +6,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from regionshift.deployment.news import OneGo
+from regionshift.deployment.news import AllRegionsNews
 from regionshift.engine.engine import EngineFailed, Listener
 from regionshift.engine.events import region_of
 from regionshift.errors import Refused, WorkFailed
@@ -15,11 +15,11 @@ from regionshift.journal.journal import Journal
 from regionshift.operations.deploying import Telling, recorded, standing_regions
 from regionshift.operations.emptying import empty_all, switch_off, was_refilled
 from regionshift.operations.environment import Environment
-from regionshift.operations.leftovers import Leftover, look_for_leftovers, standing
+from regionshift.operations.leftovers import Leftover, look_for_leftovers, still_there
 from regionshift.operations.ownership import require_ours
 from regionshift.operations.permissions import operator_findings
 from regionshift.operations.unfinished import end_all, in_one_run, require_endable
-from regionshift.operations.waves.driving import Reader
+from regionshift.operations.waves.driving import WaveNewsListener
 from regionshift.report.values import Change, Plan
 
 # Access logs are delivered late (S3 User Guide, "Logging requests with server access logging": within hours,
@@ -74,7 +74,7 @@ def destroy(
     journal: Journal,
     plan: Plan,
     listener: Listener | None = None,
-    readers: Sequence[Reader] = (),
+    readers: Sequence[WaveNewsListener] = (),
 ) -> Destroyed:
     """Delete the environment as one run of the journal, and look that it is gone.
 
@@ -93,7 +93,7 @@ def destroy(
     # Where there is something to delete: after a destroy that failed nothing stands any more, by the journal.
     found = {change.region for change in plan.changes}
     regions = tuple(region for region in environment.regions if region in found)
-    words = OneGo("destroy", "destroy", regions, len(plan.changes))
+    words = AllRegionsNews("destroy", "destroy", regions, len(plan.changes))
     telling = Telling(words, readers if plan.changes else (), there)
     with recorded(journal, "destroy", {"resources": len(plan.changes)}, telling) as run_id:
         # From here on the journal says that nothing stands, whatever the others had begun.
@@ -110,14 +110,14 @@ def _destroy(
     regions |= {*environment.regions, *named}
     leftovers = look_for_leftovers(environment.clients, environment.config, sorted(regions))
     why = None
-    if standing(leftovers) and environment.config.target == "local":
+    if still_there(leftovers) and environment.config.target == "local":
         # Offline a first `up` writes no checkpoints, as the provider adopts what it finds: when it was killed, the
         # state does not know all that it made.
         why = _adopt(environment)
         more, emptied_too, _ = _delete(environment, _doomed(environment), listener)
         deleted, emptied = deleted + more, emptied + emptied_too
         leftovers = look_for_leftovers(environment.clients, environment.config, sorted(regions))
-    if still := standing(leftovers):
+    if still := still_there(leftovers):
         shown = ", ".join(f"{left.what} [{left.region}]" for left in still[:5])
         failure = WorkFailed(
             f"Still there of {environment.name} ({len(still)}): {shown}",

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Literal, Protocol
 
 from regionshift.aws.clients import Clients
-from regionshift.engine.aside import Aside
 from regionshift.engine.engine import Engine, Program
+from regionshift.engine.state_exclusion import StateExclusion
 from regionshift.settings.config import MigrationConfig
 from regionshift.settings.deployment import Deployment
 from regionshift.settings.release import Release
@@ -32,14 +32,14 @@ class ProgramFactory(Protocol):
         """
 
 
-def everything_of(regions: Collection[str], *, links: bool = False) -> Aside:
+def everything_of(regions: Collection[str], *, links: bool = False) -> StateExclusion:
     """All resources and outputs of ``regions``, and with ``links`` what joins regions.
 
     Outputs of a region end in its name, with underscores.
     """
     ordered = sorted(regions)
     resources = [f"urn:pulumi:*::*-{region}" for region in ordered]
-    return Aside(
+    return StateExclusion(
         (*resources, *(["urn:pulumi:*::regionshift:infrastructure:Links*"] if links else [])),
         tuple(f"_{region.replace('-', '_')}" for region in ordered),
     )
@@ -109,12 +109,12 @@ class Environment:
         return self.skipped - self.fenced
 
     @property
-    def aside(self) -> Aside:
+    def excluded(self) -> StateExclusion:
         """What the engine is not to know of: all of skipped regions, and what joins them to others."""
         found = everything_of(self.skipped, links=bool(self.left_out))
         if self.config.regions.primary not in self.skipped:
             return found
-        return Aside(found.resources, (*found.outputs, "_primary"))
+        return StateExclusion(found.resources, (*found.outputs, "_primary"))
 
     def leaving_out(self, regions: Collection[str]) -> Environment:
         """The same, with no call to ``regions`` either."""

@@ -52,7 +52,7 @@ def _look(
     return sorted({left for lefts in found for left in lefts}, key=lambda left: (left.region, left.what))
 
 
-def standing(leftovers: Sequence[Leftover]) -> list[Leftover]:
+def still_there(leftovers: Sequence[Leftover]) -> list[Leftover]:
     """Those that should not be there: AWS has no date for their end."""
     return [left for left in leftovers if left.until is None]
 

@@ -15,7 +15,7 @@ from regionshift.journal.journal import Journal
 from regionshift.operations.alarms import (
     WINDOW,
     Excuse,
-    Red,
+    RedAlarm,
     Watched,
     bake_finding,
     excuse_from,
@@ -26,9 +26,9 @@ from regionshift.operations.alarms import (
 from regionshift.operations.collisions import taken_findings
 from regionshift.operations.deploying import remains_of
 from regionshift.operations.environment import Environment
-from regionshift.operations.gone import gone_findings
-from regionshift.operations.moving.as_up import require_removal_alone
+from regionshift.operations.missing_regions import missing_region_findings
 from regionshift.operations.moving.fencing import not_shut
+from regionshift.operations.moving.settings_unchanged import require_removal_alone
 from regionshift.operations.preflight import PREVENTS_PLAN, Machine, preflight
 from regionshift.operations.unfinished import UNFINISHED, unfinished_findings
 from regionshift.operations.waves.down import RegionDown, calling
@@ -86,7 +86,7 @@ def before_plan(
         *unfinished_findings(journal, alive),
         *_fenced(environment, journal),
         *preflight(environment, machine, regional),
-        *([] if refresh else gone_findings(environment, deployed, regional)),
+        *([] if refresh else missing_region_findings(environment, deployed, regional)),
     ]
     return found if prevents_plan(found) else [*found, *_removal(environment, catalog, deployed)]
 
@@ -122,7 +122,7 @@ class BeforeWaves:
     """What was found before the first wave, with the alarms that are red."""
 
     findings: tuple[Finding, ...] = ()
-    red: tuple[Red, ...] = ()
+    red: tuple[RedAlarm, ...] = ()
 
 
 def before_waves(
@@ -164,7 +164,7 @@ def before_waves(
 @dataclass(frozen=True)
 class _Looked:
     region: str
-    red: tuple[Red, ...] = ()
+    red: tuple[RedAlarm, ...] = ()
     window: int = WINDOW
     findings: tuple[Finding, ...] = ()
     is_down: bool = False

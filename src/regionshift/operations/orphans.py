@@ -16,7 +16,7 @@ from regionshift.engine.engine import Engine
 from regionshift.engine.pending import CREATING
 from regionshift.operations.environment import Environment
 from regionshift.operations.leftovers import Leftover, look_for_tagged
-from regionshift.operations.lost import FINDS, MADE_AGAIN, Look
+from regionshift.operations.resource_finders import FINDS, MADE_AGAIN, Look
 from regionshift.operations.targets import home_of
 from regionshift.report.values import Finding
 
@@ -92,7 +92,7 @@ def recover(environment: Environment) -> Recovered:
             forgotten.append(urn)
     engine.settle_pending(taken, forgotten)
     if taken:
-        engine.refresh(_nothing, target=sorted(taken), aside=environment.aside)
+        engine.refresh(_nothing, target=sorted(taken), excluded=environment.excluded)
     return Recovered(taken, tuple(forgotten), unclear)
 
 
@@ -109,7 +109,7 @@ def _fate(environment: Environment, resource: Mapping[str, Any], stands: Mapping
     kind, region = str(resource["type"]), _region(environment, resource)
     if region is None:
         return _Fate(unclear="its region gets no call now")
-    if environment.aside.has(str(resource["urn"])):
+    if environment.excluded.has(str(resource["urn"])):
         return _Fate(unclear="a region that it joins gets no call now")
     if kind in MADE_AGAIN or not kind.startswith("aws:"):
         return _Fate()
@@ -146,7 +146,7 @@ def forget_made(environment: Environment) -> None:
     known = {str(resource["urn"]) for resource in engine.resources() if resource.get("id")}
     reached = (op["resource"] for op in _open_creations(engine) if _region(environment, op["resource"]))
     urns = [str(resource["urn"]) for resource in reached]
-    engine.settle_pending({}, [urn for urn in urns if urn in known and not environment.aside.has(urn)])
+    engine.settle_pending({}, [urn for urn in urns if urn in known and not environment.excluded.has(urn)])
 
 
 def _open_creations(engine: Engine) -> list[dict[str, Any]]:

@@ -10,7 +10,7 @@ from regionshift.aws.errors import told_plainly
 from regionshift.deployment.state import Outcome, RegionState
 from regionshift.errors import RegionshiftError
 from regionshift.journal.journal import Journal, RunSummary
-from regionshift.operations.alarms import Red, red_in
+from regionshift.operations.alarms import RedAlarm, red_in
 from regionshift.operations.environment import Environment
 from regionshift.operations.waves.down import RegionDown, calling
 from regionshift.operations.waves.facts import terms_of
@@ -34,7 +34,7 @@ class LastChange:
 class Alarms:
     """The alarms that are red, and by region why they could not be read."""
 
-    red: tuple[Red, ...] = ()
+    red: tuple[RedAlarm, ...] = ()
     unread: Mapping[str, str] | None = None
 
 
@@ -80,7 +80,7 @@ def alarms_now(environment: Environment, regions: Collection[str]) -> Alarms:
     """Every alarm of ``regions`` that is red: the environment's, and those that the settings name."""
     watched = terms_of(environment.config).alarms
 
-    def ask(region: str) -> list[Red] | str:
+    def ask(region: str) -> list[RedAlarm] | str:
         try:
             with told_plainly(region, "alarms"), calling(region):
                 return red_in(environment.clients, environment.reachable, watched, region)

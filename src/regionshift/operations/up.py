@@ -54,7 +54,7 @@ def propose(
     record = environment.engine.preview(
         program,
         target=targets_of(releases) if environment.left_out else (),
-        aside=environment.aside,
+        excluded=environment.excluded,
         refresh=refresh,
     )
     findings = [*findings, *plan_findings(environment, record)]
@@ -92,7 +92,7 @@ def apply(
             listener,
             refresh=proposal.refresh,
             checkpoints=checkpoints,
-            aside=environment.aside,
+            excluded=environment.excluded,
         ),
     )
     if record.left_open or environment.engine.keeps_notes:

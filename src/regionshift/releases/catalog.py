@@ -55,10 +55,10 @@ class ReleaseCatalog:
 
     def keep(self, release: Release, previous: str | None) -> ReleaseRecord:
         """Record ``release`` before anything runs it; one that is kept already stays as it was."""
-        self.lend(release)
+        self.add_unsaved(release)
         return self.store.record(release, at=self.now(), by=self.by, program=self.program, previous=previous)
 
-    def lend(self, release: Release) -> None:
+    def add_unsaved(self, release: Release) -> None:
         """Let ``release`` be taken by this command without keeping it: for a plan, which changes nothing."""
         self._taken[release.digest] = release
 

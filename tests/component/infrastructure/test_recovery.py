@@ -37,11 +37,11 @@ from regionshift.local.provider.handlers import BY_TOKEN
 from regionshift.local.provider.server import serve
 from regionshift.operations.deploying import deploy, mend
 from regionshift.operations.environment import Environment
-from regionshift.operations.leftovers import look_for_leftovers, standing
-from regionshift.operations.lost import FINDS, MADE_AGAIN, Look
+from regionshift.operations.leftovers import look_for_leftovers, still_there
+from regionshift.operations.moving.engine_runs import PromotionApplier
 from regionshift.operations.moving.proposing import take_over
-from regionshift.operations.moving.turning import Turner
 from regionshift.operations.orphans import Recovered, recover
+from regionshift.operations.resource_finders import FINDS, MADE_AGAIN, Look
 from regionshift.operations.up import propose
 from regionshift.operations.waves.apply import Applier, StepFailed
 from regionshift.releases.catalog import ReleaseCatalog
@@ -230,7 +230,7 @@ def test_what_a_killed_engine_made_is_taken_over_and_nothing_is_made_twice(
     (tmp_path / "state/.pulumi/stacks/recovery/dev.json.attrs").write_bytes(b"")
     assert environment.engine.pending() == [], "a kill tore the file beside the state, not the state"
     environment.engine.destroy(lambda: None)
-    assert standing(look_for_leftovers(environment.clients, environment.config, [REGION])) == []
+    assert still_there(look_for_leftovers(environment.clients, environment.config, [REGION])) == []
 
 
 def require_taken(kind: str, found: Recovered | None) -> None:
@@ -255,7 +255,7 @@ def shelf_with(environment: Environment, *releases: Release) -> ReleaseCatalog:
     store = ReleaseStore(open_state((folder / "releases").as_uri()), "recovering.dev", SecretKey(b"k" * 32))
     catalog = ReleaseCatalog(store, releases[0].config, folder / "cache", "me", environment.now)
     for each in releases:
-        catalog.lend(each)
+        catalog.add_unsaved(each)
     return catalog
 
 
@@ -300,13 +300,13 @@ class TestTwoRegions:
 
         goal[REGION] = with_secret.digest
         applier.regions([REGION], goal, one.digest)
-        turner = Turner(environment, catalog)
-        turner.links(goal, None, doubt=False)
+        applier = PromotionApplier(environment, catalog)
+        applier.links(goal, None, doubt=False)
         after = dict.fromkeys(goal, other.digest)
         # The role of the new replication: made twice it would be refused.
         killer.made, killer.at, killer.kind = 0, 1, "aws:iam/role:Role"
         with pytest.raises(EngineFailed):
-            turner.turn(after, other.digest, doubt=False)
+            applier.turn(after, other.digest, doubt=False)
         killer.wait()
         run = journal.start("promotion", {})
         require_taken("aws:iam/role:Role", take_over(environment, journal, run.run_id))
@@ -314,9 +314,9 @@ class TestTwoRegions:
         # Under a living command nobody takes over before the way back, so that looks itself.
         killer.made, killer.kind = 0, "aws:iam/rolePolicy:RolePolicy"
         with pytest.raises(EngineFailed):
-            turner.turn(after, other.digest, doubt=False)
+            applier.turn(after, other.digest, doubt=False)
         killer.wait()
-        turned = turner.turn(after, other.digest, doubt=True)
+        turned = applier.turn(after, other.digest, doubt=True)
         require_taken("aws:iam/rolePolicy:RolePolicy", turned.recovered)
         assert turned.said()["recovery"]
         assert len(killer.killed) == 3
@@ -328,12 +328,14 @@ class TestTwoRegions:
         away = recover(replace(environment, skipped=frozenset({REGION})))
         waits = {urn: why for urn, why in away.unclear.items() if REGION in urn}
         assert set(waits.values()) == {"its region gets no call now"}
-        lost = Turner(environment, catalog, frozenset({REGION}))
+        lost = PromotionApplier(environment, catalog, frozenset({REGION}))
         lost.turn({SECOND: other.digest}, other.digest, doubt=True)
         assert open_creations(engine) == waits.keys()
         assert REGION not in killer.read, "a lost region gets no call when a turn is gone on with"
         environment.engine.destroy(lambda: None)
-        assert standing(look_for_leftovers(environment.clients, environment.config, [REGION, SECOND])) == []
+        assert (
+            still_there(look_for_leftovers(environment.clients, environment.config, [REGION, SECOND])) == []
+        )
 
     def test_what_was_left_open_in_a_region_waits_until_the_region_is_called_again(
         self, environment: Environment, killer: Killer, tmp_path: Path
@@ -375,7 +377,9 @@ class TestTwoRegions:
         assert engine.pending() == []
         require_one_of_each(environment)
         engine.destroy(lambda: None)
-        assert standing(look_for_leftovers(environment.clients, environment.config, [REGION, SECOND])) == []
+        assert (
+            still_there(look_for_leftovers(environment.clients, environment.config, [REGION, SECOND])) == []
+        )
 
     def leave_open(self, environment: Environment) -> None:
         """The state as a killed engine leaves it that had noted a creation in each region."""

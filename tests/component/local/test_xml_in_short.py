@@ -7,7 +7,7 @@ from xml.etree.ElementTree import Comment, Element, SubElement, tostring
 from hypothesis import given
 from hypothesis import strategies as st
 
-from regionshift.local.xml_in_short import in_short
+from regionshift.local.fast_xml import fast_tostring
 
 NAMES = st.sampled_from(["Version", "Key", "ETag", "xsi:type", "a"])
 TEXTS = st.none() | st.text(max_size=12)
@@ -29,18 +29,18 @@ def _fails(*_: object, **__: object) -> str:
 
 @given(elements())
 def test_plain_elements_are_written_to_the_letter(root: Element) -> None:
-    assert in_short(_fails)(root, encoding="unicode") == tostring(root, encoding="unicode")
+    assert fast_tostring(_fails)(root, encoding="unicode") == tostring(root, encoding="unicode")
 
 
 @given(elements(names=st.sampled_from(["Key", SPECIAL])))
 def test_namespaces_are_left_to_the_standard_library(root: Element) -> None:
-    assert in_short(tostring)(root, encoding="unicode") == tostring(root, encoding="unicode")
+    assert fast_tostring(tostring)(root, encoding="unicode") == tostring(root, encoding="unicode")
 
 
 def test_what_is_no_plain_element_is_left_to_the_standard_library() -> None:
     root = Element("root")
     root.append(Comment("said"))
     SubElement(root, "Key").text = "k"
-    quickly = in_short(tostring)
+    quickly = fast_tostring(tostring)
     assert quickly(root, encoding="unicode") == tostring(root, encoding="unicode")
     assert quickly(root) == tostring(root)

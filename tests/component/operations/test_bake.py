@@ -13,7 +13,7 @@ from botocore.exceptions import EndpointConnectionError
 
 from regionshift.aws.clients import Clients
 from regionshift.deployment.plan import DeploymentPlan, Wave
-from regionshift.operations.alarms import Red, Watched, bake_finding, window_of
+from regionshift.operations.alarms import RedAlarm, Watched, bake_finding, window_of
 from regionshift.operations.checks.base import CheckContext
 from regionshift.operations.outputs import Outputs
 from regionshift.operations.waves.bake import Breach, Watch
@@ -112,7 +112,7 @@ class Region:
     def now(self) -> datetime:
         return datetime(2026, 1, 1, tzinfo=UTC) + timedelta(seconds=self.at)
 
-    def bake(self, *ignored: Red, replicated: tuple[str, ...] = (), **terms: Any) -> dict[str, Any]:
+    def bake(self, *ignored: RedAlarm, replicated: tuple[str, ...] = (), **terms: Any) -> dict[str, Any]:
         clients = cast(Clients, self)
         context = CheckContext(CONFIG, OUTPUTS, clients, self.now, self.sleep, lambda: self.at)
         asked = Terms(**{"bake": 60, "min_samples": 10, "alarms": (Watched(MY_ALARM, SECONDARY),), **terms})
@@ -199,7 +199,7 @@ def test_an_alarm_stops_at_once() -> None:
 
 def test_an_alarm_that_was_red_before_counts_again_once_it_was_green() -> None:
     still_red = Region(red_from=0.0)
-    before = Red(MY_ALARM, SECONDARY, datetime(2026, 1, 1, tzinfo=UTC).isoformat())
+    before = RedAlarm(MY_ALARM, SECONDARY, datetime(2026, 1, 1, tzinfo=UTC).isoformat())
     assert still_red.bake(before)["looks"]
     with pytest.raises(Breach):
         Region(red_from=30.0).bake(before)
@@ -229,7 +229,7 @@ def test_a_bake_shorter_than_a_window_it_relies_on_is_refused() -> None:
 
 def test_the_terms_of_a_deployment_are_kept_with_it() -> None:
     terms = Terms(600, 7, (Watched(MY_ALARM, SECONDARY),), 60, refresh=True, allow_data_loss=True)
-    red = (Red(MY_ALARM, SECONDARY, "2026-01-01T00:00:00+00:00"),)
+    red = (RedAlarm(MY_ALARM, SECONDARY, "2026-01-01T00:00:00+00:00"),)
     facts = Facts("a", "b", False, frozenset({SECONDARY}), frozenset({PRIMARY}), red, True, terms)
     plan = DeploymentPlan({SECONDARY: "a"}, {SECONDARY: "b"}, (Wave(1, (SECONDARY,)),))
     for kept in (facts, Facts(None, None, True, frozenset())):

@@ -23,7 +23,7 @@ from regionshift.errors import InputError
 from regionshift.operations.checks.base import CheckContext, Wrong
 from regionshift.operations.checks.storage import KeyCheck
 from regionshift.operations.environment import Environment
-from regionshift.operations.gone import gone_findings
+from regionshift.operations.missing_regions import missing_region_findings
 from regionshift.operations.policy_findings import MOST_CHARACTERS, policy_findings
 from regionshift.operations.preflight import Machine, plan_findings, preflight
 from regionshift.operations.quotas import UNRESERVED, vpc_finding
@@ -69,17 +69,17 @@ def test_a_region_that_is_up_by_the_state_and_has_no_bucket_is_told(
 ) -> None:
     environment = make()
     up = DeployedReleases({REGION: RegionState("r1")})
-    assert gone_findings(environment, DeployedReleases()) == []
+    assert missing_region_findings(environment, DeployedReleases()) == []
     down = Finding("region-down", "warning", "it does not answer", REGION, "")
-    assert gone_findings(environment, up, [down]) == []
-    (found,) = gone_findings(environment, up)
+    assert missing_region_findings(environment, up, [down]) == []
+    (found,) = missing_region_findings(environment, up)
     assert (found.code, found.severity, found.region) == ("gone", "error", REGION)
     assert "up --refresh" in str(found.remedy)
     bucket = DEPLOYMENT_BUCKET.name(environment.config.names, REGION)
     clients.get("s3", REGION).create_bucket(
         Bucket=bucket, CreateBucketConfiguration={"LocationConstraint": REGION}
     )
-    assert gone_findings(environment, up) == []
+    assert missing_region_findings(environment, up) == []
     clients.get("s3", REGION).delete_bucket(Bucket=bucket)
 
 

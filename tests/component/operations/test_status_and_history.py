@@ -15,7 +15,7 @@ from regionshift.deployment.state import RegionState
 from regionshift.journal.backends import open_state
 from regionshift.journal.journal import Journal
 from regionshift.journal.lock import Holder
-from regionshift.operations.alarms import Red
+from regionshift.operations.alarms import RedAlarm
 from regionshift.operations.checks.base import CheckContext, run_checks
 from regionshift.operations.checks.monitoring import AlarmsCheck
 from regionshift.operations.migrations.listing import migration_named
@@ -167,7 +167,7 @@ def test_a_run_names_its_migration(journal: Journal) -> None:
 
 
 def test_red_alarms_are_told_with_since_when() -> None:
-    red = Alarms((Red("errors", FIRST, "2026-05-01T09:00:00+02:00"),), {SECOND: "AccessDenied"})
+    red = Alarms((RedAlarm("errors", FIRST, "2026-05-01T09:00:00+02:00"),), {SECOND: "AccessDenied"})
     told = _shown(standing_table({}, [], None, None, alarms=red))
     assert f"errors [{FIRST}] is in ALARM since 2026-05-01 07:00:00 UTC" in told
     assert f"Alarms of {SECOND} are not known: AccessDenied" in told

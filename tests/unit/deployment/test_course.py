@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from regionshift.deployment.course import Course
 from regionshift.deployment.news import News
 from regionshift.deployment.saga import SagaStep, fold_saga
+from regionshift.deployment.saga_news import SagaNews
 
 STEPS = (SagaStep("look", reversible=False), SagaStep("write"), SagaStep("turn"))
-COURSE = Course("promote", "change", ("look", "write", "turn"), "b is it", "a is it", "regionshift resume")
+COURSE = SagaNews("promote", "change", ("look", "write", "turn"), "b is it", "a is it", "regionshift resume")
 
 
 @dataclass(frozen=True)

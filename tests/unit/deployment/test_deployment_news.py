@@ -8,7 +8,7 @@ import pytest
 from told import Told, fold_of
 
 from regionshift.deployment import news
-from regionshift.deployment.news import News, OneGo
+from regionshift.deployment.news import AllRegionsNews, News
 from regionshift.deployment.plan import DeploymentPlan, Wave
 from regionshift.deployment.state import DOWN
 
@@ -93,7 +93,7 @@ def test_whoever_is_to_approve_is_told_what_to_run() -> None:
 
 
 def test_all_regions_in_one_go() -> None:
-    go, counts = OneGo("destroy", "destroy", ("a", "b"), 7), {"regions": 2, "changes": 7}
+    go, counts = AllRegionsNews("destroy", "destroy", ("a", "b"), 7), {"regions": 2, "changes": 7}
     assert [go.of_start(), go.of_success(), go.of_failure("it broke."), go.of_stop()] == [
         News("destroy", "started", "destroy began: 7 resources in a, b, in one go", counts),
         News("destroy", "success", "destroy ended, succeeded: a, b", counts),
@@ -105,6 +105,6 @@ def test_all_regions_in_one_go() -> None:
             counts,
         ),
     ]
-    unknown = OneGo("deploy", "deployment", (), 0)
+    unknown = AllRegionsNews("deploy", "deployment", (), 0)
     assert unknown.of_start().summary == "deployment began: 0 resources, in one go"
     assert unknown.of_success().summary == "deployment ended, succeeded"

@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
-from regionshift.engine.aside import NOTHING, Arrangement, Aside, put_back, take_out
+from regionshift.engine.state_exclusion import NOTHING, ExcludedState, StateExclusion, put_back, take_out
 
 PROVIDER = "urn:pulumi:dev::shop::pulumi:providers:aws::aws-eu-west-1"
-OUT = Aside(("urn:pulumi:*::*-eu-west-1",), ("_eu_west_1",))
+OUT = StateExclusion(("urn:pulumi:*::*-eu-west-1",), ("_eu_west_1",))
 
 
 def _urn(name: str, kind: str = "aws:sns/topic:Topic") -> str:
@@ -129,9 +129,9 @@ class Disk:
         self.kept = None
 
 
-def _arrangement(disk: Disk) -> Arrangement:
+def _arrangement(disk: Disk) -> ExcludedState:
     """As the next process has it."""
-    return Arrangement(disk, disk.export, disk.put)
+    return ExcludedState(disk, disk.export, disk.put)
 
 
 def _open(disk: Disk) -> list[str]:
@@ -168,7 +168,7 @@ def test_nothing_stays_beside_a_state_that_is_whole_and_has_no_notes() -> None:
 
 @pytest.mark.parametrize("out", [NOTHING, OUT])
 @pytest.mark.parametrize("at", range(1, 6))
-def test_what_is_settled_is_settled_once_and_what_is_not_stays_open(at: int, out: Aside) -> None:
+def test_what_is_settled_is_settled_once_and_what_is_not_stays_open(at: int, out: StateExclusion) -> None:
     disk, before = Disk(), _names(_state())
     _arrangement(disk).be(out)
     disk.dies_at = disk.writes + at

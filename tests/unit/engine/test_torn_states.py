@@ -15,7 +15,7 @@ from pulumi.automation.errors import CommandError
 from regionshift.engine.engine import EngineFailed, RunRecord, _failure
 from regionshift.engine.events import Problem
 from regionshift.engine.scratch import Scratch
-from regionshift.engine.torn import mend_torn
+from regionshift.engine.state_repair import repair_state
 from regionshift.errors import NoRoom, WorkFailed
 
 STATE = json.dumps({"version": 3, "checkpoint": {"stack": "dev"}}).encode()
@@ -36,21 +36,21 @@ def test_a_cut_state_is_mended_from_its_copy_and_kept(tmp_path: Path, stacks: Pa
     (stacks / "dev.json.bak").write_bytes(OLDER)
     (stacks / "dev.json.attrs").write_bytes(b"{}")
     (stacks / "dev.json.bak.attrs").write_bytes(b"")
-    (said,) = mend_torn(tmp_path.as_uri(), "shop", "dev")
+    (said,) = repair_state(tmp_path.as_uri(), "shop", "dev")
     assert str(state) in said and "older by one write" in said
     assert state.read_bytes() == OLDER
     assert (stacks / "dev.json.torn").read_bytes() == cut
     assert not (stacks / "dev.json.attrs").exists(), "it told of the cut file"
     assert not (stacks / "dev.json.bak.attrs").exists(), "it is torn itself"
-    assert mend_torn(tmp_path.as_uri(), "shop", "dev") == []
+    assert repair_state(tmp_path.as_uri(), "shop", "dev") == []
 
 
 def test_a_whole_state_is_left_alone_whatever_its_copy_is(tmp_path: Path, stacks: Path) -> None:
     (stacks / "dev.json").write_bytes(STATE)
     (stacks / "dev.json.bak").write_bytes(b"{")
-    assert mend_torn(tmp_path.as_uri(), "shop", "dev") == []
+    assert repair_state(tmp_path.as_uri(), "shop", "dev") == []
     assert (stacks / "dev.json").read_bytes() == STATE
-    assert mend_torn("s3://bucket/state/engine", "shop", "dev") == []
+    assert repair_state("s3://bucket/state/engine", "shop", "dev") == []
 
 
 def test_other_environments_under_the_same_state_url_are_left_alone(tmp_path: Path, stacks: Path) -> None:
@@ -67,7 +67,7 @@ def test_other_environments_under_the_same_state_url_are_left_alone(tmp_path: Pa
     for path, body in written.items():
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(body)
-    assert mend_torn(tmp_path.as_uri(), "shop", "dev") == []
+    assert repair_state(tmp_path.as_uri(), "shop", "dev") == []
     assert {path: path.read_bytes() for path in written} == written
     assert not list(tmp_path.rglob("*.torn"))
 
@@ -79,7 +79,7 @@ def test_a_torn_sidecar_of_its_own_lock_is_taken_away(tmp_path: Path, stacks: Pa
     lock.write_bytes(b"{}")
     torn = lock.with_name(f"{lock.name}.attrs")
     torn.write_bytes(b"")
-    assert mend_torn(tmp_path.as_uri(), "shop", "dev") == []
+    assert repair_state(tmp_path.as_uri(), "shop", "dev") == []
     assert lock.exists()
     assert not torn.exists()
 
@@ -92,7 +92,7 @@ def test_a_cut_state_without_a_whole_copy_is_told_and_left(
     if copy is not None:
         (stacks / "dev.json.bak").write_bytes(copy)
     with pytest.raises(WorkFailed) as told:
-        mend_torn(tmp_path.as_uri(), "shop", "dev")
+        repair_state(tmp_path.as_uri(), "shop", "dev")
     assert told.value.where == str(stacks / "dev.json")
     assert (stacks / "dev.json").read_bytes() == b"{"
 

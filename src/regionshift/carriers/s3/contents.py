@@ -35,7 +35,7 @@ class RedirectLostError(UnequalError):
     """All but the website redirect is the same, and the copy has none: CopyObject leaves it out."""
 
 
-class Reader:
+class ContentComparer:
     """Reads large contents on both sides, several ranges at once and in order of the bytes. Thread-safe."""
 
     def __init__(self, calls: Calls) -> None:

@@ -19,11 +19,11 @@ from regionshift.carriers.carrier import (
 )
 from regionshift.carriers.s3.calls import Bucket, Calls, Pinned
 from regionshift.carriers.s3.contents import REDIRECT
+from regionshift.carriers.s3.copy_ownership import CopyOwnership, UndecidedError
 from regionshift.carriers.s3.listing import one_stack, stacks_of
 from regionshift.carriers.s3.multipart import Landing, MultipartCopy
 from regionshift.carriers.s3.pages import NULL, Version
 from regionshift.carriers.s3.side_by_side import side_by_side
-from regionshift.carriers.s3.whose import UndecidedError, Whose
 from regionshift.carriers.transport import AnswerLostError, S3Error
 
 _ATTEMPTS = 4
@@ -32,11 +32,13 @@ _ATTEMPTS = 4
 class Copier:
     """Copies the items of one batch."""
 
-    def __init__(self, calls: Calls, pool: Executor, multipart: MultipartCopy, whose: Whose) -> None:
+    def __init__(
+        self, calls: Calls, pool: Executor, multipart: MultipartCopy, ownership: CopyOwnership
+    ) -> None:
         self._calls = calls
         self._pool = pool
         self._multipart = multipart
-        self._whose = whose
+        self._ownership = ownership
 
     def recover(self, work: Work, before: Mapping[str, Before]) -> Mapping[str, tuple[str, ...] | Conflict]:
         """What lies above the recorded versions and is ours, by key; a conflict where that cannot be told."""
@@ -58,7 +60,7 @@ class Copier:
         What others wrote in between is passed over. ``newer`` is newest first.
 
         Raises:
-            UndecidedError, OutOfTimeError: see ``Whose.is_copy``.
+            UndecidedError, OutOfTimeError: see ``CopyOwnership.is_copy``.
         """
         source, target = bucket_of(work.entry, "source"), bucket_of(work.entry, "target")
         source_key, key = (place.prefix + item.key for place in (work.entry.source, work.entry.target))
@@ -68,7 +70,7 @@ class Copier:
                 break
             wanted = item.versions[len(found)]
             spots = (source, source_key, wanted.id), (target, key, version.id)
-            if self._whose.is_copy(work, wanted, spots[0], version, spots[1]):
+            if self._ownership.is_copy(work, wanted, spots[0], version, spots[1]):
                 found.append(version.id)
         return found
 

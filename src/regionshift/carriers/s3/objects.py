@@ -27,14 +27,14 @@ from regionshift.carriers.keys import Keys
 from regionshift.carriers.named import ClientSource
 from regionshift.carriers.s3 import checks, planning
 from regionshift.carriers.s3.calls import Calls
-from regionshift.carriers.s3.contents import Reader
+from regionshift.carriers.s3.contents import ContentComparer
+from regionshift.carriers.s3.copy_ownership import CopyOwnership
 from regionshift.carriers.s3.copying import Copier, bucket_of, target_stacks
 from regionshift.carriers.s3.left_behind import with_left_behind
 from regionshift.carriers.s3.listing import stacks
 from regionshift.carriers.s3.multipart import MultipartCopy, MultipartSizes
 from regionshift.carriers.s3.proof import Prover
 from regionshift.carriers.s3.undoing import Undoer
-from regionshift.carriers.s3.whose import Whose
 from regionshift.carriers.transport import Transport
 
 _T = TypeVar("_T")
@@ -56,11 +56,11 @@ class Objects:
         self._clients = clients
         self._pool = ThreadPoolExecutor(transport.connections, thread_name_prefix="object")
         multipart = MultipartCopy(self._calls, sizes or MultipartSizes())
-        reader = Reader(self._calls)
-        whose = Whose(self._calls, reader)
-        self._copier = Copier(self._calls, self._pool, multipart, whose)
-        self._prover = Prover(self._calls, self._pool, reader)
-        self._undoer = Undoer(self._calls, self._pool, multipart, whose)
+        comparer = ContentComparer(self._calls)
+        ownership = CopyOwnership(self._calls, comparer)
+        self._copier = Copier(self._calls, self._pool, multipart, ownership)
+        self._prover = Prover(self._calls, self._pool, comparer)
+        self._undoer = Undoer(self._calls, self._pool, multipart, ownership)
 
     def check(self, entry: Entry) -> Limits:
         """See ``Carrier.check``."""

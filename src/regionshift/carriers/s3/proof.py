@@ -23,7 +23,7 @@ from regionshift.carriers.carrier import (
 from regionshift.carriers.s3.calls import Calls
 from regionshift.carriers.s3.contents import (
     REDIRECT,
-    Reader,
+    ContentComparer,
     RedirectLostError,
     Spot,
     UnequalError,
@@ -42,10 +42,10 @@ READ_WHOLE = 1024**2
 class Prover:
     """Proves the items of one batch."""
 
-    def __init__(self, calls: Calls, pool: Executor, reader: Reader) -> None:
+    def __init__(self, calls: Calls, pool: Executor, comparer: ContentComparer) -> None:
         self._calls = calls
         self._pool = pool
-        self._reader = reader
+        self._comparer = comparer
 
     def verify(
         self, work: Work, written: Mapping[str, Written], level: Level
@@ -94,7 +94,7 @@ class Prover:
                     continue
                 if not work.has_time():
                     return UnfinishedItem(item.key)
-                evidence.add(_Pair(self._calls, self._reader, work, item, version, made).prove())
+                evidence.add(_Pair(self._calls, self._comparer, work, item, version, made).prove())
         except RedirectLostError as problem:
             return Again(item.key, str(problem))
         except UnequalError as problem:
@@ -122,11 +122,17 @@ class _Pair:
     """One version on both sides."""
 
     def __init__(
-        self, calls: Calls, reader: Reader, work: Work, item: Item, version: SourceVersion, made: str
+        self,
+        calls: Calls,
+        comparer: ContentComparer,
+        work: Work,
+        item: Item,
+        version: SourceVersion,
+        made: str,
     ) -> None:
         entry = work.entry
         self._calls = calls
-        self._reader = reader
+        self._comparer = comparer
         self._work = work
         self._version = version
         # What keeps its class is archived as soon as it is copied.
@@ -168,7 +174,7 @@ class _Pair:
             raise UnequalError("tags differ")
 
     def _read_to_the_end(self) -> str:
-        self._reader.require_equal(self._work, self._note, self._source, self._target, self._version.size)
+        self._comparer.require_equal(self._work, self._note, self._source, self._target, self._version.size)
         return "streamed hash"
 
 

@@ -23,22 +23,24 @@ from regionshift.carriers.carrier import (
     Work,
 )
 from regionshift.carriers.s3.calls import Calls, Pinned
+from regionshift.carriers.s3.copy_ownership import CopyOwnership, UndecidedError
 from regionshift.carriers.s3.copying import bucket_of, is_before, placement, redirect_of, target_stacks
 from regionshift.carriers.s3.multipart import Landing, MultipartCopy
 from regionshift.carriers.s3.pages import Version
 from regionshift.carriers.s3.side_by_side import side_by_side
-from regionshift.carriers.s3.whose import UndecidedError, Whose
 from regionshift.carriers.transport import AnswerLostError, S3Error
 
 
 class Undoer:
     """Takes back the items of one batch."""
 
-    def __init__(self, calls: Calls, pool: Executor, multipart: MultipartCopy, whose: Whose) -> None:
+    def __init__(
+        self, calls: Calls, pool: Executor, multipart: MultipartCopy, ownership: CopyOwnership
+    ) -> None:
         self._calls = calls
         self._pool = pool
         self._multipart = multipart
-        self._whose = whose
+        self._ownership = ownership
 
     def undo(
         self,
@@ -95,7 +97,9 @@ class Undoer:
         source, target = bucket_of(work.entry, "source"), bucket_of(work.entry, "target")
         source_key, key = (place.prefix + item.key for place in (work.entry.source, work.entry.target))
         return any(
-            self._whose.is_copy(work, wanted, (source, source_key, wanted.id), found, (target, key, found.id))
+            self._ownership.is_copy(
+                work, wanted, (source, source_key, wanted.id), found, (target, key, found.id)
+            )
             for wanted in item.versions
             if not wanted.marker
         )
@@ -194,7 +198,7 @@ class Undoer:
             return False
         target, full_key = bucket_of(work.entry, "target"), work.entry.target.prefix + key
         spots = (target, full_key, earlier.id), (target, full_key, found.id)
-        return self._whose.is_copy(work, _as_source(earlier), spots[0], found, spots[1])
+        return self._ownership.is_copy(work, _as_source(earlier), spots[0], found, spots[1])
 
 
 _STRANGER = "someone else has written here since; left alone"

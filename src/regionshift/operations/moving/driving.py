@@ -8,9 +8,9 @@ from typing import Protocol
 from botocore.exceptions import BotoCoreError, ClientError
 
 from regionshift.carriers.transport import AnswerLostError, S3Error
-from regionshift.deployment.course import Course
 from regionshift.deployment.news import News
 from regionshift.deployment.saga import Ending, SagaState, SagaStep, fold_saga
+from regionshift.deployment.saga_news import SagaNews
 from regionshift.errors import Interrupted, NoRoom, RegionshiftError
 from regionshift.journal.journal import Journal, RunJournal
 from regionshift.machine import is_full
@@ -19,7 +19,7 @@ Said = Mapping[str, object]
 Teller = Callable[[SagaState, SagaStep, str, Said], None]
 """Is told of every step: where the run stands, the step, ``before``, ``after`` or ``failed``, what is kept."""
 
-Herald = Callable[[News], None]
+NewsListener = Callable[[News], None]
 """Tells people what is new: the terminal and the topics."""
 
 
@@ -39,8 +39,8 @@ def drive(
     steps: Sequence[SagaStep],
     performer: Performer,
     tell: Teller,
-    course: Course,
-    herald: Herald,
+    saga_news: SagaNews,
+    herald: NewsListener,
 ) -> SagaState:
     """Do what is left of an open run. The caller closes it, unless it ends as stuck, and tells its end.
 
@@ -50,7 +50,7 @@ def drive(
     """
     state = state_of(journal, run.run_id, steps)
     tried = False
-    herald(course.of_start(again=bool(state.began), back=state.backward))
+    herald(saga_news.of_start(again=bool(state.began), back=state.backward))
     # A way back that failed is tried once more by whoever resumes, not again and again.
     while (step := state.next_step) is not None and not (state.stuck and tried):
         doubt = state.in_doubt
@@ -60,22 +60,22 @@ def drive(
             phase, said = _perform(performer, step, frozenset(state.began), doubt=doubt)
         except (Interrupted, KeyboardInterrupt) as stopped:
             journal.guard()  # the engine is stopped too when the lock is lost, and that nobody asked for
-            herald(course.of_interruption(step.name))
-            raise interruption(step.name, course) from stopped
+            herald(saga_news.of_interruption(step.name))
+            raise interruption(step.name, saga_news) from stopped
         run.append(step.name, "after" if phase == "after" else "failed", data=said)
         before, state = state, state_of(journal, run.run_id, steps)
         tell(state, step, phase, said)
-        if news := course.of_step(before, state, step):
+        if news := saga_news.of_step(before, state, step):
             herald(news)
         if warning := said.get("warning"):
-            herald(course.of_warning(step.name, str(warning)))
+            herald(saga_news.of_warning(step.name, str(warning)))
         tried = tried or step.back
     return state
 
 
-def interruption(step: str, course: Course) -> Interrupted:
+def interruption(step: str, saga_news: SagaNews) -> Interrupted:
     """What whoever pressed Ctrl-C reads; also where nothing but Python itself was there to stop."""
-    return Interrupted(f"Stopped as asked, at {step}: {course.title} is open.", remedy=course.go_on)
+    return Interrupted(f"Stopped as asked, at {step}: {saga_news.title} is open.", remedy=saga_news.go_on)
 
 
 def state_of(journal: Journal, run_id: str, steps: Sequence[SagaStep]) -> SagaState:

@@ -11,18 +11,22 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from regionshift.deployment.course import Course
 from regionshift.deployment.news import News
 from regionshift.deployment.saga import SagaStep
+from regionshift.deployment.saga_news import SagaNews
 from regionshift.errors import InputError, Refused, WorkFailed
 from regionshift.journal.events import DECISION, RunView
 from regionshift.journal.journal import Journal, RunJournal
 from regionshift.operations.environment import Environment, without_regions
-from regionshift.operations.moving.as_up import release_of, require_everywhere, require_release_as_up
 from regionshift.operations.moving.copying import LastCopy
 from regionshift.operations.moving.driving import state_of
 from regionshift.operations.moving.promoting import read_text, require_writable, write_text
 from regionshift.operations.moving.proposing import Loader
+from regionshift.operations.moving.settings_unchanged import (
+    release_of,
+    require_everywhere,
+    require_release_unchanged,
+)
 from regionshift.operations.up import Proposal, propose
 from regionshift.releases.catalog import ReleaseCatalog
 from regionshift.releases.deployed import DeployedReleases, deployed_releases
@@ -59,9 +63,9 @@ def require_movable(config: MigrationConfig, source: str, target: str) -> None:
         )
 
 
-def course_of(source: str, target: str) -> Course:
+def course_of(source: str, target: str) -> SagaNews:
     """A move in words."""
-    return Course(
+    return SagaNews(
         "move",
         f"move from {source} to {target}",
         tuple(PHASES),
@@ -185,7 +189,7 @@ def name_target(config: MigrationConfig, settings: Path, target: str, load: Load
     return {"settings": f"added {target}"}
 
 
-def require_as_up(
+def require_unchanged(
     environment: Environment,
     catalog: ReleaseCatalog,
     deployed: DeployedReleases,
@@ -201,7 +205,7 @@ def require_as_up(
     base = release_of(catalog, deployed, source)
     coming = set() if deployed.releases.get(target) else {target}
     config = without_regions(environment.config, coming)
-    require_release_as_up(base, environment.release(), config, str(settings))
+    require_release_unchanged(base, environment.release(), config, str(settings))
     require_everywhere(deployed, config.all_regions, base, source)
 
 

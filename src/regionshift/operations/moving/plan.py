@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from regionshift.deployment.course import Course
 from regionshift.deployment.saga import SagaStep
+from regionshift.deployment.saga_news import SagaNews
 from regionshift.errors import WorkFailed
 from regionshift.operations.moving.fencing import note_of
 from regionshift.settings.editing import Edit, edit_from_json
@@ -68,11 +68,11 @@ class PromotionPlan:
         return tuple(region for region in (self.new, self.old, *self.others) if region not in self.absent)
 
     @property
-    def course(self) -> Course:
+    def saga_news(self) -> SagaNews:
         """The same in words."""
         fenced = f"{self.old} is fenced; when it is back: regionshift up --rejoin {self.old}"
         fate = fenced if self.lost else f"{self.old} is a secondary"
-        return Course(
+        return SagaNews(
             "promote",
             f"change of primary from {self.old} to {self.new}",
             tuple(step.name for step in self.steps),

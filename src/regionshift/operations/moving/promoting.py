@@ -14,9 +14,9 @@ from regionshift.operations.checks.base import Check, CheckContext, run_checks
 from regionshift.operations.checks.replication import ReplicationCheck
 from regionshift.operations.environment import Environment, without_regions
 from regionshift.operations.moving.copying import LastCopy
+from regionshift.operations.moving.engine_runs import EngineChange, PromotionApplier
 from regionshift.operations.moving.fencing import open_roles, shut_roles
 from regionshift.operations.moving.plan import PromotionPlan
-from regionshift.operations.moving.turning import Turned, Turner
 from regionshift.operations.outputs import Outputs
 from regionshift.operations.validate import all_checks
 from regionshift.releases.catalog import ReleaseCatalog
@@ -40,7 +40,7 @@ class Promotion:
     run_id: str
     environment: Environment
     catalog: ReleaseCatalog
-    turner: Turner
+    applier: PromotionApplier
     copies: Callable[[str, str], LastCopy]
     settings: Path
     clock: Callable[[], float]
@@ -74,10 +74,10 @@ class Promotion:
             case "settings":
                 return write_settings(self.settings, plan)
             case "unlink":
-                return self._timed(lambda: self.turner.links(plan.before, None, doubt=doubt))
+                return self._timed(lambda: self.applier.links(plan.before, None, doubt=doubt))
             case "turn":
                 after = dict.fromkeys(plan.present, plan.after)
-                return self._timed(lambda: self.turner.turn(after, plan.after, doubt=doubt))
+                return self._timed(lambda: self.applier.turn(after, plan.after, doubt=doubt))
             case "catch-up":
                 return self._catch_up()
             case "validate-all":
@@ -106,11 +106,11 @@ class Promotion:
                 return restore_settings(self.settings, plan)
             case "turn":
                 present = {region: plan.before[region] for region in plan.present}
-                return self._timed(lambda: self.turner.turn(present, plan.links, doubt=True))
+                return self._timed(lambda: self.applier.turn(present, plan.links, doubt=True))
             case "unlink":
                 if "turn" in began:
                     return {"engine": "not needed: the turn's way back brought the links"}
-                return self._timed(lambda: self.turner.links(plan.before, plan.links, doubt=True))
+                return self._timed(lambda: self.applier.links(plan.before, plan.links, doubt=True))
         raise WorkFailed(f"there is no way back from {step.name}")
 
     @property
@@ -141,7 +141,7 @@ class Promotion:
                 said[region] = copied
         return said
 
-    def _timed(self, run: Callable[[], Turned]) -> Said:
+    def _timed(self, run: Callable[[], EngineChange]) -> Said:
         began = self.clock()
         turned = run()
         return {**turned.said(), "seconds": round(self.clock() - began, 2)}

@@ -15,15 +15,15 @@ from regionshift.errors import InputError, Refused
 from regionshift.journal.events import DECISION, Kind, RunView
 from regionshift.journal.journal import Journal, RunJournal
 from regionshift.operations.environment import Environment, without_regions
-from regionshift.operations.moving.as_up import (
-    release_of,
-    require_everywhere,
-    require_settings_as_up,
-)
-from regionshift.operations.moving.driving import Herald, Teller, drive, is_over, state_of
+from regionshift.operations.moving.driving import NewsListener, Teller, drive, is_over, state_of
 from regionshift.operations.moving.fencing import NOT_SHUT, fenced_regions, not_shut
 from regionshift.operations.moving.plan import PromotionPlan, promotion_from_json
 from regionshift.operations.moving.promoting import Promotion, read_text, require_writable
+from regionshift.operations.moving.settings_unchanged import (
+    release_of,
+    require_everywhere,
+    require_settings_unchanged,
+)
 from regionshift.operations.orphans import Recovered, recover
 from regionshift.releases.catalog import ReleaseCatalog
 from regionshift.releases.deployed import DeployedReleases
@@ -67,7 +67,7 @@ def propose(
     fenced = fenced_regions(journal)
     edit, after = require_turnable(config, new, read_text(settings), settings, load, fenced=fenced)
     base = release_of(catalog, deployed, new)
-    require_settings_as_up(base, config, str(settings))
+    require_settings_unchanged(base, config, str(settings))
     away = {old, *fenced} if lost else set(fenced)
     require_everywhere(deployed, [each for each in config.all_regions if each not in away], base, new)
     if not away and deployed.links != base.digest:
@@ -176,10 +176,12 @@ def plan_of(view: RunView) -> PromotionPlan:
     return promotion_from_json(view.opened.get("promotion"))
 
 
-def go(journal: Journal, run: RunJournal, promotion: Promotion, tell: Teller, herald: Herald) -> SagaState:
+def go(
+    journal: Journal, run: RunJournal, promotion: Promotion, tell: Teller, herald: NewsListener
+) -> SagaState:
     """Do what is left of a run, and close it when all is done or all is taken back."""
-    course = promotion.plan.course
-    state = drive(journal, run, promotion.plan.steps, promotion, tell, course, herald)
+    saga_news = promotion.plan.saga_news
+    state = drive(journal, run, promotion.plan.steps, promotion, tell, saga_news, herald)
     said = ""
     if is_over(state):
         done = state.ending is Ending.DONE
@@ -192,7 +194,7 @@ def go(journal: Journal, run: RunJournal, promotion: Promotion, tell: Teller, he
             result[NOT_SHUT] = {**not_shut(journal), **left}
         ended = run.close("promoted" if done else "rolled back", result, failed=not done)
         said = figures(ended, result)
-    herald(course.of_end(state, said))
+    herald(saga_news.of_end(state, said))
     return state
 
 

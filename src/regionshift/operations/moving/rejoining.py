@@ -9,16 +9,20 @@ from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from regionshift.deployment.course import Course
+from regionshift.deployment.saga_news import SagaNews
 from regionshift.errors import InputError, Interrupted, RegionshiftError, WorkFailed
 from regionshift.journal.journal import Journal, RunJournal
 from regionshift.journal.store import StateUnreachable
 from regionshift.operations.checks.base import CheckContext, run_checks
 from regionshift.operations.environment import Environment, without_regions
-from regionshift.operations.moving.as_up import release_of, require_everywhere, require_release_as_up
 from regionshift.operations.moving.copying import LastCopy
-from regionshift.operations.moving.driving import Herald, interruption
+from regionshift.operations.moving.driving import NewsListener, interruption
 from regionshift.operations.moving.fencing import fenced_regions, open_roles, shut_bucket
+from regionshift.operations.moving.settings_unchanged import (
+    release_of,
+    require_everywhere,
+    require_release_unchanged,
+)
 from regionshift.operations.outputs import Outputs
 from regionshift.operations.validate import all_checks
 from regionshift.releases.catalog import ReleaseCatalog
@@ -28,9 +32,9 @@ STEPS = ("shut", "look", "open-roles", "turn", "copy-back", "validate")
 Told = Callable[[str, str, Mapping[str, object]], None]
 
 
-def course_of(region: str, primary: str) -> Course:
+def course_of(region: str, primary: str) -> SagaNews:
     """A return in words."""
-    return Course(
+    return SagaNews(
         "rejoin",
         f"return of {region}",
         STEPS,
@@ -51,7 +55,7 @@ def require_fenced(journal: Journal, region: str) -> None:
         )
 
 
-def require_as_up(
+def require_unchanged(
     environment: Environment, catalog: ReleaseCatalog, deployed: DeployedReleases, region: str, settings: Path
 ) -> None:
     """The return of ``region`` brings nothing else: that would reach every region at once, and no canary first.
@@ -62,7 +66,7 @@ def require_as_up(
     primary = environment.config.regions.primary
     base = release_of(catalog, deployed, primary)
     config = without_regions(environment.config, {region})
-    require_release_as_up(base, environment.release(), config, str(settings))
+    require_release_unchanged(base, environment.release(), config, str(settings))
     require_everywhere(deployed, config.all_regions, base, primary)
 
 
@@ -76,7 +80,7 @@ class Rejoin:
     deployed: DeployedReleases
     copies: Callable[[str, str], LastCopy]
     tell: Told
-    herald: Callable[[str], Herald]
+    herald: Callable[[str], NewsListener]
 
     def run(self, region: str) -> dict[str, dict[str, Any]]:
         """All steps; gives what each said.
@@ -91,12 +95,12 @@ class Rejoin:
         self.catalog.keep(self.environment.release(), self.deployed.links)
         run = self.journal.start("deployment", {"releases": releases, "rejoins": region})
         said: dict[str, dict[str, Any]] = {}
-        course, herald = course_of(region, primary), self.herald(run.run_id)
-        herald(course.of_start())
+        saga_news, herald = course_of(region, primary), self.herald(run.run_id)
+        herald(saga_news.of_start())
         try:
             for step in STEPS:
                 said[step] = self._step(run, step, region)
-                herald(course.of_done(step))
+                herald(saga_news.of_done(step))
         except BaseException as error:
             stopped = isinstance(error, Interrupted | KeyboardInterrupt)
             try:
@@ -105,17 +109,17 @@ class Rejoin:
                 error.add_note(f"that could not be written down: {failure.message}")
                 raise error from failure
             if stopped:
-                herald(course.of_interruption(step))
-                raise interruption(step, course) from error
+                herald(saga_news.of_interruption(step))
+                raise interruption(step, saga_news) from error
             if isinstance(error, RegionshiftError):
                 # The topics and the terminal name the command; whoever reads only the error has it too.
-                error.remedy = error.remedy or course.go_on
-                herald(course.of_failure(step, error.message))
+                error.remedy = error.remedy or saga_news.go_on
+                herald(saga_news.of_failure(step, error.message))
             raise
         regions = {each: {"release": digest, "settled": True, "note": ""} for each in releases}
         ended = run.close("succeeded", {"regions": regions, "links": digest, "fenced": rest})
         took = (ended.ended - ended.started).total_seconds() if ended.ended else 0.0
-        herald(course.of_success(f"it took {took:.0f} s"))
+        herald(saga_news.of_success(f"it took {took:.0f} s"))
         return said
 
     def _step(self, run: RunJournal, step: str, region: str) -> dict[str, Any]:
@@ -156,7 +160,7 @@ class Rejoin:
                 program = environment.program(environment.same_everywhere(release), links=release)
                 # What was shut was shut by hand, so the engine has to look before it can put it right.
                 record = environment.engine.up(
-                    program, aside=environment.aside, refresh=True, checkpoints=True
+                    program, excluded=environment.excluded, refresh=True, checkpoints=True
                 )
                 return {"changed": len(record.changes)}
             case "copy-back":

@@ -105,7 +105,7 @@ class Applier:
     def _up(
         self, environment: Environment, program: Program, targets: list[str], guard: Guard, *, doubt: bool
     ) -> None:
-        engine, aside = environment.engine, environment.aside
+        engine, excluded = environment.engine, environment.excluded
         try:
             # Checkpoints, because adoption alone is no help to who goes back: what is adopted when it is made again
             # is an orphan when it is not.
@@ -113,7 +113,7 @@ class Applier:
                 program,
                 guard,
                 target=targets,
-                aside=aside,
+                excluded=excluded,
                 refresh=self.refresh or doubt,
                 checkpoints=True,
             )

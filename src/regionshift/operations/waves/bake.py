@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from botocore.exceptions import BotoCoreError, ClientError
 
 from regionshift.aws.clients import Clients
-from regionshift.operations.alarms import Red, Watched, red_in
+from regionshift.operations.alarms import RedAlarm, Watched, red_in
 from regionshift.operations.checks.base import CheckContext
 from regionshift.operations.waves.delay import Delay
 from regionshift.operations.waves.down import calling
@@ -38,7 +38,7 @@ class Watch:
 
     def red(
         self, config: MigrationConfig, regions: Collection[str], watched: Collection[Watched] = ()
-    ) -> list[Red]:
+    ) -> list[RedAlarm]:
         """The alarms of ``regions`` that are red now: the environment's, and ``watched``.
 
         Raises:
@@ -51,7 +51,7 @@ class Watch:
         terms: Terms,
         regions: Collection[str],
         context: CheckContext,
-        ignored: Collection[Red],
+        ignored: Collection[RedAlarm],
         replicated: Collection[str] = (),
     ) -> dict[str, object]:
         """Watch for ``terms.bake`` seconds, and until the calls are enough and the replication has arrived.
@@ -90,7 +90,7 @@ class Watch:
         config: MigrationConfig,
         samples: dict[str, Samples],
         delay: Delay,
-        ignored: Collection[Red],
+        ignored: Collection[RedAlarm],
     ) -> int:
         began, looks = self.clock(), 0
         while True:
@@ -129,6 +129,6 @@ class Watch:
                 f"nothing was replicated to {', '.join(delay.missing)} within {longest} s (recovery.rpo)"
             )
 
-    def _red_in(self, config: MigrationConfig, region: str, watched: Collection[Watched]) -> list[Red]:
+    def _red_in(self, config: MigrationConfig, region: str, watched: Collection[Watched]) -> list[RedAlarm]:
         with calling(region):
             return red_in(self.clients, config, watched, region)

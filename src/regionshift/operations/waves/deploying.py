@@ -16,9 +16,9 @@ from regionshift.deployment.state import DeploymentState, fold_deployment
 from regionshift.errors import InputError, Refused
 from regionshift.journal.events import DECISION, RunView
 from regionshift.journal.journal import Journal, RunSummary
-from regionshift.operations.alarms import Red
+from regionshift.operations.alarms import RedAlarm
 from regionshift.operations.environment import Environment
-from regionshift.operations.moving.turned import way_round
+from regionshift.operations.moving.rollback_obstacle import rollback_obstacle
 from regionshift.operations.orphans import recover
 from regionshift.operations.planning import make_plan
 from regionshift.operations.targets import home_of, is_link, link_targets, targets_of
@@ -81,7 +81,7 @@ def plan_deployment(
     return Intent(plan, Facts(deployed.links, target, links_change, moved, skip))
 
 
-def under(intent: Intent, terms: Terms, red: Collection[Red] = ()) -> Intent:
+def under(intent: Intent, terms: Terms, red: Collection[RedAlarm] = ()) -> Intent:
     """The same under ``terms``, without looking at the alarms that are ``red`` already until they were green."""
     return replace(intent, facts=replace(intent.facts, ignored=tuple(red), terms=terms))
 
@@ -198,7 +198,7 @@ def plan_rollback(
             plan, state.changed, deployed.releases, unsettled=deployed.unsettled, to_nothing=to_nothing
         )
     except Refused as error:
-        error.remedy = way_round(journal, deployed, view.run_id) or error.remedy
+        error.remedy = rollback_obstacle(journal, deployed, view.run_id) or error.remedy
         raise
     going = {r for r in back.target if deployed.releases.get(r) != back.target[r] or r in deployed.unsettled}
     if not going:
@@ -259,7 +259,7 @@ def preview_rollback(
     program = environment.program(releases, links=links, allow_data_loss=allow_data_loss)
     reach = [*targets_of(target), *([] if environment.left_out else link_targets())]
     record = environment.engine.preview(
-        program, target=reach, aside=environment.aside, refresh=bool(intent.plan.unsettled - skipped)
+        program, target=reach, excluded=environment.excluded, refresh=bool(intent.plan.unsettled - skipped)
     )
     plan = make_plan(environment, record, findings, allow_data_loss=allow_data_loss, given_up=given_up)
     moved = {home_of(change.urn, environment.regions) for change in plan.changes}

@@ -29,7 +29,7 @@ from regionshift.report.values import CheckResult
 Said = Mapping[str, object]
 Teller = Callable[[Step, str, Said], None]
 """Is told of every step: the step, ``before``, ``after`` or ``failed``, and what the journal keeps of it."""
-Reader = Callable[[str, News, Collection[str]], None]
+WaveNewsListener = Callable[[str, News, Collection[str]], None]
 """Is told the news: the run, what there is to tell, and the regions that may be told of it."""
 
 _STILL_DOWN = "needs a person: it is down and was not taken back; `regionshift up` when it answers"
@@ -64,7 +64,7 @@ class Driver:
     watch: Watch
     approve: Callable[[Step], bool]
     tell: Teller
-    readers: Sequence[Reader] = ()
+    readers: Sequence[WaveNewsListener] = ()
 
     def drive(self, run: RunJournal) -> DeploymentState:
         """Do what is left of an open run, and close it.

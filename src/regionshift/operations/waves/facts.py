@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from regionshift.deployment.plan import DeploymentPlan
 from regionshift.deployment.state import DeploymentState
-from regionshift.operations.alarms import Red, Watched, red_from_json
+from regionshift.operations.alarms import RedAlarm, Watched, red_from_json
 from regionshift.settings.config import MigrationConfig
 
 
@@ -70,7 +70,7 @@ class Facts:
     links_change: bool
     moved: frozenset[str]
     skipped: frozenset[str] = frozenset()
-    ignored: tuple[Red, ...] = ()
+    ignored: tuple[RedAlarm, ...] = ()
     to_nothing: bool = False
     terms: Terms | None = None
 

@@ -25,7 +25,7 @@ from regionshift.carriers.carrier import SourceVersion, Work
 from regionshift.carriers.s3.calls import Calls
 from regionshift.carriers.s3.contents import (
     REDIRECT,
-    Reader,
+    ContentComparer,
     Spot,
     UnequalError,
     compare_checksums,
@@ -39,12 +39,12 @@ class UndecidedError(Exception):
     """It cannot be told any more whose a version is; the message says why."""
 
 
-class Whose:
+class CopyOwnership:
     """Tells our copies from what others wrote. Asks S3: used only where something is not on record."""
 
-    def __init__(self, calls: Calls, reader: Reader) -> None:
+    def __init__(self, calls: Calls, comparer: ContentComparer) -> None:
         self._calls = calls
-        self._reader = reader
+        self._comparer = comparer
 
     def is_copy(self, work: Work, wanted: SourceVersion, source: Spot, found: Version, target: Spot) -> bool:
         """Whether ``found``, which lies above the recorded version, is our copy of ``wanted``.
@@ -84,7 +84,7 @@ class Whose:
             compare_headers(ours, theirs, but="" if REDIRECT in theirs else REDIRECT)
             if not compare_checksums(ours, theirs):
                 note = f"{target[1]}\n{source[2]}\n{target[2]}\nwhose"
-                self._reader.require_equal(work, note, source, target, size)
+                self._comparer.require_equal(work, note, source, target, size)
         except UnequalError:
             return False
         return True

@@ -15,7 +15,7 @@ from regionshift.settings.components import DEPLOYMENT_BUCKET
 _AT_ONCE = 8
 
 
-def gone_findings(
+def missing_region_findings(
     environment: Environment, deployed: DeployedReleases, regional: Collection[Finding] = ()
 ) -> list[Finding]:
     """An error for each region that has a release and no deployment bucket: the state tells of what is not there.

@@ -20,7 +20,7 @@ _STACK = "pulumi:pulumi:Stack"
 
 
 @dataclass(frozen=True)
-class Aside:
+class StateExclusion:
     """What a run is not to know of.
 
     Args:
@@ -39,7 +39,7 @@ class Aside:
         return any(fnmatchcase(urn, pattern) for pattern in self.resources)
 
 
-NOTHING = Aside()
+NOTHING = StateExclusion()
 
 
 class ExclusionStore(Protocol):
@@ -81,7 +81,7 @@ def _notes_alone(notes: list[dict[str, Any]]) -> Kept:
     return Kept([], notes, {})
 
 
-class Arrangement:
+class ExcludedState:
     """What is out of the state now, and how that is changed: durable in ``slot`` before it leaves the state.
 
     Notes of open creations leave the state with the first write, whatever it is for (pulumi 3.200, `stack import`),
@@ -101,17 +101,17 @@ class Arrangement:
         self._export = export
         self._put = put
         # None: it is not known, as an earlier process may have left something in the slot.
-        self.now: Aside | None = None
+        self.now: StateExclusion | None = None
 
-    def be(self, aside: Aside) -> None:
-        """Have out of the state what is ``aside``, and nothing else."""
-        if self.now == aside:
+    def be(self, excluded: StateExclusion) -> None:
+        """Have out of the state what is ``excluded``, and nothing else."""
+        if self.now == excluded:
             return
         if (kept := self._kept()).is_away:
             self._put_back(kept)
         self.now = NOTHING
-        if aside:
-            self._take_out(aside)
+        if excluded:
+            self._take_out(excluded)
 
     def deployment(self) -> dict[str, Any]:
         """The whole state, what is out of it and its notes included. Writes nothing."""
@@ -151,16 +151,16 @@ class Arrangement:
         notes = _notes(deployment)
         self._write(exported, Kept(kept.resources, notes, kept.outputs), _notes_alone(notes))
 
-    def _take_out(self, aside: Aside) -> None:
+    def _take_out(self, excluded: StateExclusion) -> None:
         exported = self._export()
         deployment = _deployment(exported)
         put_back(deployment, self._kept())
         notes = _notes(deployment)
-        if (taken := take_out(deployment, aside)).is_away:
+        if (taken := take_out(deployment, excluded)).is_away:
             self.now = None  # until it is known to be out
             kept = Kept(taken.resources, notes, taken.outputs)
             self._write(exported, kept, kept)
-        self.now = aside
+        self.now = excluded
 
     def _write(self, exported: dict[str, Any], before: Kept, after: Kept) -> None:
         """Write the state; ``before`` that the slot has all that it lacks before or after, then what it lacks now."""
@@ -194,7 +194,7 @@ def _notes(deployment: Mapping[str, Any]) -> list[dict[str, Any]]:
     return [each for each in deployment.get("pending_operations") or [] if each.get("type") == CREATING]
 
 
-def take_out(deployment: dict[str, Any], aside: Aside) -> Kept:
+def take_out(deployment: dict[str, Any], excluded: StateExclusion) -> Kept:
     """Edit an exported state so that what is meant is not in it; gives what was taken out.
 
     What hangs on it, as its child or by its provider, goes with it; what only depends on it forgets that. The stack
@@ -204,18 +204,18 @@ def take_out(deployment: dict[str, Any], aside: Aside) -> Kept:
     stays, kept = [], []
     for resource in deployment.get("resources") or []:
         hangs = {str(resource.get("parent")), _provider(resource)} & gone
-        if resource["type"] != _STACK and (aside.has(str(resource["urn"])) or hangs):
+        if resource["type"] != _STACK and (excluded.has(str(resource["urn"])) or hangs):
             gone.add(str(resource["urn"]))
             kept.append(resource)
         else:
             stays.append(resource)
     deployment["resources"] = [_without(resource, gone) for resource in stays]
     operations = deployment.get("pending_operations") or []
-    pending = [each for each in operations if aside.has(str(each["resource"]["urn"]))]
+    pending = [each for each in operations if excluded.has(str(each["resource"]["urn"]))]
     deployment["pending_operations"] = [each for each in operations if each not in pending]
     outputs: dict[str, Any] = {}
     for stack in _stacks(deployment):
-        named = {name: value for name, value in _outputs(stack).items() if name.endswith(aside.outputs)}
+        named = {name: value for name, value in _outputs(stack).items() if name.endswith(excluded.outputs)}
         stack["outputs"] = {name: v for name, v in _outputs(stack).items() if name not in named}
         outputs |= named
     return Kept(kept, pending, outputs)

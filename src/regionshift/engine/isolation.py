@@ -30,7 +30,7 @@ _here = threading.local()
 
 
 @contextmanager
-def runs_apart() -> Iterator[None]:
+def isolated_runs() -> Iterator[None]:
     """The program of a run that begins inside this block leaves nothing pending, and shares no connection.
 
     Not for two threads at once: it changes the SDK.

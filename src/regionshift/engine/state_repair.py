@@ -21,7 +21,7 @@ from regionshift.settings.state_url import folder_of
 _TORN = ".torn"
 
 
-def mend_torn(backend: str, project: str, stack: str) -> list[str]:
+def repair_state(backend: str, project: str, stack: str) -> list[str]:
     """Mend one stack of a ``file://`` backend from what is whole; a sentence for a state that is older now.
 
     Only while no engine is at work on this stack. Others under the same backend are not looked at: an engine may be

@@ -25,7 +25,9 @@ def end_of(command: str) -> str:
 
 def test_nothing_is_looked_at_once_more_at_the_end() -> None:
     """Not even when the process is left by an exit code."""
-    command = "from regionshift.memory import collect_seldom; collect_seldom(); raise SystemExit(3)"
+    command = (
+        "from regionshift.memory import collect_garbage_less; collect_garbage_less(); raise SystemExit(3)"
+    )
     assert end_of(command) == f"{THRESHOLDS} True"
 
 

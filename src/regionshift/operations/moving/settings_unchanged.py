@@ -33,12 +33,12 @@ def release_of(catalog: ReleaseCatalog, deployed: DeployedReleases, region: str)
         ) from error
 
 
-def require_settings_as_up(base: Release, config: MigrationConfig, where: str) -> None:
+def require_settings_unchanged(base: Release, config: MigrationConfig, where: str) -> None:
     """Raises Refused when the settings say something else than ``base``; of their regions only the names count."""
     _require_same(base, replace(base, config=config), where)
 
 
-def require_release_as_up(base: Release, wanted: Release, config: MigrationConfig, where: str) -> None:
+def require_release_unchanged(base: Release, wanted: Release, config: MigrationConfig, where: str) -> None:
     """The same of everything that a region runs: settings (as ``config``), artifact, secrets, versions.
 
     Args:

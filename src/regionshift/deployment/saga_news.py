@@ -12,7 +12,7 @@ from regionshift.deployment.saga import Ending, SagaState, SagaStep
 
 
 @dataclass(frozen=True)
-class Course:
+class SagaNews:
     """One run of steps in words.
 
     Args:

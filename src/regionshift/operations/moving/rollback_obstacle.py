@@ -8,7 +8,7 @@ from regionshift.operations.moving.plan import promotion_from_json
 from regionshift.releases.deployed import DeployedReleases
 
 
-def way_round(journal: Journal, deployed: DeployedReleases, run_id: str) -> str | None:
+def rollback_obstacle(journal: Journal, deployed: DeployedReleases, run_id: str) -> str | None:
     """What to do when the primary was changed after the deployment ``run_id``; None when it was not.
 
     Every change of primary is a release of its own, so the deployment can be taken back once it is turned back.

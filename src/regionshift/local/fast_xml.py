@@ -14,10 +14,10 @@ def install() -> None:
     """Put it into the running ministack."""
     from ministack.services import s3  # type: ignore[import-untyped]
 
-    s3.tostring = in_short(s3.tostring)
+    s3.tostring = fast_tostring(s3.tostring)
 
 
-def in_short(tostring: Callable[..., str]) -> Callable[..., str]:
+def fast_tostring(tostring: Callable[..., str]) -> Callable[..., str]:
     """``tostring``, which is left with what has namespaces of its own or is not to be text."""
 
     def quickly(root: Element, encoding: str = "us-ascii", **more: object) -> str:

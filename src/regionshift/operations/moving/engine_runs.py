@@ -22,7 +22,7 @@ _MAY_BE_REPLACED = frozenset({"aws:secretsmanager/secretVersion:SecretVersion"})
 
 
 @dataclass(frozen=True)
-class Turned:
+class EngineChange:
     """How much an engine run changed, and what was recovered before it; None when nothing was in doubt."""
 
     changed: int
@@ -36,7 +36,7 @@ class Turned:
 
 
 @dataclass(frozen=True)
-class Turner:
+class PromotionApplier:
     """Brings regions and links to their releases; nothing that stands in a region is replaced or deleted.
 
     Args:
@@ -57,7 +57,7 @@ class Turner:
             Refused: it would replace or delete something that stands in a region.
         """
         program = self._program(releases, links)
-        record = self.environment.engine.preview(program, aside=everything_of(self.absent))
+        record = self.environment.engine.preview(program, excluded=everything_of(self.absent))
         plan = make_plan(self.environment, record, [*findings, *plan_findings(self.environment, record)])
         if wrong := [
             change for change in plan.changes if _ends_something(change.op, change.urn, change.type)
@@ -65,7 +65,7 @@ class Turner:
             raise _refused(wrong)
         return plan
 
-    def turn(self, releases: Mapping[str, str | None], links: str | None, *, doubt: bool) -> Turned:
+    def turn(self, releases: Mapping[str, str | None], links: str | None, *, doubt: bool) -> EngineChange:
         """Bring every region that is there, and the links, to their releases.
 
         Args:
@@ -73,11 +73,11 @@ class Turner:
         """
         return self._up(self._program(releases, links), (), doubt=doubt)
 
-    def links(self, releases: Mapping[str, str | None], links: str | None, *, doubt: bool) -> Turned:
+    def links(self, releases: Mapping[str, str | None], links: str | None, *, doubt: bool) -> EngineChange:
         """Bring only what joins regions to its release; None removes it. ``doubt`` as for `turn`."""
         return self._up(self._program(releases, links), link_targets(), doubt=doubt)
 
-    def _up(self, program: Program, targets: Sequence[str], *, doubt: bool) -> Turned:
+    def _up(self, program: Program, targets: Sequence[str], *, doubt: bool) -> EngineChange:
         environment = self.environment.without_lost(self.absent)
         # What a killed engine made comes into the state first: a way back would leave it.
         recovered = recover(environment) if doubt else None
@@ -87,7 +87,7 @@ class Turner:
                 program,
                 guard,
                 target=targets,
-                aside=everything_of(self.absent),
+                excluded=everything_of(self.absent),
                 refresh=doubt,
                 checkpoints=True,
             )
@@ -97,7 +97,7 @@ class Turner:
             raise
         if doubt and (record.left_open or environment.engine.pending()):
             forget_made(environment)
-        return Turned(len(record.changes), recovered)
+        return EngineChange(len(record.changes), recovered)
 
     def _program(self, releases: Mapping[str, str | None], links: str | None) -> Program:
         built = {
@@ -111,18 +111,18 @@ class Turner:
 class _Guard:
     """Stops the engine when it begins to end something that stands in a region."""
 
-    def __init__(self, turner: Turner) -> None:
-        self._turner = turner
+    def __init__(self, applier: PromotionApplier) -> None:
+        self._applier = applier
         self.wrong: str | None = None
 
     def __call__(self, progress: StepProgress) -> None:
         step = progress.step
-        away = any(step.urn.endswith(f"-{region}") for region in self._turner.absent)
+        away = any(step.urn.endswith(f"-{region}") for region in self._applier.absent)
         if step.changes and (away or _ends_something(step.op, step.urn, step.type)):
             self.wrong = step.name
-            self._turner.environment.engine.halt()
-        if self._turner.listener:
-            self._turner.listener(progress)
+            self._applier.environment.engine.halt()
+        if self._applier.listener:
+            self._applier.listener(progress)
 
 
 def _ends_something(op: str, urn: str, kind: str) -> bool:
