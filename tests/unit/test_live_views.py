@@ -10,8 +10,9 @@ import pytest
 import typer.main
 from typer.testing import CliRunner
 
-from regionshift.cli import failure
+from regionshift.cli import failure, show
 from regionshift.cli.app import app
+from regionshift.cli.options import Choices
 from regionshift.report.activity import Activity
 from regionshift.report.live import LiveView
 from regionshift.report.moving import StepsView
@@ -131,6 +132,22 @@ def test_a_terminal_is_told_what_goes_on_since_when_and_how_long_still() -> None
     clock.seconds = 30.0
     activity.now("update function-eu-west-1")
     assert activity.line == "wave-1/bake (eu-west-1)  30 s  1 min left  update function-eu-west-1"
+
+
+@pytest.mark.parametrize("as_json", [False, True])
+@pytest.mark.parametrize("out", [False, True])
+@pytest.mark.parametrize("err", [False, True])
+def test_the_log_goes_above_what_moves_and_never_into_what_is_kept(
+    monkeypatch: pytest.MonkeyPatch, as_json: bool, out: bool, err: bool
+) -> None:
+    """One terminal for both: only the screen of what moves can put a line above it. A file gets no line of the log."""
+    screens = {
+        stderr: _terminal() if moves else Screen(file=io.StringIO())
+        for stderr, moves in ((False, out), (True, err))
+    }
+    monkeypatch.setattr(show, "screen_of", lambda *, stderr: screens[stderr])
+    chosen = show.console_for_log(Choices(as_json=as_json))
+    assert chosen is screens[not (out and err and not as_json)]
 
 
 def test_what_takes_no_time_is_not_told() -> None:

@@ -61,13 +61,13 @@ def _logged(choices: Choices, command: str) -> Iterator[None]:
         yield
         return
     from regionshift import __version__, logs
-    from regionshift.cli.show import screen_of
+    from regionshift.cli.show import console_for_log
 
     with ExitStack() as stack:
         listening = logs.listening(
             choices.verbosity,
             choices.log_file,
-            screen_of(stderr=True).print,
+            console_for_log(choices).print,
             command=command,
             pid=os.getpid(),
         )

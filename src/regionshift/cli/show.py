@@ -38,6 +38,16 @@ def screen_of(*, stderr: bool) -> Screen:
     return Screen(stderr=stderr, is_plain=is_plain)
 
 
+def console_for_log(choices: Choices) -> Screen:
+    """Where a line goes that is no result, as of the log: standard error.
+
+    Where that and standard output are terminals, it is the screen of standard output: only that can take a line
+    above what moves on it.
+    """
+    screen, errors = console(choices), screen_of(stderr=True)
+    return screen if screen.is_live and errors.is_live else errors
+
+
 def print_json(value: Any) -> None:
     """One JSON document on standard output, in ASCII: what is no visible character is written as ``\\u001b``."""
     print(json.dumps(value, indent=2, default=str))
