@@ -259,6 +259,7 @@ def shelf_with(environment: Environment, *releases: Release) -> ReleaseCatalog:
     return catalog
 
 
+@pytest.mark.thorough
 class TestTwoRegions:
     """A wave, and a change of primary: what goes on with them finds what the killed engine made."""
 
@@ -276,7 +277,6 @@ class TestTwoRegions:
         """No checkpoints, but in runs that change what stands."""
         return {"PULUMI_EXPERIMENTAL": "true", "PULUMI_SKIP_CHECKPOINTS": "true"}
 
-    @pytest.mark.thorough
     def test_a_killed_wave_and_a_killed_turn_are_gone_on_with(
         self, environment: Environment, killer: Killer, tmp_path: Path
     ) -> None:

@@ -36,6 +36,7 @@ def _said(capsys: pytest.CaptureFixture[str]) -> str:
     return " ".join((out + err).split())
 
 
+@pytest.mark.thorough
 def test_a_primary_that_was_given_up_is_the_primary_again_when_a_step_fails(site: Site) -> None:
     before = site.look()
     site.fates.left = {"validate-all": "fails"}
