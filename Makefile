@@ -5,7 +5,8 @@ BIN := .venv/bin
 PULUMI := .cache/bin/pulumi
 PULUMI_VERSION := 3.200.0
 DEMO := .cache/demo
-WORKERS ?= 2
+# Three for two cores: a test waits for other processes most of its time.
+WORKERS ?= 3
 # Every command is a process of its own: without kept bytecode each start compiles all modules anew.
 unexport PYTHONDONTWRITEBYTECODE
 
@@ -30,7 +31,7 @@ tools: .venv/.installed ## Find a Pulumi CLI that fits, or build it once
 demo: setup ## From nothing to three checked regions on the embedded AWS, shown
 	@bash tools/demo $(DEMO)
 
-test: setup ## What guards the product, in some ten minutes
+test: setup ## What guards the product, in some twelve minutes
 	@WORKERS=$(WORKERS) bash tools/check
 
 test-all: setup ## The same with every case and every story, in some forty minutes
