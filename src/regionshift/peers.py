@@ -18,6 +18,7 @@ import re
 import socket
 import struct
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -35,12 +36,20 @@ _PEER = re.compile(r"ipv4:127\.0\.0\.1:(\d+)|ipv6:\[::ffff:127\.0\.0\.1\]:(\d+)"
 _KINDS = ("unary_unary", "unary_stream", "stream_unary", "stream_stream")
 
 
-class OnlyOwn:
-    """A gRPC server's interceptor (``grpc.ServerInterceptor``): who is not this user gets ``denied``.
+def own_server(grpc: Any, *arguments: Any, **options: Any) -> Any:
+    """A ``grpc.server`` of these arguments that answers this user's processes alone.
 
     Args:
-        denied: gRPC's status code for that.
+        grpc: the module, which whoever has no such server need not import.
     """
+    guard = _OnlyOwn(grpc.StatusCode.PERMISSION_DENIED)
+    server = grpc.server(*arguments, **options, interceptors=(guard,))
+    server.add_insecure_port = partial(guard.bind, server.add_insecure_port)
+    return server
+
+
+class _OnlyOwn:
+    """A gRPC server's interceptor (``grpc.ServerInterceptor``): who is not this user gets ``denied``."""
 
     def __init__(self, denied: Any) -> None:
         self._denied = denied

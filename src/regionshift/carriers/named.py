@@ -104,7 +104,7 @@ def call(operation: Callable[..., Any], **given: Any) -> Any:
 
 
 def pause(attempt: int) -> None:
-    """Wait longer after each attempt, and never as long as whoever was refused beside us."""
+    """Wait twice as long after each attempt, with jitter: who was refused together does not come back together."""
     time.sleep(_FIRST_WAIT * 2**attempt * (0.5 + random.random() / 2))
 
 
@@ -230,10 +230,8 @@ class NamedCarrier(ABC):
     ) -> Iterator[Written | Failed | UnfinishedItem]:
         """See ``Carrier.copy``."""
         keys = [item.key for item in work.items]
-        try:
-            with batch_seen(self.what, work.entry):
-                both = self._both(work.entry, keys)
-        except OutOfTimeError:
+        both = self._both(work.entry, keys)
+        if both is None:
             yield from map(UnfinishedItem, keys)
             return
         for item in work.items:
@@ -256,10 +254,8 @@ class NamedCarrier(ABC):
         """See ``Carrier.verify``."""
         items = [item for item in work.items if item.key in written]
         keys = [item.key for item in items]
-        try:
-            with batch_seen(self.what, work.entry):
-                both = self._both(work.entry, keys)
-        except OutOfTimeError:
+        both = self._both(work.entry, keys)
+        if both is None:
             yield from map(UnfinishedItem, keys)
             return
         evidence = "value and settings" if level is Level.FULL else "version, listing"
@@ -280,10 +276,8 @@ class NamedCarrier(ABC):
         """See ``Carrier.undo``."""
         items = [item for item in work.items if item.key in written]
         keys = [item.key for item in items]
-        try:
-            with batch_seen(self.what, work.entry):
-                target = self._described(work.entry.target, keys)
-        except OutOfTimeError:
+        target = self._seen(work.entry, work.entry.target, keys)
+        if target is None:
             yield from map(UnfinishedItem, keys)
             return
         for item in items:
@@ -295,9 +289,20 @@ class NamedCarrier(ABC):
             except NamedError as error:
                 yield Conflict(item.key, str(error))
 
-    def _both(self, entry: Entry, keys: Sequence[str]) -> Callable[[str], Both]:
-        source, target = self._described(entry.source, keys), self._described(entry.target, keys)
-        return lambda key: (source(key), target(key))
+    def _both(self, entry: Entry, keys: Sequence[str]) -> Callable[[str], Both] | None:
+        source = self._seen(entry, entry.source, keys)
+        target = source and self._seen(entry, entry.target, keys)
+        return (lambda key: (source(key), target(key))) if source and target else None
+
+    def _seen(
+        self, entry: Entry, place: DataLocation, keys: Sequence[str]
+    ) -> Callable[[str], Description | None] | None:
+        """See ``_described``; None when the service is asked too often, and all is left for the next call."""
+        try:
+            with batch_seen(self.what, entry):
+                return self._described(place, keys)
+        except OutOfTimeError:
+            return None
 
     @abstractmethod
     def _described(self, place: DataLocation, keys: Sequence[str]) -> Callable[[str], Description | None]:

@@ -13,7 +13,6 @@ import asyncio
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import partial
 from types import SimpleNamespace
 from typing import Any
 
@@ -22,7 +21,7 @@ import pulumi.automation._stack as stack
 from pulumi.runtime import settings
 from pulumi.runtime.proto import language_pb2
 
-from regionshift.peers import OnlyOwn
+from regionshift.peers import own_server
 
 grpc = vars(stack)["grpc"]
 _OWN_CONNECTIONS = ("grpc.use_local_subchannel_pool", 1)
@@ -54,10 +53,7 @@ def _server(*arguments: Any, **options: Any) -> Any:
 
     Whoever else asked for the program would get all that it registers, with its secrets.
     """
-    guard = OnlyOwn(grpc.StatusCode.PERMISSION_DENIED)
-    server = grpc.server(*arguments, **options, interceptors=(guard,))
-    server.add_insecure_port = partial(guard.bind, server.add_insecure_port)
-    return server
+    return own_server(grpc, *arguments, **options)
 
 
 def _new_loop() -> asyncio.AbstractEventLoop:

@@ -62,27 +62,18 @@ def deploy(
     deployed = deployed_releases(journal)
     if proposal.plan.errors or (proposal.plan.is_empty and _is_known(deployed, proposal)):
         return apply(environment, proposal, listener)
-    require_our_buckets(
-        environment, proposal.doomed
-    )  # again before they are emptied; here nothing is begun yet
+    require_our_buckets(environment, proposal.doomed)  # and again before they are emptied
     facts = {
         "releases": dict(proposal.digests),
         "changes": len(proposal.plan.changes),
         "allows_loss": proposal.allows_loss,
     }
     regions = tuple(proposal.digests)
-    there = [region for region in standing_regions(journal) if region in regions]
+    there = [region for region in deployed.regions_up if region in regions]
     words = AllRegionsNews("deploy", "deployment", regions, len(proposal.plan.changes))
     telling = Telling(words, readers if proposal.plan.changes else (), there, regions)
     with recorded(journal, "deployment", facts, telling):
         return apply(environment, proposal, listener, checkpoints=not deployed.is_empty)
-
-
-def standing_regions(journal: Journal) -> tuple[str, ...]:
-    """The regions that have a release, and with it a topic that may be told."""
-    return tuple(
-        region for region, release in deployed_releases(journal).releases.items() if release is not None
-    )
 
 
 def _is_known(deployed: DeployedReleases, proposal: Proposal) -> bool:
@@ -169,9 +160,12 @@ class Remains:
 
 def remains_of(journal: Journal) -> Remains:
     """What the journal says of an earlier run's remains, while no living command works on it. Changes nothing."""
-    newest = _last_change(journal)
+    return _remains(journal, _last_change(journal), _killed(journal))
+
+
+def _remains(journal: Journal, newest: RunSummary | None, killed: Collection[RunView]) -> Remains:
     torn = newest is not None and newest.kind == "destroy" and newest.outcome != "succeeded"
-    dead = bool(_killed(journal))
+    dead = bool(killed)
     half_done = bool(dead or deployed_releases(journal).unsettled or (newest and _is_half_done(newest)))
     return Remains(dead, torn, half_done)
 
@@ -191,7 +185,8 @@ def mend(environment: Environment, journal: Journal) -> Remains:
     The caller holds the environment's lock, so a run that never said how it ended is dead, and so is whoever
     held the engine's own lock.
     """
-    remains, newest, dead = remains_of(journal), _last_change(journal), _killed(journal)
+    newest, dead = _last_change(journal), _killed(journal)
+    remains = _remains(journal, newest, dead)
     if dead:
         environment.engine.release_lock()
     for view in dead:

@@ -12,7 +12,7 @@ from regionshift.engine.events import region_of
 from regionshift.errors import Refused, WorkFailed
 from regionshift.journal.identity import forget, identity_of
 from regionshift.journal.journal import Journal
-from regionshift.operations.deploying import Telling, recorded, standing_regions
+from regionshift.operations.deploying import Telling, recorded
 from regionshift.operations.emptying import empty_all, switch_off, was_refilled
 from regionshift.operations.environment import Environment
 from regionshift.operations.leftovers import Leftover, look_for_leftovers, still_there
@@ -20,6 +20,7 @@ from regionshift.operations.ownership import require_ours
 from regionshift.operations.permissions import operator_findings
 from regionshift.operations.unfinished import end_all, in_one_run, require_endable
 from regionshift.operations.waves.driving import WaveNewsListener
+from regionshift.releases.deployed import deployed_releases
 from regionshift.report.values import Change, Plan
 
 # Access logs are delivered late (S3 User Guide, "Logging requests with server access logging": within hours,
@@ -89,7 +90,7 @@ def destroy(
     doomed = _doomed(environment)
     left = in_one_run(journal)
     named = left.regions if left else ()
-    there = standing_regions(journal)
+    there = deployed_releases(journal).regions_up
     # Where there is something to delete: after a destroy that failed nothing stands any more, by the journal.
     found = {change.region for change in plan.changes}
     regions = tuple(region for region in environment.regions if region in found)

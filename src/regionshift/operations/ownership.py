@@ -15,13 +15,14 @@ from types import MappingProxyType
 from typing import Any
 from urllib.parse import urlsplit
 
-from regionshift.aws.errors import AwsFailed
+from regionshift.aws.errors import AwsFailed, told_plainly
 from regionshift.engine.events import ResourceStep
 from regionshift.errors import Refused
 from regionshift.infrastructure.rights import RIGHTS
 from regionshift.infrastructure.tags import MANAGED_BY
 from regionshift.operations.collisions import tagged
 from regionshift.operations.environment import Environment
+from regionshift.operations.resource_finders import NAMED, Look
 from regionshift.report.values import Finding
 from regionshift.settings.components import COMPONENTS, FUNCTION, WORKER, replication_failed_alarm
 from regionshift.settings.names import NameKind, Names
@@ -64,18 +65,6 @@ _KINDS: Mapping[str, tuple[NameKind, str]] = MappingProxyType(
 )
 """Types with a name of the environment: its kind, and the property that has it."""
 
-_TAGGED: Mapping[str, tuple[str, str, str]] = MappingProxyType(
-    {
-        _TOPIC: ("sns", "list_tags_for_resource", "ResourceArn"),
-        _QUEUE: ("sqs", "list_queue_tags", "QueueUrl"),
-    }
-)
-_NOT_THERE = (
-    "ResourceNotFound",
-    "ResourceNotFoundException",
-    "AWS.SimpleQueueService.NonExistentQueue",
-    "QueueDoesNotExist",
-)
 _BY_ARN: Mapping[NameKind, str] = MappingProxyType(
     {NameKind.SECRET: "secret:", NameKind.STATE_MACHINE: "stateMachine:", NameKind.TOPIC: ""}
 )
@@ -186,6 +175,11 @@ def _require_bucket(environment: Environment, region: str, bucket: str) -> None:
     _require_own_tags(environment, "bucket", bucket, region, tags)
 
 
+def _called(resource: Resource) -> str:
+    field = _KINDS[resource["type"]][1]
+    return str((resource.get("outputs") or {}).get(field) or (resource.get("inputs") or {}).get(field) or "")
+
+
 def _require_name(
     environment: Environment, region: str, resource: Resource, regions: Collection[str]
 ) -> None:
@@ -193,8 +187,7 @@ def _require_name(
         _require_whole(environment, region, resource)
     if resource["type"] not in _KINDS:
         return
-    kind, field = _KINDS[resource["type"]]
-    found = str((resource.get("outputs") or {}).get(field) or (resource.get("inputs") or {}).get(field) or "")
+    kind, found = _KINDS[resource["type"]][0], _called(resource)
     names, identity = environment.config.names, str(resource.get("id") or "")
     path = names.parameter("", region) if kind is NameKind.PARAMETER else names.secret("", region)
     named = found in _names(names, region, kind, {*regions, *environment.config.all_regions})
@@ -267,8 +260,9 @@ def _tag_questions(environment: Environment, doomed: Collection[tuple[str, Resou
         identity = str(resource.get("id") or "")
         if resource["type"] == _KEY and identity:
             yield partial(_require_key, environment, region, identity)
-        elif resource["type"] in _TAGGED and identity:
-            yield partial(_require_tagged, environment, resource["type"], region, identity)
+        elif resource["type"] in (_TOPIC, _QUEUE) and identity:
+            # The id is that of the name in the settings, or it was refused already.
+            yield partial(_require_tagged, environment, resource["type"], region, _called(resource))
         elif resource["type"] in _NETWORKS and identity:
             networks[resource["type"], region].append(identity)
     for (kind, region), ids in networks.items():
@@ -286,19 +280,12 @@ def _require_key(environment: Environment, region: str, key: str) -> None:
     _require_own_tags(environment, "key", key, region, tags)
 
 
-def _require_tagged(environment: Environment, kind: str, region: str, identity: str) -> None:
-    """SNS API Reference, ListTagsForResource; SQS API Reference, ListQueueTags."""
-    service, operation, field = _TAGGED[kind]
-    try:
-        listed = environment.clients.call(region, service, operation, **{field: identity})["Tags"]
-    except AwsFailed as error:
-        if error.code in _NOT_THERE:
-            return
-        raise
-    except KeyError:
-        listed = {}  # a queue without tags
-    tags = listed if isinstance(listed, dict) else {tag["Key"]: tag["Value"] for tag in listed}
-    _require_own_tags(environment, _KINDS[kind][0].label, identity, region, tags)
+def _require_tagged(environment: Environment, kind: str, region: str, name: str) -> None:
+    look = Look(environment.clients, environment.config.account, region, {"name": name}, {})
+    with told_plainly(region):
+        found = NAMED[kind](look)
+    if found is not None:
+        _require_own_tags(environment, _KINDS[kind][0].label, name, region, found[1])
 
 
 def _require_networks(environment: Environment, kind: str, region: str, ids: list[str]) -> None:

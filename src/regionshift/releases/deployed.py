@@ -23,6 +23,11 @@ class DeployedReleases:
         return {region: state.release for region, state in self.regions.items()}
 
     @property
+    def regions_up(self) -> tuple[str, ...]:
+        """The regions that have a release, and with it a topic that may be told."""
+        return tuple(region for region, state in self.regions.items() if state.release is not None)
+
+    @property
     def unsettled(self) -> frozenset[str]:
         """Regions that a run left between two releases."""
         return frozenset(region for region, state in self.regions.items() if not state.settled)
@@ -30,7 +35,7 @@ class DeployedReleases:
     @property
     def is_empty(self) -> bool:
         """Whether no region has a release."""
-        return all(state.release is None for state in self.regions.values())
+        return not self.regions_up
 
 
 def deployed_releases(journal: Journal) -> DeployedReleases:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from typing import cast
 
 import grpc
 from pulumi.runtime.proto import provider_pb2_grpc
@@ -17,7 +16,7 @@ from regionshift.local.provider.assets import Files
 from regionshift.local.provider.handler import Handler
 from regionshift.local.provider.handlers import BY_TOKEN
 from regionshift.local.provider.servicer import AwsServicer
-from regionshift.peers import OnlyOwn
+from regionshift.peers import own_server
 
 _THREADS = 32  # a call waits for the emulator most of its time; the engine asks for some 16 at once
 _UNLIMITED = -1
@@ -40,14 +39,9 @@ def serve(
     clients = Clients(key=key, endpoint=cloud.endpoint, ca_bundle=cloud.ca_bundle, is_logged=False)
     servicer = AwsServicer(handlers, clients, cloud.account, files or Files())
     sizes = [("grpc.max_receive_message_length", _UNLIMITED), ("grpc.max_send_message_length", _UNLIMITED)]
-    guard = OnlyOwn(grpc.StatusCode.PERMISSION_DENIED)
-    server = grpc.server(
-        ThreadPoolExecutor(_THREADS, thread_name_prefix="aws-provider"),
-        options=sizes,
-        interceptors=[cast(grpc.ServerInterceptor, guard)],
-    )
+    server = own_server(grpc, ThreadPoolExecutor(_THREADS, thread_name_prefix="aws-provider"), options=sizes)
     provider_pb2_grpc.add_ResourceProviderServicer_to_server(servicer, server)
-    port = guard.bind(server.add_insecure_port, "127.0.0.1:0")
+    port: int = server.add_insecure_port("127.0.0.1:0")
     server.start()
     try:
         yield port

@@ -87,9 +87,7 @@ def of_retired(region: str, primary: str) -> News:
 
 def told_of(journal: Journal) -> tuple[str, ...]:
     """The regions whose topics may be told: they have a release, and are not fenced."""
-    return tuple(
-        region for region, release in deployed_releases(journal).releases.items() if release is not None
-    )
+    return deployed_releases(journal).regions_up
 
 
 def unfinished(journal: Journal) -> RunView | None:
