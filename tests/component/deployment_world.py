@@ -16,7 +16,6 @@ import pytest
 from model_regions import WAVES, Built, Crash, Fault, ModelEngine, World
 from model_store import FaultyStore, MemoryStore
 
-from regionshift.deployment.state import RegionState
 from regionshift.journal.backends import open_state
 from regionshift.journal.journal import Journal
 from regionshift.journal.lock import LockLost
@@ -37,6 +36,7 @@ from regionshift.operations.waves.driving import Driver
 from regionshift.operations.waves.facts import Terms, terms_of
 from regionshift.releases.catalog import ReleaseCatalog
 from regionshift.releases.deployed import DeployedReleases, deployed_releases
+from regionshift.runs.deployment_state import RegionState
 from regionshift.settings.release import Release
 
 _ROOT = "arn:aws:iam::123456789012:root"  # whose permissions nobody asks for

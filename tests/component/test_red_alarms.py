@@ -15,11 +15,11 @@ from deployment_world import WAVES, Fault, Process, World, model
 from model_regions import CANARY, PRIMARY
 
 from regionshift.cli.driving import begun_under
-from regionshift.deployment.plan import DeploymentPlan, Wave
 from regionshift.errors import Interrupted, Refused
 from regionshift.operations.alarms import Watched
 from regionshift.operations.waves import deploying
 from regionshift.operations.waves.facts import Facts, Terms
+from regionshift.runs.deployment_plan import DeploymentPlan, Wave
 
 pytestmark = pytest.mark.component
 Use = Callable[[World], World]

@@ -9,10 +9,10 @@ import pytest
 from deployment_world import Process, model
 from model_regions import WAVES, Fault, World
 
-from regionshift.deployment.news import AllRegionsNews, News
 from regionshift.errors import RegionshiftError
 from regionshift.operations.deploying import deploy
 from regionshift.operations.up import propose
+from regionshift.runs.messages import AllRegionsNews, News
 
 pytestmark = pytest.mark.component
 __all__ = ["model"]

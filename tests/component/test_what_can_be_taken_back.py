@@ -12,7 +12,6 @@ import pytest
 from deployment_world import WAVES, Crash, Fault, Process, World, model
 from model_regions import CANARY, OTHER, PRIMARY
 
-from regionshift.deployment.plan import DeploymentPlan, Wave
 from regionshift.errors import InputError, NoRoom, Refused, RegionshiftError
 from regionshift.infrastructure.tags import MANAGED_BY
 from regionshift.journal.events import DECISION
@@ -24,6 +23,7 @@ from regionshift.operations.waves import deploying
 from regionshift.operations.waves.apply import Applier
 from regionshift.operations.waves.facts import Facts, Terms, facts_from_json, terms_of
 from regionshift.releases.deployed import DeployedReleases
+from regionshift.runs.deployment_plan import DeploymentPlan, Wave
 from regionshift.settings.components import DEPLOYMENT_BUCKET
 from regionshift.settings.deployment import WatchedAlarm
 

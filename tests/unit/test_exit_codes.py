@@ -22,7 +22,6 @@ from regionshift.cli.app import app
 from regionshift.cli.failure import run
 from regionshift.cli.opening import opened
 from regionshift.cli.options import Choices
-from regionshift.deployment.steps import Step
 from regionshift.errors import (
     EXIT_FAILED,
     EXIT_INPUT,
@@ -40,6 +39,7 @@ from regionshift.journal.journal import Journal
 from regionshift.local import emulator
 from regionshift.operations.moving.fencing import NOT_SHUT, shut_again
 from regionshift.operations.waves.driving import Waits
+from regionshift.runs.deployment_plan import WaveStep
 from regionshift.settings import template
 from regionshift.settings.config import MigrationConfig
 from regionshift.wiring import Wired
@@ -156,7 +156,9 @@ def test_what_one_command_changed_is_not_held_against_the_next(ends: Callable[..
 
 
 def test_of_a_deployments_steps_only_applying_and_linking_change_something() -> None:
-    looks = {action: Step(action, action, ("eu-west-1",)).only_looks for action in _ACTIONS}
+    looks = {
+        action: WaveStep(action, regions=("eu-west-1",), action=action).only_looks for action in _ACTIONS
+    }
     assert [action for action in _ACTIONS if not looks[action]] == ["apply", "links"]
 
 

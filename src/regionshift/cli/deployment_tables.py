@@ -6,9 +6,6 @@ from collections.abc import Mapping, Sequence
 
 from rich.console import Group, RenderableType
 
-from regionshift.deployment.news import News
-from regionshift.deployment.state import RegionState
-from regionshift.deployment.steps import Step
 from regionshift.journal.differences import Difference
 from regionshift.journal.journal import RunSummary
 from regionshift.journal.lock import Holder
@@ -18,6 +15,9 @@ from regionshift.operations.unfinished import HalfDone, OpenRun
 from regionshift.report.printer import Rows, Text
 from regionshift.report.terminal import instant
 from regionshift.report.values import Plan
+from regionshift.runs.deployment_plan import WaveStep
+from regionshift.runs.deployment_state import RegionState
+from regionshift.runs.messages import News
 
 _SHORT = 12
 _MOST_REGIONS = 3
@@ -141,7 +141,7 @@ def _last(regions: Mapping[str, RegionState], last: LastChange | None) -> list[R
     return lines
 
 
-def step_line(step: Step, phase: str, said: Mapping[str, object]) -> Text | None:
+def step_line(step: WaveStep, phase: str, said: Mapping[str, object]) -> Text | None:
     """What a person reads of a step: one line when it ended; None for what says nothing."""
     where = ", ".join(step.regions)
     name = f"{step.name:<20} {where}"

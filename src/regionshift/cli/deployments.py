@@ -19,7 +19,6 @@ from regionshift.cli.migrations import all_migrations, carrying_in, rollback_mig
 from regionshift.cli.opening import opened
 from regionshift.cli.options import Choices
 from regionshift.cli.show import ask, confirm, console, person_is_there, print_json, working
-from regionshift.deployment.state import DeploymentState, Outcome, RegionState, fold_deployment
 from regionshift.errors import EXIT_FAILED, EXIT_OK, Refused, RegionshiftError
 from regionshift.journal.backends import living_holder
 from regionshift.journal.journal import Journal
@@ -38,6 +37,7 @@ from regionshift.releases.deployed import deployed_releases
 from regionshift.report.migrations import migrations_table
 from regionshift.report.terminal import findings_table, plan_table
 from regionshift.report.values import Finding, Plan, as_data
+from regionshift.runs.deployment_state import DeploymentState, Outcome, RegionState, fold_deployment
 from regionshift.settings.config import MigrationConfig
 from regionshift.wiring import Wired, scope_of
 

@@ -13,7 +13,6 @@ from regionshift.cli.deployment_tables import step_line
 from regionshift.cli.options import Choices
 from regionshift.cli.show import confirm, console, person_is_there, working
 from regionshift.cli.telling import readers
-from regionshift.deployment.steps import Step
 from regionshift.engine.events import StepProgress
 from regionshift.errors import Refused
 from regionshift.operations.environment import Environment
@@ -28,6 +27,7 @@ from regionshift.operations.waves.facts import Terms
 from regionshift.releases.deployed import DeployedReleases, deployed_releases
 from regionshift.report.activity import Activity
 from regionshift.report.values import Finding, errors_of
+from regionshift.runs.deployment_plan import WaveStep
 from regionshift.wiring import Wired
 
 _GO_ON = (
@@ -45,7 +45,7 @@ def driver(choices: Choices, wired: Wired, *, approving: str | None = None) -> I
     """
     screen, environment, under_way = console(choices), wired.environment, _UnderWay(choices)
 
-    def tell(step: Step, phase: str, said: Said) -> None:
+    def tell(step: WaveStep, phase: str, said: Said) -> None:
         under_way.end()
         if line := step_line(step, phase, said):
             screen.print(line)
@@ -123,10 +123,12 @@ def begun_under(
     return deploying.under(intent, terms, found.red)
 
 
-def _approval(choices: Choices, environment: Environment, approving: str | None) -> Callable[[Step], bool]:
+def _approval(
+    choices: Choices, environment: Environment, approving: str | None
+) -> Callable[[WaveStep], bool]:
     """A person at the terminal is asked whatever --yes says: what nobody looks at is no approval."""
 
-    def approve(step: Step) -> bool:
+    def approve(step: WaveStep) -> bool:
         if choices.yes and step.name == approving:
             return True
         if not person_is_there():

@@ -5,9 +5,9 @@ from __future__ import annotations
 from regionshift.cli.options import Choices
 from regionshift.cli.show import console
 from regionshift.cli.telling import topics
-from regionshift.deployment.news import News
 from regionshift.operations.moving.fencing import shut_again
 from regionshift.operations.moving.moves import told_of
+from regionshift.runs.messages import News
 from regionshift.wiring import Wired
 
 

@@ -18,7 +18,6 @@ from regionshift.carriers.plan import MigrationPlan
 from regionshift.cli.opening import opened
 from regionshift.cli.options import Choices
 from regionshift.cli.show import confirm, console, print_json, working
-from regionshift.deployment.state import DOWN
 from regionshift.errors import (
     EXIT_FAILED,
     EXIT_OK,
@@ -50,6 +49,7 @@ from regionshift.report.migrations import (
     undo_table,
 )
 from regionshift.report.terminal import instant
+from regionshift.runs.deployment_state import DOWN
 from regionshift.settings.config import MigrationConfig
 from regionshift.wiring import Skip, Wired
 

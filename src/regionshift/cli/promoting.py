@@ -14,7 +14,6 @@ from regionshift.cli.options import Choices
 from regionshift.cli.show import confirm, console, print_json, working
 from regionshift.cli.steps import MEANINGS, load_text, teller
 from regionshift.cli.telling import herald
-from regionshift.deployment.saga import Ending
 from regionshift.errors import (
     EXIT_FAILED,
     EXIT_OK,
@@ -38,6 +37,7 @@ from regionshift.releases.deployed import deployed_releases
 from regionshift.report.moving import StepsView, promotion_table
 from regionshift.report.terminal import findings_table, plan_table
 from regionshift.report.values import Plan, as_data, exit_code_of
+from regionshift.runs.state import Ending
 from regionshift.wiring import Wired, settings, surroundings
 
 

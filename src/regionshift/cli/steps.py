@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from regionshift.cli.options import Choices
-from regionshift.deployment.saga import SagaState, SagaStep
 from regionshift.errors import InputError
 from regionshift.operations.moving.driving import Said, Teller
 from regionshift.report.moving import StepsView
+from regionshift.runs.state import RunStep, SagaState
 from regionshift.settings.config import MigrationConfig
 from regionshift.settings.mistakes import SettingsError
 from regionshift.wiring import ProjectFiles, settings, surroundings
@@ -31,7 +31,7 @@ def teller(view: StepsView, prefix: str = "") -> Teller:
     """Shows every step in ``view``, and once what an earlier process did."""
     seen: list[str] = []
 
-    def tell(state: SagaState, step: SagaStep, phase: str, said: Said) -> None:
+    def tell(state: SagaState, step: RunStep, phase: str, said: Said) -> None:
         earlier = [name for name in _in_order(state) if name not in seen and name != step.name]
         view.done_before([prefix + name for name in earlier])
         seen.extend([*earlier, step.name])

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Collection
 
 from regionshift.cli.deployment_tables import news_line
-from regionshift.deployment.news import News
 from regionshift.operations.waves.driving import WaveNewsListener
 from regionshift.operations.waves.telling import TopicNotifier
 from regionshift.report.moving import StepsView
 from regionshift.report.printer import Screen
+from regionshift.runs.messages import News
 from regionshift.wiring import Wired
 
 

@@ -9,9 +9,9 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from regionshift.aws.clients import Clients
-from regionshift.deployment.state import fold_deployment
 from regionshift.journal.journal import Journal, RunSummary
 from regionshift.report.values import Finding, Severity
+from regionshift.runs.deployment_state import fold_deployment
 from regionshift.settings.check import every_name
 from regionshift.settings.config import MigrationConfig
 from regionshift.settings.names import NameKind

@@ -6,8 +6,6 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
-from regionshift.deployment.news import AllRegionsNews, News
-from regionshift.deployment.state import Outcome, regions_from_result
 from regionshift.engine.engine import Listener, RunRecord
 from regionshift.errors import Interrupted, RegionshiftError
 from regionshift.journal.events import Kind, RunView
@@ -20,6 +18,8 @@ from regionshift.operations.up import Proposal, apply
 from regionshift.operations.waves.driving import WaveNewsListener
 from regionshift.releases.deployed import DeployedReleases, deployed_releases
 from regionshift.report.values import Finding
+from regionshift.runs.deployment_state import Outcome, regions_from_result
+from regionshift.runs.messages import AllRegionsNews, News
 
 _STEP = "apply"
 # Runs of one engine run each: a killed one is gone on with by starting another. Other kinds are resumed.

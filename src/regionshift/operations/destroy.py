@@ -6,7 +6,6 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from regionshift.deployment.news import AllRegionsNews
 from regionshift.engine.engine import EngineFailed, Listener
 from regionshift.engine.events import region_of
 from regionshift.errors import Refused, WorkFailed
@@ -22,6 +21,7 @@ from regionshift.operations.unfinished import end_all, in_one_run, require_endab
 from regionshift.operations.waves.driving import WaveNewsListener
 from regionshift.releases.deployed import deployed_releases
 from regionshift.report.values import Change, Plan
+from regionshift.runs.messages import AllRegionsNews
 
 # Access logs are delivered late (S3 User Guide, "Logging requests with server access logging": within hours,
 # best effort), so a bucket that was empty may be filled again once or twice; more often it is another.

@@ -7,13 +7,13 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 from regionshift.aws.errors import told_plainly
-from regionshift.deployment.state import Outcome, RegionState
 from regionshift.errors import RegionshiftError
 from regionshift.journal.journal import Journal, RunSummary
 from regionshift.operations.alarms import RedAlarm, red_in
 from regionshift.operations.environment import Environment
 from regionshift.operations.waves.down import RegionDown, calling
 from regionshift.operations.waves.facts import terms_of
+from regionshift.runs.deployment_state import Outcome, RegionState
 
 _AT_ONCE = 16
 _WELL = ("succeeded", "promoted", "moved")

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 
-from regionshift.deployment.state import DeploymentState, fold_deployment
 from regionshift.errors import Refused
 from regionshift.journal.events import RunView
 from regionshift.journal.journal import Journal
 from regionshift.operations.deploying import left_half_done
 from regionshift.releases.deployed import deployed_releases
 from regionshift.report.values import Finding, Severity, errors_of
+from regionshift.runs.deployment_state import DeploymentState, fold_deployment
 
 _RESUME = "regionshift resume, or regionshift resume --back"
 DESTROYED = "destroyed"

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from regionshift.deployment.state import RegionState, regions_from_result
 from regionshift.journal.journal import Journal
+from regionshift.runs.deployment_state import RegionState, regions_from_result
 
 
 @dataclass(frozen=True)

@@ -26,7 +26,6 @@ from model_store import FaultyStore
 from regionshift.cli.deployments import up_in_waves
 from regionshift.cli.driving import driver
 from regionshift.cli.options import Choices
-from regionshift.deployment.state import DeploymentState, fold_deployment
 from regionshift.engine.engine import Engine, EngineSettings, Program, RunRecord
 from regionshift.infrastructure.program import environment as build
 from regionshift.infrastructure.providers import ProviderSettings
@@ -46,6 +45,7 @@ from regionshift.operations.up import propose
 from regionshift.operations.waves import deploying
 from regionshift.releases.catalog import ReleaseCatalog
 from regionshift.releases.deployed import DeployedReleases, deployed_releases
+from regionshift.runs.deployment_state import DeploymentState, fold_deployment
 from regionshift.settings.release import Release
 from regionshift.wiring import Wired, scope_of
 

@@ -9,9 +9,9 @@ from fault_process import Process, require
 from fault_world import CANARY, NEW, OLD, OTHER, PRIMARY, WAVES, World, expected
 from model_regions import Fault
 
-from regionshift.deployment.state import STRAYED
 from regionshift.operations.targets import targets_of
 from regionshift.operations.waves import apply
+from regionshift.runs.deployment_state import STRAYED
 
 pytestmark = pytest.mark.component
 PROJECT = "outside"

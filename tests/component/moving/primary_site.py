@@ -20,11 +20,11 @@ from regionshift.cli.app import app
 from regionshift.cli.failure import run
 from regionshift.cli.opening import opened
 from regionshift.cli.options import Choices
-from regionshift.deployment.saga import SagaStep
 from regionshift.errors import WorkFailed
 from regionshift.journal.backends import open_state
 from regionshift.journal.journal import Journal
 from regionshift.operations.moving.promoting import Promotion
+from regionshift.runs.state import RunStep
 
 FIRST, SECOND = "eu-west-1", "us-east-1"
 ACCOUNT = "123456789012"
@@ -180,11 +180,11 @@ def befalling(fates: Fates, patch: pytest.MonkeyPatch) -> None:
     """Let ``fates`` befall the steps of every change of primary in this process."""
     do, take_back = Promotion.do, Promotion.take_back
 
-    def done(self: Promotion, step: SagaStep, *, doubt: bool) -> Any:
+    def done(self: Promotion, step: RunStep, *, doubt: bool) -> Any:
         with fates.around(step.name):
             return do(self, step, doubt=doubt)
 
-    def taken_back(self: Promotion, step: SagaStep, began: frozenset[str]) -> Any:
+    def taken_back(self: Promotion, step: RunStep, began: frozenset[str]) -> Any:
         with fates.around(step.name):
             return take_back(self, step, began)
 

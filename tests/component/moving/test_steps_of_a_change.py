@@ -11,13 +11,13 @@ from typing import Any
 import pytest
 from primary_site import Site, bucket
 
-from regionshift.deployment.saga import SagaStep
 from regionshift.journal.backends import acquire, open_state
 from regionshift.journal.journal import Journal
 from regionshift.journal.lock import Holder, LeaseTerms
 from regionshift.journal.sealing import key_from_file
 from regionshift.operations.moving.plan import STEPS
 from regionshift.operations.moving.promoting import Promotion
+from regionshift.runs.state import RunStep
 
 pytestmark = pytest.mark.component
 more = pytest.mark.thorough
@@ -108,7 +108,7 @@ def test_settings_that_somebody_edits_meanwhile_are_taken_back_to_as_they_were(
     text, before = site.file.read_text(), site.look()
     do = Promotion.do
 
-    def edited(self: Promotion, step: SagaStep, *, doubt: bool) -> Any:
+    def edited(self: Promotion, step: RunStep, *, doubt: bool) -> Any:
         if step.name == "settings":
             site.file.write_text(text + "# a colleague was here\n")
         return do(self, step, doubt=doubt)

@@ -12,13 +12,13 @@ import pytest
 from botocore.exceptions import EndpointConnectionError
 
 from regionshift.aws.clients import Clients
-from regionshift.deployment.plan import DeploymentPlan, Wave
 from regionshift.operations.alarms import RedAlarm, Watched, bake_finding, window_of
 from regionshift.operations.checks.base import CheckContext
 from regionshift.operations.outputs import Outputs
 from regionshift.operations.waves.bake import Breach, Watch
 from regionshift.operations.waves.down import RegionDown
 from regionshift.operations.waves.facts import Facts, Terms, facts_from_json
+from regionshift.runs.deployment_plan import DeploymentPlan, Wave
 from regionshift.settings.config import MigrationConfig
 
 PRIMARY, SECONDARY = "us-east-1", "eu-west-1"

@@ -13,7 +13,6 @@ import pytest
 from botocore.exceptions import ClientError, EndpointConnectionError
 
 from regionshift.aws.clients import AccessKey, Clients
-from regionshift.deployment.state import RegionState
 from regionshift.errors import WorkFailed
 from regionshift.journal.backends import open_state
 from regionshift.journal.journal import Journal, RunJournal
@@ -21,6 +20,7 @@ from regionshift.local.emulator import LocalCloud
 from regionshift.operations.moving import fencing
 from regionshift.operations.moving.rejoining import Rejoin
 from regionshift.releases.deployed import DeployedReleases
+from regionshift.runs.deployment_state import RegionState
 from regionshift.settings.components import (
     DEPLOYMENT_BUCKET,
     FUNCTION_ROLE,

@@ -11,13 +11,13 @@ import pytest
 from botocore.exceptions import ClientError, EndpointConnectionError
 
 from regionshift.aws.clients import Clients
-from regionshift.deployment.saga import SagaState
 from regionshift.journal.backends import open_state
 from regionshift.journal.events import Kind
 from regionshift.journal.journal import Journal
 from regionshift.operations.moving.measuring import last_measured, unproven
 from regionshift.operations.moving.proposing import measured as of_promotion
 from regionshift.operations.recovery import MeasuredRecovery
+from regionshift.runs.state import SagaState
 from regionshift.settings.config import MigrationConfig
 
 NEW, OTHER = "eu-west-1", "us-west-2"

@@ -16,7 +16,6 @@ from botocore.exceptions import EndpointConnectionError
 
 from regionshift.aws.clients import Clients
 from regionshift.aws.errors import AwsFailed
-from regionshift.deployment.state import RegionState
 from regionshift.engine.engine import RunRecord
 from regionshift.engine.events import ResourceStep
 from regionshift.errors import InputError
@@ -29,6 +28,7 @@ from regionshift.operations.preflight import Machine, plan_findings, preflight
 from regionshift.operations.quotas import UNRESERVED, vpc_finding
 from regionshift.releases.deployed import DeployedReleases
 from regionshift.report.values import Finding
+from regionshift.runs.deployment_state import RegionState
 from regionshift.settings.components import DEPLOYMENT_BUCKET, KEY, RECORDS_KEY
 from regionshift.settings.load import load_config
 

@@ -11,14 +11,14 @@ from typing import Any, cast
 import pytest
 from botocore.exceptions import ClientError
 
-from regionshift.deployment.news import News
-from regionshift.deployment.saga import Ending, SagaStep
 from regionshift.errors import Interrupted, NoRoom, WorkFailed
 from regionshift.journal.backends import open_state
 from regionshift.journal.journal import Journal, RunSummary
 from regionshift.operations.moving import proposing
 from regionshift.operations.moving.fencing import NOT_SHUT
 from regionshift.operations.moving.plan import PromotionPlan
+from regionshift.runs.messages import News
+from regionshift.runs.state import Ending, RunStep
 from regionshift.settings.editing import swap_primary
 
 EDIT = swap_primary("regions: {primary: a, secondaries: [b, c]}\n", "a", "b")
@@ -40,7 +40,7 @@ def _closed(
     journal = Journal(open_state(folder.as_uri()), "shop.dev", lambda: datetime.now(UTC))
     told: list[News] = []
 
-    def act(step: SagaStep) -> Mapping[str, object]:
+    def act(step: RunStep) -> Mapping[str, object]:
         if error := wrong.get(step.name.replace("/", "_").replace("-", "_")):
             raise error
         return cast(Mapping[str, object], said.get(step.name, {}))

@@ -11,7 +11,6 @@ from typing import Any, cast
 import pytest
 
 from regionshift.cli.deployment_tables import history_table, standing_table
-from regionshift.deployment.state import RegionState
 from regionshift.journal.backends import open_state
 from regionshift.journal.journal import Journal
 from regionshift.journal.lock import Holder
@@ -23,6 +22,7 @@ from regionshift.operations.outputs import Outputs
 from regionshift.operations.status import Alarms, LastChange, last_change, releases_among
 from regionshift.operations.unfinished import alive_runs, open_runs, worked_on
 from regionshift.report.printer import Screen
+from regionshift.runs.deployment_state import RegionState
 from regionshift.settings.check import every_name
 from regionshift.settings.config import MigrationConfig
 from regionshift.settings.load import load_config

@@ -13,10 +13,10 @@ import pytest
 from botocore.exceptions import ClientError, EndpointConnectionError
 
 from regionshift.aws.clients import Clients
-from regionshift.deployment.news import News
 from regionshift.errors import WorkFailed
 from regionshift.operations.waves import telling
 from regionshift.operations.waves.telling import TopicNotifier
+from regionshift.runs.messages import News
 from regionshift.settings.config import MigrationConfig
 
 PRIMARY, SECONDARY = "us-east-1", "eu-west-1"

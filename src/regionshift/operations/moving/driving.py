@@ -8,15 +8,14 @@ from typing import Protocol
 from botocore.exceptions import BotoCoreError, ClientError
 
 from regionshift.carriers.transport import AnswerLostError, S3Error
-from regionshift.deployment.news import News
-from regionshift.deployment.saga import Ending, SagaState, SagaStep, fold_saga
-from regionshift.deployment.saga_news import SagaNews
 from regionshift.errors import Interrupted, NoRoom, RegionshiftError
 from regionshift.journal.journal import Journal, RunJournal
 from regionshift.machine import is_full
+from regionshift.runs.messages import News, SagaNews
+from regionshift.runs.state import Ending, RunStep, SagaState, fold_saga
 
 Said = Mapping[str, object]
-Teller = Callable[[SagaState, SagaStep, str, Said], None]
+Teller = Callable[[SagaState, RunStep, str, Said], None]
 """Is told of every step: where the run stands, the step, ``before``, ``after`` or ``failed``, what is kept."""
 
 NewsListener = Callable[[News], None]
@@ -26,17 +25,17 @@ NewsListener = Callable[[News], None]
 class Performer(Protocol):
     """What the steps of a run do."""
 
-    def do(self, step: SagaStep, *, doubt: bool) -> Said:
+    def do(self, step: RunStep, *, doubt: bool) -> Said:
         """One step forward; ``doubt``: an earlier attempt was killed."""
 
-    def take_back(self, step: SagaStep, began: frozenset[str]) -> Said:
+    def take_back(self, step: RunStep, began: frozenset[str]) -> Said:
         """One step back, as far as it was done; ``began``: the names of all steps that began."""
 
 
 def drive(
     journal: Journal,
     run: RunJournal,
-    steps: Sequence[SagaStep],
+    steps: Sequence[RunStep],
     performer: Performer,
     tell: Teller,
     saga_news: SagaNews,
@@ -78,7 +77,7 @@ def interruption(step: str, saga_news: SagaNews) -> Interrupted:
     return Interrupted(f"Stopped as asked, at {step}: {saga_news.title} is open.", remedy=saga_news.go_on)
 
 
-def state_of(journal: Journal, run_id: str, steps: Sequence[SagaStep]) -> SagaState:
+def state_of(journal: Journal, run_id: str, steps: Sequence[RunStep]) -> SagaState:
     """Where a run stands, by its events."""
     return fold_saga(steps, journal.events(run_id)[1:])
 
@@ -89,7 +88,7 @@ def is_over(state: SagaState) -> bool:
 
 
 def _perform(
-    performer: Performer, step: SagaStep, began: frozenset[str], *, doubt: bool
+    performer: Performer, step: RunStep, began: frozenset[str], *, doubt: bool
 ) -> tuple[str, dict[str, object]]:
     try:
         said = performer.take_back(step, began) if step.back else performer.do(step, doubt=doubt)

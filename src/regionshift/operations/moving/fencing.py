@@ -15,11 +15,11 @@ from typing import Any
 from botocore.exceptions import BotoCoreError, ClientError
 
 from regionshift.aws.clients import Clients
-from regionshift.deployment.state import RegionState
 from regionshift.errors import WorkFailed
 from regionshift.journal.journal import Journal
 from regionshift.operations.environment import Environment
 from regionshift.releases.deployed import DeployedReleases
+from regionshift.runs.deployment_state import RegionState
 from regionshift.settings import components as named
 from regionshift.settings.config import MigrationConfig
 from regionshift.settings.regions import partition_of

@@ -11,9 +11,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from regionshift.deployment.news import News
-from regionshift.deployment.saga import SagaStep
-from regionshift.deployment.saga_news import SagaNews
 from regionshift.errors import InputError, Refused, WorkFailed
 from regionshift.journal.events import DECISION, RunView
 from regionshift.journal.journal import Journal, RunJournal
@@ -30,6 +27,8 @@ from regionshift.operations.moving.settings_unchanged import (
 from regionshift.operations.up import Proposal, propose
 from regionshift.releases.catalog import ReleaseCatalog
 from regionshift.releases.deployed import DeployedReleases, deployed_releases
+from regionshift.runs.messages import News, SagaNews
+from regionshift.runs.state import RunStep
 from regionshift.settings.config import MigrationConfig
 from regionshift.settings.editing import Edit, add_secondary, applied, remove_secondary
 
@@ -39,7 +38,7 @@ PHASES = {
     "migrate": "copy what is there",
     "promote": "make it the primary",
 }
-STEPS = tuple(SagaStep(phase, reversible=False) for phase in PHASES)
+STEPS = tuple(RunStep(phase, reversible=False) for phase in PHASES)
 
 
 @dataclass(frozen=True)

@@ -5,29 +5,29 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from regionshift.deployment.saga import SagaStep
-from regionshift.deployment.saga_news import SagaNews
 from regionshift.errors import WorkFailed
 from regionshift.operations.moving.fencing import note_of
+from regionshift.runs.messages import SagaNews
+from regionshift.runs.state import RunStep
 from regionshift.settings.editing import Edit, edit_from_json
 
 STEPS = (
-    SagaStep("validate", reversible=False),
-    SagaStep("last-copy"),
-    SagaStep("settings"),
-    SagaStep("unlink"),
-    SagaStep("turn"),
-    SagaStep("catch-up"),
-    SagaStep("validate-all", reversible=False),
+    RunStep("validate", reversible=False),
+    RunStep("last-copy"),
+    RunStep("settings"),
+    RunStep("unlink"),
+    RunStep("turn"),
+    RunStep("catch-up"),
+    RunStep("validate-all", reversible=False),
 )
 # Nothing here calls the region that is lost. Its roles are shut first: IAM is not in that region.
 STEPS_WITHOUT_SOURCE = (
-    SagaStep("fence"),
-    SagaStep("validate", reversible=False),
-    SagaStep("gather"),
-    SagaStep("settings"),
-    SagaStep("turn"),
-    SagaStep("validate-all", reversible=False),
+    RunStep("fence"),
+    RunStep("validate", reversible=False),
+    RunStep("gather"),
+    RunStep("settings"),
+    RunStep("turn"),
+    RunStep("validate-all", reversible=False),
 )
 
 
@@ -53,7 +53,7 @@ class PromotionPlan:
     fenced: tuple[str, ...] = ()
 
     @property
-    def steps(self) -> tuple[SagaStep, ...]:
+    def steps(self) -> tuple[RunStep, ...]:
         """The steps in their order."""
         return STEPS_WITHOUT_SOURCE if self.lost else STEPS
 

@@ -8,7 +8,6 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from regionshift.deployment.saga import SagaStep
 from regionshift.errors import InputError, WorkFailed
 from regionshift.operations.checks.base import Check, CheckContext, run_checks
 from regionshift.operations.checks.replication import ReplicationCheck
@@ -21,6 +20,7 @@ from regionshift.operations.outputs import Outputs
 from regionshift.operations.validate import all_checks
 from regionshift.releases.catalog import ReleaseCatalog
 from regionshift.report.values import CheckResult
+from regionshift.runs.state import RunStep
 from regionshift.settings.config import MigrationConfig
 from regionshift.settings.editing import applied, digest_of_text, names_regions, taken_back
 
@@ -58,7 +58,7 @@ class Promotion:
                 self.copies(region, self.plan.new).look_to_catch_up(f"{self.run_id}-{region}")
             self.copies(self.plan.new, region).look_at_bucket(f"{self.run_id}-to-{region}")
 
-    def do(self, step: SagaStep, *, doubt: bool) -> Said:
+    def do(self, step: RunStep, *, doubt: bool) -> Said:
         """One step forward. Raises RegionshiftError when it cannot be done."""
         plan = self.plan
         match step.name:
@@ -84,7 +84,7 @@ class Promotion:
                 return self._validate_all()
         raise WorkFailed(f"there is no step {step.name}")
 
-    def take_back(self, step: SagaStep, began: frozenset[str]) -> Said:
+    def take_back(self, step: RunStep, began: frozenset[str]) -> Said:
         """One step back; it may find that nothing was done."""
         plan = self.plan
         match step.name.removeprefix("back/"):

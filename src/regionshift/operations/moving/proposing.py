@@ -10,7 +10,6 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from regionshift.carriers.carrier import Entry
 from regionshift.carriers.selection import selector
-from regionshift.deployment.saga import Ending, SagaState
 from regionshift.errors import InputError, Refused
 from regionshift.journal.events import DECISION, Kind, RunView
 from regionshift.journal.journal import Journal, RunJournal
@@ -27,6 +26,7 @@ from regionshift.operations.moving.settings_unchanged import (
 from regionshift.operations.orphans import Recovered, recover
 from regionshift.releases.catalog import ReleaseCatalog
 from regionshift.releases.deployed import DeployedReleases
+from regionshift.runs.state import Ending, SagaState
 from regionshift.settings.config import MigrationConfig
 from regionshift.settings.editing import Edit, applied, swap_primary
 from regionshift.settings.release import Release

@@ -9,7 +9,6 @@ from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from regionshift.deployment.saga_news import SagaNews
 from regionshift.errors import InputError, Interrupted, RegionshiftError, WorkFailed
 from regionshift.journal.journal import Journal, RunJournal
 from regionshift.journal.store import StateUnreachable
@@ -27,6 +26,7 @@ from regionshift.operations.outputs import Outputs
 from regionshift.operations.validate import all_checks
 from regionshift.releases.catalog import ReleaseCatalog
 from regionshift.releases.deployed import DeployedReleases
+from regionshift.runs.messages import SagaNews
 
 STEPS = ("shut", "look", "open-roles", "turn", "copy-back", "validate")
 Told = Callable[[str, str, Mapping[str, object]], None]

@@ -6,7 +6,6 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 from regionshift.aws.outside import tells_of_outside
-from regionshift.deployment.state import DOWN, STRAYED, UNCHANGED
 from regionshift.engine.engine import EngineFailed, Listener, Program, RunRecord
 from regionshift.errors import Interrupted, Refused, WorkFailed
 from regionshift.operations.emptying import emptying
@@ -15,6 +14,7 @@ from regionshift.operations.orphans import forget_made
 from regionshift.operations.planning import BUCKET
 from regionshift.operations.targets import Guard, home_of, link_targets, targets_of
 from regionshift.releases.catalog import ReleaseCatalog
+from regionshift.runs.deployment_state import DOWN, STRAYED, UNCHANGED
 from regionshift.settings.release import Release
 
 _CHECKED = " has a problem: "

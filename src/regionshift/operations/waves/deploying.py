@@ -5,14 +5,6 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass, replace
 
-from regionshift.deployment.plan import (
-    DeploymentPlan,
-    plan_from_json,
-    plan_waves,
-    rollback_plan,
-    way_back_waves,
-)
-from regionshift.deployment.state import DeploymentState, fold_deployment
 from regionshift.errors import InputError, Refused
 from regionshift.journal.events import DECISION, RunView
 from regionshift.journal.journal import Journal, RunSummary
@@ -28,6 +20,14 @@ from regionshift.operations.waves.facts import Facts, Terms, facts_from_json
 from regionshift.releases.catalog import ReleaseCatalog
 from regionshift.releases.deployed import DeployedReleases
 from regionshift.report.values import Finding, Plan
+from regionshift.runs.deployment_plan import (
+    DeploymentPlan,
+    plan_from_json,
+    plan_waves,
+    rollback_plan,
+    way_back_waves,
+)
+from regionshift.runs.deployment_state import DeploymentState, fold_deployment
 
 KINDS = ("deployment", "rollback")
 

@@ -8,9 +8,6 @@ from dataclasses import dataclass, replace
 from botocore.exceptions import BotoCoreError, ClientError
 
 from regionshift.aws.outside import tells_of_outside
-from regionshift.deployment.news import News, of_end, of_start, of_step, of_waiting
-from regionshift.deployment.state import DONE, DOWN, DeploymentState, Outcome, fold_deployment
-from regionshift.deployment.steps import Step
 from regionshift.errors import Changes, Interrupted, NoRoom, Refused, RegionshiftError
 from regionshift.journal.journal import Journal, RunJournal
 from regionshift.operations.checks.base import Check, CheckContext, run_checks
@@ -25,9 +22,12 @@ from regionshift.operations.waves.bake import Breach, Watch
 from regionshift.operations.waves.down import RegionDown
 from regionshift.operations.waves.facts import Facts, Terms, facts_from_json, terms_of
 from regionshift.report.values import CheckResult
+from regionshift.runs.deployment_plan import WaveStep
+from regionshift.runs.deployment_state import DONE, DOWN, DeploymentState, Outcome, fold_deployment
+from regionshift.runs.messages import DeploymentNews, News
 
 Said = Mapping[str, object]
-Teller = Callable[[Step, str, Said], None]
+Teller = Callable[[WaveStep, str, Said], None]
 """Is told of every step: the step, ``before``, ``after`` or ``failed``, and what the journal keeps of it."""
 WaveNewsListener = Callable[[str, News, Collection[str]], None]
 """Is told the news: the run, what there is to tell, and the regions that may be told of it."""
@@ -62,7 +62,7 @@ class Driver:
     journal: Journal
     applier: Applier
     watch: Watch
-    approve: Callable[[Step], bool]
+    approve: Callable[[WaveStep], bool]
     tell: Teller
     readers: Sequence[WaveNewsListener] = ()
 
@@ -98,7 +98,7 @@ class Driver:
     def _drive(self, run: RunJournal, kind: str, facts: Facts) -> DeploymentState:
         state = self.state(run.run_id)
         if not state.began:
-            self._spread(run, of_start(state, kind), state, facts)
+            self._spread(run, DeploymentNews(kind).of_start(state), state, facts)
         while (step := state.next_step) is not None:
             doubt = state.in_doubt
             opening: Said = {"on": list(step.regions)}
@@ -107,15 +107,15 @@ class Driver:
             try:
                 self._do(run, step, facts, doubt=doubt)
             except Waits:
-                self._spread(run, of_waiting(state, step, kind), state, facts)
+                self._spread(run, DeploymentNews(kind).of_waiting(state, step), state, facts)
                 raise
             before, state = state, self.state(run.run_id)
-            if news := of_step(before, state, step, kind):
+            if news := DeploymentNews(kind).of_step(before, state, step):
                 self._spread(run, news, state, facts)
         outcome = state.verdict or Outcome.STOPPED
         content = {**state.result(), "links": facts.links_now(state)}
         run.close(outcome.value, content, failed=outcome is not Outcome.SUCCEEDED)
-        self._spread(run, of_end(state, kind), state, facts)
+        self._spread(run, DeploymentNews(kind).of_end(state), state, facts)
         return state
 
     def _spread(self, run: RunJournal, news: News, state: DeploymentState, facts: Facts) -> None:
@@ -134,7 +134,7 @@ class Driver:
         """Where a deployment stands, by its events."""
         return fold_deployment(self.journal.events(run_id))
 
-    def _do(self, run: RunJournal, step: Step, facts: Facts, *, doubt: bool) -> None:
+    def _do(self, run: RunJournal, step: WaveStep, facts: Facts, *, doubt: bool) -> None:
         phase = "after"
         try:
             said = self._perform(step, self.state(run.run_id), facts, doubt=doubt)
@@ -149,7 +149,7 @@ class Driver:
         run.append(step.name, "after" if phase == "after" else "failed", data=said)
         self.tell(step, phase, said)
 
-    def _perform(self, step: Step, state: DeploymentState, facts: Facts, *, doubt: bool) -> Said:
+    def _perform(self, step: WaveStep, state: DeploymentState, facts: Facts, *, doubt: bool) -> Said:
         match step.action:
             case "approve":
                 if not self.approve(step):
@@ -164,7 +164,7 @@ class Driver:
             case "bake":
                 return self._bake(step, state, facts)
 
-    def _apply(self, step: Step, state: DeploymentState, facts: Facts, *, doubt: bool) -> Said:
+    def _apply(self, step: WaveStep, state: DeploymentState, facts: Facts, *, doubt: bool) -> Said:
         # What an earlier change left between two releases may be other in AWS than in the engine's state.
         doubt = doubt or not state.whole.issuperset(step.regions)
         goal, without = _releases(state), facts.skipped | _down(state) - set(step.regions)
@@ -203,7 +203,7 @@ class Driver:
         recovered = recover(self.environment.leaving_out(without))
         return {"recovery": recovered.to_json()} if recovered.taken or recovered.unclear else {}
 
-    def _links(self, step: Step, state: DeploymentState, facts: Facts, *, doubt: bool) -> Said:
+    def _links(self, step: WaveStep, state: DeploymentState, facts: Facts, *, doubt: bool) -> Said:
         if facts.skipped:
             return {"left": "a region is left out; the next `up` brings the links up to date"}
         if down := sorted(_down(state)):
@@ -216,7 +216,7 @@ class Driver:
         self.applier.links(_releases(state), links, doubt=doubt)
         return found
 
-    def _validate(self, step: Step, state: DeploymentState, facts: Facts) -> Said:
+    def _validate(self, step: WaveStep, state: DeploymentState, facts: Facts) -> Said:
         if step.wave is None and (facts.skipped or "links" in state.left):
             return {"left": "the links were left as they are"}
         regions = [region for region in step.regions if state.regions[region].release is not None]
@@ -240,7 +240,7 @@ class Driver:
             raise StepFailed("; ".join(_shown(result) for result in wrong[:3]), well, where=wrong[0].region)
         return {"checks": len(results)}
 
-    def _bake(self, step: Step, state: DeploymentState, facts: Facts) -> Said:
+    def _bake(self, step: WaveStep, state: DeploymentState, facts: Facts) -> Said:
         regions, down, left = list(step.regions), dict[str, str](), _tolerance_left(step, state)
         while regions:
             context = self._context(regions[0], state)
@@ -304,7 +304,7 @@ def _without_links() -> list[Check]:
     return [FunctionCheck(linked=False) if isinstance(check, FunctionCheck) else check for check in apart]
 
 
-def _tolerance_left(step: Step, state: DeploymentState) -> int:
+def _tolerance_left(step: WaveStep, state: DeploymentState) -> int:
     """How many of the step's regions may be found down; on the way back none."""
     elsewhere = _down(state) - set(step.regions)
     return 0 if step.back else max(0, state.plan.failure_tolerance - len(elsewhere))

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-from regionshift.deployment.plan import DeploymentPlan
-from regionshift.deployment.state import DeploymentState
 from regionshift.operations.alarms import RedAlarm, Watched, red_from_json
+from regionshift.runs.deployment_plan import DeploymentPlan
+from regionshift.runs.deployment_state import DeploymentState
 from regionshift.settings.config import MigrationConfig
 
 

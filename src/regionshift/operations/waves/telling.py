@@ -10,9 +10,9 @@ from datetime import datetime
 from botocore.exceptions import BotoCoreError, ClientError
 
 from regionshift.aws.clients import Clients
-from regionshift.deployment.news import News
 from regionshift.errors import RegionshiftError
 from regionshift.function.notification import Notification, log_group_link, send_notification
+from regionshift.runs.messages import News
 from regionshift.settings import components
 from regionshift.settings.config import MigrationConfig
 from regionshift.settings.regions import partition_of

@@ -10,8 +10,10 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from regionshift.deployment.plan import DeploymentPlan, Wave, rollback_plan
-from regionshift.deployment.state import (
+from regionshift.errors import Refused
+from regionshift.journal.events import DECISION
+from regionshift.runs.deployment_plan import DeploymentPlan, Wave, WaveStep, rollback_plan
+from regionshift.runs.deployment_state import (
     DOWN,
     DeploymentState,
     Direction,
@@ -20,9 +22,6 @@ from regionshift.deployment.state import (
     fold_deployment,
     regions_from_result,
 )
-from regionshift.deployment.steps import Step
-from regionshift.errors import Refused
-from regionshift.journal.events import DECISION
 
 REGIONS = ("p", "s1", "s2", "s3")
 MIXED = "half-changed"
@@ -215,23 +214,23 @@ class Deployments(RuleBasedStateMachine):
     def _state(self) -> DeploymentState:
         return fold_deployment(self.events)
 
-    def _next(self) -> Step | None:
+    def _next(self) -> WaveStep | None:
         return self._state().next_step if self.events else None
 
-    def _begin(self) -> Step:
+    def _begin(self) -> WaveStep:
         step = self._next()
         assert step is not None
         self._tell(step.name, "before")
         return step
 
-    def _change(self, step: Step, regions: object) -> None:
+    def _change(self, step: WaveStep, regions: object) -> None:
         if step.changes:
             state = self._state()
             assert state.direction is (Direction.BACK if step.back else Direction.FORWARD)
             goal = state.plan.before if step.back else state.plan.target
             self.world.update({region: goal[region] for region in regions})  # type: ignore[attr-defined]
 
-    def _spoil(self, step: Step, regions: object) -> None:
+    def _spoil(self, step: WaveStep, regions: object) -> None:
         if step.changes:
             self.world.update(dict.fromkeys(regions, MIXED))  # type: ignore[call-overload]
 

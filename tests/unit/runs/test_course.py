@@ -5,11 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from regionshift.deployment.news import News
-from regionshift.deployment.saga import SagaStep, fold_saga
-from regionshift.deployment.saga_news import SagaNews
+from regionshift.runs.messages import News, SagaNews
+from regionshift.runs.state import RunStep, fold_saga
 
-STEPS = (SagaStep("look", reversible=False), SagaStep("write"), SagaStep("turn"))
+STEPS = (RunStep("look", reversible=False), RunStep("write"), RunStep("turn"))
 COURSE = SagaNews("promote", "change", ("look", "write", "turn"), "b is it", "a is it", "regionshift resume")
 
 

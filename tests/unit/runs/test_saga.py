@@ -8,8 +8,8 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from regionshift.deployment.saga import Ending, SagaState, SagaStep, fold_saga
 from regionshift.operations.moving.plan import PromotionPlan
+from regionshift.runs.state import Ending, RunStep, SagaState, fold_saga
 from regionshift.settings.editing import Edit
 
 PLANS = [
@@ -31,7 +31,7 @@ class World:
 
     effects: set[str] = field(default_factory=set)
 
-    def do(self, step: SagaStep) -> None:
+    def do(self, step: RunStep) -> None:
         if not step.back:
             self.effects.add(step.name)
         else:
@@ -131,7 +131,7 @@ def test_a_closed_run_has_nothing_left_whatever_its_steps_say() -> None:
 
 
 def test_a_step_that_may_be_half_done_is_in_doubt_until_it_ends_and_so_is_its_way_back() -> None:
-    plan = (SagaStep("look", reversible=False), SagaStep("write"), SagaStep("turn"))
+    plan = (RunStep("look", reversible=False), RunStep("write"), RunStep("turn"))
 
     def in_doubt(*events: Told) -> tuple[str, bool]:
         state = fold_saga(plan, events)

@@ -1,17 +1,21 @@
-"""Which regions change together, in which order, from which release to which."""
+"""Which regions change together, in which order, from which release to which, and the steps that this implies. Pure."""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 from regionshift.errors import InputError, Refused, WorkFailed
+from regionshift.runs.state import RunStep
 from regionshift.settings.config import MigrationConfig
 
 OnFailure = Literal["rollback", "stop"]
 ReleaseMap = Mapping[str, str | None]
 """Region to the digest of its release; None for a region that has none."""
+
+
+Action = Literal["approve", "apply", "validate", "bake", "links"]
 
 
 @dataclass(frozen=True)
@@ -84,6 +88,27 @@ def plan_from_json(content: object) -> DeploymentPlan:
         raise WorkFailed(
             "the deployment's plan in the journal cannot be read", remedy="restore the journal's first event"
         ) from error
+
+
+@dataclass(frozen=True)
+class WaveStep(RunStep):
+    """One step of a deployment: what is done, and to which regions.
+
+    ``wave`` is None for the links. On the way back ``apply`` gives each region the release that it had before.
+    """
+
+    action: Action = field(kw_only=True)
+    wave: int | None = None
+
+    @property
+    def changes(self) -> bool:
+        """Whether the step may change what its regions run."""
+        return self.action == "apply"
+
+    @property
+    def only_looks(self) -> bool:
+        """Whether the step changes nothing at all."""
+        return self.action not in ("apply", "links")
 
 
 def plan_waves(
@@ -196,3 +221,48 @@ def _require_partition(waves: tuple[tuple[str, ...], ...], regions: tuple[str, .
             where="deployment.waves",
             remedy="name every region of the environment in exactly one wave",
         )
+
+
+def forward_steps(plan: DeploymentPlan) -> tuple[WaveStep, ...]:
+    """Every step of the way there. Links come last, or first when the plan itself is a way back."""
+    waves = tuple(step for wave in plan.waves for step in _wave_steps(wave, plan))
+    regions = tuple(region for wave in plan.waves for region in wave.regions)
+    if not regions:
+        return ()
+    links = _step("links", "links", regions)
+    if plan.links_first:
+        return (links, *waves)
+    return (*waves, links, _step("links/validate", "validate", regions))
+
+
+def backward_steps(plan: DeploymentPlan, began: Collection[str]) -> tuple[WaveStep, ...]:
+    """Every step of the way back from the steps that began: links first, then the last wave first."""
+    reached = [wave for wave in plan.waves if f"wave-{wave.number}/apply" in began]
+    steps: list[WaveStep] = []
+    if "links" in began:
+        steps.append(
+            _step("back/links", "links", tuple(r for wave in reached for r in wave.regions), back=True)
+        )
+    for wave in reversed(reached):
+        name = f"back/wave-{wave.number}"
+        steps.append(_step(f"{name}/apply", "apply", wave.regions, wave.number, back=True))
+        steps.append(_step(f"{name}/validate", "validate", wave.regions, wave.number, back=True))
+    return tuple(steps)
+
+
+def _wave_steps(wave: Wave, plan: DeploymentPlan) -> tuple[WaveStep, ...]:
+    name, regions, number = f"wave-{wave.number}", wave.regions, wave.number
+    approve = (_step(f"{name}/approve", "approve", regions, number),) if wave.approve else ()
+    bake = () if plan.links_first else (_step(f"{name}/bake", "bake", regions, number),)
+    return (
+        *approve,
+        _step(f"{name}/apply", "apply", regions, number),
+        _step(f"{name}/validate", "validate", regions, number),
+        *bake,
+    )
+
+
+def _step(
+    name: str, action: Action, regions: tuple[str, ...], wave: int | None = None, *, back: bool = False
+) -> WaveStep:
+    return WaveStep(name, back=back, regions=regions, action=action, wave=wave)

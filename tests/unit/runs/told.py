@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from regionshift.deployment.plan import DeploymentPlan
-from regionshift.deployment.state import DeploymentState, fold_deployment
+from regionshift.runs.deployment_plan import DeploymentPlan
+from regionshift.runs.deployment_state import DeploymentState, fold_deployment
 
 
 @dataclass(frozen=True)

@@ -6,8 +6,8 @@ from dataclasses import replace
 
 from told import Told, fold_of
 
-from regionshift.deployment.plan import DeploymentPlan, Wave, plan_from_json
-from regionshift.deployment.state import (
+from regionshift.runs.deployment_plan import DeploymentPlan, Wave, plan_from_json
+from regionshift.runs.deployment_state import (
     DOWN,
     DeploymentState,
     Direction,

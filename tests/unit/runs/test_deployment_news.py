@@ -7,10 +7,9 @@ from dataclasses import replace
 import pytest
 from told import Told, fold_of
 
-from regionshift.deployment import news
-from regionshift.deployment.news import AllRegionsNews, News
-from regionshift.deployment.plan import DeploymentPlan, Wave
-from regionshift.deployment.state import DOWN
+from regionshift.runs.deployment_plan import DeploymentPlan, Wave
+from regionshift.runs.deployment_state import DOWN
+from regionshift.runs.messages import AllRegionsNews, DeploymentNews, News
 
 PLAN = DeploymentPlan(
     before={"a": "r1", "b": "r1", "c": "r1"},
@@ -24,13 +23,14 @@ COUNTS = {"regions": 3, "waves": 3}  # the last wave's number: the second has no
 def _told(plan: DeploymentPlan, fates: dict[str, dict[str, object]], kind: str = "deployment") -> list[News]:
     """Everything from the start to the end; ``fates`` says what is known at a step's end, ``error`` that it failed."""
     events: list[Told] = []
-    found = [news.of_start(fold_of(plan), kind)]
+    news = DeploymentNews(kind)
+    found = [news.of_start(fold_of(plan))]
     while (step := fold_of(plan, *events).next_step) is not None:
         before = fold_of(plan, *events)
         data = fates.get(step.name, {})
         events += [Told(step.name, "before"), Told(step.name, "failed" if "error" in data else "after", data)]
-        found += filter(None, [news.of_step(before, fold_of(plan, *events), step, kind)])
-    return [*found, news.of_end(fold_of(plan, *events), kind)]
+        found += filter(None, [news.of_step(before, fold_of(plan, *events), step)])
+    return [*found, news.of_end(fold_of(plan, *events))]
 
 
 def test_a_deployment_that_succeeds() -> None:
@@ -87,7 +87,7 @@ def test_whoever_is_to_approve_is_told_what_to_run() -> None:
     while (step := fold_of(PLAN, *events).next_step) is not None and step.action != "approve":
         events += [Told(step.name, "before"), Told(step.name, "after")]
     assert step is not None
-    assert news.of_waiting(fold_of(PLAN, *events), step, "deployment") == News(
+    assert DeploymentNews("deployment").of_waiting(fold_of(PLAN, *events), step) == News(
         "deploy", "started", "wave 3 (b, c) waits for a person: regionshift resume", COUNTS
     )
 

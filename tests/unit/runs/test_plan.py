@@ -8,9 +8,9 @@ from dataclasses import replace
 import pytest
 from told import Told, fold_of
 
-from regionshift.deployment.news import of_step
-from regionshift.deployment.plan import DeploymentPlan, Wave, plan_from_json, plan_waves, rollback_plan
 from regionshift.errors import InputError, Refused, WorkFailed
+from regionshift.runs.deployment_plan import DeploymentPlan, Wave, plan_from_json, plan_waves, rollback_plan
+from regionshift.runs.messages import DeploymentNews
 from regionshift.settings.config import MigrationConfig
 
 PRIMARY, SECONDARIES = "eu-central-1", ("eu-west-1", "us-east-1", "us-west-2")
@@ -92,7 +92,7 @@ def _names_and_news(plan: DeploymentPlan) -> list[tuple[str, str]]:
     while (step := state.next_step) is not None:
         events += [Told(step.name, "before"), Told(step.name, "after")]
         before, state = state, fold_of(plan, *events)
-        if news := of_step(before, state, step, "rollback"):
+        if news := DeploymentNews("rollback").of_step(before, state, step):
             found.append((step.name.partition("/")[0], news.summary.partition(" is done")[0]))
     return found
 

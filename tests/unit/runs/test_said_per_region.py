@@ -6,8 +6,16 @@ from dataclasses import replace
 
 from told import Told, fold_of
 
-from regionshift.deployment.plan import DeploymentPlan, Wave
-from regionshift.deployment.state import DONE, DOWN, STRAYED, UNCHANGED, DeploymentState, Direction, Outcome
+from regionshift.runs.deployment_plan import DeploymentPlan, Wave
+from regionshift.runs.deployment_state import (
+    DONE,
+    DOWN,
+    STRAYED,
+    UNCHANGED,
+    DeploymentState,
+    Direction,
+    Outcome,
+)
 
 PLAN = DeploymentPlan(
     before={"a": "r1", "b": "r1", "c": "r1"},

@@ -9,29 +9,22 @@ chose.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from types import MappingProxyType
-from typing import Protocol
 
-from regionshift.deployment.plan import DeploymentPlan, plan_from_json
-from regionshift.deployment.steps import Step, backward_steps, forward_steps
 from regionshift.errors import WorkFailed
-from regionshift.journal.events import DECISION
+from regionshift.runs.deployment_plan import (
+    DeploymentPlan,
+    WaveStep,
+    backward_steps,
+    forward_steps,
+    plan_from_json,
+)
+from regionshift.runs.state import RunEvent, RunState
 
 DONE, DOWN, UNCHANGED = "done", "down", "unchanged"
 STRAYED = "needs a person: it was changed outside of its wave; `regionshift up` brings it to one release"
-
-
-class DeploymentEvent(Protocol):
-    """What is read of an event; the journal's events have it."""
-
-    @property
-    def step(self) -> str: ...
-    @property
-    def phase(self) -> str: ...
-    @property
-    def data(self) -> Mapping[str, object]: ...
 
 
 class Direction(StrEnum):
@@ -65,8 +58,8 @@ class RegionState:
 
 
 @dataclass
-class DeploymentState:
-    """The fold of one deployment's events. Read it; only :func:`fold_deployment` writes it.
+class DeploymentState(RunState[WaveStep]):
+    """The fold of one deployment's events.
 
     ``changed``: regions that the deployment began to change. ``whole``: those of them that were settled when
     their newest change began. ``left``: steps that ended with nothing done, as a region could take no part.
@@ -75,23 +68,19 @@ class DeploymentState:
     plan: DeploymentPlan
     direction: Direction = Direction.FORWARD
     regions: dict[str, RegionState] = field(default_factory=dict)
-    began: set[str] = field(default_factory=set)
-    done: set[str] = field(default_factory=set)
-    failed: dict[str, str] = field(default_factory=dict)
     changed: set[str] = field(default_factory=set)
     whole: set[str] = field(default_factory=set)
     left: set[str] = field(default_factory=set)
-    outcome: str | None = None
 
     @property
-    def steps(self) -> tuple[Step, ...]:
-        """The steps of the present direction, the finished ones included."""
+    def steps(self) -> tuple[WaveStep, ...]:
+        """As of every run."""
         if self.direction is Direction.BACK:
             return backward_steps(self.plan, self.began)
         return forward_steps(self.plan)
 
     @property
-    def next_step(self) -> Step | None:
+    def next_step(self) -> WaveStep | None:
         """What is to be done now, without the regions that are down; None when nothing is left."""
         if self.outcome is not None or self.direction is Direction.STOPPED:
             return None
@@ -99,14 +88,8 @@ class DeploymentState:
             if step.name not in self.done and step.name not in self.failed:
                 regions = tuple(region for region in step.regions if self._takes_part(step, region))
                 if regions:
-                    return Step(step.name, step.action, regions, step.wave, step.back)
+                    return replace(step, regions=regions)
         return None
-
-    @property
-    def in_doubt(self) -> bool:
-        """Whether the next step already began once: look at what it left before doing it again."""
-        step = self.next_step
-        return step is not None and step.name in self.began
 
     @property
     def waits(self) -> bool:
@@ -146,6 +129,34 @@ class DeploymentState:
             }
         }
 
+    def turn_back(self) -> None:
+        """As of every run, until it was begun or the deployment has ended."""
+        if self.choices:
+            self.direction = Direction.BACK
+
+    def step_named(self, name: str) -> WaveStep | None:
+        """Of either direction."""
+        known = (*forward_steps(self.plan), *backward_steps(self.plan, self.began))
+        return next((step for step in known if step.name == name), None)
+
+    def advance(self, step: WaveStep, event: RunEvent) -> None:
+        """As of every run, and what it says of each region."""
+        told = event.data.get("regions")
+        said: Mapping[str, object] = told if isinstance(told, dict) else {}
+        super().advance(step, event)
+        if event.phase == "before" and step.changes:
+            _unsettle(self, step)
+        elif event.phase == "after":
+            if event.data.get("left"):
+                self.left.add(step.name)
+            _settle(self, step, said)
+            if not step.back and _down(self) > self.plan.failure_tolerance:
+                _fail(self, step, "more regions are down than is tolerated")
+        elif event.phase == "failed":
+            _note_unchanged(self, step, said)
+            _note_strayed(self, said)
+            _fail(self, step, str(event.data.get("error", "failed")), said)
+
     def said_per_region(self, kind: str = "deployment") -> dict[str, str]:
         """For a person: ``updated``, ``rolled back``, ``removed``, ``unchanged``, ``unfinished``, or why not."""
         back = kind == "rollback" or self.direction is Direction.BACK
@@ -170,12 +181,12 @@ class DeploymentState:
             if region in self.changed
         ]
 
-    def _takes_part(self, step: Step, region: str) -> bool:
+    def _takes_part(self, step: WaveStep, region: str) -> bool:
         """What is down, or left to a person, is asked nothing more until it is changed again."""
         return step.changes or not self.regions[region].note
 
 
-def fold_deployment(events: Iterable[DeploymentEvent]) -> DeploymentState:
+def fold_deployment(events: Iterable[RunEvent]) -> DeploymentState:
     """Where a deployment stands after its events, in order. The first must open the run and carry ``plan``.
 
     Raises:
@@ -194,7 +205,7 @@ def fold_deployment(events: Iterable[DeploymentEvent]) -> DeploymentState:
         },
     )
     for event in rest:
-        _add(state, event)
+        state.add(event)
     return state
 
 
@@ -209,50 +220,7 @@ def regions_from_result(result: Mapping[str, object]) -> dict[str, RegionState]:
     }
 
 
-def _add(state: DeploymentState, event: DeploymentEvent) -> None:
-    if event.step == "run":
-        if event.phase in ("after", "failed") and state.outcome is None:
-            state.outcome = str(event.data.get("outcome", event.phase))
-    elif event.step == DECISION:
-        _decide(state, str(event.data.get("direction")))
-    else:
-        step = _step_named(state, event.step)
-        if step is not None:
-            _advance(state, step, event)
-
-
-def _decide(state: DeploymentState, direction: str) -> None:
-    if direction in state.choices:
-        state.direction = Direction.BACK
-
-
-def _step_named(state: DeploymentState, name: str) -> Step | None:
-    known = (*forward_steps(state.plan), *backward_steps(state.plan, state.began))
-    return next((step for step in known if step.name == name), None)
-
-
-def _advance(state: DeploymentState, step: Step, event: DeploymentEvent) -> None:
-    told = event.data.get("regions")
-    said: Mapping[str, object] = told if isinstance(told, dict) else {}
-    if event.phase == "before":
-        state.began.add(step.name)
-        state.failed.pop(step.name, None)
-        if step.changes:
-            _unsettle(state, step)
-    elif event.phase == "after":
-        state.done.add(step.name)
-        if event.data.get("left"):
-            state.left.add(step.name)
-        _settle(state, step, said)
-        if not step.back and _down(state) > state.plan.failure_tolerance:
-            _fail(state, step, "more regions are down than is tolerated")
-    elif event.phase == "failed":
-        _note_unchanged(state, step, said)
-        _note_strayed(state, said)
-        _fail(state, step, str(event.data.get("error", "failed")), said)
-
-
-def _unsettle(state: DeploymentState, step: Step) -> None:
+def _unsettle(state: DeploymentState, step: WaveStep) -> None:
     for region in step.regions:
         state.changed.add(region)
         if state.regions[region].settled:
@@ -262,7 +230,7 @@ def _unsettle(state: DeploymentState, step: Step) -> None:
         state.regions[region] = RegionState(state.regions[region].release, settled=False)
 
 
-def _settle(state: DeploymentState, step: Step, said: Mapping[str, object]) -> None:
+def _settle(state: DeploymentState, step: WaveStep, said: Mapping[str, object]) -> None:
     """What is said of a region counts, also of one of another wave: a bake may find the primary down."""
     for region in dict.fromkeys((*step.regions, *said)):
         word = str(said.get(region, DONE))
@@ -273,7 +241,7 @@ def _settle(state: DeploymentState, step: Step, said: Mapping[str, object]) -> N
             state.regions[region] = RegionState(state.regions[region].release, settled=False, note=word)
 
 
-def _note_unchanged(state: DeploymentState, step: Step, said: Mapping[str, object]) -> None:
+def _note_unchanged(state: DeploymentState, step: WaveStep, said: Mapping[str, object]) -> None:
     """A failed step may know that it never touched a region; an earlier attempt at it may have."""
     for region in step.regions:
         if step.changes and not step.back and said.get(region) == UNCHANGED and region in state.whole:
@@ -293,7 +261,7 @@ def _note_strayed(state: DeploymentState, said: Mapping[str, object]) -> None:
 
 
 def _fail(
-    state: DeploymentState, step: Step, why: str, said: Mapping[str, object] = MappingProxyType({})
+    state: DeploymentState, step: WaveStep, why: str, said: Mapping[str, object] = MappingProxyType({})
 ) -> None:
     state.failed[step.name] = why
     if not step.back:

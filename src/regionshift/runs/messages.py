@@ -1,0 +1,216 @@
+"""What people are told of a run: its start, each step, a failure, the way back, and the end; and who is told. Pure.
+
+Told from the fold before and after an event, so that the terminal and the topics say the same.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+from regionshift.runs.deployment_plan import WaveStep
+from regionshift.runs.deployment_state import DeploymentState, Direction, Outcome
+from regionshift.runs.state import Ending, RunStep, SagaState
+
+NewsEvent = Literal["deploy", "destroy", "rollback", "promote", "move", "rejoin"]
+NewsStatus = Literal["started", "success", "error"]
+
+
+@dataclass(frozen=True)
+class News:
+    """One message: ``event`` and ``status`` as the function's notifications have them, and a sentence."""
+
+    event: NewsEvent
+    status: NewsStatus
+    summary: str
+    counts: Mapping[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class AllRegionsNews:
+    """A change of all regions at once, or their end, in words.
+
+    Args:
+        regions: that it is about, when they are known. changes: how many resources.
+    """
+
+    event: NewsEvent
+    name: str
+    regions: tuple[str, ...]
+    changes: int
+
+    def of_start(self) -> News:
+        """It begins."""
+        where = f" in {', '.join(self.regions)}" if self.regions else ""
+        return self._news("started", f"{self.name} began: {self.changes} resources{where}, in one go")
+
+    def of_success(self) -> News:
+        """All is done."""
+        where = f": {', '.join(self.regions)}" if self.regions else ""
+        return self._news("success", f"{self.name} ended, succeeded{where}")
+
+    def of_failure(self, why: str) -> News:
+        """It stopped; what was done stays."""
+        return self._news("error", f"{self.name} failed: {why.rstrip('.')}; what was done stays")
+
+    def of_stop(self) -> News:
+        """Somebody stopped it."""
+        return self._news(
+            "error", f"{self.name} was stopped; what was done stays: regionshift resume goes on with it"
+        )
+
+    def _news(self, status: NewsStatus, summary: str) -> News:
+        return News(self.event, status, summary, {"regions": len(self.regions), "changes": self.changes})
+
+
+@dataclass(frozen=True)
+class DeploymentNews:
+    """A deployment in waves in words, or a rollback of one, as ``kind`` says."""
+
+    kind: str
+
+    def of_start(self, state: DeploymentState) -> News:
+        """The deployment begins."""
+        order = ", then ".join(" and ".join(wave.regions) for wave in state.plan.waves)
+        return News(self._event(state), "started", f"{self._name} began: {order}", _counts(state))
+
+    def of_step(self, before: DeploymentState, after: DeploymentState, step: WaveStep) -> News | None:
+        """What the end of ``step`` is worth telling; most steps are not."""
+        if step.name in after.failed and step.name not in before.failed:
+            turn = _turn(before, after)
+            return News(self._event(after), "error", f"{step.name} failed: {after.failed[step.name]}{turn}")
+        if step.back or step.wave is None or _goes_on(after, step):
+            return None
+        # The wave's, not the step's: what an earlier step found down has no part in this one.
+        regions = next(wave.regions for wave in after.plan.waves if wave.number == step.wave)
+        down = [region for region in regions if after.regions[region].note]
+        said = f"; left behind: {', '.join(down)}" if down else ""
+        well = [region for region in regions if region not in down]
+        counts = {"wave": step.wave, **_counts(after)}
+        summary = f"wave {step.wave} of {counts['waves']} is done: {', '.join(well) or 'no region'}{said}"
+        return News(self._event(after), "error" if down else "success", summary, counts)
+
+    def of_end(self, state: DeploymentState) -> News:
+        """How it ended, region by region."""
+        verdict = state.verdict
+        word = str(verdict.value if verdict else "stopped")
+        said = ", ".join(f"{region} {what}" for region, what in state.said_per_region(self.kind).items())
+        status: NewsStatus = "success" if verdict is Outcome.SUCCEEDED else "error"
+        return News(self._event(state), status, f"{self._name} ended, {word}: {said}", _counts(state))
+
+    def of_waiting(self, state: DeploymentState, step: WaveStep) -> News:
+        """A person is to approve a wave."""
+        return News(
+            self._event(state),
+            "started",
+            f"wave {step.wave} ({', '.join(step.regions)}) waits for a person: regionshift resume",
+            _counts(state),
+        )
+
+    def _event(self, state: DeploymentState) -> NewsEvent:
+        return "rollback" if self.kind == "rollback" or state.direction is Direction.BACK else "deploy"
+
+    @property
+    def _name(self) -> str:
+        return "rollback" if self.kind == "rollback" else "deployment"
+
+
+@dataclass(frozen=True)
+class SagaNews:
+    """One run of steps in words.
+
+    Args:
+        event: what a subscription filters on; the way back is told as ``rollback``.
+        title: what is done, as "change of primary from A to B".
+        steps: their names, in order.
+        success, undone: how it stands when all is done, and when all is taken back.
+        go_on: the command that goes on with it.
+    """
+
+    event: NewsEvent
+    title: str
+    steps: tuple[str, ...]
+    success: str
+    undone: str
+    go_on: str
+
+    def of_start(self, *, again: bool = False, back: bool = False) -> News:
+        """It begins, or an earlier process's work is gone on with, or is taken back."""
+        word = "is taken back" if back else "goes on" if again else "began"
+        event: NewsEvent = "rollback" if back else self.event
+        order = "" if back else f": {', '.join(self.steps)}"
+        return News(event, "started", f"{self.title} {word}{order}", self._counts())
+
+    def of_done(self, step: str) -> News:
+        """A step is done."""
+        number = self.steps.index(step) + 1
+        summary = f"step {number} of {len(self.steps)} is done: {step} ({self.title})"
+        return News(self.event, "success", summary, {"step": number, **self._counts()})
+
+    def of_failure(self, step: str, why: str) -> News:
+        """A step failed, and what is done stays as it is until somebody goes on."""
+        return News(self.event, "error", f"{step} failed: {why}; go on with: {self.go_on}", self._counts())
+
+    def of_interruption(self, step: str) -> News:
+        """Somebody asked to stop; it stays open at this step."""
+        return News(
+            self.event,
+            "error",
+            f"{self.title} was stopped at {step}; go on with: {self.go_on}",
+            self._counts(),
+        )
+
+    def of_success(self, figures: str = "") -> News:
+        """All is done; ``figures``: what was measured, in words."""
+        said = f"{self.title} ended: {self.success}{'; ' + figures if figures else ''}"
+        return News(self.event, "success", said, self._counts())
+
+    def of_stop(self) -> News:
+        """All is taken back, or it was stopped."""
+        return News("rollback", "error", f"{self.title} ended, rolled back: {self.undone}", self._counts())
+
+    def of_step(self, before: SagaState, after: SagaState, step: RunStep) -> News | None:
+        """What the end of a step with a way back is worth telling."""
+        if step.name in after.failed:
+            turned = after.backward and not before.backward
+            began = ", ".join(
+                each.name for each in after.plan if each.reversible and each.name in after.began
+            )
+            turn = f"; taking back {began or 'nothing, for nothing was changed'}" if turned else ""
+            why = after.failed[step.name]
+            return News("rollback", "error", f"{step.name} failed: {why}{turn}", self._counts())
+        return None if step.back else self.of_done(step.name)
+
+    def of_warning(self, step: str, warning: str) -> News:
+        """A step that is done as far as it could be; what is left is for a person."""
+        return News(self.event, "error", f"{step}: {warning}", self._counts())
+
+    def of_end(self, state: SagaState, figures: str = "") -> News:
+        """How a run whose steps have ways back ended, or that it waits for a person."""
+        if state.ending is Ending.DONE:
+            return self.of_success(figures)
+        if state.ending is Ending.TAKEN_BACK:
+            return self.of_stop()
+        said = f"{self.title} is between, and needs a person: mend the cause, then: {self.go_on}"
+        return News("rollback", "error", said, self._counts())
+
+    def _counts(self) -> dict[str, int]:
+        return {"steps": len(self.steps)}
+
+
+def _goes_on(after: DeploymentState, step: WaveStep) -> bool:
+    following = after.next_step
+    return following is not None and following.wave == step.wave and not following.back
+
+
+def _turn(before: DeploymentState, after: DeploymentState) -> str:
+    if before.direction is Direction.FORWARD and after.direction is Direction.BACK:
+        return f"; taking back {', '.join(sorted(after.changed)) or 'nothing, for nothing was changed'}"
+    return "; stopped there" if after.direction is Direction.STOPPED else ""
+
+
+def _counts(state: DeploymentState) -> dict[str, int]:
+    # By their place in the settings, as the steps are named; one that has nothing to do is passed over.
+    last = max((wave.number for wave in state.plan.waves), default=0)
+    return {"regions": len(state.plan.target), "waves": last}
