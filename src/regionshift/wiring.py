@@ -40,12 +40,13 @@ if TYPE_CHECKING:
     from regionshift.local.provider.assets import Files
     from regionshift.operations.environment import Environment
     from regionshift.operations.preflight import Machine
+    from regionshift.operations.region_scope import RegionScope
     from regionshift.operations.room import Disk
     from regionshift.releases.catalog import ReleaseCatalog
     from regionshift.settings.release import Artifact, Release
 
 HOME = ".regionshift"
-Skip = Collection[str] | Callable[["Journal"], Collection[str]]
+Skipped = Collection[str] | Callable[["Journal"], Collection[str]]
 """Regions that get no call at all, or what finds them in the journal."""
 
 
@@ -134,7 +135,7 @@ def wire(
     endpoint: str | None = None,
     locked: bool = False,
     force: Callable[[Holder, MigrationConfig], None] | None = None,
-    skip: Skip = (),
+    skipped: Skipped = (),
     rejoining: Collection[str] = (),
     naming: Collection[str] = (),
     without_engine: bool = False,
@@ -146,7 +147,7 @@ def wire(
     Args:
         locked: whether the command changes anything; then it holds the environment's lock.
         force: break a lock that is held, unless this raises when it is told the holder.
-        skip: regions that get no call at all, or what finds them in the journal; beside those that are fenced,
+        skipped: regions that get no call, or what finds them in the journal; beside those that are fenced,
             and those that an unfinished deployment leaves out.
         rejoining: fenced regions that are called again.
         naming: regions to be looked at as if the settings named them as the last secondaries.
@@ -168,17 +169,17 @@ def wire(
         from regionshift.journal.identity import require_same, written_down
         from regionshift.journal.journal import Journal
         from regionshift.journal.slot import Slot
-        from regionshift.operations.environment import without_regions
+        from regionshift.operations.region_scope import without_regions
 
         store = _store(config, place, access, outside)
         require_same(store, identity_of(config))
         _require_key(config, place, store)
         told = Journal(store, scope_of(config), outside.now)
-        away, left = without_call = _without_call(skip, told, config, rejoining)
-        asked = [region for region in config.all_regions if region not in left]
-        require_account(access.clients, config.account, asked or [config.regions.primary])
+        scope = _scope(skipped, told, config, rejoining)
+        called = scope.called(config.all_regions)
+        require_account(access.clients, config.account, called or [config.regions.primary])
 
-        named, config = config, without_regions(config, away)
+        named, config = config, without_regions(config, scope.fenced)
         disks = _disks(config, place, access)
         if locked:
             _require_room(disks, config)
@@ -197,7 +198,7 @@ def wire(
         )
         if lock:
             stack.enter_context(written_down(store, identity_of(config), lock.check))
-        if acted_on and _without_call(skip, journal, named, rejoining) != without_call:
+        if acted_on and _scope(skipped, journal, named, rejoining) != scope:
             # They were told before the lock was held and AWS asked for the key: by another command's run, or by
             # a copy of a run's end that somebody made up.
             raise Refused(
@@ -221,8 +222,7 @@ def wire(
             machine=machine,
             journal=journal,
             key=key,
-            skip=left,
-            fenced=frozenset(away),
+            scope=scope,
         )
 
 
@@ -234,26 +234,17 @@ def _naming(config: MigrationConfig, more: Collection[str]) -> MigrationConfig:
     return config.model_copy(update={"regions": regions}) if new else config
 
 
-def _without_call(
-    skip: Skip, journal: Journal, config: MigrationConfig, rejoining: Collection[str]
-) -> tuple[frozenset[str], frozenset[str]]:
-    """The regions that are away, and all that get no call."""
-    away = frozenset(_away(journal, config)) - set(rejoining)
-    return away, frozenset({*_left_out(skip, journal), *away})
+def _scope(
+    skipped: Skipped, journal: Journal, config: MigrationConfig, rejoining: Collection[str]
+) -> RegionScope:
+    """Who gets no call, read in the journal before any is made."""
+    from regionshift.operations.moving.proposing import given_up_regions
+    from regionshift.operations.region_scope import RegionScope
+    from regionshift.operations.waves.deploying import left_out_by_open_run
 
-
-def _away(journal: Journal, config: MigrationConfig) -> set[str]:
-    """The regions that get no call whatever the command is: they were lost, and have not rejoined."""
-    from regionshift.operations.moving.proposing import away_regions
-
-    return away_regions(journal) & set(config.all_regions)
-
-
-def _left_out(skip: Skip, journal: Journal) -> Collection[str]:
-    """The regions to skip; an open deployment's stand in its journal, which is read before any call."""
-    from regionshift.operations.waves.deploying import left_out
-
-    return {*left_out(journal), *(skip(journal) if callable(skip) else skip)}
+    asked = skipped(journal) if callable(skipped) else skipped
+    fenced = given_up_regions(journal) & set(config.all_regions)
+    return RegionScope(left_out_by_open_run(journal).union(asked), fenced=frozenset(fenced - set(rejoining)))
 
 
 @dataclass(frozen=True)
@@ -603,14 +594,13 @@ def _wired(
     machine: Machine,
     journal: Journal,
     key: SecretKey,
-    skip: frozenset[str] = frozenset(),
-    fenced: frozenset[str] = frozenset(),
+    scope: RegionScope,
 ) -> Wired:
     from regionshift.journal.releases import ReleaseStore
     from regionshift.operations.environment import Environment
     from regionshift.releases.catalog import ReleaseCatalog
 
-    release = _once(lambda: _release(config, place, access, store, outside, key, skip))
+    release = _once(lambda: _release(config, place, access, store, outside, key, scope))
     environment = Environment(
         config=config,
         clients=access.clients,
@@ -620,8 +610,7 @@ def _wired(
         ),
         release=release,
         state_dir=place.home,
-        skipped=skip,
-        fenced=fenced,
+        scope=scope,
         now=outside.now,
     )
     catalog = ReleaseCatalog(
@@ -678,7 +667,7 @@ def _release(
     store: StateStore,
     outside: Surroundings,
     key: SecretKey,
-    skip: Collection[str],
+    scope: RegionScope,
 ) -> Release:
     from importlib.metadata import version
 
@@ -687,13 +676,13 @@ def _release(
     from regionshift.releases.catalog import program_digest
     from regionshift.settings.release import Release
 
-    asked = [region for region in config.all_regions if region not in skip]
-    values = read_secrets(config, access.clients, asked, outside.variables, place.config.resolve().parent)
+    called = scope.called(config.all_regions)
+    values = read_secrets(config, access.clients, called, outside.variables, place.config.resolve().parent)
     count = config.network.zones
     return Release(
         config=config,
         artifact=_artifact(place, outside),
-        zones=zones_of(access.clients, store, scope_of(config), config.all_regions, count, skip),
+        zones=zones_of(access.clients, store, scope_of(config), config.all_regions, count, scope.uncalled),
         secrets=values,
         secrets_digest=key.digest_all(values),
         tool_version=__version__,

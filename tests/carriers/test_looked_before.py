@@ -110,7 +110,7 @@ def test_a_lost_primary_is_given_up_beside_a_migration_into_the_new_one_that_mis
     entry, bucket = with_records_in_source(world, copies)
     lock.acquire(copies.carrying.records(TARGET), "died-with-it", [entry])
     nothing = cast(Any, None)
-    plan = cast(Any, SimpleNamespace(lost=True, old=ONWARD, new=TARGET, others=(SOURCE,), absent=(ONWARD,)))
+    plan = cast(Any, SimpleNamespace(lost=True, old=ONWARD, new=TARGET, others=(SOURCE,), uncalled=(ONWARD,)))
     promotion = Promotion(
         plan,
         "run",

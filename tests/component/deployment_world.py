@@ -26,6 +26,7 @@ from regionshift.operations.alarms import RedAlarm
 from regionshift.operations.checks.base import Check, CheckContext, Wrong
 from regionshift.operations.deploying import deploy, mend
 from regionshift.operations.environment import Environment
+from regionshift.operations.region_scope import RegionScope
 from regionshift.operations.unfinished import require_finished
 from regionshift.operations.up import propose
 from regionshift.operations.waves import deploying, driving
@@ -115,7 +116,7 @@ class Process:
             release=lambda: release,
             state_dir=self.world.folder,
             now=lambda: datetime.now(UTC),
-            skipped=self.left_out,
+            scope=RegionScope(self.left_out),
         )
         self.journal = Journal(store, "shop.dev", self.environment.now, self._guard)
         self.catalog = ReleaseCatalog(

@@ -32,10 +32,10 @@ from regionshift.engine.engine import RunRecord
 from regionshift.engine.events import ResourceStep
 from regionshift.errors import EXIT_INPUT, EXIT_OK, EXIT_REFUSED, InputError
 from regionshift.journal.backends import open_state
-from regionshift.operations.environment import without_regions
 from regionshift.operations.moving import moves, rejoining
 from regionshift.operations.moving.fencing import NOT_SHUT
 from regionshift.operations.preflight import Machine
+from regionshift.operations.region_scope import RegionScope, without_regions
 from regionshift.operations.room import Disk
 from regionshift.operations.up import PlanRefused, propose
 from regionshift.operations.waves.apply import Applier
@@ -117,15 +117,14 @@ class Scene:
                 raise self.no_release
             return release
 
-        away = frozenset({self.fenced} - {""})
+        fenced = frozenset({self.fenced} - {""})
         process.environment = replace(
             process.environment,
             config=config,
             clients=self.clients,
             release=made,
             engine=cast(Any, Buckets(process.engine, config.names, self.world)),
-            skipped=away,
-            fenced=away,
+            scope=RegionScope(fenced=fenced),
         )
         process.driver = replace(
             process.driver,

@@ -12,6 +12,7 @@ from model_regions import OTHER, World
 from regionshift.errors import Refused
 from regionshift.operations.destroy import propose_destroy
 from regionshift.operations.environment import Environment
+from regionshift.operations.region_scope import RegionScope
 
 pytestmark = pytest.mark.component
 
@@ -34,19 +35,18 @@ def _environment(tmp_path: Path, *, fenced: bool) -> Environment:
         release=lambda: release,
         state_dir=tmp_path,
         now=lambda: datetime.now(UTC),
-        skipped=left,
-        fenced=left if fenced else frozenset(),
+        scope=RegionScope(left, fenced=left if fenced else frozenset()),
     )
 
 
 def test_a_region_that_is_left_out_is_called_to_be_destroyed(tmp_path: Path) -> None:
-    environment = _environment(tmp_path, fenced=False).called_everywhere()
+    environment = _environment(tmp_path, fenced=False).calling_left_out()
     assert OTHER in environment.regions
     assert propose_destroy(environment).is_empty
 
 
 def test_a_region_that_is_fenced_is_not(tmp_path: Path) -> None:
-    environment = _environment(tmp_path, fenced=True).called_everywhere()
+    environment = _environment(tmp_path, fenced=True).calling_left_out()
     with pytest.raises(Refused, match=OTHER) as refused:
         propose_destroy(environment)
     assert "--rejoin" in str(refused.value.remedy)

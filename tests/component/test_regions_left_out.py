@@ -81,11 +81,11 @@ def test_who_resumes_leaves_it_out_too(world: World, back: bool) -> None:
     )
     with pytest.raises(Crash):
         dying.up()
-    left_out = deploying.left_out(Process(world).journal)
+    left_out = deploying.left_out_by_open_run(Process(world).journal)
     assert left_out == {OTHER}
     Process(world, left_out=left_out).resume(back=back)
     assert _releases(world) == (dict.fromkeys(WAVES, world.digest(OLD)) if back else _all_but(world, OTHER))
-    assert deploying.left_out(Process(world).journal) == frozenset()
+    assert deploying.left_out_by_open_run(Process(world).journal) == frozenset()
 
 
 def test_a_finished_deployment_is_taken_back_without_it(world: World) -> None:

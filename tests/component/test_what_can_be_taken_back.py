@@ -17,6 +17,7 @@ from regionshift.infrastructure.tags import MANAGED_BY
 from regionshift.journal.events import DECISION
 from regionshift.operations.alarms import Watched
 from regionshift.operations.planning import BUCKET
+from regionshift.operations.region_scope import RegionScope
 from regionshift.operations.unfinished import require_finished
 from regionshift.operations.up import propose
 from regionshift.operations.waves import deploying
@@ -228,7 +229,7 @@ def test_a_region_between_two_releases_goes_in_a_wave_though_no_change_is_seen(w
     def waves(unsettled: str | None, *left_out: str) -> list[tuple[str, ...]] | None:
         regions = process.deployed.regions.items()
         found = {region: replace(state, settled=region != unsettled) for region, state in regions}
-        environment = replace(process.environment, skipped=frozenset(left_out))
+        environment = replace(process.environment, scope=RegionScope(frozenset(left_out)))
         intent = deploying.plan_deployment(environment, DeployedReleases(found, world.digest(0)), preview)
         return None if intent is None else [wave.regions for wave in intent.plan.waves]
 

@@ -33,8 +33,8 @@ def test_a_plan_that_lacks_a_part_cannot_be_read(name: str) -> None:
 
 
 def test_only_the_regions_that_answer_change_the_new_primary_first() -> None:
-    assert (PLAN.absent, PLAN.present) == ({"d"}, ("b", "a", "c"))
-    assert (LOST.absent, LOST.present) == ({"a", "d"}, ("b", "c"))
+    assert (PLAN.uncalled, PLAN.present) == ({"d"}, ("b", "a", "c"))
+    assert (LOST.uncalled, LOST.present) == ({"a", "d"}, ("b", "c"))
 
 
 def _stands(plan: PromotionPlan, *, done: bool) -> tuple[dict[str, object], object, object]:

@@ -45,9 +45,9 @@ def command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., An
     monkeypatch.setattr(wiring, "_find_engine", went_on)
     monkeypatch.setattr(guard, "require_account", lambda *_: None)
 
-    def run(*, skip: Any = (), locked: bool = True) -> None:
+    def run(*, skipped: Any = (), locked: bool = True) -> None:
         outside = wiring.Surroundings({}, lambda: datetime.now(UTC), lambda: 0.0)
-        with wiring.wire(file, {}, outside, locked=locked, skip=skip):
+        with wiring.wire(file, {}, outside, locked=locked, skipped=skipped):
             raise AssertionError("there is no engine")
 
     return run
@@ -78,4 +78,4 @@ def test_a_made_up_copy_lifts_no_fence(command: Callable[..., Any], tmp_path: Pa
 def test_what_another_command_wrote_before_the_lock_was_held_is_seen(command: Callable[..., Any]) -> None:
     answers = [["eu-west-1"], []]
     with pytest.raises(Refused, match="Which regions get no call"):
-        command(skip=lambda _: answers.pop())
+        command(skipped=lambda _: answers.pop())

@@ -148,7 +148,7 @@ def up(
         allow_data_loss=allow_data_loss,
         refresh=refresh,
         check=not no_validate,
-        skip=tuple(skip_region or ()),
+        skipped=tuple(skip_region or ()),
         despite_alarms=despite_alarms,
     )
 

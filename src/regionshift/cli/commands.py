@@ -96,16 +96,16 @@ def run_up(
     allow_data_loss: bool,
     refresh: bool,
     check: bool,
-    skip: tuple[str, ...] = (),
+    skipped: tuple[str, ...] = (),
     despite_alarms: bool = False,
 ) -> int:
     """Guard, preflight, plan, confirm, apply in waves or with a live view in one run, validate.
 
     Args:
-        skip: regions that get no call at all; nothing of theirs is read, changed or checked.
+        skipped: regions that get no call at all; nothing of theirs is read, changed or checked.
     """
-    with opened(choices, locked=True, skip=skip) as whole:
-        require_skippable(whole.environment, deployed_releases(whole.journal), skip)
+    with opened(choices, locked=True, skipped=skipped) as whole:
+        require_skippable(whole.environment, deployed_releases(whole.journal), skipped)
         with working(choices, "planning"):
             wired, findings = without_down(whole)
         environment, down = wired.environment, down_of(findings)
@@ -124,7 +124,7 @@ def run_up(
             raise PlanRefused(plan.errors)
         if plan.changes:
             confirm(choices, f"Change {len(plan.changes)} resources?", environment.config)
-        if environment.fenced:
+        if environment.scope.fenced:
             warn_of_fences(choices, wired)
         if proposed.intent is not None:
             return up_in_waves(
@@ -136,7 +136,7 @@ def run_up(
                 refresh=proposal.refresh,
                 despite_alarms=despite_alarms,
             )
-        if environment.left_out:
+        if environment.scope.left_out:
             return _nothing_elsewhere(choices, wired, plan, down)
         wired.catalog.keep(environment.release(), deployed_releases(wired.journal).links)
         screen = console(choices)
@@ -269,7 +269,7 @@ def run_outputs(choices: Choices) -> int:
 def run_destroy(choices: Choices) -> int:
     """Show, ask for the name, take down, and look that it is gone."""
     with opened(choices, locked=True) as wired:
-        environment = wired.environment.called_everywhere()  # a deployment that leaves a region out ends here
+        environment = wired.environment.calling_left_out()  # a deployment that leaves a region out ends here
         require_destroyable(environment)
         remains = mend(environment, wired.journal)
         screen = console(choices)

@@ -76,16 +76,16 @@ def run_deployment_rollback(
     """
     options = _BackOptions(to_nothing, allow_data_loss, reason)
 
-    def left_out(journal: Journal) -> Collection[str]:
+    def skipped(journal: Journal) -> Collection[str]:
         return deploying.left_out_by(journal, run_id)
 
-    with opened(choices, locked=True, skip=left_out) as wired:
+    with opened(choices, locked=True, skipped=skipped) as wired:
         with working(choices, "planning"):
             way = _way_back(wired, run_id, options)
         _show(choices, way.plan)
         written = written_since(wired.journal, way.undone, way.intent.plan.target)
         data = [each for each in written if with_data or _wants_back(choices, each, wired.environment.config)]
-        skipped = wired.environment.left_out
+        left_out = wired.environment.scope.left_out
         if data:
             with carrying_in(wired) as carrying:
                 require_all_takeable(carrying, data)
@@ -99,13 +99,13 @@ def run_deployment_rollback(
     taken_back: list[dict[str, Any]] = []
     for migration in data:
         why = f"with deployment {way.undone}"
-        done = rollback_migration(replace(choices, yes=True), migration, why, skip=skipped)
+        done = rollback_migration(replace(choices, yes=True), migration, why, skipped=left_out)
         taken_back.append(done.as_json)
         if not done.whole:
             if choices.as_json:
                 print_json({"outcome": "data is not back", "data": taken_back})
             return EXIT_FAILED
-    with opened(choices, locked=True, skip=left_out) as wired:
+    with opened(choices, locked=True, skipped=skipped) as wired:
         # Nobody held the lock for a moment, so it is planned again.
         return _go_back(choices, wired, _way_back(wired, way.undone, options), options, taken_back)
 
@@ -259,7 +259,9 @@ def run_status(choices: Choices) -> int:
             migrations, unread = all_migrations(wired)
         regions = _as_they_are(wired, states)
         last = None if half else last_change(wired.journal, regions)
-        up = [r for r, s in regions.items() if s.release and not s.note and r not in environment.skipped]
+        up = [
+            r for r, s in regions.items() if s.release and not s.note and r not in environment.scope.uncalled
+        ]
         with working(choices, "asking every region for its alarms"):
             alarms = alarms_now(environment, up)
         ids = [str(each["migration_id"]) for each in migrations]
@@ -328,9 +330,12 @@ def run_drift(choices: Choices) -> int:
         if deployed.is_empty:
             raise Refused("Nothing is up, so nothing can have drifted.", remedy="run `regionshift up` first")
         catalog = wired.catalog
-        skipped = environment.skipped
-        releases = {r: catalog.take(d) for r, d in deployed.releases.items() if d and r not in skipped}
-        links = catalog.take(deployed.links) if deployed.links and not environment.left_out else None
+        releases = {
+            r: catalog.take(d)
+            for r, d in deployed.releases.items()
+            if d and r not in environment.scope.uncalled
+        }
+        links = catalog.take(deployed.links) if deployed.links and not environment.scope.left_out else None
         program = environment.program(releases, links=links)
         with working(choices, "reading back what is there"):
             record = environment.engine.preview(program, refresh=True, excluded=environment.excluded)

@@ -98,7 +98,7 @@ def without_down(wired: Wired) -> tuple[Wired, list[Finding]]:
     """
     deployed = deployed_releases(wired.journal)
     findings = region_findings(wired.environment, tolerate=not deployed.is_empty)
-    return replace(wired, environment=wired.environment.leaving_out(down_of(findings))), findings
+    return replace(wired, environment=wired.environment.without(down=down_of(findings))), findings
 
 
 def begun_under(

@@ -51,7 +51,7 @@ from regionshift.report.migrations import (
 from regionshift.report.terminal import instant
 from regionshift.runs.deployment_state import DOWN
 from regionshift.settings.config import MigrationConfig
-from regionshift.wiring import Skip, Wired
+from regionshift.wiring import Skipped, Wired
 
 _CONNECTIONS = 16
 
@@ -230,13 +230,15 @@ def run_rollback(choices: Choices, migration_id: str, reason: str) -> int:
     return EXIT_OK if done.whole else EXIT_FAILED
 
 
-def rollback_migration(choices: Choices, migration_id: str, reason: str, *, skip: Skip = ()) -> TakenBack:
+def rollback_migration(
+    choices: Choices, migration_id: str, reason: str, *, skipped: Skipped = ()
+) -> TakenBack:
     """Show a migration, ask, take it back, and show what became of it; as JSON the caller prints.
 
     Args:
-        skip: regions that get no call.
+        skipped: regions that get no call.
     """
-    with _carrying(choices, locked=True, skip=skip) as (wired, carrying):
+    with _carrying(choices, locked=True, skipped=skipped) as (wired, carrying):
         migration_id = migration_named(wired.journal, migration_id)
         region, found = carrying.find(migration_id)
         if not choices.as_json:
@@ -285,9 +287,9 @@ def run_migration_status(choices: Choices, migration_id: str, *, verify: bool = 
 
 def all_migrations(wired: Wired) -> tuple[Sequence[dict[str, Any]], str]:
     """Every migration of the environment as data, the newest first; and which cannot be read, or that none can."""
-    deployed, skipped = deployed_releases(wired.journal).regions, wired.environment.skipped
+    deployed, scope = deployed_releases(wired.journal).regions, wired.environment.scope
     regions = [
-        r for r, state in deployed.items() if state.release and state.note != DOWN and r not in skipped
+        r for r, state in deployed.items() if state.release and state.note != DOWN and r not in scope.uncalled
     ]
     if not regions:
         return [], ""
@@ -359,9 +361,9 @@ def resume_migration(choices: Choices, left: OpenMigration, *, back: bool) -> in
 
 
 @contextmanager
-def _carrying(choices: Choices, *, locked: bool, skip: Skip = ()) -> Iterator[tuple[Wired, Carrying]]:
+def _carrying(choices: Choices, *, locked: bool, skipped: Skipped = ()) -> Iterator[tuple[Wired, Carrying]]:
     with (
-        opened(choices, locked=locked, skip=skip) as wired,
+        opened(choices, locked=locked, skipped=skipped) as wired,
         carrying_in(wired) as carrying,
     ):
         yield wired, carrying

@@ -98,7 +98,7 @@ def _not_retired(error: RegionshiftError | typer.Abort, region: str) -> Regionsh
 def _begun(choices: Choices, source: str, target: str) -> str | None:
     """The run to go on with: an open one, or a new one once its plan was shown and confirmed; None when moved."""
     with opened(choices, locked=True, naming=(target,)) as wired:
-        if away := wired.environment.fenced:
+        if away := wired.environment.scope.fenced:
             region = min(away)
             raise Refused(
                 f"{region} is fenced.", where=region, remedy=f"first: regionshift up --rejoin {region}"

@@ -10,7 +10,7 @@ from regionshift.cli.options import Choices
 from regionshift.cli.show import confirm, console, screen_of, working
 from regionshift.journal.lock import Holder
 from regionshift.settings.config import MigrationConfig
-from regionshift.wiring import Skip, Wired, surroundings, wire
+from regionshift.wiring import Skipped, Wired, surroundings, wire
 
 
 @contextmanager
@@ -18,7 +18,7 @@ def opened(
     choices: Choices,
     *,
     locked: bool = False,
-    skip: Skip = (),
+    skipped: Skipped = (),
     rejoining: Collection[str] = (),
     naming: Collection[str] = (),
     unsealed: bool = False,
@@ -34,7 +34,7 @@ def opened(
         endpoint=choices.endpoint,
         locked=locked,
         force=_ask_before_breaking(choices) if choices.may_force else None,
-        skip=skip,
+        skipped=skipped,
         rejoining=rejoining,
         naming=naming,
         changing=changes_of_this_command().begin,

@@ -46,8 +46,8 @@ def run_promote(choices: Choices, new: str, *, lost: bool, plan_only: bool) -> i
     outside = surroundings()
     old = settings(choices.config, choices.overrides, outside).regions.primary
     # When the settings name the new primary already, the journal knows who is lost.
-    skip = (old,) if lost and old != new else ()
-    with opened(choices, locked=True, skip=skip) as wired:
+    skipped = (old,) if lost and old != new else ()
+    with opened(choices, locked=True, skipped=skipped) as wired:
         view = proposing.unfinished(wired.journal)
         if view is not None and proposing.plan_of(view).new == new and not plan_only:
             code = resume_promotion(choices, wired, back=False)
@@ -127,7 +127,7 @@ def _prepared(
     plan = proposed.plan
     proposing.require_secrets(wired.environment, new)
     wired.catalog.add_unsaved(proposed.release)  # kept only once it is confirmed
-    applier = PromotionApplier(wired.environment, wired.catalog, plan.absent)
+    applier = PromotionApplier(wired.environment, wired.catalog, plan.uncalled)
     after = dict.fromkeys(plan.present, plan.after)
     findings = key_findings(wired.environment.clients, wired.environment.config, plan.present)
     preview = applier.preview(after, plan.after, findings)
@@ -200,7 +200,7 @@ def _go(choices: Choices, wired: Wired, plan: PromotionPlan, run_id: str, facts:
                 "steps": {name: dict(said) for name, said in state.said.items()},
                 "failed": state.failed,
                 "remedy": remedy,
-                "fenced": sorted(plan.absent) if state.ending is Ending.DONE else sorted(plan.fenced),
+                "fenced": sorted(plan.uncalled) if state.ending is Ending.DONE else sorted(plan.fenced),
                 **found,
             }
         )
@@ -226,7 +226,7 @@ def _promotion(choices: Choices, wired: Wired, plan: PromotionPlan, run_id: str)
             run_id,
             wired.environment,
             wired.catalog,
-            PromotionApplier(wired.environment, wired.catalog, plan.absent),
+            PromotionApplier(wired.environment, wired.catalog, plan.uncalled),
             partial(LastCopy, carrying, wired.journal, time.monotonic),
             choices.config,
             time.monotonic,

@@ -41,12 +41,12 @@ class Destroyed:
 
 def require_destroyable(environment: Environment) -> None:
     """Raises Refused when the environment is protected, a region of it is fenced, or the caller is no operator."""
-    if environment.fenced:
-        away = ", ".join(sorted(environment.fenced))
+    if environment.scope.fenced:
+        fenced = ", ".join(sorted(environment.scope.fenced))
         raise Refused(
-            f"{away} gets no call while it is fenced, so nothing of it could be deleted, nor seen to be gone.",
-            where=away,
-            remedy=f"when it is back: regionshift up --rejoin {min(environment.fenced)}, then destroy",
+            f"{fenced} gets no call while it is fenced, so nothing of it could be deleted, nor seen to be gone.",
+            where=fenced,
+            remedy=f"when it is back: regionshift up --rejoin {min(environment.scope.fenced)}, then destroy",
         )
     if environment.config.is_protected:
         raise Refused(

@@ -174,7 +174,7 @@ def _look(
     environment: Environment, deployed: DeployedReleases, watched: Sequence[Watched], severity: Severity
 ) -> list[_Looked]:
     # An alarm about a region that is left out says nothing of the others.
-    config = environment.reachable
+    config = environment.called_config
 
     def look(region: str) -> _Looked:
         own = [alarm for alarm in watched if alarm.region == region]
@@ -217,7 +217,7 @@ def _too_many_down(environment: Environment, down: Sequence[str], severity: Seve
 
 
 def _removal(environment: Environment, catalog: ReleaseCatalog, deployed: DeployedReleases) -> list[Finding]:
-    if environment.left_out:
+    if environment.scope.left_out:
         return []  # it does not go in this run
     try:
         require_removal_alone(environment, catalog, deployed)
@@ -230,7 +230,7 @@ def _fenced(environment: Environment, journal: Journal) -> list[Finding]:
     left = not_shut(journal)
     return [
         Finding("fenced", "warning", _said_of_fence(region, left.get(region, ())), region, _rejoin(region))
-        for region in sorted(environment.fenced)
+        for region in sorted(environment.scope.fenced)
     ]
 
 

@@ -102,7 +102,7 @@ def plan_findings(environment: Environment, record: RunRecord) -> list[Finding]:
         *collision_findings(environment, steps),
         # A region that the settings no longer name is about to go, and not left out.
         *ownership_findings(
-            environment, [each for each in record.outcomes if each.region not in environment.skipped]
+            environment, [each for each in record.outcomes if each.region not in environment.scope.uncalled]
         ),
         *quota_findings(environment, steps),
         *policy_findings(steps),

@@ -83,7 +83,7 @@ def alarms_now(environment: Environment, regions: Collection[str]) -> Alarms:
     def ask(region: str) -> list[RedAlarm] | str:
         try:
             with told_plainly(region, "alarms"), calling(region):
-                return red_in(environment.clients, environment.reachable, watched, region)
+                return red_in(environment.clients, environment.called_config, watched, region)
         except RegionDown as error:
             return str(error)
         except RegionshiftError as error:

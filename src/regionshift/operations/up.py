@@ -50,10 +50,10 @@ def propose(
         WorkFailed: the program or a provider refused it.
     """
     releases = environment.same_everywhere(environment.release())
-    program = environment.program(releases, links=None if environment.left_out else "newest")
+    program = environment.program(releases, links=None if environment.scope.left_out else "newest")
     record = environment.engine.preview(
         program,
-        target=targets_of(releases) if environment.left_out else (),
+        target=targets_of(releases) if environment.scope.left_out else (),
         excluded=environment.excluded,
         refresh=refresh,
     )

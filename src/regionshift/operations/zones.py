@@ -18,13 +18,13 @@ def zones_of(
     environment: str,
     regions: Sequence[str],
     count: int,
-    skip: Collection[str] = (),
+    uncalled: Collection[str] = (),
 ) -> Mapping[str, tuple[str, ...]]:
     """The first ``count`` zones of every region, {region: (zone name, ...)}, as first asked for.
 
     Only ordinary zones count: a local or wavelength zone cannot hold what the environment makes
     (EC2 API Reference, DescribeAvailabilityZones, ``zone-type``). A region of which nothing
-    is kept, and that is in ``skip`` or does not answer, is not among them: nothing can be built there.
+    is kept, and that is in ``uncalled`` or does not answer, is not among them: nothing can be built there.
 
     Raises:
         InputError: a region has fewer zones than asked for.
@@ -35,7 +35,7 @@ def zones_of(
     kept = store.get(key)
     known = _decode(kept.body, f"{store.url}/{key}") if kept else {}
     lacking = [region for region in regions if len(known.get(region, [])) < count]
-    missing = [region for region in lacking if region not in skip]
+    missing = [region for region in lacking if region not in uncalled]
     if missing:
         with ThreadPoolExecutor(max_workers=8) as pool:
             asked = pool.map(lambda region: _ask(clients, region, count), missing)

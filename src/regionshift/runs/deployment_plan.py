@@ -117,7 +117,7 @@ def plan_waves(
     target: str,
     *,
     unsettled: Collection[str] = (),
-    skip: Collection[str] = (),
+    left_out: Collection[str] = (),
 ) -> list[Wave]:
     """The waves that bring every region of the settings to ``target``; regions that have it are left out.
 
@@ -125,13 +125,13 @@ def plan_waves(
 
     Args:
         unsettled: regions that change even if they seem to have ``target``.
-        skip: regions that are left alone.
+        left_out: regions that are not of this plan.
 
     Raises:
-        InputError: a region to skip is not in the settings, or a region's place in the waves is not unique.
+        InputError: a region left out is not in the settings, or a region's place in the waves is not unique.
     """
     regions = config.all_regions
-    for region in skip:
+    for region in left_out:
         if region not in regions:
             raise InputError(
                 f"{region} cannot be skipped: it is not a region of the environment",
@@ -142,7 +142,7 @@ def plan_waves(
     changing = {
         region
         for region in regions
-        if region not in skip and (current.get(region) != target or region in unsettled)
+        if region not in left_out and (current.get(region) != target or region in unsettled)
     }
     waves = [
         Wave(

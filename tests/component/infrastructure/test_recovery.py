@@ -41,6 +41,7 @@ from regionshift.operations.leftovers import look_for_leftovers, still_there
 from regionshift.operations.moving.engine_runs import PromotionApplier
 from regionshift.operations.moving.proposing import take_over
 from regionshift.operations.orphans import Recovered, recover
+from regionshift.operations.region_scope import RegionScope
 from regionshift.operations.resource_finders import FINDS, MADE_AGAIN, Look
 from regionshift.operations.up import propose
 from regionshift.operations.waves.apply import Applier, StepFailed
@@ -325,7 +326,7 @@ class TestTwoRegions:
 
         self.leave_open(environment)
         killer.read.clear()
-        away = recover(replace(environment, skipped=frozenset({REGION})))
+        away = recover(replace(environment, scope=RegionScope(frozenset({REGION}))))
         waits = {urn: why for urn, why in away.unclear.items() if REGION in urn}
         assert set(waits.values()) == {"its region gets no call now"}
         lost = PromotionApplier(environment, catalog, frozenset({REGION}))
@@ -356,7 +357,7 @@ class TestTwoRegions:
         killer.read.clear()
 
         # Without the region another one changes, and its engine is killed too.
-        without = replace(environment, skipped=frozenset({SECOND}))
+        without = replace(environment, scope=RegionScope(frozenset({SECOND})))
         assert recover(without).unclear.keys() == waits
         goal[REGION] = with_secret.digest
         killer.made = 0

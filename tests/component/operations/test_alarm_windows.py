@@ -100,7 +100,7 @@ def test_alarms_that_may_not_be_read_stop_a_deployment_with_a_sentence() -> None
     config = MigrationConfig.model_validate(values)
     environment = cast(
         Any,
-        SimpleNamespace(config=config, reachable=config, regions=config.all_regions, clients=Closed()),
+        SimpleNamespace(config=config, called_config=config, regions=config.all_regions, clients=Closed()),
     )
     journal = cast(Any, SimpleNamespace(history=list))
     deployed = DeployedReleases({REGION: RegionState("a" * 64)})

@@ -26,6 +26,7 @@ from regionshift.operations.missing_regions import missing_region_findings
 from regionshift.operations.policy_findings import MOST_CHARACTERS, policy_findings
 from regionshift.operations.preflight import Machine, plan_findings, preflight
 from regionshift.operations.quotas import UNRESERVED, vpc_finding
+from regionshift.operations.region_scope import RegionScope
 from regionshift.releases.deployed import DeployedReleases
 from regionshift.report.values import Finding
 from regionshift.runs.deployment_state import RegionState
@@ -169,7 +170,9 @@ def test_a_free_name_and_what_the_state_knows_are_nothing(make: Callable[..., En
 
 def test_a_region_that_is_left_out_gets_no_call(make: Callable[..., Environment]) -> None:
     environment = make()
-    out = Environment(**{**vars(environment), "skipped": frozenset({REGION}), "clients": cast(Any, None)})
+    out = Environment(
+        **{**vars(environment), "scope": RegionScope(frozenset({REGION})), "clients": cast(Any, None)}
+    )
     assert found(out, step("aws:s3/bucket:Bucket", bucket="any"), step("aws:ec2/vpc:Vpc")) == []
 
 

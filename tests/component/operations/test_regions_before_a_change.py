@@ -123,7 +123,7 @@ def test_a_region_that_refuses_is_ours_however_many_may_be_down(
 
 def test_a_region_that_is_left_out_is_not_asked(make: Callable[..., Environment], aws: Partly) -> None:
     aws.down = {FIRST}
-    assert preflight(make().leaving_out({FIRST}), Machine(None)) == []
+    assert preflight(make().without(down={FIRST}), Machine(None)) == []
     assert FIRST not in aws.called
 
 

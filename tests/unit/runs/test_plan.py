@@ -48,10 +48,10 @@ def test_what_is_there_already_is_left_out_unless_unsettled() -> None:
 
 
 def test_skipped_regions_are_in_no_wave() -> None:
-    waves = plan_waves(config(), {}, "new", skip=["eu-west-1"])
+    waves = plan_waves(config(), {}, "new", left_out=["eu-west-1"])
     assert regions_of(waves) == [("us-east-1", "us-west-2"), (PRIMARY,)]
     with pytest.raises(InputError):
-        plan_waves(config(), {}, "new", skip=["ap-south-1"])
+        plan_waves(config(), {}, "new", left_out=["ap-south-1"])
 
 
 def test_the_settings_waves_and_their_approvals() -> None:

@@ -8,10 +8,11 @@ from dataclasses import dataclass
 from regionshift.engine.engine import Listener, Program
 from regionshift.engine.events import StepProgress
 from regionshift.errors import Interrupted, Refused, WorkFailed
-from regionshift.operations.environment import Environment, everything_of
+from regionshift.operations.environment import Environment
 from regionshift.operations.orphans import Recovered, forget_made, recover
 from regionshift.operations.planning import make_plan
 from regionshift.operations.preflight import plan_findings
+from regionshift.operations.region_scope import everything_of
 from regionshift.operations.targets import is_link, link_targets
 from regionshift.releases.catalog import ReleaseCatalog
 from regionshift.report.values import Change, Finding, Plan
@@ -40,12 +41,12 @@ class PromotionApplier:
     """Brings regions and links to their releases; nothing that stands in a region is replaced or deleted.
 
     Args:
-        absent: regions that get no call; they are not in the program, and the engine does not know of them.
+        uncalled: regions that get no call; they are not in the program, and the engine does not know of them.
     """
 
     environment: Environment
     catalog: ReleaseCatalog
-    absent: frozenset[str] = frozenset()
+    uncalled: frozenset[str] = frozenset()
     listener: Listener | None = None
 
     def preview(
@@ -57,7 +58,7 @@ class PromotionApplier:
             Refused: it would replace or delete something that stands in a region.
         """
         program = self._program(releases, links)
-        record = self.environment.engine.preview(program, excluded=everything_of(self.absent))
+        record = self.environment.engine.preview(program, excluded=everything_of(self.uncalled))
         plan = make_plan(self.environment, record, [*findings, *plan_findings(self.environment, record)])
         if wrong := [
             change for change in plan.changes if _ends_something(change.op, change.urn, change.type)
@@ -78,7 +79,7 @@ class PromotionApplier:
         return self._up(self._program(releases, links), link_targets(), doubt=doubt)
 
     def _up(self, program: Program, targets: Sequence[str], *, doubt: bool) -> EngineChange:
-        environment = self.environment.without_lost(self.absent)
+        environment = self.environment.without(fenced=self.uncalled)
         # What a killed engine made comes into the state first: a way back would leave it.
         recovered = recover(environment) if doubt else None
         guard = _Guard(self)
@@ -87,7 +88,7 @@ class PromotionApplier:
                 program,
                 guard,
                 target=targets,
-                excluded=everything_of(self.absent),
+                excluded=everything_of(self.uncalled),
                 refresh=doubt,
                 checkpoints=True,
             )
@@ -103,7 +104,7 @@ class PromotionApplier:
         built = {
             region: self.catalog.take(digest)
             for region, digest in releases.items()
-            if digest is not None and region not in self.absent
+            if digest is not None and region not in self.uncalled
         }
         return self.environment.program(built, links=self.catalog.take(links) if links else None)
 
@@ -117,8 +118,8 @@ class _Guard:
 
     def __call__(self, progress: StepProgress) -> None:
         step = progress.step
-        away = any(step.urn.endswith(f"-{region}") for region in self._applier.absent)
-        if step.changes and (away or _ends_something(step.op, step.urn, step.type)):
+        is_uncalled = any(step.urn.endswith(f"-{region}") for region in self._applier.uncalled)
+        if step.changes and (is_uncalled or _ends_something(step.op, step.urn, step.type)):
             self.wrong = step.name
             self._applier.environment.engine.halt()
         if self._applier.listener:

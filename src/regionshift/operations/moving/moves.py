@@ -14,7 +14,7 @@ from pathlib import Path
 from regionshift.errors import InputError, Refused, WorkFailed
 from regionshift.journal.events import DECISION, RunView
 from regionshift.journal.journal import Journal, RunJournal
-from regionshift.operations.environment import Environment, without_regions
+from regionshift.operations.environment import Environment
 from regionshift.operations.moving.copying import LastCopy
 from regionshift.operations.moving.driving import state_of
 from regionshift.operations.moving.promoting import read_text, require_writable, write_text
@@ -24,6 +24,7 @@ from regionshift.operations.moving.settings_unchanged import (
     require_everywhere,
     require_release_unchanged,
 )
+from regionshift.operations.region_scope import without_regions
 from regionshift.operations.up import Proposal, propose
 from regionshift.releases.catalog import ReleaseCatalog
 from regionshift.releases.deployed import DeployedReleases, deployed_releases

@@ -58,14 +58,14 @@ class PromotionPlan:
         return STEPS_WITHOUT_SOURCE if self.lost else STEPS
 
     @property
-    def absent(self) -> frozenset[str]:
+    def uncalled(self) -> frozenset[str]:
         """The regions that get no call."""
         return frozenset({self.old, *self.fenced} if self.lost else self.fenced)
 
     @property
     def present(self) -> tuple[str, ...]:
         """The regions that change, the new primary first."""
-        return tuple(region for region in (self.new, self.old, *self.others) if region not in self.absent)
+        return tuple(region for region in (self.new, self.old, *self.others) if region not in self.uncalled)
 
     @property
     def saga_news(self) -> SagaNews:
@@ -103,7 +103,7 @@ class PromotionPlan:
     def standing(self, *, done: bool) -> dict[str, object]:
         """Where every region stands when the run is over, as `deployed_releases` reads it."""
         releases = {**self.before, **dict.fromkeys(self.present, self.after)} if done else dict(self.before)
-        out = self.absent if done else frozenset(self.fenced)
+        out = self.uncalled if done else frozenset(self.fenced)
         return {
             "regions": {
                 region: {

@@ -11,12 +11,13 @@ from pathlib import Path
 from regionshift.errors import InputError, WorkFailed
 from regionshift.operations.checks.base import Check, CheckContext, run_checks
 from regionshift.operations.checks.replication import ReplicationCheck
-from regionshift.operations.environment import Environment, without_regions
+from regionshift.operations.environment import Environment
 from regionshift.operations.moving.copying import LastCopy
 from regionshift.operations.moving.engine_runs import EngineChange, PromotionApplier
 from regionshift.operations.moving.fencing import open_roles, shut_roles
 from regionshift.operations.moving.plan import PromotionPlan
 from regionshift.operations.outputs import Outputs
+from regionshift.operations.region_scope import without_regions
 from regionshift.operations.validate import all_checks
 from regionshift.releases.catalog import ReleaseCatalog
 from regionshift.report.values import CheckResult
@@ -119,7 +120,7 @@ class Promotion:
 
     @property
     def _others(self) -> list[str]:
-        return [region for region in self.plan.others if region not in self.plan.absent]
+        return [region for region in self.plan.others if region not in self.plan.uncalled]
 
     def _gather(self) -> Said:
         """What the lost primary gave to another region and not to the new primary is not lost."""
@@ -175,7 +176,7 @@ class Promotion:
 
     def _config(self, digest: str | None) -> MigrationConfig:
         config = self.catalog.take(digest).config if digest else self.environment.config
-        return without_regions(config, self.plan.absent)
+        return without_regions(config, self.plan.uncalled)
 
 
 def _without_replication() -> list[Check]:

@@ -13,7 +13,7 @@ from regionshift.carriers.selection import selector
 from regionshift.errors import InputError, Refused
 from regionshift.journal.events import DECISION, Kind, RunView
 from regionshift.journal.journal import Journal, RunJournal
-from regionshift.operations.environment import Environment, without_regions
+from regionshift.operations.environment import Environment
 from regionshift.operations.moving.driving import NewsListener, Teller, drive, is_over, state_of
 from regionshift.operations.moving.fencing import NOT_SHUT, fenced_regions, not_shut
 from regionshift.operations.moving.plan import PromotionPlan, promotion_from_json
@@ -24,6 +24,7 @@ from regionshift.operations.moving.settings_unchanged import (
     require_settings_unchanged,
 )
 from regionshift.operations.orphans import Recovered, recover
+from regionshift.operations.region_scope import without_regions
 from regionshift.releases.catalog import ReleaseCatalog
 from regionshift.releases.deployed import DeployedReleases
 from regionshift.runs.state import Ending, SagaState
@@ -68,9 +69,9 @@ def propose(
     edit, after = require_turnable(config, new, read_text(settings), settings, load, fenced=fenced)
     base = release_of(catalog, deployed, new)
     require_settings_unchanged(base, config, str(settings))
-    away = {old, *fenced} if lost else set(fenced)
-    require_everywhere(deployed, [each for each in config.all_regions if each not in away], base, new)
-    if not away and deployed.links != base.digest:
+    uncalled = {old, *fenced} if lost else set(fenced)
+    require_everywhere(deployed, [each for each in config.all_regions if each not in uncalled], base, new)
+    if not uncalled and deployed.links != base.digest:
         raise Refused(
             f"The links between regions have another release than {new}.", remedy="run `regionshift up` first"
         )
@@ -153,10 +154,10 @@ def unfinished(journal: Journal) -> RunView | None:
     return next((view for view in journal.unfinished() if view.kind == KIND), None)
 
 
-def away_regions(journal: Journal) -> set[str]:
-    """The regions that get no call: the fenced, and the primary that an open run gave up as lost."""
+def given_up_regions(journal: Journal) -> set[str]:
+    """The regions that get no call whatever is run: the fenced, and the primary that an open run gave up as lost."""
     view = unfinished(journal)
-    return {*fenced_regions(journal), *(plan_of(view).absent if view else ())}
+    return {*fenced_regions(journal), *(plan_of(view).uncalled if view else ())}
 
 
 def take_over(environment: Environment, journal: Journal, run_id: str) -> Recovered:

@@ -13,7 +13,7 @@ from regionshift.errors import InputError, Interrupted, RegionshiftError, WorkFa
 from regionshift.journal.journal import Journal, RunJournal
 from regionshift.journal.store import StateUnreachable
 from regionshift.operations.checks.base import CheckContext, run_checks
-from regionshift.operations.environment import Environment, without_regions
+from regionshift.operations.environment import Environment
 from regionshift.operations.moving.copying import LastCopy
 from regionshift.operations.moving.driving import NewsListener, interruption
 from regionshift.operations.moving.fencing import fenced_regions, open_roles, shut_bucket
@@ -23,6 +23,7 @@ from regionshift.operations.moving.settings_unchanged import (
     require_release_unchanged,
 )
 from regionshift.operations.outputs import Outputs
+from regionshift.operations.region_scope import without_regions
 from regionshift.operations.validate import all_checks
 from regionshift.releases.catalog import ReleaseCatalog
 from regionshift.releases.deployed import DeployedReleases
@@ -173,7 +174,7 @@ class Rejoin:
     def _validate(self, region: str) -> dict[str, Any]:
         environment = self.environment
         outputs = Outputs(environment.engine.outputs())
-        context = CheckContext(environment.reachable, outputs, environment.clients, environment.now)
+        context = CheckContext(environment.called_config, outputs, environment.clients, environment.now)
         results = run_checks(all_checks(), context, [region])
         if wrong := [each for each in results if not each.passed]:
             raise WorkFailed(f"{wrong[0].check}: {wrong[0].detail}", where=region)

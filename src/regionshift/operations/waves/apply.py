@@ -64,7 +64,7 @@ class Applier:
         Raises:
             StepFailed: something could not be changed, or something outside of ``regions`` would have been.
         """
-        environment = self.environment.leaving_out(without)
+        environment = self.environment.without(down=without)
         program = self._program(environment, regions, goal, links)
         guard = Guard(environment.engine, regions, goal, self.listener)
         try:
@@ -136,12 +136,12 @@ class Applier:
         releases = {
             region: self._take(digest, must=region in changing)
             for region, digest in goal.items()
-            if digest is not None and region not in environment.skipped
+            if digest is not None and region not in environment.scope.uncalled
         }
         if not releases:
             raise Refused("No region would be left.", remedy="that is what `regionshift destroy` is for")
         # What joins regions refers to all of them: without one of them the engine must not know of it.
-        links = None if environment.left_out else links
+        links = None if environment.scope.left_out else links
         between = self._take(links, must=not changing) if links else None
         return environment.program(releases, links=between, allow_data_loss=self.allow_data_loss)
 

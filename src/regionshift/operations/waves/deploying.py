@@ -55,17 +55,17 @@ def plan_deployment(
     Args:
         down: the regions that are left out because they do not answer; they are marked.
     """
-    skip = environment.left_out
+    left_out = environment.scope.left_out
     regions = environment.config.all_regions
     homes = {change.urn: home_of(change.urn, regions) for change in preview.changes}
     strays = [urn for urn, home in homes.items() if home is None and not is_link(urn)]
-    if deployed.is_empty or strays or (preview.is_empty and not deployed.unsettled - skip):
+    if deployed.is_empty or strays or (preview.is_empty and not deployed.unsettled - left_out):
         return None
     target = environment.release().digest
     moved = frozenset(home for home in homes.values() if home is not None)
     before = {region: deployed.releases.get(region) for region in regions}
-    unsettled = (deployed.unsettled | moved) - skip
-    waves = plan_waves(environment.config, before, target, unsettled=unsettled, skip=skip)
+    unsettled = (deployed.unsettled | moved) - left_out
+    waves = plan_waves(environment.config, before, target, unsettled=unsettled, left_out=left_out)
     if not waves:
         return None
     plan = DeploymentPlan(
@@ -78,7 +78,7 @@ def plan_deployment(
         down=frozenset(down),
     )
     links_change = preview.outputs_differ or any(is_link(urn) for urn in homes)
-    return Intent(plan, Facts(deployed.links, target, links_change, moved, skip))
+    return Intent(plan, Facts(deployed.links, target, links_change, moved, left_out))
 
 
 def under(intent: Intent, terms: Terms, red: Collection[RedAlarm] = ()) -> Intent:
@@ -86,30 +86,30 @@ def under(intent: Intent, terms: Terms, red: Collection[RedAlarm] = ()) -> Inten
     return replace(intent, facts=replace(intent.facts, ignored=tuple(red), terms=terms))
 
 
-def require_skippable(environment: Environment, deployed: DeployedReleases, skip: Collection[str]) -> None:
+def require_skippable(environment: Environment, deployed: DeployedReleases, skipped: Collection[str]) -> None:
     """Raises InputError for an unknown region, Refused when nothing is up yet or nothing would be left."""
     regions = environment.config.all_regions
-    skip = set(skip) - environment.fenced  # those get no call anyway
-    for region in sorted(skip):
+    skipped = set(skipped) - environment.scope.fenced  # those get no call anyway
+    for region in sorted(skipped):
         if region not in regions:
             raise InputError(
                 f"{region} is no region of this environment.",
                 where="--skip-region",
                 remedy=f"one of {', '.join(regions)}",
             )
-    if skip and deployed.is_empty:
+    if skipped and deployed.is_empty:
         raise Refused(
             "A region can be left out only of an environment that is up.",
             where="--skip-region",
             remedy="run `regionshift up` without --skip-region",
         )
-    if skip >= set(regions):
+    if skipped >= set(regions):
         raise Refused("No region would be left.", where="--skip-region", remedy="leave fewer regions out")
 
 
 def one_run_findings(environment: Environment, proposal: Proposal) -> list[Finding]:
     """An error for what only one run for all regions can do, while a region is left out."""
-    if not environment.left_out or not proposal.doomed:
+    if not environment.scope.left_out or not proposal.doomed:
         return []
     region, bucket = proposal.doomed[0]
     message = f"{bucket} would be emptied and deleted, and a region is left out"
@@ -136,16 +136,16 @@ def unfinished(journal: Journal) -> list[RunView]:
     return [view for view in journal.unfinished() if view.kind in KINDS and "plan" in view.opened]
 
 
-def left_out(journal: Journal) -> frozenset[str]:
+def left_out_by_open_run(journal: Journal) -> frozenset[str]:
     """The regions that the unfinished deployment leaves out; no command calls them until it has ended."""
     views = unfinished(journal)
-    return facts_from_json(views[0].opened).skipped if views else frozenset()
+    return facts_from_json(views[0].opened).left_out if views else frozenset()
 
 
 def left_out_by(journal: Journal, run_id: str | None) -> frozenset[str]:
     """The regions that a finished deployment left out, the newest or the one named: its way back calls none."""
     view = journal.view(run_id or _newest(journal.history()))
-    return facts_from_json(view.opened).skipped if "plan" in view.opened else frozenset()
+    return facts_from_json(view.opened).left_out if "plan" in view.opened else frozenset()
 
 
 def waiting(journal: Journal) -> str | None:
@@ -217,7 +217,7 @@ def plan_rollback(
         facts.links_before,
         links_change=True,
         moved=frozenset(going),
-        skipped=facts.skipped,
+        left_out=facts.left_out,
         to_nothing=to_nothing,
     )
     return view.run_id, Intent(back, new)
@@ -237,7 +237,7 @@ def preview_rollback(
         Refused: a release needs another version of the tool, and the error says which; or a region of a protected
             environment would go.
     """
-    target, skipped = intent.plan.target, environment.skipped
+    target, uncalled = intent.plan.target, environment.scope.uncalled
     given_up = [region for region, digest in target.items() if digest is None]
     if given_up and environment.config.is_protected:
         raise Refused(
@@ -246,20 +246,20 @@ def preview_rollback(
             remedy="set `protect: false` and run `regionshift up`; then take the region out of the settings and run"
             " `regionshift up --allow-data-loss`",
         )
-    releases = {r: catalog.take(digest) for r, digest in target.items() if digest and r not in skipped}
+    releases = {r: catalog.take(digest) for r, digest in target.items() if digest and r not in uncalled}
     releases |= {
         region: catalog.take_or(digest, environment.release)
         for region, digest in intent.plan.before.items()
-        if digest and region not in target and region not in skipped
+        if digest and region not in target and region not in uncalled
     }
     if not releases:
         raise Refused("No region would be left.", remedy="that is what `regionshift destroy` is for")
-    digest = None if environment.left_out else intent.facts.links_target
+    digest = None if environment.scope.left_out else intent.facts.links_target
     links = catalog.take(digest) if digest else None
     program = environment.program(releases, links=links, allow_data_loss=allow_data_loss)
-    reach = [*targets_of(target), *([] if environment.left_out else link_targets())]
+    reach = [*targets_of(target), *([] if environment.scope.left_out else link_targets())]
     record = environment.engine.preview(
-        program, target=reach, excluded=environment.excluded, refresh=bool(intent.plan.unsettled - skipped)
+        program, target=reach, excluded=environment.excluded, refresh=bool(intent.plan.unsettled - uncalled)
     )
     plan = make_plan(environment, record, findings, allow_data_loss=allow_data_loss, given_up=given_up)
     moved = {home_of(change.urn, environment.regions) for change in plan.changes}

@@ -13,9 +13,10 @@ from regionshift.journal.journal import Journal, RunJournal
 from regionshift.operations.checks.base import Check, CheckContext, run_checks
 from regionshift.operations.checks.function import FunctionCheck
 from regionshift.operations.checks.replication import ReplicationCheck
-from regionshift.operations.environment import Environment, without_regions
+from regionshift.operations.environment import Environment
 from regionshift.operations.orphans import recover
 from regionshift.operations.outputs import Outputs
+from regionshift.operations.region_scope import without_regions
 from regionshift.operations.validate import all_checks
 from regionshift.operations.waves.apply import Applier, StepFailed
 from regionshift.operations.waves.bake import Breach, Watch
@@ -123,7 +124,7 @@ class Driver:
         regions = [
             region
             for region, found in state.regions.items()
-            if region not in facts.skipped
+            if region not in facts.left_out
             and found.note not in (DOWN, _STILL_DOWN)
             and found.release is not None
         ]
@@ -167,7 +168,7 @@ class Driver:
     def _apply(self, step: WaveStep, state: DeploymentState, facts: Facts, *, doubt: bool) -> Said:
         # What an earlier change left between two releases may be other in AWS than in the engine's state.
         doubt = doubt or not state.whole.issuperset(step.regions)
-        goal, without = _releases(state), facts.skipped | _down(state) - set(step.regions)
+        goal, without = _releases(state), facts.left_out | _down(state) - set(step.regions)
         ends = state.plan.before if step.back else state.plan.target
         goal |= {region: ends[region] for region in step.regions}
         kept = {r: state.plan.before[r] for r in step.regions if step.back and goal[r] is None}
@@ -200,11 +201,11 @@ class Driver:
         """What a killed engine made comes into the state before anything is changed again, or a way back leaves it."""
         if not doubt:
             return {}
-        recovered = recover(self.environment.leaving_out(without))
+        recovered = recover(self.environment.without(down=without))
         return {"recovery": recovered.to_json()} if recovered.taken or recovered.unclear else {}
 
     def _links(self, step: WaveStep, state: DeploymentState, facts: Facts, *, doubt: bool) -> Said:
-        if facts.skipped:
+        if facts.left_out:
             return {"left": "a region is left out; the next `up` brings the links up to date"}
         if down := sorted(_down(state)):
             return {"left": f"{', '.join(down)} is down; the next `up` brings the links up to date"}
@@ -217,7 +218,7 @@ class Driver:
         return found
 
     def _validate(self, step: WaveStep, state: DeploymentState, facts: Facts) -> Said:
-        if step.wave is None and (facts.skipped or "links" in state.left):
+        if step.wave is None and (facts.left_out or "links" in state.left):
             return {"left": "the links were left as they are"}
         regions = [region for region in step.regions if state.regions[region].release is not None]
         if not regions:
@@ -267,7 +268,7 @@ class Driver:
     ) -> list[str]:
         """The secondaries to which the primary already replicates, of the wave, or all after the primary's."""
         primary = context.primary
-        joined = {r for r, release in state.plan.before.items() if release} - facts.skipped - set(down)
+        joined = {r for r, release in state.plan.before.items() if release} - facts.left_out - set(down)
         joined &= {r for r, found in state.regions.items() if found.release and not found.note}
         if facts.links_before is None or primary not in joined:
             return []
@@ -283,7 +284,7 @@ class Driver:
         digest = state.regions[region].release
         config = self.applier.catalog.take(digest).config if digest else self.environment.config
         return CheckContext(
-            without_regions(config, self.environment.skipped | _down(state)),
+            without_regions(config, self.environment.scope.uncalled | _down(state)),
             Outputs(self.environment.engine.outputs()),
             self.environment.clients,
             self.environment.now,

@@ -59,7 +59,7 @@ class Facts:
         links_before, links_target: the releases of what joins regions; None for no links.
         links_change: whether the preview changes a link.
         moved: the regions that the preview changes; the others have nothing for the engine to do.
-        skipped: regions that get no call at all.
+        left_out: regions that get no call at all.
         ignored: alarms that were red before the first wave; they count once they were green.
         to_nothing: regions that had no release may go back to nothing.
         terms: what it was begun with; None in journals of older versions.
@@ -69,7 +69,7 @@ class Facts:
     links_target: str | None
     links_change: bool
     moved: frozenset[str]
-    skipped: frozenset[str] = frozenset()
+    left_out: frozenset[str] = frozenset()
     ignored: tuple[RedAlarm, ...] = ()
     to_nothing: bool = False
     terms: Terms | None = None
@@ -82,7 +82,7 @@ class Facts:
             "links_target": self.links_target,
             "links_change": self.links_change,
             "moved": sorted(self.moved),
-            "skipped": sorted(self.skipped),
+            "skipped": sorted(self.left_out),
             "ignored": [alarm.to_json() for alarm in self.ignored],
             "to_nothing": self.to_nothing,
             **({"terms": self.terms.to_json()} if self.terms else {}),
@@ -106,7 +106,7 @@ def facts_from_json(opened: Mapping[str, object]) -> Facts:
         links_target=str(target) if target else None,
         links_change=bool(opened.get("links_change", True)),
         moved=frozenset(_texts(opened.get("moved"))),
-        skipped=frozenset(_texts(opened.get("skipped"))),
+        left_out=frozenset(_texts(opened.get("skipped"))),
         ignored=red_from_json(opened.get("ignored")),
         to_nothing=bool(opened.get("to_nothing")),
         terms=_terms_from_json(opened.get("terms")),

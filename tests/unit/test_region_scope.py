@@ -1,4 +1,4 @@
-"""A region that is fenced, or that comes only later, is in no wave of the settings either."""
+"""Which regions are called: of what is fenced nothing is known, of what is left out only that it stays."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from regionshift.operations.environment import without_regions
+from regionshift.operations.region_scope import RegionScope, everything_of, without_regions
 from regionshift.settings.config import MigrationConfig
 
 
@@ -46,3 +46,16 @@ def test_it_is_in_no_wave(
 def test_the_primary_stays_where_it_is() -> None:
     config = _config([["eu-west-1", "ap-southeast-2"], ["us-east-1"]])
     assert without_regions(config, {"us-east-1"}) is config
+
+
+def test_what_is_fenced_is_not_left_out_whatever_else_keeps_it_from_a_call() -> None:
+    scope = RegionScope(skipped=frozenset({"a", "b"}), fenced=frozenset({"b"})).without(down=["c"])
+    assert (scope.called("abcd"), scope.left_out) == (("d",), {"a", "c"})
+    given_up = scope.without(fenced=["a", "c"])
+    assert (given_up.uncalled, given_up.left_out) == ({"a", "b", "c"}, set())
+
+
+def test_what_joins_regions_is_kept_from_the_engine_only_while_one_is_left_out() -> None:
+    assert RegionScope(fenced=frozenset("b")).state_exclusion("a") == everything_of("b")
+    assert RegionScope(frozenset("b")).state_exclusion("a") == everything_of("b", links=True)
+    assert "_primary" in RegionScope(frozenset("a")).state_exclusion("a").outputs
