@@ -115,7 +115,16 @@ def _promoted(kind: str = "promotion", outcome: str = "promoted") -> RunView:
 
 
 def _plan(*, lost: bool) -> PromotionPlan:
-    return PromotionPlan("us-east-1", "eu-west-1", (), {}, None, "d", Edit((), "", ""), lost=lost)
+    return PromotionPlan(
+        "us-east-1",
+        "eu-west-1",
+        (),
+        {},
+        None,
+        "d",
+        Edit(replacements=(), digest_before="", digest_after=""),
+        lost=lost,
+    )
 
 
 def _shown(facts: dict[str, object]) -> list[str]:

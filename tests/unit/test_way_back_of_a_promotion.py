@@ -18,7 +18,7 @@ OLD, NEW = "us-east-1", "eu-west-1"
 
 
 def _plan(*, lost: bool) -> PromotionPlan:
-    edit = Edit((), "before", "after")
+    edit = Edit(replacements=(), digest_before="before", digest_after="after")
     return PromotionPlan(OLD, NEW, (), {OLD: "a", NEW: "a"}, "a", "b", edit, lost=lost, fenced=())
 
 

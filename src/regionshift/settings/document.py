@@ -8,7 +8,6 @@ read 1.2 as well. Two equal keys, which PyYAML lets pass, are mistakes here.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -49,21 +48,7 @@ for _kind, _pattern in (
     _Loader.add_implicit_resolver(_TAG + _kind, re.compile(f"^(?:{_pattern})$"), None)
 
 
-def _float(text: str) -> float:
-    return float(
-        text.replace(".inf", "inf").replace(".Inf", "inf").replace(".INF", "inf").lower().lstrip(".")
-    )
-
-
-_SCALARS: dict[str, Callable[[str], object]] = {
-    _TAG + "null": lambda _text: None,
-    _TAG + "bool": lambda text: text.lower() == "true",
-    _TAG + "int": lambda text: int(text, 0),
-    _TAG + "float": lambda text: _float(text) if text.endswith(("f", "F", "n", "N")) else float(text),
-    _TAG + "str": lambda text: text,
-}
-
-
+_SCALARS = {_TAG + kind for kind in ("null", "bool", "int", "float", "str")}
 # One character (as Python writes it), or a token as PyYAML's tokens call themselves.
 _OF_YAML = re.compile(
     r".|\\[tnr\\]|\\x[0-9a-f]{2}|\\u[0-9a-f]{4}|\\U[0-9a-f]{8}|---|\.\.\.|<[a-z ]+>", re.DOTALL
@@ -83,14 +68,14 @@ class Document:
     mistakes: list[Mistake] = field(default_factory=list)
 
 
-def read_document(text: str) -> Document:
-    """``text`` read as one YAML document.
+def compose(text: str) -> yaml.Node | None:
+    """The nodes of ``text``, each with its place; None when nothing stands there.
 
     Raises:
         YamlError: ``text`` is no YAML, or more than one document.
     """
     try:
-        node = yaml.compose(text, Loader=_Loader)
+        node: yaml.Node | None = yaml.compose(text, Loader=_Loader)
     except RecursionError:
         raise YamlError(_TOO_DEEP) from None
     except yaml.MarkedYAMLError as error:
@@ -98,7 +83,13 @@ def read_document(text: str) -> Document:
     except yaml.reader.ReaderError as error:
         line = text.count("\n", 0, error.position) + 1
         raise YamlError(f"a character that YAML does not allow, line {line}") from error
+    return node
+
+
+def read_document(text: str) -> Document:
+    """``text`` read as one YAML document. Raises YamlError as :func:`compose`."""
     document = Document()
+    node = compose(text)
     if node is not None:
         document.value = _Reader(document).read(node, ())
     return document
@@ -138,6 +129,7 @@ class _Reader:
 
     def __init__(self, document: Document) -> None:
         self._document = document
+        self._scalars = yaml.constructor.SafeConstructor()
         self._open: set[int] = set()
         self._count = 0
 
@@ -161,11 +153,10 @@ class _Reader:
             return self._mapping(node, path)
         if isinstance(node, yaml.SequenceNode):
             return [self.read(item, (*path, place)) for place, item in enumerate(node.value)]
-        convert = _SCALARS.get(node.tag)
         try:
-            if convert is not None:
-                return convert(node.value)
-        except ValueError:
+            if node.tag in _SCALARS:
+                return self._scalars.construct_object(node)
+        except (KeyError, ValueError):
             pass  # an explicit tag that does not fit its text, told just below
         self._add(path, node, "a YAML tag that has no meaning here", "a plain value")
         return None
@@ -183,14 +174,8 @@ class _Reader:
                 quoted = None if is_secret_key(here, lone=lone) else f'"{key}"'
                 self._add(here, key_node, "a key that is no text", "text", quoted, lone=lone)
             elif key in values:
-                first = self._document.lines[here]
-                self._add(
-                    here,
-                    key_node,
-                    f"a second time (the first is in line {first})",
-                    "each key once",
-                    lone=lone,
-                )
+                found = f"a second time (the first is in line {self._document.lines[here]})"
+                self._add(here, key_node, found, "each key once", lone=lone)
             else:
                 self._document.lines[here] = key_node.start_mark.line + 1
                 values[key] = self.read(value_node, here)
@@ -202,12 +187,11 @@ class _Reader:
         node: yaml.Node,
         found: str,
         allowed: str,
-        nearest: str | None = None,
+        near: str | None = None,
         *,
         lone: bool = False,
     ) -> None:
-        line = f"line {node.start_mark.line + 1}"
-        written = write_path(path, lone=lone)
         if path and is_secret_key(path, lone=lone):
             found = f"{show_key(path, lone=lone)}, {found}"
-        self._document.mistakes.append(Mistake(written, found, allowed, nearest, line))
+        line = f"line {node.start_mark.line + 1}"
+        self._document.mistakes.append(Mistake(write_path(path, lone=lone), found, allowed, near, line))

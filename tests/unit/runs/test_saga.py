@@ -13,7 +13,16 @@ from regionshift.runs.state import Ending, RunStep, SagaState, fold_saga
 from regionshift.settings.editing import Edit
 
 PLANS = [
-    PromotionPlan("a", "b", ("c",), {"a": "1", "b": "1", "c": "1"}, "1", "2", Edit((), "", ""), lost=lost)
+    PromotionPlan(
+        "a",
+        "b",
+        ("c",),
+        {"a": "1", "b": "1", "c": "1"},
+        "1",
+        "2",
+        Edit(replacements=(), digest_before="", digest_after=""),
+        lost=lost,
+    )
     for lost in (False, True)
 ]
 

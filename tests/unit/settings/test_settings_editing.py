@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Sequence
+from functools import partial
+from typing import Any
+
 import pytest
 import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
 from regionshift.errors import InputError
+from regionshift.settings.document import read_document
 from regionshift.settings.editing import (
+    Edit,
     add_secondary,
     applied,
-    edit_from_json,
     names_regions,
     remove_secondary,
     swap_primary,
@@ -45,7 +51,7 @@ def test_primary_and_secondary_change_places_and_nothing_else(text: str) -> None
     assert after.replace("eu-west-1", "·").replace("us-east-1", "·") == text.replace(
         "eu-west-1", "·"
     ).replace("us-east-1", "·")
-    assert taken_back(edit_from_json(edit.to_json()), after) == text
+    assert taken_back(Edit.model_validate_json(edit.model_dump_json()), after) == text
 
 
 @pytest.mark.parametrize(
@@ -116,3 +122,111 @@ def test_a_text_that_somebody_changed_is_left_alone(more: str) -> None:
     else:
         assert taken_back(edit, changed) == text
     assert yaml.safe_load(applied(edit, text))["regions"]["primary"] == "eu-west-1"
+
+
+# What a re-dump of the file would write in another way, though it means the same (docs/adr/012).
+ODD_LINES = [
+    "# kept: a comment  ",
+    "",
+    "account: 012345678901",
+    "project:   'a b'   # kept",
+    "state: ~",
+    "protect: FALSE",
+    "function: { memory:  0x200,timeout: '5m' }",
+    'environment: "d\\x65v"',
+    "alerts:\n      errors: +1\n      emails: [ a@b.de\n        ,c@d.de ]",
+    "tags: {A: &one 'x', B: *one, Since: 2024-01-01}",
+    "application:\n  config:\n     motto: one\n       two\n     text: |-\n       a  \n\n       b",
+]
+
+
+@st.composite
+def hand_written(draw: st.DrawFn) -> str:
+    """A settings file with a primary, secondaries and perhaps waves, laid out as somebody might."""
+    named = draw(st.permutations(["us-east-1", "eu-west-1", "eu-west-2", "sa-east-1"]))
+    named = named[: draw(st.integers(2, 4))]
+    pad = " " * draw(st.integers(1, 5))
+
+    def quoted(region: str) -> str:
+        mark = draw(st.sampled_from(["", "'", '"']))
+        return f"{mark}{region}{mark}"
+
+    def listed(regions: Sequence[str]) -> str:
+        gap, comma = draw(st.sampled_from(["", " ", "  "])), draw(st.sampled_from([", ", " ,", ",  "]))
+        return f"[{gap}{comma.join(map(quoted, regions))}{gap}]"
+
+    remark = st.sampled_from(["", "   # kept", " "])
+    flow = draw(st.booleans())
+    dash = draw(st.sampled_from([pad + "- ", pad + "-   ", pad + "  - "]))
+    lines = "".join(f"\n{dash}{quoted(region)}{draw(remark)}" for region in named[1:])
+    fields = [
+        f"primary: {quoted(named[0])}",
+        f"secondaries: {listed(named[1:])}" if flow or draw(st.booleans()) else f"secondaries:{lines}",
+    ]
+    fields = draw(st.permutations(fields))
+    regions = (
+        f" {{{', '.join(fields)}}}" if flow else "".join(f"\n{pad}{each}{draw(remark)}" for each in fields)
+    )
+    parts = draw(st.lists(st.sampled_from(ODD_LINES), unique=True))
+    parts.insert(draw(st.integers(0, len(parts))), f"regions:{regions}")
+    if draw(st.booleans()):
+        waves = [listed(wave) for wave in (named[1:], named[:1])]
+        written = (
+            f" [{', '.join(waves)}]" if draw(st.booleans()) else "".join(f"\n  - {each}" for each in waves)
+        )
+        parts.append(f"deployment: # kept\n  waves:{written}")
+    text = "\n".join(parts) + draw(st.sampled_from(["", "\n", "\n\n", "\n...\n"]))
+    return draw(st.sampled_from(["", "\ufeff", "---\n"])) + text.replace(
+        "\n", draw(st.sampled_from(["\n", "\r\n"]))
+    )
+
+
+def _one_piece(longer: str, shorter: str) -> bool:
+    """Whether ``shorter`` is ``longer`` without one piece."""
+    more = len(longer) - len(shorter)
+    return any(longer[:at] + longer[at + more :] == shorter for at in range(len(shorter) + 1))
+
+
+@given(hand_written())
+def test_every_other_byte_of_a_hand_written_file_stays(text: str) -> None:
+    """And the file is read as before, but for the regions."""
+    before: Any = read_document(text).value
+    primary, secondaries = names_regions(text) or ("", ())
+    new = secondaries[0]
+
+    edit = swap_primary(text, primary, new)
+    after = applied(edit, text)
+    mask = partial(re.sub, f"{primary}|{new}", "·")
+    assert mask(after) == mask(text)
+    assert taken_back(edit, after) == text
+    assert names_regions(after) == (new, (primary, *secondaries[1:]))
+
+    more = applied(add_secondary(text, "il-central-1"), text)
+    assert _one_piece(more, text)
+    assert ("\r\n" in more) == ("\r\n" in text)
+    less_edit = remove_secondary(more, new)
+    less = applied(less_edit, more)
+    assert _one_piece(more, less)
+    assert taken_back(less_edit, less) == more
+
+    for changed, named in (
+        (after, {primary, *secondaries}),
+        (less, {primary, *secondaries[1:], "il-central-1"}),
+    ):
+        read: Any = read_document(changed).value
+        assert {read["regions"]["primary"], *read["regions"]["secondaries"]} == named
+        kept = before.keys() - {"regions", "deployment"}
+        assert {key: read[key] for key in kept} == {key: before[key] for key in kept}
+
+
+@pytest.mark.parametrize(
+    ("written", "why"),
+    [
+        ("regions: &r {primary: us-east-1, secondaries: [eu-west-1]}\ntags: {A: *r}\n", "unusual"),
+        ("regions:\n  primary: us-east-1\n  secondaries: &s\n  - eu-west-1\ncarry: *s\n", "unusual"),
+        ("regions:\r  primary: us-east-1\r  secondaries:\r  - eu-west-1\r", "unusual"),
+    ],
+)
+def test_an_edit_that_would_change_more_than_the_regions_is_refused(written: str, why: str) -> None:
+    with pytest.raises(InputError, match=why):
+        add_secondary(written, "sa-east-1")

@@ -9,7 +9,7 @@ from regionshift.errors import WorkFailed
 from regionshift.operations.moving.fencing import note_of
 from regionshift.runs.messages import SagaNews
 from regionshift.runs.state import RunStep
-from regionshift.settings.editing import Edit, edit_from_json
+from regionshift.settings.editing import Edit
 
 STEPS = (
     RunStep("validate", reversible=False),
@@ -95,7 +95,7 @@ class PromotionPlan:
             "before": dict(self.before),
             "links": self.links,
             "after": self.after,
-            "edit": self.edit.to_json(),
+            "edit": self.edit.model_dump(mode="json"),
             "lost": self.lost,
             "fenced": list(self.fenced),
         }
@@ -130,7 +130,7 @@ def promotion_from_json(content: object) -> PromotionPlan:
             before=dict(content["before"]),
             links=content["links"],
             after=str(content["after"]),
-            edit=edit_from_json(content["edit"]),
+            edit=Edit.model_validate(content["edit"]),
             lost=bool(content["lost"]),
             fenced=tuple(content["fenced"]),
         )
