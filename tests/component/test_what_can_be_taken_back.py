@@ -26,7 +26,7 @@ from regionshift.operations.waves.facts import Facts, Terms, facts_from_json, te
 from regionshift.releases.deployed import DeployedReleases
 from regionshift.runs.deployment_plan import DeploymentPlan, Wave
 from regionshift.settings.components import DEPLOYMENT_BUCKET
-from regionshift.settings.deployment import WatchedAlarm
+from regionshift.settings.config import WatchedAlarm
 
 pytestmark = pytest.mark.component
 __all__ = ["model"]

@@ -12,7 +12,7 @@ from regionshift.aws.clients import Clients
 from regionshift.journal.journal import Journal, RunSummary
 from regionshift.report.values import Finding, Severity
 from regionshift.runs.deployment_state import fold_deployment
-from regionshift.settings.check import every_name
+from regionshift.settings.components import every_name
 from regionshift.settings.config import MigrationConfig
 from regionshift.settings.names import NameKind
 

@@ -22,7 +22,7 @@ from regionshift.operations.environment import Environment
 from regionshift.operations.resource_finders import NAMED, Look
 from regionshift.report.values import Finding
 from regionshift.settings import components as named
-from regionshift.settings.check import EnvironmentName, every_name
+from regionshift.settings.components import EnvironmentName, every_name
 from regionshift.settings.config import MigrationConfig
 from regionshift.settings.names import NameKind
 

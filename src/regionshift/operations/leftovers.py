@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from regionshift.aws.clients import Clients
-from regionshift.settings.check import every_name
+from regionshift.settings.components import every_name
 from regionshift.settings.config import MigrationConfig
 from regionshift.settings.names import NameKind
 from regionshift.settings.regions import partition_of

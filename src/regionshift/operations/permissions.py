@@ -19,7 +19,7 @@ from regionshift.infrastructure import tags
 from regionshift.infrastructure.rights import RIGHTS
 from regionshift.operations.environment import Environment
 from regionshift.report.values import Finding
-from regionshift.settings.check import every_name
+from regionshift.settings.components import every_name
 from regionshift.settings.names import NameKind
 from regionshift.settings.regions import PARTITIONS, partition_of
 

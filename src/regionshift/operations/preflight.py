@@ -21,7 +21,7 @@ from regionshift.operations.quotas import quota_findings
 from regionshift.operations.room import Disk, room_findings
 from regionshift.operations.usable_keys import UNKNOWN, key_findings
 from regionshift.report.values import Finding
-from regionshift.settings.check import name_problems
+from regionshift.settings.components import name_problems
 from regionshift.settings.state_url import parse_key_url, parse_state_url
 
 # One plugin process serves one provider, and there is one provider a region (measured: 170 to 430 MB each).

@@ -6,8 +6,7 @@ from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 
 from regionshift.engine.state_exclusion import StateExclusion
-from regionshift.settings.config import MigrationConfig
-from regionshift.settings.deployment import Deployment
+from regionshift.settings.config import Deployment, MigrationConfig
 
 
 @dataclass(frozen=True)

@@ -16,9 +16,8 @@ from pydantic import SecretBytes, SecretStr
 from regionshift.aws.clients import Clients
 from regionshift.aws.errors import AwsFailed
 from regionshift.errors import InputError
-from regionshift.settings.config import MigrationConfig
+from regionshift.settings.config import MigrationConfig, SecretSource
 from regionshift.settings.release import SecretValue
-from regionshift.settings.sections import SecretSource
 
 # Bytes. SSM User Guide, "Managing parameter tiers" (advanced); Secrets Manager User Guide, "Quotas".
 _LARGEST = {"ssm": 8_192, "secretsmanager": 65_536}

@@ -14,9 +14,8 @@ from pydantic import ValidationError
 
 from regionshift.errors import Refused, RegionshiftError
 from regionshift.journal.releases import ReleaseRecord, ReleaseStore
-from regionshift.settings.config import MigrationConfig
+from regionshift.settings.config import MigrationConfig, Regions
 from regionshift.settings.release import Release, config_of
-from regionshift.settings.sections import Regions
 
 
 def program_digest() -> str:

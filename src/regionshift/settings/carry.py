@@ -7,8 +7,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, Field, model_validator
 
 from regionshift.settings import fields
-from regionshift.settings.fields import wrong
-from regionshift.settings.sections import Section
+from regionshift.settings.fields import Section, wrong
 
 # S3 User Guide, "General purpose bucket naming rules", with the place where the region's code goes.
 BucketPattern = Annotated[

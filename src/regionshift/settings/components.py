@@ -1,4 +1,4 @@
-"""Every component that the environment names: the one list that the program builds from and the check reads.
+"""Every component that the environment names: the one list that the program builds from, and the check of all names.
 
 A component is the second part of ``<project>-<component>-<region>-<environment>``, together with the kind of
 name it becomes. The program asks a component for its name (``DEPLOYMENT_BUCKET.name(names, region)``), so a
@@ -7,8 +7,10 @@ name that is built but not checked cannot be written down.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
+from regionshift.settings.config import MigrationConfig
 from regionshift.settings.names import NameKind, Names
 
 
@@ -117,3 +119,67 @@ COMPONENTS: tuple[Component, ...] = tuple(
 def replication_failed_alarm(destination: str) -> Component:
     """The alarm on what was not replicated to ``destination``; it stands in the source's region."""
     return Component(f"replication-failed-to-{destination}", NameKind.ALARM)
+
+
+@dataclass(frozen=True)
+class EnvironmentName:
+    """One name of the environment and the region that it is for."""
+
+    name: str
+    kind: NameKind
+    component: str
+    region: str
+
+
+@dataclass(frozen=True)
+class NameProblem:
+    """One name that AWS would refuse, or that two things share."""
+
+    name: str
+    kind: NameKind
+    problem: str
+    component: str
+    region: str
+
+
+def every_name(config: MigrationConfig) -> list[EnvironmentName]:
+    """Every name of the environment in every region, in a fixed order."""
+    return [name for region in dict.fromkeys(config.all_regions) for name in _in_region(config, region)]
+
+
+def name_problems(config: MigrationConfig) -> list[NameProblem]:
+    """What is wrong with the names of the environment; empty when AWS will take all of them."""
+    problems: list[NameProblem] = []
+    owners: dict[tuple[NameKind, str], EnvironmentName] = {}
+    for name in every_name(config):
+        problems.extend(
+            NameProblem(name.name, name.kind, text, name.component, name.region)
+            for text in name.kind.faults(name.name, name.region)
+        )
+        other = owners.setdefault((name.kind, name.name), name)
+        if other is not name:
+            text = (
+                f"is the name of both {other.component} ({other.region}) and {name.component} ({name.region})"
+            )
+            problems.append(NameProblem(name.name, name.kind, text, name.component, name.region))
+    return problems
+
+
+def _in_region(config: MigrationConfig, region: str) -> Iterator[EnvironmentName]:
+    names, store = config.names, config.application.store
+    unused = NameKind.SECRET if store == "ssm" else NameKind.PARAMETER
+    for component in COMPONENTS:
+        if component.kind is not unused:
+            yield EnvironmentName(component.name(names, region), component.kind, component.part, region)
+    for function in (FUNCTION, WORKER):
+        group = names.function_log_group(function.name(names, region))
+        yield EnvironmentName(group, NameKind.LOG_GROUP, function.part, region)
+    for other in dict.fromkeys(config.all_regions):
+        # Any region may become the primary and replicate to the others.
+        if other != region:
+            alarm = replication_failed_alarm(other)
+            yield EnvironmentName(alarm.name(names, region), alarm.kind, alarm.part, region)
+    for secret in config.application.secrets:
+        kind = NameKind.PARAMETER if store == "ssm" else NameKind.SECRET
+        full = names.parameter(secret, region) if store == "ssm" else names.secret(secret, region)
+        yield EnvironmentName(full, kind, secret, region)

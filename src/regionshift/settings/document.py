@@ -13,7 +13,7 @@ from typing import Any
 
 import yaml
 
-from regionshift.settings.mistakes import Mistake, Path, is_secret_key, show_key, write_path
+from regionshift.settings.mistakes import FieldPath, Mistake, is_secret_key, show_key, write_path
 
 _TAG = "tag:yaml.org,2002:"
 _MOST_NODES = 100_000
@@ -64,7 +64,7 @@ class Document:
     """A YAML document: its value, the line (from 1) of every path, and what is wrong in its form."""
 
     value: object = None
-    lines: dict[Path, int] = field(default_factory=dict)
+    lines: dict[FieldPath, int] = field(default_factory=dict)
     mistakes: list[Mistake] = field(default_factory=list)
 
 
@@ -133,7 +133,7 @@ class _Reader:
         self._open: set[int] = set()
         self._count = 0
 
-    def read(self, node: yaml.Node, path: Path) -> object:
+    def read(self, node: yaml.Node, path: FieldPath) -> object:
         self._document.lines.setdefault(path, node.start_mark.line + 1)
         self._count += 1
         if len(path) > _DEEPEST:
@@ -148,7 +148,7 @@ class _Reader:
         finally:
             self._open.discard(id(node))
 
-    def _read(self, node: yaml.Node, path: Path) -> object:
+    def _read(self, node: yaml.Node, path: FieldPath) -> object:
         if isinstance(node, yaml.MappingNode):
             return self._mapping(node, path)
         if isinstance(node, yaml.SequenceNode):
@@ -161,7 +161,7 @@ class _Reader:
         self._add(path, node, "a YAML tag that has no meaning here", "a plain value")
         return None
 
-    def _mapping(self, node: yaml.MappingNode, path: Path) -> dict[str, object]:
+    def _mapping(self, node: yaml.MappingNode, path: FieldPath) -> dict[str, object]:
         values: dict[str, object] = {}
         for key_node, value_node in node.value:
             if not isinstance(key_node, yaml.ScalarNode):
@@ -183,7 +183,7 @@ class _Reader:
 
     def _add(
         self,
-        path: Path,
+        path: FieldPath,
         node: yaml.Node,
         found: str,
         allowed: str,

@@ -1,4 +1,5 @@
-"""The kinds of value that settings are made of, each with its rule and what a wrong one is told.
+"""The kinds of value that settings are made of (regions, accounts, lengths of time such as ``1h30m``, …), each with
+its rule and what a wrong one is told.
 
 A rule raises ``wrong(allowed, nearest)``; ``settings.mistakes`` turns that into a line for the reader.
 """
@@ -8,14 +9,12 @@ from __future__ import annotations
 import difflib
 import ipaddress
 import re
-from collections.abc import Iterable
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
-from regionshift.settings.durations import PATTERN as DURATION_PATTERN
-from regionshift.settings.durations import parse_duration
+from regionshift.settings.mistakes import nearest_of
 from regionshift.settings.names import normalize_name
 from regionshift.settings.network import LARGEST_VPC_PREFIX, SMALLEST_VPC_PREFIX
 from regionshift.settings.regions import REGIONS, all_regions
@@ -28,7 +27,21 @@ _REFUSED_BLOCKS = tuple(
 _EMAIL = re.compile(r"[^@\s,;<>]+@[^@\s,;<>.]+(\.[^@\s,;<>.]+)+")
 _TAG_TEXT = re.compile(r"[\w .:/=+\-@]*")
 _RESERVED_TAGS = ("Project", "Environment", "Region", "IsPrimary", "ManagedBy", "Purpose", "Name")
+_SECONDS = {"d": 86_400, "h": 3_600, "m": 60, "s": 1}
+DURATION_PATTERN = r"^(?=\d)(\d+d)?(\d+h)?(\d+m)?(\d+s)?$"
 STATE_SECRETS = ("awskms://", "azurekeyvault://", "gcpkms://", "hashivault://", "file://")
+
+
+class Section(BaseModel):
+    """Base of every part of the settings: immutable, and a misspelt field is an error."""
+
+    model_config = ConfigDict(
+        frozen=True,
+        extra="forbid",
+        allow_inf_nan=False,
+        hide_input_in_errors=True,
+        use_attribute_docstrings=True,
+    )
 
 
 def wrong(allowed: str, nearest: str | None = None) -> PydanticCustomError:
@@ -37,15 +50,28 @@ def wrong(allowed: str, nearest: str | None = None) -> PydanticCustomError:
     return PydanticCustomError("wrong", "allowed: {allowed}", {"allowed": allowed, "nearest": nearest})
 
 
-def nearest_of(found: str, choices: Iterable[str]) -> str | None:
-    """The choice that ``found`` was most likely meant to be, if any is close."""
-    by_folded = {choice.casefold(): choice for choice in choices}
-    for folded, choice in by_folded.items():
-        # Letters in the wrong order are the commonest slip, and difflib would as soon take another word.
-        if sorted(folded) == sorted(found.casefold()):
-            return choice
-    matches = difflib.get_close_matches(found.casefold(), by_folded, n=1, cutoff=0.6)
-    return by_folded[matches[0]] if matches else None
+def parse_duration(text: str) -> int:
+    """The seconds that ``text`` means.
+
+    Raises:
+        ValueError: not a length of time.
+    """
+    found = re.fullmatch(DURATION_PATTERN, text.strip())
+    if found is None:
+        raise ValueError(f"{text!r} is not a length of time such as 90s, 10m or 1h30m")
+    return sum(int(part[:-1]) * _SECONDS[part[-1]] for part in found.groups() if part)
+
+
+def format_duration(seconds: int) -> str:
+    """The shortest way to write ``seconds``, which ``parse_duration`` reads back."""
+    if seconds == 0:
+        return "0s"
+    parts = []
+    for unit, size in _SECONDS.items():
+        count, seconds = divmod(seconds, size)
+        if count:
+            parts.append(f"{count}{unit}")
+    return "".join(parts)
 
 
 def _known_region(text: str) -> str:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import difflib
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from regionshift.errors import InputError
 
-Path = tuple[str | int, ...]
+FieldPath = tuple[str | int, ...]
 """The way to a value in the settings: field names, keys and places in lists, from 0."""
 
 _PLAIN_KEY = re.compile(r"[A-Za-z0-9_-]+")
@@ -16,11 +17,12 @@ _SECRET_WORDS = re.compile(r"secret|passw|token|credential|private|api_?key", re
 _NEVER_SECRET = ("carry", "retention")
 _USER_IN_URL = re.compile(r"//[^/@]*@")
 _LONGEST_SHOWN = 60
-# application.secrets.NAME, and what may stand there (settings.sections.SecretSource).
+# application.secrets.NAME, and what may stand there (settings.config.SecretSource).
 _NAME_OF_SECRET = 3
 _SOURCES = (("env",), ("file",), ("secret",))
 NOT_SHOWN = "(not shown)"
 NOTHING = "nothing"
+UNKNOWN = "an unknown field"
 
 
 @dataclass(frozen=True)
@@ -44,6 +46,10 @@ class Mistake:
         return f"{where}: {text}" if where else text
 
 
+Found = tuple[FieldPath, Mistake]
+"""A mistake with the way to what is wrong."""
+
+
 class SettingsError(InputError):
     """The settings are wrong; ``mistakes`` has every one of them and nothing was touched."""
 
@@ -54,7 +60,7 @@ class SettingsError(InputError):
         super().__init__(f"The settings have {count}:{lines}", where=where, remedy=remedy)
 
 
-def write_path(path: Path, *, lone: bool = False) -> str:
+def write_path(path: FieldPath, *, lone: bool = False) -> str:
     """``path`` as people write it: ``regions.secondaries[1]``, ``tags["cost centre"]``.
 
     A key that may be a secret written in the place of a key (``pw: {hunter2}``) is not repeated.
@@ -75,12 +81,12 @@ def write_path(path: Path, *, lone: bool = False) -> str:
     return text
 
 
-def show_key(path: Path, *, lone: bool = False) -> str:
+def show_key(path: FieldPath, *, lone: bool = False) -> str:
     """The key at the end of ``path`` for the eyes of a reader, as :func:`write_path` has it."""
     return f"the key {NOT_SHOWN}" if is_secret_key(path, lone=lone) else f'the key "{path[-1]}"'
 
 
-def is_secret_key(path: Path, *, lone: bool) -> bool:
+def is_secret_key(path: FieldPath, *, lone: bool) -> bool:
     """Whether the key at the end of ``path`` may itself be a secret: it stands where only a value should.
 
     Args:
@@ -93,7 +99,7 @@ def is_secret_key(path: Path, *, lone: bool) -> bool:
     return len(path) > _NAME_OF_SECRET and path[_NAME_OF_SECRET:] not in _SOURCES
 
 
-def is_secret(path: Path) -> bool:
+def is_secret(path: FieldPath) -> bool:
     """Whether a value at ``path`` may be a secret, so that it is never repeated."""
     if path[:2] == ("application", "secrets"):
         return True
@@ -102,7 +108,7 @@ def is_secret(path: Path) -> bool:
     return any(isinstance(part, str) and _SECRET_WORDS.search(part) for part in path)
 
 
-def show(value: object, path: Path = ()) -> str:
+def show(value: object, path: FieldPath = ()) -> str:
     """``value`` for the eyes of a reader, short; only its kind when it may be a secret."""
     if isinstance(value, dict):
         return "a mapping"
@@ -119,3 +125,14 @@ def show(value: object, path: Path = ()) -> str:
         text = text if len(text) <= _LONGEST_SHOWN else text[: _LONGEST_SHOWN - 1] + "…"
         return '"' + text.replace("\n", "\\n") + '"'
     return str(value)
+
+
+def nearest_of(found: str, choices: Iterable[str]) -> str | None:
+    """The choice that ``found`` was most likely meant to be, if any is close."""
+    by_folded = {choice.casefold(): choice for choice in choices}
+    for folded, choice in by_folded.items():
+        # Letters in the wrong order are the commonest slip, and difflib would as soon take another word.
+        if sorted(folded) == sorted(found.casefold()):
+            return choice
+    matches = difflib.get_close_matches(found.casefold(), by_folded, n=1, cutoff=0.6)
+    return by_folded[matches[0]] if matches else None

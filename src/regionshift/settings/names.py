@@ -15,11 +15,15 @@ from __future__ import annotations
 
 import hashlib
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import Enum
 
 _NOT_ALLOWED = re.compile(r"[^a-z0-9]+")
 _HASH_LENGTH = 8
+_DASHED = r"[a-z0-9]+(-+[a-z0-9]+)*"
+_PATH = r"/?[A-Za-z0-9_.-]+(/[A-Za-z0-9_.-]+)*"
+_PARAMETER_ARN = "arn:aws-us-gov:ssm:{}:000000000000:parameter"
 # Every region's code is so, also of a region that AWS opens tomorrow.
 _REGION_CODE = re.compile(
     r"(?:^|-)[a-z]{2,4}-(?:[a-z]+-)?(?:north|south)?(?:east|west|central|north|south)-\d+(?:-|$)"
@@ -27,41 +31,61 @@ _REGION_CODE = re.compile(
 
 
 class NameKind(Enum):
-    """A kind of name: what it is called, and the fewest and the most characters AWS accepts.
+    """A kind of name: what it is called, the fewest and the most characters AWS accepts, which, and what no name
+    begins with because AWS keeps it for itself.
 
-    The page that says so stands beside each. The first part makes the values differ: an ``Enum`` would
-    otherwise take two kinds with one limit for the same kind.
+    The page that says so stands beside each. The label makes the values differ: an ``Enum`` would otherwise take
+    two kinds with one limit for the same kind.
     """
 
-    BUCKET = ("bucket", 3, 63)  # S3 User Guide, "General purpose bucket naming rules"
+    # S3 User Guide, "General purpose bucket naming rules"
+    BUCKET = ("bucket", 3, 63, _DASHED, "xn--", "sthree-", "amzn-s3-demo-")
     ROLE = ("role", 1, 64)  # IAM User Guide, "IAM and AWS STS quotas"
     ROLE_POLICY = ("role policy", 1, 128)  # IAM User Guide, "IAM and AWS STS quotas"
     FUNCTION = ("function", 1, 64)  # Lambda API Reference, CreateFunction, FunctionName
     TOPIC = ("topic", 1, 256)  # SNS API Reference, CreateTopic, Name
     QUEUE = ("queue", 1, 80)  # SQS API Reference, CreateQueue, QueueName
-    LOG_GROUP = ("log group", 1, 512)  # CloudWatch Logs API Reference, CreateLogGroup
+    LOG_GROUP = ("log group", 1, 512, _PATH, "/aws/")  # CloudWatch Logs API Reference, CreateLogGroup
     ALARM = ("alarm", 1, 255)  # CloudWatch API Reference, PutMetricAlarm, AlarmName
     DASHBOARD = ("dashboard", 1, 255)  # CloudWatch API Reference, PutDashboard, DashboardName
-    KEY_ALIAS = ("key alias", 7, 256)  # KMS API Reference, CreateAlias, AliasName (with ``alias/``)
-    PARAMETER = ("parameter", 1, 1011)  # SSM API Reference, PutParameter, Name (with its ARN prefix)
-    SECRET = ("secret", 1, 512)  # Secrets Manager API Reference, CreateSecret, Name
+    # KMS API Reference, CreateAlias, AliasName (with ``alias/``)
+    KEY_ALIAS = ("key alias", 7, 256, r"alias/[a-z0-9-]+")
+    PARAMETER = (
+        "parameter",
+        1,
+        1011,
+        _PATH,
+        "/aws",
+        "/ssm",
+    )  # SSM API Reference, PutParameter, Name (with its ARN)
+    SECRET = ("secret", 1, 512, _PATH)  # Secrets Manager API Reference, CreateSecret, Name
     STATE_MACHINE = ("state machine", 1, 80)  # Step Functions API Reference, CreateStateMachine, name
-    SECURITY_GROUP = ("security group", 1, 255)  # EC2 API Reference, CreateSecurityGroup, GroupName
+    SECURITY_GROUP = (
+        "security group",
+        1,
+        255,
+        _DASHED,
+        "sg-",
+    )  # EC2 API Reference, CreateSecurityGroup, GroupName
 
-    @property
-    def label(self) -> str:
-        """What a person calls it."""
-        return self.value[0]
+    def __init__(
+        self, label: str, shortest: int, limit: int, characters: str = _DASHED, *reserved: str
+    ) -> None:
+        self.label, self.shortest, self.limit = label, shortest, limit
+        self.characters, self.reserved = characters, reserved
 
-    @property
-    def shortest(self) -> int:
-        """The fewest characters."""
-        return self.value[1]
-
-    @property
-    def limit(self) -> int:
-        """The most characters."""
-        return self.value[2]
+    def faults(self, name: str, region: str) -> Iterator[str]:
+        """Why AWS would refuse ``name`` in ``region``, one reason at a time."""
+        # SSM counts the ARN's beginning as part of the 1,011 characters.
+        length = len(name) + (len(_PARAMETER_ARN.format(region)) if self is NameKind.PARAMETER else 0)
+        if not self.shortest <= length <= self.limit:
+            yield f"has {length} characters; a {self.label} has {self.shortest} to {self.limit}"
+        if not re.fullmatch(self.characters, name):
+            yield f"has characters that a {self.label} may not have"
+        is_lambda_group = self is NameKind.LOG_GROUP and name.startswith("/aws/lambda/")
+        for reserved in self.reserved:
+            if name.startswith(reserved) and not is_lambda_group:
+                yield f"begins with {reserved}, which AWS keeps for itself"
 
 
 def normalize_name(text: str) -> str:

@@ -7,10 +7,9 @@ import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from regionshift.settings.check import name_problems
-from regionshift.settings.components import DEPLOYMENT_BUCKET
+from regionshift.settings.components import DEPLOYMENT_BUCKET, name_problems
 from regionshift.settings.config import MigrationConfig
-from regionshift.settings.mistakes import Mistake, Path, write_path
+from regionshift.settings.mistakes import FieldPath, Found, Mistake, write_path
 from regionshift.settings.network import NetworkError, lay_out
 from regionshift.settings.overlaps import overlaps
 from regionshift.settings.regions import partition_of
@@ -18,18 +17,16 @@ from regionshift.settings.regions import partition_of
 # SSM API Reference, PutParameter, Value (advanced tier); Secrets Manager, CreateSecret, SecretString.
 _LARGEST_CONFIG = {"ssm": 8_192, "secretsmanager": 65_536}
 
-Broken = tuple[Path, Mistake]
-
 
 @dataclass(frozen=True)
 class Rule:
     """One rule and the paths that must be right before it can be judged."""
 
-    judge: Callable[[MigrationConfig], Iterator[Broken]]
-    needs: tuple[Path, ...]
+    judge: Callable[[MigrationConfig], Iterator[Found]]
+    needs: tuple[FieldPath, ...]
 
 
-def _broken(path: Path, found: str, allowed: str, nearest: str | None = None) -> Broken:
+def _broken(path: FieldPath, found: str, allowed: str, nearest: str | None = None) -> Found:
     return path, Mistake(write_path(path), found, allowed, nearest)
 
 
@@ -37,16 +34,16 @@ def _ours(config: MigrationConfig) -> str:
     return f"a region of this environment: {', '.join(dict.fromkeys(config.all_regions))}"
 
 
-def _regions_once(config: MigrationConfig) -> Iterator[Broken]:
+def _regions_once(config: MigrationConfig) -> Iterator[Found]:
     first = {config.regions.primary: "regions.primary"}
     for place, region in enumerate(config.regions.secondaries):
-        path: Path = ("regions", "secondaries", place)
+        path: FieldPath = ("regions", "secondaries", place)
         if region in first:
             yield _broken(path, f'"{region}" again', f"each region once ({first[region]} has it)")
         first.setdefault(region, write_path(path))
 
 
-def _one_partition(config: MigrationConfig) -> Iterator[Broken]:
+def _one_partition(config: MigrationConfig) -> Iterator[Found]:
     partition = partition_of(config.regions.primary)
     for place, region in enumerate(config.regions.secondaries):
         if partition_of(region) != partition:
@@ -55,14 +52,14 @@ def _one_partition(config: MigrationConfig) -> Iterator[Broken]:
             yield _broken(("regions", "secondaries", place), found, allowed)
 
 
-def _blocks_are_ours(config: MigrationConfig) -> Iterator[Broken]:
+def _blocks_are_ours(config: MigrationConfig) -> Iterator[Found]:
     for region in config.network.region_cidrs:
         if region not in config.all_regions:
-            path: Path = ("network", "region_cidrs", region)
+            path: FieldPath = ("network", "region_cidrs", region)
             yield _broken(path, f'"{region}"', _ours(config))
 
 
-def _network_fits(config: MigrationConfig) -> Iterator[Broken]:
+def _network_fits(config: MigrationConfig) -> Iterator[Found]:
     network, partition = config.network, partition_of(config.regions.primary)
     given = network.region_cidrs
     # Regions of another partition have slots of their own counting, and are told by their own rule.
@@ -71,7 +68,7 @@ def _network_fits(config: MigrationConfig) -> Iterator[Broken]:
         lay_out(network.vpc_cidr, regions, network.zones, given)
     except NetworkError as error:
         if error.region in given:
-            path: Path = ("network", "region_cidrs", str(error.region))
+            path: FieldPath = ("network", "region_cidrs", str(error.region))
             yield _broken(path, f'"{given[str(error.region)]}"', f"blocks that fit and are apart: {error}")
         else:
             yield _broken(("network", "vpc_cidr"), f'"{network.vpc_cidr}"', str(error), _larger(config))
@@ -82,12 +79,12 @@ def _larger(config: MigrationConfig) -> str | None:
     return f"{space.supernet(new_prefix=16)}" if space.prefixlen > 16 else None
 
 
-def _waves_cover(config: MigrationConfig) -> Iterator[Broken]:
+def _waves_cover(config: MigrationConfig) -> Iterator[Found]:
     waves = config.deployment.waves
     seen: dict[str, int] = {}
     for number, wave in enumerate(waves):
         for place, region in enumerate(wave):
-            path: Path = ("deployment", "waves", number, place)
+            path: FieldPath = ("deployment", "waves", number, place)
             if region not in config.all_regions:
                 yield _broken(path, f'"{region}"', _ours(config))
             elif region in seen:
@@ -103,21 +100,21 @@ def _waves_cover(config: MigrationConfig) -> Iterator[Broken]:
         yield _broken(("deployment", "waves"), found, f"the primary in the last wave, {len(waves)}")
 
 
-def _waves_approved(config: MigrationConfig) -> Iterator[Broken]:
+def _waves_approved(config: MigrationConfig) -> Iterator[Found]:
     for place, number in enumerate(config.deployment.approve):
         if number > len(config.waves):
-            path: Path = ("deployment", "approve", place)
+            path: FieldPath = ("deployment", "approve", place)
             yield _broken(path, str(number), f"the number of a wave, 1 to {len(config.waves)}")
 
 
-def _alarms_stand_here(config: MigrationConfig) -> Iterator[Broken]:
+def _alarms_stand_here(config: MigrationConfig) -> Iterator[Found]:
     for place, alarm in enumerate(config.deployment.alarms):
         if alarm.region not in config.all_regions:
-            path: Path = ("deployment", "alarms", place, "region")
+            path: FieldPath = ("deployment", "alarms", place, "region")
             yield _broken(path, f'"{alarm.region}"', _ours(config))
 
 
-def _emails_once(config: MigrationConfig) -> Iterator[Broken]:
+def _emails_once(config: MigrationConfig) -> Iterator[Found]:
     seen: set[str] = set()
     for place, email in enumerate(config.alerts.emails):
         if email.casefold() in seen:
@@ -125,7 +122,7 @@ def _emails_once(config: MigrationConfig) -> Iterator[Broken]:
         seen.add(email.casefold())
 
 
-def _tags_apart(config: MigrationConfig) -> Iterator[Broken]:
+def _tags_apart(config: MigrationConfig) -> Iterator[Found]:
     seen: dict[str, str] = {}
     for key in config.tags:
         # Tag keys of IAM roles are not case-sensitive (IAM User Guide, "Rules for tagging").
@@ -136,7 +133,7 @@ def _tags_apart(config: MigrationConfig) -> Iterator[Broken]:
             )
 
 
-def _config_fits(config: MigrationConfig) -> Iterator[Broken]:
+def _config_fits(config: MigrationConfig) -> Iterator[Found]:
     size = len(json.dumps(config.application.config).encode())
     limit = _LARGEST_CONFIG[config.application.store] - _own_part(config)
     if size > limit:
@@ -157,7 +154,7 @@ def _own_part(config: MigrationConfig) -> int:
     )
 
 
-def _targets_apart(config: MigrationConfig) -> Iterator[Broken]:
+def _targets_apart(config: MigrationConfig) -> Iterator[Found]:
     for kind in ("s3", "ssm", "secrets"):
         for earlier, later in overlaps(config, kind):
             other = write_path(("carry", kind, earlier))
@@ -167,21 +164,21 @@ def _targets_apart(config: MigrationConfig) -> Iterator[Broken]:
             )
 
 
-def _names_fit(config: MigrationConfig) -> Iterator[Broken]:
+def _names_fit(config: MigrationConfig) -> Iterator[Found]:
     told: set[tuple[str, str]] = set()
     for problem in name_problems(config):
         about = (problem.kind.label, problem.component)
         if about in told:
             continue
         told.add(about)
-        path: Path = ("project",)
+        path: FieldPath = ("project",)
         if problem.component in config.application.secrets:
             path = ("application", "secrets", problem.component)
         found = f'{problem.kind.label} "{problem.name}"'
         yield _broken(path, found, f"names that AWS takes; this one {problem.problem}")
 
 
-_REGIONS: Path = ("regions",)
+_REGIONS: FieldPath = ("regions",)
 RULES = (
     Rule(_regions_once, ()),
     Rule(_one_partition, (("regions", "primary"),)),
@@ -201,7 +198,7 @@ RULES = (
 )
 
 
-def broken_rules(config: MigrationConfig, wrong: tuple[Path, ...] = ()) -> list[Broken]:
+def broken_rules(config: MigrationConfig, wrong: tuple[FieldPath, ...] = ()) -> list[Found]:
     """Every broken rule between fields; those that need a path of ``wrong`` are left out."""
     return [
         broken
@@ -212,6 +209,6 @@ def broken_rules(config: MigrationConfig, wrong: tuple[Path, ...] = ()) -> list[
     ]
 
 
-def _touch(one: Path, other: Path) -> bool:
+def _touch(one: FieldPath, other: FieldPath) -> bool:
     length = min(len(one), len(other))
     return one[:length] == other[:length]

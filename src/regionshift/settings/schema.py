@@ -1,15 +1,30 @@
-"""The JSON Schema of the settings, for editors, and what it says about one value, for people."""
+"""The JSON Schema of the settings, for editors; what it says about one value, for people; and pydantic's errors in
+these words."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
+from pydantic import ValidationError
+
 from regionshift.settings.config import MigrationConfig
-from regionshift.settings.durations import PATTERN as DURATION_PATTERN
-from regionshift.settings.durations import format_duration
-from regionshift.settings.mistakes import Path
+from regionshift.settings.fields import DURATION_PATTERN, format_duration
+from regionshift.settings.mistakes import (
+    NOT_SHOWN,
+    NOTHING,
+    UNKNOWN,
+    FieldPath,
+    Found,
+    Mistake,
+    is_secret,
+    is_secret_key,
+    nearest_of,
+    show,
+    show_key,
+    write_path,
+)
 
 SCHEMA_FILE = "schema/regionshift.schema.json"
 Schema = Mapping[str, Any]
@@ -32,29 +47,29 @@ class Shape:
     def __init__(self, root: Schema | None = None) -> None:
         self._root: Schema = schema() if root is None else root
 
-    def at(self, path: Path) -> Schema | None:
+    def at(self, path: FieldPath) -> Schema | None:
         """The schema of the value at ``path``; None when nothing may stand there."""
         here: Schema | None = self._resolve(self._root)
         for part in path:
             here = None if here is None else self._step(here, part)
         return here
 
-    def fields(self, path: Path) -> tuple[str, ...]:
+    def fields(self, path: FieldPath) -> tuple[str, ...]:
         """The fields of the section at ``path``; empty when it is no section."""
         return tuple((self.at(path) or {}).get("properties", ()))
 
-    def is_map(self, path: Path) -> bool:
+    def is_map(self, path: FieldPath) -> bool:
         """Whether names of the user's own stand at ``path``."""
         here = self.at(path) or {}
         return here.get("type") == "object" and "properties" not in here
 
-    def places_of(self, field: str) -> Iterator[Path]:
+    def places_of(self, field: str) -> Iterator[FieldPath]:
         """Every section's path where ``field`` stands, with the field."""
         for section in self.fields(()):
             if field in self.fields((section,)):
                 yield (section, field)
 
-    def describe(self, path: Path) -> str:
+    def describe(self, path: FieldPath) -> str:
         """What may stand at ``path``, in words."""
         here = self.at(path)
         return "nothing of this name" if here is None else self._words(here)
@@ -154,3 +169,120 @@ def _text(here: Schema) -> str:
     if high is not None:
         return f"text of {low} to {high} characters"
     return f"text of at least {low} characters" if low > 1 else "text that is not empty" if low else "text"
+
+
+def translate(error: ValidationError, tree: object, shape: Shape) -> list[Found]:
+    """Every mistake of ``error``, each with its path in ``tree``; the choices of one union count once."""
+    found: dict[FieldPath, Mistake] = {}
+    for detail in error.errors(include_url=False):
+        path = _path_in(tree, detail["loc"], missing=detail["type"] == "missing")
+        # pydantic counts only the entries that are right, and so takes a list of wrong ones for too short.
+        if detail["type"] == "too_short" and len(detail["input"]) >= detail["ctx"]["min_length"]:
+            continue
+        found.setdefault(path, _mistake(path, dict(detail), tree, shape))
+    return list(found.items())
+
+
+def value_at(tree: object, path: FieldPath) -> object:
+    """What stands at ``path`` in ``tree``; None when nothing does."""
+    for part in path:
+        if isinstance(tree, dict):
+            tree = tree.get(part)
+        elif isinstance(tree, list) and isinstance(part, int) and part < len(tree):
+            tree = tree[part]
+        else:
+            return None
+    return tree
+
+
+def _path_in(tree: object, loc: Iterable[str | int], *, missing: bool) -> FieldPath:
+    """``loc`` without pydantic's own parts (``[key]``, the choice of a union), which are not in the tree."""
+    path: FieldPath = ()
+    for part in loc:
+        inside = (isinstance(tree, dict) and part in tree) or (
+            isinstance(tree, list) and isinstance(part, int)
+        )
+        if not inside:
+            return (*path, part) if missing else path
+        path, tree = (*path, part), value_at(tree, (part,))
+    return path
+
+
+def _mistake(path: FieldPath, detail: dict[str, Any], tree: object, shape: Shape) -> Mistake:
+    value = value_at(tree, path)
+    lone = value is None
+    where = write_path(path, lone=lone)
+    match detail["type"]:
+        case "missing":
+            where = write_path(path)
+            about = (shape.at(path) or {}).get("description", "")
+            allowed = shape.describe(path) + (f" ({about.rstrip('.')})" if about else "")
+            return Mistake(where, NOTHING, allowed)
+        case "extra_forbidden":
+            return _unknown_field(path, shape)
+        case "wrong":
+            context = detail["ctx"]
+            is_key = detail["loc"][-1] == "[key]"
+            found = show_key(path, lone=lone) if is_key else show(value, path)
+            return Mistake(where, found, context["allowed"], context["nearest"])
+        case _ if detail["loc"][-1:] == ("[key]",):
+            allowed = detail["msg"].removeprefix("String should ")
+            return Mistake(where, show_key(path, lone=lone), f"a key that should {allowed}")
+        case _:
+            nearest = None if is_secret(path) else _nearest(value, path, shape)
+            hidden = lone and is_secret_key(path, lone=True)
+            found = f"{show_key(path, lone=True)} with nothing behind it" if hidden else show(value, path)
+            return Mistake(where, found, shape.describe(path), nearest)
+
+
+def _unknown_field(path: FieldPath, shape: Shape) -> Mistake:
+    # The value is never repeated: nothing says that it is no secret. Nor is a name where a secret's source belongs:
+    # `{hunter2}` is a mapping whose name is the secret.
+    hidden = is_secret_key(path, lone=False)
+    *section, name = path
+    known = shape.fields(tuple(section))
+    nearest = nearest_of(str(name), known)
+    meant = write_path((*section, nearest)) if nearest else None
+    if nearest is None:
+        elsewhere = next(shape.places_of(str(name)), None)
+        nearest = write_path(elsewhere) if elsewhere else None
+    found = f"{UNKNOWN} {NOT_SHOWN}" if hidden else UNKNOWN
+    allowed = f"one of {', '.join(known)}"
+    return Mistake(write_path(path), found, allowed, nearest, meant=meant)
+
+
+def _nearest(value: object, path: FieldPath, shape: Shape) -> str | None:
+    here = shape.at(path) or {}
+    choices = here.get("anyOf", (here,))
+    kinds = {choice.get("type") for choice in choices}
+    offered = [choice for one in choices for choice in one.get("enum", ())]
+    if isinstance(value, bool | int | float):
+        return _near_number(value, here, offered, text="string" in kinds)
+    if not isinstance(value, str):
+        return None
+    if offered:
+        return nearest_of(value, map(str, offered))
+    if "boolean" in kinds:
+        return {"yes": "true", "on": "true", "no": "false", "off": "false"}.get(value.lower())
+    if "integer" in kinds and value.strip().isdecimal():
+        return str(int(value))
+    if "array" in kinds:
+        return f"[{value}]" if value and value.replace("-", "").isalnum() else None
+    return None
+
+
+def _near_number(value: float, here: Any, offered: list[Any], *, text: bool) -> str | None:
+    numbers = [choice for choice in offered if isinstance(choice, int)]
+    if isinstance(value, bool):
+        return None
+    if numbers:
+        return str(min(numbers, key=lambda choice: abs(choice - value)))
+    if text and "enum" not in here and "minimum" not in here and "anyOf" not in here:
+        return f'"{value}"'
+    bounds = [one for one in here.get("anyOf", (here,)) if "minimum" in one or "maximum" in one]
+    for bound in bounds:
+        if value < bound.get("minimum", value):
+            return str(bound["minimum"])
+        if value > bound.get("maximum", value):
+            return str(bound["maximum"])
+    return None

@@ -13,7 +13,7 @@ from recorder import REGIONS, Registered, Run, built, config
 
 from regionshift.local.provider.handlers import BY_TOKEN
 from regionshift.operations.collisions import looked_for
-from regionshift.settings.check import every_name
+from regionshift.settings.components import every_name
 
 # With a suffix, so that what is named by the environment cannot pass for what is named by its suffix.
 FULL: dict[str, Any] = {

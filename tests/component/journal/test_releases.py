@@ -23,8 +23,7 @@ from regionshift.journal.sealing import SecretKey, key_file, key_from_kms
 from regionshift.journal.store import StateDamaged, StateStore
 from regionshift.operations.waves.pruning import prune
 from regionshift.releases.catalog import ReleaseCatalog
-from regionshift.settings.config import MigrationConfig
-from regionshift.settings.deployment import Deployment
+from regionshift.settings.config import Deployment, MigrationConfig
 from regionshift.settings.release import Artifact, Release, SecretValue, digest_of
 
 KEY = SecretKey(b"k" * 32)

@@ -23,7 +23,7 @@ from regionshift.operations.status import Alarms, LastChange, last_change, relea
 from regionshift.operations.unfinished import alive_runs, open_runs, worked_on
 from regionshift.report.printer import Screen
 from regionshift.runs.deployment_state import RegionState
-from regionshift.settings.check import every_name
+from regionshift.settings.components import every_name
 from regionshift.settings.config import MigrationConfig
 from regionshift.settings.load import load_config
 from regionshift.settings.names import NameKind

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from regionshift.settings.durations import format_duration, parse_duration
+from regionshift.settings.fields import format_duration, parse_duration
 
 
 @given(st.integers(0, 10**9))

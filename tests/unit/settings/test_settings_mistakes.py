@@ -16,8 +16,8 @@ from regionshift.settings.mistakes import SettingsError
 
 ONE_MISTAKE = [
     # change, path, part of found, part of allowed, nearest
-    ({"enviroment": "x"}, "enviroment", "a field that is not there", "environment", "environment"),
-    ({"vpc_cidr": "x"}, "vpc_cidr", "a field", "one of project", "network.vpc_cidr"),
+    ({"enviroment": "x"}, "enviroment", "an unknown field", "environment", "environment"),
+    ({"vpc_cidr": "x"}, "vpc_cidr", "an unknown field", "one of project", "network.vpc_cidr"),
     ({"target": "lcoal"}, "target", '"lcoal"', "one of aws, local", "local"),
     ({"project": "___"}, "project", '"___"', "at least one of a-z", None),
     ({"project": "a;b"}, "project", '"a;b"', "as it becomes a tag", None),
@@ -131,7 +131,7 @@ ONE_MISTAKE = [
     ({"carry": {"ssm": [{"path": "/shop/{}/x"}]}}, "carry.ssm[0].path", "{}", "braces", "/shop/{region}/x"),
     ({"carry": {"ssm": [{"path": "/shop/{x"}]}}, "carry.ssm[0].path", "{x", "no braces", "/shop/{region}"),
     ({"carry": {"secrets": [{"name": "{Region}/"}]}}, "carry.secrets[0].name", "{Re", "braces", "{region}/"),
-    ({"carry": {"ssm": [{"pth": "/shop"}]}}, "carry.ssm[0].pth", "a field that", "path", "path"),
+    ({"carry": {"ssm": [{"pth": "/shop"}]}}, "carry.ssm[0].pth", "an unknown field", "path", "path"),
     ({"carry": {"secrets": [{}]}}, "carry.secrets[0]", "a mapping", "one of name and tags", None),
     ({"carry": {"s3": [{"prefix": "a"}, {"prefix": "a"}]}}, "carry.s3[1]", "the same", "once", None),
 ]

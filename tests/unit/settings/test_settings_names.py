@@ -11,12 +11,13 @@ from hypothesis import strategies as st
 from settings_samples import made, projects, region_sets
 
 from regionshift.journal.identity import Identity
-from regionshift.settings.check import every_name, name_problems
 from regionshift.settings.components import (
     COMPONENTS,
     DEPLOYMENT_BUCKET,
     FUNCTION,
     WORKER,
+    every_name,
+    name_problems,
     replication_failed_alarm,
 )
 from regionshift.settings.names import NameKind, Names, normalize_name, shorten

@@ -10,10 +10,10 @@ import botocore.session
 import pytest
 import yaml
 from botocore.endpoint_provider import EndpointProvider
+from publish_settings import reference, with_reference
 from settings_samples import SMALLEST, loaded, made, mistakes_of
 
 from regionshift.settings.config import MigrationConfig
-from regionshift.settings.reference import reference, with_reference
 from regionshift.settings.regions import PARTITIONS, REGIONS, all_regions, s3_endpoint
 from regionshift.settings.release import Artifact, Release
 from regionshift.settings.schema import SCHEMA_FILE, Shape, schema_text

@@ -5,7 +5,7 @@ from __future__ import annotations
 from regionshift.function.notification import Notification, send_notification
 from regionshift.operations.alarms import since
 from regionshift.operations.checks.base import Check, CheckContext, Doubtful, Wrong, expect
-from regionshift.settings.check import every_name
+from regionshift.settings.components import every_name
 from regionshift.settings.names import NameKind
 
 _LOG_GROUPS = ("lambda_log_group_name", "validation_log_group_name", "deployment_log_group_name")
