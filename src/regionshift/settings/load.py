@@ -11,7 +11,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from pydantic import ValidationError
 
@@ -35,6 +35,7 @@ from regionshift.settings.regions import all_regions
 from regionshift.settings.rules import broken_rules
 from regionshift.settings.schema import Shape, translate
 
+T = TypeVar("T")
 PREFIX = "REGIONSHIFT_"
 SUFFIX_VARIABLE = "ENVIRONMENT_SUFFIX"
 # What the commands themselves read: no fields of the settings.
@@ -166,13 +167,13 @@ def _line(mistake: Mistake, path: Path) -> int:
 
 
 def _source(at: FieldPath, layers: Layers, document: Document, path: Path) -> str:
-    given = layers.source_of(at)
-    if given is not None:
-        return given
-    for length in range(len(at), 0, -1):
-        if at[:length] in document.lines:
-            return f"{path.name}, line {document.lines[at[:length]]}"
-    return path.name
+    line = _around(at, document.lines)
+    return _around(at, layers.sources) or (f"{path.name}, line {line}" if line else path.name)
+
+
+def _around(path: FieldPath, known: Mapping[FieldPath, T]) -> T | None:
+    """What is known of ``path`` itself, else of the nearest section around it."""
+    return next((known[path[:end]] for end in range(len(path), 0, -1) if path[:end] in known), None)
 
 
 class Layers:
@@ -198,13 +199,6 @@ class Layers:
         for name in sorted(overrides, key=lambda name: (name.count("."), name)):
             if overrides[name] is not None:
                 self._add(name.split("."), overrides[name], f"option {name}")
-
-    def source_of(self, path: FieldPath) -> str | None:
-        """Where the value at ``path``, or the section around it, was given, unless in the file."""
-        for length in range(len(path), 0, -1):
-            if path[:length] in self.sources:
-                return self.sources[path[:length]]
-        return None
 
     def _add(self, parts: list[str], value: object, source: str) -> None:
         path: FieldPath = ()

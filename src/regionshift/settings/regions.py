@@ -8,41 +8,15 @@ from __future__ import annotations
 
 from typing import Final, NamedTuple
 
+# fmt: off
 REGIONS: Final[dict[str, tuple[str, ...]]] = {
     "aws": (
-        "us-east-1",
-        "us-east-2",
-        "us-west-1",
-        "us-west-2",
-        "eu-west-1",
-        "eu-west-2",
-        "eu-west-3",
-        "eu-central-1",
-        "eu-central-2",
-        "eu-north-1",
-        "eu-south-1",
-        "eu-south-2",
-        "ap-east-1",
-        "ap-east-2",
-        "ap-northeast-1",
-        "ap-northeast-2",
-        "ap-northeast-3",
-        "ap-south-1",
-        "ap-south-2",
-        "ap-southeast-1",
-        "ap-southeast-2",
-        "ap-southeast-3",
-        "ap-southeast-4",
-        "ap-southeast-5",
-        "ap-southeast-6",
-        "ap-southeast-7",
-        "ca-central-1",
-        "ca-west-1",
-        "sa-east-1",
-        "mx-central-1",
-        "me-south-1",
-        "me-central-1",
-        "il-central-1",
+        "us-east-1", "us-east-2", "us-west-1", "us-west-2", "eu-west-1", "eu-west-2", "eu-west-3",
+        "eu-central-1", "eu-central-2", "eu-north-1", "eu-south-1", "eu-south-2",
+        "ap-east-1", "ap-east-2", "ap-northeast-1", "ap-northeast-2", "ap-northeast-3", "ap-south-1",
+        "ap-south-2", "ap-southeast-1", "ap-southeast-2", "ap-southeast-3", "ap-southeast-4",
+        "ap-southeast-5", "ap-southeast-6", "ap-southeast-7", "ca-central-1", "ca-west-1",
+        "sa-east-1", "mx-central-1", "me-south-1", "me-central-1", "il-central-1",
         "af-south-1",
     ),
     "aws-cn": ("cn-north-1", "cn-northwest-1"),
@@ -53,6 +27,7 @@ REGIONS: Final[dict[str, tuple[str, ...]]] = {
     "aws-iso-f": ("us-isof-south-1", "us-isof-east-1"),
     "aws-eusc": ("eusc-de-east-1",),
 }
+# fmt: on
 
 
 class Partition(NamedTuple):
