@@ -11,7 +11,7 @@ import pytest
 from regionshift.engine.cli import find_pulumi
 from regionshift.engine.engine import EngineSettings
 from regionshift.errors import InputError
-from regionshift.journal.slot import Slot
+from regionshift.journal.store import Slot
 
 _OWN = (Path(sys.prefix) / "bin", Path(__file__).parents[1] / ".cache" / "bin")
 

@@ -23,7 +23,7 @@ from regionshift.errors import InputError, Refused
 from regionshift.journal.identity import identity_of
 from regionshift.settings.config import MigrationConfig
 from regionshift.settings.load import load_config
-from regionshift.settings.state_url import folder_of, parse_key_url, parse_state_url
+from regionshift.settings.state_url import parse_key_url, parse_state_url
 
 if TYPE_CHECKING:
     from semver import VersionInfo
@@ -34,8 +34,7 @@ if TYPE_CHECKING:
     from regionshift.journal.journal import Journal
     from regionshift.journal.lock import Holder, Lock, LockLost
     from regionshift.journal.sealing import SecretKey
-    from regionshift.journal.slot import Slot
-    from regionshift.journal.store import StateStore
+    from regionshift.journal.store import Slot, StateStore
     from regionshift.local.emulator import LocalCloud
     from regionshift.local.provider.assets import Files
     from regionshift.operations.environment import Environment
@@ -168,7 +167,7 @@ def wire(
         from regionshift.aws.guard import require_account
         from regionshift.journal.identity import require_same, written_down
         from regionshift.journal.journal import Journal
-        from regionshift.journal.slot import Slot
+        from regionshift.journal.store import Slot
         from regionshift.operations.region_scope import without_regions
 
         store = _store(config, place, access, outside)
@@ -330,9 +329,6 @@ def _store(
     from regionshift.journal.backends import open_state
     from regionshift.journal.store import Credentials, S3Access
 
-    url = parse_state_url(place.state_url(config))
-    if not url.place.startswith("s3://"):
-        return open_state(url.place)
     cloud = access.cloud
 
     def credentials() -> Credentials:
@@ -342,9 +338,9 @@ def _store(
         return Credentials(key.access_key, key.secret_key, key.session_token, soon)
 
     return open_state(
-        url.place,
+        place.state_url(config),
         S3Access(
-            region=url.region or config.regions.primary,
+            region=config.regions.primary,
             credentials=credentials,
             endpoint=cloud.endpoint if cloud else None,
             ca_bundle=cloud.ca_bundle.read_bytes() if cloud else None,
@@ -361,8 +357,7 @@ def _lock(
     force: Callable[[Holder, MigrationConfig], None] | None,
 ) -> Iterator[Lock]:
     """The environment's lock; when it is lost, ``stops`` end what goes on under it."""
-    from regionshift.journal.backends import acquire, current_holder
-    from regionshift.journal.lock import Holder, LeaseTerms
+    from regionshift.journal.lock import Holder, LeaseTerms, acquire, current_holder
 
     me = Holder(
         owner=user_name(),
@@ -553,14 +548,9 @@ def passphrase_file(place: ProjectFiles) -> Path:
 def _backend(config: MigrationConfig, place: ProjectFiles, access: AwsAccess) -> str:
     state = parse_state_url(place.state_url(config))
     folder = identity_of(config).engine_folder
-    url = state.below(folder)
     if state.folder is not None:
         (state.folder / folder).mkdir(parents=True, exist_ok=True)
-        return url
-    query = f"?region={state.region or config.regions.primary}"
-    if access.cloud is not None:
-        query += f"&endpoint={access.cloud.endpoint}&s3ForcePathStyle=true"
-    return url + query
+    return state.engine_url(folder, config.regions.primary, access.cloud.endpoint if access.cloud else None)
 
 
 @contextmanager
@@ -755,7 +745,7 @@ def _disks(config: MigrationConfig, place: ProjectFiles, access: AwsAccess) -> t
     where = {"work": place.home}
     if access.cloud is not None:
         where["cloud"] = place.cloud
-    if (state := folder_of(place.state_url(config))) is not None:
+    if (state := parse_state_url(place.state_url(config)).folder) is not None:
         where["state"] = state
     found = []
     for use, path in where.items():

@@ -211,7 +211,7 @@ def disagreements(world: World) -> list[str]:
 @pytest.fixture
 def model(monkeypatch: pytest.MonkeyPatch) -> Callable[[World], World]:
     """Asks the world instead of AWS, and does not wait for the disk."""
-    monkeypatch.setattr("regionshift.journal.file_store._sync", lambda _: None)
+    monkeypatch.setattr("regionshift.journal.backends._sync", lambda _: None)
 
     def use(world: World) -> World:
         monkeypatch.setattr(Agrees, "world", world, raising=False)

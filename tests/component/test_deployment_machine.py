@@ -46,7 +46,7 @@ class Environments(RuleBasedStateMachine):
         self.folder = Path(tempfile.mkdtemp(prefix="regions-"))
         self.world = World(self.folder / "world")
         self.patches = [
-            patch("regionshift.journal.file_store._sync", lambda _: None),
+            patch("regionshift.journal.backends._sync", lambda _: None),
             patch.object(Agrees, "world", self.world, create=True),
             patch.object(driving, "all_checks", lambda: [Agrees()]),
             patch.object(driving, "ReplicationCheck", NoReplication),

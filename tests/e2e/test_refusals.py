@@ -17,9 +17,9 @@ from pathlib import Path
 import pytest
 from e2e_place import COMMAND, Place
 
-from regionshift.journal.backends import acquire, open_state
+from regionshift.journal.backends import open_state
 from regionshift.journal.journal import Journal
-from regionshift.journal.lock import Holder, LeaseTerms
+from regionshift.journal.lock import Holder, LeaseTerms, acquire
 from regionshift.journal.sealing import key_from_file
 from regionshift.journal.store import StateStore
 

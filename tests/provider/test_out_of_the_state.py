@@ -17,7 +17,7 @@ from plain_engine import engine_settings
 from regionshift.engine.engine import Engine, EngineFailed
 from regionshift.engine.state_exclusion import StateExclusion
 from regionshift.journal.backends import open_state
-from regionshift.journal.slot import Slot
+from regionshift.journal.store import Slot
 from regionshift.local.emulator import LocalCloud
 from regionshift.local.provider.server import serve
 from regionshift.local.provider.servicer import AwsServicer

@@ -22,8 +22,7 @@ from regionshift.aws.guard import require_aws
 from regionshift.cli.doctor import terminal_findings
 from regionshift.cli.startup import settle, without_proxy
 from regionshift.errors import InputError, Refused
-from regionshift.journal.backends import open_state
-from regionshift.journal.file_store import FileStore
+from regionshift.journal.backends import FileStore, open_state
 from regionshift.journal.identity import Identity, forget, require_same, written_down
 from regionshift.journal.store import StateStore, Stored
 from regionshift.settings.names import Names, holds_region
@@ -197,7 +196,7 @@ def test_a_folder_of_any_name_is_found_again(tmp_path: Path, name: str) -> None:
     folder = tmp_path / name
     url = parse_state_url(folder.as_uri())
     assert url.folder == folder
-    assert parse_state_url(url.below("engine")).folder == folder / "engine"
+    assert parse_state_url(url.engine_url("engine", "eu-west-1")).folder == folder / "engine"
     open_state(folder.as_uri()).put("a/b", b"c")
     assert [path.name for path in tmp_path.iterdir()] == [name]
 
@@ -208,8 +207,10 @@ def test_every_name_of_a_folder_is_quoted_and_unquoted_alike(name: str) -> None:
     folder = Path("/home") / name
     url = parse_state_url(folder.as_uri())
     assert (url.folder, url.problem) == (folder, None)
-    assert folder_of(url.below("engine")) == folder / "engine"
-    assert urlsplit(url.below("engine")).path == url.below("engine").removeprefix("file://")
+    assert folder_of(url.engine_url("engine", "eu-west-1")) == folder / "engine"
+    assert urlsplit(url.engine_url("engine", "eu-west-1")).path == url.engine_url(
+        "engine", "eu-west-1"
+    ).removeprefix("file://")
 
 
 @pytest.mark.parametrize(

@@ -19,10 +19,9 @@ from regionshift.aws.errors import AwsFailed
 from regionshift.carriers.transport import S3Error, S3Request, Transport
 from regionshift.cli import failure
 from regionshift.cli.app import app
-from regionshift.journal.backends import acquire
-from regionshift.journal.file_store import FileStore
+from regionshift.journal.backends import FileStore
 from regionshift.journal.journal import Journal
-from regionshift.journal.lock import Holder, LeaseTerms
+from regionshift.journal.lock import Holder, LeaseTerms, acquire
 
 ACCOUNT = "123456789012"
 VALUE = "marked-value-of-a-parameter"

@@ -20,9 +20,8 @@ from regionshift.cli.opening import opened
 from regionshift.cli.options import Choices
 from regionshift.cli.show import ask, confirm, console, person_is_there, print_json, working
 from regionshift.errors import EXIT_FAILED, EXIT_OK, Refused, RegionshiftError
-from regionshift.journal.backends import living_holder
 from regionshift.journal.journal import Journal
-from regionshift.journal.lock import holder_to_json
+from regionshift.journal.lock import holder_to_json, living_holder
 from regionshift.operations.migrations.taking_back import require_all_takeable
 from regionshift.operations.moving.fencing import with_fenced
 from regionshift.operations.planning import make_plan

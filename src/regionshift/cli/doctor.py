@@ -8,9 +8,8 @@ from regionshift.cli.driving import without_down
 from regionshift.cli.options import Choices
 from regionshift.cli.show import console, print_json, working
 from regionshift.errors import RegionshiftError
-from regionshift.journal.backends import current_holder
 from regionshift.journal.journal import NotSealed
-from regionshift.journal.lock import Holder
+from regionshift.journal.lock import Holder, current_holder
 from regionshift.journal.store import StateUnreachable
 from regionshift.operations.obstacles import without_plan
 from regionshift.operations.unfinished import alive_runs

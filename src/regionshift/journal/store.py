@@ -110,6 +110,27 @@ class SwapStore(StateStore, Protocol):
 
 
 @dataclass(frozen=True)
+class Slot:
+    """The object ``key`` of ``store``; durable when `write` returns."""
+
+    store: StateStore
+    key: str
+
+    def read(self) -> bytes | None:
+        """What is in it; None when it is empty."""
+        found = self.store.get(self.key)
+        return found.body if found else None
+
+    def write(self, body: bytes) -> None:
+        """Put ``body`` into it."""
+        self.store.put(self.key, body)
+
+    def clear(self) -> None:
+        """Empty it."""
+        self.store.delete([self.key])
+
+
+@dataclass(frozen=True)
 class Credentials:
     """What signs requests to S3; ``expires`` None means never."""
 
@@ -127,7 +148,7 @@ class S3Access:
     """How ``s3://`` is reached; nothing is taken from the environment.
 
     Args:
-        region: the bucket's region.
+        region: the bucket's region, where the state URL does not say.
         credentials: asked again whenever the last answer is about to expire.
         endpoint: None for AWS itself.
         ca_bundle: PEM of the authorities to trust; None for the system's.

@@ -323,7 +323,7 @@ def _key_region(provider: str | None) -> str | None:
 def _state_key(environment: Environment) -> list[Finding]:
     """Who shares the state must be able to open its secrets, or only the machine that made it can go on."""
     config = environment.config
-    if not config.state.startswith("s3://") or parse_key_url(config.state_secrets) is not None:
+    if not parse_state_url(config.state).is_shared or parse_key_url(config.state_secrets) is not None:
         return []
     return [
         Finding(

@@ -177,17 +177,9 @@ def _tag_value(value: str) -> str:
 
 
 def _state(text: str) -> str:
-    if text and not re.match(r"(file://.|s3://[a-z0-9])", text):
-        scheme = re.match(r"[\w+.-]*(?=://)", text)
-        nearest = f"file://{text}" if scheme is None else None
-        raise wrong("file://DIRECTORY or s3://BUCKET/PREFIX", nearest)
     url = parse_state_url(text)
-    if text and url.problem:
-        raise wrong(url.problem)
-    if url.unknown or url.region not in {None, *all_regions()}:
-        near = difflib.get_close_matches(url.region or "", all_regions(), 1)
-        nearest = f"{url.place}?region={near[0]}" if near else url.place
-        raise wrong("s3://BUCKET/PREFIX?region=REGION with the bucket's own region", nearest)
+    if text and (problem := url.problem):
+        raise wrong(problem, url.nearest)
     return text
 
 

@@ -29,9 +29,9 @@ from regionshift.cli.options import Choices
 from regionshift.engine.engine import Engine, EngineSettings, Program, RunRecord
 from regionshift.infrastructure.program import environment as build
 from regionshift.infrastructure.providers import ProviderSettings
-from regionshift.journal.backends import acquire, open_state
+from regionshift.journal.backends import open_state
 from regionshift.journal.journal import Journal
-from regionshift.journal.lock import Holder, LeaseTerms
+from regionshift.journal.lock import Holder, LeaseTerms, acquire
 from regionshift.journal.releases import ReleaseStore
 from regionshift.journal.sealing import SecretKey
 from regionshift.journal.store import StateStore

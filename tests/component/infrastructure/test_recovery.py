@@ -29,7 +29,7 @@ from regionshift.journal.backends import open_state
 from regionshift.journal.journal import Journal
 from regionshift.journal.releases import ReleaseStore
 from regionshift.journal.sealing import SecretKey
-from regionshift.journal.slot import Slot
+from regionshift.journal.store import Slot
 from regionshift.local.emulator import LocalCloud
 from regionshift.local.provider.assets import Files
 from regionshift.local.provider.handler import Context, Handler

@@ -13,8 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from regionshift.journal.backends import open_state
-from regionshift.journal.file_store import FileStore
+from regionshift.journal.backends import FileStore, open_state
 from regionshift.journal.journal import Journal
 from regionshift.journal.store import KeyTakenError
 

@@ -17,8 +17,7 @@ from pathlib import Path
 import pytest
 
 from regionshift.errors import EXIT_REFUSED
-from regionshift.journal.backends import acquire, current_holder
-from regionshift.journal.lock import Holder, LeaseTerms, Lock, LockHeld, LockLost
+from regionshift.journal.lock import Holder, LeaseTerms, Lock, LockHeld, LockLost, acquire, current_holder
 from regionshift.journal.store import (
     KeyTakenError,
     StateStore,
@@ -96,7 +95,8 @@ def test_force_takes_it_from_the_one_named_who_notices(store: StateStore, holder
 HOLD = """
 import sys, time
 from datetime import UTC, datetime
-from regionshift.journal.backends import acquire, open_state
+from regionshift.journal.backends import open_state
+from regionshift.journal.lock import acquire
 from regionshift.journal.lock import Holder, LeaseTerms
 me = Holder("ann", "laptop", 1, datetime.now(UTC), "token-1")
 lock = acquire(open_state(sys.argv[1]), "shop.dev", me, LeaseTerms(time.monotonic))

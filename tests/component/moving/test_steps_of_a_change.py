@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 from primary_site import Site, bucket
 
-from regionshift.journal.backends import acquire, open_state
+from regionshift.journal.backends import open_state
 from regionshift.journal.journal import Journal
-from regionshift.journal.lock import Holder, LeaseTerms
+from regionshift.journal.lock import Holder, LeaseTerms, acquire
 from regionshift.journal.sealing import key_from_file
 from regionshift.operations.moving.plan import STEPS
 from regionshift.operations.moving.promoting import Promotion

@@ -16,10 +16,9 @@ import pytest
 from regionshift import wiring
 from regionshift.cli.app import app
 from regionshift.cli.failure import run
-from regionshift.journal import file_store
-from regionshift.journal.backends import acquire, open_state
-from regionshift.journal.file_store import FileStore
-from regionshift.journal.lock import Holder, LeaseTerms
+from regionshift.journal import backends
+from regionshift.journal.backends import FileStore, open_state
+from regionshift.journal.lock import Holder, LeaseTerms, acquire
 from regionshift.journal.store import StateFull, StateUnreachable
 from regionshift.local.emulator import LocalCloud
 from regionshift.operations.room import Disk, needed, room_findings
@@ -121,10 +120,10 @@ def test_what_the_system_refuses_of_the_state_is_told_in_words(
     def refused(*_: object, **__: object) -> None:
         if as_rust_tells:
             text = f"Generic LocalFileSystem error: Unable to open file: {os.strerror(number)} (os error {number})"
-            raise file_store.BaseError(text)
+            raise backends.BaseError(text)
         raise OSError(number, os.strerror(number), "x")
 
-    monkeypatch.setattr(file_store.obstore, "put", refused)
+    monkeypatch.setattr(backends.obstore, "put", refused)
     for write in (store.create, store.put):
         with pytest.raises(kind) as told:
             write("journal/dev/runs/000001/00000001.json", b"{}")

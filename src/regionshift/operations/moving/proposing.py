@@ -305,11 +305,11 @@ def _require_secondary(config: MigrationConfig, new: str, fenced: Collection[str
 def _require_findable_state(config: MigrationConfig) -> None:
     """Without a region in its URL a state bucket is looked for in the primary's, which is about to change."""
     url = parse_state_url(config.state)
-    if url.place.startswith("s3://") and url.region is None:
+    if url.follows_primary:
         raise Refused(
             "The state URL does not say in which region its bucket is, and the primary region changes.",
             where="state",
-            remedy=f"write the bucket's own region: {url.place}?region=…",
+            remedy=f"write the bucket's own region: {config.state}?region=…",
         )
     key = parse_key_url(config.state_secrets)
     if key and key.region is None:
