@@ -38,12 +38,12 @@ from pulumi.automation._stack import StackInitMode
 from semver import VersionInfo
 
 from regionshift.engine.cli import StoppableCommand
-from regionshift.engine.quiet import quiet_sdk
+from regionshift.engine.sdk import quiet_sdk
 from regionshift.infrastructure.program import environment
 from regionshift.infrastructure.providers import AWSProviderManager, ProviderSettings
 from regionshift.local import emulator
 from regionshift.local.provider.server import serve
-from regionshift.memory import collect_garbage_less
+from regionshift.machine import collect_garbage_less
 from regionshift.operations.targets import targets_of
 from regionshift.settings.load import load_config
 from regionshift.settings.release import Artifact, Release

@@ -14,7 +14,7 @@ import pytest
 from regionshift.aws.clients import AccessKey, Clients
 from regionshift.local import emulator
 from regionshift.local.emulator import LocalCloud
-from regionshift.memory import collect_garbage_less
+from regionshift.machine import collect_garbage_less
 
 # No test is timed: a shared machine is slow at will. A failing example is printed, to be run again. `make test` tries
 # fewer examples than `make test-all`; what costs more or less than others asks for a part or a multiple of that.

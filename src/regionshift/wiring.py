@@ -382,7 +382,7 @@ def _lock(
 
 def _require_dead(held: Holder) -> None:
     """Raises Refused when ``held`` is a process of this machine that lives: its run must not be called killed."""
-    from regionshift.engine.scratch import lives
+    from regionshift.machine import lives
 
     if held.host != socket.gethostname() or held.pid == os.getpid() or not lives(held.pid):
         return

@@ -16,7 +16,7 @@ from pulumi.runtime.settings import Settings
 
 from plain_engine import engine_settings
 from regionshift.engine.engine import Engine
-from regionshift.engine.isolation import isolated_runs
+from regionshift.engine.sdk import isolated_runs
 from regionshift.errors import Interrupted
 
 pytestmark = pytest.mark.component

@@ -25,7 +25,7 @@ from pulumi.runtime.proto import language_pb2, language_pb2_grpc, provider_pb2_g
 from pulumi.runtime.proto import provider_pb2 as messages
 
 from regionshift import peers
-from regionshift.engine.isolation import isolated_runs
+from regionshift.engine.sdk import isolated_runs
 from regionshift.errors import Refused
 from regionshift.local.emulator import LocalCloud
 from regionshift.local.provider.assets import Files

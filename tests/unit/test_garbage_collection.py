@@ -5,7 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 
-from regionshift.memory import THRESHOLDS
+from regionshift.machine import THRESHOLDS
 
 # What is registered first runs last.
 PROCESS = """
@@ -26,7 +26,7 @@ def end_of(command: str) -> str:
 def test_nothing_is_looked_at_once_more_at_the_end() -> None:
     """Not even when the process is left by an exit code."""
     command = (
-        "from regionshift.memory import collect_garbage_less; collect_garbage_less(); raise SystemExit(3)"
+        "from regionshift.machine import collect_garbage_less; collect_garbage_less(); raise SystemExit(3)"
     )
     assert end_of(command) == f"{THRESHOLDS} True"
 

@@ -10,7 +10,7 @@ import pytest
 from pulumi.runtime.settings import SETTINGS
 from pulumi.runtime.stack import wait_for_rpcs
 
-from regionshift.engine.quiet import quiet_sdk
+from regionshift.engine.sdk import quiet_sdk
 
 _OUTPUTS = 300
 

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import os
 import threading
+import time
+from collections.abc import Mapping
 from copy import copy
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, overload
+from urllib.parse import urlsplit
 
 import boto3
 import botocore.session
@@ -17,7 +20,6 @@ from botocore.exceptions import NoCredentialsError
 from botocore.loaders import Loader, create_loader
 
 from regionshift import logs
-from regionshift.aws.call_log import log_calls
 from regionshift.aws.errors import told_plainly
 from regionshift.carriers.bucket_owner import expect
 
@@ -51,6 +53,7 @@ IMPATIENT_ATTEMPTS = 2
 INVOCATION_TIMEOUT = 910
 # As many as threads work side by side anywhere in the product.
 CONNECTIONS = 32
+_OURS = "regionshift_call"
 
 
 @dataclass(frozen=True)
@@ -231,7 +234,7 @@ class Clients:
         if service == "s3" and self._account is not None:
             expect(client, self._account)
         if self._is_logged and logs.is_on():
-            log_calls(client)
+            _log_calls(client)
         return client
 
     def _config(self, service: str) -> Config:
@@ -274,3 +277,73 @@ def _isolated_session(key: AccessKey) -> boto3.Session:
 def _descriptions() -> Loader:
     """What botocore reads of all services, shared: read anew it costs each session half a second of processor time."""
     return create_loader()
+
+
+def _log_calls(client: Any) -> None:
+    """Log each call of ``client`` by botocore's events (boto3 guide, "Extensibility guide").
+
+    A line has what was asked of whom, how long it took, how often it was tried, and its request's id.
+
+    In full also the names of its parameters, and each HTTP request with the wait before it. Of an error the code
+    alone: AWS repeats values in its sentence.
+    """
+    service, region = client.meta.service_model.service_name, client.meta.region_name
+
+    def begins(params: Mapping[str, object], model: Any, context: dict[str, Any], **_: Any) -> None:
+        what = {"service": service, "operation": model.name, "region": region}
+        context[_OURS] = {"began": time.monotonic(), "what": what}
+        logs.tell("call begins", logs.DETAILS, **what, parameters=",".join(sorted(params)))
+
+    def sends(request: Any, **_: Any) -> None:
+        ours, now = request.context.get(_OURS), time.monotonic()
+        if ours is not None:  # a request that is only signed has none
+            waited = _ms(ours["answered"], now) if "answered" in ours else None
+            ours |= {
+                "sent": now,
+                "waited": waited,
+                "host": urlsplit(request.url).netloc,
+                "method": request.method,
+            }
+
+    def answered(context: dict[str, Any], response_dict: Any, exception: Any, **_: Any) -> None:
+        ours, now = context[_OURS], time.monotonic()
+        ours["answered"] = now
+        logs.tell(
+            "http",
+            logs.DETAILS,
+            host=ours["host"],
+            method=ours["method"],
+            status=response_dict["status_code"] if response_dict else None,
+            ms=_ms(ours["sent"], now),
+            waited_ms=ours["waited"],
+            error=type(exception).__name__ if exception is not None else None,
+        )
+
+    def ended(context: dict[str, Any], **more: Any) -> None:
+        ours = context[_OURS]
+        parsed = more.get("parsed") or {}
+        answer = parsed.get("ResponseMetadata", {})
+        failed = type(more["exception"]).__name__ if "exception" in more else None
+        logs.tell(
+            "call",
+            **ours["what"],
+            ms=_ms(ours["began"], time.monotonic()),
+            retries=context.get("retries", {}).get("attempt", 1) - 1,
+            status=answer.get("HTTPStatusCode"),
+            request_id=answer.get("RequestId"),
+            error=failed or parsed.get("Error", {}).get("Code"),
+        )
+
+    events = client.meta.events
+    for event, handler in (
+        ("before-parameter-build", begins),
+        ("request-created", sends),
+        ("response-received", answered),
+        ("after-call", ended),
+        ("after-call-error", ended),
+    ):
+        events.register(event, handler)
+
+
+def _ms(began: float, ended: float) -> float:
+    return round(1000 * (ended - began), 1)

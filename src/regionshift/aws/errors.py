@@ -1,10 +1,17 @@
-"""What boto raises, told once as the product's own error: AWS's message, the region, and what to do next."""
+"""What boto raises, told once as the product's own error: AWS's message, the region, and what to do next.
+
+Two kinds are told apart from a mistake of ours: a region that is down (no route, no answer in time, or its own 5xx),
+and a clock of this machine that is wrong, for which AWS refuses every signature in words that hide it.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import re
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import Final
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from typing import Final, cast
 from xml.etree.ElementTree import ParseError
 
 from botocore.exceptions import (
@@ -16,6 +23,7 @@ from botocore.exceptions import (
     NoCredentialsError,
     PartialCredentialsError,
     ProfileNotFound,
+    ProxyConnectionError,
     SSLError,
     TokenRetrievalError,
     UnauthorizedSSOTokenError,
@@ -23,10 +31,8 @@ from botocore.exceptions import (
 from botocore.parsers import ResponseParserError
 from urllib3.exceptions import HTTPError
 
-from regionshift.aws.clock import is_of_clock, skew_of
-from regionshift.aws.outside import is_outside
 from regionshift.errors import WorkFailed
-from regionshift.machine import CLOCK
+from regionshift.machine import CLOCK, tells_of_clock
 
 # IAM User Guide, "Troubleshoot access denied error messages"; STS and S3 API references, "Errors".
 DENIED: Final = frozenset(
@@ -72,6 +78,28 @@ MISSING_CREDENTIALS: Final = (
 # What boto lets through when an answer is no answer of AWS's: it parses what came, and does not expect to fail.
 UNREADABLE: Final = (ResponseParserError, ParseError, HTTPError)
 _NO_ANSWER: Final = "Check the network and the region's name; for the local target: regionshift local status"
+
+# botocore's, aws-sdk-go's and gRPC's words.
+_OUTSIDE = re.compile(
+    r"timed? ?out|deadline exceeded|no route to host|connection (was )?(refused|reset|closed|aborted)"
+    r"|\bEOF\b|broken pipe|network is unreachable|name resolution|server misbehaving"
+    r"|could not connect|no such host|EndpointConnectionError|ServiceUnavailable|Service Unavailable"
+    r"|InternalFailure|InternalServerError|InternalError|Bad Gateway|StatusCode: 50[0234]|\(50[0234]\)"
+    r"|does not answer",
+    re.IGNORECASE,
+)
+# What a region that is well says: no right, not enabled for the account, too many requests (S3 and EC2 say that
+# with 503: their API References, "Error responses" and "Error codes"); and a certificate that is not to be trusted.
+_OURS = re.compile(
+    r"AccessDenied|UnauthorizedOperation|OptInRequired|InvalidClientTokenId|Throttl|SlowDown"
+    r"|RequestLimitExceeded|TooManyRequests|certificate",
+    re.IGNORECASE,
+)
+_SERVER_ERROR = 500
+# "Signature expired: 20261130T000000Z is now earlier than 20261130T001500Z (20261130T002000Z - 5 min.)": when the
+# request was signed, and, in brackets, AWS's own time.
+_TIMES: Final = re.compile(r"(\d{8}T\d{6}Z) is .*\((\d{8}T\d{6}Z) [-+]")
+_BASIC_TIME: Final = re.compile(r"\d{8}T\d{6}Z")
 
 
 class AwsFailed(WorkFailed):
@@ -123,7 +151,7 @@ def translate(error: ClientError | BotoCoreError, region: str, resource: str | N
     if isinstance(error, ClientError):
         code = code_of(error)
         told = error.response.get("Error", {}).get("Message") or code
-        if is_of_clock(error):
+        if tells_of_clock(f"{code} {told}"):
             return _of_clock(error, told, where)
         message = f"{error.operation_name}: {told} ({code})"
         return AwsFailed(message, code=code, where=where, remedy=_remedy(code), is_outside=is_outside(error))
@@ -137,7 +165,7 @@ def translate(error: ClientError | BotoCoreError, region: str, resource: str | N
 
 
 def _of_clock(error: ClientError, told: str, where: str) -> AwsFailed:
-    skew = skew_of(error)
+    skew = _skew_of(error)
     by = "" if skew is None else f", by {abs(skew):.0f} s {'ahead' if skew > 0 else 'behind'}"
     message = f"The clock of this machine is wrong{by}: AWS refused {error.operation_name} ({told})"
     return AwsFailed(message, code=code_of(error), where=where, remedy=CLOCK)
@@ -168,3 +196,45 @@ def _remedy_of_boto(error: BotoCoreError) -> str | None:
     if isinstance(error, ConnectionError | HTTPClientError):
         return _NO_ANSWER
     return None
+
+
+def tells_of_outside(message: str) -> bool:
+    """Whether a message says that the region did not answer as it should."""
+    return _OUTSIDE.search(message) is not None and _OURS.search(message) is None
+
+
+def is_outside(error: ClientError | BotoCoreError) -> bool:
+    """The same of an error of boto's."""
+    if isinstance(error, ClientError):
+        if _OURS.search(str(error)):
+            return False
+        status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
+        return status >= _SERVER_ERROR or tells_of_outside(str(error))
+    if isinstance(error, SSLError | ProxyConnectionError):
+        return isinstance(error, SSLError) and _OURS.search(str(error)) is None
+    return isinstance(error, HTTPClientError) or tells_of_outside(str(error))
+
+
+def _skew_of(error: ClientError) -> float | None:
+    """By how many seconds this machine's clock is ahead of AWS's, as AWS tells it; None where it does not.
+
+    S3 tells both times in the error (RequestTimeTooSkewed: RequestTime, ServerTime), the others in its sentence.
+    """
+    found = dict(cast(Mapping[str, str], error.response.get("Error", {})))
+    ours, theirs = found.get("RequestTime"), found.get("ServerTime")
+    if told := _TIMES.search(found.get("Message", "")):
+        ours, theirs = told.groups()
+    if ours is None or theirs is None:
+        return None
+    try:
+        return (_time(ours) - _time(theirs)).total_seconds()
+    except ValueError:
+        return None
+
+
+def _time(text: str) -> datetime:
+    """One of the ways in which AWS writes a time. Raises ValueError for any other."""
+    if _BASIC_TIME.fullmatch(text):
+        return datetime.strptime(text, "%Y%m%dT%H%M%S%z")
+    found = parsedate_to_datetime(text) if "," in text else datetime.fromisoformat(text)
+    return found if found.tzinfo else found.replace(tzinfo=UTC)

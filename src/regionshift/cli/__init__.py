@@ -7,7 +7,7 @@ import signal
 import sys
 
 from regionshift.cli.startup import settle
-from regionshift.memory import collect_garbage_less
+from regionshift.machine import collect_garbage_less
 
 
 def main() -> None:

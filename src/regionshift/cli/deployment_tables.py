@@ -6,10 +6,9 @@ from collections.abc import Mapping, Sequence
 
 from rich.console import Group, RenderableType
 
-from regionshift.journal.differences import Difference
-from regionshift.journal.journal import RunSummary
+from regionshift.journal.events import RunSummary
 from regionshift.journal.lock import Holder
-from regionshift.journal.releases import ReleaseRecord
+from regionshift.journal.releases import Difference, ReleaseRecord
 from regionshift.operations.status import Alarms, LastChange, releases_among, told_outcome
 from regionshift.operations.unfinished import HalfDone, OpenRun
 from regionshift.report.printer import Rows, Text

@@ -35,11 +35,8 @@ from regionshift.engine.events import (
     tells_of_pending,
     what_becomes,
 )
-from regionshift.engine.isolation import isolated_runs
-from regionshift.engine.pending import settle
-from regionshift.engine.quiet import quiet_sdk
-from regionshift.engine.scratch import Scratch
-from regionshift.engine.state_exclusion import NOTHING, ExcludedState, ExclusionStore, StateExclusion
+from regionshift.engine.sdk import Scratch, isolated_runs, quiet_sdk
+from regionshift.engine.state_exclusion import NOTHING, ExcludedState, ExclusionStore, StateExclusion, settle
 from regionshift.engine.state_repair import repair_state
 from regionshift.errors import (
     InputError,

@@ -90,6 +90,29 @@ class RunView:
         return tuple(step for step in self.steps if step.phase == "before")
 
 
+@dataclass(frozen=True)
+class RunSummary:
+    """How a run stands, without its steps. ``outcome`` and ``ended`` are None while it is open.
+
+    Args:
+        by: who began it. regions: that it is about. reason: why it was begun, failed or was taken back.
+        subject: the migration that it copies or takes back, or the deployment that it takes back.
+        of_data: see `RunView`.
+    """
+
+    run_id: str
+    kind: str
+    started: datetime
+    ended: datetime | None
+    outcome: str | None
+    result: Mapping[str, object]
+    by: str = ""
+    regions: tuple[str, ...] = ()
+    reason: str = ""
+    subject: str = ""
+    of_data: bool = False
+
+
 def encode(event: Event) -> bytes:
     """The event as JSON. Raises TypeError or ValueError when ``data`` is not plain JSON (a secret, a NaN)."""
     content = {
@@ -201,6 +224,108 @@ def fold(events: Iterable[Event]) -> RunView:
         last_sequence=len(ordered),
         newer=run.newer,
     )
+
+
+def summarize(view: RunView) -> RunSummary:
+    """The run without its steps."""
+    opened = view.opened
+    return RunSummary(
+        view.run_id,
+        view.kind,
+        view.started,
+        view.ended,
+        view.outcome,
+        view.result,
+        str(opened.get("by", "")),
+        _regions(view),
+        _reason(view),
+        str(opened.get("migration_id") or opened.get("of") or ""),
+        view.of_data,
+    )
+
+
+def _regions(view: RunView) -> tuple[str, ...]:
+    """The regions that a run names, as each kind of run says so, in the order in which it does."""
+    opened = view.opened
+    found: list[object] = [step.region for step in view.steps]
+    for name in ("plan", "promotion", "move"):
+        content = opened.get(name)
+        if isinstance(content, Mapping):
+            waves = content.get("waves")
+            found += [r for wave in waves for r in wave["regions"]] if isinstance(waves, list) else []
+            found += [content.get(end) for end in ("from", "to", "old", "new")]
+    for named in (opened.get("releases"), opened.get("regions")):
+        found += list(named) if isinstance(named, Mapping | list) else []
+    found += [opened.get(name) for name in ("source", "target", "rejoins")]
+    return tuple(dict.fromkeys(region for region in found if isinstance(region, str)))
+
+
+def _reason(view: RunView) -> str:
+    given = [str(view.opened["reason"])] if view.opened.get("reason") else []
+    given += ["taken back as asked"] if any(step.step == DECISION for step in view.steps) else []
+    given += [
+        f"{step.step}: {step.data['error']}"
+        for step in view.steps
+        if step.phase == "failed" and "error" in step.data
+    ]
+    return "; ".join(given)
+
+
+def view_without_steps(found: RunSummary, first: Event) -> RunView:
+    """The run by its copy and its first event, where its other events need not be read."""
+    return RunView(
+        run_id=found.run_id,
+        kind=found.kind,
+        started=found.started,
+        ended=found.ended,
+        outcome=found.outcome,
+        opened=first.data,
+        result=found.result,
+        steps=(),
+        last_sequence=first.sequence,
+        newer=False,
+    )
+
+
+def encode_summary(summary: RunSummary) -> bytes:
+    """The copy of a finished run, as JSON."""
+    content = {
+        "run_id": summary.run_id,
+        "kind": summary.kind,
+        "started": summary.started.isoformat(),
+        "ended": summary.ended.isoformat() if summary.ended else None,
+        "outcome": summary.outcome,
+        "result": summary.result,
+        "by": summary.by,
+        "regions": list(summary.regions),
+        "reason": summary.reason,
+        "subject": summary.subject,
+        "of_data": summary.of_data,
+    }
+    return json.dumps(content).encode()
+
+
+def decode_summary(body: bytes) -> RunSummary | None:
+    """The copy, or None when it cannot be used: the events tell the same, only slower."""
+    try:
+        content = json.loads(body)
+        if content["kind"] == "rollback" and "of_data" not in content:
+            return None  # an older version did not write what it takes back
+        return RunSummary(
+            run_id=str(content["run_id"]),
+            kind=str(content["kind"]),
+            started=datetime.fromisoformat(content["started"]),
+            ended=datetime.fromisoformat(content["ended"]),
+            outcome=str(content["outcome"]),
+            result=dict(content["result"]),
+            by=str(content.get("by", "")),
+            regions=tuple(map(str, content.get("regions", ()))),
+            reason=str(content.get("reason", "")),
+            subject=str(content.get("subject", "")),
+            of_data=content["kind"] == "migration" or bool(content.get("of_data")),
+        )
+    except (ValueError, KeyError, TypeError, RecursionError):
+        return None
 
 
 def _text(value: object) -> str:

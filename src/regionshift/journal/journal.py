@@ -14,22 +14,26 @@ import json
 import threading
 import uuid
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 
 from regionshift import logs
 from regionshift.errors import InputError, Refused
 from regionshift.journal.events import (
-    DECISION,
     RUN,
     Event,
     Kind,
     Phase,
+    RunSummary,
     RunView,
     damaged,
     decode,
+    decode_summary,
     encode,
+    encode_summary,
     fold,
+    summarize,
+    view_without_steps,
 )
 from regionshift.journal.sealing import SecretKey, add_seal, has_seal
 from regionshift.journal.store import KeyTakenError, StateDamaged, StateStore
@@ -49,29 +53,6 @@ class NotSealed(Refused):
             " .regionshift/state.key): look at the runs with `regionshift history`. If all are yours,"
             " `regionshift history --seal` takes them as they are; take away what is not",
         )
-
-
-@dataclass(frozen=True)
-class RunSummary:
-    """How a run stands, without its steps. ``outcome`` and ``ended`` are None while it is open.
-
-    Args:
-        by: who began it. regions: that it is about. reason: why it was begun, failed or was taken back.
-        subject: the migration that it copies or takes back, or the deployment that it takes back.
-        of_data: see `RunView`.
-    """
-
-    run_id: str
-    kind: str
-    started: datetime
-    ended: datetime | None
-    outcome: str | None
-    result: Mapping[str, object]
-    by: str = ""
-    regions: tuple[str, ...] = ()
-    reason: str = ""
-    subject: str = ""
-    of_data: bool = False
 
 
 class TakenNotSealed(Refused):
@@ -188,7 +169,7 @@ class Journal:
             if found is None or first is None or first.run_id != found.run_id:
                 raise
             self._tell(error)
-            return _without_steps(found, first)
+            return view_without_steps(found, first)
 
     @property
     def damage(self) -> tuple[str, ...]:
@@ -223,7 +204,7 @@ class Journal:
         """Keep how a finished run ended where ``history`` finds it."""
         number = view.run_id.partition("-")[0]
         name = f"{self._closed}/{number}.json"
-        body = self.sealed(name, _encode_summary(summarize(view)))
+        body = self.sealed(name, encode_summary(summarize(view)))
         try:
             self.store.create(name, body)
         except KeyTakenError:
@@ -317,7 +298,7 @@ class Journal:
         return {_number_of(name): self._summary_in(name, body) for name, body in found.items()}
 
     def _summary_in(self, name: str, body: bytes) -> RunSummary | None:
-        found = _decode_summary(body)
+        found = decode_summary(body)
         return found if found and (not self._strict or self._is_ours(name, body)) else None
 
     def _is_ours(self, name: str, body: bytes) -> bool:
@@ -424,66 +405,6 @@ class RunJournal:
         return True
 
 
-def summarize(view: RunView) -> RunSummary:
-    """The run without its steps."""
-    opened = view.opened
-    return RunSummary(
-        view.run_id,
-        view.kind,
-        view.started,
-        view.ended,
-        view.outcome,
-        view.result,
-        str(opened.get("by", "")),
-        _regions(view),
-        _reason(view),
-        str(opened.get("migration_id") or opened.get("of") or ""),
-        view.of_data,
-    )
-
-
-def _regions(view: RunView) -> tuple[str, ...]:
-    """The regions that a run names, as each kind of run says so, in the order in which it does."""
-    opened = view.opened
-    found: list[object] = [step.region for step in view.steps]
-    for name in ("plan", "promotion", "move"):
-        content = opened.get(name)
-        if isinstance(content, Mapping):
-            waves = content.get("waves")
-            found += [r for wave in waves for r in wave["regions"]] if isinstance(waves, list) else []
-            found += [content.get(end) for end in ("from", "to", "old", "new")]
-    for named in (opened.get("releases"), opened.get("regions")):
-        found += list(named) if isinstance(named, Mapping | list) else []
-    found += [opened.get(name) for name in ("source", "target", "rejoins")]
-    return tuple(dict.fromkeys(region for region in found if isinstance(region, str)))
-
-
-def _reason(view: RunView) -> str:
-    given = [str(view.opened["reason"])] if view.opened.get("reason") else []
-    given += ["taken back as asked"] if any(step.step == DECISION for step in view.steps) else []
-    given += [
-        f"{step.step}: {step.data['error']}"
-        for step in view.steps
-        if step.phase == "failed" and "error" in step.data
-    ]
-    return "; ".join(given)
-
-
-def _without_steps(found: RunSummary, first: Event) -> RunView:
-    return RunView(
-        run_id=found.run_id,
-        kind=found.kind,
-        started=found.started,
-        ended=found.ended,
-        outcome=found.outcome,
-        opened=first.data,
-        result=found.result,
-        steps=(),
-        last_sequence=first.sequence,
-        newer=False,
-    )
-
-
 def _is_torn(body: bytes) -> bool:
     try:
         json.loads(body)
@@ -507,43 +428,3 @@ def _number_in(place: str) -> str:
 
 def _no_run(run_id: str, store: StateStore) -> InputError:
     return InputError(f"there is no run {run_id!r}", where=store.url, remedy="see: regionshift history")
-
-
-def _encode_summary(summary: RunSummary) -> bytes:
-    content = {
-        "run_id": summary.run_id,
-        "kind": summary.kind,
-        "started": summary.started.isoformat(),
-        "ended": summary.ended.isoformat() if summary.ended else None,
-        "outcome": summary.outcome,
-        "result": summary.result,
-        "by": summary.by,
-        "regions": list(summary.regions),
-        "reason": summary.reason,
-        "subject": summary.subject,
-        "of_data": summary.of_data,
-    }
-    return json.dumps(content).encode()
-
-
-def _decode_summary(body: bytes) -> RunSummary | None:
-    """The copy, or None when it cannot be used: the events tell the same, only slower."""
-    try:
-        content = json.loads(body)
-        if content["kind"] == "rollback" and "of_data" not in content:
-            return None  # an older version did not write what it takes back
-        return RunSummary(
-            run_id=str(content["run_id"]),
-            kind=str(content["kind"]),
-            started=datetime.fromisoformat(content["started"]),
-            ended=datetime.fromisoformat(content["ended"]),
-            outcome=str(content["outcome"]),
-            result=dict(content["result"]),
-            by=str(content.get("by", "")),
-            regions=tuple(map(str, content.get("regions", ()))),
-            reason=str(content.get("reason", "")),
-            subject=str(content.get("subject", "")),
-            of_data=content["kind"] == "migration" or bool(content.get("of_data")),
-        )
-    except (ValueError, KeyError, TypeError, RecursionError):
-        return None

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio.constants
 import os
 
-from regionshift.memory import collect_garbage_less
+from regionshift.machine import collect_garbage_less
 
 # Seconds. A client that keeps its connection open does not say goodbye, and asyncio would wait 30 s for it
 # before the emulator gets to save what it holds.

@@ -9,7 +9,8 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from regionshift.aws.clients import Clients
-from regionshift.journal.journal import Journal, RunSummary
+from regionshift.journal.events import RunSummary
+from regionshift.journal.journal import Journal
 from regionshift.report.values import Finding, Severity
 from regionshift.runs.deployment_state import fold_deployment
 from regionshift.settings.components import every_name

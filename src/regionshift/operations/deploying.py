@@ -8,8 +8,8 @@ from dataclasses import dataclass, replace
 
 from regionshift.engine.engine import Listener, RunRecord
 from regionshift.errors import Interrupted, RegionshiftError
-from regionshift.journal.events import Kind, RunView
-from regionshift.journal.journal import Journal, RunSummary
+from regionshift.journal.events import Kind, RunSummary, RunView
+from regionshift.journal.journal import Journal
 from regionshift.journal.store import StateUnreachable
 from regionshift.operations.environment import Environment
 from regionshift.operations.orphans import has_unsettled, recover

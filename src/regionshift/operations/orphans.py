@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from regionshift.engine.engine import Engine
-from regionshift.engine.pending import CREATING
+from regionshift.engine.state_exclusion import CREATING
 from regionshift.operations.environment import Environment
 from regionshift.operations.leftovers import Leftover, look_for_tagged
 from regionshift.operations.resource_finders import FINDS, MADE_AGAIN, Look

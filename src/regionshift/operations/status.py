@@ -8,7 +8,8 @@ from dataclasses import dataclass
 
 from regionshift.aws.errors import told_plainly
 from regionshift.errors import RegionshiftError
-from regionshift.journal.journal import Journal, RunSummary
+from regionshift.journal.events import RunSummary
+from regionshift.journal.journal import Journal
 from regionshift.operations.alarms import RedAlarm, red_in
 from regionshift.operations.environment import Environment
 from regionshift.operations.waves.down import RegionDown, calling

@@ -13,7 +13,8 @@ from botocore.exceptions import ClientError
 
 from regionshift.errors import Interrupted, NoRoom, WorkFailed
 from regionshift.journal.backends import open_state
-from regionshift.journal.journal import Journal, RunSummary
+from regionshift.journal.events import RunSummary
+from regionshift.journal.journal import Journal
 from regionshift.operations.moving import proposing
 from regionshift.operations.moving.fencing import NOT_SHUT
 from regionshift.operations.moving.plan import PromotionPlan

@@ -12,8 +12,7 @@ from botocore.exceptions import (
     ProfileNotFound,
 )
 
-from regionshift.aws.errors import AwsFailed, told_plainly, translate
-from regionshift.aws.outside import tells_of_outside
+from regionshift.aws.errors import AwsFailed, tells_of_outside, told_plainly, translate
 from regionshift.errors import EXIT_FAILED
 
 

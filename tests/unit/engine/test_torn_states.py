@@ -14,7 +14,7 @@ from pulumi.automation.errors import CommandError
 
 from regionshift.engine.engine import EngineFailed, RunRecord, _failure
 from regionshift.engine.events import Problem
-from regionshift.engine.scratch import Scratch
+from regionshift.engine.sdk import Scratch
 from regionshift.engine.state_repair import repair_state
 from regionshift.errors import NoRoom, WorkFailed
 

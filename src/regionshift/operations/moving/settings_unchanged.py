@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 from regionshift.errors import Refused
-from regionshift.journal.differences import differences
+from regionshift.journal.releases import differences
 from regionshift.operations.environment import Environment
 from regionshift.operations.region_scope import without_regions
 from regionshift.releases.catalog import ReleaseCatalog

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
-from regionshift.aws.outside import tells_of_outside
+from regionshift.aws.errors import tells_of_outside
 from regionshift.engine.engine import EngineFailed, Listener, Program, RunRecord
 from regionshift.errors import Interrupted, Refused, WorkFailed
 from regionshift.operations.emptying import emptying

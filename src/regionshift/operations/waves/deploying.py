@@ -6,8 +6,8 @@ from collections.abc import Collection, Iterable
 from dataclasses import dataclass, replace
 
 from regionshift.errors import InputError, Refused
-from regionshift.journal.events import DECISION, RunView
-from regionshift.journal.journal import Journal, RunSummary
+from regionshift.journal.events import DECISION, RunSummary, RunView
+from regionshift.journal.journal import Journal
 from regionshift.operations.alarms import RedAlarm
 from regionshift.operations.environment import Environment
 from regionshift.operations.moving.rollback_obstacle import rollback_obstacle

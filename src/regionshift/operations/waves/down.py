@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from regionshift.aws.outside import is_outside
+from regionshift.aws.errors import is_outside
 
 
 class RegionDown(Exception):

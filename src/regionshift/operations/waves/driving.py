@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from regionshift.aws.outside import tells_of_outside
+from regionshift.aws.errors import tells_of_outside
 from regionshift.errors import Changes, Interrupted, NoRoom, Refused, RegionshiftError
 from regionshift.journal.journal import Journal, RunJournal
 from regionshift.operations.checks.base import Check, CheckContext, run_checks
