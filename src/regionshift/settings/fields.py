@@ -6,7 +6,6 @@ A rule raises ``wrong(allowed, nearest)``; ``settings.mistakes`` turns that into
 
 from __future__ import annotations
 
-import difflib
 import ipaddress
 import re
 from typing import Annotated, Any, Literal
