@@ -161,7 +161,7 @@ def test_a_lost_primary_gets_no_call_and_is_shut_when_it_returns(
     _file(place).write_text(text + "function: {memory: 640}\n")
     left_out = place.run("up", "--yes")
     assert left_out.code == 0, left_out.said
-    assert f"{old} gets no call" in left_out.said
+    assert f"{old} is fenced and gets no call" in left_out.said
     assert f"up --rejoin {old}" in left_out.said
     for command in ("status", "validate", "outputs", "history", "doctor"):
         said = place.run(command)

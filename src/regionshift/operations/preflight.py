@@ -67,8 +67,10 @@ def preflight(
     Changes nothing. Its calls are made side by side, for it runs before every `up`.
 
     Args:
-        regions: what `region_findings` found, when it was asked already.
+        regions: what `region_findings` found, when it was asked already; who does not answer is asked no more.
     """
+    down = {each.region for each in regions or () if each.code in NOT_ANSWERING}
+    answering = [region for region in environment.regions if region not in down]
     parts: Sequence[Callable[[], list[Finding]]] = (
         lambda: _names(environment),
         lambda: _engine(machine),
@@ -78,11 +80,11 @@ def preflight(
         lambda: _release(environment),
         lambda: _memory(environment, machine),
         lambda: _plugin(environment, machine),
-        lambda: _pending_secrets(environment),
+        lambda: _pending_secrets(environment, answering),
         lambda: _state_region(environment),
         lambda: _state_key(environment),
         lambda: operator_findings(environment),
-        lambda: key_findings(environment.clients, environment.config, environment.regions),
+        lambda: key_findings(environment.clients, environment.config, answering),
     )
     with ThreadPoolExecutor(max_workers=len(parts)) as pool:
         findings = [finding for found in pool.map(lambda part: part(), parts) for finding in found]
@@ -232,7 +234,7 @@ def _plugin(environment: Environment, machine: Machine) -> list[Finding]:
     return [Finding("plugin", "info", "the engine will first download its AWS plugin", None, remedy)]
 
 
-def _pending_secrets(environment: Environment) -> list[Finding]:
+def _pending_secrets(environment: Environment, regions: Sequence[str]) -> list[Finding]:
     """On AWS nothing can be made under the name of a secret that waits for its deletion.
 
     Secrets Manager API Reference, CreateSecret, InvalidRequestException. The embedded AWS's provider takes such
@@ -242,7 +244,7 @@ def _pending_secrets(environment: Environment) -> list[Finding]:
     if config.target != "aws" or config.application.store != "secretsmanager":
         return []
     found: list[Finding] = []
-    for region in environment.regions:
+    for region in regions:
         try:
             with told_plainly(region, "secrets"):
                 found += _pending_in(environment, region)

@@ -63,7 +63,9 @@ class Text(rich.text.Text):
 
 
 class Screen(Console):
-    """Where words go. At a terminal lines end between words; no word is ever cut, so that ids can be copied.
+    """Where words go. With a width (a terminal's or COLUMNS) lines end between words; no word is ever cut.
+
+    So an id can be copied, and a log without a width has one line for each thing.
 
     Args:
         stderr: standard error in place of standard output.
@@ -82,9 +84,9 @@ class Screen(Console):
 
     @property
     def size(self) -> ConsoleDimensions:
-        """A log has no width; a terminal has its own."""
+        """A log has no width but the one that it is given; a terminal has its own."""
         found = super().size
-        if self.is_terminal or self._width is not None:
+        if self._has_width:
             return found
         return ConsoleDimensions(_WITHOUT_END, found.height)
 
@@ -96,7 +98,7 @@ class Screen(Console):
         """As a console's, without cutting anything."""
         how.setdefault("crop", False)
         how.setdefault("overflow", "ignore")
-        how.setdefault("no_wrap", not self.is_terminal)
+        how.setdefault("no_wrap", not self._has_width)
         super().print(*objects, **how)
 
     def render_str(
@@ -117,8 +119,12 @@ class Screen(Console):
             else:
                 yield Segment("\n".join(map(escaped, segment.text.split("\n"))), segment.style)
 
+    @property
+    def _has_width(self) -> bool:
+        return self.is_terminal or self._width is not None
+
     def _ends_between_words(self, options: ConsoleOptions) -> bool:
-        return self.is_terminal and options.overflow == "ignore" and not options.no_wrap
+        return self._has_width and options.overflow == "ignore" and not options.no_wrap
 
 
 def _wrapped(text: rich.text.Text, width: int) -> rich.text.Text:
