@@ -17,6 +17,7 @@ from e2e_place import SENTINEL, Place
 
 import regionshift
 from regionshift import artifact
+from regionshift.journal.sealing import key_from_file
 
 pytestmark = [pytest.mark.e2e, pytest.mark.thorough]
 PRIMARY, NEAR, FAR = "us-east-1", "eu-west-1", "ap-southeast-2"
@@ -54,11 +55,15 @@ def _digests(place: Place) -> set[str]:
 
 
 def _age(place: Place, digest: str, days: int) -> None:
-    """Make a release older than it is; when it was made is no part of its digest."""
-    path = place.folder / f".regionshift/state/releases/orders.dev/{digest}.json"
+    """Make a release older than it is: no part of its digest, but of its seal, so who has the key does it."""
+    folder = "releases/orders.dev"
+    path = place.folder / f".regionshift/state/{folder}/{digest}.json"
     content = json.loads(path.read_text())
+    del content["seal"]
     content["at"] = (datetime.now(UTC) - timedelta(days=days)).isoformat()
-    path.write_text(json.dumps(content))
+    said = json.dumps(content, sort_keys=True, separators=(",", ":"))
+    seal = key_from_file(place.folder / ".regionshift/state.key").mac(folder, digest, said)
+    path.write_text(json.dumps({**content, "seal": seal}))
 
 
 def _artifacts(place: Place) -> set[str]:
