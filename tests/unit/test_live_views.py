@@ -188,3 +188,15 @@ def test_a_name_alone_gets_the_help_as_it_is(path: list[str], capsys: pytest.Cap
     assert said.startswith("Usage: ")
     assert "\\n" not in said
     assert "Error" not in said
+
+
+def test_with_a_given_width_a_table_keeps_to_it_and_a_sentence_stays_one_line() -> None:
+    file = io.StringIO()
+    screen = Screen(file=file, width=40)
+    rows = Rows("release", "made", "with")
+    rows.add("0a7603e898b2", "2026-11-30 09:41 UTC", "regionshift 0.1.0, aws 7.8.0, program 5c8b287e")
+    screen.print(rows)
+    assert max(map(len, file.getvalue().splitlines())) <= 40
+    sentence = "What would be carried has changed since it was confirmed."
+    screen.print(sentence)
+    assert sentence in file.getvalue().splitlines()

@@ -63,9 +63,7 @@ class Text(rich.text.Text):
 
 
 class Screen(Console):
-    """Where words go. With a width (a terminal's or COLUMNS) lines end between words; no word is ever cut.
-
-    So an id can be copied, and a log without a width has one line for each thing.
+    """Where words go. At a terminal lines end between words; no word is ever cut, so that ids can be copied.
 
     Args:
         stderr: standard error in place of standard output.
@@ -98,7 +96,7 @@ class Screen(Console):
         """As a console's, without cutting anything."""
         how.setdefault("crop", False)
         how.setdefault("overflow", "ignore")
-        how.setdefault("no_wrap", not self._has_width)
+        how.setdefault("no_wrap", not self.is_terminal)
         super().print(*objects, **how)
 
     def render_str(
@@ -180,7 +178,11 @@ class Rows:
             table.add_row(*row)
         endless = options.update(max_width=_WITHOUT_END)
         fits = table.__rich_measure__(console, endless).maximum <= options.max_width
-        yield table if fits else self._narrow or Group(*self._blocks())
+        if fits:
+            yield table
+            return
+        # Blocks keep to the width that they were chosen for, also where it was given and nobody looks.
+        yield from console.render(self._narrow or Group(*self._blocks()), options.update(no_wrap=False))
 
     def _blocks(self) -> Iterable[RenderableType]:
         if self._title:
