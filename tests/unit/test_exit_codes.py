@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import re
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -329,3 +331,25 @@ def test_ctrl_c_is_130(path: tuple[str, ...], file: Path, monkeypatch: pytest.Mo
     monkeypatch.setattr(emulator, "down", interrupted)
     there = file.with_name("new.yaml") if path == ("init",) else file
     assert _code(path, there) == 130
+
+
+def test_what_python_does_at_its_end_spoils_no_exit_code() -> None:
+    """A library's thread that wakes up in it can end the process with a signal, or keep it for ever."""
+    script = (
+        "import atexit, os, signal, sys, threading, time\n"
+        "atexit.register(lambda: os.kill(os.getpid(), signal.SIGSEGV))\n"
+        "threading.Thread(target=time.sleep, args=(600,)).start()\n"
+        "sys.argv = ['regionshift', *sys.argv[1:]]\n"
+        "from regionshift.cli import main\n"
+        "main()\n"
+    )
+    for arguments, code, said in (("--version", 0, "regionshift "), ("nothing", 2, "No such command")):
+        done = subprocess.run(
+            [sys.executable, "-c", script, arguments],
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=120,
+        )
+        assert done.returncode == code, done.stderr
+        assert said in done.stdout + done.stderr

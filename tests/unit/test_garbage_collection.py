@@ -33,5 +33,7 @@ def test_nothing_is_looked_at_once_more_at_the_end() -> None:
 
 def test_the_command_does_so() -> None:
     """Whatever it was asked."""
-    command = "import sys; sys.argv = ['regionshift', '--version']; from regionshift.cli import main; main()"
-    assert end_of(command) == f"{THRESHOLDS} True"
+    asked = (
+        "import sys; sys.argv = ['regionshift', '--version']; from regionshift.cli import command; command()"
+    )
+    assert end_of(asked) == f"{THRESHOLDS} True"

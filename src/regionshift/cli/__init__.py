@@ -2,22 +2,35 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import sys
+from typing import NoReturn
 
 from regionshift.cli.startup import settle
 from regionshift.machine import collect_garbage_less
 
 
-def main() -> None:
-    """Run the command line and leave with its exit code."""
+def main() -> NoReturn:
+    """Run the command line and leave with its exit code.
+
+    All is done and written down by then, so Python's own end is left out: it could only spoil the exit code, as when
+    one of gRPC's threads wakes up while the interpreter is taken down (a segmentation fault).
+    """
+    code = command()
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(BrokenPipeError):  # whoever read it is gone
+            stream.flush()
+    os._exit(code)
+
+
+def command() -> int:
+    """Run the command line of this process; gives its exit code."""
     settle(os.environ, (sys.stdout, sys.stderr))
     collect_garbage_less()
     from regionshift.cli.app import app
     from regionshift.cli.failure import run
 
-    code = run(app, sys.argv[1:])
-    # What is left is Python's own end: one more Ctrl-C in it would take the place of the exit code.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    sys.exit(code)
+    return run(app, sys.argv[1:])
