@@ -10,7 +10,9 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 SLOW_DOWN = (503, b"<Error><Code>SlowDown</Code><Message>Reduce your request rate</Message></Error>")
 INTERNAL = (500, b"<Error><Code>InternalError</Code><Message>try again</Message></Error>")
+DELETIONS = (200, b"<DeleteResult><Error><Key>a</Key><Code>AccessDenied</Code></Error></DeleteResult>")
 LATE = (200, b"<Error><Code>InternalError</Code><Message>late</Message></Error>")
+LATE_AFTER_BLANKS = (200, b'<?xml version="1.0" encoding="UTF-8"?>\n' + b" " * 600 + LATE[1])
 OK = (200, b"<CopyObjectResult><ETag>x</ETag></CopyObjectResult>")
 BREAK = (0, b"")
 

@@ -2,14 +2,26 @@
 
 from __future__ import annotations
 
+import hmac
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from hashlib import sha256
 
 import pytest
 from botocore.credentials import ReadOnlyCredentials
 from carrier_world import S3Lab, World
-from stubborn_server import BREAK, INTERNAL, LATE, OK, SLOW_DOWN, Script, serve
+from stubborn_server import (
+    BREAK,
+    DELETIONS,
+    INTERNAL,
+    LATE,
+    LATE_AFTER_BLANKS,
+    OK,
+    SLOW_DOWN,
+    Script,
+    serve,
+)
 
 from regionshift.carriers import connections
 from regionshift.carriers.carrier import Level
@@ -65,7 +77,37 @@ def test_reading_is_tried_again_after_any_failure() -> None:
     assert len(script.asked) == 4
 
 
-@pytest.mark.parametrize("answer", [BREAK, INTERNAL, LATE])
+def test_an_answer_about_single_keys_is_no_failed_request() -> None:
+    script = Script([DELETIONS])
+    with serve(script) as endpoint:
+        answer = make(endpoint).send(S3Request("POST", "eu-west-1", "bucket", query=(("delete", ""),)))
+    assert answer.body == DELETIONS[1]
+
+
+@pytest.mark.parametrize("value", ['filename="Übersicht à Å.pdf"', "a  b", " edge ", "日本"])
+def test_a_header_is_signed_as_the_bytes_that_go_out(value: str) -> None:
+    """Reckoned again by the rules of the IAM User Guide, "Create a signed API request", over bytes."""
+    name, raw = "content-disposition", value.encode()
+    request = S3Request("PUT", "eu-west-1", "bucket", "key", headers={name: raw.decode("latin-1")})
+    signed = make("https://s3.test")._sign(request, "https://s3.test/bucket/key")
+    assert signed[name].encode("latin-1") == raw
+    sent = {each.lower(): text.encode("latin-1") for each, text in signed.items()}
+    fields = dict(each.split("=", 1) for each in sent["authorization"].decode().split(" ", 1)[1].split(", "))
+    lines = b"".join(
+        each.encode() + b":" + b" ".join(filter(None, sent[each].split(b" "))) + b"\n"
+        for each in fields["SignedHeaders"].split(";")
+    )
+    asked = b"PUT\n/bucket/key\n\n" + lines + b"\n" + fields["SignedHeaders"].encode() + b"\n"
+    asked += sent["x-amz-content-sha256"]
+    _, *scope = fields["Credential"].split("/")
+    text = f"AWS4-HMAC-SHA256\n{sent['x-amz-date'].decode()}\n{'/'.join(scope)}\n{sha256(asked).hexdigest()}"
+    key = b"AWS4secret"
+    for part in [*scope, text]:
+        key = hmac.digest(key, part.encode(), "sha256")
+    assert fields["Signature"] == key.hex()
+
+
+@pytest.mark.parametrize("answer", [BREAK, INTERNAL, LATE, LATE_AFTER_BLANKS])
 def test_a_write_whose_answer_is_lost_is_not_sent_again(answer: tuple[int, bytes]) -> None:
     script = Script([answer])
     with serve(script) as endpoint, pytest.raises(AnswerLostError):

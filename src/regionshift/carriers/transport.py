@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import random
+import re
 import time
 import xml.etree.ElementTree as ET
 from collections.abc import Callable, Mapping
@@ -32,6 +33,7 @@ _TRANSIENT = frozenset({429, 500, 502, 503, 504})
 _REFUSED_FOR_NOW = frozenset(
     {"SlowDown", "Throttling", "TooManyRequests", "ServiceUnavailable", "429", "503"}
 )
+_IS_ERROR = re.compile(rb"\s*(<\?xml[^>]*\?>)?\s*<Error[\s>]")
 _NO_BODY = hashlib.sha256(b"").hexdigest()
 _FIRST_WAIT = 0.05  # seconds; doubled each time, with jitter
 _LONGEST_WAIT = 5.0
@@ -84,10 +86,22 @@ class Response:
 
 
 class _Signer(S3SigV4Auth):
-    """botocore's signer, told the body's digest: to find it out it would prepare the whole request again."""
+    """botocore's signer, told the body's digest: to find it out it would prepare the whole request again.
+
+    S3 keeps the bytes of a header as they came (UTF-8 in a `Content-Disposition`), and http.client reads and writes
+    them as Latin-1. So that is how the signed text becomes bytes, too; botocore would take UTF-8, and strip what only
+    looks like a blank (IAM User Guide, "Create a signed API request": header values are trimmed of spaces).
+    """
 
     def payload(self, request: AWSRequest) -> str:
         return str(request.context["payload"])
+
+    def _header_value(self, value: str) -> str:
+        return re.sub(" +", " ", value.strip(" \t"))
+
+    def string_to_sign(self, request: AWSRequest, canonical_request: str) -> str:
+        digest = hashlib.sha256(canonical_request.encode("latin-1")).hexdigest()
+        return f"{super().string_to_sign(request, '').rpartition(chr(10))[0]}\n{digest}"
 
 
 class Transport:
@@ -218,10 +232,12 @@ def _operation(request: S3Request) -> str:
 
 
 def _problem(response: Response, request: S3Request) -> S3Error | None:
-    """The error that the answer tells of. CopyObject can say 200 and fail in the body (API Reference)."""
-    if response.status < 300 and not (
-        request.method in ("PUT", "POST") and b"<Error>" in response.body[:256]
-    ):
+    """The error that the answer tells of.
+
+    CopyObject and CompleteMultipartUpload can say 200, send blanks while they work, and fail in the body; an answer of
+    DeleteObjects holds the errors of single keys (S3 API Reference).
+    """
+    if response.status < 300 and not (request.method in ("PUT", "POST") and _IS_ERROR.match(response.body)):
         return None
     code, message = _read_error(response.body)
     status = 500 if response.status < 300 else response.status
