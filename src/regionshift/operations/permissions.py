@@ -25,6 +25,7 @@ from regionshift.settings.regions import PARTITIONS, partition_of
 
 _AT_ONCE = 8
 _ALLOWED = "allowed"
+_MIXED = "InvalidInput"
 _ROLE = RIGHTS["aws:iam/role:Role"]
 
 
@@ -149,19 +150,32 @@ def _is_allowed(said: Mapping[str, Mapping[str, Any]], need: _Need) -> bool:
 def _simulated(
     environment: Environment, principal: str, region: str, actions: list[str], arn: str
 ) -> dict[str, Mapping[str, Any]]:
-    """IAM's answer by action. IAM API Reference, SimulatePrincipalPolicy: nothing of it is done."""
+    """IAM's answer by action. IAM API Reference, SimulatePrincipalPolicy: nothing of it is done.
+
+    IAM refuses a question (InvalidInput) about actions that require different authorization information; so what is
+    refused is asked again in halves.
+    """
     # On AWS it is one IAM that answers everywhere; the embedded one takes the region from how it is asked. A region
     # that is left out is not asked, even for this.
     through = region if region in environment.regions else environment.regions[0]
     iam = environment.clients.named("iam", through)
-    with told_plainly(region):
-        pages = iam.get_paginator("simulate_principal_policy").paginate(
-            PolicySourceArn=principal,
-            ActionNames=actions,
-            ResourceArns=[arn],
-            ContextEntries=_context(environment, region),
-        )
-        return {each["EvalActionName"]: each for page in pages for each in page["EvaluationResults"]}
+    try:
+        with told_plainly(region):
+            pages = iam.get_paginator("simulate_principal_policy").paginate(
+                PolicySourceArn=principal,
+                ActionNames=actions,
+                ResourceArns=[arn],
+                ContextEntries=_context(environment, region),
+            )
+            return {each["EvalActionName"]: each for page in pages for each in page["EvaluationResults"]}
+    except AwsFailed as error:
+        if error.code != _MIXED or len(actions) == 1:
+            raise
+    half = len(actions) // 2
+    parts = (
+        _simulated(environment, principal, region, part, arn) for part in (actions[:half], actions[half:])
+    )
+    return {action: said for part in parts for action, said in part.items()}
 
 
 def _context(environment: Environment, region: str) -> list[dict[str, object]]:

@@ -13,6 +13,7 @@ from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
+from botocore.exceptions import ClientError
 
 from regionshift.aws.clients import AccessKey, Clients
 from regionshift.engine.engine import RunRecord
@@ -111,6 +112,31 @@ def test_who_may_do_everything_is_told_nothing_in_one_question_a_region(as_user:
     asked.clear()
     assert permission_findings(environment, [step(KEY, PRIMARY, "same")]) == []
     assert asked == []
+
+
+def test_a_question_that_iam_finds_too_mixed_is_asked_in_parts(as_user: As) -> None:
+    """IAM API Reference, SimulatePrincipalPolicy: InvalidInput, seen for actions of S3 beside those of others."""
+    environment = as_user(ALL, {"Effect": "Deny", "Action": ["kms:CreateKey"], "Resource": "*"})
+    inner = environment.clients.named
+
+    def named(service: str, region: str) -> Any:
+        client = inner(service, region)
+        if service == "iam":
+            client.meta.events.register("provide-client-params.iam.SimulatePrincipalPolicy", refuse_mixed)
+        return client
+
+    def refuse_mixed(params: dict[str, Any], **_: object) -> None:
+        if len({action.partition(":")[0] == "s3" for action in params["ActionNames"]}) > 1:
+            why = "actions require different authorization information"
+            raise ClientError({"Error": {"Code": "InvalidInput", "Message": why}}, "SimulatePrincipalPolicy")
+
+    environment.clients.named = named  # type: ignore[method-assign]
+    found = permission_findings(environment, EVERYTHING)
+    assert {(each.code, each.severity, each.region) for each in found} == {
+        ("permission", "error", PRIMARY),
+        ("permission", "error", SECONDARY),
+    }
+    assert all("kms:CreateKey" in each.message for each in found)
 
 
 def test_a_missing_permission_names_action_type_and_region(as_user: As) -> None:
