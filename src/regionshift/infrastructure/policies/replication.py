@@ -23,7 +23,8 @@ def replication_statements(
     """Read versions of the source and write replicas in the destinations, each under its own key.
 
     Amazon S3 User Guide, "Setting up permissions for live replication" and "Replicating encrypted objects":
-    with an S3 Bucket Key the KMS encryption context is the bucket's ARN, not the object's. The destinations
+    with an S3 Bucket Key the KMS encryption context is the bucket's ARN, not the object's, and the destination's key
+    must be usable for decryption too, by which S3 verifies its bucket key. The destinations
     share one statement: with thirty regions one each would pass the 10,240 characters of a role's inline
     policies (IAM User Guide, "IAM and AWS STS quotas").
     """
@@ -50,15 +51,15 @@ def replication_statements(
             [f"{end.bucket}/*" for end in destinations],
             condition=within(account),
         ),
-        _key("DecryptSource", "kms:Decrypt", [source]),
-        _key("EncryptReplicas", "kms:Encrypt", destinations),
+        _key("DecryptSource", ["kms:Decrypt"], [source]),
+        _key("EncryptReplicas", ["kms:Decrypt", "kms:Encrypt", "kms:GenerateDataKey"], destinations),
     ]
 
 
-def _key(sid: str, action: str, ends: Sequence[ReplicationEnd]) -> Statement:
+def _key(sid: str, actions: Sequence[str], ends: Sequence[ReplicationEnd]) -> Statement:
     return allow(
         sid,
-        [action],
+        actions,
         [end.key for end in ends],
         condition={
             "StringEquals": {
