@@ -94,7 +94,7 @@ def main() -> None:
     )
     migrations = Migrations(store, {"s3": Objects(requests)}, bounds, lambda: datetime.now(UTC))
     entry = Entry("s3", DataLocation("us-east-1", "source"), DataLocation("eu-west-1", "target"))
-    planned = migrations.begin("bench", [entry], Level.FULL)
+    planned = migrations.of("bench").begin([entry], Level.FULL)
     assert planned["plan"]["new"] == objects, planned
     print(_most_megabytes())
 

@@ -150,7 +150,7 @@ class Core:
         entry = Entry("s3", DataLocation(SOURCE, self.case.source), DataLocation(TARGET, self.target, PREFIX))
 
         def migrate() -> None:
-            done = self._migrations.migrate("bench", [entry], level)
+            done = self._migrations.of("bench").migrate([entry], level)
             assert done["counts"]["proven"] == self.case.objects, done
 
         return migrate

@@ -17,10 +17,11 @@ from botocore.exceptions import ClientError
 from kms_etags import under_kms
 
 from regionshift.aws.clients import Clients
+from regionshift.carriers.batch import Batch
 from regionshift.carriers.bounds import Bounds
 from regionshift.carriers.carrier import DataLocation, Entry
 from regionshift.carriers.migration import Migrations
-from regionshift.carriers.records import RecordStore
+from regionshift.carriers.records import MigrationRecords, RecordStore
 from regionshift.carriers.s3.multipart import MultipartSizes
 from regionshift.carriers.s3.objects import Objects
 from regionshift.carriers.seals import Seals
@@ -84,6 +85,14 @@ class World:
         }
         self.bounds = Anywhere(self.records_bucket, ())
         self.migrations = Migrations(self.store, self.carriers, self.bounds, lambda: datetime.now(UTC))
+
+    def records(self, migration_id: str) -> MigrationRecords:
+        """The records of one migration."""
+        return MigrationRecords(self.store, migration_id)
+
+    def batch(self, migration_id: str, number: int, has_time: Callable[[], bool]) -> Batch:
+        """One batch of a migration."""
+        return Batch(self.records(migration_id), self.carriers, self.bounds, number, has_time)
 
     def under_kms(self, *, checksums: bool = True) -> None:
         """From here on objects have etags as under SSE-KMS; ``checksums``: and stored checksums."""

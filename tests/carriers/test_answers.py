@@ -92,19 +92,19 @@ def test_what_is_refused_for_too_long_goes_on_with_the_next_call(
     world: World, lab: Lab, kind: str, operation: str, after: int
 ) -> None:
     before = lab.look("target")
-    world.migrations.begin("m", [lab.entry], Level.FULL)
+    world.migrations.of("m").begin([lab.entry], Level.FULL)
     with too_often(world, SERVICES[kind], operation, named._ATTEMPTS, after) as left:
-        first = world.migrations.run_batch("m", 0)
+        first = world.migrations.of("m").run_batch(0)
         assert left == [0]
 
     assert first.more
     assert "failed" not in states(world).values()
-    assert not world.migrations.run_batch("m", 0).more
-    done = world.migrations.finish("m")
+    assert not world.migrations.of("m").run_batch(0).more
+    done = world.migrations.of("m").finish()
     assert (done["status"], done["counts"]["proven"]) == ("completed", 3), done["problems"]
     if isinstance(lab, SsmLab):
         assert [version(lab, name) for name in ("a", "b", "k")] == [2, 1, 1]
-    assert world.migrations.rollback("m")["conflicts"] == []
+    assert world.migrations.of("m").rollback()["conflicts"] == []
     assert lab.look("target") == before
 
 
@@ -114,19 +114,19 @@ def test_what_is_refused_for_too_long_goes_on_with_the_next_call(
 def test_what_cannot_be_looked_for_is_looked_for_by_the_next_call(
     world: World, lab: Lab, kind: str, operation: str
 ) -> None:
-    world.migrations.begin("m", [lab.entry], Level.FULL)
-    world.migrations.run_batch("m", 0)
+    world.migrations.of("m").begin([lab.entry], Level.FULL)
+    world.migrations.of("m").run_batch(0)
     world.store.delete(Layout("m").results(0))
     first_questions = 1 if kind == "ssm" else 3
 
     with too_often(world, SERVICES[kind], operation, named._ATTEMPTS, first_questions):
-        assert world.migrations.run_batch("m", 0).more
+        assert world.migrations.of("m").run_batch(0).more
 
-    assert world.migrations.run_batch("m", 0).counts["proven"] == 3
+    assert world.migrations.of("m").run_batch(0).counts["proven"] == 3
     with too_often(world, SERVICES[kind], operation, named._ATTEMPTS):
         world.store.delete(Layout("m").results(0))
-        assert world.migrations.rollback("m")["status"] == "incomplete"
-    assert world.migrations.rollback("m")["counts"] == {"undone": 3}
+        assert world.migrations.of("m").rollback()["status"] == "incomplete"
+    assert world.migrations.of("m").rollback()["counts"] == {"undone": 3}
 
 
 @pytest.mark.parametrize(
@@ -145,13 +145,13 @@ def test_a_rollback_that_is_refused_for_too_long_goes_on_with_the_next_call(
     world: World, lab: Lab, kind: str, operation: str
 ) -> None:
     before = lab.look("target")
-    world.migrations.migrate("m", [lab.entry])
+    world.migrations.of("m").migrate([lab.entry])
 
     with too_often(world, SERVICES[kind], operation, named._ATTEMPTS):
-        first = world.migrations.rollback("m")
+        first = world.migrations.of("m").rollback()
 
     assert (first["status"], first["conflicts"]) == ("incomplete", [])
-    again = world.migrations.rollback("m")
+    again = world.migrations.of("m").rollback()
     assert (again["status"], again["counts"]) == ("completed", {"undone": 3})
     assert lab.look("target") == before
 
@@ -234,13 +234,13 @@ def test_a_version_whose_answer_was_lost_is_written_once(
     migrations = worker.migrations()
     worker.lose("PutParameter", times)
 
-    done = migrations.migrate("m", [parameters.entry])
+    done = migrations.of("m").migrate([parameters.entry])
 
     assert (done["status"], done["counts"]["proven"]) == ("completed", 2), done["problems"]
     assert [version(parameters, name) for name in ("a", "k")] == [2, 1]
     worker.lose("PutParameter", times)
     worker.lose("DeleteParameter", times)
-    assert migrations.rollback("m")["conflicts"] == []
+    assert migrations.of("m").rollback()["conflicts"] == []
     assert parameters.look("target") == before
     assert version(parameters, "a") == 3
 
@@ -252,40 +252,40 @@ def test_a_write_that_arrived_twice_all_the_same_is_ours(parameters: SsmLab, wor
 
     worker.before_sending = partial(parameters.write, "target", "a", wanted)
     worker.lose("PutParameter", 1)
-    done = migrations.migrate("m", [parameters.entry])
+    done = migrations.of("m").migrate([parameters.entry])
 
     assert (done["status"], version(parameters, "a")) == ("completed", 3), done["problems"]
     worker.before_sending = partial(parameters.write, "target", "a", before["a"][0])
     worker.lose("PutParameter", 1)
-    assert migrations.rollback("m")["conflicts"] == []
+    assert migrations.of("m").rollback()["conflicts"] == []
     assert parameters.look("target") == before
 
 
 def test_what_somebody_wrote_before_a_migration_goes_on_stays(parameters: SsmLab, world: World) -> None:
-    world.migrations.begin("m", [parameters.entry], Level.FULL)
-    world.migrations.run_batch("m", 0, lambda: False)
+    world.migrations.of("m").begin([parameters.entry], Level.FULL)
+    world.migrations.of("m").run_batch(0, lambda: False)
     parameters.write("target", "a", "somebody's")
     parameters.write("target", "k", "somebody's")
     there = parameters.look("target")
 
-    done = world.migrations.migrate("m", [parameters.entry])
+    done = world.migrations.of("m").migrate([parameters.entry])
 
     assert {(each["key"], each["reason"]) for each in done["problems"]} == {
         (name, "someone else wrote here while the migration ran") for name in ("a", "k")
     }
     assert parameters.look("target") == there
-    world.migrations.rollback("m")
+    world.migrations.of("m").rollback()
     assert parameters.look("target") == there
 
 
 def test_what_was_deleted_before_a_migration_goes_on_is_not_made_again(
     parameters: SsmLab, world: World
 ) -> None:
-    world.migrations.begin("m", [parameters.entry], Level.FULL)
-    world.migrations.run_batch("m", 0, lambda: False)
+    world.migrations.of("m").begin([parameters.entry], Level.FULL)
+    world.migrations.of("m").run_batch(0, lambda: False)
     parameters.delete("target", "a")
 
-    done = world.migrations.migrate("m", [parameters.entry])
+    done = world.migrations.of("m").migrate([parameters.entry])
 
     assert [each["key"] for each in done["problems"]] == ["a"]
     assert set(parameters.look("target")) == {"k"}
@@ -299,11 +299,11 @@ def test_what_somebody_wrote_just_before_ours_is_told_and_kept_by_undo(
     worker.before_sending = lambda: parameters.write("target", "a", "somebody's")
     worker.lose("PutParameter", 1)
 
-    done = migrations.migrate("m", [replace(parameters.entry, include=("a",))])
+    done = migrations.of("m").migrate([replace(parameters.entry, include=("a",))])
 
     assert [each["reason"] for each in done["problems"]] == [
         "someone else wrote here while the migration ran"
     ]
     there = parameters.look("target")
-    assert [each["key"] for each in migrations.rollback("m")["conflicts"]] == ["a"]
+    assert [each["key"] for each in migrations.of("m").rollback()["conflicts"]] == ["a"]
     assert parameters.look("target") == there

@@ -78,20 +78,20 @@ def test_objects(
     entry = Entry("s3", lab.entry.source, lab.entry.target, history=history)
     granted = iter([True] * items_done)
 
-    planned = world.migrations.begin("m", [entry], level)
+    planned = world.migrations.of("m").begin([entry], level)
     if planned["batches"]:
-        world.migrations.run_batch("m", 0, lambda: next(granted, False))
+        world.migrations.of("m").run_batch(0, lambda: next(granted, False))
         if not recorded:
             world.store.delete(Layout("m").results(0))
-    world.migrations.rollback("m")
+    world.migrations.of("m").rollback()
 
     assert world.versions(lab.target) == before
-    done = world.migrations.migrate("again", [entry], level)
+    done = world.migrations.of("again").migrate([entry], level)
     assert done["status"] == "completed", done["problems"]
     current = {key: content for key, (content, _) in lab_contents(lab, "source").items()}
     there = {key: content for key, (content, _) in lab_contents(lab, "target").items()}
     assert current.items() <= there.items()
-    world.migrations.rollback("again")
+    world.migrations.of("again").rollback()
     assert world.versions(lab.target) == before
 
 
@@ -120,11 +120,11 @@ def test_parameters(
     earlier = lab.look("target")
     granted = iter([True] * items_done)
 
-    world.migrations.begin(
-        "m", [Entry("ssm", lab.entry.source, DataLocation(TARGET, "", lab.entry.target.prefix))], Level.FULL
+    world.migrations.of("m").begin(
+        [Entry("ssm", lab.entry.source, DataLocation(TARGET, "", lab.entry.target.prefix))], Level.FULL
     )
-    world.migrations.run_batch("m", 0, lambda: next(granted, False))
-    world.migrations.rollback("m")
+    world.migrations.of("m").run_batch(0, lambda: next(granted, False))
+    world.migrations.of("m").rollback()
 
     assert lab.look("target") == earlier
 
@@ -160,24 +160,24 @@ def test_objects_in_a_bucket_that_replicates_onward(
     entry = Entry("s3", lab.entry.source, lab.entry.target, history=history)
     granted = iter([True] * items_done)
 
-    planned = world.migrations.begin("m", [entry], Level.PINNED)
+    planned = world.migrations.of("m").begin([entry], Level.PINNED)
     if planned["batches"]:
-        world.migrations.run_batch("m", 0, lambda: next(granted, False))
+        world.migrations.of("m").run_batch(0, lambda: next(granted, False))
         if not recorded:
             world.store.delete(Layout("m").results(0))
-    world.migrations.rollback("m")
+    world.migrations.of("m").rollback()
 
     assert shown(world, lab.target, TARGET) == before
     assert shown(world, onward, ONWARD) == before
     once = world.versions(lab.target)
     if not undo_recorded:
         world.store.delete(Layout("m").undone(0))
-    assert world.migrations.rollback("m")["conflicts"] == []
+    assert world.migrations.of("m").rollback()["conflicts"] == []
     assert shown(world, lab.target, TARGET) == shown(world, onward, ONWARD) == before
     if undo_recorded:  # else what undo wrote can equal a version that was still to be copied, and is replaced
         assert world.versions(lab.target) == once
-    assert world.migrations.migrate("again", [entry])["status"] == "completed"
-    world.migrations.rollback("again")
+    assert world.migrations.of("again").migrate([entry])["status"] == "completed"
+    world.migrations.of("again").rollback()
     assert shown(world, lab.target, TARGET) == before
     assert shown(world, onward, ONWARD) == before
 
@@ -272,15 +272,15 @@ def test_secrets(
     )
     granted = iter([True] * items_done)
 
-    planned = world.migrations.begin("m", [entry], Level.FULL)
+    planned = world.migrations.of("m").begin([entry], Level.FULL)
     if planned["batches"]:
-        world.migrations.run_batch("m", 0, lambda: next(granted, False))
-    world.migrations.rollback("m")
+        world.migrations.of("m").run_batch(0, lambda: next(granted, False))
+    world.migrations.of("m").rollback()
 
     assert secrets_there(world, prefix) == earlier
-    done = world.migrations.migrate("again", [entry])
+    done = world.migrations.of("again").migrate([entry])
     barred = {name for name, secret in before.items() if secret["fate"] != "kept"} & set(source)
     assert done["problems"] == []
     assert {conflict["key"] for conflict in done.get("conflicts", ())} == barred
-    world.migrations.rollback("again")
+    world.migrations.of("again").rollback()
     assert secrets_there(world, prefix) == earlier

@@ -53,8 +53,8 @@ def as_aws(world: World, restored: bytes) -> None:
 def test_archived_objects_are_conflicts_and_the_others_go(world: World, lab: S3Lab, restored: bytes) -> None:
     as_aws(world, restored)
 
-    plan = world.migrations.plan("m", [lab.entry], Level.FULL)
-    done = world.migrations.migrate("m", [lab.entry])
+    plan = world.migrations.of("m").plan([lab.entry], Level.FULL)
+    done = world.migrations.of("m").migrate([lab.entry])
 
     assert plan.counts == {"new": 3, "changed": 0, "same": 0, "conflict": 2}
     assert {each["key"] for each in done["conflicts"]} == {"GLACIER", "DEEP_ARCHIVE"}
@@ -66,14 +66,14 @@ def test_an_older_archived_version_is_in_the_way_of_the_history_only(world: Worl
     write(world, lab, "STANDARD", "GLACIER")
     entry = replace(lab.entry, include=("GLACIER",))
 
-    assert world.migrations.plan("m", [entry], Level.FULL).counts["new"] == 1
-    assert world.migrations.plan("m", [replace(entry, history=True)], Level.FULL).counts["conflict"] == 1
+    assert world.migrations.of("m").plan([entry], Level.FULL).counts["new"] == 1
+    assert world.migrations.of("m").plan([replace(entry, history=True)], Level.FULL).counts["conflict"] == 1
 
 
 def test_what_is_restored_is_carried_and_proven_by_what_is_stored(world: World, lab: S3Lab) -> None:
     as_aws(world, b"false")
 
-    done = world.migrations.migrate("m", [lab.entry])
+    done = world.migrations.of("m").migrate([lab.entry])
 
     assert (done["status"], done["counts"]["proven"]) == ("completed", 5), done["problems"]
     head = world.clients.get("s3", TARGET).head_object(Bucket=lab.target, Key="out/GLACIER")

@@ -46,14 +46,14 @@ def test_keys_of_control_and_invisible_characters_arrive_and_go_back(world: Worl
     for key in CONTROLS:
         lab.write("source", key, f"of {key!r}")
     lab.write("target", CONTROLS[0], "earlier")
-    before = world.migrations.plan("p", [lab.entry], Level.FULL).counts
+    before = world.migrations.of("p").plan([lab.entry], Level.FULL).counts
 
-    done = world.migrations.migrate("m", [lab.entry])
+    done = world.migrations.of("m").migrate([lab.entry])
 
     assert done["status"] == "completed", done["problems"]
     assert done["counts"]["proven"] == len(CONTROLS)
-    world.migrations.rollback("m")
-    assert world.migrations.plan("p", [lab.entry], Level.FULL).counts == before
+    world.migrations.of("m").rollback()
+    assert world.migrations.of("p").plan([lab.entry], Level.FULL).counts == before
 
 
 def strange_tags(chance: random.Random) -> dict[str, str]:
@@ -81,7 +81,7 @@ def test_thousands_of_strange_tags_survive(world: World, lab: S3Lab) -> None:
         list(tags),
     )
 
-    done = world.migrations.migrate("m", [lab.entry])
+    done = world.migrations.of("m").migrate([lab.entry])
 
     assert (done["status"], done["counts"]["proven"]) == ("completed", 200), done["problems"]
     for key in list(tags)[::20]:
@@ -93,12 +93,12 @@ def test_what_is_deleted_at_the_source_meanwhile_is_copied_as_planned(world: Wor
     for key in ("a", "b"):
         # No tags: the embedded AWS does not find those of a version under a delete marker.
         world.clients.get("s3", SOURCE).put_object(Bucket=lab.source, Key=f"in/{key}", Body=key.encode())
-    world.migrations.begin("m", [lab.entry], Level.FULL)
+    world.migrations.of("m").begin([lab.entry], Level.FULL)
     lab.delete("source", "a")
 
-    world.migrations.run("m")
+    world.migrations.of("m").run()
 
-    assert world.migrations.finish("m")["status"] == "completed"
+    assert world.migrations.of("m").finish()["status"] == "completed"
     assert set(lab.look("target")) == {"a", "b"}
 
 
@@ -119,7 +119,7 @@ def test_throttling_slows_the_pool_and_loses_nothing(world: World, lab: S3Lab) -
     world.transport._once = throttled  # type: ignore[method-assign]
     world.transport._sleep = lambda _: None
 
-    done = world.migrations.migrate("m", [lab.entry], Level.PINNED)
+    done = world.migrations.of("m").migrate([lab.entry], Level.PINNED)
 
     assert done["status"] == "completed"
     assert len(refused) == 40
@@ -152,7 +152,7 @@ def test_parameters_and_secrets_wait_when_called_too_often(monkeypatch: pytest.M
 def test_a_batch_that_failed_is_run_again_and_copies_nothing_twice(world: World, lab: S3Lab) -> None:
     for number in range(10):
         lab.write("source", f"{number}", "x")
-    world.migrations.begin("m", [lab.entry], Level.FULL)
+    world.migrations.of("m").begin([lab.entry], Level.FULL)
     once = world.transport._once
 
     def failing(request: S3Request) -> Response:
@@ -162,20 +162,20 @@ def test_a_batch_that_failed_is_run_again_and_copies_nothing_twice(world: World,
 
     world.transport._once = failing  # type: ignore[method-assign]
     with pytest.raises(S3Error):
-        world.migrations.run_batch("m", 0)
+        world.migrations.of("m").run_batch(0)
     world.transport._once = once  # type: ignore[method-assign]
 
-    assert world.migrations.run_batch("m", 0).counts["proven"] == 10
+    assert world.migrations.of("m").run_batch(0).counts["proven"] == 10
     assert len(world.versions(lab.target)) == 10
 
 
 def test_items_of_a_batch_that_never_succeeds_are_named(world: World, lab: S3Lab) -> None:
     for number in range(BATCH_ITEMS + 5):
         lab.write("source", f"{number:03d}", "x")
-    world.migrations.begin("m", [lab.entry], Level.PINNED)
-    world.migrations.run_batch("m", 0)
+    world.migrations.of("m").begin([lab.entry], Level.PINNED)
+    world.migrations.of("m").run_batch(0)
 
-    done = world.migrations.finish("m")
+    done = world.migrations.of("m").finish()
 
     assert (done["status"], done["batches_missing"]) == ("incomplete", 1)
     assert [problem["key"] for problem in done["problems"]] == [
@@ -191,10 +191,10 @@ def test_keys_that_were_asked_for_and_are_missing_are_named_before_anything_is_w
     asked = Asked(keys=["in/there", "in/missing"])
 
     with pytest.raises(InputError, match="in/missing") as told:
-        world.migrations.begin("m", [lab.entry], Level.PINNED, asked=asked)
+        world.migrations.of("m").begin([lab.entry], Level.PINNED, asked=asked)
 
     assert "in/there" not in told.value.message
     assert world.versions(lab.target) == []
-    assert world.migrations.known("m", [lab.entry]) is None
+    assert world.migrations.of("m").known([lab.entry]) is None
     lab.write("source", "missing", "y")
-    assert world.migrations.begin("m", [lab.entry], Level.PINNED, asked=asked)["plan"]["new"] == 2
+    assert world.migrations.of("m").begin([lab.entry], Level.PINNED, asked=asked)["plan"]["new"] == 2

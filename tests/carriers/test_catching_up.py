@@ -8,7 +8,7 @@ import pytest
 from carrier_world import SOURCE, TARGET, World
 from command_world import carrying_of, config_of, journal_in
 
-from regionshift.carriers import lock
+from regionshift.carriers import locks
 from regionshift.carriers.carrier import Entry
 from regionshift.carriers.transport import Response, S3Request
 from regionshift.errors import Refused, WorkFailed
@@ -47,12 +47,12 @@ def test_what_could_not_be_copied_and_has_come_by_itself_holds_the_bucket_no_lon
         last.catch_up("run")
     world.transport._once = once  # type: ignore[method-assign]
     with pytest.raises(Refused, match="run-catch-up"):
-        lock.require_free(carrying.records(TARGET), "another", [entry])
+        locks.require_free(carrying.records(TARGET, "another"), [entry])
     world.clients.get("s3", TARGET).put_object(Bucket=entry.target.bucket, Key="late", Body=b"x")
 
     assert "bucket" not in last.catch_up("run")
 
-    lock.require_free(carrying.records(TARGET), "another", [entry])
+    locks.require_free(carrying.records(TARGET, "another"), [entry])
 
 
 def test_our_own_copies_are_nobodys_writes(world: World, tmp_path: Path) -> None:
@@ -92,7 +92,7 @@ def test_a_return_that_was_killed_while_it_copied_is_gone_on_with(world: World, 
         "missed",
         "since",
     }
-    lock.require_free(last.carrying.records(TARGET), "another", [entry])
-    lock.acquire(last.carrying.records(TARGET), "somebody", [entry])
+    locks.require_free(last.carrying.records(TARGET, "another"), [entry])
+    locks.acquire(last.carrying.records(TARGET, "somebody"), [entry])
     with pytest.raises(Refused, match="somebody"):
         last.copy_back("third")

@@ -20,13 +20,13 @@ def lab(world: World) -> S3Lab:
 
 
 def digest(migrations: Migrations, lab: S3Lab) -> str:
-    return migrations.plan("look", [lab.entry], Level.PINNED).digest
+    return migrations.of("look").plan([lab.entry], Level.PINNED).digest
 
 
 @pytest.mark.parametrize("change", ["another object", "other contents", "one less", "written at the target"])
 def test_a_plan_that_changed_is_not_begun(change: str, world: World, lab: S3Lab) -> None:
     migrations = world.migrations
-    migrations.migrate("first", [lab.entry], Level.PINNED)
+    migrations.of("first").migrate([lab.entry], Level.PINNED)
     lab.write("source", "a", "aa")
     confirmed = Asked(confirmed=digest(migrations, lab))
     if change == "another object":
@@ -40,26 +40,26 @@ def test_a_plan_that_changed_is_not_begun(change: str, world: World, lab: S3Lab)
     was = world.versions(lab.target)
 
     with pytest.raises(PlanChanged, match="conflict"):
-        migrations.begin("m", [lab.entry], Level.PINNED, asked=confirmed)
+        migrations.of("m").begin([lab.entry], Level.PINNED, asked=confirmed)
 
     assert world.versions(lab.target) == was
-    assert migrations.known("m", [lab.entry]) is None
+    assert migrations.of("m").known([lab.entry]) is None
     # Neither the id nor the target is taken.
     again = Asked(confirmed=digest(migrations, lab))
-    assert migrations.begin("m", [lab.entry], Level.PINNED, asked=again)["status"] == "copying"
+    assert migrations.of("m").begin([lab.entry], Level.PINNED, asked=again)["status"] == "copying"
 
 
 def test_the_same_plan_is_begun(world: World, lab: S3Lab) -> None:
     confirmed = Asked(confirmed=digest(world.migrations, lab))
-    assert world.migrations.begin("m", [lab.entry], Level.PINNED, asked=confirmed)["plan"]["new"] == 2
+    assert world.migrations.of("m").begin([lab.entry], Level.PINNED, asked=confirmed)["plan"]["new"] == 2
 
 
 def test_a_plan_with_conflicts_is_refused_where_none_may_be(world: World, lab: S3Lab) -> None:
-    world.migrations.migrate("first", [lab.entry], Level.PINNED)
+    world.migrations.of("first").migrate([lab.entry], Level.PINNED)
     world.clients.get("s3", TARGET).put_object(Bucket=lab.target, Key="out/a", Body=b"somebody's")
     lab.write("source", "b", "bb")
 
     with pytest.raises(Refused, match="out/a"):
-        world.migrations.begin("m", [lab.entry], Level.PINNED, asked=Asked(conflicts=False))
+        world.migrations.of("m").begin([lab.entry], Level.PINNED, asked=Asked(conflicts=False))
 
-    assert world.migrations.begin("m", [lab.entry], Level.PINNED)["plan"]["conflict"] == 1
+    assert world.migrations.of("m").begin([lab.entry], Level.PINNED)["plan"]["conflict"] == 1

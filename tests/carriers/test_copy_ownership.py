@@ -11,7 +11,6 @@ import pytest
 from carrier_world import ONWARD, SOURCE, TARGET, S3Lab, World
 
 from regionshift.aws.clients import Clients
-from regionshift.carriers.batch import run_batch
 from regionshift.carriers.carrier import Level
 from regionshift.carriers.connections import ConnectionProblemError
 from regionshift.carriers.records import Layout
@@ -44,8 +43,8 @@ def begun(world: World, lab: S3Lab, *keys: str) -> None:
     """The migration ``m`` is planned, and has its record of what the target was; nothing is copied."""
     for key in keys:
         lab.write("source", key, f"new {key}")
-    world.migrations.begin("m", [lab.entry], Level.PINNED)
-    run_batch(world.store, world.carriers, world.migrations.bounds, "m", 0, lambda: False)
+    world.migrations.of("m").begin([lab.entry], Level.PINNED)
+    world.batch("m", 0, lambda: False).run()
 
 
 def forget_results(world: World) -> None:
@@ -67,7 +66,7 @@ def test_what_others_wrote_meanwhile_is_not_taken_for_ours(world: World, lab: S3
     ]
     forget_results(world)
 
-    world.migrations.rollback("m")
+    world.migrations.of("m").rollback()
 
     assert [version for _, version, latest, _ in world.versions(lab.target) if latest] == theirs
 
@@ -75,14 +74,14 @@ def test_what_others_wrote_meanwhile_is_not_taken_for_ours(world: World, lab: S3
 def test_our_copy_is_found_between_what_others_wrote(world: World, lab: S3Lab) -> None:
     begun(world, lab, "a")
     under = put(world, lab, "a", b"NEW A")
-    run_batch(world.store, world.carriers, world.migrations.bounds, "m", 0, lambda: True)
+    world.batch("m", 0, lambda: True).run()
     forget_results(world)
 
-    world.migrations.run("m")
-    done = world.migrations.finish("m")
+    world.migrations.of("m").run()
+    done = world.migrations.of("m").finish()
 
     assert (done["status"], len(world.versions(lab.target))) == ("completed", 2)
-    world.migrations.rollback("m")
+    world.migrations.of("m").rollback()
     assert [version for _, version, *_ in world.versions(lab.target)] == [under]
 
 
@@ -91,13 +90,13 @@ def test_a_replica_of_the_source_is_not_ours(world: World) -> None:
     lab.write("source", "a", "earlier")  # before there is replication
     onward = world.replicate_onward(lab.source, SOURCE)
     lab.entry = replace(lab.entry, target=replace(lab.entry.source, region=ONWARD, bucket=onward))
-    world.migrations.begin("m", [lab.entry], Level.PINNED)
-    run_batch(world.store, world.carriers, world.migrations.bounds, "m", 0, lambda: False)
+    world.migrations.of("m").begin([lab.entry], Level.PINNED)
+    world.batch("m", 0, lambda: False).run()
     lab.write("source", "a", "earlier")  # replicated, and the same to the byte
     was = world.versions(onward, ONWARD)
     forget_results(world)
 
-    world.migrations.rollback("m")
+    world.migrations.of("m").rollback()
 
     assert world.versions(onward, ONWARD) == was
 
@@ -106,14 +105,14 @@ def test_what_cannot_be_compared_any_more_is_left_alone_and_named(world: World) 
     world.under_kms()
     lab = S3Lab(world)
     begun(world, lab, "a", "b")
-    run_batch(world.store, world.carriers, world.migrations.bounds, "m", 0, lambda: True)
+    world.batch("m", 0, lambda: True).run()
     forget_results(world)
     s3 = world.clients.get("s3", SOURCE)
     version = s3.head_object(Bucket=lab.source, Key="in/a")["VersionId"]
     s3.delete_object(Bucket=lab.source, Key="in/a", VersionId=version)
 
-    going_on = run_batch(world.store, world.carriers, world.migrations.bounds, "m", 0, lambda: True)
-    record = world.migrations.rollback("m")
+    going_on = world.batch("m", 0, lambda: True).run()
+    record = world.migrations.of("m").rollback()
 
     assert going_on.counts["failed"] == 1
     assert record["counts"] == {"conflict": 1, "undone": 1}
@@ -127,19 +126,19 @@ def test_a_record_shorter_than_what_was_written_hides_nothing(world: World, lab:
         lab.write("source", "a", text)
     lab.write("target", "a", "earlier")
     before = world.versions(lab.target)
-    world.migrations.begin("m", [replace(lab.entry, history=True)], Level.PINNED)
-    run_batch(world.store, world.carriers, world.migrations.bounds, "m", 0, lambda: True)
+    world.migrations.of("m").begin([replace(lab.entry, history=True)], Level.PINNED)
+    world.batch("m", 0, lambda: True).run()
     name = Layout("m").results(0)
     line = json.loads(world.store.get(name) or b"")
     short = {"key": "a", "size": line["size"], "source_version": line["source_version"], "state": "failed"}
     world.store.put(name, json.dumps(short | {"versions": line["versions"][:1], "reason": "x"}).encode())
 
-    again = run_batch(world.store, world.carriers, world.migrations.bounds, "m", 0, lambda: True)
+    again = world.batch("m", 0, lambda: True).run()
 
     assert again.counts["proven"] == 1
     assert len(world.versions(lab.target)) == 3
     world.store.put(name, json.dumps(short | {"versions": line["versions"][:1], "reason": "x"}).encode())
-    world.migrations.rollback("m")
+    world.migrations.of("m").rollback()
     assert world.versions(lab.target) == before
 
 
@@ -165,11 +164,11 @@ def test_a_copy_that_was_sent_twice_and_landed_twice_goes_back(
         return once(request)
 
     world.transport._once = lossy  # type: ignore[method-assign]
-    assert world.migrations.migrate("m", [lab.entry], Level.PINNED)["status"] == "completed"
+    assert world.migrations.of("m").migrate([lab.entry], Level.PINNED)["status"] == "completed"
     assert len(world.versions(lab.target)) == 5
     between = put(world, lab, "b", b"NEW B")  # somebody else's, on top
 
-    record = world.migrations.rollback("m")
+    record = world.migrations.of("m").rollback()
 
     assert record["counts"] == {"undone": 1, "conflict": 1}
     assert lab.look("target")["a"] == before["a"]
@@ -185,7 +184,7 @@ def test_undo_that_writes_forward_knows_its_own_copy_again(world: World, lab: S3
         lab.write("source", key, "new")
     lab.write("target", "there", "earlier")
     before = lab.look("target")
-    world.migrations.migrate("m", [lab.entry])
+    world.migrations.of("m").migrate([lab.entry])
     once = world.transport._once
 
     def dying(request: S3Request) -> Response:
@@ -195,11 +194,11 @@ def test_undo_that_writes_forward_knows_its_own_copy_again(world: World, lab: S3
 
     world.transport._once = dying  # type: ignore[method-assign]
     with pytest.raises(KilledError):
-        world.migrations.rollback("m")
+        world.migrations.of("m").rollback()
     world.transport._once = once  # type: ignore[method-assign]
     written = world.versions(lab.target)
 
-    record = world.migrations.rollback("m")
+    record = world.migrations.of("m").rollback()
 
     assert record["counts"] == {"undone": 2}, record["conflicts"]
     assert (lab.look("target"), world.versions(lab.target)) == (before, written)
@@ -212,11 +211,11 @@ def test_undo_that_writes_a_large_object_forward_goes_on_with_the_next_call(in_p
     in_parts.replicate_onward(lab.target)
     lab.write("source", "big", "new")
     put(in_parts, lab, "big", b"y" * 16 * MIB)
-    in_parts.migrations.migrate("m", [lab.entry])
+    in_parts.migrations.of("m").migrate([lab.entry])
     granted = iter([True] * 3)
 
-    first = in_parts.migrations.rollback("m", "", lambda: next(granted, False))
-    second = in_parts.migrations.rollback("m")
+    first = in_parts.migrations.of("m").rollback("", lambda: next(granted, False))
+    second = in_parts.migrations.of("m").rollback()
 
     assert (first["status"], first["counts"]) == ("incomplete", {"unfinished": 1})
     assert (second["status"], second["counts"]) == ("completed", {"undone": 1})

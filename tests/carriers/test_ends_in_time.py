@@ -37,7 +37,7 @@ def test_one_request_takes_a_fraction_of_what_a_call_keeps_for_it() -> None:
 def test_parts_are_put_together_only_when_there_is_time(in_parts: World) -> None:
     lab = S3Lab(in_parts)
     in_parts.clients.get("s3", SOURCE).put_object(Bucket=lab.source, Key="in/big", Body=b"y" * 16 * MIB)
-    in_parts.migrations.begin("m", [lab.entry], Level.PINNED)
+    in_parts.migrations.of("m").begin([lab.entry], Level.PINNED)
     once, copied = in_parts.transport._once, 0
 
     def counted(request: S3Request) -> Response:
@@ -48,8 +48,8 @@ def test_parts_are_put_together_only_when_there_is_time(in_parts: World) -> None
 
     in_parts.transport._once = counted  # type: ignore[method-assign]
 
-    first = in_parts.migrations.run_batch("m", 0, lambda: copied < 4)
+    first = in_parts.migrations.of("m").run_batch(0, lambda: copied < 4)
 
     assert (first.more, in_parts.versions(lab.target)) == (True, [])
-    assert in_parts.migrations.run_batch("m", 0).counts["proven"] == 1
+    assert in_parts.migrations.of("m").run_batch(0).counts["proven"] == 1
     assert copied == 4, "no part is copied twice"

@@ -32,7 +32,7 @@ def machine(world: World) -> str:
 
 def executions(world: World, machine: str, migration_id: str = "m") -> Executions:
     client = world.clients.get("stepfunctions", TARGET)
-    return Executions(world.store, Layout(migration_id), client, machine)
+    return Executions(world.records(migration_id), client, machine)
 
 
 def started(world: World, machine: str) -> list[str]:

@@ -59,7 +59,7 @@ def test_a_strangers_bucket_is_refused_by_name_before_anything_is_written(world:
     before = world.versions(entry.target.bucket)
 
     with pytest.raises(Refused, match=f"the {side} bucket {bucket}, or it does not belong to") as refused:
-        world.migrations.begin("m", [entry], Level.FULL)
+        world.migrations.of("m").begin([entry], Level.FULL)
 
     assert f"{side}_account" in (refused.value.remedy or "")
     assert world.versions(entry.target.bucket) == before
@@ -74,7 +74,7 @@ def test_a_bucket_whose_account_is_named_is_used(world: World, side: str) -> Non
 
 def test_what_objects_of_a_named_account_leave_behind_is_seen(world: World, side: str) -> None:
     entry = to_strangers(world, side, account=OTHER_ACCOUNT)
-    (part,) = world.migrations.plan("p", [entry], Level.FULL).entries
+    (part,) = world.migrations.of("p").plan([entry], Level.FULL).entries
     assert (part.counts, dict(part.left)) == ({"new": 1}, {})
 
 
@@ -83,7 +83,7 @@ def test_a_bucket_that_is_ours_and_named_another_accounts_is_refused(world: Worl
     place = lab.entry.source if side == "source" else lab.entry.target
     entry = replace(lab.entry, **{side: replace(place, account=OTHER_ACCOUNT)})
     with pytest.raises(Refused, match=f"does not belong to account {OTHER_ACCOUNT}"):
-        world.migrations.begin("m", [entry], Level.FULL)
+        world.migrations.of("m").begin([entry], Level.FULL)
 
 
 def test_records_keep_the_account(world: World, side: str) -> None:

@@ -30,7 +30,7 @@ def lab(world: World) -> S3Lab:
     """A migration that is planned and has copied nothing yet."""
     made = S3Lab(world)
     made.write("source", "a", "x")
-    world.migrations.begin("m", [made.entry], Level.FULL)
+    world.migrations.of("m").begin([made.entry], Level.FULL)
     return made
 
 
@@ -63,11 +63,11 @@ RECORDS = (
 
 @pytest.mark.parametrize("name", RECORDS)
 def test_no_record_is_acted_on_that_somebody_else_wrote(world: World, lab: S3Lab, name: str) -> None:
-    world.migrations.run("m")
+    world.migrations.of("m").run()
     put(world, name, body_of(world, name).replace(b"a", b"b"))
 
     with pytest.raises(Unsealed, match="not sealed") as refused:
-        world.migrations.rollback("m")
+        world.migrations.of("m").rollback()
 
     assert refused.value.where == f"s3://{world.records_bucket}/{name}"
     assert refused.value.exit_code == 3
@@ -82,7 +82,7 @@ def test_a_plan_that_was_rewritten_under_its_seal_is_not_copied(world: World, la
     put(world, LAYOUT.plan(0), forged, Metadata=seal)
 
     with pytest.raises(Unsealed, match="was changed"):
-        world.migrations.run_batch("m", 0)
+        world.migrations.of("m").run_batch(0)
 
     assert not lab.look("target")
 
@@ -161,8 +161,8 @@ def _now() -> str:
 
 def test_what_an_unsealed_migration_wrote_is_somebody_elses_to_later_plans(world: World, lab: S3Lab) -> None:
     """A record that says so does not make what lies at the target ours."""
-    world.migrations.run("m")
-    world.migrations.finish("m")
+    world.migrations.of("m").run()
+    world.migrations.of("m").finish()
     assert [each.migration_id for each in carried(world.store, lab.entry)] == ["m"]
 
     metadata = json.loads(body_of(world, LAYOUT.metadata))
@@ -172,17 +172,17 @@ def test_what_an_unsealed_migration_wrote_is_somebody_elses_to_later_plans(world
 
 def test_a_plan_says_whose_records_it_passes_over(world: World, lab: S3Lab) -> None:
     for number in range(4):
-        world.migrations.run("m" if not number else f"m{number}")
-        world.migrations.finish("m" if not number else f"m{number}")
+        world.migrations.of("m" if not number else f"m{number}").run()
+        world.migrations.of("m" if not number else f"m{number}").finish()
         lab.write("source", "a", f"{number}")
-        world.migrations.begin(f"m{number + 1}", [lab.entry], Level.FULL)
-    (part,) = world.migrations.plan("p", [lab.entry], Level.FULL).entries
+        world.migrations.of(f"m{number + 1}").begin([lab.entry], Level.FULL)
+    (part,) = world.migrations.of("p").plan([lab.entry], Level.FULL).entries
     assert part.notes == ()
 
     for name in ("m", "m1", "m2", "m3"):
         put(world, Layout(name).metadata, body_of(world, Layout(name).metadata))
 
-    (part,) = world.migrations.plan("p", [lab.entry], Level.FULL).entries
+    (part,) = world.migrations.of("p").plan([lab.entry], Level.FULL).entries
     (note,) = part.notes
     assert note.startswith(
         "4 earlier migrations have records that this environment did not seal (m, m1, m2 and 1 more)"
@@ -191,22 +191,25 @@ def test_a_plan_says_whose_records_it_passes_over(world: World, lab: S3Lab) -> N
 
 def test_nothing_is_done_outside_of_what_the_settings_name_today(world: World, lab: S3Lab) -> None:
     entry = lab.entry
-    world.migrations.run("m")
+    world.migrations.of("m").run()
     elsewhere = Way("s3", entry.source, DataLocation(TARGET, "another"))
     today = replace(world.migrations, bounds=Bounds(world.records_bucket, (elsewhere,)))
 
     for attempt in (
-        lambda: today.begin("m", [entry], Level.FULL),
-        lambda: today.run_batch("m", 0),
-        lambda: today.rollback("m"),
-        lambda: today.undo_batch("m", 0),
+        lambda: today.of("m").begin([entry], Level.FULL),
+        lambda: today.of("m").run_batch(0),
+        lambda: today.of("m").rollback(),
+        lambda: today.of("m").undo_batch(0),
     ):
         with pytest.raises(OutOfBounds, match="not what `carry` names today"):
             attempt()
     assert lab.look("target")["a"][0] == b"x"
 
     way = Way("s3", entry.source, entry.target)
-    assert replace(today, bounds=Bounds(world.records_bucket, (way,))).rollback("m")["status"] == "completed"
+    assert (
+        replace(today, bounds=Bounds(world.records_bucket, (way,))).of("m").rollback()["status"]
+        == "completed"
+    )
 
 
 def test_a_batch_holds_what_its_entry_selects_and_nothing_of_the_programs_own(
@@ -217,34 +220,34 @@ def test_a_batch_holds_what_its_entry_selects_and_nothing_of_the_programs_own(
     item = {"key": "b", "kind": "new", "versions": [["v", "e", 1, False, "STANDARD"]]}
     world.store.put(LAYOUT.plan(0), to_bytes([head, item]))
     with pytest.raises(OutOfBounds):
-        world.migrations.run_batch("m", 0)
+        world.migrations.of("m").run_batch(0)
 
     within = replace(lab.entry, target=DataLocation(TARGET, world.records_bucket))
     for key in ("migrations/m/metadata.json", "state/x", "artifacts/x"):
         head = {"batch": 0, "entry": entry_line(within), "level": "full", "after": ""}
         world.store.put(LAYOUT.plan(0), to_bytes([head, {**item, "key": key}]))
         with pytest.raises(OutOfBounds):
-            world.migrations.run_batch("m", 0)
+            world.migrations.of("m").run_batch(0)
 
 
 def test_a_batch_whose_way_back_was_deleted_is_not_told_as_taken_back(world: World, lab: S3Lab) -> None:
-    world.migrations.run("m", batches=1)
+    world.migrations.of("m").run(batches=1)
     before = lab.look("target")
     world.clients.get("s3", TARGET).delete_object(Bucket=world.records_bucket, Key=LAYOUT.before(0))
 
     with pytest.raises(Refused, match="what was there before batch 0"):
-        world.migrations.rollback("m")
+        world.migrations.of("m").rollback()
 
     assert lab.look("target") == before
-    assert world.migrations.metadata("m")["status"] != "rolled_back"
+    assert world.migrations.of("m").metadata()["status"] != "rolled_back"
 
 
 def test_what_was_taken_back_hides_no_other_migration(world: World, lab: S3Lab) -> None:
     """Nor does one that was never finished, nor a name that is no id."""
-    world.migrations.run("m")
-    world.migrations.finish("m")
-    world.migrations.rollback("m")
-    world.migrations.migrate("n", [lab.entry])
+    world.migrations.of("m").run()
+    world.migrations.of("m").finish()
+    world.migrations.of("m").rollback()
+    world.migrations.of("n").migrate([lab.entry])
     world.store.put(f"{folder_of(lab.entry)}!", b"")
     world.store.put(f"{folder_of(lab.entry)}mm", b"")
     assert {each.migration_id for each in carried(world.store, lab.entry)} == {"n"}

@@ -47,8 +47,8 @@ class Left:
         self.machine = self.states.create_state_machine(
             name=f"machine-{self.world.run}", definition=json.dumps(WAITS), roleArn=role
         )["stateMachineArn"]
-        self.world.migrations.begin("m", [self.lab.entry], Level.FULL)
-        executions = Executions(self.world.store, Layout("m"), self.states, self.machine)
+        self.world.migrations.of("m").begin([self.lab.entry], Level.FULL)
+        executions = Executions(self.world.records("m"), self.states, self.machine)
         self.first = executions.start("copy").arn
 
     def carrying(self, before_it_ends: Callable[[], object]) -> Carrying:
@@ -92,9 +92,9 @@ def left(world: World, tmp_path: Path) -> Left:
 
 
 def test_what_was_stopped_and_still_runs_ends_as_stopped_before_it_is_gone_on_with(left: Left) -> None:
-    left.world.migrations.stop("m")
+    left.world.migrations.of("m").stop()
     worker = Worker(left.world.migrations, lambda *_: None)
-    stopped = left.world.migrations.run_batch("m", 0).stopped
+    stopped = left.world.migrations.of("m").run_batch(0).stopped
 
     report = left.go_on(lambda: worker.run("finish", {"migration_id": "m"}, lambda: True)["status"])
 
@@ -107,8 +107,8 @@ def test_what_was_stopped_and_still_runs_ends_as_stopped_before_it_is_gone_on_wi
 
 def test_what_still_runs_and_completes_is_not_begun_again(left: Left) -> None:
     def complete() -> str:
-        left.world.migrations.run("m")
-        return str(left.world.migrations.finish("m")["status"])
+        left.world.migrations.of("m").run()
+        return str(left.world.migrations.of("m").finish()["status"])
 
     report = left.go_on(complete)
 
@@ -118,9 +118,9 @@ def test_what_still_runs_and_completes_is_not_begun_again(left: Left) -> None:
 
 def test_what_still_runs_and_goes_back_is_told_as_taken_back(left: Left) -> None:
     before = left.world.versions(left.lab.target)
-    left.world.migrations.run("m")
+    left.world.migrations.of("m").run()
 
-    report = left.go_on(lambda: left.world.migrations.rollback("m")["status"])
+    report = left.go_on(lambda: left.world.migrations.of("m").rollback()["status"])
 
     assert report.metadata["status"] == "rolled_back"
     assert left.world.versions(left.lab.target) == before
@@ -130,7 +130,7 @@ def test_what_still_runs_and_goes_back_is_told_as_taken_back(left: Left) -> None
 def test_what_ended_badly_names_the_command_that_goes_on(undoing: bool, named: str, left: Left) -> None:
     def fail() -> None:
         if undoing:
-            left.world.migrations.rollback("m", "", lambda: False)
+            left.world.migrations.of("m").rollback("", lambda: False)
 
     with pytest.raises(WorkFailed) as failed:
         left.carrying(fail).wait(TARGET, "m", left.first, no_forecast)

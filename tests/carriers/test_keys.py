@@ -73,8 +73,8 @@ def test_only_what_is_under_a_strangers_key_is_a_conflict(
     before = lab.look("target")
     entry = ring.entry(lab.entry)
 
-    plan = world.migrations.plan("p", [entry], Level.FULL)
-    done = world.migrations.migrate("m", [entry])
+    plan = world.migrations.of("p").plan([entry], Level.FULL)
+    done = world.migrations.of("m").migrate([entry])
 
     ((name, reason),) = plan.conflicts
     assert name.endswith("/k-other")
@@ -83,7 +83,7 @@ def test_only_what_is_under_a_strangers_key_is_a_conflict(
     assert lab.look("target")["k-other"] == before["k-other"]
     was = {name: key_of(lab, name) for name in before}
     assert was["k-other"] == ring.stranger
-    world.migrations.rollback("m")
+    world.migrations.of("m").rollback()
     assert lab.look("target") == before
     assert key_of(lab, "k-arn") == ring.own
 
@@ -99,11 +99,11 @@ def test_a_key_that_the_entry_names_is_written_with_and_there_again(
     entry = ring.entry(lab.entry, ring.their_alias)
     assert read_entry(entry_line(entry)) == entry
 
-    done = world.migrations.migrate("m", [entry])
+    done = world.migrations.of("m").migrate([entry])
 
     assert done["status"] == "completed", done
     assert key_of(lab, "k-own") == key_of(lab, "k-theirs") == ring.their_alias
-    world.migrations.rollback("m")
+    world.migrations.of("m").rollback()
     assert (key_of(lab, "k-own"), key_of(lab, "k-theirs")) == (ring.own, ring.theirs)
 
 
@@ -114,7 +114,7 @@ def test_a_key_that_is_not_there_is_refused(
     world.carriers["s3"] = Objects(world.transport, clients=world.clients.named)
     entry = ring.entry(kind(world).entry, "alias/of-nobody")
     with pytest.raises(InputError, match="of-nobody is not there"):
-        world.migrations.plan("p", [entry], Level.FULL)
+        world.migrations.of("p").plan([entry], Level.FULL)
 
 
 def test_a_bucket_that_encrypts_with_a_strangers_key_is_refused_before_anything_is_written(
@@ -127,13 +127,13 @@ def test_a_bucket_that_encrypts_with_a_strangers_key_is_refused_before_anything_
     entry = replace(lab.entry, keys=(ring.own_alias,))
 
     with pytest.raises(Refused, match="for which the migration has no rights") as refused:
-        world.migrations.begin("m", [entry], Level.FULL)
+        world.migrations.of("m").begin([entry], Level.FULL)
 
     assert f"kms_key: {ring.stranger}" in str(refused.value.remedy)
     assert world.versions(lab.target) == []
     for usable in (ring.own, "alias/aws/s3"):
         encrypts_with(world, lab.target, usable)
-        assert world.migrations.plan("p", [entry], Level.FULL).counts["new"] == 1
+        assert world.migrations.of("p").plan([entry], Level.FULL).counts["new"] == 1
 
 
 def test_objects_go_under_the_key_that_the_entry_names(world: World, ring: Keyring) -> None:
@@ -143,12 +143,12 @@ def test_objects_go_under_the_key_that_the_entry_names(world: World, ring: Keyri
     encrypts_with(world, lab.target, ring.stranger)
     entry = replace(ring.entry(lab.entry), kms_key=ring.theirs)
 
-    done = world.migrations.migrate("m", [entry])
+    done = world.migrations.of("m").migrate([entry])
 
     assert done["status"] == "completed", done["problems"]
     head = world.clients.get("s3", TARGET).head_object(Bucket=lab.target, Key="out/a")
     assert (head["ServerSideEncryption"], head["SSEKMSKeyId"]) == ("aws:kms", ring.theirs)
-    world.migrations.rollback("m")
+    world.migrations.of("m").rollback()
     assert world.versions(lab.target) == []
 
 
@@ -166,4 +166,4 @@ def test_source_regions_are_not_asked(world: World, ring: Keyring) -> None:
     world.clients.get("secretsmanager", SOURCE).create_secret(
         Name=lab.entry.source.prefix + "a", SecretString="new", KmsKeyId=key
     )
-    assert world.migrations.migrate("m", [ring.entry(lab.entry)])["status"] == "completed"
+    assert world.migrations.of("m").migrate([ring.entry(lab.entry)])["status"] == "completed"

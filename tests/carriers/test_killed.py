@@ -101,13 +101,13 @@ def test_killed_at_any_moment(world: World, victims: Victims) -> None:
                 "migrate", migration_id, lab, chance.randrange(REQUESTS), chance.random() < 0.5
             )
         if chance.random() < 0.7:
-            done = world.migrations.migrate(migration_id, [lab.entry])
+            done = world.migrations.of(migration_id).migrate([lab.entry])
             assert done["status"] == "completed", (seed, round_number, done["problems"])
             nothing_twice(before, world.versions(lab.target), seed)
         elif not world.store.exists(f"migrations/{migration_id}/metadata.json"):
             continue
         deaths += victims.run("rollback", migration_id, lab, chance.randrange(12), chance.random() < 0.5)
-        world.migrations.rollback(migration_id)
+        world.migrations.of(migration_id).rollback()
         assert world.versions(lab.target) == before, (seed, round_number)
     assert deaths >= DEATHS, (seed, deaths)
 
@@ -165,7 +165,7 @@ def test_parameters_and_secrets_killed_at_any_moment(
         for _ in range(chance.choice((2, 2, 3))):
             deaths += victims.run("migrate", migration_id, lab, chance.randrange(most), chance.random() < 0.5)
         if chance.random() < 0.7:
-            done = world.migrations.migrate(migration_id, [lab.entry])
+            done = world.migrations.of(migration_id).migrate([lab.entry])
             assert done["status"] == "completed", (seed, round_number, done["problems"])
             written_once(lab, written, seed)
         elif not world.store.exists(f"migrations/{migration_id}/metadata.json"):
@@ -173,7 +173,7 @@ def test_parameters_and_secrets_killed_at_any_moment(
         deaths += victims.run(
             "rollback", migration_id, lab, chance.randrange(most // 2), chance.random() < 0.5
         )
-        world.migrations.rollback(migration_id)
+        world.migrations.of(migration_id).rollback()
         now = lab.look("target") if isinstance(lab, SsmLab) else secrets_there(lab)
         assert now == before, (seed, round_number)
     assert deaths >= DEATHS, (seed, deaths)

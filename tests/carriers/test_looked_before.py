@@ -11,7 +11,7 @@ import pytest
 from carrier_world import ONWARD, SOURCE, TARGET, World, seals_of
 from command_world import carrying_of, config_of, journal_in
 
-from regionshift.carriers import lock
+from regionshift.carriers import locks
 from regionshift.carriers.carrier import Entry
 from regionshift.carriers.records import RecordStore
 from regionshift.carriers.transport import Response, S3Request
@@ -89,7 +89,7 @@ def test_a_target_that_another_migration_has_is_refused_and_the_ones_own_is_not(
 ) -> None:
     copies = last_copy(world, tmp_path, up=True)
     entry = bucket_entry(copies.carrying.environment.config, SOURCE, TARGET)
-    lock.acquire(copies.carrying.records(TARGET), "run-bucket", [entry])
+    locks.acquire(copies.carrying.records(TARGET, "run-bucket"), [entry])
     copies.look("run")
     with pytest.raises(Refused, match="run-bucket is not done with the same target"):
         copies.look("planned")
@@ -108,7 +108,7 @@ def test_a_lost_primary_is_given_up_beside_a_migration_into_the_new_one_that_mis
 ) -> None:
     copies = last_copy(world, tmp_path, up=True)
     entry, bucket = with_records_in_source(world, copies)
-    lock.acquire(copies.carrying.records(TARGET), "died-with-it", [entry])
+    locks.acquire(copies.carrying.records(TARGET, "died-with-it"), [entry])
     nothing = cast(Any, None)
     plan = cast(Any, SimpleNamespace(lost=True, old=ONWARD, new=TARGET, others=(SOURCE,), uncalled=(ONWARD,)))
     promotion = Promotion(
@@ -134,7 +134,7 @@ def test_migrations_are_asked_in_the_order_in_which_they_go_back(world: World, t
         world.clients.get("s3", SOURCE).put_object(Bucket=bucket, Key=name, Body=b"x")
         copies.copy_bucket(name)
     # A way back that was killed has its target still.
-    lock.acquire(copies.carrying.records(TARGET), "second", [entry])
+    locks.acquire(copies.carrying.records(TARGET, "second"), [entry])
     require_all_takeable(copies.carrying, ["second", "first"])
     with pytest.raises(Refused, match="second is not done with the same target"):
         require_all_takeable(copies.carrying, ["first", "second"])
@@ -151,7 +151,7 @@ def test_a_migration_that_was_planned_just_now_is_not_looked_at_twice(world: Wor
 
     world.transport._once = counting  # type: ignore[method-assign]
     migrations = copies.carrying.migrations(TARGET)
-    migrations.require_beginnable("run", [entry])
+    migrations.of("run").require_beginnable([entry])
     whole = len(asked)
-    migrations.require_beginnable("run", [entry], planned=True)
+    migrations.of("run").require_beginnable([entry], planned=True)
     assert len(asked) - whole == 1 < whole

@@ -29,7 +29,7 @@ def orphaned(cloud: LocalCloud, clients: Clients) -> tuple[World, S3Lab, str]:
     s3 = world.clients.get("s3", TARGET)
     theirs: str = s3.create_multipart_upload(Bucket=lab.target, Key="out/big")["UploadId"]
     longer: str = s3.create_multipart_upload(Bucket=lab.target, Key="out/bigger")["UploadId"]
-    world.migrations.begin("m", [lab.entry], Level.PINNED)
+    world.migrations.of("m").begin([lab.entry], Level.PINNED)
     once = world.transport._once
 
     def deadly(request: S3Request) -> Response:
@@ -41,7 +41,7 @@ def orphaned(cloud: LocalCloud, clients: Clients) -> tuple[World, S3Lab, str]:
     for _ in range(2):
         world.transport._once = deadly  # type: ignore[method-assign]
         with pytest.raises(KilledError):
-            world.migrations.run_batch("m", 0)
+            world.migrations.of("m").run_batch(0)
         world.transport._once = once  # type: ignore[method-assign]
     assert uploads(world, lab) > {theirs, longer}
     return world, lab, f"{theirs} {longer}"
@@ -55,16 +55,16 @@ def uploads(world: World, lab: S3Lab) -> set[str]:
 def test_going_on_leaves_only_what_others_began(orphaned: tuple[World, S3Lab, str]) -> None:
     world, lab, others = orphaned
 
-    world.migrations.run("m")
+    world.migrations.of("m").run()
 
-    assert world.migrations.finish("m")["status"] == "completed"
+    assert world.migrations.of("m").finish()["status"] == "completed"
     assert uploads(world, lab) == set(others.split())
 
 
 def test_taking_back_leaves_only_what_others_began(orphaned: tuple[World, S3Lab, str]) -> None:
     world, lab, others = orphaned
 
-    world.migrations.rollback("m")
+    world.migrations.of("m").rollback()
 
     assert uploads(world, lab) == set(others.split())
     assert world.versions(lab.target) == []

@@ -18,7 +18,7 @@ PLANNED = Level.FULL
 
 
 def counts(world: World, lab: Any) -> dict[str, int]:
-    found = world.migrations.plan("p", [lab.entry], PLANNED).counts
+    found = world.migrations.of("p").plan([lab.entry], PLANNED).counts
     return {kind: number for kind, number in found.items() if number}
 
 
@@ -40,11 +40,11 @@ def anew(lab: Any, side: str, name: str, value: str) -> None:
 def test_made_anew_at_the_source_it_goes_again(world: World, kind: type[Any]) -> None:
     lab = kind(world)
     lab.write("source", "a", "one")
-    world.migrations.migrate("m1", [lab.entry])
+    world.migrations.of("m1").migrate([lab.entry])
     anew(lab, "source", "a", "two")
 
     assert counts(world, lab) == {"changed": 1}
-    assert world.migrations.migrate("m2", [lab.entry])["status"] == "completed"
+    assert world.migrations.of("m2").migrate([lab.entry])["status"] == "completed"
     assert lab.look("target")["a"][0] == "two"
     assert counts(world, lab) == {"same": 1}
 
@@ -53,12 +53,12 @@ def test_made_anew_at_the_source_it_goes_again(world: World, kind: type[Any]) ->
 def test_made_anew_at_the_target_it_is_somebody_elses(world: World, kind: type[Any]) -> None:
     lab = kind(world)
     lab.write("source", "a", "one")
-    world.migrations.migrate("m1", [lab.entry])
+    world.migrations.of("m1").migrate([lab.entry])
     anew(lab, "target", "a", "somebody's")
     lab.write("source", "a", "newer")
 
     assert counts(world, lab) == {"conflict": 1}
-    record = world.migrations.rollback("m1")
+    record = world.migrations.of("m1").rollback()
 
     assert [each["key"] for each in record["conflicts"]] == ["a"]
     assert lab.look("target")["a"][0] == "somebody's"
@@ -68,13 +68,13 @@ def test_made_anew_with_a_version_more_it_is_somebody_elses_still(world: World) 
     lab = SsmLab(world)
     lab.write("source", "a", "one")
     lab.write("target", "a", "earlier")
-    world.migrations.migrate("m1", [lab.entry])
+    world.migrations.of("m1").migrate([lab.entry])
     lab.delete("target", "a")
     for value in ("x", "one", "earlier"):  # as if undo had written the last
         lab.write("target", "a", value)
     history = lab.look("target")
 
-    record = world.migrations.rollback("m1")
+    record = world.migrations.of("m1").rollback()
 
     assert [each["key"] for each in record["conflicts"]] == ["a"]
     assert lab.look("target") == history
@@ -83,12 +83,12 @@ def test_made_anew_with_a_version_more_it_is_somebody_elses_still(world: World) 
 def test_made_anew_with_another_type_it_is_a_conflict(world: World) -> None:
     lab = SsmLab(world)
     lab.write("source", "a", "one")
-    world.migrations.migrate("m1", [lab.entry])
+    world.migrations.of("m1").migrate([lab.entry])
     lab.delete("source", "a")
     ssm = world.clients.get("ssm", SOURCE)
     ssm.put_parameter(Name=f"{lab.entry.source.prefix}a", Value="one", Type="StringList")
 
-    ((_, reason),) = world.migrations.plan("p", [lab.entry], PLANNED).conflicts
+    ((_, reason),) = world.migrations.of("p").plan([lab.entry], PLANNED).conflicts
     assert "its type is String at the target and StringList at the source" in reason
 
 
@@ -96,11 +96,11 @@ def test_made_anew_between_plan_and_copy_it_is_not_what_was_planned(world: World
     lab = SsmLab(world)
     lab.write("source", "a", "one")
     lab.write("source", "b", "one")
-    world.migrations.begin("m", [lab.entry], PLANNED)
+    world.migrations.of("m").begin([lab.entry], PLANNED)
     anew(lab, "source", "a", "two")
 
-    world.migrations.run("m")
-    done = world.migrations.finish("m")
+    world.migrations.of("m").run()
+    done = world.migrations.of("m").finish()
 
     assert [each["key"] for each in done["problems"]] == ["a"]
     assert set(lab.look("target")) == {"b"}
@@ -112,12 +112,12 @@ def test_one_foreign_write_after_ours_is_enough(world: World, foreign: tuple[str
     lab = SsmLab(world)
     lab.write("source", "a", "one")
     lab.write("target", "a", "earlier")
-    world.migrations.migrate("m1", [lab.entry])
+    world.migrations.of("m1").migrate([lab.entry])
     for value in foreign:
         lab.write("target", "a", value)
     there = lab.look("target")
 
-    record = world.migrations.rollback("m1")
+    record = world.migrations.of("m1").rollback()
 
     assert [each["key"] for each in record["conflicts"]] == ["a"]
     assert lab.look("target") == there
@@ -145,7 +145,7 @@ def test_records_without_dates_are_read_by_number_and_the_migrations_end(
     for name in "abc":
         lab.write("source", name, "one")
     lab.write("target", "c", "earlier")
-    world.migrations.migrate("m1", [lab.entry])
+    world.migrations.of("m1").migrate([lab.entry])
     for name in (Layout("m1").results(0), Layout("m1").before(0)):
         without_dates(world, name)
 
@@ -155,7 +155,7 @@ def test_records_without_dates_are_read_by_number_and_the_migrations_end(
 
     assert counts(world, lab) == {"same": 1, "changed": 1, "conflict": 1}
     if kind is SsmLab:
-        record = world.migrations.rollback("m1")
+        record = world.migrations.of("m1").rollback()
         # Of "a" nobody can tell any more what was written, and "b" is somebody's.
         assert [each["key"] for each in record["conflicts"]] == ["a", "b"]
         assert lab.look("target")["c"][0] == "earlier"
@@ -192,12 +192,12 @@ def test_a_null_version_that_was_written_over_goes_again(world: World, history: 
     null.lab.entry = type(null.lab.entry)("s3", null.lab.entry.source, null.lab.entry.target, history=history)
     null.lab.write("source", "a", "first")
     null.write_null(b"one")
-    world.migrations.migrate("m1", [null.lab.entry])
+    world.migrations.of("m1").migrate([null.lab.entry])
     assert counts(world, null.lab) == {"same": 1}
     null.write_null(b"two")
 
     assert counts(world, null.lab) == {"changed": 1}
-    done = world.migrations.migrate("m2", [null.lab.entry])
+    done = world.migrations.of("m2").migrate([null.lab.entry])
 
     assert done["status"] == "completed"
     assert done["planned_bytes"] == 3  # what was carried before does not go again
@@ -220,13 +220,13 @@ def test_objects_older_than_versioning_are_carried_and_taken_back(world: World, 
     entry = type(lab.entry)("s3", type(target)(SOURCE, old, "in/"), target, history=history)
     before = world.versions(lab.target)
 
-    done = world.migrations.migrate("m", [entry])
+    done = world.migrations.of("m").migrate([entry])
 
     assert [each["reason"] for each in done["problems"]] == []
     assert lab.look("target")["a"][1:] == ({"by": "me"}, None, [{"Key": "team", "Value": "data"}])
-    assert world.migrations.plan("p", [entry], PLANNED).counts["same"] == 4
-    assert world.migrations.plan("p", [entry], PLANNED, deep=True).counts["same"] == 4
-    world.migrations.rollback("m")
+    assert world.migrations.of("p").plan([entry], PLANNED).counts["same"] == 4
+    assert world.migrations.of("p").plan([entry], PLANNED, deep=True).counts["same"] == 4
+    world.migrations.of("m").rollback()
     assert world.versions(lab.target) == before
 
 
@@ -240,9 +240,9 @@ def test_what_was_there_before_versioning_comes_back(world: World) -> None:
     lab.write("source", "a", "new")
     entry = type(lab.entry)("s3", lab.entry.source, type(lab.entry.target)(TARGET, old, "out/"))
 
-    assert world.migrations.migrate("m", [entry])["status"] == "completed"
+    assert world.migrations.of("m").migrate([entry])["status"] == "completed"
     assert s3.get_object(Bucket=old, Key="out/a")["Body"].read() == b"new"
-    assert world.migrations.rollback("m")["conflicts"] == []
+    assert world.migrations.of("m").rollback()["conflicts"] == []
 
     assert world.versions(old) == before
     assert s3.get_object(Bucket=old, Key="out/a")["Body"].read() == b"earlier"

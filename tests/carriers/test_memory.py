@@ -13,7 +13,7 @@ from typing import Any, cast
 from regionshift.carriers.carrier import Carried, DataLocation, Entry, Item, Level, Limits
 from regionshift.carriers.lines import item_line, to_bytes
 from regionshift.carriers.plan import MigrationPlan, make_plan, require_sound
-from regionshift.carriers.records import RecordStore
+from regionshift.carriers.records import MigrationRecords, RecordStore
 from regionshift.carriers.s3.calls import Bucket, Calls
 from regionshift.carriers.s3.listing import stacks
 from regionshift.carriers.s3.pages import Page, Version
@@ -122,7 +122,12 @@ def planned(keys: int) -> tuple[MigrationPlan, int]:
     try:
         limits = require_sound(carriers, [entry])
         found = make_plan(
-            cast(RecordStore, NoRecords()), carriers, "m", [entry], limits, level=Level.FULL, sink=Weighed()
+            MigrationRecords(cast(RecordStore, NoRecords()), "m"),
+            carriers,
+            [entry],
+            limits,
+            level=Level.FULL,
+            sink=Weighed(),
         )
         return found, tracemalloc.get_traced_memory()[1]
     finally:

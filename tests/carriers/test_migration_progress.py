@@ -9,9 +9,9 @@ import pytest
 from carrier_world import S3Lab, World
 
 from regionshift.carriers import plan
+from regionshift.carriers.batch import batch_notes, read_notes
 from regionshift.carriers.carrier import Level
 from regionshift.carriers.records import Layout
-from regionshift.carriers.shares import Shares, read_shares
 from regionshift.operations.migrations import carrying
 from regionshift.operations.migrations.progress import Follower, MigrationProgress
 
@@ -29,30 +29,29 @@ class Clock:
 
 
 def test_a_call_notes_how_far_it_is_now_and_then(world: World) -> None:
-    clock, layout = Clock(), Layout("m")
-    shares = Shares(world.store, layout, clock.now, print)
-    note = shares.of(0)
+    clock = Clock()
+    note = batch_notes(world.records("m"), 0, clock.now, print)
     note(1, 10)
-    assert dict(read_shares(world.store, layout, [0, 1])) == {}
+    assert dict(read_notes(world.records("m"), [0, 1])) == {}
     clock.seconds = 3
     note(2, 20)
     note(3, 30)
-    assert dict(read_shares(world.store, layout, [0, 1])) == {0: (2, 20)}
+    assert dict(read_notes(world.records("m"), [0, 1])) == {0: (2, 20)}
 
 
 def test_what_is_under_way_is_shown_and_counted_once(world: World) -> None:
     lab, clock, told = S3Lab(world), Clock(), list[MigrationProgress]()
     for number in range(4):
         lab.write("source", str(number), "xx")
-    metadata = world.migrations.begin("m", [lab.entry], Level.PINNED)
+    metadata = world.migrations.of("m").begin([lab.entry], Level.PINNED)
     assert metadata["batches"] == 1
-    follower = Follower(world.store, "m", 1, 4, 8, clock, told.append)
+    follower = Follower(world.records("m"), 1, 4, 8, clock, told.append)
     layout = Layout("m")
     world.store.put_json(layout.share(0), {"items": 3, "bytes": 6})
     assert follower.look() is None
     clock.seconds = 5
     assert follower.look() is None
-    world.migrations.run_batch("m", 0)
+    world.migrations.of("m").run_batch(0)
     assert follower.look() == 0
     clock.seconds = 6
     assert follower.look() == -1
@@ -66,13 +65,13 @@ def test_the_end_is_foretold_by_the_batches_that_are_done(
     lab, clock = S3Lab(world), Clock()
     for number in range(6):
         lab.write("source", str(number), "xx")
-    begun = world.migrations.begin("m", [lab.entry], Level.PINNED)
+    begun = world.migrations.of("m").begin([lab.entry], Level.PINNED)
     assert begun["batches"] == 3
-    follower = Follower(world.store, "m", 3, 6, 12, clock, lambda _: None)
-    world.migrations.run_batch("m", 0)
+    follower = Follower(world.records("m"), 3, 6, 12, clock, lambda _: None)
+    world.migrations.of("m").run_batch(0)
     assert follower.look() is None  # done before: no part of the rate
     clock.seconds = 4
-    world.migrations.run_batch("m", 1)
+    world.migrations.of("m").run_batch(1)
     assert follower.look() == 4
     clock.seconds = 7
     assert follower.look() == 1
@@ -104,17 +103,16 @@ def test_a_batch_says_how_much_of_it_is_copied_and_proven(world: World) -> None:
     for number in range(6):
         lab.write("source", str(number), "xx")
     noted: list[int] = []
-    layout = Layout("m")
 
     def later() -> datetime:
         # Every note finds that its time has come, and leaves what the record had before.
         clock.seconds += 3
-        noted.append(dict(read_shares(world.store, layout, [0])).get(0, (0, 0))[0])
+        noted.append(dict(read_notes(world.records("m"), [0])).get(0, (0, 0))[0])
         return clock.now()
 
     migrations = replace(world.migrations, now=later, call_seconds=lambda: 6000.0)
-    migrations.begin("m", [lab.entry], Level.FULL)
+    migrations.of("m").begin([lab.entry], Level.FULL)
     noted.clear()
-    migrations.run_batch("m", 0)
+    migrations.of("m").run_batch(0)
     assert noted == sorted(noted)
     assert 0 < noted[len(noted) // 2] < 6

@@ -10,7 +10,6 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from carrier_world import TARGET, S3Lab, World
 
-from regionshift.carriers.batch import run_batch, undo_batch
 from regionshift.carriers.carrier import Level
 from regionshift.carriers.records import Layout
 from regionshift.carriers.transport import Response, S3Request
@@ -63,27 +62,27 @@ def lab(world: World) -> S3Lab:
 
 
 def test_no_copy_outlives_a_batch_that_fails(world: World, lab: S3Lab) -> None:
-    world.migrations.begin("m", [lab.entry], Level.PINNED)
+    world.migrations.of("m").begin([lab.entry], Level.PINNED)
     copies = Watched(world)
 
     def broken(*_: int) -> None:
         raise DefectError
 
     with pytest.raises(DefectError) as kept:  # the traceback, and with it all that was under way
-        run_batch(world.store, world.carriers, world.migrations.bounds, "m", 0, lambda: True, broken)
+        world.batch("m", 0, lambda: True).run(broken)
 
     copies.require_that_all_has_ended()
     assert kept.tb is not None
-    assert world.migrations.run_batch("m", 0).counts["proven"] == ITEMS
+    assert world.migrations.of("m").run_batch(0).counts["proven"] == ITEMS
     assert len(world.versions(lab.target)) == ITEMS
 
 
 def test_no_copy_outlives_an_item_whose_answer_cannot_be_understood(world: World, lab: S3Lab) -> None:
-    world.migrations.begin("m", [lab.entry], Level.PINNED)
+    world.migrations.of("m").begin([lab.entry], Level.PINNED)
     copies = Watched(world, breaks="out/00")
 
     with pytest.raises(DefectError):
-        world.migrations.run_batch("m", 0)
+        world.migrations.of("m").run_batch(0)
 
     copies.require_that_all_has_ended()
 
@@ -93,16 +92,16 @@ def test_nothing_is_written_forward_after_a_rollback_that_fails(world: World, la
         lab.write("target", f"{number:02d}", "earlier")
     before = lab.look("target")
     world.replicate_onward(lab.target)
-    world.migrations.migrate("m", [lab.entry], Level.PINNED)
+    world.migrations.of("m").migrate([lab.entry], Level.PINNED)
     once = world.transport._once
     copies = Watched(world, breaks="out/00")
 
     with pytest.raises(DefectError):
-        undo_batch(world.store, world.carriers, world.migrations.bounds, "m", 0, lambda: True)
+        world.batch("m", 0, lambda: True).undo()
 
     copies.require_that_all_has_ended()
     world.transport._once = once  # type: ignore[method-assign]
-    assert world.migrations.rollback("m")["counts"] == {"undone": ITEMS}
+    assert world.migrations.of("m").rollback()["counts"] == {"undone": ITEMS}
     assert lab.look("target") == before
 
 
@@ -112,7 +111,7 @@ def test_a_note_that_cannot_be_written_is_told_and_fails_nothing(world: World, l
     migrations = replace(
         world.migrations, now=lambda: next(later), call_seconds=lambda: 6000.0, warn=told.append
     )
-    migrations.begin("m", [lab.entry], Level.FULL)
+    migrations.of("m").begin([lab.entry], Level.FULL)
     once = world.transport._once
 
     def refusing(request: S3Request) -> Response:
@@ -122,7 +121,7 @@ def test_a_note_that_cannot_be_written_is_told_and_fails_nothing(world: World, l
 
     world.transport._once = refusing  # type: ignore[method-assign]
 
-    assert migrations.run_batch("m", 0).counts["proven"] == ITEMS
+    assert migrations.of("m").run_batch(0).counts["proven"] == ITEMS
     assert "batch 0 of m" in told[0]
     assert "AccessDenied" in told[0]
     assert world.clients.get("s3", TARGET).list_objects_v2(Bucket=lab.target)["KeyCount"] == ITEMS

@@ -62,10 +62,10 @@ def lab(world: World) -> SsmLab:
 )
 def test_every_setting_goes_along_is_proven_and_goes_away(lab: SsmLab, settings: dict[str, Any]) -> None:
     put(lab, "source", "a", "value", **settings)
-    done = lab.world.migrations.migrate("m", [lab.entry])
+    done = lab.world.migrations.of("m").migrate([lab.entry])
     assert done["counts"] == {"written": 1, "proven": 1}, done["problems"]
     assert there(lab, "a") == there(lab, "a", "source")
-    lab.world.migrations.rollback("m")
+    lab.world.migrations.of("m").rollback()
     assert lab.look("target") == {}
 
 
@@ -89,14 +89,14 @@ def test_every_setting_of_what_was_there_comes_back(
     put(lab, "target", "a", "early", **before, **own)
     earlier = there(lab, "a")
 
-    done = lab.world.migrations.migrate("m", [replace(lab.entry, kms_key=keys[1])])
+    done = lab.world.migrations.of("m").migrate([replace(lab.entry, kms_key=keys[1])])
 
     assert done["counts"] == {"written": 1, "proven": 1}, done["problems"]
     now = there(lab, "a")
     assert now["Value"] == "late"
     if now["Type"] == "SecureString":
         assert now["KeyId"] == keys[1]
-    lab.world.migrations.rollback("m")
+    lab.world.migrations.of("m").rollback()
     assert there(lab, "a") == earlier
 
 
@@ -118,8 +118,8 @@ def test_what_cannot_go_back_is_a_conflict_before_anything_is_written(
     put(lab, "target", "a", "early", **before)
     earlier = there(lab, "a")
 
-    (conflict,) = lab.world.migrations.plan("p", [lab.entry], Level.FULL).conflicts
-    done = lab.world.migrations.migrate("m", [lab.entry])
+    (conflict,) = lab.world.migrations.of("p").plan([lab.entry], Level.FULL).conflicts
+    done = lab.world.migrations.of("m").migrate([lab.entry])
 
     assert conflict[0].endswith("/a")
     assert words in conflict[1]
@@ -144,7 +144,7 @@ def test_a_parameter_instead_of_a_path_is_told(world: World, name: str) -> None:
     entry = Entry("ssm", DataLocation(SOURCE, prefix=path), DataLocation(TARGET, prefix=path))
 
     with pytest.raises(InputError, match=f"{name} is a parameter and not a path"):
-        world.migrations.plan("p", [entry], Level.FULL)
+        world.migrations.of("p").plan([entry], Level.FULL)
 
 
 @contextmanager
@@ -193,7 +193,7 @@ def test_a_parameter_that_may_not_be_read_for_the_plan_is_a_conflict_by_name(lab
     put(lab, "source", "a", "value")
     entry = replace(lab.entry, rewrite=("region",))
     with refused(lab.world, "GetParameter", "AccessDeniedException"):
-        plan = lab.world.migrations.plan("p", [entry], Level.FULL)
+        plan = lab.world.migrations.of("p").plan([entry], Level.FULL)
     ((key, reason),) = plan.conflicts
     assert key.endswith("/a")
     assert reason == "it cannot be looked at: GetParameter answered AccessDeniedException"
@@ -201,13 +201,13 @@ def test_a_parameter_that_may_not_be_read_for_the_plan_is_a_conflict_by_name(lab
 
 def test_a_plan_that_selects_nothing_is_refused_and_part_of_one_is_noted(lab: SsmLab) -> None:
     nothing = replace(lab.entry, include=("nothing",), target=DataLocation(TARGET, prefix="/other/"))
-    made = lab.world.migrations.plan("p", [nothing], Level.FULL)
+    made = lab.world.migrations.of("p").plan([nothing], Level.FULL)
     with pytest.raises(InputError, match="select nothing") as refused:
         require_something(made, SOURCE)
     assert str(nothing.source) in str(refused.value.where)
 
     put(lab, "source", "a", "value")
-    made = lab.world.migrations.plan("p", [lab.entry, nothing], Level.FULL)
+    made = lab.world.migrations.of("p").plan([lab.entry, nothing], Level.FULL)
     require_something(made, SOURCE)
     shown = as_json(made, Estimate(0, 0, 0), source=SOURCE, target=TARGET, on_failure="stop")
     assert [len(entry["notes"]) for entry in shown["entries"]] == [0, 1]

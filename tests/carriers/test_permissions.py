@@ -75,7 +75,7 @@ def test_an_unreadable_bucket_is_refused_before_anything_is_written(as_user: All
     lab.write("source", "a", "x")
 
     with pytest.raises(Refused, match="No permission"):
-        as_user().begin("m", [lab.entry], Level.FULL)
+        as_user().of("m").begin([lab.entry], Level.FULL)
 
     assert world.versions(lab.target) == []
 
@@ -84,7 +84,7 @@ def test_unlisted_parameters_and_secrets_are_refused(as_user: Allowed) -> None:
     for kind in ("ssm", "secrets"):
         entry = Entry(kind, DataLocation(SOURCE, prefix="/a/"), DataLocation(TARGET, prefix="/b/"))
         with pytest.raises(Refused, match="No permission"):
-            as_user().plan("m", [entry], Level.FULL)
+            as_user().of("m").plan([entry], Level.FULL)
 
 
 def test_a_role_with_just_what_copying_needs_can_copy_prove_and_undo(as_user: Allowed, world: World) -> None:
@@ -109,10 +109,10 @@ def test_a_role_with_just_what_copying_needs_can_copy_prove_and_undo(as_user: Al
         allow(read + write, f"{target}/*"),
     )
 
-    done = migrations.migrate("m", [lab.entry])
+    done = migrations.of("m").migrate([lab.entry])
 
     assert done["status"] == "completed", done["problems"]
-    migrations.rollback("m")
+    migrations.of("m").rollback()
     assert world.versions(lab.target) == before
 
 
@@ -160,8 +160,8 @@ def test_what_is_not_carried_is_seen_with_the_rights_to_look_at_it(as_user: Allo
         allow(["secretsmanager:GetResourcePolicy"]),
     ]
 
-    blind = as_user(*carrying).plan("p", entries, Level.FULL)
-    made = as_user(*rights).plan("p", entries, Level.FULL)
+    blind = as_user(*carrying).of("p").plan(entries, Level.FULL)
+    made = as_user(*rights).of("p").plan(entries, Level.FULL)
 
     assert [dict(part.left) for part in blind.entries] == [
         {"ACL: no permission to look": 3, "retention and legal hold: no permission to look": 3},
@@ -183,7 +183,7 @@ def test_an_item_that_may_not_be_read_fails_alone_and_by_name(as_user: Allowed, 
         "Resource": f"arn:aws:secretsmanager:*:*:secret:{lab.entry.source.prefix}sealed*",
     }
 
-    done = as_user(allow(["secretsmanager:*"]), denied).migrate("m", [lab.entry])
+    done = as_user(allow(["secretsmanager:*"]), denied).of("m").migrate([lab.entry])
 
     assert [(problem["key"], problem["state"]) for problem in done["problems"]] == [("sealed", "failed")]
     assert "AccessDenied" in done["problems"][0]["reason"]
@@ -219,10 +219,10 @@ def test_the_workers_rights_carry_secrets_and_take_them_back(
     migrations = as_user(*secrets_of_the_worker(world, by_name=by_name))
     entry = lab.entry if by_name else replace(lab.entry, tags=TAGS)
 
-    done = migrations.migrate("m", [entry])
+    done = migrations.of("m").migrate([entry])
 
     assert (done["status"], done["counts"]) == ("completed", {"written": 2, "proven": 2}), done["problems"]
-    assert migrations.rollback("m")["conflicts"] == []
+    assert migrations.of("m").rollback()["conflicts"] == []
     assert lab.look("target") == before
 
 

@@ -20,8 +20,8 @@ def test_what_would_forge_a_record_is_a_conflict_by_name(world: World, prefix: s
         "s3", DataLocation(SOURCE, source, "in/"), DataLocation(TARGET, world.records_bucket, prefix)
     )
 
-    planned = world.migrations.plan("m", [entry], Level.FULL)
-    done = world.migrations.migrate("m", [entry])
+    planned = world.migrations.of("m").plan([entry], Level.FULL)
+    done = world.migrations.of("m").migrate([entry])
 
     forged = {key for key in own if key.startswith(prefix)}
     assert {item.removeprefix(f"{world.records_bucket}/") for item, _ in planned.conflicts} == forged
@@ -39,8 +39,8 @@ def test_in_another_bucket_such_keys_are_anybodys(world: World) -> None:
     source, target = world.bucket("from", SOURCE), world.bucket("to", TARGET)
     world.clients.get("s3", SOURCE).put_object(Bucket=source, Key="migrations/x", Body=b"birds")
 
-    done = world.migrations.migrate(
-        "m", [Entry("s3", DataLocation(SOURCE, source), DataLocation(TARGET, target))]
+    done = world.migrations.of("m").migrate(
+        [Entry("s3", DataLocation(SOURCE, source), DataLocation(TARGET, target))]
     )
 
     assert done["status"] == "completed"

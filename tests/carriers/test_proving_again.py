@@ -14,14 +14,14 @@ from regionshift.carriers.records import Layout, StoredProgress
 
 
 def again(world: World, metadata: Metadata) -> Proven:
-    return prove_again(world.store, world.carriers, metadata)
+    return prove_again(world.records(metadata["migration_id"]), world.carriers, metadata)
 
 
 @pytest.mark.parametrize("level", list(Level))
 def test_what_somebody_changed_since_is_found(level: Level, world: World, lab: Lab) -> None:
     for name in ("a", "b", "c"):
         lab.write("source", name, name)
-    done = world.migrations.migrate("m", [lab.entry], level)
+    done = world.migrations.of("m").migrate([lab.entry], level)
     assert again(world, done) == Proven(level, proven=3)
     lab.write("target", "b", "somebody's")
     lab.delete("target", "c")
@@ -38,10 +38,10 @@ def test_what_somebody_changed_since_is_found(level: Level, world: World, lab: L
 def test_tags_and_what_was_noted_of_the_first_proof_are_no_shortcut(world: World) -> None:
     lab = S3Lab(world)
     lab.write("source", "a", "x")
-    done = world.migrations.migrate("m", [lab.entry])
+    done = world.migrations.of("m").migrate([lab.entry])
     item: Any = world.store.get(Layout("m").plan(0))
     version = item.decode().splitlines()[1].split('"versions":[["')[1].split('"')[0]
-    note = StoredProgress(world.store, Layout("m"), 0)
+    note = StoredProgress(world.records("m"), 0)
     note.note(f"a\n{version}\nproof", {"equal_bytes": "1"})
     world.clients.get("s3", TARGET).put_object_tagging(
         Bucket=lab.target, Key="out/a", Tagging={"TagSet": [{"Key": "team", "Value": "other"}]}

@@ -58,7 +58,7 @@ class Ranges:
 def test_ranges_are_read_side_by_side_each_once(world: World, lab: S3Lab) -> None:
     ranges = Ranges(world)
 
-    done = world.migrations.migrate("m", [lab.entry], Level.FULL)
+    done = world.migrations.of("m").migrate([lab.entry], Level.FULL)
 
     assert done["status"] == "completed", done["problems"]
     assert sorted(ranges.firsts) == [STEP * number for number in range(STEPS + 1)]
@@ -72,22 +72,22 @@ def test_all_objects_together_read_no_more_at_once(world: World, lab: S3Lab) -> 
     world.transport.pace._limit = world.transport.pace._most = 64
     ranges = Ranges(world)
 
-    assert world.migrations.migrate("m", [lab.entry], Level.FULL)["status"] == "completed"
+    assert world.migrations.of("m").migrate([lab.entry], Level.FULL)["status"] == "completed"
     assert ranges.most <= contents._READ_AT_ONCE
 
 
 def test_the_next_call_goes_on_where_the_reading_was(world: World, lab: S3Lab) -> None:
-    world.migrations.begin("m", [lab.entry], Level.FULL)
+    world.migrations.of("m").begin([lab.entry], Level.FULL)
     ranges = Ranges(world)
 
-    first = world.migrations.run_batch("m", 0, lambda: len(ranges.firsts) < 30)
+    first = world.migrations.of("m").run_batch(0, lambda: len(ranges.firsts) < 30)
 
     [noted] = [world.store.get(name) for name in world.store.names("migrations/m/progress/")]
     equal = json.loads(noted or b"")["equal_bytes"]
     assert first.more
     assert NOTED * STEP < int(equal) <= 30 * STEP
     ranges.firsts.clear()
-    assert world.migrations.run_batch("m", 0).counts["proven"] == 1
+    assert world.migrations.of("m").run_batch(0).counts["proven"] == 1
     assert min(ranges.firsts) == int(equal)
     assert len(world.versions(lab.target)) == 1
 
@@ -108,6 +108,6 @@ def test_one_other_byte_anywhere_is_found(world: World, lab: S3Lab, at: int) -> 
 
     world.transport._once = tampered  # type: ignore[method-assign]
 
-    done = world.migrations.migrate("m", [lab.entry], Level.FULL)
+    done = world.migrations.of("m").migrate([lab.entry], Level.FULL)
 
     assert done["problems"][0]["reason"] == f"contents differ behind byte {at // STEP * STEP}"

@@ -78,14 +78,14 @@ def arrived(world: World, lab: S3Lab) -> dict[str, str | None]:
 def test_redirects_arrive_and_go_back(world: World, lab: S3Lab, aws: Aws) -> None:
     before = world.versions(lab.target)
 
-    done = world.migrations.migrate("m", [lab.entry])
+    done = world.migrations.of("m").migrate([lab.entry])
 
     assert (done["status"], done["counts"]["proven"]) == ("completed", 3), done["problems"]
     assert arrived(world, lab) == {"page": None, "moved": "/page", "large": "/page"}
     assert len(world.versions(lab.target)) == 4, "what was written first is gone"
     assert aws.copies == 5
-    assert world.migrations.migrate("again", [lab.entry])["plan"]["same"] == 3
-    world.migrations.rollback("m")
+    assert world.migrations.of("again").migrate([lab.entry])["plan"]["same"] == 3
+    world.migrations.of("m").rollback()
     assert world.versions(lab.target) == before
 
 
@@ -97,10 +97,10 @@ def test_redirects_that_were_there_before_come_back_where_it_is_written_forward(
         there.put_object(Bucket=lab.target, Key=f"out/{key}", Body=b"x", WebsiteRedirectLocation="/earlier")
     lab.write("source", "plain", "without a redirect")
     world.replicate_onward(lab.target)
-    world.migrations.migrate("m", [lab.entry])
+    world.migrations.of("m").migrate([lab.entry])
     assert arrived(world, lab) == {"page": None, "moved": "/page", "large": "/page"}
 
-    assert world.migrations.rollback("m")["counts"] == {"undone": 4}
+    assert world.migrations.of("m").rollback()["counts"] == {"undone": 4}
 
     back = {key: there.head_object(Bucket=lab.target, Key=f"out/{key}") for key in ("page", "moved", "plain")}
     shown = {
@@ -115,7 +115,7 @@ def test_a_history_with_a_redirect_keeps_its_order(world: World, lab: S3Lab, aws
     redirect(world, lab, "page", b"moved")
     lab.write("source", "page", "back again")
 
-    done = world.migrations.migrate("m", [replace(lab.entry, history=True)])
+    done = world.migrations.of("m").migrate([replace(lab.entry, history=True)])
 
     assert done["status"] == "completed", done["problems"]
     assert aws.copies == 10
@@ -130,32 +130,32 @@ def test_a_history_with_a_redirect_keeps_its_order(world: World, lab: S3Lab, aws
 def test_killed_while_writing_again(world: World, lab: S3Lab, aws: Aws, at: tuple[str, int]) -> None:
     before = world.versions(lab.target)
     for migration_id, go_on in (("back", False), ("on", True)):
-        world.migrations.begin(migration_id, [lab.entry], Level.FULL)
+        world.migrations.of(migration_id).begin([lab.entry], Level.FULL)
         # As after a call whose time ran out before the proof: the first copies are on record.
         world.carriers["s3"].verify, verify = (lambda *_: iter(())), world.carriers["s3"].verify  # type: ignore
-        world.migrations.run_batch(migration_id, 0)
+        world.migrations.of(migration_id).run_batch(0)
         world.carriers["s3"].verify = verify  # type: ignore[method-assign]
         aws.copies, aws.die_at = 3, at
         with pytest.raises(KilledError):
-            world.migrations.run_batch(migration_id, 0)
+            world.migrations.of(migration_id).run_batch(0)
         aws.die_at = None
 
         if go_on:
-            world.migrations.run(migration_id)
-            assert world.migrations.finish(migration_id)["status"] == "completed"
+            world.migrations.of(migration_id).run()
+            assert world.migrations.of(migration_id).finish()["status"] == "completed"
             assert arrived(world, lab)["moved"] == "/page"
             assert len(world.versions(lab.target)) == 4
-        world.migrations.rollback(migration_id)
+        world.migrations.of(migration_id).rollback()
         assert world.versions(lab.target) == before
 
 
 def test_without_time_to_write_again_there_is_more_to_do(world: World, lab: S3Lab, aws: Aws) -> None:
-    world.migrations.begin("m", [lab.entry], Level.FULL)
+    world.migrations.of("m").begin([lab.entry], Level.FULL)
     granted = iter([True] * 6)  # three copies and their proofs
 
-    first = world.migrations.run_batch("m", 0, lambda: next(granted, False))
+    first = world.migrations.of("m").run_batch(0, lambda: next(granted, False))
 
     assert (first.more, first.counts["unfinished"], aws.copies) == (True, 2, 3)
     assert world.store.get(Layout("m").results(0))
-    assert world.migrations.run_batch("m", 0).counts["proven"] == 3
+    assert world.migrations.of("m").run_batch(0).counts["proven"] == 3
     assert len(world.versions(lab.target)) == 4

@@ -45,8 +45,8 @@ def each_once(world: World, lab: S3Lab) -> None:
     """One version more for each item, and all of it is undone."""
     keys = [key for key, *_ in world.versions(lab.target)]
     assert keys == sorted(f"out/{number:02d}" for number in range(ITEMS) for _ in range(1 + number % 2))
-    assert world.migrations.finish("m")["status"] == "completed"
-    world.migrations.rollback("m")
+    assert world.migrations.of("m").finish()["status"] == "completed"
+    world.migrations.of("m").rollback()
     assert {name: found[0] for name, found in lab.look("target").items()} == {
         f"{number:02d}": f"earlier {number}".encode() for number in range(1, ITEMS, 2)
     }

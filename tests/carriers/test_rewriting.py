@@ -38,7 +38,7 @@ def test_a_text_stands_for_itself_and_what_it_gives_too() -> None:
 def test_an_empty_text_is_refused(world: World) -> None:
     entry = replace(SsmLab(world).entry, replace={"": "x"})
     with pytest.raises(InputError, match="empty"):
-        world.migrations.plan("m", [entry], Level.FULL)
+        world.migrations.of("m").plan([entry], Level.FULL)
 
 
 def test_a_record_keeps_the_texts_and_reads_records_without() -> None:
@@ -59,16 +59,16 @@ def test_it_is_shown_carried_proven_and_taken_back(world: World, kind: type[SsmL
     entry = replace(lab.entry, replace={"db.old": "db.new"})
     rewrites = [item.rewrites for item in world.carriers[entry.kind].inventory(entry, iter(()))]
     assert rewrites == ["replace ×1", ""]
-    (part,) = world.migrations.plan("p", [entry], Level.FULL).entries
+    (part,) = world.migrations.of("p").plan([entry], Level.FULL).entries
     assert (part.rewritten, part.rewrites) == (1, ((f"{entry.target.prefix}a", "replace ×1"),))
 
-    done = world.migrations.migrate("m", [entry])
+    done = world.migrations.of("m").migrate([entry])
 
     assert done["status"] == "completed", done["problems"]
     assert lab.look("target")["a"][0] == "host=db.new"
     # Another rule than last time is no other version: a deep plan finds it.
     other = replace(entry, replace={"db.old": "db.newer"})
-    assert world.migrations.plan("p", [other], Level.FULL).counts["same"] == 2
-    assert world.migrations.plan("p", [other], Level.FULL, deep=True).counts["changed"] == 1
-    world.migrations.rollback("m")
+    assert world.migrations.of("p").plan([other], Level.FULL).counts["same"] == 2
+    assert world.migrations.of("p").plan([other], Level.FULL, deep=True).counts["changed"] == 1
+    world.migrations.of("m").rollback()
     assert lab.look("target") == before

@@ -56,11 +56,11 @@ def test_strange_keys_and_empty_objects_arrive_and_go_back(objects: S3Lab, world
         objects.write("target", key, "earlier")
     before = world.versions(objects.target)
 
-    done = world.migrations.migrate("m", [objects.entry])
+    done = world.migrations.of("m").migrate([objects.entry])
 
     assert done["status"] == "completed", done["problems"]
     assert objects.look("target") == objects.look("source")
-    world.migrations.rollback("m")
+    world.migrations.of("m").rollback()
     assert world.versions(objects.target) == before
 
 
@@ -80,7 +80,7 @@ def test_headers_metadata_and_tags_survive(objects: S3Lab, world: World) -> None
         StorageClass="STANDARD_IA",
     )
 
-    world.migrations.migrate("m", [replace(objects.entry, storage_class="INTELLIGENT_TIERING")])
+    world.migrations.of("m").migrate([replace(objects.entry, storage_class="INTELLIGENT_TIERING")])
 
     there = world.clients.get("s3", TARGET)
     kept = (
@@ -106,7 +106,7 @@ def test_the_copy_gets_the_key_of_the_target(objects: S3Lab, world: World) -> No
     key = world.clients.get("kms", TARGET).create_key()["KeyMetadata"]["Arn"]
     objects.write("source", "a", "x")
 
-    done = world.migrations.migrate("m", [replace(objects.entry, kms_key=key)])
+    done = world.migrations.of("m").migrate([replace(objects.entry, kms_key=key)])
 
     head = world.clients.get("s3", TARGET).head_object(Bucket=objects.target, Key="out/a")
     assert head["ServerSideEncryption"] == "aws:kms"
@@ -119,7 +119,7 @@ def test_only_what_is_selected_goes(objects: S3Lab, world: World) -> None:
         objects.write("source", key, key)
     entry = replace(objects.entry, include=("*.txt",), exclude=("data/*",), owned=("in/migrations/",))
 
-    world.migrations.migrate("m", [entry])
+    world.migrations.of("m").migrate([entry])
 
     assert set(objects.look("target")) == {"logs/a.txt"}
 
@@ -135,7 +135,7 @@ def test_history_goes_in_order_and_comes_back(objects: S3Lab, world: World) -> N
     objects.write("target", "a", "earlier")
     before = world.versions(objects.target)
 
-    done = world.migrations.migrate("m", [replace(objects.entry, history=True)])
+    done = world.migrations.of("m").migrate([replace(objects.entry, history=True)])
 
     s3 = world.clients.get("s3", TARGET)
     listed = s3.list_object_versions(Bucket=objects.target, Prefix="out/a")
@@ -147,7 +147,7 @@ def test_history_goes_in_order_and_comes_back(objects: S3Lab, world: World) -> N
     assert bodies == [b"three", b"two", b"one", b"earlier"]
     assert len(listed["DeleteMarkers"]) == 1
     assert "gone" not in objects.look("target")
-    world.migrations.rollback("m")
+    world.migrations.of("m").rollback()
     assert world.versions(objects.target) == before
 
 
@@ -166,28 +166,28 @@ def test_large_objects_go_in_parts_with_all_that_hangs_on_them(in_parts: World) 
         )
     before = in_parts.versions(objects.target)
 
-    done = in_parts.migrations.migrate("m", [objects.entry])
+    done = in_parts.migrations.of("m").migrate([objects.entry])
 
     assert done["status"] == "completed", done["problems"]
     assert objects.look("target") == objects.look("source")
     head = in_parts.clients.get("s3", TARGET).head_object(Bucket=objects.target, Key="out/over")
     assert head["ContentType"] == "video/mp4"
     assert head["ETag"].endswith('-2"')
-    in_parts.migrations.rollback("m")
+    in_parts.migrations.of("m").rollback()
     assert in_parts.versions(objects.target) == before
 
 
 def test_a_large_copy_goes_on_where_it_was(in_parts: World) -> None:
     objects = S3Lab(in_parts)
     in_parts.clients.get("s3", SOURCE).put_object(Bucket=objects.source, Key="in/big", Body=b"y" * 16 * MIB)
-    in_parts.migrations.begin("m", [objects.entry], Level.PINNED)
+    in_parts.migrations.of("m").begin([objects.entry], Level.PINNED)
     granted = iter([True] * 3)  # for the item and two of its four parts
     calls = Calls(in_parts.transport)
 
-    first = in_parts.migrations.run_batch("m", 0, lambda: next(granted, False))
+    first = in_parts.migrations.of("m").run_batch(0, lambda: next(granted, False))
     upload = in_parts.clients.get("s3", TARGET).list_multipart_uploads(Bucket=objects.target)["Uploads"]
-    in_parts.migrations.run("m")
-    done = in_parts.migrations.finish("m")
+    in_parts.migrations.of("m").run()
+    done = in_parts.migrations.of("m").finish()
 
     assert first.more
     assert len(upload) == 1
@@ -200,11 +200,11 @@ def test_a_large_copy_goes_on_where_it_was(in_parts: World) -> None:
 def test_rollback_leaves_no_upload_behind(in_parts: World) -> None:
     objects = S3Lab(in_parts)
     in_parts.clients.get("s3", SOURCE).put_object(Bucket=objects.source, Key="in/big", Body=b"y" * 16 * MIB)
-    in_parts.migrations.begin("m", [objects.entry], Level.PINNED)
+    in_parts.migrations.of("m").begin([objects.entry], Level.PINNED)
     granted = iter([True] * 3)
-    in_parts.migrations.run_batch("m", 0, lambda: next(granted, False))
+    in_parts.migrations.of("m").run_batch(0, lambda: next(granted, False))
 
-    in_parts.migrations.rollback("m")
+    in_parts.migrations.of("m").rollback()
 
     assert not in_parts.clients.get("s3", TARGET).list_multipart_uploads(Bucket=objects.target).get("Uploads")
     assert in_parts.versions(objects.target) == []
@@ -212,25 +212,25 @@ def test_rollback_leaves_no_upload_behind(in_parts: World) -> None:
 
 def test_what_changes_at_the_source_meanwhile_is_copied_as_planned(objects: S3Lab, world: World) -> None:
     objects.write("source", "a", "planned")
-    world.migrations.begin("m", [objects.entry], Level.FULL)
+    world.migrations.of("m").begin([objects.entry], Level.FULL)
     objects.write("source", "a", "later")
 
-    world.migrations.run("m")
+    world.migrations.of("m").run()
 
-    assert world.migrations.finish("m")["status"] == "completed"
+    assert world.migrations.of("m").finish()["status"] == "completed"
     assert objects.look("target")["a"][0] == b"planned"
 
 
 def test_a_version_that_vanishes_meanwhile_fails_alone_and_by_name(objects: S3Lab, world: World) -> None:
     for key in ("a", "b", "c"):
         objects.write("source", key, key)
-    world.migrations.begin("m", [objects.entry], Level.FULL)
+    world.migrations.of("m").begin([objects.entry], Level.FULL)
     s3 = world.clients.get("s3", SOURCE)
     version = s3.head_object(Bucket=objects.source, Key="in/b")["VersionId"]
     s3.delete_object(Bucket=objects.source, Key="in/b", VersionId=version)
 
-    world.migrations.run("m")
-    done = world.migrations.finish("m")
+    world.migrations.of("m").run()
+    done = world.migrations.of("m").finish()
 
     assert done["status"] == "incomplete"
     assert [(problem["key"], problem["state"]) for problem in done["problems"]] == [("b", "failed")]
@@ -241,12 +241,12 @@ def test_a_version_that_vanishes_meanwhile_fails_alone_and_by_name(objects: S3La
 def test_what_someone_writes_between_plan_and_copy_is_what_comes_back(objects: S3Lab, world: World) -> None:
     objects.write("source", "a", "new")
     objects.write("target", "a", "at planning")
-    world.migrations.begin("m", [objects.entry], Level.FULL)
+    world.migrations.of("m").begin([objects.entry], Level.FULL)
     objects.write("target", "a", "in between")
     before = world.versions(objects.target)
 
-    world.migrations.run("m")
-    world.migrations.rollback("m")
+    world.migrations.of("m").run()
+    world.migrations.of("m").rollback()
 
     assert world.versions(objects.target) == before
 
@@ -257,7 +257,7 @@ def test_undo_takes_the_newest_away_first(
     """However far it comes, readers see what was there before or an older state of ours, never the newest alone."""
     for content in ("one", "two", "three"):
         objects.write("source", "a", content)
-    world.migrations.migrate("m", [replace(objects.entry, history=True)])
+    world.migrations.of("m").migrate([replace(objects.entry, history=True)])
     delete, gone = Calls.delete_versions, 0
 
     def one_at_a_time(calls: Calls, bucket: Bucket, versions: list[tuple[str, str]]) -> dict[str, str]:
@@ -269,7 +269,7 @@ def test_undo_takes_the_newest_away_first(
     monkeypatch.setattr(Calls, "delete_versions", one_at_a_time)
     seen = []
     for _ in range(3):
-        world.migrations.rollback("m")
+        world.migrations.of("m").rollback()
         seen.append(objects.look("target").get("a", (b"",))[0])
 
     assert (seen, gone) == ([b"two", b"one", b""], 3)
@@ -280,10 +280,10 @@ def test_a_lost_earlier_version_is_never_made_worse(objects: S3Lab, world: World
     objects.write("target", "a", "earlier")
     s3 = world.clients.get("s3", TARGET)
     version = s3.head_object(Bucket=objects.target, Key="out/a")["VersionId"]
-    world.migrations.migrate("m", [objects.entry])
+    world.migrations.of("m").migrate([objects.entry])
     s3.delete_object(Bucket=objects.target, Key="out/a", VersionId=version)
 
-    record = world.migrations.rollback("m")
+    record = world.migrations.of("m").rollback()
 
     assert objects.look("target")["a"][0] == b"new"
     assert record["conflicts"][0]["key"] == "a"
@@ -297,11 +297,11 @@ def test_in_a_bucket_that_replicates_onward_undo_writes_forward(objects: S3Lab, 
         objects.write("target", key, "earlier")
     objects.delete("target", "deleted")
     before = objects.look("target")
-    world.migrations.migrate("m", [objects.entry])
+    world.migrations.of("m").migrate([objects.entry])
 
-    world.migrations.rollback("m")
+    world.migrations.of("m").rollback()
     once = world.versions(objects.target)
-    world.migrations.rollback("m")
+    world.migrations.of("m").rollback()
 
     assert objects.look("target") == before
     mirrored = world.clients.get("s3", "us-west-2").list_objects_v2(Bucket=onward).get("Contents", [])
@@ -329,9 +329,9 @@ def test_buckets_that_cannot_be_used_are_refused_before_anything_is_written(worl
     records = world.versions(world.records_bucket)
     for one, other, kind, words in refusals:
         with pytest.raises(kind, match=words):
-            world.migrations.plan("m", [Entry("s3", one, other)], Level.FULL)
+            world.migrations.of("m").plan([Entry("s3", one, other)], Level.FULL)
         with pytest.raises(kind, match=words):
-            world.migrations.begin("m", [Entry("s3", one, other)], Level.FULL)
+            world.migrations.of("m").begin([Entry("s3", one, other)], Level.FULL)
     assert [
         key for key, _, latest, etag in world.versions(world.records_bucket) if latest and etag != "marker"
     ] == [key for key, *_ in records]
@@ -375,13 +375,13 @@ def test_request_budgets_hold(objects: S3Lab, world: World) -> None:
         asked.clear()
         return number
 
-    world.migrations.migrate("m1", [objects.entry], Level.PINNED)
+    world.migrations.of("m1").migrate([objects.entry], Level.PINNED)
     assert spent() <= 1.3
-    world.migrations.migrate("m2", [objects.entry], Level.PINNED)
+    world.migrations.of("m2").migrate([objects.entry], Level.PINNED)
     assert spent() < 0.1
-    world.migrations.rollback("m1")
+    world.migrations.of("m1").rollback()
     assert spent() <= 0.1
-    world.migrations.migrate("m3", [objects.entry], Level.FULL)
+    world.migrations.of("m3").migrate([objects.entry], Level.FULL)
     assert spent() <= 5
     assert world.store.get(Layout("m3").metadata)
 
@@ -393,7 +393,7 @@ def test_planning_reads_no_records_of_migrations_between_other_places(
     other = replace(mine.entry, target=DataLocation(TARGET, mine.target, "elsewhere/"))
     mine.write("source", "a", "a")
     for entry, migration_id in ((mine.entry, "mine"), (other, "others")):
-        world.migrations.migrate(migration_id, [entry])
+        world.migrations.of(migration_id).migrate([entry])
     once, asked = world.transport._once, []
 
     def heard(request: S3Request) -> Response:
@@ -402,7 +402,7 @@ def test_planning_reads_no_records_of_migrations_between_other_places(
 
     with monkeypatch.context() as patched:
         patched.setattr(world.transport, "_once", heard)
-        planned = world.migrations.plan("again", [mine.entry], Level.FULL)
+        planned = world.migrations.of("again").plan([mine.entry], Level.FULL)
 
     assert planned.counts["same"] == 1
     assert [key for key in asked if "mine" in key]

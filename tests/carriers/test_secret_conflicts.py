@@ -52,14 +52,14 @@ def test_what_cannot_be_written_is_a_conflict(lab: SecretsLab, make: Any, words:
     make(lab, lab.entry.target.prefix + "a")
     before = described(lab)
 
-    (conflict,) = lab.world.migrations.plan("p", [lab.entry], Level.FULL).conflicts
-    done = lab.world.migrations.migrate("m", [lab.entry])
+    (conflict,) = lab.world.migrations.of("p").plan([lab.entry], Level.FULL).conflicts
+    done = lab.world.migrations.of("m").migrate([lab.entry])
 
     assert conflict[0].endswith("/a")
     assert words in conflict[1]
     assert (done["status"], done["counts"]) == ("incomplete", {})
     assert described(lab) == before
-    lab.world.migrations.rollback("m")
+    lab.world.migrations.of("m").rollback()
     assert described(lab) == before
 
 
@@ -92,8 +92,8 @@ def test_a_secret_that_another_service_manages_is_a_conflict(lab: SecretsLab) ->
     lab.write("target", "a", "earlier")
     before = lab.look("target")
     with described_with(lab, TARGET, OwningService="rds"):
-        (conflict,) = lab.world.migrations.plan("p", [lab.entry], Level.FULL).conflicts
-        done = lab.world.migrations.migrate("m", [lab.entry])
+        (conflict,) = lab.world.migrations.of("p").plan([lab.entry], Level.FULL).conflicts
+        done = lab.world.migrations.of("m").migrate([lab.entry])
     assert "rds manages it" in conflict[1]
     assert done["counts"] == {}
     assert lab.look("target") == before
@@ -106,9 +106,9 @@ def test_a_primary_with_replicas_elsewhere_takes_our_writes(lab: SecretsLab) -> 
         SecretId=lab.entry.target.prefix + "a", AddReplicaRegions=[{"Region": "us-west-2"}]
     )
     with described_with(lab, TARGET, PrimaryRegion=TARGET):
-        done = lab.world.migrations.migrate("m", [lab.entry])
+        done = lab.world.migrations.of("m").migrate([lab.entry])
         assert (done["status"], lab.look("target")["a"][0]) == ("completed", "new")
-        lab.world.migrations.rollback("m")
+        lab.world.migrations.of("m").rollback()
     assert lab.look("target")["a"][0] == "earlier"
 
 
@@ -122,8 +122,8 @@ def test_what_rotates_is_named_with_its_rules_in_the_plan_and_in_the_record(lab:
         RotateImmediately=False,
     )
 
-    (part,) = lab.world.migrations.plan("p", [lab.entry], Level.FULL).entries
-    done = lab.world.migrations.migrate("m", [lab.entry])
+    (part,) = lab.world.migrations.of("p").plan([lab.entry], Level.FULL).entries
+    done = lab.world.migrations.of("m").migrate([lab.entry])
 
     assert part.notes == (
         f"{name} rotates at the source (rate(10 days), within 2h, by turner); rotation is not carried",

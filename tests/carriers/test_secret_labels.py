@@ -35,19 +35,19 @@ def test_many_migrations_stay_within_the_limit_and_the_newest_go_back(world: Wor
     states = [whole(world, lab)]
     for number in range(ROUNDS):
         lab.write("source", "s", f"v{number}")
-        done = world.migrations.migrate(f"m{number}", [lab.entry])
+        done = world.migrations.of(f"m{number}").migrate([lab.entry])
         assert done["status"] == "completed", (number, done)
         states.append(whole(world, lab))
         # The emulator refuses the 21st, as AWS does; this is what readers see of ours.
         assert len(staging.marks({"VersionIdsToStages": states[-1][0]})) <= 3 * staging.KEPT
 
     for number in range(ROUNDS - 1, ROUNDS - 1 - staging.KEPT, -1):
-        record = world.migrations.rollback(f"m{number}")
+        record = world.migrations.of(f"m{number}").rollback()
         assert record["counts"] == {"undone": 1}, record
         assert whole(world, lab)[1:] == states[number][1:]
         assert current_and_previous(whole(world, lab)) == current_and_previous(states[number])
     before = whole(world, lab)
-    record = world.migrations.rollback(f"m{ROUNDS - 1 - staging.KEPT}")
+    record = world.migrations.of(f"m{ROUNDS - 1 - staging.KEPT}").rollback()
     assert record["counts"] == {"conflict": 1}
     assert "is no longer kept" in record["conflicts"][0]["reason"]
     assert whole(world, lab) == before
@@ -61,7 +61,7 @@ def current_and_previous(state: Any) -> dict[str, str]:
 
 def test_the_plan_says_until_when(world: World, lab: SecretsLab) -> None:
     lab.write("source", "s", "new")
-    (part,) = world.migrations.plan("p", [lab.entry], Level.FULL).entries
+    (part,) = world.migrations.of("p").plan([lab.entry], Level.FULL).entries
     assert f"fewer than {staging.KEPT} later migrations" in part.undo_until
 
 
@@ -78,8 +78,8 @@ def test_a_secret_full_of_labels_of_its_owner_is_a_conflict_before_anything_is_w
         )
     before = whole(world, lab)
 
-    plan = world.migrations.plan("p", [lab.entry], Level.FULL)
-    world.migrations.migrate("m", [lab.entry])
+    plan = world.migrations.of("p").plan([lab.entry], Level.FULL)
+    world.migrations.of("m").migrate([lab.entry])
 
     assert [reason.split(":")[0] for _, reason in plan.conflicts] == [
         f"it has {room + 1} staging labels of your own at the target"
@@ -87,24 +87,24 @@ def test_a_secret_full_of_labels_of_its_owner_is_a_conflict_before_anything_is_w
     assert whole(world, lab) == before
     vault.update_secret_version_stage(SecretId=name, VersionStage="own-0", RemoveFromVersionId=version)
     before = whole(world, lab)
-    assert world.migrations.migrate("m2", [lab.entry])["status"] == "completed"
+    assert world.migrations.of("m2").migrate([lab.entry])["status"] == "completed"
     lab.write("source", "s", "newer")
     # There is room for one migration's labels alone.
-    assert world.migrations.migrate("m3", [lab.entry])["status"] == "completed"
+    assert world.migrations.of("m3").migrate([lab.entry])["status"] == "completed"
     assert {mark.migration_id for mark in staging.marks({"VersionIdsToStages": whole(world, lab)[0]})} == {
         "m3"
     }
-    assert world.migrations.rollback("m3")["counts"] == {"undone": 1}
+    assert world.migrations.of("m3").rollback()["counts"] == {"undone": 1}
 
 
 def test_a_key_of_aws_itself_is_there_again(world: World, lab: SecretsLab) -> None:
     lab.write("source", "s", "new")
     before = whole(world, lab)
     key = world.clients.get("kms", TARGET).create_key()["KeyMetadata"]["Arn"]
-    world.migrations.migrate("m", [replace(lab.entry, kms_key=key)])
+    world.migrations.of("m").migrate([replace(lab.entry, kms_key=key)])
     assert whole(world, lab)[4] == key
 
-    world.migrations.rollback("m")
+    world.migrations.of("m").rollback()
 
     assert whole(world, lab) == before
 
@@ -112,7 +112,7 @@ def test_a_key_of_aws_itself_is_there_again(world: World, lab: SecretsLab) -> No
 def test_labels_of_a_migration_that_wrote_nothing_more_go_again(world: World, lab: SecretsLab) -> None:
     lab.write("source", "s", "new")
     before = whole(world, lab)
-    world.migrations.begin("m", [lab.entry], Level.FULL)
+    world.migrations.of("m").begin([lab.entry], Level.FULL)
     events = world.clients.get("secretsmanager", TARGET).meta.events
 
     def interrupt(**_: Any) -> None:
@@ -121,11 +121,11 @@ def test_labels_of_a_migration_that_wrote_nothing_more_go_again(world: World, la
     events.register("before-call.secretsmanager.PutSecretValue", interrupt)
     try:
         with pytest.raises(KeyboardInterrupt):
-            world.migrations.run_batch("m", 0)
+            world.migrations.of("m").run_batch(0)
     finally:
         events.unregister("before-call.secretsmanager.PutSecretValue", interrupt)
     assert whole(world, lab) != before
 
-    world.migrations.rollback("m")
+    world.migrations.of("m").rollback()
 
     assert whole(world, lab) == before

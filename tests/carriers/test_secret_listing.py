@@ -55,23 +55,23 @@ def lists_late(lab: SecretsLab) -> Iterator[None]:
 
 
 def planned(lab: SecretsLab, entry: Entry | None = None) -> dict[str, int]:
-    counts = lab.world.migrations.plan("p", [entry or lab.entry], Level.FULL).counts
+    counts = lab.world.migrations.of("p").plan([entry or lab.entry], Level.FULL).counts
     return {kind: number for kind, number in counts.items() if number}
 
 
 def test_a_value_of_a_moment_ago_is_carried(lab: SecretsLab) -> None:
     lab.write("source", "s", "first")
-    lab.world.migrations.migrate("m1", [lab.entry])
+    lab.world.migrations.of("m1").migrate([lab.entry])
     with lists_late(lab):
         lab.write("source", "s", "second")
-        done = lab.world.migrations.migrate("m2", [lab.entry])
+        done = lab.world.migrations.of("m2").migrate([lab.entry])
     assert (done["status"], done["counts"]) == ("completed", {"written": 1, "proven": 1})
     assert lab.look("target")["s"][0] == "second"
 
 
 def test_what_was_written_over_a_moment_ago_is_a_conflict(lab: SecretsLab) -> None:
     lab.write("source", "s", "first")
-    lab.world.migrations.migrate("m1", [lab.entry])
+    lab.world.migrations.of("m1").migrate([lab.entry])
     lab.write("source", "s", "second")
     with lists_late(lab):
         lab.write("target", "s", "somebody's")
@@ -81,7 +81,7 @@ def test_what_was_written_over_a_moment_ago_is_a_conflict(lab: SecretsLab) -> No
 def test_what_a_migration_wrote_a_moment_ago_is_no_conflict(lab: SecretsLab) -> None:
     lab.write("source", "s", "first")
     with lists_late(lab):
-        lab.world.migrations.migrate("m1", [lab.entry])
+        lab.world.migrations.of("m1").migrate([lab.entry])
         assert planned(lab) == {"same": 1}
 
 
@@ -131,7 +131,7 @@ def test_one_that_may_not_be_looked_at_is_a_conflict_by_name(lab: SecretsLab) ->
     for name in ("open", "sealed"):
         lab.write("source", name, "x")
     with one_refused(lab, "AccessDeniedException"):
-        plan = lab.world.migrations.plan("p", [lab.entry], Level.FULL)
+        plan = lab.world.migrations.of("p").plan([lab.entry], Level.FULL)
     assert plan.counts["new"] == 1
     ((key, reason),) = plan.conflicts
     assert key.endswith("/sealed")
@@ -144,7 +144,7 @@ def test_a_region_that_is_asked_too_often_fails_the_plan(
     monkeypatch.setattr(named.time, "sleep", lambda _: None)
     lab.write("source", "sealed", "x")
     with one_refused(lab, "ThrottlingException"), pytest.raises(WorkFailed, match="Throttling"):
-        lab.world.migrations.plan("p", [lab.entry], Level.FULL)
+        lab.world.migrations.of("p").plan([lab.entry], Level.FULL)
 
 
 @pytest.mark.parametrize(
@@ -161,7 +161,7 @@ def test_a_policy_that_is_not_told_keeps_no_secret_from_being_planned(
     for name in ("open", "sealed"):
         lab.write("source", name, "x")
     with one_refused(lab, code, "GetResourcePolicy"):
-        (part,) = lab.world.migrations.plan("p", [lab.entry], Level.FULL).entries
+        (part,) = lab.world.migrations.of("p").plan([lab.entry], Level.FULL).entries
     assert (part.counts, dict(part.left)) == ({"new": 2}, told)
 
 
@@ -172,7 +172,7 @@ def test_policies_that_are_asked_for_too_often_fail_the_plan(
     lab.write("source", "sealed", "x")
     refused = one_refused(lab, "ThrottlingException", "GetResourcePolicy")
     with refused, pytest.raises(WorkFailed, match="GetResourcePolicy answered Throttling"):
-        lab.world.migrations.plan("p", [lab.entry], Level.FULL)
+        lab.world.migrations.of("p").plan([lab.entry], Level.FULL)
 
 
 def test_policies_are_asked_for_side_by_side(lab: SecretsLab) -> None:
@@ -194,9 +194,9 @@ def test_a_value_that_may_not_be_read_for_the_plan_is_a_conflict_by_name(lab: Se
         lab.write("source", name, "x")
     entry = lab.entry if deep else replace(lab.entry, rewrite=("region",))
     if deep:
-        lab.world.migrations.migrate("m", [entry])
+        lab.world.migrations.of("m").migrate([entry])
     with one_refused(lab, "AccessDeniedException", "GetSecretValue"):
-        plan = lab.world.migrations.plan("p", [entry], Level.FULL, deep=deep)
+        plan = lab.world.migrations.of("p").plan([entry], Level.FULL, deep=deep)
     ((key, reason),) = plan.conflicts
     assert (key[-7:], reason) == (
         "/sealed",

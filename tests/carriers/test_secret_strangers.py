@@ -72,12 +72,12 @@ def refused_value(lab: SecretsLab) -> Iterator[None]:
 @pytest.mark.parametrize("interrupted", [killed_before_the_value, refused_value])
 def test_a_value_put_by_hand_into_what_we_made_stays(lab: SecretsLab, interrupted: Any) -> None:
     migrations = lab.world.migrations
-    migrations.begin("m", [lab.entry], Level.FULL)
+    migrations.of("m").begin([lab.entry], Level.FULL)
     with interrupted(lab):
-        migrations.run_batch("m", 0)
+        migrations.of("m").run_batch(0)
     lab.write("target", "s", "by hand")
 
-    record = migrations.rollback("m")
+    record = migrations.of("m").rollback()
 
     assert [each["key"] for each in record["conflicts"]] == ["s"], record
     assert value(lab) == "by hand"
@@ -85,28 +85,28 @@ def test_a_value_put_by_hand_into_what_we_made_stays(lab: SecretsLab, interrupte
 
 def test_going_on_writes_over_no_value_that_was_put_by_hand(lab: SecretsLab) -> None:
     migrations = lab.world.migrations
-    migrations.begin("m", [lab.entry], Level.FULL)
+    migrations.of("m").begin([lab.entry], Level.FULL)
     with killed_before_the_value(lab):
-        migrations.run_batch("m", 0)
+        migrations.of("m").run_batch(0)
     lab.write("target", "s", "by hand")
 
-    done = migrations.migrate("m", [lab.entry])
+    done = migrations.of("m").migrate([lab.entry])
 
     assert [(each["key"], each["reason"]) for each in done["problems"]] == [("s", LEFT_ALONE)]
     assert value(lab) == "by hand"
-    assert [each["key"] for each in migrations.rollback("m")["conflicts"]] == ["s"]
+    assert [each["key"] for each in migrations.of("m").rollback()["conflicts"]] == ["s"]
     assert value(lab) == "by hand"
 
 
 def test_a_secret_without_a_value_that_we_made_goes_away_or_gets_its_value(lab: SecretsLab) -> None:
     migrations = lab.world.migrations
     for number, goes_on in enumerate((False, True)):
-        migrations.begin(f"m{number}", [lab.entry], Level.FULL)
+        migrations.of(f"m{number}").begin([lab.entry], Level.FULL)
         with killed_before_the_value(lab):
-            migrations.run_batch(f"m{number}", 0)
+            migrations.of(f"m{number}").run_batch(0)
         if goes_on:
-            assert migrations.migrate(f"m{number}", [lab.entry])["status"] == "completed"
-        assert migrations.rollback(f"m{number}")["conflicts"] == []
+            assert migrations.of(f"m{number}").migrate([lab.entry])["status"] == "completed"
+        assert migrations.of(f"m{number}").rollback()["conflicts"] == []
         assert lab.look("target") == {}
 
 
@@ -119,10 +119,10 @@ def test_another_value_below_ours_is_not_deleted_with_the_secret(lab: SecretsLab
             lab.write("target", "s", "by hand")
 
     with at(lab, "before-call.secretsmanager.PutSecretValue", meanwhile):
-        migrations.migrate("m", [lab.entry])
+        migrations.of("m").migrate([lab.entry])
     assert labelled(lab)["AWSPREVIOUS"] == "by hand"
 
-    record = migrations.rollback("m")
+    record = migrations.of("m").rollback()
 
     assert [each["key"] for each in record["conflicts"]] == ["s"]
     assert labelled(lab)["AWSPREVIOUS"] == "by hand"
@@ -132,19 +132,19 @@ def test_another_value_below_ours_is_not_deleted_with_the_secret(lab: SecretsLab
 def test_what_rotated_before_a_migration_goes_on_stays_current(lab: SecretsLab, labels_first: bool) -> None:
     migrations = lab.world.migrations
     lab.write("target", "s", "earlier")
-    migrations.begin("m", [lab.entry], Level.FULL)
+    migrations.of("m").begin([lab.entry], Level.FULL)
     if labels_first:
         with killed_before_the_value(lab):
-            migrations.run_batch("m", 0)
+            migrations.of("m").run_batch(0)
     else:
-        migrations.run_batch("m", 0, lambda: False)
+        migrations.of("m").run_batch(0, lambda: False)
     lab.write("target", "s", "rotated")
 
-    done = migrations.migrate("m", [lab.entry])
+    done = migrations.of("m").migrate([lab.entry])
 
     assert [(each["key"], each["reason"]) for each in done["problems"]] == [("s", LEFT_ALONE)]
     assert value(lab) == "rotated"
-    conflicts = migrations.rollback("m")["conflicts"]
+    conflicts = migrations.of("m").rollback()["conflicts"]
     # Where nothing of ours is, there is nothing to take back.
     assert [each["key"] for each in conflicts] == (["s"] if labels_first else [])
     assert value(lab) == "rotated"
@@ -155,17 +155,17 @@ def test_what_rotated_over_ours_before_a_migration_goes_on_keeps_all_that_hangs_
 ) -> None:
     migrations = lab.world.migrations
     lab.write("target", "s", "earlier")
-    migrations.begin("m", [lab.entry], Level.FULL)
+    migrations.of("m").begin([lab.entry], Level.FULL)
 
     def kill(**_: Any) -> None:
         raise KeyboardInterrupt
 
     with at(lab, "after-call.secretsmanager.PutSecretValue", kill), pytest.raises(KeyboardInterrupt):
-        migrations.run_batch("m", 0)
+        migrations.of("m").run_batch(0)
     lab.write("target", "s", "rotated")
     vault(lab).update_secret(SecretId=lab.entry.target.prefix + "s", Description="of somebody")
 
-    done = migrations.migrate("m", [lab.entry])
+    done = migrations.of("m").migrate([lab.entry])
 
     assert [(each["key"], each["reason"]) for each in done["problems"]] == [("s", LEFT_ALONE)]
     assert lab.look("target")["s"][:2] == ("rotated", "of somebody")
@@ -180,9 +180,9 @@ def test_a_value_that_came_between_what_was_there_and_ours_is_not_lost_by_undo(l
             lab.write("target", "s", "rotated")
 
     with at(lab, "before-call.secretsmanager.PutSecretValue", meanwhile):
-        migrations.migrate("m", [lab.entry])
+        migrations.of("m").migrate([lab.entry])
 
-    record = migrations.rollback("m")
+    record = migrations.of("m").rollback()
 
     assert [each["key"] for each in record["conflicts"]] == ["s"]
     assert labelled(lab)["AWSPREVIOUS"] == "rotated"

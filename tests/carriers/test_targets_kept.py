@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 from carrier_world import S3Lab, World
 
-from regionshift.carriers import lock
+from regionshift.carriers import locks
 from regionshift.carriers.beginning import Asked
 from regionshift.carriers.carrier import Level
 from regionshift.carriers.lines import entry_line
@@ -46,7 +46,7 @@ def killed_at_deletion(world: World, name: str, do: Callable[[], object]) -> Non
 
 def is_free(world: World, lab: S3Lab) -> bool:
     try:
-        lock.require_free(world.store, "second", [lab.entry])
+        locks.require_free(world.records("second"), [lab.entry])
     except Refused:
         return False
     return True
@@ -56,16 +56,16 @@ def is_free(world: World, lab: S3Lab) -> bool:
 def test_one_that_died_when_it_was_completed_gives_its_target_back_the_next_time(
     again: str, world: World, lab: S3Lab
 ) -> None:
-    world.migrations.begin("m", [lab.entry], Level.PINNED)
-    world.migrations.run("m")
-    killed_at_deletion(world, LOCKS, lambda: world.migrations.finish("m"))
-    assert world.migrations.metadata("m")["status"] == "completed"
+    world.migrations.of("m").begin([lab.entry], Level.PINNED)
+    world.migrations.of("m").run()
+    killed_at_deletion(world, LOCKS, lambda: world.migrations.of("m").finish())
+    assert world.migrations.of("m").metadata()["status"] == "completed"
     assert not is_free(world, lab)
 
     if again == "finish":
-        world.migrations.finish("m")
+        world.migrations.of("m").finish()
     else:
-        world.migrations.begin("m", [lab.entry], Level.PINNED)
+        world.migrations.of("m").begin([lab.entry], Level.PINNED)
 
     assert is_free(world, lab)
 
@@ -74,41 +74,41 @@ def test_one_that_died_when_its_plan_had_failed_holds_nothing_without_a_record(
     world: World, lab: S3Lab
 ) -> None:
     def refused() -> None:
-        world.migrations.begin("m", [lab.entry], Level.PINNED, asked=Asked(keys=["in/missing"]))
+        world.migrations.of("m").begin([lab.entry], Level.PINNED, asked=Asked(keys=["in/missing"]))
 
     killed_at_deletion(world, Layout("m").metadata, refused)
 
     assert is_free(world, lab)
     with pytest.raises(InputError):
         refused()
-    assert world.migrations.known("m", [lab.entry]) is None
+    assert world.migrations.of("m").known([lab.entry]) is None
 
 
 def test_what_is_incomplete_keeps_its_target_until_it_is_taken_back(world: World, lab: S3Lab) -> None:
     before = world.versions(lab.target)
-    world.migrations.begin("m", [lab.entry], Level.PINNED)
-    assert world.migrations.finish("m", goes_back=False)["status"] == "incomplete"
+    world.migrations.of("m").begin([lab.entry], Level.PINNED)
+    assert world.migrations.of("m").finish(goes_back=False)["status"] == "incomplete"
 
     with pytest.raises(Refused, match="m is not done") as refused:
-        world.migrations.begin("second", [lab.entry], Level.PINNED)
+        world.migrations.of("second").begin([lab.entry], Level.PINNED)
     assert "go on with it, or roll it back" in str(refused.value.remedy)
-    world.migrations.rollback("m")
+    world.migrations.of("m").rollback()
 
     assert world.versions(lab.target) == before
-    assert world.migrations.migrate("second", [lab.entry])["status"] == "completed"
+    assert world.migrations.of("second").migrate([lab.entry])["status"] == "completed"
 
 
 def test_what_is_incomplete_can_be_gone_on_with_and_then_gives_its_target_back(
     world: World, lab: S3Lab
 ) -> None:
-    world.migrations.begin("m", [lab.entry], Level.PINNED)
-    world.migrations.finish("m")
-    world.migrations.begin("m", [lab.entry], Level.PINNED)
+    world.migrations.of("m").begin([lab.entry], Level.PINNED)
+    world.migrations.of("m").finish()
+    world.migrations.of("m").begin([lab.entry], Level.PINNED)
     assert not is_free(world, lab)
 
-    world.migrations.run("m")
+    world.migrations.of("m").run()
 
-    assert world.migrations.finish("m")["status"] == "completed"
+    assert world.migrations.of("m").finish()["status"] == "completed"
     assert is_free(world, lab)
 
 
@@ -117,7 +117,7 @@ def test_what_left_nothing_but_conflicts_gives_its_target_back_unless_it_goes_ba
     on_failure: str, free: bool, world: World, lab: S3Lab
 ) -> None:
     """Going on with it could do no more: its target would never be free."""
-    world.migrations.migrate("first", [lab.entry])
+    world.migrations.of("first").migrate([lab.entry])
     lab.write("target", "a", "somebody's")
     for name in ("a", "b"):
         lab.write("source", name, "newer")
@@ -129,17 +129,17 @@ def test_what_left_nothing_but_conflicts_gives_its_target_back_unless_it_goes_ba
     assert worker.run("finish", given, lambda: True)["status"] == "incomplete"
 
     assert is_free(world, lab) is free
-    world.migrations.rollback("m")
+    world.migrations.of("m").rollback()
     assert is_free(world, lab)
 
 
 def test_what_had_nothing_to_copy_gives_its_target_back(world: World, lab: S3Lab) -> None:
-    world.migrations.migrate("first", [lab.entry])
+    world.migrations.of("first").migrate([lab.entry])
     lab.write("target", "a", "somebody's")
     lab.write("source", "a", "newer")
-    world.migrations.begin("m", [lab.entry], Level.PINNED)
+    world.migrations.of("m").begin([lab.entry], Level.PINNED)
 
-    done = world.migrations.finish("m")
+    done = world.migrations.of("m").finish()
 
     assert (done["status"], done["batches"]) == ("incomplete", 0)
     assert is_free(world, lab)

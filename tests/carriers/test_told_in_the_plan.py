@@ -19,7 +19,7 @@ from regionshift.report.migrations import plan_table
 
 
 def planned(world: World, entry: Entry, **how: bool) -> EntryPlan:
-    (part,) = world.migrations.plan("p", [entry], Level.FULL, **how).entries
+    (part,) = world.migrations.of("p").plan([entry], Level.FULL, **how).entries
     return part
 
 
@@ -33,7 +33,7 @@ def test_what_is_newer_at_the_target_is_named(world: World, kind: type[Any]) -> 
     for name in ("a", "c"):
         lab.write("source", name, "old")
     lab.write("target", "d", "only there")
-    world.migrations.migrate("there", [lab.entry])
+    world.migrations.of("there").migrate([lab.entry])
     time.sleep(1.1)  # the embedded AWS dates secrets by the second
     lab.write("source", "a", "newer")
 
@@ -69,7 +69,7 @@ def test_what_another_tool_copied_is_not_written_again(world: World) -> None:
     part = planned(world, lab.entry)
 
     assert part.counts == {"same": 2, "changed": 1}
-    done = world.migrations.migrate("m", [replace(lab.entry, exclude=("d",))])
+    done = world.migrations.of("m").migrate([replace(lab.entry, exclude=("d",))])
     assert (done["status"], done["counts"]) == ("completed", {})
     assert world.versions(lab.target) == before
     # A class or a key that is asked for, and the history, are reasons to write.
@@ -95,7 +95,7 @@ def test_what_we_carried_is_never_newer_than_its_source(world: World) -> None:
     lab = S3Lab(world)
     lab.write("source", "a", "x")
     lab.write("source", "a", "y")
-    world.migrations.migrate("m", [lab.entry])
+    world.migrations.of("m").migrate([lab.entry])
     world.clients.get("s3", TARGET).put_object_tagging(
         Bucket=lab.target, Key="out/a", Tagging={"TagSet": [{"Key": "team", "Value": "other"}]}
     )
@@ -128,7 +128,7 @@ def test_what_objects_have_and_a_copy_does_not_get_is_counted_and_named(world: W
     s3.put_object_acl(Bucket=locked, Key="in/public", ACL="public-read")
     entry = replace(lab.entry, source=replace(lab.entry.source, bucket=locked))
 
-    made = world.migrations.plan("p", [entry], Level.FULL)
+    made = world.migrations.of("p").plan([entry], Level.FULL)
 
     (part,) = made.entries
     assert dict(part.left) == {"legal hold": 1, "retention": 1, "public ACL": 1, "earlier versions": 1}
@@ -160,11 +160,11 @@ def test_only_a_plan_that_is_shown_asks_for_what_is_not_carried(
     events = world.clients.get("secretsmanager", SOURCE).meta.events
     events.register("before-call.secretsmanager.GetResourcePolicy", policy_asked)
     try:
-        done = world.migrations.migrate("m", [objects.entry, secrets.entry])
+        done = world.migrations.of("m").migrate([objects.entry, secrets.entry])
         assert (done["status"], asked) == ("completed", set())
         for lab in (objects, secrets):
             lab.write("source", "a", "other")
-        world.migrations.plan("p", [objects.entry, secrets.entry], Level.FULL)
+        world.migrations.of("p").plan([objects.entry, secrets.entry], Level.FULL)
     finally:
         events.unregister("before-call.secretsmanager.GetResourcePolicy", policy_asked)
     assert asked == {"ownershipControls", "resource policy"}

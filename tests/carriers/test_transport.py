@@ -171,7 +171,7 @@ def test_a_copy_whose_answer_is_lost_is_found_and_not_made_twice(world: World) -
 
     world.transport._once = forgetful  # type: ignore[method-assign]
 
-    done = world.migrations.migrate("m", [lab.entry], Level.FULL)
+    done = world.migrations.of("m").migrate([lab.entry], Level.FULL)
 
     assert done["status"] == "completed"
     assert len(lost) == 20

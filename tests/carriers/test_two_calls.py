@@ -10,9 +10,9 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from carrier_world import S3Lab, World
 
-from regionshift.carriers import lock
+from regionshift.carriers import locks
 from regionshift.carriers.carrier import Level
-from regionshift.carriers.lease import Leases
+from regionshift.carriers.locks import Leases
 from regionshift.carriers.migration import Migrations
 from regionshift.carriers.records import Layout
 from regionshift.carriers.transport import Response, S3Request
@@ -51,10 +51,10 @@ def hold_copies(world: World, copying: threading.Event, go_on: threading.Event) 
 def test_a_second_call_of_a_batch_waits_for_the_first_and_copies_nothing_again(
     world: World, lab: S3Lab, calls: Migrations
 ) -> None:
-    calls.begin("m", [lab.entry], Level.PINNED)
+    calls.of("m").begin([lab.entry], Level.PINNED)
     copying, go_on = threading.Event(), threading.Event()
     hold_copies(world, copying, go_on)
-    first = threading.Thread(target=calls.run_batch, args=("m", 0))
+    first = threading.Thread(target=calls.of("m").run_batch, args=(0,))
     first.start()
     assert copying.wait(20)
     waited: list[float] = []
@@ -64,7 +64,7 @@ def test_a_second_call_of_a_batch_waits_for_the_first_and_copies_nothing_again(
         go_on.set()
         first.join(20)
 
-    answer = replace(calls, sleep=wait).run_batch("m", 0)
+    answer = replace(calls, sleep=wait).of("m").run_batch(0)
 
     assert waited
     assert (answer.more, answer.counts["proven"]) == (False, ITEMS)
@@ -75,15 +75,15 @@ def test_a_second_call_of_a_batch_waits_for_the_first_and_copies_nothing_again(
 def test_a_second_call_of_a_batch_that_runs_out_of_time_has_more_to_do(
     world: World, lab: S3Lab, calls: Migrations
 ) -> None:
-    calls.begin("m", [lab.entry], Level.PINNED)
+    calls.of("m").begin([lab.entry], Level.PINNED)
     until = datetime.now(UTC) + timedelta(seconds=60)
     world.store.put_json(Layout("m").running("00000000"), {"until": until.isoformat()})
 
-    assert calls.run_batch("m", 0, lambda: False).more
+    assert calls.of("m").run_batch(0, lambda: False).more
     assert world.versions(lab.target) == []
     # The first one died: when its time is over, the next call does the work.
     later = replace(calls, now=lambda: datetime.now(UTC) + timedelta(seconds=61))
-    assert later.run_batch("m", 0).counts["proven"] == ITEMS
+    assert later.of("m").run_batch(0).counts["proven"] == ITEMS
 
 
 def test_of_two_calls_only_one_takes_over_what_a_dead_one_held(world: World) -> None:
@@ -101,7 +101,7 @@ def test_of_two_calls_only_one_takes_over_what_a_dead_one_held(world: World) -> 
         return found
 
     world.store.look = meanwhile  # type: ignore[method-assign]
-    leases = Leases(world.store, layout, lambda: datetime.now(UTC), lambda: 60.0)
+    leases = Leases(world.records("m"), lambda: datetime.now(UTC), lambda: 60.0)
     until = datetime.now(UTC) + timedelta(seconds=60)
     mine, later = (f'{{"until":"{until.isoformat()}","call":"{call}"}}'.encode() for call in "ab")
 
@@ -119,7 +119,7 @@ def test_a_lease_whose_answer_was_lost_is_ours(world: World) -> None:
         return once(request)
 
     world.transport._once = twice  # type: ignore[method-assign]
-    leases = Leases(world.store, Layout("m"), lambda: datetime.now(UTC), lambda: 60.0)
+    leases = Leases(world.records("m"), lambda: datetime.now(UTC), lambda: 60.0)
 
     with leases.alone("part", lambda: False) as alone:
         assert alone
@@ -129,20 +129,20 @@ def test_a_lease_whose_answer_was_lost_is_ours(world: World) -> None:
 
 
 def test_a_target_that_is_given_back_meanwhile_is_taken(world: World, lab: S3Lab) -> None:
-    lock.acquire(world.store, "first", [lab.entry])
+    locks.acquire(world.records("first"), [lab.entry])
     create = world.store.create
 
     def losing(name: str, body: bytes) -> bool:
         made = create(name, body)
-        lock.release(world.store, "first", [lab.entry])
+        locks.release(world.records("first"), [lab.entry])
         return made
 
     world.store.create = losing  # type: ignore[method-assign]
-    lock.acquire(world.store, "second", [lab.entry])
+    locks.acquire(world.records("second"), [lab.entry])
     world.store.create = create  # type: ignore[method-assign]
 
     with pytest.raises(Refused, match="second"):
-        lock.acquire(world.store, "third", [lab.entry])
+        locks.acquire(world.records("third"), [lab.entry])
 
 
 def while_planned(world: World, do: Callable[[], None]) -> None:
@@ -162,25 +162,25 @@ def test_a_plan_that_fails_takes_no_other_calls_plan_with_it(world: World, lab: 
     """The command plans without a lease: nothing bounds its time."""
 
     def other() -> None:
-        world.migrations.begin("m", [lab.entry], Level.PINNED)
+        world.migrations.of("m").begin([lab.entry], Level.PINNED)
         raise InputError("the first one fails")
 
     while_planned(world, other)
     with pytest.raises(InputError, match="fails"):
-        world.migrations.begin("m", [lab.entry], Level.PINNED)
+        world.migrations.of("m").begin([lab.entry], Level.PINNED)
 
-    assert world.migrations.metadata("m")["status"] == "copying"
+    assert world.migrations.of("m").metadata()["status"] == "copying"
     with pytest.raises(Refused, match="m is not done"):
-        world.migrations.begin("another", [lab.entry], Level.PINNED)
+        world.migrations.of("another").begin([lab.entry], Level.PINNED)
 
 
 def test_a_plan_never_takes_the_place_of_another_calls(world: World, lab: S3Lab) -> None:
-    while_planned(world, lambda: world.migrations.begin("m", [lab.entry], Level.PINNED) and None)
+    while_planned(world, lambda: world.migrations.of("m").begin([lab.entry], Level.PINNED) and None)
 
     with pytest.raises(Refused, match="planning"):
-        world.migrations.begin("m", [lab.entry], Level.FULL)
+        world.migrations.of("m").begin([lab.entry], Level.FULL)
 
-    assert world.migrations.metadata("m")["level"] == "pinned"
+    assert world.migrations.of("m").metadata()["level"] == "pinned"
 
 
 def test_a_second_call_waits_while_the_first_one_plans(world: World, lab: S3Lab, calls: Migrations) -> None:
@@ -191,7 +191,7 @@ def test_a_second_call_waits_while_the_first_one_plans(world: World, lab: S3Lab,
         assert go_on.wait(20)
 
     while_planned(world, pause)
-    first = threading.Thread(target=calls.begin, args=("m", [lab.entry], Level.PINNED))
+    first = threading.Thread(target=calls.of("m").begin, args=([lab.entry], Level.PINNED))
     first.start()
     assert planning.wait(20)
 
@@ -199,10 +199,10 @@ def test_a_second_call_waits_while_the_first_one_plans(world: World, lab: S3Lab,
         go_on.set()
         first.join(20)
 
-    found = replace(calls, sleep=wait).begin("m", [lab.entry], Level.FULL)
+    found = replace(calls, sleep=wait).of("m").begin([lab.entry], Level.FULL)
 
     assert (found["status"], found["level"]) == ("copying", "pinned")
     with pytest.raises(Refused, match="planning"):
         in_a_hurry = replace(calls, call_seconds=lambda: 1.0)
         world.store.put_json(Layout("n").running("plan"), {"until": "2999-01-01T00:00:00+00:00"})
-        in_a_hurry.begin("n", [lab.entry], Level.FULL)
+        in_a_hurry.of("n").begin([lab.entry], Level.FULL)

@@ -104,7 +104,7 @@ def test_when_values_are_rewritten_the_plan_counts_and_shows_none(
 ) -> None:
     # What an entry replaces is in the settings, so in its plan too; what comes of it is not.
     entry = replace(lab.entry, rewrite=("region",))
-    plan = lab.world.migrations.plan("p", [entry], Level.FULL)
+    plan = lab.world.migrations.of("p").plan([entry], Level.FULL)
     unseen.told.append(repr(plan))
     answer = run_all(unseen, entry)
     assert answer["counts"] == {"written": 3, "proven": 3}

@@ -27,7 +27,7 @@ def lab(world: World) -> S3Lab:
 def test_rollback_waits_for_a_batch_that_is_copying(world: World, lab: S3Lab) -> None:
     before = world.versions(lab.target)
     elsewhere = replace(world.migrations, call_seconds=lambda: 300.0)
-    elsewhere.begin("m", [lab.entry], Level.PINNED)
+    elsewhere.of("m").begin([lab.entry], Level.PINNED)
     copying, go_on = threading.Event(), threading.Event()
     once = world.transport._once
 
@@ -38,7 +38,7 @@ def test_rollback_waits_for_a_batch_that_is_copying(world: World, lab: S3Lab) ->
         return once(request)
 
     world.transport._once = slow  # type: ignore[method-assign]
-    worker = threading.Thread(target=elsewhere.run_batch, args=("m", 0))
+    worker = threading.Thread(target=elsewhere.of("m").run_batch, args=(0,))
     worker.start()
     copying.wait(20)
     looked: list[float] = []
@@ -49,7 +49,7 @@ def test_rollback_waits_for_a_batch_that_is_copying(world: World, lab: S3Lab) ->
         go_on.set()
         worker.join(20)
 
-    record = replace(world.migrations, sleep=wait).rollback("m")
+    record = replace(world.migrations, sleep=wait).of("m").rollback()
 
     assert looked
     assert record["status"] == "completed"
@@ -59,33 +59,33 @@ def test_rollback_waits_for_a_batch_that_is_copying(world: World, lab: S3Lab) ->
 
 def test_rollback_that_runs_out_of_time_says_for_whom_it_waits(world: World, lab: S3Lab) -> None:
     before = world.versions(lab.target)
-    world.migrations.begin("m", [lab.entry], Level.PINNED)
-    world.migrations.run_batch("m", 0)
+    world.migrations.of("m").begin([lab.entry], Level.PINNED)
+    world.migrations.of("m").run_batch(0)
     layout = Layout("m")
     until = datetime.now(UTC) + timedelta(seconds=60)
     world.store.put_json(layout.running("00000000"), {"until": until.isoformat()})
     copied = world.versions(lab.target)
 
-    record = world.migrations.rollback("m", "", lambda: False)
+    record = world.migrations.of("m").rollback("", lambda: False)
 
     assert (record["status"], record["waiting"]) == ("incomplete", ["00000000"])
     assert world.versions(lab.target) == copied
     with pytest.raises(Refused, match="rolled back"):
-        world.migrations.begin("m", [lab.entry], Level.PINNED)
+        world.migrations.of("m").begin([lab.entry], Level.PINNED)
     # A call that died holds its lease until its time is over, and no longer.
     later = replace(world.migrations, now=lambda: datetime.now(UTC) + timedelta(seconds=61))
-    assert later.rollback("m")["status"] == "completed"
+    assert later.of("m").rollback()["status"] == "completed"
     assert world.versions(lab.target) == before
 
 
 def test_a_batch_that_begins_after_the_stop_copies_nothing(world: World, lab: S3Lab) -> None:
     elsewhere = replace(world.migrations, call_seconds=lambda: 300.0)
-    elsewhere.begin("m", [lab.entry], Level.PINNED)
-    elsewhere.stop("m")
+    elsewhere.of("m").begin([lab.entry], Level.PINNED)
+    elsewhere.of("m").stop()
     before = world.versions(lab.target)
 
-    assert elsewhere.run_batch("m", 0).stopped
-    assert elsewhere.finish_unless_stopped("m") is None
+    assert elsewhere.of("m").run_batch(0).stopped
+    assert elsewhere.of("m").finish_unless_stopped() is None
     assert world.versions(lab.target) == before
     assert list(world.store.names(Layout("m").running(""))) == []
 
@@ -100,11 +100,11 @@ def test_one_that_was_interrupted_while_it_was_planned_is_forgotten(world: World
 
     world.transport._once = interrupted  # type: ignore[method-assign]
     with pytest.raises(KeyboardInterrupt):
-        world.migrations.begin("m", [lab.entry], Level.PINNED)
-    world.migrations.stop("m")  # what the command does when it is interrupted, wherever it is
+        world.migrations.of("m").begin([lab.entry], Level.PINNED)
+    world.migrations.of("m").stop()  # what the command does when it is interrupted, wherever it is
     world.transport._once = once  # type: ignore[method-assign]
 
-    done = world.migrations.migrate("m", [lab.entry], Level.PINNED)
+    done = world.migrations.of("m").migrate([lab.entry], Level.PINNED)
 
     assert done["status"] == "completed"
     assert done["counts"]["proven"] == 6
@@ -114,40 +114,40 @@ def test_a_second_call_of_the_same_migration_copies_nothing_beside_the_first(
     world: World, lab: S3Lab
 ) -> None:
     calls = replace(world.migrations, call_seconds=lambda: 300.0)
-    calls.begin("m", [lab.entry], Level.PINNED)
+    calls.of("m").begin([lab.entry], Level.PINNED)
     once = world.transport._once
     second: list[bool] = []
 
     def meanwhile(request: S3Request) -> Response:
         if request.key == Layout("m").results(0) and request.method == "PUT" and not second:
             second.append(False)
-            second[0] = calls.run("m")
+            second[0] = calls.of("m").run()
         return once(request)
 
     world.transport._once = meanwhile  # type: ignore[method-assign]
 
-    assert calls.run("m")
+    assert calls.of("m").run()
     assert second == [False]
     assert len(world.versions(lab.target)) == 7
-    assert calls.finish("m")["status"] == "completed"
+    assert calls.of("m").finish()["status"] == "completed"
 
 
 def test_nothing_is_taken_back_under_another_migration(world: World, lab: S3Lab) -> None:
-    world.migrations.migrate("m1", [lab.entry])
+    world.migrations.of("m1").migrate([lab.entry])
     lab.write("source", "0", "newer")
-    world.migrations.begin("m2", [lab.entry], Level.PINNED)
+    world.migrations.of("m2").begin([lab.entry], Level.PINNED)
     was = lab.look("target")
 
-    for refused in (world.migrations.require_free, world.migrations.rollback):
+    for refused in (world.migrations.of("m1").require_free, world.migrations.of("m1").rollback):
         with pytest.raises(Refused, match="m2"):
-            refused("m1")
-    world.migrations.require_free("m2")
+            refused()
+    world.migrations.of("m2").require_free()
 
     assert lab.look("target") == was
-    world.migrations.run("m2")
-    world.migrations.finish("m2")
-    world.migrations.rollback("m2")
-    assert world.migrations.rollback("m1")["status"] == "completed"
+    world.migrations.of("m2").run()
+    world.migrations.of("m2").finish()
+    world.migrations.of("m2").rollback()
+    assert world.migrations.of("m1").rollback()["status"] == "completed"
 
 
 @pytest.mark.parametrize("kind", ["s3", "ssm"])
@@ -157,31 +157,31 @@ def test_what_undo_itself_wrote_is_no_conflict(world: World, kind: str) -> None:
         world.replicate_onward(lab.target)
     for name in ("a", "b", "c"):
         lab.write("source", name, "one")
-    world.migrations.migrate("m1", [lab.entry])
+    world.migrations.of("m1").migrate([lab.entry])
     first = lab.look("target")
     for number in (2, 3):
         lab.write("source", "b", f"value {number}")
         lab.write("source", f"d{number}", "added")
-        world.migrations.migrate(f"m{number}", [lab.entry])
-        world.migrations.rollback(f"m{number}")
+        world.migrations.of(f"m{number}").migrate([lab.entry])
+        world.migrations.of(f"m{number}").rollback()
         assert lab.look("target") == first
 
-    plan = world.migrations.plan("m4", [lab.entry], Level.FULL)
+    plan = world.migrations.of("m4").plan([lab.entry], Level.FULL)
 
     assert plan.counts == {"new": 2, "changed": 1, "same": 2, "conflict": 0}, plan.conflicts
-    assert world.migrations.migrate("m4", [lab.entry])["status"] == "completed"
+    assert world.migrations.of("m4").migrate([lab.entry])["status"] == "completed"
     lab.write("target", "a", "somebody's")
     lab.write("target", "b", "somebody's")
-    assert world.migrations.plan("m5", [lab.entry], Level.FULL).counts["conflict"] == 2
+    assert world.migrations.of("m5").plan([lab.entry], Level.FULL).counts["conflict"] == 2
 
 
 def test_conflicts_are_never_copied_over_and_are_named_in_the_end(world: World, lab: S3Lab) -> None:
-    world.migrations.migrate("m1", [lab.entry])
+    world.migrations.of("m1").migrate([lab.entry])
     lab.write("target", "3", "somebody's")
     for number in range(6):
         lab.write("source", f"{number}", "newer")
 
-    done = world.migrations.migrate("m2", [lab.entry])
+    done = world.migrations.of("m2").migrate([lab.entry])
 
     assert done["status"] == "incomplete"
     assert [each["key"] for each in done["conflicts"]] == ["3"]

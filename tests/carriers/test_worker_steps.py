@@ -71,7 +71,7 @@ def test_what_was_stopped_has_no_end_and_what_is_unproven_no_success(world: Worl
     heard = Heard()
     worker = Worker(world.migrations, heard)
     run(worker, "plan", entries=[entry_line(lab.entry)], level="pinned")
-    world.migrations.stop("m")
+    world.migrations.of("m").stop()
 
     assert run(worker, "finish")["status"] == "stopped"
     assert heard.ends == []
@@ -107,7 +107,7 @@ def test_another_migration_under_a_known_id_is_refused(world: World, lab: S3Lab)
 
 def test_what_is_completed_is_not_copied_again_but_told(world: World, lab: S3Lab) -> None:
     worker = Worker(world.migrations, Heard())
-    world.migrations.migrate("m", [lab.entry])
+    world.migrations.of("m").migrate([lab.entry])
     assert run(worker, "plan", entries=[entry_line(lab.entry)], level="full")["batches"] == 0
     assert run(worker, "finish")["status"] == "completed"
 
@@ -115,12 +115,12 @@ def test_what_is_completed_is_not_copied_again_but_told(world: World, lab: S3Lab
 def test_a_rollback_that_leaves_something_or_is_refused_is_no_success(world: World, lab: S3Lab) -> None:
     heard = Heard()
     worker = Worker(world.migrations, heard)
-    world.migrations.migrate("m", [lab.entry])
+    world.migrations.of("m").migrate([lab.entry])
     world.clients.get("s3", TARGET).put_object(Bucket=lab.target, Key="out/a", Body=b"somebody's")
 
-    world.migrations.begin("other", [lab.entry], Level.FULL)
+    world.migrations.of("other").begin([lab.entry], Level.FULL)
     assert run(worker, "undo", reason="")["status"] == "refused"
-    world.migrations.rollback("other")
+    world.migrations.of("other").rollback()
     assert run(worker, "undo", reason="")["more"] is False
 
     assert heard.ends == [

@@ -100,9 +100,9 @@ def work(job: dict[str, Any]) -> None:
     carriers: Any = {"s3": Objects(transport), "ssm": Parameters(clients), "secrets": Secrets(clients)}
     migrations = Migrations(store, carriers, Anywhere(job["records"], ()), lambda: datetime.now(UTC))
     if job["do"] == "rollback":
-        migrations.rollback(job["id"])
+        migrations.of(job["id"]).rollback()
     else:
-        migrations.migrate(job["id"], [read_entry(job["entry"])])
+        migrations.of(job["id"]).migrate([read_entry(job["entry"])])
 
 
 def main() -> None:

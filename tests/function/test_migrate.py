@@ -16,8 +16,8 @@ from function_region import Region, put_public_block
 from regionshift.carriers.carrier import DataLocation, Entry, Level
 from regionshift.carriers.executions import Executions
 from regionshift.carriers.lines import read_entry
-from regionshift.carriers.migration import Migrations
-from regionshift.carriers.records import Layout, RecordStore
+from regionshift.carriers.migration import Migration
+from regionshift.carriers.records import Layout, MigrationRecords, RecordStore
 from regionshift.carriers.seals import Seals, by_kms
 from regionshift.carriers.selection import selector
 from regionshift.carriers.summary import opened
@@ -308,7 +308,7 @@ def test_what_the_command_began_comes_to_its_end_before_a_call_goes_on_with_it(s
     asked = {"action": "migrate", "migration_id": "m", "source": media, "target": media | {"prefix": "x/"}}
     states = secondary.make("stepfunctions")
     store = records_of(secondary)
-    copying = Executions(store, Layout("m"), states, machine).start("copy")
+    copying = Executions(MigrationRecords(store, "m"), states, machine).start("copy")
 
     status, body = call(asked)
 
@@ -443,7 +443,7 @@ def test_a_rollback_stays_within_what_the_settings_name_today(secondary: Region,
     secondary.make("s3").create_bucket(Bucket=other, CreateBucketConfiguration=place)
     entry = Entry("s3", DataLocation(secondary.name, other), DataLocation(secondary.name, own, "in/"))
     store = records_of(secondary)
-    summary = opened(Layout("m"), secondary.name, [entry], Level.FULL, "2030-01-01T00:00:00+00:00")
+    summary = opened(MigrationRecords(store, "m"), [entry], Level.FULL, "2030-01-01T00:00:00+00:00")
     store.put_json(Layout("m").metadata, summary | {"status": "completed"})
     asked = {"action": "rollback", "migration_id": "m"}
 
@@ -552,14 +552,14 @@ def test_what_is_taken_back_before_it_is_finished_is_not_completed_after(
 ) -> None:
     put(secondary, in__a="one", out__a="before")
     was = state(secondary)
-    run = Migrations.run
+    run = Migration.run
 
-    def run_and_be_taken_back(migrations: Migrations, *given: Any) -> bool:
-        done = run(migrations, *given)
+    def run_and_be_taken_back(migration: Migration, *given: Any) -> bool:
+        done = run(migration, *given)
         assert call({"action": "rollback", "migration_id": "m-1"})[0] == 200
         return done
 
-    monkeypatch.setattr(Migrations, "run", run_and_be_taken_back)
+    monkeypatch.setattr(Migration, "run", run_and_be_taken_back)
     status, body = call(copy(**asked))
 
     assert status == 202, body
@@ -570,14 +570,14 @@ def test_what_is_taken_back_before_it_is_finished_is_not_completed_after(
 def test_the_names_of_the_ends_are_not_written_over_a_rollback(
     secondary: Region, call: Caller, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    finish = Migrations.finish_unless_stopped
+    finish = Migration.finish_unless_stopped
 
-    def finish_and_be_taken_back(migrations: Migrations, migration_id: str) -> Any:
-        done = finish(migrations, migration_id)
-        assert call({"action": "rollback", "migration_id": migration_id})[0] == 200
+    def finish_and_be_taken_back(migration: Migration) -> Any:
+        done = finish(migration)
+        assert call({"action": "rollback", "migration_id": migration.records.id})[0] == 200
         return done
 
-    monkeypatch.setattr(Migrations, "finish_unless_stopped", finish_and_be_taken_back)
+    monkeypatch.setattr(Migration, "finish_unless_stopped", finish_and_be_taken_back)
     assert call({"action": "migrate", "migration_id": "empty", "source": "the old account"})[0] == 200
     assert record(secondary, "migrations/empty/metadata.json")["status"] == "rolled_back"
 

@@ -9,7 +9,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from regionshift.carriers import named
-from regionshift.carriers.batch import run_batch, undo_batch
+from regionshift.carriers.batch import Batch
 from regionshift.carriers.bounds import Bounds
 from regionshift.carriers.carrier import (
     Before,
@@ -24,7 +24,7 @@ from regionshift.carriers.carrier import (
     Written,
 )
 from regionshift.carriers.lines import before_line, entry_line, item_line, to_bytes
-from regionshift.carriers.records import Layout, RecordStore
+from regionshift.carriers.records import Layout, MigrationRecords, RecordStore
 from regionshift.carriers.secrets import Secrets
 from regionshift.carriers.ssm import Parameters
 from regionshift.errors import WorkFailed
@@ -92,8 +92,8 @@ def test_what_cannot_be_looked_at_fails_the_batch_in_words(kind: str, step: str)
         store = cast(RecordStore, batch_of(kind, begun=step != "first"))
         client = Silent(code)
         carriers: Any = {"ssm": Parameters(lambda *_: client), "secrets": Secrets(lambda *_: client)}
-        do = undo_batch if step == "back" else run_batch
-        return do(store, carriers, BOUNDS, "m", 0, lambda: True)
+        batch = Batch(MigrationRecords(store, "m"), carriers, BOUNDS, 0, lambda: True)
+        return batch.undo() if step == "back" else batch.run()
 
     with pytest.raises(WorkFailed, match=r"cannot be looked at: .* answered AccessDeniedException") as told:
         run("AccessDeniedException")

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from regionshift.carriers.carrier import DataLocation, Entry, Item, ItemState, Level, Limits, SourceVersion
 from regionshift.carriers.plan import make_plan
-from regionshift.carriers.records import RecordStore
+from regionshift.carriers.records import MigrationRecords, RecordStore
 from regionshift.carriers.selection import selector
 
 SOURCE, TARGET = "us-east-1", "eu-west-1"
@@ -60,9 +60,8 @@ class Kept:
 def planned(entries: list[Entry], sources: dict[str, list[str]], same: frozenset[str] = frozenset()) -> Kept:
     kept, carrier = Kept(), cast(Any, Carried(sources, same))
     made = make_plan(
-        cast(RecordStore, NoRecords()),
+        MigrationRecords(cast(RecordStore, NoRecords()), "m"),
         {"s3": carrier, "ssm": carrier, "secrets": carrier},
-        "m",
         entries,
         [Limits("")] * len(entries),
         level=Level.PINNED,

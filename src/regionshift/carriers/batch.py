@@ -6,6 +6,7 @@ from collections.abc import Callable, Container, Generator, Iterable, Iterator, 
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from typing import Any, TypeVar
 
 from regionshift.carriers.bounds import Bounds
@@ -24,6 +25,7 @@ from regionshift.carriers.carrier import (
     Written,
 )
 from regionshift.carriers.lines import (
+    Line,
     before_line,
     from_bytes,
     read_before,
@@ -34,11 +36,13 @@ from regionshift.carriers.lines import (
     undone_line,
     whole_name,
 )
-from regionshift.carriers.records import Layout, RecordStore, StoredProgress
-from regionshift.carriers.shares import Note, unnoted
+from regionshift.carriers.records import MigrationRecords, StoredProgress
+from regionshift.carriers.transport import S3Error
 from regionshift.errors import Refused, WorkFailed
 
 _NAMED = 10  # conflicts named in an answer; all of them stand in the record
+_NOTED_EVERY = 2.0  # seconds; what is done sooner notes nothing
+_READ_AT_ONCE = 8
 
 _T = TypeVar("_T")
 
@@ -69,111 +73,168 @@ class _Planned:
     level: Level
 
 
-def run_batch(
-    store: RecordStore,
-    carriers: Carriers,
-    bounds: Bounds,
-    migration_id: str,
-    batch: int,
-    has_time: Callable[[], bool],
-    note: Note = unnoted,
-) -> BatchAnswer:
-    """Record what is there, copy, prove and record the outcome; what is done already is not done again.
+Note = Callable[[int, int], None]
+"""Told how many items and bytes of a batch are done."""
+
+
+def unnoted(items: int, size: int) -> None:
+    """Notes nothing."""
+    del items, size
+
+
+def batch_notes(
+    records: MigrationRecords, batch: int, now: Callable[[], datetime], warn: Callable[[str], None]
+) -> Note:
+    """Notes how far ``batch`` is for whoever watches, every two seconds at most.
+
+    A record beside the lease, and not in it: who holds a batch is told by the lease's bytes.
 
     Args:
-        has_time: asked before each item; false ends the call early with ``more``.
-        note: told how far it is.
-
-    Raises:
-        OutOfBounds: the plan names what the settings do not.
+        now: the time, with its zone.
+        warn: told of a note that could not be written: it is for watching only, so the copying goes on.
     """
-    layout = Layout(migration_id)
-    with ThreadPoolExecutor(1, thread_name_prefix="stop") as pool:
-        stopped = pool.submit(store.exists, layout.stop)
-        planned = _read_plan(store, bounds, layout, batch, has_time)
-    if stopped.result():
-        return BatchAnswer(batch, stopped=True)
-    carrier = carriers[planned.work.entry.kind]
-    try:
-        before = carrier.describe_before(planned.work)
-    except OutOfTimeError:
-        return BatchAnswer(batch, more=True)
-    first = to_bytes(before_line(before[item.key]) for item in planned.work.items)
-    written: dict[str, tuple[str, ...]] = {}
-    done: dict[str, dict[str, Any]] = {}
-    if not store.create(layout.before(batch), first):
-        before = _read_before(store, layout, batch)
-        known = {line["key"]: line for line in from_bytes(store.get(layout.results(batch)) or b"")}
-        done = {key: line for key, line in known.items() if _is_done(line, planned.level)}
-        if len(done) == len(planned.work.items):
-            return BatchAnswer(batch, counts=count(done.values()))
+    noted = now()
+
+    def note(items: int, size: int) -> None:
+        nonlocal noted
+        if (now() - noted).total_seconds() >= _NOTED_EVERY:
+            noted = now()
+            try:
+                records.store.put_json(records.share(batch), {"items": items, "bytes": size})
+            except S3Error as problem:
+                warn(f"How far batch {batch} of {records.id} is could not be noted: {problem}")
+
+    return note
+
+
+def read_notes(records: MigrationRecords, batches: list[int]) -> Iterator[tuple[int, tuple[int, int]]]:
+    """Items and bytes done of those of ``batches`` that have noted any."""
+    with ThreadPoolExecutor(_READ_AT_ONCE) as pool:
+        found = list(pool.map(lambda batch: records.store.get_json(records.share(batch)), batches))
+    for batch, share in zip(batches, found, strict=True):
+        if share:
+            yield batch, (int(share["items"]), int(share["bytes"]))
+
+
+@dataclass(frozen=True)
+class Batch:
+    """One batch of a migration.
+
+    Args:
+        number: which of the migration's.
+        has_time: asked before each item; false ends the call early with ``more``.
+    """
+
+    records: MigrationRecords
+    carriers: Carriers
+    bounds: Bounds
+    number: int
+    has_time: Callable[[], bool]
+
+    def run(self, note: Note = unnoted) -> BatchAnswer:
+        """Record what is there, copy, prove and record the outcome; what is done already is not done again.
+
+        Args:
+            note: told how far it is.
+
+        Raises:
+            OutOfBounds: the plan names what the settings do not.
+        """
+        records, store, batch = self.records, self.records.store, self.number
+        with ThreadPoolExecutor(1, thread_name_prefix="stop") as pool:
+            stopped = pool.submit(store.exists, records.stop)
+            planned = self._read_plan()
+        if stopped.result():
+            return BatchAnswer(batch, stopped=True)
+        carrier = self.carriers[planned.work.entry.kind]
         try:
-            written, unclear = _written(carrier, planned.work, before, known, done)
+            before = carrier.describe_before(planned.work)
+        except OutOfTimeError:
+            return BatchAnswer(batch, more=True)
+        first = to_bytes(before_line(before[item.key]) for item in planned.work.items)
+        written: dict[str, tuple[str, ...]] = {}
+        done: dict[str, dict[str, Any]] = {}
+        if not store.create(records.before(batch), first):
+            before = {line["key"]: read_before(line) for line in records.lines(records.before(batch))}
+            known = self._by_key(records.results(batch))
+            done = {key: line for key, line in known.items() if _is_done(line, planned.level)}
+            if len(done) == len(planned.work.items):
+                return BatchAnswer(batch, counts=count(done.values()))
+            try:
+                written, unclear = _written(carrier, planned.work, before, known, done)
+            except OutOfTimeError:
+                return BatchAnswer(batch, more=True, counts=count(known.values()))
+            # Written again, it would be there twice if it was ours.
+            done |= _failed(planned.work, unclear, known)
+        share = _Share(planned.level, note)
+        lines, again = _work_through(carrier, planned, before, written, done, share)
+        if again:
+            # On record as not written before it is taken away: what is found then is found by what it holds.
+            store.put(records.results(batch), to_bytes(lines))
+            lines = _write_again(carrier, planned, before, again, lines)
+        store.put(records.results(batch), to_bytes(lines))
+        return BatchAnswer(batch, more=any(_is_open(line) for line in lines), counts=count(lines))
+
+    def undo(self) -> BatchAnswer:
+        """Take back what the batch wrote, recorded or not. Done again, it changes nothing. Raises as ``run``."""
+        records, batch = self.records, self.number
+        known = self._by_key(records.undone(batch))
+        undone = {key: line for key, line in known.items() if line["state"] == "undone"}
+        if known and len(undone) == len(known):
+            return BatchAnswer(batch, counts=count(known.values()), wrote=_wrote(known.values()))
+        recorded = records.store.get(records.before(batch))
+        if recorded is None:
+            self._require_unwritten()
+            return BatchAnswer(batch)  # nothing is written before this record is
+        planned = self._read_plan()
+        carrier = self.carriers[planned.work.entry.kind]
+        before = {line["key"]: read_before(line) for line in from_bytes(recorded)}
+        results = self._by_key(records.results(batch))
+        try:
+            # What was in conflict is looked at again: whoever caused it may have cleared it.
+            written, unclear = _written(carrier, planned.work, before, results, undone)
         except OutOfTimeError:
             return BatchAnswer(batch, more=True, counts=count(known.values()))
-        # Written again, it would be there twice if it was ours.
-        done |= _failed(planned.work, unclear, known)
-    share = _Share(planned.level, note)
-    lines, again = _work_through(carrier, planned, before, written, done, share)
-    if again:
-        # On record as not written before it is taken away: what is found then is found by what it holds.
-        store.put(layout.results(batch), to_bytes(lines))
-        lines = _write_again(carrier, planned, before, again, lines)
-    store.put(layout.results(batch), to_bytes(lines))
-    return BatchAnswer(batch, more=any(_is_open(line) for line in lines), counts=count(lines))
+        answers = [*unclear, *carrier.undo(planned.work, before, written)]
+        lines = [*undone.values(), *map(undone_line, answers)]
+        records.store.put(records.undone(batch), to_bytes(sorted(lines, key=lambda line: str(line["key"]))))
+        conflicts = [line for line in lines if line["state"] == "conflict"]
+        target = planned.work.entry.target
+        return BatchAnswer(
+            batch,
+            more=any(line["state"] == "unfinished" for line in lines),
+            counts=count(lines),
+            conflicts=tuple({**line, **whole_name(target, line["key"])} for line in conflicts[:_NAMED]),
+            wrote=_wrote(lines),
+        )
 
+    def _by_key(self, name: str) -> dict[str, Line]:
+        return {line["key"]: line for line in self.records.lines(name)}
 
-def _require_unwritten(store: RecordStore, layout: Layout, batch: int) -> None:
-    """Raises Refused when something was written by a batch whose record of what was there before is gone."""
-    if not store.exists(layout.results(batch)):
-        return
-    raise Refused(
-        f"The record of what was there before batch {batch} of migration {layout.id} is missing,"
-        " so what the batch wrote cannot be taken back.",
-        where=f"s3://{store.bucket}/{layout.before(batch)}",
-        remedy="restore that object (the bucket keeps its versions), then run the rollback again",
-    )
+    def _read_plan(self) -> _Planned:
+        records, name = self.records, self.records.plan(self.number)
+        body = records.store.get(name)
+        if body is None:
+            raise WorkFailed(f"Migration {records.id} has no batch {self.number}.", where=name)
+        head, *items = from_bytes(body)
+        entry, planned = read_entry(head["entry"]), [read_item(line) for line in items]
+        self.bounds.require([entry], records.id)
+        self.bounds.require_items(entry, planned, records.id)
+        progress = StoredProgress(records, self.number)
+        work = Work(records.id, entry, planned, progress, self.has_time, head["after"])
+        return _Planned(work, Level(head["level"]))
 
-
-def undo_batch(
-    store: RecordStore,
-    carriers: Carriers,
-    bounds: Bounds,
-    migration_id: str,
-    batch: int,
-    has_time: Callable[[], bool],
-) -> BatchAnswer:
-    """Take back what one batch wrote, recorded or not. Done again, it changes nothing. Raises as ``run_batch``."""
-    layout = Layout(migration_id)
-    known = {line["key"]: line for line in from_bytes(store.get(layout.undone(batch)) or b"")}
-    undone = {key: line for key, line in known.items() if line["state"] == "undone"}
-    if known and len(undone) == len(known):
-        return BatchAnswer(batch, counts=count(known.values()), wrote=_wrote(known.values()))
-    recorded = store.get(layout.before(batch))
-    if recorded is None:
-        _require_unwritten(store, layout, batch)
-        return BatchAnswer(batch)  # nothing is written before this record is
-    planned = _read_plan(store, bounds, layout, batch, has_time)
-    carrier = carriers[planned.work.entry.kind]
-    before = {line["key"]: read_before(line) for line in from_bytes(recorded)}
-    results = {line["key"]: line for line in from_bytes(store.get(layout.results(batch)) or b"")}
-    try:
-        # What was in conflict is looked at again: whoever caused it may have cleared it.
-        written, unclear = _written(carrier, planned.work, before, results, undone)
-    except OutOfTimeError:
-        return BatchAnswer(batch, more=True, counts=count(known.values()))
-    answers = [*unclear, *carrier.undo(planned.work, before, written)]
-    lines = [*undone.values(), *map(undone_line, answers)]
-    store.put(layout.undone(batch), to_bytes(sorted(lines, key=lambda line: str(line["key"]))))
-    conflicts = [line for line in lines if line["state"] == "conflict"]
-    target = planned.work.entry.target
-    return BatchAnswer(
-        batch,
-        more=any(line["state"] == "unfinished" for line in lines),
-        counts=count(lines),
-        conflicts=tuple({**line, **whole_name(target, line["key"])} for line in conflicts[:_NAMED]),
-        wrote=_wrote(lines),
-    )
+    def _require_unwritten(self) -> None:
+        """Raises Refused when something was written by a batch whose record of what was there before is gone."""
+        records = self.records
+        if not records.store.exists(records.results(self.number)):
+            return
+        raise Refused(
+            f"The record of what was there before batch {self.number} of migration {records.id} is missing,"
+            " so what the batch wrote cannot be taken back.",
+            where=records.where(records.before(self.number)),
+            remedy="restore that object (the bucket keeps its versions), then run the rollback again",
+        )
 
 
 def count(lines: Iterable[Mapping[str, Any]]) -> dict[str, int]:
@@ -357,23 +418,3 @@ def _is_done(line: Mapping[str, Any], level: Level) -> bool:
 def _is_open(line: Mapping[str, Any]) -> bool:
     """Whether another call could do more: time ran out before the copy, or before its proof."""
     return line["state"] == "unfinished" or (line["state"] == "written" and "proven" not in line)
-
-
-def _read_plan(
-    store: RecordStore, bounds: Bounds, layout: Layout, batch: int, has_time: Callable[[], bool]
-) -> _Planned:
-    body = store.get(layout.plan(batch))
-    if body is None:
-        raise WorkFailed(f"Migration {layout.id} has no batch {batch}.", where=layout.plan(batch))
-    head, *items = from_bytes(body)
-    progress = StoredProgress(store, layout, batch)
-    entry, planned = read_entry(head["entry"]), [read_item(line) for line in items]
-    bounds.require([entry], layout.id)
-    bounds.require_items(entry, planned, layout.id)
-    work = Work(layout.id, entry, planned, progress, has_time, head["after"])
-    return _Planned(work, Level(head["level"]))
-
-
-def _read_before(store: RecordStore, layout: Layout, batch: int) -> dict[str, Before]:
-    body = store.get(layout.before(batch)) or b""
-    return {line["key"]: read_before(line) for line in from_bytes(body)}

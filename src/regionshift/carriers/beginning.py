@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from regionshift.carriers.carrier import Entry, Item
 from regionshift.carriers.plan import MigrationPlan
-from regionshift.carriers.records import Layout, RecordStore
+from regionshift.carriers.records import MigrationRecords
 from regionshift.carriers.summary import Metadata, entries_of
 from regionshift.errors import InputError, Refused
 
@@ -89,8 +89,8 @@ def refused_for(conflicts: int, named: Sequence[tuple[str, str]]) -> Refused:
     )
 
 
-def require_same(store: RecordStore, known: Metadata, layout: Layout, entries: Sequence[Entry]) -> None:
-    """See that the record ``known`` is that of a migration of ``entries`` into the region of ``store``.
+def require_same(records: MigrationRecords, known: Metadata, entries: Sequence[Entry]) -> None:
+    """See that the record ``known`` is that of a migration of ``entries`` into the region of ``records``.
 
     Replication carries the primary's records along, and an id can be given twice.
 
@@ -100,7 +100,7 @@ def require_same(store: RecordStore, known: Metadata, layout: Layout, entries: S
     what = entries_of(known)
     if "status" not in known:
         why = "its record was not made by regionshift"
-    elif known.get("region") != store.region:
+    elif known.get("region") != records.store.region:
         why = f"it went into {known.get('region')}"
     elif _carried(what) != _carried(entries):
         ways = ", ".join(f"{entry.source} to {entry.target}" for entry in what[:3])
@@ -108,8 +108,8 @@ def require_same(store: RecordStore, known: Metadata, layout: Layout, entries: S
     else:
         return
     raise Refused(
-        f"Migration {layout.id} is another one: {why}.",
-        where=f"s3://{store.bucket}/{layout.metadata}",
+        f"Migration {records.id} is another one: {why}.",
+        where=records.where(records.metadata),
         remedy="Give another id, or ask for what this one was begun with.",
     )
 

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 from botocore.exceptions import ClientError
 
 from regionshift.carriers.lines import dump
-from regionshift.carriers.records import Layout, RecordStore
+from regionshift.carriers.records import MigrationRecords
 
 if TYPE_CHECKING:
     from mypy_boto3_stepfunctions import SFNClient
@@ -46,8 +46,7 @@ class Executions:
         machine: the state machine's ARN.
     """
 
-    store: RecordStore
-    layout: Layout
+    records: MigrationRecords
     client: SFNClient
     machine: str
 
@@ -62,9 +61,9 @@ class Executions:
         """
         given = {
             "step": step,
-            "migration_id": self.layout.id,
-            "bucket": self.store.bucket,
-            "manifest": self.layout.manifest,
+            "migration_id": self.records.id,
+            "bucket": self.records.store.bucket,
+            "manifest": self.records.manifest,
             "on_failure": "stop",
             "reason": "",
             **fields,
@@ -81,29 +80,29 @@ class Executions:
         return [each for each in map(self._read, self._numbers()) if self._runs(each)]
 
     def _numbers(self) -> list[int]:
-        folder = self.layout.executions
-        names = (name.removeprefix(folder) for name in self.store.names(folder))
+        folder = self.records.executions
+        names = (name.removeprefix(folder) for name in self.records.store.names(folder))
         return [int(name) for name in names if _NUMBER.fullmatch(name)]
 
     def _take(self, number: int, step: str, given: Mapping[str, Any]) -> Execution:
         """The execution of this number: ours, unless another was first."""
         mine = {"step": step, "given": dict(given)}
-        if self.store.create(self._key(number), dump(mine).encode()):
+        if self.records.store.create(self._key(number), dump(mine).encode()):
             return Execution(self._arn(number, step), step, given)
         return self._read(number)
 
     def _read(self, number: int) -> Execution:
-        known = self.store.get_json(self._key(number)) or {}
+        known = self.records.store.get_json(self._key(number)) or {}
         step = str(known.get("step", ""))
         return Execution(self._arn(number, step), step, known.get("given", {}))
 
     def _key(self, number: int) -> str:
-        return f"{self.layout.executions}{number:08d}"
+        return f"{self.records.executions}{number:08d}"
 
     def _arn(self, number: int, step: str) -> str:
-        head = _NOT_IN_A_NAME.sub("-", self.layout.id)[:_HEAD]
+        head = _NOT_IN_A_NAME.sub("-", self.records.id)[:_HEAD]
         # What was cut off or replaced tells two ids apart.
-        digest = hashlib.sha256(self.layout.id.encode()).hexdigest()[:_DIGEST]
+        digest = hashlib.sha256(self.records.id.encode()).hexdigest()[:_DIGEST]
         return f"{self.machine.replace(':stateMachine:', ':execution:')}:{head}-{digest}-{step}-{number}"
 
     def _begin(self, execution: Execution) -> bool:
@@ -129,4 +128,4 @@ class Executions:
             return False
         # The name may be that of another life of the environment.
         given = json.loads(found.get("input") or "{}")
-        return found["status"] == "RUNNING" and given.get("migration_id") == self.layout.id
+        return found["status"] == "RUNNING" and given.get("migration_id") == self.records.id

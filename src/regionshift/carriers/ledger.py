@@ -14,8 +14,8 @@ from itertools import groupby
 from typing import Any
 
 from regionshift.carriers.carrier import Carried, Entry, VersionIdentity
-from regionshift.carriers.lines import dump, from_bytes, place_line, read_entry
-from regionshift.carriers.records import CARRIED, Layout, RecordStore, is_id
+from regionshift.carriers.lines import dump, place_line, read_entry
+from regionshift.carriers.records import CARRIED, MigrationRecords, RecordStore, is_id
 from regionshift.carriers.seals import Unsealed
 
 
@@ -45,9 +45,9 @@ def carried(
     found = sorted(_earlier(store, entry, unsealed), key=lambda each: str(each[1]["started"]))
     streams = [
         (_undone if metadata["status"] == "rolled_back" else _lines)(
-            store, rank, layout, part, str(metadata.get("ended") or "")
+            rank, records, part, str(metadata.get("ended") or "")
         )
-        for rank, (layout, metadata, part) in enumerate(found)
+        for rank, (records, metadata, part) in enumerate(found)
     ]
     for _, lines in groupby(heapq.merge(*streams, key=lambda line: line[:2]), key=lambda line: line[0]):
         last: Carried | None = None
@@ -68,15 +68,15 @@ def folder_of(entry: Entry) -> str:
 
 def _earlier(
     store: RecordStore, entry: Entry, unsealed: Callable[[str], object]
-) -> Iterator[tuple[Layout, dict[str, Any], dict[str, Any]]]:
+) -> Iterator[tuple[MigrationRecords, dict[str, Any], dict[str, Any]]]:
     folder = folder_of(entry)
     for name in store.names(folder):
         migration_id = name.removeprefix(folder)
         if not is_id(migration_id):
             continue
-        layout = Layout(migration_id)
+        records = MigrationRecords(store, migration_id)
         try:
-            metadata = store.get_json(layout.metadata)
+            metadata = store.get_json(records.metadata)
         except Unsealed:
             unsealed(migration_id)
             continue  # as if it had never been: what it wrote is somebody else's
@@ -85,7 +85,7 @@ def _earlier(
         for part in metadata.get("entries", ()):
             known = read_entry(part["entry"])
             if (known.kind, known.source, known.target) == (entry.kind, entry.source, entry.target):
-                yield layout, metadata, part
+                yield records, metadata, part
 
 
 def _batches(part: dict[str, Any]) -> range:
@@ -99,24 +99,20 @@ def _is_earlier(last: Carried, restored: _Restored) -> bool:
     return VersionIdentity.read(restored.earlier).is_recorded_as(last.target_version)
 
 
-def _lines(
-    store: RecordStore, rank: int, layout: Layout, part: dict[str, Any], ended: str
-) -> Iterator[_Ranked]:
+def _lines(rank: int, records: MigrationRecords, part: dict[str, Any], ended: str) -> Iterator[_Ranked]:
     for batch in _batches(part):
-        for line in from_bytes(store.get(layout.results(batch)) or b""):
+        for line in records.lines(records.results(batch)):
             if line["state"] == "written":
                 key = line["key"]
                 # Unproven, it is ours and nobody knows what it holds: as no version of the source, it goes again.
                 source = line["source_version"] if line.get("proven") else ""
-                yield key, rank, Carried(key, source, line["versions"][-1], layout.id, ended)
+                yield key, rank, Carried(key, source, line["versions"][-1], records.id, ended)
 
 
-def _undone(
-    store: RecordStore, rank: int, layout: Layout, part: dict[str, Any], _ended: str
-) -> Iterator[_Ranked]:
+def _undone(rank: int, records: MigrationRecords, part: dict[str, Any], _ended: str) -> Iterator[_Ranked]:
     for batch in _batches(part):
-        before = {line["key"]: line["version"] for line in from_bytes(store.get(layout.before(batch)) or b"")}
-        for line in from_bytes(store.get(layout.undone(batch)) or b""):
+        before = {line["key"]: line["version"] for line in records.lines(records.before(batch))}
+        for line in records.lines(records.undone(batch)):
             if line.get("version"):
                 key = line["key"]
                 yield key, rank, _Restored(key, before.get(key), line["version"])

@@ -14,16 +14,15 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from regionshift.carriers import lock, summary
-from regionshift.carriers.batch import BatchAnswer, Carriers, run_batch, undo_batch
+from regionshift.carriers import summary
+from regionshift.carriers.batch import Batch, BatchAnswer, Carriers, batch_notes
 from regionshift.carriers.beginning import ANYTHING, Asked, BeingPlanned, Seen, require_same
 from regionshift.carriers.bounds import Bounds
 from regionshift.carriers.carrier import Entry, Level, Limits
-from regionshift.carriers.lease import Leases
 from regionshift.carriers.lines import dump, entry_line
+from regionshift.carriers.locks import Leases, acquire, release, require_free
 from regionshift.carriers.plan import MigrationPlan, Nowhere, Recorded, make_plan, require_sound
-from regionshift.carriers.records import Layout, RecordStore
-from regionshift.carriers.shares import Shares
+from regionshift.carriers.records import MigrationRecords, RecordStore
 from regionshift.errors import Refused, WorkFailed
 
 _BATCHES_AT_ONCE = 4
@@ -33,7 +32,7 @@ _AT_THE_END = ("completed", "rolled_back")
 _WHOLE = "all"  # the lease of a call that runs every batch
 
 Metadata = summary.Metadata
-Unit = Callable[[RecordStore, Carriers, Bounds, str, int, Callable[[], bool]], BatchAnswer]
+Unit = Callable[[Batch], BatchAnswer]
 
 
 def _always() -> bool:
@@ -51,9 +50,10 @@ class Progressed:
 
 @dataclass(frozen=True)
 class Migrations:
-    """Runs migrations whose records lie in ``store``.
+    """What all migrations into one region work with; ``of`` gives one of them.
 
     Args:
+        store: where their records lie.
         carriers: by kind.
         bounds: what may be touched today, whatever a record names.
         now: the time, with its zone.
@@ -73,9 +73,29 @@ class Migrations:
     sleep: Callable[[float], None] = time.sleep
     warn: Callable[[str], None] = field(default=lambda _: None)
 
+    def of(self, migration_id: str) -> Migration:
+        """One migration, whether it has begun or not.
+
+        Raises:
+            InputError: no migration can have this id.
+        """
+        return Migration(MigrationRecords(self.store, migration_id), self)
+
+
+@dataclass(frozen=True)
+class Migration:
+    """One migration, by its records."""
+
+    records: MigrationRecords
+    means: Migrations
+
+    @property
+    def store(self) -> RecordStore:
+        """Where its records lie."""
+        return self.records.store
+
     def plan(
         self,
-        migration_id: str,
         entries: Sequence[Entry],
         level: Level,
         *,
@@ -88,22 +108,18 @@ class Migrations:
             deep: also compare tags, checksums and settings of what is the same by its versions.
             left_behind: also ask what is to be written for what is not carried, which only a plan that is shown needs.
         """
-        Layout(migration_id)
         return make_plan(
-            self.store,
-            self.carriers,
-            migration_id,
+            self.records,
+            self.means.carriers,
             entries,
-            require_sound(self.carriers, entries),
+            require_sound(self.means.carriers, entries),
             level=level,
             sink=Nowhere(),
             deep=deep,
             left_behind=left_behind,
         )
 
-    def require_beginnable(
-        self, migration_id: str, entries: Sequence[Entry], *, planned: bool = False
-    ) -> None:
+    def require_beginnable(self, entries: Sequence[Entry], *, planned: bool = False) -> None:
         """What `begin` needs, asked beforehand. Nothing is changed, nothing recorded.
 
         Args:
@@ -114,14 +130,13 @@ class Migrations:
             OutOfBounds: an entry is not what the settings name.
             InputError, Refused: see ``Carrier.check``.
         """
-        self.bounds.require(entries, migration_id)
-        lock.require_free(self.store, migration_id, entries)
+        self.means.bounds.require(entries, self.records.id)
+        require_free(self.records, entries)
         if not planned:
-            require_sound(self.carriers, entries)
+            require_sound(self.means.carriers, entries)
 
     def begin(
         self,
-        migration_id: str,
         entries: Sequence[Entry],
         level: Level,
         *,
@@ -138,22 +153,20 @@ class Migrations:
             OutOfBounds: an entry is not what the settings name.
             InputError: see ``Carrier.check``. Both: see ``Seen.require``.
         """
-        layout = Layout(migration_id)
-        self.bounds.require(entries, migration_id)
-        known = self.known(migration_id, entries)
+        self.means.bounds.require(entries, self.records.id)
+        known = self.known(entries)
         if known and known["status"] != "planning":
-            return self._again(layout, known)
-        with self._leases(migration_id).alone("plan", self._can_wait) as alone:
+            return self._again(known)
+        with self._leases().alone("plan", self._can_wait) as alone:
             if not alone:
-                raise _planned_elsewhere(layout)
-            known = known if self.call_seconds is None else self.known(migration_id, entries)
+                raise _planned_elsewhere(self.records)
+            known = known if self.means.call_seconds is None else self.known(entries)
             if known and known["status"] != "planning":
-                return self._again(layout, known)  # by the call that was waited for
-            return self._begin(layout, known, entries, level, asked, deep=deep)
+                return self._again(known)  # by the call that was waited for
+            return self._begin(known, entries, level, asked, deep=deep)
 
     def _begin(
         self,
-        layout: Layout,
         known: Metadata | None,
         entries: Sequence[Entry],
         level: Level,
@@ -162,81 +175,74 @@ class Migrations:
         deep: bool,
     ) -> Metadata:
         if known:
-            self._forget_stop(layout)  # its planning was killed and begins again
+            self._forget_stop()  # its planning was killed and begins again
         started = (known or {}).get("started") or self._time()
-        metadata = summary.opened(layout, self.store.region, entries, level, started)
+        metadata = summary.opened(self.records, entries, level, started)
         # No two calls write the same bytes, so that each knows its own by the etag.
         metadata["call"] = uuid.uuid4().hex
         with ThreadPoolExecutor(1, thread_name_prefix="check") as pool:
             # Only asks, so it goes beside what is written meanwhile.
-            limits = pool.submit(require_sound, self.carriers, entries)
+            limits = pool.submit(require_sound, self.means.carriers, entries)
             # On record before the target is taken, so that whoever finds it taken finds by whom.
-            ours = self.store.put_json(layout.metadata, metadata)
+            ours = self.store.put_json(self.records.metadata, metadata)
             try:
-                lock.acquire(self.store, layout.id, entries)
-                return self._record_plan(
-                    layout, entries, limits.result(), level, metadata, ours, asked, deep=deep
-                )
+                acquire(self.records, entries)
+                return self._record_plan(entries, limits.result(), level, metadata, ours, asked, deep=deep)
             except BaseException:
-                self._give_up(layout, entries, ours)
+                self._give_up(entries, ours)
                 raise
 
-    def known(self, migration_id: str, entries: Sequence[Entry]) -> Metadata | None:
+    def known(self, entries: Sequence[Entry]) -> Metadata | None:
         """The summary of a migration of ``entries`` that began before; None when there is none.
 
         Raises:
             Refused: the id is another migration's, or this one was rolled back.
         """
-        layout = Layout(migration_id)
-        known = self.store.get_json(layout.metadata)
+        known = self.store.get_json(self.records.metadata)
         if known:
-            require_same(self.store, known, layout, entries)
-            self._require_not_taken_back(layout, known)
+            require_same(self.records, known, entries)
+            self._require_not_taken_back(known)
         return known or None
 
-    def run(
-        self, migration_id: str, has_time: Callable[[], bool] = _always, *, batches: int | None = None
-    ) -> bool:
+    def run(self, has_time: Callable[[], bool] = _always, *, batches: int | None = None) -> bool:
         """Run every batch here; false when time ran out, a stop was asked for, or another call is at it.
 
         Args:
             batches: how many the plan has; None: looked up.
         """
         if batches is None:
-            batches = int(self.metadata(migration_id).get("batches", 0))
-        leases = self._leases(migration_id)
+            batches = int(self.metadata().get("batches", 0))
+        leases = self._leases()
         # Two calls side by side would copy everything twice.
         with leases.alone(_WHOLE, lambda: False) as alone:
-            if not alone or (self.call_seconds is not None and set(leases.running()) - {_WHOLE}):
+            if not alone or (self.means.call_seconds is not None and set(leases.running()) - {_WHOLE}):
                 return False
-            return self._each(run_batch, migration_id, batches, has_time)
+            return self._each(Batch.run, batches, has_time)
 
-    def run_batch(self, migration_id: str, batch: int, has_time: Callable[[], bool] = _always) -> BatchAnswer:
+    def run_batch(self, batch: int, has_time: Callable[[], bool] = _always) -> BatchAnswer:
         """Run one batch: what the state machine's Lambda does for one line of the manifest.
 
         While another call is at the same batch it waits; when time runs out before that one has ended, or its
         time is over, there is ``more`` to do.
         """
-        with self._leases(migration_id).alone(f"{batch:08d}", has_time) as alone:
+        with self._leases().alone(f"{batch:08d}", has_time) as alone:
             if not alone:
                 return BatchAnswer(batch, more=True)
-            share = Shares(self.store, Layout(migration_id), self.now, self.warn).of(batch)
-            return run_batch(self.store, self.carriers, self.bounds, migration_id, batch, has_time, share)
+            note = batch_notes(self.records, batch, self.means.now, self.means.warn)
+            return self._batch(batch, has_time).run(note)
 
-    def undo_batch(
-        self, migration_id: str, batch: int, has_time: Callable[[], bool] = _always
-    ) -> BatchAnswer:
+    def undo_batch(self, batch: int, has_time: Callable[[], bool] = _always) -> BatchAnswer:
         """Take one batch back."""
-        return undo_batch(self.store, self.carriers, self.bounds, migration_id, batch, has_time)
+        return self._batch(batch, has_time).undo()
 
-    def finish_unless_stopped(self, migration_id: str, *, goes_back: bool = True) -> Metadata | None:
+    def finish_unless_stopped(self, *, goes_back: bool = True) -> Metadata | None:
         """``finish``, but None when somebody stopped the migration, to go on later or to take it back."""
-        with self._leases(migration_id).held("finish"):
-            if self.store.exists(Layout(migration_id).stop):
+        with self._leases().held("finish"):
+            if self.store.exists(self.records.stop):
                 return None
-            return self.finish(migration_id, goes_back=goes_back)
+            return self.finish(goes_back=goes_back)
 
-    def finish(self, migration_id: str, *, goes_back: bool = True) -> Metadata:
+    def finish(self, *, goes_back: bool = True) -> Metadata:
         """Add up the results; ``completed`` only if every item is proven, and then the targets are given back.
 
         What is incomplete keeps its targets until it is gone on with or taken back: another migration would
@@ -246,36 +252,32 @@ class Migrations:
             goes_back: what is incomplete is taken back next. If not, and nothing is open but what was in
                 conflict from the beginning, going on could do no more, and the targets are given back too.
         """
-        layout = Layout(migration_id)
-        metadata = self.metadata(migration_id)
+        metadata = self.metadata()
         if metadata["status"] not in _AT_THE_END:
-            metadata |= {**summary.added_up(self.store, layout, metadata), "ended": self._time()}
-            self.store.put_json(layout.metadata, metadata)
+            metadata |= {**summary.added_up(self.records, metadata), "ended": self._time()}
+            self.store.put_json(self.records.metadata, metadata)
         # Also of one that ended before: whoever wrote that may have died before this.
         if _is_done_with_its_targets(metadata, goes_back=goes_back):
-            lock.release(self.store, migration_id, summary.entries_of(metadata))
+            release(self.records, summary.entries_of(metadata))
         return metadata
 
-    def let_go(self, migration_id: str) -> None:
+    def let_go(self) -> None:
         """Give the targets back of one that is incomplete and that nobody will go on with; what it wrote stays."""
-        lock.release(self.store, migration_id, summary.entries_of(self.metadata(migration_id)))
+        release(self.records, summary.entries_of(self.metadata()))
 
-    def migrate(
-        self, migration_id: str, entries: Sequence[Entry], level: Level = Level.FULL, *, deep: bool = False
-    ) -> Metadata:
+    def migrate(self, entries: Sequence[Entry], level: Level = Level.FULL, *, deep: bool = False) -> Metadata:
         """All of it, here: begin, run, finish."""
-        begun = self.begin(migration_id, entries, level, deep=deep)
-        self.run(migration_id, batches=begun["batches"])
-        return self.finish(migration_id)
+        begun = self.begin(entries, level, deep=deep)
+        self.run(batches=begun["batches"])
+        return self.finish()
 
-    def stop(self, migration_id: str) -> None:
+    def stop(self) -> None:
         """Ask every worker to begin no further batch; one that has no plan yet has none."""
-        layout = Layout(migration_id)
         # A flag that outlived its migration would stop the next one of this id before it began.
-        if self.store.exists(layout.metadata):
-            self.store.put(layout.stop, b"")
+        if self.store.exists(self.records.metadata):
+            self.store.put(self.records.stop, b"")
 
-    def require_free(self, migration_id: str, after: Collection[str] = ()) -> None:
+    def require_free(self, after: Collection[str] = ()) -> None:
         """See that no other migration is working on this one's targets: then it could not be taken back.
 
         Args:
@@ -285,11 +287,9 @@ class Migrations:
             WorkFailed: there is no such migration.
             Refused: another has one of them.
         """
-        lock.require_free(self.store, migration_id, summary.entries_of(self.metadata(migration_id)), after)
+        require_free(self.records, summary.entries_of(self.metadata()), after)
 
-    def rollback(
-        self, migration_id: str, reason: str = "", has_time: Callable[[], bool] = _always
-    ) -> Metadata:
+    def rollback(self, reason: str = "", has_time: Callable[[], bool] = _always) -> Metadata:
         """Take everything back that the migration wrote, however far it came.
 
         Calls that are copying are stopped and waited for: undo does not see a copy under way. When time runs
@@ -300,88 +300,88 @@ class Migrations:
             Refused: another migration is not done with the same target.
             OutOfBounds: it wrote where the settings name nothing today.
         """
-        layout = Layout(migration_id)
-        metadata = self.metadata(migration_id)
-        self.bounds.require(summary.entries_of(metadata), migration_id)
+        metadata = self.metadata()
+        self.means.bounds.require(summary.entries_of(metadata), self.records.id)
         # Another migration may have recorded what ours wrote as its own way back.
-        lock.acquire(self.store, migration_id, summary.entries_of(metadata))
-        self.stop(migration_id)
+        acquire(self.records, summary.entries_of(metadata))
+        self.stop()
         tally = summary.Tally()
-        record = summary.rollback_record(layout, self.store.region, metadata, reason, self._time())
+        record = summary.rollback_record(self.records, metadata, reason, self._time())
         # From here on it is not resumed: that would take the stop away while we wait.
-        self.store.create(layout.rollback, dump(record).encode() + b"\n")
-        if waiting := self._still_running(migration_id, has_time):
+        self.store.create(self.records.rollback, dump(record).encode() + b"\n")
+        if waiting := self._still_running(has_time):
             return record | {"waiting": waiting}
-        metadata = self.metadata(migration_id)
-        finished = self._each(undo_batch, migration_id, metadata.get("batches", 0), has_time, tally)
+        metadata = self.metadata()
+        finished = self._each(Batch.undo, metadata.get("batches", 0), has_time, tally)
         record |= {
             "timestamp": self._time(),
             "status": "completed" if finished else "incomplete",
             "counts": tally.counts,
             "conflicts": tally.conflicts,
         }
-        self.store.put_json(layout.rollback, record)
+        self.store.put_json(self.records.rollback, record)
         if finished:
             metadata |= {"status": "rolled_back", "undo_wrote": tally.wrote}
-            self.store.put_json(layout.metadata, metadata)
-            lock.release(self.store, migration_id, summary.entries_of(metadata))
+            self.store.put_json(self.records.metadata, metadata)
+            release(self.records, summary.entries_of(metadata))
         return record
 
-    def metadata(self, migration_id: str) -> Metadata:
+    def metadata(self) -> Metadata:
         """The migration's summary.
 
         Raises:
             WorkFailed: there is none.
         """
-        layout = Layout(migration_id)
-        metadata = self.store.get_json(layout.metadata)
+        metadata = self.store.get_json(self.records.metadata)
         if metadata is None:
             raise WorkFailed(
-                f"There is no migration {migration_id}.",
-                where=f"s3://{self.store.bucket}/{layout.metadata}",
+                f"There is no migration {self.records.id}.",
+                where=self.records.where(self.records.metadata),
                 remedy="Look at the folder migrations/ of the target's deployment bucket.",
             )
         return metadata
 
-    def _leases(self, migration_id: str) -> Leases:
-        return Leases(self.store, Layout(migration_id), self.now, self.call_seconds, self.sleep)
+    def _batch(self, number: int, has_time: Callable[[], bool]) -> Batch:
+        return Batch(self.records, self.means.carriers, self.means.bounds, number, has_time)
+
+    def _leases(self) -> Leases:
+        return Leases(self.records, self.means.now, self.means.call_seconds, self.means.sleep)
 
     def _can_wait(self) -> bool:
-        return self.call_seconds is not None and self.call_seconds() > _KEPT_FOR_AN_ANSWER
+        return self.means.call_seconds is not None and self.means.call_seconds() > _KEPT_FOR_AN_ANSWER
 
-    def _still_running(self, migration_id: str, has_time: Callable[[], bool]) -> list[str]:
+    def _still_running(self, has_time: Callable[[], bool]) -> list[str]:
         """Wait until no call is copying any more; those that still are when time runs out."""
-        leases = self._leases(migration_id)
+        leases = self._leases()
         while running := leases.running():
             if not has_time():
                 break
-            self.sleep(_LOOK_AGAIN)
+            self.means.sleep(_LOOK_AGAIN)
         return running
 
-    def _again(self, layout: Layout, known: Metadata) -> Metadata:
+    def _again(self, known: Metadata) -> Metadata:
         if known["status"] == "completed":
             # Whoever completed it may have died before the targets were given back.
-            lock.release(self.store, layout.id, summary.entries_of(known))
+            release(self.records, summary.entries_of(known))
             return known
-        lock.acquire(self.store, layout.id, summary.entries_of(known))
-        self._forget_stop(layout)
+        acquire(self.records, summary.entries_of(known))
+        self._forget_stop()
         return known
 
-    def _require_not_taken_back(self, layout: Layout, known: Metadata) -> None:
-        if known["status"] == "rolled_back" or self.store.exists(layout.rollback):
+    def _require_not_taken_back(self, known: Metadata) -> None:
+        if known["status"] == "rolled_back" or self.store.exists(self.records.rollback):
             raise Refused(
-                f"Migration {layout.id} was rolled back.",
-                where=f"s3://{self.store.bucket}/{layout.rollback}",
+                f"Migration {self.records.id} was rolled back.",
+                where=self.records.where(self.records.rollback),
                 remedy="Begin a new one, under another id.",
             )
 
-    def _forget_stop(self, layout: Layout) -> None:
-        if self.store.exists(layout.stop):
-            self.store.delete(layout.stop)
+    def _forget_stop(self) -> None:
+        if self.store.exists(self.records.stop):
+            self.store.delete(self.records.stop)
 
     def _record_plan(
         self,
-        layout: Layout,
         entries: Sequence[Entry],
         limits: Sequence[Limits],
         level: Level,
@@ -392,11 +392,10 @@ class Migrations:
         deep: bool,
     ) -> Metadata:
         seen = Seen(asked)
-        with Recorded(self.store, layout, level) as sink:
+        with Recorded(self.records, level) as sink:
             plan = make_plan(
-                self.store,
-                self.carriers,
-                layout.id,
+                self.records,
+                self.means.carriers,
                 entries,
                 limits,
                 level=level,
@@ -420,22 +419,21 @@ class Migrations:
             ],
         }
         del metadata["call"]
-        if not self.store.replace(layout.metadata, dump(metadata).encode() + b"\n", ours):
-            raise _planned_elsewhere(layout)
+        if not self.store.replace(self.records.metadata, dump(metadata).encode() + b"\n", ours):
+            raise _planned_elsewhere(self.records)
         return metadata
 
-    def _give_up(self, layout: Layout, entries: Sequence[Entry], ours: str) -> None:
+    def _give_up(self, entries: Sequence[Entry], ours: str) -> None:
         """Planning failed: nothing was written, so nothing stays behind, but what another call wrote since."""
-        found = self.store.look(layout.metadata)
+        found = self.store.look(self.records.metadata)
         if found is not None and found[1] == ours:
             # The targets first: who holds them without a record can be neither gone on with nor taken back.
-            lock.release(self.store, layout.id, entries)
-            self.store.delete(layout.metadata)
+            release(self.records, entries)
+            self.store.delete(self.records.metadata)
 
     def _each(
         self,
         unit: Unit,
-        migration_id: str,
         batches: int,
         has_time: Callable[[], bool],
         tally: summary.Tally | None = None,
@@ -444,7 +442,7 @@ class Migrations:
         finished = True
 
         def one(batch: int) -> BatchAnswer:
-            return unit(self.store, self.carriers, self.bounds, migration_id, batch, has_time)
+            return unit(self._batch(batch, has_time))
 
         with ThreadPoolExecutor(_BATCHES_AT_ONCE, thread_name_prefix="batch") as pool:
             for answer in _in_order(pool, one, batches, has_time):
@@ -452,11 +450,11 @@ class Migrations:
                 if tally is not None:
                     tally.answered(answer)
                 finished = finished and not answer.more and not answer.stopped
-                self.watch(Progressed(answer, done, batches))
+                self.means.watch(Progressed(answer, done, batches))
         return finished and done == batches
 
     def _time(self) -> str:
-        return self.now().isoformat(timespec="microseconds")
+        return self.means.now().isoformat(timespec="microseconds")
 
 
 def _is_done_with_its_targets(metadata: Metadata, *, goes_back: bool) -> bool:
@@ -466,10 +464,10 @@ def _is_done_with_its_targets(metadata: Metadata, *, goes_back: bool) -> bool:
     return not (goes_back or metadata["problems"] or metadata["batches_missing"])
 
 
-def _planned_elsewhere(layout: Layout) -> BeingPlanned:
+def _planned_elsewhere(records: MigrationRecords) -> BeingPlanned:
     return BeingPlanned(
-        f"Another call is planning migration {layout.id}.",
-        where=layout.metadata,
+        f"Another call is planning migration {records.id}.",
+        where=records.metadata,
         remedy="Call again with the same id when it has ended: it then goes on with that plan.",
     )
 

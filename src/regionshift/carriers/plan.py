@@ -18,7 +18,7 @@ from regionshift.carriers.carrier import Carrier, Entry, Item, ItemState, Level,
 from regionshift.carriers.costs import Cost
 from regionshift.carriers.ledger import carried, folder_of
 from regionshift.carriers.lines import dump, entry_line, item_line, to_bytes
-from regionshift.carriers.records import Layout, RecordStore
+from regionshift.carriers.records import MigrationRecords
 from regionshift.carriers.targets import Targets
 
 # A batch costs about ten requests and four state transitions of its own; 250 items make that little
@@ -154,8 +154,8 @@ class Nowhere:
 class Recorded:
     """Writes the plan's records, a few at once; they count once the summary says that it is planned."""
 
-    def __init__(self, store: RecordStore, layout: Layout, level: Level) -> None:
-        self._store, self._layout, self._level = store, layout, level
+    def __init__(self, records: MigrationRecords, level: Level) -> None:
+        self._records, self._level = records, level
         self._manifest: list[str] = []
         self._conflicts: list[dict[str, Any]] = []
         self._announced: list[Entry] = []
@@ -174,11 +174,11 @@ class Recorded:
     def batch(self, number: int, entry: Entry, after: str, items: Sequence[Item]) -> None:
         """One batch's record."""
         if entry not in self._announced:
-            self._write(folder_of(entry) + self._layout.id, b"")
+            self._write(folder_of(entry) + self._records.id, b"")
             self._announced.append(entry)
         head = {"batch": number, "entry": entry_line(entry), "level": self._level.value, "after": after}
-        self._write(self._layout.plan(number), to_bytes([head, *map(item_line, items)]))
-        self._manifest.append(dump({"migration_id": self._layout.id, "batch": number}))
+        self._write(self._records.plan(number), to_bytes([head, *map(item_line, items)]))
+        self._manifest.append(dump({"migration_id": self._records.id, "batch": number}))
 
     def conflict(self, entry: Entry, item: Item) -> None:
         """One line of the conflicts' record."""
@@ -190,19 +190,19 @@ class Recorded:
         """Write what is left, and the manifest."""
         if self._conflicts:
             self._flush()
-        self._write(self._layout.manifest, "".join(line + "\n" for line in self._manifest).encode())
+        self._write(self._records.manifest, "".join(line + "\n" for line in self._manifest).encode())
         while self._writing:
             self._writing.popleft().result()
 
     def _flush(self) -> None:
-        self._write(self._layout.conflicts(self._parts), to_bytes(self._conflicts))
+        self._write(self._records.conflicts(self._parts), to_bytes(self._conflicts))
         self._parts += 1
         self._conflicts = []
 
     def _write(self, name: str, body: bytes) -> None:
         if len(self._writing) == _WRITTEN_AT_ONCE:
             self._writing.popleft().result()
-        self._writing.append(self._pool.submit(self._store.put, name, body))
+        self._writing.append(self._pool.submit(self._records.store.put, name, body))
 
 
 def require_sound(carriers: Mapping[str, Carrier], entries: Sequence[Entry]) -> list[Limits]:
@@ -215,9 +215,8 @@ def require_sound(carriers: Mapping[str, Carrier], entries: Sequence[Entry]) -> 
 
 
 def make_plan(
-    store: RecordStore,
+    records: MigrationRecords,
     carriers: Mapping[str, Carrier],
-    migration_id: str,
     entries: Sequence[Entry],
     limits: Sequence[Limits],
     *,
@@ -238,12 +237,12 @@ def make_plan(
     conflicts: list[tuple[str, str]] = []
     number = 0
     digest = _Digest()
-    targets = Targets(entries, store.bucket)
+    targets = Targets(entries, records.store.bucket)
     for place, (entry, limit) in enumerate(zip(entries, limits, strict=True)):
         tally = _Tally()
         digest.entry(entry)
         unsealed: list[str] = []
-        earlier = carried(store, entry, unsealed.append)
+        earlier = carried(records.store, entry, unsealed.append)
         found = carriers[entry.kind].inventory(entry, earlier, deep=deep, left_behind=left_behind)
         items = _watched(targets.judged(found, place), entry, watch, digest)
         for after, batch in _batches(_counted(items, entry, level, tally, sink, conflicts)):
@@ -269,7 +268,7 @@ def make_plan(
             )
         )
         number += tally.batches
-    return MigrationPlan(migration_id, level, tuple(parts), tuple(conflicts), digest.hex())
+    return MigrationPlan(records.id, level, tuple(parts), tuple(conflicts), digest.hex())
 
 
 def _of_unsealed(migrations: Sequence[str]) -> Iterator[str]:

@@ -9,8 +9,8 @@ from functools import partial
 
 from regionshift.carriers.batch import Carriers
 from regionshift.carriers.carrier import Again, DataLocation, Item, Level, Proof, Work, Written
-from regionshift.carriers.lines import from_bytes, read_entry, read_item, whole_name
-from regionshift.carriers.records import Layout, RecordStore
+from regionshift.carriers.lines import read_entry, read_item, whole_name
+from regionshift.carriers.records import MigrationRecords
 from regionshift.carriers.summary import NAMED, Metadata
 
 _BATCHES_AT_ONCE = 4
@@ -37,15 +37,14 @@ class Proven:
         self.problems = [*self.problems, *other.problems][:NAMED]
 
 
-def prove_again(store: RecordStore, carriers: Carriers, metadata: Metadata) -> Proven:
+def prove_again(records: MigrationRecords, carriers: Carriers, metadata: Metadata) -> Proven:
     """Look at every item that the migration wrote, at the level that it was proven at. Changes nothing.
 
     Raises:
         RegionshiftError: a side cannot be read.
     """
     found = Proven(Level(metadata["level"]))
-    layout = Layout(metadata["migration_id"])
-    one = partial(_batch, store, carriers, layout, found.level)
+    one = partial(_batch, records, carriers, found.level)
     with ThreadPoolExecutor(_BATCHES_AT_ONCE, thread_name_prefix="prove") as pool:
         for answer in pool.map(one, range(metadata["batches"])):
             found.add(answer)
@@ -64,18 +63,18 @@ class _Unnoted:
         """See ``ItemProgress.note``."""
 
 
-def _batch(store: RecordStore, carriers: Carriers, layout: Layout, level: Level, batch: int) -> Proven:
-    head, *lines = from_bytes(store.get(layout.plan(batch)) or b"{}\n")
+def _batch(records: MigrationRecords, carriers: Carriers, level: Level, batch: int) -> Proven:
+    head, *lines = records.lines(records.plan(batch)) or [{}]
     written = {
         line["key"]: Written(line["key"], tuple(line["versions"]))
-        for line in from_bytes(store.get(layout.results(batch)) or b"")
+        for line in records.lines(records.results(batch))
         if line["state"] == "written"
     }
     items = [item for item in map(read_item, lines) if item.key in written]
     if not items:
         return Proven(level)
     entry = read_entry(head["entry"])
-    work = Work(layout.id, entry, items, _Unnoted(), lambda: True, head["after"])
+    work = Work(records.id, entry, items, _Unnoted(), lambda: True, head["after"])
     answers = {answer.key: answer for answer in carriers[entry.kind].verify(work, written, level)}
     return _counted(level, items, [answers.get(item.key) for item in items], entry.target)
 

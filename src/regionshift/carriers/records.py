@@ -26,7 +26,7 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from regionshift.carriers.lines import dump
+from regionshift.carriers.lines import Line, dump, from_bytes
 from regionshift.carriers.s3.calls import Bucket, Calls
 from regionshift.carriers.seals import Seals
 from regionshift.carriers.transport import S3Error, Transport
@@ -87,6 +87,10 @@ class RecordStore:
     def bucket(self) -> str:
         """The bucket of the records."""
         return self._bucket.name
+
+    def where(self, name: str) -> str:
+        """How errors name a record."""
+        return f"s3://{self.bucket}/{name}"
 
     def put(self, name: str, body: bytes) -> str:
         """Write or replace; gives the etag, which ``replace`` and ``look`` know it by."""
@@ -226,16 +230,36 @@ class Layout:
         return f"{self._root}/progress/{batch:08d}-{hashlib.sha256(key.encode()).hexdigest()[:32]}.json"
 
 
-class StoredProgress:
-    """Notes about items under way, one small record each."""
+class MigrationRecords(Layout):
+    """One migration's records: their names, and the store that has them.
 
-    def __init__(self, store: RecordStore, layout: Layout, batch: int) -> None:
-        self._store, self._layout, self._batch = store, layout, batch
+    Raises:
+        InputError: no migration can have this id.
+    """
+
+    def __init__(self, store: RecordStore, migration_id: str) -> None:
+        super().__init__(migration_id)
+        self.store = store
+
+    def where(self, name: str) -> str:
+        """How errors name a record."""
+        return self.store.where(name)
+
+    def lines(self, name: str) -> list[Line]:
+        """The lines of a record; none when it is not there."""
+        return from_bytes(self.store.get(name) or b"")
+
+
+class StoredProgress:
+    """Notes about items of one batch that are under way, one small record each."""
+
+    def __init__(self, records: MigrationRecords, batch: int) -> None:
+        self._records, self._batch = records, batch
 
     def read(self, key: str) -> Mapping[str, str]:
         """See ``ItemProgress.read``."""
-        return self._store.get_json(self._layout.progress(self._batch, key)) or {}
+        return self._records.store.get_json(self._records.progress(self._batch, key)) or {}
 
     def note(self, key: str, notes: Mapping[str, str]) -> None:
         """See ``ItemProgress.note``."""
-        self._store.put_json(self._layout.progress(self._batch, key), notes)
+        self._records.store.put_json(self._records.progress(self._batch, key), notes)

@@ -11,7 +11,7 @@ from typing import Any
 from regionshift.carriers.batch import BatchAnswer, count
 from regionshift.carriers.carrier import DataLocation, Entry, Level
 from regionshift.carriers.lines import entry_line, from_bytes, place_line, read_entry, whole_name
-from regionshift.carriers.records import Layout, RecordStore
+from regionshift.carriers.records import MigrationRecords, RecordStore
 
 NAMED = 100
 """Failures, conflicts and the like that a summary names; all of them stand in the results."""
@@ -40,11 +40,11 @@ class Tally:
             self.counts[name] = self.counts.get(name, 0) + number
 
 
-def opened(layout: Layout, region: str, entries: Sequence[Entry], level: Level, started: str) -> Metadata:
+def opened(records: MigrationRecords, entries: Sequence[Entry], level: Level, started: str) -> Metadata:
     """The summary of a migration that is about to be planned."""
     return {
-        "migration_id": layout.id,
-        "region": region,
+        "migration_id": records.id,
+        "region": records.store.region,
         "source": _place([entry.source for entry in entries]),
         "target": _place([entry.target for entry in entries]),
         "started": started,
@@ -64,13 +64,13 @@ def entries_of(metadata: Metadata) -> list[Entry]:
     return [read_entry(part["entry"]) for part in metadata.get("entries", ())]
 
 
-def added_up(store: RecordStore, layout: Layout, metadata: Metadata) -> Metadata:
+def added_up(records: MigrationRecords, metadata: Metadata) -> Metadata:
     """Counts, bytes, checksum of the results, and what is not proven and why; ``completed`` when nothing is."""
-    found = _of_results(store, layout, metadata)
+    found = _of_results(records, metadata)
     conflicts = metadata["plan"]["conflict"]
     whole = not found["problems"] and not found["batches_missing"] and not conflicts
     if conflicts:
-        first = from_bytes(store.get(layout.conflicts(0)) or b"")
+        first = records.lines(records.conflicts(0))
         found["conflicts"] = [
             {"key": line["key"], "item": f"{line['entry']}{line['key']}", "reason": line["reason"]}
             for line in first[:NAMED]
@@ -78,12 +78,12 @@ def added_up(store: RecordStore, layout: Layout, metadata: Metadata) -> Metadata
     return {**found, "status": "completed" if whole else "incomplete"}
 
 
-def rollback_record(layout: Layout, region: str, metadata: Metadata, reason: str, time: str) -> Metadata:
+def rollback_record(records: MigrationRecords, metadata: Metadata, reason: str, time: str) -> Metadata:
     """The record of a rollback that has just begun."""
     return {
-        "migration_id": layout.id,
-        "original_migration": layout.id,
-        "region": region,
+        "migration_id": records.id,
+        "original_migration": records.id,
+        "region": records.store.region,
         "timestamp": time,
         "reason": reason,
         "status": "incomplete",
@@ -94,13 +94,15 @@ def rollback_record(layout: Layout, region: str, metadata: Metadata, reason: str
     }
 
 
-def _of_results(store: RecordStore, layout: Layout, metadata: Metadata) -> Metadata:
+def _of_results(records: MigrationRecords, metadata: Metadata) -> Metadata:
     batches = int(metadata["batches"])
     digest = hashlib.sha256()
     tally = Tally()
     named: list[dict[str, str]] = []
     missing = 0
-    for batch, body in enumerate(_bodies(store, [layout.results(batch) for batch in range(batches)])):
+    for batch, body in enumerate(
+        _bodies(records.store, [records.results(batch) for batch in range(batches)])
+    ):
         digest.update(body)
         lines = from_bytes(body)
         tally.add(count(lines))
@@ -111,7 +113,7 @@ def _of_results(store: RecordStore, layout: Layout, metadata: Metadata) -> Metad
         if not body:
             missing += 1
             if len(named) < NAMED:
-                named.extend(_never_done(store, layout, batch, _target_of(metadata, batch)))
+                named.extend(_never_done(records, batch, _target_of(metadata, batch)))
         del named[NAMED:]
     moved = tally.counts.pop("bytes", 0)
     return {
@@ -131,9 +133,9 @@ def _target_of(metadata: Metadata, batch: int) -> DataLocation:
     return DataLocation(str(metadata["region"]))
 
 
-def _never_done(store: RecordStore, layout: Layout, batch: int, target: DataLocation) -> list[dict[str, str]]:
+def _never_done(records: MigrationRecords, batch: int, target: DataLocation) -> list[dict[str, str]]:
     """The items of a batch that left no results, as problems."""
-    _, *lines = from_bytes(store.get(layout.plan(batch)) or b"{}\n")
+    _, *lines = records.lines(records.plan(batch)) or [{}]
     return [
         {
             "key": line["key"],

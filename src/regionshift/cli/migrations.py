@@ -95,8 +95,8 @@ def run_migrate(
                 return EXIT_REFUSED if shown["conflicts"] else EXIT_OK
             _require_startable(wired, wanted, shown)
             with told_plainly(wanted.target):
-                migrations = carrying.migrations(wanted.target)
-                migrations.require_beginnable(wanted.migration_id, wanted.entries, planned=True)
+                migration = carrying.migration(wanted.target, wanted.migration_id)
+                migration.require_beginnable(wanted.entries, planned=True)
             confirm(
                 choices,
                 f"Carry {to_copy} items from {wanted.source} to {wanted.target}?",

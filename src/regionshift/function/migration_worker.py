@@ -22,7 +22,7 @@ from regionshift.carriers.beginning import Asked, BeingPlanned
 from regionshift.carriers.bounds import Bounds, own_bucket
 from regionshift.carriers.carrier import Level
 from regionshift.carriers.lines import read_entry
-from regionshift.carriers.migration import Migrations
+from regionshift.carriers.migration import Migration, Migrations
 from regionshift.carriers.records import RecordStore
 from regionshift.carriers.seals import Seals, by_kms
 from regionshift.errors import InputError, Refused, RegionshiftError
@@ -109,8 +109,8 @@ class Worker:
     def _plan(self, event: Mapping[str, Any], _has_time: Callable[[], bool]) -> Answer:
         entries = [read_entry(line) for line in event["entries"]]
         try:
-            metadata = self.migrations.begin(
-                event["migration_id"], entries, Level(event["level"]), asked=Asked(event.get("keys") or ())
+            metadata = self._migration(event).begin(
+                entries, Level(event["level"]), asked=Asked(event.get("keys") or ())
             )
         except BeingPlanned:
             raise  # not for good: the state machine tries again
@@ -121,13 +121,13 @@ class Worker:
         return {"status": "planned", "batches": batches, "more": False}
 
     def _copy(self, event: Mapping[str, Any], has_time: Callable[[], bool]) -> Answer:
-        answer = self.migrations.run_batch(event["migration_id"], event["batch"], has_time)
+        answer = self._migration(event).run_batch(event["batch"], has_time)
         return {"batch": answer.batch, "more": answer.more, "counts": dict(answer.counts)}
 
     def _finish(self, event: Mapping[str, Any], _has_time: Callable[[], bool]) -> Answer:
         migration_id = event["migration_id"]
         goes_back = event.get("on_failure") != "stop"
-        metadata = self.migrations.finish_unless_stopped(migration_id, goes_back=goes_back)
+        metadata = self._migration(event).finish_unless_stopped(goes_back=goes_back)
         if metadata is None:
             # To go on later, or to take it back by hand: neither is a failure to act on.
             return {"status": "stopped", "counts": {}, "more": False}
@@ -137,7 +137,7 @@ class Worker:
     def _undo(self, event: Mapping[str, Any], has_time: Callable[[], bool]) -> Answer:
         migration_id = event["migration_id"]
         try:
-            record = self.migrations.rollback(migration_id, event.get("reason", ""), has_time)
+            record = self._migration(event).rollback(event.get("reason", ""), has_time)
         except (InputError, Refused) as refused:
             return self._refused("rollback", event, refused)
         done, counts = record["status"] == "completed", record["counts"]
@@ -157,6 +157,9 @@ class Worker:
         why = f"{event.get('what', 'a step')}: {event.get('error', 'an error')}; {following}"
         self.tell("rollback" if undoing else "migrate", migration_id, "failed", {}, why)
         return {"status": "told", "more": False}
+
+    def _migration(self, event: Mapping[str, Any]) -> Migration:
+        return self.migrations.of(event["migration_id"])
 
     def _refused(self, what: str, event: Mapping[str, Any], refused: RegionshiftError) -> Answer:
         """Not raised: the state machine would try again what cannot succeed."""

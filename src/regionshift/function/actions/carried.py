@@ -10,7 +10,7 @@ from typing import Any
 from regionshift.carriers.bounds import Bounds, Way, own_bucket
 from regionshift.carriers.executions import Execution, Executions
 from regionshift.carriers.migration import Migrations
-from regionshift.carriers.records import Layout
+from regionshift.carriers.records import MigrationRecords
 from regionshift.carriers.seals import Seals, by_kms
 from regionshift.carriers.transport import S3Error
 from regionshift.errors import InputError, Refused, RegionshiftError
@@ -115,8 +115,8 @@ def _executions(request: FunctionRequest, surroundings: ActionContext) -> Execut
     machine = surroundings.variables.state_machine_arn
     if not machine:
         raise RefusedError(501, "NotImplemented", "This function has no state machine for other places.")
-    layout = Layout(str(request.migration_id))
-    return Executions(own_migrations(surroundings).store, layout, surroundings.clients.stepfunctions, machine)
+    records = MigrationRecords(own_migrations(surroundings).store, str(request.migration_id))
+    return Executions(records, surroundings.clients.stepfunctions, machine)
 
 
 def told(request: FunctionRequest, error: RegionshiftError) -> Answer:

@@ -12,8 +12,7 @@ from botocore.exceptions import ClientError
 from regionshift.carriers.beginning import Asked
 from regionshift.carriers.carrier import DataLocation, Entry, Level
 from regionshift.carriers.lines import dump, entry_line, place_line
-from regionshift.carriers.migration import Metadata, Migrations, Progressed
-from regionshift.carriers.records import Layout
+from regionshift.carriers.migration import Metadata, Migration, Progressed
 from regionshift.errors import RegionshiftError
 from regionshift.function.actions import naming
 from regionshift.function.actions.carried import (
@@ -95,10 +94,10 @@ def _elsewhere(
     request: FunctionRequest, surroundings: ActionContext, entry: Entry, on_failure: str
 ) -> Answer:
     migration_id, lines = str(request.migration_id), [entry_line(entry)]
-    migrations = own_migrations(surroundings)
-    known = migrations.known(migration_id, [entry])
+    migration = own_migrations(surroundings).of(migration_id)
+    known = migration.known([entry])
     if known and known["status"] == "completed":
-        return _done(request, migrations.finish(migration_id))
+        return _done(request, migration.finish())
     require_no_copying(request, surroundings)
     tell_start(request, surroundings)
     execution = start_machine(
@@ -126,28 +125,26 @@ def _elsewhere(
 
 
 def _here(request: FunctionRequest, surroundings: ActionContext, entries: list[Entry]) -> Answer:
-    migrations = own_migrations(surroundings)
     done: dict[int, int] = {}
 
     def watch(progressed: Progressed) -> None:
         counts = progressed.answer.counts
         done[progressed.answer.batch] = counts.get("proven", 0) + counts.get("failed", 0)
 
-    migrations = replace(migrations, watch=watch)
-    migration_id = str(request.migration_id)
-    metadata = migrations.begin(migration_id, entries, Level.FULL, asked=Asked(request.keys))
+    migration = replace(own_migrations(surroundings), watch=watch).of(str(request.migration_id))
+    metadata = migration.begin(entries, Level.FULL, asked=Asked(request.keys))
     tell_start(request, surroundings)
     if metadata["status"] != "completed":
-        if not migrations.run(migration_id, has_time(surroundings)):
+        if not migration.run(has_time(surroundings)):
             return _more(request, metadata, sum(done.values()))
         # Whoever takes it back meanwhile waits for this to end, or has stopped it.
-        finished = migrations.finish_unless_stopped(migration_id)
+        finished = migration.finish_unless_stopped()
         if finished is None:
             return _stopped(request)
-        metadata = finished if entries else _labelled(request, surroundings, migrations, finished)
+        metadata = finished if entries else _labelled(request, surroundings, migration, finished)
     if metadata["status"] == "completed":
         return _done(request, metadata)
-    return _undone(request, surroundings, migrations, metadata)
+    return _undone(request, surroundings, migration, metadata)
 
 
 def _more(request: FunctionRequest, metadata: Metadata, done: int) -> Answer:
@@ -172,7 +169,7 @@ def _stopped(request: FunctionRequest) -> Answer:
 
 
 def _labelled(
-    request: FunctionRequest, surroundings: ActionContext, migrations: Migrations, metadata: Metadata
+    request: FunctionRequest, surroundings: ActionContext, migration: Migration, metadata: Metadata
 ) -> Metadata:
     """Nothing is carried: the record says what the two ends were called."""
     variables = surroundings.variables
@@ -181,12 +178,12 @@ def _labelled(
         end: here | ({"label": asked.label} if asked.label is not None else {})
         for end, asked in (("source", request.source), ("target", request.target))
     }
-    layout = Layout(metadata["migration_id"])
-    found = migrations.store.look(layout.metadata)
+    store, name = migration.store, migration.records.metadata
+    found = store.look(name)
     # It may have been taken back since, and then the record says that.
     if found is not None and json.loads(found[0]) == metadata:
         labelled = dump(metadata | ends).encode() + b"\n"
-        migrations.store.replace(layout.metadata, labelled, found[1])
+        store.replace(name, labelled, found[1])
     return metadata | ends
 
 
@@ -206,13 +203,11 @@ def _done(request: FunctionRequest, metadata: Metadata) -> Answer:
 
 
 def _undone(
-    request: FunctionRequest, surroundings: ActionContext, migrations: Migrations, metadata: Metadata
+    request: FunctionRequest, surroundings: ActionContext, migration: Migration, metadata: Metadata
 ) -> Answer:
     """What was written goes back, in the same call as far as the time lasts."""
     problems, conflicts = metadata["problems"], metadata["plan"]["conflict"]
-    record = migrations.rollback(
-        str(request.migration_id), "the migration could not be proven", has_time(surroundings)
-    )
+    record = migration.rollback("the migration could not be proven", has_time(surroundings))
     what = (
         f"{len(problems)} objects could not be copied and proven ({_named(problems)})"
         if problems

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from regionshift.carriers.migration import Metadata, Migrations
+from regionshift.carriers.migration import Metadata, Migration
 from regionshift.carriers.summary import entries_of
 from regionshift.errors import RegionshiftError
 from regionshift.function.actions import naming
@@ -32,21 +32,22 @@ def rollback(request: FunctionRequest, surroundings: ActionContext) -> Answer:
 
 
 def _take_back(request: FunctionRequest, surroundings: ActionContext) -> Answer:
-    migrations, migration_id = own_migrations(surroundings), str(request.migration_id)
-    metadata = migrations.metadata(migration_id)
+    migration_id = str(request.migration_id)
+    migration = own_migrations(surroundings).of(migration_id)
+    metadata = migration.metadata()
     region = metadata.get("region", surroundings.variables.region)
     if region != surroundings.variables.region:
         raise RefusedError(
             404, "NoSuchMigration", f"migration_id {migration_id} has its record in {region}, not here."
         )
-    migrations = _within_bounds(surroundings, migrations, metadata)
-    migrations.require_free(migration_id)
+    migration = _within_bounds(surroundings, migration, metadata)
+    migration.require_free()
     tell_start(request, surroundings)
     if not _is_own(metadata, surroundings.variables.deployment_bucket):
         execution = start_machine(request, surroundings, "undo")
         sentence = f"Rollback of {migration_id} runs in the state machine."
         return _answer(request, 202, sentence, {"execution": execution.arn})
-    record = migrations.rollback(migration_id, request.reason or "", has_time(surroundings))
+    record = migration.rollback(request.reason or "", has_time(surroundings))
     fields = {name: record[name] for name in ("counts", "conflicts", "original_migration", "reason")}
     if record.get("waiting"):
         sentence = f"Rollback of {migration_id} waits for a call that is still copying; call again."
@@ -59,8 +60,8 @@ def _take_back(request: FunctionRequest, surroundings: ActionContext) -> Answer:
     return replace(answer, partly=bool(kept))
 
 
-def _within_bounds(surroundings: ActionContext, migrations: Migrations, metadata: Metadata) -> Migrations:
-    """Migrations that may go where ``metadata`` says; of parameters and secrets the worker knows.
+def _within_bounds(surroundings: ActionContext, migration: Migration, metadata: Metadata) -> Migration:
+    """The migration, which may go where ``metadata`` says; of parameters and secrets the worker knows.
 
     Raises:
         OutOfBounds: the settings do not name that today.
@@ -73,9 +74,9 @@ def _within_bounds(surroundings: ActionContext, migrations: Migrations, metadata
     ends = [place for entry in entries for place in (entry.source, entry.target)]
     if any((place.region, place.bucket) != here for place in ends):
         configuration = require_configuration(surroundings, 403, "NotNamed")
-        migrations = own_migrations(surroundings, naming.ways(own, configuration))
-    migrations.bounds.require(entries, metadata["migration_id"])
-    return migrations
+        migration = own_migrations(surroundings, naming.ways(own, configuration)).of(migration.records.id)
+    migration.means.bounds.require(entries, metadata["migration_id"])
+    return migration
 
 
 def _is_own(metadata: Metadata, bucket: str) -> bool:

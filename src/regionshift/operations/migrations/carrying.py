@@ -12,8 +12,8 @@ from regionshift.aws.clients import Clients
 from regionshift.aws.errors import AwsFailed, told_plainly
 from regionshift.carriers.carrier import Carrier
 from regionshift.carriers.executions import Executions
-from regionshift.carriers.migration import Metadata, Migrations
-from regionshift.carriers.records import Layout, RecordStore
+from regionshift.carriers.migration import Metadata, Migration, Migrations
+from regionshift.carriers.records import MigrationRecords, RecordStore, require_id
 from regionshift.carriers.s3.objects import Objects
 from regionshift.carriers.seals import Seals, Unsealed, by_kms
 from regionshift.carriers.secrets import Secrets
@@ -60,9 +60,13 @@ class Carrying:
 
     def migrations(self, region: str) -> Migrations:
         """Migrations into ``region``, with the rights of whoever runs the command."""
-        store = self.records(region)
+        store = self.store(region)
         bounds = bounds_of(self.environment.config, region, store.bucket)
         return Migrations(store, self.carriers(), bounds, self.now)
+
+    def migration(self, region: str, migration_id: str) -> Migration:
+        """One migration into ``region``, whether it has begun or not. Raises InputError: the id cannot be one."""
+        return self.migrations(region).of(migration_id)
 
     def carriers(self) -> dict[str, Carrier]:
         """A carrier of each kind, with the rights of whoever runs the command."""
@@ -73,8 +77,12 @@ class Carrying:
             "secrets": Secrets(clients),
         }
 
-    def records(self, region: str) -> RecordStore:
-        """Records of migrations into ``region``."""
+    def records(self, region: str, migration_id: str) -> MigrationRecords:
+        """Records of one migration into ``region``. Raises InputError: the id cannot be one."""
+        return MigrationRecords(self.store(region), migration_id)
+
+    def store(self, region: str) -> RecordStore:
+        """Where the records of migrations into ``region`` lie."""
         if region not in self._stores:
             bucket = self.outputs.get("deployment_bucket_name", region)
             config, clients = self.environment.config, self.environment.clients
@@ -91,11 +99,12 @@ class Carrying:
             Unsealed: a record is there that this environment did not write.
             WorkFailed: no region has a record of it.
         """
-        name = Layout(migration_id).metadata
+        require_id(migration_id)
         forged: Unsealed | None = None
         for region in self.environment.regions:
             try:
-                found = self.records(region).get_json(name)
+                records = self.records(region, migration_id)
+                found = records.store.get_json(records.metadata)
             except Unsealed as problem:
                 forged = problem  # or replicated from where it was written: no region takes another's
                 continue
@@ -111,7 +120,8 @@ class Carrying:
 
     def undone(self, region: str, migration_id: str) -> Metadata | None:
         """The record of a rollback, once one was begun."""
-        return self.records(region).get_json(Layout(migration_id).rollback)
+        records = self.records(region, migration_id)
+        return records.store.get_json(records.rollback)
 
     def start(self, region: str, step: str, migration_id: str, **fields: Any) -> str:
         """Start the state machine of ``region``; gives the execution's ARN. The input holds no value.
@@ -131,8 +141,9 @@ class Carrying:
 
         Calls of the worker that run when their execution is stopped run on; the undo waits for them.
         """
-        self.migrations(region).stop(migration_id)
-        undoing = self.records(region).exists(Layout(migration_id).rollback)
+        self.migration(region, migration_id).stop()
+        records = self.records(region, migration_id)
+        undoing = records.store.exists(records.rollback)
         for execution in self.running(region, migration_id):
             if not undoing:
                 self._stop_execution(region, execution)
@@ -175,7 +186,7 @@ class Carrying:
     def _executions(self, region: str, migration_id: str) -> Executions:
         client = self.environment.clients.get("stepfunctions", region)
         machine = self.outputs.get("state_machine_arn", region)
-        return Executions(self.records(region), Layout(migration_id), client, machine)
+        return Executions(self.records(region, migration_id), client, machine)
 
     def _describe(self, region: str, execution: str) -> Mapping[str, Any]:
         return self.environment.clients.call(

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from regionshift.carriers.migration import Metadata
-from regionshift.carriers.records import Layout, RecordStore, is_id
+from regionshift.carriers.records import MigrationRecords, RecordStore, is_id
 from regionshift.carriers.seals import OfAnotherRegion, Unsealed
 from regionshift.journal.journal import Journal
 from regionshift.operations.migrations.carrying import Carrying
@@ -71,7 +71,7 @@ def known_migrations(carrying: Carrying, regions: Iterable[str]) -> tuple[list[K
 
 
 def _of_region(carrying: Carrying, region: str) -> Sequence[Known | Unread]:
-    store = carrying.records(region)
+    store = carrying.store(region)
     ids = [name for name in store.folders("migrations/") if is_id(name)]
     with ThreadPoolExecutor(_AT_ONCE) as pool:
         found = list(pool.map(lambda each: _read(store, each), ids))
@@ -81,7 +81,7 @@ def _of_region(carrying: Carrying, region: str) -> Sequence[Known | Unread]:
 def _read(store: RecordStore, migration_id: str) -> Metadata | Unread | None:
     """Its record; None for a replica of another region's, which is read there."""
     try:
-        return store.get_json(Layout(migration_id).metadata)
+        return store.get_json(MigrationRecords(store, migration_id).metadata)
     except OfAnotherRegion:
         return None
     except Unsealed as problem:

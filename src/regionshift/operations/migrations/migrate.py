@@ -85,8 +85,8 @@ def want(
 def plan(carrying: Carrying, wanted: MigrationRequest) -> MigrationPlan:
     """What the migration would do. Changes nothing."""
     with told_plainly(wanted.target):
-        return carrying.migrations(wanted.target).plan(
-            wanted.migration_id, wanted.entries, wanted.level, deep=wanted.deep
+        return carrying.migration(wanted.target, wanted.migration_id).plan(
+            wanted.entries, wanted.level, deep=wanted.deep
         )
 
 
@@ -139,9 +139,9 @@ def migrate(
         {"migration_id": wanted.migration_id, "source": wanted.source, "target": wanted.target},
     )
     news = MigrationNotifier(carrying, run, wanted.target, "migrate", wanted.migration_id)
-    migrations = carrying.migrations(wanted.target)
+    migration = carrying.migration(wanted.target, wanted.migration_id)
     with (
-        closed_early(run, "copy", news, lambda: migrations.stop(wanted.migration_id)),
+        closed_early(run, "copy", news, migration.stop),
         told_plainly(wanted.target),
     ):
         metadata, execution = _run(carrying, run, wanted, news, clock, tell)
@@ -165,25 +165,21 @@ def _run(
     clock: Callable[[], float],
     tell: Callable[[MigrationProgress], None],
 ) -> tuple[Metadata, str]:
-    migrations, on_failure = (
-        carrying.migrations(wanted.target),
-        carrying.environment.config.migration.on_failure,
-    )
+    migration = carrying.migration(wanted.target, wanted.migration_id)
+    on_failure = carrying.environment.config.migration.on_failure
     ended = _ended_by_itself(carrying, wanted, clock, tell)
     if ended is not None:
         return ended, ""
     run.append("plan", "before", wanted.target, only_looks=True)
     # With conflicts it would not be completed, and then all of it would be taken back.
     asked = Asked(confirmed=wanted.confirmed, conflicts=on_failure != "rollback")
-    metadata = migrations.begin(
-        wanted.migration_id, wanted.entries, wanted.level, deep=wanted.deep, asked=asked
-    )
+    metadata = migration.begin(wanted.entries, wanted.level, deep=wanted.deep, asked=asked)
     run.append("plan", "after", wanted.target, {"counts": metadata["plan"], "batches": metadata["batches"]})
     if metadata["status"] == "completed":
         return metadata, ""
     news.started(metadata["plan"])
     if metadata["batches"] == 0:
-        metadata = migrations.finish(wanted.migration_id)
+        metadata = migration.finish()
         news.ended(metadata["status"], metadata["counts"])
         return metadata, ""
     follower = _follower(carrying, wanted, metadata, clock, tell)
@@ -192,7 +188,7 @@ def _run(
     news.handed_over()
     run.append("copy", "before", wanted.target, {"execution": execution})
     carrying.wait(wanted.target, wanted.migration_id, execution, follower.look)
-    metadata = migrations.metadata(wanted.migration_id)
+    metadata = migration.metadata()
     run.append("copy", "after", wanted.target, {"status": metadata["status"], "counts": metadata["counts"]})
     return metadata, execution
 
@@ -208,8 +204,8 @@ def _ended_by_itself(
     One that was killed copies on, and a second one beside it would do everything twice. One that was stopped
     skips what it had not begun: once the stop is forgotten it would count that as missing, and take all back.
     """
-    migrations = carrying.migrations(wanted.target)
-    known = migrations.known(wanted.migration_id, wanted.entries)
+    migration = carrying.migration(wanted.target, wanted.migration_id)
+    known = migration.known(wanted.entries)
     running = carrying.running(wanted.target, wanted.migration_id) if known is not None else ()
     if known is None or not running:
         return None
@@ -217,7 +213,7 @@ def _ended_by_itself(
     look()
     for execution in running:
         carrying.wait_for_end(wanted.target, execution, look)
-    metadata = migrations.metadata(wanted.migration_id)
+    metadata = migration.metadata()
     return metadata if metadata["status"] in ("completed", "rolled_back") else None
 
 
@@ -229,8 +225,7 @@ def _follower(
     tell: Callable[[MigrationProgress], None],
 ) -> Follower:
     return Follower(
-        carrying.records(wanted.target),
-        wanted.migration_id,
+        carrying.records(wanted.target, wanted.migration_id),
         metadata["batches"],
         metadata["plan"]["new"] + metadata["plan"]["changed"],
         metadata["planned_bytes"],

@@ -10,10 +10,9 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
-from regionshift.carriers.batch import count
+from regionshift.carriers.batch import count, read_notes
 from regionshift.carriers.lines import from_bytes
-from regionshift.carriers.records import Layout, RecordStore
-from regionshift.carriers.shares import read_shares
+from regionshift.carriers.records import MigrationRecords
 
 _AT_ONCE = 8
 _AHEAD = 32  # batches that may be done out of order
@@ -50,8 +49,7 @@ class MigrationProgress:
 class Follower:
     """Looks again and again; what was counted once is not read again."""
 
-    store: RecordStore
-    migration_id: str
+    records: MigrationRecords
     batches: int
     of_items: int
     of_bytes: int
@@ -76,10 +74,10 @@ class Follower:
         Gives the seconds to the end as the last batch that was done foretold them; under 0 it is overdue, None
         before one is done.
         """
-        layout = Layout(self.migration_id)
-        asked = self._with_results(layout)
+        records = self.records
+        asked = self._with_results()
         with ThreadPoolExecutor(_AT_ONCE) as pool:
-            bodies = list(pool.map(lambda batch: self.store.get(layout.results(batch)), asked))
+            bodies = list(pool.map(lambda batch: records.store.get(records.results(batch)), asked))
         for batch, body in zip(asked, bodies, strict=True):
             if body is None:
                 continue
@@ -93,7 +91,7 @@ class Follower:
             self.before = self._counted = self.items
         if self.clock() - self._asked >= _NOTES_EVERY:
             self._asked = self.clock()
-            self._notes = dict(read_shares(self.store, layout, self._open[:_MOST_NOTES]))
+            self._notes = dict(read_notes(records, self._open[:_MOST_NOTES]))
         under_way = [noted for batch, noted in self._notes.items() if batch in self._open]
         items = self.items + sum(items for items, _ in under_way)
         moved = self.bytes + sum(size for _, size in under_way)
@@ -104,12 +102,13 @@ class Follower:
             self._ends = taken * (self.of_items - self.before) / (self.items - self.before)
         return None if self._ends is None else self._ends - taken
 
-    def _with_results(self, layout: Layout) -> list[int]:
+    def _with_results(self) -> list[int]:
         """The next open batches that have left results, whole or not."""
         if not self._open:
             return []
         asked = self._open[:_AHEAD]
-        folder = layout.results(0).rpartition("/")[0] + "/"
-        before = layout.results(asked[0] - 1) if asked[0] else ""
-        there = set(self.store.some_names(folder, before, asked[-1] - asked[0] + 1))
-        return [batch for batch in asked if layout.results(batch) in there]
+        records = self.records
+        folder = records.results(0).rpartition("/")[0] + "/"
+        before = records.results(asked[0] - 1) if asked[0] else ""
+        there = set(records.store.some_names(folder, before, asked[-1] - asked[0] + 1))
+        return [batch for batch in asked if records.results(batch) in there]

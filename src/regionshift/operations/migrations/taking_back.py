@@ -7,7 +7,6 @@ from dataclasses import dataclass
 
 from regionshift.aws.errors import told_plainly
 from regionshift.carriers.migration import Metadata
-from regionshift.carriers.records import Layout
 from regionshift.carriers.summary import entries_of
 from regionshift.errors import WorkFailed
 from regionshift.journal.journal import Journal
@@ -46,9 +45,9 @@ def require_takeable(carrying: Carrying, migration_id: str, after: Collection[st
         Unsealed, OutOfBounds: the record is not ours, or the settings do not name what it wrote.
     """
     region, metadata = carrying.find(migration_id)
-    migrations = carrying.migrations(region)
-    migrations.bounds.require(entries_of(metadata), migration_id)
-    migrations.require_free(migration_id, after)
+    migration = carrying.migration(region, migration_id)
+    migration.means.bounds.require(entries_of(metadata), migration_id)
+    migration.require_free(after)
     return region
 
 
@@ -79,7 +78,7 @@ def take_back(
         execution = carrying.start(region, "undo", migration_id, reason=reason)
         news.handed_over()
         carrying.wait(region, migration_id, execution, no_forecast)
-        record = carrying.records(region).get_json(Layout(migration_id).rollback)
+        record = carrying.undone(region, migration_id)
         if record is None:
             raise WorkFailed("The rollback left no record.", where=execution)
     counts = {"counts": record["counts"], "conflicts": len(record["conflicts"])}

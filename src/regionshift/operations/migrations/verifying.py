@@ -28,8 +28,8 @@ def verify_again(carrying: Carrying, region: str, metadata: Metadata) -> Proven:
             where=region,
             remedy="name one that is completed; see: regionshift status",
         )
-    migrations = carrying.migrations(region)
+    migration = carrying.migration(region, metadata["migration_id"])
     with told_plainly(region):
         # Its objects are read with the rights of whoever runs the command.
-        migrations.bounds.require(entries_of(metadata), metadata["migration_id"])
-        return prove_again(migrations.store, migrations.carriers, metadata)
+        migration.means.bounds.require(entries_of(metadata), metadata["migration_id"])
+        return prove_again(migration.records, migration.means.carriers, metadata)

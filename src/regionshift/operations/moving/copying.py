@@ -13,9 +13,10 @@ from dataclasses import dataclass, replace
 from regionshift.aws.errors import told_plainly
 from regionshift.carriers.carrier import Carried, DataLocation, Entry, Level
 from regionshift.carriers.ledger import carried
-from regionshift.carriers.lock import holders
+from regionshift.carriers.locks import holders
+from regionshift.carriers.migration import Metadata, Migration
 from regionshift.carriers.plan import MigrationPlan
-from regionshift.carriers.records import PROGRAMS_OWN, Layout
+from regionshift.carriers.records import PROGRAMS_OWN
 from regionshift.carriers.s3.calls import Bucket, Calls
 from regionshift.carriers.s3.checks import check_source
 from regionshift.carriers.s3.listing import Stack, stacks
@@ -90,7 +91,7 @@ class LastCopy:
     def plan(self) -> MigrationPlan:
         """What would be copied now. Changes nothing."""
         what = [bucket_entry(self._config, self.old, self.new), *self._carried()]
-        return self.carrying.migrations(self.new).plan("planned", what, Level.PINNED, left_behind=False)
+        return self._migration("planned").plan(what, Level.PINNED, left_behind=False)
 
     def look(self, run_id: str) -> None:
         """What :meth:`copy` needs, asked beforehand. Changes nothing.
@@ -101,13 +102,13 @@ class LastCopy:
         self.look_at_bucket(f"{run_id}-bucket")
         if what := self._carried():
             with told_plainly(self.new):
-                self.carrying.migrations(self.new).require_beginnable(f"{run_id}-carry", what)
+                self._migration(f"{run_id}-carry").require_beginnable(what)
 
     def look_at_bucket(self, migration_id: str) -> None:
         """What :meth:`copy_bucket` needs, asked beforehand. Raises as :meth:`look`."""
         entry = bucket_entry(self._config, self.old, self.new)
         with told_plainly(self.new):
-            self.carrying.migrations(self.new).require_beginnable(migration_id, [entry])
+            self._migration(migration_id).require_beginnable([entry])
 
     def look_to_catch_up(self, run_id: str) -> None:
         """What :meth:`catch_up` needs, which copies only what is missed. Raises as :meth:`look`."""
@@ -152,7 +153,7 @@ class LastCopy:
     def catch_up(self, run_id: str) -> dict[str, object]:
         """Copy what was written in the old primary until the links were turned, and say what was left."""
         migration_id = f"{run_id}-catch-up"
-        known = self.carrying.records(self.new).get_json(Layout(migration_id).metadata)
+        known = self._known(migration_id)
         missed = self.missed()
         said: dict[str, object] = {}
         if missed.keys or (known and known["status"] == "copying"):
@@ -160,7 +161,7 @@ class LastCopy:
             said["bucket"] = self.copy_bucket(migration_id, patterns)
         elif known and known["status"] == "incomplete":
             # What it could not copy has come by itself since, so nobody will go on with it.
-            self.carrying.migrations(self.new).let_go(migration_id)
+            self._migration(migration_id).let_go()
         for name in ("written", "deleted"):
             if keys := getattr(missed, name):
                 said[name] = list(keys)
@@ -171,21 +172,20 @@ class LastCopy:
     def copy_back(self, run_id: str) -> dict[str, object]:
         """Copy what a region that returns has missed, when what a killed return began to copy is whole."""
         entry = bucket_entry(self._config, self.old, self.new)
-        for earlier in sorted(holders(self.carrying.records(self.new), [entry])):
+        for earlier in sorted(holders(self.carrying.store(self.new), [entry])):
             if earlier.endswith(_COPY_BACK):
                 self.copy_bucket(earlier)
         return self.copy_bucket(f"{run_id}{_COPY_BACK}")
 
     def take_back(self, migration_id: str) -> dict[str, object]:
         """Take back what one of the copies wrote, however far it came; what never began is no mistake."""
-        layout = Layout(migration_id)
-        found = self.carrying.records(self.new).get_json(layout.metadata)
+        found = self._known(migration_id)
         if found is None or found["status"] in ("planning", "rolled_back"):
             return {}
         if migration_id.endswith("-carry"):
             done = take_back(self.carrying, self.journal, migration_id, "change of primary", clock=self.clock)
             return dict(done.record["counts"])
-        record = self.carrying.migrations(self.new).rollback(migration_id, "change of primary")
+        record = self._migration(migration_id).rollback("change of primary")
         if record["status"] != "completed":
             raise WorkFailed("what was copied could not all be taken back", where=migration_id)
         return dict(record["counts"])
@@ -207,7 +207,7 @@ class LastCopy:
         calls = Calls(self.carrying.transport)
         selects = selector(entry)
         there = Cursor(_all(calls, entry.target), lambda stack: stack.key)
-        ours = Cursor(carried(self.carrying.records(self.new), entry), lambda line: line.key)
+        ours = Cursor(carried(self.carrying.store(self.new), entry), lambda line: line.key)
         for stack in _all(calls, entry.source):
             if not selects(stack.key):
                 continue
@@ -217,16 +217,23 @@ class LastCopy:
     def copy_bucket(self, migration_id: str, include: Sequence[str] = ()) -> dict[str, object]:
         """Copy what differs (only the keys of ``include``, when given). Raises WorkFailed as :meth:`copy`."""
         entry = replace(bucket_entry(self._config, self.old, self.new), include=tuple(include))
-        migrations = self.carrying.migrations(self.new)
+        migration = self._migration(migration_id)
         # One that goes on carries what it began with: what was copied since is no longer missed.
-        known = self.carrying.records(self.new).get_json(Layout(migration_id).metadata)
+        known = self._known(migration_id)
         what = entries_of(known) if known else [entry]
-        metadata = migrations.begin(migration_id, what, Level(self._config.migration.verify))
+        metadata = migration.begin(what, Level(self._config.migration.verify))
         if metadata["status"] != "completed":
-            migrations.run(migration_id)
-            metadata = migrations.finish(migration_id)
+            migration.run()
+            metadata = migration.finish()
         _require_whole(metadata)
         return {**metadata["counts"], "bytes": metadata["bytes"]}
+
+    def _migration(self, migration_id: str) -> Migration:
+        return self.carrying.migration(self.new, migration_id)
+
+    def _known(self, migration_id: str) -> Metadata | None:
+        records = self.carrying.records(self.new, migration_id)
+        return records.store.get_json(records.metadata)
 
     def _carried(self) -> list[Entry]:
         return carried_entries(self._config, self.old, self.new)

@@ -1,0 +1,177 @@
+"""Who works on what: one migration at a time onto a target, and who is running a part of one right now.
+
+A target is taken by a migration, whoever starts it and from where (``acquire``), and given back at its end.
+
+A part of a migration is held by a call (``Leases``), so that taking it back waits until the call has ended. A call
+writes its lease first and looks for the stop flag after; whoever stops writes the flag first and looks for leases
+after. S3 is strongly consistent (S3 User Guide, "Amazon S3 data consistency model"), so one of the two always sees
+the other. A part that must not be run twice at once is run ``alone``: its lease is written only where there is none,
+or in the place of one whose time is over (S3 User Guide, "Conditional writes").
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import time
+import uuid
+from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from regionshift.carriers.carrier import Entry
+from regionshift.carriers.lines import dump
+from regionshift.carriers.records import LOCKS, MigrationRecords, RecordStore
+from regionshift.errors import Refused
+
+_FIRST_PAUSE, _LONGEST_PAUSE = 1.0, 10.0  # seconds between two looks at somebody else's lease
+
+
+def acquire(records: MigrationRecords, entries: Sequence[Entry]) -> None:
+    """Take every target of ``entries`` for one migration; taking again what is taken already is fine.
+
+    Raises:
+        Refused: another migration has one of them; none is kept.
+    """
+    taken: list[str] = []
+    for name in _names(entries):
+        holder = _take(records, name)
+        if holder is None:
+            taken.append(name)
+        elif holder != records.id:
+            for mine in taken:
+                records.store.delete(mine)
+            raise _refusal(records.store, name, holder)
+
+
+def require_free(records: MigrationRecords, entries: Sequence[Entry], after: Collection[str] = ()) -> None:
+    """See that nobody but this migration has a target of ``entries``; takes nothing.
+
+    Args:
+        after: migrations that will have given their targets back by then.
+
+    Raises:
+        Refused: another migration has one of them.
+    """
+    for name in _names(entries):
+        holder = (records.store.get_json(name) or {}).get("migration_id", records.id)
+        if holder != records.id and holder not in after:
+            raise _refusal(records.store, name, str(holder))
+
+
+def holders(store: RecordStore, entries: Sequence[Entry]) -> set[str]:
+    """The migrations that have a target of ``entries``."""
+    found = (store.get_json(name) for name in _names(entries))
+    return {str(lock["migration_id"]) for lock in found if lock}
+
+
+def release(records: MigrationRecords, entries: Sequence[Entry]) -> None:
+    """Give the targets back; what others hold stays theirs."""
+    for name in _names(entries):
+        holder = (records.store.get_json(name) or {}).get("migration_id")
+        if holder == records.id:
+            records.store.delete(name)
+
+
+def _take(records: MigrationRecords, name: str) -> str | None:
+    """Who has it already; None when nobody had."""
+    while True:
+        if records.store.create(name, dump({"migration_id": records.id}).encode()):
+            return None
+        found = records.store.get_json(name)
+        # Given back since: then it is there to be taken.
+        if found is not None:
+            return str(found["migration_id"])
+
+
+def _refusal(store: RecordStore, name: str, holder: str) -> Refused:
+    return Refused(
+        f"Migration {holder} is not done with the same target.",
+        where=store.where(name),
+        remedy=f"Wait for {holder}, go on with it, or roll it back: regionshift rollback {holder}",
+    )
+
+
+def _names(entries: Sequence[Entry]) -> list[str]:
+    # Prefixes can contain each other, so a bucket is locked whole; always in the same order.
+    targets = {f"{entry.kind} {entry.target.region} {entry.target.bucket}" for entry in entries}
+    return [
+        f"migrations/{LOCKS}/{hashlib.sha256(target.encode()).hexdigest()[:32]}.json"
+        for target in sorted(targets)
+    ]
+
+
+@dataclass(frozen=True)
+class Leases:
+    """Leases of one migration.
+
+    Args:
+        now: the time, with its zone.
+        seconds: how long this call can still take at most; None when no other process can take the
+            migration back meanwhile, and then no lease is written.
+        sleep: waits (seconds).
+    """
+
+    records: MigrationRecords
+    now: Callable[[], datetime]
+    seconds: Callable[[], float] | None = None
+    sleep: Callable[[float], None] = time.sleep
+
+    @contextmanager
+    def held(self, name: str) -> Iterator[None]:
+        """Hold one for as long as the block runs; a call that dies holds it until its time is over.
+
+        Several calls may run the same part: each has a lease of its own.
+        """
+        with self.alone(f"{name}-{uuid.uuid4().hex}", lambda: False):
+            yield
+
+    @contextmanager
+    def alone(self, name: str, has_time: Callable[[], bool]) -> Iterator[bool]:
+        """``held``, but by nobody else meanwhile; false when another call held it until ``has_time`` was over."""
+        if self.seconds is None:
+            yield True
+            return
+        until = self.now() + timedelta(seconds=self.seconds())
+        body = dump({"until": until.isoformat(), "call": uuid.uuid4().hex}).encode()
+        lease, pause = self.records.running(name), _FIRST_PAUSE
+        while not self._take(lease, body):
+            if not has_time():
+                yield False
+                return
+            self.sleep(pause)
+            pause = min(2 * pause, _LONGEST_PAUSE)
+        try:
+            yield True
+        finally:
+            # Once its time is over it may be another call's.
+            if self.now() < until:
+                self.records.store.delete(lease)
+
+    def running(self) -> list[str]:
+        """Names of the leases that are held now."""
+        found = []
+        prefix = self.records.running("")
+        for name in self.records.store.names(prefix):
+            body = self.records.store.get(name)
+            if body is not None and self._is_live(body):
+                found.append(name.removeprefix(prefix))
+        return found
+
+    def _take(self, lease: str, body: bytes) -> bool:
+        while True:
+            if self.records.store.create(lease, body):
+                return True
+            found = self.records.store.look(lease)
+            if found is None:
+                continue  # it ended meanwhile
+            if found[0] == body:
+                return True  # ours: the answer was lost, and the request repeated
+            if self._is_live(found[0]):
+                return False
+            if self.records.store.replace(lease, body, found[1]):
+                return True
+
+    def _is_live(self, lease: bytes) -> bool:
+        return datetime.fromisoformat(json.loads(lease)["until"]) > self.now()
