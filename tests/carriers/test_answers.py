@@ -17,10 +17,11 @@ from carrier_world import LABS, TARGET, Lab, SsmLab, World
 
 from regionshift.carriers import named
 from regionshift.carriers.carrier import Level
+from regionshift.carriers.kinds import all_carriers
 from regionshift.carriers.lines import from_bytes
 from regionshift.carriers.migration import Migrations
 from regionshift.carriers.records import Layout
-from regionshift.function.carrying import all_carriers
+from regionshift.function.carrying import carrier_access
 
 SERVICES = {"ssm": "ssm", "secrets": "secretsmanager"}
 
@@ -189,7 +190,7 @@ class Worker:
         self.before_sending: Callable[[], object] = lambda: None
 
     def migrations(self) -> Migrations:
-        carriers = all_carriers(self._world.transport, self)
+        carriers = all_carriers(carrier_access(self._world.transport, self))
         return Migrations(self._world.store, carriers, self._world.bounds, lambda: datetime.now(UTC))
 
     def client(self, service: str, region_name: str, config: Any) -> Any:

@@ -13,6 +13,7 @@ import pytest
 from carrier_world import ONWARD, SOURCE, TARGET, S3Lab, World, seals_of
 from command_world import carrying_of, config_of
 
+from regionshift.carriers.batch import Batch
 from regionshift.carriers.bounds import Bounds, OutOfBounds, Way
 from regionshift.carriers.carrier import DataLocation, Level
 from regionshift.carriers.ledger import carried, folder_of
@@ -199,7 +200,7 @@ def test_nothing_is_done_outside_of_what_the_settings_name_today(world: World, l
         lambda: today.of("m").begin([entry], Level.FULL),
         lambda: today.of("m").run_batch(0),
         lambda: today.of("m").rollback(),
-        lambda: today.of("m").undo_batch(0),
+        Batch(world.records("m"), world.carriers, today.bounds, 0, lambda: True).undo,
     ):
         with pytest.raises(OutOfBounds, match="not what `carry` names today"):
             attempt()

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from regionshift.carriers.carrier import DataLocation, Entry, Item, ItemState, Level, SourceVersion
-from regionshift.carriers.costs import Cost
+from regionshift.carriers.carrier import Cost, DataLocation, Entry, Item, ItemState, Level, SourceVersion
+from regionshift.carriers.kinds import KINDS
 from regionshift.carriers.plan import EntryPlan, MigrationPlan
 from regionshift.operations.migrations.estimating import Estimate, estimate
 from regionshift.settings.config import MigrationConfig
@@ -28,7 +28,7 @@ def about(sizes: list[int], level: Level) -> Estimate:
     entry = Entry("s3", DataLocation("us-east-1", "from"), DataLocation("eu-west-1", "to"))
     cost = Cost()
     for number, size in enumerate(sizes):
-        cost.add("s3", Item(str(number), ItemState.NEW, (SourceVersion("v", "e", size),)), level)
+        KINDS["s3"].reckon(cost, Item(str(number), ItemState.NEW, (SourceVersion("v", "e", size),)), level)
         if number % 250 == 0:
             cost.batch()
     part = EntryPlan(entry, {"new": len(sizes)}, sum(sizes), 0, 1, cost, "")

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from regionshift.carriers.carrier import DataLocation, Entry, Item
+from regionshift.carriers.kinds import KINDS
 from regionshift.carriers.records import PROGRAMS_OWN
 from regionshift.carriers.selection import selector
 from regionshift.errors import Refused
@@ -67,7 +68,7 @@ class Bounds:
         selects = selector(entry)
         for item in items:
             key = entry.target.prefix + item.key
-            own = entry.kind == "s3" and entry.target.bucket == self.bucket and key.startswith(PROGRAMS_OWN)
+            own = entry.target.bucket == self.bucket and key.startswith(PROGRAMS_OWN)
             if own or not selects(item.key):
                 raise OutOfBounds(f"{entry.target}{item.key}", f"migration {migration_id}")
 
@@ -87,7 +88,7 @@ def between(pattern: Way, source: str, target: str, buckets: Mapping[str, str]) 
     """
 
     def placed(end: DataLocation, region: str) -> DataLocation:
-        if pattern.kind == "s3":
+        if KINDS[pattern.kind].in_buckets:
             return replace(
                 end, region=region, bucket=end.bucket.replace("{region}", region) or buckets[region]
             )

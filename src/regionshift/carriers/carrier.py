@@ -320,6 +320,35 @@ class Work:
     again: frozenset[str] = frozenset()
 
 
+@dataclass
+class Cost:
+    """What carrying items takes, reckoned from their sizes: requests, and bytes that are moved more than once.
+
+    Attributes:
+        writes: requests priced as PUT or COPY.
+        reads: requests priced as GET.
+        read: bytes that the proof reads on each side: of whole objects, and at most those of objects that no
+            stored checksum tells of, which nobody knows before they are asked.
+        copied_alone, read_alone: bytes of the largest item: one object is one call's.
+    """
+
+    writes: int = 0
+    reads: int = 0
+    read: int = 0
+    copied_alone: int = 0
+    read_alone: int = 0
+
+    @property
+    def requests(self) -> int:
+        """All of them."""
+        return self.writes + self.reads
+
+    def batch(self) -> None:
+        """One batch's own: its plan, lease, results and listings."""
+        self.writes += 3
+        self.reads += 3
+
+
 @dataclass(frozen=True)
 class Limits:
     """What stands in the way of taking a migration back later, in words for the plan."""

@@ -231,10 +231,6 @@ class Migration:
             note = batch_notes(self.records, batch, self.means.now, self.means.warn)
             return self._batch(batch, has_time).run(note)
 
-    def undo_batch(self, batch: int, has_time: Callable[[], bool] = _always) -> BatchAnswer:
-        """Take one batch back."""
-        return self._batch(batch, has_time).undo()
-
     def finish_unless_stopped(self, *, goes_back: bool = True) -> Metadata | None:
         """``finish``, but None when somebody stopped the migration, to go on later or to take it back."""
         with self._leases().held("finish"):

@@ -14,8 +14,8 @@ from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Any, Protocol, Self
 
-from regionshift.carriers.carrier import Carrier, Entry, Item, ItemState, Level, Limits
-from regionshift.carriers.costs import Cost
+from regionshift.carriers.carrier import Carrier, Cost, Entry, Item, ItemState, Level, Limits
+from regionshift.carriers.kinds import KINDS
 from regionshift.carriers.ledger import carried, folder_of
 from regionshift.carriers.lines import dump, entry_line, item_line, to_bytes
 from regionshift.carriers.records import MigrationRecords
@@ -330,7 +330,7 @@ def _counted(
         elif item.kind is not ItemState.SAME:
             tally.bytes += item.size
             tally.note(f"{entry.target.prefix}{item.key}", item)
-            tally.cost.add(entry.kind, item, level)
+            KINDS[entry.kind].reckon(tally.cost, item, level)
             yield item
 
 

@@ -71,6 +71,7 @@ from regionshift.carriers.staging import (
 _NAMESPACE = uuid.UUID("6c0e7b0a-5d0c-5a52-9a43-6f2b1c1f7a11")
 _PREVIOUS = "AWSPREVIOUS"
 _BEGUN = "regionshift:migration"
+_LONGEST_NAME = 512
 _NAMED = 20  # secrets that rotate
 _STRANGER = "someone else has written here since; left alone"
 _UNDO = (
@@ -317,6 +318,15 @@ class Secrets(NamedCarrier):
         for mark in of_migration(target.described(key) or {}, work.migration_id):
             target.unlabel(key, mark.label)
         return Undone(key, "restored")
+
+
+def too_long_secret(name: str) -> str:
+    """Secrets Manager API Reference, "CreateSecret", Name: characters."""
+    return (
+        f"its name would have more than {_LONGEST_NAME} characters at the target"
+        if len(name) > _LONGEST_NAME
+        else ""
+    )
 
 
 def _rotation_of(source: Vault, key: str) -> str:

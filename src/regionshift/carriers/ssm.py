@@ -54,6 +54,7 @@ from regionshift.carriers.ssm_access import (
 )
 from regionshift.errors import InputError
 
+_LONGEST_NAME, _MOST_LEVELS = 1011, 15
 _UNDO = "while the earlier version is among the newest 100 of the parameter's history"
 _STRANGER = "someone else has written here since; left alone"
 _FIXED_DATA_TYPES = frozenset({"aws:ec2:image", "aws:ssm:integration"})
@@ -308,6 +309,15 @@ class Parameters(NamedCarrier):
             return Conflict(key, _STRANGER)
         target.set_tags(key, json.loads(before.detail["tags"]))
         return Undone(key, "restored", str(current))
+
+
+def too_long_parameter(name: str) -> str:
+    """Systems Manager API Reference, "PutParameter", Name: characters, and levels of a hierarchy."""
+    if len(name) > _LONGEST_NAME or name.count("/") > _MOST_LEVELS:
+        return (
+            f"its name would have more than {_LONGEST_NAME} characters or {_MOST_LEVELS} levels at the target"
+        )
+    return ""
 
 
 def _require_path(source: Side, entry: Entry) -> None:

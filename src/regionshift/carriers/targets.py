@@ -7,14 +7,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
 from regionshift.carriers.carrier import Entry, Item, ItemState
+from regionshift.carriers.kinds import KINDS
 from regionshift.carriers.records import PROGRAMS_OWN
 from regionshift.carriers.selection import selector
-
-# S3 User Guide, "Naming Amazon S3 objects": bytes of UTF-8. Systems Manager API Reference, "PutParameter", Name:
-# characters, and levels of a hierarchy. Secrets Manager API Reference, "CreateSecret", Name: characters.
-_LONGEST_OBJECT_KEY = 1024
-_LONGEST_PARAMETER, _MOST_LEVELS = 1011, 15
-_LONGEST_SECRET = 512
 
 
 @dataclass
@@ -58,7 +53,7 @@ class Targets:
             return (
                 f"{whole} has nothing left of its name behind the prefix, and none can be empty: exclude it"
             )
-        return too_long(entry.kind, name)
+        return KINDS[entry.kind].too_long(name)
 
     def _twice(self, entry: Entry, name: str) -> str:
         digest = hashlib.blake2b(
@@ -68,17 +63,6 @@ class Targets:
             return "another entry of the plan writes it too: exclude it in one of them"
         self._seen.add(digest)
         return ""
-
-
-def too_long(kind: str, name: str) -> str:
-    """Why nothing can have this whole name at the target; empty when something can."""
-    if kind == "s3" and len(name.encode()) > _LONGEST_OBJECT_KEY:
-        return f"its key would have more than {_LONGEST_OBJECT_KEY} bytes at the target"
-    if kind == "ssm" and (len(name) > _LONGEST_PARAMETER or name.count("/") > _MOST_LEVELS):
-        return f"its name would have more than {_LONGEST_PARAMETER} characters or {_MOST_LEVELS} levels at the target"
-    if kind == "secrets" and len(name) > _LONGEST_SECRET:
-        return f"its name would have more than {_LONGEST_SECRET} characters at the target"
-    return ""
 
 
 def _may_meet(one: Entry, other: Entry) -> bool:

@@ -13,16 +13,14 @@ from typing import Any
 from botocore.config import Config
 from botocore.credentials import ReadOnlyCredentials
 
-from regionshift.carriers.batch import Carriers
 from regionshift.carriers.bounds import Bounds, Way, ways_into
 from regionshift.carriers.carrier import DataLocation
+from regionshift.carriers.kinds import CarrierAccess
 from regionshift.carriers.migration import Migrations
 from regionshift.carriers.named import ClientSource
 from regionshift.carriers.records import RecordStore
 from regionshift.carriers.s3.objects import Objects
 from regionshift.carriers.seals import Seals
-from regionshift.carriers.secrets import Secrets
-from regionshift.carriers.ssm import Parameters
 from regionshift.carriers.transport import Transport
 from regionshift.settings.regions import s3_endpoint
 
@@ -77,14 +75,9 @@ def of_session(session: Any, env: Mapping[str, str]) -> TransportAccess:
     )
 
 
-def all_carriers(transport: Transport, session: Any) -> Carriers:
-    """Every kind of data; ``session`` makes the clients of parameters and secrets in any region."""
-    client, once = _source(session, _PATIENCE), _source(session, _ONCE)
-    return {
-        "s3": Objects(transport, clients=client),
-        "ssm": Parameters(client, once),
-        "secrets": Secrets(client),
-    }
+def carrier_access(transport: Transport, session: Any) -> CarrierAccess:
+    """What carriers of every kind need; ``session`` makes clients in any region."""
+    return CarrierAccess(transport, _source(session, _PATIENCE), _source(session, _ONCE))
 
 
 def _source(session: Any, config: Config) -> ClientSource:

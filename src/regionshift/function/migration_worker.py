@@ -21,12 +21,13 @@ from aws_lambda_powertools import Logger
 from regionshift.carriers.beginning import Asked, BeingPlanned
 from regionshift.carriers.bounds import Bounds, own_bucket
 from regionshift.carriers.carrier import Level
+from regionshift.carriers.kinds import all_carriers
 from regionshift.carriers.lines import read_entry
 from regionshift.carriers.migration import Migration, Migrations
 from regionshift.carriers.records import RecordStore
 from regionshift.carriers.seals import Seals, by_kms
 from regionshift.errors import InputError, Refused, RegionshiftError
-from regionshift.function.carrying import all_carriers, of_session, read_ways
+from regionshift.function.carrying import carrier_access, of_session, read_ways
 from regionshift.function.clients import PATIENCE
 from regionshift.function.notification import Notification, log_group_link, send_notification
 from regionshift.function.problems import AWS_PROBLEMS
@@ -81,7 +82,7 @@ def _migrations(region: str, bucket: str, key: str, carry: str) -> Migrations:
         transport, region, bucket, Seals(by_kms(kms.generate_mac, key), region, bucket, utc_now)
     )
     bounds = Bounds(bucket, (own_bucket(region, bucket), *read_ways(carry, region)))
-    return Migrations(store, all_carriers(transport, session), bounds, utc_now)
+    return Migrations(store, all_carriers(carrier_access(transport, session)), bounds, utc_now)
 
 
 @dataclass(frozen=True)

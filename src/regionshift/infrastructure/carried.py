@@ -5,15 +5,20 @@ from __future__ import annotations
 import base64
 import json
 import zlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import starmap
+from typing import Any
 
 from regionshift.carriers.bounds import Way, ways_into
 from regionshift.carriers.carrier import DataLocation
+from regionshift.carriers.kinds import KINDS
+from regionshift.infrastructure.policies import worker
+from regionshift.infrastructure.policies.statement import Statement
 from regionshift.infrastructure.policies.worker import BucketReach
 from regionshift.infrastructure.site import Site
 from regionshift.settings import components as named
-from regionshift.settings.carry import CarryBucket, CarryEntry, CarrySecrets
+from regionshift.settings.carry import CarryEntry
 from regionshift.settings.config import MigrationConfig
 
 _REGION = "{region}"
@@ -21,19 +26,17 @@ RECORDS = ("migrations/", "rollbacks/")
 
 
 @dataclass(frozen=True)
-class Reach:
-    """ARNs and ARN patterns, each once and in order."""
+class CarryRights:
+    """What the worker may do with one kind of data.
 
-    read: tuple[str, ...]
-    write: tuple[str, ...]
+    Args:
+        policy: the policy of its role that says so.
+        statements: makes the policy's statements of ``reach``.
+    """
 
-
-@dataclass(frozen=True)
-class Tagged:
-    """ARN patterns that reach only what has every tag of one of ``tags``."""
-
-    reach: Reach
-    tags: tuple[Mapping[str, str], ...]
+    policy: named.Component
+    statements: Callable[..., Sequence[Statement]]
+    reach: Mapping[str, Any]
 
 
 @dataclass(frozen=True)
@@ -50,15 +53,12 @@ class TargetKey:
 
 def keys(site: Site) -> tuple[TargetKey, ...]:
     """Keys beside the environment's that entries write with in this region; AWS's own need no rights."""
-    carry = site.config.carry
-    named_by: Mapping[str, Sequence[CarryEntry]]
-    named_by = {"s3": carry.s3, "ssm": carry.ssm, "secretsmanager": carry.secrets}
     found: dict[tuple[str, str], list[str]] = {}
-    for service, entries in named_by.items():
+    for kind, entries in site.config.carry.by_kind.items():
         for name in _once(entry.kms_key for entry in entries if entry.kms_key):
-            key = _key(site, _placed(name, site.region))
+            key = _key(site, name.replace(_REGION, site.region))
             if key is not None:
-                found.setdefault(key, []).append(service)
+                found.setdefault(key, []).append(KINDS[kind].service)
     return tuple(TargetKey(*key, tuple(services)) for key, services in found.items())
 
 
@@ -120,33 +120,56 @@ def _patterns(named_in: Mapping[str, Sequence[str]]) -> tuple[str, ...]:
     )
 
 
-def parameters(site: Site) -> Reach:
+def _object_rights(site: Site) -> CarryRights | None:
+    reaches = objects(site)
+    if not reaches:
+        return None
+    return CarryRights(named.WORKER_OBJECTS_POLICY, worker.object_statements, {"reaches": reaches})
+
+
+def _parameter_rights(site: Site) -> CarryRights | None:
     """Parameters of the paths that are named."""
-    return _reach(site, "ssm", "ssm", "parameter")
+    reach = named_reach(site, "ssm", "parameter")
+    return CarryRights(named.WORKER_PARAMETERS_POLICY, worker.parameter_statements, reach) if reach else None
 
 
-def secrets(site: Site) -> Reach:
-    """Secrets whose names begin as named; those that go by tags are in `tagged_secrets`."""
-    return _reach(site, "secrets", "secretsmanager", "secret:")
-
-
-def _reach(site: Site, kind: str, service: str, resource: str) -> Reach:
-    """What entries of one kind name, as patterns of its service's ARNs; what goes by tags left out."""
-    ways = [way for way in _ways(site, kind) if not way.tags]
-    return Reach(
-        _once(site.arn_in(service, way.source.region, f"{resource}{way.source.prefix}*") for way in ways),
-        _once(site.arn_in(service, site.region, f"{resource}{way.target.prefix}*") for way in ways),
+def _secret_rights(site: Site) -> CarryRights | None:
+    """Secrets whose names begin as named; those that go by tags can have any name, and are bound to their tags."""
+    reach = named_reach(site, "secrets", "secret:")
+    tags = [dict(entry.tags) for entry in site.config.carry.secrets if entry.name is None]
+    if not reach and not tags:
+        return None
+    read, write = ((*_regions(site),), (site.region,)) if tags else ((), ())
+    tagged = {
+        "tagged_read": _once(site.arn_in("secretsmanager", region, "secret:*") for region in read),
+        "tagged_write": _once(site.arn_in("secretsmanager", region, "secret:*") for region in write),
+        "tags": tags,
+    }
+    return CarryRights(
+        named.WORKER_SECRETS_POLICY, worker.secret_statements, {"read": (), "write": (), **reach, **tagged}
     )
 
 
-def tagged_secrets(site: Site) -> Tagged:
-    """Secrets that go by tags: any name, so every right on them is bound to the tags."""
-    tags = tuple(dict(entry.tags) for entry in site.config.carry.secrets if entry.name is None)
-    if not tags:
-        return Tagged(Reach((), ()), ())
-    read = [site.arn_in("secretsmanager", region, "secret:*") for region in _regions(site)]
-    write = [site.arn_in("secretsmanager", site.region, "secret:*")]
-    return Tagged(Reach(_once(read), _once(write)), tags)
+RIGHTS: dict[str, Callable[[Site], CarryRights | None]] = {
+    "s3": _object_rights,
+    "ssm": _parameter_rights,
+    "secrets": _secret_rights,
+}
+"""What the worker may do in a region with each kind of data; None when the settings name nothing of it."""
+
+
+def named_reach(site: Site, kind: str, resource: str) -> dict[str, tuple[str, ...]]:
+    """ARN patterns that the worker may ``read`` and ``write``, by the names that entries of one kind give.
+
+    Empty when no entry gives one; what goes by tags is left out.
+
+    Args:
+        resource: what stands before the name in the resource part of its ARN.
+    """
+    ways, service = [way for way in _ways(site, kind) if not way.tags], KINDS[kind].service
+    read = _once(site.arn_in(service, way.source.region, f"{resource}{way.source.prefix}*") for way in ways)
+    write = _once(site.arn_in(service, site.region, f"{resource}{way.target.prefix}*") for way in ways)
+    return {"read": read, "write": write} if ways else {}
 
 
 def ways(site: Site) -> str:
@@ -163,31 +186,21 @@ def ways(site: Site) -> str:
             *([end.bucket, end.prefix, end.account] for end in (way.source, way.target)),
             dict(way.tags),
         ]
-        for way in map(pattern_of, site.config.carry.entries)
+        for way in starmap(pattern_of, site.config.carry.entries)
     ]
     told = {"buckets": own_buckets(site.config, _regions(site)), "ways": found}
     return base64.b64encode(zlib.compress(json.dumps(told, sort_keys=True).encode(), 9)).decode()
 
 
-def pattern_of(entry: CarryEntry) -> Way:
+def pattern_of(kind: str, entry: CarryEntry) -> Way:
     """One entry of ``carry`` without regions, as ``bounds.between`` takes it."""
-    if isinstance(entry, CarryBucket):
-        begins = entry.prefix if entry.target_prefix is None else entry.target_prefix
-        return Way(
-            "s3",
-            DataLocation("", entry.source_in(_REGION) or "", entry.prefix, entry.source_account or ""),
-            DataLocation("", entry.target_in(_REGION) or "", begins, entry.target_account or ""),
-        )
-    ends = (
-        DataLocation("", prefix=entry.source_in(_REGION)),
-        DataLocation("", prefix=entry.target_in(_REGION)),
-    )
-    return Way("secrets", *ends, entry.tags) if isinstance(entry, CarrySecrets) else Way("ssm", *ends)
+    source, target = (DataLocation("", end.bucket or "", end.prefix, end.account) for end in entry.ends)
+    return Way(kind, source, target, entry.wanted_tags)
 
 
 def _ways(site: Site, kind: str) -> tuple[Way, ...]:
     """What entries of one kind name into the region."""
-    patterns = [way for way in map(pattern_of, site.config.carry.entries) if way.kind == kind]
+    patterns = [pattern_of(kind, entry) for entry in site.config.carry.by_kind[kind]]
     return ways_into(site.region, patterns, own_buckets(site.config, _regions(site)))
 
 
@@ -211,10 +224,6 @@ def _own(site: Site, region: str) -> str:
 
 def _bucket(site: Site, name: str) -> str:
     return f"arn:{site.partition}:s3:::{name}"
-
-
-def _placed(text: str, region: str) -> str:
-    return text.replace("{region}", region)
 
 
 def _fixed(prefix: str) -> str:

@@ -9,6 +9,7 @@ from typing import Any
 import pulumi
 import pulumi_aws as aws
 
+from regionshift.carriers.kinds import KINDS
 from regionshift.infrastructure import carried
 from regionshift.infrastructure.component import RegionComponent
 from regionshift.infrastructure.policies import function as common
@@ -22,7 +23,6 @@ from regionshift.settings import components as named
 HANDLER = "migration_worker.handler"
 TIMEOUT = 900
 """Seconds: the most Lambda allows. A call that nears it answers that there is more."""
-KEY_SERVICES = ("s3", "secretsmanager", "ssm")
 # The embedded AWS is one process on one core: more at once would only make it switch between them.
 _AT_ONCE = {"aws": 40, "local": 2}
 _CONNECTIONS = {"aws": 64, "local": 8}
@@ -111,7 +111,6 @@ class MigrationStack(RegionComponent):
 
     def _worker_policies(self, log_group: aws.cloudwatch.LogGroup) -> list[pulumi.Resource]:
         site = self.site
-        parameters, secrets = carried.parameters(site), carried.secrets(site)
         policies: list[tuple[named.Component, Callable[..., Sequence[Statement]], dict[str, Any]]] = [
             (
                 named.WORKER_RECORDS_POLICY,
@@ -138,7 +137,7 @@ class MigrationStack(RegionComponent):
                     "elsewhere": [
                         site.arn_in("kms", region, "key/*") for region in sorted(site.config.all_regions)
                     ],
-                    "reading": KEY_SERVICES,
+                    "reading": _key_services(),
                     "named": [
                         (
                             key.resource,
@@ -153,24 +152,9 @@ class MigrationStack(RegionComponent):
             (named.WORKER_TRACING_POLICY, common.tracing_statements, {}),
             (named.WORKER_TOPIC_POLICY, worker_rights.topic_statements, {"topic": self._topic.arn}),
         ]
-        reaches = carried.objects(site)
-        if reaches:
-            policies.append(
-                (named.WORKER_OBJECTS_POLICY, worker_rights.object_statements, {"reaches": reaches})
-            )
-        if parameters.read:
-            given: dict[str, Any] = {"read": parameters.read, "write": parameters.write}
-            policies.append((named.WORKER_PARAMETERS_POLICY, worker_rights.parameter_statements, given))
-        tagged = carried.tagged_secrets(site)
-        if secrets.read or tagged.tags:
-            given = {
-                "read": secrets.read,
-                "write": secrets.write,
-                "tagged_read": tagged.reach.read,
-                "tagged_write": tagged.reach.write,
-                "tags": tagged.tags,
-            }
-            policies.append((named.WORKER_SECRETS_POLICY, worker_rights.secret_statements, given))
+        for kind in site.config.carry.by_kind:
+            if (rights := carried.RIGHTS[kind](site)) is not None:
+                policies.append((rights.policy, rights.statements, dict(rights.reach)))
         return [
             self._policy(component, self.worker_role, build, resources)
             for component, build, resources in policies
@@ -248,5 +232,10 @@ class MigrationStack(RegionComponent):
         )
 
 
+def _key_services() -> list[str]:
+    """Services that use keys for data of some kind."""
+    return sorted(kind.service for kind in KINDS.values())
+
+
 def _services(region: str) -> list[str]:
-    return [f"{service}.{region}.amazonaws.com" for service in KEY_SERVICES]
+    return [f"{service}.{region}.amazonaws.com" for service in _key_services()]

@@ -45,8 +45,8 @@ def keys_of(config: MigrationConfig, regions: Sequence[str]) -> list[NamedKey]:
 def _keys_in(config: MigrationConfig, region: str) -> Iterator[NamedKey]:
     for component in (named.KEY, named.RECORDS_KEY):
         yield NamedKey(component.name(config.names, region), region, "the environment itself")
-    for kind in ("s3", "ssm", "secrets"):
-        for number, entry in enumerate(getattr(config.carry, kind)):
+    for kind, entries in config.carry.by_kind.items():
+        for number, entry in enumerate(entries):
             if entry.kms_key is not None:
                 key = entry.kms_key.replace("{region}", region)
                 # An ARN says where the key is; what lies elsewhere is not used in this region.

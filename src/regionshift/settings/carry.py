@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, NamedTuple
 
 from pydantic import AfterValidator, Field, model_validator
 
 from regionshift.settings import fields
+from regionshift.settings.components import (
+    DEPLOYMENT_CONFIG_PARAMETER,
+    DEPLOYMENT_CONFIG_SECRET,
+    Component,
+)
 from regionshift.settings.fields import Section, wrong
 
 # S3 User Guide, "General purpose bucket naming rules", with the place where the region's code goes.
@@ -49,17 +55,63 @@ class Rewrite(Section):
     replace: dict[Annotated[str, Field(min_length=1)], str] = Field(default={})
     """Other texts to replace, as written."""
 
+    @property
+    def options(self) -> Mapping[str, Any]:
+        """What an entry with these rules has."""
+        rules = {"arn": self.arns, "region": self.regions}
+        return {"rewrite": tuple(rule for rule, wanted in rules.items() if wanted), "replace": self.replace}
 
-class Selection(Section):
-    """Which items of an entry are carried: those that any of `include` fits and none of `exclude`."""
+
+class CarryEnd(NamedTuple):
+    """One end of an entry; `{region}` stands for the region of its side.
+
+    Args:
+        bucket: "" is the environment's own, and None stands for data that lies in no bucket.
+        prefix: what keys, paths or names begin with.
+        account: whose the bucket is, when it is not the environment's.
+    """
+
+    bucket: str | None = None
+    prefix: str = ""
+    account: str = ""
+
+
+class CarryEntry(Section):
+    """What one kind of data is named by under `carry`; the base of all of them.
+
+    A new kind is a class like those below and a field of `Carry`; its carrier has a row in `carriers.kinds`, its
+    rights one in `infrastructure.carried`.
+    """
+
+    owned: ClassVar[tuple[Component, ...]] = ()
+    """What the environment has of this kind itself, which is never carried."""
+
+    if TYPE_CHECKING:
+        # Each kind declares it itself, with what holds when it is left out.
+        kms_key: KmsKey | None
 
     include: tuple[Glob, ...] = ()
     """Patterns (`*`, `?`, `[...]`) of what is carried, compared after the prefix; none means everything."""
     exclude: tuple[Glob, ...] = ()
     """Patterns of what is left behind, even when `include` fits."""
 
+    @property
+    def ends(self) -> tuple[CarryEnd, CarryEnd]:
+        """Where it is read and where it is written."""
+        raise NotImplementedError
 
-class CarryBucket(Selection):
+    @property
+    def wanted_tags(self) -> Mapping[str, str]:
+        """Tags that an item must all have."""
+        return {}
+
+    def options(self, migration: Migration) -> Mapping[str, Any]:
+        """Fields of `carriers.carrier.Entry` that this kind has beside those of every kind."""
+        del migration
+        return {}
+
+
+class CarryBucket(CarryEntry):
     """Objects of one bucket. `{region}` in a bucket's name stands for the region of its side."""
 
     bucket: BucketPattern | None = None
@@ -117,18 +169,26 @@ class CarryBucket(Selection):
                 f"a target bucket's name of at most {_LONGEST_BUCKET} characters with the region in it"
             )
 
-    def source_in(self, region: str) -> str | None:
-        """The source bucket's name in ``region``; None for the environment's own."""
-        return None if self.bucket is None else self.bucket.replace("{region}", region)
+    @property
+    def ends(self) -> tuple[CarryEnd, CarryEnd]:
+        """See `CarryEntry.ends`."""
+        begins = self.prefix if self.target_prefix is None else self.target_prefix
+        target = self.bucket if self.target_bucket is None else self.target_bucket
+        return (
+            CarryEnd(self.bucket or "", self.prefix, self.source_account or ""),
+            CarryEnd(target or "", begins, self.target_account or ""),
+        )
 
-    def target_in(self, region: str) -> str | None:
-        """The target bucket's name in ``region``; None for the environment's own."""
-        name = self.bucket if self.target_bucket is None else self.target_bucket
-        return None if name is None else name.replace("{region}", region)
+    def options(self, migration: Migration) -> Mapping[str, Any]:
+        """See `CarryEntry.options`."""
+        keeps = migration.keep_versions if self.keep_versions is None else self.keep_versions
+        return {"history": keeps, "storage_class": self.storage_class}
 
 
-class CarryParameters(Selection):
+class CarryParameters(CarryEntry):
     """SSM parameters under one path. `{region}` stands for the region of its side."""
+
+    owned: ClassVar[tuple[Component, ...]] = (DEPLOYMENT_CONFIG_PARAMETER,)
 
     path: ParameterPath
     """The path that the parameters stand under."""
@@ -139,21 +199,23 @@ class CarryParameters(Selection):
     rewrite: Rewrite = Rewrite()
     """What is changed in values that name the source region."""
 
-    def source_in(self, region: str) -> str:
-        """What the parameters' names begin with in ``region``, a slash at the end."""
-        return _as_path(self.path, region)
+    @property
+    def ends(self) -> tuple[CarryEnd, CarryEnd]:
+        """See `CarryEntry.ends`."""
+        paths = (self.path, self.target_path or self.path)
+        source, target = (CarryEnd(prefix=path.rstrip("/") + "/") for path in paths)
+        return source, target
 
-    def target_in(self, region: str) -> str:
-        """What takes its place in ``region``."""
-        return _as_path(self.target_path or self.path, region)
+    def options(self, migration: Migration) -> Mapping[str, Any]:
+        """See `CarryEntry.options`."""
+        del migration
+        return self.rewrite.options
 
 
-def _as_path(path: str, region: str) -> str:
-    return path.replace("{region}", region).rstrip("/") + "/"
-
-
-class CarrySecrets(Selection):
+class CarrySecrets(CarryEntry):
     """Secrets, by the beginning of their name or by tags. `{region}` stands for the region of its side."""
+
+    owned: ClassVar[tuple[Component, ...]] = (DEPLOYMENT_CONFIG_SECRET,)
 
     name: SecretName | None = None
     """The beginning of the secrets' names."""
@@ -174,20 +236,26 @@ class CarrySecrets(Selection):
             raise wrong("target_name only together with name, whose place it takes")
         return self
 
-    def source_in(self, region: str) -> str:
-        """What the secrets' names begin with in ``region``; nothing where tags alone select them."""
-        return (self.name or "").replace("{region}", region)
+    @property
+    def ends(self) -> tuple[CarryEnd, CarryEnd]:
+        """See `CarryEntry.ends`; no name where tags alone select them."""
+        return CarryEnd(prefix=self.name or ""), CarryEnd(prefix=self.target_name or self.name or "")
 
-    def target_in(self, region: str) -> str:
-        """What takes its place in ``region``."""
-        return (self.target_name or self.name or "").replace("{region}", region)
+    @property
+    def wanted_tags(self) -> Mapping[str, str]:
+        """See `CarryEntry.wanted_tags`."""
+        return self.tags
 
-
-CarryEntry = CarryBucket | CarryParameters | CarrySecrets
+    def options(self, migration: Migration) -> Mapping[str, Any]:
+        """See `CarryEntry.options`."""
+        del migration
+        return self.rewrite.options
 
 
 class Carry(Section):
     """What belongs to the environment beside its infrastructure; `migrate` carries it between regions."""
+
+    # A field a kind of data; the order is that in which they are carried.
 
     s3: tuple[CarryBucket, ...] = ()
     """Buckets and prefixes."""
@@ -197,14 +265,19 @@ class Carry(Section):
     """Secrets."""
 
     @property
-    def entries(self) -> tuple[CarryEntry, ...]:
-        """Every entry, of whatever kind."""
-        return (*self.s3, *self.ssm, *self.secrets)
+    def by_kind(self) -> dict[str, tuple[CarryEntry, ...]]:
+        """The entries of each kind, in the order in which they are carried."""
+        return {kind: getattr(self, kind) for kind in type(self).model_fields}
+
+    @property
+    def entries(self) -> list[tuple[str, CarryEntry]]:
+        """Every entry, with its kind."""
+        return [(kind, entry) for kind, entries in self.by_kind.items() for entry in entries]
 
     def created_in(self, region: str) -> tuple[str, ...]:
         """Names of the buckets that the program creates in ``region`` for what is carried there."""
-        wanted = [entry for entry in self.s3 if entry.created_by == "regionshift"]
-        return tuple(dict.fromkeys(name for entry in wanted if (name := entry.target_in(region)) is not None))
+        patterns = (entry.ends[1].bucket for entry in self.s3 if entry.created_by == "regionshift")
+        return tuple(dict.fromkeys(name.replace("{region}", region) for name in patterns if name))
 
 
 class Migration(Section):

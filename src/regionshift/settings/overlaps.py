@@ -6,7 +6,7 @@ import fnmatch
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 
-from regionshift.settings.carry import CarryBucket, CarryParameters, CarrySecrets, Selection
+from regionshift.settings.carry import CarryEntry
 from regionshift.settings.components import DEPLOYMENT_BUCKET
 from regionshift.settings.config import MigrationConfig
 
@@ -48,9 +48,8 @@ class Target:
 
 
 def overlaps(config: MigrationConfig, kind: str) -> Iterator[tuple[int, int]]:
-    """Pairs of entries of one kind (``s3``, ``ssm``, ``secrets``) that can write one name in some region."""
-    carry = config.carry
-    entries: tuple[Selection, ...] = {"s3": carry.s3, "ssm": carry.ssm, "secrets": carry.secrets}[kind]
+    """Pairs of entries of one kind that can write one name in some region."""
+    entries = config.carry.by_kind[kind]
     regions = dict.fromkeys(config.all_regions)
     targets = [[_target(config, entry, region) for region in regions] for entry in entries]
     for later, of_later in enumerate(targets):
@@ -60,21 +59,18 @@ def overlaps(config: MigrationConfig, kind: str) -> Iterator[tuple[int, int]]:
                 break
 
 
-def _target(config: MigrationConfig, entry: Selection, region: str) -> Target:
-    place, prefix, tags = "", "", {}
-    if isinstance(entry, CarryBucket):
-        place = entry.target_in(region) or DEPLOYMENT_BUCKET.name(config.names, region)
-        prefix = entry.prefix if entry.target_prefix is None else entry.target_prefix
-    elif isinstance(entry, CarryParameters):
-        prefix = entry.target_in(region)
-    elif isinstance(entry, CarrySecrets):
-        prefix, tags = entry.target_in(region), entry.tags
+def _target(config: MigrationConfig, entry: CarryEntry, region: str) -> Target:
+    bucket, prefix, _ = entry.ends[1]
+    if bucket is None:
+        place, prefix = "", prefix.replace("{region}", region)
+    else:
+        place = bucket.replace("{region}", region) or DEPLOYMENT_BUCKET.name(config.names, region)
     begins: Pattern = tuple(("text", character) for character in prefix)
     return Target(
         place,
         tuple(begins + tokens(pattern) for pattern in entry.include or ("*",)),
         tuple(begins + tokens(pattern) for pattern in entry.exclude),
-        tags,
+        entry.wanted_tags,
     )
 
 

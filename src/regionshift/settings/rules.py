@@ -155,7 +155,7 @@ def _own_part(config: MigrationConfig) -> int:
 
 
 def _targets_apart(config: MigrationConfig) -> Iterator[Found]:
-    for kind in ("s3", "ssm", "secrets"):
+    for kind in config.carry.by_kind:
         for earlier, later in overlaps(config, kind):
             other = write_path(("carry", kind, earlier))
             found = f"the same targets as {other}, in part or whole"

@@ -12,6 +12,7 @@ from regionshift.carriers.carrier import (
     Before,
     Carried,
     Conflict,
+    Cost,
     Entry,
     Failed,
     Item,
@@ -27,17 +28,23 @@ from regionshift.carriers.keys import Keys
 from regionshift.carriers.named import ClientSource
 from regionshift.carriers.s3 import checks, planning
 from regionshift.carriers.s3.calls import Calls
-from regionshift.carriers.s3.contents import ContentComparer
+from regionshift.carriers.s3.contents import READ_STEP, ContentComparer
 from regionshift.carriers.s3.copy_ownership import CopyOwnership
 from regionshift.carriers.s3.copying import Copier, bucket_of, target_stacks
 from regionshift.carriers.s3.left_behind import with_left_behind
 from regionshift.carriers.s3.listing import stacks
 from regionshift.carriers.s3.multipart import MultipartCopy, MultipartSizes
-from regionshift.carriers.s3.proof import Prover
+from regionshift.carriers.s3.proof import READ_WHOLE, Prover
 from regionshift.carriers.s3.undoing import Undoer
 from regionshift.carriers.transport import Transport
 
 _T = TypeVar("_T")
+_LONGEST_KEY = 1024
+# Beside the parts: the source's headers and tags, the uploads that are there, the beginning, the end.
+_AROUND_PARTS = 5
+_TAGS = 2  # one request a side
+_SIDES = 2
+_SIZES = MultipartSizes()
 
 
 class Objects:
@@ -124,6 +131,32 @@ class Objects:
         """See ``Carrier.undo``. A bucket that replicates onward is asked about at every batch."""
         forward = checks.propagates(self._calls, work.entry)
         return self._undoer.undo(work, before, written, forward=forward)
+
+
+def too_long_key(key: str) -> str:
+    """S3 User Guide, "Naming Amazon S3 objects": bytes of UTF-8."""
+    return (
+        f"its key would have more than {_LONGEST_KEY} bytes at the target"
+        if len(key.encode()) > _LONGEST_KEY
+        else ""
+    )
+
+
+def reckon_object(cost: Cost, item: Item, level: Level) -> None:
+    """A copy a version, in parts where it is large, and at full its tags and contents on both sides."""
+    cost.copied_alone = max(cost.copied_alone, item.size)
+    for version in item.versions:
+        size = version.size
+        cost.writes += 1
+        if size > _SIZES.threshold:
+            cost.writes += -(-size // _SIZES.part_size(size)) + _AROUND_PARTS
+        if level is Level.PINNED or version.marker:
+            continue
+        cost.reads += _SIDES + _TAGS
+        cost.read += size
+        if size > READ_WHOLE:
+            cost.reads += _SIDES * -(-size // READ_STEP)
+            cost.read_alone = max(cost.read_alone, size)
 
 
 def _begun(pool: Executor, stream: Iterator[_T]) -> Iterator[_T]:

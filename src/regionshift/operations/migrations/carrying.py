@@ -12,12 +12,10 @@ from regionshift.aws.clients import Clients
 from regionshift.aws.errors import AwsFailed, told_plainly
 from regionshift.carriers.carrier import Carrier
 from regionshift.carriers.executions import Executions
+from regionshift.carriers.kinds import CarrierAccess, all_carriers
 from regionshift.carriers.migration import Metadata, Migration, Migrations
 from regionshift.carriers.records import MigrationRecords, RecordStore, require_id
-from regionshift.carriers.s3.objects import Objects
 from regionshift.carriers.seals import Seals, Unsealed, by_kms
-from regionshift.carriers.secrets import Secrets
-from regionshift.carriers.ssm import Parameters
 from regionshift.carriers.transport import Transport
 from regionshift.errors import Refused, RegionshiftError, WorkFailed
 from regionshift.operations.environment import Environment
@@ -70,12 +68,7 @@ class Carrying:
 
     def carriers(self) -> dict[str, Carrier]:
         """A carrier of each kind, with the rights of whoever runs the command."""
-        clients = self.environment.clients.named
-        return {
-            "s3": Objects(self.transport, clients=clients),
-            "ssm": Parameters(clients),
-            "secrets": Secrets(clients),
-        }
+        return all_carriers(CarrierAccess(self.transport, self.environment.clients.named))
 
     def records(self, region: str, migration_id: str) -> MigrationRecords:
         """Records of one migration into ``region``. Raises InputError: the id cannot be one."""

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from itertools import starmap
 
 from regionshift.carriers.bounds import Bounds, Way, between, own_bucket, ways_into
 from regionshift.carriers.carrier import DataLocation, Entry
+from regionshift.carriers.kinds import KINDS
 from regionshift.carriers.records import PROGRAMS_OWN
 from regionshift.errors import InputError
 from regionshift.infrastructure.carried import own_buckets, pattern_of
-from regionshift.settings import components as named
-from regionshift.settings.carry import CarryBucket, CarryEntry, CarryParameters, CarrySecrets, Rewrite
+from regionshift.settings.carry import CarryEntry
 from regionshift.settings.config import MigrationConfig
 
 
@@ -39,12 +39,7 @@ def entries(config: MigrationConfig, source: str, target: str) -> list[Entry]:
     Raises:
         InputError: nothing is named.
     """
-    carry = config.carry
-    found = [
-        *(_bucket(config, each, source, target) for each in carry.s3),
-        *(_parameters(config, each, source, target) for each in carry.ssm),
-        *(_secrets(config, each, source, target) for each in carry.secrets),
-    ]
+    found = [_entry(config, kind, each, source, target) for kind, each in config.carry.entries]
     if not found:
         raise InputError(
             "Nothing is named to be carried.",
@@ -61,61 +56,30 @@ def bounds_of(config: MigrationConfig, target: str, bucket: str) -> Bounds:
     bucket of another region, which a change of primary carries.
     """
     buckets = own_buckets(config, config.all_regions)
-    patterns = [Way("s3", DataLocation(""), DataLocation("")), *map(pattern_of, config.carry.entries)]
+    patterns = [Way("s3", DataLocation(""), DataLocation("")), *starmap(pattern_of, config.carry.entries)]
     return Bounds(bucket, (own_bucket(target, bucket), *ways_into(target, patterns, buckets)))
 
 
-def _ends(
-    config: MigrationConfig, carried: CarryEntry, source: str, target: str
-) -> tuple[DataLocation, DataLocation]:
-    way = between(pattern_of(carried), source, target, own_buckets(config, (source, target)))
-    return way.source, way.target
-
-
-def _bucket(config: MigrationConfig, carried: CarryBucket, source: str, target: str) -> Entry:
-    ends = _ends(config, carried, source, target)
-    keeps = config.migration.keep_versions if carried.keep_versions is None else carried.keep_versions
-    return Entry(
-        "s3",
-        *ends,
-        include=carried.include,
-        exclude=carried.exclude,
-        history=keeps,
-        storage_class=carried.storage_class,
-        kms_key=_key(carried.kms_key, target),
-        keys=(config.names.key_alias(target),),
-        owned=PROGRAMS_OWN if ends[0].bucket == named.DEPLOYMENT_BUCKET.name(config.names, source) else (),
+def _entry(config: MigrationConfig, kind: str, carried: CarryEntry, source: str, target: str) -> Entry:
+    own_buckets_of = own_buckets(config, (source, target))
+    way = between(pattern_of(kind, carried), source, target, own_buckets_of)
+    own_key = config.names.key_alias(target)
+    default_key = None if KINDS[kind].in_buckets else own_key
+    is_deployment = way.source.bucket == own_buckets_of[source]
+    owned = tuple(
+        component.name(config.names, region) for component in carried.owned for region in (source, target)
     )
-
-
-def _parameters(config: MigrationConfig, carried: CarryParameters, source: str, target: str) -> Entry:
     return Entry(
-        "ssm",
-        *_ends(config, carried, source, target),
+        kind,
+        way.source,
+        way.target,
         include=carried.include,
         exclude=carried.exclude,
-        kms_key=_key(carried.kms_key, target) or config.names.key_alias(target),
-        keys=(config.names.key_alias(target),),
-        rewrite=tuple(_rules(carried.rewrite)),
-        replace=carried.rewrite.replace,
-        owned=tuple(
-            named.DEPLOYMENT_CONFIG_PARAMETER.name(config.names, region) for region in (source, target)
-        ),
-    )
-
-
-def _secrets(config: MigrationConfig, carried: CarrySecrets, source: str, target: str) -> Entry:
-    return Entry(
-        "secrets",
-        *_ends(config, carried, source, target),
-        include=carried.include,
-        exclude=carried.exclude,
-        kms_key=_key(carried.kms_key, target) or config.names.key_alias(target),
-        keys=(config.names.key_alias(target),),
-        rewrite=tuple(_rules(carried.rewrite)),
-        replace=carried.rewrite.replace,
-        tags=carried.tags,
-        owned=tuple(named.DEPLOYMENT_CONFIG_SECRET.name(config.names, region) for region in (source, target)),
+        kms_key=_key(carried.kms_key, target) or default_key,
+        keys=(own_key,),
+        tags=way.tags,
+        owned=PROGRAMS_OWN if is_deployment else owned,
+        **carried.options(config.migration),
     )
 
 
@@ -136,10 +100,3 @@ def _key(name: str | None, target: str) -> str | None:
             remedy="name an alias that each region has, or put {region} into the ARN",
         )
     return found
-
-
-def _rules(rewrite: Rewrite) -> Iterator[str]:
-    if rewrite.arns:
-        yield "arn"
-    if rewrite.regions:
-        yield "region"

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from regionshift.carriers.carrier import DataLocation, Level
+from regionshift.carriers.kinds import KINDS
 from regionshift.carriers.plan import EntryPlan, MigrationPlan
-from regionshift.operations.migrations.scale import hint
 from regionshift.settings.config import MigrationConfig
 
 # USD, us-east-1 (Amazon S3 pricing): a copy is a PUT; other regions differ by tenths.
@@ -16,6 +16,8 @@ _USD_A_WRITE = 0.005 / 1000
 _USD_A_READ = 0.0004 / 1000
 _USD_A_GB_BETWEEN_REGIONS = 0.02
 
+MANY_ITEMS = 10_000_000
+"""Items to copy in one migration: from here on the plan names the tool of AWS that does it (docs/scale.md)."""
 
 _NOTHING = "selects nothing at the source: look at its prefix, path, name, tags and patterns"
 
@@ -110,7 +112,7 @@ def as_json(
 def _entry(part: EntryPlan) -> Mapping[str, Any]:
     entry = part.entry
     copied = sum(part.counts.get(kind, 0) for kind in ("new", "changed"))
-    bigger = hint(entry.kind, copied)
+    bigger = better_tool(entry.kind, copied)
     selected = sum(part.counts.values())
     return {
         "kind": entry.kind,
@@ -128,6 +130,18 @@ def _entry(part: EntryPlan) -> Mapping[str, Any]:
         "undo_until": part.undo_until,
         "notes": [*part.notes, *([bigger] if bigger else []), *([] if selected else [_NOTHING])],
     }
+
+
+def better_tool(kind: str, items: int) -> str:
+    """Which tool of AWS carries this many items better; empty while a migration is the right tool.
+
+    S3 Batch Replication copies objects that were there before replication was switched on, from a list that
+    S3 Inventory or S3 itself makes (S3 User Guide, "Replicating existing objects with Batch Replication").
+    """
+    tool = KINDS[kind].bulk_tool
+    if not tool or items < MANY_ITEMS:
+        return ""
+    return f"{items:,} objects: {tool}, would do this; it keeps no way back. See docs/scale.md"
 
 
 def place(where: DataLocation) -> str:

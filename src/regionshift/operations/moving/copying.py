@@ -47,8 +47,7 @@ def bucket_entry(config: MigrationConfig, old: str, new: str) -> Entry:
 
 def carried_entries(config: MigrationConfig, old: str, new: str) -> list[Entry]:
     """What ``carry`` names beside the deployment bucket, which goes as a whole."""
-    carry = config.carry
-    if not (carry.s3 or carry.ssm or carry.secrets):
+    if not config.carry.entries:
         return []
     whole = bucket_entry(config, old, new)
     return [
@@ -133,7 +132,7 @@ class LastCopy:
         made = {own, *config.carry.created_in(self.new)}
         for entry in self._carried():
             with told_plainly(self.new):
-                if entry.kind == "s3" and entry.target.bucket in made:
+                if entry.target.bucket in made:
                     check_source(calls, entry)
                     continue
                 key = None if entry.kms_key in entry.keys else entry.kms_key

@@ -41,8 +41,7 @@ def unproven(
     said.append(
         f"objects whose replication had failed for good are missing in {new}: see the alarm's history"
     )
-    carry = config.carry
-    if carry.s3 or carry.ssm or carry.secrets:
+    if config.carry.entries:
         said.append("what `carry` names is as the last migration left it; changes since are not there")
     return said
 
