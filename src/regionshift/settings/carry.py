@@ -8,12 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, NamedTuple
 from pydantic import AfterValidator, Field, model_validator
 
 from regionshift.settings import fields
-from regionshift.settings.components import (
-    DEPLOYMENT_CONFIG_PARAMETER,
-    DEPLOYMENT_CONFIG_SECRET,
-    Component,
-)
 from regionshift.settings.fields import Section, wrong
+from regionshift.settings.names import NameKind
 
 # S3 User Guide, "General purpose bucket naming rules", with the place where the region's code goes.
 BucketPattern = Annotated[
@@ -83,8 +79,8 @@ class CarryEntry(Section):
     rights one in `infrastructure.carried`.
     """
 
-    owned: ClassVar[tuple[Component, ...]] = ()
-    """What the environment has of this kind itself, which is never carried."""
+    name_kind: ClassVar[NameKind | None] = None
+    """What the environment itself has under such a name is never carried."""
 
     if TYPE_CHECKING:
         # Each kind declares it itself, with what holds when it is left out.
@@ -105,7 +101,7 @@ class CarryEntry(Section):
         """Tags that an item must all have."""
         return {}
 
-    def options(self, migration: Migration) -> Mapping[str, Any]:
+    def options(self, migration: MigrationSettings) -> Mapping[str, Any]:
         """Fields of `carriers.carrier.Entry` that this kind has beside those of every kind."""
         del migration
         return {}
@@ -179,7 +175,7 @@ class CarryBucket(CarryEntry):
             CarryEnd(target or "", begins, self.target_account or ""),
         )
 
-    def options(self, migration: Migration) -> Mapping[str, Any]:
+    def options(self, migration: MigrationSettings) -> Mapping[str, Any]:
         """See `CarryEntry.options`."""
         keeps = migration.keep_versions if self.keep_versions is None else self.keep_versions
         return {"history": keeps, "storage_class": self.storage_class}
@@ -188,7 +184,7 @@ class CarryBucket(CarryEntry):
 class CarryParameters(CarryEntry):
     """SSM parameters under one path. `{region}` stands for the region of its side."""
 
-    owned: ClassVar[tuple[Component, ...]] = (DEPLOYMENT_CONFIG_PARAMETER,)
+    name_kind: ClassVar[NameKind | None] = NameKind.PARAMETER
 
     path: ParameterPath
     """The path that the parameters stand under."""
@@ -206,7 +202,7 @@ class CarryParameters(CarryEntry):
         source, target = (CarryEnd(prefix=path.rstrip("/") + "/") for path in paths)
         return source, target
 
-    def options(self, migration: Migration) -> Mapping[str, Any]:
+    def options(self, migration: MigrationSettings) -> Mapping[str, Any]:
         """See `CarryEntry.options`."""
         del migration
         return self.rewrite.options
@@ -215,7 +211,7 @@ class CarryParameters(CarryEntry):
 class CarrySecrets(CarryEntry):
     """Secrets, by the beginning of their name or by tags. `{region}` stands for the region of its side."""
 
-    owned: ClassVar[tuple[Component, ...]] = (DEPLOYMENT_CONFIG_SECRET,)
+    name_kind: ClassVar[NameKind | None] = NameKind.SECRET
 
     name: SecretName | None = None
     """The beginning of the secrets' names."""
@@ -246,7 +242,7 @@ class CarrySecrets(CarryEntry):
         """See `CarryEntry.wanted_tags`."""
         return self.tags
 
-    def options(self, migration: Migration) -> Mapping[str, Any]:
+    def options(self, migration: MigrationSettings) -> Mapping[str, Any]:
         """See `CarryEntry.options`."""
         del migration
         return self.rewrite.options
@@ -280,7 +276,7 @@ class Carry(Section):
         return tuple(dict.fromkeys(name.replace("{region}", region) for name in patterns if name))
 
 
-class Migration(Section):
+class MigrationSettings(Section):
     """How a migration is done."""
 
     on_failure: fields.OnFailure = "rollback"

@@ -11,7 +11,7 @@ from typing import Annotated, Literal
 from pydantic import ConfigDict, Field, model_validator
 
 from regionshift.settings import fields
-from regionshift.settings.carry import Carry, Migration, Recovery
+from regionshift.settings.carry import Carry, MigrationSettings, Recovery
 from regionshift.settings.fields import Section, wrong
 from regionshift.settings.names import Names, normalize_name
 from regionshift.settings.network import RegionNetwork, lay_out
@@ -212,7 +212,7 @@ class MigrationConfig(Section):
     """Who is told and when."""
     carry: Carry = Carry()
     """The data that a migration carries between regions."""
-    migration: Migration = Migration()
+    migration: MigrationSettings = MigrationSettings()
     """How a migration is done."""
     recovery: Recovery = Recovery()
     """Recovery targets that measurements are held against."""

@@ -11,6 +11,7 @@ from regionshift.carriers.records import PROGRAMS_OWN
 from regionshift.errors import InputError
 from regionshift.infrastructure.carried import own_buckets, pattern_of
 from regionshift.settings.carry import CarryEntry
+from regionshift.settings.components import COMPONENTS
 from regionshift.settings.config import MigrationConfig
 
 
@@ -66,9 +67,12 @@ def _entry(config: MigrationConfig, kind: str, carried: CarryEntry, source: str,
     own_key = config.names.key_alias(target)
     default_key = None if KINDS[kind].in_buckets else own_key
     is_deployment = way.source.bucket == own_buckets_of[source]
-    owned = tuple(
-        component.name(config.names, region) for component in carried.owned for region in (source, target)
-    )
+    owned = [
+        component.name(config.names, region)
+        for component in COMPONENTS
+        if component.kind is carried.name_kind
+        for region in (source, target)
+    ]
     return Entry(
         kind,
         way.source,
@@ -78,7 +82,7 @@ def _entry(config: MigrationConfig, kind: str, carried: CarryEntry, source: str,
         kms_key=_key(carried.kms_key, target) or default_key,
         keys=(own_key,),
         tags=way.tags,
-        owned=PROGRAMS_OWN if is_deployment else owned,
+        owned=PROGRAMS_OWN if is_deployment else tuple(owned),
         **carried.options(config.migration),
     )
 
