@@ -16,10 +16,11 @@ from regionshift.settings.names import NameKind, Names
 
 @dataclass(frozen=True)
 class Component:
-    """One thing the environment names; ``part`` is its part of the name."""
+    """One thing the environment names; ``part`` is its part of the name, ``under`` what a log group's begins with."""
 
     part: str
     kind: NameKind
+    under: str = ""
 
     def name(self, names: Names, region: str) -> str:
         """The full name in ``region``, within the limit of the component's kind."""
@@ -29,7 +30,7 @@ class Component:
             case NameKind.KEY_ALIAS:
                 return names.alias(self.part, region)
             case NameKind.LOG_GROUP:
-                return names.log_group(self.part, region)
+                return self.under + names.log_group(self.part, region)
             case NameKind.PARAMETER:
                 return names.parameter(self.part, region)
             case NameKind.SECRET:
@@ -87,7 +88,9 @@ ALARM_TOPIC = Component("alarms", NameKind.TOPIC)
 VALIDATION_LOG_GROUP = Component("validation", NameKind.LOG_GROUP)
 DEPLOYMENT_LOG_GROUP = Component("deployment", NameKind.LOG_GROUP)
 FLOW_LOG_GROUP = Component("flow-logs", NameKind.LOG_GROUP)
-STATE_MACHINE_LOG_GROUP = Component("states", NameKind.LOG_GROUP)
+# Any other group would be written into the region's log resource policy, which has room for some dozen environments
+# (Step Functions Developer Guide, "Avoiding Amazon CloudWatch Logs resource policy size restrictions").
+STATE_MACHINE_LOG_GROUP = Component("states", NameKind.LOG_GROUP, under="/aws/vendedlogs/states")
 
 DEPLOYMENT_CONFIG_PARAMETER = Component("deployment-config", NameKind.PARAMETER)
 DEPLOYMENT_CONFIG_SECRET = Component("deployment-config", NameKind.SECRET)

@@ -30,6 +30,9 @@ _REGION_CODE = re.compile(
 )
 
 
+_GROUPS_OF_SERVICES = ("/aws/lambda/", "/aws/vendedlogs/")
+
+
 class NameKind(Enum):
     """A kind of name: what it is called, the fewest and the most characters AWS accepts, which, and what no name
     begins with because AWS keeps it for itself.
@@ -82,9 +85,9 @@ class NameKind(Enum):
             yield f"has {length} characters; a {self.label} has {self.shortest} to {self.limit}"
         if not re.fullmatch(self.characters, name):
             yield f"has characters that a {self.label} may not have"
-        is_lambda_group = self is NameKind.LOG_GROUP and name.startswith("/aws/lambda/")
+        is_services = self is NameKind.LOG_GROUP and name.startswith(_GROUPS_OF_SERVICES)
         for reserved in self.reserved:
-            if name.startswith(reserved) and not is_lambda_group:
+            if name.startswith(reserved) and not is_services:
                 yield f"begins with {reserved}, which AWS keeps for itself"
 
 
