@@ -9,7 +9,7 @@ stands, and the tagging of buckets, for which there are two actions.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 
 from regionshift.settings.names import NameKind
@@ -22,6 +22,7 @@ class Rights:
     Args:
         on: the ARN that they are about, with ``{partition}``, ``{region}``, ``{account}`` and ``{name}``.
         kind: what ``{name}`` is the name of; None when AWS makes the name up.
+        of_any: those of the actions that are asked before there is a name: they are about any.
     """
 
     create: tuple[str, ...]
@@ -29,6 +30,7 @@ class Rights:
     delete: tuple[str, ...]
     on: str
     kind: NameKind | None = None
+    of_any: frozenset[str] = frozenset()
 
     def of(self, op: str) -> tuple[str, ...]:
         """The actions that one step of the engine needs."""
@@ -97,6 +99,8 @@ def _named(
 
 _KEY = f"arn:{{partition}}:kms:{_HERE}:key/00000000-0000-0000-0000-000000000000"
 _PASS = ("iam:PassRole",)
+# The provider asks before each create and update (hashicorp/terraform-provider-aws issue 39472).
+_VALIDATE = "states:ValidateStateMachineDefinition"
 
 RIGHTS: Mapping[str, Rights] = MappingProxyType(
     {
@@ -259,14 +263,17 @@ RIGHTS: Mapping[str, Rights] = MappingProxyType(
             "PutSecretValue",
             "",
         ),
-        "aws:sfn/stateMachine:StateMachine": _named(
-            "states",
-            "stateMachine:{name}",
-            NameKind.STATE_MACHINE,
-            "CreateStateMachine TagResource",
-            "UpdateStateMachine",
-            "DeleteStateMachine",
-            _PASS,
+        "aws:sfn/stateMachine:StateMachine": replace(
+            _named(
+                "states",
+                "stateMachine:{name}",
+                NameKind.STATE_MACHINE,
+                "CreateStateMachine TagResource",
+                "UpdateStateMachine",
+                "DeleteStateMachine",
+                (*_PASS, _VALIDATE),
+            ),
+            of_any=frozenset({_VALIDATE}),
         ),
     }
 )

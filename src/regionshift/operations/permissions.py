@@ -95,6 +95,7 @@ def _needs(environment: Environment, steps: Iterable[ResourceStep]) -> set[_Need
         for action in rights.of(step.op):
             about = _ROLE if action == "iam:PassRole" else rights  # which is about the role, whatever gets it
             name = names.get((region, about.kind), "") if about.kind else ""
+            name = "*" if action in about.of_any else name
             where = {"partition": partition_of(region), "region": region, "account": config.account}
             found.add(_Need(region, step.type, action, about.on.format(name=name, **where)))
     return found

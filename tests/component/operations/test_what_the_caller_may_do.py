@@ -139,6 +139,22 @@ def test_a_question_that_iam_finds_too_mixed_is_asked_in_parts(as_user: As) -> N
     assert all("kms:CreateKey" in each.message for each in found)
 
 
+def test_what_is_asked_before_there_is_a_state_machine_is_about_any(as_user: As) -> None:
+    machine, validate = "aws:sfn/stateMachine:StateMachine", "states:ValidateStateMachineDefinition"
+    but = {"Effect": "Allow", "NotAction": validate, "Resource": "*"}
+    one = {
+        "Effect": "Allow",
+        "Action": validate,
+        "Resource": f"arn:aws:states:*:{ACCOUNT}:stateMachine:flight*",
+    }
+    for op in ("create", "update"):
+        (finding,) = permission_findings(as_user(but, one), [step(machine, PRIMARY, op)])
+        assert (finding.code, finding.severity) == ("permission", "error")
+        assert validate in finding.message and "stateMachine:*" in (finding.remedy or "")
+    of_any = {**one, "Resource": f"arn:aws:states:*:{ACCOUNT}:stateMachine:*"}
+    assert permission_findings(as_user(but, of_any), [step(machine, PRIMARY)]) == []
+
+
 def test_a_missing_permission_names_action_type_and_region(as_user: As) -> None:
     no_keys = {"Effect": "Deny", "Action": ["kms:CreateKey"], "Resource": "*"}
     environment = as_user(ALL, no_keys)
