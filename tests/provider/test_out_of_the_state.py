@@ -19,8 +19,7 @@ from regionshift.engine.state_exclusion import StateExclusion
 from regionshift.journal.backends import open_state
 from regionshift.journal.store import Slot
 from regionshift.local.emulator import LocalCloud
-from regionshift.local.provider.server import serve
-from regionshift.local.provider.servicer import AwsServicer
+from regionshift.local.provider.server import AwsServicer, serve
 from regionshift.local.provider.wire import decode
 
 pytestmark = [pytest.mark.provider, pytest.mark.component]

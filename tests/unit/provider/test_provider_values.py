@@ -11,12 +11,11 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from regionshift.local.provider.difference import DiffKind, difference
+from regionshift.local.provider.conversions import from_api, to_api
+from regionshift.local.provider.difference import DiffKind, difference, same
 from regionshift.local.provider.fields import Field, FieldType, mistakes
 from regionshift.local.provider.handlers.iam import RoleHandler
-from regionshift.local.provider.handlers.s3.lifecycle import BucketLifecycleHandler
-from regionshift.local.provider.sameness import same
-from regionshift.local.provider.spelling import from_api, to_api
+from regionshift.local.provider.handlers.s3 import BucketLifecycleHandler
 from regionshift.local.provider.wire import UNKNOWN, decode, encode
 
 _NAMES = st.from_regex(r"[a-z][a-zA-Z0-9]{0,8}", fullmatch=True)

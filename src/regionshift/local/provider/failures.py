@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final
 
 from botocore.exceptions import BotoCoreError, ClientError, ParamValidationError
 
-from regionshift.errors import RegionshiftError
+from regionshift.errors import RegionshiftError, WorkFailed
 from regionshift.local.provider.handler import Handler
 from regionshift.local.provider.wire import Asset, Properties
 
@@ -68,3 +68,24 @@ def _texts(value: Any) -> Iterator[str]:
     elif isinstance(value, list):
         for item in value:
             yield from _texts(item)
+
+
+class Taken(WorkFailed):
+    """A name is in use by something that was not made for this resource."""
+
+    def __init__(self, name: str, region: str) -> None:
+        super().__init__(
+            f"{name} exists already and was not made for this resource",
+            where=region,
+            remedy="delete it, import it, or choose another name",
+        )
+
+
+def look(call: Callable[..., Any], **arguments: Any) -> Any | None:
+    """What ``call`` answers; None when what it asks for is not there."""
+    try:
+        return call(**arguments)
+    except ClientError as error:
+        if is_gone(error):
+            return None
+        raise

@@ -10,11 +10,10 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from regionshift.errors import WorkFailed
 from regionshift.local.provider.check import DEFAULTS
-from regionshift.local.provider.difference import difference
+from regionshift.local.provider.difference import difference, same
 from regionshift.local.provider.failures import is_gone
 from regionshift.local.provider.fields import Field
 from regionshift.local.provider.handler import URN_TAG, Context, Handler, Update
-from regionshift.local.provider.sameness import same
 from regionshift.local.provider.wire import UNKNOWN, Properties
 
 _TAGS = frozenset({"tags", "tagsAll"})

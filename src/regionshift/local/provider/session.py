@@ -1,4 +1,4 @@
-"""What the provider remembers while it serves one engine run."""
+"""What the provider remembers while it serves one engine run, and what its instances may be configured with."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from collections import defaultdict
 from collections.abc import Mapping
 from typing import Any
 
+from regionshift.aws.guard import require_loopback
 from regionshift.errors import InputError
 from regionshift.local.provider.check import ProviderConfiguration
 from regionshift.local.provider.wire import Properties, Unknown
@@ -82,3 +83,14 @@ def structured(value: Any) -> Any:
     if isinstance(value, Unknown):
         return None
     return json.loads(value) if isinstance(value, str) and value else value
+
+
+def refuse_elsewhere(arguments: Properties) -> None:
+    """Refuse provider arguments that name an endpoint which is not this machine.
+
+    Raises:
+        Refused: naming the service.
+    """
+    for endpoints in structured(arguments.get("endpoints")) or []:
+        for endpoint in endpoints.values():
+            require_loopback(endpoint)

@@ -15,13 +15,28 @@ from regionshift.local.provider.handlers import (
     logs,
     s3,
     secretsmanager,
+    security_groups,
     sfn,
     sns,
     sqs,
     ssm,
 )
 
-_MODULES = (awslambda, cloudwatch, ec2, iam, kms, logs, s3, secretsmanager, sfn, sns, sqs, ssm)
+_MODULES = (
+    awslambda,
+    cloudwatch,
+    ec2,
+    iam,
+    kms,
+    logs,
+    s3,
+    secretsmanager,
+    security_groups,
+    sfn,
+    sns,
+    sqs,
+    ssm,
+)
 
 BY_TOKEN: Mapping[str, Handler] = MappingProxyType(
     {handler.token: handler for module in _MODULES for handler in module.HANDLERS}

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from regionshift.local.provider.absent import Taken, look
+from regionshift.local.provider.conversions import from_list, to_list
+from regionshift.local.provider.failures import Taken, look
 from regionshift.local.provider.fields import Field, FieldType, InvalidInput
 from regionshift.local.provider.handler import Context, Handler, Update
-from regionshift.local.provider.tags import from_list, to_list
 from regionshift.local.provider.wire import Properties
 
 _COMPARISONS = (

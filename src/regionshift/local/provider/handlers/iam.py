@@ -8,10 +8,10 @@ from typing import Any
 from botocore.exceptions import ClientError
 
 from regionshift.errors import WorkFailed
+from regionshift.local.provider.conversions import from_list, to_list
 from regionshift.local.provider.failures import is_gone
 from regionshift.local.provider.fields import Field, FieldType
 from regionshift.local.provider.handler import Context, Handler, Update
-from regionshift.local.provider.tags import from_list, to_list
 from regionshift.local.provider.wire import Properties
 
 

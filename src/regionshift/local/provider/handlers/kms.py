@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from regionshift.local.provider.conversions import from_list, to_list
 from regionshift.local.provider.fields import Field, FieldType
 from regionshift.local.provider.handler import Context, Handler, Update
-from regionshift.local.provider.tags import from_list, to_list
 from regionshift.local.provider.wire import Properties
 
 _WAITING = ("PendingDeletion", "PendingReplicaDeletion")

@@ -6,10 +6,10 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
+from regionshift.local.provider.conversions import from_list, to_list
 from regionshift.local.provider.failures import is_gone
 from regionshift.local.provider.fields import Field, FieldType
 from regionshift.local.provider.handler import Context, Handler, Update
-from regionshift.local.provider.tags import from_list, to_list
 from regionshift.local.provider.wire import Properties
 
 _ARN_KEYS = {"key": "key", "value": "value"}  # Step Functions spells tags in lower case

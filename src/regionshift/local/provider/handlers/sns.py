@@ -8,11 +8,10 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from regionshift.local.provider.absent import Taken, look
-from regionshift.local.provider.attributes import from_texts, to_texts
+from regionshift.local.provider.conversions import from_list, from_texts, to_list, to_texts
+from regionshift.local.provider.failures import Taken, look
 from regionshift.local.provider.fields import Field, FieldType, InvalidInput
 from regionshift.local.provider.handler import Context, Handler, Update
-from regionshift.local.provider.tags import from_list, to_list
 from regionshift.local.provider.wire import Properties
 
 _FIFO = ".fifo"

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from regionshift.local.provider.absent import Taken, look
-from regionshift.local.provider.attributes import from_texts, to_texts
+from regionshift.local.provider.conversions import from_texts, to_texts
+from regionshift.local.provider.failures import Taken, look
 from regionshift.local.provider.fields import Field, FieldType, InvalidInput
 from regionshift.local.provider.handler import Context, Handler, Update
 from regionshift.local.provider.wire import Properties

@@ -6,10 +6,10 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from regionshift.local.provider.absent import look
+from regionshift.local.provider.conversions import from_list, to_list
+from regionshift.local.provider.failures import look
 from regionshift.local.provider.fields import Field, FieldType, InvalidInput
 from regionshift.local.provider.handler import Context, Handler, Update
-from regionshift.local.provider.tags import from_list, to_list
 from regionshift.local.provider.wire import Properties
 
 _SECURE = "SecureString"

@@ -2,16 +2,112 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, Final
 
 from botocore.exceptions import ClientError
 
 from regionshift.local.provider.assets import content_of
+from regionshift.local.provider.conversions import from_api, to_api
 from regionshift.local.provider.failures import is_gone
 from regionshift.local.provider.fields import Field, FieldType
 from regionshift.local.provider.handler import Context, Handler, Update
-from regionshift.local.provider.handlers.awslambda import configuration
 from regionshift.local.provider.wire import Properties
+
+_SPELLINGS = {"kmsKeyArn": "KMSKeyArn", "ipv6AllowedForDualStack": "Ipv6AllowedForDualStack"}
+
+# Bounds: Lambda Developer Guide, "Lambda quotas".
+_SETTINGS: Final[Mapping[str, Field]] = {
+    "role": Field(required=True),
+    "handler": Field(required=True),
+    "runtime": Field(required=True),
+    "description": Field(),
+    "memorySize": Field(FieldType.INTEGER, default=128, minimum=128, maximum=10240),
+    "timeout": Field(FieldType.INTEGER, default=3, minimum=1, maximum=900),
+    "kmsKeyArn": Field(),
+    "layers": Field(FieldType.LIST),
+    "environment": Field(
+        FieldType.OBJECT, items={"variables": Field(FieldType.MAP, secret=True)}, secret=True
+    ),
+    "deadLetterConfig": Field(FieldType.OBJECT, items={"targetArn": Field(required=True)}),
+    "tracingConfig": Field(
+        FieldType.OBJECT,
+        computed=True,
+        items={"mode": Field(required=True, allowed=("Active", "PassThrough"))},
+    ),
+    "vpcConfig": Field(
+        FieldType.OBJECT,
+        items={
+            "subnetIds": Field(FieldType.SET, required=True),
+            "securityGroupIds": Field(FieldType.SET, required=True),
+            "ipv6AllowedForDualStack": Field(FieldType.FLAG, default=False),
+        },
+    ),
+    "ephemeralStorage": Field(
+        FieldType.OBJECT,
+        computed=True,
+        items={"size": Field(FieldType.INTEGER, required=True, minimum=512, maximum=10240)},
+    ),
+    "loggingConfig": Field(
+        FieldType.OBJECT,
+        computed=True,
+        items={
+            "logFormat": Field(required=True, allowed=("Text", "JSON")),
+            "logGroup": Field(computed=True),
+            "applicationLogLevel": Field(computed=True),
+            "systemLogLevel": Field(computed=True),
+        },
+    ),
+}
+
+# What takes a setting away again; leaving it out would keep what is there.
+_CLEARED: Final[Mapping[str, Any]] = {
+    "description": "",
+    "kmsKeyArn": "",
+    "layers": [],
+    "environment": {"variables": {}},
+    "deadLetterConfig": {"targetArn": ""},
+    "vpcConfig": {"subnetIds": [], "securityGroupIds": []},
+}
+
+
+def _settings_to_api(inputs: Properties, *, clearing: bool = False) -> dict[str, Any]:
+    """Arguments of CreateFunction, or with ``clearing`` those of UpdateFunctionConfiguration."""
+    given = {name: inputs[name] for name in _SETTINGS if inputs.get(name) is not None}
+    cleared = _CLEARED if clearing else {}
+    wanted = {**cleared, **given}
+    environment = wanted.pop("environment", None)
+    arguments = dict(to_api(wanted, _SPELLINGS))
+    if environment is not None:
+        # Names of variables are not ours to spell.
+        arguments["Environment"] = {"Variables": dict(environment.get("variables") or {})}
+    return arguments
+
+
+def _settings_from_api(live: Mapping[str, Any]) -> Properties:
+    """The inputs that GetFunction's configuration stands for; what is empty is left out."""
+    names = {_SPELLINGS.get(name, name[:1].upper() + name[1:]): name for name in _SETTINGS}
+    found = {ours: from_api(live[theirs], _SPELLINGS) for theirs, ours in names.items() if theirs in live}
+    found["environment"] = _environment(live)
+    found["layers"] = [layer["Arn"] for layer in live.get("Layers") or []]
+    found["vpcConfig"] = _vpc(live.get("VpcConfig") or {})
+    return {name: value for name, value in found.items() if value not in (None, "", [], {})}
+
+
+def _environment(live: Mapping[str, Any]) -> dict[str, Any] | None:
+    variables = (live.get("Environment") or {}).get("Variables")
+    return {"variables": dict(variables)} if variables else None
+
+
+def _vpc(live: Mapping[str, Any]) -> dict[str, Any] | None:
+    if not live.get("SubnetIds"):
+        return None
+    return {
+        "subnetIds": live["SubnetIds"],
+        "securityGroupIds": live.get("SecurityGroupIds", []),
+        "ipv6AllowedForDualStack": live.get("Ipv6AllowedForDualStack", False),
+    }
+
 
 _CODE = ("code", "s3Bucket", "s3Key", "s3ObjectVersion", "sourceCodeHash", "codeSha256", "architectures")
 _UNRESERVED = -1
@@ -37,7 +133,7 @@ class FunctionHandler(Handler):
         "publish": Field(FieldType.FLAG, default=False, opaque=True),
         "skipDestroy": Field(FieldType.FLAG, default=False, opaque=True),
         "reservedConcurrentExecutions": Field(FieldType.INTEGER, default=_UNRESERVED, minimum=_UNRESERVED),
-        **configuration.FIELDS,
+        **_SETTINGS,
     }
     outputs = (
         "arn",
@@ -76,7 +172,7 @@ class FunctionHandler(Handler):
             Architectures=inputs.get("architectures") or ["x86_64"],
             Publish=inputs["publish"],
             Tags=context.tags(inputs),
-            **configuration.to_api(inputs),
+            **_settings_to_api(inputs),
         )
         return str(made["FunctionName"])
 
@@ -112,15 +208,15 @@ class FunctionHandler(Handler):
             "reservedConcurrentExecutions": found.get("Concurrency", {}).get(
                 "ReservedConcurrentExecutions", _UNRESERVED
             ),
-            **configuration.from_api(live),
+            **_settings_from_api(live),
             "tags": found.get("Tags", {}),
         }
 
     def update(self, context: Context, identity: str, change: Update) -> None:
         client = context.client("lambda")
-        if change.any_of(*configuration.FIELDS):
+        if change.any_of(*_SETTINGS):
             client.update_function_configuration(
-                FunctionName=identity, **configuration.to_api(change.news, clearing=True)
+                FunctionName=identity, **_settings_to_api(change.news, clearing=True)
             )
             _settled(client, identity)
         if change.any_of(*_CODE):
@@ -180,3 +276,6 @@ def _arn(context: Context, name: str) -> str:
 def _invoke_arn(region: str, arn: str) -> str:
     """API Gateway's name for it; Lambda Developer Guide, "Invoking a Lambda function using API Gateway"."""
     return f"arn:aws:apigateway:{region}:lambda:path/2015-03-31/functions/{arn}/invocations"
+
+
+HANDLERS: tuple[Handler, ...] = (FunctionHandler(),)
