@@ -40,7 +40,7 @@ from semver import VersionInfo
 from regionshift.engine.cli import StoppableCommand
 from regionshift.engine.sdk import quiet_sdk
 from regionshift.infrastructure.program import environment
-from regionshift.infrastructure.providers import AWSProviderManager, ProviderSettings
+from regionshift.infrastructure.program import AWSProviderManager, ProviderSettings
 from regionshift.local import emulator
 from regionshift.local.provider.server import serve
 from regionshift.machine import collect_garbage_less

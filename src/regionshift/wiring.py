@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
     from regionshift.aws.clients import Clients
     from regionshift.engine.engine import Engine, Program
-    from regionshift.infrastructure.providers import ProviderSettings
+    from regionshift.infrastructure.program import ProviderSettings
     from regionshift.journal.journal import Journal
     from regionshift.journal.lock import Holder, Lock, LockLost
     from regionshift.journal.sealing import SecretKey
@@ -713,7 +713,7 @@ def _program(
 
 
 def _provider_settings(access: AwsAccess) -> ProviderSettings:
-    from regionshift.infrastructure.providers import ProviderSettings
+    from regionshift.infrastructure.program import ProviderSettings
 
     if access.cloud is None:
         return ProviderSettings()

@@ -11,7 +11,7 @@ ROOTS = {"InputError", "Refused"}
 # The engine is told by a text alone (gRPC status), and a person reads it inside of the engine's own failure.
 TEXT_ALONE = {
     "local/provider/assets.py": 2,
-    "local/provider/servicer.py": 2,
+    "local/provider/server.py": 2,
 }
 
 

@@ -14,8 +14,8 @@ from pathlib import Path
 
 import pytest
 
-from regionshift.artifact import ArtifactError, build, distributions
-from regionshift.artifact.archive import pack
+from regionshift.artifact import ArtifactError, build, lock
+from regionshift.artifact.build import pack
 from regionshift.artifact.lock import LOCK, SELECTIONS, lock_text, read_lock
 
 # What Lambda's Python runtimes bring: boto3 and what it needs, but jmespath, which the artifact has itself.
@@ -105,7 +105,7 @@ def test_the_lock_is_that_of_the_tested_environment() -> None:
 
 def _fake_installation(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A copy of jmespath's installation that a test may spoil."""
-    real = distributions.distribution("jmespath")
+    real = lock.distribution("jmespath")
     assert real.files is not None
     for path in real.files:
         if not path.as_posix().startswith("..") and path.suffix != ".pyc":
@@ -117,7 +117,7 @@ def _fake_installation(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     def find(name: str) -> Distribution:
         return PathDistribution(info) if name == "jmespath" else real.from_name(name)
 
-    monkeypatch.setattr(distributions, "distribution", find)
+    monkeypatch.setattr(lock, "distribution", find)
     return tmp_path
 
 

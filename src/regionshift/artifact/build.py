@@ -3,16 +3,71 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import os
 import tempfile
+import zipfile
+from collections.abc import Mapping
 from pathlib import Path
 
-from regionshift.artifact.archive import pack
-from regionshift.artifact.distributions import DistributionPart, Installed, installed, tree_digest
-from regionshift.artifact.lock import SELECTIONS, read_lock
-from regionshift.artifact.own_code import own_files
-from regionshift.artifact.problems import ArtifactError
+import regionshift
+from regionshift.artifact.lock import (
+    SELECTIONS,
+    ArtifactError,
+    DistributionPart,
+    Installed,
+    installed,
+    read_lock,
+    tree_digest,
+)
 from regionshift.settings.release import Artifact
+
+_FIRST_DAY = (1980, 1, 1, 0, 0, 0)
+_UNIX = 3
+_READABLE_FILE = 0o100644 << 16
+
+
+def pack(files: Mapping[str, bytes]) -> bytes:
+    """The zip of ``files``, contents by path with forward slashes: its bytes depend on names and contents only.
+
+    Entries are sorted, dated to the first day a zip can hold, and readable by everyone (Lambda runs as another
+    user than the one that packed it). They are stored, not compressed: DEFLATE has no one right output, so the
+    same files give other bytes under another zlib (zlib-ng, as some Pythons are built with, differs from zlib),
+    and with them another digest and a needless deployment. It costs size only: Lambda takes 50 MB directly and
+    250 MB unpacked (Lambda Developer Guide, "Lambda quotas").
+    """
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_STORED) as archive:
+        for path in sorted(files):
+            entry = zipfile.ZipInfo(path, date_time=_FIRST_DAY)
+            entry.create_system = _UNIX
+            entry.external_attr = _READABLE_FILE
+            archive.writestr(entry, files[path], compress_type=zipfile.ZIP_STORED)
+    return buffer.getvalue()
+
+
+# Packages of ours that may run in Lambda: pydantic-free, Pulumi-free, boto3 and Powertools only.
+PACKAGES = ("carriers", "function")
+_MODULES = ("__init__.py", "errors.py", "logs.py", "settings/__init__.py", "settings/regions.py")
+
+# Lambda is told migration_handler.handler; the code keeps its one import path, regionshift.function.
+ENTRIES = ("migration_handler", "migration_worker")
+_ENTRY = '''"""What Lambda is told to call."""
+
+from regionshift.function.{name} import handler
+
+__all__ = ["handler"]
+'''
+
+
+def own_files() -> dict[str, bytes]:
+    """Our part of the artifact, by path in the zip: what runs in Lambda and the modules that Lambda calls."""
+    root = Path(regionshift.__file__).parent
+    sources = [root / name for name in _MODULES]
+    for package in PACKAGES:
+        sources += (root / package).rglob("*.py")
+    files = {f"regionshift/{source.relative_to(root).as_posix()}": source.read_bytes() for source in sources}
+    return files | {f"{name}.py": _ENTRY.format(name=name).encode() for name in ENTRIES}
 
 
 def build(cache_dir: Path) -> Artifact:

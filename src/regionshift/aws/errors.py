@@ -77,6 +77,7 @@ MISSING_CREDENTIALS: Final = (
 )
 # What boto lets through when an answer is no answer of AWS's: it parses what came, and does not expect to fail.
 UNREADABLE: Final = (ResponseParserError, ParseError, HTTPError)
+_GONE: Final = re.compile(r"NotFound|NoSuch|DoesNotExist|NonExistent|InvalidResourceId|\.Malformed$|^404$")
 _NO_ANSWER: Final = "Check the network and the region's name; for the local target: regionshift local status"
 
 # botocore's, aws-sdk-go's and gRPC's words.
@@ -174,6 +175,11 @@ def _of_clock(error: ClientError, told: str, where: str) -> AwsFailed:
 def code_of(error: ClientError) -> str:
     """AWS's short name of the error."""
     return str(error.response.get("Error", {}).get("Code", ""))
+
+
+def is_gone(error: ClientError) -> bool:
+    """Whether it says that what was asked for is not there."""
+    return bool(_GONE.search(code_of(error)))
 
 
 def _remedy(code: str) -> str | None:

@@ -6,7 +6,7 @@ import pulumi
 import pulumi_aws as aws
 
 from regionshift.infrastructure.component import RegionComponent
-from regionshift.infrastructure.policies.key import key_statements, seal_statements
+from regionshift.infrastructure.policies.resources import key_policy_statements, seal_policy_statements
 from regionshift.infrastructure.policies.statement import document
 from regionshift.infrastructure.site import Site
 from regionshift.settings import components as named
@@ -40,7 +40,7 @@ class EncryptionStack(RegionComponent):
             key_usage="GENERATE_VERIFY_MAC",
             enable_key_rotation=False,
             deletion_window_in_days=site.config.retention.key_deletion,
-            policy=document(seal_statements(site.arn("iam", "root", regional=False))),
+            policy=document(seal_policy_statements(site.arn("iam", "root", regional=False))),
             tags=site.tags("records-key", "seals the records of migrations"),
             opts=self.child(holds_data=True),
         )
@@ -59,7 +59,7 @@ def _policy(site: Site) -> str:
         *(site.name(group) for group in named.COMPONENTS if group.kind is NameKind.LOG_GROUP),
     ]
     return document(
-        key_statements(
+        key_policy_statements(
             account_root=site.arn("iam", "root", regional=False),
             region=site.region,
             account=site.config.account,

@@ -11,8 +11,8 @@ import pulumi_aws as aws
 from regionshift.infrastructure.component import RegionComponent
 from regionshift.infrastructure.iam import IAMStack, attach_dead_letter_policy
 from regionshift.infrastructure.network import NetworkStack
+from regionshift.infrastructure.policies.resources import dead_letter_queue_statements
 from regionshift.infrastructure.policies.statement import policy
-from regionshift.infrastructure.policies.topic import dead_letter_queue_statements
 from regionshift.infrastructure.site import Site
 from regionshift.settings import components as named
 

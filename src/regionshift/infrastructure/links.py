@@ -16,7 +16,7 @@ from regionshift.infrastructure.alarms import replication_failed_alarm, replicat
 from regionshift.infrastructure.component import TYPE_PREFIX
 from regionshift.infrastructure.dashboards import overview_dashboard
 from regionshift.infrastructure.monitoring import metric_alarm
-from regionshift.infrastructure.policies.replication import ReplicationEnd, replication_statements
+from regionshift.infrastructure.policies.services import ReplicationEnd, replication_statements
 from regionshift.infrastructure.policies.statement import Statement, document, trust
 from regionshift.infrastructure.region import RegionStack
 from regionshift.infrastructure.site import Site

@@ -13,7 +13,7 @@ from regionshift.carriers.kinds import KINDS
 from regionshift.infrastructure import carried
 from regionshift.infrastructure.component import RegionComponent
 from regionshift.infrastructure.policies import function as common
-from regionshift.infrastructure.policies import states as machine_rights
+from regionshift.infrastructure.policies import services as machine_rights
 from regionshift.infrastructure.policies import worker as worker_rights
 from regionshift.infrastructure.policies.statement import Statement, policy, trust
 from regionshift.infrastructure.site import Site
@@ -132,17 +132,17 @@ class MigrationStack(RegionComponent):
                 {
                     "key": self._key.arn,
                     # The topic is under the key too.
-                    "services": [*_services(site.region), f"sns.{site.region}.amazonaws.com"],
+                    "services": site.service_hosts(*_key_services(), "sns"),
                     # In the order of their names: another primary changes nothing here.
                     "elsewhere": [
                         site.arn_in("kms", region, "key/*") for region in sorted(site.config.all_regions)
                     ],
-                    "reading": _key_services(),
+                    "reading": site.service_hosts(*_key_services(), everywhere=True),
                     "named": [
                         (
                             key.resource,
                             key.alias,
-                            [f"{each}.{site.region}.amazonaws.com" for each in key.services],
+                            site.service_hosts(*key.services),
                         )
                         for key in carried.keys(site)
                     ],
@@ -187,7 +187,7 @@ class MigrationStack(RegionComponent):
                 named.STATES_KEY_POLICY,
                 self.machine_role,
                 common.key_statements,
-                {"key": self._key.arn, "services": [f"s3.{site.region}.amazonaws.com"]},
+                {"key": self._key.arn, "services": site.service_hosts("s3")},
             ),
         ]
         return aws.sfn.StateMachine(
@@ -235,7 +235,3 @@ class MigrationStack(RegionComponent):
 def _key_services() -> list[str]:
     """Services that use keys for data of some kind."""
     return sorted(kind.service for kind in KINDS.values())
-
-
-def _services(region: str) -> list[str]:
-    return [f"{service}.{region}.amazonaws.com" for service in _key_services()]

@@ -6,7 +6,7 @@ import pulumi
 import pulumi_aws as aws
 
 from regionshift.infrastructure.component import RegionComponent
-from regionshift.infrastructure.policies.flow_logs import flow_log_statements
+from regionshift.infrastructure.policies.services import flow_log_statements
 from regionshift.infrastructure.policies.statement import policy, trust
 from regionshift.infrastructure.site import Site
 from regionshift.settings import components as named

@@ -8,7 +8,7 @@ import pulumi
 import pulumi_aws as aws
 
 from regionshift.infrastructure.component import RegionComponent
-from regionshift.infrastructure.policies import topic as policies
+from regionshift.infrastructure.policies import resources as policies
 from regionshift.infrastructure.policies.statement import policy
 from regionshift.infrastructure.site import Site
 from regionshift.settings import components as named

@@ -1,16 +1,147 @@
-"""The whole program: every region that has a release, and the links between them."""
+"""The whole program: a provider a region, every region that has a release, the links between them, and the outputs."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import pulumi
+import pulumi_aws as aws
 
 from regionshift.errors import InputError
 from regionshift.infrastructure.links import LinksStack
-from regionshift.infrastructure.outputs import Outputs, of_environment
-from regionshift.infrastructure.providers import AWSProviderManager, ProviderSettings
 from regionshift.infrastructure.region import RegionStack
 from regionshift.infrastructure.site import Site
 from regionshift.settings.release import Release
+
+SERVICES = (
+    "cloudwatch",
+    "ec2",
+    "iam",
+    "kms",
+    "lambda_",
+    "logs",
+    "s3",
+    "secretsmanager",
+    "sfn",
+    "sns",
+    "sqs",
+    "ssm",
+    "sts",
+)
+
+
+@dataclass(frozen=True)
+class ProviderSettings:
+    """How the providers reach AWS. Empty on AWS: the ordinary chain of credentials is used.
+
+    With ``endpoint`` every service is asked there, and what only AWS itself can answer is skipped.
+    """
+
+    endpoint: str | None = None
+    access_key: str | None = field(default=None, repr=False)
+    secret_key: str | None = field(default=None, repr=False)
+
+
+class AWSProviderManager:
+    """Makes the provider of a region when it is first asked for, and gives the same one ever after."""
+
+    def __init__(self, settings: ProviderSettings, sites: Mapping[str, Site]) -> None:
+        self._settings = settings
+        self._sites = sites
+        self._providers: dict[str, aws.Provider] = {}
+
+    def get_provider(self, region: str) -> aws.Provider:
+        """The region's provider, with the region's default tags, bound to the configured account.
+
+        Raises:
+            KeyError: the region has no release, so nothing may be made in it.
+        """
+        if region not in self._providers:
+            self._providers[region] = self._make(self._sites[region])
+        return self._providers[region]
+
+    def _make(self, site: Site) -> aws.Provider:
+        return aws.Provider(
+            site.label("aws"),
+            region=site.region,
+            default_tags=aws.ProviderDefaultTagsArgs(tags=dict(site.default_tags)),
+            **self._access(site),
+        )
+
+    def _access(self, site: Site) -> dict[str, Any]:
+        if self._settings.endpoint is None:
+            return {"allowed_account_ids": [site.config.account]}
+        return {
+            "endpoints": [aws.ProviderEndpointArgs(**dict.fromkeys(SERVICES, self._settings.endpoint))],
+            "access_key": _secret(self._settings.access_key),
+            "secret_key": _secret(self._settings.secret_key),
+            "s3_use_path_style": True,
+            "skip_credentials_validation": True,
+            "skip_metadata_api_check": True,
+            "skip_region_validation": True,
+            "skip_requesting_account_id": True,
+        }
+
+
+def _secret(value: str | None) -> pulumi.Output[str] | None:
+    return None if value is None else pulumi.Output.secret(value)
+
+
+Outputs = dict[str, pulumi.Input[str] | list[str]]
+
+
+def of_environment(release: Release, regions: Mapping[str, RegionStack]) -> Outputs:
+    """Every region's outputs with the region in underscores, the primary's also as ``_primary``."""
+    config = release.config
+    outputs: Outputs = {
+        "project": config.project,
+        "environment": config.environment,
+        "environment_suffix": config.suffix,
+        "primary_region": config.regions.primary,
+        "secondary_regions": list(config.regions.secondaries),
+    }
+    for name, region in regions.items():
+        endings = [name.replace("-", "_")]
+        if name == config.regions.primary:
+            endings.append("primary")
+        for output, value in of_region(region).items():
+            outputs.update({f"{output}_{ending}": value for ending in endings})
+    return outputs
+
+
+def of_region(region: RegionStack) -> dict[str, pulumi.Input[str]]:
+    """One region's outputs, by the name that the region's is put behind."""
+    storage, monitoring, notifications = region.storage, region.monitoring, region.notifications
+    return {
+        "lambda_function_name": region.function.function.name,
+        "lambda_function_arn": region.function.function.arn,
+        "lambda_role_arn": region.iam.role.arn,
+        "deployment_bucket_name": storage.deployment_bucket.bucket,
+        "deployment_bucket_arn": storage.deployment_bucket.arn,
+        "log_bucket_name": storage.log_bucket.bucket,
+        "log_bucket_arn": storage.log_bucket.arn,
+        **_configuration(region),
+        "lambda_log_group_name": monitoring.function_log_group.name,
+        "validation_log_group_name": monitoring.validation_log_group.name,
+        "deployment_log_group_name": monitoring.deployment_log_group.name,
+        "deployment_topic_arn": notifications.deployment_topic.arn,
+        "alarm_topic_arn": notifications.alarm_topic.arn,
+        "worker_function_name": region.migration.worker.name,
+        "state_machine_arn": region.migration.machine.arn,
+        "vpc_id": region.network.vpc.id,
+    }
+
+
+def _configuration(region: RegionStack) -> dict[str, pulumi.Input[str]]:
+    parameter, secret = region.secrets.parameter, region.secrets.secret
+    if parameter is not None:
+        return {
+            "deployment_config_parameter_name": parameter.name,
+            "deployment_config_parameter_arn": parameter.arn,
+        }
+    return {"deployment_config_secret_arn": secret.arn} if secret is not None else {}
 
 
 def environment(

@@ -12,7 +12,7 @@ from regionshift.settings.components import Component
 from regionshift.settings.config import MigrationConfig
 from regionshift.settings.names import Names
 from regionshift.settings.network import RegionNetwork
-from regionshift.settings.regions import partition_of
+from regionshift.settings.regions import partition_of, service_host
 from regionshift.settings.release import Release
 
 
@@ -81,6 +81,11 @@ class Site:
     def arn_in(self, service: str, region: str, resource: str) -> str:
         """The ARN of something of this account in another region."""
         return f"arn:{partition_of(region)}:{service}:{region}:{self.config.account}:{resource}"
+
+    def service_hosts(self, *services: str, everywhere: bool = False) -> list[str]:
+        """The names of services in the region as ``kms:ViaService`` has them; ``everywhere``: patterns, any region."""
+        hosts = [service_host(service, self.region) for service in services]
+        return [host.replace(f".{self.region}.", ".*.") for host in hosts] if everywhere else hosts
 
     def tags(self, thing: str, purpose: str) -> dict[str, str]:
         """The tags of one resource; the provider adds those of the region."""

@@ -16,10 +16,9 @@ from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from regionshift.aws.clients import Clients
+from regionshift.aws.resource_finders import NAMED, Look
 from regionshift.engine.events import ResourceStep
 from regionshift.operations.environment import Environment
-from regionshift.operations.resource_finders import NAMED, Look
 from regionshift.report.values import Finding
 from regionshift.settings import components as named
 from regionshift.settings.components import EnvironmentName, every_name
@@ -137,24 +136,11 @@ def _name(kind: str, inputs: Mapping[str, Any]) -> object:
 
 def _tags(environment: Environment, wanted: WantedName) -> _Tags | None:
     """Those of what has the name, whosever it is; None when nothing has it."""
-    clients, account = environment.clients, environment.config.account
-    if wanted.type == _BUCKET:
-        return _bucket(clients, wanted.region, wanted.name)
-    found = NAMED[wanted.type](Look(clients, account, wanted.region, {"name": wanted.name}, {}))
+    inputs = {"name": wanted.name, "bucket": wanted.name}
+    found = NAMED[wanted.type](
+        Look(environment.clients, environment.config.account, wanted.region, inputs, {})
+    )
     return found[1] if found else None
-
-
-def _bucket(clients: Clients, region: str, name: str) -> _Tags | None:
-    s3 = clients.get("s3", region)
-    try:
-        s3.head_bucket(Bucket=name)
-    except ClientError as error:
-        # S3 API Reference, HeadBucket: 404 where there is none, 403 where it is another account's.
-        return None if error.response["Error"]["Code"] == "404" else {}
-    try:
-        return {tag["Key"]: tag["Value"] for tag in s3.get_bucket_tagging(Bucket=name)["TagSet"]}
-    except ClientError:
-        return {}  # without tags it is not ours
 
 
 _TYPES: Mapping[NameKind, str] = MappingProxyType(

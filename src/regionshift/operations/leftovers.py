@@ -6,18 +6,29 @@ deterministic, so what has no tag is asked for by name.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime
+from types import MappingProxyType
+from typing import Any
 
 from regionshift.aws.clients import Clients
+from regionshift.aws.resource_finders import FINDS, KEY_WAITS, Look
 from regionshift.settings.components import every_name
 from regionshift.settings.config import MigrationConfig
 from regionshift.settings.names import NameKind
 from regionshift.settings.regions import partition_of
 
-_ALREADY_GONE = "PendingDeletion"
+_BY_NAME = MappingProxyType(
+    {
+        NameKind.ALARM: "aws:cloudwatch/metricAlarm:MetricAlarm",
+        NameKind.DASHBOARD: "aws:cloudwatch/dashboard:Dashboard",
+        NameKind.LOG_GROUP: "aws:cloudwatch/logGroup:LogGroup",
+        NameKind.ROLE: "aws:iam/role:Role",
+    }
+)
+"""What the tagging API does not know, or not of everything."""
 
 
 @dataclass(frozen=True)
@@ -34,7 +45,7 @@ _Look = Callable[[Clients, MigrationConfig, str], Iterator[Leftover]]
 
 def look_for_leftovers(clients: Clients, config: MigrationConfig, regions: Sequence[str]) -> list[Leftover]:
     """Everything of the environment that still exists in ``regions``."""
-    looks = (_tagged, _networks, _parameters, _log_groups, _alarms, _dashboards, _roles, _secrets)
+    looks = (_tagged, _networks, _parameters, _named, _secrets)
     return _look(looks, clients, config, regions)
 
 
@@ -75,11 +86,17 @@ def _tagged(clients: Clients, config: MigrationConfig, region: str) -> Iterator[
 
 def _key(clients: Clients, region: str, arn: str) -> Iterator[Leftover]:
     key = clients.get("kms", region).describe_key(KeyId=arn)["KeyMetadata"]
-    until = key.get("DeletionDate") if key["KeyState"] == _ALREADY_GONE else None
+    until = key.get("DeletionDate") if key["KeyState"] in KEY_WAITS else None
     yield Leftover(arn, region, until)
 
 
 def _secrets(clients: Clients, config: MigrationConfig, region: str) -> Iterator[Leftover]:
+    for secret in secrets_of(clients, config, region):
+        yield Leftover(secret["ARN"], region, secret.get("DeletedDate"))
+
+
+def secrets_of(clients: Clients, config: MigrationConfig, region: str) -> Iterator[Mapping[str, Any]]:
+    """The environment's secrets as ListSecrets tells them, those that wait for their deletion too."""
     prefix = config.names.secret("", region)
     pages = (
         clients.get("secretsmanager", region)
@@ -87,8 +104,7 @@ def _secrets(clients: Clients, config: MigrationConfig, region: str) -> Iterator
         .paginate(IncludePlannedDeletion=True, Filters=[{"Key": "name", "Values": [prefix]}])
     )
     for page in pages:
-        for secret in page["SecretList"]:
-            yield Leftover(secret["ARN"], region, secret.get("DeletedDate"))
+        yield from page["SecretList"]
 
 
 def _parameters(clients: Clients, config: MigrationConfig, region: str) -> Iterator[Leftover]:
@@ -101,26 +117,6 @@ def _parameters(clients: Clients, config: MigrationConfig, region: str) -> Itera
     for page in pages:
         for parameter in page["Parameters"]:
             yield Leftover(f"parameter {parameter['Name']}", region)
-
-
-def _log_groups(clients: Clients, config: MigrationConfig, region: str) -> Iterator[Leftover]:
-    wanted = _names(config, region, NameKind.LOG_GROUP)
-    logs = clients.get("logs", region)
-    for name in sorted(wanted):
-        for page in logs.get_paginator("describe_log_groups").paginate(logGroupNamePrefix=name):
-            yield from (
-                Leftover(f"log group {name}", region)
-                for group in page["logGroups"]
-                if group["logGroupName"] == name
-            )
-
-
-def _alarms(clients: Clients, config: MigrationConfig, region: str) -> Iterator[Leftover]:
-    wanted = _names(config, region, NameKind.ALARM)
-    for page in clients.get("cloudwatch", region).get_paginator("describe_alarms").paginate():
-        for alarm in page.get("MetricAlarms", []):
-            if alarm["AlarmName"] in wanted:
-                yield Leftover(f"alarm {alarm['AlarmName']}", region)
 
 
 def _networks(clients: Clients, config: MigrationConfig, region: str) -> Iterator[Leftover]:
@@ -137,21 +133,11 @@ def _vpc(config: MigrationConfig, region: str, vpc: str) -> str:
     )
 
 
-def _dashboards(clients: Clients, config: MigrationConfig, region: str) -> Iterator[Leftover]:
-    wanted = _names(config, region, NameKind.DASHBOARD)
-    for page in clients.get("cloudwatch", region).get_paginator("list_dashboards").paginate():
-        for dashboard in page["DashboardEntries"]:
-            if dashboard["DashboardName"] in wanted:
-                yield Leftover(f"dashboard {dashboard['DashboardName']}", region)
-
-
-def _roles(clients: Clients, config: MigrationConfig, region: str) -> Iterator[Leftover]:
-    wanted = _names(config, region, NameKind.ROLE)
-    for page in clients.get("iam", region).get_paginator("list_roles").paginate():
-        for role in page["Roles"]:
-            if role["RoleName"] in wanted:
-                yield Leftover(f"role {role['RoleName']}", region)
-
-
-def _names(config: MigrationConfig, region: str, kind: NameKind) -> set[str]:
-    return {name.name for name in every_name(config) if name.kind is kind and name.region in (region, None)}
+def _named(clients: Clients, config: MigrationConfig, region: str) -> Iterator[Leftover]:
+    for each in every_name(config):
+        if each.kind in _BY_NAME and each.region in (region, None):
+            inputs = {"name": each.name, "dashboardName": each.name}
+            look = Look(clients, config.account, region, inputs, owner={})
+            yield from (
+                Leftover(f"{each.kind.label} {name}", region) for name in FINDS[_BY_NAME[each.kind]](look)
+            )

@@ -12,11 +12,11 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from regionshift.aws.resource_finders import FINDS, MADE_AGAIN, Look
 from regionshift.engine.engine import Engine
 from regionshift.engine.state_exclusion import CREATING
 from regionshift.operations.environment import Environment
 from regionshift.operations.leftovers import Leftover, look_for_tagged
-from regionshift.operations.resource_finders import FINDS, MADE_AGAIN, Look
 from regionshift.operations.targets import home_of
 from regionshift.report.values import Finding
 

@@ -16,13 +16,13 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from regionshift.aws.errors import AwsFailed, told_plainly
+from regionshift.aws.resource_finders import NAMED, Look
 from regionshift.engine.events import ResourceStep
 from regionshift.errors import Refused
 from regionshift.infrastructure.rights import RIGHTS
 from regionshift.infrastructure.tags import MANAGED_BY
 from regionshift.operations.collisions import tagged
 from regionshift.operations.environment import Environment
-from regionshift.operations.resource_finders import NAMED, Look
 from regionshift.report.values import Finding
 from regionshift.settings.components import COMPONENTS, FUNCTION, WORKER, replication_failed_alarm
 from regionshift.settings.names import NameKind, Names

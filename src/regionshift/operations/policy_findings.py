@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from regionshift.engine.events import ResourceStep
-from regionshift.infrastructure.policies.exceptions import WITHOUT_RESOURCE
+from regionshift.infrastructure.policies.statement import WITHOUT_RESOURCE
 from regionshift.report.values import Finding
 
 _ROLE_POLICY = "aws:iam/rolePolicy:RolePolicy"

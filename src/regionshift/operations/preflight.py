@@ -14,6 +14,7 @@ from regionshift.engine.engine import RunRecord
 from regionshift.errors import InputError, RegionshiftError
 from regionshift.operations.collisions import collision_findings
 from regionshift.operations.environment import Environment
+from regionshift.operations.leftovers import secrets_of
 from regionshift.operations.ownership import ownership_findings
 from regionshift.operations.permissions import operator_findings, permission_findings
 from regionshift.operations.policy_findings import policy_findings
@@ -256,14 +257,6 @@ def _pending_secrets(environment: Environment, regions: Sequence[str]) -> list[F
 
 
 def _pending_in(environment: Environment, region: str) -> list[Finding]:
-    pages = (
-        environment.clients.get("secretsmanager", region)
-        .get_paginator("list_secrets")
-        .paginate(
-            IncludePlannedDeletion=True,
-            Filters=[{"Key": "name", "Values": [environment.config.names.secret("", region)]}],
-        )
-    )
     return [
         Finding(
             "pending-secret",
@@ -273,8 +266,7 @@ def _pending_in(environment: Environment, region: str) -> list[Finding]:
             f"aws secretsmanager delete-secret --force-delete-without-recovery --region {region} "
             f"--secret-id {secret['Name']}   (then run the command again)",
         )
-        for page in pages
-        for secret in page["SecretList"]
+        for secret in secrets_of(environment.clients, environment.config, region)
         if "DeletedDate" in secret
     ]
 

@@ -13,12 +13,12 @@ from datetime import datetime
 
 from regionshift.aws.clients import Clients
 from regionshift.aws.errors import AwsFailed
+from regionshift.aws.resource_finders import KEY_WAITS
 from regionshift.report.values import Finding
 from regionshift.settings import components as named
 from regionshift.settings.config import MigrationConfig
 from regionshift.settings.state_url import parse_key_url
 
-_WAITING = ("PendingDeletion", "PendingReplicaDeletion")
 UNKNOWN = "key-unknown"
 """The code of a finding: whether a key can be used cannot be seen."""
 _AT_ONCE = 8
@@ -77,7 +77,7 @@ class Unusable:
 
     @property
     def _waits(self) -> bool:
-        return self.state in _WAITING
+        return self.state in KEY_WAITS
 
 
 def unusable(clients: Clients, key: NamedKey) -> Unusable | None:

@@ -87,13 +87,22 @@ def partition_of(region: str) -> str:
     raise KeyError(region)
 
 
+def service_host(service: str, region: str) -> str:
+    """The name of a service in ``region``, as its endpoints, ``kms:ViaService`` and some principals have it.
+
+    Raises:
+        KeyError: no such region.
+    """
+    return f"{service}.{region}.{PARTITIONS[partition_of(region)].dns_suffix}"
+
+
 def s3_endpoint(region: str) -> str:
     """S3's address in ``region`` (AWS General Reference, "Amazon S3 endpoints and quotas").
 
     Raises:
         KeyError: no such region.
     """
-    return f"https://s3.{region}.{PARTITIONS[partition_of(region)].dns_suffix}"
+    return f"https://{service_host('s3', region)}"
 
 
 def is_aws_host(host: str) -> bool:

@@ -27,8 +27,8 @@ from regionshift.cli.deployments import up_in_waves
 from regionshift.cli.driving import driver
 from regionshift.cli.options import Choices
 from regionshift.engine.engine import Engine, EngineSettings, Program, RunRecord
+from regionshift.infrastructure.program import ProviderSettings
 from regionshift.infrastructure.program import environment as build
-from regionshift.infrastructure.providers import ProviderSettings
 from regionshift.journal.backends import open_state
 from regionshift.journal.journal import Journal
 from regionshift.journal.lock import Holder, LeaseTerms, acquire

@@ -11,8 +11,7 @@ from typing import Any
 import pulumi
 from pydantic import SecretStr
 
-from regionshift.infrastructure.program import environment
-from regionshift.infrastructure.providers import ProviderSettings
+from regionshift.infrastructure.program import ProviderSettings, environment
 from regionshift.settings.config import MigrationConfig
 from regionshift.settings.release import Artifact, Release
 

@@ -9,7 +9,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from regionshift.aws.clients import AccessKey, Clients
-from regionshift.infrastructure.policies.bucket import deployment_bucket_statements
+from regionshift.infrastructure.policies.resources import deployment_bucket_statements
 from regionshift.infrastructure.policies.statement import allow, document
 from regionshift.local.emulator import LocalCloud
 

@@ -7,8 +7,7 @@ from typing import Any
 import pytest
 from recorder import Registered, Run, built, config, everywhere, record, release
 
-from regionshift.infrastructure.program import environment
-from regionshift.infrastructure.providers import ProviderSettings
+from regionshift.infrastructure.program import ProviderSettings, environment
 from regionshift.settings.config import MigrationConfig
 
 LINK_PARTS = ("replication-", "overview-")

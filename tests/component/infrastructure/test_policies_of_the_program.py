@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import Any
 
 import pytest
 from policy_reading import Found, statements
 from recorder import REGIONS, Run, built, config
 
-from regionshift.infrastructure.policies.exceptions import WILDCARD_DENIES, WITHOUT_RESOURCE
+from regionshift.infrastructure.policies.statement import WILDCARD_DENIES, WITHOUT_RESOURCE
+from regionshift.settings.regions import PARTITIONS
 from regionshift.settings.regions import REGIONS as REGIONS_OF_AWS
 
 
@@ -55,6 +57,25 @@ def test_every_listed_exception_is_needed(run: Run) -> None:
     used = {action for found in statements(run) if "*" in found.resources for action in found.actions}
     assert set(WITHOUT_RESOURCE) <= used
     assert set(WILDCARD_DENIES) <= {action for found in statements(run) for action in found.actions}
+
+
+@pytest.mark.parametrize("partition", [name for name, regions in REGIONS_OF_AWS.items() if len(regions) > 1])
+def test_a_host_of_a_region_has_the_suffix_of_its_partition(partition: str) -> None:
+    """In China `kms:ViaService` and the log service's principal end in .com.cn: with another end nothing matches."""
+    primary, secondary = REGIONS_OF_AWS[partition][:2]
+    run = built(
+        config(
+            regions={"primary": primary, "secondaries": [secondary]},
+            carry={
+                "s3": [{"bucket": "media-{region}", "kms_key": "alias/media"}],
+                "ssm": [{"path": "/shop"}],
+            },
+        )
+    )
+    told = json.dumps([found.statement for found in statements(run)])
+    hosts = set(re.findall(rf'"[a-z0-9]+\.(?:{primary}|{secondary}|\*)\.([a-z0-9.-]+)"', told))
+    assert hosts == {PARTITIONS[partition].dns_suffix}
+    assert len(re.findall("kms:ViaService", told)) > 10
 
 
 def test_metrics_are_bound_to_the_namespace(run: Run) -> None:

@@ -22,9 +22,10 @@ from recorder import ACCOUNT, built, config, release
 from plain_engine import engine_settings
 from regionshift import artifact
 from regionshift.aws.clients import Clients
+from regionshift.aws.resource_finders import FINDS, MADE_AGAIN, Look
 from regionshift.engine.engine import Engine, EngineFailed, Program
+from regionshift.infrastructure.program import ProviderSettings
 from regionshift.infrastructure.program import environment as build
-from regionshift.infrastructure.providers import ProviderSettings
 from regionshift.journal.backends import open_state
 from regionshift.journal.journal import Journal
 from regionshift.journal.releases import ReleaseStore
@@ -42,7 +43,6 @@ from regionshift.operations.moving.engine_runs import PromotionApplier
 from regionshift.operations.moving.proposing import take_over
 from regionshift.operations.orphans import Recovered, recover
 from regionshift.operations.region_scope import RegionScope
-from regionshift.operations.resource_finders import FINDS, MADE_AGAIN, Look
 from regionshift.operations.up import propose
 from regionshift.operations.waves.apply import Applier, StepFailed
 from regionshift.releases.catalog import ReleaseCatalog

@@ -11,8 +11,7 @@ from recorder import ACCOUNT, REGIONS, Run, built, config, record, release
 
 from regionshift.errors import InputError
 from regionshift.function.clients import FunctionClients
-from regionshift.infrastructure.program import environment
-from regionshift.infrastructure.providers import ProviderSettings
+from regionshift.infrastructure.program import ProviderSettings, environment
 
 PER_REGION = (
     "lambda_function_name",

@@ -14,8 +14,7 @@ from plain_engine import engine_settings
 from regionshift import artifact
 from regionshift.engine.engine import Engine, RunRecord
 from regionshift.errors import WorkFailed
-from regionshift.infrastructure.program import environment
-from regionshift.infrastructure.providers import ProviderSettings
+from regionshift.infrastructure.program import ProviderSettings, environment
 from regionshift.local.emulator import LocalCloud
 from regionshift.local.provider.assets import Files
 from regionshift.local.provider.server import serve

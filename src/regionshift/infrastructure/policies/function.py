@@ -175,12 +175,12 @@ def queue_statements(queue: str) -> list[Statement]:
 
 
 def tracing_statements() -> list[Statement]:
-    """Send traces; X-Ray cannot scope it (see ``exceptions``)."""
+    """Send traces; X-Ray cannot scope it (see ``WITHOUT_RESOURCE``)."""
     return [allow("Trace", ["xray:PutTelemetryRecords", "xray:PutTraceSegments"], _ANY)]
 
 
 def metrics_statements() -> list[Statement]:
-    """Count actions in our namespace only; CloudWatch cannot scope it otherwise (see ``exceptions``)."""
+    """Count actions in our namespace only; CloudWatch cannot scope it otherwise (see ``WITHOUT_RESOURCE``)."""
     return [
         allow(
             "Count",

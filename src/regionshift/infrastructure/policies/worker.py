@@ -122,7 +122,8 @@ def key_statements(
     Args:
         elsewhere: ARN patterns of the keys of every region. One statement for all: with thirty regions one each
             would pass the 10,240 characters of a role's inline policies (IAM User Guide, "IAM and AWS STS quotas").
-        reading: the services through which they are used, each in the key's own region: a key is used in no other.
+        reading: patterns of the services through which they are used, each in the key's own region: a key is used in
+            no other.
         named: (ARN or pattern, alias or nothing, services) of each key that an entry writes with. A policy cannot
             name an alias as its resource; it says which alias a key must have (KMS Developer Guide, "Use aliases
             to control access to KMS keys").
@@ -141,7 +142,7 @@ def key_statements(
         "ReadWithKeys",
         ["kms:Decrypt"],
         elsewhere,
-        condition={"StringLike": {"kms:ViaService": [f"{service}.*.amazonaws.com" for service in reading]}},
+        condition={"StringLike": {"kms:ViaService": list(reading)}},
     )
     return [own, *written_with, others]
 

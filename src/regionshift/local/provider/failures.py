@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 from botocore.exceptions import BotoCoreError, ClientError, ParamValidationError
@@ -12,25 +12,7 @@ from regionshift.errors import RegionshiftError, WorkFailed
 from regionshift.local.provider.handler import Handler
 from regionshift.local.provider.wire import Asset, Properties
 
-_GONE: Final = re.compile(r"NotFound|NoSuch|NonExistent|DoesNotExist|^404$|ParameterNotFound")
-_ALSO_GONE: Final = frozenset(
-    {
-        "ReplicationConfigurationNotFoundError",
-        "ServerSideEncryptionConfigurationNotFoundError",
-        "OwnershipControlsNotFoundError",
-    }
-)
 _VALUE: Final = re.compile(r"value: .*?(?=, type|, valid|$)", re.DOTALL)
-
-
-def code_of(error: ClientError) -> str:
-    """AWS's short name of the error."""
-    return str(error.response.get("Error", {}).get("Code", ""))
-
-
-def is_gone(error: ClientError) -> bool:
-    """Whether it says that what was asked for is not there."""
-    return bool(_GONE.search(code_of(error))) or code_of(error) in _ALSO_GONE
 
 
 def told(error: Exception, handler: Handler | None, inputs: Properties) -> str:
@@ -79,13 +61,3 @@ class Taken(WorkFailed):
             where=region,
             remedy="delete it, import it, or choose another name",
         )
-
-
-def look(call: Callable[..., Any], **arguments: Any) -> Any | None:
-    """What ``call`` answers; None when what it asks for is not there."""
-    try:
-        return call(**arguments)
-    except ClientError as error:
-        if is_gone(error):
-            return None
-        raise

@@ -15,6 +15,7 @@ from types import MappingProxyType
 from typing import Any, ClassVar
 
 from regionshift.aws.clients import Clients
+from regionshift.aws.resource_finders import FINDS, Look
 from regionshift.local.provider.fields import Field, FieldType, InvalidInput
 from regionshift.local.provider.wire import Properties
 
@@ -46,6 +47,12 @@ class Context:
     def tags(self, inputs: Mapping[str, Any]) -> dict[str, str]:
         """All tags that the resource must carry: the user's, the provider's defaults and the hidden one."""
         return {**inputs.get("tagsAll", {}), URN_TAG: self.urn_tag}
+
+    def find_own(self, token: str, inputs: Properties) -> list[str]:
+        """The ids of what is of the type ``token`` and was made for this resource; of few types more than one."""
+        finder = FINDS.get(token)  # none for what comes with another resource, and is found with it
+        look = Look(self.clients, self.account, self.region, inputs, {URN_TAG: self.urn_tag})
+        return list(finder(look)) if finder else []
 
     def owns(self, tags: Mapping[str, str]) -> bool:
         """Whether something with these tags was made for this resource, by this run or one that died."""
@@ -114,11 +121,8 @@ class Handler(ABC):
         return frozenset()
 
     def find(self, context: Context, inputs: Properties) -> str | None:
-        """The id of what a lost create left: it carries ``context.urn_tag``. For untaggable types None.
-
-        A taggable type looks by name, or by tag filter, and must check ``context.owns``.
-        """
-        return None
+        """The id of what a lost create left, of whatever is taggable: it carries ``context.urn_tag``."""
+        return next(iter(context.find_own(self.token, inputs)), None) if self.taggable else None
 
     @abstractmethod
     def create(self, context: Context, inputs: Properties) -> str:

@@ -8,10 +8,10 @@ from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
+from regionshift.aws.errors import is_gone
 from regionshift.errors import WorkFailed
 from regionshift.local.provider.check import DEFAULTS
 from regionshift.local.provider.difference import difference, same
-from regionshift.local.provider.failures import is_gone
 from regionshift.local.provider.fields import Field
 from regionshift.local.provider.handler import URN_TAG, Context, Handler, Update
 from regionshift.local.provider.wire import UNKNOWN, Properties

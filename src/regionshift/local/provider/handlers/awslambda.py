@@ -5,11 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
-from botocore.exceptions import ClientError
-
 from regionshift.local.provider.assets import content_of
 from regionshift.local.provider.conversions import from_api, to_api
-from regionshift.local.provider.failures import is_gone
 from regionshift.local.provider.fields import Field, FieldType
 from regionshift.local.provider.handler import Context, Handler, Update
 from regionshift.local.provider.wire import Properties
@@ -152,16 +149,6 @@ class FunctionHandler(Handler):
         "qualifiedArn",
         "qualifiedInvokeArn",
     )
-
-    def find(self, context: Context, inputs: Properties) -> str | None:
-        name = str(inputs["name"])
-        try:
-            found = context.client("lambda").get_function(FunctionName=name)
-        except ClientError as error:
-            if is_gone(error):
-                return None
-            raise
-        return name if context.owns(found.get("Tags", {})) else None
 
     def create(self, context: Context, inputs: Properties) -> str:
         client = context.client("lambda")

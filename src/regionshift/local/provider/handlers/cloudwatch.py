@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from regionshift.aws.resource_finders import unless_gone
 from regionshift.local.provider.conversions import from_list, to_list
-from regionshift.local.provider.failures import Taken, look
+from regionshift.local.provider.failures import Taken
 from regionshift.local.provider.fields import Field, FieldType, InvalidInput
 from regionshift.local.provider.handler import Context, Handler, Update
 from regionshift.local.provider.wire import Properties
@@ -88,12 +89,6 @@ class MetricAlarmHandler(Handler):
         if (inputs.get("statistic") is None) == (inputs.get("extendedStatistic") is None):
             yield InvalidInput("statistic", "exactly one of statistic and extendedStatistic must be given")
 
-    def find(self, context: Context, inputs: Properties) -> str | None:
-        cloudwatch = context.client("cloudwatch")
-        alarm = _alarm(cloudwatch, inputs["name"])
-        found = alarm is not None and context.owns(_tags(cloudwatch, alarm))
-        return str(inputs["name"]) if found else None
-
     def create(self, context: Context, inputs: Properties) -> str:
         cloudwatch = context.client("cloudwatch")
         if _alarm(cloudwatch, inputs["name"]) is not None:
@@ -174,7 +169,7 @@ class DashboardHandler(Handler):
         context.client("cloudwatch").put_dashboard(DashboardName=name, DashboardBody=body)
 
     def read(self, context: Context, identity: str) -> Properties | None:
-        found = look(context.client("cloudwatch").get_dashboard, DashboardName=identity)
+        found = unless_gone(context.client("cloudwatch").get_dashboard, DashboardName=identity)
         if found is None:
             return None
         return {

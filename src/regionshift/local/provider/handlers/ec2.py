@@ -6,11 +6,11 @@ from abc import abstractmethod
 from collections.abc import Iterator, Mapping
 from typing import Any, ClassVar
 
+from regionshift.aws.resource_finders import unless_gone
 from regionshift.local.provider.conversions import from_list, to_list
 from regionshift.local.provider.difference import same
-from regionshift.local.provider.failures import look
 from regionshift.local.provider.fields import Field, FieldType, InvalidInput
-from regionshift.local.provider.handler import URN_TAG, Context, Handler, Update
+from regionshift.local.provider.handler import Context, Handler, Update
 from regionshift.local.provider.wire import Properties
 
 Described = Mapping[str, Any]
@@ -43,18 +43,16 @@ class Ec2Handler(Handler):
             yield from page[self.answer]
 
     def find(self, context: Context, inputs: Properties) -> str | None:
-        query = {"Filters": [{"Name": f"tag:{URN_TAG}", "Values": [context.urn_tag]}]}
-        # Looked at again, because the emulator ignores this filter for some kinds.
-        owned = [it for it in self.describe(context, **query) if context.owns(tags_of(it))]
-        alike = [it for it in owned if self._could_become(context, it, inputs)]
-        return next((str(it[self.id_key]) for it in [*alike, *owned]), None)
+        owned = context.find_own(self.token, inputs)
+        alike = (each for each in owned if self._could_become(context, each, inputs))
+        return owned[0] if len(owned) == 1 else next(alike, owned[0] if owned else None)
 
-    def _could_become(self, context: Context, described: Described, inputs: Properties) -> bool:
+    def _could_become(self, context: Context, identity: str, inputs: Properties) -> bool:
         """Whether it differs from ``inputs`` only in what can change in place.
 
         While a resource is replaced two carry its tag, and only the new one may be taken over.
         """
-        live = self.properties(context, described)
+        live = self.read(context, identity)
         return live is not None and all(
             same(live.get(name), inputs.get(name), of)
             for name, of in self.fields.items()
@@ -62,7 +60,7 @@ class Ec2Handler(Handler):
         )
 
     def read(self, context: Context, identity: str) -> Properties | None:
-        found = look(lambda: next(self.describe(context, **{f"{self.id_key}s": [identity]}), None))
+        found = unless_gone(lambda: next(self.describe(context, **{f"{self.id_key}s": [identity]}), None))
         live = None if found is None else self.properties(context, found)
         return None if found is None or live is None else {**live, "tags": tags_of(found)}
 

@@ -5,11 +5,8 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from botocore.exceptions import ClientError
-
 from regionshift.errors import WorkFailed
 from regionshift.local.provider.conversions import from_list, to_list
-from regionshift.local.provider.failures import is_gone
 from regionshift.local.provider.fields import Field, FieldType
 from regionshift.local.provider.handler import Context, Handler, Update
 from regionshift.local.provider.wire import Properties
@@ -33,16 +30,6 @@ class RoleHandler(Handler):
         "forceDetachPolicies": Field(FieldType.FLAG, default=False, opaque=True),
     }
     outputs = ("arn", "uniqueId", "createDate")
-
-    def find(self, context: Context, inputs: Properties) -> str | None:
-        name = str(inputs["name"])
-        try:
-            role = context.client("iam").get_role(RoleName=name)["Role"]
-        except ClientError as error:
-            if is_gone(error):
-                return None
-            raise
-        return name if context.owns(from_list(role.get("Tags", []))) else None
 
     def create(self, context: Context, inputs: Properties) -> str:
         given = {

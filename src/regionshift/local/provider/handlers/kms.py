@@ -32,14 +32,6 @@ class KeyHandler(Handler):
     }
     outputs = ("arn", "keyId")
 
-    def find(self, context: Context, inputs: Properties) -> str | None:
-        kms = context.client("kms")
-        for page in kms.get_paginator("list_keys").paginate():
-            for key in page["Keys"]:
-                if context.owns(_tags(kms, key["KeyId"])) and _describe(kms, key["KeyId"]) is not None:
-                    return str(key["KeyId"])
-        return None
-
     def create(self, context: Context, inputs: Properties) -> str:
         given = {
             "Description": inputs.get("description"),

@@ -42,12 +42,6 @@ class LogGroupHandler(Handler):
                 "retentionInDays", f"must be one of {', '.join(map(str, sorted(_RETENTIONS)))}"
             )
 
-    def find(self, context: Context, inputs: Properties) -> str | None:
-        logs = context.client("logs")
-        group = _described(logs, inputs["name"])
-        found = group is not None and context.owns(_tags(logs, group))
-        return str(inputs["name"]) if found else None
-
     def create(self, context: Context, inputs: Properties) -> str:
         given = {"kmsKeyId": inputs.get("kmsKeyId"), "logGroupClass": inputs.get("logGroupClass")}
         context.client("logs").create_log_group(

@@ -8,10 +8,11 @@ from typing import Any, ClassVar
 
 from botocore.exceptions import ClientError
 
+from regionshift.aws.errors import code_of
+from regionshift.aws.resource_finders import unless_gone
 from regionshift.carriers.s3.removing import empty_bucket
 from regionshift.errors import WorkFailed
 from regionshift.local.provider.conversions import from_api, from_list, to_api, to_list
-from regionshift.local.provider.failures import code_of, is_gone
 from regionshift.local.provider.fields import Field, FieldType
 from regionshift.local.provider.handler import Context, Handler, Update
 from regionshift.local.provider.wire import Properties
@@ -44,22 +45,16 @@ class BucketHandler(Handler):
     outputs = ("arn", "bucketDomainName", "bucketRegionalDomainName", "bucketRegion")
 
     def find(self, context: Context, inputs: Properties) -> str | None:
+        found = super().find(context, inputs)
         bucket = str(inputs["bucket"])
-        s3 = context.client("s3")
-        try:
-            s3.head_bucket(Bucket=bucket)
-        except ClientError as error:
-            if is_gone(error):
-                return None
-            raise
-        if context.owns(_tags(s3, bucket)):
-            return bucket
-        # In us-east-1 CreateBucket of one's own bucket succeeds, and would take over a stranger's.
-        raise WorkFailed(
-            f"bucket {bucket} exists and was not made by this environment",
-            where=context.region,
-            remedy="choose another project or environment name, or remove the bucket",
-        )
+        if found is None and unless_gone(context.client("s3").head_bucket, Bucket=bucket) is not None:
+            # In us-east-1 CreateBucket of one's own bucket succeeds, and would take over a stranger's.
+            raise WorkFailed(
+                f"bucket {bucket} exists and was not made by this environment",
+                where=context.region,
+                remedy="choose another project or environment name, or remove the bucket",
+            )
+        return found
 
     def create(self, context: Context, inputs: Properties) -> str:
         bucket = str(inputs["bucket"])

@@ -9,8 +9,9 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
+from regionshift.aws.errors import is_gone
+from regionshift.aws.resource_finders import unless_gone
 from regionshift.local.provider.conversions import from_list, to_list
-from regionshift.local.provider.failures import is_gone, look
 from regionshift.local.provider.fields import Field, FieldType, InvalidInput
 from regionshift.local.provider.handler import Context, Handler, Update
 from regionshift.local.provider.wire import Properties
@@ -39,12 +40,6 @@ class SecretHandler(Handler):
         days = inputs["recoveryWindowInDays"]
         if isinstance(days, int) and 0 < days < 7:
             yield InvalidInput("recoveryWindowInDays", "must be 0, or from 7 to 30")
-
-    def find(self, context: Context, inputs: Properties) -> str | None:
-        found = described(context.client("secretsmanager"), inputs["name"])
-        if found is None or "DeletedDate" in found or not context.owns(_tags(found)):
-            return None
-        return str(found["ARN"])
 
     def create(self, context: Context, inputs: Properties) -> str:
         secrets = context.client("secretsmanager")
@@ -119,7 +114,7 @@ def _restored(secrets: Any, arn: str, context: Context, inputs: Properties) -> s
 
 def described(secrets: Any, identity: str) -> Mapping[str, Any] | None:
     """What Secrets Manager tells of a secret, waiting for its deletion or not; None when it is gone."""
-    found: Mapping[str, Any] | None = look(secrets.describe_secret, SecretId=identity)
+    found: Mapping[str, Any] | None = unless_gone(secrets.describe_secret, SecretId=identity)
     return found
 
 
@@ -166,7 +161,7 @@ class SecretVersionHandler(Handler):
 
     def create(self, context: Context, inputs: Properties) -> str:
         secrets, secret = context.client("secretsmanager"), inputs["secretId"]
-        current = look(secrets.get_secret_value, SecretId=secret)
+        current = unless_gone(secrets.get_secret_value, SecretId=secret)
         if (
             current is not None
             and _told(current) == {name: inputs[name] for name in _FIELDS if inputs.get(name) is not None}

@@ -4,10 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from botocore.exceptions import ClientError
-
 from regionshift.local.provider.conversions import from_list, to_list
-from regionshift.local.provider.failures import is_gone
 from regionshift.local.provider.fields import Field, FieldType
 from regionshift.local.provider.handler import Context, Handler, Update
 from regionshift.local.provider.wire import Properties
@@ -45,15 +42,6 @@ class StateMachineHandler(Handler):
     }
     outputs = ("arn", "creationDate", "status")
     volatile = ("revisionId", "stateMachineVersionArn")
-
-    def find(self, context: Context, inputs: Properties) -> str | None:
-        arn = f"arn:aws:states:{context.region}:{context.account}:stateMachine:{inputs['name']}"
-        try:
-            return arn if context.owns(_tags(context, arn)) else None
-        except ClientError as error:
-            if is_gone(error):
-                return None
-            raise
 
     def create(self, context: Context, inputs: Properties) -> str:
         made = context.client("stepfunctions").create_state_machine(

@@ -8,8 +8,9 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
+from regionshift.aws.resource_finders import unless_gone
 from regionshift.local.provider.conversions import from_list, from_texts, to_list, to_texts
-from regionshift.local.provider.failures import Taken, look
+from regionshift.local.provider.failures import Taken
 from regionshift.local.provider.fields import Field, FieldType, InvalidInput
 from regionshift.local.provider.handler import Context, Handler, Update
 from regionshift.local.provider.wire import Properties
@@ -53,14 +54,9 @@ class TopicHandler(Handler):
         if isinstance(name, str) and name.endswith(_FIFO) != inputs["fifoTopic"]:
             yield InvalidInput("name", f"must end in {_FIFO} for a topic that keeps order, and only then")
 
-    def find(self, context: Context, inputs: Properties) -> str | None:
-        sns, arn = context.client("sns"), self._arn(context, inputs)
-        there = look(sns.get_topic_attributes, TopicArn=arn) is not None
-        return arn if there and context.owns(_tags(sns, arn)) else None
-
     def create(self, context: Context, inputs: Properties) -> str:
         sns = context.client("sns")
-        if look(sns.get_topic_attributes, TopicArn=self._arn(context, inputs)) is not None:
+        if unless_gone(sns.get_topic_attributes, TopicArn=self._arn(context, inputs)) is not None:
             # SNS refuses this for its other tags; the emulator would hand the topic out.
             raise Taken(f"the topic {inputs['name']}", context.region)
         fifo = {"FifoTopic": "true"} if inputs["fifoTopic"] else {}
@@ -73,7 +69,7 @@ class TopicHandler(Handler):
 
     def read(self, context: Context, identity: str) -> Properties | None:
         sns = context.client("sns")
-        found = look(sns.get_topic_attributes, TopicArn=identity)
+        found = unless_gone(sns.get_topic_attributes, TopicArn=identity)
         if found is None:
             return None
         attributes = found["Attributes"]
@@ -133,7 +129,7 @@ class TopicPolicyHandler(Handler):
         return str(inputs["arn"])
 
     def read(self, context: Context, identity: str) -> Properties | None:
-        found = look(context.client("sns").get_topic_attributes, TopicArn=identity)
+        found = unless_gone(context.client("sns").get_topic_attributes, TopicArn=identity)
         if found is None or not found["Attributes"].get("Policy"):
             return None
         return {
@@ -222,7 +218,7 @@ class TopicSubscriptionHandler(Handler):
                 _set(context, identity, attribute, text)
 
     def read(self, context: Context, identity: str) -> Properties | None:
-        found = look(context.client("sns").get_subscription_attributes, SubscriptionArn=identity)
+        found = unless_gone(context.client("sns").get_subscription_attributes, SubscriptionArn=identity)
         if found is None:
             return None
         attributes = found["Attributes"]

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from regionshift.aws.resource_finders import unless_gone
 from regionshift.local.provider.conversions import from_texts, to_texts
-from regionshift.local.provider.failures import Taken, look
+from regionshift.local.provider.failures import Taken
 from regionshift.local.provider.fields import Field, FieldType, InvalidInput
 from regionshift.local.provider.handler import Context, Handler, Update
 from regionshift.local.provider.wire import Properties
@@ -64,16 +65,9 @@ class QueueHandler(Handler):
         if inputs.get("kmsMasterKeyId") is not None and inputs.get("sqsManagedSseEnabled") is True:
             yield InvalidInput("sqsManagedSseEnabled", "excludes kmsMasterKeyId")
 
-    def find(self, context: Context, inputs: Properties) -> str | None:
-        sqs = context.client("sqs")
-        found = look(sqs.get_queue_url, QueueName=inputs["name"])
-        if found is None or not context.owns(_tags(sqs, found["QueueUrl"])):
-            return None
-        return str(found["QueueUrl"])
-
     def create(self, context: Context, inputs: Properties) -> str:
         sqs = context.client("sqs")
-        if look(sqs.get_queue_url, QueueName=inputs["name"]) is not None:
+        if unless_gone(sqs.get_queue_url, QueueName=inputs["name"]) is not None:
             raise Taken(f"the queue {inputs['name']}", context.region)  # SQS hands out one that is alike
         fifo = {"FifoQueue": "true"} if inputs["fifoQueue"] else {}
         made = sqs.create_queue(
@@ -83,7 +77,7 @@ class QueueHandler(Handler):
 
     def read(self, context: Context, identity: str) -> Properties | None:
         sqs = context.client("sqs")
-        found = look(sqs.get_queue_attributes, QueueUrl=identity, AttributeNames=["All"])
+        found = unless_gone(sqs.get_queue_attributes, QueueUrl=identity, AttributeNames=["All"])
         if found is None:
             return None
         attributes = found["Attributes"]
@@ -141,7 +135,7 @@ class QueuePolicyHandler(Handler):
 
     def read(self, context: Context, identity: str) -> Properties | None:
         sqs = context.client("sqs")
-        found = look(sqs.get_queue_attributes, QueueUrl=identity, AttributeNames=["Policy"])
+        found = unless_gone(sqs.get_queue_attributes, QueueUrl=identity, AttributeNames=["Policy"])
         policy = (found or {}).get("Attributes", {}).get("Policy")
         return {"queueUrl": identity, "policy": policy} if policy else None
 

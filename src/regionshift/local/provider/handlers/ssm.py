@@ -6,8 +6,8 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from regionshift.aws.resource_finders import unless_gone
 from regionshift.local.provider.conversions import from_list, to_list
-from regionshift.local.provider.failures import look
 from regionshift.local.provider.fields import Field, FieldType, InvalidInput
 from regionshift.local.provider.handler import Context, Handler, Update
 from regionshift.local.provider.wire import Properties
@@ -62,11 +62,6 @@ class ParameterHandler(Handler):
         down = change.olds.get("tier") == "Advanced" and change.news.get("tier") == "Standard"
         return frozenset({"tier"}) if down else frozenset()
 
-    def find(self, context: Context, inputs: Properties) -> str | None:
-        ssm, name = context.client("ssm"), inputs["name"]
-        there = _described(ssm, name) is not None
-        return str(name) if there and context.owns(_tags(ssm, name)) else None
-
     def create(self, context: Context, inputs: Properties) -> str:
         ssm, name = context.client("ssm"), str(inputs["name"])
         tags = to_list(context.tags(inputs))
@@ -79,7 +74,7 @@ class ParameterHandler(Handler):
 
     def read(self, context: Context, identity: str) -> Properties | None:
         ssm = context.client("ssm")
-        found = look(ssm.get_parameter, Name=identity, WithDecryption=True)
+        found = unless_gone(ssm.get_parameter, Name=identity, WithDecryption=True)
         described = _described(ssm, identity)
         if found is None or described is None:
             return None

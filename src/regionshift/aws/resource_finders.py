@@ -1,13 +1,13 @@
-"""Finding in AWS what a run made and was killed before the engine knew its id, by its name and its tags.
+"""Finding a resource in AWS by its type: one finder a type, for whoever has its inputs and not its id.
 
-Everything taggable carries ``Project``, ``Environment`` and, as ``Name``, the name in its URN; all names are
-deterministic. The ids are those that the ordinary plugin imports by (Pulumi Registry, AWS Classic, "Import" on
-the page of each type).
+Used to take over what a killed run made, to see what already has a name, and to prove that nothing is left. Everything
+taggable carries ``Project``, ``Environment`` and, as ``Name``, the name in its URN (offline a tag of the local
+provider too); all names are deterministic. The ids are those that the ordinary plugin imports by (Pulumi Registry, AWS
+Classic, "Import" on the page of each type).
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -16,11 +16,12 @@ from typing import Any
 from botocore.exceptions import ClientError
 
 from regionshift.aws.clients import Clients
+from regionshift.aws.errors import DENIED, code_of, is_gone
 from regionshift.settings.regions import partition_of
 
-_GONE = re.compile(r"NotFound|NoSuch|DoesNotExist|NonExistent|InvalidResourceId|\.Malformed$|^404$")
-_DENIED = re.compile(r"AccessDenied|Unauthorized")
 _OVER = ("deleting", "deleted")
+KEY_WAITS = ("PendingDeletion", "PendingReplicaDeletion")
+"""States of a key that waits for its deletion (KMS Developer Guide, "Key states of AWS KMS keys")."""
 
 MADE_AGAIN = frozenset(
     {
@@ -84,12 +85,12 @@ def _plain(tags: Iterable[Mapping[str, str]] | Mapping[str, str]) -> dict[str, s
     return {pair[0]: pair[1] for pair in pairs}
 
 
-def _asked(call: Callable[..., Any], **arguments: Any) -> Any:
+def unless_gone(call: Callable[..., Any], **arguments: Any) -> Any | None:
     """The answer; None when what is asked for is not there."""
     try:
         return call(**arguments)
     except ClientError as error:
-        if _GONE.search(str(error.response.get("Error", {}).get("Code", ""))):
+        if is_gone(error):
             return None
         raise
 
@@ -116,11 +117,19 @@ def _association(look: Look) -> Iterator[str]:
             yield f"{subnet}/{table}"
 
 
-def _bucket(look: Look) -> Iterator[str]:
-    name = look.text("bucket")
-    answer = _asked(look.client("s3").get_bucket_tagging, Bucket=name)
-    if answer and look.is_ours(answer["TagSet"]):
-        yield name
+def _bucket(look: Look) -> Found | None:
+    """One of another account, or without tags, has none that make it ours."""
+    s3, name = look.client("s3"), look.text("bucket")
+    try:
+        s3.head_bucket(Bucket=name)
+        return name, _plain(s3.get_bucket_tagging(Bucket=name)["TagSet"])
+    except ClientError as error:
+        # S3 API Reference, HeadBucket: 404 where there is none, 403 where it is another account's.
+        if code_of(error) in ("404", "NoSuchBucket"):
+            return None
+        if error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0) >= 500:
+            raise
+        return name, {}
 
 
 def _key(look: Look) -> Iterator[str]:
@@ -134,9 +143,9 @@ def _key(look: Look) -> Iterator[str]:
 def _is_ours(look: Look, kms: Any, key: str) -> bool:
     try:
         tags = kms.list_resource_tags(KeyId=key)["Tags"]
-        return look.is_ours(tags) and kms.describe_key(KeyId=key)["KeyMetadata"]["KeyState"] == "Enabled"
+        return look.is_ours(tags) and kms.describe_key(KeyId=key)["KeyMetadata"]["KeyState"] not in KEY_WAITS
     except ClientError as error:
-        if _DENIED.search(str(error.response.get("Error", {}).get("Code", ""))):
+        if code_of(error) in DENIED:
             return False  # a key that its owner keeps from us; ours lets the account in
         raise
 
@@ -151,12 +160,12 @@ def _alias(look: Look) -> Iterator[str]:
 
 
 def _role(look: Look) -> Found | None:
-    answer = _asked(look.client("iam").get_role, RoleName=look.text("name"))
+    answer = unless_gone(look.client("iam").get_role, RoleName=look.text("name"))
     return (look.text("name"), _plain(answer["Role"].get("Tags", []))) if answer else None
 
 
 def _function(look: Look) -> Found | None:
-    answer = _asked(look.client("lambda").get_function, FunctionName=look.text("name"))
+    answer = unless_gone(look.client("lambda").get_function, FunctionName=look.text("name"))
     return (look.text("name"), _plain(answer.get("Tags", {}))) if answer else None
 
 
@@ -170,25 +179,27 @@ def _log_group(look: Look) -> Found | None:
     return None
 
 
-def _alarm(look: Look) -> Iterator[str]:
-    """Its creation is a put, so what has its name is what was put."""
-    answer = look.client("cloudwatch").describe_alarms(AlarmNames=[look.text("name")])
-    yield from (str(alarm["AlarmName"]) for alarm in answer["MetricAlarms"])
+def _alarm(look: Look) -> Found | None:
+    cloudwatch = look.client("cloudwatch")
+    for alarm in cloudwatch.describe_alarms(AlarmNames=[look.text("name")])["MetricAlarms"]:
+        tags = cloudwatch.list_tags_for_resource(ResourceARN=alarm["AlarmArn"])["Tags"]
+        return str(alarm["AlarmName"]), _plain(tags)
+    return None
 
 
 def _dashboard(look: Look) -> Iterator[str]:
-    if _asked(look.client("cloudwatch").get_dashboard, DashboardName=look.text("dashboardName")):
+    if unless_gone(look.client("cloudwatch").get_dashboard, DashboardName=look.text("dashboardName")):
         yield look.text("dashboardName")
 
 
 def _role_policy(look: Look) -> Iterator[str]:
     role, name = look.text("role"), look.text("name")
-    if _asked(look.client("iam").get_role_policy, RoleName=role, PolicyName=name):
+    if unless_gone(look.client("iam").get_role_policy, RoleName=role, PolicyName=name):
         yield f"{role}:{name}"
 
 
 def _replication(look: Look) -> Iterator[str]:
-    if _asked(look.client("s3").get_bucket_replication, Bucket=look.text("bucket")):
+    if unless_gone(look.client("s3").get_bucket_replication, Bucket=look.text("bucket")):
         yield look.text("bucket")
 
 
@@ -207,28 +218,28 @@ def _subscription(look: Look) -> Iterator[str]:
 def _topic(look: Look) -> Found | None:
     """No call of SNS finds one by its name."""
     arn = look.arn("sns", look.text("name"))
-    answer = _asked(look.client("sns").list_tags_for_resource, ResourceArn=arn)
+    answer = unless_gone(look.client("sns").list_tags_for_resource, ResourceArn=arn)
     return (arn, _plain(answer["Tags"])) if answer else None
 
 
 def _queue(look: Look) -> Found | None:
     sqs = look.client("sqs")
-    answer = _asked(sqs.get_queue_url, QueueName=look.text("name"))
+    answer = unless_gone(sqs.get_queue_url, QueueName=look.text("name"))
     if answer is None:
         return None
-    tags = _asked(sqs.list_queue_tags, QueueUrl=answer["QueueUrl"])
+    tags = unless_gone(sqs.list_queue_tags, QueueUrl=answer["QueueUrl"])
     return None if tags is None else (str(answer["QueueUrl"]), tags.get("Tags", {}))
 
 
 def _parameter(look: Look) -> Found | None:
     ask = look.client("ssm").list_tags_for_resource
-    answer = _asked(ask, ResourceType="Parameter", ResourceId=look.text("name"))
+    answer = unless_gone(ask, ResourceType="Parameter", ResourceId=look.text("name"))
     return (look.text("name"), _plain(answer["TagList"])) if answer else None
 
 
 def _secret(look: Look) -> Found | None:
     """None too for one that waits for its deletion."""
-    answer = _asked(look.client("secretsmanager").describe_secret, SecretId=look.text("name"))
+    answer = unless_gone(look.client("secretsmanager").describe_secret, SecretId=look.text("name"))
     if answer is None or "DeletedDate" in answer:
         return None
     return str(answer["ARN"]), _plain(answer.get("Tags", []))
@@ -236,7 +247,7 @@ def _secret(look: Look) -> Found | None:
 
 def _state_machine(look: Look) -> Found | None:
     arn = look.arn("states", f"stateMachine:{look.text('name')}")
-    answer = _asked(look.client("stepfunctions").list_tags_for_resource, resourceArn=arn)
+    answer = unless_gone(look.client("stepfunctions").list_tags_for_resource, resourceArn=arn)
     return (arn, _plain(answer["tags"])) if answer else None
 
 
@@ -252,8 +263,10 @@ def _ours(find: FindNamed) -> Find:
 NAMED: Mapping[str, FindNamed] = MappingProxyType(
     {
         "aws:cloudwatch/logGroup:LogGroup": _log_group,
+        "aws:cloudwatch/metricAlarm:MetricAlarm": _alarm,
         "aws:iam/role:Role": _role,
         "aws:lambda/function:Function": _function,
+        "aws:s3/bucket:Bucket": _bucket,
         "aws:secretsmanager/secret:Secret": _secret,
         "aws:sfn/stateMachine:StateMachine": _state_machine,
         "aws:sns/topic:Topic": _topic,
@@ -266,7 +279,6 @@ _RULES = _in_ec2("describe_security_group_rules", "SecurityGroupRules", "Securit
 FINDS: Mapping[str, Find] = MappingProxyType(
     {
         "aws:cloudwatch/dashboard:Dashboard": _dashboard,
-        "aws:cloudwatch/metricAlarm:MetricAlarm": _alarm,
         "aws:ec2/flowLog:FlowLog": _in_ec2("describe_flow_logs", "FlowLogs", "FlowLogId", filters="Filter"),
         "aws:ec2/routeTable:RouteTable": _in_ec2("describe_route_tables", "RouteTables", "RouteTableId"),
         "aws:ec2/routeTableAssociation:RouteTableAssociation": _association,
@@ -279,7 +291,6 @@ FINDS: Mapping[str, Find] = MappingProxyType(
         "aws:iam/rolePolicy:RolePolicy": _role_policy,
         "aws:kms/alias:Alias": _alias,
         "aws:kms/key:Key": _key,
-        "aws:s3/bucket:Bucket": _bucket,
         "aws:s3/bucketReplicationConfig:BucketReplicationConfig": _replication,
         "aws:sns/topicSubscription:TopicSubscription": _subscription,
         "aws:vpc/securityGroupEgressRule:SecurityGroupEgressRule": _RULES,

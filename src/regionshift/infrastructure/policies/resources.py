@@ -1,0 +1,200 @@
+"""The policies that resources carry: buckets, topics, the dead-letter queue, the region's keys."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from regionshift.infrastructure.policies.statement import (
+    KEY_POLICY_RESOURCE,
+    Statement,
+    allow,
+    deny,
+    tls_only,
+)
+from regionshift.settings.regions import service_host
+
+
+def tls_only_bucket(bucket: str) -> list[Statement]:
+    """Nothing of the bucket with ARN ``bucket`` over plain HTTP."""
+    return [tls_only(["s3:*"], [bucket, f"{bucket}/*"])]
+
+
+_RECORDS = ("migrations/", "rollbacks/")
+_OF_THE_COMMAND = ("artifacts/", "state/")
+_WRITE = ("s3:DeleteObject", "s3:DeleteObjectVersion", "s3:PutObject")
+_REPLICATE = ("s3:ReplicateDelete", "s3:ReplicateObject")
+
+
+def deployment_bucket_statements(
+    bucket: str, roles: Sequence[str], replication: Sequence[str], operators: Sequence[str]
+) -> list[Statement]:
+    """As :func:`tls_only_bucket`; and with ``operators``, records and what is the command's own keep to their writers.
+
+    Whoever has ``s3:PutObject`` on the whole bucket is refused there. ``aws:PrincipalArn`` of a session is its role
+    (IAM User Guide, "AWS global condition context keys"). The policy itself is not protected: who may put bucket
+    policies can always let others in again, so nobody is locked out for good.
+
+    Args:
+        roles: ARNs of the environment's roles that write records. replication: of those that write replicas.
+        operators: ARNs or patterns of who runs the command; nothing is refused without them.
+    """
+    if not operators:
+        return tls_only_bucket(bucket)
+    return [
+        *tls_only_bucket(bucket),
+        _only("RecordsOfMigrations", _WRITE, bucket, _RECORDS, [*roles, *operators]),
+        _only("CommandsOwn", _WRITE, bucket, _OF_THE_COMMAND, operators),
+        _only("Replicas", _REPLICATE, bucket, (*_RECORDS, *_OF_THE_COMMAND), replication),
+    ]
+
+
+def _only(
+    sid: str, actions: Sequence[str], bucket: str, prefixes: Sequence[str], principals: Sequence[str]
+) -> Statement:
+    return deny(
+        sid,
+        actions,
+        [f"{bucket}/{prefix}*" for prefix in prefixes],
+        condition={"ArnNotLike": {"aws:PrincipalArn": list(principals)}},
+        principal="*",
+    )
+
+
+def log_bucket_statements(log_bucket: str, source: str, account: str, prefix: str) -> list[Statement]:
+    """The logging service may write the access logs of ``source`` under ``prefix``, and nothing else.
+
+    Amazon S3 User Guide, "Enabling Amazon S3 server access logging", "Permissions for log delivery".
+    """
+    return [
+        *tls_only_bucket(log_bucket),
+        allow(
+            "AccessLogDelivery",
+            ["s3:PutObject"],
+            [f"{log_bucket}/{prefix}*"],
+            principal={"Service": "logging.s3.amazonaws.com"},
+            condition={
+                "StringEquals": {"aws:SourceAccount": account},
+                "ArnLike": {"aws:SourceArn": source},
+            },
+        ),
+    ]
+
+
+def alarm_topic_statements(topic: str, alarms: str, account: str) -> list[Statement]:
+    """This account's alarms may publish, over TLS only.
+
+    CloudWatch User Guide, "Using Amazon CloudWatch alarms"; the pattern ``alarms`` is an alarm's ARN.
+    """
+    return [
+        tls_only(["sns:Publish"], [topic]),
+        allow(
+            "Alarms",
+            ["sns:Publish"],
+            [topic],
+            principal={"Service": "cloudwatch.amazonaws.com"},
+            condition={
+                "StringEquals": {"aws:SourceAccount": account},
+                "ArnLike": {"aws:SourceArn": alarms},
+            },
+        ),
+    ]
+
+
+def deployment_topic_statements(topic: str, publisher: str) -> list[Statement]:
+    """The function's role ``publisher`` may publish, over TLS only."""
+    return [
+        tls_only(["sns:Publish"], [topic]),
+        allow("Function", ["sns:Publish"], [topic], principal={"AWS": publisher}),
+    ]
+
+
+def dead_letter_queue_statements(queue: str) -> list[Statement]:
+    """No dead letter over plain HTTP; who may send and read is up to IAM (SQS Developer Guide, "Security best
+    practices")."""
+    return [tls_only(["sqs:SendMessage", "sqs:ReceiveMessage", "sqs:DeleteMessage"], [queue])]
+
+
+ADMINISTRATION = (
+    "kms:CancelKeyDeletion",
+    "kms:CreateAlias",
+    "kms:CreateGrant",
+    "kms:DeleteAlias",
+    "kms:DescribeKey",
+    "kms:DisableKey",
+    "kms:DisableKeyRotation",
+    "kms:EnableKey",
+    "kms:EnableKeyRotation",
+    "kms:GetKeyPolicy",
+    "kms:GetKeyRotationStatus",
+    "kms:ListGrants",
+    "kms:ListKeyPolicies",
+    "kms:ListKeyRotations",
+    "kms:ListResourceTags",
+    "kms:PutKeyPolicy",
+    "kms:RetireGrant",
+    "kms:RevokeGrant",
+    "kms:RotateKeyOnDemand",
+    "kms:ScheduleKeyDeletion",
+    "kms:TagResource",
+    "kms:UntagResource",
+    "kms:UpdateAlias",
+    "kms:UpdateKeyDescription",
+)
+
+USE = (
+    "kms:Decrypt",
+    "kms:Encrypt",
+    "kms:GenerateDataKey",
+    "kms:GenerateDataKeyWithoutPlaintext",
+    "kms:ReEncryptFrom",
+    "kms:ReEncryptTo",
+)
+
+
+def seal_policy_statements(account_root: str) -> list[Statement]:
+    """Who may use the HMAC key of the records: whom IAM of this account admits, and no service.
+
+    Whoever may ask it for a MAC can write records that are acted on (KMS Developer Guide, "HMAC keys in AWS KMS").
+    """
+    actions = [*(each for each in ADMINISTRATION if "Rotat" not in each), "kms:GenerateMac", "kms:VerifyMac"]
+    return [allow("AccountByIam", actions, [KEY_POLICY_RESOURCE], principal={"AWS": account_root})]
+
+
+def key_policy_statements(
+    account_root: str, region: str, account: str, log_groups: Sequence[str], alarms: str
+) -> list[Statement]:
+    """Who may use the key.
+
+    The account's root stands for "whoever IAM policies of this account admit" (KMS Developer Guide,
+    "Default key policy"); where AWS's default says ``kms:*`` this one lists the actions.
+
+    Args:
+        account_root: ARN of the account's root.
+        region: the key's region.
+        account: the account's id.
+        log_groups: ARNs of the log groups that are encrypted with the key (CloudWatch Logs User Guide,
+            "Encrypt log data in CloudWatch Logs using AWS KMS").
+        alarms: ARN pattern of the alarms that tell a topic under the key (SNS Developer Guide, "Key
+            management", "Enable compatibility between event sources from AWS services and encrypted topics").
+    """
+    itself = [KEY_POLICY_RESOURCE]
+    return [
+        allow("AccountByIam", [*ADMINISTRATION, *USE], itself, principal={"AWS": account_root}),
+        allow(
+            "Logs",
+            [*USE, "kms:DescribeKey"],
+            itself,
+            principal={"Service": service_host("logs", region)},
+            condition={"ArnEquals": {"kms:EncryptionContext:aws:logs:arn": list(log_groups)}},
+        ),
+        allow(
+            "Alarms",
+            ["kms:Decrypt", "kms:GenerateDataKey"],
+            itself,
+            principal={"Service": "cloudwatch.amazonaws.com"},
+            condition={
+                "StringEquals": {"aws:SourceAccount": account},
+                "ArnLike": {"aws:SourceArn": alarms},
+            },
+        ),
+    ]
