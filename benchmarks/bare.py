@@ -39,8 +39,7 @@ from semver import VersionInfo
 
 from regionshift.engine.cli import StoppableCommand
 from regionshift.engine.sdk import quiet_sdk
-from regionshift.infrastructure.program import environment
-from regionshift.infrastructure.program import AWSProviderManager, ProviderSettings
+from regionshift.infrastructure.program import AWSProviderManager, ProviderSettings, environment
 from regionshift.local import emulator
 from regionshift.local.provider.server import serve
 from regionshift.machine import collect_garbage_less
