@@ -161,12 +161,10 @@ class _SettingsText:
     def new_line(self, node: yaml.Node, line: str) -> Replacement:
         """``line`` after the one that ``node`` stands in, with the text's own line ends."""
         end = self.text.find("\n", node.end_mark.index)
-        ending = "\r\n" if self.text[:end].endswith("\r") else "\n"
-        return (
-            Replacement(end + 1, "", line + ending)
-            if end >= 0
-            else Replacement(len(self.text), "", f"\n{line}")
-        )
+        if end < 0:  # the last line has no end of its own
+            return Replacement(len(self.text), "", ("\r\n" if "\r\n" in self.text else "\n") + line)
+        ending = "\r\n" if self.text[end - 1] == "\r" else "\n"
+        return Replacement(end + 1, "", line + ending)
 
     def new_value(self, node: yaml.ScalarNode, value: str) -> Replacement:
         """Another value for ``node``; quotes around it stay."""
