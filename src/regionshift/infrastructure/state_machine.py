@@ -15,8 +15,20 @@ from typing import Any
 
 State = dict[str, Any]
 
-# Seconds. A worker that died is called again; its records say what is left.
-_RETRY = [{"ErrorEquals": ["States.ALL"], "IntervalSeconds": 2, "BackoffRate": 2.0, "MaxAttempts": 4}]
+# Seconds. An account that runs all that it may has no room for one more call, for as long as it takes (new accounts may
+# run ten at once: Lambda Developer Guide, "Lambda quotas"; Step Functions Developer Guide, "Handle transient Lambda
+# service exceptions"). A worker that died is called again; its records say what is left.
+_RETRY = [
+    {
+        "ErrorEquals": ["Lambda.TooManyRequestsException"],
+        "IntervalSeconds": 1,
+        "BackoffRate": 2.0,
+        "MaxDelaySeconds": 60,
+        "MaxAttempts": 30,
+        "JitterStrategy": "FULL",
+    },
+    {"ErrorEquals": ["States.ALL"], "IntervalSeconds": 2, "BackoffRate": 2.0, "MaxAttempts": 4},
+]
 
 
 def definition(worker_arn: str, at_once: int) -> str:

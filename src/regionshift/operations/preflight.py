@@ -291,6 +291,10 @@ def _state_region(environment: Environment) -> list[Finding]:
     ]
 
 
+# S3 API Reference, GetBucketLocation: no constraint means us-east-1, and EU is what old buckets in Ireland say.
+_OLD_PLACES = {"EU": "eu-west-1"}
+
+
 def _bucket_region(environment: Environment) -> str | None:
     state = parse_state_url(environment.config.state)
     if not state.bucket or state.region:
@@ -304,8 +308,8 @@ def _bucket_region(environment: Environment) -> str | None:
             if not error.is_outside:
                 return None  # whoever may use the bucket need not be allowed to ask where it is
         else:
-            # S3 API Reference, GetBucketLocation: no constraint means us-east-1.
-            return str(answer.get("LocationConstraint") or "us-east-1")
+            place = str(answer.get("LocationConstraint") or "us-east-1")
+            return _OLD_PLACES.get(place, place)
     return None  # no region answers, which is a finding of its own
 
 

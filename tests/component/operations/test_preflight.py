@@ -24,7 +24,7 @@ from regionshift.operations.checks.storage import KeyCheck
 from regionshift.operations.environment import Environment
 from regionshift.operations.missing_regions import missing_region_findings
 from regionshift.operations.policy_findings import MOST_CHARACTERS, policy_findings
-from regionshift.operations.preflight import Machine, plan_findings, preflight
+from regionshift.operations.preflight import Machine, _state_region, plan_findings, preflight
 from regionshift.operations.quotas import UNRESERVED, vpc_finding
 from regionshift.operations.region_scope import RegionScope
 from regionshift.releases.deployed import DeployedReleases
@@ -224,6 +224,20 @@ def test_no_engine_is_a_finding_and_unknown_memory_is_none(make: Callable[..., E
     problem = InputError("No Pulumi CLI fits.", remedy="install it")
     (finding,) = preflight(make(), Machine(None, engine_problem=problem))
     assert (finding.code, finding.severity, finding.remedy) == ("engine", "error", "install it")
+
+
+@pytest.mark.parametrize(
+    ("said", "region"), [(None, "us-east-1"), ("EU", "eu-west-1"), ("eu-west-3", "eu-west-3")]
+)
+def test_where_a_bucket_lies_is_read_as_s3_has_always_said_it(
+    make: Callable[..., Environment], said: str | None, region: str
+) -> None:
+    def called(*_: object, **__: object) -> dict[str, str | None]:
+        return {"LocationConstraint": said}
+
+    environment = make(state="s3://state-of-others/x", regions={"primary": region})
+    asked = replace(environment, clients=cast(Any, SimpleNamespace(impatient=SimpleNamespace(call=called))))
+    assert [each.region for each in _state_region(asked)] == [region]
 
 
 def test_state_and_key_in_a_region_of_the_environment_are_a_warning(
