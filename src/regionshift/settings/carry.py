@@ -19,11 +19,10 @@ BucketPattern = Annotated[
     ),
     AfterValidator(fields.only_region_in_braces),
 ]
-_LONGEST_BUCKET = 63
 _LONGEST_REGION = "ap-southeast-1"
 ParameterPath = Annotated[
     str,
-    Field(pattern=r"^(/[A-Za-z0-9_.{}-]+)+/?$", max_length=1011, examples=["/shop/prod"]),
+    Field(pattern=r"^(/[A-Za-z0-9_.{}-]+)+/?$", max_length=NameKind.PARAMETER.limit, examples=["/shop/prod"]),
     AfterValidator(fields.only_region_in_braces),
 ]
 # KMS API Reference, "CreateAlias", "Key identifiers": an alias, or the ARN of a key or an alias.
@@ -37,7 +36,9 @@ KmsKey = Annotated[
     ),
     AfterValidator(fields.only_region_in_braces),
 ]
-SecretName = Annotated[str, Field(min_length=1, max_length=512), AfterValidator(fields.only_region_in_braces)]
+SecretName = Annotated[
+    str, Field(min_length=1, max_length=NameKind.SECRET.limit), AfterValidator(fields.only_region_in_braces)
+]
 Glob = Annotated[str, Field(min_length=1)]
 
 
@@ -160,9 +161,9 @@ class CarryBucket(CarryEntry):
         pattern = self.target_bucket or self.bucket or ""
         if "{region}" not in pattern:
             raise wrong("{region} in the target bucket's name, because one is created in every region")
-        if len(pattern.replace("{region}", _LONGEST_REGION)) > _LONGEST_BUCKET:
+        if len(pattern.replace("{region}", _LONGEST_REGION)) > NameKind.BUCKET.limit:
             raise wrong(
-                f"a target bucket's name of at most {_LONGEST_BUCKET} characters with the region in it"
+                f"a target bucket's name of at most {NameKind.BUCKET.limit} characters with the region in it"
             )
 
     @property

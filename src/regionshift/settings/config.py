@@ -13,7 +13,7 @@ from pydantic import ConfigDict, Field, model_validator
 from regionshift.settings import fields
 from regionshift.settings.carry import Carry, MigrationSettings, Recovery
 from regionshift.settings.fields import Section, wrong
-from regionshift.settings.names import Names, normalize_name
+from regionshift.settings.names import NameKind, Names, normalize_name
 from regionshift.settings.network import RegionNetwork, lay_out
 
 MOST_TAGS = 40
@@ -145,7 +145,7 @@ class Alerts(Section):
 class WatchedAlarm(Section):
     """An alarm of the user's own that a bake watches too."""
 
-    name: Annotated[str, Field(min_length=1, max_length=255)]
+    name: Annotated[str, Field(min_length=1, max_length=NameKind.ALARM.limit)]
     """The alarm's name."""
     region: fields.Region
     """The region where it stands; it is watched after the wave that holds this region."""
