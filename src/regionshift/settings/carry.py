@@ -286,13 +286,3 @@ class MigrationSettings(Section):
     """`pinned`: copied from the planned version and listings agree; `full`: contents compared as well."""
     keep_versions: bool = False
     """Carry the version history of objects in order."""
-
-
-class Recovery(Section):
-    """What the environment promises; what measures it warns when it is missed: `validate` and `migrate` the delay of
-    replication, `promote` both."""
-
-    rpo: fields.Duration = 900
-    """The longest replication delay: what may be lost when the primary goes."""
-    rto: fields.Duration = 3600
-    """The longest from the beginning of a `promote` until the new primary serves."""

@@ -11,7 +11,7 @@ from typing import Annotated, Literal
 from pydantic import ConfigDict, Field, model_validator
 
 from regionshift.settings import fields
-from regionshift.settings.carry import Carry, MigrationSettings, Recovery
+from regionshift.settings.carry import Carry, MigrationSettings
 from regionshift.settings.fields import Section, wrong
 from regionshift.settings.names import NameKind, Names, normalize_name
 from regionshift.settings.network import RegionNetwork, lay_out
@@ -140,6 +140,16 @@ class Alerts(Section):
     """The share of the timeout that the 95th percentile of durations may reach."""
     replication_latency: fields.Window = 900
     """The replication delay that raises the alarm."""
+
+
+class Recovery(Section):
+    """What the environment promises; what measures it warns when it is missed: `validate` and `migrate` the delay of
+    replication, `promote` both."""
+
+    rpo: fields.Duration = 900
+    """The longest replication delay: what may be lost when the primary goes."""
+    rto: fields.Duration = 3600
+    """The longest from the beginning of a `promote` until the new primary serves."""
 
 
 class WatchedAlarm(Section):
