@@ -11,6 +11,7 @@ import pytest
 from regionshift.engine.cli import find_pulumi
 from regionshift.engine.engine import EngineSettings
 from regionshift.errors import InputError
+from regionshift.journal.backends import open_state
 from regionshift.journal.store import Slot
 
 _OWN = (Path(sys.prefix) / "bin", Path(__file__).parents[1] / ".cache" / "bin")
@@ -53,5 +54,5 @@ def engine_settings(
         work_dir=folder / "work",
         environment=inherited | own | provider | variables,
         exclusive=exclusive,
-        slot=slot,
+        slot=slot or Slot(open_state((folder / "slot").as_uri()), "excluded.json"),
     )

@@ -28,18 +28,17 @@ from regionshift.engine.events import (
     Problem,
     ResourceStep,
     StepProgress,
+    final_steps,
     holds_secret,
     outputs_of,
     problem_of,
     progress_of,
     tells_of_pending,
-    what_becomes,
 )
 from regionshift.engine.sdk import Scratch, isolated_runs, quiet_sdk
-from regionshift.engine.state_exclusion import NOTHING, ExcludedState, ExclusionStore, StateExclusion, settle
+from regionshift.engine.state_exclusion import NOTHING, ExcludedState, ExclusionStore, StateExclusion
 from regionshift.engine.state_repair import repair_state
 from regionshift.errors import (
-    InputError,
     Interrupted,
     NoRoom,
     Refused,
@@ -71,10 +70,10 @@ class EngineSettings:
     stack: str
     work_dir: Path
     environment: Mapping[str, str] = field(repr=False)
+    slot: ExclusionStore
     secrets_provider: str = "passphrase"
     exclusive: bool = False
     parallel: int | None = None
-    slot: ExclusionStore | None = None
 
 
 @dataclass
@@ -96,7 +95,7 @@ class RunRecord:
     @property
     def outcomes(self) -> list[ResourceStep]:
         """What becomes of each resource, one step a resource: for whoever counts or adds up."""
-        return what_becomes(self.planned)
+        return final_steps(self.planned)
 
     @property
     def changes(self) -> list[ResourceStep]:
@@ -130,8 +129,7 @@ class Engine:
         self._mended: list[str] = []
         self._stack: Stack | None = None
         self._outputs: dict[str, Any] | None = None
-        slot = settings.slot
-        self._arrangement = ExcludedState(slot, self._export, self._import) if slot else None
+        self._excluded = ExcludedState(settings.slot, self._export, self._import)
 
     def interrupt(self) -> None:
         """Stop cleanly: what is under way is finished and written down, nothing new is begun."""
@@ -147,8 +145,8 @@ class Engine:
         Then nothing is started any more, and the next command puts it back.
         """
         try:
-            if self._arrangement and self._arrangement.now and not self._command.interrupted:
-                self._arrange(NOTHING)
+            if self._excluded.now and not self._command.interrupted:
+                self._exclude(NOTHING)
         finally:
             if self._claim is not None:
                 self._claim.give_back()
@@ -252,11 +250,8 @@ class Engine:
         """
         if self._outputs is None or not self._settings.exclusive:
             found = self._cli(["stack", "output", "--json"]) if self._exists() else ""
-            self._outputs = self._set_aside() | json.loads(found or "{}")
+            self._outputs = self._excluded.plain_outputs() | json.loads(found or "{}")
         return dict(self._outputs)
-
-    def _set_aside(self) -> dict[str, Any]:
-        return self._arrangement.plain_outputs() if self._arrangement else {}
 
     def resources(self) -> list[dict[str, Any]]:
         """Every resource in the state (urn, type, id, inputs, outputs), secrets encrypted."""
@@ -269,7 +264,7 @@ class Engine:
     @property
     def keeps_notes(self) -> bool:
         """Whether creations are open whose notes the state has no more; no CLI is asked."""
-        return self._arrangement is not None and self._arrangement.keeps_notes
+        return self._excluded.keeps_notes
 
     def settle_pending(self, made: Mapping[str, str], never_made: Collection[str]) -> None:
         """Say how creations that a killed run left open ended.
@@ -278,15 +273,9 @@ class Engine:
             made: {URN: id} of what is there; it becomes a resource, to be read back by `refresh`.
             never_made: URNs that are not there. Others stay open.
         """
-        if not made and not never_made:
-            return
-        if self._arrangement is not None:
+        if made or never_made:
             self._open()
-            self._arrangement.settle(made, never_made)
-            return
-        exported = self._export()
-        settle(exported["deployment"], made, never_made)
-        self._import(exported)
+            self._excluded.settle(made, never_made)
 
     def release_lock(self) -> None:
         """Remove the engine's own lock, left by a killed run. Only for who holds the environment's lock."""
@@ -296,18 +285,13 @@ class Engine:
     def remove_stack(self) -> None:
         """Forget an empty stack with its history, and what was left open in it."""
         if self._exists():
-            self._arrange(NOTHING)
+            self._exclude(NOTHING)
             self._cli(["stack", "rm", "--yes"])
             self._outputs = None
-        if self._arrangement is not None:
-            self._arrangement.forget()
+        self._excluded.forget()
 
     def _deployment(self) -> dict[str, Any]:
-        if not self._exists():
-            return {}
-        if self._arrangement is not None:
-            return self._arrangement.deployment()
-        return dict(self._export().get("deployment") or {})
+        return self._excluded.deployment() if self._exists() else {}
 
     def _export(self) -> dict[str, Any]:
         found: dict[str, Any] = json.loads(self._cli(["stack", "export"]))
@@ -321,17 +305,11 @@ class Engine:
             self._past_stale_lock(lambda: self._cli(["stack", "import", "--file", file.name]))
         self._outputs = None
 
-    def _arrange(self, excluded: StateExclusion) -> None:
+    def _exclude(self, excluded: StateExclusion) -> None:
         """Have out of the state what is ``excluded``, and nothing else. Only for whoever may change the state."""
-        if self._arrangement is not None:
-            if self._arrangement.now != excluded:
-                self._open()
-            self._arrangement.be(excluded)
-        elif excluded:
-            raise InputError(
-                "This engine has no place for what is taken out of its state.",
-                remedy="give it one (`slot`), or leave no region out",
-            )
+        if self._excluded.now != excluded:
+            self._open()
+            self._excluded.exclude(excluded)
 
     def _exists(self) -> bool:
         try:
@@ -390,7 +368,7 @@ class Engine:
     def _run(
         self, verb: str, program: Program, listener: Listener | None, excluded: StateExclusion, **options: Any
     ) -> RunRecord:
-        self._arrange(excluded)
+        self._exclude(excluded)
         return self._past_stale_lock(lambda: self._run_once(verb, program, listener, **options))
 
     def _past_stale_lock(self, work: Callable[[], Done]) -> Done:
@@ -435,7 +413,7 @@ class Engine:
         if self._command.interrupted or self._command.halted:
             raise self._stopped_or(None)
         if verb == "up" and record.outputs is not None:
-            self._outputs = self._set_aside() | record.outputs
+            self._outputs = self._excluded.plain_outputs() | record.outputs
         return record
 
     def _stopped_or(self, failure: WorkFailed | None) -> RegionshiftError:

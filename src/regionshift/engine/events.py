@@ -75,7 +75,7 @@ class StepProgress:
     step: ResourceStep
 
 
-def what_becomes(steps: Iterable[ResourceStep]) -> list[ResourceStep]:
+def final_steps(steps: Iterable[ResourceStep]) -> list[ResourceStep]:
     """One step for each resource, in the order in which the engine came to them: what it is in the end.
 
     The engine tells of one resource as often as it turns to it: of reading it back (``refresh``), of each of the

@@ -63,7 +63,7 @@ class Kept:
     outputs: dict[str, Any]
 
     @property
-    def is_away(self) -> bool:
+    def leaves_a_gap(self) -> bool:
         """Whether the state is not whole without it; it is without the notes."""
         return bool(self.resources or self.outputs)
 
@@ -103,11 +103,11 @@ class ExcludedState:
         # None: it is not known, as an earlier process may have left something in the slot.
         self.now: StateExclusion | None = None
 
-    def be(self, excluded: StateExclusion) -> None:
+    def exclude(self, excluded: StateExclusion) -> None:
         """Have out of the state what is ``excluded``, and nothing else."""
         if self.now == excluded:
             return
-        if (kept := self._kept()).is_away:
+        if (kept := self._kept()).leaves_a_gap:
             self._put_back(kept)
         self.now = NOTHING
         if excluded:
@@ -122,7 +122,7 @@ class ExcludedState:
 
     def settle(self, made: Mapping[str, str], never_made: Collection[str]) -> None:
         """Say of open creations how they ended, as :func:`settle` has it."""
-        self.be(NOTHING)
+        self.exclude(NOTHING)
         exported = self._export()
         deployment = _deployment(exported)
         put_back(deployment, self._kept())
@@ -156,7 +156,7 @@ class ExcludedState:
         deployment = _deployment(exported)
         put_back(deployment, self._kept())
         notes = _notes(deployment)
-        if (taken := take_out(deployment, excluded)).is_away:
+        if (taken := take_out(deployment, excluded)).leaves_a_gap:
             self.now = None  # until it is known to be out
             kept = Kept(taken.resources, notes, taken.outputs)
             self._write(exported, kept, kept)
@@ -172,7 +172,7 @@ class ExcludedState:
     def _keep(self, kept: Kept) -> None:
         if kept == self._kept():
             return
-        if kept.is_away or kept.pending:
+        if kept.leaves_a_gap or kept.pending:
             self._slot.write(kept.to_bytes())
         else:
             self._slot.clear()

@@ -22,7 +22,7 @@ def policy_findings(steps: Sequence[ResourceStep]) -> list[Finding]:
     A policy that the engine cannot know yet, as it names what is still to be made, is not looked at.
 
     Args:
-        steps: one a resource (`what_becomes`), or a policy would count as often as the engine tells of it.
+        steps: one a resource (`final_steps`), or a policy would count as often as the engine tells of it.
     """
     found: list[Finding] = []
     length: Counter[tuple[str, str]] = Counter()

@@ -28,7 +28,7 @@ def quota_findings(environment: Environment, steps: Sequence[ResourceStep]) -> l
     """An error for each quota that the change would break. Asks only in regions where something is added.
 
     Args:
-        steps: one a resource (`what_becomes`). A VPC that is replaced stands beside the new one for a while.
+        steps: one a resource (`final_steps`). A VPC that is replaced stands beside the new one for a while.
     """
     added = ("create", "replace")
     vpcs = Counter(step.region or "" for step in steps if step.type == _VPC and step.op in added)

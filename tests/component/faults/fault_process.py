@@ -34,7 +34,7 @@ from regionshift.journal.journal import Journal
 from regionshift.journal.lock import Holder, LeaseTerms, acquire
 from regionshift.journal.releases import ReleaseStore
 from regionshift.journal.sealing import SecretKey
-from regionshift.journal.store import StateStore
+from regionshift.journal.store import Slot, StateStore
 from regionshift.local.provider.assets import Files
 from regionshift.local.provider.server import serve
 from regionshift.operations.deploying import deploy, mend
@@ -258,6 +258,7 @@ class Process:
                     "PULUMI_EXPERIMENTAL": "true",
                     "PULUMI_SKIP_CHECKPOINTS": "true",
                 },
+                slot=Slot(open_state((world.folder / "slot").as_uri()), "excluded.json"),
                 exclusive=True,
             ),
             self.engine_runs,

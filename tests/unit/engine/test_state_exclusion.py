@@ -129,13 +129,13 @@ class Disk:
         self.kept = None
 
 
-def _arrangement(disk: Disk) -> ExcludedState:
+def _excluded(disk: Disk) -> ExcludedState:
     """As the next process has it."""
     return ExcludedState(disk, disk.export, disk.put)
 
 
 def _open(disk: Disk) -> list[str]:
-    notes = _arrangement(disk).deployment()["pending_operations"]
+    notes = _excluded(disk).deployment()["pending_operations"]
     return sorted(note["resource"]["urn"].rsplit("::", 1)[-1] for note in notes)
 
 
@@ -143,16 +143,16 @@ def _open(disk: Disk) -> list[str]:
 def test_nothing_is_lost_whenever_the_process_dies(at: int) -> None:
     disk, before = Disk(), _names(_state())
     disk.dies_at = at
-    dying = _arrangement(disk)
+    dying = _excluded(disk)
     try:
-        dying.be(OUT)
+        dying.exclude(OUT)
         assert _names(disk.state) == ["knows both", "shop-dev", "topic-us-east-1"]
-        dying.be(NOTHING)
+        dying.exclude(NOTHING)
     except Killed:
         pass
-    assert _names(_arrangement(disk).deployment()) == before
+    assert _names(_excluded(disk).deployment()) == before
     assert _open(disk) == ["queue-eu-west-1", "queue-us-east-1"]
-    _arrangement(disk).be(NOTHING)
+    _excluded(disk).exclude(NOTHING)
     assert _names(disk.state) == before
     assert disk.state["resources"][0]["outputs"] == {"a_eu_west_1": "1", "a_us_east_1": "2"}
     assert _open(disk) == ["queue-eu-west-1", "queue-us-east-1"]
@@ -161,8 +161,8 @@ def test_nothing_is_lost_whenever_the_process_dies(at: int) -> None:
 def test_nothing_stays_beside_a_state_that_is_whole_and_has_no_notes() -> None:
     disk = Disk()
     disk.state["pending_operations"] = [{"type": "deleting", "resource": {"urn": _urn("queue-us-east-1")}}]
-    _arrangement(disk).be(OUT)
-    _arrangement(disk).be(NOTHING)
+    _excluded(disk).exclude(OUT)
+    _excluded(disk).exclude(NOTHING)
     assert disk.kept is None
 
 
@@ -170,24 +170,24 @@ def test_nothing_stays_beside_a_state_that_is_whole_and_has_no_notes() -> None:
 @pytest.mark.parametrize("at", range(1, 6))
 def test_what_is_settled_is_settled_once_and_what_is_not_stays_open(at: int, out: StateExclusion) -> None:
     disk, before = Disk(), _names(_state())
-    _arrangement(disk).be(out)
+    _excluded(disk).exclude(out)
     disk.dies_at = disk.writes + at
     with suppress(Killed):
-        _arrangement(disk).settle({_urn("queue-us-east-1"): "i9"}, [])
+        _excluded(disk).settle({_urn("queue-us-east-1"): "i9"}, [])
     disk.dies_at = 0
-    _arrangement(disk).settle({_urn("queue-us-east-1"): "i9"}, [])
+    _excluded(disk).settle({_urn("queue-us-east-1"): "i9"}, [])
     assert _names(disk.state) == sorted([*before, "queue-us-east-1"])
     assert _open(disk) == ["queue-eu-west-1"]
-    _arrangement(disk).settle({}, [_urn("queue-eu-west-1")])
+    _excluded(disk).settle({}, [_urn("queue-eu-west-1")])
     assert _open(disk) == []
     assert disk.kept is None
 
 
 def test_reading_the_whole_state_writes_nothing() -> None:
     disk = Disk()
-    _arrangement(disk).be(OUT)
+    _excluded(disk).exclude(OUT)
     writes = disk.writes
-    assert _names(_arrangement(disk).deployment()) == _names(_state())
+    assert _names(_excluded(disk).deployment()) == _names(_state())
     assert disk.writes == writes
 
 
@@ -200,5 +200,5 @@ def test_a_stack_that_is_called_as_a_region_stays() -> None:
 
 def test_the_outputs_that_are_out_can_still_be_read() -> None:
     disk = Disk()
-    _arrangement(disk).be(OUT)
-    assert _arrangement(disk).plain_outputs() == {"a_eu_west_1": "1"}
+    _excluded(disk).exclude(OUT)
+    assert _excluded(disk).plain_outputs() == {"a_eu_west_1": "1"}

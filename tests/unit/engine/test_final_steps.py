@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from regionshift.engine.engine import RunRecord
-from regionshift.engine.events import ResourceStep, region_of, step_of, what_becomes
+from regionshift.engine.events import ResourceStep, final_steps, region_of, step_of
 from regionshift.operations.planning import BUCKET, doomed_buckets, make_plan
 from regionshift.operations.policy_findings import MOST_CHARACTERS, policy_findings
 from regionshift.report.live import LiveView
@@ -82,7 +82,7 @@ def test_every_resource_has_one_end_whatever_is_told_between(ops: list[tuple[str
     record = RunRecord(planned=mixed)
     assert {step.urn: step.op for step in record.outcomes} == wanted
     assert len(record.outcomes) == len(wanted)
-    assert what_becomes(record.outcomes) == record.outcomes
+    assert final_steps(record.outcomes) == record.outcomes
     unchanged = ("same", "refresh")
     changing = sorted(urn for urn, op in wanted.items() if op not in unchanged)
     plan = make_plan(cast(Any, SimpleNamespace(name="dev", regions=(REGION,))), record, [])
@@ -108,7 +108,7 @@ def test_a_policy_counts_once(told: tuple[str, ...], room: int) -> None:
         *_steps(told, "one", ROLE_POLICY, _policy(half)),
         *_steps(("refresh", "same"), "two", ROLE_POLICY, _policy(half - room)),
     ]
-    assert len(policy_findings(what_becomes(steps))) == (0 if room == 0 else 1)
+    assert len(policy_findings(final_steps(steps))) == (0 if room == 0 else 1)
 
 
 @given(TOLD_OF_ONE.filter(lambda told: TOLD[told] not in ("same", "refresh")))
