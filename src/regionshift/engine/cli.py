@@ -58,10 +58,10 @@ def _version_of(command: Path, variables: Mapping[str, str]) -> VersionInfo | No
 
 
 class Claim:
-    """The right to run a CLI that changes something, handed down to every CLI with an open file.
+    """A lock that this process shares with every CLI it starts, so that only one command's CLIs change something.
 
-    When the command is killed its CLI lives on for a while, and goes on changing and writing state. The
-    operating-system lock is shared by all who inherited the file, so it is free only when the last is gone.
+    A killed command's CLI lives on for a while, and goes on changing and writing state. All who inherited the open
+    file share the operating-system lock, so it is free only when the last of them is gone.
     """
 
     def __init__(self, path: Path, patience: float = 60.0) -> None:
@@ -70,7 +70,7 @@ class Claim:
         self._handle: int | None = None
 
     def take(self) -> int:
-        """The file to hand down; waits for what an earlier run left running.
+        """The open file for the next CLI to inherit; waits for CLIs that an earlier run left running.
 
         Raises:
             Refused: it is still at work after ``patience`` seconds.
@@ -94,7 +94,7 @@ class Claim:
                 return self._handle
 
     def give_back(self) -> None:
-        """Done with it."""
+        """Close our copy of the file; the lock is free when no CLI has it any more."""
         if self._handle is not None:
             os.close(self._handle)
             self._handle = None
@@ -134,7 +134,7 @@ class StoppableCommand(PulumiCommand):
     def _signal(self) -> None:
         with self._guard:
             if self._starting:
-                self._missed = True  # whom to signal is known in a moment
+                self._missed = True  # the process to signal is known in a moment
             elif self._running is not None and self._running.poll() is None:
                 self._running.send_signal(signal.SIGINT)
 

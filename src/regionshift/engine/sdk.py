@@ -70,11 +70,11 @@ async def _wait(
 def isolated_runs() -> Iterator[None]:
     """The program of a run that begins inside this block leaves nothing pending, and shares no connection.
 
-    When its engine is gone, the SDK does not come to the end of its own tidying: its next word to the engine fails.
-    What the program still waited for then stayed, with its loop, until somebody looked for garbage, in the middle of a
-    later run and with warnings on the terminal. And gRPC shares what it knows of an address between the channels of a
-    process: an engine that got the port of one that is gone could not be reached for up to two minutes (gRPC,
-    "Connection Backoff Protocol"), and its run failed with "Resource monitor has terminated".
+    When its engine has died, the SDK does not finish its own clean-up, as its next call to the engine fails. Pending
+    tasks and their loop then stayed until the next garbage collection, in the middle of a later run and with warnings
+    on the terminal. And gRPC shares connections between the channels of a process: a new engine that got a dead one's
+    port could not be reached for up to two minutes (gRPC, "Connection Backoff Protocol"), and its run failed with
+    "Resource monitor has terminated".
 
     Not for two threads at once: it changes the SDK.
     """
@@ -95,7 +95,7 @@ def isolated_runs() -> Iterator[None]:
 def _server(*arguments: Any, **options: Any) -> Any:
     """The SDK's own servers, for its program and its events, answer this user's engine alone.
 
-    Whoever else asked for the program would get all that it registers, with its secrets.
+    Anybody else who asked for the program would get all that it registers, with its secrets.
     """
     return own_server(grpc, *arguments, **options)
 
@@ -109,10 +109,10 @@ class _Host(host.LanguageServer):
     """What the engine asks to run our program."""
 
     def Run(self, request: Any, context: Any) -> Any:  # noqa: N802 - the engine's name for it
-        """The SDK's, in this thread from beginning to end; what it raises is told to the engine."""
+        """Run the program in this thread; what it raises is the engine's answer."""
         try:
             return super().Run(request, context)  # type: ignore[no-untyped-call]
-        except Exception as error:  # noqa: BLE001 - said to whoever asked, if that one is still there
+        except Exception as error:  # noqa: BLE001 - it is the engine's answer
             return language_pb2.RunResponse(error=str(error) or type(error).__name__)
         finally:
             _end(_here.__dict__.pop("loop", None))

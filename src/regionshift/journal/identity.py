@@ -1,8 +1,8 @@
-"""Whose environment this is: what it was made with, kept under the state URL, and never answered for another.
+"""The identity of an environment: the names, target and account it was made with, kept in the state.
 
-Names become lower case with dashes, so `Feature/SED-1` and `feature-sed-1` have the same names on AWS and the
-same place in the state. The exact words that an environment was made with are therefore kept, and whoever comes
-with others is refused. A target has a place of its own: an environment of the embedded AWS is none on AWS.
+Names become lower case with dashes, so `Feature/SED-1` and `feature-sed-1` have the same names on AWS and the same
+place in the state. The exact names are therefore kept, and a command with others is refused. Each target has a place
+of its own: an environment on the embedded AWS is not one on AWS.
 """
 
 from __future__ import annotations
@@ -66,7 +66,7 @@ def identity_of(config: MigrationConfig) -> Identity:
 
 
 def require_same(store: StateStore, identity: Identity) -> None:
-    """Goes on only when the environment was made with ``identity``, or with nothing yet.
+    """Raise unless the environment was made with ``identity``, or not made yet.
 
     Raises:
         Refused: it was made with other names, for another target or in another account; or an older version kept it
@@ -79,9 +79,9 @@ def require_same(store: StateStore, identity: Identity) -> None:
 
 @contextmanager
 def written_down(store: StateStore, identity: Identity, guard: Callable[[], None]) -> Iterator[None]:
-    """While a command may make the environment, with its lock held: what it is made with stands in the state.
+    """Keep the identity in the state while a command, which holds the lock, may make the environment.
 
-    A command that began no run takes away what it wrote. Where it could not (it was killed), the record binds nobody:
+    A command that began no run removes its record. Where it could not (it was killed), the record counts for nothing:
     it names the newest run of its time, and no newer one was begun.
 
     Args:
@@ -94,7 +94,7 @@ def written_down(store: StateStore, identity: Identity, guard: Callable[[], None
     try:
         yield
     finally:
-        # What went wrong in between is what is told. A record that stays for this binds nobody.
+        # The first failure is the one reported. A record that stays because of this counts for nothing.
         with suppress(RegionshiftError):
             if made is not None and not _binds(store, made):
                 guard()
@@ -152,7 +152,7 @@ class _Record:
 
 
 def _bound(store: StateStore, identity: Identity) -> _Record | None:
-    """The record that is there; one of another identity only when it binds nobody."""
+    """The record that is there; one of another identity only when it counts for nothing."""
     found = _read(store, identity)
     if found is not None and found.identity != identity and _binds(store, found):
         raise _another(found.identity, identity, store)
@@ -169,7 +169,7 @@ def _newest_run(store: StateStore, identity: Identity) -> str:
 
 
 def _write(store: StateStore, identity: Identity) -> _Record | None:
-    """Write the record, where none is; what is there and binds nobody is replaced. None: it is not this command's."""
+    """Write the record where none counts. None: the one that is there is not this command's to remove."""
     found = _bound(store, identity)
     if found is not None and found.identity == identity:
         return None if _binds(store, found) else found

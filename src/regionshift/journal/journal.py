@@ -241,7 +241,7 @@ class Journal:
         return [summarize(self.view(number)) for number in sorted(numbers, reverse=True)]
 
     def take(self, unsealed: Mapping[str, str]) -> None:
-        """Take what :meth:`unsealed` found for this environment's own from now on: a person has looked at it."""
+        """Accept what :meth:`unsealed` found as this environment's own from now on: a person has looked at it."""
         self.guard()
         kept = {**self._taken_earlier(), **unsealed}
         self.store.put(self._earlier, self.sealed(self._earlier, json.dumps({"events": kept}).encode()))
