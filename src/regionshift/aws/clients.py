@@ -108,8 +108,7 @@ class Clients:
             AwsFailed: the profile does not exist.
         """
         with self._lock, told_plainly("global"):
-            if self._session is None:
-                self._session = self._new_session()
+            self._opened()
         hurried = copy(self)  # with the same session, so that nobody is asked for a token twice
         hurried._made = {}
         hurried._read_timeout, hurried._attempts = IMPATIENT_READ_TIMEOUT, IMPATIENT_ATTEMPTS
@@ -184,9 +183,7 @@ class Clients:
             AwsFailed: there are none.
         """
         with self._lock, told_plainly("global"):
-            if self._session is None:
-                self._session = self._new_session()
-            found = self._session.get_credentials()
+            found = self._opened().get_credentials()
             if found is None:
                 raise NoCredentialsError
             frozen = found.get_frozen_credentials()
@@ -199,9 +196,7 @@ class Clients:
             AwsFailed: the profile does not exist, or the file cannot be read.
         """
         with self._lock, told_plainly("global"):
-            if self._session is None:
-                self._session = self._new_session()
-            core = self._session._session
+            core = self._opened()._session
             profile, files = core.get_scoped_config(), core.full_config
             name = core.profile or "default"
         if str(profile.get("ignore_configured_endpoint_urls", "")).lower() == "true":
@@ -218,13 +213,15 @@ class Clients:
             if lines.get("endpoint_url")
         }
 
-    def _new_session(self) -> boto3.Session:
-        return _isolated_session(self._key) if self._key else boto3.Session(profile_name=self._profile)
+    def _opened(self) -> boto3.Session:
+        """The one session; only with the lock in hand."""
+        if self._session is None:
+            made = _isolated_session(self._key) if self._key else boto3.Session(profile_name=self._profile)
+            self._session = made
+        return self._session
 
     def _make(self, service: str, region: str) -> Any:
-        if self._session is None:
-            self._session = self._new_session()
-        client: Any = self._session.client(
+        client: Any = self._opened().client(
             service,  # type: ignore[call-overload]  # the stubs know literal names only
             region_name=region,
             endpoint_url=self._endpoint,

@@ -115,18 +115,7 @@ class RunSummary:
 
 def encode(event: Event) -> bytes:
     """The event as JSON. Raises TypeError or ValueError when ``data`` is not plain JSON (a secret, a NaN)."""
-    content = {
-        "version": event.version,
-        "id": event.id,
-        "sequence": event.sequence,
-        "run_id": event.run_id,
-        "kind": event.kind,
-        "step": event.step,
-        "phase": event.phase,
-        "region": event.region,
-        "at": event.at.isoformat(),
-        "data": event.data,
-    }
+    content = {**vars(event), "at": event.at.isoformat()}
     return json.dumps(content, separators=(",", ":"), allow_nan=False).encode()
 
 
@@ -289,20 +278,8 @@ def view_without_steps(found: RunSummary, first: Event) -> RunView:
 
 def encode_summary(summary: RunSummary) -> bytes:
     """The copy of a finished run, as JSON."""
-    content = {
-        "run_id": summary.run_id,
-        "kind": summary.kind,
-        "started": summary.started.isoformat(),
-        "ended": summary.ended.isoformat() if summary.ended else None,
-        "outcome": summary.outcome,
-        "result": summary.result,
-        "by": summary.by,
-        "regions": list(summary.regions),
-        "reason": summary.reason,
-        "subject": summary.subject,
-        "of_data": summary.of_data,
-    }
-    return json.dumps(content).encode()
+    ended = summary.ended.isoformat() if summary.ended else None
+    return json.dumps({**vars(summary), "started": summary.started.isoformat(), "ended": ended}).encode()
 
 
 def decode_summary(body: bytes) -> RunSummary | None:

@@ -347,18 +347,9 @@ def _encode(record: ReleaseRecord) -> bytes:
 
 def _content(record: ReleaseRecord) -> dict[str, object]:
     """All that is kept of a release, but for its seal."""
-    return {
-        "version": VERSION,
-        "digest": record.digest,
-        "at": record.at.isoformat(),
-        "by": record.by,
-        "program": record.program,
-        "previous": record.previous,
-        "difference": [difference.to_json() for difference in record.difference],
-        "content": record.content,
-        "secret_digests": record.secret_digests,
-        "sealed": record.sealed,
-    }
+    content = {**vars(record), "at": record.at.isoformat(), "version": VERSION}
+    del content["seal"]
+    return content | {"difference": [difference.to_json() for difference in record.difference]}
 
 
 def _decode(body: bytes, where: str) -> ReleaseRecord:
