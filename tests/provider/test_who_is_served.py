@@ -129,7 +129,7 @@ def test_a_connection_of_ours_is_ours_by_either_way_of_telling(family: socket.Ad
 
 @pytest.mark.skipif(not Path("/proc/net/tcp").exists(), reason="the table is Linux's")
 def test_the_owner_is_read_from_the_systems_table(tmp_path: Path) -> None:
-    with _connection(socket.AF_INET) as (peer, port, _):
+    with _connection(socket.AF_INET) as (peer, port, to):
         table = Path("/proc/net/tcp").read_text()
         ours, other, closed = tmp_path / "ours", tmp_path / "other", tmp_path / "closed"
         ours.write_text(table)
@@ -137,7 +137,7 @@ def test_the_owner_is_read_from_the_systems_table(tmp_path: Path) -> None:
         (row,) = [
             line
             for line in table.splitlines()
-            if line.split()[1] == f"0100007F:{port:04X}" and line.split()[3] == "01"
+            if line.split()[1:4] == [f"0100007F:{port:04X}", f"0100007F:{to:04X}", "01"]
         ]
         fields = row.split()
         theirs = " ".join([*fields[:7], str(NOBODY), *fields[8:]])
