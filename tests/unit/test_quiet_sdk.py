@@ -8,10 +8,11 @@ from collections.abc import Coroutine, Iterator
 from typing import Any
 
 import pytest
+from pulumi.automation._stack import _EventsServicer
 from pulumi.runtime.settings import SETTINGS
 from pulumi.runtime.stack import wait_for_rpcs
 
-from regionshift.engine.sdk import _PATIENCE_S, quiet_sdk
+from regionshift.engine.sdk import _PATIENCE_S, isolated_runs, quiet_sdk
 
 _OUTPUTS = 300
 
@@ -99,3 +100,21 @@ def test_outside_the_sdk_waits_as_ever() -> None:
     with quiet_sdk():
         assert vars(waiting)["asyncio"] is not asyncio
     assert vars(waiting)["asyncio"] is asyncio
+
+
+def test_a_stream_of_events_that_broke_with_its_engine_is_no_warning(
+    recwarn: pytest.WarningsRecorder,
+) -> None:
+    def broken() -> Iterator[Any]:
+        yield from ()
+        raise RuntimeError("the engine was killed")
+
+    def serve() -> None:
+        _EventsServicer(lambda _: None).StreamEvents(broken(), None)  # type: ignore[no-untyped-call]
+
+    serve()
+    assert len(recwarn) == 1, "the SDK warns of it"
+    recwarn.clear()
+    with isolated_runs():
+        serve()
+    assert not recwarn.list

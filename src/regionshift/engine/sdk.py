@@ -7,6 +7,7 @@ import os
 import shutil
 import tempfile
 import threading
+import warnings
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -84,7 +85,10 @@ def isolated_runs() -> Iterator[None]:
     vars(stack)["LanguageServer"] = _Host
     vars(stack)["grpc"] = SimpleNamespace(**{**vars(grpc), "server": _server})
     try:
-        yield
+        with warnings.catch_warnings():
+            # So ends the stream of an engine that was killed. Its run fails, and that is what is told.
+            warnings.filterwarnings("ignore", message="Error in event stream")
+            yield
     finally:
         vars(settings)["_GRPC_CHANNEL_OPTIONS"] = options
         vars(host)["asyncio"] = asyncio
