@@ -9,7 +9,7 @@ import pytest
 from carrier_world import SOURCE, TARGET, S3Lab, World
 
 from regionshift.carriers.carrier import Level
-from regionshift.carriers.s3.pages import read_page
+from regionshift.carriers.s3.calls import read_page
 from regionshift.carriers.transport import Response, S3Request
 
 RESTORED = b"<RestoreStatus><IsRestoreInProgress>%s</IsRestoreInProgress></RestoreStatus>"

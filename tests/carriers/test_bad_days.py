@@ -17,7 +17,7 @@ from regionshift.carriers.beginning import Asked
 from regionshift.carriers.carrier import Level
 from regionshift.carriers.plan import BATCH_ITEMS
 from regionshift.carriers.records import Layout
-from regionshift.carriers.s3.pages import read_page
+from regionshift.carriers.s3.calls import read_page
 from regionshift.carriers.transport import Response, S3Error, S3Request
 from regionshift.errors import InputError, WorkFailed
 

@@ -14,10 +14,9 @@ from regionshift.carriers.carrier import Carried, DataLocation, Entry, Item, Lev
 from regionshift.carriers.lines import item_line, to_bytes
 from regionshift.carriers.plan import MigrationPlan, make_plan, require_sound
 from regionshift.carriers.records import MigrationRecords, RecordStore
-from regionshift.carriers.s3.calls import Bucket, Calls
+from regionshift.carriers.s3.calls import Bucket, Calls, Page, Version
 from regionshift.carriers.s3.listing import stacks
-from regionshift.carriers.s3.pages import Page, Version
-from regionshift.carriers.s3.planning import plan
+from regionshift.carriers.s3.objects import plan
 
 PAGE = 1000
 ROOT = Path(__file__).parents[2]

@@ -9,8 +9,8 @@ from carrier_world import TARGET, Lab, S3Lab, World
 
 from regionshift.carriers.carrier import Level
 from regionshift.carriers.migration import Metadata
-from regionshift.carriers.proving import Proven, prove_again
 from regionshift.carriers.records import Layout, StoredProgress
+from regionshift.operations.migrations.verifying import Proven, prove_again
 
 
 def again(world: World, metadata: Metadata) -> Proven:

@@ -11,7 +11,7 @@ import pytest
 from carrier_world import SOURCE, TARGET, SecretsLab, World
 
 from regionshift.carriers.carrier import Level
-from regionshift.carriers.rotation import rotation
+from regionshift.carriers.secrets_access import rotation
 
 ROTATES = f"arn:aws:lambda:{SOURCE}:123456789012:function:turner"
 

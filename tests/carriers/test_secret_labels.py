@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from carrier_world import TARGET, SecretsLab, World
 
-from regionshift.carriers import staging
+from regionshift.carriers import secrets_access
 from regionshift.carriers.carrier import Level
 
 ROUNDS = 12
@@ -39,15 +39,15 @@ def test_many_migrations_stay_within_the_limit_and_the_newest_go_back(world: Wor
         assert done["status"] == "completed", (number, done)
         states.append(whole(world, lab))
         # The emulator refuses the 21st, as AWS does; this is what readers see of ours.
-        assert len(staging.marks({"VersionIdsToStages": states[-1][0]})) <= 3 * staging.KEPT
+        assert len(secrets_access.marks({"VersionIdsToStages": states[-1][0]})) <= 3 * secrets_access.KEPT
 
-    for number in range(ROUNDS - 1, ROUNDS - 1 - staging.KEPT, -1):
+    for number in range(ROUNDS - 1, ROUNDS - 1 - secrets_access.KEPT, -1):
         record = world.migrations.of(f"m{number}").rollback()
         assert record["counts"] == {"undone": 1}, record
         assert whole(world, lab)[1:] == states[number][1:]
         assert current_and_previous(whole(world, lab)) == current_and_previous(states[number])
     before = whole(world, lab)
-    record = world.migrations.of(f"m{ROUNDS - 1 - staging.KEPT}").rollback()
+    record = world.migrations.of(f"m{ROUNDS - 1 - secrets_access.KEPT}").rollback()
     assert record["counts"] == {"conflict": 1}
     assert "is no longer kept" in record["conflicts"][0]["reason"]
     assert whole(world, lab) == before
@@ -62,7 +62,7 @@ def current_and_previous(state: Any) -> dict[str, str]:
 def test_the_plan_says_until_when(world: World, lab: SecretsLab) -> None:
     lab.write("source", "s", "new")
     (part,) = world.migrations.of("p").plan([lab.entry], Level.FULL).entries
-    assert f"fewer than {staging.KEPT} later migrations" in part.undo_until
+    assert f"fewer than {secrets_access.KEPT} later migrations" in part.undo_until
 
 
 def test_a_secret_full_of_labels_of_its_owner_is_a_conflict_before_anything_is_written(
@@ -70,7 +70,7 @@ def test_a_secret_full_of_labels_of_its_owner_is_a_conflict_before_anything_is_w
 ) -> None:
     vault, name = world.clients.get("secretsmanager", TARGET), lab.entry.target.prefix + "s"
     version = vault.get_secret_value(SecretId=name)["VersionId"]
-    room = staging.MOST_LABELS - 3 - 3
+    room = secrets_access.MOST_LABELS - 3 - 3
     lab.write("source", "s", "new")
     for number in range(room + 1):
         vault.update_secret_version_stage(
@@ -91,9 +91,9 @@ def test_a_secret_full_of_labels_of_its_owner_is_a_conflict_before_anything_is_w
     lab.write("source", "s", "newer")
     # There is room for one migration's labels alone.
     assert world.migrations.of("m3").migrate([lab.entry])["status"] == "completed"
-    assert {mark.migration_id for mark in staging.marks({"VersionIdsToStages": whole(world, lab)[0]})} == {
-        "m3"
-    }
+    assert {
+        mark.migration_id for mark in secrets_access.marks({"VersionIdsToStages": whole(world, lab)[0]})
+    } == {"m3"}
     assert world.migrations.of("m3").rollback()["counts"] == {"undone": 1}
 
 

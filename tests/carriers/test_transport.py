@@ -25,7 +25,7 @@ from stubborn_server import (
 
 from regionshift.carriers import connections
 from regionshift.carriers.carrier import Level
-from regionshift.carriers.pace import Pace
+from regionshift.carriers.connections import Pace
 from regionshift.carriers.transport import AnswerLostError, Response, S3Error, S3Request, Transport
 from regionshift.settings.regions import REGIONS, s3_endpoint
 

@@ -14,7 +14,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from regionshift.aws.clients import AccessKey, Clients
-from regionshift.carriers.bucket_owner import EXPECTED
+from regionshift.carriers.transport import EXPECTED
 from regionshift.local.emulator import LocalCloud
 from regionshift.local.ownership_gaps import with_account_of_buckets, with_roles_of_sessions
 

@@ -17,7 +17,7 @@ from botocore.config import Config
 from botocore.credentials import ReadOnlyCredentials
 from botocore.loaders import Loader, create_loader
 
-from regionshift.carriers.bucket_owner import expect
+from regionshift.carriers.transport import expect
 from regionshift.function.carrying import TransportAccess
 from regionshift.function.clients import PATIENCE
 from regionshift.function.configuration import LOG_LEVELS

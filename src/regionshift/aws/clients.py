@@ -21,7 +21,7 @@ from botocore.loaders import Loader, create_loader
 
 from regionshift import logs
 from regionshift.aws.errors import told_plainly
-from regionshift.carriers.bucket_owner import expect
+from regionshift.carriers.transport import expect
 
 if TYPE_CHECKING:
     from mypy_boto3_cloudwatch import CloudWatchClient

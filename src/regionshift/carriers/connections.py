@@ -1,28 +1,98 @@
-"""Kept-alive HTTPS connections, the standard library's, handed out one request at a time.
-
-urllib3's pool costs half of a small request's processor time (docs/adr/101), most of it for redirects,
-retries, proxies and decoding that S3 requests have no use for. What is left of a pool is small.
-"""
+"""Connections to S3, and how many requests run over them at once: fewer when AWS says slow down."""
 
 from __future__ import annotations
 
 import ssl
 import threading
 import time
+from collections import deque
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from http.client import HTTPConnection, HTTPException, HTTPSConnection
 from select import select
+from types import TracebackType
 from urllib.parse import urlsplit
 
 from regionshift import logs
 
+_GROW_AFTER = 50  # requests without a complaint before one more may run
 _CONNECT_SECONDS = 10
 # S3 can be silent for minutes before it answers, when it puts a large upload's parts together.
 _READ_SECONDS = 300
 # Servers close a connection after about 1,000 requests; going first spares a request that gets no answer.
 _MOST_REQUESTS = 900
 _FRESH_SECONDS = 1.0  # idle for longer, a connection is looked at before it is used again
+
+
+class Pace:
+    """A gate for at most ``most`` requests; halved by ``slow_down``, never under one. Thread-safe.
+
+    First come, first served: a batch's records and listings pass between the copies of others. Otherwise the
+    threads that copy, which come back at once, would let nobody in before all is copied.
+    """
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._limit = most
+        self._running = 0
+        self._calm = 0
+        self._lock = threading.Lock()
+        self._waiting: deque[threading.Lock] = deque()
+
+    @property
+    def limit(self) -> int:
+        """How many may run now."""
+        return self._limit
+
+    @property
+    def queue(self) -> int:
+        """How many wait for their turn."""
+        return len(self._waiting)
+
+    def slow_down(self) -> None:
+        """AWS complained: half as many from now on."""
+        with self._lock:
+            self._limit = max(1, self._limit // 2)
+            self._calm = 0
+
+    def __enter__(self) -> None:
+        with self._lock:
+            if self._running < self._limit and not self._waiting:
+                self._running += 1
+                return
+            turn = threading.Lock()
+            turn.acquire()
+            self._waiting.append(turn)
+        try:
+            turn.acquire()
+        except BaseException:
+            self._leave_queue(turn)
+            raise
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        with self._lock:
+            self._running -= 1
+            self._calm += 1
+            if self._calm >= _GROW_AFTER and self._limit < self._most:
+                self._limit += 1
+                self._calm = 0
+            self._let_in()
+
+    def _let_in(self) -> None:
+        while self._waiting and self._running < self._limit:
+            self._running += 1
+            self._waiting.popleft().release()
+
+    def _leave_queue(self, turn: threading.Lock) -> None:
+        """Interrupted while waiting: the place, or the turn that was given meanwhile, is the next one's."""
+        with self._lock:
+            if turn in self._waiting:
+                self._waiting.remove(turn)
+            else:
+                self._running -= 1
+                self._let_in()
 
 
 class ConnectionProblemError(Exception):

@@ -41,32 +41,32 @@ from regionshift.carriers.named import (
     decide,
     listed,
     looked_at_together,
+    require_rules,
+    rewrites_of,
+    rewritten,
     tags_of,
 )
-from regionshift.carriers.rewrite import require_rules, rewrites_of, rewritten
-from regionshift.carriers.rotation import rotation
 from regionshift.carriers.secrets_access import (
+    BEFORE,
     CURRENT,
+    KEPT,
+    MADE,
+    MOST_LABELS,
     NOT_FOUND,
+    PREVIOUS,
     Vault,
     changed,
     created,
     identity_of,
-    not_carried,
-    staged,
-)
-from regionshift.carriers.selection import Cursor, selector
-from regionshift.carriers.staging import (
-    BEFORE,
-    KEPT,
-    MADE,
-    MOST_LABELS,
-    PREVIOUS,
     in_the_way,
     no_room,
+    not_carried,
     of_migration,
+    rotation,
+    staged,
     stages_of,
 )
+from regionshift.carriers.selection import Cursor, selector
 
 _NAMESPACE = uuid.UUID("6c0e7b0a-5d0c-5a52-9a43-6f2b1c1f7a11")
 _PREVIOUS = "AWSPREVIOUS"

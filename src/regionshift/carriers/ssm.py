@@ -41,8 +41,10 @@ from regionshift.carriers.named import (
     decide,
     listed,
     looked_at,
+    require_rules,
+    rewrites_of,
+    rewritten,
 )
-from regionshift.carriers.rewrite import require_rules, rewrites_of, rewritten
 from regionshift.carriers.selection import Cursor, selector
 from regionshift.carriers.ssm_access import (
     GONE,

@@ -13,6 +13,7 @@ import time
 import xml.etree.ElementTree as ET
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 from urllib.parse import quote, urlsplit
 
 from botocore.auth import S3SigV4Auth
@@ -20,12 +21,15 @@ from botocore.awsrequest import AWSRequest
 from botocore.credentials import ReadOnlyCredentials
 
 from regionshift import logs
-from regionshift.carriers.bucket_owner import expected
-from regionshift.carriers.connections import ConnectionProblemError, Connections
-from regionshift.carriers.pace import Pace
+from regionshift.carriers.connections import ConnectionProblemError, Connections, Pace
 from regionshift.errors import WorkFailed
 from regionshift.settings.regions import is_aws_host
 
+EXPECTED = "x-amz-expected-bucket-owner"
+EXPECTED_OF_SOURCE = "x-amz-source-expected-bucket-owner"
+COPY_SOURCE = "x-amz-copy-source"
+
+_PARAMETERS = ("ExpectedBucketOwner", "ExpectedSourceBucketOwner")
 _SAFE_IN_PATH = "/~"
 _SAFE_IN_QUERY = "~"
 _TRANSIENT = frozenset({429, 500, 502, 503, 504})
@@ -37,6 +41,27 @@ _IS_ERROR = re.compile(rb"\s*(<\?xml[^>]*\?>)?\s*<Error[\s>]")
 _NO_BODY = hashlib.sha256(b"").hexdigest()
 _FIRST_WAIT = 0.05  # seconds; doubled each time, with jitter
 _LONGEST_WAIT = 5.0
+
+
+def expected(
+    account: str, headers: Mapping[str, str], owner: str = "", source_owner: str = ""
+) -> dict[str, str]:
+    """The headers for a request with ``headers``: ``account`` wherever no other owner is given."""
+    found = {EXPECTED: owner or account}
+    return found | {EXPECTED_OF_SOURCE: source_owner or account} if COPY_SOURCE in headers else found
+
+
+def expect(client: Any, account: str) -> None:
+    """From now on each call of the boto3 ``client`` of S3 that takes an owner expects ``account``, unless it says whom.
+
+    Making a bucket and listing all take none: they concern the caller's own.
+    """
+
+    def name_owner(params: dict[str, Any], model: Any, **_: Any) -> dict[str, Any]:
+        taken = model.input_shape.members if model.input_shape else {}
+        return {**{name: account for name in _PARAMETERS if name in taken}, **params}
+
+    client.meta.events.register("provide-client-params.s3", name_owner)
 
 
 class S3Error(WorkFailed):

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, cast
 import boto3
 from botocore.config import Config
 
-from regionshift.carriers.bucket_owner import expect
+from regionshift.carriers.transport import expect
 
 if TYPE_CHECKING:
     from mypy_boto3_cloudwatch import CloudWatchClient

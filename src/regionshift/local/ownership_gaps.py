@@ -17,7 +17,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 from urllib.parse import unquote
 
-from regionshift.carriers.bucket_owner import COPY_SOURCE, EXPECTED, EXPECTED_OF_SOURCE
+from regionshift.carriers.transport import COPY_SOURCE, EXPECTED, EXPECTED_OF_SOURCE
 
 Owner = Callable[[str], str | None]
 """The account that owns a bucket; None where there is none."""

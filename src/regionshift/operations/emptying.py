@@ -11,7 +11,7 @@ from typing import TypeVar
 from botocore.exceptions import ClientError
 
 from regionshift.aws.clients import Clients
-from regionshift.carriers.s3.removing import empty_bucket
+from regionshift.carriers.s3.undoing import empty_bucket
 from regionshift.engine.engine import EngineFailed
 from regionshift.operations.environment import Environment
 from regionshift.operations.ownership import require_our_buckets

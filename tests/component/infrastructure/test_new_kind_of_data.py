@@ -33,7 +33,6 @@ from regionshift.carriers.carrier import (
 from regionshift.carriers.kinds import KINDS, CarrierAccess, DataKind, all_carriers
 from regionshift.carriers.migration import Migrations
 from regionshift.carriers.named import Both, Description, NamedCarrier, decide
-from regionshift.carriers.proving import prove_again
 from regionshift.carriers.records import RecordStore
 from regionshift.carriers.selection import Cursor, selector
 from regionshift.function.carrying import read_ways
@@ -43,6 +42,7 @@ from regionshift.infrastructure.policies.statement import Statement, allow
 from regionshift.infrastructure.site import Site
 from regionshift.operations.migrations.entries import bounds_of, entries
 from regionshift.operations.migrations.estimating import as_json, estimate
+from regionshift.operations.migrations.verifying import prove_again
 from regionshift.operations.usable_keys import keys_of
 from regionshift.settings.carry import Carry, CarryEnd, CarryEntry, KmsKey
 from regionshift.settings.components import Component

@@ -10,7 +10,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from regionshift.aws.clients import Clients
-from regionshift.carriers.s3.removing import empty_bucket
+from regionshift.carriers.s3.undoing import empty_bucket
 from regionshift.errors import WorkFailed
 
 pytestmark = pytest.mark.component

@@ -22,7 +22,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from regionshift.carriers.carrier import SourceVersion, Work
-from regionshift.carriers.s3.calls import Calls
+from regionshift.carriers.s3.calls import NULL, Calls, Version
 from regionshift.carriers.s3.contents import (
     REDIRECT,
     ContentComparer,
@@ -31,7 +31,6 @@ from regionshift.carriers.s3.contents import (
     compare_checksums,
     compare_headers,
 )
-from regionshift.carriers.s3.pages import NULL, Version
 from regionshift.carriers.transport import S3Error
 
 

@@ -13,8 +13,7 @@ from itertools import groupby
 from operator import attrgetter
 from typing import NamedTuple
 
-from regionshift.carriers.s3.calls import Bucket, Calls
-from regionshift.carriers.s3.pages import Page, Version
+from regionshift.carriers.s3.calls import Bucket, Calls, Page, Version
 
 _PAGES_BEFORE_CUT = 4
 _RANGES_AT_ONCE = 8

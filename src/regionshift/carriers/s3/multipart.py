@@ -14,8 +14,7 @@ from dataclasses import dataclass
 from urllib.parse import unquote_plus, urlencode
 
 from regionshift.carriers.carrier import OutOfTimeError, Work
-from regionshift.carriers.s3.calls import Bucket, Calls, Pinned
-from regionshift.carriers.s3.pages import parse
+from regionshift.carriers.s3.calls import Bucket, Calls, Pinned, parse
 from regionshift.carriers.transport import AnswerLostError, S3Error
 
 # S3 User Guide, "Amazon S3 multipart upload limits": parts of 5 MB to 5 GB, at most 10,000.

@@ -17,10 +17,9 @@ from regionshift.carriers.locks import holders
 from regionshift.carriers.migration import Metadata, Migration
 from regionshift.carriers.plan import MigrationPlan
 from regionshift.carriers.records import PROGRAMS_OWN
-from regionshift.carriers.s3.calls import Bucket, Calls
+from regionshift.carriers.s3.calls import NULL, Bucket, Calls
 from regionshift.carriers.s3.checks import check_source
 from regionshift.carriers.s3.listing import Stack, stacks
-from regionshift.carriers.s3.pages import NULL
 from regionshift.carriers.selection import Cursor, selector
 from regionshift.carriers.summary import entries_of
 from regionshift.errors import Refused, WorkFailed

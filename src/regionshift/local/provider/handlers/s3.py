@@ -10,7 +10,7 @@ from botocore.exceptions import ClientError
 
 from regionshift.aws.errors import code_of
 from regionshift.aws.resource_finders import unless_gone
-from regionshift.carriers.s3.removing import empty_bucket
+from regionshift.carriers.s3.undoing import empty_bucket
 from regionshift.errors import WorkFailed
 from regionshift.local.provider.conversions import from_api, from_list, to_api, to_list
 from regionshift.local.provider.fields import Field, FieldType
