@@ -16,7 +16,7 @@ from regionshift.carriers.plan import MigrationPlan, make_plan, require_sound
 from regionshift.carriers.records import MigrationRecords, RecordStore
 from regionshift.carriers.s3.calls import Bucket, Calls, Page, Version
 from regionshift.carriers.s3.listing import stacks
-from regionshift.carriers.s3.objects import plan
+from regionshift.carriers.s3.objects import decisions
 
 PAGE = 1000
 ROOT = Path(__file__).parents[2]
@@ -84,7 +84,9 @@ class Streaming:
     ) -> Iterator[Item]:
         del deep, left_behind
         one, other = (cast(Calls, side) for side in (self.source, self.target))
-        decided = plan(entry, stacks(one, Bucket("a", "s"), ""), stacks(other, Bucket("b", "t"), ""), carried)
+        decided = decisions(
+            entry, stacks(one, Bucket("a", "s"), ""), stacks(other, Bucket("b", "t"), ""), carried
+        )
         return (found.item for found in decided)
 
 
