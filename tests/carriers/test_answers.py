@@ -21,7 +21,7 @@ from regionshift.carriers.kinds import all_carriers
 from regionshift.carriers.lines import from_bytes
 from regionshift.carriers.migration import Migrations
 from regionshift.carriers.records import Layout
-from regionshift.function.carrying import carrier_access
+from regionshift.function.clients import carrier_access
 
 SERVICES = {"ssm": "ssm", "secrets": "secretsmanager"}
 

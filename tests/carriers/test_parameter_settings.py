@@ -15,8 +15,8 @@ from carrier_world import SOURCE, TARGET, SsmLab, World
 from regionshift.carriers.carrier import DataLocation, Entry, Level
 from regionshift.carriers.ssm import cannot_go_back
 from regionshift.errors import InputError, Refused, WorkFailed
+from regionshift.operations.migrations.entries import require_something
 from regionshift.operations.migrations.estimating import Estimate, as_json
-from regionshift.operations.migrations.rights import require_something
 
 EXPIRES = {"Type": "Expiration", "Version": "1.0", "Attributes": {"Timestamp": "2039-12-02T21:34:33.000Z"}}
 TELLS = {"Type": "NoChangeNotification", "Version": "1.0", "Attributes": {"After": "20", "Unit": "Days"}}

@@ -14,7 +14,7 @@ from function_region import Maker
 
 from regionshift.function.clients import FunctionClients
 from regionshift.function.dispatcher import Dispatcher
-from regionshift.function.variables import Variables
+from regionshift.function.surroundings import Variables
 
 
 @dataclass(frozen=True)

@@ -18,10 +18,9 @@ from botocore.credentials import ReadOnlyCredentials
 from botocore.loaders import Loader, create_loader
 
 from regionshift.carriers.transport import expect
-from regionshift.function.carrying import TransportAccess
-from regionshift.function.clients import PATIENCE
+from regionshift.function.clients import PATIENCE, TransportAccess
 from regionshift.function.configuration import LOG_LEVELS
-from regionshift.function.variables import Variables
+from regionshift.function.surroundings import Variables
 from regionshift.infrastructure.policies import function as rights
 from regionshift.local.emulator import LocalCloud
 

@@ -6,7 +6,7 @@ import pytest
 
 from regionshift.carriers.bounds import OutOfBounds, own_bucket
 from regionshift.carriers.carrier import DataLocation, Entry
-from regionshift.function.carrying import read_ways
+from regionshift.function.clients import read_ways
 from regionshift.infrastructure import carried
 from regionshift.infrastructure.site import Site
 from regionshift.operations.migrations.entries import bounds_of, entries

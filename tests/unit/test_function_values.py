@@ -11,12 +11,11 @@ from hypothesis import strategies as st
 
 from regionshift.function.actions.validate import DOES_NOT_APPLY, verdict
 from regionshift.function.answer import Answer
-from regionshift.function.checks.replication import is_whole
-from regionshift.function.checks.subject import CheckAnswer
+from regionshift.function.checks import CheckAnswer, is_whole
 from regionshift.function.configuration import ConfigurationError, parse_configuration
-from regionshift.function.log_line import stream_name
 from regionshift.function.notification import Notification, log_group_link
-from regionshift.function.variables import MisconfiguredError, Variables
+from regionshift.function.reporter import stream_name
+from regionshift.function.surroundings import MisconfiguredError, Variables
 
 NOW = datetime(2030, 1, 2, 3, 4, 5, tzinfo=UTC)
 ENV = {

@@ -27,13 +27,13 @@ from regionshift.errors import (
     RegionshiftError,
     WorkFailed,
 )
-from regionshift.function.carrying import TransportAccess
+from regionshift.function.clients import TransportAccess
 from regionshift.operations.migrations import migrate as operation
 from regionshift.operations.migrations.carrying import Carrying
+from regionshift.operations.migrations.entries import require_rights, require_something
 from regionshift.operations.migrations.estimating import as_json, estimate
 from regionshift.operations.migrations.listing import SETTLED, Unread, known_migrations, migration_named
 from regionshift.operations.migrations.progress import MigrationProgress
-from regionshift.operations.migrations.rights import require_rights, require_something
 from regionshift.operations.migrations.taking_back import TakenBack, require_takeable, take_back
 from regionshift.operations.migrations.verifying import verify_again
 from regionshift.operations.outputs import Outputs

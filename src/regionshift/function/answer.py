@@ -8,9 +8,13 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+from botocore.exceptions import BotoCoreError, ClientError
+
 SUCCESS = "success"
 ERROR = "error"
 _UNDER_WAY = 202
+AWS_PROBLEMS = (ClientError, BotoCoreError)
+_LONGEST = 300
 
 
 @dataclass(frozen=True)
@@ -63,3 +67,16 @@ class Answer:
     def response(self, region: str, now: datetime) -> dict[str, Any]:
         """What the handler returns."""
         return {"statusCode": self.status_code, "body": json.dumps(self.body(region, now))}
+
+
+def code_of(problem: BaseException) -> str:
+    """AWS's error code, or the name of what kept the call from being answered."""
+    if isinstance(problem, ClientError):
+        return str(problem.response.get("Error", {}).get("Code", "Unknown"))
+    return type(problem).__name__
+
+
+def describe(problem: BaseException) -> str:
+    """One line: whether AWS refused or could not be reached, and its own words."""
+    verb = "refused" if isinstance(problem, ClientError) else "not reached"
+    return f"{verb} ({code_of(problem)}): {problem}"[:_LONGEST]

@@ -15,9 +15,9 @@ from aws_lambda_powertools.utilities.parameters.exceptions import GetParameterEr
 
 from regionshift.carriers.bounds import Way
 from regionshift.carriers.carrier import DataLocation
+from regionshift.function.answer import describe
 from regionshift.function.clients import FunctionClients
-from regionshift.function.problems import describe
-from regionshift.function.variables import Variables
+from regionshift.function.surroundings import Variables
 
 LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
 

@@ -8,13 +8,11 @@ from typing import Any
 from aws_lambda_powertools import Logger
 
 from regionshift.function.actions import ACTIONS, Action
-from regionshift.function.answer import Answer
+from regionshift.function.answer import AWS_PROBLEMS, Answer, describe
 from regionshift.function.clients import FunctionClients
-from regionshift.function.problems import AWS_PROBLEMS, describe
 from regionshift.function.reporter import Reporter
 from regionshift.function.request import FunctionRequest, RefusedError, parse
-from regionshift.function.surroundings import ActionContext, Clock, Invocation, utc_now
-from regionshift.function.variables import Variables
+from regionshift.function.surroundings import ActionContext, Clock, Invocation, Variables, utc_now
 
 
 class Dispatcher:

@@ -11,12 +11,10 @@ import boto3
 from aws_lambda_powertools import Logger, Tracer
 
 from regionshift.function.answer import Answer
-from regionshift.function.carrying import of_session
-from regionshift.function.clients import FunctionClients, from_region
+from regionshift.function.clients import FunctionClients, from_region, of_session
 from regionshift.function.dispatcher import Dispatcher
 from regionshift.function.request import UNKNOWN
-from regionshift.function.surroundings import utc_now
-from regionshift.function.variables import MisconfiguredError, Variables
+from regionshift.function.surroundings import MisconfiguredError, Variables, utc_now
 
 SERVICE = "migration"
 

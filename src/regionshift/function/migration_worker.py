@@ -27,10 +27,9 @@ from regionshift.carriers.migration import Migration, Migrations
 from regionshift.carriers.records import RecordStore
 from regionshift.carriers.seals import Seals, by_kms
 from regionshift.errors import InputError, Refused, RegionshiftError
-from regionshift.function.carrying import carrier_access, of_session, read_ways
-from regionshift.function.clients import PATIENCE
+from regionshift.function.answer import AWS_PROBLEMS
+from regionshift.function.clients import PATIENCE, carrier_access, of_session, read_ways
 from regionshift.function.notification import Notification, log_group_link, send_notification
-from regionshift.function.problems import AWS_PROBLEMS
 from regionshift.function.surroundings import Invocation, utc_now
 
 SERVICE = "migration-worker"

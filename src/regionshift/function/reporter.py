@@ -5,16 +5,16 @@ Each is tried; none that fails changes or breaks the answer, nor keeps the other
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, cast
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, cast
 
 from aws_lambda_powertools import Logger
 
 from regionshift.function.answer import Answer
 from regionshift.function.clients import FunctionClients
-from regionshift.function.log_line import stream_name, write_line
-from regionshift.function.metrics import count_action
 from regionshift.function.notification import (
     Notification,
     NotificationStatus,
@@ -22,8 +22,77 @@ from regionshift.function.notification import (
     send_notification,
 )
 from regionshift.function.request import VALIDATE, FunctionRequest
-from regionshift.function.surroundings import Clock, Invocation
-from regionshift.function.variables import Variables
+from regionshift.function.surroundings import Clock, Invocation, Variables
+
+if TYPE_CHECKING:
+    from mypy_boto3_cloudwatch import CloudWatchClient
+    from mypy_boto3_logs import CloudWatchLogsClient
+
+NAMESPACE = "Migration"
+METRIC = "ActionCount"
+
+
+def stream_name(own_stream: str, request_id: str, now: datetime) -> str:
+    """The stream's name: that of the function's own stream, so that both can be read side by side.
+
+    It names one execution environment, so no two write to it at once. Where there is none,
+    ``YYYY/MM/DD/<request id>``. (Stream names may hold neither ':' nor '*'.)
+    """
+    name = own_stream or f"{now:%Y/%m/%d}/{request_id or 'direct'}"
+    return name.replace(":", "-").replace("*", "-")
+
+
+def write_line(
+    logs: CloudWatchLogsClient, group: str, stream: str, line: Mapping[str, Any], now: datetime
+) -> None:
+    """Append ``line`` as JSON.
+
+    Raises:
+        botocore.exceptions.ClientError, botocore.exceptions.BotoCoreError: CloudWatch Logs did not take it.
+    """
+    event = {"timestamp": int(now.timestamp() * 1000), "message": json.dumps(line)}
+    try:
+        logs.put_log_events(logGroupName=group, logStreamName=stream, logEvents=[event])  # type: ignore[list-item]
+    except logs.exceptions.ResourceNotFoundException:
+        _make_stream(logs, group, stream)
+        logs.put_log_events(logGroupName=group, logStreamName=stream, logEvents=[event])  # type: ignore[list-item]
+
+
+def _make_stream(logs: CloudWatchLogsClient, group: str, stream: str) -> None:
+    try:
+        logs.create_log_stream(logGroupName=group, logStreamName=stream)
+    except logs.exceptions.ResourceAlreadyExistsException:
+        # Made meanwhile by another call of the same day: just as good.
+        return
+
+
+def count_action(
+    cloudwatch: CloudWatchClient, action: str, status: str, region: str, function: str, now: datetime
+) -> None:
+    """Add one to ``ActionCount`` for this action and status (``success`` or ``error``) in this region.
+
+    It is counted twice: for all functions of the region together, and, with the dimension ``FunctionName``, for
+    this one alone. Two environments of one account share the first series and never the second, which is the
+    one that alarms watch. CloudWatch adds no series up by itself (CloudWatch User Guide, "Dimensions").
+
+    Raises:
+        botocore.exceptions.ClientError, botocore.exceptions.BotoCoreError: CloudWatch did not take it.
+    """
+    shared = {"Action": action, "Status": status, "Region": region}
+    own = [{**shared, "FunctionName": function}] if function else []
+    cloudwatch.put_metric_data(
+        Namespace=NAMESPACE,
+        MetricData=[
+            {
+                "MetricName": METRIC,
+                "Dimensions": [{"Name": name, "Value": value} for name, value in dimensions.items()],
+                "Timestamp": now,
+                "Value": 1,
+                "Unit": "Count",
+            }
+            for dimensions in [shared, *own]
+        ],
+    )
 
 
 class Reporter:

@@ -2,17 +2,97 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import Literal, cast
 
 from aws_lambda_powertools import Logger
 
 from regionshift.function.clients import FunctionClients
 from regionshift.function.request import FunctionRequest
-from regionshift.function.variables import Variables
 
+ConfigStore = Literal["ssm", "secretsmanager"]
+
+_REQUIRED = (
+    "REGION",
+    "ACCOUNT",
+    "ENVIRONMENT",
+    "DEPLOYMENT_BUCKET",
+    "CONFIG_PARAMETER",
+    "NOTIFICATION_TOPIC",
+)
 Clock = Callable[[], datetime]
+
+
+class MisconfiguredError(Exception):
+    """The function's variables are not what it needs; the message names them."""
+
+
+@dataclass(frozen=True)
+class Variables:
+    """Where this function runs and what belongs to it.
+
+    Attributes:
+        region: the region's code.
+        account: the environment's account, whose buckets alone are touched unless ``carry`` names another.
+        environment: the settings' environment, which the configuration must repeat.
+        environment_name: what names this environment (the suffix when there is one).
+        deployment_bucket: the bucket's name.
+        config_parameter: the parameter's name, or the secret's ARN when ``config_store`` says so.
+        notification_topic: the deployment topic's ARN.
+        validation_log_group, deployment_log_group: names; empty when there is no such group.
+        key_arn: the region's key; empty when it is not told.
+        function_name: Lambda's name for it; empty outside Lambda.
+        state_machine_arn: what carries data from elsewhere; empty when it is not told.
+        records_key_arn: the HMAC key of migrations' records; empty when it is not told.
+    """
+
+    region: str
+    account: str
+    environment: str
+    environment_name: str
+    deployment_bucket: str
+    config_parameter: str
+    notification_topic: str
+    config_store: ConfigStore = "ssm"
+    validation_log_group: str = ""
+    deployment_log_group: str = ""
+    key_arn: str = ""
+    state_machine_arn: str = ""
+    records_key_arn: str = ""
+    function_name: str = ""
+
+    @classmethod
+    def read(cls, env: Mapping[str, str]) -> Variables:
+        """Take them from ``env``.
+
+        Raises:
+            MisconfiguredError: one that must be there is missing or empty, or a value is not allowed.
+        """
+        missing = [name for name in _REQUIRED if not env.get(name)]
+        if missing:
+            raise MisconfiguredError(f"The function's variables are not set: {', '.join(missing)}.")
+        store = env.get("CONFIG_STORE") or "ssm"
+        if store not in ("ssm", "secretsmanager"):
+            raise MisconfiguredError("The function's variable CONFIG_STORE must be ssm or secretsmanager.")
+        return cls(
+            region=env["REGION"],
+            account=env["ACCOUNT"],
+            environment=env["ENVIRONMENT"],
+            environment_name=env.get("ENVIRONMENT_SUFFIX") or env["ENVIRONMENT"],
+            deployment_bucket=env["DEPLOYMENT_BUCKET"],
+            config_parameter=env["CONFIG_PARAMETER"],
+            notification_topic=env["NOTIFICATION_TOPIC"],
+            config_store=cast("ConfigStore", store),
+            validation_log_group=env.get("VALIDATION_LOG_GROUP", ""),
+            deployment_log_group=env.get("DEPLOYMENT_LOG_GROUP", ""),
+            key_arn=env.get("KMS_KEY_ARN", ""),
+            state_machine_arn=env.get("STATE_MACHINE_ARN", ""),
+            records_key_arn=env.get("RECORDS_KEY_ARN", ""),
+            # Lambda Developer Guide, "Defined runtime environment variables".
+            function_name=env.get("AWS_LAMBDA_FUNCTION_NAME", ""),
+        )
 
 
 def utc_now() -> datetime:

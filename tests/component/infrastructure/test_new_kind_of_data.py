@@ -35,7 +35,7 @@ from regionshift.carriers.migration import Migrations
 from regionshift.carriers.named import Both, Description, NamedCarrier, decide
 from regionshift.carriers.records import RecordStore
 from regionshift.carriers.selection import Cursor, selector
-from regionshift.function.carrying import read_ways
+from regionshift.function.clients import read_ways
 from regionshift.infrastructure import carried
 from regionshift.infrastructure.carried import CarryRights, named_reach
 from regionshift.infrastructure.policies.statement import Statement, allow

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from functools import lru_cache
 from typing import Any
+
+from botocore.exceptions import ClientError
 
 from regionshift.carriers.bounds import Bounds, Way, own_bucket
 from regionshift.carriers.executions import Execution, Executions
@@ -14,17 +17,17 @@ from regionshift.carriers.records import MigrationRecords
 from regionshift.carriers.seals import Seals, by_kms
 from regionshift.carriers.transport import S3Error
 from regionshift.errors import InputError, Refused, RegionshiftError
-from regionshift.function.answer import Answer
-from regionshift.function.carrying import object_migrations
-from regionshift.function.clients import FunctionClients
+from regionshift.function.answer import AWS_PROBLEMS, Answer, code_of
+from regionshift.function.checks import Check, Subject, check_bucket, check_encryption
+from regionshift.function.clients import FunctionClients, object_migrations
 from regionshift.function.configuration import ConfigurationError, FunctionConfiguration, read_configuration
-from regionshift.function.problems import AWS_PROBLEMS
 from regionshift.function.request import FunctionRequest, RefusedError
-from regionshift.function.surroundings import ActionContext, utc_now
-from regionshift.function.variables import Variables
+from regionshift.function.surroundings import ActionContext, Variables, utc_now
 
 _RESERVE_MS = 15_000
 """Kept at the end of a call for what is begun already, its record, and the reports."""
+# What the objects and the records of every migration into the region rest on.
+_CHECKS: Mapping[str, Check] = {"s3_bucket": check_bucket, "encryption": check_encryption}
 
 
 def own_migrations(surroundings: ActionContext, ways: Sequence[Way] = ()) -> Migrations:
@@ -139,3 +142,57 @@ def told(request: FunctionRequest, error: RegionshiftError) -> Answer:
 def numbers(counts: Mapping[str, Any]) -> dict[str, int]:
     """Just the counts."""
     return {name: number for name, number in counts.items() if isinstance(number, int)}
+
+
+def record_key(migration_id: str) -> str:
+    """``migrations/{id}/metadata.json``; the id was checked when the request was parsed."""
+    return f"migrations/{migration_id}/metadata.json"
+
+
+def require_record(request: FunctionRequest, surroundings: ActionContext) -> None:
+    """See that the migration has a record.
+
+    Raises:
+        RefusedError: 404, naming the id.
+        botocore.exceptions.ClientError, botocore.exceptions.BotoCoreError: it cannot be seen.
+    """
+    assert request.migration_id is not None, "only validate comes without an id"
+    try:
+        surroundings.clients.s3.head_object(
+            Bucket=surroundings.variables.deployment_bucket, Key=record_key(request.migration_id)
+        )
+    except ClientError as problem:
+        if code_of(problem) not in ("404", "NoSuchKey"):
+            raise
+        raise RefusedError(
+            404, "NoSuchMigration", f"migration_id {request.migration_id} has no record."
+        ) from problem
+
+
+def require_valid_target(
+    request: FunctionRequest, surroundings: ActionContext, configuration: FunctionConfiguration
+) -> None:
+    """Ask the checks of the region's bucket and key, when the configuration wants it.
+
+    Raises:
+        RefusedError: 409, one of them is false; it is named.
+    """
+    if configuration.enable_validation is not True:
+        return
+    subject = Subject(
+        surroundings.variables,
+        surroundings.clients,
+        configuration=lambda: configuration,
+        announce=lambda: surroundings.announce(request),
+    )
+    with ThreadPoolExecutor(len(_CHECKS)) as pool:
+        asked = {name: pool.submit(check, subject) for name, check in _CHECKS.items()}
+    for name, answered in asked.items():
+        for finding in answered.result():
+            if finding.ok is False:
+                raise RefusedError(
+                    409,
+                    "TargetNotValid",
+                    f"The target does not validate: {name}: {finding.asked}: {finding.answer}."
+                    " Nothing was copied; mend it and call again.",
+                )

@@ -12,11 +12,11 @@ from regionshift.function.actions.carried import (
     has_time,
     own_migrations,
     require_configuration,
+    require_record,
     start_machine,
     tell_start,
     told,
 )
-from regionshift.function.actions.record import require_record
 from regionshift.function.answer import Answer
 from regionshift.function.request import FunctionRequest, RefusedError
 from regionshift.function.surroundings import ActionContext

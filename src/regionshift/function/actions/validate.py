@@ -9,9 +9,7 @@ from dataclasses import asdict
 from aws_lambda_powertools import Logger
 
 from regionshift.function.answer import Answer
-from regionshift.function.checks import CHECKS, Check
-from regionshift.function.checks.replication import not_linked
-from regionshift.function.checks.subject import CheckAnswer, Subject
+from regionshift.function.checks import CHECKS, Check, CheckAnswer, Subject, not_linked
 from regionshift.function.configuration import LOG_LEVELS, FunctionConfiguration, read_configuration
 from regionshift.function.request import FunctionRequest
 from regionshift.function.surroundings import ActionContext
