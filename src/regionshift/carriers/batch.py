@@ -191,7 +191,7 @@ class Batch:
         before = {line["key"]: read_before(line) for line in from_bytes(recorded)}
         results = self._by_key(records.results(batch))
         try:
-            # What was in conflict is looked at again: whoever caused it may have cleared it.
+            # What was in conflict is looked at again: the cause may be cleared by now.
             written, unclear = _written(carrier, planned.work, before, results, undone)
         except OutOfTimeError:
             return BatchAnswer(batch, more=True, counts=count(known.values()))

@@ -15,11 +15,11 @@ _NAMED = 10
 
 
 class BeingPlanned(Refused):
-    """Another call is at it, or was killed: later there is a plan to go on with, or none in the way."""
+    """Another call plans this migration, or was killed while it did: try again later."""
 
 
 class PlanChanged(Refused):
-    """What would be carried is no longer what somebody confirmed."""
+    """What would be carried is no longer what was confirmed."""
 
     def __init__(self, plan: MigrationPlan) -> None:
         counts = ", ".join(f"{number} {kind}" for kind, number in plan.counts.items())
@@ -36,7 +36,7 @@ class Asked:
 
     Args:
         keys: whole keys that the source must have.
-        confirmed: the digest of the plan that somebody agreed to; None: nobody looked at one.
+        confirmed: the digest of the plan that was confirmed; None: none was shown.
         conflicts: whether items that are in conflict may be left out.
     """
 

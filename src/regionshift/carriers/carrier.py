@@ -328,7 +328,7 @@ class Cost:
         writes: requests priced as PUT or COPY.
         reads: requests priced as GET.
         read: bytes that the proof reads on each side: of whole objects, and at most those of objects that no
-            stored checksum tells of, which nobody knows before they are asked.
+            stored checksum tells of, which is not known before they are asked.
         copied_alone, read_alone: bytes of the largest item: one object is one call's.
     """
 

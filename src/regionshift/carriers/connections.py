@@ -28,7 +28,7 @@ class Pace:
     """A gate for at most ``most`` requests; halved by ``slow_down``, never under one. Thread-safe.
 
     First come, first served: a batch's records and listings pass between the copies of others. Otherwise the
-    threads that copy, which come back at once, would let nobody in before all is copied.
+    threads that copy, which come back at once, would let no other request in before all is copied.
     """
 
     def __init__(self, most: int) -> None:

@@ -2,7 +2,7 @@
 
 Step Functions lists and describes late (API Reference, "ListExecutions", "DescribeExecution": eventually
 consistent), S3 does not. So an execution's name and input are taken by a create-only record first: two who
-start at once, and one who comes after another was killed half way, start the same execution. Starting a
+start at once, and one that follows a call that was killed half way, start the same execution. Starting a
 running one again, with the same input, is no second one (API Reference, "StartExecution").
 """
 
@@ -51,7 +51,7 @@ class Executions:
     machine: str
 
     def start(self, step: str, **fields: Any) -> Execution:
-        """Start ``step``, or join whoever has started it already and is not done.
+        """Start ``step``, or join an execution of it that is under way.
 
         Args:
             fields: what the input has beside what every input has; no value of a secret.
@@ -76,7 +76,7 @@ class Executions:
             number += 1
 
     def running(self) -> list[Execution]:
-        """Those that have not ended: whoever started them may be gone."""
+        """Those that have not ended; the command that started them may be gone."""
         return [each for each in map(self._read, self._numbers()) if self._runs(each)]
 
     def _numbers(self) -> list[int]:

@@ -57,7 +57,7 @@ class Keys:
         return f"the key {name}, for which the migration has no rights: name it as kms_key under `carry`"
 
     def _meant(self, name: str) -> str:
-        """The id behind a name; the name itself where nobody can tell."""
+        """The id behind a name; the name itself where KMS does not tell."""
         if ":alias/" not in name and not name.startswith("alias/"):
             return name.rpartition("key/")[2]
         if name not in self._known:

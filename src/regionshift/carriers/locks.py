@@ -1,9 +1,9 @@
-"""Who works on what: one migration at a time onto a target, and who is running a part of one right now.
+"""Locks: one migration at a time onto a target (``acquire``), and calls that run a part of one now (``Leases``).
 
-A target is taken by a migration, whoever starts it and from where (``acquire``), and given back at its end.
+A migration takes its targets when it begins, whatever starts it, and releases them at its end.
 
-A part of a migration is held by a call (``Leases``), so that taking it back waits until the call has ended. A call
-writes its lease first and looks for the stop flag after; whoever stops writes the flag first and looks for leases
+A part of a migration is held by a call, so that taking it back waits until the call has ended. A call writes its
+lease first and looks for the stop flag after; whatever stops the migration writes the flag first and looks for leases
 after. S3 is strongly consistent (S3 User Guide, "Amazon S3 data consistency model"), so one of the two always sees
 the other. A part that must not be run twice at once is run ``alone``: its lease is written only where there is none,
 or in the place of one whose time is over (S3 User Guide, "Conditional writes").
@@ -25,7 +25,7 @@ from regionshift.carriers.lines import dump
 from regionshift.carriers.records import LOCKS, MigrationRecords, RecordStore
 from regionshift.errors import Refused
 
-_FIRST_PAUSE, _LONGEST_PAUSE = 1.0, 10.0  # seconds between two looks at somebody else's lease
+_FIRST_PAUSE, _LONGEST_PAUSE = 1.0, 10.0  # seconds between two looks at another call's lease
 
 
 def acquire(records: MigrationRecords, entries: Sequence[Entry]) -> None:
@@ -46,7 +46,7 @@ def acquire(records: MigrationRecords, entries: Sequence[Entry]) -> None:
 
 
 def require_free(records: MigrationRecords, entries: Sequence[Entry], after: Collection[str] = ()) -> None:
-    """See that nobody but this migration has a target of ``entries``; takes nothing.
+    """See that no other migration has a target of ``entries``; takes nothing.
 
     Args:
         after: migrations that will have given their targets back by then.
@@ -75,7 +75,7 @@ def release(records: MigrationRecords, entries: Sequence[Entry]) -> None:
 
 
 def _take(records: MigrationRecords, name: str) -> str | None:
-    """Who has it already; None when nobody had."""
+    """The migration that has it already; None when it is taken now."""
     while True:
         if records.store.create(name, dump({"migration_id": records.id}).encode()):
             return None
@@ -129,7 +129,7 @@ class Leases:
 
     @contextmanager
     def alone(self, name: str, has_time: Callable[[], bool]) -> Iterator[bool]:
-        """``held``, but by nobody else meanwhile; false when another call held it until ``has_time`` was over."""
+        """``held``, by one call at a time; false when another call held it until ``has_time`` said no."""
         if self.seconds is None:
             yield True
             return

@@ -26,7 +26,7 @@ from regionshift.carriers.records import MigrationRecords, RecordStore
 from regionshift.errors import Refused, WorkFailed
 
 _BATCHES_AT_ONCE = 4
-_LOOK_AGAIN = 1.0  # seconds between two looks at who is still copying
+_LOOK_AGAIN = 1.0  # seconds between two looks whether calls are still copying
 _KEPT_FOR_AN_ANSWER = 5.0  # seconds of a call that waits for another
 _AT_THE_END = ("completed", "rolled_back")
 _WHOLE = "all"  # the lease of a call that runs every batch
@@ -183,7 +183,7 @@ class Migration:
         with ThreadPoolExecutor(1, thread_name_prefix="check") as pool:
             # Only asks, so it goes beside what is written meanwhile.
             limits = pool.submit(require_sound, self.means.carriers, entries)
-            # On record before the target is taken, so that whoever finds it taken finds by whom.
+            # On record before the target is taken: the lock of a target always names a migration that has a record.
             ours = self.store.put_json(self.records.metadata, metadata)
             try:
                 acquire(self.records, entries)
@@ -232,7 +232,7 @@ class Migration:
             return self._batch(batch, has_time).run(note)
 
     def finish_unless_stopped(self, *, goes_back: bool = True) -> Metadata | None:
-        """``finish``, but None when somebody stopped the migration, to go on later or to take it back."""
+        """``finish``; None when the migration was stopped, to be resumed later or taken back."""
         with self._leases().held("finish"):
             if self.store.exists(self.records.stop):
                 return None
@@ -252,13 +252,13 @@ class Migration:
         if metadata["status"] not in _AT_THE_END:
             metadata |= {**summary.added_up(self.records, metadata), "ended": self._time()}
             self.store.put_json(self.records.metadata, metadata)
-        # Also of one that ended before: whoever wrote that may have died before this.
+        # Also when it ended before: that call may have been killed before it released them.
         if _is_done_with_its_targets(metadata, goes_back=goes_back):
             release(self.records, summary.entries_of(metadata))
         return metadata
 
     def let_go(self) -> None:
-        """Give the targets back of one that is incomplete and that nobody will go on with; what it wrote stays."""
+        """Release the targets of an incomplete migration that will not be resumed; what it wrote stays."""
         release(self.records, summary.entries_of(self.metadata()))
 
     def migrate(self, entries: Sequence[Entry], level: Level = Level.FULL, *, deep: bool = False) -> Metadata:
@@ -357,7 +357,7 @@ class Migration:
 
     def _again(self, known: Metadata) -> Metadata:
         if known["status"] == "completed":
-            # Whoever completed it may have died before the targets were given back.
+            # The call that completed it may have been killed before it released the targets.
             release(self.records, summary.entries_of(known))
             return known
         acquire(self.records, summary.entries_of(known))
@@ -423,7 +423,7 @@ class Migration:
         """Planning failed: nothing was written, so nothing stays behind, but what another call wrote since."""
         found = self.store.look(self.records.metadata)
         if found is not None and found[1] == ours:
-            # The targets first: who holds them without a record can be neither gone on with nor taken back.
+            # The targets first: a migration that holds them without a record can be neither resumed nor taken back.
             release(self.records, entries)
             self.store.delete(self.records.metadata)
 

@@ -108,7 +108,7 @@ def call(operation: Callable[..., Any], **given: Any) -> Any:
 
 
 def pause(attempt: int) -> None:
-    """Wait twice as long after each attempt, with jitter: who was refused together does not come back together."""
+    """Wait twice as long after each attempt, with jitter, so that refused callers do not retry together."""
     time.sleep(_FIRST_WAIT * 2**attempt * (0.5 + random.random() / 2))
 
 
@@ -206,7 +206,7 @@ def looked_at_together(
                 if item := ahead.popleft().result():
                     yield item
         finally:
-            # When one fails the plan, nobody waits for those that have not begun.
+            # When one fails the plan, those that have not begun are not waited for.
             for future in ahead:
                 future.cancel()
 

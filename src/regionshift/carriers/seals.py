@@ -1,4 +1,4 @@
-"""Records that are acted on are sealed: who may write to the bucket can not make up a migration.
+"""Records are sealed, so that a migration cannot be made up by writing to the bucket.
 
 Every record carries, as metadata of its object, when it was written and a MAC over that time, its region, bucket
 and name (which holds the migration's id, the kind of record and the batch) and its bytes. The key is derived from

@@ -330,7 +330,7 @@ def too_long_secret(name: str) -> str:
 
 
 def _rotation_of(source: Vault, key: str) -> str:
-    """By which rules it rotates, or why nobody can tell."""
+    """By which rules it rotates, or why that cannot be seen."""
     try:
         return rotation(source.described(key) or {})
     except NamedError as error:
@@ -393,7 +393,7 @@ def _has(found: Mapping[str, Any], version: str) -> bool:
 
 
 def _is_as_left(there: Mapping[str, Any], before: Before, token: str) -> bool:
-    """Whether the current value is what was there before, or ours: nobody else wrote one since."""
+    """Whether the current value is what was there before, or ours: no other one was written since."""
     current = token if _has(there, token) else before.version
     return staged(there, CURRENT) == current and _is_secret_of(there, before)
 

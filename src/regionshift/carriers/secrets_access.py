@@ -116,7 +116,7 @@ def _number(label: str) -> int:
 
 
 def rotation(found: Mapping[str, Any]) -> str:
-    """When and by whom, from what DescribeSecret says (Secrets Manager API Reference, "RotationRulesType")."""
+    """Its schedule and what rotates it, as DescribeSecret says (Secrets Manager API Reference, "RotationRulesType")."""
     rules = found.get("RotationRules") or {}
     words = []
     if rules.get("ScheduleExpression"):

@@ -34,7 +34,7 @@ def _any_of(patterns: tuple[str, ...]) -> Callable[[str], bool] | None:
 
 
 class Cursor(Generic[_T]):
-    """Walks a sorted stream forward, for whoever asks with rising keys."""
+    """Walks a sorted stream forward; ask it with rising keys."""
 
     def __init__(self, stream: Iterator[_T], key_of: Callable[[_T], str]) -> None:
         self._stream = stream

@@ -408,7 +408,7 @@ def _source_version(found: Mapping[str, Any]) -> SourceVersion:
 
 
 def _follows(target: Side, before: Before, made: VersionIdentity) -> bool:
-    """Whether nobody else wrote between what was there and ``made``.
+    """Whether nothing else was written between what was there and ``made``.
 
     A write that arrived twice, as its first answer was lost, left the same value twice.
     """

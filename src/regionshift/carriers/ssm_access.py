@@ -89,7 +89,7 @@ class Side:
         whose answer was lost is looked for before it is sent again.
 
         Raises:
-            NamedError, botocore.exceptions.HTTPClientError: not written, or nobody can tell.
+            NamedError, botocore.exceptions.HTTPClientError: not written, or it cannot be told.
         """
         name = self._prefix + key
         for attempt in range(_LOST_ANSWERS):

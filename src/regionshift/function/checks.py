@@ -255,7 +255,7 @@ def check_replication(subject: Subject) -> Sequence[CheckAnswer]:
 
 
 def not_linked(_: Subject) -> Sequence[CheckAnswer]:
-    """For who asks before the rules are to be there."""
+    """The answer when the links, and with them the rules, are still to be made."""
     return (CheckAnswer("the request", "does not apply: what joins the regions is still to follow", None),)
 
 

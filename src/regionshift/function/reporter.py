@@ -154,7 +154,7 @@ class Reporter:
             write_line(self._clients.logs, group, stream, line, now)
 
     def _notify_end(self, answer: Answer) -> None:
-        # What is under way has not succeeded: its end is told by whoever brings it about.
+        # What is under way has not succeeded: the call or execution that ends it tells its end.
         status = cast("NotificationStatus", answer.status) if answer.is_done else "started"
         if answer.partly:
             status = "error"

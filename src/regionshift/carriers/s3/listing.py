@@ -83,7 +83,7 @@ def _side_by_side(calls: Calls, bucket: Bucket, prefix: str, ranges: Iterable[_R
 
 
 class _Ahead:
-    """Reads one range, keeping up to ``_PAGES_AHEAD`` pages that nobody has asked for yet."""
+    """Reads one range, up to ``_PAGES_AHEAD`` pages ahead."""
 
     def __init__(
         self, calls: Calls, bucket: Bucket, prefix: str, span: _Range, pool: ThreadPoolExecutor

@@ -100,7 +100,7 @@ class MultipartCopy:
             parts = self._fill(work, source, landing, upload, spans(size, part_size))
         except S3Error as error:
             if error.code == "NoSuchUpload":
-                # Completed by a call whose answer nobody heard, or aborted by the bucket's lifecycle.
+                # Completed by a call whose answer was lost, or aborted by the bucket's lifecycle.
                 work.progress.note(name, {})
                 raise AnswerLostError(error.code, error.status, error.message, error.where or "") from error
             # 403: who may not list the whole source is told so of what is gone (S3 API Reference, "GetObject").

@@ -119,13 +119,13 @@ class Carrying:
     def start(self, region: str, step: str, migration_id: str, **fields: Any) -> str:
         """Start the state machine of ``region``; gives the execution's ARN. The input holds no value.
 
-        What somebody else started with the same step, and is not done, is joined.
+        An execution of the same step that is under way is joined.
         """
         with told_plainly(region):
             return self._executions(region, migration_id).start(step, **fields).arn
 
     def running(self, region: str, migration_id: str) -> list[str]:
-        """Executions of this migration that have not ended: whoever started them may be gone."""
+        """Executions of this migration that have not ended; the command that started them may be gone."""
         with told_plainly(region):
             return [each.arn for each in self._executions(region, migration_id).running()]
 

@@ -52,7 +52,7 @@ def migration_named(journal: Journal, name: str) -> str:
 
 @dataclass(frozen=True)
 class Unread:
-    """A migration whose record this environment did not write, so that nobody knows how it stands; and why."""
+    """A migration whose record this environment did not write, so that its status is unknown; and why."""
 
     migration_id: str
     problem: Unsealed

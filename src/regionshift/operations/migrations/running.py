@@ -53,7 +53,7 @@ class MigrationNotifier:
         )
 
     def failed(self, why: str, *, interrupted: bool = False) -> None:
-        """It ended early. Told when it was begun, and nobody else tells it: nobody does of what was interrupted."""
+        """It ended early. Told when its start was told and nothing else tells its end; always when interrupted."""
         if self._open or interrupted:
             self._tell("error", f"{self._what} ended early: {why}", None)
         self._open = False

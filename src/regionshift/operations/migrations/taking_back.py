@@ -24,7 +24,7 @@ class TakenBack:
 
     @property
     def whole(self) -> bool:
-        """Whether every item is what it was: done, and nothing of somebody else's in the way."""
+        """Whether every item is what it was: done, and no conflict."""
         return self.record["status"] == "completed" and not self.record["conflicts"]
 
     @property

@@ -1,4 +1,4 @@
-"""What replication did not carry: copied before the turn, looked for again after it, each with its way back.
+"""Copies of a change of primary: what replication did not carry, before and after the change; each has a way back.
 
 Objects of the deployment bucket are copied by S3 itself, on the word of whoever runs the command; the entries
 under ``carry`` go by the state machine, whose worker has the rights to just those.
@@ -36,22 +36,25 @@ _NAMED = 20
 _COPY_BACK = "-copy-back"
 
 
-def bucket_entry(config: MigrationConfig, old: str, new: str) -> Entry:
+def bucket_entry(config: MigrationConfig, source: str, target: str) -> Entry:
     """Everything in the deployment bucket that is not the program's own."""
-    there = {region: named.DEPLOYMENT_BUCKET.name(config.names, region) for region in (old, new)}
+    there = {region: named.DEPLOYMENT_BUCKET.name(config.names, region) for region in (source, target)}
     return Entry(
-        "s3", DataLocation(old, there[old], ""), DataLocation(new, there[new], ""), owned=PROGRAMS_OWN
+        "s3",
+        DataLocation(source, there[source], ""),
+        DataLocation(target, there[target], ""),
+        owned=PROGRAMS_OWN,
     )
 
 
-def carried_entries(config: MigrationConfig, old: str, new: str) -> list[Entry]:
+def carried_entries(config: MigrationConfig, source: str, target: str) -> list[Entry]:
     """What ``carry`` names beside the deployment bucket, which goes as a whole."""
     if not config.carry.entries:
         return []
-    whole = bucket_entry(config, old, new)
+    whole = bucket_entry(config, source, target)
     return [
         entry
-        for entry in entries(config, old, new)
+        for entry in entries(config, source, target)
         if (entry.source.bucket, entry.target.bucket) != (whole.source.bucket, whole.target.bucket)
         or entry.source.prefix != entry.target.prefix
     ]
@@ -59,7 +62,7 @@ def carried_entries(config: MigrationConfig, old: str, new: str) -> list[Entry]:
 
 @dataclass(frozen=True)
 class Missed:
-    """What a look after the turn found in the old primary alone.
+    """What the old primary alone had after the roles changed.
 
     Args:
         keys: newest there, and not in the new one. written: in both since, the new primary's counts.
@@ -79,8 +82,8 @@ class LastCopy:
     carrying: Carrying
     journal: Journal
     clock: Callable[[], float]
-    old: str
-    new: str
+    source: str
+    target: str
 
     @property
     def _config(self) -> MigrationConfig:
@@ -88,7 +91,7 @@ class LastCopy:
 
     def plan(self) -> MigrationPlan:
         """What would be copied now. Changes nothing."""
-        what = [bucket_entry(self._config, self.old, self.new), *self._carried()]
+        what = [bucket_entry(self._config, self.source, self.target), *self._carried()]
         return self._migration("planned").plan(what, Level.PINNED, left_behind=False)
 
     def look(self, run_id: str) -> None:
@@ -99,13 +102,13 @@ class LastCopy:
         """
         self.look_at_bucket(f"{run_id}-bucket")
         if what := self._carried():
-            with told_plainly(self.new):
+            with told_plainly(self.target):
                 self._migration(f"{run_id}-carry").require_beginnable(what)
 
     def look_at_bucket(self, migration_id: str) -> None:
         """What :meth:`copy_bucket` needs, asked beforehand. Raises as :meth:`look`."""
-        entry = bucket_entry(self._config, self.old, self.new)
-        with told_plainly(self.new):
+        entry = bucket_entry(self._config, self.source, self.target)
+        with told_plainly(self.target):
             self._migration(migration_id).require_beginnable([entry])
 
     def look_to_catch_up(self, run_id: str) -> None:
@@ -118,8 +121,8 @@ class LastCopy:
 
     def look_before_return(self) -> None:
         """The same for a region whose outputs are not known: no records are asked. Raises as :meth:`look`."""
-        with told_plainly(self.new):
-            self.carrying.carriers()["s3"].check(bucket_entry(self._config, self.old, self.new))
+        with told_plainly(self.target):
+            self.carrying.carriers()["s3"].check(bucket_entry(self._config, self.source, self.target))
 
     def look_before_up(self) -> None:
         """What :meth:`copy` needs while the new region is not up: what its `up` makes there is not asked for.
@@ -127,10 +130,10 @@ class LastCopy:
         Raises as :meth:`look`.
         """
         config, calls, carriers = self._config, Calls(self.carrying.transport), self.carrying.carriers()
-        own = named.DEPLOYMENT_BUCKET.name(config.names, self.new)
-        made = {own, *config.carry.created_in(self.new)}
+        own = named.DEPLOYMENT_BUCKET.name(config.names, self.target)
+        made = {own, *config.carry.created_in(self.target)}
         for entry in self._carried():
-            with told_plainly(self.new):
+            with told_plainly(self.target):
                 if entry.target.bucket in made:
                     check_source(calls, entry)
                     continue
@@ -142,14 +145,14 @@ class LastCopy:
         said: dict[str, object] = {"bucket": self.copy_bucket(f"{run_id}-bucket")}
         if what := self._carried():
             level = Level(self._config.migration.verify)
-            wanted = MigrationRequest(self.old, self.new, level, f"{run_id}-carry", tuple(what))
+            wanted = MigrationRequest(self.source, self.target, level, f"{run_id}-carry", tuple(what))
             report = migrate(self.carrying, self.journal, wanted, clock=self.clock)
             _require_whole(report.metadata)
             said["carry"] = dict(report.metadata["counts"])
         return said
 
     def catch_up(self, run_id: str) -> dict[str, object]:
-        """Copy what was written in the old primary until the links were turned, and say what was left."""
+        """Copy what was written in the old primary until the links changed direction, and say what was left."""
         migration_id = f"{run_id}-catch-up"
         known = self._known(migration_id)
         missed = self.missed()
@@ -158,7 +161,7 @@ class LastCopy:
             patterns = tuple(glob.escape(key) for key in missed.keys)
             said["bucket"] = self.copy_bucket(migration_id, patterns)
         elif known and known["status"] == "incomplete":
-            # What it could not copy has come by itself since, so nobody will go on with it.
+            # What it could not copy was replicated since, so it will not be resumed.
             self._migration(migration_id).let_go()
         for name in ("written", "deleted"):
             if keys := getattr(missed, name):
@@ -169,8 +172,8 @@ class LastCopy:
 
     def copy_back(self, run_id: str) -> dict[str, object]:
         """Copy what a region that returns has missed, when what a killed return began to copy is whole."""
-        entry = bucket_entry(self._config, self.old, self.new)
-        for earlier in sorted(holders(self.carrying.store(self.new), [entry])):
+        entry = bucket_entry(self._config, self.source, self.target)
+        for earlier in sorted(holders(self.carrying.store(self.target), [entry])):
             if earlier.endswith(_COPY_BACK):
                 self.copy_bucket(earlier)
         return self.copy_bucket(f"{run_id}{_COPY_BACK}")
@@ -190,7 +193,7 @@ class LastCopy:
 
     def missed(self) -> Missed:
         """Look at both buckets side by side, newest versions in the old one first."""
-        entry = bucket_entry(self._config, self.old, self.new)
+        entry = bucket_entry(self._config, self.source, self.target)
         found: dict[str, list[str]] = {"keys": [], "written": [], "deleted": []}
         more = False
         for kind, key in self._differing(entry):
@@ -205,7 +208,7 @@ class LastCopy:
         calls = Calls(self.carrying.transport)
         selects = selector(entry)
         there = Cursor(_all(calls, entry.target), lambda stack: stack.key)
-        ours = Cursor(carried(self.carrying.store(self.new), entry), lambda line: line.key)
+        ours = Cursor(carried(self.carrying.store(self.target), entry), lambda line: line.key)
         for stack in _all(calls, entry.source):
             if not selects(stack.key):
                 continue
@@ -214,7 +217,7 @@ class LastCopy:
 
     def copy_bucket(self, migration_id: str, include: Sequence[str] = ()) -> dict[str, object]:
         """Copy what differs (only the keys of ``include``, when given). Raises WorkFailed as :meth:`copy`."""
-        entry = replace(bucket_entry(self._config, self.old, self.new), include=tuple(include))
+        entry = replace(bucket_entry(self._config, self.source, self.target), include=tuple(include))
         migration = self._migration(migration_id)
         # One that goes on carries what it began with: what was copied since is no longer missed.
         known = self._known(migration_id)
@@ -227,36 +230,36 @@ class LastCopy:
         return {**metadata["counts"], "bytes": metadata["bytes"]}
 
     def _migration(self, migration_id: str) -> Migration:
-        return self.carrying.migration(self.new, migration_id)
+        return self.carrying.migration(self.target, migration_id)
 
     def _known(self, migration_id: str) -> Metadata | None:
-        records = self.carrying.records(self.new, migration_id)
+        records = self.carrying.records(self.target, migration_id)
         return records.store.get_json(records.metadata)
 
     def _carried(self) -> list[Entry]:
-        return carried_entries(self._config, self.old, self.new)
+        return carried_entries(self._config, self.source, self.target)
 
 
 def _all(calls: Calls, place: DataLocation) -> Iterator[Stack]:
     return stacks(calls, Bucket(place.region, place.bucket, place.account), place.prefix)
 
 
-def _kind(old: Stack, new: Stack | None, ours: Carried | None) -> str | None:
-    """What became of one key: None when the new primary knows the newest version of the old one.
+def _kind(source: Stack, target: Stack | None, ours: Carried | None) -> str | None:
+    """What became of one key: None when the target (the new primary) has the source's newest version.
 
     Args:
-        ours: what a migration of ours carried of it last; that is nobody's write.
+        ours: what a migration carried of it last, which does not count as a write.
     """
-    newest = old.latest
-    known = {version.id for version in new.versions} - {NULL} if new else set()
+    newest = source.latest
+    known = {version.id for version in target.versions} - {NULL} if target else set()
     # A replica keeps its version id, so a version that is known there arrived, whatever came after it.
     if newest.id in known or (ours and newest.identity.is_recorded_as(ours.source_version, ours.ended)):
         return None
     if newest.marker:
-        return "deleted" if new is not None and not new.latest.marker else None
-    if new is None or new.latest.id in {version.id for version in old.versions} - {NULL}:
+        return "deleted" if target is not None and not target.latest.marker else None
+    if target is None or target.latest.id in {version.id for version in source.versions} - {NULL}:
         return "keys"
-    if ours and new.latest.identity.is_recorded_as(ours.target_version, ours.ended):
+    if ours and target.latest.identity.is_recorded_as(ours.target_version, ours.ended):
         return "keys"
     return "written"
 
