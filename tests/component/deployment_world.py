@@ -29,12 +29,11 @@ from regionshift.operations.environment import Environment
 from regionshift.operations.region_scope import RegionScope
 from regionshift.operations.unfinished import require_finished
 from regionshift.operations.up import propose
-from regionshift.operations.waves import deploying, driving
-from regionshift.operations.waves.apply import Applier
-from regionshift.operations.waves.bake import Breach, Watch
-from regionshift.operations.waves.down import RegionDown
-from regionshift.operations.waves.driving import Driver
+from regionshift.operations.waves import deploying, wave_run
+from regionshift.operations.waves.applier import Applier
+from regionshift.operations.waves.bake import Breach, RegionDown, Watch
 from regionshift.operations.waves.facts import Terms, terms_of
+from regionshift.operations.waves.wave_run import WaveDriver
 from regionshift.releases.catalog import ReleaseCatalog
 from regionshift.releases.deployed import DeployedReleases, deployed_releases
 from regionshift.runs.deployment_state import RegionState
@@ -128,13 +127,12 @@ class Process:
             program="program",
         )
         watch = ModelWatch(self.environment.clients, lambda: 0.0, lambda _: None, world=self.world)
-        self.driver = Driver(
+        self.driver = WaveDriver(
             self.environment,
             self.journal,
             Applier(self.environment, self.catalog),
             watch,
             lambda _: True,
-            lambda *_: None,
         )
 
     def up(self, down: Collection[str] = ()) -> None:
@@ -215,8 +213,8 @@ def model(monkeypatch: pytest.MonkeyPatch) -> Callable[[World], World]:
 
     def use(world: World) -> World:
         monkeypatch.setattr(Agrees, "world", world, raising=False)
-        monkeypatch.setattr(driving, "all_checks", lambda: [Agrees()])
-        monkeypatch.setattr(driving, "ReplicationCheck", NoReplication)
+        monkeypatch.setattr(wave_run, "all_checks", lambda: [Agrees()])
+        monkeypatch.setattr(wave_run, "ReplicationCheck", NoReplication)
         return world
 
     return use

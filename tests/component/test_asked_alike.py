@@ -32,13 +32,14 @@ from regionshift.engine.engine import RunRecord
 from regionshift.engine.events import ResourceStep
 from regionshift.errors import EXIT_INPUT, EXIT_OK, EXIT_REFUSED, InputError
 from regionshift.journal.backends import open_state
-from regionshift.operations.moving import moves, rejoining
+from regionshift.operations import moves
+from regionshift.operations.moving import rejoining
 from regionshift.operations.moving.fencing import NOT_SHUT
 from regionshift.operations.preflight import Machine
 from regionshift.operations.region_scope import RegionScope, without_regions
 from regionshift.operations.room import Disk
 from regionshift.operations.up import PlanRefused, propose
-from regionshift.operations.waves.apply import Applier
+from regionshift.operations.waves.applier import Applier
 from regionshift.releases.deployed import deployed_releases
 from regionshift.settings.components import DEPLOYMENT_BUCKET, ERRORS_ALARM
 from regionshift.settings.config import MigrationConfig
@@ -481,10 +482,12 @@ def test_a_move_asks_the_same_before_it_plans(
     scene.settings["deployment"] = {"failure_tolerance": 1}
     with scene.wired() as wired:
         run_id = moves.open_run(wired.journal, OTHER, CANARY).run_id
-        assert moving._planned(choices, wired, OTHER, CANARY).plan.errors == ()
+        assert (
+            moves.proposed_up(moving._tools(choices, wired, OTHER, CANARY), OTHER, CANARY).plan.errors == ()
+        )
         says = trouble(scene)
         with pytest.raises(PlanRefused, match=says):
-            moving._planned(choices, wired, OTHER, CANARY)
+            moves.proposed_up(moving._tools(choices, wired, OTHER, CANARY), OTHER, CANARY)
         assert wired.journal.view(run_id).outcome is None
 
 

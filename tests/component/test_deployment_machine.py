@@ -18,7 +18,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 from model_regions import WAVES, Crash, Fault, World
 
 from regionshift.errors import RegionshiftError
-from regionshift.operations.waves import driving
+from regionshift.operations.waves import wave_run
 
 pytestmark = pytest.mark.component
 
@@ -48,8 +48,8 @@ class Environments(RuleBasedStateMachine):
         self.patches = [
             patch("regionshift.journal.backends._sync", lambda _: None),
             patch.object(Agrees, "world", self.world, create=True),
-            patch.object(driving, "all_checks", lambda: [Agrees()]),
-            patch.object(driving, "ReplicationCheck", NoReplication),
+            patch.object(wave_run, "all_checks", lambda: [Agrees()]),
+            patch.object(wave_run, "ReplicationCheck", NoReplication),
         ]
         for each in self.patches:
             each.start()

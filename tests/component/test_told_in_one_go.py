@@ -12,7 +12,8 @@ from model_regions import WAVES, Fault, World
 from regionshift.errors import RegionshiftError
 from regionshift.operations.deploying import deploy
 from regionshift.operations.up import propose
-from regionshift.runs.messages import AllRegionsNews, News
+from regionshift.runs.messages import AllRegionsNews, News, RunListener
+from regionshift.runs.state import RunStep, SagaState
 
 pytestmark = pytest.mark.component
 __all__ = ["model"]
@@ -22,12 +23,13 @@ _Told = list[tuple[str, str, list[str]]]
 def _deploy(process: Process) -> _Told:
     told: _Told = []
 
-    def reader(run_id: str, news: News, regions: Collection[str]) -> None:
-        assert run_id
-        told.append((news.event, news.status, sorted(regions)))
+    class Reader(RunListener[RunStep]):
+        def on_news(self, run_id: str, news: News, regions: Collection[str]) -> None:
+            assert run_id
+            told.append((news.event, news.status, sorted(regions)))
 
     try:
-        deploy(process.environment, process.journal, propose(process.environment), None, [reader])
+        deploy(process.environment, process.journal, propose(process.environment), None, [Reader()])
     except RegionshiftError:
         told.append(("", "raised", []))
     return told
@@ -46,5 +48,5 @@ def test_it_is_told_where_there_are_topics(tmp_path: Path, model: Callable[[Worl
 
 def test_without_a_region_known_no_place_is_named() -> None:
     words = AllRegionsNews("destroy", "destroy", (), 0)
-    assert words.of_start().summary == "destroy began: 0 resources, in one go"
-    assert words.of_success().summary == "destroy ended, succeeded"
+    assert words.of_start(SagaState(())).summary == "destroy began: 0 resources, in one go"
+    assert words.of_end(SagaState(())).summary == "destroy ended, succeeded"

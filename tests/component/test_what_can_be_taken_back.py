@@ -21,7 +21,7 @@ from regionshift.operations.region_scope import RegionScope
 from regionshift.operations.unfinished import require_finished
 from regionshift.operations.up import propose
 from regionshift.operations.waves import deploying
-from regionshift.operations.waves.apply import Applier
+from regionshift.operations.waves.applier import Applier
 from regionshift.operations.waves.facts import Facts, Terms, facts_from_json, terms_of
 from regionshift.releases.deployed import DeployedReleases
 from regionshift.runs.deployment_plan import DeploymentPlan, Wave

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from regionshift.errors import WorkFailed
-from regionshift.operations.moving.plan import PromotionPlan
 from regionshift.operations.moving.promoting import restore_settings, write_settings, write_text
+from regionshift.operations.moving.promotion_plan import PromotionPlan
 from regionshift.settings.editing import swap_primary
 
 BEFORE = "# ours\nregions:\r\n  primary: us-east-1\n  secondaries: [eu-west-1]  # kept\n"

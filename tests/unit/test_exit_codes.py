@@ -40,8 +40,8 @@ from regionshift.journal.backends import open_state
 from regionshift.journal.journal import Journal
 from regionshift.local import emulator
 from regionshift.operations.moving.fencing import NOT_SHUT, shut_again
-from regionshift.operations.waves.driving import Waits
 from regionshift.runs.deployment_plan import WaveStep
+from regionshift.runs.driver import Waits
 from regionshift.settings import template
 from regionshift.settings.config import MigrationConfig
 from regionshift.wiring import Wired

@@ -7,7 +7,7 @@ import json
 import pytest
 
 from regionshift.errors import WorkFailed
-from regionshift.operations.moving.plan import PromotionPlan, promotion_from_json
+from regionshift.operations.moving.promotion_plan import PromotionPlan, promotion_from_json
 from regionshift.settings.editing import swap_primary
 
 EDIT = swap_primary("regions: {primary: a, secondaries: [b, c, d]}\n", "a", "b")
@@ -38,7 +38,7 @@ def test_only_the_regions_that_answer_change_the_new_primary_first() -> None:
 
 
 def _stands(plan: PromotionPlan, *, done: bool) -> tuple[dict[str, object], object, object]:
-    standing = plan.standing(done=done)
+    standing = plan.where_regions_stand(done=done)
     regions = standing["regions"]
     assert isinstance(regions, dict)
     assert all(region["settled"] is (region["note"] == "") for region in regions.values())

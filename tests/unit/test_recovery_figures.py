@@ -14,7 +14,7 @@ import pytest
 from regionshift.journal.events import RunView, StepView
 from regionshift.operations.checks.base import Wrong
 from regionshift.operations.checks.replication import ReplicationCheck
-from regionshift.operations.moving.plan import PromotionPlan
+from regionshift.operations.moving.promotion_plan import PromotionPlan
 from regionshift.operations.moving.proposing import figures, recovery
 from regionshift.operations.recovery import MeasuredRecovery
 from regionshift.report.junit import write_junit

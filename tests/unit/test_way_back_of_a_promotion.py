@@ -11,7 +11,7 @@ from regionshift.errors import Refused
 from regionshift.journal.backends import open_state
 from regionshift.journal.journal import Journal, RunJournal
 from regionshift.operations.moving import proposing
-from regionshift.operations.moving.plan import PromotionPlan
+from regionshift.operations.moving.promotion_plan import PromotionPlan
 from regionshift.settings.editing import Edit
 
 OLD, NEW = "us-east-1", "eu-west-1"

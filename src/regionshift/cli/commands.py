@@ -15,7 +15,7 @@ from regionshift.cli.fences import warn_of_fences
 from regionshift.cli.opening import opened
 from regionshift.cli.options import Choices
 from regionshift.cli.show import confirm, confirm_by_name, console, print_json, screen_of, working
-from regionshift.cli.telling import readers
+from regionshift.cli.telling import NewsLines, topics
 from regionshift.engine.engine import Listener
 from regionshift.engine.events import StepProgress
 from regionshift.errors import EXIT_FAILED, EXIT_OK, InputError
@@ -141,7 +141,7 @@ def run_up(
         wired.catalog.keep(environment.release(), deployed_releases(wired.journal).links)
         screen = console(choices)
         with _view(screen, f"up {environment.name}", plan) as listener:
-            deploy(environment, wired.journal, proposal, listener, readers(wired, screen))
+            deploy(environment, wired.journal, proposal, listener, [NewsLines(screen), topics(wired, screen)])
         if not plan.is_empty:
             prune_releases(choices, wired)
         results = _validate(choices, wired, ()).results if check else []
@@ -283,7 +283,9 @@ def run_destroy(choices: Choices) -> int:
         if plan.changes or unclear:
             confirm_by_name(choices, environment.config)
         with _view(screen, f"destroy {environment.name}", plan) as listener:
-            done = destroy(environment, wired.journal, plan, listener, readers(wired, screen))
+            done = destroy(
+                environment, wired.journal, plan, listener, [NewsLines(screen), topics(wired, screen)]
+            )
     if choices.as_json:
         print_json(asdict(done))
         return EXIT_OK

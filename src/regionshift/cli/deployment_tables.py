@@ -146,8 +146,8 @@ def step_line(step: WaveStep, phase: str, said: Mapping[str, object]) -> Text | 
     name = f"{step.name:<20} {where}"
     if phase == "before":
         return Text(f"… {name}", style="dim") if step.action in ("apply", "bake") else None
-    if phase == "failed":
-        return None  # the news say it
+    if phase in ("failed", "earlier"):
+        return None  # the news say it, or another process did
     regions = said.get("regions")
     if isinstance(regions, dict) and regions:
         return Text(f"! {name}  " + "; ".join(f"{r}: {w}" for r, w in regions.items()), style="yellow")

@@ -29,9 +29,9 @@ from regionshift.operations.status import alarms_now, last_change, releases_amon
 from regionshift.operations.unfinished import alive_runs, half_done, open_runs, require_finished, worked_on
 from regionshift.operations.up import PlanRefused
 from regionshift.operations.waves import deploying
+from regionshift.operations.waves.deploying import written_since
 from regionshift.operations.waves.facts import terms_of
 from regionshift.operations.waves.pruning import prune
-from regionshift.operations.waves.written_since import written_since
 from regionshift.releases.deployed import deployed_releases
 from regionshift.report.migrations import migrations_table
 from regionshift.report.terminal import findings_table, plan_table

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 
@@ -12,7 +12,7 @@ import typer
 from regionshift.cli.deployment_tables import step_line
 from regionshift.cli.options import Choices
 from regionshift.cli.show import confirm, console, person_is_there, working
-from regionshift.cli.telling import readers
+from regionshift.cli.telling import NewsLines, topics
 from regionshift.engine.events import StepProgress
 from regionshift.errors import Refused
 from regionshift.operations.environment import Environment
@@ -20,14 +20,16 @@ from regionshift.operations.obstacles import before_waves
 from regionshift.operations.preflight import down_of, region_findings
 from regionshift.operations.up import PlanRefused
 from regionshift.operations.waves import deploying
-from regionshift.operations.waves.apply import Applier
+from regionshift.operations.waves.applier import Applier
 from regionshift.operations.waves.bake import Watch
-from regionshift.operations.waves.driving import Driver, Said, Unanswered, Waits
 from regionshift.operations.waves.facts import Terms
+from regionshift.operations.waves.wave_run import WaveDriver
 from regionshift.releases.deployed import DeployedReleases, deployed_releases
 from regionshift.report.activity import Activity
 from regionshift.report.values import Finding, errors_of
 from regionshift.runs.deployment_plan import WaveStep
+from regionshift.runs.driver import Unanswered, Waits
+from regionshift.runs.messages import RunListener, StepPhase
 from regionshift.wiring import Wired
 
 _GO_ON = (
@@ -37,44 +39,40 @@ _GO_ON = (
 
 
 @contextmanager
-def driver(choices: Choices, wired: Wired, *, approving: str | None = None) -> Iterator[Driver]:
+def driver(choices: Choices, wired: Wired, *, approving: str | None = None) -> Iterator[WaveDriver]:
     """A driver that shows every step, tells the topics, and asks before the waves that are to be approved.
 
     Args:
         approving: the step that --yes approves, as a person who resumes has seen that it waits.
     """
     screen, environment, under_way = console(choices), wired.environment, _UnderWay(choices)
-
-    def tell(step: WaveStep, phase: str, said: Said) -> None:
-        under_way.end()
-        if line := step_line(step, phase, said):
-            screen.print(line)
-        if phase == "before" and step.action != "approve":  # nothing moves under a question
-            under_way.begin(f"{step.name} ({', '.join(step.regions)})")
-
     try:
-        yield Driver(
+        yield WaveDriver(
             environment,
             wired.journal,
             Applier(environment, wired.catalog, under_way.listen),
             Watch(environment.clients, time.monotonic, time.sleep, under_way.left),
             _approval(choices, environment, approving),
-            tell,
-            readers(wired, screen),
+            [under_way, NewsLines(screen), topics(wired, screen)],
         )
     finally:
         under_way.end()
 
 
-class _UnderWay:
-    """The step that is being done, as it is shown: its resource, since when, and what is left of a bake."""
+class _UnderWay(RunListener[WaveStep]):
+    """Shows each step, and of the one that is being done its resource, since when, and what is left of a bake."""
 
     def __init__(self, choices: Choices) -> None:
         self._choices = choices
         self._activity: Activity | None = None
 
-    def begin(self, what: str) -> None:
-        self._activity = working(self._choices, what).__enter__()
+    def on_step(self, step: WaveStep, phase: StepPhase, said: Mapping[str, object]) -> None:
+        self.end()
+        if line := step_line(step, phase, said):
+            console(self._choices).print(line)
+        if phase == "before" and step.action != "approve":  # nothing moves under a question
+            what = f"{step.name} ({', '.join(step.regions)})"
+            self._activity = working(self._choices, what).__enter__()
 
     def end(self) -> None:
         if self._activity is not None:

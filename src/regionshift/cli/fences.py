@@ -6,7 +6,7 @@ from regionshift.cli.options import Choices
 from regionshift.cli.show import console
 from regionshift.cli.telling import topics
 from regionshift.operations.moving.fencing import shut_again
-from regionshift.operations.moving.moves import told_of
+from regionshift.releases.deployed import deployed_releases
 from regionshift.runs.messages import News
 from regionshift.wiring import Wired
 
@@ -19,4 +19,4 @@ def warn_of_fences(choices: Choices, wired: Wired) -> None:
         said = fence.warning or f"{fence.region} is shut now: all of its roles are denied everything"
         screen.print(said, style="red bold" if fence.warning else "green")
         news = News("promote", "error" if fence.warning else "success", said)
-        topics(wired, screen)(run_id, news, told_of(wired.journal))
+        topics(wired, screen).on_news(run_id, news, deployed_releases(wired.journal).regions_up)

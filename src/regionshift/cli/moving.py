@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Collection
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import partial
 from typing import Any
 
@@ -12,10 +13,9 @@ import typer
 from regionshift.cli.migrations import carrying_in
 from regionshift.cli.opening import opened
 from regionshift.cli.options import Choices
-from regionshift.cli.promoting import promote_quietly
+from regionshift.cli.promoting import MEANINGS, load_text, promote_quietly
 from regionshift.cli.show import NotConfirmed, confirm, confirm_by_name, console, print_json, working
-from regionshift.cli.steps import MEANINGS, load_text
-from regionshift.cli.telling import herald, topics
+from regionshift.cli.telling import StepRows, topics
 from regionshift.errors import (
     EXIT_OK,
     Interrupted,
@@ -24,27 +24,22 @@ from regionshift.errors import (
     WorkFailed,
 )
 from regionshift.journal.events import RunView
-from regionshift.journal.journal import RunJournal
+from regionshift.operations import moves
 from regionshift.operations.deploying import deploy, mend
-from regionshift.operations.moving import moves, proposing
-from regionshift.operations.moving.copying import LastCopy, carried_entries
-from regionshift.operations.moving.driving import NewsListener, interruption, state_of
-from regionshift.operations.moving.plan import STEPS as PROMOTION
+from regionshift.operations.moving.copying import LastCopy
 from regionshift.operations.moving.promoting import read_text, write_text
-from regionshift.operations.moving.proposing import Loader, figures
+from regionshift.operations.moving.promotion_plan import STEPS as PROMOTION
 from regionshift.operations.moving.settings_unchanged import require_removal_alone
-from regionshift.operations.obstacles import before_plan, prevents_plan
 from regionshift.operations.planning import LOSS
-from regionshift.operations.preflight import region_findings
 from regionshift.operations.unfinished import require_finished
-from regionshift.operations.up import PlanRefused, Proposal, propose
-from regionshift.operations.validate import validate
+from regionshift.operations.up import PlanRefused
 from regionshift.releases.deployed import deployed_releases
 from regionshift.report.moving import StepsView, promotion_table
 from regionshift.report.terminal import findings_table, plan_table
-from regionshift.report.values import Plan
+from regionshift.runs.driver import RunUnderWay, drive_in_sessions, saga_state
+from regionshift.runs.state import RunStep, SagaState
 from regionshift.settings.editing import applied
-from regionshift.wiring import Wired, settings, surroundings
+from regionshift.wiring import Wired
 
 _LAST = "promote"
 
@@ -105,10 +100,10 @@ def _begun(choices: Choices, source: str, target: str) -> str | None:
             )
         if (view := moves.unfinished(wired.journal)) is not None:
             if moves.ends_of(view) == (source, target):
-                done = state_of(wired.journal, view.run_id, moves.STEPS).done
+                done = saga_state(wired.journal, view.run_id, moves.STEPS).done
                 left = [phase for phase in moves.PHASES if phase not in done]
                 # The first that is left looks by itself when it begins.
-                _look(choices, wired, (source, target), left[1:], view.run_id)
+                moves.look(_tools(choices, wired, source, target), source, target, left[1:], view.run_id)
             # Whoever held the engine's own lock is dead: we hold the environment's.
             wired.environment.engine.release_lock()
         elif wired.environment.config.regions.primary == target:
@@ -122,10 +117,10 @@ def _begun(choices: Choices, source: str, target: str) -> str | None:
 
 def _show(choices: Choices, wired: Wired, source: str, target: str) -> None:
     """What bringing the new region up makes and changes; refused here is refused before the first change."""
-    raw = settings(choices.config, choices.overrides, surroundings())
-    moves.require_movable(raw, source, target)
+    tools = _tools(choices, wired, source, target)
+    moves.require_movable(tools.load(read_text(choices.config)), source, target)
     with working(choices, "planning"):
-        plan = _look(choices, wired, (source, target), list(moves.PHASES))
+        plan = moves.look(tools, source, target, list(moves.PHASES))
     if choices.as_json or plan is None:
         return
     screen = console(choices)
@@ -138,65 +133,22 @@ def _show(choices: Choices, wired: Wired, source: str, target: str) -> None:
     )
 
 
-def _look(
-    choices: Choices, wired: Wired, ends: tuple[str, str], phases: Collection[str], run_id: str = "planned"
-) -> Plan | None:
-    """Ask each of ``phases`` for what it needs, before the first of them changes anything; what its `up` does.
-
-    Raises:
-        InputError, Refused, PlanRefused: something that one of them needs is not as it must be.
-    """
-    source, target = ends
-    environment, load, plan = wired.environment, _loader(choices, target), None
-    text = read_text(choices.config)
-    if "name" in phases:
-        raw = settings(choices.config, choices.overrides, surroundings())
-        text = moves.with_target(raw, choices.config, target, load) or text
-    if "up" in phases:
-        plan = _planned(choices, wired, source, target).plan
-    if environment.config.regions.primary == target or _promoting(wired):
-        return plan  # the change of primary asked before its first step
-    if "migrate" in phases:
+def _tools(choices: Choices, wired: Wired, source: str, target: str) -> moves.MoveTools:
+    @contextmanager
+    def copies() -> Iterator[LastCopy]:
         with carrying_in(wired) as carrying:
-            copies = LastCopy(carrying, wired.journal, time.monotonic, source, target)
-            is_up = deployed_releases(wired.journal).releases.get(target) is not None
-            copies.look(run_id) if is_up else copies.look_before_up()
-    if "promote" in phases:
-        proposing.require_turnable(load(text), target, text, choices.config, load)
-        proposing.require_secrets(environment, target, carried_entries(environment.config, source, target))
-    return plan
+            yield LastCopy(carrying, wired.journal, time.monotonic, source, target)
 
-
-def _planned(choices: Choices, wired: Wired, source: str, target: str) -> Proposal:
-    """What bringing the new region up does. Raises Refused, PlanRefused when that may not be."""
-    environment = wired.environment
-    remains = mend(environment, wired.journal)
-    moves.require_unchanged(
-        environment, wired.catalog, deployed_releases(wired.journal), source, target, choices.config
-    )
-    own, refresh = moves.unfinished(wired.journal), remains.is_read_back
-    # One engine run for all regions leaves none out.
-    regional = region_findings(environment, tolerate=False)
-    findings = before_plan(
-        environment,
-        wired.journal,
-        wired.catalog,
-        wired.machine,
-        regional,
-        [own.run_id] if own else (),
-        refresh=refresh,
-    )
-    if prevents_plan(findings):
-        raise PlanRefused(findings)
-    proposal = propose(environment, [*findings, *remains.findings], refresh=refresh)
-    if proposal.plan.errors:
-        raise PlanRefused(proposal.plan.errors)
-    return proposal
-
-
-def _loader(choices: Choices, target: str) -> Loader:
     remedy = f"name {target} yourself (in deployment.waves too, where they are written), then go on"
-    return partial(load_text, choices, remedy=remedy)
+    return moves.MoveTools(
+        wired.environment,
+        wired.catalog,
+        wired.journal,
+        wired.machine,
+        choices.config,
+        partial(load_text, choices, remedy=remedy),
+        copies,
+    )
 
 
 def _phases(
@@ -206,63 +158,29 @@ def _phases(
 
     Gives what the phases said, and the seconds since the move began, the time between two commands with them.
     """
-    meanings = dict(moves.PHASES)
-    del meanings["promote"]
-    meanings |= {f"promote/{step.name}": MEANINGS[step.name] for step in PROMOTION}
-    said: dict[str, dict[str, Any]] = {}
-    seconds = None
-    saga_news, began = moves.course_of(source, target), False
+    meanings = {phase: meaning for phase, meaning in moves.PHASES.items() if phase != _LAST}
+    meanings |= {f"{_LAST}/{step.name}": MEANINGS[step.name] for step in PROMOTION}
     with StepsView(console(choices), f"move {source} to {target}", meanings, time.monotonic) as view:
-        for phase in moves.PHASES:
+        ends: list[RunView] = []
+
+        @contextmanager
+        def session() -> Iterator[RunUnderWay[SagaState, RunStep]]:
             with opened(choices, locked=True) as wired:
                 run = wired.journal.reopen(run_id)
-                state = state_of(wired.journal, run_id, moves.STEPS)
-                spread = herald(wired, view, run_id, partial(moves.told_of, wired.journal))
-                if phase in state.done:
-                    said[phase] = dict(state.said[phase])
-                    view.done_before([phase])
-                else:
-                    if not began:
-                        spread(saga_news.of_start(again=bool(state.began)))
-                        began = True
-                    said[phase] = _recorded(choices, wired, run, phase, (source, target), view, spread)
-                if phase == _LAST:  # also when it was done, and the command killed before it could say so
-                    ended = run.close("moved", {"phases": said})
-                    seconds = _took(ended)
-                    spread(saga_news.of_success(figures(ended, said[phase])))
-    return said, seconds
+                kind = moves.MoveRun(
+                    _tools(choices, wired, source, target),
+                    run_id,
+                    source,
+                    target,
+                    partial(promote_quietly, choices, wired, target, view),
+                )
+                # The steps of the last phase are in the table.
+                listeners = [StepRows(view, hidden=_LAST), topics(wired, view.console)]
+                yield RunUnderWay(wired.journal, run, kind, listeners)
+                ends.append(run.view())
 
-
-def _recorded(
-    choices: Choices,
-    wired: Wired,
-    run: RunJournal,
-    phase: str,
-    ends: tuple[str, str],
-    view: StepsView,
-    spread: NewsListener,
-) -> dict[str, Any]:
-    """Do one phase, written down before and after; the last one's end is the move's own."""
-    saga_news = moves.course_of(*ends)
-    shown = phase != _LAST  # its own steps are in the table
-    run.append(phase, "before")
-    if shown:
-        view.told(phase, "before", {})
-    try:
-        said = _phase(choices, wired, phase, run.run_id, ends, view)
-    except (Interrupted, KeyboardInterrupt) as stopped:
-        spread(saga_news.of_interruption(phase))
-        raise interruption(phase, saga_news) from stopped
-    except RegionshiftError as error:
-        # Whatever stopped it, the reader is told how to go on and how to leave it.
-        error.remedy = f"{error.remedy}; then: {saga_news.go_on}" if error.remedy else saga_news.go_on
-        spread(saga_news.of_failure(phase, error.message))
-        raise
-    run.append(phase, "after", data=said)
-    if shown:
-        view.told(phase, "after", said)
-        spread(saga_news.of_done(phase))
-    return said
+        said = drive_in_sessions(session).said
+    return {phase: dict(each) for phase, each in said.items()}, _took(ends[-1])
 
 
 def _took(view: RunView) -> float | None:
@@ -283,14 +201,14 @@ def resume_move(choices: Choices, *, back: bool, said: bool) -> int:
             wired.environment.engine.release_lock()
             moves.turn_back(wired.journal, view)
             undone: dict[str, object] = {}
-            if "migrate" in state_of(wired.journal, view.run_id, moves.STEPS).began:
+            if "migrate" in saga_state(wired.journal, view.run_id, moves.STEPS).began:
                 with carrying_in(wired) as carrying:
                     copies = LastCopy(carrying, wired.journal, time.monotonic, source, target)
                     undone = moves.take_back(copies, view.run_id)
             moves.stop(wired.journal, view.run_id)
-            screen, news = console(choices), moves.course_of(source, target).of_stop()
+            screen, news = console(choices), moves.news_of(source, target).of_stop()
             screen.print(news.summary, style="red")
-            topics(wired, screen)(view.run_id, news, moves.told_of(wired.journal))
+            topics(wired, screen).on_news(view.run_id, news, deployed_releases(wired.journal).regions_up)
             screen.print(
                 f"  → {target} stays in the settings as a secondary; without it: take it out there, then"
                 " regionshift up --allow-data-loss",
@@ -302,42 +220,6 @@ def resume_move(choices: Choices, *, back: bool, said: bool) -> int:
                 )
             return EXIT_OK
     return run_move(choices, source, target, retire=False, allow_data_loss=False)
-
-
-def _phase(
-    choices: Choices, wired: Wired, phase: str, run_id: str, ends: tuple[str, str], view: StepsView
-) -> dict[str, Any]:
-    source, target = ends
-    environment = wired.environment
-    if phase == "name":
-        return moves.name_target(environment.config, choices.config, target, _loader(choices, target))
-    if phase == "up":
-        return _up(choices, wired, source, target)
-    if phase == "migrate":
-        if environment.config.regions.primary == target:
-            return {}
-        with carrying_in(wired) as carrying:
-            return LastCopy(carrying, wired.journal, time.monotonic, source, target).copy(run_id)
-    if environment.config.regions.primary == target and not _promoting(wired):
-        return {}
-    return promote_quietly(choices, wired, target, view)
-
-
-def _promoting(wired: Wired) -> bool:
-    return any(view.kind == "promotion" for view in wired.journal.unfinished())
-
-
-def _up(choices: Choices, wired: Wired, source: str, target: str) -> dict[str, Any]:
-    """Bring the new region up, and the others to knowing of it; check the new one."""
-    environment = wired.environment
-    proposal = _planned(choices, wired, source, target)
-    # Also when nothing is left to change: a run that was killed at its end has not said where the regions stand.
-    wired.catalog.keep(environment.release(), deployed_releases(wired.journal).links)
-    deploy(environment, wired.journal, proposal)
-    wrong = [each for each in validate(environment, regions=[target]).results if not each.passed]
-    if wrong:
-        raise WorkFailed(f"{wrong[0].check}: {wrong[0].detail}", where=target, remedy=wrong[0].remedy)
-    return {"changed": len(proposal.plan.changes)}
 
 
 def _retire(choices: Choices, region: str, *, allow_data_loss: bool) -> bool:
@@ -383,5 +265,5 @@ def _retire(choices: Choices, region: str, *, allow_data_loss: bool) -> bool:
         screen = console(choices)
         told = deployed_releases(wired.journal)
         gone = moves.of_retired(region, found.environment.config.regions.primary)
-        topics(wired, screen)(str(told.run_id), gone, moves.told_of(wired.journal))
+        topics(wired, screen).on_news(str(told.run_id), gone, told.regions_up)
     return True

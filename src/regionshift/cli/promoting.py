@@ -6,30 +6,31 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 from regionshift.cli.migrations import carrying_in
 from regionshift.cli.opening import opened
 from regionshift.cli.options import Choices
 from regionshift.cli.show import confirm, console, print_json, working
-from regionshift.cli.steps import MEANINGS, load_text, teller
-from regionshift.cli.telling import herald
+from regionshift.cli.telling import StepRows, topics
 from regionshift.errors import (
     EXIT_FAILED,
     EXIT_OK,
     EXIT_REFUSED,
+    InputError,
     Interrupted,
     Refused,
     WorkFailed,
 )
 from regionshift.journal.events import DECISION
-from regionshift.operations.moving import moves, proposing
+from regionshift.operations import moves
+from regionshift.operations.moving import proposing
 from regionshift.operations.moving.copying import LastCopy
-from regionshift.operations.moving.driving import state_of
 from regionshift.operations.moving.engine_runs import PromotionApplier
 from regionshift.operations.moving.measuring import unproven
-from regionshift.operations.moving.plan import PromotionPlan
 from regionshift.operations.moving.promoting import Promotion
+from regionshift.operations.moving.promotion_plan import PromotionPlan
 from regionshift.operations.unfinished import require_finished
 from regionshift.operations.up import PlanRefused
 from regionshift.operations.usable_keys import key_findings
@@ -37,8 +38,23 @@ from regionshift.releases.deployed import deployed_releases
 from regionshift.report.moving import StepsView, promotion_table
 from regionshift.report.terminal import findings_table, plan_table
 from regionshift.report.values import Plan, as_data, exit_code_of
+from regionshift.runs.driver import saga_state
 from regionshift.runs.state import Ending
-from regionshift.wiring import Wired, settings, surroundings
+from regionshift.settings.config import MigrationConfig
+from regionshift.settings.mistakes import SettingsError
+from regionshift.wiring import ProjectFiles, Wired, settings, surroundings
+
+MEANINGS = {
+    "fence": "shut the lost region's roles",
+    "validate": "check the new primary",
+    "gather": "copy what only other regions have",
+    "last-copy": "copy what replication did not carry",
+    "settings": "change the settings",
+    "unlink": "take the old replication away",
+    "turn": "replicate from the new primary",
+    "catch-up": "copy what was written meanwhile",
+    "validate-all": "check every region",
+}
 
 
 def run_promote(choices: Choices, new: str, *, lost: bool, plan_only: bool) -> int:
@@ -102,8 +118,8 @@ def promote_quietly(choices: Choices, wired: Wired, new: str, view: StepsView) -
         run_id = proposing.begin(wired.catalog, wired.journal, proposed).run_id
     run = wired.journal.reopen(run_id)
     with _promotion(choices, wired, plan, run_id) as promotion:
-        spread = herald(wired, view, run_id, lambda: plan.present)
-        state = proposing.go(wired.journal, run, promotion, teller(view, "promote/"), spread)
+        listeners = [StepRows(view, "promote/"), topics(wired, view.console)]
+        state = proposing.go(wired.journal, run, promotion, listeners)
     if state.ending is not Ending.DONE:
         why = "; ".join(f"{step}: {said}" for step, said in state.failed.items())
         raise WorkFailed(f"the change of primary was {state.ending or 'not finished'}: {why}", where=run_id)
@@ -169,11 +185,11 @@ def take_over(choices: Choices, wired: Wired, run_id: str) -> None:
 def _go(choices: Choices, wired: Wired, plan: PromotionPlan, run_id: str, facts: Mapping[str, Any]) -> int:
     run = wired.journal.reopen(run_id)
     with _promotion(choices, wired, plan, run_id) as promotion, _view(choices, plan) as view:
-        spread = herald(wired, view, run_id, lambda: plan.present)
+        listeners = [StepRows(view), topics(wired, view.console)]
         try:
-            state = proposing.go(wired.journal, run, promotion, teller(view), spread)
+            state = proposing.go(wired.journal, run, promotion, listeners)
         except Interrupted as error:
-            going_back = state_of(wired.journal, run_id, plan.steps).backward
+            going_back = saga_state(wired.journal, run_id, plan.steps).backward
             error.remedy = (
                 "regionshift resume goes on with taking it back"
                 if going_back
@@ -263,3 +279,24 @@ def _fate(plan: PromotionPlan) -> str:
     if plan.lost:
         return f"{plan.old} is given up as lost: it gets no call and is fenced"
     return f"{plan.old} becomes a secondary"
+
+
+def load_text(
+    choices: Choices,
+    text: str,
+    remedy: str = "change this so that it fits both primaries, run `regionshift up`, and promote again",
+) -> MigrationConfig:
+    """The settings that ``text`` would give in place of the file; ``remedy`` if they would be wrong."""
+    aside = ProjectFiles(choices.config).home / "settings-to-be.yaml"
+    aside.write_bytes(text.encode())
+    try:
+        return settings(Path(aside), choices.overrides, surroundings())
+    except SettingsError as error:
+        first = error.mistakes[0]
+        raise InputError(
+            f"The settings with other regions would be wrong: {first}",
+            where=first.path,
+            remedy=remedy,
+        ) from error
+    finally:
+        aside.unlink()

@@ -10,13 +10,11 @@ from regionshift.cli.migrations import carrying_in
 from regionshift.cli.opening import opened
 from regionshift.cli.options import Choices
 from regionshift.cli.show import confirm, console, print_json, working
-from regionshift.cli.telling import herald
+from regionshift.cli.telling import StepRows, topics
 from regionshift.errors import EXIT_OK, InputError
 from regionshift.operations.deploying import mend
 from regionshift.operations.moving import rejoining
 from regionshift.operations.moving.copying import LastCopy
-from regionshift.operations.moving.driving import NewsListener
-from regionshift.operations.moving.moves import told_of
 from regionshift.operations.obstacles import before_plan, prevents_plan
 from regionshift.operations.orphans import orphan_findings
 from regionshift.operations.preflight import region_findings
@@ -57,27 +55,16 @@ def run_rejoin(choices: Choices, region: str) -> int:
             primary = wired.environment.config.regions.primary
             LastCopy(carrying, wired.journal, time.monotonic, primary, region).look_before_return()
         confirm(choices, f"Shut {region}, then bring it back as a secondary?", wired.environment.config)
-        meanings = dict.fromkeys(rejoining.STEPS, "") | {
-            "shut": "no replication from it, no writes to it",
-            "look": "what was written there since",
-            "open-roles": "its roles may work again",
-            "turn": "bring it up as a secondary",
-            "copy-back": "copy what it missed",
-            "validate": "check it",
-        }
+        title = f"rejoin {region}"
         with (
             carrying_in(wired) as carrying,
-            StepsView(console(choices), f"rejoin {region}", meanings, time.monotonic) as view,
+            StepsView(console(choices), title, rejoining.STEPS, time.monotonic) as view,
         ):
             copies = partial(LastCopy, carrying, wired.journal, time.monotonic)
-
-            def heralding(run_id: str) -> NewsListener:
-                return herald(wired, view, run_id, lambda: told_of(wired.journal))
-
-            rejoin = rejoining.Rejoin(
-                wired.environment, wired.catalog, wired.journal, deployed, copies, view.told, heralding
+            listeners = [StepRows(view), topics(wired, view.console)]
+            said = rejoining.Rejoin(wired.environment, wired.catalog, wired.journal, copies, listeners).run(
+                region
             )
-            said = rejoin.run(region)
     if choices.as_json:
         print_json({"rejoined": region, "steps": said})
     else:

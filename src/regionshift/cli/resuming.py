@@ -14,7 +14,8 @@ from regionshift.cli.rejoining import run_rejoin
 from regionshift.cli.show import console
 from regionshift.errors import InputError
 from regionshift.journal.events import DECISION
-from regionshift.operations.moving import moves, proposing
+from regionshift.operations import moves
+from regionshift.operations.moving import proposing
 from regionshift.operations.unfinished import InOneRun, in_one_run, require_way_back
 from regionshift.operations.waves import deploying
 from regionshift.wiring import Wired

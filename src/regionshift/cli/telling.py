@@ -1,15 +1,15 @@
-"""Telling what goes on: one stream of news, to the topics of the regions and to the terminal."""
+"""Who is told what goes on: the person at the terminal, and the topics of the regions."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Collection, Mapping
 
 from regionshift.cli.deployment_tables import news_line
-from regionshift.operations.waves.driving import WaveNewsListener
-from regionshift.operations.waves.telling import TopicNotifier
 from regionshift.report.moving import StepsView
 from regionshift.report.printer import Screen
-from regionshift.runs.messages import News
+from regionshift.runs.messages import News, RunListener, StepPhase
+from regionshift.runs.state import RunStep
+from regionshift.runs.topics import TopicNotifier
 from regionshift.wiring import Wired
 
 
@@ -24,19 +24,34 @@ def topics(wired: Wired, screen: Screen) -> TopicNotifier:
     )
 
 
-def readers(wired: Wired, screen: Screen) -> tuple[WaveNewsListener, ...]:
-    """Who is told of a deployment or a destroy: the person at the terminal, and the regions' topics."""
-    return (lambda _run, news, _regions: screen.print(news_line(news)), topics(wired, screen))
+class NewsLines(RunListener[RunStep]):
+    """Each message as a line on ``screen``."""
+
+    def __init__(self, screen: Screen) -> None:
+        self._screen = screen
+
+    def on_news(self, run_id: str, news: News, regions: Collection[str]) -> None:
+        """As of every listener."""
+        del run_id, regions
+        self._screen.print(news_line(news))
 
 
-def herald(
-    wired: Wired, view: StepsView, run_id: str, regions: Callable[[], Collection[str]]
-) -> Callable[[News], None]:
-    """Tells the regions' topics, and the view, what is new of one run. ``regions`` are asked for each time."""
-    told = topics(wired, view.console)
+class StepRows(RunListener[RunStep]):
+    """Each step as a row of ``view``, its name after ``prefix``, and each message above them; ``hidden`` has no row."""
 
-    def spread(news: News) -> None:
-        view.news(news.summary, news.status, of_step="step" in news.counts)
-        told(run_id, news, regions())
+    def __init__(self, view: StepsView, prefix: str = "", hidden: str = "") -> None:
+        self._view, self._prefix, self._hidden = view, prefix, hidden
 
-    return spread
+    def on_step(self, step: RunStep, phase: StepPhase, said: Mapping[str, object]) -> None:
+        """As of every listener."""
+        if step.name == self._hidden:
+            return
+        if phase == "earlier":
+            self._view.done_before([self._prefix + step.name])
+        else:
+            self._view.told(self._prefix + step.name, phase, said)
+
+    def on_news(self, run_id: str, news: News, regions: Collection[str]) -> None:
+        """As of every listener."""
+        del run_id, regions
+        self._view.news(news.summary, news.status, of_step="step" in news.counts)

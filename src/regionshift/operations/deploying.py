@@ -1,27 +1,27 @@
-"""One change of the environment, written down before and after, and mending what a killed run left."""
+"""A change of all regions in one go, as a run of one step, and mending what a killed one left."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass, field, replace
+from typing import ClassVar, TypeVar
 
 from regionshift.engine.engine import Listener, RunRecord
-from regionshift.errors import Interrupted, RegionshiftError
-from regionshift.journal.events import Kind, RunSummary, RunView
-from regionshift.journal.journal import Journal
-from regionshift.journal.store import StateUnreachable
+from regionshift.journal.events import Event, RunSummary, RunView
+from regionshift.journal.journal import Journal, RunJournal
 from regionshift.operations.environment import Environment
 from regionshift.operations.orphans import has_unsettled, recover
 from regionshift.operations.ownership import require_our_buckets
 from regionshift.operations.up import Proposal, apply
-from regionshift.operations.waves.driving import WaveNewsListener
 from regionshift.releases.deployed import DeployedReleases, deployed_releases
 from regionshift.report.values import Finding
 from regionshift.runs.deployment_state import Outcome, regions_from_result
-from regionshift.runs.messages import AllRegionsNews, News
+from regionshift.runs.driver import RunEnd, RunKind, RunUnderWay, Said, WhenFailed, drive
+from regionshift.runs.messages import AllRegionsNews, RunListener
+from regionshift.runs.state import RunStep, SagaState, fold_saga
 
-_STEP = "apply"
+_STEPS = (RunStep("apply", reversible=False),)
+_ResultT = TypeVar("_ResultT")
 # Runs of one engine run each: a killed one is gone on with by starting another. Other kinds are resumed.
 _MENDED = ("deployment", "destroy")
 # How a deployment ends that may have left something between two releases.
@@ -29,18 +29,44 @@ _HALF_DONE = ("failed", "killed", "interrupted", Outcome.STOPPED, Outcome.PARTLY
 
 
 @dataclass(frozen=True)
-class Telling:
-    """Who is told of one change, and of which regions the topics are: of those there before it, and after it."""
+class OneGo(RunKind[SagaState, RunStep]):
+    """One change of all regions; what is left when it fails is done by another one.
+
+    Args:
+        before, after: the regions whose topics there are before it, and after it.
+    """
 
     words: AllRegionsNews
-    readers: Sequence[WaveNewsListener] = ()
     before: Collection[str] = ()
     after: Collection[str] = ()
+    work: Callable[[], object] = field(default=lambda: None)
 
-    def tell(self, run_id: str, news: News, regions: Collection[str]) -> None:
-        """To every reader."""
-        for reader in self.readers:
-            reader(run_id, news, regions)
+    when_failed: ClassVar[WhenFailed] = WhenFailed.CLOSE
+    step_errors: ClassVar[tuple[type[Exception], ...]] = ()
+
+    @property
+    def news(self) -> AllRegionsNews:
+        """As of every run."""
+        return self.words
+
+    def state(self, events: Sequence[Event]) -> SagaState:
+        """As of every run."""
+        return fold_saga(_STEPS, events[1:])
+
+    def do(self, step: RunStep, state: SagaState, *, doubt: bool) -> Said:
+        """As of every run."""
+        del step, state, doubt
+        self.work()
+        return {}
+
+    def end(self, state: SagaState) -> RunEnd:
+        """As of every run."""
+        del state
+        return RunEnd("succeeded")
+
+    def told_regions(self, state: SagaState) -> Collection[str]:
+        """As of every run."""
+        return self.before if state.next_step else self.after
 
 
 def deploy(
@@ -48,11 +74,11 @@ def deploy(
     journal: Journal,
     proposal: Proposal,
     listener: Listener | None = None,
-    readers: Sequence[WaveNewsListener] = (),
+    listeners: Sequence[RunListener[RunStep]] = (),
 ) -> RunRecord:
     """Apply ``proposal`` as one run of the journal. The caller holds the environment's lock.
 
-    Start, failure and end are told to ``readers``, for the topics that there are at the time.
+    Start, failure and end are told to ``listeners``, for the topics that there are at the time.
 
     Raises:
         PlanRefused: the plan has findings of severity error; nothing is written.
@@ -71,9 +97,13 @@ def deploy(
     regions = tuple(proposal.digests)
     there = [region for region in deployed.regions_up if region in regions]
     words = AllRegionsNews("deploy", "deployment", regions, len(proposal.plan.changes))
-    telling = Telling(words, readers if proposal.plan.changes else (), there, regions)
-    with recorded(journal, "deployment", facts, telling):
-        return apply(environment, proposal, listener, checkpoints=not deployed.is_empty)
+    return in_one_go(
+        journal,
+        journal.start("deployment", facts),
+        OneGo(words, there, regions),
+        lambda: apply(environment, proposal, listener, checkpoints=not deployed.is_empty),
+        listeners if proposal.plan.changes else (),
+    )
 
 
 def _is_known(deployed: DeployedReleases, proposal: Proposal) -> bool:
@@ -88,35 +118,17 @@ def _is_known(deployed: DeployedReleases, proposal: Proposal) -> bool:
     )
 
 
-@contextmanager
-def recorded(
-    journal: Journal, kind: Kind, facts: Mapping[str, object], telling: Telling | None = None
-) -> Iterator[str]:
-    """One run of the journal around one change: opened before it, closed with how it ended. Gives its id."""
-    run = journal.start(kind, facts)
-    if telling:
-        telling.tell(run.run_id, telling.words.of_start(), telling.before)
-    run.append(_STEP, "before")
-    try:
-        yield run.run_id
-    except BaseException as error:
-        stopped = isinstance(error, Interrupted | KeyboardInterrupt)
-        said = error.message if isinstance(error, RegionshiftError) else type(error).__name__
-        try:
-            run.append(_STEP, "failed", data={"error": said})
-            run.close("interrupted" if stopped else "failed", failed=True)
-        except StateUnreachable as failure:
-            # The run stays open, as after a kill, and what went wrong first is what is told.
-            error.add_note(f"that could not be written down: {failure.message}")
-            raise error from failure
-        if telling:
-            news = telling.words.of_stop() if stopped else telling.words.of_failure(said)
-            telling.tell(run.run_id, news, telling.before)
-        raise
-    run.append(_STEP, "after")
-    run.close("succeeded")
-    if telling:
-        telling.tell(run.run_id, telling.words.of_success(), telling.after)
+def in_one_go(
+    journal: Journal,
+    run: RunJournal,
+    kind: OneGo,
+    work: Callable[[], _ResultT],
+    listeners: Sequence[RunListener[RunStep]],
+) -> _ResultT:
+    """Do ``work`` as the one step of ``run``, and close it; gives what it gave. Raises what it raises."""
+    found: list[_ResultT] = []
+    drive(RunUnderWay(journal, run, replace(kind, work=lambda: found.append(work())), listeners))
+    return found[0]
 
 
 def left_half_done(journal: Journal) -> RunSummary | None:

@@ -11,17 +11,17 @@ from regionshift.engine.events import region_of
 from regionshift.errors import Refused, WorkFailed
 from regionshift.journal.identity import forget, identity_of
 from regionshift.journal.journal import Journal
-from regionshift.operations.deploying import Telling, recorded
+from regionshift.operations.deploying import OneGo, in_one_go
 from regionshift.operations.emptying import empty_all, switch_off, was_refilled
 from regionshift.operations.environment import Environment
 from regionshift.operations.leftovers import Leftover, look_for_leftovers, still_there
 from regionshift.operations.ownership import require_ours
 from regionshift.operations.permissions import operator_findings
 from regionshift.operations.unfinished import end_all, in_one_run, require_endable
-from regionshift.operations.waves.driving import WaveNewsListener
 from regionshift.releases.deployed import deployed_releases
 from regionshift.report.values import Change, Plan
-from regionshift.runs.messages import AllRegionsNews
+from regionshift.runs.messages import AllRegionsNews, RunListener
+from regionshift.runs.state import RunStep
 
 # Access logs are delivered late (S3 User Guide, "Logging requests with server access logging": within hours,
 # best effort), so a bucket that was empty may be filled again once or twice; more often it is another.
@@ -75,11 +75,11 @@ def destroy(
     journal: Journal,
     plan: Plan,
     listener: Listener | None = None,
-    readers: Sequence[WaveNewsListener] = (),
+    listeners: Sequence[RunListener[RunStep]] = (),
 ) -> Destroyed:
     """Delete the environment as one run of the journal, and look that it is gone.
 
-    Runs that are not finished end with it: there is nothing left that they could go on with. ``readers`` are told,
+    Runs that are not finished end with it: there is nothing left that they could go on with. ``listeners`` are told,
     the topics before they go.
 
     Raises:
@@ -95,13 +95,16 @@ def destroy(
     found = {change.region for change in plan.changes}
     regions = tuple(region for region in environment.regions if region in found)
     words = AllRegionsNews("destroy", "destroy", regions, len(plan.changes))
-    telling = Telling(words, readers if plan.changes else (), there)
-    with recorded(journal, "destroy", {"resources": len(plan.changes)}, telling) as run_id:
+    run = journal.start("destroy", {"resources": len(plan.changes)})
+
+    def work() -> Destroyed:
         # From here on the journal says that nothing stands, whatever the others had begun.
-        end_all(journal, but=run_id)
+        end_all(journal, but=run.run_id)
         done = _destroy(environment, doomed, listener, named)
         forget(journal.store, identity_of(environment.config))
         return done
+
+    return in_one_go(journal, run, OneGo(words, there), work, listeners if plan.changes else ())
 
 
 def _destroy(

@@ -31,7 +31,7 @@ from regionshift.operations.moving.fencing import not_shut
 from regionshift.operations.moving.settings_unchanged import require_removal_alone
 from regionshift.operations.preflight import PREVENTS_PLAN, Machine, preflight
 from regionshift.operations.unfinished import UNFINISHED, unfinished_findings
-from regionshift.operations.waves.down import RegionDown, calling
+from regionshift.operations.waves.bake import RegionDown, calling
 from regionshift.operations.waves.facts import Terms, terms_of
 from regionshift.releases.catalog import ReleaseCatalog
 from regionshift.releases.deployed import DeployedReleases, deployed_releases

@@ -12,7 +12,7 @@ from regionshift.journal.events import RunSummary
 from regionshift.journal.journal import Journal
 from regionshift.operations.alarms import RedAlarm, red_in
 from regionshift.operations.environment import Environment
-from regionshift.operations.waves.down import RegionDown, calling
+from regionshift.operations.waves.bake import RegionDown, calling
 from regionshift.operations.waves.facts import terms_of
 from regionshift.runs.deployment_state import Outcome, RegionState
 

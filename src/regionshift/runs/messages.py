@@ -5,16 +5,19 @@ Told from the fold before and after an event, so that the terminal and the topic
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Generic, Literal, TypeVar
 
 from regionshift.runs.deployment_plan import WaveStep
 from regionshift.runs.deployment_state import DeploymentState, Direction, Outcome
-from regionshift.runs.state import Ending, RunStep, SagaState
+from regionshift.runs.state import Ending, RunStep, SagaState, StateT, StepT
 
 NewsEvent = Literal["deploy", "destroy", "rollback", "promote", "move", "rejoin"]
 NewsStatus = Literal["started", "success", "error"]
+StepPhase = Literal["earlier", "before", "after", "failed"]
+"""``earlier``: an earlier process did it."""
+_StepT_contra = TypeVar("_StepT_contra", bound=RunStep, contravariant=True)
 
 
 @dataclass(frozen=True)
@@ -27,8 +30,52 @@ class News:
     counts: Mapping[str, int] = field(default_factory=dict)
 
 
+class RunListener(Generic[_StepT_contra]):
+    """Whoever is told of a run as it goes. What a listener does not want to know it leaves out."""
+
+    def on_step(self, step: _StepT_contra, phase: StepPhase, said: Mapping[str, object]) -> None:
+        """A step begins or has ended; ``said``: what the journal keeps of its end."""
+
+    def on_news(self, run_id: str, news: News, regions: Collection[str]) -> None:
+        """Something that people are told; ``regions``: those whose topics may be told of it."""
+
+
+class RunNews(Generic[StateT, StepT]):
+    """One kind of run in words. What it leaves out is not told."""
+
+    def of_start(self, state: StateT) -> News | None:
+        """It begins, or is gone on with."""
+        del state
+        return None
+
+    def of_step(self, before: StateT, after: StateT, step: StepT) -> Sequence[News | None]:
+        """What the end of ``step`` is worth telling."""
+        del before, after, step
+        return ()
+
+    def of_waiting(self, state: StateT, step: StepT) -> News | None:
+        """A person is to approve ``step``."""
+        del state, step
+        return None
+
+    def of_failure(self, state: StateT, step: str, why: str) -> News | None:
+        """A step failed, and nothing more is done about it."""
+        del state, step, why
+        return None
+
+    def of_interruption(self, state: StateT, step: str) -> News | None:
+        """Somebody stopped it."""
+        del state, step
+        return None
+
+    def of_end(self, state: StateT, figures: str) -> News | None:
+        """How it ended; ``figures``: what was measured, in words."""
+        del state, figures
+        return None
+
+
 @dataclass(frozen=True)
-class AllRegionsNews:
+class AllRegionsNews(RunNews[SagaState, RunStep]):
     """A change of all regions at once, or their end, in words.
 
     Args:
@@ -40,22 +87,26 @@ class AllRegionsNews:
     regions: tuple[str, ...]
     changes: int
 
-    def of_start(self) -> News:
-        """It begins."""
+    def of_start(self, state: SagaState) -> News:
+        """As of every run."""
+        del state
         where = f" in {', '.join(self.regions)}" if self.regions else ""
         return self._news("started", f"{self.name} began: {self.changes} resources{where}, in one go")
 
-    def of_success(self) -> News:
+    def of_end(self, state: SagaState, figures: str = "") -> News:
         """All is done."""
+        del state, figures
         where = f": {', '.join(self.regions)}" if self.regions else ""
         return self._news("success", f"{self.name} ended, succeeded{where}")
 
-    def of_failure(self, why: str) -> News:
-        """It stopped; what was done stays."""
+    def of_failure(self, state: SagaState, step: str, why: str) -> News:
+        """As of every run; what was done stays."""
+        del state, step
         return self._news("error", f"{self.name} failed: {why.rstrip('.')}; what was done stays")
 
-    def of_stop(self) -> News:
-        """Somebody stopped it."""
+    def of_interruption(self, state: SagaState, step: str) -> News:
+        """As of every run."""
+        del state, step
         return self._news(
             "error", f"{self.name} was stopped; what was done stays: regionshift resume goes on with it"
         )
@@ -65,23 +116,25 @@ class AllRegionsNews:
 
 
 @dataclass(frozen=True)
-class DeploymentNews:
+class DeploymentNews(RunNews[DeploymentState, WaveStep]):
     """A deployment in waves in words, or a rollback of one, as ``kind`` says."""
 
     kind: str
 
-    def of_start(self, state: DeploymentState) -> News:
-        """The deployment begins."""
+    def of_start(self, state: DeploymentState) -> News | None:
+        """The deployment begins; that one is gone on with is not told."""
+        if state.began:
+            return None
         order = ", then ".join(" and ".join(wave.regions) for wave in state.plan.waves)
         return News(self._event(state), "started", f"{self._name} began: {order}", _counts(state))
 
-    def of_step(self, before: DeploymentState, after: DeploymentState, step: WaveStep) -> News | None:
-        """What the end of ``step`` is worth telling; most steps are not."""
+    def of_step(self, before: DeploymentState, after: DeploymentState, step: WaveStep) -> list[News]:
+        """As of every run; most steps are not."""
         if step.name in after.failed and step.name not in before.failed:
             turn = _turn(before, after)
-            return News(self._event(after), "error", f"{step.name} failed: {after.failed[step.name]}{turn}")
+            return [News(self._event(after), "error", f"{step.name} failed: {after.failed[step.name]}{turn}")]
         if step.back or step.wave is None or _goes_on(after, step):
-            return None
+            return []
         # The wave's, not the step's: what an earlier step found down has no part in this one.
         regions = next(wave.regions for wave in after.plan.waves if wave.number == step.wave)
         down = [region for region in regions if after.regions[region].note]
@@ -89,10 +142,11 @@ class DeploymentNews:
         well = [region for region in regions if region not in down]
         counts = {"wave": step.wave, **_counts(after)}
         summary = f"wave {step.wave} of {counts['waves']} is done: {', '.join(well) or 'no region'}{said}"
-        return News(self._event(after), "error" if down else "success", summary, counts)
+        return [News(self._event(after), "error" if down else "success", summary, counts)]
 
-    def of_end(self, state: DeploymentState) -> News:
+    def of_end(self, state: DeploymentState, figures: str = "") -> News:
         """How it ended, region by region."""
+        del figures
         verdict = state.verdict
         word = str(verdict.value if verdict else "stopped")
         said = ", ".join(f"{region} {what}" for region, what in state.said_per_region(self.kind).items())
@@ -117,7 +171,7 @@ class DeploymentNews:
 
 
 @dataclass(frozen=True)
-class SagaNews:
+class SagaNews(RunNews[SagaState, RunStep]):
     """One run of steps in words.
 
     Args:
@@ -126,6 +180,7 @@ class SagaNews:
         steps: their names, in order.
         success, undone: how it stands when all is done, and when all is taken back.
         go_on: the command that goes on with it.
+        last_says_all: the end of the last step is told with the end of the run alone.
     """
 
     event: NewsEvent
@@ -134,44 +189,33 @@ class SagaNews:
     success: str
     undone: str
     go_on: str
+    last_says_all: bool = False
 
-    def of_start(self, *, again: bool = False, back: bool = False) -> News:
+    def of_start(self, state: SagaState) -> News:
         """It begins, or an earlier process's work is gone on with, or is taken back."""
-        word = "is taken back" if back else "goes on" if again else "began"
+        back = state.backward
+        word = "is taken back" if back else "goes on" if state.began else "began"
         event: NewsEvent = "rollback" if back else self.event
         order = "" if back else f": {', '.join(self.steps)}"
         return News(event, "started", f"{self.title} {word}{order}", self._counts())
 
-    def of_done(self, step: str) -> News:
-        """A step is done."""
-        number = self.steps.index(step) + 1
-        summary = f"step {number} of {len(self.steps)} is done: {step} ({self.title})"
-        return News(self.event, "success", summary, {"step": number, **self._counts()})
-
-    def of_failure(self, step: str, why: str) -> News:
-        """A step failed, and what is done stays as it is until somebody goes on."""
+    def of_failure(self, state: SagaState, step: str, why: str) -> News:
+        """As of every run; what is done stays as it is until somebody goes on."""
+        del state
         return News(self.event, "error", f"{step} failed: {why}; go on with: {self.go_on}", self._counts())
 
-    def of_interruption(self, step: str) -> News:
-        """Somebody asked to stop; it stays open at this step."""
-        return News(
-            self.event,
-            "error",
-            f"{self.title} was stopped at {step}; go on with: {self.go_on}",
-            self._counts(),
-        )
-
-    def of_success(self, figures: str = "") -> News:
-        """All is done; ``figures``: what was measured, in words."""
-        said = f"{self.title} ended: {self.success}{'; ' + figures if figures else ''}"
-        return News(self.event, "success", said, self._counts())
+    def of_interruption(self, state: SagaState, step: str) -> News:
+        """As of every run; it stays open at this step."""
+        del state
+        said = f"{self.title} was stopped at {step}; go on with: {self.go_on}"
+        return News(self.event, "error", said, self._counts())
 
     def of_stop(self) -> News:
         """All is taken back, or it was stopped."""
         return News("rollback", "error", f"{self.title} ended, rolled back: {self.undone}", self._counts())
 
-    def of_step(self, before: SagaState, after: SagaState, step: RunStep) -> News | None:
-        """What the end of a step with a way back is worth telling."""
+    def of_step(self, before: SagaState, after: SagaState, step: RunStep) -> list[News]:
+        """As of every run, and what a step left for a person though it is done."""
         if step.name in after.failed:
             turned = after.backward and not before.backward
             began = ", ".join(
@@ -179,17 +223,20 @@ class SagaNews:
             )
             turn = f"; taking back {began or 'nothing, for nothing was changed'}" if turned else ""
             why = after.failed[step.name]
-            return News("rollback", "error", f"{step.name} failed: {why}{turn}", self._counts())
-        return None if step.back else self.of_done(step.name)
-
-    def of_warning(self, step: str, warning: str) -> News:
-        """A step that is done as far as it could be; what is left is for a person."""
-        return News(self.event, "error", f"{step}: {warning}", self._counts())
+            return [News("rollback", "error", f"{step.name} failed: {why}{turn}", self._counts())]
+        warning = after.said[step.name].get("warning")
+        told = [News(self.event, "error", f"{step.name}: {warning}", self._counts())] if warning else []
+        if step.back or (self.last_says_all and step.name == self.steps[-1]):
+            return told
+        number = self.steps.index(step.name) + 1
+        summary = f"step {number} of {len(self.steps)} is done: {step.name} ({self.title})"
+        return [News(self.event, "success", summary, {"step": number, **self._counts()}), *told]
 
     def of_end(self, state: SagaState, figures: str = "") -> News:
-        """How a run whose steps have ways back ended, or that it waits for a person."""
+        """As of every run, or that it waits for a person."""
         if state.ending is Ending.DONE:
-            return self.of_success(figures)
+            said = f"{self.title} ended: {self.success}{'; ' + figures if figures else ''}"
+            return News(self.event, "success", said, self._counts())
         if state.ending is Ending.TAKEN_BACK:
             return self.of_stop()
         said = f"{self.title} is between, and needs a person: mend the cause, then: {self.go_on}"

@@ -9,7 +9,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Generic, Protocol, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 
 from regionshift.journal.events import DECISION, RUN
 
@@ -73,6 +73,11 @@ class RunState(ABC, Generic[StepT]):
         return next((step for step in self.steps if step.name not in self.done), None)
 
     @property
+    def finished(self) -> tuple[StepT, ...]:
+        """The steps that are done."""
+        return tuple(step for step in self.steps if step.name in self.done)
+
+    @property
     def in_doubt(self) -> bool:
         """Whether the next step may be half done: look at what it left before doing it again."""
         step = self.next_step
@@ -110,6 +115,9 @@ class RunState(ABC, Generic[StepT]):
             self.failed[step.name] = str(event.data.get("error", "failed"))
 
 
+StateT = TypeVar("StateT", bound=RunState[Any])
+
+
 class Ending(StrEnum):
     """How a saga ends; only ``done`` is a success. ``stuck`` is no end: a way back failed, and is tried again."""
 
@@ -139,6 +147,11 @@ class SagaState(RunState[RunStep]):
             for step in reversed(self.plan)
             if step.reversible and step.name in self.began
         )
+
+    @property
+    def finished(self) -> tuple[RunStep, ...]:
+        """The steps that are done, those of the way there first."""
+        return tuple(step for step in dict.fromkeys((*self.plan, *self.steps)) if step.name in self.done)
 
     @property
     def in_doubt(self) -> bool:

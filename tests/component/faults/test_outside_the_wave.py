@@ -10,7 +10,7 @@ from fault_world import CANARY, NEW, OLD, OTHER, PRIMARY, WAVES, World, expected
 from model_regions import Fault
 
 from regionshift.operations.targets import targets_of
-from regionshift.operations.waves import apply
+from regionshift.operations.waves import applier
 from regionshift.runs.deployment_state import STRAYED
 
 pytestmark = pytest.mark.component
@@ -46,7 +46,7 @@ def test_a_newer_program_changes_the_wave_alone(world: World) -> None:
 def test_a_change_outside_of_the_wave_is_stopped_and_told(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(apply, "targets_of", lambda _: targets_of(WAVES))
+    monkeypatch.setattr(applier, "targets_of", lambda _: targets_of(WAVES))
     with Process(world, program=NEWER) as process:
         process.up()
         deployment = process.deployment

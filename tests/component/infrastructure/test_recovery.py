@@ -44,7 +44,7 @@ from regionshift.operations.moving.proposing import take_over
 from regionshift.operations.orphans import Recovered, recover
 from regionshift.operations.region_scope import RegionScope
 from regionshift.operations.up import propose
-from regionshift.operations.waves.apply import Applier, StepFailed
+from regionshift.operations.waves.applier import Applier, StepFailed
 from regionshift.releases.catalog import ReleaseCatalog
 from regionshift.settings.config import MigrationConfig
 from regionshift.settings.release import Release

@@ -12,8 +12,7 @@ import pytest
 from primary_site import Killed, Site
 
 from regionshift.cli import moving
-from regionshift.operations import deploying
-from regionshift.operations.moving import moves
+from regionshift.operations import deploying, moves
 
 pytestmark = pytest.mark.component
 ELSEWHERE = "ap-southeast-2"

@@ -15,8 +15,8 @@ from regionshift.journal.backends import open_state
 from regionshift.journal.journal import Journal
 from regionshift.journal.lock import Holder, LeaseTerms, acquire
 from regionshift.journal.sealing import key_from_file
-from regionshift.operations.moving.plan import STEPS
 from regionshift.operations.moving.promoting import Promotion
+from regionshift.operations.moving.promotion_plan import STEPS
 from regionshift.runs.state import RunStep
 
 pytestmark = pytest.mark.component

@@ -15,8 +15,7 @@ from regionshift.aws.clients import Clients
 from regionshift.operations.alarms import RedAlarm, Watched, bake_finding, window_of
 from regionshift.operations.checks.base import CheckContext
 from regionshift.operations.outputs import Outputs
-from regionshift.operations.waves.bake import Breach, Watch
-from regionshift.operations.waves.down import RegionDown
+from regionshift.operations.waves.bake import Breach, RegionDown, Watch
 from regionshift.operations.waves.facts import Facts, Terms, facts_from_json
 from regionshift.runs.deployment_plan import DeploymentPlan, Wave
 from regionshift.settings.config import MigrationConfig

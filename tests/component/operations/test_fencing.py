@@ -15,12 +15,13 @@ from botocore.exceptions import ClientError, EndpointConnectionError
 from regionshift.aws.clients import AccessKey, Clients
 from regionshift.errors import WorkFailed
 from regionshift.journal.backends import open_state
-from regionshift.journal.journal import Journal, RunJournal
+from regionshift.journal.journal import Journal
 from regionshift.local.emulator import LocalCloud
-from regionshift.operations.moving import fencing
-from regionshift.operations.moving.rejoining import Rejoin
+from regionshift.operations.moving import fencing, rejoining
+from regionshift.operations.moving.rejoining import Rejoin, RejoinRun
 from regionshift.releases.deployed import DeployedReleases
 from regionshift.runs.deployment_state import RegionState
+from regionshift.runs.state import RunStep, SagaState
 from regionshift.settings.components import (
     DEPLOYMENT_BUCKET,
     FUNCTION_ROLE,
@@ -212,22 +213,22 @@ def test_the_newest_run_says_which_regions_are_fenced_and_which_are_not_shut(tmp
     assert fencing.fenced_regions(journal) == ()
 
 
-class Returning(Rejoin):
+class Returning(RejoinRun):
     """Notes the steps in place of doing them; one of them fails."""
 
     done: ClassVar[list[str]] = []
     wrong: ClassVar[dict[str, Exception]] = {}
 
-    def _do(self, run: RunJournal, step: str, region: str) -> dict[str, Any]:
-        assert run.run_id
-        self.done.append(step)
-        if step in self.wrong:
-            raise self.wrong[step]
-        return {"said": region}
+    def do(self, step: RunStep, state: SagaState, *, doubt: bool) -> dict[str, Any]:
+        assert self.run_id and not doubt and not state.failed
+        self.done.append(step.name)
+        if step.name in self.wrong:
+            raise self.wrong[step.name]
+        return {"said": self.region}
 
 
 @pytest.fixture
-def returning(tmp_path: Path, config: MigrationConfig, monkeypatch: pytest.MonkeyPatch) -> Returning:
+def returning(tmp_path: Path, config: MigrationConfig, monkeypatch: pytest.MonkeyPatch) -> Rejoin:
     """Two regions are fenced, and one of them is back."""
     journal = Journal(open_state(tmp_path.as_uri()), "shop.dev", lambda: datetime.now(UTC))
     journal.start("promotion", {}).close("promoted", {"fenced": ["af-south-1", LOST, "sa-east-1"]})
@@ -236,21 +237,14 @@ def returning(tmp_path: Path, config: MigrationConfig, monkeypatch: pytest.Monke
     release = SimpleNamespace(digest="2")
     environment = SimpleNamespace(config=config, regions=(THROUGH, LOST), release=lambda: release)
     catalog = SimpleNamespace(keep=lambda *_: None)
-    return Returning(
-        cast(Any, environment),
-        cast(Any, catalog),
-        journal,
-        DeployedReleases({}, "1"),
-        cast(Any, None),
-        lambda *_: None,
-        lambda _: lambda _: None,
-    )
+    monkeypatch.setattr(rejoining, "RejoinRun", Returning)
+    return Rejoin(cast(Any, environment), cast(Any, catalog), journal, cast(Any, None))
 
 
-def test_a_region_that_returns_is_shut_and_looked_at_before_anything_opens(returning: Returning) -> None:
+def test_a_region_that_returns_is_shut_and_looked_at_before_anything_opens(returning: Rejoin) -> None:
     steps = ["shut", "look", "open-roles", "turn", "copy-back", "validate"]
     assert returning.run(LOST) == {step: {"said": LOST} for step in steps}
-    assert returning.done == steps
+    assert Returning.done == steps
     run = returning.journal.history()[0]
     assert [event.phase for event in returning.journal.events(run.run_id) if event.step in steps] == [
         "before",
@@ -271,12 +265,12 @@ def test_a_region_that_returns_is_shut_and_looked_at_before_anything_opens(retur
     ids=lambda wrong: type(wrong).__name__,
 )
 def test_a_region_whose_return_fails_stays_fenced_and_is_told_what_goes_on(
-    wrong: Exception, returning: Returning
+    wrong: Exception, returning: Rejoin
 ) -> None:
-    returning.wrong["look"] = wrong
+    Returning.wrong["look"] = wrong
     with pytest.raises(WorkFailed) as failed:
         returning.run(LOST)
-    assert returning.done == ["shut", "look"]
+    assert Returning.done == ["shut", "look"]
     assert failed.value.remedy == f"regionshift up --rejoin {LOST}"
     assert str(wrong) in failed.value.message
     assert failed.value.where == (None if isinstance(wrong, WorkFailed) else LOST)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from types import SimpleNamespace
@@ -17,8 +17,9 @@ from regionshift.journal.events import RunSummary
 from regionshift.journal.journal import Journal
 from regionshift.operations.moving import proposing
 from regionshift.operations.moving.fencing import NOT_SHUT
-from regionshift.operations.moving.plan import PromotionPlan
-from regionshift.runs.messages import News
+from regionshift.operations.moving.promotion_plan import PromotionPlan
+from regionshift.runs.driver import saga_state
+from regionshift.runs.messages import News, RunListener
 from regionshift.runs.state import Ending, RunStep
 from regionshift.settings.editing import swap_primary
 
@@ -34,12 +35,23 @@ SAID: dict[str, Any] = {
 }
 
 
+class Reader(RunListener[RunStep]):
+    """Keeps what it is told."""
+
+    def __init__(self) -> None:
+        self.told: list[News] = []
+
+    def on_news(self, run_id: str, news: News, regions: Collection[str]) -> None:
+        assert run_id and regions
+        self.told.append(news)
+
+
 def _closed(
     folder: Path, plan: PromotionPlan, said: Mapping[str, Any] = SAID, **wrong: BaseException
 ) -> tuple[RunSummary, list[News]]:
     """The run after all steps, of which those in ``wrong`` fail (dashes as underscores; ``back_`` on the way back)."""
     journal = Journal(open_state(folder.as_uri()), "shop.dev", lambda: datetime.now(UTC))
-    told: list[News] = []
+    reader = Reader()
 
     def act(step: RunStep) -> Mapping[str, object]:
         if error := wrong.get(step.name.replace("/", "_").replace("-", "_")):
@@ -50,8 +62,8 @@ def _closed(
         plan=plan, do=lambda step, **_: act(step), take_back=lambda step, _: act(step)
     )
     run = journal.start("promotion", {"promotion": plan.to_json()})
-    proposing.go(journal, run, cast(Any, promotion), lambda *_: None, told.append)
-    return journal.history()[0], told
+    proposing.go(journal, run, cast(Any, promotion), [reader])
+    return journal.history()[0], reader.told
 
 
 def _stands(run: RunSummary) -> dict[str, object]:
@@ -118,5 +130,5 @@ def test_a_way_back_that_fails_and_what_is_stopped_stay_open(tmp_path: Path) -> 
         assert proposing.plan_of(view) == PLAN
         run_again = journal.reopen(view.run_id)
         proposing.turn_back(journal, run_again, PLAN)
-        back = proposing.state_of(journal, view.run_id, PLAN.steps)
+        back = saga_state(journal, view.run_id, PLAN.steps)
         assert back.backward and back.ending is not Ending.DONE

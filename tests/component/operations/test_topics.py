@@ -14,9 +14,9 @@ from botocore.exceptions import ClientError, EndpointConnectionError
 
 from regionshift.aws.clients import Clients
 from regionshift.errors import WorkFailed
-from regionshift.operations.waves import telling
-from regionshift.operations.waves.telling import TopicNotifier
+from regionshift.runs import topics as telling
 from regionshift.runs.messages import News
+from regionshift.runs.topics import TopicNotifier
 from regionshift.settings.config import MigrationConfig
 
 PRIMARY, SECONDARY = "us-east-1", "eu-west-1"
@@ -63,7 +63,7 @@ def topics(sns: Sns, complaints: list[str]) -> TopicNotifier:
 
 def test_every_region_is_told_the_same() -> None:
     sns, complaints = Sns(), list[str]()
-    topics(sns, complaints)("000001-deployment-a", NEWS, [PRIMARY, SECONDARY])
+    topics(sns, complaints).on_news("000001-deployment-a", NEWS, [PRIMARY, SECONDARY])
     assert not complaints
     told = dict(sns.published)
     assert set(told) == {PRIMARY, SECONDARY}
@@ -105,7 +105,7 @@ def _raise(error: Exception) -> Callable[[], None]:
 )
 def test_a_topic_that_fails_is_complained_of_once_and_the_others_are_told(error: Exception) -> None:
     sns, complaints = Sns({SECONDARY: _raise(error)}), list[str]()
-    tell = topics(sns, complaints)
+    tell = topics(sns, complaints).on_news
     for _ in range(2):
         tell("run", NEWS, [PRIMARY, SECONDARY])
     assert complaints == [f"the deployment topic of {SECONDARY} could not be told: {error}"]
@@ -121,7 +121,7 @@ def test_a_topic_that_does_not_answer_is_waited_for_a_while_only(monkeypatch: py
         hanging.wait(60)
 
     sns, complaints = Sns({SECONDARY: hang}), list[str]()
-    topics(sns, complaints)("run", NEWS, [SECONDARY, PRIMARY])
+    topics(sns, complaints).on_news("run", NEWS, [SECONDARY, PRIMARY])
     assert complaints == [f"the deployment topic of {SECONDARY} could not be told: no answer within 0 s"]
     assert [region for region, _ in sns.published] == [PRIMARY]
     assert kept_alive == [False], "the command would not end before the topic answers"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from regionshift.runs.messages import News, SagaNews
@@ -23,7 +23,7 @@ def _news(*fates: str) -> list[News]:
     """What is told when each attempt at a step ends as named; all that follow end well."""
     journal: list[Told] = []
     state, left = fold_saga(STEPS, journal), list(fates)
-    found = [COURSE.of_start()]
+    found = [COURSE.of_start(state)]
     while (step := state.next_step) is not None and not (state.stuck and not left):
         phase = left.pop(0) if left else "after"
         journal += [
@@ -31,7 +31,7 @@ def _news(*fates: str) -> list[News]:
             Told(step.name, phase, {"error": "why"} if phase == "failed" else {}),
         ]
         before, state = state, fold_saga(STEPS, journal)
-        found += [news for news in [COURSE.of_step(before, state, step)] if news]
+        found += COURSE.of_step(before, state, step)
     return [*found, COURSE.of_end(state)]
 
 
@@ -52,11 +52,23 @@ def test_what_was_measured_is_told_with_the_end() -> None:
 
 
 def test_a_step_that_is_not_all_done_and_one_that_was_stopped_are_no_success() -> None:
-    warned, stopped = COURSE.of_warning("look", "a role is open"), COURSE.of_interruption("write")
+    before = fold_saga(STEPS, [Told("look", "before")])
+    after = fold_saga(STEPS, [Told("look", "after", {"warning": "a role is open"})])
+    done, warned = COURSE.of_step(before, after, STEPS[0])
+    assert done.status == "success"
     assert (warned.status, warned.summary) == ("error", "look: a role is open")
     assert "step" not in warned.counts, "else the terminal would take it for a line of the table"
+    stopped = COURSE.of_interruption(before, "write")
     assert stopped.status == "error"
     assert stopped.summary == "change was stopped at write; go on with: regionshift resume"
+
+
+def test_the_last_step_may_be_told_with_the_end_alone() -> None:
+    quiet = replace(COURSE, last_says_all=True)
+    events = [Told(step.name, phase) for step in STEPS for phase in ("before", "after")]
+    before, done = fold_saga(STEPS, events[:-1]), fold_saga(STEPS, events)
+    assert quiet.of_step(before, done, STEPS[-1]) == []
+    assert len(quiet.of_step(before, done, STEPS[0])) == 1
 
 
 def test_a_failure_says_what_is_taken_back_and_the_end_is_no_success() -> None:
@@ -75,8 +87,11 @@ def test_a_way_back_that_fails_names_the_command() -> None:
 
 
 def test_who_goes_on_says_in_which_direction() -> None:
-    assert _short([COURSE.of_start(again=True), COURSE.of_start(back=True)]) == [
+    began = fold_saga(STEPS, [Told("write", "before")])
+    back = fold_saga(STEPS, [Told("write", "before"), Told("decision", "after", {"direction": "back"})])
+    assert _short([COURSE.of_start(began), COURSE.of_start(back)]) == [
         ("promote", "started"),
         ("rollback", "started"),
     ]
-    assert "regionshift resume" in COURSE.of_failure("turn", "why").summary
+    assert "goes on" in COURSE.of_start(began).summary
+    assert "regionshift resume" in COURSE.of_failure(began, "turn", "why").summary

@@ -10,6 +10,7 @@ from told import Told, fold_of
 from regionshift.runs.deployment_plan import DeploymentPlan, Wave
 from regionshift.runs.deployment_state import DOWN
 from regionshift.runs.messages import AllRegionsNews, DeploymentNews, News
+from regionshift.runs.state import SagaState
 
 PLAN = DeploymentPlan(
     before={"a": "r1", "b": "r1", "c": "r1"},
@@ -29,7 +30,7 @@ def _told(plan: DeploymentPlan, fates: dict[str, dict[str, object]], kind: str =
         before = fold_of(plan, *events)
         data = fates.get(step.name, {})
         events += [Told(step.name, "before"), Told(step.name, "failed" if "error" in data else "after", data)]
-        found += filter(None, [news.of_step(before, fold_of(plan, *events), step)])
+        found += news.of_step(before, fold_of(plan, *events), step)
     return [*found, news.of_end(fold_of(plan, *events))]
 
 
@@ -94,7 +95,9 @@ def test_whoever_is_to_approve_is_told_what_to_run() -> None:
 
 def test_all_regions_in_one_go() -> None:
     go, counts = AllRegionsNews("destroy", "destroy", ("a", "b"), 7), {"regions": 2, "changes": 7}
-    assert [go.of_start(), go.of_success(), go.of_failure("it broke."), go.of_stop()] == [
+    state = SagaState(())
+    failure, stop = go.of_failure(state, "apply", "it broke."), go.of_interruption(state, "apply")
+    assert [go.of_start(state), go.of_end(state), failure, stop] == [
         News("destroy", "started", "destroy began: 7 resources in a, b, in one go", counts),
         News("destroy", "success", "destroy ended, succeeded: a, b", counts),
         News("destroy", "error", "destroy failed: it broke; what was done stays", counts),
@@ -106,5 +109,5 @@ def test_all_regions_in_one_go() -> None:
         ),
     ]
     unknown = AllRegionsNews("deploy", "deployment", (), 0)
-    assert unknown.of_start().summary == "deployment began: 0 resources, in one go"
-    assert unknown.of_success().summary == "deployment ended, succeeded"
+    assert unknown.of_start(state).summary == "deployment began: 0 resources, in one go"
+    assert unknown.of_end(state).summary == "deployment ended, succeeded"

@@ -92,7 +92,7 @@ def _names_and_news(plan: DeploymentPlan) -> list[tuple[str, str]]:
     while (step := state.next_step) is not None:
         events += [Told(step.name, "before"), Told(step.name, "after")]
         before, state = state, fold_of(plan, *events)
-        if news := DeploymentNews("rollback").of_step(before, state, step):
+        for news in DeploymentNews("rollback").of_step(before, state, step):
             found.append((step.name.partition("/")[0], news.summary.partition(" is done")[0]))
     return found
 

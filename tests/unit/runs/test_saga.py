@@ -8,7 +8,7 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from regionshift.operations.moving.plan import PromotionPlan
+from regionshift.operations.moving.promotion_plan import PromotionPlan
 from regionshift.runs.state import Ending, RunStep, SagaState, fold_saga
 from regionshift.settings.editing import Edit
 

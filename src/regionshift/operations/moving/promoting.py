@@ -15,7 +15,7 @@ from regionshift.operations.environment import Environment
 from regionshift.operations.moving.copying import LastCopy
 from regionshift.operations.moving.engine_runs import EngineChange, PromotionApplier
 from regionshift.operations.moving.fencing import open_roles, shut_roles
-from regionshift.operations.moving.plan import PromotionPlan
+from regionshift.operations.moving.promotion_plan import PromotionPlan
 from regionshift.operations.outputs import Outputs
 from regionshift.operations.region_scope import without_regions
 from regionshift.operations.validate import all_checks

@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import ClassVar
 
 from botocore.exceptions import BotoCoreError, ClientError
 
 from regionshift.carriers.carrier import Entry
 from regionshift.carriers.selection import selector
+from regionshift.carriers.transport import AnswerLostError, S3Error
 from regionshift.errors import InputError, Refused
 from regionshift.journal.events import DECISION, Kind, RunView
 from regionshift.journal.journal import Journal, RunJournal
 from regionshift.operations.environment import Environment
-from regionshift.operations.moving.driving import NewsListener, Teller, drive, is_over, state_of
 from regionshift.operations.moving.fencing import NOT_SHUT, fenced_regions, not_shut
-from regionshift.operations.moving.plan import PromotionPlan, promotion_from_json
 from regionshift.operations.moving.promoting import Promotion, read_text, require_writable
+from regionshift.operations.moving.promotion_plan import PromotionPlan, promotion_from_json
 from regionshift.operations.moving.settings_unchanged import (
     release_of,
     require_everywhere,
@@ -27,7 +28,9 @@ from regionshift.operations.orphans import Recovered, recover
 from regionshift.operations.region_scope import without_regions
 from regionshift.releases.catalog import ReleaseCatalog
 from regionshift.releases.deployed import DeployedReleases
-from regionshift.runs.state import Ending, SagaState
+from regionshift.runs.driver import RunEnd, RunUnderWay, SagaRun, Said, drive, saga_state
+from regionshift.runs.messages import RunListener, SagaNews
+from regionshift.runs.state import Ending, RunStep, SagaState
 from regionshift.settings.config import MigrationConfig
 from regionshift.settings.editing import Edit, applied, swap_primary
 from regionshift.settings.release import Release
@@ -177,26 +180,70 @@ def plan_of(view: RunView) -> PromotionPlan:
     return promotion_from_json(view.opened.get("promotion"))
 
 
-def go(
-    journal: Journal, run: RunJournal, promotion: Promotion, tell: Teller, herald: NewsListener
-) -> SagaState:
-    """Do what is left of a run, and close it when all is done or all is taken back."""
-    saga_news = promotion.plan.saga_news
-    state = drive(journal, run, promotion.plan.steps, promotion, tell, saga_news, herald)
-    said = ""
-    if is_over(state):
-        done = state.ending is Ending.DONE
-        result = {**promotion.plan.standing(done=done), **measured(state)}
-        if done and promotion.plan.lost:
+@dataclass(frozen=True)
+class PromotionRun(SagaRun):
+    """A change of primary as a kind of run: closed when all is done or all is taken back."""
+
+    promotion: Promotion
+    journal: Journal
+
+    step_errors: ClassVar[tuple[type[Exception], ...]] = (
+        ClientError,
+        BotoCoreError,
+        S3Error,
+        AnswerLostError,
+        OSError,
+    )
+
+    @property
+    def steps(self) -> tuple[RunStep, ...]:
+        """As of every run."""
+        return self.promotion.plan.steps
+
+    @property
+    def news(self) -> SagaNews:
+        """As of every run."""
+        return self.promotion.plan.saga_news
+
+    def told_regions(self, state: SagaState) -> tuple[str, ...]:
+        """Those that change."""
+        del state
+        return self.promotion.plan.present
+
+    def kept_before(self, step: RunStep, *, doubt: bool) -> Said:
+        """As of every run."""
+        del step
+        return {"doubt": doubt}
+
+    def do(self, step: RunStep, state: SagaState, *, doubt: bool) -> Said:
+        """As of every run."""
+        if step.back:
+            return self.promotion.take_back(step, frozenset(state.began))
+        return self.promotion.do(step, doubt=doubt)
+
+    def end(self, state: SagaState) -> RunEnd | None:
+        """With where every region stands, and what was measured."""
+        if state.ending not in (Ending.DONE, Ending.TAKEN_BACK):
+            return None
+        plan, done = self.promotion.plan, state.ending is Ending.DONE
+        result = {**plan.where_regions_stand(done=done), **measured(state)}
+        if done and plan.lost:
             result["rpo_seconds"] = None  # unknown
-        if done and promotion.plan.lost:
             failed = state.said.get("fence", {}).get("failed")
-            left = {promotion.plan.old: list(failed)} if isinstance(failed, Mapping) else {}
-            result[NOT_SHUT] = {**not_shut(journal), **left}
-        ended = run.close("promoted" if done else "rolled back", result, failed=not done)
-        said = figures(ended, result)
-    herald(saga_news.of_end(state, said))
-    return state
+            left = {plan.old: list(failed)} if isinstance(failed, Mapping) else {}
+            result[NOT_SHUT] = {**not_shut(self.journal), **left}
+        return RunEnd("promoted" if done else "rolled back", result, failed=not done)
+
+    def figures(self, closed: RunView) -> str:
+        """As of every run."""
+        return figures(closed, closed.result)
+
+
+def go(
+    journal: Journal, run: RunJournal, promotion: Promotion, listeners: Sequence[RunListener[RunStep]]
+) -> SagaState:
+    """Do what is left of a run, and close it when all is done or all is taken back. Raises as `drive`."""
+    return drive(RunUnderWay(journal, run, PromotionRun(promotion, journal), listeners))
 
 
 def require_way_back(journal: Journal) -> None:
@@ -205,7 +252,7 @@ def require_way_back(journal: Journal) -> None:
     if view is None:
         return
     plan = plan_of(view)
-    if state_of(journal, view.run_id, plan.steps).ending is Ending.DONE:
+    if saga_state(journal, view.run_id, plan.steps).ending is Ending.DONE:
         again = f"regionshift promote {plan.old} makes {plan.old} the primary again"
         if plan.lost:
             again = f"regionshift up --rejoin {plan.old} brings {plan.old} back, as a secondary"
@@ -219,7 +266,7 @@ def require_way_back(journal: Journal) -> None:
 
 def turn_back(journal: Journal, run: RunJournal, plan: PromotionPlan) -> None:
     """Decide that an open run is taken back, when it is not all done."""
-    if state_of(journal, run.run_id, plan.steps).next_step is not None:
+    if saga_state(journal, run.run_id, plan.steps).next_step is not None:
         run.append(DECISION, "after", data={"direction": "back", "by": "resume"})
 
 

@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
-from botocore.exceptions import BotoCoreError, ClientError
-
-from regionshift.errors import InputError, Interrupted, RegionshiftError, WorkFailed
-from regionshift.journal.journal import Journal, RunJournal
-from regionshift.journal.store import StateUnreachable
+from regionshift.errors import InputError, RegionshiftError, WorkFailed
+from regionshift.journal.events import RunView
+from regionshift.journal.journal import Journal
 from regionshift.operations.checks.base import CheckContext, run_checks
 from regionshift.operations.environment import Environment
 from regionshift.operations.moving.copying import LastCopy
-from regionshift.operations.moving.driving import NewsListener, interruption
 from regionshift.operations.moving.fencing import fenced_regions, open_roles, shut_bucket
 from regionshift.operations.moving.settings_unchanged import (
     release_of,
@@ -26,23 +23,19 @@ from regionshift.operations.outputs import Outputs
 from regionshift.operations.region_scope import without_regions
 from regionshift.operations.validate import all_checks
 from regionshift.releases.catalog import ReleaseCatalog
-from regionshift.releases.deployed import DeployedReleases
-from regionshift.runs.messages import SagaNews
+from regionshift.releases.deployed import DeployedReleases, deployed_releases
+from regionshift.runs.driver import RunEnd, RunUnderWay, SagaRun, Said, WhenFailed, drive
+from regionshift.runs.messages import RunListener, SagaNews
+from regionshift.runs.state import RunStep, SagaState
 
-STEPS = ("shut", "look", "open-roles", "turn", "copy-back", "validate")
-Told = Callable[[str, str, Mapping[str, object]], None]
-
-
-def course_of(region: str, primary: str) -> SagaNews:
-    """A return in words."""
-    return SagaNews(
-        "rejoin",
-        f"return of {region}",
-        STEPS,
-        success=f"{region} is a secondary of {primary}",
-        undone=f"{region} stays fenced",
-        go_on=f"regionshift up --rejoin {region}",
-    )
+STEPS = {
+    "shut": "no replication from it, no writes to it",
+    "look": "what was written there since",
+    "open-roles": "its roles may work again",
+    "turn": "bring it up as a secondary",
+    "copy-back": "copy what it missed",
+    "validate": "check it",
+}
 
 
 def require_fenced(journal: Journal, region: str) -> None:
@@ -73,81 +66,102 @@ def require_unchanged(
 
 @dataclass(frozen=True)
 class Rejoin:
-    """Brings one region back, as one run of the journal."""
+    """What brings regions back. ``copies``: from region to region, as they are asked for."""
 
     environment: Environment
     catalog: ReleaseCatalog
     journal: Journal
-    deployed: DeployedReleases
     copies: Callable[[str, str], LastCopy]
-    tell: Told
-    herald: Callable[[str], NewsListener]
+    listeners: Sequence[RunListener[RunStep]] = ()
 
     def run(self, region: str) -> dict[str, dict[str, Any]]:
-        """All steps; gives what each said.
+        """Bring ``region`` back, as one run; gives what each step said.
 
         Raises:
             RegionshiftError: a step could not be done; the region stays fenced, and the same command goes on.
         """
-        primary = self.environment.config.regions.primary
-        rest = [each for each in fenced_regions(self.journal) if each != region]
-        digest = self.environment.release().digest
-        releases = dict.fromkeys(self.environment.regions, digest)
-        self.catalog.keep(self.environment.release(), self.deployed.links)
+        rest = tuple(each for each in fenced_regions(self.journal) if each != region)
+        release = self.environment.release()
+        releases = dict.fromkeys(self.environment.regions, release.digest)
+        self.catalog.keep(release, deployed_releases(self.journal).links)
         run = self.journal.start("deployment", {"releases": releases, "rejoins": region})
-        said: dict[str, dict[str, Any]] = {}
-        saga_news, herald = course_of(region, primary), self.herald(run.run_id)
-        herald(saga_news.of_start())
-        try:
-            for step in STEPS:
-                said[step] = self._step(run, step, region)
-                herald(saga_news.of_done(step))
-        except BaseException as error:
-            stopped = isinstance(error, Interrupted | KeyboardInterrupt)
-            try:
-                run.close("interrupted" if stopped else "failed", failed=True)
-            except StateUnreachable as failure:
-                error.add_note(f"that could not be written down: {failure.message}")
-                raise error from failure
-            if stopped:
-                herald(saga_news.of_interruption(step))
-                raise interruption(step, saga_news) from error
-            if isinstance(error, RegionshiftError):
-                # The topics and the terminal name the command; whoever reads only the error has it too.
-                error.remedy = error.remedy or saga_news.go_on
-                herald(saga_news.of_failure(step, error.message))
-            raise
-        regions = {each: {"release": digest, "settled": True, "note": ""} for each in releases}
-        ended = run.close("succeeded", {"regions": regions, "links": digest, "fenced": rest})
-        took = (ended.ended - ended.started).total_seconds() if ended.ended else 0.0
-        herald(saga_news.of_success(f"it took {took:.0f} s"))
-        return said
+        kind = RejoinRun(self.environment, self.journal, self.copies, region, run.run_id, rest)
+        state = drive(RunUnderWay(self.journal, run, kind, self.listeners))
+        return {step: dict(said) for step, said in state.said.items()}
 
-    def _step(self, run: RunJournal, step: str, region: str) -> dict[str, Any]:
-        run.append(step, "before", region)
-        self.tell(step, "before", {})
-        try:
-            said = self._do(run, step, region)
-        except (ClientError, BotoCoreError) as error:
-            run.append(step, "failed", region, {"error": str(error)})
-            self.tell(step, "failed", {"error": str(error)})
-            raise WorkFailed(
-                f"{region} could not be brought back: {error}",
-                where=region,
-                remedy=f"regionshift up --rejoin {region}",
-            ) from error
-        except RegionshiftError as error:
-            run.append(step, "failed", region, {"error": error.message})
-            self.tell(step, "failed", {"error": error.message})
-            raise
-        run.append(step, "after", region, said)
-        self.tell(step, "after", said)
-        return said
 
-    def _do(self, run: RunJournal, step: str, region: str) -> dict[str, Any]:
-        environment, config = self.environment, self.environment.config
+@dataclass(frozen=True)
+class RejoinRun(SagaRun):
+    """The return of one region; ``still_fenced``: the others that are."""
+
+    environment: Environment
+    journal: Journal
+    copies: Callable[[str, str], LastCopy]
+    region: str
+    run_id: str
+    still_fenced: tuple[str, ...]
+
+    when_failed: ClassVar[WhenFailed] = WhenFailed.CLOSE
+
+    @property
+    def event_region(self) -> str:
+        """As of every run."""
+        return self.region
+
+    @property
+    def steps(self) -> tuple[RunStep, ...]:
+        """As of every run."""
+        return tuple(RunStep(name, reversible=False) for name in STEPS)
+
+    @property
+    def news(self) -> SagaNews:
+        """As of every run."""
+        return SagaNews(
+            "rejoin",
+            f"return of {self.region}",
+            tuple(STEPS),
+            success=f"{self.region} is a secondary of {self.environment.config.regions.primary}",
+            undone=f"{self.region} stays fenced",
+            go_on=f"regionshift up --rejoin {self.region}",
+        )
+
+    def told_regions(self, state: SagaState) -> Sequence[str]:
+        """Those that are up."""
+        del state
+        return deployed_releases(self.journal).regions_up
+
+    def end(self, state: SagaState) -> RunEnd:
+        """With every region at the release, and who is still fenced."""
+        del state
+        digest = self.environment.release().digest
+        regions = {
+            region: {"release": digest, "settled": True, "note": ""} for region in self.environment.regions
+        }
+        result = {"regions": regions, "links": digest, "fenced": list(self.still_fenced)}
+        return RunEnd("succeeded", result)
+
+    def figures(self, closed: RunView) -> str:
+        """As of every run."""
+        took = (closed.ended - closed.started).total_seconds() if closed.ended else 0.0
+        return f"it took {took:.0f} s"
+
+    def explained(self, step: RunStep, error: Exception) -> Exception:
+        """With the command that goes on: whoever reads only the error has it too."""
+        del step
+        if isinstance(error, self.step_errors):
+            return WorkFailed(
+                f"{self.region} could not be brought back: {error}", where=self.region, remedy=self.news.go_on
+            )
+        if isinstance(error, RegionshiftError):
+            error.remedy = error.remedy or self.news.go_on
+        return error
+
+    def do(self, step: RunStep, state: SagaState, *, doubt: bool) -> Said:
+        """As of every run."""
+        del state, doubt
+        environment, config, region = self.environment, self.environment.config, self.region
         primary = config.regions.primary
-        match step:
+        match step.name:
             case "shut":
                 shut_bucket(environment.clients, config, region)
                 return {}
@@ -168,14 +182,14 @@ class Rejoin:
                 copies = self.copies(primary, region)
                 # The region's outputs are there since the turn.
                 carrying = replace(copies.carrying, outputs=Outputs(environment.engine.outputs()))
-                return replace(copies, carrying=carrying).copy_back(run.run_id)
-        return self._validate(region)
+                return replace(copies, carrying=carrying).copy_back(self.run_id)
+        return self._validate()
 
-    def _validate(self, region: str) -> dict[str, Any]:
+    def _validate(self) -> dict[str, Any]:
         environment = self.environment
         outputs = Outputs(environment.engine.outputs())
         context = CheckContext(environment.called_config, outputs, environment.clients, environment.now)
-        results = run_checks(all_checks(), context, [region])
+        results = run_checks(all_checks(), context, [self.region])
         if wrong := [each for each in results if not each.passed]:
-            raise WorkFailed(f"{wrong[0].check}: {wrong[0].detail}", where=region)
+            raise WorkFailed(f"{wrong[0].check}: {wrong[0].detail}", where=self.region)
         return {"checks": len(results)}

@@ -2,22 +2,170 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
-from contextlib import suppress
-from dataclasses import dataclass
+import uuid
+from collections.abc import Callable, Collection, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 
 from botocore.exceptions import BotoCoreError, ClientError
 
 from regionshift.aws.clients import Clients
+from regionshift.aws.errors import is_outside
 from regionshift.operations.alarms import RedAlarm, Watched, red_in
-from regionshift.operations.checks.base import CheckContext
-from regionshift.operations.waves.delay import Delay
-from regionshift.operations.waves.down import calling
+from regionshift.operations.checks.base import CheckContext, Wrong
+from regionshift.operations.checks.function import invoke
+from regionshift.operations.checks.replication import PROBE_PREFIX, remove_versions
 from regionshift.operations.waves.facts import Terms
-from regionshift.operations.waves.samples import ProbeFailed, Samples
 from regionshift.settings.config import MigrationConfig
 
 _PAUSE = 5.0
+_MINUTE = 60
+_OURS = 1  # the validation before the bake called the function once
+_PROBE = {"action": "validate", "linked": False}  # the links between regions follow the waves
+
+
+class RegionDown(Exception):
+    """A region did not answer while it was watched."""
+
+    def __init__(self, region: str, error: Exception) -> None:
+        super().__init__(f"{region} does not answer: {error}")
+        self.region = region
+
+
+@contextmanager
+def calling(region: str) -> Iterator[None]:
+    """Around calls of ``region``: when it is the region that fails them, they raise :class:`RegionDown`."""
+    try:
+        yield
+    except (ClientError, BotoCoreError) as error:
+        if is_outside(error):
+            raise RegionDown(region, error) from error
+        raise
+
+
+class ProbeFailed(Exception):
+    """A probe was answered with an error."""
+
+
+@dataclass
+class Samples:
+    """Counts one region's calls since now, and makes the missing ones.
+
+    CloudWatch counts by the minute and some minutes late: what it does not tell yet is probed instead, so
+    there are never too few. ``probes`` are counted apart and never as ``traffic``.
+    """
+
+    context: CheckContext
+    region: str
+    wanted: int
+    now: Callable[[], datetime]
+    probes: int = 0
+    traffic: int = 0
+    _since: datetime = field(init=False)
+    _before: int = field(init=False, default=0)
+
+    def __post_init__(self) -> None:
+        if self.wanted:
+            self._since = self.now().replace(second=0, microsecond=0)
+            self._before = max(self._invocations(), _OURS)
+
+    @property
+    def missing(self) -> int:
+        """How many calls there are too few."""
+        return max(0, self.wanted - self.traffic - self.probes)
+
+    def look(self, share: float) -> None:
+        """Count, and probe once when there were fewer than ``share`` (0 to 1) of the calls by now.
+
+        Raises:
+            ProbeFailed: the function answered with an error, or not at all.
+        """
+        if not self.missing:
+            return
+        self.traffic = max(self.traffic, self._invocations() - self._before - self.probes)
+        if self.missing and self.traffic + self.probes < self.wanted * share:
+            self._probe()
+
+    def _probe(self) -> None:
+        try:
+            answer = invoke(self.context, self.region, dict(_PROBE))
+        except Wrong as wrong:
+            raise ProbeFailed(f"a probe of the function failed [{self.region}]: {wrong}") from wrong
+        self.probes += 1
+        if answer.get("status") != "success":
+            said = answer.get("error") or answer
+            raise ProbeFailed(f"the function answered a probe with an error [{self.region}]: {said}")
+
+    def _invocations(self) -> int:
+        found = self.context.clients.get("cloudwatch", self.region).get_metric_statistics(
+            Namespace="AWS/Lambda",
+            MetricName="Invocations",
+            Dimensions=[
+                {
+                    "Name": "FunctionName",
+                    "Value": self.context.outputs.get("lambda_function_name", self.region),
+                }
+            ],
+            StartTime=self._since,
+            EndTime=self.now() + timedelta(seconds=_MINUTE),
+            Period=_MINUTE,
+            Statistics=["Sum"],
+        )
+        return int(sum(point.get("Sum", 0) for point in found["Datapoints"]))
+
+
+@dataclass
+class Delay:
+    """Measures from :meth:`start` on; ``arrived`` holds seconds by region.
+
+    Args:
+        regions: secondaries to which the primary of ``context`` replicates.
+    """
+
+    context: CheckContext
+    regions: Collection[str]
+    arrived: dict[str, float] = field(default_factory=dict)
+    _key: str = field(default_factory=lambda: f"{PROBE_PREFIX}{uuid.uuid4()}")
+    _began: float = 0.0
+
+    @property
+    def missing(self) -> list[str]:
+        """Where it did not arrive yet."""
+        return [region for region in self.regions if region not in self.arrived]
+
+    @property
+    def seconds(self) -> float:
+        """Since it was put."""
+        return self.context.clock() - self._began
+
+    def start(self) -> None:
+        """Put the object."""
+        if self.regions:
+            self._began = self.context.clock()
+            primary = self.context.primary
+            with calling(primary):
+                self.context.clients.get("s3", primary).put_object(
+                    Bucket=self._bucket(primary), Key=self._key, Body=self._key.encode()
+                )
+
+    def look(self) -> None:
+        """See where it has arrived."""
+        for region in self.missing:
+            with calling(region):
+                listing = self.context.clients.get("s3", region).list_object_versions(
+                    Bucket=self._bucket(region), Prefix=self._key
+                )
+            if listing.get("Versions"):
+                self.arrived[region] = round(self.seconds, 3)
+
+    def end(self) -> None:
+        """Take away what was put, everywhere."""
+        for region in (self.context.primary, *self.regions) if self.regions else ():
+            remove_versions(self.context, region, self._bucket(region), self._key)
+
+    def _bucket(self, region: str) -> str:
+        return self.context.outputs.get("deployment_bucket_name", region)
 
 
 class Breach(Exception):

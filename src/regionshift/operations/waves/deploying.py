@@ -10,13 +10,13 @@ from regionshift.journal.events import DECISION, RunSummary, RunView
 from regionshift.journal.journal import Journal
 from regionshift.operations.alarms import RedAlarm
 from regionshift.operations.environment import Environment
-from regionshift.operations.moving.rollback_obstacle import rollback_obstacle
+from regionshift.operations.moving.promotion_plan import rollback_obstacle
 from regionshift.operations.orphans import recover
 from regionshift.operations.planning import make_plan
 from regionshift.operations.targets import home_of, is_link, link_targets, targets_of
 from regionshift.operations.up import Proposal
-from regionshift.operations.waves.driving import Driver
 from regionshift.operations.waves.facts import Facts, Terms, facts_from_json
+from regionshift.operations.waves.wave_run import WaveDriver
 from regionshift.releases.catalog import ReleaseCatalog
 from regionshift.releases.deployed import DeployedReleases
 from regionshift.report.values import Finding, Plan
@@ -123,9 +123,9 @@ def left_behind(environment: Environment, deployed: DeployedReleases, down: Coll
 
 
 def begin(
-    driver: Driver, catalog: ReleaseCatalog, intent: Intent, deployed: DeployedReleases
+    driver: WaveDriver, catalog: ReleaseCatalog, intent: Intent, deployed: DeployedReleases
 ) -> DeploymentState:
-    """Keep the release, open the run and do it. Raises as `Driver.drive`."""
+    """Keep the release, open the run and do it. Raises as `WaveDriver.drive`."""
     catalog.keep(driver.environment.release(), deployed.links)
     run = driver.journal.start("deployment", intent.facts.opening(intent.plan))
     return driver.drive(run)
@@ -155,7 +155,7 @@ def waiting(journal: Journal) -> str | None:
     return step.name if step is not None and step.action == "approve" else None
 
 
-def resume(driver: Driver, *, back: bool = False) -> tuple[str, DeploymentState]:
+def resume(driver: WaveDriver, *, back: bool = False) -> tuple[str, DeploymentState]:
     """Go on with the newest unfinished deployment, or turn it back. The caller holds the lock.
 
     Raises:
@@ -285,3 +285,23 @@ def _newest(history: Iterable[RunSummary]) -> str:
     if run_id := newest_to_take_back(history):
         return run_id
     raise InputError("No deployment in waves was ever finished.", remedy="see: regionshift history")
+
+
+def written_since(journal: Journal, run_id: str, regions: Collection[str]) -> list[str]:
+    """The ids of the migrations into ``regions`` that completed after the deployment ``run_id`` began.
+
+    The newest first, without those that were taken back since.
+    """
+    found: list[str] = []
+    gone: set[str] = set()
+    for run in journal.history():
+        if run.run_id <= run_id:
+            break
+        if not run.of_data:
+            continue
+        target = journal.view(run.run_id).opened.get("target")
+        if run.kind == "rollback" and run.outcome == "rolled_back":
+            gone.add(run.subject)
+        elif run.kind == "migration" and run.outcome == "completed" and target in regions:
+            found.append(run.subject)
+    return [migration for migration in dict.fromkeys(found) if migration and migration not in gone]

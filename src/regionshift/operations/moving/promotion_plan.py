@@ -6,7 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from regionshift.errors import WorkFailed
-from regionshift.operations.moving.fencing import note_of
+from regionshift.journal.journal import Journal
+from regionshift.operations.moving.fencing import fenced_regions, note_of
+from regionshift.releases.deployed import DeployedReleases
 from regionshift.runs.messages import SagaNews
 from regionshift.runs.state import RunStep
 from regionshift.settings.editing import Edit
@@ -100,7 +102,7 @@ class PromotionPlan:
             "fenced": list(self.fenced),
         }
 
-    def standing(self, *, done: bool) -> dict[str, object]:
+    def where_regions_stand(self, *, done: bool) -> dict[str, object]:
         """Where every region stands when the run is over, as `deployed_releases` reads it."""
         releases = {**self.before, **dict.fromkeys(self.present, self.after)} if done else dict(self.before)
         out = self.uncalled if done else frozenset(self.fenced)
@@ -138,3 +140,25 @@ def promotion_from_json(content: object) -> PromotionPlan:
         raise WorkFailed(
             "the plan of this change of primary cannot be read", remedy="restore the journal's first event"
         ) from error
+
+
+def rollback_obstacle(journal: Journal, deployed: DeployedReleases, run_id: str) -> str | None:
+    """What to do when the primary was changed after the deployment ``run_id``; None when it was not.
+
+    Every change of primary is a release of its own, so the deployment can be taken back once it is turned back.
+    """
+    for run in journal.history():
+        if run.run_id == run_id:
+            return None
+        if run.kind == "promotion" and run.outcome == "promoted":
+            plan = promotion_from_json(journal.view(run.run_id).opened.get("promotion"))
+            if plan.old in fenced_regions(journal):
+                first = f"regionshift up --rejoin {plan.old}, then regionshift promote {plan.old}"
+            elif plan.old in deployed.releases:
+                first = f"regionshift promote {plan.old}"
+            else:
+                return (
+                    f"{plan.old}, the primary of then, is retired: change the settings, then: regionshift up"
+                )
+            return f"turn the change of primary ({run.run_id}) back first: {first}"
+    return None

@@ -12,7 +12,8 @@ from botocore.exceptions import BotoCoreError, ClientError
 from regionshift.aws.clients import Clients
 from regionshift.errors import RegionshiftError
 from regionshift.function.notification import Notification, log_group_link, send_notification
-from regionshift.runs.messages import News
+from regionshift.runs.messages import News, RunListener
+from regionshift.runs.state import RunStep
 from regionshift.settings import components
 from regionshift.settings.config import MigrationConfig
 from regionshift.settings.regions import partition_of
@@ -21,7 +22,7 @@ _PATIENCE_S = 15.0
 
 
 @dataclass
-class TopicNotifier:
+class TopicNotifier(RunListener[RunStep]):
     """Publishes news to the deployment topic of every region that is told, all at once.
 
     Args:
@@ -34,7 +35,7 @@ class TopicNotifier:
     complain: Callable[[str], None]
     _silent: set[str] = field(default_factory=set, repr=False)
 
-    def __call__(self, run_id: str, news: News, regions: Collection[str]) -> None:
+    def on_news(self, run_id: str, news: News, regions: Collection[str]) -> None:
         """Tell ``regions``. Never raises for what a topic does, and waits no longer than 15 s for any."""
         told = [region for region in regions if region not in self._silent]
         wrong: dict[str, str] = {}

@@ -1,4 +1,4 @@
-"""A move from region to region: its phases in the journal, and retiring the region that was left.
+"""A move from region to region: up in the new one, migrate, promote it; and retiring the region that was left.
 
 Every phase is a whole of its own (a deployment, a migration, a change of primary) with its own way back, and
 after each the environment is one that `up`, `validate` and `promote` know. So a move is gone on with, or
@@ -7,29 +7,41 @@ stopped where it is.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import ClassVar
 
-from regionshift.errors import InputError, Refused, WorkFailed
+from regionshift.errors import InputError, Refused, RegionshiftError, WorkFailed
 from regionshift.journal.events import DECISION, RunView
 from regionshift.journal.journal import Journal, RunJournal
+from regionshift.operations.deploying import deploy, mend
 from regionshift.operations.environment import Environment
-from regionshift.operations.moving.copying import LastCopy
-from regionshift.operations.moving.driving import state_of
+from regionshift.operations.moving.copying import LastCopy, carried_entries
 from regionshift.operations.moving.promoting import read_text, require_writable, write_text
-from regionshift.operations.moving.proposing import Loader
+from regionshift.operations.moving.proposing import (
+    Loader,
+    figures,
+    require_secrets,
+    require_turnable,
+)
 from regionshift.operations.moving.settings_unchanged import (
     release_of,
     require_everywhere,
     require_release_unchanged,
 )
+from regionshift.operations.obstacles import before_plan, prevents_plan
+from regionshift.operations.preflight import Machine, region_findings
 from regionshift.operations.region_scope import without_regions
-from regionshift.operations.up import Proposal, propose
+from regionshift.operations.up import PlanRefused, Proposal, propose
+from regionshift.operations.validate import validate
 from regionshift.releases.catalog import ReleaseCatalog
 from regionshift.releases.deployed import DeployedReleases, deployed_releases
+from regionshift.report.values import Plan
+from regionshift.runs.driver import RunEnd, SagaRun, Said, WhenFailed, saga_state
 from regionshift.runs.messages import News, SagaNews
-from regionshift.runs.state import RunStep
+from regionshift.runs.state import RunStep, SagaState
 from regionshift.settings.config import MigrationConfig
 from regionshift.settings.editing import Edit, add_secondary, applied, remove_secondary
 
@@ -40,6 +52,153 @@ PHASES = {
     "promote": "make it the primary",
 }
 STEPS = tuple(RunStep(phase, reversible=False) for phase in PHASES)
+
+
+@dataclass(frozen=True)
+class MoveTools:
+    """What a phase works with, opened anew for each, as the one before may have changed the settings.
+
+    Args:
+        settings: the file. load: reads its text as the command would. copies: opens what copies.
+    """
+
+    environment: Environment
+    catalog: ReleaseCatalog
+    journal: Journal
+    machine: Machine
+    settings: Path
+    load: Loader
+    copies: Callable[[], AbstractContextManager[LastCopy]]
+
+    @property
+    def is_promoting(self) -> bool:
+        """Whether a change of primary is under way."""
+        return any(view.kind == "promotion" for view in self.journal.unfinished())
+
+    def is_primary(self, region: str) -> bool:
+        """Whether ``region`` is the primary already, by the settings as they are."""
+        return self.environment.config.regions.primary == region
+
+
+@dataclass(frozen=True)
+class MoveRun(SagaRun):
+    """A move as a kind of run: a phase that fails is done again by whoever goes on with it.
+
+    Args:
+        promote: makes the new region the primary; gives what was measured.
+    """
+
+    tools: MoveTools
+    run_id: str
+    source: str
+    target: str
+    promote: Callable[[], Said]
+
+    when_failed: ClassVar[WhenFailed] = WhenFailed.STAY_OPEN
+
+    @property
+    def steps(self) -> tuple[RunStep, ...]:
+        """As of every run."""
+        return STEPS
+
+    @property
+    def news(self) -> SagaNews:
+        """As of every run."""
+        return news_of(self.source, self.target)
+
+    def told_regions(self, state: SagaState) -> Sequence[str]:
+        """Those that are up."""
+        del state
+        return deployed_releases(self.tools.journal).regions_up
+
+    def explained(self, step: RunStep, error: Exception) -> Exception:
+        """Whatever stopped it, the reader is told how to go on and how to leave it."""
+        found = super().explained(step, error)
+        if isinstance(found, RegionshiftError):
+            found.remedy = f"{found.remedy}; then: {self.news.go_on}" if found.remedy else self.news.go_on
+        return found
+
+    def do(self, step: RunStep, state: SagaState, *, doubt: bool) -> Said:
+        """As of every run."""
+        del state, doubt
+        tools, target = self.tools, self.target
+        match step.name:
+            case "name":
+                return name_target(tools.environment.config, tools.settings, target, tools.load)
+            case "up":
+                return _bring_up(tools, self.source, target)
+            case "migrate":
+                if tools.is_primary(target):
+                    return {}
+                with tools.copies() as copies:
+                    return copies.copy(self.run_id)
+        return {} if tools.is_primary(target) and not tools.is_promoting else self.promote()
+
+    def end(self, state: SagaState) -> RunEnd:
+        """With what each phase said."""
+        return RunEnd("moved", {"phases": {phase: dict(said) for phase, said in state.said.items()}})
+
+    def figures(self, closed: RunView) -> str:
+        """As of every run."""
+        phases = closed.result["phases"]
+        return figures(closed, phases["promote"] if isinstance(phases, Mapping) else {})
+
+
+def look(
+    tools: MoveTools, source: str, target: str, phases: Collection[str], run_id: str = "planned"
+) -> Plan | None:
+    """Ask each of ``phases`` for what it needs, before the first of them changes anything; what its `up` does.
+
+    Raises:
+        InputError, Refused, PlanRefused: something that one of them needs is not as it must be.
+    """
+    environment, plan = tools.environment, None
+    text = read_text(tools.settings)
+    if "name" in phases:
+        text = with_target(tools.load(text), tools.settings, target, tools.load) or text
+    if "up" in phases:
+        plan = proposed_up(tools, source, target).plan
+    if tools.is_primary(target) or tools.is_promoting:
+        return plan  # the change of primary asked before its first step
+    if "migrate" in phases:
+        with tools.copies() as copies:
+            is_up = deployed_releases(tools.journal).releases.get(target) is not None
+            copies.look(run_id) if is_up else copies.look_before_up()
+    if "promote" in phases:
+        require_turnable(tools.load(text), target, text, tools.settings, tools.load)
+        require_secrets(environment, target, carried_entries(environment.config, source, target))
+    return plan
+
+
+def proposed_up(tools: MoveTools, source: str, target: str) -> Proposal:
+    """What bringing the new region up does. Raises Refused, PlanRefused when that may not be."""
+    environment, journal, catalog = tools.environment, tools.journal, tools.catalog
+    remains = mend(environment, journal)
+    require_unchanged(environment, catalog, deployed_releases(journal), source, target, tools.settings)
+    own, refresh = unfinished(journal), remains.is_read_back
+    # One engine run for all regions leaves none out.
+    regional = region_findings(environment, tolerate=False)
+    open_now = [own.run_id] if own else ()
+    findings = before_plan(environment, journal, catalog, tools.machine, regional, open_now, refresh=refresh)
+    if prevents_plan(findings):
+        raise PlanRefused(findings)
+    proposal = propose(environment, [*findings, *remains.findings], refresh=refresh)
+    if proposal.plan.errors:
+        raise PlanRefused(proposal.plan.errors)
+    return proposal
+
+
+def _bring_up(tools: MoveTools, source: str, target: str) -> dict[str, object]:
+    """Bring the new region up, and the others to knowing of it; check the new one."""
+    environment, journal = tools.environment, tools.journal
+    proposal = proposed_up(tools, source, target)
+    # Also when nothing is left to change: a run that was killed at its end has not said where the regions stand.
+    tools.catalog.keep(environment.release(), deployed_releases(journal).links)
+    deploy(environment, journal, proposal)
+    wrong = [each for each in validate(environment, regions=[target]).results if not each.passed]
+    if wrong:
+        raise WorkFailed(f"{wrong[0].check}: {wrong[0].detail}", where=target, remedy=wrong[0].remedy)
+    return {"changed": len(proposal.plan.changes)}
 
 
 @dataclass(frozen=True)
@@ -63,7 +222,7 @@ def require_movable(config: MigrationConfig, source: str, target: str) -> None:
         )
 
 
-def course_of(source: str, target: str) -> SagaNews:
+def news_of(source: str, target: str) -> SagaNews:
     """A move in words."""
     return SagaNews(
         "move",
@@ -72,6 +231,7 @@ def course_of(source: str, target: str) -> SagaNews:
         success=f"{target} is the primary, {source} is a secondary",
         undone=f"stopped, {source} is the primary",
         go_on=f"{command_of(source, target)} (or regionshift resume; regionshift resume --back stops it)",
+        last_says_all=True,
     )
 
 
@@ -83,11 +243,6 @@ def command_of(source: str, target: str) -> str:
 def of_retired(region: str, primary: str) -> News:
     """The old region is down."""
     return News("move", "success", f"{region} is retired; {primary} is the primary")
-
-
-def told_of(journal: Journal) -> tuple[str, ...]:
-    """The regions whose topics may be told: they have a release, and are not fenced."""
-    return deployed_releases(journal).regions_up
 
 
 def unfinished(journal: Journal) -> RunView | None:
@@ -127,7 +282,7 @@ def open_run(journal: Journal, source: str, target: str) -> RunJournal:
 
 def goes_back(journal: Journal, view: RunView) -> bool:
     """Whether taking an open move back was begun."""
-    return state_of(journal, view.run_id, STEPS).backward
+    return saga_state(journal, view.run_id, STEPS).backward
 
 
 def require_way_back(view: RunView, primary: str, journal: Journal) -> None:

@@ -1,14 +1,16 @@
-"""Doing a deployment's steps one after the other, each written down before and after, until none is left."""
+"""A deployment in waves as a kind of run: what each step does, and what is said of each region."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
+from typing import ClassVar
 
 from botocore.exceptions import BotoCoreError, ClientError
 
 from regionshift.aws.errors import tells_of_outside
-from regionshift.errors import Changes, Interrupted, NoRoom, Refused, RegionshiftError
+from regionshift.errors import Interrupted
+from regionshift.journal.events import Event
 from regionshift.journal.journal import Journal, RunJournal
 from regionshift.operations.checks.base import Check, CheckContext, run_checks
 from regionshift.operations.checks.function import FunctionCheck
@@ -18,43 +20,22 @@ from regionshift.operations.orphans import recover
 from regionshift.operations.outputs import Outputs
 from regionshift.operations.region_scope import without_regions
 from regionshift.operations.validate import all_checks
-from regionshift.operations.waves.apply import Applier, StepFailed
-from regionshift.operations.waves.bake import Breach, Watch
-from regionshift.operations.waves.down import RegionDown
+from regionshift.operations.waves.applier import Applier, StepFailed
+from regionshift.operations.waves.bake import Breach, RegionDown, Watch
 from regionshift.operations.waves.facts import Facts, Terms, facts_from_json, terms_of
 from regionshift.report.values import CheckResult
 from regionshift.runs.deployment_plan import WaveStep
 from regionshift.runs.deployment_state import DONE, DOWN, DeploymentState, Outcome, fold_deployment
-from regionshift.runs.messages import DeploymentNews, News
-
-Said = Mapping[str, object]
-Teller = Callable[[WaveStep, str, Said], None]
-"""Is told of every step: the step, ``before``, ``after`` or ``failed``, and what the journal keeps of it."""
-WaveNewsListener = Callable[[str, News, Collection[str]], None]
-"""Is told the news: the run, what there is to tell, and the regions that may be told of it."""
+from regionshift.runs.driver import RunEnd, RunKind, RunUnderWay, Said, drive, sentence_of
+from regionshift.runs.messages import DeploymentNews, RunListener
 
 _STILL_DOWN = "needs a person: it is down and was not taken back; `regionshift up` when it answers"
-
-
-GO_ON = "`regionshift resume` goes on with it, `regionshift resume --back` takes it back"
-
-
-class Waits(Refused):
-    """A wave waits for a person; the run stays open."""
-
-    def exit_code_after(self, changes: Changes) -> int:
-        """As documented also after the waves before it: a pipeline tells a wait from a failure by it."""
-        del changes
-        return self.exit_code
-
-
-class Unanswered(Interrupted):
-    """The person who was asked gave no answer; the wave waits, and the run stays open."""
+_GO_ON = "`regionshift resume` goes on with it, `regionshift resume --back` takes it back"
 
 
 @dataclass(frozen=True)
-class Driver:
-    """Everything that the steps of a deployment need.
+class WaveDriver:
+    """Drives deployments with what their steps need.
 
     ``approve`` says whether a wave may begin, or raises `Waits` when there is nobody to say so.
     """
@@ -64,115 +45,104 @@ class Driver:
     applier: Applier
     watch: Watch
     approve: Callable[[WaveStep], bool]
-    tell: Teller
-    readers: Sequence[WaveNewsListener] = ()
+    listeners: Sequence[RunListener[WaveStep]] = ()
 
     def drive(self, run: RunJournal) -> DeploymentState:
-        """Do what is left of an open run, and close it.
-
-        Raises:
-            Interrupted: somebody asked to stop; the run stays open for `resume`.
-            Waits: a wave waits for a person; the run stays open for `resume`.
-            RegionshiftError: the journal or the lock is gone; the run stays open as it is.
-        """
+        """Do what is left of an open run, and close it. Raises as `runs.driver.drive`."""
         view = self.journal.view(run.run_id)
         facts = facts_from_json(view.opened)
-        if facts.terms is None:
-            facts = facts.with_terms(terms_of(self.environment.config))
-        try:
-            return self._with(facts.terms)._drive(run, view.kind, facts)
-        except Unanswered:
-            raise
-        except (Interrupted, KeyboardInterrupt) as stopped:
-            self.journal.guard()  # the engine is stopped too when the lock is lost, and that nobody asked for
-            raise Interrupted(
-                f"Stopped as asked; the {view.kind} is not finished.", where=run.run_id, remedy=GO_ON
-            ) from stopped
-
-    def _with(self, terms: Terms | None) -> Driver:
-        """The same under the terms that the deployment was begun with."""
-        if terms is None:
-            return self
+        # What it was begun with; a journal of an older version does not say.
+        terms = facts.terms or terms_of(self.environment.config)
         applier = replace(self.applier, allow_data_loss=terms.allow_data_loss, refresh=terms.refresh)
-        return replace(self, applier=applier)
-
-    def _drive(self, run: RunJournal, kind: str, facts: Facts) -> DeploymentState:
-        state = self.state(run.run_id)
-        if not state.began:
-            self._spread(run, DeploymentNews(kind).of_start(state), state, facts)
-        while (step := state.next_step) is not None:
-            doubt = state.in_doubt
-            opening: Said = {"on": list(step.regions)}
-            run.append(step.name, "before", data=opening, only_looks=step.only_looks)
-            self.tell(step, "before", opening)
-            try:
-                self._do(run, step, facts, doubt=doubt)
-            except Waits:
-                self._spread(run, DeploymentNews(kind).of_waiting(state, step), state, facts)
-                raise
-            before, state = state, self.state(run.run_id)
-            if news := DeploymentNews(kind).of_step(before, state, step):
-                self._spread(run, news, state, facts)
-        outcome = state.verdict or Outcome.STOPPED
-        content = {**state.result(), "links": facts.links_now(state)}
-        run.close(outcome.value, content, failed=outcome is not Outcome.SUCCEEDED)
-        self._spread(run, DeploymentNews(kind).of_end(state), state, facts)
-        return state
-
-    def _spread(self, run: RunJournal, news: News, state: DeploymentState, facts: Facts) -> None:
-        """To every reader; a region that is skipped, down or holds nothing is not told."""
-        regions = [
-            region
-            for region, found in state.regions.items()
-            if region not in facts.left_out
-            and found.note not in (DOWN, _STILL_DOWN)
-            and found.release is not None
-        ]
-        for reader in self.readers:
-            reader(run.run_id, news, regions)
+        kind = WaveRun(
+            view.kind, facts.with_terms(terms), self.environment, applier, self.watch, self.approve
+        )
+        return drive(RunUnderWay(self.journal, run, kind, self.listeners))
 
     def state(self, run_id: str) -> DeploymentState:
         """Where a deployment stands, by its events."""
         return fold_deployment(self.journal.events(run_id))
 
-    def _do(self, run: RunJournal, step: WaveStep, facts: Facts, *, doubt: bool) -> None:
-        phase = "after"
-        try:
-            said = self._perform(step, self.state(run.run_id), facts, doubt=doubt)
-        except (Interrupted, Waits, NoRoom):
-            raise
-        except StepFailed as error:
-            phase, said = "failed", {"error": _sentence(error), "regions": dict(error.regions)}
-        except RegionshiftError as error:
-            phase, said = "failed", {"error": _sentence(error)}
-        except (Breach, RegionDown, ClientError, BotoCoreError) as error:
-            phase, said = "failed", {"error": str(error)}
-        run.append(step.name, "after" if phase == "after" else "failed", data=said)
-        self.tell(step, phase, said)
 
-    def _perform(self, step: WaveStep, state: DeploymentState, facts: Facts, *, doubt: bool) -> Said:
+@dataclass(frozen=True)
+class WaveRun(RunKind[DeploymentState, WaveStep]):
+    """One deployment in waves, or a rollback of one, as ``kind`` says."""
+
+    kind: str
+    facts: Facts
+    environment: Environment
+    applier: Applier
+    watch: Watch
+    approve: Callable[[WaveStep], bool]
+
+    step_errors: ClassVar[tuple[type[Exception], ...]] = (Breach, RegionDown, ClientError, BotoCoreError)
+
+    @property
+    def news(self) -> DeploymentNews:
+        """As of every run."""
+        return DeploymentNews(self.kind)
+
+    def state(self, events: Sequence[Event]) -> DeploymentState:
+        """As of every run."""
+        return fold_deployment(events)
+
+    def told_regions(self, state: DeploymentState) -> list[str]:
+        """A region that is skipped, down or holds nothing is not told."""
+        return [
+            region
+            for region, found in state.regions.items()
+            if region not in self.facts.left_out
+            and found.note not in (DOWN, _STILL_DOWN)
+            and found.release is not None
+        ]
+
+    def kept_before(self, step: WaveStep, *, doubt: bool) -> Said:
+        """The regions that take part."""
+        del doubt
+        return {"on": list(step.regions)}
+
+    def kept_of_failure(self, error: Exception) -> Said:
+        """As of every run, and what is known of each region."""
+        if isinstance(error, StepFailed):
+            where = f" [{error.where}]" if error.where else ""
+            return {"error": f"{error.message}{where}", "regions": dict(error.regions)}
+        return {"error": sentence_of(error)}
+
+    def interruption(self, step: str, run_id: str) -> Interrupted:
+        """As of every run."""
+        del step
+        return Interrupted(f"Stopped as asked; the {self.kind} is not finished.", where=run_id, remedy=_GO_ON)
+
+    def end(self, state: DeploymentState) -> RunEnd:
+        """With every region's state, and the release of the links."""
+        outcome = state.verdict or Outcome.STOPPED
+        result = {**state.result(), "links": self.facts.links_now(state)}
+        return RunEnd(outcome.value, result, failed=outcome is not Outcome.SUCCEEDED)
+
+    def do(self, step: WaveStep, state: DeploymentState, *, doubt: bool) -> Said:
+        """As of every run."""
         match step.action:
             case "approve":
                 if not self.approve(step):
                     raise StepFailed(f"wave {step.wave} was not approved", {})
                 return {"by": self.applier.catalog.by}
             case "apply":
-                return self._apply(step, state, facts, doubt=doubt)
+                return self._apply(step, state, doubt=doubt)
             case "links":
-                return self._links(step, state, facts, doubt=doubt)
+                return self._links(step, state, doubt=doubt)
             case "validate":
-                return self._validate(step, state, facts)
+                return self._validate(step, state)
             case "bake":
-                return self._bake(step, state, facts)
+                return self._bake(step, state)
 
-    def _apply(self, step: WaveStep, state: DeploymentState, facts: Facts, *, doubt: bool) -> Said:
+    def _apply(self, step: WaveStep, state: DeploymentState, *, doubt: bool) -> Said:
         # What an earlier change left between two releases may be other in AWS than in the engine's state.
         doubt = doubt or not state.whole.issuperset(step.regions)
-        goal, without = _releases(state), facts.left_out | _down(state) - set(step.regions)
+        goal, without = _releases(state), self.facts.left_out | _down(state) - set(step.regions)
         ends = state.plan.before if step.back else state.plan.target
         goal |= {region: ends[region] for region in step.regions}
         kept = {r: state.plan.before[r] for r in step.regions if step.back and goal[r] is None}
-        if kept and not facts.to_nothing:
+        if kept and not self.facts.to_nothing:
             held = dict.fromkeys(
                 kept,
                 "needs a person: it had no release before; to delete all that is there:"
@@ -183,15 +153,15 @@ class Driver:
                 goal[region] = state.plan.target[region]
             found = self._recover(without, doubt=doubt)
             if others:
-                self.applier.regions(others, goal, facts.links_now(state), without=without, doubt=doubt)
+                self.applier.regions(others, goal, self.facts.links_now(state), without=without, doubt=doubt)
             return {"regions": held, **found}
-        if not step.back and not doubt and not set(step.regions) & facts.moved:
+        if not step.back and not doubt and not set(step.regions) & self.facts.moved:
             return {"engine": "not needed"}
         # On the way back the regions that are there go back, however many are not.
         tolerate = len(step.regions) if step.back else _tolerance_left(step, state)
         found = self._recover(without, doubt=doubt)
         down = self.applier.regions(
-            step.regions, goal, facts.links_now(state), without=without, doubt=doubt, tolerate=tolerate
+            step.regions, goal, self.facts.links_now(state), without=without, doubt=doubt, tolerate=tolerate
         )
         if step.back:
             down = dict.fromkeys(down, _STILL_DOWN)
@@ -204,21 +174,21 @@ class Driver:
         recovered = recover(self.environment.without(down=without))
         return {"recovery": recovered.to_json()} if recovered.taken or recovered.unclear else {}
 
-    def _links(self, step: WaveStep, state: DeploymentState, facts: Facts, *, doubt: bool) -> Said:
-        if facts.left_out:
+    def _links(self, step: WaveStep, state: DeploymentState, *, doubt: bool) -> Said:
+        if self.facts.left_out:
             return {"left": "a region is left out; the next `up` brings the links up to date"}
         if down := sorted(_down(state)):
             return {"left": f"{', '.join(down)} is down; the next `up` brings the links up to date"}
         doubt = doubt or bool(state.plan.unsettled) or (step.back and "links" not in state.done)
-        if not facts.links_change and not doubt:
+        if not self.facts.links_change and not doubt:
             return {"engine": "not needed"}
-        links = facts.links_before if step.back else facts.links_target
+        links = self.facts.links_before if step.back else self.facts.links_target
         found = self._recover((), doubt=doubt)
         self.applier.links(_releases(state), links, doubt=doubt)
         return found
 
-    def _validate(self, step: WaveStep, state: DeploymentState, facts: Facts) -> Said:
-        if step.wave is None and (facts.left_out or "links" in state.left):
+    def _validate(self, step: WaveStep, state: DeploymentState) -> Said:
+        if step.wave is None and (self.facts.left_out or "links" in state.left):
             return {"left": "the links were left as they are"}
         regions = [region for region in step.regions if state.regions[region].release is not None]
         if not regions:
@@ -241,14 +211,14 @@ class Driver:
             raise StepFailed("; ".join(_shown(result) for result in wrong[:3]), well, where=wrong[0].region)
         return {"checks": len(results)}
 
-    def _bake(self, step: WaveStep, state: DeploymentState, facts: Facts) -> Said:
+    def _bake(self, step: WaveStep, state: DeploymentState) -> Said:
         regions, down, left = list(step.regions), dict[str, str](), _tolerance_left(step, state)
         while regions:
             context = self._context(regions[0], state)
-            replicated = self._replicated(regions, context, state, facts, down)
+            replicated = self._replicated(regions, context, state, down)
             try:
-                terms = facts.terms or Terms()
-                said = self.watch.bake(terms, regions, context, facts.ignored, replicated)
+                terms = self.facts.terms or Terms()
+                said = self.watch.bake(terms, regions, context, self.facts.ignored, replicated)
             except RegionDown as gone:
                 if len(down) >= left:
                     raise
@@ -263,17 +233,16 @@ class Driver:
         regions: Collection[str],
         context: CheckContext,
         state: DeploymentState,
-        facts: Facts,
         down: Collection[str],
     ) -> list[str]:
         """The secondaries to which the primary already replicates, of the wave, or all after the primary's."""
         primary = context.primary
-        joined = {r for r, release in state.plan.before.items() if release} - facts.left_out - set(down)
+        joined = {r for r, release in state.plan.before.items() if release} - self.facts.left_out - set(down)
         joined &= {r for r, found in state.regions.items() if found.release and not found.note}
-        if facts.links_before is None or primary not in joined:
+        if self.facts.links_before is None or primary not in joined:
             return []
         # What joins the regions still is what it was: a region that it does not know is not replicated to.
-        known = self.applier.catalog.known_regions(facts.links_before)
+        known = self.applier.catalog.known_regions(self.facts.links_before)
         if known is None or known.primary != primary:
             return []
         looked_at = joined if primary in regions else joined & set(regions)
@@ -325,12 +294,6 @@ def _all_outside(wrong: Sequence[CheckResult]) -> set[str]:
 def _releases(state: DeploymentState) -> dict[str, str | None]:
     """Every region's release now; where a change is half done, what it had, which the engine is not let near."""
     return {r: found.release for r, found in state.regions.items()}
-
-
-def _sentence(error: RegionshiftError) -> str:
-    where = f" [{error.where}]" if error.where else ""
-    remedy = f" → {error.remedy}" if error.remedy and not isinstance(error, StepFailed) else ""
-    return f"{error.message}{where}{remedy}"
 
 
 def _shown(result: CheckResult) -> str:

@@ -1,0 +1,315 @@
+"""The one driver of runs: each step is written down before and after, and however it ends is told alike.
+
+What differs is the `RunKind`: which step is next (a state that is a fold of the run's events), what each step does,
+in which words it is told, and what becomes of the run when a step fails.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, field
+from enum import Enum, auto
+from typing import ClassVar, Generic
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from regionshift.errors import Changes, Interrupted, NoRoom, Refused, RegionshiftError, WorkFailed
+from regionshift.journal.events import Event, Phase, RunView
+from regionshift.journal.journal import Journal, RunJournal
+from regionshift.journal.store import StateUnreachable
+from regionshift.machine import is_full
+from regionshift.runs.messages import News, RunListener, RunNews, SagaNews
+from regionshift.runs.state import RunStep, SagaState, StateT, StepT, fold_saga
+
+Said = Mapping[str, object]
+"""What a step says of its end; the journal keeps it."""
+
+
+class Waits(Refused):
+    """A step waits for a person; the run stays open."""
+
+    def exit_code_after(self, changes: Changes) -> int:
+        """As documented also after the steps before it: a pipeline tells a wait from a failure by it."""
+        del changes
+        return self.exit_code
+
+
+class Unanswered(Interrupted):
+    """The person who was asked gave no answer; the step waits, and the run stays open."""
+
+
+class WhenFailed(Enum):
+    """What becomes of a run when one of its steps fails."""
+
+    ASK_STATE = auto()
+    """The failure is written down, and the state says what is next: the way back, or what is left."""
+    CLOSE = auto()
+    """The failure is written down, and the run is closed: what is left is done by another one."""
+    STAY_OPEN = auto()
+    """It is not written down: `resume` does the same step again."""
+
+
+@dataclass(frozen=True)
+class RunEnd:
+    """How a run is closed: its outcome, and what its closing event keeps beside that."""
+
+    outcome: str
+    result: Said = field(default_factory=dict)
+    failed: bool = False
+
+
+class RunKind(ABC, Generic[StateT, StepT]):
+    """One kind of run.
+
+    Args:
+        when_failed: what becomes of it when a step fails. step_errors: what a step fails with, beside our own errors;
+            any other is a defect, or the machine's.
+    """
+
+    when_failed: ClassVar[WhenFailed] = WhenFailed.ASK_STATE
+    step_errors: ClassVar[tuple[type[Exception], ...]] = (ClientError, BotoCoreError)
+
+    @property
+    def event_region(self) -> str | None:
+        """The region that each of its events names."""
+        return None
+
+    @property
+    @abstractmethod
+    def news(self) -> RunNews[StateT, StepT]:
+        """In which words it is told."""
+
+    @abstractmethod
+    def state(self, events: Sequence[Event]) -> StateT:
+        """Where it stands after all of its events."""
+
+    @abstractmethod
+    def do(self, step: StepT, state: StateT, *, doubt: bool) -> Said:
+        """Do ``step``; ``doubt``: an earlier attempt at it may have come half way."""
+
+    @abstractmethod
+    def end(self, state: StateT) -> RunEnd | None:
+        """How it is closed when there is no step left to try; None when it stays open."""
+
+    @abstractmethod
+    def told_regions(self, state: StateT) -> Collection[str]:
+        """The regions whose topics may be told."""
+
+    def kept_before(self, step: StepT, *, doubt: bool) -> Said:
+        """What the event before ``step`` keeps."""
+        del step, doubt
+        return {}
+
+    def kept_of_failure(self, error: Exception) -> Said:
+        """What the event of a failed step keeps, when the state says what is next."""
+        return {"error": sentence_of(error)}
+
+    def why(self, error: BaseException) -> str:
+        """``error`` in a few words, where the command ends with it; a defect's own words may hold a secret."""
+        if isinstance(error, RegionshiftError):
+            return error.message
+        return str(error) if isinstance(error, self.step_errors) else type(error).__name__
+
+    def explained(self, step: StepT, error: Exception) -> Exception:
+        """``error`` as a person gets it, when the command ends with it."""
+        return WorkFailed(f"{step.name} failed: {error}") if isinstance(error, self.step_errors) else error
+
+    def interruption(self, step: str, run_id: str) -> Interrupted | None:
+        """What whoever stopped it reads; None for what the engine, or Python, says of it."""
+        del step, run_id
+        return None
+
+    def figures(self, closed: RunView) -> str:
+        """What was measured, in words, for the message of its end."""
+        del closed
+        return ""
+
+
+class SagaRun(RunKind[SagaState, RunStep]):
+    """A kind whose steps are known when it begins."""
+
+    @property
+    @abstractmethod
+    def steps(self) -> tuple[RunStep, ...]:
+        """In their order."""
+
+    @property
+    @abstractmethod
+    def news(self) -> SagaNews:
+        """As of every run."""
+
+    def state(self, events: Sequence[Event]) -> SagaState:
+        """As of every run."""
+        return fold_saga(self.steps, events[1:])
+
+    def interruption(self, step: str, run_id: str) -> Interrupted:
+        """As of every run."""
+        del run_id
+        return Interrupted(f"Stopped as asked, at {step}: {self.news.title} is open.", remedy=self.news.go_on)
+
+
+def saga_state(journal: Journal, run_id: str, steps: Sequence[RunStep]) -> SagaState:
+    """Where a run of known steps stands, by its events."""
+    return fold_saga(steps, journal.events(run_id)[1:])
+
+
+def sentence_of(error: Exception) -> str:
+    """What happened, where, and what to do about it, in one line."""
+    if not isinstance(error, RegionshiftError):
+        return str(error)
+    where = f" [{error.where}]" if error.where else ""
+    remedy = f" → {error.remedy}" if error.remedy else ""
+    return f"{error.message}{where}{remedy}"
+
+
+@dataclass(frozen=True)
+class RunUnderWay(Generic[StateT, StepT]):
+    """An open run, of which kind it is, and who is told of it."""
+
+    journal: Journal
+    run: RunJournal
+    kind: RunKind[StateT, StepT]
+    listeners: Sequence[RunListener[StepT]] = ()
+
+    def tell(self, state: StateT, *news: News | None) -> None:
+        """Every listener."""
+        for each in filter(None, news):
+            regions = self.kind.told_regions(state)
+            for listener in self.listeners:
+                listener.on_news(self.run.run_id, each, regions)
+
+    def note(self, step: StepT, phase: Phase, kept: Said) -> Event:
+        """Write down that ``step`` begins or has ended, and tell it."""
+        looks = phase == "before" and step.only_looks
+        event = self.run.append(step.name, phase, self.kind.event_region, kept, only_looks=looks)
+        for listener in self.listeners:
+            listener.on_step(step, phase, {} if phase == "before" else kept)
+        return event
+
+    def give_up(self, step: StepT, outcome: str, why: BaseException, error: BaseException) -> None:
+        """Close the run at ``step``, for ``why``. If that cannot be written it stays open, with ``error``."""
+        try:
+            self.note(step, "failed", {"error": self.kind.why(why)})
+            self.run.close(outcome, failed=True)
+        except StateUnreachable as failure:
+            error.add_note(f"that could not be written down: {failure.message}")
+            raise error from failure
+
+
+def drive(under_way: RunUnderWay[StateT, StepT]) -> StateT:
+    """Do what is left of an open run, and close it when that is its end; gives where it stands.
+
+    Raises:
+        Interrupted, KeyboardInterrupt: somebody asked to stop.
+        Waits: a step waits for a person; the run stays open for `resume`.
+        NoRoom: a disk is full, which is no step's fault: a run that has ways back takes none, and stays open.
+        RegionshiftError: a step failed, and the kind has no other step for that; or the journal or the lock is gone,
+            and the run stays open as it is.
+    """
+    return drive_in_sessions(lambda: nullcontext(under_way))
+
+
+def drive_in_sessions(
+    session: Callable[[], AbstractContextManager[RunUnderWay[StateT, StepT]]],
+) -> StateT:
+    """The same with everything opened anew for each step, as a step may change the settings."""
+    driver: _Driver[StateT, StepT] = _Driver()
+    while True:
+        with session() as at:
+            state = driver.advance(at)
+            if driver.is_over(state):
+                end = at.kind.end(state)
+                closed = at.run.close(end.outcome, end.result, failed=end.failed) if end else None
+                at.tell(state, at.kind.news.of_end(state, at.kind.figures(closed) if closed else ""))
+                return state
+
+
+@dataclass
+class _Driver(Generic[StateT, StepT]):
+    """What one process knows of a run beside its events: that its start is told, and what failed under its hands."""
+
+    started: bool = False
+    failed: set[str] = field(default_factory=set)
+
+    def is_over(self, state: StateT) -> bool:
+        """Whether no step is left; one that failed is tried again by whoever resumes, not again and again."""
+        step = state.next_step
+        return step is None or step.name in self.failed
+
+    def advance(self, at: RunUnderWay[StateT, StepT]) -> StateT:
+        """Do the next step, if there is one."""
+        events = at.journal.events(at.run.run_id)
+        state = at.kind.state(events)
+        step: StepT | None = state.next_step
+        try:
+            if not self.started:
+                self._start(at, state)
+            return state if step is None else self._do(at, step, events)
+        except Unanswered:
+            raise
+        except (Interrupted, KeyboardInterrupt) as stopped:
+            at.journal.guard()  # the engine is stopped too when the lock is lost, and that nobody asked for
+            if step is None:
+                raise
+            if at.kind.when_failed is WhenFailed.CLOSE:
+                at.give_up(step, "interrupted", stopped, stopped)
+            at.tell(state, at.kind.news.of_interruption(state, step.name))
+            told = at.kind.interruption(step.name, at.run.run_id)
+            if told is None:
+                raise
+            raise told from stopped
+
+    def _start(self, at: RunUnderWay[StateT, StepT], state: StateT) -> None:
+        self.started = True
+        at.tell(state, at.kind.news.of_start(state))
+        for step in state.finished:
+            for listener in at.listeners:
+                listener.on_step(step, "earlier", {})
+
+    def _do(self, at: RunUnderWay[StateT, StepT], step: StepT, events: list[Event]) -> StateT:
+        kind, before = at.kind, at.kind.state(events)
+        events.append(at.note(step, "before", kind.kept_before(step, doubt=before.in_doubt)))
+        state, phase = kind.state(events), "after"
+        try:
+            said = kind.do(step, state, doubt=before.in_doubt)
+        except Waits:
+            at.tell(state, kind.news.of_waiting(state, step))
+            raise
+        except Interrupted:
+            raise
+        except Exception as error:  # noqa: BLE001 - what is not the step's own goes on from here
+            said, phase = _of_failure(at, step, state, error), "failed"
+            self.failed.add(step.name)
+        events.append(at.note(step, "after" if phase == "after" else "failed", said))
+        after = kind.state(events)
+        at.tell(after, *kind.news.of_step(before, after, step))
+        return after
+
+
+def _of_failure(at: RunUnderWay[StateT, StepT], step: StepT, state: StateT, error: Exception) -> Said:
+    """What is kept of a failed step, when the state says what is next. Raises what the command ends with."""
+    kind, found = at.kind, _as_no_room(step, error)
+    if kind.when_failed is WhenFailed.ASK_STATE:
+        if isinstance(found, (RegionshiftError, *kind.step_errors)) and not isinstance(found, NoRoom):
+            return kind.kept_of_failure(found)
+    else:
+        told = kind.explained(step, found)
+        if kind.when_failed is WhenFailed.CLOSE:
+            at.give_up(step, "failed", found, told)
+        at.tell(state, kind.news.of_failure(state, step.name, kind.why(told)))
+        found = told
+    if found is error:
+        raise error
+    raise found from error
+
+
+def _as_no_room(step: RunStep, error: Exception) -> Exception:
+    if not (isinstance(error, OSError) and is_full(error)):
+        return error
+    return NoRoom(
+        "No room is left on a disk of this machine.",
+        where=str(error.filename or step.name),
+        remedy="make room there, then: regionshift resume",
+    )
