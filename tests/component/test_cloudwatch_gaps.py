@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from regionshift.aws.clients import Clients
-from regionshift.local import cloudwatch_gaps
+from regionshift.local.monitoring_gaps import PUT_METRICS, namespace_of
 
 REGION = "eu-north-1"
 ERROR = [{"Name": "Action", "Value": "validate"}, {"Name": "Status", "Value": "error"}]
@@ -44,16 +44,14 @@ def test_an_alarm_is_not_turned_by_other_dimensions(clients: Clients) -> None:
 
 @pytest.mark.parametrize("body", [b'{"Namespace": "N"}', b"Action=PutMetricData&Namespace=N"])
 def test_the_namespace_is_read_in_every_protocol(body: bytes) -> None:
-    assert cloudwatch_gaps.namespace_of(body) == "N"
+    assert namespace_of(body) == "N"
 
 
 def test_the_emulator_still_needs_the_namespace() -> None:
     """When this fails, `with_namespace` can go."""
     from ministack.core import iam_actions
 
-    found = iam_actions.request_tag_context(
-        "monitoring", cloudwatch_gaps.PUT_METRICS, b'{"Namespace": "N"}', {}
-    )
+    found = iam_actions.request_tag_context("monitoring", PUT_METRICS, b'{"Namespace": "N"}', {})
     assert "cloudwatch:namespace" not in {key.lower() for key in found}
 
 

@@ -12,7 +12,7 @@ from botocore.exceptions import ClientError
 
 from regionshift.aws.clients import AccessKey, Clients
 from regionshift.local.emulator import LocalCloud
-from regionshift.local.logs_gaps import as_aws_asks
+from regionshift.local.monitoring_gaps import as_aws_asks
 
 REGION = "eu-west-1"
 
@@ -70,7 +70,7 @@ def test_a_right_on_the_bare_group_is_for_tagging(cloud: LocalCloud, clients: Cl
 
 
 def test_the_emulator_still_needs_it() -> None:
-    """When this fails, ``local/logs_gaps.py`` can go."""
+    """When this fails, the part of ``local/monitoring_gaps.py`` about logs can go."""
     iam_actions = pytest.importorskip("ministack.core.iam_actions")
     request = (
         "logs",

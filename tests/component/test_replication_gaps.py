@@ -15,7 +15,7 @@ import pytest
 from regionshift.aws.clients import AccessKey, Clients
 from regionshift.local import process
 from regionshift.local.certificates import ensure_certificates
-from regionshift.local.replication_gaps import by_destination
+from regionshift.local.s3_gaps import by_destination
 from regionshift.local.state import StateFolder
 
 ACCOUNT = "123456789012"
@@ -214,7 +214,7 @@ def test_of_two_rules_for_one_destination_the_higher_priority_counts() -> None:
 
 
 def test_the_emulator_still_stops_at_the_first_rule(bare: Buckets) -> None:
-    """When this fails, ``replication_gaps.py`` may go (or the part of it that the emulator now does)."""
+    """When this fails, the part of ``s3_gaps.py`` that the emulator now does may go."""
     bare.replicate(rule(bare.near, 1), rule(bare.far, 2))
     version = bare.put("a")
     bare.clients.get("s3", HOME).delete_object(Bucket=bare.source, Key="a")

@@ -13,7 +13,7 @@ from deployment_world import WAVES, Crash, Fault, Process, World, model
 from model_regions import CANARY, OTHER, PRIMARY
 
 from regionshift.errors import InputError, NoRoom, Refused, RegionshiftError
-from regionshift.infrastructure.tags import MANAGED_BY
+from regionshift.infrastructure.site import MANAGED_BY
 from regionshift.journal.events import DECISION
 from regionshift.operations.alarms import Watched
 from regionshift.operations.planning import BUCKET

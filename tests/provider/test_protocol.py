@@ -21,7 +21,7 @@ from pulumi.runtime.proto import provider_pb2_grpc
 
 from regionshift.errors import Refused
 from regionshift.local.emulator import LocalCloud
-from regionshift.local.provider.failures import told
+from regionshift.local.provider.failures import message_without_secrets
 from regionshift.local.provider.handlers import BY_TOKEN
 from regionshift.local.provider.server import serve
 from regionshift.local.provider.wire import UNKNOWN, decode, encode
@@ -201,7 +201,7 @@ def test_an_error_of_aws_is_told_without_secret_values() -> None:
     inputs = {"environment": {"variables": variables}, "region": "eu-west-1"}
     text = "Value 'hidden-value' is too short in eu-west-1"
     refused = {"Error": {"Code": "ValidationException", "Message": text}}
-    message = told(ClientError(refused, "CreateFunction"), function, inputs)
+    message = message_without_secrets(ClientError(refused, "CreateFunction"), function, inputs)
     assert "is too short in eu-west-1" in message
     assert "hidden-value" not in message
 
@@ -209,6 +209,6 @@ def test_an_error_of_aws_is_told_without_secret_values() -> None:
 def test_an_error_about_a_parameter_is_told_without_its_value(lab: Lab) -> None:
     with pytest.raises(ParamValidationError) as raised:
         lab.client("ssm").put_parameter(Name="one", Value=["hidden-value"], Type="SecureString")
-    message = told(raised.value, None, {})
+    message = message_without_secrets(raised.value, None, {})
     assert "Value" in message
     assert "hidden-value" not in message

@@ -10,7 +10,7 @@ import pytest
 from pulumi.runtime.rpc import UNKNOWN, _special_secret_sig, _special_sig_key
 
 from regionshift.engine.events import ResourceStep
-from regionshift.operations.value_changes import value_changes
+from regionshift.operations.planning import value_changes
 from regionshift.report.printer import Screen
 from regionshift.report.terminal import plan_table
 from regionshift.report.values import Change, Plan, ValueChange

@@ -1,4 +1,4 @@
-"""One region of one environment, with the release it runs: what every component is built from."""
+"""One region of one environment, with the release it runs: what every component is built from, with its tags."""
 
 from __future__ import annotations
 
@@ -7,13 +7,39 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from regionshift.errors import InputError
-from regionshift.infrastructure import tags
 from regionshift.settings.components import Component
 from regionshift.settings.config import MigrationConfig
 from regionshift.settings.names import Names
 from regionshift.settings.network import RegionNetwork
 from regionshift.settings.regions import partition_of, service_host
 from regionshift.settings.release import Release
+
+MANAGED_BY = "regionshift"
+
+
+def default_tags(config: MigrationConfig, region: str) -> dict[str, str]:
+    """What the region's provider puts on everything: the user's tags, and ours, which win.
+
+    ``Environment`` is what names the environment (the suffix when there is one), so that two pull-request
+    environments of one settings file can be told apart by their tags.
+    """
+    return {
+        **config.tags,
+        "Project": config.project,
+        "Environment": config.suffix,
+        "Region": region,
+        "IsPrimary": "true" if region == config.regions.primary else "false",
+        "ManagedBy": MANAGED_BY,
+    }
+
+
+def resource_tags(label: str, purpose: str) -> dict[str, str]:
+    """One resource's own tags. ``Name`` is the name in its URN: what a killed run made is found by it.
+
+    The URN itself cannot be a tag: it has ``$`` between types, which tag values do not allow (Tagging AWS
+    Resources, "Tag naming limits and requirements").
+    """
+    return {"Name": label, "Purpose": purpose}
 
 
 @dataclass(frozen=True)
@@ -89,9 +115,9 @@ class Site:
 
     def tags(self, thing: str, purpose: str) -> dict[str, str]:
         """The tags of one resource; the provider adds those of the region."""
-        return tags.of(self.label(thing), purpose)
+        return resource_tags(self.label(thing), purpose)
 
     @property
     def default_tags(self) -> Mapping[str, str]:
         """The tags that the region's provider puts on everything taggable."""
-        return tags.defaults(self.config, self.region)
+        return default_tags(self.config, self.region)

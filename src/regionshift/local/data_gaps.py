@@ -61,7 +61,7 @@ def close() -> None:
 
 
 def with_null_versions(original: Handler, buckets: Mapping[str, Any]) -> Handler:
-    """``original``, a copy; the version ``null`` of an object that has no other is the object itself."""
+    """``original``, which copies an object; ``versionId=null`` of an unversioned object means the object itself."""
 
     def copy(*given: Any) -> Any:
         headers = next(each for each in given if isinstance(each, Mapping) and _SOURCE in each)
@@ -77,7 +77,7 @@ def with_null_versions(original: Handler, buckets: Mapping[str, Any]) -> Handler
 
 
 def with_rules(original: Handler, parameters: Mapping[str, Any], refuse: Callable[..., Any]) -> Handler:
-    """``original``, but what AWS refuses is refused, and policies are kept and listed as AWS does."""
+    """``original``, PutParameter, with AWS's refusals, and policies kept and listed as AWS does."""
 
     def put(data: Given) -> Any:
         existing = parameters.get(data.get("Name", ""), {})
@@ -92,7 +92,7 @@ def with_rules(original: Handler, parameters: Mapping[str, Any], refuse: Callabl
 
 
 def listed(policies: str) -> list[dict[str, str]]:
-    """Policies as DescribeParameters lists them; an empty one takes all away."""
+    """Policies as DescribeParameters lists them; an empty policy removes them all."""
     return [
         {"PolicyText": json.dumps(each), "PolicyType": each["Type"], "PolicyStatus": "Pending"}
         for each in json.loads(policies or "[]")
@@ -142,7 +142,7 @@ def with_few_labels(original: Handler, resolve: Callable[..., Any], refuse: Call
 
 
 def without_aws_key(original: Handler) -> Handler:
-    """``original``, which keeps the name of a key: AWS's own has none."""
+    """``original``, which stores a secret's key, without the name of AWS's own key."""
 
     def keep(data: Given) -> Any:
         return original({**data, "KmsKeyId": None} if data.get("KmsKeyId") == _AWS_KEY else data)
@@ -183,7 +183,7 @@ def with_keys(original: Handler, secrets: Mapping[str, Any]) -> Handler:
 def with_tags_of_secrets(
     original: Callable[..., dict[str, Any]], resolve: Callable[[str], tuple[Any, Mapping[str, Any] | None]]
 ) -> Callable[..., dict[str, Any]]:
-    """``original``, which gives what a request says of tags to policies, and the tags that its secret has."""
+    """``original``, which gives a request's condition keys, with the tags of its secret added."""
 
     def keys(service: str, action: str, body: bytes, *more: Any) -> dict[str, Any]:
         found = original(service, action, body, *more)

@@ -12,17 +12,28 @@ import datetime
 import shutil
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from filelock import FileLock
 
-from regionshift.aws.clients import AccessKey
+from regionshift.aws.clients import AccessKey, Clients
+from regionshift.aws.errors import AwsFailed, told_plainly
 from regionshift.errors import InputError, Refused, WorkFailed
-from regionshift.local import admin, process
+from regionshift.local import process
 from regionshift.local.certificates import Certificates, ensure_certificates
 from regionshift.local.state import CloudRecord, StateFolder
 
+if TYPE_CHECKING:
+    from mypy_boto3_iam import IAMClient
+
+
 # A free port can be taken between looking and listening; more often than this something else is wrong.
 PORT_ATTEMPTS = 5
+# An IAM user, because policies do not apply to the emulator's root.
+ADMIN = "regionshift-admin"
+ADMIN_POLICY = "arn:aws:iam::aws:policy/AdministratorAccess"
+# Any region: IAM and STS are global in the emulator as on AWS.
+ADMIN_REGION = "us-east-1"
 
 
 @dataclass(frozen=True)
@@ -105,7 +116,7 @@ def down(state_dir: Path, wipe: bool = False) -> bool:
 
 
 def _remove(folder: Path) -> None:
-    """Remove all of it, also what functions that are just ending remove themselves meanwhile."""
+    """Remove the folder, while functions that are just ending may remove parts of it themselves."""
     while folder.exists():
         with contextlib.suppress(FileNotFoundError):
             shutil.rmtree(folder)
@@ -137,9 +148,9 @@ def _start(
 
 def _with_working_key(folder: StateFolder, record: CloudRecord) -> CloudRecord:
     endpoint, ca_bundle = _endpoint(record), folder.tls / "ca.pem"
-    if admin.works(AccessKey(record.access_key, record.secret_key), endpoint, ca_bundle):
+    if _key_works(AccessKey(record.access_key, record.secret_key), endpoint, ca_bundle):
         return record
-    key = admin.create(record.account, endpoint, ca_bundle)
+    key = _create_admin(record.account, endpoint, ca_bundle)
     record = replace(record, access_key=key.access_key, secret_key=key.secret_key)
     folder.write(record)
     return record
@@ -168,3 +179,39 @@ def _cloud(folder: StateFolder, record: CloudRecord) -> LocalCloud:
         secret_key=record.secret_key,
         state_dir=folder.root,
     )
+
+
+def _key_works(key: AccessKey, endpoint: str, ca_bundle: Path) -> bool:
+    """Whether the cloud still knows the key; it forgets it when it was killed before it could save."""
+    if not key.access_key:
+        return False
+    clients = Clients(key=key, endpoint=endpoint, ca_bundle=ca_bundle, is_logged=False)
+    try:
+        clients.call(ADMIN_REGION, "sts", "get_caller_identity")
+    except AwsFailed as error:
+        if not error.is_about_credentials:
+            raise
+        return False
+    return True
+
+
+def _create_admin(account: str, endpoint: str, ca_bundle: Path) -> AccessKey:
+    """Makes the user, or gives an existing one a fresh key. Done once, as the account's root.
+
+    In the emulator the account's number is root's access key; see the emulator's documentation.
+    """
+    root = Clients(key=AccessKey(account, "root"), endpoint=endpoint, ca_bundle=ca_bundle, is_logged=False)
+    iam = root.get("iam", ADMIN_REGION)
+    with told_plainly(ADMIN_REGION, ADMIN):
+        try:
+            iam.create_user(UserName=ADMIN)
+        except iam.exceptions.EntityAlreadyExistsException:
+            _delete_keys(iam)
+        iam.attach_user_policy(UserName=ADMIN, PolicyArn=ADMIN_POLICY)
+        key = iam.create_access_key(UserName=ADMIN)["AccessKey"]
+    return AccessKey(key["AccessKeyId"], key["SecretAccessKey"])
+
+
+def _delete_keys(iam: IAMClient) -> None:
+    for key in iam.list_access_keys(UserName=ADMIN)["AccessKeyMetadata"]:
+        iam.delete_access_key(UserName=ADMIN, AccessKeyId=key["AccessKeyId"])

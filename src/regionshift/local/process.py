@@ -30,7 +30,7 @@ class ExitedEarlyError(Exception):
 
 
 def free_port() -> int:
-    """A port of the loopback address that nobody listens on now."""
+    """A loopback port that is free now."""
     with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
         probe.bind((LOOPBACK, 0))
         return int(probe.getsockname()[1])
@@ -136,7 +136,7 @@ def answers(port: int, authority: Path) -> bool:
 
 
 def find(record: CloudRecord) -> psutil.Process | None:
-    """The recorded process when it still runs; a process that merely got the same id is not it."""
+    """The recorded process if it still runs; another process with the same id is told apart by its start."""
     if not record.pid:
         return None
     try:

@@ -107,7 +107,7 @@ def _children(rule: str) -> set[str]:
 
 
 def bake_finding(target: str, bake: int, window: int, severity: Severity) -> Finding | None:
-    """A bake on AWS that is shorter than the longest window of the alarms that it relies on sees too little.
+    """A finding when a bake on AWS is shorter than the longest window of its alarms, and would miss failures.
 
     The embedded AWS judges an alarm whenever it is asked, so there a short bake sees as much as a long one.
     """
@@ -121,7 +121,7 @@ def bake_finding(target: str, bake: int, window: int, severity: Severity) -> Fin
 def red_findings(
     red: Collection[RedAlarm], excuse: Excuse, severity: Severity, *, despite: bool
 ) -> list[Finding]:
-    """What red alarms say before the first wave: one that nothing excuses could tell nothing."""
+    """Findings for red alarms before the first wave: an alarm that is already red cannot warn of the new release."""
     new = [] if despite or severity != "error" else [alarm for alarm in red if alarm not in excuse.known]
     found = [Finding("red", "warning", f"{alarm} is red", None, _COUNTS) for alarm in red if alarm not in new]
     again = [alarm for alarm in new if alarm in excuse.again]

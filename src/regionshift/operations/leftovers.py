@@ -64,7 +64,7 @@ def _look(
 
 
 def still_there(leftovers: Sequence[Leftover]) -> list[Leftover]:
-    """Those that should not be there: AWS has no date for their end."""
+    """Those that should be gone: AWS has not scheduled them for deletion."""
     return [left for left in leftovers if left.until is None]
 
 

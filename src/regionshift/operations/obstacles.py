@@ -48,7 +48,7 @@ def without_plan(
     regional: Sequence[Finding],
     alive: Collection[str] = (),
 ) -> list[Finding]:
-    """Everything that is asked, of somebody who makes no plan.
+    """Every question that needs no plan, for `doctor`.
 
     Args:
         regional: what `region_findings` found. alive: runs that a living command works on.
@@ -97,7 +97,7 @@ def prevents_plan(findings: Sequence[Finding]) -> bool:
 
 
 def _taken_names(environment: Environment) -> list[Finding]:
-    """Names that something else has; a plan asks this of what it creates, and here there is none yet."""
+    """Names that are already in use; with a plan, `plan_findings` asks this about what it creates."""
     try:
         return taken_findings(environment)
     except RegionshiftError as error:

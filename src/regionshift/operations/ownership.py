@@ -20,7 +20,7 @@ from regionshift.aws.resource_finders import NAMED, Look
 from regionshift.engine.events import ResourceStep
 from regionshift.errors import Refused
 from regionshift.infrastructure.rights import RIGHTS
-from regionshift.infrastructure.tags import MANAGED_BY
+from regionshift.infrastructure.site import MANAGED_BY
 from regionshift.operations.collisions import tagged
 from regionshift.operations.environment import Environment
 from regionshift.report.values import Finding

@@ -15,8 +15,8 @@ from typing import Any
 from regionshift.aws.clients import Clients
 from regionshift.aws.errors import AwsFailed, told_plainly
 from regionshift.engine.events import ResourceStep
-from regionshift.infrastructure import tags
 from regionshift.infrastructure.rights import RIGHTS
+from regionshift.infrastructure.site import default_tags
 from regionshift.operations.environment import Environment
 from regionshift.report.values import Finding
 from regionshift.settings.components import every_name
@@ -181,7 +181,7 @@ def _simulated(
 
 def _context(environment: Environment, region: str) -> list[dict[str, object]]:
     """What policies may ask of a request and is known before it is made."""
-    own = tags.defaults(environment.config, region)
+    own = default_tags(environment.config, region)
     known = {
         "aws:RequestedRegion": region,
         "aws:PrincipalAccount": environment.config.account,

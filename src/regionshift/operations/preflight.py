@@ -18,8 +18,7 @@ from regionshift.operations.leftovers import secrets_of
 from regionshift.operations.ownership import ownership_findings
 from regionshift.operations.permissions import operator_findings, permission_findings
 from regionshift.operations.policy_findings import policy_findings
-from regionshift.operations.quotas import quota_findings
-from regionshift.operations.room import Disk, room_findings
+from regionshift.operations.room import Disk, quota_findings, room_findings
 from regionshift.operations.usable_keys import UNKNOWN, key_findings
 from regionshift.report.values import Finding
 from regionshift.settings.components import name_problems

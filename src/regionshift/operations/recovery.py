@@ -37,7 +37,7 @@ class MeasuredRecovery:
 
     @property
     def warnings(self) -> tuple[str, ...]:
-        """What is missed, in words."""
+        """Each target that was missed, as a sentence."""
         found = []
         for region, delay in self.delays.items():
             if delay is None:

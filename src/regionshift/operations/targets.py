@@ -1,4 +1,4 @@
-"""What a wave may touch: its regions and nothing else, told to the engine and looked for in what it does."""
+"""What a wave may touch, its regions and nothing else: given to the engine as targets, and checked in what it does."""
 
 from __future__ import annotations
 

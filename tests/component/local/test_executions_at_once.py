@@ -8,7 +8,7 @@ import time
 import pytest
 from ministack.services import stepfunctions
 
-from regionshift.local.executions_at_once import PAUSE, without_pause
+from regionshift.local.speed import PAUSE, without_pause
 
 
 def test_only_that_pause_is_left_out(monkeypatch: pytest.MonkeyPatch) -> None:

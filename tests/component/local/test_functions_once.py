@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from regionshift.aws.clients import Clients
-from regionshift.local.functions_once import Copies
+from regionshift.local.speed import Copies
 
 REGION = "eu-west-1"
 CODE = """

@@ -11,7 +11,7 @@ from botocore.exceptions import ClientError
 
 from regionshift.aws.clients import AccessKey, Clients
 from regionshift.local.emulator import LocalCloud
-from regionshift.local.policies_once import once
+from regionshift.local.speed import once
 
 REGION = "eu-west-1"
 

@@ -7,7 +7,7 @@ from xml.etree.ElementTree import Comment, Element, SubElement, tostring
 from hypothesis import given
 from hypothesis import strategies as st
 
-from regionshift.local.fast_xml import fast_tostring
+from regionshift.local.speed import fast_tostring
 
 NAMES = st.sampled_from(["Version", "Key", "ETag", "xsi:type", "a"])
 TEXTS = st.none() | st.text(max_size=12)

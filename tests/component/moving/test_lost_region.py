@@ -12,7 +12,7 @@ from contextlib import contextmanager
 import pytest
 from primary_site import Site
 
-from regionshift.local.admin import USER
+from regionshift.local.emulator import ADMIN
 
 pytestmark = pytest.mark.component
 
@@ -23,11 +23,11 @@ def _may_not_change_role(site: Site, role: str) -> Iterator[None]:
     iam = site.clients.get("iam", "us-east-1")
     statement = {"Effect": "Deny", "Action": "iam:*RolePolicy", "Resource": f"*role/{role}"}
     policy = {"Version": "2012-10-17", "Statement": [statement]}
-    iam.put_user_policy(UserName=USER, PolicyName="no-fence", PolicyDocument=json.dumps(policy))
+    iam.put_user_policy(UserName=ADMIN, PolicyName="no-fence", PolicyDocument=json.dumps(policy))
     try:
         yield
     finally:
-        iam.delete_user_policy(UserName=USER, PolicyName="no-fence")
+        iam.delete_user_policy(UserName=ADMIN, PolicyName="no-fence")
 
 
 def _said(capsys: pytest.CaptureFixture[str]) -> str:

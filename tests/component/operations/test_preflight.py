@@ -25,8 +25,8 @@ from regionshift.operations.environment import Environment
 from regionshift.operations.missing_regions import missing_region_findings
 from regionshift.operations.policy_findings import MOST_CHARACTERS, policy_findings
 from regionshift.operations.preflight import Machine, _state_region, plan_findings, preflight
-from regionshift.operations.quotas import UNRESERVED, vpc_finding
 from regionshift.operations.region_scope import RegionScope
+from regionshift.operations.room import UNRESERVED, vpc_finding
 from regionshift.releases.deployed import DeployedReleases
 from regionshift.report.values import Finding
 from regionshift.runs.deployment_state import RegionState

@@ -51,7 +51,7 @@ def _defaults(handler: Handler, urn: str, olds: Properties) -> Properties:
 
 
 def _generated_name(handler: Handler, urn: str, olds: Properties) -> str:
-    """The same in every run, so that a run that died leaves nothing without a resource."""
+    """A name made from the URN: the same in every run, so that what a killed run made is found again."""
     if handler.name in olds.get(DEFAULTS, ()) and handler.name in olds:
         return str(olds[handler.name])  # an alias changed the URN; the resource keeps its name
     ending = "-" + hashlib.sha256(urn.encode()).hexdigest()[:_HASH_LENGTH]

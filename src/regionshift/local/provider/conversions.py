@@ -11,7 +11,7 @@ from regionshift.local.provider.wire import Properties
 
 
 def to_list(tags: Mapping[str, str], *, key: str = "Key", value: str = "Value") -> list[dict[str, str]]:
-    """``[{"Key": …, "Value": …}]``, sorted by key; some services call the two otherwise."""
+    """``[{"Key": …, "Value": …}]``, sorted by key; some services use other names than these two."""
     return [{key: name, value: tags[name]} for name in sorted(tags)]
 
 
@@ -24,7 +24,7 @@ def to_api(value: Any, exceptions: Mapping[str, str]) -> Any:
     """Names begin with a capital, but for ``exceptions`` (ours to AWS's). What is None is left out.
 
     Raises:
-        ValueError: a name would be spelled as another one is, and could not be told from it on the way back.
+        ValueError: two names would get one spelling, so that `from_api` could not tell them apart.
     """
     if isinstance(value, Mapping):
         return {
@@ -45,7 +45,7 @@ def _spelled(name: str, exceptions: Mapping[str, str]) -> str:
 
 
 def from_api(value: Any, exceptions: Mapping[str, str]) -> Any:
-    """The way back of ``to_api``, with the same ``exceptions``."""
+    """The reverse of ``to_api``, with the same ``exceptions``."""
     return _named(value, {theirs: ours for ours, theirs in exceptions.items()})
 
 

@@ -15,7 +15,7 @@ from regionshift.local.provider.wire import Asset, Properties
 _VALUE: Final = re.compile(r"value: .*?(?=, type|, valid|$)", re.DOTALL)
 
 
-def told(error: Exception, handler: Handler | None, inputs: Properties) -> str:
+def message_without_secrets(error: Exception, handler: Handler | None, inputs: Properties) -> str:
     """One sentence for the engine: AWS's own message, without the value of any secret input."""
     if isinstance(error, ParamValidationError):
         message = _VALUE.sub("value: [not shown]", str(error))

@@ -39,7 +39,7 @@ class Resource:
 
 
 def create(handler: Handler, context: Context, inputs: Properties, known: Collection[str]) -> Resource:
-    """Make it, or take over what a run that died made of it.
+    """Make it, or take over what a killed run made.
 
     Args:
         known: ids that the engine's state already holds for this URN. They are about to be replaced, so
@@ -57,7 +57,7 @@ def create(handler: Handler, context: Context, inputs: Properties, known: Collec
 
 
 def _make(handler: Handler, context: Context, inputs: Properties, known: Collection[str]) -> str:
-    """Create it. Where AWS did so and its answer was lost, it is there all the same, and is not lost sight of."""
+    """Create it. When the answer is lost, look whether AWS made it, so that it is not left behind."""
     try:
         return handler.create(context, inputs)
     except (BotoCoreError, ClientError) as error:

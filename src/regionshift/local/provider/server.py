@@ -26,7 +26,7 @@ from regionshift.local.provider import lifecycle
 from regionshift.local.provider.assets import Files
 from regionshift.local.provider.check import checked
 from regionshift.local.provider.difference import DiffKind, ResourceDiff, difference
-from regionshift.local.provider.failures import told
+from regionshift.local.provider.failures import message_without_secrets
 from regionshift.local.provider.handler import Context, Handler
 from regionshift.local.provider.handlers import BY_TOKEN
 from regionshift.local.provider.session import Session, configuration_of, refuse_elsewhere
@@ -59,7 +59,7 @@ def _telling(call: _Call) -> _Call:
             self.tell_unfinished(unfinished, request, context)
         except Exception as error:  # noqa: BLE001 -- the boundary: gRPC would print values with it
             handler = self.handlers.get(_type_of(request.urn)) if hasattr(request, "urn") else None
-            context.abort(grpc.StatusCode.UNKNOWN, told(error, handler, _sent(request)))
+            context.abort(grpc.StatusCode.UNKNOWN, message_without_secrets(error, handler, _sent(request)))
 
     return guarded  # type: ignore[return-value]
 
@@ -174,7 +174,7 @@ class AwsServicer(provider_pb2_grpc.ResourceProviderServicer):
     def tell_unfinished(self, unfinished: lifecycle.InitializationFailed, request: Any, context: Any) -> None:
         """The engine keeps the resource, marked, and the next up goes on from it."""
         self._session.remember(request.urn, unfinished.identity)
-        reason = told(unfinished.cause, self._handler(request.urn), _sent(request))
+        reason = message_without_secrets(unfinished.cause, self._handler(request.urn), _sent(request))
         packed = any_pb2.Any()
         packed.Pack(
             provider_pb2.ErrorResourceInitFailed(

@@ -1,4 +1,4 @@
-"""Gaps of the emulator's S3 replication, closed inside its process.
+"""Gaps of the emulator's S3, closed inside its process: replication, whose a bucket is, listings.
 
 What AWS does (S3 User Guide, "What does Amazon S3 replicate?" and "Replication configuration file elements"),
 and the emulator does not:
@@ -11,14 +11,32 @@ and the emulator does not:
 - a role that is denied to replicate (IAM, explicit deny) replicates nothing; the emulator asks no role.
 
 Each replica is still written by the emulator's own code, once a rule. A replica is never replicated on.
-``tests/component/test_replication_gaps.py`` tells when the emulator no longer needs this.
+
+- A request that names the account its bucket must belong to is refused when it belongs to another; so is a copy that
+  names the account of the bucket it copies from (S3 User Guide, "Verifying bucket ownership with bucket owner
+  condition"). The emulator reads neither header.
+- ``aws:ResourceAccount`` of a bucket is the account that owns it (IAM User Guide, "AWS global condition context
+  keys"). The emulator takes the caller's, as a bucket's ARN names none.
+- ``aws:PrincipalArn`` of a session is its role (the same page). The emulator takes the session.
+- Listings name keys URL-encoded when they are asked to. The emulator encodes in ListObjects only: a key with a control
+  character then makes an answer that is no XML, so that nothing in the bucket can be listed (Amazon S3 API Reference,
+  ListObjectVersions and ListMultipartUploads, ``encoding-type``).
+
+``tests/component/test_replication_gaps.py`` and ``test_ownership_gaps.py`` tell when the emulator no longer needs this;
+``tests/component/operations/test_emptying.py`` empties a bucket with such a key.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Mapping
+from contextvars import ContextVar
 from types import FunctionType, ModuleType
 from typing import Any
+from urllib.parse import quote, unquote
+from xml.etree.ElementTree import Element, SubElement
+
+from regionshift.carriers.transport import COPY_SOURCE, EXPECTED, EXPECTED_OF_SOURCE
 
 Rule = Mapping[str, Any]
 Record = dict[str, Any]
@@ -32,9 +50,17 @@ KMS_KEY = "x-amz-server-side-encryption-aws-kms-key-id"
 
 def close() -> None:
     """Put the repairs into the running ministack."""
+    from ministack.core import iam_evaluator  # type: ignore[import-untyped]
     from ministack.services import s3  # type: ignore[import-untyped]
 
     EmulatedReplication(s3).install()
+    s3._apply_bucket_scope = with_owners(s3._apply_bucket_scope, s3._bucket_owner_account, s3._error)
+    iam_evaluator._resolve_condition_key = with_account_of_buckets(
+        with_roles_of_sessions(iam_evaluator._resolve_condition_key, _role), s3._bucket_owner_account
+    )
+    s3._list_object_versions = noting_encoding(s3._list_object_versions, s3._qp)
+    s3._list_multipart_uploads = noting_encoding(s3._list_multipart_uploads, s3._qp)
+    s3._xml_body = encoding_keys(s3._xml_body)
 
 
 class EmulatedReplication:
@@ -166,7 +192,7 @@ class EmulatedReplication:
 
     def _is_denied(self, bucket: str, action: str) -> bool:
         """Whether a policy of the bucket's replication role denies ``action``."""
-        from ministack.core import iam_evaluator  # type: ignore[import-untyped]
+        from ministack.core import iam_evaluator
 
         role = str((self._s3._bucket_replication.get(bucket) or {}).get("Role", ""))
         if not role:
@@ -181,7 +207,7 @@ class EmulatedReplication:
         return wanted.items() <= tags.items()
 
     def _with(self, original: FunctionType, **replaced: Any) -> FunctionType:
-        """``original`` over other names of its module, for this call only: requests run side by side."""
+        """``original`` with some names of its module replaced for this call only: requests run in parallel."""
         return FunctionType(original.__code__, {**vars(self._s3), **replaced})
 
 
@@ -202,3 +228,103 @@ def admits_kms(rule: Rule) -> bool:
     """Whether the rule replicates objects encrypted with KMS."""
     criteria = rule.get("SourceSelectionCriteria") or {}
     return bool((criteria.get("SseKmsEncryptedObjects") or {}).get("Status") == "Enabled")
+
+
+Owner = Callable[[str], str | None]
+"""The account that owns a bucket; None where there is none."""
+
+_SESSION = re.compile(r"arn:[^:]+:sts::(\d{12}):assumed-role/([^/]+)/.+")
+_BUCKET_ARN = "arn:aws:s3:::"
+_ACCOUNT_KEYS = ("aws:resourceaccount", "s3:resourceaccount")
+
+
+def _role(account: str, name: str) -> str | None:
+    from ministack.services import iam
+
+    found = iam._roles.get_scoped(account, None, name)
+    return str(found["Arn"]) if found else None
+
+
+def with_roles_of_sessions(
+    original: Callable[..., Any], role_of: Callable[[str, str], str | None]
+) -> Callable[..., Any]:
+    """``original``, which gives a condition key's value, with the role's ARN for the principal of a session.
+
+    Args:
+        role_of: the ARN of a role by account and name, which the session's ARN has without its path.
+    """
+
+    def resolve(key: str, context: Any) -> Any:
+        found = original(key, context)
+        session = _SESSION.fullmatch(str(found)) if key.lower() == "aws:principalarn" else None
+        return (role_of(session[1], session[2]) or found) if session else found
+
+    return resolve
+
+
+def with_owners(
+    original: Callable[..., Any], owner_of: Owner, refuse: Callable[..., Any]
+) -> Callable[..., Any]:
+    """``original``, which admits a request to its bucket, refusing a bucket of another account than expected."""
+
+    def scope(method: str, bucket: str, key: str, headers: Mapping[str, str], *rest: Any, **more: Any) -> Any:
+        if is_strangers(bucket, headers, owner_of):
+            return refuse("AccessDenied", "Access Denied", 403, f"/{bucket}/{key}" if key else f"/{bucket}")
+        return original(method, bucket, key, headers, *rest, **more)
+
+    return scope
+
+
+def is_strangers(bucket: str, headers: Mapping[str, str], owner_of: Owner) -> bool:
+    """Whether a bucket of the request belongs to another account than its headers expect."""
+    source = unquote(headers.get(COPY_SOURCE, "").partition("?")[0]).lstrip("/").partition("/")[0]
+    expected = ((bucket, headers.get(EXPECTED)), (source, headers.get(EXPECTED_OF_SOURCE)))
+    return any(
+        account is not None and owner_of(name) not in (None, account) for name, account in expected if name
+    )
+
+
+def with_account_of_buckets(original: Callable[..., Any], owner_of: Owner) -> Callable[..., Any]:
+    """``original``, which gives a condition key's value, with the owner's account for a bucket."""
+
+    def resolve(key: str, context: Any) -> Any:
+        arn = context.resource_arn or ""
+        if key.lower() in _ACCOUNT_KEYS and arn.startswith(_BUCKET_ARN):
+            owner = owner_of(arn.removeprefix(_BUCKET_ARN).partition("/")[0])
+            if owner is not None:
+                return owner
+        return original(key, context)
+
+    return resolve
+
+
+_ENCODED = frozenset({"Key", "Prefix", "Delimiter", "KeyMarker", "NextKeyMarker"})
+_asked: ContextVar[bool] = ContextVar("asked for URL-encoded keys", default=False)
+Listing = Callable[[str, Mapping[str, Any]], Any]
+
+
+def noting_encoding(original: Listing, parameter: Callable[..., str]) -> Listing:
+    """``original``, which lists; its answer has URL-encoded keys when the request asks for them."""
+
+    def listing(bucket: str, query: Mapping[str, Any]) -> Any:
+        before = _asked.set(parameter(query, "encoding-type", "") == "url")
+        try:
+            return original(bucket, query)
+        finally:
+            _asked.reset(before)
+
+    return listing
+
+
+def encoding_keys(original: Callable[[Element], Any]) -> Callable[[Element], Any]:
+    """``original``, which writes an answer as XML, with keys and prefixes URL-encoded when that was asked for."""
+
+    def write(root: Element) -> Any:
+        if _asked.get():
+            for element in root.iter():
+                if element.tag in _ENCODED and element.text:
+                    element.text = quote(element.text, safe="/")
+            SubElement(root, "EncodingType").text = "url"
+        return original(root)
+
+    return write
