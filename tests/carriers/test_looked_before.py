@@ -117,7 +117,7 @@ def test_a_lost_primary_is_given_up_beside_a_migration_into_the_new_one_that_mis
         nothing,
         nothing,
         nothing,
-        lambda old, new: replace(copies, old=old, new=new),
+        lambda source, target: replace(copies, source=source, target=target),
         nothing,
         nothing,
     )

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import time
 import uuid
-from collections import deque
-from collections.abc import Callable, Collection, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Callable, Collection, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import datetime
+from itertools import takewhile
 
 from regionshift.carriers import summary
 from regionshift.carriers.batch import Batch, BatchAnswer, Carriers, batch_notes
@@ -23,6 +23,7 @@ from regionshift.carriers.lines import dump, entry_line
 from regionshift.carriers.locks import Leases, acquire, release, require_free
 from regionshift.carriers.plan import MigrationPlan, Nowhere, Recorded, make_plan, require_sound
 from regionshift.carriers.records import MigrationRecords, RecordStore
+from regionshift.carriers.side_by_side import side_by_side
 from regionshift.errors import Refused, WorkFailed
 
 _BATCHES_AT_ONCE = 4
@@ -441,7 +442,8 @@ class Migration:
             return unit(self._batch(batch, has_time))
 
         with ThreadPoolExecutor(_BATCHES_AT_ONCE, thread_name_prefix="batch") as pool:
-            for answer in _in_order(pool, one, batches, has_time):
+            in_time = takewhile(lambda _: has_time(), range(batches))
+            for answer in side_by_side(pool, one, in_time, 2 * _BATCHES_AT_ONCE - 1):
                 done += 1
                 if tally is not None:
                     tally.answered(answer)
@@ -466,18 +468,3 @@ def _planned_elsewhere(records: MigrationRecords) -> BeingPlanned:
         where=records.metadata,
         remedy="Call again with the same id when it has ended: it then goes on with that plan.",
     )
-
-
-def _in_order(
-    pool: ThreadPoolExecutor, unit: Callable[[int], BatchAnswer], batches: int, has_time: Callable[[], bool]
-) -> Iterator[BatchAnswer]:
-    """The answers of all batches, a few under way at once and as many waiting; none is handed out without time."""
-    running: deque[Future[BatchAnswer]] = deque()
-    for batch in range(batches):
-        if not has_time():
-            break
-        running.append(pool.submit(unit, batch))
-        if len(running) == 2 * _BATCHES_AT_ONCE:
-            yield running.popleft().result()
-    for future in running:
-        yield future.result()

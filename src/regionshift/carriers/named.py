@@ -6,9 +6,8 @@ import random
 import re
 import time
 from abc import ABC, abstractmethod
-from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
@@ -34,6 +33,7 @@ from regionshift.carriers.carrier import (
     Work,
     Written,
 )
+from regionshift.carriers.side_by_side import side_by_side
 from regionshift.errors import InputError, Refused, WorkFailed
 
 ClientSource = Callable[[str, str], Any]
@@ -196,19 +196,7 @@ def looked_at_together(
         return looked_at(what, key, lambda: look(key, ours))
 
     with ThreadPoolExecutor(_LOOKS_AT_ONCE, thread_name_prefix="look") as pool:
-        ahead: deque[Future[Item | None]] = deque()
-        try:
-            for key, ours in given:
-                ahead.append(pool.submit(one, key, ours))
-                if len(ahead) > 2 * _LOOKS_AT_ONCE and (item := ahead.popleft().result()):
-                    yield item
-            while ahead:
-                if item := ahead.popleft().result():
-                    yield item
-        finally:
-            # When one fails the plan, those that have not begun are not waited for.
-            for future in ahead:
-                future.cancel()
+        yield from filter(None, side_by_side(pool, lambda pair: one(*pair), given, 2 * _LOOKS_AT_ONCE))
 
 
 Description = Mapping[str, Any]

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import hashlib
-from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from regionshift.carriers.batch import BatchAnswer, count
 from regionshift.carriers.carrier import DataLocation, Entry, Level
 from regionshift.carriers.lines import entry_line, from_bytes, place_line, read_entry, whole_name
 from regionshift.carriers.records import MigrationRecords, RecordStore
+from regionshift.carriers.side_by_side import side_by_side
 
 NAMED = 100
 """Failures, conflicts and the like that a summary names; all of them stand in the results."""
@@ -158,13 +158,8 @@ def _problem(line: Mapping[str, Any], target: DataLocation) -> dict[str, str]:
 
 def _bodies(store: RecordStore, names: Sequence[str]) -> Iterator[bytes]:
     with ThreadPoolExecutor(_READ_AT_ONCE, thread_name_prefix="read") as pool:
-        ahead: deque[Future[bytes | None]] = deque()
-        for name in names:
-            ahead.append(pool.submit(store.get, name))
-            if len(ahead) > 2 * _READ_AT_ONCE:
-                yield ahead.popleft().result() or b""
-        for future in ahead:
-            yield future.result() or b""
+        for body in side_by_side(pool, store.get, names, 2 * _READ_AT_ONCE):
+            yield body or b""
 
 
 def _place(places: Iterable[Any]) -> Any:

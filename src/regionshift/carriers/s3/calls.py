@@ -10,10 +10,9 @@ import hashlib
 import re
 import xml.etree.ElementTree as ET
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import Executor, Future, wait
 from dataclasses import dataclass
 from datetime import datetime
-from typing import NamedTuple, TypeVar
+from typing import NamedTuple
 from urllib.parse import quote, unquote_plus
 from xml.sax.saxutils import escape
 
@@ -31,8 +30,6 @@ _ARCHIVED = frozenset({"GLACIER", "DEEP_ARCHIVE"})
 
 NULL = "null"
 """The id of a version that was written while the bucket kept no versions; the same for every object."""
-_G = TypeVar("_G")
-_T = TypeVar("_T")
 _MOST_KEYS = 1000
 _WITH_RESTORES = {"x-amz-optional-object-attributes": "RestoreStatus"}
 
@@ -182,22 +179,6 @@ def tagging_request(tags: Mapping[str, str]) -> bytes:
 def read_tags(body: bytes) -> dict[str, str]:
     """GetObjectTagging's answer."""
     return {tag.findtext("Key", ""): tag.findtext("Value", "") for tag in parse(body).iter("Tag")}
-
-
-def side_by_side(pool: Executor, work: Callable[[_G], _T], given: Iterable[_G]) -> Iterator[_T]:
-    """What ``work`` makes of each, in their order.
-
-    The pool is the whole process's: when somebody raises, or asks for no more and closes this, what has not
-    begun is left, and what has begun is waited for. Once a call has ended its lease is gone, and a copy that
-    came after would be seen by nobody who takes back.
-    """
-    steps: list[Future[_T]] = []
-    try:
-        steps.extend(pool.submit(work, each) for each in given)
-        for step in steps:
-            yield step.result()
-    finally:
-        wait([step for step in steps if not step.cancel()])
 
 
 @dataclass(frozen=True)

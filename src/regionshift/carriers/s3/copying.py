@@ -17,11 +17,12 @@ from regionshift.carriers.carrier import (
     Work,
     Written,
 )
-from regionshift.carriers.s3.calls import NULL, Bucket, Calls, Pinned, Version, side_by_side
+from regionshift.carriers.s3.calls import NULL, Bucket, Calls, Pinned, Version
 from regionshift.carriers.s3.contents import REDIRECT
 from regionshift.carriers.s3.copy_ownership import CopyOwnership, UndecidedError
 from regionshift.carriers.s3.listing import one_stack, stacks_of
 from regionshift.carriers.s3.multipart import Landing, MultipartCopy
+from regionshift.carriers.side_by_side import side_by_side
 from regionshift.carriers.transport import AnswerLostError, S3Error
 
 _ATTEMPTS = 4

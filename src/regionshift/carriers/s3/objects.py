@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import Executor, Future, ThreadPoolExecutor
+from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import replace
 from itertools import islice
 from typing import NamedTuple, TypeVar
@@ -43,6 +42,7 @@ from regionshift.carriers.s3.multipart import MultipartCopy, MultipartSizes
 from regionshift.carriers.s3.proof import READ_WHOLE, Prover
 from regionshift.carriers.s3.undoing import Undoer
 from regionshift.carriers.selection import Cursor, selector
+from regionshift.carriers.side_by_side import side_by_side
 from regionshift.carriers.transport import Transport
 
 _AHEAD = 64  # comparisons under way at once
@@ -99,13 +99,7 @@ def deepened(
         again = _item(one.item.key, ItemState.CHANGED, [newest], reason)
         return _told(entry, again, one.source, one.target, one.ours)
 
-    running: deque[Future[Item]] = deque()
-    for one in decided:
-        running.append(pool.submit(look, one))
-        if len(running) > _AHEAD:
-            yield running.popleft().result()
-    for future in running:
-        yield future.result()
+    return side_by_side(pool, look, decided, _AHEAD)
 
 
 def decide(entry: Entry, key: str, source: list[Version], target: Stack | None, ours: Carried | None) -> Item:

@@ -20,7 +20,7 @@ from regionshift.carriers.carrier import (
     Work,
     Written,
 )
-from regionshift.carriers.s3.calls import Calls, Version, is_archived, side_by_side
+from regionshift.carriers.s3.calls import Calls, Version, is_archived
 from regionshift.carriers.s3.contents import (
     REDIRECT,
     ContentComparer,
@@ -31,6 +31,7 @@ from regionshift.carriers.s3.contents import (
     compare_headers,
 )
 from regionshift.carriers.s3.copying import bucket_of, target_stacks
+from regionshift.carriers.side_by_side import side_by_side
 from regionshift.carriers.transport import S3Error
 
 # One GET tells contents, headers and number of tags; above this size three smaller requests move less.

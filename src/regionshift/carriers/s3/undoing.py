@@ -33,10 +33,11 @@ from regionshift.carriers.carrier import (
     VersionIdentity,
     Work,
 )
-from regionshift.carriers.s3.calls import Calls, Pinned, Version, side_by_side
+from regionshift.carriers.s3.calls import Calls, Pinned, Version
 from regionshift.carriers.s3.copy_ownership import CopyOwnership, UndecidedError
 from regionshift.carriers.s3.copying import bucket_of, is_before, placement, redirect_of, target_stacks
 from regionshift.carriers.s3.multipart import Landing, MultipartCopy
+from regionshift.carriers.side_by_side import side_by_side
 from regionshift.carriers.transport import AnswerLostError, S3Error
 
 # S3 API Reference, DeleteObjects: up to 1,000 keys a request.
