@@ -41,6 +41,7 @@ from regionshift.engine.cli import StoppableCommand
 from regionshift.engine.sdk import quiet_sdk
 from regionshift.infrastructure.program import AWSProviderManager, ProviderSettings, environment
 from regionshift.local import emulator
+from regionshift.local.provider.assets import Files
 from regionshift.local.provider.server import serve
 from regionshift.machine import collect_garbage_less
 from regionshift.operations.targets import targets_of
@@ -127,7 +128,9 @@ def main() -> None:
 
     command = shutil.which("pulumi", path=f"{Path(sys.prefix) / 'bin'}:{os.environ['PATH']}")
     sdk, stack_type = (nullcontext(), Stack) if given.as_shipped else (quiet_sdk(), _Plain)
-    with serve(cloud) as port, sdk, watched() as peaks:
+    files = Files()
+    files.allow(newest.artifact.path.absolute(), newest.artifact.sha256)
+    with serve(cloud, files=files) as port, sdk, watched() as peaks:
         workspace = LocalWorkspace(
             work_dir=str(home),
             pulumi_command=StoppableCommand(
