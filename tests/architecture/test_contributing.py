@@ -1,0 +1,30 @@
+"""CONTRIBUTING says where what lives: every file and folder that it names is there, and no package is left out."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+SOURCE = ROOT / "src/regionshift"
+TEXT = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+MADE_UP = {"carriers/dynamodb.py"}  # of the worked example
+
+
+def _is_there(name: str) -> bool:
+    bases = (ROOT, SOURCE)
+    return any(found.exists() for base in bases for found in (base / name, base / f"{name}.py")) or bool(
+        list((ROOT / name).parent.glob(f"{Path(name).name}-*.md"))
+    )
+
+
+def test_every_file_that_is_named_is_there() -> None:
+    named = set(re.findall(r"`((?:[a-z0-9_]+/)+[a-z0-9_]*(?:\.[a-z]+)?)`", TEXT)) - MADE_UP
+    assert len(named) > 30
+    assert sorted(name for name in named if not _is_there(name)) == []
+
+
+def test_every_package_is_on_the_map() -> None:
+    (drawing,) = re.findall(r"```\nsrc/regionshift/\n(.*?)```", TEXT, flags=re.DOTALL)
+    packages = [path.parent.name for path in SOURCE.glob("*/__init__.py")]
+    assert sorted(name for name in packages if f"\n  {name}/" not in f"\n{drawing}") == []
