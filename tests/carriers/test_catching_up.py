@@ -47,12 +47,12 @@ def test_what_could_not_be_copied_and_has_come_by_itself_holds_the_bucket_no_lon
         last.catch_up("run")
     world.transport._once = once  # type: ignore[method-assign]
     with pytest.raises(Refused, match="run-catch-up"):
-        locks.require_free(carrying.records(TARGET, "another"), [entry])
+        locks.require_free(carrying.migration(TARGET, "another").records, [entry])
     world.clients.get("s3", TARGET).put_object(Bucket=entry.target.bucket, Key="late", Body=b"x")
 
     assert "bucket" not in last.catch_up("run")
 
-    locks.require_free(carrying.records(TARGET, "another"), [entry])
+    locks.require_free(carrying.migration(TARGET, "another").records, [entry])
 
 
 def test_our_own_copies_are_nobodys_writes(world: World, tmp_path: Path) -> None:
@@ -92,7 +92,7 @@ def test_a_return_that_was_killed_while_it_copied_is_gone_on_with(world: World, 
         "missed",
         "since",
     }
-    locks.require_free(last.carrying.records(TARGET, "another"), [entry])
-    locks.acquire(last.carrying.records(TARGET, "somebody"), [entry])
+    locks.require_free(last.carrying.migration(TARGET, "another").records, [entry])
+    locks.acquire(last.carrying.migration(TARGET, "somebody").records, [entry])
     with pytest.raises(Refused, match="somebody"):
         last.copy_back("third")

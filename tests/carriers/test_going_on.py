@@ -133,6 +133,6 @@ def test_what_ended_badly_names_the_command_that_goes_on(undoing: bool, named: s
             left.world.migrations.of("m").rollback("", lambda: False)
 
     with pytest.raises(WorkFailed) as failed:
-        left.carrying(fail).wait(TARGET, "m", left.first, no_forecast)
+        left.carrying(fail).wait(left.world.migrations.of("m"), left.first, no_forecast)
 
     assert named in str(failed.value.remedy)

@@ -89,7 +89,7 @@ def test_a_target_that_another_migration_has_is_refused_and_the_ones_own_is_not(
 ) -> None:
     copies = last_copy(world, tmp_path, up=True)
     entry = bucket_entry(copies.carrying.environment.config, SOURCE, TARGET)
-    locks.acquire(copies.carrying.records(TARGET, "run-bucket"), [entry])
+    locks.acquire(copies.carrying.migration(TARGET, "run-bucket").records, [entry])
     copies.look("run")
     with pytest.raises(Refused, match="run-bucket is not done with the same target"):
         copies.look("planned")
@@ -108,7 +108,7 @@ def test_a_lost_primary_is_given_up_beside_a_migration_into_the_new_one_that_mis
 ) -> None:
     copies = last_copy(world, tmp_path, up=True)
     entry, bucket = with_records_in_source(world, copies)
-    locks.acquire(copies.carrying.records(TARGET, "died-with-it"), [entry])
+    locks.acquire(copies.carrying.migration(TARGET, "died-with-it").records, [entry])
     nothing = cast(Any, None)
     plan = cast(Any, SimpleNamespace(lost=True, old=ONWARD, new=TARGET, others=(SOURCE,), uncalled=(ONWARD,)))
     promotion = Promotion(
@@ -134,7 +134,7 @@ def test_migrations_are_asked_in_the_order_in_which_they_go_back(world: World, t
         world.clients.get("s3", SOURCE).put_object(Bucket=bucket, Key=name, Body=b"x")
         copies.copy_bucket(name)
     # A way back that was killed has its target still.
-    locks.acquire(copies.carrying.records(TARGET, "second"), [entry])
+    locks.acquire(copies.carrying.migration(TARGET, "second").records, [entry])
     require_all_takeable(copies.carrying, ["second", "first"])
     with pytest.raises(Refused, match="second is not done with the same target"):
         require_all_takeable(copies.carrying, ["first", "second"])

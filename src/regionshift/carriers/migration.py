@@ -95,6 +95,15 @@ class Migration:
         """Where its records lie."""
         return self.records.store
 
+    @property
+    def region(self) -> str:
+        """The region that it writes to."""
+        return self.records.store.region
+
+    def undone(self) -> Metadata | None:
+        """The record of its rollback, once one was begun."""
+        return self.store.get_json(self.records.rollback)
+
     def plan(
         self,
         entries: Sequence[Entry],

@@ -270,7 +270,7 @@ def run_migration_status(choices: Choices, migration_id: str, *, verify: bool = 
         migration_id = migration_named(wired.journal, migration_id)
         with working(choices, "reading what was written"):
             region, found = carrying.find(migration_id)
-            undone = carrying.undone(region, migration_id)
+            undone = carrying.migration(region, migration_id).undone()
             proven = verify_again(carrying, region, found) if verify else None
     if choices.as_json:
         print_json({**found, "rollback": undone, **({"verified": asdict(proven)} if proven else {})})
@@ -338,7 +338,7 @@ def open_migration(wired: Wired) -> OpenMigration | None:
     name, region = left["migration_id"], left["region"]
     with carrying_in(wired) as carrying:
         level = str(carrying.find(name)[1]["level"])
-        going_back = carrying.undone(region, name) is not None
+        going_back = carrying.migration(region, name).undone() is not None
     return OpenMigration(name, left["status"], left["source"], region, level, going_back)
 
 

@@ -14,7 +14,7 @@ from regionshift.carriers.carrier import Carrier
 from regionshift.carriers.executions import Executions
 from regionshift.carriers.kinds import CarrierAccess, all_carriers
 from regionshift.carriers.migration import Metadata, Migration, Migrations
-from regionshift.carriers.records import MigrationRecords, RecordStore, require_id
+from regionshift.carriers.records import Layout, RecordStore
 from regionshift.carriers.seals import Seals, Unsealed, by_kms
 from regionshift.carriers.transport import Transport
 from regionshift.errors import Refused, RegionshiftError, WorkFailed
@@ -70,10 +70,6 @@ class Carrying:
         """A carrier of each kind, with the rights of whoever runs the command."""
         return all_carriers(CarrierAccess(self.transport, self.environment.clients.named))
 
-    def records(self, region: str, migration_id: str) -> MigrationRecords:
-        """Records of one migration into ``region``. Raises InputError: the id cannot be one."""
-        return MigrationRecords(self.store(region), migration_id)
-
     def store(self, region: str) -> RecordStore:
         """Where the records of migrations into ``region`` lie."""
         if region not in self._stores:
@@ -92,12 +88,11 @@ class Carrying:
             Unsealed: a record is there that this environment did not write.
             WorkFailed: no region has a record of it.
         """
-        require_id(migration_id)
+        name = Layout(migration_id).metadata
         forged: Unsealed | None = None
         for region in self.environment.regions:
             try:
-                records = self.records(region, migration_id)
-                found = records.store.get_json(records.metadata)
+                found = self.store(region).get_json(name)
             except Unsealed as problem:
                 forged = problem  # or replicated from where it was written: no region takes another's
                 continue
@@ -111,50 +106,43 @@ class Carrying:
             remedy="see: regionshift status",
         )
 
-    def undone(self, region: str, migration_id: str) -> Metadata | None:
-        """The record of a rollback, once one was begun."""
-        records = self.records(region, migration_id)
-        return records.store.get_json(records.rollback)
-
-    def start(self, region: str, step: str, migration_id: str, **fields: Any) -> str:
-        """Start the state machine of ``region``; gives the execution's ARN. The input holds no value.
+    def start(self, migration: Migration, step: str, **fields: Any) -> str:
+        """Start the state machine of its region; gives the execution's ARN. The input holds no value.
 
         An execution of the same step that is under way is joined.
         """
-        with told_plainly(region):
-            return self._executions(region, migration_id).start(step, **fields).arn
+        with told_plainly(migration.region):
+            return self._executions(migration).start(step, **fields).arn
 
-    def running(self, region: str, migration_id: str) -> list[str]:
+    def running(self, migration: Migration) -> list[str]:
         """Executions of this migration that have not ended; the command that started them may be gone."""
-        with told_plainly(region):
-            return [each.arn for each in self._executions(region, migration_id).running()]
+        with told_plainly(migration.region):
+            return [each.arn for each in self._executions(migration).running()]
 
-    def stop(self, region: str, migration_id: str) -> None:
+    def stop(self, migration: Migration) -> None:
         """Stop the copying of a migration and wait for its end; an undo under way is left to finish.
 
         Calls of the worker that run when their execution is stopped run on; the undo waits for them.
         """
-        self.migration(region, migration_id).stop()
-        records = self.records(region, migration_id)
-        undoing = records.store.exists(records.rollback)
-        for execution in self.running(region, migration_id):
+        migration.stop()
+        undoing = migration.store.exists(migration.records.rollback)
+        for execution in self.running(migration):
             if not undoing:
-                self._stop_execution(region, execution)
-            self.wait_for_end(region, execution, no_forecast)
+                self._stop_execution(migration.region, execution)
+            self.wait_for_end(migration.region, execution, no_forecast)
 
-    def wait(self, region: str, migration_id: str, execution: str, look: Look) -> None:
+    def wait(self, migration: Migration, execution: str, look: Look) -> None:
         """Wait for the end of an execution of a migration; ``look`` is called again and again meanwhile.
 
         Raises:
             WorkFailed: it ended otherwise than well.
         """
-        found = self.wait_for_end(region, execution, look)
+        found = self.wait_for_end(migration.region, execution, look)
         if found["status"] != "SUCCEEDED":
             # The id of one that is being taken back is refused: only that can go on.
-            undoing = self.undone(region, migration_id) is not None
-            command = (
-                f"regionshift rollback {migration_id}" if undoing else "the same command with the same --id"
-            )
+            undoing = migration.undone() is not None
+            rollback = f"regionshift rollback {migration.records.id}"
+            command = rollback if undoing else "the same command with the same --id"
             raise WorkFailed(
                 f"The execution ended as {found['status']}: {found.get('error', '')}",
                 where=execution,
@@ -176,10 +164,10 @@ class Carrying:
             if has_ended:
                 return found
 
-    def _executions(self, region: str, migration_id: str) -> Executions:
-        client = self.environment.clients.get("stepfunctions", region)
-        machine = self.outputs.get("state_machine_arn", region)
-        return Executions(self.records(region, migration_id), client, machine)
+    def _executions(self, migration: Migration) -> Executions:
+        client = self.environment.clients.get("stepfunctions", migration.region)
+        machine = self.outputs.get("state_machine_arn", migration.region)
+        return Executions(migration.records, client, machine)
 
     def _describe(self, region: str, execution: str) -> Mapping[str, Any]:
         return self.environment.clients.call(

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from regionshift.aws.errors import told_plainly
 from regionshift.carriers.beginning import Asked
 from regionshift.carriers.carrier import Entry, Level
-from regionshift.carriers.migration import Metadata
+from regionshift.carriers.migration import Metadata, Migration
 from regionshift.carriers.plan import MigrationPlan
 from regionshift.carriers.records import require_id
 from regionshift.errors import InputError, Refused
@@ -182,12 +182,12 @@ def _run(
         metadata = migration.finish()
         news.ended(metadata["status"], metadata["counts"])
         return metadata, ""
-    follower = _follower(carrying, wanted, metadata, clock, tell)
+    follower = _follower(migration, metadata, clock, tell)
     follower.look()  # what was done before is no part of the rate
-    execution = carrying.start(wanted.target, "copy", wanted.migration_id, on_failure=on_failure)
+    execution = carrying.start(migration, "copy", on_failure=on_failure)
     news.handed_over()
     run.append("copy", "before", wanted.target, {"execution": execution})
-    carrying.wait(wanted.target, wanted.migration_id, execution, follower.look)
+    carrying.wait(migration, execution, follower.look)
     metadata = migration.metadata()
     run.append("copy", "after", wanted.target, {"status": metadata["status"], "counts": metadata["counts"]})
     return metadata, execution
@@ -206,10 +206,10 @@ def _ended_by_itself(
     """
     migration = carrying.migration(wanted.target, wanted.migration_id)
     known = migration.known(wanted.entries)
-    running = carrying.running(wanted.target, wanted.migration_id) if known is not None else ()
+    running = carrying.running(migration) if known is not None else ()
     if known is None or not running:
         return None
-    look = _follower(carrying, wanted, known, clock, tell).look if "plan" in known else no_forecast
+    look = _follower(migration, known, clock, tell).look if "plan" in known else no_forecast
     look()
     for execution in running:
         carrying.wait_for_end(wanted.target, execution, look)
@@ -218,14 +218,13 @@ def _ended_by_itself(
 
 
 def _follower(
-    carrying: Carrying,
-    wanted: MigrationRequest,
+    migration: Migration,
     metadata: Metadata,
     clock: Callable[[], float],
     tell: Callable[[MigrationProgress], None],
 ) -> Follower:
     return Follower(
-        carrying.records(wanted.target, wanted.migration_id),
+        migration.records,
         metadata["batches"],
         metadata["plan"]["new"] + metadata["plan"]["changed"],
         metadata["planned_bytes"],

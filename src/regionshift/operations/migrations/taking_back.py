@@ -70,15 +70,16 @@ def take_back(
     region = require_takeable(carrying, migration_id)
     run = journal.start("rollback", {"migration_id": migration_id, "reason": reason})
     news = MigrationNotifier(carrying, run, region, "rollback", migration_id)
+    migration = carrying.migration(region, migration_id)
     with closed_early(run, "undo", news), told_plainly(region):
         run.append("undo", "before", region)
         news.started()
         # Copies under way are not seen by undo, so the copying ends first.
-        carrying.stop(region, migration_id)
-        execution = carrying.start(region, "undo", migration_id, reason=reason)
+        carrying.stop(migration)
+        execution = carrying.start(migration, "undo", reason=reason)
         news.handed_over()
-        carrying.wait(region, migration_id, execution, no_forecast)
-        record = carrying.undone(region, migration_id)
+        carrying.wait(migration, execution, no_forecast)
+        record = migration.undone()
         if record is None:
             raise WorkFailed("The rollback left no record.", where=execution)
     counts = {"counts": record["counts"], "conflicts": len(record["conflicts"])}

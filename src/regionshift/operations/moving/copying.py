@@ -233,7 +233,7 @@ class LastCopy:
         return self.carrying.migration(self.target, migration_id)
 
     def _known(self, migration_id: str) -> Metadata | None:
-        records = self.carrying.records(self.target, migration_id)
+        records = self._migration(migration_id).records
         return records.store.get_json(records.metadata)
 
     def _carried(self) -> list[Entry]:
