@@ -15,7 +15,7 @@ from botocore.exceptions import ClientError, ReadTimeoutError
 from botocore.httpsession import URLLib3Session
 from carrier_world import LABS, TARGET, Lab, SsmLab, World
 
-from regionshift.carriers import named
+from regionshift.carriers import named_values
 from regionshift.carriers.carrier import Level
 from regionshift.carriers.kinds import all_carriers
 from regionshift.carriers.lines import from_bytes
@@ -29,7 +29,7 @@ SERVICES = {"ssm": "ssm", "secrets": "secretsmanager"}
 @pytest.fixture(autouse=True)
 def waits(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     waits: list[float] = []
-    monkeypatch.setattr(named.time, "sleep", waits.append)
+    monkeypatch.setattr(named_values.time, "sleep", waits.append)
     return waits
 
 
@@ -94,7 +94,7 @@ def test_what_is_refused_for_too_long_goes_on_with_the_next_call(
 ) -> None:
     before = lab.look("target")
     world.migrations.of("m").begin([lab.entry], Level.FULL)
-    with too_often(world, SERVICES[kind], operation, named._ATTEMPTS, after) as left:
+    with too_often(world, SERVICES[kind], operation, named_values._ATTEMPTS, after) as left:
         first = world.migrations.of("m").run_batch(0)
         assert left == [0]
 
@@ -120,11 +120,11 @@ def test_what_cannot_be_looked_for_is_looked_for_by_the_next_call(
     world.store.delete(Layout("m").results(0))
     first_questions = 1 if kind == "ssm" else 3
 
-    with too_often(world, SERVICES[kind], operation, named._ATTEMPTS, first_questions):
+    with too_often(world, SERVICES[kind], operation, named_values._ATTEMPTS, first_questions):
         assert world.migrations.of("m").run_batch(0).more
 
     assert world.migrations.of("m").run_batch(0).counts["proven"] == 3
-    with too_often(world, SERVICES[kind], operation, named._ATTEMPTS):
+    with too_often(world, SERVICES[kind], operation, named_values._ATTEMPTS):
         world.store.delete(Layout("m").results(0))
         assert world.migrations.of("m").rollback()["status"] == "incomplete"
     assert world.migrations.of("m").rollback()["counts"] == {"undone": 3}
@@ -148,7 +148,7 @@ def test_a_rollback_that_is_refused_for_too_long_goes_on_with_the_next_call(
     before = lab.look("target")
     world.migrations.of("m").migrate([lab.entry])
 
-    with too_often(world, SERVICES[kind], operation, named._ATTEMPTS):
+    with too_often(world, SERVICES[kind], operation, named_values._ATTEMPTS):
         first = world.migrations.of("m").rollback()
 
     assert (first["status"], first["conflicts"]) == ("incomplete", [])
@@ -164,8 +164,8 @@ def test_nobody_waits_as_long_as_the_others(waits: list[float]) -> None:
     rounds = []
     for _ in range(4):
         waits.clear()
-        with pytest.raises(named.ThrottledError):
-            named.call(refuse)
+        with pytest.raises(named_values.ThrottledError):
+            named_values.call(refuse)
         rounds.append(tuple(waits))
         assert all(0.1 * 2**n <= wait <= 0.2 * 2**n for n, wait in enumerate(waits))
     assert len(set(rounds)) == len(rounds)

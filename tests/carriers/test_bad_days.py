@@ -12,10 +12,10 @@ from botocore.exceptions import ClientError
 from carrier_world import SOURCE, TARGET, S3Lab, World, in_parallel
 from stubborn_server import SLOW_DOWN
 
-from regionshift.carriers import named
-from regionshift.carriers.beginning import Asked
+from regionshift.carriers import named_values
 from regionshift.carriers.carrier import Level
 from regionshift.carriers.plan import BATCH_ITEMS
+from regionshift.carriers.plan_checks import Asked
 from regionshift.carriers.records import Layout
 from regionshift.carriers.s3.calls import read_page
 from regionshift.carriers.transport import Response, S3Error, S3Request
@@ -129,7 +129,7 @@ def test_throttling_slows_the_pool_and_loses_nothing(world: World, lab: S3Lab) -
 
 def test_parameters_and_secrets_wait_when_called_too_often(monkeypatch: pytest.MonkeyPatch) -> None:
     waits: list[float] = []
-    monkeypatch.setattr(named.time, "sleep", waits.append)
+    monkeypatch.setattr(named_values.time, "sleep", waits.append)
 
     def often(code: str, times: int) -> Any:
         left = [ClientError({"Error": {"Code": code, "Message": "private"}}, "PutParameter")] * times
@@ -141,11 +141,11 @@ def test_parameters_and_secrets_wait_when_called_too_often(monkeypatch: pytest.M
 
         return operation
 
-    assert named.call(often("ThrottlingException", 3)) == "done"
+    assert named_values.call(often("ThrottlingException", 3)) == "done"
     assert waits == sorted(waits)
     assert len(waits) == 3
-    with pytest.raises(named.NamedError, match="AccessDenied") as refused:
-        named.call(often("AccessDenied", 1))
+    with pytest.raises(named_values.NamedError, match="AccessDenied") as refused:
+        named_values.call(often("AccessDenied", 1))
     assert "private" not in str(refused.value)
 
 

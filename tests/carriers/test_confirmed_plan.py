@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 from carrier_world import TARGET, S3Lab, World
 
-from regionshift.carriers.beginning import Asked, PlanChanged
 from regionshift.carriers.carrier import Level
 from regionshift.carriers.migration import Migrations
+from regionshift.carriers.plan_checks import Asked, PlanChanged
 from regionshift.errors import Refused
 
 

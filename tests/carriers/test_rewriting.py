@@ -9,7 +9,7 @@ from carrier_world import SOURCE, TARGET, SecretsLab, SsmLab, World
 
 from regionshift.carriers.carrier import DataLocation, Entry, Level
 from regionshift.carriers.lines import entry_line, read_entry
-from regionshift.carriers.named import Value, rewritten, told
+from regionshift.carriers.named_values import Value, rewritten, told
 from regionshift.errors import InputError
 
 ENTRY = Entry("ssm", DataLocation(SOURCE, prefix="/a/"), DataLocation(TARGET, prefix="/a/"))

@@ -12,7 +12,7 @@ import pytest
 from botocore.exceptions import ClientError
 from carrier_world import SOURCE, TARGET, SecretsLab, World
 
-from regionshift.carriers import named
+from regionshift.carriers import named_values
 from regionshift.carriers.carrier import Entry, Level
 from regionshift.errors import WorkFailed
 
@@ -141,7 +141,7 @@ def test_one_that_may_not_be_looked_at_is_a_conflict_by_name(lab: SecretsLab) ->
 def test_a_region_that_is_asked_too_often_fails_the_plan(
     lab: SecretsLab, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(named.time, "sleep", lambda _: None)
+    monkeypatch.setattr(named_values.time, "sleep", lambda _: None)
     lab.write("source", "sealed", "x")
     with one_refused(lab, "ThrottlingException"), pytest.raises(WorkFailed, match="Throttling"):
         lab.world.migrations.of("p").plan([lab.entry], Level.FULL)
@@ -168,7 +168,7 @@ def test_a_policy_that_is_not_told_keeps_no_secret_from_being_planned(
 def test_policies_that_are_asked_for_too_often_fail_the_plan(
     lab: SecretsLab, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(named.time, "sleep", lambda _: None)
+    monkeypatch.setattr(named_values.time, "sleep", lambda _: None)
     lab.write("source", "sealed", "x")
     refused = one_refused(lab, "ThrottlingException", "GetResourcePolicy")
     with refused, pytest.raises(WorkFailed, match="GetResourcePolicy answered Throttling"):

@@ -16,7 +16,7 @@ from carrier_world import SOURCE, TARGET, SecretsLab, SsmLab, World
 
 from regionshift.carriers.carrier import Entry, Level
 from regionshift.carriers.lines import entry_line
-from regionshift.carriers.named import NamedError, Value, call
+from regionshift.carriers.named_values import NamedError, Value, call
 from regionshift.function.migration_worker import Worker
 
 NEW, EARLIER = "sentinel-new-7f3a", "sentinel-earlier-7f3a"

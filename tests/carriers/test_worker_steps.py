@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 from carrier_world import TARGET, S3Lab, World
 
-from regionshift.carriers.beginning import BeingPlanned
 from regionshift.carriers.carrier import Level
 from regionshift.carriers.lines import entry_line
+from regionshift.carriers.plan_checks import BeingPlanned
 from regionshift.carriers.records import Layout
 from regionshift.function.migration_worker import Worker
 

@@ -24,7 +24,7 @@ from kms_etags import under_kms
 from regionshift.aws.clients import AccessKey, Clients
 from regionshift.carriers.lines import read_entry
 from regionshift.carriers.migration import Migrations
-from regionshift.carriers.named import ClientSource
+from regionshift.carriers.named_values import ClientSource
 from regionshift.carriers.records import RecordStore
 from regionshift.carriers.s3.objects import Objects
 from regionshift.carriers.secrets import Secrets

@@ -8,7 +8,7 @@ from typing import Any, cast
 import pytest
 from botocore.exceptions import ClientError
 
-from regionshift.carriers import named
+from regionshift.carriers import named_values
 from regionshift.carriers.batch import Batch
 from regionshift.carriers.bounds import Bounds
 from regionshift.carriers.carrier import (
@@ -81,7 +81,7 @@ def batch_of(kind: str, *, begun: bool) -> Kept:
 
 @pytest.fixture(autouse=True)
 def no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(named.time, "sleep", lambda _: None)
+    monkeypatch.setattr(named_values.time, "sleep", lambda _: None)
     monkeypatch.setattr(Bounds, "require", lambda *_: None)
 
 

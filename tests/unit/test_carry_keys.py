@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from regionshift.errors import InputError, RegionshiftError
-from regionshift.function.actions import naming
+from regionshift.function.actions import allowed_places
 from regionshift.function.configuration import CarriedObjects, FunctionConfiguration
 from regionshift.function.request import parse
 from regionshift.operations.migrations.entries import entries
@@ -71,7 +71,7 @@ def test_what_is_no_key_is_refused(tmp_path: Path, wrong: str) -> None:
 
 
 def test_the_function_hands_on_the_key_of_the_entry_that_names_both_ends() -> None:
-    own = naming.Own(TARGET, "own")
+    own = allowed_places.Own(TARGET, "own")
     found = FunctionConfiguration(
         region=TARGET,
         environment="dev",
@@ -94,7 +94,7 @@ def test_the_function_hands_on_the_key_of_the_entry_that_names_both_ends() -> No
                 "target": {"bucket": f"{name}-{TARGET}"},
             }
         )
-        return naming.named_entry(own, request, found).kms_key
+        return allowed_places.named_entry(own, request, found).kms_key
 
     assert key_for("media") == f"alias/media-{TARGET}"
     assert key_for("more") is None

@@ -7,7 +7,7 @@ from typing import Any
 from botocore.exceptions import ClientError
 
 from regionshift.carriers.carrier import Entry
-from regionshift.carriers.named import ClientSource
+from regionshift.carriers.named_values import ClientSource
 from regionshift.errors import InputError
 
 _OF_AWS = "alias/aws/"

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from regionshift.carriers.carrier import Carrier, Cost, Item, Level
-from regionshift.carriers.named import ClientSource, reckon_named
+from regionshift.carriers.named_values import ClientSource, reckon_named
 from regionshift.carriers.s3.objects import Objects, reckon_object, too_long_key
 from regionshift.carriers.secrets import Secrets, too_long_secret
 from regionshift.carriers.ssm import Parameters, too_long_parameter

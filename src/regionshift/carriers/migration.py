@@ -16,12 +16,12 @@ from itertools import takewhile
 
 from regionshift.carriers import summary
 from regionshift.carriers.batch import Batch, BatchAnswer, Carriers, batch_notes
-from regionshift.carriers.beginning import ANYTHING, Asked, BeingPlanned, Seen, require_same
 from regionshift.carriers.bounds import Bounds
 from regionshift.carriers.carrier import Entry, Level, Limits
 from regionshift.carriers.lines import dump, entry_line
 from regionshift.carriers.locks import Leases, acquire, release, require_free
 from regionshift.carriers.plan import MigrationPlan, Nowhere, Recorded, make_plan, require_sound
+from regionshift.carriers.plan_checks import ANYTHING, Asked, BeingPlanned, Seen, require_same
 from regionshift.carriers.records import MigrationRecords, RecordStore
 from regionshift.carriers.side_by_side import side_by_side
 from regionshift.errors import Refused, WorkFailed

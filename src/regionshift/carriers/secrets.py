@@ -30,7 +30,7 @@ from regionshift.carriers.carrier import (
     newer_at_target,
 )
 from regionshift.carriers.keys import Keys
-from regionshift.carriers.named import (
+from regionshift.carriers.named_values import (
     Both,
     ClientSource,
     ConcurrentWriteError,

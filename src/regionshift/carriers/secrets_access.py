@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
 from regionshift.carriers.carrier import DataLocation, VersionIdentity, date_of
-from regionshift.carriers.named import (
+from regionshift.carriers.named_values import (
     DENIED,
     ClientSource,
     NamedError,

@@ -8,7 +8,7 @@ from typing import Any
 from botocore.exceptions import HTTPClientError
 
 from regionshift.carriers.carrier import DataLocation, VersionIdentity, date_of
-from regionshift.carriers.named import (
+from regionshift.carriers.named_values import (
     ConcurrentWriteError,
     NamedError,
     UnclearError,

@@ -12,9 +12,9 @@ from typing import Any
 from botocore.credentials import ReadOnlyCredentials
 
 from regionshift.aws.errors import told_plainly
-from regionshift.carriers.beginning import refused_for
 from regionshift.carriers.migration import Metadata
 from regionshift.carriers.plan import MigrationPlan
+from regionshift.carriers.plan_checks import refused_for
 from regionshift.cli.opening import opened
 from regionshift.cli.options import Choices
 from regionshift.cli.show import confirm, console, print_json, working

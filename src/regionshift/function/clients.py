@@ -23,7 +23,7 @@ from regionshift.carriers.bounds import Bounds, Way, ways_into
 from regionshift.carriers.carrier import DataLocation
 from regionshift.carriers.kinds import CarrierAccess
 from regionshift.carriers.migration import Migrations
-from regionshift.carriers.named import ClientSource
+from regionshift.carriers.named_values import ClientSource
 from regionshift.carriers.records import RecordStore
 from regionshift.carriers.s3.objects import Objects
 from regionshift.carriers.seals import Seals

@@ -18,12 +18,12 @@ from typing import Any, Protocol
 import boto3
 from aws_lambda_powertools import Logger
 
-from regionshift.carriers.beginning import Asked, BeingPlanned
 from regionshift.carriers.bounds import Bounds, own_bucket
 from regionshift.carriers.carrier import Level
 from regionshift.carriers.kinds import all_carriers
 from regionshift.carriers.lines import read_entry
 from regionshift.carriers.migration import Migration, Migrations
+from regionshift.carriers.plan_checks import Asked, BeingPlanned
 from regionshift.carriers.records import RecordStore
 from regionshift.carriers.seals import Seals, by_kms
 from regionshift.errors import InputError, Refused, RegionshiftError

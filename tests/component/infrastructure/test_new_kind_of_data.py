@@ -32,7 +32,7 @@ from regionshift.carriers.carrier import (
 )
 from regionshift.carriers.kinds import KINDS, CarrierAccess, DataKind, all_carriers
 from regionshift.carriers.migration import Migrations
-from regionshift.carriers.named import Both, Description, NamedCarrier, decide
+from regionshift.carriers.named_values import Both, Description, NamedCarrier, decide
 from regionshift.carriers.records import RecordStore
 from regionshift.carriers.selection import Cursor, selector
 from regionshift.function.clients import read_ways

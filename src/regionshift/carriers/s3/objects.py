@@ -30,7 +30,7 @@ from regionshift.carriers.carrier import (
     newer_at_target,
 )
 from regionshift.carriers.keys import Keys
-from regionshift.carriers.named import ClientSource
+from regionshift.carriers.named_values import ClientSource
 from regionshift.carriers.s3 import checks
 from regionshift.carriers.s3.calls import NULL, Calls, Version
 from regionshift.carriers.s3.checks import with_left_behind

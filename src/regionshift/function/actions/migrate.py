@@ -9,13 +9,13 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from regionshift.carriers.beginning import Asked
 from regionshift.carriers.carrier import DataLocation, Entry, Level
 from regionshift.carriers.lines import dump, entry_line, place_line
 from regionshift.carriers.migration import Metadata, Migration, Progressed
+from regionshift.carriers.plan_checks import Asked
 from regionshift.errors import RegionshiftError
-from regionshift.function.actions import naming
-from regionshift.function.actions.carried import (
+from regionshift.function.actions import allowed_places
+from regionshift.function.actions.own_migrations import (
     has_time,
     numbers,
     own_migrations,
@@ -103,17 +103,17 @@ def migrate(request: FunctionRequest, surroundings: ActionContext) -> Answer:
 
 
 def _migrate(request: FunctionRequest, surroundings: ActionContext) -> Answer:
-    own = naming.Own(surroundings.variables.region, surroundings.variables.deployment_bucket)
+    own = allowed_places.Own(surroundings.variables.region, surroundings.variables.deployment_bucket)
     try:
-        if naming.is_own(own, request.source) and naming.is_own(own, request.target):
+        if allowed_places.is_own(own, request.source) and allowed_places.is_own(own, request.target):
             return _within(request, surroundings, own)
         return _from_elsewhere(request, surroundings, own)
     except RegionshiftError as error:
         return told(request, error)
 
 
-def _within(request: FunctionRequest, surroundings: ActionContext, own: naming.Own) -> Answer:
-    entry = naming.own_entry(own, request)
+def _within(request: FunctionRequest, surroundings: ActionContext, own: allowed_places.Own) -> Answer:
+    entry = allowed_places.own_entry(own, request)
     if entry is None:
         return _here(request, surroundings, [])
     _require_keys(request, surroundings, entry)
@@ -121,10 +121,10 @@ def _within(request: FunctionRequest, surroundings: ActionContext, own: naming.O
     return _here(request, surroundings, [entry])
 
 
-def _from_elsewhere(request: FunctionRequest, surroundings: ActionContext, own: naming.Own) -> Answer:
+def _from_elsewhere(request: FunctionRequest, surroundings: ActionContext, own: allowed_places.Own) -> Answer:
     # What cannot be seen to be named is not named.
     configuration = require_configuration(surroundings, 403, "NotNamed")
-    entry = naming.named_entry(own, request, configuration)
+    entry = allowed_places.named_entry(own, request, configuration)
     _require_keys(request, surroundings, entry)
     require_valid_target(request, surroundings, configuration)
     return _elsewhere(request, surroundings, entry, configuration.on_failure)

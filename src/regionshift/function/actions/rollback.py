@@ -7,8 +7,8 @@ from dataclasses import replace
 from regionshift.carriers.migration import Metadata, Migration
 from regionshift.carriers.summary import entries_of
 from regionshift.errors import RegionshiftError
-from regionshift.function.actions import naming
-from regionshift.function.actions.carried import (
+from regionshift.function.actions import allowed_places
+from regionshift.function.actions.own_migrations import (
     has_time,
     own_migrations,
     require_configuration,
@@ -68,13 +68,15 @@ def _within_bounds(surroundings: ActionContext, migration: Migration, metadata: 
         RefusedError: 403, the settings cannot be read.
     """
     variables = surroundings.variables
-    own = naming.Own(variables.region, variables.deployment_bucket)
+    own = allowed_places.Own(variables.region, variables.deployment_bucket)
     entries = [entry for entry in entries_of(metadata) if entry.kind == "s3"]
     here = (own.region, own.bucket)
     ends = [place for entry in entries for place in (entry.source, entry.target)]
     if any((place.region, place.bucket) != here for place in ends):
         configuration = require_configuration(surroundings, 403, "NotNamed")
-        migration = own_migrations(surroundings, naming.ways(own, configuration)).of(migration.records.id)
+        migration = own_migrations(surroundings, allowed_places.ways(own, configuration)).of(
+            migration.records.id
+        )
     migration.means.bounds.require(entries, metadata["migration_id"])
     return migration
 

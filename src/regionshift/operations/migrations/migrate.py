@@ -7,10 +7,10 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from regionshift.aws.errors import told_plainly
-from regionshift.carriers.beginning import Asked
 from regionshift.carriers.carrier import Entry, Level
 from regionshift.carriers.migration import Metadata, Migration
 from regionshift.carriers.plan import MigrationPlan
+from regionshift.carriers.plan_checks import Asked
 from regionshift.carriers.records import require_id
 from regionshift.errors import InputError, Refused
 from regionshift.journal.journal import Journal, RunJournal
