@@ -29,10 +29,8 @@ class Component:
                 return names.bucket(self.part, region)
             case NameKind.KEY_ALIAS:
                 return names.alias(self.part, region)
-            case NameKind.LOG_GROUP:
-                return self.under + names.log_group(self.part, region)
-            case NameKind.PARAMETER:
-                return names.parameter(self.part, region)
+            case NameKind.LOG_GROUP | NameKind.PARAMETER:
+                return self.under + names.parameter(self.part, region)
             case NameKind.SECRET:
                 return names.secret(self.part, region)
             case _:
@@ -135,14 +133,10 @@ class EnvironmentName:
 
 
 @dataclass(frozen=True)
-class NameProblem:
+class NameProblem(EnvironmentName):
     """One name that AWS would refuse, or that two things share."""
 
-    name: str
-    kind: NameKind
     problem: str
-    component: str
-    region: str
 
 
 def every_name(config: MigrationConfig) -> list[EnvironmentName]:
@@ -155,34 +149,28 @@ def name_problems(config: MigrationConfig) -> list[NameProblem]:
     problems: list[NameProblem] = []
     owners: dict[tuple[NameKind, str], EnvironmentName] = {}
     for name in every_name(config):
-        problems.extend(
-            NameProblem(name.name, name.kind, text, name.component, name.region)
-            for text in name.kind.faults(name.name, name.region)
-        )
+        faults = list(name.kind.faults(name.name, name.region))
         other = owners.setdefault((name.kind, name.name), name)
         if other is not name:
-            text = (
-                f"is the name of both {other.component} ({other.region}) and {name.component} ({name.region})"
-            )
-            problems.append(NameProblem(name.name, name.kind, text, name.component, name.region))
+            shared = f"{other.component} ({other.region}) and {name.component} ({name.region})"
+            faults.append(f"is the name of both {shared}")
+        problems += (NameProblem(**vars(name), problem=fault) for fault in faults)
     return problems
 
 
 def _in_region(config: MigrationConfig, region: str) -> Iterator[EnvironmentName]:
-    names, store = config.names, config.application.store
-    unused = NameKind.SECRET if store == "ssm" else NameKind.PARAMETER
-    for component in COMPONENTS:
-        if component.kind is not unused:
-            yield EnvironmentName(component.name(names, region), component.kind, component.part, region)
+    names = config.names
+    used, unused = NameKind.PARAMETER, NameKind.SECRET
+    if config.application.store != "ssm":
+        used, unused = unused, used
+    components = [
+        *(each for each in COMPONENTS if each.kind is not unused),
+        # Any region may become the primary and replicate to the others.
+        *(replication_failed_alarm(other) for other in dict.fromkeys(config.all_regions) if other != region),
+        *(Component(secret, used) for secret in config.application.secrets),
+    ]
+    for component in components:
+        yield EnvironmentName(component.name(names, region), component.kind, component.part, region)
     for function in (FUNCTION, WORKER):
         group = names.function_log_group(function.name(names, region))
         yield EnvironmentName(group, NameKind.LOG_GROUP, function.part, region)
-    for other in dict.fromkeys(config.all_regions):
-        # Any region may become the primary and replicate to the others.
-        if other != region:
-            alarm = replication_failed_alarm(other)
-            yield EnvironmentName(alarm.name(names, region), alarm.kind, alarm.part, region)
-    for secret in config.application.secrets:
-        kind = NameKind.PARAMETER if store == "ssm" else NameKind.SECRET
-        full = names.parameter(secret, region) if store == "ssm" else names.secret(secret, region)
-        yield EnvironmentName(full, kind, secret, region)

@@ -128,11 +128,11 @@ class Names:
         return f"{shorten(self._whole(component, region), limit)}-{self.account}"
 
     def environment_path(self, region: str) -> str:
-        """``/<project>/<environment>/<region>``, under which the region's parameters and secrets stand."""
+        """``/<project>/<environment>/<region>``, under which the region's parameters, secrets and log groups stand."""
         return "/" + "/".join(normalize_name(part) for part in (self.project, self.environment, region))
 
     def parameter(self, name: str, region: str) -> str:
-        """The full path of one parameter of the environment."""
+        """The full path of one parameter or log group of the environment."""
         return f"{self.environment_path(region)}/{name}"
 
     def secret(self, name: str, region: str) -> str:
@@ -142,10 +142,6 @@ class Names:
     def function_log_group(self, function: str) -> str:
         """Where Lambda writes unless told otherwise: ``/aws/lambda/<function>``."""
         return f"/aws/lambda/{function}"
-
-    def log_group(self, purpose: str, region: str) -> str:
-        """A log group of our own: ``/<project>/<environment>/<region>/<purpose>``."""
-        return f"{self.environment_path(region)}/{purpose}"
 
     def key_alias(self, region: str) -> str:
         """The alias of the region's key, with the ``alias/`` that KMS wants."""

@@ -42,10 +42,10 @@ def schema_text() -> str:
 
 
 class Shape:
-    """Answers what may stand at a path of the settings. Made once for a reading, from one schema."""
+    """Answers what may stand at a path of the settings. Made once for a reading, from the schema."""
 
-    def __init__(self, root: Schema | None = None) -> None:
-        self._root: Schema = schema() if root is None else root
+    def __init__(self) -> None:
+        self._root: Schema = schema()
 
     def at(self, path: FieldPath) -> Schema | None:
         """The schema of the value at ``path``; None when nothing may stand there."""
