@@ -246,7 +246,7 @@ class _Driver(Generic[StateT, StepT]):
         try:
             if not self.started:
                 self._start(at, state)
-            return state if step is None else self._do(at, step, events)
+            return state if step is None else self._do(at, step, events, state)
         except Unanswered:
             raise
         except (Interrupted, KeyboardInterrupt) as stopped:
@@ -268,8 +268,8 @@ class _Driver(Generic[StateT, StepT]):
             for listener in at.listeners:
                 listener.on_step(step, "earlier", {})
 
-    def _do(self, at: RunUnderWay[StateT, StepT], step: StepT, events: list[Event]) -> StateT:
-        kind, before = at.kind, at.kind.state(events)
+    def _do(self, at: RunUnderWay[StateT, StepT], step: StepT, events: list[Event], before: StateT) -> StateT:
+        kind = at.kind
         events.append(at.note(step, "before", kind.kept_before(step, doubt=before.in_doubt)))
         state, phase = kind.state(events), "after"
         try:
