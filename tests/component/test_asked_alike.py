@@ -32,8 +32,7 @@ from regionshift.engine.engine import RunRecord
 from regionshift.engine.events import ResourceStep
 from regionshift.errors import EXIT_INPUT, EXIT_OK, EXIT_REFUSED, InputError
 from regionshift.journal.backends import open_state
-from regionshift.operations import moves
-from regionshift.operations.moving import rejoining
+from regionshift.operations import moves, rejoining
 from regionshift.operations.moving.fencing import NOT_SHUT
 from regionshift.operations.preflight import Machine
 from regionshift.operations.region_scope import RegionScope, without_regions
@@ -498,10 +497,10 @@ def test_a_return_leaves_no_region_out_that_does_not_answer(
     choices = Choices(Path("regionshift.yaml"), yes=True)
     scene.settings["deployment"] = {"failure_tolerance": 1}
     with scene.wired() as wired:
-        _show(choices, wired, deployed_releases(wired.journal), OTHER)
+        _show(choices, wired, OTHER)
         says = _region_that_is_down(scene)
         with pytest.raises(PlanRefused, match=says):
-            _show(choices, wired, deployed_releases(wired.journal), OTHER)
+            _show(choices, wired, OTHER)
 
 
 def test_a_bucket_of_somebody_else_is_named_before_it_would_be_emptied(

@@ -12,15 +12,10 @@ from regionshift.cli.options import Choices
 from regionshift.cli.show import confirm, console, print_json, working
 from regionshift.cli.telling import StepRows, topics
 from regionshift.errors import EXIT_OK, InputError
-from regionshift.operations.deploying import mend
-from regionshift.operations.moving import rejoining
+from regionshift.operations import rejoining
 from regionshift.operations.moving.copying import LastCopy
-from regionshift.operations.obstacles import before_plan, prevents_plan
-from regionshift.operations.orphans import orphan_findings
-from regionshift.operations.preflight import region_findings
 from regionshift.operations.unfinished import require_finished
-from regionshift.operations.up import PlanRefused, propose
-from regionshift.releases.deployed import DeployedReleases, deployed_releases
+from regionshift.operations.up import PlanRefused
 from regionshift.report.moving import StepsView
 from regionshift.report.terminal import findings_table, plan_table
 from regionshift.wiring import Wired
@@ -49,8 +44,7 @@ def run_rejoin(choices: Choices, region: str) -> int:
     with opened(choices, locked=True, rejoining=(region,)) as wired:
         require_finished(wired.journal)
         rejoining.require_fenced(wired.journal, region)
-        deployed = deployed_releases(wired.journal)
-        _show(choices, wired, deployed, region)
+        _show(choices, wired, region)
         with carrying_in(wired) as carrying:
             primary = wired.environment.config.regions.primary
             LastCopy(carrying, wired.journal, time.monotonic, primary, region).look_before_return()
@@ -88,25 +82,12 @@ def _show_alone(choices: Choices, region: str, found: Mapping[str, Sequence[str]
         )
 
 
-def _show(choices: Choices, wired: Wired, deployed: DeployedReleases, region: str) -> None:
+def _show(choices: Choices, wired: Wired, region: str) -> None:
     """What the return changes. Raises Refused, PlanRefused when that may not be."""
-    environment = wired.environment
     with working(choices, "planning"):
-        remains = mend(environment, wired.journal)
-        rejoining.require_unchanged(environment, wired.catalog, deployed, region, choices.config)
-        # One engine run for all regions leaves none out.
-        regional = region_findings(environment, tolerate=False)
-        findings = before_plan(
-            environment, wired.journal, wired.catalog, wired.machine, regional, refresh=True
+        plan = rejoining.plan_return(
+            wired.environment, wired.catalog, wired.journal, wired.machine, region, choices.config
         )
-        if prevents_plan(findings):
-            raise PlanRefused(findings)
-        findings += remains.findings
-        if environment.config.target == "aws":
-            # What was being made there when it was lost is noted nowhere any more.
-            findings += orphan_findings(environment)
-        # What was changed by hand while the region was away is put right too, so it is read back.
-        plan = propose(environment, findings, refresh=True).plan
     if not choices.as_json:
         screen = console(choices)
         screen.print(plan_table(plan, whole=choices.verbose))

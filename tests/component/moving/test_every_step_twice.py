@@ -16,8 +16,7 @@ from primary_site import FIRST, SECOND, Killed, Site
 
 from regionshift.journal.events import Event
 from regionshift.journal.journal import RunJournal
-from regionshift.operations import moves
-from regionshift.operations.moving import rejoining
+from regionshift.operations import moves, rejoining
 from regionshift.operations.moving.promotion_plan import STEPS_WITHOUT_SOURCE
 
 pytestmark = [pytest.mark.component, pytest.mark.thorough]

@@ -17,8 +17,9 @@ from regionshift.errors import WorkFailed
 from regionshift.journal.backends import open_state
 from regionshift.journal.journal import Journal
 from regionshift.local.emulator import LocalCloud
-from regionshift.operations.moving import fencing, rejoining
-from regionshift.operations.moving.rejoining import Rejoin, RejoinRun
+from regionshift.operations import rejoining
+from regionshift.operations.moving import fencing
+from regionshift.operations.rejoining import Rejoin, RejoinRun
 from regionshift.releases.deployed import DeployedReleases
 from regionshift.runs.deployment_state import RegionState
 from regionshift.runs.state import RunStep, SagaState

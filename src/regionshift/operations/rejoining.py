@@ -11,6 +11,7 @@ from regionshift.errors import InputError, RegionshiftError, WorkFailed
 from regionshift.journal.events import RunView
 from regionshift.journal.journal import Journal
 from regionshift.operations.checks.base import CheckContext, run_checks
+from regionshift.operations.deploying import mend
 from regionshift.operations.environment import Environment
 from regionshift.operations.moving.copying import LastCopy
 from regionshift.operations.moving.fencing import fenced_regions, open_roles, shut_bucket
@@ -19,11 +20,16 @@ from regionshift.operations.moving.settings_unchanged import (
     require_everywhere,
     require_release_unchanged,
 )
+from regionshift.operations.obstacles import before_plan, prevents_plan
+from regionshift.operations.orphans import orphan_findings
 from regionshift.operations.outputs import Outputs
+from regionshift.operations.preflight import Machine, region_findings
 from regionshift.operations.region_scope import without_regions
+from regionshift.operations.up import PlanRefused, propose
 from regionshift.operations.validate import all_checks
 from regionshift.releases.catalog import ReleaseCatalog
 from regionshift.releases.deployed import DeployedReleases, deployed_releases
+from regionshift.report.values import Plan
 from regionshift.runs.driver import RunEnd, RunUnderWay, SagaRun, Said, WhenFailed, drive
 from regionshift.runs.messages import RunListener, SagaNews
 from regionshift.runs.state import RunStep, SagaState
@@ -62,6 +68,34 @@ def require_unchanged(
     config = without_regions(environment.config, {region})
     require_release_unchanged(base, environment.release(), config, str(settings))
     require_everywhere(deployed, config.all_regions, base, primary)
+
+
+def plan_return(
+    environment: Environment,
+    catalog: ReleaseCatalog,
+    journal: Journal,
+    machine: Machine,
+    region: str,
+    settings: Path,
+) -> Plan:
+    """What the return of ``region`` changes.
+
+    Raises:
+        Refused: see :func:`require_unchanged`. PlanRefused: something stands in the way of planning.
+    """
+    remains = mend(environment, journal)
+    require_unchanged(environment, catalog, deployed_releases(journal), region, settings)
+    # One engine run for all regions leaves none out.
+    regional = region_findings(environment, tolerate=False)
+    findings = before_plan(environment, journal, catalog, machine, regional, refresh=True)
+    if prevents_plan(findings):
+        raise PlanRefused(findings)
+    findings += remains.findings
+    if environment.config.target == "aws":
+        # What was being made there when it was lost is noted nowhere any more.
+        findings += orphan_findings(environment)
+    # What was changed by hand while the region was away is put right too, so it is read back.
+    return propose(environment, findings, refresh=True).plan
 
 
 @dataclass(frozen=True)
