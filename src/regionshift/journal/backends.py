@@ -318,7 +318,7 @@ class S3Store(_Objects):
         self._put(key, body, "create", KeyTakenError)
 
     def put(self, key: str, body: bytes) -> None:
-        self._put(key, body, "overwrite", SwapLostError)
+        self._put(key, body, "overwrite", None)
 
     def swap(self, key: str, body: bytes, tag: str) -> str:
         return self._put(key, body, {"e_tag": tag}, SwapLostError)
@@ -335,11 +335,13 @@ class S3Store(_Objects):
             with self._told(wanted[0], "delete"):
                 obstore.delete(self._store, wanted)
 
-    def _put(self, key: str, body: bytes, mode: PutMode, lost: type[Exception]) -> str:
+    def _put(self, key: str, body: bytes, mode: PutMode, lost: type[Exception] | None) -> str:
         with self._told(key, "put"):
             try:
                 done = obstore.put(self._store, checked_key(key), body, mode=mode, use_multipart=False)
             except (AlreadyExistsError, PreconditionError) as error:
+                if lost is None:  # another write of it was under way (409), and S3 went on saying so
+                    raise
                 raise lost(key) from error
             return done["e_tag"] or ""
 

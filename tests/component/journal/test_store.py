@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from regionshift.errors import InputError
+from regionshift.journal import backends
 from regionshift.journal.backends import open_state
 from regionshift.journal.store import (
     Credentials,
@@ -148,6 +149,19 @@ def test_refused_and_missing_buckets_are_said(bucket: str, s3_access: S3Access) 
         open_state(f"s3://{bucket}/x", wrong).put("a", b"")
     with pytest.raises(StateUnreachable):
         open_state("s3://no-such-bucket-here/x", s3_access).put("a", b"")
+
+
+def test_a_write_that_others_get_in_the_way_of_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    def conflict(*_: object, **__: object) -> None:
+        raise backends.AlreadyExistsError("409 Conflict")
+
+    monkeypatch.setattr(backends.obstore, "put", conflict)
+    store = open_state("s3://b/p", S3Access("eu-central-1", lambda: Credentials("a", "b")))
+    with pytest.raises(StateUnreachable, match="409") as caught:
+        store.put("a/b", b"")
+    assert caught.value.where == "s3://b/p/a/b"
+    with pytest.raises(KeyTakenError):
+        store.create("a/b", b"")
 
 
 def test_the_environment_changes_nothing(
