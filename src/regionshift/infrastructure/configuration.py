@@ -13,8 +13,7 @@ import pulumi
 import pulumi_aws as aws
 from pydantic import SecretBytes, SecretStr
 
-from regionshift.infrastructure.component import RegionComponent
-from regionshift.infrastructure.site import Site
+from regionshift.infrastructure.site import RegionComponent, Site
 from regionshift.settings import components as named
 from regionshift.settings.carry import CarryBucket
 from regionshift.settings.config import MigrationConfig

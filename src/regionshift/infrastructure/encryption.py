@@ -5,10 +5,9 @@ from __future__ import annotations
 import pulumi
 import pulumi_aws as aws
 
-from regionshift.infrastructure.component import RegionComponent
 from regionshift.infrastructure.policies.resources import key_policy_statements, seal_policy_statements
 from regionshift.infrastructure.policies.statement import document
-from regionshift.infrastructure.site import Site
+from regionshift.infrastructure.site import RegionComponent, Site
 from regionshift.settings import components as named
 from regionshift.settings.names import NameKind
 

@@ -8,12 +8,11 @@ from collections.abc import Sequence
 import pulumi
 import pulumi_aws as aws
 
-from regionshift.infrastructure.component import RegionComponent
 from regionshift.infrastructure.iam import IAMStack, attach_dead_letter_policy
 from regionshift.infrastructure.network import NetworkStack
 from regionshift.infrastructure.policies.resources import dead_letter_queue_statements
 from regionshift.infrastructure.policies.statement import policy
-from regionshift.infrastructure.site import Site
+from regionshift.infrastructure.site import RegionComponent, Site
 from regionshift.settings import components as named
 
 HANDLER = "migration_handler.handler"

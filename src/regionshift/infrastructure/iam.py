@@ -8,10 +8,9 @@ from typing import Any
 import pulumi
 import pulumi_aws as aws
 
-from regionshift.infrastructure.component import RegionComponent
 from regionshift.infrastructure.policies import function as rights
 from regionshift.infrastructure.policies.statement import Statement, policy, trust
-from regionshift.infrastructure.site import Site
+from regionshift.infrastructure.site import RegionComponent, Site
 from regionshift.settings import components as named
 
 KEY_SERVICES = ("s3", "secretsmanager", "sns", "sqs", "ssm")

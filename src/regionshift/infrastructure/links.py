@@ -13,13 +13,12 @@ import pulumi
 import pulumi_aws as aws
 
 from regionshift.infrastructure.alarms import replication_failed_alarm, replication_latency_alarm, rule_id
-from regionshift.infrastructure.component import TYPE_PREFIX
 from regionshift.infrastructure.dashboards import overview_dashboard
 from regionshift.infrastructure.monitoring import metric_alarm
 from regionshift.infrastructure.policies.services import ReplicationEnd, replication_statements
 from regionshift.infrastructure.policies.statement import Statement, document, trust
 from regionshift.infrastructure.region import RegionStack
-from regionshift.infrastructure.site import Site
+from regionshift.infrastructure.site import TYPE_PREFIX, Site
 from regionshift.settings import components as named
 from regionshift.settings.release import Release
 

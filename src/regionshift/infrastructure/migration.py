@@ -11,12 +11,11 @@ import pulumi_aws as aws
 
 from regionshift.carriers.kinds import KINDS
 from regionshift.infrastructure import carried
-from regionshift.infrastructure.component import RegionComponent
 from regionshift.infrastructure.policies import function as common
 from regionshift.infrastructure.policies import services as machine_rights
 from regionshift.infrastructure.policies import worker as worker_rights
 from regionshift.infrastructure.policies.statement import Statement, policy, trust
-from regionshift.infrastructure.site import Site
+from regionshift.infrastructure.site import RegionComponent, Site
 from regionshift.infrastructure.state_machine import definition
 from regionshift.settings import components as named
 

@@ -6,9 +6,8 @@ import pulumi
 import pulumi_aws as aws
 
 from regionshift.infrastructure.alarms import Alarm, action_alarms, function_alarms, migration_alarms
-from regionshift.infrastructure.component import RegionComponent
 from regionshift.infrastructure.dashboards import region_dashboard
-from regionshift.infrastructure.site import Site
+from regionshift.infrastructure.site import RegionComponent, Site
 from regionshift.settings import components as named
 
 

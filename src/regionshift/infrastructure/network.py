@@ -5,10 +5,9 @@ from __future__ import annotations
 import pulumi
 import pulumi_aws as aws
 
-from regionshift.infrastructure.component import RegionComponent
 from regionshift.infrastructure.policies.services import flow_log_statements
 from regionshift.infrastructure.policies.statement import policy, trust
-from regionshift.infrastructure.site import Site
+from regionshift.infrastructure.site import RegionComponent, Site
 from regionshift.settings import components as named
 
 ENDPOINT_SERVICES = ("kms", "logs", "monitoring", "secretsmanager", "sns", "ssm", "states")

@@ -7,10 +7,9 @@ import hashlib
 import pulumi
 import pulumi_aws as aws
 
-from regionshift.infrastructure.component import RegionComponent
 from regionshift.infrastructure.policies import resources as policies
 from regionshift.infrastructure.policies.statement import policy
-from regionshift.infrastructure.site import Site
+from regionshift.infrastructure.site import RegionComponent, Site
 from regionshift.settings import components as named
 
 

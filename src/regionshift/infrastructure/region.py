@@ -7,7 +7,6 @@ import pulumi_aws as aws
 
 from regionshift.infrastructure import iam as rights
 from regionshift.infrastructure.alarms import state_machine_arn
-from regionshift.infrastructure.component import RegionComponent
 from regionshift.infrastructure.configuration import SecretsStack
 from regionshift.infrastructure.encryption import EncryptionStack
 from regionshift.infrastructure.function import LambdaStack
@@ -15,7 +14,7 @@ from regionshift.infrastructure.migration import MigrationStack
 from regionshift.infrastructure.monitoring import MonitoringStack
 from regionshift.infrastructure.network import NetworkStack
 from regionshift.infrastructure.notifications import NotificationsStack
-from regionshift.infrastructure.site import Site
+from regionshift.infrastructure.site import RegionComponent, Site
 from regionshift.infrastructure.storage import StorageStack
 
 

@@ -1,10 +1,12 @@
-"""One region of one environment, with the release it runs: what every component is built from, with its tags."""
+"""One region of one environment with the release it runs, its tags, and the base of every component built from it."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
+
+import pulumi
 
 from regionshift.errors import InputError
 from regionshift.settings.components import Component
@@ -121,3 +123,24 @@ class Site:
     def default_tags(self) -> Mapping[str, str]:
         """The tags that the region's provider puts on everything taggable."""
         return default_tags(self.config, self.region)
+
+
+TYPE_PREFIX = "regionshift:infrastructure:"
+
+
+class RegionComponent(pulumi.ComponentResource):
+    """A group of resources of one region, named by the region; its children use the region's provider."""
+
+    def __init__(self, site: Site, kind: str, opts: pulumi.ResourceOptions) -> None:
+        super().__init__(TYPE_PREFIX + kind, site.label(kind.lower()), None, opts)
+        self.site = site
+
+    def child(
+        self, *, depends_on: list[pulumi.Resource] | None = None, holds_data: bool = False
+    ) -> pulumi.ResourceOptions:
+        """Options of a child. What holds data is protected when the settings say so."""
+        return pulumi.ResourceOptions(
+            parent=self,
+            depends_on=list(depends_on) if depends_on else None,
+            protect=True if holds_data and self.site.config.is_protected else None,
+        )

@@ -10,6 +10,11 @@ from regionshift.local.provider.fields import Field, FieldType
 from regionshift.local.provider.wire import Properties
 
 
+def given(arguments: Mapping[str, Any]) -> dict[str, Any]:
+    """Those arguments of a call that have a value."""
+    return {name: value for name, value in arguments.items() if value is not None}
+
+
 def to_list(tags: Mapping[str, str], *, key: str = "Key", value: str = "Value") -> list[dict[str, str]]:
     """``[{"Key": …, "Value": …}]``, sorted by key; some services use other names than these two."""
     return [{key: name, value: tags[name]} for name in sorted(tags)]

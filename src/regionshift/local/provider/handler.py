@@ -1,7 +1,7 @@
 """What a resource type of the local provider has to say and do; everything else is done for all of them.
 
 A handler declares its inputs as fields and talks to AWS. Check, names, default tags, Diff, previews, adoption
-of what a killed run left behind, drift on Read and 'gone already' are generic (check.py, difference.py,
+of what a killed run left behind, drift on Read and 'gone already' are generic (difference.py,
 lifecycle.py).
 """
 
@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import hashlib
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, ClassVar
 
 from regionshift.aws.clients import Clients
 from regionshift.aws.resource_finders import FINDS, Look
+from regionshift.local.provider.conversions import to_list
 from regionshift.local.provider.fields import Field, FieldType, InvalidInput
 from regionshift.local.provider.wire import Properties
 
@@ -72,6 +73,23 @@ class Update:
         return not self.names.isdisjoint(names)
 
 
+@dataclass(frozen=True)
+class TagCalls:
+    """How a service puts tags on a thing and takes them away: its calls, and what they call their arguments.
+
+    Args:
+        on: the argument that names the thing. form: what the call takes the tags as.
+    """
+
+    service: str
+    on: str
+    tags: str = "Tags"
+    keys: str = "TagKeys"
+    put: str = "tag_resource"
+    take: str = "untag_resource"
+    form: Callable[[Mapping[str, str]], Any] = to_list
+
+
 class Handler(ABC):
     """One resource type. Stateless: everything comes with the call.
 
@@ -87,6 +105,7 @@ class Handler(ABC):
         unique_by: inputs that, with name and region, AWS allows once. When all of them stay, a replacement
             deletes the old one first. (Generated names come from the URN, so they stay too.)
         taggable: it has ``tags``, and carries the hidden tag by which a lost create is adopted.
+        tag_calls: how its tags are changed, where that is a call to put some and one to take some away.
         regional: it has the ``region`` input of pulumi-aws 7 (IAM has not).
 
     Calls raise botocore's ``ClientError``; 'not found' in read and delete is understood as gone.
@@ -101,6 +120,7 @@ class Handler(ABC):
     name_limit: ClassVar[int] = 255
     unique_by: ClassVar[tuple[str, ...]] = ()
     taggable: ClassVar[bool] = False
+    tag_calls: ClassVar[TagCalls | None] = None
     regional: ClassVar[bool] = True
 
     def all_fields(self) -> Mapping[str, Field]:
@@ -151,9 +171,20 @@ class Handler(ABC):
     def delete(self, context: Context, identity: str, properties: Properties) -> None:
         """Remove it. ``properties`` are the last known ones, opaque inputs included."""
 
+    def tagged(self, context: Context, identity: str) -> str:
+        """What the calls of ``tag_calls`` know it by."""
+        return identity
+
     def tag(self, context: Context, identity: str, tags: dict[str, str]) -> None:
         """Put these tags, which are all that it shall have, hidden one included."""
-        raise NotImplementedError(self.token)
+        if self.tag_calls is None:
+            raise NotImplementedError(self.token)
+        put = getattr(context.client(self.tag_calls.service), self.tag_calls.put)
+        thing = {self.tag_calls.on: self.tagged(context, identity)}
+        put(**thing, **{self.tag_calls.tags: self.tag_calls.form(tags)})
 
     def untag(self, context: Context, identity: str, names: list[str]) -> None:
-        """Take these tags away; called before ``tag``. Empty where ``tag`` replaces the whole set."""
+        """Take these tags away; called before ``tag``. Not needed where ``tag`` replaces the whole set."""
+        if self.tag_calls is not None:
+            take = getattr(context.client(self.tag_calls.service), self.tag_calls.take)
+            take(**{self.tag_calls.on: self.tagged(context, identity), self.tag_calls.keys: names})

@@ -24,7 +24,6 @@ from regionshift.errors import InputError
 from regionshift.local.emulator import LocalCloud
 from regionshift.local.provider import lifecycle
 from regionshift.local.provider.assets import Files
-from regionshift.local.provider.check import checked
 from regionshift.local.provider.difference import DiffKind, ResourceDiff, difference
 from regionshift.local.provider.failures import message_without_secrets
 from regionshift.local.provider.handler import Context, Handler
@@ -115,7 +114,7 @@ class AwsServicer(provider_pb2_grpc.ResourceProviderServicer):
         handler = self._handler(request.urn)
         configuration = self._session.configuration(context.peer())
         olds, news = decode(request.olds), decode(request.news)
-        inputs, mistakes = checked(handler, request.urn, news, olds, configuration)
+        inputs, mistakes = lifecycle.checked(handler, request.urn, news, olds, configuration)
         # The path is in the sentence: named as the property, the engine would print its value, secret or not.
         failures = [provider_pb2.CheckFailure(reason=f"{wrong.path} {wrong.reason}") for wrong in mistakes]
         return provider_pb2.CheckResponse(inputs=encode(inputs), failures=failures)

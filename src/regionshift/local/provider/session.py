@@ -6,12 +6,20 @@ import json
 import threading
 from collections import defaultdict
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 from regionshift.aws.guard import require_loopback
 from regionshift.errors import InputError
-from regionshift.local.provider.check import ProviderConfiguration
 from regionshift.local.provider.wire import Properties, Unknown
+
+
+@dataclass(frozen=True)
+class ProviderConfiguration:
+    """What one instance of the provider was configured with."""
+
+    region: str
+    default_tags: Mapping[str, str] = field(default_factory=dict)
 
 
 class Session:

@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from regionshift.local.provider.assets import content_of
-from regionshift.local.provider.conversions import from_api, to_api
+from regionshift.local.provider.conversions import from_api, given, to_api
 from regionshift.local.provider.fields import Field, FieldType
-from regionshift.local.provider.handler import Context, Handler, Update
+from regionshift.local.provider.handler import Context, Handler, TagCalls, Update
 from regionshift.local.provider.wire import Properties
 
 _SPELLINGS = {"kmsKeyArn": "KMSKeyArn", "ipv6AllowedForDualStack": "Ipv6AllowedForDualStack"}
@@ -70,9 +70,7 @@ _CLEARED: Final[Mapping[str, Any]] = {
 
 def _settings_to_api(inputs: Properties, *, clearing: bool = False) -> dict[str, Any]:
     """Arguments of CreateFunction, or with ``clearing`` those of UpdateFunctionConfiguration."""
-    given = {name: inputs[name] for name in _SETTINGS if inputs.get(name) is not None}
-    cleared = _CLEARED if clearing else {}
-    wanted = {**cleared, **given}
+    wanted = {**(_CLEARED if clearing else {}), **given({name: inputs.get(name) for name in _SETTINGS})}
     environment = wanted.pop("environment", None)
     arguments = dict(to_api(wanted, _SPELLINGS))
     if environment is not None:
@@ -117,6 +115,7 @@ class FunctionHandler(Handler):
     name = "name"
     name_limit = 64
     taggable = True
+    tag_calls = TagCalls("lambda", "Resource", form=dict)
     fields = {
         "name": Field(required=True, replaces=True),
         "packageType": Field(default="Zip", replaces=True, allowed=("Zip",)),
@@ -220,22 +219,19 @@ class FunctionHandler(Handler):
         if not properties.get("skipDestroy"):
             context.client("lambda").delete_function(FunctionName=identity)
 
-    def tag(self, context: Context, identity: str, tags: dict[str, str]) -> None:
-        context.client("lambda").tag_resource(Resource=_arn(context, identity), Tags=tags)
-
-    def untag(self, context: Context, identity: str, names: list[str]) -> None:
-        context.client("lambda").untag_resource(Resource=_arn(context, identity), TagKeys=names)
+    def tagged(self, context: Context, identity: str) -> str:
+        return f"arn:aws:lambda:{context.region}:{context.account}:function:{identity}"
 
 
 def _code(inputs: Properties) -> dict[str, Any]:
     if inputs.get("code") is not None:
         return {"ZipFile": content_of(inputs["code"])}
-    given = {
+    stored = {
         "S3Bucket": inputs.get("s3Bucket"),
         "S3Key": inputs.get("s3Key"),
         "S3ObjectVersion": inputs.get("s3ObjectVersion"),
     }
-    return {name: value for name, value in given.items() if value is not None}
+    return given(stored)
 
 
 def _settled(client: Any, name: str) -> None:
@@ -254,10 +250,6 @@ def _latest_version(client: Any, name: str) -> str:
         published = (version["Version"] for version in page["Versions"])
         latest = max(latest, *(int(version) for version in published if version.isdigit()), 0)
     return str(latest) if latest else "$LATEST"
-
-
-def _arn(context: Context, name: str) -> str:
-    return f"arn:aws:lambda:{context.region}:{context.account}:function:{name}"
 
 
 def _invoke_arn(region: str, arn: str) -> str:

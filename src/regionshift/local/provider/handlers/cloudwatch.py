@@ -6,10 +6,10 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from regionshift.aws.resource_finders import unless_gone
-from regionshift.local.provider.conversions import from_list, to_list
+from regionshift.local.provider.conversions import from_list, given, to_list
 from regionshift.local.provider.failures import Taken
 from regionshift.local.provider.fields import Field, FieldType, InvalidInput
-from regionshift.local.provider.handler import Context, Handler, Update
+from regionshift.local.provider.handler import Context, Handler, TagCalls, Update
 from regionshift.local.provider.wire import Properties
 
 _COMPARISONS = (
@@ -55,6 +55,7 @@ class MetricAlarmHandler(Handler):
 
     token = "aws:cloudwatch/metricAlarm:MetricAlarm"
     taggable = True
+    tag_calls = TagCalls("cloudwatch", "ResourceARN")
     name = "name"
     fields = {
         "name": Field(required=True, replaces=True, pattern=r".{1,255}"),
@@ -118,15 +119,7 @@ class MetricAlarmHandler(Handler):
     def delete(self, context: Context, identity: str, properties: Properties) -> None:
         context.client("cloudwatch").delete_alarms(AlarmNames=[identity])
 
-    def tag(self, context: Context, identity: str, tags: dict[str, str]) -> None:
-        arn = self._arn(context, identity)
-        context.client("cloudwatch").tag_resource(ResourceARN=arn, Tags=to_list(tags))
-
-    def untag(self, context: Context, identity: str, names: list[str]) -> None:
-        arn = self._arn(context, identity)
-        context.client("cloudwatch").untag_resource(ResourceARN=arn, TagKeys=names)
-
-    def _arn(self, context: Context, identity: str) -> str:
+    def tagged(self, context: Context, identity: str) -> str:
         return f"arn:aws:cloudwatch:{context.region}:{context.account}:alarm:{identity}"
 
 
@@ -143,7 +136,7 @@ def _arguments(inputs: Properties) -> dict[str, Any]:
     arguments = {key: inputs.get(name) for name, key in _PLAIN.items()}
     arguments["AlarmName"] = inputs["name"]
     arguments["Dimensions"] = _dimensions(inputs.get("dimensions"))
-    return {key: value for key, value in arguments.items() if value is not None}
+    return given(arguments)
 
 
 def _dimensions(dimensions: Mapping[str, str] | None) -> list[dict[str, str]] | None:

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, ClassVar
 
 from regionshift.aws.resource_finders import unless_gone
-from regionshift.local.provider.conversions import from_list, to_list
+from regionshift.local.provider.conversions import from_list, given, to_list
 from regionshift.local.provider.difference import same
 from regionshift.local.provider.fields import Field, FieldType, InvalidInput
 from regionshift.local.provider.handler import Context, Handler, Update
@@ -82,11 +82,6 @@ class Ec2Handler(Handler):
 def tags_of(described: Described) -> dict[str, str]:
     """Its tags as a map."""
     return from_list(described.get("Tags", []))
-
-
-def given(arguments: Mapping[str, Any]) -> dict[str, Any]:
-    """Those arguments of a call that have a value."""
-    return {name: value for name, value in arguments.items() if value is not None}
 
 
 _ATTRIBUTES = {

@@ -6,9 +6,9 @@ import json
 from typing import Any
 
 from regionshift.errors import WorkFailed
-from regionshift.local.provider.conversions import from_list, to_list
+from regionshift.local.provider.conversions import from_list, given, to_list
 from regionshift.local.provider.fields import Field, FieldType
-from regionshift.local.provider.handler import Context, Handler, Update
+from regionshift.local.provider.handler import Context, Handler, TagCalls, Update
 from regionshift.local.provider.wire import Properties
 
 
@@ -19,6 +19,7 @@ class RoleHandler(Handler):
     name = "name"
     name_limit = 64
     taggable = True
+    tag_calls = TagCalls("iam", "RoleName", put="tag_role", take="untag_role")
     regional = False
     fields = {
         "name": Field(required=True, replaces=True),
@@ -32,17 +33,18 @@ class RoleHandler(Handler):
     outputs = ("arn", "uniqueId", "createDate")
 
     def create(self, context: Context, inputs: Properties) -> str:
-        given = {
-            "Description": inputs.get("description"),
-            "PermissionsBoundary": inputs.get("permissionsBoundary"),
-        }
         made = context.client("iam").create_role(
             RoleName=inputs["name"],
             Path=inputs["path"],
             AssumeRolePolicyDocument=inputs["assumeRolePolicy"],
             MaxSessionDuration=inputs["maxSessionDuration"],
             Tags=to_list(context.tags(inputs)),
-            **{name: value for name, value in given.items() if value is not None},
+            **given(
+                {
+                    "Description": inputs.get("description"),
+                    "PermissionsBoundary": inputs.get("permissionsBoundary"),
+                }
+            ),
         )
         return str(made["Role"]["RoleName"])
 
@@ -78,12 +80,6 @@ class RoleHandler(Handler):
         if properties.get("forceDetachPolicies"):
             _detach_all(iam, identity)
         iam.delete_role(RoleName=identity)
-
-    def tag(self, context: Context, identity: str, tags: dict[str, str]) -> None:
-        context.client("iam").tag_role(RoleName=identity, Tags=to_list(tags))
-
-    def untag(self, context: Context, identity: str, names: list[str]) -> None:
-        context.client("iam").untag_role(RoleName=identity, TagKeys=names)
 
 
 def _bound(iam: Any, role: str, boundary: str | None) -> None:

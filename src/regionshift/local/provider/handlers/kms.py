@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
-from regionshift.local.provider.conversions import from_list, to_list
+from regionshift.local.provider.conversions import from_list, given, to_list
 from regionshift.local.provider.fields import Field, FieldType
-from regionshift.local.provider.handler import Context, Handler, Update
+from regionshift.local.provider.handler import Context, Handler, TagCalls, Update
 from regionshift.local.provider.wire import Properties
 
 _WAITING = ("PendingDeletion", "PendingReplicaDeletion")
@@ -18,6 +19,7 @@ class KeyHandler(Handler):
 
     token = "aws:kms/key:Key"
     taggable = True
+    tag_calls = TagCalls("kms", "KeyId", form=partial(to_list, key="TagKey", value="TagValue"))
     fields = {
         "description": Field(computed=True),
         "keyUsage": Field(default="ENCRYPT_DECRYPT", replaces=True),
@@ -33,7 +35,7 @@ class KeyHandler(Handler):
     outputs = ("arn", "keyId")
 
     def create(self, context: Context, inputs: Properties) -> str:
-        given = {
+        arguments = {
             "Description": inputs.get("description"),
             "KeyUsage": inputs["keyUsage"],
             "KeySpec": inputs["customerMasterKeySpec"],
@@ -42,7 +44,7 @@ class KeyHandler(Handler):
             "BypassPolicyLockoutSafetyCheck": inputs.get("bypassPolicyLockoutSafetyCheck"),
             "Tags": to_list(context.tags(inputs), key="TagKey", value="TagValue"),
         }
-        made = context.client("kms").create_key(**{k: v for k, v in given.items() if v is not None})
+        made = context.client("kms").create_key(**given(arguments))
         return str(made["KeyMetadata"]["KeyId"])
 
     def finish(self, context: Context, identity: str, inputs: Properties) -> None:
@@ -90,13 +92,6 @@ class KeyHandler(Handler):
         if _describe(kms, identity) is not None:
             days = properties.get("deletionWindowInDays") or 30
             kms.schedule_key_deletion(KeyId=identity, PendingWindowInDays=days)
-
-    def tag(self, context: Context, identity: str, tags: dict[str, str]) -> None:
-        listed = to_list(tags, key="TagKey", value="TagValue")
-        context.client("kms").tag_resource(KeyId=identity, Tags=listed)
-
-    def untag(self, context: Context, identity: str, names: list[str]) -> None:
-        context.client("kms").untag_resource(KeyId=identity, TagKeys=names)
 
 
 def _turns(usage: str) -> bool:

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from regionshift.local.provider.fields import Field, FieldType, InvalidInput
-from regionshift.local.provider.handler import Context, Handler, Update
+from regionshift.local.provider.handler import Context, Handler, TagCalls, Update
 from regionshift.local.provider.wire import Properties
 
 _KEPT_FOR_EVER = 0
@@ -22,6 +22,7 @@ class LogGroupHandler(Handler):
 
     token = "aws:cloudwatch/logGroup:LogGroup"
     taggable = True
+    tag_calls = TagCalls("logs", "resourceArn", "tags", "tagKeys", form=dict)
     name = "name"
     name_limit = 512
     fields = {
@@ -85,17 +86,8 @@ class LogGroupHandler(Handler):
         if not properties.get("skipDestroy"):
             context.client("logs").delete_log_group(logGroupName=identity)
 
-    def tag(self, context: Context, identity: str, tags: dict[str, str]) -> None:
-        logs = context.client("logs")
-        group = _described(logs, identity)
-        if group is not None:
-            logs.tag_resource(resourceArn=_arn(group), tags=tags)
-
-    def untag(self, context: Context, identity: str, names: list[str]) -> None:
-        logs = context.client("logs")
-        group = _described(logs, identity)
-        if group is not None:
-            logs.untag_resource(resourceArn=_arn(group), tagKeys=names)
+    def tagged(self, context: Context, identity: str) -> str:
+        return f"arn:aws:logs:{context.region}:{context.account}:log-group:{identity}"
 
 
 def _described(logs: Any, name: str) -> Mapping[str, Any] | None:

@@ -13,7 +13,7 @@ from regionshift.aws.errors import is_gone
 from regionshift.aws.resource_finders import unless_gone
 from regionshift.local.provider.conversions import from_list, to_list
 from regionshift.local.provider.fields import Field, FieldType, InvalidInput
-from regionshift.local.provider.handler import Context, Handler, Update
+from regionshift.local.provider.handler import Context, Handler, TagCalls, Update
 from regionshift.local.provider.wire import Properties
 
 _AT_ONCE = 0
@@ -24,6 +24,7 @@ class SecretHandler(Handler):
 
     token = "aws:secretsmanager/secret:Secret"
     taggable = True
+    tag_calls = TagCalls("secretsmanager", "SecretId")
     name = "name"
     name_limit = 512
     fields = {
@@ -84,12 +85,6 @@ class SecretHandler(Handler):
             secrets.delete_secret(SecretId=identity, ForceDeleteWithoutRecovery=True)
         else:
             secrets.delete_secret(SecretId=identity, RecoveryWindowInDays=days)
-
-    def tag(self, context: Context, identity: str, tags: dict[str, str]) -> None:
-        context.client("secretsmanager").tag_resource(SecretId=identity, Tags=to_list(tags))
-
-    def untag(self, context: Context, identity: str, names: list[str]) -> None:
-        context.client("secretsmanager").untag_resource(SecretId=identity, TagKeys=names)
 
 
 def _arguments(inputs: Properties) -> dict[str, str]:

@@ -6,9 +6,10 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
+from regionshift.local.provider.conversions import given
 from regionshift.local.provider.fields import Field, FieldType, InvalidInput
 from regionshift.local.provider.handler import Context, Handler, Update
-from regionshift.local.provider.handlers.ec2 import Described, Ec2Handler, given
+from regionshift.local.provider.handlers.ec2 import Described, Ec2Handler
 from regionshift.local.provider.wire import Properties
 
 ALL_PROTOCOLS = "-1"

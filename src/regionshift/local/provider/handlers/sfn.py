@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
-from regionshift.local.provider.conversions import from_list, to_list
+from regionshift.local.provider.conversions import from_list, given, to_list
 from regionshift.local.provider.fields import Field, FieldType
-from regionshift.local.provider.handler import Context, Handler, Update
+from regionshift.local.provider.handler import Context, Handler, TagCalls, Update
 from regionshift.local.provider.wire import Properties
 
 _ARN_KEYS = {"key": "key", "value": "value"}  # Step Functions spells tags in lower case
@@ -20,6 +21,9 @@ class StateMachineHandler(Handler):
     name = "name"
     name_limit = 80
     taggable = True
+    tag_calls = TagCalls(
+        "stepfunctions", "resourceArn", "tags", "tagKeys", form=partial(to_list, key="key", value="value")
+    )
     fields = {
         "name": Field(required=True, replaces=True),
         "type": Field(default="STANDARD", replaces=True, allowed=("STANDARD", "EXPRESS")),
@@ -77,22 +81,15 @@ class StateMachineHandler(Handler):
     def delete(self, context: Context, identity: str, properties: Properties) -> None:
         context.client("stepfunctions").delete_state_machine(stateMachineArn=identity)
 
-    def tag(self, context: Context, identity: str, tags: dict[str, str]) -> None:
-        listed = to_list(tags, **_ARN_KEYS)
-        context.client("stepfunctions").tag_resource(resourceArn=identity, tags=listed)
-
-    def untag(self, context: Context, identity: str, names: list[str]) -> None:
-        context.client("stepfunctions").untag_resource(resourceArn=identity, tagKeys=names)
-
 
 def _settings(inputs: Properties) -> dict[str, Any]:
-    given = {
+    settings = {
         "definition": inputs["definition"],
         "roleArn": inputs["roleArn"],
         "loggingConfiguration": _logging_to_api(inputs.get("loggingConfiguration")),
         "tracingConfiguration": inputs.get("tracingConfiguration"),
     }
-    return {name: value for name, value in given.items() if value is not None}
+    return given(settings)
 
 
 def _logging_to_api(logging: Properties | None) -> dict[str, Any] | None:

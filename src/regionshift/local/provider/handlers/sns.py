@@ -12,7 +12,7 @@ from regionshift.aws.resource_finders import unless_gone
 from regionshift.local.provider.conversions import from_list, from_texts, to_list, to_texts
 from regionshift.local.provider.failures import Taken
 from regionshift.local.provider.fields import Field, FieldType, InvalidInput
-from regionshift.local.provider.handler import Context, Handler, Update
+from regionshift.local.provider.handler import Context, Handler, TagCalls, Update
 from regionshift.local.provider.wire import Properties
 
 _FIFO = ".fifo"
@@ -32,6 +32,7 @@ class TopicHandler(Handler):
 
     token = "aws:sns/topic:Topic"
     taggable = True
+    tag_calls = TagCalls("sns", "ResourceArn")
     name = "name"
     name_limit = 256
     fields = {
@@ -92,12 +93,6 @@ class TopicHandler(Handler):
 
     def delete(self, context: Context, identity: str, properties: Properties) -> None:
         context.client("sns").delete_topic(TopicArn=identity)
-
-    def tag(self, context: Context, identity: str, tags: dict[str, str]) -> None:
-        context.client("sns").tag_resource(ResourceArn=identity, Tags=to_list(tags))
-
-    def untag(self, context: Context, identity: str, names: list[str]) -> None:
-        context.client("sns").untag_resource(ResourceArn=identity, TagKeys=names)
 
     def _arn(self, context: Context, inputs: Properties) -> str:
         return f"arn:aws:sns:{context.region}:{context.account}:{inputs['name']}"

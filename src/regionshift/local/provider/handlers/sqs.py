@@ -9,7 +9,7 @@ from regionshift.aws.resource_finders import unless_gone
 from regionshift.local.provider.conversions import from_texts, to_texts
 from regionshift.local.provider.failures import Taken
 from regionshift.local.provider.fields import Field, FieldType, InvalidInput
-from regionshift.local.provider.handler import Context, Handler, Update
+from regionshift.local.provider.handler import Context, Handler, TagCalls, Update
 from regionshift.local.provider.wire import Properties
 
 _FIFO = ".fifo"
@@ -38,6 +38,7 @@ class QueueHandler(Handler):
 
     token = "aws:sqs/queue:Queue"
     taggable = True
+    tag_calls = TagCalls("sqs", "QueueUrl", put="tag_queue", take="untag_queue", form=dict)
     name = "name"
     name_limit = 80
     fields = {
@@ -98,12 +99,6 @@ class QueueHandler(Handler):
 
     def delete(self, context: Context, identity: str, properties: Properties) -> None:
         context.client("sqs").delete_queue(QueueUrl=identity)
-
-    def tag(self, context: Context, identity: str, tags: dict[str, str]) -> None:
-        context.client("sqs").tag_queue(QueueUrl=identity, Tags=tags)
-
-    def untag(self, context: Context, identity: str, names: list[str]) -> None:
-        context.client("sqs").untag_queue(QueueUrl=identity, TagKeys=names)
 
 
 def _texts(inputs: Properties) -> dict[str, str]:

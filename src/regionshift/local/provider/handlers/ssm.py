@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from regionshift.aws.resource_finders import unless_gone
-from regionshift.local.provider.conversions import from_list, to_list
+from regionshift.local.provider.conversions import from_list, given, to_list
 from regionshift.local.provider.fields import Field, FieldType, InvalidInput
 from regionshift.local.provider.handler import Context, Handler, Update
 from regionshift.local.provider.wire import Properties
@@ -121,7 +121,7 @@ def _name_mistakes(name: Any) -> Iterator[InvalidInput]:
 
 
 def _arguments(inputs: Properties) -> dict[str, Any]:
-    given = {
+    arguments = {
         "Name": inputs["name"],
         "Type": inputs["type"],
         "Value": inputs["value"],
@@ -132,7 +132,7 @@ def _arguments(inputs: Properties) -> dict[str, Any]:
         "DataType": inputs.get("dataType"),
         "Tier": inputs.get("tier"),
     }
-    return {name: value for name, value in given.items() if value is not None}
+    return given(arguments)
 
 
 def _described(ssm: Any, name: str) -> Mapping[str, Any] | None:
