@@ -49,6 +49,7 @@ def transport(arena: Arena, connections: int, *, administrator: bool = False, he
     made = (_Far if held else Transport)(
         lambda: credentials,
         lambda _: arena.endpoint,
+        arena.cloud.account,
         ca_bundle=str(arena.cloud.ca_bundle),
         connections=connections,
     )
