@@ -76,7 +76,7 @@ def variables(home: Path, cloud: emulator.LocalCloud, port: int, given: argparse
         "AWS_CA_BUNDLE": str(cloud.ca_bundle),
     }
     if not given.as_shipped:
-        found["GOGC"] = "400"  # as wiring.py has it
+        found["GOGC"] = "400"  # as engine_setup.py has it
     if not given.checkpoints:
         found |= {"PULUMI_EXPERIMENTAL": "true", "PULUMI_SKIP_CHECKPOINTS": "true"}
     return found

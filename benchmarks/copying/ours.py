@@ -27,7 +27,8 @@ from regionshift.operations.migrations import migrate as operation
 from regionshift.operations.migrations.carrying import Carrying
 from regionshift.operations.migrations.taking_back import take_back
 from regionshift.operations.outputs import Outputs
-from regionshift.wiring import Surroundings, wire
+from regionshift.session import open_session
+from regionshift.surroundings import Surroundings
 
 _COMMAND_CONNECTIONS = 16  # of the command itself
 
@@ -102,7 +103,9 @@ def through(arena: Arena, targets: dict[str, Targets]) -> Iterator[Through]:
         variables["REGIONSHIFT_CA_BUNDLE"] = str(arena.cloud.ca_bundle)
     outside = Surroundings(variables, lambda: datetime.now(UTC), time.monotonic)
     settings = arena.folder / "regionshift.yaml"
-    with wire(settings, {}, outside, endpoint=arena.endpoint if proxied else None, locked=True) as wired:
+    with open_session(
+        settings, {}, outside, endpoint=arena.endpoint if proxied else None, locked=True
+    ) as wired:
         outputs = Outputs(wired.environment.engine.outputs())
         _point_worker_at(arena, outputs)
         requests = transport(arena, _COMMAND_CONNECTIONS, administrator=True)

@@ -87,4 +87,4 @@ def test_only_local_starts_the_emulator() -> None:
 
 def test_every_part_knows_the_errors_and_nobody_the_commands() -> None:
     assert _importers("regionshift.cli") <= {"cli", "__main__"}
-    assert _importers("regionshift.wiring") <= {"cli", "wiring"}
+    assert _importers("regionshift.session") <= {"cli", "session"}

@@ -8,7 +8,7 @@ from pathlib import Path
 
 SOURCE = Path(__file__).resolve().parents[2] / "src" / "regionshift"
 # The edge, and what begins a process of its own: the function in Lambda and the artifact's command.
-EDGE = {"cli", "wiring.py", "__main__.py", "local"}
+EDGE = {"cli", "surroundings.py", "__main__.py", "local"}
 OWN_PROCESSES = {
     "function/migration_handler.py",
     "function/migration_worker.py",

@@ -40,11 +40,11 @@ from regionshift.operations.room import Disk
 from regionshift.operations.up import PlanRefused, propose
 from regionshift.operations.waves.applier import Applier
 from regionshift.releases.deployed import deployed_releases
+from regionshift.session import Session
 from regionshift.settings.components import DEPLOYMENT_BUCKET, ERRORS_ALARM
 from regionshift.settings.config import MigrationConfig
 from regionshift.settings.names import Names
 from regionshift.settings.release import Release
-from regionshift.wiring import Wired
 
 pytestmark = pytest.mark.component
 Use = Callable[[World], World]
@@ -134,10 +134,10 @@ class Scene:
         return process
 
     @contextmanager
-    def wired(self, *_: Any, **__: Any) -> Iterator[Wired]:
+    def wired(self, *_: Any, **__: Any) -> Iterator[Session]:
         process = self.process()
         store = open_state((self.world.folder / "state").as_uri())
-        yield Wired(process.environment, process.journal, process.catalog, store, None, self.machine, None)
+        yield Session(process.environment, process.journal, process.catalog, store, None, self.machine, None)
 
     def begin_anew(self) -> None:
         """Nothing is up, and no name is used."""
@@ -203,8 +203,8 @@ def scene(tmp_path: Path, model: Use, clients: Clients, monkeypatch: pytest.Monk
     for region in WAVES:
         make_bucket(clients, DEPLOYMENT_BUCKET.name(made.names, region), region)
     made.world.wanted = 1
-    monkeypatch.setattr(opening, "wire", made.wired)
-    monkeypatch.setattr(doctor, "wire", made.wired)
+    monkeypatch.setattr(opening, "open_session", made.wired)
+    monkeypatch.setattr(doctor, "open_session", made.wired)
     return made
 
 

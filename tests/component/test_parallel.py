@@ -8,10 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from regionshift import wiring
 from regionshift.engine.cli import find_pulumi
 from regionshift.errors import InputError
 from regionshift.local.emulator import LocalCloud
+from regionshift.session import open_session
+from regionshift.surroundings import Surroundings, surroundings
 
 pytestmark = pytest.mark.component
 
@@ -32,7 +33,7 @@ def asked_of_the_engine(folder: Path, cloud: LocalCloud, more: str) -> list[str]
 
 
 def everything_asked(folder: Path, cloud: LocalCloud, more: str) -> list[str]:
-    """The command lines of a preview and an up of nothing, through everything that `wire` puts together."""
+    """The command lines of a preview and an up of nothing, through everything that `open_session` puts together."""
     try:
         real, _ = find_pulumi(os.environ, [Path(sys.prefix) / "bin"])
     except InputError as missing:
@@ -50,9 +51,9 @@ def everything_asked(folder: Path, cloud: LocalCloud, more: str) -> list[str]:
         "AWS_SECRET_ACCESS_KEY": cloud.secret_key,
         "REGIONSHIFT_CA_BUNDLE": str(cloud.ca_bundle),
     }
-    outside = wiring.surroundings()
-    outside = wiring.Surroundings(variables, outside.now, outside.monotonic)
-    with wiring.wire(path, {}, outside, endpoint=cloud.endpoint, locked=True) as wired:
+    outside = surroundings()
+    outside = Surroundings(variables, outside.now, outside.monotonic)
+    with open_session(path, {}, outside, endpoint=cloud.endpoint, locked=True) as wired:
         wired.environment.engine.preview(lambda: None)
         wired.environment.engine.up(lambda: None)
         for _ in range(3):

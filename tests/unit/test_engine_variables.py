@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
 
-from regionshift import wiring
-from regionshift.aws.clients import Clients
+from regionshift.engine_setup import EngineSetup
+from regionshift.journal.backends import open_state
+from regionshift.journal.store import Slot
 from regionshift.local.emulator import LocalCloud
 from regionshift.settings.config import MigrationConfig
 
@@ -32,9 +33,16 @@ def _config(**more: object) -> MigrationConfig:
 def _variables(
     tmp_path: Path, cloud: LocalCloud | None = None, config: MigrationConfig | None = None, **given: str
 ) -> dict[str, str]:
-    place = wiring.ProjectFiles(tmp_path / "regionshift.yaml")
-    outside = wiring.Surroundings(given, lambda: datetime.now(UTC), lambda: 0.0)
-    return wiring._engine_environment(config or _config(), place, wiring.AwsAccess(Clients(), cloud), outside)
+    return _setup(tmp_path, config or _config(), given, cloud).variables()
+
+
+def _setup(
+    folder: Path, config: MigrationConfig, given: Mapping[str, str], cloud: LocalCloud | None = None
+) -> EngineSetup:
+    state = (folder / "state").as_uri()
+    return EngineSetup(
+        config, folder, state, folder / "state.key", given, Slot(open_state(state), "aside"), cloud
+    )
 
 
 def test_with_a_profile_the_engine_works_as_that_one(tmp_path: Path) -> None:
@@ -80,7 +88,6 @@ def test_the_search_for_an_engine_runs_without_them_too(tmp_path: Path) -> None:
     (tmp_path / "pulumi").chmod(0o755)
     given = {"ORDERS_TOKEN": "hunter2", "PATH": f"{tmp_path}:/bin:/usr/bin"}
     config = _config(application={"secrets": {"token": {"env": "ORDERS_TOKEN"}}})
-    outside = wiring.Surroundings(given, lambda: datetime.now(UTC), lambda: 0.0)
-    wiring._find_engine(wiring._inherited(config, outside), may_miss=False)
+    _setup(tmp_path, config, given).found(may_miss=False)
     assert "PATH=" in said.read_text()
     assert "hunter2" not in said.read_text()

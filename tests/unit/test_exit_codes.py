@@ -18,7 +18,7 @@ import pytest
 import typer
 from botocore.exceptions import ClientError
 
-from regionshift import wiring
+from regionshift import session
 from regionshift.cli import opening
 from regionshift.cli.app import app
 from regionshift.cli.failure import run
@@ -42,11 +42,11 @@ from regionshift.local import emulator
 from regionshift.operations.moving.fencing import NOT_SHUT, shut_again
 from regionshift.runs.deployment_plan import WaveStep
 from regionshift.runs.driver import Waits
+from regionshift.session import Session
 from regionshift.settings import template
 from regionshift.settings.config import MigrationConfig
-from regionshift.wiring import Wired
 
-Does = Callable[[Wired], object]
+Does = Callable[[Session], object]
 
 
 @pytest.fixture
@@ -54,12 +54,12 @@ def ends(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., int]:
     """The exit code of a command that does these things, one after the other, each with all opened anew."""
 
     @contextmanager
-    def wire(*_: Any, changing: Callable[[], None], **__: Any) -> Iterator[Any]:
+    def made(*_: Any, changing: Callable[[], None], **__: Any) -> Iterator[Any]:
         state = open_state((tmp_path / "state").as_uri())
         journal = Journal(state, "dev", lambda: datetime.now(UTC), changing=changing)
         yield SimpleNamespace(journal=journal, environment=SimpleNamespace(engine=SimpleNamespace(mended=())))
 
-    monkeypatch.setattr(opening, "wire", wire)
+    monkeypatch.setattr(opening, "open_session", made)
 
     def ended(*does: Does, arguments: tuple[str, ...] = ()) -> int:
         single = typer.Typer()
@@ -79,32 +79,32 @@ def ends(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., int]:
 
 
 def _raising(error: BaseException) -> Does:
-    def ends_with_it(_: Wired) -> None:
+    def ends_with_it(_: Session) -> None:
         raise error
 
     return ends_with_it
 
 
-def _opens_a_run(wired: Wired) -> None:
+def _opens_a_run(wired: Session) -> None:
     wired.journal.start("deployment", {})
 
 
-def _begins(wired: Wired) -> None:
+def _begins(wired: Session) -> None:
     wired.journal.start("deployment", {}).append("apply", "before")
 
 
-def _only_looks(wired: Wired) -> None:
+def _only_looks(wired: Session) -> None:
     run = wired.journal.start("migration", {})
     run.append("plan", "before", only_looks=True)
     run.append("plan", "failed")
     run.close("failed", failed=True)
 
 
-def _changes_a_fence(wired: Wired) -> None:
+def _changes_a_fence(wired: Session) -> None:
     wired.journal.start("fence", {}).close("succeeded")
 
 
-def _writes_the_settings(wired: Wired) -> None:
+def _writes_the_settings(wired: Session) -> None:
     wired.journal.changing()
 
 
@@ -178,7 +178,7 @@ def test_a_fence_that_was_closed_even_in_part_is_a_change(
         if len(calls) > shut:
             raise ClientError({"Error": {"Code": "AccessDenied"}}, "PutRolePolicy")
 
-    def tries_again(wired: Wired) -> None:
+    def tries_again(wired: Session) -> None:
         lost = {"fenced": ["us-east-1"], NOT_SHUT: {"us-east-1": ["a-role"]}}
         wired.journal.start("promotion", {}).close("rolled back", lost, failed=True)
         clients = SimpleNamespace(get=lambda *_: SimpleNamespace(put_role_policy=put_role_policy))
@@ -325,7 +325,7 @@ def test_ctrl_c_is_130(path: tuple[str, ...], file: Path, monkeypatch: pytest.Mo
     def interrupted(*_: Any, **__: Any) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(wiring, "load_config", interrupted)
+    monkeypatch.setattr(session, "load_config", interrupted)
     monkeypatch.setattr(template, "settings_template", interrupted)
     monkeypatch.setattr(emulator, "status", interrupted)
     monkeypatch.setattr(emulator, "down", interrupted)

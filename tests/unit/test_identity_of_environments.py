@@ -25,10 +25,11 @@ from regionshift.errors import InputError, Refused
 from regionshift.journal.backends import FileStore, open_state
 from regionshift.journal.identity import Identity, forget, require_same, written_down
 from regionshift.journal.store import StateStore, Stored
+from regionshift.session import open_session
 from regionshift.settings.names import Names, holds_region
 from regionshift.settings.regions import all_regions
 from regionshift.settings.state_url import folder_of, parse_state_url
-from regionshift.wiring import Surroundings, user_name, wire
+from regionshift.surroundings import Surroundings, user_name
 
 ACCOUNT = "123456789012"
 SMALLEST = """\
@@ -235,7 +236,7 @@ def test_a_command_on_aws_with_the_offline_variables_set_is_refused(tmp_path: Pa
     file.write_text(SMALLEST, encoding="utf-8")
     variables = {"AWS_ENDPOINT_URL": "https://127.0.0.1:9"}
     outside = Surroundings(variables, lambda: datetime.now(UTC), lambda: 0.0)
-    with pytest.raises(Refused) as refused, wire(file, {"target": "aws"}, outside):
+    with pytest.raises(Refused) as refused, open_session(file, {"target": "aws"}, outside):
         pass
     assert refused.value.where == "AWS_ENDPOINT_URL"
 
@@ -274,7 +275,7 @@ def test_no_line_of_the_aws_files_leads_elsewhere(
     variables = {"REGIONSHIFT_PROFILE": profile} if profile else {}
     outside = Surroundings(variables, lambda: datetime.now(UTC), lambda: 0.0)
     aws.write_text(lines, encoding="utf-8")
-    with pytest.raises(Refused, match="not AWS's") as refused, wire(file, {"target": "aws"}, outside):
+    with pytest.raises(Refused, match="not AWS's") as refused, open_session(file, {"target": "aws"}, outside):
         pass
     assert where in str(refused.value.where)
     for harmless in (

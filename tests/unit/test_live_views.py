@@ -13,8 +13,7 @@ from typer.testing import CliRunner
 from regionshift.cli import failure, show
 from regionshift.cli.app import app
 from regionshift.cli.options import Choices
-from regionshift.report.activity import Activity
-from regionshift.report.live import LiveView
+from regionshift.report.live import Activity, LiveView
 from regionshift.report.moving import StepsView
 from regionshift.report.printer import Rows, Screen
 from regionshift.report.terminal import checks_table

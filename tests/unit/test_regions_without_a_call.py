@@ -6,17 +6,18 @@ import json
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
-from regionshift import wiring
 from regionshift.aws import guard
+from regionshift.engine_setup import EngineSetup
 from regionshift.errors import Refused
 from regionshift.journal.backends import open_state
 from regionshift.journal.journal import Journal
 from regionshift.journal.sealing import key_from_file
+from regionshift.session import SessionParts, open_session
+from regionshift.surroundings import Surroundings
 
 SETTINGS = """\
 project: shop
@@ -41,13 +42,14 @@ def command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., An
     def went_on(*_: object, **__: object) -> None:
         raise WentOn
 
-    monkeypatch.setattr(wiring, "_access", lambda *_: SimpleNamespace(clients=None, cloud=None))
-    monkeypatch.setattr(wiring, "_find_engine", went_on)
+    monkeypatch.setattr(SessionParts, "clients", None)
+    monkeypatch.setattr(SessionParts, "cloud", None)
+    monkeypatch.setattr(EngineSetup, "found", went_on)
     monkeypatch.setattr(guard, "require_account", lambda *_: None)
 
     def run(*, skipped: Any = (), locked: bool = True) -> None:
-        outside = wiring.Surroundings({}, lambda: datetime.now(UTC), lambda: 0.0)
-        with wiring.wire(file, {}, outside, locked=locked, skipped=skipped):
+        outside = Surroundings({}, lambda: datetime.now(UTC), lambda: 0.0)
+        with open_session(file, {}, outside, locked=locked, skipped=skipped):
             raise AssertionError("there is no engine")
 
     return run

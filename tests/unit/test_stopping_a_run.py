@@ -27,7 +27,7 @@ exit 0
 
 @pytest.fixture(autouse=True)
 def handled() -> Iterator[None]:
-    """SIGINT has a handler here, as in the command (wiring.py): a child then does not begin by ignoring it.
+    """SIGINT has a handler here, as in the command (session.py): a child then does not begin by ignoring it.
 
     Tests that run in the background of a script ignore it, and what they start would until it has a handler.
     """

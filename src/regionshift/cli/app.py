@@ -8,9 +8,7 @@ from typing import Annotated
 
 import typer
 
-from regionshift.cli import moving_app
 from regionshift.cli.command import takes
-from regionshift.cli.deployment_app import add_commands
 from regionshift.cli.options import (
     CHANGE,
     DEFAULT_CONFIG,
@@ -23,6 +21,7 @@ from regionshift.cli.options import (
     Refresh,
     Target,
 )
+from regionshift.errors import InputError
 
 app = typer.Typer(
     name="regionshift",
@@ -35,6 +34,7 @@ app = typer.Typer(
 )
 local = typer.Typer(help="The AWS embedded in this machine.", no_args_is_help=True, rich_markup_mode=None)
 app.add_typer(local, name="local")
+PlanOnly = Annotated[bool, typer.Option("--plan-only", help="Show the plan, change nothing.")]
 _DEPLOYMENT = re.compile(r"\d{1,6}(-(deployment|rollback)-[0-9a-f]+)?")
 
 
@@ -101,8 +101,9 @@ def preview(
 ) -> int:
     """Show what `up` would change, and what is wrong with it. Changes nothing."""
     from regionshift.cli.commands import run_preview
+    from regionshift.operations.plan_up import UpOptions
 
-    return run_preview(choices, allow_data_loss=allow_data_loss, refresh=refresh)
+    return run_preview(choices, UpOptions(allow_data_loss, refresh))
 
 
 @app.command()
@@ -129,6 +130,7 @@ def up(
 ) -> int:
     """Bring every region to what the settings say, wave by wave once it is up, then check every region."""
     from regionshift.cli.commands import run_up
+    from regionshift.operations.plan_up import UpOptions
 
     if rejoin:
         from regionshift.cli.rejoining import require_alone, run_rejoin
@@ -143,14 +145,8 @@ def up(
             }
         )
         return run_rejoin(choices, rejoin)
-    return run_up(
-        choices,
-        allow_data_loss=allow_data_loss,
-        refresh=refresh,
-        check=not no_validate,
-        skipped=tuple(skip_region or ()),
-        despite_alarms=despite_alarms,
-    )
+    options = UpOptions(allow_data_loss, refresh, tuple(skip_region or ()), despite_alarms)
+    return run_up(choices, options, check=not no_validate)
 
 
 @app.command()
@@ -205,7 +201,7 @@ def migrate(
     ] = None,
     *,
     choices: Choices,
-    plan_only: Annotated[bool, typer.Option("--plan-only", help="Show the plan, change nothing.")] = False,
+    plan_only: PlanOnly = False,
     migration_id: Annotated[
         str | None, typer.Option("--id", help="Its id; the id of an unfinished one goes on with it.")
     ] = None,
@@ -317,5 +313,122 @@ def local_down(
     return run_local_down(choices, wipe=wipe)
 
 
-add_commands(app)
-moving_app.add_commands(app)
+@app.command()
+@takes(ENVIRONMENT)
+def releases(choices: Choices) -> int:
+    """List the kept releases, the newest first, and where each runs."""
+    from regionshift.cli.deployments import run_releases
+
+    return run_releases(choices)
+
+
+@app.command()
+@takes(ENVIRONMENT)
+def diff(
+    one: Annotated[str, typer.Argument(help="A release; six characters of it are enough.")],
+    other: Annotated[str, typer.Argument(help="Another.")],
+    choices: Choices,
+) -> int:
+    """Show what differs from one release to another; of secrets only that they differ."""
+    from regionshift.cli.deployments import run_diff
+
+    return run_diff(choices, one, other)
+
+
+@app.command()
+@takes(ENVIRONMENT)
+def history(
+    choices: Choices,
+    limit: Annotated[int, typer.Option("--limit", "-n", min=1, help="How many.")] = 20,
+    seal: Annotated[
+        bool,
+        typer.Option(
+            "--seal", help="Show the runs that are not sealed with the state's key, ask, and take them."
+        ),
+    ] = False,
+) -> int:
+    """List the newest runs, and how each ended."""
+    from regionshift.cli.deployments import run_history, run_seal
+
+    if seal:
+        return run_seal(choices)
+    return run_history(choices, limit)
+
+
+@app.command()
+@takes(ENVIRONMENT)
+def status(
+    migration_id: Annotated[str | None, typer.Argument(help="A migration, or a run of it.")] = None,
+    *,
+    choices: Choices,
+    verify: Annotated[
+        bool,
+        typer.Option("--verify", help="Look whether everything is as the migration wrote it. Reads only."),
+    ] = False,
+) -> int:
+    """Say which release every region has, and what is not finished. Exit code 1 when all is not well."""
+    if migration_id is not None:
+        from regionshift.cli.migrations import run_migration_status
+
+        return run_migration_status(choices, migration_id, verify=verify)
+    if verify:
+        raise InputError(
+            "--verify needs a migration.", where="status", remedy="regionshift status ID --verify"
+        )
+    from regionshift.cli.deployments import run_status
+
+    return run_status(choices)
+
+
+@app.command()
+@takes(CHANGE)
+def drift(choices: Choices) -> int:
+    """Say what in the cloud differs from the releases. Changes nothing; exit code 1 when something does."""
+    from regionshift.cli.deployments import run_drift
+
+    return run_drift(choices)
+
+
+@app.command()
+@takes(CHANGE)
+def resume(
+    choices: Choices,
+    back: Annotated[bool, typer.Option("--back", help="Take it back instead of finishing it.")] = False,
+) -> int:
+    """Finish what was stopped or killed (an up, a destroy, a promote, a move, a migrate), or take it back."""
+    from regionshift.cli.resuming import run_resume
+
+    return run_resume(choices, back=back)
+
+
+@app.command()
+@takes(CHANGE)
+def promote(
+    region: Annotated[str, typer.Argument(help="The secondary that becomes the primary.")],
+    choices: Choices,
+    plan_only: PlanOnly = False,
+    source_lost: Annotated[
+        bool, typer.Option("--source-lost", help="The primary is gone: do not call it, and fence it.")
+    ] = False,
+) -> int:
+    """Make a secondary the primary: last copy, settings, replication turned round; taken back if a step fails."""
+    from regionshift.cli.promoting import run_promote
+
+    return run_promote(choices, region, lost=source_lost, plan_only=plan_only)
+
+
+@app.command()
+@takes(CHANGE)
+def move(
+    source: Annotated[str, typer.Option("--from", help="The primary.", metavar="REGION")],
+    to: Annotated[str, typer.Option("--to", help="The region that takes its place.", metavar="REGION")],
+    choices: Choices,
+    retire: Annotated[
+        bool, typer.Option("--retire", help="Afterwards take the old region down; asked for apart.")
+    ] = False,
+    allow_data_loss: DataLoss = False,
+) -> int:
+    """Move the environment: up in the new region, migrate, promote it, and retire the old one if asked."""
+    from regionshift.cli.moving import run_move
+
+    return run_move(choices, source, to, retire=retire, allow_data_loss=allow_data_loss)

@@ -6,42 +6,30 @@ import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 from regionshift.cli.deployments import prune_releases, up_in_waves
-from regionshift.cli.driving import without_down
-from regionshift.cli.fences import warn_of_fences
 from regionshift.cli.opening import opened
 from regionshift.cli.options import Choices
 from regionshift.cli.show import confirm, confirm_by_name, console, print_json, screen_of, working
-from regionshift.cli.telling import NewsLines, topics
+from regionshift.cli.telling import NewsLines, topics, warn_of_fences
 from regionshift.engine.engine import Listener
 from regionshift.engine.events import StepProgress
 from regionshift.errors import EXIT_FAILED, EXIT_OK, InputError
 from regionshift.operations.deploying import deploy, mend
 from regionshift.operations.destroy import destroy, propose_destroy, require_destroyable
-from regionshift.operations.obstacles import before_plan, before_waves, prevents_plan
-from regionshift.operations.orphans import orphan_findings
-from regionshift.operations.preflight import down_of
-from regionshift.operations.up import PlanRefused, Proposal, propose
+from regionshift.operations.plan_up import UpOptions, UpPlan, plan_up
+from regionshift.operations.up import PlanRefused
 from regionshift.operations.validate import Validation, validate
-from regionshift.operations.waves.deploying import (
-    Intent,
-    left_behind,
-    one_run_findings,
-    plan_deployment,
-    require_skippable,
-)
-from regionshift.operations.waves.facts import terms_of
 from regionshift.releases.deployed import deployed_releases
 from regionshift.report.junit import write_junit
 from regionshift.report.live import LiveView
 from regionshift.report.migrations import recovery_lines
 from regionshift.report.printer import Screen
 from regionshift.report.terminal import checks_table, findings_table, outputs_view, plan_table
-from regionshift.report.values import CheckResult, Finding, Plan, as_data, exit_code_of
-from regionshift.wiring import Wired
+from regionshift.report.values import CheckResult, Plan, as_data, exit_code_of
+from regionshift.session import Session
 
 
 def run_init(
@@ -76,13 +64,11 @@ def run_init(
         console(choices).print(f"Wrote {path}. Look it over, then: regionshift up")
 
 
-def run_preview(choices: Choices, *, allow_data_loss: bool, refresh: bool) -> int:
+def run_preview(choices: Choices, options: UpOptions) -> int:
     """The plan, and nothing else; where something stands in the way it ends as `up` would."""
     # The engine takes its own lock for a preview, so two at once would collide without ours.
-    with opened(choices, locked=True) as whole:
-        with working(choices, "planning"):
-            wired, findings = without_down(whole)
-        plan = _propose(choices, wired, findings, allow_data_loss=allow_data_loss, refresh=refresh).plan
+    with opened(choices, locked=True) as session:
+        plan = _planned(choices, session, options).plan
     if choices.as_json:
         print_json({**asdict(plan), "errors": len(plan.errors)})
     else:
@@ -90,34 +76,12 @@ def run_preview(choices: Choices, *, allow_data_loss: bool, refresh: bool) -> in
     return exit_code_of(plan.findings)
 
 
-def run_up(
-    choices: Choices,
-    *,
-    allow_data_loss: bool,
-    refresh: bool,
-    check: bool,
-    skipped: tuple[str, ...] = (),
-    despite_alarms: bool = False,
-) -> int:
-    """Guard, preflight, plan, confirm, apply in waves or with a live view in one run, validate.
-
-    Args:
-        skipped: regions that get no call at all; nothing of theirs is read, changed or checked.
-    """
-    with opened(choices, locked=True, skipped=skipped) as whole:
-        require_skippable(whole.environment, deployed_releases(whole.journal), skipped)
-        with working(choices, "planning"):
-            wired, findings = without_down(whole)
-        environment, down = wired.environment, down_of(findings)
-        proposed = _propose(
-            choices,
-            wired,
-            findings,
-            allow_data_loss=allow_data_loss,
-            refresh=refresh,
-            despite_alarms=despite_alarms,
-        )
-        proposal, plan = proposed.proposal, proposed.plan
+def run_up(choices: Choices, options: UpOptions, *, check: bool) -> int:
+    """Guard, preflight, plan, confirm, apply in waves or with a live view in one run, validate."""
+    with opened(choices, locked=True, skipped=options.skipped) as whole:
+        planned = _planned(choices, whole, options)
+        session, plan = replace(whole, environment=planned.environment), planned.plan
+        environment = session.environment
         if not choices.as_json:
             _show_plan(choices, plan)
         if plan.errors:
@@ -125,26 +89,27 @@ def run_up(
         if plan.changes:
             confirm(choices, f"Change {len(plan.changes)} resources?", environment.config)
         if environment.scope.fenced:
-            warn_of_fences(choices, wired)
-        if proposed.intent is not None:
+            warn_of_fences(choices, session)
+        if planned.intent is not None:
             return up_in_waves(
                 choices,
-                wired,
-                proposed.intent,
+                session,
+                planned.intent,
                 plan.findings,
-                allow_data_loss=allow_data_loss,
-                refresh=proposal.refresh,
-                despite_alarms=despite_alarms,
+                allow_data_loss=options.allow_data_loss,
+                refresh=planned.proposal.refresh,
+                despite_alarms=options.despite_alarms,
             )
         if environment.scope.left_out:
-            return _nothing_elsewhere(choices, wired, plan, down)
-        wired.catalog.keep(environment.release(), deployed_releases(wired.journal).links)
+            return _nothing_elsewhere(choices, planned)
         screen = console(choices)
+        session.catalog.keep(environment.release(), deployed_releases(session.journal).links)
         with _view(screen, f"up {environment.name}", plan) as listener:
-            deploy(environment, wired.journal, proposal, listener, [NewsLines(screen), topics(wired, screen)])
+            listeners = [NewsLines(screen), topics(session, screen)]
+            deploy(environment, session.journal, planned.proposal, listener, listeners)
         if not plan.is_empty:
-            prune_releases(choices, wired)
-        results = _validate(choices, wired, ()).results if check else []
+            prune_releases(choices, session)
+        results = _validate(choices, session, ()).results if check else []
         if choices.as_json:
             print_json(
                 {
@@ -157,11 +122,11 @@ def run_up(
     return _code(results)
 
 
-def _nothing_elsewhere(choices: Choices, wired: Wired, plan: Plan, down: Sequence[str]) -> int:
+def _nothing_elsewhere(choices: Choices, planned: UpPlan) -> int:
     """The regions that are called stand as they should; 1 when one that is down does not."""
-    behind = left_behind(wired.environment, deployed_releases(wired.journal), down)
+    behind = planned.left_behind
     if choices.as_json:
-        print_json({"changes": [], "findings": as_data(plan.findings), "left_behind": behind})
+        print_json({"changes": [], "findings": as_data(planned.plan.findings), "left_behind": behind})
     elif behind:
         console(choices).print(
             f"Left behind: {', '.join(behind)}; run `regionshift up` again when it is back."
@@ -169,80 +134,32 @@ def _nothing_elsewhere(choices: Choices, wired: Wired, plan: Plan, down: Sequenc
     return EXIT_FAILED if behind else EXIT_OK
 
 
-@dataclass(frozen=True)
-class _Proposed:
-    """A plan with everything that was found; ``intent``: its waves, where it goes in waves."""
-
-    proposal: Proposal
-    intent: Intent | None
-
-    @property
-    def plan(self) -> Plan:
-        return self.proposal.plan
-
-
-def _propose(
-    choices: Choices,
-    wired: Wired,
-    regions: Sequence[Finding],
-    *,
-    allow_data_loss: bool,
-    refresh: bool,
-    despite_alarms: bool = False,
-) -> _Proposed:
-    """What `preview` shows and `up` does. Raises PlanRefused when no plan can be made; all that was found is shown."""
-    environment, journal = wired.environment, wired.journal
+def _planned(choices: Choices, session: Session, options: UpOptions) -> UpPlan:
+    """What `preview` shows and `up` does. Raises as `plan_up`; all that was found is shown."""
     screen = console(choices)
-    with working(choices, "planning"):
-        findings = before_plan(environment, journal, wired.catalog, wired.machine, regions, refresh=refresh)
-    if prevents_plan(findings):
+    try:
+        with working(choices, "planning"):
+            return plan_up(
+                session.environment, session.journal, session.catalog, session.machine, options, screen.print
+            )
+    except PlanRefused as refused:
         if not choices.as_json:
-            screen.print(findings_table(findings))
-        raise PlanRefused(findings)
-    with working(choices, "planning"):
-        remains = mend(environment, journal)
-        if remains.killed:
-            screen.print("An earlier run was killed; going on from what it left.")
-        if remains.half_destroyed:
-            screen.print("A destroy was begun and did not end; reading back what is still there.")
-        findings += remains.findings
-        if remains.killed and environment.config.target == "aws":
-            findings += orphan_findings(environment)
-        proposal = propose(
-            environment,
-            findings,
-            allow_data_loss=allow_data_loss,
-            refresh=refresh or remains.is_read_back,
-        )
-        deployed = deployed_releases(journal)
-        # A bucket that goes is emptied first, which only one run for all regions does.
-        waves = (
-            None
-            if proposal.doomed
-            else plan_deployment(environment, deployed, proposal.plan, down=down_of(regions))
-        )
-        terms = terms_of(environment.config, refresh=proposal.refresh, allow_data_loss=allow_data_loss)
-        target = waves.plan.target if waves else {}
-        found = [
-            *one_run_findings(environment, proposal),
-            *before_waves(environment, journal, deployed, target, terms, despite=despite_alarms).findings,
-        ]
-    plan = replace(proposal.plan, findings=(*proposal.plan.findings, *found))
-    return _Proposed(replace(proposal, plan=plan), waves)
+            screen.print(findings_table(refused.found))
+        raise
 
 
 def run_validate(choices: Choices, regions: tuple[str, ...], junit: Path | None) -> int:
     """Every check of every region (or of those named)."""
-    with opened(choices) as wired:
-        known = wired.environment.regions
+    with opened(choices) as session:
+        known = session.environment.regions
         if unknown := [region for region in regions if region not in known]:
             raise InputError(
                 f"{', '.join(unknown)} is no region of this environment.",
                 where="--region",
                 remedy=f"one of {', '.join(known)}",
             )
-        done = _validate(choices, wired, regions)
-        name, results, recovery = wired.environment.name, done.results, done.recovery.as_json
+        done = _validate(choices, session, regions)
+        name, results, recovery = session.environment.name, done.results, done.recovery.as_json
     if junit:
         write_junit(junit, results, f"regionshift validate {name}", recovery)
     if choices.as_json:
@@ -253,9 +170,9 @@ def run_validate(choices: Choices, regions: tuple[str, ...], junit: Path | None)
 
 def run_outputs(choices: Choices) -> int:
     """The flat mapping of outputs; 1 when the environment is not up."""
-    with opened(choices) as wired:
-        values = wired.environment.engine.outputs()
-        name = wired.environment.name
+    with opened(choices) as session:
+        values = session.environment.engine.outputs()
+        name = session.environment.name
     if choices.as_json:
         print_json(values)
     elif values:
@@ -268,10 +185,12 @@ def run_outputs(choices: Choices) -> int:
 
 def run_destroy(choices: Choices) -> int:
     """Show, ask for the name, take down, and look that it is gone."""
-    with opened(choices, locked=True) as wired:
-        environment = wired.environment.calling_left_out()  # a deployment that leaves a region out ends here
+    with opened(choices, locked=True) as session:
+        environment = (
+            session.environment.calling_left_out()
+        )  # a deployment that leaves a region out ends here
         require_destroyable(environment)
-        remains = mend(environment, wired.journal)
+        remains = mend(environment, session.journal)
         screen = console(choices)
         with working(choices, "planning"):
             plan = propose_destroy(environment)
@@ -284,7 +203,7 @@ def run_destroy(choices: Choices) -> int:
             confirm_by_name(choices, environment.config)
         with _view(screen, f"destroy {environment.name}", plan) as listener:
             done = destroy(
-                environment, wired.journal, plan, listener, [NewsLines(screen), topics(wired, screen)]
+                environment, session.journal, plan, listener, [NewsLines(screen), topics(session, screen)]
             )
     if choices.as_json:
         print_json(asdict(done))
@@ -313,11 +232,11 @@ def _view(screen: Screen, title: str, plan: Plan) -> Iterator[Listener | None]:
         yield listen
 
 
-def _validate(choices: Choices, wired: Wired, regions: Sequence[str]) -> Validation:
-    asked = list(regions) or wired.environment.regions
+def _validate(choices: Choices, session: Session, regions: Sequence[str]) -> Validation:
+    asked = list(regions) or session.environment.regions
     with working(choices, f"checking {len(asked)} regions") as activity:
         done = validate(
-            wired.environment,
+            session.environment,
             regions=regions,
             listener=lambda result: activity.now(f"{result.check} [{result.region}]: {result.outcome}"),
         )

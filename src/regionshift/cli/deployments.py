@@ -37,13 +37,13 @@ from regionshift.report.migrations import migrations_table
 from regionshift.report.terminal import findings_table, plan_table
 from regionshift.report.values import Finding, Plan, as_data
 from regionshift.runs.deployment_state import DeploymentState, Outcome, RegionState, fold_deployment
+from regionshift.session import Session
 from regionshift.settings.config import MigrationConfig
-from regionshift.wiring import Wired, scope_of
 
 
 def up_in_waves(
     choices: Choices,
-    wired: Wired,
+    session: Session,
     intent: deploying.Intent,
     findings: Sequence[Finding],
     *,
@@ -52,12 +52,12 @@ def up_in_waves(
     despite_alarms: bool = False,
 ) -> int:
     """Do what was planned, wave by wave; ``findings`` of the plan stand in the JSON of its end."""
-    deployed = deployed_releases(wired.journal)
-    terms = terms_of(wired.environment.config, refresh=refresh, allow_data_loss=allow_data_loss)
-    intent = begun_under(wired, intent, deployed, terms, despite_alarms=despite_alarms)
-    with driver(choices, wired) as driving:
-        state = deploying.begin(driving, wired.catalog, intent, deployed)
-    return ended(choices, wired, state, more={"findings": as_data(findings)})
+    deployed = deployed_releases(session.journal)
+    terms = terms_of(session.environment.config, refresh=refresh, allow_data_loss=allow_data_loss)
+    intent = begun_under(session, intent, deployed, terms, despite_alarms=despite_alarms)
+    with driver(choices, session) as driving:
+        state = deploying.begin(driving, session.catalog, intent, deployed)
+    return ended(choices, session, state, more={"findings": as_data(findings)})
 
 
 def run_deployment_rollback(
@@ -78,23 +78,25 @@ def run_deployment_rollback(
     def skipped(journal: Journal) -> Collection[str]:
         return deploying.left_out_by(journal, run_id)
 
-    with opened(choices, locked=True, skipped=skipped) as wired:
+    with opened(choices, locked=True, skipped=skipped) as session:
         with working(choices, "planning"):
-            way = _way_back(wired, run_id, options)
+            way = _way_back(session, run_id, options)
         _show(choices, way.plan)
-        written = written_since(wired.journal, way.undone, way.intent.plan.target)
-        data = [each for each in written if with_data or _wants_back(choices, each, wired.environment.config)]
-        left_out = wired.environment.scope.left_out
+        written = written_since(session.journal, way.undone, way.intent.plan.target)
+        data = [
+            each for each in written if with_data or _wants_back(choices, each, session.environment.config)
+        ]
+        left_out = session.environment.scope.left_out
         if data:
-            with carrying_in(wired) as carrying:
+            with carrying_in(session) as carrying:
                 require_all_takeable(carrying, data)
         confirm(
             choices,
             f"Take back deployment {way.undone}, {len(way.plan.changes)} resources{_also(data)}?",
-            wired.environment.config,
+            session.environment.config,
         )
         if not data:
-            return _go_back(choices, wired, way, options)
+            return _go_back(choices, session, way, options)
     taken_back: list[dict[str, Any]] = []
     for migration in data:
         why = f"with deployment {way.undone}"
@@ -104,9 +106,9 @@ def run_deployment_rollback(
             if choices.as_json:
                 print_json({"outcome": "data is not back", "data": taken_back})
             return EXIT_FAILED
-    with opened(choices, locked=True, skipped=skipped) as wired:
+    with opened(choices, locked=True, skipped=skipped) as session:
         # Nobody held the lock for a moment, so it is planned again.
-        return _go_back(choices, wired, _way_back(wired, way.undone, options), options, taken_back)
+        return _go_back(choices, session, _way_back(session, way.undone, options), options, taken_back)
 
 
 @dataclass(frozen=True)
@@ -125,33 +127,33 @@ class _WayBack:
     plan: Plan
 
 
-def _way_back(wired: Wired, run_id: str | None, options: _BackOptions) -> _WayBack:
-    require_finished(wired.journal)
+def _way_back(session: Session, run_id: str | None, options: _BackOptions) -> _WayBack:
+    require_finished(session.journal)
     undone, intent = deploying.plan_rollback(
-        wired.journal, deployed_releases(wired.journal), run_id, to_nothing=options.to_nothing
+        session.journal, deployed_releases(session.journal), run_id, to_nothing=options.to_nothing
     )
     plan, intent = deploying.preview_rollback(
-        wired.environment, wired.catalog, intent, [], allow_data_loss=options.allow_data_loss
+        session.environment, session.catalog, intent, [], allow_data_loss=options.allow_data_loss
     )
     return _WayBack(undone, intent, plan)
 
 
 def _go_back(
     choices: Choices,
-    wired: Wired,
+    session: Session,
     way: _WayBack,
     options: _BackOptions,
     data: Sequence[Mapping[str, Any]] = (),
 ) -> int:
     if way.plan.errors:
         raise PlanRefused(way.plan.errors)
-    terms = terms_of(wired.environment.config, allow_data_loss=options.allow_data_loss)
+    terms = terms_of(session.environment.config, allow_data_loss=options.allow_data_loss)
     intent = deploying.under(way.intent, terms)
     why = {"reason": options.reason} if options.reason else {}
-    run = wired.journal.start("rollback", {**intent.facts.opening(intent.plan), "of": way.undone, **why})
-    with driver(choices, wired) as driving:
+    run = session.journal.start("rollback", {**intent.facts.opening(intent.plan), "of": way.undone, **why})
+    with driver(choices, session) as driving:
         state = driving.drive(run)
-    code = ended(choices, wired, state, "rollback", {"data": list(data)} if data else {})
+    code = ended(choices, session, state, "rollback", {"data": list(data)} if data else {})
     say_what_the_settings_say(choices)
     return code
 
@@ -178,9 +180,9 @@ def _wants_back(choices: Choices, migration: str, config: MigrationConfig) -> bo
 
 def run_releases(choices: Choices) -> int:
     """Every kept release, the newest first, and where it runs."""
-    with opened(choices) as wired:
-        records = wired.catalog.store.kept()
-        regions = _as_they_are(wired, _unfinished(wired))
+    with opened(choices) as session:
+        records = session.catalog.store.kept()
+        regions = _as_they_are(session, _unfinished(session))
     runs = {r.digest: [g for g, state in regions.items() if state.release == r.digest] for r in records}
     if choices.as_json:
         hidden = ("content", "sealed", "secret_digests")
@@ -197,14 +199,14 @@ def run_releases(choices: Choices) -> int:
             ]
         )
     else:
-        console(choices).print(releases_table(records, runs, wired.catalog.program))
+        console(choices).print(releases_table(records, runs, session.catalog.program))
     return EXIT_OK
 
 
 def run_diff(choices: Choices, one: str, other: str) -> int:
     """What differs from one kept release to another."""
-    with opened(choices) as wired:
-        found = wired.catalog.store.diff(one, other)
+    with opened(choices) as session:
+        found = session.catalog.store.diff(one, other)
     if choices.as_json:
         print_json([difference.to_json() for difference in found])
     else:
@@ -214,8 +216,8 @@ def run_diff(choices: Choices, one: str, other: str) -> int:
 
 def run_seal(choices: Choices) -> int:
     """Show every run that has events without a seal, ask, and take them for the environment's own."""
-    with opened(choices, locked=True, unsealed=True) as wired:
-        journal = wired.journal
+    with opened(choices, locked=True, unsealed=True) as session:
+        journal = session.journal
         found = journal.unsealed()
         runs = journal.runs_of(found)
         if choices.as_json:
@@ -224,15 +226,15 @@ def run_seal(choices: Choices) -> int:
             console(choices).print(history_table(runs) if found else "Everything in the journal is sealed.")
         if found:
             question = f"Take {len(found)} events and copies of {len(runs)} runs as they are?"
-            confirm(choices, question, wired.environment.config)
+            confirm(choices, question, session.environment.config)
             journal.take(found)
     return EXIT_OK
 
 
 def run_history(choices: Choices, limit: int) -> int:
     """The newest runs and how each ended."""
-    with opened(choices) as wired:
-        runs = wired.journal.history(limit)
+    with opened(choices) as session:
+        runs = session.journal.history(limit)
     if choices.as_json:
         print_json(as_data(runs))
     else:
@@ -246,25 +248,25 @@ def run_status(choices: Choices) -> int:
     What a living command works on is as it should be; what lies beside it is not. Nor is a migration whose record
     cannot be read: it may be open.
     """
-    with opened(choices) as wired:
-        environment = wired.environment
-        deployed = with_fenced(deployed_releases(wired.journal), wired.journal)
-        states = _unfinished(wired)
-        holder = living_holder(wired.store, scope_of(environment.config), environment.now())
-        alive = alive_runs(wired.journal, holder.run_id if holder else None)
-        unfinished, half = open_runs(wired.journal, alive), half_done(wired.journal)
+    with opened(choices) as session:
+        environment = session.environment
+        deployed = with_fenced(deployed_releases(session.journal), session.journal)
+        states = _unfinished(session)
+        holder = living_holder(session.store, session.identity.scope, environment.now())
+        alive = alive_runs(session.journal, holder.run_id if holder else None)
+        unfinished, half = open_runs(session.journal, alive), half_done(session.journal)
         changing = any(run.running for run in unfinished)
         with working(choices, "asking every region"):
-            migrations, unread = all_migrations(wired)
-        regions = _as_they_are(wired, states)
-        last = None if half else last_change(wired.journal, regions)
+            migrations, unread = all_migrations(session)
+        regions = _as_they_are(session, states)
+        last = None if half else last_change(session.journal, regions)
         up = [
             r for r, s in regions.items() if s.release and not s.note and r not in environment.scope.uncalled
         ]
         with working(choices, "asking every region for its alarms"):
             alarms = alarms_now(environment, up)
         ids = [str(each["migration_id"]) for each in migrations]
-        under_way = worked_on(wired.journal, ids, alive)
+        under_way = worked_on(session.journal, ids, alive)
     migrations = [{**each, "running": each["migration_id"] in under_way} for each in migrations]
     releases = releases_among(regions)
     if choices.as_json:
@@ -303,32 +305,32 @@ def run_status(choices: Choices) -> int:
     return EXIT_OK if well and (going or not unread) else EXIT_FAILED
 
 
-def _unfinished(wired: Wired) -> list[tuple[str, DeploymentState]]:
-    views = deploying.unfinished(wired.journal)
-    return [(view.run_id, fold_deployment(wired.journal.events(view.run_id))) for view in views]
+def _unfinished(session: Session) -> list[tuple[str, DeploymentState]]:
+    views = deploying.unfinished(session.journal)
+    return [(view.run_id, fold_deployment(session.journal.events(view.run_id))) for view in views]
 
 
-def _as_they_are(wired: Wired, states: Sequence[tuple[str, DeploymentState]]) -> dict[str, RegionState]:
+def _as_they_are(session: Session, states: Sequence[tuple[str, DeploymentState]]) -> dict[str, RegionState]:
     """Every region as the finished runs left it, and as far as an open one has changed it; the primary first.
 
     A region that is no more in the settings and has nothing is left out.
     """
-    found = dict(with_fenced(deployed_releases(wired.journal), wired.journal).regions)
+    found = dict(with_fenced(deployed_releases(session.journal), session.journal).regions)
     for _, state in states:
         found |= {region: state.regions[region] for region in state.changed}
-    named = wired.environment.config.all_regions
+    named = session.environment.config.all_regions
     gone = {r for r, state in found.items() if r not in named and state.settled and state.release is None}
     return {region: found[region] for region in [*named, *sorted(found)] if region in found.keys() - gone}
 
 
 def run_drift(choices: Choices) -> int:
     """What differs from the releases, read from the cloud; changes nothing. 1 when something differs."""
-    with opened(choices, locked=True) as wired:
-        environment = wired.environment
-        deployed = deployed_releases(wired.journal)
+    with opened(choices, locked=True) as session:
+        environment = session.environment
+        deployed = deployed_releases(session.journal)
         if deployed.is_empty:
             raise Refused("Nothing is up, so nothing can have drifted.", remedy="run `regionshift up` first")
-        catalog = wired.catalog
+        catalog = session.catalog
         releases = {
             r: catalog.take(d)
             for r, d in deployed.releases.items()
@@ -357,7 +359,7 @@ def _show(choices: Choices, plan: Plan) -> None:
 
 def ended(
     choices: Choices,
-    wired: Wired,
+    session: Session,
     state: DeploymentState,
     kind: str = "deployment",
     more: Mapping[str, Any] = MappingProxyType({}),
@@ -372,15 +374,15 @@ def ended(
         screen = console(choices)
         for region, said in regions.items():
             screen.print(f"  {region:<16} {said}")
-    prune_releases(choices, wired)
+    prune_releases(choices, session)
     wanted = Outcome.ROLLED_BACK if back else Outcome.SUCCEEDED
     return EXIT_OK if state.verdict is wanted else EXIT_FAILED
 
 
-def prune_releases(choices: Choices, wired: Wired) -> None:
+def prune_releases(choices: Choices, session: Session) -> None:
     """Remove the releases that are kept no longer. What is done stays done when that cannot be."""
     try:
-        prune(wired.journal, wired.catalog)
+        prune(session.journal, session.catalog)
     except RegionshiftError as error:
         console(choices).print(
             f"warning: old releases could not be removed: {error.message}; the next `up` tries again.",

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 
-from regionshift.cli.driving import without_down
+from regionshift.cli.opening import settings_of
 from regionshift.cli.options import Choices
 from regionshift.cli.show import console, print_json, working
 from regionshift.errors import RegionshiftError
@@ -12,10 +13,13 @@ from regionshift.journal.journal import NotSealed
 from regionshift.journal.lock import Holder, current_holder
 from regionshift.journal.store import StateUnreachable
 from regionshift.operations.obstacles import without_plan
+from regionshift.operations.preflight import without_down
 from regionshift.operations.unfinished import alive_runs
+from regionshift.releases.deployed import deployed_releases
 from regionshift.report.terminal import facts_table, findings_table
 from regionshift.report.values import Finding, as_data, exit_code_of
-from regionshift.wiring import Wired, scope_of, settings, surroundings, wire
+from regionshift.session import Session, open_session
+from regionshift.surroundings import surroundings
 
 _BEYOND_ASCII = "✓ → é Ж 漢"
 _Facts = dict[str, object]
@@ -37,26 +41,27 @@ def run_doctor(choices: Choices) -> int:
 
 def _examine(choices: Choices) -> tuple[_Facts, list[Finding], int]:
     """What this machine has, what stands in the way, and how an `up` would end on it."""
-    outside = surroundings()
     try:
-        with wire(
-            choices.config, choices.overrides, outside, endpoint=choices.endpoint, without_engine=True
-        ) as whole:
-            wired, regional = without_down(whole)
-            holder = current_holder(wired.store, scope_of(wired.environment.config))
-            alive = alive_runs(wired.journal, holder.run_id) if holder else ()
+        with open_session(
+            choices.config, choices.overrides, surroundings(), endpoint=choices.endpoint, without_engine=True
+        ) as opened:
+            is_up = not deployed_releases(opened.journal).is_empty
+            environment, regional = without_down(opened.environment, tolerate=is_up)
+            session = replace(opened, environment=environment)
+            holder = current_holder(session.store, session.identity.scope)
+            alive = alive_runs(session.journal, holder.run_id) if holder else ()
             findings = [
                 *without_plan(
-                    wired.environment, wired.journal, wired.catalog, wired.machine, regional, alive
+                    environment, session.journal, session.catalog, session.machine, regional, alive
                 ),
                 *_held(holder),
-                *_damage(wired),
-                *_unsealed(wired),
+                *_damage(session),
+                *_unsealed(session),
                 *terminal_findings(),
             ]
-            return _facts(wired, holder), findings, exit_code_of(findings)
+            return _facts(session, holder), findings, exit_code_of(findings)
     except StateUnreachable as error:
-        config = settings(choices.config, choices.overrides, outside)
+        config = settings_of(choices)
         facts: _Facts = {
             "environment": config.suffix,
             "account": config.account,
@@ -68,16 +73,16 @@ def _examine(choices: Choices) -> tuple[_Facts, list[Finding], int]:
         return facts, [found], error.exit_code
 
 
-def _facts(wired: Wired, holder: Holder | None) -> _Facts:
-    environment, machine = wired.environment, wired.machine
+def _facts(session: Session, holder: Holder | None) -> _Facts:
+    environment, machine = session.environment, session.machine
     return {
         "environment": environment.name,
         "account": environment.config.account,
         "regions": list(environment.regions),
         "pulumi": "none that fits" if machine.engine_problem else str(environment.engine.version),
         "free_memory_mb": machine.free_memory_mb,
-        "endpoint": wired.cloud.endpoint if wired.cloud else "AWS",
-        "state": wired.store.url,
+        "endpoint": session.cloud.endpoint if session.cloud else "AWS",
+        "state": session.store.url,
         "lock": f"held by {holder}" if holder else "free",
     }
 
@@ -89,14 +94,14 @@ def _held(holder: Holder | None) -> list[Finding]:
     return [Finding("lock", "error", f"the environment is locked by {holder}", None, remedy)]
 
 
-def _damage(wired: Wired) -> list[Finding]:
+def _damage(session: Session) -> list[Finding]:
     remedy = "restore that file from a backup, if there is one"
-    return [Finding("journal", "warning", sentence, None, remedy) for sentence in wired.journal.damage]
+    return [Finding("journal", "warning", sentence, None, remedy) for sentence in session.journal.damage]
 
 
-def _unsealed(wired: Wired) -> list[Finding]:
+def _unsealed(session: Session) -> list[Finding]:
     try:
-        found = wired.journal.unsealed()
+        found = session.journal.unsealed()
     except RegionshiftError as error:  # the key cannot be used, or what was taken is not sealed
         message = f"it cannot be seen whether the journal is sealed: {error.message}"
         return [Finding("journal", "error", message, None, error.remedy or _LOOK)]

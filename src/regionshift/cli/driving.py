@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import replace
 
 import typer
 
@@ -17,20 +16,19 @@ from regionshift.engine.events import StepProgress
 from regionshift.errors import Refused
 from regionshift.operations.environment import Environment
 from regionshift.operations.obstacles import before_waves
-from regionshift.operations.preflight import down_of, region_findings
 from regionshift.operations.up import PlanRefused
 from regionshift.operations.waves import deploying
 from regionshift.operations.waves.applier import Applier
 from regionshift.operations.waves.bake import Watch
 from regionshift.operations.waves.facts import Terms
 from regionshift.operations.waves.wave_run import WaveDriver
-from regionshift.releases.deployed import DeployedReleases, deployed_releases
-from regionshift.report.activity import Activity
-from regionshift.report.values import Finding, errors_of
+from regionshift.releases.deployed import DeployedReleases
+from regionshift.report.live import Activity
+from regionshift.report.values import errors_of
 from regionshift.runs.deployment_plan import WaveStep
 from regionshift.runs.driver import Unanswered, Waits
 from regionshift.runs.messages import RunListener, StepPhase
-from regionshift.wiring import Wired
+from regionshift.session import Session
 
 _GO_ON = (
     "`regionshift resume` begins it (with --yes where nobody can be asked),"
@@ -39,21 +37,21 @@ _GO_ON = (
 
 
 @contextmanager
-def driver(choices: Choices, wired: Wired, *, approving: str | None = None) -> Iterator[WaveDriver]:
+def driver(choices: Choices, session: Session, *, approving: str | None = None) -> Iterator[WaveDriver]:
     """A driver that shows every step, tells the topics, and asks before the waves that are to be approved.
 
     Args:
         approving: the step that --yes approves, as a person who resumes has seen that it waits.
     """
-    screen, environment, under_way = console(choices), wired.environment, _UnderWay(choices)
+    screen, environment, under_way = console(choices), session.environment, _UnderWay(choices)
     try:
         yield WaveDriver(
             environment,
-            wired.journal,
-            Applier(environment, wired.catalog, under_way.listen),
+            session.journal,
+            Applier(environment, session.catalog, under_way.listen),
             Watch(environment.clients, time.monotonic, time.sleep, under_way.left),
             _approval(choices, environment, approving),
-            [under_way, NewsLines(screen), topics(wired, screen)],
+            [under_way, NewsLines(screen), topics(session, screen)],
         )
     finally:
         under_way.end()
@@ -89,18 +87,8 @@ class _UnderWay(RunListener[WaveStep]):
             self._activity.ends_in(seconds)
 
 
-def without_down(wired: Wired) -> tuple[Wired, list[Finding]]:
-    """The same without the regions that do not answer, as far as that is tolerated; and what each answered.
-
-    While nothing is up every region is needed.
-    """
-    deployed = deployed_releases(wired.journal)
-    findings = region_findings(wired.environment, tolerate=not deployed.is_empty)
-    return replace(wired, environment=wired.environment.without(down=down_of(findings))), findings
-
-
 def begun_under(
-    wired: Wired,
+    session: Session,
     intent: deploying.Intent,
     deployed: DeployedReleases,
     terms: Terms,
@@ -115,7 +103,9 @@ def begun_under(
         PlanRefused: an alarm is red that should not be, is not there or cannot be read, or a bake is too short.
     """
     target = intent.plan.target
-    found = before_waves(wired.environment, wired.journal, deployed, target, terms, despite=despite_alarms)
+    found = before_waves(
+        session.environment, session.journal, deployed, target, terms, despite=despite_alarms
+    )
     if errors_of(found.findings):
         raise PlanRefused(found.findings)
     return deploying.under(intent, terms, found.red)

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from regionshift.cli.opening import settings_of
 from regionshift.cli.options import Choices
 from regionshift.cli.show import console, print_for_shell, print_json
 from regionshift.errors import EXIT_FAILED, EXIT_OK, WorkFailed
 from regionshift.report.terminal import facts_table
-from regionshift.wiring import ProjectFiles, settings, surroundings
+from regionshift.surroundings import ProjectFiles
 
 if TYPE_CHECKING:
     from regionshift.local.emulator import LocalCloud
@@ -18,7 +19,7 @@ def run_local_up(choices: Choices, port: int | None) -> int:
     """Start the embedded AWS for the account of the settings (or of --account)."""
     from regionshift.local import emulator
 
-    account = choices.account or settings(choices.config, choices.overrides, surroundings()).account
+    account = choices.account or settings_of(choices).account
     cloud = emulator.up(ProjectFiles(choices.config).cloud, account, port)
     _show(choices, cloud)
     return EXIT_OK

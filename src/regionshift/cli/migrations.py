@@ -50,8 +50,8 @@ from regionshift.report.migrations import (
 )
 from regionshift.report.terminal import instant
 from regionshift.runs.deployment_state import DOWN
+from regionshift.session import Session, Skipped
 from regionshift.settings.config import MigrationConfig
-from regionshift.wiring import Skipped, Wired
 
 _CONNECTIONS = 16
 
@@ -67,8 +67,8 @@ def run_migrate(
     deep: bool,
 ) -> int:
     """Validate the target, plan, show, confirm, copy and prove inside AWS, report."""
-    with _carrying(choices, locked=not plan_only) as (wired, carrying):
-        regions = _regions(wired.environment.config, source, target)
+    with _carrying(choices, locked=not plan_only) as (session, carrying):
+        regions = _regions(session.environment.config, source, target)
         wanted = operation.want(carrying, *regions, level=level, migration_id=migration_id, deep=deep)
         screen = console(choices)
         to_copy = 0
@@ -79,7 +79,7 @@ def run_migrate(
             confirm(
                 choices,
                 f"Go on with {migration_id}, from {wanted.source} to {wanted.target}?",
-                wired.environment.config,
+                session.environment.config,
             )
         else:
             with working(choices, "looking at what is to be carried"):
@@ -93,19 +93,19 @@ def run_migrate(
                 if choices.as_json:
                     print_json(shown)
                 return EXIT_REFUSED if shown["conflicts"] else EXIT_OK
-            _require_startable(wired, wanted, shown)
+            _require_startable(session, wanted, shown)
             with told_plainly(wanted.target):
                 migration = carrying.migration(wanted.target, wanted.migration_id)
                 migration.require_beginnable(wanted.entries, planned=True)
             confirm(
                 choices,
                 f"Carry {to_copy} items from {wanted.source} to {wanted.target}?",
-                wired.environment.config,
+                session.environment.config,
             )
             if not choices.yes:
                 # Planned again when it begins, maybe much later: just this is what was agreed to.
                 wanted = replace(wanted, confirmed=made.digest)
-        report = _follow(choices, wired, carrying, wanted, to_copy)
+        report = _follow(choices, session, carrying, wanted, to_copy)
     if choices.as_json:
         print_json(_report(report))
     else:
@@ -127,12 +127,12 @@ def _plan(carrying: Carrying, wanted: operation.MigrationRequest) -> tuple[Migra
     )
 
 
-def _require_startable(wired: Wired, wanted: operation.MigrationRequest, shown: dict[str, Any]) -> None:
+def _require_startable(session: Session, wanted: operation.MigrationRequest, shown: dict[str, Any]) -> None:
     """Raises Refused: no rights for what would be carried, or conflicts that would undo it."""
-    config = wired.environment.config
-    digest = deployed_releases(wired.journal).releases.get(wanted.target)
+    config = session.environment.config
+    digest = deployed_releases(session.journal).releases.get(wanted.target)
     if digest:
-        require_rights(config, wired.catalog.store.find(digest).content, wanted.target)
+        require_rights(config, session.catalog.store.find(digest).content, wanted.target)
     if shown["conflicts"] and config.migration.on_failure == "rollback":
         # They keep it from being completed, so that it would be taken back in the end.
         raise refused_for(
@@ -141,7 +141,7 @@ def _require_startable(wired: Wired, wanted: operation.MigrationRequest, shown: 
 
 
 def _follow(
-    choices: Choices, wired: Wired, carrying: Carrying, wanted: operation.MigrationRequest, to_copy: int
+    choices: Choices, session: Session, carrying: Carrying, wanted: operation.MigrationRequest, to_copy: int
 ) -> operation.Report:
     """Validate the target, then copy with a bar.
 
@@ -169,7 +169,7 @@ def _follow(
         try:
             return operation.migrate(
                 carrying,
-                wired.journal,
+                session.journal,
                 wanted,
                 clock=time.monotonic,
                 delays=validated.delays,
@@ -238,16 +238,16 @@ def rollback_migration(
     Args:
         skipped: regions that get no call.
     """
-    with _carrying(choices, locked=True, skipped=skipped) as (wired, carrying):
-        migration_id = migration_named(wired.journal, migration_id)
+    with _carrying(choices, locked=True, skipped=skipped) as (session, carrying):
+        migration_id = migration_named(session.journal, migration_id)
         region, found = carrying.find(migration_id)
         if not choices.as_json:
             console(choices).print(summary_table(found))
         require_takeable(carrying, migration_id)
-        confirm(choices, f"Take back what {migration_id} wrote in {region}?", wired.environment.config)
+        confirm(choices, f"Take back what {migration_id} wrote in {region}?", session.environment.config)
         try:
             with working(choices, f"taking back {migration_id}"):
-                done = take_back(carrying, wired.journal, migration_id, reason, clock=time.monotonic)
+                done = take_back(carrying, session.journal, migration_id, reason, clock=time.monotonic)
         except KeyboardInterrupt:
             raise Interrupted(
                 f"Interrupted: what was begun of taking {migration_id} back ends inside AWS.",
@@ -266,8 +266,8 @@ def run_migration_status(choices: Choices, migration_id: str, *, verify: bool = 
     Args:
         verify: also look whether everything is as it was written; exit code 1 unless it is.
     """
-    with _carrying(choices, locked=False) as (wired, carrying):
-        migration_id = migration_named(wired.journal, migration_id)
+    with _carrying(choices, locked=False) as (session, carrying):
+        migration_id = migration_named(session.journal, migration_id)
         with working(choices, "reading what was written"):
             region, found = carrying.find(migration_id)
             undone = carrying.migration(region, migration_id).undone()
@@ -285,16 +285,16 @@ def run_migration_status(choices: Choices, migration_id: str, *, verify: bool = 
     return EXIT_OK if settled and (proven is None or proven.whole) else EXIT_FAILED
 
 
-def all_migrations(wired: Wired) -> tuple[Sequence[dict[str, Any]], str]:
+def all_migrations(session: Session) -> tuple[Sequence[dict[str, Any]], str]:
     """Every migration of the environment as data, the newest first; and which cannot be read, or that none can."""
-    deployed, scope = deployed_releases(wired.journal).regions, wired.environment.scope
+    deployed, scope = deployed_releases(session.journal).regions, session.environment.scope
     regions = [
         r for r, state in deployed.items() if state.release and state.note != DOWN and r not in scope.uncalled
     ]
     if not regions:
         return [], ""
     try:
-        with carrying_in(wired) as carrying:
+        with carrying_in(session) as carrying:
             known, unread = known_migrations(carrying, regions)
     except RegionshiftError as error:
         return [], f"Migrations could not be read: {error.message}"
@@ -322,21 +322,21 @@ class OpenMigration:
     going_back: bool
 
 
-def open_migration(wired: Wired) -> OpenMigration | None:
+def open_migration(session: Session) -> OpenMigration | None:
     """The newest migration that is not settled, or whose end the command did not see; none when there is none.
 
     Raises:
         WorkFailed: the records cannot be read.
     """
-    found, unread = all_migrations(wired)
-    killed = killed_migrations(wired.journal)
+    found, unread = all_migrations(session)
+    killed = killed_migrations(session.journal)
     left = next((each for each in found if not each["settled"] or each["migration_id"] in killed), None)
     if left is None:
         if unread:
             raise WorkFailed(unread, remedy="when it can be read: regionshift resume")
         return None
     name, region = left["migration_id"], left["region"]
-    with carrying_in(wired) as carrying:
+    with carrying_in(session) as carrying:
         level = str(carrying.find(name)[1]["level"])
         going_back = carrying.migration(region, name).undone() is not None
     return OpenMigration(name, left["status"], left["source"], region, level, going_back)
@@ -361,23 +361,23 @@ def resume_migration(choices: Choices, left: OpenMigration, *, back: bool) -> in
 
 
 @contextmanager
-def _carrying(choices: Choices, *, locked: bool, skipped: Skipped = ()) -> Iterator[tuple[Wired, Carrying]]:
+def _carrying(choices: Choices, *, locked: bool, skipped: Skipped = ()) -> Iterator[tuple[Session, Carrying]]:
     with (
-        opened(choices, locked=locked, skipped=skipped) as wired,
-        carrying_in(wired) as carrying,
+        opened(choices, locked=locked, skipped=skipped) as session,
+        carrying_in(session) as carrying,
     ):
-        yield wired, carrying
+        yield session, carrying
 
 
 @contextmanager
-def carrying_in(wired: Wired) -> Iterator[Carrying]:
+def carrying_in(session: Session) -> Iterator[Carrying]:
     """How this run of the command works with migrations. Raises WorkFailed when the environment is not up."""
-    values = wired.environment.engine.outputs()
+    values = session.environment.engine.outputs()
     if not values:
         raise WorkFailed(
-            f"The environment {wired.environment.name} is not up.", remedy="run `regionshift up` first"
+            f"The environment {session.environment.name} is not up.", remedy="run `regionshift up` first"
         )
-    clients, cloud = wired.environment.clients, wired.cloud
+    clients, cloud = session.environment.clients, session.cloud
 
     def credentials() -> ReadOnlyCredentials:
         key = clients.credentials()
@@ -385,14 +385,14 @@ def carrying_in(wired: Wired) -> Iterator[Carrying]:
 
     access = TransportAccess(
         credentials,
-        wired.environment.config.account,
+        session.environment.config.account,
         cloud.endpoint if cloud else None,
         str(cloud.ca_bundle) if cloud else None,
         connections=_CONNECTIONS,
     )
     transport = access.transport()
     try:
-        yield Carrying(wired.environment, Outputs(values), transport, lambda: datetime.now(UTC), time.sleep)
+        yield Carrying(session.environment, Outputs(values), transport, lambda: datetime.now(UTC), time.sleep)
     finally:
         transport.close()
 

@@ -38,8 +38,8 @@ from regionshift.report.moving import StepsView, promotion_table
 from regionshift.report.terminal import findings_table, plan_table
 from regionshift.runs.driver import RunUnderWay, drive_in_sessions, saga_state
 from regionshift.runs.state import RunStep, SagaState
+from regionshift.session import Session
 from regionshift.settings.editing import applied
-from regionshift.wiring import Wired
 
 _LAST = "promote"
 
@@ -92,32 +92,32 @@ def _not_retired(error: RegionshiftError | typer.Abort, region: str) -> Regionsh
 
 def _begun(choices: Choices, source: str, target: str) -> str | None:
     """The run to go on with: an open one, or a new one once its plan was shown and confirmed; None when moved."""
-    with opened(choices, locked=True, naming=(target,)) as wired:
-        if away := wired.environment.scope.fenced:
+    with opened(choices, locked=True, naming=(target,)) as session:
+        if away := session.environment.scope.fenced:
             region = min(away)
             raise Refused(
                 f"{region} is fenced.", where=region, remedy=f"first: regionshift up --rejoin {region}"
             )
-        if (view := moves.unfinished(wired.journal)) is not None:
+        if (view := moves.unfinished(session.journal)) is not None:
             if moves.ends_of(view) == (source, target):
-                done = saga_state(wired.journal, view.run_id, moves.STEPS).done
+                done = saga_state(session.journal, view.run_id, moves.STEPS).done
                 left = [phase for phase in moves.PHASES if phase not in done]
                 # The first that is left looks by itself when it begins.
-                moves.look(_tools(choices, wired, source, target), source, target, left[1:], view.run_id)
+                moves.look(_tools(choices, session, source, target), source, target, left[1:], view.run_id)
             # Whoever held the engine's own lock is dead: we hold the environment's.
-            wired.environment.engine.release_lock()
-        elif wired.environment.config.regions.primary == target:
+            session.environment.engine.release_lock()
+        elif session.environment.config.regions.primary == target:
             return None
         else:
-            require_finished(wired.journal)
-            _show(choices, wired, source, target)
-            confirm(choices, f"Move from {source} to {target}?", wired.environment.config)
-        return moves.open_run(wired.journal, source, target).run_id
+            require_finished(session.journal)
+            _show(choices, session, source, target)
+            confirm(choices, f"Move from {source} to {target}?", session.environment.config)
+        return moves.open_run(session.journal, source, target).run_id
 
 
-def _show(choices: Choices, wired: Wired, source: str, target: str) -> None:
+def _show(choices: Choices, session: Session, source: str, target: str) -> None:
     """What bringing the new region up makes and changes; refused here is refused before the first change."""
-    tools = _tools(choices, wired, source, target)
+    tools = _tools(choices, session, source, target)
     moves.require_movable(tools.load(read_text(choices.config)), source, target)
     with working(choices, "planning"):
         plan = moves.look(tools, source, target, list(moves.PHASES))
@@ -133,18 +133,18 @@ def _show(choices: Choices, wired: Wired, source: str, target: str) -> None:
     )
 
 
-def _tools(choices: Choices, wired: Wired, source: str, target: str) -> moves.MoveTools:
+def _tools(choices: Choices, session: Session, source: str, target: str) -> moves.MoveTools:
     @contextmanager
     def copies() -> Iterator[LastCopy]:
-        with carrying_in(wired) as carrying:
-            yield LastCopy(carrying, wired.journal, time.monotonic, source, target)
+        with carrying_in(session) as carrying:
+            yield LastCopy(carrying, session.journal, time.monotonic, source, target)
 
     remedy = f"name {target} yourself (in deployment.waves too, where they are written), then go on"
     return moves.MoveTools(
-        wired.environment,
-        wired.catalog,
-        wired.journal,
-        wired.machine,
+        session.environment,
+        session.catalog,
+        session.journal,
+        session.machine,
         choices.config,
         partial(load_text, choices, remedy=remedy),
         copies,
@@ -165,18 +165,18 @@ def _phases(
 
         @contextmanager
         def session() -> Iterator[RunUnderWay[SagaState, RunStep]]:
-            with opened(choices, locked=True) as wired:
-                run = wired.journal.reopen(run_id)
+            with opened(choices, locked=True) as session:
+                run = session.journal.reopen(run_id)
                 kind = moves.MoveRun(
-                    _tools(choices, wired, source, target),
+                    _tools(choices, session, source, target),
                     run_id,
                     source,
                     target,
-                    partial(promote_quietly, choices, wired, target, view),
+                    partial(promote_quietly, choices, session, target, view),
                 )
                 # The steps of the last phase are in the table.
-                listeners = [StepRows(view, hidden=_LAST), topics(wired, view.console)]
-                yield RunUnderWay(wired.journal, run, kind, listeners)
+                listeners = [StepRows(view, hidden=_LAST), topics(session, view.console)]
+                yield RunUnderWay(session.journal, run, kind, listeners)
                 ends.append(run.view())
 
         said = drive_in_sessions(session).said
@@ -192,23 +192,23 @@ def resume_move(choices: Choices, *, back: bool, said: bool) -> int:
 
     ``said``: the command wrote its JSON document already.
     """
-    with opened(choices, locked=True) as wired:
-        view = moves.unfinished(wired.journal)
+    with opened(choices, locked=True) as session:
+        view = moves.unfinished(session.journal)
         if view is None:
             return EXIT_OK
         source, target = moves.ends_of(view)
         if back:
-            wired.environment.engine.release_lock()
-            moves.turn_back(wired.journal, view)
+            session.environment.engine.release_lock()
+            moves.turn_back(session.journal, view)
             undone: dict[str, object] = {}
-            if "migrate" in saga_state(wired.journal, view.run_id, moves.STEPS).began:
-                with carrying_in(wired) as carrying:
-                    copies = LastCopy(carrying, wired.journal, time.monotonic, source, target)
+            if "migrate" in saga_state(session.journal, view.run_id, moves.STEPS).began:
+                with carrying_in(session) as carrying:
+                    copies = LastCopy(carrying, session.journal, time.monotonic, source, target)
                     undone = moves.take_back(copies, view.run_id)
-            moves.stop(wired.journal, view.run_id)
+            moves.stop(session.journal, view.run_id)
             screen, news = console(choices), moves.news_of(source, target).of_stop()
             screen.print(news.summary, style="red")
-            topics(wired, screen).on_news(view.run_id, news, deployed_releases(wired.journal).regions_up)
+            topics(session, screen).on_news(view.run_id, news, deployed_releases(session.journal).regions_up)
             screen.print(
                 f"  → {target} stays in the settings as a secondary; without it: take it out there, then"
                 " regionshift up --allow-data-loss",
@@ -224,12 +224,12 @@ def resume_move(choices: Choices, *, back: bool, said: bool) -> int:
 
 def _retire(choices: Choices, region: str, *, allow_data_loss: bool) -> bool:
     """Take a region out of the environment, and out of the settings; what holds data only when it is allowed."""
-    with opened(choices, locked=True) as wired:
-        require_finished(wired.journal)
-        remains = mend(wired.environment, wired.journal)
+    with opened(choices, locked=True) as session:
+        require_finished(session.journal)
+        remains = mend(session.environment, session.journal)
         with working(choices, "planning"):
             found = moves.propose_retirement(
-                wired.environment,
+                session.environment,
                 choices.config,
                 region,
                 partial(
@@ -241,9 +241,9 @@ def _retire(choices: Choices, region: str, *, allow_data_loss: bool) -> bool:
                 allow_data_loss=allow_data_loss,
                 refresh=remains.half_done,
             )
-        require_removal_alone(found.environment, wired.catalog, deployed_releases(wired.journal))
+        require_removal_alone(found.environment, session.catalog, deployed_releases(session.journal))
         plan = found.proposal.plan
-        again = moves.command_of(region, wired.environment.config.regions.primary)
+        again = moves.command_of(region, session.environment.config.regions.primary)
         if not choices.as_json:
             console(choices).print(plan_table(plan, whole=choices.verbose))
             if plan.findings:
@@ -256,14 +256,14 @@ def _retire(choices: Choices, region: str, *, allow_data_loss: bool) -> bool:
                 where=region,
                 remedy=f"until then it stays a secondary; {again} --retire --allow-data-loss",
             )
-        confirm_by_name(choices, wired.environment.config)
-        wired.journal.changing()  # the file goes first, so that a killed retirement is finished by `up`
+        confirm_by_name(choices, session.environment.config)
+        session.journal.changing()  # the file goes first, so that a killed retirement is finished by `up`
         write_text(choices.config, applied(found.edit, read_text(choices.config)))
-        wired.catalog.keep(found.environment.release(), deployed_releases(wired.journal).links)
+        session.catalog.keep(found.environment.release(), deployed_releases(session.journal).links)
         with working(choices, f"taking {region} down"):
-            deploy(found.environment, wired.journal, found.proposal)
+            deploy(found.environment, session.journal, found.proposal)
         screen = console(choices)
-        told = deployed_releases(wired.journal)
+        told = deployed_releases(session.journal)
         gone = moves.of_retired(region, found.environment.config.regions.primary)
-        topics(wired, screen).on_news(str(told.run_id), gone, told.regions_up)
+        topics(session, screen).on_news(str(told.run_id), gone, told.regions_up)
     return True

@@ -4,13 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator
 from contextlib import ExitStack, contextmanager, nullcontext
+from pathlib import Path
 
 from regionshift.cli.failure import changes_of_this_command
 from regionshift.cli.options import Choices
 from regionshift.cli.show import confirm, console, screen_of, working
 from regionshift.journal.lock import Holder
+from regionshift.session import Session, Skipped, load_settings, open_session
 from regionshift.settings.config import MigrationConfig
-from regionshift.wiring import Skipped, Wired, surroundings, wire
+from regionshift.surroundings import surroundings
+
+
+def settings_of(choices: Choices, path: Path | None = None) -> MigrationConfig:
+    """The checked settings, of the file that was chosen or of ``path``. Raises SettingsError with every mistake."""
+    return load_settings(path or choices.config, choices.overrides, surroundings())
 
 
 @contextmanager
@@ -22,12 +29,12 @@ def opened(
     rejoining: Collection[str] = (),
     naming: Collection[str] = (),
     unsealed: bool = False,
-) -> Iterator[Wired]:
-    """As `wire`, with what ``choices`` says of settings, endpoint and a held lock.
+) -> Iterator[Session]:
+    """As `open_session`, with what ``choices`` says of settings, endpoint and a held lock.
 
     Damage of the state that is no obstacle, or was mended, is said at the end.
     """
-    wiring = wire(
+    opening = open_session(
         choices.config,
         choices.overrides,
         surroundings(),
@@ -43,11 +50,11 @@ def opened(
     with ExitStack() as stack:
         # A lock that is to be broken is asked about, and nothing moves under a question.
         with nullcontext() if choices.may_force else working(choices, "reading settings and state"):
-            wired = stack.enter_context(wiring)
+            session = stack.enter_context(opening)
         try:
-            yield wired
+            yield session
         finally:
-            for sentence in (*wired.journal.damage, *wired.environment.engine.mended):
+            for sentence in (*session.journal.damage, *session.environment.engine.mended):
                 screen_of(stderr=True).print(f"warning: {sentence}", style="yellow")
 
 

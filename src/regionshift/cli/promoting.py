@@ -6,11 +6,10 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 from regionshift.cli.migrations import carrying_in
-from regionshift.cli.opening import opened
+from regionshift.cli.opening import opened, settings_of
 from regionshift.cli.options import Choices
 from regionshift.cli.show import confirm, console, print_json, working
 from regionshift.cli.telling import StepRows, topics
@@ -40,9 +39,10 @@ from regionshift.report.terminal import findings_table, plan_table
 from regionshift.report.values import Plan, as_data, exit_code_of
 from regionshift.runs.driver import saga_state
 from regionshift.runs.state import Ending
+from regionshift.session import Session
 from regionshift.settings.config import MigrationConfig
 from regionshift.settings.mistakes import SettingsError
-from regionshift.wiring import ProjectFiles, Wired, settings, surroundings
+from regionshift.surroundings import ProjectFiles
 
 MEANINGS = {
     "fence": "shut the lost region's roles",
@@ -59,27 +59,26 @@ MEANINGS = {
 
 def run_promote(choices: Choices, new: str, *, lost: bool, plan_only: bool) -> int:
     """Make a secondary the primary: plan, show, confirm, do it step by step, say how it ended."""
-    outside = surroundings()
-    old = settings(choices.config, choices.overrides, outside).regions.primary
+    old = settings_of(choices).regions.primary
     # When the settings name the new primary already, the journal knows who is lost.
     skipped = (old,) if lost and old != new else ()
-    with opened(choices, locked=True, skipped=skipped) as wired:
-        view = proposing.unfinished(wired.journal)
+    with opened(choices, locked=True, skipped=skipped) as session:
+        view = proposing.unfinished(session.journal)
         if view is not None and proposing.plan_of(view).new == new and not plan_only:
-            code = resume_promotion(choices, wired, back=False)
-            if (move := moves.unfinished(wired.journal)) is not None:
+            code = resume_promotion(choices, session, back=False)
+            if (move := moves.unfinished(session.journal)) is not None:
                 go_on = moves.command_of(*moves.ends_of(move))
                 console(choices).print(f"It was part of a move; go on with: {go_on}")
                 return EXIT_FAILED
             return EXIT_FAILED if code is None else code
-        require_finished(wired.journal)
-        return promote_here(choices, wired, new, lost=lost, plan_only=plan_only)
+        require_finished(session.journal)
+        return promote_here(choices, session, new, lost=lost, plan_only=plan_only)
 
 
-def promote_here(choices: Choices, wired: Wired, new: str, *, lost: bool, plan_only: bool = False) -> int:
-    """The same, in a command that is wired already."""
+def promote_here(choices: Choices, session: Session, new: str, *, lost: bool, plan_only: bool = False) -> int:
+    """The same, in a command that is session already."""
     with working(choices, "planning"):
-        proposed, preview, facts = _prepared(choices, wired, new, lost=lost)
+        proposed, preview, facts = _prepared(choices, session, new, lost=lost)
     plan = proposed.plan
     if not choices.as_json:
         screen = console(choices)
@@ -96,30 +95,30 @@ def promote_here(choices: Choices, wired: Wired, new: str, *, lost: bool, plan_o
             print_json({"plan": plan.to_json(), **shown, **facts})
         return EXIT_REFUSED if facts.get("conflicts") else exit_code_of(preview.findings)
     _require_no_obstacle(plan, preview, facts)
-    confirm(choices, f"Make {new} the primary?", wired.environment.config)
-    run = proposing.begin(wired.catalog, wired.journal, proposed)
-    return _go(choices, wired, plan, run.run_id, facts)
+    confirm(choices, f"Make {new} the primary?", session.environment.config)
+    run = proposing.begin(session.catalog, session.journal, proposed)
+    return _go(choices, session, plan, run.run_id, facts)
 
 
-def promote_quietly(choices: Choices, wired: Wired, new: str, view: StepsView) -> dict[str, Any]:
+def promote_quietly(choices: Choices, session: Session, new: str, view: StepsView) -> dict[str, Any]:
     """The same as a part of a move, whose view shows the steps; goes on with one that was killed.
 
     Raises:
         WorkFailed: it was taken back.
     """
-    left = proposing.unfinished(wired.journal)
+    left = proposing.unfinished(session.journal)
     if left is not None:
         plan, run_id = proposing.plan_of(left), left.run_id
-        take_over(choices, wired, run_id)
+        take_over(choices, session, run_id)
     else:
-        proposed, preview, facts = _prepared(choices, wired, new, lost=False)
+        proposed, preview, facts = _prepared(choices, session, new, lost=False)
         plan = proposed.plan
         _require_no_obstacle(plan, preview, facts)
-        run_id = proposing.begin(wired.catalog, wired.journal, proposed).run_id
-    run = wired.journal.reopen(run_id)
-    with _promotion(choices, wired, plan, run_id) as promotion:
-        listeners = [StepRows(view, "promote/"), topics(wired, view.console)]
-        state = proposing.go(wired.journal, run, promotion, listeners)
+        run_id = proposing.begin(session.catalog, session.journal, proposed).run_id
+    run = session.journal.reopen(run_id)
+    with _promotion(choices, session, plan, run_id) as promotion:
+        listeners = [StepRows(view, "promote/"), topics(session, view.console)]
+        state = proposing.go(session.journal, run, promotion, listeners)
     if state.ending is not Ending.DONE:
         why = "; ".join(f"{step}: {said}" for step, said in state.failed.items())
         raise WorkFailed(f"the change of primary was {state.ending or 'not finished'}: {why}", where=run_id)
@@ -127,27 +126,27 @@ def promote_quietly(choices: Choices, wired: Wired, new: str, view: StepsView) -
 
 
 def _prepared(
-    choices: Choices, wired: Wired, new: str, *, lost: bool
+    choices: Choices, session: Session, new: str, *, lost: bool
 ) -> tuple[proposing.Proposed, Plan, dict[str, Any]]:
     """The plan, what the engine would change, and what is known before the first step."""
     proposed = proposing.propose(
-        wired.environment,
-        wired.catalog,
-        wired.journal,
-        deployed_releases(wired.journal),
+        session.environment,
+        session.catalog,
+        session.journal,
+        deployed_releases(session.journal),
         new,
         choices.config,
         lambda text: load_text(choices, text),
         lost=lost,
     )
     plan = proposed.plan
-    proposing.require_secrets(wired.environment, new)
-    wired.catalog.add_unsaved(proposed.release)  # kept only once it is confirmed
-    applier = PromotionApplier(wired.environment, wired.catalog, plan.uncalled)
+    proposing.require_secrets(session.environment, new)
+    session.catalog.add_unsaved(proposed.release)  # kept only once it is confirmed
+    applier = PromotionApplier(session.environment, session.catalog, plan.uncalled)
     after = dict.fromkeys(plan.present, plan.after)
-    findings = key_findings(wired.environment.clients, wired.environment.config, plan.present)
+    findings = key_findings(session.environment.clients, session.environment.config, plan.present)
     preview = applier.preview(after, plan.after, findings)
-    return proposed, preview, _facts(choices, wired, plan)
+    return proposed, preview, _facts(choices, session, plan)
 
 
 def _require_no_obstacle(plan: PromotionPlan, preview: Plan, facts: Mapping[str, Any]) -> None:
@@ -162,34 +161,36 @@ def _require_no_obstacle(plan: PromotionPlan, preview: Plan, facts: Mapping[str,
         )
 
 
-def resume_promotion(choices: Choices, wired: Wired, *, back: bool) -> int | None:
+def resume_promotion(choices: Choices, session: Session, *, back: bool) -> int | None:
     """Go on with a change of primary that was stopped or killed, or take it back; None when there is none."""
-    view = proposing.unfinished(wired.journal)
+    view = proposing.unfinished(session.journal)
     if view is None:
         return None
     plan = proposing.plan_of(view)
-    take_over(choices, wired, view.run_id)
+    take_over(choices, session, view.run_id)
     if back:
-        proposing.turn_back(wired.journal, wired.journal.reopen(view.run_id), plan)
-    return _go(choices, wired, plan, view.run_id, {})
+        proposing.turn_back(session.journal, session.journal.reopen(view.run_id), plan)
+    return _go(choices, session, plan, view.run_id, {})
 
 
-def take_over(choices: Choices, wired: Wired, run_id: str) -> None:
+def take_over(choices: Choices, session: Session, run_id: str) -> None:
     """Find what the killed engine of an open run made, and say so."""
-    if findings := proposing.take_over(wired.environment, wired.journal, run_id).findings(
-        wired.environment.config.all_regions
+    if findings := proposing.take_over(session.environment, session.journal, run_id).findings(
+        session.environment.config.all_regions
     ):
         console(choices).print(findings_table(findings))
 
 
-def _go(choices: Choices, wired: Wired, plan: PromotionPlan, run_id: str, facts: Mapping[str, Any]) -> int:
-    run = wired.journal.reopen(run_id)
-    with _promotion(choices, wired, plan, run_id) as promotion, _view(choices, plan) as view:
-        listeners = [StepRows(view), topics(wired, view.console)]
+def _go(
+    choices: Choices, session: Session, plan: PromotionPlan, run_id: str, facts: Mapping[str, Any]
+) -> int:
+    run = session.journal.reopen(run_id)
+    with _promotion(choices, session, plan, run_id) as promotion, _view(choices, plan) as view:
+        listeners = [StepRows(view), topics(session, view.console)]
         try:
-            state = proposing.go(wired.journal, run, promotion, listeners)
+            state = proposing.go(session.journal, run, promotion, listeners)
         except Interrupted as error:
-            going_back = saga_state(wired.journal, run_id, plan.steps).backward
+            going_back = saga_state(session.journal, run_id, plan.steps).backward
             error.remedy = (
                 "regionshift resume goes on with taking it back"
                 if going_back
@@ -201,10 +202,10 @@ def _go(choices: Choices, wired: Wired, plan: PromotionPlan, run_id: str, facts:
         Ending.DONE: None,
         Ending.TAKEN_BACK: f"{again}: {plan.command}",
     }.get(state.ending or Ending.STUCK, "mend the cause, then: regionshift resume")
-    seen = wired.journal.view(run_id)
-    took = (seen.ended or wired.environment.now()) - seen.started
+    seen = session.journal.view(run_id)
+    took = (seen.ended or session.environment.now()) - seen.started
     measured = proposing.measured(state)
-    target = wired.environment.config.recovery.rto
+    target = session.environment.config.recovery.rto
     recovery = proposing.recovery(plan, seen, measured, target) if state.ending is Ending.DONE else {}
     found = {**facts, **measured, "seconds": round(took.total_seconds(), 1), **recovery}
     if choices.as_json:
@@ -230,20 +231,20 @@ def _go(choices: Choices, wired: Wired, plan: PromotionPlan, run_id: str, facts:
             screen.print(f"✗ {step}: {why}", style="red")
         if remedy:
             screen.print(f"  → {remedy}", style="dim")
-    turned = any(event.step == DECISION for event in wired.journal.events(run_id))
+    turned = any(event.step == DECISION for event in session.journal.events(run_id))
     return EXIT_OK if state.ending is (Ending.TAKEN_BACK if turned else Ending.DONE) else EXIT_FAILED
 
 
 @contextmanager
-def _promotion(choices: Choices, wired: Wired, plan: PromotionPlan, run_id: str) -> Iterator[Promotion]:
-    with carrying_in(wired) as carrying:
+def _promotion(choices: Choices, session: Session, plan: PromotionPlan, run_id: str) -> Iterator[Promotion]:
+    with carrying_in(session) as carrying:
         yield Promotion(
             plan,
             run_id,
-            wired.environment,
-            wired.catalog,
-            PromotionApplier(wired.environment, wired.catalog, plan.uncalled),
-            partial(LastCopy, carrying, wired.journal, time.monotonic),
+            session.environment,
+            session.catalog,
+            PromotionApplier(session.environment, session.catalog, plan.uncalled),
+            partial(LastCopy, carrying, session.journal, time.monotonic),
             choices.config,
             time.monotonic,
         )
@@ -256,20 +257,20 @@ def _view(choices: Choices, plan: PromotionPlan) -> Iterator[StepsView]:
         yield view
 
 
-def _facts(choices: Choices, wired: Wired, plan: PromotionPlan) -> dict[str, Any]:
+def _facts(choices: Choices, session: Session, plan: PromotionPlan) -> dict[str, Any]:
     """What is known before the first step: what is left to copy, or what is unproven.
 
     Raises:
         InputError, Refused: a place that a step copies from or to is not there, or not fit.
     """
-    with _promotion(choices, wired, plan, "planned") as promotion:
+    with _promotion(choices, session, plan, "planned") as promotion:
         promotion.look()
     if plan.lost:
-        config = wired.environment.config
-        now = wired.environment.now()
-        clients = wired.environment.clients
-        return {"unproven": unproven(clients, wired.journal, config, plan.old, plan.new, now)}
-    with _promotion(choices, wired, plan, "planned") as promotion:
+        config = session.environment.config
+        now = session.environment.now()
+        clients = session.environment.clients
+        return {"unproven": unproven(clients, session.journal, config, plan.old, plan.new, now)}
+    with _promotion(choices, session, plan, "planned") as promotion:
         made = promotion.copies(plan.old, plan.new).plan()
     facts: dict[str, Any] = {"to_copy": made.to_copy, "bytes": made.bytes}
     return {**facts, "conflicts": len(made.conflicts)} if made.conflicts else facts
@@ -290,7 +291,7 @@ def load_text(
     aside = ProjectFiles(choices.config).home / "settings-to-be.yaml"
     aside.write_bytes(text.encode())
     try:
-        return settings(Path(aside), choices.overrides, surroundings())
+        return settings_of(choices, aside)
     except SettingsError as error:
         first = error.mistakes[0]
         raise InputError(

@@ -18,7 +18,7 @@ from regionshift.operations.unfinished import require_finished
 from regionshift.operations.up import PlanRefused
 from regionshift.report.moving import StepsView
 from regionshift.report.terminal import findings_table, plan_table
-from regionshift.wiring import Wired
+from regionshift.session import Session
 
 _MOST_NAMED = 20
 _ALONE = {
@@ -41,24 +41,24 @@ def require_alone(given: Mapping[str, bool]) -> None:
 
 def run_rejoin(choices: Choices, region: str) -> int:
     """Bring a fenced region back as a secondary; before anything else it is shut for writers and replication."""
-    with opened(choices, locked=True, rejoining=(region,)) as wired:
-        require_finished(wired.journal)
-        rejoining.require_fenced(wired.journal, region)
-        _show(choices, wired, region)
-        with carrying_in(wired) as carrying:
-            primary = wired.environment.config.regions.primary
-            LastCopy(carrying, wired.journal, time.monotonic, primary, region).look_before_return()
-        confirm(choices, f"Shut {region}, then bring it back as a secondary?", wired.environment.config)
+    with opened(choices, locked=True, rejoining=(region,)) as session:
+        require_finished(session.journal)
+        rejoining.require_fenced(session.journal, region)
+        _show(choices, session, region)
+        with carrying_in(session) as carrying:
+            primary = session.environment.config.regions.primary
+            LastCopy(carrying, session.journal, time.monotonic, primary, region).look_before_return()
+        confirm(choices, f"Shut {region}, then bring it back as a secondary?", session.environment.config)
         title = f"rejoin {region}"
         with (
-            carrying_in(wired) as carrying,
+            carrying_in(session) as carrying,
             StepsView(console(choices), title, rejoining.STEPS, time.monotonic) as view,
         ):
-            copies = partial(LastCopy, carrying, wired.journal, time.monotonic)
-            listeners = [StepRows(view), topics(wired, view.console)]
-            said = rejoining.Rejoin(wired.environment, wired.catalog, wired.journal, copies, listeners).run(
-                region
-            )
+            copies = partial(LastCopy, carrying, session.journal, time.monotonic)
+            listeners = [StepRows(view), topics(session, view.console)]
+            said = rejoining.Rejoin(
+                session.environment, session.catalog, session.journal, copies, listeners
+            ).run(region)
     if choices.as_json:
         print_json({"rejoined": region, "steps": said})
     else:
@@ -82,11 +82,11 @@ def _show_alone(choices: Choices, region: str, found: Mapping[str, Sequence[str]
         )
 
 
-def _show(choices: Choices, wired: Wired, region: str) -> None:
+def _show(choices: Choices, session: Session, region: str) -> None:
     """What the return changes. Raises Refused, PlanRefused when that may not be."""
     with working(choices, "planning"):
         plan = rejoining.plan_return(
-            wired.environment, wired.catalog, wired.journal, wired.machine, region, choices.config
+            session.environment, session.catalog, session.journal, session.machine, region, choices.config
         )
     if not choices.as_json:
         screen = console(choices)

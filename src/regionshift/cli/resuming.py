@@ -16,9 +16,10 @@ from regionshift.errors import InputError
 from regionshift.journal.events import DECISION
 from regionshift.operations import moves
 from regionshift.operations.moving import proposing
+from regionshift.operations.plan_up import UpOptions
 from regionshift.operations.unfinished import InOneRun, in_one_run, require_way_back
 from regionshift.operations.waves import deploying
-from regionshift.wiring import Wired
+from regionshift.session import Session
 
 
 def run_resume(choices: Choices, *, back: bool) -> int:
@@ -27,30 +28,30 @@ def run_resume(choices: Choices, *, back: bool) -> int:
     Raises:
         InputError: nothing is unfinished. Refused: there is no way back, or a newer version wrote it.
     """
-    with opened(choices, locked=True) as wired:
-        move = moves.unfinished(wired.journal)
+    with opened(choices, locked=True) as session:
+        move = moves.unfinished(session.journal)
         moving = move is not None
-        if move is not None and moves.goes_back(wired.journal, move):
+        if move is not None and moves.goes_back(session.journal, move):
             back = True  # that was begun
         if back:
-            proposing.require_way_back(wired.journal)
+            proposing.require_way_back(session.journal)
             if move is not None:
-                moves.require_way_back(move, wired.environment.config.regions.primary, wired.journal)
+                moves.require_way_back(move, session.environment.config.regions.primary, session.journal)
         # A move goes on with the change of primary that it began; back goes that one first.
-        code = None if moving and not back else resume_promotion(choices, wired, back=back)
-        if code is not None and not (moving and proposing.unfinished(wired.journal) is None):
+        code = None if moving and not back else resume_promotion(choices, session, back=back)
+        if code is not None and not (moving and proposing.unfinished(session.journal) is None):
             return code
         if not moving:
-            if deploying.unfinished(wired.journal):
-                return _waves(choices, wired, back=back)
-            left = in_one_run(wired.journal)
+            if deploying.unfinished(session.journal):
+                return _waves(choices, session, back=back)
+            left = in_one_run(session.journal)
             if left is None:
-                migration = _open_migration(wired)
+                migration = _open_migration(session)
             elif back:
-                require_way_back(wired.journal, left)
+                require_way_back(session.journal, left)
             else:
                 # What was allowed to be lost was allowed for those settings.
-                loss = left.allows_loss and set(left.releases) == {wired.environment.release().digest}
+                loss = left.allows_loss and set(left.releases) == {session.environment.release().digest}
     if moving:
         return resume_move(choices, back=back, said=code is not None)
     if left is None:
@@ -58,23 +59,23 @@ def run_resume(choices: Choices, *, back: bool) -> int:
     return _back_to_nothing(choices, left) if back else _one_run(choices, left, allow_data_loss=loss)
 
 
-def _waves(choices: Choices, wired: Wired, *, back: bool) -> int:
-    approving = deploying.waiting(wired.journal)
-    with driver(choices, wired, approving=approving) as driving:
+def _waves(choices: Choices, session: Session, *, back: bool) -> int:
+    approving = deploying.waiting(session.journal)
+    with driver(choices, session, approving=approving) as driving:
         run_id, state = deploying.resume(driving, back=back)
-    kind = wired.journal.view(run_id).kind
+    kind = session.journal.view(run_id).kind
     if not choices.as_json:
         console(choices).print(f"{kind.capitalize()} {run_id}: {verdict(state)}")
     # Who resumes a run that a person turned back asks for the rest of the way back.
-    back = back or any(event.step == DECISION for event in wired.journal.events(run_id))
-    code = ended(choices, wired, state, kind, back=back)
+    back = back or any(event.step == DECISION for event in session.journal.events(run_id))
+    code = ended(choices, session, state, kind, back=back)
     if kind == "rollback":
         say_what_the_settings_say(choices)
     return code
 
 
-def _open_migration(wired: Wired) -> OpenMigration:
-    found = open_migration(wired)
+def _open_migration(session: Session) -> OpenMigration:
+    found = open_migration(session)
     if found is None:
         raise InputError("Nothing is unfinished.", remedy="`regionshift history` lists what there was")
     return found
@@ -87,7 +88,7 @@ def _one_run(choices: Choices, left: InOneRun, *, allow_data_loss: bool) -> int:
         return run_destroy(choices)
     if left.rejoins is not None:
         return run_rejoin(choices, left.rejoins)
-    return run_up(choices, allow_data_loss=allow_data_loss, refresh=False, check=True)
+    return run_up(choices, UpOptions(allow_data_loss=allow_data_loss), check=True)
 
 
 def _back_to_nothing(choices: Choices, left: InOneRun) -> int:

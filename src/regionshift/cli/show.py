@@ -16,7 +16,7 @@ import typer
 
 from regionshift.cli.options import Choices
 from regionshift.errors import Refused
-from regionshift.report.activity import Activity
+from regionshift.report.live import Activity
 from regionshift.report.printer import Screen, escaped
 
 if TYPE_CHECKING:

@@ -5,17 +5,21 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 
 from regionshift.cli.deployment_tables import news_line
+from regionshift.cli.options import Choices
+from regionshift.cli.show import console
+from regionshift.operations.moving.fencing import shut_again
+from regionshift.releases.deployed import deployed_releases
 from regionshift.report.moving import StepsView
 from regionshift.report.printer import Screen
 from regionshift.runs.messages import News, RunListener, StepPhase
 from regionshift.runs.state import RunStep
 from regionshift.runs.topics import TopicNotifier
-from regionshift.wiring import Wired
+from regionshift.session import Session
 
 
-def topics(wired: Wired, screen: Screen) -> TopicNotifier:
+def topics(session: Session, screen: Screen) -> TopicNotifier:
     """The topics of an environment; what cannot be told there is said on ``screen``."""
-    environment = wired.environment
+    environment = session.environment
     return TopicNotifier(
         environment.clients,
         environment.config,
@@ -55,3 +59,14 @@ class StepRows(RunListener[RunStep]):
         """As of every listener."""
         del run_id, regions
         self._view.news(news.summary, news.status, of_step="step" in news.counts)
+
+
+def warn_of_fences(choices: Choices, session: Session) -> None:
+    """Try again to shut what could not be shut; whatever comes of it is said here and to the topics."""
+    run_id, fences = shut_again(session.environment, session.journal)
+    screen = console(choices)
+    for fence in fences:
+        said = fence.warning or f"{fence.region} is shut now: all of its roles are denied everything"
+        screen.print(said, style="red bold" if fence.warning else "green")
+        news = News("promote", "error" if fence.warning else "success", said)
+        topics(session, screen).on_news(run_id, news, deployed_releases(session.journal).regions_up)

@@ -163,6 +163,15 @@ def region_findings(environment: Environment, *, tolerate: bool = True) -> list[
     ]
 
 
+def without_down(environment: Environment, *, tolerate: bool) -> tuple[Environment, list[Finding]]:
+    """The same without the regions that do not answer, as far as that is tolerated; and what each answered.
+
+    ``tolerate`` as `region_findings` has it.
+    """
+    findings = region_findings(environment, tolerate=tolerate)
+    return environment.without(down=down_of(findings)), findings
+
+
 def down_of(findings: Sequence[Finding]) -> list[str]:
     """The regions among `region_findings` that are down, as far as that is tolerated."""
     return [

@@ -102,7 +102,7 @@ def apply(
 
 
 class PlanRefused(Refused):
-    """What would be changed may not be; ``findings`` are all the reasons, of which one at least is an error."""
+    """What would be changed may not be; ``findings`` are the reasons, ``found`` all that was found."""
 
     def __init__(self, findings: Sequence[Finding]) -> None:
         errors = errors_of(findings)
@@ -110,4 +110,5 @@ class PlanRefused(Refused):
         said = f"{first.message} (and {more} more)" if more else first.message
         super().__init__(said, where=first.region, remedy=first.remedy)
         self.findings = errors
+        self.found = tuple(findings)
         self.exit_code = exit_code_of(errors)

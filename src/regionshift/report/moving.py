@@ -8,7 +8,7 @@ from rich.console import RenderableType
 from rich.live import Live
 from rich.table import Table
 
-from regionshift.report.activity import Heartbeat
+from regionshift.report.live import Heartbeat
 from regionshift.report.migrations import duration, size
 from regionshift.report.printer import Screen, Text
 from regionshift.report.terminal import facts_table

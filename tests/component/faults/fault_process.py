@@ -1,4 +1,4 @@
-"""One run of the command over a `World`, put together as `wiring` does it, with faults where a test wants them.
+"""One run of the command over a `World`, put together as `session` does it, with faults where a test wants them.
 
 What is real: AWS, engine, program, provider, journal, lock, releases, checks, bakes and the driver.
 """
@@ -30,6 +30,7 @@ from regionshift.engine.engine import Engine, EngineSettings, Program, RunRecord
 from regionshift.infrastructure.program import ProviderSettings
 from regionshift.infrastructure.program import environment as build
 from regionshift.journal.backends import open_state
+from regionshift.journal.identity import identity_of
 from regionshift.journal.journal import Journal
 from regionshift.journal.lock import Holder, LeaseTerms, acquire
 from regionshift.journal.releases import ReleaseStore
@@ -46,8 +47,8 @@ from regionshift.operations.waves import deploying
 from regionshift.releases.catalog import ReleaseCatalog
 from regionshift.releases.deployed import DeployedReleases, deployed_releases
 from regionshift.runs.deployment_state import DeploymentState, fold_deployment
+from regionshift.session import Session
 from regionshift.settings.release import Release
-from regionshift.wiring import Wired, scope_of
 
 _CHOICES = Choices(yes=True, as_json=True)
 _TERMS = LeaseTerms(elapsed=time.monotonic)
@@ -88,7 +89,7 @@ class Process:
 
     def __enter__(self) -> Self:
         world, release = self.world, self.world.wanted_release
-        self.scope = scope_of(release.config)
+        self.scope = identity_of(release.config).scope
         self.store = open_state((world.folder / "state").as_uri())
         faulty_store = cast(StateStore, FaultyStore(self.store, self))
         self.engine = self._engine()
@@ -108,7 +109,7 @@ class Process:
         self.catalog = ReleaseCatalog(
             releases, release.config, world.folder / "cache", "tester", _now, program=self.program
         )
-        self.wired = Wired(
+        self.wired = Session(
             self.environment, self.journal, self.catalog, faulty_store, self.lock, Machine(None), world.cloud
         )
         return self

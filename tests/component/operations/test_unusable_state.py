@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from regionshift import wiring
+from regionshift import session
 from regionshift.cli.app import app
 from regionshift.cli.failure import run
 from regionshift.journal import backends
@@ -165,7 +165,7 @@ def test_a_run_needs_room_for_all_that_it_writes_on_one_disk() -> None:
 def test_a_full_disk_is_told_before_anything_is_begun(
     file: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(wiring.shutil, "disk_usage", lambda _: SimpleNamespace(free=2**20))
+    monkeypatch.setattr(session.shutil, "disk_usage", lambda _: SimpleNamespace(free=2**20))
     for command in COMMANDS:
         if command[0] in ("up", "destroy", "promote", "move", "resume"):
             assert run(app, [*command, "--config", str(file)]) == 3, command

@@ -28,7 +28,7 @@ from regionshift.local.provider.difference import DiffKind, ResourceDiff, differ
 from regionshift.local.provider.failures import message_without_secrets
 from regionshift.local.provider.handler import Context, Handler
 from regionshift.local.provider.handlers import BY_TOKEN
-from regionshift.local.provider.session import Session, configuration_of, refuse_elsewhere
+from regionshift.local.provider.session import ProviderSession, configuration_of, refuse_elsewhere
 from regionshift.local.provider.wire import Properties, decode, encode
 from regionshift.peers import own_server
 
@@ -71,7 +71,7 @@ class AwsServicer(provider_pb2_grpc.ResourceProviderServicer):
         self._clients = clients
         self._account = account
         self._files = files
-        self._session = Session()
+        self._session = ProviderSession()
 
     def Handshake(self, request: Any, context: Any) -> Any:
         return provider_pb2.ProviderHandshakeResponse()

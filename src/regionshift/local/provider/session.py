@@ -22,7 +22,7 @@ class ProviderConfiguration:
     default_tags: Mapping[str, str] = field(default_factory=dict)
 
 
-class Session:
+class ProviderSession:
     """Configurations of the provider's instances, and the ids that the engine's state already holds.
 
     Every instance has a connection of its own, which is all that tells them apart: requests do not name it.

@@ -1,0 +1,114 @@
+"""What an `up` does, as one plan: what stands in the way, what changes, in which waves. `preview` shows it too."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection
+from dataclasses import dataclass, replace
+
+from regionshift.journal.journal import Journal
+from regionshift.operations.deploying import mend
+from regionshift.operations.environment import Environment
+from regionshift.operations.obstacles import before_plan, before_waves, prevents_plan
+from regionshift.operations.orphans import orphan_findings
+from regionshift.operations.preflight import Machine, down_of, without_down
+from regionshift.operations.up import PlanRefused, Proposal, propose
+from regionshift.operations.waves.deploying import (
+    Intent,
+    left_behind,
+    one_run_findings,
+    plan_deployment,
+    require_skippable,
+)
+from regionshift.operations.waves.facts import terms_of
+from regionshift.releases.catalog import ReleaseCatalog
+from regionshift.releases.deployed import deployed_releases
+from regionshift.report.values import Plan
+
+
+@dataclass(frozen=True)
+class UpOptions:
+    """What a person may say of an `up`.
+
+    Args:
+        refresh: read everything back first. skipped: regions that get no call.
+        despite_alarms: begin although alarms are red.
+    """
+
+    allow_data_loss: bool = False
+    refresh: bool = False
+    skipped: Collection[str] = ()
+    despite_alarms: bool = False
+
+
+@dataclass(frozen=True)
+class UpPlan:
+    """A plan with everything that was found.
+
+    Args:
+        environment: without the regions that do not answer, as far as the settings tolerate that.
+        intent: the waves, where it goes in waves; None where one run for all regions does it, or nothing is to do.
+        left_behind: regions that do not answer, and do not stand as the settings say.
+    """
+
+    environment: Environment
+    proposal: Proposal
+    intent: Intent | None
+    left_behind: tuple[str, ...]
+
+    @property
+    def plan(self) -> Plan:
+        """What changes, with all findings."""
+        return self.proposal.plan
+
+
+def plan_up(
+    environment: Environment,
+    journal: Journal,
+    catalog: ReleaseCatalog,
+    machine: Machine,
+    options: UpOptions,
+    tell: Callable[[str], None],
+) -> UpPlan:
+    """Ask everything, mend what a killed run left, and plan. The caller holds the environment's lock.
+
+    Args:
+        tell: is told what an earlier run left.
+
+    Raises:
+        InputError, Refused: a region cannot be skipped.
+        PlanRefused: no plan can be made.
+    """
+    deployed = deployed_releases(journal)
+    require_skippable(environment, deployed, options.skipped)
+    environment, regional = without_down(environment, tolerate=not deployed.is_empty)
+    findings = before_plan(environment, journal, catalog, machine, regional, refresh=options.refresh)
+    if prevents_plan(findings):
+        raise PlanRefused(findings)
+    remains = mend(environment, journal)
+    if remains.killed:
+        tell("An earlier run was killed; going on from what it left.")
+    if remains.half_destroyed:
+        tell("A destroy was begun and did not end; reading back what is still there.")
+    findings += remains.findings
+    if remains.killed and environment.config.target == "aws":
+        findings += orphan_findings(environment)
+    proposal = propose(
+        environment,
+        findings,
+        allow_data_loss=options.allow_data_loss,
+        refresh=options.refresh or remains.is_read_back,
+    )
+    deployed, down = deployed_releases(journal), down_of(regional)
+    # A bucket that goes is emptied first, which only one run for all regions does.
+    intent = None if proposal.doomed else plan_deployment(environment, deployed, proposal.plan, down=down)
+    terms = terms_of(environment.config, refresh=proposal.refresh, allow_data_loss=options.allow_data_loss)
+    target = intent.plan.target if intent else {}
+    despite = options.despite_alarms
+    found = (
+        *proposal.plan.findings,
+        *one_run_findings(environment, proposal),
+        *before_waves(environment, journal, deployed, target, terms, despite=despite).findings,
+    )
+    proposal = replace(proposal, plan=replace(proposal.plan, findings=found))
+    behind = left_behind(environment, deployed, down) if down and not intent else []
+    return UpPlan(environment, proposal, intent, tuple(behind))

@@ -1,0 +1,540 @@
+"""A session: one environment opened from its settings. The one place where parts are put together."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import socket
+import uuid
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+from functools import cache, cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from regionshift import __version__
+from regionshift.engine_setup import EngineSetup
+from regionshift.errors import InputError, Refused
+from regionshift.journal.identity import Identity, identity_of
+from regionshift.settings.config import MigrationConfig
+from regionshift.settings.load import load_config
+from regionshift.settings.state_url import parse_key_url, parse_state_url
+from regionshift.surroundings import ProjectFiles, Surroundings, free_memory_mb, user_name
+
+if TYPE_CHECKING:
+    from regionshift.aws.clients import Clients
+    from regionshift.engine.engine import Engine, Program
+    from regionshift.journal.journal import Journal
+    from regionshift.journal.lock import Holder, Lock
+    from regionshift.journal.sealing import SecretKey
+    from regionshift.journal.store import StateStore
+    from regionshift.local.emulator import LocalCloud
+    from regionshift.local.provider.assets import Files
+    from regionshift.operations.environment import Environment
+    from regionshift.operations.preflight import Machine
+    from regionshift.operations.region_scope import RegionScope
+    from regionshift.operations.room import Disk
+    from regionshift.releases.catalog import ReleaseCatalog
+    from regionshift.settings.release import Artifact, Release
+
+Skipped = Collection[str] | Callable[["Journal"], Collection[str]]
+"""Regions that get no call, or what finds them in the journal."""
+
+
+def load_settings(path: Path, overrides: Mapping[str, object], outside: Surroundings) -> MigrationConfig:
+    """The checked settings. Raises SettingsError with every mistake."""
+    return load_config(path, outside.variables, overrides)
+
+
+@dataclass(frozen=True)
+class Session:
+    """An environment ready to be worked on, with what belongs to this run of the command."""
+
+    environment: Environment
+    journal: Journal
+    catalog: ReleaseCatalog
+    store: StateStore
+    lock: Lock | None
+    machine: Machine
+    cloud: LocalCloud | None
+
+    @property
+    def identity(self) -> Identity:
+        """Whose environment it is."""
+        return identity_of(self.environment.config)
+
+
+@contextmanager
+def open_session(
+    path: Path,
+    overrides: Mapping[str, object],
+    outside: Surroundings,
+    *,
+    endpoint: str | None = None,
+    locked: bool = False,
+    force: Callable[[Holder, MigrationConfig], None] | None = None,
+    skipped: Skipped = (),
+    rejoining: Collection[str] = (),
+    naming: Collection[str] = (),
+    without_engine: bool = False,
+    changing: Callable[[], None] = lambda: None,
+    unsealed: bool = False,
+) -> Iterator[Session]:
+    """Everything a command needs, guarded: the account behind the credentials is the configured one.
+
+    Args:
+        locked: whether the command changes anything; then it holds the environment's lock.
+        force: break a lock that is held, unless this raises when it is told the holder.
+        skipped: regions that get no call, or what finds them in the journal; beside those that are fenced,
+            and those that an unfinished deployment leaves out.
+        rejoining: fenced regions that are called again.
+        naming: regions to be looked at as if the settings named them as the last secondaries.
+        without_engine: go on when no engine fits; the machine then says why, and no run may be asked for.
+        changing: is told when something begins to be changed (see `Journal`).
+        unsealed: take a journal as it stands though the command changes something. Nothing may be done by it.
+
+    Raises:
+        InputError: the settings, or what they need, are wrong.
+        Refused: another account, an endpoint that is not loopback, a lock held by somebody else, a journal that is
+            acted on and not sealed.
+    """
+    from regionshift.journal.identity import require_same, written_down
+    from regionshift.journal.journal import Journal
+
+    named = _naming(load_settings(path, overrides, outside), naming)
+    parts = SessionParts(named, ProjectFiles(path), outside, endpoint)
+    parts.files.home.mkdir(parents=True, exist_ok=True)
+    with ExitStack() as stack:
+        require_same(parts.store, parts.identity)
+        parts.require_key_file()
+        seen = Journal(parts.store, parts.identity.scope, outside.now)
+        scope = _scope(skipped, seen, named, rejoining)
+        parts.narrow(scope)
+        if locked:
+            parts.require_room()
+        stops: list[Callable[[], None]] = []
+        lock = stack.enter_context(parts.locked(force, stops)) if locked else None
+        acted_on = locked and not unsealed
+        journal = Journal(
+            parts.store,
+            parts.identity.scope,
+            outside.now,
+            *((lock.check, lock.working_on, user_name()) if lock else ()),
+            changing=changing,
+            key=parts.key,
+            acted_on=acted_on,
+        )
+        if lock:
+            stack.enter_context(written_down(parts.store, parts.identity, lock.check))
+        if acted_on and _scope(skipped, journal, named, rejoining) != scope:
+            # They were told before the lock was held and AWS asked for the key: by another command's run, or by
+            # a copy of a run's end that somebody made up.
+            raise Refused(
+                "Which regions get no call is not what it was when the command began.",
+                where=parts.store.url,
+                remedy="run it again; if it says so again, `regionshift doctor` tells what in the journal has no seal",
+            )
+        setup = parts.engine_setup()
+        engine, problem = stack.enter_context(setup.running(exclusive=locked, may_miss=without_engine))
+        stops.append(engine.interrupt)
+        yield Session(
+            environment=parts.environment(engine, scope),
+            journal=journal,
+            catalog=parts.catalog,
+            store=parts.store,
+            lock=lock,
+            machine=parts.machine(problem),
+            cloud=parts.cloud,
+        )
+
+
+def _naming(config: MigrationConfig, more: Collection[str]) -> MigrationConfig:
+    """The settings with the regions in ``more`` as secondaries too."""
+    new = tuple(region for region in more if region not in config.all_regions)
+    secondaries = (*config.regions.secondaries, *new)
+    regions = config.regions.model_copy(update={"secondaries": secondaries})
+    return config.model_copy(update={"regions": regions}) if new else config
+
+
+def _scope(
+    skipped: Skipped, journal: Journal, config: MigrationConfig, rejoining: Collection[str]
+) -> RegionScope:
+    """Who gets no call, read in the journal before any is made."""
+    from regionshift.operations.moving.proposing import given_up_regions
+    from regionshift.operations.region_scope import RegionScope
+    from regionshift.operations.waves.deploying import left_out_by_open_run
+
+    asked = skipped(journal) if callable(skipped) else skipped
+    fenced = given_up_regions(journal) & set(config.all_regions)
+    return RegionScope(left_out_by_open_run(journal).union(asked), fenced=frozenset(fenced - set(rejoining)))
+
+
+@dataclass
+class SessionParts:
+    """What a session is put together from; each part is made when it is first asked for."""
+
+    config: MigrationConfig
+    files: ProjectFiles
+    outside: Surroundings
+    endpoint: str | None = None
+
+    @cached_property
+    def identity(self) -> Identity:
+        """Whose environment it is."""
+        return identity_of(self.config)
+
+    def narrow(self, scope: RegionScope) -> None:
+        """From now on fenced regions are not named. Raises Refused when a region that is called has another account."""
+        from regionshift.aws.guard import require_account
+        from regionshift.operations.region_scope import without_regions
+
+        primary = self.config.regions.primary
+        called = scope.called(self.config.all_regions) or [primary]
+        require_account(self.clients, self.config.account, called)
+        self.config = without_regions(self.config, scope.fenced)
+
+    # AWS, real or embedded
+
+    @cached_property
+    def cloud(self) -> LocalCloud | None:
+        """The embedded AWS: our own, started when it does not run, or the one at the endpoint. None on AWS."""
+        from regionshift.aws.guard import require_loopback
+
+        if self.config.target == "aws":
+            if self.endpoint is not None:
+                raise InputError(
+                    "An endpoint goes with the local target only.",
+                    where="--endpoint",
+                    remedy="leave it out, or give --target local",
+                )
+            return None
+        if self.endpoint is not None:
+            require_loopback(self.endpoint)
+        try:
+            from regionshift.local import emulator
+        except ImportError as error:
+            raise InputError(
+                f"The local target needs a package that is not installed: {error.name}.",
+                where="target",
+                remedy="pip install 'regionshift[local]'",
+            ) from error
+        if self.endpoint is None:
+            cloud = emulator.up(self.files.cloud, self.config.account)
+        else:
+            own = emulator.status(self.files.cloud)
+            is_own = own is not None and own.endpoint == self.endpoint.rstrip("/")
+            cloud = own if own is not None and is_own else self._foreign_cloud(self.endpoint)
+        require_loopback(cloud.endpoint)
+        return cloud
+
+    def _foreign_cloud(self, endpoint: str) -> LocalCloud:
+        from regionshift.local.emulator import LocalCloud
+
+        variables = self.outside.variables
+        try:
+            return LocalCloud(
+                endpoint=endpoint.rstrip("/"),
+                account=self.config.account,
+                ca_bundle=Path(variables["REGIONSHIFT_CA_BUNDLE"]),
+                pid=0,
+                access_key=variables["AWS_ACCESS_KEY_ID"],
+                secret_key=variables["AWS_SECRET_ACCESS_KEY"],
+                state_dir=self.files.cloud,
+            )
+        except KeyError as missing:
+            raise InputError(
+                f"The endpoint {endpoint} is not our own embedded AWS, and {missing} is not set.",
+                where="--endpoint",
+                remedy="set AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and REGIONSHIFT_CA_BUNDLE for it",
+            ) from missing
+
+    @cached_property
+    def clients(self) -> Clients:
+        """AWS's clients for whoever runs the command."""
+        from regionshift.aws.clients import AccessKey, Clients
+        from regionshift.aws.guard import require_aws
+
+        account, cloud = self.config.account, self.cloud
+        if cloud is None:
+            clients = Clients(profile=self.outside.variables.get("REGIONSHIFT_PROFILE"), account=account)
+            require_aws(self.outside.variables, clients.configured_endpoints())
+            return clients
+        return Clients(
+            key=AccessKey(cloud.access_key, cloud.secret_key),
+            endpoint=cloud.endpoint,
+            ca_bundle=cloud.ca_bundle,
+            account=account,
+        )
+
+    @cached_property
+    def _readable(self) -> Files | None:
+        """What the local provider may read of this machine's files."""
+        if self.cloud is None:
+            return None
+        from regionshift.local.provider.assets import Files
+
+        return Files()
+
+    # The state
+
+    @property
+    def state_url(self) -> str:
+        """The state URL as set, else a folder in ``.regionshift/``."""
+        return self.config.state or (self.files.home / "state").as_uri()
+
+    @cached_property
+    def store(self) -> StateStore:
+        """The state, opened."""
+        from regionshift.journal.backends import open_state
+        from regionshift.journal.store import Credentials, S3Access
+
+        clients, cloud = self.clients, self.cloud
+
+        def credentials() -> Credentials:
+            key = clients.credentials()
+            # Session credentials end some day; asking again after minutes finds boto's renewed ones.
+            soon = self.outside.now() + timedelta(minutes=5) if key.session_token else None
+            return Credentials(key.access_key, key.secret_key, key.session_token, soon)
+
+        return open_state(
+            self.state_url,
+            S3Access(
+                region=self.config.regions.primary,
+                credentials=credentials,
+                endpoint=cloud.endpoint if cloud else None,
+                ca_bundle=cloud.ca_bundle.read_bytes() if cloud else None,
+            ),
+        )
+
+    @property
+    def _key_file(self) -> Path:
+        return self.files.home / "state.key"
+
+    def require_key_file(self) -> None:
+        """Raises Refused when a state was begun with another machine's key file: a new one would open nothing."""
+        if parse_key_url(self.config.state_secrets) is not None or self._key_file.exists():
+            return
+        if not self.store.folders(f"journal/{self.identity.scope}/runs"):
+            return
+        raise Refused(
+            "The secrets in this state are sealed with a key file that this machine does not have.",
+            where=str(self._key_file),
+            remedy="copy that file from the machine that made the state; for an environment that any machine may go"
+            " on with, set `state_secrets: awskms://…` before its first `up`",
+        )
+
+    @cached_property
+    def key(self) -> SecretKey:
+        """Of the releases' secrets and of all seals of the state: kept in it under KMS, or that of the key file."""
+        from regionshift.journal.sealing import key_from_file, key_from_kms
+
+        key = parse_key_url(self.config.state_secrets)
+        if key is not None:
+            region = key.region or self.config.regions.primary
+            return key_from_kms(_Kms(self.clients, region), key.key, self.store)
+        return key_from_file(self._key_file)
+
+    @contextmanager
+    def locked(
+        self, force: Callable[[Holder, MigrationConfig], None] | None, stops: Sequence[Callable[[], None]]
+    ) -> Iterator[Lock]:
+        """The environment's lock; when it is lost, ``stops`` end what goes on. ``force`` as `open_session` has it."""
+        from regionshift.journal.lock import Holder, LeaseTerms, LockLost, acquire, current_holder
+
+        me = Holder(
+            owner=user_name(),
+            host=socket.gethostname(),
+            pid=os.getpid(),
+            since=self.outside.now(),
+            token=uuid.uuid4().hex,
+        )
+        held = current_holder(self.store, self.identity.scope) if force else None
+        if force and held:
+            _require_dead(held)
+            force(held, self.config)
+
+        def on_lost(_: LockLost) -> None:
+            for stop in stops:
+                stop()
+
+        terms = LeaseTerms(elapsed=self.outside.monotonic, on_lost=on_lost)
+        with acquire(self.store, self.identity.scope, me, terms, held.token if held else None) as lock:
+            yield lock
+
+    @property
+    def catalog(self) -> ReleaseCatalog:
+        """The releases that are kept."""
+        from regionshift.journal.releases import ReleaseStore
+        from regionshift.releases.catalog import ReleaseCatalog
+
+        return ReleaseCatalog(
+            ReleaseStore(self.store, self.identity.scope, self.key),
+            self.config,
+            self.files.home / "artifacts",
+            user_name(),
+            self.outside.now,
+        )
+
+    # What an operation gets
+
+    def engine_setup(self) -> EngineSetup:
+        """How the engine is run."""
+        from regionshift.journal.store import Slot
+
+        return EngineSetup(
+            self.config,
+            self.files.home,
+            self.state_url,
+            self._key_file,
+            self.outside.variables,
+            Slot(self.store, f"aside/{self.identity.scope}.json"),
+            self.cloud,
+            self._readable,
+        )
+
+    def environment(self, engine: Engine, scope: RegionScope) -> Environment:
+        """The environment; its release is read when first asked for."""
+        from regionshift.operations.environment import Environment
+
+        release = cache(lambda: self._release(scope))
+        return Environment(
+            config=self.config,
+            clients=self.clients,
+            engine=engine,
+            program=lambda releases, *, links="newest", **options: self._program(
+                releases, release() if isinstance(links, str) else links, **options
+            ),
+            release=release,
+            state_dir=self.files.home,
+            now=self.outside.now,
+            scope=scope,
+        )
+
+    def _release(self, scope: RegionScope) -> Release:
+        from importlib.metadata import version
+
+        from regionshift.operations.secret_values import read_secrets
+        from regionshift.operations.zones import zones_of
+        from regionshift.releases.catalog import program_digest
+        from regionshift.settings.release import Release
+
+        config, clients, regions = self.config, self.clients, self.config.all_regions
+        folder = self.files.config.resolve().parent
+        values = read_secrets(config, clients, scope.called(regions), self.outside.variables, folder)
+        count = config.network.zones
+        return Release(
+            config=config,
+            artifact=self._artifact(),
+            zones=zones_of(clients, self.store, self.identity.scope, regions, count, scope.uncalled),
+            secrets=values,
+            secrets_digest=self.key.digest_all(values),
+            tool_version=__version__,
+            plugin_version=version("pulumi-aws"),
+            program=program_digest(),
+        )
+
+    def _artifact(self) -> Artifact:
+        """The function's zip as built from this tool, or the one that a test brings."""
+        from regionshift import artifact
+        from regionshift.settings.release import Artifact
+
+        brought = self.outside.variables.get("REGIONSHIFT_TEST_ARTIFACT")
+        if brought is None:
+            return artifact.build(self.files.home / "artifacts")
+        path = Path(brought)
+        return Artifact(path, hashlib.sha256(path.read_bytes()).hexdigest())
+
+    def _program(self, releases: Mapping[str, Release], links: Release | None, **options: Any) -> Program:
+        import pulumi
+
+        from regionshift.infrastructure.program import ProviderSettings, environment
+
+        cloud = self.cloud
+        provider = (
+            ProviderSettings(cloud.endpoint, cloud.access_key, cloud.secret_key)
+            if cloud
+            else ProviderSettings()
+        )
+        if self._readable is not None:
+            for release in [*releases.values(), *([links] if links else [])]:
+                self._readable.allow(release.artifact.path.absolute(), release.artifact.sha256)
+
+        def program() -> None:
+            for name, value in environment(
+                releases, provider_settings=provider, links=links, **options
+            ).items():
+                pulumi.export(name, value)
+
+        return program
+
+    # This machine
+
+    def machine(self, engine_problem: InputError | None) -> Machine:
+        """What this machine offers."""
+        from importlib.metadata import version
+
+        from regionshift.operations.preflight import Machine
+
+        variables = self.outside.variables
+        home = Path(variables.get("PULUMI_HOME") or Path(variables.get("HOME", "/")) / ".pulumi")
+        return Machine(
+            free_memory_mb=free_memory_mb(),
+            plugin_missing=not (home / "plugins" / f"resource-aws-v{version('pulumi-aws')}").exists(),
+            engine_problem=engine_problem,
+            disks=self._disks,
+            folder=self.files.home.parent,
+        )
+
+    @cached_property
+    def _disks(self) -> tuple[Disk, ...]:
+        """Where a run writes on this machine; a state in S3 has no end."""
+        from regionshift.operations.room import Disk
+
+        where = {"work": self.files.home}
+        if self.cloud is not None:
+            where["cloud"] = self.files.cloud
+        if (state := parse_state_url(self.state_url).folder) is not None:
+            where["state"] = state
+        found = []
+        for use, path in where.items():
+            there = next(each for each in (path, *path.parents) if each.exists())
+            found.append(Disk(use, str(there), there.stat().st_dev, shutil.disk_usage(there).free))
+        return tuple(found)
+
+    def require_room(self) -> None:
+        """Raises Refused when a disk is too full for a run: it would be stopped half way."""
+        from regionshift.operations.room import room_findings
+
+        if findings := room_findings(self._disks, len(self.config.all_regions)):
+            first = findings[0]
+            raise Refused(f"No room for a run: {first.message}.", remedy=first.remedy)
+
+
+@dataclass(frozen=True)
+class _Kms:
+    """The calls that open the releases' key, with AWS's errors told plainly."""
+
+    clients: Clients
+    region: str
+
+    def generate_data_key(self, **parameters: Any) -> Mapping[str, object]:
+        return self.clients.call(self.region, "kms", "generate_data_key", **parameters)
+
+    def decrypt(self, **parameters: Any) -> Mapping[str, object]:
+        return self.clients.call(self.region, "kms", "decrypt", **parameters)
+
+
+def _require_dead(held: Holder) -> None:
+    """Raises Refused when ``held`` is a process of this machine that lives: its run must not be called killed."""
+    from regionshift.machine import lives
+
+    if held.host != socket.gethostname() or held.pid == os.getpid() or not lives(held.pid):
+        return
+    raise Refused(
+        f"The lock is held by {held}, and that process is alive on this machine.",
+        where=f"process {held.pid}",
+        remedy=f"wait until it is done, or end it first: kill -INT {held.pid}",
+    )
