@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import io
 import threading
+from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
+import typer
 import typer.main
 from typer.testing import CliRunner
 
@@ -199,3 +201,17 @@ def test_with_a_given_width_a_table_keeps_to_it_and_a_sentence_stays_one_line() 
     sentence = "What would be carried has changed since it was confirmed."
     screen.print(sentence)
     assert sentence in file.getvalue().splitlines()
+
+
+def test_a_question_is_asked_in_lines_that_the_terminal_does_not_fold(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    asked: list[str] = []
+    monkeypatch.setattr(show, "screen_of", lambda **_: _terminal(80))
+    monkeypatch.setattr(typer, "prompt", lambda text, **_: asked.append(text) or "y")
+    config = cast(Any, SimpleNamespace(suffix="dev", account="123456789012", target="local"))
+    question = f"Carry 12 items from us-east-1 to {'a' * 90}, and then make it the primary of all?"
+    assert show.ask(Choices(), question, config)
+    lines = asked[0].splitlines()
+    assert " ".join(lines) == f"dev (account 123456789012, target local): {question} [y/N]"
+    assert all(len(line) <= 78 or " " not in line for line in lines)

@@ -131,6 +131,8 @@ def test_what_is_not_named_is_counted_and_verbose_names_it() -> None:
     many = [_in("us-east-1", name=f"n{number}") for number in range(50)]
     long = _in("us-east-1", values=(ValueChange("text", "x" * 500, "y"),))
     assert "… and 10 more: --verbose names them" in _shown(*many)
+    made = _shown(*(_in("us-east-1", "create", f"n{number}") for number in range(50)))
+    assert "  50 of them: --verbose names them" in made.splitlines() and "more" not in made
     assert all(f"n{number}-us-east-1" in _shown(*many, whole=True) for number in range(50))
     assert "x" * 500 not in _shown(long)
     assert "x" * 500 in _shown(long, whole=True)

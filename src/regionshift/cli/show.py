@@ -7,6 +7,7 @@ import os
 import shlex
 import sys
 import termios
+import textwrap
 import time
 from collections.abc import Mapping
 from functools import cache
@@ -126,7 +127,11 @@ def confirm_by_name(choices: Choices, config: MigrationConfig) -> None:
 
 def _answer(choices: Choices, question: str, default: str | None = None) -> str:
     forget_typed()
-    said: str = typer.prompt(escaped(question), default=default, show_default=False, err=choices.as_json)
+    text, screen = escaped(question), screen_of(stderr=choices.as_json)
+    if screen.is_terminal:  # which would fold a long line wherever it ends
+        room = screen.width - len(": ")
+        text = "\n".join(textwrap.wrap(text, room, break_long_words=False, break_on_hyphens=False))
+    said: str = typer.prompt(text, default=default, show_default=False, err=choices.as_json)
     return said
 
 

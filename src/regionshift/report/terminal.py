@@ -83,7 +83,8 @@ def plan_table(plan: Plan, *, whole: bool = False) -> RenderableType:
     for change, regions in alike[:shown]:
         parts += _change(change, regions, plan.regions, whole=whole)
     if hidden := sum(len(regions) for _, regions in alike[shown:]):
-        parts.append(Text(f"  … and {hidden} more: --verbose names them", "dim"))
+        more = f"… and {hidden} more" if shown else f"{hidden} of them"
+        parts.append(Text(f"  {more}: --verbose names them", "dim"))
     return Group(*parts)
 
 
