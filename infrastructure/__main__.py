@@ -14,8 +14,7 @@ import pulumi
 
 from regionshift import artifact
 from regionshift.aws.clients import Clients
-from regionshift.infrastructure.program import environment
-from regionshift.infrastructure.providers import ProviderSettings
+from regionshift.infrastructure.program import ProviderSettings, environment
 from regionshift.operations.secret_values import read_secrets
 from regionshift.settings.load import load_config
 from regionshift.settings.release import Release

@@ -23,10 +23,10 @@ from regionshift.carriers.s3.objects import Objects
 from regionshift.carriers.seals import Seals
 from regionshift.carriers.transport import Response, S3Request, Transport
 from regionshift.journal.journal import Journal
+from regionshift.operations.environment import Outputs
 from regionshift.operations.migrations import migrate as operation
 from regionshift.operations.migrations.carrying import Carrying
 from regionshift.operations.migrations.taking_back import take_back
-from regionshift.operations.outputs import Outputs
 from regionshift.session import open_session
 from regionshift.surroundings import Surroundings
 

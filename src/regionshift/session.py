@@ -33,11 +33,10 @@ if TYPE_CHECKING:
     from regionshift.journal.store import StateStore
     from regionshift.local.emulator import LocalCloud
     from regionshift.local.provider.assets import Files
-    from regionshift.operations.environment import Environment
+    from regionshift.operations.environment import Environment, RegionScope
     from regionshift.operations.preflight import Machine
-    from regionshift.operations.region_scope import RegionScope
     from regionshift.operations.room import Disk
-    from regionshift.releases.catalog import ReleaseCatalog
+    from regionshift.releases import ReleaseCatalog
     from regionshift.settings.release import Artifact, Release
 
 Skipped = Collection[str] | Callable[["Journal"], Collection[str]]
@@ -163,8 +162,8 @@ def _scope(
     skipped: Skipped, journal: Journal, config: MigrationConfig, rejoining: Collection[str]
 ) -> RegionScope:
     """Who gets no call, read in the journal before any is made."""
+    from regionshift.operations.environment import RegionScope
     from regionshift.operations.moving.proposing import given_up_regions
-    from regionshift.operations.region_scope import RegionScope
     from regionshift.operations.waves.deploying import left_out_by_open_run
 
     asked = skipped(journal) if callable(skipped) else skipped
@@ -189,7 +188,7 @@ class SessionParts:
     def narrow(self, scope: RegionScope) -> None:
         """From now on fenced regions are not named. Raises Refused when a region that is called has another account."""
         from regionshift.aws.guard import require_account
-        from regionshift.operations.region_scope import without_regions
+        from regionshift.operations.environment import without_regions
 
         primary = self.config.regions.primary
         called = scope.called(self.config.all_regions) or [primary]
@@ -368,7 +367,7 @@ class SessionParts:
     def catalog(self) -> ReleaseCatalog:
         """The releases that are kept."""
         from regionshift.journal.releases import ReleaseStore
-        from regionshift.releases.catalog import ReleaseCatalog
+        from regionshift.releases import ReleaseCatalog
 
         return ReleaseCatalog(
             ReleaseStore(self.store, self.identity.scope, self.key),
@@ -418,7 +417,7 @@ class SessionParts:
 
         from regionshift.operations.secret_values import read_secrets
         from regionshift.operations.zones import zones_of
-        from regionshift.releases.catalog import program_digest
+        from regionshift.releases import program_digest
         from regionshift.settings.release import Release
 
         config, clients, regions = self.config, self.clients, self.config.all_regions

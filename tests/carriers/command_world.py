@@ -12,9 +12,8 @@ from carrier_world import SOURCE, TARGET, World, seals_of
 from regionshift.carriers.records import RecordStore
 from regionshift.journal.backends import open_state
 from regionshift.journal.journal import Journal
-from regionshift.operations.environment import Environment
+from regionshift.operations.environment import Environment, Outputs
 from regionshift.operations.migrations.carrying import Carrying
-from regionshift.operations.outputs import Outputs
 from regionshift.settings.config import MigrationConfig
 
 

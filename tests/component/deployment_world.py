@@ -25,8 +25,7 @@ from regionshift.journal.store import StateStore
 from regionshift.operations.alarms import RedAlarm
 from regionshift.operations.checks.base import Check, CheckContext, Wrong
 from regionshift.operations.deploying import deploy, mend
-from regionshift.operations.environment import Environment
-from regionshift.operations.region_scope import RegionScope
+from regionshift.operations.environment import Environment, RegionScope
 from regionshift.operations.unfinished import require_finished
 from regionshift.operations.up import propose
 from regionshift.operations.waves import deploying, wave_run
@@ -34,8 +33,7 @@ from regionshift.operations.waves.applier import Applier
 from regionshift.operations.waves.bake import Breach, RegionDown, Watch
 from regionshift.operations.waves.facts import Terms, terms_of
 from regionshift.operations.waves.wave_run import WaveDriver
-from regionshift.releases.catalog import ReleaseCatalog
-from regionshift.releases.deployed import DeployedReleases, deployed_releases
+from regionshift.releases import DeployedReleases, ReleaseCatalog, deployed_releases
 from regionshift.runs.deployment_state import RegionState
 from regionshift.settings.release import Release
 

@@ -27,19 +27,19 @@ from regionshift.cli import doctor, moving, opening
 from regionshift.cli.app import app
 from regionshift.cli.failure import run
 from regionshift.cli.options import Choices
-from regionshift.cli.rejoining import _show
+from regionshift.cli.promoting import _show
 from regionshift.engine.engine import RunRecord
 from regionshift.engine.events import ResourceStep
 from regionshift.errors import EXIT_INPUT, EXIT_OK, EXIT_REFUSED, InputError
 from regionshift.journal.backends import open_state
 from regionshift.operations import moves, rejoining
+from regionshift.operations.environment import RegionScope, without_regions
 from regionshift.operations.moving.fencing import NOT_SHUT
 from regionshift.operations.preflight import Machine
-from regionshift.operations.region_scope import RegionScope, without_regions
 from regionshift.operations.room import Disk
 from regionshift.operations.up import PlanRefused, propose
 from regionshift.operations.waves.applier import Applier
-from regionshift.releases.deployed import deployed_releases
+from regionshift.releases import deployed_releases
 from regionshift.session import Session
 from regionshift.settings.components import DEPLOYMENT_BUCKET, ERRORS_ALARM
 from regionshift.settings.config import MigrationConfig

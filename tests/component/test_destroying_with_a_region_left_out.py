@@ -11,8 +11,7 @@ from model_regions import OTHER, World
 
 from regionshift.errors import Refused
 from regionshift.operations.destroy import propose_destroy
-from regionshift.operations.environment import Environment
-from regionshift.operations.region_scope import RegionScope
+from regionshift.operations.environment import Environment, RegionScope
 
 pytestmark = pytest.mark.component
 

@@ -11,8 +11,8 @@ from deployment_world import Fault, Process, World, model
 from model_regions import CANARY, OTHER, PRIMARY, WAVES
 
 from regionshift.errors import Refused
+from regionshift.operations.environment import without_regions
 from regionshift.operations.moving import settings_unchanged
-from regionshift.operations.region_scope import without_regions
 from regionshift.settings.release import Release
 
 pytestmark = pytest.mark.component

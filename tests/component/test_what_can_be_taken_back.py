@@ -16,14 +16,14 @@ from regionshift.errors import InputError, NoRoom, Refused, RegionshiftError
 from regionshift.infrastructure.site import MANAGED_BY
 from regionshift.journal.events import DECISION
 from regionshift.operations.alarms import Watched
+from regionshift.operations.environment import RegionScope
 from regionshift.operations.planning import BUCKET
-from regionshift.operations.region_scope import RegionScope
 from regionshift.operations.unfinished import require_finished
 from regionshift.operations.up import propose
 from regionshift.operations.waves import deploying
 from regionshift.operations.waves.applier import Applier
 from regionshift.operations.waves.facts import Facts, Terms, facts_from_json, terms_of
-from regionshift.releases.deployed import DeployedReleases
+from regionshift.releases import DeployedReleases
 from regionshift.runs.deployment_plan import DeploymentPlan, Wave
 from regionshift.settings.components import DEPLOYMENT_BUCKET
 from regionshift.settings.config import WatchedAlarm

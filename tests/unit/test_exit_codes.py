@@ -353,3 +353,9 @@ def test_what_python_does_at_its_end_spoils_no_exit_code() -> None:
         )
         assert done.returncode == code, done.stderr
         assert said in done.stdout + done.stderr
+        for closed in (">&-", "2>&-"):
+            line = f'exec "$0" "$@" {closed}'
+            done = subprocess.run(
+                ["sh", "-c", line, sys.executable, "-c", script, arguments], check=False, timeout=120
+            )
+            assert done.returncode == code

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from regionshift.operations.region_scope import RegionScope, everything_of, without_regions
+from regionshift.operations.environment import RegionScope, everything_of, without_regions
 from regionshift.settings.config import MigrationConfig
 
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import signal
 import sys
 from typing import NoReturn
 
 from regionshift.cli.startup import settle
+from regionshift.errors import EXIT_FAILED
 from regionshift.machine import collect_garbage_less
 
 
@@ -20,9 +20,13 @@ def main() -> NoReturn:
     """
     code = command()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    for stream in (sys.stdout, sys.stderr):
-        with contextlib.suppress(BrokenPipeError):  # whoever read it is gone
+    for stream in filter(None, (sys.stdout, sys.stderr)):  # one that was closed before we began is None
+        try:
             stream.flush()
+        except BrokenPipeError:  # whoever read it is gone
+            continue
+        except OSError:  # what was said is lost, as on a full disk
+            code = code or EXIT_FAILED
     os._exit(code)
 
 

@@ -133,7 +133,7 @@ def up(
     from regionshift.operations.plan_up import UpOptions
 
     if rejoin:
-        from regionshift.cli.rejoining import require_alone, run_rejoin
+        from regionshift.cli.promoting import require_alone, run_rejoin
 
         # It always reads everything back, so --refresh is what it does anyway.
         require_alone(

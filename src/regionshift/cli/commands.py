@@ -22,7 +22,7 @@ from regionshift.operations.destroy import destroy, propose_destroy, require_des
 from regionshift.operations.plan_up import UpOptions, UpPlan, plan_up
 from regionshift.operations.up import PlanRefused
 from regionshift.operations.validate import Validation, validate
-from regionshift.releases.deployed import deployed_releases
+from regionshift.releases import deployed_releases
 from regionshift.report.junit import write_junit
 from regionshift.report.live import LiveView
 from regionshift.report.migrations import recovery_lines

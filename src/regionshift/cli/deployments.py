@@ -32,7 +32,7 @@ from regionshift.operations.waves import deploying
 from regionshift.operations.waves.deploying import written_since
 from regionshift.operations.waves.facts import terms_of
 from regionshift.operations.waves.pruning import prune
-from regionshift.releases.deployed import deployed_releases
+from regionshift.releases import deployed_releases
 from regionshift.report.migrations import migrations_table
 from regionshift.report.terminal import findings_table, plan_table
 from regionshift.report.values import Finding, Plan, as_data

@@ -15,7 +15,7 @@ from regionshift.journal.store import StateUnreachable
 from regionshift.operations.obstacles import without_plan
 from regionshift.operations.preflight import without_down
 from regionshift.operations.unfinished import alive_runs
-from regionshift.releases.deployed import deployed_releases
+from regionshift.releases import deployed_releases
 from regionshift.report.terminal import facts_table, findings_table
 from regionshift.report.values import Finding, as_data, exit_code_of
 from regionshift.session import Session, open_session

@@ -22,7 +22,7 @@ from regionshift.operations.waves.applier import Applier
 from regionshift.operations.waves.bake import Watch
 from regionshift.operations.waves.facts import Terms
 from regionshift.operations.waves.wave_run import WaveDriver
-from regionshift.releases.deployed import DeployedReleases
+from regionshift.releases import DeployedReleases
 from regionshift.report.live import Activity
 from regionshift.report.values import errors_of
 from regionshift.runs.deployment_plan import WaveStep

@@ -28,6 +28,7 @@ from regionshift.errors import (
     WorkFailed,
 )
 from regionshift.function.clients import TransportAccess
+from regionshift.operations.environment import Outputs
 from regionshift.operations.migrations import migrate as operation
 from regionshift.operations.migrations.carrying import Carrying
 from regionshift.operations.migrations.entries import require_rights, require_something
@@ -36,9 +37,8 @@ from regionshift.operations.migrations.listing import SETTLED, Unread, known_mig
 from regionshift.operations.migrations.progress import MigrationProgress
 from regionshift.operations.migrations.taking_back import TakenBack, require_takeable, take_back
 from regionshift.operations.migrations.verifying import verify_again
-from regionshift.operations.outputs import Outputs
 from regionshift.operations.unfinished import killed_migrations
-from regionshift.releases.deployed import deployed_releases
+from regionshift.releases import deployed_releases
 from regionshift.report.migrations import (
     CopyView,
     known_table,

@@ -23,7 +23,6 @@ from regionshift.errors import (
     RegionshiftError,
     WorkFailed,
 )
-from regionshift.journal.events import RunView
 from regionshift.operations import moves
 from regionshift.operations.deploying import deploy, mend
 from regionshift.operations.moving.copying import LastCopy
@@ -33,7 +32,7 @@ from regionshift.operations.moving.settings_unchanged import require_removal_alo
 from regionshift.operations.planning import LOSS
 from regionshift.operations.unfinished import require_finished
 from regionshift.operations.up import PlanRefused
-from regionshift.releases.deployed import deployed_releases
+from regionshift.releases import deployed_releases
 from regionshift.report.moving import StepsView, promotion_table
 from regionshift.report.terminal import findings_table, plan_table
 from regionshift.runs.driver import RunUnderWay, drive_in_sessions, saga_state
@@ -161,7 +160,6 @@ def _phases(
     meanings = {phase: meaning for phase, meaning in moves.PHASES.items() if phase != _LAST}
     meanings |= {f"{_LAST}/{step.name}": MEANINGS[step.name] for step in PROMOTION}
     with StepsView(console(choices), f"move {source} to {target}", meanings, time.monotonic) as view:
-        ends: list[RunView] = []
 
         @contextmanager
         def session() -> Iterator[RunUnderWay[SagaState, RunStep]]:
@@ -177,14 +175,11 @@ def _phases(
                 # The steps of the last phase are in the table.
                 listeners = [StepRows(view, hidden=_LAST), topics(session, view.console)]
                 yield RunUnderWay(session.journal, run, kind, listeners)
-                ends.append(run.view())
 
-        said = drive_in_sessions(session).said
-    return {phase: dict(each) for phase, each in said.items()}, _took(ends[-1])
-
-
-def _took(view: RunView) -> float | None:
-    return round((view.ended - view.started).total_seconds(), 1) if view.ended else None
+        state, closed = drive_in_sessions(session)
+    took = (closed.ended - closed.started).total_seconds() if closed and closed.ended else None
+    said = {phase: dict(each) for phase, each in state.said.items()}
+    return said, None if took is None else round(took, 1)
 
 
 def resume_move(choices: Choices, *, back: bool, said: bool) -> int:

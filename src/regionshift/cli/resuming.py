@@ -9,8 +9,7 @@ from regionshift.cli.migrations import OpenMigration, open_migration, resume_mig
 from regionshift.cli.moving import resume_move
 from regionshift.cli.opening import opened
 from regionshift.cli.options import Choices
-from regionshift.cli.promoting import resume_promotion
-from regionshift.cli.rejoining import run_rejoin
+from regionshift.cli.promoting import resume_promotion, run_rejoin
 from regionshift.cli.show import console
 from regionshift.errors import InputError
 from regionshift.journal.events import DECISION

@@ -8,7 +8,7 @@ from regionshift.cli.deployment_tables import news_line
 from regionshift.cli.options import Choices
 from regionshift.cli.show import console
 from regionshift.operations.moving.fencing import shut_again
-from regionshift.releases.deployed import deployed_releases
+from regionshift.releases import deployed_releases
 from regionshift.report.moving import StepsView
 from regionshift.report.printer import Screen
 from regionshift.runs.messages import News, RunListener, StepPhase

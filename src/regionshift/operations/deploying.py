@@ -13,7 +13,7 @@ from regionshift.operations.environment import Environment
 from regionshift.operations.orphans import has_unsettled, recover
 from regionshift.operations.ownership import require_our_buckets
 from regionshift.operations.up import Proposal, apply
-from regionshift.releases.deployed import DeployedReleases, deployed_releases
+from regionshift.releases import DeployedReleases, deployed_releases
 from regionshift.report.values import Finding
 from regionshift.runs.deployment_state import Outcome, regions_from_result
 from regionshift.runs.driver import RunEnd, RunKind, RunUnderWay, Said, WhenFailed, drive

@@ -18,7 +18,7 @@ from regionshift.operations.leftovers import Leftover, look_for_leftovers, still
 from regionshift.operations.ownership import require_ours
 from regionshift.operations.permissions import operator_findings
 from regionshift.operations.unfinished import end_all, in_one_run, require_endable
-from regionshift.releases.deployed import deployed_releases
+from regionshift.releases import deployed_releases
 from regionshift.report.values import Change, Plan
 from regionshift.runs.messages import AllRegionsNews, RunListener
 from regionshift.runs.state import RunStep

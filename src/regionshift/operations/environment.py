@@ -2,18 +2,125 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import Any, Literal, Protocol
 
 from regionshift.aws.clients import Clients
 from regionshift.engine.engine import Engine, Program
 from regionshift.engine.state_exclusion import StateExclusion
-from regionshift.operations.region_scope import RegionScope, without_regions
-from regionshift.settings.config import MigrationConfig
+from regionshift.errors import WorkFailed
+from regionshift.settings.config import Deployment, MigrationConfig
 from regionshift.settings.release import Release
+
+
+def region_key(region: str) -> str:
+    """A region as it stands in an output's name: ``eu_west_1``."""
+    return region.replace("-", "_")
+
+
+@dataclass(frozen=True)
+class Outputs:
+    """The environment's outputs, asked for by name and region."""
+
+    values: Mapping[str, Any]
+
+    def get(self, name: str, region: str) -> str:
+        """The output ``name`` of ``region``.
+
+        Raises:
+            WorkFailed: the environment has no such output; it is not (wholly) up.
+        """
+        key = f"{name}_{region_key(region)}"
+        value = self.values.get(key)
+        if not isinstance(value, str) or not value:
+            raise WorkFailed(
+                f"The environment has no output {key}.",
+                where=region,
+                remedy="run `regionshift up`; it goes on from what is there",
+            )
+        return value
+
+
+@dataclass(frozen=True)
+class RegionScope:
+    """The regions that get no call in this run, by the reason; all others are called. One region may have several.
+
+    Args:
+        skipped: left out by --skip-region, or by the deployment that is gone on with or taken back.
+        down: they do not answer, and the settings tolerate that.
+        fenced: they were lost, and are no part of the environment until they rejoin.
+    """
+
+    skipped: frozenset[str] = frozenset()
+    down: frozenset[str] = frozenset()
+    fenced: frozenset[str] = frozenset()
+
+    @property
+    def uncalled(self) -> frozenset[str]:
+        """Every region without a call, whatever the reason."""
+        return self.skipped | self.down | self.fenced
+
+    @property
+    def left_out(self) -> frozenset[str]:
+        """Those that are still of the environment: nothing that refers to them can be changed either."""
+        return (self.skipped | self.down) - self.fenced
+
+    def called(self, regions: Iterable[str]) -> tuple[str, ...]:
+        """Those of ``regions`` that are called, in their order."""
+        return tuple(region for region in regions if region not in self.uncalled)
+
+    def without(self, *, down: Collection[str] = (), fenced: Collection[str] = ()) -> RegionScope:
+        """The same, with no call to these either."""
+        return RegionScope(self.skipped, self.down.union(down), self.fenced.union(fenced))
+
+    def state_exclusion(self, primary: str) -> StateExclusion:
+        """What the engine is not to know of: all of uncalled regions, and what joins those left out to others."""
+        found = everything_of(self.uncalled, links=bool(self.left_out))
+        if primary not in self.uncalled:
+            return found
+        return StateExclusion(found.resources, (*found.outputs, "_primary"))
+
+
+def everything_of(regions: Collection[str], *, links: bool = False) -> StateExclusion:
+    """All resources and outputs of ``regions``, and with ``links`` what joins regions.
+
+    Outputs of a region end in its name, with underscores.
+    """
+    ordered = sorted(regions)
+    resources = [f"urn:pulumi:*::*-{region}" for region in ordered]
+    return StateExclusion(
+        (*resources, *(["urn:pulumi:*::regionshift:infrastructure:Links*"] if links else [])),
+        tuple(f"_{region.replace('-', '_')}" for region in ordered),
+    )
+
+
+def without_regions(config: MigrationConfig, regions: Collection[str]) -> MigrationConfig:
+    """The settings as if the secondaries among ``regions`` were not named, not in the waves either."""
+    dropped = {region for region in config.regions.secondaries if region in regions}
+    if not dropped:
+        return config
+    rest = tuple(region for region in config.regions.secondaries if region not in dropped)
+    return config.model_copy(
+        update={
+            "regions": config.regions.model_copy(update={"secondaries": rest}),
+            "deployment": _without_waves(config.deployment, dropped),
+        }
+    )
+
+
+def _without_waves(deployment: Deployment, dropped: Collection[str]) -> Deployment:
+    """Waves without ``dropped``; one that is empty then goes too, and ``approve`` means the same waves as before."""
+    if not deployment.waves:
+        return deployment
+    numbered = enumerate(deployment.waves, start=1)
+    left = [(number, tuple(region for region in wave if region not in dropped)) for number, wave in numbered]
+    left = [(number, wave) for number, wave in left if wave]
+    approve = [place for place, (number, _) in enumerate(left, start=1) if number in deployment.approve]
+    waves = tuple(wave for _, wave in left)
+    return deployment.model_copy(update={"waves": waves, "approve": tuple(approve)})
 
 
 class ProgramFactory(Protocol):

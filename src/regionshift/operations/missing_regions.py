@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from regionshift.aws.errors import AwsFailed
 from regionshift.operations.environment import Environment
 from regionshift.operations.preflight import NOT_ANSWERING
-from regionshift.releases.deployed import DeployedReleases
+from regionshift.releases import DeployedReleases
 from regionshift.report.values import Finding
 from regionshift.settings.components import DEPLOYMENT_BUCKET
 

@@ -17,7 +17,7 @@ from regionshift.errors import InputError, Refused, RegionshiftError, WorkFailed
 from regionshift.journal.events import DECISION, RunView
 from regionshift.journal.journal import Journal, RunJournal
 from regionshift.operations.deploying import deploy, mend
-from regionshift.operations.environment import Environment
+from regionshift.operations.environment import Environment, without_regions
 from regionshift.operations.moving.copying import LastCopy, carried_entries
 from regionshift.operations.moving.promoting import read_text, require_writable, write_text
 from regionshift.operations.moving.proposing import (
@@ -33,11 +33,9 @@ from regionshift.operations.moving.settings_unchanged import (
 )
 from regionshift.operations.obstacles import before_plan, prevents_plan
 from regionshift.operations.preflight import Machine, region_findings
-from regionshift.operations.region_scope import without_regions
 from regionshift.operations.up import PlanRefused, Proposal, propose
 from regionshift.operations.validate import validate
-from regionshift.releases.catalog import ReleaseCatalog
-from regionshift.releases.deployed import DeployedReleases, deployed_releases
+from regionshift.releases import DeployedReleases, ReleaseCatalog, deployed_releases
 from regionshift.report.values import Plan
 from regionshift.runs.driver import RunEnd, SagaRun, Said, WhenFailed, saga_state
 from regionshift.runs.messages import News, SagaNews

@@ -33,8 +33,7 @@ from regionshift.operations.preflight import PREVENTS_PLAN, Machine, preflight
 from regionshift.operations.unfinished import UNFINISHED, unfinished_findings
 from regionshift.operations.waves.bake import RegionDown, calling
 from regionshift.operations.waves.facts import Terms, terms_of
-from regionshift.releases.catalog import ReleaseCatalog
-from regionshift.releases.deployed import DeployedReleases, deployed_releases
+from regionshift.releases import DeployedReleases, ReleaseCatalog, deployed_releases
 from regionshift.report.values import Finding, Severity, errors_of
 
 _AT_ONCE = 8

@@ -20,8 +20,7 @@ from regionshift.operations.waves.deploying import (
     require_skippable,
 )
 from regionshift.operations.waves.facts import terms_of
-from regionshift.releases.catalog import ReleaseCatalog
-from regionshift.releases.deployed import deployed_releases
+from regionshift.releases import ReleaseCatalog, deployed_releases
 from regionshift.report.values import Plan
 
 

@@ -12,7 +12,7 @@ from regionshift.journal.events import RunView
 from regionshift.journal.journal import Journal
 from regionshift.operations.checks.base import CheckContext, run_checks
 from regionshift.operations.deploying import mend
-from regionshift.operations.environment import Environment
+from regionshift.operations.environment import Environment, Outputs, without_regions
 from regionshift.operations.moving.copying import LastCopy
 from regionshift.operations.moving.fencing import fenced_regions, open_roles, shut_bucket
 from regionshift.operations.moving.settings_unchanged import (
@@ -22,13 +22,10 @@ from regionshift.operations.moving.settings_unchanged import (
 )
 from regionshift.operations.obstacles import before_plan, prevents_plan
 from regionshift.operations.orphans import orphan_findings
-from regionshift.operations.outputs import Outputs
 from regionshift.operations.preflight import Machine, region_findings
-from regionshift.operations.region_scope import without_regions
 from regionshift.operations.up import PlanRefused, propose
 from regionshift.operations.validate import all_checks
-from regionshift.releases.catalog import ReleaseCatalog
-from regionshift.releases.deployed import DeployedReleases, deployed_releases
+from regionshift.releases import DeployedReleases, ReleaseCatalog, deployed_releases
 from regionshift.report.values import Plan
 from regionshift.runs.driver import RunEnd, RunUnderWay, SagaRun, Said, WhenFailed, drive
 from regionshift.runs.messages import RunListener, SagaNews

@@ -9,7 +9,7 @@ from regionshift.errors import Refused
 from regionshift.journal.events import RunView
 from regionshift.journal.journal import Journal
 from regionshift.operations.deploying import left_half_done
-from regionshift.releases.deployed import deployed_releases
+from regionshift.releases import deployed_releases
 from regionshift.report.values import Finding, Severity, errors_of
 from regionshift.runs.deployment_state import DeploymentState, fold_deployment
 

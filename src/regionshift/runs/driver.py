@@ -176,22 +176,35 @@ class RunUnderWay(Generic[StateT, StepT]):
     def tell(self, state: StateT, *news: News | None) -> None:
         """Every listener."""
         for each in filter(None, news):
-            regions = self.kind.told_regions(state)
+            try:
+                regions = self.kind.told_regions(state)
+            except StateUnreachable:
+                regions = ()  # the terminal is told all the same, and what comes next meets the state again
             for listener in self.listeners:
                 listener.on_news(self.run.run_id, each, regions)
 
-    def note(self, step: StepT, phase: Phase, kept: Said) -> Event:
-        """Write down that ``step`` begins or has ended, and tell it."""
+    def write(self, step: StepT, phase: Phase, kept: Said) -> Event:
+        """Write down that ``step`` begins or has ended."""
         looks = phase == "before" and step.only_looks
-        event = self.run.append(step.name, phase, self.kind.event_region, kept, only_looks=looks)
+        return self.run.append(step.name, phase, self.kind.event_region, kept, only_looks=looks)
+
+    def show(self, step: StepT, phase: Phase, kept: Said) -> None:
+        """Tell that ``step`` begins or has ended."""
         for listener in self.listeners:
             listener.on_step(step, phase, {} if phase == "before" else kept)
-        return event
 
-    def give_up(self, step: StepT, outcome: str, why: BaseException, error: BaseException) -> None:
-        """Close the run at ``step``, for ``why``. If that cannot be written it stays open, with ``error``."""
+    def give_up(
+        self, step: StepT, outcome: str, why: BaseException, error: BaseException, *, at_work: bool
+    ) -> None:
+        """Close the run at ``step``, for ``why``. If that cannot be written it stays open, with ``error``.
+
+        ``at_work``: the step has begun and not ended, so that it is what failed.
+        """
         try:
-            self.note(step, "failed", {"error": self.kind.why(why)})
+            if at_work:
+                kept = {"error": self.kind.why(why)}
+                self.write(step, "failed", kept)
+                self.show(step, "failed", kept)
             self.run.close(outcome, failed=True)
         except StateUnreachable as failure:
             error.add_note(f"that could not be written down: {failure.message}")
@@ -208,13 +221,13 @@ def drive(under_way: RunUnderWay[StateT, StepT]) -> StateT:
         RegionshiftError: a step failed, and the kind has no other step for that; or the journal or the lock is gone,
             and the run stays open as it is.
     """
-    return drive_in_sessions(lambda: nullcontext(under_way))
+    return drive_in_sessions(lambda: nullcontext(under_way))[0]
 
 
 def drive_in_sessions(
     session: Callable[[], AbstractContextManager[RunUnderWay[StateT, StepT]]],
-) -> StateT:
-    """The same with everything opened anew for each step, as a step may change the settings."""
+) -> tuple[StateT, RunView | None]:
+    """The same with everything opened anew for each step, as a step may change the settings; and the closed run."""
     driver: _Driver[StateT, StepT] = _Driver()
     while True:
         with session() as at:
@@ -223,15 +236,23 @@ def drive_in_sessions(
                 end = at.kind.end(state)
                 closed = at.run.close(end.outcome, end.result, failed=end.failed) if end else None
                 at.tell(state, at.kind.news.of_end(state, at.kind.figures(closed) if closed else ""))
-                return state
+                return state, closed
 
 
 @dataclass
 class _Driver(Generic[StateT, StepT]):
-    """What one process knows of a run beside its events: that its start is told, and what failed under its hands."""
+    """What one process knows of a run beside its events.
+
+    Args:
+        started: its start is told. failed: the steps that failed under our hands. known: where it stood last.
+        at_work: a step has begun and not ended. closed: it was closed for a failure.
+    """
 
     started: bool = False
     failed: set[str] = field(default_factory=set)
+    known: StateT | None = None
+    at_work: bool = False
+    closed: bool = False
 
     def is_over(self, state: StateT) -> bool:
         """Whether no step is left; one that failed is tried again by whoever resumes, not again and again."""
@@ -240,26 +261,48 @@ class _Driver(Generic[StateT, StepT]):
 
     def advance(self, at: RunUnderWay[StateT, StepT]) -> StateT:
         """Do the next step, if there is one."""
-        events = at.journal.events(at.run.run_id)
-        state = at.kind.state(events)
-        step: StepT | None = state.next_step
         try:
+            events = at.journal.events(at.run.run_id)
+            self.known = state = at.kind.state(events)
             if not self.started:
                 self._start(at, state)
+            step = state.next_step
             return state if step is None else self._do(at, step, events, state)
         except Unanswered:
             raise
         except (Interrupted, KeyboardInterrupt) as stopped:
             at.journal.guard()  # the engine is stopped too when the lock is lost, and that nobody asked for
-            if step is None:
-                raise
-            if at.kind.when_failed is WhenFailed.CLOSE:
-                at.give_up(step, "interrupted", stopped, stopped)
-            at.tell(state, at.kind.news.of_interruption(state, step.name))
-            told = at.kind.interruption(step.name, at.run.run_id)
-            if told is None:
+            if (told := self._of_interruption(at, stopped)) is stopped:
                 raise
             raise told from stopped
+        except Exception as error:
+            if (told := self._of_trouble(at, error)) is error:
+                raise
+            raise told from error
+
+    def _of_interruption(
+        self, at: RunUnderWay[StateT, StepT], stopped: Interrupted | KeyboardInterrupt
+    ) -> BaseException:
+        """What whoever stopped the run reads; it is closed when its kind is not gone on with."""
+        state, kind = self.known, at.kind
+        step: StepT | None = state.next_step if state is not None else None
+        if state is None or step is None:
+            return stopped
+        if kind.when_failed is WhenFailed.CLOSE and not self.closed:
+            at.give_up(step, "interrupted", stopped, stopped, at_work=self.at_work)
+        at.tell(state, kind.news.of_interruption(state, step.name))
+        return kind.interruption(step.name, at.run.run_id) or stopped
+
+    def _of_trouble(self, at: RunUnderWay[StateT, StepT], error: Exception) -> Exception:
+        """What the command ends with, when it was no step that failed: the state, or somebody who is told."""
+        state, kind = self.known, at.kind
+        step: StepT | None = state.next_step if state is not None else None
+        if kind.when_failed is not WhenFailed.CLOSE or self.closed or state is None or step is None:
+            return error
+        told = kind.explained(step, error)
+        at.give_up(step, "failed", error, told, at_work=self.at_work)
+        at.tell(state, kind.news.of_failure(state, step.name, kind.why(told)))
+        return told
 
     def _start(self, at: RunUnderWay[StateT, StepT], state: StateT) -> None:
         self.started = True
@@ -270,8 +313,12 @@ class _Driver(Generic[StateT, StepT]):
 
     def _do(self, at: RunUnderWay[StateT, StepT], step: StepT, events: list[Event], before: StateT) -> StateT:
         kind = at.kind
-        events.append(at.note(step, "before", kind.kept_before(step, doubt=before.in_doubt)))
-        state, phase = kind.state(events), "after"
+        kept = kind.kept_before(step, doubt=before.in_doubt)
+        events.append(at.write(step, "before", kept))
+        self.at_work = True
+        at.show(step, "before", kept)
+        self.known = state = kind.state(events)
+        phase: Phase = "after"
         try:
             said = kind.do(step, state, doubt=before.in_doubt)
         except Waits:
@@ -280,29 +327,35 @@ class _Driver(Generic[StateT, StepT]):
         except Interrupted:
             raise
         except Exception as error:  # noqa: BLE001 - what is not the step's own goes on from here
-            said, phase = _of_failure(at, step, state, error), "failed"
+            said, phase = self._of_failure(at, step, state, error), "failed"
             self.failed.add(step.name)
-        events.append(at.note(step, "after" if phase == "after" else "failed", said))
+        events.append(at.write(step, phase, said))
+        self.at_work = False
+        at.show(step, phase, said)
         after = kind.state(events)
+        if after.next_step is not None:
+            self.known = after
         at.tell(after, *kind.news.of_step(before, after, step))
         return after
 
-
-def _of_failure(at: RunUnderWay[StateT, StepT], step: StepT, state: StateT, error: Exception) -> Said:
-    """What is kept of a failed step, when the state says what is next. Raises what the command ends with."""
-    kind, found = at.kind, _as_no_room(step, error)
-    if kind.when_failed is WhenFailed.ASK_STATE:
-        if isinstance(found, (RegionshiftError, *kind.step_errors)) and not isinstance(found, NoRoom):
-            return kind.kept_of_failure(found)
-    else:
-        told = kind.explained(step, found)
-        if kind.when_failed is WhenFailed.CLOSE:
-            at.give_up(step, "failed", found, told)
-        at.tell(state, kind.news.of_failure(state, step.name, kind.why(told)))
-        found = told
-    if found is error:
-        raise error
-    raise found from error
+    def _of_failure(
+        self, at: RunUnderWay[StateT, StepT], step: StepT, state: StateT, error: Exception
+    ) -> Said:
+        """What is kept of a failed step, when the state says what is next. Raises what the command ends with."""
+        kind, found = at.kind, _as_no_room(step, error)
+        if kind.when_failed is WhenFailed.ASK_STATE:
+            if isinstance(found, (RegionshiftError, *kind.step_errors)) and not isinstance(found, NoRoom):
+                return kind.kept_of_failure(found)
+        else:
+            told, why = kind.explained(step, found), kind.why(found)
+            if kind.when_failed is WhenFailed.CLOSE:
+                self.closed, why = True, kind.why(told)
+                at.give_up(step, "failed", found, told, at_work=True)
+            at.tell(state, kind.news.of_failure(state, step.name, why))
+            found = told
+        if found is error:
+            raise error
+        raise found from error
 
 
 def _as_no_room(step: RunStep, error: Exception) -> Exception:

@@ -44,8 +44,7 @@ from regionshift.operations.preflight import Machine
 from regionshift.operations.unfinished import require_finished
 from regionshift.operations.up import propose
 from regionshift.operations.waves import deploying
-from regionshift.releases.catalog import ReleaseCatalog
-from regionshift.releases.deployed import DeployedReleases, deployed_releases
+from regionshift.releases import DeployedReleases, ReleaseCatalog, deployed_releases
 from regionshift.runs.deployment_state import DeploymentState, fold_deployment
 from regionshift.session import Session
 from regionshift.settings.release import Release

@@ -37,15 +37,14 @@ from regionshift.local.provider.handler import Context, Handler
 from regionshift.local.provider.handlers import BY_TOKEN
 from regionshift.local.provider.server import serve
 from regionshift.operations.deploying import deploy, mend
-from regionshift.operations.environment import Environment
+from regionshift.operations.environment import Environment, RegionScope
 from regionshift.operations.leftovers import look_for_leftovers, still_there
 from regionshift.operations.moving.engine_runs import PromotionApplier
 from regionshift.operations.moving.proposing import take_over
 from regionshift.operations.orphans import Recovered, recover
-from regionshift.operations.region_scope import RegionScope
 from regionshift.operations.up import propose
 from regionshift.operations.waves.applier import Applier, StepFailed
-from regionshift.releases.catalog import ReleaseCatalog
+from regionshift.releases import ReleaseCatalog
 from regionshift.settings.config import MigrationConfig
 from regionshift.settings.release import Release
 

@@ -17,7 +17,7 @@ from regionshift.journal.backends import open_state
 from regionshift.journal.journal import Journal, NotSealed, TakenNotSealed
 from regionshift.journal.sealing import SecretKey
 from regionshift.journal.store import StateDamaged, StateStore
-from regionshift.releases.deployed import deployed_releases
+from regionshift.releases import deployed_releases
 
 KEY = SecretKey(b"k" * 32)
 Forge = Callable[[StateStore, str], None]

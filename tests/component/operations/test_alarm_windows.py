@@ -13,7 +13,7 @@ from regionshift.aws.clients import Clients
 from regionshift.operations.alarms import WINDOW, Watched, window_of
 from regionshift.operations.obstacles import before_waves
 from regionshift.operations.waves.facts import Terms
-from regionshift.releases.deployed import DeployedReleases
+from regionshift.releases import DeployedReleases
 from regionshift.runs.deployment_state import RegionState
 from regionshift.settings.config import MigrationConfig
 

@@ -14,7 +14,7 @@ from botocore.exceptions import EndpointConnectionError
 from regionshift.aws.clients import Clients
 from regionshift.operations.alarms import RedAlarm, Watched, bake_finding, window_of
 from regionshift.operations.checks.base import CheckContext
-from regionshift.operations.outputs import Outputs
+from regionshift.operations.environment import Outputs
 from regionshift.operations.waves.bake import Breach, RegionDown, Watch
 from regionshift.operations.waves.facts import Facts, Terms, facts_from_json
 from regionshift.runs.deployment_plan import DeploymentPlan, Wave

@@ -20,7 +20,7 @@ from regionshift.local.emulator import LocalCloud
 from regionshift.operations import rejoining
 from regionshift.operations.moving import fencing
 from regionshift.operations.rejoining import Rejoin, RejoinRun
-from regionshift.releases.deployed import DeployedReleases
+from regionshift.releases import DeployedReleases
 from regionshift.runs.deployment_state import RegionState
 from regionshift.runs.state import RunStep, SagaState
 from regionshift.settings.components import (

@@ -18,10 +18,9 @@ from regionshift.aws.errors import AwsFailed, told_plainly
 from regionshift.errors import Refused
 from regionshift.journal.backends import open_state
 from regionshift.journal.journal import Journal, RunJournal
-from regionshift.operations.environment import Environment
+from regionshift.operations.environment import Environment, Outputs
 from regionshift.operations.migrations.carrying import Carrying
 from regionshift.operations.migrations.running import MigrationNotifier, closed_early
-from regionshift.operations.outputs import Outputs
 from regionshift.settings.config import MigrationConfig
 
 pytestmark = pytest.mark.component

@@ -21,13 +21,12 @@ from regionshift.engine.events import ResourceStep
 from regionshift.errors import InputError
 from regionshift.operations.checks.base import CheckContext, Wrong
 from regionshift.operations.checks.storage import KeyCheck
-from regionshift.operations.environment import Environment
+from regionshift.operations.environment import Environment, RegionScope
 from regionshift.operations.missing_regions import missing_region_findings
 from regionshift.operations.policy_findings import MOST_CHARACTERS, policy_findings
 from regionshift.operations.preflight import Machine, _state_region, plan_findings, preflight
-from regionshift.operations.region_scope import RegionScope
 from regionshift.operations.room import UNRESERVED, vpc_finding
-from regionshift.releases.deployed import DeployedReleases
+from regionshift.releases import DeployedReleases
 from regionshift.report.values import Finding
 from regionshift.runs.deployment_state import RegionState
 from regionshift.settings.components import DEPLOYMENT_BUCKET, KEY, RECORDS_KEY

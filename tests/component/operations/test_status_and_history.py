@@ -17,8 +17,8 @@ from regionshift.journal.lock import Holder
 from regionshift.operations.alarms import RedAlarm
 from regionshift.operations.checks.base import CheckContext, run_checks
 from regionshift.operations.checks.monitoring import AlarmsCheck
+from regionshift.operations.environment import Outputs
 from regionshift.operations.migrations.listing import migration_named
-from regionshift.operations.outputs import Outputs
 from regionshift.operations.status import Alarms, LastChange, last_change, releases_among
 from regionshift.operations.unfinished import alive_runs, open_runs, worked_on
 from regionshift.report.printer import Screen

@@ -205,7 +205,7 @@ def test_each_step_may_have_everything_opened_anew(journal: Journal) -> None:
         yield RunUnderWay(journal, journal.reopen(run_id), kind, [listens])
         opened.append("closed")
 
-    state = drive_in_sessions(session)
+    state, _ = drive_in_sessions(session)
     assert opened == ["open", "closed"] * len(STEPS)
     assert state.said == {step.name: {"did": step.name} for step in STEPS}
     assert journal.view(run_id).outcome == "done"
@@ -221,3 +221,74 @@ def test_a_run_that_was_killed_at_its_very_end_is_closed(journal: Journal) -> No
     _, listens, _ = _run(journal, kind, run.run_id)
     assert (kind.done, journal.view(run.run_id).outcome) == ([], "done")
     assert listens.summaries[-1] == "change ended: b is it"
+
+
+@pytest.mark.parametrize("failing", WhenFailed)
+def test_a_stop_between_two_steps_is_told_and_fails_no_step(
+    journal: Journal, monkeypatch: pytest.MonkeyPatch, failing: WhenFailed
+) -> None:
+    """While the events are read, and while the end of a step is told."""
+    read, kind = Journal.events, Toy(failing)
+
+    def stopped(self: Journal, run_id: str) -> Any:
+        if len(kind.done) == 1:
+            kind.done.append(("stopped", False))
+            raise KeyboardInterrupt
+        return read(self, run_id)
+
+    def silent(_: Listens, _step: RunStep, phase: StepPhase, _said: Mapping[str, object]) -> None:
+        if phase == "after":
+            raise KeyboardInterrupt
+
+    for owner, name, instead in ((Journal, "events", stopped), (Listens, "on_step", silent)):
+        kind.done.clear()
+        with monkeypatch.context() as patch:
+            patch.setattr(owner, name, instead)
+            run_id, told, error = _run(journal, kind)
+        assert isinstance(error, Interrupted) and error.remedy == "regionshift resume"
+        assert "was stopped at" in told.summaries[-1]
+        phases = _phases(journal, run_id)
+        assert ("look", "after") in phases and ("look", "failed") not in phases
+        assert journal.view(run_id).outcome == ("interrupted" if failing is WhenFailed.CLOSE else None)
+
+
+def test_a_run_that_nobody_resumes_is_closed_whatever_ended_it(
+    journal: Journal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A listener that is gone, and a state that did not answer once."""
+    read, kind = Journal.events, Toy(WhenFailed.CLOSE)
+
+    def away(self: Journal, run_id: str) -> Any:
+        if len(kind.done) == 1:
+            kind.done.append(("asked", False))
+            raise StateUnreachable("the state does not answer")
+        return read(self, run_id)
+
+    def gone(_: Listens, _step: RunStep, phase: StepPhase, _said: Mapping[str, object]) -> None:
+        if phase == "after":
+            raise BrokenPipeError
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Journal, "events", away)
+        run_id, told, error = _run(journal, kind)
+    assert error is not None and error.message == "the state does not answer"
+    assert told.summaries[-1].startswith("write failed: the state does not answer")
+    assert journal.view(run_id).outcome == "failed"
+    run = journal.start("promotion", {})
+    with monkeypatch.context() as patch, pytest.raises(BrokenPipeError):
+        patch.setattr(Listens, "on_step", gone)
+        drive(RunUnderWay(journal, run, Toy(WhenFailed.CLOSE), [Listens()]))
+    assert journal.view(run.run_id).outcome == "failed"
+    assert ("look", "failed") not in _phases(journal, run.run_id)
+
+
+def test_a_failure_is_told_once_and_also_when_nobody_knows_which_topics_there_are(
+    journal: Journal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def unknown(_: Toy, _state: SagaState) -> Collection[str]:
+        raise StateUnreachable("the state does not answer")
+
+    monkeypatch.setattr(Toy, "told_regions", unknown)
+    _, told, error = _run(journal, Toy(WhenFailed.STAY_OPEN, {"write": AWS}))
+    assert told.summaries[-1].count("write failed: ") == 1
+    assert error is not None and error.message.startswith("write failed: ")

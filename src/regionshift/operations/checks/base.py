@@ -14,7 +14,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from regionshift.aws.clients import Clients
 from regionshift.errors import RegionshiftError
-from regionshift.operations.outputs import Outputs
+from regionshift.operations.environment import Outputs
 from regionshift.report.values import CheckResult, Outcome
 from regionshift.settings.config import MigrationConfig
 from regionshift.settings.regions import partition_of

@@ -18,9 +18,8 @@ from regionshift.carriers.records import Layout, RecordStore
 from regionshift.carriers.seals import Seals, Unsealed, by_kms
 from regionshift.carriers.transport import Transport
 from regionshift.errors import Refused, RegionshiftError, WorkFailed
-from regionshift.operations.environment import Environment
+from regionshift.operations.environment import Environment, Outputs
 from regionshift.operations.migrations.entries import bounds_of
-from regionshift.operations.outputs import Outputs
 from regionshift.settings import components as named
 
 # Seconds between two questions whether an execution has ended, and as shares of what was waited already, so that

@@ -8,13 +8,12 @@ from dataclasses import dataclass
 from regionshift.engine.engine import Listener, Program
 from regionshift.engine.events import StepProgress
 from regionshift.errors import Interrupted, Refused, WorkFailed
-from regionshift.operations.environment import Environment
+from regionshift.operations.environment import Environment, everything_of
 from regionshift.operations.orphans import Recovered, forget_made, recover
 from regionshift.operations.planning import make_plan
 from regionshift.operations.preflight import plan_findings
-from regionshift.operations.region_scope import everything_of
 from regionshift.operations.targets import is_link, link_targets
-from regionshift.releases.catalog import ReleaseCatalog
+from regionshift.releases import ReleaseCatalog
 from regionshift.report.values import Change, Finding, Plan
 
 _ENDS = frozenset({"delete", "replace", "delete-replaced", "create-replacement"})

@@ -18,7 +18,7 @@ from regionshift.aws.clients import Clients
 from regionshift.errors import WorkFailed
 from regionshift.journal.journal import Journal
 from regionshift.operations.environment import Environment
-from regionshift.releases.deployed import DeployedReleases
+from regionshift.releases import DeployedReleases
 from regionshift.runs.deployment_state import RegionState
 from regionshift.settings import components as named
 from regionshift.settings.config import MigrationConfig

@@ -11,15 +11,13 @@ from pathlib import Path
 from regionshift.errors import InputError, WorkFailed
 from regionshift.operations.checks.base import Check, CheckContext, run_checks
 from regionshift.operations.checks.replication import ReplicationCheck
-from regionshift.operations.environment import Environment
+from regionshift.operations.environment import Environment, Outputs, without_regions
 from regionshift.operations.moving.copying import LastCopy
 from regionshift.operations.moving.engine_runs import EngineChange, PromotionApplier
 from regionshift.operations.moving.fencing import open_roles, shut_roles
 from regionshift.operations.moving.promotion_plan import PromotionPlan
-from regionshift.operations.outputs import Outputs
-from regionshift.operations.region_scope import without_regions
 from regionshift.operations.validate import all_checks
-from regionshift.releases.catalog import ReleaseCatalog
+from regionshift.releases import ReleaseCatalog
 from regionshift.report.values import CheckResult
 from regionshift.runs.state import RunStep
 from regionshift.settings.config import MigrationConfig

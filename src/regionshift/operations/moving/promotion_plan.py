@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from regionshift.errors import WorkFailed
 from regionshift.journal.journal import Journal
 from regionshift.operations.moving.fencing import fenced_regions, note_of
-from regionshift.releases.deployed import DeployedReleases
+from regionshift.releases import DeployedReleases
 from regionshift.runs.messages import SagaNews
 from regionshift.runs.state import RunStep
 from regionshift.settings.editing import Edit

@@ -15,7 +15,7 @@ from regionshift.carriers.transport import AnswerLostError, S3Error
 from regionshift.errors import InputError, Refused
 from regionshift.journal.events import DECISION, Kind, RunView
 from regionshift.journal.journal import Journal, RunJournal
-from regionshift.operations.environment import Environment
+from regionshift.operations.environment import Environment, without_regions
 from regionshift.operations.moving.fencing import NOT_SHUT, fenced_regions, not_shut
 from regionshift.operations.moving.promoting import Promotion, read_text, require_writable
 from regionshift.operations.moving.promotion_plan import PromotionPlan, promotion_from_json
@@ -25,9 +25,7 @@ from regionshift.operations.moving.settings_unchanged import (
     require_settings_unchanged,
 )
 from regionshift.operations.orphans import Recovered, recover
-from regionshift.operations.region_scope import without_regions
-from regionshift.releases.catalog import ReleaseCatalog
-from regionshift.releases.deployed import DeployedReleases
+from regionshift.releases import DeployedReleases, ReleaseCatalog
 from regionshift.runs.driver import RunEnd, RunUnderWay, SagaRun, Said, drive, saga_state
 from regionshift.runs.messages import RunListener, SagaNews
 from regionshift.runs.state import Ending, RunStep, SagaState

@@ -7,10 +7,8 @@ from dataclasses import replace
 
 from regionshift.errors import Refused
 from regionshift.journal.releases import differences
-from regionshift.operations.environment import Environment
-from regionshift.operations.region_scope import without_regions
-from regionshift.releases.catalog import ReleaseCatalog
-from regionshift.releases.deployed import DeployedReleases
+from regionshift.operations.environment import Environment, without_regions
+from regionshift.releases import DeployedReleases, ReleaseCatalog
 from regionshift.settings.config import MigrationConfig
 from regionshift.settings.release import Release
 

@@ -17,8 +17,7 @@ from regionshift.operations.targets import home_of, is_link, link_targets, targe
 from regionshift.operations.up import Proposal
 from regionshift.operations.waves.facts import Facts, Terms, facts_from_json
 from regionshift.operations.waves.wave_run import WaveDriver
-from regionshift.releases.catalog import ReleaseCatalog
-from regionshift.releases.deployed import DeployedReleases
+from regionshift.releases import DeployedReleases, ReleaseCatalog
 from regionshift.report.values import Finding, Plan
 from regionshift.runs.deployment_plan import (
     DeploymentPlan,

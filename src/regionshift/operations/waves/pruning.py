@@ -8,8 +8,7 @@ from regionshift.journal.events import RunView
 from regionshift.journal.journal import Journal
 from regionshift.journal.releases import ReleaseRecord, to_prune
 from regionshift.operations.waves.deploying import newest_to_take_back
-from regionshift.releases.catalog import ReleaseCatalog
-from regionshift.releases.deployed import deployed_releases
+from regionshift.releases import ReleaseCatalog, deployed_releases
 
 _WORK_ON_RELEASES = ("deployment", "rollback", "promotion", "move")
 

@@ -15,10 +15,8 @@ from regionshift.journal.journal import Journal, RunJournal
 from regionshift.operations.checks.base import Check, CheckContext, run_checks
 from regionshift.operations.checks.function import FunctionCheck
 from regionshift.operations.checks.replication import ReplicationCheck
-from regionshift.operations.environment import Environment
+from regionshift.operations.environment import Environment, Outputs, without_regions
 from regionshift.operations.orphans import recover
-from regionshift.operations.outputs import Outputs
-from regionshift.operations.region_scope import without_regions
 from regionshift.operations.validate import all_checks
 from regionshift.operations.waves.applier import Applier, StepFailed
 from regionshift.operations.waves.bake import Breach, RegionDown, Watch

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from importlib.resources import files
@@ -13,7 +13,9 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from regionshift.errors import Refused, RegionshiftError
+from regionshift.journal.journal import Journal
 from regionshift.journal.releases import ReleaseRecord, ReleaseStore
+from regionshift.runs.deployment_state import RegionState, regions_from_result
 from regionshift.settings.config import MigrationConfig, Regions
 from regionshift.settings.release import Release, config_of
 
@@ -85,3 +87,57 @@ class ReleaseCatalog:
             return config_of(self.store.find(digest).content, self.current).regions
         except (ValidationError, TypeError, RegionshiftError):
             return None
+
+
+@dataclass(frozen=True)
+class DeployedReleases:
+    """Every region that has, or was to have, a release; the release of the links; the run that says so."""
+
+    regions: Mapping[str, RegionState] = field(default_factory=dict)
+    links: str | None = None
+    run_id: str | None = None
+
+    @property
+    def releases(self) -> dict[str, str | None]:
+        """Region to the digest of its release."""
+        return {region: state.release for region, state in self.regions.items()}
+
+    @property
+    def regions_up(self) -> tuple[str, ...]:
+        """The regions that have a release, and with it a topic that may be told."""
+        return tuple(region for region, state in self.regions.items() if state.release is not None)
+
+    @property
+    def unsettled(self) -> frozenset[str]:
+        """Regions that a run left between two releases."""
+        return frozenset(region for region, state in self.regions.items() if not state.settled)
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether no region has a release."""
+        return not self.regions_up
+
+
+def deployed_releases(journal: Journal) -> DeployedReleases:
+    """What the journal says of every region now; empty before the first deployment and after a destroy.
+
+    A run that finished says everything that an earlier one did, so the newest that says something counts.
+    """
+    for run in journal.history():
+        if run.kind == "destroy":
+            return DeployedReleases()
+        regions = regions_from_result(run.result)
+        if regions:
+            links = run.result.get("links")
+            return DeployedReleases(regions, str(links) if links else None, run.run_id)
+        if run.kind == "deployment" and run.outcome == "succeeded":
+            releases = journal.view(run.run_id).opened.get("releases")
+            if isinstance(releases, dict) and releases:
+                return _of_one_go(releases, run.run_id)
+    return DeployedReleases()
+
+
+def _of_one_go(releases: Mapping[str, str], run_id: str) -> DeployedReleases:
+    """After a run that brought all regions and what joins them to one release at once."""
+    regions = {region: RegionState(digest) for region, digest in releases.items()}
+    return DeployedReleases(regions, next(iter(releases.values())), run_id)
