@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -196,11 +194,10 @@ def test_retiring_a_region_carries_no_other_change(site: Site, capsys: pytest.Ca
 def test_a_move_whose_region_came_up_unrecorded_goes_on_and_the_region_can_leave_again(
     site: Site, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    @contextmanager
-    def killed_at_the_end(journal: Any, kind: Any, facts: Any, _: Any = None) -> Iterator[str]:
-        run = journal.start(kind, facts)
-        run.append("apply", "before")
-        yield run.run_id
+    done = deploying.OneGo.do
+
+    def killed_at_the_end(self: deploying.OneGo, *rest: Any, **more: Any) -> Any:
+        done(self, *rest, **more)
         raise Killed
 
     def killed(*_: Any) -> None:
@@ -213,7 +210,7 @@ def test_a_move_whose_region_came_up_unrecorded_goes_on_and_the_region_can_leave
 
     text, old = site.file.read_text(), site.primary
     with monkeypatch.context() as patch:
-        patch.setattr(deploying, "recorded", killed_at_the_end)
+        patch.setattr(deploying.OneGo, "do", killed_at_the_end)
         site.runs_until_killed("move", "--from", old, "--to", ELSEWHERE, "--yes")
     capsys.readouterr()
     with monkeypatch.context() as patch:
