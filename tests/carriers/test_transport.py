@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import fcntl
 import hmac
+import resource
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from hashlib import sha256
+from socket import socket
 
 import pytest
 from botocore.credentials import ReadOnlyCredentials
@@ -144,6 +147,23 @@ def test_keeps_connections_and_leaves_them_before_the_server_hangs_up(
         assert len(script.connections) == 4
         with ThreadPoolExecutor(8) as pool:
             assert all(answer.status == 200 for answer in pool.map(transport.send, [COPY] * 200))
+
+
+def test_a_connection_is_looked_at_also_where_many_files_are_open(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(connections, "_FRESH_SECONDS", 0.0)
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, min(hard, 2048)), hard))
+    with serve(Script([OK])) as endpoint:
+        transport = make(endpoint)
+        transport.send(READ)
+        ((kept,),) = transport._connections._idle.values()
+        low = kept.connection.sock
+        kept.connection.sock = socket(fileno=fcntl.fcntl(low, fcntl.F_DUPFD, 1100))
+        low.close()
+        assert kept.is_usable
+        assert transport.send(READ).status == 200
+        transport.close()
+    resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
 
 @pytest.mark.parametrize("region", [regions[0] for regions in REGIONS.values()])

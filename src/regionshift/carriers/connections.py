@@ -9,7 +9,7 @@ from collections import deque
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from http.client import HTTPConnection, HTTPException, HTTPSConnection
-from select import select
+from select import POLLIN, poll
 from types import TracebackType
 from urllib.parse import urlsplit
 
@@ -117,10 +117,12 @@ class _Kept:
             return False
         if self.connection.sock is None:
             return False
-        # Between requests the server has nothing to say, except that it closes.
-        return (
-            time.monotonic() - self.used < _FRESH_SECONDS or not select([self.connection.sock], [], [], 0)[0]
-        )
+        if time.monotonic() - self.used < _FRESH_SECONDS:
+            return True
+        # Between requests the server has nothing to say, except that it closes. (select(2) knows 1,024 files only.)
+        asked = poll()
+        asked.register(self.connection.sock, POLLIN)
+        return not asked.poll(0)
 
 
 class Connections:
