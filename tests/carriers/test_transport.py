@@ -159,6 +159,7 @@ def test_a_connection_is_looked_at_also_where_many_files_are_open(monkeypatch: p
         ((kept,),) = transport._connections._idle.values()
         low = kept.connection.sock
         kept.connection.sock = socket(fileno=fcntl.fcntl(low, fcntl.F_DUPFD, 1100))
+        kept.connection.sock.settimeout(30)
         low.close()
         assert kept.is_usable
         assert transport.send(READ).status == 200
