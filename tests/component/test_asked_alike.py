@@ -475,7 +475,7 @@ def test_a_move_asks_the_same_before_it_plans(
     scene: Scene, monkeypatch: pytest.MonkeyPatch, trouble: Callable[[Scene], str]
 ) -> None:
     monkeypatch.setattr(
-        moves, "require_unchanged", lambda *_: None
+        moves, "require_nothing_else", lambda *_: None
     )  # the model's engine knows no such release
     choices = Choices(Path("regionshift.yaml"), yes=True)
     scene.settings["deployment"] = {"failure_tolerance": 1}
@@ -493,7 +493,7 @@ def test_a_move_asks_the_same_before_it_plans(
 def test_a_return_leaves_no_region_out_that_does_not_answer(
     scene: Scene, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(rejoining, "require_unchanged", lambda *_: None)
+    monkeypatch.setattr(rejoining, "require_nothing_else", lambda *_: None)
     choices = Choices(Path("regionshift.yaml"), yes=True)
     scene.settings["deployment"] = {"failure_tolerance": 1}
     with scene.wired() as wired:

@@ -224,6 +224,8 @@ def test_two_environments_stand_side_by_side_and_share_nothing(place: Place, who
     }
     gone = place.run("destroy", "--yes", *options, **suffix)
     assert gone.code == 0, gone.said
+    newest = place.run("history", "--json", *options, **suffix).json[0]
+    assert (newest["kind"], newest["regions"]) == ("destroy", [REGIONS[0]])
     assert census(place.clients, REGIONS, "pr7") == Counter()
     assert census(place.clients, REGIONS, "dev") == whole
 

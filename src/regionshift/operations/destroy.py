@@ -95,7 +95,7 @@ def destroy(
     found = {change.region for change in plan.changes}
     regions = tuple(region for region in environment.regions if region in found)
     words = AllRegionsNews("destroy", "destroy", regions, len(plan.changes))
-    run = journal.start("destroy", {"resources": len(plan.changes)})
+    run = journal.start("destroy", {"resources": len(plan.changes), "regions": list(regions)})
 
     def work() -> Destroyed:
         # From here on the journal says that nothing stands, whatever the others had begun.

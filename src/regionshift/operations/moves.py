@@ -17,7 +17,7 @@ from regionshift.errors import InputError, Refused, RegionshiftError, WorkFailed
 from regionshift.journal.events import DECISION, RunView
 from regionshift.journal.journal import Journal, RunJournal
 from regionshift.operations.deploying import deploy, mend
-from regionshift.operations.environment import Environment, without_regions
+from regionshift.operations.environment import Environment
 from regionshift.operations.moving.copying import LastCopy, carried_entries
 from regionshift.operations.moving.promoting import read_text, require_writable, write_text
 from regionshift.operations.moving.proposing import (
@@ -26,16 +26,12 @@ from regionshift.operations.moving.proposing import (
     require_secrets,
     require_turnable,
 )
-from regionshift.operations.moving.settings_unchanged import (
-    release_of,
-    require_everywhere,
-    require_release_unchanged,
-)
+from regionshift.operations.moving.settings_unchanged import require_nothing_else
 from regionshift.operations.obstacles import before_plan, prevents_plan
 from regionshift.operations.preflight import Machine, region_findings
 from regionshift.operations.up import PlanRefused, Proposal, propose
 from regionshift.operations.validate import validate
-from regionshift.releases import DeployedReleases, ReleaseCatalog, deployed_releases
+from regionshift.releases import ReleaseCatalog, deployed_releases
 from regionshift.report.values import Plan
 from regionshift.runs.driver import RunEnd, SagaRun, Said, WhenFailed, saga_state
 from regionshift.runs.messages import News, SagaNews
@@ -172,7 +168,9 @@ def proposed_up(tools: MoveTools, source: str, target: str) -> Proposal:
     """What bringing the new region up does. Raises Refused, PlanRefused when that may not be."""
     environment, journal, catalog = tools.environment, tools.journal, tools.catalog
     remains = mend(environment, journal)
-    require_unchanged(environment, catalog, deployed_releases(journal), source, target, tools.settings)
+    deployed = deployed_releases(journal)
+    coming = set() if deployed.releases.get(target) else {target}
+    require_nothing_else(environment, catalog, deployed, source, coming, tools.settings)
     own, refresh = unfinished(journal), remains.is_read_back
     # One engine run for all regions leaves none out.
     regional = region_findings(environment, tolerate=False)
@@ -338,26 +336,6 @@ def name_target(config: MigrationConfig, settings: Path, target: str, load: Load
         return {"settings": "it is named"}
     write_text(settings, after)
     return {"settings": f"added {target}"}
-
-
-def require_unchanged(
-    environment: Environment,
-    catalog: ReleaseCatalog,
-    deployed: DeployedReleases,
-    source: str,
-    target: str,
-    settings: Path,
-) -> None:
-    """Bringing ``target`` up brings nothing else: that would reach every region at once, and no canary first.
-
-    Raises:
-        Refused: the settings, the tool or a secret is not what is up, or a region is not at that release.
-    """
-    base = release_of(catalog, deployed, source)
-    coming = set() if deployed.releases.get(target) else {target}
-    config = without_regions(environment.config, coming)
-    require_release_unchanged(base, environment.release(), config, str(settings))
-    require_everywhere(deployed, config.all_regions, base, source)
 
 
 def propose_retirement(

@@ -12,20 +12,16 @@ from regionshift.journal.events import RunView
 from regionshift.journal.journal import Journal
 from regionshift.operations.checks.base import CheckContext, run_checks
 from regionshift.operations.deploying import mend
-from regionshift.operations.environment import Environment, Outputs, without_regions
+from regionshift.operations.environment import Environment, Outputs
 from regionshift.operations.moving.copying import LastCopy
 from regionshift.operations.moving.fencing import fenced_regions, open_roles, shut_bucket
-from regionshift.operations.moving.settings_unchanged import (
-    release_of,
-    require_everywhere,
-    require_release_unchanged,
-)
+from regionshift.operations.moving.settings_unchanged import require_nothing_else
 from regionshift.operations.obstacles import before_plan, prevents_plan
 from regionshift.operations.orphans import orphan_findings
 from regionshift.operations.preflight import Machine, region_findings
 from regionshift.operations.up import PlanRefused, propose
 from regionshift.operations.validate import all_checks
-from regionshift.releases import DeployedReleases, ReleaseCatalog, deployed_releases
+from regionshift.releases import ReleaseCatalog, deployed_releases
 from regionshift.report.values import Plan
 from regionshift.runs.driver import RunEnd, RunUnderWay, SagaRun, Said, WhenFailed, drive
 from regionshift.runs.messages import RunListener, SagaNews
@@ -52,21 +48,6 @@ def require_fenced(journal: Journal, region: str) -> None:
         )
 
 
-def require_unchanged(
-    environment: Environment, catalog: ReleaseCatalog, deployed: DeployedReleases, region: str, settings: Path
-) -> None:
-    """The return of ``region`` brings nothing else: that would reach every region at once, and no canary first.
-
-    Raises:
-        Refused: the settings, the tool or a secret is not what is up, or a region is not at that release.
-    """
-    primary = environment.config.regions.primary
-    base = release_of(catalog, deployed, primary)
-    config = without_regions(environment.config, {region})
-    require_release_unchanged(base, environment.release(), config, str(settings))
-    require_everywhere(deployed, config.all_regions, base, primary)
-
-
 def plan_return(
     environment: Environment,
     catalog: ReleaseCatalog,
@@ -78,10 +59,11 @@ def plan_return(
     """What the return of ``region`` changes.
 
     Raises:
-        Refused: see :func:`require_unchanged`. PlanRefused: something stands in the way of planning.
+        Refused: see :func:`require_nothing_else`. PlanRefused: something stands in the way of planning.
     """
     remains = mend(environment, journal)
-    require_unchanged(environment, catalog, deployed_releases(journal), region, settings)
+    primary = environment.config.regions.primary
+    require_nothing_else(environment, catalog, deployed_releases(journal), primary, {region}, settings)
     # One engine run for all regions leaves none out.
     regional = region_findings(environment, tolerate=False)
     findings = before_plan(environment, journal, catalog, machine, regional, refresh=True)

@@ -68,7 +68,7 @@ def test_a_move_asks_every_phase_for_what_it_needs_before_the_first(
 ) -> None:
     text, kept, before = site.file.read_text(), _kept(site), site.look()
     # As if it had been brought up with it; what is carried is there in no region.
-    monkeypatch.setattr(moves, "require_unchanged", lambda *_: None)
+    monkeypatch.setattr(moves, "require_nothing_else", lambda *_: None)
     site.file.write_text(text + "carry: {s3: [{bucket: 'steps-old-{region}'}]}\n")
     assert site.run("move", "--from", site.primary, "--to", ELSEWHERE, "--yes") == 2
     assert f"source bucket steps-old-{site.primary} is not there" in _said(capsys)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import threading
 import time
 from datetime import UTC, datetime
@@ -20,7 +19,6 @@ from regionshift.journal.backends import FileStore, open_state
 from regionshift.journal.journal import Journal
 from regionshift.journal.lock import Holder, LeaseTerms, LockHeld, acquire, living_holder
 from regionshift.journal.store import Stored, SwapLostError, SwapStore
-from regionshift.local.emulator import LocalCloud
 from regionshift.settings import state_url
 from regionshift.settings.state_url import StateUrl
 
@@ -107,47 +105,35 @@ def test_journal_and_lock_are_there(place: str) -> None:
     assert living_holder(store, "shop.dev", datetime.now(UTC)) is None
 
 
-@pytest.fixture
-def file(tmp_path: Path, cloud: LocalCloud, monkeypatch: pytest.MonkeyPatch) -> Path:
-    for name in list(os.environ):
-        if name.startswith(("REGIONSHIFT_", "PULUMI_", "AWS_", "ENVIRONMENT_SUFFIX")):
-            monkeypatch.delenv(name)
-    monkeypatch.setenv("REGIONSHIFT_ENDPOINT", cloud.endpoint)
-    monkeypatch.setenv("REGIONSHIFT_CA_BUNDLE", str(cloud.ca_bundle))
-    monkeypatch.setenv("AWS_ACCESS_KEY_ID", cloud.access_key)
-    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", cloud.secret_key)
-    return tmp_path / "regionshift.yaml"
-
-
 def test_ordinary_commands_work_on_it(
-    file: Path, place: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    command_file: Path, place: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     def ask(*command: str) -> Any:
-        code = run(app, [*command, "--config", str(file), "--json"])
+        code = run(app, [*command, "--config", str(command_file), "--json"])
         out, err = capsys.readouterr()
         assert code in (0, 3), err
         return json.loads(out)
 
-    file.write_text(f"{SETTINGS}state: {place}\n")
+    command_file.write_text(f"{SETTINGS}state: {place}\n")
     journal = Journal(open_state(place), "places.dev", lambda: datetime.now(UTC))
     journal.start("deployment", {"releases": {}}).close("succeeded")
-    (file.parent / ".regionshift").mkdir(exist_ok=True)
-    (file.parent / ".regionshift/state.key").touch(0o600)
+    (command_file.parent / ".regionshift").mkdir(exist_ok=True)
+    (command_file.parent / ".regionshift/state.key").touch(0o600)
     assert [each["outcome"] for each in ask("history")] == ["succeeded"]
     codes = [each["code"] for each in ask("doctor")["findings"]]
     assert "state" not in codes and "state-key" in codes, (
         "other machines reach it, and its key lies on this one"
     )
     assert (tmp_path / "shared/engine/.pulumi").is_dir()
-    assert not (file.parent / ".regionshift/state").exists()
+    assert not (command_file.parent / ".regionshift/state").exists()
 
 
 def test_its_url_is_checked_with_the_settings(
-    file: Path, place: str, capsys: pytest.CaptureFixture[str]
+    command_file: Path, place: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    file.write_text(f"{SETTINGS}state: {place.replace('room', 'attic', 1)}\n")
-    assert run(app, ["history", "--config", str(file)]) == 2
+    command_file.write_text(f"{SETTINGS}state: {place.replace('room', 'attic', 1)}\n")
+    assert run(app, ["history", "--config", str(command_file)]) == 2
     assert ShelfUrl.form in capsys.readouterr().err
-    file.write_text(f"{SETTINGS}state: rack://x\n")
-    assert run(app, ["history", "--config", str(file)]) == 2
+    command_file.write_text(f"{SETTINGS}state: rack://x\n")
+    assert run(app, ["history", "--config", str(command_file)]) == 2
     assert f"file://DIRECTORY or s3://BUCKET/PREFIX or {ShelfUrl.form}" in capsys.readouterr().err

@@ -20,7 +20,6 @@ from regionshift.journal import backends
 from regionshift.journal.backends import FileStore, open_state
 from regionshift.journal.lock import Holder, LeaseTerms, acquire
 from regionshift.journal.store import StateFull, StateUnreachable
-from regionshift.local.emulator import LocalCloud
 from regionshift.operations.room import Disk, needed, room_findings
 
 pytestmark = pytest.mark.component
@@ -52,17 +51,9 @@ network: {vpc_cidr: 10.0.0.0/16, flow_logs: false}
 
 
 @pytest.fixture
-def file(tmp_path: Path, cloud: LocalCloud, monkeypatch: pytest.MonkeyPatch) -> Path:
-    for name in list(os.environ):
-        if name.startswith(("REGIONSHIFT_", "PULUMI_", "AWS_", "ENVIRONMENT_SUFFIX")):
-            monkeypatch.delenv(name)
-    monkeypatch.setenv("REGIONSHIFT_ENDPOINT", cloud.endpoint)
-    monkeypatch.setenv("REGIONSHIFT_CA_BUNDLE", str(cloud.ca_bundle))
-    monkeypatch.setenv("AWS_ACCESS_KEY_ID", cloud.access_key)
-    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", cloud.secret_key)
-    found = tmp_path / "regionshift.yaml"
-    found.write_text(SETTINGS)
-    return found
+def file(command_file: Path) -> Path:
+    command_file.write_text(SETTINGS)
+    return command_file
 
 
 def _fails_clearly(file: Path, command: Sequence[str], capsys: pytest.CaptureFixture[str]) -> str:

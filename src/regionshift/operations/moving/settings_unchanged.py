@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import replace
+from pathlib import Path
 
 from regionshift.errors import Refused
 from regionshift.journal.releases import differences
@@ -30,6 +31,28 @@ def release_of(catalog: ReleaseCatalog, deployed: DeployedReleases, region: str)
             where=error.where,
             remedy="run `regionshift up` with this version first",
         ) from error
+
+
+def require_nothing_else(
+    environment: Environment,
+    catalog: ReleaseCatalog,
+    deployed: DeployedReleases,
+    base_of: str,
+    coming: Collection[str],
+    settings: Path,
+) -> None:
+    """Bringing the regions ``coming`` brings nothing else: that would reach every region at once, and no canary first.
+
+    Args:
+        base_of: the region that has the release which the settings are to describe.
+
+    Raises:
+        Refused: the settings, the tool or a secret is not what is up, or a region is not at that release.
+    """
+    base = release_of(catalog, deployed, base_of)
+    config = without_regions(environment.config, coming)
+    require_release_unchanged(base, environment.release(), config, str(settings))
+    require_everywhere(deployed, config.all_regions, base, base_of)
 
 
 def require_settings_unchanged(base: Release, config: MigrationConfig, where: str) -> None:
