@@ -9,8 +9,9 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from carrier_world import TARGET, World
 
-from regionshift.carriers.executions import Executions
+from regionshift.carriers.executions import MOST_INPUT, Executions
 from regionshift.carriers.records import Layout
+from regionshift.errors import InputError
 
 
 @pytest.fixture
@@ -54,7 +55,7 @@ def test_what_was_recorded_and_never_started_is_started_once(world: World, machi
     world.clients.get("stepfunctions", TARGET).stop_execution(executionArn=first.arn)
     # As a command leaves it that was killed between the record and the start.
     name = Layout("m").executions + "00000001"
-    given = {"step": "copy", "migration_id": "m", "reason": "then"}
+    given = {**first.given, "reason": "then"}
     world.store.put_json(name, {"step": "copy", "given": given})
 
     found = of_m.start("copy", reason="later")
@@ -83,3 +84,34 @@ def test_one_that_ended_is_followed_by_the_next(world: World, machine: str) -> N
     second = of_m.start("copy")
     assert second.arn != first.arn
     assert [one.arn for one in of_m.running()] == [second.arn]
+
+
+def test_what_another_release_recorded_is_joined_while_it_runs_and_never_started(
+    world: World, machine: str
+) -> None:
+    of_m, client = executions(world, machine), world.clients.get("stepfunctions", TARGET)
+    recorded = {"step": "plan", "migration_id": "m", "entries": [{"kind": "s3"}], "keys": ["a"]}
+    world.store.put_json(Layout("m").executions + "00000001", {"step": "plan", "given": recorded})
+
+    ours = of_m.start("plan", asked="digest")
+
+    assert (ours.given["asked"], started(world, machine)) == ("digest", [ours.arn])
+    client.stop_execution(executionArn=ours.arn)
+    theirs = ours.arn.removesuffix(ours.arn.rpartition("-")[2]) + "3"
+    world.store.put_json(Layout("m").executions + "00000003", {"step": "plan", "given": recorded})
+    client.start_execution(
+        stateMachineArn=machine, name=theirs.rpartition(":")[2], input=json.dumps(recorded)
+    )
+    joined = of_m.start("plan", asked="digest")
+    assert (joined.arn, joined.given) == (theirs, recorded)
+
+
+def test_what_is_too_large_for_an_execution_is_refused_before_it_is_recorded(
+    world: World, machine: str
+) -> None:
+    of_m = executions(world, machine)
+    with pytest.raises(InputError, match="262,144"):
+        of_m.start("undo", reason="é" * (MOST_INPUT // 6))
+    assert list(world.store.names(Layout("m").executions)) == []
+    assert started(world, machine) == []
+    of_m.start("undo", reason="x" * (MOST_INPUT - 1000))

@@ -96,6 +96,33 @@ def test_a_plan_that_is_refused_is_told_and_writes_nothing(world: World, lab: S3
     assert run(worker, "plan", entries=[entry], level="full", keys=["in/a"])["status"] == "planned"
 
 
+def test_what_is_asked_for_on_record_is_planned(world: World, lab: S3Lab) -> None:
+    heard = Heard()
+    worker = Worker(world.migrations, heard)
+    entry = replace(lab.entry, include=("a", "missing"))
+    migration = world.migrations.of("m")
+
+    missing = run(worker, "plan", asked=migration.ask([entry], Level.FULL, ["in/a", "in/missing"]))
+    assert missing["status"] == "refused" and "in/missing" in missing["error"]
+    assert run(worker, "plan", asked=migration.ask([entry], Level.FULL, ["in/a"])) == {
+        "status": "planned",
+        "batches": 1,
+        "more": False,
+    }
+    assert run(worker, "copy", batch=0)["counts"] == {"written": 1, "proven": 1, "bytes": 1}
+
+
+def test_a_record_of_what_is_asked_for_that_somebody_else_wrote_is_refused(world: World, lab: S3Lab) -> None:
+    worker = Worker(world.migrations, Heard())
+    asked = world.migrations.of("m").ask([lab.entry], Level.FULL)
+    name = Layout("m").asked(asked)
+    body = world.store.get(name)
+    assert body is not None
+    world.clients.get("s3", TARGET).put_object(Bucket=world.store.bucket, Key=name, Body=body)
+    refused = run(worker, "plan", asked=asked)
+    assert refused["status"] == "refused" and "not sealed" in refused["error"]
+
+
 def test_another_migration_under_a_known_id_is_refused(world: World, lab: S3Lab) -> None:
     heard = Heard()
     worker = Worker(world.migrations, heard)

@@ -281,7 +281,8 @@ def test_from_elsewhere_the_state_machine_does_it_as_the_settings_say(
     assert status == 202, body
     given = json.loads(states.describe_execution(executionArn=body["execution"])["input"])
     assert given["on_failure"] == (on_failure or "rollback")
-    assert (given["step"], given["entries"][0]["target"]["prefix"]) == ("plan", "moved/")
+    asked = record(secondary, Layout("m").asked(given["asked"]))
+    assert (given["step"], asked["entries"][0]["target"]["prefix"]) == ("plan", "moved/")
     assert "success" not in [one["status"] for one in secondary.messages()]
 
 
@@ -330,7 +331,7 @@ def entry_given(secondary: Region, asked: dict[str, Any], carry: list[dict[str, 
         return {"refused": (status, body["code"])}
     states = secondary.make("stepfunctions")
     given = json.loads(states.describe_execution(executionArn=body["execution"])["input"])
-    found: dict[str, Any] = given["entries"][0]
+    found: dict[str, Any] = record(secondary, Layout("m").asked(given["asked"]))["entries"][0]
     return found
 
 
@@ -375,6 +376,28 @@ def test_objects_named_one_by_one_are_such_as_the_settings_select(
     else:
         selects = selector(read_entry(given))
         assert [key for key in ("a", "b", "pub/a", "pub/b") if selects(key)] == ["pub/a"]
+
+
+def test_more_keys_than_an_execution_takes_are_on_record_and_named(secondary: Region) -> None:
+    machine = a_machine(secondary)
+    secondary.change_configuration(
+        deployment_buckets={"us-east-1": "theirs", secondary.name: secondary.variables.deployment_bucket},
+        carry=[{"bucket": "media-{region}"}],
+    )
+    keys = [f"docs/{number:04}-{'é' * 40}" for number in range(3000)]
+    source = {"region": "us-east-1", "bucket": "media-us-east-1", "prefix": "docs/", "keys": keys}
+    asked = {"source": source, "target": {"bucket": f"media-{secondary.name}", "prefix": "docs/"}}
+
+    status, body = with_machine(secondary, machine)({"action": "migrate", "migration_id": "m", **asked})
+
+    assert status == 202, body
+    states = secondary.make("stepfunctions")
+    given = states.describe_execution(executionArn=body["execution"])["input"]
+    assert len(given) < 1000
+    wanted = records_of(secondary).get_json(Layout("m").asked(json.loads(given)["asked"]))
+    assert wanted is not None and wanted["keys"] == keys
+    selects = selector(read_entry(wanted["entries"][0]))
+    assert all(selects(key.removeprefix("docs/")) for key in keys) and not selects("else")
 
 
 def test_source_and_target_belong_to_one_entry(secondary: Region) -> None:

@@ -185,3 +185,36 @@ def test_a_rollback_may_give_a_reason() -> None:
     event = {"action": "rollback", "migration_id": "m"}
     assert parse(event | {"reason": "broken"}).reason == "broken"
     assert "reason" in refusal(event | {"reason": 1}).sentence
+
+
+@pytest.mark.parametrize(
+    "keys",
+    [["k" * 1025], ["é" * 513], ["a"] * 10_001, ["k" * 1000] * 1001],
+    ids=["long", "long in bytes", "many", "many bytes"],
+)
+def test_more_than_one_migration_can_name_is_refused_in_one_sentence(keys: list[str]) -> None:
+    found = refusal({"action": "migrate", "migration_id": "m", "source": {"keys": keys}})
+    assert (found.status_code, found.code) == (400, "InvalidField")
+    assert found.sentence.startswith("source.keys has") and len(found.sentence) < 300
+
+
+def test_as_many_keys_as_can_be_named_are_taken() -> None:
+    keys = [f"{number:05}" + "k" * 95 for number in range(10_000)]
+    found = parse({"action": "migrate", "migration_id": "m", "source": {"keys": keys}})
+    assert found.keys == tuple(keys)
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"action": "rollback", "reason": "x" * 1025},
+        {"action": "migrate", "source": "x" * 1025},
+        {"action": "migrate", "source_prefix": "x" * 1025},
+        {"action": "migrate", "config_key": "x" * 1025},
+        {"action": "migrate", "target": {"bucket": "x" * 1025}},
+    ],
+)
+def test_a_text_that_is_longer_than_any_key_is_refused(fields: dict[str, Any]) -> None:
+    found = refusal({"migration_id": "m", **fields})
+    assert (found.status_code, found.code) == (400, "InvalidField")
+    assert "1,025 bytes" in found.sentence

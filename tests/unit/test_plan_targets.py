@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import fnmatch
+import glob
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any, cast
@@ -12,7 +14,7 @@ from hypothesis import strategies as st
 from regionshift.carriers.carrier import DataLocation, Entry, Item, ItemState, Level, Limits, SourceVersion
 from regionshift.carriers.plan import make_plan
 from regionshift.carriers.records import MigrationRecords, RecordStore
-from regionshift.carriers.selection import selector
+from regionshift.carriers.selection import narrowed, selector
 
 SOURCE, TARGET = "us-east-1", "eu-west-1"
 
@@ -141,3 +143,23 @@ def test_names_that_are_too_long_at_the_target_are_left_out() -> None:
     assert "15 levels" in planned([parameters], {"a": ["/".join("abcdefghijklmno")]}).left[0][1]
     secrets = replace(entry(target="t"), kind="secrets")
     assert "512 characters" in planned([secrets], {"a": ["x" * 512]}).left[0][1]
+
+
+# Every sign that patterns know, among others.
+keys_ = st.text("ab*?[]!-/\n.", min_size=1, max_size=8)
+
+
+@given(st.lists(keys_, min_size=1, unique=True), keys_, keys_)
+def test_keys_that_are_named_one_by_one_are_selected_and_no_other(
+    names: list[str], other: str, pattern: str
+) -> None:
+    named = entry(within="b/", include=tuple(glob.escape("b/" + name) for name in names))
+    assert [key for key in {*names, other} if selector(named)(key)] == [
+        key for key in {*names, other} if key in names
+    ]
+    part = narrowed(named, names[:1])
+    assert [key for key in names if selector(part)(key)] == names[:1]
+    both = replace(named, include=(*named.include, pattern))
+    assert selector(both)(other) == (other in names or fnmatch.fnmatchcase("b/" + other, pattern))
+    open_to_more = replace(named, include=(*named.include, "*"))
+    assert narrowed(open_to_more, names[:1]) == open_to_more

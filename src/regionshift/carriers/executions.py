@@ -19,9 +19,13 @@ from botocore.exceptions import ClientError
 
 from regionshift.carriers.lines import dump
 from regionshift.carriers.records import MigrationRecords
+from regionshift.errors import InputError
 
 if TYPE_CHECKING:
     from mypy_boto3_stepfunctions import SFNClient
+
+MOST_INPUT = 256 * 1024
+"""Bytes of an execution's input, and of what one state gives the next (Step Functions Developer Guide, "Quotas")."""
 
 _NOT_IN_A_NAME = re.compile(r"[^A-Za-z0-9_-]")
 _NUMBER = re.compile(r"[0-9]{8}")  # what else lies there is not ours
@@ -57,6 +61,7 @@ class Executions:
             fields: what the input has beside what every input has; no value of a secret.
 
         Raises:
+            InputError: the input is larger than AWS takes; nothing is recorded.
             botocore.exceptions.ClientError, botocore.exceptions.BotoCoreError: it could not be started.
         """
         given = {
@@ -68,10 +73,18 @@ class Executions:
             "reason": "",
             **fields,
         }
+        if (size := len(json.dumps(given))) > MOST_INPUT:
+            raise InputError(
+                f"What the state machine would be given has {size:,} bytes; AWS takes {MOST_INPUT:,}.",
+                where=f"migration {self.records.id}",
+                remedy="Ask for less in one migration; give a shorter reason.",
+            )
         number = max(self._numbers(), default=0)
         while True:
             found = self._take(number, step, given)
-            if found.step == step and (self._begin(found) or self._runs(found)):
+            # The machine of this release has no path for the input of another one, which may be running all the same.
+            may_begin = found.given.keys() == given.keys()
+            if found.step == step and ((may_begin and self._begin(found)) or self._runs(found)):
                 return found
             number += 1
 

@@ -6,13 +6,15 @@ The state machine runs ``run_batch`` for every line of the manifest between ``be
 
 from __future__ import annotations
 
+import hashlib
 import time
 import uuid
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import datetime
 from itertools import takewhile
+from typing import Any
 
 from regionshift.carriers import summary
 from regionshift.carriers.batch import Batch, BatchAnswer, Carriers, batch_notes
@@ -30,6 +32,7 @@ _BATCHES_AT_ONCE = 4
 _LOOK_AGAIN = 1.0  # seconds between two looks whether calls are still copying
 _KEPT_FOR_AN_ANSWER = 5.0  # seconds of a call that waits for another
 _AT_THE_END = ("completed", "rolled_back")
+_DIGEST = 32  # characters
 _WHOLE = "all"  # the lease of a call that runs every batch
 
 Metadata = summary.Metadata
@@ -144,6 +147,37 @@ class Migration:
         require_free(self.records, entries)
         if not planned:
             require_sound(self.means.carriers, entries)
+
+    def ask(self, entries: Sequence[Entry], level: Level, keys: Sequence[str] = ()) -> str:
+        """Put on record what `asked` gives whoever plans it elsewhere; gives the digest that names it.
+
+        An execution's input has no room for it: keys that are named one by one are entries' patterns, too.
+        """
+        wanted = {
+            "entries": [entry_line(entry) for entry in entries],
+            "level": level.value,
+            "keys": list(keys),
+        }
+        body = dump(wanted).encode() + b"\n"
+        digest = hashlib.sha256(body).hexdigest()[:_DIGEST]
+        self.store.put(self.records.asked(digest), body)
+        return digest
+
+    def asked(self, digest: str) -> Mapping[str, Any]:
+        """``entries`` (lines), ``level`` and ``keys``, as `ask` was given them.
+
+        Raises:
+            WorkFailed: there is no such record.
+        """
+        name = self.records.asked(digest)
+        found = self.store.get_json(name)
+        if found is None:
+            raise WorkFailed(
+                f"What migration {self.records.id} is to carry is not on record.",
+                where=self.records.where(name),
+                remedy="Call again with the same id: it is recorded anew.",
+            )
+        return found
 
     def begin(
         self,

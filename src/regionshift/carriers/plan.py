@@ -19,7 +19,7 @@ from regionshift.carriers.kinds import KINDS
 from regionshift.carriers.ledger import carried, folder_of
 from regionshift.carriers.lines import dump, entry_line, item_line, to_bytes
 from regionshift.carriers.records import PROGRAMS_OWN, MigrationRecords
-from regionshift.carriers.selection import selector
+from regionshift.carriers.selection import narrowed, selector
 
 # A batch costs about ten requests and four state transitions of its own; 250 items make that little
 # (docs/benchmarks.md). Few large objects are spread over many workers all the same.
@@ -237,7 +237,8 @@ class Recorded:
         if entry not in self._announced:
             self._write(folder_of(entry) + self._records.id, b"")
             self._announced.append(entry)
-        head = {"batch": number, "entry": entry_line(entry), "level": self._level.value, "after": after}
+        own = entry_line(narrowed(entry, [item.key for item in items]))
+        head = {"batch": number, "entry": own, "level": self._level.value, "after": after}
         self._write(self._records.plan(number), to_bytes([head, *map(item_line, items)]))
         self._manifest.append(dump({"migration_id": self._records.id, "batch": number}))
 

@@ -3,6 +3,7 @@
 ::
 
     migrations/{id}/metadata.json            the summary
+    migrations/{id}/asked/{digest}.json      what the state machine is to plan, by its content
     migrations/{id}/plan/manifest.jsonl      one line a batch: the state machine's map runs over it
     migrations/{id}/plan/{batch}.jsonl       a head, then one line an item
     migrations/{id}/plan/conflicts.jsonl     items that are not copied, and why (one part per 1,000)
@@ -196,6 +197,10 @@ class Layout:
         self.stop = f"{self._root}/stop"
         self.executions = f"{self._root}/executions/"
         self.rollback = f"rollbacks/{self.id}/rollback.json"
+
+    def asked(self, digest: str) -> str:
+        """What is to be planned."""
+        return f"{self._root}/asked/{digest}.json"
 
     def plan(self, batch: int) -> str:
         """One batch's items."""

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import fnmatch
+import glob
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
 from typing import Generic, TypeVar
 
 from regionshift.carriers.carrier import Entry
 
 _T = TypeVar("_T")
+_ESCAPED = re.compile(r"\[([*?[])\]")
 
 
 def selector(entry: Entry) -> Callable[[str], bool]:
@@ -29,8 +32,25 @@ def selector(entry: Entry) -> Callable[[str], bool]:
 def _any_of(patterns: tuple[str, ...]) -> Callable[[str], bool] | None:
     if not patterns:
         return None
-    matcher = re.compile("|".join(fnmatch.translate(pattern) for pattern in patterns))
-    return lambda key: matcher.match(key) is not None
+    rest = [pattern for pattern in patterns if _name(pattern) is None]
+    names = {name for pattern in patterns if (name := _name(pattern)) is not None}
+    if not rest:
+        return names.__contains__
+    matcher = re.compile("|".join(fnmatch.translate(pattern) for pattern in rest))
+    return lambda key: key in names or matcher.match(key) is not None
+
+
+def _name(pattern: str) -> str | None:
+    """The one key that ``pattern`` matches; None when it can match others. Keys can be named by the thousand."""
+    name = _ESCAPED.sub(r"\1", pattern)
+    return name if glob.escape(name) == pattern else None
+
+
+def narrowed(entry: Entry, keys: Iterable[str]) -> Entry:
+    """The entry as a part of it needs it that has only ``keys``: of keys named one by one just those."""
+    if not entry.include or any(_name(pattern) is None for pattern in entry.include):
+        return entry
+    return replace(entry, include=tuple(glob.escape(entry.within + key) for key in keys))
 
 
 class Cursor(Generic[_T]):

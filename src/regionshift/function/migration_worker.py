@@ -1,7 +1,7 @@
 """The worker's entry, in the zip ``migration_worker.handler``: what the state machine calls.
 
-``{"step": "copy", "migration_id", "batch"}`` runs one line of the manifest; ``plan`` (with ``entries``,
-``level`` and ``keys``, which must all be there) records a plan, ``finish`` (with ``on_failure``) adds up,
+``{"step": "copy", "migration_id", "batch"}`` runs one line of the manifest; ``plan`` (with ``asked``, the digest
+of the record that says what) records a plan, ``finish`` (with ``on_failure``) adds up,
 ``undo`` (with ``reason``) takes back, ``failed`` (with ``what`` and ``error``) tells of a step that failed for
 good. The answer says whether there is ``more`` to do, and then the same call is made again; what is
 ``refused`` would be so the next time. No value of a secret is in either.
@@ -35,6 +35,9 @@ from regionshift.function.surroundings import Invocation, utc_now
 SERVICE = "migration-worker"
 _RESERVE_MS = 30_000
 """Kept at the end of a call for what is begun already: its proof, its record and the answer."""
+
+_LONGEST_WHY = 10_000
+"""Characters of a refusal (Step Functions API Reference, "DescribeExecution": a cause has 32,768 at most)."""
 
 Answer = dict[str, Any]
 
@@ -107,11 +110,12 @@ class Worker:
         return steps[step](event, has_time)
 
     def _plan(self, event: Mapping[str, Any], _has_time: Callable[[], bool]) -> Answer:
-        entries = [read_entry(line) for line in event["entries"]]
+        migration = self._migration(event)
         try:
-            metadata = self._migration(event).begin(
-                entries, Level(event["level"]), asked=Asked(event.get("keys") or ())
-            )
+            # An execution that an earlier release began has it all in its input, and goes on with this worker.
+            asked = event if "entries" in event else migration.asked(event["asked"])
+            entries = [read_entry(line) for line in asked["entries"]]
+            metadata = migration.begin(entries, Level(asked["level"]), asked=Asked(asked.get("keys") or ()))
         except BeingPlanned:
             raise  # not for good: the state machine tries again
         except (InputError, Refused) as refused:
@@ -164,7 +168,8 @@ class Worker:
     def _refused(self, what: str, event: Mapping[str, Any], refused: RegionshiftError) -> Answer:
         """Not raised: the state machine would try again what cannot succeed."""
         where = f" ({refused.where})" if refused.where else ""
-        why = f"{refused.message}{where}"
+        # It goes from state to state, and becomes the execution's cause.
+        why = f"{refused.message}{where}"[:_LONGEST_WHY]
         self.tell(what, event["migration_id"], "refused", {}, why)
         return {"status": "refused", "error": why, "counts": {}, "more": False}
 

@@ -16,6 +16,15 @@ ROLLBACK = "rollback"
 UNKNOWN = "unknown"
 ACTION_NAMES = (VALIDATE, MIGRATE, ROLLBACK)
 
+LARGEST_EVENT = 1024**2
+"""Bytes of an event that waits in Lambda's queue (Lambda API Reference, "Invoke": 1 MB, and 6 MB when the caller waits
+for the answer). What one may ask for is the same both ways, and in a document."""
+
+MOST_KEYS = 10_000
+_MOST_BYTES_OF_KEYS = 1_000_000
+LONGEST_TEXT = 1024
+"""Bytes of UTF-8 of every other text: S3 takes no longer key (S3 User Guide, "Naming Amazon S3 objects")."""
+
 # An id becomes a folder of the deployment bucket. One of dots only is no folder: HTTP libraries resolve it.
 ID_LONGEST = 128
 _ID = re.compile(r"[A-Za-z0-9._-]{1,128}")
@@ -153,7 +162,7 @@ def _place(fields: Mapping[str, object], end: str) -> MigrationEnd:
     if end in fields:
         found = fields[end]
         if isinstance(found, str):
-            place = MigrationEnd(label=_unicode(end, found))
+            place = MigrationEnd(label=_bounded(end, found))
         elif isinstance(found, Mapping):
             place = _named_place(found, end)
         else:
@@ -177,7 +186,15 @@ def _keys(fields: Mapping[str, object]) -> tuple[str, ...]:
             raise _wrong_type(f"source.keys[{number}]", "a string", key)
         if not key:
             raise RefusedError(400, "InvalidField", f"source.keys[{number}] must not be empty.")
-    return tuple(_unicode("source.keys", key) for key in found)
+    size = sum(len(_unicode("source.keys", key).encode()) for key in found)
+    if len(found) > MOST_KEYS or size > _MOST_BYTES_OF_KEYS:
+        raise RefusedError(
+            400,
+            "InvalidField",
+            f"source.keys has {len(found):,} keys of {size:,} bytes; one migration takes up to {MOST_KEYS:,} of"
+            f" {_MOST_BYTES_OF_KEYS:,} bytes together: name a prefix, or ask for a part at a time under other ids.",
+        )
+    return tuple(_bounded("source.keys", key) for key in found)
 
 
 def _named_place(found: Mapping[str, object], end: str) -> MigrationEnd:
@@ -199,7 +216,16 @@ def _text(
         raise _wrong_type(path, "a string", found)
     if not found and not may_be_empty:
         raise RefusedError(400, "InvalidField", f"{path} must not be empty.")
-    return _unicode(path, found)
+    return _bounded(path, found)
+
+
+def _bounded(path: str, found: str) -> str:
+    """Nothing that S3 could name is longer, and what is recorded, told and handed on has to stay small."""
+    if (size := len(_unicode(path, found).encode())) > LONGEST_TEXT:
+        raise RefusedError(
+            400, "InvalidField", f"{path} has {size:,} bytes; up to {LONGEST_TEXT:,} are taken."
+        )
+    return found
 
 
 def _unicode(path: str, found: str) -> str:

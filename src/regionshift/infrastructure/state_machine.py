@@ -4,8 +4,10 @@ What is refused, and what fails in spite of every retry, ends the execution as f
 deployment topic, by the worker, before.
 
 Input: ``step`` (``plan``, ``copy`` or ``undo``), ``migration_id``, ``bucket`` (of the records), ``manifest``
-(its key), ``on_failure`` (``rollback`` or ``stop``), ``reason``, and for ``plan`` also ``entries``,
-``level`` and ``keys``. All of them are always given, so that every path in the definition exists.
+(its key), ``on_failure`` (``rollback`` or ``stop``), ``reason``, and for ``plan`` also ``asked``
+(which record says what is to be planned). All of them are always given, so that every path in the definition exists.
+No list is among them, and no state's answer has one: 256 KiB is the most of an input, and of what a state gives the
+next (Step Functions Developer Guide, "Quotas"). What batches answer is written to the bucket, never joined.
 """
 
 from __future__ import annotations
@@ -44,7 +46,7 @@ def definition(worker_arn: str, at_once: int) -> str:
             "Default": "Copy",
         },
         "Plan": {
-            **_call(worker_arn, "Plan", ("entries", "level", "keys"), result="$.planned"),
+            **_call(worker_arn, "Plan", ("asked",), result="$.planned"),
             "Next": "AnythingToCopy",
         },
         "AnythingToCopy": {

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import Any
 
@@ -27,10 +28,18 @@ from regionshift.function.actions.own_migrations import (
     told,
 )
 from regionshift.function.answer import Answer, code_of
-from regionshift.function.request import MIGRATE, FunctionRequest, MigrationEnd, RefusedError, parse
+from regionshift.function.request import (
+    LARGEST_EVENT,
+    MIGRATE,
+    FunctionRequest,
+    MigrationEnd,
+    RefusedError,
+    parse,
+)
 from regionshift.function.surroundings import ActionContext
 
 _FIELDS = ("source", "target", "source_prefix", "target_prefix")
+_KEYS_AT_ONCE = 10  # as many connections as a client keeps
 ABSENT = ("404", "NoSuchKey", "NotFound")
 """S3's codes for an object that is not there."""
 
@@ -46,13 +55,17 @@ def with_document(request: FunctionRequest, surroundings: ActionContext) -> Func
     try:
         body = surroundings.clients.s3.get_object(
             Bucket=surroundings.variables.deployment_bucket, Key=request.config_key
-        )["Body"].read()
+        )["Body"].read(LARGEST_EVENT + 1)
     except ClientError as problem:
         if code_of(problem) not in ABSENT:
             raise
         raise RefusedError(
             404, "NoSuchObject", f"config_key {request.config_key} is not in the deployment bucket."
         ) from problem
+    if len(body) > LARGEST_EVENT:
+        raise RefusedError(
+            400, "InvalidField", f"config_key names a document of more than {LARGEST_EVENT:,} bytes."
+        )
     try:
         document = json.loads(body)
     except (ValueError, RecursionError):
@@ -139,35 +152,34 @@ def _require_keys(request: FunctionRequest, surroundings: ActionContext, entry: 
     bucket = entry.source.bucket
     if bucket != surroundings.variables.deployment_bucket:
         return
-    for key in request.keys:
+    s3 = surroundings.clients.s3
+
+    def look(key: str) -> None:
         try:
-            surroundings.clients.s3.head_object(Bucket=bucket, Key=key)
+            s3.head_object(Bucket=bucket, Key=key)
         except ClientError as problem:
             if code_of(problem) not in ABSENT:
                 raise
             raise RefusedError(404, "NoSuchObject", f"source.keys: {key} is not there.") from problem
 
+    with ThreadPoolExecutor(_KEYS_AT_ONCE) as pool:
+        list(pool.map(look, request.keys))
+
 
 def _elsewhere(
     request: FunctionRequest, surroundings: ActionContext, entry: Entry, on_failure: str
 ) -> Answer:
-    migration_id, lines = str(request.migration_id), [entry_line(entry)]
+    migration_id = str(request.migration_id)
     migration = own_migrations(surroundings).of(migration_id)
     known = migration.known([entry])
     if known and known["status"] == "completed":
         return _done(request, migration.finish())
     require_no_copying(request, surroundings)
+    asked = migration.ask([entry], Level.FULL, request.keys)
     tell_start(request, surroundings)
-    execution = start_machine(
-        request,
-        surroundings,
-        "plan",
-        entries=lines,
-        level=Level.FULL.value,
-        keys=list(request.keys),
-        on_failure=on_failure,
-    )
-    if execution.given.get("entries") != lines:
+    execution = start_machine(request, surroundings, "plan", asked=asked, on_failure=on_failure)
+    # One that an earlier release began has the entries in its input.
+    if execution.given.get("asked") != asked and execution.given.get("entries") != [entry_line(entry)]:
         raise RefusedError(
             409,
             "Conflict",

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from regionshift.aws.errors import told_plainly
 from regionshift.carriers.migration import Metadata
 from regionshift.carriers.summary import entries_of
-from regionshift.errors import WorkFailed
+from regionshift.errors import InputError, WorkFailed
+from regionshift.function.request import LONGEST_TEXT
 from regionshift.journal.journal import Journal
 from regionshift.operations.migrations.carrying import Carrying, no_forecast
 from regionshift.operations.migrations.running import MigrationNotifier, closed_early
@@ -63,9 +64,16 @@ def take_back(
     """Roll a migration back, however far it came; doing it again changes nothing.
 
     Raises:
+        InputError: the reason is too long to be told and recorded.
         WorkFailed: the execution failed.
         RegionshiftError: as :func:`require_takeable`.
     """
+    if len(reason.encode()) > LONGEST_TEXT:
+        raise InputError(
+            f"The reason has {len(reason.encode()):,} bytes; up to {LONGEST_TEXT:,} are taken.",
+            where="--reason",
+            remedy="Give a shorter one.",
+        )
     began = clock()
     region = require_takeable(carrying, migration_id)
     run = journal.start("rollback", {"migration_id": migration_id, "reason": reason})
