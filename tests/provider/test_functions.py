@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pytest
 from provider_cases.functions import HANDLER, archive, function_inputs, new_function
-from provider_lab import Lab
+from provider_lab import Lab, opened
 from pulumi.runtime import rpc
 
+from regionshift.local import emulator
 from regionshift.local.provider.wire import Asset
 
 pytestmark = pytest.mark.provider
@@ -76,3 +77,16 @@ def test_a_function_of_somebody_else_is_left_alone(lab: Lab) -> None:
     with pytest.raises(Exception, match="exist"):
         lab.create(_FUNCTION, function_inputs(lab), "another")
     assert lab.refresh(made) is not None
+
+
+def test_a_function_of_a_new_role_stands_up_and_changes_on_a_day_as_on_aws(tmp_path: Path) -> None:
+    state_dir = tmp_path / "cloud"
+    cloud = emulator.up(state_dir, "123456789012", weather="aws", seed=3)
+    try:
+        with opened(cloud, "eu-west-1", tmp_path) as lab:
+            inputs = function_inputs(lab)
+            made = lab.create(_FUNCTION, inputs)
+            assert lab.update(made, {**inputs, "timeout": 9}).properties["timeout"] == 9
+        assert "InvalidParameterValueException for lambda" in (state_dir / "emulator.log").read_text()
+    finally:
+        emulator.down(state_dir, wipe=True)

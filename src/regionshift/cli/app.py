@@ -270,6 +270,13 @@ def local_up(
     config: Config = DEFAULT_CONFIG,
     account: Account = None,
     port: Annotated[int | None, typer.Option(help="Loopback port; a free one by default.")] = None,
+    weather: Annotated[
+        str | None,
+        typer.Option(help="calm, or aws: as late, throttled and busy as AWS. The one before by default."),
+    ] = None,
+    seed: Annotated[
+        int | None, typer.Option(help="Makes a weather again; by default the one before, or a new one.")
+    ] = None,
     *,
     choices: Choices,
 ) -> int:
@@ -277,7 +284,7 @@ def local_up(
     from regionshift.cli.local import run_local_up
 
     del config, account  # they are in choices
-    return run_local_up(choices, port)
+    return run_local_up(choices, port, weather, seed)
 
 
 @local.command("status")

@@ -15,12 +15,12 @@ if TYPE_CHECKING:
     from regionshift.local.emulator import LocalCloud
 
 
-def run_local_up(choices: Choices, port: int | None) -> int:
+def run_local_up(choices: Choices, port: int | None, weather: str | None, seed: int | None) -> int:
     """Start the embedded AWS for the account of the settings (or of --account)."""
     from regionshift.local import emulator
 
     account = choices.account or settings_of(choices).account
-    cloud = emulator.up(ProjectFiles(choices.config).cloud, account, port)
+    cloud = emulator.up(ProjectFiles(choices.config).cloud, account, port, weather, seed)
     _show(choices, cloud)
     return EXIT_OK
 
@@ -86,6 +86,8 @@ def _show(choices: Choices, cloud: LocalCloud) -> None:
         "account": cloud.account,
         "ca_bundle": str(cloud.ca_bundle),
         "pid": cloud.pid,
+        "weather": cloud.weather,
+        "seed": cloud.seed,
     }
     if choices.as_json:
         print_json({"running": True, **facts})

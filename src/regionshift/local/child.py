@@ -82,12 +82,15 @@ def main() -> None:
     # would on AWS. Of one that says nothing the emulator waits 50 ms for a first line, too.
     os.environ.pop("LOG_LEVEL", None)
 
-    from regionshift.local import data_gaps, monitoring_gaps, s3_gaps, speed
+    from regionshift.local import data_gaps, monitoring_gaps, s3_gaps, speed, weather
+
+    told = weather.of_variables(os.environ)
 
     data_gaps.close()
     monitoring_gaps.close()
     s3_gaps.close()
     speed.install()
+    weather.install(*told, ministack.app)
     save_when_quiet(ministack.app)
     asyncio.constants.SSL_SHUTDOWN_TIMEOUT = GOODBYE_TIMEOUT
     # It would also open port 443 where it may; this cloud has one port.

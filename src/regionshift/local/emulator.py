@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import datetime
+import secrets
 import shutil
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -22,6 +23,7 @@ from regionshift.errors import InputError, Refused, WorkFailed
 from regionshift.local import process
 from regionshift.local.certificates import Certificates, ensure_certificates
 from regionshift.local.state import CloudRecord, StateFolder
+from regionshift.local.weather import CALM, WEATHERS, variables
 
 if TYPE_CHECKING:
     from mypy_boto3_iam import IAMClient
@@ -29,6 +31,7 @@ if TYPE_CHECKING:
 
 # A free port can be taken between looking and listening; more often than this something else is wrong.
 PORT_ATTEMPTS = 5
+_SEEDS = 1_000_000
 # An IAM user, because policies do not apply to the emulator's root.
 ADMIN = "regionshift-admin"
 ADMIN_POLICY = "arn:aws:iam::aws:policy/AdministratorAccess"
@@ -40,7 +43,8 @@ ADMIN_REGION = "us-east-1"
 class LocalCloud:
     """A running embedded AWS and the key of its administrator, an IAM user that policies apply to.
 
-    ``endpoint`` is ``https://127.0.0.1:<port>``; ``ca_bundle`` is the PEM file that clients must trust.
+    ``endpoint`` is ``https://127.0.0.1:<port>``; ``ca_bundle`` is the PEM file that clients must trust; ``weather``
+    and ``seed`` say how unforgiving it is (see ``weather.py``).
     """
 
     endpoint: str
@@ -50,19 +54,29 @@ class LocalCloud:
     access_key: str
     secret_key: str = field(repr=False)
     state_dir: Path
+    weather: str = CALM
+    seed: int = 0
 
 
-def up(state_dir: Path, account: str, port: int | None = None) -> LocalCloud:
+def up(
+    state_dir: Path,
+    account: str,
+    port: int | None = None,
+    weather: str | None = None,
+    seed: int | None = None,
+) -> LocalCloud:
     """Starts the cloud of ``state_dir``, or finds it running.
 
     Args:
         state_dir: what the cloud keeps lies there, from one start to the next.
         account: twelve digits; a cloud belongs to one account for life.
         port: loopback port; without it the one used before, else a free one.
+        weather: a name in ``WEATHERS``; without it the one it had before, at first `calm`.
+        seed: which weather of that name; without it the one before, of another weather than before a new one.
 
     Raises:
         Refused: the cloud in ``state_dir`` belongs to another account.
-        InputError: ``port`` is taken, or the cloud already runs on another one.
+        InputError: ``port`` is taken, there is no such weather, or the cloud already runs differently.
         WorkFailed: the process does not start.
     """
     folder = StateFolder(state_dir.resolve())
@@ -74,13 +88,11 @@ def up(state_dir: Path, account: str, port: int | None = None) -> LocalCloud:
         _require_same_account(record, account, folder)
         certificates = ensure_certificates(folder.tls, datetime.datetime.now(datetime.UTC))
         if process.find(record) is None:
-            record = _start(folder, record, certificates, port)
+            record = _start(folder, _in_weather(record, weather, seed), certificates, port)
         elif port not in (None, record.port):
-            raise InputError(
-                f"The embedded AWS already runs on port {record.port}.",
-                where=str(folder.root),
-                remedy="Stop it first: regionshift local down",
-            )
+            raise _runs_already(folder, f"on port {record.port}")
+        elif weather not in (None, record.weather) or seed not in (None, record.seed):
+            raise _runs_already(folder, f"in the weather {record.weather}, seed {record.seed}")
         record = _with_working_key(folder, record)
         return _cloud(folder, record)
 
@@ -122,6 +134,21 @@ def _remove(folder: Path) -> None:
             shutil.rmtree(folder)
 
 
+def _in_weather(record: CloudRecord, name: str | None, seed: int | None) -> CloudRecord:
+    if name not in (None, *WEATHERS):
+        raise InputError(f"There is no weather {name}.", remedy=f"Choose one of: {', '.join(WEATHERS)}")
+    kept = record.seed if name in (None, record.weather) else secrets.randbelow(_SEEDS)
+    return replace(record, weather=name or record.weather, seed=kept if seed is None else seed)
+
+
+def _runs_already(folder: StateFolder, how: str) -> InputError:
+    return InputError(
+        f"The embedded AWS already runs {how}.",
+        where=str(folder.root),
+        remedy="Stop it first: regionshift local down",
+    )
+
+
 def _start(
     folder: StateFolder, record: CloudRecord, certificates: Certificates, asked: int | None
 ) -> CloudRecord:
@@ -131,7 +158,8 @@ def _start(
     port = asked or remembered
     for attempt in range(1, PORT_ATTEMPTS + 1):
         try:
-            started = process.start(folder, certificates, record.account, port)
+            told = variables(record.weather, record.seed)
+            started = process.start(folder, certificates, record.account, port, weather=told)
         except process.ExitedEarlyError as error:
             if asked is not None or attempt == PORT_ATTEMPTS or process.is_free(port):
                 raise WorkFailed(
@@ -178,6 +206,8 @@ def _cloud(folder: StateFolder, record: CloudRecord) -> LocalCloud:
         access_key=record.access_key,
         secret_key=record.secret_key,
         state_dir=folder.root,
+        weather=record.weather,
+        seed=record.seed,
     )
 
 

@@ -10,6 +10,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
+from collections.abc import Mapping
 from pathlib import Path
 
 import psutil
@@ -85,11 +86,17 @@ def environment(folder: StateFolder, certificates: Certificates, account: str, p
 
 
 def start(
-    folder: StateFolder, certificates: Certificates, account: str, port: int, module: str = CHILD
+    folder: StateFolder,
+    certificates: Certificates,
+    account: str,
+    port: int,
+    module: str = CHILD,
+    weather: Mapping[str, str] | None = None,
 ) -> psutil.Process:
     """Starts the emulator in a session of its own, so that it survives the command and its terminal.
 
-    ``module`` is what the process runs; tests of the gaps run the emulator as it is.
+    ``module`` is what the process runs; tests of the gaps run the emulator as it is. ``weather`` are the variables
+    that tell it.
 
     Raises:
         ExitedEarlyError: it ended before it answered.
@@ -99,7 +106,7 @@ def start(
         folder.log.chmod(0o600)
         child = subprocess.Popen(
             [sys.executable, "-P", "-m", module],
-            env=environment(folder, certificates, account, port),
+            env=environment(folder, certificates, account, port) | dict(weather or {}),
             cwd=folder.root,
             stdin=subprocess.DEVNULL,
             stdout=log,

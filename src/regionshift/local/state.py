@@ -17,6 +17,8 @@ import os
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
+from regionshift.local.weather import CALM
+
 OWNER_ONLY_FOLDER = 0o700
 OWNER_ONLY_FILE = 0o600
 
@@ -25,7 +27,7 @@ OWNER_ONLY_FILE = 0o600
 class CloudRecord:
     """The content of ``cloud.json``. ``started`` is the process's start in seconds since the epoch:
 
-    a process id alone may belong to somebody else by now.
+    a process id alone may belong to somebody else by now. ``weather`` and ``seed`` are those of the last start.
     """
 
     account: str
@@ -34,6 +36,8 @@ class CloudRecord:
     started: float = 0.0
     access_key: str = ""
     secret_key: str = ""
+    weather: str = CALM
+    seed: int = 0
 
     def without_process(self) -> CloudRecord:
         """The same cloud, stopped."""

@@ -12,6 +12,28 @@ from regionshift.errors import RegionshiftError, WorkFailed
 from regionshift.local.provider.handler import Handler
 from regionshift.local.provider.wire import Asset, Properties
 
+# What AWS refuses only for now, by code and words: a role or a policy that is not known everywhere yet, a name that
+# is not free yet, a function that is still busy. The ordinary plugin tries the same again for minutes
+# (terraform-provider-aws, ``RetryWhen…`` in internal/service/{ec2,kms,lambda,s3,sfn,sns}).
+_PASSES: Final = (
+    ("AccessDeniedException", "authorized to assume the provided role"),
+    ("InvalidParameter", "PrincipalNotFound"),
+    ("InvalidParameter", "Unable to assume given IAM role"),
+    ("InvalidParameterValueException", "cannot be assumed by Lambda"),
+    ("MalformedPolicy", "Invalid principal"),
+    ("MalformedPolicyDocumentException", "invalid principals"),
+    ("OperationAborted", ""),
+    ("ResourceConflictException", "The operation cannot be performed at this time"),
+)
+
+
+def passes(error: ClientError) -> bool:
+    """Whether AWS is expected to accept the same call in a while."""
+    refused = error.response.get("Error", {})
+    code, message = refused.get("Code", ""), refused.get("Message", "")
+    return any(code == known and words in message for known, words in _PASSES)
+
+
 _VALUE: Final = re.compile(r"value: .*?(?=, type|, valid|$)", re.DOTALL)
 
 

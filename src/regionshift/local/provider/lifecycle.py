@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Collection, Mapping
+import time
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from botocore.exceptions import BotoCoreError, ClientError
 
 from regionshift.aws.errors import is_gone
 from regionshift.errors import WorkFailed
 from regionshift.local.provider.difference import difference, same
+from regionshift.local.provider.failures import passes
 from regionshift.local.provider.fields import Field, InvalidInput, object_mistakes
 from regionshift.local.provider.handler import URN_TAG, Context, Handler, Update
 from regionshift.local.provider.session import ProviderConfiguration
@@ -64,6 +66,32 @@ def _all_tags(tags: Any, default_tags: Mapping[str, str]) -> Any:
     return {**default_tags, **given}
 
 
+# Seconds. terraform-provider-aws, ``propagationTimeout`` of its IAM and S3 resources.
+_PATIENCE: Final = 120.0
+_PAUSE: Final = 0.5
+_Done = TypeVar("_Done")
+
+
+def patiently(
+    call: Callable[[], _Done],
+    sleep: Callable[[float], None] = time.sleep,
+    clock: Callable[[], float] = time.monotonic,
+) -> _Done:
+    """What ``call`` returns, asked again while AWS refuses it only for now, for two minutes at most.
+
+    Raises:
+        ClientError: what else AWS refused, or what it went on refusing.
+    """
+    until = clock() + _PATIENCE
+    while True:
+        try:
+            return call()
+        except ClientError as error:
+            if not passes(error) or clock() >= until:
+                raise
+        sleep(_PAUSE)
+
+
 _TAGS = frozenset({"tags", "tagsAll"})
 
 
@@ -98,7 +126,7 @@ def create(handler: Handler, context: Context, inputs: Properties, known: Collec
     """
     identity = _adopt(handler, context, inputs, known) or _make(handler, context, inputs, known)
     try:
-        handler.finish(context, identity, inputs)
+        patiently(lambda: handler.finish(context, identity, inputs))
         return _current(handler, context, identity, inputs)
     except (BotoCoreError, ClientError) as error:
         raise InitializationFailed(identity, _without_hidden(inputs), error) from error
@@ -107,7 +135,7 @@ def create(handler: Handler, context: Context, inputs: Properties, known: Collec
 def _make(handler: Handler, context: Context, inputs: Properties, known: Collection[str]) -> str:
     """Create it. When the answer is lost, look whether AWS made it, so that it is not left behind."""
     try:
-        return handler.create(context, inputs)
+        return patiently(lambda: handler.create(context, inputs))
     except (BotoCoreError, ClientError) as error:
         identity = handler.find(context, inputs)
         if identity is None or identity in known:
@@ -133,7 +161,7 @@ def _adopt(handler: Handler, context: Context, inputs: Properties, known: Collec
 def update(handler: Handler, context: Context, identity: str, olds: Properties, news: Properties) -> Resource:
     """Change in place what differs, and finish what an earlier run left half-made."""
     _apply(handler, context, identity, difference(handler, olds, news).change)
-    handler.finish(context, identity, news)
+    patiently(lambda: handler.finish(context, identity, news))
     return _current(handler, context, identity, news)
 
 
@@ -141,16 +169,16 @@ def _apply(handler: Handler, context: Context, identity: str, change: Update) ->
     if change.any_of(*_TAGS):
         gone = sorted(set(change.olds.get("tagsAll") or {}) - set(change.news.get("tagsAll") or {}))
         if gone:
-            handler.untag(context, identity, gone)
-        handler.tag(context, identity, context.tags(change.news))
+            patiently(lambda: handler.untag(context, identity, gone))
+        patiently(lambda: handler.tag(context, identity, context.tags(change.news)))
     if change.names - _TAGS:
-        handler.update(context, identity, change)
+        patiently(lambda: handler.update(context, identity, change))
 
 
 def delete(handler: Handler, context: Context, identity: str, properties: Properties) -> None:
     """Remove it; gone already is success."""
     try:
-        handler.delete(context, identity, properties)
+        patiently(lambda: handler.delete(context, identity, properties))
     except ClientError as error:
         if not is_gone(error):
             raise

@@ -1,0 +1,537 @@
+"""The weather of the embedded AWS: what AWS does now and then, and the emulator by itself never.
+
+`calm` leaves the emulator as it is. `aws` is an ordinary day:
+
+- A new or changed role or policy has no effect for a while, and who is to take a new role refuses it (IAM User Guide,
+  "Troubleshooting IAM", "Changes that I make are not always immediately visible").
+- What tells of tags lists new things late and deleted ones still (Resource Groups Tagging API Reference,
+  "GetResources"; Tagging AWS Resources, "Eventual consistency").
+- A new function is `Pending`, a changed one `InProgress`, and refuses what it cannot do meanwhile (Lambda Developer
+  Guide, "Lambda function states").
+- The name of a deleted bucket is taken for a while (AWS re:Post Knowledge Center, "A conflicting conditional
+  operation is currently in progress against this resource").
+- Some requests are throttled, in each service's own words (`THROTTLED`).
+
+Every figure stands in `WEATHERS`: seconds where AWS needs up to minutes, so that a life stays short. What happens to a
+request follows from the seed, its service, operation, resource and how often that was asked before, never from the
+order in which threads come. Each refusal is a line in the emulator's log.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import re
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, MutableMapping
+from contextvars import ContextVar
+from dataclasses import dataclass
+from types import ModuleType
+from typing import Any
+
+Span = tuple[float, float]
+"""Shortest and longest, in seconds."""
+
+NEVER: Span = (0.0, 0.0)
+
+
+@dataclass(frozen=True)
+class Weather:
+    """How long things take, in seconds, and what share of the requests something happens to."""
+
+    iam_delay: Span = NEVER
+    index_lag: Span = NEVER
+    function_pending: Span = NEVER
+    name_taken: Span = NEVER
+    throttled: float = 0.0
+
+
+CALM = "calm"
+WEATHERS: Mapping[str, Weather] = {
+    CALM: Weather(),
+    "aws": Weather(
+        iam_delay=(0.5, 3.0),
+        index_lag=(1.0, 4.0),
+        function_pending=(0.5, 2.0),
+        name_taken=(1.0, 4.0),
+        throttled=0.02,
+    ),
+}
+
+_VARIABLE, _SEED_VARIABLE = "REGIONSHIFT_WEATHER", "REGIONSHIFT_WEATHER_SEED"
+
+logger = logging.getLogger("regionshift.weather")
+
+
+def variables(name: str, seed: int) -> dict[str, str]:
+    """What tells the emulator's process its weather."""
+    return {_VARIABLE: name, _SEED_VARIABLE: str(seed)}
+
+
+def of_variables(environ: MutableMapping[str, str]) -> tuple[str, int]:
+    """The weather that a process is told, and its seed; taken out, as functions inherit the rest."""
+    return environ.pop(_VARIABLE, CALM), int(environ.pop(_SEED_VARIABLE, "0"))
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """An error as AWS words it."""
+
+    code: str
+    status: int
+    message: str
+
+
+_RATE = "Rate exceeded"
+THROTTLED: Mapping[str, Refusal] = {
+    # EC2 API Reference, "Error codes for the Amazon EC2 API".
+    "ec2": Refusal("RequestLimitExceeded", 503, "Request limit exceeded."),
+    # IAM, STS, CloudWatch, SNS: "Common Errors" of each API Reference.
+    "iam": Refusal("Throttling", 400, _RATE),
+    "monitoring": Refusal("Throttling", 400, _RATE),
+    "sns": Refusal("Throttling", 400, _RATE),
+    "sts": Refusal("Throttling", 400, _RATE),
+    # Lambda API Reference, "Invoke".
+    "lambda": Refusal("TooManyRequestsException", 429, _RATE),
+    # S3 API Reference, "Error responses".
+    "s3": Refusal("SlowDown", 503, "Please reduce your request rate."),
+    # SQS API Reference, "SendMessage".
+    "sqs": Refusal("RequestThrottled", 400, "Request is throttled."),
+    # Resource Groups Tagging API Reference, "GetResources".
+    "tagging": Refusal(
+        "ThrottledException", 400, "The request was denied to limit the frequency of requests."
+    ),
+}
+# "Common Errors" of the API References of KMS, Secrets Manager, Step Functions, Systems Manager, CloudWatch Logs.
+_THROTTLED_ELSEWHERE = Refusal("ThrottlingException", 400, _RATE)
+
+# What AWS makes up: the same in no two runs.
+_MADE_UP = re.compile(r"[0-9a-f]{8,}(-[0-9a-f]{4,})*")
+
+
+class Dice:
+    """What happens, as the seed has it: the same questions get the same answers, whatever else was asked between."""
+
+    def __init__(self, seed: int) -> None:
+        self._seed = seed
+        self._asked: Counter[tuple[str, ...]] = Counter()
+
+    def share(self, *what: str) -> float:
+        """A number from 0 to below 1 for this, and another one when the same is asked again."""
+        what = tuple(_MADE_UP.sub("*", each) for each in what)
+        self._asked[what] += 1
+        text = "\n".join((str(self._seed), *what, str(self._asked[what])))
+        return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8]) / 2**64
+
+    def seconds(self, span: Span, *what: str) -> float:
+        """How long this takes."""
+        return span[0] + (span[1] - span[0]) * self.share(*what)
+
+
+@dataclass(frozen=True)
+class Request:
+    """One request to the emulator.
+
+    Args:
+        resource: the ARN that it is about, or ``*``.
+        parameters: what it says, by name, of protocols that name it; the whole body under "" of the others.
+    """
+
+    service: str
+    operation: str
+    account: str
+    region: str
+    resource: str
+    parameters: Mapping[str, Any]
+
+    def __str__(self) -> str:
+        return f"{self.service} {self.operation} {self.region} {self.resource}"
+
+    @property
+    def changes(self) -> bool:
+        return not self.operation.startswith(("Get", "List", "Describe", "Head"))
+
+
+class Element:
+    """One thing that the weather does."""
+
+    def before(self, request: Request) -> Refusal | None:
+        """What the request is refused with, if it is."""
+        del request
+        return None
+
+    def after(self, request: Request) -> None:
+        """Note what was done: the request was answered without an error."""
+
+
+class Throttling(Element):
+    """Some requests are too many."""
+
+    def __init__(self, dice: Dice, share: float) -> None:
+        self._dice, self._share = dice, share
+
+    def before(self, request: Request) -> Refusal | None:
+        asked = ("throttled", request.service, request.operation, request.region, request.resource)
+        if self._dice.share(*asked) >= self._share:
+            return None
+        return THROTTLED.get(request.service, _THROTTLED_ELSEWHERE)
+
+
+_NOT_BY_STATES = (
+    "Neither the global service principal states.amazonaws.com, nor the regional one is authorized to assume the"
+    " provided role."
+)
+_BY_LAMBDA = Refusal(
+    "InvalidParameterValueException", 400, "The role defined for the function cannot be assumed by Lambda."
+)
+_BY_STATES = Refusal("AccessDeniedException", 400, _NOT_BY_STATES)
+_NO_PRINCIPAL = "Policy contains a statement with one or more invalid principals."
+# Who takes a role, by the parameter that names it.
+_TAKE_ROLES: Mapping[tuple[str, str], tuple[str, Refusal]] = {
+    ("lambda", "CreateFunction"): ("Role", _BY_LAMBDA),
+    ("lambda", "UpdateFunctionConfiguration"): ("Role", _BY_LAMBDA),
+    ("states", "CreateStateMachine"): ("roleArn", _BY_STATES),
+    ("states", "UpdateStateMachine"): ("roleArn", _BY_STATES),
+    ("ec2", "CreateFlowLogs"): (
+        "DeliverLogsPermissionArn",
+        Refusal("InvalidParameter", 400, "Unable to assume given IAM role"),
+    ),
+}
+# Who takes a policy that may name a role, by the parameter that it stands in.
+_TAKE_POLICIES: Mapping[tuple[str, str], tuple[str, Refusal]] = {
+    ("kms", "CreateKey"): ("Policy", Refusal("MalformedPolicyDocumentException", 400, _NO_PRINCIPAL)),
+    ("kms", "PutKeyPolicy"): ("Policy", Refusal("MalformedPolicyDocumentException", 400, _NO_PRINCIPAL)),
+    ("s3", "PutBucketPolicy"): ("", Refusal("MalformedPolicy", 400, "Invalid principal in policy")),
+    ("sns", "SetTopicAttributes"): (
+        "AttributeValue",
+        Refusal("InvalidParameter", 400, "Invalid parameter: Policy Error: PrincipalNotFound"),
+    ),
+}
+_CHANGES_RIGHTS = frozenset(
+    {
+        "AttachRolePolicy",
+        "CreateRole",
+        "DeleteRole",
+        "DeleteRolePermissionsBoundary",
+        "DeleteRolePolicy",
+        "DetachRolePolicy",
+        "PutRolePermissionsBoundary",
+        "PutRolePolicy",
+    }
+)
+_CHANGES_TRUST = frozenset({"CreateRole", "UpdateAssumeRolePolicy"})
+Policies = list[list[Any]]
+
+
+class LateRoles(Element):
+    """Policies of a role are in effect, and a new role is known, some time after the call that made them.
+
+    Args:
+        policies: those of a role by name and account, as they are written.
+        arn: a role's by name.
+    """
+
+    def __init__(
+        self,
+        dice: Dice,
+        delay: Span,
+        policies: Callable[[str, str], Policies],
+        arn: Callable[[str], str],
+        clock: Callable[[], float],
+    ) -> None:
+        self._dice, self._delay, self._policies, self._arn, self._clock = dice, delay, policies, arn, clock
+        # For each change of a role, oldest first: when it is in effect, and what is until then.
+        self._changes: dict[tuple[str, str], list[tuple[float, Policies]]] = {}
+        self._unknown_until: dict[str, float] = {}
+
+    def in_effect(self, name: str, account: str) -> Policies:
+        """The policies that are asked now."""
+        now = self._clock()
+        late = [each for each in self._changes.get((account, name), ()) if each[0] > now]
+        if not late:
+            return self._policies(name, account)
+        return late[0][1]
+
+    def before(self, request: Request) -> Refusal | None:
+        if request.service == "iam" and request.operation in _CHANGES_RIGHTS:
+            name, now = str(request.parameters.get("RoleName")), self._clock()
+            changes = self._changes.setdefault((request.account, name), [])
+            changes[:] = [each for each in changes if each[0] > now]
+            ready = now + self._dice.seconds(self._delay, "iam", request.operation, name)
+            changes.append((ready, self._policies(name, request.account)))
+            return None
+        asked = (request.service, request.operation)
+        if asked in _TAKE_ROLES:
+            parameter, refusal = _TAKE_ROLES[asked]
+            return refusal if self._is_unknown(str(request.parameters.get(parameter))) else None
+        if asked in _TAKE_POLICIES:
+            parameter, refusal = _TAKE_POLICIES[asked]
+            named = principals(str(request.parameters.get(parameter)))
+            return refusal if any(self._is_unknown(each) for each in named) else None
+        return None
+
+    def after(self, request: Request) -> None:
+        if request.service == "iam" and request.operation in _CHANGES_TRUST:
+            name = str(request.parameters.get("RoleName"))
+            late = self._dice.seconds(self._delay, "iam", "trust", name)
+            self._unknown_until[self._arn(name)] = self._clock() + late
+
+    def _is_unknown(self, arn: str) -> bool:
+        return self._unknown_until.get(arn, 0.0) > self._clock()
+
+
+def principals(policy: str) -> Iterator[str]:
+    """The accounts, users and roles that a policy's statements are about; none when it is no policy."""
+    try:
+        read = json.loads(policy)
+    except ValueError:
+        return
+    statements: Any = read.get("Statement", []) if isinstance(read, dict) else []
+    for statement in statements if isinstance(statements, list) else [statements]:
+        principal = statement.get("Principal")
+        named = principal.get("AWS", ()) if isinstance(principal, dict) else ()
+        yield from [named] if isinstance(named, str) else named
+
+
+Collector = Callable[[], Iterable[tuple[str, Any]]]
+
+
+class LateIndex(Element):
+    """Tags are found, and lost sight of, some time after they are put and taken away.
+
+    Args:
+        collect: by service, what has tags now in the account and region of the request.
+        place: that account and region.
+    """
+
+    def __init__(
+        self,
+        dice: Dice,
+        lag: Span,
+        collect: Mapping[str, Collector],
+        place: Callable[[], tuple[str, str]],
+        clock: Callable[[], float],
+    ) -> None:
+        self._dice, self._lag, self._collect, self._place, self._clock = dice, lag, collect, place, clock
+        # By service and place, then by ARN: the tags and when they were put, oldest first; None when it was gone.
+        self._seen: dict[tuple[str, str, str], dict[str, list[tuple[float, Any]]]] = {}
+        self._lags: dict[str, float] = {}
+
+    def before(self, request: Request) -> Refusal | None:
+        # The first look is no change: what is there was there before.
+        if request.service in self._collect and (request.service, *self._place()) not in self._seen:
+            self._look(request.service)
+        return None
+
+    def after(self, request: Request) -> None:
+        if request.service in self._collect and request.changes:
+            self._look(request.service)
+
+    def entries(self, service: str) -> Iterator[tuple[str, Any]]:
+        """What the index tells of the service here, as an emulator's collector does."""
+        now = self._clock()
+        for arn, states in self._look(service).items():
+            known = [tags for since, tags in states if since + self._lag_of(arn) <= now]
+            if known and known[-1] is not None:
+                yield arn, known[-1]
+
+    def _look(self, service: str) -> dict[str, list[tuple[float, Any]]]:
+        key = (service, *self._place())
+        since = self._clock() if key in self._seen else float("-inf")
+        found, seen = dict(self._collect[service]()), self._seen.setdefault(key, {})
+        for arn in {*found, *seen}:
+            states = seen.setdefault(arn, [])
+            if not states or states[-1][1] != found.get(arn):
+                states.append((since, found.get(arn)))
+        return seen
+
+    def _lag_of(self, arn: str) -> float:
+        if arn not in self._lags:
+            self._lags[arn] = self._dice.seconds(self._lag, "index", arn)
+        return self._lags[arn]
+
+
+_BUSY = "The operation cannot be performed at this time. "
+# Lambda Developer Guide, "Lambda function states": what fails while a function is changed, and also while it is made.
+_CHANGE_FUNCTIONS = frozenset({"UpdateFunctionCode", "UpdateFunctionConfiguration", "PublishVersion"})
+_NEED_A_FUNCTION = _CHANGE_FUNCTIONS | {"Invoke"}
+
+
+class BusyFunctions(Element):
+    """A function that is made or changed needs a while, and refuses other work until it is ready."""
+
+    def __init__(self, dice: Dice, span: Span, clock: Callable[[], float]) -> None:
+        self._dice, self._span, self._clock = dice, span, clock
+        self._until: dict[str, tuple[float, bool]] = {}
+
+    def begin(self, arn: str, is_new: bool) -> float:
+        """Note that the function is being made, or changed; returns for how many seconds."""
+        needs = self._dice.seconds(self._span, "pending", arn)
+        self._until[arn] = (self._clock() + needs, is_new)
+        return needs
+
+    def before(self, request: Request) -> Refusal | None:
+        until, is_new = self._until.get(":".join(request.resource.split(":")[:7]), (0.0, False))
+        if (
+            request.operation not in (_NEED_A_FUNCTION if is_new else _CHANGE_FUNCTIONS)
+            or until <= self._clock()
+        ):
+            return None
+        why = (
+            "The function is currently in the following state: Pending"
+            if is_new
+            else f"An update is in progress for resource: {request.resource}"
+        )
+        return Refusal("ResourceConflictException", 409, _BUSY + why)
+
+
+class TakenNames(Element):
+    """The name of a deleted bucket cannot be used at once."""
+
+    def __init__(self, dice: Dice, span: Span, clock: Callable[[], float]) -> None:
+        self._dice, self._span, self._clock = dice, span, clock
+        self._until: dict[str, float] = {}
+
+    def before(self, request: Request) -> Refusal | None:
+        is_made = (request.service, request.operation) == ("s3", "CreateBucket")
+        if not is_made or self._until.get(request.resource, 0.0) <= self._clock():
+            return None
+        said = "A conflicting conditional operation is currently in progress against this resource. Please try again."
+        return Refusal("OperationAborted", 409, said)
+
+    def after(self, request: Request) -> None:
+        if (request.service, request.operation) == ("s3", "DeleteBucket"):
+            late = self._dice.seconds(self._span, "name", request.resource)
+            self._until[request.resource] = self._clock() + late
+
+
+_operation: ContextVar[str] = ContextVar("operation of the request that is being answered", default="")
+Answer = tuple[int, dict[str, str], Any]
+
+
+def install(name: str, seed: int, app: ModuleType, clock: Callable[[], float] = time.monotonic) -> None:
+    """Put the weather ``name`` into the running ministack, whose module ``app`` is."""
+    weather = WEATHERS[name]
+    logger.setLevel(logging.INFO)
+    logger.info("weather %s, seed %s", name, seed)
+    if weather == WEATHERS[CALM]:
+        return
+    from ministack.core import iam_evaluator, responses  # type: ignore[import-untyped]
+    from ministack.services import iam, lambda_svc, tagging  # type: ignore[import-untyped]
+
+    dice = Dice(seed)
+
+    def place() -> tuple[str, str]:
+        return responses.get_account_id(), responses.get_region()
+
+    roles = LateRoles(
+        dice,
+        weather.iam_delay,
+        iam_evaluator._gather_role_policies,
+        lambda role: str(iam._roles.get(role, {}).get("Arn", "")),
+        clock,
+    )
+    iam_evaluator._gather_role_policies = roles.in_effect
+
+    index = LateIndex(dice, weather.index_lag, dict(tagging._COLLECTORS), place, clock)
+    for service in tagging._COLLECTORS:
+        tagging._COLLECTORS[service] = lambda service=service: index.entries(service)
+
+    functions = BusyFunctions(dice, weather.function_pending, clock)
+    become_ready = lambda_svc._schedule_state_transition
+
+    def become_ready_late(function: str, _delay: float) -> None:
+        is_new = _operation.get() == "CreateFunction"
+        if not is_new:  # it serves as it was until it is changed
+            lambda_svc._functions[function]["config"]["State"] = "Active"
+        become_ready(function, functions.begin(lambda_svc._func_arn(function), is_new))
+
+    lambda_svc._schedule_state_transition = become_ready_late
+
+    names = TakenNames(dice, weather.name_taken, clock)
+    throttling = Throttling(dice, weather.throttled)
+    elements = (throttling, roles, index, functions, names)
+    app._dispatch_service_request = under(app, elements)  # type: ignore[attr-defined]
+
+
+def under(app: ModuleType, elements: Iterable[Element]) -> Callable[..., Any]:
+    """The emulator's answer to a request, with what ``elements`` do to it."""
+    from ministack.core import iam_actions, iam_evaluator, router
+
+    answered: Callable[..., Any] = app._dispatch_service_request
+
+    async def answer(
+        method: str, path: str, headers: dict[str, str], body: bytes, query: dict[str, Any], request_id: str
+    ) -> Answer:
+        key = router.extract_access_key_id(headers, query)
+        asked = (method, path, headers, body, query)
+        # Root makes the administrator, and is nobody that the product works as.
+        if not key or iam_evaluator.is_root_access_key(key):
+            found: Answer = await answered(*asked, request_id)
+            return found
+        request = read(app, *asked)
+        for element in elements:
+            refusal = element.before(request)
+            if refusal is not None:
+                logger.info("%s for %s", refusal.code, request)
+                _, more, text = iam_actions.access_denied_response(
+                    request.service,
+                    request.operation,
+                    "",
+                    request_id,
+                    error_code=refusal.code,
+                    message=refusal.message,
+                    headers=headers,
+                )
+                return refusal.status, {**more, "x-amzn-requestid": request_id}, text
+        token = _operation.set(request.operation)
+        try:
+            found = await answered(*asked, request_id)
+        finally:
+            _operation.reset(token)
+        if found[0] < 300:
+            for element in elements:
+                element.after(request)
+        return found
+
+    return answer
+
+
+def read(
+    app: ModuleType, method: str, path: str, headers: dict[str, str], body: bytes, query: dict[str, Any]
+) -> Request:
+    """What a request asks, as the emulator itself reads it for its policies."""
+    from ministack.core import iam_actions, responses, router
+
+    parameters = app._routing_params(method, path, headers, body, query)
+    service = router.detect_service(method, path, headers, parameters)
+    region, account = router.extract_region(headers), responses.get_account_id()
+    if service == "lambda":  # the emulator asks policies about some of its operations by a neighbour's name
+        routes = iam_actions._load_botocore_routes(service)
+        action = next((each[2] for each in routes if each[0] == method and each[1].match(path)), method)
+    else:
+        action = iam_actions.extract_iam_action(service, method, path, headers, body, parameters) or method
+    resource = iam_actions.extract_resource_arn(
+        service, method, path, headers, body, parameters, region, account
+    )
+    return Request(
+        service, action.rpartition(":")[2], account, region, resource, said(headers, body, parameters)
+    )
+
+
+def said(headers: Mapping[str, str], body: bytes, parameters: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The parameters of a request: of JSON, of a form, or else the whole body under ""."""
+    if "x-amz-target" in headers or headers.get("content-type", "").startswith("application/json"):
+        try:
+            found = json.loads(body or b"{}")
+        except ValueError:
+            found = None
+        if isinstance(found, dict):
+            return found
+    if "Action" in parameters:
+        return {
+            name: values[0] if isinstance(values, list) else values for name, values in parameters.items()
+        }
+    return {"": body.decode("utf-8", "replace")}

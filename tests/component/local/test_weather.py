@@ -1,0 +1,220 @@
+"""The weather of the embedded AWS: what AWS does late, and refuses now and then."""
+
+from __future__ import annotations
+
+import json
+import random
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from regionshift.aws.clients import AccessKey, Clients
+from regionshift.errors import InputError
+from regionshift.local import emulator
+from regionshift.local.weather import (
+    WEATHERS,
+    BusyFunctions,
+    Dice,
+    Element,
+    LateIndex,
+    LateRoles,
+    Request,
+    TakenNames,
+    Throttling,
+    principals,
+)
+
+ACCOUNT = "123456789012"
+REGION = "eu-west-1"
+ROLE = f"arn:aws:iam::{ACCOUNT}:role/worker"
+
+
+class Clock:
+    """A clock that stands still until it is moved."""
+
+    def __init__(self) -> None:
+        self.now = 100.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def asked(service: str, operation: str, resource: str = "*", **parameters: Any) -> Request:
+    return Request(service, operation, ACCOUNT, REGION, resource, parameters)
+
+
+def refused(element: Element, request: Request) -> str | None:
+    refusal = element.before(request)
+    return refusal and refusal.code
+
+
+def fallen(dice: Dice, what: list[tuple[str, ...]]) -> Mapping[tuple[str, ...], list[float]]:
+    found: dict[tuple[str, ...], list[float]] = {}
+    for each in what:
+        found.setdefault(each, []).append(dice.share(*each))
+    return found
+
+
+def test_the_same_seed_makes_the_same_weather_in_whatever_order_is_asked() -> None:
+    what = [("lambda", "Invoke", name) for name in "abcabcabca"]
+    mixed = random.Random(3).sample(what, len(what))
+    assert fallen(Dice(5), what) == fallen(Dice(5), mixed)
+    assert fallen(Dice(5), what) != fallen(Dice(6), what)
+
+
+def test_ids_that_aws_makes_up_do_not_change_the_weather() -> None:
+    assert Dice(5).share("kms", "key/0f3a-11aa22bb") == Dice(5).share("kms", "key/0f3a-99cc88dd")
+    assert Dice(5).share("kms", "alias/one") != Dice(5).share("kms", "alias/two")
+
+
+def test_about_as_many_are_throttled_as_the_weather_says_each_in_its_services_words() -> None:
+    throttling = Throttling(Dice(1), 0.1)
+    codes = [refused(throttling, asked("lambda", "Invoke")) for _ in range(1000)]
+    assert 60 < codes.count("TooManyRequestsException") < 140
+    assert set(codes) == {None, "TooManyRequestsException"}
+    always = Throttling(Dice(1), 1.0)
+    services = ("ec2", "iam", "s3", "ssm", "tagging")
+    assert [refused(always, asked(each, "Any")) for each in services] == [
+        "RequestLimitExceeded",
+        "Throttling",
+        "SlowDown",
+        "ThrottlingException",
+        "ThrottledException",
+    ]
+
+
+class Roles:
+    """One role, as the emulator keeps it, and as the weather shows it."""
+
+    def __init__(self) -> None:
+        self.policies: list[list[Any]] = []
+        self.clock = Clock()
+        self.late = LateRoles(Dice(1), (2.0, 2.0), lambda *_: list(self.policies), lambda _: ROLE, self.clock)
+
+    def call(self, operation: str, *policies: str) -> None:
+        request = asked("iam", operation, RoleName="worker")
+        assert self.late.before(request) is None
+        self.policies = [list(policies)]
+        self.late.after(request)
+
+    @property
+    def in_effect(self) -> list[list[Any]]:
+        return self.late.in_effect("worker", ACCOUNT)
+
+
+def test_a_changed_policy_is_in_effect_later_and_changes_come_in_their_order() -> None:
+    roles = Roles()
+    roles.call("PutRolePolicy", "read")
+    roles.clock.now += 1
+    roles.call("PutRolePolicy", "read", "write")
+    assert roles.in_effect == []
+    roles.clock.now += 1
+    assert roles.in_effect == [["read"]]
+    roles.clock.now += 1
+    assert roles.in_effect == [["read", "write"]]
+
+
+@pytest.mark.parametrize(
+    ("request_", "code"),
+    [
+        (asked("lambda", "CreateFunction", Role=ROLE), "InvalidParameterValueException"),
+        (asked("states", "CreateStateMachine", roleArn=ROLE), "AccessDeniedException"),
+        (asked("ec2", "CreateFlowLogs", DeliverLogsPermissionArn=ROLE), "InvalidParameter"),
+        (
+            asked(
+                "sns",
+                "SetTopicAttributes",
+                AttributeValue=json.dumps({"Statement": [{"Principal": {"AWS": ROLE}}]}),
+            ),
+            "InvalidParameter",
+        ),
+    ],
+    ids=str,
+)
+def test_a_new_role_is_refused_until_it_is_known(request_: Request, code: str) -> None:
+    roles = Roles()
+    assert refused(roles.late, request_) is None
+    roles.call("CreateRole")
+    assert refused(roles.late, request_) == code
+    roles.clock.now += 2
+    assert refused(roles.late, request_) is None
+
+
+def test_only_principals_of_a_policy_must_be_known() -> None:
+    condition = {"ArnNotLike": {"aws:PrincipalArn": ROLE}}
+    assert not list(principals(json.dumps({"Statement": {"Principal": "*", "Condition": condition}})))
+    assert list(principals(json.dumps({"Statement": {"Principal": {"AWS": ROLE}}}))) == [ROLE]
+    assert not list(principals("Topic"))
+
+
+def test_the_index_tells_late_of_what_is_new_and_of_what_is_gone() -> None:
+    clock, things = Clock(), {"arn:old": "tags"}
+    index = LateIndex(Dice(1), (3.0, 3.0), {"sqs": things.items}, lambda: (ACCOUNT, REGION), clock)
+    made, deleted = asked("sqs", "CreateQueue"), asked("sqs", "DeleteQueue")
+    index.before(made)
+    things["arn:new"] = "tags"
+    index.after(made)
+    assert dict(index.entries("sqs")) == {"arn:old": "tags"}
+    clock.now += 3
+    assert dict(index.entries("sqs")) == {"arn:old": "tags", "arn:new": "tags"}
+    del things["arn:old"]
+    index.after(deleted)
+    assert "arn:old" in dict(index.entries("sqs"))
+    clock.now += 3
+    assert dict(index.entries("sqs")) == {"arn:new": "tags"}
+
+
+def test_a_new_function_takes_no_work_and_a_changed_one_no_change_until_it_is_ready() -> None:
+    clock, arn = Clock(), f"arn:aws:lambda:{REGION}:{ACCOUNT}:function:f"
+    functions = BusyFunctions(Dice(1), (2.0, 2.0), clock)
+    calls = [asked("lambda", each, arn + ":live") for each in ("Invoke", "UpdateFunctionCode", "GetFunction")]
+    assert functions.begin(arn, is_new=True) == 2
+    assert [refused(functions, each) for each in calls] == ["ResourceConflictException"] * 2 + [None]
+    clock.now += 2
+    assert [refused(functions, each) for each in calls] == [None] * 3
+    functions.begin(arn, is_new=False)
+    assert [refused(functions, each) for each in calls] == [None, "ResourceConflictException", None]
+
+
+def test_the_name_of_a_deleted_bucket_is_taken_for_a_while() -> None:
+    clock = Clock()
+    names, made = TakenNames(Dice(1), (2.0, 2.0), clock), asked("s3", "CreateBucket", "arn:aws:s3:::b")
+    assert refused(names, made) is None
+    names.after(asked("s3", "DeleteBucket", "arn:aws:s3:::b"))
+    assert refused(names, made) == "OperationAborted"
+    clock.now += 2
+    assert refused(names, made) is None
+
+
+@pytest.fixture
+def state_dir(tmp_path: Path) -> Iterator[Path]:
+    folder = tmp_path / "cloud"
+    yield folder
+    emulator.down(folder, wipe=True)
+
+
+def test_a_cloud_keeps_its_weather_tells_it_and_is_refused_another_while_it_runs(state_dir: Path) -> None:
+    with pytest.raises(InputError, match="no weather fog"):
+        emulator.up(state_dir, ACCOUNT, weather="fog")
+    cloud = emulator.up(state_dir, ACCOUNT, weather="aws", seed=7)
+    assert (cloud.weather, cloud.seed) == ("aws", 7)
+    assert emulator.up(state_dir, ACCOUNT) == emulator.up(state_dir, ACCOUNT, weather="aws", seed=7) == cloud
+    assert "weather aws, seed 7" in (state_dir / "emulator.log").read_text()
+    with pytest.raises(InputError, match="already runs in the weather aws"):
+        emulator.up(state_dir, ACCOUNT, weather="calm")
+    role = json.dumps({"Version": "2012-10-17", "Statement": []})
+    iam = Clients(
+        key=AccessKey(cloud.access_key, cloud.secret_key), endpoint=cloud.endpoint, ca_bundle=cloud.ca_bundle
+    ).get("iam", REGION)
+    for number in range(80):
+        iam.create_role(RoleName=f"r{number}", AssumeRolePolicyDocument=role)  # boto asks again
+    assert "Throttling for iam CreateRole" in (state_dir / "emulator.log").read_text()
+    emulator.down(state_dir)
+    again = emulator.up(state_dir, ACCOUNT)
+    assert (again.weather, again.seed) == ("aws", 7)
+
+
+def test_a_calm_day_changes_nothing() -> None:
+    assert WEATHERS["calm"] == type(WEATHERS["calm"])()
