@@ -198,8 +198,8 @@ def secrets_of_the_worker(world: World, *, by_name: bool) -> list[dict[str, Any]
     prefix = SecretsLab(world).entry.target.prefix if by_name else ""
     read, write = (f"arn:aws:secretsmanager:{region}:*:secret:{prefix}*" for region in (SOURCE, TARGET))
     if by_name:
-        return secret_statements([read], [write], [], [], [])
-    return secret_statements([], [], [read], [write], [TAGS])
+        return secret_statements([read], [write], [], [], [], [SOURCE, TARGET])
+    return secret_statements([], [], [read], [write], [TAGS], [SOURCE, TARGET])
 
 
 @pytest.mark.parametrize("by_name", [True, False])

@@ -309,6 +309,13 @@ def _name_that_aws_keeps(scene: Scene) -> str:
     return "begins with sthree-"
 
 
+def _documents_too_large(scene: Scene) -> str:
+    entries = [{"prefix": f"{n}/" + "p" * 1000} for n in range(50)]
+    scene.settings |= {"carry": {"s3": entries}}
+    scene.exits = EXIT_INPUT
+    return "6,144 fit"
+
+
 def _full_disk(scene: Scene) -> str:
     scene.machine = Machine(None, disks=(Disk("state", "/full", 1, 0),))
     return "/full has 0 MB of room left"
@@ -402,6 +409,7 @@ TROUBLES = {
     ("fenced", _fenced_region),
     ("secret", _missing_secret),
     ("name", _name_that_aws_keeps),
+    ("size", _documents_too_large),
     ("disk", _full_disk),
     ("folder", _folder_that_is_no_text),
     ("memory", _little_memory),

@@ -198,6 +198,25 @@ def _role_policy(look: Look) -> Iterator[str]:
         yield f"{role}:{name}"
 
 
+def attached_policies(iam: Any, role: str) -> list[str]:
+    """ARNs of the managed policies of a role."""
+    pages = iam.get_paginator("list_attached_role_policies").paginate(RoleName=role)
+    return [policy["PolicyArn"] for page in pages for policy in page["AttachedPolicies"]]
+
+
+def _attachment(look: Look) -> Iterator[str]:
+    role, policy = look.text("role"), look.text("policyArn")
+    if policy in (unless_gone(attached_policies, iam=look.client("iam"), role=role) or ()):
+        yield f"{role}/{policy}"
+
+
+def _policy(look: Look) -> Found | None:
+    """By its ARN, which has no region; the program's policies have no path."""
+    arn = f"arn:{partition_of(look.region)}:iam::{look.account}:policy/{look.text('name')}"
+    answer = unless_gone(look.client("iam").get_policy, PolicyArn=arn)
+    return (arn, _plain(answer["Policy"].get("Tags", []))) if answer else None
+
+
 def _replication(look: Look) -> Iterator[str]:
     if unless_gone(look.client("s3").get_bucket_replication, Bucket=look.text("bucket")):
         yield look.text("bucket")
@@ -264,6 +283,7 @@ NAMED: Mapping[str, FindNamed] = MappingProxyType(
     {
         "aws:cloudwatch/logGroup:LogGroup": _log_group,
         "aws:cloudwatch/metricAlarm:MetricAlarm": _alarm,
+        "aws:iam/policy:Policy": _policy,
         "aws:iam/role:Role": _role,
         "aws:lambda/function:Function": _function,
         "aws:s3/bucket:Bucket": _bucket,
@@ -289,6 +309,7 @@ FINDS: Mapping[str, Find] = MappingProxyType(
         "aws:ec2/vpc:Vpc": _in_ec2("describe_vpcs", "Vpcs", "VpcId"),
         "aws:ec2/vpcEndpoint:VpcEndpoint": _in_ec2("describe_vpc_endpoints", "VpcEndpoints", "VpcEndpointId"),
         "aws:iam/rolePolicy:RolePolicy": _role_policy,
+        "aws:iam/rolePolicyAttachment:RolePolicyAttachment": _attachment,
         "aws:kms/alias:Alias": _alias,
         "aws:kms/key:Key": _key,
         "aws:s3/bucketReplicationConfig:BucketReplicationConfig": _replication,

@@ -5,12 +5,13 @@ from __future__ import annotations
 import base64
 import json
 import zlib
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import starmap
 from typing import Any
 
-from regionshift.carriers.bounds import Way, ways_into
+from regionshift.carriers.bounds import Way
 from regionshift.carriers.carrier import DataLocation
 from regionshift.carriers.kinds import KINDS
 from regionshift.infrastructure.policies import worker
@@ -20,6 +21,7 @@ from regionshift.infrastructure.site import Site
 from regionshift.settings import components as named
 from regionshift.settings.carry import CarryEntry
 from regionshift.settings.config import MigrationConfig
+from regionshift.settings.regions import patterns_of
 
 _REGION = "{region}"
 RECORDS = ("migrations/", "rollbacks/")
@@ -75,18 +77,39 @@ def created_buckets(site: Site) -> tuple[str, ...]:
     return site.config.carry.created_in(site.region)
 
 
-def objects(site: Site) -> tuple[BucketReach, ...]:
-    """Objects of the prefixes that are named, by the account of their bucket, the environment's first."""
+def objects(site: Site, *, by_pattern: bool = False) -> tuple[BucketReach, ...]:
+    """Objects of the prefixes that are named, by the account of their bucket, the environment's first.
+
+    Args:
+        by_pattern: buckets that are called alike but for their region are named together (`regions.patterns_of`).
+            Not by ``${aws:RequestedRegion}``: a copy reads its source through the region of its target.
+    """
     found: dict[str, _Named] = {}
-    for way in _ways(site, "s3"):
+    for way in _patterns_of(site, "s3"):
         for end, is_target in ((way.source, False), (way.target, True)):
             reached = found.setdefault(end.account or site.config.account, _Named())
             buckets = reached.targets if is_target else reached.sources
-            buckets.setdefault(_bucket(site, end.bucket), []).append(end.prefix)
+            names = [_in_region(site, end, site.region)] if is_target else _sources(site, end, by_pattern)
+            for name in names:
+                buckets.setdefault(_bucket(site, name), []).append(end.prefix)
     own = site.config.account
     return tuple(
         found[account].reach(account) for account in sorted(found, key=lambda each: (each != own, each))
     )
+
+
+def _in_region(site: Site, end: DataLocation, region: str) -> str:
+    return end.bucket.replace(_REGION, region) or _own(site, region)
+
+
+def _sources(site: Site, end: DataLocation, by_pattern: bool) -> tuple[str, ...]:
+    patterns = _regions(site, by_pattern)
+    if end.bucket:
+        return _once(end.bucket.replace(_REGION, pattern) for pattern in patterns.values())
+    # A long name of ours ends in a hash, which no pattern has in common with another region's.
+    named_alike = {region: _own(site, region).replace(region, each) for region, each in patterns.items()}
+    times = Counter(named_alike.values())
+    return _once(name if times[name] > 1 else _own(site, region) for region, name in named_alike.items())
 
 
 @dataclass(frozen=True)
@@ -120,56 +143,70 @@ def _patterns(named_in: Mapping[str, Sequence[str]]) -> tuple[str, ...]:
     )
 
 
-def _object_rights(site: Site) -> CarryRights | None:
-    reaches = objects(site)
+def _object_rights(site: Site, by_pattern: bool) -> CarryRights | None:
+    reaches = objects(site, by_pattern=by_pattern)
     if not reaches:
         return None
     return CarryRights(named.WORKER_OBJECTS_POLICY, worker.object_statements, {"reaches": reaches})
 
 
-def _parameter_rights(site: Site) -> CarryRights | None:
+def _parameter_rights(site: Site, by_pattern: bool) -> CarryRights | None:
     """Parameters of the paths that are named."""
-    reach = named_reach(site, "ssm", "parameter")
+    reach = named_reach(site, "ssm", "parameter", by_pattern)
     return CarryRights(named.WORKER_PARAMETERS_POLICY, worker.parameter_statements, reach) if reach else None
 
 
-def _secret_rights(site: Site) -> CarryRights | None:
+def _secret_rights(site: Site, by_pattern: bool) -> CarryRights | None:
     """Secrets whose names begin as named; those that go by tags can have any name, and are bound to their tags."""
-    reach = named_reach(site, "secrets", "secret:")
+    reach = named_reach(site, "secrets", "secret:", by_pattern)
     tags = [dict(entry.tags) for entry in site.config.carry.secrets if entry.name is None]
     if not reach and not tags:
         return None
-    read, write = ((*_regions(site),), (site.region,)) if tags else ((), ())
     tagged = {
-        "tagged_read": _once(site.arn_in("secretsmanager", region, "secret:*") for region in read),
-        "tagged_write": _once(site.arn_in("secretsmanager", region, "secret:*") for region in write),
+        "tagged_read": (site.arn_in("secretsmanager", "*", "secret:*"),) if tags else (),
+        "tagged_write": (site.arn("secretsmanager", "secret:*"),) if tags else (),
         "tags": tags,
     }
-    return CarryRights(
-        named.WORKER_SECRETS_POLICY, worker.secret_statements, {"read": (), "write": (), **reach, **tagged}
-    )
+    nothing = {"read": (), "write": (), "regions": tuple(sorted(site.config.all_regions))}
+    return CarryRights(named.WORKER_SECRETS_POLICY, worker.secret_statements, {**nothing, **reach, **tagged})
 
 
-RIGHTS: dict[str, Callable[[Site], CarryRights | None]] = {
+RIGHTS: dict[str, Callable[[Site, bool], CarryRights | None]] = {
     "s3": _object_rights,
     "ssm": _parameter_rights,
     "secrets": _secret_rights,
 }
-"""What the worker may do in a region with each kind of data; None when the settings name nothing of it."""
+"""What the worker may do in a region with each kind of data; None when the settings name nothing of it.
+
+The second argument: whether what is called alike but for its region is named together, which is shorter and wider.
+"""
 
 
-def named_reach(site: Site, kind: str, resource: str) -> dict[str, tuple[str, ...]]:
+def named_reach(site: Site, kind: str, resource: str, by_pattern: bool) -> dict[str, tuple[str, ...]]:
     """ARN patterns that the worker may ``read`` and ``write``, by the names that entries of one kind give.
 
-    Empty when no entry gives one; what goes by tags is left out.
+    Those to read stand for any region, so that they are as many with thirty as with two; whoever makes statements of
+    them binds them to ``regions``. Empty when no entry gives a name; what goes by tags is left out.
 
     Args:
         resource: what stands before the name in the resource part of its ARN.
+        by_pattern: see `RIGHTS`.
     """
-    ways, service = [way for way in _ways(site, kind) if not way.tags], KINDS[kind].service
-    read = _once(site.arn_in(service, way.source.region, f"{resource}{way.source.prefix}*") for way in ways)
-    write = _once(site.arn_in(service, site.region, f"{resource}{way.target.prefix}*") for way in ways)
-    return {"read": read, "write": write} if ways else {}
+    ways, service = [way for way in _patterns_of(site, kind) if not way.tags], KINDS[kind].service
+    every = tuple(_regions(site, by_pattern).values())
+    read = _once(
+        site.arn_in(
+            service,
+            place if _REGION in way.source.prefix else "*",
+            f"{resource}{way.source.prefix.replace(_REGION, place)}*",
+        )
+        for way in ways
+        for place in every
+    )
+    write = _once(
+        site.arn(service, f"{resource}{way.target.prefix.replace(_REGION, site.region)}*") for way in ways
+    )
+    return {"read": read, "write": write, "regions": tuple(sorted(site.config.all_regions))} if ways else {}
 
 
 def ways(site: Site) -> str:
@@ -188,7 +225,7 @@ def ways(site: Site) -> str:
         ]
         for way in starmap(pattern_of, site.config.carry.entries)
     ]
-    told = {"buckets": own_buckets(site.config, _regions(site)), "ways": found}
+    told = {"buckets": own_buckets(site.config, site.config.all_regions), "ways": found}
     return base64.b64encode(zlib.compress(json.dumps(told, sort_keys=True).encode(), 9)).decode()
 
 
@@ -198,10 +235,9 @@ def pattern_of(kind: str, entry: CarryEntry) -> Way:
     return Way(kind, source, target, entry.wanted_tags)
 
 
-def _ways(site: Site, kind: str) -> tuple[Way, ...]:
-    """What entries of one kind name into the region."""
-    patterns = [pattern_of(kind, entry) for entry in site.config.carry.by_kind[kind]]
-    return ways_into(site.region, patterns, own_buckets(site.config, _regions(site)))
+def _patterns_of(site: Site, kind: str) -> list[Way]:
+    """What entries of one kind name, ``{region}`` as it stands."""
+    return [pattern_of(kind, entry) for entry in site.config.carry.by_kind[kind]]
 
 
 def own_buckets(config: MigrationConfig, regions: Iterable[str]) -> dict[str, str]:
@@ -214,8 +250,10 @@ def records(site: Site) -> str:
     return _bucket(site, _own(site, site.region))
 
 
-def _regions(site: Site) -> Sequence[str]:
-    return site.config.all_regions
+def _regions(site: Site, by_pattern: bool) -> dict[str, str]:
+    """Each region with what stands for it in a policy; sorted, so that another primary changes nothing there."""
+    regions = sorted(site.config.all_regions)
+    return patterns_of(regions) if by_pattern else dict(zip(regions, regions, strict=True))
 
 
 def _own(site: Site, region: str) -> str:

@@ -9,14 +9,13 @@ from typing import Any
 import pulumi
 import pulumi_aws as aws
 
-from regionshift.carriers.kinds import KINDS
 from regionshift.infrastructure import carried
 from regionshift.infrastructure.policies import function as common
 from regionshift.infrastructure.policies import services as machine_rights
-from regionshift.infrastructure.policies import worker as worker_rights
-from regionshift.infrastructure.policies.statement import Statement, policy, trust
+from regionshift.infrastructure.policies.statement import Statement, document, policy, trust
 from regionshift.infrastructure.site import RegionComponent, Site
 from regionshift.infrastructure.state_machine import definition
+from regionshift.infrastructure.worker_rights import Made, worker_policies
 from regionshift.settings import components as named
 
 HANDLER = "migration_worker.handler"
@@ -109,55 +108,32 @@ class MigrationStack(RegionComponent):
         )
 
     def _worker_policies(self, log_group: aws.cloudwatch.LogGroup) -> list[pulumi.Resource]:
-        site = self.site
-        policies: list[tuple[named.Component, Callable[..., Sequence[Statement]], dict[str, Any]]] = [
-            (
-                named.WORKER_RECORDS_POLICY,
-                worker_rights.record_statements,
-                {
-                    "bucket": carried.records(site),
-                    "prefixes": carried.RECORDS,
-                    "account": site.config.account,
-                },
-            ),
-            (
-                named.WORKER_SEALS_POLICY,
-                common.seal_statements,
-                {"key": self._records_key.arn},
-            ),
-            (
-                named.WORKER_KEY_POLICY,
-                worker_rights.key_statements,
-                {
-                    "key": self._key.arn,
-                    # The topic is under the key too.
-                    "services": site.service_hosts(*_key_services(), "sns"),
-                    # In the order of their names: another primary changes nothing here.
-                    "elsewhere": [
-                        site.arn_in("kms", region, "key/*") for region in sorted(site.config.all_regions)
-                    ],
-                    "reading": site.service_hosts(*_key_services(), everywhere=True),
-                    "named": [
-                        (
-                            key.resource,
-                            key.alias,
-                            site.service_hosts(*key.services),
-                        )
-                        for key in carried.keys(site)
-                    ],
-                },
-            ),
-            (named.WORKER_LOGS_POLICY, common.cloudwatch_logs_statements, {"log_groups": [log_group.arn]}),
-            (named.WORKER_TRACING_POLICY, common.tracing_statements, {}),
-            (named.WORKER_TOPIC_POLICY, worker_rights.topic_statements, {"topic": self._topic.arn}),
-        ]
-        for kind in site.config.carry.by_kind:
-            if (rights := carried.RIGHTS[kind](site)) is not None:
-                policies.append((rights.policy, rights.statements, dict(rights.reach)))
+        made = Made(self._key.arn, self._records_key.arn, self._topic.arn, log_group.arn)
+        policies = worker_policies(self.site, made)
         return [
-            self._policy(component, self.worker_role, build, resources)
-            for component, build, resources in policies
+            *(
+                self._policy(each.component, self.worker_role, each.build, dict(each.given))
+                for each in policies.inline
+            ),
+            *(self._managed(component, statements) for component, statements in policies.managed.items()),
         ]
+
+    def _managed(self, component: named.Component, statements: Sequence[Statement]) -> pulumi.Resource:
+        """A managed policy of the worker's role; the role has it when what is returned is made."""
+        thing = f"{component.part}-policy"
+        made = aws.iam.Policy(
+            self.site.label(thing),
+            name=self.site.name(component),
+            policy=document(statements),
+            tags=self.site.tags(thing, "rights of the migration worker"),
+            opts=self.child(),
+        )
+        return aws.iam.RolePolicyAttachment(
+            self.site.label(f"{component.part}-attachment"),
+            role=self.worker_role.name,
+            policy_arn=made.arn,
+            opts=self.child(),
+        )
 
     def _machine(self) -> aws.sfn.StateMachine:
         site, name = self.site, self.site.name(named.STATE_MACHINE)
@@ -229,8 +205,3 @@ class MigrationStack(RegionComponent):
             tags=self.site.tags(thing, purpose),
             opts=self.child(),
         )
-
-
-def _key_services() -> list[str]:
-    """Services that use keys for data of some kind."""
-    return sorted(kind.service for kind in KINDS.values())

@@ -145,6 +145,17 @@ RIGHTS: Mapping[str, Rights] = MappingProxyType(
         "aws:iam/rolePolicy:RolePolicy": _named(
             "iam", "role/{name}", NameKind.ROLE, "PutRolePolicy", "PutRolePolicy", "DeleteRolePolicy"
         ),
+        "aws:iam/policy:Policy": _named(
+            "iam",
+            "policy/{name}",
+            NameKind.POLICY,
+            "CreatePolicy TagPolicy",
+            "CreatePolicyVersion DeletePolicyVersion",
+            "DeletePolicy DeletePolicyVersion",
+        ),
+        "aws:iam/rolePolicyAttachment:RolePolicyAttachment": _named(
+            "iam", "role/{name}", NameKind.ROLE, "AttachRolePolicy", "", "DetachRolePolicy"
+        ),
         "aws:lambda/function:Function": _named(
             "lambda",
             "function:{name}",

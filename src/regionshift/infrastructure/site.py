@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 
 import pulumi
 
@@ -14,7 +15,7 @@ from regionshift.settings.config import MigrationConfig
 from regionshift.settings.names import Names
 from regionshift.settings.network import RegionNetwork
 from regionshift.settings.regions import partition_of, service_host
-from regionshift.settings.release import Release
+from regionshift.settings.release import Artifact, Release
 
 MANAGED_BY = "regionshift"
 
@@ -50,6 +51,11 @@ class Site:
 
     region: str
     release: Release
+
+    @classmethod
+    def by_settings(cls, config: MigrationConfig, region: str) -> Site:
+        """Without zones, artifact and secrets: for names, policies and what else the settings alone decide."""
+        return cls(region, Release(config, Artifact(Path(), ""), {}, {}, "", "", ""))
 
     @property
     def config(self) -> MigrationConfig:
@@ -107,8 +113,8 @@ class Site:
         return f"arn:{self.partition}:{service}:{region}:{self.config.account}:{resource}"
 
     def arn_in(self, service: str, region: str, resource: str) -> str:
-        """The ARN of something of this account in another region."""
-        return f"arn:{partition_of(region)}:{service}:{region}:{self.config.account}:{resource}"
+        """The ARN of something of this account in another region, or in what a pattern of regions matches."""
+        return f"arn:{self.partition}:{service}:{region}:{self.config.account}:{resource}"
 
     def service_hosts(self, *services: str, everywhere: bool = False) -> list[str]:
         """The names of services in the region as ``kms:ViaService`` has them; ``everywhere``: patterns, any region."""

@@ -18,6 +18,8 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from regionshift.aws.resource_finders import NAMED, Look
 from regionshift.engine.events import ResourceStep
+from regionshift.infrastructure.site import Site
+from regionshift.infrastructure.worker_rights import foreseen, worker_policies
 from regionshift.operations.environment import Environment
 from regionshift.report.values import Finding
 from regionshift.settings import components as named
@@ -68,15 +70,19 @@ class WantedName:
 
 def looked_for(config: MigrationConfig, regions: Collection[str]) -> list[WantedName]:
     """Every name in ``regions`` that can be taken, of what the program makes there by these settings."""
+    sites = [Site.by_settings(config, region) for region in regions]
+    policies = {site.name(each) for site in sites for each in worker_policies(site, foreseen(site)).managed}
     return [
         WantedName(_TYPES[each.kind], each.name, each.region)
         for each in every_name(config)
-        if each.kind in _TYPES and each.region in regions and _is_made(config, each)
+        if each.kind in _TYPES and each.region in regions and _is_made(config, each, policies)
     ]
 
 
-def _is_made(config: MigrationConfig, name: EnvironmentName) -> bool:
-    """Some roles and log groups are named for the day when they are needed."""
+def _is_made(config: MigrationConfig, name: EnvironmentName, policies: Collection[str]) -> bool:
+    """Some roles, policies and log groups are named for the day when they are needed."""
+    if name.kind is NameKind.POLICY:
+        return name.name in policies
     if name.component == named.REPLICATION_ROLE.part and name.kind is NameKind.ROLE:
         return name.region == config.regions.primary and bool(config.regions.secondaries)
     return config.network.flow_logs or name.component != named.FLOW_LOG_GROUP.part
@@ -147,6 +153,7 @@ _TYPES: Mapping[NameKind, str] = MappingProxyType(
     {
         NameKind.BUCKET: _BUCKET,
         NameKind.ROLE: "aws:iam/role:Role",
+        NameKind.POLICY: "aws:iam/policy:Policy",
         NameKind.FUNCTION: "aws:lambda/function:Function",
         NameKind.LOG_GROUP: "aws:cloudwatch/logGroup:LogGroup",
         NameKind.SECRET: "aws:secretsmanager/secret:Secret",

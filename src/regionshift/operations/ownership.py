@@ -53,6 +53,7 @@ _KINDS: Mapping[str, tuple[NameKind, str]] = MappingProxyType(
         "aws:cloudwatch/dashboard:Dashboard": (NameKind.DASHBOARD, "dashboardName"),
         "aws:cloudwatch/logGroup:LogGroup": (NameKind.LOG_GROUP, "name"),
         "aws:cloudwatch/metricAlarm:MetricAlarm": (NameKind.ALARM, "name"),
+        "aws:iam/policy:Policy": (NameKind.POLICY, "name"),
         "aws:iam/role:Role": (NameKind.ROLE, "name"),
         "aws:kms/alias:Alias": (NameKind.KEY_ALIAS, "name"),
         "aws:lambda/function:Function": (NameKind.FUNCTION, "name"),
@@ -66,7 +67,12 @@ _KINDS: Mapping[str, tuple[NameKind, str]] = MappingProxyType(
 """Types with a name of the environment: its kind, and the property that has it."""
 
 _BY_ARN: Mapping[NameKind, str] = MappingProxyType(
-    {NameKind.SECRET: "secret:", NameKind.STATE_MACHINE: "stateMachine:", NameKind.TOPIC: ""}
+    {
+        NameKind.POLICY: "policy/",
+        NameKind.SECRET: "secret:",
+        NameKind.STATE_MACHINE: "stateMachine:",
+        NameKind.TOPIC: "",
+    }
 )
 """Kinds whose id is an ARN, and what stands in it before the name."""
 
@@ -226,7 +232,8 @@ def _is_id_of(identity: str, name: str, kind: NameKind, region: str, account: st
     behind = resource.removeprefix(_BY_ARN[kind])
     # Secrets Manager puts a dash and six characters behind a name (its User Guide, "What's in a secret?").
     fits = behind == name or (kind is NameKind.SECRET and behind[:-6] == f"{name}-")
-    return (at, owner) == (region, account) and fits
+    place = "" if kind is NameKind.POLICY else region  # IAM is global
+    return (at, owner) == (place, account) and fits
 
 
 def _names(names: Names, region: str, kind: NameKind, others: Iterable[str]) -> set[str]:

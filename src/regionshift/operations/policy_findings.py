@@ -1,56 +1,43 @@
-"""Faults of the policies that a change would write, before it writes them."""
+"""Faults of what a change would write, before it writes it: policies too wide, documents too large."""
 
 from __future__ import annotations
 
 import json
-from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from regionshift.engine.events import ResourceStep
 from regionshift.infrastructure.policies.statement import WITHOUT_RESOURCE
+from regionshift.infrastructure.sizes import documents
 from regionshift.report.values import Finding
+from regionshift.settings.config import MigrationConfig
 
-_ROLE_POLICY = "aws:iam/rolePolicy:RolePolicy"
-# IAM User Guide, "IAM and AWS STS quotas": all inline policies of a role together, white space not counted.
-MOST_CHARACTERS = 10_240
+_OF_ROLES = ("aws:iam/policy:Policy", "aws:iam/rolePolicy:RolePolicy")
+
+
+def size_findings(config: MigrationConfig) -> list[Finding]:
+    """An error for each document that would be larger than AWS takes, by the settings alone."""
+    return [
+        Finding("size", "error", each.problem, each.region, each.shorten, is_input=True)
+        for each in documents(config)
+        if each.is_too_large
+    ]
 
 
 def policy_findings(steps: Sequence[ResourceStep]) -> list[Finding]:
-    """An error for each role policy that is wider than its task or longer than IAM takes.
+    """An error for each role policy that is wider than its task.
 
     A policy that the engine cannot know yet, as it names what is still to be made, is not looked at.
 
     Args:
-        steps: one a resource (`final_steps`), or a policy would count as often as the engine tells of it.
+        steps: one a resource (`final_steps`).
     """
-    found: list[Finding] = []
-    length: Counter[tuple[str, str]] = Counter()
-    for step in steps:
-        if step.type != _ROLE_POLICY or step.op == "delete":
-            continue
-        statements = _statements(step.new.get("policy"))
-        if statements is None:
-            continue
-        length[(step.region or "", str(step.new.get("role")))] += _length(statements)
-        if step.changes:
-            found += [
-                Finding(
-                    "policy", "error", f"{step.name}: {fault}", step.region, "this is a defect of the tool"
-                )
-                for statement in statements
-                for fault in statement_faults(statement)
-            ]
-    return found + [
-        Finding(
-            "policy",
-            "error",
-            f"the policies of {role} have {size} characters, and IAM takes {MOST_CHARACTERS}",
-            region or None,
-            "shorten `carry`: each entry and each secret of it adds to the policy",
-        )
-        for (region, role), size in length.items()
-        if size > MOST_CHARACTERS
+    return [
+        Finding("policy", "error", f"{step.name}: {fault}", step.region, "this is a defect of the tool")
+        for step in steps
+        if step.type in _OF_ROLES and step.op != "delete" and step.changes
+        for statement in _statements(step.new.get("policy"))
+        for fault in statement_faults(statement)
     ]
 
 
@@ -68,18 +55,12 @@ def statement_faults(statement: Mapping[str, Any]) -> Iterator[str]:
             yield f"it allows {action} on every resource"
 
 
-def _statements(text: object) -> list[Mapping[str, Any]] | None:
-    if not isinstance(text, str):
-        return None
+def _statements(text: object) -> list[Mapping[str, Any]]:
     try:
-        found = json.loads(text)["Statement"]
+        found = json.loads(text)["Statement"] if isinstance(text, str) else []
     except (ValueError, TypeError, KeyError):
-        return None  # not known before it is made
+        return []  # not known before it is made
     return list(found) if isinstance(found, list) else [found]
-
-
-def _length(statements: Sequence[Mapping[str, Any]]) -> int:
-    return len(json.dumps({"Version": "2012-10-17", "Statement": statements}, separators=(",", ":")))
 
 
 def _many(value: object) -> list[str]:

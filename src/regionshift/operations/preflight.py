@@ -17,7 +17,7 @@ from regionshift.operations.environment import Environment
 from regionshift.operations.leftovers import secrets_of
 from regionshift.operations.ownership import ownership_findings
 from regionshift.operations.permissions import operator_findings, permission_findings
-from regionshift.operations.policy_findings import policy_findings
+from regionshift.operations.policy_findings import policy_findings, size_findings
 from regionshift.operations.room import Disk, quota_findings, room_findings
 from regionshift.operations.usable_keys import UNKNOWN, key_findings
 from regionshift.report.values import Finding
@@ -73,6 +73,7 @@ def preflight(
     answering = [region for region in environment.regions if region not in down]
     parts: Sequence[Callable[[], list[Finding]]] = (
         lambda: _names(environment),
+        lambda: size_findings(environment.config),
         lambda: _engine(machine),
         lambda: _folder(machine),
         lambda: room_findings(machine.disks, len(environment.config.all_regions)),

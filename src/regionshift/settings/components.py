@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 from regionshift.settings.config import MigrationConfig
 from regionshift.settings.names import NameKind, Names
+from regionshift.settings.quotas import MANAGED_POLICIES
 
 
 @dataclass(frozen=True)
@@ -69,6 +70,7 @@ WORKER_RECORDS_POLICY = Component("worker-records", NameKind.ROLE_POLICY)
 WORKER_OBJECTS_POLICY = Component("worker-objects", NameKind.ROLE_POLICY)
 WORKER_SEALS_POLICY = Component("worker-seals", NameKind.ROLE_POLICY)
 WORKER_KEY_POLICY = Component("worker-key", NameKind.ROLE_POLICY)
+WORKER_KEYS_POLICY = Component("worker-carry-keys", NameKind.ROLE_POLICY)
 WORKER_PARAMETERS_POLICY = Component("worker-parameters", NameKind.ROLE_POLICY)
 WORKER_SECRETS_POLICY = Component("worker-secrets", NameKind.ROLE_POLICY)
 WORKER_TOPIC_POLICY = Component("worker-topic", NameKind.ROLE_POLICY)
@@ -112,8 +114,14 @@ REGION_DASHBOARD = Component("region", NameKind.DASHBOARD)
 # which one name for both would not survive.
 OVERVIEW_DASHBOARD = Component("overview", NameKind.DASHBOARD)
 
-COMPONENTS: tuple[Component, ...] = tuple(
-    value for value in list(globals().values()) if isinstance(value, Component)
+WORKER_CARRY_POLICIES: tuple[Component, ...] = tuple(
+    Component(f"worker-carry-{number}", NameKind.POLICY) for number in range(1, MANAGED_POLICIES.most + 1)
+)
+"""What the worker may carry, where that does not fit its inline policies; as many of them as it needs."""
+
+COMPONENTS: tuple[Component, ...] = (
+    *(value for value in list(globals().values()) if isinstance(value, Component)),
+    *WORKER_CARRY_POLICIES,
 )
 
 

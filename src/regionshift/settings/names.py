@@ -45,6 +45,7 @@ class NameKind(Enum):
     BUCKET = ("bucket", 3, 63, _DASHED, "xn--", "sthree-", "amzn-s3-demo-")
     ROLE = ("role", 1, 64)  # IAM User Guide, "IAM and AWS STS quotas"
     ROLE_POLICY = ("role policy", 1, 128)  # IAM User Guide, "IAM and AWS STS quotas"
+    POLICY = ("managed policy", 1, 128)  # IAM User Guide, "IAM and AWS STS quotas"
     FUNCTION = ("function", 1, 64)  # Lambda API Reference, CreateFunction, FunctionName
     TOPIC = ("topic", 1, 256)  # SNS API Reference, CreateTopic, Name
     QUEUE = ("queue", 1, 80)  # SQS API Reference, CreateQueue, QueueName

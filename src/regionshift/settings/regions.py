@@ -6,6 +6,8 @@ follows (``network.lay_out``). A region that AWS adds is appended, never inserte
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Iterable
 from typing import Final, NamedTuple
 
 # fmt: off
@@ -117,3 +119,19 @@ def slot_of(region: str) -> int:
         KeyError: no such region.
     """
     return REGIONS[partition_of(region)].index(region)
+
+
+def patterns_of(regions: Iterable[str]) -> dict[str, str]:
+    """Each region with the pattern of a policy that stands for it: ``??-west-?`` for those called alike.
+
+    Wildcards take the place of letters and digits only where they tell regions apart: what a pattern matches has the
+    form of a region's code, and a region that is called like no other stands for itself.
+    """
+    forms = {region: _form(region) for region in regions}
+    many = {form for form, times in Counter(forms.values()).items() if times > 1}
+    return {region: form if form in many else region for region, form in forms.items()}
+
+
+def _form(region: str) -> str:
+    place, *names, number = region.split("-")
+    return "-".join(["?" * len(place), *names, "?" * len(number)])

@@ -49,7 +49,11 @@ def worker_keys(region: str) -> list[dict[str, Any]]:
             }
         )
     )
-    return [found.statement for found in statements(run) if found.name == f"worker-key-policy-{region}"]
+    return [
+        found.statement
+        for found in statements(run)
+        if found.name in (f"worker-key-policy-{region}", f"worker-carry-keys-policy-{region}")
+    ]
 
 
 @pytest.mark.parametrize("action", WRITING)

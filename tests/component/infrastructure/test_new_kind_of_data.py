@@ -38,7 +38,7 @@ from regionshift.carriers.selection import Cursor, selector
 from regionshift.function.clients import read_ways
 from regionshift.infrastructure import carried
 from regionshift.infrastructure.carried import CarryRights, named_reach
-from regionshift.infrastructure.policies.statement import Statement, allow
+from regionshift.infrastructure.policies.statement import Condition, Statement, allow
 from regionshift.infrastructure.site import Site
 from regionshift.operations.migrations.entries import bounds_of, entries
 from regionshift.operations.migrations.estimating import as_json, estimate
@@ -143,15 +143,16 @@ class Notes(NamedCarrier):
         return Undone(item.key, "deleted")
 
 
-def rights(site: Site) -> CarryRights | None:
+def rights(site: Site, by_pattern: bool) -> CarryRights | None:
     """Read notes everywhere, write those of one region."""
-    reach = named_reach(site, "notes", "note/")
+    reach = named_reach(site, "notes", "note/", by_pattern)
     return CarryRights(Component("worker-notes", NameKind.ROLE_POLICY), made_of, reach) if reach else None
 
 
-def made_of(read: Sequence[str], write: Sequence[str]) -> list[Statement]:
+def made_of(read: Sequence[str], write: Sequence[str], regions: Sequence[str]) -> list[Statement]:
+    there: Condition = {"StringEquals": {"aws:RequestedRegion": list(regions)}}
     return [
-        allow("ReadNotes", ["notes:Get"], [*read, *write]),
+        allow("ReadNotes", ["notes:Get"], read, condition=there),
         allow("WriteNotes", ["notes:Delete", "notes:Put"], write),
     ]
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-from typing import Any
 
 import pytest
 from policy_reading import Found, statements
@@ -212,40 +211,3 @@ def test_a_worker_that_has_nothing_to_carry_reaches_its_records_alone() -> None:
 
 def test_no_role_may_create_log_groups(run: Run) -> None:
     assert not any("logs:CreateLogGroup" in found.actions for found in statements(run))
-
-
-@pytest.mark.parametrize(
-    "carry",
-    [
-        pytest.param({}, marks=pytest.mark.thorough),  # less of the same
-        {"s3": [{"bucket": "media-{region}", "prefix": "a/"}]},
-    ],
-)
-def test_the_rights_of_the_worker_fit_a_role_with_thirty_regions(carry: dict[str, Any]) -> None:
-    primary, *others = sorted(REGIONS_OF_AWS["aws"])
-    run = built(config(regions={"primary": primary, "secondaries": others[:29]}, carry=carry))
-    of_role = [
-        one.inputs["policy"]
-        for one in run.of("iam/rolePolicy:RolePolicy")
-        if one.name.startswith("worker-") and one.name.endswith(f"-{primary}")
-    ]
-    assert len(of_role) >= 5
-    # IAM User Guide, "IAM and AWS STS quotas": 10,240 characters, white space not counted.
-    assert sum(len("".join(text.split())) for text in of_role) <= 10_240
-
-
-def test_the_rights_of_replication_fit_a_role_with_thirty_regions() -> None:
-    primary, *others = sorted(REGIONS_OF_AWS["aws"], key=len, reverse=True)
-    settings = config(
-        project="a-project-with-a-long-name",
-        environment="an-environment-with-one-too",
-        regions={"primary": primary, "secondaries": others[:29]},
-    )
-    assert len(settings.all_regions) == 30
-    text = built(settings).one(f"replication-policy-{primary}").inputs["policy"]
-    # IAM User Guide, "IAM and AWS STS quotas": 10,240 characters, white space not counted. The mocks' key
-    # ARNs are shorter than real ones, which end in a UUID.
-    keys = len(settings.all_regions) * len(
-        ":eu-central-1:111122223333:key/00000000-0000-0000-0000-000000000000"
-    )
-    assert len("".join(text.split())) + keys <= 10_240

@@ -7,7 +7,7 @@ anew with ``python tests/component/infrastructure/test_tables_of_the_program.py`
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -42,10 +42,11 @@ SETTINGS: dict[str, Any] = {
 }  # fmt: skip
 
 
-def program(store: str = "ssm") -> Run:
-    """The program over ``SETTINGS``, its configuration kept in ``store``."""
+def program(store: str = "ssm", more: Sequence[dict[str, Any]] = ()) -> Run:
+    """The program over ``SETTINGS``, its configuration kept in ``store``; ``more``: objects to carry."""
     application = {"store": store, "secrets": {"database": {"env": "DATABASE"}}}
-    return built(config(**SETTINGS, application=application))
+    carry = {**SETTINGS["carry"], "s3": [*SETTINGS["carry"]["s3"], *more]}
+    return built(config(**{**SETTINGS, "carry": carry}, application=application))
 
 
 @pytest.fixture(scope="module")
@@ -55,7 +56,8 @@ def run() -> Run:
 
 @pytest.fixture(scope="module")
 def in_secrets_manager() -> Run:
-    return program("secretsmanager")
+    """And with more to carry than inline policies have room for."""
+    return program("secretsmanager", more=[{"bucket": f"media-{n}-{{region}}"} for n in range(20)])
 
 
 # The order in which a table is read is the order of names, not the one in which the engine happens to be asked.
@@ -178,6 +180,7 @@ ORDER: dict[str, tuple[str, ...]] = {
     ),
     "worker": (
         "worker-key-policy",
+        "worker-carry-keys-policy",
         "worker-logs-policy",
         "worker-objects-policy",
         "worker-parameters-policy",
@@ -215,6 +218,18 @@ def test_what_aws_needs_first_is_made_first(run: Run, thing: str) -> None:
 def test_replication_waits_for_versions_at_both_ends(run: Run) -> None:
     waits_for = run.before(f"replication-{PRIMARY}")
     assert {f"deployment-bucket-versioning-{region}" for region in REGIONS} <= waits_for
+
+
+def test_what_has_no_room_inline_is_in_managed_policies_that_the_worker_waits_for(
+    in_secrets_manager: Run,
+) -> None:
+    of_region = [one for one in in_secrets_manager.plain if one.name.endswith(f"-{PRIMARY}")]
+    made = {one.inputs["name"] for one in of_region if one.type == "aws:iam/policy:Policy"}
+    attached = [one for one in of_region if one.type == "aws:iam/rolePolicyAttachment:RolePolicyAttachment"]
+    assert {one.inputs["policyArn"].rpartition(":")[2] for one in attached} == made
+    assert {one.inputs["role"] for one in attached} == {f"shop-worker-{PRIMARY}-pr-42"}
+    assert {one.name for one in attached} <= in_secrets_manager.before(f"worker-{PRIMARY}")
+    assert len(made) > 1
 
 
 @pytest.mark.parametrize("role", ["function", "worker", "states"])

@@ -138,3 +138,86 @@ def test_only_who_was_given_it_can_seal_a_record(
     assert worker.get("kms", REGION).generate_mac(**asked)["Mac"] == kms.generate_mac(**asked)["Mac"]
     with pytest.raises(ClientError, match="AccessDenied"):
         worker.get("kms", REGION).get_key_policy(KeyId=key, PolicyName="default")
+
+
+@pytest.fixture(scope="module")
+def reader(cloud: LocalCloud, clients: Clients) -> Clients:
+    """A role that reads as the worker does what is named by patterns: parameters, secrets and objects."""
+    carry = {
+        "s3": [{"bucket": f"{cloud.account}-{{region}}-data", "prefix": "a/"}],
+        "ssm": [{"path": "/rights/shop"}, {"path": "/rights/of-{region}"}],
+        "secrets": [{"name": "rights/shop"}],
+    }
+    regions = {"primary": REGION, "secondaries": ["us-west-1", "us-west-2"]}
+    site = Site.by_settings(config(account=cloud.account, regions=regions, carry=carry), REGION)
+    found = [each(site, True) for each in carried.RIGHTS.values()]
+    return assume(
+        cloud,
+        clients,
+        "rights-reader",
+        [statement for each in found if each for statement in each.statements(**each.reach)],
+    )
+
+
+@pytest.mark.parametrize(
+    ("region", "name", "allowed"),
+    [
+        ("us-west-2", "/rights/shop/a", True),
+        (REGION, "/rights/shop/a", True),
+        ("us-west-2", "/rights/of-us-west-2/a", True),
+        ("ap-south-1", "/rights/shop/a", False),
+        ("us-west-2", "/rights/shops/a", False),
+        ("us-west-2", "/rights/of-eu-central-1/a", False),
+    ],
+)
+def test_parameters_are_read_in_regions_of_the_environment_alone(
+    clients: Clients, reader: Clients, region: str, name: str, allowed: bool
+) -> None:
+    clients.get("ssm", region).put_parameter(Name=name, Value="x", Type="String", Overwrite=True)
+    if allowed:
+        assert reader.get("ssm", region).get_parameter(Name=name)["Parameter"]["Value"] == "x"
+        return
+    with pytest.raises(ClientError, match="AccessDenied"):
+        reader.get("ssm", region).get_parameter(Name=name)
+
+
+@pytest.mark.parametrize(
+    ("region", "name", "allowed"),
+    [
+        ("us-west-1", "rights/shop-a", True),
+        ("ap-south-1", "rights/shop-a", False),
+        ("us-west-1", "other", False),
+    ],
+)
+def test_secrets_are_read_in_regions_of_the_environment_alone(
+    clients: Clients, reader: Clients, region: str, name: str, allowed: bool
+) -> None:
+    clients.get("secretsmanager", region).create_secret(Name=name, SecretString="x")
+    if allowed:
+        assert reader.get("secretsmanager", region).get_secret_value(SecretId=name)["SecretString"] == "x"
+        return
+    with pytest.raises(ClientError, match="AccessDenied"):
+        reader.get("secretsmanager", region).get_secret_value(SecretId=name)
+
+
+@pytest.mark.parametrize(
+    ("bucket", "key", "allowed"),
+    [
+        ("us-west-2-data", "a/x", True),
+        ("us-west-2-data", "b/x", False),
+        ("us-west-2-more-data", "a/x", False),
+        ("us-west-secret-data", "a/x", False),
+    ],
+)
+def test_a_pattern_of_buckets_reaches_those_named_by_a_region_alone(
+    cloud: LocalCloud, clients: Clients, reader: Clients, bucket: str, key: str, allowed: bool
+) -> None:
+    name = f"{cloud.account}-{bucket}"
+    s3: Any = clients.get("s3", "us-east-1")
+    s3.create_bucket(Bucket=name)
+    s3.put_object(Bucket=name, Key=key, Body=b"x")
+    if allowed:
+        assert reader.get("s3", "us-east-1").get_object(Bucket=name, Key=key)["Body"].read() == b"x"
+        return
+    with pytest.raises(ClientError, match="AccessDenied"):
+        reader.get("s3", "us-east-1").get_object(Bucket=name, Key=key)

@@ -154,7 +154,7 @@ def test_roles_are_shut_and_opened_again(config: MigrationConfig, clients: Clien
             (statement,) = iam.get_role_policy(RoleName=name, PolicyName=fencing.POLICY)["PolicyDocument"][
                 "Statement"
             ]
-            assert (statement["Effect"], statement["Action"], statement["Resource"]) == ("Deny", "*", "*")
+            assert (statement["Effect"], statement["Action"], statement["Resource"]) == ("Deny", ["*"], ["*"])
     assert fencing.open_roles(clients, config, LOST, THROUGH) == {"roles": names}
     for name in names:
         assert iam.list_role_policies(RoleName=name)["PolicyNames"] == []

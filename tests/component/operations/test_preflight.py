@@ -23,7 +23,7 @@ from regionshift.operations.checks.base import CheckContext, Wrong
 from regionshift.operations.checks.storage import KeyCheck
 from regionshift.operations.environment import Environment, RegionScope
 from regionshift.operations.missing_regions import missing_region_findings
-from regionshift.operations.policy_findings import MOST_CHARACTERS, policy_findings
+from regionshift.operations.policy_findings import policy_findings
 from regionshift.operations.preflight import Machine, _state_region, plan_findings, preflight
 from regionshift.operations.room import UNRESERVED, vpc_finding
 from regionshift.releases import DeployedReleases
@@ -210,12 +210,13 @@ def test_a_policy_that_is_too_wide_is_an_error(statement: dict[str, object], say
     assert all(word in each.message for word, each in zip(says, findings, strict=True))
 
 
-def test_policies_that_are_too_long_together_are_an_error() -> None:
-    long = [{"Effect": "Allow", "Action": "s3:GetObject", "Resource": "arn:" + "a" * (MOST_CHARACTERS // 2)}]
-    text = json.dumps({"Statement": long})
-    steps = [step("aws:iam/rolePolicy:RolePolicy", policy=text, role="r") for _ in range(2)]
-    assert policy_findings(steps[:1]) == []
-    assert [each.code for each in policy_findings(steps)] == ["policy"]
+def test_a_document_that_will_be_too_large_is_an_error_before_anything_is_planned(
+    make: Callable[..., Environment],
+) -> None:
+    entries = [{"prefix": f"{n}/" + "p" * 1000} for n in range(50)]
+    found = preflight(make(carry={"s3": entries}), Machine(None))
+    assert {(each.code, each.severity, each.is_input) for each in found} == {("size", "error", True)}
+    assert all("carry" in each.remedy for each in found)
 
 
 def test_no_engine_is_a_finding_and_unknown_memory_is_none(make: Callable[..., Environment]) -> None:

@@ -46,6 +46,21 @@ def _inline(lab: Lab) -> Properties:
     return {"name": "files", "role": new_role(lab).identity, "policy": rights("s3:GetObject")}
 
 
+def _managed(lab: Lab) -> Properties:
+    return {"name": f"{lab.unique}-files", "policy": rights("s3:GetObject"), "tags": {"Purpose": "rights"}}
+
+
+def _widen_managed(lab: Lab, made: Made) -> None:
+    iam = lab.client("iam")
+    iam.create_policy_version(PolicyArn=made.identity, PolicyDocument=rights("s3:*"), SetAsDefault=True)
+    iam.tag_policy(PolicyArn=made.identity, Tags=[{"Key": "Stray", "Value": "yes"}])
+
+
+def _attached(lab: Lab) -> Properties:
+    policy = lab.create("aws:iam/policy:Policy", _managed(lab), "policy")
+    return {"role": new_role(lab).identity, "policyArn": policy.identity}
+
+
 def _widen(lab: Lab, made: Made) -> None:
     lab.client("iam").put_role_policy(
         RoleName=made.properties["role"], PolicyName="files", PolicyDocument=rights("s3:*")
@@ -73,5 +88,18 @@ CASES = (
         replaces={"name": "another", "role": "another"},
         meddle=_widen,
         drifts=frozenset({"policy"}),
+    ),
+    Case(
+        "aws:iam/policy:Policy",
+        _managed,
+        changes={"policy": rights("s3:PutObject"), "tags": {"Owner": "me"}},
+        replaces={"name": "another", "path": "/elsewhere/", "description": "another"},
+        meddle=_widen_managed,
+        drifts=frozenset({"policy", "tags", "tagsAll"}),
+    ),
+    Case(
+        "aws:iam/rolePolicyAttachment:RolePolicyAttachment",
+        _attached,
+        replaces={"role": "another", "policyArn": "arn:aws:iam::000000000000:policy/another"},
     ),
 )

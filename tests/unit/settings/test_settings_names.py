@@ -192,6 +192,7 @@ def test_the_limits_are_those_of_aws() -> None:
         "bucket": (3, 63),
         "role": (1, 64),
         "role policy": (1, 128),
+        "managed policy": (1, 128),
         "function": (1, 64),
         "topic": (1, 256),
         "queue": (1, 80),

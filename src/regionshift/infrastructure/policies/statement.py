@@ -110,6 +110,9 @@ def _statement(
     return statement
 
 
+FENCE = document([deny("Fenced", ["*"], ["*"])])
+"""The inline policy of a role that may do nothing any more (`operations.moving.fencing`)."""
+
 WITHOUT_RESOURCE: Mapping[str, str] = MappingProxyType(
     {
         "xray:PutTraceSegments": "X-Ray has no resource type for it (Service Authorization Reference)",

@@ -36,6 +36,9 @@ _WRITE_OBJECTS = (
 )
 
 
+_WRITE_WITH = ("kms:Decrypt", "kms:Encrypt", "kms:GenerateDataKey")
+
+
 @dataclass(frozen=True)
 class BucketReach:
     """What the worker may do in the buckets of one account: ARNs of buckets, ARN patterns of objects.
@@ -108,11 +111,7 @@ def _below(prefixes: Sequence[str], account: str) -> Condition:
 
 
 def key_statements(
-    key: str,
-    services: Sequence[str],
-    elsewhere: Sequence[str],
-    reading: Sequence[str],
-    named: Sequence[tuple[str, str, Sequence[str]]] = (),
+    key: str, services: Sequence[str], elsewhere: Sequence[str], reading: Sequence[str]
 ) -> list[Statement]:
     """Use the region's key, and decrypt with keys of other regions, both through services only.
 
@@ -120,31 +119,34 @@ def key_statements(
     own policy and ``kms:ViaService`` bound what that means (KMS Developer Guide, "kms:ViaService").
 
     Args:
-        elsewhere: ARN patterns of the keys of every region. One statement for all: with thirty regions one each
-            would pass the 10,240 characters of a role's inline policies (IAM User Guide, "IAM and AWS STS quotas").
+        elsewhere: ARN patterns of the keys of every region.
         reading: patterns of the services through which they are used, each in the key's own region: a key is used in
             no other.
-        named: (ARN or pattern, alias or nothing, services) of each key that an entry writes with. A policy cannot
-            name an alias as its resource; it says which alias a key must have (KMS Developer Guide, "Use aliases
-            to control access to KMS keys").
     """
-    own = allow(
-        "UseKey",
-        ["kms:Decrypt", "kms:Encrypt", "kms:GenerateDataKey"],
-        [key],
-        condition={"StringEquals": {"kms:ViaService": list(services)}},
-    )
-    written_with = [
-        allow(f"WriteWithKeys{number}", list(own["Action"]), [resource], condition=_bound(alias, through))
+    return [
+        allow(
+            "UseKey", list(_WRITE_WITH), [key], condition={"StringEquals": {"kms:ViaService": list(services)}}
+        ),
+        allow(
+            "ReadWithKeys",
+            ["kms:Decrypt"],
+            elsewhere,
+            condition={"StringLike": {"kms:ViaService": list(reading)}},
+        ),
+    ]
+
+
+def named_key_statements(named: Sequence[tuple[str, str, Sequence[str]]]) -> list[Statement]:
+    """Use the keys that entries write with, as :func:`key_statements` says of the region's own.
+
+    Args:
+        named: (ARN or pattern, alias or nothing, services) of each. A policy cannot name an alias as its resource; it
+            says which alias a key must have (KMS Developer Guide, "Use aliases to control access to KMS keys").
+    """
+    return [
+        allow(f"WriteWithKeys{number}", list(_WRITE_WITH), [resource], condition=_bound(alias, through))
         for number, (resource, alias, through) in enumerate(named)
     ]
-    others = allow(
-        "ReadWithKeys",
-        ["kms:Decrypt"],
-        elsewhere,
-        condition={"StringLike": {"kms:ViaService": list(reading)}},
-    )
-    return [own, *written_with, others]
 
 
 def _bound(alias: str, services: Sequence[str]) -> Condition:
@@ -152,13 +154,24 @@ def _bound(alias: str, services: Sequence[str]) -> Condition:
     return {**through, "ForAnyValue:StringEquals": {"kms:ResourceAliases": [alias]}} if alias else through
 
 
-def parameter_statements(read: Sequence[str], write: Sequence[str]) -> list[Statement]:
-    """Read the parameters of ``read``, write and take back those of ``write``; list names and settings."""
+def parameter_statements(
+    read: Sequence[str], write: Sequence[str], regions: Sequence[str]
+) -> list[Statement]:
+    """Read the parameters of ``read``, write and take back those of ``write``; list names and settings.
+
+    Args:
+        read: may stand for any region. regions: those where that holds.
+    """
     if not read:
         return []
     return [
         allow("ListParameters", ["ssm:DescribeParameters"], ["*"]),
-        allow("ReadParameters", ["ssm:GetParameter", "ssm:ListTagsForResource"], [*read, *write]),
+        allow(
+            "ReadParameters",
+            ["ssm:GetParameter", "ssm:ListTagsForResource"],
+            _with_own(read, write),
+            condition=_asked_in(regions),
+        ),
         allow(
             "WriteParameters",
             [
@@ -170,6 +183,17 @@ def parameter_statements(read: Sequence[str], write: Sequence[str]) -> list[Stat
             write,
         ),
     ]
+
+
+def _asked_in(regions: Sequence[str]) -> Condition:
+    """IAM User Guide, "AWS global condition context keys", aws:RequestedRegion: in every request."""
+    return {"StringEquals": {"aws:RequestedRegion": list(regions)}}
+
+
+def _with_own(read: Sequence[str], write: Sequence[str]) -> list[str]:
+    """``read``, and what of ``write`` is not among it already, read in any region."""
+    anywhere = {each: ":".join([*(parts := each.split(":", 4))[:3], "*", parts[4]]) for each in write}
+    return [*read, *(each for each in write if each not in read and anywhere[each] not in read)]
 
 
 def topic_statements(topic: str) -> list[Statement]:
@@ -197,10 +221,12 @@ def secret_statements(
     tagged_read: Sequence[str],
     tagged_write: Sequence[str],
     tags: Sequence[Mapping[str, str]],
+    regions: Sequence[str],
 ) -> list[Statement]:
     """Read the secrets of ``read``, write and take back those of ``write``; list names and settings.
 
     Args:
+        read: may stand for any region, as may ``tagged_read``. regions: those where that holds.
         tagged_read, tagged_write: patterns that may match anything; every right on them holds only for
             secrets with all tags of one of ``tags``, or made with them (Secrets Manager User Guide, "Control
             access to secrets using attribute-based access control").
@@ -210,23 +236,29 @@ def secret_statements(
     return [
         allow("ListSecrets", ["secretsmanager:ListSecrets"], ["*"]),
         # Names and settings, which ListSecrets tells anyway; a secret that is not there yet has no tags to ask.
-        allow("SeeSecrets", ["secretsmanager:DescribeSecret"], [*read, *write, *tagged_read, *tagged_write]),
-        *_given("ReadSecrets", ["secretsmanager:GetSecretValue"], read),
+        allow(
+            "SeeSecrets",
+            ["secretsmanager:DescribeSecret"],
+            _with_own([*read, *tagged_read], [*write, *tagged_write]),
+            condition=_asked_in(regions),
+        ),
+        *_given("ReadSecrets", ["secretsmanager:GetSecretValue"], read, _asked_in(regions)),
         *_given("WriteSecrets", sorted({*_CREATE_SECRET, *_WRITE_SECRET}), write),
         *(
             statement
             for number, wanted in enumerate(tags)
-            for statement in _tagged(number, wanted, tagged_read, tagged_write)
+            for statement in _tagged(number, wanted, tagged_read, tagged_write, regions)
         ),
     ]
 
 
 def _tagged(
-    number: int, wanted: Mapping[str, str], read: Sequence[str], write: Sequence[str]
+    number: int, wanted: Mapping[str, str], read: Sequence[str], write: Sequence[str], regions: Sequence[str]
 ) -> list[Statement]:
     has: Condition = {
         "StringEquals": {f"secretsmanager:ResourceTag/{name}": [value] for name, value in wanted.items()}
     }
+    has_there: Condition = {"StringEquals": {**has["StringEquals"], **_asked_in(regions)["StringEquals"]}}
     made_with: Condition = {
         "StringEquals": {f"aws:RequestTag/{name}": [value] for name, value in wanted.items()},
         # Whoever tags a secret that is there names it. With these tags it would become the worker's (Service
@@ -234,11 +266,13 @@ def _tagged(
         "Null": {"secretsmanager:SecretId": "true"},
     }
     return [
-        allow(f"ReadTaggedSecrets{number}", ["secretsmanager:GetSecretValue"], read, condition=has),
+        allow(f"ReadTaggedSecrets{number}", ["secretsmanager:GetSecretValue"], read, condition=has_there),
         allow(f"WriteTaggedSecrets{number}", _WRITE_SECRET, write, condition=has),
         allow(f"MakeTaggedSecrets{number}", _CREATE_SECRET, write, condition=made_with),
     ]
 
 
-def _given(sid: str, actions: Sequence[str], resources: Sequence[str]) -> list[Statement]:
-    return [allow(sid, actions, resources)] if resources else []
+def _given(
+    sid: str, actions: Sequence[str], resources: Sequence[str], condition: Condition | None = None
+) -> list[Statement]:
+    return [allow(sid, actions, resources, condition=condition)] if resources else []

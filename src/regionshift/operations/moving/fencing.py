@@ -16,6 +16,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from regionshift.aws.clients import Clients
 from regionshift.errors import WorkFailed
+from regionshift.infrastructure.policies.statement import FENCE
 from regionshift.journal.journal import Journal
 from regionshift.operations.environment import Environment
 from regionshift.releases import DeployedReleases
@@ -29,10 +30,6 @@ NOT_SHUT = "roles_not_shut"
 """The name in a run's result: {region: [role, ...]}."""
 _FENCED = "Fenced"
 _ROLES = (named.REPLICATION_ROLE, named.FUNCTION_ROLE, named.WORKER_ROLE, named.STATE_MACHINE_ROLE)
-_NOTHING: dict[str, Any] = {
-    "Version": "2012-10-17",
-    "Statement": [{"Sid": _FENCED, "Effect": "Deny", "Action": "*", "Resource": "*"}],
-}
 _WRITES = (
     "s3:DeleteObject",
     "s3:DeleteObjectTagging",
@@ -136,7 +133,7 @@ def shut_roles(clients: Clients, config: MigrationConfig, region: str, through: 
         config,
         region,
         lambda role: clients.get("iam", through).put_role_policy(
-            RoleName=role, PolicyName=POLICY, PolicyDocument=json.dumps(_NOTHING)
+            RoleName=role, PolicyName=POLICY, PolicyDocument=FENCE
         ),
     )
 

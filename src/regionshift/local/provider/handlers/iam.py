@@ -1,10 +1,11 @@
-"""IAM roles and their inline policies. IAM is global: these types have no region."""
+"""IAM roles and their policies, inline and managed. IAM is global: these types have no region."""
 
 from __future__ import annotations
 
 import json
 from typing import Any
 
+from regionshift.aws.resource_finders import attached_policies
 from regionshift.errors import WorkFailed
 from regionshift.local.provider.conversions import from_list, given, to_list
 from regionshift.local.provider.fields import Field, FieldType
@@ -93,9 +94,8 @@ def _detach_all(iam: Any, role: str) -> None:
     for page in iam.get_paginator("list_role_policies").paginate(RoleName=role):
         for name in page["PolicyNames"]:
             iam.delete_role_policy(RoleName=role, PolicyName=name)
-    for page in iam.get_paginator("list_attached_role_policies").paginate(RoleName=role):
-        for policy in page["AttachedPolicies"]:
-            iam.detach_role_policy(RoleName=role, PolicyArn=policy["PolicyArn"])
+    for policy in attached_policies(iam, role):
+        iam.detach_role_policy(RoleName=role, PolicyArn=policy)
 
 
 def _document(found: Any) -> str:
@@ -146,4 +146,101 @@ def _parts(identity: str) -> tuple[str, str]:
     return role, name
 
 
-HANDLERS: tuple[Handler, ...] = (RoleHandler(), RolePolicyHandler())
+class PolicyHandler(Handler):
+    """A managed policy. Its id is its ARN; what it says changes in place, by a new version."""
+
+    token = "aws:iam/policy:Policy"
+    name = "name"
+    name_limit = 128
+    taggable = True
+    tag_calls = TagCalls("iam", "PolicyArn", put="tag_policy", take="untag_policy")
+    regional = False
+    fields = {
+        "name": Field(required=True, replaces=True),
+        "path": Field(default="/", replaces=True),
+        "description": Field(replaces=True),
+        "policy": Field(FieldType.POLICY, required=True),
+    }
+    outputs = ("arn", "policyId")
+
+    def create(self, context: Context, inputs: Properties) -> str:
+        made = context.client("iam").create_policy(
+            PolicyName=inputs["name"],
+            Path=inputs["path"],
+            PolicyDocument=inputs["policy"],
+            Tags=to_list(context.tags(inputs)),
+            **given({"Description": inputs.get("description")}),
+        )
+        return str(made["Policy"]["Arn"])
+
+    def read(self, context: Context, identity: str) -> Properties | None:
+        iam = context.client("iam")
+        policy = iam.get_policy(PolicyArn=identity)["Policy"]
+        found = iam.get_policy_version(PolicyArn=identity, VersionId=policy["DefaultVersionId"])
+        return {
+            "name": policy["PolicyName"],
+            "path": policy["Path"],
+            "description": policy.get("Description") or None,
+            "arn": identity,
+            "policyId": policy["PolicyId"],
+            "policy": _document(found["PolicyVersion"]["Document"]),
+            "tags": from_list(policy.get("Tags", [])),
+        }
+
+    def update(self, context: Context, identity: str, change: Update) -> None:
+        if not change.any_of("policy"):
+            return
+        iam = context.client("iam")
+        others = _other_versions(iam, identity)
+        # IAM keeps five versions (IAM User Guide, "Versioning IAM policies").
+        if len(others) >= _VERSIONS - 1:
+            iam.delete_policy_version(PolicyArn=identity, VersionId=others[0])
+        iam.create_policy_version(PolicyArn=identity, PolicyDocument=change.news["policy"], SetAsDefault=True)
+
+    def delete(self, context: Context, identity: str, properties: Properties) -> None:
+        iam = context.client("iam")
+        for version in _other_versions(iam, identity):
+            iam.delete_policy_version(PolicyArn=identity, VersionId=version)
+        iam.delete_policy(PolicyArn=identity)
+
+
+_VERSIONS = 5
+
+
+def _other_versions(iam: Any, policy: str) -> list[str]:
+    """Those that are not in force, the oldest first."""
+    found = iam.list_policy_versions(PolicyArn=policy)["Versions"]
+    old = [each["VersionId"] for each in found if not each["IsDefaultVersion"]]
+    return sorted(old, key=lambda version: int(version.removeprefix("v")))
+
+
+class RolePolicyAttachmentHandler(Handler):
+    """A managed policy of a role. The id is ``role/policy's ARN``, as it is imported by."""
+
+    token = "aws:iam/rolePolicyAttachment:RolePolicyAttachment"
+    regional = False
+    fields = {
+        "role": Field(required=True, replaces=True),
+        "policyArn": Field(required=True, replaces=True),
+    }
+
+    def create(self, context: Context, inputs: Properties) -> str:
+        context.client("iam").attach_role_policy(RoleName=inputs["role"], PolicyArn=inputs["policyArn"])
+        return f"{inputs['role']}/{inputs['policyArn']}"
+
+    def read(self, context: Context, identity: str) -> Properties | None:
+        role, _, policy = identity.partition("/")
+        there = policy in attached_policies(context.client("iam"), role)
+        return {"role": role, "policyArn": policy} if there else None
+
+    def delete(self, context: Context, identity: str, properties: Properties) -> None:
+        role, _, policy = identity.partition("/")
+        context.client("iam").detach_role_policy(RoleName=role, PolicyArn=policy)
+
+
+HANDLERS: tuple[Handler, ...] = (
+    RoleHandler(),
+    RolePolicyHandler(),
+    PolicyHandler(),
+    RolePolicyAttachmentHandler(),
+)
