@@ -23,6 +23,7 @@ from regionshift.settings.config import MigrationConfig
 from regionshift.settings.load import load_config
 from regionshift.settings.state_url import parse_key_url, parse_state_url
 from regionshift.surroundings import ProjectFiles, Surroundings, free_memory_mb, user_name
+from regionshift.waiting import settling
 
 if TYPE_CHECKING:
     from regionshift.aws.clients import Clients
@@ -410,6 +411,8 @@ class SessionParts:
             state_dir=self.files.home,
             now=self.outside.now,
             scope=scope,
+            # In its weather the embedded AWS is as late as AWS.
+            waiter=settling("local" if self.cloud and self.cloud.weather == "calm" else "aws"),
         )
 
     def _release(self, scope: RegionScope) -> Release:

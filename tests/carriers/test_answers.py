@@ -22,6 +22,7 @@ from regionshift.carriers.lines import from_bytes
 from regionshift.carriers.migration import Migrations
 from regionshift.carriers.records import Layout
 from regionshift.function.clients import carrier_access
+from regionshift.waiting import AT_ONCE
 
 SERVICES = {"ssm": "ssm", "secrets": "secretsmanager"}
 
@@ -190,7 +191,7 @@ class Worker:
         self.before_sending: Callable[[], object] = lambda: None
 
     def migrations(self) -> Migrations:
-        carriers = all_carriers(carrier_access(self._world.transport, self))
+        carriers = all_carriers(carrier_access(self._world.transport, self, AT_ONCE))
         return Migrations(self._world.store, carriers, self._world.bounds, lambda: datetime.now(UTC))
 
     def client(self, service: str, region_name: str, config: Any) -> Any:

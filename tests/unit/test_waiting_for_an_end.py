@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from regionshift.operations.migrations.carrying import Carrying, Look, no_forecast
+from regionshift.waiting import AT_ONCE
 
 
 class _Execution:
@@ -21,7 +22,7 @@ class _Execution:
     def wait(self, look: Look) -> None:
         clients = SimpleNamespace(call=self._describe)
         nothing = cast(Any, None)
-        environment = cast(Any, SimpleNamespace(clients=clients))
+        environment = cast(Any, SimpleNamespace(clients=clients, waiter=AT_ONCE))
         carrying = Carrying(environment, nothing, nothing, lambda: datetime.now(UTC), self._sleep)
         found = carrying.wait_for_end("eu-west-1", "arn", look)
         assert found["status"] == "SUCCEEDED"

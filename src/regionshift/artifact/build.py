@@ -48,7 +48,14 @@ def pack(files: Mapping[str, bytes]) -> bytes:
 
 # Packages of ours that may run in Lambda: pydantic-free, Pulumi-free, boto3 and Powertools only.
 PACKAGES = ("carriers", "function")
-_MODULES = ("__init__.py", "errors.py", "logs.py", "settings/__init__.py", "settings/regions.py")
+_MODULES = (
+    "__init__.py",
+    "errors.py",
+    "logs.py",
+    "waiting.py",
+    "settings/__init__.py",
+    "settings/regions.py",
+)
 
 # Lambda is told migration_handler.handler; the code keeps its one import path, regionshift.function.
 ENTRIES = ("migration_handler", "migration_worker")

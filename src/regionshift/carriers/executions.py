@@ -20,6 +20,7 @@ from botocore.exceptions import ClientError
 from regionshift.carriers.lines import dump
 from regionshift.carriers.records import MigrationRecords
 from regionshift.errors import InputError
+from regionshift.waiting import AT_ONCE, Waiter
 
 if TYPE_CHECKING:
     from mypy_boto3_stepfunctions import SFNClient
@@ -48,11 +49,13 @@ class Executions:
 
     Args:
         machine: the state machine's ARN.
+        waiter: for how long one that was just started may not be told of.
     """
 
     records: MigrationRecords
     client: SFNClient
     machine: str
+    waiter: Waiter = AT_ONCE
 
     def start(self, step: str, **fields: Any) -> Execution:
         """Start ``step``, or join an execution of it that is under way.
@@ -134,11 +137,17 @@ class Executions:
 
     def _runs(self, execution: Execution) -> bool:
         try:
-            found = self.client.describe_execution(executionArn=execution.arn)
+            found = self.waiter.past(
+                lambda: self.client.describe_execution(executionArn=execution.arn), _is_unknown
+            )
         except ClientError as problem:
-            if problem.response["Error"]["Code"] != "ExecutionDoesNotExist":
+            if not _is_unknown(problem):
                 raise
             return False
         # The name may be that of another life of the environment.
         given = json.loads(found.get("input") or "{}")
         return found["status"] == "RUNNING" and given.get("migration_id") == self.records.id
+
+
+def _is_unknown(error: Exception) -> bool:
+    return isinstance(error, ClientError) and error.response["Error"]["Code"] == "ExecutionDoesNotExist"

@@ -15,6 +15,7 @@ from regionshift.carriers.s3.objects import Objects, reckon_object, too_long_key
 from regionshift.carriers.secrets import Secrets, too_long_secret
 from regionshift.carriers.ssm import Parameters, too_long_parameter
 from regionshift.carriers.transport import Transport
+from regionshift.waiting import AT_ONCE, Waiter
 
 
 @dataclass(frozen=True)
@@ -25,11 +26,13 @@ class CarrierAccess:
         transport: S3 requests of our own.
         clients: boto3 clients, by service and region.
         once: clients whose calls botocore does not repeat; without them, ``clients`` do that.
+        waiter: for how long what was just written may be told as it was before.
     """
 
     transport: Transport
     clients: ClientSource
     once: ClientSource | None = None
+    waiter: Waiter = AT_ONCE
 
 
 @dataclass(frozen=True)
@@ -63,10 +66,14 @@ KINDS: dict[str, DataKind] = {
         bulk_tool="S3 Batch Replication, with a list from S3 Inventory",
     ),
     "ssm": DataKind(
-        lambda access: Parameters(access.clients, access.once), service="ssm", too_long=too_long_parameter
+        lambda access: Parameters(access.clients, access.once, access.waiter),
+        service="ssm",
+        too_long=too_long_parameter,
     ),
     "secrets": DataKind(
-        lambda access: Secrets(access.clients), service="secretsmanager", too_long=too_long_secret
+        lambda access: Secrets(access.clients, access.waiter),
+        service="secretsmanager",
+        too_long=too_long_secret,
     ),
 }
 

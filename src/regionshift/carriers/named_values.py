@@ -35,6 +35,7 @@ from regionshift.carriers.carrier import (
 )
 from regionshift.carriers.side_by_side import side_by_side
 from regionshift.errors import InputError, Refused, WorkFailed
+from regionshift.waiting import AT_ONCE, Waiter
 
 ClientSource = Callable[[str, str], Any]
 """Gives the boto3 client of (service, region)."""
@@ -209,13 +210,14 @@ class NamedCarrier(ABC):
     """Copies, proves and takes back a batch, one name after the other; a subclass knows what one name needs.
 
     A name that the service is asked about too often is left for the next call, which finds by ``Carrier.recover`` what
-    was written of it.
+    was written of it. What the service may tell as it was before the write is asked for again before it is judged.
 
     Class attributes:
         what: the kind of data, as a sentence begins with it.
     """
 
     what: ClassVar[str]
+    _waiter: Waiter = AT_ONCE
 
     def copy(
         self, work: Work, before: Mapping[str, Before], written: Mapping[str, tuple[str, ...]]
@@ -245,41 +247,58 @@ class NamedCarrier(ABC):
     ) -> Iterator[Proof | UnfinishedItem]:
         """See ``Carrier.verify``."""
         items = [item for item in work.items if item.key in written]
-        keys = [item.key for item in items]
-        both = self._both(work.entry, keys)
-        if both is None:
-            yield from map(UnfinishedItem, keys)
-            return
         evidence = "value and settings" if level is Level.FULL else "version, listing"
-        for item in items:
-            made = VersionIdentity.read(written[item.key].versions[-1])
-            try:
-                problem = self._problem(work.entry, item, made, level, both(item.key))
-            except ThrottledError:
-                yield UnfinishedItem(item.key)
-                continue
-            except NamedError as error:
-                problem = str(error)
-            yield Proof(item.key, level, not problem, "" if problem else evidence, problem)
+        for is_last in self._waiter.looks():
+            keys, doubtful = [item.key for item in items], list[Item]()
+            both = self._both(work.entry, keys)
+            if both is None:
+                yield from map(UnfinishedItem, keys)
+                return
+            for item in items:
+                made = VersionIdentity.read(written[item.key].versions[-1])
+                try:
+                    problem = self._problem(work.entry, item, made, level, both(item.key))
+                except ThrottledError:
+                    yield UnfinishedItem(item.key)
+                    continue
+                except NamedError as error:
+                    problem = str(error)
+                if problem and not is_last:
+                    doubtful.append(item)
+                else:
+                    yield Proof(item.key, level, not problem, "" if problem else evidence, problem)
+            items = doubtful
+            if not items or not work.has_time():
+                yield from (UnfinishedItem(item.key) for item in items)
+                return
 
     def undo(
         self, work: Work, before: Mapping[str, Before], written: Mapping[str, tuple[str, ...]]
     ) -> Iterator[Undone | Conflict | UnfinishedItem]:
         """See ``Carrier.undo``."""
         items = [item for item in work.items if item.key in written]
-        keys = [item.key for item in items]
-        target = self._seen(work.entry, work.entry.target, keys)
-        if target is None:
-            yield from map(UnfinishedItem, keys)
-            return
-        for item in items:
-            made = VersionIdentity.read(written[item.key][-1])
-            try:
-                yield self._take_back(work, item, before[item.key], made, target(item.key))
-            except ThrottledError:
-                yield UnfinishedItem(item.key)
-            except NamedError as error:
-                yield Conflict(item.key, str(error))
+        for is_last in self._waiter.looks():
+            keys, doubtful = [item.key for item in items], list[Item]()
+            target = self._seen(work.entry, work.entry.target, keys)
+            if target is None:
+                yield from map(UnfinishedItem, keys)
+                return
+            for item in items:
+                made = VersionIdentity.read(written[item.key][-1])
+                try:
+                    there = target(item.key)
+                    if not is_last and not self._shows(there, made):
+                        doubtful.append(item)
+                    else:
+                        yield self._take_back(work, item, before[item.key], made, there)
+                except ThrottledError:
+                    yield UnfinishedItem(item.key)
+                except NamedError as error:
+                    yield Conflict(item.key, str(error))
+            items = doubtful
+            if not items or not work.has_time():
+                yield from (UnfinishedItem(item.key) for item in items)
+                return
 
     def _both(self, entry: Entry, keys: Sequence[str]) -> Callable[[str], Both] | None:
         source = self._seen(entry, entry.source, keys)
@@ -311,6 +330,10 @@ class NamedCarrier(ABC):
     @abstractmethod
     def _problem(self, entry: Entry, item: Item, made: VersionIdentity, level: Level, both: Both) -> str:
         """Why ``made`` is not proven at ``level``; empty when it is."""
+
+    @abstractmethod
+    def _shows(self, there: Description | None, made: VersionIdentity) -> bool:
+        """Whether what stands there is told as of after ``made`` was written."""
 
     @abstractmethod
     def _take_back(

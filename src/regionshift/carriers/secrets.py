@@ -37,6 +37,7 @@ from regionshift.carriers.named_values import (
     Description,
     NamedCarrier,
     NamedError,
+    ThrottledError,
     batch_seen,
     decide,
     listed,
@@ -49,6 +50,7 @@ from regionshift.carriers.named_values import (
 from regionshift.carriers.secrets_access import (
     BEFORE,
     CURRENT,
+    EXISTS,
     KEPT,
     MADE,
     MOST_LABELS,
@@ -67,6 +69,7 @@ from regionshift.carriers.secrets_access import (
     stages_of,
 )
 from regionshift.carriers.selection import Cursor, selector
+from regionshift.waiting import AT_ONCE, Waiter
 
 _NAMESPACE = uuid.UUID("6c0e7b0a-5d0c-5a52-9a43-6f2b1c1f7a11")
 _PREVIOUS = "AWSPREVIOUS"
@@ -86,7 +89,8 @@ class Secrets(NamedCarrier):
     kind = "secrets"
     what = "Secrets"
 
-    def __init__(self, clients: ClientSource) -> None:
+    def __init__(self, clients: ClientSource, waiter: Waiter = AT_ONCE) -> None:
+        self._waiter = waiter
         self._clients = clients
 
     def check(self, entry: Entry) -> Limits:
@@ -246,17 +250,44 @@ class Secrets(NamedCarrier):
                 if not _is_begun(there or {}, work):
                     # With the source's tags from the first: the worker's rights may hold for them alone.
                     begun = {**tags, _BEGUN: work.migration_id}
-                    target.create(item.key, begun, work.entry.kms_key)
+                    self._create(work, target, item.key, begun)
             else:
                 self._keep(work, target, before)
-            target.put(item.key, token, value)
-        target.mark(item.key, work.migration_id, MADE, token)
-        target.describe(item.key, description, work.entry.kms_key)
-        target.set_tags(item.key, tags)
-        there = there or target.described(item.key)
+            self._waiter.past(
+                lambda: target.put(item.key, token, value),
+                lambda error: before.absent and work.has_time() and _is_missing(error),
+            )
+            there = self._until(work, target, item.key, lambda found: _has(found, token))
         if there is None:
             raise ConcurrentWriteError("DescribeSecret")
+        if not _has(there, token):
+            raise ThrottledError("no version of ours yet", "DescribeSecret")
+        target.mark(item.key, work.migration_id, MADE, token)
+        target.describe(item.key, there, description, work.entry.kms_key)
+        target.set_tags(item.key, there, tags)
         return VersionIdentity(token, created(there))
+
+    def _create(self, work: Work, target: Vault, key: str, tags: Mapping[str, str]) -> None:
+        """A secret of ours; one that this migration created before, and that was not told of yet, is it already."""
+        try:
+            target.create(key, tags, work.entry.kms_key)
+        except NamedError as error:
+            if error.code != EXISTS:
+                raise
+            there = self._until(work, target, key, bool)
+            if not _is_begun(there or {}, work):
+                raise
+
+    def _until(
+        self, work: Work, target: Vault, key: str, is_told: Callable[[Description], bool]
+    ) -> Description | None:
+        """What DescribeSecret tells, as soon as it tells what was written."""
+        return self._waiter.until(
+            lambda: target.described(key), lambda found: is_told(found or {}) or not work.has_time()
+        )
+
+    def _shows(self, there: Description | None, made: VersionIdentity) -> bool:
+        return _has(there or {}, made.id)
 
     @staticmethod
     def _keep(work: Work, target: Vault, before: Before) -> None:
@@ -310,11 +341,13 @@ class Secrets(NamedCarrier):
         for version in filter(None, (before.version, previous)):
             if version not in stages_of(there):
                 return Conflict(key, _forgotten(version))
+        moved: Description | None = there
         if current == made:
             target.move(key, CURRENT, before.version, made)
-        _restore_previous(target, key, previous)
-        target.describe(key, before.detail["description"], before.detail["key"])
-        target.set_tags(key, json.loads(before.detail["tags"]))
+            moved = self._until(work, target, key, lambda found: staged(found, CURRENT) == before.version)
+        _restore_previous(target, key, previous, staged(moved or {}, _PREVIOUS))
+        target.describe(key, there, before.detail["description"], before.detail["key"])
+        target.set_tags(key, there, json.loads(before.detail["tags"]))
         for mark in of_migration(target.described(key) or {}, work.migration_id):
             target.unlabel(key, mark.label)
         return Undone(key, "restored")
@@ -344,8 +377,7 @@ def _forgotten(version: str) -> str:
     )
 
 
-def _restore_previous(target: Vault, key: str, previous: str) -> None:
-    holder = staged(target.described(key) or {}, _PREVIOUS)
+def _restore_previous(target: Vault, key: str, previous: str, holder: str | None) -> None:
     if previous and holder != previous:
         if holder:
             target.move(key, _PREVIOUS, previous, holder)
@@ -420,6 +452,10 @@ def _is_ours_alone(there: Mapping[str, Any], work: Work, made: str) -> bool:
 def _came_on_top(there: Mapping[str, Any], before: str, made: str) -> bool:
     """Whether nothing came between what was there and ours, as far as AWSPREVIOUS tells."""
     return staged(there, CURRENT) != made or staged(there, _PREVIOUS) in (None, before)
+
+
+def _is_missing(error: Exception) -> bool:
+    return isinstance(error, NamedError) and error.code == NOT_FOUND
 
 
 def _is_begun(found: Mapping[str, Any], work: Work) -> bool:

@@ -29,6 +29,7 @@ _A_MIGRATION = 3  # labels: one for each role
 _OF_AWS = frozenset({"AWSCURRENT", "AWSPENDING", "AWSPREVIOUS"})
 _BEGINNING = "regionshift/"
 NOT_FOUND = "ResourceNotFoundException"
+EXISTS = "ResourceExistsException"
 CURRENT = "AWSCURRENT"
 
 
@@ -200,13 +201,12 @@ class Vault:
             **_value(value),
         )
 
-    def describe(self, key: str, description: str, kms_key: str | None) -> None:
-        """Set description and key, if they are others now.
+    def describe(self, key: str, found: Mapping[str, Any], description: str, kms_key: str | None) -> None:
+        """Set description and key, if they are others than ``found`` tells.
 
         Args:
             kms_key: empty for AWS's own key, as UpdateSecret and DescribeSecret have it; None leaves it as it is.
         """
-        found = self.described(key) or {}
         given: dict[str, str] = {}
         if found.get("Description", "") != description:
             given["Description"] = description
@@ -215,9 +215,9 @@ class Vault:
         if given:
             call(self._client.update_secret, SecretId=self._prefix + key, **given)
 
-    def set_tags(self, key: str, tags: Mapping[str, str]) -> None:
-        """Give it just these tags."""
-        present = tags_of((self.described(key) or {}).get("Tags"))
+    def set_tags(self, key: str, found: Mapping[str, Any], tags: Mapping[str, str]) -> None:
+        """Give it just these tags, where ``found`` tells others."""
+        present = tags_of(found.get("Tags"))
         gone = sorted(set(present) - set(tags))
         if gone:
             call(self._client.untag_resource, SecretId=self._prefix + key, TagKeys=gone)

@@ -55,6 +55,7 @@ from regionshift.carriers.ssm_access import (
     policies,
 )
 from regionshift.errors import InputError
+from regionshift.waiting import AT_ONCE, Waiter
 
 _LONGEST_NAME, _MOST_LEVELS = 1011, 15
 _UNDO = "while the earlier version is among the newest 100 of the parameter's history"
@@ -72,7 +73,10 @@ class Parameters(NamedCarrier):
     kind = "ssm"
     what = "Parameters"
 
-    def __init__(self, clients: ClientSource, once: ClientSource | None = None) -> None:
+    def __init__(
+        self, clients: ClientSource, once: ClientSource | None = None, waiter: Waiter = AT_ONCE
+    ) -> None:
+        self._waiter = waiter
         self._clients = clients
         self._once = once or clients
 
@@ -189,7 +193,11 @@ class Parameters(NamedCarrier):
         return self._side(entry.source), self._side(entry.target)
 
     def _side(self, place: DataLocation) -> Side:
-        return Side(self._clients("ssm", place.region), place, self._once("ssm", place.region))
+        client, once = self._clients("ssm", place.region), self._once("ssm", place.region)
+        return Side(client, place, once, self._waiter)
+
+    def _shows(self, there: Description | None, made: VersionIdentity) -> bool:
+        return there is not None and int(there["Version"]) >= int(made.id)
 
     @staticmethod
     def _plan(

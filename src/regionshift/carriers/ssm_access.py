@@ -19,6 +19,7 @@ from regionshift.carriers.named_values import (
     tag_list,
     tags_of,
 )
+from regionshift.waiting import AT_ONCE, Waiter
 
 _NAMES_A_LISTING = 50
 _LOST_ANSWERS = 3  # to one write, before it is given up
@@ -36,12 +37,14 @@ class Side:
 
     Args:
         once: a client whose calls botocore does not repeat, for what may be done only once.
+        waiter: for how long a parameter that was just written may not be there for reads.
     """
 
-    def __init__(self, client: Any, place: DataLocation, once: Any) -> None:
+    def __init__(self, client: Any, place: DataLocation, once: Any, waiter: Waiter = AT_ONCE) -> None:
         self._client = client
         self._once = once
         self._prefix = place.prefix
+        self._waiter = waiter
 
     def listing(self) -> Iterator[dict[str, Any]]:
         """Metadata of every parameter under the path."""
@@ -113,7 +116,7 @@ class Side:
         Raises:
             ConcurrentWriteError: the parameter was deleted and made anew meanwhile.
         """
-        found, held = self._seen(key, number)
+        found, held = self._waiter.past(lambda: self._seen(key, number), _is_missing)
         if held != value:
             raise ConcurrentWriteError("PutParameter")
         return found
@@ -157,7 +160,7 @@ class Side:
 
     def set_tags(self, key: str, tags: Mapping[str, str]) -> None:
         """Give it just these tags."""
-        present = self.tags(key)
+        present = self._waiter.past(lambda: self.tags(key), _is_missing)
         gone = sorted(set(present) - set(tags))
         if gone:
             call(self._client.remove_tags_from_resource, TagKeys=gone, **self._resource(key))
@@ -166,6 +169,10 @@ class Side:
 
     def _resource(self, key: str) -> dict[str, str]:
         return {"ResourceType": "Parameter", "ResourceId": self._prefix + key}
+
+
+def _is_missing(error: Exception) -> bool:
+    return isinstance(error, NamedError) and error.code in {*GONE, "InvalidResourceId"}
 
 
 def identity_of(found: Mapping[str, Any]) -> VersionIdentity:

@@ -29,6 +29,7 @@ from regionshift.carriers.s3.objects import Objects
 from regionshift.carriers.seals import Seals
 from regionshift.carriers.transport import Transport, expect
 from regionshift.settings.regions import s3_endpoint
+from regionshift.waiting import Waiter, settling
 
 if TYPE_CHECKING:
     from mypy_boto3_cloudwatch import CloudWatchClient
@@ -159,6 +160,11 @@ class TransportAccess:
     ca_bundle: str | None = None
     connections: int = 16
 
+    @property
+    def waiter(self) -> Waiter:
+        """For reads that may be stale."""
+        return settling("local" if self.endpoint else "aws")
+
     def transport(self) -> Transport:
         """A transport; one serves a whole process."""
         return Transport(
@@ -186,9 +192,9 @@ def of_session(session: Any, env: Mapping[str, str]) -> TransportAccess:
     )
 
 
-def carrier_access(transport: Transport, session: Any) -> CarrierAccess:
+def carrier_access(transport: Transport, session: Any, waiter: Waiter) -> CarrierAccess:
     """What carriers of every kind need; ``session`` makes clients in any region."""
-    return CarrierAccess(transport, _source(session, _CARRIERS_PATIENCE), _source(session, _ONCE))
+    return CarrierAccess(transport, _source(session, _CARRIERS_PATIENCE), _source(session, _ONCE), waiter)
 
 
 def _source(session: Any, config: Config) -> ClientSource:

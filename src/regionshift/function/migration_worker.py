@@ -78,13 +78,15 @@ def handler(event: Mapping[str, Any], context: object) -> Answer:
 def _migrations(region: str, bucket: str, key: str, carry: str) -> Migrations:
     """Kept for as long as Lambda keeps the process: connections and clients are made once."""
     session = boto3.session.Session(region_name=region)
-    transport = of_session(session, os.environ).transport()
+    access = of_session(session, os.environ)
+    transport = access.transport()
     kms = session.client("kms", config=PATIENCE)
     store = RecordStore(
         transport, region, bucket, Seals(by_kms(kms.generate_mac, key), region, bucket, utc_now)
     )
     bounds = Bounds(bucket, (own_bucket(region, bucket), *read_ways(carry, region)))
-    return Migrations(store, all_carriers(carrier_access(transport, session)), bounds, utc_now)
+    carriers = all_carriers(carrier_access(transport, session, access.waiter))
+    return Migrations(store, carriers, bounds, utc_now)
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,7 @@ from regionshift.engine.state_exclusion import StateExclusion
 from regionshift.errors import WorkFailed
 from regionshift.settings.config import Deployment, MigrationConfig
 from regionshift.settings.release import Release
+from regionshift.waiting import AT_ONCE, Waiter
 
 
 def region_key(region: str) -> str:
@@ -143,7 +144,7 @@ class ProgramFactory(Protocol):
 class Environment:
     """Everything an operation needs. ``program`` turns {region: release} into what the engine runs.
 
-    ``scope``: which regions get no call in this run, and why.
+    ``scope``: which regions get no call in this run, and why. ``waiter``: for answers that may be stale.
     """
 
     config: MigrationConfig
@@ -154,6 +155,7 @@ class Environment:
     state_dir: Path
     now: Callable[[], datetime]
     scope: RegionScope = field(default_factory=RegionScope)
+    waiter: Waiter = AT_ONCE
 
     @property
     def name(self) -> str:

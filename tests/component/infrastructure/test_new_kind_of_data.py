@@ -134,6 +134,9 @@ class Notes(NamedCarrier):
         source = self._of(entry.source, item.key)[int(item.versions[-1].id) - 1]
         return "" if self._of(entry.target, item.key)[int(made.id) - 1] == source else "texts differ"
 
+    def _shows(self, there: Description | None, made: VersionIdentity) -> bool:
+        return there is not None and there["version"] == made
+
     def _take_back(
         self, work: Work, item: Item, before: Before, made: VersionIdentity, there: Description | None
     ) -> Undone | Conflict:

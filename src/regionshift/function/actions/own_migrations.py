@@ -23,6 +23,7 @@ from regionshift.function.clients import FunctionClients, object_migrations
 from regionshift.function.configuration import ConfigurationError, FunctionConfiguration, read_configuration
 from regionshift.function.request import FunctionRequest, RefusedError
 from regionshift.function.surroundings import ActionContext, Variables, utc_now
+from regionshift.waiting import Waiter
 
 _RESERVE_MS = 15_000
 """Kept at the end of a call for what is begun already, its record, and the reports."""
@@ -119,7 +120,9 @@ def _executions(request: FunctionRequest, surroundings: ActionContext) -> Execut
     if not machine:
         raise RefusedError(501, "NotImplemented", "This function has no state machine for other places.")
     records = MigrationRecords(own_migrations(surroundings).store, str(request.migration_id))
-    return Executions(records, surroundings.clients.stepfunctions, machine)
+    # Half of the time that is left; the other half is for what follows.
+    waiter = Waiter(max(0, surroundings.invocation.remaining_ms() - _RESERVE_MS) / 2000)
+    return Executions(records, surroundings.clients.stepfunctions, machine, waiter)
 
 
 def told(request: FunctionRequest, error: RegionshiftError) -> Answer:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import time
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, TypeVar
@@ -18,6 +17,7 @@ from regionshift.local.provider.fields import Field, InvalidInput, object_mistak
 from regionshift.local.provider.handler import URN_TAG, Context, Handler, Update
 from regionshift.local.provider.session import ProviderConfiguration
 from regionshift.local.provider.wire import UNKNOWN, Properties, Unknown
+from regionshift.waiting import settling
 
 DEFAULTS: Final = "__defaults"
 """The hidden input that lists which inputs Check filled in, as the ordinary plugin does it."""
@@ -66,30 +66,16 @@ def _all_tags(tags: Any, default_tags: Mapping[str, str]) -> Any:
     return {**default_tags, **given}
 
 
-# Seconds. terraform-provider-aws, ``propagationTimeout`` of its IAM and S3 resources.
-_PATIENCE: Final = 120.0
-_PAUSE: Final = 0.5
 _Done = TypeVar("_Done")
 
 
-def patiently(
-    call: Callable[[], _Done],
-    sleep: Callable[[float], None] = time.sleep,
-    clock: Callable[[], float] = time.monotonic,
-) -> _Done:
-    """What ``call`` returns, asked again while AWS refuses it only for now, for two minutes at most.
+def _patiently(call: Callable[[], _Done]) -> _Done:
+    """What ``call`` returns, asked again while AWS refuses it only for now, as the ordinary plugin does.
 
     Raises:
         ClientError: what else AWS refused, or what it went on refusing.
     """
-    until = clock() + _PATIENCE
-    while True:
-        try:
-            return call()
-        except ClientError as error:
-            if not passes(error) or clock() >= until:
-                raise
-        sleep(_PAUSE)
+    return settling("aws").past(call, lambda error: isinstance(error, ClientError) and passes(error))
 
 
 _TAGS = frozenset({"tags", "tagsAll"})
@@ -126,7 +112,7 @@ def create(handler: Handler, context: Context, inputs: Properties, known: Collec
     """
     identity = _adopt(handler, context, inputs, known) or _make(handler, context, inputs, known)
     try:
-        patiently(lambda: handler.finish(context, identity, inputs))
+        _patiently(lambda: handler.finish(context, identity, inputs))
         return _current(handler, context, identity, inputs)
     except (BotoCoreError, ClientError) as error:
         raise InitializationFailed(identity, _without_hidden(inputs), error) from error
@@ -135,7 +121,7 @@ def create(handler: Handler, context: Context, inputs: Properties, known: Collec
 def _make(handler: Handler, context: Context, inputs: Properties, known: Collection[str]) -> str:
     """Create it. When the answer is lost, look whether AWS made it, so that it is not left behind."""
     try:
-        return patiently(lambda: handler.create(context, inputs))
+        return _patiently(lambda: handler.create(context, inputs))
     except (BotoCoreError, ClientError) as error:
         identity = handler.find(context, inputs)
         if identity is None or identity in known:
@@ -161,7 +147,7 @@ def _adopt(handler: Handler, context: Context, inputs: Properties, known: Collec
 def update(handler: Handler, context: Context, identity: str, olds: Properties, news: Properties) -> Resource:
     """Change in place what differs, and finish what an earlier run left half-made."""
     _apply(handler, context, identity, difference(handler, olds, news).change)
-    patiently(lambda: handler.finish(context, identity, news))
+    _patiently(lambda: handler.finish(context, identity, news))
     return _current(handler, context, identity, news)
 
 
@@ -169,16 +155,16 @@ def _apply(handler: Handler, context: Context, identity: str, change: Update) ->
     if change.any_of(*_TAGS):
         gone = sorted(set(change.olds.get("tagsAll") or {}) - set(change.news.get("tagsAll") or {}))
         if gone:
-            patiently(lambda: handler.untag(context, identity, gone))
-        patiently(lambda: handler.tag(context, identity, context.tags(change.news)))
+            _patiently(lambda: handler.untag(context, identity, gone))
+        _patiently(lambda: handler.tag(context, identity, context.tags(change.news)))
     if change.names - _TAGS:
-        patiently(lambda: handler.update(context, identity, change))
+        _patiently(lambda: handler.update(context, identity, change))
 
 
 def delete(handler: Handler, context: Context, identity: str, properties: Properties) -> None:
     """Remove it; gone already is success."""
     try:
-        patiently(lambda: handler.delete(context, identity, properties))
+        _patiently(lambda: handler.delete(context, identity, properties))
     except ClientError as error:
         if not is_gone(error):
             raise

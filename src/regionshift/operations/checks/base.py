@@ -13,18 +13,23 @@ from typing import ClassVar
 from botocore.exceptions import BotoCoreError, ClientError
 
 from regionshift.aws.clients import Clients
+from regionshift.aws.errors import is_gone
 from regionshift.errors import RegionshiftError
 from regionshift.operations.environment import Outputs
 from regionshift.report.values import CheckResult, Outcome
 from regionshift.settings.config import MigrationConfig
 from regionshift.settings.regions import partition_of
+from regionshift.waiting import AT_ONCE, Waiter
 
 _AT_ONCE = 8
 
 
 @dataclass(frozen=True)
 class CheckContext:
-    """What every check may use: settings, outputs, clients, and a way to wait."""
+    """What every check may use: settings, outputs, clients, and a way to wait.
+
+    ``waiter``: how long what is wrong may be an answer from before the last change.
+    """
 
     config: MigrationConfig
     outputs: Outputs
@@ -32,6 +37,7 @@ class CheckContext:
     now: Callable[[], datetime]
     sleep: Callable[[float], None] = time.sleep
     clock: Callable[[], float] = time.monotonic
+    waiter: Waiter = AT_ONCE
 
     @property
     def primary(self) -> str:
@@ -67,11 +73,12 @@ class Check(ABC):
     """One question asked of one region.
 
     `ask` returns a sentence that says what was seen, or raises `Wrong`, `Doubtful` or `NotApplicable`. ``takes_long``:
-    it waits for seconds, so it is begun before the others.
+    it waits for seconds, so it is begun before the others. ``waits_itself``: what it says is not asked for again.
     """
 
     name: ClassVar[str]
     takes_long: ClassVar[bool] = False
+    waits_itself: ClassVar[bool] = False
     remedy: ClassVar[str] = "run `regionshift up --refresh`, which puts back what the settings say"
 
     @abstractmethod
@@ -85,11 +92,15 @@ def run_checks(
     regions: Iterable[str],
     listener: Callable[[CheckResult], None] | None = None,
 ) -> list[CheckResult]:
-    """Ask every check of every region, several at once; results come in the order of checks, then regions."""
-    places = list(regions)
+    """Ask every check of every region, several at once; results come in the order of checks, then regions.
+
+    What is wrong is asked again, for as long as answers may be older than the last change: reads are stale for a while,
+    and so are the rights of a function's role.
+    """
+    places, waiter = list(regions), context.waiter.started()
 
     def ask(job: tuple[Check, str]) -> CheckResult:
-        result = _ask(job[0], context, job[1])
+        result = _ask(job[0], context, job[1], AT_ONCE if job[0].waits_itself else waiter)
         if listener:
             listener(result)
         return result
@@ -100,7 +111,7 @@ def run_checks(
         return [begun[job].result() for job in jobs]
 
 
-def _ask(check: Check, context: CheckContext, region: str) -> CheckResult:
+def _ask(check: Check, context: CheckContext, region: str, waiter: Waiter) -> CheckResult:
     began = context.clock()
 
     def result(outcome: Outcome, detail: str) -> CheckResult:
@@ -108,7 +119,7 @@ def _ask(check: Check, context: CheckContext, region: str) -> CheckResult:
         return CheckResult(check.name, region, outcome, detail, remedy, context.clock() - began)
 
     try:
-        return result("passed", check.ask(context, region))
+        return result("passed", waiter.past(lambda: check.ask(context, region), _may_be_stale))
     except Doubtful as why:
         return result("warning", str(why))
     except NotApplicable as why:
@@ -118,3 +129,7 @@ def _ask(check: Check, context: CheckContext, region: str) -> CheckResult:
     except (ClientError, BotoCoreError, RegionshiftError) as error:
         # What cannot be asked is not known to be right: AWS's own message is the finding.
         return result("failed", f"could not be asked: {error}")
+
+
+def _may_be_stale(error: Exception) -> bool:
+    return isinstance(error, Wrong) or (isinstance(error, ClientError) and is_gone(error))

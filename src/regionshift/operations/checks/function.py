@@ -4,9 +4,16 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 
+from botocore.exceptions import ClientError
+
+from regionshift.aws.errors import code_of
 from regionshift.operations.checks.base import Check, CheckContext, Wrong, expect
+
+# Lambda API Reference, "Invoke": a function that is made or changed is Pending, and one that nobody called for weeks
+# gets its connection to the VPC back first.
+_NOT_READY: Final = frozenset({"ResourceConflictException", "ResourceNotReadyException"})
 
 
 class FunctionSettingsCheck(Check):
@@ -58,8 +65,10 @@ def invoke(context: CheckContext, region: str, event: dict[str, Any]) -> dict[st
         Wrong: the function ended without an answer.
     """
     function = context.outputs.get("lambda_function_name", region)
-    answer = context.clients.get("lambda", region).invoke(
-        FunctionName=function, Payload=json.dumps(event).encode()
+    call, body = context.clients.get("lambda", region).invoke, json.dumps(event).encode()
+    answer = context.waiter.past(
+        lambda: call(FunctionName=function, Payload=body),
+        lambda error: isinstance(error, ClientError) and code_of(error) in _NOT_READY,
     )
     payload = json.loads(answer["Payload"].read() or b"null")
     if answer.get("FunctionError") or not isinstance(payload, dict) or "body" not in payload:

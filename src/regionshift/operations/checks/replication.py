@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from botocore.exceptions import ClientError
 
 from regionshift.operations.checks.base import Check, CheckContext, NotApplicable, Wrong
+from regionshift.waiting import Waiter
 
 PROBE_PREFIX = "regionshift-probes/"
 # S3 User Guide, "Meeting compliance requirements with S3 Replication Time Control": 15 minutes for 99.9 %.
@@ -32,6 +33,7 @@ class ReplicationCheck(Check):
     """
 
     name = "replication"
+    waits_itself = True
     remedy = "look at the replication rules of the primary's bucket and the role they name"
 
     def __init__(self) -> None:
@@ -75,17 +77,16 @@ class ReplicationCheck(Check):
     def _wait(
         self, context: CheckContext, buckets: dict[str, str], key: str, *, marker: bool
     ) -> dict[str, float]:
-        began = context.clock()
-        pause = 0.1
-        seen: dict[str, float] = {}
-        while True:
+        began, seen = context.clock(), dict[str, float]()
+
+        def look() -> dict[str, float]:
             for region in buckets.keys() - seen.keys():
                 if _seen(context, region, buckets[region], key, marker=marker):
                     seen[region] = context.clock() - began
-            if len(seen) == len(buckets) or context.clock() - began > _PATIENCE_S[context.config.target]:
-                return seen
-            context.sleep(pause)
-            pause = min(pause * 2, 5.0)
+            return seen
+
+        waiter = Waiter(_PATIENCE_S[context.config.target], context.clock, context.sleep)
+        return waiter.until(look, lambda found: len(found) == len(buckets))
 
 
 def _seen(context: CheckContext, region: str, bucket: str, key: str, *, marker: bool) -> bool:

@@ -67,7 +67,8 @@ class Carrying:
 
     def carriers(self) -> dict[str, Carrier]:
         """A carrier of each kind, with the rights of whoever runs the command."""
-        return all_carriers(CarrierAccess(self.transport, self.environment.clients.named))
+        at = self.environment
+        return all_carriers(CarrierAccess(self.transport, at.clients.named, waiter=at.waiter))
 
     def store(self, region: str) -> RecordStore:
         """Where the records of migrations into ``region`` lie."""
@@ -166,11 +167,15 @@ class Carrying:
     def _executions(self, migration: Migration) -> Executions:
         client = self.environment.clients.get("stepfunctions", migration.region)
         machine = self.outputs.get("state_machine_arn", migration.region)
-        return Executions(migration.records, client, machine)
+        return Executions(migration.records, client, machine, self.environment.waiter)
 
     def _describe(self, region: str, execution: str) -> Mapping[str, Any]:
-        return self.environment.clients.call(
-            region, "stepfunctions", "describe_execution", executionArn=execution
+        return self.environment.waiter.past(
+            lambda: self.environment.clients.call(
+                region, "stepfunctions", "describe_execution", executionArn=execution
+            ),
+            # It was just started: Step Functions describes late (API Reference, "DescribeExecution").
+            lambda error: isinstance(error, AwsFailed) and error.code == "ExecutionDoesNotExist",
         )
 
     def _stop_execution(self, region: str, execution: str) -> None:

@@ -165,7 +165,8 @@ class Promotion:
         self, checks: Sequence[Check], regions: Sequence[str], config: MigrationConfig
     ) -> list[CheckResult]:
         outputs = Outputs(self.environment.engine.outputs())
-        context = CheckContext(config, outputs, self.environment.clients, self.environment.now)
+        at = self.environment
+        context = CheckContext(config, outputs, at.clients, at.now, waiter=at.waiter)
         results = run_checks(checks, context, regions)
         if wrong := [result for result in results if not result.passed]:
             shown = "; ".join(f"{each.check} [{each.region}]: {each.detail}" for each in wrong[:3])

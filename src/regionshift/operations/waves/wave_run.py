@@ -255,6 +255,7 @@ class WaveRun(RunKind[DeploymentState, WaveStep]):
             Outputs(self.environment.engine.outputs()),
             self.environment.clients,
             self.environment.now,
+            waiter=self.environment.waiter,
         )
 
 

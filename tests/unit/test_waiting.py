@@ -1,0 +1,125 @@
+"""One bounded wait: who is answered well waits for nothing, and the last answer is believed."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from types import SimpleNamespace
+from typing import Any, ClassVar
+
+import pytest
+from botocore.exceptions import ClientError
+
+from regionshift.operations.checks.base import Check, CheckContext, Wrong, run_checks
+from regionshift.operations.checks.function import invoke
+from regionshift.waiting import AT_ONCE, Waiter
+
+
+class Slept(list[float]):
+    """The pauses, which are all the time that passes."""
+
+    def waiter(self, seconds: float) -> Waiter:
+        return Waiter(seconds, lambda: sum(self), self.append)
+
+
+@pytest.fixture
+def slept() -> Slept:
+    return Slept()
+
+
+def test_what_is_good_at_once_costs_no_wait(slept: Slept) -> None:
+    assert slept.waiter(60).until(lambda: 1, lambda found: found == 1) == 1
+    assert slept.waiter(60).past(lambda: 1, lambda _: True) == 1
+    assert slept == []
+
+
+def test_the_last_answer_is_believed_when_the_time_is_over(slept: Slept) -> None:
+    asked: list[int] = []
+    assert slept.waiter(60).until(lambda: asked.append(1) or len(asked), lambda _: False) == len(asked)
+    assert sum(slept) == pytest.approx(60)
+    assert len(asked) < 15
+    assert all(pause <= 15 for pause in slept)
+    assert AT_ONCE.until(lambda: "first", lambda _: False) == "first"
+
+
+def test_what_passes_is_waited_for_and_the_rest_is_raised(slept: Slept) -> None:
+    def late() -> str:
+        if sum(slept) < 5:
+            raise LookupError("not yet")
+        return "there"
+
+    assert slept.waiter(60).past(late, lambda error: isinstance(error, LookupError)) == "there"
+    slept.clear()
+    with pytest.raises(LookupError):
+        slept.waiter(60).past(late, lambda error: isinstance(error, KeyError))
+    assert slept == []
+    with pytest.raises(LookupError):
+        slept.waiter(3).past(late, lambda _: True)
+
+
+def test_one_time_is_shared_by_all_waits_of_a_started_waiter(slept: Slept) -> None:
+    waiter = slept.waiter(10).started()
+    for _ in range(3):
+        waiter.until(lambda: None, lambda _: False)
+    assert sum(slept) == pytest.approx(10)
+
+
+class Late(Check):
+    """Wrong until ``at`` seconds have passed."""
+
+    name: ClassVar[str] = "late"
+
+    def __init__(self, slept: Slept, at: float, error: Exception) -> None:
+        self._slept, self._at, self._error = slept, at, error
+
+    def ask(self, context: CheckContext, region: str) -> str:
+        del context, region
+        if sum(self._slept) < self._at:
+            raise self._error
+        return "as it should be"
+
+
+class Patient(Late):
+    """Has waited already."""
+
+    waits_itself = True
+
+
+GONE = ClientError({"Error": {"Code": "ResourceNotFoundException"}}, "DescribeSecret")
+DENIED = ClientError({"Error": {"Code": "AccessDenied"}}, "DescribeSecret")
+
+
+@pytest.mark.parametrize(
+    ("kind", "error", "at", "outcome", "waited"),
+    [
+        (Late, Wrong("not yet"), 5, "passed", True),
+        (Late, GONE, 5, "passed", True),
+        (Late, Wrong("never"), 500, "failed", True),
+        (Late, DENIED, 5, "failed", False),
+        (Patient, Wrong("waited"), 5, "failed", False),
+    ],
+)
+def test_a_check_judges_what_may_be_stale_after_a_wait(
+    slept: Slept, kind: type[Late], error: Exception, at: float, outcome: str, waited: bool
+) -> None:
+    nothing: Any = None
+    context = CheckContext(
+        nothing, nothing, nothing, lambda: datetime.now(UTC), waiter=slept.waiter(120), clock=lambda: 0.0
+    )
+    (result,) = run_checks([kind(slept, at, error)], context, ["eu-west-1"])
+    assert (result.outcome, bool(slept)) == (outcome, waited)
+    assert sum(slept) <= 121
+
+
+@pytest.mark.parametrize("code", ["ResourceConflictException", "ResourceNotReadyException"])
+def test_a_function_that_is_still_pending_is_called_again(slept: Slept, code: str) -> None:
+    class Lambda:
+        def invoke(self, **_: Any) -> dict[str, Any]:
+            if sum(slept) < 5:
+                raise ClientError({"Error": {"Code": code}}, "Invoke")
+            return {"Payload": SimpleNamespace(read=lambda: b'{"body": "{\\"status\\": \\"success\\"}"}')}
+
+    outputs: Any = SimpleNamespace(get=lambda *_: "function")
+    clients: Any = SimpleNamespace(get=lambda *_: Lambda())
+    nothing: Any = None
+    context = CheckContext(nothing, outputs, clients, lambda: datetime.now(UTC), waiter=slept.waiter(60))
+    assert invoke(context, "eu-west-1", {})["status"] == "success"
