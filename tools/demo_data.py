@@ -86,7 +86,7 @@ def look(clients: Clients) -> str:
     with ThreadPoolExecutor(8) as pool:
         things = {f"s3 {key}": hashed for key, hashed in zip(keys, pool.map(body, keys), strict=True)}
     ssm, vault = clients.get("ssm", TARGET), clients.get("secretsmanager", TARGET)
-    for name in [one["Name"] for one in ssm.describe_parameters()["Parameters"]]:
+    for name in ssm.get_paginator("describe_parameters").paginate().search("Parameters[].Name"):
         if name.startswith("/orders/legacy/"):
             value = ssm.get_parameter(Name=name, WithDecryption=True)["Parameter"]["Value"]
             things[f"ssm {name}"] = value.encode()

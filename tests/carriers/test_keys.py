@@ -51,8 +51,9 @@ def key_of(lab: Any, name: str) -> str:
     full = lab.entry.target.prefix + name
     if isinstance(lab, SsmLab):
         filters: Any = [{"Key": "Name", "Option": "Equals", "Values": [full]}]
-        found = lab.world.clients.get("ssm", TARGET).describe_parameters(ParameterFilters=filters)
-        return found["Parameters"][0].get("KeyId", "")
+        pages = lab.world.clients.get("ssm", TARGET).get_paginator("describe_parameters")
+        (found,) = pages.paginate(ParameterFilters=filters).search("Parameters[]")
+        return str(found.get("KeyId", ""))
     found = lab.world.clients.get("secretsmanager", TARGET).describe_secret(SecretId=full)
     return str(found.get("KmsKeyId", ""))
 

@@ -32,9 +32,9 @@ def there(lab: SsmLab, name: str, side: str = "target") -> dict[str, Any]:
     """Everything that AWS says of a parameter but its version and dates, and its value."""
     ssm = lab.world.clients.get("ssm", SOURCE if side == "source" else TARGET)
     full = (lab.entry.source if side == "source" else lab.entry.target).prefix + name
-    (found,) = ssm.describe_parameters(
-        ParameterFilters=[{"Key": "Name", "Option": "Equals", "Values": [full]}]
-    )["Parameters"]
+    only: Any = [{"Key": "Name", "Option": "Equals", "Values": [full]}]
+    pages = ssm.get_paginator("describe_parameters").paginate(ParameterFilters=only)
+    (found,) = pages.search("Parameters[]")
     kept = {key: value for key, value in found.items() if key in SETTINGS}
     kept["Policies"] = [json.loads(policy["PolicyText"]) for policy in found.get("Policies", [])]
     kept["Tags"] = ssm.list_tags_for_resource(ResourceType="Parameter", ResourceId=full)["TagList"]

@@ -8,7 +8,12 @@ from typing import Any
 import pytest
 
 from regionshift.aws.clients import Clients
-from regionshift.local.monitoring_gaps import PUT_METRICS, namespace_of
+from regionshift.local.monitoring_gaps import (
+    PUT_METRICS,
+    keeping_transition,
+    namespace_of,
+    noting_transition,
+)
 
 REGION = "eu-north-1"
 ERROR = [{"Name": "Action", "Value": "validate"}, {"Name": "Status", "Value": "error"}]
@@ -42,6 +47,41 @@ def test_an_alarm_is_not_turned_by_other_dimensions(clients: Clients) -> None:
     assert state_after(clients, SUCCESS) != "ALARM"
 
 
+def test_an_alarm_tells_since_when_it_is_in_its_state(clients: Clients) -> None:
+    cloudwatch, name = clients.get("cloudwatch", REGION), f"alarm-{time.time_ns()}"
+    cloudwatch.put_metric_alarm(
+        AlarmName=name,
+        Namespace=name,
+        MetricName="ActionCount",
+        Statistic="Sum",
+        Period=300,
+        EvaluationPeriods=1,
+        Threshold=0,
+        ComparisonOperator="GreaterThanThreshold",
+    )
+    (made,) = cloudwatch.describe_alarms(AlarmNames=[name])["MetricAlarms"]
+    assert made["StateTransitionedTimestamp"] == made["StateUpdatedTimestamp"]
+
+
+def test_only_another_state_changes_since_when() -> None:
+    alarms: dict[str, dict[str, Any]] = {"other": {"StateUpdatedTimestamp": 1}}
+
+    def put(**fields: Any) -> None:
+        alarms["mine"] = {"StateUpdatedTimestamp": 2, **fields}
+
+    record = noting_transition(lambda *_: None, alarms)
+    keep = keeping_transition(put, alarms)
+    alarms["other"]["StateTransitionedTimestamp"] = 1
+    keep()
+    assert alarms["mine"]["StateTransitionedTimestamp"] == 2
+    alarms["mine"]["StateUpdatedTimestamp"] = 3  # judged again, with the same outcome
+    record("mine", "OK", "ALARM")
+    alarms["mine"]["StateUpdatedTimestamp"] = 4
+    keep(AlarmDescription="another")
+    assert alarms["mine"]["StateTransitionedTimestamp"] == 3
+    assert alarms["other"]["StateTransitionedTimestamp"] == 1
+
+
 @pytest.mark.parametrize("body", [b'{"Namespace": "N"}', b"Action=PutMetricData&Namespace=N"])
 def test_the_namespace_is_read_in_every_protocol(body: bytes) -> None:
     assert namespace_of(body) == "N"
@@ -53,6 +93,13 @@ def test_the_emulator_still_needs_the_namespace() -> None:
 
     found = iam_actions.request_tag_context("monitoring", PUT_METRICS, b'{"Namespace": "N"}', {})
     assert "cloudwatch:namespace" not in {key.lower() for key in found}
+
+
+def test_the_emulator_still_needs_the_time_of_a_transition() -> None:
+    """When this fails, `noting_transition` and `keeping_transition` can go."""
+    from ministack.services import cloudwatch
+
+    assert "StateTransitionedTimestamp" not in cloudwatch._evaluate_alarm.__code__.co_consts
 
 
 def test_the_emulator_still_needs_the_dimensions() -> None:

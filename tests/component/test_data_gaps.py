@@ -70,9 +70,9 @@ def test_an_object_older_than_versioning_is_copied_by_its_version(clients: Clien
 
 def test_policies_are_listed_kept_and_taken_away(ssm: Any, name: str) -> None:
     def policies() -> list[Any]:
-        found = ssm.describe_parameters(
-            ParameterFilters=[{"Key": "Name", "Option": "Equals", "Values": [name]}]
-        )["Parameters"][0]
+        only = [{"Key": "Name", "Option": "Equals", "Values": [name]}]
+        pages = ssm.get_paginator("describe_parameters").paginate(ParameterFilters=only)
+        (found,) = pages.search("Parameters[]")
         return [json.loads(each["PolicyText"]) for each in found.get("Policies", [])]
 
     ssm.put_parameter(Name=name, Value="x", Type="String", Tier="Advanced", Policies=json.dumps([POLICY]))
@@ -110,6 +110,134 @@ def test_a_secret_that_is_made_without_a_value_has_no_version(clients: Clients, 
     assert vault.describe_secret(SecretId=name)["VersionIdsToStages"] == {version: ["AWSCURRENT"]}
 
 
+DEEPEST = "/gap" + "/l" * 14
+BAD_PARAMETERS = {
+    "a/b": "ValidationException",
+    "//a": "ValidationException",
+    "/a//b": "ValidationException",
+    "/a/": "ValidationException",
+    "/a b": "ValidationException",
+    "/a@b": "ValidationException",
+    "ssm-a": "ValidationException",
+    "/AWS/a": "AccessDeniedException",
+    f"{DEEPEST}/l": "HierarchyLevelLimitExceededException",
+}
+
+
+@pytest.mark.parametrize("bad", BAD_PARAMETERS)
+def test_a_name_that_no_parameter_can_have_is_refused(ssm: Any, bad: str) -> None:
+    with pytest.raises(ClientError, match=BAD_PARAMETERS[bad]):
+        ssm.put_parameter(Name=bad, Value="x", Type="String")
+
+
+def test_a_name_that_a_parameter_can_have_is_taken(ssm: Any, name: str) -> None:
+    for good in (f"A_.-{name.rpartition('/')[2]}", DEEPEST, f"{name}/awsome"):
+        ssm.put_parameter(Name=good, Value="x", Type="String")
+        assert ssm.get_parameter(Name=f"{good}:1")["Parameter"]["Value"] == "x"
+    with pytest.raises(ClientError, match="ValidationException"):
+        ssm.get_parameter(Name="a/b")
+
+
+def test_a_page_may_be_empty_before_the_last(ssm: Any, name: str) -> None:
+    ssm.put_parameter(Name=f"{name}/a", Value="x", Type="String")
+    for call, given in (
+        ("get_parameters_by_path", {"Path": name}),
+        (
+            "describe_parameters",
+            {"ParameterFilters": [{"Key": "Path", "Option": "OneLevel", "Values": [name]}]},
+        ),
+    ):
+        first = getattr(ssm, call)(**given)
+        assert (first["Parameters"], bool(first["NextToken"])) == ([], True)
+        pages = ssm.get_paginator(call).paginate(**given)
+        assert list(pages.search("Parameters[].Name")) == [f"{name}/a"]
+
+
+@pytest.mark.parametrize("bad", ["a b", " a", "a*", "ü", "a\n"])
+def test_a_name_that_no_secret_can_have_is_refused(clients: Clients, bad: str) -> None:
+    vault = clients.get("secretsmanager", REGION)
+    for ask in (
+        lambda: vault.create_secret(Name=bad, SecretString="x"),
+        lambda: vault.get_secret_value(SecretId=bad),
+        lambda: vault.describe_secret(SecretId=bad),
+        lambda: vault.put_secret_value(SecretId=bad, SecretString="x"),
+    ):
+        with pytest.raises(ClientError, match=r"ValidationException.*Invalid name"):
+            ask()
+
+
+def test_while_a_deletion_waits_the_name_is_taken(clients: Clients, name: str) -> None:
+    vault = clients.get("secretsmanager", REGION)
+    good = f"{name}/_+=.@-!"
+    vault.create_secret(Name=good, SecretString="x")
+    with pytest.raises(ClientError, match="ResourceExistsException"):
+        vault.create_secret(Name=good, SecretString="y")
+    vault.delete_secret(SecretId=good, RecoveryWindowInDays=7)
+    for ask in (
+        lambda: vault.create_secret(Name=good, SecretString="y"),
+        lambda: vault.get_secret_value(SecretId=good),
+        lambda: vault.put_secret_value(SecretId=good, SecretString="y"),
+        lambda: vault.put_resource_policy(SecretId=good, ResourcePolicy='{"Statement": []}'),
+    ):
+        with pytest.raises(ClientError, match="InvalidRequestException"):
+            ask()
+    vault.restore_secret(SecretId=good)
+    assert vault.get_secret_value(SecretId=good)["SecretString"] == "x"
+
+
+def test_a_version_keeps_its_value(clients: Clients, name: str) -> None:
+    vault, token = clients.get("secretsmanager", REGION), str(uuid.uuid4())
+    vault.create_secret(Name=name, SecretString="x")
+    vault.put_secret_value(SecretId=name, SecretString="y", ClientRequestToken=token)
+    vault.put_secret_value(SecretId=name, SecretString="z")
+    with pytest.raises(ClientError, match="ResourceExistsException"):
+        vault.put_secret_value(SecretId=name, SecretString="other", ClientRequestToken=token)
+    again = vault.put_secret_value(SecretId=name, SecretString="y", ClientRequestToken=token)
+    assert (again["VersionId"], again["VersionStages"]) == (token, ["AWSPREVIOUS"])
+    assert vault.get_secret_value(SecretId=name)["SecretString"] == "z"
+    with pytest.raises(ClientError, match="InvalidRequestException"):
+        vault.get_secret_value(SecretId=name, VersionId=token, VersionStage="AWSCURRENT")
+    assert vault.get_secret_value(SecretId=name, VersionId=token)["SecretString"] == "y"
+
+
+def test_versions_without_labels_are_listed_when_asked_for(clients: Clients, name: str) -> None:
+    vault = clients.get("secretsmanager", REGION)
+    first = vault.create_secret(Name=name, SecretString="x")["VersionId"]
+    vault.put_secret_value(SecretId=name, SecretString="y", VersionStages=["mine"])
+    second = next(
+        each["VersionId"]
+        for each in vault.list_secret_version_ids(SecretId=name)["Versions"]
+        if each["VersionStages"] == ["mine"]
+    )
+    vault.update_secret_version_stage(SecretId=name, VersionStage="mine", RemoveFromVersionId=second)
+
+    def listed(**given: Any) -> set[str]:
+        answer = vault.list_secret_version_ids(SecretId=name, **given)
+        return {each["VersionId"] for each in answer["Versions"]}
+
+    assert listed() == {first}
+    assert listed(IncludeDeprecated=True) == {first, second}
+
+
+def test_secrets_are_filtered_by_how_their_names_and_tags_begin(clients: Clients, name: str) -> None:
+    vault = clients.get("secretsmanager", REGION)
+    for end, tag in (("ab", "Team"), ("Ab", "team"), ("b/ab", "x-Team")):
+        vault.create_secret(
+            Name=f"{name}/{end}", Description=f"Of {end}", Tags=[{"Key": tag, "Value": "data"}]
+        )
+
+    def found(*filters: Any) -> list[str]:
+        answer = vault.list_secrets(Filters=[{"Key": "name", "Values": [name]}, *filters])
+        return sorted(each["Name"].removeprefix(f"{name}/") for each in answer["SecretList"])
+
+    assert found() == ["Ab", "ab", "b/ab"]
+    assert found({"Key": "name", "Values": [f"{name}/a", f"{name}/b"]}) == ["ab", "b/ab"]
+    assert found({"Key": "name", "Values": [f"!{name}/a"]}) == ["Ab", "b/ab"]
+    assert found({"Key": "tag-key", "Values": ["Te"]}) == ["ab"]
+    assert found({"Key": "description", "Values": ["of a"]}) == ["Ab", "ab"]
+    assert found({"Key": "name", "Values": ["ab"]}) == []
+
+
 def test_policies_are_told_the_tags_of_a_secret(cloud: LocalCloud, clients: Clients, name: str) -> None:
     vault, iam = clients.get("secretsmanager", REGION), clients.get("iam", REGION)
     vault.create_secret(Name=name, SecretString="x", Tags=[{"Key": "App", "Value": "shop"}])
@@ -145,6 +273,9 @@ def test_parameters_still_need_it(name: str) -> None:
     assert (
         ssm._put_parameter({"Name": name, "Value": "x", "Type": "SecureString", "Overwrite": True})[0] == 200
     )
+    for bad in ("a/b", f"/{name}", f"{DEEPEST}/l"):
+        assert ssm._put_parameter({"Name": bad, "Value": "x", "Type": "String"})[0] == 200
+    assert json.loads(ssm._get_parameters_by_path({"Path": "/", "Recursive": True})[2])["Parameters"]
 
 
 def test_secrets_still_need_it(name: str) -> None:
@@ -158,6 +289,18 @@ def test_secrets_still_need_it(name: str) -> None:
         label = {"SecretId": name, "VersionStage": str(number), "MoveToVersionId": version}
         assert vault._update_secret_version_stage(label)[0] == 200
     assert "VersionId" in json.loads(vault._create_secret({"Name": f"{name}-empty"})[2])
+    assert vault._create_secret({"Name": "a b"})[0] == 200
+    assert vault._filter_secret_names([name], [{"Key": "name", "Values": [name[1:].upper()]}]) == [name]
+    again = {"SecretId": name, "ClientRequestToken": version, "SecretString": "other"}
+    assert vault._put_secret_value(again)[0] == 200
+    mixed = {"SecretId": name, "VersionId": version, "VersionStage": "none"}
+    assert vault._get_secret_value(mixed)[0] == 200
+    vault._secrets[name]["Versions"]["unlabelled"] = {"Stages": [], "CreatedDate": 0}
+    assert "unlabelled" in str(vault._list_secret_version_ids({"SecretId": name})[2])
+    vault._delete_secret({"SecretId": name})
+    assert b"ResourceExistsException" in vault._create_secret({"Name": name})[2]
+    assert vault._put_resource_policy({"SecretId": name})[0] == 200
+    vault._restore_secret({"SecretId": name})
     asked = json.dumps({"SecretId": name}).encode()
     vault._tag_resource({"SecretId": name, "Tags": [{"Key": "app", "Value": "shop"}]})
     actions = pytest.importorskip("ministack.core.iam_actions")

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import inspect
 import json
+import time
 import uuid
 from collections.abc import Iterator
 from typing import Any
@@ -39,9 +41,13 @@ def logs_of(cloud: LocalCloud, clients: Clients, resource: str) -> Any:
 
 
 def write(logs: Any, group: str, stream: str) -> None:
-    logs.put_log_events(
-        logGroupName=group, logStreamName=stream, logEvents=[{"timestamp": 1, "message": "m"}]
-    )
+    logs.put_log_events(logGroupName=group, logStreamName=stream, logEvents=at(0))
+
+
+def at(*hours: float) -> list[Any]:
+    """Events at so many hours from now."""
+    now = time.time()
+    return [{"timestamp": int((now + hour * 3600) * 1000), "message": str(hour)} for hour in hours]
 
 
 def test_a_right_on_the_groups_streams_is_enough(cloud: LocalCloud, clients: Clients, group: str) -> None:
@@ -69,8 +75,31 @@ def test_a_right_on_the_bare_group_is_for_tagging(cloud: LocalCloud, clients: Cl
         logs.describe_log_streams(logGroupName=group)
 
 
+@pytest.mark.parametrize("hours", [(0, -1), (-25, -0.5)])
+def test_events_in_disorder_or_too_far_apart_are_refused(
+    clients: Clients, group: str, hours: tuple[float, ...]
+) -> None:
+    logs = clients.get("logs", REGION)
+    logs.create_log_stream(logGroupName=group, logStreamName="one")
+    with pytest.raises(ClientError, match="InvalidParameterException"):
+        logs.put_log_events(logGroupName=group, logStreamName="one", logEvents=at(*hours))
+
+
+def test_events_too_old_or_too_new_are_not_kept(clients: Clients, group: str) -> None:
+    logs = clients.get("logs", REGION)
+    logs.create_log_stream(logGroupName=group, logStreamName="one")
+    answer = logs.put_log_events(
+        logGroupName=group, logStreamName="one", logEvents=at(-24 * 15, -24 * 14.5, -1, 0, 3)
+    )
+    assert answer["rejectedLogEventsInfo"] == {"tooOldLogEventEndIndex": 2, "tooNewLogEventStartIndex": 4}
+    kept = logs.get_log_events(logGroupName=group, logStreamName="one", startFromHead=True)["events"]
+    assert [each["message"] for each in kept] == ["-1", "0"]
+
+
 def test_the_emulator_still_needs_it() -> None:
     """When this fails, the part of ``local/monitoring_gaps.py`` about logs can go."""
+    service = pytest.importorskip("ministack.services.cloudwatch_logs")
+    assert "chronological order" not in inspect.getsource(service)
     iam_actions = pytest.importorskip("ministack.core.iam_actions")
     request = (
         "logs",

@@ -89,9 +89,8 @@ class Place:
         ssm, vault = self.clients.get("ssm", TARGET), self.clients.get("secretsmanager", TARGET)
         keys = [one["Key"] for one in s3.list_objects_v2(Bucket=bucket).get("Contents", [])]
         listed = s3.list_object_versions(Bucket=bucket)
-        names = [
-            one["Name"] for one in ssm.describe_parameters()["Parameters"] if one["Name"].startswith("/old/")
-        ]
+        parameters = ssm.get_paginator("describe_parameters").paginate().search("Parameters[].Name")
+        names = [name for name in parameters if name.startswith("/old/")]
         secrets = [
             one["Name"] for one in vault.list_secrets()["SecretList"] if one["Name"].startswith("old/")
         ]

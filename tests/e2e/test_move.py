@@ -66,7 +66,8 @@ def _carried(place: Place) -> dict[str, list[str]]:
     s3, ssm = place.clients.get("s3", NEW), place.clients.get("ssm", NEW)
     vault = place.clients.get("secretsmanager", NEW)
     keys = [each["Key"] for each in s3.list_objects_v2(Bucket=f"old-media-{NEW}").get("Contents", [])]
-    parameters = ssm.get_parameters_by_path(Path="/old", WithDecryption=True)["Parameters"]
+    pages = ssm.get_paginator("get_parameters_by_path").paginate(Path="/old", WithDecryption=True)
+    parameters = list(pages.search("Parameters[]"))
     names = [s["Name"] for s in vault.list_secrets()["SecretList"] if s["Name"].startswith("old/")]
     return {
         "objects": [

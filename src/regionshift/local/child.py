@@ -82,10 +82,11 @@ def main() -> None:
     # would on AWS. Of one that says nothing the emulator waits 50 ms for a first line, too.
     os.environ.pop("LOG_LEVEL", None)
 
-    from regionshift.local import data_gaps, monitoring_gaps, s3_gaps, speed, weather
+    from regionshift.local import compute_gaps, data_gaps, monitoring_gaps, s3_gaps, speed, weather
 
     told = weather.of_variables(os.environ)
 
+    compute_gaps.close()
     data_gaps.close()
     monitoring_gaps.close()
     s3_gaps.close()

@@ -12,7 +12,21 @@
 - A secret has 20 staging labels at most over all its versions (Secrets Manager User Guide, "Quotas"), and its key is
   left out when it is AWS's own (API Reference, "DescribeSecret"). One that is made without a value has no version
   (API Reference, "CreateSecret").
+- Names of parameters and of secrets have AWS's characters, a hierarchy begins with a slash and has 15 levels at most
+  (Systems Manager API Reference, "PutParameter", Name; Secrets Manager API Reference, "CreateSecret", Name).
+- DescribeParameters and GetParametersByPath may answer with an empty page and a token for the next ("best-effort
+  basis", API Reference, of both); here the first page always is.
+- While a secret waits for its deletion none can be made under its name, nor its policy be set (Secrets Manager API
+  Reference, "CreateSecret", "PutResourcePolicy", InvalidRequestException).
+- A version keeps its value: PutSecretValue with the id of a version that has another is refused, and changes nothing
+  when it is the same (API Reference, "PutSecretValue", ClientRequestToken).
+- ListSecretVersionIds leaves versions without labels out unless they are asked for; GetSecretValue by a version and a
+  label wants that label on that version (API Reference, of both).
+- ListSecrets filters by how names and tags begin, minding case, and not those with an exclamation mark before (API
+  Reference, "Filter").
 
+AWS's recorded answers about secrets: localstack/localstack, ``tests/aws/services/secretsmanager``; about names of
+parameters: ``tests/aws/services/ssm/test_ssm.py``, ``test_hierarchical_parameter``.
 ``tests/component/test_data_gaps.py`` tells when the emulator no longer needs it.
 """
 
@@ -46,6 +60,18 @@ def close() -> None:
         setattr(s3, name, with_null_versions(getattr(s3, name), s3._buckets))
 
     ssm._put_parameter = with_rules(ssm._put_parameter, ssm._parameters, error_response_json)
+    for name in _NAMING_PARAMETERS:
+        setattr(ssm, name, with_parameter_names(getattr(ssm, name), error_response_json))
+    for name in ("_describe_parameters", "_get_parameters_by_path"):
+        setattr(ssm, name, after_an_empty_page(getattr(ssm, name), ssm._encode_next_token(0)))
+    close_secrets(secretsmanager, error_response_json)
+    iam_actions.request_tag_context = with_tags_of_secrets(
+        iam_actions.request_tag_context, secretsmanager._resolve
+    )
+
+
+def close_secrets(secretsmanager: Any, error_response_json: Callable[..., Any]) -> None:
+    """The part about Secrets Manager."""
     for name in ("_put_secret_value", "_update_secret_version_stage"):
         original = getattr(secretsmanager, name)
         setattr(secretsmanager, name, with_few_labels(original, secretsmanager._resolve, error_response_json))
@@ -55,9 +81,22 @@ def close() -> None:
         secretsmanager._create_secret, secretsmanager._secrets
     )
     secretsmanager._list_secrets = with_keys(secretsmanager._list_secrets, secretsmanager._secrets)
-    iam_actions.request_tag_context = with_tags_of_secrets(
-        iam_actions.request_tag_context, secretsmanager._resolve
+    secretsmanager._filter_secret_names = by_beginnings(
+        secretsmanager._filter_secret_names, secretsmanager._secrets
     )
+    resolve = secretsmanager._resolve
+    for name, rule in (
+        ("_put_secret_value", _changed_version),
+        ("_get_secret_value", _other_label),
+        ("_put_resource_policy", _waits),
+        ("_create_secret", _name_waits),
+    ):
+        original = getattr(secretsmanager, name)
+        setattr(secretsmanager, name, with_rule(original, rule, resolve, error_response_json))
+    secretsmanager._put_secret_value = once_a_version(secretsmanager._put_secret_value, resolve)
+    secretsmanager._list_secret_version_ids = labelled_only(secretsmanager._list_secret_version_ids)
+    for name in _NAMING_SECRETS:
+        setattr(secretsmanager, name, with_secret_names(getattr(secretsmanager, name), error_response_json))
 
 
 def with_null_versions(original: Handler, buckets: Mapping[str, Any]) -> Handler:
@@ -123,6 +162,46 @@ def _problem(
     return None
 
 
+_NAMING_PARAMETERS = ("_put_parameter", "_get_parameter", "_get_parameters")
+_PARAMETER = re.compile(r"(/[A-Za-z0-9_.-]+)+|[A-Za-z0-9_.-]+")
+_LEVELS = 15
+_SUB_PATHS = (
+    'Parameter name: can\'t be prefixed with "ssm" (case-insensitive). If formed as a path, it can consist of '
+    "sub-paths divided by slash symbol; each sub-path can be formed as a mix of letters, numbers and the following "
+    "3 symbols .-_"
+)
+
+
+def with_parameter_names(original: Handler, refuse: Callable[..., Any]) -> Handler:
+    """``original``, which is told names of parameters, refusing what is none."""
+
+    def ask(data: Given) -> Any:
+        for name in (data.get("Name"), *data.get("Names", ())):
+            if not isinstance(name, str) or name.startswith("arn:"):
+                continue
+            plain = name.partition(":")[0] if "Value" not in data else name
+            if not _PARAMETER.fullmatch(plain):
+                return refuse("ValidationException", _SUB_PATHS, 400)
+            if plain.count("/") > _LEVELS:
+                message = f"A hierarchy has at most {_LEVELS} levels."
+                return refuse("HierarchyLevelLimitExceededException", message, 400)
+        return original(data)
+
+    return ask
+
+
+def after_an_empty_page(original: Handler, first: str) -> Handler:
+    """``original``, which lists parameters, with nothing but the token ``first`` on a page before its own."""
+
+    def listing(data: Given) -> Any:
+        status, headers, body = original(data)
+        if status != 200 or data.get("NextToken"):
+            return status, headers, body
+        return status, headers, json.dumps({"Parameters": [], "NextToken": first}).encode()
+
+    return listing
+
+
 def with_few_labels(original: Handler, resolve: Callable[..., Any], refuse: Callable[..., Any]) -> Handler:
     """``original``, but the 21st staging label is refused."""
 
@@ -178,6 +257,157 @@ def with_keys(original: Handler, secrets: Mapping[str, Any]) -> Handler:
         return status, headers, json.dumps(answer).encode()
 
     return listing
+
+
+_SECRET = re.compile(r"[A-Za-z0-9/_+=.@!-]{1,512}")
+_NAMING_SECRETS = (
+    "_create_secret",
+    "_delete_secret",
+    "_describe_secret",
+    "_get_secret_value",
+    "_list_secret_version_ids",
+    "_put_secret_value",
+    "_tag_resource",
+    "_untag_resource",
+    "_update_secret",
+    "_update_secret_version_stage",
+)
+
+
+def with_secret_names(original: Handler, refuse: Callable[..., Any]) -> Handler:
+    """``original``, which is told a secret by name or ARN, refusing a name that is none."""
+
+    def ask(data: Given) -> Any:
+        name = data.get("SecretId") or data.get("Name") or ""
+        if not name.startswith("arn:") and not _SECRET.fullmatch(name):
+            message = (
+                "Invalid name. Must be a valid name containing alphanumeric characters, or any of the following: "
+                "-/_+=.@!"
+            )
+            return refuse("ValidationException", message, 400)
+        return original(data)
+
+    return ask
+
+
+Secret = Mapping[str, Any]
+Refusal = tuple[str, str]
+_MARKED = (
+    "InvalidRequestException",
+    "You can't perform this operation on the secret because it was marked for deletion.",
+)
+
+
+def with_rule(
+    original: Handler,
+    rule: Callable[[Given, Secret], Refusal | None],
+    resolve: Callable[..., Any],
+    refuse: Callable[..., Any],
+) -> Handler:
+    """``original``, which is about a secret, refusing what ``rule`` says of the request and the secret."""
+
+    def ask(data: Given) -> Any:
+        _, secret = resolve(data.get("SecretId") or data.get("Name"))
+        problem = rule(data, secret) if secret else None
+        return refuse(*problem, 400) if problem else original(data)
+
+    return ask
+
+
+def _waits(data: Given, secret: Secret) -> Refusal | None:
+    del data
+    return _MARKED if secret.get("DeletedDate") else None
+
+
+def _name_waits(data: Given, secret: Secret) -> Refusal | None:
+    if not _waits(data, secret):
+        return None
+    message = (
+        "You can't create this secret because a secret with this name is already scheduled for deletion."
+    )
+    return _MARKED[0], message
+
+
+def _other_label(data: Given, secret: Secret) -> Refusal | None:
+    version = secret["Versions"].get(data.get("VersionId"))
+    if version is None or data.get("VersionStage") in (None, *version["Stages"]):
+        return None
+    return _MARKED[0], "You provided a VersionStage that is not associated to the provided VersionId."
+
+
+def _holds(version: Mapping[str, Any], data: Given) -> bool:
+    return all(version.get(name) == data.get(name) for name in ("SecretString", "SecretBinary"))
+
+
+def _changed_version(data: Given, secret: Secret) -> Refusal | None:
+    version = secret["Versions"].get(data.get("ClientRequestToken"))
+    if version is None or _holds(version, data):
+        return None
+    message = "You can't modify an existing version; you can only create new ones."
+    return "ResourceExistsException", message
+
+
+def once_a_version(original: Handler, resolve: Callable[..., Any]) -> Handler:
+    """``original``, PutSecretValue, which leaves a version that is there as it is."""
+
+    def put(data: Given) -> Any:
+        _, secret = resolve(data.get("SecretId"))
+        token = data.get("ClientRequestToken")
+        version = (secret or {}).get("Versions", {}).get(token)
+        if secret is None or version is None or secret.get("DeletedDate") or not _holds(version, data):
+            return original(data)
+        labels = {"VersionId": token, "VersionStages": version["Stages"]}
+        body = json.dumps({"ARN": secret["ARN"], "Name": secret["Name"], **labels}).encode()
+        return 200, {"Content-Type": "application/x-amz-json-1.1"}, body
+
+    return put
+
+
+def labelled_only(original: Handler) -> Handler:
+    """``original``, which lists a secret's versions, without those that have no label unless they are asked for."""
+
+    def listing(data: Given) -> Any:
+        status, headers, body = original(data)
+        answer = json.loads(body)
+        if status == 200:
+            asked = data.get("IncludeDeprecated")
+            answer["Versions"] = [one for one in answer["Versions"] if asked or one["VersionStages"]]
+        return status, headers, json.dumps(answer).encode()
+
+    return listing
+
+
+_FILTERS = frozenset({"name", "description", "tag-key", "tag-value"})
+
+
+def by_beginnings(original: Callable[..., list[str]], secrets: Mapping[str, Any]) -> Callable[..., list[str]]:
+    """``original``, which filters names of ``secrets``, by how texts begin."""
+
+    def texts(key: str, name: str) -> list[str]:
+        secret = secrets[name]
+        if key == "name":
+            return [name]
+        if key == "description":
+            return [str(secret.get("Description", "")).lower()]
+        part = key.removeprefix("tag-").capitalize()
+        return [str(tag[part]) for tag in secret.get("Tags") or []]
+
+    def passes(key: str, wanted: str, name: str) -> bool:
+        start = wanted.removeprefix("!")
+        if key == "description":
+            start = start.lower()
+        return any(text.startswith(start) for text in texts(key, name)) != wanted.startswith("!")
+
+    def choose(names: list[str], filters: list[Any]) -> list[str]:
+        for each in filters:
+            key, values = each["Key"], each["Values"]
+            if key not in _FILTERS:
+                names = original(names, [each])
+            else:
+                names = [name for name in names if any(passes(key, value, name) for value in values)]
+        return names
+
+    return choose
 
 
 def with_tags_of_secrets(

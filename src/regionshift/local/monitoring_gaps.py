@@ -9,6 +9,12 @@
   stream is about ``…:log-group:<name>:log-stream:<stream>``, everything else about ``…:log-group:<name>:*``
   (CloudWatch Logs User Guide, "Overview of managing access", "ARNs"; Service Authorization Reference, "Actions
   defined by Amazon CloudWatch Logs").
+- DescribeAlarms tells since when an alarm is in its state, in ``StateTransitionedTimestamp``; a change of the alarm
+  leaves it (CloudWatch API Reference, "MetricAlarm"; recorded in localstack/localstack,
+  ``tests/aws/services/cloudwatch/test_cloudwatch``). The emulator has it for composite alarms only.
+- PutLogEvents refuses events that are not in the order of their times, and those that span more than 24 hours; of
+  what is older than 14 days or more than 2 hours ahead it keeps nothing and tells where that begins or ends (Logs API
+  Reference, "PutLogEvents"; recorded in ``tests/aws/services/logs/test_logs_events``).
 
 ``tests/component/test_cloudwatch_gaps.py`` and ``test_logs_gaps.py`` tell when the emulator no longer needs them.
 """
@@ -16,7 +22,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+import time
+from collections.abc import Callable, Mapping, MutableMapping
 from types import FunctionType
 from typing import Any
 from urllib.parse import parse_qs
@@ -27,12 +34,18 @@ PUT_METRICS = "cloudwatch:PutMetricData"
 def close() -> None:
     """Put the repairs into the running ministack."""
     from ministack.core import iam_actions  # type: ignore[import-untyped]
-    from ministack.services import cloudwatch  # type: ignore[import-untyped]
+    from ministack.core.responses import error_response_json  # type: ignore[import-untyped]
+    from ministack.services import cloudwatch, cloudwatch_logs  # type: ignore[import-untyped]
 
     iam_actions.request_tag_context = with_namespace(iam_actions.request_tag_context)
     cloudwatch._evaluate_alarm = by_dimensions(cloudwatch._evaluate_alarm, cloudwatch)
     iam_actions.extract_resource_arn = as_aws_asks(iam_actions.extract_resource_arn)
     iam_actions.logs_service_context = with_bare_group(iam_actions.logs_service_context)
+    cloudwatch._record_history = noting_transition(cloudwatch._record_history, cloudwatch._alarms)
+    cloudwatch._put_metric_alarm = keeping_transition(cloudwatch._put_metric_alarm, cloudwatch._alarms)
+    cloudwatch_logs._put_log_events = in_order(
+        cloudwatch_logs._put_log_events, error_response_json, time.time
+    )
 
 
 def with_namespace(original: Callable[..., dict[str, Any]]) -> Callable[..., dict[str, Any]]:
@@ -97,3 +110,70 @@ def with_bare_group(original: Callable[..., dict[str, Any]]) -> Callable[..., di
         return original(action, body, bare, *more, **named)
 
     return keys
+
+
+_SINCE = "StateTransitionedTimestamp"
+Alarms = Mapping[str, MutableMapping[str, Any]]
+
+
+def noting_transition(original: Callable[..., None], alarms: Alarms) -> Callable[..., None]:
+    """``original``, which records that an alarm's state became another, noting when in the alarm."""
+
+    def record(name: str, *more: Any, **named: Any) -> None:
+        original(name, *more, **named)
+        if name in alarms:
+            alarms[name][_SINCE] = alarms[name]["StateUpdatedTimestamp"]
+
+    return record
+
+
+def keeping_transition(original: Callable[..., Any], alarms: Alarms) -> Callable[..., Any]:
+    """``original``, which writes an alarm anew, keeping since when it is in its state."""
+
+    def put(*given: Any, **named: Any) -> Any:
+        before = {name: alarm[_SINCE] for name, alarm in alarms.items()}
+        answer = original(*given, **named)
+        for name, alarm in alarms.items():
+            alarm.setdefault(_SINCE, before.get(name, alarm["StateUpdatedTimestamp"]))
+        return answer
+
+    return put
+
+
+# Milliseconds: of PutLogEvents.
+_LONGEST_SPAN = 24 * 3_600_000
+_TOO_OLD = 14 * _LONGEST_SPAN
+_TOO_NEW = 2 * 3_600_000
+
+
+def in_order(
+    original: Callable[..., Any], refuse: Callable[..., Any], now: Callable[[], float]
+) -> Callable[..., Any]:
+    """``original``, PutLogEvents, with AWS's rules for the times of events.
+
+    Args:
+        now: seconds since 1970.
+    """
+
+    def put(data: dict[str, Any]) -> Any:
+        times = [int(event["timestamp"]) for event in data.get("logEvents", ())]
+        if times != sorted(times):
+            message = "Log events in a single PutLogEvents request must be in chronological order."
+            return refuse("InvalidParameterException", message, 400)
+        present = now() * 1000
+        old = sum(each < present - _TOO_OLD for each in times)
+        new = next((place for place, each in enumerate(times) if each > present + _TOO_NEW), len(times))
+        kept = times[old:new]
+        if kept and kept[-1] - kept[0] > _LONGEST_SPAN:
+            message = (
+                "The batch of log events in a single PutLogEvents request cannot span more than 24 hours."
+            )
+            return refuse("InvalidParameterException", message, 400)
+        status, headers, body = original({**data, "logEvents": data.get("logEvents", [])[old:new]})
+        rejected = {"tooOldLogEventEndIndex": old} if old else {}
+        rejected |= {"tooNewLogEventStartIndex": new} if new < len(times) else {}
+        if status == 200 and rejected:
+            body = json.dumps({**json.loads(body), "rejectedLogEventsInfo": rejected}).encode()
+        return status, headers, body
+
+    return put

@@ -1,0 +1,240 @@
+"""Gaps of the emulator's Step Functions and Lambda, closed inside its process.
+
+- 256 KiB of UTF-8 are the most for an execution's input, a task's result and a state's output (Step Functions
+  Developer Guide, "Quotas related to state machine executions"). StartExecution refuses more, and what is no JSON
+  (API Reference, "StartExecution"); a result that is too long is an error that ``Catch`` may take, an output is not.
+- A path that leads nowhere ends the execution with ``States.Runtime``, which no ``Retry`` or ``Catch`` takes (Developer
+  Guide, "Handling errors in Step Functions workflows"; in a choice only ``IsPresent`` may ask for it). The emulator
+  goes on with null.
+- The same name and input start a running execution once and are no error (API Reference, "StartExecution").
+- The error of a function is the class of its exception, and of one that may not run now
+  ``Lambda.TooManyRequestsException`` (Developer Guide, "Handle transient Lambda service exceptions").
+- A function's variables have none of Lambda's own names (Lambda Developer Guide, "Defined runtime environment
+  variables").
+
+AWS's recorded answers to the first four: localstack/localstack, ``tests/aws/services/stepfunctions/v2``,
+``test_sfn_api``, ``error_handling/test_states_errors``, ``error_handling/test_task_service_lambda``,
+``scenarios/test_base_scenarios``, ``base/test_base``. ``tests/component/test_compute_gaps.py`` tells when the emulator
+no longer needs it.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Mapping
+from contextvars import ContextVar
+from typing import Any
+
+MOST_BYTES = 262_144
+"""Of an execution's input, a task's result and a state's output."""
+
+_RUNTIME = "States.Runtime"
+_TOO_LONG = "States.DataLimitExceeded"
+_STATES = ("pass", "task", "choice", "wait", "parallel", "map")
+
+Given = dict[str, Any]
+Handler = Callable[..., Any]
+
+
+def close() -> None:
+    """Put the repairs into the running ministack."""
+    from ministack.core import lambda_runtime  # type: ignore[import-untyped]
+    from ministack.core.responses import error_response_json  # type: ignore[import-untyped]
+    from ministack.services import lambda_svc, stepfunctions  # type: ignore[import-untyped]
+
+    close_states(stepfunctions, error_response_json)
+    lambda_runtime._PYTHON_WORKER_SCRIPT = telling_class(lambda_runtime._PYTHON_WORKER_SCRIPT)
+    lambda_runtime.Worker.invoke = noting_class(lambda_runtime.Worker.invoke)
+    lambda_svc._execute_function_warm = with_class(lambda_svc._execute_function_warm)
+    for name, place in (("_create_function", 0), ("_update_config", 1)):
+        setattr(
+            lambda_svc, name, without_reserved_names(getattr(lambda_svc, name), place, error_response_json)
+        )
+
+
+def close_states(states: Any, refuse: Callable[..., Any]) -> None:
+    """The part about Step Functions, whose module ``states`` is."""
+    failure = states._ExecutionError
+    states._start_execution = with_input_rules(states._start_execution, states._executions, refuse)
+    states._resolve_path = strict(states._resolve_path, states._parse_jsonpath_tokens, failure)
+    states._evaluate_rule = asking_presence(states._evaluate_rule, states._resolve_path_or_ctx, failure)
+    states._error_matches = but_runtime(states._error_matches)
+    states._invoke_resource = bounded_result(states._invoke_resource, failure)
+    states._call_lambda = naming_throttles(states._call_lambda, failure)
+    for name in _STATES:
+        handler = f"_execute_{name}"
+        setattr(states, handler, bounded_output(getattr(states, handler), failure))
+
+
+def with_input_rules(original: Handler, executions: Mapping[str, Any], refuse: Callable[..., Any]) -> Handler:
+    """``original``, StartExecution, with AWS's rules for input, and no second start of what runs."""
+
+    def start(data: Given) -> Any:
+        given = data.get("input", "{}")
+        if len(given.encode()) > MOST_BYTES:
+            limit = f"Member must have length less than or equal to {MOST_BYTES}"
+            message = f"1 validation error detected: Value at 'input' failed to satisfy constraint: {limit}"
+            return refuse("ValidationException", message, 400)
+        try:
+            json.loads(given)
+        except ValueError as problem:
+            message = f"Invalid State Machine Execution Input: '{problem}'"
+            return refuse("InvalidExecutionInput", message, 400)
+        arn = f"{data.get('stateMachineArn', '').replace(':stateMachine:', ':execution:')}:{data.get('name')}"
+        running = executions.get(arn) or {}
+        if running.get("status") == "RUNNING" and running["input"] == given:
+            answer = {"executionArn": arn, "startDate": running["startDate"]}
+            return 200, {"Content-Type": "application/x-amz-json-1.0"}, json.dumps(answer).encode()
+        return original(data)
+
+    return start
+
+
+def strict(original: Handler, tokens_of: Callable[[str], Any], failure: type[Exception]) -> Handler:
+    """``original``, which follows a JSON path, failing where a path to one value leads nowhere."""
+
+    def resolve(path: str, data: Any) -> Any:
+        tokens = tokens_of(path) if path and path.startswith("$") else None
+        if not tokens or any(kind == "wildcard" for kind, _ in tokens):
+            return original(path, data)
+        for kind, step in tokens:
+            here = data if kind == "field" and isinstance(data, dict) else {}
+            if kind == "index" and isinstance(data, list):
+                here = dict(enumerate(data))
+            if step not in here:
+                raise failure(_RUNTIME, f"Invalid path '{path}' : No results for path")
+            data = here[step]
+        return data
+
+    return resolve
+
+
+def asking_presence(original: Handler, resolve: Handler, failure: type[Exception]) -> Handler:
+    """``original``, which judges a choice's rule: null is there, and nothing but ``IsPresent`` asks what may not be."""
+
+    def judge(rule: Mapping[str, Any], data: Any, context: Any = None) -> Any:
+        if "IsPresent" not in rule:
+            return original(rule, data, context)
+        try:
+            resolve(rule["Variable"], data, context)
+        except failure:
+            return not rule["IsPresent"]
+        return rule["IsPresent"]
+
+    return judge
+
+
+def but_runtime(original: Callable[[Any, str], bool]) -> Callable[[Any, str], bool]:
+    """``original``, which matches errors with retriers and catchers; nothing matches ``States.Runtime``."""
+
+    def matches(error_equals: Any, error: str) -> bool:
+        return error != _RUNTIME and original(error_equals, error)
+
+    return matches
+
+
+def _require_short(value: Any, what: str, failure: type[Exception]) -> None:
+    if len(json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()) > MOST_BYTES:
+        message = (
+            f"The state/task '{what}' returned a result with a size exceeding the maximum number of bytes"
+        )
+        raise failure(_TOO_LONG, f"{message} service limit.")
+
+
+def bounded_result(original: Handler, failure: type[Exception]) -> Handler:
+    """``original``, which runs a task, failing when its result is too long."""
+
+    def invoke(resource: str, given: Any) -> Any:
+        result = original(resource, given)
+        _require_short(result, resource.split(":")[-2] if ":states:::" in resource else resource, failure)
+        return result
+
+    return invoke
+
+
+def bounded_output(original: Handler, failure: type[Exception]) -> Handler:
+    """``original``, which runs a state, failing when its output is too long."""
+
+    def execute(state: Mapping[str, Any], *given: Any) -> Any:
+        name = given[-1]["State"]["Name"]
+        output, following = original(state, *given)
+        _require_short(output, name, failure)
+        return output, following
+
+    return execute
+
+
+def naming_throttles(original: Handler, failure: Any) -> Handler:
+    """``original``, which calls a function for a state, naming the refusal of one call too many."""
+
+    def call(function: str, event: Any) -> Any:
+        try:
+            return original(function, event)
+        except failure as problem:
+            if problem.error == "Lambda.Unknown" and '"TooManyRequestsException"' in problem.cause:
+                raise failure("Lambda.TooManyRequestsException", problem.cause) from None
+            raise
+
+    return call
+
+
+_TOLD = '"error": str(e), "trace": traceback.format_exc()'
+_class_of_error: ContextVar[str] = ContextVar("class of the exception that a function raised", default="")
+
+
+def telling_class(script: str) -> str:
+    """The script that runs Python functions, telling the class of an exception too."""
+    return script.replace(_TOLD, f'{_TOLD}, "class": type(e).__name__')
+
+
+def noting_class(original: Handler) -> Handler:
+    """``original``, which has a function run, noting the class of the exception that it raised."""
+
+    def invoke(*given: Any, **named: Any) -> Any:
+        answer = original(*given, **named)
+        _class_of_error.set(answer.get("class", ""))
+        return answer
+
+    return invoke
+
+
+def with_class(original: Handler) -> Handler:
+    """``original``, which runs a function, with the exception's class as ``errorType``."""
+
+    def execute(*given: Any) -> Any:
+        before = _class_of_error.set("")
+        try:
+            answer = original(*given)
+            if answer.get("error") and _class_of_error.get():
+                answer["body"]["errorType"] = _class_of_error.get()
+            return answer
+        finally:
+            _class_of_error.reset(before)
+
+    return execute
+
+
+_RESERVED = re.compile(
+    r"_HANDLER|_X_AMZN_TRACE_ID|AWS_(DEFAULT_REGION|REGION|EXECUTION_ENV|ACCESS_KEY|ACCESS_KEY_ID|SECRET_ACCESS_KEY"
+    r"|SESSION_TOKEN|LAMBDA_(FUNCTION_(NAME|MEMORY_SIZE|VERSION)|INITIALIZATION_TYPE|LOG_GROUP_NAME|LOG_STREAM_NAME"
+    r"|RUNTIME_API))|LAMBDA_TASK_ROOT|LAMBDA_RUNTIME_DIR"
+)
+
+
+def without_reserved_names(original: Handler, place: int, refuse: Callable[..., Any]) -> Handler:
+    """``original``, which sets a function's configuration (its argument ``place``), refusing reserved variables."""
+
+    def configure(*given: Any) -> Any:
+        variables = (given[place].get("Environment") or {}).get("Variables") or {}
+        reserved = sorted(filter(_RESERVED.fullmatch, variables))
+        if reserved:
+            message = (
+                "Lambda was unable to configure your environment variables because the environment variables you have "
+                "provided contains reserved keys that are currently not supported for modification. Reserved keys used "
+                f"in this request: {', '.join(reserved)}"
+            )
+            return refuse("InvalidParameterValueException", message, 400)
+        return original(*given)
+
+    return configure
