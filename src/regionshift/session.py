@@ -6,6 +6,7 @@ import hashlib
 import os
 import shutil
 import socket
+import time
 import uuid
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
@@ -17,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from regionshift import __version__
 from regionshift.engine_setup import EngineSetup
-from regionshift.errors import InputError, Refused
+from regionshift.errors import InputError, Refused, WorkFailed
 from regionshift.journal.identity import Identity, identity_of
 from regionshift.settings.config import MigrationConfig
 from regionshift.settings.load import load_config
@@ -35,11 +36,13 @@ if TYPE_CHECKING:
     from regionshift.local.emulator import LocalCloud
     from regionshift.local.provider.assets import Files
     from regionshift.operations.environment import Environment, RegionScope
+    from regionshift.operations.migrations.carrying import Carrying
     from regionshift.operations.preflight import Machine
     from regionshift.operations.room import Disk
     from regionshift.releases import ReleaseCatalog
     from regionshift.settings.release import Artifact, Release
 
+_CONNECTIONS = 16
 Skipped = Collection[str] | Callable[["Journal"], Collection[str]]
 """Regions that get no call, or what finds them in the journal."""
 
@@ -65,6 +68,39 @@ class Session:
     def identity(self) -> Identity:
         """Whose environment it is."""
         return identity_of(self.environment.config)
+
+    @contextmanager
+    def carrying(self) -> Iterator[Carrying]:
+        """How this run of the command works with migrations. Raises WorkFailed when the environment is not up."""
+        from botocore.credentials import ReadOnlyCredentials
+
+        from regionshift.function.clients import TransportAccess
+        from regionshift.operations.environment import Outputs
+        from regionshift.operations.migrations.carrying import Carrying
+
+        environment, cloud = self.environment, self.cloud
+        values = environment.engine.outputs()
+        if not values:
+            raise WorkFailed(
+                f"The environment {environment.name} is not up.", remedy="run `regionshift up` first"
+            )
+
+        def credentials() -> ReadOnlyCredentials:
+            key = environment.clients.credentials()
+            return ReadOnlyCredentials(key.access_key, key.secret_key, key.session_token)
+
+        access = TransportAccess(
+            credentials,
+            environment.config.account,
+            cloud.endpoint if cloud else None,
+            str(cloud.ca_bundle) if cloud else None,
+            connections=_CONNECTIONS,
+        )
+        transport = access.transport()
+        try:
+            yield Carrying(environment, Outputs(values), transport, environment.now, time.sleep)
+        finally:
+            transport.close()
 
 
 @contextmanager

@@ -203,6 +203,8 @@ class ModelEngine:
     world: World
     process: Faults
     interrupted: bool = False
+    version: str = "3.200.0"
+    mended: tuple[str, ...] = ()
 
     def interrupt(self) -> None:
         self.interrupted = True

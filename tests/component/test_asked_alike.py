@@ -27,7 +27,6 @@ from regionshift.cli import doctor, moving, opening
 from regionshift.cli.app import app
 from regionshift.cli.failure import run
 from regionshift.cli.options import Choices
-from regionshift.cli.promoting import _show
 from regionshift.engine.engine import RunRecord
 from regionshift.engine.events import ResourceStep
 from regionshift.errors import EXIT_INPUT, EXIT_OK, EXIT_REFUSED, InputError
@@ -489,12 +488,10 @@ def test_a_move_asks_the_same_before_it_plans(
     scene.settings["deployment"] = {"failure_tolerance": 1}
     with scene.wired() as wired:
         run_id = moves.open_run(wired.journal, OTHER, CANARY).run_id
-        assert (
-            moves.proposed_up(moving._tools(choices, wired, OTHER, CANARY), OTHER, CANARY).plan.errors == ()
-        )
+        assert moves.proposed_up(opening.tools_of(choices, wired), OTHER, CANARY).plan.errors == ()
         says = trouble(scene)
         with pytest.raises(PlanRefused, match=says):
-            moves.proposed_up(moving._tools(choices, wired, OTHER, CANARY), OTHER, CANARY)
+            moves.proposed_up(opening.tools_of(choices, wired), OTHER, CANARY)
         assert wired.journal.view(run_id).outcome is None
 
 
@@ -502,13 +499,14 @@ def test_a_return_leaves_no_region_out_that_does_not_answer(
     scene: Scene, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(rejoining, "require_nothing_else", lambda *_: None)
+    monkeypatch.setattr(rejoining, "require_fenced", lambda *_: None)
     choices = Choices(Path("regionshift.yaml"), yes=True)
     scene.settings["deployment"] = {"failure_tolerance": 1}
     with scene.wired() as wired:
-        _show(choices, wired, OTHER)
+        rejoining.plan_return(opening.tools_of(choices, wired), OTHER)
         says = _region_that_is_down(scene)
         with pytest.raises(PlanRefused, match=says):
-            _show(choices, wired, OTHER)
+            rejoining.plan_return(opening.tools_of(choices, wired), OTHER)
 
 
 def test_a_bucket_of_somebody_else_is_named_before_it_would_be_emptied(
@@ -526,7 +524,7 @@ def test_a_bucket_of_somebody_else_is_named_before_it_would_be_emptied(
 def test_a_retirement_that_is_refused_says_why(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
     scene.world.wanted, scene.leaving = 0, OTHER  # the bucket there is of another account
     left = scene.process().environment
-    found = moves.Retirement(cast(Any, None), left, propose(left, allow_data_loss=True))
+    found = moves.Retirement(OTHER, cast(Any, None), left, propose(left, allow_data_loss=True))
     monkeypatch.setattr(moves, "propose_retirement", lambda *_, **__: found)
     with pytest.raises(PlanRefused, match=DEPLOYMENT_BUCKET.name(scene.names, OTHER)):
         moving._retire(Choices(Path("regionshift.yaml"), yes=True), OTHER, allow_data_loss=True)

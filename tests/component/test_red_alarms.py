@@ -14,9 +14,9 @@ import pytest
 from deployment_world import WAVES, Fault, Process, World, model
 from model_regions import CANARY, PRIMARY
 
-from regionshift.cli.driving import begun_under
 from regionshift.errors import Interrupted, Refused
 from regionshift.operations.alarms import Watched
+from regionshift.operations.plan_up import begun_under
 from regionshift.operations.waves import deploying
 from regionshift.operations.waves.facts import Facts, Terms
 from regionshift.runs.deployment_plan import DeploymentPlan, Wave
@@ -66,9 +66,8 @@ def _begun(
         on_failure="rollback",
     )
     intent = deploying.Intent(plan, Facts(None, digest, links_change=False, moved=frozenset()))
-    wired = cast(Any, SimpleNamespace(environment=environment, journal=process.journal))
     terms = Terms(alarms=(Watched(MINE, CANARY),), refresh=refresh)
-    return begun_under(wired, intent, process.deployed, terms, despite_alarms=despite)
+    return begun_under(environment, process.journal, intent, process.deployed, terms, despite_alarms=despite)
 
 
 @pytest.mark.parametrize("on_failure", ["rollback", "stop"])

@@ -19,7 +19,7 @@ from regionshift.operations.moving.proposing import figures, recovery
 from regionshift.operations.recovery import MeasuredRecovery
 from regionshift.report.junit import write_junit
 from regionshift.report.migrations import recovery_lines
-from regionshift.report.moving import promotion_table
+from regionshift.report.moving import run_facts_table
 from regionshift.report.printer import Screen
 from regionshift.settings.editing import Edit
 
@@ -129,7 +129,7 @@ def _plan(*, lost: bool) -> PromotionPlan:
 
 def _shown(facts: dict[str, object]) -> list[str]:
     screen = Screen(width=80, record=True, file=io.StringIO())
-    screen.print(promotion_table(facts))
+    screen.print(run_facts_table(facts))
     return [" ".join(line.split()) for line in screen.export_text().splitlines()]
 
 

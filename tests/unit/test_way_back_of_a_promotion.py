@@ -12,6 +12,7 @@ from regionshift.journal.backends import open_state
 from regionshift.journal.journal import Journal, RunJournal
 from regionshift.operations.moving import proposing
 from regionshift.operations.moving.promotion_plan import PromotionPlan
+from regionshift.runs.driver import turn_back
 from regionshift.settings.editing import Edit
 
 OLD, NEW = "us-east-1", "eu-west-1"
@@ -52,5 +53,5 @@ def test_one_under_way_or_on_its_way_back_goes_back(journal: Journal) -> None:
     plan = _plan(lost=False)
     run = _begun(journal, plan, steps=len(plan.steps) - 1)
     proposing.require_way_back(journal)
-    proposing.turn_back(journal, run, plan)
+    turn_back(journal, run, plan.steps)
     proposing.require_way_back(journal)

@@ -12,8 +12,8 @@ from pathlib import Path
 from regionshift.cli.deployments import prune_releases, up_in_waves
 from regionshift.cli.opening import opened
 from regionshift.cli.options import Choices
+from regionshift.cli.running import NewsLines, topics, warn_of_fences
 from regionshift.cli.show import confirm, confirm_by_name, console, print_json, screen_of, working
-from regionshift.cli.telling import NewsLines, topics, warn_of_fences
 from regionshift.engine.engine import Listener
 from regionshift.engine.events import StepProgress
 from regionshift.errors import EXIT_FAILED, EXIT_OK, InputError

@@ -9,8 +9,9 @@ from rich.console import Group, RenderableType
 from regionshift.journal.events import RunSummary
 from regionshift.journal.lock import Holder
 from regionshift.journal.releases import Difference, ReleaseRecord
+from regionshift.operations.deploying import HalfDone
 from regionshift.operations.status import Alarms, LastChange, releases_among, told_outcome
-from regionshift.operations.unfinished import HalfDone, OpenRun
+from regionshift.operations.unfinished import OpenRun
 from regionshift.report.printer import Rows, Text
 from regionshift.report.terminal import instant
 from regionshift.report.values import Plan

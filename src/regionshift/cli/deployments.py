@@ -14,19 +14,27 @@ from regionshift.cli.deployment_tables import (
     releases_table,
     standing_table,
 )
-from regionshift.cli.driving import begun_under, driver
-from regionshift.cli.migrations import all_migrations, carrying_in, rollback_migration
+from regionshift.cli.migrations import all_migrations, rollback_migration
 from regionshift.cli.opening import opened
 from regionshift.cli.options import Choices
+from regionshift.cli.running import driver
 from regionshift.cli.show import ask, confirm, console, person_is_there, print_json, working
 from regionshift.errors import EXIT_FAILED, EXIT_OK, Refused, RegionshiftError
 from regionshift.journal.journal import Journal
 from regionshift.journal.lock import holder_to_json, living_holder
+from regionshift.operations.deploying import half_done
 from regionshift.operations.migrations.taking_back import require_all_takeable
 from regionshift.operations.moving.fencing import with_fenced
+from regionshift.operations.plan_up import begun_under
 from regionshift.operations.planning import make_plan
 from regionshift.operations.status import alarms_now, last_change, releases_among
-from regionshift.operations.unfinished import alive_runs, half_done, open_runs, require_finished, worked_on
+from regionshift.operations.unfinished import (
+    alive_runs,
+    changed_by_open_runs,
+    open_runs,
+    require_finished,
+    worked_on,
+)
 from regionshift.operations.up import PlanRefused
 from regionshift.operations.waves import deploying
 from regionshift.operations.waves.deploying import written_since
@@ -36,7 +44,7 @@ from regionshift.releases import deployed_releases
 from regionshift.report.migrations import migrations_table
 from regionshift.report.terminal import findings_table, plan_table
 from regionshift.report.values import Finding, Plan, as_data
-from regionshift.runs.deployment_state import DeploymentState, Outcome, RegionState, fold_deployment
+from regionshift.runs.deployment_state import DeploymentState, Outcome, RegionState
 from regionshift.session import Session
 from regionshift.settings.config import MigrationConfig
 
@@ -54,7 +62,9 @@ def up_in_waves(
     """Do what was planned, wave by wave; ``findings`` of the plan stand in the JSON of its end."""
     deployed = deployed_releases(session.journal)
     terms = terms_of(session.environment.config, refresh=refresh, allow_data_loss=allow_data_loss)
-    intent = begun_under(session, intent, deployed, terms, despite_alarms=despite_alarms)
+    intent = begun_under(
+        session.environment, session.journal, intent, deployed, terms, despite_alarms=despite_alarms
+    )
     with driver(choices, session) as driving:
         state = deploying.begin(driving, session.catalog, intent, deployed)
     return ended(choices, session, state, more={"findings": as_data(findings)})
@@ -88,7 +98,7 @@ def run_deployment_rollback(
         ]
         left_out = session.environment.scope.left_out
         if data:
-            with carrying_in(session) as carrying:
+            with session.carrying() as carrying:
                 require_all_takeable(carrying, data)
         confirm(
             choices,
@@ -182,7 +192,7 @@ def run_releases(choices: Choices) -> int:
     """Every kept release, the newest first, and where it runs."""
     with opened(choices) as session:
         records = session.catalog.store.kept()
-        regions = _as_they_are(session, _unfinished(session))
+        regions = _as_they_are(session)
     runs = {r.digest: [g for g, state in regions.items() if state.release == r.digest] for r in records}
     if choices.as_json:
         hidden = ("content", "sealed", "secret_digests")
@@ -251,14 +261,13 @@ def run_status(choices: Choices) -> int:
     with opened(choices) as session:
         environment = session.environment
         deployed = with_fenced(deployed_releases(session.journal), session.journal)
-        states = _unfinished(session)
         holder = living_holder(session.store, session.identity.scope, environment.now())
         alive = alive_runs(session.journal, holder.run_id if holder else None)
         unfinished, half = open_runs(session.journal, alive), half_done(session.journal)
         changing = any(run.running for run in unfinished)
         with working(choices, "asking every region"):
             migrations, unread = all_migrations(session)
-        regions = _as_they_are(session, states)
+        regions = _as_they_are(session)
         last = None if half else last_change(session.journal, regions)
         up = [
             r for r, s in regions.items() if s.release and not s.note and r not in environment.scope.uncalled
@@ -305,19 +314,13 @@ def run_status(choices: Choices) -> int:
     return EXIT_OK if well and (going or not unread) else EXIT_FAILED
 
 
-def _unfinished(session: Session) -> list[tuple[str, DeploymentState]]:
-    views = deploying.unfinished(session.journal)
-    return [(view.run_id, fold_deployment(session.journal.events(view.run_id))) for view in views]
-
-
-def _as_they_are(session: Session, states: Sequence[tuple[str, DeploymentState]]) -> dict[str, RegionState]:
+def _as_they_are(session: Session) -> dict[str, RegionState]:
     """Every region as the finished runs left it, and as far as an open one has changed it; the primary first.
 
     A region that is no more in the settings and has nothing is left out.
     """
     found = dict(with_fenced(deployed_releases(session.journal), session.journal).regions)
-    for _, state in states:
-        found |= {region: state.regions[region] for region in state.changed}
+    found |= changed_by_open_runs(session.journal)
     named = session.environment.config.all_regions
     gone = {r for r, state in found.items() if r not in named and state.settled and state.release is None}
     return {region: found[region] for region in [*named, *sorted(found)] if region in found.keys() - gone}

@@ -14,7 +14,7 @@ from regionshift.journal.lock import Holder, current_holder
 from regionshift.journal.store import StateUnreachable
 from regionshift.operations.obstacles import without_plan
 from regionshift.operations.preflight import without_down
-from regionshift.operations.unfinished import alive_runs
+from regionshift.operations.unfinished import alive_runs, unfinished_findings
 from regionshift.releases import deployed_releases
 from regionshift.report.terminal import facts_table, findings_table
 from regionshift.report.values import Finding, as_data, exit_code_of
@@ -52,7 +52,13 @@ def _examine(choices: Choices) -> tuple[_Facts, list[Finding], int]:
             alive = alive_runs(session.journal, holder.run_id) if holder else ()
             findings = [
                 *without_plan(
-                    environment, session.journal, session.catalog, session.machine, regional, alive
+                    environment,
+                    session.journal,
+                    session.catalog,
+                    session.machine,
+                    regional,
+                    unfinished_findings(session.journal, alive),
+                    alive,
                 ),
                 *_held(holder),
                 *_damage(session),

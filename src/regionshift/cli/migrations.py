@@ -6,10 +6,7 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
-from datetime import UTC, datetime
 from typing import Any
-
-from botocore.credentials import ReadOnlyCredentials
 
 from regionshift.aws.errors import told_plainly
 from regionshift.carriers.migration import Metadata
@@ -27,8 +24,6 @@ from regionshift.errors import (
     RegionshiftError,
     WorkFailed,
 )
-from regionshift.function.clients import TransportAccess
-from regionshift.operations.environment import Outputs
 from regionshift.operations.migrations import migrate as operation
 from regionshift.operations.migrations.carrying import Carrying
 from regionshift.operations.migrations.entries import require_rights, require_something
@@ -52,8 +47,6 @@ from regionshift.report.terminal import instant
 from regionshift.runs.deployment_state import DOWN
 from regionshift.session import Session, Skipped
 from regionshift.settings.config import MigrationConfig
-
-_CONNECTIONS = 16
 
 
 def run_migrate(
@@ -294,7 +287,7 @@ def all_migrations(session: Session) -> tuple[Sequence[dict[str, Any]], str]:
     if not regions:
         return [], ""
     try:
-        with carrying_in(session) as carrying:
+        with session.carrying() as carrying:
             known, unread = known_migrations(carrying, regions)
     except RegionshiftError as error:
         return [], f"Migrations could not be read: {error.message}"
@@ -336,7 +329,7 @@ def open_migration(session: Session) -> OpenMigration | None:
             raise WorkFailed(unread, remedy="when it can be read: regionshift resume")
         return None
     name, region = left["migration_id"], left["region"]
-    with carrying_in(session) as carrying:
+    with session.carrying() as carrying:
         level = str(carrying.find(name)[1]["level"])
         going_back = carrying.migration(region, name).undone() is not None
     return OpenMigration(name, left["status"], left["source"], region, level, going_back)
@@ -364,37 +357,9 @@ def resume_migration(choices: Choices, left: OpenMigration, *, back: bool) -> in
 def _carrying(choices: Choices, *, locked: bool, skipped: Skipped = ()) -> Iterator[tuple[Session, Carrying]]:
     with (
         opened(choices, locked=locked, skipped=skipped) as session,
-        carrying_in(session) as carrying,
+        session.carrying() as carrying,
     ):
         yield session, carrying
-
-
-@contextmanager
-def carrying_in(session: Session) -> Iterator[Carrying]:
-    """How this run of the command works with migrations. Raises WorkFailed when the environment is not up."""
-    values = session.environment.engine.outputs()
-    if not values:
-        raise WorkFailed(
-            f"The environment {session.environment.name} is not up.", remedy="run `regionshift up` first"
-        )
-    clients, cloud = session.environment.clients, session.cloud
-
-    def credentials() -> ReadOnlyCredentials:
-        key = clients.credentials()
-        return ReadOnlyCredentials(key.access_key, key.secret_key, key.session_token)
-
-    access = TransportAccess(
-        credentials,
-        session.environment.config.account,
-        cloud.endpoint if cloud else None,
-        str(cloud.ca_bundle) if cloud else None,
-        connections=_CONNECTIONS,
-    )
-    transport = access.transport()
-    try:
-        yield Carrying(session.environment, Outputs(values), transport, lambda: datetime.now(UTC), time.sleep)
-    finally:
-        transport.close()
 
 
 def _known(carrying: Carrying, wanted: operation.MigrationRequest) -> Metadata | None:

@@ -2,17 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator
+import time
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, nullcontext
+from functools import partial
 from pathlib import Path
 
 from regionshift.cli.failure import changes_of_this_command
 from regionshift.cli.options import Choices
 from regionshift.cli.show import confirm, console, screen_of, working
+from regionshift.errors import InputError
 from regionshift.journal.lock import Holder
+from regionshift.operations.run_tools import RunTools
+from regionshift.report.terminal import findings_table
+from regionshift.report.values import Finding
 from regionshift.session import Session, Skipped, load_settings, open_session
 from regionshift.settings.config import MigrationConfig
-from regionshift.surroundings import surroundings
+from regionshift.settings.mistakes import SettingsError
+from regionshift.surroundings import ProjectFiles, surroundings
+
+_REMEDY = "change this so that it fits both primaries, run `regionshift up`, and promote again"
 
 
 def settings_of(choices: Choices, path: Path | None = None) -> MigrationConfig:
@@ -56,6 +65,42 @@ def opened(
         finally:
             for sentence in (*session.journal.damage, *session.environment.engine.mended):
                 screen_of(stderr=True).print(f"warning: {sentence}", style="yellow")
+
+
+def tools_of(choices: Choices, session: Session, remedy: str = _REMEDY) -> RunTools:
+    """What the steps of a run work with in ``session``; ``remedy`` when settings that they make would be wrong."""
+
+    def tell(found: Sequence[Finding]) -> None:
+        console(choices).print(findings_table(found))
+
+    return RunTools(
+        session.environment,
+        session.catalog,
+        session.journal,
+        session.machine,
+        choices.config,
+        partial(_load_text, choices, remedy),
+        session.carrying,
+        time.monotonic,
+        tell,
+    )
+
+
+def _load_text(choices: Choices, remedy: str, text: str) -> MigrationConfig:
+    """The settings that ``text`` would give in place of the file; ``remedy`` if they would be wrong."""
+    aside = ProjectFiles(choices.config).home / "settings-to-be.yaml"
+    aside.write_bytes(text.encode())
+    try:
+        return settings_of(choices, aside)
+    except SettingsError as error:
+        first = error.mistakes[0]
+        raise InputError(
+            f"The settings with other regions would be wrong: {first}",
+            where=first.path,
+            remedy=remedy,
+        ) from error
+    finally:
+        aside.unlink()
 
 
 def _ask_before_breaking(choices: Choices) -> Callable[[Holder, MigrationConfig], None]:

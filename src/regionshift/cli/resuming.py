@@ -2,23 +2,29 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
+
 from regionshift.cli.commands import run_destroy, run_up
 from regionshift.cli.deployments import ended, say_what_the_settings_say, verdict
-from regionshift.cli.driving import driver
-from regionshift.cli.migrations import OpenMigration, open_migration, resume_migration
-from regionshift.cli.moving import resume_move
+from regionshift.cli.migrations import open_migration, resume_migration
+from regionshift.cli.moving import run_move, stop_move
 from regionshift.cli.opening import opened
 from regionshift.cli.options import Choices
-from regionshift.cli.promoting import resume_promotion, run_rejoin
+from regionshift.cli.promoting import run_rejoin
+from regionshift.cli.running import driver, resume_steps
 from regionshift.cli.show import console
 from regionshift.errors import InputError
-from regionshift.journal.events import DECISION
+from regionshift.journal.events import DECISION, RunView
 from regionshift.operations import moves
-from regionshift.operations.moving import proposing
+from regionshift.operations.deploying import InOneRun, in_one_run, require_way_back
 from regionshift.operations.plan_up import UpOptions
-from regionshift.operations.unfinished import InOneRun, in_one_run, require_way_back
+from regionshift.operations.unfinished import RunRow, open_to_resume
 from regionshift.operations.waves import deploying
 from regionshift.session import Session
+
+Resumed = int | Callable[[], int]
+"""The exit code, or what gives it in a session of its own, once that of `resume` is closed."""
 
 
 def run_resume(choices: Choices, *, back: bool) -> int:
@@ -28,34 +34,58 @@ def run_resume(choices: Choices, *, back: bool) -> int:
         InputError: nothing is unfinished. Refused: there is no way back, or a newer version wrote it.
     """
     with opened(choices, locked=True) as session:
-        move = moves.unfinished(session.journal)
-        moving = move is not None
-        if move is not None and moves.goes_back(session.journal, move):
-            back = True  # that was begun
-        if back:
-            proposing.require_way_back(session.journal)
-            if move is not None:
-                moves.require_way_back(move, session.environment.config.regions.primary, session.journal)
-        # A move goes on with the change of primary that it began; back goes that one first.
-        code = None if moving and not back else resume_promotion(choices, session, back=back)
-        if code is not None and not (moving and proposing.unfinished(session.journal) is None):
-            return code
-        if not moving:
-            if deploying.unfinished(session.journal):
-                return _waves(choices, session, back=back)
-            left = in_one_run(session.journal)
-            if left is None:
-                migration = _open_migration(session)
-            elif back:
-                require_way_back(session.journal, left)
-            else:
-                # What was allowed to be lost was allowed for those settings.
-                loss = left.allows_loss and set(left.releases) == {session.environment.release().digest}
-    if moving:
-        return resume_move(choices, back=back, said=code is not None)
+        found = open_to_resume(session.journal)
+        done = _open(choices, session, found, back=back) if found else _ended(choices, session, back=back)
+    return done() if callable(done) else done
+
+
+def _open(choices: Choices, session: Session, found: list[tuple[RunRow, RunView]], *, back: bool) -> Resumed:
+    """Forward goes the whole, which does the rest of its parts; back go the parts first."""
+    journal, primary = session.journal, session.environment.config.regions.primary
+    whole, view = found[0]
+    back = back or whole.goes_back(journal, view)
+    if not back:
+        return _resumed(choices, session, whole, view, back=False)
+    parts_first = found[::-1]
+    for row, each in parts_first:
+        row.require_way_back(journal, each, primary)
+    for number, (row, each) in enumerate(parts_first):
+        done = _resumed(choices, session, row, each, back=True, part_done=number > 0)
+        is_open = any(left.run_id == each.run_id for left in journal.unfinished())
+        if callable(done) or is_open:
+            break
+    return done
+
+
+def _resumed(
+    choices: Choices, session: Session, row: RunRow, view: RunView, *, back: bool, part_done: bool = False
+) -> Resumed:
+    if row.run is not None:
+        return resume_steps(choices, session, row, view, back=back)
+    match row.name:
+        case "waves":
+            return _waves(choices, session, back=back)
+        case "move" if back:
+            return partial(stop_move, choices, quiet=part_done)
+        case "move":
+            return partial(run_move, choices, *moves.ends_of(view), retire=False, allow_data_loss=False)
+    return _ended(choices, session, back=back)
+
+
+def _ended(choices: Choices, session: Session, *, back: bool) -> Resumed:
+    """What went in one run and was killed or ended half way, or a migration."""
+    left = in_one_run(session.journal)
     if left is None:
-        return resume_migration(choices, migration, back=back)
-    return _back_to_nothing(choices, left) if back else _one_run(choices, left, allow_data_loss=loss)
+        migration = open_migration(session)
+        if migration is None:
+            raise InputError("Nothing is unfinished.", remedy="`regionshift history` lists what there was")
+        return partial(resume_migration, choices, migration, back=back)
+    if back:
+        require_way_back(session.journal, left)
+        return partial(_back_to_nothing, choices, left)
+    # What was allowed to be lost was allowed for those settings.
+    loss = left.allows_loss and set(left.releases) == {session.environment.release().digest}
+    return partial(_one_run, choices, left, allow_data_loss=loss)
 
 
 def _waves(choices: Choices, session: Session, *, back: bool) -> int:
@@ -71,13 +101,6 @@ def _waves(choices: Choices, session: Session, *, back: bool) -> int:
     if kind == "rollback":
         say_what_the_settings_say(choices)
     return code
-
-
-def _open_migration(session: Session) -> OpenMigration:
-    found = open_migration(session)
-    if found is None:
-        raise InputError("Nothing is unfinished.", remedy="`regionshift history` lists what there was")
-    return found
 
 
 def _one_run(choices: Choices, left: InOneRun, *, allow_data_loss: bool) -> int:

@@ -19,6 +19,8 @@ from regionshift.cli.options import Choices
 from regionshift.errors import Refused
 from regionshift.report.live import Activity
 from regionshift.report.printer import Screen, escaped
+from regionshift.report.terminal import findings_table, plan_table
+from regionshift.report.values import Plan
 
 if TYPE_CHECKING:
     from regionshift.settings.config import MigrationConfig
@@ -78,6 +80,16 @@ def working(choices: Choices, what: str) -> Activity:
     """Says that ``what`` goes on, as a context manager; on standard error where standard output is no terminal."""
     screen = console(choices)
     return Activity(screen if screen.is_live else screen_of(stderr=True), what, time.monotonic)
+
+
+def show_plan(choices: Choices, plan: Plan) -> None:
+    """A plan with its findings; with --json nothing, as its end has them."""
+    if choices.as_json:
+        return
+    screen = console(choices)
+    screen.print(plan_table(plan, whole=choices.verbose))
+    if plan.findings:
+        screen.print(findings_table(plan.findings))
 
 
 class NotConfirmed(Refused):

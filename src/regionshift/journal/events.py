@@ -21,7 +21,8 @@ DECISION = "decision"
 """The step that records what a person, or `resume`, chose."""
 PHASES = ("before", "after", "failed")
 
-Kind = Literal["deployment", "rollback", "migration", "promotion", "move", "destroy", "fence"]
+Kind = str
+"""``deployment``, ``rollback``, ``migration``, ``promotion``, ``move``, ``destroy``, ``fence``, or a new one's name."""
 Phase = Literal["before", "after", "failed"]
 
 

@@ -1,4 +1,4 @@
-"""A change of all regions in one go, as a run of one step, and mending what a killed one left."""
+"""A change of all regions in one go, as a run of one step; what a killed one left; ending all runs with a destroy."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import ClassVar, TypeVar
 
 from regionshift.engine.engine import Listener, RunRecord
+from regionshift.errors import Refused
 from regionshift.journal.events import Event, RunSummary, RunView
 from regionshift.journal.journal import Journal, RunJournal
 from regionshift.operations.environment import Environment
@@ -24,6 +25,7 @@ _STEPS = (RunStep("apply", reversible=False),)
 _ResultT = TypeVar("_ResultT")
 # Runs of one engine run each: a killed one is gone on with by starting another. Other kinds are resumed.
 _MENDED = ("deployment", "destroy")
+DESTROYED = "destroyed"
 # How a deployment ends that may have left something between two releases.
 _HALF_DONE = ("failed", "killed", "interrupted", Outcome.STOPPED, Outcome.PARTLY, Outcome.NEEDS_PERSON)
 
@@ -140,6 +142,100 @@ def left_half_done(journal: Journal) -> RunSummary | None:
     return newest if torn or _is_half_done(newest) else None
 
 
+@dataclass(frozen=True)
+class HalfDone:
+    """A run that ended between two releases and says of no region where it is, and the command that mends that."""
+
+    run: str
+    kind: str
+    outcome: str
+    go_on: str
+
+
+def half_done(journal: Journal) -> HalfDone | None:
+    """What an `up` in one run, or a destroy, left half done; none when the newest change is whole."""
+    run = left_half_done(journal)
+    if run is None:
+        return None
+    go_on = command_in_one_run(journal, journal.view(run.run_id))
+    return HalfDone(run.run_id, run.kind, str(run.outcome), go_on)
+
+
+@dataclass(frozen=True)
+class InOneRun:
+    """A change of all regions in one run that was stopped, failed or was killed before it was whole.
+
+    Args:
+        at: how far it came, in words. releases: the digests that it brought in, to ``regions``; none for a destroy.
+        rejoins: the region that it brings back. allows_loss: whether what holds data was allowed to go.
+    """
+
+    run: str
+    kind: str
+    at: str
+    releases: tuple[str, ...] = ()
+    regions: tuple[str, ...] = ()
+    rejoins: str | None = None
+    allows_loss: bool = False
+
+
+def in_one_run(journal: Journal) -> InOneRun | None:
+    """The newest change in one run that is not whole; none when there is none.
+
+    Raises:
+        Refused: a newer tool wrote it.
+    """
+    for view in journal.unfinished():
+        if view.kind in ("deployment", "destroy") and "plan" not in view.opened:
+            require_known(view)
+            return _in_one_run(view, "was killed")
+    half = left_half_done(journal)
+    return _in_one_run(journal.view(half.run_id), f"ended as {half.outcome}") if half else None
+
+
+def _in_one_run(view: RunView, at: str) -> InOneRun:
+    found, rejoins = view.opened.get("releases"), view.opened.get("rejoins")
+    releases = found if isinstance(found, dict) else {}
+    return InOneRun(
+        view.run_id,
+        view.kind,
+        at,
+        tuple(releases.values()),
+        tuple(releases),
+        str(rejoins) if rejoins else None,
+        bool(view.opened.get("allows_loss")),
+    )
+
+
+def require_way_back(journal: Journal, left: InOneRun) -> None:
+    """Raises Refused, with the nearest that there is, when ``left`` cannot be taken back.
+
+    Back goes only what came up where nothing was: what a change in one run deleted, nobody has any more.
+    """
+    if left.kind == "deployment" and deployed_releases(journal).is_empty:
+        return
+    forward = "`regionshift resume` finishes it"
+    remedy = {
+        "destroy": f"{forward}, or `regionshift up` makes the environment anew",
+    }.get(left.kind, f"{forward}; then write the settings as they were, and: regionshift up")
+    raise Refused(
+        f"The {left.kind} {left.run} went in one run, and what it deleted does not come back.",
+        where=left.run,
+        remedy=remedy if left.rejoins is None else forward,
+    )
+
+
+def command_in_one_run(journal: Journal, view: RunView) -> str:
+    """What goes on with a change in one run, as it is typed."""
+    if "rejoins" in view.opened:
+        return f"regionshift resume, or regionshift up --rejoin {view.opened['rejoins']}"
+    if view.kind == "destroy":
+        return "regionshift resume, or regionshift destroy"
+    if deployed_releases(journal).is_empty:
+        return "regionshift resume, or regionshift resume --back"
+    return "regionshift resume, or regionshift up"
+
+
 def _last_change(journal: Journal) -> RunSummary | None:
     """The newest run that changed what stands; those of data and of fences did not."""
     for run in journal.history():
@@ -201,10 +297,37 @@ def mend(environment: Environment, journal: Journal) -> Remains:
     remains = _remains(journal, newest, dead)
     if dead:
         environment.engine.release_lock()
-    for view in dead:
+    shutting = [view for view in journal.unfinished() if view.kind == "fence" and not view.newer]
+    for view in (*dead, *shutting):
         journal.reopen(view.run_id).close("killed", failed=True)
     # A run that was stopped hard, or whose engine was killed under it, wrote its own end and leaves the same.
     unclean = bool(dead) or (newest is not None and newest.outcome != "succeeded")
     open_still = unclean or has_unsettled(environment.engine)
     found = recover(environment).findings(environment.regions) if open_still else []
     return replace(remains, findings=tuple(found))
+
+
+def require_endable(journal: Journal) -> None:
+    """Raises Refused when a newer tool wrote an open run: this one cannot tell what ending it means."""
+    for view in journal.unfinished():
+        require_known(view)
+
+
+def require_known(view: RunView) -> None:
+    """Raises Refused when a newer tool wrote an open run."""
+    if view.newer:
+        raise Refused(
+            f"Run {view.run_id} is not finished, and a newer version of regionshift wrote it.",
+            where=view.run_id,
+            remedy="use that version",
+        )
+
+
+def end_all(journal: Journal, *, but: str) -> list[str]:
+    """Close every open run but one as destroyed: what it was about is going. Gives their ids."""
+    ended = [view.run_id for view in journal.unfinished() if view.run_id != but]
+    for run_id in ended:
+        journal.reopen(run_id).close(DESTROYED, {"by": but}, failed=True)
+    if ended:
+        journal.reopen(but)  # the lock names the run that was opened last
+    return ended

@@ -7,71 +7,46 @@ stopped where it is.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import ClassVar
 
 from regionshift.errors import InputError, Refused, RegionshiftError, WorkFailed
-from regionshift.journal.events import DECISION, RunView
+from regionshift.journal.events import RunView
 from regionshift.journal.journal import Journal, RunJournal
 from regionshift.operations.deploying import deploy, mend
 from regionshift.operations.environment import Environment
-from regionshift.operations.moving.copying import LastCopy, carried_entries
+from regionshift.operations.moving.copying import carried_entries, copies_of
 from regionshift.operations.moving.promoting import read_text, require_writable, write_text
 from regionshift.operations.moving.proposing import (
-    Loader,
     figures,
+    promote_in_move,
     require_secrets,
     require_turnable,
 )
-from regionshift.operations.moving.settings_unchanged import require_nothing_else
+from regionshift.operations.moving.settings_unchanged import require_nothing_else, require_removal_alone
 from regionshift.operations.obstacles import before_plan, prevents_plan
-from regionshift.operations.preflight import Machine, region_findings
+from regionshift.operations.planning import LOSS
+from regionshift.operations.preflight import region_findings
+from regionshift.operations.run_tools import Loader, RunTools
 from regionshift.operations.up import PlanRefused, Proposal, propose
 from regionshift.operations.validate import validate
-from regionshift.releases import ReleaseCatalog, deployed_releases
+from regionshift.releases import deployed_releases
 from regionshift.report.values import Plan
-from regionshift.runs.driver import RunEnd, SagaRun, Said, WhenFailed, saga_state
-from regionshift.runs.messages import News, SagaNews
+from regionshift.runs.driver import RunEnd, SagaRun, Said, WhenFailed, saga_state, turn_back
+from regionshift.runs.messages import News, RunListener, SagaNews
 from regionshift.runs.state import RunStep, SagaState
 from regionshift.settings.config import MigrationConfig
 from regionshift.settings.editing import Edit, add_secondary, applied, remove_secondary
 
-PHASES = {
-    "name": "name the new region in the settings",
-    "up": "bring it up",
-    "migrate": "copy what is there",
-    "promote": "make it the primary",
-}
-STEPS = tuple(RunStep(phase, reversible=False) for phase in PHASES)
-
-
-@dataclass(frozen=True)
-class MoveTools:
-    """What a phase works with, opened anew for each, as the one before may have changed the settings.
-
-    Args:
-        settings: the file. load: reads its text as the command would. copies: opens what copies.
-    """
-
-    environment: Environment
-    catalog: ReleaseCatalog
-    journal: Journal
-    machine: Machine
-    settings: Path
-    load: Loader
-    copies: Callable[[], AbstractContextManager[LastCopy]]
-
-    @property
-    def is_promoting(self) -> bool:
-        """Whether a change of primary is under way."""
-        return any(view.kind == "promotion" for view in self.journal.unfinished())
-
-    def is_primary(self, region: str) -> bool:
-        """Whether ``region`` is the primary already, by the settings as they are."""
-        return self.environment.config.regions.primary == region
+STEPS = (
+    RunStep("name", reversible=False, meaning="name the new region in the settings"),
+    RunStep("up", reversible=False, meaning="bring it up"),
+    RunStep("migrate", reversible=False, meaning="copy what is there"),
+    RunStep("promote", reversible=False, meaning="make it the primary"),
+)
+PHASES = tuple(step.name for step in STEPS)
 
 
 @dataclass(frozen=True)
@@ -79,14 +54,15 @@ class MoveRun(SagaRun):
     """A move as a kind of run: a phase that fails is done again by whoever goes on with it.
 
     Args:
-        promote: makes the new region the primary; gives what was measured.
+        tools: opened anew for each phase, as the one before may have changed the settings.
+        listeners: are told of the steps of the change of primary, which is a run of its own.
     """
 
-    tools: MoveTools
+    tools: RunTools
     run_id: str
     source: str
     target: str
-    promote: Callable[[], Said]
+    listeners: Sequence[RunListener[RunStep]]
 
     when_failed: ClassVar[WhenFailed] = WhenFailed.STAY_OPEN
 
@@ -99,6 +75,11 @@ class MoveRun(SagaRun):
     def news(self) -> SagaNews:
         """As of every run."""
         return news_of(self.source, self.target)
+
+    @property
+    def title(self) -> str:
+        """As of every run."""
+        return f"move {self.source} to {self.target}"
 
     def told_regions(self, state: SagaState) -> Sequence[str]:
         """Those that are up."""
@@ -122,11 +103,13 @@ class MoveRun(SagaRun):
             case "up":
                 return _bring_up(tools, self.source, target)
             case "migrate":
-                if tools.is_primary(target):
+                if _is_primary(tools, target):
                     return {}
-                with tools.copies() as copies:
+                with copies_of(tools, self.source, target) as copies:
                     return copies.copy(self.run_id)
-        return {} if tools.is_primary(target) and not tools.is_promoting else self.promote()
+        if _is_primary(tools, target) and not _is_promoting(tools):
+            return {}
+        return promote_in_move(tools, target, self.listeners)
 
     def end(self, state: SagaState) -> RunEnd:
         """With what each phase said."""
@@ -139,7 +122,7 @@ class MoveRun(SagaRun):
 
 
 def look(
-    tools: MoveTools, source: str, target: str, phases: Collection[str], run_id: str = "planned"
+    tools: RunTools, source: str, target: str, phases: Collection[str], run_id: str = "planned"
 ) -> Plan | None:
     """Ask each of ``phases`` for what it needs, before the first of them changes anything; what its `up` does.
 
@@ -152,10 +135,10 @@ def look(
         text = with_target(tools.load(text), tools.settings, target, tools.load) or text
     if "up" in phases:
         plan = proposed_up(tools, source, target).plan
-    if tools.is_primary(target) or tools.is_promoting:
+    if _is_primary(tools, target) or _is_promoting(tools):
         return plan  # the change of primary asked before its first step
     if "migrate" in phases:
-        with tools.copies() as copies:
+        with copies_of(tools, source, target) as copies:
             is_up = deployed_releases(tools.journal).releases.get(target) is not None
             copies.look(run_id) if is_up else copies.look_before_up()
     if "promote" in phases:
@@ -164,18 +147,26 @@ def look(
     return plan
 
 
-def proposed_up(tools: MoveTools, source: str, target: str) -> Proposal:
+def _is_promoting(tools: RunTools) -> bool:
+    return any(view.kind == "promotion" for view in tools.journal.unfinished())
+
+
+def _is_primary(tools: RunTools, region: str) -> bool:
+    """Whether ``region`` is the primary already, by the settings as they are."""
+    return tools.environment.config.regions.primary == region
+
+
+def proposed_up(tools: RunTools, source: str, target: str) -> Proposal:
     """What bringing the new region up does. Raises Refused, PlanRefused when that may not be."""
     environment, journal, catalog = tools.environment, tools.journal, tools.catalog
     remains = mend(environment, journal)
     deployed = deployed_releases(journal)
     coming = set() if deployed.releases.get(target) else {target}
     require_nothing_else(environment, catalog, deployed, source, coming, tools.settings)
-    own, refresh = unfinished(journal), remains.is_read_back
+    refresh = remains.is_read_back
     # One engine run for all regions leaves none out.
     regional = region_findings(environment, tolerate=False)
-    open_now = [own.run_id] if own else ()
-    findings = before_plan(environment, journal, catalog, tools.machine, regional, open_now, refresh=refresh)
+    findings = before_plan(environment, journal, catalog, tools.machine, regional, refresh=refresh)
     if prevents_plan(findings):
         raise PlanRefused(findings)
     proposal = propose(environment, [*findings, *remains.findings], refresh=refresh)
@@ -184,7 +175,7 @@ def proposed_up(tools: MoveTools, source: str, target: str) -> Proposal:
     return proposal
 
 
-def _bring_up(tools: MoveTools, source: str, target: str) -> dict[str, object]:
+def _bring_up(tools: RunTools, source: str, target: str) -> dict[str, object]:
     """Bring the new region up, and the others to knowing of it; check the new one."""
     environment, journal = tools.environment, tools.journal
     proposal = proposed_up(tools, source, target)
@@ -199,11 +190,29 @@ def _bring_up(tools: MoveTools, source: str, target: str) -> dict[str, object]:
 
 @dataclass(frozen=True)
 class Retirement:
-    """A region that may be taken down: the edit of the settings, and what the engine would do."""
+    """A region that is to be taken down: the edit of the settings, and what the engine would do.
 
+    Args:
+        environment: by the settings without it.
+    """
+
+    region: str
     edit: Edit
     environment: Environment
     proposal: Proposal
+
+    def require_allowed(self, primary: str) -> None:
+        """Raises PlanRefused for what stands in the way, Refused for data that would be lost and may not be."""
+        errors = self.proposal.plan.errors
+        if any(each.code != LOSS for each in errors):
+            raise PlanRefused(errors)
+        if errors:
+            raise Refused(
+                f"{self.region} holds data that would go with it ({len(errors)} things).",
+                where=self.region,
+                remedy=f"until then it stays a secondary; {command_of(self.region, primary)} --retire"
+                " --allow-data-loss",
+            )
 
 
 def require_movable(config: MigrationConfig, source: str, target: str) -> None:
@@ -223,7 +232,7 @@ def news_of(source: str, target: str) -> SagaNews:
     return SagaNews(
         "move",
         f"move from {source} to {target}",
-        tuple(PHASES),
+        PHASES,
         success=f"{target} is the primary, {source} is a secondary",
         undone=f"stopped, {source} is the primary",
         go_on=f"{command_of(source, target)} (or regionshift resume; regionshift resume --back stops it)",
@@ -234,11 +243,6 @@ def news_of(source: str, target: str) -> SagaNews:
 def command_of(source: str, target: str) -> str:
     """What begins a move, and goes on with it, as it is typed."""
     return f"regionshift move --from {source} --to {target}"
-
-
-def of_retired(region: str, primary: str) -> News:
-    """The old region is down."""
-    return News("move", "success", f"{region} is retired; {primary} is the primary")
 
 
 def unfinished(journal: Journal) -> RunView | None:
@@ -297,20 +301,21 @@ def require_way_back(view: RunView, primary: str, journal: Journal) -> None:
     )
 
 
-def turn_back(journal: Journal, view: RunView) -> None:
-    """Decide that an open move is taken back: from then on nobody goes forward with it."""
+def stop(tools: RunTools, view: RunView) -> dict[str, object]:
+    """End an open move where it is, with what it copied itself taken back; the new region stays a secondary.
+
+    From the first event of it nobody goes forward with the move. Done twice is no harm.
+    """
+    journal, run_id = tools.journal, view.run_id
+    tools.environment.engine.release_lock()
     if not goes_back(journal, view):
-        journal.reopen(view.run_id).append(DECISION, "after", data={"direction": "back", "by": "resume"})
-
-
-def stop(journal: Journal, run_id: str) -> None:
-    """End a move where it is."""
+        turn_back(journal, journal.reopen(run_id), STEPS)
+    taken_back: dict[str, object] = {}
+    if "migrate" in saga_state(journal, run_id, STEPS).began:
+        with copies_of(tools, *ends_of(view)) as copies:
+            taken_back = {each: copies.take_back(each) for each in (f"{run_id}-carry", f"{run_id}-bucket")}
     journal.reopen(run_id).close("stopped", failed=True)
-
-
-def take_back(copies: LastCopy, run_id: str) -> dict[str, object]:
-    """Take back what the move itself copied; the new region stays what it is, a secondary. Done twice is no harm."""
-    return {each: copies.take_back(each) for each in (f"{run_id}-carry", f"{run_id}-bucket")}
+    return taken_back
 
 
 def with_target(config: MigrationConfig, settings: Path, target: str, load: Loader) -> str | None:
@@ -338,23 +343,15 @@ def name_target(config: MigrationConfig, settings: Path, target: str, load: Load
     return {"settings": f"added {target}"}
 
 
-def propose_retirement(
-    environment: Environment,
-    settings: Path,
-    region: str,
-    load: Loader,
-    *,
-    allow_data_loss: bool,
-    refresh: bool = False,
-) -> Retirement:
-    """What taking ``region`` out of the environment would do. Changes nothing.
-
-    Args:
-        refresh: as `propose`.
+def propose_retirement(tools: RunTools, region: str, *, allow_data_loss: bool) -> Retirement:
+    """What taking ``region`` out of the environment would do. Changes nothing but what a killed run left.
 
     Raises:
         InputError: it is no secondary, or the file cannot be changed exactly, or not at all.
+        Refused: the settings say more than that it goes.
     """
+    environment, settings, load = tools.environment, tools.settings, tools.load
+    refresh = mend(environment, tools.journal).half_done
     config = environment.config
     if region not in config.regions.secondaries:
         raise InputError(
@@ -371,7 +368,24 @@ def propose_retirement(
         raise _elsewhere()
     release = replace(environment.release(), config=after)
     rest = replace(environment, config=after, release=lambda: release)
-    return Retirement(edit, rest, propose(rest, allow_data_loss=allow_data_loss, refresh=refresh))
+    found = propose(rest, allow_data_loss=allow_data_loss, refresh=refresh)
+    require_removal_alone(rest, tools.catalog, deployed_releases(tools.journal))
+    return Retirement(region, edit, rest, found)
+
+
+def retire(tools: RunTools, found: Retirement) -> tuple[str, News, Sequence[str]]:
+    """Take a region out of the settings and of the environment; gives the run, what is told of it, and to whom.
+
+    The file goes first, so that a retirement that is killed is finished by `up`.
+    """
+    journal = tools.journal
+    journal.changing()
+    write_text(tools.settings, applied(found.edit, read_text(tools.settings)))
+    tools.catalog.keep(found.environment.release(), deployed_releases(journal).links)
+    deploy(found.environment, journal, found.proposal)
+    told, primary = deployed_releases(journal), found.environment.config.regions.primary
+    news = News("move", "success", f"{found.region} is retired; {primary} is the primary")
+    return str(told.run_id), news, told.regions_up
 
 
 def _elsewhere() -> InputError:

@@ -24,19 +24,20 @@ from regionshift.operations.alarms import (
     window_of,
 )
 from regionshift.operations.collisions import taken_findings
-from regionshift.operations.deploying import remains_of
+from regionshift.operations.deploying import half_done, remains_of
 from regionshift.operations.environment import Environment
 from regionshift.operations.missing_regions import missing_region_findings
 from regionshift.operations.moving.fencing import not_shut
 from regionshift.operations.moving.settings_unchanged import require_removal_alone
 from regionshift.operations.preflight import PREVENTS_PLAN, Machine, preflight
-from regionshift.operations.unfinished import UNFINISHED, unfinished_findings
 from regionshift.operations.waves.bake import RegionDown, calling
 from regionshift.operations.waves.facts import Terms, terms_of
 from regionshift.releases import DeployedReleases, ReleaseCatalog, deployed_releases
 from regionshift.report.values import Finding, Severity, errors_of
 
 _AT_ONCE = 8
+UNFINISHED = "unfinished"
+"""The code of a finding: a run that was begun and not ended, or that ended between two releases."""
 
 
 def without_plan(
@@ -45,14 +46,16 @@ def without_plan(
     catalog: ReleaseCatalog,
     machine: Machine,
     regional: Sequence[Finding],
+    unfinished: Sequence[Finding],
     alive: Collection[str] = (),
 ) -> list[Finding]:
     """Every question that needs no plan, for `doctor`.
 
     Args:
-        regional: what `region_findings` found. alive: runs that a living command works on.
+        regional: what `region_findings` found. unfinished: what `unfinished_findings` found.
+        alive: runs that a living command works on.
     """
-    found = before_plan(environment, journal, catalog, machine, regional, alive)
+    found = before_plan(environment, journal, catalog, machine, regional, unfinished)
     if prevents_plan(found):
         return found
     deployed = deployed_releases(journal)
@@ -70,19 +73,21 @@ def before_plan(
     catalog: ReleaseCatalog,
     machine: Machine,
     regional: Sequence[Finding],
-    alive: Collection[str] = (),
+    unfinished: Sequence[Finding] = (),
     *,
     refresh: bool = False,
 ) -> list[Finding]:
     """What is asked before a plan is made: open runs, the preflight, regions that are fenced, gone or leave.
 
     Args:
+        unfinished: what `unfinished_findings` found; none for a run that began when nothing else was open.
         refresh: what is there is read back, so what is gone stands in nothing's way.
     """
     deployed = deployed_releases(journal)
     refresh = refresh or remains_of(journal).is_read_back
     found = [
-        *unfinished_findings(journal, alive),
+        *unfinished,
+        *_half_done(journal),
         *_fenced(environment, journal),
         *preflight(environment, machine, regional),
         *([] if refresh else missing_region_findings(environment, deployed, regional)),
@@ -223,6 +228,14 @@ def _removal(environment: Environment, catalog: ReleaseCatalog, deployed: Deploy
     except Refused as error:
         return [Finding("removal", "error", error.message.removesuffix("."), error.where, error.remedy or "")]
     return []
+
+
+def _half_done(journal: Journal) -> list[Finding]:
+    half = half_done(journal)
+    if half is None:
+        return []
+    message = f"the {half.kind} {half.run} ended as {half.outcome}, between two releases"
+    return [Finding(UNFINISHED, "warning", message, None, half.go_on)]
 
 
 def _fenced(environment: Environment, journal: Journal) -> list[Finding]:

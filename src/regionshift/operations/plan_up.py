@@ -11,6 +11,7 @@ from regionshift.operations.environment import Environment
 from regionshift.operations.obstacles import before_plan, before_waves, prevents_plan
 from regionshift.operations.orphans import orphan_findings
 from regionshift.operations.preflight import Machine, down_of, without_down
+from regionshift.operations.unfinished import unfinished_findings
 from regionshift.operations.up import PlanRefused, Proposal, propose
 from regionshift.operations.waves.deploying import (
     Intent,
@@ -18,10 +19,11 @@ from regionshift.operations.waves.deploying import (
     one_run_findings,
     plan_deployment,
     require_skippable,
+    under,
 )
-from regionshift.operations.waves.facts import terms_of
-from regionshift.releases import ReleaseCatalog, deployed_releases
-from regionshift.report.values import Plan
+from regionshift.operations.waves.facts import Terms, terms_of
+from regionshift.releases import DeployedReleases, ReleaseCatalog, deployed_releases
+from regionshift.report.values import Plan, errors_of
 
 
 @dataclass(frozen=True)
@@ -80,7 +82,10 @@ def plan_up(
     deployed = deployed_releases(journal)
     require_skippable(environment, deployed, options.skipped)
     environment, regional = without_down(environment, tolerate=not deployed.is_empty)
-    findings = before_plan(environment, journal, catalog, machine, regional, refresh=options.refresh)
+    unfinished = unfinished_findings(journal)
+    findings = before_plan(
+        environment, journal, catalog, machine, regional, unfinished, refresh=options.refresh
+    )
     if prevents_plan(findings):
         raise PlanRefused(findings)
     remains = mend(environment, journal)
@@ -111,3 +116,26 @@ def plan_up(
     proposal = replace(proposal, plan=replace(proposal.plan, findings=found))
     behind = left_behind(environment, deployed, down) if down and not intent else []
     return UpPlan(environment, proposal, intent, tuple(behind))
+
+
+def begun_under(
+    environment: Environment,
+    journal: Journal,
+    intent: Intent,
+    deployed: DeployedReleases,
+    terms: Terms,
+    *,
+    despite_alarms: bool,
+) -> Intent:
+    """The intent on its terms, with the alarms that are red and need not be green first.
+
+    Asked anew: between the plan and this moment a person may have thought it over for long.
+
+    Raises:
+        PlanRefused: an alarm is red that should not be, is not there or cannot be read, or a bake is too short.
+    """
+    target = intent.plan.target
+    found = before_waves(environment, journal, deployed, target, terms, despite=despite_alarms)
+    if errors_of(found.findings):
+        raise PlanRefused(found.findings)
+    return under(intent, terms, found.red)

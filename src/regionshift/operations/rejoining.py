@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
-from pathlib import Path
+from functools import partial
 from typing import Any, ClassVar
 
 from regionshift.errors import InputError, RegionshiftError, WorkFailed
@@ -13,28 +13,32 @@ from regionshift.journal.journal import Journal
 from regionshift.operations.checks.base import CheckContext, run_checks
 from regionshift.operations.deploying import mend
 from regionshift.operations.environment import Environment, Outputs
-from regionshift.operations.moving.copying import LastCopy
+from regionshift.operations.moving.copying import LastCopy, copies_of
 from regionshift.operations.moving.fencing import fenced_regions, open_roles, shut_bucket
 from regionshift.operations.moving.settings_unchanged import require_nothing_else
 from regionshift.operations.obstacles import before_plan, prevents_plan
 from regionshift.operations.orphans import orphan_findings
-from regionshift.operations.preflight import Machine, region_findings
+from regionshift.operations.preflight import region_findings
+from regionshift.operations.run_tools import RunTools
 from regionshift.operations.up import PlanRefused, propose
 from regionshift.operations.validate import all_checks
-from regionshift.releases import ReleaseCatalog, deployed_releases
+from regionshift.releases import deployed_releases
 from regionshift.report.values import Plan
 from regionshift.runs.driver import RunEnd, RunUnderWay, SagaRun, Said, WhenFailed, drive
 from regionshift.runs.messages import RunListener, SagaNews
 from regionshift.runs.state import RunStep, SagaState
 
-STEPS = {
-    "shut": "no replication from it, no writes to it",
-    "look": "what was written there since",
-    "open-roles": "its roles may work again",
-    "turn": "bring it up as a secondary",
-    "copy-back": "copy what it missed",
-    "validate": "check it",
-}
+STEPS = tuple(
+    RunStep(name, reversible=False, meaning=meaning)
+    for name, meaning in (
+        ("shut", "no replication from it, no writes to it"),
+        ("look", "what was written there since"),
+        ("open-roles", "its roles may work again"),
+        ("turn", "bring it up as a secondary"),
+        ("copy-back", "copy what it missed"),
+        ("validate", "check it"),
+    )
+)
 
 
 def require_fenced(journal: Journal, region: str) -> None:
@@ -48,25 +52,21 @@ def require_fenced(journal: Journal, region: str) -> None:
         )
 
 
-def plan_return(
-    environment: Environment,
-    catalog: ReleaseCatalog,
-    journal: Journal,
-    machine: Machine,
-    region: str,
-    settings: Path,
-) -> Plan:
+def plan_return(tools: RunTools, region: str) -> Plan:
     """What the return of ``region`` changes.
 
     Raises:
-        Refused: see :func:`require_nothing_else`. PlanRefused: something stands in the way of planning.
+        InputError: it is not fenced. Refused: see :func:`require_nothing_else`.
+        PlanRefused: something stands in the way of planning.
     """
+    environment, catalog, journal = tools.environment, tools.catalog, tools.journal
+    require_fenced(journal, region)
     remains = mend(environment, journal)
     primary = environment.config.regions.primary
-    require_nothing_else(environment, catalog, deployed_releases(journal), primary, {region}, settings)
+    require_nothing_else(environment, catalog, deployed_releases(journal), primary, {region}, tools.settings)
     # One engine run for all regions leaves none out.
     regional = region_findings(environment, tolerate=False)
-    findings = before_plan(environment, journal, catalog, machine, regional, refresh=True)
+    findings = before_plan(environment, journal, catalog, tools.machine, regional, refresh=True)
     if prevents_plan(findings):
         raise PlanRefused(findings)
     findings += remains.findings
@@ -77,30 +77,31 @@ def plan_return(
     return propose(environment, findings, refresh=True).plan
 
 
-@dataclass(frozen=True)
-class Rejoin:
-    """What brings regions back. ``copies``: from region to region, as they are asked for."""
+def look_before_return(tools: RunTools, region: str) -> None:
+    """What the copying back needs, asked before the first step. Raises InputError, Refused."""
+    with copies_of(tools, tools.environment.config.regions.primary, region) as copies:
+        copies.look_before_return()
 
-    environment: Environment
-    catalog: ReleaseCatalog
-    journal: Journal
-    copies: Callable[[str, str], LastCopy]
-    listeners: Sequence[RunListener[RunStep]] = ()
 
-    def run(self, region: str) -> dict[str, dict[str, Any]]:
-        """Bring ``region`` back, as one run; gives what each step said.
+def rejoin(
+    tools: RunTools, region: str, listeners: Sequence[RunListener[RunStep]] = ()
+) -> dict[str, dict[str, Any]]:
+    """Bring ``region`` back, as one run; gives what each step said.
 
-        Raises:
-            RegionshiftError: a step could not be done; the region stays fenced, and the same command goes on.
-        """
-        rest = tuple(each for each in fenced_regions(self.journal) if each != region)
-        release = self.environment.release()
-        releases = dict.fromkeys(self.environment.regions, release.digest)
-        self.catalog.keep(release, deployed_releases(self.journal).links)
-        run = self.journal.start("deployment", {"releases": releases, "rejoins": region})
-        kind = RejoinRun(self.environment, self.journal, self.copies, region, run.run_id, rest)
-        state = drive(RunUnderWay(self.journal, run, kind, self.listeners))
-        return {step: dict(said) for step, said in state.said.items()}
+    Raises:
+        RegionshiftError: a step could not be done; the region stays fenced, and the same command goes on.
+    """
+    environment, journal = tools.environment, tools.journal
+    rest = tuple(each for each in fenced_regions(journal) if each != region)
+    release = environment.release()
+    releases = dict.fromkeys(environment.regions, release.digest)
+    tools.catalog.keep(release, deployed_releases(journal).links)
+    with tools.carrying() as carrying:
+        run = journal.start("deployment", {"releases": releases, "rejoins": region})
+        copies = partial(LastCopy, carrying, journal, tools.clock)
+        kind = RejoinRun(environment, journal, copies, region, run.run_id, rest)
+        state = drive(RunUnderWay(journal, run, kind, listeners))
+    return {step: dict(said) for step, said in state.said.items()}
 
 
 @dataclass(frozen=True)
@@ -124,7 +125,7 @@ class RejoinRun(SagaRun):
     @property
     def steps(self) -> tuple[RunStep, ...]:
         """As of every run."""
-        return tuple(RunStep(name, reversible=False) for name in STEPS)
+        return STEPS
 
     @property
     def news(self) -> SagaNews:
@@ -132,7 +133,7 @@ class RejoinRun(SagaRun):
         return SagaNews(
             "rejoin",
             f"return of {self.region}",
-            tuple(STEPS),
+            tuple(step.name for step in STEPS),
             success=f"{self.region} is a secondary of {self.environment.config.regions.primary}",
             undone=f"{self.region} stays fenced",
             go_on=f"regionshift up --rejoin {self.region}",

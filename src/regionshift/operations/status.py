@@ -12,12 +12,12 @@ from regionshift.journal.events import RunSummary
 from regionshift.journal.journal import Journal
 from regionshift.operations.alarms import RedAlarm, red_in
 from regionshift.operations.environment import Environment
+from regionshift.operations.unfinished import RUN_KINDS
 from regionshift.operations.waves.bake import RegionDown, calling
 from regionshift.operations.waves.facts import terms_of
 from regionshift.runs.deployment_state import Outcome, RegionState
 
 _AT_ONCE = 16
-_WELL = ("succeeded", "promoted", "moved")
 
 
 @dataclass(frozen=True)
@@ -52,9 +52,12 @@ def told_outcome(run: RunSummary) -> str:
 def last_change(journal: Journal, regions: Mapping[str, RegionState]) -> LastChange | None:
     """The newest deployment or way back, unless it succeeded or something newer did."""
     for run in journal.history():
-        if run.kind == "fence" or run.of_data or run.ended is None:
+        if run.of_data or run.ended is None:
             continue
-        if run.outcome in _WELL:
+        well = {row.succeeds_as for row in RUN_KINDS if run.kind in row.kinds}
+        if None in well:
+            continue
+        if run.outcome in well:
             return None
         go_on = ""
         if run.kind == "deployment" and run.outcome == Outcome.STOPPED:

@@ -1,32 +1,28 @@
-"""Every run that was begun and not ended, what goes on with it, and ending them all with the environment."""
+"""The kinds of runs, a row each: how an open one is found, goes on, is taken back, and what it says of itself.
+
+`status`, `doctor`, `up`, `resume` and `history` go over `RUN_KINDS` and know no kind by name. Migrations beside them
+have records in AWS, which say how they stand also when the command that began them is dead.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, replace
 
 from regionshift.errors import Refused
 from regionshift.journal.events import RunView
 from regionshift.journal.journal import Journal
-from regionshift.operations.deploying import left_half_done
-from regionshift.releases import deployed_releases
+from regionshift.operations import moves
+from regionshift.operations.deploying import command_in_one_run
+from regionshift.operations.moving import proposing
+from regionshift.operations.obstacles import UNFINISHED
+from regionshift.operations.run_tools import RunTools
 from regionshift.report.values import Finding, Severity, errors_of
-from regionshift.runs.deployment_state import DeploymentState, fold_deployment
+from regionshift.runs.deployment_state import RegionState, fold_deployment
+from regionshift.runs.driver import SagaRun
 
-_RESUME = "regionshift resume, or regionshift resume --back"
-DESTROYED = "destroyed"
-UNFINISHED = "unfinished"
-"""The code of a finding: a run that was begun and not ended."""
-
-
-@dataclass(frozen=True)
-class HalfDone:
-    """A run that ended between two releases and says of no region where it is, and the command that mends that."""
-
-    run: str
-    kind: str
-    outcome: str
-    go_on: str
+RESUME = "regionshift resume, or regionshift resume --back"
 
 
 @dataclass(frozen=True)
@@ -46,67 +42,144 @@ class OpenRun:
 
 
 @dataclass(frozen=True)
-class InOneRun:
-    """A change of all regions in one run that was stopped, failed or was killed before it was whole.
+class RunPosition:
+    """Where an open run stands: its next step, the same in words, and what it has made of regions by now."""
+
+    next: str | None
+    at: str
+    waits_for_a_person: bool = False
+    regions: Mapping[str, RegionState] | None = None
+
+
+def by_last_step(journal: Journal, view: RunView) -> RunPosition:
+    """At the newest step that began and did not end."""
+    del journal
+    step = view.in_doubt[-1].step if view.in_doubt else None
+    return RunPosition(step, f"at {step or 'its end'}")
+
+
+@dataclass(frozen=True)
+class RunRow:
+    """What is to be known of one kind of run by whoever looks at runs.
 
     Args:
-        at: how far it came, in words. releases: the digests that it brought in, to ``regions``; none for a destroy.
-        rejoins: the region that it brings back. allows_loss: whether what holds data was allowed to go.
+        name: of the row. kinds: as the journal names its runs. when: which of these runs are of this row.
+        run: what `resume` does the rest with, step by step, as a context. None where that plans, asks or measures
+            as the command that began it does: `cli/resuming.py` then has the function, by ``name``.
+        succeeds_as: the outcome of one that went well; an other one is told by `status` as the last change. None for
+            one whose end is no news.
+        go_on: the commands that go on with an open one, as they are typed.
+        blocks_up: whether no `up` may begin beside an open one.
+        part_of: names of the kinds that do one as a step of their own.
+        position: where an open one stands.
+        goes_back: whether taking an open one back was begun.
+        require_way_back: raises Refused when an open one cannot be taken back any more.
     """
 
-    run: str
-    kind: str
-    at: str
-    releases: tuple[str, ...] = ()
-    regions: tuple[str, ...] = ()
-    rejoins: str | None = None
-    allows_loss: bool = False
+    name: str
+    kinds: tuple[str, ...]
+    when: Callable[[RunView], bool] = lambda _view: True
+    run: Callable[[RunTools, RunView], AbstractContextManager[SagaRun]] | None = None
+    succeeds_as: str | None = "succeeded"
+    go_on: Callable[[Journal, RunView], str] = lambda _journal, _view: RESUME
+    blocks_up: bool = True
+    part_of: tuple[str, ...] = ()
+    position: Callable[[Journal, RunView], RunPosition] = by_last_step
+    goes_back: Callable[[Journal, RunView], bool] = lambda _journal, _view: False
+    require_way_back: Callable[[Journal, RunView, str], None] = lambda _journal, _view, _primary: None
+
+    def owns(self, view: RunView) -> bool:
+        """Whether a run is of this row; the first that says so has it."""
+        return view.kind in self.kinds and self.when(view)
 
 
-def in_one_run(journal: Journal) -> InOneRun | None:
-    """The newest change in one run that is not whole; none when there is none.
+def _of_waves(journal: Journal, view: RunView) -> RunPosition:
+    state = fold_deployment(journal.events(view.run_id))
+    step, regions = state.next_step, {region: state.regions[region] for region in state.changed}
+    if step is None:
+        return RunPosition(None, "at its end", regions=regions)
+    where = ", ".join(step.regions)
+    at = f"wave {step.wave} ({where}) waits for a person" if state.waits else f"at {step.name} ({where})"
+    return RunPosition(step.name, at, state.waits, regions)
+
+
+@contextmanager
+def _promotion(tools: RunTools, view: RunView) -> Iterator[SagaRun]:
+    with proposing.promotion_run(tools, proposing.plan_of(view), view.run_id) as run:
+        yield run
+
+
+RUN_KINDS: tuple[RunRow, ...] = (
+    RunRow(
+        "move",
+        ("move",),
+        succeeds_as="moved",
+        goes_back=moves.goes_back,
+        require_way_back=lambda journal, view, primary: moves.require_way_back(view, primary, journal),
+    ),
+    RunRow(
+        "promotion",
+        ("promotion",),
+        run=_promotion,
+        succeeds_as="promoted",
+        part_of=("move",),
+        require_way_back=lambda journal, _view, _primary: proposing.require_way_back(journal),
+    ),
+    RunRow(
+        "waves",
+        ("deployment", "rollback"),
+        lambda view: "plan" in view.opened,
+        part_of=("move",),
+        position=_of_waves,
+    ),
+    RunRow(
+        "in one run",
+        ("deployment",),
+        go_on=command_in_one_run,
+        blocks_up=False,
+        part_of=("move",),
+    ),
+    RunRow("destroy", ("destroy",), go_on=command_in_one_run, blocks_up=False),
+    # One that was killed has shut what it could; the next `up` asks again which roles are open.
+    RunRow(
+        "fence",
+        ("fence",),
+        succeeds_as=None,
+        go_on=lambda _journal, _view: "regionshift up",
+        blocks_up=False,
+    ),
+)
+
+
+def row_of(view: RunView) -> RunRow | None:
+    """Whose an open run is; None for one that this version does not know."""
+    return None if view.newer else next((row for row in RUN_KINDS if row.owns(view)), None)
+
+
+def require_row(view: RunView) -> RunRow:
+    """The same. Raises Refused for a run that this version does not know."""
+    if row := row_of(view):
+        return row
+    raise Refused(
+        f"Run {view.run_id} is not finished, and a newer version of regionshift wrote it.",
+        where=view.run_id,
+        remedy="use that version",
+    )
+
+
+def open_to_resume(journal: Journal) -> list[tuple[RunRow, RunView]]:
+    """The open run that `resume` goes on with, then those that are its parts; none when none is open.
 
     Raises:
-        Refused: a newer tool wrote it.
+        Refused: this version does not know one of them.
     """
-    for view in journal.unfinished():
-        if view.kind in ("deployment", "destroy") and "plan" not in view.opened:
-            _require_known(view)
-            return _in_one_run(view, "was killed")
-    half = left_half_done(journal)
-    return _in_one_run(journal.view(half.run_id), f"ended as {half.outcome}") if half else None
-
-
-def _in_one_run(view: RunView, at: str) -> InOneRun:
-    found, rejoins = view.opened.get("releases"), view.opened.get("rejoins")
-    releases = found if isinstance(found, dict) else {}
-    return InOneRun(
-        view.run_id,
-        view.kind,
-        at,
-        tuple(releases.values()),
-        tuple(releases),
-        str(rejoins) if rejoins else None,
-        bool(view.opened.get("allows_loss")),
-    )
-
-
-def require_way_back(journal: Journal, left: InOneRun) -> None:
-    """Raises Refused, with the nearest that there is, when ``left`` cannot be taken back.
-
-    Back goes only what came up where nothing was: what a change in one run deleted, nobody has any more.
-    """
-    if left.kind == "deployment" and deployed_releases(journal).is_empty:
-        return
-    forward = "`regionshift resume` finishes it"
-    remedy = {
-        "destroy": f"{forward}, or `regionshift up` makes the environment anew",
-    }.get(left.kind, f"{forward}; then write the settings as they were, and: regionshift up")
-    raise Refused(
-        f"The {left.kind} {left.run} went in one run, and what it deleted does not come back.",
-        where=left.run,
-        remedy=remedy if left.rejoins is None else forward,
-    )
+    rows = [(require_row(view), view) for view in journal.unfinished() if not view.of_data]
+    rows = [(row, view) for row, view in rows if row.name != "fence"]
+    rows.sort(key=lambda found: RUN_KINDS.index(found[0]))
+    if not rows:
+        return []
+    whole = rows[0]
+    return [whole, *(found for found in rows[1:] if whole[0].name in found[0].part_of)]
 
 
 def alive_runs(journal: Journal, newest: str | None) -> frozenset[str]:
@@ -129,16 +202,15 @@ def alive_runs(journal: Journal, newest: str | None) -> frozenset[str]:
 def _whole_of(view: RunView, open_now: Sequence[RunView]) -> RunView | None:
     """The open run that ``view`` is a part of.
 
-    While a move is open no other command changes regions or the primary, so what does is part of it. Both name
-    their copies after themselves; anybody's migration may run beside one that was stopped.
+    While a move is open no other command changes regions or the primary, so what does is part of it. A run names its
+    copies after itself; anybody's migration may run beside one that was stopped.
     """
     if view.of_data:
         name = str(view.opened["migration_id"])
-        kinds = ("promotion", "move")
-        return next((v for v in open_now if v.kind in kinds and name.startswith(f"{v.run_id}-")), None)
-    if view.kind in ("promotion", "deployment"):
-        return next((v for v in open_now if v.kind == "move"), None)
-    return None
+        return next((v for v in open_now if not v.of_data and name.startswith(f"{v.run_id}-")), None)
+    row = row_of(view)
+    wholes = row.part_of if row else ()
+    return next((v for v in open_now if (of := row_of(v)) and of.name in wholes), None)
 
 
 def open_runs(journal: Journal, alive: Collection[str] = ()) -> list[OpenRun]:
@@ -152,6 +224,22 @@ def open_runs(journal: Journal, alive: Collection[str] = ()) -> list[OpenRun]:
         for view in journal.unfinished()
         if not view.of_data
     ]
+
+
+def _told(journal: Journal, view: RunView) -> OpenRun:
+    row = row_of(view)
+    position = (row.position if row else by_last_step)(journal, view)
+    go_on = row.go_on(journal, view) if row else "use the newer version of regionshift that wrote it"
+    return OpenRun(view.run_id, view.kind, position.next, position.at, position.waits_for_a_person, go_on)
+
+
+def changed_by_open_runs(journal: Journal) -> dict[str, RegionState]:
+    """What open runs have made of regions by now."""
+    found: dict[str, RegionState] = {}
+    for view in journal.unfinished():
+        if row := row_of(view):
+            found |= row.position(journal, view).regions or {}
+    return found
 
 
 def worked_on(journal: Journal, migrations: Iterable[str], alive: Collection[str]) -> frozenset[str]:
@@ -189,83 +277,14 @@ def unfinished_findings(journal: Journal, alive: Collection[str] = ()) -> list[F
     for view in journal.unfinished():
         if view.of_data or view.run_id in alive:
             continue
-        told = _told(journal, view)
-        blocks = view.newer or view.kind in ("promotion", "move") or "plan" in view.opened
+        told, row = _told(journal, view), row_of(view)
         message = f"{view.kind.capitalize()} {view.run_id} is not finished: {told.at}"
-        severity: Severity = "error" if blocks else "warning"
-        remedy = "use the newer version of regionshift that wrote it" if view.newer else told.go_on
-        found.append(Finding(UNFINISHED, severity, message, None, remedy))
-    half = half_done(journal)
-    if half is not None:
-        message = f"the {half.kind} {half.run} ended as {half.outcome}, between two releases"
-        found.append(Finding(UNFINISHED, "warning", message, None, half.go_on))
+        severity: Severity = "error" if row is None or row.blocks_up else "warning"
+        found.append(Finding(UNFINISHED, severity, message, None, told.go_on))
     return found
 
 
 def require_finished(journal: Journal) -> None:
-    """Raises Refused when a deployment in waves, or a change of primary, is not finished."""
+    """Raises Refused when a run is not finished beside which no `up` may begin."""
     for finding in errors_of(unfinished_findings(journal)):
         raise Refused(f"{finding.message}.", remedy=finding.remedy)
-
-
-def half_done(journal: Journal) -> HalfDone | None:
-    """What an `up` in one run, or a destroy, left half done; none when the newest change is whole."""
-    run = left_half_done(journal)
-    if run is None:
-        return None
-    go_on = _command(journal, journal.view(run.run_id))
-    return HalfDone(run.run_id, run.kind, str(run.outcome), go_on)
-
-
-def require_endable(journal: Journal) -> None:
-    """Raises Refused when a newer tool wrote an open run: this one cannot tell what ending it means."""
-    for view in journal.unfinished():
-        _require_known(view)
-
-
-def _require_known(view: RunView) -> None:
-    if view.newer:
-        raise Refused(
-            f"Run {view.run_id} is not finished, and a newer version of regionshift wrote it.",
-            where=view.run_id,
-            remedy="use that version",
-        )
-
-
-def end_all(journal: Journal, *, but: str) -> list[str]:
-    """Close every open run but one as destroyed: what it was about is going. Gives their ids."""
-    ended = [view.run_id for view in journal.unfinished() if view.run_id != but]
-    for run_id in ended:
-        journal.reopen(run_id).close(DESTROYED, {"by": but}, failed=True)
-    if ended:
-        journal.reopen(but)  # the lock names the run that was opened last
-    return ended
-
-
-def _told(journal: Journal, view: RunView) -> OpenRun:
-    if "plan" in view.opened and not view.newer:
-        return _deployment(view, fold_deployment(journal.events(view.run_id)))
-    doubt = view.in_doubt
-    step = doubt[-1].step if doubt else None
-    at = f"at {step or 'its end'}"
-    return OpenRun(view.run_id, view.kind, step, at, waits_for_a_person=False, go_on=_command(journal, view))
-
-
-def _deployment(view: RunView, state: DeploymentState) -> OpenRun:
-    step = state.next_step
-    at = "at its end"
-    if step and state.waits:
-        at = f"wave {step.wave} ({', '.join(step.regions)}) waits for a person"
-    elif step:
-        at = f"at {step.name} ({', '.join(step.regions)})"
-    return OpenRun(view.run_id, view.kind, step.name if step else None, at, state.waits, _RESUME)
-
-
-def _command(journal: Journal, view: RunView) -> str:
-    if "plan" in view.opened or view.kind in ("promotion", "move"):
-        return _RESUME
-    if "rejoins" in view.opened:
-        return f"regionshift resume, or regionshift up --rejoin {view.opened['rejoins']}"
-    if view.kind == "destroy":
-        return "regionshift resume, or regionshift destroy"
-    return _RESUME if deployed_releases(journal).is_empty else "regionshift resume, or regionshift up"

@@ -120,7 +120,7 @@ _FACTS_WITHOUT_SOURCE = {
 }
 
 
-def promotion_table(facts: Mapping[str, object]) -> RenderableType:
+def run_facts_table(facts: Mapping[str, object]) -> RenderableType:
     """What is known or was measured, two columns; names that are not known here are left out."""
     meanings = _FACTS_WITHOUT_SOURCE if facts.get("source_lost") else _FACTS
     known = [(meaning, name) for name, meaning in meanings.items() if name in facts and facts[name] != 0]

@@ -16,7 +16,7 @@ from typing import ClassVar, Generic
 from botocore.exceptions import BotoCoreError, ClientError
 
 from regionshift.errors import Changes, Interrupted, NoRoom, Refused, RegionshiftError, WorkFailed
-from regionshift.journal.events import Event, Phase, RunView
+from regionshift.journal.events import DECISION, Event, Phase, RunView
 from regionshift.journal.journal import Journal, RunJournal
 from regionshift.journal.store import StateUnreachable
 from regionshift.machine import is_full
@@ -128,7 +128,24 @@ class RunKind(ABC, Generic[StateT, StepT]):
 
 
 class SagaRun(RunKind[SagaState, RunStep]):
-    """A kind whose steps are known when it begins."""
+    """A kind whose steps are known when it begins; they may copy objects and write files."""
+
+    step_errors: ClassVar[tuple[type[Exception], ...]] = (ClientError, BotoCoreError, OSError)
+
+    @property
+    def title(self) -> str:
+        """What stands over the table of its steps."""
+        return self.news.title
+
+    @property
+    def command(self) -> str:
+        """What begins it, as it is typed; empty where nothing begins it anew."""
+        return ""
+
+    def facts(self, state: SagaState, view: RunView) -> Said:
+        """What its end says beside its steps: `report.moving.run_facts_table` has the names that a person sees."""
+        del state, view
+        return {}
 
     @property
     @abstractmethod
@@ -153,6 +170,12 @@ class SagaRun(RunKind[SagaState, RunStep]):
 def saga_state(journal: Journal, run_id: str, steps: Sequence[RunStep]) -> SagaState:
     """Where a run of known steps stands, by its events."""
     return fold_saga(steps, journal.events(run_id)[1:])
+
+
+def turn_back(journal: Journal, run: RunJournal, steps: Sequence[RunStep]) -> None:
+    """Decide that an open run of known steps is taken back, when it is not all done."""
+    if saga_state(journal, run.run_id, steps).next_step is not None:
+        run.append(DECISION, "after", data={"direction": "back", "by": "resume"})
 
 
 def sentence_of(error: Exception) -> str:
@@ -299,7 +322,8 @@ class _Driver(Generic[StateT, StepT]):
         step: StepT | None = state.next_step if state is not None else None
         if kind.when_failed is not WhenFailed.CLOSE or self.closed or state is None or step is None:
             return error
-        told = kind.explained(step, error)
+        # A file that cannot be written is the terminal's or the log's here, and no step's.
+        told = error if isinstance(error, OSError) else kind.explained(step, error)
         at.give_up(step, "failed", error, told, at_work=self.at_work)
         at.tell(state, kind.news.of_failure(state, step.name, kind.why(told)))
         return told

@@ -13,7 +13,8 @@ from regionshift.runs.deployment_plan import WaveStep
 from regionshift.runs.deployment_state import DeploymentState, Direction, Outcome
 from regionshift.runs.state import Ending, RunStep, SagaState, StateT, StepT
 
-NewsEvent = Literal["deploy", "destroy", "rollback", "promote", "move", "rejoin"]
+NewsEvent = str
+"""``deploy``, ``destroy``, ``rollback``, ``promote``, ``move``, ``rejoin``: what a subscription filters on."""
 NewsStatus = Literal["started", "success", "error"]
 StepPhase = Literal["earlier", "before", "after", "failed"]
 """``earlier``: an earlier process did it."""

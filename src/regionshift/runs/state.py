@@ -33,13 +33,14 @@ class RunStep:
 
     Args:
         name: in the journal. reversible: whether there is something to take back. back: it is of the way back.
-        regions: that it is about, where it is not about all.
+        regions: that it is about, where it is not about all. meaning: what it does, for the view of it.
     """
 
     name: str
     reversible: bool = True
     back: bool = False
     regions: tuple[str, ...] = ()
+    meaning: str = ""
 
     @property
     def only_looks(self) -> bool:

@@ -24,8 +24,8 @@ from model_regions import Crash, Fault
 from model_store import FaultyStore
 
 from regionshift.cli.deployments import up_in_waves
-from regionshift.cli.driving import driver
 from regionshift.cli.options import Choices
+from regionshift.cli.running import driver
 from regionshift.engine.engine import Engine, EngineSettings, Program, RunRecord
 from regionshift.infrastructure.program import ProviderSettings
 from regionshift.infrastructure.program import environment as build

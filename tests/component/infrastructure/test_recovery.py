@@ -40,7 +40,7 @@ from regionshift.operations.deploying import deploy, mend
 from regionshift.operations.environment import Environment, RegionScope
 from regionshift.operations.leftovers import look_for_leftovers, still_there
 from regionshift.operations.moving.engine_runs import PromotionApplier
-from regionshift.operations.moving.proposing import take_over
+from regionshift.operations.moving.proposing import take_over_engine
 from regionshift.operations.orphans import Recovered, recover
 from regionshift.operations.up import propose
 from regionshift.operations.waves.applier import Applier, StepFailed
@@ -309,7 +309,7 @@ class TestTwoRegions:
             applier.turn(after, other.digest, doubt=False)
         killer.wait()
         run = journal.start("promotion", {})
-        require_taken("aws:iam/role:Role", take_over(environment, journal, run.run_id))
+        require_taken("aws:iam/role:Role", take_over_engine(environment, journal, run.run_id))
         assert [event.step for event in journal.events(run.run_id)] == ["run", "recovery"]
         # Under a living command nobody takes over before the way back, so that looks itself.
         killer.made, killer.kind = 0, "aws:iam/rolePolicy:RolePolicy"

@@ -13,7 +13,7 @@ from regionshift.errors import Refused
 from regionshift.journal.backends import open_state
 from regionshift.journal.events import Kind
 from regionshift.journal.journal import Journal
-from regionshift.operations.unfinished import InOneRun, half_done, in_one_run, require_way_back
+from regionshift.operations.deploying import InOneRun, half_done, in_one_run, require_way_back
 
 NO_CHANGES: list[tuple[Kind, Mapping[str, object]]] = [
     ("fence", {"regions": ["eu-west-1"]}),

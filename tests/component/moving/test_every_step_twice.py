@@ -103,7 +103,10 @@ def test_a_primary_that_is_given_up(site: Site, kills: Kills) -> None:
 
 def test_a_region_that_comes_back(site: Site, kills: Kills) -> None:
     met = kills.until_done(site, "up", "--rejoin", site.secondary, "--yes")
-    assert {step for kind, step in met if kind == "deployment"} == {*rejoining.STEPS, "run"}
+    assert {step for kind, step in met if kind == "deployment"} == {
+        *(step.name for step in rejoining.STEPS),
+        "run",
+    }
     assert site.look().fences == []
     site.require_whole()
     assert site.run("status") == 0

@@ -14,13 +14,8 @@ from regionshift.journal.backends import open_state
 from regionshift.journal.events import Kind
 from regionshift.journal.journal import Journal
 from regionshift.journal.lock import Holder
-from regionshift.operations.unfinished import (
-    end_all,
-    killed_migrations,
-    open_runs,
-    require_endable,
-    require_finished,
-)
+from regionshift.operations.deploying import end_all, require_endable
+from regionshift.operations.unfinished import killed_migrations, open_runs, require_finished
 from regionshift.report.printer import Screen
 
 _RESUME = "regionshift resume, or regionshift resume --back"

@@ -18,7 +18,7 @@ from regionshift.journal.journal import Journal
 from regionshift.operations.moving import proposing
 from regionshift.operations.moving.fencing import NOT_SHUT
 from regionshift.operations.moving.promotion_plan import PromotionPlan
-from regionshift.runs.driver import saga_state
+from regionshift.runs.driver import RunUnderWay, drive, saga_state, turn_back
 from regionshift.runs.messages import News, RunListener
 from regionshift.runs.state import Ending, RunStep
 from regionshift.settings.editing import swap_primary
@@ -62,7 +62,7 @@ def _closed(
         plan=plan, do=lambda step, **_: act(step), take_back=lambda step, _: act(step)
     )
     run = journal.start("promotion", {"promotion": plan.to_json()})
-    proposing.go(journal, run, cast(Any, promotion), [reader])
+    drive(RunUnderWay(journal, run, proposing.PromotionRun(cast(Any, promotion), journal), [reader]))
     return journal.history()[0], reader.told
 
 
@@ -129,6 +129,6 @@ def test_a_way_back_that_fails_and_what_is_stopped_stay_open(tmp_path: Path) -> 
         assert view is not None
         assert proposing.plan_of(view) == PLAN
         run_again = journal.reopen(view.run_id)
-        proposing.turn_back(journal, run_again, PLAN)
+        turn_back(journal, run_again, PLAN.steps)
         back = saga_state(journal, view.run_id, PLAN.steps)
         assert back.backward and back.ending is not Ending.DONE

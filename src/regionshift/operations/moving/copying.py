@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import glob
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
 from regionshift.aws.errors import told_plainly
@@ -28,6 +29,7 @@ from regionshift.operations.migrations.carrying import Carrying
 from regionshift.operations.migrations.entries import entries
 from regionshift.operations.migrations.migrate import MigrationRequest, migrate
 from regionshift.operations.migrations.taking_back import take_back
+from regionshift.operations.run_tools import RunTools
 from regionshift.settings import components as named
 from regionshift.settings.config import MigrationConfig
 
@@ -238,6 +240,13 @@ class LastCopy:
 
     def _carried(self) -> list[Entry]:
         return carried_entries(self._config, self.source, self.target)
+
+
+@contextmanager
+def copies_of(tools: RunTools, source: str, target: str) -> Iterator[LastCopy]:
+    """What copies from region to region. Raises WorkFailed when the environment is not up."""
+    with tools.carrying() as carrying:
+        yield LastCopy(carrying, tools.journal, tools.clock, source, target)
 
 
 def _all(calls: Calls, place: DataLocation) -> Iterator[Stack]:

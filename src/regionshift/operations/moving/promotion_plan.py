@@ -13,23 +13,27 @@ from regionshift.runs.messages import SagaNews
 from regionshift.runs.state import RunStep
 from regionshift.settings.editing import Edit
 
+_VALIDATE = RunStep("validate", reversible=False, meaning="check the new primary")
+_SETTINGS = RunStep("settings", meaning="change the settings")
+_TURN = RunStep("turn", meaning="replicate from the new primary")
+_VALIDATE_ALL = RunStep("validate-all", reversible=False, meaning="check every region")
 STEPS = (
-    RunStep("validate", reversible=False),
-    RunStep("last-copy"),
-    RunStep("settings"),
-    RunStep("unlink"),
-    RunStep("turn"),
-    RunStep("catch-up"),
-    RunStep("validate-all", reversible=False),
+    _VALIDATE,
+    RunStep("last-copy", meaning="copy what replication did not carry"),
+    _SETTINGS,
+    RunStep("unlink", meaning="take the old replication away"),
+    _TURN,
+    RunStep("catch-up", meaning="copy what was written meanwhile"),
+    _VALIDATE_ALL,
 )
 # Nothing here calls the region that is lost. Its roles are shut first: IAM is not in that region.
 STEPS_WITHOUT_SOURCE = (
-    RunStep("fence"),
-    RunStep("validate", reversible=False),
-    RunStep("gather"),
-    RunStep("settings"),
-    RunStep("turn"),
-    RunStep("validate-all", reversible=False),
+    RunStep("fence", meaning="shut the lost region's roles"),
+    _VALIDATE,
+    RunStep("gather", meaning="copy what only other regions have"),
+    _SETTINGS,
+    _TURN,
+    _VALIDATE_ALL,
 )
 
 

@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
-from typing import ClassVar
 
 from botocore.exceptions import BotoCoreError, ClientError
 
 from regionshift.carriers.carrier import Entry
 from regionshift.carriers.selection import selector
-from regionshift.carriers.transport import AnswerLostError, S3Error
-from regionshift.errors import InputError, Refused
-from regionshift.journal.events import DECISION, Kind, RunView
+from regionshift.errors import InputError, Refused, WorkFailed
+from regionshift.journal.events import RunView
 from regionshift.journal.journal import Journal, RunJournal
 from regionshift.operations.environment import Environment, without_regions
+from regionshift.operations.moving.copying import LastCopy
+from regionshift.operations.moving.engine_runs import PromotionApplier
 from regionshift.operations.moving.fencing import NOT_SHUT, fenced_regions, not_shut
+from regionshift.operations.moving.measuring import unproven
 from regionshift.operations.moving.promoting import Promotion, read_text, require_writable
 from regionshift.operations.moving.promotion_plan import PromotionPlan, promotion_from_json
 from regionshift.operations.moving.settings_unchanged import (
@@ -25,7 +28,11 @@ from regionshift.operations.moving.settings_unchanged import (
     require_settings_unchanged,
 )
 from regionshift.operations.orphans import Recovered, recover
-from regionshift.releases import DeployedReleases, ReleaseCatalog
+from regionshift.operations.run_tools import Loader, RunTools
+from regionshift.operations.up import PlanRefused
+from regionshift.operations.usable_keys import key_findings
+from regionshift.releases import DeployedReleases, ReleaseCatalog, deployed_releases
+from regionshift.report.values import Plan
 from regionshift.runs.driver import RunEnd, RunUnderWay, SagaRun, Said, drive, saga_state
 from regionshift.runs.messages import RunListener, SagaNews
 from regionshift.runs.state import Ending, RunStep, SagaState
@@ -34,9 +41,7 @@ from regionshift.settings.editing import Edit, applied, swap_primary
 from regionshift.settings.release import Release
 from regionshift.settings.state_url import parse_key_url, parse_state_url
 
-KIND: Kind = "promotion"
-Loader = Callable[[str], MigrationConfig]
-"""Reads the text of a settings file as the command would, with its variables and options."""
+KIND = "promotion"
 
 
 @dataclass(frozen=True)
@@ -90,6 +95,90 @@ def propose(
         fenced=fenced,
     )
     return Proposed(plan, release)
+
+
+@dataclass(frozen=True)
+class PromotionProposal:
+    """What a person looks at before a change of primary.
+
+    Args:
+        preview: what the engine would change. facts: what is left to copy, or what is unproven.
+    """
+
+    proposed: Proposed
+    preview: Plan
+    facts: Said
+
+    @property
+    def plan(self) -> PromotionPlan:
+        """What is decided."""
+        return self.proposed.plan
+
+    @property
+    def unproven(self) -> Sequence[str]:
+        """What may be missing at the new primary, in sentences."""
+        said = self.facts.get("unproven")
+        return said if isinstance(said, list) else ()
+
+    def require_no_obstacle(self) -> None:
+        """Raises PlanRefused, Refused when something stands in the way of beginning."""
+        if self.preview.errors:
+            raise PlanRefused(self.preview.errors)
+        if conflicts := self.facts.get("conflicts"):
+            raise Refused(
+                f"{conflicts} items under `carry` were changed in {self.plan.new} by somebody else.",
+                where=self.plan.new,
+                remedy=f"see: regionshift migrate --from {self.plan.old} --to {self.plan.new} --plan-only",
+            )
+
+
+def prepare(tools: RunTools, new: str, *, lost: bool = False) -> PromotionProposal:
+    """Decide how ``new`` becomes the primary, and ask all that is known before the first step. Changes nothing.
+
+    Raises:
+        InputError, Refused: as `propose`, or a place that a step copies from or to is not there, or not fit.
+    """
+    environment, catalog, journal = tools.environment, tools.catalog, tools.journal
+    deployed = deployed_releases(journal)
+    proposed = propose(environment, catalog, journal, deployed, new, tools.settings, tools.load, lost=lost)
+    plan = proposed.plan
+    require_secrets(environment, new)
+    catalog.add_unsaved(proposed.release)  # kept only once it is confirmed
+    after = dict.fromkeys(plan.present, plan.after)
+    findings = key_findings(environment.clients, environment.config, plan.present)
+    preview = PromotionApplier(environment, catalog, plan.uncalled).preview(after, plan.after, findings)
+    with promotion_run(tools, plan, "planned") as run:
+        run.promotion.look()
+        if not plan.lost:
+            made = run.promotion.copies(plan.old, plan.new).plan()
+            facts: dict[str, object] = {"to_copy": made.to_copy, "bytes": made.bytes}
+            facts |= {"conflicts": len(made.conflicts)} if made.conflicts else {}
+            return PromotionProposal(proposed, preview, facts)
+    clients, now = environment.clients, environment.now()
+    said = unproven(clients, journal, environment.config, plan.old, plan.new, now)
+    return PromotionProposal(proposed, preview, {"unproven": said})
+
+
+def promote_in_move(tools: RunTools, new: str, listeners: Sequence[RunListener[RunStep]]) -> Said:
+    """Make ``new`` the primary as a part of a move; goes on with one that was killed.
+
+    Raises:
+        WorkFailed: it was taken back.
+    """
+    left = unfinished(tools.journal)
+    if left is not None:
+        plan, run_id = plan_of(left), left.run_id
+        take_over(tools, run_id)
+    else:
+        prepared = prepare(tools, new)
+        prepared.require_no_obstacle()
+        plan, run_id = prepared.plan, begin(tools.catalog, tools.journal, prepared.proposed).run_id
+    with promotion_run(tools, plan, run_id) as run:
+        state = drive(RunUnderWay(tools.journal, tools.journal.reopen(run_id), run, listeners))
+    if state.ending is not Ending.DONE:
+        why = "; ".join(f"{step}: {said}" for step, said in state.failed.items())
+        raise WorkFailed(f"the change of primary was {state.ending or 'not finished'}: {why}", where=run_id)
+    return {"run": run_id, **measured(state)}
 
 
 def require_turnable(
@@ -161,8 +250,15 @@ def given_up_regions(journal: Journal) -> set[str]:
     return {*fenced_regions(journal), *(plan_of(view).uncalled if view else ())}
 
 
-def take_over(environment: Environment, journal: Journal, run_id: str) -> Recovered:
-    """Before an open run is gone on with: what its killed engine made and did not record is found and kept.
+def take_over(tools: RunTools, run_id: str) -> None:
+    """Before an open run is gone on with: what its killed engine made and did not record is found, kept and told."""
+    found = take_over_engine(tools.environment, tools.journal, run_id)
+    if findings := found.findings(tools.environment.config.all_regions):
+        tools.tell(findings)
+
+
+def take_over_engine(environment: Environment, journal: Journal, run_id: str) -> Recovered:
+    """The same, not told.
 
     The caller holds the environment's lock, so whoever held the engine's own is dead.
     """
@@ -185,13 +281,27 @@ class PromotionRun(SagaRun):
     promotion: Promotion
     journal: Journal
 
-    step_errors: ClassVar[tuple[type[Exception], ...]] = (
-        ClientError,
-        BotoCoreError,
-        S3Error,
-        AnswerLostError,
-        OSError,
-    )
+    @property
+    def title(self) -> str:
+        """As of every run."""
+        return f"promote {self.promotion.plan.new}"
+
+    @property
+    def command(self) -> str:
+        """As of every run."""
+        return self.promotion.plan.command
+
+    def facts(self, state: SagaState, view: RunView) -> Said:
+        """Who is the primary, who is fenced, and what was measured."""
+        plan, done = self.promotion.plan, state.ending is Ending.DONE
+        found = measured(state)
+        target = self.promotion.environment.config.recovery.rto
+        return {
+            "primary": plan.new if done else plan.old,
+            "fenced": sorted(plan.uncalled if done else plan.fenced),
+            **found,
+            **(recovery(plan, view, found, target) if done else {}),
+        }
 
     @property
     def steps(self) -> tuple[RunStep, ...]:
@@ -237,11 +347,22 @@ class PromotionRun(SagaRun):
         return figures(closed, closed.result)
 
 
-def go(
-    journal: Journal, run: RunJournal, promotion: Promotion, listeners: Sequence[RunListener[RunStep]]
-) -> SagaState:
-    """Do what is left of a run, and close it when all is done or all is taken back. Raises as `drive`."""
-    return drive(RunUnderWay(journal, run, PromotionRun(promotion, journal), listeners))
+@contextmanager
+def promotion_run(tools: RunTools, plan: PromotionPlan, run_id: str) -> Iterator[PromotionRun]:
+    """What the steps of a change of primary are done with. Raises WorkFailed when the environment is not up."""
+    environment, catalog, journal = tools.environment, tools.catalog, tools.journal
+    with tools.carrying() as carrying:
+        promotion = Promotion(
+            plan,
+            run_id,
+            environment,
+            catalog,
+            PromotionApplier(environment, catalog, plan.uncalled),
+            partial(LastCopy, carrying, journal, tools.clock),
+            tools.settings,
+            tools.clock,
+        )
+        yield PromotionRun(promotion, journal)
 
 
 def require_way_back(journal: Journal) -> None:
@@ -260,12 +381,6 @@ def require_way_back(journal: Journal) -> None:
             where=view.run_id,
             remedy=f"regionshift resume ends it; then {again}",
         )
-
-
-def turn_back(journal: Journal, run: RunJournal, plan: PromotionPlan) -> None:
-    """Decide that an open run is taken back, when it is not all done."""
-    if saga_state(journal, run.run_id, plan.steps).next_step is not None:
-        run.append(DECISION, "after", data={"direction": "back", "by": "resume"})
 
 
 def figures(view: RunView, found: Mapping[str, object]) -> str:

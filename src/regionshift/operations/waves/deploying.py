@@ -11,7 +11,7 @@ from regionshift.journal.journal import Journal
 from regionshift.operations.alarms import RedAlarm
 from regionshift.operations.environment import Environment
 from regionshift.operations.moving.promotion_plan import rollback_obstacle
-from regionshift.operations.orphans import recover
+from regionshift.operations.moving.proposing import take_over_engine
 from regionshift.operations.planning import make_plan
 from regionshift.operations.targets import home_of, is_link, link_targets, targets_of
 from regionshift.operations.up import Proposal
@@ -163,12 +163,9 @@ def resume(driver: WaveDriver, *, back: bool = False) -> tuple[str, DeploymentSt
     views = unfinished(driver.journal)
     if not views:
         raise InputError("No deployment is unfinished.", remedy="see: regionshift history")
+    driver.journal.reopen(views[0].run_id)  # or it is refused
+    take_over_engine(driver.environment, driver.journal, views[0].run_id)
     run = driver.journal.reopen(views[0].run_id)
-    # Whoever held the engine's own lock is dead: we hold the environment's.
-    driver.environment.engine.release_lock()
-    recovered = recover(driver.environment)
-    if recovered.taken or recovered.unclear:
-        run.append("recovery", "after", data=recovered.to_json())
     if back and "back" in driver.state(run.run_id).choices:
         run.append(DECISION, "after", data={"direction": "back", "by": "resume"})
     return run.run_id, driver.drive(run)

@@ -4,23 +4,20 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from regionshift.journal.events import RunView
 from regionshift.journal.journal import Journal
 from regionshift.journal.releases import ReleaseRecord, to_prune
 from regionshift.operations.waves.deploying import newest_to_take_back
 from regionshift.releases import ReleaseCatalog, deployed_releases
-
-_WORK_ON_RELEASES = ("deployment", "rollback", "promotion", "move")
 
 
 def prune(journal: Journal, catalog: ReleaseCatalog) -> list[ReleaseRecord]:
     """Remove the releases that are kept no longer, and the artifacts that only they had. Returns them.
 
     In use are those that a region or the links have, and those that the newest deployment came from, so that it can
-    be taken back however short the settings keep things. While any run that works on releases is open nothing goes.
+    be taken back however short the settings keep things. While a run is open nothing goes, unless it carries data.
     The caller holds the environment's lock.
     """
-    if any(_works_on_releases(view) for view in journal.unfinished()):
+    if any(not view.of_data for view in journal.unfinished()):
         return []
     terms, now = catalog.current.deployment, catalog.now()
     number, age = terms.keep_releases, timedelta(days=terms.keep_days)
@@ -30,10 +27,6 @@ def prune(journal: Journal, catalog: ReleaseCatalog) -> list[ReleaseRecord]:
         return []
     in_use |= _of_the_newest(journal)
     return catalog.store.prune(keep=number, older_than=age, in_use=in_use, now=now)
-
-
-def _works_on_releases(view: RunView) -> bool:
-    return view.kind in _WORK_ON_RELEASES and not view.of_data
 
 
 def _of_the_newest(journal: Journal) -> set[str]:

@@ -1,0 +1,256 @@
+"""A run at the terminal: who is told of it, what is shown of its steps, who approves, and how it ended."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Collection, Iterator, Mapping
+from contextlib import contextmanager
+from types import MappingProxyType
+
+import typer
+
+from regionshift.cli.deployment_tables import news_line, step_line
+from regionshift.cli.opening import tools_of
+from regionshift.cli.options import Choices
+from regionshift.cli.show import confirm, console, person_is_there, print_json, working
+from regionshift.engine.events import StepProgress
+from regionshift.errors import EXIT_FAILED, EXIT_OK, Interrupted, Refused
+from regionshift.journal.events import DECISION, RunView
+from regionshift.operations.environment import Environment
+from regionshift.operations.moving import proposing
+from regionshift.operations.moving.fencing import shut_again
+from regionshift.operations.unfinished import RunRow
+from regionshift.operations.waves.applier import Applier
+from regionshift.operations.waves.bake import Watch
+from regionshift.operations.waves.wave_run import WaveDriver
+from regionshift.releases import deployed_releases
+from regionshift.report.live import Activity
+from regionshift.report.moving import StepsView, run_facts_table
+from regionshift.report.printer import Screen
+from regionshift.runs.deployment_plan import WaveStep
+from regionshift.runs.driver import RunUnderWay, SagaRun, Unanswered, Waits, drive, saga_state, turn_back
+from regionshift.runs.messages import News, RunListener, StepPhase
+from regionshift.runs.state import Ending, RunStep
+from regionshift.runs.topics import TopicNotifier
+from regionshift.session import Session
+
+_GO_ON = (
+    "`regionshift resume` begins it (with --yes where nobody can be asked),"
+    " `regionshift resume --back` takes back what was done"
+)
+
+
+def topics(session: Session, screen: Screen) -> TopicNotifier:
+    """The topics of an environment; what cannot be told there is said on ``screen``."""
+    environment = session.environment
+    return TopicNotifier(
+        environment.clients,
+        environment.config,
+        environment.now,
+        lambda said: screen.print(f"warning: {said}", style="yellow"),
+    )
+
+
+class NewsLines(RunListener[RunStep]):
+    """Each message as a line on ``screen``."""
+
+    def __init__(self, screen: Screen) -> None:
+        self._screen = screen
+
+    def on_news(self, run_id: str, news: News, regions: Collection[str]) -> None:
+        """As of every listener."""
+        del run_id, regions
+        self._screen.print(news_line(news))
+
+
+class StepRows(RunListener[RunStep]):
+    """Each step as a row of ``view``, its name after ``prefix``, and each message above them; ``hidden`` has no row."""
+
+    def __init__(self, view: StepsView, prefix: str = "", hidden: str = "") -> None:
+        self._view, self._prefix, self._hidden = view, prefix, hidden
+
+    def on_step(self, step: RunStep, phase: StepPhase, said: Mapping[str, object]) -> None:
+        """As of every listener."""
+        if step.name == self._hidden:
+            return
+        if phase == "earlier":
+            self._view.done_before([self._prefix + step.name])
+        else:
+            self._view.told(self._prefix + step.name, phase, said)
+
+    def on_news(self, run_id: str, news: News, regions: Collection[str]) -> None:
+        """As of every listener."""
+        del run_id, regions
+        self._view.news(news.summary, news.status, of_step="step" in news.counts)
+
+
+def warn_of_fences(choices: Choices, session: Session) -> None:
+    """Try again to shut what could not be shut; whatever comes of it is said here and to the topics."""
+    run_id, fences = shut_again(session.environment, session.journal)
+    screen = console(choices)
+    for fence in fences:
+        said = fence.warning or f"{fence.region} is shut now: all of its roles are denied everything"
+        screen.print(said, style="red bold" if fence.warning else "green")
+        news = News("promote", "error" if fence.warning else "success", said)
+        topics(session, screen).on_news(run_id, news, deployed_releases(session.journal).regions_up)
+
+
+def do_steps(
+    choices: Choices,
+    session: Session,
+    run: SagaRun,
+    run_id: str,
+    known: Mapping[str, object] = MappingProxyType({}),
+) -> int:
+    """Do what is left of an open run, its steps in a table, and say how it ended; 0 when what was asked for is done.
+
+    Args:
+        known: facts that were shown before it began; its JSON has them too.
+    """
+    journal, screen = session.journal, console(choices)
+    meanings = {step.name: step.meaning for step in run.steps}
+    with StepsView(screen, run.title, meanings, time.monotonic) as view:
+        listeners = [StepRows(view), topics(session, view.console)]
+        try:
+            state = drive(RunUnderWay(journal, journal.reopen(run_id), run, listeners))
+        except Interrupted as error:
+            going_back = saga_state(journal, run_id, run.steps).backward
+            error.remedy = (
+                "regionshift resume goes on with taking it back"
+                if going_back
+                else "regionshift resume goes on with it, regionshift resume --back takes it back"
+            )
+            raise
+    seen = journal.view(run_id)
+    took = (seen.ended or session.environment.now()) - seen.started
+    facts = {**known, "seconds": round(took.total_seconds(), 1), **run.facts(state, seen)}
+    again = "mend the cause, then again" if state.failed else "to do it after all"
+    remedy = {
+        Ending.DONE: None,
+        Ending.TAKEN_BACK: f"{again}: {run.command}" if run.command else None,
+    }.get(state.ending or Ending.STUCK, "mend the cause, then: regionshift resume")
+    if choices.as_json:
+        print_json(
+            {
+                "run": run_id,
+                "outcome": state.ending or "unfinished",
+                "steps": {name: dict(said) for name, said in state.said.items()},
+                "failed": state.failed,
+                "remedy": remedy,
+                **facts,
+            }
+        )
+    else:
+        if state.ending is Ending.DONE:
+            screen.print(run_facts_table({name: value for name, value in facts.items() if name not in known}))
+            warnings = facts.get("warnings")
+            for missed in warnings if isinstance(warnings, list) else ():
+                screen.print(f"warning: {missed}", style="yellow")
+        for step, why in state.failed.items():
+            screen.print(f"✗ {step}: {why}", style="red")
+        if remedy:
+            screen.print(f"  → {remedy}", style="dim")
+    turned = any(event.step == DECISION for event in journal.events(run_id))
+    return EXIT_OK if state.ending is (Ending.TAKEN_BACK if turned else Ending.DONE) else EXIT_FAILED
+
+
+def resume_steps(choices: Choices, session: Session, row: RunRow, view: RunView, *, back: bool) -> int:
+    """Go on with an open run of a kind that needs no more than its steps, or take it back.
+
+    Raises:
+        Refused: all of its steps are done, so that only its end is left.
+    """
+    assert row.run is not None
+    tools, journal = tools_of(choices, session), session.journal
+    proposing.take_over(tools, view.run_id)
+    with row.run(tools, journal.view(view.run_id)) as run:
+        if back:
+            if saga_state(journal, view.run_id, run.steps).next_step is None:
+                raise Refused(
+                    f"All of {view.run_id} is done, and --back does not undo that. Nothing was changed.",
+                    where=view.run_id,
+                    remedy="regionshift resume ends it",
+                )
+            turn_back(journal, journal.reopen(view.run_id), run.steps)
+        return do_steps(choices, session, run, view.run_id)
+
+
+@contextmanager
+def driver(choices: Choices, session: Session, *, approving: str | None = None) -> Iterator[WaveDriver]:
+    """A driver that shows every step, tells the topics, and asks before the waves that are to be approved.
+
+    Args:
+        approving: the step that --yes approves, as a person who resumes has seen that it waits.
+    """
+    screen, environment, under_way = console(choices), session.environment, _UnderWay(choices)
+    try:
+        yield WaveDriver(
+            environment,
+            session.journal,
+            Applier(environment, session.catalog, under_way.listen),
+            Watch(environment.clients, time.monotonic, time.sleep, under_way.left),
+            _approval(choices, environment, approving),
+            [under_way, NewsLines(screen), topics(session, screen)],
+        )
+    finally:
+        under_way.end()
+
+
+class _UnderWay(RunListener[WaveStep]):
+    """Shows each step, and of the one that is being done its resource, since when, and what is left of a bake."""
+
+    def __init__(self, choices: Choices) -> None:
+        self._choices = choices
+        self._activity: Activity | None = None
+
+    def on_step(self, step: WaveStep, phase: StepPhase, said: Mapping[str, object]) -> None:
+        self.end()
+        if line := step_line(step, phase, said):
+            console(self._choices).print(line)
+        if phase == "before" and step.action != "approve":  # nothing moves under a question
+            what = f"{step.name} ({', '.join(step.regions)})"
+            self._activity = working(self._choices, what).__enter__()
+
+    def end(self) -> None:
+        if self._activity is not None:
+            self._activity.__exit__()
+        self._activity = None
+
+    def listen(self, progress: StepProgress) -> None:
+        step = progress.step
+        if self._activity is not None and progress.phase == "started" and step.changes:
+            self._activity.now(f"{step.op} {step.name}")
+
+    def left(self, seconds: float) -> None:
+        if self._activity is not None:
+            self._activity.ends_in(seconds)
+
+
+def _approval(
+    choices: Choices, environment: Environment, approving: str | None
+) -> Callable[[WaveStep], bool]:
+    """A person at the terminal is asked whatever --yes says: what nobody looks at is no approval."""
+
+    def approve(step: WaveStep) -> bool:
+        if choices.yes and step.name == approving:
+            return True
+        if not person_is_there():
+            raise Waits(
+                f"Wave {step.wave} ({', '.join(step.regions)}) waits for a person.",
+                where="deployment.approve",
+                remedy=_GO_ON,
+            )
+        asking = Choices(choices.config, as_json=choices.as_json)
+        try:
+            confirm(asking, f"Begin wave {step.wave} ({', '.join(step.regions)})?", environment.config)
+        except Refused:
+            return False
+        except typer.Abort as left:  # Ctrl-C or the end of the input is no answer
+            raise Unanswered(
+                f"Wave {step.wave} ({', '.join(step.regions)}) was not answered for; it waits.",
+                where="deployment.approve",
+                remedy=_GO_ON,
+            ) from left
+        return True
+
+    return approve
