@@ -190,7 +190,8 @@ def _run(
         return metadata, ""
     follower = _follower(migration, metadata, clock, tell)
     follower.look()  # what was done before is no part of the rate
-    execution = carrying.start(migration, "copy", on_failure=on_failure)
+    workers = carrying.workers(wanted.target).number
+    execution = carrying.start(migration, "copy", on_failure=on_failure, workers=workers)
     news.handed_over()
     run.append("copy", "before", wanted.target, {"execution": execution})
     carrying.wait(migration, execution, follower.look)
