@@ -40,6 +40,8 @@ if TYPE_CHECKING:
     from regionshift.operations.preflight import Machine
     from regionshift.operations.room import Disk
     from regionshift.releases import ReleaseCatalog
+    from regionshift.runs.messages import RunListener
+    from regionshift.runs.state import RunStep
     from regionshift.settings.release import Artifact, Release
 
 _CONNECTIONS = 16
@@ -70,8 +72,12 @@ class Session:
         return identity_of(self.environment.config)
 
     @contextmanager
-    def carrying(self) -> Iterator[Carrying]:
-        """How this run of the command works with migrations. Raises WorkFailed when the environment is not up."""
+    def carrying(self, listeners: Sequence[RunListener[RunStep]] = ()) -> Iterator[Carrying]:
+        """How this run of the command works with migrations, of which ``listeners`` are told.
+
+        Raises:
+            WorkFailed: the environment is not up.
+        """
         from botocore.credentials import ReadOnlyCredentials
 
         from regionshift.function.clients import TransportAccess
@@ -98,7 +104,7 @@ class Session:
         )
         transport = access.transport()
         try:
-            yield Carrying(environment, Outputs(values), transport, environment.now, time.sleep)
+            yield Carrying(environment, Outputs(values), transport, environment.now, time.sleep, listeners)
         finally:
             transport.close()
 

@@ -10,9 +10,9 @@ from dataclasses import asdict, replace
 from pathlib import Path
 
 from regionshift.cli.deployments import prune_releases, up_in_waves
-from regionshift.cli.opening import opened
+from regionshift.cli.opening import opened, topics
 from regionshift.cli.options import Choices
-from regionshift.cli.running import NewsLines, topics, warn_of_fences
+from regionshift.cli.running import NewsLines, warn_of_fences
 from regionshift.cli.show import confirm, confirm_by_name, console, print_json, screen_of, working
 from regionshift.engine.engine import Listener
 from regionshift.engine.events import StepProgress

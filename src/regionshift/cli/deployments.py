@@ -15,7 +15,7 @@ from regionshift.cli.deployment_tables import (
     standing_table,
 )
 from regionshift.cli.migrations import all_migrations, rollback_migration
-from regionshift.cli.opening import opened
+from regionshift.cli.opening import carrying_in, opened
 from regionshift.cli.options import Choices
 from regionshift.cli.running import driver
 from regionshift.cli.show import ask, confirm, console, person_is_there, print_json, working
@@ -98,7 +98,7 @@ def run_deployment_rollback(
         ]
         left_out = session.environment.scope.left_out
         if data:
-            with session.carrying() as carrying:
+            with carrying_in(choices, session) as carrying:
                 require_all_takeable(carrying, data)
         confirm(
             choices,

@@ -12,7 +12,7 @@ from regionshift.aws.errors import told_plainly
 from regionshift.carriers.migration import Metadata
 from regionshift.carriers.plan import MigrationPlan
 from regionshift.carriers.plan_checks import refused_for
-from regionshift.cli.opening import opened
+from regionshift.cli.opening import carrying_in, opened
 from regionshift.cli.options import Choices
 from regionshift.cli.show import confirm, console, print_json, working
 from regionshift.errors import (
@@ -110,11 +110,10 @@ def run_migrate(
 def _plan(carrying: Carrying, wanted: operation.MigrationRequest) -> tuple[MigrationPlan, dict[str, Any]]:
     """The plan, and as it is shown."""
     config = carrying.environment.config
-    made, workers = operation.plan(carrying, wanted), carrying.workers(wanted.target)
+    made = operation.plan(carrying, wanted)
     return made, as_json(
         made,
-        estimate(config, made, workers),
-        workers,
+        estimate(config, made),
         source=wanted.source,
         target=wanted.target,
         on_failure=config.migration.on_failure,
@@ -358,7 +357,7 @@ def resume_migration(choices: Choices, left: OpenMigration, *, back: bool) -> in
 def _carrying(choices: Choices, *, locked: bool, skipped: Skipped = ()) -> Iterator[tuple[Session, Carrying]]:
     with (
         opened(choices, locked=locked, skipped=skipped) as session,
-        session.carrying() as carrying,
+        carrying_in(choices, session) as carrying,
     ):
         yield session, carrying
 

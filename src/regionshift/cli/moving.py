@@ -9,9 +9,9 @@ from typing import Any
 
 import typer
 
-from regionshift.cli.opening import opened, tools_of
+from regionshift.cli.opening import opened, tools_of, topics
 from regionshift.cli.options import Choices
-from regionshift.cli.running import StepRows, topics
+from regionshift.cli.running import StepRows
 from regionshift.cli.show import (
     NotConfirmed,
     confirm,

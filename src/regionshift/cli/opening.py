@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Collection, Iterator, Sequence
-from contextlib import ExitStack, contextmanager, nullcontext
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from functools import partial
 from pathlib import Path
 
@@ -13,9 +13,12 @@ from regionshift.cli.options import Choices
 from regionshift.cli.show import confirm, console, screen_of, working
 from regionshift.errors import InputError
 from regionshift.journal.lock import Holder
+from regionshift.operations.migrations.carrying import Carrying
 from regionshift.operations.run_tools import RunTools
+from regionshift.report.printer import Screen
 from regionshift.report.terminal import findings_table
 from regionshift.report.values import Finding
+from regionshift.runs.topics import TopicNotifier
 from regionshift.session import Session, Skipped, load_settings, open_session
 from regionshift.settings.config import MigrationConfig
 from regionshift.settings.mistakes import SettingsError
@@ -67,6 +70,22 @@ def opened(
                 screen_of(stderr=True).print(f"warning: {sentence}", style="yellow")
 
 
+def topics(session: Session, screen: Screen) -> TopicNotifier:
+    """The topics of an environment; what cannot be told there is said on ``screen``."""
+    environment = session.environment
+    return TopicNotifier(
+        environment.clients,
+        environment.config,
+        environment.now,
+        lambda said: screen.print(f"warning: {said}", style="yellow"),
+    )
+
+
+def carrying_in(choices: Choices, session: Session) -> AbstractContextManager[Carrying]:
+    """How the command works with migrations; the topics are told. Raises WorkFailed when the environment is not up."""
+    return session.carrying([topics(session, console(choices))])
+
+
 def tools_of(choices: Choices, session: Session, remedy: str = _REMEDY) -> RunTools:
     """What the steps of a run work with in ``session``; ``remedy`` when settings that they make would be wrong."""
 
@@ -80,7 +99,7 @@ def tools_of(choices: Choices, session: Session, remedy: str = _REMEDY) -> RunTo
         session.machine,
         choices.config,
         partial(_load_text, choices, remedy),
-        session.carrying,
+        partial(carrying_in, choices, session),
         time.monotonic,
         tell,
     )

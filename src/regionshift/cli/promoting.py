@@ -5,9 +5,9 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping, Sequence
 
-from regionshift.cli.opening import opened, settings_of, tools_of
+from regionshift.cli.opening import opened, settings_of, tools_of, topics
 from regionshift.cli.options import Choices
-from regionshift.cli.running import StepRows, do_steps, resume_steps, topics
+from regionshift.cli.running import StepRows, do_steps, resume_steps
 from regionshift.cli.show import confirm, console, print_json, show_plan, working
 from regionshift.errors import EXIT_FAILED, EXIT_OK, EXIT_REFUSED, InputError
 from regionshift.operations import moves, rejoining

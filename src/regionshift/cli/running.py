@@ -10,7 +10,7 @@ from types import MappingProxyType
 import typer
 
 from regionshift.cli.deployment_tables import news_line, step_line
-from regionshift.cli.opening import tools_of
+from regionshift.cli.opening import tools_of, topics
 from regionshift.cli.options import Choices
 from regionshift.cli.show import confirm, console, person_is_there, print_json, working
 from regionshift.engine.events import StepProgress
@@ -31,24 +31,12 @@ from regionshift.runs.deployment_plan import WaveStep
 from regionshift.runs.driver import RunUnderWay, SagaRun, Unanswered, Waits, drive, saga_state, turn_back
 from regionshift.runs.messages import News, RunListener, StepPhase
 from regionshift.runs.state import Ending, RunStep
-from regionshift.runs.topics import TopicNotifier
 from regionshift.session import Session
 
 _GO_ON = (
     "`regionshift resume` begins it (with --yes where nobody can be asked),"
     " `regionshift resume --back` takes back what was done"
 )
-
-
-def topics(session: Session, screen: Screen) -> TopicNotifier:
-    """The topics of an environment; what cannot be told there is said on ``screen``."""
-    environment = session.environment
-    return TopicNotifier(
-        environment.clients,
-        environment.config,
-        environment.now,
-        lambda said: screen.print(f"warning: {said}", style="yellow"),
-    )
 
 
 class NewsLines(RunListener[RunStep]):

@@ -1,7 +1,6 @@
 """The kinds of runs, a row each: how an open one is found, goes on, is taken back, and what it says of itself.
 
-`status`, `doctor`, `up`, `resume` and `history` go over `RUN_KINDS` and know no kind by name. Migrations beside them
-have records in AWS, which say how they stand also when the command that began them is dead.
+`status`, `doctor`, `up`, `resume` and `history` go over `RUN_KINDS` and know no kind by name.
 """
 
 from __future__ import annotations
@@ -69,6 +68,9 @@ class RunRow:
         succeeds_as: the outcome of one that went well; an other one is told by `status` as the last change. None for
             one whose end is no news.
         go_on: the commands that go on with an open one, as they are typed.
+        has_records: its own records in AWS say how it stands, also when no command lives: `status` lists it apart,
+            and `resume` takes it when nothing else is open.
+        is_resumed: whether an open one is what `resume` goes on with, by its row alone.
         blocks_up: whether no `up` may begin beside an open one.
         part_of: names of the kinds that do one as a step of their own.
         position: where an open one stands.
@@ -82,6 +84,8 @@ class RunRow:
     run: Callable[[RunTools, RunView], AbstractContextManager[SagaRun]] | None = None
     succeeds_as: str | None = "succeeded"
     go_on: Callable[[Journal, RunView], str] = lambda _journal, _view: RESUME
+    has_records: bool = False
+    is_resumed: bool = True
     blocks_up: bool = True
     part_of: tuple[str, ...] = ()
     position: Callable[[Journal, RunView], RunPosition] = by_last_step
@@ -140,12 +144,21 @@ RUN_KINDS: tuple[RunRow, ...] = (
         part_of=("move",),
     ),
     RunRow("destroy", ("destroy",), go_on=command_in_one_run, blocks_up=False),
+    RunRow(
+        "data",
+        ("migration", "rollback"),
+        lambda view: view.of_data,
+        has_records=True,
+        is_resumed=False,
+        blocks_up=False,
+    ),
     # One that was killed has shut what it could; the next `up` asks again which roles are open.
     RunRow(
         "fence",
         ("fence",),
         succeeds_as=None,
         go_on=lambda _journal, _view: "regionshift up",
+        is_resumed=False,
         blocks_up=False,
     ),
 )
@@ -173,8 +186,8 @@ def open_to_resume(journal: Journal) -> list[tuple[RunRow, RunView]]:
     Raises:
         Refused: this version does not know one of them.
     """
-    rows = [(require_row(view), view) for view in journal.unfinished() if not view.of_data]
-    rows = [(row, view) for row, view in rows if row.name != "fence"]
+    rows = [(require_row(view), view) for view in journal.unfinished()]
+    rows = [(row, view) for row, view in rows if row.is_resumed]
     rows.sort(key=lambda found: RUN_KINDS.index(found[0]))
     if not rows:
         return []
@@ -222,8 +235,13 @@ def open_runs(journal: Journal, alive: Collection[str] = ()) -> list[OpenRun]:
     return [
         replace(_told(journal, view), running=view.run_id in alive)
         for view in journal.unfinished()
-        if not view.of_data
+        if not _has_records(view)
     ]
+
+
+def _has_records(view: RunView) -> bool:
+    row = row_of(view)
+    return row is not None and row.has_records
 
 
 def _told(journal: Journal, view: RunView) -> OpenRun:
@@ -275,7 +293,7 @@ def unfinished_findings(journal: Journal, alive: Collection[str] = ()) -> list[F
     """
     found = []
     for view in journal.unfinished():
-        if view.of_data or view.run_id in alive:
+        if _has_records(view) or view.run_id in alive:
             continue
         told, row = _told(journal, view), row_of(view)
         message = f"{view.kind.capitalize()} {view.run_id} is not finished: {told.at}"

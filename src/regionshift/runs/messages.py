@@ -14,21 +14,27 @@ from regionshift.runs.deployment_state import DeploymentState, Direction, Outcom
 from regionshift.runs.state import Ending, RunStep, SagaState, StateT, StepT
 
 NewsEvent = str
-"""``deploy``, ``destroy``, ``rollback``, ``promote``, ``move``, ``rejoin``: what a subscription filters on."""
+"""What a subscription filters on: deploy, destroy, rollback, promote, move, rejoin, migrate, or a new one's."""
 NewsStatus = Literal["started", "success", "error"]
 StepPhase = Literal["earlier", "before", "after", "failed"]
 """``earlier``: an earlier process did it."""
+PLAN_STEP = "plan"
 _StepT_contra = TypeVar("_StepT_contra", bound=RunStep, contravariant=True)
 
 
 @dataclass(frozen=True)
 class News:
-    """One message: ``event`` and ``status`` as the function's notifications have them, and a sentence."""
+    """One message: ``event`` and ``status`` as the function's notifications have them, and a sentence.
+
+    Args:
+        migration_id: of a message about a migration, which names no deployment.
+    """
 
     event: NewsEvent
     status: NewsStatus
     summary: str
     counts: Mapping[str, int] = field(default_factory=dict)
+    migration_id: str | None = None
 
 
 class RunListener(Generic[_StepT_contra]):
@@ -245,6 +251,66 @@ class SagaNews(RunNews[SagaState, RunStep]):
 
     def _counts(self) -> dict[str, int]:
         return {"steps": len(self.steps)}
+
+
+@dataclass(frozen=True)
+class DataNews(RunNews[SagaState, RunStep]):
+    """A migration, or its way back, in words.
+
+    Args:
+        event: ``migrate`` or ``rollback``. is_open: something is to be changed, and nobody else tells its end.
+        ended: as what it ended here. counts: what is to be done, and at the end what was.
+    """
+
+    event: NewsEvent
+    migration_id: str
+    region: str
+    is_open: bool
+    ended: str
+    counts: Mapping[str, int]
+
+    def of_start(self, state: SagaState) -> News | None:
+        """A way back changes something from the first; a migration is to plan first."""
+        del state
+        return self._started() if self.is_open else None
+
+    def of_step(self, before: SagaState, after: SagaState, step: RunStep) -> Sequence[News | None]:
+        """A plan that has something to do is the start."""
+        is_started = step.name == PLAN_STEP and self.is_open and after.next_step is not None
+        del before
+        return (self._started(),) if is_started else ()
+
+    def of_failure(self, state: SagaState, step: str, why: str) -> News | None:
+        """As of every run, when its start was told and nobody else tells its end."""
+        del state, step
+        return self._early(why) if self.is_open else None
+
+    def of_interruption(self, state: SagaState, step: str) -> News:
+        """As of every run; the state machine only sees that it is to stop."""
+        del state, step
+        return self._early("it was interrupted")
+
+    def of_end(self, state: SagaState, figures: str) -> News | None:
+        """As of every run, when nobody else tells it."""
+        del state, figures
+        if not self.is_open:
+            return None
+        status: NewsStatus = "success" if self.ended == "completed" else "error"
+        return self._news(status, f"{self._what} ended as {self.ended}.", self.counts)
+
+    @property
+    def _what(self) -> str:
+        noun = "Migration" if self.event == "migrate" else "Rollback of"
+        return f"{noun} {self.migration_id} in {self.region}"
+
+    def _started(self) -> News:
+        return self._news("started", f"{self._what} started.", self.counts)
+
+    def _early(self, why: str) -> News:
+        return self._news("error", f"{self._what} ended early: {why}", {})
+
+    def _news(self, status: NewsStatus, summary: str, counts: Mapping[str, int]) -> News:
+        return News(self.event, status, summary, dict(counts), self.migration_id)
 
 
 def _goes_on(after: DeploymentState, step: WaveStep) -> bool:

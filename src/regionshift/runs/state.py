@@ -48,6 +48,16 @@ class RunStep:
         return False
 
 
+@dataclass(frozen=True)
+class LookStep(RunStep):
+    """A step that changes nothing at all."""
+
+    @property
+    def only_looks(self) -> bool:
+        """As it is."""
+        return True
+
+
 StepT = TypeVar("StepT", bound=RunStep)
 
 

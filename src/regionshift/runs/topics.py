@@ -1,4 +1,4 @@
-"""Telling the regions' deployment topics what a deployment does. A topic that fails stops nothing."""
+"""Telling the regions' deployment topics what a run does. A topic that fails stops nothing."""
 
 from __future__ import annotations
 
@@ -56,7 +56,9 @@ class TopicNotifier(RunListener[RunStep]):
 
     def _publish(self, run_id: str, news: News, region: str, wrong: dict[str, str]) -> None:
         names = self.config.names
-        function = components.FUNCTION.name(names, region)
+        # What a migration does is in the worker's log.
+        component = components.WORKER if news.migration_id else components.FUNCTION
+        function = component.name(names, region)
         topic = components.DEPLOYMENT_TOPIC.name(names, region)
         message = Notification(
             event=news.event,
@@ -66,7 +68,8 @@ class TopicNotifier(RunListener[RunStep]):
             time=self.now().isoformat(),
             summary=news.summary,
             link=log_group_link(region, names.function_log_group(function)),
-            deployment_id=run_id,
+            deployment_id=None if news.migration_id else run_id,
+            migration_id=news.migration_id,
             counts=news.counts,
         )
         arn = f"arn:{partition_of(region)}:sns:{region}:{self.config.account}:{topic}"

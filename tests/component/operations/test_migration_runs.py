@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
@@ -15,27 +16,54 @@ from botocore.exceptions import ClientError, EndpointConnectionError
 
 from regionshift.aws.clients import Clients
 from regionshift.aws.errors import AwsFailed, told_plainly
+from regionshift.carriers.carrier import Level
 from regionshift.errors import Refused
 from regionshift.journal.backends import open_state
-from regionshift.journal.journal import Journal, RunJournal
-from regionshift.operations.environment import Environment, Outputs
+from regionshift.journal.events import RunView
+from regionshift.journal.journal import Journal
+from regionshift.operations.environment import Environment
 from regionshift.operations.migrations.carrying import Carrying
-from regionshift.operations.migrations.running import MigrationNotifier, closed_early
+from regionshift.operations.migrations.migrate import MigrationRequest, MigrationRun
+from regionshift.operations.migrations.taking_back import UndoRun
+from regionshift.operations.recovery import MeasuredRecovery
+from regionshift.runs.driver import RunUnderWay, drive
+from regionshift.runs.state import RunStep, SagaState
+from regionshift.runs.topics import TopicNotifier
+from regionshift.settings.components import DEPLOYMENT_TOPIC
 from regionshift.settings.config import MigrationConfig
 
 pytestmark = pytest.mark.component
 
 REGION = "eu-west-1"
-CONFIG = MigrationConfig.model_validate(
-    {
-        "project": "shop",
-        "environment": "dev",
-        "account": "123456789012",
-        "regions": {"primary": "us-east-1", "secondaries": [REGION]},
-        "network": {"vpc_cidr": "10.0.0.0/8"},
-    }
-)
+
+
+def config_of(project: str) -> MigrationConfig:
+    return MigrationConfig.model_validate(
+        {
+            "project": project,
+            "environment": "dev",
+            "account": "123456789012",
+            "regions": {"primary": "us-east-1", "secondaries": [REGION]},
+            "network": {"vpc_cidr": "10.0.0.0/8"},
+        }
+    )
+
+
 THROTTLED = ClientError({"Error": {"Code": "ThrottlingException", "Message": "slow"}}, "PutParameter")
+
+
+@dataclass
+class Undo(UndoRun):
+    """In place of taking back it does what a test says."""
+
+    work: Callable[[Undo], object] = lambda _: None
+
+    def do(self, step: RunStep, state: SagaState, *, doubt: bool) -> dict[str, Any]:
+        del step, state, doubt
+        with told_plainly(REGION):
+            self.work(self)
+        self.record = {"status": "completed", "conflicts": [], "counts": {}}
+        return {}
 
 
 @dataclass
@@ -46,18 +74,36 @@ class Desk:
     carrying: Carrying
     hear: Any
 
-    def begin(self) -> tuple[RunJournal, MigrationNotifier]:
-        run = self.journal.start("rollback", {})
-        return run, MigrationNotifier(self.carrying, run, REGION, "rollback", "m")
+    def take_back(self, work: Callable[[Undo], object]) -> RunView:
+        """The run as it ended. Raises what ``work`` raises."""
+        run = self.journal.start("rollback", {"migration_id": "m"})
+        self.run_id = run.run_id
+        kind = Undo(self.carrying, "m", REGION, "", work)
+        drive(RunUnderWay(self.journal, run, kind, self.carrying.listeners))
+        return self.journal.view(run.run_id)
+
+    @property
+    def outcome(self) -> str | None:
+        return self.journal.view(self.run_id).outcome
 
     def told(self) -> list[str]:
         """The status of each message since the last time."""
-        return [json.loads(json.loads(one)["Message"])["status"] for one in self.hear()]
+        said = [json.loads(json.loads(one)["Message"]) for one in self.hear()]
+        assert all((one["migration_id"], one["deployment_id"]) == ("m", None) for one in said)
+        return [one["status"] for one in said]
+
+
+def raising(error: BaseException) -> Callable[[Undo], object]:
+    def work(_: Undo) -> None:
+        raise error
+
+    return work
 
 
 @pytest.fixture
 def desk(clients: Clients, tmp_path: Path) -> Iterator[Desk]:
-    name = f"runs-{uuid.uuid4().hex[:8]}"
+    config = config_of(f"runs{uuid.uuid4().hex[:8]}")
+    name = DEPLOYMENT_TOPIC.name(config.names, REGION)
     sns, sqs = clients.get("sns", REGION), clients.get("sqs", REGION)
     topic = sns.create_topic(Name=name)["TopicArn"]
     queue = sqs.create_queue(QueueName=name)["QueueUrl"]
@@ -68,7 +114,7 @@ def desk(clients: Clients, tmp_path: Path) -> Iterator[Desk]:
     sns.subscribe(TopicArn=topic, Protocol="sqs", Endpoint=arn)
     nothing = cast(Any, None)
     environment = Environment(
-        config=CONFIG,
+        config=config,
         clients=clients,
         engine=nothing,
         program=nothing,
@@ -76,7 +122,6 @@ def desk(clients: Clients, tmp_path: Path) -> Iterator[Desk]:
         state_dir=tmp_path,
         now=lambda: datetime.now(UTC),
     )
-    outputs = Outputs({"deployment_topic_arn_eu_west_1": topic})
     (tmp_path / "state").mkdir()
 
     def hear() -> list[str]:
@@ -88,7 +133,9 @@ def desk(clients: Clients, tmp_path: Path) -> Iterator[Desk]:
         return found
 
     journal = Journal(open_state((tmp_path / "state").as_uri()), "shop.dev", lambda: datetime.now(UTC))
-    yield Desk(journal, Carrying(environment, outputs, nothing, environment.now, nothing), hear)
+    topics = TopicNotifier(clients, config, environment.now, pytest.fail)
+    carrying = Carrying(environment, nothing, nothing, environment.now, nothing, [topics])
+    yield Desk(journal, carrying, hear)
 
 
 @pytest.mark.parametrize(
@@ -105,44 +152,88 @@ def desk(clients: Clients, tmp_path: Path) -> Iterator[Desk]:
 def test_the_run_is_closed_and_the_end_told(
     error: BaseException, shown: type[BaseException], outcome: str, desk: Desk
 ) -> None:
-    run, news = desk.begin()
-    with pytest.raises(shown), closed_early(run, "undo", news), told_plainly(REGION):
-        news.started()
-        raise error
+    with pytest.raises(shown):
+        desk.take_back(raising(error))
     assert desk.journal.unfinished() == []
-    assert run.view().outcome == outcome
+    assert desk.outcome == outcome
     assert desk.told() == ["started", "error"]
 
 
-def test_what_the_state_machine_has_is_told_by_it_unless_it_is_interrupted(desk: Desk) -> None:
-    run, news = desk.begin()
-    with pytest.raises(AwsFailed), closed_early(run, "undo", news), told_plainly(REGION):
-        news.started()
-        news.handed_over()
-        raise THROTTLED
-    assert desk.told() == ["started"]
-    run, news = desk.begin()
-    with pytest.raises(KeyboardInterrupt), closed_early(run, "undo", news):
-        news.started()
-        news.handed_over()
-        raise KeyboardInterrupt
-    assert desk.told() == ["started", "error"]
+@pytest.mark.parametrize(
+    ("error", "told"), [(THROTTLED, ["started"]), (KeyboardInterrupt(), ["started", "error"])], ids=str
+)
+def test_what_the_state_machine_has_is_told_by_it_unless_it_is_interrupted(
+    error: BaseException, told: list[str], desk: Desk
+) -> None:
+    def work(run: Undo) -> None:
+        run.handed_over = True
+        raise error
+
+    with pytest.raises((AwsFailed, KeyboardInterrupt)):
+        desk.take_back(work)
+    assert desk.told() == told
 
 
-def test_what_was_never_started_is_not_told(desk: Desk) -> None:
-    run, news = desk.begin()
-    with pytest.raises(Refused), closed_early(run, "plan", news):
+@pytest.fixture
+def migrating(desk: Desk) -> Callable[[Any], MigrationRun]:
+    def begin(migration: Any) -> MigrationRun:
+        carrying = SimpleNamespace(
+            environment=desk.carrying.environment,
+            migration=lambda *_: migration,
+            running=lambda _: (),
+            listeners=desk.carrying.listeners,
+        )
+        wanted = MigrationRequest("us-east-1", REGION, Level.FULL, "m", ())
+        measured = MeasuredRecovery(0.0, 900.0)
+        run = desk.journal.start("migration", {"migration_id": "m"})
+        desk.run_id = run.run_id
+        kind = MigrationRun(
+            cast(Any, carrying), "m", REGION, wanted, lambda: 0.0, lambda _: None, lambda: measured
+        )
+        drive(RunUnderWay(desk.journal, run, kind, desk.carrying.listeners))
+        return kind
+
+    return begin
+
+
+def _planned(status: str, **more: object) -> dict[str, Any]:
+    return {"status": status, "plan": {"new": 1}, "batches": 0, "counts": {}, "bytes": 0, **more}
+
+
+def test_what_was_never_started_is_not_told(migrating: Any, desk: Desk) -> None:
+    def begin(*_: object, **__: object) -> None:
         raise Refused("another has the target")
+
+    with pytest.raises(Refused):
+        migrating(SimpleNamespace(known=lambda _: None, begin=begin))
     assert desk.told() == []
-    assert run.view().outcome == "failed"
+    assert desk.outcome == "failed"
 
 
-def test_a_failure_while_closing_does_not_hide_the_first(desk: Desk) -> None:
+def test_nothing_to_do_is_no_news_and_what_ends_here_is_told_here(migrating: Any, desk: Desk) -> None:
+    done = _planned("completed")
+    kind = migrating(SimpleNamespace(known=lambda _: None, begin=lambda *_, **__: done))
+    assert (kind.report.completed, desk.outcome, desk.told()) == (True, "completed", [])
+    steps = {event.step for event in desk.journal.events(desk.run_id)}
+    assert steps == {"run", "plan"}
+
+    left = SimpleNamespace(
+        known=lambda _: None,
+        begin=lambda *_, **__: _planned("copying"),
+        finish=lambda: _planned("incomplete"),
+    )
+    assert migrating(left).report.metadata["status"] == "incomplete"
+    assert (desk.outcome, desk.told()) == ("incomplete", ["started", "error"])
+
+
+def test_a_failure_while_stopping_does_not_hide_the_interruption(migrating: Any, desk: Desk) -> None:
     def stop() -> None:
         raise AwsFailed("the stop could not be written", code="x", where=None, remedy=None)
 
-    run, news = desk.begin()
-    with pytest.raises(KeyboardInterrupt) as first, closed_early(run, "copy", news, stop):
+    def begin(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt) as first:
+        migrating(SimpleNamespace(known=lambda _: None, begin=begin, stop=stop))
     assert "the stop could not be written" in str(first.value.__notes__)
-    assert run.view().outcome == "interrupted"
+    assert desk.outcome == "interrupted"

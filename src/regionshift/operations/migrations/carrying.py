@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
@@ -11,7 +11,7 @@ from typing import Any
 from regionshift.aws.clients import Clients
 from regionshift.aws.errors import AwsFailed, told_plainly
 from regionshift.carriers.carrier import Carrier
-from regionshift.carriers.executions import WORKERS, Executions, workers_in
+from regionshift.carriers.executions import Executions
 from regionshift.carriers.kinds import CarrierAccess, all_carriers
 from regionshift.carriers.migration import Metadata, Migration, Migrations
 from regionshift.carriers.records import Layout, RecordStore
@@ -20,6 +20,8 @@ from regionshift.carriers.transport import Transport
 from regionshift.errors import Refused, RegionshiftError, WorkFailed
 from regionshift.operations.environment import Environment, Outputs
 from regionshift.operations.migrations.entries import bounds_of
+from regionshift.runs.messages import RunListener
+from regionshift.runs.state import RunStep
 from regionshift.settings import components as named
 
 # Seconds between two questions whether an execution has ended, and as shares of what was waited already, so that
@@ -28,16 +30,6 @@ from regionshift.settings import components as named
 _SHORTEST_PAUSE, _COMMON_PAUSE, _LONGEST_PAUSE = 0.06, 0.2, 5.0
 _EARLY_SHARE, _LATER_SHARE = 1 / 8, 1 / 16
 _BETWEEN_LOOKS = 0.2
-
-
-@dataclass(frozen=True)
-class Workers:
-    """How many workers copy side by side, and why not ``most``; empty when it is as many."""
-
-    number: int
-    most: int
-    why: str = ""
-
 
 Look = Callable[[], float | None]
 """Called now and then while an execution runs, and at its end; foretells the seconds to it (under 0: overdue), or
@@ -55,7 +47,7 @@ class Carrying:
     Args:
         outputs: of the environment, which is up.
         transport: S3 requests of our own.
-        now, sleep: the time, and waiting for it to pass (seconds).
+        now, sleep: the time, and waiting for it to pass (seconds). listeners: are told of each migration.
     """
 
     environment: Environment
@@ -63,6 +55,7 @@ class Carrying:
     transport: Transport
     now: Callable[[], datetime]
     sleep: Callable[[float], None]
+    listeners: Sequence[RunListener[RunStep]] = ()
     _stores: dict[str, RecordStore] = field(default_factory=dict, init=False, repr=False)
 
     def migrations(self, region: str) -> Migrations:
@@ -114,26 +107,6 @@ class Carrying:
             f"There is no migration {migration_id}.",
             where=", ".join(self.environment.regions),
             remedy="see: regionshift status",
-        )
-
-    def workers(self, region: str) -> Workers:
-        """How many may copy into ``region`` now. What cannot be seen stops nothing: a call that finds no room waits."""
-        most = WORKERS[self.environment.config.target]
-        try:
-            settings = self.environment.clients.call(region, "lambda", "get_account_settings")
-        except AwsFailed as problem:
-            return Workers(
-                most, most, f"how many functions may run at once cannot be seen: {problem.message}"
-            )
-        number, limit = workers_in(settings, most), settings["AccountLimit"]
-        if number == most:
-            return Workers(most, most)
-        return Workers(
-            number,
-            most,
-            f"{number} of {most} workers copy at once: the account runs {limit['ConcurrentExecutions']} functions at"
-            f" once in {region}, {limit['UnreservedConcurrentExecutions']} of them without a reserve, and half are left"
-            " to others; Service Quotas (lambda, Concurrent executions) has more",
         )
 
     def start(self, migration: Migration, step: str, **fields: Any) -> str:

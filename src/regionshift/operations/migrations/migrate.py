@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import ClassVar
+
+from botocore.exceptions import BotoCoreError, ClientError
 
 from regionshift.aws.errors import told_plainly
 from regionshift.carriers.carrier import Entry, Level
@@ -12,17 +15,22 @@ from regionshift.carriers.migration import Metadata, Migration
 from regionshift.carriers.plan import MigrationPlan
 from regionshift.carriers.plan_checks import Asked
 from regionshift.carriers.records import require_id
-from regionshift.errors import InputError, Refused
-from regionshift.journal.journal import Journal, RunJournal
+from regionshift.errors import InputError, Refused, RegionshiftError
+from regionshift.journal.journal import Journal
 from regionshift.operations.checks.base import CheckContext, run_checks
 from regionshift.operations.checks.replication import ReplicationCheck
 from regionshift.operations.migrations.carrying import Carrying, no_forecast
 from regionshift.operations.migrations.entries import entries, require_regions
 from regionshift.operations.migrations.progress import Follower, MigrationProgress
-from regionshift.operations.migrations.running import MigrationNotifier, closed_early
+from regionshift.operations.migrations.running import DataRun
 from regionshift.operations.recovery import MeasuredRecovery, delays_into, measured
 from regionshift.operations.validate import all_checks
 from regionshift.report.values import CheckResult
+from regionshift.runs.driver import RunEnd, RunUnderWay, Said, drive
+from regionshift.runs.messages import PLAN_STEP
+from regionshift.runs.state import LookStep, RunStep, SagaState
+
+_ENDS = ("completed", "rolled_back")
 
 
 @dataclass(frozen=True)
@@ -140,64 +148,100 @@ def migrate(
         WorkFailed: the execution failed; the same id goes on.
     """
     began = clock()
-    run = journal.start(
-        "migration",
-        {"migration_id": wanted.migration_id, "source": wanted.source, "target": wanted.target},
-    )
-    news = MigrationNotifier(carrying, run, wanted.target, "migrate", wanted.migration_id)
-    migration = carrying.migration(wanted.target, wanted.migration_id)
-    with (
-        closed_early(run, "copy", news, migration.stop),
-        told_plainly(wanted.target),
-    ):
-        metadata, execution = _run(carrying, run, wanted, news, clock, tell)
-    recovery = measured(carrying.environment.config, clock() - began, delays or {})
-    report = Report(metadata, recovery, execution)
-    summary = {
-        "status": metadata["status"],
-        "counts": metadata["counts"],
-        "bytes": metadata["bytes"],
-        "recovery": recovery.as_json,
-    }
-    run.close(str(metadata["status"]), summary, failed=not report.completed)
-    return report
+    opened = {"migration_id": wanted.migration_id, "source": wanted.source, "target": wanted.target}
+    run = journal.start("migration", opened)
+
+    def recovery() -> MeasuredRecovery:
+        return measured(carrying.environment.config, clock() - began, delays or {})
+
+    kind = MigrationRun(carrying, wanted.migration_id, wanted.target, wanted, clock, tell, recovery)
+    drive(RunUnderWay(journal, run, kind, carrying.listeners))
+    return kind.report
 
 
-def _run(
-    carrying: Carrying,
-    run: RunJournal,
-    wanted: MigrationRequest,
-    news: MigrationNotifier,
-    clock: Callable[[], float],
-    tell: Callable[[MigrationProgress], None],
-) -> tuple[Metadata, str]:
-    migration = carrying.migration(wanted.target, wanted.migration_id)
-    on_failure = carrying.environment.config.migration.on_failure
-    ended = _ended_by_itself(carrying, wanted, clock, tell)
-    if ended is not None:
-        return ended, ""
-    run.append("plan", "before", wanted.target, only_looks=True)
-    # With conflicts it would not be completed, and then all of it would be taken back.
-    asked = Asked(confirmed=wanted.confirmed, conflicts=on_failure != "rollback")
-    metadata = migration.begin(wanted.entries, wanted.level, deep=wanted.deep, asked=asked)
-    run.append("plan", "after", wanted.target, {"counts": metadata["plan"], "batches": metadata["batches"]})
-    if metadata["status"] == "completed":
-        return metadata, ""
-    news.started(metadata["plan"])
-    if metadata["batches"] == 0:
-        metadata = migration.finish()
-        news.ended(metadata["status"], metadata["counts"])
-        return metadata, ""
-    follower = _follower(migration, metadata, clock, tell)
-    follower.look()  # what was done before is no part of the rate
-    workers = carrying.workers(wanted.target).number
-    execution = carrying.start(migration, "copy", on_failure=on_failure, workers=workers)
-    news.handed_over()
-    run.append("copy", "before", wanted.target, {"execution": execution})
-    carrying.wait(migration, execution, follower.look)
-    metadata = migration.metadata()
-    run.append("copy", "after", wanted.target, {"status": metadata["status"], "counts": metadata["counts"]})
-    return metadata, execution
+_PLAN = LookStep(PLAN_STEP, reversible=False)
+_COPY = RunStep("copy", reversible=False)
+
+
+@dataclass
+class MigrationRun(DataRun):
+    """A migration: planned, and copied by the state machine, which this follows; ``report`` once it is done."""
+
+    wanted: MigrationRequest
+    clock: Callable[[], float]
+    tell: Callable[[MigrationProgress], None]
+    recovery: Callable[[], MeasuredRecovery]
+    report: Report = field(init=False)
+    _metadata: Metadata = field(default_factory=dict, init=False)
+    _execution: str = field(default="", init=False)
+    _is_planned_only: bool = field(default=False, init=False)
+
+    event: ClassVar[str] = "migrate"
+
+    @property
+    def steps(self) -> tuple[RunStep, ...]:
+        """As of every run; what the plan found done needs no copying."""
+        return (_PLAN,) if self._is_planned_only else (_PLAN, _COPY)
+
+    def do(self, step: RunStep, state: SagaState, *, doubt: bool) -> Said:
+        """As of every run."""
+        del state, doubt
+        migration = self.carrying.migration(self.region, self.migration_id)
+        try:
+            with told_plainly(self.region):
+                return self._plan(migration) if step.name == _PLAN.name else self._copy(migration)
+        except KeyboardInterrupt as stopped:
+            try:
+                migration.stop()
+            except (RegionshiftError, ClientError, BotoCoreError) as second:
+                stopped.add_note(f"and then: {second}")
+            raise
+
+    def _plan(self, migration: Migration) -> Said:
+        wanted = self.wanted
+        ended = _ended_by_itself(self.carrying, wanted, self.clock, self.tell)
+        if ended is None:
+            # With conflicts it would not be completed, and then all of it would be taken back.
+            asked = Asked(confirmed=wanted.confirmed, conflicts=self._on_failure != "rollback")
+            ended = migration.begin(wanted.entries, wanted.level, deep=wanted.deep, asked=asked)
+            self.counts = ended["plan"]
+        self._metadata = ended
+        self._is_planned_only = ended["status"] in _ENDS
+        self.changes = not self._is_planned_only
+        return {"counts": ended["plan"], "batches": ended["batches"]}
+
+    def _copy(self, migration: Migration) -> Said:
+        carrying, metadata = self.carrying, self._metadata
+        execution = ""
+        if metadata["batches"] == 0:
+            metadata = migration.finish()
+            self.ended, self.counts = metadata["status"], metadata["counts"]
+        else:
+            follower = _follower(migration, metadata, self.clock, self.tell)
+            follower.look()  # what was done before is no part of the rate
+            execution = carrying.start(migration, "copy", on_failure=self._on_failure)
+            self.handed_over = True
+            carrying.wait(migration, execution, follower.look)
+            metadata = migration.metadata()
+        self._metadata, self._execution = metadata, execution
+        return {"status": metadata["status"], "counts": metadata["counts"], "execution": execution}
+
+    def end(self, state: SagaState) -> RunEnd:
+        """With what was carried and measured."""
+        del state
+        metadata, recovery = self._metadata, self.recovery()
+        self.report = Report(metadata, recovery, self._execution)
+        summary = {
+            "status": metadata["status"],
+            "counts": metadata["counts"],
+            "bytes": metadata["bytes"],
+            "recovery": recovery.as_json,
+        }
+        return RunEnd(str(metadata["status"]), summary, failed=not self.report.completed)
+
+    @property
+    def _on_failure(self) -> str:
+        return self.carrying.environment.config.migration.on_failure
 
 
 def _ended_by_itself(
@@ -221,7 +265,7 @@ def _ended_by_itself(
     for execution in running:
         carrying.wait_for_end(wanted.target, execution, look)
     metadata = migration.metadata()
-    return metadata if metadata["status"] in ("completed", "rolled_back") else None
+    return metadata if metadata["status"] in _ENDS else None
 
 
 def _follower(

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import ClassVar
 
 from regionshift.aws.errors import told_plainly
 from regionshift.carriers.migration import Metadata
@@ -12,7 +13,9 @@ from regionshift.errors import InputError, WorkFailed
 from regionshift.function.request import LONGEST_TEXT
 from regionshift.journal.journal import Journal
 from regionshift.operations.migrations.carrying import Carrying, no_forecast
-from regionshift.operations.migrations.running import MigrationNotifier, closed_early
+from regionshift.operations.migrations.running import DataRun
+from regionshift.runs.driver import RunEnd, RunUnderWay, Said, drive
+from regionshift.runs.state import RunStep, SagaState
 
 
 @dataclass(frozen=True)
@@ -77,21 +80,50 @@ def take_back(
     began = clock()
     region = require_takeable(carrying, migration_id)
     run = journal.start("rollback", {"migration_id": migration_id, "reason": reason})
-    news = MigrationNotifier(carrying, run, region, "rollback", migration_id)
-    migration = carrying.migration(region, migration_id)
-    with closed_early(run, "undo", news), told_plainly(region):
-        run.append("undo", "before", region)
-        news.started()
-        # Copies under way are not seen by undo, so the copying ends first.
-        carrying.stop(migration)
-        execution = carrying.start(migration, "undo", reason=reason)
-        news.handed_over()
-        carrying.wait(migration, execution, no_forecast)
-        record = migration.undone()
-        if record is None:
-            raise WorkFailed("The rollback left no record.", where=execution)
-    counts = {"counts": record["counts"], "conflicts": len(record["conflicts"])}
-    run.append("undo", "after", region, counts)
-    done = TakenBack(region, record, clock() - began)
-    run.close("rolled_back" if done.whole else "conflicts", counts, failed=not done.whole)
-    return done
+    kind = UndoRun(carrying, migration_id, region, reason)
+    drive(RunUnderWay(journal, run, kind, carrying.listeners))
+    return TakenBack(region, kind.record, clock() - began)
+
+
+@dataclass
+class UndoRun(DataRun):
+    """Taking a migration back; ``record`` is what `TakenBack` has, once it is done."""
+
+    reason: str
+    record: Metadata = field(default_factory=dict, init=False)
+
+    event: ClassVar[str] = "rollback"
+
+    def __post_init__(self) -> None:
+        self.changes = True
+
+    @property
+    def steps(self) -> tuple[RunStep, ...]:
+        """As of every run."""
+        return (RunStep("undo", reversible=False),)
+
+    def do(self, step: RunStep, state: SagaState, *, doubt: bool) -> Said:
+        """As of every run."""
+        del step, state, doubt
+        carrying, migration = self.carrying, self.carrying.migration(self.region, self.migration_id)
+        with told_plainly(self.region):
+            # Copies under way are not seen by undo, so the copying ends first.
+            carrying.stop(migration)
+            execution = carrying.start(migration, "undo", reason=self.reason)
+            self.handed_over = True
+            carrying.wait(migration, execution, no_forecast)
+            record = migration.undone()
+            if record is None:
+                raise WorkFailed("The rollback left no record.", where=execution)
+        self.record = record
+        return self._counts
+
+    def end(self, state: SagaState) -> RunEnd:
+        """As of every run."""
+        del state
+        whole = TakenBack(self.region, self.record, 0.0).whole
+        return RunEnd("rolled_back" if whole else "conflicts", self._counts, failed=not whole)
+
+    @property
+    def _counts(self) -> Said:
+        return {"counts": self.record["counts"], "conflicts": len(self.record["conflicts"])}
