@@ -10,7 +10,7 @@ WORKERS ?= 3
 # Every command is a process of its own: without kept bytecode each start compiles all modules anew.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help setup tools demo test test-all test-aws soak bench bench-regions lint types clean lock schema
+.PHONY: help setup tools demo test test-all test-aws weather soak bench bench-regions lint types clean lock schema
 
 help: ## Say what there is
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -39,6 +39,9 @@ test-all: setup ## The same with every case and every story, in some forty minut
 
 test-aws: setup ## The end-to-end tests on a real AWS account (asks first; costs money)
 	@bash tools/test-aws
+
+weather: setup ## Whole lives in the weather of AWS, a seed each: SEEDS of them from FIRST on, or WEATHER=storm
+	@SEEDS=$(or $(SEEDS),20) FIRST=$(or $(FIRST),1) WEATHER=$(or $(WEATHER),aws) $(BIN)/python -m pytest -v tests/e2e/test_weather.py
 
 soak: .cache/soak/.installed tools ## Whether the tests notice defects put into the code: a sample, some hours (SEED, SAMPLE, ONLY)
 	@.cache/soak/bin/python tools/soak.py

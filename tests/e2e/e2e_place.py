@@ -70,6 +70,10 @@ class Place:
         self.folder.mkdir(parents=True, exist_ok=True)
         (self.folder / "regionshift.yaml").write_text(yaml.safe_dump(self.settings), encoding="utf-8")
 
+    def begin(self, weather: str, seed: int) -> None:
+        """Start its embedded AWS in that weather."""
+        emulator.up(self.folder / ".regionshift/cloud", ACCOUNT, weather=weather, seed=seed)
+
     def start(self, *arguments: str, **more: str) -> subprocess.Popen[str]:
         """The command in a process group of its own, not waited for."""
         foreign = ("REGIONSHIFT_", "ENVIRONMENT_SUFFIX", "PULUMI_", *(() if ON_AWS else ("AWS_",)))

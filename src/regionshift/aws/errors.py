@@ -60,7 +60,9 @@ BAD_CREDENTIALS: Final = frozenset(
 THROTTLED: Final = frozenset(
     {
         "RequestLimitExceeded",
+        "RequestThrottled",
         "SlowDown",
+        "ThrottledException",
         "Throttling",
         "ThrottlingException",
         "TooManyRequestsException",

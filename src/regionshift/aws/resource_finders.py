@@ -9,7 +9,7 @@ Classic, "Import" on the page of each type).
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Any
 
@@ -320,3 +320,46 @@ FINDS: Mapping[str, Find] = MappingProxyType(
     }
 )
 """How a type is found. What is in neither table is told to a person."""
+
+_NAMES_IN_ARNS: Mapping[str, tuple[str, str, str]] = MappingProxyType(
+    {
+        "cloudwatch": ("alarm:", "aws:cloudwatch/metricAlarm:MetricAlarm", "name"),
+        "iam": ("role/", "aws:iam/role:Role", "name"),
+        "lambda": ("function:", "aws:lambda/function:Function", "name"),
+        "logs": ("log-group:", "aws:cloudwatch/logGroup:LogGroup", "name"),
+        "s3": ("", "aws:s3/bucket:Bucket", "bucket"),
+        "sns": ("", "aws:sns/topic:Topic", "name"),
+        "sqs": ("", "aws:sqs/queue:Queue", "name"),
+        "ssm": ("parameter", "aws:ssm/parameter:Parameter", "name"),
+        "states": ("stateMachine:", "aws:sfn/stateMachine:StateMachine", "name"),
+    }
+)
+_IDS_IN_ARNS: Mapping[str, str] = MappingProxyType(
+    {
+        "route-table": "aws:ec2/routeTable:RouteTable",
+        "security-group": "aws:ec2/securityGroup:SecurityGroup",
+        "security-group-rule": "aws:vpc/securityGroupIngressRule:SecurityGroupIngressRule",
+        "subnet": "aws:ec2/subnet:Subnet",
+        "vpc": "aws:ec2/vpc:Vpc",
+        "vpc-endpoint": "aws:ec2/vpcEndpoint:VpcEndpoint",
+        "vpc-flow-log": "aws:ec2/flowLog:FlowLog",
+    }
+)
+
+
+def still_stands(look: Look, arn: str) -> bool:
+    """Whether a thing that an index lists is there and ours, by its own service; what we do not make is believed to be.
+
+    The tagging API goes on listing what is deleted (Resource Groups Tagging API Reference, "GetResources").
+
+    Args:
+        look: its region, and whose it is; inputs are not needed.
+    """
+    service, of = arn.split(":")[2], arn.split(":", 5)[5].removesuffix(":*")
+    kind, _, identity = of.partition("/")
+    if service == "ec2" and kind in _IDS_IN_ARNS:
+        return identity in FINDS[_IDS_IN_ARNS[kind]](look)
+    beginning, token, name = _NAMES_IN_ARNS.get(service, ("", "", ""))
+    if not token or not of.startswith(beginning):
+        return True
+    return any(FINDS[token](replace(look, inputs={name: of.removeprefix(beginning)})))

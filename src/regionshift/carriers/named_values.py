@@ -42,7 +42,7 @@ ClientSource = Callable[[str, str], Any]
 
 # Both services answer with one of these when called too often; PutParameter allows only 3 a second
 # (AWS General Reference, "Systems Manager endpoints and quotas").
-_TOO_OFTEN = frozenset({"ThrottlingException", "Throttling", "TooManyRequestsException", "TooManyUpdates"})
+TOO_OFTEN = frozenset({"ThrottlingException", "Throttling", "TooManyRequestsException", "TooManyUpdates"})
 _ATTEMPTS = 8
 _FIRST_WAIT = 0.2  # seconds, doubled each time
 _LOOKS_AT_ONCE = 8
@@ -115,7 +115,7 @@ def pause(attempt: int) -> None:
 
 def _refusal(error: ClientError) -> NamedError:
     code = str(error.response.get("Error", {}).get("Code", "Unknown"))
-    if code in _TOO_OFTEN:
+    if code in TOO_OFTEN:
         return ThrottledError(code, error.operation_name)
     inside = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0) >= 500
     return (UnclearError if inside else NamedError)(code, error.operation_name)

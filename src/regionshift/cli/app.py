@@ -272,7 +272,9 @@ def local_up(
     port: Annotated[int | None, typer.Option(help="Loopback port; a free one by default.")] = None,
     weather: Annotated[
         str | None,
-        typer.Option(help="calm, or aws: as late, throttled and busy as AWS. The one before by default."),
+        typer.Option(
+            help="calm; aws, as late and busy as AWS; or storm, a bad day. The one before by default."
+        ),
     ] = None,
     seed: Annotated[
         int | None, typer.Option(help="Makes a weather again; by default the one before, or a new one.")

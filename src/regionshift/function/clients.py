@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import json
+import random
 import threading
 import zlib
 from collections.abc import Callable, Mapping
@@ -23,7 +24,7 @@ from regionshift.carriers.bounds import Bounds, Way, ways_into
 from regionshift.carriers.carrier import DataLocation
 from regionshift.carriers.kinds import CarrierAccess
 from regionshift.carriers.migration import Migrations
-from regionshift.carriers.named_values import ClientSource
+from regionshift.carriers.named_values import TOO_OFTEN, ClientSource
 from regionshift.carriers.records import RecordStore
 from regionshift.carriers.s3.objects import Objects
 from regionshift.carriers.seals import Seals
@@ -64,11 +65,32 @@ def from_region(region: str, account: str) -> MakeClient:
 
     def make(service: str) -> Any:
         client = session.client(service, config=PATIENCE)  # type: ignore[call-overload]
+        client.meta.events.register_last("needs-retry", ask_a_busy_service_again)
         if service == "s3":
             expect(client, account)
         return client
 
     return make
+
+
+_BUSY_ATTEMPTS = 6
+_NOT_SERVING = (429, 500, 502, 503, 504)
+_BUSY_PAUSE = 0.1  # seconds, doubled each time
+
+
+def ask_a_busy_service_again(
+    attempts: int, response: tuple[Any, Mapping[str, Any]] | None, **_: Any
+) -> float | None:
+    """How many seconds to wait before the same request, where boto's own attempts are used up; None gives up.
+
+    A service that answers costs no time to ask, unlike one that does not: it is asked six times within some 3 s while
+    it says that it is called too often, or does not serve (AWS SDKs and Tools Reference, "Retry behavior").
+    """
+    if response is None or attempts >= _BUSY_ATTEMPTS:
+        return None
+    code, status = response[1].get("Error", {}).get("Code", ""), response[0].status_code
+    is_busy = code in TOO_OFTEN or status in _NOT_SERVING
+    return _BUSY_PAUSE * 2 ** (attempts - 1) * (0.5 + random.random()) if is_busy else None
 
 
 class FunctionClients:

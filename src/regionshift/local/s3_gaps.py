@@ -94,7 +94,7 @@ class EmulatedReplication:
         if self._is_denied(bucket, "s3:ReplicateObject"):
             obj["replication_status"] = "FAILED"
             return
-        obj[SHARED_VERSION] = self._s3.new_uuid()
+        obj.setdefault(SHARED_VERSION, self._s3.new_uuid())
         statuses = [self._copy_by(rule, bucket, key, obj, data, tags) for rule in rules]
         obj["replication_status"] = "FAILED" if "FAILED" in statuses else "COMPLETED"
 

@@ -10,7 +10,17 @@
   Guide, "Lambda function states").
 - The name of a deleted bucket is taken for a while (AWS re:Post Knowledge Center, "A conflicting conditional
   operation is currently in progress against this resource").
+- Replicas come seconds later, of different keys in any order (S3 User Guide, "What does Amazon S3 replicate?").
+- What was just written is read as it was, or not found (IAM User Guide, as above; Step Functions API Reference,
+  "DescribeStateMachine": "eventually consistent"; of secrets and new functions terraform-provider-aws knows it).
 - Some requests are throttled, in each service's own words (`THROTTLED`).
+
+`storm` is a bad day. It adds to that:
+
+- Requests that fail with 500 or 503 (AWS General Reference, "Common errors": InternalFailure, ServiceUnavailable), or
+  whose connection is cut; and answers that are lost when the change is made, so that it is asked for again.
+- Regions that are slow or do not serve for some seconds (AWS Well-Architected, "Fault isolation boundaries"): each
+  service's own is meant, the global ones go on.
 
 Every figure stands in `WEATHERS`: seconds where AWS needs up to minutes, so that a life stays short. What happens to a
 request follows from the seed, its service, operation, resource and how often that was asked before, never from the
@@ -19,6 +29,7 @@ order in which threads come. Each refusal is a line in the emulator's log.
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import json
 import logging
@@ -26,10 +37,12 @@ import re
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, MutableMapping
-from contextvars import ContextVar
-from dataclasses import dataclass
+from contextvars import ContextVar, copy_context
+from dataclasses import dataclass, replace
 from types import ModuleType
 from typing import Any
+
+from regionshift.local.s3_gaps import SHARED_VERSION
 
 Span = tuple[float, float]
 """Shortest and longest, in seconds."""
@@ -39,26 +52,47 @@ NEVER: Span = (0.0, 0.0)
 
 @dataclass(frozen=True)
 class Weather:
-    """How long things take, in seconds, and what share of the requests something happens to."""
+    """How long things take, in seconds, and what share of the requests something happens to.
+
+    Args:
+        failing: 500 or 503. cut: the connection, before anything is done; lost: after it is done.
+        region_down, region_slow: the share of a region's time (`PERIOD`).
+    """
 
     iam_delay: Span = NEVER
     index_lag: Span = NEVER
     function_pending: Span = NEVER
     name_taken: Span = NEVER
+    replication: Span = NEVER
+    stale: Span = NEVER
     throttled: float = 0.0
+    failing: float = 0.0
+    cut: float = 0.0
+    lost: float = 0.0
+    region_down: float = 0.0
+    region_slow: float = 0.0
 
 
 CALM = "calm"
+_AWS = Weather(
+    iam_delay=(0.5, 3.0),
+    index_lag=(1.0, 4.0),
+    function_pending=(0.5, 2.0),
+    name_taken=(1.0, 4.0),
+    replication=(0.2, 3.0),
+    stale=(0.2, 2.0),
+    throttled=0.02,
+)
 WEATHERS: Mapping[str, Weather] = {
     CALM: Weather(),
-    "aws": Weather(
-        iam_delay=(0.5, 3.0),
-        index_lag=(1.0, 4.0),
-        function_pending=(0.5, 2.0),
-        name_taken=(1.0, 4.0),
-        throttled=0.02,
+    "aws": _AWS,
+    "storm": replace(
+        _AWS, throttled=0.04, failing=0.02, cut=0.01, lost=0.01, region_down=0.1, region_slow=0.1
     ),
 }
+PERIOD = 30.0
+"""Seconds for which a region stays as it is."""
+_SLOW: Span = (0.5, 2.0)
 
 _VARIABLE, _SEED_VARIABLE = "REGIONSHIFT_WEATHER", "REGIONSHIFT_WEATHER_SEED"
 
@@ -147,22 +181,34 @@ class Request:
     parameters: Mapping[str, Any]
 
     def __str__(self) -> str:
-        return f"{self.service} {self.operation} {self.region} {self.resource}"
+        return f"{self.service} {self.operation} {self.region} {self.subject}"
+
+    @property
+    def subject(self) -> str:
+        """What it is about, as far as it can be told: the resource, else what it names."""
+        if self.resource != "*":
+            return self.resource
+        return next(
+            (str(said) for name, said in sorted(self.parameters.items()) if name.endswith("ame")), "*"
+        )
 
     @property
     def changes(self) -> bool:
         return not self.operation.startswith(("Get", "List", "Describe", "Head"))
 
 
+Answer = tuple[int, dict[str, str], Any]
+
+
 class Element:
     """One thing that the weather does."""
 
-    def before(self, request: Request) -> Refusal | None:
-        """What the request is refused with, if it is."""
+    def before(self, request: Request) -> Refusal | Answer | None:
+        """What the request is answered with instead, if it is."""
         del request
         return None
 
-    def after(self, request: Request) -> None:
+    def after(self, request: Request, answer: Answer) -> None:
         """Note what was done: the request was answered without an error."""
 
 
@@ -173,7 +219,7 @@ class Throttling(Element):
         self._dice, self._share = dice, share
 
     def before(self, request: Request) -> Refusal | None:
-        asked = ("throttled", request.service, request.operation, request.region, request.resource)
+        asked = ("throttled", request.service, request.operation, request.region, request.subject)
         if self._dice.share(*asked) >= self._share:
             return None
         return THROTTLED.get(request.service, _THROTTLED_ELSEWHERE)
@@ -272,7 +318,7 @@ class LateRoles(Element):
             return refusal if any(self._is_unknown(each) for each in named) else None
         return None
 
-    def after(self, request: Request) -> None:
+    def after(self, request: Request, _answer: Answer) -> None:
         if request.service == "iam" and request.operation in _CHANGES_TRUST:
             name = str(request.parameters.get("RoleName"))
             late = self._dice.seconds(self._delay, "iam", "trust", name)
@@ -325,7 +371,7 @@ class LateIndex(Element):
             self._look(request.service)
         return None
 
-    def after(self, request: Request) -> None:
+    def after(self, request: Request, _answer: Answer) -> None:
         if request.service in self._collect and request.changes:
             self._look(request.service)
 
@@ -401,14 +447,240 @@ class TakenNames(Element):
         said = "A conflicting conditional operation is currently in progress against this resource. Please try again."
         return Refusal("OperationAborted", 409, said)
 
-    def after(self, request: Request) -> None:
+    def after(self, request: Request, _answer: Answer) -> None:
         if (request.service, request.operation) == ("s3", "DeleteBucket"):
             late = self._dice.seconds(self._span, "name", request.resource)
             self._until[request.resource] = self._clock() + late
 
 
+@dataclass(frozen=True)
+class Stale:
+    """Which reads of a service may be old.
+
+    Args:
+        reads: the operations. names: the parameters that name the thing, in reads and in changes of it.
+        unknown: what is told of a new thing. of_changes: whether a changed thing is told as it was, too.
+    """
+
+    reads: frozenset[str]
+    names: tuple[str, ...]
+    unknown: Refusal
+    of_changes: bool = True
+
+
+_STALE: Mapping[str, Stale] = {
+    "iam": Stale(
+        frozenset({"GetRole", "GetRolePolicy", "ListRolePolicies", "ListAttachedRolePolicies", "ListRoles"}),
+        ("RoleName",),
+        Refusal("NoSuchEntity", 404, "The role cannot be found."),
+    ),
+    "lambda": Stale(
+        frozenset({"GetFunction", "ListFunctions"}),
+        ("FunctionName",),
+        Refusal("ResourceNotFoundException", 404, "Function not found"),
+        of_changes=False,
+    ),
+    "secretsmanager": Stale(
+        frozenset({"DescribeSecret", "ListSecrets"}),
+        ("SecretId", "Name"),
+        Refusal("ResourceNotFoundException", 400, "Secrets Manager can't find the specified secret."),
+    ),
+    "states": Stale(
+        frozenset({"DescribeStateMachine"}),
+        ("stateMachineArn", "name"),
+        Refusal("StateMachineDoesNotExist", 400, "State Machine Does Not Exist"),
+    ),
+}
+_GLOBAL = frozenset({"iam", "sts"})
+_MADE_UP_ENDING = re.compile(r"(:secret:.*)-\w{6}$")
+
+
+class StaleReads(Element):
+    """Reads tell for a while what was so before a change: what was told last, or that a new thing is not there."""
+
+    def __init__(self, dice: Dice, span: Span, clock: Callable[[], float]) -> None:
+        self._dice, self._span, self._clock = dice, span, clock
+        self._told: dict[tuple[str, ...], Answer] = {}
+        # By service, region and thing ("" for all of them): until when it is late, and whether it is new.
+        self._until: dict[tuple[str, str, str], tuple[float, bool]] = {}
+
+    def before(self, request: Request) -> Refusal | Answer | None:
+        if not self._is_read(request):
+            return None
+        until, is_new = self._until.get(self._thing(request), (0.0, False))
+        question = self._question(request)
+        if until <= self._clock():
+            self._told.pop(question, None)  # told anew
+            return None
+        return self._told.get(question, _STALE[request.service].unknown if is_new else None)
+
+    def after(self, request: Request, answer: Answer) -> None:
+        if self._is_read(request):
+            self._told[self._question(request)] = answer
+        elif request.service in _STALE and request.changes:
+            is_new = request.operation.startswith("Create")
+            if is_new or _STALE[request.service].of_changes:
+                thing = self._thing(request)
+                until = self._clock() + self._dice.seconds(self._span, "stale", *thing)
+                self._until[thing] = (until, is_new)
+                self._until[(*thing[:2], "")] = (until, False)  # lists of all of them
+
+    def _is_read(self, request: Request) -> bool:
+        return request.service in _STALE and request.operation in _STALE[request.service].reads
+
+    def _thing(self, request: Request) -> tuple[str, str, str]:
+        named = (request.parameters.get(each) for each in _STALE[request.service].names)
+        thing = next((str(each) for each in named if each), request.resource.replace("*", ""))
+        thing = ":".join(_MADE_UP_ENDING.sub(r"\1", thing).split(":")[:7]).rpartition(":")[2]
+        return request.service, "" if request.service in _GLOBAL else request.region, thing
+
+    def _question(self, request: Request) -> tuple[str, ...]:
+        said = json.dumps(request.parameters, sort_keys=True, default=str)
+        return request.service, request.operation, request.region, request.resource, said
+
+
+class LateReplication:
+    """Replicas and delete markers arrive later: those of one key in their order, of different keys in any.
+
+    Args:
+        s3: the emulator's module, whose replication is at once. later: does something in so many seconds.
+    """
+
+    def __init__(
+        self,
+        dice: Dice,
+        span: Span,
+        s3: Any,
+        later: Callable[[float, Callable[[], None]], None],
+        clock: Callable[[], float],
+    ) -> None:
+        self._dice, self._span, self._s3, self._later, self._clock = dice, span, s3, later, clock
+        self._copy, self._mark = s3._maybe_replicate, s3._maybe_replicate_delete_marker
+        self._due: dict[tuple[str, str], float] = {}
+
+    def copy(self, bucket: str, key: str, obj: dict[str, Any], data: bytes, tags: Any = None) -> None:
+        """Replicate the object later; until then it says `PENDING`."""
+        if self._s3._replication_rule_for(bucket, key, tags)[0] is None:
+            return
+        obj["replication_status"] = "PENDING"
+        self._in_order(bucket, key, lambda: self._arrive(bucket, key, obj, data, tags))
+
+    def mark(self, bucket: str, key: str) -> None:
+        """Replicate the delete marker later."""
+        self._in_order(bucket, key, lambda: self._mark(bucket, key))
+
+    def _arrive(self, bucket: str, key: str, obj: dict[str, Any], data: bytes, tags: Any) -> None:
+        version = obj.get("version_id")
+        entries = self._s3._object_versions.get((bucket, key), ())
+        entry = next((each for each in entries if each["version_id"] == version), None)
+        if entry is None:  # deleted for good meanwhile
+            return
+        sent = {**obj, SHARED_VERSION: version}
+        del sent["replication_status"]
+        self._copy(bucket, key, sent, data, self._s3._object_tags.get((bucket, key, version), tags))
+        for told in (obj, entry):
+            told["replication_status"] = sent.get("replication_status")
+        if "_replica" in sent:
+            obj["_replica"] = sent["_replica"]
+
+    def _in_order(self, bucket: str, key: str, arrive: Callable[[], None]) -> None:
+        now, before = self._clock(), self._due.get((bucket, key), 0.0)
+        due = max(now + self._dice.seconds(self._span, "replica", bucket, key), before + 0.001)
+        self._due[bucket, key] = due
+        self._later(due - now, arrive)
+
+
+class Failing(Element):
+    """Some requests fail at the service's side, with nothing done."""
+
+    def __init__(self, dice: Dice, share: float) -> None:
+        self._dice, self._share = dice, share
+
+    def before(self, request: Request) -> Refusal | None:
+        drawn = self._dice.share(
+            "failing", request.service, request.operation, request.region, request.subject
+        )
+        if drawn >= self._share:
+            return None
+        is_xml = request.service in ("ec2", "s3")
+        if drawn < self._share / 2:
+            return Refusal(
+                "InternalError" if is_xml else "InternalFailure", 500, "An internal error occurred."
+            )
+        code = "Unavailable" if request.service == "ec2" else "ServiceUnavailable"
+        return Refusal(code, 503, "Service is unable to handle request.")
+
+
+class Regions(Element):
+    """A region that does not serve for a while. Seconds of the clock, not requests, as with AWS."""
+
+    def __init__(self, dice: Dice, down: float, slow: float, clock: Callable[[], float]) -> None:
+        self._dice, self._down, self._slow, self._clock = dice, down, slow, clock
+        self._began = clock()
+        self._drawn: dict[tuple[str, int], float] = {}
+
+    def before(self, request: Request) -> Refusal | None:
+        if request.service in _GLOBAL or self._draw(request.region) >= self._down:
+            return None
+        return Refusal("ServiceUnavailable", 503, "The region is down.")
+
+    def delay(self, request: Request) -> float:
+        """How many seconds an answer of the region takes longer."""
+        drawn = self._draw(request.region)
+        if request.service in _GLOBAL or not self._down <= drawn < self._down + self._slow:
+            return 0.0
+        return self._dice.seconds(_SLOW, "slow", request.service, request.operation, request.subject)
+
+    def _draw(self, region: str) -> float:
+        period = int((self._clock() - self._began) / PERIOD)
+        if (region, period) not in self._drawn:
+            self._drawn[region, period] = self._dice.share("region", region, str(period))
+        return self._drawn[region, period]
+
+
+class CutError(Exception):
+    """The connection ends without an answer."""
+
+
+class Cuts:
+    """Some connections end without an answer: before the request is done, or after."""
+
+    def __init__(self, dice: Dice, before: float, after: float) -> None:
+        self._dice, self._before, self._after = dice, before, after
+
+    def before(self, request: Request) -> None:
+        """Raises: CutError: nothing is done."""
+        self._cut("cut", self._before, request)
+
+    def after(self, request: Request) -> None:
+        """Raises: CutError: it is done, and nobody is told."""
+        self._cut("lost", self._after, request)
+
+    def _cut(self, what: str, share: float, request: Request) -> None:
+        if (
+            self._dice.share(what, request.service, request.operation, request.region, request.subject)
+            < share
+        ):
+            logger.info("%s: the connection of %s", what, request)
+            raise CutError(what)
+
+
+def cutting(inner: Callable[..., Any]) -> Callable[..., Any]:
+    """The ASGI application ``inner``, whose `CutError` closes the connection that the request came by."""
+
+    async def serve(scope: Any, receive: Any, send: Any) -> None:
+        try:
+            await inner(scope, receive, send)
+        except CutError:
+            stream = (
+                send.__self__
+            )  # of hypercorn: a request, then its protocol, then the server of the connection
+            stream.send.__self__.send.__self__.writer.transport.abort()
+
+    return serve
+
+
 _operation: ContextVar[str] = ContextVar("operation of the request that is being answered", default="")
-Answer = tuple[int, dict[str, str], Any]
 
 
 def install(name: str, seed: int, app: ModuleType, clock: Callable[[], float] = time.monotonic) -> None:
@@ -419,7 +691,7 @@ def install(name: str, seed: int, app: ModuleType, clock: Callable[[], float] = 
     if weather == WEATHERS[CALM]:
         return
     from ministack.core import iam_evaluator, responses  # type: ignore[import-untyped]
-    from ministack.services import iam, lambda_svc, tagging  # type: ignore[import-untyped]
+    from ministack.services import iam, lambda_svc, s3, tagging  # type: ignore[import-untyped]
 
     dice = Dice(seed)
 
@@ -451,14 +723,31 @@ def install(name: str, seed: int, app: ModuleType, clock: Callable[[], float] = 
     lambda_svc._schedule_state_transition = become_ready_late
 
     names = TakenNames(dice, weather.name_taken, clock)
-    throttling = Throttling(dice, weather.throttled)
-    elements = (throttling, roles, index, functions, names)
-    app._dispatch_service_request = under(app, elements)  # type: ignore[attr-defined]
+
+    def later(seconds: float, call: Callable[[], None]) -> None:
+        asyncio.get_running_loop().call_later(seconds, call, context=copy_context())
+
+    replication = LateReplication(dice, weather.replication, s3, later, clock)
+    s3._maybe_replicate, s3._maybe_replicate_delete_marker = replication.copy, replication.mark
+
+    elements = (
+        Throttling(dice, weather.throttled),
+        Failing(dice, weather.failing),
+        roles,
+        index,
+        functions,
+        names,
+        StaleReads(dice, weather.stale, clock),
+    )
+    regions = Regions(dice, weather.region_down, weather.region_slow, clock)
+    cuts = Cuts(dice, weather.cut, weather.lost)
+    app._dispatch_service_request = under(app, (regions, *elements), regions, cuts)  # type: ignore[attr-defined]
+    app.app = cutting(app.app)  # type: ignore[attr-defined]
 
 
-def under(app: ModuleType, elements: Iterable[Element]) -> Callable[..., Any]:
+def under(app: ModuleType, elements: Iterable[Element], regions: Regions, cuts: Cuts) -> Callable[..., Any]:
     """The emulator's answer to a request, with what ``elements`` do to it."""
-    from ministack.core import iam_actions, iam_evaluator, router
+    from ministack.core import iam_evaluator, router
 
     answered: Callable[..., Any] = app._dispatch_service_request
 
@@ -472,20 +761,17 @@ def under(app: ModuleType, elements: Iterable[Element]) -> Callable[..., Any]:
             found: Answer = await answered(*asked, request_id)
             return found
         request = read(app, *asked)
+        if (delay := regions.delay(request)) > 0:
+            await asyncio.sleep(delay)
+        cuts.before(request)
         for element in elements:
-            refusal = element.before(request)
-            if refusal is not None:
-                logger.info("%s for %s", refusal.code, request)
-                _, more, text = iam_actions.access_denied_response(
-                    request.service,
-                    request.operation,
-                    "",
-                    request_id,
-                    error_code=refusal.code,
-                    message=refusal.message,
-                    headers=headers,
-                )
-                return refusal.status, {**more, "x-amzn-requestid": request_id}, text
+            instead = element.before(request)
+            if isinstance(instead, Refusal):
+                logger.info("%s for %s", instead.code, request)
+                return worded(instead, request, headers, request_id)
+            if instead is not None:
+                logger.info("as it was: %s", request)
+                return instead
         token = _operation.set(request.operation)
         try:
             found = await answered(*asked, request_id)
@@ -493,10 +779,27 @@ def under(app: ModuleType, elements: Iterable[Element]) -> Callable[..., Any]:
             _operation.reset(token)
         if found[0] < 300:
             for element in elements:
-                element.after(request)
+                element.after(request, found)
+        cuts.after(request)
         return found
 
     return answer
+
+
+def worded(refusal: Refusal, request: Request, headers: Mapping[str, str], request_id: str) -> Answer:
+    """The refusal in the protocol of the request."""
+    from ministack.core import iam_actions
+
+    _, more, text = iam_actions.access_denied_response(
+        request.service,
+        request.operation,
+        "",
+        request_id,
+        error_code=refusal.code,
+        message=refusal.message,
+        headers=headers,
+    )
+    return refusal.status, {**more, "x-amzn-requestid": request_id}, text
 
 
 def read(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from regionshift.engine.engine import EngineFailed, Listener
@@ -111,7 +112,8 @@ def _destroy(
 ) -> Destroyed:
     deleted, emptied, regions = _delete(environment, doomed, listener)
     regions |= {*environment.regions, *named}
-    leftovers = look_for_leftovers(environment.clients, environment.config, sorted(regions))
+    look = partial(look_for_leftovers, environment.clients, environment.config, sorted(regions))
+    leftovers = environment.waiter.until(look, lambda found: not still_there(found))
     why = None
     if still_there(leftovers) and environment.config.target == "local":
         # Offline a first `up` writes no checkpoints, as the provider adopts what it finds: when it was killed, the
@@ -119,7 +121,7 @@ def _destroy(
         why = _adopt(environment)
         more, emptied_too, _ = _delete(environment, _doomed(environment), listener)
         deleted, emptied = deleted + more, emptied + emptied_too
-        leftovers = look_for_leftovers(environment.clients, environment.config, sorted(regions))
+        leftovers = environment.waiter.until(look, lambda found: not still_there(found))
     if still := still_there(leftovers):
         shown = ", ".join(f"{left.what} [{left.region}]" for left in still[:5])
         failure = WorkFailed(

@@ -1,7 +1,8 @@
 """Proof that an environment is gone: look for everything that carries its tags or its names.
 
 Two ways of looking, because neither sees all: the tagging API knows tags but not every type, and names are
-deterministic, so what has no tag is asked for by name.
+deterministic, so what has no tag is asked for by name. The tagging API lists what is deleted for up to hours, so each
+thing that it names is asked for at its own service.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from types import MappingProxyType
 from typing import Any
 
 from regionshift.aws.clients import Clients
-from regionshift.aws.resource_finders import FINDS, KEY_WAITS, Look
+from regionshift.aws.resource_finders import FINDS, KEY_WAITS, Look, still_stands
 from regionshift.settings.components import WORKER_CARRY_POLICIES, every_name
 from regionshift.settings.config import MigrationConfig
 from regionshift.settings.names import NameKind
@@ -80,7 +81,9 @@ def _tagged(clients: Clients, config: MigrationConfig, region: str) -> Iterator[
             arn = resource["ResourceARN"]
             if ":kms:" in arn:
                 yield from _key(clients, region, arn)
-            elif ":secretsmanager:" not in arn:  # a deleted secret keeps its tags; `_secrets` knows its date
+            elif ":secretsmanager:" in arn:
+                continue  # a deleted one keeps its tags; `_secrets` knows its date
+            elif still_stands(Look(clients, config.account, region, {}, tags), arn):
                 yield Leftover(arn, region)
 
 

@@ -14,13 +14,22 @@ from regionshift.aws.clients import AccessKey, Clients
 from regionshift.errors import InputError
 from regionshift.local import emulator
 from regionshift.local.weather import (
+    PERIOD,
     WEATHERS,
+    Answer,
     BusyFunctions,
+    CutError,
+    Cuts,
     Dice,
     Element,
+    Failing,
     LateIndex,
+    LateReplication,
     LateRoles,
+    Refusal,
+    Regions,
     Request,
+    StaleReads,
     TakenNames,
     Throttling,
     principals,
@@ -28,6 +37,7 @@ from regionshift.local.weather import (
 
 ACCOUNT = "123456789012"
 REGION = "eu-west-1"
+DONE: Answer = (200, {}, b"")
 ROLE = f"arn:aws:iam::{ACCOUNT}:role/worker"
 
 
@@ -46,8 +56,9 @@ def asked(service: str, operation: str, resource: str = "*", **parameters: Any) 
 
 
 def refused(element: Element, request: Request) -> str | None:
-    refusal = element.before(request)
-    return refusal and refusal.code
+    """The code that the request is refused with; what is answered instead is a code, too."""
+    instead = element.before(request)
+    return instead.code if isinstance(instead, Refusal) else instead and str(instead[2])
 
 
 def fallen(dice: Dice, what: list[tuple[str, ...]]) -> Mapping[tuple[str, ...], list[float]]:
@@ -97,7 +108,7 @@ class Roles:
         request = asked("iam", operation, RoleName="worker")
         assert self.late.before(request) is None
         self.policies = [list(policies)]
-        self.late.after(request)
+        self.late.after(request, DONE)
 
     @property
     def in_effect(self) -> list[list[Any]]:
@@ -155,12 +166,12 @@ def test_the_index_tells_late_of_what_is_new_and_of_what_is_gone() -> None:
     made, deleted = asked("sqs", "CreateQueue"), asked("sqs", "DeleteQueue")
     index.before(made)
     things["arn:new"] = "tags"
-    index.after(made)
+    index.after(made, DONE)
     assert dict(index.entries("sqs")) == {"arn:old": "tags"}
     clock.now += 3
     assert dict(index.entries("sqs")) == {"arn:old": "tags", "arn:new": "tags"}
     del things["arn:old"]
-    index.after(deleted)
+    index.after(deleted, DONE)
     assert "arn:old" in dict(index.entries("sqs"))
     clock.now += 3
     assert dict(index.entries("sqs")) == {"arn:new": "tags"}
@@ -182,10 +193,111 @@ def test_the_name_of_a_deleted_bucket_is_taken_for_a_while() -> None:
     clock = Clock()
     names, made = TakenNames(Dice(1), (2.0, 2.0), clock), asked("s3", "CreateBucket", "arn:aws:s3:::b")
     assert refused(names, made) is None
-    names.after(asked("s3", "DeleteBucket", "arn:aws:s3:::b"))
+    names.after(asked("s3", "DeleteBucket", "arn:aws:s3:::b"), DONE)
     assert refused(names, made) == "OperationAborted"
     clock.now += 2
     assert refused(names, made) is None
+
+
+def test_a_new_thing_is_not_found_at_first_and_a_changed_one_is_as_it_was() -> None:
+    clock = Clock()
+    stale = StaleReads(Dice(1), (2.0, 2.0), clock)
+    look = asked(
+        "secretsmanager", "DescribeSecret", "arn:aws:secretsmanager:r:1:secret:a-Ab12Cd", SecretId="a"
+    )
+    by_arn = asked("secretsmanager", "DescribeSecret", SecretId="arn:aws:secretsmanager:r:1:secret:a-Ab12Cd")
+
+    def told(answer: str) -> str | None:
+        instead = refused(stale, look)
+        if instead is None:
+            stale.after(look, (200, {}, answer))
+        return instead
+
+    stale.after(asked("secretsmanager", "CreateSecret", Name="a"), DONE)
+    assert told("first") == refused(stale, by_arn) == "ResourceNotFoundException"
+    clock.now += 2
+    assert told("first") is None
+    stale.after(asked("secretsmanager", "UpdateSecret", SecretId="a"), DONE)
+    assert told("second") == "first"
+    clock.now += 2
+    assert told("second") is None
+    stale.after(asked("secretsmanager", "DeleteSecret", SecretId="a"), DONE)
+    clock.now += 2
+    assert refused(stale, look) is None  # gone: the emulator says so
+    stale.after(asked("secretsmanager", "CreateSecret", Name="a"), DONE)
+    assert told("anew") == "ResourceNotFoundException"
+
+
+def test_a_region_that_is_down_refuses_all_but_what_is_global_and_is_up_again() -> None:
+    clock = Clock()
+    regions = Regions(Dice(4), 0.3, 0.3, clock)
+    seen = set()
+    for _ in range(40):
+        code, delay = (
+            refused(regions, asked("ssm", "GetParameter")),
+            regions.delay(asked("ssm", "GetParameter")),
+        )
+        seen.add((code, delay > 0))
+        assert refused(regions, asked("iam", "GetRole")) is None
+        clock.now += PERIOD
+    assert seen == {(None, False), (None, True), ("ServiceUnavailable", False)}
+
+
+def test_some_requests_fail_and_some_are_cut_before_or_after_they_are_done() -> None:
+    failing = Failing(Dice(1), 0.5)
+    codes = {refused(failing, asked("ec2", "RunInstances")) for _ in range(40)}
+    assert codes == {None, "InternalError", "Unavailable"}
+    cuts, request = Cuts(Dice(1), 0.0, 1.0), asked("sqs", "SendMessage")
+    cuts.before(request)
+    with pytest.raises(CutError):
+        cuts.after(request)
+
+
+class Stored:
+    """As much of the emulator's S3 as replication has to do with; every object has one version."""
+
+    def __init__(self) -> None:
+        self._object_versions: dict[tuple[str, str], list[dict[str, Any]]] = {}
+        self._object_tags: dict[Any, Any] = {}
+        self.arrived: list[tuple[str, str]] = []
+
+    def _replication_rule_for(self, bucket: str, key: str, tags: Any) -> tuple[Any, str]:
+        del key, tags
+        return (object() if bucket == "b" else None), "role"
+
+    def _maybe_replicate(self, bucket: str, key: str, obj: dict[str, Any], data: bytes, tags: Any) -> None:
+        del bucket, data, tags
+        self.arrived.append((key, str(obj["version_id"])))
+        obj["replication_status"] = "COMPLETED"
+
+    def _maybe_replicate_delete_marker(self, bucket: str, key: str) -> None:
+        del bucket
+        self.arrived.append((key, "marker"))
+
+
+def test_replicas_arrive_later_in_the_order_of_their_key_and_in_no_other() -> None:
+    stored, due = Stored(), []
+    late = LateReplication(
+        Dice(2), (0.0, 5.0), stored, lambda seconds, call: due.append((seconds, call)), Clock()
+    )
+    objects = [("a", "1"), ("b", "1"), ("c", "1"), ("a", "2"), ("d", "1")]
+    for key, version in objects:
+        obj: dict[str, Any] = {}
+        late.copy("b", key, obj, b"")
+        assert obj["replication_status"] == "PENDING"
+        obj["version_id"] = version
+        stored._object_versions.setdefault(("b", key), []).append(obj)
+    late.mark("b", "a")
+    late.copy("other", "a", {}, b"")
+    assert not stored.arrived
+    for _, arrive in sorted(due, key=lambda each: each[0]):
+        arrive()
+    assert [each for each in stored.arrived if each[0] == "a"] == [("a", "1"), ("a", "2"), ("a", "marker")]
+    assert sorted(stored.arrived) == sorted([*objects, ("a", "marker")])
+    assert stored.arrived != [*objects, ("a", "marker")]
+    assert {each["replication_status"] for one in stored._object_versions.values() for each in one} == {
+        "COMPLETED"
+    }
 
 
 @pytest.fixture
@@ -214,6 +326,17 @@ def test_a_cloud_keeps_its_weather_tells_it_and_is_refused_another_while_it_runs
     emulator.down(state_dir)
     again = emulator.up(state_dir, ACCOUNT)
     assert (again.weather, again.seed) == ("aws", 7)
+
+
+def test_connections_are_cut_on_a_bad_day(state_dir: Path) -> None:
+    cloud = emulator.up(state_dir, ACCOUNT, weather="storm", seed=1)
+    key = AccessKey(cloud.access_key, cloud.secret_key)
+    sts = Clients(key=key, endpoint=cloud.endpoint, ca_bundle=cloud.ca_bundle).get("sts", REGION)
+    for _ in range(200):
+        assert sts.get_caller_identity()["Account"] == ACCOUNT  # boto asks again
+    log = (state_dir / "emulator.log").read_text()
+    assert "cut: the connection of sts" in log
+    assert "lost: the connection of sts" in log
 
 
 def test_a_calm_day_changes_nothing() -> None:

@@ -69,13 +69,18 @@ def _all_tags(tags: Any, default_tags: Mapping[str, str]) -> Any:
 _Done = TypeVar("_Done")
 
 
-def _patiently(call: Callable[[], _Done]) -> _Done:
+def _patiently(call: Callable[[], _Done], passing: Callable[[ClientError], bool] = passes) -> _Done:
     """What ``call`` returns, asked again while AWS refuses it only for now, as the ordinary plugin does.
 
     Raises:
         ClientError: what else AWS refused, or what it went on refusing.
     """
-    return settling("aws").past(call, lambda error: isinstance(error, ClientError) and passes(error))
+    return settling("aws").past(call, lambda error: isinstance(error, ClientError) and passing(error))
+
+
+def _passes_of_new(error: ClientError) -> bool:
+    """The same for what was just made, which AWS may not find everywhere yet."""
+    return passes(error) or is_gone(error)
 
 
 _TAGS = frozenset({"tags", "tagsAll"})
@@ -113,7 +118,8 @@ def create(handler: Handler, context: Context, inputs: Properties, known: Collec
     identity = _adopt(handler, context, inputs, known) or _make(handler, context, inputs, known)
     try:
         _patiently(lambda: handler.finish(context, identity, inputs))
-        return _current(handler, context, identity, inputs)
+        live = _patiently(lambda: handler.read(context, identity), _passes_of_new)
+        return _current(handler, context, identity, inputs, live)
     except (BotoCoreError, ClientError) as error:
         raise InitializationFailed(identity, _without_hidden(inputs), error) from error
 
@@ -148,7 +154,7 @@ def update(handler: Handler, context: Context, identity: str, olds: Properties, 
     """Change in place what differs, and finish what an earlier run left half-made."""
     _apply(handler, context, identity, difference(handler, olds, news).change)
     _patiently(lambda: handler.finish(context, identity, news))
-    return _current(handler, context, identity, news)
+    return _current(handler, context, identity, news, _live(handler, context, identity))
 
 
 def _apply(handler: Handler, context: Context, identity: str, change: Update) -> None:
@@ -188,8 +194,9 @@ def read(
     return Resource(identity, current, _properties_of(handler, {**properties, **current}, live))
 
 
-def _current(handler: Handler, context: Context, identity: str, inputs: Properties) -> Resource:
-    live = _live(handler, context, identity)
+def _current(
+    handler: Handler, context: Context, identity: str, inputs: Properties, live: Properties | None
+) -> Resource:
     if live is None:
         raise WorkFailed(f"{identity} vanished while it was worked on", where=context.region)
     return Resource(identity, inputs, _properties_of(handler, inputs, live))

@@ -164,6 +164,9 @@ class FunctionHandler(Handler):
 
     def finish(self, context: Context, identity: str, inputs: Properties) -> None:
         client = context.client("lambda")
+        client.get_waiter("function_exists").wait(
+            FunctionName=identity
+        )  # a new one may not be found at first
         client.get_waiter("function_active_v2").wait(FunctionName=identity)
         reserved = inputs["reservedConcurrentExecutions"]
         if reserved != _reserved(client, identity):

@@ -1,0 +1,139 @@
+"""A whole life in the weather of AWS: each command is done, or refused plainly and done when it is tried again.
+
+One seed a life. `make test-all` lives two; `make weather SEEDS=20 FIRST=1` as many as are asked for, and goes on after
+one that fails. A life that failed is lived again with `make weather SEEDS=1 FIRST=<its seed>`.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from e2e_place import ON_AWS, Done, Place, census
+
+pytestmark = [
+    pytest.mark.e2e,
+    pytest.mark.thorough,
+    pytest.mark.skipif(bool(ON_AWS), reason="AWS makes its own weather"),
+]
+WEATHER = os.environ.get("WEATHER", "aws")
+FIRST, SEEDS = int(os.environ.get("FIRST", "1")), int(os.environ.get("SEEDS", "2"))
+HERE, THERE = "us-east-1", "eu-west-1"
+OBJECTS = {f"files/{number}": f"object {number}" for number in range(40)}
+PARAMETERS = {f"/legacy/{number}": f"parameter {number}" for number in range(8)}
+SECRETS = {f"legacy/{number}": f"secret {number}" for number in range(4)}
+# Seconds. Longer than anything is late in any weather.
+SETTLED = 15.0
+
+
+@pytest.fixture(scope="module", params=range(FIRST, FIRST + SEEDS))
+def place(request: pytest.FixtureRequest, make_place: Callable[..., Place]) -> Iterator[Place]:
+    carry = {
+        "s3": [{"bucket": "archive-{region}"}],
+        "ssm": [{"path": "/legacy"}],
+        "secrets": [{"name": "legacy/"}],
+    }
+    regions = {"primary": HERE, "secondaries": [THERE]}
+    made = make_place(regions=regions, carry=carry, deployment={"bake": "1s"})
+    made.begin(WEATHER, request.param)
+    yield made
+    print((made.folder / ".regionshift/cloud/emulator.log").read_text())
+
+
+def done(place: Place, *command: str) -> Done:
+    """The command, done; at the second try at the latest, when the first was refused plainly."""
+    first = place.run(*command)
+    print(f"{' '.join(command)}: {first.code}")
+    assert "Traceback" not in first.said, first.said
+    if first.code == 0:
+        return first
+    print(first.said)
+    assert first.code in (1, 3), first.said
+    assert first.err, "nothing is said of why"
+    left_open = place.run("status", "--json").json.get("unfinished")
+    again = place.run(*(("resume", "--yes") if left_open else command))
+    assert again.code == 0, again.said
+    return again
+
+
+def fill(place: Place) -> None:
+    s3 = place.clients.get("s3", HERE)
+    for region in (HERE, THERE):
+        where: Any = {} if region == HERE else {"CreateBucketConfiguration": {"LocationConstraint": region}}
+        own = place.clients.get("s3", region)
+        own.create_bucket(Bucket=f"archive-{region}", **where)
+        own.put_bucket_versioning(Bucket=f"archive-{region}", VersioningConfiguration={"Status": "Enabled"})
+    for key, body in OBJECTS.items():
+        s3.put_object(Bucket=f"archive-{HERE}", Key=key, Body=body.encode())
+    for name, value in PARAMETERS.items():
+        place.clients.get("ssm", HERE).put_parameter(Name=name, Value=value, Type="SecureString")
+    for name, value in SECRETS.items():
+        place.clients.get("secretsmanager", HERE).create_secret(Name=name, SecretString=value)
+
+
+def data(place: Place, region: str) -> dict[str, dict[str, str]]:
+    """What readers find in the region of what is carried."""
+    s3, bucket = place.clients.get("s3", region), f"archive-{region}"
+    ssm, vault = place.clients.get("ssm", region), place.clients.get("secretsmanager", region)
+    keys = [each["Key"] for each in s3.list_objects_v2(Bucket=bucket).get("Contents", [])]
+    found = ssm.get_parameters_by_path(Path="/legacy", Recursive=True, WithDecryption=True, MaxResults=10)
+    names = [
+        each["Name"] for each in vault.list_secrets()["SecretList"] if each["Name"].startswith("legacy/")
+    ]
+    return {
+        "objects": {key: s3.get_object(Bucket=bucket, Key=key)["Body"].read().decode() for key in keys},
+        "parameters": {each["Name"]: each["Value"] for each in found["Parameters"]},
+        "secrets": {name: vault.get_secret_value(SecretId=name)["SecretString"] for name in names},
+    }
+
+
+def comes_to(look: Callable[[], Any], wanted: Any) -> None:
+    """Lists are late: what is looked at is as wanted, at the latest when everything has settled."""
+    until = time.monotonic() + SETTLED
+    while (found := look()) != wanted and time.monotonic() < until:
+        time.sleep(0.2)
+    assert found == wanted
+
+
+def settled(place: Place) -> Counter[str]:
+    """How many things of each kind there are, when that has not changed for longer than the index is late."""
+    found, since = census(place.clients, place.regions, "dev"), time.monotonic()
+    while time.monotonic() - since < SETTLED / 3:
+        time.sleep(0.2)
+        if (again := census(place.clients, place.regions, "dev")) != found:
+            found, since = again, time.monotonic()
+    return found
+
+
+ALL = {"objects": OBJECTS, "parameters": PARAMETERS, "secrets": SECRETS}
+NONE: dict[str, dict[str, str]] = {"objects": {}, "parameters": {}, "secrets": {}}
+
+
+def test_a_life_in_the_weather(place: Place) -> None:
+    done(place, "up", "--yes")
+    stands = settled(place)
+    assert all(stands[f"{region} Vpcs"] == 1 for region in place.regions), stands
+    fill(place)
+
+    place.settings["function"] = {"memory": 768}
+    place.write()
+    done(place, "up", "--yes")
+    comes_to(lambda: census(place.clients, place.regions, "dev"), stands)
+
+    done(place, "migrate", "--from", HERE, "--to", THERE, "--id", "move-1", "--yes")
+    comes_to(lambda: (data(place, HERE), data(place, THERE)), (ALL, ALL))
+    done(place, "rollback", "move-1", "--yes")
+    comes_to(lambda: (data(place, HERE), data(place, THERE)), (ALL, NONE))
+
+    done(place, "promote", THERE, "--yes")
+    done(place, "validate")
+    assert data(place, HERE) == ALL
+    assert done(place, "up", "--yes").code == 0
+
+    done(place, "destroy", "--yes")
+    comes_to(lambda: census(place.clients, place.regions, "dev"), Counter())
+    assert data(place, HERE) == ALL
