@@ -41,7 +41,7 @@ test-aws: setup ## The end-to-end tests on a real AWS account (asks first; costs
 	@bash tools/test-aws
 
 weather: setup ## Whole lives in the weather of AWS, a seed each: SEEDS of them from FIRST on, or WEATHER=storm
-	@SEEDS=$(or $(SEEDS),20) FIRST=$(or $(FIRST),1) WEATHER=$(or $(WEATHER),aws) $(BIN)/python -m pytest -v tests/e2e/test_weather.py
+	@SEEDS=$(or $(SEEDS),20) FIRST=$(or $(FIRST),1) WEATHER=$(or $(WEATHER),aws) $(BIN)/python -m pytest -v tests/e2e/test_life_in_weather.py
 
 soak: .cache/soak/.installed tools ## Whether the tests notice defects put into the code: a sample, some hours (SEED, SAMPLE, ONLY)
 	@.cache/soak/bin/python tools/soak.py

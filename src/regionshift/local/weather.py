@@ -611,7 +611,7 @@ class Failing(Element):
         return Refusal(code, 503, "Service is unable to handle request.")
 
 
-class Regions(Element):
+class BadRegions(Element):
     """A region that does not serve for a while. Seconds of the clock, not requests, as with AWS."""
 
     def __init__(self, dice: Dice, down: float, slow: float, clock: Callable[[], float]) -> None:
@@ -739,13 +739,15 @@ def install(name: str, seed: int, app: ModuleType, clock: Callable[[], float] = 
         names,
         StaleReads(dice, weather.stale, clock),
     )
-    regions = Regions(dice, weather.region_down, weather.region_slow, clock)
+    regions = BadRegions(dice, weather.region_down, weather.region_slow, clock)
     cuts = Cuts(dice, weather.cut, weather.lost)
     app._dispatch_service_request = under(app, (regions, *elements), regions, cuts)  # type: ignore[attr-defined]
     app.app = cutting(app.app)  # type: ignore[attr-defined]
 
 
-def under(app: ModuleType, elements: Iterable[Element], regions: Regions, cuts: Cuts) -> Callable[..., Any]:
+def under(
+    app: ModuleType, elements: Iterable[Element], regions: BadRegions, cuts: Cuts
+) -> Callable[..., Any]:
     """The emulator's answer to a request, with what ``elements`` do to it."""
     from ministack.core import iam_evaluator, router
 

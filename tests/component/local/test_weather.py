@@ -17,6 +17,7 @@ from regionshift.local.weather import (
     PERIOD,
     WEATHERS,
     Answer,
+    BadRegions,
     BusyFunctions,
     CutError,
     Cuts,
@@ -27,7 +28,6 @@ from regionshift.local.weather import (
     LateReplication,
     LateRoles,
     Refusal,
-    Regions,
     Request,
     StaleReads,
     TakenNames,
@@ -230,7 +230,7 @@ def test_a_new_thing_is_not_found_at_first_and_a_changed_one_is_as_it_was() -> N
 
 def test_a_region_that_is_down_refuses_all_but_what_is_global_and_is_up_again() -> None:
     clock = Clock()
-    regions = Regions(Dice(4), 0.3, 0.3, clock)
+    regions = BadRegions(Dice(4), 0.3, 0.3, clock)
     seen = set()
     for _ in range(40):
         code, delay = (
@@ -329,10 +329,10 @@ def test_a_cloud_keeps_its_weather_tells_it_and_is_refused_another_while_it_runs
 
 
 def test_connections_are_cut_on_a_bad_day(state_dir: Path) -> None:
-    cloud = emulator.up(state_dir, ACCOUNT, weather="storm", seed=1)
+    cloud = emulator.up(state_dir, ACCOUNT, weather="storm", seed=1392)  # both befall the first five requests
     key = AccessKey(cloud.access_key, cloud.secret_key)
     sts = Clients(key=key, endpoint=cloud.endpoint, ca_bundle=cloud.ca_bundle).get("sts", REGION)
-    for _ in range(200):
+    for _ in range(10):
         assert sts.get_caller_identity()["Account"] == ACCOUNT  # boto asks again
     log = (state_dir / "emulator.log").read_text()
     assert "cut: the connection of sts" in log
