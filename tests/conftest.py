@@ -15,6 +15,7 @@ from regionshift.aws.clients import AccessKey, Clients
 from regionshift.local import emulator
 from regionshift.local.emulator import LocalCloud
 from regionshift.machine import collect_garbage_less
+from service_models import record
 
 # No test is timed: a shared machine is slow at will. A failing example is printed, to be run again. `make test` tries
 # fewer examples than `make test-all`; what costs more or less than others asks for a part or a multiple of that.
@@ -78,6 +79,7 @@ def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> Non
 def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalCloud]:
     """A running embedded AWS that nothing else uses; gone with all it kept when the tests end."""
     state_dir = tmp_path_factory.mktemp("cloud")
+    record(state_dir)
     try:
         yield emulator.up(state_dir, ACCOUNT)
     finally:

@@ -13,6 +13,8 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 from e2e_place import Place, settings
 
+from service_models import new_violations, record
+
 # Whatever a story is about, its folder holds the signs that URLs, shells and patterns read as something else.
 ODD = "a b ü+#%[x]:y?"
 
@@ -25,9 +27,17 @@ def make_place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..
     def make(**more: Any) -> Place:
         place = Place(tmp_path_factory.mktemp("place") / ODD, settings(**more))
         place.write()
+        record(place.folder / ".regionshift/cloud")
         made.append(place)
         return place
 
     yield make
     for place in made:
         place.close()
+
+
+@pytest.fixture(autouse=True)
+def requests_that_aws_takes() -> Iterator[None]:
+    """Whatever was sent to an embedded AWS by a test, or to set it up, is what AWS's own models allow."""
+    yield
+    assert new_violations() == []

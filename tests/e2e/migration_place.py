@@ -14,6 +14,7 @@ from typing import Any
 
 from regionshift.aws.clients import AccessKey, Clients
 from regionshift.local import emulator
+from service_models import record
 
 ACCOUNT, SOURCE, TARGET = "123456789012", "us-east-1", "eu-west-1"
 SETTINGS = f"""
@@ -111,6 +112,7 @@ def migration_place(folder: Path) -> Iterator[Place]:
     """The environment up in ``folder``, an older one's data beside it at the source, some of it at the target too."""
     (folder / "regionshift.yaml").write_text(SETTINGS, encoding="utf-8")
     state = folder / ".regionshift" / "cloud"
+    record(state)
     cloud = emulator.up(state, ACCOUNT)
     try:
         key = AccessKey(cloud.access_key, cloud.secret_key)

@@ -15,6 +15,7 @@ from e2e_place import ACCOUNT, ON_AWS, SENTINEL, Place, census, settings
 
 from regionshift.aws.clients import AccessKey, Clients
 from regionshift.local import emulator
+from service_models import record
 
 pytestmark = [
     pytest.mark.e2e,
@@ -101,6 +102,7 @@ class Team:
 def team(tmp_path: Path) -> Iterator[Team]:
     """The team's cloud; it goes when the test ends."""
     folder = tmp_path / "cloud"
+    record(folder)
     cloud = emulator.up(folder, ACCOUNT)
     key = AccessKey(cloud.access_key, cloud.secret_key)
     clients = Clients(key=key, endpoint=cloud.endpoint, ca_bundle=cloud.ca_bundle)

@@ -8,13 +8,16 @@ from __future__ import annotations
 
 import asyncio
 import asyncio.constants
+import json
 import os
 import threading
 import time
 from collections.abc import Awaitable, Callable, MutableMapping
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from regionshift.local.state import REQUESTS
 from regionshift.machine import collect_garbage_less
 
 Scope = MutableMapping[str, Any]
@@ -68,6 +71,48 @@ class Checkpoints:
             await asyncio.to_thread(self._save)
 
 
+class Requests:
+    """An ASGI application that passes everything to ``inner`` and writes each request down, a JSON object a line.
+
+    For tests that hold what we send against AWS's models. The bytes of objects are left out (``body`` is null then),
+    other bodies are written as they are (as Latin-1), secrets too.
+    """
+
+    def __init__(self, inner: Application, to: Path) -> None:
+        self._inner = inner
+        self._file = to.open("a", buffering=1, encoding="utf-8")
+
+    async def __call__(self, scope: Scope, receive: Any, send: Any) -> None:
+        if scope["type"] != "http":
+            await self._inner(scope, receive, send)
+            return
+        path, query = scope["raw_path"].decode("latin-1"), scope["query_string"].decode("latin-1")
+        is_kept = not (
+            scope["method"] == "PUT" and path.count("/") > 1 and ("partNumber=" in query or not query)
+        )
+        chunks: list[bytes] = []
+
+        async def receive_and_keep() -> Any:
+            message = await receive()
+            if is_kept:
+                chunks.append(message.get("body", b""))
+            return message
+
+        try:
+            await self._inner(scope, receive_and_keep, send)
+        finally:
+            told = {
+                "method": scope["method"],
+                "path": path,
+                "query": query,
+                "headers": {
+                    name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]
+                },
+                "body": b"".join(chunks).decode("latin-1") if is_kept else None,
+            }
+            self._file.write(json.dumps(told) + "\n")
+
+
 # Seconds. A client that keeps its connection open does not say goodbye, and asyncio would wait 30 s for it
 # before the emulator gets to save what it holds.
 GOODBYE_TIMEOUT = 0.5
@@ -93,6 +138,9 @@ def main() -> None:
     speed.install()
     weather.install(*told, ministack.app)
     save_when_quiet(ministack.app)
+    requests = Path(os.environ["HOME"]) / REQUESTS
+    if requests.exists():
+        ministack.app.app = Requests(ministack.app.app, requests)
     asyncio.constants.SSL_SHUTDOWN_TIMEOUT = GOODBYE_TIMEOUT
     # It would also open port 443 where it may; this cloud has one port.
     ministack.app._port_is_bindable = lambda _host, _port: False

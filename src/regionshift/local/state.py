@@ -8,6 +8,7 @@
     <state_dir>/objects/     the bytes of S3 objects
     <state_dir>/tmp/         functions, unpacked once for each code, and other temporary files
     <state_dir>/emulator.log what the process printed
+    <state_dir>/requests.jsonl every request, written down when this file is there as the process starts
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from regionshift.local.weather import CALM
 
 OWNER_ONLY_FOLDER = 0o700
 OWNER_ONLY_FILE = 0o600
+REQUESTS = "requests.jsonl"
 
 
 @dataclass(frozen=True)
