@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import contextlib
 import re
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from regionshift.aws.guard import require_aws
 from regionshift.errors import Refused
 from regionshift.infrastructure.state_machine import definition
 from regionshift.operations.checks.base import CheckContext
+from regionshift.settings.carry import CarryBucket
 from regionshift.settings.config import MigrationConfig
 from regionshift.settings.regions import PARTITIONS, REGIONS, s3_endpoint
 
@@ -58,6 +60,14 @@ def test_the_endpoints_of_a_partition_are_aws(partition: str, region: str) -> No
         require_aws({"AWS_ENDPOINT_URL_S3": endpoint}, {"a profile": endpoint})
         with pytest.raises(Refused):
             require_aws({"AWS_ENDPOINT_URL_S3": endpoint.removesuffix(":443") + ".example"}, {})
+
+
+def test_a_created_buckets_name_has_room_for_the_longest_region() -> None:
+    longest = max((region for regions in REGIONS.values() for region in regions), key=len)
+    for characters, fits in ((63 - len(longest), True), (64 - len(longest), False)):
+        entry = {"bucket": "old", "target_bucket": "n" * characters + "{region}", "created_by": "regionshift"}
+        with contextlib.nullcontext() if fits else pytest.raises(ValueError, match="at most 63 characters"):
+            CarryBucket.model_validate(entry)
 
 
 def test_no_part_of_the_program_writes_a_partition_of_its_own() -> None:

@@ -9,6 +9,7 @@ from regionshift.infrastructure.policies.services import flow_log_statements
 from regionshift.infrastructure.policies.statement import policy, trust
 from regionshift.infrastructure.site import RegionComponent, Site
 from regionshift.settings import components as named
+from regionshift.settings.regions import endpoint_service
 
 ENDPOINT_SERVICES = ("kms", "logs", "monitoring", "secretsmanager", "sns", "ssm", "states")
 """Services that a function in the VPC calls; it has no other way out. ``monitoring`` takes the count of
@@ -50,7 +51,7 @@ class NetworkStack(RegionComponent):
         self.s3_endpoint = aws.ec2.VpcEndpoint(
             site.label("s3-endpoint"),
             vpc_id=self.vpc.id,
-            service_name=f"com.amazonaws.{site.region}.s3",
+            service_name=endpoint_service("s3", site.region),
             vpc_endpoint_type="Gateway",
             route_table_ids=[self.route_table.id],
             tags=site.tags("s3-endpoint", "way to S3 without the internet"),
@@ -139,7 +140,7 @@ class NetworkStack(RegionComponent):
         aws.ec2.VpcEndpoint(
             self.site.label(thing),
             vpc_id=self.vpc.id,
-            service_name=f"com.amazonaws.{self.site.region}.{service}",
+            service_name=endpoint_service(service, self.site.region),
             vpc_endpoint_type="Interface",
             private_dns_enabled=True,
             subnet_ids=[subnet.id for subnet in self.subnets],

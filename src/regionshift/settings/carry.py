@@ -10,6 +10,7 @@ from pydantic import AfterValidator, Field, model_validator
 from regionshift.settings import fields
 from regionshift.settings.fields import Section, wrong
 from regionshift.settings.names import NameKind
+from regionshift.settings.regions import all_regions
 
 # S3 User Guide, "General purpose bucket naming rules", with the place where the region's code goes.
 BucketPattern = Annotated[
@@ -19,7 +20,7 @@ BucketPattern = Annotated[
     ),
     AfterValidator(fields.only_region_in_braces),
 ]
-_LONGEST_REGION = "ap-southeast-1"
+_LONGEST_REGION = max(all_regions(), key=len)
 ParameterPath = Annotated[
     str,
     Field(pattern=r"^(/[A-Za-z0-9_.{}-]+)+/?$", max_length=NameKind.PARAMETER.limit, examples=["/shop/prod"]),

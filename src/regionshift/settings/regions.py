@@ -68,6 +68,16 @@ _AWS_HOSTS = tuple(
     {f".{suffix}" for each in PARTITIONS.values() for suffix in (each.dns_suffix, each.dual_stack_suffix)}
 )
 
+# What `aws ec2 describe-vpc-endpoint-services` answers there, as aws-cdk-lib lists it (aws-ec2, vpc-endpoint.ts).
+_ENDPOINTS_OF_THE_DOMAIN: Final[dict[str, tuple[str, ...]]] = {
+    "cn-north-1": ("monitoring", "states"),
+    "cn-northwest-1": ("monitoring", "states"),
+    "us-iso-east-1": ("sns",),
+    "us-iso-west-1": ("monitoring", "sns"),
+    "us-isob-east-1": ("sns",),
+}
+"""Interface endpoints, of those that the program makes, whose names begin with the partition's domain turned round."""
+
 SLOTS: Final = 64
 """Slots that a network's space is cut into: the largest partition's regions and room for those to come."""
 
@@ -105,6 +115,20 @@ def s3_endpoint(region: str) -> str:
         KeyError: no such region.
     """
     return f"https://{service_host('s3', region)}"
+
+
+def endpoint_service(service: str, region: str) -> str:
+    """What a VPC endpoint to ``service`` names (AWS PrivateLink Guide, "AWS services that integrate").
+
+    Most begin with ``com.amazonaws`` in every partition, some with the partition's own domain, last part first.
+
+    Raises:
+        KeyError: no such region.
+    """
+    if service in _ENDPOINTS_OF_THE_DOMAIN.get(region, ()):
+        domain = PARTITIONS[partition_of(region)].dns_suffix
+        return f"{'.'.join(reversed(domain.split('.')))}.{region}.{service}"
+    return f"com.amazonaws.{region}.{service}"
 
 
 def is_aws_host(host: str) -> bool:

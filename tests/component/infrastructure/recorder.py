@@ -13,6 +13,7 @@ from pydantic import SecretStr
 
 from regionshift.infrastructure.program import ProviderSettings, environment
 from regionshift.settings.config import MigrationConfig
+from regionshift.settings.regions import REGIONS as REGIONS_OF_AWS
 from regionshift.settings.release import Artifact, Release
 
 ACCOUNT = "111122223333"
@@ -72,10 +73,13 @@ class Recorder(pulumi.runtime.Mocks):
 
     def new_resource(self, args: pulumi.runtime.MockResourceArgs) -> tuple[str | None, dict[Any, Any]]:
         self.run.resources.append(Registered(args.typ, args.name, args.inputs, args.provider or ""))
+        partition = next(
+            (name for name, regions in REGIONS_OF_AWS.items() if args.name.endswith(regions)), "aws"
+        )
         name = args.inputs.get("name") or args.inputs.get("bucket") or args.name
         outputs = {
             "name": name,
-            "arn": f"arn:aws:{args.typ.split(':')[1].split('/')[0]}:::{name}",
+            "arn": f"arn:{partition}:{args.typ.split(':')[1].split('/')[0]}:::{name}",
             "url": f"https://queue/{name}",
             "keyId": f"id-of-{args.name}",
             "prefixListId": "pl-1",

@@ -10,7 +10,7 @@ from policy_reading import Found, statements
 from recorder import REGIONS, Run, built, config
 
 from regionshift.infrastructure.policies.statement import WILDCARD_DENIES, WITHOUT_RESOURCE
-from regionshift.settings.regions import PARTITIONS
+from regionshift.settings.regions import PARTITIONS, endpoint_service
 from regionshift.settings.regions import REGIONS as REGIONS_OF_AWS
 
 
@@ -58,23 +58,63 @@ def test_every_listed_exception_is_needed(run: Run) -> None:
     assert set(WILDCARD_DENIES) <= {action for found in statements(run) for action in found.actions}
 
 
-@pytest.mark.parametrize("partition", [name for name, regions in REGIONS_OF_AWS.items() if len(regions) > 1])
-def test_a_host_of_a_region_has_the_suffix_of_its_partition(partition: str) -> None:
+# Words that end a host or begin an endpoint service's name in some partition.
+_DOMAINS = [
+    word
+    for each in PARTITIONS.values()
+    for suffix in (each.dns_suffix, each.dual_stack_suffix)
+    for word in (suffix, ".".join(reversed(suffix.split("."))))
+]
+_IN_A_DOMAIN = re.compile(rf"[\w.*-]*(?:{'|'.join(map(re.escape, _DOMAINS))})[\w.*-]*")
+# Principals that are called the same in every partition (aws-cdk-lib, region-info, "Default.servicePrincipal").
+_EVERYWHERE = {
+    f"{service}.amazonaws.com"
+    for service in ("cloudwatch", "lambda", "logging.s3", "s3", "states", "vpc-flow-logs")
+}
+
+
+@pytest.mark.parametrize(("partition", "regions"), REGIONS_OF_AWS.items())
+def test_no_resource_names_another_partition(partition: str, regions: tuple[str, ...]) -> None:
     """In China `kms:ViaService` and the log service's principal end in .com.cn: with another end nothing matches."""
-    primary, secondary = REGIONS_OF_AWS[partition][:2]
+    primary, *secondaries = regions[:2]
     run = built(
         config(
-            regions={"primary": primary, "secondaries": [secondary]},
+            regions={"primary": primary, "secondaries": secondaries},
+            network={"vpc_cidr": "10.0.0.0/8", "function_in_vpc": True, "flow_logs": True},
+            alerts={"emails": ["a@example.com"], "replication_latency": 600},
             carry={
                 "s3": [{"bucket": "media-{region}", "kms_key": "alias/media"}],
                 "ssm": [{"path": "/shop"}],
+                "secrets": [{"name": "shop/"}],
             },
         )
     )
-    told = json.dumps([found.statement for found in statements(run)])
-    hosts = set(re.findall(rf'"[a-z0-9]+\.(?:{primary}|{secondary}|\*)\.([a-z0-9.-]+)"', told))
-    assert hosts == {PARTITIONS[partition].dns_suffix}
-    assert len(re.findall("kms:ViaService", told)) > 10
+    told = json.dumps([dict(one.inputs) for one in run.plain], default=str)
+    assert set(re.findall(r"\barn:([a-z-]+):", told)) == {partition}
+    services = {one.inputs["serviceName"] for one in run.of("ec2/vpcEndpoint:VpcEndpoint")}
+    assert len(services) == 8 * len(regions[:2])
+    place = "|".join([*map(re.escape, regions[:2]), r"\*"])
+    of_a_region = re.compile(rf"[a-z0-9]+\.({place})\.{re.escape(PARTITIONS[partition].dns_suffix)}")
+    named = set(_IN_A_DOMAIN.findall(told)) - services - _EVERYWHERE
+    assert [name for name in named if not of_a_region.fullmatch(name)] == []
+    assert f"logs.{primary}.{PARTITIONS[partition].dns_suffix}" in named
+
+
+@pytest.mark.parametrize(
+    ("region", "service", "name"),
+    [
+        ("eu-west-1", "states", "com.amazonaws.eu-west-1.states"),
+        ("cn-north-1", "s3", "com.amazonaws.cn-north-1.s3"),
+        ("cn-north-1", "kms", "com.amazonaws.cn-north-1.kms"),
+        ("cn-north-1", "states", "cn.com.amazonaws.cn-north-1.states"),
+        ("cn-northwest-1", "monitoring", "cn.com.amazonaws.cn-northwest-1.monitoring"),
+        ("us-iso-west-1", "monitoring", "gov.ic.c2s.us-iso-west-1.monitoring"),
+        ("us-isob-east-1", "sns", "gov.sgov.sc2s.us-isob-east-1.sns"),
+        ("eusc-de-east-1", "sns", "com.amazonaws.eusc-de-east-1.sns"),
+    ],
+)
+def test_an_endpoints_service_is_called_as_its_region_calls_it(region: str, service: str, name: str) -> None:
+    assert endpoint_service(service, region) == name
 
 
 def test_metrics_are_bound_to_the_namespace(run: Run) -> None:
