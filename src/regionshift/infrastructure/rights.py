@@ -1,9 +1,10 @@
-"""What whoever runs the program must be allowed, by resource type: the writes of create, update and delete.
+"""What whoever runs the program must be allowed, by resource type: to read, create, update and delete it.
 
 Actions are those of AWS's Service Authorization Reference (the page of each service, "Actions defined by …"),
-with the dependent ones (`iam:PassRole`, the tagging of what is created) named beside them. Left out is what depends
-on more than the type: reads, what only some settings need (`lambda:PutFunctionConcurrency`), the tagging of what
-stands, and the tagging of buckets, for which there are two actions.
+with the dependent ones (`iam:PassRole`, the tagging of what is created, the key of what is encrypted) named beside
+them. Left out is what depends on more than the type: what only some settings need
+(`lambda:PutFunctionConcurrency`), the tagging of what stands, and the tagging of buckets, for which there are two
+actions. ``tests/unit/infrastructure/test_rights.py`` holds the table against the calls of the plugin that were seen.
 """
 
 from __future__ import annotations
@@ -17,9 +18,10 @@ from regionshift.settings.names import NameKind
 
 @dataclass(frozen=True)
 class Rights:
-    """The writes of one resource type.
+    """The actions of one resource type.
 
     Args:
+        read: what the plugin asks after every step, and while it waits for one.
         on: the ARN that they are about, with ``{partition}``, ``{region}``, ``{account}`` and ``{name}``.
         kind: what ``{name}`` is the name of; None when AWS makes the name up.
         of_any: those of the actions that are asked before there is a name: they are about any.
@@ -31,19 +33,46 @@ class Rights:
     on: str
     kind: NameKind | None = None
     of_any: frozenset[str] = frozenset()
+    read: tuple[str, ...] = ()
 
     def of(self, op: str) -> tuple[str, ...]:
         """The actions that one step of the engine needs."""
         match op:
             case "create" | "import":
-                return self.create
+                writes = self.create
             case "update":
-                return self.update
+                writes = self.update
             case "replace":
-                return (*self.create, *self.delete)
+                writes = (*self.create, *self.delete)
             case "delete":
-                return self.delete
-        return ()
+                writes = self.delete
+            case _:
+                return ()
+        return (*writes, *self.read)
+
+    def reading(self, actions: str) -> Rights:
+        """The same with reads of the service: ``actions`` without their prefix, apart by spaces."""
+        service = self.on.split(":")[2]
+        return replace(self, read=tuple(f"{service}:{each}" for each in actions.split()))
+
+
+def has_resource(action: str) -> bool:
+    """Whether a policy can name what ``action`` is about; others it allows on ``*`` or not at all.
+
+    Service Authorization Reference: the rows of the services' tables without a resource type.
+    """
+    return action not in _WITHOUT_RESOURCE and not action.startswith("ec2:Describe")
+
+
+_WITHOUT_RESOURCE = frozenset(
+    {
+        "kms:ListAliases",
+        "sns:GetSubscriptionAttributes",
+        "sns:SetSubscriptionAttributes",
+        "sns:Unsubscribe",
+        "ssm:DescribeParameters",
+    }
+)
 
 
 _HERE = "{region}:{account}"
@@ -53,10 +82,13 @@ _SOME = "0123456789abcdef0"  # an id of the form that AWS makes
 def _bucket(put: str, *, delete: str | None = None, also: tuple[str, ...] = ()) -> Rights:
     """A part of a bucket's configuration; most are taken away by the same action that sets them."""
     puts = (f"s3:{put}", *also)
-    return Rights(puts, puts, (f"s3:{delete or put}",), "arn:{partition}:s3:::{name}", NameKind.BUCKET)
+    made = Rights(puts, puts, (f"s3:{delete or put}",), "arn:{partition}:s3:::{name}", NameKind.BUCKET)
+    return made.reading(put.replace("Put", "Get"))
 
 
-def _ec2(resource: str, prefix: str, create: str, update: tuple[str, ...], delete: tuple[str, ...]) -> Rights:
+def _ec2(
+    resource: str, prefix: str, create: str, update: tuple[str, ...], delete: tuple[str, ...], read: str
+) -> Rights:
     tags = ("ec2:CreateTags",)
     made = tuple(f"ec2:{each}" for each in create.split())
     return Rights(
@@ -64,7 +96,7 @@ def _ec2(resource: str, prefix: str, create: str, update: tuple[str, ...], delet
         tuple(f"ec2:{each}" for each in update) or tags,
         tuple(f"ec2:{each}" for each in delete),
         f"arn:{{partition}}:ec2:{_HERE}:{resource}/{prefix}-{_SOME}",
-    )
+    ).reading(read)
 
 
 def _rule(way: str) -> Rights:
@@ -74,6 +106,7 @@ def _rule(way: str) -> Rights:
         f"AuthorizeSecurityGroup{way}",
         ("ModifySecurityGroupRules",),
         (f"RevokeSecurityGroup{way}",),
+        "DescribeSecurityGroupRules",
     )
 
 
@@ -99,6 +132,9 @@ def _named(
 
 _KEY = f"arn:{{partition}}:kms:{_HERE}:key/00000000-0000-0000-0000-000000000000"
 _PASS = ("iam:PassRole",)
+# Whoever writes and reads what is encrypted uses its key (KMS Developer Guide, "How AWS services use AWS KMS").
+_SECURE_STRING = ("kms:Decrypt", "kms:Encrypt")
+_SECRET = ("kms:Decrypt", "kms:GenerateDataKey")
 # The provider asks before each create and update (hashicorp/terraform-provider-aws issue 39472).
 _VALIDATE = "states:ValidateStateMachineDefinition"
 
@@ -109,16 +145,21 @@ RIGHTS: Mapping[str, Rights] = MappingProxyType(
             ("kms:PutKeyPolicy",),
             ("kms:ScheduleKeyDeletion",),
             _KEY,
-        ),
+        ).reading("DescribeKey GetKeyPolicy GetKeyRotationStatus ListResourceTags"),
         "aws:kms/alias:Alias": _named(
             "kms", "{name}", NameKind.KEY_ALIAS, "CreateAlias", "UpdateAlias", "DeleteAlias"
-        ),
+        ).reading("ListAliases"),
         "aws:s3/bucket:Bucket": Rights(
             ("s3:CreateBucket",),
             (),
             ("s3:DeleteBucket",),
             "arn:{partition}:s3:::{name}",
             NameKind.BUCKET,
+        ).reading(
+            "GetAccelerateConfiguration GetBucketAcl GetBucketCORS GetBucketLogging "
+            "GetBucketObjectLockConfiguration GetBucketPolicy GetBucketRequestPayment "
+            "GetBucketVersioning GetBucketWebsite GetEncryptionConfiguration "
+            "GetLifecycleConfiguration GetReplicationConfiguration ListBucket"
         ),
         "aws:s3/bucketLifecycleConfiguration:BucketLifecycleConfiguration": _bucket(
             "PutLifecycleConfiguration"
@@ -141,10 +182,10 @@ RIGHTS: Mapping[str, Rights] = MappingProxyType(
             "CreateRole TagRole",
             "UpdateAssumeRolePolicy UpdateRole",
             "DeleteRole",
-        ),
+        ).reading("GetRole ListAttachedRolePolicies ListInstanceProfilesForRole ListRolePolicies"),
         "aws:iam/rolePolicy:RolePolicy": _named(
             "iam", "role/{name}", NameKind.ROLE, "PutRolePolicy", "PutRolePolicy", "DeleteRolePolicy"
-        ),
+        ).reading("GetRolePolicy"),
         "aws:iam/policy:Policy": _named(
             "iam",
             "policy/{name}",
@@ -152,10 +193,10 @@ RIGHTS: Mapping[str, Rights] = MappingProxyType(
             "CreatePolicy TagPolicy",
             "CreatePolicyVersion DeletePolicyVersion",
             "DeletePolicy DeletePolicyVersion",
-        ),
+        ).reading("GetPolicy GetPolicyVersion ListPolicyVersions"),
         "aws:iam/rolePolicyAttachment:RolePolicyAttachment": _named(
             "iam", "role/{name}", NameKind.ROLE, "AttachRolePolicy", "", "DetachRolePolicy"
-        ),
+        ).reading("ListAttachedRolePolicies"),
         "aws:lambda/function:Function": _named(
             "lambda",
             "function:{name}",
@@ -164,27 +205,52 @@ RIGHTS: Mapping[str, Rights] = MappingProxyType(
             "UpdateFunctionCode UpdateFunctionConfiguration",
             "DeleteFunction",
             _PASS,
-        ),
+        ).reading("GetFunction GetFunctionCodeSigningConfig ListVersionsByFunction"),
         "aws:ec2/vpc:Vpc": _ec2(
-            "vpc", "vpc", "CreateVpc ModifyVpcAttribute", ("ModifyVpcAttribute",), ("DeleteVpc",)
+            "vpc",
+            "vpc",
+            "CreateVpc ModifyVpcAttribute",
+            ("ModifyVpcAttribute",),
+            ("DeleteVpc",),
+            "DescribeVpcs DescribeVpcAttribute DescribeNetworkAcls DescribeRouteTables DescribeSecurityGroups",
         ),
         "aws:ec2/subnet:Subnet": _ec2(
-            "subnet", "subnet", "CreateSubnet", ("ModifySubnetAttribute",), ("DeleteSubnet",)
+            "subnet",
+            "subnet",
+            "CreateSubnet",
+            ("ModifySubnetAttribute",),
+            ("DeleteSubnet",),
+            "DescribeSubnets DescribeNetworkInterfaces",
         ),
         "aws:ec2/routeTable:RouteTable": _ec2(
-            "route-table", "rtb", "CreateRouteTable", (), ("DeleteRouteTable",)
+            "route-table",
+            "rtb",
+            "CreateRouteTable",
+            (),
+            ("DeleteRouteTable",),
+            "DescribeRouteTables",
         ),
         "aws:ec2/routeTableAssociation:RouteTableAssociation": Rights(
             ("ec2:AssociateRouteTable",),
             ("ec2:ReplaceRouteTableAssociation",),
             ("ec2:DisassociateRouteTable",),
             f"arn:{{partition}}:ec2:{_HERE}:route-table/rtb-{_SOME}",
-        ),
+        ).reading("DescribeRouteTables DescribeSubnets"),
         "aws:ec2/vpcEndpoint:VpcEndpoint": _ec2(
-            "vpc-endpoint", "vpce", "CreateVpcEndpoint", ("ModifyVpcEndpoint",), ("DeleteVpcEndpoints",)
+            "vpc-endpoint",
+            "vpce",
+            "CreateVpcEndpoint",
+            ("ModifyVpcEndpoint",),
+            ("DeleteVpcEndpoints",),
+            "DescribePrefixLists DescribeSecurityGroups DescribeSubnets DescribeVpcEndpoints",
         ),
         "aws:ec2/securityGroup:SecurityGroup": _ec2(
-            "security-group", "sg", "CreateSecurityGroup", (), ("DeleteSecurityGroup",)
+            "security-group",
+            "sg",
+            "CreateSecurityGroup RevokeSecurityGroupEgress",
+            (),
+            ("DeleteSecurityGroup",),
+            "DescribeNetworkInterfaces DescribeSecurityGroups",
         ),
         # The VPC's own group is only emptied, and stays when the resource goes.
         "aws:ec2/defaultSecurityGroup:DefaultSecurityGroup": _ec2(
@@ -193,13 +259,14 @@ RIGHTS: Mapping[str, Rights] = MappingProxyType(
             "RevokeSecurityGroupIngress RevokeSecurityGroupEgress",
             ("RevokeSecurityGroupIngress", "RevokeSecurityGroupEgress"),
             (),
+            "DescribeSecurityGroups",
         ),
         "aws:ec2/flowLog:FlowLog": Rights(
             ("ec2:CreateFlowLogs", "ec2:CreateTags", *_PASS),
             ("ec2:CreateTags",),
             ("ec2:DeleteFlowLogs",),
             f"arn:{{partition}}:ec2:{_HERE}:vpc-flow-log/fl-{_SOME}",
-        ),
+        ).reading("DescribeFlowLogs"),
         "aws:vpc/securityGroupIngressRule:SecurityGroupIngressRule": _rule("Ingress"),
         "aws:vpc/securityGroupEgressRule:SecurityGroupEgressRule": _rule("Egress"),
         "aws:cloudwatch/logGroup:LogGroup": _named(
@@ -209,7 +276,7 @@ RIGHTS: Mapping[str, Rights] = MappingProxyType(
             "CreateLogGroup PutRetentionPolicy TagResource",
             "PutRetentionPolicy",
             "DeleteLogGroup",
-        ),
+        ).reading("DescribeLogGroups ListTagsForResource"),
         "aws:cloudwatch/metricAlarm:MetricAlarm": _named(
             "cloudwatch",
             "alarm:{name}",
@@ -217,14 +284,14 @@ RIGHTS: Mapping[str, Rights] = MappingProxyType(
             "PutMetricAlarm TagResource",
             "PutMetricAlarm",
             "DeleteAlarms",
-        ),
+        ).reading("DescribeAlarms ListTagsForResource"),
         "aws:cloudwatch/dashboard:Dashboard": Rights(
             ("cloudwatch:PutDashboard",),
             ("cloudwatch:PutDashboard",),
             ("cloudwatch:DeleteDashboards",),
             "arn:{partition}:cloudwatch::{account}:dashboard/{name}",
             NameKind.DASHBOARD,
-        ),
+        ).reading("GetDashboard"),
         "aws:sns/topic:Topic": _named(
             "sns",
             "{name}",
@@ -232,13 +299,13 @@ RIGHTS: Mapping[str, Rights] = MappingProxyType(
             "CreateTopic TagResource",
             "SetTopicAttributes",
             "DeleteTopic",
-        ),
+        ).reading("GetTopicAttributes ListTagsForResource"),
         "aws:sns/topicPolicy:TopicPolicy": _named(
             "sns", "{name}", NameKind.TOPIC, "SetTopicAttributes", "SetTopicAttributes", "SetTopicAttributes"
-        ),
+        ).reading("GetTopicAttributes"),
         "aws:sns/topicSubscription:TopicSubscription": _named(
             "sns", "{name}", NameKind.TOPIC, "Subscribe", "SetSubscriptionAttributes", "Unsubscribe"
-        ),
+        ).reading("GetSubscriptionAttributes"),
         "aws:sqs/queue:Queue": _named(
             "sqs",
             "{name}",
@@ -246,10 +313,10 @@ RIGHTS: Mapping[str, Rights] = MappingProxyType(
             "CreateQueue TagQueue",
             "SetQueueAttributes",
             "DeleteQueue",
-        ),
+        ).reading("GetQueueAttributes GetQueueUrl ListQueueTags"),
         "aws:sqs/queuePolicy:QueuePolicy": _named(
             "sqs", "{name}", NameKind.QUEUE, "SetQueueAttributes", "SetQueueAttributes", "SetQueueAttributes"
-        ),
+        ).reading("GetQueueAttributes ListQueueTags"),
         "aws:ssm/parameter:Parameter": _named(
             "ssm",
             "parameter{name}",
@@ -257,7 +324,8 @@ RIGHTS: Mapping[str, Rights] = MappingProxyType(
             "PutParameter AddTagsToResource",
             "PutParameter",
             "DeleteParameter",
-        ),
+            _SECURE_STRING,
+        ).reading("DescribeParameters GetParameter GetParameters ListTagsForResource"),
         "aws:secretsmanager/secret:Secret": _named(
             "secretsmanager",
             "secret:{name}-AbCdEf",
@@ -265,7 +333,7 @@ RIGHTS: Mapping[str, Rights] = MappingProxyType(
             "CreateSecret TagResource",
             "UpdateSecret",
             "DeleteSecret",
-        ),
+        ).reading("DescribeSecret GetResourcePolicy"),
         "aws:secretsmanager/secretVersion:SecretVersion": _named(
             "secretsmanager",
             "secret:{name}-AbCdEf",
@@ -273,7 +341,8 @@ RIGHTS: Mapping[str, Rights] = MappingProxyType(
             "PutSecretValue",
             "PutSecretValue",
             "",
-        ),
+            _SECRET,
+        ).reading("GetSecretValue"),
         "aws:sfn/stateMachine:StateMachine": replace(
             _named(
                 "states",
@@ -285,6 +354,6 @@ RIGHTS: Mapping[str, Rights] = MappingProxyType(
                 (*_PASS, _VALIDATE),
             ),
             of_any=frozenset({_VALIDATE}),
-        ),
+        ).reading("DescribeStateMachine ListTagsForResource"),
     }
 )

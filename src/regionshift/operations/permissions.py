@@ -15,7 +15,7 @@ from typing import Any
 from regionshift.aws.clients import Clients
 from regionshift.aws.errors import AwsFailed, told_plainly
 from regionshift.engine.events import ResourceStep
-from regionshift.infrastructure.rights import RIGHTS
+from regionshift.infrastructure.rights import RIGHTS, Rights, has_resource
 from regionshift.infrastructure.site import default_tags
 from regionshift.operations.environment import Environment
 from regionshift.report.values import Finding
@@ -26,7 +26,7 @@ from regionshift.settings.regions import PARTITIONS, partition_of
 _AT_ONCE = 8
 _ALLOWED = "allowed"
 _MIXED = "InvalidInput"
-_ROLE = RIGHTS["aws:iam/role:Role"]
+_ROLE, _KEY = RIGHTS["aws:iam/role:Role"], RIGHTS["aws:kms/key:Key"]
 
 
 @dataclass(frozen=True)
@@ -93,12 +93,20 @@ def _needs(environment: Environment, steps: Iterable[ResourceStep]) -> set[_Need
         if not step.changes or rights is None or region is None:
             continue
         for action in rights.of(step.op):
-            about = _ROLE if action == "iam:PassRole" else rights  # which is about the role, whatever gets it
+            about = _about(action, step.type)
             name = names.get((region, about.kind), "") if about.kind else ""
             name = "*" if action in about.of_any else name
             where = {"partition": partition_of(region), "region": region, "account": config.account}
-            found.add(_Need(region, step.type, action, about.on.format(name=name, **where)))
+            arn = about.on.format(name=name, **where) if has_resource(action) else "*"
+            found.add(_Need(region, step.type, action, arn))
     return found
+
+
+def _about(action: str, kind: str) -> Rights:
+    """Whose ARN the action is about: a role is passed and a key is used on behalf of something else."""
+    if action == "iam:PassRole":
+        return _ROLE
+    return _KEY if action.startswith("kms:") and not kind.startswith("aws:kms/") else RIGHTS[kind]
 
 
 def _principal(clients: Clients, region: str) -> str:

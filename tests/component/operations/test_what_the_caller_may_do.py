@@ -155,6 +155,32 @@ def test_what_is_asked_before_there_is_a_state_machine_is_about_any(as_user: As)
     assert permission_findings(as_user(but, of_any), [step(machine, PRIMARY)]) == []
 
 
+def test_who_may_write_but_not_read_is_told(as_user: As) -> None:
+    blind = {"Effect": "Deny", "Action": ["kms:DescribeKey", "ec2:DescribeVpcs"], "Resource": "*"}
+    steps = [step(KEY, PRIMARY, "update"), step("aws:ec2/vpc:Vpc", PRIMARY, "delete")]
+    found = permission_findings(as_user(ALL, blind), steps)
+    assert {(each.severity, "kms:DescribeKey" in each.message) for each in found} == {
+        ("error", True),
+        ("error", False),
+    }
+
+
+def test_a_list_is_asked_about_everything_and_a_key_about_itself(as_user: As) -> None:
+    """What has no resource is allowed on ``*`` only; a secure parameter is written through the key."""
+    but = {"Effect": "Allow", "NotAction": ["ec2:Describe*", "kms:Encrypt"], "Resource": "*"}
+    narrow = {
+        "Effect": "Allow",
+        "Action": ["ec2:Describe*", "kms:Encrypt"],
+        "Resource": [f"arn:aws:ec2:*:{ACCOUNT}:vpc/*", f"arn:aws:kms:{PRIMARY}:{ACCOUNT}:key/*"],
+    }
+    found = permission_findings(
+        as_user(but, narrow), [step("aws:ec2/vpc:Vpc", PRIMARY), step("aws:ssm/parameter:Parameter", PRIMARY)]
+    )
+    (lists,) = found
+    assert "ec2:DescribeVpcs" in lists.message
+    assert "on *" in (lists.remedy or "")
+
+
 def test_a_missing_permission_names_action_type_and_region(as_user: As) -> None:
     no_keys = {"Effect": "Deny", "Action": ["kms:CreateKey"], "Resource": "*"}
     environment = as_user(ALL, no_keys)
@@ -191,6 +217,12 @@ def test_rights_on_what_the_environment_names_are_enough(as_user: As) -> None:
             "iam:TagRole",
             "lambda:UpdateFunction*",
             "iam:PassRole",
+            "s3:Get*",
+            "s3:ListBucket",
+            "iam:Get*",
+            "iam:List*",
+            "lambda:Get*",
+            "lambda:List*",
         ],
         "Resource": [
             "arn:aws:s3:::flight-*",

@@ -1,0 +1,78 @@
+"""The table of rights against the actions that the plugin was seen to ask, type by type.
+
+``plugin_actions.json`` has them for each type of the program: ``steps`` are those of plan, apply, modify and destroy,
+``attributes`` those that a setting of the resource adds. It was taken from a public record of the calls of the
+Terraform provider that the Pulumi plugin is made of, which covers several of its versions.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+from regionshift.infrastructure.rights import RIGHTS
+
+SEEN: dict[str, dict[str, object]] = json.loads(
+    (Path(__file__).parent / "plugin_actions.json").read_text(encoding="utf-8")
+)
+# Patterns of ``<type> <action>``, and why the program's deployer need not be asked about them.
+LEFT_OUT = {
+    r".* ec2:DescribeAccountAttributes": "asked by versions that still told EC2-Classic apart",
+    r".* [A-Za-z0-9-]+:(Un[tT]ag\w*|RemoveTagsFromResource|DeleteTags)": "only when a tag goes",
+    r"Bucket s3:(Get|Put)BucketTagging": "there are two actions for it, by the version of the plugin",
+    r"Bucket s3:(GetObject|GetObjectAcl|PutObject\w*)": "objects are not the bucket's resource",
+    r"Bucket s3:PutBucketObjectLockConfiguration": "no object lock is set",
+    r"BucketLifecycleConfiguration s3:(Get|Put)BucketLogging": "another resource of the recording",
+    r"DefaultSecurityGroup ec2:AuthorizeSecurityGroup\w+": "the program's has no rules",
+    r"SecurityGroup ec2:(Authorize|Revoke)SecurityGroup\w+": "rules are resources of their own",
+    r"FlowLog logs:CreateLogDelivery": "only for flow logs to S3 or Firehose (VPC User Guide, 'Flow logs')",
+    r"Function ec2:Describe\w+": "only with function_in_vpc",
+    r"Function kms:\w+": "its variables are under Lambda's own key",
+    r"Function (lambda:GetCodeSigningConfig|s3:\w+)": "code is neither signed nor taken from a bucket",
+    r"Key kms:(UpdateKeyDescription|DisableKey|EnableKey)": "the description is fixed and the key always enabled",
+    r"LogGroup logs:(ListTagsLogGroup|TagLogGroup|UntagLogGroup)": "the API that logs:TagResource replaced",
+    r"LogGroup logs:(Associate|Disassociate)KmsKey": "the key is given as the group is made, and stays",
+    r"LogGroup logs:DeleteRetentionPolicy": "a group always has a retention",
+    r"Role iam:UpdateRoleDescription": "iam:UpdateRole does it",
+    r"Role iam:((Attach|Detach)RolePolicy|(Get|Put|Delete)RolePolicy)": "policies are resources of their own",
+    r"Role iam:(Put|Delete)RolePermissionsBoundary": "no boundary is set",
+    r"Secret kms:\w+": "the value is the SecretVersion's",
+    r"Secret secretsmanager:(ReplicateSecretToRegions|RemoveRegionsFromReplication)": "the program replicates none",
+    r"StateMachine (s3:GetObject|kms:\w+)": "the definition is inline and under AWS's own key",
+    r"Subnet ec2:(Associate|Disassociate)SubnetCidrBlock": "only IPv6 blocks are associated",
+    r"Topic sns:(Get|Put)DataProtectionPolicy": "no data protection policy is set",
+    r"Vpc ec2:ModifyVpcTenancy": "the tenancy is never changed",
+    r"VpcEndpoint (vpc-lattice:\w+|vpce:AllowMultiRegion)": "only for service networks and other regions' services",
+}
+
+
+def asked(row: dict[str, object]) -> set[str]:
+    steps, attributes = row["steps"], row["attributes"]
+    assert isinstance(steps, list)
+    assert isinstance(attributes, dict)
+    return {*steps, *(action for actions in attributes.values() for action in actions)}
+
+
+def missing(kind: str) -> list[str]:
+    """What was seen of a type and is not in the table. IAM does not tell cases apart."""
+    rights, name = RIGHTS[kind], kind.rpartition(":")[2]
+    ours = {a.lower() for a in (*rights.create, *rights.update, *rights.delete, *rights.read)}
+    return [f"{name} {action}" for action in sorted(asked(SEEN[kind])) if action.lower() not in ours]
+
+
+def test_every_type_of_the_program_was_seen() -> None:
+    assert SEEN.keys() == RIGHTS.keys()
+
+
+@pytest.mark.parametrize("kind", sorted(SEEN))
+def test_every_action_that_was_seen_is_asked_for_or_left_out_for_a_reason(kind: str) -> None:
+    left = [each for each in missing(kind) if not any(re.fullmatch(pattern, each) for pattern in LEFT_OUT)]
+    assert left == []
+
+
+def test_no_reason_is_left_over() -> None:
+    all_missing = [each for kind in SEEN for each in missing(kind)]
+    assert [p for p in LEFT_OUT if not any(re.fullmatch(p, each) for each in all_missing)] == []
