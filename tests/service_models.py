@@ -32,7 +32,7 @@ _NAMES = {"monitoring": "cloudwatch", "states": "stepfunctions", "tagging": "res
 # Headers of the protocols, of signatures and of checksums that are sent in a trailer: no member of any input.
 _OF_TRANSPORT = re.compile(
     r"x-amz-(date|content-sha256|security-token|user-agent|target|trailer|te|decoded-content-length"
-    r"|checksum-\w+|sdk-checksum-algorithm|query-mode|api-version|cf-id)$|x-amzn-query-mode$"
+    r"|checksum-\w+|sdk-checksum-algorithm|query-mode|api-version|cf-id)$|x-amzn-(query-mode|trace-id)$"
 )
 _SIGNED_IN_QUERY = re.compile(
     r"X-Amz-(Algorithm|Credential|Date|Expires|SignedHeaders|Signature|Security-Token)$"
@@ -398,6 +398,8 @@ def _route(operation: OperationModel) -> Route:
     pattern = re.escape(pieces[0])
     for name, greedy, rest in zip(pieces[1::3], pieces[2::3], pieces[3::3], strict=True):
         pattern += f"(?P<{name}>{'.+' if greedy else '[^/]+'}){re.escape(rest)}"
+    if path.endswith("}") and not path.endswith("+}"):
+        pattern += "/?"  # a bucket is also named as a folder
     shape = operation.input_shape
     required = (
         (member.serialization["location"], member.serialization.get("name", name).lower())
