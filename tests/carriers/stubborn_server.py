@@ -1,7 +1,9 @@
-"""An S3 that answers as a script says, for what the embedded AWS never does: throttle, break off."""
+"""An S3 that answers as a script says, for what the embedded AWS never does: throttle, break off; and a proxy."""
 
 from __future__ import annotations
 
+import select
+import socket
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -71,6 +73,51 @@ def serve(script: Script, *, close_after: int | None = None) -> Iterator[str]:
     thread.start()
     try:
         yield f"http://127.0.0.1:{server.server_address[1]}"
+    finally:
+        server.shutdown()
+        server.server_close()
+
+
+@dataclass
+class Proxy:
+    """A proxy's URL, and what was asked of it: where to, and with which authorization."""
+
+    url: str
+    asked: list[tuple[str, str]] = field(default_factory=list)
+
+
+@contextmanager
+def proxy(user: str = "") -> Iterator[Proxy]:
+    """A proxy that knows CONNECT, and no way but to this machine. ``user``: ``name:password@`` for its URL."""
+    found = Proxy("")
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_CONNECT(self) -> None:
+            found.asked.append((self.path, self.headers.get("Proxy-Authorization", "")))
+            host, _, port = self.path.partition(":")
+            if host != "127.0.0.1":
+                self.send_error(403)
+                return
+            with socket.create_connection((host, int(port))) as there:
+                self.send_response(200)
+                self.end_headers()
+                ends = {self.connection: there, there: self.connection}
+                while True:
+                    for end in select.select(list(ends), [], [])[0]:
+                        if not (data := end.recv(65536)):
+                            return
+                        ends[end].sendall(data)
+
+        def log_message(self, format: str, *args: object) -> None:
+            """Tests are quiet."""
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server.daemon_threads = True
+    thread = threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True)
+    thread.start()
+    found.url = f"http://{user}127.0.0.1:{server.server_address[1]}"
+    try:
+        yield found
     finally:
         server.shutdown()
         server.server_close()

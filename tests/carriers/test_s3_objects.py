@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import replace
 from typing import Any
 
@@ -195,6 +196,105 @@ def test_a_large_copy_goes_on_where_it_was(in_parts: World) -> None:
     assert calls.get(Bucket(TARGET, objects.target), "out/big").body == b"y" * 16 * MIB
     left = in_parts.clients.get("s3", TARGET).list_multipart_uploads(Bucket=objects.target)
     assert not left.get("Uploads")
+
+
+def hide_metadata(world: World, *sides: str) -> list[str]:
+    """From here on S3 says of every object in these buckets that it has metadata that it tells in no header."""
+    once, asked = world.transport._once, []
+
+    def tells_less(request: S3Request) -> Response:
+        answer = once(request)
+        if request.bucket not in sides or request.method not in ("HEAD", "GET") or not request.key:
+            return answer
+        asked.append(f"{request.method} {request.key}")
+        return Response(answer.status, {**answer.headers, "x-amz-missing-meta": "2"}, answer.body)
+
+    world.transport._once = tells_less  # type: ignore[method-assign]
+    return asked
+
+
+def test_metadata_that_a_copy_in_parts_would_lose_is_a_conflict_in_the_plan(in_parts: World) -> None:
+    objects = S3Lab(in_parts)
+    objects.write("source", "small", "x")
+    in_parts.clients.get("s3", SOURCE).put_object(Bucket=objects.source, Key="in/big", Body=b"y" * 7 * MIB)
+    asked = hide_metadata(in_parts, objects.source, objects.target)
+
+    made = in_parts.migrations.of("p").plan([objects.entry], Level.FULL)
+
+    ((item, reason),) = made.conflicts
+    assert item == f"{objects.target}/out/big"
+    assert reason.startswith("2 entries of its metadata")
+    assert asked == ["HEAD in/big"]
+    done = in_parts.migrations.of("m").migrate([objects.entry])
+    # CopyObject keeps them.
+    assert (done["status"], done["counts"]) == ("incomplete", {"written": 1, "proven": 1})
+    assert [version[0] for version in in_parts.versions(objects.target)] == ["out/small"]
+
+
+def test_metadata_that_nobody_saw_in_the_plan_is_not_lost_either(in_parts: World) -> None:
+    objects = S3Lab(in_parts)
+    in_parts.clients.get("s3", SOURCE).put_object(Bucket=objects.source, Key="in/big", Body=b"y" * 7 * MIB)
+    in_parts.migrations.of("m").begin([objects.entry], Level.FULL)
+    hide_metadata(in_parts, objects.source)
+
+    answer = in_parts.migrations.of("m").run_batch(0)
+
+    assert (answer.more, dict(answer.counts)) == (False, {"failed": 1})
+    (line,) = in_parts.records("m").lines(Layout("m").results(0))
+    assert "2 entries of its metadata" in line["reason"]
+    assert in_parts.versions(objects.target) == []
+
+
+def test_a_copy_without_metadata_that_no_header_tells_is_not_proven(objects: S3Lab, world: World) -> None:
+    objects.write("source", "a", "x")
+    hide_metadata(world, objects.source)
+    done = world.migrations.of("m").migrate([objects.entry])
+    assert (done["status"], done["problems"][0]["reason"]) == ("incomplete", "metadata differ")
+
+
+@pytest.mark.parametrize("how", ["overwritten", "deleted"])
+def test_a_source_that_goes_while_its_parts_are_copied_fails_by_name_and_leaves_nothing(
+    how: str, in_parts: World
+) -> None:
+    objects, s3 = S3Lab(in_parts), in_parts.clients.get("s3", SOURCE)
+    # A version from before versioning is the only one that can be written over.
+    source = in_parts.bucket("old", SOURCE, versioned=False)
+    s3.put_object(Bucket=source, Key="in/big", Body=b"y" * 16 * MIB)
+    status: Any = lambda word: s3.put_bucket_versioning(  # noqa: E731
+        Bucket=source, VersioningConfiguration={"Status": word}
+    )
+    status("Enabled")
+    entry = replace(objects.entry, source=replace(objects.entry.source, bucket=source))
+    in_parts.migrations.of("m").begin([entry], Level.FULL)
+    once, parts = in_parts.transport._once, []
+
+    def meanwhile(request: S3Request) -> Response:
+        if "x-amz-copy-source-range" in request.headers:
+            parts.append(request.headers)
+            if len(parts) == 3 and how == "overwritten":
+                status("Suspended")
+                s3.put_object(Bucket=source, Key="in/big", Body=b"z" * 16 * MIB)
+            elif len(parts) == 3:
+                s3.delete_object(Bucket=source, Key="in/big", VersionId="null")
+        return once(request)
+
+    in_parts.transport._once = meanwhile  # type: ignore[method-assign]
+
+    answer = in_parts.migrations.of("m").run_batch(0)
+
+    assert (answer.more, dict(answer.counts)) == (False, {"failed": 1})
+    assert {part["x-amz-copy-source-if-match"] for part in parts} == {s3_etag(b"y" * 16 * MIB)}
+    assert all(part["x-amz-copy-source"].endswith("?versionId=null") for part in parts)
+    (line,) = in_parts.records("m").lines(Layout("m").results(0))
+    assert ("PreconditionFailed" if how == "overwritten" else "NoSuch") in line["reason"]
+    target = in_parts.clients.get("s3", TARGET)
+    assert not target.list_multipart_uploads(Bucket=objects.target).get("Uploads")
+    assert in_parts.versions(objects.target) == []
+
+
+def s3_etag(body: bytes) -> str:
+    """Of an object that was written in one request, unencrypted or under S3's own key."""
+    return f'"{hashlib.md5(body).hexdigest()}"'
 
 
 def test_rollback_leaves_no_upload_behind(in_parts: World) -> None:

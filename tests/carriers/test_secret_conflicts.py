@@ -112,6 +112,39 @@ def test_a_primary_with_replicas_elsewhere_takes_our_writes(lab: SecretsLab) -> 
     assert lab.look("target")["a"][0] == "earlier"
 
 
+def test_a_secret_that_gained_replicas_since_stays_with_them_and_is_named(lab: SecretsLab) -> None:
+    """Secrets Manager deletes none that has any."""
+    lab.write("source", "b", "plain")
+    lab.world.migrations.of("m").migrate([lab.entry])
+    vault, name = lab.world.clients.get("secretsmanager", TARGET), lab.entry.target.prefix + "a"
+    vault.replicate_secret_to_regions(SecretId=name, AddReplicaRegions=[{"Region": "us-west-2"}])
+
+    record = lab.world.migrations.of("m").rollback()
+
+    (conflict,) = record["conflicts"]
+    assert conflict["key"] == "a"
+    assert "replicas in us-west-2" in conflict["reason"]
+    assert (record["status"], record["counts"]) == ("completed", {"conflict": 1, "undone": 1})
+    assert list(lab.look("target")) == ["a"]
+    elsewhere = lab.world.clients.get("secretsmanager", "us-west-2")
+    assert elsewhere.get_secret_value(SecretId=name)["SecretString"] == "new"
+
+
+def test_what_was_there_before_comes_back_with_the_replicas_it_gained(lab: SecretsLab) -> None:
+    lab.write("target", "a", "earlier")
+    lab.world.migrations.of("m").migrate([lab.entry])
+    vault, name = lab.world.clients.get("secretsmanager", TARGET), lab.entry.target.prefix + "a"
+    vault.replicate_secret_to_regions(SecretId=name, AddReplicaRegions=[{"Region": "us-west-2"}])
+
+    assert lab.world.migrations.of("m").rollback()["conflicts"] == []
+
+    found = vault.describe_secret(SecretId=name)["ReplicationStatus"]
+    assert [replica["Region"] for replica in found] == ["us-west-2"]
+    for region in (TARGET, "us-west-2"):
+        elsewhere = lab.world.clients.get("secretsmanager", region)
+        assert elsewhere.get_secret_value(SecretId=name)["SecretString"] == "earlier"
+
+
 def test_what_rotates_is_named_with_its_rules_in_the_plan_and_in_the_record(lab: SecretsLab) -> None:
     lab.write("source", "b", "quiet")
     name = lab.entry.source.prefix + "a"

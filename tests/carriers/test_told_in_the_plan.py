@@ -140,6 +140,46 @@ def test_what_objects_have_and_a_copy_does_not_get_is_counted_and_named(world: W
     assert "not carried: public ACL, of 1 items: out/public" in screen.export_text()
 
 
+@pytest.mark.parametrize(
+    ("rule", "told"),
+    [
+        ({"Filter": {"Prefix": "out/"}, "DeleteMarkerReplication": {"Status": "Enabled"}}, False),
+        ({"Filter": {"Prefix": "out/"}, "DeleteMarkerReplication": {"Status": "Disabled"}}, True),
+        (
+            {
+                "Filter": {"Tag": {"Key": "team", "Value": "data"}},
+                "DeleteMarkerReplication": {"Status": "Disabled"},
+            },
+            True,
+        ),
+        (
+            {
+                "Filter": {"And": {"Prefix": "other/", "Tags": [{"Key": "team", "Value": "data"}]}},
+                "DeleteMarkerReplication": {"Status": "Disabled"},
+            },
+            False,
+        ),
+        ({"Prefix": "out/"}, False),
+    ],
+    ids=["markers", "none", "by tag", "elsewhere", "first form"],
+)
+def test_what_a_rule_that_replicates_no_delete_markers_keeps_elsewhere_is_told(
+    rule: dict[str, Any], told: bool, world: World
+) -> None:
+    lab = S3Lab(world)
+    onward = world.bucket("kept", "us-west-2")
+    whole: Any = {"ID": "by hand", "Status": "Enabled", "Destination": {"Bucket": f"arn:aws:s3:::{onward}"}}
+    if "Filter" in rule:
+        whole["Priority"] = 1
+    world.clients.get("s3", TARGET).put_bucket_replication(
+        Bucket=lab.target,
+        ReplicationConfiguration={"Role": "arn:aws:iam::123456789012:role/r", "Rules": [{**whole, **rule}]},
+    )
+    notes = world.carriers["s3"].check(lab.entry).notes
+    assert bool(notes) == told
+    assert all(text in note for note in notes for text in ("by hand", onward, "no delete markers"))
+
+
 def test_only_a_plan_that_is_shown_asks_for_what_is_not_carried(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:

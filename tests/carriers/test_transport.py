@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import base64
 import fcntl
 import hmac
 import resource
 import threading
 import time
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from hashlib import sha256
 from socket import socket
 
 import pytest
 from botocore.credentials import ReadOnlyCredentials
-from carrier_world import S3Lab, World
+from carrier_world import S3Lab, World, make_transport
 from stubborn_server import (
     BREAK,
     DELETIONS,
@@ -22,14 +24,19 @@ from stubborn_server import (
     LATE_AFTER_BLANKS,
     OK,
     SLOW_DOWN,
+    Proxy,
     Script,
+    proxy,
     serve,
 )
 
 from regionshift.carriers import connections
 from regionshift.carriers.carrier import Level
 from regionshift.carriers.connections import Pace
+from regionshift.carriers.s3.calls import Bucket, Calls
 from regionshift.carriers.transport import AnswerLostError, Response, S3Error, S3Request, Transport
+from regionshift.errors import Refused
+from regionshift.function.clients import TransportAccess
 from regionshift.settings.regions import REGIONS, s3_endpoint
 
 READ = S3Request("GET", "eu-west-1", "bucket", "key")
@@ -174,6 +181,68 @@ def test_addresses_are_virtual_hosts_on_aws_and_paths_elsewhere(region: str) -> 
     dotted = S3Request("GET", region, "my.bucket", "a b")
     assert aws._address(dotted) == (s3_endpoint(region), "/my.bucket/a%20b")
     assert make("https://127.0.0.1:9")._address(READ) == ("https://127.0.0.1:9", "/bucket/key")
+
+
+def test_through_a_proxy_goes_a_tunnel_and_many_requests_through_one(world: World) -> None:
+    with proxy("ann:p%40ss@") as way:
+        transport = make_transport(world.cloud, proxies=lambda _: {"https": way.url})
+        bucket = Bucket("eu-west-1", world.records_bucket)
+        Calls(transport).put(bucket, "a", b"x")
+        assert Calls(transport).get(bucket, "a").body == b"x"
+        transport.close()
+    credentials = base64.b64encode(b"ann:p@ss").decode()
+    assert way.asked == [(world.cloud.endpoint.removeprefix("https://"), f"Basic {credentials}")]
+
+
+@pytest.fixture
+def access(monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[TransportAccess, Proxy]]:
+    """Access to AWS, with a proxy named in the variables that is let through to this machine only."""
+    for name in ("NO_PROXY", "no_proxy", "https_proxy"):
+        monkeypatch.delenv(name, raising=False)
+    with proxy() as way:
+        monkeypatch.setenv("HTTPS_PROXY", way.url)
+        yield TransportAccess(lambda: ReadOnlyCredentials("key", "secret", None), "111122223333"), way
+
+
+def test_aws_is_reached_through_the_proxy_of_the_variables(access: tuple[TransportAccess, Proxy]) -> None:
+    transport, way = access[0].transport(), access[1]
+    transport._attempts = 1
+    with pytest.raises(S3Error, match="Tunnel connection failed: 403"):
+        transport.send(READ)
+    assert way.asked == [("bucket.s3.eu-west-1.amazonaws.com:443", "")]
+
+
+@pytest.mark.parametrize(
+    "no_proxy", [".amazonaws.com", "bucket.s3.eu-west-1.amazonaws.com", "elsewhere, amazonaws.com", "*"]
+)
+def test_what_no_proxy_names_is_reached_directly(
+    no_proxy: str, access: tuple[TransportAccess, Proxy], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("NO_PROXY", no_proxy)
+    opened = access[0].transport()._connections._open("https://bucket.s3.eu-west-1.amazonaws.com")
+    assert (opened.host, opened._tunnel_host) == (  # type: ignore[attr-defined]
+        "bucket.s3.eu-west-1.amazonaws.com",
+        None,
+    )
+
+
+def test_the_embedded_aws_is_never_reached_through_a_proxy(
+    world: World, access: tuple[TransportAccess, Proxy]
+) -> None:
+    cloud = world.cloud
+    credentials = ReadOnlyCredentials(cloud.access_key, cloud.secret_key, None)
+    here = TransportAccess(lambda: credentials, cloud.account, cloud.endpoint, str(cloud.ca_bundle))
+    Calls(here.transport()).put(Bucket("eu-west-1", world.records_bucket), "a", b"x")
+    assert access[1].asked == []
+
+
+def test_a_proxy_that_is_spoken_to_over_tls_is_refused_by_name(
+    access: tuple[TransportAccess, Proxy], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HTTPS_PROXY", "https://ann:secret@proxy.example:3128")
+    with pytest.raises(Refused, match=r"proxy\.example") as refused:
+        access[0].transport().send(READ)
+    assert "secret" not in str(refused.value)
 
 
 def test_a_copy_whose_answer_is_lost_is_found_and_not_made_twice(world: World) -> None:

@@ -6,14 +6,17 @@ import ssl
 import threading
 import time
 from collections import deque
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from http.client import HTTPConnection, HTTPException, HTTPSConnection
 from select import POLLIN, poll
 from types import TracebackType
 from urllib.parse import urlsplit
 
+from botocore.httpsession import ProxyConfiguration
+
 from regionshift import logs
+from regionshift.errors import Refused
 
 _GROW_AFTER = 50  # requests without a complaint before one more may run
 _CONNECT_SECONDS = 10
@@ -125,10 +128,22 @@ class _Kept:
         return not asked.poll(0)
 
 
-class Connections:
-    """Connections by endpoint. Thread-safe; how many there are is the caller's affair (``Pace``)."""
+Proxies = Callable[[str], Mapping[str, str]]
+"""Proxies for a URL, by its scheme, as ``botocore.utils.get_environ_proxies`` gives them; none: it is reached directly.
+"""
 
-    def __init__(self, ca_bundle: str | None) -> None:
+
+def no_proxies(_: str) -> Mapping[str, str]:
+    """For what is on this machine."""
+    return {}
+
+
+class Connections:
+    """Connections by endpoint, through a proxy where there is one. Thread-safe; how many there are is the caller's
+    affair (``Pace``)."""
+
+    def __init__(self, ca_bundle: str | None, proxies: Proxies = no_proxies) -> None:
+        self._proxies = proxies
         self._context = ssl.create_default_context(cafile=ca_bundle)
         self._idle: dict[str, list[_Kept]] = {}
         self._lock = threading.Lock()
@@ -194,6 +209,21 @@ class Connections:
         parts = urlsplit(base)
         host = parts.hostname or ""
         logs.tell("connection", logs.DETAILS, host=parts.netloc)
+        # AWS is asked by HTTPS only; a proxy is for that.
         if parts.scheme == "http":
             return HTTPConnection(host, parts.port, timeout=_CONNECT_SECONDS)
-        return HTTPSConnection(host, parts.port, timeout=_CONNECT_SECONDS, context=self._context)
+        given = ProxyConfiguration(dict(self._proxies(base)))
+        if not (proxy := given.proxy_url_for(base)):
+            return HTTPSConnection(host, parts.port, timeout=_CONNECT_SECONDS, context=self._context)
+        way = urlsplit(proxy)
+        if way.scheme != "http":
+            raise Refused(
+                f"The proxy {way.hostname} is to be spoken to over TLS, which copying cannot do.",
+                where="HTTPS_PROXY",
+                remedy="name it as http://: what goes through it is TLS from end to end all the same",
+            )
+        connection = HTTPSConnection(
+            way.hostname or "", way.port or 80, timeout=_CONNECT_SECONDS, context=self._context
+        )
+        connection.set_tunnel(host, parts.port, given.proxy_headers_for(proxy))
+        return connection

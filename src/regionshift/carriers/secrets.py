@@ -64,6 +64,7 @@ from regionshift.carriers.secrets_access import (
     no_room,
     not_carried,
     of_migration,
+    replica_regions,
     rotation,
     staged,
     stages_of,
@@ -333,6 +334,8 @@ class Secrets(NamedCarrier):
         if before.version is None:
             if not _is_ours_alone(there, work, made):
                 return Conflict(key, _STRANGER)
+            if regions := replica_regions(there):
+                return Conflict(key, f"it has replicas in {', '.join(regions)} since: remove them first")
             target.delete(key)
             return Undone(key, "deleted")
         if current not in (made, before.version) or not _came_on_top(there, before.version, made):

@@ -270,11 +270,19 @@ def changed(found: Mapping[str, Any]) -> str:
     return date_of(moment) if moment else ""
 
 
+def replica_regions(found: Mapping[str, Any]) -> list[str]:
+    """Where it is replicated to. Secrets Manager deletes no secret with replicas, and whoever made them uses them.
+
+    User Guide, "Delete an AWS Secrets Manager secret".
+    """
+    return sorted(str(replica["Region"]) for replica in found.get("ReplicationStatus") or ())
+
+
 def not_carried(found: Mapping[str, Any]) -> Iterator[str]:
     """What a secret has and a migration does not carry (Secrets Manager API Reference, "DescribeSecret")."""
     if found.get("RotationEnabled"):
         yield "rotation"
-    if found.get("ReplicationStatus"):
+    if replica_regions(found):
         yield "replication to other regions"
     own = (label for labels in stages_of(found).values() for label in labels if not is_ours(label))
     if any(label != CURRENT for label in own):

@@ -21,7 +21,7 @@ from botocore.awsrequest import AWSRequest
 from botocore.credentials import ReadOnlyCredentials
 
 from regionshift import logs
-from regionshift.carriers.connections import ConnectionProblemError, Connections, Pace
+from regionshift.carriers.connections import ConnectionProblemError, Connections, Pace, Proxies, no_proxies
 from regionshift.errors import WorkFailed
 from regionshift.settings.regions import is_aws_host
 
@@ -136,6 +136,7 @@ class Transport:
         credentials: gives the credentials to sign with, fresh ones when they are about to run out.
         account: whom every bucket must belong to, unless a request names another owner.
         endpoint: the S3 endpoint of a region; a host that is not AWS's gets path-style addresses.
+        proxies: which one each endpoint is reached through.
         connections: most requests at once.
         sleep, jitter: the clock's and chance's part in waiting, given by tests.
     """
@@ -147,6 +148,7 @@ class Transport:
         account: str,
         *,
         ca_bundle: str | None = None,
+        proxies: Proxies = no_proxies,
         connections: int = 16,
         attempts: int = 8,
         sleep: Callable[[float], None] = time.sleep,
@@ -160,7 +162,7 @@ class Transport:
         self._jitter = jitter
         self.connections = connections
         self.pace = Pace(connections)
-        self._connections = Connections(ca_bundle)
+        self._connections = Connections(ca_bundle, proxies)
 
     def close(self) -> None:
         """Close the connections that are kept alive; the next request opens new ones."""

@@ -19,9 +19,11 @@ from typing import TYPE_CHECKING, Any, cast
 import boto3
 from botocore.config import Config
 from botocore.credentials import ReadOnlyCredentials
+from botocore.utils import get_environ_proxies
 
 from regionshift.carriers.bounds import Bounds, Way, ways_into
 from regionshift.carriers.carrier import DataLocation
+from regionshift.carriers.connections import no_proxies
 from regionshift.carriers.kinds import CarrierAccess
 from regionshift.carriers.migration import Migrations
 from regionshift.carriers.named_values import TOO_OFTEN, ClientSource
@@ -166,7 +168,7 @@ class FunctionClients:
 
 @dataclass(frozen=True)
 class TransportAccess:
-    """How S3 is reached by requests of our own.
+    """How S3 is reached by requests of our own; AWS through the proxy that HTTPS_PROXY and NO_PROXY name, if any.
 
     Args:
         credentials: gives the credentials to sign with; asked before each request.
@@ -194,6 +196,8 @@ class TransportAccess:
             lambda region: self.endpoint or s3_endpoint(region),
             self.account,
             ca_bundle=self.ca_bundle,
+            # As boto3's clients of AWS do; what stands in for AWS is on this machine.
+            proxies=no_proxies if self.endpoint else get_environ_proxies,
             connections=self.connections,
         )
 

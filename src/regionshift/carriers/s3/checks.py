@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import xml.etree.ElementTree as ET
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 
-from regionshift.carriers.carrier import Entry, Item, ItemState, Limits
+from regionshift.carriers.carrier import Entry, Item, ItemState, Limits, SourceVersion
 from regionshift.carriers.keys import Keys
 from regionshift.carriers.s3.calls import Bucket, Calls, parse
 from regionshift.carriers.s3.copying import bucket_of
+from regionshift.carriers.s3.multipart import hidden_metadata
 from regionshift.carriers.transport import S3Error
 from regionshift.errors import InputError, Refused
 
@@ -44,7 +45,8 @@ def check(calls: Calls, entry: Entry, keys: Keys | None = None) -> Limits:
         ("target", "object-lock"),
         ("target", "lifecycle"),
     )
-    with ThreadPoolExecutor(len(questions), thread_name_prefix="check") as pool:
+    with ThreadPoolExecutor(len(questions) + 1, thread_name_prefix="check") as pool:
+        kept = pool.submit(_kept_onward, calls, entry)
         asked = [pool.submit(_ask, calls, bucket_of(entry, side), name, side) for side, name in questions]
     for side, versioning in zip(("source", "target"), asked, strict=False):
         _require_versions(bucket_of(entry, side), versioning.result(), side)
@@ -60,7 +62,7 @@ def check(calls: Calls, entry: Entry, keys: Keys | None = None) -> Limits:
         keys.require()
         if not entry.kms_key:
             _require_usable_key(calls, entry, keys)
-    return Limits(_undo_until(asked[3].result(), entry.target.prefix))
+    return Limits(_undo_until(asked[3].result(), entry.target.prefix), kept.result())
 
 
 def check_source(calls: Calls, entry: Entry) -> None:
@@ -98,10 +100,32 @@ def _require_usable_key(calls: Calls, entry: Entry, keys: Keys) -> None:
 
 def propagates(calls: Calls, entry: Entry) -> bool:
     """Whether the target bucket replicates any part of the entry onward."""
+    return bool(_onward(calls, entry))
+
+
+def _onward(calls: Calls, entry: Entry) -> list[ET.Element]:
+    """The target bucket's rules that replicate what the entry writes, all of it or what has certain tags."""
     rules = _ask(calls, bucket_of(entry, "target"), "replication", "target")
-    if rules is None:
-        return False
-    return any(_touches(rule, entry.target.prefix) for rule in rules.findall("Rule") if _enabled(rule))
+    found = rules.findall("Rule") if rules is not None else []
+    return [rule for rule in found if _enabled(rule) and _touches(rule, entry.target.prefix)]
+
+
+def _kept_onward(calls: Calls, entry: Entry) -> tuple[str, ...]:
+    """What cannot be taken back elsewhere: a rule by tags replicates no delete marker, and another one only when told.
+
+    S3 User Guide, "Replicating delete markers between buckets". A rule of the first form of the configuration, which
+    has no filter, does.
+    """
+    try:
+        rules = _onward(calls, entry)
+    except Refused:
+        return ("whether the target replicates onward, and what: no permission to look",)
+    return tuple(
+        f"the target's replication rule {rule.findtext('ID') or 'without a name'} carries what is new on to"
+        f" {rule.findtext('Destination/Bucket')}, and no delete markers: taken back here, it stays there"
+        for rule in rules
+        if rule.find("Filter") is not None and rule.findtext("DeleteMarkerReplication/Status") != "Enabled"
+    )
 
 
 def _ask(calls: Calls, bucket: Bucket, name: str, side: str) -> ET.Element | None:
@@ -208,9 +232,47 @@ def with_left_behind(calls: Calls, entry: Entry, items: Iterator[Item], pool: Ex
             return pool.submit(look, told, found)
         return replace(told, left=(*told.left, f"not looked at, behind the first {MOST_ASKED:,}"))
 
+    return _in_order(map(judge, items))
+
+
+def without_hidden_metadata(
+    calls: Calls, entry: Entry, items: Iterator[Item], pool: Executor, in_parts: Callable[[int], bool]
+) -> Iterator[Item]:
+    """The items; a conflict where one is too large for CopyObject to keep metadata that cannot be told.
+
+    Args:
+        in_parts: whether an object of so many bytes is copied in parts.
+    """
+    bucket = bucket_of(entry, "source")
+
+    def look(item: Item, versions: Sequence[SourceVersion]) -> Item:
+        for version in versions:
+            try:
+                headers = calls.head(bucket, entry.source.prefix + item.key, version.id)
+            except S3Error as error:
+                if error.status in (403, 404):
+                    return item  # it fails by name when it is copied
+                raise
+            if reason := hidden_metadata(headers):
+                return replace(item, kind=ItemState.CONFLICT, versions=(), reason=reason, rewrites="")
+        return item
+
+    def judge(item: Item) -> Future[Item] | Item:
+        if not in_parts(item.size):
+            return item
+        return pool.submit(look, item, [version for version in item.versions if in_parts(version.size)])
+
+    return _in_order(map(judge, items))
+
+
+def _in_order(judged: Iterator[Future[Item] | Item]) -> Iterator[Item]:
+    """What is judged, some questions ahead of the reader."""
     running: deque[Future[Item] | Item] = deque()
-    for item in items:
-        running.append(judge(item))
+    for each in judged:
+        if not running and isinstance(each, Item):
+            yield each
+            continue
+        running.append(each)
         if len(running) > _AHEAD:
             yield _done(running.popleft())
     for waiting in running:

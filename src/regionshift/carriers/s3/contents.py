@@ -13,7 +13,7 @@ from concurrent.futures import Future, ThreadPoolExecutor, wait
 
 from regionshift.carriers.carrier import OutOfTimeError, Work
 from regionshift.carriers.s3.calls import Bucket, Calls
-from regionshift.carriers.s3.multipart import KEPT_HEADERS
+from regionshift.carriers.s3.multipart import HIDDEN, KEPT_HEADERS
 
 Spot = tuple[Bucket, str, str]
 """One version: its bucket, its whole key, its id."""
@@ -126,4 +126,6 @@ def _etag_is_md5(headers: Mapping[str, str]) -> bool:
 
 
 def _metadata(headers: Mapping[str, str]) -> dict[str, str]:
-    return {name: value for name, value in headers.items() if name.startswith("x-amz-meta-")}
+    return {
+        name: value for name, value in headers.items() if name.startswith("x-amz-meta-") or name == HIDDEN
+    }

@@ -29,6 +29,10 @@ KEPT_HEADERS = (
     "expires",
     "x-amz-website-redirect-location",
 )
+HIDDEN = "x-amz-missing-meta"
+"""How many entries of an object's metadata S3 tells in no header: values with signs that cannot be printed (S3 User
+Guide, "Working with object metadata"). CopyObject keeps them, an upload in parts cannot be given them."""
+
 _ALGORITHMS = ("crc64nvme", "crc32c", "crc32", "sha256", "sha1")
 
 
@@ -169,6 +173,13 @@ class MultipartCopy:
 
     def _begin(self, source: Pinned, landing: Landing) -> str:
         kept = self._calls.head(source.bucket, source.key, source.version)
+        if hidden := hidden_metadata(kept):
+            raise S3Error(
+                "HiddenMetadata",
+                200,
+                hidden,
+                f"{source.bucket.region} s3://{source.bucket.name}/{source.key}",
+            )
         again = {name: kept[name] for name in KEPT_HEADERS if name in kept}
         again |= {name: value for name, value in kept.items() if name.startswith("x-amz-meta-")}
         tags = self._calls.tags(source.bucket, source.key, source.version)
@@ -246,6 +257,16 @@ class MultipartCopy:
         except S3Error as error:
             if error.code != "NoSuchUpload":
                 raise
+
+
+def hidden_metadata(headers: Mapping[str, str]) -> str:
+    """Why an object with these headers cannot be copied in parts as it is; empty when it can."""
+    if not (number := headers.get(HIDDEN)):
+        return ""
+    return (
+        f"{number} entries of its metadata have signs that S3 tells in no header, and copied in parts it would lose"
+        " them: give it other metadata, or exclude it"
+    )
 
 
 def spans(size: int, part: int) -> list[tuple[int, int]]:

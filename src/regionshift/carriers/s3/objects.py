@@ -33,7 +33,7 @@ from regionshift.carriers.keys import Keys
 from regionshift.carriers.named_values import ClientSource
 from regionshift.carriers.s3 import checks
 from regionshift.carriers.s3.calls import NULL, Calls, Version
-from regionshift.carriers.s3.checks import with_left_behind
+from regionshift.carriers.s3.checks import with_left_behind, without_hidden_metadata
 from regionshift.carriers.s3.contents import READ_STEP, ContentComparer
 from regionshift.carriers.s3.copy_ownership import CopyOwnership
 from regionshift.carriers.s3.copying import Copier, bucket_of, target_stacks
@@ -48,8 +48,8 @@ from regionshift.carriers.transport import Transport
 _AHEAD = 64  # comparisons under way at once
 _T = TypeVar("_T")
 _LONGEST_KEY = 1024
-# Beside the parts: the source's headers and tags, the uploads that are there, the beginning, the end.
-_AROUND_PARTS = 5
+# Beside the parts: the source's headers, twice, and tags, the uploads that are there, the beginning, the end.
+_AROUND_PARTS = 6
 _TAGS = 2  # one request a side
 _SIDES = 2
 _SIZES = MultipartSizes()
@@ -207,7 +207,7 @@ class Objects:
         self._calls = Calls(transport)
         self._clients = clients
         self._pool = ThreadPoolExecutor(transport.connections, thread_name_prefix="object")
-        multipart = MultipartCopy(self._calls, sizes or MultipartSizes())
+        self._multipart = multipart = MultipartCopy(self._calls, sizes or MultipartSizes())
         comparer = ContentComparer(self._calls)
         ownership = CopyOwnership(self._calls, comparer)
         self._copier = Copier(self._calls, self._pool, multipart, ownership)
@@ -237,6 +237,7 @@ class Objects:
             return self._prover.difference((source, ours.key, ours.id), (target, theirs.key, theirs.id))
 
         items = deepened(entry, decided, difference, self._pool) if deep else (one.item for one in decided)
+        items = without_hidden_metadata(self._calls, entry, items, self._pool, self._multipart.takes)
         return with_left_behind(self._calls, entry, items, self._pool) if left_behind else items
 
     def describe_before(self, work: Work) -> Mapping[str, Before]:
