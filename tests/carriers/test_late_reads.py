@@ -65,7 +65,8 @@ class Late:
         except ClientError:
             return None
         filters = [{"Key": "Name", "Option": "Equals", "Values": [name]}]
-        return next(iter(self.inner.describe_parameters(ParameterFilters=filters)["Parameters"]), None)
+        pages = self.inner.get_paginator("describe_parameters").paginate(ParameterFilters=filters)
+        return next((each for page in pages for each in page["Parameters"]), None)
 
     def _told(self, name: str, now: Any) -> Any:
         before, until = self._seen.get(name, (None, 0.0))

@@ -45,6 +45,32 @@ A secret's version is the exception: the lost one stays behind as the previous v
 """
 
 
+_BY_ARN: Mapping[tuple[str, str], str] = MappingProxyType(
+    {
+        ("cloudwatch", "alarm:"): "aws:cloudwatch/metricAlarm:MetricAlarm",
+        ("cloudwatch", "dashboard/"): "aws:cloudwatch/dashboard:Dashboard",
+        ("ec2", "route-table/"): "aws:ec2/routeTable:RouteTable",
+        ("ec2", "security-group/"): "aws:ec2/securityGroup:SecurityGroup",
+        ("ec2", "security-group-rule/"): "aws:vpc/securityGroupIngressRule:SecurityGroupIngressRule",
+        ("ec2", "subnet/"): "aws:ec2/subnet:Subnet",
+        ("ec2", "vpc/"): "aws:ec2/vpc:Vpc",
+        ("ec2", "vpc-endpoint/"): "aws:ec2/vpcEndpoint:VpcEndpoint",
+        ("ec2", "vpc-flow-log/"): "aws:ec2/flowLog:FlowLog",
+        ("iam", "policy/"): "aws:iam/policy:Policy",
+        ("iam", "role/"): "aws:iam/role:Role",
+        ("lambda", "function:"): "aws:lambda/function:Function",
+        ("logs", "log-group:"): "aws:cloudwatch/logGroup:LogGroup",
+        ("s3", ""): "aws:s3/bucket:Bucket",
+        ("sns", ""): "aws:sns/topic:Topic",
+        ("sqs", ""): "aws:sqs/queue:Queue",
+        ("ssm", "parameter"): "aws:ssm/parameter:Parameter",
+        ("states", "stateMachine:"): "aws:sfn/stateMachine:StateMachine",
+    }
+)
+"""(service, what stands before the name or id in the resource part of the ARN) to type (Service Authorization
+Reference, "Resource types defined by …")."""
+
+
 @dataclass(frozen=True)
 class Look:
     """What is looked for: its region and inputs, and the tags that make it ours."""
@@ -251,9 +277,13 @@ def _queue(look: Look) -> Found | None:
 
 
 def _parameter(look: Look) -> Found | None:
-    ask = look.client("ssm").list_tags_for_resource
-    answer = unless_gone(ask, ResourceType="Parameter", ResourceId=look.text("name"))
-    return (look.text("name"), _plain(answer["TagList"])) if answer else None
+    ssm, name = look.client("ssm"), look.text("name")
+    named = [{"Key": "Name", "Option": "Equals", "Values": [name]}]
+    pages = ssm.get_paginator("describe_parameters").paginate(ParameterFilters=named)
+    if not any(page["Parameters"] for page in pages):  # a page may be empty, and another follow
+        return None
+    answer = unless_gone(ssm.list_tags_for_resource, ResourceType="Parameter", ResourceId=name)
+    return (name, _plain(answer["TagList"])) if answer else None
 
 
 def _secret(look: Look) -> Found | None:
@@ -266,8 +296,11 @@ def _secret(look: Look) -> Found | None:
 
 def _state_machine(look: Look) -> Found | None:
     arn = look.arn("states", f"stateMachine:{look.text('name')}")
-    answer = unless_gone(look.client("stepfunctions").list_tags_for_resource, resourceArn=arn)
-    return (arn, _plain(answer["tags"])) if answer else None
+    states = look.client("stepfunctions")
+    found = unless_gone(states.describe_state_machine, stateMachineArn=arn)
+    if found is None or found["status"] == "DELETING":
+        return None
+    return arn, _plain(states.list_tags_for_resource(resourceArn=arn)["tags"])
 
 
 def _ours(find: FindNamed) -> Find:
@@ -321,31 +354,6 @@ FINDS: Mapping[str, Find] = MappingProxyType(
 )
 """How a type is found. What is in neither table is told to a person."""
 
-_NAMES_IN_ARNS: Mapping[str, tuple[str, str, str]] = MappingProxyType(
-    {
-        "cloudwatch": ("alarm:", "aws:cloudwatch/metricAlarm:MetricAlarm", "name"),
-        "iam": ("role/", "aws:iam/role:Role", "name"),
-        "lambda": ("function:", "aws:lambda/function:Function", "name"),
-        "logs": ("log-group:", "aws:cloudwatch/logGroup:LogGroup", "name"),
-        "s3": ("", "aws:s3/bucket:Bucket", "bucket"),
-        "sns": ("", "aws:sns/topic:Topic", "name"),
-        "sqs": ("", "aws:sqs/queue:Queue", "name"),
-        "ssm": ("parameter", "aws:ssm/parameter:Parameter", "name"),
-        "states": ("stateMachine:", "aws:sfn/stateMachine:StateMachine", "name"),
-    }
-)
-_IDS_IN_ARNS: Mapping[str, str] = MappingProxyType(
-    {
-        "route-table": "aws:ec2/routeTable:RouteTable",
-        "security-group": "aws:ec2/securityGroup:SecurityGroup",
-        "security-group-rule": "aws:vpc/securityGroupIngressRule:SecurityGroupIngressRule",
-        "subnet": "aws:ec2/subnet:Subnet",
-        "vpc": "aws:ec2/vpc:Vpc",
-        "vpc-endpoint": "aws:ec2/vpcEndpoint:VpcEndpoint",
-        "vpc-flow-log": "aws:ec2/flowLog:FlowLog",
-    }
-)
-
 
 def still_stands(look: Look, arn: str) -> bool:
     """Whether a thing that an index lists is there and ours, by its own service; what we do not make is believed to be.
@@ -356,10 +364,19 @@ def still_stands(look: Look, arn: str) -> bool:
         look: its region, and whose it is; inputs are not needed.
     """
     service, of = arn.split(":")[2], arn.split(":", 5)[5].removesuffix(":*")
-    kind, _, identity = of.partition("/")
-    if service == "ec2" and kind in _IDS_IN_ARNS:
-        return identity in FINDS[_IDS_IN_ARNS[kind]](look)
-    beginning, token, name = _NAMES_IN_ARNS.get(service, ("", "", ""))
-    if not token or not of.startswith(beginning):
+    known = (key for key in _BY_ARN if key[0] == service and of.startswith(key[1]))
+    if (key := next(known, None)) is None:
         return True
-    return any(FINDS[token](replace(look, inputs={name: of.removeprefix(beginning)})))
+    kind, name = _BY_ARN[key], of.removeprefix(key[1])
+    if service == "ec2":
+        return name in FINDS[kind](look)
+    inputs = dict.fromkeys(("name", "bucket", "dashboardName"), name)
+    return any(FINDS[kind](replace(look, inputs=inputs)))
+
+
+def arn_of(look: Look, kind: str, name: str) -> str:
+    """The ARN of what is called ``name``, of a type that has a name."""
+    service, head = next(key for key, each in _BY_ARN.items() if each == kind)
+    # S3 User Guide, "Amazon S3 resources": a bucket's ARN names neither region nor account.
+    plain = f"arn:{partition_of(look.region)}:s3:::{name}"
+    return plain if service == "s3" else look.arn(service, head + name)

@@ -26,6 +26,7 @@ from regionshift.settings import components as named
 from regionshift.settings.components import EnvironmentName, every_name
 from regionshift.settings.config import MigrationConfig
 from regionshift.settings.names import NameKind
+from regionshift.waiting import Waiter
 
 _AT_ONCE = 16
 _BUCKET = "aws:s3/bucket:Bucket"
@@ -89,15 +90,20 @@ def _is_made(config: MigrationConfig, name: EnvironmentName, policies: Collectio
 
 
 def _look_for_all(environment: Environment, wanted: Sequence[WantedName]) -> list[Finding]:
+    waiter = environment.waiter.started()
     with ThreadPoolExecutor(max_workers=_AT_ONCE) as pool:
-        found = pool.map(lambda each: _finding(environment, each), wanted)
+        found = pool.map(lambda each: _finding(environment, each, waiter), wanted)
         return [finding for finding in found if finding is not None]
 
 
-def _finding(environment: Environment, wanted: WantedName) -> Finding | None:
+def _finding(environment: Environment, wanted: WantedName, waiter: Waiter) -> Finding | None:
     what = f"{wanted.type.rsplit(':', 1)[-1]} {wanted.name}"
     try:
-        tags = _tags(environment, wanted)
+        # Ours, it may be what was just deleted; of somebody else's nobody waits for the end.
+        tags = waiter.until(
+            lambda: _tags(environment, wanted),
+            lambda found: environment.config.target == "local" or not _is_ours(environment, found or {}),
+        )
     except (ClientError, BotoCoreError) as error:
         return Finding(
             "collision-unknown",

@@ -1,8 +1,8 @@
 """Proof that an environment is gone: look for everything that carries its tags or its names.
 
-Two ways of looking, because neither sees all: the tagging API knows tags but not every type, and names are
-deterministic, so what has no tag is asked for by name. The tagging API lists what is deleted for up to hours, so each
-thing that it names is asked for at its own service.
+Two ways of looking, because neither sees all: the tagging API knows tags but not every type, and what it lists is late,
+of what was made as of what is deleted (Resource Groups Tagging API Reference, "GetResources": "tagged or previously
+tagged resources"). So what it lists is asked of its own service, and what has a name is asked for by that as well.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from types import MappingProxyType
 from typing import Any
 
 from regionshift.aws.clients import Clients
-from regionshift.aws.resource_finders import FINDS, KEY_WAITS, Look, still_stands
+from regionshift.aws.resource_finders import FINDS, KEY_WAITS, Look, arn_of, still_stands, unless_gone
 from regionshift.settings.components import WORKER_CARRY_POLICIES, every_name
 from regionshift.settings.config import MigrationConfig
 from regionshift.settings.names import NameKind
@@ -30,6 +30,16 @@ _BY_NAME = MappingProxyType(
     }
 )
 """What the tagging API does not know, or not of everything."""
+_TAGGED_BY_NAME = MappingProxyType(
+    {
+        NameKind.BUCKET: "aws:s3/bucket:Bucket",
+        NameKind.FUNCTION: "aws:lambda/function:Function",
+        NameKind.QUEUE: "aws:sqs/queue:Queue",
+        NameKind.STATE_MACHINE: "aws:sfn/stateMachine:StateMachine",
+        NameKind.TOPIC: "aws:sns/topic:Topic",
+    }
+)
+"""What it does not know at once, and is the environment's when it has its tags too."""
 
 
 @dataclass(frozen=True)
@@ -46,13 +56,13 @@ _Look = Callable[[Clients, MigrationConfig, str], Iterator[Leftover]]
 
 def look_for_leftovers(clients: Clients, config: MigrationConfig, regions: Sequence[str]) -> list[Leftover]:
     """Everything of the environment that still exists in ``regions``."""
-    looks = (_tagged, _networks, _parameters, _named, _secrets, _policies)
+    looks = (_tagged, _named_and_tagged, _networks, _parameters, _named, _secrets, _policies)
     return _look(looks, clients, config, regions)
 
 
 def look_for_tagged(clients: Clients, config: MigrationConfig, regions: Sequence[str]) -> list[Leftover]:
     """What carries the environment's tags, up or not."""
-    return _look((_tagged, _networks), clients, config, regions)
+    return _look((_tagged, _named_and_tagged, _networks), clients, config, regions)
 
 
 def _look(
@@ -69,12 +79,15 @@ def still_there(leftovers: Sequence[Leftover]) -> list[Leftover]:
     return [left for left in leftovers if left.until is None]
 
 
+def _tags(config: MigrationConfig) -> dict[str, str]:
+    return {"Project": config.project, "Environment": config.suffix}
+
+
 def _tagged(clients: Clients, config: MigrationConfig, region: str) -> Iterator[Leftover]:
-    tags = {"Project": config.project, "Environment": config.suffix}
     pages = (
         clients.get("resourcegroupstaggingapi", region)
         .get_paginator("get_resources")
-        .paginate(TagFilters=[{"Key": key, "Values": [value]} for key, value in tags.items()])
+        .paginate(TagFilters=[{"Key": key, "Values": [value]} for key, value in _tags(config).items()])
     )
     for page in pages:
         for resource in page["ResourceTagMappingList"]:
@@ -83,14 +96,16 @@ def _tagged(clients: Clients, config: MigrationConfig, region: str) -> Iterator[
                 yield from _key(clients, region, arn)
             elif ":secretsmanager:" in arn:
                 continue  # a deleted one keeps its tags; `_secrets` knows its date
-            elif still_stands(Look(clients, config.account, region, {}, tags), arn):
+            elif still_stands(Look(clients, config.account, region, {}, _tags(config)), arn):
                 yield Leftover(arn, region)
 
 
 def _key(clients: Clients, region: str, arn: str) -> Iterator[Leftover]:
-    key = clients.get("kms", region).describe_key(KeyId=arn)["KeyMetadata"]
-    until = key.get("DeletionDate") if key["KeyState"] in KEY_WAITS else None
-    yield Leftover(arn, region, until)
+    found = unless_gone(clients.get("kms", region).describe_key, KeyId=arn)
+    if found is not None:
+        key = found["KeyMetadata"]
+        until = key.get("DeletionDate") if key["KeyState"] in KEY_WAITS else None
+        yield Leftover(arn, region, until)
 
 
 def _secrets(clients: Clients, config: MigrationConfig, region: str) -> Iterator[Leftover]:
@@ -132,8 +147,7 @@ def _parameters(clients: Clients, config: MigrationConfig, region: str) -> Itera
 
 
 def _networks(clients: Clients, config: MigrationConfig, region: str) -> Iterator[Leftover]:
-    wanted = [{"Name": "tag:Project", "Values": [config.project]}]
-    wanted += [{"Name": "tag:Environment", "Values": [config.suffix]}]
+    wanted = [{"Name": f"tag:{key}", "Values": [value]} for key, value in _tags(config).items()]
     pages = clients.get("ec2", region).get_paginator("describe_vpcs").paginate(Filters=wanted)  # type: ignore[arg-type]
     for page in pages:
         yield from (Leftover(_vpc(config, region, vpc["VpcId"]), region) for vpc in page["Vpcs"])
@@ -143,6 +157,15 @@ def _vpc(config: MigrationConfig, region: str, vpc: str) -> str:
     return (
         f"arn:{partition_of(region)}:ec2:{region}:{config.account}:vpc/{vpc}"  # as the tagging API names it
     )
+
+
+def _named_and_tagged(clients: Clients, config: MigrationConfig, region: str) -> Iterator[Leftover]:
+    for each in every_name(config):
+        kind = _TAGGED_BY_NAME.get(each.kind)
+        if kind and each.region == region:
+            inputs = {"name": each.name, "bucket": each.name}
+            look = Look(clients, config.account, region, inputs, _tags(config))
+            yield from (Leftover(arn_of(look, kind, each.name), region) for _ in FINDS[kind](look))
 
 
 def _named(clients: Clients, config: MigrationConfig, region: str) -> Iterator[Leftover]:

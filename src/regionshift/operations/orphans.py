@@ -19,6 +19,7 @@ from regionshift.operations.environment import Environment
 from regionshift.operations.leftovers import Leftover, look_for_tagged
 from regionshift.operations.targets import home_of
 from regionshift.report.values import Finding
+from regionshift.waiting import Waiter
 
 
 @dataclass(frozen=True)
@@ -81,9 +82,10 @@ def recover(environment: Environment) -> Recovered:
     taken: dict[str, str] = {}
     forgotten: list[str] = []
     unclear: dict[str, str] = {}
+    waiter = environment.waiter.started()
     for resource in opened:
         urn = str(resource["urn"])
-        fate = _fate(environment, resource, known.get(urn))
+        fate = _fate(environment, resource, known.get(urn), waiter)
         if fate.unclear:
             unclear[urn] = fate.unclear
         elif fate.taken:
@@ -104,8 +106,10 @@ class _Fate:
     unclear: str | None = None
 
 
-def _fate(environment: Environment, resource: Mapping[str, Any], stands: Mapping[str, Any] | None) -> _Fate:
-    """``stands``: what the state has in its place."""
+def _fate(
+    environment: Environment, resource: Mapping[str, Any], stands: Mapping[str, Any] | None, waiter: Waiter
+) -> _Fate:
+    """``stands``: what the state has in its place. ``waiter``: what was just made may not be listed yet."""
     kind, region = str(resource["type"]), _region(environment, resource)
     if region is None:
         return _Fate(unclear="its region gets no call now")
@@ -122,7 +126,8 @@ def _fate(environment: Environment, resource: Mapping[str, Any], stands: Mapping
         )
     if kind not in FINDS:
         return _Fate(unclear="things of this kind are not looked for")
-    found = sorted(set(FINDS[kind](_look(environment, resource, region))))
+    look = _look(environment, resource, region)
+    found = waiter.until(lambda: sorted(set(FINDS[kind](look))), bool)
     if len(found) > 1:
         return _Fate(unclear=f"there are {len(found)} of it: {', '.join(found)}")
     return _Fate(found[0]) if found else _Fate()

@@ -124,27 +124,29 @@ def require_ours(environment: Environment, doomed: Collection[tuple[str, Resourc
     for region, resource in doomed:
         _require_made_here(region, resource)
         _require_name(environment, region, resource, regions)
-    _ask_all([*_bucket_questions(environment, doomed), *_tag_questions(environment, doomed)])
+    _ask_all(environment, [*_bucket_questions(environment, doomed), *_tag_questions(environment, doomed)])
 
 
 def require_our_buckets(environment: Environment, buckets: Iterable[tuple[str, str]]) -> None:
     """See that every bucket, as (region, name), is this environment's, or gone. Raises as :func:`require_ours`."""
-    _ask_all([partial(_require_bucket, environment, *each) for each in buckets])
+    _ask_all(environment, [partial(_require_bucket, environment, *each) for each in buckets])
 
 
-def _ask_all(questions: Sequence[_Question]) -> None:
+def _ask_all(environment: Environment, questions: Sequence[_Question]) -> None:
     """Ask AWS side by side, every one: what it does not answer of one thing hides no refusal of another.
 
-    Raises the first refusal, else the first failure.
+    A refusal is asked for again while tags may still be told as before they were put. Raises the first refusal, else
+    the first failure.
     """
+    waiter = environment.waiter.started()
     with ThreadPoolExecutor(_AT_ONCE) as pool:
-        asked = [pool.submit(each) for each in questions]
-    for error in sorted(filter(None, (each.exception() for each in asked)), key=_is_no_refusal):
+        asked = [pool.submit(waiter.past, each, _is_refusal) for each in questions]
+    for error in sorted(filter(None, (each.exception() for each in asked)), key=_is_refusal, reverse=True):
         raise error
 
 
-def _is_no_refusal(error: BaseException) -> bool:
-    return not isinstance(error, Refused)
+def _is_refusal(error: BaseException) -> bool:
+    return isinstance(error, Refused)
 
 
 def _require_made_here(region: str, resource: Resource) -> None:
