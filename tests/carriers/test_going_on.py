@@ -13,7 +13,7 @@ from carrier_world import SOURCE, TARGET, S3Lab, World
 from command_world import carrying_of, config_of, journal_in
 
 from regionshift.carriers.carrier import Level
-from regionshift.carriers.executions import Executions
+from regionshift.carriers.executions import WORKERS, Executions
 from regionshift.carriers.records import Layout
 from regionshift.errors import WorkFailed
 from regionshift.function.migration_worker import Worker
@@ -103,6 +103,24 @@ def test_what_was_stopped_and_still_runs_ends_as_stopped_before_it_is_gone_on_wi
     assert report.metadata["status"] == "copying"
     assert report.execution not in ("", left.first)
     assert not left.world.store.exists(Layout("m").stop)
+
+
+@pytest.mark.parametrize(("unreserved", "workers"), [(1000, WORKERS["local"]), (3, 1)])
+def test_the_copying_is_asked_for_as_many_workers_as_the_account_has_room_for(
+    unreserved: int, workers: int, left: Left
+) -> None:
+    def say(parsed: dict[str, Any], **_: Any) -> None:
+        parsed["AccountLimit"]["UnreservedConcurrentExecutions"] = unreserved
+
+    events = left.world.clients.get("lambda", TARGET).meta.events
+    events.register("after-call.lambda.GetAccountSettings", say)
+    try:
+        report = left.go_on(lambda: None)
+    finally:
+        events.unregister("after-call.lambda.GetAccountSettings", say)
+
+    given = json.loads(left.states.describe_execution(executionArn=report.execution)["input"])
+    assert (given["step"], given["workers"]) == ("copy", workers)
 
 
 def test_what_still_runs_and_completes_is_not_begun_again(left: Left) -> None:

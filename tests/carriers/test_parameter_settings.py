@@ -15,6 +15,7 @@ from carrier_world import SOURCE, TARGET, SsmLab, World
 from regionshift.carriers.carrier import DataLocation, Entry, Level
 from regionshift.carriers.ssm import cannot_go_back
 from regionshift.errors import InputError, Refused, WorkFailed
+from regionshift.operations.migrations.carrying import Workers
 from regionshift.operations.migrations.entries import require_something
 from regionshift.operations.migrations.estimating import Estimate, as_json
 
@@ -209,5 +210,5 @@ def test_a_plan_that_selects_nothing_is_refused_and_part_of_one_is_noted(lab: Ss
     put(lab, "source", "a", "value")
     made = lab.world.migrations.of("p").plan([lab.entry, nothing], Level.FULL)
     require_something(made, SOURCE)
-    shown = as_json(made, Estimate(0, 0, 0), source=SOURCE, target=TARGET, on_failure="stop")
+    shown = as_json(made, Estimate(0, 0, 0), Workers(40, 40), source=SOURCE, target=TARGET, on_failure="stop")
     assert [len(entry["notes"]) for entry in shown["entries"]] == [0, 1]

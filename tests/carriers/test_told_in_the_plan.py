@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from dataclasses import replace
+from dataclasses import asdict, replace
 from typing import Any
 
 import pytest
@@ -14,6 +14,7 @@ from rich.console import Console
 from regionshift.carriers.carrier import Entry, Level
 from regionshift.carriers.plan import EntryPlan
 from regionshift.carriers.transport import Response
+from regionshift.operations.migrations.carrying import Workers
 from regionshift.operations.migrations.estimating import Estimate, as_json
 from regionshift.report.migrations import plan_table
 
@@ -133,11 +134,14 @@ def test_what_objects_have_and_a_copy_does_not_get_is_counted_and_named(world: W
     (part,) = made.entries
     assert dict(part.left) == {"legal hold": 1, "retention": 1, "public ACL": 1, "earlier versions": 1}
     assert ("out/held", "legal hold") in part.left_by
-    shown = as_json(made, Estimate(0, 0, 0), source=SOURCE, target=TARGET, on_failure="stop")
+    shown = as_json(made, Estimate(0, 0, 0), Workers(40, 40), source=SOURCE, target=TARGET, on_failure="stop")
     assert shown["entries"][0]["not_carried"]["retention"] == 1
     screen = Console(width=200, record=True, quiet=False)
     screen.print(plan_table(shown))
-    assert "not carried: public ACL, of 1 items: out/public" in screen.export_text()
+    text = screen.export_text(clear=False)
+    assert "not carried: public ACL, of 1 items: out/public" in text and "at once" not in text
+    screen.print(plan_table({**shown, "workers": asdict(Workers(5, 40, "5 of 40 workers copy at once"))}))
+    assert "note: 5 of 40 workers copy at once" in screen.export_text()
 
 
 @pytest.mark.parametrize(

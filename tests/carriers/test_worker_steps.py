@@ -44,12 +44,13 @@ def run(worker: Worker, step: str, **fields: Any) -> dict[str, Any]:
 
 def test_a_migration_and_its_rollback_tell_their_ends(world: World, lab: S3Lab) -> None:
     heard = Heard()
-    worker = Worker(replace(world.migrations, call_seconds=lambda: 60.0), heard)
+    worker = Worker(replace(world.migrations, call_seconds=lambda: 60.0), heard, lambda: 5)
     entries = [entry_line(lab.entry)]
 
     assert run(worker, "plan", entries=entries, level="full") == {
         "status": "planned",
         "batches": 1,
+        "workers": 5,
         "more": False,
     }
     assert run(worker, "copy", batch=0)["counts"]["proven"] == 2
@@ -107,6 +108,7 @@ def test_what_is_asked_for_on_record_is_planned(world: World, lab: S3Lab) -> Non
     assert run(worker, "plan", asked=migration.ask([entry], Level.FULL, ["in/a"])) == {
         "status": "planned",
         "batches": 1,
+        "workers": 1,
         "more": False,
     }
     assert run(worker, "copy", batch=0)["counts"] == {"written": 1, "proven": 1, "bytes": 1}

@@ -193,6 +193,24 @@ def test_a_long_result_can_be_caught_and_a_long_output_cannot(machines: Machines
     assert "'First'" in ended["cause"]
 
 
+def test_a_map_runs_as_many_children_at_once_as_its_path_says(machines: Machines) -> None:
+    many = {
+        "Type": "Map",
+        "ItemsPath": "$.items",
+        "MaxConcurrencyPath": "$.workers",
+        "ItemProcessor": {
+            "ProcessorConfig": {"Mode": "DISTRIBUTED", "ExecutionType": "STANDARD"},
+            "StartAt": "One",
+            "States": {"One": {"Type": "Pass", "End": True}},
+        },
+        "End": True,
+    }
+    ended = machines.run({"items": [1, 2, 3], "workers": 2}, First=many)
+    client: Any = machines.clients.get("stepfunctions", REGION)
+    (found,) = client.list_map_runs(executionArn=ended["executionArn"])["mapRuns"]
+    assert client.describe_map_run(mapRunArn=found["mapRunArn"])["maxConcurrency"] == 2
+
+
 def test_the_error_of_a_function_is_the_class_of_its_exception(machines: Machines, function: str) -> None:
     catch = [{**CATCH_ALL[0], "ErrorEquals": ["OurError"]}]
     ended = machines.run({}, First=task(function, Catch=catch))
@@ -232,6 +250,7 @@ def test_the_emulator_still_needs_it() -> None:
     assert states._execute_pass(state, {}, {"State": {"Name": "First"}})[0] == "x" * MOST_BYTES
     assert "length" not in inspect.getsource(states._start_execution)
     assert "TooManyRequests" not in inspect.getsource(states._call_lambda)
+    assert "MaxConcurrencyPath" not in inspect.getsource(states._run_distributed_map)
     functions = pytest.importorskip("ministack.services.lambda_svc")
     assert "Reserved keys" not in inspect.getsource(functions)
     runtime = pytest.importorskip("ministack.core.lambda_runtime")

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from typing import Any, cast
+
 import pytest
 
+from regionshift.aws.errors import AwsFailed
 from regionshift.carriers.carrier import Cost, DataLocation, Entry, Item, ItemState, Level, SourceVersion
 from regionshift.carriers.kinds import KINDS
 from regionshift.carriers.plan import EntryPlan, MigrationPlan
+from regionshift.operations.migrations.carrying import Carrying, Workers
 from regionshift.operations.migrations.estimating import Estimate, estimate
 from regionshift.settings.config import MigrationConfig
 
@@ -23,7 +28,7 @@ CONFIG = MigrationConfig.model_validate(
 )
 
 
-def about(sizes: list[int], level: Level) -> Estimate:
+def about(sizes: list[int], level: Level, workers: int = 40) -> Estimate:
     """The estimate for objects of these sizes, in batches of 250."""
     entry = Entry("s3", DataLocation("us-east-1", "from"), DataLocation("eu-west-1", "to"))
     cost = Cost()
@@ -32,7 +37,7 @@ def about(sizes: list[int], level: Level) -> Estimate:
         if number % 250 == 0:
             cost.batch()
     part = EntryPlan(entry, {"new": len(sizes)}, sum(sizes), 0, 1, cost, "")
-    return estimate(CONFIG, MigrationPlan("m", level, (part,)))
+    return estimate(CONFIG, MigrationPlan("m", level, (part,)), Workers(workers, 40))
 
 
 def test_small_objects_cost_their_requests() -> None:
@@ -67,3 +72,55 @@ def test_bytes_count_though_each_object_is_small() -> None:
 
 def test_nothing_to_copy_takes_nothing() -> None:
     assert about([], Level.FULL).seconds == 0
+
+
+def test_with_room_for_fewer_workers_it_takes_longer_but_not_for_one_object() -> None:
+    many = about([KB] * 1_000_000, Level.PINNED)
+    assert about([KB] * 1_000_000, Level.PINNED, workers=5).seconds > 7 * many.seconds
+    one = about([5 * TB], Level.FULL)
+    assert about([5 * TB], Level.FULL, workers=5).seconds == one.seconds
+
+
+@dataclass
+class Account:
+    """What Lambda says of an account, in the shape of its API Reference; or why it says nothing."""
+
+    total: int = 1000
+    unreserved: int = 1000
+    problem: AwsFailed | None = None
+
+    def call(self, region: str, service: str, operation: str) -> dict[str, Any]:
+        assert (region, service, operation) == ("eu-west-1", "lambda", "get_account_settings")
+        if self.problem:
+            raise self.problem
+        limit = {"ConcurrentExecutions": self.total, "UnreservedConcurrentExecutions": self.unreserved}
+        return {"AccountLimit": limit, "AccountUsage": {}}
+
+    def workers(self) -> Workers:
+        environment: Any = cast(Any, type("Environment", (), {"config": CONFIG, "clients": self}))
+        nothing = cast(Any, None)
+        return Carrying(environment, nothing, nothing, nothing, nothing).workers("eu-west-1")
+
+
+@pytest.mark.parametrize(
+    ("unreserved", "number"), [(1000, 40), (80, 40), (79, 39), (10, 5), (3, 1), (1, 1), (0, 1)]
+)
+def test_half_of_the_accounts_room_is_left_to_others(unreserved: int, number: int) -> None:
+    found = Account(1000, unreserved).workers()
+    assert (found.number, found.most) == (number, 40)
+    assert bool(found.why) == (number < 40)
+
+
+def test_a_new_accounts_plan_says_why_it_takes_longer() -> None:
+    why = Account(10, 10).workers().why
+    assert why.startswith("5 of 40 workers copy at once: the account runs 10 functions at once in eu-west-1")
+    assert "Service Quotas" in why
+
+
+def test_who_may_not_see_the_accounts_room_is_told_and_copies_all_the_same() -> None:
+    denied = AwsFailed(
+        "no permission to do lambda:GetAccountSettings", code="AccessDeniedException", where=None, remedy=None
+    )
+    found = Account(problem=denied).workers()
+    assert found.number == 40
+    assert "lambda:GetAccountSettings" in found.why

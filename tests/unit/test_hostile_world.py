@@ -76,7 +76,7 @@ _JSON = {
     "counts": {"conflict": 3, HOSTILE: 1}, "status": HOSTILE, "migration_id": HOSTILE, "region": HOSTILE,
     "started": HOSTILE, "rewritten": HOSTILE, "checksum": HOSTILE, "undo_until": [HOSTILE], "notes": [HOSTILE],
     "problems": [{"key": HOSTILE, "item": HOSTILE, "reason": HOSTILE}], "proven": 1, "unproven": 2, "settled": False,
-    "estimate": {"seconds": 1, "requests": 1, "usd": 1.0},
+    "estimate": {"seconds": 1, "requests": 1, "usd": 1.0}, "workers": {"number": 1, "most": 2, "why": HOSTILE},
     "conflicts": [{"item": HOSTILE, "key": HOSTILE, "reason": HOSTILE}],
     "entries": [
         {

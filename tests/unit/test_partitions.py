@@ -37,7 +37,7 @@ def _config(region: str) -> MigrationConfig:
 @each_partition
 def test_the_state_machine_calls_in_the_workers_partition(partition: str, region: str) -> None:
     worker = f"arn:{partition}:lambda:{region}:111122223333:function:worker"
-    arns = set(re.findall(r"arn:[^\"]*", definition(worker, 4)))
+    arns = set(re.findall(r"arn:[^\"]*", definition(worker)))
     calls = {f"arn:{partition}:states:::{call}" for call in ("lambda:invoke", "s3:getObject", "s3:putObject")}
     assert arns == {worker, *calls}
 

@@ -13,6 +13,7 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
@@ -28,10 +29,26 @@ if TYPE_CHECKING:
 MOST_INPUT = 256 * 1024
 """Bytes of an execution's input, and of what one state gives the next (Step Functions Developer Guide, "Quotas")."""
 
+# The embedded AWS is one process on one core: more at once would only make it switch between them.
+WORKERS = MappingProxyType({"aws": 40, "local": 2})
+"""By target: how many workers copy side by side where the account has room for them."""
+
 _NOT_IN_A_NAME = re.compile(r"[^A-Za-z0-9_-]")
 _NUMBER = re.compile(r"[0-9]{8}")  # what else lies there is not ours
 _HEAD = 40  # of the migration's id; StartExecution takes names of 80 characters
 _DIGEST = 12
+
+
+def workers_in(settings: Mapping[str, Any], most: int) -> int:
+    """How many workers may run at once in a region: up to ``most``, and half of what the account has room for.
+
+    The other half is left to its other functions: all that have no reserve of their own share it, and a new account
+    has ten in all (Lambda Developer Guide, "Understanding Lambda function scaling", and "Lambda quotas").
+
+    Args:
+        settings: Lambda's answer (Lambda API Reference, "GetAccountSettings").
+    """
+    return max(1, min(most, int(settings["AccountLimit"]["UnreservedConcurrentExecutions"]) // 2))
 
 
 @dataclass(frozen=True)
@@ -74,6 +91,8 @@ class Executions:
             "manifest": self.records.manifest,
             "on_failure": "stop",
             "reason": "",
+            "asked": "",
+            "workers": 1,
             **fields,
         }
         if (size := len(json.dumps(given))) > MOST_INPUT:

@@ -110,10 +110,11 @@ def run_migrate(
 def _plan(carrying: Carrying, wanted: operation.MigrationRequest) -> tuple[MigrationPlan, dict[str, Any]]:
     """The plan, and as it is shown."""
     config = carrying.environment.config
-    made = operation.plan(carrying, wanted)
+    made, workers = operation.plan(carrying, wanted), carrying.workers(wanted.target)
     return made, as_json(
         made,
-        estimate(config, made),
+        estimate(config, made, workers),
+        workers,
         source=wanted.source,
         target=wanted.target,
         on_failure=config.migration.on_failure,

@@ -3,8 +3,9 @@
 ``{"step": "copy", "migration_id", "batch"}`` runs one line of the manifest; ``plan`` (with ``asked``, the digest
 of the record that says what) records a plan, ``finish`` (with ``on_failure``) adds up,
 ``undo`` (with ``reason``) takes back, ``failed`` (with ``what`` and ``error``) tells of a step that failed for
-good. The answer says whether there is ``more`` to do, and then the same call is made again; what is
-``refused`` would be so the next time. No value of a secret is in either.
+good. The answer says whether there is ``more`` to do, and then the same call is made again, of a plan also
+how many ``workers`` may copy side by side; what is ``refused`` would be so the next time. No value of a secret is in
+either.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any, Protocol
 
 import boto3
@@ -20,6 +21,7 @@ from aws_lambda_powertools import Logger
 
 from regionshift.carriers.bounds import Bounds, own_bucket
 from regionshift.carriers.carrier import Level
+from regionshift.carriers.executions import workers_in
 from regionshift.carriers.kinds import all_carriers
 from regionshift.carriers.lines import read_entry
 from regionshift.carriers.migration import Migration, Migrations
@@ -67,7 +69,7 @@ def handler(event: Mapping[str, Any], context: object) -> Answer:
         warn=Logger(service=SERVICE).warning,
     )
     step = event.get("step", "copy")
-    worker = Worker(migrations, _teller(region, os.environ))
+    worker = Worker(migrations, _teller(region, os.environ), partial(_workers, region, os.environ))
     answer = worker.run(step, event, lambda: invocation.remaining_ms() > _RESERVE_MS)
     answer = {"migration_id": event["migration_id"], "step": step, **answer}
     Logger(service=SERVICE).info("step done", extra=answer)
@@ -95,10 +97,12 @@ class Worker:
 
     Args:
         tell: told when a migration or a rollback has come to its end.
+        workers: how many may copy side by side.
     """
 
     migrations: Migrations
     tell: Tell
+    workers: Callable[[], int] = lambda: 1
 
     def run(self, step: str, event: Mapping[str, Any], has_time: Callable[[], bool]) -> Answer:
         """One step; ``plan``, ``copy``, ``finish``, ``undo`` or ``failed``."""
@@ -124,7 +128,7 @@ class Worker:
             return {**self._refused("migrate", event, refused), "batches": 0}
         # What is completed already is not copied again, only told.
         batches = 0 if metadata["status"] == "completed" else metadata["batches"]
-        return {"status": "planned", "batches": batches, "more": False}
+        return {"status": "planned", "batches": batches, "workers": self.workers(), "more": False}
 
     def _copy(self, event: Mapping[str, Any], has_time: Callable[[], bool]) -> Answer:
         answer = self._migration(event).run_batch(event["batch"], has_time)
@@ -205,6 +209,18 @@ def _teller(region: str, env: Mapping[str, str]) -> Tell:
 
 _NOUNS = {"migrate": "migration", "rollback": "rollback of"}
 _ENDS = {"refused": "was refused", "failed": "failed", "partly": "left something"}
+
+
+def _workers(region: str, env: Mapping[str, str]) -> int:
+    """Asked for each plan: AWS raises the limit by what is used."""
+    most = int(env["WORKERS"])
+    try:
+        client = boto3.session.Session(region_name=region).client("lambda", config=PATIENCE)
+        return workers_in(client.get_account_settings(), most)
+    except AWS_PROBLEMS:
+        # A call that finds no room is made again, so that this costs time at most.
+        Logger(service=SERVICE).exception("How many functions may run at once could not be seen.")
+        return most
 
 
 @lru_cache(maxsize=1)

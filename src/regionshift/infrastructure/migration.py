@@ -9,6 +9,7 @@ from typing import Any
 import pulumi
 import pulumi_aws as aws
 
+from regionshift.carriers.executions import WORKERS
 from regionshift.infrastructure import carried
 from regionshift.infrastructure.policies import function as common
 from regionshift.infrastructure.policies import services as machine_rights
@@ -21,8 +22,6 @@ from regionshift.settings import components as named
 HANDLER = "migration_worker.handler"
 TIMEOUT = 900
 """Seconds: the most Lambda allows. A call that nears it answers that there is more."""
-# The embedded AWS is one process on one core: more at once would only make it switch between them.
-_AT_ONCE = {"aws": 40, "local": 2}
 _CONNECTIONS = {"aws": 64, "local": 8}
 
 
@@ -96,6 +95,7 @@ class MigrationStack(RegionComponent):
                     "ACCOUNT": site.config.account,
                     "DEPLOYMENT_BUCKET": self._bucket.bucket,
                     "CONNECTIONS": str(_CONNECTIONS[target]),
+                    "WORKERS": str(WORKERS[target]),
                     "ENVIRONMENT": site.config.suffix,
                     "NOTIFICATION_TOPIC": self._topic.arn,
                     "RECORDS_KEY_ARN": self._records_key.arn,
@@ -170,7 +170,7 @@ class MigrationStack(RegionComponent):
             name=name,
             type="STANDARD",
             role_arn=self.machine_role.arn,
-            definition=self.worker.arn.apply(lambda arn: definition(arn, _AT_ONCE[site.config.target])),
+            definition=self.worker.arn.apply(definition),
             logging_configuration={
                 "level": "ERROR",
                 # Inputs name keys of objects; a log is read by others than the records are.

@@ -4,8 +4,9 @@ What is refused, and what fails in spite of every retry, ends the execution as f
 deployment topic, by the worker, before.
 
 Input: ``step`` (``plan``, ``copy`` or ``undo``), ``migration_id``, ``bucket`` (of the records), ``manifest``
-(its key), ``on_failure`` (``rollback`` or ``stop``), ``reason``, and for ``plan`` also ``asked``
-(which record says what is to be planned). All of them are always given, so that every path in the definition exists.
+(its key), ``on_failure`` (``rollback`` or ``stop``), ``reason``, for ``plan``
+``asked`` (which record says what is to be planned), and for ``copy`` ``workers`` (how many batches are copied side by
+side; of a plan the worker says it). All of them are always given, so that every path in the definition exists.
 No list is among them, and no state's answer has one: 256 KiB is the most of an input, and of what a state gives the
 next (Step Functions Developer Guide, "Quotas"). What batches answer is written to the bucket, never joined.
 """
@@ -33,12 +34,8 @@ _RETRY = [
 ]
 
 
-def definition(worker_arn: str, at_once: int) -> str:
-    """The definition as JSON.
-
-    Args:
-        at_once: how many batches are copied side by side.
-    """
+def definition(worker_arn: str) -> str:
+    """The definition as JSON."""
     states = {
         "Route": {
             "Type": "Choice",
@@ -55,10 +52,16 @@ def definition(worker_arn: str, at_once: int) -> str:
                 _when("$.planned.Payload.status", "refused", "PlanRefused"),
                 {"Variable": "$.planned.Payload.batches", "NumericEquals": 0, "Next": "Finish"},
             ],
-            "Default": "Copy",
+            "Default": "Workers",
+        },
+        "Workers": {
+            "Type": "Pass",
+            "InputPath": "$.planned.Payload.workers",
+            "ResultPath": "$.workers",
+            "Next": "Copy",
         },
         "PlanRefused": _refused("$.planned.Payload.error"),
-        "Copy": _copy(worker_arn, at_once),
+        "Copy": _copy(worker_arn),
         "Finish": {**_call(worker_arn, "Finish", ("on_failure",), result="$.finished"), "Next": "Proven"},
         "Proven": {
             "Type": "Choice",
@@ -90,7 +93,7 @@ def definition(worker_arn: str, at_once: int) -> str:
     return json.dumps({"Comment": "Runs migrations", "StartAt": "Route", "States": states})
 
 
-def _copy(worker_arn: str, at_once: int) -> State:
+def _copy(worker_arn: str) -> State:
     """One line of the manifest is one batch; a batch is called again while it says that there is more."""
     batch = {
         **_task(worker_arn),
@@ -130,7 +133,7 @@ def _copy(worker_arn: str, at_once: int) -> State:
                 "Prefix.$": "States.Format('migrations/{}/map', $.migration_id)",
             },
         },
-        "MaxConcurrency": at_once,
+        "MaxConcurrencyPath": "$.workers",
         # A batch that failed for good leaves no results: adding up finds it, the others are not stopped.
         "ToleratedFailurePercentage": 100,
         "Catch": _catch("Copy"),

@@ -117,7 +117,7 @@ def _own(site: Site, made: Made) -> Iterator[RolePolicy]:
     yield RolePolicy(
         named.WORKER_LOGS_POLICY, common.cloudwatch_logs_statements, {"log_groups": [made.log_group]}
     )
-    yield RolePolicy(named.WORKER_TRACING_POLICY, common.tracing_statements, {})
+    yield RolePolicy(named.WORKER_TRACING_POLICY, worker.unscoped_statements, {})
     yield RolePolicy(named.WORKER_TOPIC_POLICY, worker.topic_statements, {"topic": made.topic})
 
 

@@ -9,6 +9,8 @@
 - The same name and input start a running execution once and are no error (API Reference, "StartExecution").
 - The error of a function is the class of its exception, and of one that may not run now
   ``Lambda.TooManyRequestsException`` (Developer Guide, "Handle transient Lambda service exceptions").
+- A distributed Map runs as many children at once as ``MaxConcurrencyPath`` says (Step Functions Developer Guide,
+  "Using Map state in Distributed mode").
 - A function's variables have none of Lambda's own names (Lambda Developer Guide, "Defined runtime environment
   variables").
 
@@ -61,10 +63,22 @@ def close_states(states: Any, refuse: Callable[..., Any]) -> None:
     states._evaluate_rule = asking_presence(states._evaluate_rule, states._resolve_path_or_ctx, failure)
     states._error_matches = but_runtime(states._error_matches)
     states._invoke_resource = bounded_result(states._invoke_resource, failure)
+    states._run_distributed_map = with_concurrency_path(states._run_distributed_map, states._resolve_path)
     states._call_lambda = naming_throttles(states._call_lambda, failure)
     for name in _STATES:
         handler = f"_execute_{name}"
         setattr(states, handler, bounded_output(getattr(states, handler), failure))
+
+
+def with_concurrency_path(original: Handler, resolve: Callable[..., Any]) -> Handler:
+    """``original``, which runs a distributed Map; the path is ``resolve``d in what the state is given."""
+
+    def run(state: Given, raw: Any, effective: Any, *others: Any) -> Any:
+        if path := state.get("MaxConcurrencyPath"):
+            state = {**state, "MaxConcurrency": resolve(path, effective)}
+        return original(state, raw, effective, *others)
+
+    return run
 
 
 def with_input_rules(original: Handler, executions: Mapping[str, Any], refuse: Callable[..., Any]) -> Handler:

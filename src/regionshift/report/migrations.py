@@ -65,6 +65,8 @@ def plan_table(plan: Mapping[str, Any]) -> RenderableType:
     lines: list[RenderableType] = [table, Text(said, style="bold")]
     if plan["to_copy"]:
         lines.append(Text(_IF_UNPROVEN[plan["on_failure"]], style="dim"))
+    if plan["workers"]["why"] and plan["to_copy"]:
+        lines.append(Text(f"note: {plan['workers']['why']}", style="yellow"))
     lines.extend(Text(f"undo: {text}", style="dim") for text in dict.fromkeys(_undo(plan["entries"])))
     for entry in plan["entries"]:
         lines.extend(_rewrites(entry))

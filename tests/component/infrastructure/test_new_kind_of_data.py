@@ -40,6 +40,7 @@ from regionshift.infrastructure import carried
 from regionshift.infrastructure.carried import CarryRights, named_reach
 from regionshift.infrastructure.policies.statement import Condition, Statement, allow
 from regionshift.infrastructure.site import Site
+from regionshift.operations.migrations.carrying import Workers
 from regionshift.operations.migrations.entries import bounds_of, entries
 from regionshift.operations.migrations.estimating import as_json, estimate
 from regionshift.operations.migrations.verifying import prove_again
@@ -228,9 +229,11 @@ def test_it_is_planned_estimated_copied_proven_and_taken_back(
 
     planned = migration.plan(wanted, Level.FULL)
     assert planned.counts == {"new": 1, "changed": 1, "same": 0, "conflict": 0}
-    about = estimate(found, planned)
+    about = estimate(found, planned, Workers(40, 40))
     assert about.requests > 0
-    told = as_json(planned, about, source=SOURCE, target=TARGET, on_failure="rollback")["entries"]
+    told = as_json(planned, about, Workers(40, 40), source=SOURCE, target=TARGET, on_failure="rollback")[
+        "entries"
+    ]
     assert [(each["kind"], each["source"], each["undo_until"]) for each in told] == [
         ("notes", "app/", "for ever")
     ]

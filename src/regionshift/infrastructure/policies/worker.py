@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from regionshift.infrastructure.policies.function import tracing_statements
 from regionshift.infrastructure.policies.statement import Condition, Statement, allow, deny, within
 
 _SEE_TARGET = (
@@ -52,6 +53,11 @@ class BucketReach:
     read: tuple[str, ...]
     write: tuple[str, ...]
     listed: tuple[tuple[tuple[str, ...], tuple[str, ...]], ...]
+
+
+def unscoped_statements() -> list[Statement]:
+    """Send traces, and see how many functions may run at once; see ``WITHOUT_RESOURCE``."""
+    return [*tracing_statements(), allow("SeeRoom", ["lambda:GetAccountSettings"], ["*"])]
 
 
 def record_statements(bucket: str, prefixes: Sequence[str], account: str) -> list[Statement]:

@@ -11,7 +11,7 @@ from typing import Any
 from regionshift.aws.clients import Clients
 from regionshift.aws.errors import AwsFailed, told_plainly
 from regionshift.carriers.carrier import Carrier
-from regionshift.carriers.executions import Executions
+from regionshift.carriers.executions import WORKERS, Executions, workers_in
 from regionshift.carriers.kinds import CarrierAccess, all_carriers
 from regionshift.carriers.migration import Metadata, Migration, Migrations
 from regionshift.carriers.records import Layout, RecordStore
@@ -30,6 +30,16 @@ from regionshift.settings import components as named
 _SHORTEST_PAUSE, _COMMON_PAUSE, _LONGEST_PAUSE = 0.06, 0.2, 5.0
 _EARLY_SHARE, _LATER_SHARE = 1 / 8, 1 / 16
 _BETWEEN_LOOKS = 0.2
+
+
+@dataclass(frozen=True)
+class Workers:
+    """How many workers copy side by side, and why not ``most``; empty when it is as many."""
+
+    number: int
+    most: int
+    why: str = ""
+
 
 Look = Callable[[], float | None]
 """Called now and then while an execution runs, and at its end; foretells the seconds to it (under 0: overdue), or
@@ -107,6 +117,26 @@ class Carrying:
             f"There is no migration {migration_id}.",
             where=", ".join(self.environment.regions),
             remedy="see: regionshift status",
+        )
+
+    def workers(self, region: str) -> Workers:
+        """How many may copy into ``region`` now. What cannot be seen stops nothing: a call that finds no room waits."""
+        most = WORKERS[self.environment.config.target]
+        try:
+            settings = self.environment.clients.call(region, "lambda", "get_account_settings")
+        except AwsFailed as problem:
+            return Workers(
+                most, most, f"how many functions may run at once cannot be seen: {problem.message}"
+            )
+        number, limit = workers_in(settings, most), settings["AccountLimit"]
+        if number == most:
+            return Workers(most, most)
+        return Workers(
+            number,
+            most,
+            f"{number} of {most} workers copy at once: the account runs {limit['ConcurrentExecutions']} functions at"
+            f" once in {region}, {limit['UnreservedConcurrentExecutions']} of them without a reserve, and half are left"
+            " to others; Service Quotas (lambda, Concurrent executions) has more",
         )
 
     def start(self, migration: Migration, step: str, **fields: Any) -> str:

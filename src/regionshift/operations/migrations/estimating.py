@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from regionshift.carriers.carrier import DataLocation, Level
 from regionshift.carriers.kinds import KINDS
 from regionshift.carriers.plan import EntryPlan, MigrationPlan
+from regionshift.operations.migrations.carrying import Workers
 from regionshift.settings.config import MigrationConfig
 
 # USD, us-east-1 (Amazon S3 pricing): a copy is a PUT; other regions differ by tenths.
@@ -41,6 +42,17 @@ class Rates:
     read: float
     read_alone: float
 
+    def of(self, workers: Workers) -> Rates:
+        """As many as there is room for; one object is one worker's all the same."""
+        share = workers.number / workers.most
+        return replace(
+            self,
+            pinned=self.pinned * share,
+            full=self.full * share,
+            copied=max(self.copied * share, self.copied_alone),
+            read=max(self.read * share, self.read_alone),
+        )
+
 
 _RATES = {
     "aws": Rates(8.0, 2000, 1000, 2e9, 400e6, 1e9, 40e6),
@@ -61,7 +73,7 @@ class Estimate:
     read: int = 0
 
 
-def estimate(config: MigrationConfig, made: MigrationPlan) -> Estimate:
+def estimate(config: MigrationConfig, made: MigrationPlan, workers: Workers) -> Estimate:
     """About what the plan takes. What is to be read comes from the other region, as the copies do."""
     costs = [part.cost for part in made.entries]
     read = sum(cost.read for cost in costs)
@@ -70,7 +82,7 @@ def estimate(config: MigrationConfig, made: MigrationPlan) -> Estimate:
         + sum(cost.reads for cost in costs) * _USD_A_READ
         + (made.bytes + read) / 1e9 * _USD_A_GB_BETWEEN_REGIONS
     )
-    seconds = _seconds(_RATES[config.target], made, read) if made.to_copy else 0.0
+    seconds = _seconds(_RATES[config.target].of(workers), made, read) if made.to_copy else 0.0
     return Estimate(seconds, sum(cost.requests for cost in costs), usd, read)
 
 
@@ -84,7 +96,7 @@ def _seconds(rates: Rates, made: MigrationPlan, read: int) -> float:
 
 
 def as_json(
-    made: MigrationPlan, about: Estimate, *, source: str, target: str, on_failure: str
+    made: MigrationPlan, about: Estimate, workers: Workers, *, source: str, target: str, on_failure: str
 ) -> dict[str, Any]:
     """A plan for pipelines."""
     return {
@@ -104,6 +116,7 @@ def as_json(
             "usd": about.usd,
             "read_bytes": about.read,
         },
+        "workers": asdict(workers),
         "entries": [_entry(part) for part in made.entries],
         "conflicts": [{"item": item, "reason": reason} for item, reason in made.conflicts],
     }

@@ -219,7 +219,8 @@ class MigrationRun(DataRun):
         else:
             follower = _follower(migration, metadata, self.clock, self.tell)
             follower.look()  # what was done before is no part of the rate
-            execution = carrying.start(migration, "copy", on_failure=self._on_failure)
+            workers = carrying.workers(self.region).number
+            execution = carrying.start(migration, "copy", on_failure=self._on_failure, workers=workers)
             self.handed_over = True
             carrying.wait(migration, execution, follower.look)
             metadata = migration.metadata()
