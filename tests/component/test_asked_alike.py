@@ -425,6 +425,7 @@ TROUBLES = {
 # itself, and how the terminal shows it.
 BY_ONE = {
     *("quota", "quota-unknown", "policy", "permission", "permission-unknown", "data-loss", "left-out"),
+    "interfaces",
     *("ownership", "ownership-unknown"),
     *("orphan", "recovered"),
     *("lock", "state", "journal", "engine"),

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import io
 import json
+from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
 from pulumi.runtime.rpc import UNKNOWN, _special_secret_sig, _special_sig_key
 
 from regionshift.engine.events import ResourceStep
-from regionshift.operations.planning import value_changes
+from regionshift.operations.destroy import propose_destroy
+from regionshift.operations.planning import value_changes, wait_findings
 from regionshift.report.printer import Screen
 from regionshift.report.terminal import plan_table
 from regionshift.report.values import Change, Plan, ValueChange
@@ -136,3 +138,42 @@ def test_what_is_not_named_is_counted_and_verbose_names_it() -> None:
     assert all(f"n{number}-us-east-1" in _shown(*many, whole=True) for number in range(50))
     assert "x" * 500 not in _shown(long)
     assert "x" * 500 in _shown(long, whole=True)
+
+
+_GROUP, _SUBNET = "aws:ec2/securityGroup:SecurityGroup", "aws:ec2/subnet:Subnet"
+
+
+@pytest.mark.parametrize(
+    ("op", "kind", "name", "target", "waits"),
+    [
+        ("delete", _GROUP, "function-security-group-eu-west-1", "aws", True),
+        ("replace", _GROUP, "function-security-group-eu-west-1", "aws", True),
+        ("delete", _GROUP, "function-security-group-eu-west-1", "local", False),
+        ("update", _GROUP, "function-security-group-eu-west-1", "aws", False),
+        ("delete", _GROUP, "endpoints-security-group-eu-west-1", "aws", False),
+        ("delete", _SUBNET, "private-subnet-a-eu-west-1", "aws", False),
+    ],
+)
+def test_a_plan_says_what_a_function_that_leaves_its_vpc_waits_for_and_how_long(
+    op: str, kind: str, name: str, target: str, waits: bool
+) -> None:
+    environment = cast(Any, SimpleNamespace(config=SimpleNamespace(target=target)))
+    found = wait_findings(environment, [Change(op, kind, name, "eu-west-1", f"urn:x::{name}")])
+    assert bool(found) == waits
+    assert all("45 minutes" in each.message and "eu-west-1" in each.message for each in found)
+
+
+def test_the_plan_of_a_destroy_says_it_too() -> None:
+    urn = f"urn:pulumi:dev::shop::{_GROUP}::function-security-group-eu-west-1"
+    state = SimpleNamespace(
+        resources=lambda: [{"urn": urn, "type": _GROUP, "inputs": {"region": "eu-west-1"}}]
+    )
+    environment: Any = SimpleNamespace(
+        name="dev",
+        regions=("eu-west-1",),
+        engine=state,
+        scope=SimpleNamespace(fenced=()),
+        config=SimpleNamespace(target="aws", is_protected=False, access=SimpleNamespace(operators=())),
+    )
+    (finding,) = propose_destroy(environment).findings
+    assert (finding.code, finding.severity) == ("interfaces", "info")

@@ -38,17 +38,17 @@ class IAMStack(RegionComponent):
         component: named.Component,
         build: Callable[..., Sequence[Statement]],
         **resources: pulumi.Input[Any],
-    ) -> None:
+    ) -> pulumi.Resource:
         """Give the role the statements of ``build(**resources)`` as one inline policy."""
-        self.policies.append(
-            aws.iam.RolePolicy(
-                self.site.label(f"function-{component.part}-policy"),
-                name=self.site.name(component),
-                role=self.role.name,
-                policy=policy(build, **resources),
-                opts=self.child(),
-            )
+        given = aws.iam.RolePolicy(
+            self.site.label(f"function-{component.part}-policy"),
+            name=self.site.name(component),
+            role=self.role.name,
+            policy=policy(build, **resources),
+            opts=self.child(),
         )
+        self.policies.append(given)
+        return given
 
 
 def attach_s3_policy(stack: IAMStack, bucket: aws.s3.Bucket) -> None:
@@ -122,4 +122,12 @@ def attach_network_interface_policy(
         interfaces=stack.site.arn("ec2", "network-interface/*"),
         subnets=[subnet.arn for subnet in subnets],
         security_groups=[security_group.arn],
+    )
+
+
+def attach_interface_removal_policy(stack: IAMStack) -> pulumi.Resource:
+    """Let Lambda take away what it placed; whatever the interfaces are in the way of must go before this."""
+    interfaces = stack.site.arn("ec2", "network-interface/*")
+    return stack.attach(
+        named.INTERFACE_REMOVAL_POLICY, rights.interface_removal_statements, interfaces=interfaces
     )

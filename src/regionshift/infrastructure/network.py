@@ -19,10 +19,27 @@ HTTPS = 443
 
 
 class NetworkStack(RegionComponent):
-    """VPC, one private subnet a zone, and, where the function sits inside, endpoints and security groups."""
+    """VPC, one private subnet a zone, and, where the function sits inside, endpoints and security groups.
 
-    def __init__(self, site: Site, key: aws.kms.Key, opts: pulumi.ResourceOptions) -> None:
+    Lambda's network interfaces stay in the subnets and the security group for up to 45 minutes after the function is
+    gone, and Lambda takes them away with the function's own role (Terraform Registry, aws_security_group, "Timeouts";
+    Lambda Developer Guide, "Giving Lambda functions access to resources in an Amazon VPC"). The provider waits that
+    long for each of them, whatever its timeout for deletion is.
+
+    Args:
+        outlasts: what that takes, made before and deleted after what the interfaces are in the way of.
+    """
+
+    def __init__(
+        self,
+        site: Site,
+        key: aws.kms.Key,
+        opts: pulumi.ResourceOptions,
+        *,
+        outlasts: list[pulumi.Resource],
+    ) -> None:
         super().__init__(site, "Network", opts)
+        self._outlasts = outlasts
         self.vpc = aws.ec2.Vpc(
             site.label("vpc"),
             cidr_block=site.network.vpc_cidr,
@@ -71,7 +88,7 @@ class NetworkStack(RegionComponent):
             cidr_block=cidr,
             map_public_ip_on_launch=False,
             tags=self.site.tags(thing, "private subnet"),
-            opts=self.child(),
+            opts=self.child(depends_on=self._outlasts),
         )
         aws.ec2.RouteTableAssociation(
             self.site.label(f"{thing}-routes"),
@@ -112,7 +129,7 @@ class NetworkStack(RegionComponent):
             description=purpose,
             vpc_id=self.vpc.id,
             tags=self.site.tags(thing, purpose),
-            opts=self.child(),
+            opts=self.child(depends_on=self._outlasts),
         )
 
     def _egress(

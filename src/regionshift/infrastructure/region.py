@@ -27,10 +27,10 @@ class RegionStack(RegionComponent):
         inside = pulumi.ResourceOptions(parent=self)
         self.encryption = EncryptionStack(site, inside)
         key = self.encryption.key
-        self.network = NetworkStack(site, key, inside)
+        self.iam = rights.IAMStack(site, inside)
+        self.network = NetworkStack(site, key, inside, outlasts=self._removal())
         self.storage = StorageStack(site, key, inside, allow_data_loss=allow_data_loss)
         self.secrets = SecretsStack(site, key, inside)
-        self.iam = rights.IAMStack(site, inside)
         self.notifications = NotificationsStack(site, key, self.iam.role, inside)
         self.monitoring = MonitoringStack(site, key, self.notifications.alarm_topic, inside)
         self._give_rights(key)
@@ -52,6 +52,11 @@ class RegionStack(RegionComponent):
             topic=self.notifications.deployment_topic,
         )
         self.register_outputs({})
+
+    def _removal(self) -> list[pulumi.Resource]:
+        """The right to take Lambda's network interfaces away, where the function has some."""
+        in_vpc = self.site.config.network.function_in_vpc
+        return [rights.attach_interface_removal_policy(self.iam)] if in_vpc else []
 
     def _give_rights(self, key: aws.kms.Key) -> None:
         rights.attach_s3_policy(self.iam, self.storage.deployment_bucket)

@@ -18,6 +18,7 @@ from regionshift.operations.environment import Environment
 from regionshift.operations.leftovers import Leftover, look_for_leftovers, still_there
 from regionshift.operations.ownership import require_ours
 from regionshift.operations.permissions import operator_findings
+from regionshift.operations.planning import wait_findings
 from regionshift.releases import deployed_releases
 from regionshift.report.values import Change, Plan
 from regionshift.runs.messages import AllRegionsNews, RunListener
@@ -67,7 +68,7 @@ def propose_destroy(environment: Environment) -> Plan:
         for resource in environment.engine.resources()
         if _is_own(resource)
     )
-    return Plan(environment.name, environment.regions, changes, ())
+    return Plan(environment.name, environment.regions, changes, tuple(wait_findings(environment, changes)))
 
 
 def destroy(

@@ -13,6 +13,8 @@ from regionshift.engine.events import SECRET, ResourceStep, masked
 from regionshift.operations.environment import Environment
 from regionshift.report.values import Change, Finding, Plan, ValueChange
 
+INTERFACES_STAY = 45
+"""Minutes (Terraform Registry, aws_security_group, "Timeouts": what Lambda's network interfaces take to go)."""
 LOSS = "data-loss"
 """The code of a finding: what holds data would go."""
 BUCKET = "aws:s3/bucket:Bucket"
@@ -47,10 +49,37 @@ def make_plan(
         environment=environment.name,
         regions=environment.regions,
         changes=changes,
-        findings=(*findings, *_losses(own, allowed=allow_data_loss, given_up=given_up)),
+        findings=(
+            *findings,
+            *_losses(own, allowed=allow_data_loss, given_up=given_up),
+            *wait_findings(environment, changes),
+        ),
         unchanged=sum(step.op == "same" for step in own),
         outputs_differ=record.outputs_differ,
     )
+
+
+def wait_findings(environment: Environment, changes: Sequence[Change]) -> list[Finding]:
+    """What a deletion waits for and how long, where that is more than minutes: the interfaces of a function in a VPC.
+
+    Its security group goes when it leaves the VPC, with it or alone; the embedded AWS has no interfaces.
+    """
+    regions = sorted(
+        change.region or ""
+        for change in changes
+        if change.op in _DESTRUCTIVE
+        and change.type == "aws:ec2/securityGroup:SecurityGroup"
+        and change.name.startswith("function-")
+    )
+    if not regions or environment.config.target != "aws":
+        return []
+    message = (
+        f"Lambda keeps the function's network interfaces for up to {INTERFACES_STAY} minutes; its subnets and"
+        f" security group are deleted when they are gone: {', '.join(regions)}"
+    )
+    return [
+        Finding("interfaces", "info", message, None, "nothing: let it run; the regions wait side by side")
+    ]
 
 
 def _change(step: ResourceStep) -> Change:

@@ -172,6 +172,7 @@ ORDER: dict[str, tuple[str, ...]] = {
         "function-logs-policy",
         "function-metrics-policy",
         "function-network-interface-policy",
+        "function-interface-removal-policy",
         "function-s3-policy",
         "function-start-migrations-policy",
         "function-topic-policy",
@@ -206,6 +207,10 @@ ORDER: dict[str, tuple[str, ...]] = {
     "log-bucket-lifecycle": ("log-bucket-versioning",),
     "carried-new-us-east-1-lifecycle": ("carried-new-us-east-1-versioning",),
     "flow-log": ("flow-logs-policy",),
+    # Deleted the other way round: Lambda takes its interfaces out of these with the role's rights.
+    "private-subnet-a": ("function-interface-removal-policy",),
+    "private-subnet-b": ("function-interface-removal-policy",),
+    "function-security-group": ("function-interface-removal-policy",),
 }
 """What AWS needs to be there before, beyond what a resource names anyway."""
 

@@ -194,18 +194,28 @@ def metrics_statements() -> list[Statement]:
 def network_interface_statements(
     interfaces: str, subnets: Sequence[str], security_groups: Sequence[str]
 ) -> list[Statement]:
-    """What Lambda needs of the role to place the function in a VPC.
-
-    Lambda Developer Guide, "Giving Lambda functions access to resources in an Amazon VPC": lists must be on
-    ``*``, and deleting must not name a single interface.
+    """What Lambda needs of the role to place the function in a VPC, beside what takes the interfaces away.
 
     Args:
         interfaces: ARN pattern of the region's network interfaces.
         subnets, security_groups: ARNs of where the function stands.
     """
     return [
+        allow("CreateInterfaces", ["ec2:CreateNetworkInterface"], [interfaces, *subnets, *security_groups])
+    ]
+
+
+def interface_removal_statements(interfaces: str) -> list[Statement]:
+    """What Lambda needs of the role as long as there are interfaces of it, after the function is gone too.
+
+    Lambda Developer Guide, "Giving Lambda functions access to resources in an Amazon VPC": lists must be on
+    ``*``, and deleting must not name a single interface.
+
+    Args:
+        interfaces: ARN pattern of the region's network interfaces.
+    """
+    return [
         allow("SeeInterfaces", ["ec2:DescribeNetworkInterfaces", "ec2:DescribeSubnets"], _ANY),
-        allow("CreateInterfaces", ["ec2:CreateNetworkInterface"], [interfaces, *subnets, *security_groups]),
         allow(
             "UseInterfaces",
             [
