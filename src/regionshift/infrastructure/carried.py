@@ -11,8 +11,11 @@ from dataclasses import dataclass, field
 from itertools import starmap
 from typing import Any
 
+import pulumi
+
 from regionshift.carriers.bounds import Way
 from regionshift.carriers.carrier import DataLocation
+from regionshift.carriers.executions import WORKERS
 from regionshift.carriers.kinds import KINDS
 from regionshift.infrastructure.policies import worker
 from regionshift.infrastructure.policies.statement import Statement
@@ -207,6 +210,28 @@ def named_reach(site: Site, kind: str, resource: str, by_pattern: bool) -> dict[
         site.arn(service, f"{resource}{way.target.prefix.replace(_REGION, site.region)}*") for way in ways
     )
     return {"read": read, "write": write, "regions": tuple(sorted(site.config.all_regions))} if ways else {}
+
+
+def worker_variables(
+    site: Site, bucket: pulumi.Input[str], topic: pulumi.Input[str], records_key: pulumi.Input[str]
+) -> dict[str, pulumi.Input[str]]:
+    """The worker's variables; no secret among them.
+
+    Args:
+        bucket: the deployment bucket's name. topic, records_key: ARNs of the deployment topic and the key of seals.
+    """
+    return {
+        "REGION": site.region,
+        "ACCOUNT": site.config.account,
+        "DEPLOYMENT_BUCKET": bucket,
+        # The embedded AWS is one process on one core: more would only make it switch between them.
+        "CONNECTIONS": "64" if site.config.target == "aws" else "8",
+        "WORKERS": str(WORKERS[site.config.target]),
+        "ENVIRONMENT": site.config.suffix,
+        "NOTIFICATION_TOPIC": topic,
+        "RECORDS_KEY_ARN": records_key,
+        "CARRY": ways(site),
+    }
 
 
 def ways(site: Site) -> str:

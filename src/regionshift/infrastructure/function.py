@@ -42,7 +42,7 @@ class LambdaStack(RegionComponent):
         self.function = aws.lambda_.Function(
             site.label("function"),
             name=site.name(named.FUNCTION),
-            description=f"Validates and migrates {site.config.project} {site.config.suffix} in {site.region}",
+            description=site.about("Validates and migrates what is"),
             role=iam.role.arn,
             handler=HANDLER,
             runtime=settings.runtime,

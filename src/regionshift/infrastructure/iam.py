@@ -25,7 +25,7 @@ class IAMStack(RegionComponent):
         self.role = aws.iam.Role(
             site.label("function-role"),
             name=site.name(named.FUNCTION_ROLE),
-            description=f"Migration function of {site.config.project} {site.config.suffix} in {site.region}",
+            description=site.about("Migration function"),
             assume_role_policy=trust("lambda", site.config.account),
             tags=site.tags("function-role", "rights of the migration function"),
             opts=self.child(),

@@ -9,7 +9,6 @@ from typing import Any
 import pulumi
 import pulumi_aws as aws
 
-from regionshift.carriers.executions import WORKERS
 from regionshift.infrastructure import carried
 from regionshift.infrastructure.policies import function as common
 from regionshift.infrastructure.policies import services as machine_rights
@@ -22,7 +21,6 @@ from regionshift.settings import components as named
 HANDLER = "migration_worker.handler"
 TIMEOUT = 900
 """Seconds: the most Lambda allows. A call that nears it answers that there is more."""
-_CONNECTIONS = {"aws": 64, "local": 8}
 
 
 class MigrationStack(RegionComponent):
@@ -64,7 +62,7 @@ class MigrationStack(RegionComponent):
         return aws.iam.Role(
             self.site.label(f"{thing}-role"),
             name=self.site.name(component),
-            description=f"{purpose} of {self.site.config.project} {self.site.config.suffix}"[:1000],
+            description=self.site.about(purpose),
             assume_role_policy=trust(service, self.site.config.account, acts_for),
             tags=self.site.tags(f"{thing}-role", purpose),
             opts=self.child(),
@@ -72,14 +70,14 @@ class MigrationStack(RegionComponent):
 
     def _worker(self) -> aws.lambda_.Function:
         site = self.site
-        settings, artifact, target = site.config.function, site.release.artifact, site.config.target
+        settings, artifact = site.config.function, site.release.artifact
         log_group = self._log_group(
             "worker-log-group", site.names.function_log_group(site.name(named.WORKER)), "log of the worker"
         )
         return aws.lambda_.Function(
             site.label("worker"),
             name=site.name(named.WORKER),
-            description=f"Carries data of {site.config.project} {site.config.suffix} into {site.region}",
+            description=site.about("Carries data"),
             role=self.worker_role.arn,
             handler=HANDLER,
             runtime=settings.runtime,
@@ -90,17 +88,9 @@ class MigrationStack(RegionComponent):
             code=pulumi.FileArchive(str(artifact.path.absolute())),
             source_code_hash=base64.b64encode(bytes.fromhex(artifact.sha256)).decode(),
             environment={
-                "variables": {
-                    "REGION": site.region,
-                    "ACCOUNT": site.config.account,
-                    "DEPLOYMENT_BUCKET": self._bucket.bucket,
-                    "CONNECTIONS": str(_CONNECTIONS[target]),
-                    "WORKERS": str(WORKERS[target]),
-                    "ENVIRONMENT": site.config.suffix,
-                    "NOTIFICATION_TOPIC": self._topic.arn,
-                    "RECORDS_KEY_ARN": self._records_key.arn,
-                    "CARRY": carried.ways(site),
-                }
+                "variables": carried.worker_variables(
+                    site, self._bucket.bucket, self._topic.arn, self._records_key.arn
+                )
             },
             tracing_config={"mode": "Active"},
             tags=site.tags("worker", "migration worker"),

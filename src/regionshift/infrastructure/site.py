@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -14,10 +15,12 @@ from regionshift.settings.components import Component
 from regionshift.settings.config import MigrationConfig
 from regionshift.settings.names import Names
 from regionshift.settings.network import RegionNetwork
+from regionshift.settings.quotas import FUNCTION_DESCRIPTION
 from regionshift.settings.regions import partition_of, service_host
 from regionshift.settings.release import Artifact, Release
 
 MANAGED_BY = "regionshift"
+_NO_DESCRIPTION = re.compile(r"[^\t\n\r -~\u00a1-\u00ff]")
 
 
 def default_tags(config: MigrationConfig, region: str) -> dict[str, str]:
@@ -99,6 +102,15 @@ class Site:
             )
         return tuple(known[:wanted])
 
+    def about(self, purpose: str) -> str:
+        """``purpose`` and whose it is, as a description that every service takes.
+
+        Lambda takes the shortest ones, IAM the fewest characters (the API References, CreateFunction and CreateRole,
+        Description).
+        """
+        said = f"{purpose} of {self.config.project} {self.config.suffix} in {self.region}"
+        return _NO_DESCRIPTION.sub("-", said)[: FUNCTION_DESCRIPTION.most]
+
     def label(self, thing: str) -> str:
         """A resource's logical name: keyed by region, never by role, so that a change of primary keeps it."""
         return f"{thing}-{self.region}"
@@ -115,6 +127,10 @@ class Site:
     def arn_in(self, service: str, region: str, resource: str) -> str:
         """The ARN of something of this account in another region, or in what a pattern of regions matches."""
         return f"arn:{self.partition}:{service}:{region}:{self.config.account}:{resource}"
+
+    def role(self, component: Component, region: str = "") -> str:
+        """The ARN of the role ``component``, of another region when that is given."""
+        return self.arn("iam", f"role/{component.name(self.names, region or self.region)}", regional=False)
 
     def service_hosts(self, *services: str, everywhere: bool = False) -> list[str]:
         """The names of services in the region as ``kms:ViaService`` has them; ``everywhere``: patterns, any region."""

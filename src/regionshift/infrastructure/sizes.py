@@ -2,15 +2,41 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import json
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Any
 
+from regionshift.infrastructure.carried import worker_variables
+from regionshift.infrastructure.policies import resources
 from regionshift.infrastructure.policies.packing import length
+from regionshift.infrastructure.policies.statement import document
 from regionshift.infrastructure.site import Site
 from regionshift.infrastructure.worker_rights import ROOM, foreseen, worker_policies
 from regionshift.settings import components as named
 from regionshift.settings.config import MigrationConfig
-from regionshift.settings.quotas import INLINE_POLICIES, MANAGED_POLICY, Quota
+from regionshift.settings.quotas import (
+    ADVANCED_PARAMETER,
+    ALARM_ACTIONS,
+    ALARM_DESCRIPTION,
+    BUCKET_POLICY,
+    DASHBOARD_METRICS,
+    DEFINITION,
+    FUNCTION_DESCRIPTION,
+    INLINE_POLICIES,
+    KEY_POLICY,
+    MANAGED_POLICY,
+    QUEUE_POLICY,
+    REPLICATION_RULES,
+    ROLE_DESCRIPTION,
+    SECRET,
+    TOPIC_POLICY,
+    TRUST_POLICY,
+    VARIABLES,
+    WIDGET_METRICS,
+    Quota,
+)
 
 
 @dataclass(frozen=True)
@@ -43,25 +69,103 @@ class DocumentSize:
 _CARRY = (
     "shorten `carry`: fewer entries, shorter names and prefixes; one prefix above several takes their place"
 )
+_OPERATORS = "shorten access.operators: fewer of them, or a pattern with * for several"
 
 
 def documents(config: MigrationConfig) -> Iterator[DocumentSize]:
-    """Every document that grows with the settings, of every region."""
+    """Every document that can outgrow its quota with settings that are right otherwise, of every region.
+
+    The configuration that the function reads is a rule of the settings (`settings.rules`). All else that the program
+    writes is within its quota whatever the settings are, which a test holds by `LIMITS`.
+    """
     for region in dict.fromkeys(config.all_regions):
         yield from _of_region(Site.by_settings(config, region))
 
 
 def _of_region(site: Site) -> Iterator[DocumentSize]:
-    role = site.name(named.WORKER_ROLE)
     policies = worker_policies(site, foreseen(site))
     inline = sum(length(each.statements) for each in policies.inline)
+    role = site.name(named.WORKER_ROLE)
     yield DocumentSize(f"the inline policies of {role}", site.region, inline, ROOM, INLINE_POLICIES, _CARRY)
     for component, statements in policies.managed.items():
-        yield DocumentSize(
-            f"the policy {site.name(component)}",
-            site.region,
-            length(statements),
-            MANAGED_POLICY.most,
-            MANAGED_POLICY,
-            _CARRY,
-        )
+        what, size = f"the policy {site.name(component)}", length(statements)
+        yield DocumentSize(what, site.region, size, MANAGED_POLICY.most, MANAGED_POLICY, _CARRY)
+    made, bucket = foreseen(site), site.name(named.DEPLOYMENT_BUCKET)
+    given = worker_variables(site, bucket, str(made.topic), str(made.records_key))
+    what = f"the variables of {site.name(named.WORKER)}"
+    yield DocumentSize(what, site.region, _json_bytes(given), VARIABLES.most, VARIABLES, _CARRY)
+    writers = resources.deployment_bucket_writers(site)
+    arn = f"arn:{site.partition}:s3:::{bucket}"
+    statements = resources.deployment_bucket_statements(arn, **writers)
+    yield DocumentSize(
+        f"the policy of {bucket}, with room for its fence",
+        site.region,
+        len(document([*statements, resources.bucket_fence(arn)]).encode()),
+        BUCKET_POLICY.most,
+        BUCKET_POLICY,
+        _OPERATORS,
+    )
+
+
+_Measure = Callable[[Any], int]
+
+
+def _characters(policy: str) -> int:
+    """Of IAM: white space is not counted."""
+    return len("".join(policy.split()))
+
+
+def _bytes(text: str) -> int:
+    return len(text.encode())
+
+
+def _json_bytes(value: object) -> int:
+    return len(json.dumps(value, separators=(",", ":")).encode())
+
+
+def _metrics(body: str) -> list[int]:
+    return [len(widget["properties"].get("metrics", ())) for widget in json.loads(body)["widgets"]]
+
+
+LIMITS: Mapping[str, tuple[tuple[str, Quota, _Measure], ...]] = MappingProxyType(
+    {
+        "aws:cloudwatch/dashboard:Dashboard": (
+            ("dashboardBody", DASHBOARD_METRICS, lambda body: sum(_metrics(body))),
+            ("dashboardBody", WIDGET_METRICS, lambda body: max(_metrics(body))),
+        ),
+        "aws:cloudwatch/metricAlarm:MetricAlarm": (
+            ("alarmDescription", ALARM_DESCRIPTION, len),
+            ("alarmActions", ALARM_ACTIONS, len),
+            ("okActions", ALARM_ACTIONS, len),
+        ),
+        "aws:iam/policy:Policy": (("policy", MANAGED_POLICY, _characters),),
+        "aws:iam/role:Role": (
+            ("assumeRolePolicy", TRUST_POLICY, _characters),
+            ("description", ROLE_DESCRIPTION, len),
+        ),
+        "aws:iam/rolePolicy:RolePolicy": (("policy", INLINE_POLICIES, _characters),),
+        "aws:kms/key:Key": (("policy", KEY_POLICY, _bytes),),
+        "aws:lambda/function:Function": (
+            ("description", FUNCTION_DESCRIPTION, len),
+            ("environment", VARIABLES, lambda given: _json_bytes(given["variables"])),
+        ),
+        "aws:s3/bucketPolicy:BucketPolicy": (("policy", BUCKET_POLICY, _bytes),),
+        "aws:s3/bucketReplicationConfig:BucketReplicationConfig": (("rules", REPLICATION_RULES, len),),
+        "aws:secretsmanager/secretVersion:SecretVersion": (("secretString", SECRET, _bytes),),
+        "aws:sfn/stateMachine:StateMachine": (("definition", DEFINITION, _bytes),),
+        "aws:sns/topicPolicy:TopicPolicy": (("policy", TOPIC_POLICY, _bytes),),
+        "aws:sqs/queuePolicy:QueuePolicy": (("policy", QUEUE_POLICY, _bytes),),
+        "aws:ssm/parameter:Parameter": (("value", ADVANCED_PARAMETER, _bytes),),
+    }
+)
+"""What AWS bounds of each type of the program: the input, the quota, and how the one is measured for the other."""
+
+
+def measured(kind: str, inputs: Mapping[str, Any]) -> Iterator[tuple[Quota, int]]:
+    """Each quota of a resource of type ``kind`` with the size of what is known of its inputs."""
+    for name, quota, measure in LIMITS.get(kind, ()):
+        try:
+            size = measure(inputs[name])
+        except (AttributeError, KeyError, TypeError, ValueError):
+            continue  # left out, a secret, or not known before it is made
+        yield quota, size

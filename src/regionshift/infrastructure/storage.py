@@ -14,7 +14,6 @@ from regionshift.infrastructure.site import RegionComponent, Site
 from regionshift.settings import components as named
 
 ACCESS_LOG_PREFIX = "access/"
-_WRITERS = (named.FUNCTION_ROLE, named.STATE_MACHINE_ROLE, named.WORKER_ROLE)
 LifecycleRule = aws.s3.BucketLifecycleConfigurationRuleArgsDict
 _EVERYTHING: LifecycleRule = {"id": "", "status": "Enabled", "filter": {"prefix": ""}}
 
@@ -141,13 +140,7 @@ class StorageStack(RegionComponent):
             policy(
                 policies.deployment_bucket_statements,
                 bucket=self.deployment_bucket.arn,
-                roles=[self._role(role) for role in _WRITERS],
-                # Of every region, for any may be the primary.
-                replication=[
-                    self._role(named.REPLICATION_ROLE, region)
-                    for region in sorted(self.site.config.all_regions)
-                ],
-                operators=list(self.site.config.access.operators),
+                **policies.deployment_bucket_writers(self.site),
             ),
         )
         aws.s3.BucketLogging(
@@ -158,11 +151,6 @@ class StorageStack(RegionComponent):
             # Logs that arrive before the policy stands are lost.
             opts=self.child(depends_on=[log_policy]),
         )
-
-    def _role(self, role: named.Component, region: str | None = None) -> str:
-        """The ARN of a role of the environment, which is made after the bucket."""
-        name = role.name(self.site.names, region or self.site.region)
-        return self.site.arn("iam", f"role/{name}", regional=False)
 
     def _policy(self, thing: str, bucket: aws.s3.Bucket, text: pulumi.Input[str]) -> aws.s3.BucketPolicy:
         block = aws.s3.BucketPublicAccessBlock(

@@ -38,10 +38,12 @@ from collections.abc import Callable, Mapping
 from typing import Any
 from urllib.parse import unquote
 
+from regionshift.settings.quotas import ADVANCED_PARAMETER, PARAMETER
+
 LABELS = 20
 """Staging labels of one secret, all its versions together."""
 
-_MOST_BYTES = {"Standard": 4096, "Advanced": 8192}
+_MOST_BYTES = {"Standard": PARAMETER.most, "Advanced": ADVANCED_PARAMETER.most}
 _FIXED_DATA_TYPES = {"aws:ec2:image", "aws:ssm:integration"}
 _SOURCE = "x-amz-copy-source"
 _AWS_KEY = "alias/aws/secretsmanager"
@@ -155,7 +157,7 @@ def _problem(
     if policies and tier == "Standard":
         return "ValidationException", "Policies need an advanced parameter."
     value = data.get("Value", "")
-    if len(value.encode()) > _MOST_BYTES.get(tier, 8192):
+    if len(value.encode()) > _MOST_BYTES.get(tier, ADVANCED_PARAMETER.most):
         return "ValidationException", f"The value is too long for the tier {tier}."
     if data.get("AllowedPattern") and not re.search(data["AllowedPattern"], value):
         return "ParameterPatternMismatchException", f"The value {value} does not match its pattern."

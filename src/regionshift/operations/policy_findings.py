@@ -8,7 +8,7 @@ from typing import Any
 
 from regionshift.engine.events import ResourceStep
 from regionshift.infrastructure.policies.statement import WITHOUT_RESOURCE
-from regionshift.infrastructure.sizes import documents
+from regionshift.infrastructure.sizes import documents, measured
 from regionshift.report.values import Finding
 from regionshift.settings.config import MigrationConfig
 
@@ -25,20 +25,34 @@ def size_findings(config: MigrationConfig) -> list[Finding]:
 
 
 def policy_findings(steps: Sequence[ResourceStep]) -> list[Finding]:
-    """An error for each role policy that is wider than its task.
+    """An error for each role policy that is wider than its task, and for what is larger than AWS takes.
 
-    A policy that the engine cannot know yet, as it names what is still to be made, is not looked at.
+    What the engine cannot know yet, as it names what is still to be made, is not looked at.
 
     Args:
         steps: one a resource (`final_steps`).
     """
+    changing = [step for step in steps if step.changes and step.op != "delete"]
     return [
-        Finding("policy", "error", f"{step.name}: {fault}", step.region, "this is a defect of the tool")
-        for step in steps
-        if step.type in _OF_ROLES and step.op != "delete" and step.changes
-        for statement in _statements(step.new.get("policy"))
-        for fault in statement_faults(statement)
+        *(
+            Finding("policy", "error", f"{step.name}: {fault}", step.region, "this is a defect of the tool")
+            for step in changing
+            if step.type in _OF_ROLES
+            for statement in _statements(step.new.get("policy"))
+            for fault in statement_faults(statement)
+        ),
+        *(
+            Finding("size", "error", f"{step.name}: {fault}", step.region, "shorten what it is made of")
+            for step in changing
+            for fault in _too_large(step)
+        ),
     ]
+
+
+def _too_large(step: ResourceStep) -> Iterator[str]:
+    for quota, size in measured(step.type, step.new):
+        if size > quota.most:
+            yield f"{quota.of}: {size:,} {quota.unit}, and {quota.most:,} fit ({quota.page})"
 
 
 def statement_faults(statement: Mapping[str, Any]) -> Iterator[str]:

@@ -17,10 +17,10 @@ from regionshift.aws.clients import Clients
 from regionshift.aws.errors import AwsFailed
 from regionshift.errors import InputError
 from regionshift.settings.config import MigrationConfig, SecretSource
+from regionshift.settings.quotas import ADVANCED_PARAMETER, SECRET
 from regionshift.settings.release import SecretValue
 
-# Bytes. SSM User Guide, "Managing parameter tiers" (advanced); Secrets Manager User Guide, "Quotas".
-_LARGEST = {"ssm": 8_192, "secretsmanager": 65_536}
+_LARGEST = {"ssm": ADVANCED_PARAMETER.most, "secretsmanager": SECRET.most}
 
 
 class _UnusableError(Exception):

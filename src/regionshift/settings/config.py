@@ -15,9 +15,10 @@ from regionshift.settings.carry import Carry, MigrationSettings
 from regionshift.settings.fields import Section, wrong
 from regionshift.settings.names import NameKind, Names, normalize_name
 from regionshift.settings.network import RegionNetwork, lay_out
+from regionshift.settings.quotas import TAGS
 
-MOST_TAGS = 40
-"""AWS takes 50 tags a resource; ten are left for those that the environment sets itself."""
+MOST_TAGS = TAGS.most - 10
+"""Ten are left for those that the environment sets itself."""
 DEFAULT_BAKE = 600
 """Seconds of a bake on AWS when the settings do not say; offline there is none."""
 

@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import ipaddress
-import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from regionshift.settings.components import DEPLOYMENT_BUCKET, name_problems
+from regionshift.settings.components import name_problems
 from regionshift.settings.config import MigrationConfig
+from regionshift.settings.deployment_config import deployment_text
 from regionshift.settings.mistakes import FieldPath, Found, Mistake, write_path
 from regionshift.settings.network import NetworkError, lay_out
 from regionshift.settings.overlaps import overlaps
+from regionshift.settings.quotas import ADVANCED_PARAMETER, SECRET
 from regionshift.settings.regions import partition_of
 
-# SSM API Reference, PutParameter, Value (advanced tier); Secrets Manager, CreateSecret, SecretString.
-_LARGEST_CONFIG = {"ssm": 8_192, "secretsmanager": 65_536}
+_LARGEST_CONFIG = {"ssm": ADVANCED_PARAMETER, "secretsmanager": SECRET}
 
 
 @dataclass(frozen=True)
@@ -134,24 +134,20 @@ def _tags_apart(config: MigrationConfig) -> Iterator[Found]:
 
 
 def _config_fits(config: MigrationConfig) -> Iterator[Found]:
-    size = len(json.dumps(config.application.config).encode())
-    limit = _LARGEST_CONFIG[config.application.store] - _own_part(config)
+    """What is really written: the names that the environment adds grow with its regions."""
+    application, store = config.application, config.application.store
+    limit = _LARGEST_CONFIG[store].most
+    size = max(len(deployment_text(config, region).encode()) for region in config.all_regions)
     if size > limit:
-        larger = "store: secretsmanager" if config.application.store == "ssm" else None
-        allowed = f"up to {limit} bytes as JSON with store: {config.application.store}"
-        yield _broken(("application", "config"), f"{size} bytes", allowed, larger)
-
-
-def _own_part(config: MigrationConfig) -> int:
-    """Bytes of the configuration that the environment fills itself: names of regions, buckets and secrets."""
-    region, suffix = config.regions.primary, config.suffix
-    buckets = {other: DEPLOYMENT_BUCKET.name(config.names, other) for other in config.all_regions}
-    secrets = {name: config.names.parameter(name, region) for name in config.application.secrets}
-    # A name in the longest region's code, and the fields of fixed length.
-    slack = 20 * (len(secrets) + 1) + 300
-    return slack + len(
-        json.dumps([config.project, config.environment, suffix, list(buckets), buckets, secrets])
-    )
+        larger = "store: secretsmanager" if store == "ssm" else None
+        path: FieldPath = ("application", "config")
+        if not application.config:
+            path = ("carry", "s3") if config.carry.s3 else ("application", "secrets")
+        allowed = (
+            f"up to {limit} bytes of JSON with store: {store}, in which application.config, carry.s3,"
+            " and the names of regions, buckets and secrets stand"
+        )
+        yield _broken(path, f"{size} bytes of configuration", allowed, larger)
 
 
 def _targets_apart(config: MigrationConfig) -> Iterator[Found]:
@@ -189,7 +185,18 @@ RULES = (
     Rule(_alarms_stand_here, (_REGIONS, ("deployment", "alarms"))),
     Rule(_emails_once, (("alerts", "emails"),)),
     Rule(_tags_apart, ()),
-    Rule(_config_fits, (("application", "config"), ("application", "store"))),
+    Rule(
+        _config_fits,
+        (
+            ("application",),
+            ("carry", "s3"),
+            _REGIONS,
+            ("project",),
+            ("environment",),
+            ("environment_suffix",),
+            ("account",),
+        ),
+    ),
     Rule(
         _targets_apart,
         (("carry",), _REGIONS, ("project",), ("environment",), ("environment_suffix",), ("account",)),

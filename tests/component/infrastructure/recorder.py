@@ -138,9 +138,9 @@ def everywhere(settings: MigrationConfig) -> dict[str, Release]:
     return dict.fromkeys(settings.all_regions, release(settings))
 
 
-def record(build: Callable[[], Mapping[str, Any]]) -> Run:
+def record(build: Callable[[], Mapping[str, Any]], recorder: Recorder | None = None) -> Run:
     """Run ``build`` against mocks; its outputs are resolved."""
-    recorder = Recorder()
+    recorder = recorder or Recorder()
     pulumi.runtime.set_mocks(recorder, preview=False, monitor=_Monitor(recorder))
 
     def program() -> pulumi.Output[None]:

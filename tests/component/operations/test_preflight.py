@@ -214,7 +214,7 @@ def test_a_document_that_will_be_too_large_is_an_error_before_anything_is_planne
     make: Callable[..., Environment],
 ) -> None:
     entries = [{"prefix": f"{n}/" + "p" * 1000} for n in range(50)]
-    found = preflight(make(carry={"s3": entries}), Machine(None))
+    found = preflight(make(carry={"s3": entries}, application={"store": "secretsmanager"}), Machine(None))
     assert {(each.code, each.severity, each.is_input) for each in found} == {("size", "error", True)}
     assert all("carry" in each.remedy for each in found)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from fnmatch import fnmatchcase
 from typing import Any
 
@@ -133,3 +134,25 @@ def test_patterns_reach_all_that_is_reached_by_name(project: str) -> None:
         assert all(any(fnmatchcase(arn.replace("[", ""), each) for each in patterns) for arn in exact)
     assert (named.write, named.targets) == (short.write, short.targets)
     assert len(short.read) < len(named.read) / (2 if project == "shop" else 1)
+
+
+@pytest.mark.parametrize("project", ["Łódź shop", "日本 shop", "s" + "h" * 127])
+def test_a_description_is_one_that_iam_and_lambda_take(project: str) -> None:
+    """IAM API Reference, CreateRole, Description, has the pattern; Lambda's, CreateFunction, the shorter length."""
+    said = Site.by_settings(made(EVERY[:2], project=project, environment_suffix="e" * 128), EVERY[0]).about(
+        "Use"
+    )
+    assert re.fullmatch(r"[\t\n\r -~\u00a1-\u00ff]{1,256}", said)
+
+
+def test_operators_leave_room_in_the_buckets_policy_for_its_fence() -> None:
+    operators = [f"arn:aws:iam::123456789012:role/{n}{'x' * 180}" for n in range(50)]
+    (found,) = {
+        each.shorten
+        for each in documents(made(EVERY[:1], access={"operators": operators}))
+        if each.is_too_large
+    }
+    assert "access.operators" in found
+    assert not any(
+        each.is_too_large for each in documents(made(EVERY[:1], access={"operators": operators[:20]}))
+    )

@@ -71,6 +71,13 @@ ONE_MISTAKE = [
         "store: secretsmanager",
     ),
     (
+        {"carry": {"s3": [{"prefix": f"{n}/" + "p" * 200} for n in range(40)]}},
+        "carry.s3",
+        "bytes of configuration",
+        "ssm",
+        "store: secretsmanager",
+    ),
+    (
         {"application": {"secrets": {"x y": {"env": "A"}}}},
         'application.secrets["x y"]',
         "the key",

@@ -11,6 +11,8 @@ from regionshift.infrastructure.policies.statement import (
     deny,
     tls_only,
 )
+from regionshift.infrastructure.site import Site
+from regionshift.settings import components as named
 from regionshift.settings.regions import service_host
 
 
@@ -46,6 +48,41 @@ def deployment_bucket_statements(
         _only("CommandsOwn", _WRITE, bucket, _OF_THE_COMMAND, operators),
         _only("Replicas", _REPLICATE, bucket, (*_RECORDS, *_OF_THE_COMMAND), replication),
     ]
+
+
+FENCED = "Fenced"
+"""The Sid of the statement of `bucket_fence`."""
+
+
+def bucket_fence(bucket: str) -> Statement:
+    """Nobody writes to a lost region's bucket any more, nor lets it replicate (`operations.moving.fencing`)."""
+    return deny(
+        FENCED,
+        [
+            "s3:DeleteObject",
+            "s3:DeleteObjectTagging",
+            "s3:DeleteObjectVersion",
+            "s3:PutObject",
+            "s3:PutObjectTagging",
+            "s3:PutReplicationConfiguration",
+            "s3:RestoreObject",
+        ],
+        [bucket, f"{bucket}/*"],
+        principal="*",
+    )
+
+
+def deployment_bucket_writers(site: Site) -> dict[str, list[str]]:
+    """Who is named in the deployment bucket's policy, as :func:`deployment_bucket_statements` takes them."""
+    writers = (named.FUNCTION_ROLE, named.STATE_MACHINE_ROLE, named.WORKER_ROLE)
+    return {
+        "roles": [site.role(role) for role in writers],
+        # Of every region, for any may be the primary.
+        "replication": [
+            site.role(named.REPLICATION_ROLE, region) for region in sorted(site.config.all_regions)
+        ],
+        "operators": list(site.config.access.operators),
+    }
 
 
 def _only(

@@ -16,6 +16,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from regionshift.aws.clients import Clients
 from regionshift.errors import WorkFailed
+from regionshift.infrastructure.policies.resources import FENCED, bucket_fence
 from regionshift.infrastructure.policies.statement import FENCE
 from regionshift.journal.journal import Journal
 from regionshift.operations.environment import Environment
@@ -28,17 +29,7 @@ from regionshift.settings.regions import partition_of
 POLICY = "regionshift-fence"
 NOT_SHUT = "roles_not_shut"
 """The name in a run's result: {region: [role, ...]}."""
-_FENCED = "Fenced"
 _ROLES = (named.REPLICATION_ROLE, named.FUNCTION_ROLE, named.WORKER_ROLE, named.STATE_MACHINE_ROLE)
-_WRITES = (
-    "s3:DeleteObject",
-    "s3:DeleteObjectTagging",
-    "s3:DeleteObjectVersion",
-    "s3:PutObject",
-    "s3:PutObjectTagging",
-    "s3:PutReplicationConfiguration",
-    "s3:RestoreObject",
-)
 
 
 @dataclass(frozen=True)
@@ -181,20 +172,13 @@ def shut_bucket(clients: Clients, config: MigrationConfig, region: str) -> None:
     s3 = clients.get("s3", region)
     bucket = named.DEPLOYMENT_BUCKET.name(config.names, region)
     policy = _policy_of(s3, bucket)
-    kept = [statement for statement in policy["Statement"] if statement.get("Sid") != _FENCED]
+    kept = [statement for statement in policy["Statement"] if statement.get("Sid") != FENCED]
     if _replicates(s3, bucket):
         if len(kept) < len(policy["Statement"]):
             _write_policy(s3, bucket, {**policy, "Statement": kept})
         s3.delete_bucket_replication(Bucket=bucket)
     arn = f"arn:{partition_of(region)}:s3:::{bucket}"
-    fence = {
-        "Sid": _FENCED,
-        "Effect": "Deny",
-        "Principal": "*",
-        "Action": list(_WRITES),
-        "Resource": [arn, f"{arn}/*"],
-    }
-    _write_policy(s3, bucket, {**policy, "Statement": [*kept, fence]})
+    _write_policy(s3, bucket, {**policy, "Statement": [*kept, bucket_fence(arn)]})
 
 
 def _policy_of(s3: Any, bucket: str) -> dict[str, Any]:

@@ -11,11 +11,12 @@ from regionshift.local.provider.conversions import from_list, given, to_list
 from regionshift.local.provider.fields import Field, FieldType, InvalidInput
 from regionshift.local.provider.handler import Context, Handler, Update
 from regionshift.local.provider.wire import Properties
+from regionshift.settings.quotas import ADVANCED_PARAMETER, PARAMETER
 
 _SECURE = "SecureString"
 _DEEPEST = 15  # levels of a name; SSM API Reference, PutParameter, Name
-_BYTES = {"Standard": 4096}
-_MOST_BYTES = 8192  # Systems Manager User Guide, "Managing parameter tiers"
+_BYTES = {"Standard": PARAMETER.most}
+_MOST_BYTES = ADVANCED_PARAMETER.most
 _KIND = "Parameter"  # as the calls on tags name it
 
 
