@@ -36,6 +36,7 @@ from regionshift.settings.quotas import (
     VARIABLES,
     WIDGET_METRICS,
     Quota,
+    policy_characters,
 )
 
 
@@ -110,11 +111,6 @@ def _of_region(site: Site) -> Iterator[DocumentSize]:
 _Measure = Callable[[Any], int]
 
 
-def _characters(policy: str) -> int:
-    """Of IAM: white space is not counted."""
-    return len("".join(policy.split()))
-
-
 def _bytes(text: str) -> int:
     return len(text.encode())
 
@@ -138,12 +134,12 @@ LIMITS: Mapping[str, tuple[tuple[str, Quota, _Measure], ...]] = MappingProxyType
             ("alarmActions", ALARM_ACTIONS, len),
             ("okActions", ALARM_ACTIONS, len),
         ),
-        "aws:iam/policy:Policy": (("policy", MANAGED_POLICY, _characters),),
+        "aws:iam/policy:Policy": (("policy", MANAGED_POLICY, policy_characters),),
         "aws:iam/role:Role": (
-            ("assumeRolePolicy", TRUST_POLICY, _characters),
+            ("assumeRolePolicy", TRUST_POLICY, policy_characters),
             ("description", ROLE_DESCRIPTION, len),
         ),
-        "aws:iam/rolePolicy:RolePolicy": (("policy", INLINE_POLICIES, _characters),),
+        "aws:iam/rolePolicy:RolePolicy": (("policy", INLINE_POLICIES, policy_characters),),
         "aws:kms/key:Key": (("policy", KEY_POLICY, _bytes),),
         "aws:lambda/function:Function": (
             ("description", FUNCTION_DESCRIPTION, len),

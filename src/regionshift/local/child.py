@@ -127,7 +127,7 @@ def main() -> None:
     # would on AWS. Of one that says nothing the emulator waits 50 ms for a first line, too.
     os.environ.pop("LOG_LEVEL", None)
 
-    from regionshift.local import compute_gaps, data_gaps, monitoring_gaps, s3_gaps, speed, weather
+    from regionshift.local import compute_gaps, data_gaps, monitoring_gaps, s3_gaps, size_gaps, speed, weather
 
     told = weather.of_variables(os.environ)
 
@@ -135,6 +135,7 @@ def main() -> None:
     data_gaps.close()
     monitoring_gaps.close()
     s3_gaps.close()
+    size_gaps.close()
     speed.install()
     weather.install(*told, ministack.app)
     save_when_quiet(ministack.app)

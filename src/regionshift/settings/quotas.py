@@ -65,3 +65,8 @@ ALARM_ACTIONS = Quota("actions of an alarm's state", 5, "actions", "CloudWatch A
 _CLOUDWATCH = 'CloudWatch User Guide, "CloudWatch service quotas"'
 DASHBOARD_METRICS = Quota("metrics of a dashboard", 2_500, "metrics", _CLOUDWATCH)
 WIDGET_METRICS = Quota("metrics of a widget", 500, "metrics", _CLOUDWATCH)
+
+
+def policy_characters(document: str) -> int:
+    """Characters of a policy as IAM counts them: white space is none (IAM User Guide, "IAM and AWS STS quotas")."""
+    return len("".join(document.split()))

@@ -173,7 +173,7 @@ def require_fit_or_refused(seed: int) -> None:
 
 
 @given(st.integers(0, 2**32))
-@settings(max_examples=12, deadline=None, phases=FOUND)
+@settings(max_examples=8, deadline=None, phases=FOUND)
 def test_every_document_is_within_its_quota_or_the_settings_are_refused(seed: int) -> None:
     require_fit_or_refused(seed)
 
