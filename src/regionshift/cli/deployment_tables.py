@@ -17,7 +17,7 @@ from regionshift.report.terminal import instant
 from regionshift.report.values import Plan
 from regionshift.runs.deployment_plan import WaveStep
 from regionshift.runs.deployment_state import RegionState
-from regionshift.runs.messages import News
+from regionshift.runs.messages import News, relied_on
 
 _SHORT = 12
 _MOST_REGIONS = 3
@@ -122,6 +122,10 @@ def standing_table(
         parts.append(Text(f"  → {half.go_on}", "dim"))
     parts += [] if changing else _last(regions, last)
     parts += (Text(f"{alarm} is in ALARM since {instant(alarm.since)}", "red") for alarm in alarms.red)
+    parts += (Text(f"{alarm} has no data yet: green says nothing", "yellow") for alarm in alarms.silent)
+    if alarms.silent:
+        begin = "S3 begins 15 minutes after replication is switched on; regionshift validate tries it"
+        parts.append(Text(f"  → {begin}", "dim"))
     unread = alarms.unread or {}
     parts += (Text(f"Alarms of {region} are not known: {why}", "yellow") for region, why in unread.items())
     return Group(*parts)
@@ -152,7 +156,8 @@ def step_line(step: WaveStep, phase: str, said: Mapping[str, object]) -> Text | 
     regions = said.get("regions")
     if isinstance(regions, dict) and regions:
         return Text(f"! {name}  " + "; ".join(f"{r}: {w}" for r, w in regions.items()), style="yellow")
-    return Text(f"✓ {name}", style="green")
+    relied = relied_on(said)
+    return Text(f"✓ {name}{'  ' + relied if relied else ''}", style="green")
 
 
 _NEWS = {"started": "bold", "success": "green", "error": "red"}

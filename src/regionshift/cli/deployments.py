@@ -289,6 +289,7 @@ def run_status(choices: Choices) -> int:
                 "last_change": asdict(last) if last else None,
                 "lock": holder_to_json(holder) if holder else None,
                 "alarms": [alarm.to_json() for alarm in alarms.red],
+                "alarms_without_data": list(alarms.silent),
                 "alarms_unread": alarms.unread or None,
                 "migrations": migrations,
                 "migrations_unread": unread or None,

@@ -3,23 +3,35 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
+from botocore.exceptions import ClientError
+
 from regionshift.aws.clients import Clients
+from regionshift.aws.errors import DENIED, code_of
 from regionshift.journal.events import RunSummary
 from regionshift.journal.journal import Journal
 from regionshift.report.values import Finding, Severity
 from regionshift.runs.deployment_state import fold_deployment
-from regionshift.settings.components import every_name
+from regionshift.settings.components import (
+    DURATION_ALARM,
+    ERRORS_ALARM,
+    REPLICATION_LATENCY_ALARM,
+    THROTTLES_ALARM,
+    every_name,
+)
 from regionshift.settings.config import MigrationConfig
 from regionshift.settings.names import NameKind
 
 WINDOW = 300
 """Seconds: the longest window of the environment's own alarms (one period of five minutes each)."""
 _NAMES_A_CALL = 100  # CloudWatch API Reference, DescribeAlarms, AlarmNames
+_QUERIES_A_CALL = 500  # CloudWatch API Reference, GetMetricData, MetricDataQueries
+_MINUTE = 60
+_TELLING = (ERRORS_ALARM, THROTTLES_ALARM, DURATION_ALARM, REPLICATION_LATENCY_ALARM)
 _IN_RULE = re.compile(r"""(?:ALARM|OK|INSUFFICIENT_DATA)\s*\(\s*("[^"]*"|'[^']*'|[^)]*?)\s*\)""")
 _SKEW = timedelta(seconds=60)  # our clock and CloudWatch's need not agree
 _COUNTS = "mend what it shows; in a deployment it counts again once it was green"
@@ -64,6 +76,68 @@ def red_in(
     return [RedAlarm(name, region, since(alarm)) for name, alarm in sorted(found.items()) if name in own]
 
 
+def telling_in(config: MigrationConfig, watched: Iterable[Watched], region: str) -> set[str]:
+    """The names of the alarms of one region whose metrics have points while all is well, and of the user's own.
+
+    Lambda tells errors, throttles and duration of each call (Lambda Developer Guide, "Types of metrics for Lambda
+    functions"), S3 how far a destination lags all the time (S3 User Guide, "Using S3 Replication metrics"). Others are
+    silent until something goes wrong.
+    """
+    own = {component.name(config.names, region) for component in _TELLING}
+    return own | {alarm.name for alarm in watched if alarm.region == region}
+
+
+def without_data(
+    clients: Clients, region: str, names: Collection[str], began: datetime, ended: datetime
+) -> list[str]:
+    """The alarms among ``names`` whose metrics have no point between two times: there green says nothing.
+
+    The environment's alarms take what is missing for well. S3 begins with the metrics of a replication rule 15 minutes
+    after it is switched on (S3 User Guide, "Using S3 Replication metrics"), and CloudWatch tells all of them some
+    minutes late. Composite alarms have no metrics and are left out. Who may not read metrics is told of all of them.
+    """
+    alarms = _described_by_name(clients, region, sorted(names))
+    metrics = [(name, metric) for name, alarm in sorted(alarms.items()) for metric in _metrics(alarm)]
+    seen = set[str]()
+    try:
+        for first in range(0, len(metrics), _QUERIES_A_CALL):
+            asked = metrics[first : first + _QUERIES_A_CALL]
+            seen |= _with_points(clients, region, asked, began, ended)
+    except ClientError as error:
+        if code_of(error) not in DENIED:
+            raise
+    return sorted({name for name, _ in metrics} - seen)
+
+
+def _with_points(
+    clients: Clients,
+    region: str,
+    asked: list[tuple[str, dict[str, Any]]],
+    began: datetime,
+    ended: datetime,
+) -> set[str]:
+    """Those of the names with a metric that has a point."""
+    queries = [
+        {"Id": f"m{number}", "MetricStat": {"Metric": metric, "Period": _MINUTE, "Stat": "SampleCount"}}
+        for number, (_, metric) in enumerate(asked)
+    ]
+    pages = (
+        clients.named("cloudwatch", region)
+        .get_paginator("get_metric_data")
+        .paginate(MetricDataQueries=queries, StartTime=began, EndTime=ended)
+    )
+    found = (result for page in pages for result in page["MetricDataResults"])
+    return {asked[int(result["Id"][1:])][0] for result in found if any(result["Values"])}
+
+
+def _metrics(alarm: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+    """Its metric, or those that its metric math takes (CloudWatch API Reference, MetricAlarm)."""
+    one = {key: alarm[key] for key in ("Namespace", "MetricName", "Dimensions") if alarm.get(key)}
+    if "MetricName" in one:
+        yield one
+    yield from (query["MetricStat"]["Metric"] for query in alarm.get("Metrics", ()) if "MetricStat" in query)
+
+
 def window_of(clients: Clients, alarm: Watched) -> int | None:
     """Seconds: the longest window that an alarm of the user's looks at, at least `WINDOW`; None: it is not there."""
     found = _described(clients, alarm.region, AlarmNames=[alarm.name])
@@ -83,10 +157,7 @@ def _window(
     below = children - seen - alarms.keys()
     if not below:
         return longest
-    found: dict[str, Mapping[str, Any]] = {}
-    names = sorted(below)
-    for first in range(0, len(names), _NAMES_A_CALL):
-        found |= _described(clients, region, AlarmNames=names[first : first + _NAMES_A_CALL])
+    found = _described_by_name(clients, region, sorted(below))
     return max(longest, _window(clients, region, found, seen | alarms.keys() | below))
 
 
@@ -236,6 +307,13 @@ def _reached(journal: Journal, run_id: str) -> set[str]:
     """Every region that a step of the deployment was about to change."""
     lists = [e.data.get("on") for e in journal.events(run_id) if e.step.endswith("/apply")]
     return {str(region) for regions in lists if isinstance(regions, list) for region in regions}
+
+
+def _described_by_name(clients: Clients, region: str, names: Sequence[str]) -> dict[str, Mapping[str, Any]]:
+    found: dict[str, Mapping[str, Any]] = {}
+    for first in range(0, len(names), _NAMES_A_CALL):
+        found |= _described(clients, region, AlarmNames=names[first : first + _NAMES_A_CALL])
+    return found
 
 
 def _described(clients: Clients, region: str, **asked: Any) -> dict[str, Mapping[str, Any]]:

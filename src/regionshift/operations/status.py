@@ -5,19 +5,22 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from datetime import timedelta
 
 from regionshift.aws.errors import told_plainly
 from regionshift.errors import RegionshiftError
 from regionshift.journal.events import RunSummary
 from regionshift.journal.journal import Journal
-from regionshift.operations.alarms import RedAlarm, red_in
+from regionshift.operations.alarms import RedAlarm, red_in, without_data
 from regionshift.operations.environment import Environment
 from regionshift.operations.unfinished import RUN_KINDS
 from regionshift.operations.waves.bake import RegionDown, calling
 from regionshift.operations.waves.facts import terms_of
 from regionshift.runs.deployment_state import Outcome, RegionState
+from regionshift.settings.components import REPLICATION_LATENCY_ALARM
 
 _AT_ONCE = 16
+_METRICS_BEGIN = timedelta(minutes=15)  # S3 User Guide, "Using S3 Replication metrics"
 
 
 @dataclass(frozen=True)
@@ -33,10 +36,14 @@ class LastChange:
 
 @dataclass(frozen=True)
 class Alarms:
-    """The alarms that are red, and by region why they could not be read."""
+    """The alarms that are red, and by region why they could not be read.
+
+    ``silent``: alarms of the replication whose metrics, which S3 tells all the time, have no data.
+    """
 
     red: tuple[RedAlarm, ...] = ()
     unread: Mapping[str, str] | None = None
+    silent: tuple[str, ...] = ()
 
 
 def told_outcome(run: RunSummary) -> str:
@@ -84,10 +91,11 @@ def alarms_now(environment: Environment, regions: Collection[str]) -> Alarms:
     """Every alarm of ``regions`` that is red: the environment's, and those that the settings name."""
     watched = terms_of(environment.config).alarms
 
-    def ask(region: str) -> list[RedAlarm] | str:
+    def ask(region: str) -> tuple[list[RedAlarm], list[str]] | str:
         try:
             with told_plainly(region, "alarms"), calling(region):
-                return red_in(environment.clients, environment.called_config, watched, region)
+                red = red_in(environment.clients, environment.called_config, watched, region)
+                return red, _silent(environment, region)
         except RegionDown as error:
             return str(error)
         except RegionshiftError as error:
@@ -95,5 +103,18 @@ def alarms_now(environment: Environment, regions: Collection[str]) -> Alarms:
 
     with ThreadPoolExecutor(_AT_ONCE) as pool:
         answers = dict(zip(regions, pool.map(ask, regions), strict=True))
-    red = tuple(alarm for answer in answers.values() if not isinstance(answer, str) for alarm in answer)
-    return Alarms(red, {region: answer for region, answer in answers.items() if isinstance(answer, str)})
+    told = [answer for answer in answers.values() if not isinstance(answer, str)]
+    return Alarms(
+        tuple(alarm for red, _ in told for alarm in red),
+        {region: answer for region, answer in answers.items() if isinstance(answer, str)},
+        tuple(alarm for _, silent in told for alarm in silent),
+    )
+
+
+def _silent(environment: Environment, region: str) -> list[str]:
+    """The embedded AWS has no metrics of a replication."""
+    if environment.config.target != "aws":
+        return []
+    now, names = environment.now(), {REPLICATION_LATENCY_ALARM.name(environment.config.names, region)}
+    found = without_data(environment.clients, region, names, now - _METRICS_BEGIN, now)
+    return [f"{name} [{region}]" for name in found]

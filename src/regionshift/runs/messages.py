@@ -148,6 +148,8 @@ class DeploymentNews(RunNews[DeploymentState, WaveStep]):
         said = f"; left behind: {', '.join(down)}" if down else ""
         well = [region for region in regions if region not in down]
         counts = {"wave": step.wave, **_counts(after)}
+        if relied := relied_on(after.said.get(step.name, {})):
+            said += f"; {relied}"
         summary = f"wave {step.wave} of {counts['waves']} is done: {', '.join(well) or 'no region'}{said}"
         return [News(self._event(after), "error" if down else "success", summary, counts)]
 
@@ -311,6 +313,23 @@ class DataNews(RunNews[SagaState, RunStep]):
 
     def _news(self, status: NewsStatus, summary: str, counts: Mapping[str, int]) -> News:
         return News(self.event, status, summary, dict(counts), self.migration_id)
+
+
+def relied_on(said: Mapping[str, object]) -> str:
+    """What a bake was judged by where alarms had no data, from what it said; empty when every alarm had some."""
+    silent, seconds = said.get("no_data"), said.get("replication_seconds")
+    if not isinstance(silent, Mapping) or not silent:
+        return ""
+    count = sum(len(names) for names in silent.values())
+    calls = sum(
+        sum(found.values()) for each in ("probes", "traffic") if isinstance(found := said.get(each), dict)
+    )
+    parts = [f"{calls} calls of the function"] if calls else []
+    if isinstance(seconds, Mapping) and seconds:
+        parts.append(f"an object replicated to {', '.join(seconds)}")
+    judged = " and ".join(parts) or "the checks before it alone"
+    alarms = "1 alarm" if count == 1 else f"{count} alarms"
+    return f"no data yet of {alarms} ({', '.join(silent)}), so judged by {judged}"
 
 
 def _goes_on(after: DeploymentState, step: WaveStep) -> bool:

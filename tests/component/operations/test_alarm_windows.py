@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 from typing import Any, cast
 
@@ -10,7 +12,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from regionshift.aws.clients import Clients
-from regionshift.operations.alarms import WINDOW, Watched, window_of
+from regionshift.operations.alarms import WINDOW, Watched, window_of, without_data
 from regionshift.operations.obstacles import before_waves
 from regionshift.operations.waves.facts import Terms
 from regionshift.releases import DeployedReleases
@@ -109,3 +111,23 @@ def test_alarms_that_may_not_be_read_stop_a_deployment_with_a_sentence() -> None
         assert "cloudwatch:DescribeAlarms" in finding.message
         assert (finding.region, finding.severity) == (REGION, "error" if target else "warning")
         assert finding.remedy
+
+
+@pytest.mark.component
+def test_an_alarm_has_data_when_any_of_its_metrics_has_a_point(clients: Clients) -> None:
+    cloudwatch, space = clients.get("cloudwatch", REGION), f"Data{time.time_ns()}"
+    common: Any = {"EvaluationPeriods": 1, "Threshold": 0, "ComparisonOperator": "GreaterThanThreshold"}
+    one: Any = {"Namespace": space, "Dimensions": [{"Name": "Of", "Value": "one"}]}
+    other: Any = {**one, "Dimensions": [{"Name": "Of", "Value": "other"}]}
+    for name, metric in (("one", one), ("other", other)):
+        cloudwatch.put_metric_alarm(
+            AlarmName=f"{space}-{name}", MetricName="Calls", Statistic="Sum", Period=300, **metric, **common
+        )
+    cloudwatch.put_metric_data(
+        Namespace=space, MetricData=[{"MetricName": "Calls", "Dimensions": one["Dimensions"], "Value": 0.0}]
+    )
+    now, names = datetime.now(UTC), {f"{space}-one", f"{space}-other", f"{space}-not-there"}
+    began, ended = now - timedelta(minutes=5), now + timedelta(minutes=1)
+    # A point of the value 0 is a point: something was seen, and nothing was wrong.
+    assert without_data(clients, REGION, names, began, ended) == [f"{space}-other"]
+    cloudwatch.delete_alarms(AlarmNames=sorted(names))

@@ -6,6 +6,7 @@ import io
 import json
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
@@ -18,6 +19,7 @@ from regionshift.operations.environment import Outputs
 from regionshift.operations.waves.bake import Breach, RegionDown, Watch
 from regionshift.operations.waves.facts import Facts, Terms, facts_from_json
 from regionshift.runs.deployment_plan import DeploymentPlan, Wave
+from regionshift.runs.messages import relied_on
 from regionshift.settings.config import MigrationConfig
 
 PRIMARY, SECONDARY = "us-east-1", "eu-west-1"
@@ -26,7 +28,7 @@ CONFIG = MigrationConfig.model_validate(
         "project": "shop",
         "environment": "dev",
         "account": "123456789012",
-        "target": "local",
+        "target": "aws",
         "regions": {"primary": PRIMARY, "secondaries": [SECONDARY]},
         "network": {"vpc_cidr": "10.0.0.0/16"},
     }
@@ -58,6 +60,8 @@ class Region:
     answer: dict[str, Any] = field(default_factory=lambda: {"status": "success"})
     crashes: bool = False
     counted: list[dict[str, Any]] = field(default_factory=list)
+    data_from: float = 0.0
+    asked_for_data: list[dict[str, Any]] = field(default_factory=list)
 
     def get(self, _service: str, region: str) -> Any:
         if region == self.down:
@@ -90,19 +94,28 @@ class Region:
     def delete_object(self, **asked: Any) -> None:
         self.deleted.append(asked["Bucket"])
 
-    def get_paginator(self, _name: str) -> Any:
-        return self
+    def get_paginator(self, name: str) -> Any:
+        return SimpleNamespace(paginate=self.metric_data) if name == "get_metric_data" else self
+
+    def metric_data(self, **asked: Any) -> list[dict[str, Any]]:
+        """Points of every metric from the time on at which CloudWatch tells them."""
+        self.asked_for_data.append(asked)
+        values = [1.0] if self.at >= self.data_from else []
+        found = [{"Id": query["Id"], "Values": values} for query in asked["MetricDataQueries"]]
+        return [{"MetricDataResults": found}]
 
     def paginate(self, **asked: Any) -> list[dict[str, Any]]:
         since = datetime(2026, 1, 1, tzinfo=UTC) + timedelta(seconds=min(self.red_from, 1e6))
         alarm = {
             "AlarmName": MY_ALARM,
             "StateTransitionedTimestamp": since,
+            "Namespace": "AWS/Lambda",
+            "MetricName": "Errors",
             "Period": 900,
             "EvaluationPeriods": 2,
         }
         red = self.red_from <= self.at < self.red_until
-        wanted = asked.get("AlarmNames") == [MY_ALARM] or ("StateValue" in asked and red)
+        wanted = MY_ALARM in asked.get("AlarmNames", ()) or ("StateValue" in asked and red)
         return [{"MetricAlarms": [alarm] if wanted else []}]
 
     def sleep(self, seconds: float) -> None:
@@ -234,3 +247,28 @@ def test_the_terms_of_a_deployment_are_kept_with_it() -> None:
     for kept in (facts, Facts(None, None, True, frozenset())):
         assert facts_from_json(json.loads(json.dumps(kept.opening(plan)))) == kept
     assert facts_from_json({}) == Facts(None, None, True, frozenset()), "of an older version"
+
+
+def test_an_alarm_that_has_seen_nothing_is_named_with_what_was_relied_on_instead() -> None:
+    region = Region(data_from=900.0)
+    said = region.bake(replicated=(SECONDARY,))
+    assert said["no_data"] == {SECONDARY: [MY_ALARM]}
+    calls = "10 calls of the function"
+    judged = f"judged by {calls} and an object replicated to {SECONDARY}"
+    assert relied_on(said) == f"no data yet of 1 alarm ({SECONDARY}), so {judged}"
+    (asked,) = region.asked_for_data
+    assert asked["EndTime"] - asked["StartTime"] >= timedelta(minutes=6), (
+        "the alarms' window before the bake too"
+    )
+
+
+def test_alarms_that_have_data_are_relied_on_without_a_word() -> None:
+    said = Region().bake()
+    assert said["no_data"] == {}
+    assert relied_on(said) == ""
+    assert relied_on({"checks": 3}) == ""
+
+
+def test_a_bake_that_nothing_was_counted_in_says_that_the_checks_are_all_there_is() -> None:
+    said = Region(data_from=900.0).bake(min_samples=0)
+    assert relied_on(said).endswith("judged by the checks before it alone")

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import io
-from datetime import UTC, datetime
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
+from botocore.exceptions import ClientError
 
 from regionshift.cli.deployment_tables import history_table, standing_table
 from regionshift.journal.backends import open_state
@@ -19,7 +21,7 @@ from regionshift.operations.checks.base import CheckContext, run_checks
 from regionshift.operations.checks.monitoring import AlarmsCheck
 from regionshift.operations.environment import Outputs
 from regionshift.operations.migrations.listing import migration_named
-from regionshift.operations.status import Alarms, LastChange, last_change, releases_among
+from regionshift.operations.status import Alarms, LastChange, alarms_now, last_change, releases_among
 from regionshift.operations.unfinished import alive_runs, open_runs, worked_on
 from regionshift.report.printer import Screen
 from regionshift.runs.deployment_state import RegionState
@@ -211,3 +213,62 @@ def test_a_red_alarm_is_not_ticked(tmp_path: Path, state: str, outcome: str) -> 
     assert ("in ALARM" in result.detail and "since 2026-05-01T00:00:00+00:00" in result.detail) == (
         state == "ALARM"
     )
+
+
+@dataclass
+class Quiet:
+    """CloudWatch with the alarm of the replication, and points of its metric or none; or nobody may read them."""
+
+    points: list[float]
+    denied: bool = False
+
+    def get(self, *_: str) -> Any:
+        return self
+
+    named = get
+
+    def get_paginator(self, name: str) -> Any:
+        return SimpleNamespace(paginate=getattr(self, name))
+
+    def describe_alarms(self, **asked: Any) -> list[dict[str, Any]]:
+        metric = {"Namespace": "AWS/S3", "MetricName": "ReplicationLatency"}
+        return [{"MetricAlarms": [{"AlarmName": name, **metric} for name in asked.get("AlarmNames", ())]}]
+
+    def get_metric_data(self, **asked: Any) -> list[dict[str, Any]]:
+        if self.denied:
+            raise ClientError({"Error": {"Code": "AccessDenied"}}, "GetMetricData")
+        assert asked["EndTime"] - asked["StartTime"] == timedelta(minutes=15)
+        return [{"MetricDataResults": [{"Id": "m0", "Values": self.points}]}]
+
+
+@pytest.mark.parametrize(
+    ("clients", "target", "silent"),
+    [
+        (Quiet([]), "aws", True),
+        (Quiet([], denied=True), "aws", True),
+        (Quiet([1.0]), "aws", False),
+        (Quiet([]), "local", False),
+    ],
+)
+def test_an_alarm_of_the_replication_that_has_seen_nothing_is_told(
+    clients: Quiet, target: str, silent: bool
+) -> None:
+    config = MigrationConfig.model_validate(
+        {
+            "project": "shop",
+            "environment": "dev",
+            "account": "012345678901",
+            "target": target,
+            "regions": {"primary": FIRST, "secondaries": [SECOND]},
+            "network": {"vpc_cidr": "10.0.0.0/14"},
+        }
+    )
+    environment: Any = SimpleNamespace(
+        config=config, called_config=config, clients=clients, now=lambda: datetime.now(UTC)
+    )
+    found = alarms_now(environment, [SECOND])
+    assert bool(found.silent) == silent
+    assert all("replication-latency" in each and SECOND in each for each in found.silent)
+    told = _shown(standing_table({}, [], None, None, alarms=found))
+    assert ("has no data yet: green says nothing" in told) == silent
+    assert ("regionshift validate tries it" in told) == silent

@@ -12,7 +12,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from regionshift.aws.clients import Clients
 from regionshift.aws.errors import is_outside
-from regionshift.operations.alarms import RedAlarm, Watched, red_in
+from regionshift.operations.alarms import WINDOW, RedAlarm, Watched, red_in, telling_in, without_data
 from regionshift.operations.checks.base import CheckContext, Wrong
 from regionshift.operations.checks.function import invoke
 from regionshift.operations.checks.replication import PROBE_PREFIX, remove_versions
@@ -210,18 +210,23 @@ class Watch:
 
         Returns:
             What was watched: {"looks": n, "probes": {region: n}, "traffic": {region: n},
-            "replication_seconds": {region: seconds}}.
+            "replication_seconds": {region: seconds}, "no_data": {region: [alarm, ...]}}. The last are those that are
+            green without a point of their metrics since their window before the bake: there the calls and the
+            replication were relied on.
 
         Raises:
             Breach: an alarm is red, a probe was answered with an error, or the delay is too long; at once.
             RegionDown: a region does not answer; it may be the primary, from which the replication comes.
         """
-        wanted = terms.min_samples if terms.bake else 0
+        wanted, began = terms.min_samples if terms.bake else 0, context.now() - timedelta(seconds=WINDOW)
         samples = {region: self._sampling(context, region, wanted) for region in regions}
         delay = Delay(context, replicated if terms.bake else ())
         try:
             delay.start()
             looks = self._until_well(terms, context.config, samples, delay, ignored)
+            # The embedded AWS judges an alarm whenever it is asked.
+            told_late = terms.bake and context.config.target == "aws"
+            silent = self._without_data(terms, context, samples, began) if told_late else {}
         finally:
             with suppress(ClientError, BotoCoreError):  # the probe's own rubbish is no reason to go back
                 delay.end()
@@ -230,7 +235,20 @@ class Watch:
             "probes": {region: each.probes for region, each in samples.items()},
             "traffic": {region: each.traffic for region, each in samples.items()},
             "replication_seconds": delay.arrived,
+            "no_data": silent,
         }
+
+    def _without_data(
+        self, terms: Terms, context: CheckContext, regions: Collection[str], began: datetime
+    ) -> dict[str, list[str]]:
+        found = dict[str, list[str]]()
+        for region in regions:
+            with calling(region):
+                names = telling_in(context.config, terms.alarms, region)
+                silent = without_data(self.clients, region, names, began, context.now())
+            if silent:
+                found[region] = silent
+        return found
 
     def _until_well(
         self,
