@@ -17,14 +17,14 @@ from botocore.exceptions import ClientError, EndpointConnectionError
 from regionshift.aws.clients import Clients
 from regionshift.aws.errors import AwsFailed, told_plainly
 from regionshift.carriers.carrier import Level
-from regionshift.errors import Refused
+from regionshift.errors import InputError, Refused
 from regionshift.journal.backends import open_state
 from regionshift.journal.events import RunView
 from regionshift.journal.journal import Journal
 from regionshift.operations.environment import Environment
 from regionshift.operations.migrations.carrying import Carrying
 from regionshift.operations.migrations.migrate import MigrationRequest, MigrationRun
-from regionshift.operations.migrations.taking_back import UndoRun
+from regionshift.operations.migrations.taking_back import UndoRun, take_back
 from regionshift.operations.recovery import MeasuredRecovery
 from regionshift.runs.driver import RunUnderWay, drive
 from regionshift.runs.state import RunStep, SagaState
@@ -237,3 +237,10 @@ def test_a_failure_while_stopping_does_not_hide_the_interruption(migrating: Any,
         migrating(SimpleNamespace(known=lambda _: None, begin=begin, stop=stop))
     assert "the stop could not be written" in str(first.value.__notes__)
     assert desk.outcome == "interrupted"
+
+
+def test_a_reason_that_no_execution_takes_is_refused_before_a_run_is_opened(desk: Desk) -> None:
+    with pytest.raises(InputError, match="1,026 bytes") as refused:
+        take_back(desk.carrying, desk.journal, "m", "é" * 513, clock=lambda: 0.0)
+    assert refused.value.where == "--reason"
+    assert desk.journal.history() == []
