@@ -127,7 +127,17 @@ def main() -> None:
     # would on AWS. Of one that says nothing the emulator waits 50 ms for a first line, too.
     os.environ.pop("LOG_LEVEL", None)
 
-    from regionshift.local import compute_gaps, data_gaps, monitoring_gaps, s3_gaps, size_gaps, speed, weather
+    from regionshift.local import (
+        compute_gaps,
+        data_gaps,
+        monitoring_gaps,
+        rights_gaps,
+        s3_gaps,
+        size_gaps,
+        speed,
+        tag_gaps,
+        weather,
+    )
 
     told = weather.of_variables(os.environ)
 
@@ -136,6 +146,8 @@ def main() -> None:
     monitoring_gaps.close()
     s3_gaps.close()
     size_gaps.close()
+    rights_gaps.close()
+    tag_gaps.close()
     speed.install()
     weather.install(*told, ministack.app)
     save_when_quiet(ministack.app)

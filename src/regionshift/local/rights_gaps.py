@@ -1,0 +1,537 @@
+"""Rights that the emulator does not ask, asked inside its process: of roles that are passed, of keys, of services.
+
+- Whoever gives a service a role needs ``iam:PassRole`` on it for that service, and the role must trust the service
+  (IAM User Guide, "Grant a user permissions to pass a role to an AWS service"). In `_PASSING`: who takes roles.
+- A key of one's own behind a service is used as the caller, by the caller's policies and the key's, with
+  ``kms:ViaService``, ``kms:CallerAccount``, ``kms:ResourceAliases`` and the service's encryption context (KMS Developer
+  Guide, "kms:ViaService"; Systems Manager User Guide, "How AWS Systems Manager Parameter Store uses AWS KMS"; Secrets
+  Manager User Guide, "Secret encryption and decryption"; SNS Developer Guide, "Key management"; SQS Developer Guide,
+  "Key management"). Of S3 see `kms_gaps.py`.
+- A log group takes a key only if the key's policy lets CloudWatch Logs of the region use it for that group, and an
+  alarm tells an encrypted topic only if it lets CloudWatch (CloudWatch Logs User Guide, "Encrypt log data"; SNS
+  Developer Guide, "Enable compatibility between event sources from AWS services and encrypted topics").
+- An execution calls functions, reads a map's items, starts the map's run and writes its results as the state
+  machine's role (Step Functions Developer Guide, "IAM policies for using Distributed Map states").
+
+Keys that do not exist are left to each service; AWS's own keys are open to everybody in the account.
+``tests/component/test_rights_gaps.py`` tells when the emulator no longer needs it.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import parse_qs
+
+from regionshift.settings.regions import service_host
+
+Handler = Callable[..., Any]
+Given = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Question:
+    """Whether the caller may do ``action`` to ``resource``, with these condition keys."""
+
+    action: str
+    resource: str
+    keys: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class ServiceCall:
+    """What a service is asked: its operation, the fields that came, and where."""
+
+    operation: str
+    given: Given
+    region: str
+    account: str
+
+
+def close() -> None:
+    """Put the repairs into the running ministack."""
+    from ministack import app  # type: ignore[import-untyped]
+    from ministack.services import cloudwatch, stepfunctions  # type: ignore[import-untyped]
+
+    for service in {*_PASSING, *_WITH_KEYS}:
+        app.SERVICE_HANDLERS[service] = asking(app.SERVICE_HANDLERS[service], service)
+    stepfunctions._run_execution = as_role(stepfunctions._run_execution, stepfunctions)
+    stepfunctions._call_lambda = calling_as_role(stepfunctions._call_lambda, stepfunctions)
+    stepfunctions._read_map_items = reading_as_role(stepfunctions._read_map_items, stepfunctions)
+    stepfunctions._run_distributed_map = mapping_as_role(stepfunctions._run_distributed_map, stepfunctions)
+    cloudwatch._dispatch_alarm_actions = to_topics_it_may_use(cloudwatch._dispatch_alarm_actions)
+
+
+def asking(handler: Callable[..., Awaitable[Any]], service: str) -> Callable[..., Awaitable[Any]]:
+    """``handler`` of ``service``, for callers who have every right that their request needs."""
+    from ministack.core.iam_actions import access_denied_response  # type: ignore[import-untyped]
+    from ministack.core.iam_evaluator import AuthError, enforce  # type: ignore[import-untyped]
+    from ministack.core.responses import (  # type: ignore[import-untyped]
+        error_response_json,
+        get_account_id,
+        get_region,
+        new_uuid,
+    )
+    from ministack.core.router import extract_access_key_id  # type: ignore[import-untyped]
+
+    async def answer(
+        method: str, path: str, headers: Mapping[str, str], body: bytes, query: Mapping[str, Any]
+    ) -> Any:
+        caller = extract_access_key_id(headers, query)
+        operation = _operation(service, method, path, headers, body, query)
+        if not caller or not operation:  # of the emulator's own services, or nothing that is asked about
+            return await handler(method, path, headers, body, query)
+        asked = ServiceCall(operation, _fields(service, body, query), get_region(), get_account_id())
+        for question in (*_passing(service, asked), *_WITH_KEYS.get(service, _no_keys)(asked)):
+            denied = enforce(
+                caller,
+                question.action,
+                question.action.partition(":")[0],
+                asked.region,
+                question.resource,
+                question.keys,
+            )
+            if denied and not isinstance(denied, AuthError):
+                return access_denied_response(
+                    service,
+                    question.action,
+                    denied.principal_arn,
+                    new_uuid(),
+                    headers=headers,
+                    resource_arn=question.resource,
+                    explicit_deny=denied.decision == "Deny",
+                    resource_policy_arn=denied.resource_policy_arn,
+                )
+        problem = _untrusting(service, asked) or _without_key(service, asked)
+        return (
+            error_response_json(*problem, 400)
+            if problem
+            else await handler(method, path, headers, body, query)
+        )
+
+    return answer
+
+
+_REST = {
+    ("lambda", "POST", re.compile(r"/2015-03-31/functions/?")): "CreateFunction",
+    (
+        "lambda",
+        "PUT",
+        re.compile(r"/2015-03-31/functions/[^/]+/configuration"),
+    ): "UpdateFunctionConfiguration",
+    ("s3", "PUT", re.compile(r"/[^/]+/?")): "PutBucketReplication",
+}
+
+
+def _operation(
+    service: str,
+    method: str,
+    path: str,
+    headers: Mapping[str, str],
+    body: bytes,
+    query: Mapping[str, Any],
+) -> str:
+    """The operation, if something is asked about it."""
+    if service in ("lambda", "s3"):
+        if service == "s3" and "replication" not in query:
+            return ""
+        return next(
+            (
+                name
+                for (of, verb, place), name in _REST.items()
+                if (of, verb) == (service, method) and place.fullmatch(path)
+            ),
+            "",
+        )
+    name = headers.get("x-amz-target", "").rpartition(".")[2]
+    if not name:
+        name = _first(query, "Action") or _first(parse_qs(body.decode("utf-8", "replace")), "Action")
+    return name if name in _ASKED[service] else ""
+
+
+def _first(fields: Mapping[str, Any], name: str) -> str:
+    found = fields.get(name, "")
+    return str(found[0] if isinstance(found, list) else found)
+
+
+def _fields(service: str, body: bytes, query: Mapping[str, Any]) -> Given:
+    if service == "s3":
+        role = re.search(r"<Role>([^<]+)</Role>", body.decode("utf-8", "replace"))
+        return {"Role": role[1]} if role else {}
+    if body.startswith(b"{"):
+        found = json.loads(body)
+        return found if isinstance(found, dict) else {}
+    sent = {**query, **parse_qs(body.decode("utf-8", "replace"))}
+    return {name: _first(sent, name) for name in sent}
+
+
+_PASSING: Mapping[str, tuple[str, tuple[str, ...]]] = {
+    "ec2": ("vpc-flow-logs.amazonaws.com", ("CreateFlowLogs",)),
+    "events": ("events.amazonaws.com", ("PutRule", "PutTargets")),
+    "lambda": ("lambda.amazonaws.com", ("CreateFunction", "UpdateFunctionConfiguration")),
+    "logs": ("logs.amazonaws.com", ("PutDestination", "PutSubscriptionFilter")),
+    "s3": ("s3.amazonaws.com", ("PutBucketReplication",)),
+    "scheduler": ("scheduler.amazonaws.com", ("CreateSchedule", "UpdateSchedule")),
+    "states": ("states.amazonaws.com", ("CreateStateMachine", "UpdateStateMachine")),
+}
+_ROLE_FIELDS = frozenset({"DeliverLogsPermissionArn", "Role", "RoleArn", "roleArn"})
+
+
+def _roles(given: Any) -> Iterator[str]:
+    """Every role that the fields name."""
+    if isinstance(given, list):
+        for each in given:
+            yield from _roles(each)
+    elif isinstance(given, dict):
+        for name, value in given.items():
+            if name in _ROLE_FIELDS and isinstance(value, str):
+                yield value
+            else:
+                yield from _roles(value)
+
+
+def _passing(service: str, asked: ServiceCall) -> Iterator[Question]:
+    principal, operations = _PASSING.get(service, ("", ()))
+    if asked.operation in operations:
+        for role in _roles(asked.given):
+            yield Question("iam:PassRole", role, {"iam:PassedToService": principal})
+
+
+_NO_TRUST = {
+    "lambda": (
+        "InvalidParameterValueException",
+        "The role defined for the function cannot be assumed by Lambda.",
+    ),
+    "states": (
+        "AccessDeniedException",
+        "Neither the global service principal states.amazonaws.com, nor the regional one is authorized to assume the "
+        "provided role.",
+    ),
+}
+
+
+def _untrusting(service: str, asked: ServiceCall) -> tuple[str, str] | None:
+    """Why the service refuses a role that does not trust it; others find out when they use it."""
+    from ministack.core.iam_evaluator import _service_principal_matches
+    from ministack.services import iam
+
+    if service not in _NO_TRUST:
+        return None
+    name = _PASSING[service][0]
+    principals = (name, name.replace(".", f".{asked.region}.", 1))
+    for arn in _roles(asked.given):
+        role = iam._roles.get(arn.rpartition("/")[2])
+        if role is None:
+            continue
+        trust = role["AssumeRolePolicyDocument"]
+        statements = (json.loads(trust) if isinstance(trust, str) else trust).get("Statement", [])
+        trusted = (
+            each["Effect"] == "Allow" and _service_principal_matches(each.get("Principal"), principal)
+            for each in (statements if isinstance(statements, list) else [statements])
+            for principal in principals
+        )
+        if not any(trusted):
+            return _NO_TRUST[service]
+    return None
+
+
+def _no_keys(asked: ServiceCall) -> Iterator[Question]:
+    del asked
+    return iter(())
+
+
+def _through(
+    service: str, asked: ServiceCall, key: str | None, context: Mapping[str, str], *actions: str
+) -> Iterator[Question]:
+    """What is asked about a key that ``service`` uses as the caller."""
+    from ministack.services import kms
+
+    found = kms._resolve_key(key) if key and "alias/aws/" not in key else None
+    if found is None:
+        return
+    aliases = [alias.split(":", 5)[5] for alias, of in kms._aliases.items() if of == found["KeyId"]]
+    keys = {
+        "kms:ViaService": service_host(service, asked.region),
+        "kms:CallerAccount": asked.account,
+        "kms:ResourceAliases": aliases,
+        "kms:EncryptionContextKeys": list(context),
+        **{f"kms:EncryptionContext:{name}": value for name, value in context.items()},
+    }
+    for action in actions:
+        yield Question(action, found["Arn"], keys)
+
+
+def _of_parameters(asked: ServiceCall) -> Iterator[Question]:
+    from ministack.services import ssm
+
+    given = asked.given
+
+    def about(name: str, key: str | None, action: str) -> Iterator[Question]:
+        return _through("ssm", asked, key, {"PARAMETER_ARN": ssm._param_arn(name)}, action)
+
+    if asked.operation == "PutParameter":
+        name = str(given.get("Name", ""))
+        there = ssm._parameters.get(name) or {}
+        if given.get("Type", there.get("Type")) == "SecureString":
+            advanced = "Advanced" in (given.get("Tier"), there.get("Tier"))
+            key = given.get("KeyId") or there.get("KeyId")
+            yield from about(name, key, "kms:GenerateDataKey" if advanced else "kms:Encrypt")
+        return
+    if not given.get("WithDecryption"):
+        return
+    path = str(given.get("Path", ""))
+    for name in (given.get("Name"), *given.get("Names", ())) if not path else list(ssm._parameters):
+        plain = str(name)
+        if not plain.startswith("arn:"):
+            plain = plain.partition(":")[0]
+        _, there = ssm._lookup_parameter(plain)
+        if there and there["Name"].startswith(path) and there["Type"] == "SecureString":
+            yield from about(there["Name"], there.get("KeyId"), "kms:Decrypt")
+
+
+def _of_secrets(asked: ServiceCall) -> Iterator[Question]:
+    from ministack.services import secretsmanager
+
+    given = asked.given
+    _, secret = secretsmanager._resolve(given.get("SecretId"))
+    key = given.get("KmsKeyId") or (secret or {}).get("KmsKeyId")
+    # The end of a new one's ARN is not known yet.
+    new = f"arn:aws:secretsmanager:{asked.region}:{asked.account}:secret:{given.get('Name')}-000000"
+    context = {"SecretARN": secret["ARN"] if secret else new}
+    if asked.operation == "GetSecretValue":
+        yield from _through("secretsmanager", asked, key, context, "kms:Decrypt")
+    elif {"SecretString", "SecretBinary", "KmsKeyId"} & given.keys() and (
+        secret or "SecretString" in given or "SecretBinary" in given
+    ):
+        yield from _through("secretsmanager", asked, key, context, "kms:GenerateDataKey", "kms:Decrypt")
+
+
+def _of_topics(asked: ServiceCall) -> Iterator[Question]:
+    from ministack.services import sns
+
+    arn = str(asked.given.get("TopicArn", ""))
+    key = ((sns._topics.get(arn) or {}).get("attributes") or {}).get("KmsMasterKeyId")
+    context = {"aws:sns:topicArn": arn}
+    yield from _through("sns", asked, key, context, "kms:GenerateDataKey", "kms:Decrypt")
+
+
+def _of_queues(asked: ServiceCall) -> Iterator[Question]:
+    from ministack.services import sqs
+
+    name = str(asked.given.get("QueueUrl", "")).rpartition("/")[2]
+    queue = sqs._queues.get(sqs._queue_name_to_url.get(name, "")) or {}
+    arn = f"arn:aws:sqs:{asked.region}:{asked.account}:{name}"
+    key = (queue.get("attributes") or {}).get("KmsMasterKeyId")
+    actions = (
+        ["kms:Decrypt"] if asked.operation == "ReceiveMessage" else ["kms:GenerateDataKey", "kms:Decrypt"]
+    )
+    yield from _through("sqs", asked, key, {"aws:sqs:arn": arn}, *actions)
+
+
+_WITH_KEYS: Mapping[str, Callable[[ServiceCall], Iterator[Question]]] = {
+    "ssm": _of_parameters,
+    "secretsmanager": _of_secrets,
+    "sns": _of_topics,
+    "sqs": _of_queues,
+}
+_ASKED: Mapping[str, frozenset[str]] = {
+    **{service: frozenset(operations) for service, (_, operations) in _PASSING.items()},
+    "logs": frozenset({*_PASSING["logs"][1], "CreateLogGroup", "AssociateKmsKey"}),
+    "ssm": frozenset({"PutParameter", "GetParameter", "GetParameters", "GetParametersByPath"})
+    | {"GetParameterHistory"},
+    "secretsmanager": frozenset({"CreateSecret", "GetSecretValue", "PutSecretValue", "UpdateSecret"}),
+    "sns": frozenset({"Publish", "PublishBatch"}),
+    "sqs": frozenset({"SendMessage", "SendMessageBatch", "ReceiveMessage"}),
+}
+
+
+def _lets(key: Mapping[str, Any], service: str, action: str, region: str, keys: Mapping[str, Any]) -> bool:
+    """Whether a key's policy lets a service use it."""
+    from ministack.core.iam_evaluator import EvalContext, evaluate_resource_policy
+
+    context = EvalContext(
+        principal_arn=service,
+        principal_type="Service",
+        principal_account="",
+        action=action,
+        resource_arn=key["Arn"],
+        region=region,
+        service_context={name.lower(): value for name, value in keys.items()},
+    )
+    decision = evaluate_resource_policy(key.get("Policy") or "", context, service).decision
+    return bool(decision == "Allow")
+
+
+def _without_key(service: str, asked: ServiceCall) -> tuple[str, str] | None:
+    """Why CloudWatch Logs may not use the key for the log group."""
+    from ministack.services import kms
+
+    if service != "logs" or asked.operation not in ("CreateLogGroup", "AssociateKmsKey"):
+        return None
+    key = kms._resolve_key(asked.given.get("kmsKeyId"))
+    if not asked.given.get("kmsKeyId"):
+        return None
+    group = f"arn:aws:logs:{asked.region}:{asked.account}:log-group:{asked.given.get('logGroupName')}"
+    keys = {"kms:EncryptionContext:aws:logs:arn": group}
+    host = service_host("logs", asked.region)
+    actions = ("kms:Encrypt", "kms:Decrypt", "kms:GenerateDataKey", "kms:DescribeKey")
+    if key is not None and all(_lets(key, host, action, asked.region, keys) for action in actions):
+        return None
+    message = f"The specified KMS key does not exist or is not allowed to be used with Arn '{group}'"
+    return "AccessDeniedException", message
+
+
+def to_topics_it_may_use(original: Handler) -> Handler:
+    """``original``, which tells topics of an alarm, but those whose key CloudWatch may not use."""
+    from ministack.core.responses import get_account_id, get_region
+    from ministack.services import kms, sns
+
+    def is_open(alarm: Given, topic: str) -> bool:
+        key = ((sns._topics.get(topic) or {}).get("attributes") or {}).get("KmsMasterKeyId")
+        found = kms._resolve_key(key) if key else None
+        if found is None:
+            return key is None or "alias/aws/" not in key
+        keys = {"aws:SourceAccount": get_account_id(), "aws:SourceArn": alarm["AlarmArn"]}
+        return all(
+            _lets(found, "cloudwatch.amazonaws.com", action, get_region(), keys)
+            for action in ("kms:Decrypt", "kms:GenerateDataKey")
+        )
+
+    def tell(alarm: Given, *more: Any) -> Any:
+        kept = {
+            name: [each for each in alarm.get(name) or [] if is_open(alarm, each)]
+            for name in ("AlarmActions", "OKActions", "InsufficientDataActions")
+        }
+        return original({**alarm, **kept}, *more)
+
+    return tell
+
+
+_role: ContextVar[str] = ContextVar("the role of the execution that runs", default="")
+
+
+def as_role(original: Handler, states: Any) -> Handler:
+    """``original``, which runs an execution; meanwhile it is known as which role."""
+
+    def run(arn: str) -> Any:
+        machine = (states._executions.get(arn) or {}).get("stateMachineArn")
+        _role.set((states._state_machines.get(machine) or {}).get("roleArn", ""))
+        return original(arn)
+
+    return run
+
+
+def _require(states: Any, error: str, *questions: Question) -> None:
+    """Fail the state with ``error`` unless the execution's role may do all of that."""
+    from ministack.core import iam_evaluator  # type: ignore[import-untyped]
+    from ministack.core.responses import get_region
+    from ministack.services import iam
+
+    role = _role.get()
+    if not role:
+        return
+    account, name = role.split(":")[4], role.rpartition("/")[2]
+    policies = iam_evaluator._gather_role_policies(name, account)
+    limits = iam_evaluator._permissions_boundary(iam._roles, name, account)
+    for question in questions:
+        service = question.action.partition(":")[0]
+        context = iam_evaluator.EvalContext(
+            principal_arn=f"arn:aws:sts::{account}:assumed-role/{name}/execution",
+            principal_type="AssumedRole",
+            principal_account=account,
+            action=question.action,
+            resource_arn=question.resource,
+            region=get_region(),
+            service_context={key.lower(): value for key, value in question.keys.items()},
+        )
+        result = iam_evaluator.evaluate(context, policies, *limits)
+        found = iam_evaluator._resource_policy(service, question.resource)
+        if found is not None:
+            result = iam_evaluator.combine_resource_policy(
+                result, context, *found, required=service == "kms", limits=limits
+            )
+        if result.decision != "Allow":
+            what = f"is not authorized to perform: {question.action} on resource: {question.resource}"
+            raise states._ExecutionError(error, f"User: {context.principal_arn} {what}")
+
+
+def calling_as_role(original: Handler, states: Any) -> Handler:
+    """``original``, which calls a function for a state, when the execution's role may."""
+    from ministack.core.responses import get_account_id, get_region
+
+    def call(function: str, event: Any) -> Any:
+        arn = function
+        if not arn.startswith("arn:"):
+            arn = f"arn:aws:lambda:{get_region()}:{get_account_id()}:function:{function}"
+        _require(states, "Lambda.AWSLambdaException", Question("lambda:InvokeFunction", arn))
+        return original(function, event)
+
+    return call
+
+
+def _key_question(key: str, action: str, bucket: str) -> Iterator[Question]:
+    from ministack.core.responses import get_account_id, get_region
+
+    asked = ServiceCall("", {}, get_region(), get_account_id())
+    return _through("s3", asked, key, {"aws:s3:arn": f"arn:aws:s3:::{bucket}"}, action)
+
+
+_KEY_OF_OBJECT = "x-amz-server-side-encryption-aws-kms-key-id"
+
+
+def reading_as_role(original: Handler, states: Any) -> Handler:
+    """``original``, which reads a map's items, when the execution's role may."""
+
+    def read(reader: Given, effective: Any, context: Any) -> Any:
+        from ministack.services import s3
+
+        if str(reader.get("Resource", "")).endswith("s3:getObject"):
+            given = states._resolve_params_obj(reader.get("Parameters") or {}, effective, context)
+            bucket, key = str(given.get("Bucket")), str(given.get("Key"))
+            found = (s3._buckets.get(bucket) or {}).get("objects", {}).get(key) or {}
+            under = (found.get("preserved_headers") or {}).get(_KEY_OF_OBJECT, "")
+            _require(
+                states,
+                "States.ItemReaderFailed",
+                Question("s3:GetObject", f"arn:aws:s3:::{bucket}/{key}"),
+                *_key_question(under, "kms:Decrypt", bucket),
+            )
+        return original(reader, effective, context)
+
+    return read
+
+
+_DEFAULT_KEY = re.compile(r"<KMSMasterKeyID>([^<]+)<")
+
+
+def mapping_as_role(original: Handler, states: Any) -> Handler:
+    """``original``, which runs a distributed map, when the execution's role may start its run and write results."""
+
+    def run(state: Given, raw: Any, effective: Any, iterator: Any, execution: Given, context: Any) -> Any:
+        from ministack.services import s3
+
+        machine = str(execution["stateMachineArn"])
+        _require(states, "States.Permissions", Question("states:StartExecution", machine))
+        writer = state.get("ResultWriter") or {}
+        given = states._resolve_params_obj(writer.get("Parameters") or {}, effective, context)
+        if given.get("Bucket"):
+            bucket = str(given["Bucket"])
+            place = f"arn:aws:s3:::{bucket}/{given.get('Prefix', '')}/run/manifest.json"
+            default = _DEFAULT_KEY.search(str(s3._bucket_encryption.get(bucket) or ""))
+            _require(
+                states,
+                "States.ResultWriterFailed",
+                *(Question(f"s3:{action}", place) for action in _WRITING_RESULTS),
+                *_key_question(default[1] if default else "", "kms:GenerateDataKey", bucket),
+            )
+        return original(state, raw, effective, iterator, execution, context)
+
+    return run
+
+
+# Step Functions Developer Guide, "IAM policies for using Distributed Map states", "Writing results".
+_WRITING_RESULTS = ("PutObject", "GetObject", "ListMultipartUploadParts", "AbortMultipartUpload")
