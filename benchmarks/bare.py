@@ -44,7 +44,7 @@ from regionshift.local import emulator
 from regionshift.local.provider.assets import Files
 from regionshift.local.provider.server import serve
 from regionshift.machine import collect_garbage_less
-from regionshift.operations.targets import targets_of
+from regionshift.operations.planning import targets_of
 from regionshift.settings.load import load_config
 from regionshift.settings.release import Artifact, Release
 

@@ -19,7 +19,7 @@ from regionshift.engine.engine import EngineFailed, Listener, RunRecord
 from regionshift.engine.events import Problem, ResourceStep, StepProgress
 from regionshift.engine.state_exclusion import NOTHING, StateExclusion
 from regionshift.errors import Interrupted, NoRoom
-from regionshift.operations.targets import is_link
+from regionshift.operations.planning import is_link
 from regionshift.settings.config import MigrationConfig
 from regionshift.settings.release import Artifact, Release
 

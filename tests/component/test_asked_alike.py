@@ -23,7 +23,7 @@ from model_regions import CANARY, OTHER, Crash
 import regionshift
 from regionshift.aws.clients import Clients
 from regionshift.aws.errors import AwsFailed
-from regionshift.cli import doctor, moving, opening
+from regionshift.cli import doctor, move, opening
 from regionshift.cli.app import app
 from regionshift.cli.failure import run
 from regionshift.cli.options import Choices
@@ -528,7 +528,7 @@ def test_a_retirement_that_is_refused_says_why(scene: Scene, monkeypatch: pytest
     found = moves.Retirement(OTHER, cast(Any, None), left, propose(left, allow_data_loss=True))
     monkeypatch.setattr(moves, "propose_retirement", lambda *_, **__: found)
     with pytest.raises(PlanRefused, match=DEPLOYMENT_BUCKET.name(scene.names, OTHER)):
-        moving._retire(Choices(Path("regionshift.yaml"), yes=True), OTHER, allow_data_loss=True)
+        move._retire(Choices(Path("regionshift.yaml"), yes=True), OTHER, allow_data_loss=True)
 
 
 def test_no_question_is_asked_by_one_alone() -> None:

@@ -26,11 +26,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from regionshift import logs
-from regionshift.cli import deployment_tables, failure, show
+from regionshift.cli import failure, running, show, status
 from regionshift.cli.app import app
 from regionshift.cli.options import Choices
 from regionshift.errors import InputError, Refused, WorkFailed
-from regionshift.report import migrations, moving, terminal
+from regionshift.report import live, migrations, terminal
 from regionshift.report.junit import write_junit
 from regionshift.report.live import LiveView
 from regionshift.report.printer import Rows, Screen, Text, escaped
@@ -119,10 +119,13 @@ def _made(kind: Any) -> Any:
 
 
 _VIEWS = [
+    running.news_line,
+    running.step_line,
+] + [
     view
-    for module in (terminal, migrations, moving, deployment_tables)
+    for module in (terminal, migrations, status)
     for name, view in vars(module).items()
-    if inspect.isfunction(view) and view.__module__ == module.__name__ and not name.startswith("_")
+    if inspect.isfunction(view) and view.__module__ == module.__name__ and not name.startswith(("_", "run_"))
 ]
 
 
@@ -157,7 +160,7 @@ def test_live_views_are_harmless() -> None:
         with LiveView(screen, HOSTILE, [HOSTILE], {HOSTILE: 1}, lambda: 0.0) as view:
             for phase in ("started", "failed"):
                 view.step(phase, HOSTILE, HOSTILE, HOSTILE, HOSTILE)
-        with moving.StepsView(screen, HOSTILE, {HOSTILE: HOSTILE}, lambda: 0.0) as steps:
+        with live.StepsView(screen, HOSTILE, {HOSTILE: HOSTILE}, lambda: 0.0) as steps:
             for said in ({"error": HOSTILE}, {HOSTILE: HOSTILE}, {"warning": HOSTILE}):
                 steps.told(HOSTILE, "failed", said)
             steps.news(HOSTILE, "error", of_step=False)

@@ -15,8 +15,7 @@ from typer.testing import CliRunner
 from regionshift.cli import failure, show
 from regionshift.cli.app import app
 from regionshift.cli.options import Choices
-from regionshift.report.live import Activity, LiveView
-from regionshift.report.moving import StepsView
+from regionshift.report.live import Activity, LiveView, StepsView
 from regionshift.report.printer import Rows, Screen
 from regionshift.report.terminal import checks_table
 from regionshift.report.values import CheckResult

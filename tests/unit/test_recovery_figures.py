@@ -13,14 +13,13 @@ import pytest
 
 from regionshift.journal.events import RunView, StepView
 from regionshift.operations.checks.base import Wrong
-from regionshift.operations.checks.replication import ReplicationCheck
+from regionshift.operations.checks.replication import MeasuredRecovery, ReplicationCheck
 from regionshift.operations.moving.promotion_plan import PromotionPlan
 from regionshift.operations.moving.proposing import figures, recovery
-from regionshift.operations.recovery import MeasuredRecovery
 from regionshift.report.junit import write_junit
 from regionshift.report.migrations import recovery_lines
-from regionshift.report.moving import run_facts_table
 from regionshift.report.printer import Screen
+from regionshift.report.terminal import run_facts_table
 from regionshift.settings.editing import Edit
 
 MISSED = MeasuredRecovery(75.0, 10.0, {"eu-west-1": 12.5, "eu-west-2": None, "eu-west-3": 1.0})

@@ -9,8 +9,7 @@ import pytest
 import typer.main
 from typer.testing import CliRunner
 
-from regionshift.cli.app import app
-from regionshift.cli.command import takes
+from regionshift.cli.app import app, takes
 from regionshift.cli.options import CHANGE, DEFAULT_CONFIG, MACHINE, Account, Choices
 
 GIVEN = {

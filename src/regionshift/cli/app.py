@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import functools
+import inspect
+import os
 import re
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any, TypeVar
 
 import typer
 
-from regionshift.cli.command import takes
 from regionshift.cli.options import (
     CHANGE,
     DEFAULT_CONFIG,
     ENVIRONMENT,
     MACHINE,
+    SHARED,
     Account,
     Choices,
     Config,
@@ -22,6 +28,88 @@ from regionshift.cli.options import (
     Target,
 )
 from regionshift.errors import InputError
+from regionshift.machine import disk_trouble
+
+_Done = TypeVar("_Done")
+
+
+def takes(names: Sequence[str]) -> Callable[[Callable[..., _Done]], Callable[..., _Done]]:
+    """A decorator: the command takes the shared options ``names``, and gets them as its parameter ``choices``.
+
+    The help lists them where that parameter stands. One that the command declares itself, by the same name, stays as
+    and where it is declared, and is in ``choices`` too.
+    """
+
+    def declare(command: Callable[..., _Done]) -> Callable[..., _Done]:
+        declared = inspect.signature(command, eval_str=True).parameters
+        own = [parameter for name, parameter in declared.items() if name != "choices"]
+        place = list(declared).index("choices")
+        shared = [_parameter(name) for name in names if name not in declared]
+        in_choices = [parameter.name for parameter in own if parameter.name in SHARED] + [
+            parameter.name for parameter in shared
+        ]
+
+        @functools.wraps(command)
+        def run(**given: Any) -> _Done:
+            choices = Choices(**{name: _plain(given[name]) for name in in_choices})
+            with _logged(choices, command.__name__):
+                return command(
+                    **{parameter.name: given[parameter.name] for parameter in own}, choices=choices
+                )
+
+        listed = [*own[:place], *shared, *own[place:]]
+        run.__signature__ = inspect.Signature(  # type: ignore[attr-defined]  # what inspect, and Typer, look at
+            [parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY) for parameter in listed]
+        )
+        return run
+
+    return declare
+
+
+@contextmanager
+def _logged(choices: Choices, command: str) -> Iterator[None]:
+    """Around a command: what it does is logged as ``choices`` say.
+
+    Raises:
+        InputError: the file for it cannot be written.
+    """
+    if not choices.verbose and choices.log_file is None:
+        yield
+        return
+    from regionshift import __version__, logs
+    from regionshift.cli.show import console_for_log
+
+    with ExitStack() as stack:
+        listening = logs.listening(
+            choices.verbosity,
+            choices.log_file,
+            console_for_log(choices).print,
+            command=command,
+            pid=os.getpid(),
+        )
+        try:
+            stack.enter_context(listening)
+        except OSError as error:
+            raise _unwritable(error) from error
+        with logs.timed("command", name=command, version=__version__):
+            yield
+
+
+def _unwritable(error: OSError) -> InputError:
+    what, remedy = disk_trouble(error) or (error.strerror, "give a file in a folder that is there")
+    return InputError(
+        f"The log cannot be written: {what}.", where=f"--log-file {error.filename}", remedy=remedy
+    )
+
+
+def _parameter(name: str) -> inspect.Parameter:
+    default = Choices.__dataclass_fields__[name].default
+    return inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=SHARED[name])
+
+
+def _plain(value: object) -> Any:
+    return value.value if isinstance(value, StrEnum) else value
+
 
 app = typer.Typer(
     name="regionshift",
@@ -77,7 +165,7 @@ def init(
     choices: Choices,
 ) -> None:
     """Write a commented settings file."""
-    from regionshift.cli.commands import run_init
+    from regionshift.cli.init import run_init
 
     del config, account, target  # they are in choices
     run_init(choices, project, environment, primary, tuple(secondary or ("eu-west-1", "ap-southeast-2")))
@@ -100,7 +188,7 @@ def preview(
     refresh: Refresh = False,
 ) -> int:
     """Show what `up` would change, and what is wrong with it. Changes nothing."""
-    from regionshift.cli.commands import run_preview
+    from regionshift.cli.up import run_preview
     from regionshift.operations.plan_up import UpOptions
 
     return run_preview(choices, UpOptions(allow_data_loss, refresh))
@@ -129,11 +217,11 @@ def up(
     ] = None,
 ) -> int:
     """Bring every region to what the settings say, wave by wave once it is up, then check every region."""
-    from regionshift.cli.commands import run_up
+    from regionshift.cli.up import run_up
     from regionshift.operations.plan_up import UpOptions
 
     if rejoin:
-        from regionshift.cli.promoting import require_alone, run_rejoin
+        from regionshift.cli.promote import require_alone, run_rejoin
 
         # It always reads everything back, so --refresh is what it does anyway.
         require_alone(
@@ -161,7 +249,7 @@ def validate(
     ] = None,
 ) -> int:
     """Check every region, from outside and from inside."""
-    from regionshift.cli.commands import run_validate
+    from regionshift.cli.validate import run_validate
 
     return run_validate(choices, tuple(region or ()), junit)
 
@@ -170,7 +258,7 @@ def validate(
 @takes(ENVIRONMENT)
 def outputs(choices: Choices) -> int:
     """Print the environment's outputs."""
-    from regionshift.cli.commands import run_outputs
+    from regionshift.cli.status import run_outputs
 
     return run_outputs(choices)
 
@@ -179,7 +267,7 @@ def outputs(choices: Choices) -> int:
 @takes(CHANGE)
 def destroy(choices: Choices) -> int:
     """Take the environment down with all that is in it, and look that nothing is left."""
-    from regionshift.cli.commands import run_destroy
+    from regionshift.cli.destroy import run_destroy
 
     return run_destroy(choices)
 
@@ -213,7 +301,7 @@ def migrate(
     ] = False,
 ) -> int:
     """Carry what `carry` names from one region to another, prove it, keep the way back."""
-    from regionshift.cli.migrations import run_migrate
+    from regionshift.cli.migrate import run_migrate
 
     return run_migrate(
         choices,
@@ -249,7 +337,7 @@ def rollback(
 ) -> int:
     """Take back a deployment, region by region, or exactly what a migration wrote."""
     if run_id is None or _DEPLOYMENT.fullmatch(run_id):
-        from regionshift.cli.deployments import run_deployment_rollback
+        from regionshift.cli.rollback import run_deployment_rollback
 
         return run_deployment_rollback(
             choices,
@@ -259,7 +347,7 @@ def rollback(
             with_data=with_data,
             reason=reason,
         )
-    from regionshift.cli.migrations import run_rollback
+    from regionshift.cli.migrate import run_rollback
 
     return run_rollback(choices, run_id, reason)
 
@@ -326,7 +414,7 @@ def local_down(
 @takes(ENVIRONMENT)
 def releases(choices: Choices) -> int:
     """List the kept releases, the newest first, and where each runs."""
-    from regionshift.cli.deployments import run_releases
+    from regionshift.cli.status import run_releases
 
     return run_releases(choices)
 
@@ -339,7 +427,7 @@ def diff(
     choices: Choices,
 ) -> int:
     """Show what differs from one release to another; of secrets only that they differ."""
-    from regionshift.cli.deployments import run_diff
+    from regionshift.cli.status import run_diff
 
     return run_diff(choices, one, other)
 
@@ -357,7 +445,7 @@ def history(
     ] = False,
 ) -> int:
     """List the newest runs, and how each ended."""
-    from regionshift.cli.deployments import run_history, run_seal
+    from regionshift.cli.status import run_history, run_seal
 
     if seal:
         return run_seal(choices)
@@ -377,14 +465,14 @@ def status(
 ) -> int:
     """Say which release every region has, and what is not finished. Exit code 1 when all is not well."""
     if migration_id is not None:
-        from regionshift.cli.migrations import run_migration_status
+        from regionshift.cli.migrate import run_migration_status
 
         return run_migration_status(choices, migration_id, verify=verify)
     if verify:
         raise InputError(
             "--verify needs a migration.", where="status", remedy="regionshift status ID --verify"
         )
-    from regionshift.cli.deployments import run_status
+    from regionshift.cli.status import run_status
 
     return run_status(choices)
 
@@ -393,7 +481,7 @@ def status(
 @takes(CHANGE)
 def drift(choices: Choices) -> int:
     """Say what in the cloud differs from the releases. Changes nothing; exit code 1 when something does."""
-    from regionshift.cli.deployments import run_drift
+    from regionshift.cli.status import run_drift
 
     return run_drift(choices)
 
@@ -405,7 +493,7 @@ def resume(
     back: Annotated[bool, typer.Option("--back", help="Take it back instead of finishing it.")] = False,
 ) -> int:
     """Finish what was stopped or killed (an up, a destroy, a promote, a move, a migrate), or take it back."""
-    from regionshift.cli.resuming import run_resume
+    from regionshift.cli.resume import run_resume
 
     return run_resume(choices, back=back)
 
@@ -421,7 +509,7 @@ def promote(
     ] = False,
 ) -> int:
     """Make a secondary the primary: last copy, settings, replication turned round; taken back if a step fails."""
-    from regionshift.cli.promoting import run_promote
+    from regionshift.cli.promote import run_promote
 
     return run_promote(choices, region, lost=source_lost, plan_only=plan_only)
 
@@ -438,6 +526,6 @@ def move(
     allow_data_loss: DataLoss = False,
 ) -> int:
     """Move the environment: up in the new region, migrate, promote it, and retire the old one if asked."""
-    from regionshift.cli.moving import run_move
+    from regionshift.cli.move import run_move
 
     return run_move(choices, source, to, retire=retire, allow_data_loss=allow_data_loss)

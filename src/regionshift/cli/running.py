@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from types import MappingProxyType
 
 import typer
 
-from regionshift.cli.deployment_tables import news_line, step_line
 from regionshift.cli.opening import tools_of, topics
 from regionshift.cli.options import Choices
 from regionshift.cli.show import confirm, console, person_is_there, print_json, working
+from regionshift.engine.engine import Listener
 from regionshift.engine.events import StepProgress
 from regionshift.errors import EXIT_FAILED, EXIT_OK, Interrupted, Refused
 from regionshift.journal.events import DECISION, RunView
@@ -24,15 +25,17 @@ from regionshift.operations.waves.applier import Applier
 from regionshift.operations.waves.bake import Watch
 from regionshift.operations.waves.wave_run import WaveDriver
 from regionshift.releases import deployed_releases
-from regionshift.report.live import Activity
-from regionshift.report.moving import StepsView, run_facts_table
-from regionshift.report.printer import Screen
+from regionshift.report.live import Activity, LiveView, StepsView
+from regionshift.report.printer import Screen, Text
+from regionshift.report.terminal import run_facts_table
+from regionshift.report.values import Plan
 from regionshift.runs.deployment_plan import WaveStep
 from regionshift.runs.driver import RunUnderWay, SagaRun, Unanswered, Waits, drive, saga_state, turn_back
-from regionshift.runs.messages import News, RunListener, StepPhase
+from regionshift.runs.messages import News, RunListener, StepPhase, relied_on
 from regionshift.runs.state import Ending, RunStep
 from regionshift.session import Session
 
+_NEWS = {"started": "bold", "success": "green", "error": "red"}
 _GO_ON = (
     "`regionshift resume` begins it (with --yes where nobody can be asked),"
     " `regionshift resume --back` takes back what was done"
@@ -242,3 +245,40 @@ def _approval(
         return True
 
     return approve
+
+
+@contextmanager
+def engine_view(screen: Screen, title: str, plan: Plan) -> Iterator[Listener | None]:
+    """Shows the engine at work on ``plan``; nothing to do is not shown."""
+    if plan.is_empty:
+        yield None
+        return
+    totals = Counter(change.region or "" for change in plan.changes)
+    with LiveView(screen, title, plan.regions, totals, time.monotonic) as view:
+
+        def listen(progress: StepProgress) -> None:
+            step = progress.step
+            if step.changes:
+                view.step(progress.phase, step.region, step.urn, step.op, step.name)
+
+        yield listen
+
+
+def step_line(step: WaveStep, phase: str, said: Mapping[str, object]) -> Text | None:
+    """What a person reads of a step: one line when it ended; None for what says nothing."""
+    where = ", ".join(step.regions)
+    name = f"{step.name:<20} {where}"
+    if phase == "before":
+        return Text(f"… {name}", style="dim") if step.action in ("apply", "bake") else None
+    if phase in ("failed", "earlier"):
+        return None  # the news say it, or another process did
+    regions = said.get("regions")
+    if isinstance(regions, dict) and regions:
+        return Text(f"! {name}  " + "; ".join(f"{r}: {w}" for r, w in regions.items()), style="yellow")
+    relied = relied_on(said)
+    return Text(f"✓ {name}{'  ' + relied if relied else ''}", style="green")
+
+
+def news_line(news: News) -> Text:
+    """What the topics are told too."""
+    return Text(news.summary, style=_NEWS[news.status])

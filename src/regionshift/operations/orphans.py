@@ -17,7 +17,7 @@ from regionshift.engine.engine import Engine
 from regionshift.engine.state_exclusion import CREATING
 from regionshift.operations.environment import Environment
 from regionshift.operations.leftovers import Leftover, look_for_tagged
-from regionshift.operations.targets import home_of
+from regionshift.operations.planning import home_of
 from regionshift.report.values import Finding
 from regionshift.waiting import Waiter
 

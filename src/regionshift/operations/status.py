@@ -2,20 +2,36 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import timedelta
+from typing import Any
 
 from regionshift.aws.errors import told_plainly
 from regionshift.errors import RegionshiftError
 from regionshift.journal.events import RunSummary
 from regionshift.journal.journal import Journal
+from regionshift.journal.lock import Holder, holder_to_json, living_holder
+from regionshift.journal.store import StateStore
 from regionshift.operations.alarms import RedAlarm, red_in, without_data
+from regionshift.operations.deploying import HalfDone, half_done
 from regionshift.operations.environment import Environment
-from regionshift.operations.unfinished import RUN_KINDS
+from regionshift.operations.moving.fencing import with_fenced
+from regionshift.operations.run_tools import RunTools
+from regionshift.operations.unfinished import (
+    RUN_KINDS,
+    OpenRun,
+    alive_runs,
+    all_migrations,
+    changed_by_open_runs,
+    open_runs,
+    worked_on,
+)
 from regionshift.operations.waves.bake import RegionDown, calling
 from regionshift.operations.waves.facts import terms_of
+from regionshift.releases import deployed_releases
+from regionshift.report.values import as_data
 from regionshift.runs.deployment_state import Outcome, RegionState
 from regionshift.settings.components import REPLICATION_LATENCY_ALARM
 
@@ -118,3 +134,109 @@ def _silent(environment: Environment, region: str) -> list[str]:
     now, names = environment.now(), {REPLICATION_LATENCY_ALARM.name(environment.config.names, region)}
     found = without_data(environment.clients, region, names, now - _METRICS_BEGIN, now)
     return [f"{name} [{region}]" for name in found]
+
+
+@dataclass(frozen=True)
+class StatusReport:
+    """How an environment stands.
+
+    Args:
+        regions: as finished runs left each, and as far as an open one has changed it. links: the release of the links.
+        settled: whether no finished run left a region between two releases. migrations: each as data, with whether a
+            living command works on it (``running``). migrations_unread: which cannot be read, and why.
+    """
+
+    regions: Mapping[str, RegionState]
+    links: str | None
+    settled: bool
+    unfinished: Sequence[OpenRun]
+    half_done: HalfDone | None
+    last_change: LastChange | None
+    lock: Holder | None
+    alarms: Alarms
+    migrations: Sequence[Mapping[str, Any]]
+    migrations_unread: str
+
+    @property
+    def is_changing(self) -> bool:
+        """Whether a living command works on it."""
+        return any(run.running for run in self.unfinished)
+
+    @property
+    def is_well(self) -> bool:
+        """Whether all is as it should be.
+
+        What a living command works on is; what lies beside it is not. Nor is a migration whose record cannot be read:
+        it may be open.
+        """
+        whole = self.settled and len(releases_among(self.regions)) < 2 and self.half_done is None
+        # While a destroy runs, the records go.
+        going = any(run.running and run.kind == "destroy" for run in self.unfinished)
+        return (
+            (self.is_changing or whole)
+            and all(run.running for run in self.unfinished)
+            and not self.alarms.red
+            and all(each["settled"] or each["running"] for each in self.migrations)
+            and (going or not self.migrations_unread)
+        )
+
+    def to_json(self) -> dict[str, Any]:
+        """For pipelines."""
+        return {
+            "regions": {region: asdict(state) for region, state in self.regions.items()},
+            "links": self.links,
+            "unfinished": as_data(self.unfinished),
+            "running": self.is_changing,
+            "half_done": asdict(self.half_done) if self.half_done else None,
+            "last_change": asdict(self.last_change) if self.last_change else None,
+            "lock": holder_to_json(self.lock) if self.lock else None,
+            "alarms": [alarm.to_json() for alarm in self.alarms.red],
+            "alarms_without_data": list(self.alarms.silent),
+            "alarms_unread": self.alarms.unread or None,
+            "migrations": self.migrations,
+            "migrations_unread": self.migrations_unread or None,
+        }
+
+
+def status_of(tools: RunTools, store: StateStore, scope: str) -> StatusReport:
+    """How the environment stands; asks every region.
+
+    Args:
+        store, scope: where its lock is.
+    """
+    environment, journal = tools.environment, tools.journal
+    deployed = with_fenced(deployed_releases(journal), journal)
+    regions = regions_now(environment, journal)
+    holder = living_holder(store, scope, environment.now())
+    alive = alive_runs(journal, holder.run_id if holder else None)
+    unfinished, half = open_runs(journal, alive), half_done(journal)
+    migrations, unread = all_migrations(tools)
+    last = None if half else last_change(journal, regions)
+    uncalled = environment.scope.uncalled
+    up = [r for r, state in regions.items() if state.release and not state.note and r not in uncalled]
+    alarms = alarms_now(environment, up)
+    under_way = worked_on(journal, [str(each["migration_id"]) for each in migrations], alive)
+    return StatusReport(
+        regions,
+        deployed.links,
+        all(state.settled for state in deployed.regions.values()),
+        unfinished,
+        half,
+        last,
+        holder,
+        alarms,
+        [{**each, "running": each["migration_id"] in under_way} for each in migrations],
+        unread,
+    )
+
+
+def regions_now(environment: Environment, journal: Journal) -> dict[str, RegionState]:
+    """Every region as the finished runs left it, and as far as an open one has changed it; the primary first.
+
+    A region that is no more in the settings and has nothing is left out.
+    """
+    found = dict(with_fenced(deployed_releases(journal), journal).regions)
+    found |= changed_by_open_runs(journal)
+    named = environment.config.all_regions
+    gone = {r for r, state in found.items() if r not in named and state.settled and state.release is None}
+    return {region: found[region] for region in [*named, *sorted(found)] if region in found.keys() - gone}

@@ -7,18 +7,21 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
+from typing import Any
 
-from regionshift.errors import Refused
+from regionshift.errors import Refused, RegionshiftError, WorkFailed
 from regionshift.journal.events import RunView
 from regionshift.journal.journal import Journal
 from regionshift.operations import moves
 from regionshift.operations.deploying import command_in_one_run
+from regionshift.operations.migrations.listing import Unread, known_migrations
 from regionshift.operations.moving import proposing
 from regionshift.operations.obstacles import UNFINISHED
 from regionshift.operations.run_tools import RunTools
+from regionshift.releases import deployed_releases
 from regionshift.report.values import Finding, Severity, errors_of
-from regionshift.runs.deployment_state import RegionState, fold_deployment
+from regionshift.runs.deployment_state import DOWN, RegionState, fold_deployment
 from regionshift.runs.driver import SagaRun
 
 RESUME = "regionshift resume, or regionshift resume --back"
@@ -64,7 +67,7 @@ class RunRow:
     Args:
         name: of the row. kinds: as the journal names its runs. when: which of these runs are of this row.
         run: what `resume` does the rest with, step by step, as a context. None where that plans, asks or measures
-            as the command that began it does: `cli/resuming.py` then has the function, by ``name``.
+            as the command that began it does: `cli/resume.py` then has the function, by ``name``.
         succeeds_as: the outcome of one that went well; an other one is told by `status` as the last change. None for
             one whose end is no news.
         go_on: the commands that go on with an open one, as they are typed.
@@ -306,3 +309,60 @@ def require_finished(journal: Journal) -> None:
     """Raises Refused when a run is not finished beside which no `up` may begin."""
     for finding in errors_of(unfinished_findings(journal)):
         raise Refused(f"{finding.message}.", remedy=finding.remedy)
+
+
+def all_migrations(tools: RunTools) -> tuple[Sequence[dict[str, Any]], str]:
+    """Every migration of the environment as data, the newest first; and which cannot be read, or that none can."""
+    deployed, scope = deployed_releases(tools.journal).regions, tools.environment.scope
+    regions = [
+        r for r, state in deployed.items() if state.release and state.note != DOWN and r not in scope.uncalled
+    ]
+    if not regions:
+        return [], ""
+    try:
+        with tools.carrying() as carrying:
+            known, unread = known_migrations(carrying, regions)
+    except RegionshiftError as error:
+        return [], f"Migrations could not be read: {error.message}"
+    return [{**asdict(each), "settled": each.settled} for each in known], _unread(unread)
+
+
+def _unread(migrations: Sequence[Unread]) -> str:
+    """Which may not be believed, why the first may not, and what to do about it."""
+    if not migrations:
+        return ""
+    names = ", ".join(each.migration_id for each in migrations)
+    problem = migrations[0].problem
+    return f"Migrations could not be read: {names}. {problem.message} [{problem.where}] → {problem.remedy}"
+
+
+@dataclass(frozen=True)
+class OpenMigration:
+    """A migration that is not settled, or whose command was killed, and whether taking it back was begun."""
+
+    migration_id: str
+    status: str
+    source: str
+    target: str
+    level: str
+    going_back: bool
+
+
+def open_migration(tools: RunTools) -> OpenMigration | None:
+    """The newest migration that is not settled, or whose end the command did not see; none when there is none.
+
+    Raises:
+        WorkFailed: the records cannot be read.
+    """
+    found, unread = all_migrations(tools)
+    killed = killed_migrations(tools.journal)
+    left = next((each for each in found if not each["settled"] or each["migration_id"] in killed), None)
+    if left is None:
+        if unread:
+            raise WorkFailed(unread, remedy="when it can be read: regionshift resume")
+        return None
+    name, region = left["migration_id"], left["region"]
+    with tools.carrying() as carrying:
+        level = str(carrying.find(name)[1]["level"])
+        going_back = carrying.migration(region, name).undone() is not None
+    return OpenMigration(name, left["status"], left["source"], region, level, going_back)

@@ -10,9 +10,8 @@ from regionshift.errors import Refused
 from regionshift.operations.emptying import emptying
 from regionshift.operations.environment import Environment
 from regionshift.operations.orphans import forget_made
-from regionshift.operations.planning import doomed_buckets, make_plan
+from regionshift.operations.planning import doomed_buckets, make_plan, targets_of
 from regionshift.operations.preflight import plan_findings
-from regionshift.operations.targets import targets_of
 from regionshift.report.values import Finding, Plan, errors_of, exit_code_of
 
 

@@ -10,10 +10,9 @@ from regionshift.operations.checks.base import Check, CheckContext, run_checks
 from regionshift.operations.checks.function import ConfigurationCheck, FunctionCheck, FunctionSettingsCheck
 from regionshift.operations.checks.monitoring import AlarmsCheck, LogGroupsCheck, TopicsCheck
 from regionshift.operations.checks.network import NetworkCheck
-from regionshift.operations.checks.replication import ReplicationCheck
+from regionshift.operations.checks.replication import MeasuredRecovery, ReplicationCheck, measured
 from regionshift.operations.checks.storage import DeploymentBucket, KeyCheck, LogBucket
 from regionshift.operations.environment import Environment, Outputs
-from regionshift.operations.recovery import MeasuredRecovery, measured
 from regionshift.report.values import CheckResult
 
 

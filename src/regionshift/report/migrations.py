@@ -9,7 +9,7 @@ from rich.console import Group, RenderableType
 from rich.progress import BarColumn, Progress, TextColumn
 
 from regionshift.report.printer import Rows, Screen, Text
-from regionshift.report.terminal import facts_table, instant
+from regionshift.report.terminal import duration, facts_table, instant, size
 
 _KINDS = (("new", "green"), ("changed", "yellow"), ("same", "dim"), ("conflict", "red"))
 _MOST_NAMED = 20
@@ -20,26 +20,6 @@ _IF_UNPROVEN = {
     "stop": "an item that cannot be proven: everything stays as it is then, until somebody decides",
 }
 _STATUS = {"completed": "green", "rolled_back": "yellow", "incomplete": "red"}
-
-
-def size(count: float) -> str:
-    """Bytes in words: ``1.5 MB``."""
-    for unit in ("B", "kB", "MB", "GB", "TB"):
-        if count < 1000 or unit == "TB":
-            return f"{count:.0f} {unit}" if unit == "B" else f"{count:.1f} {unit}"
-        count /= 1000
-    raise AssertionError("the last unit returns")
-
-
-def duration(seconds: float) -> str:
-    """Seconds in words: ``40 s``, ``3 min 20 s``, ``2 h``."""
-    whole = round(seconds)
-    if whole < 60:
-        return f"{whole} s"
-    (large, small), units = (
-        (divmod(whole, 60), ("min", "s")) if whole < 3600 else (divmod(whole // 60, 60), ("h", "min"))
-    )
-    return f"{large} {units[0]}" + (f" {small} {units[1]}" if small else "")
 
 
 def plan_table(plan: Mapping[str, Any]) -> RenderableType:

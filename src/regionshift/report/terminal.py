@@ -215,3 +215,58 @@ def outputs_view(outputs: Mapping[str, Any]) -> RenderableType:
 
 def _fact(name: str, value: str) -> Text:
     return Text(f"  {name:<34}", style="dim").append(value, style="default not dim")
+
+
+_FACTS = {
+    "to_copy": "not replicated, to be copied",
+    "bytes": "bytes of that",
+    "conflicts": "changed there by others",
+    "not_replicated": "copied, as replication had not",
+    "replication_seconds": "replication delay (RPO)",
+    "turned_in_seconds": "without replication",
+    "rto_seconds": "until it served (RTO)",
+    "seconds": "all of it",
+}
+# When the old primary is gone, what was lost with it is unknown, and the delay is that of what replicates now.
+_FACTS_WITHOUT_SOURCE = {
+    **_FACTS,
+    "rpo_seconds": "what was lost (RPO)",
+    "replication_seconds": "replication delay now",
+}
+
+
+def run_facts_table(facts: Mapping[str, object]) -> RenderableType:
+    """What is known or was measured, two columns; names that are not known here are left out."""
+    meanings = _FACTS_WITHOUT_SOURCE if facts.get("source_lost") else _FACTS
+    known = [(meaning, name) for name, meaning in meanings.items() if name in facts and facts[name] != 0]
+    return facts_table((meaning, _run_fact(name, facts[name])) for meaning, name in known)
+
+
+def _run_fact(name: str, value: object) -> str:
+    if not isinstance(value, int | float):
+        return "unknown" if name == "rpo_seconds" else "not measured"
+    if name == "bytes":
+        return size(value)
+    if name.endswith("seconds"):
+        return duration(value) if value >= 10 else f"{value:.2f} s"
+    return str(value)
+
+
+def size(count: float) -> str:
+    """Bytes in words: ``1.5 MB``."""
+    for unit in ("B", "kB", "MB", "GB", "TB"):
+        if count < 1000 or unit == "TB":
+            return f"{count:.0f} {unit}" if unit == "B" else f"{count:.1f} {unit}"
+        count /= 1000
+    raise AssertionError("the last unit returns")
+
+
+def duration(seconds: float) -> str:
+    """Seconds in words: ``40 s``, ``3 min 20 s``, ``2 h``."""
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    (large, small), units = (
+        (divmod(whole, 60), ("min", "s")) if whole < 3600 else (divmod(whole // 60, 60), ("h", "min"))
+    )
+    return f"{large} {units[0]}" + (f" {small} {units[1]}" if small else "")

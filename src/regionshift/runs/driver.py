@@ -143,7 +143,7 @@ class SagaRun(RunKind[SagaState, RunStep]):
         return ""
 
     def facts(self, state: SagaState, view: RunView) -> Said:
-        """What its end says beside its steps: `report.moving.run_facts_table` has the names that a person sees."""
+        """What its end says beside its steps: `report.terminal.run_facts_table` has the names that a person sees."""
         del state, view
         return {}
 

@@ -23,9 +23,9 @@ from faulty_provider import faulty
 from model_regions import Crash, Fault
 from model_store import FaultyStore
 
-from regionshift.cli.deployments import up_in_waves
 from regionshift.cli.options import Choices
 from regionshift.cli.running import driver
+from regionshift.cli.up import up_in_waves
 from regionshift.engine.engine import Engine, EngineSettings, Program, RunRecord
 from regionshift.infrastructure.program import ProviderSettings
 from regionshift.infrastructure.program import environment as build

@@ -9,7 +9,7 @@ from fault_process import Process, require
 from fault_world import CANARY, NEW, OLD, OTHER, PRIMARY, WAVES, World, expected
 from model_regions import Fault
 
-from regionshift.operations.targets import targets_of
+from regionshift.operations.planning import targets_of
 from regionshift.operations.waves import applier
 from regionshift.runs.deployment_state import STRAYED
 

@@ -21,7 +21,7 @@ from regionshift.journal.journal import Journal
 from regionshift.journal.releases import ReleaseRecord, ReleaseStore
 from regionshift.journal.sealing import SecretKey, key_file, key_from_kms
 from regionshift.journal.store import StateDamaged, StateStore
-from regionshift.operations.waves.pruning import prune
+from regionshift.operations.waves.deploying import prune
 from regionshift.releases import ReleaseCatalog
 from regionshift.settings.config import Deployment, MigrationConfig
 from regionshift.settings.release import Artifact, Release, SecretValue, digest_of

@@ -21,11 +21,11 @@ from regionshift.errors import InputError, Refused
 from regionshift.journal.backends import open_state
 from regionshift.journal.events import RunView
 from regionshift.journal.journal import Journal
+from regionshift.operations.checks.replication import MeasuredRecovery
 from regionshift.operations.environment import Environment
 from regionshift.operations.migrations.carrying import Carrying
 from regionshift.operations.migrations.migrate import MigrationRequest, MigrationRun
 from regionshift.operations.migrations.taking_back import UndoRun, take_back
-from regionshift.operations.recovery import MeasuredRecovery
 from regionshift.runs.driver import RunUnderWay, drive
 from regionshift.runs.state import RunStep, SagaState
 from regionshift.runs.topics import TopicNotifier

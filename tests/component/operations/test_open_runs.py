@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from regionshift.cli.deployment_tables import standing_table
+from regionshift.cli.status import standing_table
 from regionshift.errors import Refused
 from regionshift.journal.backends import open_state
 from regionshift.journal.events import Kind

@@ -22,7 +22,7 @@ from regionshift.errors import InputError
 from regionshift.operations.checks.base import CheckContext, Wrong
 from regionshift.operations.checks.storage import KeyCheck
 from regionshift.operations.environment import Environment, RegionScope
-from regionshift.operations.missing_regions import missing_region_findings
+from regionshift.operations.obstacles import missing_region_findings
 from regionshift.operations.policy_findings import policy_findings
 from regionshift.operations.preflight import Machine, _state_region, plan_findings, preflight
 from regionshift.operations.room import UNRESERVED, vpc_finding

@@ -12,7 +12,7 @@ from typing import Any, cast
 import pytest
 from botocore.exceptions import ClientError
 
-from regionshift.cli.deployment_tables import history_table, standing_table
+from regionshift.cli.status import history_table, standing_table
 from regionshift.journal.backends import open_state
 from regionshift.journal.journal import Journal
 from regionshift.journal.lock import Holder

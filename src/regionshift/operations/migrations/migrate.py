@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from abc import abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import ClassVar
@@ -16,19 +17,23 @@ from regionshift.carriers.plan import MigrationPlan
 from regionshift.carriers.plan_checks import Asked
 from regionshift.carriers.records import require_id
 from regionshift.errors import InputError, Refused, RegionshiftError
+from regionshift.journal.events import Event
 from regionshift.journal.journal import Journal
 from regionshift.operations.checks.base import CheckContext, run_checks
-from regionshift.operations.checks.replication import ReplicationCheck
+from regionshift.operations.checks.replication import (
+    MeasuredRecovery,
+    ReplicationCheck,
+    delays_into,
+    measured,
+)
 from regionshift.operations.migrations.carrying import Carrying, no_forecast
 from regionshift.operations.migrations.entries import entries, require_regions
 from regionshift.operations.migrations.progress import Follower, MigrationProgress
-from regionshift.operations.migrations.running import DataRun
-from regionshift.operations.recovery import MeasuredRecovery, delays_into, measured
 from regionshift.operations.validate import all_checks
 from regionshift.report.values import CheckResult
-from regionshift.runs.driver import RunEnd, RunUnderWay, Said, drive
-from regionshift.runs.messages import PLAN_STEP
-from regionshift.runs.state import LookStep, RunStep, SagaState
+from regionshift.runs.driver import RunEnd, RunKind, RunUnderWay, Said, WhenFailed, drive
+from regionshift.runs.messages import PLAN_STEP, DataNews
+from regionshift.runs.state import LookStep, RunStep, SagaState, fold_saga
 
 _ENDS = ("completed", "rolled_back")
 
@@ -157,6 +162,59 @@ def migrate(
     kind = MigrationRun(carrying, wanted.migration_id, wanted.target, wanted, clock, tell, recovery)
     drive(RunUnderWay(journal, run, kind, carrying.listeners))
     return kind.report
+
+
+@dataclass
+class DataRun(RunKind[SagaState, RunStep]):
+    """What the command knows of it while it works.
+
+    Args:
+        region: that is written to. changes: something is to be changed. handed_over: the state machine has it, and
+            tells its end. ended: as what it ended, when that was here; only ``completed`` is a success.
+        counts: what is to be done, and at the end what was.
+    """
+
+    carrying: Carrying
+    migration_id: str
+    region: str
+    changes: bool = field(default=False, init=False)
+    handed_over: bool = field(default=False, init=False)
+    ended: str = field(default="", init=False)
+    counts: Mapping[str, int] = field(default_factory=dict, init=False)
+
+    event: ClassVar[str]
+    when_failed: ClassVar[WhenFailed] = WhenFailed.CLOSE
+
+    @property
+    @abstractmethod
+    def steps(self) -> tuple[RunStep, ...]:
+        """Those that are known to be needed by now."""
+
+    @property
+    def event_region(self) -> str:
+        """As of every run."""
+        return self.region
+
+    @property
+    def news(self) -> DataNews:
+        """As of every run."""
+        is_open = self.changes and not self.handed_over
+        return DataNews(
+            self.event, self.migration_id, self.region, is_open=is_open, ended=self.ended, counts=self.counts
+        )
+
+    def state(self, events: Sequence[Event]) -> SagaState:
+        """As of every run."""
+        return fold_saga(self.steps, events[1:])
+
+    def told_regions(self, state: SagaState) -> tuple[str, ...]:
+        """The one that is written to."""
+        del state
+        return (self.region,)
+
+    def why(self, error: BaseException) -> str:
+        """As of every run."""
+        return "it was interrupted" if isinstance(error, KeyboardInterrupt) else super().why(error)
 
 
 _PLAN = LookStep(PLAN_STEP, reversible=False)

@@ -13,7 +13,7 @@ from regionshift.errors import InputError, WorkFailed
 from regionshift.function.request import LONGEST_TEXT
 from regionshift.journal.journal import Journal
 from regionshift.operations.migrations.carrying import Carrying, no_forecast
-from regionshift.operations.migrations.running import DataRun
+from regionshift.operations.migrations.migrate import DataRun
 from regionshift.runs.driver import RunEnd, RunUnderWay, Said, drive
 from regionshift.runs.state import RunStep, SagaState
 

@@ -10,9 +10,8 @@ from regionshift.engine.events import StepProgress
 from regionshift.errors import Interrupted, Refused, WorkFailed
 from regionshift.operations.environment import Environment, everything_of
 from regionshift.operations.orphans import Recovered, forget_made, recover
-from regionshift.operations.planning import make_plan
+from regionshift.operations.planning import is_link, link_targets, make_plan
 from regionshift.operations.preflight import plan_findings
-from regionshift.operations.targets import is_link, link_targets
 from regionshift.releases import ReleaseCatalog
 from regionshift.report.values import Change, Finding, Plan
 

@@ -11,8 +11,7 @@ from regionshift.errors import Interrupted, Refused, WorkFailed
 from regionshift.operations.emptying import emptying
 from regionshift.operations.environment import Environment
 from regionshift.operations.orphans import forget_made
-from regionshift.operations.planning import BUCKET
-from regionshift.operations.targets import Guard, home_of, link_targets, targets_of
+from regionshift.operations.planning import BUCKET, Guard, home_of, link_targets, targets_of
 from regionshift.releases import ReleaseCatalog
 from regionshift.runs.deployment_state import DOWN, STRAYED, UNCHANGED
 from regionshift.settings.release import Release

@@ -4,20 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass, replace
+from datetime import timedelta
 
 from regionshift.errors import InputError, Refused
 from regionshift.journal.events import DECISION, RunSummary, RunView
 from regionshift.journal.journal import Journal
+from regionshift.journal.releases import ReleaseRecord, to_prune
 from regionshift.operations.alarms import RedAlarm
 from regionshift.operations.environment import Environment
 from regionshift.operations.moving.promotion_plan import rollback_obstacle
 from regionshift.operations.moving.proposing import take_over_engine
-from regionshift.operations.planning import make_plan
-from regionshift.operations.targets import home_of, is_link, link_targets, targets_of
+from regionshift.operations.planning import home_of, is_link, link_targets, make_plan, targets_of
 from regionshift.operations.up import Proposal
-from regionshift.operations.waves.facts import Facts, Terms, facts_from_json
+from regionshift.operations.waves.facts import Facts, Terms, facts_from_json, terms_of
 from regionshift.operations.waves.wave_run import WaveDriver
-from regionshift.releases import DeployedReleases, ReleaseCatalog
+from regionshift.releases import DeployedReleases, ReleaseCatalog, deployed_releases
 from regionshift.report.values import Finding, Plan
 from regionshift.runs.deployment_plan import (
     DeploymentPlan,
@@ -267,6 +268,40 @@ def preview_rollback(
     return plan, Intent(intent.plan, facts)
 
 
+@dataclass(frozen=True)
+class WayBack:
+    """What takes the run ``undone`` back, and what the engine says that it changes."""
+
+    undone: str
+    intent: Intent
+    plan: Plan
+
+
+def way_back(
+    environment: Environment,
+    journal: Journal,
+    catalog: ReleaseCatalog,
+    run_id: str | None,
+    *,
+    to_nothing: bool,
+    allow_data_loss: bool,
+) -> WayBack:
+    """What takes a deployment back, the newest or the one named. Raises as `plan_rollback`, `preview_rollback`."""
+    deployed = deployed_releases(journal)
+    undone, intent = plan_rollback(journal, deployed, run_id, to_nothing=to_nothing)
+    plan, intent = preview_rollback(environment, catalog, intent, [], allow_data_loss=allow_data_loss)
+    return WayBack(undone, intent, plan)
+
+
+def go_back(driver: WaveDriver, way: WayBack, *, allow_data_loss: bool, reason: str) -> DeploymentState:
+    """Open the run of a way back and do it. Raises as `WaveDriver.drive`."""
+    terms = terms_of(driver.environment.config, allow_data_loss=allow_data_loss)
+    intent = under(way.intent, terms)
+    why = {"reason": reason} if reason else {}
+    opened = {**intent.facts.opening(intent.plan), "of": way.undone, **why}
+    return driver.drive(driver.journal.start("rollback", opened))
+
+
 def newest_to_take_back(history: Iterable[RunSummary]) -> str | None:
     """The deployment that `rollback` means when none is named; None when there is none."""
     found = (
@@ -301,3 +336,32 @@ def written_since(journal: Journal, run_id: str, regions: Collection[str]) -> li
         elif run.kind == "migration" and run.outcome == "completed" and target in regions:
             found.append(run.subject)
     return [migration for migration in dict.fromkeys(found) if migration and migration not in gone]
+
+
+def prune(journal: Journal, catalog: ReleaseCatalog) -> list[ReleaseRecord]:
+    """Remove the releases that are kept no longer, and the artifacts that only they had. Returns them.
+
+    In use are those that a region or the links have, and those that the newest deployment came from, so that it can
+    be taken back however short the settings keep things. While a run is open nothing goes, unless it carries data.
+    The caller holds the environment's lock.
+    """
+    if any(not view.of_data for view in journal.unfinished()):
+        return []
+    terms, now = catalog.current.deployment, catalog.now()
+    number, age = terms.keep_releases, timedelta(days=terms.keep_days)
+    deployed = deployed_releases(journal)
+    in_use = {digest for digest in (*deployed.releases.values(), deployed.links) if digest}
+    if not to_prune(catalog.store.kept(), keep=number, older_than=age, in_use=in_use, now=now):
+        return []
+    in_use |= _of_the_newest(journal)
+    return catalog.store.prune(keep=number, older_than=age, in_use=in_use, now=now)
+
+
+def _of_the_newest(journal: Journal) -> set[str]:
+    """Every release that the deployment which `rollback` would take back came from or went to."""
+    run_id = newest_to_take_back(journal.history())
+    opened = journal.view(run_id).opened if run_id else {}
+    plan = opened.get("plan")
+    maps = [plan[end] for end in ("before", "target")] if isinstance(plan, dict) else []
+    named = [digest for each in maps for digest in each.values()]
+    return {str(digest) for digest in (*named, opened.get("links")) if digest}

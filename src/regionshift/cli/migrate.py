@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from typing import Any
 
 from regionshift.aws.errors import told_plainly
@@ -21,18 +21,17 @@ from regionshift.errors import (
     EXIT_REFUSED,
     InputError,
     Interrupted,
-    RegionshiftError,
     WorkFailed,
 )
 from regionshift.operations.migrations import migrate as operation
 from regionshift.operations.migrations.carrying import Carrying
 from regionshift.operations.migrations.entries import require_rights, require_something
 from regionshift.operations.migrations.estimating import as_json, estimate
-from regionshift.operations.migrations.listing import SETTLED, Unread, known_migrations, migration_named
+from regionshift.operations.migrations.listing import SETTLED, migration_named
 from regionshift.operations.migrations.progress import MigrationProgress
 from regionshift.operations.migrations.taking_back import TakenBack, require_takeable, take_back
 from regionshift.operations.migrations.verifying import verify_again
-from regionshift.operations.unfinished import killed_migrations
+from regionshift.operations.unfinished import OpenMigration
 from regionshift.releases import deployed_releases
 from regionshift.report.migrations import (
     CopyView,
@@ -44,7 +43,6 @@ from regionshift.report.migrations import (
     undo_table,
 )
 from regionshift.report.terminal import instant
-from regionshift.runs.deployment_state import DOWN
 from regionshift.session import Session, Skipped
 from regionshift.settings.config import MigrationConfig
 
@@ -277,63 +275,6 @@ def run_migration_status(choices: Choices, migration_id: str, *, verify: bool = 
             console(choices).print(proven_table(asdict(proven)))
     settled = found["status"] in SETTLED
     return EXIT_OK if settled and (proven is None or proven.whole) else EXIT_FAILED
-
-
-def all_migrations(session: Session) -> tuple[Sequence[dict[str, Any]], str]:
-    """Every migration of the environment as data, the newest first; and which cannot be read, or that none can."""
-    deployed, scope = deployed_releases(session.journal).regions, session.environment.scope
-    regions = [
-        r for r, state in deployed.items() if state.release and state.note != DOWN and r not in scope.uncalled
-    ]
-    if not regions:
-        return [], ""
-    try:
-        with session.carrying() as carrying:
-            known, unread = known_migrations(carrying, regions)
-    except RegionshiftError as error:
-        return [], f"Migrations could not be read: {error.message}"
-    return [{**asdict(each), "settled": each.settled} for each in known], _unread(unread)
-
-
-def _unread(migrations: Sequence[Unread]) -> str:
-    """Which may not be believed, why the first may not, and what to do about it."""
-    if not migrations:
-        return ""
-    names = ", ".join(each.migration_id for each in migrations)
-    problem = migrations[0].problem
-    return f"Migrations could not be read: {names}. {problem.message} [{problem.where}] → {problem.remedy}"
-
-
-@dataclass(frozen=True)
-class OpenMigration:
-    """A migration that is not settled, or whose command was killed, and whether taking it back was begun."""
-
-    migration_id: str
-    status: str
-    source: str
-    target: str
-    level: str
-    going_back: bool
-
-
-def open_migration(session: Session) -> OpenMigration | None:
-    """The newest migration that is not settled, or whose end the command did not see; none when there is none.
-
-    Raises:
-        WorkFailed: the records cannot be read.
-    """
-    found, unread = all_migrations(session)
-    killed = killed_migrations(session.journal)
-    left = next((each for each in found if not each["settled"] or each["migration_id"] in killed), None)
-    if left is None:
-        if unread:
-            raise WorkFailed(unread, remedy="when it can be read: regionshift resume")
-        return None
-    name, region = left["migration_id"], left["region"]
-    with session.carrying() as carrying:
-        level = str(carrying.find(name)[1]["level"])
-        going_back = carrying.migration(region, name).undone() is not None
-    return OpenMigration(name, left["status"], left["source"], region, level, going_back)
 
 
 def resume_migration(choices: Choices, left: OpenMigration, *, back: bool) -> int:

@@ -1,26 +1,177 @@
-"""Releases, runs, regions and steps as tables and lines."""
+"""`status`, `history`, `releases`, `diff`, `drift`, `outputs`: what only looks, as tables and as JSON."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 
 from rich.console import Group, RenderableType
 
+from regionshift.cli.opening import opened, tools_of
+from regionshift.cli.options import Choices
+from regionshift.cli.show import (
+    confirm,
+    console,
+    print_json,
+    screen_of,
+    working,
+)
+from regionshift.errors import EXIT_FAILED, EXIT_OK, Refused
 from regionshift.journal.events import RunSummary
 from regionshift.journal.lock import Holder
 from regionshift.journal.releases import Difference, ReleaseRecord
 from regionshift.operations.deploying import HalfDone
-from regionshift.operations.status import Alarms, LastChange, releases_among, told_outcome
-from regionshift.operations.unfinished import OpenRun
+from regionshift.operations.planning import make_plan
+from regionshift.operations.status import (
+    Alarms,
+    LastChange,
+    regions_now,
+    releases_among,
+    status_of,
+    told_outcome,
+)
+from regionshift.operations.unfinished import (
+    OpenRun,
+)
+from regionshift.releases import deployed_releases
+from regionshift.report.migrations import migrations_table
 from regionshift.report.printer import Rows, Text
-from regionshift.report.terminal import instant
-from regionshift.report.values import Plan
-from regionshift.runs.deployment_plan import WaveStep
+from regionshift.report.terminal import instant, outputs_view
+from regionshift.report.values import Plan, as_data
 from regionshift.runs.deployment_state import RegionState
-from regionshift.runs.messages import News, relied_on
 
 _SHORT = 12
 _MOST_REGIONS = 3
+_DRIFT = {"create": "is gone", "delete": "is no part of the release"}
+
+
+def run_outputs(choices: Choices) -> int:
+    """The flat mapping of outputs; 1 when the environment is not up."""
+    with opened(choices) as session:
+        values = session.environment.engine.outputs()
+        name = session.environment.name
+    if choices.as_json:
+        print_json(values)
+    elif values:
+        console(choices).print(outputs_view(values))
+    if not values:
+        screen_of(stderr=True).print(f"The environment {name} is not up: there are no outputs.")
+        return EXIT_FAILED
+    return EXIT_OK
+
+
+def run_status(choices: Choices) -> int:
+    """Every region and its release, and what is not finished; 1 when something is not as it should be."""
+    with opened(choices) as session, working(choices, "asking every region"):
+        found = status_of(tools_of(choices, session), session.store, session.identity.scope)
+    if choices.as_json:
+        print_json(found.to_json())
+    else:
+        screen = console(choices)
+        screen.print(
+            standing_table(
+                found.regions,
+                found.unfinished,
+                found.half_done,
+                found.lock,
+                last=found.last_change,
+                alarms=found.alarms,
+            )
+        )
+        if found.migrations:
+            screen.print(migrations_table(found.migrations))
+        if found.migrations_unread:
+            screen.print(found.migrations_unread, style="yellow")
+    return EXIT_OK if found.is_well else EXIT_FAILED
+
+
+def run_history(choices: Choices, limit: int) -> int:
+    """The newest runs and how each ended."""
+    with opened(choices) as session:
+        runs = session.journal.history(limit)
+    if choices.as_json:
+        print_json(as_data(runs))
+    else:
+        console(choices).print(history_table(runs))
+    return EXIT_OK
+
+
+def run_seal(choices: Choices) -> int:
+    """Show every run that has events without a seal, ask, and take them for the environment's own."""
+    with opened(choices, locked=True, unsealed=True) as session:
+        journal = session.journal
+        found = journal.unsealed()
+        runs = journal.runs_of(found)
+        if choices.as_json:
+            print_json(as_data(runs))
+        else:
+            console(choices).print(history_table(runs) if found else "Everything in the journal is sealed.")
+        if found:
+            question = f"Take {len(found)} events and copies of {len(runs)} runs as they are?"
+            confirm(choices, question, session.environment.config)
+            journal.take(found)
+    return EXIT_OK
+
+
+def run_releases(choices: Choices) -> int:
+    """Every kept release, the newest first, and where it runs."""
+    with opened(choices) as session:
+        records = session.catalog.store.kept()
+        regions = regions_now(session.environment, session.journal)
+    runs = {r.digest: [g for g, state in regions.items() if state.release == r.digest] for r in records}
+    if choices.as_json:
+        hidden = ("content", "sealed", "secret_digests")
+        print_json(
+            [
+                {
+                    **{name: value for name, value in asdict(record).items() if name not in hidden},
+                    "tool": record.tool_version,
+                    "plugin": record.plugin_version,
+                    "artifact": record.artifact,
+                    "regions": runs[record.digest],
+                }
+                for record in records
+            ]
+        )
+    else:
+        console(choices).print(releases_table(records, runs, session.catalog.program))
+    return EXIT_OK
+
+
+def run_diff(choices: Choices, one: str, other: str) -> int:
+    """What differs from one kept release to another."""
+    with opened(choices) as session:
+        found = session.catalog.store.diff(one, other)
+    if choices.as_json:
+        print_json([difference.to_json() for difference in found])
+    else:
+        console(choices).print(differences_table(found))
+    return EXIT_OK
+
+
+def run_drift(choices: Choices) -> int:
+    """What differs from the releases, read from the cloud; changes nothing. 1 when something differs."""
+    with opened(choices, locked=True) as session:
+        environment = session.environment
+        deployed = deployed_releases(session.journal)
+        if deployed.is_empty:
+            raise Refused("Nothing is up, so nothing can have drifted.", remedy="run `regionshift up` first")
+        catalog = session.catalog
+        releases = {
+            r: catalog.take(d)
+            for r, d in deployed.releases.items()
+            if d and r not in environment.scope.uncalled
+        }
+        links = catalog.take(deployed.links) if deployed.links and not environment.scope.left_out else None
+        program = environment.program(releases, links=links)
+        with working(choices, "reading back what is there"):
+            record = environment.engine.preview(program, refresh=True, excluded=environment.excluded)
+        plan = make_plan(environment, record, [], allow_data_loss=True)
+    if choices.as_json:
+        print_json({"drift": as_data(plan.changes), "unchanged": plan.unchanged})
+    else:
+        console(choices).print(drift_table(plan))
+    return EXIT_FAILED if plan.changes else EXIT_OK
 
 
 def releases_table(
@@ -143,30 +294,6 @@ def _last(regions: Mapping[str, RegionState], last: LastChange | None) -> list[R
         if last.go_on:
             lines.append(Text(f"  → {last.go_on}", "dim"))
     return lines
-
-
-def step_line(step: WaveStep, phase: str, said: Mapping[str, object]) -> Text | None:
-    """What a person reads of a step: one line when it ended; None for what says nothing."""
-    where = ", ".join(step.regions)
-    name = f"{step.name:<20} {where}"
-    if phase == "before":
-        return Text(f"… {name}", style="dim") if step.action in ("apply", "bake") else None
-    if phase in ("failed", "earlier"):
-        return None  # the news say it, or another process did
-    regions = said.get("regions")
-    if isinstance(regions, dict) and regions:
-        return Text(f"! {name}  " + "; ".join(f"{r}: {w}" for r, w in regions.items()), style="yellow")
-    relied = relied_on(said)
-    return Text(f"✓ {name}{'  ' + relied if relied else ''}", style="green")
-
-
-_NEWS = {"started": "bold", "success": "green", "error": "red"}
-_DRIFT = {"create": "is gone", "delete": "is no part of the release"}
-
-
-def news_line(news: News) -> Text:
-    """What the topics are told too."""
-    return Text(news.summary, style=_NEWS[news.status])
 
 
 def drift_table(plan: Plan) -> RenderableType:

@@ -34,7 +34,8 @@ from regionshift.operations.moving.promotion_plan import STEPS as PROMOTION
 from regionshift.operations.run_tools import RunTools
 from regionshift.operations.unfinished import require_finished
 from regionshift.releases import deployed_releases
-from regionshift.report.moving import StepsView, run_facts_table
+from regionshift.report.live import StepsView
+from regionshift.report.terminal import run_facts_table
 from regionshift.runs.driver import RunUnderWay, drive_in_sessions, saga_state
 from regionshift.runs.state import RunStep, SagaState
 from regionshift.session import Session

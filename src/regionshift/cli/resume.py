@@ -5,21 +5,22 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import partial
 
-from regionshift.cli.commands import run_destroy, run_up
-from regionshift.cli.deployments import ended, say_what_the_settings_say, verdict
-from regionshift.cli.migrations import open_migration, resume_migration
-from regionshift.cli.moving import run_move, stop_move
-from regionshift.cli.opening import opened
+from regionshift.cli.destroy import run_destroy
+from regionshift.cli.migrate import resume_migration
+from regionshift.cli.move import run_move, stop_move
+from regionshift.cli.opening import opened, tools_of
 from regionshift.cli.options import Choices
-from regionshift.cli.promoting import run_rejoin
+from regionshift.cli.promote import run_rejoin
+from regionshift.cli.rollback import say_what_the_settings_say
 from regionshift.cli.running import driver, resume_steps
 from regionshift.cli.show import console
+from regionshift.cli.up import ended, run_up, verdict
 from regionshift.errors import InputError
 from regionshift.journal.events import DECISION, RunView
 from regionshift.operations import moves
 from regionshift.operations.deploying import InOneRun, in_one_run, require_way_back
 from regionshift.operations.plan_up import UpOptions
-from regionshift.operations.unfinished import RunRow, open_to_resume
+from regionshift.operations.unfinished import RunRow, open_migration, open_to_resume
 from regionshift.operations.waves import deploying
 from regionshift.session import Session
 
@@ -76,7 +77,7 @@ def _ended(choices: Choices, session: Session, *, back: bool) -> Resumed:
     """What went in one run and was killed or ended half way, or a migration."""
     left = in_one_run(session.journal)
     if left is None:
-        migration = open_migration(session)
+        migration = open_migration(tools_of(choices, session))
         if migration is None:
             raise InputError("Nothing is unfinished.", remedy="`regionshift history` lists what there was")
         return partial(resume_migration, choices, migration, back=back)

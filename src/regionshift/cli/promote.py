@@ -15,7 +15,8 @@ from regionshift.operations.moving import proposing
 from regionshift.operations.moving.promotion_plan import PromotionPlan
 from regionshift.operations.unfinished import require_finished, require_row
 from regionshift.operations.up import PlanRefused
-from regionshift.report.moving import StepsView, run_facts_table
+from regionshift.report.live import StepsView
+from regionshift.report.terminal import run_facts_table
 from regionshift.report.values import as_data, exit_code_of
 from regionshift.session import Session
 

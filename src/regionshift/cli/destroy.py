@@ -1,0 +1,50 @@
+"""`regionshift destroy`: show, ask for the name, take down, and look that it is gone."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+
+from regionshift.cli.opening import opened, topics
+from regionshift.cli.options import Choices
+from regionshift.cli.running import NewsLines, engine_view
+from regionshift.cli.show import (
+    confirm_by_name,
+    console,
+    print_json,
+    show_plan,
+    working,
+)
+from regionshift.errors import EXIT_OK
+from regionshift.operations.deploying import mend
+from regionshift.operations.destroy import destroy, propose_destroy, require_destroyable
+
+
+def run_destroy(choices: Choices) -> int:
+    """Show, ask for the name, take down, and look that it is gone."""
+    with opened(choices, locked=True) as session:
+        environment = (
+            session.environment.calling_left_out()
+        )  # a deployment that leaves a region out ends here
+        require_destroyable(environment)
+        remains = mend(environment, session.journal)
+        screen = console(choices)
+        with working(choices, "planning"):
+            plan = propose_destroy(environment)
+        show_plan(choices, plan)
+        unclear = remains.killed or remains.half_done
+        if unclear:
+            screen.print("What an earlier run made and did not write down is looked for, and goes too.")
+        if plan.changes or unclear:
+            confirm_by_name(choices, environment.config)
+        with engine_view(screen, f"destroy {environment.name}", plan) as listener:
+            done = destroy(
+                environment, session.journal, plan, listener, [NewsLines(screen), topics(session, screen)]
+            )
+    if choices.as_json:
+        print_json(asdict(done))
+        return EXIT_OK
+    screen.print(f"{done.deleted} resources deleted, {done.emptied} object versions with them.")
+    for left in done.kept:
+        until = left.until.date().isoformat() if left.until else ""
+        screen.print(f"  kept by AWS until {until}: {left.what} [{left.region}]")
+    return EXIT_OK

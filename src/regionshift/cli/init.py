@@ -1,0 +1,42 @@
+"""`regionshift init`: a commented settings file."""
+
+from __future__ import annotations
+
+from regionshift.cli.options import Choices
+from regionshift.cli.show import (
+    console,
+    print_json,
+)
+from regionshift.errors import InputError
+
+
+def run_init(
+    choices: Choices, project: str, environment: str, primary: str, secondaries: tuple[str, ...]
+) -> None:
+    """Write a commented settings file; never over one that is there."""
+    from regionshift.settings.schema import schema_text
+    from regionshift.settings.template import LOCAL_SCHEMA, settings_template
+
+    path = choices.config
+    if path.exists() and not choices.yes:
+        raise InputError(
+            f"{path} is there already.",
+            where=str(path),
+            remedy="give another --config, or --yes to replace it",
+        )
+    name = project or path.resolve().parent.name
+    text = settings_template(
+        project=name,
+        environment=environment,
+        account=choices.account or "000000000000",
+        target=choices.target or "local",
+        regions=(primary, *secondaries),
+    )
+    schema = path.parent / LOCAL_SCHEMA
+    schema.parent.mkdir(parents=True, exist_ok=True)
+    schema.write_text(schema_text(), encoding="utf-8")
+    path.write_text(text, encoding="utf-8")
+    if choices.as_json:
+        print_json({"config": str(path)})
+    else:
+        console(choices).print(f"Wrote {path}. Look it over, then: regionshift up")

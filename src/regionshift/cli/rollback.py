@@ -1,0 +1,126 @@
+"""`regionshift rollback` of a deployment, with the data that it wrote if wanted. Of a migration: `migrate.py`."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from regionshift.cli.migrate import rollback_migration
+from regionshift.cli.opening import carrying_in, opened
+from regionshift.cli.options import Choices
+from regionshift.cli.running import driver
+from regionshift.cli.show import (
+    ask,
+    confirm,
+    console,
+    person_is_there,
+    print_json,
+    show_plan,
+    working,
+)
+from regionshift.cli.up import ended
+from regionshift.errors import EXIT_FAILED
+from regionshift.journal.journal import Journal
+from regionshift.operations.migrations.taking_back import require_all_takeable
+from regionshift.operations.unfinished import (
+    require_finished,
+)
+from regionshift.operations.up import PlanRefused
+from regionshift.operations.waves import deploying
+from regionshift.operations.waves.deploying import written_since
+from regionshift.session import Session
+from regionshift.settings.config import MigrationConfig
+
+
+def run_deployment_rollback(
+    choices: Choices,
+    run_id: str | None,
+    *,
+    to_nothing: bool,
+    allow_data_loss: bool,
+    with_data: bool = False,
+    reason: str = "",
+) -> int:
+    """Bring the regions that a deployment changed back to what each had, its migrations' data first if wanted.
+
+    All is shown and asked before anything is taken back. Data goes first: what wrote it must still be there.
+    """
+
+    def planned(session: Session, of: str | None) -> deploying.WayBack:
+        require_finished(session.journal)
+        return deploying.way_back(
+            session.environment,
+            session.journal,
+            session.catalog,
+            of,
+            to_nothing=to_nothing,
+            allow_data_loss=allow_data_loss,
+        )
+
+    def go(session: Session, way: deploying.WayBack, taken_back: Sequence[Mapping[str, Any]] = ()) -> int:
+        with driver(choices, session) as driving:
+            state = deploying.go_back(driving, way, allow_data_loss=allow_data_loss, reason=reason)
+        code = ended(choices, session, state, "rollback", {"data": list(taken_back)} if taken_back else {})
+        say_what_the_settings_say(choices)
+        return code
+
+    def skipped(journal: Journal) -> Collection[str]:
+        return deploying.left_out_by(journal, run_id)
+
+    with opened(choices, locked=True, skipped=skipped) as session:
+        with working(choices, "planning"):
+            way = planned(session, run_id)
+        show_plan(choices, way.plan)
+        if way.plan.errors:
+            raise PlanRefused(way.plan.errors)
+        written = written_since(session.journal, way.undone, way.intent.plan.target)
+        data = [
+            each for each in written if with_data or _wants_back(choices, each, session.environment.config)
+        ]
+        left_out = session.environment.scope.left_out
+        if data:
+            with carrying_in(choices, session) as carrying:
+                require_all_takeable(carrying, data)
+        confirm(
+            choices,
+            f"Take back deployment {way.undone}, {len(way.plan.changes)} resources{_also(data)}?",
+            session.environment.config,
+        )
+        if not data:
+            return go(session, way)
+    taken_back: list[dict[str, Any]] = []
+    for migration in data:
+        why = f"with deployment {way.undone}"
+        done = rollback_migration(replace(choices, yes=True), migration, why, skipped=left_out)
+        taken_back.append(done.as_json)
+        if not done.whole:
+            if choices.as_json:
+                print_json({"outcome": "data is not back", "data": taken_back})
+            return EXIT_FAILED
+    with opened(choices, locked=True, skipped=skipped) as session:
+        # Nobody held the lock for a moment, so it is planned again.
+        way = planned(session, way.undone)
+        if way.plan.errors:
+            raise PlanRefused(way.plan.errors)
+        return go(session, way, taken_back)
+
+
+def say_what_the_settings_say(choices: Choices) -> None:
+    console(choices).print(
+        "The settings still say what was taken back: change them, or the next `up` brings it again.",
+    )
+
+
+def _also(data: Collection[str]) -> str:
+    return f", and what {', '.join(data)} wrote" if data else ""
+
+
+def _wants_back(choices: Choices, migration: str, config: MigrationConfig) -> bool:
+    said = f"Migration {migration} wrote data while that release ran."
+    if choices.yes or not person_is_there():
+        console(choices).print(
+            f"{said} It stays; --with-data takes it back too, as does: regionshift rollback {migration}",
+        )
+        return False
+    return ask(choices, f"{said} Take it back too?", config)
