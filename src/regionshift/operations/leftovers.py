@@ -35,6 +35,7 @@ _TAGGED_BY_NAME = MappingProxyType(
         NameKind.BUCKET: "aws:s3/bucket:Bucket",
         NameKind.FUNCTION: "aws:lambda/function:Function",
         NameKind.QUEUE: "aws:sqs/queue:Queue",
+        NameKind.SECRET: "aws:secretsmanager/secret:Secret",
         NameKind.STATE_MACHINE: "aws:sfn/stateMachine:StateMachine",
         NameKind.TOPIC: "aws:sns/topic:Topic",
     }
@@ -123,15 +124,18 @@ def _policies(clients: Clients, config: MigrationConfig, region: str) -> Iterato
 
 
 def secrets_of(clients: Clients, config: MigrationConfig, region: str) -> Iterator[Mapping[str, Any]]:
-    """The environment's secrets as ListSecrets tells them, those that wait for their deletion too."""
-    prefix = config.names.secret("", region)
-    pages = (
-        clients.get("secretsmanager", region)
-        .get_paginator("list_secrets")
-        .paginate(IncludePlannedDeletion=True, Filters=[{"Key": "name", "Values": [prefix]}])
+    """The environment's secrets as DescribeSecret tells them, those that wait for their deletion too.
+
+    ListSecrets alone is up to five minutes late (Secrets Manager API Reference, "ListSecrets").
+    """
+    prefix, client = config.names.secret("", region), clients.get("secretsmanager", region)
+    pages = client.get_paginator("list_secrets").paginate(
+        IncludePlannedDeletion=True, Filters=[{"Key": "name", "Values": [prefix]}]
     )
     for page in pages:
-        yield from page["SecretList"]
+        for listed in page["SecretList"]:
+            if (found := unless_gone(client.describe_secret, SecretId=listed["ARN"])) is not None:
+                yield found
 
 
 def _parameters(clients: Clients, config: MigrationConfig, region: str) -> Iterator[Leftover]:
@@ -165,7 +169,9 @@ def _named_and_tagged(clients: Clients, config: MigrationConfig, region: str) ->
         if kind and each.region == region:
             inputs = {"name": each.name, "bucket": each.name}
             look = Look(clients, config.account, region, inputs, _tags(config))
-            yield from (Leftover(arn_of(look, kind, each.name), region) for _ in FINDS[kind](look))
+            for found in FINDS[kind](look):
+                arn = found if found.startswith("arn:") else arn_of(look, kind, each.name)
+                yield Leftover(arn, region)
 
 
 def _named(clients: Clients, config: MigrationConfig, region: str) -> Iterator[Leftover]:

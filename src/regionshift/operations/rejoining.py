@@ -177,7 +177,7 @@ class RejoinRun(SagaRun):
         primary = config.regions.primary
         match step.name:
             case "shut":
-                shut_bucket(environment.clients, config, region)
+                shut_bucket(environment.clients, config, region, environment.waiter)
                 return {}
             case "look":
                 missed = self.copies(region, primary).missed()

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import uuid
-from contextlib import nullcontext
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from datetime import UTC, datetime
 from pathlib import Path
 from types import SimpleNamespace
@@ -32,6 +33,7 @@ from regionshift.settings.components import (
     WORKER_ROLE,
 )
 from regionshift.settings.config import MigrationConfig
+from regionshift.waiting import Waiter
 
 LOST, THROUGH = "eu-west-1", "us-east-1"
 ROLES = (REPLICATION_ROLE, FUNCTION_ROLE, WORKER_ROLE, STATE_MACHINE_ROLE)
@@ -119,9 +121,27 @@ def test_nobody_writes_to_a_shut_bucket_and_nothing_replicates_from_it(
         assert s3.get_object(Bucket=bucket, Key="before")["Body"].read() == b"x"
 
 
+@contextmanager
+def denied_still(clients: Clients, slept: list[float]) -> Iterator[None]:
+    """The old policy has effect until a second has passed."""
+
+    def deny(**_: Any) -> None:
+        if sum(slept) < 1:
+            raise ClientError({"Error": {"Code": "AccessDenied"}}, "DeleteBucketReplication")
+
+    events = clients.get("s3", LOST).meta.events
+    events.register("before-call.s3.DeleteBucketReplication", deny)
+    try:
+        yield
+    finally:
+        events.unregister("before-call.s3.DeleteBucketReplication", deny)
+
+
+@pytest.mark.parametrize("late", [False, True])
 def test_a_fence_that_stands_is_lifted_for_as_long_as_a_replication_is_taken_away(
-    config: MigrationConfig, clients: Clients, bucket: str
+    late: bool, config: MigrationConfig, clients: Clients, bucket: str
 ) -> None:
+    slept: list[float] = []
     replicate(clients, bucket)
     arn = f"arn:aws:s3:::{bucket}"
     fence = {
@@ -133,7 +153,10 @@ def test_a_fence_that_stands_is_lifted_for_as_long_as_a_replication_is_taken_awa
     }
     document = {"Version": "2012-10-17", "Statement": [fence]}
     clients.get("s3", LOST).put_bucket_policy(Bucket=bucket, Policy=json.dumps(document))
-    fencing.shut_bucket(clients, config, LOST)
+    waiter = Waiter(60, lambda: sum(slept), slept.append)
+    with denied_still(clients, slept) if late else nullcontext():
+        fencing.shut_bucket(clients, config, LOST, waiter)
+    assert bool(slept) == late
     with pytest.raises(ClientError, match="ReplicationConfigurationNotFound"):
         clients.get("s3", LOST).get_bucket_replication(Bucket=bucket)
     (only,) = policy(clients, bucket)

@@ -19,8 +19,10 @@ from regionshift.operations.leftovers import Leftover, look_for_leftovers, look_
 from regionshift.operations.orphans import recover
 from regionshift.operations.ownership import require_ours
 from regionshift.settings import components as named
+from regionshift.settings.components import every_name
 from regionshift.settings.config import MigrationConfig
 from regionshift.settings.load import load_config
+from regionshift.settings.names import NameKind
 from regionshift.waiting import Waiter
 
 pytestmark = pytest.mark.component
@@ -106,6 +108,37 @@ def test_what_the_index_does_not_list_yet_is_found_by_its_name_and_its_tags(
     sns.delete_topic(TopicArn=other)
     sqs.delete_queue(QueueUrl=url)
     assert look_for_leftovers(indexed, config, [REGION]) == []
+
+
+def test_a_secret_that_is_listed_late_is_asked_for_itself(clients: Clients, config: MigrationConfig) -> None:
+    kept = config.application.model_copy(update={"store": "secretsmanager"})
+    config, vault = config.model_copy(update={"application": kept}), clients.get("secretsmanager", REGION)
+    name = next(each.name for each in every_name(config) if each.kind is NameKind.SECRET)
+    told = vault.create_secret(Name=name, SecretString="v", Tags=PAIRS)["ARN"]  # type: ignore[arg-type]
+
+    @dataclass
+    class ListedLate:
+        """Secrets Manager, which lists these whatever is there."""
+
+        arns: list[str]
+
+        def named(self, service: str, region: str) -> Any:
+            return self if service == "secretsmanager" else clients.named(service, region)
+
+        get = named
+
+        def get_paginator(self, _: str) -> Any:
+            page = {"SecretList": [{"ARN": arn, "Name": name} for arn in self.arns]}
+            return SimpleNamespace(paginate=lambda **_: [page])
+
+        def __getattr__(self, call: str) -> Any:
+            return getattr(vault, call)
+
+    not_yet, still = cast(Any, ListedLate([])), cast(Any, ListedLate([told]))
+    assert whats(look_for_leftovers(not_yet, config, [REGION])) == {told}
+    assert whats(look_for_leftovers(still, config, [REGION])) == {told}
+    vault.delete_secret(SecretId=told, ForceDeleteWithoutRecovery=True)
+    assert look_for_leftovers(still, config, [REGION]) == []
 
 
 @dataclass

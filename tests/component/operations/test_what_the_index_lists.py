@@ -45,7 +45,8 @@ def make(clients: Clients) -> list[str]:
     s3, functions, iam = clients.get("s3", REGION), clients.get("lambda", REGION), clients.get("iam", REGION)
     s3.create_bucket(Bucket=NAME, CreateBucketConfiguration={"LocationConstraint": REGION})
     s3.put_bucket_tagging(Bucket=NAME, Tagging={"TagSet": LISTED})
-    trust = {"Effect": "Allow", "Principal": {"Service": "lambda.amazonaws.com"}, "Action": "sts:AssumeRole"}
+    services = {"Service": ["lambda.amazonaws.com", "states.amazonaws.com"]}
+    trust = {"Effect": "Allow", "Principal": services, "Action": "sts:AssumeRole"}
     document = json.dumps({"Version": "2012-10-17", "Statement": [trust]})
     role = iam.create_role(RoleName=NAME, AssumeRolePolicyDocument=document, Tags=LISTED)["Role"]["Arn"]
     code = io.BytesIO()

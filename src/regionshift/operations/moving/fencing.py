@@ -15,6 +15,7 @@ from typing import Any
 from botocore.exceptions import BotoCoreError, ClientError
 
 from regionshift.aws.clients import Clients
+from regionshift.aws.errors import DENIED, code_of
 from regionshift.errors import WorkFailed
 from regionshift.infrastructure.policies.resources import FENCED, bucket_fence
 from regionshift.infrastructure.policies.statement import FENCE
@@ -25,6 +26,7 @@ from regionshift.runs.deployment_state import RegionState
 from regionshift.settings import components as named
 from regionshift.settings.config import MigrationConfig
 from regionshift.settings.regions import partition_of
+from regionshift.waiting import AT_ONCE, Waiter
 
 POLICY = "regionshift-fence"
 NOT_SHUT = "roles_not_shut"
@@ -161,11 +163,15 @@ def _each_role(config: MigrationConfig, region: str, change: Callable[[str], obj
     return Fence(region, tuple(done), failed)
 
 
-def shut_bucket(clients: Clients, config: MigrationConfig, region: str) -> None:
+def shut_bucket(clients: Clients, config: MigrationConfig, region: str, waiter: Waiter = AT_ONCE) -> None:
     """Nothing replicates from the region's deployment bucket any more, and nobody writes to it. Done twice is no harm.
 
     The fence denies everybody, us too, to change the replication. So a fence that stands is lifted for the moment that
-    takes, if there is something to take away; on the usual second attempt there is not.
+    takes, if there is something to take away; on the usual second attempt there is not. A policy has effect some time
+    after it is written (S3 User Guide, "Amazon S3 data consistency model"), so until then we are denied.
+
+    Args:
+        waiter: for how long that can be.
 
     Raises ClientError, BotoCoreError when the region does not answer.
     """
@@ -176,7 +182,10 @@ def shut_bucket(clients: Clients, config: MigrationConfig, region: str) -> None:
     if _replicates(s3, bucket):
         if len(kept) < len(policy["Statement"]):
             _write_policy(s3, bucket, {**policy, "Statement": kept})
-        s3.delete_bucket_replication(Bucket=bucket)
+        waiter.past(
+            lambda: s3.delete_bucket_replication(Bucket=bucket),
+            lambda error: isinstance(error, ClientError) and code_of(error) in DENIED,
+        )
     arn = f"arn:{partition_of(region)}:s3:::{bucket}"
     _write_policy(s3, bucket, {**policy, "Statement": [*kept, bucket_fence(arn)]})
 
