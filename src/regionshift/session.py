@@ -24,7 +24,7 @@ from regionshift.settings.config import MigrationConfig
 from regionshift.settings.load import load_config
 from regionshift.settings.state_url import parse_key_url, parse_state_url
 from regionshift.surroundings import ProjectFiles, Surroundings, free_memory_mb, user_name
-from regionshift.waiting import settling
+from regionshift.waiting import AT_ONCE, Waiter, settling
 
 if TYPE_CHECKING:
     from regionshift.aws.clients import Clients
@@ -191,6 +191,11 @@ def open_session(
             machine=parts.machine(problem),
             cloud=parts.cloud,
         )
+
+
+def waiter_of(cloud: LocalCloud | None) -> Waiter:
+    """For answers that may be stale: the embedded AWS is late in its weather alone, and there as AWS is."""
+    return AT_ONCE if cloud and cloud.weather == "calm" else settling("aws")
 
 
 def _naming(config: MigrationConfig, more: Collection[str]) -> MigrationConfig:
@@ -453,8 +458,7 @@ class SessionParts:
             state_dir=self.files.home,
             now=self.outside.now,
             scope=scope,
-            # In its weather the embedded AWS is as late as AWS.
-            waiter=settling("local" if self.cloud and self.cloud.weather == "calm" else "aws"),
+            waiter=waiter_of(self.cloud),
         )
 
     def _release(self, scope: RegionScope) -> Release:

@@ -15,9 +15,9 @@ from typing import TypeVar
 
 _FIRST, _LONGEST = 0.1, 15.0  # seconds between two looks: doubled each time, up to the longest
 
-SETTLING_SECONDS = {"aws": 120.0, "local": 2.0}
+SETTLING_SECONDS = {"aws": 120.0, "local": 5.0}
 """How long an answer may be stale, by target. On AWS the two minutes that the ordinary provider waits for IAM, S3 and
-Secrets Manager (terraform-provider-aws, propagation timeouts); the embedded AWS answers what is so."""
+Secrets Manager (terraform-provider-aws, propagation timeouts); the embedded AWS is late in its weather alone."""
 
 _T = TypeVar("_T")
 

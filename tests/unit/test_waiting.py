@@ -9,8 +9,11 @@ from typing import Any, ClassVar
 import pytest
 from botocore.exceptions import ClientError
 
+from regionshift.function.clients import of_session
+from regionshift.local.weather import WEATHERS
 from regionshift.operations.checks.base import Check, CheckContext, Wrong, run_checks
 from regionshift.operations.checks.function import invoke
+from regionshift.session import waiter_of
 from regionshift.waiting import AT_ONCE, Waiter
 
 
@@ -123,3 +126,22 @@ def test_a_function_that_is_still_pending_is_called_again(slept: Slept, code: st
     nothing: Any = None
     context = CheckContext(nothing, outputs, clients, lambda: datetime.now(UTC), waiter=slept.waiter(60))
     assert invoke(context, "eu-west-1", {})["status"] == "success"
+
+
+@pytest.mark.parametrize(
+    ("weather", "waits"), [(None, True), ("aws", True), ("storm", True), ("calm", False)]
+)
+def test_answers_may_be_stale_on_aws_and_in_the_weather_of_the_embedded_one(
+    weather: str | None, waits: bool
+) -> None:
+    cloud: Any = SimpleNamespace(weather=weather) if weather else None
+    assert (waiter_of(cloud).seconds > 0) == waits
+
+
+def test_a_worker_waits_longer_than_the_weather_of_the_embedded_aws_is_late() -> None:
+    """It is told where AWS is, and nothing of a weather."""
+    latest = max(each.stale[1] for each in WEATHERS.values())
+    access = {"ACCOUNT": "123456789012", "AWS_ENDPOINT_URL": "https://127.0.0.1:4566"}
+    assert (
+        latest < of_session(None, access).waiter.seconds < of_session(None, {"ACCOUNT": "1"}).waiter.seconds
+    )
