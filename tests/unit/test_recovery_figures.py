@@ -50,6 +50,9 @@ class _Versions:
     def put_object(self, **request: str) -> None:
         self.kept.append(("Versions", request["Bucket"], request["Key"]))
 
+    def head_object(self, **_: str) -> dict[str, str]:
+        return {"ReplicationStatus": "PENDING"}
+
     def delete_object(self, **request: str) -> None:
         named = (request.get("VersionId", ""), request["Bucket"], request["Key"])
         if named in self.kept:
@@ -65,9 +68,8 @@ class _Versions:
         return found
 
 
-def test_where_a_probe_did_not_arrive_nobody_waits_for_its_delete_marker() -> None:
-    s3, slept = _Versions(), [0.0]
-    context: Any = SimpleNamespace(
+def _context(s3: _Versions, slept: list[float]) -> Any:
+    return SimpleNamespace(
         primary="us-east-1",
         config=SimpleNamespace(target="aws", regions=SimpleNamespace(secondaries=("eu-west-1",))),
         outputs=SimpleNamespace(get=lambda _, region: f"bucket-{region}"),
@@ -75,10 +77,50 @@ def test_where_a_probe_did_not_arrive_nobody_waits_for_its_delete_marker() -> No
         clock=lambda: sum(slept),
         sleep=slept.append,
     )
+
+
+def test_where_a_probe_did_not_arrive_nobody_waits_for_its_delete_marker() -> None:
+    s3, slept = _Versions(), [0.0]
+    context = _context(s3, slept)
     with pytest.raises(Wrong, match="the probe did not arrive within 900 s"):
         ReplicationCheck().ask(context, "eu-west-1")
     assert sum(slept) == pytest.approx(900)
     assert s3.kept == [], "nothing of the probe is left"
+
+
+class _NewRole(_Versions):
+    """Replicates what is put when the role is known, and fails for good what was put before."""
+
+    def __init__(self, slept: list[float], known_after: float) -> None:
+        super().__init__()
+        self._slept, self._known, self.puts = slept, known_after, 0
+
+    def put_object(self, **request: str) -> None:
+        super().put_object(**request)
+        self.puts += 1
+        if self._is_known:
+            super().put_object(Bucket="bucket-eu-west-1", Key=request["Key"])
+
+    def delete_object(self, **request: str) -> None:
+        super().delete_object(**request)
+        if "VersionId" not in request:
+            self.kept.append(("DeleteMarkers", "bucket-eu-west-1", request["Key"]))
+
+    def head_object(self, **_: str) -> dict[str, str]:
+        return {"ReplicationStatus": "FAILED"}
+
+    @property
+    def _is_known(self) -> bool:
+        return sum(self._slept) >= self._known
+
+
+def test_a_probe_that_failed_before_the_role_was_known_is_put_again() -> None:
+    slept = [0.0]
+    s3 = _NewRole(slept, known_after=20.0)
+    assert "arrived after" in ReplicationCheck().ask(_context(s3, slept), "eu-west-1")
+    assert 20 <= sum(slept) < 60
+    assert s3.puts > 1
+    assert s3.kept == [], "nothing of any of them is left"
 
 
 def test_where_nothing_replicates_nothing_is_claimed() -> None:

@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import threading
 import uuid
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
 
+from regionshift.aws.errors import DENIED, code_of
 from regionshift.operations.checks.base import Check, CheckContext, NotApplicable, Wrong
 from regionshift.settings.config import MigrationConfig
 from regionshift.waiting import Waiter
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
 
 PROBE_PREFIX = "regionshift-probes/"
 # S3 User Guide, "Meeting compliance requirements with S3 Replication Time Control": 15 minutes for 99.9 %.
@@ -32,7 +37,9 @@ class ReplicationCheck(Check):
     """An object put in the primary's bucket arrives here, then its delete marker. Says how long each took.
 
     One probe serves all secondaries: it goes to each of them, and only when every one has it (or patience
-    ends) may its versions be removed, else a late replica would stay behind.
+    ends) may its versions be removed, else a late replica would stay behind. One that failed is put again: a role that
+    was just made may not be known yet, and S3 tries no object twice (S3 User Guide, "Getting replication status
+    information": FAILED is for good).
     """
 
     name = "replication"
@@ -67,29 +74,47 @@ class ReplicationCheck(Check):
         key = f"{PROBE_PREFIX}{uuid.uuid4()}"
         s3 = context.clients.get("s3", context.primary)
         try:
-            s3.put_object(Bucket=source, Key=key, Body=key.encode())
-            probes = self._wait(context, buckets, key, marker=False)
+            put = partial(s3.put_object, Bucket=source, Key=key, Body=key.encode())
+            put()
+            probes = self._wait(context, buckets, key, lambda: _has_failed(s3, source, key) and put())
             s3.delete_object(Bucket=source, Key=key)
             # Where the probe is not, patience has ended already.
-            markers = self._wait(context, {region: buckets[region] for region in probes}, key, marker=True)
+            markers = self._wait(context, {region: buckets[region] for region in probes}, key)
         finally:
             for region, bucket in [(context.primary, source), *buckets.items()]:
                 remove_versions(context, region, bucket, key)
         return {region: Arrival(probes.get(region), markers.get(region)) for region in buckets}
 
     def _wait(
-        self, context: CheckContext, buckets: dict[str, str], key: str, *, marker: bool
+        self,
+        context: CheckContext,
+        buckets: dict[str, str],
+        key: str,
+        again: Callable[[], object] | None = None,
     ) -> dict[str, float]:
+        """Seconds to the arrival of the probe, which ``again`` repeats where that is needed, or of its marker."""
         began, seen = context.clock(), dict[str, float]()
 
         def look() -> dict[str, float]:
             for region in buckets.keys() - seen.keys():
-                if _seen(context, region, buckets[region], key, marker=marker):
+                if _seen(context, region, buckets[region], key, marker=again is None):
                     seen[region] = context.clock() - began
+            if again and len(seen) < len(buckets):
+                again()
             return seen
 
         waiter = Waiter(_PATIENCE_S[context.config.target], context.clock, context.sleep)
         return waiter.until(look, lambda found: len(found) == len(buckets))
+
+
+def _has_failed(s3: S3Client, bucket: str, key: str) -> bool:
+    """Whether S3 gave its replication up; not known to whoever may not read it."""
+    try:
+        return s3.head_object(Bucket=bucket, Key=key).get("ReplicationStatus") == "FAILED"
+    except ClientError as error:
+        if code_of(error) not in DENIED:
+            raise
+        return False
 
 
 def _seen(context: CheckContext, region: str, bucket: str, key: str, *, marker: bool) -> bool:
