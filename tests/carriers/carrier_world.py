@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import hmac
 import json
 import uuid
@@ -122,11 +123,24 @@ class World:
             "DeleteMarkerReplication": {"Status": "Enabled"},
             "Destination": {"Bucket": f"arn:aws:s3:::{onward}"},
         }
+        allow = {"Effect": "Allow", "Action": ["s3:*", "kms:*"], "Resource": "*"}
         self.clients.get("s3", region).put_bucket_replication(
             Bucket=bucket,
-            ReplicationConfiguration={"Role": "arn:aws:iam::123456789012:role/r", "Rules": [rule]},
+            ReplicationConfiguration={"Role": self._role("s3.amazonaws.com", allow), "Rules": [rule]},
         )
         return onward
+
+    def _role(self, service: str, statement: dict[str, Any]) -> str:
+        """The ARN of a role of this test's that ``service`` takes."""
+        iam, name = self.clients.get("iam", SOURCE), f"role-{self.run}"
+        trust = {"Effect": "Allow", "Principal": {"Service": service}, "Action": "sts:AssumeRole"}
+        trusted, document = (
+            json.dumps({"Version": "2012-10-17", "Statement": [each]}) for each in (trust, statement)
+        )
+        with contextlib.suppress(iam.exceptions.EntityAlreadyExistsException):
+            iam.create_role(RoleName=name, AssumeRolePolicyDocument=trusted)
+        iam.put_role_policy(RoleName=name, PolicyName="inline", PolicyDocument=document)
+        return iam.get_role(RoleName=name)["Role"]["Arn"]
 
     def versions(self, bucket: str, region: str = TARGET) -> list[tuple[str, str, bool, str]]:
         """Every version and marker: key, id, whether it is current, etag; in S3's order."""

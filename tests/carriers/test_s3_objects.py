@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from dataclasses import replace
 from typing import Any
+from urllib.parse import quote, unquote
 
 import pytest
 from carrier_world import SOURCE, TARGET, S3Lab, World, in_parallel
 
 from regionshift.aws.clients import Clients
 from regionshift.carriers.carrier import DataLocation, Entry, Level
+from regionshift.carriers.connections import ConnectionProblemError
 from regionshift.carriers.records import Layout
 from regionshift.carriers.s3.calls import Bucket, Calls
 from regionshift.carriers.s3.listing import stacks
@@ -63,6 +66,38 @@ def test_strange_keys_and_empty_objects_arrive_and_go_back(objects: S3Lab, world
     assert objects.look("target") == objects.look("source")
     world.migrations.of("m").rollback()
     assert world.versions(objects.target) == before
+
+
+def test_listings_may_begin_with_an_empty_page(objects: S3Lab, world: World) -> None:
+    """S3 API Reference, "ListObjectVersions": "The response might contain fewer keys"; also while answers are lost."""
+    for key in ("a", "b"):
+        objects.write("source", key, "new")
+    objects.write("target", "a", "earlier")
+    world.replicate_onward(objects.target)
+    before = objects.look("target")
+    once, lost = world.transport._once, set()
+
+    def answer(request: S3Request) -> Response:
+        response = once(request)
+        if "x-amz-copy-source" in request.headers and request.headers["x-amz-copy-source"] not in lost:
+            lost.add(request.headers["x-amz-copy-source"])
+            raise ConnectionProblemError("the answer never came", sent=True)
+        first = re.search(rb"<Key>(.*?)</Key>", response.body)
+        if not first or {"versions", "key-marker"} & dict(request.query).keys() != {"versions"}:
+            return response
+        before_it = quote(unquote(first[1].decode())[:-1])
+        page = f"<EncodingType>url</EncodingType><NextKeyMarker>{before_it}</NextKeyMarker>"
+        body = f"<ListVersionsResult><IsTruncated>true</IsTruncated>{page}</ListVersionsResult>"
+        return replace(response, body=body.encode())
+
+    world.transport._once = answer  # type: ignore[method-assign]
+
+    done = world.migrations.of("m").migrate([objects.entry])
+    undone = world.migrations.of("m").rollback()
+
+    assert (done["status"], undone["counts"]) == ("completed", {"undone": 2}), (done, undone["conflicts"])
+    assert objects.look("target") == before
+    assert len(lost) == 3
 
 
 def test_headers_metadata_and_tags_survive(objects: S3Lab, world: World) -> None:

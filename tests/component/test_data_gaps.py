@@ -51,23 +51,6 @@ def test_what_aws_refuses_is_refused(
     assert ssm.get_parameter(Name=name)["Parameter"]["Version"] == 1
 
 
-def test_an_object_older_than_versioning_is_copied_by_its_version(clients: Clients, name: str) -> None:
-    s3, bucket = clients.get("s3", "us-east-1"), f"gap{name.rpartition('/')[2]}"
-    s3.create_bucket(Bucket=bucket)
-    s3.put_object(Bucket=bucket, Key="a b", Body=b"x", Tagging="team=data")
-    s3.put_bucket_versioning(Bucket=bucket, VersioningConfiguration={"Status": "Enabled"})
-    source: Any = {"Bucket": bucket, "Key": "a b", "VersionId": "null"}
-
-    s3.copy_object(Bucket=bucket, Key="whole", CopySource=source)
-    upload = s3.create_multipart_upload(Bucket=bucket, Key="parts")["UploadId"]
-    s3.upload_part_copy(Bucket=bucket, Key="parts", UploadId=upload, PartNumber=1, CopySource=source)
-
-    assert s3.get_object(Bucket=bucket, Key="whole")["Body"].read() == b"x"
-    assert s3.get_object_tagging(Bucket=bucket, Key="whole")["TagSet"] == [{"Key": "team", "Value": "data"}]
-    with pytest.raises(ClientError, match="NoSuchVersion"):
-        s3.copy_object(Bucket=bucket, Key="no", CopySource={**source, "Key": "whole"})
-
-
 def test_policies_are_listed_kept_and_taken_away(ssm: Any, name: str) -> None:
     def policies() -> list[Any]:
         only = [{"Key": "Name", "Option": "Equals", "Values": [name]}]

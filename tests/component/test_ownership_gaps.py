@@ -16,7 +16,7 @@ from botocore.exceptions import ClientError
 from regionshift.aws.clients import AccessKey, Clients
 from regionshift.carriers.transport import EXPECTED
 from regionshift.local.emulator import LocalCloud
-from regionshift.local.s3_gaps import with_account_of_buckets, with_roles_of_sessions
+from regionshift.local.iam_gaps import with_account_of_buckets, with_roles_of_sessions
 
 REGION = "eu-west-1"
 OTHER_ACCOUNT = "210987654321"
@@ -134,7 +134,7 @@ def test_the_account_of_a_bucket_is_its_owners_for_policies(bounded: Clients, bu
 
 
 def test_the_emulator_still_needs_it() -> None:
-    """When this fails, the part of ``local/s3_gaps.py`` about owners can go."""
+    """When this fails, the parts of `local/s3_gaps.py` and `iam_gaps.py` about owners can go."""
     evaluator = pytest.importorskip("ministack.core.iam_evaluator")
     s3 = pytest.importorskip("ministack.services.s3")
     assert EXPECTED not in Path(s3.__file__).read_text()

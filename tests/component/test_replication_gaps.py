@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime
 import json
 import uuid
@@ -13,9 +14,10 @@ from typing import Any
 import pytest
 
 from regionshift.aws.clients import AccessKey, Clients
+from regionshift.infrastructure.policies.services import ReplicationEnd, replication_statements
 from regionshift.local import process
 from regionshift.local.certificates import ensure_certificates
-from regionshift.local.s3_gaps import by_destination
+from regionshift.local.replication_gaps import by_destination
 from regionshift.local.state import StateFolder
 
 ACCOUNT = "123456789012"
@@ -32,7 +34,21 @@ class Buckets:
     near: str
     far: str
 
-    def replicate(self, *rules: dict[str, Any]) -> None:
+    def replicate(self, *rules: dict[str, Any], but: str = "") -> None:
+        """Replicate by the program's own role for these buckets, ``but`` for one action that it lacks."""
+        ends = [
+            ReplicationEnd(region, f"arn:aws:s3:::{name}", key_of(self.clients, region))
+            for region, name in ((HOME, self.source), (NEAR, self.near), (FAR, self.far))
+        ]
+        statements = [
+            {**each, "Action": [action for action in each["Action"] if action != but]}
+            for each in replication_statements(ends[0], ends[1:], ACCOUNT)
+        ]
+        document = {
+            "Version": "2012-10-17",
+            "Statement": [each for each in statements if each["Action"]],
+        }
+        make_role(self.clients, document)
         replicate(self.clients, HOME, self.source, *rules)
 
     def put(self, key: str, **more: Any) -> str:
@@ -50,6 +66,28 @@ class Buckets:
     def markers(self, bucket: str) -> list[str]:
         listing = self.clients.get("s3", HOME).list_object_versions(Bucket=bucket)
         return [one["Key"] for one in listing.get("DeleteMarkers", [])]
+
+
+def make_role(clients: Clients, document: dict[str, Any]) -> None:
+    iam, name = clients.get("iam", HOME), ROLE.rpartition("/")[2]
+    trust = {"Effect": "Allow", "Principal": {"Service": "s3.amazonaws.com"}, "Action": "sts:AssumeRole"}
+    with contextlib.suppress(iam.exceptions.EntityAlreadyExistsException):
+        iam.create_role(
+            RoleName=name,
+            AssumeRolePolicyDocument=json.dumps({"Version": "2012-10-17", "Statement": [trust]}),
+        )
+    iam.put_role_policy(RoleName=name, PolicyName="inline", PolicyDocument=json.dumps(document))
+
+
+def key_of(clients: Clients, region: str) -> str:
+    """The key of these tests in ``region``."""
+    kms, alias = clients.get("kms", region), "alias/replication-gaps"
+    try:
+        return kms.describe_key(KeyId=alias)["KeyMetadata"]["Arn"]
+    except kms.exceptions.NotFoundException:
+        made = kms.create_key()["KeyMetadata"]
+        kms.create_alias(AliasName=alias, TargetKeyId=made["KeyId"])
+        return made["Arn"]
 
 
 def rule(
@@ -180,20 +218,54 @@ def test_one_lost_destination_fails_the_source_and_spares_the_other(buckets: Buc
     assert buckets.keys(buckets.near) == ["a"]
 
 
-def test_encrypted_objects_need_a_rule_that_admits_them(buckets: Buckets) -> None:
-    near_key, far_key = (f"arn:aws:kms:{region}:{ACCOUNT}:key/{uuid.uuid4()}" for region in (NEAR, FAR))
+def under_keys(buckets: Buckets, but: str = "") -> None:
+    """Put a secret into the source, from where one of two rules replicates what is under a key."""
+    encryption = {"ReplicaKmsKeyID": key_of(buckets.clients, NEAR)}
     admits: dict[str, Any] = {"SourceSelectionCriteria": {"SseKmsEncryptedObjects": {"Status": "Enabled"}}}
-    near = rule(
-        buckets.near,
-        1,
-        destination={"EncryptionConfiguration": {"ReplicaKmsKeyID": near_key}},
-        **admits,
+    near = rule(buckets.near, 1, destination={"EncryptionConfiguration": encryption}, **admits)
+    buckets.replicate(near, rule(buckets.far, 2), but=but)
+    key = key_of(buckets.clients, HOME)
+    buckets.put(
+        "secret", ServerSideEncryption="aws:kms", SSEKMSKeyId=key, BucketKeyEnabled=True, Tagging="a=b"
     )
-    buckets.replicate(near, rule(buckets.far, 2))
-    buckets.put("secret", ServerSideEncryption="aws:kms", SSEKMSKeyId=far_key)
-    assert buckets.head(buckets.near, "secret")["SSEKMSKeyId"] == near_key
-    assert buckets.head(buckets.source, "secret")["SSEKMSKeyId"] == far_key
+
+
+def test_encrypted_objects_need_a_rule_that_admits_them(buckets: Buckets) -> None:
+    under_keys(buckets)
+    near, source = (buckets.head(bucket, "secret") for bucket in (buckets.near, buckets.source))
+    assert near["SSEKMSKeyId"] == key_of(buckets.clients, NEAR)
+    assert source["SSEKMSKeyId"] == key_of(buckets.clients, HOME)
+    assert near["ETag"] != source["ETag"]
+    assert source["ReplicationStatus"] == "COMPLETED"
     assert buckets.keys(buckets.far) == []
+
+
+@pytest.mark.parametrize(
+    "lacks",
+    [
+        "s3:GetObjectVersionForReplication",
+        "s3:ReplicateObject",
+        "s3:ReplicateTags",
+        "kms:Decrypt",
+        "kms:Encrypt",
+        "kms:GenerateDataKey",
+    ],
+)
+def test_a_role_that_lacks_a_right_replicates_nothing(buckets: Buckets, lacks: str) -> None:
+    under_keys(buckets, but=lacks)
+    assert buckets.head(buckets.source, "secret")["ReplicationStatus"] == "FAILED"
+    assert buckets.keys(buckets.near) == []
+
+
+def test_a_role_must_be_there_and_may_be_kept_from_deleting(buckets: Buckets) -> None:
+    buckets.replicate(rule(buckets.near, 1), but="s3:ReplicateDelete")
+    buckets.put("a")
+    buckets.clients.get("s3", HOME).delete_object(Bucket=buckets.source, Key="a")
+    assert (buckets.keys(buckets.near), buckets.markers(buckets.near)) == (["a"], [])
+    buckets.clients.get("iam", HOME).delete_role_policy(RoleName="replication", PolicyName="inline")
+    buckets.clients.get("iam", HOME).delete_role(RoleName="replication")
+    buckets.put("b")
+    assert buckets.head(buckets.source, "b")["ReplicationStatus"] == "FAILED"
 
 
 def test_replicas_follow_the_tags_of_their_source(buckets: Buckets) -> None:
@@ -214,7 +286,7 @@ def test_of_two_rules_for_one_destination_the_higher_priority_counts() -> None:
 
 
 def test_the_emulator_still_stops_at_the_first_rule(bare: Buckets) -> None:
-    """When this fails, the part of ``s3_gaps.py`` that the emulator now does may go."""
+    """When this fails, the part of `replication_gaps.py` that the emulator now does may go."""
     bare.replicate(rule(bare.near, 1), rule(bare.far, 2))
     version = bare.put("a")
     bare.clients.get("s3", HOME).delete_object(Bucket=bare.source, Key="a")

@@ -275,17 +275,15 @@ class Buckets:
         return {"TagSet": tagged} if operation == "get_bucket_tagging" else {}
 
     def get(self, _: str, region: str) -> Any:
-        def listed(Bucket: str, **_: Any) -> dict[str, Any]:  # noqa: N803 - boto3's name
-            return {"Versions": [{"Key": key, "VersionId": "1"} for key in self.held[region, Bucket]]}
+        def pages(Bucket: str, **_: Any) -> list[dict[str, Any]]:  # noqa: N803 - boto3's name
+            return [{"Versions": [{"Key": key, "VersionId": "1"} for key in self.held[region, Bucket]]}]
 
         def delete(Bucket: str, **_: Any) -> dict[str, Any]:  # noqa: N803 - boto3's name
             self.held[region, Bucket].clear()
             return {}
 
-        pages = SimpleNamespace(paginate=lambda **_: [])
-        return SimpleNamespace(
-            list_object_versions=listed, delete_objects=delete, get_paginator=lambda _: pages
-        )
+        listing = SimpleNamespace(paginate=pages)
+        return SimpleNamespace(delete_objects=delete, get_paginator=lambda _: listing)
 
 
 def test_only_the_buckets_of_what_goes_are_emptied(world: World) -> None:

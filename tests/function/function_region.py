@@ -269,8 +269,8 @@ def build_region(cloud: LocalCloud, name: str) -> Region:
 def join(primary: Region, secondary: Region) -> None:
     """Replicate from one to the other, and say so in the primary's configuration."""
     destination = secondary.variables.deployment_bucket
-    role = f"arn:aws:iam::{primary.cloud.account}:role/replication"
-    put_rule(primary, role, destination)
+    everything = {"Effect": "Allow", "Action": ["s3:*", "kms:*"], "Resource": "*"}
+    put_rule(primary, primary.role_arn([everything], "s3.amazonaws.com"), destination)
     primary.change_configuration(
         is_primary=True,
         secondary_regions=[secondary.name],

@@ -60,12 +60,15 @@ class _Versions:
         else:
             self.kept.append(("DeleteMarkers", *named[1:]))
 
-    def list_object_versions(self, **request: str) -> dict[str, list[dict[str, str]]]:
+    def get_paginator(self, _: str) -> _Versions:
+        return self
+
+    def paginate(self, **request: str) -> list[dict[str, list[dict[str, str]]]]:
         found: dict[str, list[dict[str, str]]] = {"Versions": [], "DeleteMarkers": []}
         for kind, bucket, key in self.kept:
             if bucket == request["Bucket"] and key.startswith(request["Prefix"]):
                 found[kind].append({"Key": key, "VersionId": kind})
-        return found
+        return [found]
 
 
 def _context(s3: _Versions, slept: list[float]) -> Any:

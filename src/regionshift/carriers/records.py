@@ -25,6 +25,7 @@ import hashlib
 import json
 import re
 from collections.abc import Iterator, Mapping
+from itertools import islice
 from typing import Any
 
 from regionshift.carriers.lines import Line, dump, from_bytes
@@ -156,8 +157,8 @@ class RecordStore:
         return self._calls.names(self._bucket, prefix)
 
     def some_names(self, prefix: str, after: str, most: int) -> list[str]:
-        """The first names, up to ``most`` (1,000 at most), that begin with ``prefix`` and come behind ``after``."""
-        return self._calls.some_names(self._bucket, prefix, after, most)
+        """The first names, up to ``most``, that begin with ``prefix`` and come behind ``after``."""
+        return list(islice(self._calls.names(self._bucket, prefix, after, most), most))
 
     def get_json(self, name: str) -> dict[str, Any] | None:
         """A record that is one JSON value."""

@@ -130,7 +130,10 @@ def main() -> None:
     from regionshift.local import (
         compute_gaps,
         data_gaps,
+        iam_gaps,
+        kms_gaps,
         monitoring_gaps,
+        replication_gaps,
         rights_gaps,
         s3_gaps,
         size_gaps,
@@ -144,7 +147,10 @@ def main() -> None:
     compute_gaps.close()
     data_gaps.close()
     monitoring_gaps.close()
+    iam_gaps.close()
+    kms_gaps.close()
     s3_gaps.close()
+    replication_gaps.close()
     size_gaps.close()
     rights_gaps.close()
     tag_gaps.close()

@@ -1,11 +1,9 @@
-"""Gaps of the emulator's objects, parameters and secrets that a migration meets, closed inside its process.
+"""Gaps of the emulator's parameters and secrets that a migration meets, closed inside its process.
 
 - Limits of PutParameter: a type stays, an image or an integration stays one and nothing else becomes one (User Guide,
   "Parameter data types"), an advanced parameter does not become standard again, values fit their tier
   and their pattern; policies stay until others are given, and are listed one by one (Systems Manager API Reference,
   "PutParameter", "ParameterInlinePolicy").
-- An object that is older than its bucket's versioning is copied by its version id, which is ``null`` (S3 User Guide,
-  "Working with objects in a versioning-enabled bucket").
 - ListSecrets tells each secret's key (Secrets Manager API Reference, "SecretListEntry").
 - Policies are told the tags of the secret that a request is about: ``secretsmanager:ResourceTag/KEY`` and
   ``aws:ResourceTag/KEY`` (Service Authorization Reference, "Condition keys for AWS Secrets Manager").
@@ -36,7 +34,6 @@ import json
 import re
 from collections.abc import Callable, Mapping
 from typing import Any
-from urllib.parse import unquote
 
 from regionshift.settings.quotas import ADVANCED_PARAMETER, PARAMETER
 
@@ -45,7 +42,6 @@ LABELS = 20
 
 _MOST_BYTES = {"Standard": PARAMETER.most, "Advanced": ADVANCED_PARAMETER.most}
 _FIXED_DATA_TYPES = {"aws:ec2:image", "aws:ssm:integration"}
-_SOURCE = "x-amz-copy-source"
 _AWS_KEY = "alias/aws/secretsmanager"
 
 Given = dict[str, Any]
@@ -56,10 +52,7 @@ def close() -> None:
     """Put the repairs into the running ministack."""
     from ministack.core import iam_actions  # type: ignore[import-untyped]
     from ministack.core.responses import error_response_json  # type: ignore[import-untyped]
-    from ministack.services import s3, secretsmanager, ssm  # type: ignore[import-untyped]
-
-    for name in ("_copy_object", "_upload_part_copy"):
-        setattr(s3, name, with_null_versions(getattr(s3, name), s3._buckets))
+    from ministack.services import secretsmanager, ssm  # type: ignore[import-untyped]
 
     ssm._put_parameter = with_rules(ssm._put_parameter, ssm._parameters, error_response_json)
     for name in _NAMING_PARAMETERS:
@@ -99,22 +92,6 @@ def close_secrets(secretsmanager: Any, error_response_json: Callable[..., Any]) 
     secretsmanager._list_secret_version_ids = labelled_only(secretsmanager._list_secret_version_ids)
     for name in _NAMING_SECRETS:
         setattr(secretsmanager, name, with_secret_names(getattr(secretsmanager, name), error_response_json))
-
-
-def with_null_versions(original: Handler, buckets: Mapping[str, Any]) -> Handler:
-    """``original``, which copies an object; ``versionId=null`` of an unversioned object means the object itself."""
-
-    def copy(*given: Any) -> Any:
-        headers = next(each for each in given if isinstance(each, Mapping) and _SOURCE in each)
-        path, _, query = headers[_SOURCE].partition("?")
-        bucket, _, key = unquote(path).lstrip("/").partition("/")
-        current = buckets.get(bucket, {}).get("objects", {}).get(key)
-        if query != "versionId=null" or current is None or current.get("version_id"):
-            return original(*given)
-        plain = {**headers, _SOURCE: path}
-        return original(*(plain if each is headers else each for each in given))
-
-    return copy
 
 
 def with_rules(original: Handler, parameters: Mapping[str, Any], refuse: Callable[..., Any]) -> Handler:

@@ -42,7 +42,8 @@ from dataclasses import dataclass, replace
 from types import ModuleType
 from typing import Any
 
-from regionshift.local.s3_gaps import SHARED_VERSION
+from regionshift.local.replication_gaps import SHARED_VERSION
+from regionshift.local.s3_gaps import tags_of_upload
 
 Span = tuple[float, float]
 """Shortest and longest, in seconds."""
@@ -560,6 +561,7 @@ class LateReplication:
 
     def copy(self, bucket: str, key: str, obj: dict[str, Any], data: bytes, tags: Any = None) -> None:
         """Replicate the object later; until then it says `PENDING`."""
+        tags = tags or tags_of_upload()
         if self._s3._replication_rule_for(bucket, key, tags)[0] is None:
             return
         obj["replication_status"] = "PENDING"

@@ -85,12 +85,6 @@ class Region:
     def put_object(self, **_: Any) -> None:
         self.put_at = self.at
 
-    def list_object_versions(self, **asked: Any) -> dict[str, Any]:
-        there = self.put_at is not None and (
-            PRIMARY in asked["Bucket"] or self.at - self.put_at >= self.arrives_after
-        )
-        return {"Versions": [{"Key": asked["Prefix"], "VersionId": "1"}]} if there else {}
-
     def delete_object(self, **asked: Any) -> None:
         self.deleted.append(asked["Bucket"])
 
@@ -105,6 +99,11 @@ class Region:
         return [{"MetricDataResults": found}]
 
     def paginate(self, **asked: Any) -> list[dict[str, Any]]:
+        if "Bucket" in asked:
+            there = self.put_at is not None and (
+                PRIMARY in asked["Bucket"] or self.at - self.put_at >= self.arrives_after
+            )
+            return [{}, {"Versions": [{"Key": asked["Prefix"], "VersionId": "1"}]} if there else {}]
         since = datetime(2026, 1, 1, tzinfo=UTC) + timedelta(seconds=min(self.red_from, 1e6))
         alarm = {
             "AlarmName": MY_ALARM,

@@ -167,15 +167,6 @@ def read_deletions(body: bytes) -> tuple[dict[str, str], dict[str, str]]:
     return done, failed
 
 
-def tagging_request(tags: Mapping[str, str]) -> bytes:
-    """The body of PutObjectTagging."""
-    pairs = "".join(
-        f"<Tag><Key>{escape(key, _KEPT_BY_NUMBER)}</Key><Value>{escape(value, _KEPT_BY_NUMBER)}</Value></Tag>"
-        for key, value in tags.items()
-    )
-    return f"<Tagging><TagSet>{pairs}</TagSet></Tagging>".encode()
-
-
 def read_tags(body: bytes) -> dict[str, str]:
     """GetObjectTagging's answer."""
     return {tag.findtext("Key", ""): tag.findtext("Value", "") for tag in parse(body).iter("Tag")}
@@ -264,25 +255,20 @@ class Calls:
         answer = self.send("GET", bucket, query=(*sorted(query), ("versions", "")), headers=_WITH_RESTORES)
         return read_page(answer.body)
 
-    def names(self, bucket: Bucket, prefix: str) -> Iterator[str]:
-        """Keys of the current objects that begin with ``prefix``."""
+    def names(self, bucket: Bucket, prefix: str, after: str = "", most: int = _MOST_KEYS) -> Iterator[str]:
+        """Keys of the current objects that begin with ``prefix`` and come behind ``after``, ``most`` a request."""
         token = ""
         while True:
-            query = [("encoding-type", "url"), ("list-type", "2"), ("prefix", prefix)]
+            query = [("encoding-type", "url"), ("list-type", "2"), ("max-keys", str(min(most, _MOST_KEYS)))]
+            query.append(("prefix", prefix))
+            if after:
+                query.append(("start-after", after))
             if token:
                 query.append(("continuation-token", token))
             found, token = read_names(self.send("GET", bucket, query=tuple(sorted(query))).body)
             yield from found
             if not token:
                 return
-
-    def some_names(self, bucket: Bucket, prefix: str, after: str, most: int) -> list[str]:
-        """One page of the keys of current objects that begin with ``prefix`` and come behind ``after``."""
-        query = [("encoding-type", "url"), ("list-type", "2"), ("max-keys", str(min(most, _MOST_KEYS)))]
-        query.append(("prefix", prefix))
-        if after:
-            query.append(("start-after", after))
-        return read_names(self.send("GET", bucket, query=tuple(query)).body)[0]
 
     def copy(self, source: Pinned, target: Bucket, key: str, headers: Mapping[str, str]) -> str:
         """CopyObject of one pinned version, up to 5 GB; gives the new version. Not repeated when the answer is lost."""
@@ -339,13 +325,6 @@ class Calls:
     def tags(self, bucket: Bucket, key: str, version: str) -> dict[str, str]:
         """The tags of one version."""
         return read_tags(self.send("GET", bucket, key, (("tagging", ""), ("versionId", version))).body)
-
-    def set_tags(self, bucket: Bucket, key: str, version: str, tags: Mapping[str, str]) -> None:
-        """Replace the tags of one version."""
-        query = (("tagging", ""), ("versionId", version))
-        body = tagging_request(tags)
-        headers = {"x-amz-checksum-sha256": _sha256(body), "Content-Type": "application/xml"}
-        self.send("PUT", bucket, key, query, headers=headers, body=body)
 
     def put(
         self, bucket: Bucket, key: str, body: bytes, headers: Mapping[str, str] | None = None

@@ -155,5 +155,5 @@ def one_stack(calls: Calls, bucket: Bucket, key: str) -> list[Version]:
         # The key itself comes before all longer keys that begin with it.
         page = calls.page(bucket, key, following, most=20)
         versions.extend(version for version in page.versions if version.key == key)
-        following = page.next if page.next and page.next[0] == key else None
+        following = page.next if page.next and page.next[0] <= key else None
     return versions

@@ -115,9 +115,7 @@ class MultipartCopy:
         # Putting the parts together can take minutes, too (S3 API Reference, "CompleteMultipartUpload").
         if not work.has_time():
             raise OutOfTimeError
-        made = self._complete(landing, upload, parts)
-        self._keep_tags(source, landing, made)
-        return made
+        return self._complete(landing, upload, parts)
 
     def forget(self, work: Work, item: str, version: str, landing: Landing) -> None:
         """Abort the upload that an unfinished copy of ``version`` left behind, if there is one."""
@@ -167,7 +165,7 @@ class MultipartCopy:
                     found[upload.findtext("UploadId", "")] = upload.findtext("Initiator/ID", "")
             next_key = decode(root.findtext("NextKeyMarker", ""))
             # The key itself comes before all longer keys that begin with it.
-            if root.findtext("IsTruncated") != "true" or next_key != landing.key:
+            if root.findtext("IsTruncated") != "true" or next_key > landing.key:
                 return found
             after = [("key-marker", next_key), ("upload-id-marker", root.findtext("NextUploadIdMarker", ""))]
 
@@ -244,12 +242,6 @@ class MultipartCopy:
             "POST", landing.bucket, landing.key, query, headers=headers, body=body, repeatable=False
         )
         return answer.headers.get("x-amz-version-id", "")
-
-    def _keep_tags(self, source: Pinned, landing: Landing, made: str) -> None:
-        """See that the tags sent with the upload are there: the embedded AWS, for one, drops them."""
-        wanted = self._calls.tags(source.bucket, source.key, source.version)
-        if wanted and self._calls.tags(landing.bucket, landing.key, made) != wanted:
-            self._calls.set_tags(landing.bucket, landing.key, made, wanted)
 
     def _abort(self, landing: Landing, upload: str) -> None:
         try:

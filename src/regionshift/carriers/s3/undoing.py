@@ -36,6 +36,7 @@ from regionshift.carriers.carrier import (
 from regionshift.carriers.s3.calls import Calls, Pinned, Version
 from regionshift.carriers.s3.copy_ownership import CopyOwnership, UndecidedError
 from regionshift.carriers.s3.copying import bucket_of, is_before, placement, redirect_of, target_stacks
+from regionshift.carriers.s3.listing import one_stack
 from regionshift.carriers.s3.multipart import Landing, MultipartCopy
 from regionshift.carriers.side_by_side import side_by_side
 from regionshift.carriers.transport import AnswerLostError, S3Error
@@ -75,7 +76,7 @@ def _remove_versions(s3: S3Client, bucket: str) -> int:
     gone: set[Held] = set()
     count = 0
     # Each listing begins anew after what the one before showed was deleted, so nothing is left out.
-    while page := _held(s3.list_object_versions(Bucket=bucket, MaxKeys=_KEYS_A_REQUEST)):
+    while page := _first_held(s3, bucket):
         if gone.issuperset(page):
             raise WorkFailed(
                 f"{_named(page)} of {bucket} stand there still after S3 said that they were deleted.",
@@ -92,6 +93,17 @@ def _remove_versions(s3: S3Client, bucket: str) -> int:
         gone = {held for held in page if held not in left}
         count += len(gone)
     return count
+
+
+def _first_held(s3: S3Client, bucket: str) -> list[Held]:
+    """The first of what a bucket holds, at most a request full; nothing when it is empty.
+
+    A page may be empty and not be the last (S3 API Reference, "ListObjectVersions": "might contain fewer keys").
+    """
+    pages = s3.get_paginator("list_object_versions").paginate(
+        Bucket=bucket, PaginationConfig={"PageSize": _KEYS_A_REQUEST}
+    )
+    return next((found for page in pages if (found := _held(page))), [])
 
 
 def _held(page: Any) -> list[Held]:
@@ -323,8 +335,8 @@ class Undoer:
                 )
             return self._calls.copy(source, target, full_key, headers)
         except AnswerLostError:
-            newest = self._calls.page(target, full_key, most=1).versions
-            if newest and newest[0].key == full_key and self._brings_back(work, key, newest[0], earlier):
+            newest = one_stack(self._calls, target, full_key)
+            if newest and self._brings_back(work, key, newest[0], earlier):
                 return newest[0].id
             raise
 

@@ -118,20 +118,27 @@ def _has_failed(s3: S3Client, bucket: str, key: str) -> bool:
 
 
 def _seen(context: CheckContext, region: str, bucket: str, key: str, *, marker: bool) -> bool:
-    listing = context.clients.get("s3", region).list_object_versions(Bucket=bucket, Prefix=key)
-    entries = listing.get("DeleteMarkers", []) if marker else listing.get("Versions", [])
-    return any(entry["Key"] == key for entry in entries)
+    return any(has_marker is marker for _, has_marker in versions_of(context, region, bucket, key))
+
+
+def versions_of(context: CheckContext, region: str, bucket: str, key: str) -> list[tuple[str, bool]]:
+    """Every version of ``key``: its id, and whether it is a delete marker. Longer keys are somebody else's."""
+    pages = context.clients.get("s3", region).get_paginator("list_object_versions")
+    return [
+        (entry["VersionId"], is_marker)
+        for page in pages.paginate(Bucket=bucket, Prefix=key)
+        for entries, is_marker in ((page.get("Versions", []), False), (page.get("DeleteMarkers", []), True))
+        for entry in entries
+        if entry["Key"] == key
+    ]
 
 
 def remove_versions(context: CheckContext, region: str, bucket: str, key: str) -> None:
     """Delete every version and delete marker of ``key``, so that a probe leaves nothing behind."""
     s3 = context.clients.get("s3", region)
-    listing = s3.list_object_versions(Bucket=bucket, Prefix=key)
-    for entry in [*listing.get("Versions", []), *listing.get("DeleteMarkers", [])]:
-        if entry["Key"] != key:
-            continue  # longer, and somebody else's
+    for version, _ in versions_of(context, region, bucket, key):
         try:
-            s3.delete_object(Bucket=bucket, Key=key, VersionId=entry["VersionId"])
+            s3.delete_object(Bucket=bucket, Key=key, VersionId=version)
         except ClientError as error:
             if error.response["Error"]["Code"] != "NoSuchVersion":
                 raise

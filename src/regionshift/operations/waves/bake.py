@@ -15,7 +15,7 @@ from regionshift.aws.errors import is_outside
 from regionshift.operations.alarms import WINDOW, RedAlarm, Watched, red_in, telling_in, without_data
 from regionshift.operations.checks.base import CheckContext, Wrong
 from regionshift.operations.checks.function import invoke
-from regionshift.operations.checks.replication import PROBE_PREFIX, remove_versions
+from regionshift.operations.checks.replication import PROBE_PREFIX, remove_versions, versions_of
 from regionshift.operations.waves.facts import Terms
 from regionshift.settings.config import MigrationConfig
 
@@ -153,10 +153,8 @@ class Delay:
         """See where it has arrived."""
         for region in self.missing:
             with calling(region):
-                listing = self.context.clients.get("s3", region).list_object_versions(
-                    Bucket=self._bucket(region), Prefix=self._key
-                )
-            if listing.get("Versions"):
+                found = versions_of(self.context, region, self._bucket(region), self._key)
+            if found:
                 self.arrived[region] = round(self.seconds, 3)
 
     def end(self) -> None:

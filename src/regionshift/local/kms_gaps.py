@@ -1,0 +1,276 @@
+"""Gaps of the emulator's KMS, closed inside its process: S3 asks it, as the caller, about each object under a key.
+
+What AWS does (Amazon S3 User Guide, "Using server-side encryption with AWS KMS keys" and "Reducing the cost of SSE-KMS
+with Amazon S3 Bucket Keys"; KMS Developer Guide, "kms:ViaService", "kms:EncryptionContext:context-key"), and the
+emulator does not:
+
+- whoever writes needs ``kms:GenerateDataKey``, whoever reads or copies from it ``kms:Decrypt``, and who uploads in
+  parts both; HeadObject needs ``kms:Decrypt`` when it asks for the checksum (S3 API Reference, "HeadObject");
+- a key that is not there, of another region, disabled or to be deleted is refused, with the codes that AWS was
+  recorded to give (``KMS.NotFoundException``, ``KMS.DisabledException``, ``KMS.KMSInvalidStateException``);
+- answers name the key by its ARN however it was named, and say whether a bucket key was used;
+- ``aws:kms`` without a key means ``alias/aws/s3``, which everybody in the account may use through S3 (KMS Developer
+  Guide, "AWS managed keys"); it is made when it is first used.
+
+Requests of the emulator's own services, which are not signed, and presigned ones are not asked about.
+``tests/component/test_kms_gaps.py`` tells when the emulator no longer needs it.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Mapping
+from contextvars import ContextVar
+from typing import Any, NamedTuple
+from urllib.parse import unquote
+
+from regionshift.carriers.transport import COPY_SOURCE
+
+ALGORITHM = "x-amz-server-side-encryption"
+KMS_KEY = "x-amz-server-side-encryption-aws-kms-key-id"
+BUCKET_KEY = "x-amz-server-side-encryption-bucket-key-enabled"
+KMS = "aws:kms"
+_CHECKSUM_MODE = "x-amz-checksum-mode"
+_OF_S3 = "alias/aws/s3"
+_IS_ID = re.compile(r"mrk-[0-9a-f]{32}|[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+_STATES = {
+    "Disabled": ("KMS.DisabledException", "is disabled"),
+    "PendingDeletion": ("KMS.KMSInvalidStateException", "is pending deletion"),
+}
+
+Headers = Mapping[str, str]
+Refusal = tuple[int, dict[str, str], bytes]
+
+
+class AskedOfS3(NamedTuple):
+    """The request that is being answered: its method, and the object that it is about."""
+
+    method: str
+    bucket: str
+    key: str
+
+
+NOTHING = AskedOfS3("", "", "")
+_asked: ContextVar[AskedOfS3] = ContextVar("the request")
+
+
+def close() -> None:
+    """Put the repairs into the running ministack."""
+    from ministack.services import kms, s3  # type: ignore[import-untyped]
+
+    keys = KeysOfObjects(s3, kms)
+    kms.key_policy_for_arn = keys.policy
+    kms._key_metadata = telling_manager(kms._key_metadata)
+    s3._SSE_STORED_HEADERS = (*s3._SSE_STORED_HEADERS, BUCKET_KEY)
+    s3._dispatch = noting_request(s3._dispatch)
+    s3._resolve_sse_write_headers = keys.writing(s3._resolve_sse_write_headers)
+    s3._check_sse_read_headers = keys.reading(s3._check_sse_read_headers)
+    s3._check_sse_c_copy_source = keys.copying(s3._check_sse_c_copy_source)
+    s3._check_sse_c_part = keys.uploading(s3._check_sse_c_part)
+
+
+def is_kms(obj: Mapping[str, Any]) -> bool:
+    """Whether the object is encrypted with a key of KMS."""
+    return str(obj.get("preserved_headers", {}).get(ALGORITHM, "")).startswith(KMS)
+
+
+def noting_request(original: Callable[..., Any]) -> Callable[..., Any]:
+    """``original``, which answers a request of S3; meanwhile it is known which."""
+
+    def answer(method: str, bucket: str, key: str, *more: Any) -> Any:
+        before = _asked.set(AskedOfS3(method, bucket, key))
+        try:
+            return original(method, bucket, key, *more)
+        finally:
+            _asked.reset(before)
+
+    return answer
+
+
+def telling_manager(original: Callable[[Any], dict[str, Any]]) -> Callable[[Any], dict[str, Any]]:
+    """``original``, which describes a key, and that AWS manages its own."""
+
+    def describe(key: Mapping[str, Any]) -> dict[str, Any]:
+        found = original(key)
+        return found | {"KeyManager": "AWS"} if key.get("_regionshift_of_aws") else found
+
+    return describe
+
+
+class KeysOfObjects:
+    """The keys that objects of the emulator's module ``s3`` are under, as its module ``kms`` keeps them."""
+
+    def __init__(self, s3: Any, kms: Any) -> None:
+        self._s3, self._kms = s3, kms
+
+    def policy(self, arn: str) -> tuple[str, str] | None:
+        """The policy of a key of any region and its account; the emulator finds those of the request's region only."""
+        key = self._key(arn)
+        return None if key is None else (key.get("Policy") or "", arn.split(":")[4])
+
+    def writing(self, original: Callable[[Headers, str], Any]) -> Callable[[Headers, str], Any]:
+        """``original``, which gives the encryption of what is written, under a key that the caller may use."""
+
+        def resolve(headers: Headers, bucket: str) -> Any:
+            if headers.get(ALGORITHM) == KMS and not headers.get(KMS_KEY):
+                headers = {**headers, KMS_KEY: _OF_S3}
+            found, problem = original(headers, bucket)
+            if problem is not None or found.get(ALGORITHM) != KMS:
+                return found, problem
+            arn, problem = self._arn(found.get(KMS_KEY, _OF_S3), bucket)
+            if problem is None:
+                found = {**found, KMS_KEY: arn}
+                if self._has_bucket_key(headers, bucket):
+                    found[BUCKET_KEY] = "true"
+                asked = _asked.get(NOTHING)
+                problem = self._refusal(headers, found, (bucket, asked.key), "kms:GenerateDataKey")
+            return (None, problem) if problem is not None else (found, None)
+
+        return resolve
+
+    def reading(self, original: Callable[[Headers, Any], Any]) -> Callable[[Headers, Any], Any]:
+        """``original``, which admits a GET or a HEAD of an object, also when the caller may decrypt it."""
+
+        def admit(headers: Headers, obj: Any) -> Any:
+            asked = _asked.get(NOTHING)
+            problem = original(headers, obj)
+            if problem is not None or (asked.method == "HEAD" and _CHECKSUM_MODE not in headers):
+                return problem
+            return self._refusal(
+                headers, obj.get("preserved_headers", {}), (asked.bucket, asked.key), "kms:Decrypt"
+            )
+
+        return admit
+
+    def copying(self, original: Callable[[Headers, Any], Any]) -> Callable[[Headers, Any], Any]:
+        """``original``, which admits a copy from an object, when the caller may decrypt that."""
+
+        def admit(headers: Headers, obj: Any) -> Any:
+            bucket, _, key = (
+                unquote(headers.get(COPY_SOURCE, "").partition("?")[0]).lstrip("/").partition("/")
+            )
+            problem = original(headers, obj)
+            if problem is not None:
+                return problem
+            return self._refusal(headers, obj.get("preserved_headers", {}), (bucket, key), "kms:Decrypt")
+
+        return admit
+
+    def uploading(self, original: Callable[[Headers, Any], Any]) -> Callable[[Headers, Any], Any]:
+        """``original``, which admits a part of an upload or its end."""
+
+        def admit(headers: Headers, upload: Any) -> Any:
+            problem = original(headers, upload)
+            if problem is not None:
+                return problem
+            spot = (upload["bucket"], upload["key"])
+            return self._refusal(
+                headers, upload["preserved_headers"], spot, "kms:Decrypt", "kms:GenerateDataKey"
+            )
+
+        return admit
+
+    def context(self, stored: Headers, spot: tuple[str, str]) -> dict[str, Any]:
+        """The condition keys of a question about the key of the object at ``spot``, a bucket and a key."""
+        _, _, _, region, account, resource = stored[KMS_KEY].split(":", 5)
+        bucket = f"arn:aws:s3:::{spot[0]}"
+        return {
+            "kms:ViaService": f"s3.{region}.amazonaws.com",
+            "kms:CallerAccount": account,
+            "kms:EncryptionContext:aws:s3:arn": bucket if BUCKET_KEY in stored else f"{bucket}/{spot[1]}",
+            "kms:ResourceAliases": [
+                arn.split(":", 5)[5]
+                for (owner, place, arn), key in self._kms._aliases._data.items()
+                if (owner, place, f"key/{key}") == (account, region, resource)
+            ],
+        }
+
+    def _refusal(
+        self, headers: Headers, stored: Headers, spot: tuple[str, str], *actions: str
+    ) -> Refusal | None:
+        """Why the caller of a request with ``headers`` may not use the key that ``stored`` names."""
+        from ministack.core.iam_actions import identity_denial_message  # type: ignore[import-untyped]
+        from ministack.core.iam_evaluator import AuthError, enforce  # type: ignore[import-untyped]
+        from ministack.core.router import extract_access_key_id  # type: ignore[import-untyped]
+
+        if stored.get(ALGORITHM) != KMS:
+            return None
+        arn = stored[KMS_KEY]
+        key = self._key(arn)
+        if key is None:
+            return self._error("KMS.NotFoundException", f"Key '{arn}' does not exist")
+        if key["KeyState"] in _STATES:
+            code, what = _STATES[key["KeyState"]]
+            return self._error(code, f"{arn} {what}.")
+        caller = extract_access_key_id(headers)
+        for action in actions if caller else ():
+            denied = enforce(caller, action, "kms", arn.split(":")[3], arn, self.context(stored, spot))
+            if denied and not isinstance(denied, AuthError):
+                told = identity_denial_message(action, denied.principal_arn, arn, denied.decision == "Deny")
+                return self._error("AccessDenied", told, 403)
+        return None
+
+    def _arn(self, name: str, bucket: str) -> tuple[str, Refusal | None]:
+        """The ARN of the key that an object of ``bucket`` goes under, by its id, its ARN or an alias."""
+        region, account = self._s3.bucket_region(bucket), self._s3.get_account_id()
+        if name.startswith("arn:"):
+            _, _, _, place, account, name = name.split(":", 5)
+            if place != region:
+                return "", self._error("KMS.NotFoundException", f"Invalid arn {place}")
+            name = name.removeprefix("key/")
+        if name == _OF_S3:
+            name = self._of_s3()
+        elif name.startswith("alias/"):
+            alias = f"arn:aws:kms:{region}:{account}:{name}"
+            name = self._kms._aliases.get_scoped(account, region, alias, name)
+        elif not _IS_ID.fullmatch(name):
+            return "", self._error("KMS.NotFoundException", f"Invalid keyId '{name}'")
+        return f"arn:aws:kms:{region}:{account}:key/{name}", None
+
+    def _of_s3(self) -> str:
+        """The id of AWS's own key for S3 in this region."""
+        alias = self._kms._alias_arn(_OF_S3)
+        if alias not in self._kms._aliases:
+            made = self._kms._create_key(
+                {"Description": "Default key that protects my S3 objects when no other key is defined"}
+            )
+            key = json.loads(made[2])["KeyMetadata"]["KeyId"]
+            everybody = {
+                "Effect": "Allow",
+                "Principal": {"AWS": "*"},
+                "Action": [
+                    "kms:Encrypt",
+                    "kms:Decrypt",
+                    "kms:ReEncrypt*",
+                    "kms:GenerateDataKey*",
+                    "kms:DescribeKey",
+                ],
+                "Resource": "*",
+                "Condition": {
+                    "StringEquals": {"kms:CallerAccount": self._s3.get_account_id()},
+                    "StringLike": {"kms:ViaService": "s3.*.amazonaws.com"},
+                },
+            }
+            policy = json.dumps({"Version": "2012-10-17", "Statement": [everybody]})
+            self._kms._keys[key].update(Policy=policy, _regionshift_of_aws=True)
+            self._kms._aliases[alias] = key
+        return str(self._kms._aliases[alias])
+
+    def _key(self, arn: str) -> Any:
+        parts = arn.split(":", 5)
+        if len(parts) < 6 or not parts[5].startswith("key/"):
+            return None
+        return self._kms._keys.get_scoped(parts[4], parts[3], parts[5].removeprefix("key/"))
+
+    def _has_bucket_key(self, headers: Headers, bucket: str) -> bool:
+        asked = headers.get(BUCKET_KEY)
+        if asked is not None:
+            return asked.lower() == "true"
+        default = self._s3._bucket_encryption.get(bucket) or b""
+        text = default.decode() if isinstance(default, bytes) else str(default)
+        return "<BucketKeyEnabled>true<" in text
+
+    def _error(self, code: str, message: str, status: int = 400) -> Refusal:
+        refusal: Refusal = self._s3._error(code, message, status)
+        return refusal
