@@ -13,6 +13,7 @@ import io
 import json
 import math
 import re
+import sys
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
@@ -513,3 +514,21 @@ def translated(pattern: str) -> re.Pattern[str]:
     pattern = pattern.replace(r"\uD800\uDC00-\uDBFF\uDFFF", "\U00010000-\U0010ffff")
     pattern = pattern.replace(r"\p{ASCII}", r"\x00-\x7f").replace(r"\p{Graph}", r"\x21-\x7e")
     return re.compile(pattern)
+
+
+def main(recording: Path) -> None:
+    """Say how many requests of how many operations a recording has, and what is wrong with them."""
+    operations: set[str] = set()
+    wrong: dict[str, None] = {}
+    lines = recording.read_bytes().splitlines()
+    for line in lines:
+        recorded = Recorded.of(line)
+        if not recorded.path.startswith("/_ministack/"):
+            operation = read_back(recorded).operation
+            operations.add(f"{operation.service_model.service_name} {operation.name}")
+            wrong |= dict.fromkeys(violations(recorded))
+    print(f"{len(lines)} requests of {len(operations)} operations, {len(wrong)} violations", *wrong, sep="\n")
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))

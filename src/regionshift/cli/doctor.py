@@ -12,6 +12,7 @@ from regionshift.errors import RegionshiftError
 from regionshift.journal.journal import NotSealed
 from regionshift.journal.lock import Holder, current_holder
 from regionshift.journal.store import StateUnreachable
+from regionshift.operations.account import look_at
 from regionshift.operations.obstacles import without_plan
 from regionshift.operations.preflight import without_down
 from regionshift.operations.unfinished import alive_runs, unfinished_findings
@@ -45,12 +46,14 @@ def _examine(choices: Choices) -> tuple[_Facts, list[Finding], int]:
         with open_session(
             choices.config, choices.overrides, surroundings(), endpoint=choices.endpoint, without_engine=True
         ) as opened:
-            is_up = not deployed_releases(opened.journal).is_empty
-            environment, regional = without_down(opened.environment, tolerate=is_up)
+            deployed = deployed_releases(opened.journal)
+            environment, regional = without_down(opened.environment, tolerate=not deployed.is_empty)
             session = replace(opened, environment=environment)
             holder = current_holder(session.store, session.identity.scope)
             alive = alive_runs(session.journal, holder.run_id) if holder else ()
+            account = look_at(environment, [region for region, digest in deployed.releases.items() if digest])
             findings = [
+                *account.findings,
                 *without_plan(
                     environment,
                     session.journal,
@@ -65,7 +68,7 @@ def _examine(choices: Choices) -> tuple[_Facts, list[Finding], int]:
                 *_unsealed(session),
                 *terminal_findings(),
             ]
-            return _facts(session, holder), findings, exit_code_of(findings)
+            return {**_facts(session, holder), **account.facts}, findings, exit_code_of(findings)
     except StateUnreachable as error:
         config = settings_of(choices)
         facts: _Facts = {

@@ -9,7 +9,6 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from itertools import chain
 
 from botocore.exceptions import BotoCoreError, ClientError
 
@@ -18,85 +17,179 @@ from regionshift.aws.errors import AwsFailed
 from regionshift.engine.events import ResourceStep
 from regionshift.operations.environment import Environment
 from regionshift.report.values import Finding
+from regionshift.settings.regions import PARTITIONS, partition_of
 
-_VPC = "aws:ec2/vpc:Vpc"
-_FUNCTION = "aws:lambda/function:Function"
-# Service Quotas' code of "VPCs per Region" (VPC User Guide, "Amazon VPC quotas").
-_VPCS_PER_REGION = "L-F678F1CE"
 # Lambda Developer Guide, "Configuring reserved concurrency": so much always stays for all other functions.
 UNRESERVED = 100
-_Ask = Callable[[Clients, str, int], Iterator[Finding]]
+_FUNCTION = "aws:lambda/function:Function"
+
+
+@dataclass(frozen=True)
+class AccountQuota:
+    """One of the account's quotas that the program draws on.
+
+    Args:
+        ask: how much of it is used in a region, and how much there may be.
+        of_account: it is one for all regions, and asked about in the partition's region of global services.
+        on_aws: nobody but AWS itself answers (Service Quotas, or an inventory that only it keeps).
+    """
+
+    name: str
+    remedy: str
+    ask: Callable[[Clients, str], tuple[int, int]]
+    of_account: bool = False
+    on_aws: bool = True
+
+
+@dataclass(frozen=True)
+class Room:
+    """What a change needs of a quota: ``used`` and ``new`` of ``limit``; in no region when it is the account's."""
+
+    quota: AccountQuota
+    region: str | None
+    used: int
+    new: int
+    limit: int
+
+    @property
+    def finding(self) -> Finding | None:
+        """An error when it is not enough."""
+        if self.used + self.new <= self.limit:
+            return None
+        message = f"{self.used} {self.quota.name} are in use, {self.new} more are needed, and the quota is {self.limit}"
+        return Finding("quota", "error", message, self.region, self.quota.remedy)
+
+    def __str__(self) -> str:
+        return f"{self.region or 'account'}: {self.used} + {self.new} of {self.limit} {self.quota.name}"
 
 
 def quota_findings(environment: Environment, steps: Sequence[ResourceStep]) -> list[Finding]:
-    """An error for each quota that the change would break. Asks only in regions where something is added.
+    """An error for each quota that the change would break, an info for each that cannot be read."""
+    found = [each if isinstance(each, Finding) else each.finding for each in rooms(environment, steps)]
+    return [finding for finding in found if finding is not None]
+
+
+def rooms(environment: Environment, steps: Sequence[ResourceStep]) -> list[Room | Finding]:
+    """What the change needs of each quota, or why that cannot be told. Asks only where something is added.
 
     Args:
         steps: one a resource (`final_steps`). A VPC that is replaced stands beside the new one for a while.
     """
-    added = ("create", "replace")
-    vpcs = Counter(step.region or "" for step in steps if step.type == _VPC and step.op in added)
-    reserved: Counter[str] = Counter()
+    wanted: Counter[tuple[AccountQuota, str]] = Counter()
+    home = PARTITIONS[partition_of(environment.config.regions.primary)].iam_region
     for step in steps:
-        if step.type == _FUNCTION and step.changes:
-            reserved[step.region or ""] += _reserved(step.new) - _reserved(step.old)
-    clients = environment.clients
-    # Nobody but AWS itself keeps Service Quotas.
-    asks: list[tuple[_Ask, str, int]] = [
-        (_ask_vpcs, region, n) for region, n in vpcs.items() if environment.config.target == "aws"
-    ]
-    asks += [(_ask_concurrency, region, n) for region, n in reserved.items() if n > 0]
+        for quota, number in _drawn(step):
+            if environment.config.target == "aws" or not quota.on_aws:
+                wanted[quota, home if quota.of_account else step.region or ""] += number
+
+    def ask(need: tuple[tuple[AccountQuota, str], int]) -> Room | Finding:
+        (quota, region), number = need
+        place = None if quota.of_account else region
+        try:
+            used, limit = _used_and_limit(environment, quota, region)
+        except (AwsFailed, ClientError, BotoCoreError) as error:
+            remedy = (
+                "look at Service Quotas by hand, or allow servicequotas:GetServiceQuota and the list it is of"
+            )
+            message = f"the quota of {quota.name} cannot be read: {error}"
+            return Finding("quota-unknown", "info", message, place, remedy)
+        return Room(quota, place, used, number, limit)
+
     with ThreadPoolExecutor(max_workers=8) as pool:
-        found = pool.map(lambda ask: list(ask[0](clients, ask[1], ask[2])), asks)
-        return list(chain.from_iterable(found))
+        return list(pool.map(ask, [(key, number) for key, number in wanted.items() if number > 0]))
 
 
-def vpc_finding(region: str, there: int, new: int, limit: int) -> Finding | None:
-    """Too many VPCs: ``there`` are ``there``, ``new`` are to be made, ``limit`` may be."""
-    if there + new <= limit:
-        return None
-    message = f"{there} VPCs stand, {new} more are to be made, and the quota is {limit}"
-    remedy = f"ask for more in Service Quotas (vpc, {_VPCS_PER_REGION}), or delete one that is not needed"
-    return Finding("quota", "error", message, region, remedy)
+def _used_and_limit(environment: Environment, quota: AccountQuota, region: str) -> tuple[int, int]:
+    # What is the account's is asked through a region that is called.
+    is_left_out = region in environment.config.all_regions and region not in environment.regions
+    return quota.ask(environment.clients, environment.regions[0] if is_left_out else region)
 
 
-def concurrency_finding(region: str, unreserved: int, wanted: int) -> Finding | None:
-    """Too much reserved: of ``unreserved`` executions ``wanted`` are to be reserved, and 100 must stay."""
-    if unreserved - wanted >= UNRESERVED:
-        return None
-    room = max(unreserved - UNRESERVED, 0)
-    message = f"{wanted} concurrent executions are to be reserved, and {room} can be"
-    remedy = "lower function.reserved_concurrency or leave it out, or ask for more in Service Quotas (lambda)"
-    return Finding("quota", "error", message, region, remedy)
+def _drawn(step: ResourceStep) -> Iterator[tuple[AccountQuota, int]]:
+    """What one step adds to each quota."""
+    if step.type == _FUNCTION and step.changes:
+        yield CONCURRENCY, _reserved(step.new) - _reserved(step.old)
+    if step.op in ("create", "replace"):
+        match step.type:
+            case "aws:ec2/vpc:Vpc":
+                yield VPCS, 1
+            case "aws:ec2/vpcEndpoint:VpcEndpoint" if step.new.get("vpcEndpointType") == "Gateway":
+                yield GATEWAYS, 1
+            case "aws:s3/bucket:Bucket":
+                yield BUCKETS, 1
+            case "aws:iam/role:Role":
+                yield ROLES, 1
+            case "aws:iam/policy:Policy":
+                yield POLICIES, 1
 
 
-def _ask_vpcs(clients: Clients, region: str, new: int) -> Iterator[Finding]:
-    try:
-        answer = clients.call(
-            region, "service-quotas", "get_service_quota", ServiceCode="vpc", QuotaCode=_VPCS_PER_REGION
-        )
-        pages = clients.get("ec2", region).get_paginator("describe_vpcs").paginate()
-        there = sum(len(page["Vpcs"]) for page in pages)
-    except (AwsFailed, ClientError, BotoCoreError) as error:
-        yield _unknown(region, "VPCs", error)
-        return
-    if finding := vpc_finding(region, there, new, int(answer["Quota"]["Value"])):
-        yield finding
+def _limit(clients: Clients, region: str, service: str, code: str) -> int:
+    answer = clients.call(region, "service-quotas", "get_service_quota", ServiceCode=service, QuotaCode=code)
+    return int(answer["Quota"]["Value"])
 
 
-def _ask_concurrency(clients: Clients, region: str, wanted: int) -> Iterator[Finding]:
-    try:
-        limits = clients.get("lambda", region).get_account_settings()["AccountLimit"]
-    except (ClientError, BotoCoreError) as error:
-        yield _unknown(region, "concurrent executions", error)
-        return
-    if finding := concurrency_finding(region, limits["UnreservedConcurrentExecutions"], wanted):
-        yield finding
+def _count(clients: Clients, region: str, service: str, listing: str, path: str, **filters: object) -> int:
+    pages = clients.named(service, region).get_paginator(listing).paginate(**filters)
+    return sum(1 for _ in pages.search(path))
 
 
-def _unknown(region: str, of: str, error: Exception) -> Finding:
-    remedy = "look at Service Quotas by hand, or allow servicequotas:GetServiceQuota and the list it is of"
-    return Finding("quota-unknown", "info", f"the quota of {of} cannot be read: {error}", region, remedy)
+def _vpcs(clients: Clients, region: str) -> tuple[int, int]:
+    return _count(clients, region, "ec2", "describe_vpcs", "Vpcs[]"), _limit(
+        clients, region, "vpc", "L-F678F1CE"
+    )
+
+
+def _gateways(clients: Clients, region: str) -> tuple[int, int]:
+    kind = [{"Name": "vpc-endpoint-type", "Values": ["Gateway"]}]
+    used = _count(clients, region, "ec2", "describe_vpc_endpoints", "VpcEndpoints[]", Filters=kind)
+    return used, _limit(clients, region, "vpc", "L-1B52E74A")
+
+
+def _buckets(clients: Clients, region: str) -> tuple[int, int]:
+    return _count(clients, region, "s3", "list_buckets", "Buckets[]"), _limit(
+        clients, region, "s3", "L-DC2B2D3D"
+    )
+
+
+def _in_iam(what: str) -> Callable[[Clients, str], tuple[int, int]]:
+    def ask(clients: Clients, region: str) -> tuple[int, int]:
+        summary = clients.call(region, "iam", "get_account_summary")["SummaryMap"]
+        return int(summary[what]), int(summary[f"{what}Quota"])
+
+    return ask
+
+
+def _concurrency(clients: Clients, region: str) -> tuple[int, int]:
+    limits = clients.call(region, "lambda", "get_account_settings")["AccountLimit"]
+    most = int(limits["ConcurrentExecutions"])
+    return most - int(limits["UnreservedConcurrentExecutions"]), max(most - UNRESERVED, 0)
+
+
+# Codes of Service Quotas, and what each counts: VPC User Guide, "Amazon VPC quotas"; AWS PrivateLink Guide, "AWS
+# PrivateLink quotas"; S3 User Guide, "Bucket quotas"; IAM API Reference, GetAccountSummary. Of other quotas (elastic
+# addresses, say) the program needs nothing, or far less than any account has.
+VPCS = AccountQuota(
+    "VPCs", "ask for more in Service Quotas (vpc, L-F678F1CE), or delete one that is not needed", _vpcs
+)
+GATEWAYS = AccountQuota("gateway endpoints", "ask for more in Service Quotas (vpc, L-1B52E74A)", _gateways)
+BUCKETS = AccountQuota(
+    "buckets", "ask for more in Service Quotas (s3, L-DC2B2D3D)", _buckets, of_account=True
+)
+ROLES = AccountQuota(
+    "roles", "ask for more in Service Quotas (iam, L-FE177D64)", _in_iam("Roles"), of_account=True
+)
+POLICIES = AccountQuota(
+    "managed policies",
+    "ask for more in Service Quotas (iam, L-E95E4862), or shorten `carry`",
+    _in_iam("Policies"),
+    of_account=True,
+)
+CONCURRENCY = AccountQuota(
+    "reserved concurrent executions",
+    "lower function.reserved_concurrency or leave it out, or ask for more in Service Quotas (lambda)",
+    _concurrency,
+    on_aws=False,
+)
 
 
 def _reserved(inputs: object) -> int:

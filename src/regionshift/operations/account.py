@@ -1,0 +1,174 @@
+"""What `doctor` sees of an account before anything is made: who asks, its quotas and rights, and what a month costs.
+
+An `up` asks about quotas and rights by its plan. Here the settings stand for the plan: what a region that has nothing
+yet would be given, and what one that is up would have changed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass
+
+from regionshift.aws.errors import AwsFailed
+from regionshift.engine.events import ResourceStep
+from regionshift.infrastructure.network import ENDPOINT_SERVICES
+from regionshift.infrastructure.rights import RIGHTS
+from regionshift.infrastructure.site import Site
+from regionshift.infrastructure.worker_rights import foreseen, worker_policies
+from regionshift.operations.collisions import looked_for
+from regionshift.operations.environment import Environment
+from regionshift.operations.permissions import permission_findings
+from regionshift.operations.room import Room, rooms
+from regionshift.report.values import Finding
+from regionshift.settings.config import MigrationConfig
+from regionshift.settings.regions import partition_of
+from regionshift.settings.state_url import parse_key_url
+
+
+@dataclass(frozen=True)
+class Account:
+    """What was seen: facts by name, to be shown, and what stands in the way."""
+
+    facts: dict[str, object]
+    findings: list[Finding]
+
+
+def look_at(environment: Environment, up: Collection[str]) -> Account:
+    """What the account behind the credentials offers to the environment. Makes and changes nothing.
+
+    Args:
+        up: regions that have a release already.
+    """
+    steps = list(_expected(environment, up))
+    seen = rooms(environment, steps)
+    short = (one if isinstance(one, Finding) else one.finding for one in seen)
+    findings = [
+        *(each for each in short if each),
+        *permission_findings(environment, steps),
+        *_state_key_findings(environment),
+    ]
+    if environment.config.target != "aws":
+        return Account({}, findings)
+    cost = monthly_cost(environment.config)
+    facts: dict[str, object] = {
+        "caller": _caller(environment),
+        "partition": partition_of(environment.regions[0]),
+        "opted_in": _opted_in(environment),
+        "quotas": [str(room) for room in seen if isinstance(room, Room)],
+        "cost_a_month": f"some {cost:.2f} US dollars, standing still ({PRICES_OF})",
+    }
+    return Account(facts, findings)
+
+
+def _caller(environment: Environment) -> str:
+    try:
+        return str(environment.clients.call(environment.regions[0], "sts", "get_caller_identity")["Arn"])
+    except AwsFailed as error:  # the preflight says what to do about it
+        return f"unknown: {error.message}"
+
+
+def _state_key_findings(environment: Environment) -> list[Finding]:
+    """An error when the key of the state's secrets cannot be used: both ways, with something that is thrown away."""
+    key = parse_key_url(environment.config.state_secrets)
+    if key is None:
+        return []
+    region = key.region or environment.config.regions.primary
+    clients = environment.clients
+    try:
+        clients.call(region, "kms", "encrypt", KeyId=key.key, Plaintext=b"doctor")
+        made = clients.call(region, "kms", "generate_data_key", KeyId=key.key, KeySpec="AES_256")
+        clients.call(region, "kms", "decrypt", KeyId=key.key, CiphertextBlob=made["CiphertextBlob"])
+    except AwsFailed as error:
+        why = f"the key of the state's secrets cannot be used: {error.message}"
+        remedy = f"allow kms:Encrypt, kms:GenerateDataKey and kms:Decrypt on {key.key}"
+        return [Finding("state-key", "error", why, region, error.remedy or remedy)]
+    return []
+
+
+def _opted_in(environment: Environment) -> list[str]:
+    """The regions, and which of them the account has not switched on; those also refuse, which the preflight tells.
+
+    EC2 API Reference, DescribeRegions; Account Management Guide, "Enable or disable AWS Regions in your account".
+    """
+    regions = list(environment.regions)
+    try:
+        answer = environment.clients.call(
+            regions[0], "ec2", "describe_regions", RegionNames=regions, AllRegions=True
+        )
+    except AwsFailed as error:
+        return [f"unknown: {error.message}"]
+    off = {each["RegionName"] for each in answer["Regions"] if each["OptInStatus"] == "not-opted-in"}
+    return [f"{region} (not enabled)" if region in off else region for region in regions]
+
+
+def _expected(environment: Environment, up: Collection[str]) -> Iterator[ResourceStep]:
+    """One step for each type that the program has in a region by these settings, and for each name that is counted."""
+    config = environment.config
+    named = looked_for(config, environment.regions)
+    for region in environment.regions:
+        if region in up:
+            yield from (_step("update", kind, region) for kind in types_of(config, region))
+            continue
+        own = [each for each in named if each.region == region]
+        yield from (_step("create", each.type, region) for each in own)
+        counted = {each.type for each in own}
+        yield from (_step("create", kind, region) for kind in types_of(config, region) if kind not in counted)
+        yield ResourceStep(
+            "create", "", "aws:ec2/vpcEndpoint:VpcEndpoint", region, new={"vpcEndpointType": "Gateway"}
+        )
+        yield ResourceStep(
+            "create",
+            "",
+            "aws:lambda/function:Function",
+            region,
+            new={"reservedConcurrentExecutions": config.function.reserved_concurrency or 0},
+        )
+
+
+def _step(op: str, kind: str, region: str) -> ResourceStep:
+    return ResourceStep(op, "", kind, region)
+
+
+def types_of(config: MigrationConfig, region: str) -> list[str]:
+    """The types that the program makes in ``region``; some only with a setting."""
+    network, store = config.network, config.application.store
+    site = Site.by_settings(config, region)
+    has_managed = bool(worker_policies(site, foreseen(site)).managed)
+    only_with = {
+        "FlowLog": network.flow_logs,
+        "Policy": has_managed,
+        "RolePolicyAttachment": has_managed,
+        "SecurityGroup": network.function_in_vpc,
+        "SecurityGroupIngressRule": network.function_in_vpc,
+        "SecurityGroupEgressRule": network.function_in_vpc,
+        "Parameter": store == "ssm",
+        "Secret": store == "secretsmanager",
+        "SecretVersion": store == "secretsmanager",
+        "TopicSubscription": bool(config.alerts.emails),
+        "BucketReplicationConfig": region == config.regions.primary and bool(config.regions.secondaries),
+    }
+    return [kind for kind in RIGHTS if only_with.get(kind.rpartition(":")[2], True)]
+
+
+PRICES_OF = "an estimate: list prices of us-east-1, mid-2026, without what is stored, written and called"
+# US dollars a month: aws.amazon.com/kms/pricing, /cloudwatch/pricing, /s3/pricing (replication metrics are charged as
+# custom metrics, four a rule), /privatelink/pricing (an hour and zone), /secrets-manager/pricing.
+_KEY, _ALARM, _DASHBOARD, _METRIC, _ENDPOINT_HOUR, _SECRET = 1.00, 0.10, 3.00, 0.30, 0.01, 0.40
+_HOURS = 730
+
+
+def monthly_cost(config: MigrationConfig) -> float:
+    """US dollars a month for what stands and is not used; README.md, "What it costs", has the rest."""
+    secondaries = len(config.regions.secondaries)
+    regions = 1 + secondaries
+    cost = 2 * _KEY * regions
+    # Nine alarms a region; the replication is watched from both of its ends.
+    cost += _ALARM * (9 * regions + 2 * secondaries)
+    # One a region, and one of the environment in the primary.
+    cost += _DASHBOARD * (regions + 1)
+    cost += 4 * _METRIC * secondaries
+    if config.network.function_in_vpc:
+        cost += _ENDPOINT_HOUR * _HOURS * len(ENDPOINT_SERVICES) * config.network.zones * regions
+    if config.application.store == "secretsmanager":
+        cost += _SECRET * (1 + len(config.application.secrets)) * regions
+    return cost

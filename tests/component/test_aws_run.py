@@ -1,0 +1,68 @@
+"""`make test-aws` says what it costs, asks, stops at its hard stop, and takes down what it left, whatever happened."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+
+SCRIPT = Path(__file__).resolve().parents[2] / "tools" / "test-aws"
+ACCOUNT = "123456789012"
+
+
+def run(
+    tmp_path: Path, tests: str, destroy: str = "exit 0", *, yes: str = ACCOUNT, stop: str = "1m"
+) -> subprocess.CompletedProcess[str]:
+    """The script with parts that stand for the tests, and for `regionshift destroy`, which writes down where it ran."""
+    bin_ = tmp_path / ".venv/bin"
+    bin_.mkdir(parents=True)
+    make = 'place="${@: -3:1}/p"; mkdir -p "$place"; touch "$place/regionshift.yaml"'
+    parts = {
+        "python": f"echo {ACCOUNT}",
+        "pytest": f"{make}; {tests}",
+        "regionshift": f'echo "$PWD $*" >> {tmp_path}/destroyed; {destroy}',
+    }
+    for name, body in parts.items():
+        (bin_ / name).write_text(f"#!/usr/bin/env bash\n{body}\n")
+        (bin_ / name).chmod(0o755)
+    given = {"TMPDIR": str(tmp_path), "REGIONSHIFT_TEST_AWS_YES": yes, "REGIONSHIFT_TEST_AWS_STOP": stop}
+    return subprocess.run(
+        ["bash", str(SCRIPT)],
+        cwd=tmp_path,
+        env={**os.environ, **given},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def destroyed(tmp_path: Path) -> list[str]:
+    told = tmp_path / "destroyed"
+    return told.read_text().splitlines() if told.exists() else []
+
+
+@pytest.mark.parametrize(
+    ("tests", "stop", "code"), [("exit 0", "1m", 0), ("exit 1", "1m", 1), ("exec sleep 60", "0.1s", 124)]
+)
+def test_however_it_ends_nothing_is_left(tmp_path: Path, tests: str, stop: str, code: int) -> None:
+    done = run(tmp_path, tests, stop=stop)
+    assert done.returncode == code
+    assert "US dollar" in done.stdout
+    (one,) = destroyed(tmp_path)
+    assert one.endswith("/p destroy --yes --force")
+    assert list(tmp_path.glob("regionshift-test-aws-*")) == []
+
+
+def test_what_cannot_be_taken_down_is_named_and_kept(tmp_path: Path) -> None:
+    done = run(tmp_path, "exit 0", "exit 1")
+    assert done.returncode == 1
+    (kept,) = tmp_path.glob("regionshift-test-aws-*/tests/p/regionshift.yaml")
+    assert "NOT TAKEN DOWN" in done.stderr
+    assert str(kept.parent) in done.stderr
+
+
+def test_without_a_yes_nothing_is_run(tmp_path: Path) -> None:
+    assert run(tmp_path, "exit 0", yes="no").returncode == 3
+    assert destroyed(tmp_path) == []
