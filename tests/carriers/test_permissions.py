@@ -23,6 +23,7 @@ from regionshift.carriers.ssm import Parameters
 from regionshift.carriers.transport import Transport
 from regionshift.errors import Refused
 from regionshift.infrastructure.policies.worker import BucketReach, object_statements, secret_statements
+from regionshift.settings.quotas import TAGS as MOST_TAGS
 
 Allowed = Callable[..., Migrations]
 
@@ -224,6 +225,25 @@ def test_the_workers_rights_carry_secrets_and_take_them_back(
     assert (done["status"], done["counts"]) == ("completed", {"written": 2, "proven": 2}), done["problems"]
     assert migrations.of("m").rollback()["conflicts"] == []
     assert lab.look("target") == before
+
+
+def test_a_secret_with_all_tags_that_aws_takes_is_carried_with_them(as_user: Allowed, world: World) -> None:
+    """While it is made it has one of ours too, and those that the worker's rights are bound to."""
+    lab = SecretsLab(world)
+    lab.write("source", "full", "x")
+    tags = {**{f"a{n}": "x" for n in range(MOST_TAGS.most - 2)}, "team": "full", **TAGS}
+    clients, name = world.clients, lab.entry.source.prefix + "full"
+    clients.get("secretsmanager", SOURCE).tag_resource(
+        SecretId=name, Tags=[{"Key": key, "Value": value} for key, value in tags.items()]
+    )
+
+    done = (
+        as_user(*secrets_of_the_worker(world, by_name=False)).of("m").migrate([replace(lab.entry, tags=TAGS)])
+    )
+
+    assert (done["status"], done["counts"]) == ("completed", {"written": 1, "proven": 1}), done["problems"]
+    found = clients.get("secretsmanager", TARGET).describe_secret(SecretId=name)["Tags"]
+    assert {each["Key"]: each["Value"] for each in found} == tags
 
 
 @pytest.mark.parametrize("by_name", [True, False])

@@ -25,7 +25,11 @@ from regionshift.settings.quotas import (
 )
 
 REGION = "eu-west-1"
-_TRUST = {"Effect": "Allow", "Principal": {"Service": "lambda.amazonaws.com"}, "Action": "sts:AssumeRole"}
+_TRUST = {
+    "Effect": "Allow",
+    "Principal": {"Service": ["lambda.amazonaws.com", "states.amazonaws.com"]},
+    "Action": "sts:AssumeRole",
+}
 
 
 def of_size(size: int, **more: Any) -> str:
@@ -117,6 +121,8 @@ def test_keys_queues_secrets_and_state_machines_bound_their_documents(clients: C
         SecretString="x" * (SECRET.most + 1),
     )
     arn = f"arn:aws:iam::{clients.get('sts', REGION).get_caller_identity()['Account']}:role/{role}"
+    tags: Any = [{"Key": f"k{n}", "Value": "v"} for n in range(51)]
+    refused(vault.create_secret, "LimitExceededException", "50 tags", Name=f"{role}-2", Tags=tags)
     definition = json.dumps({"StartAt": "a", "States": {"a": {"Type": "Succeed"}}}).ljust(DEFINITION.most + 1)
     refused(
         machines.create_state_machine,

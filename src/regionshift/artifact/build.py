@@ -54,6 +54,7 @@ _MODULES = (
     "logs.py",
     "waiting.py",
     "settings/__init__.py",
+    "settings/quotas.py",
     "settings/regions.py",
 )
 

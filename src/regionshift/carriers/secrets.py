@@ -70,6 +70,7 @@ from regionshift.carriers.secrets_access import (
     stages_of,
 )
 from regionshift.carriers.selection import Cursor, selector
+from regionshift.settings.quotas import TAGS
 from regionshift.waiting import AT_ONCE, Waiter
 
 _NAMESPACE = uuid.UUID("6c0e7b0a-5d0c-5a52-9a43-6f2b1c1f7a11")
@@ -250,7 +251,7 @@ class Secrets(NamedCarrier):
                 # Refused when someone made one meanwhile: taking ours back would take theirs too.
                 if not _is_begun(there or {}, work):
                     # With the source's tags from the first: the worker's rights may hold for them alone.
-                    begun = {**tags, _BEGUN: work.migration_id}
+                    begun = {**_with_room(tags, work.entry.tags), _BEGUN: work.migration_id}
                     self._create(work, target, item.key, begun)
             else:
                 self._keep(work, target, before)
@@ -417,6 +418,12 @@ def _before(key: str, found: Mapping[str, Any] | None) -> Before:
         "created": created(found),
     }
     return Before(key, staged(found, CURRENT), detail=detail)
+
+
+def _with_room(tags: Mapping[str, str], wanted: Mapping[str, str]) -> dict[str, str]:
+    """As many of ``tags`` as leave room for one of ours, those of ``wanted`` first; the others come with the value."""
+    names = sorted(tags, key=lambda name: (name not in wanted, name))
+    return {name: tags[name] for name in names[: TAGS.most - 1]}
 
 
 def _has_tags(found: Mapping[str, Any], entry: Entry) -> bool:

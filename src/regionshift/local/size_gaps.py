@@ -9,7 +9,7 @@ The numbers are those of `settings.quotas`; the codes and words those of AWS:
 - SQS's OverLimit for a queue's policy, with status 403 (BishopFox/cloudfoxable issue 29).
 - KMS's LimitExceededException for a key's policy (KMS API Reference, PutKeyPolicy, "a length constraint or quota").
 - ValidationException of Secrets Manager and Step Functions (API References, CreateSecret, SecretString, and
-  CreateStateMachine, definition).
+  CreateStateMachine, definition); LimitExceededException for a secret's tags (the same, CreateSecret).
 
 ``tests/component/test_size_gaps.py`` tells when the emulator no longer needs it.
 """
@@ -28,6 +28,7 @@ from regionshift.settings.quotas import (
     MANAGED_POLICY,
     QUEUE_POLICY,
     SECRET,
+    TAGS,
     TRUST_POLICY,
     VARIABLES,
     Quota,
@@ -152,7 +153,9 @@ def of_key(given: Given) -> Problem | None:
 
 
 def of_secret(given: Given) -> Problem | None:
-    """Of a secret's value."""
+    """Of a secret's value, and of the tags that it is made with."""
+    if len(given.get("Tags") or ()) > TAGS.most:
+        return "LimitExceededException", f"A secret has at most {TAGS.most} tags."
     return _longer("secretString", SECRET, given.get("SecretString") or "")
 
 
