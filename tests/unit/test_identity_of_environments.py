@@ -19,8 +19,8 @@ from hypothesis import strategies as st
 
 from regionshift.aws.clients import Clients
 from regionshift.aws.guard import require_aws
+from regionshift.cli import settle, without_proxy
 from regionshift.cli.doctor import terminal_findings
-from regionshift.cli.startup import settle, without_proxy
 from regionshift.errors import InputError, Refused
 from regionshift.journal.backends import FileStore, open_state
 from regionshift.journal.identity import Identity, forget, require_same, written_down
@@ -295,7 +295,7 @@ def test_a_terminal_without_our_signs_is_written_to() -> None:
     variables = {**os.environ, "LC_ALL": "C", "PYTHONIOENCODING": "ascii", "PYTHONWARNINGS": "error"}
     script = "import sys; sys.argv = ['regionshift', '--help']; from regionshift.cli import main; main()"
     signs = (
-        "import os, sys; from regionshift.cli.startup import settle;"
+        "import os, sys; from regionshift.cli import settle;"
         " settle(os.environ, (sys.stdout,)); print('\u00fc \u2713')"
     )
     for line, wanted in ((script, "regionshift"), (signs, "? +")):

@@ -17,10 +17,13 @@ import json
 import threading
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import cache
 from types import TracebackType
-from typing import Protocol, Self, runtime_checkable
+from typing import Annotated, Protocol, Self, runtime_checkable
+
+from pydantic import PlainSerializer, TypeAdapter, ValidationError
 
 from regionshift import logs
 from regionshift.errors import Refused, WorkFailed
@@ -45,7 +48,7 @@ class Holder:
     owner: str
     host: str
     pid: int
-    since: datetime
+    since: Annotated[datetime, PlainSerializer(datetime.isoformat)]
     token: str
     run_id: str | None = None
 
@@ -341,24 +344,20 @@ def _key(environment: str) -> str:
 
 def holder_to_json(holder: Holder) -> dict[str, object]:
     """The holder as plain JSON."""
-    return {**asdict(holder), "since": holder.since.isoformat()}
+    content: dict[str, object] = _form().dump_python(holder, mode="json")
+    return content
+
+
+@cache
+def _form() -> TypeAdapter[Holder]:
+    return TypeAdapter(Holder)
 
 
 def holder_from_json(content: object, where: str) -> Holder:
     """The holder that :func:`holder_to_json` wrote. Raises :class:`StateDamaged`."""
     try:
-        if not isinstance(content, dict):
-            raise ValueError("not an object")
-        run_id = content["run_id"]
-        return Holder(
-            owner=str(content["owner"]),
-            host=str(content["host"]),
-            pid=int(content["pid"]),
-            since=datetime.fromisoformat(content["since"]),
-            token=str(content["token"]),
-            run_id=None if run_id is None else str(run_id),
-        )
-    except (ValueError, KeyError, TypeError) as error:
+        return _form().validate_python(content)
+    except ValidationError as error:
         raise _unreadable(where) from error
 
 

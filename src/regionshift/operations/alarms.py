@@ -240,16 +240,6 @@ def excuse_from(journal: Journal, red: Collection[RedAlarm], digests: Collection
     return Excuse(known=left) if tried is None else Excuse(again=left, run=tried)
 
 
-def red_from_json(value: object) -> tuple[RedAlarm, ...]:
-    """What :meth:`RedAlarm.to_json` wrote, as a list."""
-    items = value if isinstance(value, list) else []
-    return tuple(
-        RedAlarm(str(item["name"]), str(item["region"]), str(item["since"]))
-        for item in items
-        if isinstance(item, dict)
-    )
-
-
 @dataclass(frozen=True)
 class _Unlucky:
     """The newest deployments in a row that did not succeed or were taken back.

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import threading
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Self
 
 from rich.console import ConsoleOptions, RenderableType
 from rich.live import Live
@@ -124,8 +125,39 @@ class _Row:
         return len(self.ended)
 
 
-class LiveView:
-    """Follows steps as they begin and end. A context manager; without a terminal it prints a line a region.
+class _MovingView(ABC):
+    """Moves at a terminal, and says now and then that it is alive where there is none. A context manager."""
+
+    def __init__(self, console: Screen, per_second: int) -> None:
+        """Last of a view's own: it is rendered at once."""
+        self._console = console
+        self._heartbeat = Heartbeat(self._tell_plainly)
+        self._live = Live(get_renderable=self._render, console=console, refresh_per_second=per_second)
+
+    def __enter__(self) -> Self:
+        if self._console.is_live:
+            self._live.start()
+        else:
+            self._heartbeat.__enter__()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._console.is_live:
+            self._live.stop()
+        else:
+            self._heartbeat.__exit__()
+
+    @abstractmethod
+    def _tell_plainly(self) -> None:
+        """Say how far it is."""
+
+    @abstractmethod
+    def _render(self) -> RenderableType:
+        """The picture as it is now."""
+
+
+class LiveView(_MovingView):
+    """Follows steps as they begin and end. Without a terminal it prints a line a region.
 
     Args:
         totals: how many steps each region expects, {region or '': n}.
@@ -140,29 +172,18 @@ class LiveView:
         totals: dict[str, int],
         clock: Callable[[], float],
     ) -> None:
-        self._console = console
         self._title = title
         self._clock = clock
         self._began = clock()
         self._rows = {region: _Row(total=totals.get(region, 0)) for region in [*regions, ""]}
         self._guard = threading.Lock()
         self._ended = False
-        self._heartbeat = Heartbeat(self._tell_plainly)
-        self._live = Live(get_renderable=self._render, console=console, refresh_per_second=5, transient=False)
-
-    def __enter__(self) -> LiveView:
-        if self._console.is_live:
-            self._live.start()
-        else:
-            self._heartbeat.__enter__()
-        return self
+        super().__init__(console, 5)
 
     def __exit__(self, *_: object) -> None:
         self._ended = True
-        if self._console.is_live:
-            self._live.stop()
-        else:
-            self._heartbeat.__exit__()
+        super().__exit__()
+        if not self._console.is_live:
             self._console.print(self._render())
 
     def _tell_plainly(self) -> None:
@@ -265,8 +286,8 @@ _MARKS = {
 }
 
 
-class StepsView:
-    """Follows the steps of a run. A context manager; without a terminal it prints a line a step.
+class StepsView(_MovingView):
+    """Follows the steps of a run. Without a terminal it prints a line a step.
 
     Args:
         meanings: what each step does, in the order of the steps. clock: seconds, monotonic.
@@ -275,28 +296,13 @@ class StepsView:
     def __init__(
         self, console: Screen, title: str, meanings: Mapping[str, str], clock: Callable[[], float]
     ) -> None:
-        self._console = console
         self._title = title
         self._rows: dict[str, tuple[str, str, str]] = {
             name: ("", meaning, "") for name, meaning in meanings.items()
         }
         self._clock = clock
         self._began: dict[str, float] = {}
-        self._heartbeat = Heartbeat(self._tell_plainly)
-        self._live = Live(get_renderable=self._render, console=console, refresh_per_second=4)
-
-    def __enter__(self) -> StepsView:
-        if self._console.is_live:
-            self._live.start()
-        else:
-            self._heartbeat.__enter__()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        if self._console.is_live:
-            self._live.stop()
-        else:
-            self._heartbeat.__exit__()
+        super().__init__(console, 4)
 
     def _tell_plainly(self) -> None:
         for step, (phase, _, _) in list(self._rows.items()):

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Literal
+from functools import cache
+from typing import Annotated, Literal
+
+from pydantic import PlainSerializer, TypeAdapter
 
 from regionshift.errors import InputError, Refused, WorkFailed
 from regionshift.runs.state import RunStep
@@ -13,6 +16,8 @@ from regionshift.settings.config import MigrationConfig
 OnFailure = Literal["rollback", "stop"]
 ReleaseMap = Mapping[str, str | None]
 """Region to the digest of its release; None for a region that has none."""
+NameSet = Annotated[frozenset[str], PlainSerializer(sorted)]
+"""Kept as a sorted list."""
 
 
 Action = Literal["approve", "apply", "validate", "bake", "links"]
@@ -45,46 +50,33 @@ class DeploymentPlan:
     waves: tuple[Wave, ...]
     on_failure: OnFailure = "rollback"
     failure_tolerance: int = 0
-    unsettled: frozenset[str] = frozenset()
+    unsettled: NameSet = frozenset()
     links_first: bool = False
-    down: frozenset[str] = frozenset()
+    down: NameSet = frozenset()
 
     def to_json(self) -> dict[str, object]:
         """The plan as plain JSON."""
-        return {
-            "before": dict(self.before),
-            "target": dict(self.target),
-            "waves": [
-                {"number": wave.number, "regions": list(wave.regions), "approve": wave.approve}
-                for wave in self.waves
-            ],
-            "on_failure": self.on_failure,
-            "failure_tolerance": self.failure_tolerance,
-            "unsettled": sorted(self.unsettled),
-            "links_first": self.links_first,
-            "down": sorted(self.down),
-        }
+        content: dict[str, object] = _form().dump_python(self, mode="json")
+        return content
+
+
+@cache
+def _form() -> TypeAdapter[DeploymentPlan]:
+    return TypeAdapter(DeploymentPlan)
 
 
 def plan_from_json(content: object) -> DeploymentPlan:
     """The plan that :meth:`DeploymentPlan.to_json` wrote. Raises WorkFailed when it is none."""
     try:
-        if not isinstance(content, dict):
-            raise ValueError("not an object")
-        return DeploymentPlan(
-            before=dict(content["before"]),
-            target=dict(content["target"]),
-            waves=tuple(
-                Wave(int(wave["number"]), tuple(wave["regions"]), bool(wave["approve"]))
-                for wave in content["waves"]
-            ),
-            on_failure="rollback" if content["on_failure"] == "rollback" else "stop",
-            failure_tolerance=int(content["failure_tolerance"]),
-            unsettled=frozenset(content["unsettled"]),
-            links_first=bool(content["links_first"]),
-            down=frozenset(content.get("down", ())),
-        )
-    except (KeyError, TypeError, ValueError) as error:
+        plan = _form().validate_python(content)
+        # What is not said is no default, but for `down`, which older versions did not write.
+        if not isinstance(content, Mapping) or not DeploymentPlan.__dataclass_fields__.keys() <= {
+            *content,
+            "down",
+        }:
+            raise ValueError("a part of it is missing")
+        return plan
+    except ValueError as error:  # pydantic's ValidationError is one
         raise WorkFailed(
             "the deployment's plan in the journal cannot be read", remedy="restore the journal's first event"
         ) from error

@@ -15,7 +15,7 @@ from regionshift.journal.backends import open_state
 from regionshift.journal.events import Kind
 from regionshift.journal.journal import Journal
 from regionshift.operations.checks.replication import MeasuredRecovery
-from regionshift.operations.moving.measuring import last_measured, unproven
+from regionshift.operations.moving.fencing import last_measured, unproven
 from regionshift.operations.moving.proposing import measured as of_promotion
 from regionshift.runs.state import SagaState
 from regionshift.settings.config import MigrationConfig

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
+
+from pydantic import TypeAdapter
 
 from regionshift.errors import WorkFailed
 from regionshift.journal.journal import Journal
@@ -94,17 +97,8 @@ class PromotionPlan:
 
     def to_json(self) -> dict[str, object]:
         """The plan as plain JSON."""
-        return {
-            "old": self.old,
-            "new": self.new,
-            "others": list(self.others),
-            "before": dict(self.before),
-            "links": self.links,
-            "after": self.after,
-            "edit": self.edit.model_dump(mode="json"),
-            "lost": self.lost,
-            "fenced": list(self.fenced),
-        }
+        content: dict[str, object] = _form().dump_python(self, mode="json")
+        return content
 
     def where_regions_stand(self, *, done: bool) -> dict[str, object]:
         """Where every region stands when the run is over, as `deployed_releases` reads it."""
@@ -124,23 +118,20 @@ class PromotionPlan:
         }
 
 
+@cache
+def _form() -> TypeAdapter[PromotionPlan]:
+    return TypeAdapter(PromotionPlan)
+
+
 def promotion_from_json(content: object) -> PromotionPlan:
     """What :meth:`PromotionPlan.to_json` wrote. Raises WorkFailed when it is none."""
     try:
-        if not isinstance(content, Mapping):
-            raise ValueError("not an object")
-        return PromotionPlan(
-            old=str(content["old"]),
-            new=str(content["new"]),
-            others=tuple(content["others"]),
-            before=dict(content["before"]),
-            links=content["links"],
-            after=str(content["after"]),
-            edit=Edit.model_validate(content["edit"]),
-            lost=bool(content["lost"]),
-            fenced=tuple(content["fenced"]),
-        )
-    except (KeyError, TypeError, ValueError) as error:
+        plan = _form().validate_python(content)
+        # What is not said is no default: a region may be lost, or fenced.
+        if not isinstance(content, Mapping) or not PromotionPlan.__dataclass_fields__.keys() <= {*content}:
+            raise ValueError("a part of it is missing")
+        return plan
+    except ValueError as error:  # pydantic's ValidationError is one
         raise WorkFailed(
             "the plan of this change of primary cannot be read", remedy="restore the journal's first event"
         ) from error

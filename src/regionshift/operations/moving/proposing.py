@@ -18,8 +18,7 @@ from regionshift.journal.journal import Journal, RunJournal
 from regionshift.operations.environment import Environment, without_regions
 from regionshift.operations.moving.copying import LastCopy
 from regionshift.operations.moving.engine_runs import PromotionApplier
-from regionshift.operations.moving.fencing import NOT_SHUT, fenced_regions, not_shut
-from regionshift.operations.moving.measuring import unproven
+from regionshift.operations.moving.fencing import NOT_SHUT, fenced_regions, not_shut, unproven
 from regionshift.operations.moving.promoting import Promotion, read_text, require_writable
 from regionshift.operations.moving.promotion_plan import PromotionPlan, promotion_from_json
 from regionshift.operations.moving.settings_unchanged import (

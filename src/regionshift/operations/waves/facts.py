@@ -4,9 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import cache
+from typing import Annotated
 
-from regionshift.operations.alarms import RedAlarm, Watched, red_from_json
-from regionshift.runs.deployment_plan import DeploymentPlan
+from pydantic import Field, TypeAdapter, ValidationError
+
+from regionshift.errors import WorkFailed
+from regionshift.operations.alarms import RedAlarm, Watched
+from regionshift.runs.deployment_plan import DeploymentPlan, NameSet
 from regionshift.runs.deployment_state import DeploymentState
 from regionshift.settings.config import MigrationConfig
 
@@ -27,17 +32,6 @@ class Terms:
     refresh: bool = False
     allow_data_loss: bool = False
 
-    def to_json(self) -> dict[str, object]:
-        """As the journal keeps them."""
-        return {
-            "bake": self.bake,
-            "min_samples": self.min_samples,
-            "alarms": [{"name": alarm.name, "region": alarm.region} for alarm in self.alarms],
-            "longest_delay": self.longest_delay,
-            "refresh": self.refresh,
-            "allow_data_loss": self.allow_data_loss,
-        }
-
 
 def terms_of(config: MigrationConfig, *, refresh: bool = False, allow_data_loss: bool = False) -> Terms:
     """The terms that today's settings and options make."""
@@ -53,7 +47,7 @@ def terms_of(config: MigrationConfig, *, refresh: bool = False, allow_data_loss:
 
 @dataclass(frozen=True)
 class Facts:
-    """Beside the plan.
+    """Beside the plan; the aliases are the names in the journal.
 
     Args:
         links_before, links_target: the releases of what joins regions; None for no links.
@@ -65,28 +59,18 @@ class Facts:
         terms: what it was begun with; None in journals of older versions.
     """
 
-    links_before: str | None
-    links_target: str | None
-    links_change: bool
-    moved: frozenset[str]
-    left_out: frozenset[str] = frozenset()
+    links_before: Annotated[str | None, Field(alias="links")] = None
+    links_target: str | None = None
+    links_change: bool = True
+    moved: NameSet = frozenset()
+    left_out: Annotated[NameSet, Field(alias="skipped")] = frozenset()
     ignored: tuple[RedAlarm, ...] = ()
     to_nothing: bool = False
     terms: Terms | None = None
 
     def opening(self, plan: DeploymentPlan) -> dict[str, object]:
         """The opening event's data."""
-        return {
-            "plan": plan.to_json(),
-            "links": self.links_before,
-            "links_target": self.links_target,
-            "links_change": self.links_change,
-            "moved": sorted(self.moved),
-            "skipped": sorted(self.left_out),
-            "ignored": [alarm.to_json() for alarm in self.ignored],
-            "to_nothing": self.to_nothing,
-            **({"terms": self.terms.to_json()} if self.terms else {}),
-        }
+        return {"plan": plan.to_json(), **_form().dump_python(self, mode="json", by_alias=True)}
 
     def links_now(self, state: DeploymentState) -> str | None:
         """The release that the links have, or that they are to be brought back to when a step is half done."""
@@ -98,33 +82,16 @@ class Facts:
         return replace(self, terms=terms)
 
 
+@cache
+def _form() -> TypeAdapter[Facts]:
+    return TypeAdapter(Facts)
+
+
 def facts_from_json(opened: Mapping[str, object]) -> Facts:
-    """What :meth:`Facts.opening` wrote."""
-    before, target = opened.get("links"), opened.get("links_target")
-    return Facts(
-        links_before=str(before) if before else None,
-        links_target=str(target) if target else None,
-        links_change=bool(opened.get("links_change", True)),
-        moved=frozenset(_texts(opened.get("moved"))),
-        left_out=frozenset(_texts(opened.get("skipped"))),
-        ignored=red_from_json(opened.get("ignored")),
-        to_nothing=bool(opened.get("to_nothing")),
-        terms=_terms_from_json(opened.get("terms")),
-    )
-
-
-def _terms_from_json(value: object) -> Terms | None:
-    if not isinstance(value, dict):
-        return None
-    return Terms(
-        bake=int(value["bake"]),
-        min_samples=int(value["min_samples"]),
-        alarms=tuple(Watched(str(alarm["name"]), str(alarm["region"])) for alarm in value["alarms"]),
-        longest_delay=int(value["longest_delay"]),
-        refresh=bool(value["refresh"]),
-        allow_data_loss=bool(value["allow_data_loss"]),
-    )
-
-
-def _texts(value: object) -> list[str]:
-    return [str(item) for item in value] if isinstance(value, list) else []
+    """What :meth:`Facts.opening` wrote. Raises WorkFailed when it did not write that."""
+    try:
+        return _form().validate_python(opened)
+    except ValidationError as error:
+        raise WorkFailed(
+            "what this deployment was begun with cannot be read", remedy="restore the journal's first event"
+        ) from error
