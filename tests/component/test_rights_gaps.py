@@ -134,6 +134,57 @@ def test_a_role_that_does_not_trust_the_service_is_refused(world: World, service
     make(world, world.of(client), world.role(principal.replace(".", f".{REGION}.", 1)))
 
 
+MADE_FOR = {
+    "CreateNetworkInterface on EC2": (
+        {"VpcConfig": {"SubnetIds": ["subnet-1"], "SecurityGroupIds": ["sg-1"]}},
+        allow("ec2:CreateNetworkInterface"),
+    ),
+    "SendMessage on SQS": (
+        {"DeadLetterConfig": {"TargetArn": f"arn:aws:sqs:{REGION}:123456789012:q"}},
+        allow("sqs:SendMessage", resource=f"arn:aws:sqs:{REGION}:123456789012:q"),
+    ),
+    "PutTraceSegments on XRAY": ({"TracingConfig": {"Mode": "Active"}}, allow("xray:*")),
+}
+
+
+@pytest.mark.parametrize("words", MADE_FOR)
+def test_the_role_of_a_function_may_do_what_lambda_does_with_it(world: World, words: str) -> None:
+    configuration, right = MADE_FOR[words]
+    role = world.role("lambda.amazonaws.com", right)
+    PASSING["lambda"][2](world, world.of("lambda"), role)
+
+    def make(role: str) -> None:
+        world.of("lambda").create_function(
+            FunctionName=f"f-{uuid.uuid4().hex[:8]}",
+            Runtime="python3.12",
+            Role=role,
+            Handler="a.b",
+            Code={"ZipFile": b"PK\x05\x06" + b"\0" * 18},
+            **configuration,
+        )
+
+    with pytest.raises(ClientError, match=f"InvalidParameterValueException.*permissions to call {words}"):
+        make(world.role("lambda.amazonaws.com", allow("s3:*")))
+    make(role)
+
+
+def test_the_role_of_a_machine_with_a_log_may_deliver_it(world: World) -> None:
+    group = f"arn:aws:logs:{REGION}:{world.cloud.account}:log-group:/g:*"
+    log = {"level": "ERROR", "destinations": [{"cloudWatchLogsLogGroup": {"logGroupArn": group}}]}
+
+    def make(*statements: Statement) -> None:
+        world.of("stepfunctions").create_state_machine(
+            name=f"m-{uuid.uuid4().hex[:8]}",
+            definition='{"StartAt": "A", "States": {"A": {"Type": "Succeed"}}}',
+            roleArn=world.role("states.amazonaws.com", *statements),
+            loggingConfiguration=log,
+        )
+
+    with pytest.raises(ClientError, match=r"AccessDeniedException.*Log Destination"):
+        make(allow("logs:CreateLogDelivery"))
+    make(allow("logs:*"))
+
+
 @dataclass(frozen=True)
 class Use:
     """How a service uses a key: what the caller needs of it, and with which encryption context."""

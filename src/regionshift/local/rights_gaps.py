@@ -10,6 +10,10 @@
 - A log group takes a key only if the key's policy lets CloudWatch Logs of the region use it for that group, and an
   alarm tells an encrypted topic only if it lets CloudWatch (CloudWatch Logs User Guide, "Encrypt log data"; SNS
   Developer Guide, "Enable compatibility between event sources from AWS services and encrypted topics").
+- The role of a new or changed function needs what Lambda does with it at once: network interfaces, dead letters,
+  traces; that of a state machine with a log, the delivery of logs (Lambda Developer Guide, "Giving Lambda functions
+  access to resources in an Amazon VPC", "Adding a dead-letter queue", "Visualize Lambda function invocations using AWS
+  X-Ray"; Step Functions Developer Guide, "Using CloudWatch Logs to log execution history").
 - An execution calls functions, reads a map's items, starts the map's run and writes its results as the state
   machine's role (Step Functions Developer Guide, "IAM policies for using Distributed Map states").
 
@@ -106,7 +110,11 @@ def asking(handler: Callable[..., Awaitable[Any]], service: str) -> Callable[...
                     explicit_deny=denied.decision == "Deny",
                     resource_policy_arn=denied.resource_policy_arn,
                 )
-        problem = _untrusting(service, asked) or _without_key(service, asked)
+        problem = (
+            _untrusting(service, asked)
+            or (_powerless(asked) if service in _NO_TRUST else None)
+            or _without_key(service, asked)
+        )
         return (
             error_response_json(*problem, 400)
             if problem
@@ -236,6 +244,51 @@ def _untrusting(service: str, asked: ServiceCall) -> tuple[str, str] | None:
         )
         if not any(trusted):
             return _NO_TRUST[service]
+    return None
+
+
+_DELIVERING_LOGS = (
+    *("CreateLogDelivery", "GetLogDelivery", "UpdateLogDelivery", "DeleteLogDelivery", "ListLogDeliveries"),
+    *("PutResourcePolicy", "DescribeResourcePolicies", "DescribeLogGroups"),
+)
+
+
+def _needs(asked: ServiceCall) -> Iterator[tuple[Question, tuple[str, str]]]:
+    """What the role needs of what it is made to do, and what the service says when it may not."""
+
+    def lambda_needs(action: str, resource: str, words: str) -> tuple[Question, tuple[str, str]]:
+        message = f"The provided execution role does not have permissions to call {words}"
+        return Question(action, resource), ("InvalidParameterValueException", message)
+
+    given = asked.given
+    network = given.get("VpcConfig") or {}
+    places = [f"subnet/{each}" for each in network.get("SubnetIds") or []]
+    if places:
+        places += [f"security-group/{each}" for each in network.get("SecurityGroupIds") or []]
+        for place in ("network-interface/*", *places):
+            arn = f"arn:aws:ec2:{asked.region}:{asked.account}:{place}"
+            yield lambda_needs("ec2:CreateNetworkInterface", arn, "CreateNetworkInterface on EC2")
+    letters = str((given.get("DeadLetterConfig") or {}).get("TargetArn") or "")
+    if ":sqs:" in letters:
+        yield lambda_needs("sqs:SendMessage", letters, "SendMessage on SQS")
+    elif letters:
+        yield lambda_needs("sns:Publish", letters, "Publish on SNS")
+    if (given.get("TracingConfig") or {}).get("Mode") == "Active":
+        yield lambda_needs("xray:PutTraceSegments", "*", "PutTraceSegments on XRAY")
+    if (given.get("loggingConfiguration") or {}).get("destinations"):
+        words = "The state machine IAM Role is not authorized to access the Log Destination"
+        for action in _DELIVERING_LOGS:
+            yield Question(f"logs:{action}", "*"), ("AccessDeniedException", words)
+
+
+def _powerless(asked: ServiceCall) -> tuple[str, str] | None:
+    """Why Lambda or Step Functions refuses a role that may not do what it is for."""
+    from ministack.services import iam
+
+    for role in _roles(asked.given):
+        for question, problem in _needs(asked):
+            if iam._roles.get(role.rpartition("/")[2]) and _lacking(role, question):
+                return problem
     return None
 
 
@@ -427,13 +480,16 @@ def as_role(original: Handler, states: Any) -> Handler:
 
 def _require(states: Any, error: str, *questions: Question) -> None:
     """Fail the state with ``error`` unless the execution's role may do all of that."""
+    if _role.get() and (what := _lacking(_role.get(), *questions)):
+        raise states._ExecutionError(error, what)
+
+
+def _lacking(role: str, *questions: Question) -> str:
+    """What ``role`` may not do of that, in AWS's words; empty when it may do all."""
     from ministack.core import iam_evaluator  # type: ignore[import-untyped]
     from ministack.core.responses import get_region
     from ministack.services import iam
 
-    role = _role.get()
-    if not role:
-        return
     account, name = role.split(":")[4], role.rpartition("/")[2]
     policies = iam_evaluator._gather_role_policies(name, account)
     limits = iam_evaluator._permissions_boundary(iam._roles, name, account)
@@ -456,7 +512,8 @@ def _require(states: Any, error: str, *questions: Question) -> None:
             )
         if result.decision != "Allow":
             what = f"is not authorized to perform: {question.action} on resource: {question.resource}"
-            raise states._ExecutionError(error, f"User: {context.principal_arn} {what}")
+            return f"User: {context.principal_arn} {what}"
+    return ""
 
 
 def calling_as_role(original: Handler, states: Any) -> Handler:

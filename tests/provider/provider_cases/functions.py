@@ -28,10 +28,19 @@ def archive(lab: Lab, text: str) -> Asset:
 HANDLER = "def handler(event, context):\n    return {'said': %r}\n"
 
 
+def _able_role(lab: Lab) -> str:
+    """A role that may do what Lambda does with a function's configuration."""
+    made = new_role(lab)
+    able = {"Effect": "Allow", "Action": ["ec2:*", "sqs:SendMessage", "xray:*"], "Resource": "*"}
+    policy = json.dumps({"Version": "2012-10-17", "Statement": [able]})
+    lab.client("iam").put_role_policy(RoleName=made.identity, PolicyName="able", PolicyDocument=policy)
+    return str(made.properties["arn"])
+
+
 def function_inputs(lab: Lab) -> Properties:
     return {
         "name": f"{lab.unique}-function",
-        "role": new_role(lab).properties["arn"],
+        "role": _able_role(lab),
         "code": archive(lab, HANDLER % "first"),
         "handler": "main.handler",
         "runtime": "python3.13",

@@ -17,9 +17,11 @@ from regionshift.local.provider.wire import Asset, Properties
 # (terraform-provider-aws, ``RetryWhen…`` in internal/service/{ec2,kms,lambda,s3,sfn,sns}).
 _PASSES: Final = (
     ("AccessDeniedException", "authorized to assume the provided role"),
+    ("AccessDeniedException", "not authorized to access the Log Destination"),
     ("InvalidParameter", "PrincipalNotFound"),
     ("InvalidParameter", "Unable to assume given IAM role"),
     ("InvalidParameterValueException", "cannot be assumed by Lambda"),
+    ("InvalidParameterValueException", "execution role does not have permissions"),
     ("MalformedPolicy", "Invalid principal"),
     ("MalformedPolicyDocumentException", "invalid principals"),
     ("OperationAborted", ""),
