@@ -29,6 +29,7 @@ class Waiter:
     Args:
         seconds: 0 believes the first answer.
         clock: seconds, monotonic. sleep: waits (seconds).
+        longest: seconds between two looks at most: whoever measures how long it took is that much out.
         began: by ``clock``, when the time began to run; None: with each wait of its own.
     """
 
@@ -36,6 +37,7 @@ class Waiter:
     clock: Callable[[], float] = time.monotonic
     sleep: Callable[[float], None] = time.sleep
     began: float | None = None
+    longest: float = _LONGEST
 
     def started(self) -> Waiter:
         """The same with one time for all its waits, which runs from now on."""
@@ -47,7 +49,7 @@ class Waiter:
         while (left := began + self.seconds - self.clock()) > 0:
             yield False
             self.sleep(min(pause, left))
-            pause = min(2 * pause, _LONGEST)
+            pause = min(2 * pause, self.longest)
         yield True
 
     def until(self, ask: Callable[[], _T], is_good: Callable[[_T], bool]) -> _T:

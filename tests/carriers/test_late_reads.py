@@ -156,6 +156,39 @@ def test_a_secret_that_never_shows_its_version_is_left_for_the_next_call(world: 
     assert lab.look("target") == lab.look("source")
 
 
+def test_a_secret_that_others_wrote_over_twice_is_named_and_not_waited_for_again_and_again(
+    world: World, clock: Clock
+) -> None:
+    lab = LABS["secrets"](world)
+    lab.write("source", "there", "carried")
+    lab.write("target", "there", "earlier")
+
+    class Overtaken:
+        """A client of the target; whatever it writes, others write two versions on top at once."""
+
+        def __init__(self, inner: Any) -> None:
+            self.inner = inner
+
+        def __getattr__(self, name: str) -> Any:
+            return getattr(self.inner, name)
+
+        def put_secret_value(self, **given: Any) -> None:
+            self.inner.put_secret_value(**given)
+            for theirs in ("first", "second"):
+                self.inner.put_secret_value(SecretId=given["SecretId"], SecretString=theirs)
+
+    client = Overtaken(world.clients.named("secretsmanager", TARGET))
+
+    def clients(service: str, region: str) -> Any:
+        late = (service, region) == ("secretsmanager", TARGET)
+        return client if late else world.clients.named(service, region)
+
+    carriers = all_carriers(CarrierAccess(world.transport, clients, waiter=clock.waiter))
+    migration = replace(world.migrations, carriers=carriers).of("m")
+    migration.begin([lab.entry], Level.FULL)
+    assert not migration.run_batch(0).more
+
+
 def test_an_execution_that_is_described_late_is_not_started_twice(world: World, clock: Clock) -> None:
     started: list[str] = []
 

@@ -16,7 +16,7 @@ import pytest
 from deployment_world import Process, World, model
 
 from regionshift.carriers.transport import S3Error
-from regionshift.cli import opening
+from regionshift.cli import move, opening
 from regionshift.cli.app import app
 from regionshift.cli.failure import run
 from regionshift.errors import EXIT_FAILED, EXIT_INPUT, EXIT_OK, EXIT_REFUSED, Refused
@@ -27,7 +27,7 @@ from regionshift.operations.preflight import Machine
 from regionshift.operations.run_tools import RunTools
 from regionshift.operations.unfinished import RunRow, require_finished
 from regionshift.runs.driver import RunEnd, SagaRun, Said
-from regionshift.runs.messages import SagaNews
+from regionshift.runs.messages import RunListener, SagaNews
 from regionshift.runs.state import Ending, RunStep, SagaState
 from regionshift.session import Session
 
@@ -191,6 +191,23 @@ def test_a_step_that_fails_takes_it_back_in_a_sentence_and_status_says_so(
     assert site.did == ["freeze", "store", "back/store", "back/freeze"]
     _, shown = told("status")
     assert f"The last archive, {run_id}: failed, rolled back" in shown
+
+
+def test_back_from_a_move_that_was_killed_while_its_region_came_up_stops_it(
+    site: Site, told: Told, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(move, "topics", lambda *_: RunListener())
+    first = Process(site.world).journal
+    first.start("deployment", {"releases": {"us-east-1": "a" * 64}}).close("succeeded")
+    moving = first.start("move", {"move": {"from": "us-east-1", "to": "eu-west-1"}})
+    moving.append("name", "before")
+    moving.append("name", "after")
+    moving.append("up", "before")
+    part = first.start("deployment", {"releases": dict.fromkeys(("us-east-1", "eu-west-1"), "b" * 64)})
+    part.append("apply", "before")
+    code, shown = told("resume", "--back", "--yes")
+    assert code == EXIT_OK, shown
+    assert Process(site.world).journal.view(moving.run_id).outcome == "stopped"
 
 
 def test_a_kind_of_a_version_to_come_is_left_alone(site: Site, told: Told) -> None:

@@ -91,6 +91,26 @@ def test_where_a_probe_did_not_arrive_nobody_waits_for_its_delete_marker() -> No
     assert s3.kept == [], "nothing of the probe is left"
 
 
+class _Late(_Versions):
+    """Replicates after some seconds."""
+
+    def __init__(self, slept: list[float], after: float) -> None:
+        super().__init__()
+        self._slept, self._after = slept, after
+
+    def paginate(self, **request: str) -> list[dict[str, list[dict[str, str]]]]:
+        is_there = request["Bucket"] == "bucket-us-east-1" or sum(self._slept) >= self._after
+        return super().paginate(**{**request, "Bucket": "bucket-us-east-1"} if is_there else request)
+
+
+@pytest.mark.parametrize("after", [27.0, 200.0])
+def test_what_a_probe_took_is_measured_to_some_seconds(after: float) -> None:
+    slept = [0.0]
+    context = _context(_Late(slept, after), slept)
+    arrival = ReplicationCheck().measure(context)["eu-west-1"]
+    assert arrival.probe is not None and after <= arrival.probe <= after + 5
+
+
 class _NewRole(_Versions):
     """Replicates what is put when the role is known, and fails for good what was put before."""
 

@@ -263,6 +263,10 @@ class Secrets(NamedCarrier):
         if there is None:
             raise ConcurrentWriteError("DescribeSecret")
         if not _has(there, token):
+            if staged(there, CURRENT) not in (None, before.version):
+                raise ConcurrentWriteError(
+                    "DescribeSecret"
+                )  # two others are on top of ours, which is listed no more
             raise ThrottledError("no version of ours yet", "DescribeSecret")
         target.mark(item.key, work.migration_id, MADE, token)
         target.describe(item.key, there, description, work.entry.kms_key)

@@ -41,13 +41,16 @@ def run_resume(choices: Choices, *, back: bool) -> int:
 
 
 def _open(choices: Choices, session: Session, found: list[tuple[RunRow, RunView]], *, back: bool) -> Resumed:
-    """Forward goes the whole, which does the rest of its parts; back go the parts first."""
+    """Forward goes the whole, which does the rest of its parts; back go those of them first that can by themselves.
+
+    What came up in one run of a move stays, as the new region does; the next `up` puts right what is half done of it.
+    """
     journal, primary = session.journal, session.environment.config.regions.primary
     whole, view = found[0]
     back = back or whole.goes_back(journal, view)
     if not back:
         return _resumed(choices, session, whole, view, back=False)
-    parts_first = found[::-1]
+    parts_first = [*(each for each in found[:0:-1] if each[0].run is not None), found[0]]
     for row, each in parts_first:
         row.require_way_back(journal, each, primary)
     for number, (row, each) in enumerate(parts_first):

@@ -255,9 +255,6 @@ def _said_of_fence(region: str, roles: Collection[str]) -> str:
     return f"{said}; NOT SHUT are {', '.join(roles)}, which `regionshift up` tries again" if roles else said
 
 
-_AT_ONCE = 8
-
-
 def missing_region_findings(
     environment: Environment, deployed: DeployedReleases, regional: Collection[Finding] = ()
 ) -> list[Finding]:

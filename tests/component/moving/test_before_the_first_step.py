@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 from primary_site import Killed, Site
 
-from regionshift.cli import moving
 from regionshift.operations import deploying, moves
+from regionshift.operations.moving import copying
 
 pytestmark = pytest.mark.component
 ELSEWHERE = "ap-southeast-2"
@@ -214,7 +214,7 @@ def test_a_move_whose_region_came_up_unrecorded_goes_on_and_the_region_can_leave
         site.runs_until_killed("move", "--from", old, "--to", ELSEWHERE, "--yes")
     capsys.readouterr()
     with monkeypatch.context() as patch:
-        patch.setattr(moving.LastCopy, "copy", killed)  # looked at is what it needs, before
+        patch.setattr(copying.LastCopy, "copy", killed)  # looked at is what it needs, before
         site.runs_until_killed("resume", "--yes")
     capsys.readouterr()
     assert set(releases()) == {old, site.secondary, ELSEWHERE}

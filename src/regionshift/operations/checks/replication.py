@@ -23,6 +23,7 @@ PROBE_PREFIX = "regionshift-probes/"
 # S3 User Guide, "Meeting compliance requirements with S3 Replication Time Control": 15 minutes for 99.9 %.
 # The embedded AWS replicates before it answers, so there waiting long only hides what is wrong.
 _PATIENCE_S = {"aws": 900.0, "local": 3.0}
+_BETWEEN_LOOKS_S = 5.0  # what is measured is held against the settings' RPO
 
 
 @dataclass(frozen=True)
@@ -103,7 +104,8 @@ class ReplicationCheck(Check):
                 again()
             return seen
 
-        waiter = Waiter(_PATIENCE_S[context.config.target], context.clock, context.sleep)
+        patience = _PATIENCE_S[context.config.target]
+        waiter = Waiter(patience, context.clock, context.sleep, longest=_BETWEEN_LOOKS_S)
         return waiter.until(look, lambda found: len(found) == len(buckets))
 
 
