@@ -219,3 +219,10 @@ def test_a_kind_of_a_version_to_come_is_left_alone(site: Site, told: Told) -> No
         require_finished(Process(site.world).journal)
     assert "newer version" in str(refused.value.remedy)
     assert Process(site.world).journal.view(run_id).outcome is None
+
+
+def test_a_fence_that_was_killed_before_its_end_was_written_is_closed_by_the_next_up(site: Site) -> None:
+    run_id = Process(site.world).journal.start("fence", {"regions": ["us-east-1"]}).run_id
+    require_finished(Process(site.world).journal)
+    Process(site.world).up()
+    assert Process(site.world).journal.view(run_id).outcome == "killed"
