@@ -9,13 +9,12 @@ import json
 import uuid
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any, Protocol
 
 from botocore.credentials import ReadOnlyCredentials
 from botocore.exceptions import ClientError
-from kms_etags import under_kms
 
 from regionshift.aws.clients import Clients
 from regionshift.carriers.batch import Batch
@@ -28,7 +27,7 @@ from regionshift.carriers.s3.objects import Objects
 from regionshift.carriers.seals import Seals
 from regionshift.carriers.secrets import Secrets
 from regionshift.carriers.ssm import Parameters
-from regionshift.carriers.transport import Transport
+from regionshift.carriers.transport import Response, S3Request, Transport
 from regionshift.local.emulator import LocalCloud
 
 
@@ -74,6 +73,7 @@ class World:
     sizes: MultipartSizes = field(default_factory=MultipartSizes)
 
     def __post_init__(self) -> None:
+        self._is_under_kms = False
         self.transport = make_transport(self.cloud, connections=8)
         self.records_bucket = self.bucket("records", TARGET)
         self.store = RecordStore(
@@ -96,9 +96,19 @@ class World:
         return Batch(self.records(migration_id), self.carriers, self.bounds, number, has_time)
 
     def under_kms(self, *, checksums: bool = True) -> None:
-        """From here on objects have etags as under SSE-KMS; ``checksums``: and stored checksums."""
-        once = under_kms(self.transport._once, checksums=checksums)
-        self.transport._once = once  # type: ignore[method-assign]
+        """Buckets that are made from here on encrypt with a key of KMS, so that an etag is no MD5 (S3 API Reference,
+        "Object"); ``checksums``: objects have stored ones, as all newer ones have.
+        """
+        self._is_under_kms = True
+        once = self.transport._once
+
+        def without_checksums(request: S3Request) -> Response:
+            response = once(request)
+            kept = {name: text for name, text in response.headers.items() if "checksum" not in name}
+            return replace(response, headers=kept)
+
+        if not checksums:
+            self.transport._once = without_checksums  # type: ignore[method-assign]
 
     def bucket(self, name: str, region: str, *, versioned: bool = True) -> str:
         """Make a bucket."""
@@ -108,6 +118,9 @@ class World:
             {} if region == "us-east-1" else {"CreateBucketConfiguration": {"LocationConstraint": region}}
         )
         s3.create_bucket(Bucket=full, **place)
+        if self._is_under_kms:
+            rule: Any = {"ApplyServerSideEncryptionByDefault": {"SSEAlgorithm": "aws:kms"}}
+            s3.put_bucket_encryption(Bucket=full, ServerSideEncryptionConfiguration={"Rules": [rule]})
         if versioned:
             s3.put_bucket_versioning(Bucket=full, VersioningConfiguration={"Status": "Enabled"})
         return full
@@ -123,6 +136,10 @@ class World:
             "DeleteMarkerReplication": {"Status": "Enabled"},
             "Destination": {"Bucket": f"arn:aws:s3:::{onward}"},
         }
+        if self._is_under_kms:
+            rule["SourceSelectionCriteria"] = {"SseKmsEncryptedObjects": {"Status": "Enabled"}}
+            key = self.clients.get("kms", ONWARD).create_key()["KeyMetadata"]["Arn"]
+            rule["Destination"]["EncryptionConfiguration"] = {"ReplicaKmsKeyID": key}
         allow = {"Effect": "Allow", "Action": ["s3:*", "kms:*"], "Resource": "*"}
         self.clients.get("s3", region).put_bucket_replication(
             Bucket=bucket,

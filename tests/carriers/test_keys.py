@@ -168,3 +168,25 @@ def test_source_regions_are_not_asked(world: World, ring: Keyring) -> None:
         Name=lab.entry.source.prefix + "a", SecretString="new", KmsKeyId=key
     )
     assert world.migrations.of("m").migrate([ring.entry(lab.entry)])["status"] == "completed"
+
+
+def test_what_is_under_a_key_that_is_disabled_fails_by_name(world: World) -> None:
+    """S3 says so with status 400 (localstack's recorded `test_s3_sse_validate_kms_key_state`)."""
+    lab = S3Lab(world)
+    lab.write("source", "plain", "new")
+    lab.write("target", "plain", "earlier")
+    kms = world.clients.get("kms", SOURCE)
+    key = kms.create_key()["KeyMetadata"]["Arn"]
+    world.clients.get("s3", SOURCE).put_object(
+        Bucket=lab.source, Key="in/shut", Body=b"x", ServerSideEncryption="aws:kms", SSEKMSKeyId=key
+    )
+    kms.disable_key(KeyId=key)
+    before = world.versions(lab.target)
+
+    done = world.migrations.of("m").migrate([lab.entry])
+
+    assert done["counts"]["failed"] == 1
+    assert "KMS.DisabledException" in str(done["problems"])
+    assert lab.look("target").keys() == {"plain"}
+    world.migrations.of("m").rollback()
+    assert world.versions(lab.target) == before

@@ -30,9 +30,8 @@ REQUESTS = 3 * OBJECTS + 25  # about what such a migration sends
 class Victims:
     """Processes that die when told."""
 
-    def __init__(self, world: World, *, kms: bool) -> None:
+    def __init__(self, world: World) -> None:
         self._world = world
-        self._kms = kms
         self._process = subprocess.Popen(
             [sys.executable, Path(__file__).with_name("victim.py")],
             stdin=subprocess.PIPE,
@@ -48,7 +47,6 @@ class Victims:
             "id": migration_id,
             "at": at,
             "after": after,
-            "kms": self._kms,
             "entry": entry_line(lab.entry),
             "endpoint": cloud.endpoint,
             "ca_bundle": str(cloud.ca_bundle),
@@ -72,10 +70,9 @@ class Victims:
 
 @pytest.fixture(params=["MD5 as etag", "etags as under KMS"])
 def victims(world: World, request: pytest.FixtureRequest) -> Iterator[Victims]:
-    kms = "KMS" in request.param
-    if kms:
+    if "KMS" in request.param:
         world.under_kms()
-    victims = Victims(world, kms=kms)
+    victims = Victims(world)
     yield victims
     victims.end()
 

@@ -19,7 +19,6 @@ from typing import Any
 
 from botocore.credentials import ReadOnlyCredentials
 from carrier_world import Anywhere, seals_of
-from kms_etags import under_kms
 
 from regionshift.aws.clients import AccessKey, Clients
 from regionshift.carriers.lines import read_entry
@@ -92,8 +91,6 @@ def work(job: dict[str, Any]) -> None:
         ca_bundle=job["ca_bundle"],
         connections=4,
     )
-    if job["kms"]:
-        transport._once = under_kms(transport._once)  # type: ignore[method-assign]
     transport.doom = Doom(job["at"], job["after"])
     clients = doomed_clients(job, transport.doom)
     store = RecordStore(transport, job["region"], job["records"], seals_of(job["region"], job["records"]))
