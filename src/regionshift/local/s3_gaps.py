@@ -526,11 +526,12 @@ class EmulatedVersions:
             if last is not None:
                 told["NextVersionIdMarker"] = last["version_id"] or "null"
         _add(root, told)
+        owner = self._s3._canonical_owner_id()
         for key, found in shown:
             if found is None:
                 SubElement(SubElement(root, "CommonPrefixes"), "Prefix").text = key
             else:
-                self._add_version(root, key, found)
+                self._add_version(root, key, found, owner)
         before = _asked.set(encoding == "url")
         try:
             return 200, {"Content-Type": "application/xml"}, self._s3._xml_body(root)
@@ -542,12 +543,10 @@ class EmulatedVersions:
     ) -> Iterator[tuple[str, Record | None]]:
         """Versions, newest first for each key, and common prefixes (without one), by key, behind ``after``."""
         marker, version = after
-
-        def is_behind(key: str) -> bool:
-            return key.startswith(prefix) and (key >= marker if version else key > marker)
-
-        keys = {key for key in objects if is_behind(key)}
-        keys.update(key for where, key in self._s3._object_versions if where == bucket and is_behind(key))
+        known = [*objects, *(key for where, key in self._s3._object_versions if where == bucket)]
+        keys = {key for key in known if key > marker and key.startswith(prefix)}
+        if version and marker.startswith(prefix) and marker in known:
+            keys.add(marker)
         group = ""
         for key in sorted(keys):
             head, found, _ = key[len(prefix) :].partition(delimiter) if delimiter else ("", "", "")
@@ -565,16 +564,18 @@ class EmulatedVersions:
             for each in history:
                 yield key, each
 
-    def _add_version(self, root: Element, key: str, found: Record) -> None:
+    def _add_version(self, root: Element, key: str, found: Record, owner: str) -> None:
         marker = found.get("is_delete_marker")
         element = SubElement(root, "DeleteMarker" if marker else "Version")
         told = {"Key": key, "VersionId": found.get("version_id") or "null"}
-        told |= {"IsLatest": str(found["is_latest"]).lower(), "LastModified": found["last_modified"]}
+        told["IsLatest"] = "true" if found["is_latest"] else "false"
+        told["LastModified"] = found["last_modified"]
         if not marker:
-            told |= {"ETag": found["etag"], "Size": str(found["size"])}
+            told["ETag"] = found["etag"]
+            told["Size"] = str(found["size"])
             told["StorageClass"] = found.get("storage_class") or "STANDARD"
         _add(element, told)
-        SubElement(SubElement(element, "Owner"), "ID").text = self._s3._canonical_owner_id()
+        SubElement(SubElement(element, "Owner"), "ID").text = owner
 
 
 def _add(element: Element, told: Mapping[str, str]) -> None:
