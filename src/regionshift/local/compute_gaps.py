@@ -16,8 +16,8 @@
 
 AWS's recorded answers to the first four: localstack/localstack, ``tests/aws/services/stepfunctions/v2``,
 ``test_sfn_api``, ``error_handling/test_states_errors``, ``error_handling/test_task_service_lambda``,
-``scenarios/test_base_scenarios``, ``base/test_base``. ``tests/component/test_compute_gaps.py`` tells when the emulator
-no longer needs it.
+``scenarios/test_base_scenarios``, ``base/test_base``, ``choice_operators/test_is_operators``.
+``tests/component/test_compute_gaps.py`` tells when the emulator no longer needs it.
 """
 
 from __future__ import annotations
