@@ -8,6 +8,8 @@ from typing import Any
 import pytest
 from e2e_place import Place
 
+from regionshift.settings.regions import REGIONS
+
 pytestmark = [pytest.mark.e2e, pytest.mark.thorough]
 PRIMARY, SECONDARY = "us-east-1", "eu-west-1"
 ENTRIES = 50
@@ -62,6 +64,31 @@ def test_fifty_entries_stand_up_migrate_and_go(make_place: Callable[..., Place])
     place.write()
     more = place.run("up", "--yes", "--no-validate")
     assert more.code == 0, more.said
+    gone = place.run("destroy", "--yes")
+    assert gone.code == 0, gone.said
+    assert _policies(place) == []
+
+
+def test_thirty_regions_with_twenty_entries_stand_up_migrate_and_go(make_place: Callable[..., Place]) -> None:
+    every = [PRIMARY, SECONDARY, *(each for each in REGIONS["aws"] if each not in (PRIMARY, SECONDARY))][:30]
+    entries = {kind: named[:7] for kind, named in CARRY.items()}
+    place = make_place(regions={"primary": PRIMARY, "secondaries": every[1:]}, carry=entries)
+    done = place.run("up", "--yes", "--no-validate")
+    assert done.code == 0, done.said
+    bucket = place.run("outputs", "--json").json["deployment_bucket_name_primary"]
+    for entry in entries["s3"]:
+        _client(place, "s3", PRIMARY).put_object(Bucket=bucket, Key=f"{entry['prefix']}a", Body=b"x")
+    for entry in entries["ssm"]:
+        _client(place, "ssm", PRIMARY).put_parameter(Name=f"{entry['path']}/a", Value="x", Type="String")
+    for entry in entries["secrets"]:
+        _client(place, "secretsmanager", PRIMARY).create_secret(Name=f"{entry['name']}a", SecretString="x")
+    carried = place.run("migrate", "--from", PRIMARY, "--to", every[-1], "--yes", "--json")
+    assert carried.code == 0, carried.said
+    for entry in entries["ssm"]:
+        assert (
+            _client(place, "ssm", every[-1]).get_parameter(Name=f"{entry['path']}/a")["Parameter"]["Value"]
+            == "x"
+        )
     gone = place.run("destroy", "--yes")
     assert gone.code == 0, gone.said
     assert _policies(place) == []
