@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Callable, Mapping
+from contextvars import copy_context
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -18,6 +20,9 @@ from regionshift.settings.release import Artifact, Release
 
 ACCOUNT = "111122223333"
 REGIONS = ("eu-west-1", "us-east-1", "us-west-2")
+
+# All runs share it and its threads: the mocks make a loop in each thread that they answer in, and close none.
+_LOOP = asyncio.new_event_loop()
 
 
 @dataclass(frozen=True)
@@ -138,15 +143,41 @@ def everywhere(settings: MigrationConfig) -> dict[str, Release]:
     return dict.fromkeys(settings.all_regions, release(settings))
 
 
+def run_mocked(
+    recorder: Recorder, program: Callable[[], object], *, project: str = "project", **config: str
+) -> None:
+    """Run ``program`` with ``config``, answered by ``recorder``, apart from whatever ran in this process before.
+
+    The SDK keeps its settings, its root resource and what it waits for in the context, and takes the thread's event
+    loop, which `asyncio.run` leaves without one. So each run has a context of its own and brings its loop, and leaves
+    neither of them, nor anything pending.
+    """
+
+    def run() -> None:
+        pulumi.runtime.reset_options()
+        pulumi.runtime.set_mocks(recorder, project=project, preview=False, monitor=_Monitor(recorder))
+        pulumi.runtime.set_all_config({f"{project}:{key}": value for key, value in config.items()})
+        pulumi.runtime.test(program)()
+
+    asyncio.set_event_loop(_LOOP)
+    try:
+        copy_context().run(run)
+    finally:
+        pending = asyncio.all_tasks(_LOOP)
+        for task in pending:
+            task.cancel()
+        _LOOP.run_until_complete(asyncio.gather(*pending, return_exceptions=True))
+        asyncio.set_event_loop(None)
+
+
 def record(build: Callable[[], Mapping[str, Any]], recorder: Recorder | None = None) -> Run:
     """Run ``build`` against mocks; its outputs are resolved."""
     recorder = recorder or Recorder()
-    pulumi.runtime.set_mocks(recorder, preview=False, monitor=_Monitor(recorder))
 
     def program() -> pulumi.Output[None]:
         return pulumi.Output.all(**build()).apply(recorder.run.outputs.update)
 
-    pulumi.runtime.test(program)()
+    run_mocked(recorder, program)
     if recorder.calls:
         raise AssertionError(f"the program looked things up: {recorder.calls}")
     return recorder.run

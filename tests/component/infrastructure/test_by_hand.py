@@ -6,9 +6,8 @@ import json
 import runpy
 from pathlib import Path
 
-import pulumi
 import pytest
-from recorder import Recorder
+from recorder import Recorder, run_mocked
 
 ENTRY = Path(__file__).parents[3] / "infrastructure"
 SETTINGS = """
@@ -27,13 +26,12 @@ def test_it_builds_what_the_settings_say(tmp_path: Path, monkeypatch: pytest.Mon
     settings.write_text(SETTINGS)
     zones = {region: [f"{region}a", f"{region}b"] for region in ("us-east-1", "eu-west-1")}
     recorder = Recorder()
-    pulumi.runtime.set_mocks(recorder, project="regionshift", preview=False)
-    pulumi.runtime.set_all_config(
-        {"regionshift:settings": str(settings), "regionshift:zones": json.dumps(zones)}
+    run_mocked(
+        recorder,
+        lambda: runpy.run_path(str(ENTRY / "__main__.py")) and None,
+        project="regionshift",
+        settings=str(settings),
+        zones=json.dumps(zones),
     )
-    try:
-        pulumi.runtime.test(lambda: runpy.run_path(str(ENTRY / "__main__.py")) and None)()
-    finally:
-        pulumi.runtime.set_all_config({})
     names = {one.name for one in recorder.run.resources}
     assert {"function-us-east-1", "function-eu-west-1", "replication-us-east-1"} <= names

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 import importlib
 import inspect
 import json
 import re
 from typing import Any
 
+import pulumi
 import pytest
-from recorder import REGIONS, Registered, Run, built, config
+from pulumi.runtime.settings import ROOT
+from recorder import REGIONS, Registered, Run, built, config, record
 
 from regionshift.local.provider.handlers import BY_TOKEN
 from regionshift.operations.collisions import looked_for
@@ -152,3 +155,21 @@ def test_the_same_release_gives_the_same_resources() -> None:
         for run in (built(config()), built(config()))
     )
     assert first == second
+
+
+def test_a_run_takes_nothing_from_what_ran_before_it_and_leaves_nothing() -> None:
+    asyncio.run(asyncio.sleep(0))  # leaves its thread without an event loop
+    ROOT.set(None)
+    tasks: list[asyncio.Task[None]] = []
+
+    def failing() -> dict[str, Any]:
+        tasks.append(asyncio.ensure_future(asyncio.sleep(3600)))
+        raise ValueError("this one")
+
+    with pytest.raises(ValueError, match="this one"):
+        record(failing)
+    assert [task.cancelled() for task in tasks] == [True]
+    assert record(lambda: {"given": pulumi.Output.from_input(1)}).outputs == {"given": 1}
+    assert ROOT.get() is None
+    with pytest.raises(RuntimeError, match="no current event loop"):
+        asyncio.get_event_loop()
