@@ -10,7 +10,10 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from threading import Event
 from typing import TypeVar
 
 _FIRST, _LONGEST = 0.1, 15.0  # seconds between two looks: doubled each time, up to the longest
@@ -28,27 +31,42 @@ class Waiter:
 
     Args:
         seconds: 0 believes the first answer.
-        clock: seconds, monotonic. sleep: waits (seconds).
+        clock: seconds, monotonic. sleep: waits (seconds), or None: as long as nobody says that it is over.
         longest: seconds between two looks at most: whoever measures how long it took is that much out.
         began: by ``clock``, when the time began to run; None: with each wait of its own.
+        over: set when nobody wants to know any more; then the next look is the last.
     """
 
     seconds: float = 0.0
     clock: Callable[[], float] = time.monotonic
-    sleep: Callable[[float], None] = time.sleep
+    sleep: Callable[[float], object] | None = None
     began: float | None = None
     longest: float = _LONGEST
+    over: Event = field(default_factory=Event, repr=False, compare=False)
 
     def started(self) -> Waiter:
         """The same with one time for all its waits, which runs from now on."""
         return replace(self, began=self.clock())
 
+    @contextmanager
+    def shared(self, workers: int) -> Iterator[tuple[ThreadPoolExecutor, Waiter]]:
+        """Threads, and what `started` gives for all of them. Whoever leaves with an error, as Ctrl-C, waits no more."""
+        waiter = replace(self.started(), over=Event())
+        with ThreadPoolExecutor(workers) as pool:
+            try:
+                yield pool, waiter
+            except BaseException:
+                waiter.over.set()
+                pool.shutdown(wait=False, cancel_futures=True)
+                raise
+
     def looks(self) -> Iterator[bool]:
         """One look each, after the pause before it; true for the last, whose answer is to be believed."""
         began, pause = self.clock() if self.began is None else self.began, _FIRST
-        while (left := began + self.seconds - self.clock()) > 0:
+        sleep = self.sleep or self.over.wait
+        while (left := began + self.seconds - self.clock()) > 0 and not self.over.is_set():
             yield False
-            self.sleep(min(pause, left))
+            sleep(min(pause, left))
             pause = min(2 * pause, self.longest)
         yield True
 

@@ -21,6 +21,7 @@ from regionshift.report.migrations import recovery_lines
 from regionshift.report.printer import Screen
 from regionshift.report.terminal import run_facts_table
 from regionshift.settings.editing import Edit
+from regionshift.waiting import AT_ONCE
 
 MISSED = MeasuredRecovery(75.0, 10.0, {"eu-west-1": 12.5, "eu-west-2": None, "eu-west-3": 1.0})
 
@@ -79,6 +80,7 @@ def _context(s3: _Versions, slept: list[float]) -> Any:
         clients=s3,
         clock=lambda: sum(slept),
         sleep=slept.append,
+        waiter=AT_ONCE,
     )
 
 

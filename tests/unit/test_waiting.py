@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from signal import SIGINT, pthread_kill
+from threading import get_ident
 from types import SimpleNamespace
 from typing import Any, ClassVar
 
@@ -136,6 +138,26 @@ def test_answers_may_be_stale_on_aws_and_in_the_weather_of_the_embedded_one(
 ) -> None:
     cloud: Any = SimpleNamespace(weather=weather) if weather else None
     assert (waiter_of(cloud).seconds > 0) == waits
+
+
+def test_whoever_interrupts_checks_that_wait_need_not_wait_for_them() -> None:
+    asked, main = list[int](), get_ident()
+
+    class Never(Check):
+        name = "never"
+
+        def ask(self, context: CheckContext, region: str) -> str:
+            del context, region
+            asked.append(1)
+            if len(asked) == 2:
+                pthread_kill(main, SIGINT)  # Ctrl-C
+            raise Wrong("as it was before")
+
+    nobody: Any = None
+    context = CheckContext(nobody, nobody, nobody, lambda: datetime.now(UTC), waiter=Waiter(60.0))
+    with pytest.raises(KeyboardInterrupt):
+        run_checks([Never()], context, ["eu-west-1"])
+    assert len(asked) < 5
 
 
 def test_a_worker_waits_longer_than_the_weather_of_the_embedded_aws_is_late() -> None:

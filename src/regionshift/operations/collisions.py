@@ -9,7 +9,6 @@ taken over, written to and deleted.
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
@@ -90,8 +89,7 @@ def _is_made(config: MigrationConfig, name: EnvironmentName, policies: Collectio
 
 
 def _look_for_all(environment: Environment, wanted: Sequence[WantedName]) -> list[Finding]:
-    waiter = environment.waiter.started()
-    with ThreadPoolExecutor(max_workers=_AT_ONCE) as pool:
+    with environment.waiter.shared(_AT_ONCE) as (pool, waiter):
         found = pool.map(lambda each: _finding(environment, each, waiter), wanted)
         return [finding for finding in found if finding is not None]
 

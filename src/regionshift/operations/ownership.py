@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import wait
 from functools import partial
 from types import MappingProxyType
 from typing import Any
@@ -138,9 +138,9 @@ def _ask_all(environment: Environment, questions: Sequence[_Question]) -> None:
     A refusal is asked for again while tags may still be told as before they were put. Raises the first refusal, else
     the first failure.
     """
-    waiter = environment.waiter.started()
-    with ThreadPoolExecutor(_AT_ONCE) as pool:
+    with environment.waiter.shared(_AT_ONCE) as (pool, waiter):
         asked = [pool.submit(waiter.past, each, _is_refusal) for each in questions]
+        wait(asked)
     for error in sorted(filter(None, (each.exception() for each in asked)), key=_is_refusal, reverse=True):
         raise error
 

@@ -5,8 +5,7 @@ from __future__ import annotations
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import ClassVar
 
@@ -35,7 +34,7 @@ class CheckContext:
     outputs: Outputs
     clients: Clients
     now: Callable[[], datetime]
-    sleep: Callable[[float], None] = time.sleep
+    sleep: Callable[[float], object] | None = None
     clock: Callable[[], float] = time.monotonic
     waiter: Waiter = AT_ONCE
 
@@ -97,22 +96,23 @@ def run_checks(
     What is wrong is asked again, for as long as answers may be older than the last change: reads are stale for a while,
     and so are the rights of a function's role.
     """
-    places, waiter = list(regions), context.waiter.started()
+    places = list(regions)
 
     def ask(job: tuple[Check, str]) -> CheckResult:
-        result = _ask(job[0], context, job[1], AT_ONCE if job[0].waits_itself else waiter)
+        result = _ask(job[0], asking, job[1])
         if listener:
             listener(result)
         return result
 
     jobs = [(check, region) for check in checks for region in places]
-    with ThreadPoolExecutor(max_workers=_AT_ONCE) as pool:
+    with context.waiter.shared(_AT_ONCE) as (pool, waiter):
+        asking = replace(context, waiter=waiter)
         begun = {job: pool.submit(ask, job) for job in sorted(jobs, key=lambda job: not job[0].takes_long)}
         return [begun[job].result() for job in jobs]
 
 
-def _ask(check: Check, context: CheckContext, region: str, waiter: Waiter) -> CheckResult:
-    began = context.clock()
+def _ask(check: Check, context: CheckContext, region: str) -> CheckResult:
+    began, waiter = context.clock(), AT_ONCE if check.waits_itself else context.waiter
 
     def result(outcome: Outcome, detail: str) -> CheckResult:
         remedy = check.remedy if outcome in ("failed", "warning") else None

@@ -105,7 +105,13 @@ class ReplicationCheck(Check):
             return seen
 
         patience = _PATIENCE_S[context.config.target]
-        waiter = Waiter(patience, context.clock, context.sleep, longest=_BETWEEN_LOOKS_S)
+        waiter = Waiter(
+            patience,
+            context.clock,
+            context.sleep,
+            longest=_BETWEEN_LOOKS_S,
+            over=context.waiter.over,
+        )
         return waiter.until(look, lambda found: len(found) == len(buckets))
 
 
