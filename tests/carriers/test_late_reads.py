@@ -210,3 +210,21 @@ def test_an_execution_that_is_described_late_is_not_started_twice(world: World, 
     executions = Executions(world.records("m"), machine, "arn:aws:states:r:a:stateMachine:m", clock.waiter)
     assert executions.start("copy").arn == executions.start("copy").arn
     assert [each.step for each in executions.running()] == ["copy"]
+
+
+def test_executions_that_aws_has_forgotten_share_one_wait(world: World, clock: Clock) -> None:
+    class Forgets:
+        """Starts what it is asked for, and tells of none: they ended long ago."""
+
+        def start_execution(self, **_: str) -> None:
+            return
+
+        def describe_execution(self, **_: str) -> None:
+            raise _missing("ExecutionDoesNotExist", "DescribeExecution")
+
+    machine: Any = Forgets()
+    executions = Executions(world.records("m"), machine, "arn:aws:states:r:a:stateMachine:m", clock.waiter)
+    for step in ("copy", "undo", "copy"):
+        executions.start(step)
+    assert executions.running() == []
+    assert clock.at <= 60

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from datetime import UTC, datetime
-from signal import SIGINT, pthread_kill
+from signal import SIGINT, default_int_handler, pthread_kill, signal
 from threading import get_ident
 from types import SimpleNamespace
 from typing import Any, ClassVar
@@ -140,6 +141,15 @@ def test_answers_may_be_stale_on_aws_and_in_the_weather_of_the_embedded_one(
     assert (waiter_of(cloud).seconds > 0) == waits
 
 
+@pytest.fixture
+def interruptible() -> Iterator[None]:
+    """As a command is; workers of the test run ignore Ctrl-C."""
+    before = signal(SIGINT, default_int_handler)
+    yield
+    signal(SIGINT, before)
+
+
+@pytest.mark.usefixtures("interruptible")
 def test_whoever_interrupts_checks_that_wait_need_not_wait_for_them() -> None:
     asked, main = list[int](), get_ident()
 

@@ -66,7 +66,8 @@ class Executions:
 
     Args:
         machine: the state machine's ARN.
-        waiter: for how long one that was just started may not be told of.
+        waiter: for how long one that was just started may not be told of. What ended 90 days ago is not told of either
+            (Step Functions Developer Guide, "Quotas"), so all that are looked at share one time.
     """
 
     records: MigrationRecords
@@ -101,18 +102,19 @@ class Executions:
                 where=f"migration {self.records.id}",
                 remedy="Ask for less in one migration; give a shorter reason.",
             )
-        number = max(self._numbers(), default=0)
+        number, waiter = max(self._numbers(), default=0), self.waiter.started()
         while True:
             found = self._take(number, step, given)
             # The machine of this release has no path for the input of another one, which may be running all the same.
             may_begin = found.given.keys() == given.keys()
-            if found.step == step and ((may_begin and self._begin(found)) or self._runs(found)):
+            if found.step == step and ((may_begin and self._begin(found)) or self._runs(found, waiter)):
                 return found
             number += 1
 
     def running(self) -> list[Execution]:
         """Those that have not ended; the command that started them may be gone."""
-        return [each for each in map(self._read, self._numbers()) if self._runs(each)]
+        waiter = self.waiter.started()
+        return [each for each in map(self._read, self._numbers()) if self._runs(each, waiter)]
 
     def _numbers(self) -> list[int]:
         folder = self.records.executions
@@ -154,9 +156,9 @@ class Executions:
             return False
         return True
 
-    def _runs(self, execution: Execution) -> bool:
+    def _runs(self, execution: Execution, waiter: Waiter) -> bool:
         try:
-            found = self.waiter.past(
+            found = waiter.past(
                 lambda: self.client.describe_execution(executionArn=execution.arn), _is_unknown
             )
         except ClientError as problem:

@@ -16,7 +16,7 @@ from typing import Any
 
 from regionshift.aws.clients import Clients
 from regionshift.aws.resource_finders import FINDS, KEY_WAITS, Look, arn_of, still_stands, unless_gone
-from regionshift.settings.components import WORKER_CARRY_POLICIES, every_name
+from regionshift.settings.components import every_name
 from regionshift.settings.config import MigrationConfig
 from regionshift.settings.names import NameKind
 from regionshift.settings.regions import partition_of
@@ -26,6 +26,7 @@ _BY_NAME = MappingProxyType(
         NameKind.ALARM: "aws:cloudwatch/metricAlarm:MetricAlarm",
         NameKind.DASHBOARD: "aws:cloudwatch/dashboard:Dashboard",
         NameKind.LOG_GROUP: "aws:cloudwatch/logGroup:LogGroup",
+        NameKind.POLICY: "aws:iam/policy:Policy",
         NameKind.ROLE: "aws:iam/role:Role",
     }
 )
@@ -57,7 +58,7 @@ _Look = Callable[[Clients, MigrationConfig, str], Iterator[Leftover]]
 
 def look_for_leftovers(clients: Clients, config: MigrationConfig, regions: Sequence[str]) -> list[Leftover]:
     """Everything of the environment that still exists in ``regions``."""
-    looks = (_tagged, _named_and_tagged, _networks, _parameters, _named, _secrets, _policies)
+    looks = (_tagged, _named_and_tagged, _networks, _parameters, _named, _secrets)
     return _look(looks, clients, config, regions)
 
 
@@ -112,15 +113,6 @@ def _key(clients: Clients, region: str, arn: str) -> Iterator[Leftover]:
 def _secrets(clients: Clients, config: MigrationConfig, region: str) -> Iterator[Leftover]:
     for secret in secrets_of(clients, config, region):
         yield Leftover(secret["ARN"], region, secret.get("DeletedDate"))
-
-
-def _policies(clients: Clients, config: MigrationConfig, region: str) -> Iterator[Leftover]:
-    """From IAM's own list: more names are kept for them than there are policies."""
-    ours = {component.name(config.names, region) for component in WORKER_CARRY_POLICIES}
-    for page in clients.get("iam", region).get_paginator("list_policies").paginate(Scope="Local"):
-        for policy in page["Policies"]:
-            if policy["PolicyName"] in ours:
-                yield Leftover(f"{NameKind.POLICY.label} {policy['PolicyName']}", region)
 
 
 def secrets_of(clients: Clients, config: MigrationConfig, region: str) -> Iterator[Mapping[str, Any]]:

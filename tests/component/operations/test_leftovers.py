@@ -83,6 +83,18 @@ def test_a_policy_that_is_deleted_and_listed_still_is_gone(
     assert look_for_tagged(indexed, config, [REGION]) == []
 
 
+def test_a_managed_policy_is_found_by_its_name_whatever_tags_it_has(
+    clients: Clients, indexed: Any, config: MigrationConfig
+) -> None:
+    iam, allowed = clients.get("iam", REGION), {"Effect": "Allow", "Action": "s3:ListBucket", "Resource": "*"}
+    text = json.dumps({"Version": "2012-10-17", "Statement": [allowed]})
+    name = named.WORKER_CARRY_POLICIES[-1].name(config.names, REGION)
+    made = iam.create_policy(PolicyName=name, PolicyDocument=text)["Policy"]["Arn"]
+    assert whats(look_for_leftovers(indexed, config, [REGION])) == {f"{NameKind.POLICY.label} {made}"}
+    iam.delete_policy(PolicyArn=made)
+    assert look_for_leftovers(indexed, config, [REGION]) == []
+
+
 def test_what_no_service_here_can_be_asked_about_is_believed_and_a_key_that_is_gone_is_no_fault(
     indexed: Any, config: MigrationConfig
 ) -> None:
