@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import inspect
 import time
+from types import SimpleNamespace
 
 import pytest
 from ministack.services import stepfunctions
 
+from regionshift.local import speed
 from regionshift.local.speed import PAUSE, without_pause
 
 
 def test_only_that_pause_is_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
     slept: list[float] = []
-    monkeypatch.setattr(time, "sleep", slept.append)
+    # Not `time` itself, which other threads of this process sleep by.
+    monkeypatch.setattr(speed, "time", SimpleNamespace(sleep=slept.append, time=time.time))
     embedded = without_pause()
     for seconds in (PAUSE, 0.5, 0):
         embedded.sleep(seconds)
