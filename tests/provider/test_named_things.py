@@ -6,6 +6,7 @@ from typing import Any
 
 import grpc
 import pytest
+from provider_cases.cloudwatch import key_for_logs
 from provider_lab import Lab, RefusedError
 
 pytestmark = pytest.mark.provider
@@ -62,9 +63,9 @@ def test_what_aws_would_refuse_is_refused_first(lab: Lab, token: str, inputs: di
 
 
 def test_a_log_group_can_change_its_key(lab: Lab) -> None:
-    inputs = {"name": f"/lab/{lab.unique}", "kmsKeyId": f"arn:aws:kms:{lab.region}:123456789012:key/one"}
+    inputs = {"name": f"/lab/{lab.unique}", "kmsKeyId": key_for_logs(lab)}
     made = lab.create(_GROUP, inputs)
-    changed = {**inputs, "kmsKeyId": inputs["kmsKeyId"] + "2"}
+    changed = {**inputs, "kmsKeyId": key_for_logs(lab)}
     assert not lab.plan(made, changed).replaces
     try:
         updated = lab.update(made, changed)

@@ -11,9 +11,22 @@ from regionshift.local.provider.wire import Properties
 _TOPIC = "arn:aws:sns:eu-central-1:123456789012:alarms"
 
 
+def key_for_logs(lab: Lab) -> str:
+    """The ARN of a key that admits CloudWatch Logs (CloudWatch Logs User Guide, "Encrypt log data")."""
+    principal = {"AWS": "arn:aws:iam::123456789012:root", "Service": f"logs.{lab.region}.amazonaws.com"}
+    allow = {"Effect": "Allow", "Principal": principal, "Action": "kms:*", "Resource": "*"}
+    policy = json.dumps({"Version": "2012-10-17", "Statement": [allow]})
+    return str(lab.client("kms").create_key(Policy=policy)["KeyMetadata"]["Arn"])
+
+
 def _group(lab: Lab) -> Properties:
-    key = f"arn:aws:kms:{lab.region}:123456789012:key/one"
-    return {"name": f"/lab/{lab.unique}", "kmsKeyId": key, "retentionInDays": 7, "tags": {"Purpose": "log"}}
+    name = f"/lab/{lab.unique}"
+    return {
+        "name": name,
+        "kmsKeyId": key_for_logs(lab),
+        "retentionInDays": 7,
+        "tags": {"Purpose": "log"},
+    }
 
 
 def _keep_longer(lab: Lab, made: Made) -> None:
