@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 from pathlib import Path
 
@@ -35,6 +36,7 @@ def run(
         ["bash", str(SCRIPT)],
         cwd=tmp_path,
         env={**os.environ, **given},
+        start_new_session=True,
         capture_output=True,
         text=True,
         check=False,
@@ -69,3 +71,27 @@ def test_what_cannot_be_taken_down_is_named_and_kept(tmp_path: Path) -> None:
 def test_without_a_yes_nothing_is_run(tmp_path: Path) -> None:
     assert run(tmp_path, "exit 0", yes="no").returncode == 3
     assert destroyed(tmp_path) == []
+
+
+def test_ctrl_c_reaches_the_tests_at_once(tmp_path: Path) -> None:
+    # What a terminal does: the signal goes to the process group of the script.
+    group = "$(ps -o pgid= -p $(ps -o ppid= -p $PPID) | tr -d ' ')"
+    done = run(tmp_path, f"kill -INT -- -{group}; sleep 0.1; touch {tmp_path}/went-on")
+    assert done.returncode == 130
+    assert not (tmp_path / "went-on").exists()
+    assert len(destroyed(tmp_path)) == 1
+
+
+def test_a_command_that_is_waited_for_no_longer_is_interrupted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.syspath_prepend(str(SCRIPT.parents[1] / "tests/e2e"))
+    import e2e_place
+
+    monkeypatch.setattr(e2e_place, "_PATIENCE_S", 0.1)
+    monkeypatch.setattr(e2e_place, "COMMAND", "sleep")
+    place = e2e_place.Place(tmp_path, {}, {})
+    process = place.start("60")
+    with pytest.raises(subprocess.TimeoutExpired):
+        place.finish(process)
+    assert process.poll() == -signal.SIGINT

@@ -268,6 +268,18 @@ def test_values_under_a_key_need_it_to_be_written_and_read(world: World) -> None
         theirs("secretsmanager").get_secret_value(SecretId=name)
 
 
+def test_parameters_beside_those_that_are_listed_are_not_asked_about(world: World) -> None:
+    path, ssm = f"/{uuid.uuid4().hex[:8]}", world.of("ssm")
+    ssm.put_parameter(Name=f"{path}/a", Value="x", Type="String")
+    for beside in (f"{path}-beside/a", f"{path}/below/a"):
+        ssm.put_parameter(Name=beside, Value="x", Type="SecureString", KeyId=world.key())
+    pages = world.user(allow("ssm:*"))("ssm").get_paginator("get_parameters_by_path")
+    found = pages.paginate(Path=path, WithDecryption=True).search("Parameters[].Name")
+    assert [*found] == [f"{path}/a"]
+    with pytest.raises(ClientError, match="kms:Decrypt"):
+        [*pages.paginate(Path=path, WithDecryption=True, Recursive=True)]
+
+
 def test_a_log_group_takes_a_key_that_logs_may_use_for_it(world: World) -> None:
     logs, name = world.of("logs"), f"/gap/{uuid.uuid4().hex}"
     arn = f"arn:aws:logs:{REGION}:{world.cloud.account}:log-group:{name}"

@@ -95,6 +95,11 @@ def test_what_nobody_gave_a_checksum_has_one_and_so_has_its_copy(bucket: Bucket)
     assert "ChecksumCRC64NVME" not in bucket.head("c")
 
 
+def test_nobody_waits_for_a_checksum_that_takes_long_to_reckon(bucket: Bucket) -> None:
+    bucket.put("a", bytes(8 * 1024**2 + 1))
+    assert "ChecksumCRC64NVME" not in bucket.head("a")
+
+
 def test_an_upload_has_a_checksum_of_its_parts_and_its_copy_one_of_the_whole(bucket: Bucket) -> None:
     upload, named = bucket.upload("a", PARTS, ChecksumAlgorithm="SHA256")
     assert named[2]["ChecksumSHA256"] == "vyy1imj2hNlaO3jvj2Ycmk5bCegsyPnMiMzpBSjK6yc="

@@ -47,6 +47,12 @@ def test_a_reserved_key_is_refused_in_the_services_own_words(clients: Clients, s
         MAKING[service](client, f"n-{uuid.uuid4().hex[:8]}", {"AWS:x": "y"})
 
 
+def test_an_event_of_a_function_may_call_anything_tags(clients: Clients) -> None:
+    functions = clients.get("lambda", REGION)
+    with pytest.raises(ClientError, match="ResourceNotFoundException"):  # so it was not refused for its tags
+        functions.invoke(FunctionName="nobody", Payload=b'{"tags": {"aws:x": "#"}}')
+
+
 @pytest.mark.parametrize(
     ("tags", "is_refused"),
     [

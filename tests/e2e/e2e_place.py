@@ -25,6 +25,7 @@ ACCOUNT = ON_AWS or "123456789012"
 COMMAND = str(Path(sys.executable).parent / "regionshift")
 SENTINEL = "s3ntinel-7f1c-never-to-be-shown"
 _PATIENCE_S = 3600.0 if ON_AWS else 300.0
+_ENDING_S = 300.0
 
 
 @dataclass(frozen=True)
@@ -90,7 +91,13 @@ class Place:
         )
 
     def finish(self, process: subprocess.Popen[str]) -> Done:
-        out, err = process.communicate(timeout=_PATIENCE_S)
+        try:
+            out, err = process.communicate(timeout=_PATIENCE_S)
+        except BaseException:
+            # It has a session of its own: what it would go on to make, nobody takes down, and on AWS it costs money.
+            process.send_signal(signal.SIGINT)
+            process.communicate(timeout=_ENDING_S)
+            raise
         self.told.append(out + err)
         return Done(process.returncode, out, err)
 

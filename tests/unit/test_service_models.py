@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
+import json
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -10,6 +13,7 @@ from botocore.awsrequest import AWSPreparedRequest, AWSResponse
 from botocore.config import Config
 from botocore.session import get_session
 
+from regionshift.local.child import Requests
 from service_models import Recorded, read_back, violations
 
 REGION = "eu-west-1"
@@ -142,3 +146,27 @@ def test_what_no_member_holds_is_unknown() -> None:
     recorded = sent("s3", "put_object", Bucket="a", Key="b", Body=b"")
     more = Recorded(recorded.method, recorded.path, "odd=1", {**recorded.headers, "x-amz-odd": "1"}, b"")
     assert violations(more) == ["s3 PutObject odd: unknown", "s3 PutObject x-amz-odd: unknown"]
+
+
+@pytest.mark.parametrize(
+    ("service", "path", "is_kept"),
+    [
+        ("lambda", "/2015-03-31/functions/a/configuration", True),
+        ("s3", "/bucket/key", False),
+        ("s3", "/bucket", True),
+    ],
+)
+def test_all_but_the_bytes_of_objects_is_written_down(
+    tmp_path: Path, service: str, path: str, is_kept: bool
+) -> None:
+    async def whole(_scope: Any, receive: Any, _send: Any) -> None:
+        await receive()
+
+    async def receive() -> Any:
+        return {"body": b"what is sent"}
+
+    signed = f"AWS4-HMAC-SHA256 Credential=AKIA/20260101/eu-west-1/{service}/aws4_request".encode()
+    scope = {"type": "http", "method": "PUT", "raw_path": path.encode(), "query_string": b""}
+    to = tmp_path / "requests.jsonl"
+    asyncio.run(Requests(whole, to)({**scope, "headers": [(b"authorization", signed)]}, receive, None))
+    assert json.loads(to.read_text())["body"] == ("what is sent" if is_kept else None)

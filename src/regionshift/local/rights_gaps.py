@@ -336,13 +336,16 @@ def _of_parameters(asked: ServiceCall) -> Iterator[Question]:
         return
     if not given.get("WithDecryption"):
         return
-    path = str(given.get("Path", ""))
-    for name in (given.get("Name"), *given.get("Names", ())) if not path else list(ssm._parameters):
+    names = [given.get("Name"), *given.get("Names", ())]
+    if asked.operation == "GetParametersByPath":  # about the page that will be told, and no more
+        _, _, page = ssm._get_parameters_by_path({**given, "WithDecryption": False})
+        names = [each["Name"] for each in json.loads(page).get("Parameters", ())]
+    for name in names:
         plain = str(name)
         if not plain.startswith("arn:"):
             plain = plain.partition(":")[0]
         _, there = ssm._lookup_parameter(plain)
-        if there and there["Name"].startswith(path) and there["Type"] == "SecureString":
+        if there and there["Type"] == "SecureString":
             yield from about(there["Name"], there.get("KeyId"), "kms:Decrypt")
 
 

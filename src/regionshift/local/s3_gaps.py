@@ -29,7 +29,8 @@ Uploads in parts
   integrity for data uploads").
 
 Objects
-- What nobody gave a checksum has a CRC64NVME, reckoned here when somebody first asks for it.
+- What nobody gave a checksum has a CRC64NVME, reckoned here when somebody first asks for it; not of more than 8 MiB,
+  which would keep every other request waiting: the emulator takes 0.1 s a MiB for it.
 - Under a key of KMS an etag is no MD5, and another for every version ("Object").
 - What is written over loses its tags with its contents, unless it is kept as a version.
 - Tags of a version are read and set when a delete marker is current; those of a delete marker are refused with 405.
@@ -69,6 +70,7 @@ _CHECKSUM_TYPE = "x-amz-checksum-type"
 _FULL, _OF_PARTS = "FULL_OBJECT", "COMPOSITE"
 _TYPES = {"CRC64NVME": (_FULL,), "CRC32": (_OF_PARTS, _FULL), "CRC32C": (_OF_PARTS, _FULL)}
 _DEFAULT_CHECKSUM = "CRC64NVME"
+_RECKONED = 8 * 1024**2
 _ETAG = re.compile(rb"(?<=<ETag>).*?(?=</ETag>)")
 # What makes a copy to itself a change, beside REPLACE.
 _CHANGES = (_STORAGE_CLASS, ALGORITHM, "x-amz-website-redirect-location")
@@ -179,7 +181,8 @@ class EmulatedObjects:
         def headers(
             obj: Record, bucket_name: str = "", key: str = "", include_checksums: bool = False
         ) -> dict[str, str]:
-            if include_checksums and bucket_name and not obj.get("checksums"):
+            has_none = include_checksums and bucket_name and not obj.get("checksums")
+            if has_none and obj["size"] <= _RECKONED:
                 kept = {"version_id": obj.get("version_id") or "null", "data": obj.get("body")}
                 body = self._s3._version_body(self._s3._buckets[bucket_name], bucket_name, key, kept) or b""
                 obj = {**obj, "checksums": {_DEFAULT_CHECKSUM: self._checksum(_DEFAULT_CHECKSUM, body)}}
