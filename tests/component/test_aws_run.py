@@ -91,7 +91,13 @@ def test_a_command_that_is_waited_for_no_longer_is_interrupted(
     monkeypatch.setattr(e2e_place, "_PATIENCE_S", 0.1)
     monkeypatch.setattr(e2e_place, "COMMAND", "sleep")
     place = e2e_place.Place(tmp_path, {}, {})
-    process = place.start("60")
+    before = signal.signal(
+        signal.SIGINT, signal.SIG_DFL
+    )  # pytest's workers ignore it, and so would what they start
+    try:
+        process = place.start("60")
+    finally:
+        signal.signal(signal.SIGINT, before)
     with pytest.raises(subprocess.TimeoutExpired):
         place.finish(process)
     assert process.poll() == -signal.SIGINT
