@@ -137,7 +137,7 @@ def test_a_role_that_does_not_trust_the_service_is_refused(world: World, service
 MADE_FOR = {
     "CreateNetworkInterface on EC2": (
         {"VpcConfig": {"SubnetIds": ["subnet-1"], "SecurityGroupIds": ["sg-1"]}},
-        allow("ec2:CreateNetworkInterface"),
+        allow("ec2:CreateNetworkInterface", "ec2:DeleteNetworkInterface"),
     ),
     "SendMessage on SQS": (
         {"DeadLetterConfig": {"TargetArn": f"arn:aws:sqs:{REGION}:123456789012:q"}},
@@ -166,6 +166,28 @@ def test_the_role_of_a_function_may_do_what_lambda_does_with_it(world: World, wo
     with pytest.raises(ClientError, match=f"InvalidParameterValueException.*permissions to call {words}"):
         make(world.role("lambda.amazonaws.com", allow("s3:*")))
     make(role)
+
+
+def test_interfaces_are_taken_away_by_a_right_to_any_id(world: World) -> None:
+    functions, place = world.of("lambda"), f"arn:aws:ec2:{REGION}:{world.cloud.account}"
+    create = allow("ec2:CreateNetworkInterface")
+
+    def make(delete: str) -> None:
+        role = world.role(
+            "lambda.amazonaws.com", create, allow("ec2:DeleteNetworkInterface", resource=delete)
+        )
+        functions.create_function(
+            FunctionName=f"f-{uuid.uuid4().hex[:8]}",
+            Runtime="python3.12",
+            Role=role,
+            Handler="a.b",
+            Code={"ZipFile": b"PK\x05\x06" + b"\0" * 18},
+            **MADE_FOR["CreateNetworkInterface on EC2"][0],
+        )
+
+    with pytest.raises(ClientError, match="permissions to call DeleteNetworkInterface on EC2"):
+        make(f"{place}:network-interface/*")
+    make(f"{place}:*/*")
 
 
 def test_the_role_of_a_machine_with_a_log_may_deliver_it(world: World) -> None:

@@ -268,6 +268,8 @@ def _needs(asked: ServiceCall) -> Iterator[tuple[Question, tuple[str, str]]]:
         for place in ("network-interface/*", *places):
             arn = f"arn:aws:ec2:{asked.region}:{asked.account}:{place}"
             yield lambda_needs("ec2:CreateNetworkInterface", arn, "CreateNetworkInterface on EC2")
+        anything = f"arn:aws:ec2:{asked.region}:{asked.account}:*/*"
+        yield lambda_needs("ec2:DeleteNetworkInterface", anything, "DeleteNetworkInterface on EC2")
     letters = str((given.get("DeadLetterConfig") or {}).get("TargetArn") or "")
     if ":sqs:" in letters:
         yield lambda_needs("sqs:SendMessage", letters, "SendMessage on SQS")

@@ -208,23 +208,24 @@ def network_interface_statements(
 def interface_removal_statements(interfaces: str) -> list[Statement]:
     """What Lambda needs of the role as long as there are interfaces of it, after the function is gone too.
 
-    Lambda Developer Guide, "Giving Lambda functions access to resources in an Amazon VPC": lists must be on
-    ``*``, and deleting must not name a single interface.
+    Lambda Developer Guide, "Giving Lambda functions access to resources in an Amazon VPC": lists must be on ``*``.
+    "If you don't specify a resource ID for DeleteNetworkInterface in the execution role, your function may not be able
+    to access the VPC. Either specify a unique resource ID, or include all resource IDs", as ``…:*/*``: Lambda asks for
+    it before there is an interface (so was a role refused that named ``…:network-interface/*``: hashicorp/
+    terraform-provider-aws issue 20698). Nothing but interfaces can be deleted by it.
 
     Args:
         interfaces: ARN pattern of the region's network interfaces.
     """
+    any_id = f"{interfaces.rpartition(':')[0]}:*/*"
     return [
         allow("SeeInterfaces", ["ec2:DescribeNetworkInterfaces", "ec2:DescribeSubnets"], _ANY),
         allow(
             "UseInterfaces",
-            [
-                "ec2:AssignPrivateIpAddresses",
-                "ec2:DeleteNetworkInterface",
-                "ec2:UnassignPrivateIpAddresses",
-            ],
+            ["ec2:AssignPrivateIpAddresses", "ec2:UnassignPrivateIpAddresses"],
             [interfaces],
         ),
+        allow("RemoveInterfaces", ["ec2:DeleteNetworkInterface"], [any_id]),
     ]
 
 
