@@ -100,13 +100,14 @@ class MigrationStack(RegionComponent):
     def _worker_policies(self, log_group: aws.cloudwatch.LogGroup) -> list[pulumi.Resource]:
         made = Made(self._key.arn, self._records_key.arn, self._topic.arn, log_group.arn)
         policies = worker_policies(self.site, made)
-        return [
-            *(
-                self._policy(each.component, self.worker_role, each.build, dict(each.given))
-                for each in policies.inline
-            ),
-            *(self._managed(component, statements) for component, statements in policies.managed.items()),
-        ]
+        inline: dict[named.Component, pulumi.Resource] = {}
+        for each in policies.inline:
+            after = [inline[each.after]] if each.after else []
+            inline[each.component] = self._policy(
+                each.component, self.worker_role, each.build, dict(each.given), after
+            )
+        managed = (self._managed(component, statements) for component, statements in policies.managed.items())
+        return [*inline.values(), *managed]
 
     def _managed(self, component: named.Component, statements: Sequence[Statement]) -> pulumi.Resource:
         """A managed policy of the worker's role; the role has it when what is returned is made."""
@@ -177,13 +178,14 @@ class MigrationStack(RegionComponent):
         role: aws.iam.Role,
         build: Callable[..., Sequence[Statement]],
         resources: dict[str, Any],
+        after: Sequence[pulumi.Resource] = (),
     ) -> pulumi.Resource:
         return aws.iam.RolePolicy(
             self.site.label(f"{component.part}-policy"),
             name=self.site.name(component),
             role=role.name,
             policy=policy(build, **resources),
-            opts=self.child(),
+            opts=self.child(depends_on=list(after)),
         )
 
     def _log_group(self, thing: str, name: str, purpose: str) -> aws.cloudwatch.LogGroup:

@@ -24,11 +24,17 @@ ROOM = INLINE_POLICIES.most - len(FENCE)
 
 @dataclass(frozen=True)
 class RolePolicy:
-    """One policy before what it names is made: ``build(**given)`` gives its statements."""
+    """One policy before what it names is made: ``build(**given)`` gives its statements.
+
+    Args:
+        after: the policy whose statements it took over: that one is shortened before this is made, for both at their
+            longest may be more than a role takes.
+    """
 
     component: named.Component
     build: Callable[..., Sequence[Statement]]
     given: Mapping[str, Any]
+    after: named.Component | None = None
 
     @property
     def statements(self) -> list[Statement]:
@@ -124,7 +130,9 @@ def _own(site: Site, made: Made) -> Iterator[RolePolicy]:
 def _carrying(site: Site, by_pattern: bool) -> Iterator[RolePolicy]:
     if keys := carried.keys(site):
         known = [(key.resource, key.alias, site.service_hosts(*key.services)) for key in keys]
-        yield RolePolicy(named.WORKER_KEYS_POLICY, worker.named_key_statements, {"named": known})
+        yield RolePolicy(
+            named.WORKER_KEYS_POLICY, worker.named_key_statements, {"named": known}, named.WORKER_KEY_POLICY
+        )
     for kind in site.config.carry.by_kind:
         if (rights := carried.RIGHTS[kind](site, by_pattern)) is not None:
             yield RolePolicy(rights.policy, rights.statements, rights.reach)

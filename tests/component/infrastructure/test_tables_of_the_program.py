@@ -192,6 +192,8 @@ ORDER: dict[str, tuple[str, ...]] = {
         "worker-tracing-policy",
         "worker-log-group",
     ),
+    # It has statements that the other had, and a nearly full role has no room for them twice.
+    "worker-carry-keys-policy": ("worker-key-policy",),
     # Step Functions asks for the rights to its log when it is made.
     "states": ("states-run-policy", "states-logs-policy", "states-key-policy", "states-log-group"),
     # S3 takes replication only between buckets that keep versions, with a role that has its rights.
