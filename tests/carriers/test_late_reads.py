@@ -189,6 +189,26 @@ def test_a_secret_that_others_wrote_over_twice_is_named_and_not_waited_for_again
     assert not migration.run_batch(0).more
 
 
+def test_what_another_release_recorded_and_never_started_is_not_waited_for(
+    world: World, clock: Clock
+) -> None:
+    class Machine:
+        """Knows no execution before it is started."""
+
+        def start_execution(self, **_: str) -> None: ...
+
+        def describe_execution(self, **_: str) -> None:
+            raise _missing("ExecutionDoesNotExist", "DescribeExecution")
+
+    machine: Any = Machine()
+    records = world.records("m")
+    recorded = {"step": "copy", "given": {"step": "copy", "migration_id": "m", "keys": ["a"]}}
+    records.store.put_json(f"{records.executions}00000001", recorded)
+    executions = Executions(records, machine, "arn:aws:states:r:a:stateMachine:m", clock.waiter)
+    assert executions.start("copy").arn.endswith("-copy-2")
+    assert clock.at == 0
+
+
 def test_an_execution_that_is_described_late_is_not_started_twice(world: World, clock: Clock) -> None:
     started: list[str] = []
 

@@ -107,7 +107,9 @@ class Executions:
             found = self._take(number, step, given)
             # The machine of this release has no path for the input of another one, which may be running all the same.
             may_begin = found.given.keys() == given.keys()
-            if found.step == step and ((may_begin and self._begin(found)) or self._runs(found, waiter)):
+            # Nobody of this release has started that one just now.
+            patience = waiter if may_begin else AT_ONCE
+            if found.step == step and ((may_begin and self._begin(found)) or self._runs(found, patience)):
                 return found
             number += 1
 
