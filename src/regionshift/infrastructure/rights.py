@@ -67,12 +67,33 @@ def has_resource(action: str) -> bool:
 _WITHOUT_RESOURCE = frozenset(
     {
         "kms:ListAliases",
+        "kms:ListKeys",
+        "secretsmanager:ListSecrets",
         "sns:GetSubscriptionAttributes",
         "sns:SetSubscriptionAttributes",
         "sns:Unsubscribe",
         "ssm:DescribeParameters",
+        "tag:GetResources",
     }
 )
+
+LOOKS: Mapping[str, str] = MappingProxyType(
+    {
+        "iam:GetPolicy": "aws:iam/policy:Policy",
+        "kms:ListKeys": "aws:kms/key:Key",
+        "lambda:ListTags": "aws:lambda/function:Function",
+        "s3:GetBucketTagging": "aws:s3/bucket:Bucket",
+        "secretsmanager:ListSecrets": "aws:secretsmanager/secret:Secret",
+        "sns:ListSubscriptionsByTopic": "aws:sns/topic:Topic",
+        "ssm:DescribeParameters": "aws:ssm/parameter:Parameter",
+        "tag:GetResources": "",
+    }
+)
+"""By action, the type whose ARN it is about; "" for all types. What the looks by name and tags ask beside the types
+that stand: at the end of `destroy`, and after a run that was killed.
+
+Lambda tells a function's tags only to whom lambda:ListTags allows it (Lambda API Reference, "GetFunction").
+"""
 
 
 _HERE = "{region}:{account}"

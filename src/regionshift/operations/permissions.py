@@ -1,24 +1,25 @@
 """Whether the caller may do what a preview would do, asked of IAM before the first change.
 
 One question a region about every action at once; only what that refuses is asked again, each action about what it
-would be done to. What IAM cannot decide without knowing more of the request is told of, and does not stop the work.
+would be done to: a key of the region is the one in the engine's state. What IAM cannot decide without knowing more of
+the request is told of, and does not stop the work.
 """
 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
 from typing import Any
 
 from regionshift.aws.clients import Clients
 from regionshift.aws.errors import AwsFailed, told_plainly
 from regionshift.engine.events import ResourceStep
-from regionshift.infrastructure.rights import RIGHTS, Rights, has_resource
+from regionshift.infrastructure.rights import LOOKS, RIGHTS, Rights, has_resource
 from regionshift.infrastructure.site import default_tags
 from regionshift.operations.environment import Environment
-from regionshift.report.values import Finding
+from regionshift.report.values import Finding, Severity
 from regionshift.settings.components import every_name
 from regionshift.settings.names import NameKind
 from regionshift.settings.regions import PARTITIONS, partition_of
@@ -26,17 +27,23 @@ from regionshift.settings.regions import PARTITIONS, partition_of
 _AT_ONCE = 8
 _ALLOWED = "allowed"
 _MIXED = "InvalidInput"
-_ROLE, _KEY = RIGHTS["aws:iam/role:Role"], RIGHTS["aws:kms/key:Key"]
+_KEY_TYPE = "aws:kms/key:Key"
+_ROLE, _KEY = RIGHTS["aws:iam/role:Role"], RIGHTS[_KEY_TYPE]
+_LOOK = "the look for what is left"
 
 
 @dataclass(frozen=True)
 class _Need:
-    """One action that steps of one type in one region need, and what it would be done to."""
+    """One action that steps of one type in one region need, and what it would be done to.
+
+    ``severity``: of its refusal; a warning where nothing that is about to be done needs it, or ``arn`` is made up.
+    """
 
     region: str
     type: str
     action: str
     arn: str
+    severity: Severity = "error"
 
 
 @dataclass
@@ -49,6 +56,8 @@ class _Answer:
 
 def permission_findings(environment: Environment, steps: Sequence[ResourceStep]) -> list[Finding]:
     """An error for each type that the caller may not work on, an info when that cannot be found out.
+
+    A warning for what only a look for what is left needs, and for the use of a key that the state does not know.
 
     Asks nothing when nothing changes.
     """
@@ -87,19 +96,66 @@ def _needs(environment: Environment, steps: Iterable[ResourceStep]) -> set[_Need
     names: dict[tuple[str, NameKind], str] = {}
     for each in every_name(config):
         names.setdefault((each.region, each.kind), each.name)
+
+    def arn_of(about: Rights, action: str, region: str) -> str:
+        if not has_resource(action):
+            return "*"
+        name = names.get((region, about.kind), "") if about.kind else ""
+        name = "*" if action in about.of_any else name
+        return about.on.format(
+            name=name, partition=partition_of(region), region=region, account=config.account
+        )
+
+    changing = [(each, each.region) for each in steps if each.changes and each.type in RIGHTS and each.region]
+    wanted = [(step, region, action) for step, region in changing for action in RIGHTS[step.type].of(step.op)]
+    keys = _keys(environment) if any(action.startswith("kms:") for _, _, action in wanted) else []
     found = set()
-    for step in steps:
-        rights, region = RIGHTS.get(step.type), step.region
-        if not step.changes or rights is None or region is None:
-            continue
-        for action in rights.of(step.op):
-            about = _about(action, step.type)
-            name = names.get((region, about.kind), "") if about.kind else ""
-            name = "*" if action in about.of_any else name
-            where = {"partition": partition_of(region), "region": region, "account": config.account}
-            arn = about.on.format(name=name, **where) if has_resource(action) else "*"
-            found.add(_Need(region, step.type, action, arn))
+    for step, region, action in wanted:
+        about = _about(action, step.type)
+        need = _Need(region, step.type, action, arn_of(about, action, region))
+        if about is _KEY and need.arn != "*":
+            own = step.type == _KEY_TYPE
+            known = [
+                key.arn
+                for key in keys
+                if key.region == region and (step.urn in ("", key.urn) if own else key.encrypts)
+            ]
+            # A new key is not known yet; one that is used and not known may be what the caller is allowed to use.
+            need = replace(need, severity="error" if own or known else "warning")
+            found |= {replace(need, arn=arn) for arn in known or (need.arn,)}
+        else:
+            found.add(need)
+    for region in {region for _, region in changing}:
+        for action, kind in LOOKS.items():
+            arn = arn_of(RIGHTS[kind], action, region) if kind else "*"
+            found.add(_Need(region, _LOOK, action, arn, "warning"))
     return found
+
+
+@dataclass(frozen=True)
+class _Key:
+    """A key that the engine's state knows. ``encrypts``: it is not one that seals."""
+
+    urn: str
+    arn: str
+    encrypts: bool
+
+    @property
+    def region(self) -> str:
+        return self.arn.split(":")[3]
+
+
+def _keys(environment: Environment) -> list[_Key]:
+    found = [
+        (str(each["urn"]), each.get("outputs") or {})
+        for each in environment.engine.resources()
+        if each["type"] == _KEY_TYPE
+    ]
+    return [
+        _Key(urn, str(told["arn"]), told.get("keyUsage") != "GENERATE_VERIFY_MAC")
+        for urn, told in found
+        if told.get("arn")
+    ]
 
 
 def _about(action: str, kind: str) -> Rights:
@@ -213,12 +269,12 @@ def _told(refused: Collection[_Need], principal: str) -> list[Finding]:
     return [
         Finding(
             "permission",
-            "error",
+            severity,
             f"{_short(principal)} may not {', '.join(actions)}, which {kind} needs",
             region,
             f"allow it on {arn}, or use other credentials",
         )
-        for (region, kind, arn), actions in _grouped(refused).items()
+        for (region, kind, arn, severity), actions in _grouped(refused).items()
     ]
 
 
@@ -230,10 +286,10 @@ def _doubts(undecided: Collection[_Need], principal: str) -> list[Finding]:
     return [_unknown(f"whether {_short(principal)} may {said} depends on what only the call itself says")]
 
 
-def _grouped(needs: Collection[_Need]) -> dict[tuple[str, str, str], list[str]]:
-    found: dict[tuple[str, str, str], list[str]] = {}
+def _grouped(needs: Collection[_Need]) -> dict[tuple[str, str, str, Severity], list[str]]:
+    found: dict[tuple[str, str, str, Severity], list[str]] = {}
     for need in sorted(needs, key=lambda each: (each.region, each.type, each.action)):
-        found.setdefault((need.region, need.type, need.arn), []).append(need.action)
+        found.setdefault((need.region, need.type, need.arn, need.severity), []).append(need.action)
     return found
 
 

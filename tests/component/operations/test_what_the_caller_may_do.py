@@ -181,6 +181,52 @@ def test_a_list_is_asked_about_everything_and_a_key_about_itself(as_user: As) ->
     assert "on *" in (lists.remedy or "")
 
 
+_MADE = "11111111-2222-4333-8444-555555555555"
+_MADE_ARN = f"arn:aws:kms:{PRIMARY}:{ACCOUNT}:key/{_MADE}"
+
+
+def test_the_key_that_the_state_knows_is_the_one_that_is_asked_about(as_user: As) -> None:
+    """A right on just this key is enough; without the key in the state its use is doubted, not refused."""
+    uses = ["kms:Encrypt", "kms:Decrypt"]
+    but = {"Effect": "Allow", "NotAction": uses, "Resource": "*"}
+    parameter, key = step("aws:ssm/parameter:Parameter", PRIMARY), step(KEY, PRIMARY, "update")
+
+    def told(arn: str, *known: str, steps: Any = (parameter,)) -> set[tuple[str, bool]]:
+        environment = as_user(but, {"Effect": "Allow", "Action": uses, "Resource": arn})
+        state = [
+            {"type": KEY, "urn": key.urn, "outputs": {"arn": each, "keyUsage": "ENCRYPT_DECRYPT"}}
+            for each in known
+        ]
+        sealing = {"arn": f"{_MADE_ARN[:-1]}0", "keyUsage": "GENERATE_VERIFY_MAC"}
+        state += [{"type": KEY, "urn": f"{key.urn}-records", "outputs": sealing}]
+        engine = cast(Any, SimpleNamespace(resources=lambda: state))
+        found = permission_findings(replace(environment, engine=engine), list(steps))
+        return {(each.severity, _MADE_ARN in (each.remedy or "")) for each in found}
+
+    assert told(_MADE_ARN, _MADE_ARN) == set()
+    assert told(f"{_MADE_ARN[:-1]}6", _MADE_ARN) == {("error", True)}
+    assert told(_MADE_ARN) == {("warning", False)}
+
+
+def test_who_may_change_only_keys_that_stand_may_do_so(as_user: As) -> None:
+    but = {"Effect": "Allow", "NotAction": "kms:PutKeyPolicy", "Resource": "*"}
+    environment = as_user(but, {"Effect": "Allow", "Action": "kms:PutKeyPolicy", "Resource": _MADE_ARN})
+    update = step(KEY, PRIMARY, "update")
+    state = [{"type": KEY, "urn": update.urn, "outputs": {"arn": _MADE_ARN}}]
+    engine = cast(Any, SimpleNamespace(resources=lambda: state))
+    # `doctor` names none of them.
+    for each in (update, replace(update, urn="")):
+        assert permission_findings(replace(environment, engine=engine), [each]) == []
+
+
+def test_who_may_not_look_for_what_is_left_is_warned(as_user: As) -> None:
+    blind = {"Effect": "Deny", "Action": ["tag:GetResources", "iam:GetPolicy"], "Resource": "*"}
+    found = permission_findings(as_user(ALL, blind), [step(BUCKET, PRIMARY)])
+    assert {each.severity for each in found} == {"warning"}
+    said = " ".join(each.message for each in found)
+    assert "tag:GetResources" in said and "iam:GetPolicy" in said
+
+
 def test_a_missing_permission_names_action_type_and_region(as_user: As) -> None:
     no_keys = {"Effect": "Deny", "Action": ["kms:CreateKey"], "Resource": "*"}
     environment = as_user(ALL, no_keys)
@@ -223,14 +269,18 @@ def test_rights_on_what_the_environment_names_are_enough(as_user: As) -> None:
             "iam:List*",
             "lambda:Get*",
             "lambda:List*",
+            "sns:List*",
         ],
         "Resource": [
             "arn:aws:s3:::flight-*",
             f"arn:aws:iam::{ACCOUNT}:role/flight-*",
-            f"arn:aws:lambda:{PRIMARY}:{ACCOUNT}:function:flight-*",
+            f"arn:aws:iam::{ACCOUNT}:policy/flight-*",
+            f"arn:aws:lambda:*:{ACCOUNT}:function:flight-*",
+            f"arn:aws:sns:*:{ACCOUNT}:flight-*",
         ],
     }
-    environment = as_user(own)
+    lists = ["kms:ListKeys", "secretsmanager:ListSecrets", "ssm:DescribeParameters", "tag:GetResources"]
+    environment = as_user(own, {"Effect": "Allow", "Action": lists, "Resource": "*"})
     function = step("aws:lambda/function:Function", PRIMARY, "update")
     assert permission_findings(environment, [step(BUCKET, PRIMARY), step(ROLE, SECONDARY), function]) == []
     (lacking,) = permission_findings(environment, [step(BUCKET, PRIMARY, "delete")])

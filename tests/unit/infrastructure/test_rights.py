@@ -7,13 +7,19 @@ Terraform provider that the Pulumi plugin is made of, which covers several of it
 
 from __future__ import annotations
 
+import ast
+import inspect
 import json
 import re
 from pathlib import Path
 
+import botocore.session
 import pytest
+from botocore import xform_name
 
-from regionshift.infrastructure.rights import RIGHTS
+from regionshift.aws import resource_finders
+from regionshift.infrastructure.rights import LOOKS, RIGHTS
+from regionshift.operations import leftovers
 
 SEEN: dict[str, dict[str, object]] = json.loads(
     (Path(__file__).parent / "plugin_actions.json").read_text(encoding="utf-8")
@@ -76,3 +82,35 @@ def test_every_action_that_was_seen_is_asked_for_or_left_out_for_a_reason(kind: 
 def test_no_reason_is_left_over() -> None:
     all_missing = [each for kind in SEEN for each in missing(kind)]
     assert [p for p in LEFT_OUT if not any(re.fullmatch(p, each) for each in all_missing)] == []
+
+
+# Operations whose action has another name (Service Authorization Reference, Amazon S3).
+OTHERWISE = {"s3:HeadBucket": "s3:ListBucket", "s3:GetBucketReplication": "s3:GetReplicationConfiguration"}
+PREFIXES = {"resourcegroupstaggingapi": "tag", "stepfunctions": "states"}
+SERVICES = (
+    "cloudwatch ec2 iam kms lambda logs resourcegroupstaggingapi s3 secretsmanager sns sqs ssm stepfunctions"
+)
+
+
+def test_what_the_looks_ask_is_in_the_tables() -> None:
+    """By the words of the two modules that are calls of a service; one that several have is held by one of them."""
+    session, actions = botocore.session.get_session(), dict[str, set[str]]()
+    for service in SERVICES.split():
+        for operation in session.get_service_model(service).operation_names:
+            action = f"{PREFIXES.get(service, service)}:{operation}"
+            actions.setdefault(xform_name(operation), set()).add(OTHERWISE.get(action, action))
+    nodes = [
+        node
+        for module in (resource_finders, leftovers)
+        for node in ast.walk(ast.parse(inspect.getsource(module)))
+    ]
+    words = {node.attr for node in nodes if isinstance(node, ast.Attribute)}
+    words |= {str(node.value) for node in nodes if isinstance(node, ast.Constant)}
+    calls = words & actions.keys()
+    assert {"get_resources", "describe_vpcs", "head_bucket", "get_policy"} <= calls
+    asked = {*LOOKS, *(action for rights in RIGHTS.values() for action in rights.read)}
+    assert [call for call in sorted(calls) if not actions[call] & asked] == []
+
+
+def test_what_only_looks_ask_is_about_types_of_the_table() -> None:
+    assert {*LOOKS.values()} - {""} <= RIGHTS.keys()
