@@ -29,7 +29,12 @@ from botocore.parsers import RpcV2CBORParser
 from regionshift.local.state import REQUESTS
 
 # Names in the credential scope that are not botocore's name of the service.
-_NAMES = {"monitoring": "cloudwatch", "states": "stepfunctions", "tagging": "resourcegroupstaggingapi"}
+_NAMES = {
+    "monitoring": "cloudwatch",
+    "servicequotas": "service-quotas",
+    "states": "stepfunctions",
+    "tagging": "resourcegroupstaggingapi",
+}
 # Headers of the protocols, of signatures and of checksums that are sent in a trailer: no member of any input.
 _OF_TRANSPORT = re.compile(
     r"x-amz-(date|content-sha256|security-token|user-agent|target|trailer|te|decoded-content-length"
