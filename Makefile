@@ -10,7 +10,7 @@ WORKERS ?= 3
 # Every command is a process of its own: without kept bytecode each start compiles all modules anew.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help setup tools demo test test-all test-aws weather soak bench bench-regions lint types clean lock schema
+.PHONY: help setup tools demo test test-all test-aws weather soak bench bench-regions lint types clean lock
 
 help: ## Say what there is
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)

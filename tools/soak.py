@@ -52,8 +52,8 @@ PACKAGES: dict[str, tuple[tuple[str, ...], ...]] = {
         (f"{INFRASTRUCTURE}/test_plan_of_the_program.py", f"{INFRASTRUCTURE}/test_tables_of_the_program.py"),
     ),
     "journal": (("tests/unit/journal", "tests/component/journal"),),
-    "deployment": (
-        ("tests/unit/deployment",),
+    "runs": (
+        ("tests/unit/runs",),
         ("tests/component/test_deployment_machine.py", "tests/component/test_fault_points.py"),
     ),
     "infrastructure/policies": (
@@ -80,7 +80,7 @@ PACKAGES: dict[str, tuple[tuple[str, ...], ...]] = {
     ),
     "operations/waves": (
         (
-            "tests/unit/deployment",
+            "tests/unit/runs",
             "tests/component/test_red_alarms.py",
             "tests/component/test_regions_left_out.py",
             "tests/component/test_what_can_be_taken_back.py",
@@ -94,7 +94,7 @@ PACKAGES: dict[str, tuple[tuple[str, ...], ...]] = {
         (
             "tests/unit/test_changed_settings.py",
             "tests/unit/test_recovery_figures.py",
-            "tests/unit/deployment/test_saga.py",
+            "tests/unit/runs/test_saga.py",
             "tests/component/test_settings_as_up.py",
             OPERATIONS,
         ),

@@ -29,3 +29,12 @@ def test_every_package_and_file_at_the_top_is_on_the_map() -> None:
     top = [f"{path.parent.name}/" for path in SOURCE.glob("*/__init__.py")]
     top += [path.name for path in SOURCE.glob("*.py") if not path.name.startswith("__")]
     assert sorted(name for name in top if f" {name}" not in drawing) == []
+
+
+def test_every_test_that_soak_runs_is_there() -> None:
+    text = (ROOT / "tools/soak.py").read_text(encoding="utf-8")
+    for name, value in re.findall(r'^([A-Z]+) = "(tests/.+)"$', text, flags=re.MULTILINE):
+        text = text.replace(f"{{{name}}}", value)
+    named = set(re.findall(r'"(tests/[^"{}]+)"', text))
+    assert len(named) > 10
+    assert sorted(name for name in named if not (ROOT / name).exists()) == []
