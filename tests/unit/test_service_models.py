@@ -163,10 +163,26 @@ def test_all_but_the_bytes_of_objects_is_written_down(
         await receive()
 
     async def receive() -> Any:
-        return {"body": b"what is sent"}
+        return {"type": "http.request", "body": b"what is sent"}
 
     signed = f"AWS4-HMAC-SHA256 Credential=AKIA/20260101/eu-west-1/{service}/aws4_request".encode()
     scope = {"type": "http", "method": "PUT", "raw_path": path.encode(), "query_string": b""}
     to = tmp_path / "requests.jsonl"
     asyncio.run(Requests(whole, to)({**scope, "headers": [(b"authorization", signed)]}, receive, None))
     assert json.loads(to.read_text())["body"] == ("what is sent" if is_kept else None)
+
+
+def test_a_request_whose_sender_was_killed_on_the_way_is_none(tmp_path: Path) -> None:
+    async def cut(_scope: Any, receive: Any, _send: Any) -> None:
+        await receive()
+
+    async def receive() -> Any:
+        return {"type": "http.disconnect"}
+
+    headers = [(b"authorization", b"AWS4-HMAC-SHA256 Credential=AKIA/20260101/eu-west-1/iam/aws4_request")]
+    scope = {"type": "http", "method": "POST", "raw_path": b"/", "query_string": b""}
+    to = tmp_path / "requests.jsonl"
+    asyncio.run(
+        Requests(cut, to)({**scope, "headers": [*headers, (b"content-length", b"114")]}, receive, None)
+    )
+    assert to.read_text() == ""

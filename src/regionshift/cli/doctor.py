@@ -51,7 +51,8 @@ def _examine(choices: Choices) -> tuple[_Facts, list[Finding], int]:
             session = replace(opened, environment=environment)
             holder = current_holder(session.store, session.identity.scope)
             alive = alive_runs(session.journal, holder.run_id) if holder else ()
-            account = look_at(environment, [region for region, digest in deployed.releases.items() if digest])
+            up = [region for region, digest in deployed.releases.items() if digest]
+            account = look_at(environment, up, has_state=session.machine.engine_problem is None)
             findings = [
                 *account.findings,
                 *without_plan(

@@ -101,16 +101,18 @@ class Requests:
         try:
             await self._inner(scope, receive_and_keep, send)
         finally:
-            told = {
-                "method": scope["method"],
-                "path": path,
-                "query": query,
-                "headers": {
-                    name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]
-                },
-                "body": b"".join(chunks).decode("latin-1") if is_kept else None,
-            }
-            self._file.write(json.dumps(told) + "\n")
+            headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
+            body = b"".join(chunks)
+            # One whose sender was killed on the way is no request.
+            if not is_kept or len(body) >= int(headers.get("content-length", 0)):
+                told = {
+                    "method": scope["method"],
+                    "path": path,
+                    "query": query,
+                    "headers": headers,
+                    "body": body.decode("latin-1") if is_kept else None,
+                }
+                self._file.write(json.dumps(told) + "\n")
 
 
 # Seconds. A client that keeps its connection open does not say goodbye, and asyncio would wait 30 s for it

@@ -33,18 +33,19 @@ class Account:
     findings: list[Finding]
 
 
-def look_at(environment: Environment, up: Collection[str]) -> Account:
+def look_at(environment: Environment, up: Collection[str], *, has_state: bool = True) -> Account:
     """What the account behind the credentials offers to the environment. Makes and changes nothing.
 
     Args:
         up: regions that have a release already.
+        has_state: the engine can be asked for its state.
     """
     steps = list(_expected(environment, up))
     seen = rooms(environment, steps)
     short = (one if isinstance(one, Finding) else one.finding for one in seen)
     findings = [
         *(each for each in short if each),
-        *permission_findings(environment, steps),
+        *permission_findings(environment, steps, has_state=has_state),
         *_state_key_findings(environment),
     ]
     if environment.config.target != "aws":

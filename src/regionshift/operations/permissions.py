@@ -54,14 +54,19 @@ class _Answer:
     undecided: set[_Need] = field(default_factory=set)
 
 
-def permission_findings(environment: Environment, steps: Sequence[ResourceStep]) -> list[Finding]:
+def permission_findings(
+    environment: Environment, steps: Sequence[ResourceStep], *, has_state: bool = True
+) -> list[Finding]:
     """An error for each type that the caller may not work on, an info when that cannot be found out.
 
     A warning for what only a look for what is left needs, and for the use of a key that the state does not know.
 
     Asks nothing when nothing changes.
+
+    Args:
+        has_state: the engine can be asked for its state.
     """
-    needs = _needs(environment, steps)
+    needs = _needs(environment, steps, has_state)
     if not needs:
         return []
     home = environment.regions[0]
@@ -91,7 +96,7 @@ def operator_findings(environment: Environment) -> list[Finding]:
     return [Finding("operators", "error", f"{caller} is none of access.operators", None, named)]
 
 
-def _needs(environment: Environment, steps: Iterable[ResourceStep]) -> set[_Need]:
+def _needs(environment: Environment, steps: Iterable[ResourceStep], has_state: bool) -> set[_Need]:
     config = environment.config
     names: dict[tuple[str, NameKind], str] = {}
     for each in every_name(config):
@@ -108,7 +113,9 @@ def _needs(environment: Environment, steps: Iterable[ResourceStep]) -> set[_Need
 
     changing = [(each, each.region) for each in steps if each.changes and each.type in RIGHTS and each.region]
     wanted = [(step, region, action) for step, region in changing for action in RIGHTS[step.type].of(step.op)]
-    keys = _keys(environment) if any(action.startswith("kms:") for _, _, action in wanted) else []
+    keys = (
+        _keys(environment) if has_state and any(action.startswith("kms:") for _, _, action in wanted) else []
+    )
     found = set()
     for step, region, action in wanted:
         about = _about(action, step.type)
