@@ -185,7 +185,7 @@ def test_so_it_is_with_many_more(seed: int) -> None:
     require_fit_or_refused(seed)
 
 
-@pytest.mark.parametrize("project", ["shop", "p" * 100])
+@pytest.mark.parametrize("project", ["shop", "p" * 128])
 def test_thirty_regions_with_twenty_entries_are_not_refused(project: str) -> None:
     every = REGIONS["aws"][:30]
     carry = {
@@ -194,8 +194,9 @@ def test_thirty_regions_with_twenty_entries_are_not_refused(project: str) -> Non
         "secrets": [*({"name": f"shop/{n}/"} for n in range(5)), {"tags": {"App": "x"}, "exclude": ["shop/*"]}],
     }  # fmt: skip
     values = {
-        "project": project, "environment": "e" * 60, "account": ACCOUNT, "carry": carry,
-        "regions": {"primary": every[0], "secondaries": every[1:]}, "network": {"vpc_cidr": "10.0.0.0/8"},
+        "project": project, "environment": "e" * 128, "account": ACCOUNT, "carry": carry,
+        "regions": {"primary": every[0], "secondaries": every[1:]},
+        "network": {"vpc_cidr": "10.0.0.0/8", "function_in_vpc": True},
     }  # fmt: skip
     config = accepted(values)
     assert config is not None
