@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import os
+import uuid
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -91,3 +93,19 @@ def clients(cloud: LocalCloud) -> Clients:
     """Clients of an administrator that policies apply to."""
     key = AccessKey(cloud.access_key, cloud.secret_key)
     return Clients(key=key, endpoint=cloud.endpoint, ca_bundle=cloud.ca_bundle)
+
+
+@pytest.fixture(scope="session")
+def user(cloud: LocalCloud, clients: Clients) -> Callable[..., Clients]:
+    """Makes a user who may do what the statements say, and returns the user's clients."""
+
+    def make(*statements: dict[str, Any]) -> Clients:
+        iam, name = clients.get("iam", "us-east-1"), f"user-{uuid.uuid4().hex[:8]}"
+        iam.create_user(UserName=name)
+        document = json.dumps({"Version": "2012-10-17", "Statement": statements})
+        iam.put_user_policy(UserName=name, PolicyName="own", PolicyDocument=document)
+        made = iam.create_access_key(UserName=name)["AccessKey"]
+        key = AccessKey(made["AccessKeyId"], made["SecretAccessKey"])
+        return Clients(key=key, endpoint=cloud.endpoint, ca_bundle=cloud.ca_bundle)
+
+    return make

@@ -9,9 +9,10 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from carrier_world import TARGET, World
 
-from regionshift.carriers.executions import MOST_INPUT, Executions
+from regionshift.carriers.executions import Executions
 from regionshift.carriers.records import Layout
 from regionshift.errors import InputError
+from regionshift.settings.quotas import EXECUTION_DATA
 
 
 @pytest.fixture
@@ -111,7 +112,7 @@ def test_what_is_too_large_for_an_execution_is_refused_before_it_is_recorded(
 ) -> None:
     of_m = executions(world, machine)
     with pytest.raises(InputError, match="262,144"):
-        of_m.start("undo", reason="é" * (MOST_INPUT // 6))
+        of_m.start("undo", reason="é" * (EXECUTION_DATA.most // 6))
     assert list(world.store.names(Layout("m").executions)) == []
     assert started(world, machine) == []
-    of_m.start("undo", reason="x" * (MOST_INPUT - 1000))
+    of_m.start("undo", reason="x" * (EXECUTION_DATA.most - 1000))

@@ -17,7 +17,7 @@ from botocore.exceptions import ClientError
 
 from regionshift.aws.clients import Clients
 from regionshift.local import compute_gaps
-from regionshift.local.compute_gaps import MOST_BYTES
+from regionshift.settings.quotas import EXECUTION_DATA
 
 REGION = "eu-west-1"
 TRUST = {
@@ -113,7 +113,7 @@ def task(function: str, **more: Any) -> dict[str, Any]:
 @pytest.mark.parametrize(
     ("given", "code"),
     [
-        (json.dumps("x" * MOST_BYTES), "ValidationException"),
+        (json.dumps("x" * EXECUTION_DATA.most), "ValidationException"),
         ("not json", "InvalidExecutionInput"),
         ("", "InvalidExecutionInput"),
     ],
@@ -121,7 +121,7 @@ def task(function: str, **more: Any) -> dict[str, Any]:
 def test_an_input_that_aws_refuses_starts_nothing(machines: Machines, given: str, code: str) -> None:
     client: Any = machines.clients.get("stepfunctions", REGION)
     machine = machines.make(First=END)
-    client.start_execution(stateMachineArn=machine, input=json.dumps("x" * (MOST_BYTES - 2)))
+    client.start_execution(stateMachineArn=machine, input=json.dumps("x" * (EXECUTION_DATA.most - 2)))
     with pytest.raises(ClientError, match=code):
         client.start_execution(stateMachineArn=machine, input=given)
     assert len(client.list_executions(stateMachineArn=machine)["executions"]) == 1
@@ -184,9 +184,9 @@ def test_a_choice_may_ask_whether_a_value_is_there(machines: Machines, path: str
 
 
 def test_a_long_result_can_be_caught_and_a_long_output_cannot(machines: Machines, function: str) -> None:
-    caught = machines.run({"long": MOST_BYTES // 2}, First=task(function, Catch=CATCH_ALL))
+    caught = machines.run({"long": EXECUTION_DATA.most // 2}, First=task(function, Catch=CATCH_ALL))
     assert json.loads(caught["output"])["caught"]["Error"] == "States.DataLimitExceeded"
-    half = {"text": "x" * (MOST_BYTES // 2)}
+    half = {"text": "x" * (EXECUTION_DATA.most // 2)}
     double = {"Type": "Pass", "Parameters": {"one.$": "$.text", "two.$": "$.text"}, "Next": "Done"}
     ended = machines.run(half, First=double)
     assert (ended["status"], ended["error"]) == ("FAILED", "States.DataLimitExceeded")
@@ -246,8 +246,8 @@ def test_the_emulator_still_needs_it() -> None:
     assert states._resolve_path("$.none", {}) is None
     assert states._error_matches(["States.ALL"], "States.Runtime")
     assert states._evaluate_rule({"Variable": "$.null", "IsPresent": True}, {"null": None}) is False
-    state = {"Type": "Pass", "Result": "x" * MOST_BYTES, "End": True}
-    assert states._execute_pass(state, {}, {"State": {"Name": "First"}})[0] == "x" * MOST_BYTES
+    state = {"Type": "Pass", "Result": "x" * EXECUTION_DATA.most, "End": True}
+    assert states._execute_pass(state, {}, {"State": {"Name": "First"}})[0] == "x" * EXECUTION_DATA.most
     assert "length" not in inspect.getsource(states._start_execution)
     assert "TooManyRequests" not in inspect.getsource(states._call_lambda)
     assert "MaxConcurrencyPath" not in inspect.getsource(states._run_distributed_map)

@@ -14,8 +14,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from regionshift.aws.clients import AccessKey, Clients
-from regionshift.local.emulator import LocalCloud
+from regionshift.aws.clients import Clients
 from regionshift.local.kms_gaps import ALGORITHM, KMS_KEY
 
 REGION, OTHER = "eu-west-1", "us-west-2"
@@ -54,22 +53,16 @@ def place(clients: Clients) -> Place:
 
 
 @pytest.fixture
-def user_with(cloud: LocalCloud, clients: Clients) -> Callable[..., Clients]:
+def user_with(user: Callable[..., Clients]) -> Callable[..., Clients]:
     """Clients of a user who may do everything to objects, and these actions to keys."""
 
     def make(*actions: str, **condition: Any) -> Clients:
-        iam, name = clients.get("iam", REGION), f"user-{uuid.uuid4().hex[:8]}"
-        iam.create_user(UserName=name)
         statements: list[Any] = [{"Effect": "Allow", "Action": "s3:*", "Resource": "*"}]
         if actions:
             statements.append(
                 {"Effect": "Allow", "Action": list(actions), "Resource": "*", "Condition": condition}
             )
-        document = json.dumps({"Version": "2012-10-17", "Statement": statements})
-        iam.put_user_policy(UserName=name, PolicyName="inline", PolicyDocument=document)
-        made = iam.create_access_key(UserName=name)["AccessKey"]
-        key = AccessKey(made["AccessKeyId"], made["SecretAccessKey"])
-        return Clients(key=key, endpoint=cloud.endpoint, ca_bundle=cloud.ca_bundle)
+        return user(*statements)
 
     return make
 

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import inspect
-import json
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
 
-from regionshift.aws.clients import AccessKey, Clients
+from regionshift.aws.clients import Clients
 from regionshift.local.emulator import LocalCloud
 from regionshift.local.monitoring_gaps import as_aws_asks
 
@@ -28,16 +27,12 @@ def group(clients: Clients) -> Iterator[str]:
     logs.delete_log_group(logGroupName=name)
 
 
-def logs_of(cloud: LocalCloud, clients: Clients, resource: str) -> Any:
-    """Logs as a new user who may do everything to ``resource``."""
-    iam, name = clients.get("iam", REGION), f"user-{uuid.uuid4().hex[:8]}"
-    iam.create_user(UserName=name)
-    allow = {"Effect": "Allow", "Action": "logs:*", "Resource": resource}
-    policy = json.dumps({"Version": "2012-10-17", "Statement": [allow]})
-    iam.put_user_policy(UserName=name, PolicyName="inline", PolicyDocument=policy)
-    made = iam.create_access_key(UserName=name)["AccessKey"]
-    key = AccessKey(made["AccessKeyId"], made["SecretAccessKey"])
-    return Clients(key=key, endpoint=cloud.endpoint, ca_bundle=cloud.ca_bundle).get("logs", REGION)
+@pytest.fixture
+def logs_of(user: Callable[..., Clients]) -> Callable[[str], Any]:
+    """Logs as a new user who may do everything to a resource."""
+    return lambda resource: user({"Effect": "Allow", "Action": "logs:*", "Resource": resource}).get(
+        "logs", REGION
+    )
 
 
 def write(logs: Any, group: str, stream: str) -> None:
@@ -50,26 +45,32 @@ def at(*hours: float) -> list[Any]:
     return [{"timestamp": int((now + hour * 3600) * 1000), "message": str(hour)} for hour in hours]
 
 
-def test_a_right_on_the_groups_streams_is_enough(cloud: LocalCloud, clients: Clients, group: str) -> None:
-    logs = logs_of(cloud, clients, f"arn:aws:logs:{REGION}:{cloud.account}:log-group:{group}:*")
+def test_a_right_on_the_groups_streams_is_enough(
+    cloud: LocalCloud, logs_of: Callable[[str], Any], group: str
+) -> None:
+    logs = logs_of(f"arn:aws:logs:{REGION}:{cloud.account}:log-group:{group}:*")
     logs.create_log_stream(logGroupName=group, logStreamName="one")
     logs.describe_log_streams(logGroupName=group)
     write(logs, group, "one")
 
 
-def test_a_right_on_one_stream_is_for_that_one(cloud: LocalCloud, clients: Clients, group: str) -> None:
+def test_a_right_on_one_stream_is_for_that_one(
+    cloud: LocalCloud, clients: Clients, logs_of: Callable[[str], Any], group: str
+) -> None:
     for stream in ("one", "other"):
         clients.get("logs", REGION).create_log_stream(logGroupName=group, logStreamName=stream)
     resource = f"arn:aws:logs:{REGION}:{cloud.account}:log-group:{group}:log-stream:one"
-    logs = logs_of(cloud, clients, resource)
+    logs = logs_of(resource)
     write(logs, group, "one")
     with pytest.raises(ClientError, match="AccessDenied"):
         write(logs, group, "other")
 
 
-def test_a_right_on_the_bare_group_is_for_tagging(cloud: LocalCloud, clients: Clients, group: str) -> None:
+def test_a_right_on_the_bare_group_is_for_tagging(
+    cloud: LocalCloud, logs_of: Callable[[str], Any], group: str
+) -> None:
     arn = f"arn:aws:logs:{REGION}:{cloud.account}:log-group:{group}"
-    logs = logs_of(cloud, clients, arn)
+    logs = logs_of(arn)
     logs.tag_resource(resourceArn=arn, tags={"a": "b"})
     with pytest.raises(ClientError, match="AccessDenied"):
         logs.describe_log_streams(logGroupName=group)

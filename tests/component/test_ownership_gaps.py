@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from types import SimpleNamespace
@@ -109,21 +109,15 @@ def test_calls_that_take_no_owner_are_left_as_they_are(careful: Clients) -> None
 
 
 @pytest.fixture
-def bounded(cloud: LocalCloud, clients: Clients) -> Iterator[Clients]:
+def bounded(cloud: LocalCloud, user: Callable[..., Clients]) -> Clients:
     """A user with every right in buckets of this account alone."""
-    iam, name = clients.get("iam", REGION), f"bounded-{uuid.uuid4().hex[:10]}"
-    iam.create_user(UserName=name)
-    made = iam.create_access_key(UserName=name)["AccessKey"]
     only_here = {
         "Effect": "Allow",
         "Action": "s3:*",
         "Resource": "*",
         "Condition": {"StringEquals": {"aws:ResourceAccount": cloud.account}},
     }
-    document = json.dumps({"Version": "2012-10-17", "Statement": [only_here]})
-    iam.put_user_policy(UserName=name, PolicyName="p", PolicyDocument=document)
-    key = AccessKey(made["AccessKeyId"], made["SecretAccessKey"])
-    yield Clients(key=key, endpoint=cloud.endpoint, ca_bundle=cloud.ca_bundle)
+    return user(only_here)
 
 
 def test_the_account_of_a_bucket_is_its_owners_for_policies(bounded: Clients, buckets: Neighbours) -> None:

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import uuid
-from typing import Any
+from collections.abc import Callable
 
 import pytest
 from botocore.exceptions import ClientError
 
-from regionshift.aws.clients import AccessKey, Clients
-from regionshift.local.emulator import LocalCloud
+from regionshift.aws.clients import Clients
 from regionshift.local.iam_gaps import of_whole_keys, over_lines
 
 REGION = "eu-west-1"
@@ -25,18 +23,6 @@ def bucket(clients: Clients) -> str:
     return name
 
 
-def s3_of(cloud: LocalCloud, clients: Clients, resource: str) -> Any:
-    """S3 as a new user who may do everything to ``resource``."""
-    iam, name = clients.get("iam", REGION), f"user-{uuid.uuid4().hex[:8]}"
-    iam.create_user(UserName=name)
-    allow = {"Effect": "Allow", "Action": "s3:*", "Resource": resource}
-    document = json.dumps({"Version": "2012-10-17", "Statement": [allow]})
-    iam.put_user_policy(UserName=name, PolicyName="inline", PolicyDocument=document)
-    made = iam.create_access_key(UserName=name)["AccessKey"]
-    key = AccessKey(made["AccessKeyId"], made["SecretAccessKey"])
-    return Clients(key=key, endpoint=cloud.endpoint, ca_bundle=cloud.ca_bundle).get("s3", REGION)
-
-
 @pytest.mark.parametrize(
     ("pattern", "may", "may_not"),
     [
@@ -47,14 +33,14 @@ def s3_of(cloud: LocalCloud, clients: Clients, resource: str) -> Any:
     ],
 )
 def test_a_key_is_asked_about_with_all_its_characters(
-    cloud: LocalCloud,
-    clients: Clients,
+    user: Callable[..., Clients],
     bucket: str,
     pattern: str,
     may: tuple[str, ...],
     may_not: tuple[str, ...],
 ) -> None:
-    s3 = s3_of(cloud, clients, f"arn:aws:s3:::{bucket}/{pattern}")
+    allow = {"Effect": "Allow", "Action": "s3:*", "Resource": f"arn:aws:s3:::{bucket}/{pattern}"}
+    s3 = user(allow).get("s3", REGION)
     for key in may:
         s3.put_object(Bucket=bucket, Key=key, Body=b"x")
         s3.copy_object(

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from regionshift.aws.clients import AccessKey, Clients
+from regionshift.aws.clients import Clients
 from regionshift.local.emulator import LocalCloud
 
 REGION = "eu-west-1"
@@ -34,18 +34,14 @@ class World:
 
     cloud: LocalCloud
     clients: Clients
+    made: Callable[..., Clients]
 
     def of(self, service: str) -> Any:
         return self.clients.get(service, REGION)  # type: ignore[call-overload]
 
     def user(self, *statements: Statement) -> Callable[[str], Any]:
         """Clients of a new user."""
-        iam, name = self.of("iam"), f"user-{uuid.uuid4().hex[:8]}"
-        iam.create_user(UserName=name)
-        iam.put_user_policy(UserName=name, PolicyName="p", PolicyDocument=document(*statements))
-        made = iam.create_access_key(UserName=name)["AccessKey"]
-        key = AccessKey(made["AccessKeyId"], made["SecretAccessKey"])
-        theirs = Clients(key=key, endpoint=self.cloud.endpoint, ca_bundle=self.cloud.ca_bundle)
+        theirs = self.made(*statements)
         return lambda service: theirs.get(service, REGION)  # type: ignore[call-overload]
 
     def role(self, service: str, *statements: Statement) -> str:
@@ -64,8 +60,8 @@ class World:
 
 
 @pytest.fixture(scope="module")
-def world(cloud: LocalCloud, clients: Clients) -> World:
-    return World(cloud, clients)
+def world(cloud: LocalCloud, clients: Clients, user: Callable[..., Clients]) -> World:
+    return World(cloud, clients, user)
 
 
 def machine(states: Any, role: str, definition: Any = None) -> Any:
@@ -398,13 +394,15 @@ def ended(world: World, definition: Any, bucket: str, *statements: Statement) ->
     return dict(found)
 
 
-def test_an_execution_does_what_its_role_may(world: World) -> None:
+@pytest.mark.parametrize("of_bucket", [True, False])
+def test_an_execution_does_what_its_role_may(world: World, of_bucket: bool) -> None:
     bucket, key = f"b-{uuid.uuid4().hex[:8]}", world.key()
     s3 = world.of("s3")
     s3.create_bucket(Bucket=bucket, CreateBucketConfiguration={"LocationConstraint": REGION})
     default = {"ApplyServerSideEncryptionByDefault": {"SSEAlgorithm": "aws:kms", "KMSMasterKeyID": key}}
     s3.put_bucket_encryption(
-        Bucket=bucket, ServerSideEncryptionConfiguration={"Rules": [{**default, "BucketKeyEnabled": True}]}
+        Bucket=bucket,
+        ServerSideEncryptionConfiguration={"Rules": [{**default, "BucketKeyEnabled": of_bucket}]},
     )
     s3.put_object(Bucket=bucket, Key="items", Body=b'{"a": 1}\n')
     results = allow(
@@ -416,14 +414,24 @@ def test_an_execution_does_what_its_role_may(world: World) -> None:
         "States.ItemReaderFailed": allow("s3:GetObject", resource=f"arn:aws:s3:::{bucket}/items"),
         "States.ResultWriterFailed": results,
     }
-    keys = {"s3:GetObject": allow("kms:Decrypt"), "s3:PutObject": allow("kms:GenerateDataKey")}
-    every = [*rights.values(), *keys.values()]
+    ends = {"kms:Decrypt": "/items", "kms:GenerateDataKey": "/map/*"}
+    keys = [
+        allow(
+            action,
+            Condition={
+                "StringEquals": {"kms:ViaService": f"s3.{REGION}.amazonaws.com"},
+                "StringLike": {
+                    "kms:EncryptionContext:aws:s3:arn": f"arn:aws:s3:::{bucket}{'' if of_bucket else end}"
+                },
+            },
+        )
+        for action, end in ends.items()
+    ]
+    every = [*rights.values(), *keys]
     assert ended(world, MAP, bucket, *every)["status"] == "SUCCEEDED"
     for error, right in rights.items():
         assert ended(world, MAP, bucket, *(each for each in every if each is not right))["error"] == error
-    for right, error in zip(
-        keys.values(), ("States.ItemReaderFailed", "States.ResultWriterFailed"), strict=True
-    ):
+    for right, error in zip(keys, ("States.ItemReaderFailed", "States.ResultWriterFailed"), strict=True):
         found = ended(world, MAP, bucket, *(each for each in every if each is not right))
         assert (found["error"], "kms:" in found["cause"]) == (error, True)
     assert ended(world, CALL, bucket, *every)["error"] == "Lambda.AWSLambdaException"

@@ -21,13 +21,11 @@ from botocore.exceptions import ClientError
 from regionshift.carriers.lines import dump
 from regionshift.carriers.records import MigrationRecords
 from regionshift.errors import InputError
+from regionshift.settings.quotas import EXECUTION_DATA
 from regionshift.waiting import AT_ONCE, Waiter
 
 if TYPE_CHECKING:
     from mypy_boto3_stepfunctions import SFNClient
-
-MOST_INPUT = 256 * 1024
-"""Bytes of an execution's input, and of what one state gives the next (Step Functions Developer Guide, "Quotas")."""
 
 # The embedded AWS is one process on one core: more at once would only make it switch between them.
 WORKERS = MappingProxyType({"aws": 40, "local": 2})
@@ -96,9 +94,9 @@ class Executions:
             "workers": 1,
             **fields,
         }
-        if (size := len(json.dumps(given))) > MOST_INPUT:
+        if (size := len(json.dumps(given))) > EXECUTION_DATA.most:
             raise InputError(
-                f"What the state machine would be given has {size:,} bytes; AWS takes {MOST_INPUT:,}.",
+                f"What the state machine would be given has {size:,} bytes; AWS takes {EXECUTION_DATA.most:,}.",
                 where=f"migration {self.records.id}",
                 remedy="Ask for less in one migration; give a shorter reason.",
             )

@@ -28,8 +28,7 @@ from collections.abc import Callable, Mapping
 from contextvars import ContextVar
 from typing import Any
 
-MOST_BYTES = 262_144
-"""Of an execution's input, a task's result and a state's output."""
+from regionshift.settings.quotas import EXECUTION_DATA
 
 _RUNTIME = "States.Runtime"
 _TOO_LONG = "States.DataLimitExceeded"
@@ -86,8 +85,8 @@ def with_input_rules(original: Handler, executions: Mapping[str, Any], refuse: C
 
     def start(data: Given) -> Any:
         given = data.get("input", "{}")
-        if len(given.encode()) > MOST_BYTES:
-            limit = f"Member must have length less than or equal to {MOST_BYTES}"
+        if len(given.encode()) > EXECUTION_DATA.most:
+            limit = f"Member must have length less than or equal to {EXECUTION_DATA.most}"
             message = f"1 validation error detected: Value at 'input' failed to satisfy constraint: {limit}"
             return refuse("ValidationException", message, 400)
         try:
@@ -149,7 +148,7 @@ def but_runtime(original: Callable[[Any, str], bool]) -> Callable[[Any, str], bo
 
 
 def _require_short(value: Any, what: str, failure: type[Exception]) -> None:
-    if len(json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()) > MOST_BYTES:
+    if len(json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()) > EXECUTION_DATA.most:
         message = (
             f"The state/task '{what}' returned a result with a size exceeding the maximum number of bytes"
         )

@@ -26,6 +26,7 @@ from typing import Any, NamedTuple
 from urllib.parse import unquote
 
 from regionshift.carriers.transport import COPY_SOURCE
+from regionshift.settings.regions import service_host
 
 ALGORITHM = "x-amz-server-side-encryption"
 KMS_KEY = "x-amz-server-side-encryption-aws-kms-key-id"
@@ -73,6 +74,30 @@ def close() -> None:
 def is_kms(obj: Mapping[str, Any]) -> bool:
     """Whether the object is encrypted with a key of KMS."""
     return str(obj.get("preserved_headers", {}).get(ALGORITHM, "")).startswith(KMS)
+
+
+def key_conditions(
+    kms: Any, service: str, arn: str, caller: str, encrypted: Mapping[str, str]
+) -> dict[str, Any]:
+    """The condition keys of a question about the key ``arn``, which ``service`` uses for somebody.
+
+    Args:
+        kms: the emulator's module.
+        caller: somebody's account.
+        encrypted: the service's encryption context.
+    """
+    _, _, _, region, owner, resource = arn.split(":", 5)
+    return {
+        "kms:ViaService": service_host(service, region),
+        "kms:CallerAccount": caller,
+        "kms:ResourceAliases": [
+            alias.split(":", 5)[5]
+            for (account, place, alias), key in kms._aliases._data.items()
+            if (account, place, f"key/{key}") == (owner, region, resource)
+        ],
+        "kms:EncryptionContextKeys": list(encrypted),
+        **{f"kms:EncryptionContext:{name}": value for name, value in encrypted.items()},
+    }
 
 
 def noting_request(original: Callable[..., Any]) -> Callable[..., Any]:
@@ -171,20 +196,16 @@ class KeysOfObjects:
 
         return admit
 
-    def context(self, stored: Headers, spot: tuple[str, str]) -> dict[str, Any]:
-        """The condition keys of a question about the key of the object at ``spot``, a bucket and a key."""
-        _, _, _, region, account, resource = stored[KMS_KEY].split(":", 5)
+    def context(self, stored: Headers, spot: tuple[str, str], caller: str) -> dict[str, Any]:
+        """The condition keys of a question about the key of the object at ``spot``, a bucket and a key.
+
+        Args:
+            stored: the object's headers, which name the key.
+            caller: the account of who uses it.
+        """
         bucket = f"arn:aws:s3:::{spot[0]}"
-        return {
-            "kms:ViaService": f"s3.{region}.amazonaws.com",
-            "kms:CallerAccount": account,
-            "kms:EncryptionContext:aws:s3:arn": bucket if BUCKET_KEY in stored else f"{bucket}/{spot[1]}",
-            "kms:ResourceAliases": [
-                arn.split(":", 5)[5]
-                for (owner, place, arn), key in self._kms._aliases._data.items()
-                if (owner, place, f"key/{key}") == (account, region, resource)
-            ],
-        }
+        about = bucket if BUCKET_KEY in stored else f"{bucket}/{spot[1]}"
+        return key_conditions(self._kms, "s3", stored[KMS_KEY], caller, {"aws:s3:arn": about})
 
     def _refusal(
         self, headers: Headers, stored: Headers, spot: tuple[str, str], *actions: str
@@ -204,8 +225,11 @@ class KeysOfObjects:
             code, what = _STATES[key["KeyState"]]
             return self._error(code, f"{arn} {what}.")
         caller = extract_access_key_id(headers)
-        for action in actions if caller else ():
-            denied = enforce(caller, action, "kms", arn.split(":")[3], arn, self.context(stored, spot))
+        if not caller:
+            return None
+        conditions = self.context(stored, spot, self._s3.get_account_id())
+        for action in actions:
+            denied = enforce(caller, action, "kms", arn.split(":")[3], arn, conditions)
             if denied and not isinstance(denied, AuthError):
                 told = identity_denial_message(action, denied.principal_arn, arn, denied.decision == "Deny")
                 return self._error("AccessDenied", told, 403)
@@ -248,8 +272,10 @@ class KeysOfObjects:
                 ],
                 "Resource": "*",
                 "Condition": {
-                    "StringEquals": {"kms:CallerAccount": self._s3.get_account_id()},
-                    "StringLike": {"kms:ViaService": "s3.*.amazonaws.com"},
+                    "StringEquals": {
+                        "kms:CallerAccount": self._s3.get_account_id(),
+                        "kms:ViaService": service_host("s3", alias.split(":")[3]),
+                    },
                 },
             }
             policy = json.dumps({"Version": "2012-10-17", "Statement": [everybody]})

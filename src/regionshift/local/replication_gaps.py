@@ -120,7 +120,7 @@ class EmulatedReplication:
     ) -> str:
         if not self._may_copy(rule, bucket, key, obj, tags):
             return "FAILED"
-        role = self._s3._bucket_replication[bucket].get("Role", "")
+        role = self._role(bucket)
         once = self._with(self._copy_once, _replication_rule_for=lambda *_: (rule, role))
         once(bucket, key, obj, data, tags)
         status: str = obj["replication_status"]
@@ -152,8 +152,7 @@ class EmulatedReplication:
             self._s3._persist_version_state(name, key, self._s3._buckets[name])
 
     def _target(self, rule: Rule, bucket: str, key: str) -> tuple[str, str] | None:
-        role = self._s3._bucket_replication[bucket].get("Role", "")
-        found = self._s3._replication_destination(bucket, key, rule, role)
+        found = self._s3._replication_destination(bucket, key, rule, self._role(bucket))
         return None if found is None else (found[0], found[1])
 
     def _enabled_rules(self, bucket: str, key: str) -> list[Rule]:
@@ -186,18 +185,22 @@ class EmulatedReplication:
             if BUCKET_KEY in stored
             else ("kms:Encrypt",)
         )
+        caller = self._role(bucket).split(":")[4]
         ends = [(stored, bucket, "kms:Decrypt")]
         ends += [(replica, target.rpartition(":")[2], action) for action in writing]
         return all(
-            self._may(bucket, action, headers[KMS_KEY], self._keys.context(headers, (place, key)))
+            self._may(bucket, action, headers[KMS_KEY], self._keys.context(headers, (place, key), caller))
             for headers, place, action in ends
         )
+
+    def _role(self, bucket: str) -> str:
+        return str((self._s3._bucket_replication.get(bucket) or {}).get("Role", ""))
 
     def _may(self, bucket: str, action: str, resource: str, context: Mapping[str, Any] | None = None) -> bool:
         """Whether the bucket's replication role may do it, by its own policies and by the key's where it is one."""
         from ministack.core import iam_evaluator  # type: ignore[import-untyped]
 
-        role = str((self._s3._bucket_replication.get(bucket) or {}).get("Role", ""))
+        role = self._role(bucket)
         if not role:
             return False
         account, name = role.split(":")[4], role.rpartition("/")[2]

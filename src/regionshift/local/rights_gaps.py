@@ -31,6 +31,7 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import parse_qs
 
+from regionshift.local.kms_gaps import ALGORITHM, KMS, KMS_KEY, KeysOfObjects, key_conditions
 from regionshift.settings.regions import service_host
 
 Handler = Callable[..., Any]
@@ -90,7 +91,7 @@ def asking(handler: Callable[..., Awaitable[Any]], service: str) -> Callable[...
         if not caller or not operation:  # of the emulator's own services, or nothing that is asked about
             return await handler(method, path, headers, body, query)
         asked = ServiceCall(operation, _fields(service, body, query), get_region(), get_account_id())
-        for question in (*_passing(service, asked), *_WITH_KEYS.get(service, _no_keys)(asked)):
+        for question in (*_passing(service, asked), *_of_keys(service, asked)):
             denied = enforce(
                 caller,
                 question.action,
@@ -294,11 +295,6 @@ def _powerless(asked: ServiceCall) -> tuple[str, str] | None:
     return None
 
 
-def _no_keys(asked: ServiceCall) -> Iterator[Question]:
-    del asked
-    return iter(())
-
-
 def _through(
     service: str, asked: ServiceCall, key: str | None, context: Mapping[str, str], *actions: str
 ) -> Iterator[Question]:
@@ -308,14 +304,7 @@ def _through(
     found = kms._resolve_key(key) if key and "alias/aws/" not in key else None
     if found is None:
         return
-    aliases = [alias.split(":", 5)[5] for alias, of in kms._aliases.items() if of == found["KeyId"]]
-    keys = {
-        "kms:ViaService": service_host(service, asked.region),
-        "kms:CallerAccount": asked.account,
-        "kms:ResourceAliases": aliases,
-        "kms:EncryptionContextKeys": list(context),
-        **{f"kms:EncryptionContext:{name}": value for name, value in context.items()},
-    }
+    keys = key_conditions(kms, service, found["Arn"], asked.account, context)
     for action in actions:
         yield Question(action, found["Arn"], keys)
 
@@ -396,6 +385,13 @@ _WITH_KEYS: Mapping[str, Callable[[ServiceCall], Iterator[Question]]] = {
     "sns": _of_topics,
     "sqs": _of_queues,
 }
+
+
+def _of_keys(service: str, asked: ServiceCall) -> Iterator[Question]:
+    if service in _WITH_KEYS:
+        yield from _WITH_KEYS[service](asked)
+
+
 _ASKED: Mapping[str, frozenset[str]] = {
     **{service: frozenset(operations) for service, (_, operations) in _PASSING.items()},
     "logs": frozenset({*_PASSING["logs"][1], "CreateLogGroup", "AssociateKmsKey"}),
@@ -535,14 +531,14 @@ def calling_as_role(original: Handler, states: Any) -> Handler:
     return call
 
 
-def _key_question(key: str, action: str, bucket: str) -> Iterator[Question]:
-    from ministack.core.responses import get_account_id, get_region
+def _of_object(action: str, stored: Mapping[str, str], bucket: str, key: str) -> Iterator[Question]:
+    """What is asked about the key of the object ``key`` in ``bucket``, which has the headers ``stored``."""
+    from ministack.core.responses import get_account_id
+    from ministack.services import kms, s3
 
-    asked = ServiceCall("", {}, get_region(), get_account_id())
-    return _through("s3", asked, key, {"aws:s3:arn": f"arn:aws:s3:::{bucket}"}, action)
-
-
-_KEY_OF_OBJECT = "x-amz-server-side-encryption-aws-kms-key-id"
+    if stored.get(ALGORITHM) == KMS:
+        keys = KeysOfObjects(s3, kms).context(stored, (bucket, key), get_account_id())
+        yield Question(action, stored[KMS_KEY], keys)
 
 
 def reading_as_role(original: Handler, states: Any) -> Handler:
@@ -555,19 +551,15 @@ def reading_as_role(original: Handler, states: Any) -> Handler:
             given = states._resolve_params_obj(reader.get("Parameters") or {}, effective, context)
             bucket, key = str(given.get("Bucket")), str(given.get("Key"))
             found = (s3._buckets.get(bucket) or {}).get("objects", {}).get(key) or {}
-            under = (found.get("preserved_headers") or {}).get(_KEY_OF_OBJECT, "")
             _require(
                 states,
                 "States.ItemReaderFailed",
                 Question("s3:GetObject", f"arn:aws:s3:::{bucket}/{key}"),
-                *_key_question(under, "kms:Decrypt", bucket),
+                *_of_object("kms:Decrypt", found.get("preserved_headers") or {}, bucket, key),
             )
         return original(reader, effective, context)
 
     return read
-
-
-_DEFAULT_KEY = re.compile(r"<KMSMasterKeyID>([^<]+)<")
 
 
 def mapping_as_role(original: Handler, states: Any) -> Handler:
@@ -581,14 +573,14 @@ def mapping_as_role(original: Handler, states: Any) -> Handler:
         writer = state.get("ResultWriter") or {}
         given = states._resolve_params_obj(writer.get("Parameters") or {}, effective, context)
         if given.get("Bucket"):
-            bucket = str(given["Bucket"])
-            place = f"arn:aws:s3:::{bucket}/{given.get('Prefix', '')}/run/manifest.json"
-            default = _DEFAULT_KEY.search(str(s3._bucket_encryption.get(bucket) or ""))
+            bucket, key = str(given["Bucket"]), f"{given.get('Prefix', '')}/run/manifest.json"
+            place = f"arn:aws:s3:::{bucket}/{key}"
+            stored, _ = s3._resolve_sse_write_headers({}, bucket)
             _require(
                 states,
                 "States.ResultWriterFailed",
                 *(Question(f"s3:{action}", place) for action in _WRITING_RESULTS),
-                *_key_question(default[1] if default else "", "kms:GenerateDataKey", bucket),
+                *_of_object("kms:GenerateDataKey", stored or {}, bucket, key),
             )
         return original(state, raw, effective, iterator, execution, context)
 

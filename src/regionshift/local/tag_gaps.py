@@ -37,6 +37,8 @@ CODES: Mapping[str, str] = {
 _LONGEST_KEY, _LONGEST_VALUE = 128, 256
 _MARKS = frozenset("_.:/=+-@")
 _IN_A_QUERY = re.compile(r"((?:.+\.)?Tags?(?:\.member|\.entry)?\.\d+)\.(Key|Value)")
+# Of no code in base64, which is not read for nothing.
+_MAY_HAVE_TAGS = re.compile(rb'"[Tt]ags"|Tags?\.')
 
 Tags = Sequence[tuple[str, str]]
 Handler = Callable[..., Awaitable[Any]]
@@ -59,7 +61,7 @@ def with_rules(handler: Handler, service: str) -> Handler:
         is_event = service == "lambda" and path.endswith(
             "/invocations"
         )  # the function's own, whatever it says
-        has_tags = not is_event and (b"ags" in body or b"Tag." in body)
+        has_tags = not is_event and _MAY_HAVE_TAGS.search(body)
         problem = fault(tags_of(body)) if has_tags else ""
         if not problem:
             return await handler(method, path, headers, body, query)

@@ -58,6 +58,12 @@ FUNCTION_DESCRIPTION = Quota(
 DEFINITION = Quota(
     "a state machine's definition", 1_048_576, "bytes", 'Step Functions Developer Guide, "Service quotas"'
 )
+EXECUTION_DATA = Quota(
+    "an execution's input, a task's result and a state's output",
+    262_144,
+    "bytes",
+    'Step Functions Developer Guide, "Quotas related to state machine executions"',
+)
 ALARM_DESCRIPTION = Quota(
     "an alarm's description", 1_024, "characters", "CloudWatch API Reference, PutMetricAlarm"
 )
