@@ -29,66 +29,56 @@ def _client(place: Place, service: Any, region: str) -> Any:
     return place.clients.get(service, region)
 
 
-def test_fifty_entries_stand_up_migrate_and_go(make_place: Callable[..., Place]) -> None:
-    place = make_place(regions={"primary": PRIMARY, "secondaries": [SECONDARY]}, carry=CARRY)
-    done = place.run("up", "--yes", "--no-validate")
+def _require(place: Place, *arguments: str) -> None:
+    done = place.run(*arguments)
     assert done.code == 0, done.said
-    for region in (PRIMARY, SECONDARY):
-        assert any(f"worker-carry-1-{region}" in name for name in _policies(place))
 
+
+def _require_carried(place: Place, carry: dict[str, list[dict[str, str]]], target: str) -> None:
+    """Something of every entry is made in the primary, and arrives in ``target``."""
     bucket = place.run("outputs", "--json").json["deployment_bucket_name_primary"]
-    for entry in CARRY["s3"]:
+    for entry in carry["s3"]:
         _client(place, "s3", PRIMARY).put_object(Bucket=bucket, Key=f"{entry['prefix']}a", Body=b"x")
-    for entry in CARRY["ssm"]:
+    for entry in carry["ssm"]:
         _client(place, "ssm", PRIMARY).put_parameter(Name=f"{entry['path']}/a", Value="x", Type="String")
-    for entry in CARRY["secrets"]:
+    for entry in carry["secrets"]:
         _client(place, "secretsmanager", PRIMARY).create_secret(Name=f"{entry['name']}a", SecretString="x")
 
-    carried = place.run("migrate", "--from", PRIMARY, "--to", SECONDARY, "--yes", "--json")
-    assert carried.code == 0, carried.said
-    pages = _client(place, "ssm", SECONDARY).get_paginator("describe_parameters").paginate()
-    found = {each["Name"] for page in pages for each in page["Parameters"]}
-    assert {f"{entry['path']}/a" for entry in CARRY["ssm"]} <= found
-    for entry in CARRY["secrets"]:
-        kept = _client(place, "secretsmanager", SECONDARY).get_secret_value(SecretId=f"{entry['name']}a")
+    _require(place, "migrate", "--from", PRIMARY, "--to", target, "--yes", "--json")
+    there, s3 = bucket.replace(PRIMARY, target), _client(place, "s3", target)
+    for entry in carry["s3"]:
+        assert s3.get_object(Bucket=there, Key=f"{entry['prefix']}a")["Body"].read() == b"x"
+    for entry in carry["ssm"]:
+        kept = _client(place, "ssm", target).get_parameter(Name=f"{entry['path']}/a")
+        assert kept["Parameter"]["Value"] == "x"
+    for entry in carry["secrets"]:
+        kept = _client(place, "secretsmanager", target).get_secret_value(SecretId=f"{entry['name']}a")
         assert kept["SecretString"] == "x"
 
-    # Fewer entries: what has room inline again is inline, and the managed policies go.
-    place.settings["carry"] = {"ssm": CARRY["ssm"][:1]}
-    place.write()
-    fewer = place.run("up", "--yes", "--no-validate")
-    assert fewer.code == 0, fewer.said
-    assert _policies(place) == []
 
-    place.settings["carry"] = CARRY
-    place.write()
-    more = place.run("up", "--yes", "--no-validate")
-    assert more.code == 0, more.said
-    gone = place.run("destroy", "--yes")
-    assert gone.code == 0, gone.said
+def test_fifty_entries_stand_up_migrate_and_go(make_place: Callable[..., Place]) -> None:
+    place = make_place(regions={"primary": PRIMARY, "secondaries": [SECONDARY]}, carry=CARRY)
+    _require(place, "up", "--yes", "--no-validate")
+    for region in (PRIMARY, SECONDARY):
+        assert any(f"worker-carry-1-{region}" in name for name in _policies(place))
+    _require_carried(place, CARRY, SECONDARY)
+
+    # Fewer entries: what has room inline again is inline, and the managed policies go.
+    for carry in ({"ssm": CARRY["ssm"][:1]}, CARRY):
+        place.settings["carry"] = carry
+        place.write()
+        _require(place, "up", "--yes", "--no-validate")
+        assert bool(_policies(place)) == (carry is CARRY)
+
+    _require(place, "destroy", "--yes")
     assert _policies(place) == []
 
 
 def test_thirty_regions_with_twenty_entries_stand_up_migrate_and_go(make_place: Callable[..., Place]) -> None:
-    every = [PRIMARY, SECONDARY, *(each for each in REGIONS["aws"] if each not in (PRIMARY, SECONDARY))][:30]
-    entries = {kind: named[:7] for kind, named in CARRY.items()}
-    place = make_place(regions={"primary": PRIMARY, "secondaries": every[1:]}, carry=entries)
-    done = place.run("up", "--yes", "--no-validate")
-    assert done.code == 0, done.said
-    bucket = place.run("outputs", "--json").json["deployment_bucket_name_primary"]
-    for entry in entries["s3"]:
-        _client(place, "s3", PRIMARY).put_object(Bucket=bucket, Key=f"{entry['prefix']}a", Body=b"x")
-    for entry in entries["ssm"]:
-        _client(place, "ssm", PRIMARY).put_parameter(Name=f"{entry['path']}/a", Value="x", Type="String")
-    for entry in entries["secrets"]:
-        _client(place, "secretsmanager", PRIMARY).create_secret(Name=f"{entry['name']}a", SecretString="x")
-    carried = place.run("migrate", "--from", PRIMARY, "--to", every[-1], "--yes", "--json")
-    assert carried.code == 0, carried.said
-    for entry in entries["ssm"]:
-        assert (
-            _client(place, "ssm", every[-1]).get_parameter(Name=f"{entry['path']}/a")["Parameter"]["Value"]
-            == "x"
-        )
-    gone = place.run("destroy", "--yes")
-    assert gone.code == 0, gone.said
+    secondaries = [each for each in REGIONS["aws"] if each != PRIMARY][:29]
+    carry = {kind: named[:7] for kind, named in CARRY.items()}
+    place = make_place(regions={"primary": PRIMARY, "secondaries": secondaries}, carry=carry)
+    _require(place, "up", "--yes", "--no-validate")
+    _require_carried(place, carry, secondaries[-1])
+    _require(place, "destroy", "--yes")
     assert _policies(place) == []
