@@ -243,6 +243,34 @@ def test_a_batch_whose_way_back_was_deleted_is_not_told_as_taken_back(world: Wor
     assert world.migrations.of("m").metadata()["status"] != "rolled_back"
 
 
+def test_batches_beside_one_that_is_refused_are_taken_back(
+    world: World, lab: S3Lab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("regionshift.carriers.plan.BATCH_ITEMS", 1)
+    monkeypatch.setattr("regionshift.carriers.migration._BATCHES_AT_ONCE", 1)
+    for number in range(9):
+        lab.write("source", f"b{number}", "x")
+    migration = world.migrations.of("n")
+    world.migrations.of("m").rollback()
+    migration.migrate([lab.entry])
+    layout = Layout("n")
+    for batch in (3, 0):
+        world.clients.get("s3", TARGET).delete_object(Bucket=world.records_bucket, Key=layout.before(batch))
+
+    calls = iter([True, True, True])
+    first = migration.rollback(has_time=lambda: next(calls, False))
+    assert first["status"] == "incomplete", "out of time: the next call goes on with what is left"
+
+    with pytest.raises(Refused, match="what was there before batch 0"):
+        migration.rollback()
+
+    assert set(lab.look("target")) == {"a", "b2"}
+    record = migration.undone()
+    assert record is not None
+    assert (record["status"], record["counts"]) == ("incomplete", {"undone": 8})
+    assert migration.metadata()["status"] != "rolled_back"
+
+
 def test_what_was_taken_back_hides_no_other_migration(world: World, lab: S3Lab) -> None:
     """Nor does one that was never finished, nor a name that is no id."""
     world.migrations.of("m").run()

@@ -337,7 +337,8 @@ class Migration:
 
         Raises:
             InputError, WorkFailed: there is no such migration.
-            Refused: another migration is not done with the same target.
+            Refused: another migration is not done with the same target; or a batch cannot be taken back, and all
+                others are.
             OutOfBounds: it wrote where the settings name nothing today.
         """
         metadata = self.metadata()
@@ -352,14 +353,26 @@ class Migration:
         if waiting := self._still_running(has_time):
             return record | {"waiting": waiting}
         metadata = self.metadata()
-        finished = self._each(Batch.undo, metadata.get("batches", 0), has_time, tally)
+        refusals: dict[int, Refused] = {}
+
+        def undo(batch: Batch) -> BatchAnswer:
+            """No batch waits for another one's refusal, which comes back with each call."""
+            try:
+                return batch.undo()
+            except Refused as refusal:
+                refusals[batch.number] = refusal
+                return BatchAnswer(batch.number)
+
+        finished = self._each(undo, metadata.get("batches", 0), has_time, tally)
         record |= {
             "timestamp": self._time(),
-            "status": "completed" if finished else "incomplete",
+            "status": "completed" if finished and not refusals else "incomplete",
             "counts": tally.counts,
             "conflicts": tally.conflicts,
         }
         self.store.put_json(self.records.rollback, record)
+        if finished and refusals:
+            raise refusals[min(refusals)]
         if finished:
             metadata |= {"status": "rolled_back", "undo_wrote": tally.wrote}
             self.store.put_json(self.records.metadata, metadata)
