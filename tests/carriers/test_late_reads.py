@@ -137,6 +137,32 @@ def test_what_is_told_late_is_carried_proven_and_taken_back_all_the_same(
     assert lab.look("target") == before
 
 
+@pytest.mark.parametrize("name", ["new", "there"])
+@pytest.mark.parametrize("kind", ["ssm", "secrets"])
+def test_who_runs_out_of_time_waits_no_more_and_the_next_call_goes_on(
+    world: World, late: Migrations, clock: Clock, kind: str, name: str
+) -> None:
+    lab = LABS[kind](world)
+    lab.write("source", name, "carried")
+    lab.write("target", "there", "earlier")
+    before = lab.look("target")
+    migration = late.of("m")
+    migration.begin([lab.entry], Level.FULL)
+
+    calls = [migration.run_batch(0, lambda: clock.at < 1)]
+    assert clock.at < LATE, "the call waited beyond its time"
+    while calls[-1].more and len(calls) < 9:
+        until = clock.at + 3 * len(calls)
+        calls.append(migration.run_batch(0, lambda until=until: clock.at < until))
+
+    assert len(calls) > 1
+    assert not any("failed" in call.counts for call in calls), calls
+    assert calls[-1].counts["proven"] == 1
+    assert lab.look("target")[name] == lab.look("source")[name]
+    assert not migration.rollback()["conflicts"]
+    assert lab.look("target") == before
+
+
 def test_a_secret_that_never_shows_its_version_is_left_for_the_next_call(world: World, clock: Clock) -> None:
     lab = LABS["secrets"](world)
     lab.write("source", "there", "carried")

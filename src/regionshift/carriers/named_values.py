@@ -6,7 +6,7 @@ import random
 import re
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -66,10 +66,11 @@ class NamedError(Exception):
     def __init__(self, code: str, operation: str) -> None:
         super().__init__(f"{operation} answered {code}")
         self.code = code
+        self.operation = operation
 
 
 class ThrottledError(NamedError):
-    """The service still says that it is called too often, after every attempt: later it will answer."""
+    """The service still says that it is called too often, or does not tell of a write yet: later it will answer."""
 
 
 class UnclearError(NamedError):
@@ -119,6 +120,19 @@ def _refusal(error: ClientError) -> NamedError:
         return ThrottledError(code, error.operation_name)
     inside = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0) >= 500
     return (UnclearError if inside else NamedError)(code, error.operation_name)
+
+
+def is_told_late(error: Exception, codes: Collection[str], has_time: Callable[[], bool]) -> bool:
+    """Whether ``error`` says with one of ``codes`` that there is nothing, where something was just written.
+
+    Raises:
+        ThrottledError: it does, and the time of this call is over: the next one goes on.
+    """
+    if not isinstance(error, NamedError) or error.code not in codes:
+        return False
+    if not has_time():
+        raise ThrottledError(error.code, error.operation) from error
+    return True
 
 
 def pages(operation: Callable[..., Any], field_name: str, **given: Any) -> Iterator[dict[str, Any]]:

@@ -40,6 +40,7 @@ from regionshift.carriers.named_values import (
     ThrottledError,
     batch_seen,
     decide,
+    is_told_late,
     listed,
     looked_at_together,
     require_rules,
@@ -257,17 +258,14 @@ class Secrets(NamedCarrier):
                 self._keep(work, target, before)
             self._waiter.past(
                 lambda: target.put(item.key, token, value),
-                lambda error: before.absent and work.has_time() and _is_missing(error),
+                lambda error: before.absent and is_told_late(error, {NOT_FOUND}, work.has_time),
             )
             there = self._until(work, target, item.key, lambda found: _has(found, token))
-        if there is None:
+        if there is None or not _has(there, token):
+            if not work.has_time() or (there and staged(there, CURRENT) in (None, before.version)):
+                raise ThrottledError("no version of ours yet", "DescribeSecret")
+            # It was deleted since; or two others are on top of ours, which is listed no more.
             raise ConcurrentWriteError("DescribeSecret")
-        if not _has(there, token):
-            if staged(there, CURRENT) not in (None, before.version):
-                raise ConcurrentWriteError(
-                    "DescribeSecret"
-                )  # two others are on top of ours, which is listed no more
-            raise ThrottledError("no version of ours yet", "DescribeSecret")
         target.mark(item.key, work.migration_id, MADE, token)
         target.describe(item.key, there, description, work.entry.kms_key)
         target.set_tags(item.key, there, tags)
@@ -281,6 +279,8 @@ class Secrets(NamedCarrier):
             if error.code != EXISTS:
                 raise
             there = self._until(work, target, key, bool)
+            if there is None and not work.has_time():
+                raise ThrottledError(error.code, error.operation) from error
             if not _is_begun(there or {}, work):
                 raise
 
@@ -466,10 +466,6 @@ def _is_ours_alone(there: Mapping[str, Any], work: Work, made: str) -> bool:
 def _came_on_top(there: Mapping[str, Any], before: str, made: str) -> bool:
     """Whether nothing came between what was there and ours, as far as AWSPREVIOUS tells."""
     return staged(there, CURRENT) != made or staged(there, _PREVIOUS) in (None, before)
-
-
-def _is_missing(error: Exception) -> bool:
-    return isinstance(error, NamedError) and error.code == NOT_FOUND
 
 
 def _is_begun(found: Mapping[str, Any], work: Work) -> bool:

@@ -226,12 +226,13 @@ class Parameters(NamedCarrier):
             # The record can be days old when a migration is resumed.
             if not _is_as_recorded(there, before):
                 raise ConcurrentWriteError("PutParameter")
-            made.append(str(self._write(work.entry, item, found, before)))
+            made.append(str(self._write(work, item, found, before)))
         if not _follows(target, before, VersionIdentity.read(made[-1])):
             raise ConcurrentWriteError("PutParameter")
-        target.set_tags(item.key, tags)
+        target.set_tags(item.key, tags, work.has_time)
 
-    def _write(self, entry: Entry, item: Item, found: Mapping[str, Any], before: Before) -> VersionIdentity:
+    def _write(self, work: Work, item: Item, found: Mapping[str, Any], before: Before) -> VersionIdentity:
+        entry = work.entry
         source, target = self._sides(entry)
         value, _ = rewritten(entry, source.value(item.key, item.versions[-1].identity))
         settings = {
@@ -245,7 +246,7 @@ class Parameters(NamedCarrier):
         }
         if found["Type"] == "SecureString" and entry.kms_key:
             settings["KeyId"] = entry.kms_key
-        return target.put(item.key, value, settings, _expected(before) - 1)
+        return target.put(item.key, value, settings, _expected(before) - 1, work.has_time)
 
     def _newest_of_ours(
         self, entry: Entry, source: Side, target: Side, item: Item, first: int
@@ -313,11 +314,11 @@ class Parameters(NamedCarrier):
                 return Conflict(key, f"version {number} is no longer in the history")
             raise
         if current.id == made.id:
-            current = target.put(key, earlier, _settings(before, there), int(current.id))
+            current = target.put(key, earlier, _settings(before, there), int(current.id), work.has_time)
         elif not target.all_hold(key, range(int(made.id) + 1, int(current.id) + 1), earlier):
             # Our own earlier, interrupted undo is the one exception.
             return Conflict(key, _STRANGER)
-        target.set_tags(key, json.loads(before.detail["tags"]))
+        target.set_tags(key, json.loads(before.detail["tags"]), work.has_time)
         return Undone(key, "restored", str(current))
 
 

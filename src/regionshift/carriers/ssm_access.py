@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from botocore.exceptions import HTTPClientError
@@ -14,6 +14,7 @@ from regionshift.carriers.named_values import (
     UnclearError,
     Value,
     call,
+    is_told_late,
     pages,
     pause,
     tag_list,
@@ -85,13 +86,21 @@ class Side:
         found = call(self._client.get_parameter, Name=name, WithDecryption=True)["Parameter"]
         return identity_of(found), Value(found["Value"])
 
-    def put(self, key: str, value: Value, settings: Mapping[str, Any], after: int) -> VersionIdentity:
+    def put(
+        self,
+        key: str,
+        value: Value,
+        settings: Mapping[str, Any],
+        after: int,
+        has_time: Callable[[], bool],
+    ) -> VersionIdentity:
         """Write the version that follows ``after``; gives the one that was written.
 
         PutParameter makes a version each time that it arrives (Systems Manager API Reference, "PutParameter"), so one
         whose answer was lost is looked for before it is sent again.
 
         Raises:
+            ThrottledError: it is not told of while there is time.
             NamedError, botocore.exceptions.HTTPClientError: not written, or it cannot be told.
         """
         name = self._prefix + key
@@ -107,16 +116,18 @@ class Side:
                     raise
                 pause(attempt)
             else:
-                return self._written(key, int(answer["Version"]), value)
+                return self._written(key, int(answer["Version"]), value, has_time)
         raise AssertionError("the last attempt returns or raises")
 
-    def _written(self, key: str, number: int, value: Value) -> VersionIdentity:
+    def _written(self, key: str, number: int, value: Value, has_time: Callable[[], bool]) -> VersionIdentity:
         """PutParameter tells no date, so it is asked for.
 
         Raises:
             ConcurrentWriteError: the parameter was deleted and made anew meanwhile.
         """
-        found, held = self._waiter.past(lambda: self._seen(key, number), _is_missing)
+        found, held = self._waiter.past(
+            lambda: self._seen(key, number), lambda error: is_told_late(error, GONE, has_time)
+        )
         if held != value:
             raise ConcurrentWriteError("PutParameter")
         return found
@@ -158,9 +169,15 @@ class Side:
         """Its tags."""
         return tags_of(call(self._client.list_tags_for_resource, **self._resource(key))["TagList"])
 
-    def set_tags(self, key: str, tags: Mapping[str, str]) -> None:
-        """Give it just these tags."""
-        present = self._waiter.past(lambda: self.tags(key), _is_missing)
+    def set_tags(self, key: str, tags: Mapping[str, str], has_time: Callable[[], bool]) -> None:
+        """Give it just these tags.
+
+        Raises:
+            ThrottledError: it is not told of while there is time.
+        """
+        present = self._waiter.past(
+            lambda: self.tags(key), lambda error: is_told_late(error, {"InvalidResourceId"}, has_time)
+        )
         gone = sorted(set(present) - set(tags))
         if gone:
             call(self._client.remove_tags_from_resource, TagKeys=gone, **self._resource(key))
@@ -169,10 +186,6 @@ class Side:
 
     def _resource(self, key: str) -> dict[str, str]:
         return {"ResourceType": "Parameter", "ResourceId": self._prefix + key}
-
-
-def _is_missing(error: Exception) -> bool:
-    return isinstance(error, NamedError) and error.code in {*GONE, "InvalidResourceId"}
 
 
 def identity_of(found: Mapping[str, Any]) -> VersionIdentity:
