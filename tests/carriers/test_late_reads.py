@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any
 
 import pytest
@@ -96,23 +98,37 @@ class Late:
         return self.inner.list_tags_for_resource(**given)
 
 
+class Forgets:
+    """A state machine's client: starts what it is asked for, and tells of none."""
+
+    def start_execution(self, **_: str) -> None:
+        return
+
+    def describe_execution(self, **_: str) -> None:
+        raise _missing("ExecutionDoesNotExist", "DescribeExecution")
+
+
 @pytest.fixture
 def clock() -> Clock:
     return Clock()
 
 
-@pytest.fixture
-def late(world: World, clock: Clock) -> Migrations:
-    clients: dict[tuple[str, str], Any] = {}
+def through(world: World, waiter: Waiter, wrapped: Callable[[Any], Any]) -> Migrations:
+    """Migrations whose clients of the target's parameters and secrets are ``wrapped``."""
+    services = ("secretsmanager", "ssm")
+    of_target = {service: wrapped(world.clients.named(service, TARGET)) for service in services}
 
     def client(service: str, region: str) -> Any:
-        made = world.clients.named(service, region)
-        if region == TARGET and service in ("secretsmanager", "ssm"):
-            return clients.setdefault((service, region), Late(made, clock))
-        return made
+        named = world.clients.named
+        return of_target[service] if region == TARGET and service in services else named(service, region)
 
-    carriers = all_carriers(CarrierAccess(world.transport, client, waiter=clock.waiter))
+    carriers = all_carriers(CarrierAccess(world.transport, client, waiter=waiter))
     return replace(world.migrations, carriers=carriers)
+
+
+@pytest.fixture
+def late(world: World, clock: Clock) -> Migrations:
+    return through(world, clock.waiter, partial(Late, clock=clock))
 
 
 @pytest.mark.parametrize("kind", ["ssm", "secrets"])
@@ -167,14 +183,7 @@ def test_a_secret_that_never_shows_its_version_is_left_for_the_next_call(world: 
     lab = LABS["secrets"](world)
     lab.write("source", "there", "carried")
     lab.write("target", "there", "earlier")
-    client = Late(world.clients.named("secretsmanager", TARGET), clock)
-
-    def clients(service: str, region: str) -> Any:
-        late = (service, region) == ("secretsmanager", TARGET)
-        return client if late else world.clients.named(service, region)
-
-    carriers = all_carriers(CarrierAccess(world.transport, clients, waiter=AT_ONCE))
-    migration = replace(world.migrations, carriers=carriers).of("m")
+    migration = through(world, AT_ONCE, partial(Late, clock=clock)).of("m")
     migration.begin([lab.entry], Level.FULL)
     assert migration.run_batch(0).more
     clock.sleep(LATE)
@@ -203,14 +212,7 @@ def test_a_secret_that_others_wrote_over_twice_is_named_and_not_waited_for_again
             for theirs in ("first", "second"):
                 self.inner.put_secret_value(SecretId=given["SecretId"], SecretString=theirs)
 
-    client = Overtaken(world.clients.named("secretsmanager", TARGET))
-
-    def clients(service: str, region: str) -> Any:
-        late = (service, region) == ("secretsmanager", TARGET)
-        return client if late else world.clients.named(service, region)
-
-    carriers = all_carriers(CarrierAccess(world.transport, clients, waiter=clock.waiter))
-    migration = replace(world.migrations, carriers=carriers).of("m")
+    migration = through(world, clock.waiter, Overtaken).of("m")
     migration.begin([lab.entry], Level.FULL)
     assert not migration.run_batch(0).more
 
@@ -218,15 +220,7 @@ def test_a_secret_that_others_wrote_over_twice_is_named_and_not_waited_for_again
 def test_what_another_release_recorded_and_never_started_is_not_waited_for(
     world: World, clock: Clock
 ) -> None:
-    class Machine:
-        """Knows no execution before it is started."""
-
-        def start_execution(self, **_: str) -> None: ...
-
-        def describe_execution(self, **_: str) -> None:
-            raise _missing("ExecutionDoesNotExist", "DescribeExecution")
-
-    machine: Any = Machine()
+    machine: Any = Forgets()
     records = world.records("m")
     recorded = {"step": "copy", "given": {"step": "copy", "migration_id": "m", "keys": ["a"]}}
     records.store.put_json(f"{records.executions}00000001", recorded)
@@ -259,15 +253,6 @@ def test_an_execution_that_is_described_late_is_not_started_twice(world: World, 
 
 
 def test_executions_that_aws_has_forgotten_share_one_wait(world: World, clock: Clock) -> None:
-    class Forgets:
-        """Starts what it is asked for, and tells of none: they ended long ago."""
-
-        def start_execution(self, **_: str) -> None:
-            return
-
-        def describe_execution(self, **_: str) -> None:
-            raise _missing("ExecutionDoesNotExist", "DescribeExecution")
-
     machine: Any = Forgets()
     executions = Executions(world.records("m"), machine, "arn:aws:states:r:a:stateMachine:m", clock.waiter)
     for step in ("copy", "undo", "copy"):

@@ -32,11 +32,15 @@ def selector(entry: Entry) -> Callable[[str], bool]:
 def _any_of(patterns: tuple[str, ...]) -> Callable[[str], bool] | None:
     if not patterns:
         return None
-    rest = [pattern for pattern in patterns if _name(pattern) is None]
-    names = {name for pattern in patterns if (name := _name(pattern)) is not None}
+    names, rest = set[str](), list[str]()
+    for pattern in patterns:
+        if (name := _name(pattern)) is None:
+            rest.append(pattern)
+        else:
+            names.add(name)
     if not rest:
         return names.__contains__
-    matcher = re.compile("|".join(fnmatch.translate(pattern) for pattern in rest))
+    matcher = re.compile("|".join(map(fnmatch.translate, rest)))
     return lambda key: key in names or matcher.match(key) is not None
 
 
