@@ -88,11 +88,12 @@ def objects(site: Site, *, by_pattern: bool = False) -> tuple[BucketReach, ...]:
             Not by ``${aws:RequestedRegion}``: a copy reads its source through the region of its target.
     """
     found: dict[str, _Named] = {}
+    patterns = _regions(site, by_pattern)
     for way in _patterns_of(site, "s3"):
         for end, is_target in ((way.source, False), (way.target, True)):
             reached = found.setdefault(end.account or site.config.account, _Named())
             buckets = reached.targets if is_target else reached.sources
-            names = [_in_region(site, end, site.region)] if is_target else _sources(site, end, by_pattern)
+            names = [_in_region(site, end, site.region)] if is_target else _sources(site, end, patterns)
             for name in names:
                 buckets.setdefault(_bucket(site, name), []).append(end.prefix)
     own = site.config.account
@@ -105,8 +106,7 @@ def _in_region(site: Site, end: DataLocation, region: str) -> str:
     return end.bucket.replace(_REGION, region) or _own(site, region)
 
 
-def _sources(site: Site, end: DataLocation, by_pattern: bool) -> tuple[str, ...]:
-    patterns = _regions(site, by_pattern)
+def _sources(site: Site, end: DataLocation, patterns: Mapping[str, str]) -> tuple[str, ...]:
     if end.bucket:
         return _once(end.bucket.replace(_REGION, pattern) for pattern in patterns.values())
     # A long name of ours ends in a hash, which no pattern has in common with another region's.

@@ -84,14 +84,14 @@ def documents(config: MigrationConfig) -> Iterator[DocumentSize]:
 
 
 def _of_region(site: Site) -> Iterator[DocumentSize]:
-    policies = worker_policies(site, foreseen(site))
+    made, bucket = foreseen(site), site.name(named.DEPLOYMENT_BUCKET)
+    policies = worker_policies(site, made)
     inline = sum(length(each.statements) for each in policies.inline)
     role = site.name(named.WORKER_ROLE)
     yield DocumentSize(f"the inline policies of {role}", site.region, inline, ROOM, INLINE_POLICIES, _CARRY)
     for component, statements in policies.managed.items():
         what, size = f"the policy {site.name(component)}", length(statements)
         yield DocumentSize(what, site.region, size, MANAGED_POLICY.most, MANAGED_POLICY, _CARRY)
-    made, bucket = foreseen(site), site.name(named.DEPLOYMENT_BUCKET)
     given = worker_variables(site, bucket, str(made.topic), str(made.records_key))
     what = f"the variables of {site.name(named.WORKER)}"
     yield DocumentSize(what, site.region, _json_bytes(given), VARIABLES.most, VARIABLES, _CARRY)
