@@ -202,13 +202,7 @@ class RejoinRun(SagaRun):
     def _validate(self) -> dict[str, Any]:
         environment = self.environment
         outputs = Outputs(environment.engine.outputs())
-        context = CheckContext(
-            environment.called_config,
-            outputs,
-            environment.clients,
-            environment.now,
-            waiter=environment.waiter,
-        )
+        context = CheckContext.of(environment, environment.called_config, outputs)
         results = run_checks(all_checks(), context, [self.region])
         if wrong := [each for each in results if not each.passed]:
             raise WorkFailed(f"{wrong[0].check}: {wrong[0].detail}", where=self.region)

@@ -57,13 +57,7 @@ def validate(
         raise WorkFailed(
             f"The environment {environment.name} is not up.", remedy="run `regionshift up` first"
         )
-    context = CheckContext(
-        environment.called_config,
-        Outputs(values),
-        environment.clients,
-        environment.now,
-        waiter=environment.waiter,
-    )
+    context = CheckContext.of(environment, environment.called_config, Outputs(values))
     began = context.clock()
     checks, asked = all_checks(), regions or environment.regions
     results = run_checks(checks, context, asked, listener)

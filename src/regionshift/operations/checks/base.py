@@ -7,14 +7,14 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import ClassVar
+from typing import ClassVar, Self
 
 from botocore.exceptions import BotoCoreError, ClientError
 
 from regionshift.aws.clients import Clients
 from regionshift.aws.errors import is_gone
 from regionshift.errors import RegionshiftError
-from regionshift.operations.environment import Outputs
+from regionshift.operations.environment import Environment, Outputs
 from regionshift.report.values import CheckResult, Outcome
 from regionshift.settings.config import MigrationConfig
 from regionshift.settings.regions import partition_of
@@ -37,6 +37,11 @@ class CheckContext:
     sleep: Callable[[float], object] | None = None
     clock: Callable[[], float] = time.monotonic
     waiter: Waiter = AT_ONCE
+
+    @classmethod
+    def of(cls, environment: Environment, config: MigrationConfig, outputs: Outputs) -> Self:
+        """For the checks of an environment against ``config``, which names the regions that are to be as it says."""
+        return cls(config, outputs, environment.clients, environment.now, waiter=environment.waiter)
 
     @property
     def primary(self) -> str:

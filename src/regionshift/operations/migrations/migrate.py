@@ -118,13 +118,7 @@ def require_valid_target(carrying: Carrying, target: str) -> Validated:
         Refused: one of them is not passed.
     """
     environment = carrying.environment
-    context = CheckContext(
-        environment.config,
-        carrying.outputs,
-        environment.clients,
-        environment.now,
-        waiter=environment.waiter,
-    )
+    context = CheckContext.of(environment, environment.config, carrying.outputs)
     checks = all_checks()
     results = run_checks(checks, context, [target], None)
     failed = [result for result in results if not result.passed]

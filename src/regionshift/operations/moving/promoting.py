@@ -165,8 +165,7 @@ class Promotion:
         self, checks: Sequence[Check], regions: Sequence[str], config: MigrationConfig
     ) -> list[CheckResult]:
         outputs = Outputs(self.environment.engine.outputs())
-        at = self.environment
-        context = CheckContext(config, outputs, at.clients, at.now, waiter=at.waiter)
+        context = CheckContext.of(self.environment, config, outputs)
         results = run_checks(checks, context, regions)
         if wrong := [result for result in results if not result.passed]:
             shown = "; ".join(f"{each.check} [{each.region}]: {each.detail}" for each in wrong[:3])

@@ -250,13 +250,8 @@ class WaveRun(RunKind[DeploymentState, WaveStep]):
         """What the region is measured against: the settings of the release that it has now."""
         digest = state.regions[region].release
         config = self.applier.catalog.take(digest).config if digest else self.environment.config
-        return CheckContext(
-            without_regions(config, self.environment.scope.uncalled | _down(state)),
-            Outputs(self.environment.engine.outputs()),
-            self.environment.clients,
-            self.environment.now,
-            waiter=self.environment.waiter,
-        )
+        config = without_regions(config, self.environment.scope.uncalled | _down(state))
+        return CheckContext.of(self.environment, config, Outputs(self.environment.engine.outputs()))
 
 
 def _by_release(regions: Sequence[str], state: DeploymentState) -> list[list[str]]:
