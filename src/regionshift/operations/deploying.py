@@ -180,15 +180,9 @@ class InOneRun:
 
 
 def in_one_run(journal: Journal) -> InOneRun | None:
-    """The newest change in one run that is not whole; none when there is none.
-
-    Raises:
-        Refused: a newer tool wrote it.
-    """
-    for view in journal.unfinished():
-        if view.kind in ("deployment", "destroy") and "plan" not in view.opened:
-            require_known(view)
-            return _in_one_run(view, "was killed")
+    """The newest change in one run that is not whole; none when there is none."""
+    for view in _killed(journal):
+        return _in_one_run(view, "was killed")
     half = left_half_done(journal)
     return _in_one_run(journal.view(half.run_id), f"ended as {half.outcome}") if half else None
 
@@ -305,22 +299,6 @@ def mend(environment: Environment, journal: Journal) -> Remains:
     open_still = unclean or has_unsettled(environment.engine)
     found = recover(environment).findings(environment.regions) if open_still else []
     return replace(remains, findings=tuple(found))
-
-
-def require_endable(journal: Journal) -> None:
-    """Raises Refused when a newer tool wrote an open run: this one cannot tell what ending it means."""
-    for view in journal.unfinished():
-        require_known(view)
-
-
-def require_known(view: RunView) -> None:
-    """Raises Refused when a newer tool wrote an open run."""
-    if view.newer:
-        raise Refused(
-            f"Run {view.run_id} is not finished, and a newer version of regionshift wrote it.",
-            where=view.run_id,
-            remedy="use that version",
-        )
 
 
 def end_all(journal: Journal, *, but: str) -> list[str]:

@@ -12,13 +12,14 @@ from regionshift.engine.events import region_of
 from regionshift.errors import Refused, WorkFailed
 from regionshift.journal.identity import forget, identity_of
 from regionshift.journal.journal import Journal
-from regionshift.operations.deploying import OneGo, end_all, in_one_go, in_one_run, require_endable
+from regionshift.operations.deploying import OneGo, end_all, in_one_go, in_one_run
 from regionshift.operations.emptying import empty_all, switch_off, was_refilled
 from regionshift.operations.environment import Environment
 from regionshift.operations.leftovers import Leftover, look_for_leftovers, still_there
 from regionshift.operations.ownership import require_ours
 from regionshift.operations.permissions import operator_findings
 from regionshift.operations.planning import wait_findings
+from regionshift.operations.unfinished import require_endable
 from regionshift.releases import deployed_releases
 from regionshift.report.values import Change, Plan
 from regionshift.runs.messages import AllRegionsNews, RunListener

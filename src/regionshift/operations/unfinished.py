@@ -183,6 +183,12 @@ def require_row(view: RunView) -> RunRow:
     )
 
 
+def require_endable(journal: Journal) -> None:
+    """Raises Refused for an open run that this version does not know: it cannot tell what ending it means."""
+    for view in journal.unfinished():
+        require_row(view)
+
+
 def open_to_resume(journal: Journal) -> list[tuple[RunRow, RunView]]:
     """The open run that `resume` goes on with, then those that are its parts; none when none is open.
 

@@ -14,8 +14,8 @@ from regionshift.journal.backends import open_state
 from regionshift.journal.events import Kind
 from regionshift.journal.journal import Journal
 from regionshift.journal.lock import Holder
-from regionshift.operations.deploying import end_all, require_endable
-from regionshift.operations.unfinished import killed_migrations, open_runs, require_finished
+from regionshift.operations.deploying import end_all
+from regionshift.operations.unfinished import killed_migrations, open_runs, require_endable, require_finished
 from regionshift.report.printer import Screen
 
 _RESUME = "regionshift resume, or regionshift resume --back"
@@ -96,3 +96,10 @@ def test_a_destroy_ends_what_was_begun(tmp_path: Path) -> None:
     mine.close("succeeded")
     require_finished(journal)
     assert open_runs(journal) == []
+
+
+def test_a_destroy_ends_no_run_that_this_version_does_not_know(journal: Journal) -> None:
+    left = journal.start("evacuation", {})
+    with pytest.raises(Refused, match="newer version") as refused:
+        require_endable(journal)
+    assert refused.value.where == left.run_id
