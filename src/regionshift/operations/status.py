@@ -20,12 +20,12 @@ from regionshift.operations.environment import Environment
 from regionshift.operations.moving.fencing import with_fenced
 from regionshift.operations.run_tools import RunTools
 from regionshift.operations.unfinished import (
-    RUN_KINDS,
     OpenRun,
     alive_runs,
     all_migrations,
     changed_by_open_runs,
     open_runs,
+    rows_named,
     worked_on,
 )
 from regionshift.operations.waves.bake import RegionDown, calling
@@ -73,12 +73,12 @@ def told_outcome(run: RunSummary) -> str:
 
 
 def last_change(journal: Journal, regions: Mapping[str, RegionState]) -> LastChange | None:
-    """The newest deployment or way back, unless it succeeded or something newer did."""
+    """The newest change, unless it succeeded or something newer did; of a kind that is not known nobody can tell."""
     for run in journal.history():
         if run.of_data or run.ended is None:
             continue
-        well = {row.succeeds_as for row in RUN_KINDS if run.kind in row.kinds}
-        if None in well:
+        well = {row.succeeds_as for row in rows_named(run.kind)}
+        if not well or None in well:
             continue
         if run.outcome in well:
             return None
@@ -170,8 +170,9 @@ class StatusReport:
         it may be open.
         """
         whole = self.settled and len(releases_among(self.regions)) < 2 and self.half_done is None
-        # While a destroy runs, the records go.
-        going = any(run.running and run.kind == "destroy" for run in self.unfinished)
+        going = any(
+            run.running and row.takes_records for run in self.unfinished for row in rows_named(run.kind)
+        )
         return (
             (self.is_changing or whole)
             and all(run.running for run in self.unfinished)

@@ -75,6 +75,7 @@ class RunRow:
             and `resume` takes it when nothing else is open.
         is_resumed: whether an open one is what `resume` goes on with, by its row alone.
         blocks_up: whether no `up` may begin beside an open one.
+        takes_records: the records of migrations go while one runs, so that they cannot be read is no fault.
         part_of: names of the kinds that do one as a step of their own.
         position: where an open one stands.
         goes_back: whether taking an open one back was begun.
@@ -90,6 +91,7 @@ class RunRow:
     has_records: bool = False
     is_resumed: bool = True
     blocks_up: bool = True
+    takes_records: bool = False
     part_of: tuple[str, ...] = ()
     position: Callable[[Journal, RunView], RunPosition] = by_last_step
     goes_back: Callable[[Journal, RunView], bool] = lambda _journal, _view: False
@@ -146,7 +148,7 @@ RUN_KINDS: tuple[RunRow, ...] = (
         blocks_up=False,
         part_of=("move",),
     ),
-    RunRow("destroy", ("destroy",), go_on=command_in_one_run, blocks_up=False),
+    RunRow("destroy", ("destroy",), go_on=command_in_one_run, blocks_up=False, takes_records=True),
     RunRow(
         "data",
         ("migration", "rollback"),
@@ -165,6 +167,11 @@ RUN_KINDS: tuple[RunRow, ...] = (
         blocks_up=False,
     ),
 )
+
+
+def rows_named(kind: str) -> list[RunRow]:
+    """The rows that a run of ``kind`` can be of, by its name alone; none for one that this version does not know."""
+    return [row for row in RUN_KINDS if kind in row.kinds]
 
 
 def row_of(view: RunView) -> RunRow | None:

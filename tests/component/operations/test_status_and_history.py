@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import SimpleNamespace
@@ -21,8 +21,15 @@ from regionshift.operations.checks.base import CheckContext, run_checks
 from regionshift.operations.checks.monitoring import AlarmsCheck
 from regionshift.operations.environment import Outputs
 from regionshift.operations.migrations.listing import migration_named
-from regionshift.operations.status import Alarms, LastChange, alarms_now, last_change, releases_among
-from regionshift.operations.unfinished import alive_runs, open_runs, worked_on
+from regionshift.operations.status import (
+    Alarms,
+    LastChange,
+    StatusReport,
+    alarms_now,
+    last_change,
+    releases_among,
+)
+from regionshift.operations.unfinished import OpenRun, alive_runs, open_runs, worked_on
 from regionshift.report.printer import Screen
 from regionshift.runs.deployment_state import RegionState
 from regionshift.settings.components import every_name
@@ -101,6 +108,28 @@ def test_what_succeeded_afterwards_is_all_that_counts(journal: Journal) -> None:
     assert isinstance(last_change(journal, {}), LastChange)
     journal.start("deployment", {"plan": PLAN}).close("succeeded")
     assert last_change(journal, {}) is None
+
+
+def test_how_a_run_of_an_unknown_kind_ended_is_no_fault(journal: Journal) -> None:
+    journal.start("evacuation", {}).close("evacuated")
+    assert last_change(journal, {}) is None
+    failed = _failed(journal, "rolled back", {FIRST: RegionState("a")})
+    journal.start("evacuation", {}).close("evacuated")
+    last = last_change(journal, {})
+    assert last is not None
+    assert last.run == failed
+
+
+@pytest.mark.parametrize(
+    ("kind", "running", "well"), [("destroy", True, True), ("destroy", False, False), ("move", True, False)]
+)
+def test_unread_records_are_a_fault_unless_they_are_being_taken_away(
+    kind: str, running: bool, well: bool
+) -> None:
+    at_work = OpenRun("1", kind, None, "at its end", False, "", running)
+    found = StatusReport({}, None, True, [at_work], None, None, None, Alarms(), [], "they could not be read")
+    assert found.is_well is well
+    assert replace(found, migrations_unread="").is_well is running
 
 
 def test_regions_that_are_down_make_no_second_release() -> None:
