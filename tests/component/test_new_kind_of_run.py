@@ -22,7 +22,7 @@ from regionshift.cli.failure import run
 from regionshift.errors import EXIT_FAILED, EXIT_INPUT, EXIT_OK, EXIT_REFUSED, Refused
 from regionshift.journal.backends import open_state
 from regionshift.journal.events import RunView
-from regionshift.operations import status, unfinished
+from regionshift.operations import unfinished
 from regionshift.operations.preflight import Machine
 from regionshift.operations.run_tools import RunTools
 from regionshift.operations.unfinished import RunRow, require_finished
@@ -118,7 +118,6 @@ def site(tmp_path: Path, model: Callable[[World], World], monkeypatch: pytest.Mo
     row = RunRow("archive", ("archive",), run=made.archive, succeeds_as="archived")
     monkeypatch.setattr(opening, "open_session", made.wired)
     monkeypatch.setattr(unfinished, "RUN_KINDS", (*unfinished.RUN_KINDS, row))
-    monkeypatch.setattr(status, "RUN_KINDS", unfinished.RUN_KINDS)
     return made
 
 
