@@ -25,7 +25,7 @@ from regionshift.operations.waves.applier import Applier
 from regionshift.operations.waves.bake import Watch
 from regionshift.operations.waves.wave_run import WaveDriver
 from regionshift.releases import deployed_releases
-from regionshift.report.live import Activity, LiveView, StepsView
+from regionshift.report.live import NEWS_STYLES, Activity, LiveView, StepsView
 from regionshift.report.printer import Screen, Text
 from regionshift.report.terminal import run_facts_table
 from regionshift.report.values import Plan
@@ -35,7 +35,6 @@ from regionshift.runs.messages import News, RunListener, StepPhase, relied_on
 from regionshift.runs.state import Ending, RunStep
 from regionshift.session import Session
 
-_NEWS = {"started": "bold", "success": "green", "error": "red"}
 _GO_ON = (
     "`regionshift resume` begins it (with --yes where nobody can be asked),"
     " `regionshift resume --back` takes back what was done"
@@ -281,4 +280,4 @@ def step_line(step: WaveStep, phase: str, said: Mapping[str, object]) -> Text | 
 
 def news_line(news: News) -> Text:
     """What the topics are told too."""
-    return Text(news.summary, style=_NEWS[news.status])
+    return Text(news.summary, style=NEWS_STYLES[news.status])

@@ -17,6 +17,7 @@ from regionshift.journal.events import RunView
 from regionshift.journal.journal import Journal, RunJournal
 from regionshift.operations.deploying import deploy, mend
 from regionshift.operations.environment import Environment
+from regionshift.operations.moving import proposing
 from regionshift.operations.moving.copying import carried_entries, copies_of
 from regionshift.operations.moving.promoting import read_text, require_writable, write_text
 from regionshift.operations.moving.proposing import (
@@ -76,11 +77,6 @@ class MoveRun(SagaRun):
         """As of every run."""
         return news_of(self.source, self.target)
 
-    @property
-    def title(self) -> str:
-        """As of every run."""
-        return f"move {self.source} to {self.target}"
-
     def told_regions(self, state: SagaState) -> Sequence[str]:
         """Those that are up."""
         del state
@@ -107,7 +103,7 @@ class MoveRun(SagaRun):
                     return {}
                 with copies_of(tools, self.source, target) as copies:
                     return copies.copy(self.run_id)
-        if _is_primary(tools, target) and not _is_promoting(tools):
+        if _is_primary(tools, target) and not _is_promoting(tools.journal):
             return {}
         return promote_in_move(tools, target, self.listeners)
 
@@ -135,7 +131,7 @@ def look(
         text = with_target(tools.load(text), tools.settings, target, tools.load) or text
     if "up" in phases:
         plan = proposed_up(tools, source, target).plan
-    if _is_primary(tools, target) or _is_promoting(tools):
+    if _is_primary(tools, target) or _is_promoting(tools.journal):
         return plan  # the change of primary asked before its first step
     if "migrate" in phases:
         with copies_of(tools, source, target) as copies:
@@ -147,8 +143,8 @@ def look(
     return plan
 
 
-def _is_promoting(tools: RunTools) -> bool:
-    return any(view.kind == "promotion" for view in tools.journal.unfinished())
+def _is_promoting(journal: Journal) -> bool:
+    return proposing.unfinished(journal) is not None
 
 
 def _is_primary(tools: RunTools, region: str) -> bool:
@@ -292,7 +288,7 @@ def require_way_back(view: RunView, primary: str, journal: Journal) -> None:
         primary: by the settings as they are, while no change of primary is open.
     """
     source, target = ends_of(view)
-    if primary != target or any(each.kind == "promotion" for each in journal.unfinished()):
+    if primary != target or _is_promoting(journal):
         return
     raise Refused(
         f"The move {view.run_id} has made {target} the primary, which --back does not undo. Nothing was changed.",

@@ -277,7 +277,7 @@ class _Frame:
         yield from self.view.lines(None if self.view.has_ended else options.max_height)
 
 
-_NEWS = {"started": "bold", "success": "green", "error": "red"}
+NEWS_STYLES = {"started": "bold", "success": "green", "error": "red"}
 _MARKS = {
     "": ("·", "dim"),
     "before": ("…", "cyan"),
@@ -330,7 +330,7 @@ class StepsView(_MovingView):
         """What the topics are told too; the end of a step stands in the table already."""
         if not of_step:
             # A terminal gets whole words; a log gets the line as it is.
-            self._console.print(Text(summary, style=_NEWS[status]))
+            self._console.print(Text(summary, style=NEWS_STYLES[status]))
 
     def done_before(self, steps: Sequence[str]) -> None:
         """Take note of what an earlier process did."""

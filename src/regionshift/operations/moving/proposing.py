@@ -260,11 +260,15 @@ def take_over_engine(environment: Environment, journal: Journal, run_id: str) ->
     """The same, not told.
 
     The caller holds the environment's lock, so whoever held the engine's own is dead.
+
+    Raises:
+        Refused: the run is not open, or a newer tool wrote it; nothing was touched.
     """
+    run = journal.reopen(run_id)
     environment.engine.release_lock()
     recovered = recover(environment)
     if recovered.taken or recovered.unclear:
-        journal.reopen(run_id).append("recovery", "after", data=recovered.to_json())
+        run.append("recovery", "after", data=recovered.to_json())
     return recovered
 
 

@@ -164,7 +164,6 @@ def resume(driver: WaveDriver, *, back: bool = False) -> tuple[str, DeploymentSt
     views = unfinished(driver.journal)
     if not views:
         raise InputError("No deployment is unfinished.", remedy="see: regionshift history")
-    driver.journal.reopen(views[0].run_id)  # or it is refused
     take_over_engine(driver.environment, driver.journal, views[0].run_id)
     run = driver.journal.reopen(views[0].run_id)
     if back and "back" in driver.state(run.run_id).choices:
