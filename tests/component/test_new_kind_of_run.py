@@ -211,7 +211,7 @@ def test_back_from_a_move_that_was_killed_while_its_region_came_up_stops_it(
 
 def test_a_kind_of_a_version_to_come_is_left_alone(site: Site, told: Told) -> None:
     run_id = Process(site.world).journal.start("restore", {}).run_id
-    for command in (["resume", "--yes"], ["resume", "--back", "--yes"]):
+    for command in (["resume", "--yes"], ["resume", "--back", "--yes"], ["destroy", "--yes"]):
         code, shown = told(*command)
         assert code == EXIT_REFUSED and run_id in shown and "newer version" in shown
     with pytest.raises(Refused, match="is not finished") as refused:

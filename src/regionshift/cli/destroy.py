@@ -17,6 +17,7 @@ from regionshift.cli.show import (
 from regionshift.errors import EXIT_OK
 from regionshift.operations.deploying import mend
 from regionshift.operations.destroy import destroy, propose_destroy, require_destroyable
+from regionshift.operations.unfinished import require_endable
 
 
 def run_destroy(choices: Choices) -> int:
@@ -26,6 +27,7 @@ def run_destroy(choices: Choices) -> int:
             session.environment.calling_left_out()
         )  # a deployment that leaves a region out ends here
         require_destroyable(environment)
+        require_endable(session.journal)
         remains = mend(environment, session.journal)
         screen = console(choices)
         with working(choices, "planning"):

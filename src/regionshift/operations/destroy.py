@@ -19,7 +19,6 @@ from regionshift.operations.leftovers import Leftover, look_for_leftovers, still
 from regionshift.operations.ownership import require_ours
 from regionshift.operations.permissions import operator_findings
 from regionshift.operations.planning import wait_findings
-from regionshift.operations.unfinished import require_endable
 from regionshift.releases import deployed_releases
 from regionshift.report.values import Change, Plan
 from regionshift.runs.messages import AllRegionsNews, RunListener
@@ -81,14 +80,13 @@ def destroy(
 ) -> Destroyed:
     """Delete the environment as one run of the journal, and look that it is gone.
 
-    Runs that are not finished end with it: there is nothing left that they could go on with. ``listeners`` are told,
-    the topics before they go.
+    Runs that are not finished end with it: there is nothing left that they could go on with. That this version knows
+    all of them was asked (`require_endable`). ``listeners`` are told, the topics before they go.
 
     Raises:
-        Refused: a newer tool wrote a run that is not finished, or the state names what is protected or not ours.
+        Refused: the state names what is protected or not ours.
         WorkFailed: something could not be deleted, or is still there; run it again to go on.
     """
-    require_endable(journal)
     doomed = _doomed(environment)
     left = in_one_run(journal)
     named = left.regions if left else ()
