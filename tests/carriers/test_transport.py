@@ -156,10 +156,18 @@ def test_keeps_connections_and_leaves_them_before_the_server_hangs_up(
             assert all(answer.status == 200 for answer in pool.map(transport.send, [COPY] * 200))
 
 
-def test_a_connection_is_looked_at_also_where_many_files_are_open(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(connections, "_FRESH_SECONDS", 0.0)
+@pytest.fixture
+def many_files() -> Iterator[None]:
+    """The process may have more files open than select(2) knows."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, min(hard, 2048)), hard))
+    yield
+    resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+@pytest.mark.usefixtures("many_files")
+def test_a_connection_is_looked_at_also_where_many_files_are_open(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(connections, "_FRESH_SECONDS", 0.0)
     with serve(Script([OK])) as endpoint:
         transport = make(endpoint)
         transport.send(READ)
@@ -171,7 +179,6 @@ def test_a_connection_is_looked_at_also_where_many_files_are_open(monkeypatch: p
         assert kept.is_usable
         assert transport.send(READ).status == 200
         transport.close()
-    resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
 
 @pytest.mark.parametrize("region", [regions[0] for regions in REGIONS.values()])

@@ -128,7 +128,8 @@ class Worker:
             return {**self._refused("migrate", event, refused), "batches": 0}
         # What is completed already is not copied again, only told.
         batches = 0 if metadata["status"] == "completed" else metadata["batches"]
-        return {"status": "planned", "batches": batches, "workers": self.workers(), "more": False}
+        workers = self.workers() if batches else 1
+        return {"status": "planned", "batches": batches, "workers": workers, "more": False}
 
     def _copy(self, event: Mapping[str, Any], has_time: Callable[[], bool]) -> Answer:
         answer = self._migration(event).run_batch(event["batch"], has_time)
