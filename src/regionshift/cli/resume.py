@@ -16,7 +16,7 @@ from regionshift.cli.running import driver, resume_steps
 from regionshift.cli.show import console
 from regionshift.cli.up import ended, run_up, verdict
 from regionshift.errors import InputError
-from regionshift.journal.events import DECISION, RunView
+from regionshift.journal.events import RunView
 from regionshift.operations import moves
 from regionshift.operations.deploying import InOneRun, in_one_run, require_way_back
 from regionshift.operations.plan_up import UpOptions
@@ -96,12 +96,12 @@ def _waves(choices: Choices, session: Session, *, back: bool) -> int:
     approving = deploying.waiting(session.journal)
     with driver(choices, session, approving=approving) as driving:
         run_id, state = deploying.resume(driving, back=back)
-    kind = session.journal.view(run_id).kind
+    seen = session.journal.view(run_id)
+    kind = seen.kind
     if not choices.as_json:
         console(choices).print(f"{kind.capitalize()} {run_id}: {verdict(state)}")
     # Who resumes a run that a person turned back asks for the rest of the way back.
-    back = back or any(event.step == DECISION for event in session.journal.events(run_id))
-    code = ended(choices, session, state, kind, back=back)
+    code = ended(choices, session, state, kind, back=back or seen.was_turned)
     if kind == "rollback":
         say_what_the_settings_say(choices)
     return code

@@ -16,7 +16,7 @@ from regionshift.cli.show import confirm, console, person_is_there, print_json, 
 from regionshift.engine.engine import Listener
 from regionshift.engine.events import StepProgress
 from regionshift.errors import EXIT_FAILED, EXIT_OK, Interrupted, Refused
-from regionshift.journal.events import DECISION, RunView
+from regionshift.journal.events import RunView
 from regionshift.operations.environment import Environment
 from regionshift.operations.moving import proposing
 from regionshift.operations.moving.fencing import shut_again
@@ -140,8 +140,7 @@ def do_steps(
             screen.print(f"✗ {step}: {why}", style="red")
         if remedy:
             screen.print(f"  → {remedy}", style="dim")
-    turned = any(event.step == DECISION for event in journal.events(run_id))
-    return EXIT_OK if state.ending is (Ending.TAKEN_BACK if turned else Ending.DONE) else EXIT_FAILED
+    return EXIT_OK if state.ending is (Ending.TAKEN_BACK if seen.was_turned else Ending.DONE) else EXIT_FAILED
 
 
 def resume_steps(choices: Choices, session: Session, row: RunRow, view: RunView, *, back: bool) -> int:

@@ -86,6 +86,11 @@ class RunView:
         return self.kind == "migration" or (self.kind == "rollback" and "migration_id" in self.opened)
 
     @property
+    def was_turned(self) -> bool:
+        """Whether a person, or `resume`, chose to take it back."""
+        return any(step.step == DECISION for step in self.steps)
+
+    @property
     def in_doubt(self) -> tuple[StepView, ...]:
         """Steps that began and never said how they ended: a crash may have stopped them anywhere."""
         return tuple(step for step in self.steps if step.phase == "before")
@@ -252,7 +257,7 @@ def _regions(view: RunView) -> tuple[str, ...]:
 
 def _reason(view: RunView) -> str:
     given = [str(view.opened["reason"])] if view.opened.get("reason") else []
-    given += ["taken back as asked"] if any(step.step == DECISION for step in view.steps) else []
+    given += ["taken back as asked"] if view.was_turned else []
     given += [
         f"{step.step}: {step.data['error']}"
         for step in view.steps

@@ -226,14 +226,14 @@ class MigrationRun(DataRun):
     report: Report = field(init=False)
     _metadata: Metadata = field(default_factory=dict, init=False)
     _execution: str = field(default="", init=False)
-    _is_planned_only: bool = field(default=False, init=False)
 
     event: ClassVar[str] = "migrate"
 
     @property
     def steps(self) -> tuple[RunStep, ...]:
         """As of every run; what the plan found done needs no copying."""
-        return (_PLAN,) if self._is_planned_only else (_PLAN, _COPY)
+        is_done = self._metadata and not self.changes
+        return (_PLAN,) if is_done else (_PLAN, _COPY)
 
     def do(self, step: RunStep, state: SagaState, *, doubt: bool) -> Said:
         """As of every run."""
@@ -258,8 +258,7 @@ class MigrationRun(DataRun):
             ended = migration.begin(wanted.entries, wanted.level, deep=wanted.deep, asked=asked)
             self.counts = ended["plan"]
         self._metadata = ended
-        self._is_planned_only = ended["status"] in _ENDS
-        self.changes = not self._is_planned_only
+        self.changes = ended["status"] not in _ENDS
         return {"counts": ended["plan"], "batches": ended["batches"]}
 
     def _copy(self, migration: Migration) -> Said:
