@@ -126,6 +126,8 @@ class EngineSetup:
         # A quarter less processor time of the engine for some 100 MB (docs/scale-regions.md). On AWS the plugins, one
         # a region and larger than the engine, would inherit it.
         variables.setdefault("GOGC", "400")
+        if cloud.session_token:
+            variables["AWS_SESSION_TOKEN"] = cloud.session_token
         return variables | {
             "AWS_ACCESS_KEY_ID": cloud.access_key,
             "AWS_SECRET_ACCESS_KEY": cloud.secret_key,

@@ -247,15 +247,25 @@ class SessionParts:
 
     @cached_property
     def cloud(self) -> LocalCloud | None:
-        """The embedded AWS: our own, started when it does not run, or the one at the endpoint. None on AWS."""
+        """The embedded AWS: our own, started when it does not run, or the one at the endpoint. None on AWS.
+
+        Its key is the administrator's, or that of the role that a variable names.
+        """
         from regionshift.aws.guard import require_loopback
 
+        role = self.outside.variables.get("REGIONSHIFT_LOCAL_ROLE")
         if self.config.target == "aws":
             if self.endpoint is not None:
                 raise InputError(
                     "An endpoint goes with the local target only.",
                     where="--endpoint",
                     remedy="leave it out, or give --target local",
+                )
+            if role:
+                raise InputError(
+                    f"The role {role} is one of the embedded AWS, and the target is AWS.",
+                    where="REGIONSHIFT_LOCAL_ROLE",
+                    remedy="unset it: on AWS the credentials say as whom the command works",
                 )
             return None
         if self.endpoint is not None:
@@ -275,7 +285,7 @@ class SessionParts:
             is_own = own is not None and own.endpoint == self.endpoint.rstrip("/")
             cloud = own if own is not None and is_own else self._foreign_cloud(self.endpoint)
         require_loopback(cloud.endpoint)
-        return cloud
+        return emulator.as_role(cloud, role) if role else cloud
 
     def _foreign_cloud(self, endpoint: str) -> LocalCloud:
         from regionshift.local.emulator import LocalCloud
@@ -301,7 +311,7 @@ class SessionParts:
     @cached_property
     def clients(self) -> Clients:
         """AWS's clients for whoever runs the command."""
-        from regionshift.aws.clients import AccessKey, Clients
+        from regionshift.aws.clients import Clients
         from regionshift.aws.guard import require_aws
 
         account, cloud = self.config.account, self.cloud
@@ -310,7 +320,7 @@ class SessionParts:
             require_aws(self.outside.variables, clients.configured_endpoints())
             return clients
         return Clients(
-            key=AccessKey(cloud.access_key, cloud.secret_key),
+            key=cloud.key,
             endpoint=cloud.endpoint,
             ca_bundle=cloud.ca_bundle,
             account=account,
@@ -502,7 +512,7 @@ class SessionParts:
 
         cloud = self.cloud
         provider = (
-            ProviderSettings(cloud.endpoint, cloud.access_key, cloud.secret_key)
+            ProviderSettings(cloud.endpoint, cloud.access_key, cloud.secret_key, cloud.session_token)
             if cloud
             else ProviderSettings()
         )

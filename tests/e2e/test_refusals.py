@@ -108,6 +108,43 @@ def test_doctor_finds_nothing_in_the_way(place: Place) -> None:
     assert done.json["findings"] == []
 
 
+def test_a_role_of_the_embedded_aws_is_there_and_for_the_local_target(place: Place) -> None:
+    done = place.run("preview", REGIONSHIFT_LOCAL_ROLE="nobody")
+    assert done.code == 2, done.said
+    assert "no role nobody" in done.err
+    done = place.run("preview", "--target", "aws", REGIONSHIFT_LOCAL_ROLE="nobody")
+    assert done.code == 2, done.said
+    assert "target is AWS" in done.err
+
+
+def test_a_command_and_its_engine_work_as_the_role_that_is_named(place: Place) -> None:
+    """All but one right, and none to ask what it may: so what the engine makes is the first to be refused."""
+    iam, trust = place.clients.get("iam", "us-east-1"), {"Effect": "Allow", "Action": "sts:AssumeRole"}
+    trust["Principal"] = {"AWS": "123456789012"}  # type: ignore[assignment]
+    iam.create_role(RoleName="tried", AssumeRolePolicyDocument=json.dumps({"Statement": [trust]}))
+    all_but = {"Effect": "Allow", "NotAction": ["sns:CreateTopic", "iam:Simulate*"], "Resource": "*"}
+    policy = json.dumps({"Version": "2012-10-17", "Statement": [all_but]})
+    iam.put_role_policy(RoleName="tried", PolicyName="tried", PolicyDocument=policy)
+    other = Place(
+        place.folder, {**place.settings, "environment": "tried", "regions": {"primary": "us-east-1"}}
+    )
+    (place.folder / "tried.yaml").write_text(json.dumps(other.settings))
+    done = other.run("up", "--yes", "--config", "tried.yaml", REGIONSHIFT_LOCAL_ROLE="tried")
+    assert done.code == 1, done.said
+    assert "assumed-role/tried/regionshift" in "".join(done.said.split())
+    assert "sns:createtopic" in done.said.lower()
+    # Whoever comes after has another key, and finds the same environment.
+    policy = json.dumps({"Version": "2012-10-17", "Statement": [{**all_but, "NotAction": "iam:Simulate*"}]})
+    iam.put_role_policy(RoleName="tried", PolicyName="tried", PolicyDocument=policy)
+    done = other.run("resume", "--yes", "--config", "tried.yaml", REGIONSHIFT_LOCAL_ROLE="tried")
+    assert done.code == 0, done.said
+    done = other.run(
+        "up", "--yes", "--json", "--no-validate", "--config", "tried.yaml", REGIONSHIFT_LOCAL_ROLE="tried"
+    )
+    assert done.code == 0, done.said
+    assert done.json["changes"] == []
+
+
 def test_doctor_says_that_no_engine_is_there(place: Place) -> None:
     script = "import sys; sys.prefix = '/nowhere'; from regionshift.cli import main; main()"
     variables = {"PATH": "/usr/bin:/bin", **place.variables}

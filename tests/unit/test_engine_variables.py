@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -66,6 +67,13 @@ def test_offline_the_engine_collects_garbage_less_often_unless_that_was_decided(
     assert _variables(tmp_path, cloud)["GOGC"] == "400"
     assert _variables(tmp_path, cloud, GOGC="50")["GOGC"] == "50"
     assert _variables(tmp_path, cloud, **KEYS)["AWS_ACCESS_KEY_ID"] == "key"
+
+
+def test_offline_the_engine_works_as_the_role_that_the_command_works_as(tmp_path: Path) -> None:
+    cloud = LocalCloud("https://127.0.0.1:1", "1" * 12, tmp_path / "ca.pem", 1, "key", "secret", tmp_path)
+    assert "AWS_SESSION_TOKEN" not in _variables(tmp_path, cloud, **KEYS)
+    found = _variables(tmp_path, replace(cloud, session_token="the role's"), **KEYS)
+    assert found["AWS_SESSION_TOKEN"] == "the role's"
 
 
 @pytest.mark.parametrize("offline", [False, True])

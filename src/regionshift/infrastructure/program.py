@@ -42,6 +42,7 @@ class ProviderSettings:
     endpoint: str | None = None
     access_key: str | None = field(default=None, repr=False)
     secret_key: str | None = field(default=None, repr=False)
+    session_token: str | None = field(default=None, repr=False)
 
 
 class AWSProviderManager:
@@ -77,6 +78,7 @@ class AWSProviderManager:
             "endpoints": [aws.ProviderEndpointArgs(**dict.fromkeys(SERVICES, self._settings.endpoint))],
             "access_key": _secret(self._settings.access_key),
             "secret_key": _secret(self._settings.secret_key),
+            "token": _secret(self._settings.session_token),
             "s3_use_path_style": True,
             "skip_credentials_validation": True,
             "skip_metadata_api_check": True,

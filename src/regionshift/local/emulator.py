@@ -22,7 +22,7 @@ from regionshift.aws.errors import AwsFailed, told_plainly
 from regionshift.errors import InputError, Refused, WorkFailed
 from regionshift.local import process
 from regionshift.local.certificates import Certificates, ensure_certificates
-from regionshift.local.state import CloudRecord, StateFolder
+from regionshift.local.state import ADMIN, CloudRecord, StateFolder
 from regionshift.local.weather import CALM, WEATHERS, variables
 
 if TYPE_CHECKING:
@@ -31,20 +31,20 @@ if TYPE_CHECKING:
 
 # A free port can be taken between looking and listening; more often than this something else is wrong.
 PORT_ATTEMPTS = 5
+_SESSION_S = 3600  # AWS's own default (STS API Reference, "AssumeRole")
 _SEEDS = 1_000_000
-# An IAM user, because policies do not apply to the emulator's root.
-ADMIN = "regionshift-admin"
 ADMIN_POLICY = "arn:aws:iam::aws:policy/AdministratorAccess"
 # Any region: IAM and STS are global in the emulator as on AWS.
 ADMIN_REGION = "us-east-1"
+ROLE_VARIABLE = "REGIONSHIFT_LOCAL_ROLE"
 
 
 @dataclass(frozen=True)
 class LocalCloud:
-    """A running embedded AWS and the key of its administrator, an IAM user that policies apply to.
+    """A running embedded AWS and the key of its administrator, an IAM user that policies apply to, or of a role.
 
     ``endpoint`` is ``https://127.0.0.1:<port>``; ``ca_bundle`` is the PEM file that clients must trust; ``weather``
-    and ``seed`` say how unforgiving it is (see ``weather.py``).
+    and ``seed`` say how unforgiving it is (see ``weather.py``); ``session_token`` belongs to a role's key.
     """
 
     endpoint: str
@@ -56,6 +56,12 @@ class LocalCloud:
     state_dir: Path
     weather: str = CALM
     seed: int = 0
+    session_token: str | None = field(default=None, repr=False)
+
+    @property
+    def key(self) -> AccessKey:
+        """What signs requests: the administrator's key, or that of a session of a role."""
+        return AccessKey(self.access_key, self.secret_key, self.session_token)
 
 
 def up(
@@ -125,6 +131,44 @@ def down(state_dir: Path, wipe: bool = False) -> bool:
         elif record is not None:
             folder.write(record.without_process())
         return running is not None
+
+
+def as_role(cloud: LocalCloud, role: str) -> LocalCloud:
+    """``cloud`` for whoever works in it as ``role``, by a session as long as the role allows.
+
+    Args:
+        role: its name, or its ARN.
+
+    Raises:
+        InputError: there is no such role.
+    """
+    clients = Clients(key=cloud.key, endpoint=cloud.endpoint, ca_bundle=cloud.ca_bundle, is_logged=False)
+    try:
+        found = clients.call(ADMIN_REGION, "iam", "get_role", RoleName=role.rpartition("/")[2])["Role"]
+    except AwsFailed as error:
+        if error.code not in ("NoSuchEntity", "ValidationError"):
+            raise
+        found = {}
+    if role not in (found.get("RoleName"), found.get("Arn")):
+        raise InputError(
+            f"The embedded AWS has no role {role}.",
+            where=ROLE_VARIABLE,
+            remedy=f"make the role first, as the administrator (without {ROLE_VARIABLE}), or name another",
+        )
+    session = clients.call(
+        ADMIN_REGION,
+        "sts",
+        "assume_role",
+        RoleArn=found["Arn"],
+        RoleSessionName="regionshift",
+        DurationSeconds=found.get("MaxSessionDuration", _SESSION_S),
+    )["Credentials"]
+    return replace(
+        cloud,
+        access_key=session["AccessKeyId"],
+        secret_key=session["SecretAccessKey"],
+        session_token=session["SessionToken"],
+    )
 
 
 def _remove(folder: Path) -> None:

@@ -23,6 +23,8 @@ from regionshift.local.weather import CALM
 OWNER_ONLY_FOLDER = 0o700
 OWNER_ONLY_FILE = 0o600
 REQUESTS = "requests.jsonl"
+# An IAM user, because policies do not apply to the emulator's root.
+ADMIN = "regionshift-admin"
 
 
 @dataclass(frozen=True)

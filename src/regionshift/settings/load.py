@@ -41,7 +41,10 @@ SUFFIX_VARIABLE = "ENVIRONMENT_SUFFIX"
 # What the commands themselves read: no fields of the settings.
 RESERVED = frozenset(
     PREFIX + name
-    for name in ("CONFIG", "ENDPOINT", "YES", "JSON", "VERBOSE", "CACHE", "PULUMI", "CA_BUNDLE", "PROFILE")
+    for name in (
+        *("CONFIG", "ENDPOINT", "YES", "JSON", "VERBOSE", "CACHE", "PULUMI", "CA_BUNDLE", "PROFILE"),
+        "LOCAL_ROLE",
+    )
 )
 RESERVED_PREFIXES = (PREFIX + "TEST_", PREFIX + "BENCH_")
 _MOST_MENDS = 5

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 import pytest
 from primary_site import Site
 
-from regionshift.local.emulator import ADMIN
+from regionshift.local.state import ADMIN
 
 pytestmark = pytest.mark.component
 

@@ -18,7 +18,7 @@ import grpc
 from google.protobuf import any_pb2, empty_pb2
 from pulumi.runtime.proto import plugin_pb2, provider_pb2, provider_pb2_grpc, status_pb2
 
-from regionshift.aws.clients import AccessKey, Clients
+from regionshift.aws.clients import Clients
 from regionshift.aws.guard import require_loopback
 from regionshift.errors import InputError
 from regionshift.local.emulator import LocalCloud
@@ -247,8 +247,7 @@ def serve(
         Refused: the endpoint is not this machine.
     """
     require_loopback(cloud.endpoint)
-    key = AccessKey(cloud.access_key, cloud.secret_key)
-    clients = Clients(key=key, endpoint=cloud.endpoint, ca_bundle=cloud.ca_bundle, is_logged=False)
+    clients = Clients(key=cloud.key, endpoint=cloud.endpoint, ca_bundle=cloud.ca_bundle, is_logged=False)
     servicer = AwsServicer(handlers, clients, cloud.account, files or Files())
     sizes = [("grpc.max_receive_message_length", _UNLIMITED), ("grpc.max_send_message_length", _UNLIMITED)]
     server = own_server(grpc, ThreadPoolExecutor(_THREADS, thread_name_prefix="aws-provider"), options=sizes)
