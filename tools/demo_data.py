@@ -57,7 +57,7 @@ def seed(clients: Clients) -> None:
     topic = f"arn:aws:sns:{SOURCE}:123456789012:orders"
     ssm.put_parameter(Name="/orders/legacy/topic", Value=topic, Type="String", Overwrite=True)
     ssm.put_parameter(Name="/orders/legacy/limit", Value="25", Type="SecureString", Overwrite=True)
-    if not [one for one in vault.list_secrets()["SecretList"] if one["Name"] == "orders/legacy/key"]:
+    if "orders/legacy/key" not in vault.get_paginator("list_secrets").paginate().search("SecretList[].Name"):
         vault.create_secret(Name="orders/legacy/key", SecretString=hashlib.sha256(topic.encode()).hexdigest())
     print(f"{len(found) + 2} objects, 2 parameters and a secret are in {SOURCE}.")
 
@@ -90,7 +90,7 @@ def look(clients: Clients) -> str:
         if name.startswith("/orders/legacy/"):
             value = ssm.get_parameter(Name=name, WithDecryption=True)["Parameter"]["Value"]
             things[f"ssm {name}"] = value.encode()
-    for name in [one["Name"] for one in vault.list_secrets()["SecretList"]]:
+    for name in vault.get_paginator("list_secrets").paginate().search("SecretList[].Name"):
         if name.startswith("orders/legacy/"):
             value = vault.get_secret_value(SecretId=name)["SecretString"]
             things[f"secret {name}"] = value.encode()

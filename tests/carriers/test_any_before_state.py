@@ -233,8 +233,10 @@ def secrets_there(world: World, prefix: str) -> dict[str, Any]:
     """Every secret of the target to the last label, with the value of every version."""
     vault = world.clients.get("secretsmanager", TARGET)
     found = {}
-    listed = vault.list_secrets(IncludePlannedDeletion=True, Filters=[{"Key": "name", "Values": [prefix]}])
-    for name in (each["Name"] for each in listed["SecretList"]):
+    pages = vault.get_paginator("list_secrets").paginate(
+        IncludePlannedDeletion=True, Filters=[{"Key": "name", "Values": [prefix]}]
+    )
+    for name in pages.search("SecretList[].Name"):
         one = vault.describe_secret(SecretId=name)
         stages = {version: sorted(labels) for version, labels in one["VersionIdsToStages"].items()}
         values = {}

@@ -210,8 +210,9 @@ def test_secrets_are_filtered_by_how_their_names_and_tags_begin(clients: Clients
         )
 
     def found(*filters: Any) -> list[str]:
-        answer = vault.list_secrets(Filters=[{"Key": "name", "Values": [name]}, *filters])
-        return sorted(each["Name"].removeprefix(f"{name}/") for each in answer["SecretList"])
+        named: Any = {"Key": "name", "Values": [name]}
+        pages = vault.get_paginator("list_secrets").paginate(Filters=[named, *filters])
+        return sorted(each.removeprefix(f"{name}/") for each in pages.search("SecretList[].Name"))
 
     assert found() == ["Ab", "ab", "b/ab"]
     assert found({"Key": "name", "Values": [f"{name}/a", f"{name}/b"]}) == ["ab", "b/ab"]

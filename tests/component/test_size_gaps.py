@@ -13,14 +13,19 @@ from botocore.exceptions import ClientError
 from regionshift.aws.clients import Clients
 from regionshift.local.size_gaps import of_iam, of_variables, within
 from regionshift.settings.quotas import (
+    BUCKET_POLICY,
+    DASHBOARD_METRICS,
     DEFINITION,
     INLINE_POLICIES,
     KEY_POLICY,
     MANAGED_POLICIES,
     MANAGED_POLICY,
+    POLICIES_OF_ACCOUNT,
     QUEUE_POLICY,
     SECRET,
+    TOPIC_POLICY,
     TRUST_POLICY,
+    WIDGET_METRICS,
     policy_characters,
 )
 
@@ -71,7 +76,8 @@ def test_inline_policies_of_a_role_count_together(clients: Clients, role: str) -
     refused(iam.put_role_policy, "LimitExceeded", says, PolicyName="two", **too_long)
     refused(iam.put_role_policy, "LimitExceeded", says, PolicyName="three", **too_long)
     refused(iam.put_role_policy, "NoSuchEntity", PolicyName="one", **{**too_long, "RoleName": "nobody"})
-    assert iam.list_role_policies(RoleName=role)["PolicyNames"] == ["one", "two"]
+    pages = iam.get_paginator("list_role_policies").paginate(RoleName=role)
+    assert list(pages.search("PolicyNames[]")) == ["one", "two"]
 
 
 def test_a_role_takes_ten_managed_policies_of_a_bounded_length(clients: Clients, role: str) -> None:
@@ -134,6 +140,68 @@ def test_keys_queues_secrets_and_state_machines_bound_their_documents(clients: C
     )
 
 
+def test_a_buckets_policy_is_bounded_without_its_white_space(clients: Clients, role: str) -> None:
+    s3 = clients.get("s3", REGION)
+    s3.create_bucket(Bucket=role, CreateBucketConfiguration={"LocationConstraint": REGION})
+    about: dict[str, Any] = {"Effect": "Deny", "Principal": "*", "Action": "s3:GetObject"}
+    about["Resource"] = f"arn:aws:s3:::{role}/x"
+
+    def of_length(size: int) -> str:
+        document = {"Version": "2012-10-17", "Statement": [{**about, "Sid": ""}]}
+        document["Statement"] = [
+            {**about, "Sid": "x" * (size - len(json.dumps(document, separators=(",", ":"))))}
+        ]
+        return json.dumps(document, indent=4)
+
+    s3.put_bucket_policy(Bucket=role, Policy=of_length(BUCKET_POLICY.most))
+    refused(
+        s3.put_bucket_policy,
+        "MalformedPolicy",
+        "20480 bytes",
+        Bucket=role,
+        Policy=of_length(BUCKET_POLICY.most + 1),
+    )
+
+
+def test_a_topics_policy_is_bounded_whenever_it_is_given(clients: Clients, role: str) -> None:
+    sns = clients.get("sns", REGION)
+    empty = json.dumps({"Version": "2012-10-17", "Statement": []})
+    fits, too_long = (empty.ljust(TOPIC_POLICY.most + more) for more in (0, 1))
+    topic = sns.create_topic(Name=role, Attributes={"Policy": fits})["TopicArn"]
+    given: Any = {"TopicArn": topic, "AttributeName": "Policy", "AttributeValue": too_long}
+    refused(sns.set_topic_attributes, "InvalidParameter", "30720", **given)
+    refused(sns.create_topic, "InvalidParameter", "30720", Name=f"{role}-2", Attributes={"Policy": too_long})
+
+
+@pytest.mark.parametrize(
+    ("counts", "is_refused"),
+    [
+        ([WIDGET_METRICS.most] * (DASHBOARD_METRICS.most // WIDGET_METRICS.most), False),
+        ([WIDGET_METRICS.most + 1], True),
+        ([WIDGET_METRICS.most] * (DASHBOARD_METRICS.most // WIDGET_METRICS.most) + [1], True),
+    ],
+)
+def test_the_metrics_of_a_dashboard_are_bounded(
+    clients: Clients, role: str, counts: list[int], is_refused: bool
+) -> None:
+    cloudwatch = clients.get("cloudwatch", REGION)
+    properties = [{"region": REGION, "metrics": [["A", str(n)] for n in range(count)]} for count in counts]
+    widgets = [{"type": "metric", "properties": each} for each in properties]
+    given: Any = {"DashboardName": role, "DashboardBody": json.dumps({"widgets": widgets})}
+    if is_refused:
+        refused(cloudwatch.put_dashboard, "InvalidParameterInput", "metrics", **given)
+    else:
+        cloudwatch.put_dashboard(**given)
+
+
+def test_an_account_takes_so_many_managed_policies() -> None:
+    given = {"PolicyDocument": "{}"}
+    assert of_iam({}, range(POLICIES_OF_ACCOUNT.most - 1))["CreatePolicy"](given) is None
+    found = of_iam({}, range(POLICIES_OF_ACCOUNT.most))["CreatePolicy"](given)
+    assert found is not None
+    assert found[0] == "LimitExceeded"
+
+
 def test_a_functions_variables_are_bounded(clients: Clients, role: str) -> None:
     made: dict[str, Any] = {
         "FunctionName": role,
@@ -157,9 +225,11 @@ def test_variables_are_measured_as_json() -> None:
 
 def test_the_emulator_still_needs_it(role: str) -> None:
     """Else `local/size_gaps.py` can go: the emulator as it is, without our help, takes documents of any size."""
-    del role
     iam = pytest.importorskip("ministack.services.iam")
     given = {"PolicyName": ["long"], "PolicyDocument": [of_size(MANAGED_POLICY.most + 1)]}
     assert iam._create_policy(given)[0] == 200
+    s3 = pytest.importorskip("ministack.services.s3")
+    s3._create_bucket(role, b"", {})
+    assert s3._put_bucket_policy(role, b" " * (BUCKET_POLICY.most + 1))[0] == 204
     helped = within(iam._create_policy, of_iam({})["CreatePolicy"], lambda code, _: code)
     assert helped({**given, "PolicyName": ["longer"]}) == "LimitExceeded"

@@ -9,7 +9,7 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -24,8 +24,11 @@ ON_AWS = os.environ.get("REGIONSHIFT_TEST_AWS_ACCOUNT", "")
 ACCOUNT = ON_AWS or "123456789012"
 COMMAND = str(Path(sys.executable).parent / "regionshift")
 SENTINEL = "s3ntinel-7f1c-never-to-be-shown"
-_PATIENCE_S = 3600.0 if ON_AWS else 300.0
+# Seconds for a command, by weather: of a storm each region is down or slow for a fifth of the time.
+_PATIENCE_S = {"calm": 3600.0 if ON_AWS else 300.0, "aws": 600.0, "storm": 1800.0}
 _ENDING_S = 300.0
+# Seconds. Longer than anything is late in any weather.
+SETTLED = 15.0
 
 
 @dataclass(frozen=True)
@@ -53,6 +56,7 @@ class Place:
     settings: dict[str, Any]
     variables: dict[str, str] = field(default_factory=lambda: {"ORDERS_TOKEN": SENTINEL})
     told: list[str] = field(default_factory=list)
+    weather: str = "calm"
 
     @property
     def regions(self) -> list[str]:
@@ -61,11 +65,30 @@ class Place:
 
     @property
     def clients(self) -> Clients:
+        """To look and to change behind its back: whom no weather hinders is the emulator's root."""
         if ON_AWS:
             return Clients()
         cloud = emulator.up(self.folder / ".regionshift/cloud", ACCOUNT)
         key = AccessKey(cloud.access_key, cloud.secret_key)
+        if self.weather != "calm":
+            key = AccessKey(ACCOUNT, "root")
         return Clients(key=key, endpoint=cloud.endpoint, ca_bundle=cloud.ca_bundle)
+
+    def comes_to(self, look: Callable[[], Any], wanted: Any) -> None:
+        """What is looked at is as wanted: at once, or where lists are late when everything has settled."""
+        until = time.monotonic() + (0.0 if self.weather == "calm" else SETTLED)
+        while (found := look()) != wanted and time.monotonic() < until:
+            time.sleep(0.2)
+        assert found == wanted, f"{found} is not {wanted}"
+
+    def settled(self, regions: list[str]) -> Counter[str]:
+        """How many things of each kind there are: when that has not changed for longer than the index is late."""
+        found, since = census(self.clients, regions, "dev"), time.monotonic()
+        while self.weather != "calm" and time.monotonic() - since < SETTLED / 3:
+            time.sleep(0.2)
+            if (again := census(self.clients, regions, "dev")) != found:
+                found, since = again, time.monotonic()
+        return found
 
     def write(self) -> None:
         self.folder.mkdir(parents=True, exist_ok=True)
@@ -73,6 +96,7 @@ class Place:
 
     def begin(self, weather: str, seed: int) -> None:
         """Start its embedded AWS in that weather."""
+        self.weather = weather
         emulator.up(self.folder / ".regionshift/cloud", ACCOUNT, weather=weather, seed=seed)
 
     def start(self, *arguments: str, **more: str) -> subprocess.Popen[str]:
@@ -92,7 +116,7 @@ class Place:
 
     def finish(self, process: subprocess.Popen[str]) -> Done:
         try:
-            out, err = process.communicate(timeout=_PATIENCE_S)
+            out, err = process.communicate(timeout=_PATIENCE_S[self.weather])
         except BaseException:
             # It has a session of its own: what it would go on to make, nobody takes down, and on AWS it costs money.
             process.send_signal(signal.SIGINT)

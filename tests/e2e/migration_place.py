@@ -92,9 +92,8 @@ class Place:
         listed = s3.list_object_versions(Bucket=bucket)
         parameters = ssm.get_paginator("describe_parameters").paginate().search("Parameters[].Name")
         names = [name for name in parameters if name.startswith("/old/")]
-        secrets = [
-            one["Name"] for one in vault.list_secrets()["SecretList"] if one["Name"].startswith("old/")
-        ]
+        listed_secrets = vault.get_paginator("list_secrets").paginate().search("SecretList[].Name")
+        secrets = [name for name in listed_secrets if name.startswith("old/")]
         return {
             "objects": {key: s3.get_object(Bucket=bucket, Key=key)["Body"].read() for key in keys},
             "versions": sorted(one["VersionId"] for one in listed.get("Versions", [])),

@@ -26,6 +26,8 @@ pytestmark = pytest.mark.e2e
 REGIONS = ["us-east-1", "eu-west-1", "ap-southeast-2"]
 KEPT = REGIONS[:2]  # those that are left when the third was taken out
 LOG = "up.log"
+# On AWS its own; of the embedded one what `make test-all` is to show, and its seed.
+WEATHER = ("aws", os.environ.get("FIRST", "1")) if os.environ.get("TESTS") == "all" else ("calm", "0")
 EACH = (
     "lambda_function_name",
     "lambda_function_arn",
@@ -74,10 +76,13 @@ def proxy() -> Iterator[_Proxy]:
     server.shutdown()
 
 
-@pytest.fixture(scope="module")
-def place(make_place: Callable[..., Place], proxy: _Proxy) -> Place:
+@pytest.fixture(scope="module", params=[WEATHER], ids="-".join)
+def place(request: pytest.FixtureRequest, make_place: Callable[..., Place], proxy: _Proxy) -> Place:
     """The environment, stood up once."""
     place = make_place(network={"vpc_cidr": "10.0.0.0/16"})
+    if not ON_AWS:
+        weather, seed = request.param
+        place.begin(weather, int(seed))
     if not ON_AWS:  # there the network is what is used
         url = f"http://127.0.0.1:{proxy.server_address[1]}"
         for name, value in {"http": url, "https": url, "no": "127.0.0.1,localhost"}.items():
@@ -91,7 +96,7 @@ def place(make_place: Callable[..., Place], proxy: _Proxy) -> Place:
 @pytest.fixture(scope="module")
 def whole(place: Place) -> Counter[str]:
     """How many of everything there are when the environment is whole."""
-    return census(place.clients, REGIONS, "dev")
+    return place.settled(REGIONS)
 
 
 def test_the_log_says_what_was_called_locked_written_and_made(place: Place) -> None:
@@ -126,7 +131,7 @@ def test_a_second_up_changes_nothing(place: Place, whole: Counter[str]) -> None:
     done = place.run("up", "--json", "--no-validate")  # nothing to confirm, so nobody need be there
     assert done.code == 0, done.said
     assert done.json["changes"] == []
-    assert census(place.clients, REGIONS, "dev") == whole
+    place.comes_to(lambda: census(place.clients, REGIONS, "dev"), whole)
 
 
 def test_validate_answers_for_every_region(place: Place, tmp_path: Path) -> None:
@@ -226,8 +231,8 @@ def test_two_environments_stand_side_by_side_and_share_nothing(place: Place, who
     assert gone.code == 0, gone.said
     newest = place.run("history", "--json", *options, **suffix).json[0]
     assert (newest["kind"], newest["regions"]) == ("destroy", [REGIONS[0]])
-    assert census(place.clients, REGIONS, "pr7") == Counter()
-    assert census(place.clients, REGIONS, "dev") == whole
+    place.comes_to(lambda: census(place.clients, REGIONS, "pr7"), Counter())
+    place.comes_to(lambda: census(place.clients, REGIONS, "dev"), whole)
 
 
 def test_what_holds_data_goes_only_when_that_is_allowed(place: Place, whole: Counter[str]) -> None:
@@ -241,7 +246,7 @@ def test_what_holds_data_goes_only_when_that_is_allowed(place: Place, whole: Cou
     findings = refused.json["error"]["findings"]
     assert {each["region"] for each in findings} == {"ap-southeast-2"}
     assert {each["code"] for each in findings} == {"data-loss"}
-    assert census(place.clients, REGIONS, "dev") == whole
+    place.comes_to(lambda: census(place.clients, REGIONS, "dev"), whole)
     allowed = place.start_and_wait_for(["up", "--yes", "--allow-data-loss"], 5, "delete")
     os.kill(allowed.pid, signal.SIGKILL)
     place.finish(allowed)
@@ -258,7 +263,7 @@ def test_what_holds_data_goes_only_when_that_is_allowed(place: Place, whole: Cou
     assert back.code == 3, back.said
     done = place.run("resume", "--yes")
     assert done.code == 0, done.said
-    assert census(place.clients, ["ap-southeast-2"], "dev") == Counter()
+    place.comes_to(lambda: census(place.clients, ["ap-southeast-2"], "dev"), Counter())
     # A failed validation of before left its alarm red; on AWS its window has ended long since.
     for region in REGIONS:
         cloudwatch = place.clients.get("cloudwatch", region)
@@ -274,7 +279,7 @@ def test_what_holds_data_goes_only_when_that_is_allowed(place: Place, whole: Cou
 @pytest.fixture(scope="module")
 def both(place: Place) -> Counter[str]:
     """How many of everything there are when both regions that are left are whole."""
-    return census(place.clients, KEPT, "dev")
+    return place.settled(KEPT)
 
 
 def test_destroy_empties_what_is_full_and_proves_that_nothing_is_left(
@@ -304,7 +309,7 @@ def test_destroy_empties_what_is_full_and_proves_that_nothing_is_left(
     assert done.code == 0, done.said
     assert done.json["emptied"] >= 17
     assert all("key/" in each["what"] and each["until"] for each in done.json["kept"])
-    assert census(place.clients, REGIONS, "dev") == Counter()
+    place.comes_to(lambda: census(place.clients, REGIONS, "dev"), Counter())
     assert place.run("outputs").code == 1
     again = place.run("destroy", "--yes")
     assert again.code == 0, again.said
@@ -338,7 +343,7 @@ def test_a_killed_engine_and_a_killed_command_lose_and_double_nothing(
     done = place.run("resume", "--yes")
     assert done.code == 0, done.said
     assert "was killed" in done.out
-    assert census(place.clients, KEPT, "dev") == both
+    place.comes_to(lambda: census(place.clients, KEPT, "dev"), both)
     assert place.run("resume", "--yes").code == 2  # nothing is unfinished
 
 
@@ -356,14 +361,14 @@ def test_a_killed_destroy_is_gone_on_with_and_up_stands_it_up_anew(place: Place,
     _kill_destroy(place)
     back = place.run("up", "--yes")
     assert back.code == 0, back.said
-    assert census(place.clients, KEPT, "dev") == both
+    place.comes_to(lambda: census(place.clients, KEPT, "dev"), both)
     _kill_destroy(place)
     refused = place.run("resume", "--yes", "--back")
     assert refused.code == 3, refused.said
     assert "does not come back" in refused.err
     gone = place.run("resume", "--yes")
     assert gone.code == 0, gone.said
-    assert census(place.clients, REGIONS, "dev") == Counter()
+    place.comes_to(lambda: census(place.clients, REGIONS, "dev"), Counter())
 
 
 def test_a_killed_first_up_is_taken_back_to_nothing(place: Place) -> None:
@@ -372,7 +377,7 @@ def test_a_killed_first_up_is_taken_back_to_nothing(place: Place) -> None:
     place.finish(up)
     back = place.run("resume", "--yes", "--back")
     assert back.code == 0, back.said
-    assert census(place.clients, REGIONS, "dev") == Counter()
+    place.comes_to(lambda: census(place.clients, REGIONS, "dev"), Counter())
     assert place.run("status").code == 0
 
 

@@ -8,16 +8,12 @@ from __future__ import annotations
 
 import json
 import os
-import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from e2e_place import ACCOUNT, ON_AWS, Place, census
-
-from regionshift.aws.clients import AccessKey, Clients
-from regionshift.local import emulator
+from e2e_place import ON_AWS, Place, census
 
 pytestmark = [
     pytest.mark.e2e,
@@ -31,8 +27,6 @@ OBJECTS = {f"files/{number}": f"object {number}" for number in range(40)}
 PARAMETERS = {f"/legacy/{number}": f"parameter {number}" for number in range(8)}
 SECRETS = {f"legacy/{number}": f"secret {number}" for number in range(4)}
 TRIES = 2 if WEATHER == "aws" else 8
-# Seconds. Longer than anything is late in any weather.
-SETTLED = 15.0
 
 
 @pytest.fixture(scope="module", params=range(FIRST, FIRST + SEEDS))
@@ -67,14 +61,8 @@ def done(place: Place, *command: str) -> None:
     raise AssertionError(f"not done at the last try: {' '.join(command)}")
 
 
-def clear(place: Place) -> Clients:
-    """Clients that no weather hinders, to fill and to look: the emulator's root. Commands go as its administrator."""
-    cloud = emulator.up(place.folder / ".regionshift/cloud", ACCOUNT)
-    return Clients(key=AccessKey(ACCOUNT, "root"), endpoint=cloud.endpoint, ca_bundle=cloud.ca_bundle)
-
-
 def fill(place: Place) -> None:
-    clients = clear(place)
+    clients = place.clients
     s3 = clients.get("s3", HERE)
     for region in (HERE, THERE):
         where: Any = {} if region == HERE else {"CreateBucketConfiguration": {"LocationConstraint": region}}
@@ -91,7 +79,7 @@ def fill(place: Place) -> None:
 
 def data(place: Place, region: str) -> dict[str, dict[str, str]]:
     """What readers find in the region of what is carried."""
-    clients, bucket = clear(place), f"archive-{region}"
+    clients, bucket = place.clients, f"archive-{region}"
     s3, ssm = clients.get("s3", region), clients.get("ssm", region)
     vault = clients.get("secretsmanager", region)
     objects = s3.get_paginator("list_objects_v2").paginate(Bucket=bucket).search("Contents[].Key")
@@ -109,43 +97,25 @@ def data(place: Place, region: str) -> dict[str, dict[str, str]]:
     }
 
 
-def comes_to(look: Callable[[], Any], wanted: Any) -> None:
-    """Lists are late: what is looked at is as wanted, at the latest when everything has settled."""
-    until = time.monotonic() + SETTLED
-    while (found := look()) != wanted and time.monotonic() < until:
-        time.sleep(0.2)
-    assert found == wanted, f"{found} is not {wanted}"
-
-
-def settled(place: Place) -> Counter[str]:
-    """How many things of each kind there are, when that has not changed for longer than the index is late."""
-    found, since = census(clear(place), place.regions, "dev"), time.monotonic()
-    while time.monotonic() - since < SETTLED / 3:
-        time.sleep(0.2)
-        if (again := census(clear(place), place.regions, "dev")) != found:
-            found, since = again, time.monotonic()
-    return found
-
-
 ALL = {"objects": OBJECTS, "parameters": PARAMETERS, "secrets": SECRETS}
 NONE: dict[str, dict[str, str]] = {"objects": {}, "parameters": {}, "secrets": {}}
 
 
 def test_a_life_in_the_weather(place: Place) -> None:
     done(place, "up", "--yes")
-    stands = settled(place)
+    stands = place.settled(place.regions)
     assert all(stands[f"{region} Vpcs"] == 1 for region in place.regions), stands
     fill(place)
 
     place.settings["function"] = {"memory": 768}
     place.write()
     done(place, "up", "--yes")
-    comes_to(lambda: census(clear(place), place.regions, "dev"), stands)
+    place.comes_to(lambda: census(place.clients, place.regions, "dev"), stands)
 
     done(place, "migrate", "--from", HERE, "--to", THERE, "--id", "move-1", "--yes")
-    comes_to(lambda: (data(place, HERE), data(place, THERE)), (ALL, ALL))
+    place.comes_to(lambda: (data(place, HERE), data(place, THERE)), (ALL, ALL))
     done(place, "rollback", "move-1", "--yes")
-    comes_to(lambda: (data(place, HERE), data(place, THERE)), (ALL, NONE))
+    place.comes_to(lambda: (data(place, HERE), data(place, THERE)), (ALL, NONE))
 
     done(place, "promote", THERE, "--yes")
     done(place, "validate")
@@ -153,5 +123,5 @@ def test_a_life_in_the_weather(place: Place) -> None:
     done(place, "up", "--yes")
 
     done(place, "destroy", "--yes")
-    comes_to(lambda: census(clear(place), place.regions, "dev"), Counter())
+    place.comes_to(lambda: census(place.clients, place.regions, "dev"), Counter())
     assert data(place, HERE) == ALL

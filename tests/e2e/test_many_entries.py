@@ -21,8 +21,8 @@ CARRY = {
 
 
 def _policies(place: Place) -> list[str]:
-    found = place.clients.get("iam", PRIMARY).list_policies(Scope="Local")
-    return [each["PolicyName"] for each in found["Policies"]]
+    pages = place.clients.get("iam", PRIMARY).get_paginator("list_policies").paginate(Scope="Local")
+    return list(pages.search("Policies[].PolicyName"))
 
 
 def _client(place: Place, service: Any, region: str) -> Any:

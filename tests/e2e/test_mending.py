@@ -50,9 +50,8 @@ def test_up_after_destroy_takes_pending_secrets_back(place: Place) -> None:
     arn = place.run("outputs", "--json").json[f"deployment_config_secret_arn_{REGION.replace('-', '_')}"]
     assert arn in {each["what"] for each in kept}
     vault = place.clients.get("secretsmanager", REGION)
-    (name,) = [
-        each["Name"] for each in vault.list_secrets()["SecretList"] if each["Name"].endswith("signing-key")
-    ]
+    names = vault.get_paginator("list_secrets").paginate().search("SecretList[].Name")
+    (name,) = [name for name in names if name.endswith("signing-key")]
     assert vault.get_secret_value(SecretId=name)["SecretBinary"] == BYTES
 
 

@@ -55,7 +55,8 @@ def told(place: Place) -> str:
         found += [steps.describe_execution(executionArn=arn) for arn in arns]
         found += [steps.get_execution_history(executionArn=arn)["events"] for arn in arns]
     for group in logs.describe_log_groups()["logGroups"]:
-        found.append(logs.filter_log_events(logGroupName=group["logGroupName"])["events"])
+        pages = logs.get_paginator("filter_log_events").paginate(logGroupName=group["logGroupName"])
+        found.append(list(pages.search("events[]")))
     cloud = place.folder / ".regionshift" / "cloud"  # the embedded AWS itself: what is carried lies there
     found += [
         file.read_text(encoding="utf-8", errors="replace")

@@ -68,7 +68,8 @@ def _carried(place: Place) -> dict[str, list[str]]:
     keys = [each["Key"] for each in s3.list_objects_v2(Bucket=f"old-media-{NEW}").get("Contents", [])]
     pages = ssm.get_paginator("get_parameters_by_path").paginate(Path="/old", WithDecryption=True)
     parameters = list(pages.search("Parameters[]"))
-    names = [s["Name"] for s in vault.list_secrets()["SecretList"] if s["Name"].startswith("old/")]
+    listed = vault.get_paginator("list_secrets").paginate().search("SecretList[].Name")
+    names = [name for name in listed if name.startswith("old/")]
     return {
         "objects": [
             s3.get_object(Bucket=f"old-media-{NEW}", Key=key)["Body"].read().decode() for key in keys

@@ -153,8 +153,8 @@ class Region:
 
     def lines(self, group: str) -> list[dict[str, Any]]:
         """The lines in a log group."""
-        events = self.make("logs").filter_log_events(logGroupName=group)["events"]
-        return [json.loads(event["message"]) for event in events]
+        pages = self.make("logs").get_paginator("filter_log_events").paginate(logGroupName=group)
+        return [json.loads(message) for message in pages.search("events[].message")]
 
     def count(self, action: str, status: str, function: str | None = None) -> int:
         """How often CloudWatch counted the action with this status, by any test of the last hour.

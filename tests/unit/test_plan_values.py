@@ -163,7 +163,8 @@ def test_a_plan_says_what_a_function_that_leaves_its_vpc_waits_for_and_how_long(
     assert all("45 minutes" in each.message and "eu-west-1" in each.message for each in found)
 
 
-def test_the_plan_of_a_destroy_says_it_too() -> None:
+def test_the_plan_of_a_destroy_says_it_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("regionshift.operations.destroy.permission_findings", lambda *_: [])
     urn = f"urn:pulumi:dev::shop::{_GROUP}::function-security-group-eu-west-1"
     state = SimpleNamespace(
         resources=lambda: [{"urn": urn, "type": _GROUP, "inputs": {"region": "eu-west-1"}}]

@@ -187,6 +187,10 @@ def is_gone(error: ClientError) -> bool:
 def _remedy(code: str) -> str | None:
     if code in DENIED:
         return "Give these credentials the permission that the message names, or use others."
+    if (
+        code == "AuthFailure"
+    ):  # EC2 says so of a clock that is wrong, too, and no more (aws/aws-sdk-java issue 519)
+        return "Renew the credentials, and look at this machine's clock and whether the region is enabled."
     if code in BAD_CREDENTIALS:
         return "Renew the credentials, and look whether the region is enabled for the account."
     if code in THROTTLED:

@@ -277,6 +277,9 @@ def standing_table(
     if alarms.silent:
         begin = "S3 begins 15 minutes after replication is switched on; regionshift validate tries it"
         parts.append(Text(f"  → {begin}", "dim"))
+    parts += (Text(f"{alarm}: not allowed to see whether it has data", "yellow") for alarm in alarms.unseen)
+    if alarms.unseen:
+        parts.append(Text("  → allow cloudwatch:GetMetricData", "dim"))
     unread = alarms.unread or {}
     parts += (Text(f"Alarms of {region} are not known: {why}", "yellow") for region, why in unread.items())
     return Group(*parts)

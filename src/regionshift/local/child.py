@@ -135,6 +135,7 @@ def main() -> None:
         iam_gaps,
         kms_gaps,
         monitoring_gaps,
+        page_gaps,
         replication_gaps,
         rights_gaps,
         s3_gaps,
@@ -149,6 +150,7 @@ def main() -> None:
     compute_gaps.close()
     data_gaps.close()
     monitoring_gaps.close()
+    page_gaps.close()
     iam_gaps.close()
     kms_gaps.close()
     s3_gaps.close()

@@ -12,8 +12,6 @@
   (API Reference, "CreateSecret").
 - Names of parameters and of secrets have AWS's characters, a hierarchy begins with a slash and has 15 levels at most
   (Systems Manager API Reference, "PutParameter", Name; Secrets Manager API Reference, "CreateSecret", Name).
-- DescribeParameters and GetParametersByPath may answer with an empty page and a token for the next ("best-effort
-  basis", API Reference, of both); here the first page always is.
 - While a secret waits for its deletion none can be made under its name, nor its policy be set (Secrets Manager API
   Reference, "CreateSecret", "PutResourcePolicy", InvalidRequestException).
 - A version keeps its value: PutSecretValue with the id of a version that has another is refused, and changes nothing
@@ -57,8 +55,6 @@ def close() -> None:
     ssm._put_parameter = with_rules(ssm._put_parameter, ssm._parameters, error_response_json)
     for name in _NAMING_PARAMETERS:
         setattr(ssm, name, with_parameter_names(getattr(ssm, name), error_response_json))
-    for name in ("_describe_parameters", "_get_parameters_by_path"):
-        setattr(ssm, name, after_an_empty_page(getattr(ssm, name), ssm._encode_next_token(0)))
     close_secrets(secretsmanager, error_response_json)
     iam_actions.request_tag_context = with_tags_of_secrets(
         iam_actions.request_tag_context, secretsmanager._resolve
@@ -167,18 +163,6 @@ def with_parameter_names(original: Handler, refuse: Callable[..., Any]) -> Handl
         return original(data)
 
     return ask
-
-
-def after_an_empty_page(original: Handler, first: str) -> Handler:
-    """``original``, which lists parameters, with nothing but the token ``first`` on a page before its own."""
-
-    def listing(data: Given) -> Any:
-        status, headers, body = original(data)
-        if status != 200 or data.get("NextToken"):
-            return status, headers, body
-        return status, headers, json.dumps({"Parameters": [], "NextToken": first}).encode()
-
-    return listing
 
 
 def with_few_labels(original: Handler, resolve: Callable[..., Any], refuse: Callable[..., Any]) -> Handler:

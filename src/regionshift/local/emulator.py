@@ -287,5 +287,6 @@ def _create_admin(account: str, endpoint: str, ca_bundle: Path) -> AccessKey:
 
 
 def _delete_keys(iam: IAMClient) -> None:
-    for key in iam.list_access_keys(UserName=ADMIN)["AccessKeyMetadata"]:
-        iam.delete_access_key(UserName=ADMIN, AccessKeyId=key["AccessKeyId"])
+    pages = iam.get_paginator("list_access_keys").paginate(UserName=ADMIN)
+    for key in [key["AccessKeyId"] for page in pages for key in page["AccessKeyMetadata"]]:
+        iam.delete_access_key(UserName=ADMIN, AccessKeyId=key)

@@ -245,7 +245,7 @@ class EmulatedObjects:
             body = _ETAG.sub(obj["etag"].replace('"', "&quot;").encode(), body)
             if body and obj["checksums"] and b"<ChecksumType>" not in body:
                 told = {f"Checksum{name}": value for name, value in obj["checksums"].items()}
-                body = _with_elements(body, {**told, "ChecksumType": type_of(obj["checksums"])})
+                body = with_elements(body, {**told, "ChecksumType": type_of(obj["checksums"])})
             if self._s3._bucket_versioning.get(bucket) == "Suspended":
                 headers["x-amz-version-id"] = "null"
             return status, headers, body
@@ -280,7 +280,7 @@ class EmulatedObjects:
             name = upload.get("checksum_algorithm")
             if name:
                 part["checksums"] = {name: self._checksum(name, part["body"])}
-                body = _with_elements(body, {f"Checksum{name}": part["checksums"][name]})
+                body = with_elements(body, {f"Checksum{name}": part["checksums"][name]})
             return status, found, body
 
         return copy
@@ -488,7 +488,7 @@ def source_of(headers: Mapping[str, str]) -> tuple[str, str, str]:
     return bucket, key, dict(parse_qsl(query)).get("versionId", "")
 
 
-def _with_elements(body: bytes, told: Mapping[str, str]) -> bytes:
+def with_elements(body: bytes, told: Mapping[str, str]) -> bytes:
     """An answer with more elements at the end of its root."""
     head, end = body.rsplit(b"</", 1)
     more = "".join(f"<{name}>{value}</{name}>" for name, value in told.items())

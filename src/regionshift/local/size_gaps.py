@@ -2,12 +2,15 @@
 
 The numbers are those of `settings.quotas`; the codes and words those of AWS:
 
-- IAM refuses with LimitExceeded: inline policies of a role together, a managed policy, managed policies of a role,
-  a trust policy (IAM API Reference, PutRolePolicy, CreatePolicy, AttachRolePolicy, CreateRole).
+- IAM refuses with LimitExceeded: inline policies of a role together, a managed policy, managed policies of a role and
+  of the account, a trust policy (IAM API Reference, PutRolePolicy, CreatePolicy, AttachRolePolicy, CreateRole).
 - Lambda's InvalidParameterValueException for variables (Lambda API Reference, CreateFunction; as it words it:
   github-aws-runners/terraform-aws-github-runner issue 3594).
 - SQS's OverLimit for a queue's policy, with status 403 (BishopFox/cloudfoxable issue 29).
 - KMS's LimitExceededException for a key's policy (KMS API Reference, PutKeyPolicy, "a length constraint or quota").
+- S3's MalformedPolicy for a bucket's policy, white space left out (as others report its words: HumanCellAtlas's
+  upload tool, ``ait/commons/util/command/delete.py``); SNS's InvalidParameter for a topic's, and CloudWatch's
+  InvalidParameterInput for a dashboard (SNS API Reference, SetTopicAttributes; CloudWatch API Reference, PutDashboard).
 - ValidationException of Secrets Manager and Step Functions (API References, CreateSecret, SecretString, and
   CreateStateMachine, definition); LimitExceededException for a secret's tags (the same, CreateSecret).
 
@@ -17,20 +20,25 @@ The numbers are those of `settings.quotas`; the codes and words those of AWS:
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sized
 from typing import Any
 
 from regionshift.settings.quotas import (
+    BUCKET_POLICY,
+    DASHBOARD_METRICS,
     DEFINITION,
     INLINE_POLICIES,
     KEY_POLICY,
     MANAGED_POLICIES,
     MANAGED_POLICY,
+    POLICIES_OF_ACCOUNT,
     QUEUE_POLICY,
     SECRET,
     TAGS,
+    TOPIC_POLICY,
     TRUST_POLICY,
     VARIABLES,
+    WIDGET_METRICS,
     Quota,
     policy_characters,
 )
@@ -45,10 +53,13 @@ def close() -> None:
     """Put the repairs into the running ministack."""
     from ministack.core.responses import error_response_json  # type: ignore[import-untyped]
     from ministack.services import (  # type: ignore[import-untyped]
+        cloudwatch,
         iam,
         kms,
         lambda_svc,
+        s3,
         secretsmanager,
+        sns,
         sqs,
         stepfunctions,
     )
@@ -56,7 +67,7 @@ def close() -> None:
     def refused_by_iam(code: str, message: str) -> Any:
         return iam._error(409, code, message)
 
-    for action, problem in of_iam(iam._roles).items():
+    for action, problem in of_iam(iam._roles, iam._policies).items():
         iam._IAM_HANDLERS[action] = within(iam._IAM_HANDLERS[action], problem, refused_by_iam)
 
     def refused(code: str, message: str) -> Any:
@@ -77,6 +88,26 @@ def close() -> None:
     for action in ("CreateQueue", "SetQueueAttributes"):
         sqs._HANDLERS[action] = within(sqs._HANDLERS[action], of_queue, refused_by_sqs)
 
+    def refused_by_sns(code: str, message: str) -> Any:
+        return sns._error(code, message, 400)
+
+    for name in ("_create_topic", "_set_topic_attributes"):
+        setattr(sns, name, within(getattr(sns, name), of_topic, refused_by_sns))
+    put_policy, put_dashboard = s3._put_bucket_policy, cloudwatch._put_dashboard
+
+    def put_bucket_policy(bucket: str, body: bytes) -> Any:
+        found = of_bucket(body.decode("utf-8", "replace"))
+        return s3._error(*found, 400) if found else put_policy(bucket, body)
+
+    def put_whole_dashboard(params: Given, told: Given, is_cbor: bool, is_json: bool = False) -> Any:
+        body = told.get("DashboardBody") if is_cbor or is_json else _first(params, "DashboardBody")
+        found = of_dashboard(str(body or ""))
+        if found:
+            return cloudwatch._error(*found, 400, use_json=is_json, use_cbor=is_cbor)
+        return put_dashboard(params, told, is_cbor, is_json)
+
+    s3._put_bucket_policy, cloudwatch._put_dashboard = put_bucket_policy, put_whole_dashboard
+
 
 def within(
     original: Handler, problem: Callable[[Given], Problem | None], refuse: Callable[..., Any]
@@ -90,7 +121,7 @@ def within(
     return handle
 
 
-def of_iam(roles: Mapping[str, Any]) -> dict[str, Callable[[Given], Problem | None]]:
+def of_iam(roles: Mapping[str, Any], policies: Sized = ()) -> dict[str, Callable[[Given], Problem | None]]:
     """What IAM finds in the parameters of each action; ``roles``: what there is, by name."""
 
     def inline(given: Given) -> Problem | None:
@@ -107,6 +138,9 @@ def of_iam(roles: Mapping[str, Any]) -> dict[str, Callable[[Given], Problem | No
     def managed(given: Given) -> Problem | None:
         return _over("PolicySize", MANAGED_POLICY, policy_characters(_first(given, "PolicyDocument")))
 
+    def one_more(given: Given) -> Problem | None:
+        return managed(given) or _over("PoliciesPerAccount", POLICIES_OF_ACCOUNT, len(policies) + 1)
+
     def trust(given: Given) -> Problem | None:
         document = _first(given, "AssumeRolePolicyDocument") or _first(given, "PolicyDocument")
         return _over("ACLSizePerRole", TRUST_POLICY, policy_characters(document))
@@ -117,7 +151,7 @@ def of_iam(roles: Mapping[str, Any]) -> dict[str, Callable[[Given], Problem | No
 
     return {
         "PutRolePolicy": inline,
-        "CreatePolicy": managed,
+        "CreatePolicy": one_more,
         "CreatePolicyVersion": managed,
         "CreateRole": trust,
         "UpdateAssumeRolePolicy": trust,
@@ -143,6 +177,43 @@ def of_queue(given: Given) -> Problem | None:
     if len(policy.encode()) <= QUEUE_POLICY.most:
         return None
     return "OverLimit", "Submitted policy is over max allowed size."
+
+
+def of_bucket(policy: str) -> Problem | None:
+    """Of a bucket's policy, as S3 normalizes it: the white space between its parts does not count."""
+    try:
+        policy = json.dumps(json.loads(policy), separators=(",", ":"), ensure_ascii=False)
+    except ValueError:
+        return None  # S3 refuses it for what it is
+    if len(policy.encode()) <= BUCKET_POLICY.most:
+        return None
+    message = f"Normalized policy document exceeds the maximum allowed size of {BUCKET_POLICY.most} bytes"
+    return "MalformedPolicy", message
+
+
+def of_topic(given: Given) -> Problem | None:
+    """Of a topic's policy, as an attribute by itself or among those of a new topic."""
+    named = {_first(given, "AttributeName"): _first(given, "AttributeValue")}
+    for name in given:
+        if name.startswith("Attributes.entry.") and name.endswith(".key"):
+            named[_first(given, name)] = _first(given, f"{name.removesuffix('key')}value")
+    if len(named.get("Policy", "").encode()) <= TOPIC_POLICY.most:
+        return None
+    return "InvalidParameter", f"Invalid parameter: Policy is longer than {TOPIC_POLICY.most} bytes"
+
+
+def of_dashboard(body: str) -> Problem | None:
+    """Of a dashboard's metrics, those of a widget and all."""
+    try:
+        widgets = json.loads(body).get("widgets", [])
+    except (ValueError, AttributeError):
+        return None  # CloudWatch tells what is wrong with it
+    counts = [len((each.get("properties") or {}).get("metrics") or ()) for each in widgets]
+    for quota, size in ((WIDGET_METRICS, max(counts, default=0)), (DASHBOARD_METRICS, sum(counts))):
+        if size > quota.most:
+            message = f"The dashboard body is invalid: {size} {quota.of}, more than {quota.most}"
+            return "InvalidParameterInput", message
+    return None
 
 
 def of_key(given: Given) -> Problem | None:

@@ -3,7 +3,11 @@
 A key has 1 to 128 characters and a value 256 at most, of letters, digits, spaces and ``_.:/=+-@``; no key begins with
 ``aws:`` in any case, and none stands twice in a request (Tagging AWS Resources, "Tag naming limits and requirements").
 KMS's words were recorded (localstack/localstack, ``tests/aws/services/kms/test_kms``); the codes of the others are
-those of their API references for arguments that are wrong. Of S3 see `s3_gaps.py`; how many tags: each service.
+those of their API references for arguments that are wrong. How many tags: each service.
+
+S3 refuses with InvalidTag, or InvalidArgument what is no list of tags in a header, as it was recorded
+(``tests/aws/services/s3/test_s3_api``, ``TestS3BucketObjectTagging``); an object has ten tags (S3 User Guide,
+"Categorizing your storage using tags"), which the emulator knows of some of its requests only.
 
 ``tests/component/test_tag_gaps.py`` tells when the emulator no longer needs it.
 """
@@ -17,6 +21,7 @@ from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
 from urllib.parse import parse_qsl
+from xml.etree.ElementTree import fromstring
 
 CODES: Mapping[str, str] = {
     "ec2": "InvalidParameterValue",
@@ -35,6 +40,8 @@ CODES: Mapping[str, str] = {
 """The code with which each service refuses a tag."""
 
 _LONGEST_KEY, _LONGEST_VALUE = 128, 256
+_MOST_OF_OBJECT = 10
+_HEADER = "x-amz-tagging"
 _MARKS = frozenset("_.:/=+-@")
 _IN_A_QUERY = re.compile(r"((?:.+\.)?Tags?(?:\.member|\.entry)?\.\d+)\.(Key|Value)")
 # Of no code in base64, which is not read for nothing.
@@ -50,6 +57,12 @@ def close() -> None:
 
     for service in CODES:
         app.SERVICE_HANDLERS[service] = with_rules(app.SERVICE_HANDLERS[service], service)
+    from ministack.services import s3  # type: ignore[import-untyped]
+
+    for name, reserved in (("_put_bucket_tagging", _OF_SYSTEM), ("_put_object_tagging", _OF_AWS)):
+        setattr(s3, name, with_body_rules(getattr(s3, name), reserved, s3))
+    for name in ("_put_object", "_copy_object", "_create_multipart_upload"):
+        setattr(s3, name, with_header_rules(getattr(s3, name), s3))
 
 
 def with_rules(handler: Handler, service: str) -> Handler:
@@ -104,12 +117,100 @@ def _value(tag: Mapping[str, Any]) -> Any:
 def fault(tags: Tags) -> str:
     """Why AWS refuses the tags; empty when it does not."""
     for key, value in tags:
-        if key.lower().startswith("aws:"):
+        if is_reserved(key):
             return "Tags beginning with aws: are reserved"
         if not 1 <= len(key) <= _LONGEST_KEY or len(value) > _LONGEST_VALUE:
             return f"A tag's key has 1 to {_LONGEST_KEY} characters, its value {_LONGEST_VALUE} at most."
-        if not all(each in _MARKS or unicodedata.category(each)[0] in "LNZ" for each in key + value):
+        if not has_marks_of_tags(key + value):
             return "A tag has letters, digits, spaces and _.:/=+-@ only."
-    if any(times > 1 for times in Counter(key for key, _ in tags).values()):
-        return "Duplicate tag keys"
-    return ""
+    return "Duplicate tag keys" if repeated(tags) else ""
+
+
+def is_reserved(key: str) -> bool:
+    """Whether the key is AWS's own."""
+    return key.lower().startswith("aws:")
+
+
+def has_marks_of_tags(text: str) -> bool:
+    """Whether a tag may have all of its characters."""
+    return all(each in _MARKS or unicodedata.category(each)[0] in "LNZ" for each in text)
+
+
+def repeated(tags: Tags) -> str:
+    """A key that stands twice; empty when none does."""
+    return next((key for key, times in Counter(key for key, _ in tags).items() if times > 1), "")
+
+
+_OF_SYSTEM = "System tags cannot be added/updated by requester"
+_OF_AWS = "Your TagKey cannot be prefixed with aws:"
+_NO_TAGS = (
+    f"The header '{_HEADER}' shall be encoded as UTF-8 then URLEncoded URL query parameters without tag name"
+    " duplicates."
+)
+S3Refusal = tuple[str, str, dict[str, str]]
+"""Code, message and what else is told."""
+
+
+def fault_in_s3(tags: Tags, reserved: str) -> S3Refusal | None:
+    """Why S3 refuses the tags; ``reserved``: what it says of AWS's own keys."""
+    if key := repeated(tags):
+        return "InvalidTag", "Cannot provide multiple Tags with the same key", {"TagKey": key}
+    for key, value in tags:
+        if is_reserved(key):
+            return "InvalidTag", reserved, {"TagKey": key}
+        if not 1 <= len(key) <= _LONGEST_KEY or not has_marks_of_tags(key):
+            return "InvalidTag", "The TagKey you have provided is invalid", {"TagKey": key}
+        if len(value) > _LONGEST_VALUE or not has_marks_of_tags(value):
+            told = {"TagKey": key, "TagValue": value}
+            return "InvalidTag", "The TagValue you have provided is invalid", told
+    return None
+
+
+def with_body_rules(original: Callable[..., Any], reserved: str, s3: Any) -> Callable[..., Any]:
+    """``original`` of the emulator's ``s3``, which sets the tags of its body."""
+
+    def put(*given: Any) -> Any:
+        try:
+            root = fromstring(next(each for each in given if isinstance(each, bytes)))
+        except SyntaxError:
+            return original(*given)
+        found = [
+            {_plain(child.tag): child.text or "" for child in each}
+            for each in root.iter()
+            if _plain(each.tag) == "Tag"
+        ]
+        if any(each.keys() != {"Key", "Value"} for each in found):
+            return s3._error("MalformedXML", s3._MALFORMED_XML, 400)
+        problem = fault_in_s3([(each["Key"], each["Value"]) for each in found], reserved)
+        return s3._error(*problem[:2], 400, extra=problem[2]) if problem else original(*given)
+
+    return put
+
+
+def with_header_rules(original: Callable[..., Any], s3: Any) -> Callable[..., Any]:
+    """``original`` of the emulator's ``s3``, which makes an object with the tags of its headers."""
+
+    def make(*given: Any) -> Any:
+        headers = next((each for each in given if isinstance(each, Mapping) and _HEADER in each), {})
+        text = headers.get(_HEADER, "")
+        if not text or (s3_copies(headers) and headers.get(f"{_HEADER}-directive", "COPY").upper() == "COPY"):
+            return original(*given)
+        tags = parse_qsl(text, keep_blank_values=True)
+        if repeated(tags) or any(pair.count("=") > 1 for pair in text.split("&")):
+            told = {"ArgumentName": _HEADER, "ArgumentValue": text}
+            return s3._error("InvalidArgument", _NO_TAGS, 400, extra=told)
+        if len(tags) > _MOST_OF_OBJECT:
+            return s3._error("BadRequest", f"Object tags cannot be greater than {_MOST_OF_OBJECT}", 400)
+        problem = fault_in_s3(tags, _OF_AWS)
+        return s3._error(*problem[:2], 400, extra=problem[2]) if problem else original(*given)
+
+    return make
+
+
+def s3_copies(headers: Mapping[str, str]) -> bool:
+    """Whether a request makes an object of another one."""
+    return "x-amz-copy-source" in headers
+
+
+def _plain(tag: str) -> str:
+    return tag.rpartition("}")[2]

@@ -19,8 +19,14 @@
 
 - Requests that fail with 500 or 503 (AWS General Reference, "Common errors": InternalFailure, ServiceUnavailable), or
   whose connection is cut; and answers that are lost when the change is made, so that it is asked for again.
+- Answers that do not come: the connection stays open, silent for longer than a client waits (botocore Config
+  Reference, "read_timeout": 60 seconds), and the change is made or not.
 - Regions that are slow or do not serve for some seconds (AWS Well-Architected, "Fault isolation boundaries"): each
   service's own is meant, the global ones go on.
+- The clock of the machine that asks is wrong for some seconds, by minutes: each service refuses what is signed too long
+  before or after its own time, in its own words (IAM User Guide, "Troubleshoot Signature Version 4 signing"; S3 API
+  Reference, "Error responses", RequestTimeTooSkewed; of EC2, which says no more than AuthFailure:
+  aws/aws-sdk-java issue 519). Functions have AWS's clock.
 
 Every figure stands in `WEATHERS`: seconds where AWS needs up to minutes, so that a life stays short. What happens to a
 request follows from the seed, its service, operation, resource and how often that was asked before, never from the
@@ -35,15 +41,16 @@ import json
 import logging
 import re
 import time
-from collections import Counter
+from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator, Mapping, MutableMapping
 from contextvars import ContextVar, copy_context
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
 from types import ModuleType
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 from regionshift.local.replication_gaps import SHARED_VERSION
-from regionshift.local.s3_gaps import tags_of_upload
+from regionshift.local.s3_gaps import tags_of_upload, with_elements
 
 Span = tuple[float, float]
 """Shortest and longest, in seconds."""
@@ -57,7 +64,9 @@ class Weather:
 
     Args:
         failing: 500 or 503. cut: the connection, before anything is done; lost: after it is done.
+        silent: no answer comes, half of them after it is done.
         region_down, region_slow: the share of a region's time (`PERIOD`).
+        clock_wrong: the share of the periods that begin with a wrong clock.
     """
 
     iam_delay: Span = NEVER
@@ -72,6 +81,8 @@ class Weather:
     lost: float = 0.0
     region_down: float = 0.0
     region_slow: float = 0.0
+    silent: float = 0.0
+    clock_wrong: float = 0.0
 
 
 CALM = "calm"
@@ -88,12 +99,25 @@ WEATHERS: Mapping[str, Weather] = {
     CALM: Weather(),
     "aws": _AWS,
     "storm": replace(
-        _AWS, throttled=0.04, failing=0.02, cut=0.01, lost=0.01, region_down=0.1, region_slow=0.1
+        _AWS,
+        throttled=0.04,
+        failing=0.02,
+        cut=0.01,
+        lost=0.01,
+        region_down=0.1,
+        region_slow=0.1,
+        silent=0.0005,
+        clock_wrong=0.15,
     ),
 }
 PERIOD = 30.0
 """Seconds for which a region stays as it is."""
 _SLOW: Span = (0.5, 2.0)
+_SILENCE = 70.0
+"""Seconds after which a silent connection is closed: botocore waits 60 s, so that it is the client who gives up."""
+_CLOCK_WRONG: Span = (3.0, 10.0)
+_CLOCK_OUT: Span = (360.0, 3600.0)
+"""Seconds, ahead or behind: at times the services that allow 15 minutes go on, and those that allow 5 do not."""
 
 _VARIABLE, _SEED_VARIABLE = "REGIONSHIFT_WEATHER", "REGIONSHIFT_WEATHER_SEED"
 
@@ -117,6 +141,8 @@ class Refusal:
     code: str
     status: int
     message: str
+    more: Mapping[str, str] = field(default_factory=dict)
+    """What XML tells beside them, by element."""
 
 
 _RATE = "Rate exceeded"
@@ -146,18 +172,76 @@ _THROTTLED_ELSEWHERE = Refusal("ThrottlingException", 400, _RATE)
 _MADE_UP = re.compile(r"[0-9a-f]{8,}(-[0-9a-f]{4,})*")
 
 
+# How much is remembered: of a migration of many objects each is a question of its own.
+_QUESTIONS, _ANSWERS = 100_000, 2_000
+
+_T = TypeVar("_T")
+
+
+class Recent(Generic[_T]):
+    """What was put last, by key, and no more than so many; the one that was not used for longest goes first."""
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._kept: OrderedDict[tuple[str, ...], _T] = OrderedDict()
+
+    def get(self, key: tuple[str, ...]) -> _T | None:
+        if key in self._kept:
+            self._kept.move_to_end(key)
+        return self._kept.get(key)
+
+    def put(self, key: tuple[str, ...], value: _T) -> None:
+        self._kept[key] = value
+        self._kept.move_to_end(key)
+        if len(self._kept) > self._most:
+            self._kept.popitem(last=False)
+
+    def drop(self, key: tuple[str, ...]) -> None:
+        self._kept.pop(key, None)
+
+    def __len__(self) -> int:
+        return len(self._kept)
+
+
+class Passing(Generic[_T]):
+    """What holds until a time, by key; what is over is forgotten."""
+
+    def __init__(self, clock: Callable[[], float]) -> None:
+        self._clock = clock
+        self._kept: dict[tuple[str, ...], tuple[float, _T]] = {}
+        self._look_at = _LOOK
+
+    def put(self, key: tuple[str, ...], until: float, value: _T) -> None:
+        self._kept[key] = (until, value)
+        if len(self._kept) >= self._look_at:
+            now = self._clock()
+            self._kept = {name: each for name, each in self._kept.items() if each[0] > now}
+            self._look_at = 2 * len(self._kept) + _LOOK
+
+    def get(self, key: tuple[str, ...]) -> _T | None:
+        until, value = self._kept.get(key, (0.0, None))
+        return value if until > self._clock() else None
+
+    def __len__(self) -> int:
+        return len(self._kept)
+
+
+_LOOK = 100
+
+
 class Dice:
     """What happens, as the seed has it: the same questions get the same answers, whatever else was asked between."""
 
     def __init__(self, seed: int) -> None:
         self._seed = seed
-        self._asked: Counter[tuple[str, ...]] = Counter()
+        self._asked: Recent[int] = Recent(_QUESTIONS)
 
     def share(self, *what: str) -> float:
         """A number from 0 to below 1 for this, and another one when the same is asked again."""
         what = tuple(_MADE_UP.sub("*", each) for each in what)
-        self._asked[what] += 1
-        text = "\n".join((str(self._seed), *what, str(self._asked[what])))
+        times = (self._asked.get(what) or 0) + 1
+        self._asked.put(what, times)
+        text = "\n".join((str(self._seed), *what, str(times)))
         return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8]) / 2**64
 
     def seconds(self, span: Span, *what: str) -> float:
@@ -172,6 +256,7 @@ class Request:
     Args:
         resource: the ARN that it is about, or ``*``.
         parameters: what it says, by name, of protocols that name it; the whole body under "" of the others.
+        key: the access key that it is signed with. signed: when, as it says itself (``20261130T201500Z``).
     """
 
     service: str
@@ -180,6 +265,8 @@ class Request:
     region: str
     resource: str
     parameters: Mapping[str, Any]
+    key: str = ""
+    signed: str = ""
 
     def __str__(self) -> str:
         return f"{self.service} {self.operation} {self.region} {self.subject}"
@@ -291,7 +378,7 @@ class LateRoles(Element):
         self._dice, self._delay, self._policies, self._arn, self._clock = dice, delay, policies, arn, clock
         # For each change of a role, oldest first: when it is in effect, and what is until then.
         self._changes: dict[tuple[str, str], list[tuple[float, Policies]]] = {}
-        self._unknown_until: dict[str, float] = {}
+        self._unknown: Passing[bool] = Passing(clock)
 
     def in_effect(self, name: str, account: str) -> Policies:
         """The policies that are asked now."""
@@ -304,8 +391,12 @@ class LateRoles(Element):
     def before(self, request: Request) -> Refusal | None:
         if request.service == "iam" and request.operation in _CHANGES_RIGHTS:
             name, now = str(request.parameters.get("RoleName")), self._clock()
+            self._changes = {
+                role: late
+                for role, each in self._changes.items()
+                if (late := [change for change in each if change[0] > now])
+            }
             changes = self._changes.setdefault((request.account, name), [])
-            changes[:] = [each for each in changes if each[0] > now]
             ready = now + self._dice.seconds(self._delay, "iam", request.operation, name)
             changes.append((ready, self._policies(name, request.account)))
             return None
@@ -323,10 +414,10 @@ class LateRoles(Element):
         if request.service == "iam" and request.operation in _CHANGES_TRUST:
             name = str(request.parameters.get("RoleName"))
             late = self._dice.seconds(self._delay, "iam", "trust", name)
-            self._unknown_until[self._arn(name)] = self._clock() + late
+            self._unknown.put((self._arn(name),), self._clock() + late, True)
 
     def _is_unknown(self, arn: str) -> bool:
-        return self._unknown_until.get(arn, 0.0) > self._clock()
+        return self._unknown.get((arn,)) is not None
 
 
 def principals(policy: str) -> Iterator[str]:
@@ -392,7 +483,16 @@ class LateIndex(Element):
             states = seen.setdefault(arn, [])
             if not states or states[-1][1] != found.get(arn):
                 states.append((since, found.get(arn)))
+            self._forget(seen, arn)
         return seen
+
+    def _forget(self, seen: dict[str, list[tuple[float, Any]]], arn: str) -> None:
+        """What is told no more: states before the one that is told, and what is gone for longer than the lag."""
+        states, told_since = seen[arn], self._clock() - self._lag_of(arn)
+        while len(states) > 1 and states[1][0] <= told_since:
+            del states[0]
+        if states[-1][1] is None and len(states) == 1:
+            del seen[arn], self._lags[arn]
 
     def _lag_of(self, arn: str) -> float:
         if arn not in self._lags:
@@ -411,20 +511,17 @@ class BusyFunctions(Element):
 
     def __init__(self, dice: Dice, span: Span, clock: Callable[[], float]) -> None:
         self._dice, self._span, self._clock = dice, span, clock
-        self._until: dict[str, tuple[float, bool]] = {}
+        self._busy: Passing[bool] = Passing(clock)
 
     def begin(self, arn: str, is_new: bool) -> float:
         """Note that the function is being made, or changed; returns for how many seconds."""
         needs = self._dice.seconds(self._span, "pending", arn)
-        self._until[arn] = (self._clock() + needs, is_new)
+        self._busy.put((arn,), self._clock() + needs, is_new)
         return needs
 
     def before(self, request: Request) -> Refusal | None:
-        until, is_new = self._until.get(":".join(request.resource.split(":")[:7]), (0.0, False))
-        if (
-            request.operation not in (_NEED_A_FUNCTION if is_new else _CHANGE_FUNCTIONS)
-            or until <= self._clock()
-        ):
+        is_new = self._busy.get((":".join(request.resource.split(":")[:7]),))
+        if is_new is None or request.operation not in (_NEED_A_FUNCTION if is_new else _CHANGE_FUNCTIONS):
             return None
         why = (
             "The function is currently in the following state: Pending"
@@ -439,11 +536,11 @@ class TakenNames(Element):
 
     def __init__(self, dice: Dice, span: Span, clock: Callable[[], float]) -> None:
         self._dice, self._span, self._clock = dice, span, clock
-        self._until: dict[str, float] = {}
+        self._taken: Passing[bool] = Passing(clock)
 
     def before(self, request: Request) -> Refusal | None:
         is_made = (request.service, request.operation) == ("s3", "CreateBucket")
-        if not is_made or self._until.get(request.resource, 0.0) <= self._clock():
+        if not is_made or self._taken.get((request.resource,)) is None:
             return None
         said = "A conflicting conditional operation is currently in progress against this resource. Please try again."
         return Refusal("OperationAborted", 409, said)
@@ -451,7 +548,7 @@ class TakenNames(Element):
     def after(self, request: Request, _answer: Answer) -> None:
         if (request.service, request.operation) == ("s3", "DeleteBucket"):
             late = self._dice.seconds(self._span, "name", request.resource)
-            self._until[request.resource] = self._clock() + late
+            self._taken.put((request.resource,), self._clock() + late, True)
 
 
 @dataclass(frozen=True)
@@ -501,30 +598,29 @@ class StaleReads(Element):
 
     def __init__(self, dice: Dice, span: Span, clock: Callable[[], float]) -> None:
         self._dice, self._span, self._clock = dice, span, clock
-        self._told: dict[tuple[str, ...], Answer] = {}
-        # By service, region and thing ("" for all of them): until when it is late, and whether it is new.
-        self._until: dict[tuple[str, str, str], tuple[float, bool]] = {}
+        self._told: Recent[Answer] = Recent(_ANSWERS)
+        # By service, region and thing ("" for all of them), as long as it is late: whether it is new.
+        self._late: Passing[bool] = Passing(clock)
 
     def before(self, request: Request) -> Refusal | Answer | None:
         if not self._is_read(request):
             return None
-        until, is_new = self._until.get(self._thing(request), (0.0, False))
-        question = self._question(request)
-        if until <= self._clock():
-            self._told.pop(question, None)  # told anew
+        is_new, question = self._late.get(self._thing(request)), self._question(request)
+        if is_new is None:
+            self._told.drop(question)  # told anew
             return None
-        return self._told.get(question, _STALE[request.service].unknown if is_new else None)
+        return self._told.get(question) or (_STALE[request.service].unknown if is_new else None)
 
     def after(self, request: Request, answer: Answer) -> None:
         if self._is_read(request):
-            self._told[self._question(request)] = answer
+            self._told.put(self._question(request), answer)
         elif request.service in _STALE and request.changes:
             is_new = request.operation.startswith("Create")
             if is_new or _STALE[request.service].of_changes:
                 thing = self._thing(request)
                 until = self._clock() + self._dice.seconds(self._span, "stale", *thing)
-                self._until[thing] = (until, is_new)
-                self._until[(*thing[:2], "")] = (until, False)  # lists of all of them
+                self._late.put(thing, until, is_new)
+                self._late.put((*thing[:2], ""), until, False)  # lists of all of them
 
     def _is_read(self, request: Request) -> bool:
         return request.service in _STALE and request.operation in _STALE[request.service].reads
@@ -557,7 +653,7 @@ class LateReplication:
     ) -> None:
         self._dice, self._span, self._s3, self._later, self._clock = dice, span, s3, later, clock
         self._copy, self._mark = s3._maybe_replicate, s3._maybe_replicate_delete_marker
-        self._due: dict[tuple[str, str], float] = {}
+        self._due: Passing[float] = Passing(clock)
 
     def copy(self, bucket: str, key: str, obj: dict[str, Any], data: bytes, tags: Any = None) -> None:
         """Replicate the object later; until then it says `PENDING`."""
@@ -586,9 +682,9 @@ class LateReplication:
             obj["_replica"] = sent["_replica"]
 
     def _in_order(self, bucket: str, key: str, arrive: Callable[[], None]) -> None:
-        now, before = self._clock(), self._due.get((bucket, key), 0.0)
+        now, before = self._clock(), self._due.get((bucket, key)) or 0.0
         due = max(now + self._dice.seconds(self._span, "replica", bucket, key), before + 0.001)
-        self._due[bucket, key] = due
+        self._due.put((bucket, key), due, due)
         self._later(due - now, arrive)
 
 
@@ -619,7 +715,7 @@ class BadRegions(Element):
     def __init__(self, dice: Dice, down: float, slow: float, clock: Callable[[], float]) -> None:
         self._dice, self._down, self._slow, self._clock = dice, down, slow, clock
         self._began = clock()
-        self._drawn: dict[tuple[str, int], float] = {}
+        self._drawn: dict[str, tuple[int, float]] = {}
 
     def before(self, request: Request) -> Refusal | None:
         if request.service in _GLOBAL or self._draw(request.region) >= self._down:
@@ -635,9 +731,64 @@ class BadRegions(Element):
 
     def _draw(self, region: str) -> float:
         period = int((self._clock() - self._began) / PERIOD)
-        if (region, period) not in self._drawn:
-            self._drawn[region, period] = self._dice.share("region", region, str(period))
-        return self._drawn[region, period]
+        if self._drawn.get(region, (-1, 0.0))[0] != period:
+            self._drawn[region] = (period, self._dice.share("region", region, str(period)))
+        return self._drawn[region][1]
+
+
+_SKEW = re.compile(r"(\d{8}T\d{6}Z) is .*\((\d{8}T\d{6}Z) [-+] (\d+) min")
+Skewed = Callable[[Request, float], str | None]
+"""Why AWS refuses a request whose signer's clock is so many seconds ahead, in its words; None when it does not."""
+
+
+class WrongClock(Element):
+    """The clock of the machine that asks is wrong for a while.
+
+    Args:
+        skewed: AWS's judgement. is_of_aws: whether the access key is a function's, whose clock is AWS's own.
+    """
+
+    def __init__(
+        self,
+        dice: Dice,
+        share: float,
+        skewed: Skewed,
+        is_of_aws: Callable[[str], bool],
+        clock: Callable[[], float],
+    ) -> None:
+        self._dice, self._share, self._skewed, self._is_of_aws = dice, share, skewed, is_of_aws
+        self._clock, self._began = clock, clock()
+        self._period, self._until, self._ahead = -1, 0.0, 0.0
+
+    def before(self, request: Request) -> Refusal | None:
+        ahead = self._now_ahead()
+        said = self._skewed(request, ahead) if ahead and not self._is_of_aws(request.key) else None
+        if said is None:
+            return None
+        more = {}
+        if times := _SKEW.search(said):
+            allowed = str(int(times[3]) * 60_000)
+            more = {
+                "RequestTime": times[1],
+                "ServerTime": times[2],
+                "MaxAllowedSkewMilliseconds": allowed,
+            }
+        return Refusal("RequestTimeTooSkewed", 0, said, more)
+
+    def _now_ahead(self) -> float:
+        """By how many seconds the clock is ahead now; negative: behind."""
+        now = self._clock()
+        period = int((now - self._began) / PERIOD)
+        if period != self._period:
+            self._period = period
+            self._until = self._ahead = 0.0
+            if self._dice.share("clock", str(period)) < self._share:
+                self._until = (
+                    self._began + period * PERIOD + self._dice.seconds(_CLOCK_WRONG, "clock for", str(period))
+                )
+                out = self._dice.seconds(_CLOCK_OUT, "clock by", str(period))
+                self._ahead = out if self._dice.share("clock ahead", str(period)) < 0.5 else -out
+        return self._ahead if now < self._until else 0.0
 
 
 class CutError(Exception):
@@ -645,26 +796,38 @@ class CutError(Exception):
 
 
 class Cuts:
-    """Some connections end without an answer: before the request is done, or after."""
+    """Some connections end without an answer, at once or after a silence: before the request is done, or after."""
 
-    def __init__(self, dice: Dice, before: float, after: float) -> None:
-        self._dice, self._before, self._after = dice, before, after
+    def __init__(self, dice: Dice, before: float, after: float, silent: float) -> None:
+        self._dice, self._before, self._after, self._silent = dice, before, after, silent / 2
 
-    def before(self, request: Request) -> None:
-        """Raises: CutError: nothing is done."""
-        self._cut("cut", self._before, request)
+    def before(self, request: Request) -> float | None:
+        """After how many seconds the connection ends, with nothing done; None when it does not."""
+        return self._end(request, "cut", self._before)
 
-    def after(self, request: Request) -> None:
-        """Raises: CutError: it is done, and nobody is told."""
-        self._cut("lost", self._after, request)
+    def after(self, request: Request) -> float | None:
+        """The same of what is done: nobody is told."""
+        return self._end(request, "lost", self._after)
 
-    def _cut(self, what: str, share: float, request: Request) -> None:
-        if (
-            self._dice.share(what, request.service, request.operation, request.region, request.subject)
-            < share
-        ):
-            logger.info("%s: the connection of %s", what, request)
-            raise CutError(what)
+    def _end(self, request: Request, what: str, share: float) -> float | None:
+        asked = (request.service, request.operation, request.region, request.subject)
+        drawn = self._dice.share(what, *asked)
+        if drawn >= share + self._silent:
+            return None
+        is_silent = drawn >= share
+        logger.info("%s%s: the connection of %s", what, " in silence" if is_silent else "", request)
+        return _SILENCE if is_silent else 0.0
+
+
+async def end_after(seconds: float | None) -> None:
+    """Leave the request without an answer after so many seconds; None answers it.
+
+    Raises:
+        CutError: always, but for None.
+    """
+    if seconds is not None:
+        await asyncio.sleep(seconds)
+        raise CutError
 
 
 def cutting(inner: Callable[..., Any]) -> Callable[..., Any]:
@@ -692,7 +855,12 @@ def install(name: str, seed: int, app: ModuleType, clock: Callable[[], float] = 
     logger.info("weather %s, seed %s", name, seed)
     if weather == WEATHERS[CALM]:
         return
-    from ministack.core import iam_evaluator, responses  # type: ignore[import-untyped]
+    from ministack.core import (  # type: ignore[import-untyped]
+        iam_evaluator,
+        lambda_runtime,
+        responses,
+        sigv4,
+    )
     from ministack.services import iam, lambda_svc, s3, tagging  # type: ignore[import-untyped]
 
     dice = Dice(seed)
@@ -741,9 +909,26 @@ def install(name: str, seed: int, app: ModuleType, clock: Callable[[], float] = 
         names,
         StaleReads(dice, weather.stale, clock),
     )
+    keys_of_functions: set[str] = set()
+    give = lambda_runtime.execution_credentials
+
+    def noting_key(config: dict[str, Any]) -> dict[str, str]:
+        given: dict[str, str] = give(config)
+        keys_of_functions.add(given["AWS_ACCESS_KEY_ID"])
+        return given
+
+    lambda_runtime.execution_credentials = noting_key
+
+    def skewed(request: Request, ahead: float) -> str | None:
+        now = datetime.now(UTC) - timedelta(seconds=ahead)
+        signature = sigv4.HeaderSignature(request.key, "", "", request.service, "", "", request.signed)
+        found = sigv4.request_time_failure(signature, now=now)
+        return found[1] if found else None
+
     regions = BadRegions(dice, weather.region_down, weather.region_slow, clock)
-    cuts = Cuts(dice, weather.cut, weather.lost)
-    app._dispatch_service_request = under(app, (regions, *elements), regions, cuts)  # type: ignore[attr-defined]
+    wrong = WrongClock(dice, weather.clock_wrong, skewed, keys_of_functions.__contains__, clock)
+    cuts = Cuts(dice, weather.cut, weather.lost, weather.silent)
+    app._dispatch_service_request = under(app, (regions, wrong, *elements), regions, cuts)  # type: ignore[attr-defined]
     app.app = cutting(app.app)  # type: ignore[attr-defined]
 
 
@@ -767,7 +952,7 @@ def under(
         request = read(app, *asked)
         if (delay := regions.delay(request)) > 0:
             await asyncio.sleep(delay)
-        cuts.before(request)
+        await end_after(cuts.before(request))
         for element in elements:
             instead = element.before(request)
             if isinstance(instead, Refusal):
@@ -784,7 +969,7 @@ def under(
         if found[0] < 300:
             for element in elements:
                 element.after(request, found)
-        cuts.after(request)
+        await end_after(cuts.after(request))
         return found
 
     return answer
@@ -794,7 +979,7 @@ def worded(refusal: Refusal, request: Request, headers: Mapping[str, str], reque
     """The refusal in the protocol of the request."""
     from ministack.core import iam_actions
 
-    _, more, text = iam_actions.access_denied_response(
+    status, more, text = iam_actions.access_denied_response(
         request.service,
         request.operation,
         "",
@@ -803,7 +988,9 @@ def worded(refusal: Refusal, request: Request, headers: Mapping[str, str], reque
         message=refusal.message,
         headers=headers,
     )
-    return refusal.status, {**more, "x-amzn-requestid": request_id}, text
+    if request.service == "s3" and refusal.more:
+        text = with_elements(text, refusal.more)
+    return refusal.status or status, {**more, "x-amzn-requestid": request_id}, text
 
 
 def read(
@@ -824,7 +1011,14 @@ def read(
         service, method, path, headers, body, parameters, region, account
     )
     return Request(
-        service, action.rpartition(":")[2], account, region, resource, said(headers, body, parameters)
+        service,
+        action.rpartition(":")[2],
+        account,
+        region,
+        resource,
+        said(headers, body, parameters),
+        router.extract_access_key_id(headers, query),
+        headers.get("x-amz-date", ""),
     )
 
 

@@ -12,6 +12,7 @@ from botocore.exceptions import ClientError
 
 from regionshift.aws.clients import Clients
 from regionshift.aws.errors import DENIED, code_of
+from regionshift.errors import Refused
 from regionshift.journal.events import RunSummary
 from regionshift.journal.journal import Journal
 from regionshift.report.values import Finding, Severity
@@ -40,6 +41,15 @@ _ANOTHER = (
     "only another release may pass an alarm that this one left red: mend what it shows, or wait until it is green;"
     " --despite-alarms goes on and does not look at it until it was green"
 )
+
+
+class MetricsDenied(Refused):
+    """The caller may not read the metrics of ``alarms``."""
+
+    def __init__(self, region: str, alarms: list[str]) -> None:
+        remedy = "allow cloudwatch:GetMetricData to whoever runs the command"
+        super().__init__("metrics may not be read", where=region, remedy=remedy)
+        self.alarms = alarms
 
 
 @dataclass(frozen=True)
@@ -94,19 +104,23 @@ def without_data(
 
     The environment's alarms take what is missing for well. S3 begins with the metrics of a replication rule 15 minutes
     after it is switched on (S3 User Guide, "Using S3 Replication metrics"), and CloudWatch tells all of them some
-    minutes late. Composite alarms have no metrics and are left out. Who may not read metrics is told of all of them.
+    minutes late. Composite alarms have no metrics and are left out.
+
+    Raises:
+        MetricsDenied: the caller may not read metrics.
     """
     alarms = _described_by_name(clients, region, sorted(names))
     metrics = [(name, metric) for name, alarm in sorted(alarms.items()) for metric in _metrics(alarm)]
-    seen = set[str]()
+    every, seen = sorted({name for name, _ in metrics}), set[str]()
     try:
         for first in range(0, len(metrics), _QUERIES_A_CALL):
             asked = metrics[first : first + _QUERIES_A_CALL]
             seen |= _with_points(clients, region, asked, began, ended)
     except ClientError as error:
-        if code_of(error) not in DENIED:
-            raise
-    return sorted({name for name, _ in metrics} - seen)
+        if code_of(error) in DENIED:
+            raise MetricsDenied(region, every) from error
+        raise
+    return [name for name in every if name not in seen]
 
 
 def _with_points(

@@ -8,7 +8,7 @@ from functools import partial
 from typing import Any
 
 from regionshift.engine.engine import EngineFailed, Listener
-from regionshift.engine.events import region_of
+from regionshift.engine.events import ResourceStep, region_of
 from regionshift.errors import Refused, WorkFailed
 from regionshift.journal.identity import forget, identity_of
 from regionshift.journal.journal import Journal
@@ -17,10 +17,11 @@ from regionshift.operations.emptying import empty_all, switch_off, was_refilled
 from regionshift.operations.environment import Environment
 from regionshift.operations.leftovers import Leftover, look_for_leftovers, still_there
 from regionshift.operations.ownership import require_ours
-from regionshift.operations.permissions import operator_findings
+from regionshift.operations.permissions import operator_findings, permission_findings
 from regionshift.operations.planning import wait_findings
+from regionshift.operations.up import PlanRefused
 from regionshift.releases import deployed_releases
-from regionshift.report.values import Change, Plan
+from regionshift.report.values import Change, Plan, errors_of
 from regionshift.runs.messages import AllRegionsNews, RunListener
 from regionshift.runs.state import RunStep
 
@@ -61,14 +62,23 @@ def require_destroyable(environment: Environment) -> None:
 
 
 def propose_destroy(environment: Environment) -> Plan:
-    """Everything that would go. Changes nothing. Raises as :func:`require_destroyable`."""
+    """Everything that would go. Changes nothing.
+
+    Raises:
+        Refused: as :func:`require_destroyable`.
+        PlanRefused: the caller may not delete some of it: half of the environment would be gone by then.
+    """
     require_destroyable(environment)
     changes = tuple(
         Change("delete", resource["type"], _name(resource), _region(resource), resource["urn"])
         for resource in environment.engine.resources()
         if _is_own(resource)
     )
-    return Plan(environment.name, environment.regions, changes, tuple(wait_findings(environment, changes)))
+    steps = [ResourceStep(each.op, each.urn, each.type, each.region) for each in changes]
+    findings = (*wait_findings(environment, changes), *permission_findings(environment, steps))
+    if errors_of(findings):
+        raise PlanRefused(findings)
+    return Plan(environment.name, environment.regions, changes, findings)
 
 
 def destroy(

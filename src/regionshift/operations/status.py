@@ -14,7 +14,7 @@ from regionshift.journal.events import RunSummary
 from regionshift.journal.journal import Journal
 from regionshift.journal.lock import Holder, holder_to_json, living_holder
 from regionshift.journal.store import StateStore
-from regionshift.operations.alarms import RedAlarm, red_in, without_data
+from regionshift.operations.alarms import MetricsDenied, RedAlarm, red_in, without_data
 from regionshift.operations.deploying import HalfDone, half_done
 from regionshift.operations.environment import Environment
 from regionshift.operations.moving.fencing import with_fenced
@@ -54,12 +54,14 @@ class LastChange:
 class Alarms:
     """The alarms that are red, and by region why they could not be read.
 
-    ``silent``: alarms of the replication whose metrics, which S3 tells all the time, have no data.
+    ``silent``: alarms of the replication whose metrics, which S3 tells all the time, have no data. ``unseen``: those
+    whose metrics the caller may not read.
     """
 
     red: tuple[RedAlarm, ...] = ()
     unread: Mapping[str, str] | None = None
     silent: tuple[str, ...] = ()
+    unseen: tuple[str, ...] = ()
 
 
 def told_outcome(run: RunSummary) -> str:
@@ -107,11 +109,11 @@ def alarms_now(environment: Environment, regions: Collection[str]) -> Alarms:
     """Every alarm of ``regions`` that is red: the environment's, and those that the settings name."""
     watched = terms_of(environment.config).alarms
 
-    def ask(region: str) -> tuple[list[RedAlarm], list[str]] | str:
+    def ask(region: str) -> tuple[list[RedAlarm], list[str], list[str]] | str:
         try:
             with told_plainly(region, "alarms"), calling(region):
                 red = red_in(environment.clients, environment.called_config, watched, region)
-                return red, _silent(environment, region)
+                return red, *_silent(environment, region)
         except RegionDown as error:
             return str(error)
         except RegionshiftError as error:
@@ -121,19 +123,23 @@ def alarms_now(environment: Environment, regions: Collection[str]) -> Alarms:
         answers = dict(zip(regions, pool.map(ask, regions), strict=True))
     told = [answer for answer in answers.values() if not isinstance(answer, str)]
     return Alarms(
-        tuple(alarm for red, _ in told for alarm in red),
+        tuple(alarm for red, _, _ in told for alarm in red),
         {region: answer for region, answer in answers.items() if isinstance(answer, str)},
-        tuple(alarm for _, silent in told for alarm in silent),
+        tuple(alarm for _, silent, _ in told for alarm in silent),
+        tuple(alarm for _, _, unseen in told for alarm in unseen),
     )
 
 
-def _silent(environment: Environment, region: str) -> list[str]:
-    """The embedded AWS has no metrics of a replication."""
+def _silent(environment: Environment, region: str) -> tuple[list[str], list[str]]:
+    """Alarms of the replication without data, and those of which nobody tells: the embedded AWS has no such metrics."""
     if environment.config.target != "aws":
-        return []
+        return [], []
     now, names = environment.now(), {REPLICATION_LATENCY_ALARM.name(environment.config.names, region)}
-    found = without_data(environment.clients, region, names, now - _METRICS_BEGIN, now)
-    return [f"{name} [{region}]" for name in found]
+    try:
+        found = without_data(environment.clients, region, names, now - _METRICS_BEGIN, now)
+    except MetricsDenied as denied:
+        return [], [f"{name} [{region}]" for name in denied.alarms]
+    return [f"{name} [{region}]" for name in found], []
 
 
 @dataclass(frozen=True)
@@ -193,6 +199,7 @@ class StatusReport:
             "lock": holder_to_json(self.lock) if self.lock else None,
             "alarms": [alarm.to_json() for alarm in self.alarms.red],
             "alarms_without_data": list(self.alarms.silent),
+            "alarms_with_unread_metrics": list(self.alarms.unseen),
             "alarms_unread": self.alarms.unread or None,
             "migrations": self.migrations,
             "migrations_unread": self.migrations_unread or None,

@@ -329,7 +329,7 @@ def relied_on(said: Mapping[str, object]) -> str:
         parts.append(f"an object replicated to {', '.join(seconds)}")
     judged = " and ".join(parts) or "the checks before it alone"
     alarms = "1 alarm" if count == 1 else f"{count} alarms"
-    return f"no data yet of {alarms} ({', '.join(silent)}), so judged by {judged}"
+    return f"no data seen of {alarms} ({', '.join(silent)}), so judged by {judged}"
 
 
 def _goes_on(after: DeploymentState, step: WaveStep) -> bool:

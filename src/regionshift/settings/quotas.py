@@ -28,6 +28,7 @@ _IAM = 'IAM User Guide, "IAM and AWS STS quotas"'
 INLINE_POLICIES = Quota("the inline policies of a role together", 10_240, "characters", _IAM)
 MANAGED_POLICY = Quota("a managed policy", 6_144, "characters", _IAM)
 MANAGED_POLICIES = Quota("managed policies attached to a role", 10, "policies", _IAM)
+POLICIES_OF_ACCOUNT = Quota("managed policies of an account", 1_500, "policies", _IAM)
 TRUST_POLICY = Quota("a role's trust policy", 2_048, "characters", _IAM)
 ROLE_DESCRIPTION = Quota("a role's description", 1_000, "characters", "IAM API Reference, CreateRole")
 TAGS = Quota(

@@ -5,12 +5,19 @@ from __future__ import annotations
 import json
 import random
 from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import boto3
+import botocore.session
 import pytest
+from botocore.config import Config
+from botocore.exceptions import ClientError
+from botocore.parsers import create_parser
 
 from regionshift.aws.clients import AccessKey, Clients
+from regionshift.aws.errors import translate
 from regionshift.errors import InputError
 from regionshift.local import emulator
 from regionshift.local.weather import (
@@ -19,7 +26,6 @@ from regionshift.local.weather import (
     Answer,
     BadRegions,
     BusyFunctions,
-    CutError,
     Cuts,
     Dice,
     Element,
@@ -27,12 +33,16 @@ from regionshift.local.weather import (
     LateIndex,
     LateReplication,
     LateRoles,
+    Passing,
+    Recent,
     Refusal,
     Request,
     StaleReads,
     TakenNames,
     Throttling,
+    WrongClock,
     principals,
+    worded,
 )
 
 ACCOUNT = "123456789012"
@@ -247,10 +257,69 @@ def test_some_requests_fail_and_some_are_cut_before_or_after_they_are_done() -> 
     failing = Failing(Dice(1), 0.5)
     codes = {refused(failing, asked("ec2", "RunInstances")) for _ in range(40)}
     assert codes == {None, "InternalError", "Unavailable"}
-    cuts, request = Cuts(Dice(1), 0.0, 1.0), asked("sqs", "SendMessage")
-    cuts.before(request)
-    with pytest.raises(CutError):
-        cuts.after(request)
+    cuts, request = Cuts(Dice(1), 0.0, 1.0, 0.0), asked("sqs", "SendMessage")
+    assert cuts.before(request) is None
+    assert cuts.after(request) == 0.0
+
+
+def test_some_answers_do_not_come_for_longer_than_a_client_waits(caplog: pytest.LogCaptureFixture) -> None:
+    cuts = Cuts(Dice(1), 0.0, 0.0, 0.4)
+    with caplog.at_level("INFO", "regionshift.weather"):
+        ends = [cuts.before(asked("sqs", "SendMessage")) for _ in range(100)]
+    assert 10 < len(silent := [each for each in ends if each is not None]) < 35
+    assert set(silent) == {70.0}
+    assert caplog.messages[0] == f"cut in silence: the connection of sqs SendMessage {REGION} *"
+
+
+def judged(request: Request, ahead: float) -> str | None:
+    """What AWS says at noon of who signs at noon by a clock that is so far ahead; five minutes are allowed."""
+    now = datetime(2026, 11, 30, 12, tzinfo=UTC) - timedelta(seconds=ahead)
+    if abs(ahead) <= 300:
+        return None
+    told = now.strftime("%Y%m%dT%H%M%SZ")
+    return f"Signature expired: {request.signed} is now earlier than 20261130T115500Z ({told} - 5 min.)"
+
+
+def test_a_wrong_clock_is_refused_for_some_seconds_but_of_functions() -> None:
+    clock = Clock()
+    wrong = WrongClock(Dice(3), 0.5, judged, "of a function".__eq__, clock)
+    mine = Request("kms", "DescribeKey", ACCOUNT, REGION, "*", {}, "mine", "20261130T120000Z")
+    its = Request("kms", "DescribeKey", ACCOUNT, REGION, "*", {}, "of a function", "20261130T120000Z")
+    seen = set()
+    for _ in range(40):
+        at_first = refused(wrong, mine)
+        assert refused(wrong, its) is None
+        clock.now += PERIOD - 1
+        seen.add((at_first, refused(wrong, mine)))
+        clock.now += 1
+    assert seen == {(None, None), ("RequestTimeTooSkewed", None)}
+
+
+def test_what_is_over_or_long_unused_is_forgotten() -> None:
+    clock, recent = Clock(), Recent[int](2)
+    for number in (1, 2):
+        recent.put((str(number),), number)
+    assert recent.get(("1",)) == 1
+    recent.put(("3",), 3)
+    assert [recent.get((each,)) for each in "123"] == [1, None, 3]
+    passing = Passing[bool](clock)
+    for number in range(10_000):
+        clock.now += 1
+        passing.put((str(number),), clock.now + 5, True)
+    assert passing.get(("9999",))
+    assert passing.get(("9990",)) is None
+    assert len(passing) < 200
+    things = {"arn:old": "tags"}
+    index = LateIndex(Dice(1), (3.0, 3.0), {"sqs": things.items}, lambda: (ACCOUNT, REGION), clock)
+    index.before(asked("sqs", "CreateQueue"))
+    for number in range(100):
+        things[f"arn:{number}"] = "tags"
+        index.after(asked("sqs", "CreateQueue"), DONE)
+        del things[f"arn:{number}"]
+        index.after(asked("sqs", "DeleteQueue"), DONE)
+        clock.now += 3
+    assert dict(index.entries("sqs")) == things
+    assert len(index._lags) < 3
 
 
 class Stored:
@@ -337,6 +406,63 @@ def test_connections_are_cut_on_a_bad_day(state_dir: Path) -> None:
     log = (state_dir / "emulator.log").read_text()
     assert "cut: the connection of sts" in log
     assert "lost: the connection of sts" in log
+
+
+def seed_of_a_silence(request: Request, times: int) -> int:
+    """A seed of a storm in which one of so many times that the request comes no answer does, and all others do."""
+    storm = WEATHERS["storm"]
+    for seed in range(100_000):
+        cuts = Cuts(Dice(seed), storm.cut, storm.lost, storm.silent)
+        ends = [each for _ in range(times) for each in (cuts.before(request), cuts.after(request))]
+        if 70.0 in ends and 0.0 not in ends:
+            return seed
+    raise AssertionError("no seed is silent then")
+
+
+def test_whoever_gets_no_answer_asks_again(state_dir: Path) -> None:
+    request = asked("sts", "GetCallerIdentity")
+    cloud = emulator.up(state_dir, ACCOUNT, weather="storm", seed=seed_of_a_silence(request, 3))
+    hurried = Config(read_timeout=0.3, retries={"mode": "standard", "total_max_attempts": 5})
+    sts = boto3.client(
+        "sts",
+        REGION,
+        endpoint_url=cloud.endpoint,
+        verify=str(cloud.ca_bundle),
+        aws_access_key_id=cloud.access_key,
+        aws_secret_access_key=cloud.secret_key,
+        config=hurried,
+    )
+    for _ in range(5):
+        assert sts.get_caller_identity()["Account"] == ACCOUNT
+    assert "in silence: the connection of sts GetCallerIdentity" in (state_dir / "emulator.log").read_text()
+
+
+@pytest.mark.parametrize(
+    ("service", "code", "is_told"),
+    [
+        ("s3", "RequestTimeTooSkewed", True),
+        ("sts", "SignatureDoesNotMatch", True),
+        ("kms", "InvalidSignatureException", True),
+        ("lambda", "InvalidSignatureException", True),
+        ("ec2", "AuthFailure", False),
+    ],
+)
+def test_a_wrong_clock_is_told_in_each_services_words(service: str, code: str, is_told: bool) -> None:
+    """The product says how wrong it is where AWS tells it; EC2 does not."""
+    request = Request(service, "Any", ACCOUNT, REGION, "*", {}, "mine", "20261130T120000Z")
+    clock = Clock()
+    refusals = (WrongClock(Dice(seed), 1.0, judged, "".__eq__, clock).before(request) for seed in range(20))
+    refusal = next(each for each in refusals if each is not None)
+    headers = {"x-amz-target": "TrentService.DescribeKey"} if service == "kms" else {}
+    status, told, body = worded(refusal, request, headers, "id")
+    model = botocore.session.get_session().get_service_model(service)
+    answer = create_parser(model.resolved_protocol).parse(
+        {"status_code": status, "headers": told, "body": body}, None
+    )
+    assert answer["Error"]["Code"] == code
+    found = translate(ClientError(answer, "Any"), REGION)
+    assert found.message.startswith("The clock of this machine is wrong, by ") is is_told
+    assert "clock" in str(found.remedy)
 
 
 def test_a_calm_day_changes_nothing() -> None:

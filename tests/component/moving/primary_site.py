@@ -169,7 +169,8 @@ class Site:
     def _fences(self) -> list[str]:
         iam = self.clients.get("iam", FIRST)
         roles = [*self.roles(FIRST), *self.roles(SECOND)]
-        return [r for r in roles if "regionshift-fence" in iam.list_role_policies(RoleName=r)["PolicyNames"]]
+        pages = iam.get_paginator("list_role_policies")
+        return [r for r in roles if "regionshift-fence" in pages.paginate(RoleName=r).search("PolicyNames[]")]
 
 
 def bucket(region: str) -> str:

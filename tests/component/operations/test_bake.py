@@ -254,7 +254,7 @@ def test_an_alarm_that_has_seen_nothing_is_named_with_what_was_relied_on_instead
     assert said["no_data"] == {SECONDARY: [MY_ALARM]}
     calls = "10 calls of the function"
     judged = f"judged by {calls} and an object replicated to {SECONDARY}"
-    assert relied_on(said) == f"no data yet of 1 alarm ({SECONDARY}), so {judged}"
+    assert relied_on(said) == f"no data seen of 1 alarm ({SECONDARY}), so {judged}"
     (asked,) = region.asked_for_data
     assert asked["EndTime"] - asked["StartTime"] >= timedelta(minutes=6), (
         "the alarms' window before the bake too"

@@ -271,16 +271,16 @@ class Quiet:
 
 
 @pytest.mark.parametrize(
-    ("clients", "target", "silent"),
+    ("clients", "target", "silent", "unseen"),
     [
-        (Quiet([]), "aws", True),
-        (Quiet([], denied=True), "aws", True),
-        (Quiet([1.0]), "aws", False),
-        (Quiet([]), "local", False),
+        (Quiet([]), "aws", True, False),
+        (Quiet([], denied=True), "aws", False, True),
+        (Quiet([1.0]), "aws", False, False),
+        (Quiet([]), "local", False, False),
     ],
 )
 def test_an_alarm_of_the_replication_that_has_seen_nothing_is_told(
-    clients: Quiet, target: str, silent: bool
+    clients: Quiet, target: str, silent: bool, unseen: bool
 ) -> None:
     config = MigrationConfig.model_validate(
         {
@@ -296,8 +296,9 @@ def test_an_alarm_of_the_replication_that_has_seen_nothing_is_told(
         config=config, called_config=config, clients=clients, now=lambda: datetime.now(UTC)
     )
     found = alarms_now(environment, [SECOND])
-    assert bool(found.silent) == silent
-    assert all("replication-latency" in each and SECOND in each for each in found.silent)
+    assert (bool(found.silent), bool(found.unseen)) == (silent, unseen)
+    assert all("replication-latency" in each and SECOND in each for each in (*found.silent, *found.unseen))
     told = _shown(standing_table({}, [], None, None, alarms=found))
     assert ("has no data yet: green says nothing" in told) == silent
     assert ("regionshift validate tries it" in told) == silent
+    assert ("not allowed to see whether it has data" in told) == unseen

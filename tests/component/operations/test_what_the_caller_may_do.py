@@ -21,9 +21,11 @@ from regionshift.engine.events import ResourceStep
 from regionshift.infrastructure.rights import RIGHTS
 from regionshift.local.emulator import LocalCloud
 from regionshift.local.provider.handlers import BY_TOKEN
+from regionshift.operations.destroy import propose_destroy
 from regionshift.operations.environment import Environment
 from regionshift.operations.permissions import operator_findings, permission_findings
 from regionshift.operations.preflight import plan_findings
+from regionshift.operations.up import PlanRefused
 from regionshift.settings.load import load_config
 
 pytestmark = pytest.mark.component
@@ -225,6 +227,20 @@ def test_who_may_not_look_for_what_is_left_is_warned(as_user: As) -> None:
     assert {each.severity for each in found} == {"warning"}
     said = " ".join(each.message for each in found)
     assert "tag:GetResources" in said and "iam:GetPolicy" in said
+
+
+def test_who_may_not_delete_all_of_it_destroys_nothing(as_user: As) -> None:
+    state = [
+        {"type": kind, "urn": step(kind, PRIMARY).urn, "inputs": {"region": PRIMARY}}
+        for kind in (BUCKET, ROLE)
+    ]
+    engine = cast(Any, SimpleNamespace(resources=lambda: state))
+    blind = {"Effect": "Deny", "Action": ["iam:DeleteRole", "tag:GetResources"], "Resource": "*"}
+    with pytest.raises(PlanRefused) as refused:
+        propose_destroy(replace(as_user(ALL, blind), engine=engine))
+    assert ["iam:DeleteRole" in each.message for each in refused.value.findings] == [True]
+    may = propose_destroy(replace(as_user(ALL), engine=engine))
+    assert (len(may.changes), may.findings) == (2, ())
 
 
 def test_a_missing_permission_names_action_type_and_region(as_user: As) -> None:

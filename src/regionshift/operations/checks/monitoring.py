@@ -20,7 +20,8 @@ class LogGroupsCheck(Check):
         logs = context.clients.get("logs", region)
         for output in _LOG_GROUPS:
             name = context.outputs.get(output, region)
-            found = logs.describe_log_groups(logGroupNamePrefix=name)["logGroups"]
+            pages = logs.get_paginator("describe_log_groups").paginate(logGroupNamePrefix=name)
+            found = (group for page in pages for group in page["logGroups"])
             group = next((group for group in found if group["logGroupName"] == name), None)
             if group is None:
                 raise Wrong(f"{name} is not there")

@@ -12,7 +12,15 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from regionshift.aws.clients import Clients
 from regionshift.aws.errors import is_outside
-from regionshift.operations.alarms import WINDOW, RedAlarm, Watched, red_in, telling_in, without_data
+from regionshift.operations.alarms import (
+    WINDOW,
+    MetricsDenied,
+    RedAlarm,
+    Watched,
+    red_in,
+    telling_in,
+    without_data,
+)
 from regionshift.operations.checks.base import CheckContext, Wrong
 from regionshift.operations.checks.function import invoke
 from regionshift.operations.checks.replication import PROBE_PREFIX, remove_versions, versions_of
@@ -209,8 +217,8 @@ class Watch:
         Returns:
             What was watched: {"looks": n, "probes": {region: n}, "traffic": {region: n},
             "replication_seconds": {region: seconds}, "no_data": {region: [alarm, ...]}}. The last are those that are
-            green without a point of their metrics since their window before the bake: there the calls and the
-            replication were relied on.
+            green without a point of their metrics since their window before the bake, or that the caller may not read
+            metrics of: there the calls and the replication were relied on.
 
         Raises:
             Breach: an alarm is red, a probe was answered with an error, or the delay is too long; at once.
@@ -243,7 +251,10 @@ class Watch:
         for region in regions:
             with calling(region):
                 names = telling_in(context.config, terms.alarms, region)
-                silent = without_data(self.clients, region, names, began, context.now())
+                try:
+                    silent = without_data(self.clients, region, names, began, context.now())
+                except MetricsDenied as denied:
+                    silent = denied.alarms
             if silent:
                 found[region] = silent
         return found

@@ -209,7 +209,7 @@ _VERSIONS = 5
 
 def _other_versions(iam: Any, policy: str) -> list[str]:
     """Those that are not in force, the oldest first."""
-    found = iam.list_policy_versions(PolicyArn=policy)["Versions"]
+    found = iam.get_paginator("list_policy_versions").paginate(PolicyArn=policy).search("Versions[]")
     old = [each["VersionId"] for each in found if not each["IsDefaultVersion"]]
     return sorted(old, key=lambda version: int(version.removeprefix("v")))
 
