@@ -17,7 +17,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from regionshift.local.state import REQUESTS
+from regionshift.local.state import QUESTIONS, REQUESTS
 from regionshift.machine import collect_garbage_less
 
 Scope = MutableMapping[str, Any]
@@ -136,7 +136,9 @@ def main() -> None:
         kms_gaps,
         monitoring_gaps,
         page_gaps,
+        questions,
         replication_gaps,
+        resource_gaps,
         rights_gaps,
         s3_gaps,
         size_gaps,
@@ -147,6 +149,9 @@ def main() -> None:
 
     told = weather.of_variables(os.environ)
 
+    folder = Path(os.environ["HOME"])
+    if (folder / QUESTIONS).exists():
+        questions.write_down(folder / QUESTIONS)
     compute_gaps.close()
     data_gaps.close()
     monitoring_gaps.close()
@@ -157,13 +162,13 @@ def main() -> None:
     replication_gaps.close()
     size_gaps.close()
     rights_gaps.close()
+    resource_gaps.close()
     tag_gaps.close()
     speed.install()
     weather.install(*told, ministack.app)
     save_when_quiet(ministack.app)
-    requests = Path(os.environ["HOME"]) / REQUESTS
-    if requests.exists():
-        ministack.app.app = Requests(ministack.app.app, requests)
+    if (folder / REQUESTS).exists():
+        ministack.app.app = Requests(ministack.app.app, folder / REQUESTS)
     asyncio.constants.SSL_SHUTDOWN_TIMEOUT = GOODBYE_TIMEOUT
     # It would also open port 443 where it may; this cloud has one port.
     ministack.app._port_is_bindable = lambda _host, _port: False

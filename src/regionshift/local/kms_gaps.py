@@ -278,7 +278,13 @@ class KeysOfObjects:
                     },
                 },
             }
-            policy = json.dumps({"Version": "2012-10-17", "Statement": [everybody]})
+            seen = {
+                "Effect": "Allow",
+                "Principal": {"AWS": f"arn:aws:iam::{self._s3.get_account_id()}:root"},
+                "Action": ["kms:Describe*", "kms:Get*", "kms:List*"],
+                "Resource": "*",
+            }
+            policy = json.dumps({"Version": "2012-10-17", "Statement": [everybody, seen]})
             self._kms._keys[key].update(Policy=policy, _regionshift_of_aws=True)
             self._kms._aliases[alias] = key
         return str(self._kms._aliases[alias])

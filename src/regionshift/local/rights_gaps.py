@@ -25,7 +25,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Awaitable, Callable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import Any
@@ -73,13 +73,10 @@ def close() -> None:
 
 def asking(handler: Callable[..., Awaitable[Any]], service: str) -> Callable[..., Awaitable[Any]]:
     """``handler`` of ``service``, for callers who have every right that their request needs."""
-    from ministack.core.iam_actions import access_denied_response  # type: ignore[import-untyped]
-    from ministack.core.iam_evaluator import AuthError, enforce  # type: ignore[import-untyped]
     from ministack.core.responses import (  # type: ignore[import-untyped]
         error_response_json,
         get_account_id,
         get_region,
-        new_uuid,
     )
     from ministack.core.router import extract_access_key_id  # type: ignore[import-untyped]
 
@@ -91,26 +88,9 @@ def asking(handler: Callable[..., Awaitable[Any]], service: str) -> Callable[...
         if not caller or not operation:  # of the emulator's own services, or nothing that is asked about
             return await handler(method, path, headers, body, query)
         asked = ServiceCall(operation, _fields(service, body, query), get_region(), get_account_id())
-        for question in (*_passing(service, asked), *_of_keys(service, asked)):
-            denied = enforce(
-                caller,
-                question.action,
-                question.action.partition(":")[0],
-                asked.region,
-                question.resource,
-                question.keys,
-            )
-            if denied and not isinstance(denied, AuthError):
-                return access_denied_response(
-                    service,
-                    question.action,
-                    denied.principal_arn,
-                    new_uuid(),
-                    headers=headers,
-                    resource_arn=question.resource,
-                    explicit_deny=denied.decision == "Deny",
-                    resource_policy_arn=denied.resource_policy_arn,
-                )
+        questions = (*_passing(service, asked), *_of_keys(service, asked))
+        if (refused := refusal(service, caller, asked.region, questions, headers)) is not None:
+            return refused
         problem = (
             _untrusting(service, asked)
             or (_powerless(asked) if service in _NO_TRUST else None)
@@ -123,6 +103,31 @@ def asking(handler: Callable[..., Awaitable[Any]], service: str) -> Callable[...
         )
 
     return answer
+
+
+def refusal(
+    service: str, caller: str, region: str, questions: Iterable[Question], headers: Mapping[str, str]
+) -> Any:
+    """The answer of ``service`` to ``caller``, an access key, who lacks one of these rights; None for who has all."""
+    from ministack.core.iam_actions import access_denied_response  # type: ignore[import-untyped]
+    from ministack.core.iam_evaluator import AuthError, enforce  # type: ignore[import-untyped]
+    from ministack.core.responses import new_uuid
+
+    for question in questions:
+        of = question.action.partition(":")[0]
+        denied = enforce(caller, question.action, of, region, question.resource, question.keys)
+        if denied and not isinstance(denied, AuthError):
+            return access_denied_response(
+                service,
+                question.action,
+                denied.principal_arn,
+                new_uuid(),
+                headers=headers,
+                resource_arn=question.resource,
+                explicit_deny=denied.decision == "Deny",
+                resource_policy_arn=denied.resource_policy_arn,
+            )
+    return None
 
 
 _REST = {

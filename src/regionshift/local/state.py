@@ -9,6 +9,7 @@
     <state_dir>/tmp/         functions, unpacked once for each code, and other temporary files
     <state_dir>/emulator.log what the process printed
     <state_dir>/requests.jsonl every request, written down when this file is there as the process starts
+    <state_dir>/questions.jsonl every question that a role's policies are asked, likewise
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from regionshift.local.weather import CALM
 OWNER_ONLY_FOLDER = 0o700
 OWNER_ONLY_FILE = 0o600
 REQUESTS = "requests.jsonl"
+QUESTIONS = "questions.jsonl"
 # An IAM user, because policies do not apply to the emulator's root.
 ADMIN = "regionshift-admin"
 
