@@ -10,7 +10,7 @@ import pulumi_aws as aws
 
 from regionshift.infrastructure.policies import function as rights
 from regionshift.infrastructure.policies.statement import Statement, policy, trust
-from regionshift.infrastructure.site import RegionComponent, Site
+from regionshift.infrastructure.site import RegionComponent, Site, bounded_role
 from regionshift.settings import components as named
 
 KEY_SERVICES = ("s3", "secretsmanager", "sns", "sqs", "ssm")
@@ -22,13 +22,13 @@ class IAMStack(RegionComponent):
 
     def __init__(self, site: Site, opts: pulumi.ResourceOptions) -> None:
         super().__init__(site, "IAM", opts)
-        self.role = aws.iam.Role(
-            site.label("function-role"),
-            name=site.name(named.FUNCTION_ROLE),
-            description=site.about("Migration function"),
-            assume_role_policy=trust("lambda", site.config.account),
-            tags=site.tags("function-role", "rights of the migration function"),
-            opts=self.child(),
+        self.role = bounded_role(
+            site,
+            "function",
+            named.FUNCTION_ROLE,
+            "rights of the migration function",
+            trust("lambda", site.config.account),
+            self.child(),
         )
         self.policies: list[pulumi.Resource] = []
         self.register_outputs({"role_arn": self.role.arn})

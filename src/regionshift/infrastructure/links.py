@@ -18,7 +18,7 @@ from regionshift.infrastructure.monitoring import metric_alarm
 from regionshift.infrastructure.policies.services import ReplicationEnd, replication_statements
 from regionshift.infrastructure.policies.statement import Statement, document, trust
 from regionshift.infrastructure.region import RegionStack
-from regionshift.infrastructure.site import TYPE_PREFIX, Site
+from regionshift.infrastructure.site import TYPE_PREFIX, Site, bounded_role
 from regionshift.settings import components as named
 from regionshift.settings.release import Release
 
@@ -63,25 +63,25 @@ class LinksStack(pulumi.ComponentResource):
 
     def _replicate(self, source: RegionStack, destinations: Sequence[RegionStack]) -> None:
         site = self._site(source)
-        role = aws.iam.Role(
-            site.label("replication-role"),
-            name=site.name(named.REPLICATION_ROLE),
-            description=f"Replicates from {site.region}",
-            assume_role_policy=trust("s3", site.config.account),
-            tags=site.tags("replication-role", "replication to the secondaries"),
-            opts=self._in(source),
+        made = bounded_role(
+            site,
+            "replication",
+            named.REPLICATION_ROLE,
+            "replication to the secondaries",
+            trust("s3", site.config.account),
+            self._in(source),
         )
         rights = aws.iam.RolePolicy(
             site.label("replication-policy"),
             name=site.name(named.REPLICATION_POLICY),
-            role=role.name,
+            role=made.name,
             policy=_rights(source, destinations),
             opts=self._in(source),
         )
         aws.s3.BucketReplicationConfig(
             site.label("replication"),
             bucket=source.storage.deployment_bucket.bucket,
-            role=role.arn,
+            role=made.arn,
             rules=[_rule(priority, region) for priority, region in enumerate(destinations, start=1)],
             # S3 refuses replication between buckets that do not keep versions.
             opts=self._in(

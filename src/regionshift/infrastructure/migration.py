@@ -13,7 +13,7 @@ from regionshift.infrastructure import carried
 from regionshift.infrastructure.policies import function as common
 from regionshift.infrastructure.policies import services as machine_rights
 from regionshift.infrastructure.policies.statement import Statement, document, policy, trust
-from regionshift.infrastructure.site import RegionComponent, Site
+from regionshift.infrastructure.site import RegionComponent, Site, bounded_role
 from regionshift.infrastructure.state_machine import definition
 from regionshift.infrastructure.worker_rights import Made, worker_policies
 from regionshift.settings import components as named
@@ -41,32 +41,29 @@ class MigrationStack(RegionComponent):
         self._records_key = records_key
         self._bucket = bucket
         self._topic = topic
-        self.worker_role = self._role("worker", named.WORKER_ROLE, "lambda", "rights of the migration worker")
+        account = site.config.account
+        self.worker_role = bounded_role(
+            site,
+            "worker",
+            named.WORKER_ROLE,
+            "rights of the migration worker",
+            trust("lambda", account),
+            self.child(),
+        )
         self.worker = self._worker()
         machine = site.arn("states", f"stateMachine:{site.name(named.STATE_MACHINE)}")
-        self.machine_role = self._role(
+        self.machine_role = bounded_role(
+            site,
             "states",
             named.STATE_MACHINE_ROLE,
-            "states",
             "rights of the state machine",
             # Map runs act for the machine under a label (Step Functions Developer Guide, "Prevent cross-service
             # confused deputy issues").
-            [machine, f"{machine}/*"],
+            trust("states", account, [machine, f"{machine}/*"]),
+            self.child(),
         )
         self.machine = self._machine()
         self.register_outputs({"state_machine_arn": self.machine.arn})
-
-    def _role(
-        self, thing: str, component: named.Component, service: str, purpose: str, acts_for: Sequence[str] = ()
-    ) -> aws.iam.Role:
-        return aws.iam.Role(
-            self.site.label(f"{thing}-role"),
-            name=self.site.name(component),
-            description=self.site.about(purpose),
-            assume_role_policy=trust(service, self.site.config.account, acts_for),
-            tags=self.site.tags(f"{thing}-role", purpose),
-            opts=self.child(),
-        )
 
     def _worker(self) -> aws.lambda_.Function:
         site = self.site

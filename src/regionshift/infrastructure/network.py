@@ -7,7 +7,7 @@ import pulumi_aws as aws
 
 from regionshift.infrastructure.policies.services import flow_log_statements
 from regionshift.infrastructure.policies.statement import policy, trust
-from regionshift.infrastructure.site import RegionComponent, Site
+from regionshift.infrastructure.site import RegionComponent, Site, bounded_role
 from regionshift.settings import components as named
 from regionshift.settings.regions import endpoint_service
 
@@ -176,22 +176,19 @@ class NetworkStack(RegionComponent):
             tags=site.tags("flow-log-group", "flow logs of the VPC"),
             opts=self.child(),
         )
-        role = aws.iam.Role(
-            site.label("flow-logs-role"),
-            name=site.name(named.FLOW_LOGS_ROLE),
+        writer = bounded_role(
+            site,
+            "flow-logs",
+            named.FLOW_LOGS_ROLE,
+            "writes the flow logs",
             # VPC User Guide, "IAM role for publishing flow logs": for this account's flow logs only.
-            assume_role_policy=trust(
-                "vpc-flow-logs",
-                site.config.account,
-                [site.arn("ec2", "vpc-flow-log/*")],
-            ),
-            tags=site.tags("flow-logs-role", "writes the flow logs"),
-            opts=self.child(),
+            trust("vpc-flow-logs", site.config.account, [site.arn("ec2", "vpc-flow-log/*")]),
+            self.child(),
         )
         rights = aws.iam.RolePolicy(
             site.label("flow-logs-policy"),
             name=site.name(named.FLOW_LOGS_POLICY),
-            role=role.name,
+            role=writer.name,
             policy=policy(
                 flow_log_statements, log_group=group.arn, every_group=site.arn("logs", "log-group:*")
             ),
@@ -203,7 +200,7 @@ class NetworkStack(RegionComponent):
             traffic_type="ALL",
             log_destination_type="cloud-watch-logs",
             log_destination=group.arn,
-            iam_role_arn=role.arn,
+            iam_role_arn=writer.arn,
             tags=site.tags("flow-log", "who talked to whom in the VPC"),
             opts=self.child(depends_on=[rights]),
         )

@@ -9,6 +9,7 @@ from functools import cached_property
 from pathlib import Path
 
 import pulumi
+import pulumi_aws as aws
 
 from regionshift.errors import InputError
 from regionshift.settings.components import Component
@@ -145,6 +146,25 @@ class Site:
     def default_tags(self) -> Mapping[str, str]:
         """The tags that the region's provider puts on everything taggable."""
         return default_tags(self.config, self.region)
+
+
+def bounded_role(
+    site: Site, thing: str, component: Component, purpose: str, trust: str, opts: pulumi.ResourceOptions
+) -> aws.iam.Role:
+    """A role of the region within the boundary that the settings name: the program makes none in another way.
+
+    Args:
+        thing: what its logical name begins with. trust: who may assume it, as JSON.
+    """
+    return aws.iam.Role(
+        site.label(f"{thing}-role"),
+        name=site.name(component),
+        description=site.about(purpose),
+        assume_role_policy=trust,
+        permissions_boundary=site.config.access.boundary,
+        tags=site.tags(f"{thing}-role", purpose),
+        opts=opts,
+    )
 
 
 TYPE_PREFIX = "regionshift:infrastructure:"

@@ -9,10 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from enum import StrEnum
 
 from regionshift.settings.config import MigrationConfig
 from regionshift.settings.names import NameKind, Names
 from regionshift.settings.quotas import MANAGED_POLICIES
+from regionshift.settings.regions import partition_of
 
 
 @dataclass(frozen=True)
@@ -124,6 +126,37 @@ COMPONENTS: tuple[Component, ...] = (
     *(value for value in list(globals().values()) if isinstance(value, Component)),
     *WORKER_CARRY_POLICIES,
 )
+
+
+class PipelineRole(StrEnum):
+    """The roles of a pipeline, which `bootstrap` makes."""
+
+    PREVIEW = "preview"
+    """Reads, and nothing else."""
+    DEPLOY = "deploy"
+    """Stands the environment up, changes it, takes it down."""
+    OPERATE = "operate"
+    """Works with its data and its regions: migrate, promote, roll back."""
+
+    def role_name(self, config: MigrationConfig) -> str:
+        """The role's name."""
+        return config.names.pipeline(self.value)
+
+    def arn(self, config: MigrationConfig) -> str:
+        """The role's ARN."""
+        return (
+            f"arn:{partition_of(config.regions.primary)}:iam::{config.account}:role/{self.role_name(config)}"
+        )
+
+    def github_environment(self, config: MigrationConfig) -> str | None:
+        """The GitHub environment whose jobs may take the role, called like the role; None for jobs of none."""
+        return None if self is PipelineRole.PREVIEW else self.role_name(config)
+
+
+def boundary_arn(config: MigrationConfig) -> str:
+    """The ARN of the permissions boundary that `bootstrap` makes for the environment's roles."""
+    partition, name = partition_of(config.regions.primary), config.names.pipeline("boundary")
+    return f"arn:{partition}:iam::{config.account}:policy/{name}"
 
 
 def replication_failed_alarm(destination: str) -> Component:

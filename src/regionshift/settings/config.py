@@ -98,11 +98,14 @@ class Function(Section):
 
 
 class Access(Section):
-    """Who else than the environment's own roles may write what it keeps for itself in its buckets."""
+    """Who else than the environment's own roles may write what it keeps for itself, and what these may do at most."""
 
     operators: tuple[fields.Principal, ...] = Field(default=(), max_length=50)
     """ARNs of the roles and users that run the command, * and ? as wildcards. Then nobody else writes the records of
     migrations, artifacts or state in the deployment buckets; without them every writer of the bucket may."""
+    boundary: fields.PolicyArn | None = None
+    """ARN of the managed policy that is the permissions boundary of every role that the environment makes;
+    `regionshift bootstrap` makes one."""
 
 
 class Retention(Section):
@@ -187,6 +190,16 @@ class Deployment(Section):
     """Alarms to watch beside the environment's own."""
 
 
+class Pipeline(Section):
+    """The pipeline that runs the command, and from where: who may take the roles that `bootstrap` makes for it."""
+
+    repository: fields.Repository | None = None
+    """The repository on GitHub, OWNER/NAME; with ids, OWNER@ID/NAME@ID, where its tokens have them (those of every
+    repository made since July 2026; `gh api repos/OWNER/NAME/actions/oidc/customization/sub` says so)."""
+    branch: fields.Branch = "main"
+    """The branch that is deployed."""
+
+
 class MigrationConfig(Section):
     """One environment of one project in one account, over one to thirty regions."""
 
@@ -216,7 +229,7 @@ class MigrationConfig(Section):
     function: Function = Function()
     """The migration function."""
     access: Access = Access()
-    """Who runs the command, where that is to be bound."""
+    """Who runs the command, where that is to be bound, and the boundary of the environment's roles."""
     retention: Retention = Retention()
     """How long things are kept, in days."""
     alerts: Alerts = Alerts()
@@ -229,6 +242,8 @@ class MigrationConfig(Section):
     """Recovery targets that measurements are held against."""
     deployment: Deployment = Deployment()
     """How a change goes through the regions."""
+    pipeline: Pipeline = Pipeline()
+    """The pipeline that runs the command."""
     tags: dict[fields.TagKey, fields.TagValue] = Field(default={}, max_length=MOST_TAGS)
     """Tags on everything, beside Project, Environment, Region, IsPrimary, ManagedBy and Purpose."""
     protect: bool | None = None

@@ -231,6 +231,30 @@ Principal = Annotated[
         examples=["arn:aws:iam::123456789012:role/operators"],
     ),
 ]
+# IAM API Reference, "CreateRole", PermissionsBoundary; IAM User Guide, "IAM identifiers", "IAM ARNs".
+PolicyArn = Annotated[
+    str,
+    Field(
+        pattern=r"^arn:aws[a-z-]*:iam::([0-9]{12}|aws):policy/([!-.0-~]+/)*[A-Za-z0-9_+=,.@-]{1,128}$",
+        max_length=512,
+        examples=["arn:aws:iam::123456789012:policy/boundary"],
+    ),
+]
+# What an owner and a repository may be called, each with its id where the tokens of GitHub have it (GitHub Docs,
+# "OpenID Connect reference", "Immutable subject claims": of all repositories made since 15 July 2026).
+Repository = Annotated[
+    str,
+    Field(
+        pattern=r"^[A-Za-z0-9](-?[A-Za-z0-9])*/[A-Za-z0-9_.-]{1,100}$"
+        r"|^[A-Za-z0-9](-?[A-Za-z0-9])*@[0-9]+/[A-Za-z0-9_.-]{1,100}@[0-9]+$",
+        max_length=255,
+        examples=["octo-org/orders", "octo-org@123456/orders@456789"],
+    ),
+]
+# git-check-ref-format(1), but for what GitHub or a shell reads as something else.
+Branch = Annotated[
+    str, Field(pattern=r"^[A-Za-z0-9_]([A-Za-z0-9_./-]*[A-Za-z0-9_-])?$", max_length=200, examples=["main"])
+]
 # Characters that both SSM and Secrets Manager take in one segment of a name.
 ItemName = Annotated[str, Field(pattern=r"^[A-Za-z0-9_.-]{1,128}$", examples=["database-password"])]
 ConfigKey = Annotated[str, Field(min_length=1)]

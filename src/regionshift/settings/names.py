@@ -153,6 +153,14 @@ class Names:
         prefix = "alias/"
         return prefix + shorten(self._whole(component, region), NameKind.KEY_ALIAS.limit - len(prefix))
 
+    def pipeline(self, part: str) -> str:
+        """A role, policy or GitHub environment of the pipeline: ``<project>.<environment>.<part>``, in no region.
+
+        No other name has a dot, so it is nobody else's, and no pattern of the environment's own names means it.
+        """
+        parts = (normalize_name(self.project), normalize_name(self.environment), part)
+        return shorten(".".join(parts), NameKind.ROLE.limit)
+
     def _whole(self, component: str, region: str) -> str:
         parts = (self.project, component, region, self.environment)
         name = "-".join(normalize_name(part) for part in parts)

@@ -133,6 +133,17 @@ def _tags_apart(config: MigrationConfig) -> Iterator[Found]:
             )
 
 
+def _boundary_is_ours(config: MigrationConfig) -> Iterator[Found]:
+    """A boundary is a policy of the role's own account, or AWS's (IAM User Guide, "Permissions boundaries")."""
+    if config.access.boundary is None:
+        return
+    _, partition, _, _, account, _ = config.access.boundary.split(":", 5)
+    own = partition_of(config.regions.primary)
+    if partition != own or account not in (config.account, "aws"):
+        allowed = f"a policy of account {config.account} in partition {own}, or one of AWS"
+        yield _broken(("access", "boundary"), f'"{config.access.boundary}"', allowed)
+
+
 def _config_fits(config: MigrationConfig) -> Iterator[Found]:
     """What is really written: the names that the environment adds grow with its regions."""
     application, store = config.application, config.application.store
@@ -184,6 +195,7 @@ RULES = (
     Rule(_waves_approved, (_REGIONS, ("deployment", "waves"), ("deployment", "approve"))),
     Rule(_alarms_stand_here, (_REGIONS, ("deployment", "alarms"))),
     Rule(_emails_once, (("alerts", "emails"),)),
+    Rule(_boundary_is_ours, (("access", "boundary"), ("account",), ("regions", "primary"))),
     Rule(_tags_apart, ()),
     Rule(
         _config_fits,

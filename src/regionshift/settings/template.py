@@ -9,6 +9,8 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 
+from regionshift.settings.regions import partition_of
+
 LOCAL_SCHEMA = ".regionshift/regionshift.schema.json"
 """Where ``init`` puts the JSON Schema, from the settings file's folder."""
 
@@ -30,6 +32,7 @@ def settings_template(
         "environment": json.dumps(environment),
         "account": json.dumps(account),
         "target": target,
+        "boundary": f"arn:{partition_of(primary)}:iam::{account}:policy/boundary",
         "primary": primary,
         "secondaries": ", ".join(secondaries),
         "canary": secondaries[0] if secondaries else primary,
@@ -97,7 +100,10 @@ network:
 #  reserved_concurrency: 10
 
 # The roles and users that run this command: nobody else then writes records and state in the buckets.
-#access: {operators: ["arn:aws:iam::123456789012:role/operators"]}
+#access:
+#  operators: ["arn:aws:iam::123456789012:role/operators"]
+  # The most that the environment's own roles may do, a policy that `regionshift bootstrap` makes.
+#  boundary: <boundary>
 
 # How long things are kept, in days. A migration can be undone while old versions are kept.
 #retention:
@@ -153,6 +159,9 @@ network:
 #  keep_days: 30
   # Alarms of your own that are watched too.
 #  alarms: [{name: checkout-errors, region: <canary>}]
+
+# Who may take the roles that `regionshift bootstrap` makes for a pipeline.
+#pipeline: {repository: octo-org/orders, branch: main}
 
 # Tags on everything, beside Project, Environment, Region, IsPrimary, ManagedBy and Purpose.
 #tags: {Owner: platform}

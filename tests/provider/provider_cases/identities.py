@@ -37,9 +37,21 @@ def _role(lab: Lab) -> Properties:
     }
 
 
+def _boundary(lab: Lab) -> str:
+    """One more managed policy each time."""
+    return lab.create("aws:iam/policy:Policy", _managed(lab), "boundary").identity
+
+
 def _trust_another(lab: Lab, made: Made) -> None:
     lab.client("iam").update_assume_role_policy(RoleName=made.identity, PolicyDocument=trust("ec2"))
+    lab.client("iam").put_role_permissions_boundary(
+        RoleName=made.identity, PermissionsBoundary=_boundary(lab)
+    )
     lab.client("iam").tag_role(RoleName=made.identity, Tags=[{"Key": "Stray", "Value": "yes"}])
+
+
+def _loose(lab: Lab, made: Made) -> None:
+    lab.client("iam").delete_role_permissions_boundary(RoleName=made.identity)
 
 
 def _inline(lab: Lab) -> Properties:
@@ -76,10 +88,19 @@ CASES = (
             "description": None,
             "maxSessionDuration": 7200,
             "tags": {"Owner": "me"},
+            "permissionsBoundary": _boundary,
         },
         replaces={"name": "another", "path": "/elsewhere/"},
         meddle=_trust_another,
-        drifts=frozenset({"assumeRolePolicy", "tags", "tagsAll"}),
+        drifts=frozenset({"assumeRolePolicy", "permissionsBoundary", "tags", "tagsAll"}),
+    ),
+    Case(
+        # One that has a boundary from the first.
+        "aws:iam/role:Role",
+        lambda lab: {**_role(lab), "permissionsBoundary": _boundary(lab)},
+        changes={"permissionsBoundary": None},
+        meddle=_loose,
+        drifts=frozenset({"permissionsBoundary"}),
     ),
     Case(
         "aws:iam/rolePolicy:RolePolicy",

@@ -7,12 +7,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from settings_samples import SMALLEST, mistakes_of, tree
 
 from regionshift.settings.load import load_config
 from regionshift.settings.mistakes import SettingsError
+from regionshift.settings.regions import REGIONS
 
 ONE_MISTAKE = [
     # change, path, part of found, part of allowed, nearest
@@ -383,6 +385,61 @@ def test_broken_yaml_is_told_with_its_cause_and_line(tmp_path: Path, written: st
     with pytest.raises(SettingsError) as caught:
         load_config(path, {}, {})
     assert told in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("boundary", "allowed"),
+    [
+        ("arn:aws:iam::012345678901:policy/boundary", True),
+        ("arn:aws:iam::012345678901:policy/team/of.one/boundary", True),
+        ("arn:aws:iam::aws:policy/PowerUserAccess", True),
+        ("arn:aws:iam::210987654321:policy/boundary", False),
+        ("arn:aws-cn:iam::012345678901:policy/boundary", False),
+        ("arn:aws:iam::012345678901:role/boundary", False),
+        ("boundary", False),
+    ],
+)
+def test_a_boundary_is_a_policy_of_the_account_or_of_aws(
+    tmp_path: Path, boundary: str, allowed: bool
+) -> None:
+    text = yaml.safe_dump(tree(access={"boundary": boundary}))
+    assert (mistakes_of(tmp_path, text).keys() == set()) is allowed
+    assert mistakes_of(tmp_path, text).keys() <= {"access.boundary"}
+
+
+@pytest.mark.parametrize("partition", REGIONS)
+def test_a_boundary_is_of_the_partition_of_the_regions(tmp_path: Path, partition: str) -> None:
+    boundary = f"arn:{partition}:iam::012345678901:policy/boundary"
+    regions = {"primary": REGIONS[partition][0]}
+    text = yaml.safe_dump(tree(regions=regions, access={"boundary": boundary}))
+    assert mistakes_of(tmp_path, text) == {}
+
+
+@pytest.mark.parametrize(
+    ("repository", "allowed"),
+    [
+        ("octo-org/orders", True),
+        ("octo-org@123456/orders@456789", True),
+        ("octo-org@123456/orders", False),
+        ("octo-org/*", False),
+        ("octo-org/orders:ref:refs/heads/main", False),
+        ("orders", False),
+        ("octo-org/orders/more", False),
+        ("octo--org/orders", False),
+    ],
+)
+def test_a_repository_is_called_as_its_tokens_call_it(tmp_path: Path, repository: str, allowed: bool) -> None:
+    text = yaml.safe_dump(tree(pipeline={"repository": repository}))
+    assert (mistakes_of(tmp_path, text).keys() == set()) is allowed
+
+
+@pytest.mark.parametrize(
+    ("branch", "allowed"),
+    [("main", True), ("release/1.x", True), ("*", False), ("main*", False), ("a b", False), ("-x", False)],
+)
+def test_a_branch_is_one_branch(tmp_path: Path, branch: str, allowed: bool) -> None:
+    text = yaml.safe_dump(tree(pipeline={"branch": branch}))
+    assert (mistakes_of(tmp_path, text).keys() == set()) is allowed
 
 
 @pytest.mark.parametrize("given", [{}, {"REGIONSHIFT_REGIONS__PRIMRY": "us-east-1"}])

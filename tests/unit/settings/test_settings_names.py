@@ -16,6 +16,7 @@ from regionshift.settings.components import (
     DEPLOYMENT_BUCKET,
     FUNCTION,
     WORKER,
+    PipelineRole,
     every_name,
     name_problems,
     replication_failed_alarm,
@@ -125,6 +126,24 @@ def _names_of(project: str, environment: str) -> set[tuple[NameKind, str]]:
         for region in _REGIONS
         if each.kind is not NameKind.ROLE_POLICY  # named within its role only
     }
+
+
+@settings(suppress_health_check=[HealthCheck.filter_too_much])
+@given(_pieces, _pieces, _pieces, _pieces)
+@example("a", "deploy-b", "a-deploy", "b")
+def test_two_pipelines_share_no_name_and_none_with_an_environment(
+    project: str, environment: str, other: str, its: str
+) -> None:
+    assume((project, environment) != (other, its))
+    parts = [*PipelineRole, "boundary"]
+    mine, theirs = (
+        {Names(*of, "012345678901").pipeline(part) for part in parts}
+        for of in ((project, environment), (other, its))
+    )
+    assert len(mine) == len(parts)
+    assert all(len(name) <= NameKind.ROLE.limit for name in mine)
+    assert not mine & theirs
+    assert not mine & {name for _, name in _names_of(other, its)}
 
 
 @settings(suppress_health_check=[HealthCheck.filter_too_much])

@@ -1,0 +1,325 @@
+"""The permissions boundary: wide enough for every role of the program, and no wider than these.
+
+Asked with the embedded AWS's own reading of policies, and tried by a role that may do everything but for its boundary.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from functools import cache
+from itertools import product
+from random import Random
+from typing import Any
+
+import pulumi
+import pytest
+from botocore.exceptions import ClientError
+from hypothesis import given
+from hypothesis import settings as trying
+from hypothesis import strategies as st
+from ministack.core.iam_evaluator import (  # type: ignore[import-untyped]
+    EvalContext,
+    evaluate,
+    parse_policy_document,
+)
+from policy_reading import Found, statements
+from recorder import Recorder, Run, config, record, release
+from test_sizes_of_the_program import accepted, some_settings
+from test_tables_of_the_program import SETTINGS
+
+from regionshift.aws.clients import AccessKey, Clients
+from regionshift.infrastructure.policies.boundary import boundary_statements
+from regionshift.infrastructure.policies.packing import length
+from regionshift.infrastructure.policies.statement import document
+from regionshift.infrastructure.program import ProviderSettings, environment
+from regionshift.local.emulator import LocalCloud
+from regionshift.settings.config import MigrationConfig
+from regionshift.settings.quotas import MANAGED_POLICY
+from regionshift.settings.regions import REGIONS, partition_of
+
+pytestmark = pytest.mark.component
+STATE = "s3://regionshift-state-111122223333/shop?region=us-east-1"
+BUCKET, DATA, ROLE, BOUNDARY = "boundary-state", "boundary-data", "boundary-role", "boundary"
+DENIED = {"AccessDenied", "AccessDeniedException", "AuthorizationError", "UnauthorizedOperation"}
+OWN = "arn:aws:iam::111122223333:role/worker"
+
+
+class RealArns(Recorder):
+    """ARNs as AWS makes them, with region and account in them."""
+
+    def new_resource(self, args: pulumi.runtime.MockResourceArgs) -> tuple[str | None, dict[Any, Any]]:
+        identity, outputs = super().new_resource(args)
+        region = next(
+            (each for all_of in REGIONS.values() for each in all_of if args.name.endswith(each)), ""
+        )
+        form = FORMS.get(args.typ)
+        if form and region:
+            where = {"partition": partition_of(region), "region": region, "name": outputs["name"]}
+            outputs["arn"] = form.format(**where)
+        return identity, outputs
+
+
+_HERE = "{region}:111122223333"
+FORMS: Mapping[str, str] = {
+    "aws:kms/key:Key": f"arn:{{partition}}:kms:{_HERE}:key/0-0",
+    "aws:s3/bucket:Bucket": "arn:{partition}:s3:::{name}",
+    "aws:sns/topic:Topic": f"arn:{{partition}}:sns:{_HERE}:{{name}}",
+    "aws:sqs/queue:Queue": f"arn:{{partition}}:sqs:{_HERE}:{{name}}",
+    "aws:ssm/parameter:Parameter": f"arn:{{partition}}:ssm:{_HERE}:parameter{{name}}",
+    "aws:secretsmanager/secret:Secret": f"arn:{{partition}}:secretsmanager:{_HERE}:secret:{{name}}-AbCdEf",
+    "aws:lambda/function:Function": f"arn:{{partition}}:lambda:{_HERE}:function:{{name}}",
+    "aws:cloudwatch/logGroup:LogGroup": f"arn:{{partition}}:logs:{_HERE}:log-group:{{name}}",
+    "aws:ec2/subnet:Subnet": f"arn:{{partition}}:ec2:{_HERE}:subnet/subnet-0",
+    "aws:ec2/securityGroup:SecurityGroup": f"arn:{{partition}}:ec2:{_HERE}:security-group/sg-0",
+    "aws:iam/policy:Policy": "arn:{partition}:iam::111122223333:policy/{name}",
+}
+OF_ROLES = ("aws:iam/rolePolicy:RolePolicy", "aws:iam/policy:Policy")
+
+
+def program(settings: MigrationConfig, regions: tuple[str, ...] = ()) -> Run:
+    zones = {region: tuple(f"{region}{zone}" for zone in "abcdef") for region in settings.all_regions}
+    made = release(settings, zones=zones)
+    releases = dict.fromkeys(regions, made) or dict.fromkeys(settings.all_regions, made)
+    links = None if regions else made
+    return record(
+        lambda: environment(releases, provider_settings=ProviderSettings(), links=links), RealArns()
+    )
+
+
+def of_roles(run: Run) -> Iterator[Found]:
+    """What the program's roles are allowed; signs that stand for themselves are others, for the evaluator's sake."""
+    for found in statements(run):
+        if found.type in OF_ROLES and found.statement["Effect"] == "Allow":
+            plain = re.sub(r"\$\{[*?$]\}", "-", json.dumps(found.statement))
+            yield replace(found, statement=json.loads(plain))
+
+
+def concrete(pattern: str) -> str:
+    """Something that a pattern of a policy matches."""
+    return re.sub("[*?]", "x", pattern)
+
+
+def requests(found: Found) -> Iterator[EvalContext]:
+    """Requests that a statement allows: each action on each resource, with every value of its conditions in turn."""
+    conditions = [
+        (operator, key.lower(), values if isinstance(values, list) else [values])
+        for operator, keys in found.statement.get("Condition", {}).items()
+        for key, values in keys.items()
+        if operator != "Null"
+    ]
+    turns = max((len(values) for _, _, values in conditions), default=1)
+    for action, resource, turn in product(found.actions, found.resources, range(turns)):
+        seen = {
+            key: [concrete(values[turn % len(values)])]
+            if operator.startswith("ForAnyValue")
+            else concrete(values[turn % len(values)])
+            for operator, key, values in conditions
+        }
+        # The evaluator takes the caller's account for that of a bucket, whose ARN names none.
+        account = seen.pop("aws:resourceaccount", "111122223333")
+        region = seen.pop("aws:requestedregion", resource.split(":")[3] if resource != "*" else "")
+        yield EvalContext(
+            OWN, "AssumedRole", account, action, concrete(resource), region, service_context=seen
+        )
+
+
+def refused(settings: MigrationConfig, run: Run) -> list[tuple[str, str, str]]:
+    """What a role of the program may do, and its boundary stops."""
+    boundary = [parse_policy_document(document(boundary_statements(settings)))]
+    wrong = []
+    for found in of_roles(run):
+        own = [parse_policy_document({"Statement": found.statement})]
+        for asked in requests(found):
+            assert evaluate(asked, own).decision == "Allow", (found, asked)
+            if evaluate(asked, own, boundary).decision != "Allow":
+                wrong.append((found.name, asked.action, asked.resource_arn))
+    return wrong
+
+
+def in_secrets_manager() -> MigrationConfig:
+    more = [{"bucket": f"media-{n}-{{region}}"} for n in range(20)]
+    carry = {**SETTINGS["carry"], "s3": [*SETTINGS["carry"]["s3"], *more]}
+    return config(**{**SETTINGS, "carry": carry}, application={"store": "secretsmanager"}, state=STATE)
+
+
+BOTH = {"ssm": config(**SETTINGS, state=STATE), "secretsmanager": in_secrets_manager()}
+
+
+@cache
+def program_of(store: str) -> Run:
+    return program(BOTH[store])
+
+
+@pytest.mark.parametrize("store", BOTH)
+def test_no_role_is_stopped_by_it_in_what_it_may_do(store: str) -> None:
+    assert refused(BOTH[store], program_of(store)) == []
+
+
+@pytest.mark.parametrize("regions", REGIONS.values(), ids=REGIONS)
+def test_so_it_is_in_every_partition(regions: tuple[str, ...]) -> None:
+    primary, *secondaries = regions[:2]
+    place = {"primary": primary, "secondaries": secondaries}
+    settings = config(**{**SETTINGS, "regions": place})
+    assert refused(settings, program(settings, (primary,))) == []
+
+
+def require_wide_enough(seed: int) -> None:
+    settings = accepted({**some_settings(Random(seed)), "account": "111122223333"})
+    if settings is not None:
+        region = settings.all_regions[seed % len(settings.all_regions)]
+        assert refused(settings, program(settings, (region,))) == []
+        assert length(boundary_statements(settings)) <= MANAGED_POLICY.most
+
+
+@given(st.integers(0, 2**32))
+@trying(max_examples=4, deadline=None)
+def test_it_is_wide_enough_for_whatever_settings_are_accepted(seed: int) -> None:
+    require_wide_enough(seed)
+
+
+@pytest.mark.thorough  # more of the same
+@given(st.integers(0, 2**32))
+@trying(max_examples=100, deadline=None)
+def test_so_it_is_with_many_more(seed: int) -> None:
+    require_wide_enough(seed)
+
+
+def test_it_has_no_action_that_no_role_needs() -> None:
+    needed = {action for store in BOTH for found in of_roles(program_of(store)) for action in found.actions}
+    allowed = {
+        action
+        for statement in boundary_statements(BOTH["ssm"])
+        if statement["Effect"] == "Allow"
+        for action in statement["Action"]
+    }
+    assert allowed == needed
+
+
+def test_thirty_regions_and_accounts_make_it_no_longer_than_aws_takes() -> None:
+    every = REGIONS["aws"][:30]
+    buckets = [
+        {"bucket": f"from-{n}", "target_bucket": f"to-{n}-{{region}}", "source_account": f"{n:012}"}
+        for n in range(1, 31)
+    ]
+    settings = config(
+        project="p" * 128,
+        regions={"primary": every[0], "secondaries": every[1:]},
+        carry={"s3": buckets},
+        state=STATE,
+    )
+    assert length(boundary_statements(settings)) <= MANAGED_POLICY.most
+
+
+Ask = Callable[[Clients, "Things"], object]
+
+
+@dataclass(frozen=True)
+class Things:
+    """What is asked about."""
+
+    account: str
+    key: str
+
+
+def _iam(clients: Clients) -> Any:
+    return clients.get("iam", "us-east-1")
+
+
+def _s3(clients: Clients) -> Any:
+    return clients.get("s3", "us-east-1")
+
+
+DANGEROUS: Mapping[str, Ask] = {
+    "make a user": lambda c, _: _iam(c).create_user(UserName="mallory"),
+    "give itself rights": lambda c, _: _iam(c).put_role_policy(
+        RoleName=ROLE, PolicyName="all", PolicyDocument="{}"
+    ),
+    "lose its boundary": lambda c, _: _iam(c).delete_role_permissions_boundary(RoleName=ROLE),
+    "widen its boundary": lambda c, t: _iam(c).create_policy_version(
+        PolicyArn=f"arn:aws:iam::{t.account}:policy/{BOUNDARY}", PolicyDocument="{}", SetAsDefault=True
+    ),
+    "become another role": lambda c, t: c.get("sts", "us-east-1").assume_role(
+        RoleArn=f"arn:aws:iam::{t.account}:role/{ROLE}", RoleSessionName="again"
+    ),
+    "read the state": lambda c, _: _s3(c).get_object(Bucket=BUCKET, Key="journal/a"),
+    "write the state": lambda c, _: _s3(c).put_object(Bucket=BUCKET, Key="journal/a", Body=b""),
+    "delete a bucket": lambda c, _: _s3(c).delete_bucket(Bucket=DATA),
+    "open a bucket": lambda c, _: _s3(c).put_bucket_policy(Bucket=DATA, Policy="{}"),
+    "delete a key": lambda c, t: c.get("kms", "us-east-1").schedule_key_deletion(KeyId=t.key),
+    "use a key past a service": lambda c, t: c.get("kms", "us-east-1").generate_data_key(
+        KeyId=t.key, KeySpec="AES_256"
+    ),
+    "change a function": lambda c, _: c.get("lambda", "us-east-1").update_function_configuration(
+        FunctionName="shop-x", MemorySize=128
+    ),
+    "call another project's function": lambda c, _: c.get("lambda", "us-east-1").invoke(
+        FunctionName="others-x"
+    ),
+    "publish elsewhere": lambda c, t: c.get("sns", "us-east-1").publish(
+        TopicArn=f"arn:aws:sns:us-east-1:{t.account}:others", Message="x"
+    ),
+    "count elsewhere": lambda c, _: c.get("cloudwatch", "us-east-1").put_metric_data(
+        Namespace="Other", MetricData=[{"MetricName": "A", "Value": 1}]
+    ),
+    "start machines": lambda c, _: c.get("ec2", "us-east-1").run_instances(
+        ImageId="ami-12345678", MinCount=1, MaxCount=1
+    ),
+}
+
+
+@pytest.fixture(scope="module")
+def bounded(cloud: LocalCloud, clients: Clients) -> Clients:
+    """A role that may do everything, within the boundary of the settings' account."""
+    iam = clients.get("iam", "us-east-1")
+    settings = config(account=cloud.account, state=f"s3://{BUCKET}/shop")
+    clients.get("s3", "us-east-1").create_bucket(Bucket=BUCKET)
+    clients.get("s3", "us-east-1").put_object(Bucket=BUCKET, Key="journal/a", Body=b"{}")
+    clients.get("s3", "us-east-1").create_bucket(Bucket=DATA)
+    boundary = iam.create_policy(PolicyName=BOUNDARY, PolicyDocument=document(boundary_statements(settings)))[
+        "Policy"
+    ]["Arn"]
+    trust = {
+        "Effect": "Allow",
+        "Principal": {"AWS": f"arn:aws:iam::{cloud.account}:root"},
+        "Action": "sts:AssumeRole",
+    }
+    role = iam.create_role(
+        RoleName=ROLE, AssumeRolePolicyDocument=document([trust]), PermissionsBoundary=boundary
+    )["Role"]["Arn"]
+    everything = {"Effect": "Allow", "Action": "*", "Resource": "*"}
+    iam.put_role_policy(RoleName=ROLE, PolicyName="everything", PolicyDocument=document([everything]))
+    given = clients.get("sts", "us-east-1").assume_role(RoleArn=role, RoleSessionName="test")["Credentials"]
+    key = AccessKey(given["AccessKeyId"], given["SecretAccessKey"], given["SessionToken"])
+    return Clients(key=key, endpoint=cloud.endpoint, ca_bundle=cloud.ca_bundle)
+
+
+@pytest.fixture(scope="module")
+def things(cloud: LocalCloud, clients: Clients) -> Things:
+    return Things(cloud.account, clients.get("kms", "us-east-1").create_key()["KeyMetadata"]["Arn"])
+
+
+@pytest.mark.parametrize("ask", DANGEROUS.values(), ids=list(DANGEROUS))
+def test_it_stops_a_role_that_may_do_everything(bounded: Clients, things: Things, ask: Ask) -> None:
+    with pytest.raises(ClientError) as stopped:
+        ask(bounded, things)
+    assert stopped.value.response["Error"]["Code"] in DENIED
+
+
+def test_what_roles_are_for_goes_on(bounded: Clients) -> None:
+    s3 = bounded.get("s3", "us-east-1")
+    s3.put_object(Bucket=DATA, Key="uploads/a", Body=b"x")
+    assert s3.get_object(Bucket=DATA, Key="uploads/a")["Body"].read() == b"x"
+    ssm = bounded.get("ssm", "eu-west-1")
+    ssm.put_parameter(Name="/boundary/a", Value="x", Type="String")
+    assert ssm.get_parameter(Name="/boundary/a")["Parameter"]["Value"] == "x"
+
+
+@pytest.mark.parametrize("boundary", [None, "arn:aws:iam::111122223333:policy/boundary"])
+def test_every_role_of_the_program_has_the_boundary_of_the_settings(boundary: str | None) -> None:
+    run = program(config(access={"boundary": boundary}))
+    roles = [one.inputs.get("permissionsBoundary") for one in run.of("iam/role:Role")]
+    assert len(roles) == 13  # four a region, and replication's
+    assert set(roles) == {boundary}
