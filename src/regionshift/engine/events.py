@@ -21,7 +21,8 @@ _STACK = "pulumi:pulumi:Stack"
 _PENDING = "pending operations"  # the engine's words for what a killed run left open
 SECRET = "(secret)"
 _MASKED = "[secret]"  # what the engine writes in its events for what it knows to be secret
-_NOT_YET = "(known when it is made)"
+NOT_YET = "(known when it is made)"
+"""What stands, for a person, for a value that AWS makes up."""
 _COLOURS = re.compile(r"<\{%[^%]*%\}>")
 
 
@@ -179,7 +180,7 @@ def masked(value: object) -> object:
         return {name: masked(each) for name, each in value.items() if not str(name).startswith("__")}
     if isinstance(value, list):
         return [masked(each) for each in value]
-    return {UNKNOWN: _NOT_YET, _MASKED: SECRET}.get(value, value) if isinstance(value, str) else value
+    return {UNKNOWN: NOT_YET, _MASKED: SECRET}.get(value, value) if isinstance(value, str) else value
 
 
 def tells_of_pending(event: EngineEvent) -> bool:

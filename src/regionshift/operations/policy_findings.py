@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from collections.abc import Iterator, Sequence
 
 from regionshift.engine.events import ResourceStep
+from regionshift.iam.documents import ALL, EVERY, Policy, PolicyKind, Statement
 from regionshift.infrastructure.policies.statement import WITHOUT_RESOURCE
 from regionshift.infrastructure.sizes import documents, measured
+from regionshift.operations.policy_documents import policy_documents
 from regionshift.report.values import Finding
 from regionshift.settings.config import MigrationConfig
-
-_OF_ROLES = ("aws:iam/policy:Policy", "aws:iam/rolePolicy:RolePolicy")
 
 
 def size_findings(config: MigrationConfig) -> list[Finding]:
@@ -35,10 +33,16 @@ def policy_findings(steps: Sequence[ResourceStep]) -> list[Finding]:
     changing = [step for step in steps if step.changes and step.op != "delete"]
     return [
         *(
-            Finding("policy", "error", f"{step.name}: {fault}", step.region, "this is a defect of the tool")
-            for step in changing
-            if step.type in _OF_ROLES
-            for statement in _statements(step.new.get("policy"))
+            Finding(
+                "policy",
+                "error",
+                f"{each.step.name}: {fault}",
+                each.step.region,
+                "this is a defect of the tool",
+            )
+            for each in policy_documents(changing)
+            if each.kind is PolicyKind.IDENTITY and isinstance(each.new, Policy)
+            for statement in each.new
             for fault in statement_faults(statement)
         ),
         *(
@@ -55,27 +59,15 @@ def _too_large(step: ResourceStep) -> Iterator[str]:
             yield f"{quota.of}: {size:,} {quota.unit}, and {quota.most:,} fit ({quota.page})"
 
 
-def statement_faults(statement: Mapping[str, Any]) -> Iterator[str]:
+def statement_faults(statement: Statement) -> Iterator[str]:
     """What is too wide in one statement of an identity policy."""
-    if statement.get("Effect") != "Allow":
+    if statement.effect != "Allow":
         return
-    actions, resources = _many(statement.get("Action")), _many(statement.get("Resource"))
-    if "NotAction" in statement or "NotResource" in statement:
+    actions, resources = statement.actions, statement.resources or ALL
+    if actions.is_all_but or resources.is_all_but:
         yield "it allows all but what it names"
-    for action in actions:
+    for action in actions.values:
         if "*" in action:
             yield f"it allows the wildcard {action}"
-        elif "*" in resources and action not in WITHOUT_RESOURCE:
+        elif EVERY in resources.values and action not in WITHOUT_RESOURCE:
             yield f"it allows {action} on every resource"
-
-
-def _statements(text: object) -> list[Mapping[str, Any]]:
-    try:
-        found = json.loads(text)["Statement"] if isinstance(text, str) else []
-    except (ValueError, TypeError, KeyError):
-        return []  # not known before it is made
-    return list(found) if isinstance(found, list) else [found]
-
-
-def _many(value: object) -> list[str]:
-    return [value] if isinstance(value, str) else [str(each) for each in value or ()]  # type: ignore[attr-defined]
