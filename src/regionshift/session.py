@@ -124,6 +124,8 @@ def open_session(
     without_engine: bool = False,
     changing: Callable[[], None] = lambda: None,
     unsealed: bool = False,
+    patience: float = 0.0,
+    waiting: Callable[[Holder | None], None] = lambda _: None,
 ) -> Iterator[Session]:
     """Everything a command needs, guarded: the account behind the credentials is the configured one.
 
@@ -137,6 +139,7 @@ def open_session(
         without_engine: go on when no engine fits; the machine then says why, and no run may be asked for.
         changing: is told when something begins to be changed (see `Journal`).
         unsealed: take a journal as it stands though the command changes something. Nothing may be done by it.
+        patience: seconds that a lock which somebody else holds is waited for; ``waiting`` is told once who holds it.
 
     Raises:
         InputError: the settings, or what they need, are wrong.
@@ -158,7 +161,7 @@ def open_session(
         if locked:
             parts.require_room()
         stops: list[Callable[[], None]] = []
-        lock = stack.enter_context(parts.locked(force, stops)) if locked else None
+        lock = stack.enter_context(parts.locked(force, stops, patience, waiting)) if locked else None
         acted_on = locked and not unsealed
         journal = Journal(
             parts.store,
@@ -396,9 +399,13 @@ class SessionParts:
 
     @contextmanager
     def locked(
-        self, force: Callable[[Holder, MigrationConfig], None] | None, stops: Sequence[Callable[[], None]]
+        self,
+        force: Callable[[Holder, MigrationConfig], None] | None,
+        stops: Sequence[Callable[[], None]],
+        patience: float,
+        waiting: Callable[[Holder | None], None],
     ) -> Iterator[Lock]:
-        """The environment's lock; when it is lost, ``stops`` end what goes on. ``force`` as `open_session` has it."""
+        """The environment's lock; when it is lost, ``stops`` end what goes on. The others: see `open_session`."""
         from regionshift.journal.lock import Holder, LeaseTerms, LockLost, acquire, current_holder
 
         me = Holder(
@@ -417,7 +424,16 @@ class SessionParts:
             for stop in stops:
                 stop()
 
-        terms = LeaseTerms(elapsed=self.outside.monotonic, on_lost=on_lost)
+        told: list[str | None] = []
+
+        def wait(other: Holder | None, seconds: float) -> None:
+            token = other.token if other else None
+            if token not in told:
+                told.append(token)
+                waiting(other)
+            time.sleep(seconds)
+
+        terms = LeaseTerms(elapsed=self.outside.monotonic, on_lost=on_lost, patience=patience, wait=wait)
         with acquire(self.store, self.identity.scope, me, terms, held.token if held else None) as lock:
             yield lock
 

@@ -99,6 +99,7 @@ class Scene:
     machine: Machine = field(default_factory=lambda: Machine(None))
     no_release: InputError | None = None
     exits: int = EXIT_REFUSED
+    faults: tuple[Fault, ...] = ()
 
     @property
     def names(self) -> Names:
@@ -134,7 +135,7 @@ class Scene:
 
     @contextmanager
     def wired(self, *_: Any, **__: Any) -> Iterator[Session]:
-        process = self.process()
+        process = self.process(*self.faults)
         store = open_state((self.world.folder / "state").as_uri())
         yield Session(process.environment, process.journal, process.catalog, store, None, self.machine, None)
 

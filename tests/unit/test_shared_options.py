@@ -21,6 +21,7 @@ GIVEN = {
     "yes": (["-y"], "True"),
     "verbosity": (["-vv"], "2"),
     "log_file": (["--log-file", os.devnull], os.devnull),
+    "lock_timeout": (["--lock-timeout", "15m"], "900"),
     "may_force": (["--force"], "True"),
 }
 

@@ -122,6 +122,14 @@ app = typer.Typer(
 )
 local = typer.Typer(help="The AWS embedded in this machine.", no_args_is_help=True, rich_markup_mode=None)
 app.add_typer(local, name="local")
+HandOver = Annotated[
+    Path | None,
+    typer.Option(
+        "--hand-over",
+        metavar="FILE",
+        help="Where a wave waits for a person, add run and wave to this file and end with 0: another job resumes.",
+    ),
+]
 PlanOnly = Annotated[bool, typer.Option("--plan-only", help="Show the plan, change nothing.")]
 _DEPLOYMENT = re.compile(r"\d{1,6}(-(deployment|rollback)-[0-9a-f]+)?")
 
@@ -186,12 +194,18 @@ def preview(
     choices: Choices,
     allow_data_loss: DataLoss = False,
     refresh: Refresh = False,
+    markdown: Annotated[
+        Path | None,
+        typer.Option(
+            "--markdown", help="Also write it here, as a comment for a pull request.", metavar="FILE"
+        ),
+    ] = None,
 ) -> int:
     """Show what `up` would change, and what is wrong with it. Changes nothing."""
     from regionshift.cli.up import run_preview
     from regionshift.operations.plan_up import UpOptions
 
-    return run_preview(choices, UpOptions(allow_data_loss, refresh))
+    return run_preview(choices, UpOptions(allow_data_loss, refresh), markdown)
 
 
 @app.command()
@@ -215,6 +229,7 @@ def up(
         str | None,
         typer.Option("--rejoin", metavar="REGION", help="Bring a lost, fenced region back as a secondary."),
     ] = None,
+    hand_over: HandOver = None,
 ) -> int:
     """Bring every region to what the settings say, wave by wave once it is up, then check every region."""
     from regionshift.cli.up import run_up
@@ -230,11 +245,12 @@ def up(
                 "--no-validate": no_validate,
                 "--skip-region": bool(skip_region),
                 "--despite-alarms": despite_alarms,
+                "--hand-over": hand_over is not None,
             }
         )
         return run_rejoin(choices, rejoin)
     options = UpOptions(allow_data_loss, refresh, tuple(skip_region or ()), despite_alarms)
-    return run_up(choices, options, check=not no_validate)
+    return run_up(choices, options, check=not no_validate, hand_over=hand_over)
 
 
 @app.command()
@@ -491,11 +507,30 @@ def drift(choices: Choices) -> int:
 def resume(
     choices: Choices,
     back: Annotated[bool, typer.Option("--back", help="Take it back instead of finishing it.")] = False,
+    run: Annotated[
+        str | None,
+        typer.Option(
+            "--run", metavar="RUN", help="Go on with this deployment and no other one; with --wave."
+        ),
+    ] = None,
+    wave: Annotated[
+        int | None,
+        typer.Option("--wave", min=1, max=30, help="The one wave of --run that --yes approves."),
+    ] = None,
+    hand_over: HandOver = None,
 ) -> int:
     """Finish what was stopped or killed (an up, a destroy, a promote, a move, a migrate), or take it back."""
-    from regionshift.cli.resume import run_resume
+    from regionshift.cli.resume import run_resume, run_wave
 
-    return run_resume(choices, back=back)
+    if run is None and wave is None:
+        return run_resume(choices, back=back, hand_over=hand_over)
+    if run is None or wave is None or back:
+        raise InputError(
+            "--run and --wave go together, and without --back.",
+            where="resume",
+            remedy="regionshift resume --run RUN --wave NUMBER --yes",
+        )
+    return run_wave(choices, run, wave, hand_over)
 
 
 @app.command()

@@ -136,11 +136,18 @@ def _show(error: RegionshiftError, code: int, *, as_json: bool) -> None:
         }
         print_json(content)
         return
+    _say(*error_lines(error))
+
+
+def error_lines(error: RegionshiftError) -> list[str]:
+    """What happened, where, and what to do next; each a line, which a text from outside may still try to end."""
+    mistakes = getattr(error, "mistakes", ())
     # The mistakes of the settings stand in their message, each on a line of its own.
     said = error.message.partition("\n")[0] if mistakes else error.message
-    _say(f"error: {said}", *(f"  {mistake}" for mistake in mistakes))
-    if error.where:
-        _say(f"  where: {error.where}")
-    if error.remedy:
-        _say(f"  next: {error.remedy}")
-    _say(*(f"  also: {note}" for note in getattr(error, "__notes__", ())))
+    return [
+        f"error: {said}",
+        *(f"  {mistake}" for mistake in mistakes),
+        *([f"  where: {error.where}"] if error.where else []),
+        *([f"  next: {error.remedy}"] if error.remedy else []),
+        *(f"  also: {note}" for note in getattr(error, "__notes__", ())),
+    ]

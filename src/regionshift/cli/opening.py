@@ -10,7 +10,7 @@ from pathlib import Path
 
 from regionshift.cli.failure import changes_of_this_command
 from regionshift.cli.options import Choices
-from regionshift.cli.show import confirm, console, screen_of, working
+from regionshift.cli.show import confirm, console, console_for_log, screen_of, working
 from regionshift.errors import InputError
 from regionshift.journal.lock import Holder
 from regionshift.operations.migrations.carrying import Carrying
@@ -58,6 +58,8 @@ def opened(
         naming=naming,
         changing=changes_of_this_command().begin,
         unsealed=unsealed,
+        patience=choices.lock_timeout,
+        waiting=partial(_tell_of_lock, choices),
     )
     with ExitStack() as stack:
         # A lock that is to be broken is asked about, and nothing moves under a question.
@@ -120,6 +122,12 @@ def _load_text(choices: Choices, remedy: str, text: str) -> MigrationConfig:
         ) from error
     finally:
         aside.unlink()
+
+
+def _tell_of_lock(choices: Choices, holder: Holder | None) -> None:
+    console_for_log(choices).print(
+        f"waiting for the lock, held by {holder or 'a process that is just starting'}"
+    )
 
 
 def _ask_before_breaking(choices: Choices) -> Callable[[Holder, MigrationConfig], None]:

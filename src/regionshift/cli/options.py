@@ -17,6 +17,16 @@ class TargetName(StrEnum):
     local = "local"
 
 
+def _duration(given: str | float) -> float:
+    """Seconds. Raises BadParameter for what is no length of time."""
+    from regionshift.settings.fields import parse_duration
+
+    try:
+        return parse_duration(given) if isinstance(given, str) else given
+    except ValueError:
+        raise typer.BadParameter(f"{given!r} is no length of time such as 90s, 10m or 1h30m") from None
+
+
 Config = Annotated[
     Path,
     typer.Option("--config", "-c", envvar="REGIONSHIFT_CONFIG", help="The settings file.", metavar="FILE"),
@@ -57,6 +67,16 @@ SHARED: dict[str, Any] = {
         Path | None,
         typer.Option("--log-file", help="Log all of it to this file, as JSON lines.", metavar="FILE"),
     ],
+    "lock_timeout": Annotated[
+        float,
+        typer.Option(
+            "--lock-timeout",
+            parser=_duration,
+            help="How long to wait for a lock that somebody else holds, such as 15m.",
+            metavar="DURATION",
+            show_default="not at all",
+        ),
+    ],
     "may_force": Annotated[
         bool, typer.Option("--force", help="Break a lock, once its owner is shown and you agree.")
     ],
@@ -66,7 +86,7 @@ MACHINE = ("config", *_ALWAYS)
 """For a command about this machine."""
 ENVIRONMENT = ("config", "target", "endpoint", "account", *_ALWAYS)
 """For a command that looks at an environment."""
-CHANGE = (*ENVIRONMENT, "may_force")
+CHANGE = (*ENVIRONMENT, "lock_timeout", "may_force")
 """For a command that takes an environment's lock."""
 
 
@@ -82,6 +102,7 @@ class Choices:
     yes: bool = False
     verbosity: int = 0
     log_file: Path | None = None
+    lock_timeout: float = 0.0
     may_force: bool = False
 
     @property

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
+from pathlib import Path
 
 from regionshift.cli.destroy import run_destroy
 from regionshift.cli.migrate import resume_migration
@@ -12,32 +13,77 @@ from regionshift.cli.opening import opened, tools_of
 from regionshift.cli.options import Choices
 from regionshift.cli.promote import run_rejoin
 from regionshift.cli.rollback import say_what_the_settings_say
-from regionshift.cli.running import driver, resume_steps
-from regionshift.cli.show import console
-from regionshift.cli.up import ended, run_up, verdict
-from regionshift.errors import InputError
+from regionshift.cli.running import resume_steps
+from regionshift.cli.show import console, print_json
+from regionshift.cli.up import handing_over, resume_waves, run_up
+from regionshift.errors import EXIT_FAILED, EXIT_OK, InputError, Refused
 from regionshift.journal.events import RunView
 from regionshift.operations import moves
 from regionshift.operations.deploying import InOneRun, in_one_run, require_way_back
 from regionshift.operations.plan_up import UpOptions
 from regionshift.operations.unfinished import RunRow, open_migration, open_to_resume
 from regionshift.operations.waves import deploying
+from regionshift.runs.deployment_state import Outcome
 from regionshift.session import Session
 
 Resumed = int | Callable[[], int]
 """The exit code, or what gives it in a session of its own, once that of `resume` is closed."""
 
 
-def run_resume(choices: Choices, *, back: bool) -> int:
+def run_resume(choices: Choices, *, back: bool, hand_over: Path | None = None) -> int:
     """Go on with a change that was stopped or killed, or take it back.
+
+    Args:
+        hand_over: see `handing_over`.
 
     Raises:
         InputError: nothing is unfinished. Refused: there is no way back, or a newer version wrote it.
     """
     with opened(choices, locked=True) as session:
         found = open_to_resume(session.journal)
-        done = _open(choices, session, found, back=back) if found else _ended(choices, session, back=back)
+
+        def go() -> Resumed:
+            if found:
+                return _open(choices, session, found, back=back)
+            return _ended(choices, session, back=back)
+
+        waits = deploying.waiting(session.journal)
+        done = handing_over(choices, session, hand_over, go, after=waits.wave if waits else 0)
     return done() if callable(done) else done
+
+
+def run_wave(choices: Choices, run: str, wave: int, hand_over: Path | None) -> int:
+    """Go on with the deployment ``run``, whose ``wave`` a person has approved, and no other one: a job of a pipeline.
+
+    A job that is run again approves nothing that was not asked of it: what is done already stays as it is, and a later
+    wave goes on waiting.
+
+    Raises:
+        InputError: there is no such run. Refused: it is no open deployment, or waits for an earlier wave.
+    """
+    with opened(choices, locked=True) as session:
+        found = open_to_resume(session.journal)
+        whole = found[0][1] if found else None
+        view = session.journal.view(run)
+        if view.outcome is not None:
+            return _was_ended(choices, view)
+        if whole is None or whole.run_id != view.run_id or found[0][0].name != "waves":
+            raise Refused(
+                f"{view.run_id} is no deployment in waves that can be gone on with by itself.",
+                where="--run",
+                remedy="`regionshift status` says what is unfinished, and what goes on with it",
+            )
+        go = partial(_waves, choices, session, approving=deploying.approval_of(wave), back=False)
+        return handing_over(choices, session, hand_over, go, after=wave)
+
+
+def _was_ended(choices: Choices, view: RunView) -> int:
+    """What a job finds that is run again after all was done, or taken back."""
+    if choices.as_json:
+        print_json({"run": view.run_id, "outcome": view.outcome})
+    else:
+        console(choices).print(f"{view.kind.capitalize()} {view.run_id} has ended: {view.outcome}")
+    return EXIT_OK if view.outcome == Outcome.SUCCEEDED else EXIT_FAILED
 
 
 def _open(choices: Choices, session: Session, found: list[tuple[RunRow, RunView]], *, back: bool) -> Resumed:
@@ -68,7 +114,10 @@ def _resumed(
         return resume_steps(choices, session, row, view, back=back)
     match row.name:
         case "waves":
-            return _waves(choices, session, back=back)
+            waits = deploying.waiting(session.journal)
+            # A person who resumes has seen what waits.
+            approving = deploying.approval_of(waits.wave) if waits else None
+            return _waves(choices, session, approving=approving, back=back)
         case "move" if back:
             return partial(stop_move, choices, quiet=part_done)
         case "move":
@@ -92,16 +141,8 @@ def _ended(choices: Choices, session: Session, *, back: bool) -> Resumed:
     return partial(_one_run, choices, left, allow_data_loss=loss)
 
 
-def _waves(choices: Choices, session: Session, *, back: bool) -> int:
-    approving = deploying.waiting(session.journal)
-    with driver(choices, session, approving=approving) as driving:
-        run_id, state = deploying.resume(driving, back=back)
-    seen = session.journal.view(run_id)
-    kind = seen.kind
-    if not choices.as_json:
-        console(choices).print(f"{kind.capitalize()} {run_id}: {verdict(state)}")
-    # Who resumes a run that a person turned back asks for the rest of the way back.
-    code = ended(choices, session, state, kind, back=back or seen.was_turned)
+def _waves(choices: Choices, session: Session, *, approving: str | None, back: bool) -> int:
+    code, kind = resume_waves(choices, session, approving=approving, back=back)
     if kind == "rollback":
         say_what_the_settings_say(choices)
     return code

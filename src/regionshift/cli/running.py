@@ -169,7 +169,7 @@ def driver(choices: Choices, session: Session, *, approving: str | None = None) 
     """A driver that shows every step, tells the topics, and asks before the waves that are to be approved.
 
     Args:
-        approving: the step that --yes approves, as a person who resumes has seen that it waits.
+        approving: the step that --yes approves: a person has seen that it waits.
     """
     screen, environment, under_way = console(choices), session.environment, _UnderWay(choices)
     try:

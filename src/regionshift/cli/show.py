@@ -19,7 +19,7 @@ from regionshift.cli.options import Choices
 from regionshift.errors import Refused
 from regionshift.report.live import Activity
 from regionshift.report.printer import Screen, escaped
-from regionshift.report.terminal import findings_table, plan_table
+from regionshift.report.terminal import plan_parts
 from regionshift.report.values import Plan
 
 if TYPE_CHECKING:
@@ -86,10 +86,8 @@ def show_plan(choices: Choices, plan: Plan) -> None:
     """A plan with its findings; with --json nothing, as its end has them."""
     if choices.as_json:
         return
-    screen = console(choices)
-    screen.print(plan_table(plan, whole=choices.verbose))
-    if plan.findings:
-        screen.print(findings_table(plan.findings))
+    for part in plan_parts(plan, whole=choices.verbose):
+        console(choices).print(part)
 
 
 class NotConfirmed(Refused):

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, replace
+from functools import partial
+from pathlib import Path
 from types import MappingProxyType
-from typing import Any
+from typing import Any, TypeVar
 
+from rich.console import RenderableType
+
+from regionshift.cli.failure import error_lines
 from regionshift.cli.opening import opened, topics
 from regionshift.cli.options import Choices
 from regionshift.cli.running import NewsLines, driver, engine_view, warn_of_fences
@@ -23,29 +28,55 @@ from regionshift.operations.deploying import deploy
 from regionshift.operations.plan_up import UpOptions, UpPlan, begun_under, plan_up
 from regionshift.operations.up import PlanRefused
 from regionshift.operations.waves import deploying
-from regionshift.operations.waves.deploying import prune
+from regionshift.operations.waves.deploying import begun_to_the_same, prune
 from regionshift.operations.waves.facts import terms_of
 from regionshift.releases import deployed_releases
-from regionshift.report.terminal import findings_table
+from regionshift.report.comment import as_comment
+from regionshift.report.printer import Text
+from regionshift.report.terminal import findings_table, plan_parts
 from regionshift.report.values import Finding, as_data, exit_code_of
 from regionshift.runs.deployment_state import DeploymentState, Outcome
+from regionshift.runs.driver import Waits
 from regionshift.session import Session
 
+_Done = TypeVar("_Done")
 
-def run_preview(choices: Choices, options: UpOptions) -> int:
-    """The plan, and nothing else; where something stands in the way it ends as `up` would."""
-    # The engine takes its own lock for a preview, so two at once would collide without ours.
-    with opened(choices, locked=True) as session:
-        plan = _planned(choices, session, options).plan
+
+def run_preview(choices: Choices, options: UpOptions, comment: Path | None = None) -> int:
+    """The plan, and nothing else; where something stands in the way it ends as `up` would.
+
+    Args:
+        comment: the file that gets what is shown, or why there is no plan, as Markdown.
+    """
+    parts: list[RenderableType] = []
+    try:
+        # The engine takes its own lock for a preview, so two at once would collide without ours.
+        with opened(choices, locked=True) as session:
+            plan = _planned(choices, session, options).plan
+        parts += plan_parts(plan, whole=choices.verbose)
+    except RegionshiftError as error:
+        parts += [Text(line) for line in error_lines(error)]
+        parts += [findings_table(error.found)] if isinstance(error, PlanRefused) else []
+        raise
+    finally:
+        if comment is not None and parts:
+            comment.write_text(as_comment(f"preview {choices.config.as_posix()}", parts), encoding="utf-8")
     if choices.as_json:
         print_json({**asdict(plan), "errors": len(plan.errors)})
     show_plan(choices, plan)
     return exit_code_of(plan.findings)
 
 
-def run_up(choices: Choices, options: UpOptions, *, check: bool) -> int:
-    """Guard, preflight, plan, confirm, apply in waves or with a live view in one run, validate."""
+def run_up(choices: Choices, options: UpOptions, *, check: bool, hand_over: Path | None = None) -> int:
+    """Guard, preflight, plan, confirm, apply in waves or with a live view in one run, validate.
+
+    Args:
+        hand_over: see `handing_over`. Then an unfinished deployment of just these settings, whose job was killed, is
+            gone on with.
+    """
     with opened(choices, locked=True, skipped=options.skipped) as whole:
+        if hand_over and begun_to_the_same(whole.journal, whole.environment.release().digest):
+            return handing_over(choices, whole, hand_over, lambda: resume_waves(choices, whole)[0])
         planned = _planned(choices, whole, options)
         session, plan = replace(whole, environment=planned.environment), planned.plan
         environment = session.environment
@@ -57,7 +88,8 @@ def run_up(choices: Choices, options: UpOptions, *, check: bool) -> int:
         if environment.scope.fenced:
             warn_of_fences(choices, session)
         if planned.intent is not None:
-            return up_in_waves(
+            go = partial(
+                up_in_waves,
                 choices,
                 session,
                 planned.intent,
@@ -66,6 +98,7 @@ def run_up(choices: Choices, options: UpOptions, *, check: bool) -> int:
                 refresh=planned.proposal.refresh,
                 despite_alarms=options.despite_alarms,
             )
+            return handing_over(choices, session, hand_over, go)
         if environment.scope.left_out:
             return _nothing_elsewhere(choices, planned)
         screen = console(choices)
@@ -133,6 +166,46 @@ def up_in_waves(
     with driver(choices, session) as driving:
         state = deploying.begin(driving, session.catalog, intent, deployed)
     return ended(choices, session, state, more={"findings": as_data(findings)})
+
+
+def resume_waves(
+    choices: Choices, session: Session, *, approving: str | None = None, back: bool = False
+) -> tuple[int, str]:
+    """Go on with the unfinished deployment or rollback, or take it back; gives the exit code, and which it is.
+
+    Args:
+        approving: see `running.driver`.
+    """
+    with driver(choices, session, approving=approving) as driving:
+        run_id, state = deploying.resume(driving, back=back)
+    seen = session.journal.view(run_id)
+    if not choices.as_json:
+        console(choices).print(f"{seen.kind.capitalize()} {run_id}: {verdict(state)}")
+    # Who resumes a run that a person turned back asks for the rest of the way back.
+    return ended(choices, session, state, seen.kind, back=back or seen.was_turned), seen.kind
+
+
+def handing_over(
+    choices: Choices, session: Session, file: Path | None, work: Callable[[], _Done], *, after: int = 0
+) -> _Done | int:
+    """Do ``work``, for a pipeline whose next job goes on; gives what it gives, its exit code mostly.
+
+    Where a wave behind the wave ``after`` waits for a person, that is 0, and ``file`` gets two lines: the run, and the
+    wave's number. They have the form of GitHub's outputs and of GitLab's reports of variables, NAME=VALUE.
+    """
+    try:
+        return work()
+    except Waits:
+        waits = deploying.waiting(session.journal)
+        if file is None or waits is None or waits.wave <= after:
+            raise
+    with file.open("a", encoding="utf-8") as handle:
+        handle.write(f"regionshift_run={waits.run_id}\nregionshift_wave={waits.wave}\n")
+    if choices.as_json:
+        print_json({"outcome": "waits", **asdict(waits)})
+    else:
+        console(choices).print(f"Wave {waits.wave} ({', '.join(waits.regions)}) waits for a person.")
+    return EXIT_OK
 
 
 def ended(

@@ -14,7 +14,9 @@ free, never by deleting: a delete cannot be made conditional here and might hit 
 from __future__ import annotations
 
 import json
+import random
 import threading
+import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -39,6 +41,7 @@ from regionshift.journal.store import (
 
 _ATTEMPTS = 5
 _MARGIN = 2.0  # seconds: S3 dates its objects to the second
+_BETWEEN_TRIES = (1.0, 3.0)  # seconds
 
 
 @dataclass(frozen=True)
@@ -120,13 +123,16 @@ class Lock(ABC):
 class LeaseTerms:
     """How an S3 lease lives, in seconds. ``elapsed`` never goes back and, best, counts time spent asleep too.
 
-    ``on_lost`` is called once, from the renewing thread, when the lease is lost.
+    ``on_lost`` is called once, from the renewing thread, when the lease is lost. ``patience``: how long a lock that
+    somebody else holds is waited for; ``wait`` is then told the holder and the seconds until the next try.
     """
 
     elapsed: Callable[[], float]
     length: float = 60.0
     renew_every: float = 15.0
     on_lost: Callable[[LockLost], None] = lambda _: None
+    patience: float = 0.0
+    wait: Callable[[Holder | None, float], None] = lambda _, seconds: time.sleep(seconds)
 
 
 @runtime_checkable
@@ -145,7 +151,7 @@ class LockingStore(StateStore, Protocol):
 def acquire(
     store: StateStore, environment: str, holder: Holder, terms: LeaseTerms, force: str | None = None
 ) -> Lock:
-    """Take the environment's lock or refuse at once.
+    """Take the environment's lock, or refuse: at once, or when the patience of ``terms`` is over.
 
     Args:
         force: the ``token`` of the holder whose lock is to be broken.
@@ -154,10 +160,19 @@ def acquire(
         LockHeld: somebody holds it who is not the one named by ``force``.
         StateUnreachable: the state cannot be used.
     """
-    with logs.timed("lock", action="break and take" if force else "take", environment=environment):
-        if isinstance(store, SwapStore):
-            return _acquire_lease(store, environment, holder, terms, force)
-        return _locking(store).take_lock(environment, holder, force)
+    until = terms.elapsed() + terms.patience
+    while True:
+        try:
+            with logs.timed("lock", action="break and take" if force else "take", environment=environment):
+                if isinstance(store, SwapStore):
+                    return _acquire_lease(store, environment, holder, terms, force)
+                return _locking(store).take_lock(environment, holder, force)
+        except LockHeld as held:
+            left = until - terms.elapsed()
+            if left <= 0:
+                raise
+            # random, so that those who wait do not all try at the same moment
+            terms.wait(held.holder, min(left, random.uniform(*_BETWEEN_TRIES)))
 
 
 def current_holder(store: StateStore, environment: str) -> Holder | None:

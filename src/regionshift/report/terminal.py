@@ -47,6 +47,11 @@ def findings_table(findings: Sequence[Finding]) -> RenderableType:
     return Group(*lines)
 
 
+def plan_parts(plan: Plan, *, whole: bool = False) -> list[RenderableType]:
+    """A plan and what was found to be wrong with it, in the order in which it is read."""
+    return [plan_table(plan, whole=whole), *([findings_table(plan.findings)] if plan.findings else [])]
+
+
 def plan_table(plan: Plan, *, whole: bool = False) -> RenderableType:
     """Regions down, operations across; then each change with its values, once for all regions where it is alike.
 

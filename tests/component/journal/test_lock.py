@@ -418,3 +418,34 @@ class ForgetfulSwap(Passing):
     def swap(self, key: str, body: bytes, tag: str) -> str:
         super().swap(key, body, tag)
         raise SwapLostError(key)
+
+
+def test_who_is_patient_waits_until_the_lock_is_free(store: StateStore, holder: MakeHolder) -> None:
+    held, told = acquire(store, ENVIRONMENT, holder("ann"), TERMS), list[tuple[str, float]]()
+
+    def wait(other: Holder | None, seconds: float) -> None:
+        told.append((other.owner if other else "", seconds))
+        if len(told) == 3:
+            held.release()
+
+    with acquire(
+        store, ENVIRONMENT, holder("bob"), LeaseTerms(time.monotonic, patience=60, wait=wait)
+    ) as lock:
+        assert lock.holder.owner == "bob"
+    assert [owner for owner, _ in told] == ["ann"] * 3
+    assert all(1 <= seconds <= 3 for _, seconds in told)
+
+
+def test_patience_ends(store: StateStore, holder: MakeHolder) -> None:
+    clock, waits = [0.0], list[float]()
+
+    def wait(_: Holder | None, seconds: float) -> None:
+        waits.append(seconds)
+        clock[0] += seconds
+
+    with acquire(store, ENVIRONMENT, holder("ann"), TERMS):
+        terms = LeaseTerms(lambda: clock[0], patience=10, wait=wait)
+        with pytest.raises(LockHeld, match="ann"):
+            acquire(store, ENVIRONMENT, holder("bob"), terms)
+    assert clock == [10.0]
+    assert 4 <= len(waits) <= 11

@@ -148,11 +148,35 @@ def left_out_by(journal: Journal, run_id: str | None) -> frozenset[str]:
     return facts_from_json(view.opened).left_out if "plan" in view.opened else frozenset()
 
 
-def waiting(journal: Journal) -> str | None:
-    """The step of the unfinished deployment that waits for a person's approval."""
+@dataclass(frozen=True)
+class WaitingWave:
+    """The wave of an unfinished deployment that waits for a person's approval."""
+
+    run_id: str
+    wave: int
+    regions: tuple[str, ...]
+
+
+def approval_of(wave: int) -> str:
+    """The name of the step that a person approves ``wave`` by."""
+    return f"wave-{wave}/approve"
+
+
+def waiting(journal: Journal) -> WaitingWave | None:
+    """What waits for a person's approval; None when nothing does."""
     views = unfinished(journal)
     step = fold_deployment(journal.events(views[0].run_id)).next_step if views else None
-    return step.name if step is not None and step.action == "approve" else None
+    if step is None or step.action != "approve" or step.wave is None:
+        return None
+    return WaitingWave(views[0].run_id, step.wave, step.regions)
+
+
+def begun_to_the_same(journal: Journal, digest: str) -> bool:
+    """Whether the unfinished deployment brings every region that it changes to the release ``digest``."""
+    views = unfinished(journal)
+    if not views or views[0].kind != "deployment" or views[0].newer:
+        return False
+    return set(plan_from_json(views[0].opened["plan"]).target.values()) == {digest}
 
 
 def resume(driver: WaveDriver, *, back: bool = False) -> tuple[str, DeploymentState]:
