@@ -11,6 +11,9 @@
   bucket's ARN names none.
 - Who works with the administrator's key may take on every role, whomever the role trusts: a policy is to be tried on
   this machine by people whom its role need not trust.
+- SimulatePrincipalPolicy goes by the context that it is given and by the permissions boundary, of every resource that
+  it is given, and names the keys that conditions need and it was not told (IAM API Reference,
+  "SimulatePrincipalPolicy", "EvaluationResult"). The emulator looks at the first resource, and at no context.
 
 ``tests/component/test_policy_gaps.py`` and ``test_ownership_gaps.py`` tell when the emulator no longer needs this.
 """
@@ -18,9 +21,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextvars import ContextVar
 from functools import lru_cache
+from itertools import count
 from typing import Any
+from xml.sax.saxutils import escape
 
 from regionshift.local.state import ADMIN
 
@@ -37,8 +43,11 @@ _ACCOUNT_KEYS = ("aws:resourceaccount", "s3:resourceaccount")
 def close() -> None:
     """Put the repairs into the running ministack."""
     from ministack.core import iam_actions, iam_evaluator  # type: ignore[import-untyped]
-    from ministack.services import s3  # type: ignore[import-untyped]
+    from ministack.services import iam, s3  # type: ignore[import-untyped]
 
+    simulation = Simulation(iam_evaluator, iam)
+    iam._extract_simulate_params = simulation.noting(iam._extract_simulate_params)
+    iam._build_simulate_results_real = simulation.results
     iam_evaluator.evaluate_trust_policy = trusting(iam_evaluator.evaluate_trust_policy)
     iam_evaluator._fnmatch_compile = over_lines(iam_evaluator._fnmatch_compile)
     iam_actions._s3_action = of_whole_keys(iam_actions._s3_action, path=1)
@@ -130,3 +139,90 @@ def with_account_of_buckets(
         return original(key, context)
 
     return resolve
+
+
+_given: ContextVar[Mapping[str, Any]] = ContextVar("what is simulated")
+
+
+class Simulation:
+    """What IAM says of requests that are not made, by the emulator's modules ``evaluator`` and ``iam``."""
+
+    def __init__(self, evaluator: Any, iam: Any) -> None:
+        self._evaluator, self._iam = evaluator, iam
+
+    def noting(self, original: Callable[..., Any]) -> Callable[..., Any]:
+        """``original``, which reads the parameters; they are kept, as it gives on only some."""
+
+        def extract(parameters: Mapping[str, Any]) -> Any:
+            _given.set(parameters)
+            return original(parameters)
+
+        return extract
+
+    def results(
+        self, actions: Sequence[str], _first: str, principal: str, account: str, policies: Any
+    ) -> str:
+        """The results as XML, of every action with every resource."""
+        name = principal.rpartition("/")[2]
+        store = self._iam._users if ":user/" in principal else self._iam._roles
+        limits = self._evaluator._permissions_boundary(store, name, account)
+        resources = [*self._values("ResourceArns")] or ["*"]
+        return "".join(
+            self._result(self._context(action, resource, principal, account), policies, limits)
+            for resource in resources
+            for action in actions
+        )
+
+    def _values(self, name: str) -> Iterator[str]:
+        for number in count(1):
+            value = self._iam._p(_given.get(), f"{name}.member.{number}")
+            if not value:
+                return
+            yield value
+
+    def _context(self, action: str, resource: str, principal: str, account: str) -> Any:
+        known: dict[str, Any] = {}
+        for number in count(1):
+            entry = f"ContextEntries.member.{number}"
+            name = self._iam._p(_given.get(), f"{entry}.ContextKeyName")
+            if not name:
+                break
+            values = [*self._values(f"{entry}.ContextKeyValues")]
+            is_list = self._iam._p(_given.get(), f"{entry}.ContextKeyType").endswith("List")
+            known[name.lower()] = values if is_list else next(iter(values), None)
+        return self._evaluator.EvalContext(
+            principal_arn=principal,
+            principal_type="User",
+            principal_account=account,
+            action=action,
+            resource_arn=resource,
+            region=known.get("aws:requestedregion"),
+            secure_transport=known.get("aws:securetransport"),
+            service_context=known,
+        )
+
+    def _result(self, context: Any, policies: Any, limits: Any) -> str:
+        decided = self._evaluator.evaluate(context, policies, *limits).decision
+        decision = {"Allow": "allowed", "Deny": "explicitDeny"}.get(decided, "implicitDeny")
+        missing = "".join(f"<member>{key}</member>" for key in sorted(self._missing(context, policies)))
+        return (
+            f"<member><EvalActionName>{context.action}</EvalActionName>"
+            f"<EvalResourceName>{escape(context.resource_arn)}</EvalResourceName>"
+            f"<EvalDecision>{decision}</EvalDecision><MatchedStatements></MatchedStatements>"
+            f"<MissingContextValues>{missing}</MissingContextValues></member>"
+        )
+
+    def _missing(self, context: Any, policies: Any) -> set[str]:
+        """The keys of conditions about this action and resource whose values were not told."""
+        of = self._evaluator
+        return {
+            key
+            for policy in policies
+            for each in policy
+            if of._action_matches(context.action, each.actions, each.not_actions)
+            and of._resource_matches(context.resource_arn, each.resources, each.not_resources)
+            for operator, keys in each.conditions.items()
+            if operator != "Null" and not operator.endswith("IfExists")
+            for key in keys
+            if of._resolve_condition_key(key, context) is None
+        }

@@ -12,7 +12,8 @@
   ``kms:ResourceAliases``, ``kms:CallerAccount`` and ``kms:EncryptionContext`` of requests to KMS itself.
 - IAM's calls are of the region of its control plane (IAM User Guide, "AWS global condition context keys",
   ``aws:RequestedRegion``).
-- An alias of a key stands for the key (KMS Developer Guide, "Using aliases to control access to KMS keys").
+- An alias of a key stands for the key (KMS Developer Guide, "Using aliases to control access to KMS keys"). Of one that
+  stands for none there is nothing to be asked about: KMS says that it is not there.
 
 ``tests/component/test_resource_gaps.py`` tells when the emulator no longer needs this, and holds the table against the
 service authorization reference.
@@ -104,7 +105,7 @@ _LISTED = re.compile(r"(\.(member|entry))?\.\d+$")
 _TAG_OF_NEW = re.compile(r"(TagSpecification\.\d+\.Tag\.\d+)\.Key")
 _TYPE_OF_NEW = re.compile(r"TagSpecification\.\d+\.ResourceType")
 _ID = re.compile(r"([a-z]+)-[0-9a-f]+")
-_OF_KEYS_NAMES = frozenset({"kms:CreateAlias", "kms:DeleteAlias", "kms:UpdateAlias"})
+_OF_ALIASES = frozenset({"kms:CreateAlias", "kms:DeleteAlias", "kms:UpdateAlias"})
 
 
 def close() -> None:
@@ -113,6 +114,7 @@ def close() -> None:
     from ministack.core import iam_actions, iam_evaluator  # type: ignore[import-untyped]
     from ministack.services import tagging  # type: ignore[import-untyped]
 
+    iam_actions.extract_iam_action = of_keys_that_stand(iam_actions.extract_iam_action)
     iam_actions.extract_resource_arn = about(iam_actions.extract_resource_arn, iam_actions.extract_iam_action)
     iam_actions.request_tag_context = with_keys(iam_actions.request_tag_context)
     iam_actions.s3_additional_checks = with_tagging(iam_actions.s3_additional_checks)
@@ -182,6 +184,19 @@ def _of_network(operation: str, given: Fields, head: str) -> list[str]:
     return new + [
         f"{head}{_OF_EC2[match[1]]}/{value}" for value, match in matches if match and match[1] in _OF_EC2
     ]
+
+
+def of_keys_that_stand(original: Callable[..., str | None]) -> Callable[..., str | None]:
+    """``original``, which gives the action of a request; none for the key of an alias that stands for none."""
+
+    def action(service: str, method: str, path: str, headers: Any, body: bytes, *more: Any) -> str | None:
+        found = original(service, method, path, headers, body, *more)
+        if service != "kms" or found in _OF_ALIASES or b"alias/" not in body:
+            return found
+        named = fields_of(body, {}).get("KeyId", ())
+        return found if all(_key_of(name) for name in named) else None
+
+    return action
 
 
 def about(original: Callable[..., str], action_of: Callable[..., str | None]) -> Callable[..., str]:
