@@ -51,10 +51,10 @@ class EngineSetup:
 
     def found(self, *, may_miss: bool) -> tuple[Path, VersionInfo, InputError | None]:
         """The engine's command and version, and why none can be used. Raises InputError unless it ``may_miss``."""
-        from regionshift.engine.cli import OLDEST, find_pulumi
+        from regionshift.engine.cli import OLDEST
 
         try:
-            return *find_pulumi(self.inherited(), [Path(sys.prefix) / "bin"]), None
+            return *_engine_of(self.inherited()), None
         except InputError as problem:
             if not may_miss:
                 raise
@@ -157,6 +157,25 @@ class EngineSetup:
             (state.folder / folder).mkdir(parents=True, exist_ok=True)
         endpoint = self.cloud.endpoint if self.cloud else None
         return state.engine_url(folder, self.config.regions.primary, endpoint)
+
+
+def versions(variables: Mapping[str, str]) -> dict[str, str]:
+    """The versions of the command, of the engine that ``variables`` lead to, and of the AWS plugin, by name."""
+    from importlib.metadata import version
+
+    from regionshift import __version__
+
+    try:
+        engine = str(_engine_of(variables)[1])
+    except InputError:
+        engine = "(none that fits; `regionshift doctor` says what to install)"
+    return {"regionshift": __version__, "pulumi": engine, "pulumi-aws": version("pulumi-aws")}
+
+
+def _engine_of(variables: Mapping[str, str]) -> tuple[Path, VersionInfo]:
+    from regionshift.engine.cli import find_pulumi
+
+    return find_pulumi(variables, [Path(sys.prefix) / "bin"])
 
 
 @contextmanager

@@ -169,6 +169,7 @@ def test_outputs_are_flat_and_complete(place: Place) -> None:
 
 def test_a_shell_is_pointed_at_the_embedded_aws(place: Place) -> None:
     said = place.run("local", "env").out
+    assert "export AWS_REGION=us-east-1\n" in said
     script = f'{said}exec {sys.executable} -c "{_LIST_BUCKETS}"'
     shell = subprocess.run(["sh", "-ec", script], env={}, capture_output=True, text=True, check=False)
     assert shell.returncode == 0, shell.stderr

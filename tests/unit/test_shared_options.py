@@ -31,6 +31,7 @@ def _commands(group: Any) -> list[Any]:
         inner
         for command in group.commands.values()
         for inner in (_commands(command) if hasattr(command, "commands") else [command])
+        if inner.name != "help"
     ]
 
 

@@ -14,6 +14,7 @@ from typing import Annotated, Any, TypeVar
 
 import typer
 
+from regionshift.cli.completion import complete_regions, complete_runs
 from regionshift.cli.options import (
     CHANGE,
     DEFAULT_CONFIG,
@@ -136,17 +137,24 @@ _DEPLOYMENT = re.compile(r"\d{1,6}(-(deployment|rollback)-[0-9a-f]+)?")
 
 def _version(value: bool) -> None:
     if value:
-        from regionshift import __version__
         from regionshift.cli.show import screen_of
+        from regionshift.engine_setup import versions
 
-        screen_of(stderr=False).print(f"regionshift {__version__}")
+        for name, version in versions(os.environ).items():
+            screen_of(stderr=False).print(f"{name} {version}", soft_wrap=True)
         raise typer.Exit
 
 
 @app.callback()
 def root(
     version: Annotated[
-        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
+        bool,
+        typer.Option(
+            "--version",
+            callback=_version,
+            is_eager=True,
+            help="Print the versions: of the command, its engine, its AWS plugin.",
+        ),
     ] = False,
 ) -> None:
     """One AWS environment in several regions: stand it up, check it, move it, take it back.
@@ -155,6 +163,31 @@ def root(
     3 refused by a guard, 130 interrupted.
     """
     del version
+
+
+@app.command("help")
+def help_of(
+    context: typer.Context,
+    command: Annotated[list[str] | None, typer.Argument(metavar="[COMMAND]...")] = None,
+) -> None:
+    """Show the help of a command, or of all of them.
+
+    \b
+    Examples:
+      regionshift help
+      regionshift help local up
+    """
+    about: Any = context.find_root()
+    for name in command or ():
+        found = about.command.get_command(about, name) if hasattr(about.command, "get_command") else None
+        if found is None:
+            raise InputError(
+                f"There is no command {name}.",
+                where=about.command_path,
+                remedy=f"{about.command_path} --help",
+            )
+        about = typer.Context(found, info_name=name, parent=about)
+    typer.echo(about.get_help())
 
 
 @app.command()
@@ -167,12 +200,19 @@ def init(
     target: Target = None,
     primary: Annotated[str, typer.Option(help="The primary region.")] = "us-east-1",
     secondary: Annotated[
-        list[str] | None, typer.Option(help="A secondary region; give it once for each.")
+        list[str] | None, typer.Option(metavar="REGION", help="A secondary region; give it once for each.")
     ] = None,
     *,
     choices: Choices,
 ) -> None:
-    """Write a commented settings file."""
+    """Write a commented settings file.
+
+    \b
+    Examples:
+      regionshift init --project orders
+      regionshift init --project orders --target aws --account 123456789012
+      regionshift init --primary eu-central-1 --secondary eu-west-1
+    """
     from regionshift.cli.init import run_init
 
     del config, account, target  # they are in choices
@@ -182,7 +222,15 @@ def init(
 @app.command()
 @takes(ENVIRONMENT)
 def doctor(choices: Choices) -> int:
-    """Look whether this machine and these credentials have what the work needs."""
+    """Check this machine, the credentials and the account.
+
+    Makes nothing. Says what would stand in the way of `up`, with what to do, and ends with its exit code.
+
+    \b
+    Examples:
+      regionshift doctor
+      regionshift doctor --target aws
+    """
     from regionshift.cli.doctor import run_doctor
 
     return run_doctor(choices)
@@ -201,7 +249,15 @@ def preview(
         ),
     ] = None,
 ) -> int:
-    """Show what `up` would change, and what is wrong with it. Changes nothing."""
+    """Show what `up` would change, and what is wrong with it.
+
+    Changes nothing.
+
+    \b
+    Examples:
+      regionshift preview
+      regionshift preview --json
+    """
     from regionshift.cli.up import run_preview
     from regionshift.operations.plan_up import UpOptions
 
@@ -216,7 +272,12 @@ def up(
     refresh: Refresh = False,
     no_validate: Annotated[bool, typer.Option("--no-validate", help="Do not check afterwards.")] = False,
     skip_region: Annotated[
-        list[str] | None, typer.Option(help="Make no call to this region; may be given again.")
+        list[str] | None,
+        typer.Option(
+            autocompletion=complete_regions,
+            metavar="REGION",
+            help="Make no call to this region; may be given again.",
+        ),
     ] = None,
     despite_alarms: Annotated[
         bool,
@@ -227,11 +288,24 @@ def up(
     ] = False,
     rejoin: Annotated[
         str | None,
-        typer.Option("--rejoin", metavar="REGION", help="Bring a lost, fenced region back as a secondary."),
+        typer.Option(
+            "--rejoin",
+            autocompletion=complete_regions,
+            metavar="REGION",
+            help="Bring a lost, fenced region back as a secondary.",
+        ),
     ] = None,
     hand_over: HandOver = None,
 ) -> int:
-    """Bring every region to what the settings say, wave by wave once it is up, then check every region."""
+    """Bring every region to what the settings say.
+
+    The first time all regions at once, later wave by wave; then every region is checked. What fails is taken back.
+
+    \b
+    Examples:
+      regionshift up
+      regionshift up --yes --skip-region eu-west-1
+    """
     from regionshift.cli.up import run_up
     from regionshift.operations.plan_up import UpOptions
 
@@ -258,13 +332,24 @@ def up(
 def validate(
     choices: Choices,
     region: Annotated[
-        list[str] | None, typer.Option(help="Check this region only; may be given again.")
+        list[str] | None,
+        typer.Option(
+            autocompletion=complete_regions,
+            metavar="REGION",
+            help="Check this region only; may be given again.",
+        ),
     ] = None,
     junit: Annotated[
         Path | None, typer.Option("--junit", help="Also write the results here.", metavar="FILE")
     ] = None,
 ) -> int:
-    """Check every region, from outside and from inside."""
+    """Check every region, from outside and from inside.
+
+    \b
+    Examples:
+      regionshift validate
+      regionshift validate --region eu-west-1 --junit checks.xml
+    """
     from regionshift.cli.validate import run_validate
 
     return run_validate(choices, tuple(region or ()), junit)
@@ -273,7 +358,13 @@ def validate(
 @app.command()
 @takes(ENVIRONMENT)
 def outputs(choices: Choices) -> int:
-    """Print the environment's outputs."""
+    """Print the environment's outputs.
+
+    \b
+    Examples:
+      regionshift outputs
+      regionshift outputs --json
+    """
     from regionshift.cli.status import run_outputs
 
     return run_outputs(choices)
@@ -282,7 +373,14 @@ def outputs(choices: Choices) -> int:
 @app.command()
 @takes(CHANGE)
 def destroy(choices: Choices) -> int:
-    """Take the environment down with all that is in it, and look that nothing is left."""
+    """Delete the environment with all that is in it.
+
+    Shows what goes, asks for the name, and looks afterwards that nothing is left.
+
+    \b
+    Examples:
+      regionshift destroy
+    """
     from regionshift.cli.destroy import run_destroy
 
     return run_destroy(choices)
@@ -294,13 +392,19 @@ def migrate(
     source: Annotated[
         str | None,
         typer.Option(
-            "--from", help="The region that has the data; the primary by default.", metavar="REGION"
+            "--from",
+            autocompletion=complete_regions,
+            help="The region that has the data; the primary by default.",
+            metavar="REGION",
         ),
     ] = None,
     to: Annotated[
         str | None,
         typer.Option(
-            "--to", help="The region that gets it; the first of the others by default.", metavar="REGION"
+            "--to",
+            autocompletion=complete_regions,
+            help="The region that gets it; the first of the others by default.",
+            metavar="REGION",
         ),
     ] = None,
     *,
@@ -316,7 +420,15 @@ def migrate(
         bool, typer.Option("--deep", help="Also compare tags, checksums and settings of what seems the same.")
     ] = False,
 ) -> int:
-    """Carry what `carry` names from one region to another, prove it, keep the way back."""
+    """Copy what `carry` names from one region to another.
+
+    Every copy is proven, and what it replaces is kept: `rollback ID` takes exactly that back.
+
+    \b
+    Examples:
+      regionshift migrate --plan-only
+      regionshift migrate --from us-east-1 --to eu-west-1 --id move-1
+    """
     from regionshift.cli.migrate import run_migrate
 
     return run_migrate(
@@ -335,7 +447,10 @@ def migrate(
 def rollback(
     run_id: Annotated[
         str | None,
-        typer.Argument(help="The deployment or migration to take back; the newest deployment by default."),
+        typer.Argument(
+            autocompletion=complete_runs,
+            help="The deployment or migration to take back; the newest deployment by default.",
+        ),
     ] = None,
     *,
     choices: Choices,
@@ -351,7 +466,15 @@ def rollback(
     ] = False,
     allow_data_loss: DataLoss = False,
 ) -> int:
-    """Take back a deployment, region by region, or exactly what a migration wrote."""
+    """Take back a deployment, or what a migration wrote.
+
+    A deployment goes back wave by wave to the release before it.
+
+    \b
+    Examples:
+      regionshift rollback
+      regionshift rollback move-1 --reason "wrong bucket"
+    """
     if run_id is None or _DEPLOYMENT.fullmatch(run_id):
         from regionshift.cli.rollback import run_deployment_rollback
 
@@ -386,7 +509,13 @@ def local_up(
     *,
     choices: Choices,
 ) -> int:
-    """Start the embedded AWS, or find it running."""
+    """Start the embedded AWS, or find it running.
+
+    \b
+    Examples:
+      regionshift local up
+      regionshift local up --weather aws --seed 7
+    """
     from regionshift.cli.local import run_local_up
 
     del config, account  # they are in choices
@@ -396,7 +525,14 @@ def local_up(
 @local.command("status")
 @takes(MACHINE)
 def local_status(choices: Choices) -> int:
-    """Say where the embedded AWS listens. Exit code 1 when it does not run."""
+    """Say where the embedded AWS listens.
+
+    Exit code 1 when it does not run.
+
+    \b
+    Examples:
+      regionshift local status --json
+    """
     from regionshift.cli.local import run_local_status
 
     return run_local_status(choices)
@@ -405,7 +541,14 @@ def local_status(choices: Choices) -> int:
 @local.command("env")
 @takes(MACHINE)
 def local_env(choices: Choices) -> int:
-    """Print what points `aws` and the SDKs at the embedded AWS: eval "$(regionshift local env)"."""
+    """Print what points `aws` and the SDKs at the embedded AWS.
+
+    The region is the settings' primary. When it does not run: exit code 1, and `eval` fails too.
+
+    \b
+    Examples:
+      eval "$(regionshift local env)"
+    """
     from regionshift.cli.local import run_local_env
 
     return run_local_env(choices)
@@ -419,7 +562,15 @@ def local_down(
     *,
     choices: Choices,
 ) -> int:
-    """Stop the embedded AWS; what it holds is there again at the next start, unless wiped."""
+    """Stop the embedded AWS.
+
+    What it holds is there again at the next start, unless it is wiped.
+
+    \b
+    Examples:
+      regionshift local down
+      regionshift local down --wipe
+    """
     from regionshift.cli.local import run_local_down
 
     del config  # it is in choices
@@ -429,7 +580,12 @@ def local_down(
 @app.command()
 @takes(ENVIRONMENT)
 def releases(choices: Choices) -> int:
-    """List the kept releases, the newest first, and where each runs."""
+    """List the kept releases, and where each runs.
+
+    \b
+    Examples:
+      regionshift releases
+    """
     from regionshift.cli.status import run_releases
 
     return run_releases(choices)
@@ -442,7 +598,14 @@ def diff(
     other: Annotated[str, typer.Argument(help="Another.")],
     choices: Choices,
 ) -> int:
-    """Show what differs from one release to another; of secrets only that they differ."""
+    """Show what differs from one release to another.
+
+    Of secrets only that they differ.
+
+    \b
+    Examples:
+      regionshift diff 3f9a2c 81d0e4
+    """
     from regionshift.cli.status import run_diff
 
     return run_diff(choices, one, other)
@@ -460,7 +623,13 @@ def history(
         ),
     ] = False,
 ) -> int:
-    """List the newest runs, and how each ended."""
+    """List the newest runs, and how each ended.
+
+    \b
+    Examples:
+      regionshift history
+      regionshift history -n 5 --json
+    """
     from regionshift.cli.status import run_history, run_seal
 
     if seal:
@@ -471,7 +640,9 @@ def history(
 @app.command()
 @takes(ENVIRONMENT)
 def status(
-    migration_id: Annotated[str | None, typer.Argument(help="A migration, or a run of it.")] = None,
+    migration_id: Annotated[
+        str | None, typer.Argument(autocompletion=complete_runs, help="A migration, or a run of it.")
+    ] = None,
     *,
     choices: Choices,
     verify: Annotated[
@@ -479,7 +650,15 @@ def status(
         typer.Option("--verify", help="Look whether everything is as the migration wrote it. Reads only."),
     ] = False,
 ) -> int:
-    """Say which release every region has, and what is not finished. Exit code 1 when all is not well."""
+    """Show what stands where, and what is not finished.
+
+    Exit code 1 when all is not well.
+
+    \b
+    Examples:
+      regionshift status
+      regionshift status move-1 --verify
+    """
     if migration_id is not None:
         from regionshift.cli.migrate import run_migration_status
 
@@ -496,7 +675,14 @@ def status(
 @app.command()
 @takes(CHANGE)
 def drift(choices: Choices) -> int:
-    """Say what in the cloud differs from the releases. Changes nothing; exit code 1 when something does."""
+    """Show what in the cloud differs from the releases.
+
+    Changes nothing. Exit code 1 when something differs.
+
+    \b
+    Examples:
+      regionshift drift
+    """
     from regionshift.cli.status import run_drift
 
     return run_drift(choices)
@@ -519,7 +705,15 @@ def resume(
     ] = None,
     hand_over: HandOver = None,
 ) -> int:
-    """Finish what was stopped or killed (an up, a destroy, a promote, a move, a migrate), or take it back."""
+    """Continue a run that was stopped or killed.
+
+    An `up`, a `rollback`, a `destroy`, a `migrate`, a `promote` or a `move` goes on where it stood; --back undoes it.
+
+    \b
+    Examples:
+      regionshift resume
+      regionshift resume --back
+    """
     from regionshift.cli.resume import run_resume, run_wave
 
     if run is None and wave is None:
@@ -536,14 +730,24 @@ def resume(
 @app.command()
 @takes(CHANGE)
 def promote(
-    region: Annotated[str, typer.Argument(help="The secondary that becomes the primary.")],
+    region: Annotated[
+        str, typer.Argument(autocompletion=complete_regions, help="The secondary that becomes the primary.")
+    ],
     choices: Choices,
     plan_only: PlanOnly = False,
     source_lost: Annotated[
         bool, typer.Option("--source-lost", help="The primary is gone: do not call it, and fence it.")
     ] = False,
 ) -> int:
-    """Make a secondary the primary: last copy, settings, replication turned round; taken back if a step fails."""
+    """Make a secondary the primary.
+
+    A last copy, the settings, replication turned round. If a step fails it is taken back.
+
+    \b
+    Examples:
+      regionshift promote eu-west-1 --plan-only
+      regionshift promote eu-west-1 --source-lost
+    """
     from regionshift.cli.promote import run_promote
 
     return run_promote(choices, region, lost=source_lost, plan_only=plan_only)
@@ -552,7 +756,9 @@ def promote(
 @app.command()
 @takes(CHANGE)
 def move(
-    source: Annotated[str, typer.Option("--from", help="The primary.", metavar="REGION")],
+    source: Annotated[
+        str, typer.Option("--from", autocompletion=complete_regions, help="The primary.", metavar="REGION")
+    ],
     to: Annotated[str, typer.Option("--to", help="The region that takes its place.", metavar="REGION")],
     choices: Choices,
     retire: Annotated[
@@ -560,7 +766,15 @@ def move(
     ] = False,
     allow_data_loss: DataLoss = False,
 ) -> int:
-    """Move the environment: up in the new region, migrate, promote it, and retire the old one if asked."""
+    """Move the environment to another region.
+
+    Stands it up in the new region, migrates, promotes the new one, and takes the old one down if asked.
+
+    \b
+    Examples:
+      regionshift move --from us-east-1 --to eu-west-1
+      regionshift move --from us-east-1 --to eu-west-1 --retire
+    """
     from regionshift.cli.move import run_move
 
     return run_move(choices, source, to, retire=retire, allow_data_loss=allow_data_loss)

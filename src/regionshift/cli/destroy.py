@@ -16,8 +16,10 @@ from regionshift.cli.show import (
 )
 from regionshift.errors import EXIT_OK
 from regionshift.operations.deploying import mend
-from regionshift.operations.destroy import destroy, propose_destroy, require_destroyable
+from regionshift.operations.destroy import count_what_goes, destroy, propose_destroy, require_destroyable
+from regionshift.operations.environment import Environment
 from regionshift.operations.unfinished import require_endable
+from regionshift.report.values import Plan
 
 
 def run_destroy(choices: Choices) -> int:
@@ -36,6 +38,8 @@ def run_destroy(choices: Choices) -> int:
         unclear = remains.killed or remains.half_done
         if unclear:
             screen.print("What an earlier run made and did not write down is looked for, and goes too.")
+        if plan.changes and not choices.yes:
+            screen.print(_goes_with_it(environment, plan))
         if plan.changes or unclear:
             confirm_by_name(choices, environment.config)
         with engine_view(screen, f"destroy {environment.name}", plan) as listener:
@@ -50,3 +54,14 @@ def run_destroy(choices: Choices) -> int:
         until = left.until.date().isoformat() if left.until else ""
         screen.print(f"  kept by AWS until {until}: {left.what} [{left.region}]")
     return EXIT_OK
+
+
+def _goes_with_it(environment: Environment, plan: Plan) -> str:
+    kinds, more = count_what_goes(environment, plan)
+    counted = [f"{count:,} {kind}" for kind, count in kinds.items() if count]
+    least = "at least " if more else ""
+    regions = len({change.region for change in plan.changes if change.region})
+    return (
+        f"{len(plan.changes)} resources in {regions} regions are deleted, and what they hold: "
+        f"{least}{', '.join(counted) or 'nothing'}."
+    )

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import typer
+
 from regionshift.cli.opening import settings_of
 from regionshift.cli.options import Choices
 from regionshift.cli.show import console, print_for_shell, print_json
@@ -46,13 +48,19 @@ def run_local_env(choices: Choices) -> int:
 
     cloud = emulator.status(ProjectFiles(choices.config).cloud)
     if cloud is None:
+        if not choices.as_json:
+            # `eval` takes no notice of how the command in $(…) ended, only of what it printed.
+            typer.echo("false  # the embedded AWS does not run")
         raise WorkFailed("The embedded AWS does not run.", remedy="start it: regionshift local up")
+    region = settings_of(choices).regions.primary
     # AWS SDKs and Tools Reference Guide, "Environment variables list".
     variables = {
         "AWS_ENDPOINT_URL": cloud.endpoint,
         "AWS_CA_BUNDLE": str(cloud.ca_bundle),
         "AWS_ACCESS_KEY_ID": cloud.access_key,
         "AWS_SECRET_ACCESS_KEY": cloud.secret_key,
+        "AWS_REGION": region,
+        "AWS_DEFAULT_REGION": region,
     }
     if choices.as_json:
         print_json(variables)

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
+from regionshift.aws.errors import told_plainly
 from regionshift.engine.engine import EngineFailed, Listener
 from regionshift.engine.events import ResourceStep, region_of
 from regionshift.errors import Refused, WorkFailed
 from regionshift.journal.identity import forget, identity_of
 from regionshift.journal.journal import Journal
 from regionshift.operations.deploying import OneGo, end_all, in_one_go, in_one_run
-from regionshift.operations.emptying import empty_all, switch_off, was_refilled
+from regionshift.operations.emptying import MOST_COUNTED, count_held, empty_all, switch_off, was_refilled
 from regionshift.operations.environment import Environment
 from regionshift.operations.leftovers import Leftover, look_for_leftovers, still_there
 from regionshift.operations.ownership import require_ours
@@ -30,6 +33,15 @@ from regionshift.runs.state import RunStep
 _TRIES = 3
 Resource = dict[str, Any]
 _BUCKET = "aws:s3/bucket:Bucket"
+_BUCKETS_AT_ONCE = 8
+_HOLDS_DATA = {
+    _BUCKET: "buckets",
+    "aws:secretsmanager/secret:Secret": "secrets",
+    "aws:ssm/parameter:Parameter": "parameters",
+    "aws:kms/key:Key": "keys",
+    "aws:cloudwatch/logGroup:LogGroup": "log groups",
+}
+"""The types of what is lost with an environment, and what they are called."""
 
 
 @dataclass(frozen=True)
@@ -79,6 +91,29 @@ def propose_destroy(environment: Environment) -> Plan:
     if errors_of(findings):
         raise PlanRefused(findings)
     return Plan(environment.name, environment.regions, changes, findings)
+
+
+def count_what_goes(environment: Environment, plan: Plan) -> tuple[Counter[str], bool]:
+    """How much holds data of what ``plan`` deletes, by what it is called; and whether there are more object versions.
+
+    Object versions are counted as far as `count_held` counts. Raises AwsFailed when a bucket may not be listed.
+    """
+    kinds = Counter(_HOLDS_DATA[change.type] for change in plan.changes if change.type in _HOLDS_DATA)
+    doomed = {change.urn for change in plan.changes}
+    buckets = [
+        (_region(each) or "", str(each["id"]))
+        for each in environment.engine.resources()
+        if each["type"] == _BUCKET and each["urn"] in doomed
+    ]
+    with ThreadPoolExecutor(max_workers=_BUCKETS_AT_ONCE) as pool:
+        held = list(pool.map(lambda bucket: _told(environment, *bucket), buckets))
+    kinds["object versions"] = sum(held)
+    return kinds, any(count == MOST_COUNTED for count in held)
+
+
+def _told(environment: Environment, region: str, bucket: str) -> int:
+    with told_plainly(region):
+        return count_held(environment.clients, region, bucket)
 
 
 def destroy(

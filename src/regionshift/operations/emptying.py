@@ -78,5 +78,23 @@ def was_refilled(error: EngineFailed) -> bool:
     return any("BucketNotEmpty" in problem.message for problem in error.record.problems)
 
 
+MOST_COUNTED = 10_000
+
+
+def count_held(clients: Clients, region: str, bucket: str, most: int = MOST_COUNTED) -> int:
+    """How many versions and delete markers a bucket holds, counted up to ``most``; 0 when it is gone."""
+    pages = clients.get("s3", region).get_paginator("list_object_versions")
+    count = 0
+    try:
+        for page in pages.paginate(Bucket=bucket):
+            count += len(page.get("Versions", ())) + len(page.get("DeleteMarkers", ()))
+            if count >= most:
+                return most
+    except ClientError as error:
+        if not _is_gone(error):
+            raise
+    return count
+
+
 def _is_gone(error: ClientError) -> bool:
     return error.response["Error"]["Code"] == "NoSuchBucket"

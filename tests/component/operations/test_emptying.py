@@ -12,6 +12,7 @@ from botocore.exceptions import ClientError
 from regionshift.aws.clients import Clients
 from regionshift.carriers.s3.undoing import empty_bucket
 from regionshift.errors import WorkFailed
+from regionshift.operations.emptying import count_held
 
 pytestmark = pytest.mark.component
 REGION = "eu-west-1"
@@ -48,6 +49,16 @@ def test_every_key_that_s3_takes_is_deleted(clients: Clients, bucket: str) -> No
     s3.create_multipart_upload(Bucket=bucket, Key="a\rb+c")
     assert empty_bucket(s3, bucket) == 2 * held + 1
     s3.delete_bucket(Bucket=bucket)
+
+
+def test_what_a_bucket_holds_is_counted_up_to_a_limit(clients: Clients, bucket: str) -> None:
+    s3 = clients.get("s3", REGION)
+    for _ in range(2):
+        s3.put_object(Bucket=bucket, Key="twice", Body=b"1")
+    s3.delete_object(Bucket=bucket, Key="twice")
+    assert count_held(clients, REGION, bucket) == 3
+    assert count_held(clients, REGION, bucket, most=2) == 2
+    assert count_held(clients, REGION, f"not-there-{uuid.uuid4().hex[:12]}") == 0
 
 
 class Stubborn:
