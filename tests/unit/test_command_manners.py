@@ -14,6 +14,7 @@ from typer.testing import CliRunner
 
 from regionshift.cli.app import app
 from regionshift.cli.completion import complete_regions, complete_runs
+from regionshift.cli.failure import run
 from regionshift.journal.backends import open_state
 from regionshift.journal.identity import Identity
 from regionshift.journal.journal import Journal
@@ -75,6 +76,13 @@ def test_help_is_a_command_too() -> None:
     assert "Usage: regionshift local up" in asked.stdout.replace("root ", "regionshift ", 1)
     assert "--weather" in asked.stdout
     assert CliRunner().invoke(app, ["help"]).stdout.count("\n") > 20
+
+
+def test_help_of_what_is_no_command_repeats_it_harmlessly(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(app, ["help", "local", "\x1b]52;c;x\x07\nerror: no"]) == 2
+    said = capsys.readouterr().err
+    assert said.splitlines()[0].startswith("error: There is no command \\x1b]52")
+    assert "\x1b" not in said
 
 
 def test_regions_complete_as_the_settings_have_them(folder: Path) -> None:

@@ -271,7 +271,7 @@ def _code(path: tuple[str, ...], file: Path, *more: str) -> int:
 
 
 def test_every_command_has_its_row() -> None:
-    assert set(TABLE) == set(COMMANDS)
+    assert set(TABLE) == {path for path in COMMANDS if path != ("help",)}
     assert {path for path, row in TABLE.items() if row.reads} - {("local", "up")} == set(WIRED)
 
 

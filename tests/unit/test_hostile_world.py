@@ -181,7 +181,7 @@ def _paths(group: Any, before: tuple[str, ...] = ()) -> list[tuple[str, ...]]:
     ]
 
 
-COMMANDS = _paths(typer.main.get_command(app))
+COMMANDS = [each for each in _paths(typer.main.get_command(app)) if each != ("help",)]  # it takes names alone
 READS_NO_SETTINGS = (("local", "status"), ("local", "env"), ("local", "down"))
 
 

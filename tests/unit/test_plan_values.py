@@ -14,8 +14,8 @@ from regionshift.engine.events import ResourceStep
 from regionshift.operations.destroy import propose_destroy
 from regionshift.operations.planning import value_changes, wait_findings
 from regionshift.report.printer import Screen
-from regionshift.report.terminal import plan_table
-from regionshift.report.values import Change, Plan, ValueChange
+from regionshift.report.terminal import findings_table, plan_table
+from regionshift.report.values import Change, Finding, Plan, ValueChange
 
 POLICY = "aws:iam/policy:Policy"
 
@@ -178,3 +178,21 @@ def test_the_plan_of_a_destroy_says_it_too(monkeypatch: pytest.MonkeyPatch) -> N
     )
     (finding,) = propose_destroy(environment).findings
     assert (finding.code, finding.severity) == ("interfaces", "info")
+
+
+def test_findings_that_are_alike_are_told_once_for_their_regions() -> None:
+    regions = ("us-east-1", "eu-west-1")
+    found = [Finding("gone", "error", f"no bucket in {each}", each, f"look at {each}") for each in regions]
+    found.append(Finding("gone", "error", "no bucket in eu-north-1", "eu-north-1", "look elsewhere"))
+    found.append(Finding("other", "warning", "no boundary", None, "set one"))
+    screen = Screen(width=200)
+    with screen.capture() as said:
+        screen.print(findings_table(found))
+    assert [line.rstrip() for line in said.get().splitlines()] == [
+        "error   no bucket in {region} [us-east-1, eu-west-1]",
+        "        → look at {region}",
+        "error   no bucket in eu-north-1 [eu-north-1]",
+        "        → look elsewhere",
+        "warning no boundary",
+        "        → set one",
+    ]

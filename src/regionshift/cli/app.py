@@ -168,7 +168,7 @@ def root(
 @app.command("help")
 def help_of(
     context: typer.Context,
-    command: Annotated[list[str] | None, typer.Argument(metavar="[COMMAND]...")] = None,
+    command: Annotated[list[str] | None, typer.Argument(metavar="COMMAND")] = None,
 ) -> None:
     """Show the help of a command, or of all of them.
 
@@ -177,6 +177,8 @@ def help_of(
       regionshift help
       regionshift help local up
     """
+    from regionshift.cli.show import screen_of
+
     about: Any = context.find_root()
     for name in command or ():
         found = about.command.get_command(about, name) if hasattr(about.command, "get_command") else None
@@ -187,7 +189,8 @@ def help_of(
                 remedy=f"{about.command_path} --help",
             )
         about = typer.Context(found, info_name=name, parent=about)
-    typer.echo(about.get_help())
+    for line in about.get_help().split("\n"):
+        screen_of(stderr=False).print(line)
 
 
 @app.command()

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import typer
-
 from regionshift.cli.opening import settings_of
 from regionshift.cli.options import Choices
-from regionshift.cli.show import console, print_for_shell, print_json
+from regionshift.cli.show import console, print_for_shell, print_json, screen_of
 from regionshift.errors import EXIT_FAILED, EXIT_OK, WorkFailed
 from regionshift.report.terminal import facts_table
 from regionshift.surroundings import ProjectFiles
@@ -50,7 +48,7 @@ def run_local_env(choices: Choices) -> int:
     if cloud is None:
         if not choices.as_json:
             # `eval` takes no notice of how the command in $(…) ended, only of what it printed.
-            typer.echo("false  # the embedded AWS does not run")
+            screen_of(stderr=False).print("false  # the embedded AWS does not run")
         raise WorkFailed("The embedded AWS does not run.", remedy="start it: regionshift local up")
     region = settings_of(choices).regions.primary
     # AWS SDKs and Tools Reference Guide, "Environment variables list".

@@ -90,7 +90,9 @@ def run_migrate(
                 migration.require_beginnable(wanted.entries, planned=True)
             confirm(
                 choices,
-                f"Carry {to_copy} items from {wanted.source} to {wanted.target}?",
+                f"Copy {to_copy:,} items from {wanted.source} to {wanted.target}?"
+                if to_copy
+                else f"Nothing is left to copy to {wanted.target}. Run {wanted.migration_id} all the same?",
                 session.environment.config,
             )
             if not choices.yes:

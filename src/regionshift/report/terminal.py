@@ -34,22 +34,32 @@ _ANY_REGION = "{region}"
 
 
 def findings_table(findings: Sequence[Finding]) -> RenderableType:
-    """Findings, worst first, each with where and what to do."""
+    """Findings, worst first, each with where and what to do; once for all regions where it is alike."""
     order = {"error": 0, "warning": 1, "info": 2}
-    lines: list[Text] = []
+    alike: dict[tuple[str, ...], list[Finding]] = {}
     for finding in sorted(findings, key=lambda each: order[each.severity]):
-        where = f" [{finding.region}]" if finding.region else ""
-        line = Text(f"{finding.severity:<8}", style=_SEVERITY[finding.severity])
-        line.append(f"{finding.message}{where}", style="default not bold")
+        message, remedy = (_of_any_region(text, finding.region) for text in (finding.message, finding.remedy))
+        alike.setdefault((finding.severity, message, remedy), []).append(finding)
+    lines: list[Text] = []
+    for (_, message, remedy), found in alike.items():
+        one, several = found[0], len(found) > 1
+        where = ", ".join(each.region for each in found if each.region)
+        line = Text(f"{one.severity:<8}", style=_SEVERITY[one.severity])
+        line.append(message if several else one.message, style="default not bold")
+        line.append(f" [{where}]" if where else "", style="default not bold")
         lines.append(line)
-        if finding.remedy:
-            lines.append(Text(f"        → {finding.remedy}", style="dim"))
+        if one.remedy:
+            lines.append(Text(f"        → {remedy if several else one.remedy}", style="dim"))
     return Group(*lines)
 
 
 def plan_parts(plan: Plan, *, whole: bool = False) -> list[RenderableType]:
     """A plan and what was found to be wrong with it, in the order in which it is read."""
     return [plan_table(plan, whole=whole), *([findings_table(plan.findings)] if plan.findings else [])]
+
+
+def _of_any_region(text: str, region: str | None) -> str:
+    return text.replace(region, "{region}") if region else text
 
 
 def plan_table(plan: Plan, *, whole: bool = False) -> RenderableType:
@@ -59,6 +69,8 @@ def plan_table(plan: Plan, *, whole: bool = False) -> RenderableType:
         whole: name every change and show every value in full, however many and long they are.
     """
     if not plan.changes:
+        if plan.errors:
+            return Text(f"{plan.environment}: no change can be made as it is")
         said = "only its outputs change" if plan.outputs_differ else "nothing to change"
         return Text(f"{plan.environment}: {said}, {plan.unchanged} resources stay as they are")
     operations = list(plan.counts())
