@@ -10,7 +10,7 @@ WORKERS ?= 3
 # Every command is a process of its own: without kept bytecode each start compiles all modules anew.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help setup tools demo test test-all test-aws weather soak bench bench-regions lint types clean lock
+.PHONY: help setup tools demo test test-all test-aws weather soak sbom audit bench bench-regions lint types clean lock
 
 help: ## Say what there is
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -51,6 +51,17 @@ soak: .cache/soak/.installed tools ## Whether the tests notice defects put into 
 	.cache/soak/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r requirements/soak.txt
 	@touch $@
 
+sbom: .cache/supply/.installed ## What the product is made of, as CycloneDX: .cache/sbom.json
+	@.cache/supply/bin/python tools/sbom.py
+
+audit: .cache/supply/.installed ## Known faults of the dependencies; part of test-all
+	@.cache/supply/bin/python tools/audit.py
+
+.cache/supply/.installed: requirements/supply.txt .venv/.installed
+	$(BIN)/python -m venv .cache/supply
+	.cache/supply/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r requirements/supply.txt
+	@touch $@
+
 bench: setup ## Our command against a bare engine run, and migrations against the tools of today
 	@$(BIN)/python benchmarks/engine.py
 	@$(BIN)/python benchmarks/waves.py
@@ -69,6 +80,7 @@ types: .venv/.installed ## Strict types
 lock: ## Write the lock files again, with hashes and without addresses
 	$(BIN)/pip-compile --quiet --generate-hashes --strip-extras --allow-unsafe --all-extras --no-emit-index-url --no-emit-trusted-host --no-emit-options --output-file requirements/lock.txt pyproject.toml requirements/build.in
 	$(BIN)/pip-compile --quiet --generate-hashes --strip-extras --allow-unsafe --no-emit-index-url --no-emit-trusted-host --no-emit-options --output-file requirements/soak.txt requirements/soak.in
+	$(BIN)/pip-compile --quiet --generate-hashes --strip-extras --allow-unsafe --no-emit-index-url --no-emit-trusted-host --no-emit-options --output-file requirements/supply.txt requirements/supply.in
 
 clean: ## End the demo: its environment, its embedded AWS, its files
 	@if [ -d $(DEMO) ] && [ -x $(BIN)/regionshift ]; then $(BIN)/regionshift local down --wipe --config $(DEMO)/regionshift.yaml; fi
