@@ -6,6 +6,7 @@ that nothing was touched: a command that had begun to change something ends with
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 EXIT_OK = 0
@@ -30,8 +31,25 @@ class Changes:
         return EXIT_FAILED if self.begun and code in (EXIT_INPUT, EXIT_REFUSED) else code
 
 
+_CREDENTIALS = re.compile(
+    r"(x-amz-security-token(?:\s*:\s*|=|%3D)|<token-\d+>|signature(?:=|%3D))[^\s&<,;'\\\"]+"
+    r"|(?<=//)[^\s/@:]*:[^\s/@]*(?=@)",
+    re.IGNORECASE,
+)
+
+
+def without_credentials(text: str) -> str:
+    """``text`` without what lets somebody in: session tokens, signatures, and the user and password of a URL.
+
+    What AWS refuses for its signature it repeats in its sentence, with the token in the header
+    ``x-amz-security-token`` ("The Canonical String for this request should have been …": IAM User Guide,
+    "Troubleshoot Signature Version 4 signing"); S3 has the token in an element ``Token-0`` of the error.
+    """
+    return _CREDENTIALS.sub(lambda found: f"{found[1] or ''}[not shown]", text)
+
+
 class RegionshiftError(Exception):
-    """Something went wrong: what happened, where, and what to do next.
+    """Something went wrong: what happened, where, and what to do next. Shows no credentials that others told it.
 
     Args:
         message: one sentence that says what happened.
@@ -42,10 +60,10 @@ class RegionshiftError(Exception):
     exit_code = EXIT_FAILED
 
     def __init__(self, message: str, *, where: str | None = None, remedy: str | None = None) -> None:
-        super().__init__(message)
-        self.message = message
-        self.where = where
-        self.remedy = remedy
+        self.message = without_credentials(message)
+        super().__init__(self.message)
+        self.where = where and without_credentials(where)
+        self.remedy = remedy and without_credentials(remedy)
 
     def exit_code_after(self, changes: Changes) -> int:
         """The exit code of the command that met this error."""

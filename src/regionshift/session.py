@@ -146,9 +146,11 @@ def open_session(
         Refused: another account, an endpoint that is not loopback, a lock held by somebody else, a journal that is
             acted on and not sealed.
     """
+    from regionshift.aws.guard import require_readable_proxies
     from regionshift.journal.identity import require_same, written_down
     from regionshift.journal.journal import Journal
 
+    require_readable_proxies(outside.variables)
     named = _naming(load_settings(path, overrides, outside), naming)
     parts = SessionParts(named, ProjectFiles(path), outside, endpoint)
     parts.files.home.mkdir(parents=True, exist_ok=True)
@@ -478,7 +480,7 @@ class SessionParts:
             clients=self.clients,
             engine=engine,
             program=lambda releases, *, links="newest", **options: self._program(
-                releases, release() if isinstance(links, str) else links, **options
+                engine, releases, release() if isinstance(links, str) else links, **options
             ),
             release=release,
             state_dir=self.files.home,
@@ -521,7 +523,9 @@ class SessionParts:
         path = Path(brought)
         return Artifact(path, hashlib.sha256(path.read_bytes()).hexdigest())
 
-    def _program(self, releases: Mapping[str, Release], links: Release | None, **options: Any) -> Program:
+    def _program(
+        self, engine: Engine, releases: Mapping[str, Release], links: Release | None, **options: Any
+    ) -> Program:
         import pulumi
 
         from regionshift.infrastructure.program import ProviderSettings, environment
@@ -532,8 +536,9 @@ class SessionParts:
             if cloud
             else ProviderSettings()
         )
-        if self._readable is not None:
-            for release in [*releases.values(), *([links] if links else [])]:
+        for release in [*releases.values(), *([links] if links else [])]:
+            engine.hide(value.get_secret_value() for value in release.secrets.values())
+            if self._readable is not None:
                 self._readable.allow(release.artifact.path.absolute(), release.artifact.sha256)
 
         def program() -> None:

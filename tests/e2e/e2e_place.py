@@ -16,14 +16,16 @@ from typing import Any
 
 import yaml
 
+from planted_values import planted_word
 from regionshift.aws.clients import AccessKey, Clients
 from regionshift.local import emulator
+from regionshift.local.state import REQUESTS
 
 # The one switch: with it the same tests run on that AWS account (`make test-aws`), else on the embedded AWS.
 ON_AWS = os.environ.get("REGIONSHIFT_TEST_AWS_ACCOUNT", "")
 ACCOUNT = ON_AWS or "123456789012"
 COMMAND = str(Path(sys.executable).parent / "regionshift")
-SENTINEL = "s3ntinel-7f1c-never-to-be-shown"
+SENTINEL = planted_word("token")
 # Seconds for a command, by weather: of a storm each region is down or slow for a fifth of the time.
 _PATIENCE_S = {"calm": 3600.0 if ON_AWS else 300.0, "aws": 600.0, "storm": 1800.0}
 _ENDING_S = 300.0
@@ -147,6 +149,14 @@ class Place:
             self.run("destroy", "--yes")  # what a test left standing costs money
         else:
             emulator.down(self.folder / ".regionshift/cloud", wipe=True)
+
+
+def values_belong(path: Path) -> bool:
+    """Whether a file of the embedded AWS may hold a secret: what SSM and Secrets Manager keep, keys that were given
+    out, its own, and what was sent to it."""
+    return path.parts[0] in (REQUESTS, "cloud.json", "tls") or path.name.startswith(
+        ("ssm", "secretsmanager", "iam", "sts")
+    )
 
 
 def settings(**more: Any) -> dict[str, Any]:

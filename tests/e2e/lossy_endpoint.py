@@ -1,8 +1,13 @@
-"""An endpoint before the embedded AWS in which a region can be lost: what is sent to it gets no answer."""
+"""An endpoint before the embedded AWS in which a region can be lost: what is sent to it gets no answer.
+
+It can also refuse calls as AWS does where a value is wrong, with the value in the sentence.
+"""
 
 from __future__ import annotations
 
+import base64
 import http.client
+import json
 import re
 import ssl
 import threading
@@ -28,7 +33,8 @@ _HOP_BY_HOP = {"connection", "keep-alive", "transfer-encoding", "content-length"
 class LossyEndpoint:
     """``lost`` are the regions that do not answer; ``asked`` what was sent to them meanwhile.
 
-    ``how`` they do not: the connection is closed, or nothing comes, or only 503.
+    ``how`` they do not: the connection is closed, or nothing comes, or only 503. ``repeated`` are the operations (of
+    services that speak JSON) that are refused, with all that was given in the message.
     """
 
     def __init__(self, cloud: LocalCloud) -> None:
@@ -36,6 +42,7 @@ class LossyEndpoint:
         self.lost: set[str] = set()
         self.how: Literal["closes", "hangs", "503"] = "closes"
         self.asked: list[str] = []
+        self.repeated: set[str] = set()
         self.url = ""
 
     @property
@@ -93,6 +100,9 @@ def _handler(endpoint: LossyEndpoint) -> type[BaseHTTPRequestHandler]:
                 endpoint.asked.append(f"{region} {service} {self.command} {self.path}")
                 self._do_not_answer()
                 return
+            if self.headers.get("X-Amz-Target", "").rpartition(".")[2] in endpoint.repeated:
+                self._answer(400, _repeating(body))
+                return
             upstream = http.client.HTTPSConnection(host, context=inside, timeout=120)
             try:
                 upstream.putrequest(self.command, self.path, skip_host=True, skip_accept_encoding=True)
@@ -116,16 +126,18 @@ def _handler(endpoint: LossyEndpoint) -> type[BaseHTTPRequestHandler]:
 
         def _do_not_answer(self) -> None:
             if endpoint.how == "503":
-                said = b"no healthy upstream"
-                self.send_response_only(503, "Service Unavailable")
-                self.send_header("Content-Length", str(len(said)))
-                self.end_headers()
-                self.wfile.write(said)
+                self._answer(503, b"no healthy upstream")
                 return
             if endpoint.how == "hangs":
                 time.sleep(_LONGER_THAN_ANYBODY_WAITS)
             self.close_connection = True
             self.connection.close()
+
+        def _answer(self, status: int, said: bytes) -> None:
+            self.send_response_only(status)
+            self.send_header("Content-Length", str(len(said)))
+            self.end_headers()
+            self.wfile.write(said)
 
         def _body(self) -> bytes:
             if self.headers.get("Transfer-Encoding", "").lower() != "chunked":
@@ -144,3 +156,14 @@ def _handler(endpoint: LossyEndpoint) -> type[BaseHTTPRequestHandler]:
             """Nothing is said."""
 
     return Handler
+
+
+def _repeating(body: bytes) -> bytes:
+    """AWS's answer to what does not fit its model, with each value as it is, as JSON and Go quote it, and in base64."""
+    given = [str(value) for value in json.loads(body).values()]
+    forms = [
+        form for text in given for form in (text, json.dumps(text), base64.b64encode(text.encode()).decode())
+    ]
+    values = " or ".join(f"Value '{form}' at 'value'" for form in forms)
+    message = f"1 validation error detected: {values} failed to satisfy constraint"
+    return json.dumps({"__type": "ValidationException", "message": message}).encode()

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from planted_values import planted
 from regionshift.aws.clients import AccessKey, Clients
 from regionshift.local import emulator
 from service_models import record
@@ -32,7 +33,7 @@ carry:
   secrets:
     - {{name: old/}}
 """
-VALUE = "a-value-nobody-may-see"
+VALUE = planted("carried")
 STRANGE = "pics/ü 日本 +&%=?#[x]*'\"\\/"
 
 

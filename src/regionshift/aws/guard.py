@@ -1,4 +1,4 @@
-"""Guards that are asked before anything else: whose account is this, and is that endpoint on this machine."""
+"""Guards that are asked before anything else: whose account is this, is that endpoint on this machine, and more."""
 
 from __future__ import annotations
 
@@ -6,12 +6,16 @@ import ipaddress
 from collections.abc import Mapping, Sequence
 from urllib.parse import urlsplit
 
+from urllib3.exceptions import LocationParseError
+from urllib3.util import parse_url
+
 from regionshift.aws.clients import Clients
 from regionshift.aws.errors import AwsFailed
-from regionshift.errors import Refused
+from regionshift.errors import InputError, Refused
 from regionshift.settings.regions import is_aws_host
 
 _ENDPOINT = "AWS_ENDPOINT_URL"
+_PROXIES = frozenset({"all_proxy", "grpc_proxy", "http_proxy", "https_proxy"})
 
 
 def require_account(clients: Clients, account: str, regions: Sequence[str]) -> None:
@@ -77,6 +81,33 @@ def require_loopback(endpoint: str) -> None:
             where="--endpoint",
             remedy="Leave --endpoint out, or give what `regionshift local status` shows.",
         )
+
+
+def require_readable_proxies(variables: Mapping[str, str]) -> None:
+    """Goes on only when every proxy that is named can be told from its user and password.
+
+    A sign of the password that is none in a URL (``/``, say) makes a part of it a host or a path. Whoever cannot reach
+    that, botocore, Go or gRPC, says what it tried: the password.
+
+    Raises:
+        InputError: one cannot.
+    """
+    for name, proxy in sorted(variables.items()):
+        if name.lower() in _PROXIES and proxy and not _is_proxy(proxy):
+            raise InputError(
+                "The proxy cannot be read: it is no URL of a host and a port.",
+                where=name,
+                remedy="write http://USER:PASSWORD@HOST:PORT, and what is no letter, digit, - . _ or ~ in user and"
+                " password as percent and two figures (/ is %2F, # is %23)",
+            )
+
+
+def _is_proxy(text: str) -> bool:
+    try:
+        url = parse_url(text if "://" in text else f"http://{text}")
+    except LocationParseError:
+        return False
+    return bool(url.host) and url.path in (None, "", "/") and url.query is None and url.fragment is None
 
 
 def require_aws(variables: Mapping[str, str], configured: Mapping[str, str]) -> None:

@@ -19,6 +19,7 @@ from regionshift.errors import (
     Changes,
     RegionshiftError,
     WorkFailed,
+    without_credentials,
 )
 from regionshift.machine import disk_trouble
 
@@ -111,9 +112,9 @@ def _unforeseen(error: Exception, *, verbose: bool) -> int:
             _say(*context.get_usage().split("\n"), f"Try '{context.command_path} --help' for help.", "")
         _say(f"Error: {message()}")
         return int(getattr(error, "exit_code", EXIT_INPUT))
-    _say(f"error: {type(error).__name__}: {error}")
+    _say(f"error: {type(error).__name__}: {without_credentials(str(error))}")
     if verbose:
-        _say(*"".join(traceback.format_exception(error)).rstrip("\n").split("\n"))
+        _say(*without_credentials("".join(traceback.format_exception(error))).rstrip("\n").split("\n"))
     else:
         _say("  next: run the command again with -v to see where; this is a defect of regionshift")
     return EXIT_FAILED

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import NamedTemporaryFile
@@ -34,6 +34,8 @@ from regionshift.engine.events import (
     problem_of,
     progress_of,
     tells_of_pending,
+    texts_of,
+    without_texts,
 )
 from regionshift.engine.sdk import Scratch, isolated_runs, quiet_sdk
 from regionshift.engine.state_exclusion import NOTHING, ExcludedState, ExclusionStore, StateExclusion
@@ -127,6 +129,7 @@ class Engine:
         environment = {**settings.environment, "TMPDIR": str(self._scratch.folder)}
         self._command = StoppableCommand(settings.command, settings.version, environment, self._claim)
         self._mended: list[str] = []
+        self._hidden: set[str] = set()
         self._stack: Stack | None = None
         self._outputs: dict[str, Any] | None = None
         self._excluded = ExcludedState(settings.slot, self._export, self._import)
@@ -138,6 +141,10 @@ class Engine:
     def halt(self) -> None:
         """Stop this run as `interrupt` does, and only this one: what follows it, a way back, runs."""
         self._command.halt()
+
+    def hide(self, values: Iterable[str | bytes]) -> None:
+        """From now on no error of a run repeats one of these secret values."""
+        self._hidden |= {text for value in values for text in texts_of(value)}
 
     def close(self) -> None:
         """No more runs. What was taken out of the state is put back, unless somebody stopped the runs.
@@ -298,8 +305,9 @@ class Engine:
         return found
 
     def _import(self, exported: Mapping[str, Any]) -> None:
-        # A temporary file is for its owner's eyes only.
-        with NamedTemporaryFile("w", dir=self._settings.work_dir, suffix=".json") as file:
+        # A temporary file is for its owner's eyes only; one that a killed process leaves goes with its folder.
+        self._scratch.make()
+        with NamedTemporaryFile("w", dir=self._scratch.folder, suffix=".json") as file:
             json.dump(exported, file)
             file.flush()
             self._past_stale_lock(lambda: self._cli(["stack", "import", "--file", file.name]))
@@ -326,7 +334,7 @@ class Engine:
         except ConcurrentUpdateError as error:
             raise self._locked() from error
         except CommandError as error:
-            raise self._stopped_or(_failure(args[0], RunRecord(), error)) from error
+            raise self._stopped_or(self._failure(args[0], RunRecord(), error)) from error
 
     def _locked(self) -> _EngineLocked:
         return _EngineLocked(
@@ -395,6 +403,8 @@ class Engine:
         self._command.halted = False
 
         def on_event(event: EngineEvent) -> None:
+            if event.diagnostic_event and (problem := problem_of(event.diagnostic_event, self._hidden)):
+                record.problems.append(problem)
             _take(event, record, listener, verb)
 
         stack = self._open()
@@ -409,12 +419,15 @@ class Engine:
             except ConcurrentUpdateError as error:
                 raise self._locked() from error
             except CommandError as error:
-                raise self._stopped_or(_failure(verb, record, error)) from error
+                raise self._stopped_or(self._failure(verb, record, error)) from error
         if self._command.interrupted or self._command.halted:
             raise self._stopped_or(None)
         if verb == "up" and record.outputs is not None:
             self._outputs = self._excluded.plain_outputs() | record.outputs
         return record
+
+    def _failure(self, verb: str, record: RunRecord, error: CommandError) -> WorkFailed:
+        return _failure(verb, record, without_texts(str(error), self._hidden))
 
     def _stopped_or(self, failure: WorkFailed | None) -> RegionshiftError:
         """The failure, unless it is one because somebody asked to stop."""
@@ -427,8 +440,6 @@ class Engine:
 
 
 def _take(event: EngineEvent, record: RunRecord, listener: Listener | None, verb: str) -> None:
-    if event.diagnostic_event and (problem := problem_of(event.diagnostic_event)):
-        record.problems.append(problem)
     record.left_open = record.left_open or tells_of_pending(event)
     if (found := outputs_of(event)) is not None:
         before, after = found
@@ -461,12 +472,12 @@ class EngineFailed(WorkFailed):
         self.record = record
 
 
-def _failure(verb: str, record: RunRecord, error: CommandError) -> WorkFailed:
+def _failure(verb: str, record: RunRecord, error: str) -> WorkFailed:
     """The first problem that belongs to a resource says most; the engine's closing line says least.
 
     A full disk or a clock that is wrong is nobody's fault there, however many resources tell of it.
     """
-    said = [*(problem.message for problem in record.problems), str(error)]
+    said = [*(problem.message for problem in record.problems), error]
     if full := next((each for each in said if is_full(each)), None):
         # What else the engine does changes nothing that `resume` could find.
         then = "then: regionshift resume" if verb == "up" else "then run the command again"
@@ -476,7 +487,7 @@ def _failure(verb: str, record: RunRecord, error: CommandError) -> WorkFailed:
         )
     own = [problem for problem in record.problems if problem.urn and "pulumi:pulumi:Stack" not in problem.urn]
     first = (own or record.problems or [None])[0]  # type: ignore[list-item]
-    message = first.message if first else _last_line(str(error))
+    message = first.message if first else _last_line(error)
     where = " ".join(part for part in (first.region, first.resource) if part) if first else None
     more = f" (and {len(own) - 1} more)" if len(own) > 1 else ""
     return EngineFailed(

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import base64
+import json
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from pulumi.automation import DiagnosticEvent, EngineEvent, StepEventMetadata
 from pulumi.runtime.rpc import UNKNOWN, _special_secret_sig, _special_sig_key
+
+from regionshift.errors import without_credentials
 
 UNCHANGED = frozenset({"same", "read", "refresh"})
 # Pulumi's sdk 3.200, apitype/history.go (OpType): what is told before a step, and the parts of a replacement.
@@ -189,9 +193,36 @@ def tells_of_pending(event: EngineEvent) -> bool:
     return said is not None and said.severity == "warning" and _PENDING in said.message
 
 
-def problem_of(event: DiagnosticEvent) -> Problem | None:
-    """The error in a diagnostic event, on one line and without the engine's colour marks; None when it is no error."""
+def problem_of(event: DiagnosticEvent, hidden: Collection[str] = ()) -> Problem | None:
+    """The error in a diagnostic event, on one line and without the engine's colour marks; None when it is no error.
+
+    ``hidden``: texts that it may not show.
+    """
     if event.severity != "error":
         return None
-    message = " ".join(_COLOURS.sub("", event.message).split())
+    message = without_texts(" ".join(_COLOURS.sub("", event.message).split()), hidden)
     return Problem(message, event.urn or None, region_of(event.urn) if event.urn else None)
+
+
+_SHORTEST_HIDDEN = 4
+
+
+def texts_of(value: str | bytes) -> set[str]:
+    """How a secret's value can stand in an error: as it is, on one line, as JSON and Go quote it, or as base64.
+
+    AWS and its plugin repeat what they refuse, and the engine masks only what it is told as an output or an input. A
+    value of fewer than four signs would mask the words of the error, and hides nothing.
+    """
+    content = value.encode() if isinstance(value, str) else value
+    found = {base64.b64encode(content).decode()}
+    if isinstance(value, str):
+        quoted = (json.dumps(value, ensure_ascii=ascii_only)[1:-1] for ascii_only in (True, False))
+        found |= {value, " ".join(value.split()), *quoted}
+    return {text for text in found if len(text) >= _SHORTEST_HIDDEN}
+
+
+def without_texts(text: str, hidden: Collection[str]) -> str:
+    """``text`` with a mark in place of each of ``hidden``, and without credentials."""
+    for each in sorted(hidden, key=len, reverse=True):
+        text = text.replace(each, _MASKED)
+    return without_credentials(text)

@@ -10,6 +10,8 @@ from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
+from regionshift.errors import without_credentials
+
 SUCCESS = "success"
 ERROR = "error"
 _UNDER_WAY = 202
@@ -79,4 +81,4 @@ def code_of(problem: BaseException) -> str:
 def describe(problem: BaseException) -> str:
     """One line: whether AWS refused or could not be reached, and its own words."""
     verb = "refused" if isinstance(problem, ClientError) else "not reached"
-    return f"{verb} ({code_of(problem)}): {problem}"[:_LONGEST]
+    return f"{verb} ({code_of(problem)}): {without_credentials(str(problem))}"[:_LONGEST]

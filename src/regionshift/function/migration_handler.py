@@ -14,7 +14,7 @@ from regionshift.function.answer import Answer
 from regionshift.function.clients import FunctionClients, from_region, of_session
 from regionshift.function.dispatcher import Dispatcher
 from regionshift.function.request import UNKNOWN
-from regionshift.function.surroundings import MisconfiguredError, Variables, utc_now
+from regionshift.function.surroundings import MisconfiguredError, Variables, logger_of, utc_now
 
 SERVICE = "migration"
 
@@ -42,7 +42,7 @@ def _identity(env: Mapping[str, str]) -> tuple[str | None, ...]:
 @lru_cache(maxsize=1)
 def _dispatcher(variables: Variables, _identity: tuple[str | None, ...]) -> Dispatcher:
     """Kept for as long as Lambda keeps the process, so that a warm call makes no new clients."""
-    logger = Logger(service=SERVICE)
+    logger = logger_of(SERVICE)
     record = Logger(service=SERVICE, level="INFO", child=True)
     access = of_session(boto3.session.Session(region_name=variables.region), os.environ)
     return Dispatcher(
@@ -51,6 +51,6 @@ def _dispatcher(variables: Variables, _identity: tuple[str | None, ...]) -> Disp
 
 
 def _misconfigured(problem: MisconfiguredError, env: Mapping[str, str]) -> dict[str, Any]:
-    Logger(service=SERVICE).error(str(problem))
+    logger_of(SERVICE).error(str(problem))
     region = env.get("REGION") or env.get("AWS_REGION") or "unknown"
     return Answer(500, UNKNOWN, str(problem), code="Misconfigured").response(region, utc_now())

@@ -17,7 +17,6 @@ from functools import lru_cache, partial
 from typing import Any, Protocol
 
 import boto3
-from aws_lambda_powertools import Logger
 
 from regionshift.carriers.bounds import Bounds, own_bucket
 from regionshift.carriers.carrier import Level
@@ -32,7 +31,7 @@ from regionshift.errors import InputError, Refused, RegionshiftError
 from regionshift.function.answer import AWS_PROBLEMS
 from regionshift.function.clients import PATIENCE, carrier_access, of_session, read_ways
 from regionshift.function.notification import Notification, log_group_link, send_notification
-from regionshift.function.surroundings import Invocation, utc_now
+from regionshift.function.surroundings import Invocation, logger_of, utc_now
 
 SERVICE = "migration-worker"
 _RESERVE_MS = 30_000
@@ -66,13 +65,13 @@ def handler(event: Mapping[str, Any], context: object) -> Answer:
             region, os.environ["DEPLOYMENT_BUCKET"], os.environ["RECORDS_KEY_ARN"], os.environ["CARRY"]
         ),
         call_seconds=lambda: invocation.remaining_ms() / 1000,
-        warn=Logger(service=SERVICE).warning,
+        warn=logger_of(SERVICE).warning,
     )
     step = event.get("step", "copy")
     worker = Worker(migrations, _teller(region, os.environ), partial(_workers, region, os.environ))
     answer = worker.run(step, event, lambda: invocation.remaining_ms() > _RESERVE_MS)
     answer = {"migration_id": event["migration_id"], "step": step, **answer}
-    Logger(service=SERVICE).info("step done", extra=answer)
+    logger_of(SERVICE).info("step done", extra=answer)
     return answer
 
 
@@ -203,7 +202,7 @@ def _teller(region: str, env: Mapping[str, str]) -> Tell:
         try:
             send_notification(_topics(region), topic, notification)
         except AWS_PROBLEMS:
-            Logger(service=SERVICE).exception("The end could not be told.")
+            logger_of(SERVICE).exception("The end could not be told.")
 
     return tell
 
@@ -220,7 +219,7 @@ def _workers(region: str, env: Mapping[str, str]) -> int:
         return workers_in(client.get_account_settings(), most)
     except AWS_PROBLEMS:
         # A call that finds no room is made again, so that this costs time at most.
-        Logger(service=SERVICE).exception("How many functions may run at once could not be seen.")
+        logger_of(SERVICE).exception("How many functions may run at once could not be seen.")
         return most
 
 

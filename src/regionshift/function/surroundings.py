@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Literal, cast
+from typing import Any, Literal, cast
 
 from aws_lambda_powertools import Logger
 
+from regionshift.errors import without_credentials
 from regionshift.function.clients import FunctionClients
 from regionshift.function.request import FunctionRequest
 
@@ -23,6 +25,15 @@ _REQUIRED = (
     "NOTIFICATION_TOPIC",
 )
 Clock = Callable[[], datetime]
+
+
+def logger_of(service: str) -> Logger:
+    """The logger of ``service``: its lines are JSON, and no error in them shows credentials."""
+
+    def line(content: Mapping[str, Any]) -> str:
+        return without_credentials(json.dumps(content, default=str))
+
+    return Logger(service=service, json_serializer=line)
 
 
 class MisconfiguredError(Exception):

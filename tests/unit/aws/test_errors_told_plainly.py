@@ -13,7 +13,7 @@ from botocore.exceptions import (
 )
 
 from regionshift.aws.errors import AwsFailed, tells_of_outside, told_plainly, translate
-from regionshift.errors import EXIT_FAILED
+from regionshift.errors import EXIT_FAILED, Refused
 
 
 def told(error: Exception, resource: str | None = None) -> AwsFailed:
@@ -117,3 +117,31 @@ def test_a_wrong_key_is_not_told_as_the_clock() -> None:
     message = "The request signature we calculated does not match the signature you provided."
     error = ClientError({"Error": {"Code": "SignatureDoesNotMatch", "Message": message}}, "ListRoles")
     assert "clock" not in translate(error, "eu-west-1").message
+
+
+TOKEN = "FwoGZXIvYXdzEJr//////////wEaDKs+/=="
+
+
+@pytest.mark.parametrize(
+    "sentence",
+    [
+        # As SSM, KMS, IAM and STS say it.
+        "The request signature we calculated does not match the signature you provided.\n\nThe Canonical String for"
+        f" this request should have been\n'POST\n/\n\nhost:ssm\nx-amz-security-token:{TOKEN}\n\nhost;x-amz-date'",
+        f"<Error><Code>InvalidToken</Code><Token-0>{TOKEN}</Token-0></Error>",
+        f"GET https://b.s3.amazonaws.com/k?X-Amz-Security-Token={TOKEN}&X-Amz-Signature={TOKEN} failed",
+        f"https://b.s3.amazonaws.com/k?X-Amz-Security-Token%3D{TOKEN}",
+        f"cannot reach http://user:{TOKEN.replace('/', '%2F')}@proxy.example:3128",
+    ],
+)
+def test_credentials_that_an_error_repeats_are_not_told(sentence: str) -> None:
+    said = [told(refusal("SignatureDoesNotMatch", sentence)), Refused("no", where=sentence, remedy=sentence)]
+    for error in said:
+        shown = f"{error.message} {error} {error.where} {error.remedy}"
+        assert TOKEN[:12] not in shown
+        assert "[not shown]" in shown
+
+
+def test_addresses_and_keys_without_credentials_are_told_whole() -> None:
+    sentence = "https://127.0.0.1:4566/bucket/a@b s3://bucket/x:y@z arn:aws:iam::1:role/a@b PutObject:k//l:m"
+    assert told(refusal("NoSuchKey", sentence)).message == f"PutObject: {sentence} (NoSuchKey)"

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from regionshift.aws.guard import require_loopback
-from regionshift.errors import EXIT_REFUSED, Refused
+from regionshift.aws.guard import require_loopback, require_readable_proxies
+from regionshift.errors import EXIT_REFUSED, InputError, Refused
 
 
 @pytest.mark.parametrize(
@@ -59,3 +59,28 @@ def test_everything_else_is_refused(endpoint: str) -> None:
 def test_no_other_address_passes(address: object) -> None:
     with pytest.raises(Refused):
         require_loopback(f"https://{address}:4566")
+
+
+@pytest.mark.parametrize(
+    "proxy",
+    [
+        "http://h:3128",
+        "h:3128",
+        "http://user:pass%2Fword@h:3128/",
+        "socks5://user:p@ss@[::1]:9",
+        "https://h",
+        "",
+    ],
+)
+def test_proxies_that_can_be_read_pass(proxy: str) -> None:
+    require_readable_proxies({"HTTPS_PROXY": proxy, "no_proxy": "a/b", "MY_PROXY": "x y/z"})
+
+
+@pytest.mark.parametrize("name", ["http_proxy", "HTTPS_PROXY", "all_proxy", "GRPC_PROXY"])
+@pytest.mark.parametrize("password", ["pass/word", "12345/word", "pass?word", "pass#word", "1/word?#"])
+def test_a_password_that_would_be_told_as_a_host_is_refused_and_not_told(name: str, password: str) -> None:
+    with pytest.raises(InputError) as refused:
+        require_readable_proxies({name: f"http://user:{password}@h:3128"})
+    assert refused.value.where == name
+    assert "word" not in refused.value.message
+    assert password not in str(refused.value.remedy)
