@@ -88,7 +88,7 @@ def test_a_command_that_is_waited_for_no_longer_is_interrupted(
     monkeypatch.syspath_prepend(str(SCRIPT.parents[1] / "tests/e2e"))
     import e2e_place
 
-    monkeypatch.setattr(e2e_place, "_PATIENCE_S", 0.1)
+    monkeypatch.setattr(e2e_place, "_PATIENCE_S", {"calm": 0.1})
     monkeypatch.setattr(e2e_place, "COMMAND", "sleep")
     place = e2e_place.Place(tmp_path, {}, {})
     before = signal.signal(

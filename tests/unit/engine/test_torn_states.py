@@ -108,7 +108,7 @@ _ABOUT_ONE = Problem(
 def test_a_full_disk_is_told_as_such_and_is_no_failure_of_a_resource(told_by: str) -> None:
     record = RunRecord(problems=[_ABOUT_ONE] if told_by == "resource" else [])
     output = "" if told_by == "resource" else "error: saving checkpoint: write x: no space left on device\n"
-    found = _failure("up", record, CommandError(_result(output)))
+    found = _failure("up", record, str(CommandError(_result(output))))
     assert isinstance(found, NoRoom)
     assert "disk of this machine is full" in found.message and "no space left on device" in found.message
     assert found.remedy and "regionshift resume" in found.remedy
@@ -116,7 +116,7 @@ def test_a_full_disk_is_told_as_such_and_is_no_failure_of_a_resource(told_by: st
 
 @pytest.mark.parametrize("verb", ["preview", "refresh", "stack"])
 def test_a_full_disk_where_nothing_was_begun_is_no_reason_to_resume(verb: str) -> None:
-    found = _failure(verb, RunRecord(problems=[_ABOUT_ONE]), CommandError(_result("")))
+    found = _failure(verb, RunRecord(problems=[_ABOUT_ONE]), str(CommandError(_result(""))))
     assert isinstance(found, NoRoom)
     assert found.remedy and "run the command again" in found.remedy and "resume" not in found.remedy
 
@@ -131,14 +131,14 @@ def test_a_full_disk_where_nothing_was_begun_is_no_reason_to_resume(verb: str) -
 )
 def test_a_clock_that_is_wrong_is_told_from_the_engines_words(said: str) -> None:
     record = RunRecord(problems=[Problem(said, "urn:pulumi:dev::shop::aws:s3/bucket:Bucket::b", None)])
-    found = _failure("up", record, CommandError(_result("")))
+    found = _failure("up", record, str(CommandError(_result(""))))
     assert isinstance(found, EngineFailed)
     assert found.remedy and "clock" in found.remedy
 
 
 def test_any_other_failure_says_what_it_always_said() -> None:
     found = _failure(
-        "up", RunRecord(problems=[Problem("AccessDenied", None, None)]), CommandError(_result(""))
+        "up", RunRecord(problems=[Problem("AccessDenied", None, None)]), str(CommandError(_result("")))
     )
     assert isinstance(found, EngineFailed)
     assert found.remedy and "mend the cause" in found.remedy
