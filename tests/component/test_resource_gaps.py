@@ -13,7 +13,7 @@ from botocore.exceptions import ClientError
 from policy_sentry.querying.actions import get_action_data
 
 from regionshift.aws.clients import Clients
-from regionshift.local.resource_gaps import ABOUT, MADE_BY_EC2, TAGGED_BY, resources_of
+from regionshift.local.resource_gaps import ABOUT, MADE_BY_EC2, TAGGED_BY, of_lambda, resources_of
 
 REGION, ACCOUNT = "eu-west-1", "123456789012"
 TAGS = [{"Key": "Project", "Value": "x"}]
@@ -61,6 +61,7 @@ def there(clients: Clients) -> dict[str, str]:
     table = network.create_route_table(VpcId=vpc)["RouteTable"]["RouteTableId"]
     subnet = network.create_subnet(VpcId=vpc, CidrBlock="10.0.0.0/24")["Subnet"]["SubnetId"]
     group = network.create_security_group(GroupName="g", Description="g", VpcId=vpc)["GroupId"]
+    rules = network.describe_security_group_rules(Filters=[{"Name": "group-id", "Values": [group]}])
     key = kms.create_key()["KeyMetadata"]["KeyId"]
     alias = f"alias/{uuid.uuid4().hex[:8]}"
     kms.create_alias(AliasName=alias, TargetKeyId=key)
@@ -69,6 +70,7 @@ def there(clients: Clients) -> dict[str, str]:
         "table": table,
         "subnet": subnet,
         "group": group,
+        "rule": rules["SecurityGroupRules"][0]["SecurityGroupRuleId"],
         "key": key,
         "alias": alias,
         "name": f"n{uuid.uuid4().hex[:8]}",
@@ -110,6 +112,12 @@ CASES: dict[str, Case] = {
         "create_tags",
         {"Resources": ["$vpc", "$group"], "Tags": TAGS},
         {ec2("vpc/$vpc"): "ec2:CreateTags", ec2("security-group/$group"): "ec2:CreateTags"},
+    ),
+    "the group of a rule that goes": (
+        "ec2",
+        "revoke_security_group_egress",
+        {"GroupId": "$group", "SecurityGroupRuleIds": ["$rule"]},
+        {ec2("security-group/$group"): "ec2:RevokeSecurityGroupEgress"},
     ),
     "a key, its policy and its tags": (
         "kms",
@@ -168,6 +176,12 @@ CASES: dict[str, Case] = {
             of("logs", "log-group:/$name:*"): "logs:CreateLogGroup",
             of("logs", "log-group:/$name"): "logs:TagResource",
         },
+    ),
+    "an operation of Lambda that is nobody's neighbour": (
+        "lambda",
+        "get_account_settings",
+        {},
+        {"*": "lambda:GetAccountSettings"},
     ),
     "every parameter that is read": (
         "ssm",
@@ -305,3 +319,7 @@ def test_the_emulator_still_needs_it() -> None:
         ("iam", {"Action": ["CreatePolicy"], "PolicyName": ["a"]}),
     ):
         assert actions.extract_resource_arn(service, "POST", "/", {}, b"", given, REGION, ACCOUNT) == "*"
+    assert actions._lambda_action("GET", "/2019-09-30/functions/f/concurrency") == "PutFunctionConcurrency"
+    action = of_lambda(actions._load_botocore_routes("lambda"))
+    assert action("GET", "/2019-09-30/functions/f/concurrency") == "GetFunctionConcurrency"
+    assert action("POST", "/2015-03-31/functions/f/invocations") == "InvokeFunction"

@@ -10,6 +10,8 @@
 - Condition keys (the services' tables of them): ``aws:RequestTag`` of EC2 and CloudWatch, ``aws:ResourceTag`` of what
   EC2, CloudWatch, Step Functions and IAM keep, ``iam:PermissionsBoundary``, ``iam:PolicyARN``,
   ``kms:ResourceAliases``, ``kms:CallerAccount`` and ``kms:EncryptionContext`` of requests to KMS itself.
+- Each operation of Lambda is asked about by its own action (Service Authorization Reference, "Actions defined by AWS
+  Lambda"). The emulator knows some, and asks about others by a neighbour's name.
 - IAM's calls are of the region of its control plane (IAM User Guide, "AWS global condition context keys",
   ``aws:RequestedRegion``).
 - An alias of a key stands for the key (KMS Developer Guide, "Using aliases to control access to KMS keys"). Of one that
@@ -105,6 +107,7 @@ _LISTED = re.compile(r"(\.(member|entry))?\.\d+$")
 _TAG_OF_NEW = re.compile(r"(TagSpecification\.\d+\.Tag\.\d+)\.Key")
 _TYPE_OF_NEW = re.compile(r"TagSpecification\.\d+\.ResourceType")
 _ID = re.compile(r"([a-z]+)-[0-9a-f]+")
+_LAMBDA_ACTIONS = {"Invoke": "InvokeFunction", "InvokeWithResponseStream": "InvokeFunction"}
 _OF_ALIASES = frozenset({"kms:CreateAlias", "kms:DeleteAlias", "kms:UpdateAlias"})
 
 
@@ -114,6 +117,7 @@ def close() -> None:
     from ministack.core import iam_actions, iam_evaluator  # type: ignore[import-untyped]
     from ministack.services import tagging  # type: ignore[import-untyped]
 
+    iam_actions._lambda_action = of_lambda(iam_actions._load_botocore_routes("lambda"))
     iam_actions.extract_iam_action = of_keys_that_stand(iam_actions.extract_iam_action)
     iam_actions.extract_resource_arn = about(iam_actions.extract_resource_arn, iam_actions.extract_iam_action)
     iam_actions.request_tag_context = with_keys(iam_actions.request_tag_context)
@@ -172,7 +176,11 @@ def _of_network(operation: str, given: Fields, head: str) -> list[str]:
     if operation.startswith("Describe") and operation != "DescribeVpcAttribute":
         return ["*"]
     named = [
-        value for name, values in given.items() if name.endswith("Id") and "." not in name for value in values
+        value
+        for name, values in given.items()
+        # A group's rules are taken out of it by their ids, and the group is asked about.
+        if name.endswith("Id") and "." not in name and name != "SecurityGroupRuleId"
+        for value in values
     ]
     for association in given.get("AssociationId", ()):
         for table in ec2._route_tables.values():
@@ -184,6 +192,23 @@ def _of_network(operation: str, given: Fields, head: str) -> list[str]:
     return new + [
         f"{head}{_OF_EC2[match[1]]}/{value}" for value, match in matches if match and match[1] in _OF_EC2
     ]
+
+
+def of_lambda(
+    routes: Iterable[tuple[str, re.Pattern[str], str, int, Any]],
+) -> Callable[[str, str], str | None]:
+    """What tells the action of a request to Lambda by its method and path.
+
+    Args:
+        routes: method, pattern, operation, and what its query must have; the more special first.
+    """
+    known = [(method, pattern, name) for method, pattern, name, _, query in routes if not query]
+
+    def action(method: str, path: str) -> str | None:
+        found = next((name for verb, pattern, name in known if verb == method and pattern.match(path)), None)
+        return _LAMBDA_ACTIONS.get(found, found) if found else None
+
+    return action
 
 
 def of_keys_that_stand(original: Callable[..., str | None]) -> Callable[..., str | None]:

@@ -54,15 +54,27 @@ Handler = Callable[..., Awaitable[Any]]
 def close() -> None:
     """Put the repairs into the running ministack."""
     from ministack import app  # type: ignore[import-untyped]
+    from ministack.services import ec2, s3  # type: ignore[import-untyped]
 
+    ec2._parse_tag_specs = of_flow_logs(ec2._parse_tag_specs)
     for service in CODES:
         app.SERVICE_HANDLERS[service] = with_rules(app.SERVICE_HANDLERS[service], service)
-    from ministack.services import s3  # type: ignore[import-untyped]
-
     for name, reserved in (("_put_bucket_tagging", _OF_SYSTEM), ("_put_object_tagging", _OF_AWS)):
         setattr(s3, name, with_body_rules(getattr(s3, name), reserved, s3))
     for name in ("_put_object", "_copy_object", "_create_multipart_upload"):
         setattr(s3, name, with_header_rules(getattr(s3, name), s3))
+
+
+def of_flow_logs(original: Callable[..., None]) -> Callable[..., None]:
+    """``original``, which tags what EC2 makes; flow logs by the name that EC2 has for them.
+
+    EC2 API Reference, "TagSpecification", ResourceType. The emulator looks for ``flow-log``.
+    """
+
+    def tag(parameters: Any, kind: str, *more: Any) -> None:
+        original(parameters, "vpc-flow-log" if kind == "flow-log" else kind, *more)
+
+    return tag
 
 
 def with_rules(handler: Handler, service: str) -> Handler:

@@ -243,8 +243,8 @@ def _settled(client: Any, name: str) -> None:
 
 
 def _reserved(client: Any, name: str) -> int:
-    answer = client.get_function_concurrency(FunctionName=name)
-    return int(answer.get("ReservedConcurrentExecutions", _UNRESERVED))
+    found = client.get_function(FunctionName=name).get("Concurrency", {})
+    return int(found.get("ReservedConcurrentExecutions", _UNRESERVED))
 
 
 def _latest_version(client: Any, name: str) -> str:

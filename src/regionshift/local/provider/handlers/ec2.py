@@ -429,10 +429,6 @@ class FlowLogHandler(Ec2Handler):
         )
         return str(made["FlowLogIds"][0])
 
-    def finish(self, context: Context, identity: str, inputs: Properties) -> None:
-        # The emulator looks for these tags under 'flow-log'; EC2 calls the kind 'vpc-flow-log'.
-        self.tag(context, identity, context.tags(inputs))
-
     def properties(self, context: Context, described: Described) -> Properties | None:
         source = described["ResourceId"]
         name = next(name for prefix, name in _PREFIXES.items() if source.startswith(prefix))

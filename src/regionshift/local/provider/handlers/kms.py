@@ -49,14 +49,15 @@ class KeyHandler(Handler):
 
     def finish(self, context: Context, identity: str, inputs: Properties) -> None:
         kms = context.client("kms")
-        if inputs["isEnabled"]:
+        is_enabled = kms.describe_key(KeyId=identity)["KeyMetadata"]["Enabled"]
+        if inputs["isEnabled"] and not is_enabled:
             kms.enable_key(KeyId=identity)
         if inputs["enableKeyRotation"]:
             period = inputs.get("rotationPeriodInDays", _DEFAULT_ROTATION_DAYS)
             kms.enable_key_rotation(KeyId=identity, RotationPeriodInDays=period)
         elif _turns(inputs["keyUsage"]) and kms.get_key_rotation_status(KeyId=identity)["KeyRotationEnabled"]:
             kms.disable_key_rotation(KeyId=identity)
-        if not inputs["isEnabled"]:
+        if is_enabled and not inputs["isEnabled"]:
             kms.disable_key(KeyId=identity)
 
     def read(self, context: Context, identity: str) -> Properties | None:
