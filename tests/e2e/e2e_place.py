@@ -70,7 +70,8 @@ class Place:
         """To look and to change behind its back: whom no weather hinders is the emulator's root."""
         if ON_AWS:
             return Clients()
-        cloud = emulator.up(self.folder / ".regionshift/cloud", ACCOUNT)
+        folder = self.folder / ".regionshift/cloud"
+        cloud = emulator.status(folder) or emulator.up(folder, ACCOUNT)
         key = AccessKey(cloud.access_key, cloud.secret_key)
         if self.weather != "calm":
             key = AccessKey(ACCOUNT, "root")

@@ -197,12 +197,12 @@ def test_a_secret_is_taken_as_its_value_and_unknown_marks_as_unknown() -> None:
 
 def test_an_error_of_aws_is_told_without_secret_values() -> None:
     function = BY_TOKEN["aws:lambda/function:Function"]
-    variables = {"TOKEN": "hidden-value", "REGION": "eu-west-1"}
+    variables = {"TOKEN": "hidden-value", "REGION": "eu-west-1", "LIMIT": "2", "IS_ON": "true"}
     inputs = {"environment": {"variables": variables}, "region": "eu-west-1"}
-    text = "Value 'hidden-value' is too short in eu-west-1"
+    text = "Value 'hidden-value' is too short in eu-west-1: 20261130T203012Z, so it is true"
     refused = {"Error": {"Code": "ValidationException", "Message": text}}
     message = message_without_secrets(ClientError(refused, "CreateFunction"), function, inputs)
-    assert "is too short in eu-west-1" in message
+    assert "is too short in eu-west-1: 20261130T203012Z, so it is true" in message
     assert "hidden-value" not in message
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from copy import copy
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
@@ -75,6 +75,7 @@ class Clients:
         ca_bundle: PEM file to trust instead of the usual authorities.
         account: whose buckets they must be, where a call does not say otherwise; nothing is expected without it.
         is_logged: whether its calls are the user's; those of the embedded AWS itself are not.
+        ask_again: asked when the retries of boto are used up (event ``needs-retry``): seconds to wait before one more.
     """
 
     def __init__(
@@ -86,6 +87,7 @@ class Clients:
         ca_bundle: Path | None = None,
         account: str | None = None,
         is_logged: bool = True,
+        ask_again: Callable[..., float | None] | None = None,
     ) -> None:
         self._read_timeout = READ_TIMEOUT
         self._attempts = ATTEMPTS
@@ -95,6 +97,7 @@ class Clients:
         self._ca_bundle = ca_bundle
         self._account = account
         self._is_logged = is_logged
+        self._ask_again = ask_again
         self._session: boto3.Session | None = None
         self._made: dict[tuple[str, str], Any] = {}
         # boto3 guide, "Multithreading": clients may be shared, the session that makes them may not.
@@ -230,6 +233,8 @@ class Clients:
         )
         if service == "s3" and self._account is not None:
             expect(client, self._account)
+        if self._ask_again is not None:
+            client.meta.events.register_last("needs-retry", self._ask_again)
         if self._is_logged and logs.is_on():
             _log_calls(client)
         return client

@@ -121,8 +121,9 @@ class AwsFailed(WorkFailed):
 
     @property
     def is_about_credentials(self) -> bool:
-        """Whether AWS could not tell, or boto could not find out, who is asking."""
-        return self.code in BAD_CREDENTIALS or self.code in {kind.__name__ for kind in MISSING_CREDENTIALS}
+        """Whether AWS could not tell, or boto could not find out, who is asking; of a wrong clock that is not said."""
+        is_one = self.code in BAD_CREDENTIALS or self.code in {kind.__name__ for kind in MISSING_CREDENTIALS}
+        return is_one and not tells_of_clock(self.message)
 
 
 @contextmanager

@@ -107,7 +107,7 @@ WEATHERS: Mapping[str, Weather] = {
         region_down=0.1,
         region_slow=0.1,
         silent=0.0005,
-        clock_wrong=0.15,
+        clock_wrong=0.04,
     ),
 }
 PERIOD = 30.0

@@ -414,7 +414,13 @@ def seed_of_a_silence(request: Request, times: int) -> int:
     for seed in range(100_000):
         cuts = Cuts(Dice(seed), storm.cut, storm.lost, storm.silent)
         ends = [each for _ in range(times) for each in (cuts.before(request), cuts.after(request))]
-        if 70.0 in ends and 0.0 not in ends:
+        dice, periods = Dice(seed), [str(each) for each in range(4)]
+        is_fair = all(
+            dice.share("region", REGION, each) >= storm.region_down + storm.region_slow
+            and dice.share("clock", each) >= storm.clock_wrong
+            for each in periods
+        )
+        if 70.0 in ends and 0.0 not in ends and is_fair:
             return seed
     raise AssertionError("no seed is silent then")
 

@@ -111,6 +111,8 @@ def test_a_clock_that_is_wrong_is_told_as_the_clock_with_its_skew(error: Any, by
         == f"The clock of this machine is wrong{known}: AWS refused ListRoles ({error['Message']})"
     )
     assert "clock" in str(found.remedy)
+    # Else the embedded AWS would be given a new key, and the commands that run would lose theirs.
+    assert not found.is_about_credentials
 
 
 def test_a_wrong_key_is_not_told_as_the_clock() -> None:

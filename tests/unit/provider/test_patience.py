@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import pytest
 from botocore.exceptions import ClientError
 
-from regionshift.local.provider.failures import passes
+from regionshift.local.provider.failures import ask_again, passes
 
 
 def refusal(code: str, message: str = "") -> ClientError:
@@ -28,3 +30,13 @@ def refusal(code: str, message: str = "") -> ClientError:
 )
 def test_what_passes_is_told_from_what_does_not(error: ClientError, is_for_now: bool) -> None:
     assert passes(error) is is_for_now
+
+
+def test_a_service_that_answers_and_does_not_serve_is_asked_for_some_two_minutes() -> None:
+    def pause(attempts: int, status: int) -> float | None:
+        return ask_again(attempts, (SimpleNamespace(status_code=status), {}))
+
+    waits = [wait for attempts in range(5, 40) if (wait := pause(attempts, 503)) is not None]
+    assert 60 < sum(waits) < 130
+    assert ask_again(5, None) is None  # nobody answered
+    assert [pause(5, status) is None for status in (400, 403, 404, 429, 500)] == [True] * 3 + [False] * 2

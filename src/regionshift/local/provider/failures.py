@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import re
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
@@ -36,6 +37,22 @@ def passes(error: ClientError) -> bool:
     return any(code == known and words in message for known, words in _PASSES)
 
 
+_NOT_SERVING: Final = (429, 500, 502, 503, 504)
+_ATTEMPTS, _FIRST, _LONGEST = 12, 0.1, 20.0
+
+
+def ask_again(attempts: int, response: tuple[Any, Mapping[str, Any]] | None, **_: Any) -> float | None:
+    """How many seconds to wait before the same request of a service that answers and does not serve; None gives up.
+
+    For some two minutes, as a region may be down for a while. The ordinary plugin goes on for longer
+    (terraform-provider-aws, ``max_retries``: 25); who does not answer at all is asked no more than by boto.
+    """
+    if response is None or attempts >= _ATTEMPTS or response[0].status_code not in _NOT_SERVING:
+        return None
+    return min(_LONGEST, _FIRST * 2.0**attempts) * (0.5 + random.random() / 2)
+
+
+_SHORTEST_SECRET: Final = 3
 _VALUE: Final = re.compile(r"value: .*?(?=, type|, valid|$)", re.DOTALL)
 
 
@@ -55,12 +72,17 @@ def message_without_secrets(error: Exception, handler: Handler | None, inputs: P
 
 
 def _secrets(handler: Handler | None, inputs: Properties) -> set[str]:
-    """Texts of the secret inputs, but for what other inputs show anyway, as the region."""
+    """Texts of the secret inputs, but for what other inputs show anyway, as the region, and for what hides nothing.
+
+    One or two characters stand in every time of a message, which would be unreadable and tell them all the same;
+    Pulumi's own filter leaves them out, and true and false (pulumi/pulumi, sdk/go/common/util/logging, CreateFilter).
+    """
     if handler is None:
         return set()
     hidden = {name for name, of in handler.fields.items() if of.secret}
     shown = {text for name, value in inputs.items() if name not in hidden for text in _texts(value)}
-    return {text for name in hidden for text in _texts(inputs.get(name))} - shown - {""}
+    found = {text for name in hidden for text in _texts(inputs.get(name))} - shown
+    return {text for text in found if len(text) >= _SHORTEST_SECRET and text.lower() not in ("true", "false")}
 
 
 def _texts(value: Any) -> Iterator[str]:

@@ -25,7 +25,7 @@ from regionshift.local.emulator import LocalCloud
 from regionshift.local.provider import lifecycle
 from regionshift.local.provider.assets import Files
 from regionshift.local.provider.difference import DiffKind, ResourceDiff, difference
-from regionshift.local.provider.failures import message_without_secrets
+from regionshift.local.provider.failures import ask_again, message_without_secrets
 from regionshift.local.provider.handler import Context, Handler
 from regionshift.local.provider.handlers import BY_TOKEN
 from regionshift.local.provider.session import ProviderSession, configuration_of, refuse_elsewhere
@@ -247,7 +247,13 @@ def serve(
         Refused: the endpoint is not this machine.
     """
     require_loopback(cloud.endpoint)
-    clients = Clients(key=cloud.key, endpoint=cloud.endpoint, ca_bundle=cloud.ca_bundle, is_logged=False)
+    clients = Clients(
+        key=cloud.key,
+        endpoint=cloud.endpoint,
+        ca_bundle=cloud.ca_bundle,
+        is_logged=False,
+        ask_again=ask_again,
+    )
     servicer = AwsServicer(handlers, clients, cloud.account, files or Files())
     sizes = [("grpc.max_receive_message_length", _UNLIMITED), ("grpc.max_send_message_length", _UNLIMITED)]
     server = own_server(grpc, ThreadPoolExecutor(_THREADS, thread_name_prefix="aws-provider"), options=sizes)
