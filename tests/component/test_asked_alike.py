@@ -384,7 +384,7 @@ def _secrets_that_may_not_be_listed(scene: Scene) -> str:
 def _keys_that_may_not_be_read(scene: Scene) -> str:
     scene.clients.forbidden = "describe_key"
     scene.exits = EXIT_OK
-    return f"it cannot be seen whether the key {scene.names.key_alias(CANARY)}"
+    return f"it cannot be seen whether the key {scene.names.key_alias('')[:8]}"  # of one region, or of all
 
 
 def _key_of_one_machine(scene: Scene) -> str:
