@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from regionshift.errors import InputError
-from regionshift.journal.identity import Identity, identity_of
 from regionshift.settings.config import MigrationConfig
+from regionshift.settings.names import Identity
 from regionshift.settings.state_url import parse_key_url, parse_state_url
 
 if TYPE_CHECKING:
@@ -47,7 +47,7 @@ class EngineSetup:
     @property
     def identity(self) -> Identity:
         """Whose environment it is."""
-        return identity_of(self.config)
+        return self.config.identity
 
     def found(self, *, may_miss: bool) -> tuple[Path, VersionInfo, InputError | None]:
         """The engine's command and version, and why none can be used. Raises InputError unless it ``may_miss``."""

@@ -19,9 +19,9 @@ from typing import TYPE_CHECKING, Any
 from regionshift import __version__
 from regionshift.engine_setup import EngineSetup
 from regionshift.errors import InputError, Refused, WorkFailed
-from regionshift.journal.identity import Identity, identity_of
 from regionshift.settings.config import MigrationConfig
 from regionshift.settings.load import load_config
+from regionshift.settings.names import Identity
 from regionshift.settings.state_url import parse_key_url, parse_state_url
 from regionshift.surroundings import ProjectFiles, Surroundings, free_memory_mb, user_name
 from regionshift.waiting import AT_ONCE, Waiter, settling
@@ -69,7 +69,7 @@ class Session:
     @property
     def identity(self) -> Identity:
         """Whose environment it is."""
-        return identity_of(self.environment.config)
+        return self.environment.config.identity
 
     @contextmanager
     def carrying(self, listeners: Sequence[RunListener[RunStep]] = ()) -> Iterator[Carrying]:
@@ -236,7 +236,7 @@ class SessionParts:
     @cached_property
     def identity(self) -> Identity:
         """Whose environment it is."""
-        return identity_of(self.config)
+        return self.config.identity
 
     def narrow(self, scope: RegionScope) -> None:
         """From now on fenced regions are not named. Raises Refused when a region that is called has another account."""

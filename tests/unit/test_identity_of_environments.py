@@ -23,10 +23,10 @@ from regionshift.cli import settle, without_proxy
 from regionshift.cli.doctor import terminal_findings
 from regionshift.errors import InputError, Refused
 from regionshift.journal.backends import FileStore, open_state
-from regionshift.journal.identity import Identity, forget, require_same, written_down
+from regionshift.journal.identity import forget, require_same, written_down
 from regionshift.journal.store import StateStore, Stored
 from regionshift.session import open_session
-from regionshift.settings.names import Names, holds_region
+from regionshift.settings.names import Identity, Names, holds_region
 from regionshift.settings.regions import all_regions
 from regionshift.settings.state_url import folder_of, parse_state_url
 from regionshift.surroundings import Surroundings, user_name

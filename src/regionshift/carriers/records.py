@@ -37,7 +37,10 @@ from regionshift.errors import InputError
 OWNED = ("migrations/", "rollbacks/")
 """What a migration's records begin with; never carried."""
 
-PROGRAMS_OWN = (*OWNED, "regionshift-probes/", "artifacts/", "state/")
+PROBES = "regionshift-probes/"
+"""What the objects begin with that replication is measured by."""
+
+PROGRAMS_OWN = (*OWNED, PROBES, "artifacts/", "state/")
 """Beginnings of keys in a deployment bucket that belong to the program: never carried, never written over."""
 
 LOCKS = ".locks"

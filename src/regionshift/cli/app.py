@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 
 import typer
 
@@ -20,6 +20,7 @@ from regionshift.cli.options import (
     DEFAULT_CONFIG,
     ENVIRONMENT,
     MACHINE,
+    SETTINGS,
     SHARED,
     Account,
     Choices,
@@ -123,6 +124,10 @@ app = typer.Typer(
 )
 local = typer.Typer(help="The AWS embedded in this machine.", no_args_is_help=True, rich_markup_mode=None)
 app.add_typer(local, name="local")
+policy = typer.Typer(
+    help="Who needs which permissions, by the settings alone.", no_args_is_help=True, rich_markup_mode=None
+)
+app.add_typer(policy, name="policy")
 HandOver = Annotated[
     Path | None,
     typer.Option(
@@ -578,6 +583,57 @@ def local_down(
 
     del config  # it is in choices
     return run_local_down(choices, wipe=wipe)
+
+
+@policy.command("deploy")
+@takes(SETTINGS)
+def policy_deploy(
+    role: Annotated[
+        Literal["preview", "deploy", "operate"],
+        typer.Option(
+            "--for", help="preview: reads; deploy: everything; operate: migrations, validate and status."
+        ),
+    ] = "deploy",
+    output: Annotated[
+        Path | None,
+        typer.Option("--output", "-o", help="Write each policy to a file here.", metavar="FOLDER"),
+    ] = None,
+    *,
+    choices: Choices,
+) -> int:
+    """Print the least policies with which a pipeline can work on this environment and on nothing else.
+
+    Of the settings as they stand, each statement with its reason. Calls nothing.
+
+    Examples:
+      regionshift policy deploy --for preview
+      regionshift policy deploy --output policies
+    """
+    from regionshift.cli.policy import run_policy_deploy
+
+    return run_policy_deploy(choices, role, output)
+
+
+@policy.command("runtime")
+@takes(SETTINGS)
+def policy_runtime(
+    region: Annotated[
+        str | None, typer.Option(help="Of this region; the primary, which has every role, by default.")
+    ] = None,
+    *,
+    choices: Choices,
+) -> int:
+    """Print what the function, the worker, the state machine, flow logs and replication may do, and why.
+
+    By the settings as they stand. Calls nothing.
+
+    Examples:
+      regionshift policy runtime
+      regionshift policy runtime --region eu-west-1 --json
+    """
+    from regionshift.cli.policy import run_policy_runtime
+
+    return run_policy_runtime(choices, region)
 
 
 @app.command()

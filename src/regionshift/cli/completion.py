@@ -44,7 +44,6 @@ def _regions(path: Path) -> tuple[str, ...]:
 def _runs(path: Path) -> Iterator[tuple[str, str]]:
     from regionshift.errors import RegionshiftError
     from regionshift.journal.backends import open_state
-    from regionshift.journal.identity import identity_of
     from regionshift.journal.journal import Journal
     from regionshift.session import load_settings
     from regionshift.settings.state_url import parse_state_url
@@ -56,7 +55,7 @@ def _runs(path: Path) -> Iterator[tuple[str, str]]:
         url = config.state or (ProjectFiles(path).home / "state").as_uri()
         if parse_state_url(url).folder is None:
             return
-        journal = Journal(open_state(url), identity_of(config).scope, outside.now)
+        journal = Journal(open_state(url), config.identity.scope, outside.now)
         for run in journal.history(_NEWEST):
             name = run.subject if run.of_data else run.run_id
             yield name, f"{run.kind}, {run.outcome or 'not finished'}"

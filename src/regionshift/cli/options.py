@@ -86,6 +86,8 @@ MACHINE = ("config", *_ALWAYS)
 """For a command about this machine."""
 ENVIRONMENT = ("config", "target", "endpoint", "account", *_ALWAYS)
 """For a command that looks at an environment."""
+SETTINGS = ("config", "target", "account", *_ALWAYS)
+"""For a command that the settings alone answer."""
 CHANGE = (*ENVIRONMENT, "lock_timeout", "may_force")
 """For a command that takes an environment's lock."""
 

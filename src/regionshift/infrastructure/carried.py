@@ -129,7 +129,7 @@ class _Named:
         }
         listed: dict[tuple[str, ...], list[str]] = {}
         for bucket, prefixes in every.items():
-            listed.setdefault(tuple(f"{_fixed(prefix)}*" for prefix in prefixes), []).append(bucket)
+            listed.setdefault(tuple(f"{literal(prefix)}*" for prefix in prefixes), []).append(bucket)
         return BucketReach(
             account,
             sources=tuple(bucket for bucket in self.sources if bucket not in self.targets),
@@ -142,7 +142,7 @@ class _Named:
 
 def _patterns(named_in: Mapping[str, Sequence[str]]) -> tuple[str, ...]:
     return _once(
-        f"{bucket}/{_fixed(prefix)}*" for bucket, prefixes in named_in.items() for prefix in prefixes
+        f"{bucket}/{literal(prefix)}*" for bucket, prefixes in named_in.items() for prefix in prefixes
     )
 
 
@@ -289,7 +289,7 @@ def _bucket(site: Site, name: str) -> str:
     return f"arn:{site.partition}:s3:::{name}"
 
 
-def _fixed(prefix: str) -> str:
+def literal(prefix: str) -> str:
     """Wildcards of policies stand for themselves in it (IAM User Guide, "Policy variables")."""
     return prefix.replace("$", "${$}").replace("*", "${*}").replace("?", "${?}")
 

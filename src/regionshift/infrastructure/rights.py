@@ -2,17 +2,22 @@
 
 Actions are those of AWS's Service Authorization Reference (the page of each service, "Actions defined by …"),
 with the dependent ones (`iam:PassRole`, the tagging of what is created, the key of what is encrypted) named beside
-them. Left out is what depends on more than the type: what only some settings need
-(`lambda:PutFunctionConcurrency`), the tagging of what stands, and the tagging of buckets, for which there are two
-actions. ``tests/unit/infrastructure/test_rights.py`` holds the table against the calls of the plugin that were seen.
+them. ``tests/unit/infrastructure/test_rights.py`` holds the table against the actions that others found the plugin to
+ask, and against the reference. What the commands ask of AWS beside the engine is in `operator_rights.py`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import reduce
 from types import MappingProxyType
 
+from regionshift.infrastructure.site import Site
+from regionshift.infrastructure.worker_rights import foreseen, worker_policies
+from regionshift.settings import components as named
+from regionshift.settings.components import Component
+from regionshift.settings.config import MigrationConfig
 from regionshift.settings.names import NameKind
 
 
@@ -25,6 +30,8 @@ class Rights:
         on: the ARN that they are about, with ``{partition}``, ``{region}``, ``{account}`` and ``{name}``.
         kind: what ``{name}`` is the name of; None when AWS makes the name up.
         of_any: those of the actions that are asked before there is a name: they are about any.
+        tag: what puts other tags on what stands, and takes some away.
+        settings: what is needed beside, by the setting that it comes from.
     """
 
     create: tuple[str, ...]
@@ -34,14 +41,16 @@ class Rights:
     kind: NameKind | None = None
     of_any: frozenset[str] = frozenset()
     read: tuple[str, ...] = ()
+    tag: tuple[str, ...] = ()
+    settings: tuple[tuple[str, tuple[str, ...]], ...] = ()
 
-    def of(self, op: str) -> tuple[str, ...]:
-        """The actions that one step of the engine needs."""
+    def of(self, op: str, *, retagged: bool = False) -> tuple[str, ...]:
+        """The actions that one step of the engine needs; ``retagged``: an update changes tags."""
         match op:
             case "create" | "import":
                 writes = self.create
             case "update":
-                writes = self.update
+                writes = (*self.update, *(self.tag if retagged else ()))
             case "replace":
                 writes = (*self.create, *self.delete)
             case "delete":
@@ -55,13 +64,46 @@ class Rights:
         service = self.on.split(":")[2]
         return replace(self, read=tuple(f"{service}:{each}" for each in actions.split()))
 
+    def tagging(self, actions: str = "TagResource UntagResource") -> Rights:
+        """The same with what changes the tags of what stands."""
+        service = self.on.split(":")[2]
+        return replace(self, tag=tuple(f"{service}:{each}" for each in actions.split()))
+
+    def with_setting(self, path: str, *actions: str) -> Rights:
+        """The same with what is needed only where the setting ``path`` is given."""
+        return replace(self, settings=(*self.settings, (path, actions)))
+
+    def by_settings(self, config: MigrationConfig) -> tuple[str, ...]:
+        """What these settings need beside."""
+        return tuple(
+            action
+            for path, actions in self.settings
+            if reduce(getattr, path.split("."), config)
+            for action in actions
+        )
+
+    def writes(self, config: MigrationConfig) -> tuple[str, ...]:
+        """All that makes, changes, tags and deletes it."""
+        beside = (action for action in self.by_settings(config) if not _is_read(action))
+        return (*self.create, *self.update, *self.delete, *self.tag, *beside)
+
+    def reads(self, config: MigrationConfig) -> tuple[str, ...]:
+        """All that looks at it."""
+        return (*self.read, *filter(_is_read, self.by_settings(config)))
+
+
+def _is_read(action: str) -> bool:
+    return action.partition(":")[2].startswith(("Describe", "Get", "List"))
+
 
 def has_resource(action: str) -> bool:
     """Whether a policy can name what ``action`` is about; others it allows on ``*`` or not at all.
 
     Service Authorization Reference: the rows of the services' tables without a resource type.
     """
-    return action not in _WITHOUT_RESOURCE and not action.startswith("ec2:Describe")
+    if action.startswith("ec2:Describe"):
+        return action == "ec2:DescribeVpcAttribute"
+    return action not in _WITHOUT_RESOURCE
 
 
 _WITHOUT_RESOURCE = frozenset(
@@ -76,6 +118,18 @@ _WITHOUT_RESOURCE = frozenset(
         "tag:GetResources",
     }
 )
+
+EITHER = frozenset(
+    {
+        "s3:GetBucketTagging",
+        "s3:ListTagsForResource",
+        "s3:PutBucketTagging",
+        "s3:TagResource",
+        "s3:UntagResource",
+    }
+)
+"""The older and the newer way to a bucket's tags: the provider takes the other where one is refused (hashicorp/
+terraform-provider-aws pull request 45251), so nobody is told of a single one that is not allowed."""
 
 LOOKS: Mapping[str, str] = MappingProxyType(
     {
@@ -107,16 +161,19 @@ def _bucket(put: str, *, delete: str | None = None, also: tuple[str, ...] = ()) 
     return made.reading(put.replace("Put", "Get"))
 
 
+_EC2_TAGS = ("ec2:CreateTags", "ec2:DeleteTags")
+
+
 def _ec2(
     resource: str, prefix: str, create: str, update: tuple[str, ...], delete: tuple[str, ...], read: str
 ) -> Rights:
-    tags = ("ec2:CreateTags",)
     made = tuple(f"ec2:{each}" for each in create.split())
     return Rights(
-        (*made, *tags),
-        tuple(f"ec2:{each}" for each in update) or tags,
+        (*made, "ec2:CreateTags"),
+        tuple(f"ec2:{each}" for each in update),
         tuple(f"ec2:{each}" for each in delete),
         f"arn:{{partition}}:ec2:{_HERE}:{resource}/{prefix}-{_SOME}",
+        tag=_EC2_TAGS,
     ).reading(read)
 
 
@@ -131,7 +188,7 @@ def _rule(way: str) -> Rights:
     )
 
 
-def _named(
+def _of_service(
     service: str,
     resource: str,
     kind: NameKind,
@@ -154,7 +211,9 @@ def _named(
 _KEY = f"arn:{{partition}}:kms:{_HERE}:key/00000000-0000-0000-0000-000000000000"
 _PASS = ("iam:PassRole",)
 # Whoever writes and reads what is encrypted uses its key (KMS Developer Guide, "How AWS services use AWS KMS").
-_SECURE_STRING = ("kms:Decrypt", "kms:Encrypt")
+# A parameter of the advanced tier has a data key of its own (Systems Manager User Guide, "AWS KMS encryption for AWS
+# Systems Manager Parameter Store SecureString parameters").
+_SECURE_STRING = ("kms:Decrypt", "kms:Encrypt", "kms:GenerateDataKey")
 _SECRET = ("kms:Decrypt", "kms:GenerateDataKey")
 # The provider asks before each create and update (hashicorp/terraform-provider-aws issue 39472).
 _VALIDATE = "states:ValidateStateMachineDefinition"
@@ -166,22 +225,28 @@ RIGHTS: Mapping[str, Rights] = MappingProxyType(
             ("kms:PutKeyPolicy",),
             ("kms:ScheduleKeyDeletion",),
             _KEY,
-        ).reading("DescribeKey GetKeyPolicy GetKeyRotationStatus ListResourceTags"),
-        "aws:kms/alias:Alias": _named(
+        )
+        .reading("DescribeKey GetKeyPolicy GetKeyRotationStatus ListResourceTags")
+        .tagging(),
+        "aws:kms/alias:Alias": _of_service(
             "kms", "{name}", NameKind.KEY_ALIAS, "CreateAlias", "UpdateAlias", "DeleteAlias"
         ).reading("ListAliases"),
+        # Tags go with CreateBucket since the provider's 6.23.0, and by the older actions where a partition has not the
+        # newer (hashicorp/terraform-provider-aws pull request 45251, issue 45784). The looks read them by the older.
         "aws:s3/bucket:Bucket": Rights(
-            ("s3:CreateBucket",),
+            ("s3:CreateBucket", "s3:TagResource"),
             (),
             ("s3:DeleteBucket",),
             "arn:{partition}:s3:::{name}",
             NameKind.BUCKET,
-        ).reading(
+        )
+        .reading(
             "GetAccelerateConfiguration GetBucketAcl GetBucketCORS GetBucketLogging "
-            "GetBucketObjectLockConfiguration GetBucketPolicy GetBucketRequestPayment "
+            "GetBucketObjectLockConfiguration GetBucketPolicy GetBucketRequestPayment GetBucketTagging "
             "GetBucketVersioning GetBucketWebsite GetEncryptionConfiguration "
-            "GetLifecycleConfiguration GetReplicationConfiguration ListBucket"
-        ),
+            "GetLifecycleConfiguration GetReplicationConfiguration ListBucket ListTagsForResource"
+        )
+        .tagging("PutBucketTagging TagResource UntagResource"),
         "aws:s3/bucketLifecycleConfiguration:BucketLifecycleConfiguration": _bucket(
             "PutLifecycleConfiguration"
         ),
@@ -196,29 +261,34 @@ RIGHTS: Mapping[str, Rights] = MappingProxyType(
             "PutEncryptionConfiguration"
         ),
         "aws:s3/bucketVersioning:BucketVersioning": _bucket("PutBucketVersioning"),
-        "aws:iam/role:Role": _named(
+        "aws:iam/role:Role": _of_service(
             "iam",
             "role/{name}",
             NameKind.ROLE,
             "CreateRole TagRole",
-            "UpdateAssumeRolePolicy UpdateRole",
+            "UpdateAssumeRolePolicy UpdateRoleDescription",
             "DeleteRole",
-        ).reading("GetRole ListAttachedRolePolicies ListInstanceProfilesForRole ListRolePolicies"),
-        "aws:iam/rolePolicy:RolePolicy": _named(
+        )
+        .reading("GetRole ListAttachedRolePolicies ListInstanceProfilesForRole ListRolePolicies")
+        .tagging("TagRole UntagRole")
+        .with_setting("access.boundary", "iam:PutRolePermissionsBoundary"),
+        "aws:iam/rolePolicy:RolePolicy": _of_service(
             "iam", "role/{name}", NameKind.ROLE, "PutRolePolicy", "PutRolePolicy", "DeleteRolePolicy"
         ).reading("GetRolePolicy"),
-        "aws:iam/policy:Policy": _named(
+        "aws:iam/policy:Policy": _of_service(
             "iam",
             "policy/{name}",
             NameKind.POLICY,
             "CreatePolicy TagPolicy",
             "CreatePolicyVersion DeletePolicyVersion",
             "DeletePolicy DeletePolicyVersion",
-        ).reading("GetPolicy GetPolicyVersion ListPolicyVersions"),
-        "aws:iam/rolePolicyAttachment:RolePolicyAttachment": _named(
+        )
+        .reading("GetPolicy GetPolicyVersion ListPolicyVersions")
+        .tagging("TagPolicy UntagPolicy"),
+        "aws:iam/rolePolicyAttachment:RolePolicyAttachment": _of_service(
             "iam", "role/{name}", NameKind.ROLE, "AttachRolePolicy", "", "DetachRolePolicy"
         ).reading("ListAttachedRolePolicies"),
-        "aws:lambda/function:Function": _named(
+        "aws:lambda/function:Function": _of_service(
             "lambda",
             "function:{name}",
             NameKind.FUNCTION,
@@ -226,7 +296,23 @@ RIGHTS: Mapping[str, Rights] = MappingProxyType(
             "UpdateFunctionCode UpdateFunctionConfiguration",
             "DeleteFunction",
             _PASS,
-        ).reading("GetFunction GetFunctionCodeSigningConfig ListVersionsByFunction"),
+        )
+        # GetFunction tells tags only to whom lambda:ListTags allows it (Lambda API Reference, "GetFunction").
+        .reading("GetFunction GetFunctionCodeSigningConfig ListTags ListVersionsByFunction")
+        .tagging()
+        .with_setting(
+            "function.reserved_concurrency",
+            "lambda:DeleteFunctionConcurrency",
+            "lambda:PutFunctionConcurrency",
+        )
+        # Lambda Developer Guide, "Giving Lambda functions access to resources in an Amazon VPC", user permissions.
+        .with_setting(
+            "network.function_in_vpc",
+            "ec2:DescribeNetworkInterfaces",
+            "ec2:DescribeSecurityGroups",
+            "ec2:DescribeSubnets",
+            "ec2:DescribeVpcs",
+        ),
         "aws:ec2/vpc:Vpc": _ec2(
             "vpc",
             "vpc",
@@ -264,7 +350,9 @@ RIGHTS: Mapping[str, Rights] = MappingProxyType(
             ("ModifyVpcEndpoint",),
             ("DeleteVpcEndpoints",),
             "DescribePrefixLists DescribeSecurityGroups DescribeSubnets DescribeVpcEndpoints",
-        ),
+        )
+        # Of an interface endpoint with private DNS (Service Authorization Reference, Amazon EC2, CreateVpcEndpoint).
+        .with_setting("network.function_in_vpc", "route53:AssociateVPCWithHostedZone"),
         "aws:ec2/securityGroup:SecurityGroup": _ec2(
             "security-group",
             "sg",
@@ -284,28 +372,33 @@ RIGHTS: Mapping[str, Rights] = MappingProxyType(
         ),
         "aws:ec2/flowLog:FlowLog": Rights(
             ("ec2:CreateFlowLogs", "ec2:CreateTags", *_PASS),
-            ("ec2:CreateTags",),
+            (),
             ("ec2:DeleteFlowLogs",),
             f"arn:{{partition}}:ec2:{_HERE}:vpc-flow-log/fl-{_SOME}",
+            tag=_EC2_TAGS,
         ).reading("DescribeFlowLogs"),
         "aws:vpc/securityGroupIngressRule:SecurityGroupIngressRule": _rule("Ingress"),
         "aws:vpc/securityGroupEgressRule:SecurityGroupEgressRule": _rule("Egress"),
-        "aws:cloudwatch/logGroup:LogGroup": _named(
+        "aws:cloudwatch/logGroup:LogGroup": _of_service(
             "logs",
             "log-group:{name}",
             NameKind.LOG_GROUP,
             "CreateLogGroup PutRetentionPolicy TagResource",
             "PutRetentionPolicy",
             "DeleteLogGroup",
-        ).reading("DescribeLogGroups ListTagsForResource"),
-        "aws:cloudwatch/metricAlarm:MetricAlarm": _named(
+        )
+        .reading("DescribeLogGroups ListTagsForResource")
+        .tagging(),
+        "aws:cloudwatch/metricAlarm:MetricAlarm": _of_service(
             "cloudwatch",
             "alarm:{name}",
             NameKind.ALARM,
             "PutMetricAlarm TagResource",
             "PutMetricAlarm",
             "DeleteAlarms",
-        ).reading("DescribeAlarms ListTagsForResource"),
+        )
+        .reading("DescribeAlarms ListTagsForResource")
+        .tagging(),
         "aws:cloudwatch/dashboard:Dashboard": Rights(
             ("cloudwatch:PutDashboard",),
             ("cloudwatch:PutDashboard",),
@@ -313,32 +406,36 @@ RIGHTS: Mapping[str, Rights] = MappingProxyType(
             "arn:{partition}:cloudwatch::{account}:dashboard/{name}",
             NameKind.DASHBOARD,
         ).reading("GetDashboard"),
-        "aws:sns/topic:Topic": _named(
+        "aws:sns/topic:Topic": _of_service(
             "sns",
             "{name}",
             NameKind.TOPIC,
             "CreateTopic TagResource",
             "SetTopicAttributes",
             "DeleteTopic",
-        ).reading("GetTopicAttributes ListTagsForResource"),
-        "aws:sns/topicPolicy:TopicPolicy": _named(
+        )
+        .reading("GetTopicAttributes ListTagsForResource")
+        .tagging(),
+        "aws:sns/topicPolicy:TopicPolicy": _of_service(
             "sns", "{name}", NameKind.TOPIC, "SetTopicAttributes", "SetTopicAttributes", "SetTopicAttributes"
         ).reading("GetTopicAttributes"),
-        "aws:sns/topicSubscription:TopicSubscription": _named(
+        "aws:sns/topicSubscription:TopicSubscription": _of_service(
             "sns", "{name}", NameKind.TOPIC, "Subscribe", "SetSubscriptionAttributes", "Unsubscribe"
         ).reading("GetSubscriptionAttributes"),
-        "aws:sqs/queue:Queue": _named(
+        "aws:sqs/queue:Queue": _of_service(
             "sqs",
             "{name}",
             NameKind.QUEUE,
             "CreateQueue TagQueue",
             "SetQueueAttributes",
             "DeleteQueue",
-        ).reading("GetQueueAttributes GetQueueUrl ListQueueTags"),
-        "aws:sqs/queuePolicy:QueuePolicy": _named(
+        )
+        .reading("GetQueueAttributes GetQueueUrl ListQueueTags")
+        .tagging("TagQueue UntagQueue"),
+        "aws:sqs/queuePolicy:QueuePolicy": _of_service(
             "sqs", "{name}", NameKind.QUEUE, "SetQueueAttributes", "SetQueueAttributes", "SetQueueAttributes"
         ).reading("GetQueueAttributes ListQueueTags"),
-        "aws:ssm/parameter:Parameter": _named(
+        "aws:ssm/parameter:Parameter": _of_service(
             "ssm",
             "parameter{name}",
             NameKind.PARAMETER,
@@ -346,26 +443,31 @@ RIGHTS: Mapping[str, Rights] = MappingProxyType(
             "PutParameter",
             "DeleteParameter",
             _SECURE_STRING,
-        ).reading("DescribeParameters GetParameter GetParameters ListTagsForResource"),
-        "aws:secretsmanager/secret:Secret": _named(
+        )
+        .reading("DescribeParameters GetParameter GetParameters ListTagsForResource")
+        .tagging("AddTagsToResource RemoveTagsFromResource"),
+        "aws:secretsmanager/secret:Secret": _of_service(
             "secretsmanager",
             "secret:{name}-AbCdEf",
             NameKind.SECRET,
             "CreateSecret TagResource",
             "UpdateSecret",
             "DeleteSecret",
-        ).reading("DescribeSecret GetResourcePolicy"),
-        "aws:secretsmanager/secretVersion:SecretVersion": _named(
+        )
+        .reading("DescribeSecret GetResourcePolicy")
+        .tagging(),
+        "aws:secretsmanager/secretVersion:SecretVersion": _of_service(
             "secretsmanager",
             "secret:{name}-AbCdEf",
             NameKind.SECRET,
             "PutSecretValue",
             "PutSecretValue",
-            "",
+            # The label of the version before goes with it, once it has one.
+            "UpdateSecretVersionStage",
             _SECRET,
         ).reading("GetSecretValue"),
         "aws:sfn/stateMachine:StateMachine": replace(
-            _named(
+            _of_service(
                 "states",
                 "stateMachine:{name}",
                 NameKind.STATE_MACHINE,
@@ -375,6 +477,52 @@ RIGHTS: Mapping[str, Rights] = MappingProxyType(
                 (*_PASS, _VALIDATE),
             ),
             of_any=frozenset({_VALIDATE}),
-        ).reading("DescribeStateMachine ListTagsForResource"),
+        )
+        .reading("DescribeStateMachine ListStateMachineVersions ListTagsForResource")
+        .tagging(),
     }
 )
+
+
+@dataclass(frozen=True)
+class Passed:
+    """The roles that resources of one type are given, and the service that gets them with it."""
+
+    roles: tuple[Component, ...]
+    service: str
+
+
+PASSED: Mapping[str, Passed] = MappingProxyType(
+    {
+        "aws:ec2/flowLog:FlowLog": Passed((named.FLOW_LOGS_ROLE,), "vpc-flow-logs.amazonaws.com"),
+        "aws:lambda/function:Function": Passed(
+            (named.FUNCTION_ROLE, named.WORKER_ROLE), "lambda.amazonaws.com"
+        ),
+        "aws:s3/bucketReplicationConfig:BucketReplicationConfig": Passed(
+            (named.REPLICATION_ROLE,), "s3.amazonaws.com"
+        ),
+        "aws:sfn/stateMachine:StateMachine": Passed((named.STATE_MACHINE_ROLE,), "states.amazonaws.com"),
+    }
+)
+"""As the roles' trust policies name the services (IAM User Guide, "Grant a user permissions to pass a role")."""
+
+
+def types_of(config: MigrationConfig, region: str) -> list[str]:
+    """The types that the program makes in ``region``; some only with a setting."""
+    network, store = config.network, config.application.store
+    site = Site.by_settings(config, region)
+    has_managed = bool(worker_policies(site, foreseen(site)).managed)
+    only_with = {
+        "FlowLog": network.flow_logs,
+        "Policy": has_managed,
+        "RolePolicyAttachment": has_managed,
+        "SecurityGroup": network.function_in_vpc,
+        "SecurityGroupIngressRule": network.function_in_vpc,
+        "SecurityGroupEgressRule": network.function_in_vpc,
+        "Parameter": store == "ssm",
+        "Secret": store == "secretsmanager",
+        "SecretVersion": store == "secretsmanager",
+        "TopicSubscription": bool(config.alerts.emails),
+        "BucketReplicationConfig": region == config.regions.primary and bool(config.regions.secondaries),
+    }
+    return [kind for kind in RIGHTS if only_with.get(kind.rpartition(":")[2], True)]

@@ -14,55 +14,9 @@ from dataclasses import asdict, dataclass, replace
 
 from regionshift.errors import Refused, RegionshiftError
 from regionshift.journal.store import KeyTakenError, StateDamaged, StateStore
-from regionshift.settings.config import MigrationConfig
-from regionshift.settings.names import normalize_name, shorten
+from regionshift.settings.names import Identity
 
-# A folder's name has 255 characters at most on the file systems in use; the engine takes 100 for a stack's.
-_LONGEST_PART = 80
 _PROVIDER = "pulumi:providers:aws"
-
-
-@dataclass(frozen=True)
-class Identity:
-    """An environment as the settings write it: project, environment (the suffix if there is one), target, account."""
-
-    project: str
-    environment: str
-    target: str
-    account: str
-
-    @property
-    def scope(self) -> str:
-        """What keeps this environment apart from others under one state URL.
-
-        A normalized name holds no dot, so different names have different scopes. Every account of AWS has its own;
-        the embedded AWS of a folder has one account.
-        """
-        own = f"{self.engine_project}.{self.stack}"
-        return own if self.target == "local" else f"{own}.{self.target}-{self.account}"
-
-    @property
-    def engine_project(self) -> str:
-        """The engine's name for the project."""
-        return _part(self.project)
-
-    @property
-    def stack(self) -> str:
-        """The engine's name for it."""
-        return _part(self.environment)
-
-    @property
-    def engine_folder(self) -> str:
-        """Where the engine's state lies under the state URL."""
-        return "engine" if self.target == "local" else f"engine/{self.target}-{self.account}"
-
-    def __str__(self) -> str:
-        return f'project "{self.project}", environment "{self.environment}", {self.target}, account {self.account}'
-
-
-def identity_of(config: MigrationConfig) -> Identity:
-    """Of the environment that the settings describe."""
-    return Identity(config.project, config.suffix, config.target, config.account)
 
 
 def require_same(store: StateStore, identity: Identity) -> None:
@@ -226,7 +180,3 @@ def _read(store: StateStore, identity: Identity) -> _Record | None:
 
 def _key(identity: Identity) -> str:
     return f"identity/{identity.scope}.json"
-
-
-def _part(text: str) -> str:
-    return shorten(normalize_name(text), _LONGEST_PART)

@@ -12,9 +12,7 @@ from dataclasses import dataclass
 from regionshift.aws.errors import AwsFailed
 from regionshift.engine.events import ResourceStep
 from regionshift.infrastructure.network import ENDPOINT_SERVICES
-from regionshift.infrastructure.rights import RIGHTS
-from regionshift.infrastructure.site import Site
-from regionshift.infrastructure.worker_rights import foreseen, worker_policies
+from regionshift.infrastructure.rights import types_of
 from regionshift.operations.collisions import looked_for
 from regionshift.operations.environment import Environment
 from regionshift.operations.permissions import permission_findings
@@ -128,27 +126,6 @@ def _expected(environment: Environment, up: Collection[str]) -> Iterator[Resourc
 
 def _step(op: str, kind: str, region: str) -> ResourceStep:
     return ResourceStep(op, "", kind, region)
-
-
-def types_of(config: MigrationConfig, region: str) -> list[str]:
-    """The types that the program makes in ``region``; some only with a setting."""
-    network, store = config.network, config.application.store
-    site = Site.by_settings(config, region)
-    has_managed = bool(worker_policies(site, foreseen(site)).managed)
-    only_with = {
-        "FlowLog": network.flow_logs,
-        "Policy": has_managed,
-        "RolePolicyAttachment": has_managed,
-        "SecurityGroup": network.function_in_vpc,
-        "SecurityGroupIngressRule": network.function_in_vpc,
-        "SecurityGroupEgressRule": network.function_in_vpc,
-        "Parameter": store == "ssm",
-        "Secret": store == "secretsmanager",
-        "SecretVersion": store == "secretsmanager",
-        "TopicSubscription": bool(config.alerts.emails),
-        "BucketReplicationConfig": region == config.regions.primary and bool(config.regions.secondaries),
-    }
-    return [kind for kind in RIGHTS if only_with.get(kind.rpartition(":")[2], True)]
 
 
 PRICES_OF = "an estimate: list prices of us-east-1, mid-2026, without what is stored, written and called"

@@ -13,7 +13,7 @@ from regionshift.aws.errors import told_plainly
 from regionshift.engine.engine import EngineFailed, Listener
 from regionshift.engine.events import ResourceStep, region_of
 from regionshift.errors import Refused, WorkFailed
-from regionshift.journal.identity import forget, identity_of
+from regionshift.journal.identity import forget
 from regionshift.journal.journal import Journal
 from regionshift.operations.deploying import OneGo, end_all, in_one_go, in_one_run
 from regionshift.operations.emptying import MOST_COUNTED, count_held, empty_all, switch_off, was_refilled
@@ -146,7 +146,7 @@ def destroy(
         # From here on the journal says that nothing stands, whatever the others had begun.
         end_all(journal, but=run.run_id)
         done = _destroy(environment, doomed, listener, named)
-        forget(journal.store, identity_of(environment.config))
+        forget(journal.store, environment.config.identity)
         return done
 
     return in_one_go(journal, run, OneGo(words, there), work, listeners if plan.changes else ())

@@ -16,13 +16,14 @@ from typing import Any
 from regionshift.aws.clients import Clients
 from regionshift.aws.errors import AwsFailed, told_plainly
 from regionshift.engine.events import ResourceStep
-from regionshift.infrastructure.rights import LOOKS, RIGHTS, Rights, has_resource
+from regionshift.infrastructure.rights import EITHER, LOOKS, PASSED, RIGHTS, Rights, has_resource
 from regionshift.infrastructure.site import default_tags
 from regionshift.operations.environment import Environment
 from regionshift.report.values import Finding, Severity
-from regionshift.settings.components import every_name
+from regionshift.settings.components import WORKER_CARRY_POLICIES, every_name
+from regionshift.settings.config import MigrationConfig
 from regionshift.settings.names import NameKind
-from regionshift.settings.regions import PARTITIONS, partition_of
+from regionshift.settings.regions import PARTITIONS, partition_of, service_host
 
 _AT_ONCE = 8
 _ALLOWED = "allowed"
@@ -37,6 +38,7 @@ class _Need:
     """One action that steps of one type in one region need, and what it would be done to.
 
     ``severity``: of its refusal; a warning where nothing that is about to be done needs it, or ``arn`` is made up.
+    ``said``: condition keys, with their values, that such a request has beside those of every request.
     """
 
     region: str
@@ -44,6 +46,7 @@ class _Need:
     action: str
     arn: str
     severity: Severity = "error"
+    said: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass
@@ -102,24 +105,27 @@ def _needs(environment: Environment, steps: Iterable[ResourceStep], has_state: b
     for each in every_name(config):
         names.setdefault((each.region, each.kind), each.name)
 
-    def arn_of(about: Rights, action: str, region: str) -> str:
+    def arn_of(about: Rights, action: str, region: str, kind: str = "") -> str:
         if not has_resource(action):
             return "*"
         name = names.get((region, about.kind), "") if about.kind else ""
+        if action == "iam:PassRole" and kind in PASSED:
+            name = PASSED[kind].roles[0].name(config.names, region)
         name = "*" if action in about.of_any else name
         return about.on.format(
             name=name, partition=partition_of(region), region=region, account=config.account
         )
 
     changing = [(each, each.region) for each in steps if each.changes and each.type in RIGHTS and each.region]
-    wanted = [(step, region, action) for step, region in changing for action in RIGHTS[step.type].of(step.op)]
+    wanted = [(step, region, action) for step, region in changing for action in _actions(step, config)]
     keys = (
         _keys(environment) if has_state and any(action.startswith("kms:") for _, _, action in wanted) else []
     )
     found = set()
     for step, region, action in wanted:
         about = _about(action, step.type)
-        need = _Need(region, step.type, action, arn_of(about, action, region))
+        need = _Need(region, step.type, action, arn_of(about, action, region, step.type))
+        need = replace(need, said=_said(step, action, region, config))
         if about is _KEY and need.arn != "*":
             own = step.type == _KEY_TYPE
             known = [
@@ -137,6 +143,38 @@ def _needs(environment: Environment, steps: Iterable[ResourceStep], has_state: b
             arn = arn_of(RIGHTS[kind], action, region) if kind else "*"
             found.add(_Need(region, _LOOK, action, arn, "warning"))
     return found
+
+
+def _actions(step: ResourceStep, config: MigrationConfig) -> list[str]:
+    """What a step needs, by the table; what takes something away needs nothing of the settings as they are now."""
+    rights = RIGHTS[step.type]
+    retagged = any(path.startswith("tags") for path in step.changed)
+    wanted = (
+        *rights.of(step.op, retagged=retagged),
+        *(rights.by_settings(config) if step.op != "delete" else ()),
+    )
+    return [action for action in wanted if action not in EITHER]
+
+
+def _said(
+    step: ResourceStep, action: str, region: str, config: MigrationConfig
+) -> tuple[tuple[str, str], ...]:
+    """What only requests of this kind say, and policies may ask: to whom a role goes, through whom a key is used."""
+    service, kind = action.partition(":")[0], step.type
+    if action == "iam:PassRole" and kind in PASSED:
+        return (("iam:PassedToService", PASSED[kind].service),)
+    if service == "kms" and kind != _KEY_TYPE and not kind.startswith("aws:kms/"):
+        return (("kms:ViaService", service_host(RIGHTS[kind].on.split(":")[2], region)),)
+    if service != "iam":
+        return ()
+    policy = step.new.get("policyArn") if kind.startswith("aws:iam/rolePolicyAttachment") else None
+    own = f"arn:{partition_of(region)}:iam::{config.account}:policy/"
+    attached = str(policy or own + WORKER_CARRY_POLICIES[0].name(config.names, region))
+    bound = config.access.boundary
+    return (
+        ("iam:PolicyARN", attached),
+        *((("iam:PermissionsBoundary", bound),) if bound else ()),
+    )
 
 
 @dataclass(frozen=True)
@@ -181,25 +219,38 @@ def _principal(clients: Clients, region: str) -> str:
     return str(role["Arn"])
 
 
+@dataclass(frozen=True)
+class _Question:
+    """What is asked of IAM at once: whether ``needs`` are allowed in a place, about an ARN, with these keys."""
+
+    place: str
+    arn: str
+    said: tuple[tuple[str, str], ...]
+    needs: Collection[_Need]
+
+
 def _asked(environment: Environment, principal: str, needs: Collection[_Need]) -> _Answer:
     places: dict[str, set[_Need]] = {}
     for need in needs:
         places.setdefault(_place(need), set()).add(need)
     answer = _Answer()
 
-    def simulate(question: tuple[str, str, set[_Need]]) -> Mapping[str, Mapping[str, Any]]:
-        place, arn, wanted = question
-        return _simulated(environment, principal, place, sorted({need.action for need in wanted}), arn)
+    def simulate(question: _Question) -> Mapping[str, Mapping[str, Any]]:
+        actions = sorted({need.action for need in question.needs})
+        context = _context(environment, question.place, question.said)
+        return _simulated(environment, principal, question.place, actions, question.arn, context)
 
     with ThreadPoolExecutor(max_workers=_AT_ONCE) as pool:
-        first = [(place, "*", wanted) for place, wanted in sorted(places.items())]
-        again: list[tuple[str, str, set[_Need]]] = []
-        for (place, _, wanted), said in zip(first, pool.map(simulate, first), strict=True):
-            left = {need for need in wanted if not _is_allowed(said, need)}
+        first = [_Question(place, "*", (), wanted) for place, wanted in sorted(places.items())]
+        again: list[_Question] = []
+        for question, told in zip(first, pool.map(simulate, first), strict=True):
+            left = {need for need in question.needs if not _is_allowed(told, need)}
             again += [
-                (place, arn, {n for n in left if n.arn == arn}) for arn in sorted({n.arn for n in left})
+                _Question(question.place, arn, said, {n for n in left if (n.arn, n.said) == (arn, said)})
+                for arn, said in sorted({(need.arn, need.said) for need in left})
             ]
-        for (_, _, wanted), said in zip(again, pool.map(simulate, again), strict=True):
+        for question, said in zip(again, pool.map(simulate, again), strict=True):
+            wanted = question.needs
             for need in wanted:
                 if not _is_allowed(said, need):
                     lacks_context = said.get(need.action, {}).get("MissingContextValues")
@@ -220,7 +271,12 @@ def _is_allowed(said: Mapping[str, Mapping[str, Any]], need: _Need) -> bool:
 
 
 def _simulated(
-    environment: Environment, principal: str, region: str, actions: list[str], arn: str
+    environment: Environment,
+    principal: str,
+    region: str,
+    actions: list[str],
+    arn: str,
+    context: list[dict[str, object]],
 ) -> dict[str, Mapping[str, Any]]:
     """IAM's answer by action. IAM API Reference, SimulatePrincipalPolicy: nothing of it is done.
 
@@ -237,7 +293,7 @@ def _simulated(
                 PolicySourceArn=principal,
                 ActionNames=actions,
                 ResourceArns=[arn],
-                ContextEntries=_context(environment, region),
+                ContextEntries=context,
             )
             return {each["EvalActionName"]: each for page in pages for each in page["EvaluationResults"]}
     except AwsFailed as error:
@@ -245,13 +301,16 @@ def _simulated(
             raise
     half = len(actions) // 2
     parts = (
-        _simulated(environment, principal, region, part, arn) for part in (actions[:half], actions[half:])
+        _simulated(environment, principal, region, part, arn, context)
+        for part in (actions[:half], actions[half:])
     )
     return {action: said for part in parts for action, said in part.items()}
 
 
-def _context(environment: Environment, region: str) -> list[dict[str, object]]:
-    """What policies may ask of a request and is known before it is made."""
+def _context(
+    environment: Environment, region: str, said: Iterable[tuple[str, str]]
+) -> list[dict[str, object]]:
+    """What policies may ask of a request and is known before it is made; ``said``: of requests of one kind."""
     own = default_tags(environment.config, region)
     known = {
         "aws:RequestedRegion": region,
@@ -259,6 +318,7 @@ def _context(environment: Environment, region: str) -> list[dict[str, object]]:
         "aws:ResourceAccount": environment.config.account,
         **{f"aws:RequestTag/{key}": value for key, value in own.items()},
         **{f"aws:ResourceTag/{key}": value for key, value in own.items()},
+        **dict(said),
     }
     entries: list[dict[str, object]] = [
         {"ContextKeyName": key, "ContextKeyType": "string", "ContextKeyValues": [value]}

@@ -136,7 +136,7 @@ class PipelineRole(StrEnum):
     DEPLOY = "deploy"
     """Stands the environment up, changes it, takes it down."""
     OPERATE = "operate"
-    """Works with its data and its regions: migrate, promote, roll back."""
+    """Works with its data: migrates, takes a migration back, validates."""
 
     def role_name(self, config: MigrationConfig) -> str:
         """The role's name."""

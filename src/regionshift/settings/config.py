@@ -13,7 +13,7 @@ from pydantic import ConfigDict, Field, model_validator
 from regionshift.settings import fields
 from regionshift.settings.carry import Carry, MigrationSettings
 from regionshift.settings.fields import Section, wrong
-from regionshift.settings.names import NameKind, Names, normalize_name
+from regionshift.settings.names import Identity, NameKind, Names, normalize_name
 from regionshift.settings.network import RegionNetwork, lay_out
 from regionshift.settings.quotas import TAGS
 
@@ -263,6 +263,11 @@ class MigrationConfig(Section):
     def names(self) -> Names:
         """The names of this environment; they carry the suffix."""
         return Names(self.project, self.suffix, self.account)
+
+    @property
+    def identity(self) -> Identity:
+        """Whose environment it is."""
+        return Identity(self.project, self.suffix, self.target, self.account)
 
     @property
     def is_protected(self) -> bool:

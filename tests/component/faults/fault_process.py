@@ -30,7 +30,6 @@ from regionshift.engine.engine import Engine, EngineSettings, Program, RunRecord
 from regionshift.infrastructure.program import ProviderSettings
 from regionshift.infrastructure.program import environment as build
 from regionshift.journal.backends import open_state
-from regionshift.journal.identity import identity_of
 from regionshift.journal.journal import Journal
 from regionshift.journal.lock import Holder, LeaseTerms, acquire
 from regionshift.journal.releases import ReleaseStore
@@ -88,7 +87,7 @@ class Process:
 
     def __enter__(self) -> Self:
         world, release = self.world, self.world.wanted_release
-        self.scope = identity_of(release.config).scope
+        self.scope = release.config.identity.scope
         self.store = open_state((world.folder / "state").as_uri())
         faulty_store = cast(StateStore, FaultyStore(self.store, self))
         self.engine = self._engine()

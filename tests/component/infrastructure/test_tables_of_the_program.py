@@ -7,7 +7,8 @@ anew with ``python tests/component/infrastructure/test_tables_of_the_program.py`
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,10 @@ import pytest
 from policy_reading import POLICY_INPUTS
 from recorder import REGIONS, Registered, Run, built, config
 
+from regionshift.infrastructure.runtime_rights import REASONS, runtime_roles
+from regionshift.infrastructure.site import Site
 from regionshift.local.provider.handlers import BY_TOKEN
+from regionshift.settings.config import MigrationConfig
 
 HERE = Path(__file__).parent
 PRIMARY = "us-east-1"
@@ -42,11 +46,20 @@ SETTINGS: dict[str, Any] = {
 }  # fmt: skip
 
 
-def program(store: str = "ssm", more: Sequence[dict[str, Any]] = ()) -> Run:
-    """The program over ``SETTINGS``, its configuration kept in ``store``; ``more``: objects to carry."""
+def program_settings(store: str = "ssm", more: Sequence[dict[str, Any]] = ()) -> MigrationConfig:
+    """``SETTINGS``, the configuration kept in ``store``; ``more``: objects to carry."""
     application = {"store": store, "secrets": {"database": {"env": "DATABASE"}}}
     carry = {**SETTINGS["carry"], "s3": [*SETTINGS["carry"]["s3"], *more]}
-    return built(config(**{**SETTINGS, "carry": carry}, application=application))
+    return config(**{**SETTINGS, "carry": carry}, application=application)
+
+
+IN_SECRETS_MANAGER = ("secretsmanager", [{"bucket": f"media-{n}-{{region}}"} for n in range(20)])
+"""More to carry than inline policies have room for."""
+
+
+def program(store: str = "ssm", more: Sequence[dict[str, Any]] = ()) -> Run:
+    """The program over such settings."""
+    return built(program_settings(store, more))
 
 
 @pytest.fixture(scope="module")
@@ -56,8 +69,7 @@ def run() -> Run:
 
 @pytest.fixture(scope="module")
 def in_secrets_manager() -> Run:
-    """And with more to carry than inline policies have room for."""
-    return program("secretsmanager", more=[{"bucket": f"media-{n}-{{region}}"} for n in range(20)])
+    return program(*IN_SECRETS_MANAGER)
 
 
 # The order in which a table is read is the order of names, not the one in which the engine happens to be asked.
@@ -110,6 +122,45 @@ TABLES = {"policies.txt": policies, "alarms.txt": alarms}
 @pytest.mark.parametrize("table", TABLES)
 def test_the_program_writes_what_the_table_says(run: Run, table: str) -> None:
     assert list(TABLES[table](of_region(run, PRIMARY))) == (HERE / table).read_text().splitlines()
+
+
+def without_resources(statements: Iterable[Mapping[str, Any]]) -> list[str]:
+    """Statements to be compared: the recorder makes up the ARNs of what they are about."""
+    return sorted(
+        json.dumps({name: value for name, value in each.items() if name != "Resource"}, sort_keys=True)
+        for each in statements
+    )
+
+
+@pytest.mark.parametrize("of", ["run", "in_secrets_manager"])
+def test_the_roles_that_are_told_of_beforehand_are_those_of_the_program(
+    of: str, request: pytest.FixtureRequest
+) -> None:
+    made: Run = request.getfixturevalue(of)
+    given: dict[str, list[dict[str, Any]]] = {}
+    for one in of_region(made, PRIMARY):
+        if one.type == "aws:iam/rolePolicy:RolePolicy":
+            given.setdefault(one.inputs["role"], []).extend(one.policy())
+        if one.type == "aws:iam/policy:Policy":
+            given.setdefault(f"shop-worker-{PRIMARY}-pr-42", []).extend(one.policy())
+    settings = {"run": program_settings(), "in_secrets_manager": program_settings(*IN_SECRETS_MANAGER)}[of]
+    told = runtime_roles(Site.by_settings(settings, PRIMARY))
+    assert {role.name for role in told} == given.keys()
+    for role in told:
+        own = [each.statement for each in role.statements]
+        assert without_resources(own) == without_resources(given[role.name]), role.name
+        assert all(each.why for each in role.statements)
+
+
+def test_no_reason_of_a_statement_is_left_over(run: Run, in_secrets_manager: Run) -> None:
+    used = {
+        re.sub(r"[0-9]+(x[0-9]+)?$", "", statement["Sid"])
+        for made in (run, in_secrets_manager)
+        for one in of_region(made, PRIMARY)
+        if one.type in ("aws:iam/rolePolicy:RolePolicy", "aws:iam/policy:Policy")
+        for statement in one.policy()
+    }
+    assert used == REASONS.keys()
 
 
 def test_the_local_provider_has_the_types_of_the_program_and_no_others(

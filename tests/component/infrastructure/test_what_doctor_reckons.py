@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 from recorder import Run, built, config
 
-from regionshift.operations.account import monthly_cost, types_of
+from regionshift.infrastructure.rights import types_of
+from regionshift.operations.account import monthly_cost
 
 EVERYTHING: dict[str, Any] = {
     "network": {"vpc_cidr": "10.0.0.0/8", "function_in_vpc": True, "zones": 3},

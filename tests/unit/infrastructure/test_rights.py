@@ -1,8 +1,9 @@
 """The table of rights against the actions that the plugin was seen to ask, type by type.
 
 ``plugin_actions.json`` has them for each type of the program: ``steps`` are those of plan, apply, modify and destroy,
-``attributes`` those that a setting of the resource adds. It was taken from a public record of the calls of the
-Terraform provider that the Pulumi plugin is made of, which covers several of its versions.
+``attributes`` those that a setting of the resource adds. It was taken from Pike (github.com/JamesWoolfenden/pike,
+``src/mapping/aws``), whose authors found them for the Terraform provider that the Pulumi plugin is made of, over
+several of its versions.
 """
 
 from __future__ import annotations
@@ -27,24 +28,20 @@ SEEN: dict[str, dict[str, object]] = json.loads(
 # Patterns of ``<type> <action>``, and why the program's deployer need not be asked about them.
 LEFT_OUT = {
     r".* ec2:DescribeAccountAttributes": "asked by versions that still told EC2-Classic apart",
-    r".* [A-Za-z0-9-]+:(Un[tT]ag\w*|RemoveTagsFromResource|DeleteTags)": "only when a tag goes",
-    r"Bucket s3:(Get|Put)BucketTagging": "there are two actions for it, by the version of the plugin",
     r"Bucket s3:(GetObject|GetObjectAcl|PutObject\w*)": "objects are not the bucket's resource",
     r"Bucket s3:PutBucketObjectLockConfiguration": "no object lock is set",
     r"BucketLifecycleConfiguration s3:(Get|Put)BucketLogging": "another resource of the recording",
     r"DefaultSecurityGroup ec2:AuthorizeSecurityGroup\w+": "the program's has no rules",
     r"SecurityGroup ec2:(Authorize|Revoke)SecurityGroup\w+": "rules are resources of their own",
     r"FlowLog logs:CreateLogDelivery": "only for flow logs to S3 or Firehose (VPC User Guide, 'Flow logs')",
-    r"Function ec2:Describe\w+": "only with function_in_vpc",
     r"Function kms:\w+": "its variables are under Lambda's own key",
     r"Function (lambda:GetCodeSigningConfig|s3:\w+)": "code is neither signed nor taken from a bucket",
     r"Key kms:(UpdateKeyDescription|DisableKey|EnableKey)": "the description is fixed and the key always enabled",
     r"LogGroup logs:(ListTagsLogGroup|TagLogGroup|UntagLogGroup)": "the API that logs:TagResource replaced",
     r"LogGroup logs:(Associate|Disassociate)KmsKey": "the key is given as the group is made, and stays",
     r"LogGroup logs:DeleteRetentionPolicy": "a group always has a retention",
-    r"Role iam:UpdateRoleDescription": "iam:UpdateRole does it",
     r"Role iam:((Attach|Detach)RolePolicy|(Get|Put|Delete)RolePolicy)": "policies are resources of their own",
-    r"Role iam:(Put|Delete)RolePermissionsBoundary": "no boundary is set",
+    r"Role iam:DeleteRolePermissionsBoundary": "who is bound by a boundary must not take it away",
     r"Secret kms:\w+": "the value is the SecretVersion's",
     r"Secret secretsmanager:(ReplicateSecretToRegions|RemoveRegionsFromReplication)": "the program replicates none",
     r"StateMachine (s3:GetObject|kms:\w+)": "the definition is inline and under AWS's own key",
@@ -65,7 +62,9 @@ def asked(row: dict[str, object]) -> set[str]:
 def missing(kind: str) -> list[str]:
     """What was seen of a type and is not in the table. IAM does not tell cases apart."""
     rights, name = RIGHTS[kind], kind.rpartition(":")[2]
-    ours = {a.lower() for a in (*rights.create, *rights.update, *rights.delete, *rights.read)}
+    beside = (action for _, actions in rights.settings for action in actions)
+    every = (*rights.create, *rights.update, *rights.delete, *rights.tag, *rights.read, *beside)
+    ours = {action.lower() for action in every}
     return [f"{name} {action}" for action in sorted(asked(SEEN[kind])) if action.lower() not in ours]
 
 

@@ -10,7 +10,6 @@ from hypothesis import HealthCheck, assume, example, given, settings
 from hypothesis import strategies as st
 from settings_samples import made, projects, region_sets
 
-from regionshift.journal.identity import Identity
 from regionshift.settings.components import (
     COMPONENTS,
     DEPLOYMENT_BUCKET,
@@ -21,7 +20,7 @@ from regionshift.settings.components import (
     name_problems,
     replication_failed_alarm,
 )
-from regionshift.settings.names import NameKind, Names, normalize_name, shorten
+from regionshift.settings.names import Identity, NameKind, Names, normalize_name, shorten
 
 
 def test_a_name_reads_project_component_region_environment() -> None:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from botocore.exceptions import ClientError
 
 from regionshift.aws.errors import DENIED, code_of
+from regionshift.carriers.records import PROBES
 from regionshift.operations.checks.base import Check, CheckContext, NotApplicable, Wrong
 from regionshift.settings.config import MigrationConfig
 from regionshift.waiting import Waiter
@@ -19,7 +20,6 @@ from regionshift.waiting import Waiter
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
-PROBE_PREFIX = "regionshift-probes/"
 # S3 User Guide, "Meeting compliance requirements with S3 Replication Time Control": 15 minutes for 99.9 %.
 # The embedded AWS replicates before it answers, so there waiting long only hides what is wrong.
 _PATIENCE_S = {"aws": 900.0, "local": 3.0}
@@ -72,7 +72,7 @@ class ReplicationCheck(Check):
         source = context.outputs.get("deployment_bucket_name", context.primary)
         secondaries = context.config.regions.secondaries
         buckets = {region: context.outputs.get("deployment_bucket_name", region) for region in secondaries}
-        key = f"{PROBE_PREFIX}{uuid.uuid4()}"
+        key = f"{PROBES}{uuid.uuid4()}"
         s3 = context.clients.get("s3", context.primary)
         try:
             put = partial(s3.put_object, Bucket=source, Key=key, Body=key.encode())

@@ -12,6 +12,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from regionshift.aws.clients import Clients
 from regionshift.aws.errors import is_outside
+from regionshift.carriers.records import PROBES
 from regionshift.operations.alarms import (
     WINDOW,
     MetricsDenied,
@@ -23,7 +24,7 @@ from regionshift.operations.alarms import (
 )
 from regionshift.operations.checks.base import CheckContext, Wrong
 from regionshift.operations.checks.function import invoke
-from regionshift.operations.checks.replication import PROBE_PREFIX, remove_versions, versions_of
+from regionshift.operations.checks.replication import remove_versions, versions_of
 from regionshift.operations.waves.facts import Terms
 from regionshift.settings.config import MigrationConfig
 
@@ -134,7 +135,7 @@ class Delay:
     context: CheckContext
     regions: Collection[str]
     arrived: dict[str, float] = field(default_factory=dict)
-    _key: str = field(default_factory=lambda: f"{PROBE_PREFIX}{uuid.uuid4()}")
+    _key: str = field(default_factory=lambda: f"{PROBES}{uuid.uuid4()}")
     _began: float = 0.0
 
     @property

@@ -1,0 +1,1037 @@
+"""What a pipeline's roles may do: just what the commands need on one environment, from its settings alone.
+
+Three roles: ``preview`` reads (`preview`, `status`, `diff`, `drift`, `doctor`), ``operate`` works on data (`migrate`,
+its `rollback`, `validate`, `status`), ``deploy`` does everything. What the engine needs of each resource type is the
+table in `rights.py`; what the commands ask of AWS themselves stands here, beside the resource that they ask it of.
+
+What has a name is named. A region in a name is a pattern of a region's form (`regions.patterns_of`), so that thirty
+regions take a few patterns and another environment's name (``pre-prod`` for ``prod``) fits none; in which regions a
+request may be made at all says ``aws:RequestedRegion``. What AWS names (parts of networks, keys) is known by its tags.
+
+The policies are those of the settings as they stand. A feature or region that is new in the settings needs them made
+anew before its `up`; one that is taken out, after it.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+from regionshift.carriers.kinds import KINDS
+from regionshift.carriers.records import OWNED, PROBES
+from regionshift.infrastructure.carried import literal
+from regionshift.infrastructure.policies.packing import packed
+from regionshift.infrastructure.policies.statement import Condition, Statement, allow, within
+from regionshift.infrastructure.rights import PASSED, RIGHTS, has_resource, types_of
+from regionshift.infrastructure.site import MANAGED_BY
+from regionshift.settings import components as named
+from regionshift.settings.components import Component, PipelineRole
+from regionshift.settings.config import MigrationConfig
+from regionshift.settings.names import NameKind
+from regionshift.settings.quotas import MANAGED_POLICIES, MANAGED_POLICY
+from regionshift.settings.regions import PARTITIONS, partition_of, patterns_of, service_host
+from regionshift.settings.state_url import parse_key_url, parse_state_url
+
+PREVIEW, DEPLOY, OPERATE = PipelineRole.PREVIEW, PipelineRole.DEPLOY, PipelineRole.OPERATE
+
+_ANY_REGION = "??-*-?"
+"""The form of every region's code."""
+_OF_REGION = "{region}"
+
+
+@dataclass(frozen=True)
+class ExplainedStatement:
+    """A statement, and in a sentence why the role needs it."""
+
+    statement: Statement
+    why: str
+
+
+@dataclass(frozen=True)
+class ManagedPolicy:
+    """One managed policy of a role."""
+
+    name: str
+    statements: tuple[ExplainedStatement, ...]
+
+    @property
+    def document(self) -> str:
+        """What ``aws iam create-policy --policy-document`` takes."""
+        statements = [each.statement for each in self.statements]
+        return json.dumps({"Version": "2012-10-17", "Statement": statements}, indent=2)
+
+
+def operator_policies(config: MigrationConfig, role: PipelineRole) -> tuple[ManagedPolicy, ...]:
+    """The policies of a role for one environment: of 6,144 characters at most each, as few as that takes.
+
+    Of very many regions whose names have to be shortened there may be more than `settings.quotas.MANAGED_POLICIES`;
+    then regions are named by one pattern for all of them.
+    """
+    for by_form in (True, False):
+        rows = statements_of(config, role, by_form=by_form)
+        parts = packed([each.statement for each in rows], MANAGED_POLICY.most)
+        if len(parts) <= MANAGED_POLICIES.most:
+            break
+    why = {each.statement["Sid"]: each.why for each in rows}
+    return tuple(
+        ManagedPolicy(
+            config.names.pipeline(f"{role}-{number}"),
+            tuple(ExplainedStatement(statement, why[statement["Sid"]]) for statement in part),
+        )
+        for number, part in enumerate(parts, start=1)
+    )
+
+
+def statements_of(
+    config: MigrationConfig, role: PipelineRole, *, by_form: bool = True
+) -> list[ExplainedStatement]:
+    """Every statement of a role, before they are packed into policies; each Sid once.
+
+    Args:
+        by_form: regions in names are patterns of their own forms (``??-west-?``); else one pattern for all.
+    """
+    reach = _Reach(config, by_form)
+    return [
+        ExplainedStatement(allow(row.sid, actions, row.resources, condition=row.condition), row.reason(role))
+        for service in _SERVICES
+        for row in service(reach)
+        if row.resources and (actions := sorted({*row.actions.get(role, ())}))
+    ]
+
+
+@dataclass(frozen=True)
+class _Row:
+    """One statement.
+
+    Args:
+        actions: by the role that has it. look: why roles have it that only look; as ``why`` when that says it all.
+    """
+
+    sid: str
+    why: str
+    actions: Mapping[PipelineRole, Iterable[str]]
+    resources: Sequence[str]
+    condition: Condition | None = None
+    look: str = ""
+
+    def reason(self, role: PipelineRole) -> str:
+        """Why this role has it."""
+        return self.why if role == DEPLOY else self.look or self.why
+
+
+class _Reach:
+    """ARNs and conditions of one environment, over all of its regions."""
+
+    def __init__(self, config: MigrationConfig, by_form: bool) -> None:
+        self.config = config
+        self.regions = sorted(config.all_regions)
+        self.partition = partition_of(config.regions.primary)
+        self.kinds = {kind for region in self.regions for kind in types_of(config, region)}
+        forms = patterns_of(self.regions)
+        self._forms = forms if by_form or len({*forms.values()}) == 1 else dict.fromkeys(forms, _ANY_REGION)
+
+    # What the engine asks, from the table
+
+    def writes(self, *kinds: str) -> list[str]:
+        """What the engine needs to make, change and delete these types, those of them that the settings use."""
+        return [action for kind in self._used(kinds) for action in RIGHTS[kind].writes(self.config)]
+
+    def reads(self, *kinds: str) -> list[str]:
+        """What it reads of them."""
+        return [action for kind in self._used(kinds) for action in RIGHTS[kind].reads(self.config)]
+
+    def _used(self, kinds: Collection[str]) -> list[str]:
+        beginnings = tuple(f"aws:{each}" for each in kinds)
+        return [kind for kind in RIGHTS if kind in self.kinds and kind.startswith(beginnings)]
+
+    # What it is about
+
+    def arn(self, service: str, resource: str, region: str = "*") -> str:
+        """Something of this account."""
+        return f"arn:{self.partition}:{service}:{region}:{self.config.account}:{resource}"
+
+    def arns(self, service: str, resource: str, names: Iterable[str], region: str = "*") -> list[str]:
+        """``resource`` with each of the names in the place of its ``{}``."""
+        return [self.arn(service, resource.format(name), region) for name in names]
+
+    def names(self, *components: Component) -> list[str]:
+        """What these are called in any of the regions, as patterns."""
+        return _once(
+            pattern
+            for component in components
+            for pattern in self.alike({r: component.name(self.config.names, r) for r in self.regions})
+        )
+
+    def alike(self, names: Mapping[str, str]) -> list[str]:
+        """Names by region as patterns. A name that was shortened ends in a hash, and stands for itself."""
+        found = {region: self.in_form(name, region) for region, name in names.items()}
+        times = Counter(found.values())
+        return _once(each if times[each] > 1 else names[region] for region, each in found.items())
+
+    def in_form(self, name: str, region: str) -> str:
+        """``name`` with the region's pattern in its place."""
+        return name.replace(region, self._forms[region])
+
+    def in_regions(self, text: str) -> list[str]:
+        """A text of the settings with the regions' patterns in the place of ``{region}``."""
+        return _once(text.replace(_OF_REGION, form) for form in self._forms.values())
+
+    def buckets(self, *components: Component) -> list[str]:
+        """ARNs of buckets."""
+        return [f"arn:{self.partition}:s3:::{name}" for name in self.names(*components)]
+
+    @cached_property
+    def created_buckets(self) -> list[str]:
+        """ARNs of those that `carry` has the program make."""
+        patterns = (
+            entry.ends[1].bucket for entry in self.config.carry.s3 if entry.created_by == "regionshift"
+        )
+        return _once(
+            f"arn:{self.partition}:s3:::{name}" for each in patterns if each for name in self.in_regions(each)
+        )
+
+    # Under which conditions
+
+    @property
+    def here(self) -> Condition:
+        """Requests in the environment's regions."""
+        return {"StringEquals": {"aws:RequestedRegion": list(self.regions)}}
+
+    @property
+    def owned(self) -> Condition:
+        """The same, about buckets of this account alone: a bucket's ARN names none."""
+        return _both(self.here, within(self.config.account))
+
+    @property
+    def ours(self) -> Condition:
+        """The same, about what has the environment's tags."""
+        return _both(self.here, {"StringEquals": self.tags("aws:ResourceTag")})
+
+    @property
+    def watched(self) -> Condition:
+        """The same, and where the alarms of deployment.alarms stand."""
+        others = (alarm.region for alarm in self.config.deployment.alarms)
+        return {"StringEquals": {"aws:RequestedRegion": _once([*self.regions, *others])}}
+
+    @property
+    def as_ours(self) -> Condition:
+        """The same, with the environment's tags put on what is made."""
+        return _both(self.here, {"StringEquals": self.tags("aws:RequestTag")})
+
+    def tags(self, key: str) -> dict[str, str | list[str]]:
+        """The environment's tags as a condition key has them."""
+        own = {"Project": self.config.project, "Environment": self.config.suffix, "ManagedBy": MANAGED_BY}
+        return {f"{key}/{name}": value for name, value in own.items()}
+
+    def through(self, *services: str) -> Condition:
+        """Keys used through ``services`` alone (KMS Developer Guide, "kms:ViaService")."""
+        suffix = PARTITIONS[self.partition].dns_suffix
+        return {"StringLike": {"kms:ViaService": [f"{service}.*.{suffix}" for service in services]}}
+
+    @property
+    def boundary(self) -> Condition | None:
+        """Roles that have the permissions boundary of the settings; none where they name none."""
+        arn = self.config.access.boundary
+        return {"StringEquals": {"iam:PermissionsBoundary": arn}} if arn else None
+
+
+def _once(found: Iterable[str]) -> list[str]:
+    return list(dict.fromkeys(found))
+
+
+def _both(*conditions: Condition | None) -> Condition:
+    both: dict[str, dict[str, str | list[str]]] = {}
+    for condition in conditions:
+        for operator, keys in (condition or {}).items():
+            both.setdefault(operator, {}).update(keys)
+    return both
+
+
+def _each(roles: Iterable[PipelineRole], actions: Iterable[str]) -> dict[PipelineRole, tuple[str, ...]]:
+    """The same actions for several roles."""
+    return dict.fromkeys(roles, tuple(actions))
+
+
+def _without(actions: Iterable[str], *others: str) -> list[str]:
+    return [action for action in actions if action not in others]
+
+
+def _of(service: str, actions: Iterable[str]) -> list[str]:
+    return [action for action in actions if action.startswith(f"{service}:")]
+
+
+def _named(service: str, actions: str) -> list[str]:
+    return [f"{service}:{each}" for each in actions.split()]
+
+
+def _buckets(reach: _Reach) -> Iterator[_Row]:
+    own = reach.buckets(named.DEPLOYMENT_BUCKET, named.LOG_BUCKET) + reach.created_buckets
+    deployment = reach.buckets(named.DEPLOYMENT_BUCKET)
+    reads = _of("s3", reach.reads("s3/"))
+    listing = _named("s3", "ListBucket ListBucketVersions")
+    yield _Row(
+        "MakeBuckets",
+        "Makes the environment's buckets with their tags; a bucket that is not there yet has no owner to ask for.",
+        {DEPLOY: _named("s3", "CreateBucket TagResource")},
+        own,
+        reach.here,
+    )
+    yield _Row(
+        "Buckets",
+        "Sets how the buckets are kept, reads it back, and lists what is in them.",
+        {
+            DEPLOY: _without(
+                [*_of("s3", reach.writes("s3/")), *reads, *listing, "s3:ListBucketMultipartUploads"],
+                "s3:CreateBucket",
+            ),
+            PREVIEW: [*reads, *listing],
+            OPERATE: [*listing, *_CHECKS_OF_BUCKETS],
+        },
+        own,
+        reach.owned,
+        look="Reads how the buckets are kept, and lists what is in them.",
+    )
+    yield _Row(
+        "Objects",
+        "A change of primary copies, proves and takes back what the deployment bucket holds; records and probes lie"
+        " there too, and `destroy` empties it.",
+        {DEPLOY: [*_READ_OBJECTS, *_WRITE_OBJECTS]},
+        [f"{bucket}/*" for bucket in deployment],
+        reach.owned,
+    )
+    yield _Row(
+        "EmptyBuckets",
+        "`destroy` empties the other buckets before they go.",
+        {DEPLOY: _named("s3", "AbortMultipartUpload DeleteObject DeleteObjectVersion")},
+        [f"{bucket}/*" for bucket in own if bucket not in deployment],
+        reach.owned,
+    )
+    yield _Row(
+        "Records",
+        "The records of migrations say how each stands and how it is taken back.",
+        {PREVIEW: ["s3:GetObject"], OPERATE: _named("s3", "DeleteObject GetObject PutObject")},
+        [f"{bucket}/{folder}*" for bucket in deployment for folder in OWNED],
+        reach.owned,
+    )
+    yield _Row(
+        "Probes",
+        "`validate` and `migrate` measure replication by an object that they put and take away with its versions.",
+        {OPERATE: _named("s3", "DeleteObject DeleteObjectVersion GetObject PutObject")},
+        [f"{bucket}/{PROBES}*" for bucket in deployment],
+        reach.owned,
+    )
+
+
+_CHECKS_OF_BUCKETS = _named(
+    "s3",
+    "GetBucketLogging GetBucketObjectLockConfiguration GetBucketOwnershipControls GetBucketPolicy"
+    " GetBucketPublicAccessBlock GetBucketVersioning GetEncryptionConfiguration GetLifecycleConfiguration"
+    " GetReplicationConfiguration",
+)
+_READ_OBJECTS = _named("s3", "GetObject GetObjectTagging GetObjectVersion GetObjectVersionTagging")
+_WRITE_OBJECTS = _named(
+    "s3",
+    "AbortMultipartUpload DeleteObject DeleteObjectVersion ListMultipartUploadParts PutObject PutObjectTagging"
+    " PutObjectVersionTagging",
+)
+
+
+def _keys(reach: _Reach) -> Iterator[_Row]:
+    every = [reach.arn("kms", "key/*")]
+    reads = _without(reach.reads("kms/"), "kms:ListAliases")
+    aliases = _of("kms", reach.writes("kms/alias"))
+    # A key that is made has no alias and no tags yet; what has an alias or other tags is left alone.
+    new: Condition = {
+        "StringEqualsIfExists": reach.tags("aws:ResourceTag"),
+        "Null": {"kms:ResourceAliases": "true"},
+    }
+    yield _Row(
+        "MakeKeys",
+        "Makes the regions' keys with the environment's tags, which AWS allows only where no key is named (KMS"
+        " Developer Guide, 'Controlling access to tags').",
+        {DEPLOY: _named("kms", "CreateKey TagResource")},
+        ["*"],
+        _both(reach.as_ours, new),
+    )
+    yield _Row(
+        "NewKeyPolicies",
+        "Who makes a key must be allowed to change its policy later (KMS API Reference, CreateKey).",
+        {DEPLOY: ["kms:PutKeyPolicy"]},
+        every,
+        _both(reach.here, new),
+    )
+    yield _Row(
+        "Keys",
+        "Looks after the environment's keys, which are known by their tags, and schedules their deletion.",
+        {
+            DEPLOY: [*_without(_of("kms", reach.writes("kms/")), "kms:CreateKey"), *reads],
+            PREVIEW: reads,
+            OPERATE: _named("kms", "DescribeKey GetKeyRotationStatus"),
+        },
+        every,
+        reach.ours,
+        look="Looks whether the environment's keys, which are known by their tags, can be used and turn.",
+    )
+    yield _Row(
+        "Aliases",
+        "Gives the keys their names.",
+        {DEPLOY: aliases},
+        reach.arns("kms", "{}", reach.names(named.KEY, named.RECORDS_KEY)),
+        reach.here,
+    )
+    yield _Row(
+        "UseKeys",
+        "What is written and read through other services lies under the environment's keys.",
+        {
+            DEPLOY: _named("kms", "Decrypt Encrypt GenerateDataKey"),
+            PREVIEW: ["kms:Decrypt"],
+            OPERATE: _named("kms", "Decrypt GenerateDataKey"),
+        },
+        every,
+        _both(reach.ours, reach.through("s3", "secretsmanager", "sns", "ssm")),
+    )
+    yield _Row(
+        "SealRecords",
+        "A record is acted on only when its seal is right, and who writes one seals it.",
+        _each(PipelineRole, ["kms:GenerateMac"]),
+        every,
+        reach.ours,
+    )
+
+
+def _other_keys(reach: _Reach) -> Iterator[_Row]:
+    config = reach.config
+    arns, aliases = _carried_keys(reach)
+    see = _each(PipelineRole, ["kms:DescribeKey"])
+    yield _Row("CarriedKeys", "Whether a key that `carry` names can be used is asked beforehand.", see, arns)
+    yield _Row(
+        "CarriedKeysByAlias",
+        "The same of those that it names by an alias.",
+        see,
+        [reach.arn("kms", "key/*")] if aliases else [],
+        _both(reach.here, {"ForAnyValue:StringLike": {"kms:ResourceAliases": aliases}}),
+    )
+    services = _once(KINDS[kind].service for kind, entries in config.carry.by_kind.items() if entries)
+    if _secret_sources(config):
+        services = _once([*services, "secretsmanager"])
+    read = ["kms:Decrypt"]
+    yield _Row(
+        "ReadWithKeys",
+        "What `carry` or application.secrets names may lie under keys of its own, whose ids the settings do not tell;"
+        " the keys' own policies bound this too.",
+        {
+            DEPLOY: read,
+            OPERATE: read if any(config.carry.by_kind.values()) else [],
+            PREVIEW: read if _secret_sources(config) else [],
+        },
+        [reach.arn("kms", "key/*")] if services else [],
+        _both(reach.here, reach.through(*services)),
+    )
+
+
+def _carried_keys(reach: _Reach) -> tuple[list[str], list[str]]:
+    """ARNs of keys that entries name, and aliases; with patterns of regions, and without AWS's own."""
+    names = _once(
+        name
+        for _, entry in reach.config.carry.entries
+        if entry.kms_key
+        for name in reach.in_regions(entry.kms_key)
+    )
+    aliases = [name[name.index("alias/") :] for name in names if "alias/" in name]
+    return [name for name in names if "alias/" not in name], [
+        alias for alias in aliases if not alias.startswith("alias/aws/")
+    ]
+
+
+def _roles(reach: _Reach) -> Iterator[_Row]:
+    roles = [each for each in named.COMPONENTS if each.kind is NameKind.ROLE]
+    arns = reach.arns("iam", "role/{}", reach.names(*roles), "")
+    managed = bool(reach.writes("iam/policy:"))
+    writes = _of("iam", reach.writes("iam/role"))
+    bound = ("iam:CreateRole", "iam:PutRolePermissionsBoundary", "iam:PutRolePolicy")
+    attach = ("iam:AttachRolePolicy", "iam:DetachRolePolicy")
+    policies = reach.arns("iam", "policy/{}", _policies(reach), "")
+    yield _Row(
+        "MakeRoles",
+        "Makes the environment's roles and says what they may do"
+        + (", under the permissions boundary alone." if reach.boundary else "."),
+        {DEPLOY: [action for action in bound if action in writes]},
+        arns,
+        reach.boundary,
+    )
+    yield _Row(
+        "Roles",
+        "Changes and deletes the roles, and reads them back.",
+        {
+            DEPLOY: [*_without(writes, *bound, *attach, "iam:PassRole"), *reach.reads("iam/role")],
+            PREVIEW: reach.reads("iam/role"),
+        },
+        arns,
+        look="Reads the roles, which `drift` compares with the state.",
+    )
+    yield _Row(
+        "AttachPolicies",
+        "What the worker may carry stands in managed policies where its inline ones have no room; no others are given.",
+        {DEPLOY: [action for action in attach if action in writes]},
+        arns,
+        _both(reach.boundary, {"ArnLike": {"iam:PolicyARN": policies}}),
+    )
+    yield _Row(
+        "Policies",
+        "Makes and changes those policies, and looks whether one is left.",
+        {
+            DEPLOY: [*_of("iam", reach.writes("iam/policy:")), *reach.reads("iam/policy:"), "iam:GetPolicy"],
+            PREVIEW: reach.reads("iam/policy:") if managed else [],
+        },
+        policies,
+        look="Reads the managed policies, which `drift` compares with the state.",
+    )
+    for kind, passed in PASSED.items():
+        service = passed.service.partition(".")[0]
+        yield _Row(
+            f"PassTo{service.title().replace('-', '')}",
+            f"Gives {passed.service} the roles that are made for it; no other service gets them.",
+            {DEPLOY: ["iam:PassRole"] if reach.writes(kind.removeprefix("aws:")) else []},
+            reach.arns("iam", "role/{}", reach.names(*passed.roles), ""),
+            {"StringEquals": {"iam:PassedToService": passed.service}},
+        )
+    yield _Row(
+        "OwnRights",
+        "Before anything is changed IAM is asked whether these credentials may do it, and who they are.",
+        _each((PREVIEW, DEPLOY), _named("iam", "GetRole SimulatePrincipalPolicy")),
+        [role.arn(reach.config) for role in (PREVIEW, DEPLOY)],
+    )
+
+
+def _policies(reach: _Reach) -> list[str]:
+    first = named.WORKER_CARRY_POLICIES[0]
+    names = {region: first.name(reach.config.names, region) for region in reach.regions}
+    numbered = (first.part, first.part.removesuffix("1") + "*")
+    return reach.alike({region: name.replace(*numbered) for region, name in names.items()})
+
+
+def _network(reach: _Reach) -> Iterator[_Row]:
+    kinds = ("ec2/", "vpc/")
+    writes = _of("ec2", reach.writes(*kinds))
+    made = [each for each in writes if each.startswith(("ec2:Create", "ec2:AuthorizeSecurityGroup"))]
+    made, attribute = _without(made, "ec2:CreateTags"), "ec2:DescribeVpcAttribute"
+    parts = ["vpc", "subnet", "route-table", "vpc-endpoint", "security-group"]
+    parts += ["security-group-rule"] if any("Authorize" in each for each in made) else []
+    parts += ["vpc-flow-log"] if "ec2:CreateFlowLogs" in made else []
+    new = [part for part in parts if part != "security-group" or "ec2:CreateSecurityGroup" in made]
+    yield _Row(
+        "MakeNetworks",
+        "Makes the parts of the VPCs, each with the environment's tags from the first.",
+        {DEPLOY: made},
+        [reach.arn("ec2", f"{part}/*") for part in new],
+        reach.as_ours,
+    )
+    yield _Row(
+        "TagNewNetworks",
+        "Puts those tags on them, as they are made and not otherwise.",
+        {DEPLOY: ["ec2:CreateTags"]},
+        [reach.arn("ec2", f"{part}/*") for part in new],
+        _both(
+            reach.as_ours,
+            {"StringEquals": {"ec2:CreateAction": [each.removeprefix("ec2:") for each in made]}},
+        ),
+    )
+    yield _Row(
+        "Networks",
+        "Joins, changes and deletes what has the environment's tags.",
+        {DEPLOY: _without(writes, "ec2:CreateVpc")},
+        [reach.arn("ec2", f"{part}/*") for part in parts],
+        reach.ours,
+    )
+    yield _Row(
+        "ClaimDefaultGroup",
+        "A VPC's default security group is there without tags: it gets the environment's, and only as one that has"
+        " none yet.",
+        {DEPLOY: ["ec2:CreateTags"]},
+        [reach.arn("ec2", "security-group/*")],
+        _both(
+            reach.as_ours,
+            {
+                "StringLike": {"aws:RequestTag/Name": "default-security-group-*"},
+                "Null": {"aws:ResourceTag/Project": "true"},
+            },
+        ),
+    )
+    yield _Row(
+        "PrivateNames",
+        "Interface endpoints answer under the services' own names.",
+        {DEPLOY: _of("route53", reach.writes(*kinds))},
+        [f"arn:{reach.partition}:route53:::hostedzone/*"],
+        {
+            "ForAllValues:StringLike": {
+                "route53:VPCs": [f"VPCId=vpc-*,VPCRegion={each}" for each in reach.regions]
+            }
+        },
+    )
+    yield _Row(
+        "SeeVpcs",
+        "Of all that is read of networks this alone can be bound to the environment's.",
+        _each((PREVIEW, DEPLOY), [attribute]),
+        [reach.arn("ec2", "vpc/*")],
+        reach.ours,
+    )
+    see = _without(reach.reads(*kinds), attribute)
+    see += _named("ec2", "DescribeAvailabilityZones DescribeRegions")
+    yield _Row(
+        "SeeNetworks",
+        "Lists of EC2 can be bound to regions and to nothing else.",
+        {
+            DEPLOY: [*see, *(each for each in reach.reads("lambda/") if each.startswith("ec2:"))],
+            PREVIEW: see,
+            OPERATE: _named("ec2", "DescribeSecurityGroups DescribeSubnets DescribeVpcs"),
+        },
+        ["*"],
+        reach.here,
+    )
+
+
+def _functions(reach: _Reach) -> Iterator[_Row]:
+    reads = _of("lambda", reach.reads("lambda/"))
+    check = "lambda:GetFunctionConfiguration"
+    yield _Row(
+        "Functions",
+        "Makes, changes and deletes the function and the worker, and reads how they are set.",
+        {
+            DEPLOY: [*_of("lambda", reach.writes("lambda/")), *reads, check],
+            PREVIEW: reads,
+            OPERATE: [check],
+        },
+        reach.arns("lambda", "function:{}", reach.names(named.FUNCTION, named.WORKER)),
+        reach.here,
+        look="Reads how the function and the worker are set.",
+    )
+    yield _Row(
+        "CallFunction",
+        "`validate` and the bake after a wave ask the function itself.",
+        _each((DEPLOY, OPERATE), ["lambda:InvokeFunction"]),
+        reach.arns("lambda", "function:{}", reach.names(named.FUNCTION)),
+        reach.here,
+    )
+
+
+def _logs(reach: _Reach) -> Iterator[_Row]:
+    paths = reach.alike({region: reach.config.names.parameter("*", region) for region in reach.regions})
+    functions = [
+        reach.config.names.function_log_group(name) for name in reach.names(named.FUNCTION, named.WORKER)
+    ]
+    # Tags are of the group without, all else of it with what it holds (CloudWatch Logs User Guide, "Overview of
+    # managing access permissions", "Resources and operations").
+    held = [f"{name}{end}" for name in functions for end in ("", ":*")]
+    under = named.STATE_MACHINE_LOG_GROUP.under
+    reads = _without(reach.reads("cloudwatch/logGroup"), "logs:DescribeLogGroups")
+    yield _Row(
+        "LogGroups",
+        "Makes the log groups, sets how long they keep, and deletes them.",
+        {DEPLOY: [*_of("logs", reach.writes("cloudwatch/logGroup")), *reads], PREVIEW: reads},
+        reach.arns("logs", "log-group:{}", [*paths, *(f"{under}{path}" for path in paths), *held]),
+        reach.here,
+        look="Reads the tags of the log groups.",
+    )
+
+
+def _monitoring(reach: _Reach) -> Iterator[_Row]:
+    reads = _without(reach.reads("cloudwatch/metricAlarm"), "cloudwatch:DescribeAlarms")
+    yield _Row(
+        "Alarms",
+        "Makes, changes and deletes the environment's alarms.",
+        {DEPLOY: [*reach.writes("cloudwatch/metricAlarm"), *reads], PREVIEW: reads},
+        reach.arns("cloudwatch", "alarm:{}", _alarms(reach)),
+        reach.here,
+        look="Reads the tags of the environment's alarms.",
+    )
+    yield _Row(
+        "SeeAlarms",
+        "A bake watches alarms, those of deployment.alarms too, and `validate` and `status` say which are red.",
+        _each(PipelineRole, ["cloudwatch:DescribeAlarms"]),
+        [reach.arn("cloudwatch", "alarm:*")],
+        reach.watched,
+    )
+    dashboards = [each for each in named.COMPONENTS if each.kind is NameKind.DASHBOARD]
+    reads = reach.reads("cloudwatch/dashboard")
+    yield _Row(
+        "Dashboards",
+        "Makes, changes and deletes the dashboards.",
+        {DEPLOY: [*reach.writes("cloudwatch/dashboard"), *reads], PREVIEW: reads},
+        reach.arns("cloudwatch", "dashboard/{}", reach.names(*dashboards), ""),
+        reach.here,
+        look="Reads the dashboards.",
+    )
+
+
+def _alarms(reach: _Reach) -> list[str]:
+    fixed = [each for each in named.COMPONENTS if each.kind is NameKind.ALARM]
+    pairs = ((here, there) for here in reach.regions for there in reach.regions if here != there)
+    failed = (
+        reach.in_form(name.replace(there, _ANY_REGION, 1), here) if there in name else name
+        for here, there in pairs
+        for name in [named.replication_failed_alarm(there).name(reach.config.names, here)]
+    )
+    return _once([*reach.names(*fixed), *failed])
+
+
+def _messages(reach: _Reach) -> Iterator[_Row]:
+    writes = [each for each in reach.writes("sns/") if has_resource(each) and each.startswith("sns:")]
+    reads = [each for each in reach.reads("sns/") if has_resource(each)]
+    yield _Row(
+        "Topics",
+        "Makes, changes and deletes the topics of deployments and alarms.",
+        {
+            DEPLOY: [*writes, *reads, "sns:ListSubscriptionsByTopic"],
+            PREVIEW: reads,
+            OPERATE: ["sns:GetTopicAttributes"],
+        },
+        reach.arns("sns", "{}", reach.names(named.DEPLOYMENT_TOPIC, named.ALARM_TOPIC)),
+        reach.here,
+        look="Reads how the topics are set.",
+    )
+    yield _Row(
+        "Subscriptions",
+        "SNS lets subscriptions be bound to nothing but regions.",
+        {
+            DEPLOY: [
+                each for each in (*reach.writes("sns/"), *reach.reads("sns/")) if not has_resource(each)
+            ],
+            PREVIEW: [each for each in reach.reads("sns/") if not has_resource(each)],
+        },
+        ["*"],
+        reach.here,
+    )
+    yield _Row(
+        "TellTopic",
+        "Runs are told on the deployment topic, and `validate` sends a test message.",
+        _each((DEPLOY, OPERATE), ["sns:Publish"]),
+        reach.arns("sns", "{}", reach.names(named.DEPLOYMENT_TOPIC)),
+        reach.here,
+    )
+    reads = reach.reads("sqs/")
+    yield _Row(
+        "Queues",
+        "Makes, changes and deletes the queues of dead letters.",
+        {DEPLOY: [*_of("sqs", reach.writes("sqs/")), *reads], PREVIEW: reads},
+        reach.arns("sqs", "{}", reach.names(named.DEAD_LETTERS)),
+        reach.here,
+        look="Reads how the queues of dead letters are set.",
+    )
+
+
+def _configuration(reach: _Reach) -> Iterator[_Row]:
+    paths = reach.alike({r: reach.config.names.parameter("*", r) for r in reach.regions})
+    reads = _of("ssm", _without(reach.reads("ssm/"), "ssm:DescribeParameters"))
+    yield _Row(
+        "Parameters",
+        "Keeps the configuration and the application's secrets as parameters below the environment's own paths.",
+        {DEPLOY: [*_of("ssm", reach.writes("ssm/")), *reads], PREVIEW: reads},
+        reach.arns("ssm", "parameter{}", paths),
+        reach.here,
+        look="Reads the parameters below the environment's own paths, values too, which `drift` compares.",
+    )
+    reads = reach.reads("secretsmanager/")
+    yield _Row(
+        "Secrets",
+        "Keeps the configuration and the application's secrets in Secrets Manager, below the environment's own names.",
+        {
+            DEPLOY: [*_of("secretsmanager", reach.writes("secretsmanager/")), *reads],
+            PREVIEW: reads,
+            OPERATE: ["secretsmanager:DescribeSecret"] if reads else [],
+        },
+        reach.arns("secretsmanager", "secret:{}", (path.removeprefix("/") for path in paths)),
+        reach.here,
+        look="Reads the secrets below the environment's own names, values too where `drift` compares them.",
+    )
+    yield _Row(
+        "SecretSources",
+        "The values of application.secrets that come from secrets are read for a release, and looked for by `promote`.",
+        _each((PREVIEW, DEPLOY), _named("secretsmanager", "DescribeSecret GetSecretValue")),
+        _secret_sources(reach.config, reach),
+        reach.here,
+    )
+
+
+def _secret_sources(config: MigrationConfig, reach: _Reach | None = None) -> list[str]:
+    """ARN patterns of the secrets that values come from; without ``reach`` their names as the settings have them."""
+    found = _once(source.secret for source in config.application.secrets.values() if source.secret)
+    if reach is None:
+        return found
+    # Behind a name Secrets Manager puts a dash and six characters (User Guide, "What's in a Secrets Manager secret?").
+    return [
+        pattern
+        for name in found
+        for pattern in (
+            [name] if name.startswith("arn:") else reach.arns("secretsmanager", "secret:{}-??????", [name])
+        )
+    ]
+
+
+def _state_machines(reach: _Reach) -> Iterator[_Row]:
+    machines = reach.names(named.STATE_MACHINE)
+    reads = reach.reads("sfn/")
+    yield _Row(
+        "StateMachines",
+        "Makes, changes and deletes the state machines that run migrations.",
+        {DEPLOY: [*_without(_of("states", reach.writes("sfn/")), *_LISTS), *reads], PREVIEW: reads},
+        reach.arns("states", "stateMachine:{}", machines),
+        reach.here,
+        look="Reads how the state machines are set.",
+    )
+    yield _Row(
+        "StartMigrations",
+        "A migration and its way back are executions of the state machine.",
+        _each((DEPLOY, OPERATE), ["states:StartExecution"]),
+        reach.arns("states", "stateMachine:{}", machines),
+        reach.here,
+    )
+    yield _Row(
+        "FollowMigrations",
+        "The command follows an execution to its end, and stops one that is taken back.",
+        _each((DEPLOY, OPERATE), _named("states", "DescribeExecution StopExecution")),
+        reach.arns("states", "execution:{}:*", machines),
+        reach.here,
+    )
+
+
+def _carried(reach: _Reach) -> Iterator[_Row]:
+    """What a plan of a migration and `status --verify` read, with the rights of whoever runs the command."""
+    config, both = reach.config, (DEPLOY, OPERATE)
+    accounts: dict[str, tuple[list[str], list[str]]] = {}
+    for entry in config.carry.s3:
+        for end in entry.ends:
+            buckets, objects = accounts.setdefault(end.account or config.account, ([], []))
+            of_end = (
+                [f"arn:{reach.partition}:s3:::{name}" for name in reach.in_regions(end.bucket)]
+                if end.bucket
+                else reach.buckets(named.DEPLOYMENT_BUCKET)
+            )
+            buckets += of_end
+            objects += [f"{bucket}/{literal(end.prefix)}*" for bucket in of_end]
+    for number, (account, (buckets, objects)) in enumerate(sorted(accounts.items())):
+        where = _both(reach.here, within(account))
+        yield _Row(
+            f"CarriedBuckets{number or ''}",
+            "A plan looks how the buckets of `carry.s3` are kept and lists them.",
+            _each(both, [*_SEE_CARRIED, *_named("s3", "ListBucket ListBucketVersions")]),
+            _once(buckets),
+            where,
+        )
+        yield _Row(
+            f"CarriedObjects{number or ''}",
+            "It compares their objects below the prefixes that are named, and `status --verify` proves them again.",
+            _each(both, [*_READ_OBJECTS, *_LEFT_BEHIND]),
+            _once(objects),
+            where,
+        )
+    paths = _once(
+        path for entry in config.carry.ssm for end in entry.ends for path in reach.in_regions(end.prefix)
+    )
+    yield _Row(
+        "CarriedParameters",
+        "A plan compares the parameters of `carry.ssm`, and their values where they are rewritten.",
+        _each(both, _named("ssm", "GetParameter ListTagsForResource")),
+        reach.arns("ssm", "parameter{}*", paths),
+        reach.here,
+    )
+    names = _once(
+        name
+        for entry in config.carry.secrets
+        if not entry.wanted_tags
+        for end in entry.ends
+        for name in reach.in_regions(end.prefix)
+    )
+    read = _named("secretsmanager", "DescribeSecret GetResourcePolicy GetSecretValue")
+    yield _Row(
+        "CarriedSecrets",
+        "The same of the secrets of `carry.secrets`.",
+        _each(both, read),
+        reach.arns("secretsmanager", "secret:{}*", names),
+        reach.here,
+    )
+    tagged = [entry.wanted_tags for entry in config.carry.secrets if entry.wanted_tags]
+    for number, tags in enumerate(tagged):
+        wanted: dict[str, str | list[str]] = {f"aws:ResourceTag/{key}": value for key, value in tags.items()}
+        yield _Row(
+            f"TaggedSecrets{number or ''}",
+            "The same of those that it names by tags, which they must have.",
+            _each(both, read),
+            [reach.arn("secretsmanager", "secret:*")],
+            _both(reach.here, {"StringEquals": wanted}),
+        )
+
+
+# What a plan says of objects that a migration does not carry.
+_LEFT_BEHIND = _named("s3", "GetObjectAcl GetObjectLegalHold GetObjectRetention GetObjectVersionAcl")
+_SEE_CARRIED = _named(
+    "s3",
+    "GetBucketObjectLockConfiguration GetBucketOwnershipControls GetBucketVersioning GetEncryptionConfiguration"
+    " GetLifecycleConfiguration GetReplicationConfiguration",
+)
+
+
+def _lists(reach: _Reach) -> Iterator[_Row]:
+    config, home = reach.config, PARTITIONS[reach.partition].iam_region
+    by_ssm = config.application.store == "ssm"
+    metrics = _named("cloudwatch", "GetMetricData GetMetricStatistics")
+    names = {
+        "ssm:DescribeParameters": by_ssm or bool(config.carry.ssm),
+        "secretsmanager:ListSecrets": not by_ssm or bool(config.carry.secrets),
+    }
+    yield _Row(
+        "Lists",
+        "AWS lets these be bound to regions and to nothing else. They tell names, tags and figures, no values: what"
+        " stands under a name or a tag, what alarms measured, how many functions may run.",
+        {
+            DEPLOY: [*_LISTS, *names, *metrics],
+            PREVIEW: [*_LISTS, *(each for each, is_used in names.items() if is_used), *metrics],
+            OPERATE: [
+                *(each for each, is_used in names.items() if is_used),
+                "lambda:GetAccountSettings",
+                "logs:DescribeLogGroups",
+            ],
+        },
+        ["*"],
+        reach.here,
+    )
+    at_home: Condition = {"StringEquals": {"aws:RequestedRegion": _once([*reach.regions, home])}}
+    yield _Row(
+        "Room",
+        "A change that the account's quotas have no room for is refused beforehand, by what is in use.",
+        _each((PREVIEW, DEPLOY), ["iam:GetAccountSummary", "s3:ListAllMyBuckets"]),
+        ["*"],
+        at_home,
+    )
+    yield _Row(
+        "Quotas",
+        "The same, by what the quotas of VPCs, gateway endpoints and buckets are.",
+        _each((PREVIEW, DEPLOY), ["servicequotas:GetServiceQuota"]),
+        reach.arns("servicequotas", "{}", ("s3/L-DC2B2D3D", "vpc/L-1B52E74A", "vpc/L-F678F1CE")),
+        at_home,
+    )
+
+
+_LISTS = (
+    "kms:ListAliases",
+    "kms:ListKeys",
+    "lambda:GetAccountSettings",
+    "logs:DescribeLogGroups",
+    # The provider has a definition validated while it plans.
+    "states:ValidateStateMachineDefinition",
+    "tag:GetResources",
+)
+
+
+def _state(reach: _Reach) -> Iterator[_Row]:
+    """State, journal and lock under the state URL; of what other environments keep there nothing."""
+    config, url = reach.config, parse_state_url(reach.config.state)
+    bucket = [f"arn:{reach.partition}:s3:::{url.bucket}"] if url.bucket else []
+    yield _Row(
+        "FindState",
+        "S3 says that a part of the state is not there only to who may list its bucket.",
+        _each(PipelineRole, _named("s3", "GetBucketLocation ListBucket")),
+        bucket,
+    )
+    paths = state_paths(config)
+    yield _Row(
+        "ReadState",
+        "State, journal, releases and lock of this environment.",
+        _each(PipelineRole, ["s3:GetObject"]),
+        [f"{each}/{path}" for each in bucket for path in paths.read],
+    )
+    for role, sid, why in (
+        (DEPLOY, "WriteState", "A deployment writes all of them, and `destroy` takes them away."),
+        (OPERATE, "WriteJournal", "A run of data holds the lock and writes its events."),
+        (PREVIEW, "HoldLock", "A preview holds the lock, and keeps the zones of a region that is new."),
+    ):
+        yield _Row(
+            sid,
+            why,
+            {role: _named("s3", "DeleteObject PutObject")},
+            [f"{each}/{path}" for each in bucket for path in paths.write[role]],
+        )
+    if bucket:
+        region = url.region or config.regions.primary
+        through: Condition = {
+            "StringEquals": {"kms:ViaService": service_host("s3", region)},
+            "StringLike": {"kms:EncryptionContext:aws:s3:arn": [*bucket, f"{bucket[0]}/*"]},
+        }
+        yield _Row(
+            "StateUnderKey",
+            "The bucket of the state may be under a key, which is used for that bucket alone.",
+            _each(PipelineRole, _named("kms", "Decrypt GenerateDataKey")),
+            [reach.arn("kms", "key/*", region)],
+            through,
+        )
+    key = parse_key_url(config.state_secrets)
+    if key is not None:
+        region = key.region or config.regions.primary
+        alias = key.key[key.key.index("alias/") :] if "alias/" in key.key else ""
+        of_id = key.key if key.key.startswith("arn:") else reach.arn("kms", f"key/{key.key}", region)
+        yield _Row(
+            "StateKey",
+            "Secrets in the state and the seals of releases and runs are under this key.",
+            _each(PipelineRole, _named("kms", "Decrypt DescribeKey Encrypt GenerateDataKey")),
+            [reach.arn("kms", "key/*", region) if alias else of_id],
+            {"ForAnyValue:StringEquals": {"kms:ResourceAliases": alias}} if alias else None,
+        )
+
+
+@dataclass(frozen=True)
+class StatePaths:
+    """Where an environment keeps its state under the state URL's bucket, as patterns of keys."""
+
+    read: tuple[str, ...]
+    write: Mapping[PipelineRole, tuple[str, ...]]
+
+
+def state_paths(config: MigrationConfig) -> StatePaths:
+    """As the journal, the releases and the engine lay it out.
+
+    The engine's: Pulumi, ``pkg/backend/diy/store.go``. A preview writes no checkpoint: what it makes up there the next
+    deployment would believe. So the first run of an environment is the deploying role's.
+    """
+    own = config.identity
+    begins = f"{prefix}/" if (prefix := getattr(parse_state_url(config.state), "prefix", "")) else ""
+    stack = f"{own.engine_project}/{own.stack}"
+    engine = f"{begins}{own.engine_folder}/.pulumi"
+    locks = (f"{begins}locks/{own.scope}.*", f"{engine}/locks/organization/{stack}/*")
+    journal = f"{begins}journal/{own.scope}/*"
+    whole = (
+        *locks,
+        journal,
+        f"{begins}keys/releases.json",
+        *(f"{begins}{folder}/{own.scope}/*" for folder in ("artifacts", "releases")),
+        *(f"{begins}{folder}/{own.scope}.json" for folder in ("aside", "identity", "zones")),
+        f"{engine}/meta.yaml",
+        f"{engine}/stacks/{stack}.*",
+        f"{engine}/history/{stack}/*",
+        f"{engine}/backups/{stack}/*",
+        f"{engine}/journal/{stack}/*",
+    )
+    # Where versions before kept an environment of AWS (`journal.identity`).
+    older = (f"{begins}engine/.pulumi/stacks/{stack}.json",)
+    zones = f"{begins}zones/{own.scope}.json"
+    write = {DEPLOY: whole, OPERATE: (*locks, journal), PREVIEW: (*locks, zones)}
+    return StatePaths((*whole, *older), write)
+
+
+_SERVICES: tuple[Callable[[_Reach], Iterator[_Row]], ...] = (
+    _state,
+    _roles,
+    _keys,
+    _other_keys,
+    _network,
+    _buckets,
+    _functions,
+    _state_machines,
+    _configuration,
+    _messages,
+    _logs,
+    _monitoring,
+    _carried,
+    _lists,
+)
