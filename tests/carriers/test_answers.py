@@ -13,7 +13,7 @@ import boto3
 import pytest
 from botocore.exceptions import ClientError, ReadTimeoutError
 from botocore.httpsession import URLLib3Session
-from carrier_world import LABS, TARGET, Lab, SsmLab, World
+from carrier_world import LABS, TARGET, Lab, SecretsLab, SsmLab, World
 
 from regionshift.carriers import named_values
 from regionshift.carriers.carrier import Level
@@ -182,12 +182,14 @@ def parameters(world: World) -> SsmLab:
 
 
 class Worker:
-    """Carriers as the worker has them; answers to one operation of Systems Manager can be lost."""
+    """Carriers as the worker has them; answers to operations of Systems Manager and Secrets Manager can be lost."""
 
     def __init__(self, world: World) -> None:
         self._world = world
         self._session = boto3.Session(world.cloud.access_key, world.cloud.secret_key)
         self._lost: dict[str, int] = {}
+        self._at_first: frozenset[str] = frozenset()
+        self._sent: set[bytes] = set()
         self.before_sending: Callable[[], object] = lambda: None
 
     def migrations(self) -> Migrations:
@@ -203,16 +205,23 @@ class Worker:
             verify=str(cloud.ca_bundle),
             config=config,
         )
-        client.meta.events.register("before-send.ssm", self._send)
+        for named in ("ssm", "secrets-manager"):
+            client.meta.events.register(f"before-send.{named}", self._send)
         return client
 
     def lose(self, operation: str, times: int) -> None:
         self._lost[operation] = times
 
+    def lose_each_at_first(self, *operations: str) -> None:
+        """Of every call the first answer."""
+        self._at_first = frozenset(operations)
+
     def _send(self, request: Any, **_: Any) -> None:
         operation = request.headers["X-Amz-Target"].decode().rpartition(".")[2]
-        if self._lost.get(operation, 0):
-            self._lost[operation] -= 1
+        is_first = operation in self._at_first and request.body not in self._sent
+        self._sent.add(request.body)
+        if self._lost.get(operation, 0) or is_first:
+            self._lost[operation] = max(self._lost.get(operation, 0) - 1, 0)
             self.before_sending()
             URLLib3Session(verify=str(self._world.cloud.ca_bundle)).send(request)
             raise ReadTimeoutError(endpoint_url=request.url)
@@ -245,6 +254,37 @@ def test_a_version_whose_answer_was_lost_is_written_once(
     assert migrations.of("m").rollback()["conflicts"] == []
     assert parameters.look("target") == before
     assert version(parameters, "a") == 3
+
+
+def test_secrets_of_which_every_first_answer_is_lost_are_carried_and_come_back(
+    world: World, worker: Worker
+) -> None:
+    """Made, written over, labelled, tagged, and all of it taken back: what is sent again changes nothing more."""
+    lab = SecretsLab(world)
+    for name in ("a", "k"):
+        lab.write("source", name, f"new {name}")
+    lab.write("target", "a", "earlier")
+    vault = world.clients.get("secretsmanager", TARGET)
+    tag: Any = {"Key": "kept", "Value": "yes"}
+    vault.tag_resource(SecretId=lab.entry.target.prefix + "a", Tags=[tag])
+    before, wanted = lab.look("target"), lab.look("source")
+    worker.lose_each_at_first(
+        "CreateSecret",
+        "DeleteSecret",
+        "PutSecretValue",
+        "TagResource",
+        "UntagResource",
+        "UpdateSecret",
+        "UpdateSecretVersionStage",
+    )
+    migrations = worker.migrations()
+    done = migrations.of("m").migrate([lab.entry])
+    assert (done["status"], done["counts"]["proven"]) == ("completed", 2), done["problems"]
+    assert {name: found[0] for name, found in lab.look("target").items()} == {
+        name: found[0] for name, found in wanted.items()
+    }
+    assert migrations.of("m").rollback()["conflicts"] == []
+    assert lab.look("target") == before
 
 
 def test_a_write_that_arrived_twice_all_the_same_is_ours(parameters: SsmLab, worker: Worker) -> None:

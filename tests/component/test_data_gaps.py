@@ -262,6 +262,15 @@ def test_parameters_still_need_it(name: str) -> None:
     assert json.loads(ssm._get_parameters_by_path({"Path": "/", "Recursive": True})[2])["Parameters"]
 
 
+def test_deleting_at_once_what_is_gone_is_no_error(clients: Clients, name: str) -> None:
+    vault = clients.get("secretsmanager", REGION)
+    vault.create_secret(Name=name, SecretString="x")
+    for _ in range(2):
+        assert vault.delete_secret(SecretId=name, ForceDeleteWithoutRecovery=True)["Name"] == name
+    with pytest.raises(ClientError, match="ResourceNotFoundException"):
+        vault.delete_secret(SecretId=name)
+
+
 def test_secrets_still_need_it(name: str) -> None:
     """As above."""
     vault = pytest.importorskip("ministack.services.secretsmanager")
@@ -274,6 +283,7 @@ def test_secrets_still_need_it(name: str) -> None:
         assert vault._update_secret_version_stage(label)[0] == 200
     assert "VersionId" in json.loads(vault._create_secret({"Name": f"{name}-empty"})[2])
     assert vault._create_secret({"Name": "a b"})[0] == 200
+    assert vault._delete_secret({"SecretId": "nobody", "ForceDeleteWithoutRecovery": True})[0] == 400
     assert vault._filter_secret_names([name], [{"Key": "name", "Values": [name[1:].upper()]}]) == [name]
     again = {"SecretId": name, "ClientRequestToken": version, "SecretString": "other"}
     assert vault._put_secret_value(again)[0] == 200

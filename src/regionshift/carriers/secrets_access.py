@@ -11,6 +11,7 @@ from regionshift.carriers.named_values import (
     ClientSource,
     NamedError,
     ThrottledError,
+    UnclearError,
     Value,
     call,
     pages,
@@ -248,9 +249,19 @@ class Vault:
         call(self._client.delete_secret, SecretId=self._prefix + key, ForceDeleteWithoutRecovery=True)
 
     def _stage(self, key: str, label: str, **moves: str) -> None:
-        call(
-            self._client.update_secret_version_stage, SecretId=self._prefix + key, VersionStage=label, **moves
-        )
+        try:
+            call(
+                self._client.update_secret_version_stage,
+                SecretId=self._prefix + key,
+                VersionStage=label,
+                **moves,
+            )
+        except (ThrottledError, UnclearError):
+            raise
+        except NamedError:
+            # Sent again after its answer was lost, it is refused: the label is where it should be already.
+            if staged(self.described(key) or {}, label) != moves.get("MoveToVersionId"):
+                raise
 
 
 def staged(found: Mapping[str, Any], label: str) -> str | None:

@@ -12,6 +12,8 @@
   (API Reference, "CreateSecret").
 - Names of parameters and of secrets have AWS's characters, a hierarchy begins with a slash and has 15 levels at most
   (Systems Manager API Reference, "PutParameter", Name; Secrets Manager API Reference, "CreateSecret", Name).
+- Deleting at once a secret that is not there is no error (Secrets Manager API Reference, "DeleteSecret",
+  ForceDeleteWithoutRecovery).
 - While a secret waits for its deletion none can be made under its name, nor its policy be set (Secrets Manager API
   Reference, "CreateSecret", "PutResourcePolicy", InvalidRequestException).
 - A version keeps its value: PutSecretValue with the id of a version that has another is refused, and changes nothing
@@ -30,6 +32,7 @@ from __future__ import annotations
 
 import json
 import re
+import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -71,6 +74,7 @@ def close_secrets(secretsmanager: Any, error_response_json: Callable[..., Any]) 
     secretsmanager._create_secret = empty_without_value(
         secretsmanager._create_secret, secretsmanager._secrets
     )
+    secretsmanager._delete_secret = gone_already(secretsmanager._delete_secret, secretsmanager._resolve)
     secretsmanager._list_secrets = with_keys(secretsmanager._list_secrets, secretsmanager._secrets)
     secretsmanager._filter_secret_names = by_beginnings(
         secretsmanager._filter_secret_names, secretsmanager._secrets
@@ -205,6 +209,18 @@ def empty_without_value(original: Handler, secrets: Mapping[str, Any]) -> Handle
         return status, headers, json.dumps(answer).encode()
 
     return create
+
+
+def gone_already(original: Handler, resolve: Callable[..., Any]) -> Handler:
+    """``original``, DeleteSecret, which has nothing to do at once where the secret is gone."""
+
+    def delete(data: Given) -> Any:
+        if not data.get("ForceDeleteWithoutRecovery") or resolve(data.get("SecretId"))[1] is not None:
+            return original(data)
+        told = json.dumps({"Name": data["SecretId"], "DeletionDate": int(time.time())}).encode()
+        return 200, {"Content-Type": "application/x-amz-json-1.1"}, told
+
+    return delete
 
 
 def with_keys(original: Handler, secrets: Mapping[str, Any]) -> Handler:
