@@ -282,9 +282,8 @@ def _change_by_hand(here: Planted) -> None:
             ssm.put_parameter(Name=name, Value=planted("by hand"), Type="SecureString", Overwrite=True)
         else:
             vault = here.place.clients.get("secretsmanager", region)
-            name = next(
-                each["Name"] for each in vault.list_secrets()["SecretList"] if "of-env" in each["Name"]
-            )
+            names = vault.get_paginator("list_secrets").paginate().search("SecretList[].Name")
+            name = next(each for each in names if "of-env" in each)
             vault.put_secret_value(SecretId=name, SecretString=planted("by hand"))
     here.run("drift", "--json", code=1)
     here.run("drift", code=1)

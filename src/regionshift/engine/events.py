@@ -204,21 +204,22 @@ def problem_of(event: DiagnosticEvent, hidden: Collection[str] = ()) -> Problem 
     return Problem(message, event.urn or None, region_of(event.urn) if event.urn else None)
 
 
-_SHORTEST_HIDDEN = 4
+_SHORTEST_HIDDEN = 3
 
 
 def texts_of(value: str | bytes) -> set[str]:
     """How a secret's value can stand in an error: as it is, on one line, as JSON and Go quote it, or as base64.
 
-    AWS and its plugin repeat what they refuse, and the engine masks only what it is told as an output or an input. A
-    value of fewer than four signs would mask the words of the error, and hides nothing.
+    AWS and its plugin repeat what they refuse, and the engine masks only what it is told as an output or an input.
+    Left out is what would mask the error's own words and hides nothing, as in Pulumi's own filter: one or two
+    characters, and true and false (pulumi/pulumi, sdk/go/common/util/logging, CreateFilter).
     """
     content = value.encode() if isinstance(value, str) else value
     found = {base64.b64encode(content).decode()}
     if isinstance(value, str):
         quoted = (json.dumps(value, ensure_ascii=ascii_only)[1:-1] for ascii_only in (True, False))
         found |= {value, " ".join(value.split()), *quoted}
-    return {text for text in found if len(text) >= _SHORTEST_HIDDEN}
+    return {text for text in found if len(text) >= _SHORTEST_HIDDEN and text.lower() not in ("true", "false")}
 
 
 def without_texts(text: str, hidden: Collection[str]) -> str:

@@ -41,5 +41,6 @@ def test_a_value_that_is_repeated_is_not_told(way: str) -> None:
     assert "[secret]" in message
 
 
-def test_a_value_of_three_signs_leaves_the_words_as_they_are() -> None:
-    assert _problem("x", texts_of("SSM")) == _problem("x", set())
+@pytest.mark.parametrize("value", ["SS", "a", "True"])
+def test_a_value_that_hides_nothing_leaves_the_words_as_they_are(value: str) -> None:
+    assert _problem("True", texts_of(value)) == _problem("True", set())
