@@ -5,7 +5,7 @@ from __future__ import annotations
 from types import SimpleNamespace
 
 import pytest
-from botocore.exceptions import ClientError
+from botocore.exceptions import ClientError, EndpointConnectionError
 
 from regionshift.local.provider.failures import ask_again, passes
 
@@ -38,5 +38,7 @@ def test_a_service_that_answers_and_does_not_serve_is_asked_for_some_two_minutes
 
     waits = [wait for attempts in range(5, 40) if (wait := pause(attempts, 503)) is not None]
     assert 60 < sum(waits) < 130
-    assert ask_again(5, None) is None  # nobody answered
+    lost = EndpointConnectionError(endpoint_url="https://127.0.0.1")
+    assert [ask_again(attempts, None, lost) is None for attempts in (1, 4, 5)] == [False, False, True]
+    assert ask_again(1, None, ValueError()) is None
     assert [pause(5, status) is None for status in (400, 403, 404, 429, 500)] == [True] * 3 + [False] * 2

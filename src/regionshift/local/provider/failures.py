@@ -7,8 +7,15 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
-from botocore.exceptions import BotoCoreError, ClientError, ParamValidationError
+from botocore.exceptions import (
+    BotoCoreError,
+    ClientError,
+    ConnectionError,
+    HTTPClientError,
+    ParamValidationError,
+)
 
+from regionshift.aws.clients import ATTEMPTS
 from regionshift.errors import RegionshiftError, WorkFailed
 from regionshift.local.provider.handler import Handler
 from regionshift.local.provider.wire import Asset, Properties
@@ -41,13 +48,25 @@ _NOT_SERVING: Final = (429, 500, 502, 503, 504)
 _ATTEMPTS, _FIRST, _LONGEST = 12, 0.1, 20.0
 
 
-def ask_again(attempts: int, response: tuple[Any, Mapping[str, Any]] | None, **_: Any) -> float | None:
-    """How many seconds to wait before the same request of a service that answers and does not serve; None gives up.
+def ask_again(
+    attempts: int,
+    response: tuple[Any, Mapping[str, Any]] | None,
+    caught_exception: Exception | None = None,
+    **_: Any,
+) -> float | None:
+    """How many seconds to wait before the same request of a service that does not serve; None gives up.
 
-    For some two minutes, as a region may be down for a while. The ordinary plugin goes on for longer
-    (terraform-provider-aws, ``max_retries``: 25); who does not answer at all is asked no more than by boto.
+    For some two minutes where it answers, as a region may be down for a while, and as often as boto where it does not.
+    boto's quota of retries a client is used up by then: each request of many to a region that is down takes from it,
+    and the next connection that breaks would be the end. The ordinary plugin goes on for longer, and has a quota only
+    where one is set (terraform-provider-aws, ``max_retries``: 25, ``token_bucket_rate_limiter_capacity``).
     """
-    if response is None or attempts >= _ATTEMPTS or response[0].status_code not in _NOT_SERVING:
+    if response is None:
+        is_lost = isinstance(caught_exception, ConnectionError | HTTPClientError)
+        most = ATTEMPTS if is_lost else 0
+    else:
+        most = _ATTEMPTS if response[0].status_code in _NOT_SERVING else 0
+    if attempts >= most:
         return None
     return min(_LONGEST, _FIRST * 2.0**attempts) * (0.5 + random.random() / 2)
 
