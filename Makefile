@@ -4,6 +4,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 PULUMI := .cache/bin/pulumi
 PULUMI_VERSION := 3.200.0
+ACTIONLINT := .cache/bin/actionlint
 DEMO := .cache/demo
 # Three for two cores: a test waits for other processes most of its time.
 WORKERS ?= 3
@@ -25,8 +26,9 @@ setup: .venv/.installed tools ## Install the command at .venv/bin/regionshift, w
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	@touch $@
 
-tools: .venv/.installed ## Find a Pulumi CLI that fits, or build it once
+tools: .venv/.installed ## Find a Pulumi CLI that fits, or build it once; and the linter of workflows
 	@bash tools/pulumi/ensure $(PULUMI) $(PULUMI_VERSION)
+	@bash tools/actionlint/ensure $(ACTIONLINT)
 
 demo: setup ## From nothing to three checked regions on the embedded AWS, shown
 	@bash tools/demo $(DEMO)

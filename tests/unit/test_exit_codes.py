@@ -219,6 +219,8 @@ TABLE: dict[tuple[str, ...], Row] = {
     ("local", "status"): Row(reads=False),
     ("local", "env"): Row(reads=False),
     ("local", "down"): Row(reads=False),
+    ("ci", "github"): Row(reads=False),
+    ("ci", "gitlab"): Row(reads=False),
     ("policy", "deploy"): Row(reads=False),
     ("policy", "runtime"): Row(reads=False),
 }

@@ -128,6 +128,16 @@ policy = typer.Typer(
     help="Who needs which permissions, by the settings alone.", no_args_is_help=True, rich_markup_mode=None
 )
 app.add_typer(policy, name="policy")
+ci = typer.Typer(
+    help="The files of a pipeline, from the settings.", no_args_is_help=True, rich_markup_mode=None
+)
+app.add_typer(ci, name="ci")
+Check = Annotated[
+    bool, typer.Option("--check", help="Write nothing; exit code 1 when a file is not up to date.")
+]
+Overwrite = Annotated[
+    bool, typer.Option("--overwrite", help="Write also over files that somebody changed since.")
+]
 HandOver = Annotated[
     Path | None,
     typer.Option(
@@ -636,6 +646,38 @@ def policy_runtime(
     return run_policy_runtime(choices, region)
 
 
+@ci.command("github")
+@takes(MACHINE)
+def ci_github(choices: Choices, check: Check = False, overwrite: Overwrite = False) -> int:
+    """Write the workflows of GitHub Actions.
+
+    Preview on pull requests, up on merge with an approval a wave, nightly checks; promote, rollback and resume by hand.
+
+    \b
+    Examples:
+      regionshift ci github
+      regionshift ci github --check
+    """
+    from regionshift.cli.ci import run_ci
+
+    return run_ci(choices, "github", check=check, overwrite=overwrite)
+
+
+@ci.command("gitlab")
+@takes(MACHINE)
+def ci_gitlab(choices: Choices, check: Check = False, overwrite: Overwrite = False) -> int:
+    """Write the jobs of GitLab, to be included.
+
+    \b
+    Examples:
+      regionshift ci gitlab
+      regionshift ci gitlab --overwrite
+    """
+    from regionshift.cli.ci import run_ci
+
+    return run_ci(choices, "gitlab", check=check, overwrite=overwrite)
+
+
 @app.command()
 @takes(ENVIRONMENT)
 def releases(choices: Choices) -> int:
@@ -755,7 +797,10 @@ def resume(
     run: Annotated[
         str | None,
         typer.Option(
-            "--run", metavar="RUN", help="Go on with this deployment and no other one; with --wave."
+            "--run",
+            metavar="RUN",
+            help="Go on with this deployment and no other one; with --wave.",
+            autocompletion=complete_runs,
         ),
     ] = None,
     wave: Annotated[

@@ -198,6 +198,11 @@ class Pipeline(Section):
     repository made since July 2026; `gh api repos/OWNER/NAME/actions/oidc/customization/sub` says so)."""
     branch: fields.Branch = "main"
     """The branch that is deployed."""
+    requirements: str = Field(default="requirements.txt", min_length=1)
+    """The file of pip requirements that installs the command in every job; a relative path starts at the settings
+    file."""
+    image: fields.Image | None = None
+    """The container image of GitLab's jobs, by its digest: with Python 3.11 or newer, Git and Pulumi."""
 
 
 class MigrationConfig(Section):

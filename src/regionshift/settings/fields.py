@@ -255,6 +255,15 @@ Repository = Annotated[
 Branch = Annotated[
     str, Field(pattern=r"^[A-Za-z0-9_]([A-Za-z0-9_./-]*[A-Za-z0-9_-])?$", max_length=200, examples=["main"])
 ]
+# OCI Distribution Specification, "Pulling manifests": a name, perhaps after a host, and the digest of its manifest.
+Image = Annotated[
+    str,
+    Field(
+        pattern=r"^[a-z0-9][a-zA-Z0-9./_:-]*@sha256:[0-9a-f]{64}$",
+        max_length=500,
+        examples=["registry.example.com/tools/regionshift@sha256:" + "0" * 64],
+    ),
+]
 # Characters that both SSM and Secrets Manager take in one segment of a name.
 ItemName = Annotated[str, Field(pattern=r"^[A-Za-z0-9_.-]{1,128}$", examples=["database-password"])]
 ConfigKey = Annotated[str, Field(min_length=1)]

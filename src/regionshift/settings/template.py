@@ -161,7 +161,12 @@ network:
 #  alarms: [{name: checkout-errors, region: <canary>}]
 
 # Who may take the roles that `regionshift bootstrap` makes for a pipeline.
-#pipeline: {repository: octo-org/orders, branch: main}
+# For GitLab, whose jobs run in a container, name its image by digest.
+#pipeline:
+#  repository: octo-org/orders
+#  branch: main
+#  requirements: requirements.txt
+#  image: example.com/tools@sha256:0000000000000000000000000000000000000000000000000000000000000000
 
 # Tags on everything, beside Project, Environment, Region, IsPrimary, ManagedBy and Purpose.
 #tags: {Owner: platform}

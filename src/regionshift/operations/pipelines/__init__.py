@@ -1,0 +1,1 @@
+"""A pipeline that runs the command: its files, made from the settings."""
