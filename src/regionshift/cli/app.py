@@ -615,6 +615,7 @@ def policy_deploy(
 
     Of the settings as they stand, each statement with its reason. Calls nothing.
 
+    \b
     Examples:
       regionshift policy deploy --for preview
       regionshift policy deploy --output policies
@@ -637,6 +638,7 @@ def policy_runtime(
 
     By the settings as they stand. Calls nothing.
 
+    \b
     Examples:
       regionshift policy runtime
       regionshift policy runtime --region eu-west-1 --json

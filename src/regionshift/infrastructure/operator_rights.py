@@ -284,7 +284,14 @@ def _buckets(reach: _Reach) -> Iterator[_Row]:
         "Sets how the buckets are kept, reads it back, and lists what is in them.",
         {
             DEPLOY: _without(
-                [*_of("s3", reach.writes("s3/")), *reads, *listing, "s3:ListBucketMultipartUploads"],
+                [
+                    *_of("s3", reach.writes("s3/")),
+                    # Taken away before a bucket is emptied, whether the settings have it or not.
+                    "s3:PutReplicationConfiguration",
+                    *reads,
+                    *listing,
+                    "s3:ListBucketMultipartUploads",
+                ],
                 "s3:CreateBucket",
             ),
             PREVIEW: [*reads, *listing],
@@ -500,7 +507,7 @@ def _roles(reach: _Reach) -> Iterator[_Row]:
         )
     yield _Row(
         "OwnRights",
-        "Before anything is changed IAM is asked whether these credentials may do it, and who they are.",
+        "Before anything is changed IAM is asked whether who deploys may do it, and who these credentials are.",
         _each((PREVIEW, DEPLOY), _named("iam", "GetRole SimulatePrincipalPolicy")),
         [role.arn(reach.config) for role in (PREVIEW, DEPLOY)],
     )
@@ -887,7 +894,7 @@ def _lists(reach: _Reach) -> Iterator[_Row]:
         " stands under a name or a tag, what alarms measured, how many functions may run.",
         {
             DEPLOY: [*_LISTS, *names, *metrics],
-            PREVIEW: [*_LISTS, *(each for each, is_used in names.items() if is_used), *metrics],
+            PREVIEW: [*_LISTS, *(each for each, is_used in names.items() if is_used)],
             OPERATE: [
                 *(each for each, is_used in names.items() if is_used),
                 "lambda:GetAccountSettings",

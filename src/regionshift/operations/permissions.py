@@ -1,5 +1,7 @@
 """Whether the caller may do what a preview would do, asked of IAM before the first change.
 
+Of a pipeline's previewing role it is asked whether the pipeline's deploying role may.
+
 One question a region about every action at once; only what that refuses is asked again, each action about what it
 would be done to: a key of the region is the one in the engine's state. What IAM cannot decide without knowing more of
 the request is told of, and does not stop the work.
@@ -20,7 +22,7 @@ from regionshift.infrastructure.rights import EITHER, LOOKS, PASSED, RIGHTS, Rig
 from regionshift.infrastructure.site import default_tags
 from regionshift.operations.environment import Environment
 from regionshift.report.values import Finding, Severity
-from regionshift.settings.components import WORKER_CARRY_POLICIES, every_name
+from regionshift.settings.components import WORKER_CARRY_POLICIES, PipelineRole, every_name
 from regionshift.settings.config import MigrationConfig
 from regionshift.settings.names import NameKind
 from regionshift.settings.regions import PARTITIONS, partition_of, service_host
@@ -72,9 +74,8 @@ def permission_findings(
     needs = _needs(environment, steps, has_state)
     if not needs:
         return []
-    home = environment.regions[0]
     try:
-        principal = _principal(environment.clients, home)
+        principal = _who_deploys(environment)
         if principal.endswith(":root"):
             return [_unknown(f"the caller is {principal}, whose permissions IAM does not simulate")]
         answer = _asked(environment, principal, needs)
@@ -90,7 +91,7 @@ def operator_findings(environment: Environment) -> list[Finding]:
         return []
     named = f"name the caller in access.operators: {', '.join(operators)}"
     try:
-        caller = _principal(environment.clients, environment.regions[0])
+        caller = _who_deploys(environment)
     except AwsFailed as error:
         why = f"it cannot be told whether the caller is one of access.operators: {error.message}"
         return [Finding("operators", "error", why, None, "allow iam:GetRole on the caller's own role")]
@@ -208,6 +209,14 @@ def _about(action: str, kind: str) -> Rights:
     if action == "iam:PassRole":
         return _ROLE
     return _KEY if action.startswith("kms:") and not kind.startswith("aws:kms/") else RIGHTS[kind]
+
+
+def _who_deploys(environment: Environment) -> str:
+    """The caller; but where that is a pipeline's previewing role, which changes nothing, its deploying one."""
+    caller = _principal(environment.clients, environment.regions[0])
+    if caller == PipelineRole.PREVIEW.arn(environment.config):
+        return PipelineRole.DEPLOY.arn(environment.config)
+    return caller
 
 
 def _principal(clients: Clients, region: str) -> str:

@@ -18,7 +18,8 @@ from botocore.exceptions import ClientError
 from regionshift.aws.clients import AccessKey, Clients
 from regionshift.engine.engine import RunRecord
 from regionshift.engine.events import ResourceStep
-from regionshift.infrastructure.rights import RIGHTS
+from regionshift.infrastructure.operator_rights import operator_policies
+from regionshift.infrastructure.rights import RIGHTS, types_of
 from regionshift.local.emulator import LocalCloud
 from regionshift.local.provider.handlers import BY_TOKEN
 from regionshift.operations.destroy import propose_destroy
@@ -26,6 +27,7 @@ from regionshift.operations.environment import Environment
 from regionshift.operations.permissions import operator_findings, permission_findings
 from regionshift.operations.preflight import plan_findings
 from regionshift.operations.up import PlanRefused
+from regionshift.settings.components import PipelineRole
 from regionshift.settings.load import load_config
 
 pytestmark = pytest.mark.component
@@ -328,6 +330,81 @@ def test_a_role_is_asked_for_by_its_own_arn(
     own = replace(environment, clients=Clients(key=key, endpoint=cloud.endpoint, ca_bundle=cloud.ca_bundle))
     (finding,) = permission_findings(own, [step(KEY, PRIMARY), step(BUCKET, PRIMARY)])
     assert f"role/{name} may not kms:CreateKey" in finding.message
+
+
+@pytest.fixture
+def pipeline(
+    environment: Environment, clients: Clients, cloud: LocalCloud
+) -> Iterator[dict[PipelineRole, Environment]]:
+    """The environment as each role of a pipeline sees it, which has just the policies that are printed for it."""
+    access = environment.config.access.model_copy(
+        update={"boundary": f"arn:aws:iam::{ACCOUNT}:policy/boundary"}
+    )
+    config = environment.config.model_copy(update={"access": access})
+    iam = clients.get("iam", PRIMARY)
+    trust = {
+        "Effect": "Allow",
+        "Principal": {"AWS": f"arn:aws:iam::{ACCOUNT}:root"},
+        "Action": "sts:AssumeRole",
+    }
+    made: list[tuple[str, str]] = []
+    seen: dict[PipelineRole, Environment] = {}
+    try:
+        for role in (PipelineRole.PREVIEW, PipelineRole.DEPLOY):
+            name = role.role_name(config)
+            document = json.dumps({"Version": "2012-10-17", "Statement": [trust]})
+            arn = iam.create_role(RoleName=name, AssumeRolePolicyDocument=document)["Role"]["Arn"]
+            for each in operator_policies(config, role):
+                policy = iam.create_policy(PolicyName=each.name, PolicyDocument=each.document)["Policy"][
+                    "Arn"
+                ]
+                iam.attach_role_policy(RoleName=name, PolicyArn=policy)
+                made.append((name, policy))
+            given = clients.get("sts", PRIMARY).assume_role(RoleArn=arn, RoleSessionName="job")["Credentials"]
+            key = AccessKey(given["AccessKeyId"], given["SecretAccessKey"], given["SessionToken"])
+            own = Clients(key=key, endpoint=cloud.endpoint, ca_bundle=cloud.ca_bundle)
+            seen[role] = replace(environment, config=config, clients=own)
+        yield seen
+    finally:
+        for name, policy in made:
+            iam.detach_role_policy(RoleName=name, PolicyArn=policy)
+            iam.delete_policy(PolicyArn=policy)
+        for name in {name for name, _ in made}:
+            iam.delete_role(RoleName=name)
+
+
+def test_the_policies_that_are_printed_are_all_that_is_asked_for(
+    pipeline: dict[PipelineRole, Environment], clients: Clients
+) -> None:
+    """With nothing undecided: what only a request of its kind says is told to IAM, as to whom a role goes.
+
+    Who only previews is told the same: asked is what the deploying role may do.
+    """
+    config = pipeline[PipelineRole.DEPLOY].config
+    steps = [
+        replace(step(kind, region, op), changed=("tags.IsPrimary",))
+        for region in (PRIMARY, SECONDARY)
+        for kind in types_of(config, PRIMARY)
+        for op in ("create", "update", "delete")
+    ]
+    assert [permission_findings(each, steps) for each in pipeline.values()] == [[], []]
+    iam, deploying = clients.get("iam", PRIMARY), PipelineRole.DEPLOY.role_name(config)
+    for policy in iam.list_attached_role_policies(RoleName=deploying)["AttachedPolicies"]:
+        iam.detach_role_policy(RoleName=deploying, PolicyArn=policy["PolicyArn"])
+        lacking = permission_findings(pipeline[PipelineRole.PREVIEW], steps)
+        iam.attach_role_policy(RoleName=deploying, PolicyArn=policy["PolicyArn"])
+        assert any(f"role/{deploying} may not" in each.message for each in lacking), policy
+
+
+def test_who_previews_for_an_operator_is_not_shut_out(pipeline: dict[PipelineRole, Environment]) -> None:
+    previewing = pipeline[PipelineRole.PREVIEW]
+    access = previewing.config.access.model_copy(
+        update={"operators": (PipelineRole.DEPLOY.arn(previewing.config),)}
+    )
+    assert (
+        operator_findings(replace(previewing, config=previewing.config.model_copy(update={"access": access})))
+        == []
+    )
 
 
 def test_root_cannot_be_asked_for_and_stops_nothing(environment: Environment, cloud: LocalCloud) -> None:
