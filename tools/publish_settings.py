@@ -1,5 +1,5 @@
-"""Writes what is made from the settings' models, so that no field is forgotten: the JSON Schema and the tables in
-docs/settings.md."""
+"""Writes what is made from the code, so that nothing is forgotten: of the settings' models the JSON Schema and the
+tables in docs/settings.md, of the rules for policies the table in docs/findings.md."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from regionshift.iam.findings import RULES
 from regionshift.settings.fields import DURATION_PATTERN, format_duration
 from regionshift.settings.mistakes import FieldPath
 from regionshift.settings.schema import SCHEMA_FILE, Schema, Shape, schema_text
@@ -15,13 +16,35 @@ from regionshift.settings.schema import SCHEMA_FILE, Schema, Shape, schema_text
 ROOT = Path(__file__).resolve().parent.parent
 BEGIN = "<!-- fields: made by tools/publish_settings.py -->"
 END = "<!-- end of fields -->"
+BEGIN_RULES = "<!-- rules: made by tools/publish_settings.py -->"
+END_RULES = "<!-- end of rules -->"
 
 
 def with_reference(document: str) -> str:
-    """``document`` with what stands between its two marks made new."""
-    before, rest = document.split(BEGIN)
-    after = rest.split(END)[1]
-    return f"{before}{BEGIN}\n\n{reference()}\n{END}{after}"
+    """``document`` with the settings' fields between its two marks made new."""
+    return _between(document, BEGIN, reference(), END)
+
+
+def with_rules(document: str) -> str:
+    """``document`` with the table of rules between its two marks made new."""
+    return _between(document, BEGIN_RULES, rules(), END_RULES)
+
+
+def _between(document: str, begin: str, made: str, end: str) -> str:
+    before, rest = document.split(begin)
+    after = rest.split(end)[1]
+    return f"{before}{begin}\n\n{made}\n{end}{after}"
+
+
+def rules() -> str:
+    """Markdown: one row a rule."""
+    rows = (
+        (rule.id, rule.severity, f"{rule.title}. {rule.meaning}", rule.remedy, rule.page)
+        for rule in RULES.values()
+    )
+    cells = (" | ".join(each.replace("|", "\\|") for each in row) for row in rows)
+    head = "| id | severity | what is wrong | what to do | source |\n|---|---|---|---|---|"
+    return "\n".join((head, *(f"| {row} |" for row in cells))) + "\n"
 
 
 def reference() -> str:
@@ -85,12 +108,14 @@ def _default(field: Schema) -> str:
 
 
 def main() -> None:
-    """Write both files."""
+    """Write all of them."""
     published = ROOT / SCHEMA_FILE
     published.parent.mkdir(exist_ok=True)
     published.write_text(schema_text(), encoding="utf-8")
     page = ROOT / "docs" / "settings.md"
     page.write_text(with_reference(page.read_text(encoding="utf-8")), encoding="utf-8")
+    page = ROOT / "docs" / "findings.md"
+    page.write_text(with_rules(page.read_text(encoding="utf-8")), encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -30,6 +30,8 @@ from regionshift.cli.options import Choices
 from regionshift.engine.engine import RunRecord
 from regionshift.engine.events import ResourceStep
 from regionshift.errors import EXIT_INPUT, EXIT_OK, EXIT_REFUSED, InputError
+from regionshift.infrastructure.policies.resources import tls_only_bucket
+from regionshift.infrastructure.policies.statement import document
 from regionshift.journal.backends import open_state
 from regionshift.operations import moves, rejoining
 from regionshift.operations.environment import RegionScope, without_regions
@@ -159,9 +161,10 @@ class Buckets:
         record = self.inner.preview(*arguments, **more)
         made = {step.region for step in record.planned if step.op == "create" and step.region}
         new = [
-            ResourceStep("create", _urn(r), BUCKET, r, new={"bucket": self._name(r)})
+            ResourceStep("create", _urn(r, kind), kind, r, new={"bucket": self._name(r), **more})
             for r in sorted(made)
             if not self.world.parts(r, "state")
+            for kind, more in PARTS.items()
         ]
         gone = {step.region for step in record.planned if step.op == "delete" and step.region} - made
         old = [
@@ -184,10 +187,18 @@ class Buckets:
 
 
 BUCKET = "aws:s3/bucket:Bucket"
+# A bucket, and what its policy and its public access block are to say.
+PARTS: dict[str, dict[str, Any]] = {
+    BUCKET: {},
+    "aws:s3/bucketPolicy:BucketPolicy": {"policy": document(tls_only_bucket("arn:aws:s3:::b"))},
+    "aws:s3/bucketPublicAccessBlock:BucketPublicAccessBlock": dict.fromkeys(
+        ("blockPublicAcls", "blockPublicPolicy", "ignorePublicAcls", "restrictPublicBuckets"), True
+    ),
+}
 
 
-def _urn(region: str) -> str:
-    return f"urn:pulumi:dev::shop::{BUCKET}::b-{region}"
+def _urn(region: str, kind: str = BUCKET) -> str:
+    return f"urn:pulumi:dev::shop::{kind}::b-{region}"
 
 
 def make_bucket(clients: Clients, name: str, region: str) -> None:
@@ -425,7 +436,7 @@ TROUBLES = {
 # Asked by nobody who makes no plan: of what it changes, of what a killed run made, what holds up `wire`
 # itself, and how the terminal shows it.
 BY_ONE = {
-    *("quota", "quota-unknown", "policy", "permission", "permission-unknown", "data-loss", "left-out"),
+    *("quota", "quota-unknown", "permission", "permission-unknown", "data-loss", "left-out"),
     "interfaces",
     *("ownership", "ownership-unknown"),
     *("orphan", "recovered"),

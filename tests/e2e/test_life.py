@@ -138,6 +138,18 @@ def test_a_second_up_changes_nothing(place: Place, whole: Counter[str]) -> None:
     place.comes_to(lambda: census(place.clients, REGIONS, "dev"), whole)
 
 
+def test_its_policies_are_all_judged_and_without_a_fault(place: Place) -> None:
+    # What is known of every document tells the waiver as one about nothing.
+    waiver = '[{id: RS-IAM-001, reason: to be seen, until: "2999-01-01"}]'
+    done = place.run("preview", "--json", "--sarif", "out/findings.sarif", REGIONSHIFT_WAIVERS=waiver)
+    assert [each["code"] for each in done.json["findings"] if each["code"].startswith("RS-")] == [
+        "RS-WAIVER-002"
+    ]
+    (run,) = json.loads((place.folder / "out/findings.sarif").read_text(encoding="utf-8"))["runs"]
+    assert [each["ruleId"] for each in run["results"]] == ["RS-WAIVER-002"]
+    assert done.json["changes"] == []
+
+
 def test_validate_answers_for_every_region(place: Place, tmp_path: Path) -> None:
     report = tmp_path / "report.xml"
     done = place.run("validate", "--json", "--junit", str(report))

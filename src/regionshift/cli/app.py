@@ -266,6 +266,12 @@ def preview(
             "--markdown", help="Also write it here, as a comment for a pull request.", metavar="FILE"
         ),
     ] = None,
+    sarif: Annotated[
+        Path | None,
+        typer.Option(
+            "--sarif", help="Also write the findings of policies here, for code scanning.", metavar="FILE"
+        ),
+    ] = None,
 ) -> int:
     """Show what `up` would change, and what is wrong with it.
 
@@ -279,7 +285,7 @@ def preview(
     from regionshift.cli.up import run_preview
     from regionshift.operations.plan_up import UpOptions
 
-    return run_preview(choices, UpOptions(allow_data_loss, refresh), markdown)
+    return run_preview(choices, UpOptions(allow_data_loss, refresh), markdown, sarif)
 
 
 @app.command()

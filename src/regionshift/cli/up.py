@@ -8,9 +8,11 @@ from functools import partial
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, TypeVar
+from urllib.parse import quote
 
 from rich.console import RenderableType
 
+from regionshift import __version__
 from regionshift.cli.failure import error_lines
 from regionshift.cli.opening import opened, topics
 from regionshift.cli.options import Choices
@@ -33,20 +35,26 @@ from regionshift.operations.waves.facts import terms_of
 from regionshift.releases import deployed_releases
 from regionshift.report.comment import as_comment
 from regionshift.report.printer import Text
+from regionshift.report.sarif import write_sarif
 from regionshift.report.terminal import findings_table, plan_parts
-from regionshift.report.values import Finding, as_data, exit_code_of
+from regionshift.report.values import Finding, Plan, PolicyFinding, as_data, exit_code_of
 from regionshift.runs.deployment_state import DeploymentState, Outcome
 from regionshift.runs.driver import Waits
 from regionshift.session import Session
+from regionshift.settings.document import read_document
+from regionshift.settings.mistakes import FieldPath
 
 _Done = TypeVar("_Done")
 
 
-def run_preview(choices: Choices, options: UpOptions, comment: Path | None = None) -> int:
+def run_preview(
+    choices: Choices, options: UpOptions, comment: Path | None = None, sarif: Path | None = None
+) -> int:
     """The plan, and nothing else; where something stands in the way it ends as `up` would.
 
     Args:
         comment: the file that gets what is shown, or why there is no plan, as Markdown.
+        sarif: the file that gets the findings of policies; where there is no plan it is not written.
     """
     parts: list[RenderableType] = []
     try:
@@ -61,10 +69,34 @@ def run_preview(choices: Choices, options: UpOptions, comment: Path | None = Non
     finally:
         if comment is not None and parts:
             comment.write_text(as_comment(f"preview {choices.config.as_posix()}", parts), encoding="utf-8")
+    if sarif is not None:
+        _write_sarif(choices, plan, sarif)
     if choices.as_json:
         print_json({**asdict(plan), "errors": len(plan.errors)})
     show_plan(choices, plan)
     return exit_code_of(plan.findings)
+
+
+def _write_sarif(choices: Choices, plan: Plan, path: Path) -> None:
+    document = read_document(choices.config.read_text(encoding="utf-8-sig"))
+
+    def line_of(setting: FieldPath) -> int:
+        """Of what stands there, else of the nearest section around it."""
+        around = (setting[:depth] for depth in range(len(setting), -1, -1))
+        return next((document.lines[each] for each in around if each in document.lines), 1)
+
+    found = [each for each in plan.findings if isinstance(each, PolicyFinding)]
+    write_sarif(path, found, settings=_in_repository(choices.config), line_of=line_of, version=__version__)
+
+
+def _in_repository(file: Path) -> str:
+    """How the repository that ``file`` lies in calls it; in none, how the folder that the command runs in does.
+
+    GitHub Docs, "SARIF support for code scanning": paths are relative to the root of the repository.
+    """
+    whole = file.resolve()
+    top = next((folder for folder in whole.parents if (folder / ".git").exists()), Path.cwd())
+    return quote((whole.relative_to(top) if whole.is_relative_to(top) else Path(whole.name)).as_posix())
 
 
 def run_up(choices: Choices, options: UpOptions, *, check: bool, hand_over: Path | None = None) -> int:

@@ -1,16 +1,47 @@
-"""Faults of what a change would write, before it writes it: policies too wide, documents too large."""
+"""Faults of what a plan would leave behind: policies by the rules of `iam.findings`, and documents too large for AWS.
+
+Every policy of the plan is judged, whether it changes or not. What the engine does not know yet, as it names what is
+still to be made, is judged by the next plan.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import date
+from types import MappingProxyType
 
-from regionshift.engine.events import ResourceStep
-from regionshift.iam.documents import ALL, EVERY, Policy, PolicyKind, Statement
-from regionshift.infrastructure.policies.statement import WITHOUT_RESOURCE
+from regionshift.engine.events import NOT_YET, ResourceStep, masked
+from regionshift.iam.actions import fits
+from regionshift.iam.documents import Policy, PolicyKind, Unreadable
+from regionshift.iam.findings import RULES, Exceptions, Fault, Placed, faults
+from regionshift.infrastructure.policies.statement import EVERY_OF_A_TYPE, WITHOUT_RESOURCE
 from regionshift.infrastructure.sizes import documents, measured
-from regionshift.operations.policy_documents import policy_documents
-from regionshift.report.values import Finding
-from regionshift.settings.config import MigrationConfig
+from regionshift.operations.policy_documents import PolicyDocument, policy_documents
+from regionshift.report.values import Finding, PolicyFinding
+from regionshift.settings.config import MigrationConfig, Waiver
+
+_BLOCK = "aws:s3/bucketPublicAccessBlock:BucketPublicAccessBlock"
+_SHUT = ("blockPublicAcls", "blockPublicPolicy", "ignorePublicAcls", "restrictPublicBuckets")
+_REGION = "{region}"
+_BUCKET = "aws:s3/bucket:Bucket"
+_BUCKET_POLICY = "aws:s3/bucketPolicy:BucketPolicy"
+# A policy of an endpoint gives nothing, and bounds what goes through it (AWS PrivateLink Guide, "Control access to VPC
+# endpoints using endpoint policies").
+_GIVES_NOTHING = ("aws:ec2/vpcEndpoint:VpcEndpoint",)
+_EXCEPTIONS = Exceptions(on_everything=WITHOUT_RESOURCE, of_a_type=EVERY_OF_A_TYPE)
+_SETTINGS: Mapping[str, tuple[str, ...]] = MappingProxyType(
+    {
+        "worker-carry-keys-": ("carry", "s3"),
+        "worker-objects-": ("carry", "s3"),
+        "worker-parameters-": ("carry", "ssm"),
+        "worker-secrets-": ("carry", "secrets"),
+        "worker-": ("carry",),
+        "carried-": ("carry", "s3"),
+        "deployment-bucket-policy-": ("access", "operators"),
+        "function-": ("function",),
+    }
+)
+"""What of the settings a policy comes from, by how the name of its resource begins; the first that fits."""
 
 
 def size_findings(config: MigrationConfig) -> list[Finding]:
@@ -22,34 +53,17 @@ def size_findings(config: MigrationConfig) -> list[Finding]:
     ]
 
 
-def policy_findings(steps: Sequence[ResourceStep]) -> list[Finding]:
-    """An error for each role policy that is wider than its task, and for what is larger than AWS takes.
-
-    What the engine cannot know yet, as it names what is still to be made, is not looked at.
+def too_large_findings(steps: Sequence[ResourceStep]) -> list[Finding]:
+    """An error for each document that changes and would be larger than AWS takes.
 
     Args:
         steps: one a resource (`final_steps`).
     """
-    changing = [step for step in steps if step.changes and step.op != "delete"]
     return [
-        *(
-            Finding(
-                "policy",
-                "error",
-                f"{each.step.name}: {fault}",
-                each.step.region,
-                "this is a defect of the tool",
-            )
-            for each in policy_documents(changing)
-            if each.kind is PolicyKind.IDENTITY and isinstance(each.new, Policy)
-            for statement in each.new
-            for fault in statement_faults(statement)
-        ),
-        *(
-            Finding("size", "error", f"{step.name}: {fault}", step.region, "shorten what it is made of")
-            for step in changing
-            for fault in _too_large(step)
-        ),
+        Finding("size", "error", f"{step.name}: {fault}", step.region, "shorten what it is made of")
+        for step in steps
+        if step.changes and step.op != "delete"
+        for fault in _too_large(step)
     ]
 
 
@@ -59,15 +73,143 @@ def _too_large(step: ResourceStep) -> Iterator[str]:
             yield f"{quota.of}: {size:,} {quota.unit}, and {quota.most:,} fit ({quota.page})"
 
 
-def statement_faults(statement: Statement) -> Iterator[str]:
-    """What is too wide in one statement of an identity policy."""
-    if statement.effect != "Allow":
-        return
-    actions, resources = statement.actions, statement.resources or ALL
-    if actions.is_all_but or resources.is_all_but:
-        yield "it allows all but what it names"
-    for action in actions.values:
-        if "*" in action:
-            yield f"it allows the wildcard {action}"
-        elif EVERY in resources.values and action not in WITHOUT_RESOURCE:
-            yield f"it allows {action} on every resource"
+def policy_findings(
+    config: MigrationConfig, steps: Sequence[ResourceStep], today: date, *, is_whole: bool = True
+) -> list[PolicyFinding]:
+    """Every fault of every policy of the plan, once for all regions where it is alike; and what is wrong with waivers.
+
+    A fault that a waiver takes for right is told as info.
+
+    Args:
+        steps: one a resource (`final_steps`). today: in UTC; a waiver counts until its last day is over.
+        is_whole: whether nothing of the environment is left out, which a waiver may be about.
+    """
+    held = [each for each in policy_documents(steps) if each.stays and each.new is not None]
+    held = [each for each in held if each.step.type not in _GIVES_NOTHING]
+    found = [
+        *faults(_placed(held, steps), config.account, _EXCEPTIONS),
+        *(
+            Fault(RULES["RS-DOCUMENT-001"], each.step.name, each.step.region, "", str(each.new))
+            for each in held
+            if isinstance(each.new, Unreadable) and not _is_pending(each.step)
+        ),
+        *_of_buckets(steps),
+    ]
+    by_waiver: dict[Waiver | None, list[Fault]] = {waiver: [] for waiver in config.waivers}
+    for fault in found:
+        waiver = next((one for one in config.waivers if _covers(one, fault) and today <= one.until), None)
+        by_waiver.setdefault(waiver, []).append(fault)
+    # So may what is not known yet.
+    is_whole = is_whole and not any(_is_pending(each.step) for each in held)
+    return [
+        *(finding for waiver, of_it in by_waiver.items() for finding in _told(config, of_it, waiver)),
+        *_of_waivers(config, found, today, is_whole=is_whole),
+    ]
+
+
+def _placed(held: Sequence[PolicyDocument], steps: Sequence[ResourceStep]) -> list[Placed]:
+    boundaries = {_last(step.new.get("permissionsBoundary")) for step in steps} - {""}
+    policies: dict[str, list[str]] = {}
+    for each in held:
+        policies.setdefault(each.subject, []).append(f"policy/{each.step.new.get('name')}")
+    return [
+        Placed(
+            each.step.name,
+            each.kind,
+            each.step.type.split(":")[1].split("/")[0],
+            each.step.region,
+            each.new,
+            principal=each.subject if each.kind == PolicyKind.IDENTITY else "",
+            own=(f"role/{each.subject}", *policies[each.subject]),
+            is_boundary=each.step.new.get("name") in boundaries,
+        )
+        for each in held
+        if isinstance(each.new, Policy)
+    ]
+
+
+def _last(arn: object) -> str:
+    return str(arn or "").rpartition("/")[2]
+
+
+def _is_pending(step: ResourceStep) -> bool:
+    """Whether its policy is known only when something is made."""
+    return NOT_YET in (masked(step.new.get(name)) for name in ("policy", "assumeRolePolicy", "policyArn"))
+
+
+def _of_buckets(steps: Sequence[ResourceStep]) -> Iterator[Fault]:
+    """What a bucket has not that it should have beside it."""
+    stay = [step for step in steps if step.op != "delete"]
+    blocked = {
+        str(step.new.get("bucket")) for step in stay if step.type == _BLOCK and all(map(step.new.get, _SHUT))
+    }
+    have_policy = {str(step.new.get("bucket")) for step in stay if step.type == _BUCKET_POLICY}
+    for step in (each for each in stay if each.type == _BUCKET):
+        name = str(step.new.get("bucket"))
+        if name not in blocked:
+            yield Fault(RULES["RS-DATA-003"], step.name, step.region, "", name)
+        if name not in have_policy and not step.new.get("policy"):
+            yield Fault(RULES["RS-DATA-002"], step.name, step.region, "", f"{name} has no policy")
+
+
+def _covers(waiver: Waiver, fault: Fault) -> bool:
+    return waiver.id == fault.rule.id and fits(waiver.of, fault.document)
+
+
+def _told(config: MigrationConfig, found: Sequence[Fault], waiver: Waiver | None) -> Iterator[PolicyFinding]:
+    """One finding for faults that are alike but for the region."""
+    alike: dict[tuple[str, ...], list[Fault]] = {}
+    for fault in found:
+        texts = (
+            each.replace(fault.region or " ", _REGION)
+            for each in (fault.document, fault.statement, fault.detail)
+        )
+        alike.setdefault((fault.rule.id, *texts), []).append(fault)
+    for (code, document, statement, _), each in alike.items():
+        rule, first = RULES[code], each[0]
+        regions = tuple(dict.fromkeys(fault.region for fault in each if fault.region))
+        is_one = len(regions) < 2
+        name = first.document if is_one else document
+        where = "" if is_one else f", alike in {len(regions)} regions ({', '.join(regions)})"
+        waived = f"until {waiver.until}: {waiver.reason}" if waiver else ""
+        place = ", ".join(filter(None, (name, first.statement)))
+        said = f"{place}{where}: {_lower(rule.title)}: {first.detail} ({code})"
+        yield PolicyFinding(
+            code,
+            "info" if waiver else rule.severity,
+            f"{said}; waived {waived}" if waiver else said,
+            first.region if is_one else None,
+            rule.remedy,
+            document=document,
+            statement=statement,
+            regions=regions,
+            setting=("waivers", config.waivers.index(waiver)) if waiver else _setting(document),
+            waived=waived,
+        )
+
+
+def _of_waivers(
+    config: MigrationConfig, found: Sequence[Fault], today: date, *, is_whole: bool
+) -> Iterator[PolicyFinding]:
+    for place, waiver in enumerate(config.waivers):
+        is_known = waiver.id in RULES
+        why = "no policy of the plan has that fault" if is_known else "there is no such rule"
+        if today > waiver.until:
+            code, said = "RS-WAIVER-001", f"the waiver ended on {waiver.until}"
+        elif not is_known or (is_whole and not any(_covers(waiver, fault) for fault in found)):
+            code, said = "RS-WAIVER-002", f"the waiver is about nothing: {why}"
+        else:
+            continue
+        rule, name = RULES[code], f"waivers[{place}]"
+        message = f"{name}, {waiver.id} of {waiver.of}: {said} ({code})"
+        yield PolicyFinding(
+            code, rule.severity, message, None, rule.remedy, document=name, setting=("waivers", place)
+        )
+
+
+def _lower(title: str) -> str:
+    return title[0].lower() + title[1:]
+
+
+def _setting(document: str) -> tuple[str, ...]:
+    return next((path for begins, path in _SETTINGS.items() if document.startswith(begins)), ("project",))

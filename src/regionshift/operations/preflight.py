@@ -17,7 +17,7 @@ from regionshift.operations.environment import Environment
 from regionshift.operations.leftovers import secrets_of
 from regionshift.operations.ownership import ownership_findings
 from regionshift.operations.permissions import operator_findings, permission_findings
-from regionshift.operations.policy_findings import policy_findings, size_findings
+from regionshift.operations.policy_findings import policy_findings, size_findings, too_large_findings
 from regionshift.operations.room import Disk, quota_findings, room_findings
 from regionshift.operations.usable_keys import UNKNOWN, key_findings
 from regionshift.report.values import Finding
@@ -108,7 +108,10 @@ def plan_findings(environment: Environment, record: RunRecord) -> list[Finding]:
             environment, [each for each in record.outcomes if each.region not in environment.scope.uncalled]
         ),
         *quota_findings(environment, steps),
-        *policy_findings(steps),
+        *policy_findings(
+            environment.config, steps, environment.now().date(), is_whole=not environment.scope.uncalled
+        ),
+        *too_large_findings(steps),
         *permission_findings(environment, steps),
     ]
 

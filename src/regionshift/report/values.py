@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
 from regionshift.errors import EXIT_INPUT, EXIT_OK, EXIT_REFUSED
+from regionshift.settings.mistakes import FieldPath
 
 Severity = Literal["error", "warning", "info"]
 Outcome = Literal["passed", "failed", "warning", "not applicable"]
@@ -26,6 +27,23 @@ class Finding:
     region: str | None
     remedy: str
     is_input: bool = False
+
+
+@dataclass(frozen=True)
+class PolicyFinding(Finding):
+    """A fault of a policy; ``code`` is the id of its rule (`iam.findings.RULES`).
+
+    Args:
+        document: the resource that has the policy, with ``{region}`` where its region stands. statement: its label.
+        regions: where it is alike. setting: the path of the setting that it comes from.
+        waived: until when and why a waiver takes it for right; "" when none does.
+    """
+
+    document: str = ""
+    statement: str = ""
+    regions: tuple[str, ...] = ()
+    setting: FieldPath = ()
+    waived: str = ""
 
 
 @dataclass(frozen=True)

@@ -205,6 +205,19 @@ class Pipeline(Section):
     """The container image of GitLab's jobs, by its digest: with Python 3.11 or newer, Git and Pulumi."""
 
 
+class Waiver(Section):
+    """A fault of a policy that is taken for right, for a time."""
+
+    id: fields.RuleId
+    """The id of the rule, as the finding tells it."""
+    of: Annotated[str, Field(min_length=1, examples=["worker-objects-policy-*"])] = "*"
+    """The policies: names of resources as the finding tells them, with * and ? as wildcards."""
+    reason: Annotated[str, Field(pattern=r"\S", examples=["the partner reads it, agreed with security"])]
+    """Why it is right; whoever reads the findings sees it."""
+    until: fields.Day
+    """The last day on which it counts, in UTC."""
+
+
 class MigrationConfig(Section):
     """One environment of one project in one account, over one to thirty regions."""
 
@@ -249,6 +262,8 @@ class MigrationConfig(Section):
     """How a change goes through the regions."""
     pipeline: Pipeline = Pipeline()
     """The pipeline that runs the command."""
+    waivers: tuple[Waiver, ...] = ()
+    """Findings of policies that are taken for right, each with a reason and an end."""
     tags: dict[fields.TagKey, fields.TagValue] = Field(default={}, max_length=MOST_TAGS)
     """Tags on everything, beside Project, Environment, Region, IsPrimary, ManagedBy and Purpose."""
     protect: bool | None = None

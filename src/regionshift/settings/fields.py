@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ipaddress
 import re
+from datetime import date
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
@@ -188,6 +189,15 @@ def _state_secrets(text: str) -> str:
     return text
 
 
+def _day(value: object) -> object:
+    if isinstance(value, date):
+        return value
+    try:
+        return date.fromisoformat(value if isinstance(value, str) else "")
+    except ValueError:
+        raise wrong("a day, as 2027-01-31") from None
+
+
 def _seconds(value: object) -> object:
     if isinstance(value, str):
         try:
@@ -266,6 +276,13 @@ Image = Annotated[
 ]
 # Characters that both SSM and Secrets Manager take in one segment of a name.
 ItemName = Annotated[str, Field(pattern=r"^[A-Za-z0-9_.-]{1,128}$", examples=["database-password"])]
+# An id of a rule (docs/findings.md).
+RuleId = Annotated[str, Field(pattern=r"^RS-[A-Z]+-[0-9]{3}$", examples=["RS-DATA-001"])]
+Day = Annotated[
+    date,
+    BeforeValidator(_day),
+    WithJsonSchema({"type": "string", "format": "date", "examples": ["2027-01-31"]}),
+]
 ConfigKey = Annotated[str, Field(min_length=1)]
 EnvName = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$", examples=["DATABASE_PASSWORD"])]
 

@@ -16,7 +16,7 @@ SecretValue = SecretStr | SecretBytes
 """The value of one secret: text, or bytes that are none."""
 
 # Where things are kept and how a change is made say nothing about what a region runs.
-_NOT_RUN = {"target", "state", "state_secrets", "deployment", "migration", "recovery", "pipeline"}
+_NOT_RUN = {"target", "state", "state_secrets", "deployment", "migration", "recovery", "pipeline", "waivers"}
 
 
 @dataclass(frozen=True)

@@ -168,6 +168,10 @@ network:
 #  requirements: requirements.txt
 #  image: example.com/tools@sha256:0000000000000000000000000000000000000000000000000000000000000000
 
+# Findings of policies that are taken for right until a day: docs/findings.md has the ids.
+#waivers:
+#  - {id: RS-DATA-001, of: "worker-*", reason: agreed with security, until: "2027-01-31"}
+
 # Tags on everything, beside Project, Environment, Region, IsPrimary, ManagedBy and Purpose.
 #tags: {Owner: platform}
 

@@ -7,13 +7,16 @@ import json
 from collections.abc import Callable, Mapping
 from contextvars import copy_context
 from dataclasses import dataclass, field
+from datetime import date
 from pathlib import Path
 from typing import Any
 
 import pulumi
 from pydantic import SecretStr
 
+from regionshift.engine.events import ResourceStep, region_of
 from regionshift.infrastructure.program import ProviderSettings, environment
+from regionshift.operations.policy_findings import policy_findings
 from regionshift.settings.config import MigrationConfig
 from regionshift.settings.regions import REGIONS as REGIONS_OF_AWS
 from regionshift.settings.release import Artifact, Release
@@ -62,6 +65,16 @@ class Run:
     def before(self, name: str) -> frozenset[str]:
         """Logical names of what is made before the one resource with this logical name."""
         return self.waits_for[self.one(name).type, name]
+
+    @property
+    def steps(self) -> list[ResourceStep]:
+        """What the engine would tell of making all of it, with what only AWS would know."""
+        return [
+            ResourceStep(
+                "create", f"urn::{one.name}", one.type, region_of(one.name, one.inputs), new=one.inputs
+            )
+            for one in self.plain
+        ]
 
     @property
     def plain(self) -> list[Registered]:
@@ -184,8 +197,9 @@ def record(build: Callable[[], Mapping[str, Any]], recorder: Recorder | None = N
 
 
 def built(settings: MigrationConfig, settings_of_links: MigrationConfig | None = None) -> Run:
-    """The whole environment of ``settings`` with its links."""
+    """The whole environment of ``settings`` with its links; whatever they are, its policies are without a fault."""
     links = release(settings_of_links or settings)
-    return record(
-        lambda: environment(everywhere(settings), provider_settings=ProviderSettings(), links=links)
-    )
+    run = record(lambda: environment(everywhere(settings), provider_settings=ProviderSettings(), links=links))
+    if wrong := policy_findings(settings, run.steps, date.today()):
+        raise AssertionError(f"the program's own policies have faults: {[each.message for each in wrong]}")
+    return run

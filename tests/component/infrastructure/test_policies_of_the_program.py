@@ -7,9 +7,18 @@ import re
 
 import pytest
 from policy_reading import Found, statements
-from recorder import REGIONS, Run, built, config
+from recorder import ACCOUNT, REGIONS, Run, built, config
 
-from regionshift.infrastructure.policies.statement import WILDCARD_DENIES, WITHOUT_RESOURCE
+from regionshift.iam.actions import expanded, resource_arns
+from regionshift.iam.documents import PolicyKind, parse
+from regionshift.iam.findings import Placed, faults
+from regionshift.infrastructure.policies.boundary import boundary_statements
+from regionshift.infrastructure.policies.statement import (
+    EVERY_OF_A_TYPE,
+    WILDCARD_DENIES,
+    WITHOUT_RESOURCE,
+    document,
+)
 from regionshift.settings.regions import PARTITIONS, endpoint_service
 from regionshift.settings.regions import REGIONS as REGIONS_OF_AWS
 
@@ -50,6 +59,27 @@ def test_no_statement_is_about_everything_but_the_listed(run: Run) -> None:
         if "*" in found.resources and not found.is_key_policy:
             assert set(found.actions) <= set(WITHOUT_RESOURCE), found
             assert found.statement["Effect"] == "Allow"
+
+
+def test_what_is_about_every_resource_could_name_none_by_aws_own_reference() -> None:
+    # A dataset is what OpenTelemetry's metrics go to; ours go to a namespace, which is none.
+    assert [action for action in WITHOUT_RESOURCE if resource_arns(action)] == ["cloudwatch:PutMetricData"]
+    assert [action for action in WITHOUT_RESOURCE if not expanded(action)] == []
+
+
+def test_every_exception_from_the_rules_for_policies_is_needed() -> None:
+    run = built(config(network={"vpc_cidr": "10.0.0.0/8", "function_in_vpc": True}))
+    judged = [
+        Placed(one.name, PolicyKind.IDENTITY, "iam", None, parse(one.inputs["policy"]))
+        for one in run.of("iam/rolePolicy:RolePolicy")
+    ]
+    told = " ".join(fault.detail for fault in faults(judged, ACCOUNT))
+    assert [action for action in EVERY_OF_A_TYPE if action not in told] == []
+
+
+def test_the_boundary_of_the_roles_lets_nobody_change_permissions() -> None:
+    bounds = parse(document(boundary_statements(config())))
+    assert faults([Placed("b", PolicyKind.IDENTITY, "iam", None, bounds, is_boundary=True)], ACCOUNT) == []
 
 
 def test_every_listed_exception_is_needed(run: Run) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+from datetime import date
 from types import SimpleNamespace
 from typing import Any, cast
 
@@ -17,9 +18,19 @@ from regionshift.operations.planning import BUCKET, doomed_buckets, make_plan
 from regionshift.operations.policy_findings import policy_findings
 from regionshift.report.live import LiveView
 from regionshift.report.printer import Screen
+from regionshift.settings.config import MigrationConfig
 
 ROLE_POLICY = "aws:iam/rolePolicy:RolePolicy"
 REGION = "eu-west-1"
+SETTINGS = MigrationConfig.model_validate(
+    {
+        "project": "shop",
+        "environment": "dev",
+        "account": "012345678901",
+        "regions": {"primary": REGION},
+        "network": {"vpc_cidr": "10.0.0.0/16"},
+    }
+)
 # What the engine tells of one resource, and what becomes of it (Pulumi 3.200, pkg/resource/deploy/step_generator.go).
 TOLD = {
     ("create",): "create",
@@ -100,7 +111,8 @@ def test_a_policy_is_judged_once(told: tuple[str, ...]) -> None:
     statement = {"Effect": "Allow", "Action": "s3:*", "Resource": "arn:aws:s3:::b"}
     policy = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
     steps = _steps(told, "one", ROLE_POLICY, {"role": "worker", "policy": policy})
-    assert len(policy_findings(final_steps(steps))) == 1
+    found = policy_findings(SETTINGS, final_steps(steps), date(2026, 1, 1))
+    assert [each.code for each in found] == ["RS-IAM-001"]
 
 
 @given(TOLD_OF_ONE.filter(lambda told: TOLD[told] not in ("same", "refresh")))

@@ -118,7 +118,7 @@ WITHOUT_RESOURCE: Mapping[str, str] = MappingProxyType(
         "xray:PutTraceSegments": "X-Ray has no resource type for it (Service Authorization Reference)",
         "xray:PutTelemetryRecords": "X-Ray has no resource type for it (Service Authorization Reference)",
         "cloudwatch:PutMetricData": (
-            "CloudWatch has no resource type for it; it is bound by cloudwatch:namespace"
+            "a metric is no resource, only an OTLP dataset is; it is bound by cloudwatch:namespace"
             " (Service Authorization Reference)"
         ),
         "ec2:DescribeNetworkInterfaces": "EC2 lists have no resource type (Service Authorization Reference)",
@@ -142,6 +142,23 @@ WITHOUT_RESOURCE: Mapping[str, str] = MappingProxyType(
     }
 )
 """Actions of identity policies that AWS cannot scope to a resource, each with its reason."""
+
+EVERY_OF_A_TYPE: Mapping[str, str] = MappingProxyType(
+    {
+        **dict.fromkeys(
+            (
+                "ec2:AssignPrivateIpAddresses",
+                "ec2:CreateNetworkInterface",
+                "ec2:DeleteNetworkInterface",
+                "ec2:UnassignPrivateIpAddresses",
+            ),
+            "the ids of interfaces are not known before Lambda makes them (Lambda Developer Guide, 'Giving Lambda"
+            " functions access to resources in an Amazon VPC')",
+        ),
+        "logs:PutResourcePolicy": "log delivery has no resource type (Step Functions Developer Guide, 'Logging')",
+    }
+)
+"""Actions that change something and are allowed on every resource of a type, each with its reason."""
 
 KEY_POLICY_RESOURCE = "*"
 """In a key policy the resource ``*`` is the key itself (KMS Developer Guide, "Key policies in AWS KMS")."""
