@@ -1,8 +1,9 @@
 """What a pipeline's roles may do: just what the commands need on one environment, from its settings alone.
 
-Three roles: ``preview`` reads (`preview`, `status`, `diff`, `drift`, `doctor`), ``operate`` works on data (`migrate`,
-its `rollback`, `validate`, `status`), ``deploy`` does everything. What the engine needs of each resource type is the
-table in `rights.py`; what the commands ask of AWS themselves stands here, beside the resource that they ask it of.
+Three roles: ``preview`` reads (`preview`, `status`, `diff`, `drift`, `doctor`, the plan of a `promote`), ``operate``
+works on data (`migrate`, its `rollback`, `validate`, `status`), ``deploy`` does everything. What the engine needs of
+each resource type is the table in `rights.py`; what the commands ask of AWS themselves stands here, beside the resource
+that they ask it of.
 
 What has a name is named. A region in a name is a pattern of a region's form (`regions.patterns_of`), so that thirty
 regions take a few patterns and another environment's name (``pre-prod`` for ``prod``) fits none; in which regions a
@@ -823,7 +824,7 @@ def _carried(reach: _Reach) -> Iterator[_Row]:
         yield _Row(
             f"CarriedBuckets{number or ''}",
             "A plan looks how the buckets of `carry.s3` are kept and lists them.",
-            _each(both, [*_SEE_CARRIED, *_named("s3", "ListBucket ListBucketVersions")]),
+            _each(PipelineRole, [*_SEE_CARRIED, *_named("s3", "ListBucket ListBucketVersions")]),
             _once(buckets),
             where,
         )
@@ -894,7 +895,12 @@ def _lists(reach: _Reach) -> Iterator[_Row]:
         " stands under a name or a tag, what alarms measured, how many functions may run.",
         {
             DEPLOY: [*_LISTS, *names, *metrics],
-            PREVIEW: [*_LISTS, *(each for each, is_used in names.items() if is_used)],
+            # What is known of the data of a lost region: `promote --source-lost --plan-only`.
+            PREVIEW: [
+                *_LISTS,
+                *(each for each, is_used in names.items() if is_used),
+                "cloudwatch:GetMetricStatistics",
+            ],
             OPERATE: [
                 *(each for each, is_used in names.items() if is_used),
                 "lambda:GetAccountSettings",
