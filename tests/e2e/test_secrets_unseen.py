@@ -294,7 +294,7 @@ def _change_by_hand(here: Planted) -> None:
 def _migrate(here: Planted) -> None:
     """Data moves: not at first, as the worker may not write; then it does, is looked at again, and goes back."""
     iam = here.place.clients.get("iam", PRIMARY)
-    roles = [each["RoleName"] for each in iam.list_roles()["Roles"]]
+    roles = iam.get_paginator("list_roles").paginate().search("Roles[].RoleName")
     [role] = [name for name in roles if "worker" in name and TARGET in name]
     writes = ["ssm:PutParameter", "secretsmanager:CreateSecret", "secretsmanager:PutSecretValue"]
     deny = {"Version": "2012-10-17", "Statement": {"Effect": "Deny", "Action": writes, "Resource": "*"}}
@@ -332,9 +332,13 @@ def _look_at_aws(here: Planted, queues: dict[str, str]) -> None:
         look("settings of resources", cloudwatch.describe_alarms())
         for dashboard in cloudwatch.list_dashboards()["DashboardEntries"]:
             look("settings of resources", cloudwatch.get_dashboard(DashboardName=dashboard["DashboardName"]))
-        look("settings of resources", clients.get("ssm", region).describe_parameters())
-        look("settings of resources", clients.get("secretsmanager", region).list_secrets())
-        look("settings of resources", clients.get("resourcegroupstaggingapi", region).get_resources())
+        for service, listing in (
+            ("ssm", "describe_parameters"),
+            ("secretsmanager", "list_secrets"),
+            ("resourcegroupstaggingapi", "get_resources"),
+        ):
+            for page in clients.named(service, region).get_paginator(listing).paginate():
+                look("settings of resources", page)
         sqs = clients.get("sqs", region)
         for url in sqs.list_queues().get("QueueUrls", []):
             while found := sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10).get("Messages"):

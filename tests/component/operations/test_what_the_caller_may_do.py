@@ -389,10 +389,11 @@ def test_the_policies_that_are_printed_are_all_that_is_asked_for(
     ]
     assert [permission_findings(each, steps) for each in pipeline.values()] == [[], []]
     iam, deploying = clients.get("iam", PRIMARY), PipelineRole.DEPLOY.role_name(config)
-    for policy in iam.list_attached_role_policies(RoleName=deploying)["AttachedPolicies"]:
-        iam.detach_role_policy(RoleName=deploying, PolicyArn=policy["PolicyArn"])
+    attached = iam.get_paginator("list_attached_role_policies").paginate(RoleName=deploying)
+    for policy in list(attached.search("AttachedPolicies[].PolicyArn")):
+        iam.detach_role_policy(RoleName=deploying, PolicyArn=policy)
         lacking = permission_findings(pipeline[PipelineRole.PREVIEW], steps)
-        iam.attach_role_policy(RoleName=deploying, PolicyArn=policy["PolicyArn"])
+        iam.attach_role_policy(RoleName=deploying, PolicyArn=policy)
         assert any(f"role/{deploying} may not" in each.message for each in lacking), policy
 
 
