@@ -37,6 +37,8 @@ _ODD_SLASHES = re.compile(r"^/|//|/$")
 
 _SESSION = re.compile(r"arn:[^:]+:sts::(\d{12}):assumed-role/([^/]+)/.+")
 _BUCKET_ARN = "arn:aws:s3:::"
+# A bucket that is made has no owner yet; of any other that is not there S3 says so, whoever asks.
+_OF_NEW_BUCKETS = ("s3:CreateBucket", "s3:TagResource")
 _ACCOUNT_KEYS = ("aws:resourceaccount", "s3:resourceaccount")
 
 
@@ -134,7 +136,7 @@ def with_account_of_buckets(
         arn = context.resource_arn or ""
         if key.lower() in _ACCOUNT_KEYS and arn.startswith(_BUCKET_ARN):
             owner = owner_of(arn.removeprefix(_BUCKET_ARN).partition("/")[0])
-            if owner is not None:
+            if owner is not None or context.action in _OF_NEW_BUCKETS:
                 return owner
         return original(key, context)
 

@@ -32,6 +32,8 @@ _ALLOWED = "allowed"
 _MIXED = "InvalidInput"
 _KEY_TYPE = "aws:kms/key:Key"
 _ROLE, _KEY = RIGHTS["aws:iam/role:Role"], RIGHTS[_KEY_TYPE]
+# That of an interface endpoint's private name, which is its service's.
+_ZONE = Rights((), (), (), "arn:{partition}:route53:::hostedzone/*")
 _LOOK = "the look for what is left"
 
 
@@ -205,9 +207,11 @@ def _keys(environment: Environment) -> list[_Key]:
 
 
 def _about(action: str, kind: str) -> Rights:
-    """Whose ARN the action is about: a role is passed and a key is used on behalf of something else."""
+    """Whose ARN the action is about: a role is passed, a key used and a zone joined for something else."""
     if action == "iam:PassRole":
         return _ROLE
+    if action.startswith("route53:"):
+        return _ZONE
     return _KEY if action.startswith("kms:") and not kind.startswith("aws:kms/") else RIGHTS[kind]
 
 

@@ -159,6 +159,17 @@ def test_what_is_asked_before_there_is_a_state_machine_is_about_any(as_user: As)
     assert permission_findings(as_user(but, of_any), [step(machine, PRIMARY)]) == []
 
 
+def test_the_private_name_of_an_endpoint_is_about_its_zone(as_user: As) -> None:
+    but = {"Effect": "Allow", "NotAction": "route53:*", "Resource": "*"}
+    zones = {"Effect": "Allow", "Action": "route53:*", "Resource": "arn:aws:route53:::hostedzone/*"}
+    endpoint = [step("aws:ec2/vpcEndpoint:VpcEndpoint", PRIMARY)]
+    for statements, found in (((but, zones), 0), ((but,), 1)):
+        environment = as_user(*statements)
+        network = environment.config.network.model_copy(update={"function_in_vpc": True})
+        inside = replace(environment, config=environment.config.model_copy(update={"network": network}))
+        assert len(permission_findings(inside, endpoint)) == found
+
+
 def test_who_may_write_but_not_read_is_told(as_user: As) -> None:
     blind = {"Effect": "Deny", "Action": ["kms:DescribeKey", "ec2:DescribeVpcs"], "Resource": "*"}
     steps = [step(KEY, PRIMARY, "update"), step("aws:ec2/vpc:Vpc", PRIMARY, "delete")]
