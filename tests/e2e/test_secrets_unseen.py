@@ -238,6 +238,7 @@ def _stand_up(here: Planted) -> None:
 
 
 def _look_and_validate(here: Planted) -> None:
+    here.run("policy", "runtime")
     here.run("validate", "--json", "--junit", "checks.xml")
     for command in ("doctor", "outputs", "status", "history", "releases"):
         here.run(command, "--json")
@@ -248,7 +249,7 @@ def _change(here: Planted) -> None:
     """Other values, each time with another trouble: a killed command, a refusal of AWS, a killed engine."""
     here.change("second")
     here.run("preview", "--json")
-    here.run("preview", "--markdown", "comment.md")
+    here.run("preview", "--markdown", "comment.md", "--sarif", "findings.sarif")
     killed = here.begin("up", "--yes")
     os.killpg(killed.pid, signal.SIGKILL)
     here.place.finish(killed)
