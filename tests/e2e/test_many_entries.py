@@ -64,11 +64,26 @@ def test_fifty_entries_stand_up_migrate_and_go(make_place: Callable[..., Place])
     _require_carried(place, CARRY, SECONDARY)
 
     # Fewer entries: what has room inline again is inline, and the managed policies go.
-    for carry in ({"ssm": CARRY["ssm"][:1]}, CARRY):
-        place.settings["carry"] = carry
-        place.write()
-        _require(place, "up", "--yes", "--no-validate")
-        assert bool(_policies(place)) == (carry is CARRY)
+    place.settings["carry"] = {"ssm": CARRY["ssm"][:1]}
+    place.write()
+    assert place.run("preview", "--json").json["growth"] == []
+    _require(place, "up", "--yes", "--no-validate")
+    assert not _policies(place)
+
+    # More than before wants leave, for just that; where it stands in managed policies again, as before too.
+    place.settings["carry"] = CARRY
+    place.write()
+    refused = place.run("up", "--yes", "--no-validate")
+    assert refused.code == 3, refused.said
+    assert "What it opens:" in refused.out
+    (growth,) = place.run("preview", "--json").json["growth"]
+    assert growth["subject"] == "role orders-worker-{region}-dev"
+    assert growth["regions"] == [PRIMARY, SECONDARY]
+    assert f"--allow-broadening {growth['id']}" in " ".join(refused.said.split())
+    assert place.run("up", "--yes", "--allow-broadening", "0123456789abcdef").code == 3
+    _require(place, "up", "--yes", "--no-validate", "--allow-broadening", growth["id"])
+    assert _policies(place)
+    assert place.run("preview", "--json").json["growth"] == []
 
     _require(place, "destroy", "--yes")
     assert _policies(place) == []

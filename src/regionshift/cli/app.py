@@ -23,6 +23,7 @@ from regionshift.cli.options import (
     SETTINGS,
     SHARED,
     Account,
+    Broadening,
     Choices,
     Config,
     DataLoss,
@@ -259,6 +260,7 @@ def doctor(choices: Choices) -> int:
 def preview(
     choices: Choices,
     allow_data_loss: DataLoss = False,
+    allow_broadening: Broadening = None,
     refresh: Refresh = False,
     markdown: Annotated[
         Path | None,
@@ -285,7 +287,8 @@ def preview(
     from regionshift.cli.up import run_preview
     from regionshift.operations.plan_up import UpOptions
 
-    return run_preview(choices, UpOptions(allow_data_loss, refresh), markdown, sarif)
+    options = UpOptions(allow_data_loss, refresh, allow_broadening=tuple(allow_broadening or ()))
+    return run_preview(choices, options, markdown, sarif)
 
 
 @app.command()
@@ -293,6 +296,7 @@ def preview(
 def up(
     choices: Choices,
     allow_data_loss: DataLoss = False,
+    allow_broadening: Broadening = None,
     refresh: Refresh = False,
     no_validate: Annotated[bool, typer.Option("--no-validate", help="Do not check afterwards.")] = False,
     skip_region: Annotated[
@@ -340,6 +344,7 @@ def up(
         require_alone(
             {
                 "--allow-data-loss": allow_data_loss,
+                "--allow-broadening": bool(allow_broadening),
                 "--no-validate": no_validate,
                 "--skip-region": bool(skip_region),
                 "--despite-alarms": despite_alarms,
@@ -347,7 +352,9 @@ def up(
             }
         )
         return run_rejoin(choices, rejoin)
-    options = UpOptions(allow_data_loss, refresh, tuple(skip_region or ()), despite_alarms)
+    options = UpOptions(
+        allow_data_loss, refresh, tuple(skip_region or ()), despite_alarms, tuple(allow_broadening or ())
+    )
     return run_up(choices, options, check=not no_validate, hand_over=hand_over)
 
 

@@ -40,6 +40,15 @@ Account = Annotated[
 DataLoss = Annotated[
     bool, typer.Option("--allow-data-loss", help="Allow deleting or replacing what holds data.")
 ]
+Broadening = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--allow-broadening",
+        envvar="REGIONSHIFT_ALLOW_BROADENING",
+        metavar="ID",
+        help="Allow what the plan shows under this id to get more rights; may be given again.",
+    ),
+]
 Refresh = Annotated[
     bool, typer.Option("--refresh", help="Read everything back first, so that changes by hand are put back.")
 ]

@@ -136,9 +136,9 @@ def _ended(choices: Choices, session: Session, *, back: bool) -> Resumed:
     if back:
         require_way_back(session.journal, left)
         return partial(_back_to_nothing, choices, left)
-    # What was allowed to be lost was allowed for those settings.
-    loss = left.allows_loss and set(left.releases) == {session.environment.release().digest}
-    return partial(_one_run, choices, left, allow_data_loss=loss)
+    # What was allowed to be lost or opened was allowed for those settings.
+    same = set(left.releases) == {session.environment.release().digest}
+    return partial(_one_run, choices, left, UpOptions(same and left.allows_loss, was_begun=same))
 
 
 def _waves(choices: Choices, session: Session, *, approving: str | None, back: bool) -> int:
@@ -148,14 +148,14 @@ def _waves(choices: Choices, session: Session, *, approving: str | None, back: b
     return code
 
 
-def _one_run(choices: Choices, left: InOneRun, *, allow_data_loss: bool) -> int:
+def _one_run(choices: Choices, left: InOneRun, options: UpOptions) -> int:
     """The command that made it does the rest, by the settings as they are now: it plans, shows and asks."""
     _tell(choices, left, "going on with it by the settings as they are now")
     if left.kind == "destroy":
         return run_destroy(choices)
     if left.rejoins is not None:
         return run_rejoin(choices, left.rejoins)
-    return run_up(choices, UpOptions(allow_data_loss=allow_data_loss), check=True)
+    return run_up(choices, options, check=True)
 
 
 def _back_to_nothing(choices: Choices, left: InOneRun) -> int:

@@ -147,6 +147,7 @@ def run_up(choices: Choices, options: UpOptions, *, check: bool, hand_over: Path
                     "environment": environment.name,
                     "changes": as_data(plan.changes),
                     "findings": as_data(plan.findings),
+                    "growth": as_data(plan.growth),
                     "checks": as_data(results),
                 }
             )

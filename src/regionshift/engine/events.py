@@ -13,13 +13,14 @@ from pulumi.automation import DiagnosticEvent, EngineEvent, StepEventMetadata
 from pulumi.runtime.rpc import UNKNOWN, _special_secret_sig, _special_sig_key
 
 from regionshift.errors import without_credentials
+from regionshift.settings.regions import all_regions
 
 UNCHANGED = frozenset({"same", "read", "refresh"})
 # Pulumi's sdk 3.200, apitype/history.go (OpType): what is told before a step, and the parts of a replacement.
 _TOLD_BEFORE = frozenset({"refresh", "remove-pending-replace"})
 _ENDS = frozenset({"delete", "delete-replaced", "discard-replaced"})
 _REPLACES = frozenset({"replace", "create-replacement", "read-replacement", "import-replacement"})
-_REGION = re.compile(r"(?<![a-z])([a-z]{2}(?:-[a-z]+)+-\d)(?![0-9a-z])")
+_REGION = re.compile(rf"(?<![a-z])({'|'.join(all_regions())})(?![0-9a-z])")
 _NOT_IN_THE_CLOUD = ("pulumi:", "regionshift:")
 _STACK = "pulumi:pulumi:Stack"
 _PENDING = "pending operations"  # the engine's words for what a killed run left open

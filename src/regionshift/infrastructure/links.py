@@ -16,7 +16,7 @@ from regionshift.infrastructure.alarms import replication_failed_alarm, replicat
 from regionshift.infrastructure.dashboards import overview_dashboard
 from regionshift.infrastructure.monitoring import metric_alarm
 from regionshift.infrastructure.policies.services import ReplicationEnd, replication_statements
-from regionshift.infrastructure.policies.statement import Statement, document, trust
+from regionshift.infrastructure.policies.statement import document, foretold, known_later, trust
 from regionshift.infrastructure.region import RegionStack
 from regionshift.infrastructure.site import TYPE_PREFIX, Site, bounded_role
 from regionshift.settings import components as named
@@ -112,17 +112,23 @@ class LinksStack(pulumi.ComponentResource):
 
 def _rights(source: RegionStack, destinations: Sequence[RegionStack]) -> pulumi.Output[str]:
     ends = [source, *destinations]
-    keys = pulumi.Output.all(*(end.encryption.key.arn for end in ends))
-    buckets = pulumi.Output.all(*(end.storage.deployment_bucket.arn for end in ends))
 
-    def build(known: Sequence[Sequence[str]]) -> list[Statement]:
+    def build(known: Mapping[str, Sequence[str]]) -> str:
         known_ends = [
             ReplicationEnd(end.site.region, bucket, key)
-            for end, bucket, key in zip(ends, *known, strict=True)
+            for end, bucket, key in zip(ends, known["buckets"], known["keys"], strict=True)
         ]
-        return replication_statements(known_ends[0], known_ends[1:], source.site.config.account)
+        return document(replication_statements(known_ends[0], known_ends[1:], source.site.config.account))
 
-    return pulumi.Output.all(buckets, keys).apply(lambda known: document(build(known)))
+    return foretold(
+        build,
+        {
+            "buckets": [end.storage.deployment_bucket.arn for end in ends],
+            "keys": [end.encryption.key.arn for end in ends],
+        },
+        buckets=[f"arn:{end.site.partition}:s3:::{end.site.name(named.DEPLOYMENT_BUCKET)}" for end in ends],
+        keys=[end.site.arn("kms", f"key/{known_later('key')}") for end in ends],
+    )
 
 
 def _rule(priority: int, destination: RegionStack) -> aws.s3.BucketReplicationConfigRuleArgsDict:

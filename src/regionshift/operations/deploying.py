@@ -95,6 +95,7 @@ def deploy(
         "releases": dict(proposal.digests),
         "changes": len(proposal.plan.changes),
         "allows_loss": proposal.allows_loss,
+        "allows_growth": list(proposal.allows_growth),
     }
     regions = tuple(proposal.digests)
     there = [region for region in deployed.regions_up if region in regions]

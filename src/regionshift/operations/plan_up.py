@@ -6,6 +6,7 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass, replace
 
 from regionshift.journal.journal import Journal
+from regionshift.operations.broadening import allowed
 from regionshift.operations.deploying import mend
 from regionshift.operations.environment import Environment
 from regionshift.operations.obstacles import before_plan, before_waves, prevents_plan
@@ -32,13 +33,16 @@ class UpOptions:
 
     Args:
         refresh: read everything back first. skipped: regions that get no call.
-        despite_alarms: begin although alarms are red.
+        despite_alarms: begin although alarms are red. allow_broadening: ids of what more may be opened.
+        was_begun: it goes on with a run of this very release, so that what it opens was allowed when that began.
     """
 
     allow_data_loss: bool = False
     refresh: bool = False
     skipped: Collection[str] = ()
     despite_alarms: bool = False
+    allow_broadening: Collection[str] = ()
+    was_begun: bool = False
 
 
 @dataclass(frozen=True)
@@ -101,19 +105,28 @@ def plan_up(
         findings,
         allow_data_loss=options.allow_data_loss,
         refresh=options.refresh or remains.is_read_back,
+        standing=deployed.regions_up,
     )
     deployed, down = deployed_releases(journal), down_of(regional)
     # A bucket that goes is emptied first, which only one run for all regions does.
     intent = None if proposal.doomed else plan_deployment(environment, deployed, proposal.plan, down=down)
     terms = terms_of(environment.config, refresh=proposal.refresh, allow_data_loss=options.allow_data_loss)
+    ids = [each.id for each in proposal.plan.growth] if options.was_begun else options.allow_broadening
+    growth, broadening = allowed(proposal.plan.growth, ids)
     target = intent.plan.target if intent else {}
     despite = options.despite_alarms
     found = (
         *proposal.plan.findings,
+        *broadening,
         *one_run_findings(environment, proposal),
         *before_waves(environment, journal, deployed, target, terms, despite=despite).findings,
     )
-    proposal = replace(proposal, plan=replace(proposal.plan, findings=found))
+    allows = tuple(each.id for each in growth if each.is_allowed)
+    proposal = replace(
+        proposal, plan=replace(proposal.plan, findings=found, growth=growth), allows_growth=allows
+    )
+    if intent:
+        intent = replace(intent, facts=replace(intent.facts, allows_growth=allows))
     behind = left_behind(environment, deployed, down) if down and not intent else []
     return UpPlan(environment, proposal, intent, tuple(behind))
 

@@ -10,6 +10,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 
 from regionshift.engine.engine import Engine, Listener, RunRecord
 from regionshift.engine.events import SECRET, ResourceStep, StepProgress, masked
+from regionshift.operations.broadening import growth_of, made_findings
 from regionshift.operations.environment import Environment
 from regionshift.report.values import Change, Finding, Plan, ValueChange
 
@@ -37,14 +38,20 @@ def make_plan(
     *,
     allow_data_loss: bool = False,
     given_up: Collection[str] = (),
+    standing: Collection[str] | None = None,
+    release: str = "",
 ) -> Plan:
     """The preview in ``record`` and ``findings`` as one value; loss of data is an error unless allowed.
 
-    ``given_up`` are regions that are to go whatever they hold.
+    Args:
+        given_up: regions that are to go whatever they hold.
+        standing: those with a release; None for every one where something is. release: what is planned, by its digest.
     """
     own = [step for step in record.outcomes if not step.type.startswith(("pulumi:", "regionshift:"))]
     told = (_change(step) for step in own if step.changes)
     changes = tuple(sorted(told, key=lambda change: change.urn))  # the engine works in any order
+    if standing is None:
+        standing = {step.region for step in own if step.region and step.op != "create"}
     return Plan(
         environment=environment.name,
         regions=environment.regions,
@@ -53,9 +60,11 @@ def make_plan(
             *findings,
             *_losses(own, allowed=allow_data_loss, given_up=given_up),
             *wait_findings(environment, changes),
+            *made_findings(own, standing),
         ),
         unchanged=sum(step.op == "same" for step in own),
         outputs_differ=record.outputs_differ,
+        growth=growth_of(own, environment.regions, standing, release),
     )
 
 

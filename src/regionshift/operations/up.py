@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from regionshift.engine.engine import Listener, Program, RunRecord
@@ -20,7 +20,7 @@ class Proposal:
     """A plan together with the program that it would apply, and the digest of each region's release.
 
     ``doomed``: the buckets, as (region, name), that go with all they hold; only where the user allowed it,
-    as ``allows_loss`` says.
+    as ``allows_loss`` says. ``allows_growth``: the ids of what more it may open.
     """
 
     plan: Plan
@@ -29,6 +29,7 @@ class Proposal:
     refresh: bool = False
     doomed: tuple[tuple[str, str], ...] = ()
     allows_loss: bool = False
+    allows_growth: tuple[str, ...] = ()
 
 
 def propose(
@@ -37,6 +38,7 @@ def propose(
     *,
     allow_data_loss: bool = False,
     refresh: bool = False,
+    standing: Collection[str] | None = None,
 ) -> Proposal:
     """Preview every region at the release that the settings describe. Changes nothing.
 
@@ -44,6 +46,7 @@ def propose(
 
     Args:
         refresh: read everything back first, so that what was changed by hand is put back too.
+        standing: the regions with a release; None for every one where something is.
 
     Raises:
         WorkFailed: the program or a provider refused it.
@@ -57,7 +60,14 @@ def propose(
         refresh=refresh,
     )
     findings = [*findings, *plan_findings(environment, record)]
-    plan = make_plan(environment, record, findings, allow_data_loss=allow_data_loss)
+    plan = make_plan(
+        environment,
+        record,
+        findings,
+        allow_data_loss=allow_data_loss,
+        standing=standing,
+        release=environment.release().digest,
+    )
     digests = {region: release.digest for region, release in releases.items()}
     doomed = doomed_buckets(record) if allow_data_loss else ()
     return Proposal(plan, program, digests, refresh, doomed, allow_data_loss)

@@ -11,7 +11,7 @@ from typing import Any
 from rich.console import Group, RenderableType
 
 from regionshift.report.printer import Rows, Text
-from regionshift.report.values import Change, CheckResult, Finding, Outcome, Plan
+from regionshift.report.values import Change, CheckResult, Finding, Growth, Outcome, Plan
 
 _MARKS: Mapping[Outcome, tuple[str, str]] = {
     "passed": ("✓", "green"),
@@ -54,8 +54,12 @@ def findings_table(findings: Sequence[Finding]) -> RenderableType:
 
 
 def plan_parts(plan: Plan, *, whole: bool = False) -> list[RenderableType]:
-    """A plan and what was found to be wrong with it, in the order in which it is read."""
-    return [plan_table(plan, whole=whole), *([findings_table(plan.findings)] if plan.findings else [])]
+    """A plan, what it opens, and what was found to be wrong with it, in the order in which it is read."""
+    return [
+        plan_table(plan, whole=whole),
+        *([growth_table(plan.growth, plan.regions)] if plan.growth else []),
+        *([findings_table(plan.findings)] if plan.findings else []),
+    ]
 
 
 def _of_any_region(text: str, region: str | None) -> str:
@@ -153,6 +157,25 @@ def _value(value: object, *, whole: bool) -> str:
         "·" if value is None else value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
     )
     return text if whole or len(text) <= _LONGEST else f"{text[:_LONGEST]}… (--verbose shows all)"
+
+
+def growth_table(growth: Sequence[Growth], everywhere: Sequence[str]) -> RenderableType:
+    """What a plan opens, a subject with its id each; what needs leave comes first."""
+    parts: list[RenderableType] = [Text("What it opens:", "bold")]
+    for each in sorted(growth, key=lambda one: (one.is_allowed, not one.is_counted)):
+        folded = len(each.regions) > 1
+        own = each.regions[0]
+        where = f"in all {len(each.regions)} regions" if set(each.regions) >= set(everywhere) else f"in {own}"
+        if folded and set(each.regions) < set(everywhere):
+            where = f"the same in {len(each.regions)} regions: {', '.join(each.regions)}"
+        leave = "allowed" if each.is_allowed else f"--allow-broadening {each.id}"
+        line = Text(f"  {each.subject if folded else each.subject.replace(_ANY_REGION, own)}  ", "yellow")
+        line.append(where, "default").append(
+            f"  {leave}" if each.is_counted else "  as in the other regions", "dim"
+        )
+        parts.append(line)
+        parts += [Text(f"      {said if folded else said.replace(_ANY_REGION, own)}") for said in each.opens]
+    return Group(*parts)
 
 
 def _doing(operations: Sequence[str]) -> str:

@@ -89,10 +89,28 @@ class Change:
 
 
 @dataclass(frozen=True)
+class Growth:
+    """What a plan opens to one subject, the same in each of ``regions``: rights, or a safeguard that is lifted.
+
+    Args:
+        id: of just what it opens: what is allowed by it is no more than that.
+        subject: whose rights, or what is opened; ``{region}`` stands for each of the regions. opens: in sentences.
+        is_counted: whether `up` needs leave for it. is_allowed: whether it has that.
+    """
+
+    id: str
+    subject: str
+    regions: tuple[str, ...]
+    opens: tuple[str, ...]
+    is_counted: bool
+    is_allowed: bool = False
+
+
+@dataclass(frozen=True)
 class Plan:
     """What a command is about to do, and what was found to be wrong with it.
 
-    ``outputs_differ``: the environment's outputs change, whether a resource does or not.
+    ``outputs_differ``: the environment's outputs change, whether a resource does or not. ``growth``: what it opens.
     """
 
     environment: str
@@ -101,6 +119,7 @@ class Plan:
     findings: tuple[Finding, ...]
     unchanged: int = 0
     outputs_differ: bool = False
+    growth: tuple[Growth, ...] = ()
 
     @property
     def is_empty(self) -> bool:

@@ -132,6 +132,7 @@ def test_the_live_view_counts_a_replacement_once(told: tuple[str, ...]) -> None:
     [
         ("function-role-us-east-1", "us-east-1"),
         ("replication-failed-to-us-east-1-eu-west-1", "eu-west-1"),
+        ("function-to-endpoints-eu-west-1", "eu-west-1"),
         ("overview-dashboard", None),
     ],
 )

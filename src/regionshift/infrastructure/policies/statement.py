@@ -8,6 +8,7 @@ from types import MappingProxyType
 from typing import Any
 
 import pulumi
+from pulumi.output import Unknown
 
 Statement = dict[str, Any]
 Condition = dict[str, dict[str, str | list[str]]]
@@ -52,8 +53,39 @@ def document(statements: Sequence[Statement]) -> str:
 
 
 def policy(build: Callable[..., Sequence[Statement]], **resources: pulumi.Input[Any]) -> pulumi.Output[str]:
-    """The JSON of ``build(**resources)`` as soon as the resources are known."""
-    return pulumi.Output.from_input(resources).apply(lambda known: document(build(**known)))
+    """The JSON of ``build(**resources)`` as soon as the resources are known.
+
+    In a preview what AWS has still to make up is told by its name here, as a variable of the policy: so who looks at
+    a plan sees every statement of it, and what grows can be told.
+    """
+    return foretold(lambda known: document(build(**known)), resources)
+
+
+def foretold(
+    build: Callable[[Mapping[str, Any]], str], parts: Mapping[str, pulumi.Input[Any]], **words: Any
+) -> pulumi.Output[str]:
+    """``build(parts)``; in a preview with ``words``, or `known_later`, for those that are not known yet."""
+
+    def told(known: Mapping[str, Any]) -> str:
+        return build(
+            {name: _told(value, words.get(name, known_later(name))) for name, value in known.items()}
+        )
+
+    return pulumi.Output.from_input(dict(parts)).apply(told, run_with_unknowns=pulumi.runtime.is_dry_run())
+
+
+def known_later(name: str) -> str:
+    """What stands in a previewed policy for the ``name`` that AWS makes up."""
+    return f"${{known when made: {name}}}"
+
+
+def _told(value: Any, words: Any) -> Any:
+    if isinstance(value, Unknown):
+        return words
+    if isinstance(value, list):
+        every = words if isinstance(words, list) else [words] * len(value)
+        return [_told(each, word) for each, word in zip(value, every, strict=True)]
+    return value
 
 
 def trust(service: str, account: str, sources: Sequence[str] = ()) -> str:

@@ -56,6 +56,7 @@ class Facts:
         left_out: regions that get no call at all.
         ignored: alarms that were red before the first wave; they count once they were green.
         to_nothing: regions that had no release may go back to nothing.
+        allows_growth: the ids of what more it may open.
         terms: what it was begun with; None in journals of older versions.
     """
 
@@ -66,6 +67,7 @@ class Facts:
     left_out: Annotated[NameSet, Field(alias="skipped")] = frozenset()
     ignored: tuple[RedAlarm, ...] = ()
     to_nothing: bool = False
+    allows_growth: tuple[str, ...] = ()
     terms: Terms | None = None
 
     def opening(self, plan: DeploymentPlan) -> dict[str, object]:

@@ -1,0 +1,239 @@
+"""Sets of strings as policies name them: with ``*`` and ``?``, all but those; and which sets hold what others hold.
+
+Exact, not by trial: each pattern is a finite automaton, and they are walked side by side (IAM User Guide, "IAM JSON
+policy elements: Resource", wildcards; "Policy variables"; "Condition operators", ARN).
+
+A policy variable is a string that nobody knows here: it is of no set but one that has the same variable, or ``*``, in
+its place.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+
+_TOKEN = re.compile(r"\$\{([*?$])\}|\$\{[^}]*\}|\*+|.", re.DOTALL)
+_OTHER = "\0"  # stands for every character that no pattern names
+_MOST = 20_000
+"""Of states times patterns, that are looked at in one comparison: a second or so."""
+_VARIABLE = re.compile(r"\$\{(?![*?$]\})[^}]*\}")
+
+
+class TooIntricate(Exception):
+    """The patterns meet in more ways than are looked at."""
+
+
+@dataclass(frozen=True)
+class Pattern:
+    """One pattern, compiled.
+
+    Args:
+        text: as written. is_folded: upper and lower case are alike. is_arn: a wildcard stays within its part of the
+            ARN, but for the last part.
+    """
+
+    text: str
+    is_folded: bool = False
+    is_arn: bool = False
+
+    @property
+    def has_variable(self) -> bool:
+        """Whether a part of it is known only when it is asked."""
+        return any(len(token) > 1 for token in _compiled(self).advance)
+
+
+class _Automaton:
+    """Positions as bits: bit ``n`` is set when the first ``n`` tokens are matched."""
+
+    def __init__(self, pattern: Pattern) -> None:
+        self.advance: dict[str, int] = {}  # symbol → positions from which it leads on
+        self.any_advance = 0  # by every known character
+        self.any_advance_within = 0  # by every known character but a colon
+        self.star = 0  # positions that are a wildcard of any length
+        self.star_within = 0
+        colons = place = 0
+        for token in _tokens(pattern.text):
+            bit = 1 << place
+            is_within = pattern.is_arn and colons < 5
+            if token == "*":
+                if is_within:
+                    self.star_within |= bit
+                else:
+                    self.star |= bit
+            elif token == "?":
+                if is_within:
+                    self.any_advance_within |= bit
+                else:
+                    self.any_advance |= bit
+            else:
+                symbol = token[1:] if token.startswith("\\") else token
+                colons += symbol == ":"
+                for each in _either_case(symbol) if pattern.is_folded else (symbol,):
+                    self.advance[each] = self.advance.get(each, 0) | bit
+            place += 1
+        self.end = 1 << place
+        self.start = self._closed(1)
+
+    def next_symbols(self, positions: int) -> Iterator[str]:
+        """What is told apart from any other character at ``positions``."""
+        return (symbol for symbol, places in self.advance.items() if positions & places)
+
+    def _closed(self, positions: int) -> int:
+        return positions | (positions & (self.star | self.star_within)) << 1
+
+    def step(self, positions: int, symbol: str) -> int:
+        """The positions after ``symbol``: a character, a variable, or the character that nobody names."""
+        leads = self.advance.get(symbol, 0)
+        stays = self.star
+        if len(symbol) == 1:
+            leads |= self.any_advance
+            if symbol != ":":
+                leads |= self.any_advance_within
+                stays |= self.star_within
+        return self._closed((positions & leads) << 1 | positions & stays)
+
+
+def _either_case(symbol: str) -> set[str]:
+    return {symbol, *(each for each in (symbol.lower(), symbol.upper()) if len(each) == len(symbol))}
+
+
+@lru_cache(maxsize=20_000)
+def _compiled(pattern: Pattern) -> _Automaton:
+    return _Automaton(pattern)
+
+
+@lru_cache(maxsize=20_000)
+def _tokens(text: str) -> tuple[str, ...]:
+    """Characters, ``*``, ``?`` and variables; a character that a wildcard's sign stands for has a backslash before."""
+    found: list[str] = []
+    for match in _TOKEN.finditer(text):
+        token = match[0]
+        if match[1]:
+            found.append("\\" + match[1])
+        elif token.startswith("*"):
+            found.append("*")  # several in a row are one
+        elif len(token) == 1 and token == "\\":
+            found.append("\\\\")
+        else:
+            found.append(token)
+    return tuple(found)
+
+
+@dataclass(frozen=True)
+class Names:
+    """A set of strings: what one of ``patterns`` fits, or all but that."""
+
+    patterns: tuple[Pattern, ...]
+    is_all_but: bool = False
+
+    @property
+    def has_variable(self) -> bool:
+        """Whether a part of it is known only when it is asked."""
+        return any(pattern.has_variable for pattern in self.patterns)
+
+    def at_most(self) -> Names:
+        """The same with whatever is not known of it let in."""
+        if self.is_all_but:
+            return Names(tuple(each for each in self.patterns if not each.has_variable), is_all_but=True)
+        return Names(tuple(map(_widest, self.patterns)))
+
+    def at_least(self) -> Names:
+        """The same with whatever is not known of it left out."""
+        if not self.is_all_but:
+            return self
+        opened = (
+            Pattern(_VARIABLE.sub("*", each.text), each.is_folded, each.is_arn) for each in self.patterns
+        )
+        return Names(tuple(map(_widest, opened)), is_all_but=True)
+
+
+def _widest(pattern: Pattern) -> Pattern:
+    """Where a pattern has not the parts of an ARN, its wildcards may stand for anything."""
+    return (
+        pattern
+        if not pattern.is_arn or pattern.text.count(":") >= 5
+        else Pattern(pattern.text, pattern.is_folded)
+    )
+
+
+@lru_cache(maxsize=20_000)
+def held_by(base: tuple[Names, ...], others: tuple[Names, ...]) -> frozenset[frozenset[int]]:
+    """In which of ``others`` (by place) the strings lie that are in every set of ``base``: each way that occurs.
+
+    Raises:
+        TooIntricate: there are too many ways.
+    """
+    bounds = [names.at_most() for names in base]
+    if len(bounds) > 1:  # what a variable stands for may be in the others too, for all that is known
+        bounds = [names for names in bounds if not names.has_variable] or bounds[:1]
+    sets = [*bounds, *(names.at_least() for names in others)]
+    automata = [[_compiled(pattern) for pattern in names.patterns] for names in sets]
+    patterns = sum(map(len, automata))
+    start = (tuple(tuple(one.start for one in each) for each in automata), False)
+    seen, queue, found = {start}, [start], set()
+    while queue:
+        positions, is_unknown = queue.pop()
+        inside = [_holds(*each, is_unknown) for each in zip(sets, automata, positions, strict=True)]
+        if all(inside[: len(bounds)]):
+            found.add(frozenset(n for n, is_in in enumerate(inside[len(bounds) :]) if is_in))
+            if not others:
+                break
+        for symbol in _next(automata, positions):
+            after = tuple(
+                tuple(one.step(at, symbol) if at else 0 for one, at in zip(each, places, strict=True))
+                for each, places in zip(automata, positions, strict=True)
+            )
+            if any(not names.is_all_but and not any(at) for names, at in zip(bounds, after, strict=False)):
+                continue
+            state = (after, is_unknown or len(symbol) > 1)
+            if state not in seen:
+                if len(seen) * patterns > _MOST:
+                    raise TooIntricate
+                seen.add(state)
+                queue.append(state)
+    return frozenset(found)
+
+
+def _next(automata: Sequence[Sequence[_Automaton]], positions: Sequence[Sequence[int]]) -> set[str]:
+    """The symbols that make a difference; variables of the first set alone, for in the others they are of no string."""
+    found = {_OTHER, ":"}
+    for place, (each, places) in enumerate(zip(automata, positions, strict=True)):
+        for one, at in zip(each, places, strict=True):
+            if at:
+                found.update(symbol for symbol in one.next_symbols(at) if place == 0 or len(symbol) == 1)
+    return found
+
+
+def _holds(names: Names, automata: Sequence[_Automaton], positions: Sequence[int], is_unknown: bool) -> bool:
+    """Whether the string that led here is of the set; one with a variable in it is of none that is all but some."""
+    fits = any(at & one.end for one, at in zip(automata, positions, strict=True))
+    return fits != names.is_all_but and not (is_unknown and names.is_all_but)
+
+
+def may_meet(one: Pattern, other: Pattern) -> bool:
+    """False when no string fits both, as far as their beginnings and ends tell."""
+    return _alike(_fixed(one), _fixed(other)) and _alike(_fixed(one, -1), _fixed(other, -1))
+
+
+def _alike(one: str, other: str) -> bool:
+    return one.startswith(other) or other.startswith(one)
+
+
+@lru_cache(maxsize=20_000)
+def _fixed(pattern: Pattern, way: int = 1) -> str:
+    found: list[str] = []
+    for token in _tokens(pattern.text)[::way]:
+        if token in ("*", "?") or len(token) > 2:
+            break
+        found.append(token[-1])
+    text = "".join(found)
+    return text.lower() if pattern.is_folded else text
+
+
+def named(
+    values: Iterable[str], *, is_all_but: bool = False, is_folded: bool = False, is_arn: bool = False
+) -> Names:
+    """The set that ``values`` name."""
+    return Names(tuple(Pattern(value, is_folded, is_arn) for value in dict.fromkeys(values)), is_all_but)

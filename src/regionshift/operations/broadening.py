@@ -1,0 +1,314 @@
+"""What a plan opens in what stands, told once for all regions where it is the same; and which of that is allowed.
+
+What stands is what is in a region that has a release. What comes with a new region or a new environment is told by its
+number: nobody relied on anything there, and what stands gets nothing by it. What stands and gets in a new region just
+what it has in another one is told, and needs no leave: whoever names a region says that.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from regionshift.engine.events import ResourceStep
+from regionshift.iam.documents import Condition, Part, Policy, PolicyKind, Statement, Unreadable
+from regionshift.iam.growth import Opened, opened
+from regionshift.operations.policy_documents import PolicyDocument, policy_documents, safeguards
+from regionshift.report.values import Finding, Growth
+
+_REGION = "{region}"
+_EVERY, _EVERY_OTHER, _SO_FAR = "{every region}", "{every other region}", "{every region so far}"
+_MOST_NAMED = 12
+# KMS Developer Guide, "Key identifiers": of a key, of a multi-Region key; and of one that is still to be made.
+_KEY_ID = re.compile(
+    r"(?<=:key/)(?:[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}|mrk-[0-9a-f]{32}|\$\{[^}]*\})"
+)
+
+
+def growth_of(
+    steps: Sequence[ResourceStep], regions: Collection[str], standing: Collection[str], release: str = ""
+) -> tuple[Growth, ...]:
+    """What ``steps`` open in the regions that stand, alike regions together.
+
+    Args:
+        steps: one a resource (`final_steps`). regions: all of the environment. standing: those with a release.
+        release: the digest of what is planned: what is not known counts for that one alone.
+    """
+    told = _Told(tuple(regions), frozenset(standing), release)
+    for subject in _subjects(steps):
+        if subject.region in standing:
+            found, more = subject.opened(), subject.beside_new_regions(set(regions) - set(standing), standing)
+            told.add(subject, [*more, *subject.unknown()], is_counted=True)
+            if not more and found:
+                told.add(subject, found, is_counted=False)
+    for each in safeguards(steps):
+        if each.is_opened and each.step.region in standing:
+            what = f"{each.what}: {_short(each.before)} → {_short(each.after)}"
+            told.put(
+                f"{_kind_of(each.step)} {each.subject}",
+                each.step.region,
+                [what],
+                is_counted=True,
+                is_known=True,
+            )
+    return told.growth()
+
+
+def made_findings(steps: Sequence[ResourceStep], standing: Collection[str]) -> list[Finding]:
+    """How many roles with how many permissions are made where nothing stands yet."""
+    new = [
+        each
+        for each in policy_documents(steps)
+        if each.step.op == "create" and each.step.region not in standing
+    ]
+    roles = sum(each.kind is PolicyKind.TRUST for each in new)
+    given = [each.new for each in new if each.kind is PolicyKind.IDENTITY]
+    if not roles:
+        return []
+    rights = sum(
+        len(statement.actions.values) * len(statement.resources.values if statement.resources else "*")
+        for policy in given
+        if isinstance(policy, Policy)
+        for statement in policy
+        if statement.effect == "Allow"
+    )
+    unknown = sum(isinstance(policy, Unreadable) for policy in given)
+    where = ", ".join(sorted({str(each.step.region) for each in new}))
+    said = f"{roles} roles with {rights} permissions (each an action on a resource) are made in {where}"
+    if unknown:
+        said += f"; what {unknown} of their {len(given)} policies allow is known when what they name is made"
+    return [
+        Finding("rights", "info", said, None, "nothing: where nothing stands, nobody gets more than before")
+    ]
+
+
+def allowed(growth: Iterable[Growth], ids: Collection[str]) -> tuple[tuple[Growth, ...], list[Finding]]:
+    """``growth`` with what ``ids`` allow marked, and a finding: an error for what they do not.
+
+    One id may stand for all that counts together, so that whatever else comes with it is not allowed.
+    """
+    counted = [each for each in growth if each.is_counted]
+    together = _digest([each.id for each in counted])
+    marked = tuple(
+        replace(each, is_allowed=each.is_counted and (each.id in ids or together in ids)) for each in growth
+    )
+    if not counted:
+        return marked, []
+    left = [each for each in marked if each.is_counted and not each.is_allowed]
+    if not left:
+        said = f"more rights than before, in {len(counted)} ways: {_subjects_of(counted)}"
+        return marked, [Finding("growth", "warning", said, None, "allowed by --allow-broadening")]
+    remedy = "read what is opened; if it is meant: " + " ".join(
+        f"--allow-broadening {each.id}" for each in left[:3]
+    )
+    if len(counted) > 1:
+        remedy = f"read what is opened; if all of it is meant: --allow-broadening {together}; or each by its own id"
+    return marked, [
+        Finding("growth", "error", f"more rights than before: {_subjects_of(left)}", None, remedy)
+    ]
+
+
+def _subjects_of(growth: Sequence[Growth]) -> str:
+    more = f" and {len(growth) - _MOST_NAMED} more" if len(growth) > _MOST_NAMED else ""
+    return ", ".join(each.subject for each in growth[:_MOST_NAMED]) + more
+
+
+@dataclass(frozen=True)
+class _Subject:
+    """All documents of one subject and kind."""
+
+    label: str
+    region: str
+    documents: tuple[PolicyDocument, ...]
+
+    @property
+    def _known(self) -> list[PolicyDocument]:
+        return [each for each in self.documents if not isinstance(each.new, Unreadable)]
+
+    @property
+    def _old(self) -> list[Policy]:
+        return [each.old for each in self._known if isinstance(each.old, Policy)]
+
+    @property
+    def _new(self) -> list[Policy]:
+        return [each.new for each in self._known if isinstance(each.new, Policy)]
+
+    def opened(self) -> list[Opened]:
+        """What it gets, of what is known."""
+        return opened(self._old, self._new)
+
+    def beside_new_regions(self, new_regions: Collection[str], standing: Collection[str]) -> list[Opened]:
+        """The same without what it gets in a new region as it has it in another one that is not its own.
+
+        A region's keys are then alike: the ids of those that are still to be made say nothing.
+        """
+        found = self.opened()
+        others = sorted(set(standing) - {self.region}) if found and new_regions else []
+        old = [_renamed(policy, {}) for policy in self._old]
+        as_there = (
+            opened(old, [_renamed(policy, dict.fromkeys(new_regions, other)) for policy in self._new])
+            for other in others
+        )
+        return min([found, *as_there], key=len)
+
+    def unknown(self) -> list[str]:
+        """In sentences, what cannot be told."""
+        return [
+            f"what {each.step.name} allows is not known: {each.new}"
+            for each in self.documents
+            if isinstance(each.new, Unreadable)
+            and not (each.step.op == "same" and str(each.old) == str(each.new))
+        ]
+
+
+def _subjects(steps: Sequence[ResourceStep]) -> Iterator[_Subject]:
+    by_subject: dict[tuple[str, str], list[PolicyDocument]] = {}
+    for each in policy_documents(steps):
+        if each.stays and each.step.region:
+            by_subject.setdefault((_label(each), each.step.region), []).append(each)
+    for (label, region), documents in by_subject.items():
+        if any(each.step.changes for each in documents):
+            yield _Subject(label, region, tuple(documents))
+
+
+def _label(document: PolicyDocument) -> str:
+    if document.kind is PolicyKind.TRUST:
+        return f"who may assume the role {document.subject}"
+    if document.kind is PolicyKind.IDENTITY:
+        return (
+            f"role {document.subject}"
+            if document.step.type != "aws:iam/policy:Policy"
+            else f"policy {document.subject}"
+        )
+    return f"{_kind_of(document.step)} {document.subject}"
+
+
+def _kind_of(step: ResourceStep) -> str:
+    return re.sub(r"(?<=[a-z])(?=[A-Z])", " ", step.type.rpartition(":")[2]).lower()
+
+
+def _renamed(policy: Policy, regions: Mapping[str, str]) -> Policy:
+    """As if each region of ``regions`` were called otherwise, and every key of a region alike."""
+
+    def told(text: str) -> str:
+        for region, other in regions.items():
+            text = re.sub(rf"{re.escape(region)}(?!\d)", other, text)
+        return _KEY_ID.sub("key", text)
+
+    def part(found: Part | None) -> Part | None:
+        return replace(found, values=tuple(map(told, found.values))) if found else None
+
+    def statement(found: Statement) -> Statement:
+        conditions = tuple(
+            Condition(each.operator, each.key, tuple(map(told, each.values))) for each in found.conditions
+        )
+        return replace(
+            found, resources=part(found.resources), principals=part(found.principals), conditions=conditions
+        )
+
+    return Policy(tuple(map(statement, policy)))
+
+
+class _Told:
+    """Collects what is opened, with the regions where it is the same."""
+
+    def __init__(self, regions: tuple[str, ...], standing: frozenset[str], release: str) -> None:
+        self._regions, self._standing, self._release = regions, standing, release
+        self._found: dict[tuple[str, tuple[str, ...], bool, bool], list[str]] = {}
+
+    def add(self, subject: _Subject, found: Sequence[Opened | str], *, is_counted: bool) -> None:
+        alike = _Alike(self._regions, self._standing, subject.region)
+        said = sorted(each if isinstance(each, str) else _sentence(each, alike) for each in found)
+        is_known = not any(isinstance(each, str) for each in found)
+        if said:
+            self.put(subject.label, subject.region, said, is_counted=is_counted, is_known=is_known)
+
+    def put(
+        self, label: str, region: str | None, said: Sequence[str], *, is_counted: bool, is_known: bool
+    ) -> None:
+        texts = tuple(self._told(each, str(region)) for each in said)
+        key = (self._told(label, str(region)), texts, is_counted, is_known)
+        self._found.setdefault(key, []).append(str(region))
+
+    def growth(self) -> tuple[Growth, ...]:
+        """The same in several regions is one."""
+        return tuple(
+            Growth(
+                _digest([*self._regions, label, *said, "" if is_known else self._release]),
+                label,
+                tuple(dict.fromkeys([*(each for each in self._regions if each in regions), *regions])),
+                said,
+                is_counted,
+            )
+            for (label, said, is_counted, is_known), regions in self._found.items()
+        )
+
+    def _told(self, text: str, region: str) -> str:
+        return re.sub(rf"{re.escape(region)}(?!\d)", _REGION, text)
+
+
+def _sentence(found: Opened, alike: _Alike) -> str:
+    actions, resources = ", ".join(found.actions), ", ".join(alike.told(found.resources))
+    who = "anybody" if found.is_public else ", ".join(alike.told(found.principals))
+    if found.today:
+        rest = len(found.today) - _MOST_NAMED
+        actions += f" (today {', '.join(found.today[:_MOST_NAMED])}{f' and {rest} more' if rest > 0 else ''})"
+    what = f"{actions} on {resources}" if resources else actions
+    bounds = (f"{each.operator} {each.key} {', '.join(alike.told(each.values))}" for each in found.conditions)
+    held = f", if {' and '.join(bounds)}" if found.conditions else ""
+    said = {
+        "action": f"may {what}{held}",
+        "resource": f"may {what} too{held}",
+        "principal": f"may {what}{held}",
+        "condition": f"may {what} on a weaker condition{held or ': none'}",
+        "denied": f"no more denied {what}{held}",
+    }[found.aspect]
+    if found.principals:
+        said = f"{who} {said}" if found.aspect != "denied" else f"{said} to {who}"
+    return f"{said}; not certain: {found.why}" if found.why else said
+
+
+@dataclass(frozen=True)
+class _Alike:
+    """Tells texts once that are there for every region, for every one that stands, or for all but ``own``."""
+
+    regions: tuple[str, ...]
+    standing: frozenset[str]
+    own: str
+
+    def told(self, texts: Sequence[str]) -> list[str]:
+        """``texts`` in the order of their letters."""
+        shapes: dict[str, set[str]] = {}
+        for text in texts:
+            for region in (each for each in self.regions if each in text):
+                shapes.setdefault(text.replace(region, _EVERY), set()).add(region)
+        words = {
+            _SO_FAR: self.standing,
+            _EVERY_OTHER: set(self.regions) - {self.own},
+            _EVERY: set(self.regions),
+        }
+        told = {
+            shape: word
+            for word, regions in words.items()
+            for shape, found in shapes.items()
+            if found == regions and len(self.regions) > 1
+        }
+        return sorted({self._shape(text, told) for text in texts})
+
+    def _shape(self, text: str, told: Mapping[str, str]) -> str:
+        shapes = (text.replace(region, _EVERY) for region in self.regions if region in text)
+        return next((shape.replace(_EVERY, told[shape]) for shape in shapes if shape in told), text)
+
+
+def _short(value: object) -> str:
+    return (
+        "nothing" if value is None else value if isinstance(value, str) else json.dumps(value, sort_keys=True)
+    )
+
+
+def _digest(said: Sequence[str]) -> str:
+    """64 bits: whoever is to find other growth with the same id has to try some 10^19."""
+    return hashlib.sha256(json.dumps(said).encode()).hexdigest()[:16]
