@@ -6,6 +6,7 @@ The commands are real, and so is the embedded AWS that they ask; the engine and 
 from __future__ import annotations
 
 import ast
+import json
 import os
 import uuid
 from collections.abc import Callable, Iterator
@@ -437,6 +438,7 @@ TROUBLES = {
 # itself, and how the terminal shows it.
 BY_ONE = {
     *("quota", "quota-unknown", "permission", "permission-unknown", "data-loss", "left-out"),
+    *("growth", "rights"),
     "interfaces",
     *("ownership", "ownership-unknown"),
     *("orphan", "recovered"),
@@ -520,6 +522,44 @@ def test_a_return_leaves_no_region_out_that_does_not_answer(
         says = _region_that_is_down(scene)
         with pytest.raises(PlanRefused, match=says):
             rejoining.plan_return(opening.tools_of(choices, wired), OTHER)
+
+
+def test_more_rights_want_leave_by_the_id_that_the_plan_shows(
+    scene: Scene, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plain = Buckets.preview
+
+    def with_more(self: Buckets, *arguments: Any, **more: Any) -> RunRecord:
+        record = plain(self, *arguments, **more)
+        statement = {"Effect": "Allow", "Action": "s3:GetObject", "Resource": "arn:aws:s3:::b/*"}
+        ends = (statement, {**statement, "Action": ["s3:GetObject", "s3:PutObject"]})
+        old, new = ({"role": "worker", "policy": json.dumps({"Statement": each})} for each in ends)
+        kind = "aws:iam/rolePolicy:RolePolicy"
+        steps = [ResourceStep("update", _urn(r, kind), kind, r, old=old, new=new) for r in WAVES]
+        return RunRecord(planned=[*record.planned, *steps])
+
+    monkeypatch.setattr(Buckets, "preview", with_more)
+    runs = [each.run_id for each in scene.process().journal.history()]
+    assert run(app, ["preview", "--json"]) == EXIT_REFUSED
+    (growth,) = json.loads(capsys.readouterr().out)["growth"]
+    assert (growth["subject"], growth["regions"]) == (
+        "role worker",
+        sorted(WAVES, key=growth["regions"].index),
+    )
+    assert growth["opens"] == ["may s3:PutObject on arn:aws:s3:::b/*"]
+    for given in ([], ["--allow-broadening", "0123456789abcdef"]):
+        assert run(app, ["up", "--yes", *given]) == EXIT_REFUSED
+        told = " ".join("".join(capsys.readouterr()).split())
+        assert f"role worker in all {len(WAVES)} regions --allow-broadening {growth['id']}" in told
+        assert "more rights than before: role worker" in told
+    allowed = ["--allow-broadening", growth["id"]]
+    assert run(app, ["preview", *allowed]) == EXIT_OK
+    capsys.readouterr()
+    assert run(app, ["up", *allowed]) == EXIT_REFUSED, "nobody is there to be asked"
+    assert "--yes" in "".join(capsys.readouterr())
+    monkeypatch.setenv("REGIONSHIFT_ALLOW_BROADENING", f"0123456789abcdef {growth['id']}")
+    assert run(app, ["preview"]) == EXIT_OK
+    assert [each.run_id for each in scene.process().journal.history()] == runs
 
 
 def test_a_bucket_of_somebody_else_is_named_before_it_would_be_emptied(

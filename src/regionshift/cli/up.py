@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
@@ -37,7 +37,7 @@ from regionshift.report.comment import as_comment
 from regionshift.report.printer import Text
 from regionshift.report.sarif import write_sarif
 from regionshift.report.terminal import findings_table, plan_parts
-from regionshift.report.values import Finding, Plan, PolicyFinding, as_data, exit_code_of
+from regionshift.report.values import Plan, PolicyFinding, as_data, exit_code_of
 from regionshift.runs.deployment_state import DeploymentState, Outcome
 from regionshift.runs.driver import Waits
 from regionshift.session import Session
@@ -125,7 +125,7 @@ def run_up(choices: Choices, options: UpOptions, *, check: bool, hand_over: Path
                 choices,
                 session,
                 planned.intent,
-                plan.findings,
+                plan,
                 allow_data_loss=options.allow_data_loss,
                 refresh=planned.proposal.refresh,
                 despite_alarms=options.despite_alarms,
@@ -184,13 +184,13 @@ def up_in_waves(
     choices: Choices,
     session: Session,
     intent: deploying.Intent,
-    findings: Sequence[Finding],
+    plan: Plan,
     *,
     allow_data_loss: bool = False,
     refresh: bool = False,
     despite_alarms: bool = False,
 ) -> int:
-    """Do what was planned, wave by wave; ``findings`` of the plan stand in the JSON of its end."""
+    """Do what was planned, wave by wave; what ``plan`` found and opens stands in the JSON of its end."""
     deployed = deployed_releases(session.journal)
     terms = terms_of(session.environment.config, refresh=refresh, allow_data_loss=allow_data_loss)
     intent = begun_under(
@@ -198,7 +198,8 @@ def up_in_waves(
     )
     with driver(choices, session) as driving:
         state = deploying.begin(driving, session.catalog, intent, deployed)
-    return ended(choices, session, state, more={"findings": as_data(findings)})
+    found = {"findings": as_data(plan.findings), "growth": as_data(plan.growth)}
+    return ended(choices, session, state, more=found)
 
 
 def resume_waves(

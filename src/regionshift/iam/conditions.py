@@ -17,7 +17,7 @@ from itertools import pairwise
 from typing import Any
 
 from regionshift.iam.documents import Condition
-from regionshift.iam.patterns import Names, held_by, named
+from regionshift.iam.patterns import Strings, held_by, named
 
 _OPERATOR = re.compile(r"(?:(ForAnyValue|ForAllValues):)?(\w+?)(IfExists)?", re.IGNORECASE)
 _TEXT = {
@@ -65,7 +65,7 @@ class Bound:
     family: str
     of_many: str = ""
     without: bool = False
-    names: Names | None = None
+    names: Strings | None = None
     fits: Callable[[Any], bool] | None = None
     points: tuple[Any, ...] = ()
 

@@ -16,7 +16,7 @@ from typing import Literal
 from regionshift.iam.actions import expanded
 from regionshift.iam.conditions import Bound, bound_of, ways_of_key
 from regionshift.iam.documents import ALL, EVERY, Condition, Part, Policy, Statement
-from regionshift.iam.patterns import Names, Pattern, TooIntricate, held_by, may_meet
+from regionshift.iam.patterns import Pattern, Strings, TooIntricate, held_by, may_meet
 
 Aspect = Literal["action", "resource", "principal", "condition", "denied"]
 
@@ -75,11 +75,11 @@ class _Set:
     statement: Statement
 
     @cached_property
-    def actions(self) -> Names:
+    def actions(self) -> Strings:
         return _names(self.statement.actions, is_folded=True)
 
     @cached_property
-    def resources(self) -> Names:
+    def resources(self) -> Strings:
         return _names(self.statement.resources or ALL)
 
     @property
@@ -125,8 +125,8 @@ def _singly(part: Part) -> list[Part]:
     return [part] if part.is_all_but else [Part((value,)) for value in dict.fromkeys(part.values)]
 
 
-def _names(part: Part, *, is_folded: bool = False) -> Names:
-    return Names(tuple(Pattern(value, is_folded) for value in part.values), part.is_all_but)
+def _names(part: Part, *, is_folded: bool = False) -> Strings:
+    return Strings(tuple(Pattern(value, is_folded) for value in part.values), part.is_all_but)
 
 
 def _why_new(part: _Set, others: Sequence[_Set]) -> str | None:
@@ -190,7 +190,7 @@ def _all_held(part: _Set, others: Sequence[_Set]) -> bool:
     return held(0, others)
 
 
-def _ways(base: Names, others: Sequence[Names]) -> Iterable[frozenset[int]]:
+def _ways(base: Strings, others: Sequence[Strings]) -> Iterable[frozenset[int]]:
     """What does not meet the base makes no difference, and only work."""
     if not base.is_all_but:
         others = [

@@ -122,7 +122,7 @@ def _tokens(text: str) -> tuple[str, ...]:
 
 
 @dataclass(frozen=True)
-class Names:
+class Strings:
     """A set of strings: what one of ``patterns`` fits, or all but that."""
 
     patterns: tuple[Pattern, ...]
@@ -133,20 +133,20 @@ class Names:
         """Whether a part of it is known only when it is asked."""
         return any(pattern.has_variable for pattern in self.patterns)
 
-    def at_most(self) -> Names:
+    def at_most(self) -> Strings:
         """The same with whatever is not known of it let in."""
         if self.is_all_but:
-            return Names(tuple(each for each in self.patterns if not each.has_variable), is_all_but=True)
-        return Names(tuple(map(_widest, self.patterns)))
+            return Strings(tuple(each for each in self.patterns if not each.has_variable), is_all_but=True)
+        return Strings(tuple(map(_widest, self.patterns)))
 
-    def at_least(self) -> Names:
+    def at_least(self) -> Strings:
         """The same with whatever is not known of it left out."""
         if not self.is_all_but:
             return self
         opened = (
             Pattern(_VARIABLE.sub("*", each.text), each.is_folded, each.is_arn) for each in self.patterns
         )
-        return Names(tuple(map(_widest, opened)), is_all_but=True)
+        return Strings(tuple(map(_widest, opened)), is_all_but=True)
 
 
 def _widest(pattern: Pattern) -> Pattern:
@@ -159,7 +159,7 @@ def _widest(pattern: Pattern) -> Pattern:
 
 
 @lru_cache(maxsize=20_000)
-def held_by(base: tuple[Names, ...], others: tuple[Names, ...]) -> frozenset[frozenset[int]]:
+def held_by(base: tuple[Strings, ...], others: tuple[Strings, ...]) -> frozenset[frozenset[int]]:
     """In which of ``others`` (by place) the strings lie that are in every set of ``base``: each way that occurs.
 
     Raises:
@@ -206,7 +206,9 @@ def _next(automata: Sequence[Sequence[_Automaton]], positions: Sequence[Sequence
     return found
 
 
-def _holds(names: Names, automata: Sequence[_Automaton], positions: Sequence[int], is_unknown: bool) -> bool:
+def _holds(
+    names: Strings, automata: Sequence[_Automaton], positions: Sequence[int], is_unknown: bool
+) -> bool:
     """Whether the string that led here is of the set; one with a variable in it is of none that is all but some."""
     fits = any(at & one.end for one, at in zip(automata, positions, strict=True))
     return fits != names.is_all_but and not (is_unknown and names.is_all_but)
@@ -234,6 +236,6 @@ def _fixed(pattern: Pattern, way: int = 1) -> str:
 
 def named(
     values: Iterable[str], *, is_all_but: bool = False, is_folded: bool = False, is_arn: bool = False
-) -> Names:
+) -> Strings:
     """The set that ``values`` name."""
-    return Names(tuple(Pattern(value, is_folded, is_arn) for value in dict.fromkeys(values)), is_all_but)
+    return Strings(tuple(Pattern(value, is_folded, is_arn) for value in dict.fromkeys(values)), is_all_but)

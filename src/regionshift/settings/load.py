@@ -43,7 +43,7 @@ RESERVED = frozenset(
     PREFIX + name
     for name in (
         *("CONFIG", "ENDPOINT", "YES", "JSON", "VERBOSE", "CACHE", "PULUMI", "CA_BUNDLE", "PROFILE"),
-        "LOCAL_ROLE",
+        *("ALLOW_BROADENING", "LOCAL_ROLE"),
     )
 )
 RESERVED_PREFIXES = (PREFIX + "TEST_", PREFIX + "BENCH_")

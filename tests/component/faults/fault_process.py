@@ -127,7 +127,7 @@ class Process:
         assert not proposal.plan.errors, proposal.plan.errors
         intent = deploying.plan_deployment(self.environment, self.deployed, proposal.plan)
         if intent is not None:
-            up_in_waves(_CHOICES, self.wired, intent, proposal.plan.findings, refresh=proposal.refresh)
+            up_in_waves(_CHOICES, self.wired, intent, proposal.plan, refresh=proposal.refresh)
         else:
             self.catalog.keep(self.environment.release(), self.deployed.links)
             deploy(self.environment, self.journal, proposal)

@@ -49,6 +49,7 @@ FACTS = {
     "skipped": ["c", "d"],
     "ignored": [{"name": "errors", "region": "a", "since": "2026-05-01T09:30:00+00:00"}],
     "to_nothing": True,
+    "allows_growth": ["0123456789abcdef"],
     "terms": {
         "bake": 60,
         "min_samples": 5,
@@ -95,6 +96,7 @@ BEGUN = Facts(
     left_out=frozenset("cd"),
     ignored=(RedAlarm("errors", "a", "2026-05-01T09:30:00+00:00"),),
     to_nothing=True,
+    allows_growth=("0123456789abcdef",),
     terms=Terms(60, 5, (Watched("mine", "b"),), 900, refresh=True),
 )
 HELD = Holder("ann", "host-7", 42, datetime(2026, 5, 1, 9, 30, 0, 1, tzinfo=UTC), "t")
