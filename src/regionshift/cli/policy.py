@@ -33,7 +33,8 @@ def run_policy_deploy(choices: Choices, role: str, folder: Path | None) -> int:
         raise InputError(
             f"The role would need {len(policies)} policies, of {MANAGED_POLICIES.most} ({MANAGED_POLICIES.page}).",
             where="carry",
-            remedy="shorten `carry`: fewer entries, shorter names; or ask for more policies a role in Service Quotas",
+            remedy="shorten `carry` (fewer entries, shorter names) or the names of project and environment; or ask for"
+            " more policies a role in Service Quotas",
         )
     if folder is not None:
         _write(folder, policies)

@@ -20,6 +20,7 @@ from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from os.path import commonprefix
 
 from regionshift.carriers.kinds import KINDS
 from regionshift.carriers.records import OWNED, PROBES
@@ -31,7 +32,7 @@ from regionshift.infrastructure.site import MANAGED_BY
 from regionshift.settings import components as named
 from regionshift.settings.components import Component, PipelineRole
 from regionshift.settings.config import MigrationConfig
-from regionshift.settings.names import NameKind
+from regionshift.settings.names import HASH_LENGTH, NameKind, normalize_name
 from regionshift.settings.quotas import MANAGED_POLICIES, MANAGED_POLICY
 from regionshift.settings.regions import PARTITIONS, partition_of, patterns_of, service_host
 from regionshift.settings.state_url import parse_key_url, parse_state_url
@@ -41,6 +42,8 @@ PREVIEW, DEPLOY, OPERATE = PipelineRole.PREVIEW, PipelineRole.DEPLOY, PipelineRo
 _ANY_REGION = "??-*-?"
 """The form of every region's code."""
 _OF_REGION = "{region}"
+_OF_PROJECT = 30
+"""Characters of a project's name that every shortened name of a bucket begins with."""
 
 
 @dataclass(frozen=True)
@@ -68,8 +71,8 @@ class ManagedPolicy:
 def operator_policies(config: MigrationConfig, role: PipelineRole) -> tuple[ManagedPolicy, ...]:
     """The policies of a role for one environment: of 6,144 characters at most each, as few as that takes.
 
-    Of very many regions whose names have to be shortened there may be more than `settings.quotas.MANAGED_POLICIES`;
-    then regions are named by one pattern for all of them.
+    Where that would be more than a role takes (`settings.quotas.MANAGED_POLICIES`), regions are named by one pattern
+    for all of them, and so are names that were shortened.
     """
     for by_form in (True, False):
         rows = statements_of(config, role, by_form=by_form)
@@ -131,6 +134,7 @@ class _Reach:
         self.regions = sorted(config.all_regions)
         self.partition = partition_of(config.regions.primary)
         self.kinds = {kind for region in self.regions for kind in types_of(config, region)}
+        self._by_form = by_form
         forms = patterns_of(self.regions)
         self._forms = forms if by_form or len({*forms.values()}) == 1 else dict.fromkeys(forms, _ANY_REGION)
 
@@ -160,17 +164,34 @@ class _Reach:
 
     def names(self, *components: Component) -> list[str]:
         """What these are called in any of the regions, as patterns."""
-        return _once(
-            pattern
-            for component in components
-            for pattern in self.alike({r: component.name(self.config.names, r) for r in self.regions})
-        )
+        return _once(pattern for component in components for pattern in self._names_of(component))
 
-    def alike(self, names: Mapping[str, str]) -> list[str]:
-        """Names by region as patterns. A name that was shortened ends in a hash, and stands for itself."""
+    def _names_of(self, component: Component) -> list[str]:
+        project = normalize_name(self.config.project)
+        # A bucket's name has room for little more than the project's; with the account it is no other account's.
+        in_account = component.kind is NameKind.BUCKET
+        beginning = project[:_OF_PROJECT] if in_account else f"{project}-{component.part}-"
+        names = {region: component.name(self.config.names, region) for region in self.regions}
+        return self.alike(names, beginning, f"-{self.config.account}" if in_account else "")
+
+    def alike(self, names: Mapping[str, str], beginning: str = "", end: str = "") -> list[str]:
+        """Names by region as patterns. A name that was shortened ends in a hash, and stands for itself.
+
+        Args:
+            beginning: with it, where regions are not told apart by their forms, shortened names that all begin so are
+                one pattern; another environment of the project whose names are shortened too has such names.
+            end: what stands behind the hash.
+        """
         found = {region: self.in_form(name, region) for region, name in names.items()}
         times = Counter(found.values())
-        return _once(each if times[each] > 1 else names[region] for region, each in found.items())
+        alone = [names[region] for region, each in found.items() if times[each] == 1]
+        patterns = [each for each in found.values() if times[each] > 1]
+        hashed = f"--{'?' * HASH_LENGTH}{end}"
+        # It compares characters, which is what is wanted.
+        shared = commonprefix([name[: -len(hashed)] for name in alone])  # noqa: RUF071
+        if self._by_form or len(alone) < 2 or not beginning or not shared.startswith(beginning):
+            return _once([*patterns, *alone])
+        return _once([*patterns, f"{shared}*{hashed}"])
 
     def in_form(self, name: str, region: str) -> str:
         """``name`` with the region's pattern in its place."""

@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from enum import Enum
 
 _NOT_ALLOWED = re.compile(r"[^a-z0-9]+")
-_HASH_LENGTH = 8
+HASH_LENGTH = 8
 _DASHED = r"[a-z0-9]+(-+[a-z0-9]+)*"
 _PATH = r"/?[A-Za-z0-9_.-]+(/[A-Za-z0-9_.-]+)*"
 _PARAMETER_ARN = "arn:aws-us-gov:ssm:{}:000000000000:parameter"
@@ -101,8 +101,8 @@ def shorten(name: str, limit: int) -> str:
     """``name`` itself when it fits in ``limit`` characters, else its head, two dashes and a hash of the whole."""
     if len(name) <= limit:
         return name
-    digest = hashlib.sha256(name.encode()).hexdigest()[:_HASH_LENGTH]
-    head = name[: limit - _HASH_LENGTH - 2].rstrip("-")
+    digest = hashlib.sha256(name.encode()).hexdigest()[:HASH_LENGTH]
+    head = name[: limit - HASH_LENGTH - 2].rstrip("-")
     return f"{head}--{digest}"
 
 
@@ -167,7 +167,7 @@ class Names:
         project, environment = normalize_name(self.project), normalize_name(self.environment)
         if not holds_region(environment):
             return name
-        return f"{name}--{hashlib.sha256(f'{project}/{environment}'.encode()).hexdigest()[:_HASH_LENGTH]}"
+        return f"{name}--{hashlib.sha256(f'{project}/{environment}'.encode()).hexdigest()[:HASH_LENGTH]}"
 
 
 # A folder's name has 255 characters at most on the file systems in use; the engine takes 100 for a stack's.

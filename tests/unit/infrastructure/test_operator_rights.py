@@ -73,7 +73,9 @@ THIRTY = FULL | {
     "regions": {"primary": REGIONS["aws"][0], "secondaries": list(REGIONS["aws"][1:30])},
     "carry": {"s3": MANY},
 }
-SETTINGS = {"plain": PLAIN, "full": FULL, "secrets": IN_SECRETS_MANAGER, "thirty": THIRTY}
+LONG = THIRTY | {"project": "a-project-with-forty-characters-in-names", "environment": "production-emea"}
+"""Buckets, roles and functions have names that are shortened."""
+SETTINGS = {"plain": PLAIN, "full": FULL, "secrets": IN_SECRETS_MANAGER, "thirty": THIRTY, "long": LONG}
 
 
 def config(**more: Any) -> MigrationConfig:
@@ -86,7 +88,8 @@ def statements(settings: str, role: PipelineRole) -> list[ExplainedStatement]:
 
 
 @pytest.fixture(
-    params=[(name, role) for name in SETTINGS if name != "thirty" for role in PipelineRole], ids="-".join
+    params=[(name, role) for name in SETTINGS if name not in ("thirty", "long") for role in PipelineRole],
+    ids="-".join,
 )
 def written(request: pytest.FixtureRequest) -> list[ExplainedStatement]:
     return statements(*request.param)
@@ -294,7 +297,8 @@ def allowed_names(settings: MigrationConfig) -> list[str]:
     """The last part of every ARN that deploying may change and that stands for things with names."""
     return [
         resource.split(":", 5)[5]
-        for each in statements_of(settings, DEPLOY)
+        for policy in operator_policies(settings, DEPLOY)
+        for each in policy.statements
         if each.statement["Sid"] in BY_NAME
         for resource in each.statement["Resource"]
     ]
@@ -324,7 +328,7 @@ def named_by(settings: MigrationConfig, others: MigrationConfig) -> dict[str, bo
 
 
 @pytest.mark.parametrize(
-    "settings", [PLAIN, THIRTY, IN_SECRETS_MANAGER, PLAIN | {"project": "a-long-name" * 5}]
+    "settings", [PLAIN, THIRTY, IN_SECRETS_MANAGER, PLAIN | {"project": "a-long-name" * 5}, LONG]
 )
 def test_every_name_of_the_environment_is_allowed(settings: dict[str, Any]) -> None:
     own = config(**settings)
