@@ -70,6 +70,8 @@ class Recorded:
         found = _SCOPE.search(
             self.headers.get("authorization", "") if signed is None else f"Credential={signed}"
         )
+        if found is None and b"Action=AssumeRoleWithWebIdentity" in (self.body or b""):
+            return "sts"  # who has a token has no key yet (STS API Reference, "AssumeRoleWithWebIdentity")
         return _NAMES.get(found[1], found[1]) if found else ""
 
 

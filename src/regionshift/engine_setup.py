@@ -33,6 +33,7 @@ class EngineSetup:
         given: the environment variables of the command.
         slot: where resources that a run must not know of are kept meanwhile.
         cloud: the embedded AWS; None on AWS. readable: what the local provider may read of this machine's files.
+        without_secrets: the state is that of `bootstrap`. Nothing in it is secret, and any machine opens it.
     """
 
     config: MigrationConfig
@@ -43,6 +44,7 @@ class EngineSetup:
     slot: Slot
     cloud: LocalCloud | None = None
     readable: Files | None = None
+    without_secrets: bool = False
 
     @property
     def identity(self) -> Identity:
@@ -84,7 +86,7 @@ class EngineSetup:
                     backend=self._backend(),
                     project=self.identity.engine_project,
                     stack=self.identity.stack,
-                    work_dir=self.home / "engine" / self.identity.scope,
+                    work_dir=self._work_dir,
                     environment=variables,
                     secrets_provider=self._secrets_provider(),
                     exclusive=exclusive,
@@ -95,6 +97,12 @@ class EngineSetup:
             stack.callback(engine.close)
             with _stops_on_interrupt(engine):
                 yield engine, problem
+
+    @property
+    def _work_dir(self) -> Path:
+        """The engine's workspace, where it keeps what it knows of the stack's key: one of each state."""
+        scope = self.identity.scope
+        return self.home / "engine" / (f"{scope}.bootstrap" if self.without_secrets else scope)
 
     def inherited(self) -> dict[str, str]:
         """The environment variables for programs that are started: without those that hold the application's secrets.
@@ -117,7 +125,9 @@ class EngineSetup:
             # A machine that never worked on the stack knows its key from the state, not from a file of the workspace.
             "PULUMI_FALLBACK_TO_STATE_SECRETS_MANAGER": "true",
         }
-        if self.config.state_secrets is None:
+        if self.without_secrets:
+            variables["PULUMI_CONFIG_PASSPHRASE"] = ""
+        elif self.config.state_secrets is None:
             variables["PULUMI_CONFIG_PASSPHRASE_FILE"] = str(key_file(self.key_file))
         if cloud is None:
             return _with_profile(variables)

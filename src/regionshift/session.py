@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 from regionshift import __version__
 from regionshift.engine_setup import EngineSetup
 from regionshift.errors import InputError, Refused, WorkFailed
+from regionshift.settings.components import state_bucket
 from regionshift.settings.config import MigrationConfig
 from regionshift.settings.load import load_config
 from regionshift.settings.names import Identity
@@ -35,11 +36,13 @@ if TYPE_CHECKING:
     from regionshift.journal.store import StateStore
     from regionshift.local.emulator import LocalCloud
     from regionshift.local.provider.assets import Files
+    from regionshift.operations.bootstrap import BootstrapPart
     from regionshift.operations.environment import Environment, RegionScope
     from regionshift.operations.migrations.carrying import Carrying
     from regionshift.operations.preflight import Machine
     from regionshift.operations.room import Disk
     from regionshift.releases import ReleaseCatalog
+    from regionshift.report.values import Finding
     from regionshift.runs.messages import RunListener
     from regionshift.runs.state import RunStep
     from regionshift.settings.release import Artifact, Release
@@ -195,6 +198,134 @@ def open_session(
             lock=lock,
             machine=parts.machine(problem),
             cloud=parts.cloud,
+        )
+
+
+@dataclass(frozen=True)
+class BootstrapSession:
+    """What `bootstrap` works on.
+
+    Args:
+        config: the settings as they are when it is done. given: what it gives them.
+        account, pipeline: its two parts. identities: of both. findings: what is to be said before their plans.
+        aside: the state beside the caller. inside: the same in the bucket, which must stand. is_inside: which is used.
+        has_bucket: whether the bucket stands.
+        environments: where environments have their states in the bucket.
+    """
+
+    config: MigrationConfig
+    given: Mapping[str, str]
+    account: BootstrapPart
+    pipeline: BootstrapPart
+    identities: tuple[Identity, Identity]
+    findings: tuple[Finding, ...]
+    aside: Callable[[], StateStore]
+    inside: Callable[[], StateStore]
+    environments: Callable[[], StateStore]
+    is_inside: bool
+    has_bucket: bool
+
+
+@contextmanager
+def open_bootstrap(
+    path: Path,
+    overrides: Mapping[str, object],
+    outside: Surroundings,
+    *,
+    endpoint: str | None = None,
+    force: Callable[[Holder, MigrationConfig], None] | None = None,
+    patience: float = 0.0,
+    waiting: Callable[[Holder | None], None] = lambda _: None,
+    region: str | None = None,
+    take_over: bool = False,
+) -> Iterator[BootstrapSession]:
+    """Both parts of `bootstrap`, locked, with the state where it lies now.
+
+    Args:
+        force, patience, waiting: as `open_session` has them.
+        region: where the bucket is to be when it is new; the primary region by default.
+        take_over: an issuer that somebody else made becomes the account's part.
+
+    Raises:
+        InputError: the settings are wrong, or the bucket stands in another region.
+        Refused: another account, a lock held by somebody else.
+    """
+    from regionshift.aws.guard import require_account
+    from regionshift.infrastructure.bootstrap import account_stack, pipeline_stack, taking_over
+    from regionshift.infrastructure.program import ProviderSettings
+    from regionshift.infrastructure.site import Site
+    from regionshift.journal.identity import is_written
+    from regionshift.operations import bootstrap
+
+    config, files = load_settings(path, overrides, outside), ProjectFiles(path)
+    first = SessionParts(config, files, outside, endpoint)
+    require_account(first.clients, config.account, [config.regions.primary])
+    stands_in = bootstrap.region_of_bucket(first.clients, config)
+    if region and stands_in and region != stands_in:
+        raise InputError(
+            f"The bucket {state_bucket(config.account)} stands in {stands_in}.",
+            where="--region",
+            remedy="leave it out",
+        )
+    place = stands_in or region or config.regions.primary
+    keeps_state = (
+        not config.state and (files.home / "state").exists() and is_written(first.store, config.identity)
+    )
+    given = bootstrap.settings_after(config, place, keeps_state=keeps_state)
+    config = bootstrap.with_values(config, given)
+    shared = bootstrap.account_settings(config, place)
+
+    def parts(of: MigrationConfig, url: str) -> SessionParts:
+        bare = of.model_copy(update={"state": url, "state_secrets": None})
+        return SessionParts(bare, files, outside, endpoint)
+
+    def url_in(folder: str) -> str:
+        return f"s3://{state_bucket(config.account)}/{folder}?region={place}"
+
+    beside = (files.home / bootstrap.STATE_FOLDER).as_uri()
+    identities = shared.identity, config.identity
+    inside = parts(shared, url_in(bootstrap.STATE_FOLDER))
+    marker = bootstrap.state_object(identities[0])
+    is_inside = stands_in is not None and inside.store.get(marker) is not None
+    settings = ProviderSettings(first.cloud.endpoint if first.cloud else None)
+    with ExitStack() as stack:
+
+        def opened(of: MigrationConfig, build: Callable[[Site], None]) -> BootstrapPart:
+            own = parts(of, inside.state_url if is_inside else beside)
+            own.files.home.mkdir(parents=True, exist_ok=True)
+            stops: list[Callable[[], None]] = []
+            stack.enter_context(own.locked(force, stops, patience, waiting))
+            running = own.engine_setup(without_secrets=True).running(exclusive=True, may_miss=False)
+            engine, _ = stack.enter_context(running)
+            stops.append(engine.interrupt)
+            site = Site.by_settings(of, place)
+            return bootstrap.BootstrapPart(
+                of, place, own.clients, engine, lambda imports: taking_over(lambda: build(site), imports)
+            )
+
+        issuer = bootstrap.issuer_of(first.clients, config, place) if config.pipeline.repository else None
+        findings: list[Finding] = []
+        with_issuer = False
+        account = opened(shared, lambda site: account_stack(site, settings, with_issuer=with_issuer))
+        is_theirs = issuer is not None and issuer[1].get("ManagedBy") != "regionshift"
+        if bootstrap.knows_issuer(account.engine):
+            with_issuer = True
+        elif issuer is not None and is_theirs and not take_over:
+            findings = bootstrap.issuer_findings(first.clients, place, issuer[0])
+        else:
+            with_issuer = config.pipeline.repository is not None
+        yield BootstrapSession(
+            config=config,
+            given=given,
+            account=account,
+            pipeline=opened(config, lambda site: pipeline_stack(site, settings)),
+            identities=identities,
+            findings=(*bootstrap.state_findings(config, keeps_state=keeps_state), *findings),
+            aside=lambda: parts(shared, beside).store,
+            inside=lambda: parts(shared, inside.state_url).store,
+            environments=lambda: parts(shared, url_in(bootstrap.ENVIRONMENTS)).store,
+            is_inside=is_inside,
+            has_bucket=stands_in is not None,
         )
 
 
@@ -455,8 +586,8 @@ class SessionParts:
 
     # What an operation gets
 
-    def engine_setup(self) -> EngineSetup:
-        """How the engine is run."""
+    def engine_setup(self, *, without_secrets: bool = False) -> EngineSetup:
+        """How the engine is run; ``without_secrets`` as `EngineSetup` has it."""
         from regionshift.journal.store import Slot
 
         return EngineSetup(
@@ -468,6 +599,7 @@ class SessionParts:
             Slot(self.store, f"aside/{self.identity.scope}.json"),
             self.cloud,
             self._readable,
+            without_secrets,
         )
 
     def environment(self, engine: Engine, scope: RegionScope) -> Environment:

@@ -444,6 +444,7 @@ BY_ONE = {
     *("orphan", "recovered"),
     *("lock", "state", "journal", "engine"),
     "terminal",
+    *("exists", "take-over", "issuer"),  # of what `bootstrap` makes
 }
 
 

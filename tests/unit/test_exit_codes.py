@@ -199,6 +199,7 @@ class Row:
 
 TABLE: dict[tuple[str, ...], Row] = {
     ("init",): Row(reads=False),
+    ("bootstrap",): Row(),
     ("doctor",): Row(),
     ("preview",): Row(),
     ("up",): Row(),

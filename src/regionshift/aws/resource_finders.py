@@ -243,6 +243,14 @@ def _policy(look: Look) -> Found | None:
     return (arn, _plain(answer["Policy"].get("Tags", []))) if answer else None
 
 
+def _issuer(look: Look) -> Found | None:
+    """By its ARN, which is its URL without the scheme."""
+    host = look.text("url").removeprefix("https://")
+    arn = f"arn:{partition_of(look.region)}:iam::{look.account}:oidc-provider/{host}"
+    answer = unless_gone(look.client("iam").get_open_id_connect_provider, OpenIDConnectProviderArn=arn)
+    return (arn, _plain(answer.get("Tags", []))) if answer else None
+
+
 def _replication(look: Look) -> Iterator[str]:
     if unless_gone(look.client("s3").get_bucket_replication, Bucket=look.text("bucket")):
         yield look.text("bucket")
@@ -316,6 +324,7 @@ NAMED: Mapping[str, FindNamed] = MappingProxyType(
     {
         "aws:cloudwatch/logGroup:LogGroup": _log_group,
         "aws:cloudwatch/metricAlarm:MetricAlarm": _alarm,
+        "aws:iam/openIdConnectProvider:OpenIdConnectProvider": _issuer,
         "aws:iam/policy:Policy": _policy,
         "aws:iam/role:Role": _role,
         "aws:lambda/function:Function": _function,

@@ -255,6 +255,58 @@ def doctor(choices: Choices) -> int:
     return run_doctor(choices)
 
 
+class BootstrapAction(StrEnum):
+    """What `bootstrap` does instead of making."""
+
+    destroy = "destroy"
+
+
+@app.command()
+@takes(CHANGE)
+def bootstrap(
+    action: Annotated[
+        BootstrapAction | None, typer.Argument(help="Take down what it made.", show_default=False)
+    ] = None,
+    *,
+    choices: Choices,
+    plan_only: PlanOnly = False,
+    repository: Annotated[
+        str | None,
+        typer.Option(
+            "--repository",
+            help="The repository on GitHub whose jobs get the roles; as in the settings.",
+            metavar="OWNER/NAME",
+        ),
+    ] = None,
+    region: Annotated[
+        str | None, typer.Option("--region", help="Where the bucket is to be; the primary region by default.")
+    ] = None,
+    take_over: Annotated[
+        bool,
+        typer.Option("--take-over", help="Manage from now on what stands already and somebody else made."),
+    ] = False,
+    allow_data_loss: DataLoss = False,
+) -> int:
+    """Make a place for states and the roles of a pipeline.
+
+    A bucket with a key, GitHub as an issuer of identities, the boundary of the environment's roles and the roles that
+    jobs on GitHub take. It offers to write what the settings have to say then. `bootstrap destroy` takes it down.
+
+    \b
+    Examples:
+      regionshift bootstrap --repository octo-org/orders
+      regionshift bootstrap --plan-only
+      regionshift bootstrap destroy
+    """
+    from regionshift.cli.bootstrap import run_bootstrap, run_bootstrap_destroy
+
+    if action is not None:
+        return run_bootstrap_destroy(choices, allow_data_loss=allow_data_loss)
+    return run_bootstrap(
+        choices, repository=repository, region=region, plan_only=plan_only, take_over=take_over
+    )
+
+
 @app.command()
 @takes(CHANGE)
 def preview(

@@ -19,7 +19,14 @@ from regionshift.report.printer import Screen
 from regionshift.report.terminal import findings_table
 from regionshift.report.values import Finding
 from regionshift.runs.topics import TopicNotifier
-from regionshift.session import Session, Skipped, load_settings, open_session
+from regionshift.session import (
+    BootstrapSession,
+    Session,
+    Skipped,
+    load_settings,
+    open_bootstrap,
+    open_session,
+)
 from regionshift.settings.config import MigrationConfig
 from regionshift.settings.mistakes import SettingsError
 from regionshift.surroundings import ProjectFiles, surroundings
@@ -70,6 +77,23 @@ def opened(
         finally:
             for sentence in (*session.journal.damage, *session.environment.engine.mended):
                 screen_of(stderr=True).print(f"warning: {sentence}", style="yellow")
+
+
+def opened_bootstrap(
+    choices: Choices, repository: str | None = None, region: str | None = None, *, take_over: bool = False
+) -> AbstractContextManager[BootstrapSession]:
+    """As `open_bootstrap`, with what ``choices`` says of settings, endpoint and a held lock."""
+    return open_bootstrap(
+        choices.config,
+        {**choices.overrides, "pipeline.repository": repository},
+        surroundings(),
+        endpoint=choices.endpoint,
+        force=_ask_before_breaking(choices) if choices.may_force else None,
+        patience=choices.lock_timeout,
+        waiting=partial(_tell_of_lock, choices),
+        region=region,
+        take_over=take_over,
+    )
 
 
 def topics(session: Session, screen: Screen) -> TopicNotifier:

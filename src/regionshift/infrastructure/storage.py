@@ -19,62 +19,24 @@ _EVERYTHING: LifecycleRule = {"id": "", "status": "Enabled", "filter": {"prefix"
 
 
 @dataclass(frozen=True)
-class _Encryption:
+class BucketEncryption:
     """How new objects are encrypted by default; ``key`` is absent for SSE-S3."""
 
     algorithm: str
     key: pulumi.Input[str] | None = None
 
 
-class StorageStack(RegionComponent):
-    """Two versioned, private, TLS-only buckets, and those that ``carry`` asks the program to create.
+class PrivateBuckets(RegionComponent):
+    """Makes buckets that keep versions, are encrypted and private, and answer over TLS only."""
 
-    The log bucket is encrypted with SSE-S3: server access logs cannot be delivered to a bucket whose default
-    is SSE-KMS (Amazon S3 User Guide, "Enabling Amazon S3 server access logging").
-    """
-
-    def __init__(
-        self, site: Site, key: aws.kms.Key, opts: pulumi.ResourceOptions, *, allow_data_loss: bool = False
-    ) -> None:
-        super().__init__(site, "Storage", opts)
-        self._allow_data_loss = allow_data_loss
-        retention = site.config.retention
-
-        self.log_bucket = self._bucket(
-            "log-bucket", site.name(named.LOG_BUCKET), "access logs of the deployment bucket"
-        )
-        self._configure("log-bucket", self.log_bucket, _Encryption("AES256"), _log_rules(site))
-        self.deployment_bucket = self._bucket(
-            "deployment-bucket", site.name(named.DEPLOYMENT_BUCKET), "files of the environment"
-        )
-        self.versioning = self._configure(
-            "deployment-bucket",
-            self.deployment_bucket,
-            _Encryption("aws:kms", key.arn),
-            [_old_versions(retention.old_versions), _aborted_uploads(retention.aborted_uploads)],
-        )
-        self._policies()
-        for name in carried.created_buckets(site):
-            self._carried(name, key)
-        self.register_outputs({"deployment_bucket": self.deployment_bucket.bucket})
-
-    def _carried(self, name: str, key: aws.kms.Key) -> None:
-        """A bucket that ``carry`` asks for, kept as the deployment bucket is."""
-        thing, retention = f"carried-{name}", self.site.config.retention
-        bucket = self._bucket(thing, name, "carried files of the environment")
-        self._configure(
-            thing,
-            bucket,
-            _Encryption("aws:kms", key.arn),
-            [_old_versions(retention.old_versions), _aborted_uploads(retention.aborted_uploads)],
-        )
-        self._policy(thing, bucket, policy(policies.tls_only_bucket, bucket=bucket.arn))
+    allow_data_loss = False
+    """Buckets may be deleted with what is in them."""
 
     def _bucket(self, thing: str, name: str, purpose: str) -> aws.s3.Bucket:
         return aws.s3.Bucket(
             self.site.label(thing),
             bucket=name,
-            force_destroy=self._allow_data_loss,
+            force_destroy=self.allow_data_loss,
             tags=self.site.tags(thing, purpose),
             opts=self.child(holds_data=True),
         )
@@ -83,7 +45,7 @@ class StorageStack(RegionComponent):
         self,
         thing: str,
         bucket: aws.s3.Bucket,
-        encryption: _Encryption,
+        encryption: BucketEncryption,
         rules: list[LifecycleRule],
     ) -> aws.s3.BucketVersioning:
         site = self.site
@@ -122,6 +84,69 @@ class StorageStack(RegionComponent):
         )
         return versioning
 
+    def _policy(self, thing: str, bucket: aws.s3.Bucket, text: pulumi.Input[str]) -> aws.s3.BucketPolicy:
+        block = aws.s3.BucketPublicAccessBlock(
+            self.site.label(f"{thing}-public-access"),
+            bucket=bucket.bucket,
+            block_public_acls=True,
+            block_public_policy=True,
+            ignore_public_acls=True,
+            restrict_public_buckets=True,
+            opts=self.child(),
+        )
+        return aws.s3.BucketPolicy(
+            self.site.label(f"{thing}-policy"),
+            bucket=bucket.bucket,
+            policy=text,
+            # S3 refuses two of these calls at once on one bucket (OperationAborted).
+            opts=self.child(depends_on=[block]),
+        )
+
+
+class StorageStack(PrivateBuckets):
+    """Two versioned, private, TLS-only buckets, and those that ``carry`` asks the program to create.
+
+    The log bucket is encrypted with SSE-S3: server access logs cannot be delivered to a bucket whose default
+    is SSE-KMS (Amazon S3 User Guide, "Enabling Amazon S3 server access logging").
+    """
+
+    def __init__(
+        self, site: Site, key: aws.kms.Key, opts: pulumi.ResourceOptions, *, allow_data_loss: bool = False
+    ) -> None:
+        super().__init__(site, "Storage", opts)
+        self.allow_data_loss = allow_data_loss
+        retention = site.config.retention
+
+        self.log_bucket = self._bucket(
+            "log-bucket", site.name(named.LOG_BUCKET), "access logs of the deployment bucket"
+        )
+        self._configure("log-bucket", self.log_bucket, BucketEncryption("AES256"), _log_rules(site))
+        self.deployment_bucket = self._bucket(
+            "deployment-bucket", site.name(named.DEPLOYMENT_BUCKET), "files of the environment"
+        )
+        self.versioning = self._configure(
+            "deployment-bucket",
+            self.deployment_bucket,
+            BucketEncryption("aws:kms", key.arn),
+            [old_versions(retention.old_versions), aborted_uploads(retention.aborted_uploads)],
+        )
+        self._policies()
+        for name in carried.created_buckets(site):
+            self._carried(name, key)
+        self.register_outputs({"deployment_bucket": self.deployment_bucket.bucket})
+
+    def _carried(self, name: str, key: aws.kms.Key) -> None:
+        """A bucket that ``carry`` asks for, kept as the deployment bucket is."""
+        thing, retention = f"carried-{name}", self.site.config.retention
+        bucket = self._bucket(thing, name, "carried files of the environment")
+        self._configure(
+            thing,
+            bucket,
+            BucketEncryption("aws:kms", key.arn),
+            [old_versions(retention.old_versions), aborted_uploads(retention.aborted_uploads)],
+        )
+        self._policy(thing, bucket, policy(policies.tls_only_bucket, bucket=bucket.arn))
+
     def _policies(self) -> None:
         log_policy = self._policy(
             "log-bucket",
@@ -152,35 +177,18 @@ class StorageStack(RegionComponent):
             opts=self.child(depends_on=[log_policy]),
         )
 
-    def _policy(self, thing: str, bucket: aws.s3.Bucket, text: pulumi.Input[str]) -> aws.s3.BucketPolicy:
-        block = aws.s3.BucketPublicAccessBlock(
-            self.site.label(f"{thing}-public-access"),
-            bucket=bucket.bucket,
-            block_public_acls=True,
-            block_public_policy=True,
-            ignore_public_acls=True,
-            restrict_public_buckets=True,
-            opts=self.child(),
-        )
-        return aws.s3.BucketPolicy(
-            self.site.label(f"{thing}-policy"),
-            bucket=bucket.bucket,
-            policy=text,
-            # S3 refuses two of these calls at once on one bucket (OperationAborted).
-            opts=self.child(depends_on=[block]),
-        )
-
 
 def _log_rules(site: Site) -> list[LifecycleRule]:
     retention = site.config.retention
     return [
         {**_EVERYTHING, "id": "logs", "expiration": {"days": retention.access_logs}},
-        _old_versions(retention.old_versions),
-        _aborted_uploads(retention.aborted_uploads),
+        old_versions(retention.old_versions),
+        aborted_uploads(retention.aborted_uploads),
     ]
 
 
-def _old_versions(days: int) -> LifecycleRule:
+def old_versions(days: int) -> LifecycleRule:
+    """Versions that are no longer current go after so many days."""
     return {
         **_EVERYTHING,
         "id": "old-versions",
@@ -188,7 +196,8 @@ def _old_versions(days: int) -> LifecycleRule:
     }
 
 
-def _aborted_uploads(days: int) -> LifecycleRule:
+def aborted_uploads(days: int) -> LifecycleRule:
+    """Parts of uploads that were never finished go after so many days."""
     return {
         **_EVERYTHING,
         "id": "aborted-uploads",

@@ -92,6 +92,12 @@ def _is_on_aws(state: bytes, account: str) -> bool:
         return False  # nothing that says so
 
 
+def is_written(store: StateStore, identity: Identity) -> bool:
+    """Whether an environment of that identity was made there, and is not gone."""
+    found = _read(store, identity)
+    return found is not None and _binds(store, found)
+
+
 def forget(store: StateStore, identity: Identity) -> None:
     """The environment is gone: its names are free."""
     store.delete([_key(identity)])

@@ -14,8 +14,16 @@
 - SimulatePrincipalPolicy goes by the context that it is given and by the permissions boundary, of every resource that
   it is given, and names the keys that conditions need and it was not told (IAM API Reference,
   "SimulatePrincipalPolicy", "EvaluationResult"). The emulator looks at the first resource, and at no context.
+- An issuer of identities can be tagged and changed, and IAM tells its URL without the scheme (IAM API Reference,
+  "GetOpenIDConnectProvider"). The emulator makes and deletes it only.
+- STS takes a token only of an issuer that the account knows, for an audience that is registered there (STS API
+  Reference, "AssumeRoleWithWebIdentity", IDPCommunicationError and InvalidIdentityToken), and looks at more claims of
+  GitHub's tokens than subject and audience (IAM User Guide, "Available keys for AWS OIDC federation", GitHub). The
+  emulator asks neither, and knows no other claims. Signature and end of a token it does not look at, and no more here:
+  nobody offline has GitHub's key.
 
-``tests/component/test_policy_gaps.py`` and ``test_ownership_gaps.py`` tell when the emulator no longer needs this.
+``tests/component/test_policy_gaps.py``, ``test_issuer_gaps.py`` and ``test_ownership_gaps.py`` tell when the emulator
+no longer needs this.
 """
 
 from __future__ import annotations
@@ -39,17 +47,32 @@ _SESSION = re.compile(r"arn:[^:]+:sts::(\d{12}):assumed-role/([^/]+)/.+")
 _BUCKET_ARN = "arn:aws:s3:::"
 # A bucket that is made has no owner yet; of any other that is not there S3 says so, whoever asks.
 _OF_NEW_BUCKETS = ("s3:CreateBucket", "s3:TagResource")
+_GITHUB = "token.actions.githubusercontent.com"
+_CLAIMS = (
+    "actor",
+    "actor_id",
+    "enterprise_id",
+    "environment",
+    "job_workflow_ref",
+    "ref",
+    "repository",
+    "repository_id",
+    "workflow",
+)
+"""Claims of GitHub's tokens that are condition keys beside ``aud`` and ``sub``."""
 _ACCOUNT_KEYS = ("aws:resourceaccount", "s3:resourceaccount")
 
 
 def close() -> None:
     """Put the repairs into the running ministack."""
     from ministack.core import iam_actions, iam_evaluator  # type: ignore[import-untyped]
-    from ministack.services import iam, s3  # type: ignore[import-untyped]
+    from ministack.services import iam, s3, sts  # type: ignore[import-untyped]
 
     simulation = Simulation(iam_evaluator, iam)
     iam._extract_simulate_params = simulation.noting(iam._extract_simulate_params)
     iam._build_simulate_results_real = simulation.results
+    iam._IAM_HANDLERS.update(of_issuers(iam))
+    sts._web_identity_principal = of_known_issuers(sts._web_identity_principal, iam._oidc_providers.get)
     iam_evaluator.evaluate_trust_policy = trusting(iam_evaluator.evaluate_trust_policy)
     iam_evaluator._fnmatch_compile = over_lines(iam_evaluator._fnmatch_compile)
     iam_actions._s3_action = of_whole_keys(iam_actions._s3_action, path=1)
@@ -228,3 +251,86 @@ class Simulation:
             for key in keys
             if of._resolve_condition_key(key, context) is None
         }
+
+
+Operation = Callable[[Any], Any]
+
+
+def of_issuers(iam: Any) -> dict[str, Operation]:
+    """The operations on an issuer that the emulator has not, and those that tell its URL."""
+
+    def changing(operation: str, change: Callable[[dict[str, Any], Any], None]) -> Operation:
+        def answer(given: Any) -> Any:
+            arn = iam._p(given, "OpenIDConnectProviderArn")
+            issuer = iam._oidc_providers.get(arn)
+            if issuer is None:
+                return iam._error(
+                    404, "NoSuchEntity", f"OpenIDConnect Provider not found for arn {arn}", ns="iam"
+                )
+            change(issuer, given)
+            return iam._xml(200, f"{operation}Response", "", ns="iam")
+
+        return answer
+
+    def tag(issuer: dict[str, Any], given: Any) -> None:
+        tags = {each["Key"]: each for each in (*issuer.get("Tags", ()), *iam._extract_tags(given))}
+        issuer["Tags"] = list(tags.values())
+
+    def untag(issuer: dict[str, Any], given: Any) -> None:
+        gone = iam._extract_tag_keys(given)
+        issuer["Tags"] = [each for each in issuer.get("Tags", ()) if each["Key"] not in gone]
+
+    def add(issuer: dict[str, Any], given: Any) -> None:
+        issuer["ClientIDList"] = [*dict.fromkeys([*issuer["ClientIDList"], iam._p(given, "ClientID")])]
+
+    def remove(issuer: dict[str, Any], given: Any) -> None:
+        gone = iam._p(given, "ClientID")
+        issuer["ClientIDList"] = [each for each in issuer["ClientIDList"] if each != gone]
+
+    def print_thumb(issuer: dict[str, Any], given: Any) -> None:
+        issuer["ThumbprintList"] = [
+            value[0] if isinstance(value, list) else value
+            for name, value in given.items()
+            if name.startswith("ThumbprintList.member.")
+        ]
+
+    def create(given: Any) -> Any:
+        answer = iam._create_oidc_provider(given)
+        for issuer in iam._oidc_providers.values():
+            issuer["Url"] = issuer["Url"].removeprefix("https://")
+        return answer
+
+    changes = {
+        "TagOpenIDConnectProvider": tag,
+        "UntagOpenIDConnectProvider": untag,
+        "AddClientIDToOpenIDConnectProvider": add,
+        "RemoveClientIDFromOpenIDConnectProvider": remove,
+        "UpdateOpenIDConnectProviderThumbprint": print_thumb,
+    }
+    return {
+        "CreateOpenIDConnectProvider": create,
+        **{name: changing(name, change) for name, change in changes.items()},
+    }
+
+
+def of_known_issuers(original: Callable[..., Any], issuer_of: Callable[[str], Any]) -> Callable[..., Any]:
+    """``original``, which tells of a token its issuer and its condition keys: only of an issuer that takes it.
+
+    Args:
+        issuer_of: the issuer with an ARN, as the emulator keeps it.
+    """
+    from ministack.services.cognito import _decode_id_token_unverified  # type: ignore[import-untyped]
+
+    def principal(token: str, provider: str, role: str) -> Any:
+        found, keys = original(token, provider, role)
+        if not found.startswith("arn:"):
+            return found, keys  # one of those that AWS knows itself
+        issuer = issuer_of(found)
+        host = found.partition(":oidc-provider/")[2]
+        if issuer is None or keys.get(f"{host}:aud") not in issuer["ClientIDList"]:
+            return "", {}
+        claims = _decode_id_token_unverified(token)
+        more = _CLAIMS if host == _GITHUB else ()
+        return found, keys | {f"{host}:{name}": claims[name] for name in more if name in claims}
+
+    return principal

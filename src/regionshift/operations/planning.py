@@ -48,7 +48,7 @@ def make_plan(
         standing: those with a release; None for every one where something is. release: what is planned, by its digest.
     """
     own = [step for step in record.outcomes if not step.type.startswith(("pulumi:", "regionshift:"))]
-    told = (_change(step) for step in own if step.changes)
+    told = (change_of(step) for step in own if step.changes)
     changes = tuple(sorted(told, key=lambda change: change.urn))  # the engine works in any order
     if standing is None:
         standing = {step.region for step in own if step.region and step.op != "create"}
@@ -91,7 +91,8 @@ def wait_findings(environment: Environment, changes: Sequence[Change]) -> list[F
     ]
 
 
-def _change(step: ResourceStep) -> Change:
+def change_of(step: ResourceStep) -> Change:
+    """A step of the engine as it is shown."""
     values = () if step.op in ("create", "delete") else value_changes(step)
     properties = step.replaced_by or step.changed
     return Change(step.op, step.type, step.name, step.region, step.urn, properties, values)

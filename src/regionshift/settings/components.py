@@ -128,6 +128,15 @@ COMPONENTS: tuple[Component, ...] = (
 )
 
 
+STATE_KEY_ALIAS = "alias/regionshift-state"
+"""The alias of the key of `state_bucket`."""
+
+
+def state_bucket(account: str) -> str:
+    """The name of the bucket that `bootstrap` makes in an account for states."""
+    return f"regionshift-state-{account}"
+
+
 class PipelineRole(StrEnum):
     """The roles of a pipeline, which `bootstrap` makes."""
 

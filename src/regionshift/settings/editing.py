@@ -1,4 +1,4 @@
-"""Changes just the regions that a settings file names, and leaves every other character as it is.
+"""Changes just the regions that a settings file names, or sets single values, and leaves all other characters alone.
 
 An edit is a list of replacements in the text, so that it can be written down, shown and taken back exactly. It
 is read again before it is given: when more or less than the regions would change (they have an alias or a tag,
@@ -8,6 +8,7 @@ or are written in an unusual way), it is refused with the lines that a person sh
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -111,6 +112,47 @@ def remove_secondary(text: str, region: str) -> Edit:
         raise file.refused("a comment stands between the secondaries")
     change = Replacement(start, text[start:end], "")
     return file.edit([change], file.primary.value, [each for each in file.named if each != region])
+
+
+def set_values(text: str, values: Mapping[str, str]) -> str:
+    """The text with each of ``values``, by dotted path of one section at most; what stood there gives way.
+
+    Raises:
+        InputError: the text is not written in a way that can be changed exactly; it names the lines to write.
+    """
+    made = text
+    try:
+        wanted: Any = read_document(text).value
+        for path, value in values.items():
+            section, _, name = path.rpartition(".")
+            (wanted.setdefault(section, {}) if section else wanted)[name] = value
+            made = _with_value(made, section, name, json.dumps(value))
+        exact = read_document(made).value == wanted
+    except (YamlError, AttributeError, TypeError):
+        exact = False
+    if not exact:
+        raise InputError(
+            "The settings are written in a way that cannot be changed exactly.",
+            remedy="write it yourself: " + ", ".join(f"{path}: {value}" for path, value in values.items()),
+        )
+    return made
+
+
+def _with_value(text: str, section: str, name: str, written: str) -> str:
+    root = compose(text)
+    holder = _child(root, section) if section else root
+    ending = "\r\n" if "\r\n" in text else "\n"
+    if isinstance(old := _child(holder, name), yaml.ScalarNode):
+        return text[: old.start_mark.index] + written + text[old.end_mark.index :]
+    if isinstance(holder, yaml.MappingNode) and holder.flow_style:
+        place = holder.start_mark.index + 1
+        return f"{text[:place]}{name}: {written}{', ' if holder.value else ''}{text[place:]}"
+    if section and isinstance(holder, yaml.MappingNode):
+        first = holder.start_mark
+        place = first.index - first.column
+        return f"{text[:place]}{' ' * first.column}{name}: {written}{ending}{text[place:]}"
+    whole = text if text.endswith("\n") else text + ending
+    return whole + (f"{section}: {{{name}: {written}}}{ending}" if section else f"{name}: {written}{ending}")
 
 
 def names_regions(text: str) -> tuple[str, tuple[str, ...]] | None:

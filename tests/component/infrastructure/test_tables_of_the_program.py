@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 from policy_reading import POLICY_INPUTS
 from recorder import REGIONS, Registered, Run, built, config
+from test_bootstrap_program import of_account
 
 from regionshift.infrastructure.runtime_rights import REASONS, runtime_roles
 from regionshift.infrastructure.site import Site
@@ -163,10 +164,11 @@ def test_no_reason_of_a_statement_is_left_over(run: Run, in_secrets_manager: Run
     assert used == REASONS.keys()
 
 
-def test_the_local_provider_has_the_types_of_the_program_and_no_others(
+def test_the_local_provider_has_the_types_of_both_programs_and_no_others(
     run: Run, in_secrets_manager: Run
 ) -> None:
-    assert set(BY_TOKEN) == {one.type for one in (*run.plain, *in_secrets_manager.plain)}
+    made = (*run.plain, *in_secrets_manager.plain, *of_account(config()).plain)
+    assert set(BY_TOKEN) == {one.type for one in made}
 
 
 def test_a_configuration_in_secrets_manager_gives_the_same_rights_to_it(in_secrets_manager: Run) -> None:

@@ -79,7 +79,34 @@ def _widen(lab: Lab, made: Made) -> None:
     )
 
 
+def _issuer(lab: Lab) -> Properties:
+    return {
+        "url": f"https://{lab.unique}.example.com",
+        "clientIdLists": ["sts.amazonaws.com"],
+        "tags": {"Purpose": "identities"},
+    }
+
+
+def _other_audience(lab: Lab, made: Made) -> None:
+    iam = lab.client("iam")
+    arn = made.identity
+    iam.add_client_id_to_open_id_connect_provider(OpenIDConnectProviderArn=arn, ClientID="others")
+    iam.tag_open_id_connect_provider(OpenIDConnectProviderArn=arn, Tags=[{"Key": "Stray", "Value": "yes"}])
+
+
 CASES = (
+    Case(
+        "aws:iam/openIdConnectProvider:OpenIdConnectProvider",
+        _issuer,
+        changes={
+            "clientIdLists": ["sts.amazonaws.com.cn", "sts.amazonaws.com"],
+            "thumbprintLists": ["0" * 40],
+            "tags": {"Owner": "me"},
+        },
+        replaces={"url": "https://another.example.com"},
+        meddle=_other_audience,
+        drifts=frozenset({"clientIdLists", "tags", "tagsAll"}),
+    ),
     Case(
         "aws:iam/role:Role",
         _role,

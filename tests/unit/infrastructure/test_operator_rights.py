@@ -440,6 +440,7 @@ SERVICES = (
     " stepfunctions sts"
 )
 NO_CALLS = {
+    "get_open_id_connect_provider": "of `bootstrap`, which an administrator runs",
     "get_caller_identity": "no permission is needed (STS API Reference, GetCallerIdentity)",
     "verify": "a method of ours",
 }
@@ -457,6 +458,7 @@ def test_what_the_commands_call_is_allowed_to_who_deploys() -> None:
         file
         for folder in ["aws", "carriers", "cli", "journal", "operations", "runs"]
         for file in (SOURCE / folder).rglob("*.py")
+        if file.name != "bootstrap.py"  # an administrator runs that
     ]
     nodes = [node for file in files for node in ast.walk(ast.parse(file.read_text(encoding="utf-8")))]
     words = {node.attr for node in nodes if isinstance(node, ast.Attribute)}

@@ -20,6 +20,7 @@ from regionshift.settings.editing import (
     applied,
     names_regions,
     remove_secondary,
+    set_values,
     swap_primary,
     taken_back,
 )
@@ -235,3 +236,45 @@ def test_every_other_byte_of_a_hand_written_file_stays(text: str) -> None:
 def test_an_edit_that_would_change_more_than_the_regions_is_refused(written: str, why: str) -> None:
     with pytest.raises(InputError, match=why):
         add_secondary(written, "sa-east-1")
+
+
+GIVEN = {
+    "state": "s3://bucket/environments?region=eu-central-1",
+    "access.boundary": "arn:x",
+    "pipeline.branch": "b",
+}
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "project: shop\n",
+        "project: shop",
+        "project: shop\r\naccess:\r\n  # who\r\n  operators: [a]\r\n",
+        "access: {operators: [a]}  # who\nproject: shop\n",
+        "access: {}\nproject: shop\n",
+        "state: ''  # here\npipeline:\n    branch: 'old' # it\naccess:\n  boundary: old\n  operators: [a]\n",
+        "# only a comment\nproject: shop\n# and another\n",
+    ],
+)
+def test_values_are_set_and_nothing_else_changes(text: str) -> None:
+    wanted: Any = read_document(text).value
+    for path, value in GIVEN.items():
+        section, _, name = path.rpartition(".")
+        (wanted.setdefault(section, {}) if section else wanted)[name] = value
+    made = set_values(text, GIVEN)
+    assert read_document(made).value == wanted
+    comments = list(re.findall(r"#[^\r\n]*", text))
+    assert list(re.findall(r"#[^\r\n]*", made)) == comments
+    assert ("\r\n" in text) == ("\r\n" in made)
+    assert set_values(made, GIVEN) == made
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["{project: shop}\n...\n", "- project\n", "access: [a]\n", "access: &a {}\nother: *a\n", "a: {b\n"],
+)
+def test_what_cannot_be_set_exactly_is_refused_with_the_lines(text: str) -> None:
+    with pytest.raises(InputError) as refused:
+        set_values(text, GIVEN)
+    assert "access.boundary: arn:x" in str(refused.value.remedy)

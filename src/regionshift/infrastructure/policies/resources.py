@@ -197,13 +197,20 @@ def seal_policy_statements(account_root: str) -> list[Statement]:
     return [allow("AccountByIam", actions, [KEY_POLICY_RESOURCE], principal={"AWS": account_root})]
 
 
-def key_policy_statements(
-    account_root: str, region: str, account: str, log_groups: Sequence[str], alarms: str
-) -> list[Statement]:
-    """Who may use the key.
+def by_iam_alone(account_root: str) -> list[Statement]:
+    """Who may use a key: whom IAM of this account admits, and no service on its own.
 
     The account's root stands for "whoever IAM policies of this account admit" (KMS Developer Guide,
     "Default key policy"); where AWS's default says ``kms:*`` this one lists the actions.
+    """
+    actions = [*ADMINISTRATION, *USE]
+    return [allow("AccountByIam", actions, [KEY_POLICY_RESOURCE], principal={"AWS": account_root})]
+
+
+def key_policy_statements(
+    account_root: str, region: str, account: str, log_groups: Sequence[str], alarms: str
+) -> list[Statement]:
+    """Who may use the key, beside :func:`by_iam_alone`.
 
     Args:
         account_root: ARN of the account's root.
@@ -216,7 +223,7 @@ def key_policy_statements(
     """
     itself = [KEY_POLICY_RESOURCE]
     return [
-        allow("AccountByIam", [*ADMINISTRATION, *USE], itself, principal={"AWS": account_root}),
+        *by_iam_alone(account_root),
         allow(
             "Logs",
             [*USE, "kms:DescribeKey"],

@@ -238,7 +238,66 @@ class RolePolicyAttachmentHandler(Handler):
         context.client("iam").detach_role_policy(RoleName=role, PolicyArn=policy)
 
 
+class OpenIdConnectProviderHandler(Handler):
+    """An issuer of identities. Its id is its ARN, which is its URL without the scheme."""
+
+    token = "aws:iam/openIdConnectProvider:OpenIdConnectProvider"
+    taggable = True
+    tag_calls = TagCalls(
+        "iam",
+        "OpenIDConnectProviderArn",
+        put="tag_open_id_connect_provider",
+        take="untag_open_id_connect_provider",
+    )
+    regional = False
+    fields = {
+        "url": Field(required=True, replaces=True, pattern=r"https://[^?#:]+"),
+        "clientIdLists": Field(FieldType.SET, required=True),
+        "thumbprintLists": Field(FieldType.SET, computed=True),
+    }
+    outputs = ("arn",)
+
+    def create(self, context: Context, inputs: Properties) -> str:
+        made = context.client("iam").create_open_id_connect_provider(
+            Url=inputs["url"],
+            ClientIDList=inputs["clientIdLists"],
+            Tags=to_list(context.tags(inputs)),
+            **given({"ThumbprintList": inputs.get("thumbprintLists")}),
+        )
+        return str(made["OpenIDConnectProviderArn"])
+
+    def read(self, context: Context, identity: str) -> Properties | None:
+        found = context.client("iam").get_open_id_connect_provider(OpenIDConnectProviderArn=identity)
+        return {
+            # IAM tells it without its scheme.
+            "url": f"https://{found['Url'].removeprefix('https://')}",
+            "arn": identity,
+            "clientIdLists": found["ClientIDList"],
+            "thumbprintLists": found["ThumbprintList"],
+            "tags": from_list(found.get("Tags", [])),
+        }
+
+    def update(self, context: Context, identity: str, change: Update) -> None:
+        iam = context.client("iam")
+        if change.any_of("clientIdLists"):
+            old, new = (set(inputs["clientIdLists"]) for inputs in (change.olds, change.news))
+            for one in sorted(new - old):
+                iam.add_client_id_to_open_id_connect_provider(OpenIDConnectProviderArn=identity, ClientID=one)
+            for one in sorted(old - new):
+                iam.remove_client_id_from_open_id_connect_provider(
+                    OpenIDConnectProviderArn=identity, ClientID=one
+                )
+        if change.any_of("thumbprintLists") and change.news.get("thumbprintLists"):
+            iam.update_open_id_connect_provider_thumbprint(
+                OpenIDConnectProviderArn=identity, ThumbprintList=change.news["thumbprintLists"]
+            )
+
+    def delete(self, context: Context, identity: str, properties: Properties) -> None:
+        context.client("iam").delete_open_id_connect_provider(OpenIDConnectProviderArn=identity)
+
+
 HANDLERS: tuple[Handler, ...] = (
+    OpenIdConnectProviderHandler(),
     RoleHandler(),
     RolePolicyHandler(),
     PolicyHandler(),

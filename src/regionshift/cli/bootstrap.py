@@ -1,0 +1,137 @@
+"""`regionshift bootstrap`: the place for states, and the roles of a pipeline; once an account, and again when settings
+change."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict
+
+from regionshift.cli.failure import changes_of_this_command
+from regionshift.cli.opening import opened_bootstrap
+from regionshift.cli.options import Choices
+from regionshift.cli.running import engine_view
+from regionshift.cli.show import (
+    ask,
+    confirm,
+    confirm_by_name,
+    console,
+    person_is_there,
+    print_json,
+    show_plan,
+    working,
+)
+from regionshift.errors import EXIT_OK, InputError
+from regionshift.operations import bootstrap
+from regionshift.operations.up import PlanRefused
+from regionshift.report.values import Plan, as_data, exit_code_of
+from regionshift.session import BootstrapSession
+from regionshift.settings.components import PipelineRole
+from regionshift.settings.editing import set_values
+
+
+def run_bootstrap(
+    choices: Choices, *, repository: str | None, region: str | None, plan_only: bool, take_over: bool
+) -> int:
+    """Show, ask, make, and say what belongs into the settings file."""
+    with opened_bootstrap(choices, repository, region, take_over=take_over) as session:
+        screen, parts = console(choices), (session.account, session.pipeline)
+        with working(choices, "planning"):
+            plans = [bootstrap.plan_part(part, take_over=take_over) for part in parts]
+        plan = bootstrap.plan_of(session.config, session.account.region, plans, session.findings)
+        show_plan(choices, plan)
+        if plan_only or plan.errors:
+            if plan.errors and not plan_only:
+                raise PlanRefused(plan.findings)
+            if choices.as_json:
+                print_json({**asdict(plan), "errors": len(plan.errors)})
+            return exit_code_of(plan.findings)
+        if plan.changes:
+            confirm(choices, f"Change {len(plan.changes)} resources?", session.config)
+            changes_of_this_command().begin()
+        with engine_view(screen, plan.environment, plan) as listener:
+            for part, of_part in zip(parts, plans, strict=True):
+                bootstrap.apply_part(part, of_part, listener)
+        if not session.is_inside:
+            marker = bootstrap.state_object(session.identities[0])
+            bootstrap.move_state(session.aside(), session.inside(), marker)
+        given = {**session.given, **({"pipeline.repository": repository} if repository else {})}
+    return _told(choices, session, plan, given)
+
+
+def _told(choices: Choices, session: BootstrapSession, plan: Plan, given: Mapping[str, str]) -> int:
+    """What was made, and what of it the settings file has to say; written there when that is wanted."""
+    config, screen = session.config, console(choices)
+    roles = {role.value: role.arn(config) for role in PipelineRole} if config.pipeline.repository else {}
+    lines = [f"{path}: {value}" for path, value in given.items()]
+    for role, arn in roles.items():
+        screen.print(f"  {role:<8} {arn}")
+    written = False
+    if given:
+        screen.print("What the settings have to say now:")
+        for line in lines:
+            screen.print(f"  {line}")
+        wanted = choices.yes or (
+            person_is_there() and ask(choices, f"Write it into {choices.config}?", config)
+        )
+        written = wanted and _written(choices, given)
+    if choices.as_json:
+        print_json(
+            {
+                "changes": as_data(plan.changes),
+                "findings": as_data(plan.findings),
+                "roles": roles,
+                "settings": dict(given),
+                "written": written,
+            }
+        )
+    return EXIT_OK
+
+
+def _written(choices: Choices, given: Mapping[str, str]) -> bool:
+    """Write ``given`` into the settings file; False, with a word to the reader, where that cannot be done exactly."""
+    text = choices.config.read_bytes().decode()
+    try:
+        changed = set_values(text, given)
+    except InputError as error:
+        console(choices).print(f"{error.message} {error.remedy}", style="yellow")
+        return False
+    choices.config.write_bytes(changed.encode())
+    console(choices).print(f"Wrote {choices.config}.")
+    return True
+
+
+def run_bootstrap_destroy(choices: Choices, *, allow_data_loss: bool) -> int:
+    """Take the environment's pipeline down, and what the account has too when nobody else needs it."""
+    screen = console(choices)
+    with opened_bootstrap(choices) as session:
+        account, own = session.identities
+        store = session.inside() if session.is_inside else session.aside()
+        others = bootstrap.other_pipelines(store, account, own)
+        parts = [session.pipeline, *([] if others else [session.account])]
+        if not others and session.has_bucket:
+            held = bootstrap.held_in(session.account, session.environments())
+            bootstrap.require_free(held, allow_data_loss=allow_data_loss)
+        plan = bootstrap.plan_of(session.config, session.account.region, list(map(bootstrap.doomed, parts)))
+        show_plan(choices, plan)
+        if others:
+            screen.print(
+                f"The bucket, its key and the issuer stay, as others need them: {', '.join(others)}."
+            )
+        if plan.changes:
+            confirm_by_name(choices, session.config)
+            changes_of_this_command().begin()
+        if not others and session.is_inside:
+            # The bucket goes, so the state leaves it first. From here on this machine alone can go on.
+            bootstrap.move_state(store, session.aside(), bootstrap.state_object(account))
+    with opened_bootstrap(choices) as session, working(choices, "destroying"):
+        deleted = bootstrap.destroy_part(session.pipeline)
+        if not others:
+            deleted += bootstrap.destroy_part(session.account)
+    if choices.as_json:
+        print_json({"deleted": deleted, "kept_for": others})
+    else:
+        screen.print(f"{deleted} resources deleted.")
+        if not others:
+            days = session.account.config.retention.key_deletion
+            screen.print(f"  kept by AWS for {days} days: the key of the states")
+    return EXIT_OK

@@ -1,0 +1,207 @@
+"""The program of `bootstrap`: what an account has once (a place for states), and an environment's pipeline (its roles).
+
+Two stacks, because several environments of an account share the first. Neither has a secret in its state.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+
+import pulumi
+import pulumi_aws as aws
+
+from regionshift.infrastructure.operator_rights import operator_policies
+from regionshift.infrastructure.policies.boundary import boundary_statements
+from regionshift.infrastructure.policies.resources import by_iam_alone, tls_only_bucket
+from regionshift.infrastructure.policies.statement import Statement, document, policy
+from regionshift.infrastructure.program import AWSProviderManager, ProviderSettings
+from regionshift.infrastructure.site import RegionComponent, Site
+from regionshift.infrastructure.storage import (
+    BucketEncryption,
+    PrivateBuckets,
+    aborted_uploads,
+    old_versions,
+)
+from regionshift.settings.components import (
+    STATE_KEY_ALIAS,
+    PipelineRole,
+    boundary_arn,
+    state_bucket,
+)
+from regionshift.settings.config import MigrationConfig
+
+GITHUB = "token.actions.githubusercontent.com"
+"""The host of the issuer of the tokens of GitHub's jobs (GitHub Docs, "OpenID Connect reference")."""
+AUDIENCE = "sts.amazonaws.com"
+"""For whom a job asks for its token (GitHub Docs, "Configuring OpenID Connect in Amazon Web Services")."""
+SESSION = 14_400
+"""Seconds that a session of a role may last: a wave with its bake, or a `destroy` that waits for network interfaces."""
+_KEPT_DAYS = 90
+_UPLOADS_DAYS = 7
+Imports = Mapping[str, str]
+"""{logical name: id} of what stands already and is taken over."""
+
+
+def account_stack(site: Site, settings: ProviderSettings, *, with_issuer: bool) -> None:
+    """What the account has once: the bucket of states, its key, GitHub as an issuer of identities.
+
+    Args:
+        with_issuer: whether the issuer is made; not where no repository is named, or somebody made it before.
+    """
+    provider = AWSProviderManager(settings, {site.region: site}).get_provider(site.region)
+    StateStack(site, pulumi.ResourceOptions(providers={"aws": provider}))
+    if with_issuer:
+        _Issuer(site, pulumi.ResourceOptions(providers={"aws": provider}))
+
+
+def pipeline_stack(site: Site, settings: ProviderSettings) -> None:
+    """What the site's environment has of its own: the boundary of its roles, and the roles of its pipeline.
+
+    The site's region is that of the bucket, so that another primary names nothing anew.
+    """
+    provider = AWSProviderManager(settings, {site.region: site}).get_provider(site.region)
+    PipelineStack(site, pulumi.ResourceOptions(providers={"aws": provider}))
+
+
+class StateStack(PrivateBuckets):
+    """The bucket of states, versioned and under a key of its own."""
+
+    def __init__(self, site: Site, opts: pulumi.ResourceOptions) -> None:
+        super().__init__(site, "State", opts)
+        key = aws.kms.Key(
+            site.label("state-key"),
+            description="Everything in the bucket of regionshift's states, and the secrets in them",
+            enable_key_rotation=True,
+            deletion_window_in_days=site.config.retention.key_deletion,
+            policy=document(by_iam_alone(site.arn("iam", "root", regional=False))),
+            tags=site.tags("state-key", "encryption of the states"),
+            opts=self.child(),
+        )
+        aws.kms.Alias(
+            site.label("state-key-alias"),
+            name=STATE_KEY_ALIAS,
+            target_key_id=key.key_id,
+            opts=self.child(),
+        )
+        bucket = self._bucket("state-bucket", state_bucket(site.config.account), "states of environments")
+        self._configure(
+            "state-bucket",
+            bucket,
+            BucketEncryption("aws:kms", key.arn),
+            [old_versions(_KEPT_DAYS), aborted_uploads(_UPLOADS_DAYS)],
+        )
+        self._policy("state-bucket", bucket, policy(tls_only_bucket, bucket=bucket.arn))
+        self.register_outputs({})
+
+
+class _Issuer(RegionComponent):
+    """GitHub as an issuer of identities.
+
+    Without a thumbprint: IAM looks at the certificate's authority itself, and uses thumbprints for no issuer whose
+    authority it knows (IAM API Reference, "CreateOpenIDConnectProvider", ThumbprintList).
+    """
+
+    def __init__(self, site: Site, opts: pulumi.ResourceOptions) -> None:
+        super().__init__(site, "Issuer", opts)
+        aws.iam.OpenIdConnectProvider(
+            site.label("github"),
+            url=f"https://{GITHUB}",
+            client_id_lists=[AUDIENCE],
+            tags=site.tags("github", "identities of jobs on GitHub"),
+            opts=self.child(),
+        )
+        self.register_outputs({})
+
+
+class PipelineStack(RegionComponent):
+    """The permissions boundary, and where a repository is named the roles of its jobs with their policies."""
+
+    def __init__(self, site: Site, opts: pulumi.ResourceOptions) -> None:
+        super().__init__(site, "Pipeline", opts)
+        config = site.config
+        self._policy(boundary_arn(config).rpartition("/")[2], "boundary", boundary_statements(config))
+        for role in PipelineRole if config.pipeline.repository else ():
+            self._role(role)
+        self.register_outputs({})
+
+    def _role(self, role: PipelineRole) -> None:
+        site, purpose = self.site, f"{role.value} by the pipeline"
+        name = role.role_name(site.config)
+        made = aws.iam.Role(
+            site.label(f"{role.value}-role"),
+            name=name,
+            description=site.about(purpose),
+            assume_role_policy=github_trust(site.config, role),
+            max_session_duration=SESSION,
+            tags=site.tags(f"{role.value}-role", purpose),
+            opts=self.child(),
+        )
+        for number, each in enumerate(operator_policies(site.config, role), start=1):
+            statements = [explained.statement for explained in each.statements]
+            given = self._policy(each.name, f"{role.value}-{number}", statements)
+            aws.iam.RolePolicyAttachment(
+                site.label(f"{role.value}-{number}-attachment"),
+                role=made.name,
+                policy_arn=given.arn,
+                opts=self.child(),
+            )
+
+    def _policy(self, name: str, thing: str, statements: Sequence[Statement]) -> aws.iam.Policy:
+        return aws.iam.Policy(
+            self.site.label(f"{thing}-policy"),
+            name=name,
+            policy=document(statements),
+            tags=self.site.tags(f"{thing}-policy", f"{thing} of the pipeline"),
+            opts=self.child(),
+        )
+
+
+def github_trust(config: MigrationConfig, role: PipelineRole) -> str:
+    """Which jobs may take ``role``: of the repository, and of the branch or the role's GitHub environment.
+
+    A job that names an environment has that in its subject, and no branch (GitHub Docs, "OpenID Connect reference",
+    "Filtering for a specific environment"); STS looks at the claim ``ref`` too, in the partition aws (IAM User Guide,
+    "Available keys for AWS OIDC federation"; AWS What's New, 2 February 2026, "AWS STS now supports validation of
+    select identity provider specific claims": "all AWS commercial Regions").
+    """
+    partition = Site.by_settings(config, config.regions.primary).partition
+    repository, branch = f"repo:{config.pipeline.repository}", f"refs/heads/{config.pipeline.branch}"
+    environment = role.github_environment(config)
+    if environment is None:
+        subjects, more = [f"{repository}:pull_request", f"{repository}:ref:{branch}"], {}
+    else:
+        subjects = [f"{repository}:environment:{environment}"]
+        more = {f"{GITHUB}:ref": branch} if partition == "aws" else {}
+    return document(
+        [
+            {
+                "Sid": "Assume",
+                "Effect": "Allow",
+                "Principal": {"Federated": f"arn:{partition}:iam::{config.account}:oidc-provider/{GITHUB}"},
+                "Action": ["sts:AssumeRoleWithWebIdentity"],
+                "Condition": {"StringEquals": {f"{GITHUB}:aud": AUDIENCE, f"{GITHUB}:sub": subjects, **more}},
+            }
+        ]
+    )
+
+
+def taking_over(program: Callable[[], None], imports: Imports) -> Callable[[], None]:
+    """``program`` for a run that takes what stands already into the state, as it is; the next run makes it ours."""
+
+    def run() -> None:
+        pulumi.runtime.register_stack_transformation(partial(_imported, imports))
+        program()
+
+    return run if imports else program
+
+
+def _imported(
+    imports: Imports, args: pulumi.ResourceTransformationArgs
+) -> pulumi.ResourceTransformationResult | None:
+    identity = imports.get(args.name)
+    if identity is None or not args.type_.startswith("aws:"):
+        return None
+    # An import that differs from what program and default tags say is refused, so they say nothing yet.
+    as_it_is = pulumi.ResourceOptions(import_=identity, ignore_changes=[*args.props, "tags_all"])
+    return pulumi.ResourceTransformationResult(args.props, pulumi.ResourceOptions.merge(args.opts, as_it_is))

@@ -1,0 +1,438 @@
+"""What an account and an environment's pipeline need before the first `up`: planned, made, and taken down again.
+
+The engine's state of it lies beside the caller until the bucket that it makes is there, and in that bucket from then
+on: any machine finds it there. Its account's object is copied last and removed first, so that it alone says where the
+state is, whenever a command is killed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from botocore.exceptions import ClientError
+
+from regionshift.aws.clients import Clients
+from regionshift.aws.errors import AwsFailed, code_of, told_plainly
+from regionshift.aws.resource_finders import FINDS, NAMED, Look
+from regionshift.carriers.s3.undoing import empty_bucket
+from regionshift.engine.engine import Engine, Listener, Program
+from regionshift.engine.events import ResourceStep
+from regionshift.errors import Refused
+from regionshift.infrastructure.bootstrap import AUDIENCE, GITHUB, Imports
+from regionshift.infrastructure.site import MANAGED_BY
+from regionshift.journal.store import StateStore
+from regionshift.operations.planning import BUCKET, change_of
+from regionshift.report.values import Change, Finding, Plan
+from regionshift.settings.carry import Carry
+from regionshift.settings.components import STATE_KEY_ALIAS, boundary_arn, state_bucket
+from regionshift.settings.config import Access, Application, MigrationConfig, Regions
+from regionshift.settings.names import Identity
+
+STATE_FOLDER = "bootstrap"
+"""Of the bucket, and of ``.regionshift/``: where the state of all this lies."""
+ENVIRONMENTS = "environments"
+"""Of the bucket: where the states of environments are."""
+_PROJECT, _STACK = "regionshift", "bootstrap"
+_STACKS = ".pulumi/stacks"
+_KEY = "aws:kms/key:Key"
+_ALIAS = "aws:kms/alias:Alias"
+_ISSUER = "aws:iam/openIdConnectProvider:OpenIdConnectProvider"
+
+
+def account_settings(config: MigrationConfig, region: str) -> MigrationConfig:
+    """Settings for what the account has once, the same whichever environment's are at hand."""
+    return config.model_copy(
+        update={
+            "project": _PROJECT,
+            "environment": _STACK,
+            "environment_suffix": "",
+            "regions": Regions(primary=region),
+            "access": Access(),
+            "application": Application(),
+            "carry": Carry(),
+            "protect": False,
+            "tags": {},
+        }
+    )
+
+
+def settings_after(config: MigrationConfig, region: str, *, keeps_state: bool = False) -> dict[str, str]:
+    """What `bootstrap` gives the settings file, by dotted path; what stands there already is not named.
+
+    Args:
+        keeps_state: the environment was made already, with its state beside the settings, and would not be found.
+    """
+    found = {}
+    if not config.state and not keeps_state:
+        found["state"] = f"s3://{state_bucket(config.account)}/{ENVIRONMENTS}?region={region}"
+        if config.state_secrets is None:
+            found["state_secrets"] = f"awskms://{STATE_KEY_ALIAS}?region={region}"
+    if config.access.boundary is None:
+        found["access.boundary"] = boundary_arn(config)
+    return found
+
+
+def with_values(config: MigrationConfig, values: Mapping[str, str]) -> MigrationConfig:
+    """The settings as they are with ``values`` of :func:`settings_after` in them."""
+    access = config.access.model_copy(
+        update={"boundary": values.get("access.boundary", config.access.boundary)}
+    )
+    own = {path: value for path, value in values.items() if "." not in path}
+    return config.model_copy(update={**own, "access": access})
+
+
+@dataclass(frozen=True)
+class BootstrapPart:
+    """One of the two stacks: what the account has, or what an environment's pipeline has.
+
+    Args:
+        config: settings of whose names and tags it is. region: where it lies, however the settings change.
+        program: what the engine runs, by what it takes over.
+    """
+
+    config: MigrationConfig
+    region: str
+    clients: Clients
+    engine: Engine
+    program: Callable[[Imports], Program]
+
+    def look(self, step: ResourceStep) -> Look:
+        """How what ``step`` makes is looked for, and by which tags it is ours."""
+        owner = {
+            "Project": self.config.project,
+            "Environment": self.config.suffix,
+            "ManagedBy": MANAGED_BY,
+            "Name": step.name,
+        }
+        return Look(self.clients, self.config.account, self.region, step.new, owner)
+
+
+@dataclass(frozen=True)
+class PartPlan:
+    """What one part would do. ``imports``: {logical name: id} of what it takes over first."""
+
+    changes: tuple[Change, ...]
+    findings: tuple[Finding, ...]
+    imports: Imports
+    unchanged: int = 0
+
+
+def plan_part(part: BootstrapPart, *, take_over: bool) -> PartPlan:
+    """Preview one part. What stands already and is ours was made by a run that was killed: it is taken over.
+
+    So is what is somebody else's, with ``take_over``; without it that is an error. Changes nothing.
+    """
+    record = part.engine.preview(part.program({}))
+    imports: dict[str, str] = {}
+    findings = []
+    for step in (each for each in record.outcomes if each.op == "create"):
+        if (found := _standing(part, step)) is None:
+            continue
+        identity, is_ours = found
+        if is_ours or take_over:
+            imports[step.name] = identity
+        findings.append(_finding(part, step, identity, is_ours, take_over))
+    if imports:
+        record = part.engine.preview(part.program(imports))
+    changes = sorted(
+        map(change_of, (step for step in record.outcomes if step.changes)), key=lambda each: each.urn
+    )
+    unchanged = sum(step.op == "same" and step.type.startswith("aws:") for step in record.outcomes)
+    return PartPlan(tuple(changes), tuple(findings), imports, unchanged)
+
+
+def _finding(
+    part: BootstrapPart, step: ResourceStep, identity: str, is_ours: bool, take_over: bool
+) -> Finding:
+    kind = step.type.rpartition(":")[2]
+    if is_ours:
+        said, remedy = f"{kind} {identity} was made by a run that did not end: it is taken over", "nothing"
+        return Finding("recovered", "info", said, part.region, remedy)
+    if take_over:
+        said = f"{kind} {identity} is taken over as it is, and then made what it should be"
+        return Finding("take-over", "warning", said, part.region, "allowed by --take-over")
+    said = f"{kind} {identity} exists, and regionshift bootstrap did not make it"
+    remedy = (
+        "look whose it is; --take-over makes it this command's, which changes it and may delete it some day"
+    )
+    return Finding("exists", "error", said, part.region, remedy)
+
+
+def _standing(part: BootstrapPart, step: ResourceStep) -> tuple[str, bool] | None:
+    """The id of what is there in the place of what ``step`` makes, and whether it is ours; None for nothing."""
+    look = part.look(step)
+    if step.type in NAMED:
+        with told_plainly(part.region):
+            found = NAMED[step.type](look)
+        return (found[0], look.is_ours(found[1])) if found else None
+    if step.type == _KEY:
+        with told_plainly(part.region):
+            ours = next(FINDS[_KEY](look), None)
+        if ours is not None:
+            return ours, True
+        key = _aliased(part)
+        return (key, False) if key else None
+    if step.type == _ALIAS:
+        return (STATE_KEY_ALIAS, _owns_alias(part)) if _aliased(part) else None
+    return None
+
+
+def _aliased(part: BootstrapPart) -> str | None:
+    """The id of the key that has the alias now."""
+    try:
+        found = part.clients.call(part.region, "kms", "describe_key", KeyId=STATE_KEY_ALIAS)
+    except AwsFailed as error:
+        if error.code == "NotFoundException":
+            return None
+        raise
+    return str(found["KeyMetadata"]["KeyId"])
+
+
+def _owns_alias(part: BootstrapPart) -> bool:
+    key = _aliased(part)
+    tags = part.clients.call(part.region, "kms", "list_resource_tags", KeyId=key)["Tags"]
+    return {"TagKey": "Project", "TagValue": _PROJECT} in tags
+
+
+def apply_part(part: BootstrapPart, plan: PartPlan, listener: Listener | None = None) -> None:
+    """Do what was planned; what was left open by a run that was killed is settled.
+
+    Raises:
+        WorkFailed: something could not be made; what was made is in the state, and the next run goes on from there.
+    """
+    if not plan.changes:
+        return
+    if plan.imports:
+        part.engine.up(part.program(plan.imports), listener, checkpoints=True)
+    part.engine.up(part.program({}), listener, checkpoints=True)
+    if part.engine.pending():
+        known = {str(each["urn"]) for each in part.engine.resources() if each.get("id")}
+        part.engine.settle_pending({}, known)
+
+
+def destroy_part(part: BootstrapPart) -> int:
+    """Delete one part with its state, its bucket emptied first; gives how many resources went.
+
+    Raises:
+        Refused: something that the state names is not ours; nothing is deleted.
+    """
+    resources = [each for each in part.engine.resources() if str(each["type"]).startswith("aws:")]
+    for each in resources:
+        _require_ours(part, each)
+    for each in resources:
+        if each["type"] == BUCKET:
+            _empty(part, str(each["id"]))
+    part.engine.destroy(_nothing)
+    part.engine.remove_stack()
+    return len(resources)
+
+
+def _require_ours(part: BootstrapPart, resource: Mapping[str, Any]) -> None:
+    """Of what has a name and tags; the rest is a part of it. Whoever writes the state could name anything there."""
+    if resource["type"] not in NAMED:
+        return
+    owner = {"Project": part.config.project, "Environment": part.config.suffix, "ManagedBy": MANAGED_BY}
+    look = Look(part.clients, part.config.account, part.region, resource.get("inputs") or {}, owner)
+    with told_plainly(part.region):
+        found = NAMED[str(resource["type"])](look)
+    if found is not None and (found[0] != resource["id"] or not look.is_ours(found[1])):
+        raise Refused(
+            f"The state names {resource['id']}, which has no tags of this bootstrap: nothing was deleted.",
+            where=str(resource["id"]),
+            remedy="look whose it is; if it is not yours, take it out of the state: pulumi state delete",
+        )
+
+
+def _empty(part: BootstrapPart, bucket: str) -> None:
+    try:
+        empty_bucket(part.clients.get("s3", part.region), bucket)
+    except ClientError as error:
+        if code_of(error) != "NoSuchBucket":
+            raise
+
+
+def _nothing() -> None:
+    """The program of what has nothing in it."""
+
+
+def doomed(part: BootstrapPart) -> PartPlan:
+    """What :func:`destroy_part` would delete."""
+    named = [(str(each["type"]), str(each["urn"])) for each in part.engine.resources()]
+    changes = (
+        Change("delete", kind, urn.rpartition("::")[2], part.region, urn)
+        for kind, urn in named
+        if kind.startswith("aws:")
+    )
+    return PartPlan(tuple(changes), (), {})
+
+
+def plan_of(
+    config: MigrationConfig, region: str, parts: Sequence[PartPlan], findings: Sequence[Finding] = ()
+) -> Plan:
+    """The plans of both parts as one, to be shown; ``findings`` before theirs."""
+    return Plan(
+        f"bootstrap of {config.project} {config.suffix}",
+        (region,),
+        tuple(change for part in parts for change in part.changes),
+        (*findings, *(finding for part in parts for finding in part.findings)),
+        unchanged=sum(part.unchanged for part in parts),
+    )
+
+
+def state_findings(config: MigrationConfig, *, keeps_state: bool) -> list[Finding]:
+    """Of an environment that was made before the bucket, and whose state nobody moves for it."""
+    if not keeps_state:
+        return []
+    said = f"{config.project} {config.suffix} was made with its state beside the settings, and keeps it there"
+    remedy = "nothing on this machine; for a pipeline destroy it, run bootstrap again, and make it anew"
+    return [Finding("state", "warning", said, None, remedy)]
+
+
+# The issuer
+
+
+def issuer_of(clients: Clients, config: MigrationConfig, region: str) -> tuple[str, Mapping[str, str]] | None:
+    """GitHub's issuer as the account has it: its ARN and its tags."""
+    inputs = {"url": f"https://{GITHUB}"}
+    with told_plainly(region):
+        return NAMED[_ISSUER](Look(clients, config.account, region, inputs, {}))
+
+
+def knows_issuer(engine: Engine) -> bool:
+    """Whether the state has it."""
+    return any(each["type"] == _ISSUER for each in engine.resources())
+
+
+def issuer_findings(clients: Clients, region: str, arn: str) -> list[Finding]:
+    """Of an issuer that somebody else made: it is used as it is, if it takes tokens for our audience."""
+    found = clients.call(region, "iam", "get_open_id_connect_provider", OpenIDConnectProviderArn=arn)
+    if AUDIENCE in found["ClientIDList"]:
+        said = f"{arn} exists; it is used as it is, and stays whatever becomes of this"
+        return [Finding("issuer", "info", said, None, "nothing; --take-over would make it this command's")]
+    said = f"{arn} exists, and takes no tokens for {AUDIENCE}"
+    remedy = (
+        f"aws iam add-client-id-to-open-id-connect-provider --open-id-connect-provider-arn {arn}"
+        f" --client-id {AUDIENCE}, or --take-over"
+    )
+    return [Finding("issuer", "error", said, None, remedy)]
+
+
+# The bucket, and where the state is
+
+
+def region_of_bucket(clients: Clients, config: MigrationConfig) -> str | None:
+    """The region of the account's bucket of states; None when there is none.
+
+    Raises:
+        Refused: a bucket of that name is another account's.
+    """
+    bucket = state_bucket(config.account)
+    try:
+        found = clients.call(
+            config.regions.primary,
+            "s3",
+            "get_bucket_location",
+            Bucket=bucket,
+            ExpectedBucketOwner=config.account,
+        )
+    except AwsFailed as error:
+        if error.code == "NoSuchBucket":
+            return None
+        if error.code == "AccessDenied":
+            raise Refused(
+                f"The bucket {bucket} may not be asked about: it is another account's, or the rights are missing.",
+                where=bucket,
+                remedy="allow s3:GetBucketLocation on it; if it is a stranger's, set `state` to a bucket of yours",
+            ) from error
+        raise
+    # S3 API Reference, "GetBucketLocation": of us-east-1 it tells nothing, of eu-west-1 sometimes EU.
+    return {None: "us-east-1", "": "us-east-1", "EU": "eu-west-1"}.get(
+        found.get("LocationConstraint"), found.get("LocationConstraint")
+    )
+
+
+def state_object(identity: Identity) -> str:
+    """Where the engine keeps the state of one part, under the URL of the state."""
+    return f"{identity.engine_folder}/{_STACKS}/{identity.engine_project}/{identity.stack}.json"
+
+
+def move_state(source: StateStore, target: StateStore, last: str) -> None:
+    """Copy the whole state, the object ``last`` at the end: from then on ``target`` is where it is.
+
+    What is left in ``source`` means nothing any more, and is removed. Killed on the way it is done again.
+    """
+    keys = _state_keys(source)
+    for key in sorted(keys, key=lambda each: each == last):
+        kept = source.get(key)
+        if kept is not None:
+            target.put(key, kept.body)
+    source.delete([last])
+    source.delete(key for key in keys if key != last)
+
+
+def _state_keys(store: StateStore) -> list[str]:
+    """Its locks are those of who works on it here; what the engine says of a file (``.attrs``) is the file's alone."""
+    return [key for key in store.keys("engine") if "/locks/" not in key and not key.endswith(".attrs")]
+
+
+def other_pipelines(store: StateStore, account: Identity, own: Identity) -> list[str]:
+    """Environments beside ``own`` whose pipelines the state knows, as PROJECT ENVIRONMENT."""
+    known = {state_object(account), state_object(own)}
+    folder = f"{account.engine_folder}/{_STACKS}"
+    found = (key for key in store.keys(folder) if key.endswith(".json") and key not in known)
+    return sorted(" ".join(key.removesuffix(".json").split("/")[-2:]) for key in found)
+
+
+@dataclass(frozen=True)
+class BucketContents:
+    """What is in the bucket beside the state of `bootstrap`.
+
+    Args:
+        standing: environments that stand by their state there. has_past: something is left of some that are gone.
+        others: what `bootstrap` knows nothing of.
+    """
+
+    standing: tuple[str, ...]
+    has_past: bool
+    others: tuple[str, ...]
+
+
+def held_in(part: BootstrapPart, store: StateStore) -> BucketContents:
+    """Look what the bucket of the account's ``part`` holds. ``store``: where environments have their states in it."""
+    bucket, region, clients = state_bucket(part.config.account), part.region, part.clients
+    identities = store.keys("identity")
+    stacks = [key for key in store.keys("engine") if f"/{_STACKS}/" in f"/{key}" and key.endswith(".json")]
+    standing = {key.rpartition("/")[2].removesuffix(".json") for key in (*identities, *stacks)}
+    with told_plainly(region):
+        pages = clients.get("s3", region).get_paginator("list_objects_v2")
+        below = pages.paginate(Bucket=bucket, Prefix=f"{ENVIRONMENTS}/")
+        has_past = any(page.get("Contents") for page in below)
+        top = list(pages.paginate(Bucket=bucket, Delimiter="/"))
+    names = [each["Prefix"].rstrip("/") for page in top for each in page.get("CommonPrefixes", ())]
+    names += [each["Key"] for page in top for each in page.get("Contents", ())]
+    others = sorted(set(names) - {STATE_FOLDER, ENVIRONMENTS})
+    return BucketContents(tuple(sorted(standing)), has_past, tuple(others))
+
+
+def require_free(held: BucketContents, *, allow_data_loss: bool) -> None:
+    """Raises Refused while the bucket holds what is not `bootstrap`'s to delete."""
+    if held.standing:
+        raise Refused(
+            f"The states of environments are in the bucket: {', '.join(held.standing)}.",
+            where="state",
+            remedy="destroy them first (`regionshift destroy`), or move their states elsewhere",
+        )
+    if held.others:
+        raise Refused(
+            f"There is something in the bucket that regionshift did not put there: {', '.join(held.others[:5])}.",
+            where="state",
+            remedy="look whose it is, and move it",
+        )
+    if held.has_past and not allow_data_loss:
+        raise Refused(
+            "Releases and journals of environments that are gone are in the bucket, and would go with it.",
+            where="state",
+            remedy="copy what you want to keep, then give --allow-data-loss",
+        )
