@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any, cast
 
@@ -14,10 +15,34 @@ from regionshift.engine.events import ResourceStep
 from regionshift.operations.destroy import propose_destroy
 from regionshift.operations.planning import value_changes, wait_findings
 from regionshift.report.printer import Screen
-from regionshift.report.terminal import findings_table, plan_table
-from regionshift.report.values import Change, Finding, Plan, ValueChange
+from regionshift.report.terminal import findings_table, growth_table, plan_table
+from regionshift.report.values import Change, Finding, Growth, Plan, ValueChange
 
 POLICY = "aws:iam/policy:Policy"
+
+
+def test_what_a_plan_opens_is_told_once_for_all_regions_with_what_allows_it() -> None:
+    same = Growth(
+        "0123456789abcdef", "role worker-{region}", ("us-east-1", "eu-west-1"), ("may s3:* on *",), True
+    )
+    lines = (
+        same,
+        replace(same, id="1", regions=("eu-west-1",), is_allowed=True),
+        replace(
+            same, id="2", regions=("eu-west-1",), is_counted=False, opens=("may \x1b[31m on b-{region}",)
+        ),
+    )
+    shown = io.StringIO()
+    Screen(file=shown, width=120).print(growth_table(lines, ("us-east-1", "eu-west-1")))
+    assert [line.strip() for line in shown.getvalue().splitlines()] == [
+        "What it opens:",
+        "role worker-{region}  in all 2 regions  --allow-broadening 0123456789abcdef",
+        "may s3:* on *",
+        "role worker-eu-west-1  in eu-west-1  as in the other regions",
+        r"may \x1b[31m on b-eu-west-1",
+        "role worker-eu-west-1  in eu-west-1  allowed",
+        "may s3:* on *",
+    ]
 
 
 def _step(old: dict[str, Any], new: dict[str, Any], *changed: str, type_: str = POLICY) -> ResourceStep:

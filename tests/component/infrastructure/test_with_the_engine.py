@@ -14,10 +14,13 @@ from plain_engine import engine_settings
 from regionshift import artifact
 from regionshift.engine.engine import Engine, RunRecord
 from regionshift.errors import WorkFailed
+from regionshift.iam.documents import Unreadable
 from regionshift.infrastructure.program import ProviderSettings, environment
 from regionshift.local.emulator import LocalCloud
 from regionshift.local.provider.assets import Files
 from regionshift.local.provider.server import serve
+from regionshift.operations.broadening import growth_of
+from regionshift.operations.policy_documents import policy_documents
 from regionshift.settings.config import MigrationConfig
 from regionshift.settings.release import Artifact
 
@@ -84,6 +87,11 @@ def test_an_environment_comes_stays_turns_round_and_goes(
 ) -> None:
     protected = settings(cloud.account)
 
+    # A preview knows every policy, also of what names keys that AWS has still to make up.
+    planned = policy_documents(engine.preview(program(protected)).outcomes)
+    assert [each for each in planned if isinstance(each.new, Unreadable)] == []
+    assert len({each.subject for each in planned}) > 10
+
     assert set(counted(engine.up(program(protected)))) == {"create"}
     assert set(counted(engine.up(program(protected)))) == {"same"}, "a second up changes nothing"
 
@@ -95,6 +103,13 @@ def test_an_environment_comes_stays_turns_round_and_goes(
 
     turned = counted(engine.preview(program(settings(cloud.account, regions=TURNED_ROUND))))
     assert set(turned) == {"same", "update", "create", "delete"}, "a change of primary replaces nothing"
+
+    # A region that is added wants no leave: the others get there what they have in one another.
+    wider = {"primary": "us-east-1", "secondaries": ["eu-west-1", "us-west-2"]}
+    outcomes = engine.preview(program(settings(cloud.account, regions=wider))).outcomes
+    growth = growth_of(outcomes, ("us-east-1", "eu-west-1", "us-west-2"), ("us-east-1", "eu-west-1"))
+    assert "role shop-replication-{region}-dev" in {each.subject for each in growth}
+    assert [each.opens for each in growth if each.is_counted] == []
 
     held = {one["type"] for one in engine.resources() if one.get("protect")}
     assert held == HOLD_DATA
