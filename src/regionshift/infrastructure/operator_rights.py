@@ -979,7 +979,11 @@ def _state(reach: _Reach) -> Iterator[_Row]:
     for role, sid, why in (
         (DEPLOY, "WriteState", "A deployment writes all of them, and `destroy` takes them away."),
         (OPERATE, "WriteJournal", "A run of data holds the lock and writes its events."),
-        (PREVIEW, "HoldLock", "A preview holds the lock, and keeps the zones of a region that is new."),
+        (
+            PREVIEW,
+            "HoldLock",
+            "A preview holds the lock, and notes the zones of a new region and the names of a new environment.",
+        ),
     ):
         yield _Row(
             sid,
@@ -1026,7 +1030,7 @@ def state_paths(config: MigrationConfig) -> StatePaths:
     """As the journal, the releases and the engine lay it out.
 
     The engine's: Pulumi, ``pkg/backend/diy/store.go``. A preview writes no checkpoint: what it makes up there the next
-    deployment would believe. So the first run of an environment is the deploying role's.
+    deployment would believe. So who makes the roles lays the empty state down, by a preview of their own.
     """
     own = config.identity
     begins = f"{prefix}/" if (prefix := getattr(parse_state_url(config.state), "prefix", "")) else ""
@@ -1048,8 +1052,8 @@ def state_paths(config: MigrationConfig) -> StatePaths:
     )
     # Where versions before kept an environment of AWS (`journal.identity`).
     older = (f"{begins}engine/.pulumi/stacks/{stack}.json",)
-    zones = f"{begins}zones/{own.scope}.json"
-    write = {DEPLOY: whole, OPERATE: (*locks, journal), PREVIEW: (*locks, zones)}
+    beside = tuple(f"{begins}{folder}/{own.scope}.json" for folder in ("identity", "zones"))
+    write = {DEPLOY: whole, OPERATE: (*locks, journal), PREVIEW: (*locks, *beside)}
     return StatePaths((*whole, *older), write)
 
 
