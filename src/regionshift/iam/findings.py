@@ -648,9 +648,13 @@ def _is_wide(statement: Statement, action: str) -> bool:
 
 
 def _is_everything(resource: str) -> bool:
-    """Whether a pattern is for all services: ``*``, ``arn:aws:*``."""
+    """Whether a pattern is for all services: ``*``, ``arn:aws:*``.
+
+    What is no ARN names one that is still to be made (`known_later` in `infrastructure.policies.statement`).
+    """
     parts = resource.split(":", 5)
-    return len(parts) < 6 and resource.endswith("*") and not "".join(parts[2:3]).strip("*")
+    is_of_arns = fits(parts[0], "arn") and resource.endswith("*")
+    return len(parts) < 6 and is_of_arns and not "".join(parts[2:3]).strip("*")
 
 
 # No name is like it: a pattern that fits it fits any.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterator
+from datetime import date
 from pathlib import Path
 
 import pulumi
@@ -21,6 +22,7 @@ from regionshift.local.provider.assets import Files
 from regionshift.local.provider.server import serve
 from regionshift.operations.broadening import growth_of
 from regionshift.operations.policy_documents import policy_documents
+from regionshift.operations.policy_findings import policy_findings
 from regionshift.settings.config import MigrationConfig
 from regionshift.settings.release import Artifact
 
@@ -88,7 +90,9 @@ def test_an_environment_comes_stays_turns_round_and_goes(
     protected = settings(cloud.account)
 
     # A preview knows every policy, also of what names keys that AWS has still to make up.
-    planned = policy_documents(engine.preview(program(protected)).outcomes)
+    outcomes = engine.preview(program(protected)).outcomes
+    planned = policy_documents(outcomes)
+    assert policy_findings(protected, outcomes, date.today()) == []
     assert [each for each in planned if isinstance(each.new, Unreadable)] == []
     assert len({each.subject for each in planned}) > 10
 

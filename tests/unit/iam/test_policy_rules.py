@@ -20,6 +20,7 @@ from regionshift.iam.escalation import (
     WITH_PASSED_ROLE,
 )
 from regionshift.iam.findings import RULES, Exceptions, Fault, Placed, faults
+from regionshift.infrastructure.policies.statement import known_later
 
 ACCOUNT = "111122223333"
 OTHER = "999988887777"
@@ -438,6 +439,11 @@ def test_a_boundary_gives_nothing_and_must_refuse_what_changes_permissions() -> 
         ([everything, on_some], True),
     ):
         assert found(placed(*statements, is_boundary=True)) == ({"RS-IAM-016"} if wrong else set())
+
+
+def test_what_is_still_to_be_made_is_named_as_anything_else_is() -> None:
+    for resource in (known_later("bucket"), f"{known_later('bucket')}/*"):
+        assert found(placed(allow("s3:GetObject", resource))) == found(placed(allow("s3:GetObject")))
 
 
 def test_a_documented_exception_is_for_what_it_names_alone() -> None:
