@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 import yaml
-from e2e_place import ACCOUNT, Place, settings
+from e2e_place import ACCOUNT, Place
 
 from regionshift.local import emulator
 
@@ -113,6 +113,23 @@ def test_the_deploy_role_stands_the_environment_up_within_the_boundary(place: Pl
     assert checked.code == 0, checked.said
 
 
+def test_another_environment_shares_the_bucket_and_takes_only_its_own_away(place: Place) -> None:
+    suffix = {"ENVIRONMENT_SUFFIX": "pr-7"}
+    made = place.run("bootstrap", "--yes", "--json", **suffix)
+    assert made.code == 0, made.said
+    assert {change["type"] for change in made.json["changes"]} == {
+        "aws:iam/policy:Policy",
+        "aws:iam/role:Role",
+        "aws:iam/rolePolicyAttachment:RolePolicyAttachment",
+    }
+    assert "orders.pr-7.deploy" in all_roles(place)
+    gone = place.run("bootstrap", "destroy", "--yes", "--json", **suffix)
+    assert gone.code == 0, gone.said
+    assert gone.json["kept_for"] == ["orders dev"]
+    assert "orders.pr-7.deploy" not in all_roles(place)
+    assert "orders.dev.deploy" in all_roles(place) and buckets(place) >= {BUCKET}
+
+
 def test_the_bucket_stays_while_an_environment_has_its_state_there(place: Place) -> None:
     refused = place.run("bootstrap", "destroy", "--yes", "--allow-data-loss")
     assert refused.code == 3, refused.said
@@ -151,4 +168,11 @@ def test_what_somebody_else_made_is_used_or_refused_or_taken_over(place: Place) 
     assert "ec2.amazonaws.com" not in json.dumps(policy)
     again = place.run("bootstrap", "--plan-only", "--json")
     assert again.json["changes"] == []
-    assert settings()["account"] == ACCOUNT
+
+
+def test_what_is_no_longer_its_own_is_not_deleted(place: Place) -> None:
+    iam = place.clients.get("iam", "us-east-1")
+    iam.untag_role(RoleName="orders.dev.deploy", TagKeys=["ManagedBy"])
+    refused = place.run("bootstrap", "destroy", "--yes")
+    assert refused.code == 3 and "orders.dev.deploy" in refused.err, refused.said
+    assert BUCKET in buckets(place) and "orders.dev.preview" in all_roles(place)

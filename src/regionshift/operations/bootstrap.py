@@ -215,12 +215,9 @@ def apply_part(part: BootstrapPart, plan: PartPlan, listener: Listener | None = 
 def destroy_part(part: BootstrapPart) -> int:
     """Delete one part with its state, its bucket emptied first; gives how many resources went.
 
-    Raises:
-        Refused: something that the state names is not ours; nothing is deleted.
+    Raises as :func:`require_own`; nothing is deleted then.
     """
-    resources = [each for each in part.engine.resources() if str(each["type"]).startswith("aws:")]
-    for each in resources:
-        _require_ours(part, each)
+    resources = require_own(part)
     for each in resources:
         if each["type"] == BUCKET:
             _empty(part, str(each["id"]))
@@ -229,10 +226,20 @@ def destroy_part(part: BootstrapPart) -> int:
     return len(resources)
 
 
+def require_own(part: BootstrapPart) -> list[dict[str, Any]]:
+    """What the state knows, all of which may go. Whoever writes the state could name anything there.
+
+    Raises:
+        Refused: something of it that has a name and tags is not ours; what has none is a part of such a thing.
+    """
+    resources = [each for each in part.engine.resources() if str(each["type"]).startswith("aws:")]
+    for each in resources:
+        if each["type"] in NAMED:
+            _require_ours(part, each)
+    return resources
+
+
 def _require_ours(part: BootstrapPart, resource: Mapping[str, Any]) -> None:
-    """Of what has a name and tags; the rest is a part of it. Whoever writes the state could name anything there."""
-    if resource["type"] not in NAMED:
-        return
     owner = {"Project": part.config.project, "Environment": part.config.suffix, "ManagedBy": MANAGED_BY}
     look = Look(part.clients, part.config.account, part.region, resource.get("inputs") or {}, owner)
     with told_plainly(part.region):
@@ -258,13 +265,9 @@ def _nothing() -> None:
 
 
 def doomed(part: BootstrapPart) -> PartPlan:
-    """What :func:`destroy_part` would delete."""
-    named = [(str(each["type"]), str(each["urn"])) for each in part.engine.resources()]
-    changes = (
-        Change("delete", kind, urn.rpartition("::")[2], part.region, urn)
-        for kind, urn in named
-        if kind.startswith("aws:")
-    )
+    """What :func:`destroy_part` would delete. Raises as :func:`require_own`."""
+    named = ((str(each["type"]), str(each["urn"])) for each in require_own(part))
+    changes = (Change("delete", kind, urn.rpartition("::")[2], part.region, urn) for kind, urn in named)
     return PartPlan(tuple(changes), (), {})
 
 
