@@ -139,7 +139,7 @@ class Machines:
             "LANG": "C.UTF-8",
             **({"PYTHONPATH": path} if (path := os.environ.get("PYTHONPATH")) else {}),
             "GITHUB_STAND_IN": str(self.github),
-            **{key: str(text) for key, text in workflow.get("env", {}).items()},
+            **{key: filled(str(text), known) for key, text in workflow.get("env", {}).items()},
         }
         ok, said = True, ""
         for number, step in enumerate(job["steps"]):
@@ -201,7 +201,8 @@ class Machines:
                 return self.variables | self.take_role(given["role-to-assume"])
             case "actions/upload-artifact":
                 target = self.folder / "artifacts" / given["name"]
-                target.mkdir(parents=True, exist_ok=True)
+                shutil.rmtree(target, ignore_errors=True)
+                target.mkdir(parents=True)
                 for path in given["path"].split():
                     if (work / path).exists():
                         shutil.copy(work / path, target)

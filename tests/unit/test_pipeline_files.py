@@ -42,6 +42,7 @@ PINNED = {
     "actions/setup-python": ("5fda3b95a4ea91299a34e894583c3862153e4b97", "v7.0.0"),
     "actions/upload-artifact": ("bbbca2ddaa5d8feaa63e36b76fdaad77386f024f", "v7.0.0"),
     "aws-actions/configure-aws-credentials": ("e6de054238d6b7531b4efff3b6587d9aade6a06c", "v6.2.3"),
+    "github/codeql-action/upload-sarif": ("8aad20d150bbac5944a9f9d289da16a4b0d87c1e", "v4.36.2"),
     "pulumi/actions": ("8e5e406f4007fca908480587cb9893c07090f58d", "v7.0.0"),
 }
 CHANGING = ("up", "promote", "rollback", "resume")
@@ -145,6 +146,7 @@ def test_a_job_may_just_what_it_does(workflows: dict[str, Any]) -> None:
         assert not takes_a_role or given.pop("contents") == "read"
         assert given == {
             ("preview", "comment"): {"pull-requests": "write"},
+            ("preview", "findings"): {"security-events": "write"},
             ("promote", "settings"): {"pull-requests": "write", "contents": "write"},
         }.get((flow, name), {})
 

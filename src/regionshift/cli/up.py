@@ -61,7 +61,8 @@ def run_preview(
         # The engine takes its own lock for a preview, so two at once would collide without ours.
         with opened(choices, locked=True) as session:
             plan = _planned(choices, session, options).plan
-        parts += plan_parts(plan, whole=choices.verbose)
+        # A long comment is cut at its end, and the list of changes is what may be missing.
+        parts += reversed(plan_parts(plan, whole=choices.verbose))
     except RegionshiftError as error:
         parts += [Text(line) for line in error_lines(error)]
         parts += [findings_table(error.found)] if isinstance(error, PlanRefused) else []

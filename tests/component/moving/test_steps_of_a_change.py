@@ -71,6 +71,19 @@ def test_whoever_stops_it_is_told_how_to_go_on(site: Site, capsys: pytest.Captur
     assert site.look() == before
 
 
+@more
+def test_another_machine_that_goes_on_with_it_has_the_new_settings_too(site: Site) -> None:
+    """Its file is as it was before the step that changes it, which another one did."""
+    before, new = site.file.read_bytes(), site.secondary
+    site.fates.left = {"unlink": "killed before"}
+    site.runs_until_killed("promote", new, "--yes")
+    assert site.primary == new
+    site.file.write_bytes(before)
+    assert site.run("promote", new, "--yes") == 0
+    assert site.primary == new
+    site.require_whole()
+
+
 def test_a_migration_whose_record_somebody_else_wrote_is_named_by_status(
     site: Site, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -60,6 +60,10 @@ class Promotion:
     def do(self, step: RunStep, *, doubt: bool) -> Said:
         """One step forward. Raises RegionshiftError when it cannot be done."""
         plan = self.plan
+        names = [each.name for each in plan.steps]
+        if names.index(step.name) > names.index("settings"):
+            # Another machine may have done that step; on this one the file is as it was.
+            write_settings(self.settings, plan)
         match step.name:
             case "fence":
                 environment = self.environment
