@@ -11,6 +11,7 @@ from typing import TypeVar
 from botocore.exceptions import ClientError
 
 from regionshift.aws.clients import Clients
+from regionshift.aws.errors import told_plainly
 from regionshift.carriers.s3.undoing import empty_bucket
 from regionshift.engine.engine import EngineFailed
 from regionshift.operations.environment import Environment
@@ -27,22 +28,24 @@ def switch_off(environment: Environment, region: str, bucket: str) -> None:
     """
     require_our_buckets(environment, [(region, bucket)])
     s3 = environment.clients.get("s3", region)
-    try:
-        s3.delete_bucket_replication(Bucket=bucket)
-        s3.put_bucket_logging(Bucket=bucket, BucketLoggingStatus={})
-    except ClientError as error:
-        if not _is_gone(error):
-            raise
+    with told_plainly(region, bucket):
+        try:
+            s3.delete_bucket_replication(Bucket=bucket)
+            s3.put_bucket_logging(Bucket=bucket, BucketLoggingStatus={})
+        except ClientError as error:
+            if not _is_gone(error):
+                raise
 
 
 def _empty(clients: Clients, region: str, bucket: str) -> int:
     """Delete everything in ``bucket``; returns how many versions, markers and uploads went. As `empty_bucket`."""
-    try:
-        return empty_bucket(clients.get("s3", region), bucket)
-    except ClientError as error:
-        if _is_gone(error):
-            return 0
-        raise
+    with told_plainly(region, bucket):
+        try:
+            return empty_bucket(clients.get("s3", region), bucket)
+        except ClientError as error:
+            if _is_gone(error):
+                return 0
+            raise
 
 
 def empty_all(environment: Environment, buckets: Collection[tuple[str, str]]) -> int:

@@ -15,6 +15,7 @@ from types import MappingProxyType
 from typing import Any
 
 from regionshift.aws.clients import Clients
+from regionshift.aws.errors import told_plainly
 from regionshift.aws.resource_finders import FINDS, KEY_WAITS, Look, arn_of, still_stands, unless_gone
 from regionshift.settings.components import every_name
 from regionshift.settings.config import MigrationConfig
@@ -57,22 +58,31 @@ _Look = Callable[[Clients, MigrationConfig, str], Iterator[Leftover]]
 
 
 def look_for_leftovers(clients: Clients, config: MigrationConfig, regions: Sequence[str]) -> list[Leftover]:
-    """Everything of the environment that still exists in ``regions``."""
+    """Everything of the environment that still exists in ``regions``.
+
+    Raises:
+        AwsFailed: somewhere it cannot be looked.
+    """
     looks = (_tagged, _named_and_tagged, _networks, _parameters, _named, _secrets)
     return _look(looks, clients, config, regions)
 
 
 def look_for_tagged(clients: Clients, config: MigrationConfig, regions: Sequence[str]) -> list[Leftover]:
-    """What carries the environment's tags, up or not."""
+    """What carries the environment's tags, up or not. Raises as `look_for_leftovers`."""
     return _look((_tagged, _named_and_tagged, _networks), clients, config, regions)
 
 
 def _look(
     looks: Sequence[_Look], clients: Clients, config: MigrationConfig, regions: Sequence[str]
 ) -> list[Leftover]:
+    def ask(job: tuple[_Look, str]) -> list[Leftover]:
+        look, region = job
+        with told_plainly(region, "what is left"):
+            return list(look(clients, config, region))
+
     jobs = [(look, region) for region in regions for look in looks]
     with ThreadPoolExecutor(max_workers=8) as pool:
-        found = pool.map(lambda job: list(job[0](clients, config, job[1])), jobs)
+        found = pool.map(ask, jobs)
     return sorted({left for lefts in found for left in lefts}, key=lambda left: (left.region, left.what))
 
 

@@ -10,8 +10,10 @@ from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
+from botocore.exceptions import ClientError
 
 from regionshift.aws.clients import Clients
+from regionshift.aws.errors import AwsFailed
 from regionshift.errors import Refused
 from regionshift.operations.collisions import taken_findings
 from regionshift.operations.environment import Environment
@@ -93,6 +95,20 @@ def test_a_managed_policy_is_found_by_its_name_whatever_tags_it_has(
     assert whats(look_for_leftovers(indexed, config, [REGION])) == {f"{NameKind.POLICY.label} {made}"}
     iam.delete_policy(PolicyArn=made)
     assert look_for_leftovers(indexed, config, [REGION]) == []
+
+
+def test_where_it_cannot_be_looked_is_said_in_a_sentence(
+    indexed: Any, config: MigrationConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """At the end of `destroy` it goes into the run's record, which keeps no words but ours."""
+
+    def down(_: str) -> Any:
+        raise ClientError({"Error": {"Code": "ServiceUnavailable", "Message": "not now"}}, "GetResources")
+
+    monkeypatch.setattr(indexed, "get_paginator", down)
+    with pytest.raises(AwsFailed, match="GetResources: not now") as failed:
+        look_for_leftovers(indexed, config, [REGION])
+    assert failed.value.where == f"{REGION}, what is left"
 
 
 def test_what_no_service_here_can_be_asked_about_is_believed_and_a_key_that_is_gone_is_no_fault(
