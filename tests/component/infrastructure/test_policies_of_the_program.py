@@ -67,6 +67,11 @@ def test_what_is_about_every_resource_could_name_none_by_aws_own_reference() -> 
     assert [action for action in WITHOUT_RESOURCE if not expanded(action)] == []
 
 
+def test_every_action_is_one_of_aws(run: Run) -> None:
+    named = {action for found in statements(run) for action in found.actions}
+    assert [action for action in sorted(named) if not expanded(action)] == []
+
+
 def test_every_exception_from_the_rules_for_policies_is_needed() -> None:
     run = built(config(network={"vpc_cidr": "10.0.0.0/8", "function_in_vpc": True}))
     judged = [
