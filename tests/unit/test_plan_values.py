@@ -33,7 +33,9 @@ def test_what_a_plan_opens_is_told_once_for_all_regions_with_what_allows_it() ->
         ),
     )
     shown = io.StringIO()
-    Screen(file=shown, width=120).print(growth_table(lines, ("us-east-1", "eu-west-1")))
+    wants = Finding("growth", "error", "more", None, "look")
+    plan = Plan("dev", ("us-east-1", "eu-west-1"), (), (wants,), growth=lines)
+    Screen(file=shown, width=120).print(growth_table(plan))
     assert [line.strip() for line in shown.getvalue().splitlines()] == [
         "What it opens:",
         "role worker-{region}  in all 2 regions  --allow-broadening 0123456789abcdef",
@@ -43,6 +45,10 @@ def test_what_a_plan_opens_is_told_once_for_all_regions_with_what_allows_it() ->
         "role worker-eu-west-1  in eu-west-1  allowed",
         "may s3:* on *",
     ]
+    # A command that goes by no leave, as a rollback, names none.
+    shown = io.StringIO()
+    Screen(file=shown, width=120).print(growth_table(replace(plan, findings=())))
+    assert "--allow-broadening" not in shown.getvalue()
 
 
 def _step(old: dict[str, Any], new: dict[str, Any], *changed: str, type_: str = POLICY) -> ResourceStep:

@@ -53,7 +53,7 @@ def _promote(choices: Choices, session: Session, new: str, *, lost: bool, plan_o
             screen.print(f"! {sentence}", style="yellow")
     if plan_only:
         if choices.as_json:
-            shown = {"changes": as_data(preview.changes), "findings": as_data(preview.findings)}
+            shown = {name: as_data(getattr(preview, name)) for name in ("changes", "findings", "growth")}
             print_json({"plan": plan.to_json(), **shown, **facts})
         return EXIT_REFUSED if facts.get("conflicts") else exit_code_of(preview.findings)
     prepared.require_no_obstacle()

@@ -29,6 +29,7 @@ from regionshift.operations.unfinished import (
 from regionshift.operations.up import PlanRefused
 from regionshift.operations.waves import deploying
 from regionshift.operations.waves.deploying import written_since
+from regionshift.report.values import as_data
 from regionshift.session import Session
 from regionshift.settings.config import MigrationConfig
 
@@ -61,7 +62,8 @@ def run_deployment_rollback(
     def go(session: Session, way: deploying.WayBack, taken_back: Sequence[Mapping[str, Any]] = ()) -> int:
         with driver(choices, session) as driving:
             state = deploying.go_back(driving, way, allow_data_loss=allow_data_loss, reason=reason)
-        code = ended(choices, session, state, "rollback", {"data": list(taken_back)} if taken_back else {})
+        more = {"growth": as_data(way.plan.growth), **({"data": list(taken_back)} if taken_back else {})}
+        code = ended(choices, session, state, "rollback", more)
         say_what_the_settings_say(choices)
         return code
 

@@ -11,7 +11,7 @@ from typing import Any
 from rich.console import Group, RenderableType
 
 from regionshift.report.printer import Rows, Text
-from regionshift.report.values import Change, CheckResult, Finding, Growth, Outcome, Plan
+from regionshift.report.values import Change, CheckResult, Finding, Outcome, Plan
 
 _MARKS: Mapping[Outcome, tuple[str, str]] = {
     "passed": ("✓", "green"),
@@ -57,7 +57,7 @@ def plan_parts(plan: Plan, *, whole: bool = False) -> list[RenderableType]:
     """A plan, what it opens, and what was found to be wrong with it, in the order in which it is read."""
     return [
         plan_table(plan, whole=whole),
-        *([growth_table(plan.growth, plan.regions)] if plan.growth else []),
+        *([growth_table(plan)] if plan.growth else []),
         *([findings_table(plan.findings)] if plan.findings else []),
     ]
 
@@ -159,22 +159,30 @@ def _value(value: object, *, whole: bool) -> str:
     return text if whole or len(text) <= _LONGEST else f"{text[:_LONGEST]}… (--verbose shows all)"
 
 
-def growth_table(growth: Sequence[Growth], everywhere: Sequence[str]) -> RenderableType:
-    """What a plan opens, a subject with its id each; what needs leave comes first."""
+def growth_table(plan: Plan) -> RenderableType:
+    """What a plan opens, a subject with its id each where that wants leave; that comes first."""
+    wants_leave = any(finding.code == "growth" for finding in plan.findings)
     parts: list[RenderableType] = [Text("What it opens:", "bold")]
-    for each in sorted(growth, key=lambda one: (one.is_allowed, not one.is_counted)):
-        folded = len(each.regions) > 1
-        own = each.regions[0]
-        where = f"in all {len(each.regions)} regions" if set(each.regions) >= set(everywhere) else f"in {own}"
-        if folded and set(each.regions) < set(everywhere):
-            where = f"the same in {len(each.regions)} regions: {', '.join(each.regions)}"
-        leave = "allowed" if each.is_allowed else f"--allow-broadening {each.id}"
-        line = Text(f"  {each.subject if folded else each.subject.replace(_ANY_REGION, own)}  ", "yellow")
-        line.append(where, "default").append(
-            f"  {leave}" if each.is_counted else "  as in the other regions", "dim"
+    for each in sorted(plan.growth, key=lambda one: (one.is_allowed, not one.is_counted)):
+        named = ", ".join(each.regions)
+        where = (
+            f"in {named}" if len(each.regions) == 1 else f"the same in {len(each.regions)} regions: {named}"
         )
-        parts.append(line)
-        parts += [Text(f"      {said if folded else said.replace(_ANY_REGION, own)}") for said in each.opens]
+        if len(each.regions) > 1 and set(each.regions) >= set(plan.regions):
+            where = f"in all {len(each.regions)} regions"
+        leave = "as in the other regions"
+        if each.is_counted:
+            leave = f"--allow-broadening {each.id}" if wants_leave else ""
+        if each.is_allowed:
+            leave = "allowed"
+
+        def told(text: str, regions: Sequence[str] = each.regions) -> str:
+            return text if len(regions) > 1 else text.replace(_ANY_REGION, regions[0])
+
+        parts.append(
+            Text(f"  {told(each.subject)}  ", "yellow").append(where, "default").append(f"  {leave}", "dim")
+        )
+        parts += [Text(f"      {told(said)}") for said in each.opens]
     return Group(*parts)
 
 
