@@ -966,7 +966,7 @@ def _state(reach: _Reach) -> Iterator[_Row]:
     yield _Row(
         "FindState",
         "S3 says that a part of the state is not there only to who may list its bucket.",
-        _each(PipelineRole, _named("s3", "GetBucketLocation ListBucket")),
+        _each(PipelineRole, _named("s3", "ListBucket" if url.region else "GetBucketLocation ListBucket")),
         bucket,
     )
     paths = state_paths(config)
@@ -988,7 +988,8 @@ def _state(reach: _Reach) -> Iterator[_Row]:
         yield _Row(
             sid,
             why,
-            {role: _named("s3", "DeleteObject PutObject")},
+            # Locks are given back by writing them (`journal.lock`): only who deploys takes anything away.
+            {role: _named("s3", "DeleteObject PutObject" if role is DEPLOY else "PutObject")},
             [f"{each}/{path}" for each in bucket for path in paths.write[role]],
         )
     if bucket:
@@ -1012,7 +1013,11 @@ def _state(reach: _Reach) -> Iterator[_Row]:
         yield _Row(
             "StateKey",
             "Secrets in the state and the seals of releases and runs are under this key.",
-            _each(PipelineRole, _named("kms", "Decrypt DescribeKey Encrypt GenerateDataKey")),
+            # The data keys under it lie in the state from the first deployment on.
+            {
+                **_each(PipelineRole, _named("kms", "Decrypt DescribeKey")),
+                DEPLOY: _named("kms", "Decrypt DescribeKey Encrypt GenerateDataKey"),
+            },
             [reach.arn("kms", "key/*", region) if alias else of_id],
             {"ForAnyValue:StringEquals": {"kms:ResourceAliases": alias}} if alias else None,
         )
@@ -1036,10 +1041,11 @@ def state_paths(config: MigrationConfig) -> StatePaths:
     begins = f"{prefix}/" if (prefix := getattr(parse_state_url(config.state), "prefix", "")) else ""
     stack = f"{own.engine_project}/{own.stack}"
     engine = f"{begins}{own.engine_folder}/.pulumi"
-    locks = (f"{begins}locks/{own.scope}.*", f"{engine}/locks/organization/{stack}/*")
+    lock = f"{begins}locks/{own.scope}.*"
     journal = f"{begins}journal/{own.scope}/*"
     whole = (
-        *locks,
+        lock,
+        f"{engine}/locks/organization/{stack}/*",
         journal,
         f"{begins}keys/releases.json",
         *(f"{begins}{folder}/{own.scope}/*" for folder in ("artifacts", "releases")),
@@ -1053,7 +1059,7 @@ def state_paths(config: MigrationConfig) -> StatePaths:
     # Where versions before kept an environment of AWS (`journal.identity`).
     older = (f"{begins}engine/.pulumi/stacks/{stack}.json",)
     beside = tuple(f"{begins}{folder}/{own.scope}.json" for folder in ("identity", "zones"))
-    write = {DEPLOY: whole, OPERATE: (*locks, journal), PREVIEW: (*locks, *beside)}
+    write = {DEPLOY: whole, OPERATE: (lock, journal), PREVIEW: (lock, *beside)}
     return StatePaths((*whole, *older), write)
 
 

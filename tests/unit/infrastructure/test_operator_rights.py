@@ -67,6 +67,7 @@ FULL = PLAIN | {
 IN_SECRETS_MANAGER = FULL | {
     "application": {"store": "secretsmanager", "secrets": {"one": {"env": "ONE"}}},
     "carry": {"s3": MANY},
+    "state": "s3://states/team",
     "state_secrets": f"awskms:///arn:aws:kms:eu-west-3:{ACCOUNT}:key/1234",
 }
 THIRTY = FULL | {
@@ -248,7 +249,24 @@ def test_who_previews_changes_nothing_but_the_lock() -> None:
         for action in each.statement["Action"]
         if of_reference(action)["access_level"] not in ("List", "Read") and action not in WRITES_NOTHING
     }
-    assert changes == {("HoldLock", "s3:PutObject"), ("HoldLock", "s3:DeleteObject")}
+    assert changes == {("HoldLock", "s3:PutObject")}
+
+
+def test_only_who_deploys_begins_a_state_or_takes_anything_of_it_away() -> None:
+    """Locks are given back by writing them, and data keys lie in the state from its beginning on."""
+    begins = {"s3:DeleteObject", "kms:Encrypt", "kms:GenerateDataKey"}
+    for role in PipelineRole:
+        of_state = [each.statement for each in statements("full", role) if "State" in each.statement["Sid"]]
+        of_state += [
+            each.statement for each in statements("full", role) if each.statement["Sid"] in STATES_OWN
+        ]
+        has = {action for each in of_state if each["Sid"] != "StateUnderKey" for action in each["Action"]}
+        assert has & begins == (begins if role is DEPLOY else set())
+        # The region of its bucket stands in the URL.
+        assert "s3:GetBucketLocation" not in has
+
+
+STATES_OWN = ("HoldLock", "WriteJournal")
 
 
 def test_who_works_on_data_gives_nobody_rights_and_deletes_no_resource() -> None:
