@@ -178,11 +178,12 @@ def _label(document: PolicyDocument) -> str:
     if document.kind is PolicyKind.TRUST:
         return f"who may assume the role {document.subject}"
     if document.kind is PolicyKind.IDENTITY:
-        return (
-            f"role {document.subject}"
-            if document.step.type != "aws:iam/policy:Policy"
-            else f"policy {document.subject}"
+        step = document.step
+        is_own = step.type.endswith(":Policy") and document.subject in (
+            step.old.get("name"),
+            step.new.get("name"),
         )
+        return f"{'policy' if is_own else 'role'} {document.subject}"
     return f"{_kind_of(document.step)} {document.subject}"
 
 

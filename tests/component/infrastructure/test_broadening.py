@@ -139,6 +139,17 @@ def test_another_primary_gives_its_replication_role_to_another_region(run: Run) 
     assert {each.regions for each in found} == {("eu-west-1",)}
 
 
+def test_a_statement_that_moves_into_a_managed_policy_opens_nothing() -> None:
+    few = {"s3": [{"bucket": f"media-{number}-{{region}}"} for number in range(3)]}
+    many = {"s3": [{"bucket": f"media-{number}-{{region}}"} for number in range(30)]}
+    inline, managed = built(config(carry=few)), built(config(carry=many))
+    assert not inline.of("iam/policy:Policy") and managed.of("iam/policy:Policy")
+    (growth,) = grown(inline, managed)
+    assert growth.subject == "role shop-worker-{region}-dev"
+    assert not any("media-2-" in said for said in growth.opens), "that it had before"
+    assert grown(managed, inline) == []
+
+
 def test_a_refusal_that_goes_is_growth_and_one_that_comes_is_none(run: Run) -> None:
     without = built(config(carry=UPLOADS))
     (growth,) = grown(run, without)
