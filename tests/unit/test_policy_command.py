@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import socket
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,8 @@ from botocore.validate import ParamValidator
 
 from regionshift.cli.app import app
 from regionshift.cli.failure import run
-from regionshift.infrastructure.operator_rights import operator_policies
+from regionshift.infrastructure import operator_rights
+from regionshift.infrastructure.operator_rights import operator_policies, reaches_beyond, statements_of
 from regionshift.infrastructure.runtime_rights import runtime_roles
 from regionshift.infrastructure.site import Site
 from regionshift.settings.components import PipelineRole
@@ -70,6 +72,29 @@ def test_a_folder_gets_a_document_for_each_policy(
     }
     told = capsys.readouterr().out
     assert all(f"file://{folder}/{policy.name}.json" in told for policy in policies)
+
+
+def test_who_deploys_without_a_boundary_is_warned_of_what_that_opens(
+    file: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(app, ["policy", "deploy", "--json", "--config", file]) == 0
+    assert "access.boundary" in capsys.readouterr().err
+    assert run(app, ["policy", "deploy", "--for", "operate", "--json", "--config", file]) == 0
+    assert capsys.readouterr().err == ""
+    bounded = SETTINGS | {"access": {"boundary": "arn:aws:iam::123456789012:policy/shop.prod.boundary"}}
+    Path(file).write_text(json.dumps(bounded))
+    assert run(app, ["policy", "deploy", "--json", "--config", file]) == 0
+    assert capsys.readouterr().err == ""
+
+
+def test_shortened_names_that_others_may_share_are_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    long = {"project": "customer-orders-platform-services-of-europe", "environment": "development-europe"}
+    config = MigrationConfig.model_validate(SETTINGS | long)
+    assert len(reaches_beyond(config, PipelineRole.DEPLOY)) == 1
+    # As where the names of thirty regions have no room for themselves.
+    rows = partial(statements_of, config, PipelineRole.DEPLOY, by_form=False)
+    monkeypatch.setattr(operator_rights, "statements_of", lambda *_, **__: rows())
+    assert any("shortened" in each for each in reaches_beyond(config, PipelineRole.DEPLOY))
 
 
 def test_a_folder_that_cannot_be_written_is_said(file: str, tmp_path: Path) -> None:

@@ -9,12 +9,13 @@ from typing import Any
 
 from regionshift.cli.opening import settings_of
 from regionshift.cli.options import Choices
-from regionshift.cli.show import console, print_json
+from regionshift.cli.show import console, print_json, screen_of
 from regionshift.errors import InputError
 from regionshift.infrastructure.operator_rights import (
     ExplainedStatement,
     ManagedPolicy,
     operator_policies,
+    reaches_beyond,
 )
 from regionshift.infrastructure.policies.packing import length
 from regionshift.infrastructure.runtime_rights import RuntimeRole, runtime_roles
@@ -36,6 +37,8 @@ def run_policy_deploy(choices: Choices, role: str, folder: Path | None) -> int:
             remedy="shorten `carry` (fewer entries, shorter names) or the names of project and environment; or ask for"
             " more policies a role in Service Quotas",
         )
+    for sentence in reaches_beyond(config, PipelineRole(role)):
+        screen_of(stderr=True).print(f"warning: {sentence}.")
     if folder is not None:
         _write(folder, policies)
     if choices.as_json:

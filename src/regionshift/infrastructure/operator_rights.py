@@ -44,6 +44,8 @@ _ANY_REGION = "??-*-?"
 _OF_REGION = "{region}"
 _OF_PROJECT = 30
 """Characters of a project's name that every shortened name of a bucket begins with."""
+_SHORTENED = f"*--{'?' * HASH_LENGTH}"
+"""The end of a pattern for shortened names."""
 
 
 @dataclass(frozen=True)
@@ -87,6 +89,29 @@ def operator_policies(config: MigrationConfig, role: PipelineRole) -> tuple[Mana
         )
         for number, part in enumerate(parts, start=1)
     )
+
+
+def reaches_beyond(config: MigrationConfig, role: PipelineRole) -> list[str]:
+    """In what way the policies of a role let it reach beyond its environment, a sentence each; mostly none."""
+    found = []
+    if role == DEPLOY and config.access.boundary is None:
+        found.append(
+            "Without `access.boundary` whoever has this role can give the environment's roles every right of the"
+            " account, and use them: `regionshift bootstrap` makes a boundary"
+        )
+    named = [
+        resource
+        for policy in operator_policies(config, role)
+        for each in policy.statements
+        for resource in each.statement["Resource"]
+    ]
+    if shared := sorted({name.rpartition(":")[2] for name in named if _SHORTENED in name}):
+        found.append(
+            "Names of this environment are shortened, and there is room for what they begin with alone: another"
+            f" environment of the project with shortened names is reached too, such as by {shared[0]}; shorten the"
+            " names of project and environment"
+        )
+    return found
 
 
 def statements_of(
@@ -186,7 +211,7 @@ class _Reach:
         times = Counter(found.values())
         alone = [names[region] for region, each in found.items() if times[each] == 1]
         patterns = [each for each in found.values() if times[each] > 1]
-        hashed = f"--{'?' * HASH_LENGTH}{end}"
+        hashed = f"{_SHORTENED[1:]}{end}"
         # It compares characters, which is what is wanted.
         shared = commonprefix([name[: -len(hashed)] for name in alone])  # noqa: RUF071
         if self._by_form or len(alone) < 2 or not beginning or not shared.startswith(beginning):
