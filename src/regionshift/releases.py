@@ -44,6 +44,7 @@ class ReleaseCatalog:
     Args:
         current: today's settings, for what is no part of a release. cache: where artifacts are put.
         by: who makes releases now. now: the time, with a zone.
+        keeping: writes down what else the environment is made with, before a release is kept.
     """
 
     store: ReleaseStore
@@ -52,10 +53,15 @@ class ReleaseCatalog:
     by: str
     now: Callable[[], datetime]
     program: str = field(default_factory=program_digest)
+    keeping: Callable[[], None] = lambda: None
     _taken: dict[str, Release] = field(default_factory=dict, repr=False)
 
     def keep(self, release: Release, previous: str | None) -> ReleaseRecord:
-        """Record ``release`` before anything runs it; one that is kept already stays as it was."""
+        """Record ``release`` before anything runs it; one that is kept already stays as it was.
+
+        Raises as ``keeping`` does.
+        """
+        self.keeping()
         self.add_unsaved(release)
         return self.store.record(release, at=self.now(), by=self.by, program=self.program, previous=previous)
 

@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from regionshift.operations.migrations.carrying import Carrying
     from regionshift.operations.preflight import Machine
     from regionshift.operations.room import Disk
+    from regionshift.operations.zones import Zones
     from regionshift.releases import ReleaseCatalog
     from regionshift.report.values import Finding
     from regionshift.runs.messages import RunListener
@@ -150,7 +151,7 @@ def open_session(
             acted on and not sealed.
     """
     from regionshift.aws.guard import require_readable_proxies
-    from regionshift.journal.identity import require_same, written_down
+    from regionshift.journal.identity import require_same
     from regionshift.journal.journal import Journal
 
     require_readable_proxies(outside.variables)
@@ -178,7 +179,7 @@ def open_session(
             acted_on=acted_on,
         )
         if lock:
-            stack.enter_context(written_down(parts.store, parts.identity, lock.check))
+            require_same(parts.store, parts.identity)  # whoever held it may have made another one
         if acted_on and _scope(skipped, journal, named, rejoining) != scope:
             # They were told before the lock was held and AWS asked for the key: by another command's run, or by
             # a copy of a run's end that somebody made up.
@@ -193,7 +194,7 @@ def open_session(
         yield Session(
             environment=parts.environment(engine, scope),
             journal=journal,
-            catalog=parts.catalog,
+            catalog=parts.catalog(lock),
             store=parts.store,
             lock=lock,
             machine=parts.machine(problem),
@@ -570,11 +571,23 @@ class SessionParts:
         with acquire(self.store, self.identity.scope, me, terms, held.token if held else None) as lock:
             yield lock
 
-    @property
-    def catalog(self) -> ReleaseCatalog:
-        """The releases that are kept."""
+    @cached_property
+    def zones(self) -> Zones:
+        """The environment's availability zones."""
+        from regionshift.operations.zones import Zones
+
+        return Zones(self.store, self.identity.scope)
+
+    def catalog(self, lock: Lock | None) -> ReleaseCatalog:
+        """The releases that are kept. With the first one, under the ``lock``, whose environment it is and its zones."""
+        from regionshift.journal.identity import write_down
         from regionshift.journal.releases import ReleaseStore
         from regionshift.releases import ReleaseCatalog
+
+        def keeping() -> None:
+            if lock:
+                write_down(self.store, self.identity, lock.check)
+                self.zones.keep()
 
         return ReleaseCatalog(
             ReleaseStore(self.store, self.identity.scope, self.key),
@@ -582,6 +595,7 @@ class SessionParts:
             self.files.home / "artifacts",
             user_name(),
             self.outside.now,
+            keeping=keeping,
         )
 
     # What an operation gets
@@ -625,7 +639,6 @@ class SessionParts:
         from importlib.metadata import version
 
         from regionshift.operations.secret_values import read_secrets
-        from regionshift.operations.zones import zones_of
         from regionshift.releases import program_digest
         from regionshift.settings.release import Release
 
@@ -636,7 +649,7 @@ class SessionParts:
         return Release(
             config=config,
             artifact=self._artifact(),
-            zones=zones_of(clients, self.store, self.identity.scope, regions, count, scope.uncalled),
+            zones=self.zones.choose(clients, regions, count, scope.uncalled),
             secrets=values,
             secrets_digest=self.key.digest_all(values),
             tool_version=__version__,

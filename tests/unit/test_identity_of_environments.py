@@ -21,10 +21,10 @@ from regionshift.aws.clients import Clients
 from regionshift.aws.guard import require_aws
 from regionshift.cli import settle, without_proxy
 from regionshift.cli.doctor import terminal_findings
-from regionshift.errors import InputError, Refused
+from regionshift.errors import Refused
 from regionshift.journal.backends import FileStore, open_state
-from regionshift.journal.identity import forget, require_same, written_down
-from regionshift.journal.store import StateStore, Stored
+from regionshift.journal.identity import forget, is_written, require_same, write_down
+from regionshift.journal.store import Stored
 from regionshift.session import open_session
 from regionshift.settings.names import Identity, Names, holds_region
 from regionshift.settings.regions import all_regions
@@ -49,20 +49,19 @@ def test_names_that_become_one_are_refused_to_the_second(tmp_path: Path, one: st
     store = open_state(tmp_path.as_uri())
     first, second = (Identity("shop", name, "local", ACCOUNT) for name in (one, other))
     assert first.scope == second.scope
-    with written_down(store, first, _held):
-        store.create(f"journal/{first.scope}/runs/000001/00000001.json", b"{}")
+    write_down(store, first, _held)
+    store.create(f"journal/{first.scope}/runs/000001/00000001.json", b"{}")
     require_same(store, first)
-    for attempt in (lambda: require_same(store, second), lambda: _made(store, second)):
+    for attempt in (lambda: require_same(store, second), lambda: write_down(store, second, _held)):
         with pytest.raises(Refused) as refused:
             attempt()
         assert one in str(refused.value)
         assert other in str(refused.value)
     forget(store, first)
     # The environment is gone, its runs are told still, and they bind nobody to its names.
-    _made(store, second)
+    write_down(store, second, _held)
     require_same(store, first)
-    with written_down(store, second, _held):
-        store.create(f"journal/{first.scope}/runs/000002/00000001.json", b"{}")
+    store.create(f"journal/{first.scope}/runs/000002/00000001.json", b"{}")
     with pytest.raises(Refused):
         require_same(store, first)
 
@@ -71,44 +70,33 @@ def _held() -> None:
     return
 
 
-def _made(store: StateStore, identity: Identity) -> None:
-    with written_down(store, identity, _held):
-        pass
-
-
-def test_a_command_that_began_nothing_leaves_no_record(tmp_path: Path) -> None:
+def test_what_was_written_down_stays_as_it_is_once_a_run_was_begun(tmp_path: Path) -> None:
     store = open_state(tmp_path.as_uri())
     identity = Identity("shop", "dev", "local", ACCOUNT)
-    _made(store, identity)
-    with pytest.raises(InputError), written_down(store, identity, _held):
-        raise InputError("nothing was begun")
-    assert store.keys("identity") == []
-    with written_down(store, identity, _held):
-        store.create(f"journal/{identity.scope}/runs/000001/00000001.json", b"{}")
-    _made(store, identity)
-    assert len(store.keys("identity")) == 1
-    forget(store, identity)
-    _made(store, identity)
-    assert store.keys("identity") == []
+    write_down(store, identity, _held)
+    assert not is_written(store, identity)
+    store.create(f"journal/{identity.scope}/runs/000001/00000001.json", b"{}")
+    assert is_written(store, identity)
+    write_down(store, identity, _held)
+    assert is_written(store, identity)
 
 
-def test_who_lost_the_lock_takes_no_record_away_and_one_of_a_killed_command_binds_nobody(
+def test_who_lost_the_lock_writes_nothing_down_and_the_record_of_a_killed_command_binds_nobody(
     tmp_path: Path,
 ) -> None:
     store = open_state(tmp_path.as_uri())
     first, second = (Identity("shop", name, "local", ACCOUNT) for name in ("Dev", "dev"))
 
-    lost: list[bool] = []
+    def lost() -> None:
+        raise Refused("the lock is lost")
 
-    def held() -> None:
-        if lost:
-            raise Refused("the lock is lost")
-
-    with written_down(store, first, held):
-        lost.append(True)
-    assert len(store.keys("identity")) == 1
-    with written_down(store, second, _held):
-        store.create(f"journal/{first.scope}/runs/000001/00000001.json", b"{}")
+    with pytest.raises(Refused, match="lost"):
+        write_down(store, first, lost)
+    assert store.keys("identity") == []
+    write_down(store, first, _held)
+    require_same(store, second)
+    write_down(store, second, _held)
+    store.create(f"journal/{first.scope}/runs/000001/00000001.json", b"{}")
     with pytest.raises(Refused):
         require_same(store, first)
 
@@ -128,16 +116,14 @@ class _ReadTogether(FileStore):
 
 
 def test_of_two_first_commands_at_once_one_makes_the_environment(tmp_path: Path) -> None:
-    store, ended = _ReadTogether(tmp_path), Barrier(2)
+    store = _ReadTogether(tmp_path)
 
     def first_up(name: str) -> bool:
         try:
-            with written_down(store, Identity("shop", name, "local", ACCOUNT), _held):
-                ended.wait(10)
-                return True
+            write_down(store, Identity("shop", name, "local", ACCOUNT), _held)
         except Refused:
-            ended.wait(10)
             return False
+        return True
 
     with ThreadPoolExecutor(2) as pool:
         assert sorted(pool.map(first_up, ("dev", "Dev"))) == [False, True]

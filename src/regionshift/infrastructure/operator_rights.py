@@ -1004,11 +1004,7 @@ def _state(reach: _Reach) -> Iterator[_Row]:
     for role, sid, why in (
         (DEPLOY, "WriteState", "A deployment writes all of them, and `destroy` takes them away."),
         (OPERATE, "WriteJournal", "A run of data holds the lock and writes its events."),
-        (
-            PREVIEW,
-            "HoldLock",
-            "A preview holds the lock, and notes the zones of a new region and the names of a new environment.",
-        ),
+        (PREVIEW, "HoldLock", "A preview holds the lock, and writes nothing else."),
     ):
         yield _Row(
             sid,
@@ -1083,8 +1079,7 @@ def state_paths(config: MigrationConfig) -> StatePaths:
     )
     # Where versions before kept an environment of AWS (`journal.identity`).
     older = (f"{begins}engine/.pulumi/stacks/{stack}.json",)
-    beside = tuple(f"{begins}{folder}/{own.scope}.json" for folder in ("identity", "zones"))
-    write = {DEPLOY: whole, OPERATE: (lock, journal), PREVIEW: (lock, *beside)}
+    write = {DEPLOY: whole, OPERATE: (lock, journal), PREVIEW: (lock,)}
     return StatePaths((*whole, *older), write)
 
 

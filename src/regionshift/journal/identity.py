@@ -8,11 +8,10 @@ of its own: an environment on the embedded AWS is not one on AWS.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 
-from regionshift.errors import Refused, RegionshiftError
+from regionshift.errors import Refused
 from regionshift.journal.store import KeyTakenError, StateDamaged, StateStore
 from regionshift.settings.names import Identity
 
@@ -31,12 +30,11 @@ def require_same(store: StateStore, identity: Identity) -> None:
         _require_none_of_older(store, identity)
 
 
-@contextmanager
-def written_down(store: StateStore, identity: Identity, guard: Callable[[], None]) -> Iterator[None]:
-    """Keep the identity in the state while a command, which holds the lock, may make the environment.
+def write_down(store: StateStore, identity: Identity, guard: Callable[[], None]) -> None:
+    """Keep the identity in the state; for a command that holds the lock, before it begins to make the environment.
 
-    A command that began no run removes its record. Where it could not (it was killed), the record counts for nothing:
-    it names the newest run of its time, and no newer one was begun.
+    Where it then begins no run (it was killed), the record counts for nothing: it names the newest run of its time, and
+    no newer one was begun.
 
     Args:
         guard: raises when this process no longer holds the lock.
@@ -44,15 +42,18 @@ def written_down(store: StateStore, identity: Identity, guard: Callable[[], None
     Raises as :func:`require_same`; Refused also when somebody writes down another identity at the same moment.
     """
     guard()
-    made = _write(store, identity)
+    found = _bound(store, identity)
+    if found is not None and found.identity == identity:
+        return
+    if found is not None:
+        forget(store, identity)
+    record = {**asdict(identity), "after": _newest_run(store, identity)}
     try:
-        yield
-    finally:
-        # The first failure is the one reported. A record that stays because of this counts for nothing.
-        with suppress(RegionshiftError):
-            if made is not None and not _binds(store, made):
-                guard()
-                forget(store, identity)
+        store.create(_key(identity), json.dumps(record, sort_keys=True).encode())
+    except KeyTakenError:
+        first = _read(store, identity)
+        if first is None or first.identity != identity:
+            raise _another(first.identity if first else identity, identity, store) from None
 
 
 def _require_none_of_older(store: StateStore, identity: Identity) -> None:
@@ -126,26 +127,6 @@ def _binds(store: StateStore, record: _Record) -> bool:
 def _newest_run(store: StateStore, identity: Identity) -> str:
     runs = [name for name in store.folders(f"journal/{identity.scope}/runs") if name.isdigit()]
     return runs[-1] if runs else ""
-
-
-def _write(store: StateStore, identity: Identity) -> _Record | None:
-    """Write the record where none counts. None: the one that is there is not this command's to remove."""
-    found = _bound(store, identity)
-    if found is not None and found.identity == identity:
-        return None if _binds(store, found) else found
-    if found is not None:
-        forget(store, identity)
-    record = _Record(identity, _newest_run(store, identity))
-    try:
-        store.create(
-            _key(identity), json.dumps({**asdict(identity), "after": record.after}, sort_keys=True).encode()
-        )
-    except KeyTakenError:
-        first = _read(store, identity)
-        if first is None or first.identity != identity:
-            raise _another(first.identity if first else identity, identity, store) from None
-        return None
-    return record
 
 
 def _another(made_with: Identity, asked: Identity, store: StateStore) -> Refused:

@@ -1,10 +1,15 @@
-"""Availability zones: asked of AWS once, then kept with the state: no run ever looks them up again."""
+"""Availability zones: asked of AWS once, then kept with the state: no run ever looks them up again.
+
+They are kept when something is to be made in them. What a command asked that only plans is gone with it: who may plan
+need not write the state, and has no say in where others build.
+"""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
 
 from regionshift.aws.clients import Clients
 from regionshift.aws.errors import AwsFailed
@@ -12,37 +17,52 @@ from regionshift.errors import InputError
 from regionshift.journal.store import StateDamaged, StateStore
 
 
-def zones_of(
-    clients: Clients,
-    store: StateStore,
-    environment: str,
-    regions: Sequence[str],
-    count: int,
-    uncalled: Collection[str] = (),
-) -> Mapping[str, tuple[str, ...]]:
-    """The first ``count`` zones of every region, {region: (zone name, ...)}, as first asked for.
+@dataclass
+class Zones:
+    """The zones of one environment, whose name under the state URL ``environment`` is."""
 
-    Only ordinary zones count: a local or wavelength zone cannot hold what the environment makes
-    (EC2 API Reference, DescribeAvailabilityZones, ``zone-type``). A region of which nothing
-    is kept, and that is in ``uncalled`` or does not answer, is not among them: nothing can be built there.
+    store: StateStore
+    environment: str
+    _asked: dict[str, list[str]] = field(default_factory=dict, init=False)
 
-    Raises:
-        InputError: a region has fewer zones than asked for.
-        AwsFailed: a region refused to tell.
-        StateDamaged: what is kept is not what was written.
-    """
-    key = f"zones/{environment}.json"
-    kept = store.get(key)
-    known = _decode(kept.body, f"{store.url}/{key}") if kept else {}
-    lacking = [region for region in regions if len(known.get(region, [])) < count]
-    missing = [region for region in lacking if region not in uncalled]
-    if missing:
-        with ThreadPoolExecutor(max_workers=8) as pool:
-            asked = pool.map(lambda region: _ask(clients, region, count), missing)
-            known |= {region: zones for region, zones in zip(missing, asked, strict=True) if zones}
-        store.put(key, json.dumps(known, sort_keys=True).encode())
-    enough = [region for region in regions if len(known.get(region, [])) >= count]
-    return {region: tuple(known[region][:count]) for region in enough}
+    def choose(
+        self, clients: Clients, regions: Sequence[str], count: int, uncalled: Collection[str] = ()
+    ) -> Mapping[str, tuple[str, ...]]:
+        """The first ``count`` zones of every region, {region: (zone name, ...)}, as they are kept or asked for now.
+
+        Only ordinary zones count: a local or wavelength zone cannot hold what the environment makes
+        (EC2 API Reference, DescribeAvailabilityZones, ``zone-type``). A region of which nothing
+        is kept, and that is in ``uncalled`` or does not answer, is not among them: nothing can be built there.
+
+        Raises:
+            InputError: a region has fewer zones than asked for.
+            AwsFailed: a region refused to tell.
+            StateDamaged: what is kept is not what was written.
+        """
+        known = self._known()
+        lacking = [region for region in regions if len(known.get(region, [])) < count]
+        missing = [region for region in lacking if region not in uncalled]
+        if missing:
+            with ThreadPoolExecutor(max_workers=8) as pool:
+                asked = pool.map(lambda region: _ask(clients, region, count), missing)
+                self._asked |= {region: zones for region, zones in zip(missing, asked, strict=True) if zones}
+            known |= self._asked
+        enough = [region for region in regions if len(known.get(region, [])) >= count]
+        return {region: tuple(known[region][:count]) for region in enough}
+
+    def keep(self) -> None:
+        """Keep what was asked, which is to be built in. Raises StateDamaged as :meth:`choose` does."""
+        if self._asked:
+            self.store.put(self._key, json.dumps(self._known(), sort_keys=True).encode())
+            self._asked = {}
+
+    def _known(self) -> dict[str, list[str]]:
+        kept = self.store.get(self._key)
+        return (_decode(kept.body, f"{self.store.url}/{self._key}") if kept else {}) | self._asked
+
+    @property
+    def _key(self) -> str:
+        return f"zones/{self.environment}.json"
 
 
 def _decode(body: bytes, where: str) -> dict[str, list[str]]:

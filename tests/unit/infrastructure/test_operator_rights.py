@@ -250,6 +250,8 @@ def test_who_previews_changes_nothing_but_the_lock() -> None:
         if of_reference(action)["access_level"] not in ("List", "Read") and action not in WRITES_NOTHING
     }
     assert changes == {("HoldLock", "s3:PutObject")}
+    [lock] = [each.statement for each in statements("full", PREVIEW) if each.statement["Sid"] == "HoldLock"]
+    assert lock["Resource"] == [f"arn:aws:s3:::states/team/locks/{config(**FULL).identity.scope}.*"]
 
 
 def test_only_who_deploys_begins_a_state_or_takes_anything_of_it_away() -> None:
