@@ -6,8 +6,12 @@ that nothing was touched: a command that had begun to change something ends with
 
 from __future__ import annotations
 
+import base64
+import json
 import re
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
+from urllib.parse import quote, quote_plus
 
 EXIT_OK = 0
 EXIT_FAILED = 1
@@ -46,6 +50,85 @@ def without_credentials(text: str) -> str:
     "Troubleshoot Signature Version 4 signing"); S3 has the token in an element ``Token-0`` of the error.
     """
     return _CREDENTIALS.sub(lambda found: f"{found[1] or ''}[not shown]", text)
+
+
+MASKED = "[secret]"
+"""What the engine writes in its events for what it knows to be secret, and `without_texts` in an error."""
+_SHORTEST_HIDDEN = 3
+_PART_OF_WORDS = 8  # shorter ones stand in other words, as dev in developer
+# Where a word begins: also after what JSON, Go and URLs write for a sign that is no part of one.
+_WORD_BEGINS = r"(?:(?<!\w)|(?<=\\[abfnrtv])|(?<=\\x[0-9a-f]{2})|(?<=\\u[0-9a-f]{4})|(?<=%[0-9A-Fa-f]{2}))"
+_GO_ESCAPES = {"\a": r"\a", "\b": r"\b", "\f": r"\f", "\n": r"\n", "\r": r"\r", "\t": r"\t", "\v": r"\v"}
+
+
+def texts_of(values: Iterable[str | bytes], shown: Collection[str] = ()) -> set[str]:
+    """How secret values can stand in an error: as they are, on one line, quoted, in a URL, or as base64.
+
+    AWS and its plugin repeat what they refuse, and the engine masks only what it is told as an output or an input.
+    Left out is what would mask the error's own words and hides nothing, as in Pulumi's own filter: one or two
+    characters, and true and false (pulumi/pulumi, sdk/go/common/util/logging, CreateFilter).
+
+    Args:
+        shown: texts that everybody sees anyway, as the region; a value that is one of them is not hidden.
+    """
+    found = {text for value in values if value not in shown for text in _forms(value)}
+    return {text for text in found if len(text) >= _SHORTEST_HIDDEN and text.lower() not in ("true", "false")}
+
+
+def _forms(value: str | bytes) -> Iterator[str]:
+    yield base64.b64encode(value.encode() if isinstance(value, str) else value).decode()
+    if isinstance(value, str):
+        quoted = {form for text in (value, *_as_json(value)) for form in _as_go_quotes(text)}
+        for text in (value, *_as_json(value), *quoted, *_in_urls(value)):
+            yield from (text, " ".join(text.split()))
+
+
+def _as_json(text: str) -> Iterator[str]:
+    """As Python and Go write it: Go's package encoding/json has HTML's signs escaped, and control signs as numbers."""
+    for ascii_only in (True, False):
+        plain = json.dumps(text, ensure_ascii=ascii_only)[1:-1]
+        escaped = re.sub("[&<>\u2028\u2029]", lambda found: f"\\u{ord(found[0]):04x}", plain)
+        # Go's before 1.22 knows no short form of these two.
+        numbers = re.sub(
+            r"\\(.)", lambda found: {"b": r"\u0008", "f": r"\u000c"}.get(found[1], found[0]), escaped
+        )
+        yield from (plain, escaped, numbers)
+
+
+def _as_go_quotes(text: str) -> Iterator[str]:
+    """As Go's ``%q`` and ``%+q`` write it (package strconv, Quote and QuoteToASCII)."""
+
+    def quoted(sign: str, *, ascii_only: bool) -> str:
+        if sign in '"\\':
+            return f"\\{sign}"
+        if sign in _GO_ESCAPES:
+            return _GO_ESCAPES[sign]
+        if sign < " " or sign == "\x7f":
+            return f"\\x{ord(sign):02x}"
+        if sign.isprintable() and not (ascii_only and sign > "\x7f"):
+            return sign
+        return f"\\u{ord(sign):04x}" if sign <= "\uffff" else f"\\U{ord(sign):08x}"
+
+    for ascii_only in (True, False):
+        yield "".join(quoted(sign, ascii_only=ascii_only) for sign in text)
+
+
+def _in_urls(text: str) -> Iterator[str]:
+    """As a form, a part of a path or a query has it; Go's package net/url leaves some signs of a path as they are."""
+    for found in (quote_plus(text), quote(text, safe=""), quote(text), quote(text, safe="$&+=:@")):
+        yield from (found, re.sub("%[0-9A-F]{2}", lambda escape: escape[0].lower(), found))
+
+
+def without_texts(text: str, hidden: Collection[str]) -> str:
+    """``text`` with a mark in place of each of ``hidden``, and without credentials; a short one as a word alone."""
+    for each in sorted(hidden, key=len, reverse=True):
+        if len(each) < _PART_OF_WORDS:
+            begins = _WORD_BEGINS if re.match(r"\w", each) else ""
+            ends = r"(?!\w)" if re.search(r"\w\Z", each) else ""
+            text = re.sub(f"{begins}{re.escape(each)}{ends}", MASKED, text)
+        else:
+            text = text.replace(each, MASKED)
+    return without_credentials(text)
 
 
 class RegionshiftError(Exception):

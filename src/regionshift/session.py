@@ -682,7 +682,8 @@ class SessionParts:
             else ProviderSettings()
         )
         for release in [*releases.values(), *([links] if links else [])]:
-            engine.hide(value.get_secret_value() for value in release.secrets.values())
+            values = (value.get_secret_value() for value in release.secrets.values())
+            engine.hide(values, release.config.shown)
             if self._readable is not None:
                 self._readable.allow(release.artifact.path.absolute(), release.artifact.sha256)
 

@@ -204,6 +204,12 @@ def test_an_error_of_aws_is_told_without_secret_values() -> None:
     message = message_without_secrets(ClientError(refused, "CreateFunction"), function, inputs)
     assert "is too short in eu-west-1: 20261130T203012Z, so it is true" in message
     assert "hidden-value" not in message
+    shell = {**inputs, "environment": {"variables": {"TOKEN": "a<b&c", "STAGE": "dev"}}}
+    refused = {
+        "Error": {"Code": "ValidationException", "Message": r"a developer's a\u003cb\u0026c, a%3Cb%26c"}
+    }
+    message = message_without_secrets(ClientError(refused, "CreateFunction"), function, shell)
+    assert message.endswith("a developer's [secret], [secret]")
 
 
 def test_an_error_about_a_parameter_is_told_without_its_value(lab: Lab) -> None:

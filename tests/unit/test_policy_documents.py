@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import json
 import re
+from dataclasses import replace
 from typing import Any
 
 import pulumi_aws as aws
@@ -134,6 +135,65 @@ def test_what_is_about_a_bucket_or_a_role_that_goes_does_not_stay() -> None:
     )
     assert [each.is_opened for each in safeguards([block])] == [True]
     assert safeguards([gone[0], block]) == []
+
+
+def test_what_has_the_name_of_what_goes_stays() -> None:
+    role = {"name": "worker", "assumeRolePolicy": text("sts:AssumeRole")}
+    got = step(INLINE, "create", new={"role": "worker", "name": "p", "policy": text("*:*")}, name="p")
+    elsewhere = replace(step(ROLE, "delete", role), region="us-east-1")
+    for goes in (
+        step("aws:lambda/function:Function", "delete", {"name": "worker"}),
+        step(POLICY, "delete", {"name": "worker"}),
+        replace(step(BUCKET, "delete", {"bucket": "worker"}), region="us-east-1"),
+    ):
+        assert [each.stays for each in policy_documents([goes, got])] == [True]
+    assert [each.stays for each in policy_documents([elsewhere, got])] == [False, False], "IAM has no regions"
+    bucket = {"bucket": "files", "blockPublicAcls": True}
+    gone = replace(step(BUCKET, "delete", bucket), region="us-east-1")
+    assert [each.is_opened for each in safeguards([gone, step(BLOCK, "delete", bucket)])] == [True]
+
+
+def test_what_goes_and_comes_back_under_another_urn_is_what_it_was() -> None:
+    was = {"name": "r", "assumeRolePolicy": text("a:b"), "permissionsBoundary": "arn:b"}
+    back = [
+        step(ROLE, "delete", was),
+        step(ROLE, "create", new={**was, "assumeRolePolicy": text("a:*")}, name="x"),
+    ]
+    for steps in (back, back[::-1]):
+        assert told(*steps) == [("r", ["a:b"], ["a:*"])]
+        assert [each.stays for each in policy_documents(steps)] == [True]
+        assert not any(each.is_opened for each in safeguards(steps))
+    without = step(ROLE, "create", new={"name": "r", "assumeRolePolicy": text("a:b")}, name="x")
+    assert [each.is_opened for each in safeguards([back[0], without])] == [True]
+    # The default of an endpoint without a policy lets in everything.
+    endpoint = "aws:ec2/vpcEndpoint:VpcEndpoint"
+    bare = replace(step(endpoint, "create", new={"vpcId": "v"}), urn=f"urn:other::one-{REGION}")
+    assert told(step(endpoint, "delete", {"policy": text("a:b")}), bare) == [
+        ("one-eu-west-1", ["a:b"], ["*"])
+    ]
+    block = {"bucket": "b", "blockPublicAcls": True}
+    assert not any(
+        each.is_opened
+        for each in safeguards([step(BLOCK, "delete", block), step(BLOCK, "create", new=block, name="x")])
+    )
+
+
+@pytest.mark.parametrize("op", ["replace", "create"])
+def test_a_managed_policy_that_is_made_anew_is_still_its_roles(op: str) -> None:
+    was, now = {"name": "p", "policy": text("a:old")}, {"name": "p", "policy": text("a:*")}
+    held = {"role": "r", "policyArn": "arn:aws:iam::111122223333:policy/p"}
+    again = {"role": "r", "policyArn": UNKNOWN}
+    policy = [step(POLICY, "replace", was, now)]
+    attachment = [step(ATTACHMENT, "replace", held, again)]
+    if op == "create":
+        policy = [step(POLICY, "delete", was), step(POLICY, "create", new=now, name="x")]
+        attachment = [step(ATTACHMENT, "delete", held), step(ATTACHMENT, "create", new=again, name="y")]
+    assert told(*policy, *attachment) == [("r", ["a:old"], ["a:*"])]
+
+
+def test_what_is_attached_and_made_by_no_policy_of_the_plan_is_not_known() -> None:
+    unknown = "it attaches what is still to be made"
+    assert told(step(ATTACHMENT, "create", new={"role": "r", "policyArn": UNKNOWN})) == [("r", None, unknown)]
 
 
 def test_a_lambda_permission_is_a_statement_of_the_functions_policy() -> None:

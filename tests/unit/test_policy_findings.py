@@ -60,7 +60,7 @@ def found(steps: list[ResourceStep], today: date = TODAY, *waivers: Mapping[str,
 
 
 def waiver(**changes: str) -> dict[str, str]:
-    return {"id": "RS-IAM-001", "reason": "agreed", "until": "2026-06-01", **changes}
+    return {"id": "RS-IAM-001", "of": "*", "reason": "agreed", "until": "2026-06-01", **changes}
 
 
 def test_a_fault_is_told_once_for_all_regions_and_stops_as_a_refusal() -> None:
@@ -168,6 +168,15 @@ def test_a_waiver_takes_a_fault_for_right_until_its_last_day_is_over() -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("until", "counts"), [("2027-06-02", True), ("2027-06-03", False), ("9999-12-31", False)]
+)
+def test_a_waiver_ends_within_a_year(until: str, counts: bool) -> None:
+    told = [(each.code, each.severity) for each in found(worker(WILD), TODAY, waiver(until=until))]
+    late = [("RS-IAM-001", "error"), ("RS-WAIVER-003", "warning")]
+    assert told == ([("RS-IAM-001", "info")] if counts else late)
+
+
 def test_a_waiver_is_about_its_policies_alone() -> None:
     one_region = found(worker(WILD), TODAY, waiver(of="worker-*-eu-west-1"))
     assert {(each.severity, each.regions) for each in one_region} == {
@@ -201,11 +210,13 @@ def test_a_waiver_may_be_about_what_is_not_known_yet_or_left_out() -> None:
         ({"until": "soon"}, "until"),
         ({"until": 20270131}, "until"),
         ({"id": "rs-iam-1"}, "id"),
+        ({"of": ""}, "of"),
+        ({"of": None}, "of"),
     ],
 )
 def test_a_waiver_needs_a_reason_and_a_day(changes: dict[str, Any], field: str) -> None:
     with pytest.raises(ValueError, match=rf"waivers\.0\.{field}"):
-        made({**waiver(), **changes})
+        made({name: value for name, value in {**waiver(), **changes}.items() if value is not None})
 
 
 def _lines(setting: tuple[str | int, ...]) -> int:

@@ -34,8 +34,6 @@ from regionshift.engine.events import (
     problem_of,
     progress_of,
     tells_of_pending,
-    texts_of,
-    without_texts,
 )
 from regionshift.engine.sdk import Scratch, isolated_runs, quiet_sdk
 from regionshift.engine.state_exclusion import NOTHING, ExcludedState, ExclusionStore, StateExclusion
@@ -46,6 +44,8 @@ from regionshift.errors import (
     Refused,
     RegionshiftError,
     WorkFailed,
+    texts_of,
+    without_texts,
 )
 from regionshift.machine import CLOCK, is_full, tells_of_clock
 
@@ -142,9 +142,9 @@ class Engine:
         """Stop this run as `interrupt` does, and only this one: what follows it, a way back, runs."""
         self._command.halt()
 
-    def hide(self, values: Iterable[str | bytes]) -> None:
-        """From now on no error of a run repeats one of these secret values."""
-        self._hidden |= {text for value in values for text in texts_of(value)}
+    def hide(self, values: Iterable[str | bytes], shown: Collection[str] = ()) -> None:
+        """From now on no error of a run repeats one of these secret values, unless it is one of those ``shown``."""
+        self._hidden |= texts_of(values, shown)
 
     def close(self) -> None:
         """No more runs. What was taken out of the state is put back, unless somebody stopped the runs.

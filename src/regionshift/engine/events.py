@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import json
 import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -12,7 +10,7 @@ from typing import Any
 from pulumi.automation import DiagnosticEvent, EngineEvent, StepEventMetadata
 from pulumi.runtime.rpc import UNKNOWN, _special_secret_sig, _special_sig_key
 
-from regionshift.errors import without_credentials
+from regionshift.errors import MASKED, without_texts
 from regionshift.settings.regions import all_regions
 
 UNCHANGED = frozenset({"same", "read", "refresh"})
@@ -25,7 +23,6 @@ _NOT_IN_THE_CLOUD = ("pulumi:", "regionshift:")
 _STACK = "pulumi:pulumi:Stack"
 _PENDING = "pending operations"  # the engine's words for what a killed run left open
 SECRET = "(secret)"
-_MASKED = "[secret]"  # what the engine writes in its events for what it knows to be secret
 NOT_YET = "(known when it is made)"
 """What stands, for a person, for a value that AWS makes up."""
 _COLOURS = re.compile(r"<\{%[^%]*%\}>")
@@ -185,7 +182,7 @@ def masked(value: object) -> object:
         return {name: masked(each) for name, each in value.items() if not str(name).startswith("__")}
     if isinstance(value, list):
         return [masked(each) for each in value]
-    return {UNKNOWN: NOT_YET, _MASKED: SECRET}.get(value, value) if isinstance(value, str) else value
+    return {UNKNOWN: NOT_YET, MASKED: SECRET}.get(value, value) if isinstance(value, str) else value
 
 
 def tells_of_pending(event: EngineEvent) -> bool:
@@ -203,28 +200,3 @@ def problem_of(event: DiagnosticEvent, hidden: Collection[str] = ()) -> Problem 
         return None
     message = without_texts(" ".join(_COLOURS.sub("", event.message).split()), hidden)
     return Problem(message, event.urn or None, region_of(event.urn) if event.urn else None)
-
-
-_SHORTEST_HIDDEN = 3
-
-
-def texts_of(value: str | bytes) -> set[str]:
-    """How a secret's value can stand in an error: as it is, on one line, as JSON and Go quote it, or as base64.
-
-    AWS and its plugin repeat what they refuse, and the engine masks only what it is told as an output or an input.
-    Left out is what would mask the error's own words and hides nothing, as in Pulumi's own filter: one or two
-    characters, and true and false (pulumi/pulumi, sdk/go/common/util/logging, CreateFilter).
-    """
-    content = value.encode() if isinstance(value, str) else value
-    found = {base64.b64encode(content).decode()}
-    if isinstance(value, str):
-        quoted = (json.dumps(value, ensure_ascii=ascii_only)[1:-1] for ascii_only in (True, False))
-        found |= {value, " ".join(value.split()), *quoted}
-    return {text for text in found if len(text) >= _SHORTEST_HIDDEN and text.lower() not in ("true", "false")}
-
-
-def without_texts(text: str, hidden: Collection[str]) -> str:
-    """``text`` with a mark in place of each of ``hidden``, and without credentials."""
-    for each in sorted(hidden, key=len, reverse=True):
-        text = text.replace(each, _MASKED)
-    return without_credentials(text)

@@ -270,6 +270,14 @@ RULES: Mapping[str, PolicyRule] = MappingProxyType(
                 "take it out of the settings, or fix its `id` or `of`",
                 "docs/settings.md, `waivers`",
             ),
+            PolicyRule(
+                "RS-WAIVER-003",
+                "warning",
+                "A waiver ends too late",
+                "What it is about counts: nobody would look again for more than a year.",
+                "give it an `until` within a year",
+                "docs/settings.md, `waivers`",
+            ),
         )
     }
 )

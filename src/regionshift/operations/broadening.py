@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from regionshift.engine.events import ResourceStep
@@ -23,8 +23,9 @@ _REGION = "{region}"
 _EVERY, _EVERY_OTHER, _SO_FAR = "{every region}", "{every other region}", "{every region so far}"
 _MOST_NAMED = 12
 # KMS Developer Guide, "Key identifiers": of a key, of a multi-Region key; and of one that is still to be made.
-_KEY_ID = re.compile(
-    r"(?<=:key/)(?:[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}|mrk-[0-9a-f]{32}|\$\{[^}]*\})"
+_KEY = re.compile(
+    r"(?P<region>[a-z0-9-]+)(?P<account>:\d*:key/)"
+    r"(?P<id>[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}|mrk-[0-9a-f]{32}|\$\{[^}]*\})"
 )
 
 
@@ -143,13 +144,15 @@ class _Subject:
     def beside_new_regions(self, new_regions: Collection[str], standing: Collection[str]) -> list[Opened]:
         """The same without what it gets in a new region as it has it in another one that is not its own.
 
-        A region's keys are then alike: the ids of those that are still to be made say nothing.
+        A new region's key is then any that it had in the other one, whose id says nothing; each other key is itself.
         """
         found = self.opened()
         others = sorted(set(standing) - {self.region}) if found and new_regions else []
-        old = [_renamed(policy, {}) for policy in self._old]
         as_there = (
-            opened(old, [_renamed(policy, dict.fromkeys(new_regions, other)) for policy in self._new])
+            opened(
+                [_with_any_key(policy, other) for policy in self._old],
+                [_in_region(policy, new_regions, other) for policy in self._new],
+            )
             for other in others
         )
         return min([found, *as_there], key=len)
@@ -178,33 +181,52 @@ def _label(document: PolicyDocument) -> str:
     if document.kind is PolicyKind.TRUST:
         return f"who may assume the role {document.subject}"
     if document.kind is PolicyKind.IDENTITY:
-        step = document.step
-        is_own = step.type.endswith(":Policy") and document.subject in (
-            step.old.get("name"),
-            step.new.get("name"),
-        )
-        return f"{'policy' if is_own else 'role'} {document.subject}"
+        return f"{_kind_of_type(document.about)} {document.subject}"
     return f"{_kind_of(document.step)} {document.subject}"
 
 
 def _kind_of(step: ResourceStep) -> str:
-    return re.sub(r"(?<=[a-z])(?=[A-Z])", " ", step.type.rpartition(":")[2]).lower()
+    return _kind_of_type(step.type)
 
 
-def _renamed(policy: Policy, regions: Mapping[str, str]) -> Policy:
-    """As if each region of ``regions`` were called otherwise, and every key of a region alike."""
+def _kind_of_type(name: str) -> str:
+    return re.sub(r"(?<=[a-z])(?=[A-Z])", " ", name.rpartition(":")[2]).lower()
 
-    def told(text: str) -> str:
-        for region, other in regions.items():
+
+def _any_key(text: str, regions: Collection[str]) -> str:
+    return _KEY.sub(
+        lambda found: f"{found['region']}{found['account']}key" if found["region"] in regions else found[0],
+        text,
+    )
+
+
+def _with_any_key(policy: Policy, region: str) -> Policy:
+    """What is said of a key of ``region`` is said of whichever is there, too."""
+    return _retold(policy, lambda text: (text, _any_key(text, (region,))))
+
+
+def _in_region(policy: Policy, regions: Collection[str], other: str) -> Policy:
+    """As if each of ``regions`` were called ``other``, and its keys were whichever is there."""
+
+    def told(text: str) -> tuple[str]:
+        text = _any_key(text, regions)
+        for region in regions:
             text = re.sub(rf"{re.escape(region)}(?!\d)", other, text)
-        return _KEY_ID.sub("key", text)
+        return (text,)
+
+    return _retold(policy, told)
+
+
+def _retold(policy: Policy, told: Callable[[str], Iterable[str]]) -> Policy:
+    def values(found: Iterable[str]) -> tuple[str, ...]:
+        return tuple(dict.fromkeys(each for text in found for each in told(text)))
 
     def part(found: Part | None) -> Part | None:
-        return replace(found, values=tuple(map(told, found.values))) if found else None
+        return replace(found, values=values(found.values)) if found else None
 
     def statement(found: Statement) -> Statement:
         conditions = tuple(
-            Condition(each.operator, each.key, tuple(map(told, each.values))) for each in found.conditions
+            Condition(each.operator, each.key, values(each.values)) for each in found.conditions
         )
         return replace(
             found, resources=part(found.resources), principals=part(found.principals), conditions=conditions
@@ -235,17 +257,13 @@ class _Told:
         self._found.setdefault(key, []).append(str(region))
 
     def growth(self) -> tuple[Growth, ...]:
-        """The same in several regions is one."""
-        return tuple(
-            Growth(
-                _digest([*self._regions, label, *said, "" if is_known else self._release]),
-                label,
-                tuple(dict.fromkeys([*(each for each in self._regions if each in regions), *regions])),
-                said,
-                is_counted,
-            )
-            for (label, said, is_counted, is_known), regions in self._found.items()
-        )
+        """The same in several regions is one. Its id says where, as leave for one region is none for another."""
+        found = []
+        for (label, said, is_counted, is_known), where in self._found.items():
+            regions = tuple(dict.fromkeys([*(each for each in self._regions if each in where), *where]))
+            id_ = _digest([*self._regions, label, *said, "" if is_known else self._release, "in", *regions])
+            found.append(Growth(id_, label, regions, said, is_counted))
+        return tuple(found)
 
     def _told(self, text: str, region: str) -> str:
         return re.sub(rf"{re.escape(region)}(?!\d)", _REGION, text)

@@ -24,6 +24,7 @@ _ATTACHMENT = "aws:iam/rolePolicyAttachment:RolePolicyAttachment"
 _BLOCK = "aws:s3/bucketPublicAccessBlock:BucketPublicAccessBlock"
 _BUCKET = "aws:s3/bucket:Bucket"
 _FUNCTION = "aws:lambda/function:Function"
+_INLINE = "aws:iam/rolePolicy:RolePolicy"
 _KEY = "aws:kms/key:Key"
 _MANAGED = "aws:iam/policy:Policy"
 _OWNERSHIP = "aws:s3/bucketOwnershipControls:BucketOwnershipControls"
@@ -40,7 +41,7 @@ class PolicyDocument:
 
     Args:
         step: the resource. kind: what the document is attached to.
-        subject: whose rights it is about: the name of the role, bucket, topic, queue, …
+        subject: whose rights it is about: the name of the role, bucket, topic, queue, … about: that one's type.
         old, new: None where the resource, or the document in it, was not there or will not be.
         stays: whether the subject is there afterwards; what somebody may do with what goes does not count.
     """
@@ -50,6 +51,7 @@ class PolicyDocument:
     subject: str
     old: Read
     new: Read
+    about: str
     stays: bool = True
 
 
@@ -85,23 +87,37 @@ class _Holder:
     default: Read = None
 
 
+_ENDPOINT = "aws:ec2/vpcEndpoint:VpcEndpoint"
 _SUBJECTS: Mapping[str, str] = MappingProxyType(
     {
-        "aws:ec2/vpcEndpoint:VpcEndpoint": "",
         _BUCKET: "bucket",
-        _KEY: "",
+        **dict.fromkeys((_ENDPOINT, _KEY), ""),
         **dict.fromkeys((_FUNCTION, _MANAGED, _QUEUE, _ROLE, _SECRET, _TOPIC), "name"),
     }
 )
 """What policies are about, by the input that names it."""
+_OF: Mapping[str, tuple[str, str, tuple[str, ...]]] = MappingProxyType(
+    {
+        _ATTACHMENT: (_ROLE, "role", ("policyArn",)),
+        _BLOCK: (_BUCKET, "bucket", ()),
+        _INLINE: (_ROLE, "role", ("name",)),
+        _OWNERSHIP: (_BUCKET, "bucket", ()),
+        _PERMISSION: (_FUNCTION, "function", ("statementId",)),
+        "aws:s3/bucketLogging:BucketLogging": (_BUCKET, "bucket", ()),
+        "aws:s3/bucketPolicy:BucketPolicy": (_BUCKET, "bucket", ()),
+        "aws:sns/topicPolicy:TopicPolicy": (_TOPIC, "arn", ()),
+        "aws:sqs/queuePolicy:QueuePolicy": (_QUEUE, "queueUrl", ()),
+    }
+)
+"""What is part of something else: that one's type, the input that names it, those that tell it from its like."""
 # AWS PrivateLink Guide, "Control access to VPC endpoints using endpoint policies": the default policy allows all.
 _OPEN = parse('{"Statement": {"Effect": "Allow", "Principal": "*", "Action": "*", "Resource": "*"}}')
 # KMS Developer Guide, "Default key policy".
 _BY_IAM = Unreadable("AWS's default policy for keys stands in its place")
 HOLDERS: Mapping[str, _Holder] = MappingProxyType(
     {
-        "aws:ec2/vpcEndpoint:VpcEndpoint": _Holder(PolicyKind.RESOURCE, default=_OPEN),
-        "aws:iam/rolePolicy:RolePolicy": _Holder(PolicyKind.IDENTITY, "role"),
+        _ENDPOINT: _Holder(PolicyKind.RESOURCE, default=_OPEN),
+        _INLINE: _Holder(PolicyKind.IDENTITY, "role"),
         "aws:s3/bucketPolicy:BucketPolicy": _Holder(PolicyKind.RESOURCE, "bucket"),
         "aws:sns/topicPolicy:TopicPolicy": _Holder(PolicyKind.RESOURCE, "arn"),
         "aws:sqs/queuePolicy:QueuePolicy": _Holder(PolicyKind.RESOURCE, "queueUrl"),
@@ -125,7 +141,7 @@ def policy_documents(steps: Sequence[ResourceStep]) -> list[PolicyDocument]:
     Args:
         steps: one a resource (`final_steps`).
     """
-    told = [step for step in steps if step.type.startswith("aws:")]
+    told = _by_thing(steps)
     gone, attached = _gone(told), _Attached(told)
     found: list[PolicyDocument] = []
     for step in told:
@@ -137,7 +153,7 @@ def policy_documents(steps: Sequence[ResourceStep]) -> list[PolicyDocument]:
             if step.type == _MANAGED and subject in attached.roles:
                 found += attached.as_of_roles(step, subject, *ends)
             elif has_one:
-                found.append(PolicyDocument(step, holder.kind, subject, *ends))
+                found.append(PolicyDocument(step, holder.kind, subject, *ends, _about(step.type)))
         if step.type == _ROLE:
             found += _inside_a_role(step, old or {}, new or {})
         elif step.type == _ATTACHMENT:
@@ -145,8 +161,8 @@ def policy_documents(steps: Sequence[ResourceStep]) -> list[PolicyDocument]:
         elif step.type == _PERMISSION:
             subject = _subject("function", step, old, new)
             ends = (_permission(old), _permission(new))
-            found.append(PolicyDocument(step, PolicyKind.RESOURCE, subject, *ends))
-    return [replace(each, stays=False) if each.subject in gone else each for each in found]
+            found.append(PolicyDocument(step, PolicyKind.RESOURCE, subject, *ends, _FUNCTION))
+    return [replace(each, stays=_thing(each.about, each.step, each.subject) not in gone) for each in found]
 
 
 def safeguards(steps: Sequence[ResourceStep]) -> list[Safeguard]:
@@ -155,13 +171,13 @@ def safeguards(steps: Sequence[ResourceStep]) -> list[Safeguard]:
     Args:
         steps: one a resource (`final_steps`).
     """
-    told = [step for step in steps if step.type.startswith("aws:")]
+    told = _by_thing(steps)
     gone = _gone(told)
     found: list[Safeguard] = []
     for step in told:
         old, new = _ends(step)
         subject = _subject("bucket" if "Bucket" in step.type else "name", step, old, new)
-        if subject not in gone:
+        if _thing(_about(step.type), step, subject) not in gone:
             looks = _SAFEGUARDS.get(step.type, () if step.type.startswith("aws:iam/") else (_works_as,))
             found += [
                 Safeguard(step, subject, *each) for look in looks for each in look(old or {}, new or {})
@@ -169,10 +185,52 @@ def safeguards(steps: Sequence[ResourceStep]) -> list[Safeguard]:
     return found
 
 
-def _gone(steps: Sequence[ResourceStep]) -> set[str]:
-    """The subjects that go."""
-    going = [step for step in steps if step.op == "delete"]
-    return {_subject(_SUBJECTS[step.type], step, *_ends(step)) for step in going if step.type in _SUBJECTS}
+_Thing = tuple[str, str, str]
+"""What AWS knows as one thing: its type, its region, and its name there."""
+
+
+def _thing(kind: str, step: ResourceStep, name: str) -> _Thing:
+    """Names of IAM are those of the account (IAM User Guide, "IAM identifiers")."""
+    return kind, "" if kind.startswith("aws:iam/") else str(step.region), name
+
+
+def _about(kind: str) -> str:
+    """The type of what a resource's policy or safeguard is about: its own, if it is no part of something else."""
+    return _OF[kind][0] if kind in _OF else kind
+
+
+def _identity(step: ResourceStep) -> tuple[object, ...]:
+    """Equal for two resources that are one thing for AWS, whatever their URNs."""
+    _, named_by, parts = _OF.get(step.type, ("", _SUBJECTS.get(step.type, ""), ()))
+    inputs = step.old if step.op == "delete" else step.new
+    name = _subject(named_by, step, *_ends(step))
+    return (*_thing(step.type, step, name), *(str(inputs.get(part)) for part in parts))
+
+
+def _by_thing(steps: Sequence[ResourceStep]) -> list[ResourceStep]:
+    """The steps of AWS's resources; what goes as one resource and comes as another is one replacement.
+
+    A URN is the program's own and has the parents' types in it; who has a right knows the name.
+    """
+    told = [step for step in steps if step.type.startswith("aws:")]
+    going = {_identity(step): step for step in told if step.op == "delete"}
+    coming = {_identity(step): step for step in told if step.op in ("create", "import")}
+    left = {going[one].urn for one in going.keys() & coming.keys()}
+    comes_back = {coming[one].urn: going[one].old for one in going.keys() & coming.keys()}
+    return [
+        replace(step, op="replace", old=comes_back[step.urn]) if step.urn in comes_back else step
+        for step in told
+        if step.urn not in left
+    ]
+
+
+def _gone(steps: Sequence[ResourceStep]) -> set[_Thing]:
+    """The subjects that go, and of which none of the same name is there afterwards."""
+    ends: dict[bool, set[_Thing]] = {True: set(), False: set()}
+    for step in (each for each in steps if each.type in _SUBJECTS):
+        name = _subject(_SUBJECTS[step.type], step, *_ends(step))
+        ends[step.op == "delete"].add(_thing(step.type, step, name))
+    return ends[True] - ends[False]
 
 
 def _ends(step: ResourceStep) -> tuple[_Inputs | None, _Inputs | None]:
@@ -224,7 +282,7 @@ def _inside_a_role(step: ResourceStep, old: _Inputs, new: _Inputs) -> Iterator[P
         for end in (old, new)
     )
     for name in dict.fromkeys([*before, *after]):
-        yield PolicyDocument(step, PolicyKind.IDENTITY, subject, before.get(name), after.get(name))
+        yield PolicyDocument(step, PolicyKind.IDENTITY, subject, before.get(name), after.get(name), _ROLE)
 
 
 def _elsewhere(arn: object) -> Unreadable:
@@ -237,19 +295,29 @@ class _Attached:
     def __init__(self, steps: Sequence[ResourceStep]) -> None:
         managed = {step.urn: _subject("name", step, *_ends(step)) for step in steps if step.type == _MANAGED}
         self.roles: dict[str, tuple[set[str], set[str]]] = {}
-        self._waiting: dict[str, set[str]] = {}
+        self._waiting: dict[str, list[str]] = {}
         for step in (each for each in steps if each.type == _ATTACHMENT):
             for place, end in enumerate(_ends(step)):
                 arn, role = (end or {}).get("policyArn"), str((end or {}).get("role"))
                 if arn == NOT_YET:
-                    self._waiting.setdefault(str(step.region), set()).add(role)
+                    self._waiting.setdefault(str(step.region), []).append(role)
                 elif _last(arn) in managed.values():
                     self._roles_of(_last(arn))[place].add(role)
-        made = [step for step in steps if step.type == _MANAGED and step.op == "create"]
-        for step in (each for each in made if managed[each.urn] not in self.roles):
-            # Of the only role of the region that waits for a policy's ARN, it is this one's.
-            if len(roles := self._waiting.get(str(step.region), set())) == 1:
-                self._roles_of(managed[step.urn])[1].update(roles)
+        made = [
+            step
+            for step in steps
+            if step.type == _MANAGED
+            and step.op in ("create", "replace")
+            and not self.roles.get(managed[step.urn], (set(), set()))[1]
+        ]
+        self._found: set[str] = set()
+        for region, roles in self._waiting.items():
+            policies = [managed[step.urn] for step in made if str(step.region) == region]
+            # Of the only role of the region that waits for policies' ARNs, they are this one's.
+            if len(set(roles)) == 1 and len(roles) <= len(policies):
+                self._found.add(region)
+                for policy in policies:
+                    self._roles_of(policy)[1].update(roles)
 
     def _roles_of(self, policy: str) -> tuple[set[str], set[str]]:
         return self.roles.setdefault(policy, (set(), set()))
@@ -259,7 +327,7 @@ class _Attached:
         before, after = self.roles[policy]
         for role in sorted(before | after):
             ends = (old if role in before else None, new if role in after else None)
-            yield PolicyDocument(step, PolicyKind.IDENTITY, role, *ends)
+            yield PolicyDocument(step, PolicyKind.IDENTITY, role, *ends, _ROLE)
 
     def from_elsewhere(
         self, step: ResourceStep, old: _Inputs | None, new: _Inputs | None
@@ -267,13 +335,17 @@ class _Attached:
         """What an attachment gives whose policy is none of the plan's."""
         before, after = (self._unreadable(step, end) for end in (old, new))
         if before or after:
-            yield PolicyDocument(step, PolicyKind.IDENTITY, _subject("role", step, old, new), before, after)
+            role = _subject("role", step, old, new)
+            yield PolicyDocument(step, PolicyKind.IDENTITY, role, before, after, _ROLE)
 
     def _unreadable(self, step: ResourceStep, end: _Inputs | None) -> Unreadable | None:
         arn = (end or {}).get("policyArn")
         if arn == NOT_YET:
-            is_known = len(self._waiting[str(step.region)]) == 1
-            return None if is_known else Unreadable("it attaches what is still to be made")
+            return (
+                None
+                if str(step.region) in self._found
+                else Unreadable("it attaches what is still to be made")
+            )
         return None if arn is None or _last(arn) in self.roles else _elsewhere(arn)
 
 

@@ -7,7 +7,7 @@ still to be made, is judged by the next plan.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import date
+from datetime import date, timedelta
 from types import MappingProxyType
 
 from regionshift.engine.events import NOT_YET, ResourceStep, masked
@@ -28,6 +28,7 @@ _BUCKET_POLICY = "aws:s3/bucketPolicy:BucketPolicy"
 # A policy of an endpoint gives nothing, and bounds what goes through it (AWS PrivateLink Guide, "Control access to VPC
 # endpoints using endpoint policies").
 _GIVES_NOTHING = ("aws:ec2/vpcEndpoint:VpcEndpoint",)
+_LONGEST_WAIVER = timedelta(days=366)
 _EXCEPTIONS = Exceptions(on_everything=WITHOUT_RESOURCE, of_a_type=EVERY_OF_A_TYPE)
 _SETTINGS: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {
@@ -81,7 +82,8 @@ def policy_findings(
     A fault that a waiver takes for right is told as info.
 
     Args:
-        steps: one a resource (`final_steps`). today: in UTC; a waiver counts until its last day is over.
+        steps: one a resource (`final_steps`). today: in UTC; a waiver counts until its last day is over, and one that
+            ends later than in a year does not.
         is_whole: whether nothing of the environment is left out, which a waiver may be about.
     """
     held = [each for each in policy_documents(steps) if each.stays and each.new is not None]
@@ -97,7 +99,7 @@ def policy_findings(
     ]
     by_waiver: dict[Waiver | None, list[Fault]] = {waiver: [] for waiver in config.waivers}
     for fault in found:
-        waiver = next((one for one in config.waivers if _covers(one, fault) and today <= one.until), None)
+        waiver = next((one for one in config.waivers if _covers(one, fault) and _counts(one, today)), None)
         by_waiver.setdefault(waiver, []).append(fault)
     # So may what is not known yet.
     is_whole = is_whole and not any(_is_pending(each.step) for each in held)
@@ -156,6 +158,10 @@ def _covers(waiver: Waiver, fault: Fault) -> bool:
     return waiver.id == fault.rule.id and fits(waiver.of, fault.document)
 
 
+def _counts(waiver: Waiver, today: date) -> bool:
+    return today <= waiver.until <= today + _LONGEST_WAIVER
+
+
 def _told(config: MigrationConfig, found: Sequence[Fault], waiver: Waiver | None) -> Iterator[PolicyFinding]:
     """One finding for faults that are alike but for the region."""
     alike: dict[tuple[str, ...], list[Fault]] = {}
@@ -196,6 +202,8 @@ def _of_waivers(
         why = "no policy of the plan has that fault" if is_known else "there is no such rule"
         if today > waiver.until:
             code, said = "RS-WAIVER-001", f"the waiver ended on {waiver.until}"
+        elif not _counts(waiver, today):
+            code, said = "RS-WAIVER-003", f"the waiver would end on {waiver.until}, in more than a year"
         elif not is_known or (is_whole and not any(_covers(waiver, fault) for fault in found)):
             code, said = "RS-WAIVER-002", f"the waiver is about nothing: {why}"
         else:

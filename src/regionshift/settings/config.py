@@ -210,12 +210,12 @@ class Waiver(Section):
 
     id: fields.RuleId
     """The id of the rule, as the finding tells it."""
-    of: Annotated[str, Field(min_length=1, examples=["worker-objects-policy-*"])] = "*"
+    of: Annotated[str, Field(min_length=1, examples=["worker-objects-policy-*"])]
     """The policies: names of resources as the finding tells them, with * and ? as wildcards."""
     reason: Annotated[str, Field(pattern=r"\S", examples=["the partner reads it, agreed with security"])]
     """Why it is right; whoever reads the findings sees it."""
     until: fields.Day
-    """The last day on which it counts, in UTC."""
+    """The last day on which it counts, in UTC; a year ahead at most."""
 
 
 class MigrationConfig(Section):
@@ -278,6 +278,12 @@ class MigrationConfig(Section):
     def suffix(self) -> str:
         """What names this environment: ``environment_suffix`` when given, else ``environment``."""
         return self.environment_suffix or self.environment
+
+    @property
+    def shown(self) -> frozenset[str]:
+        """Texts of the settings that names and errors are full of: none of them is hidden as a secret's value."""
+        own = (self.project, self.environment, self.suffix, self.account)
+        return frozenset((*own, *map(normalize_name, own), *self.all_regions))
 
     @property
     def names(self) -> Names:

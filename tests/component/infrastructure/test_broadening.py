@@ -97,6 +97,13 @@ def test_a_new_region_gives_the_others_no_more_than_they_have_in_one_another(run
     key, later = "0a1b2c3d-0000-1111-2222-333344445555", "${known when made: key}"
     named = [_keys_named(each, key, later) for each in steps(run, four)]
     assert not any(each.is_counted for each in growth_of(named, regions, REGIONS))
+    # A right on another key of a standing region is growth, though a region comes with it.
+    other = "ffffffff-0000-1111-2222-333344445555"
+    more = f"arn:aws:kms:us-west-2:111122223333:key/{other}"
+    with_more = [_with_resource(each, "arn:aws:kms:us-west-2:", more) for each in named]
+    assert with_more != named
+    counted = [each for each in growth_of(with_more, regions, REGIONS) if each.is_counted]
+    assert any(other in said for each in counted for said in each.opens)
     # More in the new region than in the others is growth.
     wide = _with(
         four, "worker-objects-policy-us-west-2", lambda text: text.replace("s3:GetBucketVersioning", "s3:*")
@@ -116,6 +123,19 @@ def _keys_named(step: ResourceStep, known: str, later: str) -> ResourceStep:
         return json.loads(text)
 
     return replace(step, old=named(step.old), new=named(step.new))
+
+
+def _with_resource(step: ResourceStep, beside: str, more: str) -> ResourceStep:
+    """With ``more`` in the worker's policies wherever they name something that begins with ``beside``."""
+    text = step.new.get("policy")
+    if "worker" not in step.name or not isinstance(text, str):
+        return step
+    document = json.loads(text)
+    for statement in document["Statement"]:
+        resources = _listed(statement.get("Resource", []))
+        if any(each.startswith(beside) for each in resources):
+            statement["Resource"] = [*resources, more]
+    return replace(step, new={**step.new, "policy": json.dumps(document)})
 
 
 def _with(run: Run, name: str, change: Callable[[str], str]) -> Run:
@@ -285,6 +305,17 @@ def test_an_id_allows_what_it_was_told_of_and_no_more(run: Run) -> None:
     marked, (finding,) = allowed(one, [second.id])
     assert (marked[0].is_allowed, finding.severity) == (False, "error")
     assert f"--allow-broadening {first.id}" in finding.remedy
+    everywhere = run
+    for each in REGIONS:
+        name = f"function-s3-policy-{each}"
+        everywhere = _with(
+            everywhere,
+            name,
+            lambda text: text.replace('"s3:ListBucket",', '"s3:ListBucket", "s3:PutBucketAcl",'),
+        )
+    (wide,) = grown(run, everywhere)
+    assert (wide.subject, wide.opens, wide.regions) == (first.subject, first.opens, REGIONS)
+    assert wide.id != first.id, "leave for one region is none for all"
     both = [first, replace(second, subject="role other")]
     _, (finding,) = allowed(both, [first.id])
     assert finding.message == "more rights than before: role other"

@@ -16,7 +16,7 @@ from botocore.exceptions import (
 )
 
 from regionshift.aws.clients import ATTEMPTS
-from regionshift.errors import RegionshiftError, WorkFailed
+from regionshift.errors import RegionshiftError, WorkFailed, texts_of, without_texts
 from regionshift.local.provider.handler import Handler
 from regionshift.local.provider.wire import Asset, Properties
 
@@ -71,7 +71,6 @@ def ask_again(
     return min(_LONGEST, _FIRST * 2.0**attempts) * (0.5 + random.random() / 2)
 
 
-_SHORTEST_SECRET: Final = 3
 _VALUE: Final = re.compile(r"value: .*?(?=, type|, valid|$)", re.DOTALL)
 
 
@@ -85,23 +84,16 @@ def message_without_secrets(error: Exception, handler: Handler | None, inputs: P
         message = str(error)
     else:
         message = f"{type(error).__name__}: {error}"
-    for secret in sorted(_secrets(handler, inputs), key=len, reverse=True):
-        message = message.replace(secret, "[secret]")
-    return message
+    return without_texts(message, _secrets(handler, inputs))
 
 
 def _secrets(handler: Handler | None, inputs: Properties) -> set[str]:
-    """Texts of the secret inputs, but for what other inputs show anyway, as the region, and for what hides nothing.
-
-    One or two characters stand in every time of a message, which would be unreadable and tell them all the same;
-    Pulumi's own filter leaves them out, and true and false (pulumi/pulumi, sdk/go/common/util/logging, CreateFilter).
-    """
+    """Texts of the secret inputs, but for what other inputs show anyway, as the region."""
     if handler is None:
         return set()
     hidden = {name for name, of in handler.fields.items() if of.secret}
     shown = {text for name, value in inputs.items() if name not in hidden for text in _texts(value)}
-    found = {text for name in hidden for text in _texts(inputs.get(name))} - shown
-    return {text for text in found if len(text) >= _SHORTEST_SECRET and text.lower() not in ("true", "false")}
+    return texts_of((text for name in hidden for text in _texts(inputs.get(name))), shown)
 
 
 def _texts(value: Any) -> Iterator[str]:
