@@ -9,11 +9,8 @@ import sys
 from pathlib import Path
 
 STORE = Path(os.environ["GITHUB_STAND_IN"])
-known = (
-    json.loads(STORE.read_text())
-    if STORE.exists()
-    else {"comments": [], "refs": {}, "files": {}, "pulls": []}
-)
+known: dict = {"comments": [], "refs": {}, "files": {}, "pulls": [], "environments": {}}
+known |= json.loads(STORE.read_text()) if STORE.exists() else {}
 arguments, method, fields, query, path = sys.argv[2:], "", {}, "", ""
 assert sys.argv[1] == "api"
 assert os.environ["GH_TOKEN"] == "the-token"
@@ -48,7 +45,15 @@ match (method or "GET", what.split("/")):
         answer = {"sha": hashlib.sha1(what.encode()).hexdigest()}
     case "POST", ["git", "refs"]:
         assert fields["ref"].startswith("refs/heads/")
-        known["refs"][fields["ref"].removeprefix("refs/heads/")] = fields["sha"]
+        branch = fields["ref"].removeprefix("refs/heads/")
+        if branch in known["refs"]:
+            sys.exit("gh: Reference already exists (HTTP 422)")
+        known["refs"][branch] = fields["sha"]
+    case "GET", ["environments", name]:
+        if name not in known["environments"]:
+            print(json.dumps({"message": "Not Found", "status": "404"}))
+            sys.exit("gh: Not Found (HTTP 404)")
+        answer = {"name": name, "protection_rules": [{"type": rule} for rule in known["environments"][name]]}
     case "PUT", ["contents", *file]:
         assert fields["branch"] in known["refs"]
         assert fields["sha"] == hashlib.sha1(what.encode()).hexdigest()

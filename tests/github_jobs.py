@@ -5,6 +5,7 @@ Actions are not run; what each of them leaves for the steps after it stands here
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shutil
@@ -85,6 +86,12 @@ class Machines:
         """What `gh` knows: comments, branches, pull requests."""
         return self.folder / "github.json"
 
+    def protect(self, environment: str, *rules: str) -> None:
+        """Give an environment of the repository these rules, named as GitHub's REST API names their types."""
+        known = json.loads(self.github.read_text()) if self.github.exists() else {}
+        known.setdefault("environments", {})[environment] = rules
+        self.github.write_text(json.dumps(known), encoding="utf-8")
+
     def workflow(self, path: str, commit: str = "main") -> dict[str, Any]:
         """A workflow as it is in the repository."""
         text = _git(self.origin, "show", f"{commit}:{path}")
@@ -102,6 +109,7 @@ class Machines:
         """Run one job; with ``killed_when`` its machine is lost as soon as that is true."""
         job, needs = workflow["jobs"][name], needs or {}
         known: dict[str, object] = {"github.ref": "refs/heads/main", "github.run_id": "4711", **values}
+        known |= {"github.run_attempt": values.get("github.run_attempt", "1")}
         known |= {"github.repository": "octo-org/orders", "github.token": "the-token"}
         known |= {f"secrets.{secret}": value for secret, value in self.secrets.items()}
         wanted = job.get("needs", [])

@@ -88,6 +88,22 @@ def test_a_job_run_again_approves_no_wave_but_its_own(job: Job, scene: Scene) ->
         assert (code, handed["regionshift_wave"], _wanted(scene)) == (0, "2", [CANARY])
 
 
+def test_a_job_that_names_no_wave_approves_none_and_goes_on_with_what_was_killed(
+    job: Job, scene: Scene
+) -> None:
+    _, handed = job.does("up", "--no-validate")
+    assert handed["regionshift_wave"] == "2"
+    assert job.does("resume") == (0, handed)
+    assert _wanted(scene) == [CANARY]
+    scene.faults = (Fault("step", "crash before", at=2),)
+    with suppress(Crash):
+        job.does("resume", "--run", handed["regionshift_run"], "--wave", "2")
+    assert _wanted(scene) == [CANARY]
+    scene.faults = ()
+    assert job.does("resume") == (0, {**handed, "regionshift_wave": "3"})
+    assert _wanted(scene) == [CANARY, OTHER]
+
+
 def test_after_the_end_a_job_that_is_run_again_ends_as_the_deployment_did(job: Job) -> None:
     _, handed = job.does("up", "--no-validate")
     wave = ("resume", "--run", handed["regionshift_run"], "--wave", "3")
@@ -96,8 +112,8 @@ def test_after_the_end_a_job_that_is_run_again_ends_as_the_deployment_did(job: J
     assert job.does(*wave) == (1, {})
     _, handed = job.does("up", "--no-validate")
     run_id = handed["regionshift_run"]
-    assert job.does("resume")[1]["regionshift_wave"] == "3"
-    assert job.does("resume") == (0, {})
+    for wave_number in ("2", "3"):
+        job.does("resume", "--run", run_id, "--wave", wave_number)
     assert job.does("resume", "--run", run_id, "--wave", "3") == (0, {})
 
 

@@ -64,6 +64,10 @@ class Team:
         self.told.append(done.said)
         return done
 
+    def up(self) -> Ended:
+        """The first jobs of a merge: who approves, then the change up to the first approval."""
+        return self.job("up", "up", needs={"reviewers": self.job("up", "reviewers")})
+
     @property
     def state(self) -> tuple[str, str]:
         """The bucket and the prefix that `bootstrap` wrote into the settings."""
@@ -148,6 +152,7 @@ def team(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Team]:
         )
         assert done.returncode == 0, done.stdout + done.stderr
     shutil.rmtree(folder / "work/.regionshift")
+    machines.protect("orders.dev.deploy", "required_reviewers", "branch_policy")
     made.commit()
     yield made
     emulator.down(folder / "cloud", wipe=True)
@@ -156,6 +161,7 @@ def team(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Team]:
 PULL_REQUEST = {
     "github.event.pull_request.head.repo.full_name": "octo-org/orders",
     "github.event.pull_request.number": 7,
+    "github.event.pull_request.user.login": "octocat",
 }
 
 
@@ -189,7 +195,7 @@ def test_a_preview_that_is_refused_says_why_in_the_comment(team: Team) -> None:
 
 
 def test_the_first_up_waits_for_nobody(team: Team) -> None:
-    done = team.job("up", "up")
+    done = team.up()
     assert done.outcome == "success", done.said
     assert done.outputs == {"run": "", "wave": ""}
     assert team.memory() == [512] * 3
@@ -200,7 +206,7 @@ def test_the_first_up_waits_for_nobody(team: Team) -> None:
 
 def test_a_change_takes_a_job_and_an_approval_a_wave_and_bears_the_loss_of_a_machine(team: Team) -> None:
     team.commit(function={"memory": 640})
-    first = team.job("up", "up")
+    first = team.up()
     assert first.outcome == "success", first.said
     assert first.outputs["wave"] == "2"
     assert team.memory() == [640, 512, 512]
@@ -215,6 +221,13 @@ def test_a_change_takes_a_job_and_an_approval_a_wave_and_bears_the_loss_of_a_mac
         assert second.outcome == "success", second.said
         assert second.outputs["wave"] == "3"
         assert team.memory() == [640, 640, 512]
+    # By hand, with no wave named: nothing is approved, whatever waits.
+    by_hand: dict[str, object] = {"inputs.direction": "finish", "inputs.run": "", "inputs.wave": ""}
+    asked = team.job("resume", "reviewers", by_hand)
+    assert asked.outcome == "skipped"
+    resumed = team.job("resume", "resume", by_hand, needs={"reviewers": asked})
+    assert resumed.outcome == "success", resumed.said
+    assert team.memory() == [640, 640, 512]
     third = team.job("up", "wave-3", needs={"up": first, "wave-2": second})
     assert third.outcome == "success", third.said
     assert third.outputs["wave"] == ""
@@ -278,7 +291,7 @@ def test_the_commands_for_any_other_ci_do_the_same(team: Team) -> None:
 
 
 def test_another_primary_by_hand_gives_the_settings_back_as_a_pull_request(team: Team) -> None:
-    same = team.job("up", "up")
+    same = team.up()
     assert same.outcome == "success", same.said
     values: dict[str, object] = {"inputs.region": CANARY, "inputs.source_lost": False}
     plan = team.job("promote", "plan", values)
@@ -289,7 +302,7 @@ def test_another_primary_by_hand_gives_the_settings_back_as_a_pull_request(team:
     assert opened.outcome == "success", opened.said
     known = json.loads(team.machines.github.read_text())
     (pull,) = known["pulls"]
-    assert (pull["base"], pull["head"]) == ("main", "regionshift/promote-4711")
+    assert (pull["base"], pull["head"]) == ("main", "regionshift/promote-4711-1")
     changed = yaml.safe_load(base64.b64decode(known["files"]["regionshift.yaml"]))
     assert changed["regions"]["primary"] == CANARY
     team.commit(regions=changed["regions"])

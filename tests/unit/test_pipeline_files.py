@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shutil
 import subprocess
@@ -12,7 +13,7 @@ from typing import Any
 import pytest
 import yaml
 
-from github_jobs import evaluated
+from github_jobs import Ended, Machines, evaluated
 from regionshift.cli.app import app
 from regionshift.cli.failure import run
 from regionshift.errors import InputError
@@ -148,6 +149,8 @@ def test_a_job_may_just_what_it_does(workflows: dict[str, Any]) -> None:
             ("preview", "comment"): {"pull-requests": "write"},
             ("preview", "findings"): {"security-events": "write"},
             ("promote", "settings"): {"pull-requests": "write", "contents": "write"},
+            ("up", "reviewers"): {"actions": "read"},
+            ("resume", "reviewers"): {"actions": "read"},
         }.get((flow, name), {})
 
 
@@ -199,17 +202,78 @@ def test_no_script_has_an_expression_in_it(workflows: dict[str, Any]) -> None:
     assert [script for script in scripts if "${{" in script] == []
 
 
-def test_a_fork_gets_no_preview_and_another_branch_nothing(workflows: dict[str, Any]) -> None:
+def test_a_fork_and_dependabot_get_no_preview_and_another_branch_nothing(workflows: dict[str, Any]) -> None:
     mine = {"github.repository": "octo-org/orders", "github.ref": "refs/heads/main"}
     head = "github.event.pull_request.head.repo.full_name"
     preview = workflows["preview"]["jobs"]["preview"]["if"]
     assert "pull_request_target" not in str(workflows["preview"])
-    assert evaluated(preview, {**mine, head: "octo-org/orders"}, {})
-    assert not evaluated(preview, {**mine, head: "mallory/orders"}, {})
+    author = {"github.event.pull_request.user.login": "octocat"}
+    assert evaluated(preview, {**mine, **author, head: "octo-org/orders"}, {})
+    assert not evaluated(preview, {**mine, **author, head: "mallory/orders"}, {})
+    # Whoever pushed to its branch since is the actor of the event, and reviewed nothing.
+    author = {"github.event.pull_request.user.login": "dependabot[bot]", "github.actor": "octocat"}
+    assert not evaluated(preview, {**mine, **author, head: "octo-org/orders"}, {})
+    mine["inputs.wave"] = "2"
+    calm = {"cancelled": False, "failure": False}
     for flow in ("nightly", *CHANGING):
-        first = next(iter(workflows[flow]["jobs"].values()))
-        assert evaluated(first["if"], mine, {})
-        assert not evaluated(first["if"], {**mine, "github.ref": "refs/heads/other"}, {})
+        asked = [job["if"] for job in workflows[flow]["jobs"].values() if "github.ref" in job.get("if", "")]
+        assert asked
+        for each in asked:
+            condition = each.removeprefix("${{").removesuffix("}}").strip()
+            assert evaluated(condition, mine, calm)
+            assert not evaluated(condition, {**mine, "github.ref": "refs/heads/other"}, calm)
+
+
+@pytest.fixture
+def machines(tmp_path: Path) -> Machines:
+    """GitHub, for jobs that take no role: without a repository to check out, and without an AWS."""
+    return Machines(tmp_path, tmp_path, {}, {}, dict.fromkeys, "123456789012")
+
+
+@pytest.mark.parametrize("flow", ["up", "resume"])
+def test_no_wave_is_applied_that_nobody_is_asked_for(
+    workflows: dict[str, Any], machines: Machines, flow: str
+) -> None:
+    work = next(name for name in workflows[flow]["jobs"] if name != "reviewers")
+    inputs: dict[str, object] = {"inputs.wave": "2"}
+
+    def outcome() -> tuple[str, str]:
+        asked = machines.run(workflows[flow], "reviewers", inputs)
+        return asked.outcome, asked.said
+
+    for rules in (None, (), ("wait_timer", "branch_policy")):
+        if rules is not None:
+            machines.protect("orders.dev.deploy", *rules)
+        ended, said = outcome()
+        assert ended == "failure"
+        assert "no required reviewers of the environment orders.dev.deploy were found" in said
+        refused = machines.run(workflows[flow], work, inputs, needs={"reviewers": Ended("failure")})
+        assert refused.outcome == "skipped"
+    machines.protect("orders.dev.deploy", "branch_policy", "required_reviewers")
+    assert outcome()[0] == "success"
+
+
+def test_without_approvals_nobody_is_asked_for_reviewers(place: Place) -> None:
+    for text in github_files(settings(deployment={"approve": []}), place).values():
+        assert "reviewers" not in text
+
+
+def test_the_job_that_opens_a_pull_request_can_be_run_again(
+    workflows: dict[str, Any], machines: Machines
+) -> None:
+    kept = machines.folder / "artifacts/regionshift-dev-settings"
+    kept.mkdir(parents=True)
+    (kept / "dev.yaml").write_text("project: orders\n", encoding="utf-8")
+    for attempt in ("1", "2"):
+        values: dict[str, object] = {"github.run_attempt": attempt}
+        done = machines.run(workflows["promote"], "settings", values, needs={"promote": Ended("success")})
+        assert done.outcome == "success", done.said
+    known = json.loads(machines.github.read_text())
+    assert [pull["head"] for pull in known["pulls"]] == [
+        "regionshift/promote-4711-1",
+        "regionshift/promote-4711-2",
+    ]
+    assert "close it and open it again" in known["pulls"][0]["body"]
 
 
 HOSTILE = (
@@ -253,6 +317,9 @@ def test_inputs_are_looked_at_before_anything_else(
 ) -> None:
     (script,) = _steps(workflows, "rollback", "rollback")
     assert _ends(script, tmp_path, RUN=text, REASON="too slow") == 2
+    (script,) = _steps(workflows, "resume", "resume")
+    assert _ends(script, tmp_path, RUN=text, WAVE="2", DIRECTION="finish") == 2
+    assert _ends(script, tmp_path, RUN="move-1", WAVE=text, DIRECTION="finish") == 2
     for job in ("plan", "promote"):
         (script,) = _steps(workflows, "promote", job)
         assert _ends(script, tmp_path, REGION=text) == 2
@@ -265,6 +332,18 @@ def test_right_inputs_pass(workflows: dict[str, Any], tmp_path: Path) -> None:
     assert _ends(script, tmp_path, RUN="", REASON="") == 2
     assert _ends(script, tmp_path, RUN="", REASON="a\nb") == 2
     assert _ends(script, tmp_path, RUN="", REASON="a" * 201) == 2
+    (script,) = _steps(workflows, "resume", "resume")
+    for run_id, wave, direction, code in (
+        ("", "", "finish", 0),
+        ("", "", "take back", 0),
+        ("000003-deployment-8669ed", "2", "finish", 0),
+        ("000003-deployment-8669ed", "30", "finish", 0),
+        ("000003-deployment-8669ed", "31", "finish", 2),
+        ("000003-deployment-8669ed", "", "finish", 2),
+        ("", "2", "finish", 2),
+        ("000003-deployment-8669ed", "2", "take back", 2),
+    ):
+        assert _ends(script, tmp_path, RUN=run_id, WAVE=wave, DIRECTION=direction) == code
     (script,) = _steps(workflows, "promote", "promote")
     assert [
         _ends(script, tmp_path, REGION=region) for region in ("eu-west-1", "ap-southeast-2", "us-east-1", "")
@@ -290,6 +369,42 @@ def test_gitlabs_jobs_are_the_same(place: Place) -> None:
         assert not re.search(r'(?<!["+{=])\$\{?(RUN|REASON|REGION|regionshift_run)\b(?!:)', script), name
     assert jobs["regionshift dev wave-3"]["rules"][0]["when"] == "manual"
     assert "AWS_ACCESS_KEY_ID" not in text
+
+
+def test_a_pipelines_variables_do_not_change_what_gitlabs_jobs_install_and_run(
+    place: Place, tmp_path: Path
+) -> None:
+    # A secret of the application is the job's own, whatever it is called.
+    config = settings(application={"secrets": {"token": {"env": "PYTHON_TOKEN"}}})
+    (text,) = gitlab_files(config, place).values()
+    lines = yaml.safe_load(text)[".regionshift-dev"]["before_script"]
+    first = next(number for number, line in enumerate(lines) if "pip install" in line)
+    kept = {
+        "REGIONSHIFT_ALLOW_BROADENING": "a1 b2",
+        "PYTHON_TOKEN": "x=y",
+        "AWS_ROLE_ARN": "arn:x",
+        "RUN": "1",
+    }
+    given = {
+        **kept,
+        "PATH": "/usr/bin:/bin",
+        "AWS_ID_TOKEN": "token",
+        "AWS_WEB_IDENTITY_TOKEN_FILE": str(tmp_path / "token"),
+        "PIP_INDEX_URL": "https://mallory.example",
+        "PIP_FIND_LINKS": "a\nREGIONSHIFT_CONFIG=b",
+        "PYTHONPATH": "mallory",
+        "REGIONSHIFT_CONFIG": "mallory.yaml",
+        "REGIONSHIFT_ENDPOINT": "https://mallory.example",
+        "AWS_ENDPOINT_URL_STS": "https://mallory.example",
+    }
+    for shell in ("bash", "sh"):
+        script = "\n".join(["set -e", *lines[:first], "env"])
+        done = subprocess.run([shell, "-c", script], env=given, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
+        found = dict(line.partition("=")[::2] for line in done.stdout.splitlines())
+        assert kept.items() <= found.items()
+        assert found["REGIONSHIFT_CONFIG"] == "envs/dev.yaml"
+        assert "mallory" not in done.stdout
 
 
 @pytest.mark.parametrize(

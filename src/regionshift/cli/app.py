@@ -879,6 +879,7 @@ def resume(
     """Continue a run that was stopped or killed.
 
     An `up`, a `rollback`, a `destroy`, a `migrate`, a `promote` or a `move` goes on where it stood; --back undoes it.
+    With --hand-over no wave is approved but that of --run and --wave.
 
     \b
     Examples:

@@ -34,21 +34,23 @@ def run_resume(choices: Choices, *, back: bool, hand_over: Path | None = None) -
     """Go on with a change that was stopped or killed, or take it back.
 
     Args:
-        hand_over: see `handing_over`.
+        hand_over: see `handing_over`. Then the person is elsewhere and has not seen what waits by now, so no wave is
+            approved; that is what `run_wave` is for.
 
     Raises:
         InputError: nothing is unfinished. Refused: there is no way back, or a newer version wrote it.
     """
     with opened(choices, locked=True) as session:
-        found = open_to_resume(session.journal)
+        found, waits = open_to_resume(session.journal), deploying.waiting(session.journal)
+        # A person who resumes at a terminal has seen what waits.
+        approving = deploying.approval_of(waits.wave) if waits and hand_over is None else None
 
         def go() -> Resumed:
             if found:
-                return _open(choices, session, found, back=back)
+                return _open(choices, session, found, approving=approving, back=back)
             return _ended(choices, session, back=back)
 
-        waits = deploying.waiting(session.journal)
-        done = handing_over(choices, session, hand_over, go, after=waits.wave if waits else 0)
+        done = handing_over(choices, session, hand_over, go)
     return done() if callable(done) else done
 
 
@@ -86,7 +88,14 @@ def _was_ended(choices: Choices, view: RunView) -> int:
     return EXIT_OK if view.outcome == Outcome.SUCCEEDED else EXIT_FAILED
 
 
-def _open(choices: Choices, session: Session, found: list[tuple[RunRow, RunView]], *, back: bool) -> Resumed:
+def _open(
+    choices: Choices,
+    session: Session,
+    found: list[tuple[RunRow, RunView]],
+    *,
+    approving: str | None,
+    back: bool,
+) -> Resumed:
     """Forward goes the whole, which does the rest of its parts; back go those of them first that can by themselves.
 
     What came up in one run of a move stays, as the new region does; the next `up` puts right what is half done of it.
@@ -95,12 +104,12 @@ def _open(choices: Choices, session: Session, found: list[tuple[RunRow, RunView]
     whole, view = found[0]
     back = back or whole.goes_back(journal, view)
     if not back:
-        return _resumed(choices, session, whole, view, back=False)
+        return _resumed(choices, session, whole, view, approving=approving, back=False)
     parts_first = [*(each for each in found[:0:-1] if each[0].run is not None), found[0]]
     for row, each in parts_first:
         row.require_way_back(journal, each, primary)
     for number, (row, each) in enumerate(parts_first):
-        done = _resumed(choices, session, row, each, back=True, part_done=number > 0)
+        done = _resumed(choices, session, row, each, approving=approving, back=True, part_done=number > 0)
         is_open = any(left.run_id == each.run_id for left in journal.unfinished())
         if callable(done) or is_open:
             break
@@ -108,15 +117,19 @@ def _open(choices: Choices, session: Session, found: list[tuple[RunRow, RunView]
 
 
 def _resumed(
-    choices: Choices, session: Session, row: RunRow, view: RunView, *, back: bool, part_done: bool = False
+    choices: Choices,
+    session: Session,
+    row: RunRow,
+    view: RunView,
+    *,
+    approving: str | None,
+    back: bool,
+    part_done: bool = False,
 ) -> Resumed:
     if row.run is not None:
         return resume_steps(choices, session, row, view, back=back)
     match row.name:
         case "waves":
-            waits = deploying.waiting(session.journal)
-            # A person who resumes has seen what waits.
-            approving = deploying.approval_of(waits.wave) if waits else None
             return _waves(choices, session, approving=approving, back=back)
         case "move" if back:
             return partial(stop_move, choices, quiet=part_done)

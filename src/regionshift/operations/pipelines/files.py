@@ -71,8 +71,14 @@ def github_files(config: MigrationConfig, place: Place) -> dict[str, str]:
         values[f"begin-{role}"] = _filled("github/begin.yaml", {**values, "role": role.arn(config)})
         values[f"environment-{role}"] = role.github_environment(config) or ""
     values["look-region"] = _filled("github/look-region.yaml", values)
+    approved = _approved(config)
+    values["reviewers"] = values["reviewers-of-wave"] = values["needs-reviewers"] = ""
+    if approved:
+        values["needs-reviewers"] = "needs: reviewers\n"
+        for name, only in (("reviewers", ""), ("reviewers-of-wave", " && inputs.wave != ''")):
+            values[name] = _filled("github/reviewers.yaml", {**values, "and-only": only})
     jobs, before = "", ["up"]
-    for wave in _approved(config):
+    for wave in approved:
         waits = " || ".join(f"needs.{job}.outputs.wave == '{wave}'" for job in before)
         more = {"wave": str(wave), "before": ", ".join(before), "waits": waits}
         jobs += _filled("github/wave.yaml", values | more)
@@ -95,6 +101,7 @@ def gitlab_files(config: MigrationConfig, place: Place) -> dict[str, str]:
             remedy="name one with Python 3.11, Git and Pulumi by its digest: IMAGE@sha256:…",
         )
     values["image"] = config.pipeline.image
+    values["kept"] = "|".join(["REGIONSHIFT_ALLOW_BROADENING", *_secrets(config)])
     for role in PipelineRole:
         values[f"role-{role}"] = role.arn(config)
         values[f"environment-{role}"] = role.github_environment(config) or ""
@@ -127,7 +134,7 @@ def _values(config: MigrationConfig, place: Place) -> dict[str, str]:
         "region": config.regions.primary,
         "secondaries": ", ".join(secondaries),
         "secondaries-case": " | ".join(secondaries) or '""',
-        "look-run": _filled("look-run.sh", {}),
+        **{f"look-{what}": _filled(f"look-{what}.sh", {}) for what in ("run", "reason", "wave")},
         # Not all at the same minute, and always at the same one.
         "minute": str(int(hashlib.sha256(config.names.key_alias("").encode()).hexdigest(), 16) % 60),
     }
