@@ -136,6 +136,9 @@ def _why_new(part: _Set, others: Sequence[_Set]) -> str | None:
         part: of single actions, resources and principals.
     """
     near = [other for other in others if _may_meet(part, other)]
+    # Mostly one statement has it whole, which is told where all of them together are too intricate.
+    if any(_is_held_by(part, other) for other in near):
+        return None
     try:
         if _all_held(part, near) or _is_empty(part):
             return None
@@ -151,6 +154,13 @@ def _why_new(part: _Set, others: Sequence[_Set]) -> str | None:
     if (bound := next(strange, None)) is not None:
         return f"what {bound.written.operator} of {bound.written.key} admits is not known"
     return "what its variable stands for is not known" if part.resources.has_variable else ""
+
+
+def _is_held_by(part: _Set, other: _Set) -> bool:
+    try:
+        return _all_held(part, [other])
+    except TooIntricate:
+        return False
 
 
 def _is_empty(part: _Set) -> bool:
@@ -191,18 +201,16 @@ def _all_held(part: _Set, others: Sequence[_Set]) -> bool:
 
 
 def _ways(base: Strings, others: Sequence[Strings]) -> Iterable[frozenset[int]]:
-    """What does not meet the base makes no difference, and only work."""
+    """What does not meet the base makes no difference, and only work; nor does more than has all of the base."""
     if not base.is_all_but:
-        others = [
-            replace(
-                names,
-                patterns=tuple(
-                    each for each in names.patterns if any(may_meet(one, each) for one in base.patterns)
-                ),
-            )
-            for names in others
-        ]
+        others = [replace(names, patterns=_near(base, names)) for names in others]
     return held_by((base,), tuple(others))
+
+
+def _near(base: Strings, names: Strings) -> tuple[Pattern, ...]:
+    if not names.is_all_but and {*base.patterns} <= {*names.patterns}:
+        return base.patterns
+    return tuple(each for each in names.patterns if any(may_meet(one, each) for one in base.patterns))
 
 
 def _ways_of_principals(base: Part, others: Sequence[Part]) -> set[frozenset[int]]:
