@@ -157,7 +157,7 @@ def open_session(
     require_readable_proxies(outside.variables)
     named = _naming(load_settings(path, overrides, outside), naming)
     parts = SessionParts(named, ProjectFiles(path), outside, endpoint)
-    parts.files.home.mkdir(parents=True, exist_ok=True)
+    parts.files.make_home()
     with ExitStack() as stack:
         require_same(parts.store, parts.identity)
         parts.require_key_file()
@@ -293,7 +293,7 @@ def open_bootstrap(
 
         def opened(of: MigrationConfig, build: Callable[[Site], None]) -> BootstrapPart:
             own = parts(of, inside.state_url if is_inside else beside)
-            own.files.home.mkdir(parents=True, exist_ok=True)
+            own.files.make_home()
             stops: list[Callable[[], None]] = []
             stack.enter_context(own.locked(force, stops, patience, waiting))
             running = own.engine_setup(without_secrets=True).running(exclusive=True, may_miss=False)

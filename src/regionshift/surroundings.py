@@ -24,6 +24,14 @@ class ProjectFiles:
         """``.regionshift/`` beside the settings."""
         return self.config.resolve().parent / HOME
 
+    def make_home(self) -> Path:
+        """The same, made if it is not there, and kept out of Git: keys and a whole state may lie in it."""
+        self.home.mkdir(parents=True, exist_ok=True)
+        ignored = self.home / ".gitignore"
+        if not ignored.exists():
+            ignored.write_text("*\n", encoding="utf-8")
+        return self.home
+
     @property
     def cloud(self) -> Path:
         """What the embedded AWS keeps."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shlex
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -99,3 +100,15 @@ def test_runs_complete_as_the_state_on_this_machine_has_them(folder: Path) -> No
     context = typer.Context(GROUP)
     assert complete_runs(context, "0000") == [(run.run_id, "deployment, not finished")]
     assert complete_runs(context, "9") == []
+
+
+def test_keys_and_state_beside_the_settings_are_kept_out_of_git(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert run(app, ["init", "--project", "orders"]) == 0
+    subprocess.run(["git", "init", "--quiet"], check=True)
+    (tmp_path / ".regionshift" / "state.key").write_text("secret")
+    subprocess.run(["git", "add", "--all"], check=True)
+    held = subprocess.run(["git", "ls-files"], capture_output=True, text=True, check=True).stdout
+    assert held.split() == ["regionshift.yaml"]

@@ -8,6 +8,7 @@ from regionshift.cli.show import (
     print_json,
 )
 from regionshift.errors import InputError
+from regionshift.surroundings import ProjectFiles
 
 
 def run_init(
@@ -33,7 +34,7 @@ def run_init(
         regions=(primary, *secondaries),
     )
     schema = path.parent / LOCAL_SCHEMA
-    schema.parent.mkdir(parents=True, exist_ok=True)
+    ProjectFiles(path).make_home()
     schema.write_text(schema_text(), encoding="utf-8")
     path.write_text(text, encoding="utf-8")
     if choices.as_json:

@@ -20,7 +20,9 @@ def run_local_up(choices: Choices, port: int | None, weather: str | None, seed: 
     from regionshift.local import emulator
 
     account = choices.account or settings_of(choices).account
-    cloud = emulator.up(ProjectFiles(choices.config).cloud, account, port, weather, seed)
+    files = ProjectFiles(choices.config)
+    files.make_home()
+    cloud = emulator.up(files.cloud, account, port, weather, seed)
     _show(choices, cloud)
     return EXIT_OK
 
