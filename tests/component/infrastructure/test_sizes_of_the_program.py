@@ -100,18 +100,29 @@ def accepted(values: dict[str, Any]) -> MigrationConfig | None:
     return None if broken_rules(config) else config
 
 
-class Long(Recorder):
-    """ARNs and ids as long as AWS makes them, and longer for what is called by its name."""
+# Before the name, in the ARNs that policies have (Service Authorization Reference, resource types).
+BEFORE = {
+    "cloudwatch": "log-group:",
+    "kms": "key/",
+    "lambda": "function:",
+    "secretsmanager": "secret:",
+    "ssm": "parameter",
+}
 
-    def __init__(self, partition: str) -> None:
+
+class Long(Recorder):
+    """ARNs and ids as long as AWS makes them."""
+
+    def __init__(self, partition: str, region: str) -> None:
         super().__init__()
-        self._partition = partition
+        self._begins = f"arn:{partition}:{{kind}}:{region}:{ACCOUNT}:"
 
     def new_resource(self, args: pulumi.runtime.MockResourceArgs) -> tuple[str | None, dict[Any, Any]]:
         identity, outputs = super().new_resource(args)
         kind = args.typ.split(":")[1].split("/")[0]
         called = "0" * 36 if kind == "kms" else outputs["name"]
-        arn = f"arn:{self._partition}:{kind}:ap-southeast-1:{ACCOUNT}:log-group:{called}"
+        ending = "-AbCdEf" if kind == "secretsmanager" else ""
+        arn = f"{self._begins.format(kind=kind)}{BEFORE.get(kind, '')}{called}{ending}"
         return identity, {**outputs, "arn": args.inputs.get("arn", arn)}
 
 
@@ -122,7 +133,7 @@ def one_region(config: MigrationConfig, region: str) -> Run:
     site = Site(region, made)
     return record(
         lambda: environment({region: made}, provider_settings=ProviderSettings(), links=None),
-        Long(site.partition),
+        Long(site.partition, region),
     )
 
 
