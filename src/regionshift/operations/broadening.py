@@ -16,12 +16,14 @@ from dataclasses import dataclass, replace
 from regionshift.engine.events import ResourceStep
 from regionshift.iam.documents import Condition, Part, Policy, PolicyKind, Statement, Unreadable
 from regionshift.iam.growth import Opened, opened
+from regionshift.infrastructure.policies.statement import known_later
 from regionshift.operations.policy_documents import PolicyDocument, policy_documents, safeguards
 from regionshift.report.values import Finding, Growth
 
 _REGION = "{region}"
 _EVERY, _EVERY_OTHER, _SO_FAR = "{every region}", "{every other region}", "{every region so far}"
 _MOST_NAMED = 12
+_TO_BE_MADE = known_later("").partition(":")[0]
 # KMS Developer Guide, "Key identifiers": of a key, of a multi-Region key; and of one that is still to be made.
 _KEY = re.compile(
     r"(?P<region>[a-z0-9-]+)(?P<account>:\d*:key/)"
@@ -42,7 +44,8 @@ def growth_of(
     for subject in _subjects(steps):
         if subject.region in standing:
             found, more = subject.opened(), subject.beside_new_regions(set(regions) - set(standing), standing)
-            told.add(subject, [*more, *subject.unknown()], is_counted=True)
+            is_counted = not subject.is_made_anew(more)
+            told.add(subject, [*more, *subject.unknown()], is_counted=is_counted)
             if not more and found:
                 told.add(subject, found, is_counted=False)
     for each in safeguards(steps):
@@ -77,8 +80,9 @@ def made_findings(steps: Sequence[ResourceStep], standing: Collection[str]) -> l
         if statement.effect == "Allow"
     )
     unknown = sum(isinstance(policy, Unreadable) for policy in given)
-    where = ", ".join(sorted({str(each.step.region) for each in new}))
-    said = f"{roles} roles with {rights} permissions (each an action on a resource) are made in {where}"
+    where = sorted({str(each.step.region) for each in new})
+    said = f"{roles} roles with {rights} permissions are made in "
+    said += f"{len(where)} regions" if len(where) > 1 else where[0]
     if unknown:
         said += f"; what {unknown} of their {len(given)} policies allow is known when what they name is made"
     return [
@@ -157,6 +161,18 @@ class _Subject:
         )
         return min([found, *as_there], key=len)
 
+    def is_made_anew(self, found: Sequence[Opened]) -> bool:
+        """Whether it is the policy of something that this plan makes, and lets nobody in who is anybody.
+
+        That holds nothing yet, and nobody gets more of what stands: what somebody deleted by hand is put back so.
+        """
+        return not any(each.is_public for each in found) and all(
+            each.kind is PolicyKind.RESOURCE
+            and each.step.op == "create"
+            and (each.step.type == each.about or all(_is_to_be_made(one) for one in found))
+            for each in self.documents
+        )
+
     def unknown(self) -> list[str]:
         """In sentences, what cannot be told."""
         return [
@@ -165,6 +181,10 @@ class _Subject:
             if isinstance(each.new, Unreadable)
             and not (each.step.op == "same" and str(each.old) == str(each.new))
         ]
+
+
+def _is_to_be_made(found: Opened) -> bool:
+    return bool(found.resources) and all(each.startswith(_TO_BE_MADE) for each in found.resources)
 
 
 def _subjects(steps: Sequence[ResourceStep]) -> Iterator[_Subject]:

@@ -58,7 +58,7 @@ def grown(
 def test_a_first_up_opens_nothing_and_says_what_is_made(run: Run) -> None:
     assert grown(None, run, standing=()) == []
     (made,) = made_findings(steps(None, run), ())
-    assert (made.severity, made.message.endswith("are made in eu-west-1, us-east-1, us-west-2")) == (
+    assert (made.severity, made.message.endswith("are made in 3 regions")) == (
         "info",
         True,
     )
@@ -348,3 +348,30 @@ def test_a_safeguard_that_is_lifted_is_told(run: Run) -> None:
     (growth,) = grown(run, lifted)
     assert growth.opens == ("the public access block's blockPublicPolicy: true → false",)
     assert growth.regions == REGIONS
+
+
+@pytest.mark.parametrize(
+    ("principal", "resource", "is_counted"),
+    [
+        ({"Service": "cloudwatch.amazonaws.com"}, "${known when made: topic}", False),
+        ("*", "${known when made: topic}", True),
+        ({"Service": "cloudwatch.amazonaws.com"}, "arn:aws:sns:us-east-1:111122223333:stands", True),
+    ],
+)
+def test_the_policy_of_what_is_made_anew_wants_no_leave(
+    principal: object, resource: str, is_counted: bool
+) -> None:
+    statement = {"Effect": "Allow", "Principal": principal, "Action": "sns:Publish", "Resource": resource}
+    policy = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
+    made = [
+        ResourceStep("create", "urn::topic-us-east-1", "aws:sns/topic:Topic", "us-east-1", new={"name": "alarms"}),
+        ResourceStep(
+            "create",
+            "urn::topic-policy-us-east-1",
+            "aws:sns/topicPolicy:TopicPolicy",
+            "us-east-1",
+            new={"arn": UNKNOWN, "policy": policy},
+        ),
+    ]  # fmt: skip
+    (growth,) = growth_of(made, REGIONS, REGIONS)
+    assert growth.is_counted is is_counted
