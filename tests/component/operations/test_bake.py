@@ -241,7 +241,7 @@ def test_a_bake_shorter_than_a_window_it_relies_on_is_refused() -> None:
 def test_the_terms_of_a_deployment_are_kept_with_it() -> None:
     terms = Terms(600, 7, (Watched(MY_ALARM, SECONDARY),), 60, refresh=True, allow_data_loss=True)
     red = (RedAlarm(MY_ALARM, SECONDARY, "2026-01-01T00:00:00+00:00"),)
-    facts = Facts("a", "b", False, frozenset({SECONDARY}), frozenset({PRIMARY}), red, True, terms)
+    facts = Facts("a", "b", False, frozenset({SECONDARY}), frozenset({PRIMARY}), red, True, ("0a",), terms)
     plan = DeploymentPlan({SECONDARY: "a"}, {SECONDARY: "b"}, (Wave(1, (SECONDARY,)),))
     for kept in (facts, Facts(None, None, True, frozenset())):
         assert facts_from_json(json.loads(json.dumps(kept.opening(plan)))) == kept
