@@ -197,7 +197,7 @@ def test_large_objects_go_in_parts_with_all_that_hangs_on_them(in_parts: World) 
             Body=bytes(range(256)) * (size // 256) + b"x" * (size % 256),
             ContentType="video/mp4",
             Metadata={"reel": "7"},
-            Tagging="film=a%26b",
+            Tagging="film=a%2Bb",
             ChecksumAlgorithm="SHA256",
         )
     before = in_parts.versions(objects.target)
