@@ -268,7 +268,7 @@ def test_what_was_not_confirmed_is_not_carried(place: Place) -> None:
     )
     assert command.stdout is not None
     said = b""
-    while b"Carry 125 items" not in said:
+    while b"Copy 125 items" not in said:
         some = os.read(command.stdout.fileno(), 4096)
         assert some, "it ended before it asked"
         said += some
