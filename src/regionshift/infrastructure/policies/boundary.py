@@ -10,13 +10,14 @@ are another's are named, as `carry` names them.
 from __future__ import annotations
 
 from regionshift.infrastructure.policies.function import METRIC_NAMESPACE
-from regionshift.infrastructure.policies.statement import Statement, allow, deny
+from regionshift.infrastructure.policies.statement import WITHOUT_RESOURCE, Statement, allow, deny
 from regionshift.infrastructure.site import Site
 from regionshift.settings.config import MigrationConfig
 from regionshift.settings.names import normalize_name
 from regionshift.settings.state_url import parse_state_url
 
 _KEY_USERS = ("s3", "secretsmanager", "sns", "sqs", "ssm")
+_COUNTS = "cloudwatch:PutMetricData"
 _LONGEST_PREFIX = 50
 """Characters of a project's name that every name of it begins with: longer names end in a hash (`settings.names`)."""
 
@@ -33,28 +34,12 @@ def boundary_statements(config: MigrationConfig) -> list[Statement]:
         *_on_own(site),
         allow(
             "WithoutResource",
-            [
-                "ec2:DescribeNetworkInterfaces",
-                "ec2:DescribeSubnets",
-                "lambda:GetAccountSettings",
-                "logs:CreateLogDelivery",
-                "logs:DeleteLogDelivery",
-                "logs:DescribeLogGroups",
-                "logs:DescribeResourcePolicies",
-                "logs:GetLogDelivery",
-                "logs:ListLogDeliveries",
-                "logs:PutResourcePolicy",
-                "logs:UpdateLogDelivery",
-                "secretsmanager:ListSecrets",
-                "ssm:DescribeParameters",
-                "xray:PutTelemetryRecords",
-                "xray:PutTraceSegments",
-            ],
+            sorted(WITHOUT_RESOURCE.keys() - {_COUNTS}),
             ["*"],
         ),
         allow(
             "Count",
-            ["cloudwatch:PutMetricData"],
+            [_COUNTS],
             ["*"],
             condition={"StringEquals": {"cloudwatch:namespace": METRIC_NAMESPACE}},
         ),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from regionshift.infrastructure.policies.statement import Statement, allow, within
+from regionshift.infrastructure.policies.statement import LOG_DELIVERY, Statement, allow, within
 from regionshift.settings.regions import service_host
 
 
@@ -105,16 +105,7 @@ def log_delivery_statements() -> list[Statement]:
     return [
         allow(
             "DeliverLogs",
-            [
-                "logs:CreateLogDelivery",
-                "logs:DeleteLogDelivery",
-                "logs:DescribeLogGroups",
-                "logs:DescribeResourcePolicies",
-                "logs:GetLogDelivery",
-                "logs:ListLogDeliveries",
-                "logs:PutResourcePolicy",
-                "logs:UpdateLogDelivery",
-            ],
+            LOG_DELIVERY,
             ["*"],
         )
     ]

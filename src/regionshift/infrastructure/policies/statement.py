@@ -145,6 +145,18 @@ def _statement(
 FENCE = document([deny("Fenced", ["*"], ["*"])])
 """The inline policy of a role that may do nothing any more (`operations.moving.fencing`)."""
 
+LOG_DELIVERY = (
+    "logs:CreateLogDelivery",
+    "logs:DeleteLogDelivery",
+    "logs:DescribeLogGroups",
+    "logs:DescribeResourcePolicies",
+    "logs:GetLogDelivery",
+    "logs:ListLogDeliveries",
+    "logs:PutResourcePolicy",
+    "logs:UpdateLogDelivery",
+)
+"""What whoever has its log delivered needs (Step Functions Developer Guide, "Using CloudWatch Logs")."""
+
 WITHOUT_RESOURCE: Mapping[str, str] = MappingProxyType(
     {
         "xray:PutTraceSegments": "X-Ray has no resource type for it (Service Authorization Reference)",
@@ -159,16 +171,7 @@ WITHOUT_RESOURCE: Mapping[str, str] = MappingProxyType(
         "ssm:DescribeParameters": "Systems Manager lists names as a whole (Service Authorization Reference)",
         "secretsmanager:ListSecrets": "Secrets Manager has no resource type for it (the same)",
         **dict.fromkeys(
-            (
-                "logs:CreateLogDelivery",
-                "logs:DeleteLogDelivery",
-                "logs:DescribeLogGroups",
-                "logs:DescribeResourcePolicies",
-                "logs:GetLogDelivery",
-                "logs:ListLogDeliveries",
-                "logs:PutResourcePolicy",
-                "logs:UpdateLogDelivery",
-            ),
+            LOG_DELIVERY,
             "log delivery has no resource type (Step Functions Developer Guide, 'Logging')",
         ),
     }
