@@ -29,7 +29,12 @@ def test_what_a_plan_opens_is_told_once_for_all_regions_with_what_allows_it() ->
         same,
         replace(same, id="1", regions=("eu-west-1",), is_allowed=True),
         replace(
-            same, id="2", regions=("eu-west-1",), is_counted=False, opens=("may \x1b[31m on b-{region}",)
+            same,
+            id="2",
+            regions=("eu-west-1",),
+            is_counted=False,
+            why="as in the other regions",
+            opens=("may \x1b[31m on b-{region}",),
         ),
     )
     shown = io.StringIO()

@@ -35,6 +35,7 @@ class Keys:
         try:
             self._describe(self._own)
         except ClientError as error:
+            _require_answer(error)
             # Who may not ask can still be allowed to use it.
             if error.response["Error"]["Code"] == "NotFoundException":
                 raise InputError(
@@ -63,7 +64,8 @@ class Keys:
         if name not in self._known:
             try:
                 self._known[name] = str(self._describe(name)["KeyId"])
-            except ClientError:
+            except ClientError as error:
+                _require_answer(error)
                 self._known[name] = name  # not there, or not ours to ask about: then it is no key of ours
         return self._known[name]
 
@@ -71,12 +73,19 @@ class Keys:
         """Whether AWS manages the key, named by its id."""
         try:
             return self._describe(name).get("KeyManager") == "AWS"
-        except ClientError:
+        except ClientError as error:
+            _require_answer(error)
             return False  # not there, or not ours to ask about: then it is not ours to use
 
     def _describe(self, name: str) -> dict[str, Any]:
         found: dict[str, Any] = self._clients("kms", self._region).describe_key(KeyId=name)["KeyMetadata"]
         return found
+
+
+def _require_answer(error: ClientError) -> None:
+    """A fault of KMS itself says nothing of the key (KMS API Reference, "Common Errors": they have status 5xx)."""
+    if error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0) >= 500:
+        raise error
 
 
 def _is_of_aws(name: str) -> bool:

@@ -34,6 +34,7 @@ class ResourceStep:
 
     ``op`` is the engine's own word (create, update, replace, delete, same, ...); ``changed`` names the
     properties that differ, as paths; ``old`` and ``new`` are inputs with secrets masked by the engine.
+    ``stood``: the inputs as the last run left them, where they were read back since; ``old`` is then what is there.
     """
 
     op: str
@@ -44,6 +45,7 @@ class ResourceStep:
     replaced_by: tuple[str, ...] = ()
     old: Mapping[str, Any] = field(default_factory=dict, repr=False)
     new: Mapping[str, Any] = field(default_factory=dict, repr=False)
+    stood: Mapping[str, Any] = field(default_factory=dict, repr=False)
 
     @property
     def name(self) -> str:
@@ -89,7 +91,15 @@ def final_steps(steps: Iterable[ResourceStep]) -> list[ResourceStep]:
     told: dict[str, list[ResourceStep]] = {}
     for step in steps:
         told.setdefault(step.urn, []).append(step)
-    return [_in_the_end(each) for each in told.values()]
+    return [_as_it_stood(each, _in_the_end(each)) for each in told.values()]
+
+
+def _as_it_stood(told: Sequence[ResourceStep], end: ResourceStep) -> ResourceStep:
+    """``end`` with what the engine's state said before it read the resource back."""
+    if end.op == "refresh":
+        return end
+    stood = next((step.old for step in told if step.op == "refresh" and step.old), end.stood)
+    return replace(end, stood=stood)
 
 
 def _in_the_end(told: Sequence[ResourceStep]) -> ResourceStep:

@@ -11,7 +11,7 @@ import pulumi_aws as aws
 from regionshift.infrastructure.iam import IAMStack, attach_dead_letter_policy
 from regionshift.infrastructure.network import NetworkStack
 from regionshift.infrastructure.policies.resources import dead_letter_queue_statements
-from regionshift.infrastructure.policies.statement import policy
+from regionshift.infrastructure.policies.statement import arn_by_name, policy
 from regionshift.infrastructure.site import RegionComponent, Site
 from regionshift.settings import components as named
 
@@ -43,7 +43,7 @@ class LambdaStack(RegionComponent):
             site.label("function"),
             name=site.name(named.FUNCTION),
             description=site.about("Validates and migrates what is"),
-            role=iam.role.arn,
+            role=arn_by_name(iam.role.arn, site.role(named.FUNCTION_ROLE)),
             handler=HANDLER,
             runtime=settings.runtime,
             architectures=[settings.architecture],

@@ -16,7 +16,7 @@ from regionshift.infrastructure.alarms import replication_failed_alarm, replicat
 from regionshift.infrastructure.dashboards import overview_dashboard
 from regionshift.infrastructure.monitoring import metric_alarm
 from regionshift.infrastructure.policies.services import ReplicationEnd, replication_statements
-from regionshift.infrastructure.policies.statement import document, foretold, known_later, trust
+from regionshift.infrastructure.policies.statement import arn_by_name, document, foretold, known_later, trust
 from regionshift.infrastructure.region import RegionStack
 from regionshift.infrastructure.site import TYPE_PREFIX, Site, bounded_role
 from regionshift.settings import components as named
@@ -81,7 +81,7 @@ class LinksStack(pulumi.ComponentResource):
         aws.s3.BucketReplicationConfig(
             site.label("replication"),
             bucket=source.storage.deployment_bucket.bucket,
-            role=made.arn,
+            role=arn_by_name(made.arn, site.role(named.REPLICATION_ROLE)),
             rules=[_rule(priority, region) for priority, region in enumerate(destinations, start=1)],
             # S3 refuses replication between buckets that do not keep versions.
             opts=self._in(

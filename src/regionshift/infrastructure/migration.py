@@ -12,7 +12,7 @@ import pulumi_aws as aws
 from regionshift.infrastructure import carried
 from regionshift.infrastructure.policies import function as common
 from regionshift.infrastructure.policies import services as machine_rights
-from regionshift.infrastructure.policies.statement import Statement, document, policy, trust
+from regionshift.infrastructure.policies.statement import Statement, arn_by_name, document, policy, trust
 from regionshift.infrastructure.site import RegionComponent, Site, bounded_role
 from regionshift.infrastructure.state_machine import definition
 from regionshift.infrastructure.worker_rights import Made, worker_policies
@@ -75,7 +75,7 @@ class MigrationStack(RegionComponent):
             site.label("worker"),
             name=site.name(named.WORKER),
             description=site.about("Carries data"),
-            role=self.worker_role.arn,
+            role=arn_by_name(self.worker_role.arn, site.role(named.WORKER_ROLE)),
             handler=HANDLER,
             runtime=settings.runtime,
             architectures=[settings.architecture],
@@ -157,7 +157,7 @@ class MigrationStack(RegionComponent):
             site.label("states"),
             name=name,
             type="STANDARD",
-            role_arn=self.machine_role.arn,
+            role_arn=arn_by_name(self.machine_role.arn, site.role(named.STATE_MACHINE_ROLE)),
             definition=self.worker.arn.apply(definition),
             logging_configuration={
                 "level": "ERROR",

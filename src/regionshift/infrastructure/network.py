@@ -6,7 +6,7 @@ import pulumi
 import pulumi_aws as aws
 
 from regionshift.infrastructure.policies.services import flow_log_statements
-from regionshift.infrastructure.policies.statement import policy, trust
+from regionshift.infrastructure.policies.statement import arn_by_name, policy, trust
 from regionshift.infrastructure.site import RegionComponent, Site, bounded_role
 from regionshift.settings import components as named
 from regionshift.settings.regions import endpoint_service
@@ -200,7 +200,7 @@ class NetworkStack(RegionComponent):
             traffic_type="ALL",
             log_destination_type="cloud-watch-logs",
             log_destination=group.arn,
-            iam_role_arn=writer.arn,
+            iam_role_arn=arn_by_name(writer.arn, site.role(named.FLOW_LOGS_ROLE)),
             tags=site.tags("flow-log", "who talked to whom in the VPC"),
             opts=self.child(depends_on=[rights]),
         )

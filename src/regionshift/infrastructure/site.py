@@ -11,7 +11,7 @@ from pathlib import Path
 import pulumi
 import pulumi_aws as aws
 
-from regionshift.errors import InputError
+from regionshift.errors import InputError, WorkFailed
 from regionshift.settings.components import Component
 from regionshift.settings.config import MigrationConfig
 from regionshift.settings.names import Names
@@ -92,9 +92,16 @@ class Site:
 
         Raises:
             InputError: the release knows fewer zones than the settings ask for.
+            WorkFailed: the region did not answer when they were asked for.
         """
-        known = self.release.zones.get(self.region, ())
+        known = self.release.zones.get(self.region)
         wanted = self.config.network.zones
+        if known is None:
+            raise WorkFailed(
+                "The availability zones of the region are not known: it did not answer when they were asked for.",
+                where=self.region,
+                remedy="Run the command again when the region answers.",
+            )
         if len(known) < wanted:
             raise InputError(
                 f"{wanted} availability zones are asked for, and the release knows {len(known)} of them.",

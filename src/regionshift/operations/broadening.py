@@ -23,6 +23,9 @@ from regionshift.report.values import Finding, Growth
 _REGION = "{region}"
 _EVERY, _EVERY_OTHER, _SO_FAR = "{every region}", "{every other region}", "{every region so far}"
 _MOST_NAMED = 12
+_AS_ELSEWHERE = "as in the other regions"
+_MADE_ANEW = "of what is made here"
+_PUT_BACK = "put back as the last run left it"
 _TO_BE_MADE = known_later("").partition(":")[0]
 # KMS Developer Guide, "Key identifiers": of a key, of a multi-Region key; and of one that is still to be made.
 _KEY = re.compile(
@@ -41,13 +44,19 @@ def growth_of(
         release: the digest of what is planned: what is not known counts for that one alone.
     """
     told = _Told(tuple(regions), frozenset(standing), release)
+    stood = _as_they_stood(steps)
+    before = {(each.label, each.region): each for each in _subjects(stood)}
     for subject in _subjects(steps):
         if subject.region in standing:
             found, more = subject.opened(), subject.beside_new_regions(set(regions) - set(standing), standing)
-            is_counted = not subject.is_made_anew(more)
-            told.add(subject, [*more, *subject.unknown()], is_counted=is_counted)
+            same = before.get((subject.label, subject.region)) if more else None
+            if same is not None:
+                more = min(more, same.opened(), key=len)
+            why = _MADE_ANEW if subject.is_made_anew(more) else ""
+            told.add(subject, [*more, *subject.unknown()], why)
             if not more and found:
-                told.add(subject, found, is_counted=False)
+                told.add(subject, found, _AS_ELSEWHERE if same is None else _PUT_BACK)
+    put_back = {(each.step.urn, each.what) for each in safeguards(stood) if not each.is_opened}
     for each in safeguards(steps):
         if each.is_opened and each.step.region in standing:
             what = f"{each.what}: {_short(each.before)} → {_short(each.after)}"
@@ -55,10 +64,20 @@ def growth_of(
                 f"{_kind_of(each.step)} {each.subject}",
                 each.step.region,
                 [what],
-                is_counted=True,
+                why=_PUT_BACK if (each.step.urn, each.what) in put_back else "",
                 is_known=True,
             )
     return told.growth()
+
+
+def _as_they_stood(steps: Sequence[ResourceStep]) -> list[ResourceStep]:
+    """The same change, of what the last run left: what somebody took away since is put back, and was given before."""
+    return [
+        replace(step, op="update" if step.op in ("create", "import") else step.op, old=step.stood)
+        if step.stood
+        else step
+        for step in steps
+    ]
 
 
 def made_findings(steps: Sequence[ResourceStep], standing: Collection[str]) -> list[Finding]:
@@ -260,29 +279,28 @@ class _Told:
 
     def __init__(self, regions: tuple[str, ...], standing: frozenset[str], release: str) -> None:
         self._regions, self._standing, self._release = regions, standing, release
-        self._found: dict[tuple[str, tuple[str, ...], bool, bool], list[str]] = {}
+        self._found: dict[tuple[str, tuple[str, ...], str, bool], list[str]] = {}
 
-    def add(self, subject: _Subject, found: Sequence[Opened | str], *, is_counted: bool) -> None:
+    def add(self, subject: _Subject, found: Sequence[Opened | str], why: str) -> None:
         alike = _Alike(self._regions, self._standing, subject.region)
         said = sorted(each if isinstance(each, str) else _sentence(each, alike) for each in found)
         is_known = not any(isinstance(each, str) for each in found)
         if said:
-            self.put(subject.label, subject.region, said, is_counted=is_counted, is_known=is_known)
+            self.put(subject.label, subject.region, said, why=why, is_known=is_known)
 
-    def put(
-        self, label: str, region: str | None, said: Sequence[str], *, is_counted: bool, is_known: bool
-    ) -> None:
+    def put(self, label: str, region: str | None, said: Sequence[str], *, why: str, is_known: bool) -> None:
+        """``why``: why it wants no leave; "" where it does."""
         texts = tuple(self._told(each, str(region)) for each in said)
-        key = (self._told(label, str(region)), texts, is_counted, is_known)
+        key = (self._told(label, str(region)), texts, why, is_known)
         self._found.setdefault(key, []).append(str(region))
 
     def growth(self) -> tuple[Growth, ...]:
         """The same in several regions is one. Its id says where, as leave for one region is none for another."""
         found = []
-        for (label, said, is_counted, is_known), where in self._found.items():
+        for (label, said, why, is_known), where in self._found.items():
             regions = tuple(dict.fromkeys([*(each for each in self._regions if each in where), *where]))
             id_ = _digest([*self._regions, label, *said, "" if is_known else self._release, "in", *regions])
-            found.append(Growth(id_, label, regions, said, is_counted))
+            found.append(Growth(id_, label, regions, said, not why, why=why))
         return tuple(found)
 
     def _told(self, text: str, region: str) -> str:

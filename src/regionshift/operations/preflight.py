@@ -89,9 +89,18 @@ def preflight(
     )
     with ThreadPoolExecutor(max_workers=len(parts)) as pool:
         findings = [finding for found in pool.map(lambda part: part(), parts) for finding in found]
-    # Nothing can be seen in a region that refuses, which is told once.
-    refused = {each.region for each in findings if each.code == REFUSES}
-    return [each for each in findings if each.code != UNKNOWN or each.region not in refused]
+    # Nothing can be seen in a region that refuses or does not answer, which is told once.
+    told: dict[str | None, Finding] = {}
+    for each in findings:
+        if each.code in NOT_ANSWERING:
+            told.setdefault(each.region, each)
+    return [
+        each
+        for each in findings
+        if each is told.get(each.region)
+        or each.code not in (*NOT_ANSWERING, UNKNOWN)
+        or each.region not in told
+    ]
 
 
 def plan_findings(environment: Environment, record: RunRecord) -> list[Finding]:
@@ -162,7 +171,7 @@ def region_findings(environment: Environment, *, tolerate: bool = True) -> list[
     tolerance = environment.config.deployment.failure_tolerance if tolerate else 0
     tolerated = len(down) <= tolerance and set(down) < found.keys()
     return [
-        _down(region, error, tolerated=tolerated) if region in down else _refuses(region, error)
+        _down(region, error.message, tolerated=tolerated) if region in down else _refuses(region, error)
         for region, error in wrong.items()
     ]
 
@@ -198,8 +207,8 @@ def _is_outside(error: RegionshiftError) -> bool:
     return isinstance(error, AwsFailed) and error.is_outside
 
 
-def _down(region: str, error: RegionshiftError, *, tolerated: bool) -> Finding:
-    said = f"{region} does not answer: {error.message}"
+def _down(region: str, why: str, *, tolerated: bool) -> Finding:
+    said = f"{region} does not answer: {why}"
     if tolerated:
         remedy = "it gets no call and is marked; run `regionshift up` again when it is back"
         return Finding(DOWN, "warning", f"{said}; it is left out", region, remedy)
@@ -218,13 +227,14 @@ def _refuses(region: str, error: RegionshiftError) -> Finding:
 def _release(environment: Environment) -> list[Finding]:
     """What a release is made of must be there: the artifact, the values of secrets, zones enough."""
     try:
-        environment.release()
+        silent = [each for each in environment.regions if each not in environment.release().zones]
     except RegionshiftError as error:
         code = _CODES.get(error.where or "", _ARTIFACT)
         remedy = error.remedy or f"mend what {error.where or 'the message'} names"
         given = isinstance(error, InputError)
         return [Finding(code, "error", error.message, None, remedy, is_input=given)]
-    return []
+    said = "its availability zones could not be asked for"
+    return [_down(region, said, tolerated=False) for region in silent]
 
 
 def _memory(environment: Environment, machine: Machine) -> list[Finding]:

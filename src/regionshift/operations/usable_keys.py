@@ -103,8 +103,6 @@ def key_findings(clients: Clients, config: MigrationConfig, regions: Sequence[st
         try:
             why = unusable(clients, key)
         except AwsFailed as error:
-            if error.is_outside:
-                return None  # a region that does not answer is a finding of its own
             message = f"it cannot be seen whether the key {key.key} can be used: {error.message}"
             return Finding(UNKNOWN, "warning", message, key.region, error.remedy or "allow kms:DescribeKey")
         return None if why is None else Finding("key", "error", str(why), key.region, why.remedy)

@@ -170,7 +170,7 @@ def growth_table(plan: Plan) -> RenderableType:
         )
         if len(each.regions) > 1 and set(each.regions) >= set(plan.regions):
             where = f"in all {len(each.regions)} regions"
-        leave = "as in the other regions"
+        leave = each.why
         if each.is_counted:
             leave = f"--allow-broadening {each.id}" if wants_leave else ""
         if each.is_allowed:

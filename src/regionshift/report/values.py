@@ -96,6 +96,7 @@ class Growth:
         id: of just what it opens: what is allowed by it is no more than that.
         subject: whose rights, or what is opened; ``{region}`` stands for each of the regions. opens: in sentences.
         is_counted: whether `up` needs leave for it. is_allowed: whether it has that.
+        why: why it needs none, where it is not counted.
     """
 
     id: str
@@ -104,6 +105,7 @@ class Growth:
     opens: tuple[str, ...]
     is_counted: bool
     is_allowed: bool = False
+    why: str = ""
 
 
 @dataclass(frozen=True)

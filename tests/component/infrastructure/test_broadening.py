@@ -375,3 +375,53 @@ def test_the_policy_of_what_is_made_anew_wants_no_leave(
     ]  # fmt: skip
     (growth,) = growth_of(made, REGIONS, REGIONS)
     assert growth.is_counted is is_counted
+
+
+def _deleted_by_hand(changes: list[ResourceStep], gone: Callable[[ResourceStep], bool]) -> list[ResourceStep]:
+    """The same changes, read back after somebody deleted what is ``gone``."""
+    return [replace(each, op="create", old={}, stood=each.old) if gone(each) else each for each in changes]
+
+
+def _is_of_the_worker(step: ResourceStep) -> bool:
+    return step.region == "us-east-1" and (
+        step.name == "worker-role-us-east-1" or "worker" in str(step.new.get("role"))
+    )
+
+
+def test_what_somebody_deleted_by_hand_is_put_back_without_leave_and_never_with_more(run: Run) -> None:
+    again = _deleted_by_hand(steps(run, run), _is_of_the_worker)
+    assert sum(each.op == "create" for each in again) > 5
+    found = growth_of(again, REGIONS, REGIONS)
+    assert {(each.subject, each.is_counted, each.why) for each in found} == {
+        ("who may assume the role shop-worker-{region}-dev", False, "put back as the last run left it"),
+        ("role shop-worker-{region}-dev", False, "put back as the last run left it"),
+    }
+    wide = _with(
+        run, "worker-objects-policy-us-east-1", lambda text: text.replace("s3:GetBucketVersioning", "s3:*")
+    )
+    (more,) = [
+        each
+        for each in growth_of(_deleted_by_hand(steps(run, wide), _is_of_the_worker), REGIONS, REGIONS)
+        if each.is_counted
+    ]
+    assert more.subject == "role shop-worker-{region}-dev"
+    assert all("s3:" in said and "kms:" not in said for said in more.opens), "what it had is not told as more"
+
+
+def test_what_somebody_narrowed_by_hand_is_put_back_as_it_was(run: Run) -> None:
+    def narrowed(step: ResourceStep) -> ResourceStep:
+        if step.name != "worker-objects-policy-us-east-1":
+            return step
+        old = {**step.old, "policy": json.dumps({"Version": "2012-10-17", "Statement": []})}
+        return replace(step, op="update", old=old, stood=step.old)
+
+    (found,) = growth_of(list(map(narrowed, steps(run, run))), REGIONS, REGIONS)
+    assert (found.is_counted, found.why) == (False, "put back as the last run left it")
+    rule = "aws:vpc/securityGroupEgressRule:SecurityGroupEgressRule"
+    inputs = {"cidrIpv4": "0.0.0.0/0", "ipProtocol": "tcp", "fromPort": 443, "toPort": 443}
+    made = ResourceStep("create", "urn::rule-us-east-1", rule, "us-east-1", new=inputs)
+    (counted,) = growth_of([made], REGIONS, REGIONS)
+    (put_back,) = growth_of([replace(made, stood=inputs)], REGIONS, REGIONS)
+    assert (counted.is_counted, put_back.is_counted) == (True, False)
+    (wider,) = growth_of([replace(made, stood={**inputs, "toPort": 442})], REGIONS, REGIONS)
+    assert wider.is_counted

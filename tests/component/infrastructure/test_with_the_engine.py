@@ -13,6 +13,7 @@ from recorder import config, release
 
 from plain_engine import engine_settings
 from regionshift import artifact
+from regionshift.aws.clients import Clients
 from regionshift.engine.engine import Engine, RunRecord
 from regionshift.errors import WorkFailed
 from regionshift.iam.documents import Unreadable
@@ -85,7 +86,11 @@ def counted(record: RunRecord) -> Counter[str]:
 
 
 def test_an_environment_comes_stays_turns_round_and_goes(
-    engine: Engine, program: Callable[[MigrationConfig], Program], cloud: LocalCloud, folder: Path
+    engine: Engine,
+    program: Callable[[MigrationConfig], Program],
+    cloud: LocalCloud,
+    clients: Clients,
+    folder: Path,
 ) -> None:
     protected = settings(cloud.account)
 
@@ -114,6 +119,18 @@ def test_an_environment_comes_stays_turns_round_and_goes(
     growth = growth_of(outcomes, ("us-east-1", "eu-west-1", "us-west-2"), ("us-east-1", "eu-west-1"))
     assert "role shop-replication-{region}-dev" in {each.subject for each in growth}
     assert [each.opens for each in growth if each.is_counted] == []
+
+    # What somebody deleted by hand is put back without leave, wherever it is named.
+    iam, role = clients.get("iam", "us-east-1"), "shop-worker-eu-west-1-dev"
+    pages = iam.get_paginator("list_role_policies").paginate(RoleName=role)
+    for name in list(pages.search("PolicyNames[]")):
+        iam.delete_role_policy(RoleName=role, PolicyName=name)
+    iam.delete_role(RoleName=role)
+    outcomes = engine.preview(program(protected), refresh=True).outcomes
+    assert "worker-role-eu-west-1" in {each.name for each in outcomes if each.op == "create"}
+    growth = growth_of(outcomes, protected.all_regions, protected.all_regions)
+    assert f"role {role}".replace("eu-west-1", "{region}") in {each.subject for each in growth}
+    assert [each for each in growth if each.is_counted] == []
 
     held = {one["type"] for one in engine.resources() if one.get("protect")}
     assert held == HOLD_DATA

@@ -50,12 +50,14 @@ def make(clients: Clients, tmp_path: Path) -> Callable[..., Environment]:
         }
         file = tmp_path / "regionshift.yaml"
         file.write_text(json.dumps(values))
+        config = load_config(file, {}, {})
+        release = SimpleNamespace(zones=dict.fromkeys(config.all_regions, ()))
         return Environment(
-            config=load_config(file, {}, {}),
+            config=config,
             clients=clients,
             engine=cast(Any, SimpleNamespace(resources=list)),
             program=cast(Any, None),
-            release=cast(Any, lambda: None),
+            release=cast(Any, lambda: release),
             state_dir=tmp_path,
             now=lambda: datetime.now(UTC),
         )

@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 import uuid
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
@@ -65,12 +66,14 @@ def make(aws: Partly, tmp_path: Path) -> Callable[..., Environment]:
         }
         file = tmp_path / "regionshift.yaml"
         file.write_text(json.dumps(values))
+        config = load_config(file, {}, {})
+        release = SimpleNamespace(zones=dict.fromkeys(config.all_regions, ()))
         return Environment(
-            config=load_config(file, {}, {}),
+            config=config,
             clients=cast(Any, aws),
             engine=cast(Any, None),
             program=cast(Any, None),
-            release=cast(Any, lambda: None),
+            release=cast(Any, lambda: release),
             state_dir=tmp_path,
             now=lambda: datetime.now(UTC),
         )
@@ -92,6 +95,19 @@ def test_a_region_that_is_down_is_an_error_that_names_the_way_on(
     assert (finding.code, finding.severity, finding.region) == ("region-down", "error", SECOND)
     assert f"--skip-region {SECOND}" in str(finding.remedy)
     assert down_of([finding]) == []
+
+
+def test_a_region_whose_zones_were_not_told_does_not_answer_and_is_no_region_without_zones(
+    make: Callable[..., Environment], aws: Partly
+) -> None:
+    known = cast(Any, SimpleNamespace(zones={FIRST: ("a",), THIRD: ("a",)}))
+    (finding,) = preflight(replace(make(), release=lambda: known), Machine(None))
+    assert (finding.code, finding.severity, finding.region) == ("region-down", "error", SECOND)
+    assert "availability zones" in finding.message
+    aws.down = {SECOND}
+    assert [each.code for each in preflight(replace(make(), release=lambda: known), Machine(None))] == [
+        "region-down"
+    ]
 
 
 @pytest.mark.parametrize("down", [{FIRST}, {SECOND}])

@@ -74,6 +74,11 @@ def foretold(
     return pulumi.Output.from_input(dict(parts)).apply(told, run_with_unknowns=pulumi.runtime.is_dry_run())
 
 
+def arn_by_name(arn: pulumi.Input[str], by_name: str) -> pulumi.Output[str]:
+    """``arn``; in a preview ``by_name`` where it is not known yet: for what has no other ARN than its name gives it."""
+    return foretold(lambda known: str(known["arn"]), {"arn": arn}, arn=by_name)
+
+
 def known_later(name: str) -> str:
     """What stands in a previewed policy for the ``name`` that AWS makes up."""
     return f"${{known when made: {name}}}"
