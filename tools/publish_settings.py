@@ -1,14 +1,18 @@
 """Writes what is made from the code, so that nothing is forgotten: of the settings' models the JSON Schema and the
-tables in docs/settings.md, of the rules for policies the table in docs/findings.md."""
+tables in docs/settings.md, of the rules for policies the table in docs/findings.md, of the catalogue of errors
+docs/errors.md, and of the alarms' runbooks docs/runbooks.md."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from regionshift.cli.explain import exit_code_in_words
+from regionshift.error_catalogue import AREAS, CatalogueEntry
 from regionshift.iam.findings import RULES
+from regionshift.infrastructure.runbooks import PAGE, RUNBOOKS
 from regionshift.settings.fields import DURATION_PATTERN, format_duration
 from regionshift.settings.mistakes import FieldPath
 from regionshift.settings.schema import SCHEMA_FILE, Schema, Shape, schema_text
@@ -18,6 +22,10 @@ BEGIN = "<!-- fields: made by tools/publish_settings.py -->"
 END = "<!-- end of fields -->"
 BEGIN_RULES = "<!-- rules: made by tools/publish_settings.py -->"
 END_RULES = "<!-- end of rules -->"
+BEGIN_ERRORS = "<!-- errors: made by tools/publish_settings.py -->"
+END_ERRORS = "<!-- end of errors -->"
+BEGIN_RUNBOOKS = "<!-- runbooks: made by tools/publish_settings.py -->"
+END_RUNBOOKS = "<!-- end of runbooks -->"
 
 
 def with_reference(document: str) -> str:
@@ -28,6 +36,16 @@ def with_reference(document: str) -> str:
 def with_rules(document: str) -> str:
     """``document`` with the table of rules between its two marks made new."""
     return _between(document, BEGIN_RULES, rules(), END_RULES)
+
+
+def with_errors(document: str) -> str:
+    """``document`` with the entries of the catalogue between its two marks made new."""
+    return _between(document, BEGIN_ERRORS, errors(), END_ERRORS)
+
+
+def with_runbooks(document: str) -> str:
+    """``document`` with the runbooks between its two marks made new."""
+    return _between(document, BEGIN_RUNBOOKS, runbooks(), END_RUNBOOKS)
 
 
 def _between(document: str, begin: str, made: str, end: str) -> str:
@@ -45,6 +63,35 @@ def rules() -> str:
     cells = (" | ".join(each.replace("|", "\\|") for each in row) for row in rows)
     head = "| id | severity | what is wrong | what to do | source |\n|---|---|---|---|---|"
     return "\n".join((head, *(f"| {row} |" for row in cells))) + "\n"
+
+
+def errors() -> str:
+    """Markdown: a heading an area, and under it one an error."""
+    return "\n".join(
+        f"## {area}\n\n" + "\n".join(_entry(name, entry) for name, entry in entries.items())
+        for area, entries in AREAS.items()
+    )
+
+
+def _entry(name: str, entry: CatalogueEntry) -> str:
+    code = exit_code_in_words(entry.exit_code)
+    return (
+        f"### {name}\n\n{entry.happened}\n\n{_items('Likely causes', entry.causes)}"
+        f"{_items('What to do', entry.steps)}Exit code: {code}.\n"
+    )
+
+
+def runbooks() -> str:
+    """Markdown: a heading a kind of alarm, which is the anchor that the alarm's description names."""
+    return "\n".join(
+        f"## {kind}\n\n{runbook.meaning}\n\n{_items('What to look at', runbook.look_at)}"
+        f"{_items('What to do', runbook.steps)}".removesuffix("\n")
+        for kind, runbook in RUNBOOKS.items()
+    )
+
+
+def _items(title: str, lines: Sequence[str]) -> str:
+    return f"{title}:\n\n" + "".join(f"- {line}\n" for line in lines) + "\n"
 
 
 def reference() -> str:
@@ -116,6 +163,10 @@ def main() -> None:
     page.write_text(with_reference(page.read_text(encoding="utf-8")), encoding="utf-8")
     page = ROOT / "docs" / "findings.md"
     page.write_text(with_rules(page.read_text(encoding="utf-8")), encoding="utf-8")
+    page = ROOT / "docs" / "errors.md"
+    page.write_text(with_errors(page.read_text(encoding="utf-8")), encoding="utf-8")
+    page = ROOT / PAGE
+    page.write_text(with_runbooks(page.read_text(encoding="utf-8")), encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -138,13 +138,23 @@ class RegionshiftError(Exception):
         message: one sentence that says what happened.
         where: region, resource or configuration path, when there is one.
         remedy: what the reader can do next, when it is known.
+        error_id: its entry in `error_catalogue.CATALOGUE`, where a class serves several; else the class has it.
     """
 
     exit_code = EXIT_FAILED
+    error_id: str | None = None
 
-    def __init__(self, message: str, *, where: str | None = None, remedy: str | None = None) -> None:
+    def __init__(
+        self,
+        message: str,
+        *,
+        where: str | None = None,
+        remedy: str | None = None,
+        error_id: str | None = None,
+    ) -> None:
         self.message = without_credentials(message)
         super().__init__(self.message)
+        self.error_id = error_id or self.error_id
         self.where = where and without_credentials(where)
         self.remedy = remedy and without_credentials(remedy)
 
@@ -173,8 +183,11 @@ class Interrupted(RegionshiftError):
     """The user asked to stop; the state is whole."""
 
     exit_code = EXIT_INTERRUPTED
+    error_id = "RS-USAGE-003"
 
 
 class NoRoom(WorkFailed):
     """A disk of this machine is full. No step's fault: nothing is taken back for it, and a run in waves or steps
     stays open."""
+
+    error_id = "RS-FILE-004"

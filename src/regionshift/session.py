@@ -92,7 +92,9 @@ class Session:
         values = environment.engine.outputs()
         if not values:
             raise WorkFailed(
-                f"The environment {environment.name} is not up.", remedy="run `regionshift up` first"
+                f"The environment {environment.name} is not up.",
+                remedy="run `regionshift up` first",
+                error_id="RS-ENVIRONMENT-001",
             )
 
         def credentials() -> ReadOnlyCredentials:
@@ -187,6 +189,7 @@ def open_session(
                 "Which regions get no call is not what it was when the command began.",
                 where=parts.store.url,
                 remedy="run it again; if it says so again, `regionshift doctor` tells what in the journal has no seal",
+                error_id="RS-STATE-008",
             )
         setup = parts.engine_setup()
         engine, problem = stack.enter_context(setup.running(exclusive=locked, may_miss=without_engine))
@@ -267,6 +270,7 @@ def open_bootstrap(
             f"The bucket {state_bucket(config.account)} stands in {stands_in}.",
             where="--region",
             remedy="leave it out",
+            error_id="RS-USAGE-001",
         )
     place = stands_in or region or config.regions.primary
     keeps_state = (
@@ -397,12 +401,14 @@ class SessionParts:
                     "An endpoint goes with the local target only.",
                     where="--endpoint",
                     remedy="leave it out, or give --target local",
+                    error_id="RS-USAGE-001",
                 )
             if role:
                 raise InputError(
                     f"The role {role} is one of the embedded AWS, and the target is AWS.",
                     where="REGIONSHIFT_LOCAL_ROLE",
                     remedy="unset it: on AWS the credentials say as whom the command works",
+                    error_id="RS-LOCAL-005",
                 )
             return None
         if self.endpoint is not None:
@@ -414,6 +420,7 @@ class SessionParts:
                 f"The local target needs a package that is not installed: {error.name}.",
                 where="target",
                 remedy="pip install 'regionshift[local]'",
+                error_id="RS-LOCAL-004",
             ) from error
         if self.endpoint is None:
             cloud = emulator.up(self.files.cloud, self.config.account)
@@ -443,6 +450,7 @@ class SessionParts:
                 f"The endpoint {endpoint} is not our own embedded AWS, and {missing} is not set.",
                 where="--endpoint",
                 remedy="set AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and REGIONSHIFT_CA_BUNDLE for it",
+                error_id="RS-AWS-013",
             ) from missing
 
     @cached_property
@@ -518,6 +526,7 @@ class SessionParts:
             where=str(self._key_file),
             remedy="copy that file from the machine that made the state; for an environment that any machine may go"
             " on with, set `state_secrets: awskms://…` before its first `up`",
+            error_id="RS-STATE-004",
         )
 
     @cached_property
@@ -735,7 +744,7 @@ class SessionParts:
 
         if findings := room_findings(self._disks, len(self.config.all_regions)):
             first = findings[0]
-            raise Refused(f"No room for a run: {first.message}.", remedy=first.remedy)
+            raise Refused(f"No room for a run: {first.message}.", remedy=first.remedy, error_id="RS-FILE-005")
 
 
 @dataclass(frozen=True)
@@ -762,4 +771,5 @@ def _require_dead(held: Holder) -> None:
         f"The lock is held by {held}, and that process is alive on this machine.",
         where=f"process {held.pid}",
         remedy=f"wait until it is done, or end it first: kill -INT {held.pid}",
+        error_id="RS-LOCK-001",
     )

@@ -19,7 +19,7 @@ import typer
 from botocore.exceptions import ClientError
 
 from regionshift import session
-from regionshift.cli import opening
+from regionshift.cli import explain, opening
 from regionshift.cli.app import app
 from regionshift.cli.failure import run
 from regionshift.cli.opening import opened
@@ -199,6 +199,7 @@ class Row:
 
 TABLE: dict[tuple[str, ...], Row] = {
     ("init",): Row(reads=False),
+    ("explain",): Row(reads=False),
     ("bootstrap",): Row(),
     ("doctor",): Row(),
     ("preview",): Row(),
@@ -297,7 +298,7 @@ def test_what_is_asked_for_is_done_with_0(path: tuple[str, ...], file: Path) -> 
     assert run(app, [*path, "--help"]) == 0
     if path == ("init",):
         assert run(app, ["init", "--config", str(file.with_name("new.yaml"))]) == 0
-    if path == ("local", "down"):
+    if path in (("local", "down"), ("explain",)):
         assert _code(path, file) == 0
     if path in (("local", "status"), ("local", "env")):
         assert _code(path, file) == 1, "it does not run"
@@ -310,6 +311,8 @@ def test_wrong_input_is_2(path: tuple[str, ...], file: Path) -> None:
         assert _code(path, file.with_name("missing.yaml")) == 2
     if path == ("init",):
         assert _code(path, file) == 2, "it is there already"
+    if path == ("explain",):
+        assert _code(path, file, "RS-NOTHING-999") == 2
 
 
 @pytest.mark.parametrize("path", WIRED, ids=" ".join)
@@ -334,8 +337,9 @@ def test_ctrl_c_is_130(path: tuple[str, ...], file: Path, monkeypatch: pytest.Mo
     monkeypatch.setattr(template, "settings_template", interrupted)
     monkeypatch.setattr(emulator, "status", interrupted)
     monkeypatch.setattr(emulator, "down", interrupted)
+    monkeypatch.setattr(explain, "print_json", interrupted)
     there = file.with_name("new.yaml") if path == ("init",) else file
-    assert _code(path, there) == 130
+    assert _code(path, there, *(["--json"] if path == ("explain",) else [])) == 130
 
 
 def test_what_python_does_at_its_end_spoils_no_exit_code() -> None:

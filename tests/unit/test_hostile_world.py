@@ -182,7 +182,7 @@ def _paths(group: Any, before: tuple[str, ...] = ()) -> list[tuple[str, ...]]:
 
 
 COMMANDS = [each for each in _paths(typer.main.get_command(app)) if each != ("help",)]  # it takes names alone
-READS_NO_SETTINGS = (("local", "status"), ("local", "env"), ("local", "down"))
+READS_NO_SETTINGS = (("explain",), ("local", "status"), ("local", "env"), ("local", "down"))
 
 
 @pytest.mark.parametrize("command", COMMANDS, ids=" ".join)

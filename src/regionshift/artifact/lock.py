@@ -24,6 +24,8 @@ from regionshift.errors import WorkFailed
 class ArtifactError(WorkFailed):
     """The artifact cannot be built from what is installed; the remedy says what to install."""
 
+    error_id = "RS-ENGINE-005"
+
 
 _TAKEN = (".py", ".json")
 _LICENCE = re.compile(r"[^/]+\.dist-info/(.*/)?(LICEN[CS]E|NOTICE|COPYING)[^/]*", re.IGNORECASE)

@@ -115,7 +115,9 @@ class AwsFailed(WorkFailed):
     def __init__(
         self, message: str, *, code: str, where: str | None, remedy: str | None, is_outside: bool = False
     ) -> None:
-        super().__init__(message, where=where, remedy=remedy)
+        super().__init__(
+            message, where=where, remedy=remedy, error_id=_id_of(code, message, is_outside=is_outside)
+        )
         self.code = code
         self.is_outside = is_outside
 
@@ -124,6 +126,22 @@ class AwsFailed(WorkFailed):
         """Whether AWS could not tell, or boto could not find out, who is asking; of a wrong clock that is not said."""
         is_one = self.code in BAD_CREDENTIALS or self.code in {kind.__name__ for kind in MISSING_CREDENTIALS}
         return is_one and not tells_of_clock(self.message)
+
+
+def _id_of(code: str, message: str, *, is_outside: bool) -> str:
+    if tells_of_clock(message):
+        return "RS-AWS-006"
+    if is_outside:
+        return "RS-AWS-003"
+    for codes, found in (
+        (DENIED, "RS-AWS-001"),
+        (BAD_CREDENTIALS | {kind.__name__ for kind in MISSING_CREDENTIALS}, "RS-AWS-002"),
+        (THROTTLED, "RS-AWS-004"),
+        (LIMITS, "RS-AWS-005"),
+    ):
+        if code in codes:
+            return found
+    return "RS-AWS-007"
 
 
 @contextmanager

@@ -38,12 +38,14 @@ def require_account(clients: Clients, account: str, regions: Sequence[str]) -> N
             f"The account behind the credentials cannot be established: {error.message}",
             where=error.where,
             remedy=error.remedy,
+            error_id="RS-AWS-010",
         ) from error
     if found != account:
         raise Refused(
             f"The credentials belong to account {found}, the configuration is for account {account}.",
             where="account",
             remedy="Use credentials of the configured account, or correct `account` in the configuration.",
+            error_id="RS-AWS-010",
         )
 
 
@@ -80,6 +82,7 @@ def require_loopback(endpoint: str) -> None:
             f"The local target talks to this machine only, and {endpoint} is not on it.",
             where="--endpoint",
             remedy="Leave --endpoint out, or give what `regionshift local status` shows.",
+            error_id="RS-AWS-011",
         )
 
 
@@ -99,6 +102,7 @@ def require_readable_proxies(variables: Mapping[str, str]) -> None:
                 where=name,
                 remedy="write http://USER:PASSWORD@HOST:PORT, and what is no letter, digit, - . _ or ~ in user and"
                 " password as percent and two figures (/ is %2F, # is %23)",
+                error_id="RS-SETTINGS-010",
             )
 
 
@@ -133,6 +137,7 @@ def require_aws(variables: Mapping[str, str], configured: Mapping[str, str]) -> 
                 where=name,
                 remedy=f"unset {name} and the other variables that `regionshift local env` printed, or give"
                 " --target local",
+                error_id="RS-AWS-011",
             )
     for where, endpoint in configured.items():
         if not _is_of_aws(endpoint):
@@ -141,6 +146,7 @@ def require_aws(variables: Mapping[str, str], configured: Mapping[str, str]) -> 
                 where=where,
                 remedy="take endpoint_url out, name another profile with REGIONSHIFT_PROFILE, or set"
                 " AWS_IGNORE_CONFIGURED_ENDPOINT_URLS=true",
+                error_id="RS-AWS-011",
             )
 
 

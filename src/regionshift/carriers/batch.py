@@ -215,7 +215,9 @@ class Batch:
         records, name = self.records, self.records.plan(self.number)
         body = records.store.get(name)
         if body is None:
-            raise WorkFailed(f"Migration {records.id} has no batch {self.number}.", where=name)
+            raise WorkFailed(
+                f"Migration {records.id} has no batch {self.number}.", where=name, error_id="RS-MIGRATION-001"
+            )
         head, *items = from_bytes(body)
         entry, planned = read_entry(head["entry"]), [read_item(line) for line in items]
         self.bounds.require([entry], records.id)
@@ -234,6 +236,7 @@ class Batch:
             " so what the batch wrote cannot be taken back.",
             where=records.where(records.before(self.number)),
             remedy="restore that object (the bucket keeps its versions), then run the rollback again",
+            error_id="RS-MIGRATION-009",
         )
 
 

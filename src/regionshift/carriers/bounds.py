@@ -28,6 +28,8 @@ class Way:
 class OutOfBounds(Refused):
     """A migration names what today's settings do not."""
 
+    error_id = "RS-CARRY-010"
+
     def __init__(self, what: str, where: str) -> None:
         super().__init__(
             f"{what} is not what `carry` names today, so nothing is done there.",

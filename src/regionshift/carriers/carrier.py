@@ -93,6 +93,7 @@ class Entry:
                 "Source and target are the same place.",
                 where=str(self.source),
                 remedy="Give the target another region, bucket or prefix.",
+                error_id="RS-CARRY-002",
             )
 
 

@@ -221,6 +221,7 @@ class Connections:
                 f"The proxy {way.hostname} is to be spoken to over TLS, which copying cannot do.",
                 where="HTTPS_PROXY",
                 remedy="name it as http://: what goes through it is TLS from end to end all the same",
+                error_id="RS-AWS-009",
             )
         connection = HTTPSConnection(
             way.hostname or "", way.port or 80, timeout=_CONNECT_SECONDS, context=self._context

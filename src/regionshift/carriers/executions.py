@@ -99,6 +99,7 @@ class Executions:
                 f"What the state machine would be given has {size:,} bytes; AWS takes {EXECUTION_DATA.most:,}.",
                 where=f"migration {self.records.id}",
                 remedy="Ask for less in one migration; give a shorter reason.",
+                error_id="RS-MIGRATION-012",
             )
         number, waiter = max(self._numbers(), default=0), self.waiter.started()
         while True:

@@ -42,6 +42,7 @@ class Keys:
                     f"The key {self._own} is not there.",
                     where=self._region,
                     remedy="Name a key of this region as kms_key, or make one with this alias.",
+                    error_id="RS-CARRY-004",
                 ) from error
 
     def stranger(self, name: str | None) -> str:

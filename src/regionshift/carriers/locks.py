@@ -90,6 +90,7 @@ def _refusal(store: RecordStore, name: str, holder: str) -> Refused:
         f"Migration {holder} is not done with the same target.",
         where=store.where(name),
         remedy=f"Wait for {holder}, go on with it, or roll it back: regionshift rollback {holder}",
+        error_id="RS-MIGRATION-004",
     )
 
 

@@ -176,6 +176,7 @@ class Migration:
                 f"What migration {self.records.id} is to carry is not on record.",
                 where=self.records.where(name),
                 remedy="Call again with the same id: it is recorded anew.",
+                error_id="RS-MIGRATION-001",
             )
         return found
 
@@ -391,6 +392,7 @@ class Migration:
                 f"There is no migration {self.records.id}.",
                 where=self.records.where(self.records.metadata),
                 remedy="Look at the folder migrations/ of the target's deployment bucket.",
+                error_id="RS-MIGRATION-001",
             )
         return metadata
 
@@ -427,6 +429,7 @@ class Migration:
                 f"Migration {self.records.id} was rolled back.",
                 where=self.records.where(self.records.rollback),
                 remedy="Begin a new one, under another id.",
+                error_id="RS-MIGRATION-005",
             )
 
     def _forget_stop(self) -> None:

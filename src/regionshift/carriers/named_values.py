@@ -162,8 +162,11 @@ def listed(what: str, region: str) -> Iterator[None]:
                 f"No permission to list {what}.",
                 where=region,
                 remedy="Grant the migration's role what the plan names.",
+                error_id="RS-CARRY-006",
             ) from error
-        raise WorkFailed(f"{what} cannot be listed: {error}.", where=region) from error
+        raise WorkFailed(
+            f"{what} cannot be listed: {error}.", where=region, error_id="RS-CARRY-011"
+        ) from error
 
 
 @contextmanager
@@ -181,7 +184,9 @@ def batch_seen(what: str, entry: Entry) -> Iterator[None]:
     except NamedError as error:
         remedy = "Grant the migration's role what the plan names." if error.code in DENIED else None
         where = f"{entry.source.region} to {entry.target.region}"
-        raise WorkFailed(f"{what} cannot be looked at: {error}.", where=where, remedy=remedy) from error
+        raise WorkFailed(
+            f"{what} cannot be looked at: {error}.", where=where, remedy=remedy, error_id="RS-CARRY-011"
+        ) from error
 
 
 def looked_at(what: str, key: str, look: Callable[[], Item | None]) -> Item | None:
@@ -193,7 +198,9 @@ def looked_at(what: str, key: str, look: Callable[[], Item | None]) -> Item | No
     try:
         return look()
     except ThrottledError as error:
-        raise WorkFailed(f"{what} cannot be looked at: {error}.", where=key) from error
+        raise WorkFailed(
+            f"{what} cannot be looked at: {error}.", where=key, error_id="RS-CARRY-011"
+        ) from error
     except NamedError as error:
         return Item(key, ItemState.CONFLICT, reason=f"it cannot be looked at: {error}")
 
@@ -397,11 +404,15 @@ def require_rules(entry: Entry) -> None:
             "An empty text cannot be replaced.",
             where="rewrite.replace",
             remedy="name the text that is to be replaced",
+            error_id="RS-CARRY-005",
         )
     for rule in entry.rewrite:
         if rule not in RULES:
             raise InputError(
-                f"There is no rewrite rule {rule!r}.", where="rewrite", remedy=f"Use {' or '.join(RULES)}."
+                f"There is no rewrite rule {rule!r}.",
+                where="rewrite",
+                remedy=f"Use {' or '.join(RULES)}.",
+                error_id="RS-CARRY-005",
             )
 
 

@@ -17,9 +17,13 @@ _NAMED = 10
 class BeingPlanned(Refused):
     """Another call plans this migration, or was killed while it did: try again later."""
 
+    error_id = "RS-MIGRATION-006"
+
 
 class PlanChanged(Refused):
     """What would be carried is no longer what was confirmed."""
+
+    error_id = "RS-MIGRATION-007"
 
     def __init__(self, plan: MigrationPlan) -> None:
         counts = ", ".join(f"{number} {kind}" for kind, number in plan.counts.items())
@@ -86,6 +90,7 @@ def refused_for(conflicts: int, named: Sequence[tuple[str, str]]) -> Refused:
         + ", ".join(f"{item} ({reason})" for item, reason in named[:3]),
         where="migration.on_failure: rollback",
         remedy="exclude them under `carry`, mend them, or set migration.on_failure: stop",
+        error_id="RS-CARRY-009",
     )
 
 
@@ -111,6 +116,7 @@ def require_same(records: MigrationRecords, known: Metadata, entries: Sequence[E
         f"Migration {records.id} is another one: {why}.",
         where=records.where(records.metadata),
         remedy="Give another id, or ask for what this one was begun with.",
+        error_id="RS-MIGRATION-005",
     )
 
 
@@ -126,4 +132,5 @@ def _refuse_missing(missing: Collection[str], plan: MigrationPlan) -> None:
         f"Not there: {', '.join(shown[:_NAMED])}{more}.",
         where=", ".join(str(part.entry.source) for part in plan.entries),
         remedy="Name objects that are there. Nothing was copied.",
+        error_id="RS-CARRY-001",
     )

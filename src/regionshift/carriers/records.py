@@ -71,6 +71,7 @@ def require_id(migration_id: object) -> str:
             f"{migration_id!r} cannot be a migration's id.",
             where="migration_id",
             remedy="Use 1 to 128 letters, digits, dots, dashes and underscores, not dots alone.",
+            error_id="RS-USAGE-001",
         )
     return migration_id
 

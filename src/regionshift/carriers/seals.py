@@ -34,6 +34,8 @@ Ask = Callable[[bytes], bytes]
 class Unsealed(Refused):
     """A record is not what this environment wrote there."""
 
+    error_id = "RS-MIGRATION-008"
+
     def __init__(self, why: str, where: str) -> None:
         super().__init__(
             f"The record {why}, so nothing is done by it.",

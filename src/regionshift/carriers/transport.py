@@ -67,6 +67,8 @@ def expect(client: Any, account: str) -> None:
 class S3Error(WorkFailed):
     """S3 said no. ``code`` is S3's own (``NoSuchKey``, ...), ``status`` the HTTP status."""
 
+    error_id = "RS-AWS-008"
+
     def __init__(self, code: str, status: int, message: str, where: str) -> None:
         super().__init__(f"S3 answered {code}: {message}", where=where)
         self.code = code

@@ -14,7 +14,7 @@ from typing import Annotated, Any, Literal, TypeVar
 
 import typer
 
-from regionshift.cli.completion import complete_regions, complete_runs
+from regionshift.cli.completion import complete_ids, complete_regions, complete_runs
 from regionshift.cli.options import (
     CHANGE,
     DEFAULT_CONFIG,
@@ -101,7 +101,10 @@ def _logged(choices: Choices, command: str) -> Iterator[None]:
 def _unwritable(error: OSError) -> InputError:
     what, remedy = disk_trouble(error) or (error.strerror, "give a file in a folder that is there")
     return InputError(
-        f"The log cannot be written: {what}.", where=f"--log-file {error.filename}", remedy=remedy
+        f"The log cannot be written: {what}.",
+        where=f"--log-file {error.filename}",
+        remedy=remedy,
+        error_id="RS-FILE-002",
     )
 
 
@@ -203,10 +206,40 @@ def help_of(
                 f"There is no command {name}.",
                 where=about.command_path,
                 remedy=f"{about.command_path} --help",
+                error_id="RS-USAGE-001",
             )
         about = typer.Context(found, info_name=name, parent=about)
     for line in about.get_help().split("\n"):
         screen_of(stderr=False).print(line)
+
+
+@app.command()
+@takes(MACHINE)
+def explain(
+    name: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="ID|ALARM",
+            autocompletion=complete_ids,
+            help="An id as an error or a finding shows it, or an alarm by its name; without it: all of them.",
+        ),
+    ] = None,
+    *,
+    choices: Choices,
+) -> None:
+    """Explain an error, a finding or an alarm.
+
+    Says what it means, likely causes and what to do. Asks AWS nothing and reads no settings.
+
+    \b
+    Examples:
+      regionshift explain RS-LOCK-001
+      regionshift explain orders-replication-latency-eu-west-1-dev
+      regionshift explain
+    """
+    from regionshift.cli.explain import run_explain
+
+    run_explain(choices, name)
 
 
 @app.command()
@@ -833,7 +866,10 @@ def status(
         return run_migration_status(choices, migration_id, verify=verify)
     if verify:
         raise InputError(
-            "--verify needs a migration.", where="status", remedy="regionshift status ID --verify"
+            "--verify needs a migration.",
+            where="status",
+            remedy="regionshift status ID --verify",
+            error_id="RS-USAGE-001",
         )
     from regionshift.cli.status import run_status
 
@@ -895,6 +931,7 @@ def resume(
             "--run and --wave go together, and without --back.",
             where="resume",
             remedy="regionshift resume --run RUN --wave NUMBER --yes",
+            error_id="RS-USAGE-001",
         )
     return run_wave(choices, run, wave, hand_over)
 

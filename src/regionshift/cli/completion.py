@@ -1,4 +1,4 @@
-"""What the shell completes: regions and runs, as the settings and a state on this machine have them.
+"""What the shell completes: regions and runs, as the settings and a state on this machine have them; and ids.
 
 Nothing is asked of AWS, and what cannot be read completes nothing: a shell has no place for an error.
 """
@@ -23,6 +23,15 @@ def complete_regions(context: typer.Context, incomplete: str) -> list[str]:
 def complete_runs(context: typer.Context, incomplete: str) -> list[tuple[str, str]]:
     """The newest runs whose id begins with ``incomplete``, each with how it ended."""
     return [each for each in _runs(_config(context)) if each[0].startswith(incomplete)]
+
+
+def complete_ids(incomplete: str) -> list[str]:
+    """What `explain` explains and begins with ``incomplete``, in capitals or not."""
+    from regionshift.error_catalogue import CATALOGUE
+    from regionshift.iam.findings import RULES
+    from regionshift.infrastructure.runbooks import RUNBOOKS
+
+    return [each for each in (*CATALOGUE, *RULES, *RUNBOOKS) if each.lower().startswith(incomplete.lower())]
 
 
 def _config(context: typer.Context) -> Path:

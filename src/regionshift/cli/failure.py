@@ -17,6 +17,8 @@ from regionshift.errors import (
     EXIT_INTERRUPTED,
     EXIT_OK,
     Changes,
+    InputError,
+    Interrupted,
     RegionshiftError,
     WorkFailed,
     without_credentials,
@@ -55,10 +57,8 @@ def _run(app: typer.Typer, arguments: Sequence[str], changes: Changes) -> int:
         _show(error, code, as_json=as_json)
         return code
     except KeyboardInterrupt:
-        _say(
-            "Interrupted.",
-            "  next: `regionshift status` says what is not finished and what goes on with it",
-        )
+        remedy = "`regionshift status` names what is not finished, and the command that continues it"
+        _show(Interrupted("Interrupted.", remedy=remedy), EXIT_INTERRUPTED, as_json=as_json)
         return EXIT_INTERRUPTED
     except BrokenPipeError:
         # Whoever read our output stopped reading (`| head`); nothing is wrong with the work.
@@ -67,15 +67,15 @@ def _run(app: typer.Typer, arguments: Sequence[str], changes: Changes) -> int:
     except OSError as error:
         told = _of_disk(error)
         if told is None:
-            return _unforeseen(error, verbose=_is_verbose(arguments))
+            return _unforeseen(error, verbose=_is_verbose(arguments), as_json=as_json)
         _show(told, told.exit_code, as_json=as_json)
         return told.exit_code
     except Exception as error:  # noqa: BLE001 - the last place where a defect of ours can become a sentence
         if isinstance(error, typer.Abort):
             done = "what was done before the question stays" if changes.begun else "nothing was changed"
-            _say(f"Not confirmed; {done}.")
+            _show(Interrupted(f"Not confirmed; {done}."), EXIT_INTERRUPTED, as_json=as_json)
             return EXIT_INTERRUPTED
-        return _unforeseen(error, verbose=_is_verbose(arguments))
+        return _unforeseen(error, verbose=_is_verbose(arguments), as_json=as_json)
     return changes.exit_code(code) if isinstance(code, int) else EXIT_OK
 
 
@@ -98,26 +98,43 @@ def _of_disk(error: OSError) -> RegionshiftError | None:
         return None
     what, remedy = trouble
     where = str(error.filename) if error.filename is not None else None
-    return WorkFailed(f"A file could not be used: {what}.", where=where, remedy=remedy)
+    return WorkFailed(
+        f"A file could not be used: {what}.", where=where, remedy=remedy, error_id="RS-FILE-001"
+    )
 
 
-def _unforeseen(error: Exception, *, verbose: bool) -> int:
+def _unforeseen(error: Exception, *, verbose: bool, as_json: bool) -> int:
     message = getattr(error, "format_message", None)
     if message is not None:  # an error of the command line itself: it knows its text and its exit code
-        context = getattr(error, "ctx", None)
-        if context is not None and message() == context.get_help():  # a name alone asks for the help
-            _say(*context.get_help().split("\n"))
-            return EXIT_INPUT
-        if context is not None:
-            _say(*context.get_usage().split("\n"), f"Try '{context.command_path} --help' for help.", "")
-        _say(f"Error: {message()}")
-        return int(getattr(error, "exit_code", EXIT_INPUT))
-    _say(f"error: {type(error).__name__}: {without_credentials(str(error))}")
-    if verbose:
+        return _of_command_line(error, message(), as_json=as_json)
+    shown = WorkFailed(
+        f"{type(error).__name__}: {error}",
+        remedy="run the command again with -v to see where; this is a defect of regionshift",
+        error_id="RS-INTERNAL-001",
+    )
+    if verbose and not as_json:
+        shown.remedy = None
+        _show(shown, EXIT_FAILED, as_json=False)
         _say(*without_credentials("".join(traceback.format_exception(error))).rstrip("\n").split("\n"))
     else:
-        _say("  next: run the command again with -v to see where; this is a defect of regionshift")
+        _show(shown, EXIT_FAILED, as_json=as_json)
     return EXIT_FAILED
+
+
+def _of_command_line(error: Exception, message: str, *, as_json: bool) -> int:
+    context = getattr(error, "ctx", None)
+    code = int(getattr(error, "exit_code", EXIT_INPUT))
+    if context is not None and message == context.get_help():  # a name alone asks for the help
+        _say(*context.get_help().split("\n"))
+        return EXIT_INPUT
+    if as_json:
+        remedy = f"{context.command_path} --help" if context is not None else None
+        _show(InputError(message, remedy=remedy, error_id="RS-USAGE-001"), code, as_json=True)
+        return code
+    if context is not None:
+        _say(*context.get_usage().split("\n"), f"Try '{context.command_path} --help' for help.", "")
+    _say(f"Error: {message}")
+    return code
 
 
 def _show(error: RegionshiftError, code: int, *, as_json: bool) -> None:
@@ -125,7 +142,12 @@ def _show(error: RegionshiftError, code: int, *, as_json: bool) -> None:
     if as_json:
         from regionshift.cli.show import print_json
 
-        fields = {"message": error.message, "where": error.where, "remedy": error.remedy}
+        fields = {
+            "id": error.error_id,
+            "message": error.message,
+            "where": error.where,
+            "remedy": error.remedy,
+        }
         findings = [vars(each) for each in getattr(error, "findings", ())]
         content = {
             "error": {
@@ -151,4 +173,5 @@ def error_lines(error: RegionshiftError) -> list[str]:
         *([f"  where: {error.where}"] if error.where else []),
         *([f"  next: {error.remedy}"] if error.remedy else []),
         *(f"  also: {note}" for note in getattr(error, "__notes__", ())),
+        *([f"  more: regionshift explain {error.error_id}"] if error.error_id else []),
     ]

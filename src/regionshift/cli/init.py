@@ -24,6 +24,7 @@ def run_init(
             f"{path} is there already.",
             where=str(path),
             remedy="give another --config, or --yes to replace it",
+            error_id="RS-FILE-003",
         )
     name = project or path.resolve().parent.name
     text = settings_template(

@@ -51,7 +51,9 @@ def run_local_env(choices: Choices) -> int:
         if not choices.as_json:
             # `eval` takes no notice of how the command in $(…) ended, only of what it printed.
             screen_of(stderr=False).print("false  # the embedded AWS does not run")
-        raise WorkFailed("The embedded AWS does not run.", remedy="start it: regionshift local up")
+        raise WorkFailed(
+            "The embedded AWS does not run.", remedy="start it: regionshift local up", error_id="RS-LOCAL-001"
+        )
     region = settings_of(choices).regions.primary
     # AWS SDKs and Tools Reference Guide, "Environment variables list".
     variables = {

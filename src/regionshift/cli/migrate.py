@@ -212,6 +212,7 @@ def _regions(config: MigrationConfig, source: str | None, target: str | None) ->
             "There is no second region to carry to.",
             where="regions.secondaries",
             remedy="name one in the settings, then: regionshift up",
+            error_id="RS-REGION-001",
         )
     return source, target or others[0]
 

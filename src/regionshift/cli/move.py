@@ -85,8 +85,8 @@ def _not_retired(error: RegionshiftError | typer.Abort, region: str) -> Regionsh
         if isinstance(error, NotConfirmed)
         else f"{error.message} {error.remedy or ''}".strip()
     )
-    kind = Interrupted if isinstance(error, Interrupted) else WorkFailed
-    return kind(f"{region} was not retired: {why}")
+    said = f"{region} was not retired: {why}"
+    return Interrupted(said) if isinstance(error, Interrupted) else WorkFailed(said, error_id="RS-RUN-010")
 
 
 def _begun(choices: Choices, source: str, target: str) -> str | None:
@@ -95,7 +95,10 @@ def _begun(choices: Choices, source: str, target: str) -> str | None:
         if away := session.environment.scope.fenced:
             region = min(away)
             raise Refused(
-                f"{region} is fenced.", where=region, remedy=f"first: regionshift up --rejoin {region}"
+                f"{region} is fenced.",
+                where=region,
+                remedy=f"first: regionshift up --rejoin {region}",
+                error_id="RS-REGION-002",
             )
         if (view := moves.unfinished(session.journal)) is not None:
             if moves.ends_of(view) == (source, target):

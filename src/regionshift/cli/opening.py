@@ -143,6 +143,7 @@ def _load_text(choices: Choices, remedy: str, text: str) -> MigrationConfig:
             f"The settings with other regions would be wrong: {first}",
             where=first.path,
             remedy=remedy,
+            error_id="RS-SETTINGS-001",
         ) from error
     finally:
         aside.unlink()

@@ -36,6 +36,7 @@ def run_policy_deploy(choices: Choices, role: str, folder: Path | None) -> int:
             where="carry",
             remedy="shorten `carry` (fewer entries, shorter names) or the names of project and environment; or ask for"
             " more policies a role in Service Quotas",
+            error_id="RS-SETTINGS-009",
         )
     for sentence in reaches_beyond(config, PipelineRole(role)):
         screen_of(stderr=True).print(f"warning: {sentence}.")
@@ -66,6 +67,7 @@ def run_policy_runtime(choices: Choices, region: str | None) -> int:
             f"{chosen} is no region of this environment.",
             where="--region",
             remedy=f"one of {', '.join(config.all_regions)}",
+            error_id="RS-REGION-001",
         )
     roles = runtime_roles(Site.by_settings(config, chosen))
     if choices.as_json:
@@ -85,7 +87,10 @@ def _write(folder: Path, policies: Iterable[ManagedPolicy]) -> None:
     except OSError as error:
         what, remedy = disk_trouble(error) or (error.strerror, "give a folder that can be written")
         raise InputError(
-            f"The policies cannot be written: {what}.", where=str(folder), remedy=remedy
+            f"The policies cannot be written: {what}.",
+            where=str(folder),
+            remedy=remedy,
+            error_id="RS-FILE-002",
         ) from error
 
 

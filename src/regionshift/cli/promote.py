@@ -85,6 +85,7 @@ def require_alone(given: Mapping[str, bool]) -> None:
             where="--rejoin",
             remedy="leave that out: a return changes nothing else, takes nothing away, and always checks;"
             " what it is not for is done by `regionshift up` before or after",
+            error_id="RS-USAGE-001",
         )
 
 

@@ -74,6 +74,7 @@ def run_wave(choices: Choices, run: str, wave: int, hand_over: Path | None) -> i
                 f"{view.run_id} is no deployment in waves that can be gone on with by itself.",
                 where="--run",
                 remedy="`regionshift status` says what is unfinished, and what goes on with it",
+                error_id="RS-RUN-011",
             )
         go = partial(_waves, choices, session, approving=deploying.approval_of(wave), back=False)
         return handing_over(choices, session, hand_over, go, after=wave)
@@ -144,7 +145,11 @@ def _ended(choices: Choices, session: Session, *, back: bool) -> Resumed:
     if left is None:
         migration = open_migration(tools_of(choices, session))
         if migration is None:
-            raise InputError("Nothing is unfinished.", remedy="`regionshift history` lists what there was")
+            raise InputError(
+                "Nothing is unfinished.",
+                remedy="`regionshift history` lists what there was",
+                error_id="RS-RUN-002",
+            )
         return partial(resume_migration, choices, migration, back=back)
     if back:
         require_way_back(session.journal, left)

@@ -159,6 +159,7 @@ def resume_steps(choices: Choices, session: Session, row: RunRow, view: RunView,
                     f"All of {view.run_id} is done, and --back does not undo that. Nothing was changed.",
                     where=view.run_id,
                     remedy="regionshift resume ends it",
+                    error_id="RS-RUN-005",
                 )
             turn_back(journal, journal.reopen(view.run_id), run.steps)
         return do_steps(choices, session, run, view.run_id)

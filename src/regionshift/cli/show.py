@@ -93,6 +93,8 @@ def show_plan(choices: Choices, plan: Plan) -> None:
 class NotConfirmed(Refused):
     """A person was asked, and did not say yes."""
 
+    error_id = "RS-USAGE-002"
+
 
 def confirm(choices: Choices, question: str, config: MigrationConfig) -> None:
     """Ask, unless --yes was given; the question names the environment, its account and the target.
@@ -165,4 +167,5 @@ def _require_person() -> None:
         raise Refused(
             "This changes something, and nobody is there to confirm it.",
             remedy="look at what it changes (it is listed without --json), then give --yes",
+            error_id="RS-USAGE-002",
         )

@@ -155,7 +155,11 @@ def run_drift(choices: Choices) -> int:
         environment = session.environment
         deployed = deployed_releases(session.journal)
         if deployed.is_empty:
-            raise Refused("Nothing is up, so nothing can have drifted.", remedy="run `regionshift up` first")
+            raise Refused(
+                "Nothing is up, so nothing can have drifted.",
+                remedy="run `regionshift up` first",
+                error_id="RS-ENVIRONMENT-002",
+            )
         catalog = session.catalog
         releases = {
             r: catalog.take(d)

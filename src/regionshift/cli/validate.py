@@ -30,6 +30,7 @@ def run_validate(choices: Choices, regions: tuple[str, ...], junit: Path | None)
                 f"{', '.join(unknown)} is no region of this environment.",
                 where="--region",
                 remedy=f"one of {', '.join(known)}",
+                error_id="RS-REGION-001",
             )
         done = validated(choices, session, regions)
         name, results, recovery = session.environment.name, done.results, done.recovery.as_json

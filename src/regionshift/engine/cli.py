@@ -46,7 +46,7 @@ def find_pulumi(variables: Mapping[str, str], extra: Sequence[Path] = ()) -> tup
             return Path(found), version
         seen.append(f"{found} is {version or 'of no readable version'}")
     problem = "; ".join(seen) if seen else "there is no `pulumi` command"
-    raise InputError(f"No Pulumi CLI fits: {problem}.", remedy=_INSTALL_HINT)
+    raise InputError(f"No Pulumi CLI fits: {problem}.", remedy=_INSTALL_HINT, error_id="RS-ENGINE-001")
 
 
 def _version_of(command: Path, variables: Mapping[str, str]) -> VersionInfo | None:
@@ -88,6 +88,7 @@ class Claim:
                         "The engine of an earlier run, which was killed, is still at work.",
                         where=str(self._path),
                         remedy="wait until its `pulumi` process has ended, then run the command again",
+                        error_id="RS-ENGINE-004",
                     ) from None
                 time.sleep(0.2)
             else:

@@ -463,12 +463,18 @@ def _take(event: EngineEvent, record: RunRecord, listener: Listener | None, verb
 class _EngineLocked(Refused):
     """The engine's own lock is taken."""
 
+    error_id = "RS-ENGINE-004"
+
 
 class EngineFailed(WorkFailed):
     """The engine could not do all it was asked; ``record`` holds what it did and every problem."""
 
-    def __init__(self, message: str, record: RunRecord, *, where: str | None, remedy: str) -> None:
-        super().__init__(message, where=where, remedy=remedy)
+    error_id = "RS-ENGINE-002"
+
+    def __init__(
+        self, message: str, record: RunRecord, *, where: str | None, remedy: str, error_id: str | None = None
+    ) -> None:
+        super().__init__(message, where=where, remedy=remedy, error_id=error_id)
         self.record = record
 
 
@@ -490,20 +496,23 @@ def _failure(verb: str, record: RunRecord, error: str) -> WorkFailed:
     message = first.message if first else _last_line(error)
     where = " ".join(part for part in (first.region, first.resource) if part) if first else None
     more = f" (and {len(own) - 1} more)" if len(own) > 1 else ""
+    remedy, error_id = _remedy(said)
     return EngineFailed(
         f"The engine's {verb} failed: {message}{more}",
         record,
         where=where or None,
-        remedy=_remedy(said),
+        remedy=remedy,
+        error_id=error_id,
     )
 
 
-def _remedy(said: Sequence[str]) -> str:
+def _remedy(said: Sequence[str]) -> tuple[str, str | None]:
+    """What to do, and the error's id where it is not the class's own."""
     if any(tells_of_clock(each) for each in said):
-        return CLOCK
+        return CLOCK, "RS-AWS-006"
     if any(_CUT in each for each in said):
-        return "the engine's state is cut; regionshift resume, or up, mends it from its copy"
-    return "what was made is kept in the state: mend the cause and run the command again"
+        return "the engine's state is cut; regionshift resume, or up, mends it from its copy", "RS-ENGINE-003"
+    return "what was made is kept in the state: mend the cause and run the command again", None
 
 
 def _line_of_full(text: str) -> str:

@@ -58,6 +58,7 @@ def _mend(path: Path) -> str:
             where=str(path),
             remedy=f"restore it from a backup; without one, move it away: `regionshift up` then finds what is there"
             f" offline, and on AWS names what it would collide with (the cut file: {path.name})",
+            error_id="RS-ENGINE-003",
         )
     body = copy.read_bytes()
     aside = path.with_name(f"{path.name}.writing")

@@ -7,6 +7,7 @@ import pulumi_aws as aws
 
 from regionshift.infrastructure.alarms import Alarm, action_alarms, function_alarms, migration_alarms
 from regionshift.infrastructure.dashboards import region_dashboard
+from regionshift.infrastructure.runbooks import link
 from regionshift.infrastructure.site import RegionComponent, Site
 from regionshift.settings import components as named
 
@@ -68,7 +69,7 @@ def metric_alarm(
     return aws.cloudwatch.MetricAlarm(
         site.label(alarm.thing),
         name=site.name(alarm.component),
-        alarm_description=alarm.description,
+        alarm_description=f"{alarm.description}. {link(alarm.component)}",
         namespace=alarm.namespace,
         metric_name=alarm.metric,
         dimensions=dict(alarm.dimensions),

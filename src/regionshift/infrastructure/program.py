@@ -172,6 +172,7 @@ def environment(
         raise InputError(
             "No region has a release, so there is nothing to build.",
             remedy="give one region at least a release",
+            error_id="RS-RELEASE-001",
         )
     sites = {region: Site(region, release) for region, release in sorted(releases.items())}
     providers = AWSProviderManager(provider_settings, sites)

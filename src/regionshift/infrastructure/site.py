@@ -101,12 +101,14 @@ class Site:
                 "The availability zones of the region are not known: it did not answer when they were asked for.",
                 where=self.region,
                 remedy="Run the command again when the region answers.",
+                error_id="RS-AWS-003",
             )
         if len(known) < wanted:
             raise InputError(
                 f"{wanted} availability zones are asked for, and the release knows {len(known)} of them.",
                 where=self.region,
                 remedy="Lower network.zones, or make a new release so that the zones are asked for again.",
+                error_id="RS-SETTINGS-006",
             )
         return tuple(known[:wanted])
 

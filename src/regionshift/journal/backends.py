@@ -376,6 +376,7 @@ def _open_bucket(url: BucketUrl, s3: S3Access | None) -> StateStore:
             f"state {url.text!r} needs credentials",
             where="state",
             remedy="give access to S3, or a folder (file://…)",
+            error_id="RS-SETTINGS-007",
         )
     return S3Store(url.bucket, url.prefix, replace(s3, region=url.region or s3.region))
 
@@ -400,6 +401,9 @@ def open_state(text: str, s3: S3Access | None = None) -> StateStore:
     url = parse_state_url(text)
     if problem := url.problem:
         raise InputError(
-            f"state {text!r} cannot be used", where="state", remedy=f"write the state as {problem}"
+            f"state {text!r} cannot be used",
+            where="state",
+            remedy=f"write the state as {problem}",
+            error_id="RS-SETTINGS-007",
         )
     return STORES[type(url)](url, s3)

@@ -75,6 +75,7 @@ def _require_none_of_older(store: StateStore, identity: Identity) -> None:
         remedy=f"under that URL rename {older.scope} to {own.scope} in journal/, releases/, artifacts/ and zones/,"
         f" move {older.engine_folder}/{_stack_file(older)} to {own.engine_folder}/{_stack_file(own)}, then run"
         " `regionshift history --seal` with the target aws; or take it down with the version that made it",
+        error_id="RS-STATE-005",
     )
 
 
@@ -145,6 +146,7 @@ def _another(made_with: Identity, asked: Identity, store: StateStore) -> Refused
         f"This environment was made as {made_with}, and the settings say {asked}: {why}.",
         where=store.url,
         remedy=remedy,
+        error_id="RS-STATE-005",
     )
 
 

@@ -45,6 +45,8 @@ _CROWDED = "see who works on it: regionshift status; when they are done, run the
 class NotSealed(Refused):
     """Something in the journal is not what this environment's commands wrote there."""
 
+    error_id = "RS-STATE-003"
+
     def __init__(self, where: str) -> None:
         super().__init__(
             "An event of the journal is not sealed with this state's key, so nothing is done by it.",
@@ -57,6 +59,8 @@ class NotSealed(Refused):
 
 class TakenNotSealed(Refused):
     """What says which earlier events a person took is not what `history --seal` wrote."""
+
+    error_id = "RS-STATE-003"
 
     def __init__(self, where: str) -> None:
         super().__init__(
@@ -122,7 +126,10 @@ class Journal:
                 self._working_on(run_id)
                 return opening
         raise Refused(
-            "other runs start all the time; no number was free", where=self.store.url, remedy=_CROWDED
+            "other runs start all the time; no number was free",
+            where=self.store.url,
+            remedy=_CROWDED,
+            error_id="RS-STATE-007",
         )
 
     def reopen(self, run_id: str) -> RunJournal:
@@ -132,9 +139,14 @@ class Journal:
             raise Refused(
                 f"run {view.run_id} was written by a newer version of regionshift",
                 remedy="continue it with that version",
+                error_id="RS-STATE-006",
             )
         if view.outcome is not None:
-            raise Refused(f"run {view.run_id} is finished: {view.outcome}", remedy="start a new one")
+            raise Refused(
+                f"run {view.run_id} is finished: {view.outcome}",
+                remedy="start a new one",
+                error_id="RS-RUN-004",
+            )
         logs.run_opens(view.run_id)
         self._working_on(view.run_id)
         return RunJournal(self, self._folder(view.run_id), view.run_id, view.kind, view.last_sequence)
@@ -365,7 +377,10 @@ class RunJournal:
                         self._journal.changing()
                     return numbered
         raise Refused(
-            "others write to this run all the time; no place was free", where=self._folder, remedy=_CROWDED
+            "others write to this run all the time; no place was free",
+            where=self._folder,
+            remedy=_CROWDED,
+            error_id="RS-STATE-007",
         )
 
     def close(
@@ -427,4 +442,9 @@ def _number_in(place: str) -> str:
 
 
 def _no_run(run_id: str, store: StateStore) -> InputError:
-    return InputError(f"there is no run {run_id!r}", where=store.url, remedy="see: regionshift history")
+    return InputError(
+        f"there is no run {run_id!r}",
+        where=store.url,
+        remedy="see: regionshift history",
+        error_id="RS-RUN-001",
+    )

@@ -64,6 +64,8 @@ class Holder:
 class LockHeld(Refused):
     """Somebody else is working on the environment."""
 
+    error_id = "RS-LOCK-001"
+
     def __init__(self, environment: str, holder: Holder | None) -> None:
         super().__init__(
             f"{environment} is locked by {holder or 'a process that is just starting'}",
@@ -75,6 +77,8 @@ class LockHeld(Refused):
 
 class LockLost(WorkFailed):
     """The lock was broken, or could not be renewed in time: nothing more may be written."""
+
+    error_id = "RS-LOCK-002"
 
     def __init__(self, environment: str, reason: str) -> None:
         super().__init__(

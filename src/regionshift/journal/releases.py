@@ -148,6 +148,7 @@ class ReleaseStore:
             raise InputError(
                 f"{digest!r} is too short to name a release: give {_SHORTEST} characters or more",
                 remedy="see: regionshift releases",
+                error_id="RS-RELEASE-001",
             )
         digest = digest.lower()
         names = (key.rpartition("/")[2].removesuffix(".json") for key in self._store.keys(self._folder))
@@ -160,6 +161,7 @@ class ReleaseStore:
                 said if fitting else f"no release is kept that begins with {digest}",
                 where=self._store.url,
                 remedy="give more of it" if fitting else "see: regionshift releases",
+                error_id="RS-RELEASE-001",
             )
         return record
 
@@ -182,6 +184,7 @@ class ReleaseStore:
                 where=self._store.url,
                 remedy="`regionshift releases` lists those that are; `deployment.keep_releases` and"
                 " `deployment.keep_days` say which",
+                error_id="RS-RELEASE-002",
             )
         if record.program != program:
             raise _needs_version(
@@ -391,4 +394,5 @@ def _needs_version(record: ReleaseRecord, why: str) -> Refused:
         f"release {record.digest[:_SHOWN]} needs regionshift {version}: {why}",
         where=record.digest,
         remedy=f"run the same command with {build}",
+        error_id="RS-STATE-006",
     )

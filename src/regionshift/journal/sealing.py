@@ -159,7 +159,12 @@ def key_file(path: Path) -> Path:
     if not path.exists():
         _make_key_file(path)
     if stat.S_IMODE(path.stat().st_mode) & 0o077:
-        raise Refused("others may read the key file", where=str(path), remedy=f"chmod 600 {path}")
+        raise Refused(
+            "others may read the key file",
+            where=str(path),
+            remedy=f"chmod 600 {path}",
+            error_id="RS-STATE-004",
+        )
     return path
 
 

@@ -23,9 +23,13 @@ _KEY = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]*(/(?!\.\.?(/|$))[A-Za-z0-9._-]+)
 class StateUnreachable(WorkFailed):
     """The state could not be read or written: network, permissions, disk."""
 
+    error_id = "RS-STATE-001"
+
 
 class StateFull(StateUnreachable, NoRoom):
     """The disk of the state has no room left."""
+
+    error_id = "RS-FILE-004"
 
 
 def unusable(error: BaseException, where: str, remedy: str) -> StateUnreachable:
@@ -40,6 +44,8 @@ def unusable(error: BaseException, where: str, remedy: str) -> StateUnreachable:
 
 class StateDamaged(WorkFailed):
     """Something under the state URL is not what was written there."""
+
+    error_id = "RS-STATE-002"
 
 
 class KeyTakenError(Exception):

@@ -154,6 +154,7 @@ def as_role(cloud: LocalCloud, role: str) -> LocalCloud:
             f"The embedded AWS has no role {role}.",
             where=ROLE_VARIABLE,
             remedy=f"make the role first, as the administrator (without {ROLE_VARIABLE}), or name another",
+            error_id="RS-LOCAL-005",
         )
     session = clients.call(
         ADMIN_REGION,
@@ -180,7 +181,11 @@ def _remove(folder: Path) -> None:
 
 def _in_weather(record: CloudRecord, name: str | None, seed: int | None) -> CloudRecord:
     if name not in (None, *WEATHERS):
-        raise InputError(f"There is no weather {name}.", remedy=f"Choose one of: {', '.join(WEATHERS)}")
+        raise InputError(
+            f"There is no weather {name}.",
+            remedy=f"Choose one of: {', '.join(WEATHERS)}",
+            error_id="RS-LOCAL-003",
+        )
     kept = record.seed if name in (None, record.weather) else secrets.randbelow(_SEEDS)
     return replace(record, weather=name or record.weather, seed=kept if seed is None else seed)
 
@@ -190,6 +195,7 @@ def _runs_already(folder: StateFolder, how: str) -> InputError:
         f"The embedded AWS already runs {how}.",
         where=str(folder.root),
         remedy="Stop it first: regionshift local down",
+        error_id="RS-LOCAL-003",
     )
 
 
@@ -197,7 +203,11 @@ def _start(
     folder: StateFolder, record: CloudRecord, certificates: Certificates, asked: int | None
 ) -> CloudRecord:
     if asked is not None and not process.is_free(asked):
-        raise InputError(f"Port {asked} of {process.LOOPBACK} is taken.", remedy="Choose another --port.")
+        raise InputError(
+            f"Port {asked} of {process.LOOPBACK} is taken.",
+            remedy="Choose another --port.",
+            error_id="RS-LOCAL-003",
+        )
     remembered = record.port if record.port and process.is_free(record.port) else process.free_port()
     port = asked or remembered
     for attempt in range(1, PORT_ATTEMPTS + 1):
@@ -207,7 +217,10 @@ def _start(
         except process.ExitedEarlyError as error:
             if asked is not None or attempt == PORT_ATTEMPTS or process.is_free(port):
                 raise WorkFailed(
-                    "The embedded AWS ended while it started.", where=str(folder.log), remedy=str(error)
+                    "The embedded AWS ended while it started.",
+                    where=str(folder.log),
+                    remedy=str(error),
+                    error_id="RS-LOCAL-002",
                 ) from error
             port = process.free_port()
         else:
@@ -234,6 +247,7 @@ def _require_same_account(record: CloudRecord, account: str, folder: StateFolder
             f"The embedded AWS here belongs to account {record.account}, not {account}.",
             where=str(folder.root),
             remedy="Use another state folder, or remove this one: regionshift local down --wipe",
+            error_id="RS-AWS-010",
         )
 
 

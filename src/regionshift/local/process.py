@@ -124,6 +124,7 @@ def start(
                 f"The embedded AWS did not answer within {READY_WITHIN:.0f} s.",
                 where=str(folder.log),
                 remedy=log_tail(folder),
+                error_id="RS-LOCAL-002",
             )
         time.sleep(0.05)
     return process

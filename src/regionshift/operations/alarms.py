@@ -46,6 +46,8 @@ _ANOTHER = (
 class MetricsDenied(Refused):
     """The caller may not read the metrics of ``alarms``."""
 
+    error_id = "RS-AWS-012"
+
     def __init__(self, region: str, alarms: list[str]) -> None:
         remedy = "allow cloudwatch:GetMetricData to whoever runs the command"
         super().__init__("metrics may not be read", where=region, remedy=remedy)

@@ -249,6 +249,7 @@ def _require_ours(part: BootstrapPart, resource: Mapping[str, Any]) -> None:
             f"The state names {resource['id']}, which has no tags of this bootstrap: nothing was deleted.",
             where=str(resource["id"]),
             remedy="look whose it is; if it is not yours, take it out of the state: pulumi state delete",
+            error_id="RS-ENVIRONMENT-005",
         )
 
 
@@ -348,6 +349,7 @@ def region_of_bucket(clients: Clients, config: MigrationConfig) -> str | None:
                 f"The bucket {bucket} may not be asked about: it is another account's, or the rights are missing.",
                 where=bucket,
                 remedy="allow s3:GetBucketLocation on it; if it is a stranger's, set `state` to a bucket of yours",
+                error_id="RS-ENVIRONMENT-005",
             ) from error
         raise
     # S3 API Reference, "GetBucketLocation": of us-east-1 it tells nothing, of eu-west-1 sometimes EU.
@@ -426,16 +428,19 @@ def require_free(held: BucketContents, *, allow_data_loss: bool) -> None:
             f"The states of environments are in the bucket: {', '.join(held.standing)}.",
             where="state",
             remedy="destroy them first (`regionshift destroy`), or move their states elsewhere",
+            error_id="RS-ENVIRONMENT-008",
         )
     if held.others:
         raise Refused(
             f"There is something in the bucket that regionshift did not put there: {', '.join(held.others[:5])}.",
             where="state",
             remedy="look whose it is, and move it",
+            error_id="RS-ENVIRONMENT-008",
         )
     if held.has_past and not allow_data_loss:
         raise Refused(
             "Releases and journals of environments that are gone are in the bucket, and would go with it.",
             where="state",
             remedy="copy what you want to keep, then give --allow-data-loss",
+            error_id="RS-ENVIRONMENT-006",
         )

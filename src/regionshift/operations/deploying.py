@@ -217,6 +217,7 @@ def require_way_back(journal: Journal, left: InOneRun) -> None:
         f"The {left.kind} {left.run} went in one run, and what it deleted does not come back.",
         where=left.run,
         remedy=remedy if left.rejoins is None else forward,
+        error_id="RS-RUN-005",
     )
 
 

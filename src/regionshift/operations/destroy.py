@@ -61,16 +61,20 @@ def require_destroyable(environment: Environment) -> None:
             f"{fenced} gets no call while it is fenced, so nothing of it could be deleted, nor seen to be gone.",
             where=fenced,
             remedy=f"when it is back: regionshift up --rejoin {min(environment.scope.fenced)}, then destroy",
+            error_id="RS-REGION-002",
         )
     if environment.config.is_protected:
         raise Refused(
             f"The environment {environment.name} is protected.",
             where="protect",
             remedy="set `protect: false` in the settings and run `regionshift up` before `destroy`",
+            error_id="RS-ENVIRONMENT-003",
         )
     for finding in operator_findings(environment):
         # The buckets could not be emptied, and half of the environment would be gone by then.
-        raise Refused(finding.message, where="access.operators", remedy=finding.remedy)
+        raise Refused(
+            finding.message, where="access.operators", remedy=finding.remedy, error_id="RS-ENVIRONMENT-004"
+        )
 
 
 def propose_destroy(environment: Environment) -> Plan:
@@ -172,6 +176,7 @@ def _destroy(
         failure = WorkFailed(
             f"Still there of {environment.name} ({len(still)}): {shown}",
             remedy="delete them by hand, or run `regionshift destroy` again",
+            error_id="RS-ENVIRONMENT-007",
         )
         if why:
             failure.add_note(f"bringing them into the state failed: {why.message}")
@@ -193,6 +198,7 @@ def _doomed(environment: Environment) -> list[Resource]:
             f"{len(held)} resources are protected in the engine's state, such as {held[0]}.",
             where="protect",
             remedy="set protect: false and run `regionshift up`, then `regionshift destroy` again",
+            error_id="RS-ENVIRONMENT-003",
         )
     require_ours(environment, [(_region(each) or "", each) for each in found])
     return found

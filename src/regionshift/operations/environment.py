@@ -41,6 +41,7 @@ class Outputs:
                 f"The environment has no output {key}.",
                 where=region,
                 remedy="run `regionshift up`; it goes on from what is there",
+                error_id="RS-ENVIRONMENT-001",
             )
         return value
 

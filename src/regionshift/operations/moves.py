@@ -180,7 +180,12 @@ def _bring_up(tools: RunTools, source: str, target: str) -> dict[str, object]:
     deploy(environment, journal, proposal)
     wrong = [each for each in validate(environment, regions=[target]).results if not each.passed]
     if wrong:
-        raise WorkFailed(f"{wrong[0].check}: {wrong[0].detail}", where=target, remedy=wrong[0].remedy)
+        raise WorkFailed(
+            f"{wrong[0].check}: {wrong[0].detail}",
+            where=target,
+            remedy=wrong[0].remedy,
+            error_id="RS-RUN-009",
+        )
     return {"changed": len(proposal.plan.changes)}
 
 
@@ -208,18 +213,25 @@ class Retirement:
                 where=self.region,
                 remedy=f"until then it stays a secondary; {command_of(self.region, primary)} --retire"
                 " --allow-data-loss",
+                error_id="RS-ENVIRONMENT-006",
             )
 
 
 def require_movable(config: MigrationConfig, source: str, target: str) -> None:
     """Raises InputError when ``source`` is not the primary or ``target`` is."""
     if source == target:
-        raise InputError(f"{source} is both ends of the move.", where="--to", remedy="name two regions")
+        raise InputError(
+            f"{source} is both ends of the move.",
+            where="--to",
+            remedy="name two regions",
+            error_id="RS-REGION-001",
+        )
     if config.regions.primary != source:
         raise InputError(
             f"{source} is not the primary, {config.regions.primary} is.",
             where="--from",
             remedy="a secondary is added and taken away in the settings, then: regionshift up",
+            error_id="RS-REGION-001",
         )
 
 
@@ -250,7 +262,7 @@ def ends_of(view: RunView) -> tuple[str, str]:
     """From where to where a move goes. Raises WorkFailed when its first event does not say."""
     found = view.opened.get("move")
     if not isinstance(found, Mapping):
-        raise WorkFailed("the plan of this move cannot be read", where=view.run_id)
+        raise WorkFailed("the plan of this move cannot be read", where=view.run_id, error_id="RS-STATE-002")
     return str(found["from"]), str(found["to"])
 
 
@@ -268,10 +280,14 @@ def open_run(journal: Journal, source: str, target: str) -> RunJournal:
             f"The move {view.run_id} is not finished.",
             where=view.run_id,
             remedy=f"{command_of(*ends_of(view))}, or regionshift resume --back",
+            error_id="RS-RUN-003",
         )
     if goes_back(journal, view):
         raise Refused(
-            f"The move {view.run_id} is being taken back.", where=view.run_id, remedy="regionshift resume"
+            f"The move {view.run_id} is being taken back.",
+            where=view.run_id,
+            remedy="regionshift resume",
+            error_id="RS-RUN-003",
         )
     return journal.reopen(view.run_id)
 
@@ -294,6 +310,7 @@ def require_way_back(view: RunView, primary: str, journal: Journal) -> None:
         f"The move {view.run_id} has made {target} the primary, which --back does not undo. Nothing was changed.",
         where=view.run_id,
         remedy=f"regionshift resume ends the move; then regionshift promote {source} makes {source} the primary again",
+        error_id="RS-RUN-005",
     )
 
 
@@ -355,6 +372,7 @@ def propose_retirement(tools: RunTools, region: str, *, allow_data_loss: bool) -
             where=region,
             remedy="only a secondary can be retired; one that the settings no longer name, because a retirement was"
             " killed, is taken down by: regionshift up --allow-data-loss",
+            error_id="RS-REGION-001",
         )
     text = read_text(settings)
     require_writable(settings)
@@ -389,4 +407,5 @@ def _elsewhere() -> InputError:
         "The regions come from a REGIONSHIFT_ variable or an option, not from the file.",
         where="regions",
         remedy="take it away and run the command again",
+        error_id="RS-SETTINGS-003",
     )

@@ -324,4 +324,5 @@ def _foreign(what: str, name: str, region: str, why: str) -> Refused:
         where=f"{region}: {name}" if region else name,
         remedy="if it is the environment's, `regionshift up --refresh` gives it back what it should have; if not, look"
         " who can write the state, and take it out of there: pulumi state delete",
+        error_id="RS-ENVIRONMENT-005",
     )

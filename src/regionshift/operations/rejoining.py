@@ -49,6 +49,7 @@ def require_fenced(journal: Journal, region: str) -> None:
             f"{region} is not fenced.",
             where="--rejoin",
             remedy=f"one of {', '.join(fenced)}" if fenced else "run `regionshift up` without --rejoin",
+            error_id="RS-REGION-001",
         )
 
 
@@ -164,7 +165,10 @@ class RejoinRun(SagaRun):
         del step
         if isinstance(error, self.step_errors):
             return WorkFailed(
-                f"{self.region} could not be brought back: {error}", where=self.region, remedy=self.news.go_on
+                f"{self.region} could not be brought back: {error}",
+                where=self.region,
+                remedy=self.news.go_on,
+                error_id="RS-RUN-008",
             )
         if isinstance(error, RegionshiftError):
             error.remedy = error.remedy or self.news.go_on
@@ -205,5 +209,5 @@ class RejoinRun(SagaRun):
         context = CheckContext.of(environment, environment.called_config, outputs)
         results = run_checks(all_checks(), context, [self.region])
         if wrong := [each for each in results if not each.passed]:
-            raise WorkFailed(f"{wrong[0].check}: {wrong[0].detail}", where=self.region)
+            raise WorkFailed(f"{wrong[0].check}: {wrong[0].detail}", where=self.region, error_id="RS-RUN-009")
         return {"checks": len(results)}

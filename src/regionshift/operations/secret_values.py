@@ -68,7 +68,10 @@ def read_secrets(
         remedies.insert(0, "set the variable, write the file or create the secret that is named")
     if unusable:
         raise InputError(
-            " ".join(unusable), where="application.secrets", remedy="; ".join(dict.fromkeys(remedies))
+            " ".join(unusable),
+            where="application.secrets",
+            remedy="; ".join(dict.fromkeys(remedies)),
+            error_id="RS-SETTINGS-005",
         )
     return found
 

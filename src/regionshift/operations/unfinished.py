@@ -187,6 +187,7 @@ def require_row(view: RunView) -> RunRow:
         f"Run {view.run_id} is not finished, and a newer version of regionshift wrote it.",
         where=view.run_id,
         remedy="use that version",
+        error_id="RS-STATE-006",
     )
 
 
@@ -321,7 +322,7 @@ def unfinished_findings(journal: Journal, alive: Collection[str] = ()) -> list[F
 def require_finished(journal: Journal) -> None:
     """Raises Refused when a run is not finished beside which no `up` may begin."""
     for finding in errors_of(unfinished_findings(journal)):
-        raise Refused(f"{finding.message}.", remedy=finding.remedy)
+        raise Refused(f"{finding.message}.", remedy=finding.remedy, error_id="RS-RUN-003")
 
 
 def all_migrations(tools: RunTools) -> tuple[Sequence[dict[str, Any]], str]:
@@ -372,7 +373,9 @@ def open_migration(tools: RunTools) -> OpenMigration | None:
     left = next((each for each in found if not each["settled"] or each["migration_id"] in killed), None)
     if left is None:
         if unread:
-            raise WorkFailed(unread, remedy="when it can be read: regionshift resume")
+            raise WorkFailed(
+                unread, remedy="when it can be read: regionshift resume", error_id="RS-MIGRATION-013"
+            )
         return None
     name, region = left["migration_id"], left["region"]
     with tools.carrying() as carrying:

@@ -113,6 +113,8 @@ def apply(
 class PlanRefused(Refused):
     """What would be changed may not be; ``findings`` are the reasons, ``found`` all that was found."""
 
+    error_id = "RS-PLAN-001"
+
     def __init__(self, findings: Sequence[Finding]) -> None:
         errors = errors_of(findings)
         first, more = errors[0], len(errors) - 1

@@ -55,7 +55,9 @@ def validate(
     values = environment.engine.outputs()
     if not values:
         raise WorkFailed(
-            f"The environment {environment.name} is not up.", remedy="run `regionshift up` first"
+            f"The environment {environment.name} is not up.",
+            remedy="run `regionshift up` first",
+            error_id="RS-ENVIRONMENT-001",
         )
     context = CheckContext.of(environment, environment.called_config, Outputs(values))
     began = context.clock()

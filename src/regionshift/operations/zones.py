@@ -94,5 +94,6 @@ def _ask(clients: Clients, region: str, count: int) -> list[str]:
             f"{region} has {len(zones)} availability zones, the settings ask for {count}.",
             where="network.zones",
             remedy=f"set network.zones to {len(zones)} or fewer",
+            error_id="RS-SETTINGS-006",
         )
     return zones

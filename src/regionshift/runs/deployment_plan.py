@@ -78,7 +78,9 @@ def plan_from_json(content: object) -> DeploymentPlan:
         return plan
     except ValueError as error:  # pydantic's ValidationError is one
         raise WorkFailed(
-            "the deployment's plan in the journal cannot be read", remedy="restore the journal's first event"
+            "the deployment's plan in the journal cannot be read",
+            remedy="restore the journal's first event",
+            error_id="RS-STATE-002",
         ) from error
 
 
@@ -129,6 +131,7 @@ def plan_waves(
                 f"{region} cannot be skipped: it is not a region of the environment",
                 where=region,
                 remedy=f"one of {', '.join(regions)}",
+                error_id="RS-REGION-001",
             )
     _require_partition(config.waves, regions)
     changing = {
@@ -173,6 +176,7 @@ def rollback_plan(
                 f"{region} was changed again since that deployment",
                 where=region,
                 remedy="take the later deployments back first, the newest first (regionshift history)",
+                error_id="RS-RUN-005",
             )
     new = [
         region
@@ -185,6 +189,7 @@ def rollback_plan(
             " data included",
             where=", ".join(new),
             remedy="add --to-nothing if that is what you want",
+            error_id="RS-RUN-006",
         )
     return DeploymentPlan(
         before=dict(current),
@@ -212,6 +217,7 @@ def _require_partition(waves: tuple[tuple[str, ...], ...], regions: tuple[str, .
             f"the waves do not name each region once: {', '.join(sorted(wrong))}",
             where="deployment.waves",
             remedy="name every region of the environment in exactly one wave",
+            error_id="RS-SETTINGS-001",
         )
 
 

@@ -195,7 +195,9 @@ def fold_deployment(events: Iterable[RunEvent]) -> DeploymentState:
     rest = iter(events)
     opening = next(rest, None)
     if opening is None or opening.step != "run":
-        raise WorkFailed("the journal of this deployment does not begin with its plan")
+        raise WorkFailed(
+            "the journal of this deployment does not begin with its plan", error_id="RS-STATE-002"
+        )
     plan = plan_from_json(opening.data.get("plan"))
     state = DeploymentState(
         plan,

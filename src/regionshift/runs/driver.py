@@ -30,6 +30,8 @@ Said = Mapping[str, object]
 class Waits(Refused):
     """A step waits for a person; the run stays open."""
 
+    error_id = "RS-RUN-007"
+
     def exit_code_after(self, changes: Changes) -> int:
         """As documented also after the steps before it: a pipeline tells a wait from a failure by it."""
         del changes
@@ -114,7 +116,11 @@ class RunKind(ABC, Generic[StateT, StepT]):
 
     def explained(self, step: StepT, error: Exception) -> Exception:
         """``error`` as a person gets it, when the command ends with it."""
-        return WorkFailed(f"{step.name} failed: {error}") if isinstance(error, self.step_errors) else error
+        return (
+            WorkFailed(f"{step.name} failed: {error}", error_id="RS-RUN-008")
+            if isinstance(error, self.step_errors)
+            else error
+        )
 
     def interruption(self, step: str, run_id: str) -> Interrupted | None:
         """What whoever stopped it reads; None for what the engine, or Python, says of it."""

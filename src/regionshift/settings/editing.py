@@ -134,6 +134,7 @@ def set_values(text: str, values: Mapping[str, str]) -> str:
         raise InputError(
             "The settings are written in a way that cannot be changed exactly.",
             remedy="write it yourself: " + ", ".join(f"{path}: {value}" for path, value in values.items()),
+            error_id="RS-SETTINGS-003",
         )
     return made
 
@@ -193,6 +194,7 @@ class _SettingsText:
             f"The regions in the settings cannot be changed exactly: {why}.",
             where="regions",
             remedy=f"change them yourself: {self._remedy}",
+            error_id="RS-SETTINGS-003",
         )
 
     def before(self, node: yaml.Node) -> str:

@@ -100,6 +100,7 @@ def _read(path: Path) -> Document:
             f"There is no settings file {path.name} here.",
             where=str(path),
             remedy="write one with `regionshift init`, or name it with --config",
+            error_id="RS-SETTINGS-002",
         ) from None
     except UnicodeDecodeError:
         raise _unreadable(path, "bytes that are no UTF-8 text", "Save the file as UTF-8.") from None

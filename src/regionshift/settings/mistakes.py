@@ -53,6 +53,8 @@ Found = tuple[FieldPath, Mistake]
 class SettingsError(InputError):
     """The settings are wrong; ``mistakes`` has every one of them and nothing was touched."""
 
+    error_id = "RS-SETTINGS-001"
+
     def __init__(self, mistakes: Sequence[Mistake], *, where: str, remedy: str | None = None) -> None:
         self.mistakes = list(mistakes)
         count = "a mistake" if len(self.mistakes) == 1 else f"{len(self.mistakes)} mistakes"

@@ -103,7 +103,7 @@ def _values(value: Any) -> list[str]:
 
 
 def alarms(resources: list[Registered]) -> Iterator[str]:
-    """Every alarm on a line: what makes it red, on which data, and whom it tells."""
+    """Every alarm on a line: what makes it red, on which data, whom it tells, and what they read."""
     for one in resources:
         if one.type == "aws:cloudwatch/metricAlarm:MetricAlarm":
             given = one.inputs
@@ -113,7 +113,8 @@ def alarms(resources: list[Registered]) -> Iterator[str]:
                 f"{given['name']}: {statistic} of {given['namespace']} {given['metricName']} ({dimensions})"
                 f" {given['comparisonOperator']} {given['threshold']:g} in {given['evaluationPeriods']:g} x"
                 f" {given['period']:g} s, missing {given['treatMissingData']},"
-                f" tells {' '.join(given['alarmActions'])} and {' '.join(given['okActions'])}"
+                f" tells {' '.join(given['alarmActions'])} and {' '.join(given['okActions'])};"
+                f" {given['alarmDescription']}"
             )
 
 
@@ -204,7 +205,7 @@ def test_a_configuration_in_secrets_manager_gives_the_same_rights_to_it(in_secre
 @pytest.mark.parametrize("region", [region for region in REGIONS if region != PRIMARY])
 def test_a_secondary_has_what_the_primary_has_but_for_its_links(run: Run, region: str) -> None:
     def turned(text: str) -> str:
-        return text.replace(PRIMARY, "here").replace(region, PRIMARY).replace("here", region)
+        return text.replace(PRIMARY, "\0").replace(region, PRIMARY).replace("\0", region)
 
     def in_any_order(table: Any, of: str) -> list[str]:
         unlinked = [one for one in of_region(run, of) if not one.name.startswith("replication")]

@@ -93,7 +93,7 @@ def parse(body: bytes) -> ET.Element:
     try:
         return ET.fromstring(body.replace(_NAMESPACE, b"", 1))
     except ET.ParseError as error:
-        raise WorkFailed(f"S3's answer cannot be read: {error}.") from error
+        raise WorkFailed(f"S3's answer cannot be read: {error}.", error_id="RS-CARRY-011") from error
 
 
 def read_page(body: bytes) -> Page:

@@ -57,6 +57,7 @@ def check(calls: Calls, entry: Entry, keys: Keys | None = None) -> Limits:
             f"The target bucket {target.name} is under Object Lock: writes there cannot be undone.",
             where=f"{target.region} s3://{target.name}",
             remedy="Name a bucket without Object Lock as the target.",
+            error_id="RS-CARRY-007",
         )
     if keys is not None:
         keys.require()
@@ -78,6 +79,7 @@ def _require_versions(bucket: Bucket, status: ET.Element | None, side: str) -> N
             where=f"{bucket.region} s3://{bucket.name}",
             remedy=f"Enable versioning: aws s3api put-bucket-versioning --bucket {bucket.name} "
             f"--region {bucket.region} --versioning-configuration Status=Enabled",
+            error_id="RS-CARRY-003",
         )
 
 
@@ -95,6 +97,7 @@ def _require_usable_key(calls: Calls, entry: Entry, keys: Keys) -> None:
             f"The target bucket {target.name} encrypts with {stranger}.",
             where=f"{target.region} s3://{target.name}",
             remedy=f"Set kms_key: {name} in this entry of carry.s3, then: regionshift up",
+            error_id="RS-CARRY-008",
         )
 
 
@@ -138,6 +141,7 @@ def _ask(calls: Calls, bucket: Bucket, name: str, side: str) -> ET.Element | Non
                 f"The {side} bucket {bucket.name} is not there.",
                 where=where,
                 remedy=f"look at the {side}'s name and region in carry.s3, or make the bucket",
+                error_id="RS-CARRY-002",
             ) from error
         if error.status == 403:
             whose = f"account {bucket.account}" if bucket.account else "this environment's account"
@@ -146,12 +150,14 @@ def _ask(calls: Calls, bucket: Bucket, name: str, side: str) -> ET.Element | Non
                 where=where,
                 remedy="Grant the migration's role read access to the bucket's configuration; if the bucket is meant"
                 f" to be another account's, say whose: {side}_account in this entry of carry.s3, then: regionshift up",
+                error_id="RS-CARRY-006",
             ) from error
         if error.status in (301, 307, 400):
             raise InputError(
                 f"The {side} bucket {bucket.name} is not in {bucket.region}.",
                 where=where,
                 remedy=f"name the {side} region in which it is",
+                error_id="RS-CARRY-002",
             ) from error
         raise
     return parse(body) if body else None

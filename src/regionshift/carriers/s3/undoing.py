@@ -82,6 +82,7 @@ def _remove_versions(s3: S3Client, bucket: str) -> int:
                 f"{_named(page)} of {bucket} stand there still after S3 said that they were deleted.",
                 where=bucket,
                 remedy="look what writes or keeps them there; then run the command again",
+                error_id="RS-ENVIRONMENT-007",
             )
         failed = _delete(s3, bucket, page)
         lasting = [each for each in failed if each.code not in _PASSING]
@@ -152,6 +153,7 @@ def _require_gone(bucket: str, failed: Sequence[_Failed]) -> None:
         " s3:DeleteObjectVersion on it; then run the command again"
         if first.code == "AccessDenied"
         else "run the command again",
+        error_id="RS-ENVIRONMENT-007",
     )
 
 

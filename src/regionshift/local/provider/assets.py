@@ -51,7 +51,9 @@ class Files:
         digest = self._digests.get(path.resolve())
         # Whether a file that is not allowed is there is nobody's business.
         if digest is None or hashlib.sha256(path.read_bytes()).hexdigest() != digest:
-            raise Refused("the local provider takes no file but a release's artifact")
+            raise Refused(
+                "the local provider takes no file but a release's artifact", error_id="RS-LOCAL-008"
+            )
 
 
 def content_of(asset: Asset) -> bytes:
@@ -66,7 +68,7 @@ def content_of(asset: Asset) -> bytes:
         return _from_path(Path(asset.path), is_archive=asset.is_archive)
     if asset.entries is not None:
         return _zip(dict(_files_of(asset.entries)))
-    raise InputError("the local provider takes assets from files and texts only")
+    raise InputError("the local provider takes assets from files and texts only", error_id="RS-LOCAL-007")
 
 
 def _from_path(path: Path, *, is_archive: bool) -> bytes:
@@ -74,7 +76,9 @@ def _from_path(path: Path, *, is_archive: bool) -> bytes:
         files = sorted(file for file in path.rglob("*") if file.is_file())
         return _zip({file.relative_to(path).as_posix(): file.read_bytes() for file in files})
     if is_archive and path.suffix not in _ARCHIVES:
-        raise InputError(f"{path.name} is no archive", remedy="give a .zip, a .jar or a folder")
+        raise InputError(
+            f"{path.name} is no archive", remedy="give a .zip, a .jar or a folder", error_id="RS-LOCAL-007"
+        )
     return path.read_bytes()
 
 

@@ -112,6 +112,8 @@ def _texts(value: Any) -> Iterator[str]:
 class Taken(WorkFailed):
     """A name is in use by something that was not made for this resource."""
 
+    error_id = "RS-LOCAL-006"
+
     def __init__(self, name: str, region: str) -> None:
         super().__init__(
             f"{name} exists already and was not made for this resource",

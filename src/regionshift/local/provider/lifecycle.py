@@ -198,7 +198,9 @@ def _current(
     handler: Handler, context: Context, identity: str, inputs: Properties, live: Properties | None
 ) -> Resource:
     if live is None:
-        raise WorkFailed(f"{identity} vanished while it was worked on", where=context.region)
+        raise WorkFailed(
+            f"{identity} vanished while it was worked on", where=context.region, error_id="RS-LOCAL-006"
+        )
     return Resource(identity, inputs, _properties_of(handler, inputs, live))
 
 

@@ -107,7 +107,7 @@ class AwsServicer(provider_pb2_grpc.ResourceProviderServicer):
 
     @_telling
     def Invoke(self, request: Any, context: Any) -> Any:
-        raise InputError(f"the local provider has no function {request.tok}")
+        raise InputError(f"the local provider has no function {request.tok}", error_id="RS-LOCAL-007")
 
     @_telling
     def Check(self, request: Any, context: Any) -> Any:
@@ -190,7 +190,7 @@ class AwsServicer(provider_pb2_grpc.ResourceProviderServicer):
     def _handler(self, urn: str) -> Handler:
         token = _type_of(urn)
         if token not in self.handlers:
-            raise InputError(f"the local provider has no resource type {token}")
+            raise InputError(f"the local provider has no resource type {token}", error_id="RS-LOCAL-007")
         return self.handlers[token]
 
     def _context(self, request: Any, context: Any, properties: Properties) -> Context:

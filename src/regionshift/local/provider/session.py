@@ -48,7 +48,9 @@ class ProviderSession:
             found = self._configurations.get(peer)
         if found is None:
             raise InputError(
-                "the connection to the local provider was lost", remedy="run the same command again"
+                "the connection to the local provider was lost",
+                remedy="run the same command again",
+                error_id="RS-LOCAL-007",
             )
         return found
 
@@ -80,6 +82,7 @@ def configuration_of(arguments: Properties) -> ProviderConfiguration:
             "the aws provider has no region",
             where="provider arguments",
             remedy="give every provider a region",
+            error_id="RS-LOCAL-007",
         )
     default_tags = structured(arguments.get("defaultTags")) or {}
     tags = default_tags.get("tags") or {}

@@ -117,6 +117,7 @@ class Carrying:
             f"There is no migration {migration_id}.",
             where=", ".join(self.environment.regions),
             remedy="see: regionshift status",
+            error_id="RS-MIGRATION-001",
         )
 
     def workers(self, region: str) -> Workers:
@@ -180,6 +181,7 @@ class Carrying:
                 f"The execution ended as {found['status']}: {found.get('error', '')}",
                 where=execution,
                 remedy=f"run {command}: it goes on where it was",
+                error_id="RS-MIGRATION-002",
             )
 
     def wait_for_end(self, region: str, execution: str, look: Look) -> Mapping[str, Any]:
@@ -237,6 +239,7 @@ def _generate_mac(clients: Clients, region: str, **parameters: Any) -> Mapping[s
             "The environment has no key that the records of migrations are sealed with.",
             where=f"{region}: {parameters['KeyId']}",
             remedy="run `regionshift up`, which makes it; it stands with an older release",
+            error_id="RS-MIGRATION-010",
         ) from problem
 
 

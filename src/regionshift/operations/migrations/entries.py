@@ -29,10 +29,14 @@ def require_regions(config: MigrationConfig, source: str, target: str) -> None:
                 f"{region} is no region of this environment.",
                 where=option,
                 remedy=f"one of {', '.join(config.all_regions)}",
+                error_id="RS-REGION-001",
             )
     if source == target:
         raise InputError(
-            f"Source and target are the same region, {source}.", where="--to", remedy="name two regions"
+            f"Source and target are the same region, {source}.",
+            where="--to",
+            remedy="name two regions",
+            error_id="RS-REGION-001",
         )
 
 
@@ -48,6 +52,7 @@ def entries(config: MigrationConfig, source: str, target: str) -> list[Entry]:
             "Nothing is named to be carried.",
             where="carry",
             remedy="name buckets, paths or secrets under `carry` in the settings, then: regionshift up",
+            error_id="RS-CARRY-001",
         )
     return found
 
@@ -104,6 +109,7 @@ def _key(name: str | None, target: str) -> str | None:
             f"The key {found} is in {region} and cannot encrypt what is in {target}.",
             where="carry: kms_key",
             remedy="name an alias that each region has, or put {region} into the ARN",
+            error_id="RS-CARRY-004",
         )
     return found
 
@@ -127,6 +133,7 @@ def require_rights(config: MigrationConfig, content: Mapping[str, object], regio
             f"The worker in {region} has no permission for what `carry` names now: it changed since the last `up`.",
             where=f"{region}: carry",
             remedy="regionshift up",
+            error_id="RS-CARRY-006",
         )
 
 
@@ -142,4 +149,5 @@ def require_something(made: MigrationPlan, source: str) -> None:
             "The entries under `carry` select nothing.",
             where=f"{source}: {', '.join(nothing)}",
             remedy="look at the prefixes, paths, names and patterns under `carry`",
+            error_id="RS-CARRY-001",
         )

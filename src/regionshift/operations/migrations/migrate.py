@@ -89,7 +89,9 @@ def want(
     try:
         chosen = Level(level or config.migration.verify)
     except ValueError:
-        raise InputError(f"There is no level {level!r}.", where="--level", remedy="pinned or full") from None
+        raise InputError(
+            f"There is no level {level!r}.", where="--level", remedy="pinned or full", error_id="RS-USAGE-001"
+        ) from None
     return MigrationRequest(
         source, target, chosen, require_id(made), tuple(entries(config, source, target)), deep
     )
@@ -125,7 +127,10 @@ def require_valid_target(carrying: Carrying, target: str) -> Validated:
     if failed:
         first = failed[0]
         raise Refused(
-            f"The target does not validate: {first.check}: {first.detail}", where=target, remedy=first.remedy
+            f"The target does not validate: {first.check}: {first.detail}",
+            where=target,
+            remedy=first.remedy,
+            error_id="RS-MIGRATION-014",
         )
     replication = next(check for check in checks if isinstance(check, ReplicationCheck))
     return Validated(results, delays_into(replication, context, target))

@@ -76,6 +76,7 @@ def take_back(
             f"The reason has {len(reason.encode()):,} bytes; up to {LONGEST_TEXT:,} are taken.",
             where="--reason",
             remedy="Give a shorter one.",
+            error_id="RS-USAGE-001",
         )
     began = clock()
     region = require_takeable(carrying, migration_id)
@@ -114,7 +115,7 @@ class UndoRun(DataRun):
             carrying.wait(migration, execution, no_forecast)
             record = migration.undone()
             if record is None:
-                raise WorkFailed("The rollback left no record.", where=execution)
+                raise WorkFailed("The rollback left no record.", where=execution, error_id="RS-MIGRATION-002")
         self.record = record
         return self._counts
 

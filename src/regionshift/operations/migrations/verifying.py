@@ -113,6 +113,7 @@ def verify_again(carrying: Carrying, region: str, metadata: Metadata) -> Proven:
             "nothing of it is there to be verified.",
             where=region,
             remedy="name one that is completed; see: regionshift status",
+            error_id="RS-MIGRATION-011",
         )
     migration = carrying.migration(region, metadata["migration_id"])
     with told_plainly(region):

@@ -190,7 +190,9 @@ class LastCopy:
             return dict(done.record["counts"])
         record = self._migration(migration_id).rollback("change of primary")
         if record["status"] != "completed":
-            raise WorkFailed("what was copied could not all be taken back", where=migration_id)
+            raise WorkFailed(
+                "what was copied could not all be taken back", where=migration_id, error_id="RS-MIGRATION-003"
+            )
         return dict(record["counts"])
 
     def missed(self) -> Missed:
@@ -279,4 +281,5 @@ def _require_whole(metadata: dict[str, object]) -> None:
             "Not everything could be proven at the new primary.",
             where=str(metadata["migration_id"]),
             remedy=f"see: regionshift status {metadata['migration_id']}",
+            error_id="RS-MIGRATION-003",
         )

@@ -92,7 +92,9 @@ class PromotionApplier:
             )
         except Interrupted as stopped:
             if guard.wrong:
-                raise WorkFailed(f"the engine would have ended {guard.wrong}; it was stopped") from stopped
+                raise WorkFailed(
+                    f"the engine would have ended {guard.wrong}; it was stopped", error_id="RS-ENGINE-006"
+                ) from stopped
             raise
         if doubt and (record.left_open or environment.engine.pending()):
             forget_made(environment)
@@ -135,4 +137,5 @@ def _refused(wrong: Sequence[Change]) -> Refused:
         f"The change of primary would {first.op} {first.name}{more}.",
         where=first.region,
         remedy="run `regionshift preview`: something else differs from what is up; bring it there first",
+        error_id="RS-REGION-005",
     )

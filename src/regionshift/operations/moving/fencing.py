@@ -145,6 +145,7 @@ def open_roles(clients: Clients, config: MigrationConfig, region: str, through: 
             f"{len(fence.failed)} roles of {region} are still denied everything: {why}",
             where=role,
             remedy=f"when IAM answers again; by hand: delete the policy {POLICY} of {', '.join(fence.failed)}",
+            error_id="RS-REGION-004",
         )
     return fence.said()
 

@@ -85,7 +85,7 @@ class Promotion:
                 return self._catch_up()
             case "validate-all":
                 return self._validate_all()
-        raise WorkFailed(f"there is no step {step.name}")
+        raise WorkFailed(f"there is no step {step.name}", error_id="RS-RUN-008")
 
     def take_back(self, step: RunStep, began: frozenset[str]) -> Said:
         """One step back; it may find that nothing was done."""
@@ -114,7 +114,7 @@ class Promotion:
                 if "turn" in began:
                     return {"engine": "not needed: the turn's way back brought the links"}
                 return self._timed(lambda: self.applier.links(plan.before, plan.links, doubt=True))
-        raise WorkFailed(f"there is no way back from {step.name}")
+        raise WorkFailed(f"there is no way back from {step.name}", error_id="RS-RUN-008")
 
     @property
     def _last(self) -> LastCopy:
@@ -173,7 +173,7 @@ class Promotion:
         results = run_checks(checks, context, regions)
         if wrong := [result for result in results if not result.passed]:
             shown = "; ".join(f"{each.check} [{each.region}]: {each.detail}" for each in wrong[:3])
-            raise WorkFailed(shown, where=wrong[0].region)
+            raise WorkFailed(shown, where=wrong[0].region, error_id="RS-RUN-009")
         return results
 
     def _config(self, digest: str | None) -> MigrationConfig:
@@ -192,7 +192,9 @@ def write_settings(path: Path, plan: PromotionPlan) -> Said:
         try:
             write_text(path, applied(plan.edit, text))
         except ValueError as error:
-            raise WorkFailed(f"the settings could not be changed: {error}", where=str(path)) from error
+            raise WorkFailed(
+                f"the settings could not be changed: {error}", where=str(path), error_id="RS-SETTINGS-004"
+            ) from error
     return {"file": path.name}
 
 
@@ -214,6 +216,7 @@ def restore_settings(path: Path, plan: PromotionPlan) -> Said:
                 f"the settings could not be brought back: {error}",
                 where=str(path),
                 remedy=f"write {plan.old} as the primary and {plan.new} as a secondary, then: regionshift resume",
+                error_id="RS-SETTINGS-004",
             ) from error
     return {"file": path.name}
 
@@ -232,6 +235,7 @@ def require_writable(path: Path) -> None:
             f"The settings file cannot be changed, which this has to do: {error.strerror}.",
             where=str(path),
             remedy="let the file's folder be written by whoever runs the command",
+            error_id="RS-SETTINGS-003",
         ) from error
     os.close(handle)
     aside.unlink()

@@ -133,7 +133,9 @@ def promotion_from_json(content: object) -> PromotionPlan:
         return plan
     except ValueError as error:  # pydantic's ValidationError is one
         raise WorkFailed(
-            "the plan of this change of primary cannot be read", remedy="restore the journal's first event"
+            "the plan of this change of primary cannot be read",
+            remedy="restore the journal's first event",
+            error_id="RS-STATE-002",
         ) from error
 
 

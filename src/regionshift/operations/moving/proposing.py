@@ -78,7 +78,9 @@ def propose(
     require_everywhere(deployed, [each for each in config.all_regions if each not in uncalled], base, new)
     if not uncalled and deployed.links != base.digest:
         raise Refused(
-            f"The links between regions have another release than {new}.", remedy="run `regionshift up` first"
+            f"The links between regions have another release than {new}.",
+            remedy="run `regionshift up` first",
+            error_id="RS-REGION-005",
         )
     # What is lost is no secondary of what runs, until it rejoins; the settings go on naming it.
     release = replace(base, config=without_regions(after, {old} if lost else ()))
@@ -128,6 +130,7 @@ class PromotionProposal:
                 f"{conflicts} items under `carry` were changed in {self.plan.new} by somebody else.",
                 where=self.plan.new,
                 remedy=f"see: regionshift migrate --from {self.plan.old} --to {self.plan.new} --plan-only",
+                error_id="RS-CARRY-009",
             )
 
 
@@ -176,7 +179,11 @@ def promote_in_move(tools: RunTools, new: str, listeners: Sequence[RunListener[R
         state = drive(RunUnderWay(tools.journal, tools.journal.reopen(run_id), run, listeners))
     if state.ending is not Ending.DONE:
         why = "; ".join(f"{step}: {said}" for step, said in state.failed.items())
-        raise WorkFailed(f"the change of primary was {state.ending or 'not finished'}: {why}", where=run_id)
+        raise WorkFailed(
+            f"the change of primary was {state.ending or 'not finished'}: {why}",
+            where=run_id,
+            error_id="RS-RUN-008",
+        )
     return {"run": run_id, **measured(state)}
 
 
@@ -222,6 +229,7 @@ def require_secrets(environment: Environment, new: str, carried: Collection[Entr
                 f"The secret {source.secret}, from which {name} is read, is not in {new}: {error}",
                 where=f"application.secrets.{name}",
                 remedy="name it under `carry` and migrate it, or take the value from elsewhere",
+                error_id="RS-REGION-006",
             ) from error
 
 
@@ -383,6 +391,7 @@ def require_way_back(journal: Journal) -> None:
             " Nothing was changed.",
             where=view.run_id,
             remedy=f"regionshift resume ends it; then {again}",
+            error_id="RS-RUN-005",
         )
 
 
@@ -452,9 +461,19 @@ def measured(state: SagaState) -> Mapping[str, object]:
 
 def _require_secondary(config: MigrationConfig, new: str, fenced: Collection[str]) -> None:
     if new in fenced:
-        raise Refused(f"{new} is fenced.", where=new, remedy=f"first: regionshift up --rejoin {new}")
+        raise Refused(
+            f"{new} is fenced.",
+            where=new,
+            remedy=f"first: regionshift up --rejoin {new}",
+            error_id="RS-REGION-002",
+        )
     if new == config.regions.primary:
-        raise InputError(f"{new} is the primary already.", where=new, remedy="see: regionshift status")
+        raise InputError(
+            f"{new} is the primary already.",
+            where=new,
+            remedy="see: regionshift status",
+            error_id="RS-REGION-001",
+        )
     if new not in config.regions.secondaries:
         raise InputError(
             f"{new} is no secondary of this environment.",
@@ -462,6 +481,7 @@ def _require_secondary(config: MigrationConfig, new: str, fenced: Collection[str
             remedy=f"one of {', '.join(config.regions.secondaries)}"
             if config.regions.secondaries
             else "add one to the settings, then: regionshift up",
+            error_id="RS-REGION-001",
         )
 
 
@@ -473,6 +493,7 @@ def _require_findable_state(config: MigrationConfig) -> None:
             "The state URL does not say in which region its bucket is, and the primary region changes.",
             where="state",
             remedy=f"write the bucket's own region: {config.state}?region=…",
+            error_id="RS-STATE-009",
         )
     key = parse_key_url(config.state_secrets)
     if key and key.region is None:
@@ -480,6 +501,7 @@ def _require_findable_state(config: MigrationConfig) -> None:
             "The key of the state's secrets is looked for in the primary region, which changes.",
             where="state_secrets",
             remedy=f"write the key's own region: {config.state_secrets}?region=…",
+            error_id="RS-STATE-009",
         )
 
 
@@ -499,5 +521,6 @@ def _edited(text: str, config: MigrationConfig, new: str, load: Loader) -> tuple
             where="regions",
             remedy=f"take it away, or change it yourself: regions.primary={new},"
             f" regions.secondaries=[{', '.join(swapped)}]",
+            error_id="RS-SETTINGS-003",
         )
     return edit, after

@@ -22,7 +22,7 @@ def release_of(catalog: ReleaseCatalog, deployed: DeployedReleases, region: str)
     """The release that ``region`` has. Raises Refused: it has none, or another version of the program made it."""
     digest = deployed.releases.get(region)
     if digest is None:
-        raise Refused(f"{region} is not up.", where=region, remedy=_REMEDY)
+        raise Refused(f"{region} is not up.", where=region, remedy=_REMEDY, error_id="RS-ENVIRONMENT-002")
     try:
         return catalog.take(digest)
     except Refused as error:
@@ -30,6 +30,7 @@ def release_of(catalog: ReleaseCatalog, deployed: DeployedReleases, region: str)
             f"What is up was made by another version of the program: {error.message}.",
             where=error.where,
             remedy="run `regionshift up` with this version first",
+            error_id="RS-STATE-006",
         ) from error
 
 
@@ -105,6 +106,7 @@ def require_everywhere(
             f"Not every region has the release that {holder} has: {', '.join(late)}.",
             where=late[0],
             remedy=_REMEDY,
+            error_id="RS-REGION-005",
         )
 
 
@@ -119,4 +121,5 @@ def _require_same(base: Release, wanted: Release, where: str, remedy: str = _IN_
         f"The settings say something else than what is up: {', '.join(found[:_NAMED])}{more}.",
         where=where,
         remedy=remedy,
+        error_id="RS-REGION-005",
     )

@@ -57,6 +57,7 @@ class Place:
                 f"{what} has to lie in the repository, under a name of letters, digits and ./_- alone.",
                 where=found,
                 remedy="give it another name or place",
+                error_id="RS-SETTINGS-008",
             )
         return found
 
@@ -99,6 +100,7 @@ def gitlab_files(config: MigrationConfig, place: Place) -> dict[str, str]:
             "The jobs of GitLab run in a container image, and the settings name none.",
             where="pipeline.image",
             remedy="name one with Python 3.11, Git and Pulumi by its digest: IMAGE@sha256:…",
+            error_id="RS-SETTINGS-008",
         )
     values["image"] = config.pipeline.image
     values["kept"] = "|".join(["REGIONSHIFT_ALLOW_BROADENING", *_secrets(config)])
@@ -121,6 +123,7 @@ def _values(config: MigrationConfig, place: Place) -> dict[str, str]:
             where="state",
             remedy="state: s3://BUCKET/PREFIX?region=REGION and state_secrets: awskms://…;"
             " `regionshift bootstrap` makes both",
+            error_id="RS-SETTINGS-008",
         )
     secondaries = config.regions.secondaries
     return {
@@ -215,6 +218,7 @@ def write_files(root: Path, files: Iterable[PipelineFile], *, overwrite: bool) -
         raise Refused(
             f"{', '.join(mine)} would lose what you changed there. Nothing was written.",
             remedy="take over from the difference above what you want, or write over it with --overwrite",
+            error_id="RS-FILE-006",
         )
     kept = ("current",) if overwrite else ("current", "changed")
     new = [each for each in found if each.state not in kept]

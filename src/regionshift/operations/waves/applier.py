@@ -23,6 +23,8 @@ _CHECKED = " has a problem: "
 class StepFailed(WorkFailed):
     """A step did not do what it is for; ``regions`` says what is known of each region."""
 
+    error_id = "RS-RUN-008"
+
     def __init__(self, message: str, regions: Mapping[str, str], *, where: str | None = None) -> None:
         super().__init__(message, where=where)
         self.regions = regions
@@ -138,7 +140,11 @@ class Applier:
             if digest is not None and region not in environment.scope.uncalled
         }
         if not releases:
-            raise Refused("No region would be left.", remedy="that is what `regionshift destroy` is for")
+            raise Refused(
+                "No region would be left.",
+                remedy="that is what `regionshift destroy` is for",
+                error_id="RS-REGION-003",
+            )
         # What joins regions refers to all of them: without one of them the engine must not know of it.
         links = None if environment.scope.left_out else links
         between = self._take(links, must=not changing) if links else None

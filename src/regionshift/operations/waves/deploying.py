@@ -96,15 +96,22 @@ def require_skippable(environment: Environment, deployed: DeployedReleases, skip
                 f"{region} is no region of this environment.",
                 where="--skip-region",
                 remedy=f"one of {', '.join(regions)}",
+                error_id="RS-REGION-001",
             )
     if skipped and deployed.is_empty:
         raise Refused(
             "A region can be left out only of an environment that is up.",
             where="--skip-region",
             remedy="run `regionshift up` without --skip-region",
+            error_id="RS-ENVIRONMENT-002",
         )
     if skipped >= set(regions):
-        raise Refused("No region would be left.", where="--skip-region", remedy="leave fewer regions out")
+        raise Refused(
+            "No region would be left.",
+            where="--skip-region",
+            remedy="leave fewer regions out",
+            error_id="RS-REGION-003",
+        )
 
 
 def one_run_findings(environment: Environment, proposal: Proposal) -> list[Finding]:
@@ -187,7 +194,9 @@ def resume(driver: WaveDriver, *, back: bool = False) -> tuple[str, DeploymentSt
     """
     views = unfinished(driver.journal)
     if not views:
-        raise InputError("No deployment is unfinished.", remedy="see: regionshift history")
+        raise InputError(
+            "No deployment is unfinished.", remedy="see: regionshift history", error_id="RS-RUN-002"
+        )
     take_over_engine(driver.environment, driver.journal, views[0].run_id)
     run = driver.journal.reopen(views[0].run_id)
     if back and "back" in driver.state(run.run_id).choices:
@@ -209,6 +218,7 @@ def plan_rollback(
             f"{view.run_id} is no deployment in waves, so there is nothing to go back to.",
             where=view.run_id,
             remedy="name another of `regionshift history`; to take everything down: regionshift destroy",
+            error_id="RS-RUN-001",
         )
     state = fold_deployment(journal.events(view.run_id))
     plan = plan_from_json(view.opened["plan"])
@@ -226,6 +236,7 @@ def plan_rollback(
             f"Deployment {view.run_id} left nothing to take back: every region has what it had before.",
             where=view.run_id,
             remedy="`regionshift history` lists older ones; `regionshift rollback RUN` takes that one back",
+            error_id="RS-RUN-005",
         )
     back = replace(
         back,
@@ -265,6 +276,7 @@ def preview_rollback(
             where="protect",
             remedy="set `protect: false` and run `regionshift up`; then take the region out of the settings and run"
             " `regionshift up --allow-data-loss`",
+            error_id="RS-ENVIRONMENT-003",
         )
     releases = {r: catalog.take(digest) for r, digest in target.items() if digest and r not in uncalled}
     releases |= {
@@ -273,7 +285,11 @@ def preview_rollback(
         if digest and region not in target and region not in uncalled
     }
     if not releases:
-        raise Refused("No region would be left.", remedy="that is what `regionshift destroy` is for")
+        raise Refused(
+            "No region would be left.",
+            remedy="that is what `regionshift destroy` is for",
+            error_id="RS-REGION-003",
+        )
     digest = None if environment.scope.left_out else intent.facts.links_target
     links = catalog.take(digest) if digest else None
     program = environment.program(releases, links=links, allow_data_loss=allow_data_loss)
@@ -338,7 +354,9 @@ def newest_to_take_back(history: Iterable[RunSummary]) -> str | None:
 def _newest(history: Iterable[RunSummary]) -> str:
     if run_id := newest_to_take_back(history):
         return run_id
-    raise InputError("No deployment in waves was ever finished.", remedy="see: regionshift history")
+    raise InputError(
+        "No deployment in waves was ever finished.", remedy="see: regionshift history", error_id="RS-RUN-002"
+    )
 
 
 def written_since(journal: Journal, run_id: str, regions: Collection[str]) -> list[str]:

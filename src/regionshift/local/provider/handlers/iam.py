@@ -142,7 +142,9 @@ class RolePolicyHandler(Handler):
 def _parts(identity: str) -> tuple[str, str]:
     role, _, name = identity.partition(":")
     if not name:
-        raise WorkFailed(f"{identity} is no inline policy", remedy="name it as role:policy")
+        raise WorkFailed(
+            f"{identity} is no inline policy", remedy="name it as role:policy", error_id="RS-LOCAL-006"
+        )
     return role, name
 
 

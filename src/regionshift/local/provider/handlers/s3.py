@@ -53,6 +53,7 @@ class BucketHandler(Handler):
                 f"bucket {bucket} exists and was not made by this environment",
                 where=context.region,
                 remedy="choose another project or environment name, or remove the bucket",
+                error_id="RS-LOCAL-006",
             )
         return found
 
@@ -94,6 +95,7 @@ class BucketHandler(Handler):
                     f"bucket {identity} was not made by this environment, so it is not emptied",
                     where=context.region,
                     remedy="take it out of the state, or empty it yourself",
+                    error_id="RS-LOCAL-006",
                 ) from error
             empty_bucket(s3, identity)
             s3.delete_bucket(Bucket=identity)
