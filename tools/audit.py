@@ -2,8 +2,7 @@
 
 pip-audit asks OSV (https://osv.dev) about every pinned version. A fault that is known ends it with 1, unless
 ``requirements/audit-exceptions.toml`` has it with a reason and a day until which that holds. Whatever could not be
-looked at is named: an answer that never came is no good news. Exit code 2: pip-audit itself could not be run. The Go
-modules of the engine are not looked at here: `govulncheck -mode binary .cache/bin/pulumi` does that.
+looked at is named: an answer that never came is no good news. Exit code 2: pip-audit itself could not be run.
 """
 
 from __future__ import annotations
@@ -22,6 +21,10 @@ from typing import Any
 ROOT = Path(__file__).resolve().parents[1]
 EXCEPTIONS = ROOT / "requirements/audit-exceptions.toml"
 CANNOT = "CANNOT LOOK for known faults of dependencies"
+NOT_HERE = (
+    "not looked at: Go modules. The product ships none; of the CLI that `make tools` builds on this machine,"
+    " `govulncheck -mode binary .cache/bin/pulumi` tells"
+)
 _SHOWN = 5
 # What requests, and pip-audit's own services, raise where nobody answers, or not as OSV does.
 _NO_ANSWER = re.compile(r"requests\.exceptions\.|ServiceError|ConnectionError")
@@ -122,7 +125,7 @@ def main(options: Sequence[str]) -> int:
         print(f"pip-audit failed: {problem}")
         return 2
     lines, code = verdict(packages.values(), accepted(EXCEPTIONS.read_text()), datetime.now(UTC).date())
-    print(*lines, sep="\n")
+    print(*lines, NOT_HERE, sep="\n")
     return code
 
 

@@ -11,7 +11,7 @@ import uuid
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import date, timedelta
 from functools import cache, cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -213,7 +213,7 @@ class BootstrapSession:
         config: the settings as they are when it is done. given: what it gives them.
         account, pipeline: its two parts. identities: of both. findings: what is to be said before their plans.
         aside: the state beside the caller. inside: the same in the bucket, which must stand. is_inside: which is used.
-        has_bucket: whether the bucket stands.
+        has_bucket: whether the bucket stands. today: in UTC.
         environments: where environments have their states in the bucket.
     """
 
@@ -228,6 +228,7 @@ class BootstrapSession:
     environments: Callable[[], StateStore]
     is_inside: bool
     has_bucket: bool
+    today: date
 
 
 @contextmanager
@@ -247,7 +248,7 @@ def open_bootstrap(
 
     Args:
         force, patience, waiting: as `open_session` has them.
-        region: where the bucket is to be when it is new; the primary region by default.
+        region: where the bucket is to be when it is new; as `default_region` says by default.
         take_over: an issuer that somebody else made becomes the account's part.
 
     Raises:
@@ -272,7 +273,7 @@ def open_bootstrap(
             remedy="leave it out",
             error_id="RS-USAGE-001",
         )
-    place = stands_in or region or config.regions.primary
+    place = stands_in or region or bootstrap.default_region(config)
     keeps_state = (
         not config.state and (files.home / "state").exists() and is_written(first.store, config.identity)
     )
@@ -325,7 +326,12 @@ def open_bootstrap(
             account=account,
             pipeline=opened(config, lambda site: pipeline_stack(site, settings)),
             identities=identities,
-            findings=(*bootstrap.state_findings(config, keeps_state=keeps_state), *findings),
+            findings=(
+                *bootstrap.state_findings(config, keeps_state=keeps_state),
+                *findings,
+                *bootstrap.reach_findings(config),
+            ),
+            today=outside.now().date(),
             aside=lambda: parts(shared, beside).store,
             inside=lambda: parts(shared, inside.state_url).store,
             environments=lambda: parts(shared, url_in(bootstrap.ENVIRONMENTS)).store,

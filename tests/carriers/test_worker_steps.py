@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import traceback
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
 import pytest
+from botocore.exceptions import ClientError
 from carrier_world import TARGET, S3Lab, World
 
 from regionshift.carriers.carrier import Level
 from regionshift.carriers.lines import entry_line
 from regionshift.carriers.plan_checks import BeingPlanned
 from regionshift.carriers.records import Layout
+from regionshift.function import migration_worker
 from regionshift.function.migration_worker import Worker
 
 
@@ -181,3 +184,29 @@ def test_a_plan_that_another_call_makes_is_tried_again_and_not_told_as_refused(
     with pytest.raises(BeingPlanned):
         run(Worker(migrations, heard), "plan", entries=[entry_line(lab.entry)], level="full")
     assert heard.ends == []
+
+
+def test_an_error_with_credentials_goes_to_the_state_machine_without_them(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    token = "FwoGZXIvYXdzEBYaDHRva2Vu"
+
+    def refuse(text: str) -> None:
+        def migrations(*_: str) -> None:
+            raise ClientError({"Error": {"Code": "SignatureDoesNotMatch", "Message": text}}, "PutObject")
+
+        monkeypatch.setattr(migration_worker, "_migrations", migrations)
+
+    for name in ("REGION", "DEPLOYMENT_BUCKET", "RECORDS_KEY_ARN", "CARRY"):
+        monkeypatch.setenv(name, "x")
+    refuse(f"The Canonical String should have been 'PUT x-amz-security-token:{token} host'")
+    with pytest.raises(Exception, match="SignatureDoesNotMatch") as told:
+        migration_worker.handler({"migration_id": "m"}, None)
+    assert type(told.value).__name__ == "ClientError", "what the execution tells as its error"
+    assert "x-amz-security-token:[not shown]" in str(told.value)
+    # All that Lambda's runtime takes of it, and what a log of it with its causes would have.
+    assert token not in "".join(traceback.format_exception_only(told.value))
+    assert told.value.__suppress_context__
+    refuse("no")
+    with pytest.raises(ClientError):
+        migration_worker.handler({"migration_id": "m"}, None)

@@ -275,6 +275,21 @@ def _caller_who_is_no_operator(scene: Scene) -> str:
     return "is none of access.operators"
 
 
+_BOUNDARY = {"access": {"boundary": "arn:aws:iam::123456789012:policy/nobodys"}}
+
+
+def _boundary_that_is_not_there(scene: Scene) -> str:
+    scene.settings |= _BOUNDARY
+    return "policy/nobodys of access.boundary does not exist"
+
+
+def _boundary_that_may_not_be_read(scene: Scene) -> str:
+    scene.settings |= _BOUNDARY
+    scene.clients.forbidden = "get_policy"
+    scene.exits = EXIT_OK
+    return "it cannot be seen whether the policy"
+
+
 def _disabled_key(scene: Scene) -> str:
     kms, alias = scene.clients.inner.get("kms", CANARY), scene.names.key_alias(CANARY)
     key = kms.create_key()["KeyMetadata"]["KeyId"]
@@ -429,6 +444,8 @@ TROUBLES = {
     ("state-region", _state_in_a_region_of_its_own),
     ("state-key", _key_of_one_machine),
     ("operators", _caller_who_is_no_operator),
+    ("boundary", _boundary_that_is_not_there),
+    ("boundary-unknown", _boundary_that_may_not_be_read),
     ("pending-secret", _secret_that_waits_for_its_deletion),
     ("pending-secret-unknown", _secrets_that_may_not_be_listed),
     ("collision", _name_that_is_taken),
@@ -444,12 +461,20 @@ BY_ONE = {
     *("orphan", "recovered"),
     *("lock", "state", "journal", "engine"),
     "terminal",
-    *("exists", "take-over", "issuer"),  # of what `bootstrap` makes
+    *("exists", "take-over", "issuer", "reach"),  # of what `bootstrap` makes
 }
 
 
 # All of these stand in the preflight, of which the short gate asks for some.
-_THOROUGH = {"memory", "plugin", "state-region", "state-key", "key-unknown", "pending-secret-unknown"}
+_THOROUGH = {
+    "memory",
+    "plugin",
+    "state-region",
+    "state-key",
+    "key-unknown",
+    "pending-secret-unknown",
+    "boundary-unknown",
+}
 
 
 @pytest.mark.parametrize(

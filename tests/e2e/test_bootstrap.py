@@ -16,6 +16,8 @@ from regionshift.local import emulator
 pytestmark = [pytest.mark.e2e, pytest.mark.thorough]
 REPOSITORY = "octo-org@123456/orders@456789"
 BUCKET = f"regionshift-state-{ACCOUNT}"
+STATES = "us-east-2"
+"""The region of the bucket: near the primary, and not in the environment."""
 
 
 @pytest.fixture(scope="module")
@@ -68,7 +70,7 @@ def test_killed_in_the_middle_it_goes_on_and_makes_nothing_twice(place: Place) -
     assert done.code == 0, done.said
     assert roles(place) == {"orders.dev.preview", "orders.dev.deploy", "orders.dev.operate"}
     assert buckets(place) == {BUCKET}
-    keys = place.clients.get("kms", "us-east-1").get_paginator("list_keys").paginate()
+    keys = place.clients.get("kms", STATES).get_paginator("list_keys").paginate()
     assert len(list(keys.search("Keys[].KeyId"))) == 1
     written = yaml.safe_load((place.folder / "regionshift.yaml").read_text())
     assert written["state"].startswith(f"s3://{BUCKET}/environments")
@@ -86,7 +88,7 @@ def test_another_machine_finds_its_state_in_the_bucket(place: Place, tmp_path: P
 
 def test_its_state_has_no_secret(place: Place) -> None:
     s3, cloud = (
-        place.clients.get("s3", "us-east-1"),
+        place.clients.get("s3", STATES),
         emulator.up(place.folder / ".regionshift/cloud", ACCOUNT),
     )
     kept = [

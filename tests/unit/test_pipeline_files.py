@@ -18,7 +18,7 @@ from regionshift.cli.app import app
 from regionshift.cli.failure import run
 from regionshift.errors import InputError
 from regionshift.operations.pipelines.files import Place, github_files, gitlab_files
-from regionshift.settings.components import PipelineRole
+from regionshift.settings.components import PIPELINE_SESSION, PipelineRole
 from regionshift.settings.config import MigrationConfig
 
 BIN = Path(sys.executable).parent
@@ -162,6 +162,7 @@ def test_every_job_takes_the_role_of_its_task(workflows: dict[str, Any]) -> None
             role = step.get("with", {}).get("role-to-assume")
             if role:
                 found[flow, name] = (role.rpartition("/")[2], job.get("environment"))
+                assert step["with"]["role-duration-seconds"] == PIPELINE_SESSION
     config = settings()
     preview, deploy, operate = (
         (role.role_name(config), role.github_environment(config))

@@ -94,7 +94,7 @@ def test_shortened_names_that_others_may_share_are_told(monkeypatch: pytest.Monk
     # As where the names of thirty regions have no room for themselves.
     rows = partial(statements_of, config, PipelineRole.DEPLOY, by_form=False)
     monkeypatch.setattr(operator_rights, "statements_of", lambda *_, **__: rows())
-    assert any("shortened" in each for each in reaches_beyond(config, PipelineRole.DEPLOY))
+    assert any("shortened" in said for said, _ in reaches_beyond(config, PipelineRole.DEPLOY))
 
 
 def test_a_folder_that_cannot_be_written_is_said(file: str, tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from audit import CANNOT, EXCEPTIONS, Accepted, accepted, verdict
+from audit import CANNOT, EXCEPTIONS, NOT_HERE, Accepted, accepted, verdict
 
 from regionshift.artifact.lock import LOCK, SELECTIONS, read_lock
 
@@ -162,6 +162,7 @@ def test_the_audit_finds_a_fault_and_tells_when_nobody_answers() -> None:
         assert found.returncode == 1, found.stdout + found.stderr
         version = pinned(ROOT / "requirements/lock.txt")["cryptography"]
         assert f"FAULT: cryptography {version}: CVE-1, GHSA-1" in found.stdout
+        assert NOT_HERE in found.stdout
         looked = int(re.findall(r"looked at (\d+) packages", found.stdout)[0])
         assert looked >= len({each for lock in LOCKS for each in pinned(lock).items()})
     nobody = run("audit.py", "--osv-url", url)

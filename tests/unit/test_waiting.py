@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from signal import SIGINT, default_int_handler, pthread_kill, signal
@@ -15,7 +16,7 @@ from botocore.exceptions import ClientError
 from regionshift.function.clients import of_session
 from regionshift.local.weather import WEATHERS
 from regionshift.operations.checks.base import Check, CheckContext, Wrong, run_checks
-from regionshift.operations.checks.function import invoke
+from regionshift.operations.checks.function import FunctionCheck, invoke
 from regionshift.session import waiter_of
 from regionshift.waiting import AT_ONCE, Waiter
 
@@ -129,6 +130,29 @@ def test_a_function_that_is_still_pending_is_called_again(slept: Slept, code: st
     nothing: Any = None
     context = CheckContext(nothing, outputs, clients, lambda: datetime.now(UTC), waiter=slept.waiter(60))
     assert invoke(context, "eu-west-1", {})["status"] == "success"
+
+
+def test_a_check_of_the_function_that_fails_is_told_in_one_sentence() -> None:
+    wanted = "s3:GetBucketVersioning orders-1: Enabled"
+    found = [
+        {"asked": "s3:HeadBucket orders-1: reachable", "answer": "reachable", "ok": True},
+        {"asked": wanted, "answer": "Suspended", "ok": False},
+        {"asked": "s3:GetPublicAccessBlock orders-1: all four on", "answer": "off", "ok": False},
+    ]
+    body = {
+        "status": "error",
+        "validation_results": {"s3": False, "kms": True},
+        "details": {"s3": found, "kms": found},
+    }
+    answer = json.dumps({"body": json.dumps(body)}).encode()
+    called: Any = SimpleNamespace(invoke=lambda **_: {"Payload": SimpleNamespace(read=lambda: answer)})
+    outputs: Any = SimpleNamespace(get=lambda *_: "function")
+    clients: Any = SimpleNamespace(get=lambda *_: called)
+    nothing: Any = None
+    context = CheckContext(nothing, outputs, clients, lambda: datetime.now(UTC))
+    with pytest.raises(Wrong) as told:
+        FunctionCheck().ask(context, "eu-west-1")
+    assert str(told.value) == f"s3: asked for {wanted}; the answer was: Suspended (and 1 more)"
 
 
 @pytest.mark.parametrize(

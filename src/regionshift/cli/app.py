@@ -312,13 +312,18 @@ def bootstrap(
         ),
     ] = None,
     region: Annotated[
-        str | None, typer.Option("--region", help="Where the bucket is to be; the primary region by default.")
+        str | None,
+        typer.Option(
+            "--region",
+            help="Where the bucket is to be; by default near the primary, where the environment is not.",
+        ),
     ] = None,
     take_over: Annotated[
         bool,
         typer.Option("--take-over", help="Manage from now on what stands already and somebody else made."),
     ] = False,
     allow_data_loss: DataLoss = False,
+    allow_broadening: Broadening = None,
 ) -> int:
     """Make a place for states and the roles of a pipeline.
 
@@ -336,7 +341,12 @@ def bootstrap(
     if action is not None:
         return run_bootstrap_destroy(choices, allow_data_loss=allow_data_loss)
     return run_bootstrap(
-        choices, repository=repository, region=region, plan_only=plan_only, take_over=take_over
+        choices,
+        repository=repository,
+        region=region,
+        plan_only=plan_only,
+        take_over=take_over,
+        allow_broadening=allow_broadening or (),
     )
 
 

@@ -3,8 +3,9 @@ change."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import asdict
+from collections import Counter
+from collections.abc import Collection, Mapping
+from dataclasses import asdict, replace
 
 from regionshift.cli.failure import changes_of_this_command
 from regionshift.cli.opening import opened_bootstrap
@@ -23,6 +24,7 @@ from regionshift.cli.show import (
 from regionshift.errors import EXIT_OK, InputError
 from regionshift.operations import bootstrap
 from regionshift.operations.up import PlanRefused
+from regionshift.report.terminal import plan_parts
 from regionshift.report.values import Plan, as_data, exit_code_of
 from regionshift.session import BootstrapSession
 from regionshift.settings.components import PipelineRole
@@ -30,15 +32,23 @@ from regionshift.settings.editing import set_values
 
 
 def run_bootstrap(
-    choices: Choices, *, repository: str | None, region: str | None, plan_only: bool, take_over: bool
+    choices: Choices,
+    *,
+    repository: str | None,
+    region: str | None,
+    plan_only: bool,
+    take_over: bool,
+    allow_broadening: Collection[str] = (),
 ) -> int:
     """Show, ask, make, and say what belongs into the settings file."""
     with opened_bootstrap(choices, repository, region, take_over=take_over) as session:
         screen, parts = console(choices), (session.account, session.pipeline)
         with working(choices, "planning"):
-            plans = [bootstrap.plan_part(part, take_over=take_over) for part in parts]
-        plan = bootstrap.plan_of(session.config, session.account.region, plans, session.findings)
-        show_plan(choices, plan)
+            plans = [bootstrap.plan_part(part, session.today, take_over=take_over) for part in parts]
+        plan = bootstrap.plan_of(
+            session.config, session.account.region, plans, session.findings, allow_broadening
+        )
+        _show(choices, plan)
         if plan_only or plan.errors:
             if plan.errors and not plan_only:
                 raise PlanRefused(plan.findings)
@@ -56,6 +66,31 @@ def run_bootstrap(
             bootstrap.move_state(session.aside(), session.inside(), marker)
         given = {**session.given, **({"pipeline.repository": repository} if repository else {})}
     return _told(choices, session, plan, given)
+
+
+def _show(choices: Choices, plan: Plan) -> None:
+    """A plan, with what IAM has once for all regions named so; of a first one how much it makes of what."""
+    if choices.as_json:
+        return
+    changes = [
+        replace(each, name=each.name.removesuffix(f"-{each.region}"), region=None)
+        if each.type.startswith("aws:iam/")
+        else each
+        for each in plan.changes
+    ]
+    shown = replace(plan, changes=tuple(changes))
+    if choices.verbose or {each.op for each in changes} != {"create"}:
+        show_plan(choices, shown)
+        return
+    screen = console(choices)
+    screen.print(f"Plan for {plan.environment}")
+    for region in dict.fromkeys(each.region for each in changes):
+        kinds = Counter(each.type.rpartition(":")[2] for each in changes if each.region == region)
+        made = ", ".join(f"{count} {kind}" if count > 1 else kind for kind, count in kinds.items())
+        screen.print(f"  create in {region or 'IAM, for all regions'}: {made}")
+    screen.print(f"{len(changes)} to create, {plan.unchanged} unchanged; --verbose names them")
+    for part in plan_parts(shown)[1:]:
+        screen.print(part)
 
 
 def _told(choices: Choices, session: BootstrapSession, plan: Plan, given: Mapping[str, str]) -> int:
@@ -79,6 +114,7 @@ def _told(choices: Choices, session: BootstrapSession, plan: Plan, given: Mappin
             {
                 "changes": as_data(plan.changes),
                 "findings": as_data(plan.findings),
+                "growth": as_data(plan.growth),
                 "roles": roles,
                 "settings": dict(given),
                 "written": written,
@@ -112,7 +148,7 @@ def run_bootstrap_destroy(choices: Choices, *, allow_data_loss: bool) -> int:
             held = bootstrap.held_in(session.account, session.environments())
             bootstrap.require_free(held, allow_data_loss=allow_data_loss)
         plan = bootstrap.plan_of(session.config, session.account.region, list(map(bootstrap.doomed, parts)))
-        show_plan(choices, plan)
+        _show(choices, plan)
         if others:
             screen.print(
                 f"The bucket, its key and the issuer stay, as others need them: {', '.join(others)}."

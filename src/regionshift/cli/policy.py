@@ -38,8 +38,8 @@ def run_policy_deploy(choices: Choices, role: str, folder: Path | None) -> int:
             " more policies a role in Service Quotas",
             error_id="RS-SETTINGS-009",
         )
-    for sentence in reaches_beyond(config, PipelineRole(role)):
-        screen_of(stderr=True).print(f"warning: {sentence}.")
+    for said, remedy in reaches_beyond(config, PipelineRole(role)):
+        screen_of(stderr=True).print(f"warning: {said}; {remedy}.")
     if folder is not None:
         _write(folder, policies)
     if choices.as_json:

@@ -142,6 +142,8 @@ def run_up(choices: Choices, options: UpOptions, *, check: bool, hand_over: Path
         if not plan.is_empty:
             prune_releases(choices, session)
         results = validated(choices, session, ()).results if check else []
+        if not passed(results) and not choices.as_json:
+            screen.print(_AFTER_FAILED_CHECKS)
         if choices.as_json:
             print_json(
                 {
@@ -153,6 +155,12 @@ def run_up(choices: Choices, options: UpOptions, *, check: bool, hand_over: Path
                 }
             )
     return EXIT_OK if passed(results) else EXIT_FAILED
+
+
+_AFTER_FAILED_CHECKS = (
+    "The change is made and stays, but checks failed: do what stands behind → above,"
+    " then run `regionshift validate`."
+)
 
 
 def _nothing_elsewhere(choices: Choices, planned: UpPlan) -> int:

@@ -27,7 +27,7 @@ from regionshift.carriers.migration import Migration, Migrations
 from regionshift.carriers.plan_checks import Asked, BeingPlanned
 from regionshift.carriers.records import RecordStore
 from regionshift.carriers.seals import Seals, by_kms
-from regionshift.errors import InputError, Refused, RegionshiftError
+from regionshift.errors import InputError, Refused, RegionshiftError, without_credentials
 from regionshift.function.answer import AWS_PROBLEMS
 from regionshift.function.clients import PATIENCE, carrier_access, of_session, read_ways
 from regionshift.function.notification import Notification, log_group_link, send_notification
@@ -56,8 +56,19 @@ def handler(event: Mapping[str, Any], context: object) -> Answer:
     """One step of one migration; errors go to the state machine, which tries again.
 
     Raises:
-        RegionshiftError, botocore.exceptions.ClientError: the step failed as a whole.
+        RegionshiftError, botocore.exceptions.ClientError: the step failed as a whole. An error with credentials in
+            its text is raised without them, as another one of its name: it becomes the execution's cause.
     """
+    try:
+        return _step(event, context)
+    except Exception as error:
+        said = without_credentials(str(error))
+        if said == str(error):
+            raise
+        raise type(type(error).__name__, (Exception,), {})(said) from None
+
+
+def _step(event: Mapping[str, Any], context: object) -> Answer:
     invocation = Invocation.of(context)
     region = os.environ["REGION"]
     migrations = replace(

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
+from types import MappingProxyType
 
 import pulumi
 import pulumi_aws as aws
@@ -24,6 +25,7 @@ from regionshift.infrastructure.storage import (
     old_versions,
 )
 from regionshift.settings.components import (
+    PIPELINE_SESSION,
     STATE_KEY_ALIAS,
     PipelineRole,
     boundary_arn,
@@ -35,8 +37,27 @@ GITHUB = "token.actions.githubusercontent.com"
 """The host of the issuer of the tokens of GitHub's jobs (GitHub Docs, "OpenID Connect reference")."""
 AUDIENCE = "sts.amazonaws.com"
 """For whom a job asks for its token (GitHub Docs, "Configuring OpenID Connect in Amazon Web Services")."""
-SESSION = 14_400
-"""Seconds that a session of a role may last: a wave with its bake, or a `destroy` that waits for network interfaces."""
+MADE = "made"
+"""The output that a pipeline's stack has when all of it was made once."""
+DEPLOYER_ON_EVERYTHING: Mapping[str, str] = MappingProxyType(
+    {
+        "cloudwatch:GetMetricData": "of metrics only OTLP datasets are resources (Service Authorization Reference)",
+        "kms:TagResource": (
+            "a key that is being made has no ARN yet; one with an alias or other tags is left alone (KMS Developer"
+            " Guide, 'Controlling access to tags')"
+        ),
+    }
+)
+"""Actions of the pipeline's roles that no resource can be named for, each with its reason."""
+DEPLOYER_MEANT: Mapping[str, str] = MappingProxyType(
+    {
+        "RS-IAM-006": "it makes the environment's roles, which the boundary bounds",
+        "RS-IAM-010": "it gives the environment's functions the roles that it makes for them",
+        "RS-IAM-012": "it brings the code of the environment's functions",
+        "RS-IAM-014": "who makes a key must be allowed to change its policy later (KMS API Reference, CreateKey)",
+    }
+)
+"""Rules of `iam.findings` that the deploying role breaks, as deploying is just that: each with its reason."""
 _KEPT_DAYS = 90
 _UPLOADS_DAYS = 7
 Imports = Mapping[str, str]
@@ -61,7 +82,9 @@ def pipeline_stack(site: Site, settings: ProviderSettings) -> None:
     The site's region is that of the bucket, so that another primary names nothing anew.
     """
     provider = AWSProviderManager(settings, {site.region: site}).get_provider(site.region)
-    PipelineStack(site, pulumi.ResourceOptions(providers={"aws": provider}))
+    stack = PipelineStack(site, pulumi.ResourceOptions(providers={"aws": provider}))
+    # Known when the last of them is: a run that is killed, or fails, leaves the output as it was.
+    pulumi.export(MADE, pulumi.Output.all(*stack.ids).apply(lambda _: True))
 
 
 class StateStack(PrivateBuckets):
@@ -120,6 +143,7 @@ class PipelineStack(RegionComponent):
     def __init__(self, site: Site, opts: pulumi.ResourceOptions) -> None:
         super().__init__(site, "Pipeline", opts)
         config = site.config
+        self.ids: list[pulumi.Output[str]] = []
         self._policy(boundary_arn(config).rpartition("/")[2], "boundary", boundary_statements(config))
         for role in PipelineRole if config.pipeline.repository else ():
             self._role(role)
@@ -133,28 +157,31 @@ class PipelineStack(RegionComponent):
             name=name,
             description=site.about(purpose),
             assume_role_policy=github_trust(site.config, role),
-            max_session_duration=SESSION,
+            max_session_duration=PIPELINE_SESSION,
             tags=site.tags(f"{role.value}-role", purpose),
             opts=self.child(),
         )
         for number, each in enumerate(operator_policies(site.config, role), start=1):
             statements = [explained.statement for explained in each.statements]
             given = self._policy(each.name, f"{role.value}-{number}", statements)
-            aws.iam.RolePolicyAttachment(
+            attached = aws.iam.RolePolicyAttachment(
                 site.label(f"{role.value}-{number}-attachment"),
                 role=made.name,
                 policy_arn=given.arn,
                 opts=self.child(),
             )
+            self.ids.append(attached.id)
 
     def _policy(self, name: str, thing: str, statements: Sequence[Statement]) -> aws.iam.Policy:
-        return aws.iam.Policy(
+        made = aws.iam.Policy(
             self.site.label(f"{thing}-policy"),
             name=name,
             policy=document(statements),
             tags=self.site.tags(f"{thing}-policy", f"{thing} of the pipeline"),
             opts=self.child(),
         )
+        self.ids.append(made.id)
+        return made
 
 
 def github_trust(config: MigrationConfig, role: PipelineRole) -> str:

@@ -91,13 +91,16 @@ def operator_policies(config: MigrationConfig, role: PipelineRole) -> tuple[Mana
     )
 
 
-def reaches_beyond(config: MigrationConfig, role: PipelineRole) -> list[str]:
-    """In what way the policies of a role let it reach beyond its environment, a sentence each; mostly none."""
+def reaches_beyond(config: MigrationConfig, role: PipelineRole) -> list[tuple[str, str]]:
+    """In what way the policies of a role let it reach beyond its environment, and what to do; mostly none."""
     found = []
     if role == DEPLOY and config.access.boundary is None:
         found.append(
-            "Without `access.boundary` whoever has this role can give the environment's roles every right of the"
-            " account, and use them: `regionshift bootstrap` makes a boundary"
+            (
+                "Without `access.boundary` whoever has this role can give the environment's roles every right of the"
+                " account, and use them",
+                "`regionshift bootstrap` makes a boundary",
+            )
         )
     named = [
         resource
@@ -107,9 +110,11 @@ def reaches_beyond(config: MigrationConfig, role: PipelineRole) -> list[str]:
     ]
     if shared := sorted({name.rpartition(":")[2] for name in named if _SHORTENED in name}):
         found.append(
-            "Names of this environment are shortened, and there is room for what they begin with alone: another"
-            f" environment of the project with shortened names is reached too, such as by {shared[0]}; shorten the"
-            " names of project and environment"
+            (
+                "Names of this environment are shortened, and there is room for what they begin with alone: another"
+                f" environment of the project with shortened names is reached too, such as by {shared[0]}",
+                "shorten the names of project and environment",
+            )
         )
     return found
 
@@ -542,6 +547,12 @@ def _roles(reach: _Reach) -> Iterator[_Row]:
         },
         policies,
         look="Reads the managed policies, which `drift` compares with the state.",
+    )
+    yield _Row(
+        "Boundary",
+        "Looks before a change whether the permissions boundary is there, without which AWS makes no role.",
+        _each((DEPLOY, PREVIEW), ["iam:GetPolicy"]),
+        [reach.config.access.boundary] if reach.config.access.boundary else [],
     )
     for kind, passed in PASSED.items():
         service = passed.service.partition(".")[0]

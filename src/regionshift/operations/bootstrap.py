@@ -7,8 +7,9 @@ state is, whenever a command is killed.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import date
 from typing import Any
 
 from botocore.exceptions import ClientError
@@ -20,13 +21,25 @@ from regionshift.carriers.s3.undoing import empty_bucket
 from regionshift.engine.engine import Engine, Listener, Program
 from regionshift.engine.events import ResourceStep
 from regionshift.errors import Refused
-from regionshift.infrastructure.bootstrap import AUDIENCE, GITHUB, Imports
+from regionshift.iam.findings import RULES
+from regionshift.infrastructure.bootstrap import (
+    AUDIENCE,
+    DEPLOYER_MEANT,
+    DEPLOYER_ON_EVERYTHING,
+    GITHUB,
+    MADE,
+    Imports,
+)
+from regionshift.infrastructure.operator_rights import reaches_beyond
+from regionshift.infrastructure.policies.statement import WITHOUT_RESOURCE
 from regionshift.infrastructure.site import MANAGED_BY
 from regionshift.journal.store import StateStore
+from regionshift.operations.broadening import allowed, growth_of, made_findings
 from regionshift.operations.planning import BUCKET, change_of
-from regionshift.report.values import Change, Finding, Plan
+from regionshift.operations.policy_findings import policy_findings
+from regionshift.report.values import Change, Finding, Plan, PolicyFinding
 from regionshift.settings.carry import Carry
-from regionshift.settings.components import STATE_KEY_ALIAS, boundary_arn, state_bucket
+from regionshift.settings.components import STATE_KEY_ALIAS, PipelineRole, boundary_arn, state_bucket
 from regionshift.settings.config import Access, Application, MigrationConfig, Regions
 from regionshift.settings.names import Identity
 
@@ -35,6 +48,17 @@ STATE_FOLDER = "bootstrap"
 ENVIRONMENTS = "environments"
 """Of the bucket: where the states of environments are."""
 _PROJECT, _STACK = "regionshift", "bootstrap"
+_ONE_LAW = (
+    ("us-east-1", "us-east-2", "us-west-2", "us-west-1"),
+    ("eu-central-1", "eu-west-1", "eu-north-1", "eu-west-3", "eu-south-1", "eu-south-2"),
+    ("ap-northeast-1", "ap-northeast-3"),
+    ("cn-north-1", "cn-northwest-1"),
+    ("us-gov-west-1", "us-gov-east-1"),
+    ("us-iso-east-1", "us-iso-west-1"),
+    ("us-isob-east-1", "us-isob-west-1"),
+)
+"""Regions of one country or of the European Union; first those that every account has (AWS Account Management Guide,
+"Enable or disable AWS Regions in your account")."""
 _STACKS = ".pulumi/stacks"
 _KEY = "aws:kms/key:Key"
 _ALIAS = "aws:kms/alias:Alias"
@@ -56,6 +80,15 @@ def account_settings(config: MigrationConfig, region: str) -> MigrationConfig:
             "tags": {},
         }
     )
+
+
+def default_region(config: MigrationConfig) -> str:
+    """Where the bucket of states stands unless somebody says otherwise: near the primary, and not in the environment.
+
+    With a region of the environment the state would be out of reach too. The primary, where none is in its country.
+    """
+    near = next((group for group in _ONE_LAW if config.regions.primary in group), ())
+    return next((each for each in near if each not in config.all_regions), config.regions.primary)
 
 
 def settings_after(config: MigrationConfig, region: str, *, keeps_state: bool = False) -> dict[str, str]:
@@ -111,15 +144,21 @@ class BootstrapPart:
 
 @dataclass(frozen=True)
 class PartPlan:
-    """What one part would do. ``imports``: {logical name: id} of what it takes over first."""
+    """What one part would do.
+
+    Args:
+        imports: {logical name: id} of what it takes over first.
+        steps: what may open something in what stands: all, or what is changed of a part that was never whole.
+    """
 
     changes: tuple[Change, ...]
     findings: tuple[Finding, ...]
     imports: Imports
     unchanged: int = 0
+    steps: tuple[ResourceStep, ...] = ()
 
 
-def plan_part(part: BootstrapPart, *, take_over: bool) -> PartPlan:
+def plan_part(part: BootstrapPart, today: date, *, take_over: bool) -> PartPlan:
     """Preview one part. What stands already and is ours was made by a run that was killed: it is taken over.
 
     So is what is somebody else's, with ``take_over``; without it that is an error. Changes nothing.
@@ -140,7 +179,29 @@ def plan_part(part: BootstrapPart, *, take_over: bool) -> PartPlan:
         map(change_of, (step for step in record.outcomes if step.changes)), key=lambda each: each.urn
     )
     unchanged = sum(step.op == "same" and step.type.startswith("aws:") for step in record.outcomes)
-    return PartPlan(tuple(changes), tuple(findings), imports, unchanged)
+    whole = part.engine.outputs().get(MADE)
+    steps = [step for step in record.outcomes if whole or step.op not in ("create", "import")]
+    findings += _policy_findings(part.config, record.outcomes, today)
+    findings += made_findings(record.outcomes, () if not whole else (part.region,))
+    return PartPlan(tuple(changes), tuple(findings), imports, unchanged, tuple(steps))
+
+
+def _policy_findings(
+    config: MigrationConfig, steps: Sequence[ResourceStep], today: date
+) -> list[PolicyFinding]:
+    """Every fault of the policies of one part; those that deploying cannot do without are told as info, once a rule."""
+    on_everything = (*WITHOUT_RESOURCE, *DEPLOYER_ON_EVERYTHING)
+    found = policy_findings(config, steps, today, is_whole=False, on_everything=on_everything)
+    meant: dict[str, list[PolicyFinding]] = {}
+    for each in found:
+        if each.code in DEPLOYER_MEANT and each.document.startswith(f"{PipelineRole.DEPLOY}-"):
+            meant.setdefault(each.code, []).append(each)
+    left = [each for each in found if not any(each in of_rule for of_rule in meant.values())]
+    for code, of_rule in meant.items():
+        statements = ", ".join(dict.fromkeys(each.statement for each in of_rule))
+        said = f"the deploying role, {statements}: {RULES[code].title}, as it is meant: {DEPLOYER_MEANT[code]} ({code})"
+        left.append(replace(of_rule[0], severity="info", message=said, region=None))
+    return left
 
 
 def _finding(
@@ -273,16 +334,41 @@ def doomed(part: BootstrapPart) -> PartPlan:
 
 
 def plan_of(
-    config: MigrationConfig, region: str, parts: Sequence[PartPlan], findings: Sequence[Finding] = ()
+    config: MigrationConfig,
+    region: str,
+    parts: Sequence[PartPlan],
+    findings: Sequence[Finding] = (),
+    allow_broadening: Collection[str] = (),
 ) -> Plan:
-    """The plans of both parts as one, to be shown; ``findings`` before theirs."""
+    """The plans of both parts as one, to be shown; ``findings`` before theirs.
+
+    Args:
+        allow_broadening: ids of what more may be opened in what was made before; anything else is an error.
+    """
+    opened = [each for part in parts for each in growth_of(part.steps, (region,), (region,))]
+    growth, broadening = allowed(opened, allow_broadening)
     return Plan(
         f"bootstrap of {config.project} {config.suffix}",
         (region,),
         tuple(change for part in parts for change in part.changes),
-        (*findings, *(finding for part in parts for finding in part.findings)),
+        (*findings, *(finding for part in parts for finding in part.findings), *broadening),
         unchanged=sum(part.unchanged for part in parts),
+        growth=growth,
     )
+
+
+def reach_findings(config: MigrationConfig) -> list[Finding]:
+    """A warning for each way in which the pipeline's roles reach beyond their environment."""
+    if not config.pipeline.repository:
+        return []
+    roles: dict[tuple[str, str], list[str]] = {}
+    for role in PipelineRole:
+        for each in reaches_beyond(config, role):
+            roles.setdefault(each, []).append(role.value)
+    return [
+        Finding("reach", "warning", f"{said} (roles: {', '.join(which)})", None, remedy)
+        for (said, remedy), which in roles.items()
+    ]
 
 
 def state_findings(config: MigrationConfig, *, keeps_state: bool) -> list[Finding]:

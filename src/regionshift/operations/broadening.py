@@ -12,6 +12,7 @@ import json
 import re
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 from regionshift.engine.events import ResourceStep
 from regionshift.iam.documents import Condition, Part, Policy, PolicyKind, Statement, Unreadable
@@ -45,13 +46,13 @@ def growth_of(
     """
     told = _Told(tuple(regions), frozenset(standing), release)
     stood = _as_they_stood(steps)
-    before = {(each.label, each.region): each for each in _subjects(stood)}
+    before = {(each.label, each.region): each for each in _subjects(stood) if each.was_read_back}
     for subject in _subjects(steps):
         if subject.region in standing:
-            found, more = subject.opened(), subject.beside_new_regions(set(regions) - set(standing), standing)
+            found, more = subject.opened, subject.beside_new_regions(set(regions) - set(standing), standing)
             same = before.get((subject.label, subject.region)) if more else None
             if same is not None:
-                more = min(more, same.opened(), key=len)
+                more = min(more, same.opened, key=len)
             why = _MADE_ANEW if subject.is_made_anew(more) else ""
             told.add(subject, [*more, *subject.unknown()], why)
             if not more and found:
@@ -160,6 +161,12 @@ class _Subject:
     def _new(self) -> list[Policy]:
         return [each.new for each in self._known if isinstance(each.new, Policy)]
 
+    @property
+    def was_read_back(self) -> bool:
+        """Whether somebody may have changed it since the last run."""
+        return any(each.step.stood for each in self.documents)
+
+    @cached_property
     def opened(self) -> list[Opened]:
         """What it gets, of what is known."""
         return opened(self._old, self._new)
@@ -169,7 +176,7 @@ class _Subject:
 
         A new region's key is then any that it had in the other one, whose id says nothing; each other key is itself.
         """
-        found = self.opened()
+        found = self.opened
         others = sorted(set(standing) - {self.region}) if found and new_regions else []
         as_there = (
             opened(

@@ -6,7 +6,7 @@ still to be made, is judged by the next plan.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import date, timedelta
 from types import MappingProxyType
 
@@ -29,7 +29,6 @@ _BUCKET_POLICY = "aws:s3/bucketPolicy:BucketPolicy"
 # endpoints using endpoint policies").
 _GIVES_NOTHING = ("aws:ec2/vpcEndpoint:VpcEndpoint",)
 _LONGEST_WAIVER = timedelta(days=366)
-_EXCEPTIONS = Exceptions(on_everything=WITHOUT_RESOURCE, of_a_type=EVERY_OF_A_TYPE)
 _SETTINGS: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {
         "worker-carry-keys-": ("carry", "s3"),
@@ -75,7 +74,12 @@ def _too_large(step: ResourceStep) -> Iterator[str]:
 
 
 def policy_findings(
-    config: MigrationConfig, steps: Sequence[ResourceStep], today: date, *, is_whole: bool = True
+    config: MigrationConfig,
+    steps: Sequence[ResourceStep],
+    today: date,
+    *,
+    is_whole: bool = True,
+    on_everything: Collection[str] = WITHOUT_RESOURCE,
 ) -> list[PolicyFinding]:
     """Every fault of every policy of the plan, once for all regions where it is alike; and what is wrong with waivers.
 
@@ -85,11 +89,12 @@ def policy_findings(
         steps: one a resource (`final_steps`). today: in UTC; a waiver counts until its last day is over, and one that
             ends later than in a year does not.
         is_whole: whether nothing of the environment is left out, which a waiver may be about.
+        on_everything: actions that may be allowed on every resource there is.
     """
     held = [each for each in policy_documents(steps) if each.stays and each.new is not None]
     held = [each for each in held if each.step.type not in _GIVES_NOTHING]
     found = [
-        *faults(_placed(held, steps), config.account, _EXCEPTIONS),
+        *faults(_placed(config, held, steps), config.account, Exceptions(on_everything, EVERY_OF_A_TYPE)),
         *(
             Fault(RULES["RS-DOCUMENT-001"], each.step.name, each.step.region, "", str(each.new))
             for each in held
@@ -109,8 +114,13 @@ def policy_findings(
     ]
 
 
-def _placed(held: Sequence[PolicyDocument], steps: Sequence[ResourceStep]) -> list[Placed]:
-    boundaries = {_last(step.new.get("permissionsBoundary")) for step in steps} - {""}
+def _placed(
+    config: MigrationConfig, held: Sequence[PolicyDocument], steps: Sequence[ResourceStep]
+) -> list[Placed]:
+    boundaries = {_last(step.new.get("permissionsBoundary")) for step in steps} | {
+        _last(config.access.boundary)
+    }
+    boundaries -= {""}
     policies: dict[str, list[str]] = {}
     for each in held:
         policies.setdefault(each.subject, []).append(f"policy/{each.step.new.get('name')}")

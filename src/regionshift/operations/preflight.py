@@ -85,6 +85,7 @@ def preflight(
         lambda: _state_region(environment),
         lambda: _state_key(environment),
         lambda: operator_findings(environment),
+        lambda: _boundary(environment),
         lambda: key_findings(environment.clients, environment.config, answering),
     )
     with ThreadPoolExecutor(max_workers=len(parts)) as pool:
@@ -235,6 +236,27 @@ def _release(environment: Environment) -> list[Finding]:
         return [Finding(code, "error", error.message, None, remedy, is_input=given)]
     said = "its availability zones could not be asked for"
     return [_down(region, said, tolerated=False) for region in silent]
+
+
+def _boundary(environment: Environment) -> list[Finding]:
+    """AWS makes no role within a boundary that is not there (IAM API Reference, "CreateRole", NoSuchEntity)."""
+    arn = environment.config.access.boundary
+    if arn is None:
+        return []
+    try:
+        environment.clients.call(environment.regions[0], "iam", "get_policy", PolicyArn=arn)
+    except AwsFailed as error:
+        if error.code == "NoSuchEntity":
+            said = f"the policy {arn} of access.boundary does not exist"
+            remedy = "`regionshift bootstrap` makes it; or name another one in access.boundary"
+            return [Finding("boundary", "error", said, None, remedy)]
+        said = f"it cannot be seen whether the policy {arn} of access.boundary exists: {error.message}"
+        return [
+            Finding(
+                "boundary-unknown", "warning", said, None, error.remedy or f"allow iam:GetPolicy on {arn}"
+            )
+        ]
+    return []
 
 
 def _memory(environment: Environment, machine: Machine) -> list[Finding]:

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Final
 
 from regionshift.settings.config import MigrationConfig
 from regionshift.settings.names import NameKind, Names
@@ -135,6 +136,11 @@ STATE_KEY_ALIAS = "alias/regionshift-state"
 def state_bucket(account: str) -> str:
     """The name of the bucket that `bootstrap` makes in an account for states."""
     return f"regionshift-state-{account}"
+
+
+PIPELINE_SESSION: Final = 14_400
+"""Seconds that a session of a pipeline's role lasts: a wave with its bake, or a `destroy` that waits for network
+interfaces."""
 
 
 class PipelineRole(StrEnum):

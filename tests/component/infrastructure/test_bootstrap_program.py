@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import json
 from collections import Counter
+from dataclasses import replace
+from datetime import date
 from functools import partial
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import botocore.session
 import pytest
@@ -16,18 +19,33 @@ from ministack.core.iam_evaluator import (  # type: ignore[import-untyped]
 )
 from recorder import Recorder, Run, config, record
 
+from regionshift.aws.clients import Clients
+from regionshift.engine.events import ResourceStep
 from regionshift.infrastructure.bootstrap import (
     AUDIENCE,
+    DEPLOYER_MEANT,
+    DEPLOYER_ON_EVERYTHING,
     GITHUB,
     account_stack,
     pipeline_stack,
     taking_over,
 )
 from regionshift.infrastructure.policies.packing import length
+from regionshift.infrastructure.policies.statement import WITHOUT_RESOURCE
 from regionshift.infrastructure.program import ProviderSettings
 from regionshift.infrastructure.site import Site
 from regionshift.local.provider.handlers import BY_TOKEN
-from regionshift.operations.bootstrap import account_settings, settings_after, with_values
+from regionshift.operations.bootstrap import (
+    BootstrapPart,
+    PartPlan,
+    account_settings,
+    default_region,
+    plan_of,
+    plan_part,
+    settings_after,
+    with_values,
+)
+from regionshift.operations.policy_findings import policy_findings
 from regionshift.settings.components import PipelineRole, boundary_arn
 from regionshift.settings.config import MigrationConfig
 from regionshift.settings.quotas import MANAGED_POLICIES, MANAGED_POLICY, TRUST_POLICY
@@ -188,6 +206,88 @@ OWN_THINGS = (
 )
 
 
+def plain_steps(run: Run, op: str = "create") -> list[ResourceStep]:
+    """What the engine says of the run's resources."""
+    old = op != "create"
+    return [
+        ResourceStep(
+            op,
+            f"urn::{one.name}",
+            one.type,
+            HERE,
+            old=dict(one.inputs) if old else {},
+            new=dict(one.inputs),
+        )
+        for one in run.plain
+    ]
+
+
+def bootstrapped(**changes: Any) -> MigrationConfig:
+    settings = config(pipeline=PIPELINE, **changes)
+    return with_values(settings, settings_after(settings, HERE))
+
+
+def planned(
+    clients: Clients, settings: MigrationConfig, steps: list[ResourceStep], **outputs: Any
+) -> PartPlan:
+    """The plan of the pipeline's part, whose engine says ``steps`` and has ``outputs``."""
+    record_ = SimpleNamespace(outcomes=steps)
+    engine = SimpleNamespace(preview=lambda _: record_, outputs=lambda: outputs)
+    part = BootstrapPart(settings, HERE, clients, cast(Any, engine), cast(Any, lambda _: None))
+    return plan_part(part, date(2026, 11, 30), take_over=False)
+
+
+def test_its_policies_are_judged_and_what_deploying_is_for_is_told_once_a_rule(clients: Clients) -> None:
+    carry = {"s3": [{"prefix": "uploads/"}], "ssm": [{"path": "/shop"}], "secrets": [{"name": "shop/"}]}
+    settings = bootstrapped(carry=carry)
+    steps = plain_steps(of_pipeline(settings), "same")
+    found = planned(clients, settings, steps, made=True).findings
+    assert {each.severity for each in found} == {"info"}
+    assert Counter(each.code for each in found) == Counter(DEPLOYER_MEANT.keys())
+    for action in DEPLOYER_ON_EVERYTHING:
+        less = [each for each in (*WITHOUT_RESOURCE, *DEPLOYER_ON_EVERYTHING) if each != action]
+        told = policy_findings(settings, steps, date(2026, 11, 30), is_whole=False, on_everything=less)
+        assert [action in each.message for each in told if each.severity == "error"] == [True], action
+    assert not policy_findings(
+        settings, plain_steps(of_account(settings), "same"), date(2026, 11, 30), is_whole=False
+    )
+
+
+def test_a_first_bootstrap_says_what_it_makes_and_a_change_that_opens_more_wants_leave(
+    clients: Clients,
+) -> None:
+    settings = bootstrapped(project="growing")
+    first = plan_of(settings, HERE, [planned(clients, settings, plain_steps(of_pipeline(settings)))])
+    assert (first.growth, first.errors) == ((), ())
+    (made,) = [each for each in first.findings if each.code == "rights"]
+    assert made.message.startswith("3 roles with ")
+
+    more = settings.model_copy(
+        update={"carry": bootstrapped(carry={"s3": [{"bucket": "media-{region}"}]}).carry}
+    )
+    before = {each.name: each for each in plain_steps(of_pipeline(settings))}
+    steps = [
+        replace(each, op="update", old=before[each.name].new) if each.name in before else each
+        for each in plain_steps(of_pipeline(more))
+    ]
+    for outputs in (
+        {"made": True},
+        {},
+    ):  # a change of what was made, and of what a killed run had made so far
+        part = planned(clients, more, steps, **outputs)
+        refused = plan_of(more, HERE, [part])
+        assert [each.code for each in refused.errors] == ["growth"], outputs
+        assert any("media-" in said for each in refused.growth for said in each.opens)
+        ids = [each.id for each in refused.growth if each.is_counted]
+        assert plan_of(more, HERE, [part], allow_broadening=ids).errors == ()
+    # What a killed first run had not made yet is no more than the first run was to make.
+    rest = [
+        replace(each, op="same" if number % 2 else "create") for number, each in enumerate(before.values())
+    ]
+    assert plan_of(settings, HERE, [planned(clients, settings, rest)]).errors == ()
+    assert plan_of(settings, HERE, [planned(clients, settings, rest, made=True)]).errors != ()
+
+
 @pytest.mark.parametrize("role", PipelineRole)
 def test_no_role_of_the_pipeline_can_change_the_pipeline(role: PipelineRole) -> None:
     """Not its roles, their policies and the boundary, nor GitHub as an issuer; asked of the emulator's evaluator."""
@@ -217,3 +317,19 @@ def test_no_role_of_the_pipeline_can_change_the_pipeline(role: PipelineRole) -> 
                 service_context={"iam:permissionsboundary": boundary_arn(config())},
             )
             assert evaluate(asked, policies).decision != "Allow", (action, thing)
+
+
+@pytest.mark.parametrize(
+    ("primary", "others", "region"),
+    [
+        ("us-east-1", ["eu-west-1"], "us-east-2"),
+        ("us-east-1", ["us-east-2"], "us-west-2"),
+        ("eu-west-1", ["us-east-1"], "eu-central-1"),
+        ("ap-southeast-2", ["us-east-1"], "ap-southeast-2"),
+        ("cn-north-1", [], "cn-northwest-1"),
+    ],
+)
+def test_the_state_lies_near_the_primary_and_in_no_region_of_the_environment(
+    primary: str, others: list[str], region: str
+) -> None:
+    assert default_region(config(regions={"primary": primary, "secondaries": others})) == region

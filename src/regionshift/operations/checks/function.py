@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from botocore.exceptions import ClientError
@@ -53,9 +53,18 @@ class FunctionCheck(Check):
         wrong = sorted(name for name, value in results.items() if value is False)
         if wrong or body.get("status") != "success":
             details = body.get("details") or {}
-            said = "; ".join(f"{name}: {json.dumps(details.get(name))}" for name in wrong)
-            raise Wrong(said or str(body.get("error") or body))
+            said = "; ".join(_in_words(name, details.get(name) or ()) for name in wrong)
+            raise Wrong(said or str(body.get("error") or "it ended with an error that it does not name"))
         return ", ".join(sorted(results))
+
+
+def _in_words(name: str, answers: Sequence[Mapping[str, object]]) -> str:
+    """The first answer of one of the function's checks that is not as it should be, and how many more are not."""
+    failed = [each for each in answers if each.get("ok") is False]
+    if not failed:
+        return f"{name} failed"
+    more = f" (and {len(failed) - 1} more)" if len(failed) > 1 else ""
+    return f"{name}: asked for {failed[0].get('asked')}; the answer was: {failed[0].get('answer')}{more}"
 
 
 def invoke(context: CheckContext, region: str, event: dict[str, Any]) -> dict[str, Any]:

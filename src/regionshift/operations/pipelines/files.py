@@ -17,7 +17,7 @@ from pathlib import Path, PurePosixPath
 from typing import Literal
 
 from regionshift.errors import InputError, Refused
-from regionshift.settings.components import PipelineRole
+from regionshift.settings.components import PIPELINE_SESSION, PipelineRole
 from regionshift.settings.config import MigrationConfig
 from regionshift.settings.state_url import parse_key_url, parse_state_url
 
@@ -135,6 +135,7 @@ def _values(config: MigrationConfig, place: Place) -> dict[str, str]:
         "branch": config.pipeline.branch,
         "account": config.account,
         "region": config.regions.primary,
+        "session": str(PIPELINE_SESSION),
         "secondaries": ", ".join(secondaries),
         "secondaries-case": " | ".join(secondaries) or '""',
         **{f"look-{what}": _filled(f"look-{what}.sh", {}) for what in ("run", "reason", "wave")},
