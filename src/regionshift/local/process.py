@@ -10,7 +10,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import psutil
@@ -18,11 +18,13 @@ import psutil
 from regionshift.errors import WorkFailed
 from regionshift.local.certificates import Certificates
 from regionshift.local.state import CloudRecord, StateFolder
+from regionshift.waiting import Waiter
 
 LOOPBACK = "127.0.0.1"
 CHILD = "regionshift.local.child"
 READY_WITHIN = 60.0
 STOP_WITHIN = 60.0
+KILLED_WITHIN = 5.0
 LOG_TAIL_LINES = 15
 
 
@@ -149,21 +151,37 @@ def find(record: CloudRecord) -> psutil.Process | None:
         return None
     try:
         process = psutil.Process(record.pid)
-        alive = process.status() != psutil.STATUS_ZOMBIE and process.create_time() == record.started
+        is_it = process.create_time() == record.started and not _has_ended(process)
     except psutil.NoSuchProcess:
         return None
-    return process if alive else None
+    return process if is_it else None
 
 
 def end(process: psutil.Process) -> None:
-    """Asks the emulator to save and stop, waits, and leaves none of its Lambda workers behind."""
+    """Asks the emulator to save and stop, waits, and leaves none of its Lambda workers behind.
+
+    One that ended stays as a zombie until its parent asks about it. That may be a program that never does, such as the
+    first process of a container, so a zombie has ended.
+    """
     family = [process, *process.children(recursive=True)]
     process.terminate()
-    psutil.wait_procs([process], timeout=STOP_WITHIN)
+    _until_ended([process], STOP_WITHIN)
     for survivor in family:
-        if survivor.is_running():
+        if not _has_ended(survivor):
             survivor.kill()
-    psutil.wait_procs(family, timeout=5)
+    _until_ended(family, KILLED_WITHIN)
+    psutil.wait_procs(family, timeout=0)  # asks about those that are ours
+
+
+def _until_ended(family: Sequence[psutil.Process], seconds: float) -> None:
+    Waiter(seconds, longest=0.1).until(lambda: all(map(_has_ended, family)), bool)
+
+
+def _has_ended(process: psutil.Process) -> bool:
+    try:
+        return not process.is_running() or process.status() == psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return True
 
 
 def log_tail(folder: StateFolder) -> str:

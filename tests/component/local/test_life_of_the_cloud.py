@@ -108,6 +108,16 @@ def test_down_is_idempotent(state_dir: Path) -> None:
     assert emulator.status(state_dir) is None
 
 
+def test_down_waits_no_longer_for_one_that_ended_and_that_its_parent_does_not_ask_about(
+    state_dir: Path,
+) -> None:
+    emulator.up(state_dir, ACCOUNT)  # this process is its parent
+    down = "from pathlib import Path; from regionshift.local import emulator, process; process.STOP_WITHIN = 1e6; "
+    down += f"assert emulator.down(Path({str(state_dir)!r}))"
+    subprocess.run([sys.executable, "-c", down], check=True, timeout=60)
+    assert emulator.status(state_dir) is None
+
+
 def test_wipe_leaves_nothing(state_dir: Path) -> None:
     cloud = emulator.up(state_dir, ACCOUNT)
     assert emulator.down(state_dir, wipe=True) is True
