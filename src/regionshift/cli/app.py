@@ -860,16 +860,29 @@ def status(
         bool,
         typer.Option("--verify", help="Look whether everything is as the migration wrote it. Reads only."),
     ] = False,
+    watch: Annotated[
+        bool, typer.Option("--watch", "-w", help="Go on showing it, until Ctrl-C (exit code 130).")
+    ] = False,
+    interval: Annotated[
+        float, typer.Option("--interval", min=1, metavar="SECONDS", help="Between two looks of --watch.")
+    ] = 10,
 ) -> int:
-    """Show what stands where, and what is not finished.
+    """Show where every region stands, what is not well, and the next command.
 
-    Exit code 1 when all is not well.
+    Exit code 1 when something is not well: the last lines say what.
 
     \b
     Examples:
       regionshift status
+      regionshift status --watch --interval 5
       regionshift status move-1 --verify
     """
+    if watch and migration_id is not None:
+        raise InputError(
+            "--watch shows the environment, not one migration.",
+            where="status",
+            remedy="regionshift status --watch",
+        )
     if migration_id is not None:
         from regionshift.cli.migrate import run_migration_status
 
@@ -883,7 +896,7 @@ def status(
         )
     from regionshift.cli.status import run_status
 
-    return run_status(choices)
+    return run_status(choices, interval if watch else None)
 
 
 @app.command()

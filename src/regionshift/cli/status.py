@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import json
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict
+from datetime import datetime
 
 from rich.console import Group, RenderableType
 
@@ -16,32 +19,29 @@ from regionshift.cli.show import (
     screen_of,
     working,
 )
-from regionshift.errors import EXIT_FAILED, EXIT_OK, Refused
+from regionshift.errors import EXIT_FAILED, EXIT_INTERRUPTED, EXIT_OK, Interrupted, Refused
 from regionshift.journal.events import RunSummary
-from regionshift.journal.lock import Holder
 from regionshift.journal.releases import Difference, ReleaseRecord
-from regionshift.operations.deploying import HalfDone
 from regionshift.operations.planning import make_plan
 from regionshift.operations.status import (
-    Alarms,
     LastChange,
+    StatusReport,
     regions_now,
-    releases_among,
     status_of,
     told_outcome,
-)
-from regionshift.operations.unfinished import (
-    OpenRun,
+    verdict_of,
 )
 from regionshift.releases import deployed_releases
+from regionshift.report.live import Watched
 from regionshift.report.migrations import migrations_table
 from regionshift.report.printer import Rows, Text
-from regionshift.report.terminal import instant, outputs_view
+from regionshift.report.terminal import duration, instant, outputs_view
 from regionshift.report.values import Plan, as_data
-from regionshift.runs.deployment_state import RegionState
 
 _SHORT = 12
 _MOST_REGIONS = 3
+_MOST_MIGRATIONS = 5
+_HEALTH = {"well": "green", "no answer": "red bold", "changing": "cyan", "nothing": "dim"}
 _DRIFT = {"create": "is gone", "delete": "is no part of the release"}
 
 
@@ -60,29 +60,42 @@ def run_outputs(choices: Choices) -> int:
     return EXIT_OK
 
 
-def run_status(choices: Choices) -> int:
-    """Every region and its release, and what is not finished; 1 when something is not as it should be."""
-    with opened(choices) as session, working(choices, "asking every region"):
-        found = status_of(tools_of(choices, session), session.store, session.identity.scope)
+def run_status(choices: Choices, watch: float | None = None) -> int:
+    """Every region, what is not well and what mends it; 1 when something is not as it should be.
+
+    Args:
+        watch: look again every so many seconds, until Ctrl-C.
+    """
+    with opened(choices) as session:
+        tools, scope = tools_of(choices, session), session.identity.scope
+        with working(choices, "asking every region"):
+            found = status_of(tools, session.store, scope)
+        if watch is not None:
+            return _watched(choices, lambda: status_of(tools, session.store, scope), found, watch)
     if choices.as_json:
         print_json(found.to_json())
     else:
         screen = console(choices)
-        screen.print(
-            standing_table(
-                found.regions,
-                found.unfinished,
-                found.half_done,
-                found.lock,
-                last=found.last_change,
-                alarms=found.alarms,
-            )
-        )
-        if found.migrations:
-            screen.print(migrations_table(found.migrations))
-        if found.migrations_unread:
-            screen.print(found.migrations_unread, style="yellow")
+        screen.print(status_view(found, screen.height if screen.is_live else 0, whole=choices.verbose))
     return EXIT_OK if found.is_well else EXIT_FAILED
+
+
+def _watched(choices: Choices, look: Callable[[], StatusReport], found: StatusReport, pause: float) -> int:
+    """Show what ``look`` finds again and again: in place at a terminal, else one after the other."""
+    screen = console(choices)
+    try:
+        if choices.as_json:
+            while True:
+                print(json.dumps(found.to_json(), default=str), flush=True)
+                time.sleep(pause)
+                found = look()
+        with Watched(screen, lambda room: status_view(found, room, whole=choices.verbose)) as view:
+            while True:
+                view.show()
+                time.sleep(pause)
+                found = look()
+    except (KeyboardInterrupt, Interrupted):
+        return EXIT_INTERRUPTED
 
 
 def run_history(choices: Choices, limit: int) -> int:
@@ -241,66 +254,141 @@ def _value(value: object) -> str:
     return "·" if value is None else str(value)
 
 
-def standing_table(
-    regions: Mapping[str, RegionState],
-    unfinished: Sequence[OpenRun],
-    half: HalfDone | None,
-    holder: Holder | None,
-    *,
-    last: LastChange | None = None,
-    alarms: Alarms = Alarms(),  # noqa: B008 - a frozen value
-) -> RenderableType:
-    """One line a region, who is at work, then what is not finished, half done or red, and what may be done about it."""
-    changing = any(run.running for run in unfinished)
-    table = Rows("region", "release", "")
-    for region, state in regions.items():
-        between = "is being changed" if changing else "between two releases"
-        table.add(region, (state.release or "·")[:_SHORT], state.note or ("" if state.settled else between))
-    parts: list[RenderableType] = [
-        table if regions else Text("No region has a release." if half else "Nothing is up.")
-    ]
-    if holder:
-        parts.append(Text(f"The lock is held by {holder}."))
-    for run in unfinished:
-        if run.running:
-            parts.append(Text(f"The {run.kind} {run.run} is running: {run.at}", "cyan"))
-        else:
-            parts.append(Text(f"The {run.kind} {run.run} is not finished: {run.at}", "yellow"))
-            parts.append(Text(f"  → {run.go_on}", "dim"))
-    if half:
-        parts.append(
-            Text(
-                f"The {half.kind} {half.run} ended half way ({half.outcome}): regions may be between two releases",
-                "yellow",
-            )
-        )
-        parts.append(Text(f"  → {half.go_on}", "dim"))
-    parts += [] if changing else _last(regions, last)
-    parts += (Text(f"{alarm} is in ALARM since {instant(alarm.since)}", "red") for alarm in alarms.red)
-    parts += (Text(f"{alarm} has no data yet: green says nothing", "yellow") for alarm in alarms.silent)
-    if alarms.silent:
-        begin = "S3 begins 15 minutes after replication is switched on; regionshift validate tries it"
-        parts.append(Text(f"  → {begin}", "dim"))
-    parts += (Text(f"{alarm}: not allowed to see whether it has data", "yellow") for alarm in alarms.unseen)
-    if alarms.unseen:
-        parts.append(Text("  → allow cloudwatch:GetMetricData", "dim"))
-    unread = alarms.unread or {}
-    parts += (Text(f"Alarms of {region} are not known: {why}", "yellow") for region, why in unread.items())
+def status_view(found: StatusReport, room: int = 0, *, whole: bool = False) -> RenderableType:
+    """Where everything stands: a line a region, what is not well with what mends it, the last change, the verdict.
+
+    Args:
+        room: lines of the terminal. Where the regions would take more than half of them, those that are alike are told
+            in one line. 0: as many as there are. whole: every region has its line all the same.
+    """
+    place = found.place
+    parts: list[RenderableType] = []
+    if place.name:
+        told = f"{place.name}  {place.target}, account {place.account}, {instant(place.at)}"
+        parts.append(Text(told, "bold"))
+    if found.regions:
+        parts += _regions_of(found, 0 if whole else room // 2)
+    else:
+        parts.append(Text("No region has a release." if found.half_done else "Nothing is up."))
+    if found.lock:
+        parts.append(Text(f"The lock is held by {found.lock}."))
+    parts += (
+        Text(f"The {run.kind} {run.run} is running: {run.at}", "cyan")
+        for run in found.unfinished
+        if run.running
+    )
+    for problem in found.problems:
+        if problem.kind in ("open migration", "unread migration"):
+            continue  # the table of migrations says it
+        red = problem.kind in ("silent region", "red alarm", "failed check")
+        parts.append(Text(problem.what, "red" if red else "yellow"))
+        if problem.go_on:
+            parts.append(Text(f"  → {problem.go_on}", "dim"))
+    parts += _unseen(found)
+    parts += _last(found.last_change)
+    parts += _migrations(found)
+    if found.problems:
+        parts.append(Text(f"Not well: {verdict_of(found.problems)}", "bold red"))
+    elif found.regions:
+        parts.append(Text("Well, and being changed." if found.is_changing else "Well.", "bold green"))
+    if found.next_command:
+        parts.append(Text("next: ", "bold").append(found.next_command, "not bold"))
     return Group(*parts)
 
 
-def _last(regions: Mapping[str, RegionState], last: LastChange | None) -> list[RenderableType]:
-    lines: list[RenderableType] = []
-    found = releases_among(regions)
-    if len(found) > 1:
-        each = "; ".join(f"{digest[:_SHORT]} in {', '.join(where)}" for digest, where in found.items())
-        lines.append(Text(f"Regions run {len(found)} releases: {each}", "yellow"))
-    if last:
-        why = f": {last.reason}" if last.reason else ""
-        lines.append(Text(f"The last {last.kind}, {last.run}: {last.ended}{why}", "yellow"))
-        if last.go_on:
-            lines.append(Text(f"  → {last.go_on}", "dim"))
-    return lines
+def _regions_of(found: StatusReport, most: int) -> list[RenderableType]:
+    """A line a region; those that are well and alike in one, where there would be more than ``most`` lines."""
+    table = Rows("region", "role", "release", "health", "checked", "behind")
+    alike: dict[tuple[str, str], list[str]] = {}
+    for region, state in found.regions.items():
+        alike.setdefault((state.release or "", found.health(region)), []).append(region)
+    folded = (
+        [] if not most or len(found.regions) <= most else [each for each in alike.values() if len(each) > 2]
+    )
+    hidden = {region for each in folded for region in each if region != found.place.primary}
+    for region, state in found.regions.items():
+        if region in hidden:
+            continue
+        health, checks = found.health(region), found.checks.get(region)
+        table.add(
+            region,
+            "primary" if region == found.place.primary else "·",
+            (state.release or "·")[:_SHORT],
+            Text(health, _HEALTH.get(health, "yellow")),
+            _ago(found.place.at, checks.at) if checks else "·",
+            _behind(found, region),
+        )
+    parts: list[RenderableType] = [table]
+    for each in folded:
+        rest = [region for region in each if region in hidden]
+        health, release = found.health(rest[0]), found.regions[rest[0]].release
+        text = f"… and {len(rest)} more, {health}, release {(release or '·')[:_SHORT]}: --verbose names them"
+        parts.append(Text(text, "dim" if health == "well" else "yellow"))
+    return parts
+
+
+def _behind(found: StatusReport, region: str) -> str:
+    """How late the replication is, and what waits."""
+    behind = found.replication(region)
+    if behind is None:
+        return "·"
+    seconds = behind.seconds
+    told = "" if seconds is None else f"{seconds:.2f} s" if seconds < 1 else duration(seconds)
+    waiting = f"{behind.operations} left" if behind.operations else ""
+    return ", ".join(each for each in (told, waiting) if each) or "·"
+
+
+def _ago(now: datetime, at: datetime) -> str:
+    """How long ago, in its largest unit."""
+    return " ".join(duration(max(0.0, (now - at).total_seconds())).split()[:2])
+
+
+def _unseen(found: StatusReport) -> Iterator[RenderableType]:
+    """What nobody could look at: it is no fault, and no sign that all is well."""
+    signals = found.signals
+    for alarm in signals.silent:
+        yield Text(f"{alarm} has no data yet: green says nothing", "yellow")
+    if signals.silent:
+        begin = "S3 begins 15 minutes after replication is switched on; regionshift validate tries it"
+        yield Text(f"  → {begin}", "dim")
+    for alarm in signals.unseen:
+        yield Text(f"{alarm}: not allowed to see whether it has data", "yellow")
+    if signals.unseen:
+        yield Text("  → allow cloudwatch:GetMetricData", "dim")
+    for region, why in signals.unread.items():
+        yield Text(f"Alarms of {region} are not known: {why}", "yellow")
+    unchecked = [
+        r for r, state in found.regions.items() if state.release and not state.note and r not in found.checks
+    ]
+    if unchecked and not found.is_changing:
+        yield Text(f"Not checked since the last change: {_some(unchecked)}", "dim")
+        yield Text("  → regionshift validate", "dim")
+
+
+def _last(last: LastChange | None) -> Iterator[RenderableType]:
+    if last is None:
+        return
+    who = f", by {last.by}" if last.by else ""
+    when = f", {instant(last.at)}" if last.at else ""
+    why = f": {last.reason}" if last.reason else ""
+    yield Text(
+        f"The last {last.kind}, {last.run}: {last.ended}{who}{when}{why}", "" if last.succeeded else "yellow"
+    )
+    if last.go_on:
+        yield Text(f"  → {last.go_on}", "dim")
+
+
+def _migrations(found: StatusReport) -> Iterator[RenderableType]:
+    """Those that are not finished, and the newest of the others."""
+    left = [each for each in found.migrations if not each["settled"] or each.get("running")]
+    others = [each for each in found.migrations if each not in left]
+    shown = [*left, *others[: max(0, _MOST_MIGRATIONS - len(left))]]
+    if shown:
+        yield migrations_table(shown)
+    if more := len(found.migrations) - len(shown):
+        yield Text(f"… and {more} that ended before: regionshift status --json", "dim")
+    if found.migrations_unread:
+        yield Text(found.migrations_unread, "yellow")
 
 
 def drift_table(plan: Plan) -> RenderableType:

@@ -10,6 +10,7 @@ from regionshift.cli.options import Choices
 from regionshift.cli.show import (
     console,
     print_json,
+    screen_of,
     working,
 )
 from regionshift.errors import EXIT_FAILED, EXIT_OK, InputError
@@ -49,6 +50,7 @@ def validated(choices: Choices, session: Session, regions: Sequence[str]) -> Val
     with working(choices, f"checking {len(asked)} regions") as activity:
         done = validate(
             session.environment,
+            session.journal,
             regions=regions,
             listener=lambda result: activity.now(f"{result.check} [{result.region}]: {result.outcome}"),
         )
@@ -56,6 +58,10 @@ def validated(choices: Choices, session: Session, regions: Sequence[str]) -> Val
         screen = console(choices)
         screen.print(checks_table(done.results, asked))
         screen.print(recovery_lines(done.recovery.as_json))
+    if done.unkept:
+        screen_of(stderr=True).print(
+            f"warning: `status` will not know of these checks: {done.unkept}", style="yellow"
+        )
     return done
 
 

@@ -952,14 +952,11 @@ def _lists(reach: _Reach) -> Iterator[_Row]:
         " stands under a name or a tag, what alarms measured, how many functions may run.",
         {
             DEPLOY: [*_LISTS, *names, *metrics],
-            # What is known of the data of a lost region: `promote --source-lost --plan-only`.
-            PREVIEW: [
-                *_LISTS,
-                *(each for each, is_used in names.items() if is_used),
-                "cloudwatch:GetMetricStatistics",
-            ],
+            # How far replication is behind: `status`, and of a lost region `promote --source-lost --plan-only`.
+            PREVIEW: [*_LISTS, *(each for each, is_used in names.items() if is_used), *metrics],
             OPERATE: [
                 *(each for each, is_used in names.items() if is_used),
+                "cloudwatch:GetMetricData",
                 "lambda:GetAccountSettings",
                 "logs:DescribeLogGroups",
             ],

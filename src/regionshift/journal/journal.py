@@ -104,9 +104,10 @@ class Journal:
         self.changing = changing
         self._working_on = working_on
         self._by = by
-        self._runs = f"journal/{environment}/runs"
-        self._closed = f"journal/{environment}/closed"
-        self._earlier = f"journal/{environment}/earlier.json"
+        self.folder = f"journal/{environment}"
+        self._runs = f"{self.folder}/runs"
+        self._closed = f"{self.folder}/closed"
+        self._earlier = f"{self.folder}/earlier.json"
         self._damage: dict[str, None] = {}
         self._key = key
         self._strict = key is not None and acted_on

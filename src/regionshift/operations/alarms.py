@@ -6,7 +6,7 @@ import re
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
 
@@ -18,6 +18,7 @@ from regionshift.journal.journal import Journal
 from regionshift.report.values import Finding, Severity
 from regionshift.runs.deployment_state import fold_deployment
 from regionshift.settings.components import (
+    DEPLOYMENT_BUCKET,
     DURATION_ALARM,
     ERRORS_ALARM,
     REPLICATION_LATENCY_ALARM,
@@ -26,6 +27,9 @@ from regionshift.settings.components import (
 )
 from regionshift.settings.config import MigrationConfig
 from regionshift.settings.names import NameKind
+
+if TYPE_CHECKING:
+    from mypy_boto3_cloudwatch.type_defs import DimensionTypeDef
 
 WINDOW = 300
 """Seconds: the longest window of the environment's own alarms (one period of five minutes each)."""
@@ -334,6 +338,16 @@ def _described(clients: Clients, region: str, **asked: Any) -> dict[str, Mapping
         for page in pages
         for alarm in (*page.get("MetricAlarms", []), *page.get("CompositeAlarms", []))
     }
+
+
+def replication_dimensions(config: MigrationConfig, source: str, destination: str) -> list[DimensionTypeDef]:
+    """The dimensions of the metrics of one replication rule (S3 User Guide, "Using S3 Replication metrics")."""
+    bucket = {region: DEPLOYMENT_BUCKET.name(config.names, region) for region in (source, destination)}
+    return [
+        {"Name": "SourceBucket", "Value": bucket[source]},
+        {"Name": "DestinationBucket", "Value": bucket[destination]},
+        {"Name": "RuleId", "Value": f"to-{destination}"},
+    ]
 
 
 def since(alarm: Mapping[str, Any]) -> str:

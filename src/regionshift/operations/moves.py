@@ -178,7 +178,7 @@ def _bring_up(tools: RunTools, source: str, target: str) -> dict[str, object]:
     # Also when nothing is left to change: a run that was killed at its end has not said where the regions stand.
     tools.catalog.keep(environment.release(), deployed_releases(journal).links)
     deploy(environment, journal, proposal)
-    wrong = [each for each in validate(environment, regions=[target]).results if not each.passed]
+    wrong = [each for each in validate(environment, journal, regions=[target]).results if not each.passed]
     if wrong:
         raise WorkFailed(
             f"{wrong[0].check}: {wrong[0].detail}",

@@ -1,24 +1,23 @@
-"""What `status` says beside releases and open runs: how the last change ended, and which alarms are red."""
+"""What `status` says: where every region stands, what is not well since when, and what mends it."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass
-from datetime import timedelta
-from typing import Any
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
+from typing import Any, Literal
 
-from regionshift.aws.errors import told_plainly
-from regionshift.errors import RegionshiftError
 from regionshift.journal.events import RunSummary
 from regionshift.journal.journal import Journal
 from regionshift.journal.lock import Holder, holder_to_json, living_holder
 from regionshift.journal.store import StateStore
-from regionshift.operations.alarms import MetricsDenied, RedAlarm, red_in, without_data
+from regionshift.operations.checks.last import LastChecks, last_checks
 from regionshift.operations.deploying import HalfDone, half_done
 from regionshift.operations.environment import Environment
 from regionshift.operations.moving.fencing import with_fenced
 from regionshift.operations.run_tools import RunTools
+from regionshift.operations.signals import ReplicationNow, Signals, signals_of
 from regionshift.operations.unfinished import (
     OpenRun,
     alive_runs,
@@ -28,40 +27,46 @@ from regionshift.operations.unfinished import (
     rows_named,
     worked_on,
 )
-from regionshift.operations.waves.bake import RegionDown, calling
-from regionshift.operations.waves.facts import terms_of
 from regionshift.releases import deployed_releases
+from regionshift.report.terminal import instant
 from regionshift.report.values import as_data
-from regionshift.runs.deployment_state import Outcome, RegionState
-from regionshift.settings.components import REPLICATION_LATENCY_ALARM
+from regionshift.runs.deployment_state import DOWN, Outcome, RegionState
+from regionshift.settings.config import MigrationConfig
 
-_AT_ONCE = 16
-_METRICS_BEGIN = timedelta(minutes=15)  # S3 User Guide, "Using S3 Replication metrics"
+ProblemKind = Literal[
+    "silent region", "red alarm", "failed check", "unsettled region", "fenced region", "down region",
+    "unfinished run", "half-done run", "second release", "open migration", "unread migration", "late replication",
+]  # fmt: skip
 
 
 @dataclass(frozen=True)
 class LastChange:
-    """The newest finished change, when it did not succeed: how it ended and why, as the journal has it."""
+    """The newest finished change: who made it, how it ended and why, as the journal has it.
+
+    ``go_on``: the command that mends it, where it did not succeed.
+    """
 
     run: str
     kind: str
     ended: str
     reason: str
     go_on: str = ""
+    by: str = ""
+    at: datetime | None = None
+    succeeded: bool = False
+
+    def to_json(self) -> dict[str, Any]:
+        """For pipelines."""
+        return {**asdict(self), "at": self.at.isoformat() if self.at else None}
 
 
 @dataclass(frozen=True)
-class Alarms:
-    """The alarms that are red, and by region why they could not be read.
+class Problem:
+    """One thing that is not well: a sentence, and the command or the sentence that says what to do; it may be empty."""
 
-    ``silent``: alarms of the replication whose metrics, which S3 tells all the time, have no data. ``unseen``: those
-    whose metrics the caller may not read.
-    """
-
-    red: tuple[RedAlarm, ...] = ()
-    unread: Mapping[str, str] | None = None
-    silent: tuple[str, ...] = ()
-    unseen: tuple[str, ...] = ()
+    kind: ProblemKind
+    what: str
+    go_on: str = ""
 
 
 def told_outcome(run: RunSummary) -> str:
@@ -75,24 +80,23 @@ def told_outcome(run: RunSummary) -> str:
 
 
 def last_change(journal: Journal, regions: Mapping[str, RegionState]) -> LastChange | None:
-    """The newest change, unless it succeeded or something newer did; of a kind that is not known nobody can tell."""
+    """The newest change that has ended; of a kind that is not known nobody can tell how it went."""
     for run in journal.history():
         if run.of_data or run.ended is None:
             continue
         well = {row.succeeds_as for row in rows_named(run.kind)}
         if not well or None in well:
             continue
-        if run.outcome in well:
-            return None
-        go_on = ""
+        succeeded, go_on = run.outcome in well, ""
         if run.kind == "deployment" and run.outcome == Outcome.STOPPED:
             go_on = (
                 f"regionshift up brings every region to the settings; regionshift rollback {run.run_id} "
                 "takes it back"
             )
-        elif len(releases_among(regions)) > 1:
+        elif not succeeded and len(releases_among(regions)) > 1:
             go_on = "regionshift up brings every region to the settings"
-        return LastChange(run.run_id, run.kind, told_outcome(run), run.reason, go_on)
+        ended = told_outcome(run)
+        return LastChange(run.run_id, run.kind, ended, run.reason, go_on, run.by, run.ended, succeeded)
     return None
 
 
@@ -105,41 +109,24 @@ def releases_among(regions: Mapping[str, RegionState]) -> dict[str, list[str]]:
     return found
 
 
-def alarms_now(environment: Environment, regions: Collection[str]) -> Alarms:
-    """Every alarm of ``regions`` that is red: the environment's, and those that the settings name."""
-    watched = terms_of(environment.config).alarms
+@dataclass(frozen=True)
+class Place:
+    """Which environment it is, and when it was looked at. ``rpo``: seconds that its replication may be late."""
 
-    def ask(region: str) -> tuple[list[RedAlarm], list[str], list[str]] | str:
-        try:
-            with told_plainly(region, "alarms"), calling(region):
-                red = red_in(environment.clients, environment.called_config, watched, region)
-                return red, *_silent(environment, region)
-        except RegionDown as error:
-            return str(error)
-        except RegionshiftError as error:
-            return error.message
+    name: str
+    account: str
+    target: str
+    primary: str
+    rpo: float
+    at: datetime
 
-    with ThreadPoolExecutor(_AT_ONCE) as pool:
-        answers = dict(zip(regions, pool.map(ask, regions), strict=True))
-    told = [answer for answer in answers.values() if not isinstance(answer, str)]
-    return Alarms(
-        tuple(alarm for red, _, _ in told for alarm in red),
-        {region: answer for region, answer in answers.items() if isinstance(answer, str)},
-        tuple(alarm for _, silent, _ in told for alarm in silent),
-        tuple(alarm for _, _, unseen in told for alarm in unseen),
-    )
+    @classmethod
+    def of(cls, config: MigrationConfig, primary: str, at: datetime) -> Place:
+        """Of its settings; ``primary`` may still be another than theirs."""
+        return cls(config.suffix, config.account, config.target, primary, config.recovery.rpo, at)
 
 
-def _silent(environment: Environment, region: str) -> tuple[list[str], list[str]]:
-    """Alarms of the replication without data, and those of which nobody tells: the embedded AWS has no such metrics."""
-    if environment.config.target != "aws":
-        return [], []
-    now, names = environment.now(), {REPLICATION_LATENCY_ALARM.name(environment.config.names, region)}
-    try:
-        found = without_data(environment.clients, region, names, now - _METRICS_BEGIN, now)
-    except MetricsDenied as denied:
-        return [], [f"{name} [{region}]" for name in denied.alarms]
-    return [f"{name} [{region}]" for name in found], []
+_NOWHERE = Place("", "", "", "", float("inf"), datetime.min.replace(tzinfo=UTC))
 
 
 @dataclass(frozen=True)
@@ -148,20 +135,21 @@ class StatusReport:
 
     Args:
         regions: as finished runs left each, and as far as an open one has changed it. links: the release of the links.
-        settled: whether no finished run left a region between two releases. migrations: each as data, with whether a
-            living command works on it (``running``). migrations_unread: which cannot be read, and why.
+        migrations: each as data, with whether a living command works on it (``running``). migrations_unread: which
+            cannot be read, and why. checks: of each region that runs the release which was checked last.
     """
 
     regions: Mapping[str, RegionState]
-    links: str | None
-    settled: bool
-    unfinished: Sequence[OpenRun]
-    half_done: HalfDone | None
-    last_change: LastChange | None
-    lock: Holder | None
-    alarms: Alarms
-    migrations: Sequence[Mapping[str, Any]]
-    migrations_unread: str
+    links: str | None = None
+    unfinished: Sequence[OpenRun] = ()
+    half_done: HalfDone | None = None
+    last_change: LastChange | None = None
+    lock: Holder | None = None
+    signals: Signals = field(default_factory=Signals)
+    migrations: Sequence[Mapping[str, Any]] = ()
+    migrations_unread: str = ""
+    checks: Mapping[str, LastChecks] = field(default_factory=dict)
+    place: Place = _NOWHERE
 
     @property
     def is_changing(self) -> bool:
@@ -175,35 +163,174 @@ class StatusReport:
         What a living command works on is; what lies beside it is not. Nor is a migration whose record cannot be read:
         it may be open.
         """
-        whole = self.settled and len(releases_among(self.regions)) < 2 and self.half_done is None
-        going = any(
-            run.running and row.takes_records for run in self.unfinished for row in rows_named(run.kind)
-        )
-        return (
-            (self.is_changing or whole)
-            and all(run.running for run in self.unfinished)
-            and not self.alarms.red
-            and all(each["settled"] or each["running"] for each in self.migrations)
-            and (going or not self.migrations_unread)
-        )
+        return not self.problems
+
+    @property
+    def problems(self) -> tuple[Problem, ...]:
+        """All that is not well, what is to be looked at first coming first."""
+        return tuple(self._problems())
+
+    @property
+    def next_command(self) -> str:
+        """What to do now; empty when there is nothing to do, or a living command does it."""
+        commands = (problem.go_on for problem in self.problems if problem.go_on)
+        nothing_up = not any(state.release for state in self.regions.values())
+        return next(commands, "regionshift up" if nothing_up and not self.is_changing else "")
+
+    def replication(self, region: str) -> ReplicationNow | None:
+        """How far a region is behind: what CloudWatch says now, else what its last checks measured."""
+        if found := self.signals.replication.get(region):
+            return found
+        checks = self.checks.get(region)
+        if checks is None or checks.replication_seconds is None:
+            return None
+        return ReplicationNow(checks.replication_seconds, None, None, checks.at, "validate")
+
+    def health(self, region: str) -> str:
+        """How one region is, in a few words."""
+        state, signals = self.regions[region], self.signals
+        if state.note:
+            return "fenced" if "fenced" in state.note else state.note.partition(":")[0]
+        if not state.settled:
+            return "changing" if self.is_changing else "between"
+        if region in signals.away:
+            return "no answer"
+        red = sum(alarm.region == region for alarm in signals.red)
+        failed = len(self.checks[region].failed) if region in self.checks else 0
+        parts = [f"{red} red"] if red else []
+        parts += [f"{failed} failed"] if failed else []
+        if not parts and region in signals.unread:
+            return "not known"
+        return ", ".join(parts) or ("well" if state.release else "nothing")
+
+    def _problems(self) -> Iterator[Problem]:
+        yield from self._told_by_regions()
+        if not self.is_changing:
+            yield from self._unsettled()
+        yield from self._open_runs()
+        if not self.is_changing:
+            yield from self._half_done()
+        yield from self._open_migrations()
+        yield from self._late()
+
+    def _told_by_regions(self) -> Iterator[Problem]:
+        for region, why in self.signals.away.items():
+            said = why.removeprefix(f"{region} does not answer: ")
+            yield Problem("silent region", f"{region} does not answer: {said}", self._around(region))
+        for alarm in self.signals.red:
+            said = f"{alarm} is in ALARM since {instant(alarm.since)}"
+            yield Problem("red alarm", said, f"regionshift validate --region {alarm.region}")
+        for region, checks in self.checks.items():
+            for each in checks.failed:
+                said = f"{each.check} [{region}] failed at {instant(checks.at)}: {each.detail}"
+                yield Problem("failed check", said, each.remedy or f"regionshift validate --region {region}")
+
+    def _open_runs(self) -> Iterator[Problem]:
+        for run in self.unfinished:
+            if not run.running:
+                said = f"The {run.kind} {run.run} is not finished: {run.at}"
+                yield Problem("unfinished run", said, run.go_on)
+
+    def _half_done(self) -> Iterator[Problem]:
+        if half := self.half_done:
+            said = f"The {half.kind} {half.run} ended half way ({half.outcome})"
+            yield Problem("half-done run", f"{said}: regions may be between two releases", half.go_on)
+        found = releases_among(self.regions)
+        if len(found) > 1:
+            each_of = "; ".join(f"{digest[:12]} in {', '.join(where)}" for digest, where in found.items())
+            go_on = (self.last_change.go_on if self.last_change else "") or "regionshift up"
+            yield Problem("second release", f"Regions run {len(found)} releases: {each_of}", go_on)
+
+    def _open_migrations(self) -> Iterator[Problem]:
+        for migration in self.migrations:
+            if not migration["settled"] and not migration.get("running"):
+                name = migration["migration_id"]
+                yield Problem(
+                    "open migration", f"Migration {name} is not finished", f"regionshift status {name}"
+                )
+        rows = (row for run in self.unfinished if run.running for row in rows_named(run.kind))
+        if self.migrations_unread and not any(row.takes_records for row in rows):
+            yield Problem("unread migration", self.migrations_unread)
+
+    def _late(self) -> Iterator[Problem]:
+        for region, behind in self.signals.replication.items():
+            if behind.seconds is not None and behind.seconds > self.place.rpo:
+                said = f"{region} is {behind.seconds:.0f} s behind {self.place.primary}"
+                said += f"; the target (RPO) is {self.place.rpo:.0f} s"
+                yield Problem("late replication", said, f"regionshift validate --region {region}")
+
+    def _unsettled(self) -> Iterator[Problem]:
+        for region, state in self.regions.items():
+            if state.settled:
+                continue
+            if "fenced" in state.note:
+                yield Problem("fenced region", f"{region}: {state.note}", f"regionshift up --rejoin {region}")
+            elif state.note == DOWN:
+                said = f"{region} was down in the last change and is left behind"
+                yield Problem("down region", said, "regionshift up")
+            else:
+                said = f"{region}: {state.note}" if state.note else f"{region} is between two releases"
+                # What left it so is told with its own command.
+                told = self.unfinished or self.half_done
+                yield Problem("unsettled region", said, "" if told else "regionshift up")
+
+    def _around(self, region: str) -> str:
+        if region != self.place.primary:
+            return f"regionshift up --skip-region {region} changes the others without it"
+        others = [each for each, state in self.regions.items() if each != region and state.release]
+        return f"if it is lost: regionshift promote {others[0]} --source-lost" if others else ""
 
     def to_json(self) -> dict[str, Any]:
         """For pipelines."""
+        signals = self.signals
         return {
+            "environment": self.place.name,
+            "account": self.place.account,
+            "target": self.place.target,
+            "primary": self.place.primary,
+            "at": self.place.at.isoformat(),
+            "well": self.is_well,
+            "problems": [asdict(problem) for problem in self.problems],
+            "next": self.next_command or None,
             "regions": {region: asdict(state) for region, state in self.regions.items()},
+            "health": {region: self._health_as_json(region) for region in self.regions},
             "links": self.links,
             "unfinished": as_data(self.unfinished),
             "running": self.is_changing,
             "half_done": asdict(self.half_done) if self.half_done else None,
-            "last_change": asdict(self.last_change) if self.last_change else None,
+            "last_change": self.last_change.to_json() if self.last_change else None,
             "lock": holder_to_json(self.lock) if self.lock else None,
-            "alarms": [alarm.to_json() for alarm in self.alarms.red],
-            "alarms_without_data": list(self.alarms.silent),
-            "alarms_with_unread_metrics": list(self.alarms.unseen),
-            "alarms_unread": self.alarms.unread or None,
+            "alarms": [alarm.to_json() for alarm in signals.red],
+            "alarms_without_data": list(signals.silent),
+            "alarms_with_unread_metrics": list(signals.unseen),
+            "alarms_unread": {**signals.unread, **signals.away} or None,
             "migrations": self.migrations,
             "migrations_unread": self.migrations_unread or None,
         }
+
+    def _health_as_json(self, region: str) -> dict[str, Any]:
+        checks, replication = self.checks.get(region), self.replication(region)
+        return {
+            "role": "primary" if region == self.place.primary else "secondary",
+            "health": self.health(region),
+            "answers": region not in self.signals.away,
+            "alarms": [alarm.to_json() for alarm in self.signals.red if alarm.region == region],
+            "checks": checks.to_json() if checks else None,
+            "replication": replication.to_json() if replication else None,
+        }
+
+
+def verdict_of(problems: Sequence[Problem]) -> str:
+    """How many of what there are, in a line; empty when there is nothing."""
+    return ", ".join(_counted(number, kind) for kind, number in Counter(p.kind for p in problems).items())
+
+
+def _counted(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
+def _bare(why: str, region: str) -> str:
+    return why.removeprefix(f"{region} does not answer: ")
 
 
 def status_of(tools: RunTools, store: StateStore, scope: str) -> StatusReport:
@@ -217,24 +344,25 @@ def status_of(tools: RunTools, store: StateStore, scope: str) -> StatusReport:
     regions = regions_now(environment, journal)
     holder = living_holder(store, scope, environment.now())
     alive = alive_runs(journal, holder.run_id if holder else None)
-    unfinished, half = open_runs(journal, alive), half_done(journal)
-    migrations, unread = all_migrations(tools)
-    last = None if half else last_change(journal, regions)
     uncalled = environment.scope.uncalled
     up = [r for r, state in regions.items() if state.release and not state.note and r not in uncalled]
-    alarms = alarms_now(environment, up)
+    signals = signals_of(environment, up)
+    migrations, unread = all_migrations(tools, without=signals.away)
     under_way = worked_on(journal, [str(each["migration_id"]) for each in migrations], alive)
+    known = tools.catalog.known_regions(deployed.links) if deployed.links else None
+    checks = last_checks(journal, regions)
     return StatusReport(
         regions,
         deployed.links,
-        all(state.settled for state in deployed.regions.values()),
-        unfinished,
-        half,
-        last,
+        open_runs(journal, alive),
+        half_done(journal),
+        last_change(journal, regions),
         holder,
-        alarms,
+        signals,
         [{**each, "running": each["migration_id"] in under_way} for each in migrations],
         unread,
+        {r: checks[r] for r in regions if r in checks and checks[r].release == regions[r].release},
+        Place.of(environment.config, (known or environment.config.regions).primary, environment.now()),
     )
 
 

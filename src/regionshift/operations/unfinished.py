@@ -325,11 +325,16 @@ def require_finished(journal: Journal) -> None:
         raise Refused(f"{finding.message}.", remedy=finding.remedy, error_id="RS-RUN-003")
 
 
-def all_migrations(tools: RunTools) -> tuple[Sequence[dict[str, Any]], str]:
-    """Every migration of the environment as data, the newest first; and which cannot be read, or that none can."""
+def all_migrations(tools: RunTools, without: Collection[str] = ()) -> tuple[Sequence[dict[str, Any]], str]:
+    """Every migration of the environment as data, the newest first; and which cannot be read, or that none can.
+
+    Args:
+        without: regions that are not asked, as they do not answer.
+    """
     deployed, scope = deployed_releases(tools.journal).regions, tools.environment.scope
+    uncalled = {*scope.uncalled, *without}
     regions = [
-        r for r, state in deployed.items() if state.release and state.note != DOWN and r not in scope.uncalled
+        r for r, state in deployed.items() if state.release and state.note != DOWN and r not in uncalled
     ]
     if not regions:
         return [], ""

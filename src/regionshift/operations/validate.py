@@ -6,13 +6,17 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from regionshift.errors import WorkFailed
+from regionshift.journal.journal import Journal
+from regionshift.journal.store import StateUnreachable
 from regionshift.operations.checks.base import Check, CheckContext, run_checks
 from regionshift.operations.checks.function import ConfigurationCheck, FunctionCheck, FunctionSettingsCheck
+from regionshift.operations.checks.last import keep_checks
 from regionshift.operations.checks.monitoring import AlarmsCheck, LogGroupsCheck, TopicsCheck
 from regionshift.operations.checks.network import NetworkCheck
 from regionshift.operations.checks.replication import MeasuredRecovery, ReplicationCheck, measured
 from regionshift.operations.checks.storage import DeploymentBucket, KeyCheck, LogBucket
 from regionshift.operations.environment import Environment, Outputs
+from regionshift.releases import deployed_releases
 from regionshift.report.values import CheckResult
 
 
@@ -35,19 +39,24 @@ def all_checks() -> list[Check]:
 
 @dataclass(frozen=True)
 class Validation:
-    """The answers to every check, and what was measured on the way."""
+    """The answers to every check, and what was measured on the way.
+
+    ``unkept``: why `status` will not know of them; empty when it will.
+    """
 
     results: Sequence[CheckResult]
     recovery: MeasuredRecovery
+    unkept: str = ""
 
 
 def validate(
     environment: Environment,
+    journal: Journal,
     *,
     regions: Sequence[str] = (),
     listener: Callable[[CheckResult], None] | None = None,
 ) -> Validation:
-    """Ask every check of ``regions`` (all, when none is named). Leaves nothing behind.
+    """Ask every check of ``regions`` (all, when none is named), and keep the answers for `status`. Leaves nothing else.
 
     Raises:
         WorkFailed: the environment is not up.
@@ -66,4 +75,8 @@ def validate(
     seen = next((check.arrivals for check in checks if isinstance(check, ReplicationCheck)), None) or {}
     delays = {region: arrival.probe for region, arrival in seen.items() if region in asked}
     recovery = measured(environment.config, context.clock() - began, delays)
+    try:
+        keep_checks(journal, results, deployed_releases(journal).releases, delays)
+    except StateUnreachable as error:  # whoever may only look at the state still gets the answers
+        return Validation(results, recovery, error.message)
     return Validation(results, recovery)

@@ -111,6 +111,38 @@ class Activity:
         return Text(self.line, "dim", no_wrap=True, overflow="ellipsis")
 
 
+class Watched:
+    """A picture that is drawn again in place, cut to what the terminal holds; in a log one after the other.
+
+    A context manager.
+
+    Args:
+        picture: gives it, for so many lines.
+    """
+
+    def __init__(self, screen: Screen, picture: Callable[[int], RenderableType]) -> None:
+        self._screen = screen
+        self._picture = picture
+        self._live = Live(console=screen, auto_refresh=False, screen=True, vertical_overflow="crop")
+
+    def __enter__(self) -> Watched:
+        if self._screen.is_live:
+            self._live.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._screen.is_live:
+            self._live.stop()
+            self._screen.print(self._picture(0))
+
+    def show(self) -> None:
+        """Draw it."""
+        if self._screen.is_live:
+            self._live.update(self._picture(self._screen.height), refresh=True)
+        else:
+            self._screen.print(self._picture(0))
+
+
 @dataclass
 class _Row:
     """One region. A resource that is replaced is told of three times, and counts once: ``ended`` holds URNs."""

@@ -12,7 +12,7 @@ from typing import Any, cast
 import pytest
 from botocore.exceptions import ClientError
 
-from regionshift.cli.status import history_table, standing_table
+from regionshift.cli.status import history_table, status_view
 from regionshift.journal.backends import open_state
 from regionshift.journal.journal import Journal
 from regionshift.journal.lock import Holder
@@ -21,14 +21,8 @@ from regionshift.operations.checks.base import CheckContext, run_checks
 from regionshift.operations.checks.monitoring import AlarmsCheck
 from regionshift.operations.environment import Outputs
 from regionshift.operations.migrations.listing import migration_named
-from regionshift.operations.status import (
-    Alarms,
-    LastChange,
-    StatusReport,
-    alarms_now,
-    last_change,
-    releases_among,
-)
+from regionshift.operations.signals import Signals, signals_of
+from regionshift.operations.status import StatusReport, last_change, releases_among
 from regionshift.operations.unfinished import OpenRun, alive_runs, open_runs, worked_on
 from regionshift.report.printer import Screen
 from regionshift.runs.deployment_state import RegionState
@@ -95,19 +89,25 @@ def test_a_stopped_deployment_that_left_two_releases_is_told(journal: Journal) -
     regions = {FIRST: RegionState("a" * 64), SECOND: RegionState("b" * 64)}
     run = _failed(journal, "stopped", regions)
     last = last_change(journal, regions)
-    told = _shown(standing_table(regions, [], None, None, last=last))
+    told = _shown(status_view(StatusReport(regions, last_change=last)))
     assert f"Regions run 2 releases: aaaaaaaaaaaa in {FIRST}; bbbbbbbbbbbb in {SECOND}" in told
-    assert f"The last deployment, {run}: stopped: wave-1/bake: red: errors [eu-west-1]" in told
+    assert (
+        f"The last deployment, {run}: stopped, by ann, 2026-05-01 09:30:00 UTC: wave-1/bake: red: errors"
+        in told
+    )
     assert f"regionshift rollback {run}" in told
 
 
 def test_what_succeeded_afterwards_is_all_that_counts(journal: Journal) -> None:
     _failed(journal, "rolled back", {FIRST: RegionState("a")})
-    assert isinstance(last_change(journal, {}), LastChange)
+    first = last_change(journal, {})
+    assert first is not None and not first.succeeded
     journal.start("migration", {"migration_id": "m"}).close("failed", failed=True)
-    assert isinstance(last_change(journal, {}), LastChange)
+    assert last_change(journal, {}) == first
     journal.start("deployment", {"plan": PLAN}).close("succeeded")
-    assert last_change(journal, {}) is None
+    last = last_change(journal, {})
+    assert last is not None
+    assert (last.succeeded, last.by, last.go_on) == (True, "ann", "")
 
 
 def test_how_a_run_of_an_unknown_kind_ended_is_no_fault(journal: Journal) -> None:
@@ -127,7 +127,7 @@ def test_unread_records_are_a_fault_unless_they_are_being_taken_away(
     kind: str, running: bool, well: bool
 ) -> None:
     at_work = OpenRun("1", kind, None, "at its end", False, "", running)
-    found = StatusReport({}, None, True, [at_work], None, None, None, Alarms(), [], "they could not be read")
+    found = StatusReport({}, unfinished=[at_work], migrations_unread="they could not be read")
     assert found.is_well is well
     assert replace(found, migrations_unread="").is_well is running
 
@@ -142,12 +142,13 @@ def test_a_run_that_is_alive_is_no_reason_to_resume(journal: Journal) -> None:
     holder = Holder("ann", "host", 42, journal.now(), "t", run.run_id)
     unsettled = {FIRST: RegionState("a", settled=False)}
     runs = open_runs(journal, alive_runs(journal, holder.run_id))
-    alive = _shown(standing_table(unsettled, runs, None, holder))
+    alive = _shown(status_view(StatusReport(unsettled, unfinished=runs, lock=holder)))
     assert f"The promotion {run.run_id} is running: at turn" in alive
-    assert "is being changed" in alive
+    assert "changing" in alive and "Well, and being changed." in alive
     assert "resume" not in alive
-    dead = _shown(standing_table(unsettled, open_runs(journal), None, None))
-    assert "regionshift resume" in dead
+    dead = _shown(status_view(StatusReport(unsettled, unfinished=open_runs(journal))))
+    assert "next: regionshift resume" in dead
+    assert f"{FIRST} is between two releases" in dead
 
 
 def test_what_lies_stopped_beside_a_migration_that_runs_is_to_be_resumed(journal: Journal) -> None:
@@ -159,12 +160,12 @@ def test_what_lies_stopped_beside_a_migration_that_runs_is_to_be_resumed(journal
     assert [(run.run, run.running) for run in runs] == [(move.run_id, False), (stopped.run_id, False)]
     holder = Holder("ann", "host", 42, journal.now(), "t", migration.run_id)
     two = {FIRST: RegionState("a" * 64, settled=False), SECOND: RegionState("b" * 64)}
-    told = _shown(standing_table(two, runs, None, holder))
+    told = _shown(status_view(StatusReport(two, unfinished=runs, lock=holder)))
     assert f"The deployment {stopped.run_id} is not finished: at apply" in told
     assert (
         "regionshift resume" in told and "between two releases" in told and "Regions run 2 releases" in told
     )
-    assert "is running" not in told and "is being changed" not in told
+    assert "is running" not in told and "changing" not in told
 
 
 def test_what_a_running_part_belongs_to_is_running(journal: Journal) -> None:
@@ -198,8 +199,8 @@ def test_a_run_names_its_migration(journal: Journal) -> None:
 
 
 def test_red_alarms_are_told_with_since_when() -> None:
-    red = Alarms((RedAlarm("errors", FIRST, "2026-05-01T09:00:00+02:00"),), {SECOND: "AccessDenied"})
-    told = _shown(standing_table({}, [], None, None, alarms=red))
+    red = Signals((RedAlarm("errors", FIRST, "2026-05-01T09:00:00+02:00"),), {SECOND: "AccessDenied"})
+    told = _shown(status_view(StatusReport({}, signals=red)))
     assert f"errors [{FIRST}] is in ALARM since 2026-05-01 07:00:00 UTC" in told
     assert f"Alarms of {SECOND} are not known: AccessDenied" in told
 
@@ -256,6 +257,10 @@ class Quiet:
 
     named = get
 
+    @property
+    def impatient(self) -> Quiet:
+        return self
+
     def get_paginator(self, name: str) -> Any:
         return SimpleNamespace(paginate=getattr(self, name))
 
@@ -263,11 +268,18 @@ class Quiet:
         metric = {"Namespace": "AWS/S3", "MetricName": "ReplicationLatency"}
         return [{"MetricAlarms": [{"AlarmName": name, **metric} for name in asked.get("AlarmNames", ())]}]
 
-    def get_metric_data(self, **asked: Any) -> list[dict[str, Any]]:
+    def get_metric_data(self, **asked: Any) -> Any:
         if self.denied:
             raise ClientError({"Error": {"Code": "AccessDenied"}}, "GetMetricData")
         assert asked["EndTime"] - asked["StartTime"] == timedelta(minutes=15)
-        return [{"MetricDataResults": [{"Id": "m0", "Values": self.points}]}]
+        if "ScanBy" not in asked:
+            return [{"MetricDataResults": [{"Id": "m0", "Values": self.points}]}]
+        at = [asked["EndTime"]] * len(self.points)
+        stats = [query["MetricStat"] for query in asked["MetricDataQueries"]]
+        assert {each["Stat"] for each in stats} == {"Maximum"}
+        assert [each["Value"] for each in stats[0]["Metric"]["Dimensions"]][-1] == f"to-{SECOND}"
+        ids = [query["Id"] for query in asked["MetricDataQueries"]]
+        return {"MetricDataResults": [{"Id": each, "Values": self.points, "Timestamps": at} for each in ids]}
 
 
 @pytest.mark.parametrize(
@@ -295,10 +307,14 @@ def test_an_alarm_of_the_replication_that_has_seen_nothing_is_told(
     environment: Any = SimpleNamespace(
         config=config, called_config=config, clients=clients, now=lambda: datetime.now(UTC)
     )
-    found = alarms_now(environment, [SECOND])
+    found = signals_of(environment, [SECOND])
+    told_by_s3 = target == "aws" and clients.points
+    assert [(each.seconds, each.operations) for each in found.replication.values()] == (
+        [(1.0, 1)] if told_by_s3 else []
+    )
     assert (bool(found.silent), bool(found.unseen)) == (silent, unseen)
     assert all("replication-latency" in each and SECOND in each for each in (*found.silent, *found.unseen))
-    told = _shown(standing_table({}, [], None, None, alarms=found))
+    told = _shown(status_view(StatusReport({}, signals=found)))
     assert ("has no data yet: green says nothing" in told) == silent
     assert ("regionshift validate tries it" in told) == silent
     assert ("not allowed to see whether it has data" in told) == unseen

@@ -15,6 +15,7 @@ from regionshift.journal.journal import Journal
 from regionshift.operations.migrations.carrying import Carrying
 
 _AT_ONCE = 16
+_REGIONS_AT_ONCE = 8
 _RUN = re.compile(r"\d{6}-(migration|rollback)-[0-9a-f]+")
 SETTLED = ("completed", "rolled_back")
 """How a migration can end that needs nothing more of anybody."""
@@ -64,7 +65,9 @@ def known_migrations(carrying: Carrying, regions: Iterable[str]) -> tuple[list[K
     Raises:
         WorkFailed: a region's records cannot be read.
     """
-    found = [each for region in regions for each in _of_region(carrying, region)]
+    with ThreadPoolExecutor(_REGIONS_AT_ONCE) as pool:
+        answers = list(pool.map(lambda region: _of_region(carrying, region), regions))
+    found = [each for answer in answers for each in answer]
     known = [each for each in found if isinstance(each, Known)]
     known.sort(key=lambda each: (each.started, each.migration_id), reverse=True)
     return known, [each for each in found if isinstance(each, Unread)]

@@ -21,6 +21,7 @@ from regionshift.errors import WorkFailed
 from regionshift.infrastructure.policies.resources import FENCED, bucket_fence
 from regionshift.infrastructure.policies.statement import FENCE
 from regionshift.journal.journal import Journal
+from regionshift.operations.alarms import replication_dimensions
 from regionshift.operations.environment import Environment
 from regionshift.releases import DeployedReleases
 from regionshift.runs.deployment_state import RegionState
@@ -293,16 +294,11 @@ def _watched(
 ) -> tuple[float, datetime] | None:
     """The newest ReplicationLatency, which S3 publishes in the destination's region (Amazon S3 User Guide,
     "Using S3 Replication metrics")."""
-    bucket = {region: named.DEPLOYMENT_BUCKET.name(config.names, region) for region in (lost, new)}
     try:
         found = clients.get("cloudwatch", new).get_metric_statistics(
             Namespace="AWS/S3",
             MetricName="ReplicationLatency",
-            Dimensions=[
-                {"Name": "SourceBucket", "Value": bucket[lost]},
-                {"Name": "DestinationBucket", "Value": bucket[new]},
-                {"Name": "RuleId", "Value": f"to-{new}"},
-            ],
+            Dimensions=replication_dimensions(config, lost, new),
             StartTime=now - _LOOK_BACK,
             EndTime=now,
             Period=300,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import ClassVar
 
@@ -12,8 +13,10 @@ from regionshift.aws.errors import tells_of_outside
 from regionshift.errors import Interrupted
 from regionshift.journal.events import Event
 from regionshift.journal.journal import Journal, RunJournal
+from regionshift.journal.store import StateUnreachable
 from regionshift.operations.checks.base import Check, CheckContext, run_checks
 from regionshift.operations.checks.function import FunctionCheck
+from regionshift.operations.checks.last import keep_checks
 from regionshift.operations.checks.replication import ReplicationCheck
 from regionshift.operations.environment import Environment, Outputs, without_regions
 from regionshift.operations.orphans import recover
@@ -53,7 +56,13 @@ class WaveDriver:
         terms = facts.terms or terms_of(self.environment.config)
         applier = replace(self.applier, allow_data_loss=terms.allow_data_loss, refresh=terms.refresh)
         kind = WaveRun(
-            view.kind, facts.with_terms(terms), self.environment, applier, self.watch, self.approve
+            view.kind,
+            facts.with_terms(terms),
+            self.environment,
+            applier,
+            self.watch,
+            self.approve,
+            self.journal,
         )
         return drive(RunUnderWay(self.journal, run, kind, self.listeners))
 
@@ -72,6 +81,7 @@ class WaveRun(RunKind[DeploymentState, WaveStep]):
     applier: Applier
     watch: Watch
     approve: Callable[[WaveStep], bool]
+    journal: Journal
 
     step_errors: ClassVar[tuple[type[Exception], ...]] = (Breach, RegionDown, ClientError, BotoCoreError)
 
@@ -191,15 +201,20 @@ class WaveRun(RunKind[DeploymentState, WaveStep]):
         regions = [region for region in step.regions if state.regions[region].release is not None]
         if not regions:
             return {}
+        delays: dict[str, float | None] = {}
         if step.wave is None:
-            context = self._context(regions[0], state)
-            results = run_checks([ReplicationCheck()], context, regions)
+            context, probe = self._context(regions[0], state), ReplicationCheck()
+            results = run_checks([probe], context, regions)
+            delays = {region: each.probe for region, each in (probe.arrivals or {}).items()}
             inside = [check for check in all_checks() if isinstance(check, FunctionCheck)]
             results += run_checks(inside, context, {context.primary} & set(regions))
         else:
             results = []
             for alike in _by_release(regions, state):
                 results += run_checks(_without_links(), self._context(alike[0], state), alike)
+        with suppress(StateUnreachable):  # what `status` shows of it is no reason to go back
+            releases = {region: state.regions[region].release for region in regions}
+            keep_checks(self.journal, results, releases, delays)
         wrong = [result for result in results if not result.passed]
         down = _all_outside(wrong)
         if down and len(down) <= _tolerance_left(step, state):
