@@ -329,10 +329,6 @@ def _counted(number: int, noun: str) -> str:
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
-def _bare(why: str, region: str) -> str:
-    return why.removeprefix(f"{region} does not answer: ")
-
-
 def status_of(tools: RunTools, store: StateStore, scope: str) -> StatusReport:
     """How the environment stands; asks every region.
 
