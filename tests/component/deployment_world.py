@@ -62,6 +62,7 @@ class NoReplication(Agrees):
     """Stands for the check of the links."""
 
     name: ClassVar[str] = "no replication"
+    arrivals: ClassVar[None] = None
 
 
 @dataclass(frozen=True)

@@ -867,7 +867,7 @@ def status(
         float, typer.Option("--interval", min=1, metavar="SECONDS", help="Between two looks of --watch.")
     ] = 10,
 ) -> int:
-    """Show where every region stands, what is not well, and the next command.
+    """Show where every region stands and what is not well.
 
     Exit code 1 when something is not well: the last lines say what.
 

@@ -51,9 +51,13 @@ def console_for_log(choices: Choices) -> Screen:
     return screen if screen.is_live and errors.is_live else errors
 
 
-def print_json(value: Any) -> None:
-    """One JSON document on standard output, in ASCII: what is no visible character is written as ``\\u001b``."""
-    print(json.dumps(value, indent=2, default=str))
+def print_json(value: Any, indent: int | None = 2) -> None:
+    """One JSON document on standard output, in ASCII: what is no visible character is written as ``\\u001b``.
+
+    Args:
+        indent: None for one line.
+    """
+    print(json.dumps(value, indent=indent, default=str), flush=True)
 
 
 def print_for_shell(variables: Mapping[str, str], *, unset: tuple[str, ...] = ()) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict
@@ -32,7 +31,7 @@ from regionshift.operations.status import (
     verdict_of,
 )
 from regionshift.releases import deployed_releases
-from regionshift.report.live import Watched
+from regionshift.report.live import WatchView
 from regionshift.report.migrations import migrations_table
 from regionshift.report.printer import Rows, Text
 from regionshift.report.terminal import duration, instant, outputs_view
@@ -86,10 +85,10 @@ def _watched(choices: Choices, look: Callable[[], StatusReport], found: StatusRe
     try:
         if choices.as_json:
             while True:
-                print(json.dumps(found.to_json(), default=str), flush=True)
+                print_json(found.to_json(), indent=None)
                 time.sleep(pause)
                 found = look()
-        with Watched(screen, lambda room: status_view(found, room, whole=choices.verbose)) as view:
+        with WatchView(screen, lambda room: status_view(found, room, whole=choices.verbose)) as view:
             while True:
                 view.show()
                 time.sleep(pause)

@@ -61,7 +61,7 @@ class LastChange:
 
 
 @dataclass(frozen=True)
-class Problem:
+class StatusProblem:
     """One thing that is not well: a sentence, and the command or the sentence that says what to do; it may be empty."""
 
     kind: ProblemKind
@@ -110,7 +110,7 @@ def releases_among(regions: Mapping[str, RegionState]) -> dict[str, list[str]]:
 
 
 @dataclass(frozen=True)
-class Place:
+class EnvironmentSeen:
     """Which environment it is, and when it was looked at. ``rpo``: seconds that its replication may be late."""
 
     name: str
@@ -121,12 +121,12 @@ class Place:
     at: datetime
 
     @classmethod
-    def of(cls, config: MigrationConfig, primary: str, at: datetime) -> Place:
+    def of(cls, config: MigrationConfig, primary: str, at: datetime) -> EnvironmentSeen:
         """Of its settings; ``primary`` may still be another than theirs."""
         return cls(config.suffix, config.account, config.target, primary, config.recovery.rpo, at)
 
 
-_NOWHERE = Place("", "", "", "", float("inf"), datetime.min.replace(tzinfo=UTC))
+_NOWHERE = EnvironmentSeen("", "", "", "", float("inf"), datetime.min.replace(tzinfo=UTC))
 
 
 @dataclass(frozen=True)
@@ -149,7 +149,7 @@ class StatusReport:
     migrations: Sequence[Mapping[str, Any]] = ()
     migrations_unread: str = ""
     checks: Mapping[str, LastChecks] = field(default_factory=dict)
-    place: Place = _NOWHERE
+    place: EnvironmentSeen = _NOWHERE
 
     @property
     def is_changing(self) -> bool:
@@ -166,7 +166,7 @@ class StatusReport:
         return not self.problems
 
     @property
-    def problems(self) -> tuple[Problem, ...]:
+    def problems(self) -> tuple[StatusProblem, ...]:
         """All that is not well, what is to be looked at first coming first."""
         return tuple(self._problems())
 
@@ -203,7 +203,7 @@ class StatusReport:
             return "not known"
         return ", ".join(parts) or ("well" if state.release else "nothing")
 
-    def _problems(self) -> Iterator[Problem]:
+    def _problems(self) -> Iterator[StatusProblem]:
         yield from self._told_by_regions()
         if not self.is_changing:
             yield from self._unsettled()
@@ -213,66 +213,70 @@ class StatusReport:
         yield from self._open_migrations()
         yield from self._late()
 
-    def _told_by_regions(self) -> Iterator[Problem]:
+    def _told_by_regions(self) -> Iterator[StatusProblem]:
         for region, why in self.signals.away.items():
             said = why.removeprefix(f"{region} does not answer: ")
-            yield Problem("silent region", f"{region} does not answer: {said}", self._around(region))
+            yield StatusProblem("silent region", f"{region} does not answer: {said}", self._around(region))
         for alarm in self.signals.red:
             said = f"{alarm} is in ALARM since {instant(alarm.since)}"
-            yield Problem("red alarm", said, f"regionshift validate --region {alarm.region}")
+            yield StatusProblem("red alarm", said, f"regionshift validate --region {alarm.region}")
         for region, checks in self.checks.items():
             for each in checks.failed:
                 said = f"{each.check} [{region}] failed at {instant(checks.at)}: {each.detail}"
-                yield Problem("failed check", said, each.remedy or f"regionshift validate --region {region}")
+                yield StatusProblem(
+                    "failed check", said, each.remedy or f"regionshift validate --region {region}"
+                )
 
-    def _open_runs(self) -> Iterator[Problem]:
+    def _open_runs(self) -> Iterator[StatusProblem]:
         for run in self.unfinished:
             if not run.running:
                 said = f"The {run.kind} {run.run} is not finished: {run.at}"
-                yield Problem("unfinished run", said, run.go_on)
+                yield StatusProblem("unfinished run", said, run.go_on)
 
-    def _half_done(self) -> Iterator[Problem]:
+    def _half_done(self) -> Iterator[StatusProblem]:
         if half := self.half_done:
             said = f"The {half.kind} {half.run} ended half way ({half.outcome})"
-            yield Problem("half-done run", f"{said}: regions may be between two releases", half.go_on)
+            yield StatusProblem("half-done run", f"{said}: regions may be between two releases", half.go_on)
         found = releases_among(self.regions)
         if len(found) > 1:
             each_of = "; ".join(f"{digest[:12]} in {', '.join(where)}" for digest, where in found.items())
             go_on = (self.last_change.go_on if self.last_change else "") or "regionshift up"
-            yield Problem("second release", f"Regions run {len(found)} releases: {each_of}", go_on)
+            yield StatusProblem("second release", f"Regions run {len(found)} releases: {each_of}", go_on)
 
-    def _open_migrations(self) -> Iterator[Problem]:
+    def _open_migrations(self) -> Iterator[StatusProblem]:
         for migration in self.migrations:
             if not migration["settled"] and not migration.get("running"):
                 name = migration["migration_id"]
-                yield Problem(
+                yield StatusProblem(
                     "open migration", f"Migration {name} is not finished", f"regionshift status {name}"
                 )
         rows = (row for run in self.unfinished if run.running for row in rows_named(run.kind))
         if self.migrations_unread and not any(row.takes_records for row in rows):
-            yield Problem("unread migration", self.migrations_unread)
+            yield StatusProblem("unread migration", self.migrations_unread)
 
-    def _late(self) -> Iterator[Problem]:
+    def _late(self) -> Iterator[StatusProblem]:
         for region, behind in self.signals.replication.items():
             if behind.seconds is not None and behind.seconds > self.place.rpo:
                 said = f"{region} is {behind.seconds:.0f} s behind {self.place.primary}"
                 said += f"; the target (RPO) is {self.place.rpo:.0f} s"
-                yield Problem("late replication", said, f"regionshift validate --region {region}")
+                yield StatusProblem("late replication", said, f"regionshift validate --region {region}")
 
-    def _unsettled(self) -> Iterator[Problem]:
+    def _unsettled(self) -> Iterator[StatusProblem]:
         for region, state in self.regions.items():
             if state.settled:
                 continue
             if "fenced" in state.note:
-                yield Problem("fenced region", f"{region}: {state.note}", f"regionshift up --rejoin {region}")
+                yield StatusProblem(
+                    "fenced region", f"{region}: {state.note}", f"regionshift up --rejoin {region}"
+                )
             elif state.note == DOWN:
                 said = f"{region} was down in the last change and is left behind"
-                yield Problem("down region", said, "regionshift up")
+                yield StatusProblem("down region", said, "regionshift up")
             else:
                 said = f"{region}: {state.note}" if state.note else f"{region} is between two releases"
                 # What left it so is told with its own command.
                 told = self.unfinished or self.half_done
-                yield Problem("unsettled region", said, "" if told else "regionshift up")
+                yield StatusProblem("unsettled region", said, "" if told else "regionshift up")
 
     def _around(self, region: str) -> str:
         if region != self.place.primary:
@@ -320,7 +324,7 @@ class StatusReport:
         }
 
 
-def verdict_of(problems: Sequence[Problem]) -> str:
+def verdict_of(problems: Sequence[StatusProblem]) -> str:
     """How many of what there are, in a line; empty when there is nothing."""
     return ", ".join(_counted(number, kind) for kind, number in Counter(p.kind for p in problems).items())
 
@@ -358,7 +362,9 @@ def status_of(tools: RunTools, store: StateStore, scope: str) -> StatusReport:
         [{**each, "running": each["migration_id"] in under_way} for each in migrations],
         unread,
         {r: checks[r] for r in regions if r in checks and checks[r].release == regions[r].release},
-        Place.of(environment.config, (known or environment.config.regions).primary, environment.now()),
+        EnvironmentSeen.of(
+            environment.config, (known or environment.config.regions).primary, environment.now()
+        ),
     )
 
 

@@ -111,7 +111,7 @@ class Activity:
         return Text(self.line, "dim", no_wrap=True, overflow="ellipsis")
 
 
-class Watched:
+class WatchView:
     """A picture that is drawn again in place, cut to what the terminal holds; in a log one after the other.
 
     A context manager.
@@ -125,7 +125,7 @@ class Watched:
         self._picture = picture
         self._live = Live(console=screen, auto_refresh=False, screen=True, vertical_overflow="crop")
 
-    def __enter__(self) -> Watched:
+    def __enter__(self) -> WatchView:
         if self._screen.is_live:
             self._live.start()
         return self

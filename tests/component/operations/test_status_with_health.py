@@ -19,7 +19,7 @@ from regionshift.operations import signals
 from regionshift.operations.alarms import RedAlarm
 from regionshift.operations.checks.last import keep_checks, last_checks
 from regionshift.operations.signals import ReplicationNow, Signals, answers_within, signals_of
-from regionshift.operations.status import LastChange, Place, StatusReport, verdict_of
+from regionshift.operations.status import EnvironmentSeen, LastChange, StatusReport, verdict_of
 from regionshift.operations.unfinished import OpenRun
 from regionshift.report.printer import Screen
 from regionshift.report.values import CheckResult
@@ -28,7 +28,7 @@ from regionshift.runs.deployment_state import RegionState
 FIRST, SECOND, THIRD = "us-east-1", "eu-west-1", "ap-southeast-2"
 NOW = datetime(2026, 5, 1, 9, 30, tzinfo=UTC)
 DIGEST = "3f9a2c81d0e4" + "0" * 52
-PLACE = Place("orders-dev", "123456789012", "aws", FIRST, 900.0, NOW)
+PLACE = EnvironmentSeen("orders-dev", "123456789012", "aws", FIRST, 900.0, NOW)
 WELL = {region: RegionState(DIGEST) for region in (FIRST, SECOND, THIRD)}
 BROKEN = CheckResult("function", SECOND, "failed", "it answered 500", "look at its log")
 
@@ -126,7 +126,7 @@ def test_one_thing_that_is_not_well_is_enough(more: dict[str, Any], verdict: str
 def test_thirty_regions_are_one_screen_and_what_is_wrong_has_its_line(width: int, height: int) -> None:
     regions = [f"region-{number:02}" for number in range(30)]
     states = {region: RegionState(DIGEST) for region in regions}
-    place = Place("dev", "1", "aws", regions[0], 900.0, NOW)
+    place = EnvironmentSeen("dev", "1", "aws", regions[0], 900.0, NOW)
     red = Signals((RedAlarm("errors", regions[17], "2026-05-01T09:00:00+00:00"),))
     said = _shown(StatusReport(states, signals=red, place=place), width, height)
     assert len(said.splitlines()) <= height
@@ -182,7 +182,7 @@ def test_what_goes_wrong_in_asking_is_not_taken_for_silence(wrong: Exception) ->
 
 
 def test_how_long_ago_is_told_in_its_largest_unit() -> None:
-    place = Place("dev", "1", "aws", FIRST, 900.0, NOW + timedelta(hours=2, minutes=5))
+    place = EnvironmentSeen("dev", "1", "aws", FIRST, 900.0, NOW + timedelta(hours=2, minutes=5))
     checks = {FIRST: SimpleNamespace(at=NOW, failed=(), release=DIGEST, replication_seconds=None)}
     said = _shown(StatusReport({FIRST: RegionState(DIGEST)}, checks=cast(Any, checks), place=place))
     assert "  2 h  " in said and "Well." in said
