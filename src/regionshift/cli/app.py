@@ -882,6 +882,7 @@ def status(
             "--watch shows the environment, not one migration.",
             where="status",
             remedy="regionshift status --watch",
+            error_id="RS-USAGE-001",
         )
     if migration_id is not None:
         from regionshift.cli.migrate import run_migration_status
