@@ -329,7 +329,9 @@ def test_work_that_fails_is_1(path: tuple[str, ...], file: Path, monkeypatch: py
 
 
 @pytest.mark.parametrize("path", TABLE, ids=" ".join)
-def test_ctrl_c_is_130(path: tuple[str, ...], file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_ctrl_c_is_130_and_is_told(
+    path: tuple[str, ...], file: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     def interrupted(*_: Any, **__: Any) -> None:
         raise KeyboardInterrupt
 
@@ -340,6 +342,9 @@ def test_ctrl_c_is_130(path: tuple[str, ...], file: Path, monkeypatch: pytest.Mo
     monkeypatch.setattr(explain, "print_json", interrupted)
     there = file.with_name("new.yaml") if path == ("init",) else file
     assert _code(path, there, *(["--json"] if path == ("explain",) else [])) == 130
+    said = "".join(capsys.readouterr())
+    assert "Interrupted." in said
+    assert "regionshift status" in said
 
 
 def test_what_python_does_at_its_end_spoils_no_exit_code() -> None:

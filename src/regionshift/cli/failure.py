@@ -52,6 +52,8 @@ def _run(app: typer.Typer, arguments: Sequence[str], changes: Changes) -> int:
     as_json = "--json" in arguments
     try:
         code = app(list(arguments), standalone_mode=False)
+        if code == EXIT_INTERRUPTED:  # Typer makes it of Ctrl-C, without a word
+            raise KeyboardInterrupt
     except RegionshiftError as error:
         code = error.exit_code_after(changes)
         _show(error, code, as_json=as_json)
