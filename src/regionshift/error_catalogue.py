@@ -135,7 +135,7 @@ AREAS: Mapping[str, Mapping[str, CatalogueEntry]] = {
             1,
             "A file of this machine could not be read or written.",
             ("Its permissions do not allow it.", "The disk is read-only or broken."),
-            ("Mend what the error names, then run the command again.",),
+            ("Fix what the error names, then run the command again.",),
         ),
         "RS-FILE-002": _E(
             2,
@@ -225,7 +225,7 @@ AREAS: Mapping[str, Mapping[str, CatalogueEntry]] = {
             1,
             "S3 refused a request while objects were copied or records were read.",
             ("A permission, a bucket policy or a key's policy.", "Versioning was switched off meanwhile."),
-            ("Mend what S3's code names.", "`regionshift status`, then run `migrate` again with the same `--id`."),
+            ("Fix what S3's code names.", "`regionshift status`, then run `migrate` again with the same `--id`."),
         ),
         "RS-AWS-009": _E(
             3,
@@ -272,13 +272,13 @@ AREAS: Mapping[str, Mapping[str, CatalogueEntry]] = {
             1,
             "The engine could not create, change or delete a resource. What was done is in the state.",
             ("AWS refused it: the error repeats its words.", "Something with that name exists already."),
-            ("Mend the cause.", _GO_ON, "`regionshift up --refresh` reads everything back first."),
+            ("Fix the cause.", _GO_ON, "`regionshift up --refresh` reads everything back first."),
         ),
         "RS-ENGINE-003": _E(
             1,
             "The engine's state file was cut off, and its copy does not help.",
             ("The machine was switched off while it was written, or the disk was full.",),
-            ("`regionshift up` mends it from its copy where there is one.", "Else restore the file from a backup."),
+            ("`regionshift up` restores it from its copy where there is one.", "Else restore the file from a backup."),
         ),
         "RS-ENGINE-004": _E(
             3,
@@ -427,7 +427,7 @@ AREAS: Mapping[str, Mapping[str, CatalogueEntry]] = {
             1,
             "Checks of a region failed in the middle of a run, so the run went no further.",
             ("The region is not well.", "A permission for the check is missing."),
-            ("`regionshift validate`", "Mend what failed, then `regionshift resume`."),
+            ("`regionshift validate`", "Fix what failed, then `regionshift resume`."),
         ),
         "RS-RUN-010": _E(
             1,
@@ -607,7 +607,7 @@ AREAS: Mapping[str, Mapping[str, CatalogueEntry]] = {
             ("Somebody changed them in the target.",),
             (
                 "`regionshift migrate --plan-only` names each with its reason.",
-                "Exclude them under `carry`, mend them, or set `migration.on_failure: stop`.",
+                "Exclude them under `carry`, fix them, or set `migration.on_failure: stop`.",
             ),
         ),
         "RS-CARRY-010": _E(
@@ -709,7 +709,7 @@ AREAS: Mapping[str, Mapping[str, CatalogueEntry]] = {
             3,
             "The target region does not pass its checks, so nothing is carried there.",
             ("The region is not well.",),
-            ("`regionshift validate`", "Mend what failed, then run `migrate` again."),
+            ("`regionshift validate`", "Fix what failed, then run `migrate` again."),
         ),
     },
     "The embedded AWS": {

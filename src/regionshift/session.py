@@ -186,9 +186,9 @@ def open_session(
             # They were told before the lock was held and AWS asked for the key: by another command's run, or by
             # a copy of a run's end that somebody made up.
             raise Refused(
-                "Which regions get no call is not what it was when the command began.",
+                "The set of regions that get no call changed while the command began.",
                 where=parts.store.url,
-                remedy="run it again; if it says so again, `regionshift doctor` tells what in the journal has no seal",
+                remedy="run it again; if that fails too, `regionshift doctor` names what in the journal has no seal",
                 error_id="RS-STATE-008",
             )
         setup = parts.engine_setup()
@@ -268,7 +268,7 @@ def open_bootstrap(
     stands_in = bootstrap.region_of_bucket(first.clients, config)
     if region and stands_in and region != stands_in:
         raise InputError(
-            f"The bucket {state_bucket(config.account)} stands in {stands_in}.",
+            f"The bucket {state_bucket(config.account)} exists already, in {stands_in}.",
             where="--region",
             remedy="leave it out",
             error_id="RS-USAGE-001",
@@ -404,16 +404,16 @@ class SessionParts:
         if self.config.target == "aws":
             if self.endpoint is not None:
                 raise InputError(
-                    "An endpoint goes with the local target only.",
+                    "--endpoint works with the local target only.",
                     where="--endpoint",
                     remedy="leave it out, or give --target local",
                     error_id="RS-USAGE-001",
                 )
             if role:
                 raise InputError(
-                    f"The role {role} is one of the embedded AWS, and the target is AWS.",
+                    f"{role} is a role of the embedded AWS, and the target is aws.",
                     where="REGIONSHIFT_LOCAL_ROLE",
-                    remedy="unset it: on AWS the credentials say as whom the command works",
+                    remedy="unset it: on AWS the credentials alone say who asks",
                     error_id="RS-LOCAL-005",
                 )
             return None

@@ -202,7 +202,7 @@ def test_nothing_is_done_outside_of_what_the_settings_name_today(world: World, l
         lambda: today.of("m").rollback(),
         Batch(world.records("m"), world.carriers, today.bounds, 0, lambda: True).undo,
     ):
-        with pytest.raises(OutOfBounds, match="not what `carry` names today"):
+        with pytest.raises(OutOfBounds, match="`carry` does not name"):
             attempt()
     assert lab.look("target")["a"][0] == b"x"
 

@@ -91,7 +91,7 @@ def test_a_target_that_another_migration_has_is_refused_and_the_ones_own_is_not(
     entry = bucket_entry(copies.carrying.environment.config, SOURCE, TARGET)
     locks.acquire(copies.carrying.migration(TARGET, "run-bucket").records, [entry])
     copies.look("run")
-    with pytest.raises(Refused, match="run-bucket is not done with the same target"):
+    with pytest.raises(Refused, match="run-bucket into the same target is not finished"):
         copies.look("planned")
 
 
@@ -136,7 +136,7 @@ def test_migrations_are_asked_in_the_order_in_which_they_go_back(world: World, t
     # A way back that was killed has its target still.
     locks.acquire(copies.carrying.migration(TARGET, "second").records, [entry])
     require_all_takeable(copies.carrying, ["second", "first"])
-    with pytest.raises(Refused, match="second is not done with the same target"):
+    with pytest.raises(Refused, match="second into the same target is not finished"):
         require_all_takeable(copies.carrying, ["first", "second"])
 
 

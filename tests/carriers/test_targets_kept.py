@@ -89,9 +89,9 @@ def test_what_is_incomplete_keeps_its_target_until_it_is_taken_back(world: World
     world.migrations.of("m").begin([lab.entry], Level.PINNED)
     assert world.migrations.of("m").finish(goes_back=False)["status"] == "incomplete"
 
-    with pytest.raises(Refused, match="m is not done") as refused:
+    with pytest.raises(Refused, match="m into the same target is not finished") as refused:
         world.migrations.of("second").begin([lab.entry], Level.PINNED)
-    assert "go on with it, or roll it back" in str(refused.value.remedy)
+    assert "continue it, or take it back" in str(refused.value.remedy)
     world.migrations.of("m").rollback()
 
     assert world.versions(lab.target) == before

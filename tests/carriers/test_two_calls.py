@@ -170,7 +170,7 @@ def test_a_plan_that_fails_takes_no_other_calls_plan_with_it(world: World, lab: 
         world.migrations.of("m").begin([lab.entry], Level.PINNED)
 
     assert world.migrations.of("m").metadata()["status"] == "copying"
-    with pytest.raises(Refused, match="m is not done"):
+    with pytest.raises(Refused, match="m into the same target is not finished"):
         world.migrations.of("another").begin([lab.entry], Level.PINNED)
 
 

@@ -316,7 +316,7 @@ def _region_that_is_gone(scene: Scene) -> str:
 
 def _region_that_leaves_with_more(scene: Scene) -> str:
     scene.leaving = OTHER
-    return "The settings say something else than what is up"
+    return "The settings differ from what is up"
 
 
 def _fenced_region(scene: Scene) -> str:

@@ -173,7 +173,7 @@ def test_it_is_taken_back_as_asked_but_not_when_all_is_done(site: Site, told: To
     assert "nothing is kept" in shown
     site.killed("freeze", "store", "look", at="run")
     code, shown = told("resume", "--back", "--yes")
-    assert code == EXIT_REFUSED and "--back does not undo that" in shown
+    assert code == EXIT_REFUSED and "--back cannot undo it" in shown
     assert told("resume", "--yes")[0] == EXIT_OK
 
 

@@ -384,7 +384,7 @@ def test_a_killed_destroy_is_gone_on_with_and_up_stands_it_up_anew(place: Place,
     _kill_destroy(place)
     refused = place.run("resume", "--yes", "--back")
     assert refused.code == 3, refused.said
-    assert "does not come back" in refused.err
+    assert "what it deleted is gone" in refused.err
     gone = place.run("resume", "--yes")
     assert gone.code == 0, gone.said
     place.comes_to(lambda: census(place.clients, REGIONS, "dev"), Counter())

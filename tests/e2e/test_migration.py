@@ -402,4 +402,4 @@ def test_the_worker_reaches_nothing_that_is_not_named(place: Place) -> None:
     )
     answer = json.loads(reply["Payload"].read())
     assert (answer["status"], answer["batches"]) == ("refused", 0)
-    assert "not what `carry` names" in answer["error"]
+    assert "`carry` does not name" in answer["error"]

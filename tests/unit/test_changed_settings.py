@@ -61,7 +61,7 @@ def test_a_way_back_leaves_an_edit_alone_that_has_the_old_primary_and_names_the_
     elsewhere = ("primary: us-west-2\n  secondaries: [eu-west-1]", "primary: us-east-1\n  secondaries: []")
     for theirs in (AFTER + "protect: true\n", *(f"regions:\n  {regions}\n" for regions in elsewhere), "a: ["):
         file.write_bytes(theirs.encode())
-        with pytest.raises(WorkFailed, match="could not be brought back") as wrong:
+        with pytest.raises(WorkFailed, match="could not be restored") as wrong:
             restore_settings(file, PLAN)
         assert wrong.value.where == str(file)
         assert "write us-east-1 as the primary and eu-west-1 as a secondary" in str(wrong.value.remedy)

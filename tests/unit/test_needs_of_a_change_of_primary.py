@@ -48,12 +48,12 @@ def test_the_settings_to_be_are_turned(file: Path) -> None:
 
 
 def test_a_state_that_would_not_be_found_afterwards_is_refused(file: Path) -> None:
-    with pytest.raises(Refused, match="in which region its bucket is"):
+    with pytest.raises(Refused, match="names no region for its bucket"):
         _needs(file, TEXT + "state: s3://our-state/shop\n")
 
 
 def test_a_file_that_cannot_be_replaced_is_told_beforehand() -> None:
-    with pytest.raises(InputError, match="settings file cannot be changed"):
+    with pytest.raises(InputError, match="has to change the settings file"):
         require_writable(Path("/proc/self/comm"))  # where nobody makes a file, whoever one is
 
 

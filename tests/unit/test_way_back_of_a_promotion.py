@@ -43,7 +43,7 @@ def test_all_done_is_refused_with_what_goes_back(journal: Journal, lost: bool, a
     proposing.require_way_back(journal)
     plan = _plan(lost=lost)
     run = _begun(journal, plan, steps=len(plan.steps))
-    with pytest.raises(Refused, match="--back does not undo that") as refused:
+    with pytest.raises(Refused, match="--back cannot undo it") as refused:
         proposing.require_way_back(journal)
     assert again in str(refused.value.remedy)
     assert len(journal.events(run.run_id)) == 1 + 2 * len(plan.steps)

@@ -79,7 +79,7 @@ def require_loopback(endpoint: str) -> None:
     """
     if not _is_loopback(endpoint):
         raise Refused(
-            f"The local target talks to this machine only, and {endpoint} is not on it.",
+            f"With `target: local` the endpoint must be on this machine; {endpoint} is not.",
             where="--endpoint",
             remedy="Leave --endpoint out, or give what `regionshift local status` shows.",
             error_id="RS-AWS-011",
@@ -98,10 +98,10 @@ def require_readable_proxies(variables: Mapping[str, str]) -> None:
     for name, proxy in sorted(variables.items()):
         if name.lower() in _PROXIES and proxy and not _is_proxy(proxy):
             raise InputError(
-                "The proxy cannot be read: it is no URL of a host and a port.",
+                "The variable does not hold the URL of a proxy, with a host and a port.",
                 where=name,
-                remedy="write http://USER:PASSWORD@HOST:PORT, and what is no letter, digit, - . _ or ~ in user and"
-                " password as percent and two figures (/ is %2F, # is %23)",
+                remedy="write http://USER:PASSWORD@HOST:PORT; percent-encode every character of user and password"
+                " that is no letter, digit, - . _ or ~ (/ is %2F, # is %23)",
                 error_id="RS-SETTINGS-010",
             )
 
@@ -133,7 +133,7 @@ def require_aws(variables: Mapping[str, str], configured: Mapping[str, str]) -> 
     for name, endpoint in sorted(variables.items()):
         if name.startswith(_ENDPOINT) and endpoint and not _is_of_aws(endpoint):
             raise Refused(
-                "The target is aws, and the variable leads its calls to an endpoint that is not AWS's.",
+                "The target is aws, but the variable sends its calls to an endpoint that is not AWS.",
                 where=name,
                 remedy=f"unset {name} and the other variables that `regionshift local env` printed, or give"
                 " --target local",
@@ -142,7 +142,7 @@ def require_aws(variables: Mapping[str, str], configured: Mapping[str, str]) -> 
     for where, endpoint in configured.items():
         if not _is_of_aws(endpoint):
             raise Refused(
-                f"The target is aws, and {where} leads its calls to an endpoint that is not AWS's.",
+                f"The target is aws, but {where} sends its calls to an endpoint that is not AWS.",
                 where=where,
                 remedy="take endpoint_url out, name another profile with REGIONSHIFT_PROFILE, or set"
                 " AWS_IGNORE_CONFIGURED_ENDPOINT_URLS=true",

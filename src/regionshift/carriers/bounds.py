@@ -32,7 +32,7 @@ class OutOfBounds(Refused):
 
     def __init__(self, what: str, where: str) -> None:
         super().__init__(
-            f"{what} is not what `carry` names today, so nothing is done there.",
+            f"`carry` does not name {what} any more, so nothing was done there.",
             where=where,
             remedy="name it under `carry` in the settings again, then: regionshift up",
         )

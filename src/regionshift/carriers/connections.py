@@ -218,9 +218,9 @@ class Connections:
         way = urlsplit(proxy)
         if way.scheme != "http":
             raise Refused(
-                f"The proxy {way.hostname} is to be spoken to over TLS, which copying cannot do.",
+                f"Copying cannot use the proxy {way.hostname}: its URL begins with https://.",
                 where="HTTPS_PROXY",
-                remedy="name it as http://: what goes through it is TLS from end to end all the same",
+                remedy="write http:// in its place; the traffic through the proxy stays encrypted from end to end",
                 error_id="RS-AWS-009",
             )
         connection = HTTPSConnection(

@@ -87,9 +87,9 @@ def _take(records: MigrationRecords, name: str) -> str | None:
 
 def _refusal(store: RecordStore, name: str, holder: str) -> Refused:
     return Refused(
-        f"Migration {holder} is not done with the same target.",
+        f"Migration {holder} into the same target is not finished.",
         where=store.where(name),
-        remedy=f"Wait for {holder}, go on with it, or roll it back: regionshift rollback {holder}",
+        remedy=f"Wait for {holder}, continue it, or take it back: regionshift rollback {holder}",
         error_id="RS-MIGRATION-004",
     )
 

@@ -173,9 +173,9 @@ class Migration:
         found = self.store.get_json(name)
         if found is None:
             raise WorkFailed(
-                f"What migration {self.records.id} is to carry is not on record.",
+                f"The record of what migration {self.records.id} carries is missing.",
                 where=self.records.where(name),
-                remedy="Call again with the same id: it is recorded anew.",
+                remedy="Run it again with the same id: that writes the record again.",
                 error_id="RS-MIGRATION-001",
             )
         return found
@@ -525,5 +525,5 @@ def _planned_elsewhere(records: MigrationRecords) -> BeingPlanned:
     return BeingPlanned(
         f"Another call is planning migration {records.id}.",
         where=records.metadata,
-        remedy="Call again with the same id when it has ended: it then goes on with that plan.",
+        remedy="Run it again with the same id when the other call has ended; it then uses that plan.",
     )

@@ -89,7 +89,7 @@ def refused_for(conflicts: int, named: Sequence[tuple[str, str]]) -> Refused:
         f"{conflicts} items cannot be carried: "
         + ", ".join(f"{item} ({reason})" for item, reason in named[:3]),
         where="migration.on_failure: rollback",
-        remedy="exclude them under `carry`, mend them, or set migration.on_failure: stop",
+        remedy="exclude them under `carry`, fix them, or set migration.on_failure: stop",
         error_id="RS-CARRY-009",
     )
 
@@ -113,9 +113,9 @@ def require_same(records: MigrationRecords, known: Metadata, entries: Sequence[E
     else:
         return
     raise Refused(
-        f"Migration {records.id} is another one: {why}.",
+        f"The id {records.id} belongs to another migration: {why}.",
         where=records.where(records.metadata),
-        remedy="Give another id, or ask for what this one was begun with.",
+        remedy="Use another id, or ask for the same as that migration.",
         error_id="RS-MIGRATION-005",
     )
 
@@ -129,7 +129,7 @@ def _refuse_missing(missing: Collection[str], plan: MigrationPlan) -> None:
     shown = sorted(missing)
     more = f" and {len(shown) - _NAMED} more" if len(shown) > _NAMED else ""
     raise InputError(
-        f"Not there: {', '.join(shown[:_NAMED])}{more}.",
+        f"The source does not have: {', '.join(shown[:_NAMED])}{more}.",
         where=", ".join(str(part.entry.source) for part in plan.entries),
         remedy="Name objects that are there. Nothing was copied.",
         error_id="RS-CARRY-001",

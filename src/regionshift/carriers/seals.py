@@ -38,9 +38,9 @@ class Unsealed(Refused):
 
     def __init__(self, why: str, where: str) -> None:
         super().__init__(
-            f"The record {why}, so nothing is done by it.",
+            f"The record {why}, so Regionshift does not act on it.",
             where=where,
-            remedy="somebody else wrote it, or a release of regionshift before records were sealed: look who did. A"
+            remedy="somebody else wrote it, or a regionshift from before records were sealed: find out who. A"
             ' migration of such a release is taken back with that release: docs/security.md, "Records"',
         )
 

@@ -345,7 +345,7 @@ def _require_path(source: Side, entry: Entry) -> None:
         own = source.existing([name, name.removeprefix("/")])
     if own:
         raise InputError(
-            f"{own[0]} is a parameter and not a path: nothing stands under {entry.source.prefix}.",
+            f"{own[0]} is a parameter and not a path: there is nothing under {entry.source.prefix}.",
             where=f"{entry.source.region}: carry.ssm",
             remedy="name the path that it stands under, and the parameter in include; give one without a path a path",
             error_id="RS-CARRY-002",

@@ -21,7 +21,7 @@ def run_init(
     path = choices.config
     if path.exists() and not choices.yes:
         raise InputError(
-            f"{path} is there already.",
+            f"{path} exists already.",
             where=str(path),
             remedy="give another --config, or --yes to replace it",
             error_id="RS-FILE-003",

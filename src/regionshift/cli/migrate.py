@@ -171,7 +171,7 @@ def _follow(
             )
         except KeyboardInterrupt:
             raise Interrupted(
-                f"Interrupted: migration {wanted.migration_id} begins nothing further.",
+                f"Interrupted: migration {wanted.migration_id} starts no further batch.",
                 where=wanted.target,
                 remedy=_go_on(wanted),
             ) from None
@@ -245,7 +245,7 @@ def rollback_migration(
                 done = take_back(carrying, session.journal, migration_id, reason, clock=time.monotonic)
         except KeyboardInterrupt:
             raise Interrupted(
-                f"Interrupted: what was begun of taking {migration_id} back ends inside AWS.",
+                f"Interrupted: taking {migration_id} back goes on inside AWS with the batches that have begun.",
                 where=region,
                 remedy=f"regionshift status {migration_id} shows how far it is; to finish: "
                 f"regionshift rollback {migration_id}",

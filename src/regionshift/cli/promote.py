@@ -81,10 +81,10 @@ def require_alone(given: Mapping[str, bool]) -> None:
     """Raises InputError when an option was given that a return does not know; ``given``: by name."""
     if wrong := [name for name, is_given in given.items() if is_given]:
         raise InputError(
-            f"--rejoin does not go with {', '.join(wrong)}.",
+            f"--rejoin cannot be combined with {', '.join(wrong)}.",
             where="--rejoin",
-            remedy="leave that out: a return changes nothing else, takes nothing away, and always checks;"
-            " what it is not for is done by `regionshift up` before or after",
+            remedy="leave that out: bringing a region back changes nothing else and always checks;"
+            " for the rest run `regionshift up` before or after",
             error_id="RS-USAGE-001",
         )
 

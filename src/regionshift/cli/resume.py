@@ -71,9 +71,9 @@ def run_wave(choices: Choices, run: str, wave: int, hand_over: Path | None) -> i
             return _was_ended(choices, view)
         if whole is None or whole.run_id != view.run_id or found[0][0].name != "waves":
             raise Refused(
-                f"{view.run_id} is no deployment in waves that can be gone on with by itself.",
+                f"{view.run_id} is not a deployment in waves, so no single wave of it can be approved.",
                 where="--run",
-                remedy="`regionshift status` says what is unfinished, and what goes on with it",
+                remedy="`regionshift status` names what is unfinished, and the command that continues it",
                 error_id="RS-RUN-011",
             )
         go = partial(_waves, choices, session, approving=deploying.approval_of(wave), back=False)

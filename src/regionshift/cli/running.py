@@ -106,19 +106,19 @@ def do_steps(
         except Interrupted as error:
             going_back = saga_state(journal, run_id, run.steps).backward
             error.remedy = (
-                "regionshift resume goes on with taking it back"
+                "regionshift resume continues to take it back"
                 if going_back
-                else "regionshift resume goes on with it, regionshift resume --back takes it back"
+                else "regionshift resume continues it, regionshift resume --back undoes it"
             )
             raise
     seen = journal.view(run_id)
     took = (seen.ended or session.environment.now()) - seen.started
     facts = {**known, "seconds": round(took.total_seconds(), 1), **run.facts(state, seen)}
-    again = "mend the cause, then again" if state.failed else "to do it after all"
+    again = "fix the cause, then again" if state.failed else "to do it after all"
     remedy = {
         Ending.DONE: None,
         Ending.TAKEN_BACK: f"{again}: {run.command}" if run.command else None,
-    }.get(state.ending or Ending.STUCK, "mend the cause, then: regionshift resume")
+    }.get(state.ending or Ending.STUCK, "fix the cause, then: regionshift resume")
     if choices.as_json:
         print_json(
             {
@@ -156,7 +156,7 @@ def resume_steps(choices: Choices, session: Session, row: RunRow, view: RunView,
         if back:
             if saga_state(journal, view.run_id, run.steps).next_step is None:
                 raise Refused(
-                    f"All of {view.run_id} is done, and --back does not undo that. Nothing was changed.",
+                    f"Every step of {view.run_id} is done, so --back cannot undo it. Nothing was changed.",
                     where=view.run_id,
                     remedy="regionshift resume ends it",
                     error_id="RS-RUN-005",
@@ -237,7 +237,7 @@ def _approval(
             return False
         except typer.Abort as left:  # Ctrl-C or the end of the input is no answer
             raise Unanswered(
-                f"Wave {step.wave} ({', '.join(step.regions)}) was not answered for; it waits.",
+                f"Nobody answered whether wave {step.wave} ({', '.join(step.regions)}) may begin; it waits.",
                 where="deployment.approve",
                 remedy=_GO_ON,
             ) from left

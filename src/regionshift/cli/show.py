@@ -169,7 +169,7 @@ def person_is_there() -> bool:
 def _require_person() -> None:
     if not person_is_there():
         raise Refused(
-            "This changes something, and nobody is there to confirm it.",
-            remedy="look at what it changes (it is listed without --json), then give --yes",
+            "This changes something, and nobody is there to confirm it: standard input is no terminal.",
+            remedy="look at the plan first, then add --yes",
             error_id="RS-USAGE-002",
         )

@@ -46,7 +46,9 @@ def find_pulumi(variables: Mapping[str, str], extra: Sequence[Path] = ()) -> tup
             return Path(found), version
         seen.append(f"{found} is {version or 'of no readable version'}")
     problem = "; ".join(seen) if seen else "there is no `pulumi` command"
-    raise InputError(f"No Pulumi CLI fits: {problem}.", remedy=_INSTALL_HINT, error_id="RS-ENGINE-001")
+    raise InputError(
+        f"There is no usable Pulumi CLI: {problem}.", remedy=_INSTALL_HINT, error_id="RS-ENGINE-001"
+    )
 
 
 def _version_of(command: Path, variables: Mapping[str, str]) -> VersionInfo | None:

@@ -511,8 +511,11 @@ def _remedy(said: Sequence[str]) -> tuple[str, str | None]:
     if any(tells_of_clock(each) for each in said):
         return CLOCK, "RS-AWS-006"
     if any(_CUT in each for each in said):
-        return "the engine's state is cut; regionshift resume, or up, mends it from its copy", "RS-ENGINE-003"
-    return "what was made is kept in the state: mend the cause and run the command again", None
+        return (
+            "the engine's state file is incomplete; regionshift resume, or up, restores it from its copy",
+            "RS-ENGINE-003",
+        )
+    return "what was made is kept in the state: fix the cause and run the command again", None
 
 
 def _line_of_full(text: str) -> str:

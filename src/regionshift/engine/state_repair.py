@@ -54,7 +54,7 @@ def _mend(path: Path) -> str:
     copy = _copy(path)
     if not copy.exists() or not _is_whole(copy):
         raise WorkFailed(
-            "The engine's state is cut, and there is no whole copy of it.",
+            "The engine's state file is incomplete, and so is its copy.",
             where=str(path),
             remedy=f"restore it from a backup; without one, move it away: `regionshift up` then finds what is there"
             f" offline, and on AWS names what it would collide with (the cut file: {path.name})",
@@ -71,8 +71,8 @@ def _mend(path: Path) -> str:
     # Its content type was that of the cut file; the engine does without.
     _attrs(path).unlink(missing_ok=True)
     return (
-        f"the engine's state was cut, as by a full disk, and was mended from its copy, which is older by one write"
-        f" [{path}]; what was cut lies beside it as {path.name}{_TORN}"
+        f"the engine's state file was incomplete, as after a full disk, and was restored from its copy, which is one"
+        f" write older [{path}]; the incomplete file is beside it as {path.name}{_TORN}"
     )
 
 

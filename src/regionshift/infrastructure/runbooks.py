@@ -81,7 +81,7 @@ RUNBOOKS: Mapping[str, Runbook] = MappingProxyType(
                 "The function's log group at the time of the message.",
             ),
             (
-                "Mend the cause: `regionshift validate --region REGION`.",
+                "Fix the cause: `regionshift validate --region REGION`.",
                 "Send the event again where it is still wanted: `aws lambda invoke --function-name NAME"
                 " --payload EVENT answer.json`.",
                 "Remove the message, or purge the queue; the alarm stays red until it is empty.",
@@ -106,7 +106,7 @@ RUNBOOKS: Mapping[str, Runbook] = MappingProxyType(
                 "The execution in the console of Step Functions: the state that is red, and its cause.",
             ),
             (
-                "Mend what the report names, then continue with the same id: `regionshift migrate --id ID`.",
+                "Fix what the report names, then continue with the same id: `regionshift migrate --id ID`.",
                 "Or take it back: `regionshift rollback ID`.",
                 _LATER_GREEN,
             ),
@@ -145,7 +145,7 @@ RUNBOOKS: Mapping[str, Runbook] = MappingProxyType(
                 "The log group of deployments in the region.",
             ),
             (
-                "Mend the cause and continue with the same id: `regionshift migrate --id ID`.",
+                "Fix the cause and continue with the same id: `regionshift migrate --id ID`.",
                 "Or take it back: `regionshift rollback ID`.",
                 _LATER_GREEN,
             ),
@@ -157,7 +157,7 @@ RUNBOOKS: Mapping[str, Runbook] = MappingProxyType(
                 "The log group of deployments in the region.",
             ),
             (
-                "Mend the cause and run it again; it goes on where it was: `regionshift rollback ID`.",
+                "Fix the cause and run it again; it goes on where it was: `regionshift rollback ID`.",
                 _LATER_GREEN,
             ),
         ),

@@ -49,7 +49,7 @@ class NotSealed(Refused):
 
     def __init__(self, where: str) -> None:
         super().__init__(
-            "An event of the journal is not sealed with this state's key, so nothing is done by it.",
+            "An event of the journal is not sealed with this state's key, so Regionshift does not act on it.",
             where=where,
             remedy="an earlier version of regionshift wrote it, or somebody without the key (of `state_secrets`, or"
             " .regionshift/state.key): look at the runs with `regionshift history`. If all are yours,"
@@ -127,7 +127,7 @@ class Journal:
                 self._working_on(run_id)
                 return opening
         raise Refused(
-            "other runs start all the time; no number was free",
+            "too many other runs begin at the same time: no run number was free",
             where=self.store.url,
             remedy=_CROWDED,
             error_id="RS-STATE-007",
@@ -378,7 +378,7 @@ class RunJournal:
                         self._journal.changing()
                     return numbered
         raise Refused(
-            "others write to this run all the time; no place was free",
+            "too many others write to this run at the same time",
             where=self._folder,
             remedy=_CROWDED,
             error_id="RS-STATE-007",

@@ -180,7 +180,7 @@ class ReleaseStore:
         record = self._read(digest)
         if record is None:
             raise Refused(
-                f"release {digest[:_SHOWN]} is no longer kept, so nothing can be brought to it",
+                f"release {digest[:_SHOWN]} is no longer kept, so no region can go back to it",
                 where=self._store.url,
                 remedy="`regionshift releases` lists those that are; `deployment.keep_releases` and"
                 " `deployment.keep_days` say which",

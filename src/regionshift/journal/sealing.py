@@ -160,7 +160,7 @@ def key_file(path: Path) -> Path:
         _make_key_file(path)
     if stat.S_IMODE(path.stat().st_mode) & 0o077:
         raise Refused(
-            "others may read the key file",
+            "other users can read the key file",
             where=str(path),
             remedy=f"chmod 600 {path}",
             error_id="RS-STATE-004",

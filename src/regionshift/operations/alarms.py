@@ -39,11 +39,11 @@ _MINUTE = 60
 _TELLING = (ERRORS_ALARM, THROTTLES_ALARM, DURATION_ALARM, REPLICATION_LATENCY_ALARM)
 _IN_RULE = re.compile(r"""(?:ALARM|OK|INSUFFICIENT_DATA)\s*\(\s*("[^"]*"|'[^']*'|[^)]*?)\s*\)""")
 _SKEW = timedelta(seconds=60)  # our clock and CloudWatch's need not agree
-_COUNTS = "mend what it shows; in a deployment it counts again once it was green"
-_MEND_FIRST = "mend that first; --despite-alarms goes on and does not look at them until they were green"
+_COUNTS = "fix what it shows; a deployment counts it again once it was green"
+_MEND_FIRST = "fix that first; --despite-alarms begins anyway and ignores them until they were green"
 _ANOTHER = (
-    "only another release may pass an alarm that this one left red: mend what it shows, or wait until it is green;"
-    " --despite-alarms goes on and does not look at it until it was green"
+    "only another release may pass an alarm that this one left red: fix what it shows, or wait until it is green;"
+    " --despite-alarms begins anyway and ignores it until it was green"
 )
 
 

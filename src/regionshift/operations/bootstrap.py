@@ -432,7 +432,7 @@ def region_of_bucket(clients: Clients, config: MigrationConfig) -> str | None:
             return None
         if error.code == "AccessDenied":
             raise Refused(
-                f"The bucket {bucket} may not be asked about: it is another account's, or the rights are missing.",
+                f"No permission to look at the bucket {bucket}: it is another account's, or a permission is missing.",
                 where=bucket,
                 remedy="allow s3:GetBucketLocation on it; if it is a stranger's, set `state` to a bucket of yours",
                 error_id="RS-ENVIRONMENT-005",

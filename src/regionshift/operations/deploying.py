@@ -214,7 +214,7 @@ def require_way_back(journal: Journal, left: InOneRun) -> None:
         "destroy": f"{forward}, or `regionshift up` makes the environment anew",
     }.get(left.kind, f"{forward}; then write the settings as they were, and: regionshift up")
     raise Refused(
-        f"The {left.kind} {left.run} went in one run, and what it deleted does not come back.",
+        f"The {left.kind} {left.run} cannot be taken back: what it deleted is gone.",
         where=left.run,
         remedy=remedy if left.rejoins is None else forward,
         error_id="RS-RUN-005",

@@ -58,7 +58,7 @@ def require_destroyable(environment: Environment) -> None:
     if environment.scope.fenced:
         fenced = ", ".join(sorted(environment.scope.fenced))
         raise Refused(
-            f"{fenced} gets no call while it is fenced, so nothing of it could be deleted, nor seen to be gone.",
+            f"{fenced} is fenced and gets no call, so what is there can be neither deleted nor seen to be gone.",
             where=fenced,
             remedy=f"when it is back: regionshift up --rejoin {min(environment.scope.fenced)}, then destroy",
             error_id="RS-REGION-002",
@@ -174,7 +174,7 @@ def _destroy(
     if still := still_there(leftovers):
         shown = ", ".join(f"{left.what} [{left.region}]" for left in still[:5])
         failure = WorkFailed(
-            f"Still there of {environment.name} ({len(still)}): {shown}",
+            f"{len(still)} resources of {environment.name} are still there: {shown}",
             remedy="delete them by hand, or run `regionshift destroy` again",
             error_id="RS-ENVIRONMENT-007",
         )

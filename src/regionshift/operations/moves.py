@@ -209,7 +209,7 @@ class Retirement:
             raise PlanRefused(errors)
         if errors:
             raise Refused(
-                f"{self.region} holds data that would go with it ({len(errors)} things).",
+                f"{self.region} holds data that would be deleted with it ({len(errors)} resources).",
                 where=self.region,
                 remedy=f"until then it stays a secondary; {command_of(self.region, primary)} --retire"
                 " --allow-data-loss",
@@ -307,7 +307,7 @@ def require_way_back(view: RunView, primary: str, journal: Journal) -> None:
     if primary != target or _is_promoting(journal):
         return
     raise Refused(
-        f"The move {view.run_id} has made {target} the primary, which --back does not undo. Nothing was changed.",
+        f"The move {view.run_id} has made {target} the primary, so --back cannot undo it. Nothing was changed.",
         where=view.run_id,
         remedy=f"regionshift resume ends the move; then regionshift promote {source} makes {source} the primary again",
         error_id="RS-RUN-005",

@@ -231,7 +231,7 @@ def _release(environment: Environment) -> list[Finding]:
         silent = [each for each in environment.regions if each not in environment.release().zones]
     except RegionshiftError as error:
         code = _CODES.get(error.where or "", _ARTIFACT)
-        remedy = error.remedy or f"mend what {error.where or 'the message'} names"
+        remedy = error.remedy or f"fix what {error.where or 'the message'} names"
         given = isinstance(error, InputError)
         return [Finding(code, "error", error.message, None, remedy, is_input=given)]
     said = "its availability zones could not be asked for"

@@ -214,7 +214,7 @@ def _require_partition(waves: tuple[tuple[str, ...], ...], regions: tuple[str, .
         wrong = {region for region in named if named.count(region) > 1 or region not in regions}
         wrong |= set(regions) - set(named)
         raise InputError(
-            f"the waves do not name each region once: {', '.join(sorted(wrong))}",
+            f"`deployment.waves` must name each region exactly once; wrong are: {', '.join(sorted(wrong))}",
             where="deployment.waves",
             remedy="name every region of the environment in exactly one wave",
             error_id="RS-SETTINGS-001",

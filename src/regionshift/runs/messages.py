@@ -115,7 +115,7 @@ class AllRegionsNews(RunNews[SagaState, RunStep]):
         """As of every run."""
         del state, step
         return self._news(
-            "error", f"{self.name} was stopped; what was done stays: regionshift resume goes on with it"
+            "error", f"{self.name} was stopped; what was done stays: regionshift resume continues it"
         )
 
     def _news(self, status: NewsStatus, summary: str) -> News:
@@ -248,7 +248,7 @@ class SagaNews(RunNews[SagaState, RunStep]):
             return News(self.event, "success", said, self._counts())
         if state.ending is Ending.TAKEN_BACK:
             return self.of_stop()
-        said = f"{self.title} is between, and needs a person: mend the cause, then: {self.go_on}"
+        said = f"{self.title} is between, and needs a person: fix the cause, then: {self.go_on}"
         return News("rollback", "error", said, self._counts())
 
     def _counts(self) -> dict[str, int]:

@@ -119,7 +119,7 @@ def test_back_from_a_move_that_made_the_new_primary_is_refused_and_says_what_goe
     kept, before = _kept(site), site.look()
     assert site.run("resume", "--back", "--yes") == 3
     said = _said(capsys)
-    assert "--back does not undo" in said and f"regionshift promote {site.secondary}" in said
+    assert "--back cannot undo" in said and f"regionshift promote {site.secondary}" in said
     assert _kept(site) == kept
     assert site.look() == before
     assert site.run("resume", "--yes") == 0

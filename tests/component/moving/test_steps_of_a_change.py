@@ -56,7 +56,7 @@ def test_whoever_stops_it_is_told_how_to_go_on(site: Site, capsys: pytest.Captur
     assert site.run("promote", site.secondary, "--yes") == 130
     said = " ".join("".join(capsys.readouterr()).split())
     assert "was stopped at last-copy" in said
-    assert "regionshift resume goes on with it, regionshift resume --back takes it back" in said
+    assert "regionshift resume continues it, regionshift resume --back undoes it" in said
     assert site.run("up", "--yes") == 3, "it is open"
     (promotion,) = site.open_runs()
     for migration, running in (("another", False), (f"{promotion}-carry", True)):

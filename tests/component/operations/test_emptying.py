@@ -93,7 +93,7 @@ class Stubborn:
 @pytest.mark.parametrize("key", ["plain", "a\rb"])
 def test_what_is_there_again_ends_with_a_sentence(key: str) -> None:
     s3: Any = Stubborn([key])
-    with pytest.raises(WorkFailed, match="stand there still after S3 said") as failed:
+    with pytest.raises(WorkFailed, match="are still there although S3 reported") as failed:
         empty_bucket(s3, "b")
     assert ascii(key) in failed.value.message
     assert len(s3.asked) == 1

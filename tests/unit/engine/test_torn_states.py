@@ -37,7 +37,7 @@ def test_a_cut_state_is_mended_from_its_copy_and_kept(tmp_path: Path, stacks: Pa
     (stacks / "dev.json.attrs").write_bytes(b"{}")
     (stacks / "dev.json.bak.attrs").write_bytes(b"")
     (said,) = repair_state(tmp_path.as_uri(), "shop", "dev")
-    assert str(state) in said and "older by one write" in said
+    assert str(state) in said and "one write older" in said
     assert state.read_bytes() == OLDER
     assert (stacks / "dev.json.torn").read_bytes() == cut
     assert not (stacks / "dev.json.attrs").exists(), "it told of the cut file"
@@ -141,7 +141,7 @@ def test_any_other_failure_says_what_it_always_said() -> None:
         "up", RunRecord(problems=[Problem("AccessDenied", None, None)]), str(CommandError(_result("")))
     )
     assert isinstance(found, EngineFailed)
-    assert found.remedy and "mend the cause" in found.remedy
+    assert found.remedy and "fix the cause" in found.remedy
 
 
 def test_the_folders_of_a_killed_run_are_taken_away_by_the_next(tmp_path: Path) -> None:

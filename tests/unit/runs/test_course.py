@@ -82,7 +82,7 @@ def test_a_way_back_that_fails_names_the_command() -> None:
     found = _news("after", "failed", "failed")
     assert [news.summary for news in found[-2:]] == [
         "back/write failed: why",
-        "change is between, and needs a person: mend the cause, then: regionshift resume",
+        "change is between, and needs a person: fix the cause, then: regionshift resume",
     ]
 
 

@@ -104,7 +104,7 @@ def test_all_regions_in_one_go() -> None:
         News(
             "destroy",
             "error",
-            "destroy was stopped; what was done stays: regionshift resume goes on with it",
+            "destroy was stopped; what was done stays: regionshift resume continues it",
             counts,
         ),
     ]

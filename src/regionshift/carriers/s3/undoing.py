@@ -79,9 +79,9 @@ def _remove_versions(s3: S3Client, bucket: str) -> int:
     while page := _first_held(s3, bucket):
         if gone.issuperset(page):
             raise WorkFailed(
-                f"{_named(page)} of {bucket} stand there still after S3 said that they were deleted.",
+                f"{_named(page)} of {bucket} are still there although S3 reported them deleted.",
                 where=bucket,
-                remedy="look what writes or keeps them there; then run the command again",
+                remedy="find out what writes or keeps them; then run the command again",
                 error_id="RS-ENVIRONMENT-007",
             )
         failed = _delete(s3, bucket, page)

@@ -197,5 +197,5 @@ def require_valid_target(
                     409,
                     "TargetNotValid",
                     f"The target does not validate: {name}: {finding.asked}: {finding.answer}."
-                    " Nothing was copied; mend it and call again.",
+                    " Nothing was copied; fix it and call again.",
                 )

@@ -127,7 +127,7 @@ def require_valid_target(carrying: Carrying, target: str) -> Validated:
     if failed:
         first = failed[0]
         raise Refused(
-            f"The target does not validate: {first.check}: {first.detail}",
+            f"The target region fails a check: {first.check}: {first.detail}",
             where=target,
             remedy=first.remedy,
             error_id="RS-MIGRATION-014",

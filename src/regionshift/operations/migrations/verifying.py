@@ -110,7 +110,7 @@ def verify_again(carrying: Carrying, region: str, metadata: Metadata) -> Proven:
     if metadata["status"] not in ("completed", "incomplete"):
         raise InputError(
             f"Migration {metadata['migration_id']} is {str(metadata['status']).replace('_', ' ')}: "
-            "nothing of it is there to be verified.",
+            "there is nothing to verify.",
             where=region,
             remedy="name one that is completed; see: regionshift status",
             error_id="RS-MIGRATION-011",

@@ -191,7 +191,9 @@ class LastCopy:
         record = self._migration(migration_id).rollback("change of primary")
         if record["status"] != "completed":
             raise WorkFailed(
-                "what was copied could not all be taken back", where=migration_id, error_id="RS-MIGRATION-003"
+                "Not everything that was copied could be taken back.",
+                where=migration_id,
+                error_id="RS-MIGRATION-003",
             )
         return dict(record["counts"])
 

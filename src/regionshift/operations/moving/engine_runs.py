@@ -93,7 +93,8 @@ class PromotionApplier:
         except Interrupted as stopped:
             if guard.wrong:
                 raise WorkFailed(
-                    f"the engine would have ended {guard.wrong}; it was stopped", error_id="RS-ENGINE-006"
+                    f"The engine was stopped before it changed something else: {guard.wrong}.",
+                    error_id="RS-ENGINE-006",
                 ) from stopped
             raise
         if doubt and (record.left_open or environment.engine.pending()):

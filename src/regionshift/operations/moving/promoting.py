@@ -193,7 +193,9 @@ def write_settings(path: Path, plan: PromotionPlan) -> Said:
             write_text(path, applied(plan.edit, text))
         except ValueError as error:
             raise WorkFailed(
-                f"the settings could not be changed: {error}", where=str(path), error_id="RS-SETTINGS-004"
+                f"the settings file could not be changed: {error}",
+                where=str(path),
+                error_id="RS-SETTINGS-004",
             ) from error
     return {"file": path.name}
 
@@ -213,7 +215,7 @@ def restore_settings(path: Path, plan: PromotionPlan) -> Said:
             if named and named[0] == plan.old and plan.new in named[1]:
                 return {"file": path.name, "left": "as somebody changed it meanwhile"}
             raise WorkFailed(
-                f"the settings could not be brought back: {error}",
+                f"the settings file could not be restored: {error}",
                 where=str(path),
                 remedy=f"write {plan.old} as the primary and {plan.new} as a secondary, then: regionshift resume",
                 error_id="RS-SETTINGS-004",
@@ -232,9 +234,9 @@ def require_writable(path: Path) -> None:
         handle, aside = _aside(path.resolve())
     except OSError as error:
         raise InputError(
-            f"The settings file cannot be changed, which this has to do: {error.strerror}.",
+            f"This command has to change the settings file, which cannot be written: {error.strerror}.",
             where=str(path),
-            remedy="let the file's folder be written by whoever runs the command",
+            remedy="make the file and its folder writable for whoever runs the command",
             error_id="RS-SETTINGS-003",
         ) from error
     os.close(handle)

@@ -78,7 +78,7 @@ def propose(
     require_everywhere(deployed, [each for each in config.all_regions if each not in uncalled], base, new)
     if not uncalled and deployed.links != base.digest:
         raise Refused(
-            f"The links between regions have another release than {new}.",
+            f"The replication between regions is not at the release of {new}.",
             remedy="run `regionshift up` first",
             error_id="RS-REGION-005",
         )
@@ -387,7 +387,7 @@ def require_way_back(journal: Journal) -> None:
         if plan.lost:
             again = f"regionshift up --rejoin {plan.old} brings {plan.old} back, as a secondary"
         raise Refused(
-            f"{plan.new} is the primary: all of {view.run_id} is done, and --back does not undo that."
+            f"{plan.new} is the primary: every step of {view.run_id} is done, so --back cannot undo it."
             " Nothing was changed.",
             where=view.run_id,
             remedy=f"regionshift resume ends it; then {again}",
@@ -490,7 +490,7 @@ def _require_findable_state(config: MigrationConfig) -> None:
     url = parse_state_url(config.state)
     if url.follows_primary:
         raise Refused(
-            "The state URL does not say in which region its bucket is, and the primary region changes.",
+            "`state` names no region for its bucket, and the primary region, where it is looked for, changes.",
             where="state",
             remedy=f"write the bucket's own region: {config.state}?region=…",
             error_id="RS-STATE-009",
@@ -498,7 +498,7 @@ def _require_findable_state(config: MigrationConfig) -> None:
     key = parse_key_url(config.state_secrets)
     if key and key.region is None:
         raise Refused(
-            "The key of the state's secrets is looked for in the primary region, which changes.",
+            "`state_secrets` names no region for its key, and the primary region, where it is looked for, changes.",
             where="state_secrets",
             remedy=f"write the key's own region: {config.state_secrets}?region=…",
             error_id="RS-STATE-009",

@@ -118,7 +118,7 @@ def _require_same(base: Release, wanted: Release, where: str, remedy: str = _IN_
         found.append("the values of secrets")
     more = f" and {len(found) - _NAMED} more" if len(found) > _NAMED else ""
     raise Refused(
-        f"The settings say something else than what is up: {', '.join(found[:_NAMED])}{more}.",
+        f"The settings differ from what is up: {', '.join(found[:_NAMED])}{more}.",
         where=where,
         remedy=remedy,
         error_id="RS-REGION-005",

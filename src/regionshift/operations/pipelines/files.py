@@ -54,7 +54,7 @@ class Place:
             found = str(path)
         if not _PLAIN_PATH.fullmatch(found):
             raise InputError(
-                f"{what} has to lie in the repository, under a name of letters, digits and ./_- alone.",
+                f"{what} must be in the repository, and its path may have only letters, digits and ./_-.",
                 where=found,
                 remedy="give it another name or place",
                 error_id="RS-SETTINGS-008",
@@ -97,7 +97,7 @@ def gitlab_files(config: MigrationConfig, place: Place) -> dict[str, str]:
     values = _values(config, place)
     if config.pipeline.image is None:
         raise InputError(
-            "The jobs of GitLab run in a container image, and the settings name none.",
+            "`pipeline.image` is not set: the jobs of GitLab need a container image.",
             where="pipeline.image",
             remedy="name one with Python 3.11, Git and Pulumi by its digest: IMAGE@sha256:…",
             error_id="RS-SETTINGS-008",
@@ -119,7 +119,7 @@ def _values(config: MigrationConfig, place: Place) -> dict[str, str]:
     is_here = not config.state or parse_state_url(config.state).folder is not None
     if is_here or parse_key_url(config.state_secrets) is None:
         raise InputError(
-            "The jobs of a pipeline are machines of their own, and the settings have no state that they share.",
+            "`state` is not set: each job of a pipeline is another machine, and they need a state that they share.",
             where="state",
             remedy="state: s3://BUCKET/PREFIX?region=REGION and state_secrets: awskms://…;"
             " `regionshift bootstrap` makes both",
@@ -217,8 +217,8 @@ def write_files(root: Path, files: Iterable[PipelineFile], *, overwrite: bool) -
     mine = [each.path for each in found if each.state == "changed and outdated"]
     if mine and not overwrite:
         raise Refused(
-            f"{', '.join(mine)} would lose what you changed there. Nothing was written.",
-            remedy="take over from the difference above what you want, or write over it with --overwrite",
+            f"You changed {', '.join(mine)}, and writing would lose that. Nothing was written.",
+            remedy="keep what you want of the difference above, or replace the files with --overwrite",
             error_id="RS-FILE-006",
         )
     kept = ("current",) if overwrite else ("current", "changed")

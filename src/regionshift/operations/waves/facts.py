@@ -95,7 +95,7 @@ def facts_from_json(opened: Mapping[str, object]) -> Facts:
         return _form().validate_python(opened)
     except ValidationError as error:
         raise WorkFailed(
-            "what this deployment was begun with cannot be read",
+            "the journal's first event of this deployment cannot be read",
             remedy="restore the journal's first event",
             error_id="RS-STATE-002",
         ) from error

@@ -31,7 +31,7 @@ from regionshift.runs.driver import RunEnd, RunKind, RunUnderWay, Said, drive, s
 from regionshift.runs.messages import DeploymentNews, RunListener
 
 _STILL_DOWN = "needs a person: it is down and was not taken back; `regionshift up` when it answers"
-_GO_ON = "`regionshift resume` goes on with it, `regionshift resume --back` takes it back"
+_GO_ON = "`regionshift resume` continues it, `regionshift resume --back` undoes it"
 
 
 @dataclass(frozen=True)
