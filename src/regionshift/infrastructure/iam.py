@@ -59,7 +59,7 @@ def attach_s3_policy(stack: IAMStack, bucket: aws.s3.Bucket) -> None:
 def attach_key_policy(stack: IAMStack, key: aws.kms.Key) -> None:
     """Use the key through the services of its region."""
     hosts = stack.site.service_hosts(*KEY_SERVICES)
-    stack.attach(named.KEY_POLICY, rights.key_statements, key=key.arn, services=hosts)
+    stack.attach(named.KEY_POLICY, rights.own_key_statements, key=key.arn, services=hosts)
 
 
 def attach_seals_policy(stack: IAMStack, key: aws.kms.Key) -> None:

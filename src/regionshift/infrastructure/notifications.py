@@ -14,11 +14,9 @@ from regionshift.settings import components as named
 
 
 class NotificationsStack(RegionComponent):
-    """Two topics under the region's key; what may publish to each is in its policy."""
+    """Two topics under the region's key."""
 
-    def __init__(
-        self, site: Site, key: aws.kms.Key, publisher: aws.iam.Role, opts: pulumi.ResourceOptions
-    ) -> None:
+    def __init__(self, site: Site, key: aws.kms.Key, opts: pulumi.ResourceOptions) -> None:
         super().__init__(site, "Notifications", opts)
         self.deployment_topic = self._topic(
             "deployment-topic", named.DEPLOYMENT_TOPIC, key, "news of deployments and migrations"
@@ -27,11 +25,7 @@ class NotificationsStack(RegionComponent):
         aws.sns.TopicPolicy(
             site.label("deployment-topic-policy"),
             arn=self.deployment_topic.arn,
-            policy=policy(
-                policies.deployment_topic_statements,
-                topic=self.deployment_topic.arn,
-                publisher=publisher.arn,
-            ),
+            policy=policy(policies.deployment_topic_statements, topic=self.deployment_topic.arn),
             opts=self.child(),
         )
         aws.sns.TopicPolicy(

@@ -386,9 +386,8 @@ def _buckets(reach: _Reach) -> Iterator[_Row]:
 
 _CHECKS_OF_BUCKETS = _named(
     "s3",
-    "GetBucketLogging GetBucketObjectLockConfiguration GetBucketOwnershipControls GetBucketPolicy"
-    " GetBucketPublicAccessBlock GetBucketVersioning GetEncryptionConfiguration GetLifecycleConfiguration"
-    " GetReplicationConfiguration",
+    "GetBucketLogging GetBucketOwnershipControls GetBucketPolicy GetBucketPublicAccessBlock GetBucketVersioning"
+    " GetEncryptionConfiguration GetLifecycleConfiguration",
 )
 _READ_OBJECTS = _named("s3", "GetObject GetObjectTagging GetObjectVersion GetObjectVersionTagging")
 _WRITE_OBJECTS = _named(
@@ -474,21 +473,17 @@ def _other_keys(reach: _Reach) -> Iterator[_Row]:
         _both(reach.here, {"ForAnyValue:StringLike": {"kms:ResourceAliases": aliases}}),
     )
     services = _once(KINDS[kind].service for kind, entries in config.carry.by_kind.items() if entries)
-    if _secret_sources(config):
-        services = _once([*services, "secretsmanager"])
-    read = ["kms:Decrypt"]
-    yield _Row(
-        "ReadWithKeys",
-        "What `carry` or application.secrets names may lie under keys of its own, whose ids the settings do not tell;"
-        " the keys' own policies bound this too.",
-        {
-            DEPLOY: read,
-            OPERATE: read if any(config.carry.by_kind.values()) else [],
-            PREVIEW: read if _secret_sources(config) else [],
-        },
-        [reach.arn("kms", "key/*")] if services else [],
-        _both(reach.here, reach.through(*services)),
-    )
+    sources = ["secretsmanager"] if _secret_sources(config) else []
+    through = {DEPLOY: _once([*services, *sources]), OPERATE: services, PREVIEW: sources}
+    for role, used in through.items():
+        yield _Row(
+            "ReadWithKeys",
+            "What `carry` or application.secrets names may lie under keys of its own, whose ids the settings do not"
+            " tell; the keys' own policies bound this too.",
+            {role: ["kms:Decrypt"]},
+            [reach.arn("kms", "key/*")] if used else [],
+            _both(reach.here, reach.through(*used)),
+        )
 
 
 def _carried_keys(reach: _Reach) -> tuple[list[str], list[str]]:
@@ -881,14 +876,17 @@ def _carried(reach: _Reach) -> Iterator[_Row]:
         yield _Row(
             f"CarriedBuckets{number or ''}",
             "A plan looks how the buckets of `carry.s3` are kept and lists them.",
-            _each(PipelineRole, [*_SEE_CARRIED, *_named("s3", "ListBucket ListBucketVersions")]),
+            {
+                **_each(both, [*_SEE_CARRIED, *_named("s3", "GetBucketOwnershipControls ListBucket")]),
+                PREVIEW: _SEE_CARRIED,
+            },
             _once(buckets),
             where,
         )
         yield _Row(
             f"CarriedObjects{number or ''}",
             "It compares their objects below the prefixes that are named, and `status --verify` proves them again.",
-            _each(both, [*_READ_OBJECTS, *_LEFT_BEHIND]),
+            _each(both, _COMPARE_OBJECTS),
             _once(objects),
             where,
         )
@@ -909,15 +907,25 @@ def _carried(reach: _Reach) -> Iterator[_Row]:
         for end in entry.ends
         for name in reach.in_regions(end.prefix)
     )
-    read = _named("secretsmanager", "DescribeSecret GetResourcePolicy GetSecretValue")
+    tagged = [entry.wanted_tags for entry in config.carry.secrets if entry.wanted_tags]
+    read = _named("secretsmanager", "GetResourcePolicy GetSecretValue")
+    see = _each(PipelineRole, ["secretsmanager:DescribeSecret"])
+    own = reach.arns("secretsmanager", "secret:{}*", names)
     yield _Row(
-        "CarriedSecrets",
-        "The same of the secrets of `carry.secrets`.",
-        _each(both, read),
-        reach.arns("secretsmanager", "secret:{}*", names),
+        "SeeSecrets",
+        "Names and settings of the secrets of `carry.secrets`, no values. What is to be made at the target has no tags"
+        " that it could be bound to.",
+        see,
+        [reach.arn("secretsmanager", "secret:*")] if tagged else own,
         reach.here,
     )
-    tagged = [entry.wanted_tags for entry in config.carry.secrets if entry.wanted_tags]
+    yield _Row(
+        "CarriedSecrets",
+        "A plan compares the values of those that are named.",
+        _each(both, read),
+        own,
+        reach.here,
+    )
     for number, tags in enumerate(tagged):
         wanted: dict[str, str | list[str]] = {f"aws:ResourceTag/{key}": value for key, value in tags.items()}
         yield _Row(
@@ -929,12 +937,16 @@ def _carried(reach: _Reach) -> Iterator[_Row]:
         )
 
 
-# What a plan says of objects that a migration does not carry.
-_LEFT_BEHIND = _named("s3", "GetObjectAcl GetObjectLegalHold GetObjectRetention GetObjectVersionAcl")
+# Always by version, for which S3 asks the rights of versions (S3 API Reference, "GetObject", "Permissions"); ACL, legal
+# hold and retention are what a plan says of objects that a migration does not carry.
+_COMPARE_OBJECTS = _named(
+    "s3",
+    "GetObjectLegalHold GetObjectRetention GetObjectVersion GetObjectVersionAcl GetObjectVersionTagging",
+)
 _SEE_CARRIED = _named(
     "s3",
-    "GetBucketObjectLockConfiguration GetBucketOwnershipControls GetBucketVersioning GetEncryptionConfiguration"
-    " GetLifecycleConfiguration GetReplicationConfiguration",
+    "GetBucketObjectLockConfiguration GetBucketVersioning GetEncryptionConfiguration GetLifecycleConfiguration"
+    " GetReplicationConfiguration ListBucketVersions",
 )
 
 

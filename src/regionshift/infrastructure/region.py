@@ -31,7 +31,7 @@ class RegionStack(RegionComponent):
         self.network = NetworkStack(site, key, inside, outlasts=self._removal())
         self.storage = StorageStack(site, key, inside, allow_data_loss=allow_data_loss)
         self.secrets = SecretsStack(site, key, inside)
-        self.notifications = NotificationsStack(site, key, self.iam.role, inside)
+        self.notifications = NotificationsStack(site, key, inside)
         self.monitoring = MonitoringStack(site, key, self.notifications.alarm_topic, inside)
         self._give_rights(key)
         self.function = LambdaStack(

@@ -57,7 +57,7 @@ def _of_function(site: Site) -> Iterator[Statement]:
     config, made = site.config, foreseen(site)
     bucket = _bucket(site, site.region)
     yield from function.s3_statements(bucket, config.account)
-    yield from function.key_statements(str(made.key), site.service_hosts(*KEY_SERVICES))
+    yield from function.own_key_statements(str(made.key), site.service_hosts(*KEY_SERVICES))
     yield from function.seal_statements(str(made.records_key))
     if config.application.store == "ssm":
         name = site.name(named.DEPLOYMENT_CONFIG_PARAMETER)
@@ -151,8 +151,6 @@ REASONS: Mapping[str, str] = MappingProxyType(
         "ListGroups": "Flow logs look for their group; a list of groups names none.",
         "ListObjects": "What is carried is listed below the prefixes that `carry` names.",
         "ListParameters": "Parameters are found by their path; AWS lists names as a whole.",
-        "ListRecords": "Finds the records of migrations and their versions.",
-        "ListSecrets": "Secrets are found by name and tags; AWS lists names as a whole.",
         "ListStreams": "Flow logs look for the stream that they write to.",
         "MakeTaggedSecrets": "Makes at the target what is not there, with the tags that select it.",
         "Notify": "Tells the deployment topic how a migration or a validation ended.",

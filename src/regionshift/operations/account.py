@@ -15,7 +15,7 @@ from regionshift.infrastructure.network import ENDPOINT_SERVICES
 from regionshift.infrastructure.rights import types_of
 from regionshift.operations.collisions import looked_for
 from regionshift.operations.environment import Environment
-from regionshift.operations.permissions import permission_findings
+from regionshift.operations.permissions import permission_findings, previews
 from regionshift.operations.room import Room, rooms
 from regionshift.report.values import Finding
 from regionshift.settings.config import MigrationConfig
@@ -67,13 +67,19 @@ def _caller(environment: Environment) -> str:
 
 
 def _state_key_findings(environment: Environment) -> list[Finding]:
-    """An error when the key of the state's secrets cannot be used: both ways, with something that is thrown away."""
+    """An error when the key of the state's secrets cannot be used: both ways, with something that is thrown away.
+
+    A pipeline's previewing role may not write under it: of that it is asked whether the key is there.
+    """
     key = parse_key_url(environment.config.state_secrets)
     if key is None:
         return []
     region = key.region or environment.config.regions.primary
     clients = environment.clients
     try:
+        if previews(environment):  # it opens what lies under the key, and writes nothing under it
+            clients.call(region, "kms", "describe_key", KeyId=key.key)
+            return []
         clients.call(region, "kms", "encrypt", KeyId=key.key, Plaintext=b"doctor")
         made = clients.call(region, "kms", "generate_data_key", KeyId=key.key, KeySpec="AES_256")
         clients.call(region, "kms", "decrypt", KeyId=key.key, CiphertextBlob=made["CiphertextBlob"])

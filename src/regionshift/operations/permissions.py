@@ -223,6 +223,15 @@ def _who_deploys(environment: Environment) -> str:
     return caller
 
 
+def previews(environment: Environment) -> bool:
+    """Whether the caller is a pipeline's previewing role; who may not be asked about is taken for none."""
+    try:
+        caller = _principal(environment.clients, environment.regions[0])
+    except AwsFailed:
+        return False
+    return caller == PipelineRole.PREVIEW.arn(environment.config)
+
+
 def _principal(clients: Clients, region: str) -> str:
     """The ARN of the user or role behind the credentials; a role is named by its session, without its path."""
     arn = str(clients.call(region, "sts", "get_caller_identity")["Arn"])

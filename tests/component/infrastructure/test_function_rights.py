@@ -50,7 +50,7 @@ def statements(things: Things, account: str) -> list[Statement]:
     parameter = f"arn:aws:ssm:{REGION}:{account}:parameter"
     return [
         *rights.s3_statements(f"arn:aws:s3:::{OWN}", account),
-        *rights.key_statements(things.key, [f"s3.{REGION}.amazonaws.com"]),
+        *rights.own_key_statements(things.key, [f"s3.{REGION}.amazonaws.com"]),
         *rights.parameter_statements(parameter + CONFIG),
         *rights.log_statements([f"arn:aws:logs:{REGION}:{account}:log-group:{LOGS}"]),
         *rights.topic_statements(things.topic),

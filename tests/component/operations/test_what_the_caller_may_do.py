@@ -22,6 +22,7 @@ from regionshift.infrastructure.operator_rights import operator_policies
 from regionshift.infrastructure.rights import RIGHTS, types_of
 from regionshift.local.emulator import LocalCloud
 from regionshift.local.provider.handlers import BY_TOKEN
+from regionshift.operations.account import look_at
 from regionshift.operations.destroy import propose_destroy
 from regionshift.operations.environment import Environment
 from regionshift.operations.permissions import operator_findings, permission_findings
@@ -418,6 +419,32 @@ def test_who_previews_for_an_operator_is_not_shut_out(pipeline: dict[PipelineRol
         operator_findings(replace(previewing, config=previewing.config.model_copy(update={"access": access})))
         == []
     )
+
+
+def test_who_previews_need_not_write_under_the_key_of_the_state(
+    pipeline: dict[PipelineRole, Environment], clients: Clients
+) -> None:
+    previewing = pipeline[PipelineRole.PREVIEW]
+    key = clients.get("kms", PRIMARY).create_key()["KeyMetadata"]["KeyId"]
+    secrets = {"state_secrets": f"awskms:///{key}?region={PRIMARY}"}
+    config = previewing.config.model_copy(update=secrets)
+    iam, name = clients.get("iam", PRIMARY), PipelineRole.PREVIEW.role_name(config)
+    sees = {"Effect": "Allow", "Action": "kms:DescribeKey", "Resource": "*"}
+
+    def found() -> list[str]:
+        seen = look_at(replace(previewing, config=config), up=[PRIMARY, SECONDARY])
+        return [each.message for each in seen.findings if each.code == "state-key"]
+
+    iam.put_role_policy(
+        RoleName=name,
+        PolicyName="sees",
+        PolicyDocument=json.dumps({"Version": "2012-10-17", "Statement": [sees]}),
+    )
+    try:
+        assert found() == []
+    finally:
+        iam.delete_role_policy(RoleName=name, PolicyName="sees")
+    assert len(found()) == 1
 
 
 def test_root_cannot_be_asked_for_and_stops_nothing(environment: Environment, cloud: LocalCloud) -> None:

@@ -286,6 +286,16 @@ def test_who_works_on_data_gives_nobody_rights_and_deletes_no_resource() -> None
     }
 
 
+@pytest.mark.parametrize("role", PipelineRole)
+def test_of_secrets_that_are_named_by_tags_only_values_are_bound_to_the_tags(role: PipelineRole) -> None:
+    """What is to be made at the target is looked for before it has any."""
+    any_secret = f"arn:aws:secretsmanager:*:{ACCOUNT}:secret:*"
+    loose = [each.statement for each in statements("full", role) if any_secret in each.statement["Resource"]]
+    bound = [each for each in loose if "aws:ResourceTag/App" in each["Condition"]["StringEquals"]]
+    assert [each["Action"] for each in loose if each not in bound] == [["secretsmanager:DescribeSecret"]]
+    assert bool(bound) == (role is not PREVIEW)
+
+
 def test_every_statement_says_why_once(written: list[ExplainedStatement]) -> None:
     sids = [each.statement["Sid"] for each in written]
     assert len(sids) == len({*sids})

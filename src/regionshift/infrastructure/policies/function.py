@@ -65,7 +65,7 @@ def s3_statements(bucket: str, account: str) -> list[Statement]:
 
 
 def key_statements(key: str, services: Sequence[str]) -> list[Statement]:
-    """Use the region's key through ``services`` only (``s3.eu-west-1.amazonaws.com``), and see that it turns.
+    """Use the region's key through ``services`` only (``s3.eu-west-1.amazonaws.com``).
 
     KMS Developer Guide, "kms:ViaService".
     """
@@ -75,7 +75,14 @@ def key_statements(key: str, services: Sequence[str]) -> list[Statement]:
             ["kms:Decrypt", "kms:GenerateDataKey"],
             [key],
             condition={"StringEquals": {"kms:ViaService": list(services)}},
-        ),
+        )
+    ]
+
+
+def own_key_statements(key: str, services: Sequence[str]) -> list[Statement]:
+    """The same, and see that the key turns: ``validate`` does."""
+    return [
+        *key_statements(key, services),
         allow("SeeKey", ["kms:DescribeKey", "kms:GetKeyRotationStatus"], [key]),
     ]
 

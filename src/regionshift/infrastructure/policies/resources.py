@@ -137,12 +137,9 @@ def alarm_topic_statements(topic: str, alarms: str, account: str) -> list[Statem
     ]
 
 
-def deployment_topic_statements(topic: str, publisher: str) -> list[Statement]:
-    """The function's role ``publisher`` may publish, over TLS only."""
-    return [
-        tls_only(["sns:Publish"], [topic]),
-        allow("Function", ["sns:Publish"], [topic], principal={"AWS": publisher}),
-    ]
+def deployment_topic_statements(topic: str) -> list[Statement]:
+    """Nothing over plain HTTP; who may publish is up to IAM."""
+    return [tls_only(["sns:Publish"], [topic])]
 
 
 def dead_letter_queue_statements(queue: str) -> list[Statement]:

@@ -174,7 +174,6 @@ WITHOUT_RESOURCE: Mapping[str, str] = MappingProxyType(
         "ec2:DescribeSubnets": "EC2 lists have no resource type (Service Authorization Reference)",
         "lambda:GetAccountSettings": "Lambda has no resource type for it (Service Authorization Reference)",
         "ssm:DescribeParameters": "Systems Manager lists names as a whole (Service Authorization Reference)",
-        "secretsmanager:ListSecrets": "Secrets Manager has no resource type for it (the same)",
         **dict.fromkeys(
             LOG_DELIVERY,
             "log delivery has no resource type (Step Functions Developer Guide, 'Logging')",

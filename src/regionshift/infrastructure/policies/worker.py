@@ -61,7 +61,7 @@ def unscoped_statements() -> list[Statement]:
 
 
 def record_statements(bucket: str, prefixes: Sequence[str], account: str) -> list[Statement]:
-    """Read, write and list the records of migrations in ``bucket``; none of their versions is ever deleted.
+    """Read, write and find the records of migrations in ``bucket``; none of their versions is ever deleted.
 
     Whatever else is given: an entry of ``carry`` can name the whole deployment bucket. The names of its current
     objects may be listed as a whole: S3 answers 404 for an object that is not there only to those who may list its
@@ -77,9 +77,6 @@ def record_statements(bucket: str, prefixes: Sequence[str], account: str) -> lis
             condition=within(account),
         ),
         allow("FindRecords", ["s3:ListBucket"], [bucket], condition=within(account)),
-        allow(
-            "ListRecords", [_LIST], [bucket], condition=_below([f"{prefix}*" for prefix in prefixes], account)
-        ),
         deny("KeepRecords", ["s3:DeleteObjectVersion"], records),
     ]
 
@@ -209,7 +206,6 @@ def topic_statements(topic: str) -> list[Statement]:
 
 _WRITE_SECRET = (
     "secretsmanager:DeleteSecret",
-    "secretsmanager:GetSecretValue",
     "secretsmanager:PutSecretValue",
     "secretsmanager:TagResource",
     "secretsmanager:UntagResource",
@@ -229,7 +225,9 @@ def secret_statements(
     tags: Sequence[Mapping[str, str]],
     regions: Sequence[str],
 ) -> list[Statement]:
-    """Read the secrets of ``read``, write and take back those of ``write``; list names and settings.
+    """Read the secrets of ``read``, write and take back those of ``write``; see names and settings.
+
+    Only plans list secrets, and those are made by whoever runs the command.
 
     Args:
         read: may stand for any region, as may ``tagged_read``. regions: those where that holds.
@@ -240,15 +238,14 @@ def secret_statements(
     if not read and not tags:
         return []
     return [
-        allow("ListSecrets", ["secretsmanager:ListSecrets"], ["*"]),
-        # Names and settings, which ListSecrets tells anyway; a secret that is not there yet has no tags to ask.
+        # Names and settings; a secret that is not there yet has no tags to ask.
         allow(
             "SeeSecrets",
             ["secretsmanager:DescribeSecret"],
             _with_own([*read, *tagged_read], [*write, *tagged_write]),
             condition=_asked_in(regions),
         ),
-        *_given("ReadSecrets", ["secretsmanager:GetSecretValue"], read, _asked_in(regions)),
+        *_given("ReadSecrets", ["secretsmanager:GetSecretValue"], _with_own(read, write), _asked_in(regions)),
         *_given("WriteSecrets", sorted({*_CREATE_SECRET, *_WRITE_SECRET}), write),
         *(
             statement
@@ -272,7 +269,12 @@ def _tagged(
         "Null": {"secretsmanager:SecretId": "true"},
     }
     return [
-        allow(f"ReadTaggedSecrets{number}", ["secretsmanager:GetSecretValue"], read, condition=has_there),
+        allow(
+            f"ReadTaggedSecrets{number}",
+            ["secretsmanager:GetSecretValue"],
+            _with_own(read, write),
+            condition=has_there,
+        ),
         allow(f"WriteTaggedSecrets{number}", _WRITE_SECRET, write, condition=has),
         allow(f"MakeTaggedSecrets{number}", _CREATE_SECRET, write, condition=made_with),
     ]
