@@ -42,6 +42,7 @@ from regionshift.operations.room import Disk
 from regionshift.operations.up import PlanRefused, propose
 from regionshift.operations.waves.applier import Applier
 from regionshift.releases import deployed_releases
+from regionshift.report import values
 from regionshift.session import Session
 from regionshift.settings.components import DEPLOYMENT_BUCKET, ERRORS_ALARM
 from regionshift.settings.config import MigrationConfig
@@ -620,7 +621,8 @@ def _codes() -> set[str]:
     for folder in ("operations", "cli"):
         for path in (Path(regionshift.__file__).parent / folder).rglob("*.py"):
             tree = ast.parse(path.read_text(encoding="utf-8"))
-            constants = {
+            constants = {name: value for name, value in vars(values).items() if isinstance(value, str)}
+            constants |= {
                 target.id: node.value.value
                 for node in tree.body
                 if isinstance(node, ast.Assign) and isinstance(node.value, ast.Constant)

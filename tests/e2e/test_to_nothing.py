@@ -102,7 +102,7 @@ def test_a_region_that_a_deployment_made_goes_only_when_that_is_said(up: Place) 
     with Terminal(up, ("rollback", "--to-nothing")) as person:
         person.wait_for("Take back deployment")
         assert f"deployment-bucket-{NEW}" in person.said
-        assert "with what it holds" in " ".join(person.said.split())
+        assert "every version of every object" in " ".join(person.said.split())
         person.press("n\n")
         assert person.end() == 3, person.said
     assert _census(up) == whole

@@ -30,7 +30,8 @@ from regionshift.cli import failure, running, show, status
 from regionshift.cli.app import app
 from regionshift.cli.options import Choices
 from regionshift.errors import InputError, Refused, WorkFailed
-from regionshift.report import live, migrations, terminal
+from regionshift.report import live, migrations, plan_view, terminal
+from regionshift.report.folding import Alike
 from regionshift.report.junit import write_junit
 from regionshift.report.live import LiveView
 from regionshift.report.printer import Rows, Screen, Text, escaped
@@ -111,6 +112,8 @@ def _made(kind: Any) -> Any:
         return tuple(_made(each) for each in inner if each is not Ellipsis)
     if origin in (Mapping, dict):
         return _JSON if inner[1] in (Any, object) else {_made(inner[0]): _made(inner[1])}
+    if origin is Alike:
+        return Alike((_made(inner[0]),), (HOSTILE,))
     if is_dataclass(kind):
         hints = typing.get_type_hints(kind)
         return kind(**{each.name: _made(hints[each.name]) for each in fields(kind) if each.init})
@@ -123,7 +126,7 @@ _VIEWS = [
     running.step_line,
 ] + [
     view
-    for module in (terminal, migrations, status)
+    for module in (terminal, plan_view, migrations, status)
     for name, view in vars(module).items()
     if inspect.isfunction(view) and view.__module__ == module.__name__ and not name.startswith(("_", "run_"))
 ]
@@ -137,7 +140,7 @@ def test_every_view_shows_a_hostile_world_harmlessly(view: Callable[..., Any]) -
     for screen in _screens():
         shown = view(**made)
         if shown is not None:
-            screen.print(shown)
+            screen.print(*(shown if isinstance(shown, list | types.GeneratorType) else [shown]))
         _require_harmless(_said(screen))
 
 

@@ -12,11 +12,13 @@ import pytest
 from pulumi.runtime.rpc import UNKNOWN, _special_secret_sig, _special_sig_key
 
 from regionshift.engine.events import ResourceStep
+from regionshift.operations.costs import cost_of
 from regionshift.operations.destroy import propose_destroy
-from regionshift.operations.planning import value_changes, wait_findings
+from regionshift.operations.planning import losses_of, value_changes, wait_findings
+from regionshift.report.plan_view import plan_parts
 from regionshift.report.printer import Screen
-from regionshift.report.terminal import findings_table, growth_table, plan_table
-from regionshift.report.values import Change, Finding, Growth, Plan, ValueChange
+from regionshift.report.terminal import findings_table
+from regionshift.report.values import LOSS, Change, Finding, Growth, Loss, MonthlyCost, Plan, ValueChange
 
 POLICY = "aws:iam/policy:Policy"
 
@@ -37,11 +39,9 @@ def test_what_a_plan_opens_is_told_once_for_all_regions_with_what_allows_it() ->
             opens=("may \x1b[31m on b-{region}",),
         ),
     )
-    shown = io.StringIO()
     wants = Finding("growth", "error", "more", None, "look")
     plan = Plan("dev", ("us-east-1", "eu-west-1"), (), (wants,), growth=lines)
-    Screen(file=shown, width=120).print(growth_table(plan))
-    assert [line.strip() for line in shown.getvalue().splitlines()] == [
+    assert _parts(plan)[1] == [
         "What it opens:",
         "role worker-{region}  in all 2 regions  --allow-broadening 0123456789abcdef",
         "may s3:* on *",
@@ -51,9 +51,17 @@ def test_what_a_plan_opens_is_told_once_for_all_regions_with_what_allows_it() ->
         "may s3:* on *",
     ]
     # A command that goes by no leave, as a rollback, names none.
-    shown = io.StringIO()
-    Screen(file=shown, width=120).print(growth_table(replace(plan, findings=())))
-    assert "--allow-broadening" not in shown.getvalue()
+    assert "--allow-broadening" not in str(_parts(replace(plan, findings=())))
+
+
+def _parts(plan: Plan, width: int = 120) -> list[list[str]]:
+    """The lines of each section at a terminal of ``width`` columns."""
+    screen, found = Screen(width=width), []
+    for part in plan_parts(plan):
+        with screen.capture() as taken:
+            screen.print(part)
+        found.append([line.strip() for line in taken.get().splitlines()])
+    return found
 
 
 def _step(old: dict[str, Any], new: dict[str, Any], *changed: str, type_: str = POLICY) -> ResourceStep:
@@ -81,6 +89,15 @@ def _policy(*actions: str) -> str:
             [
                 ("policy.Statement[A]", {"Sid": "A", "Action": "a"}, None),
                 ("policy.Statement[B].Action", "b", "c"),
+            ],
+        ),
+        (
+            {"policy": _policy("s3:Get*"), "inlinePolicies": []},
+            {"inlinePolicies": [{"name": "x", "policy": _policy("s3:Get*")}]},
+            ["policy"],
+            [
+                ("policy.Statement[0]", "Allow s3:Get*", None),
+                ("inlinePolicies[]", None, {"name": "x", "policy": _policy("s3:Get*")}),
             ],
         ),
         ({"rules": [{"n": 1}, {"n": 2}]}, {"rules": [{"n": 1}, {"n": 3}]}, [], [("rules[1].n", 2, 3)]),
@@ -133,7 +150,8 @@ def test_no_secret_is_shown(type_: str, old: dict[str, Any], new: dict[str, Any]
 def _shown(*changes: Change, whole: bool = False) -> str:
     screen = Screen(file=io.StringIO())
     regions = ("us-east-1", "eu-west-1")
-    screen.print(plan_table(Plan("dev", regions, changes, (), 7), whole=whole))
+    for part in plan_parts(Plan("dev", regions, changes, (), 7), whole=whole):
+        screen.print(part)
     return cast(io.StringIO, screen.file).getvalue()
 
 
@@ -147,7 +165,7 @@ def test_a_standing_environment_hides_neither_creations_nor_values() -> None:
         *(_in(r, "create", "queue") for r in ("us-east-1", "eu-west-1")),
         _in("us-east-1", "create", "alone"),
     )
-    assert f"update   role-{{region}}  {POLICY}  in all 2 regions" in said
+    assert "update   role-{region}  in all 2 regions  iam/policy" in said
     assert "arn.{region}: a:{region} → b:{region}" in said
     assert "create   queue-{region}" in said
     assert "create   alone-us-east-1" in said
@@ -159,10 +177,12 @@ def test_regions_that_differ_are_told_apart() -> None:
         _in("us-east-1", values=(ValueChange("memory", 1, 2),)),
         _in("eu-west-1", values=(ValueChange("memory", 1, 3),)),
     )
-    assert "role-us-east-1" in said
-    assert "memory: 1 → 2" in said
-    assert "role-eu-west-1" in said
-    assert "memory: 1 → 3" in said
+    assert "role-{region}" in said
+    assert "memory: 1 → 2  in us-east-1" in said
+    assert "memory: 1 → 3  in eu-west-1" in said
+    other = _shown(_in("us-east-1"), _in("eu-west-1", "replace"))
+    assert "update   role-us-east-1" in other
+    assert "replace  role-eu-west-1" in other
 
 
 def test_what_is_not_named_is_counted_and_verbose_names_it() -> None:
@@ -170,10 +190,103 @@ def test_what_is_not_named_is_counted_and_verbose_names_it() -> None:
     long = _in("us-east-1", values=(ValueChange("text", "x" * 500, "y"),))
     assert "… and 10 more: --verbose names them" in _shown(*many)
     made = _shown(*(_in("us-east-1", "create", f"n{number}") for number in range(50)))
-    assert "  50 of them: --verbose names them" in made.splitlines() and "more" not in made
+    assert "  50 resources: --verbose names them" in made.splitlines() and "more" not in made
     assert all(f"n{number}-us-east-1" in _shown(*many, whole=True) for number in range(50))
     assert "x" * 500 not in _shown(long)
+    assert "x… (500 characters; --verbose shows all) → y" in _shown(long)
     assert "x" * 500 in _shown(long, whole=True)
+    # Where both are long it is the place that differs which is shown.
+    late = _shown(_in("us-east-1", values=(ValueChange("text", "x" * 500 + "old", "x" * 500 + "new"),)))
+    assert f"…{'x' * 20}old (503 characters" in late and f"…{'x' * 20}new (503 characters" in late
+
+
+THIRTY = tuple(
+    f"{area}-{side}-{n}" for area in ("us", "eu", "ap") for side in ("east", "west") for n in range(1, 6)
+)
+
+
+def test_thirty_regions_are_told_in_a_few_lines() -> None:
+    memory = (ValueChange("memorySize", 512, 1024),)
+    changes = tuple(_in(region, values=memory) for region in THIRTY)
+    others = (_in("us-east-1", "delete", "more"), *(_in(region, name="part") for region in THIRTY[2:]))
+    plan = Plan("dev", THIRTY, (*changes, *others), (), 7)
+    lines = [line for part in _parts(plan, 80) for line in part]
+    assert len(lines) < 20
+    assert any(line.startswith("us-east-3 and 27 more, each") for line in lines)
+    assert "memorySize: 512 → 1024" in lines
+    text = " ".join(lines)
+    assert "role-{region}  in all 30 regions  iam/policy" in text
+    assert "the same in 28 regions: all but us-east-1, us-east-2" in text
+
+
+def test_the_sections_are_in_one_order_and_so_is_the_json() -> None:
+    plan = Plan(
+        "dev",
+        ("us-east-1", "eu-west-1"),
+        tuple(_in(region, "delete") for region in ("us-east-1", "eu-west-1")),
+        (Finding("x", "info", "noted", None, "nothing"), Finding(LOSS, "error", "lost", None, "no")),
+        growth=(Growth("1", "role r", ("us-east-1",), ("may a:B",), True),),
+        losses=tuple(
+            Loss(f"logs-{region}", "aws:s3/bucket:Bucket", region, "every object", "--allow-data-loss")
+            for region in ("us-east-1", "eu-west-1")
+        ),
+        cost=MonthlyCost(23.5, 1029.5, "by list"),
+    )
+    parts = _parts(plan)
+    assert [part[0] for part in parts] == [
+        "Plan for dev",
+        "What it opens:",
+        "What is lost:",
+        "What it costs a month:",
+        "What changes:",
+        "Findings:",
+    ]
+    assert parts[2][1:] == [
+        "logs-{region}  in all 2 regions  s3/bucket",
+        "every object  only with --allow-data-loss",
+    ]
+    assert parts[3][1:] == ["23.50 → 1,029.50 US dollars on AWS (+1,006.00)", "by list"]
+    assert parts[5][1:] == ["info    noted", "→ nothing"]
+    order = ["growth", "losses", "cost", "changes", "findings"]
+    assert [name for name in plan.as_data() if name in order] == order
+    assert len(plan.as_data()["changes"]) == 2 and plan.as_data()["errors"] == 1
+
+
+def test_what_goes_for_good_is_told_with_what_it_needs_and_how_long_it_is_kept() -> None:
+    def step(op: str, kind: str, **old: Any) -> ResourceStep:
+        return ResourceStep(op, f"urn::{kind}-{op}", kind, "eu-west-1", old=old)
+
+    key, bucket, queue = "aws:kms/key:Key", "aws:s3/bucket:Bucket", "aws:sqs/queue:Queue"
+    steps = (
+        step("delete", key, deletionWindowInDays=7),
+        step("replace", bucket),
+        step("delete", queue),
+        step("update", bucket),
+        step("delete", POLICY),
+    )
+    found = {each.type: each for each in losses_of(steps, leave="--allow-data-loss")}
+    assert set(found) == {key, bucket, queue}
+    assert found[key].holds.endswith("AWS keeps it for 7 days")
+    assert (found[bucket].leave, found[bucket].is_allowed) == ("--allow-data-loss", False)
+    assert (found[queue].leave, found[queue].is_allowed) == ("", False)
+    given_up = losses_of(steps, leave="--allow-data-loss", given_up=["eu-west-1"])
+    assert all(each.is_allowed == bool(each.leave) for each in given_up)
+
+
+def test_a_month_costs_what_stands_before_and_after() -> None:
+    endpoint = "aws:ec2/vpcEndpoint:VpcEndpoint"
+    interface = {"vpcEndpointType": "Interface", "subnetIds": ["a", UNKNOWN]}
+    steps = (
+        ResourceStep("same", "1", "aws:kms/key:Key", "eu-west-1", old={"a": 1}, new={"a": 1}),
+        ResourceStep("create", "2", endpoint, "eu-west-1", new=interface),
+        ResourceStep("create", "3", endpoint, "eu-west-1", new={**interface, "subnetIds": UNKNOWN}),
+        ResourceStep("delete", "4", "aws:cloudwatch/dashboard:Dashboard", "eu-west-1", old={"a": 1}),
+        ResourceStep(
+            "replace", "5", "aws:cloudwatch/metricAlarm:MetricAlarm", "eu-west-1", old={"a": 1}, new={"b": 1}
+        ),
+    )
+    cost = cost_of(steps)
+    assert (cost.before, cost.after) == (4.10, 15.70)
 
 
 _GROUP, _SUBNET = "aws:ec2/securityGroup:SecurityGroup", "aws:ec2/subnet:Subnet"

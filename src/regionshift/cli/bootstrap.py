@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection, Mapping
-from dataclasses import asdict, replace
+from dataclasses import replace
 
 from regionshift.cli.failure import changes_of_this_command
 from regionshift.cli.opening import opened_bootstrap
@@ -24,8 +24,8 @@ from regionshift.cli.show import (
 from regionshift.errors import EXIT_OK, InputError
 from regionshift.operations import bootstrap
 from regionshift.operations.up import PlanRefused
-from regionshift.report.terminal import plan_parts
-from regionshift.report.values import Plan, as_data, exit_code_of
+from regionshift.report.plan_view import plan_parts
+from regionshift.report.values import Plan, exit_code_of
 from regionshift.session import BootstrapSession
 from regionshift.settings.components import PipelineRole
 from regionshift.settings.editing import set_values
@@ -53,7 +53,7 @@ def run_bootstrap(
             if plan.errors and not plan_only:
                 raise PlanRefused(plan.findings)
             if choices.as_json:
-                print_json({**asdict(plan), "errors": len(plan.errors)})
+                print_json(plan.as_data())
             return exit_code_of(plan.findings)
         if plan.changes:
             confirm(choices, f"Change {len(plan.changes)} resources?", session.config)
@@ -89,7 +89,7 @@ def _show(choices: Choices, plan: Plan) -> None:
         made = ", ".join(f"{count} {kind}" if count > 1 else kind for kind, count in kinds.items())
         screen.print(f"  create in {region or 'IAM, for all regions'}: {made}")
     screen.print(f"{len(changes)} to create, {plan.unchanged} unchanged; --verbose names them")
-    for part in plan_parts(shown)[1:]:
+    for part in plan_parts(replace(shown, changes=()))[1:]:
         screen.print(part)
 
 
@@ -110,16 +110,7 @@ def _told(choices: Choices, session: BootstrapSession, plan: Plan, given: Mappin
         )
         written = wanted and _written(choices, given)
     if choices.as_json:
-        print_json(
-            {
-                "changes": as_data(plan.changes),
-                "findings": as_data(plan.findings),
-                "growth": as_data(plan.growth),
-                "roles": roles,
-                "settings": dict(given),
-                "written": written,
-            }
-        )
+        print_json({**plan.as_data(), "roles": roles, "settings": dict(given), "written": written})
     return EXIT_OK
 
 

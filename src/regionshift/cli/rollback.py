@@ -29,7 +29,6 @@ from regionshift.operations.unfinished import (
 from regionshift.operations.up import PlanRefused
 from regionshift.operations.waves import deploying
 from regionshift.operations.waves.deploying import written_since
-from regionshift.report.values import as_data
 from regionshift.session import Session
 from regionshift.settings.config import MigrationConfig
 
@@ -62,7 +61,9 @@ def run_deployment_rollback(
     def go(session: Session, way: deploying.WayBack, taken_back: Sequence[Mapping[str, Any]] = ()) -> int:
         with driver(choices, session) as driving:
             state = deploying.go_back(driving, way, allow_data_loss=allow_data_loss, reason=reason)
-        more = {"growth": as_data(way.plan.growth), **({"data": list(taken_back)} if taken_back else {})}
+        plan = way.plan.as_data()
+        told = {name: plan[name] for name in ("growth", "losses", "cost")}
+        more = {**told, **({"data": list(taken_back)} if taken_back else {})}
         code = ended(choices, session, state, "rollback", more)
         say_what_the_settings_say(choices)
         return code

@@ -18,8 +18,8 @@ import typer
 from regionshift.cli.options import Choices
 from regionshift.errors import Refused
 from regionshift.report.live import Activity
+from regionshift.report.plan_view import plan_parts
 from regionshift.report.printer import Screen, escaped
-from regionshift.report.terminal import plan_parts
 from regionshift.report.values import Plan
 
 if TYPE_CHECKING:

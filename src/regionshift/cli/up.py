@@ -10,8 +10,6 @@ from types import MappingProxyType
 from typing import Any, TypeVar
 from urllib.parse import quote
 
-from rich.console import RenderableType
-
 from regionshift import __version__
 from regionshift.cli.failure import error_lines
 from regionshift.cli.opening import opened, topics
@@ -34,9 +32,10 @@ from regionshift.operations.waves.deploying import begun_to_the_same, prune
 from regionshift.operations.waves.facts import terms_of
 from regionshift.releases import deployed_releases
 from regionshift.report.comment import as_comment
+from regionshift.report.plan_view import PlanEntry, PlanSection, findings_section, plan_sections
 from regionshift.report.printer import Text
 from regionshift.report.sarif import write_sarif
-from regionshift.report.terminal import findings_table, plan_parts
+from regionshift.report.terminal import findings_table
 from regionshift.report.values import Plan, PolicyFinding, as_data, exit_code_of
 from regionshift.runs.deployment_state import DeploymentState, Outcome
 from regionshift.runs.driver import Waits
@@ -56,24 +55,23 @@ def run_preview(
         comment: the file that gets what is shown, or why there is no plan, as Markdown.
         sarif: the file that gets the findings of policies; where there is no plan it is not written.
     """
-    parts: list[RenderableType] = []
+    shown: list[PlanSection] = []
     try:
         # The engine takes its own lock for a preview, so two at once would collide without ours.
         with opened(choices, locked=True) as session:
             plan = _planned(choices, session, options).plan
-        # A long comment is cut at its end, and the list of changes is what may be missing.
-        parts += reversed(plan_parts(plan, whole=choices.verbose))
+        shown += plan_sections(plan, whole=choices.verbose)
     except RegionshiftError as error:
-        parts += [Text(line) for line in error_lines(error)]
-        parts += [findings_table(error.found)] if isinstance(error, PlanRefused) else []
+        shown.append(PlanSection("", tuple(PlanEntry((Text(line),)) for line in error_lines(error))))
+        shown += [findings_section(error.found)] if isinstance(error, PlanRefused) else []
         raise
     finally:
-        if comment is not None and parts:
-            comment.write_text(as_comment(f"preview {choices.config.as_posix()}", parts), encoding="utf-8")
+        if comment is not None and shown:
+            comment.write_text(as_comment(f"preview {choices.config.as_posix()}", shown), encoding="utf-8")
     if sarif is not None:
         _write_sarif(choices, plan, sarif)
     if choices.as_json:
-        print_json({**asdict(plan), "errors": len(plan.errors)})
+        print_json(plan.as_data())
     show_plan(choices, plan)
     return exit_code_of(plan.findings)
 
@@ -145,15 +143,7 @@ def run_up(choices: Choices, options: UpOptions, *, check: bool, hand_over: Path
         if not passed(results) and not choices.as_json:
             screen.print(_AFTER_FAILED_CHECKS)
         if choices.as_json:
-            print_json(
-                {
-                    "environment": environment.name,
-                    "changes": as_data(plan.changes),
-                    "findings": as_data(plan.findings),
-                    "growth": as_data(plan.growth),
-                    "checks": as_data(results),
-                }
-            )
+            print_json({**plan.as_data(), "checks": as_data(results)})
     return EXIT_OK if passed(results) else EXIT_FAILED
 
 
@@ -199,7 +189,7 @@ def up_in_waves(
     refresh: bool = False,
     despite_alarms: bool = False,
 ) -> int:
-    """Do what was planned, wave by wave; what ``plan`` found and opens stands in the JSON of its end."""
+    """Do what was planned, wave by wave; what ``plan`` opens, loses, costs and found stands in the JSON of its end."""
     deployed = deployed_releases(session.journal)
     terms = terms_of(session.environment.config, refresh=refresh, allow_data_loss=allow_data_loss)
     intent = begun_under(
@@ -207,7 +197,8 @@ def up_in_waves(
     )
     with driver(choices, session) as driving:
         state = deploying.begin(driving, session.catalog, intent, deployed)
-    found = {"findings": as_data(plan.findings), "growth": as_data(plan.growth)}
+    whole = plan.as_data()
+    found = {name: whole[name] for name in ("growth", "losses", "cost", "findings")}
     return ended(choices, session, state, more=found)
 
 

@@ -11,14 +11,13 @@ from dataclasses import dataclass
 
 from regionshift.aws.errors import AwsFailed
 from regionshift.engine.events import ResourceStep
-from regionshift.infrastructure.network import ENDPOINT_SERVICES
 from regionshift.infrastructure.rights import types_of
 from regionshift.operations.collisions import looked_for
+from regionshift.operations.costs import PRICES_OF, monthly_cost
 from regionshift.operations.environment import Environment
 from regionshift.operations.permissions import permission_findings, previews
 from regionshift.operations.room import Room, rooms
 from regionshift.report.values import Finding
-from regionshift.settings.config import MigrationConfig
 from regionshift.settings.regions import partition_of
 from regionshift.settings.state_url import parse_key_url
 
@@ -132,27 +131,3 @@ def _expected(environment: Environment, up: Collection[str]) -> Iterator[Resourc
 
 def _step(op: str, kind: str, region: str) -> ResourceStep:
     return ResourceStep(op, "", kind, region)
-
-
-PRICES_OF = "an estimate: list prices of us-east-1, mid-2026, without what is stored, written and called"
-# US dollars a month: aws.amazon.com/kms/pricing, /cloudwatch/pricing, /s3/pricing (replication metrics are charged as
-# custom metrics, four a rule), /privatelink/pricing (an hour and zone), /secrets-manager/pricing.
-_KEY, _ALARM, _DASHBOARD, _METRIC, _ENDPOINT_HOUR, _SECRET = 1.00, 0.10, 3.00, 0.30, 0.01, 0.40
-_HOURS = 730
-
-
-def monthly_cost(config: MigrationConfig) -> float:
-    """US dollars a month for what stands and is not used; README.md, "What it costs", has the rest."""
-    secondaries = len(config.regions.secondaries)
-    regions = 1 + secondaries
-    cost = 2 * _KEY * regions
-    # Nine alarms a region; the replication is watched from both of its ends.
-    cost += _ALARM * (9 * regions + 2 * secondaries)
-    # One a region, and one of the environment in the primary.
-    cost += _DASHBOARD * (regions + 1)
-    cost += 4 * _METRIC * secondaries
-    if config.network.function_in_vpc:
-        cost += _ENDPOINT_HOUR * _HOURS * len(ENDPOINT_SERVICES) * config.network.zones * regions
-    if config.application.store == "secretsmanager":
-        cost += _SECRET * (1 + len(config.application.secrets)) * regions
-    return cost

@@ -35,7 +35,8 @@ from regionshift.infrastructure.policies.statement import WITHOUT_RESOURCE
 from regionshift.infrastructure.site import MANAGED_BY
 from regionshift.journal.store import StateStore
 from regionshift.operations.broadening import allowed, growth_of, made_findings
-from regionshift.operations.planning import BUCKET, change_of
+from regionshift.operations.costs import cost_of
+from regionshift.operations.planning import BUCKET, change_of, losses_of
 from regionshift.operations.policy_findings import policy_findings
 from regionshift.report.values import Change, Finding, Plan, PolicyFinding
 from regionshift.settings.carry import Carry
@@ -347,6 +348,7 @@ def plan_of(
     """
     opened = [each for part in parts for each in growth_of(part.steps, (region,), (region,))]
     growth, broadening = allowed(opened, allow_broadening)
+    steps = [step for part in parts for step in part.steps]
     return Plan(
         f"bootstrap of {config.project} {config.suffix}",
         (region,),
@@ -354,6 +356,8 @@ def plan_of(
         (*findings, *(finding for part in parts for finding in part.findings), *broadening),
         unchanged=sum(part.unchanged for part in parts),
         growth=growth,
+        losses=losses_of(steps),
+        cost=cost_of(steps) if steps else None,
     )
 
 

@@ -15,13 +15,14 @@ from regionshift.engine.events import ResourceStep, region_of
 from regionshift.errors import Refused, WorkFailed
 from regionshift.journal.identity import forget
 from regionshift.journal.journal import Journal
+from regionshift.operations.costs import cost_of
 from regionshift.operations.deploying import OneGo, end_all, in_one_go, in_one_run
 from regionshift.operations.emptying import MOST_COUNTED, count_held, empty_all, switch_off, was_refilled
 from regionshift.operations.environment import Environment
 from regionshift.operations.leftovers import Leftover, look_for_leftovers, still_there
 from regionshift.operations.ownership import require_ours
 from regionshift.operations.permissions import operator_findings, permission_findings
-from regionshift.operations.planning import wait_findings
+from regionshift.operations.planning import losses_of, wait_findings
 from regionshift.operations.up import PlanRefused
 from regionshift.releases import deployed_releases
 from regionshift.report.values import Change, Plan, errors_of
@@ -85,16 +86,17 @@ def propose_destroy(environment: Environment) -> Plan:
         PlanRefused: the caller may not delete some of it: half of the environment would be gone by then.
     """
     require_destroyable(environment)
-    changes = tuple(
-        Change("delete", resource["type"], _name(resource), _region(resource), resource["urn"])
-        for resource in environment.engine.resources()
-        if _is_own(resource)
-    )
-    steps = [ResourceStep(each.op, each.urn, each.type, each.region) for each in changes]
+    steps = [
+        ResourceStep("delete", each["urn"], each["type"], _region(each), old=each.get("inputs") or {})
+        for each in environment.engine.resources()
+        if _is_own(each)
+    ]
+    changes = tuple(Change(each.op, each.type, each.name, each.region, each.urn) for each in steps)
     findings = (*wait_findings(environment, changes), *permission_findings(environment, steps))
     if errors_of(findings):
         raise PlanRefused(findings)
-    return Plan(environment.name, environment.regions, changes, findings)
+    lost, cost = losses_of(steps), cost_of(steps)
+    return Plan(environment.name, environment.regions, changes, findings, losses=lost, cost=cost)
 
 
 def count_what_goes(environment: Environment, plan: Plan) -> tuple[Counter[str], bool]:

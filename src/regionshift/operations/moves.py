@@ -28,13 +28,12 @@ from regionshift.operations.moving.proposing import (
 )
 from regionshift.operations.moving.settings_unchanged import require_nothing_else, require_removal_alone
 from regionshift.operations.obstacles import before_plan, prevents_plan
-from regionshift.operations.planning import LOSS
 from regionshift.operations.preflight import region_findings
 from regionshift.operations.run_tools import Loader, RunTools
 from regionshift.operations.up import PlanRefused, Proposal, propose
 from regionshift.operations.validate import validate
 from regionshift.releases import deployed_releases
-from regionshift.report.values import Plan
+from regionshift.report.values import LOSS, Plan
 from regionshift.runs.driver import RunEnd, SagaRun, Said, WhenFailed, saga_state, turn_back
 from regionshift.runs.messages import News, RunListener, SagaNews
 from regionshift.runs.state import RunStep, SagaState

@@ -7,26 +7,43 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from types import MappingProxyType
 
 from regionshift.engine.engine import Engine, Listener, RunRecord
 from regionshift.engine.events import SECRET, ResourceStep, StepProgress, masked
+from regionshift.iam.differences import PolicyDifference, differences
+from regionshift.iam.documents import Unreadable, parse
 from regionshift.operations.broadening import growth_of, made_findings
+from regionshift.operations.costs import cost_of
 from regionshift.operations.environment import Environment
-from regionshift.report.values import Change, Finding, Plan, ValueChange
+from regionshift.report.values import LOSS, Change, Finding, Loss, Plan, ValueChange
 
 INTERFACES_STAY = 45
 """Minutes (Terraform Registry, aws_security_group, "Timeouts": what Lambda's network interfaces take to go)."""
-LOSS = "data-loss"
-"""The code of a finding: what holds data would go."""
 BUCKET = "aws:s3/bucket:Bucket"
 _DESTRUCTIVE = frozenset({"delete", "replace"})
-# Types that hold what cannot be made again from the settings.
-DATA_HOLDERS = frozenset(
+ALLOW_LOSS = "--allow-data-loss"
+DATA_HOLDERS: Mapping[str, str] = MappingProxyType(
     {
-        "aws:s3/bucket:Bucket",
-        "aws:kms/key:Key",
-        "aws:secretsmanager/secret:Secret",
-        "aws:ssm/parameter:Parameter",
+        BUCKET: "every version of every object",
+        "aws:kms/key:Key": "the key: what it encrypted cannot be read any more",
+        "aws:secretsmanager/secret:Secret": "its value",
+        "aws:ssm/parameter:Parameter": "its value and its history",
+    }
+)
+"""The types that hold what cannot be made again from the settings, and what is lost with one."""
+_LOSES_TOO: Mapping[str, str] = MappingProxyType(
+    {
+        "aws:cloudwatch/logGroup:LogGroup": "its log events",
+        "aws:sqs/queue:Queue": "the messages that are still in it",
+    }
+)
+"""What is lost with others. It is said, and needs no leave: a log ends some day, a message was not handled."""
+# What AWS keeps for some days: KMS API Reference, ScheduleKeyDeletion; Secrets Manager API Reference, DeleteSecret.
+_KEPT_FOR: Mapping[str, str] = MappingProxyType(
+    {
+        "aws:kms/key:Key": "deletionWindowInDays",
+        "aws:secretsmanager/secret:Secret": "recoveryWindowInDays",
     }
 )
 
@@ -58,13 +75,15 @@ def make_plan(
         changes=changes,
         findings=(
             *findings,
-            *_losses(own, allowed=allow_data_loss, given_up=given_up),
+            *_loss_findings(own, allowed=allow_data_loss, given_up=given_up),
             *wait_findings(environment, changes),
             *made_findings(own, standing),
         ),
         unchanged=sum(step.op == "same" for step in own),
         outputs_differ=record.outputs_differ,
         growth=growth_of(own, environment.regions, standing, release),
+        losses=losses_of(own, leave=ALLOW_LOSS, allowed=allow_data_loss, given_up=given_up),
+        cost=cost_of(own),
     )
 
 
@@ -106,7 +125,35 @@ def doomed_buckets(record: RunRecord) -> tuple[tuple[str, str], ...]:
     )
 
 
-def _losses(steps: Sequence[ResourceStep], *, allowed: bool, given_up: Collection[str]) -> list[Finding]:
+def losses_of(
+    steps: Sequence[ResourceStep],
+    *,
+    leave: str = "",
+    allowed: bool = False,
+    given_up: Collection[str] = (),
+) -> tuple[Loss, ...]:
+    """What goes for good with what is deleted or replaced, in the order of the resources' names.
+
+    Args:
+        steps: one a resource (`final_steps`). leave: the option that loss of data needs.
+        allowed: it was given. given_up: regions that are to go whatever they hold.
+    """
+    found = []
+    for step in (each for each in steps if each.op in _DESTRUCTIVE):
+        holds, needs = DATA_HOLDERS.get(step.type), leave
+        if holds is None:
+            holds, needs = _LOSES_TOO.get(step.type), ""
+        if holds is not None:
+            days = step.old.get(_KEPT_FOR.get(step.type, ""))
+            kept = f"; AWS keeps it for {int(days)} days" if isinstance(days, int | float) and days else ""
+            is_allowed = bool(needs) and (allowed or step.region in given_up)
+            found.append((step.urn, Loss(step.name, step.type, step.region, holds + kept, needs, is_allowed)))
+    return tuple(loss for _, loss in sorted(found, key=lambda each: each[0]))
+
+
+def _loss_findings(
+    steps: Sequence[ResourceStep], *, allowed: bool, given_up: Collection[str]
+) -> list[Finding]:
     lost = [step for step in steps if step.type in DATA_HOLDERS and step.op in _DESTRUCTIVE]
     return [_loss(step, allowed=allowed or step.region in given_up) for step in lost]
 
@@ -145,6 +192,13 @@ def value_changes(step: ResourceStep) -> tuple[ValueChange, ...]:
 
 def _walk(path: str, before: object, after: object) -> Iterator[ValueChange]:
     old, new = _as_json(before), _as_json(after)
+    if (statements := _statements(old, new)) is not None:
+        for each in statements:
+            inside = f".{each.part}" if each.part else ""
+            yield ValueChange(f"{path}.Statement[{each.statement}]{inside}", each.before, each.after)
+        if not (isinstance(old, Mapping) and isinstance(new, Mapping)):
+            return
+        old, new = {**old, "Statement": None}, {**new, "Statement": None}
     if isinstance(old, Mapping) and isinstance(new, Mapping):
         for name in dict.fromkeys([*old, *new]):
             inner = f"{path}.{name}" if path else str(name)
@@ -153,6 +207,18 @@ def _walk(path: str, before: object, after: object) -> Iterator[ValueChange]:
         yield from _walk_lists(path, old, new)
     elif old != new:
         yield ValueChange(path, *(None if value is _ABSENT else value for value in (old, new)))
+
+
+def _statements(old: object, new: object) -> list[PolicyDifference] | None:
+    """How the statements of two policy documents differ; None where one is no such document, or cannot be read."""
+    ends = [each for each in (old, new) if each is not _ABSENT]
+    if not ends or not all(isinstance(each, Mapping) and "Statement" in each for each in ends):
+        return None
+    try:
+        was, now = (parse(each) if isinstance(each, Mapping) else None for each in (old, new))
+    except Unreadable:
+        return None
+    return differences(was, now)
 
 
 def _walk_lists(path: str, old: list[object], new: list[object]) -> Iterator[ValueChange]:

@@ -126,18 +126,24 @@ class Screen(Console):
 
 
 def _wrapped(text: rich.text.Text, width: int) -> rich.text.Text:
-    """``text`` in lines of at most ``width`` cells, but for a word that is longer: Rich would cut or fold it."""
+    """``text`` in lines of at most ``width`` cells, but for a word that is longer: Rich would cut or fold it.
+
+    What goes on below a line that is indented is indented a little more.
+    """
+    begins = len(text.plain) - len(text.plain.lstrip(" "))
+    hang = " " * (begins + 2) if begins else ""
     ends, used = [], 0
     for word in re.finditer(r"\s*\S+", text.plain):
         taken = cell_len(word.group())
         if used and used + taken > width:
             ends.append(word.end() - len(word.group().lstrip()))
-            used, taken = 0, cell_len(word.group().lstrip())
+            used, taken = len(hang), cell_len(word.group().lstrip())
         used += taken
-    lines = text.divide(ends)
-    for line in lines[:-1]:
-        line.rstrip()
-    wrapped = rich.text.Text("\n").join(lines)
+    first, *rest = text.divide(ends)
+    for line in (first, *rest[:-1]):
+        if rest:
+            line.rstrip()
+    wrapped = rich.text.Text("\n").join([first, *(rich.text.Text(hang).append_text(line) for line in rest)])
     wrapped.end = text.end
     return wrapped
 

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
 from rich.console import Group, RenderableType
 
+from regionshift.report.folding import Alike, folded, listed
 from regionshift.report.printer import Rows, Text
-from regionshift.report.values import Change, CheckResult, Finding, Outcome, Plan
+from regionshift.report.values import CheckResult, Finding, Outcome
 
 _MARKS: Mapping[Outcome, tuple[str, str]] = {
     "passed": ("✓", "green"),
@@ -20,175 +20,31 @@ _MARKS: Mapping[Outcome, tuple[str, str]] = {
     "not applicable": ("–", "dim"),
 }
 _SEVERITY = {"error": "red bold", "warning": "yellow", "info": "cyan"}
-_OPERATIONS = {
-    "create": "green",
-    "update": "yellow",
-    "replace": "magenta",
-    "create-replacement": "magenta",
-    "delete-replaced": "magenta",
-    "delete": "red",
-}
-_MOST_NAMED = 40
-_LONGEST = 200
-_ANY_REGION = "{region}"
 
 
-def findings_table(findings: Sequence[Finding]) -> RenderableType:
+def findings_table(findings: Iterable[Finding]) -> RenderableType:
     """Findings, worst first, each with where and what to do; once for all regions where it is alike."""
+    return Group(*(line for each in findings_in_order(findings) for line in finding_lines(each)))
+
+
+def findings_in_order(findings: Iterable[Finding]) -> list[Alike[Finding]]:
+    """Alike findings together, the worst first."""
     order = {"error": 0, "warning": 1, "info": 2}
-    alike: dict[tuple[str, ...], list[Finding]] = {}
-    for finding in sorted(findings, key=lambda each: order[each.severity]):
-        message, remedy = (_of_any_region(text, finding.region) for text in (finding.message, finding.remedy))
-        alike.setdefault((finding.severity, message, remedy), []).append(finding)
-    lines: list[Text] = []
-    for (_, message, remedy), found in alike.items():
-        one, several = found[0], len(found) > 1
-        where = ", ".join(each.region for each in found if each.region)
-        line = Text(f"{one.severity:<8}", style=_SEVERITY[one.severity])
-        line.append(message if several else one.message, style="default not bold")
-        line.append(f" [{where}]" if where else "", style="default not bold")
-        lines.append(line)
-        if one.remedy:
-            lines.append(Text(f"        → {remedy if several else one.remedy}", style="dim"))
-    return Group(*lines)
-
-
-def plan_parts(plan: Plan, *, whole: bool = False) -> list[RenderableType]:
-    """A plan, what it opens, and what was found to be wrong with it, in the order in which it is read."""
-    return [
-        plan_table(plan, whole=whole),
-        *([growth_table(plan)] if plan.growth else []),
-        *([findings_table(plan.findings)] if plan.findings else []),
-    ]
-
-
-def _of_any_region(text: str, region: str | None) -> str:
-    return text.replace(region, "{region}") if region else text
-
-
-def plan_table(plan: Plan, *, whole: bool = False) -> RenderableType:
-    """Regions down, operations across; then each change with its values, once for all regions where it is alike.
-
-    Args:
-        whole: name every change and show every value in full, however many and long they are.
-    """
-    if not plan.changes:
-        if plan.errors:
-            return Text(f"{plan.environment}: no change can be made as it is")
-        said = "only its outputs change" if plan.outputs_differ else "nothing to change"
-        return Text(f"{plan.environment}: {said}, {plan.unchanged} resources stay as they are")
-    operations = list(plan.counts())
-    table = Rows(
-        "region",
-        *operations,
-        title=f"Plan for {plan.environment}",
-        rest="right",
-        styles={place: _OPERATIONS.get(operation, "") for place, operation in enumerate(operations, 1)},
+    return folded(
+        sorted(findings, key=lambda each: order[each.severity]),
+        lambda each: each.region,
+        lambda each: (each.severity, each.message, each.remedy),
     )
-    places: list[str | None] = [*plan.regions]
-    places += sorted({change.region for change in plan.changes if change.region} - set(plan.regions))
-    if any(change.region is None for change in plan.changes):
-        places.append(None)
-    for place in places:
-        cells = [str(plan.counts()[operation].get(place, 0) or "·") for operation in operations]
-        table.add(place or "all regions", *cells)
-    parts: list[RenderableType] = [
-        table,
-        Text(f"{len(plan.changes)} to {_doing(operations)}, {plan.unchanged} unchanged", style="dim"),
-    ]
-    alike = _alike(plan.changes)
-    # What is only made anew is told last; where that is all there is, as at first, its numbers say enough.
-    shown = len(alike) if whole else _MOST_NAMED
-    if operations == ["create"] and len(alike) > shown:
-        shown = 0
-    for change, regions in alike[:shown]:
-        parts += _change(change, regions, plan.regions, whole=whole)
-    if hidden := sum(len(regions) for _, regions in alike[shown:]):
-        more = f"… and {hidden} more" if shown else f"{hidden} of them"
-        parts.append(Text(f"  {more}: --verbose names them", "dim"))
-    return Group(*parts)
 
 
-def _alike(changes: Sequence[Change]) -> list[tuple[Change, list[str | None]]]:
-    """Changes that differ by their region alone, with those regions; what is created comes last."""
-    found: dict[str, tuple[Change, list[str | None]]] = {}
-    for change in changes:
-        shape = repr((change.op, change.type, change.name, change.properties, change.values))
-        if change.region:
-            shape = shape.replace(change.region, _ANY_REGION)
-            shape = shape.replace(change.region.replace("-", "_"), _ANY_REGION)
-        found.setdefault(shape, (change, []))[1].append(change.region)
-    return sorted(found.values(), key=lambda each: each[0].op == "create")
-
-
-def _change(
-    change: Change, regions: Sequence[str | None], everywhere: Sequence[str], *, whole: bool
-) -> list[RenderableType]:
-    named = [region for region in regions if region]
-    folded = len(regions) > 1
-
-    def told(text: str) -> str:
-        return text.replace(change.region, _ANY_REGION) if folded and change.region else text
-
-    line = Text(f"  {change.op:<8} ", _OPERATIONS.get(change.op, ""))
-    line.append(told(change.name), "default").append(f"  {change.type}", "dim")
-    if folded:
-        is_everywhere = len(named) == len(everywhere)
-        line.append(
-            f"  in all {len(named)} regions" if is_everywhere else f"  in {', '.join(named)}", "default"
-        )
-    parts: list[RenderableType] = [line]
-    for each in change.values:
-        if each.before is None and each.after is None:
-            parts.append(Text(f"             {told(each.path)}", "dim"))
-            continue
-        before, after = (told(_value(value, whole=whole)) for value in (each.before, each.after))
-        parts.append(
-            Text(f"             {told(each.path)}: ", "dim").append(f"{before} → {after}", "default not dim")
-        )
-    if not change.values and change.properties:
-        parts.append(Text(f"             {told(', '.join(change.properties))}", "dim"))
-    return parts
-
-
-def _value(value: object, *, whole: bool) -> str:
-    """A value as JSON, short unless ``whole``; nothing as a dot."""
-    text = (
-        "·" if value is None else value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-    )
-    return text if whole or len(text) <= _LONGEST else f"{text[:_LONGEST]}… (--verbose shows all)"
-
-
-def growth_table(plan: Plan) -> RenderableType:
-    """What a plan opens, a subject with its id each where that wants leave; that comes first."""
-    wants_leave = any(finding.code == "growth" for finding in plan.findings)
-    parts: list[RenderableType] = [Text("What it opens:", "bold")]
-    for each in sorted(plan.growth, key=lambda one: (one.is_allowed, not one.is_counted)):
-        named = ", ".join(each.regions)
-        where = (
-            f"in {named}" if len(each.regions) == 1 else f"the same in {len(each.regions)} regions: {named}"
-        )
-        if len(each.regions) > 1 and set(each.regions) >= set(plan.regions):
-            where = f"in all {len(each.regions)} regions"
-        leave = each.why
-        if each.is_counted:
-            leave = f"--allow-broadening {each.id}" if wants_leave else ""
-        if each.is_allowed:
-            leave = "allowed"
-
-        def told(text: str, regions: Sequence[str] = each.regions) -> str:
-            return text if len(regions) > 1 else text.replace(_ANY_REGION, regions[0])
-
-        parts.append(
-            Text(f"  {told(each.subject)}  ", "yellow").append(where, "default").append(f"  {leave}", "dim")
-        )
-        parts += [Text(f"      {told(said)}") for said in each.opens]
-    return Group(*parts)
-
-
-def _doing(operations: Sequence[str]) -> str:
-    """The one thing that happens to all, when it is one."""
-    return operations[0] if len(operations) == 1 and operations[0] in ("create", "delete") else "change"
+def finding_lines(alike: Alike[Finding], *, whole: bool = False) -> Iterator[Text]:
+    """What is wrong and where, and what to do."""
+    one, named = alike.one, list(dict.fromkeys(filter(None, alike.regions)))
+    line = Text(f"{one.severity:<8}", style=_SEVERITY[one.severity])
+    line.append(alike.told(one.message), style="default not bold")
+    yield line.append(f" [{listed(named, whole=whole)}]" if named else "", style="default not bold")
+    if one.remedy:
+        yield Text(f"        → {alike.told(one.remedy)}", style="dim")
 
 
 def checks_table(results: Sequence[CheckResult], regions: Sequence[str]) -> RenderableType:

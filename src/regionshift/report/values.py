@@ -11,6 +11,8 @@ from regionshift.settings.mistakes import FieldPath
 
 Severity = Literal["error", "warning", "info"]
 Outcome = Literal["passed", "failed", "warning", "not applicable"]
+LOSS = "data-loss"
+"""The code of a finding: what holds data would go."""
 
 
 @dataclass(frozen=True)
@@ -109,10 +111,37 @@ class Growth:
 
 
 @dataclass(frozen=True)
+class Loss:
+    """What a plan deletes with a resource and no `up` can make again.
+
+    Args:
+        name: of the resource. holds: what is lost, in words, and how long AWS keeps it.
+        leave: the option without which `up` refuses; "" where it needs none. is_allowed: whether it was given.
+    """
+
+    name: str
+    type: str
+    region: str | None
+    holds: str
+    leave: str = ""
+    is_allowed: bool = False
+
+
+@dataclass(frozen=True)
+class MonthlyCost:
+    """US dollars a month for what stands and is not used, before and after a plan. ``basis``: by which prices."""
+
+    before: float
+    after: float
+    basis: str
+
+
+@dataclass(frozen=True)
 class Plan:
     """What a command is about to do, and what was found to be wrong with it.
 
     ``outputs_differ``: the environment's outputs change, whether a resource does or not. ``growth``: what it opens.
+    ``losses``: what goes for good. ``cost``: None where nobody reckoned it.
     """
 
     environment: str
@@ -122,6 +151,8 @@ class Plan:
     unchanged: int = 0
     outputs_differ: bool = False
     growth: tuple[Growth, ...] = ()
+    losses: tuple[Loss, ...] = ()
+    cost: MonthlyCost | None = None
 
     @property
     def is_empty(self) -> bool:
@@ -140,6 +171,13 @@ class Plan:
             row = table.setdefault(change.op, {})
             row[change.region] = row.get(change.region, 0) + 1
         return table
+
+    def as_data(self) -> dict[str, Any]:
+        """All of it, ready for JSON, in the order in which it is shown; each change by itself, not folded."""
+        told = ("environment", "regions", "unchanged", "outputs_differ")
+        order = (*told, "growth", "losses", "cost", "changes", "findings")
+        found = asdict(self)
+        return {**{name: found[name] for name in order}, "errors": len(self.errors)}
 
 
 def errors_of(findings: Iterable[Finding]) -> tuple[Finding, ...]:

@@ -9,7 +9,7 @@ import pytest
 from recorder import Run, built, config
 
 from regionshift.infrastructure.rights import types_of
-from regionshift.operations.account import monthly_cost
+from regionshift.operations.costs import cost_of, monthly_cost
 
 EVERYTHING: dict[str, Any] = {
     "network": {"vpc_cidr": "10.0.0.0/8", "function_in_vpc": True, "zones": 3},
@@ -63,6 +63,8 @@ def test_the_cost_is_that_of_what_the_program_makes(made: tuple[dict[str, Any], 
         + 0.40 * len(run.of("secretsmanager/secret:Secret"))
     )
     assert monthly_cost(config(**settings)) == pytest.approx(cost)
+    planned = cost_of(run.steps)
+    assert (planned.before, planned.after) == (0, pytest.approx(cost))
 
 
 def test_what_make_test_aws_says_it_would_cost_is_so() -> None:
