@@ -213,6 +213,7 @@ TABLE: dict[tuple[str, ...], Row] = {
     ("diff",): Row(("aaaaaa", "bbbbbb")),
     ("history",): Row(),
     ("status",): Row(),
+    ("report",): Row(),
     ("drift",): Row(),
     ("resume",): Row(),
     ("promote",): Row(("us-east-1",)),

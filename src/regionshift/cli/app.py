@@ -901,6 +901,43 @@ def status(
 
 
 @app.command()
+@takes(ENVIRONMENT)
+def report(
+    run: Annotated[
+        str | None,
+        typer.Argument(
+            autocompletion=complete_runs, help="A run, its number, or a migration; the newest run by default."
+        ),
+    ] = None,
+    *,
+    choices: Choices,
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            "--output",
+            "-o",
+            help="Where to write it; regionshift-ENVIRONMENT.html here by default.",
+            metavar="FILE",
+        ),
+    ] = None,
+    opens: Annotated[bool, typer.Option("--open", help="Open it in a browser.")] = False,
+) -> int:
+    """Write one run as an HTML file.
+
+    Its timeline, regions on a map, checks, data, releases, and who did what when. The file needs no network. With
+    --json its data is printed, and a file is written only where --output says.
+
+    \b
+    Examples:
+      regionshift report --open
+      regionshift report 12 --output deployment-12.html
+    """
+    from regionshift.cli.report import run_report
+
+    return run_report(choices, run, output, opens=opens)
+
+
+@app.command()
 @takes(CHANGE)
 def drift(choices: Choices) -> int:
     """Show what in the cloud differs from the releases.

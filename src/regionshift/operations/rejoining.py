@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 from regionshift.errors import InputError, RegionshiftError, WorkFailed
 from regionshift.journal.events import RunView
 from regionshift.journal.journal import Journal
-from regionshift.operations.checks.base import CheckContext, run_checks
+from regionshift.operations.checks.base import CheckContext, run_checks, said_of
 from regionshift.operations.deploying import mend
 from regionshift.operations.environment import Environment, Outputs
 from regionshift.operations.moving.copying import LastCopy, copies_of
@@ -210,4 +210,4 @@ class RejoinRun(SagaRun):
         results = run_checks(all_checks(), context, [self.region])
         if wrong := [each for each in results if not each.passed]:
             raise WorkFailed(f"{wrong[0].check}: {wrong[0].detail}", where=self.region, error_id="RS-RUN-009")
-        return {"checks": len(results)}
+        return said_of(results)

@@ -393,10 +393,12 @@ def _shown(said: Mapping[str, object]) -> str:
         return str(said["error"])
     if "warning" in said:
         return "NOT ALL OF IT: see the warning"
-    parts = [_phrase(name, value) for name, value in said.items() if value not in (None, {}, [], 0)]
+    shown = {name: value for name, value in said.items() if name != _WHOLE_ANSWERS}
+    parts = [_phrase(name, value) for name, value in shown.items() if value not in (None, {}, [], 0)]
     return ", ".join(part for part in parts if part)
 
 
+_WHOLE_ANSWERS = "results"  # of checks; the report has them
 _COUNTED = {"checks": "checks passed", "changed": "changed", "roles": "roles"}
 
 

@@ -159,3 +159,56 @@ def patterns_of(regions: Iterable[str]) -> dict[str, str]:
 def _form(region: str) -> str:
     place, *names, number = region.split("-")
     return "-".join(["?" * len(place), *names, "?" * len(number)])
+
+
+class MapPlace(NamedTuple):
+    """Where a region is, in degrees. ``name``: what AWS calls the place, as botocore's endpoint data has it."""
+
+    name: str
+    latitude: float
+    longitude: float
+
+
+# A city of the place that AWS names, to a tenth of a degree (GeoNames, geonames.org): a mark on a map of the world, and
+# nobody's address. The regions whose place is not public have none.
+PLACES: Final[dict[str, MapPlace]] = {
+    "us-east-1": MapPlace("N. Virginia", 39.0, -77.5),  # Ashburn
+    "us-east-2": MapPlace("Ohio", 40.0, -83.0),  # Columbus
+    "us-west-1": MapPlace("N. California", 37.8, -122.4),  # San Francisco
+    "us-west-2": MapPlace("Oregon", 45.8, -119.7),  # Boardman
+    "eu-west-1": MapPlace("Ireland", 53.3, -6.3),  # Dublin
+    "eu-west-2": MapPlace("London", 51.5, -0.1),
+    "eu-west-3": MapPlace("Paris", 48.9, 2.3),
+    "eu-central-1": MapPlace("Frankfurt", 50.1, 8.7),
+    "eu-central-2": MapPlace("Zurich", 47.4, 8.5),
+    "eu-north-1": MapPlace("Stockholm", 59.3, 18.1),
+    "eu-south-1": MapPlace("Milan", 45.5, 9.2),
+    "eu-south-2": MapPlace("Spain", 41.7, -0.9),  # Zaragoza
+    "ap-east-1": MapPlace("Hong Kong", 22.3, 114.2),
+    "ap-east-2": MapPlace("Taipei", 25.0, 121.5),
+    "ap-northeast-1": MapPlace("Tokyo", 35.7, 139.7),
+    "ap-northeast-2": MapPlace("Seoul", 37.6, 127.0),
+    "ap-northeast-3": MapPlace("Osaka", 34.7, 135.5),
+    "ap-south-1": MapPlace("Mumbai", 19.1, 72.9),
+    "ap-south-2": MapPlace("Hyderabad", 17.4, 78.5),
+    "ap-southeast-1": MapPlace("Singapore", 1.3, 103.9),
+    "ap-southeast-2": MapPlace("Sydney", -33.9, 151.2),
+    "ap-southeast-3": MapPlace("Jakarta", -6.2, 106.8),
+    "ap-southeast-4": MapPlace("Melbourne", -37.8, 145.0),
+    "ap-southeast-5": MapPlace("Malaysia", 3.1, 101.7),  # Kuala Lumpur
+    "ap-southeast-6": MapPlace("New Zealand", -36.8, 174.8),  # Auckland
+    "ap-southeast-7": MapPlace("Thailand", 13.8, 100.5),  # Bangkok
+    "ca-central-1": MapPlace("Central", 45.5, -73.6),  # Montreal
+    "ca-west-1": MapPlace("Calgary", 51.1, -114.1),
+    "sa-east-1": MapPlace("Sao Paulo", -23.5, -46.6),
+    "mx-central-1": MapPlace("Central", 20.6, -100.4),  # Querétaro
+    "me-south-1": MapPlace("Bahrain", 26.2, 50.6),  # Manama
+    "me-central-1": MapPlace("UAE", 24.5, 54.4),  # Abu Dhabi
+    "il-central-1": MapPlace("Tel Aviv", 32.1, 34.8),
+    "af-south-1": MapPlace("Cape Town", -33.9, 18.4),
+    "cn-north-1": MapPlace("Beijing", 39.9, 116.4),
+    "cn-northwest-1": MapPlace("Ningxia", 38.5, 106.3),  # Yinchuan
+    "us-gov-west-1": MapPlace("US-West", 45.8, -119.7),  # in Oregon
+    "us-gov-east-1": MapPlace("US-East", 40.0, -83.0),  # in Ohio
+    "eusc-de-east-1": MapPlace("Germany", 52.4, 13.1),  # Potsdam
+}

@@ -14,7 +14,7 @@ from publish_settings import reference, with_reference
 from settings_samples import SMALLEST, loaded, made, mistakes_of
 
 from regionshift.settings.config import MigrationConfig
-from regionshift.settings.regions import PARTITIONS, REGIONS, all_regions, s3_endpoint
+from regionshift.settings.regions import PARTITIONS, PLACES, REGIONS, all_regions, s3_endpoint
 from regionshift.settings.release import Artifact, Release
 from regionshift.settings.schema import SCHEMA_FILE, Shape, schema_text
 from regionshift.settings.template import settings_template
@@ -107,6 +107,32 @@ def test_the_regions_are_those_that_botocore_knows() -> None:
     data = botocore.session.get_session().get_component("data_loader").load_data("endpoints")
     known = {part["partition"]: set(part["regions"]) for part in data["partitions"]}
     assert {partition: set(regions) for partition, regions in REGIONS.items()} == known
+
+
+def test_a_region_lies_on_the_map_where_aws_says_that_it_is() -> None:
+    data = botocore.session.get_session().get_component("data_loader").load_data("endpoints")
+    said = {
+        region: found["description"]
+        for part in data["partitions"]
+        for region, found in part["regions"].items()
+    }
+    public = [region for name in ("aws", "aws-cn", "aws-us-gov", "aws-eusc") for region in REGIONS[name]]
+    assert sorted(PLACES) == sorted(public)
+    assert {r: place.name for r, place in PLACES.items()} == {
+        region: said[region].partition("(")[2].rstrip(")") for region in public
+    }
+    east = {"ap": 60, "eu": -10, "me": 40, "cn": 80, "us": -125, "sa": -70, "af": 10, "ca": -130, "mx": -110}
+    far = {"ap": 180, "eu": 25, "me": 60, "cn": 125, "us": -70, "sa": -35, "af": 35, "ca": -60, "mx": -95}
+    for region, place in PLACES.items():
+        part = region.partition("-")[0]
+        assert east.get(part, 0) < place.longitude < far.get(part, 40), region
+        southern = region in ("sa-east-1", "af-south-1") or place.name in (
+            "Sydney",
+            "Melbourne",
+            "Jakarta",
+            "New Zealand",
+        )
+        assert (place.latitude < 0) is southern, region
 
 
 def test_the_partitions_are_those_that_botocore_knows() -> None:

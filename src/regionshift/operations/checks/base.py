@@ -15,7 +15,7 @@ from regionshift.aws.clients import Clients
 from regionshift.aws.errors import is_gone
 from regionshift.errors import RegionshiftError
 from regionshift.operations.environment import Environment, Outputs
-from regionshift.report.values import CheckResult, Outcome
+from regionshift.report.values import CheckResult, Outcome, as_data
 from regionshift.settings.config import MigrationConfig
 from regionshift.settings.regions import partition_of
 from regionshift.waiting import AT_ONCE, Waiter
@@ -114,6 +114,11 @@ def run_checks(
         asking = replace(context, waiter=waiter)
         begun = {job: pool.submit(ask, job) for job in sorted(jobs, key=lambda job: not job[0].takes_long)}
         return [begun[job].result() for job in jobs]
+
+
+def said_of(results: Sequence[CheckResult]) -> dict[str, object]:
+    """What the journal keeps of a step that asked checks: how many there were, and the answer to each."""
+    return {"checks": len(results), "results": as_data(results)}
 
 
 def _ask(check: Check, context: CheckContext, region: str) -> CheckResult:

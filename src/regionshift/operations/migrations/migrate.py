@@ -28,7 +28,7 @@ from regionshift.operations.checks.replication import (
 )
 from regionshift.operations.migrations.carrying import Carrying, no_forecast
 from regionshift.operations.migrations.entries import entries, require_regions
-from regionshift.operations.migrations.progress import Follower, MigrationProgress
+from regionshift.operations.migrations.progress import Follower, MigrationProgress, Throughput
 from regionshift.operations.validate import all_checks
 from regionshift.report.values import CheckResult
 from regionshift.runs.driver import RunEnd, RunKind, RunUnderWay, Said, WhenFailed, drive
@@ -36,6 +36,7 @@ from regionshift.runs.messages import PLAN_STEP, DataNews
 from regionshift.runs.state import LookStep, RunStep, SagaState, fold_saga
 
 _ENDS = ("completed", "rolled_back")
+_NAMED = 10
 
 
 @dataclass(frozen=True)
@@ -231,6 +232,7 @@ class MigrationRun(DataRun):
     report: Report = field(init=False)
     _metadata: Metadata = field(default_factory=dict, init=False)
     _execution: str = field(default="", init=False)
+    _taken_back: Mapping[str, int] = field(default_factory=dict, init=False)
 
     event: ClassVar[str] = "migrate"
 
@@ -268,12 +270,12 @@ class MigrationRun(DataRun):
 
     def _copy(self, migration: Migration) -> Said:
         carrying, metadata = self.carrying, self._metadata
-        execution = ""
+        execution, pace = "", Throughput()
         if metadata["batches"] == 0:
             metadata = migration.finish()
             self.ended, self.counts = metadata["status"], metadata["counts"]
         else:
-            follower = _follower(migration, metadata, self.clock, self.tell)
+            follower = _follower(migration, metadata, self.clock, self._look_of(pace))
             follower.look()  # what was done before is no part of the rate
             workers = carrying.workers(self.region).number
             execution = carrying.start(migration, "copy", on_failure=self._on_failure, workers=workers)
@@ -281,7 +283,17 @@ class MigrationRun(DataRun):
             carrying.wait(migration, execution, follower.look)
             metadata = migration.metadata()
         self._metadata, self._execution = metadata, execution
-        return {"status": metadata["status"], "counts": metadata["counts"], "execution": execution}
+        if metadata["status"] == "rolled_back":
+            self._taken_back = (migration.undone() or {}).get("counts", {})
+        said = {"status": metadata["status"], "counts": metadata["counts"], "execution": execution}
+        return {**said, "throughput": pace.points}
+
+    def _look_of(self, pace: Throughput) -> Callable[[MigrationProgress], None]:
+        def look(at: MigrationProgress) -> None:
+            pace.note(at)
+            self.tell(at)
+
+        return look
 
     def end(self, state: SagaState) -> RunEnd:
         """With what was carried and measured."""
@@ -293,12 +305,22 @@ class MigrationRun(DataRun):
             "counts": metadata["counts"],
             "bytes": metadata["bytes"],
             "recovery": recovery.as_json,
+            "taken_back": dict(self._taken_back),
+            "unproven": _named(metadata),
         }
         return RunEnd(str(metadata["status"]), summary, failed=not self.report.completed)
 
     @property
     def _on_failure(self) -> str:
         return self.carrying.environment.config.migration.on_failure
+
+
+def _named(metadata: Metadata) -> list[dict[str, str]]:
+    """The first items that were not copied or could not be proven, and why; the migration's record has all of them."""
+    found = [*metadata.get("problems", ()), *metadata.get("conflicts", ())]
+    return [
+        {"item": str(each.get("item", each["key"])), "reason": str(each["reason"])} for each in found[:_NAMED]
+    ]
 
 
 def _ended_by_itself(

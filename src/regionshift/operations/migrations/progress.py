@@ -46,6 +46,36 @@ class MigrationProgress:
 
 
 @dataclass
+class Throughput:
+    """How the copying went over time, as few points whatever it took: seconds, items and bytes, counted from 0.
+
+    When there are too many, every second one goes and later looks are kept half as often.
+    """
+
+    most: int = 60
+    _points: list[tuple[float, int, int]] = field(default_factory=list, init=False)
+    _newest: tuple[float, int, int] = field(default=(0.0, 0, 0), init=False)
+    _apart: int = field(default=1, init=False)
+    _looks: int = field(default=0, init=False)
+
+    def note(self, at: MigrationProgress) -> None:
+        """One look more. A look that saw nothing new is one too: the copying stood still."""
+        self._newest = (round(at.seconds, 2), at.items - at.before, at.bytes)
+        if self._looks % self._apart == 0:
+            self._points.append(self._newest)
+        self._looks += 1
+        if len(self._points) > self.most:
+            self._points = self._points[::2]
+            self._apart *= 2
+
+    @property
+    def points(self) -> list[tuple[float, int, int]]:
+        """Those that were kept, and the last look."""
+        is_kept = not self._looks or self._points[-1] == self._newest
+        return self._points if is_kept else [*self._points, self._newest]
+
+
+@dataclass
 class Follower:
     """Looks again and again; what was counted once is not read again."""
 

@@ -265,15 +265,24 @@ class Measurement:
 
 def last_measured(journal: Journal, region: str) -> Measurement | None:
     """The newest measurement of the replication into ``region``: by a bake, a migration or a change of primary."""
+    return last_measured_in(journal, [region]).get(region)
+
+
+def last_measured_in(journal: Journal, regions: Collection[str]) -> dict[str, Measurement]:
+    """The same of each of ``regions`` that was measured at all; each run is read once."""
+    newest: dict[str, Measurement] = {}
     for run in journal.history():
+        missing = [region for region in regions if region not in newest]
+        if not missing:
+            break
         view = journal.view(run.run_id)
         steps = [(step.at, step.data) for step in view.steps]
         said = [*steps, *([(view.ended, view.result)] if view.ended else [])]
-        found = [(at, seconds) for at, data in said for seconds in _seconds_in(data, region)]
-        if found:
-            at, seconds = max(found)
-            return Measurement(seconds, at, run.run_id)
-    return None
+        for region in missing:
+            if found := [(at, seconds) for at, data in said for seconds in _seconds_in(data, region)]:
+                at, seconds = max(found)
+                newest[region] = Measurement(seconds, at, run.run_id)
+    return newest
 
 
 def _seconds_in(data: object, region: str) -> Iterator[float]:

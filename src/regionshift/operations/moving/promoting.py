@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from regionshift.errors import InputError, WorkFailed
-from regionshift.operations.checks.base import Check, CheckContext, run_checks
+from regionshift.operations.checks.base import Check, CheckContext, run_checks, said_of
 from regionshift.operations.checks.replication import ReplicationCheck
 from regionshift.operations.environment import Environment, Outputs, without_regions
 from regionshift.operations.moving.copying import LastCopy
@@ -154,7 +154,7 @@ class Promotion:
         results = self._check(checks, [self.plan.new], self._config(self.plan.before[self.plan.new]))
         replication = next((check for check in checks if isinstance(check, ReplicationCheck)), None)
         arrival = (replication.arrivals or {}).get(self.plan.new) if replication else None
-        return {"checks": len(results), "replication_seconds": arrival.probe if arrival else None}
+        return {**said_of(results), "replication_seconds": arrival.probe if arrival else None}
 
     def _validate_all(self) -> Said:
         checks = all_checks()
@@ -163,7 +163,7 @@ class Promotion:
         probes = [each.probe for each in (replication.arrivals or {}).values()]
         seen = [probe for probe in probes if probe is not None]
         slowest = max(seen, default=None) if len(seen) == len(probes) else None
-        return {"checks": len(results), "replication_seconds": slowest}
+        return {**said_of(results), "replication_seconds": slowest}
 
     def _check(
         self, checks: Sequence[Check], regions: Sequence[str], config: MigrationConfig

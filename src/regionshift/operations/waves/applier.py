@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 
 from regionshift.aws.errors import tells_of_outside
 from regionshift.engine.engine import EngineFailed, Listener, Program, RunRecord
@@ -21,13 +22,25 @@ _CHECKED = " has a problem: "
 
 
 class StepFailed(WorkFailed):
-    """A step did not do what it is for; ``regions`` says what is known of each region."""
+    """A step did not do what it is for.
+
+    Args:
+        regions: what is known of each region. said: what else the journal is to keep.
+    """
 
     error_id = "RS-RUN-008"
 
-    def __init__(self, message: str, regions: Mapping[str, str], *, where: str | None = None) -> None:
+    def __init__(
+        self,
+        message: str,
+        regions: Mapping[str, str],
+        *,
+        where: str | None = None,
+        said: Mapping[str, object] = MappingProxyType({}),
+    ) -> None:
         super().__init__(message, where=where)
         self.regions = regions
+        self.said = said
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from regionshift.errors import Interrupted
 from regionshift.journal.events import Event
 from regionshift.journal.journal import Journal, RunJournal
 from regionshift.journal.store import StateUnreachable
-from regionshift.operations.checks.base import Check, CheckContext, run_checks
+from regionshift.operations.checks.base import Check, CheckContext, run_checks, said_of
 from regionshift.operations.checks.function import FunctionCheck
 from regionshift.operations.checks.last import keep_checks
 from regionshift.operations.checks.replication import ReplicationCheck
@@ -113,7 +113,7 @@ class WaveRun(RunKind[DeploymentState, WaveStep]):
         """As of every run, and what is known of each region."""
         if isinstance(error, StepFailed):
             where = f" [{error.where}]" if error.where else ""
-            return {"error": f"{error.message}{where}", "regions": dict(error.regions)}
+            return {"error": f"{error.message}{where}", "regions": dict(error.regions), **error.said}
         return {"error": sentence_of(error)}
 
     def interruption(self, step: str, run_id: str) -> Interrupted:
@@ -215,14 +215,16 @@ class WaveRun(RunKind[DeploymentState, WaveStep]):
         with suppress(StateUnreachable):  # what `status` shows of it is no reason to go back
             releases = {region: state.regions[region].release for region in regions}
             keep_checks(self.journal, results, releases, delays)
+        said = said_of(results)
         wrong = [result for result in results if not result.passed]
         down = _all_outside(wrong)
         if down and len(down) <= _tolerance_left(step, state):
-            return {"checks": len(results), "regions": dict.fromkeys(sorted(down), DOWN)}
+            return {**said, "regions": dict.fromkeys(sorted(down), DOWN)}
         if wrong:
             well = dict.fromkeys(set(regions) - {result.region for result in wrong}, DONE)
-            raise StepFailed("; ".join(_shown(result) for result in wrong[:3]), well, where=wrong[0].region)
-        return {"checks": len(results)}
+            shown = "; ".join(_shown(result) for result in wrong[:3])
+            raise StepFailed(shown, well, where=wrong[0].region, said=said)
+        return said
 
     def _bake(self, step: WaveStep, state: DeploymentState) -> Said:
         regions, down, left = list(step.regions), dict[str, str](), _tolerance_left(step, state)

@@ -1,0 +1,168 @@
+"""What a report says of a run and of the environment, by the journal and the kept releases alone."""
+
+from __future__ import annotations
+
+import json
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import pytest
+import report_runs
+from report_runs import ReportWorld
+
+from regionshift.errors import InputError
+from regionshift.operations.checks.last import keep_checks
+from regionshift.operations.migrations.progress import MigrationProgress, Throughput
+
+WAVES = [("eu-west-1",), ("ap-southeast-2",), ("us-east-1",)]
+
+
+def _steps(data: dict[str, Any], state: str) -> list[str]:
+    return [step["step"] for step in data["story"]["steps"] if step["state"] == state]
+
+
+@pytest.mark.parametrize("name", ["success", "failure", "taken_back", "promotion", "thirty"])
+def test_all_of_it_is_plain_json(name: str, tmp_path: Path) -> None:
+    data = getattr(report_runs, name)(tmp_path).data()
+    assert json.loads(json.dumps(data, allow_nan=False)) == data
+
+
+def test_a_release_that_was_taken_back_says_what_was_wrong_and_where_everything_stands(
+    tmp_path: Path,
+) -> None:
+    data = report_runs.taken_back(tmp_path).data()
+    story = data["story"]
+    assert (story["tone"], story["told"]) == ("back", "failed, rolled back")
+    assert story["by"] == "ann@example.com"
+    assert _steps(data, "failed") == ["wave-2/validate"]
+    first, *rest = story["turns"]
+    assert "KeyError 'ORDERS_TABLE'" in first["why"] and first["regions"] == ["ap-southeast-2"]
+    assert [turn["regions"] for turn in rest] == [
+        ["ap-southeast-2"],
+        ["ap-southeast-2"],
+        ["eu-west-1"],
+        ["eu-west-1"],
+    ]
+    assert story["per_region"] == {
+        "ap-southeast-2": "rolled back",
+        "eu-west-1": "rolled back",
+        "us-east-1": "unchanged",
+    }
+    failed = [each for each in data["checks"]["results"] if each["outcome"] == "failed"]
+    assert [(each["check"], each["region"]) for each in failed] == [("function", "ap-southeast-2")], (
+        "that all was well again on the way back does not hide it"
+    )
+    assert {region["region"]: region["release"] for region in data["regions"]} == dict.fromkeys(
+        report_runs.THREE, data["releases"]["columns"][0]["digest"]
+    )
+
+
+def test_a_step_that_was_killed_and_done_again_is_there_twice(tmp_path: Path) -> None:
+    world = ReportWorld(tmp_path)
+    run_id = world.waves(world.up(), world.keep(1024), WAVES, stop_at="wave-1/bake")
+    data = world.data()
+    assert (data["story"]["tone"], data["story"]["ended"]) == ("open", None)
+    assert "wave-1/bake" in data["story"]["told"] and "regionshift resume" in data["story"]["go_on"]
+    assert _steps(data, "open") == ["wave-1/bake"]
+    run = world.journal.reopen(run_id)
+    world.tick(30)
+    run.append("wave-1/bake", "before", None, {"on": ["eu-west-1"]})
+    world.tick(60)
+    run.append("wave-1/bake", "after", None, {"replication_seconds": {"eu-west-1": 0.4}})
+    data = world.data()
+    assert _steps(data, "cut off") == ["wave-1/bake"]
+    assert _steps(data, "done")[-1] == "wave-1/bake"
+    assert data["story"]["steps"][-1]["notes"] == ["replicated after 0.40 s to eu-west-1"]
+
+
+def test_a_delay_counts_only_since_the_primary_is_the_primary(tmp_path: Path) -> None:
+    world = report_runs.success(tmp_path)
+    assert {link["to"]: link["seconds"] for link in world.data()["links"]} == {
+        "eu-west-1": 0.4,
+        "ap-southeast-2": 0.4,
+    }
+    promoted = world.promote(world.keep(512), world.keep(768))
+    data = world.data()
+    assert data["environment"]["primary"] == "eu-west-1"
+    assert {(link["from"], link["to"]): (link["seconds"], link["run"]) for link in data["links"]} == {
+        ("eu-west-1", "us-east-1"): (0.48, promoted),
+        ("eu-west-1", "ap-southeast-2"): (0.48, promoted),
+    }
+    assert data["story"]["title"] == "Change of primary from us-east-1 to eu-west-1"
+    turn = next(step for step in data["story"]["steps"] if step["step"] == "turn")
+    assert turn["regions"] == ["eu-west-1", "us-east-1", "ap-southeast-2"]
+    assert next(step for step in data["story"]["steps"] if step["step"] == "validate")["regions"] == [
+        "eu-west-1"
+    ]
+
+
+def test_a_migration_is_counted_from_plan_to_way_back(tmp_path: Path) -> None:
+    world = report_runs.taken_back(tmp_path)
+    (found,) = world.data()["migrations"]
+    names = ("planned", "copied", "proven", "conflicts", "taken_back", "left_alone", "same")
+    assert [found[name] for name in names] == [9409, 9391, 9390, 9, 9391, 9, 1200]
+    assert [reason["reason"] for reason in found["reasons"]] == [
+        "its checksum is not that of the source",
+        "wrong bucket",
+    ]
+    assert found["throughput"][0] == [0.0, 0, 0] and found["throughput"][-1][1] == 9400
+    assert world.data("orders-2026")["story"]["kind"] == "migration", (
+        "a migration's id names the run that began it"
+    )
+
+
+def test_releases_stand_side_by_side_and_a_secret_only_as_another_one(tmp_path: Path) -> None:
+    data = report_runs.taken_back(tmp_path).data()["releases"]
+    assert {row["path"]: row["values"] for row in data["rows"]} == {
+        "config.function.memory": [512, 1024],
+        "secrets.token": ["value 1", "value 2"],
+    }
+    assert [len(column["runs_in"]) for column in data["columns"]] == [3, 0]
+
+
+def test_a_run_is_named_by_its_number_and_the_newest_is_meant_when_none_is(tmp_path: Path) -> None:
+    world = report_runs.success(tmp_path)
+    assert world.data()["story"]["run"].startswith("000003-deployment-")
+    assert world.data("1")["story"]["title"] == "Deployment of all regions at once"
+    assert world.data("1")["checks"] is None, "neither it nor anybody asked"
+    with pytest.raises(InputError, match="no run"):
+        world.data("99")
+    empty = ReportWorld(tmp_path).data()
+    assert (empty["story"], empty["history"], empty["releases"]["columns"]) == (None, [], [])
+
+
+def test_thirty_regions_have_a_place_each(tmp_path: Path) -> None:
+    data = report_runs.thirty(tmp_path).data()
+    assert len(data["regions"]) == 30 and all(region["at"] for region in data["regions"])
+    assert [len(wave) for wave in data["story"]["waves"]] == [1, 4, 10, 14, 1]
+
+
+def test_the_pace_of_a_copy_has_few_points_and_both_ends() -> None:
+    pace = Throughput()
+    assert pace.points == []
+    for second in range(1001):
+        pace.note(
+            MigrationProgress(50 + second * 10, 10_050, second * 1000, 1_000_000, float(second), before=50)
+        )
+    points = pace.points
+    assert points[0] == (0.0, 0, 0) and points[-1] == (1000.0, 10_000, 1_000_000)
+    assert 30 <= len(points) <= 61
+    apart = {round(other[0] - one[0]) for one, other in pairwise(points[:-1])}
+    assert len(apart) == 1, "evenly, so that a long copy is seen whole"
+
+
+def test_where_a_run_asked_nothing_the_last_answers_of_validate_stand(tmp_path: Path) -> None:
+    world = ReportWorld(tmp_path)
+    digest = world.up()
+    releases, delays = dict.fromkeys(report_runs.THREE, digest), {"eu-west-1": 1.5, "ap-southeast-2": None}
+    keep_checks(world.journal, world.answers(report_runs.THREE, wrong="eu-west-1"), releases, delays)
+    data = world.data()
+    assert data["checks"]["of_run"] is False
+    assert [each["region"] for each in data["checks"]["results"] if each["outcome"] == "failed"] == [
+        "eu-west-1"
+    ]
+    assert [(link["to"], link["seconds"], link["run"]) for link in data["links"]] == [
+        ("eu-west-1", 1.5, None),
+        ("ap-southeast-2", None, None),
+    ]
