@@ -1,4 +1,4 @@
-"""What `report` shows: the story of one run and how the environment stands, as plain data for JSON.
+"""What `report` shows: one run from beginning to end and how the environment stands, as plain data for JSON.
 
 It is told by the journal and the kept releases alone. Nothing is asked of AWS, so that the report of a run is the same
 whenever it is made, and can be made while a region is down.
@@ -63,7 +63,7 @@ _WELL = {"migration": "completed", "rollback": "rolled_back"}
 
 
 @dataclass(frozen=True)
-class StoryStep:
+class ReportedStep:
     """One attempt at one step of a run.
 
     Args:
@@ -97,7 +97,7 @@ class Turn:
 
 
 @dataclass(frozen=True)
-class RunStory:
+class ReportedRun:
     """One run from beginning to end.
 
     Args:
@@ -117,11 +117,11 @@ class RunStory:
     told: str
     regions: tuple[str, ...]
     waves: tuple[tuple[str, ...], ...]
-    steps: tuple[StoryStep, ...]
+    steps: tuple[ReportedStep, ...]
     turns: tuple[Turn, ...]
     per_region: Mapping[str, str]
     go_on: str
-    parts: tuple[RunStory, ...] = ()
+    parts: tuple[ReportedRun, ...] = ()
 
 
 def run_named(journal: Journal, name: str | None) -> str | None:
@@ -186,7 +186,7 @@ def report_data(
     }
 
 
-def story_of(journal: Journal, view: RunView, runs: Sequence[RunSummary]) -> RunStory:
+def story_of(journal: Journal, view: RunView, runs: Sequence[RunSummary]) -> ReportedRun:
     """The story of one run; ``runs`` are all of the journal."""
     events = journal.events(view.run_id)
     summary = summarize(view)
@@ -195,7 +195,7 @@ def story_of(journal: Journal, view: RunView, runs: Sequence[RunSummary]) -> Run
     where = _places(view, summary.regions)
     steps = tuple(_steps(events, view, where))
     parts = [run for run in runs if _is_part(run, view)] if view.kind == "move" else []
-    return RunStory(
+    return ReportedRun(
         view.run_id,
         view.kind,
         _title(view),
@@ -268,10 +268,10 @@ def _waves(view: RunView) -> tuple[tuple[str, ...], ...]:
 
 def _steps(
     events: Sequence[Event], view: RunView, where: Mapping[str, tuple[str, ...]]
-) -> Iterator[StoryStep]:
+) -> Iterator[ReportedStep]:
     """Every attempt at every step, in the order in which they began; ``where`` as `_places` has it."""
     under_way: dict[tuple[str, str | None], Event] = {}
-    found: list[StoryStep] = []
+    found: list[ReportedStep] = []
     for event in events:
         if event.step in (RUN, DECISION):
             continue
@@ -287,7 +287,9 @@ def _steps(
     yield from sorted(found, key=lambda step: step.began)
 
 
-def _step(began: Event, end: Event | None, where: Mapping[str, tuple[str, ...]], view: RunView) -> StoryStep:
+def _step(
+    began: Event, end: Event | None, where: Mapping[str, tuple[str, ...]], view: RunView
+) -> ReportedStep:
     parts = _STEP.fullmatch(began.step)
     action = parts["action"] if parts else began.step
     words = _OF_A_DEPLOYMENT if view.kind in ("deployment", "rollback", "destroy") else {}
@@ -299,7 +301,7 @@ def _step(began: Event, end: Event | None, where: Mapping[str, tuple[str, ...]],
         state = "cut off" if view.outcome or began.sequence < view.last_sequence else "open"
     else:
         state = "failed" if end.phase == "failed" else "left" if end.data.get("left") else "done"
-    return StoryStep(
+    return ReportedStep(
         began.step,
         words.get(action) or _LABELS.get(action, action),
         action,
@@ -356,7 +358,7 @@ def _notes(said: Mapping[str, object]) -> Iterator[str]:
         yield f"approved by {said['by']}"
 
 
-def _turns(events: Sequence[Event], steps: Sequence[StoryStep]) -> Iterator[Turn]:
+def _turns(events: Sequence[Event], steps: Sequence[ReportedStep]) -> Iterator[Turn]:
     """Failures, decisions and what was taken back, in order."""
     found = [
         Turn(step.ended, f"{_name(step)} failed", step.regions, step.error)
@@ -381,7 +383,7 @@ def _turns(events: Sequence[Event], steps: Sequence[StoryStep]) -> Iterator[Turn
     return iter(sorted(found, key=lambda turn: turn.at))
 
 
-def _name(step: StoryStep) -> str:
+def _name(step: ReportedStep) -> str:
     wave = f"wave {step.wave}, " if step.wave else ""
     return f"{'way back, ' if step.back else ''}{wave}{step.label}"
 
@@ -615,7 +617,7 @@ def _told_run(run: RunSummary) -> dict[str, Any]:
 
 def _plain(value: Any) -> Any:
     """The story with its times as text."""
-    if isinstance(value, RunStory):
+    if isinstance(value, ReportedRun):
         return _plain(asdict(value))
     if isinstance(value, Mapping):
         return {name: _plain(each) for name, each in value.items()}
