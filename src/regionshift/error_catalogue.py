@@ -421,7 +421,12 @@ AREAS: Mapping[str, Mapping[str, CatalogueEntry]] = {
             1,
             "A step of a run failed. The error says which, and what became of the run.",
             ("A check failed, an alarm turned red in the bake, or AWS refused a change.",),
-            ("`regionshift history` shows how each run ended.", _GO_ON, "`regionshift validate` checks every region."),
+            (
+                "`regionshift history` shows how each run ended.",
+                "Of an alarm that is named: `regionshift explain ALARM`.",
+                "`regionshift validate` checks every region.",
+                _GO_ON,
+            ),
         ),
         "RS-RUN-009": _E(
             1,
