@@ -11,7 +11,7 @@ WORKERS ?= 3
 # Every command is a process of its own: without kept bytecode each start compiles all modules anew.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help setup tools demo test test-all test-aws weather soak sbom audit bench bench-regions lint types clean lock
+.PHONY: help setup tools demo test test-all test-aws weather soak sbom audit bench bench-regions lint types docs reference clean lock
 
 help: ## Say what there is
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -81,6 +81,12 @@ lint: .venv/.installed ## Format and lint
 
 types: .venv/.installed ## Strict types
 	$(BIN)/mypy
+
+docs: .venv/.installed ## Build the site of the documentation: .cache/site/index.html
+	$(BIN)/zensical build --strict --clean
+
+reference: .venv/.installed ## Write the pages and tables of docs/ that are made from the code
+	$(BIN)/python tools/publish_reference.py
 
 lock: ## Write the lock files again, with hashes and without addresses
 	$(BIN)/pip-compile --quiet --generate-hashes --strip-extras --allow-unsafe --all-extras --no-emit-index-url --no-emit-trusted-host --no-emit-options --output-file requirements/lock.txt pyproject.toml requirements/build.in

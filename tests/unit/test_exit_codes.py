@@ -282,9 +282,9 @@ def test_every_command_has_its_row() -> None:
     assert {path for path, row in TABLE.items() if row.reads} - {("local", "up")} == set(WIRED)
 
 
-def test_the_codes_are_those_of_the_readme() -> None:
-    readme = (Path(__file__).parents[2] / "README.md").read_text()
-    rows = re.findall(r"^\| (\d+) \| ", readme, re.MULTILINE)
+def test_the_codes_are_those_of_the_reference() -> None:
+    page = (Path(__file__).parents[2] / "docs/reference/commands.md").read_text()
+    rows = re.findall(r"^\| (\d+) \| ", page, re.MULTILINE)
     assert [int(row) for row in rows if int(row) < 4 or int(row) == 130] == [
         EXIT_OK,
         EXIT_FAILED,

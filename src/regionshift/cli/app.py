@@ -537,7 +537,7 @@ def migrate(
     choices: Choices,
     plan_only: PlanOnly = False,
     migration_id: Annotated[
-        str | None, typer.Option("--id", help="Its id; the id of an unfinished one goes on with it.")
+        str | None, typer.Option("--id", help="Its id; the id of an unfinished one continues it.")
     ] = None,
     level: Annotated[
         str | None, typer.Option("--level", help="pinned or full; as in the settings by default.")

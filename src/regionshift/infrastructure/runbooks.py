@@ -96,7 +96,7 @@ RUNBOOKS: Mapping[str, Runbook] = MappingProxyType(
             (
                 "Nothing, if the migration goes on: the state machine tries each batch again.",
                 "If `carry` changed: `regionshift up` gives the worker its permissions.",
-                "A migration that stopped goes on with the same id: `regionshift migrate --id ID`.",
+                "Continue a stopped migration with the same id: `regionshift migrate --id ID`.",
             ),
         ),
         named.EXECUTIONS_FAILED_ALARM.part: Runbook(
@@ -157,12 +157,12 @@ RUNBOOKS: Mapping[str, Runbook] = MappingProxyType(
                 "The log group of deployments in the region.",
             ),
             (
-                "Fix the cause and run it again; it goes on where it was: `regionshift rollback ID`.",
+                "Fix the cause and run it again; it continues where it was: `regionshift rollback ID`.",
                 _LATER_GREEN,
             ),
         ),
         _REPLICATION_FAILED: Runbook(
-            "S3 gave up on replicating objects to the region in the alarm's name. They are missing there for good,"
+            "S3 gave up on replicating objects to the region in the alarm's name. They are missing there"
             " until somebody copies them.",
             (
                 "Which objects: those whose ReplicationStatus is FAILED, `aws s3api head-object --bucket BUCKET"

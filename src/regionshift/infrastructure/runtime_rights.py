@@ -139,7 +139,7 @@ REASONS: Mapping[str, str] = MappingProxyType(
         "Count": "Counts its actions, in its own namespace alone.",
         "CreateInterfaces": "Lambda places the function in the VPC's subnets in the name of its role.",
         "CreateStreams": "A flow log has a stream for each network interface.",
-        "DeadLetters": "Lambda leaves invocations there that failed for good, in the name of the role.",
+        "DeadLetters": "Lambda leaves invocations there that failed permanently, in the name of the role.",
         "DecryptSource": "Objects to be replicated lie under the primary's key.",
         "DeliverLogs": "Step Functions has the machine's log delivered; AWS lets that be no narrower.",
         "EncryptReplicas": "Replicas are written under the secondaries' keys.",

@@ -1,6 +1,6 @@
 """What stands costs a month while it is not used, by the price of each resource.
 
-An estimate: list prices of us-east-1 in US dollars, mid-2026. README.md, "What it costs", has what comes on top.
+An estimate: list prices of us-east-1 in US dollars, mid-2026. docs/costs.md has what comes on top.
 """
 
 from __future__ import annotations

@@ -206,7 +206,7 @@ class Pipeline(Section):
 
 
 class Waiver(Section):
-    """A fault of a policy that is taken for right, for a time."""
+    """A finding of a policy that is accepted for a time."""
 
     id: fields.RuleId
     """The id of the rule, as the finding tells it."""
@@ -263,7 +263,7 @@ class MigrationConfig(Section):
     pipeline: Pipeline = Pipeline()
     """The pipeline that runs the command."""
     waivers: tuple[Waiver, ...] = ()
-    """Findings of policies that are taken for right, each with a reason and an end."""
+    """Findings of policies that are accepted, each with a reason and an end."""
     tags: dict[fields.TagKey, fields.TagValue] = Field(default={}, max_length=MOST_TAGS)
     """Tags on everything, beside Project, Environment, Region, IsPrimary, ManagedBy and Purpose."""
     protect: bool | None = None

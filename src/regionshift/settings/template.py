@@ -168,7 +168,7 @@ network:
 #  requirements: requirements.txt
 #  image: example.com/tools@sha256:0000000000000000000000000000000000000000000000000000000000000000
 
-# Findings of policies that are taken for right until a day: docs/findings.md has the ids.
+# Findings of policies that are accepted until a day: docs/findings.md has the ids.
 #waivers:
 #  - {id: RS-DATA-001, of: "worker-*", reason: agreed with security, until: "2027-01-31"}
 
