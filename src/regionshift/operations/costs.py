@@ -13,7 +13,7 @@ from regionshift.infrastructure.network import ENDPOINT_SERVICES
 from regionshift.report.values import MonthlyCost
 from regionshift.settings.config import MigrationConfig
 
-PRICES_OF = "an estimate: list prices of us-east-1, mid-2026, without what is stored, written and called"
+PRICES_OF = "an estimate: list prices of us-east-1, mid-2026; no storage, no requests"
 # aws.amazon.com/kms/pricing, /cloudwatch/pricing, /s3/pricing (replication metrics are charged as custom metrics,
 # four a rule), /privatelink/pricing (an hour and zone), /secrets-manager/pricing.
 _KEY, _ALARM, _DASHBOARD, _METRIC, _ENDPOINT_HOUR, _SECRET = 1.00, 0.10, 3.00, 0.30, 0.01, 0.40
