@@ -26,7 +26,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from regionshift import logs
-from regionshift.cli import failure, running, show, status
+from regionshift.cli import failure, history, running, show, status
 from regionshift.cli.app import app
 from regionshift.cli.options import Choices
 from regionshift.errors import InputError, Refused, WorkFailed
@@ -126,7 +126,11 @@ _VIEWS = [
     running.step_line,
 ] + [
     view
+<<<<<<< HEAD
     for module in (terminal, plan_view, migrations, status)
+=======
+    for module in (terminal, migrations, status, history)
+>>>>>>> 65ece87 (history RUN tells the whole story of a run; a run is found by its number, the beginning of its id or of its migration's)
     for name, view in vars(module).items()
     if inspect.isfunction(view) and view.__module__ == module.__name__ and not name.startswith(("_", "run_"))
 ]

@@ -5,7 +5,6 @@ from __future__ import annotations
 import functools
 import inspect
 import os
-import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from enum import StrEnum
@@ -151,7 +150,6 @@ HandOver = Annotated[
     ),
 ]
 PlanOnly = Annotated[bool, typer.Option("--plan-only", help="Show the plan, change nothing.")]
-_DEPLOYMENT = re.compile(r"\d{1,6}(-(deployment|rollback)-[0-9a-f]+)?")
 
 
 def _version(value: bool) -> None:
@@ -601,9 +599,9 @@ def rollback(
       regionshift rollback
       regionshift rollback move-1 --reason "wrong bucket"
     """
-    if run_id is None or _DEPLOYMENT.fullmatch(run_id):
-        from regionshift.cli.rollback import run_deployment_rollback
+    from regionshift.cli.rollback import is_of_data, run_deployment_rollback
 
+    if run_id is None or not is_of_data(choices, run_id):
         return run_deployment_rollback(
             choices,
             run_id,
@@ -825,6 +823,14 @@ def diff(
 @app.command()
 @takes(ENVIRONMENT)
 def history(
+    run: Annotated[
+        str | None,
+        typer.Argument(
+            autocompletion=complete_runs,
+            help="A run: its id, its number, or the beginning of a migration's id.",
+        ),
+    ] = None,
+    *,
     choices: Choices,
     limit: Annotated[int, typer.Option("--limit", "-n", min=1, help="How many.")] = 20,
     seal: Annotated[
@@ -834,18 +840,28 @@ def history(
         ),
     ] = False,
 ) -> int:
-    """List the newest runs, and how each ended.
+    """List the newest runs and how each ended, or tell the story of one.
+
+    Of one run: what its settings changed, its steps with their times, what failed, what was taken back and why.
 
     \b
     Examples:
       regionshift history
-      regionshift history -n 5 --json
+      regionshift history 3
+      regionshift history move-1 --json
     """
-    from regionshift.cli.status import run_history, run_seal
+    from regionshift.cli.history import run_history, run_seal, run_story
 
+    if seal and run is not None:
+        raise InputError(
+            "--seal takes all runs that are not sealed.",
+            where="history",
+            remedy="regionshift history --seal",
+            error_id="RS-USAGE-001",
+        )
     if seal:
         return run_seal(choices)
-    return run_history(choices, limit)
+    return run_history(choices, limit) if run is None else run_story(choices, run)
 
 
 @app.command()

@@ -12,14 +12,12 @@ from rich.console import Group, RenderableType
 from regionshift.cli.opening import opened, tools_of
 from regionshift.cli.options import Choices
 from regionshift.cli.show import (
-    confirm,
     console,
     print_json,
     screen_of,
     working,
 )
 from regionshift.errors import EXIT_FAILED, EXIT_INTERRUPTED, EXIT_OK, Interrupted, Refused
-from regionshift.journal.events import RunSummary
 from regionshift.journal.releases import Difference, ReleaseRecord
 from regionshift.operations.planning import make_plan
 from regionshift.operations.status import (
@@ -27,7 +25,6 @@ from regionshift.operations.status import (
     StatusReport,
     regions_now,
     status_of,
-    told_outcome,
     verdict_of,
 )
 from regionshift.releases import deployed_releases
@@ -95,34 +92,6 @@ def _watched(choices: Choices, look: Callable[[], StatusReport], found: StatusRe
                 found = look()
     except (KeyboardInterrupt, Interrupted):
         return EXIT_INTERRUPTED
-
-
-def run_history(choices: Choices, limit: int) -> int:
-    """The newest runs and how each ended."""
-    with opened(choices) as session:
-        runs = session.journal.history(limit)
-    if choices.as_json:
-        print_json(as_data(runs))
-    else:
-        console(choices).print(history_table(runs))
-    return EXIT_OK
-
-
-def run_seal(choices: Choices) -> int:
-    """Show every run that has events without a seal, ask, and take them for the environment's own."""
-    with opened(choices, locked=True, unsealed=True) as session:
-        journal = session.journal
-        found = journal.unsealed()
-        runs = journal.runs_of(found)
-        if choices.as_json:
-            print_json(as_data(runs))
-        else:
-            console(choices).print(history_table(runs) if found else "Everything in the journal is sealed.")
-        if found:
-            question = f"Take {len(found)} events and copies of {len(runs)} runs as they are?"
-            confirm(choices, question, session.environment.config)
-            journal.take(found)
-    return EXIT_OK
 
 
 def run_releases(choices: Choices) -> int:
@@ -222,25 +191,6 @@ def differences_table(found: Sequence[Difference]) -> RenderableType:
     for difference in found:
         table.add(difference.path, _value(difference.before), _value(difference.after))
     return table
-
-
-def history_table(runs: Sequence[RunSummary]) -> RenderableType:
-    """One line a run, the newest first; then why, of each that says so."""
-    if not runs:
-        return Text("Nothing was done yet.")
-    table = Rows("run", "began", "seconds", "by", "regions", "of", "ended")
-    for run in runs:
-        took = f"{(run.ended - run.started).total_seconds():.1f}" if run.ended else ""
-        table.add(
-            run.run_id,
-            instant(run.started),
-            took,
-            run.by,
-            _some(run.regions),
-            run.subject,
-            told_outcome(run),
-        )
-    return Group(table, *(Text(f"{run.run_id}: {run.reason}", "dim") for run in runs if run.reason))
 
 
 def _some(regions: Sequence[str]) -> str:

@@ -153,17 +153,17 @@ class Journal:
         return RunJournal(self, self._folder(view.run_id), view.run_id, view.kind, view.last_sequence)
 
     def events(self, run_id: str) -> list[Event]:
-        """Every event of a run, in order; ``run_id`` may be the run's number alone.
+        """Every event of a run, in order; ``run_id`` may be the run's number alone, or the beginning of its id.
 
         Raises:
             InputError: there is no such run.
             StateDamaged: an event cannot be read, or stands under another's name.
         """
-        number = run_id.partition("-")[0]
+        number, dash, rest = run_id.partition("-")
         if not number.isascii() or not number.isdigit():
             raise _no_run(run_id, self.store)
         found = self._read(f"{int(number):06d}")
-        if not found or run_id not in (found[0].run_id, number):
+        if not found or not found[0].run_id.startswith(f"{int(number):06d}{dash}{rest}"):
             raise _no_run(run_id, self.store)
         return found
 

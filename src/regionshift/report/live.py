@@ -349,7 +349,7 @@ class StepsView(_MovingView):
         if phase == "before":
             self._began[step] = self._clock()
         meaning = self._rows.get(step, ("", "", ""))[1] or "taken back"
-        self._rows[step] = (phase, meaning, _shown(said))
+        self._rows[step] = (phase, meaning, said_in_words(said))
         if not self._console.is_live:
             self._console.print(_line(step, *self._rows[step]))
 
@@ -388,7 +388,8 @@ def _line(step: str, phase: str, meaning: str, said: str) -> Text:
     return Text(f"{mark} {step:<18} {meaning}{'  ' + said if said else ''}", style=style)
 
 
-def _shown(said: Mapping[str, object]) -> str:
+def said_in_words(said: Mapping[str, object]) -> str:
+    """What the journal keeps of a step's end, as a person reads it in a line."""
     if "error" in said:
         return str(said["error"])
     if "warning" in said:
@@ -406,7 +407,7 @@ def _phrase(name: str, value: object) -> str:
     if name in _COUNTED:
         return f"{_value(value)} {_COUNTED[name]}"
     if isinstance(value, Mapping):
-        return f"{name} {inner}" if (inner := _shown(value)) else ""
+        return f"{name} {inner}" if (inner := said_in_words(value)) else ""
     if isinstance(value, int | float):
         if name.endswith("seconds"):
             return f"replicated in {value:.2f} s" if name.startswith("replication") else f"{value:.1f} s"

@@ -12,7 +12,8 @@ from typing import Any, cast
 import pytest
 from botocore.exceptions import ClientError
 
-from regionshift.cli.status import history_table, status_view
+from regionshift.cli.history import history_table
+from regionshift.cli.status import status_view
 from regionshift.journal.backends import open_state
 from regionshift.journal.journal import Journal
 from regionshift.journal.lock import Holder

@@ -11,12 +11,13 @@ from typing import Any
 from regionshift.carriers.migration import Metadata
 from regionshift.carriers.records import MigrationRecords, RecordStore, is_id
 from regionshift.carriers.seals import OfAnotherRegion, Unsealed
+from regionshift.errors import InputError
 from regionshift.journal.journal import Journal
 from regionshift.operations.migrations.carrying import Carrying
 
 _AT_ONCE = 16
 _REGIONS_AT_ONCE = 8
-_RUN = re.compile(r"\d{6}-(migration|rollback)-[0-9a-f]+")
+_RUN = re.compile(r"\d{1,6}(-[a-z0-9-]*)?")
 SETTLED = ("completed", "rolled_back")
 """How a migration can end that needs nothing more of anybody."""
 
@@ -40,15 +41,60 @@ class Known:
         return self.status in SETTLED
 
 
-def migration_named(journal: Journal, name: str) -> str:
-    """The id of a migration; ``name`` is that, or the id of a run that copied it or took it back.
+def run_named(journal: Journal, name: str) -> str:
+    """The id of the run that ``name`` means.
+
+    Args:
+        name: a run's id, its number, or the beginning of its id; or the id of a migration or the beginning of one, of
+            which the newest run counts.
 
     Raises:
-        InputError: there is no such run.
+        InputError: there is none, or ``name`` begins the ids of several migrations.
     """
-    if not _RUN.fullmatch(name):
+    if _RUN.fullmatch(name):
+        try:
+            return journal.view(name).run_id
+        except InputError:
+            if not _migrations_beginning(journal, name):
+                raise
+    found = _migrations_beginning(journal, name)
+    if name in found:
+        return found[name]
+    if len(found) > 1:
+        raise InputError(
+            f"{name!r} begins the ids of several migrations: {', '.join(sorted(found))}",
+            where=journal.store.url,
+            remedy="give more of it",
+            error_id="RS-RUN-001",
+        )
+    return next(iter(found.values())) if found else journal.view(name).run_id
+
+
+def migration_named(journal: Journal, name: str) -> str:
+    """The id of a migration; ``name`` is that or begins it, or means a run that copied it or took it back.
+
+    What this journal knows nothing of is given as it is: its record may lie in a region.
+
+    Raises:
+        InputError: ``name`` means a run that is about no migration, or several migrations.
+    """
+    if not _RUN.fullmatch(name) and not _migrations_beginning(journal, name):
         return name
-    return str(journal.view(name).opened.get("migration_id", name))
+    view = journal.view(run_named(journal, name))
+    if not view.of_data:
+        raise InputError(
+            f"{view.run_id} is a {view.kind}, and no migration.",
+            where=view.run_id,
+            remedy=f"regionshift history {view.run_id}",
+            error_id="RS-RUN-001",
+        )
+    return str(view.opened["migration_id"])
+
+
+def _migrations_beginning(journal: Journal, name: str) -> dict[str, str]:
+    """{migration: its newest run} of the migrations whose id begins so."""
+    runs = [run for run in journal.history() if run.of_data and run.subject.startswith(name)]
+    return {run.subject: run.run_id for run in reversed(runs)} if name else {}
 
 
 @dataclass(frozen=True)
