@@ -840,7 +840,7 @@ def history(
         ),
     ] = False,
 ) -> int:
-    """List the newest runs and how each ended, or tell the story of one.
+    """List the newest runs, or tell all about one.
 
     Of one run: what its settings changed, its steps with their times, what failed, what was taken back and why.
 
