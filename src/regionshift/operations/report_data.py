@@ -13,13 +13,13 @@ from datetime import datetime
 from itertools import pairwise
 from typing import Any
 
-from regionshift.errors import InputError
 from regionshift.journal.events import DECISION, RUN, Event, RunSummary, RunView, summarize
 from regionshift.journal.journal import Journal
 from regionshift.journal.releases import ReleaseRecord, ReleaseStore, differences
 from regionshift.operations import moves
 from regionshift.operations.checks.last import LastChecks, last_checks
 from regionshift.operations.environment import Environment
+from regionshift.operations.migrations import listing
 from regionshift.operations.moving.fencing import last_measured_in
 from regionshift.operations.moving.promotion_plan import STEPS, STEPS_WITHOUT_SOURCE, promotion_from_json
 from regionshift.operations.status import regions_now, told_outcome
@@ -125,21 +125,11 @@ class ReportedRun:
 
 
 def run_named(journal: Journal, name: str | None) -> str | None:
-    """The id of the run that is meant: by its id, its number, or a migration's id; the newest when none is named.
-
-    Raises:
-        InputError: there is no such run.
-    """
-    if name is None:
-        newest = journal.history(1)
-        return newest[0].run_id if newest else None
-    try:
-        return journal.events(name)[0].run_id
-    except InputError:
-        of_it = [run.run_id for run in journal.history() if run.of_data and run.subject == name]
-        if not of_it:
-            raise
-        return of_it[-1]  # that began it
+    """The id of the run that is meant, as `listing.run_named` has it; the newest when none is named."""
+    if name is not None:
+        return listing.run_named(journal, name)
+    newest = journal.history(1)
+    return newest[0].run_id if newest else None
 
 
 def report_data(

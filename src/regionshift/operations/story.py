@@ -138,11 +138,15 @@ def story_of(journal: Journal, releases: ReleaseStore, name: str) -> RunStory:
         tuple(_changes(view, releases)),
         steps,
         _regions(view),
-        tuple(each.run_id for each in history if each.subject == view.run_id and each.kind == "rollback")[
-            ::-1
-        ],
+        tuple(each.run_id for each in reversed(history) if each.kind == "rollback" and _undoes(each, run)),
         tuple(_parts(view, history)),
     )
+
+
+def _undoes(later: RunSummary, run: RunSummary) -> bool:
+    if later.of_data:
+        return run.of_data and later.subject == run.subject and later.run_id != run.run_id
+    return later.subject == run.run_id
 
 
 def _steps(events: Iterable[Event]) -> Iterator[StoryStep]:

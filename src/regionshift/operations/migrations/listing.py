@@ -45,8 +45,8 @@ def run_named(journal: Journal, name: str) -> str:
     """The id of the run that ``name`` means.
 
     Args:
-        name: a run's id, its number, or the beginning of its id; or the id of a migration or the beginning of one, of
-            which the newest run counts.
+        name: a run's id, its number, or the beginning of its id; or the id of a migration or the beginning of one: the
+            run that began it is meant.
 
     Raises:
         InputError: there is none, or ``name`` begins the ids of several migrations.
@@ -92,9 +92,9 @@ def migration_named(journal: Journal, name: str) -> str:
 
 
 def _migrations_beginning(journal: Journal, name: str) -> dict[str, str]:
-    """{migration: its newest run} of the migrations whose id begins so."""
+    """{migration: the run that began it} of the migrations whose id begins so."""
     runs = [run for run in journal.history() if run.of_data and run.subject.startswith(name)]
-    return {run.subject: run.run_id for run in reversed(runs)} if name else {}
+    return {run.subject: run.run_id for run in runs} if name else {}
 
 
 @dataclass(frozen=True)
