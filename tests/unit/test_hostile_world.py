@@ -126,11 +126,7 @@ _VIEWS = [
     running.step_line,
 ] + [
     view
-<<<<<<< HEAD
-    for module in (terminal, plan_view, migrations, status)
-=======
-    for module in (terminal, migrations, status, history)
->>>>>>> 65ece87 (history RUN tells the whole story of a run; a run is found by its number, the beginning of its id or of its migration's)
+    for module in (terminal, plan_view, migrations, status, history)
     for name, view in vars(module).items()
     if inspect.isfunction(view) and view.__module__ == module.__name__ and not name.startswith(("_", "run_"))
 ]
