@@ -256,7 +256,7 @@ def open_bootstrap(
         Refused: another account, a lock held by somebody else.
     """
     from regionshift.aws.guard import require_account
-    from regionshift.infrastructure.bootstrap import account_stack, pipeline_stack, taking_over
+    from regionshift.infrastructure.bootstrap import account_stack, issuer_host, pipeline_stack, taking_over
     from regionshift.infrastructure.program import ProviderSettings
     from regionshift.infrastructure.site import Site
     from regionshift.journal.identity import is_written
@@ -311,15 +311,15 @@ def open_bootstrap(
 
         issuer = bootstrap.issuer_of(first.clients, config, place) if config.pipeline.repository else None
         findings: list[Finding] = []
-        with_issuer = False
-        account = opened(shared, lambda site: account_stack(site, settings, with_issuer=with_issuer))
+        issuers: list[str] = []
+        account = opened(shared, lambda site: account_stack(site, settings, issuers=issuers))
+        issuers += bootstrap.known_issuers(account.engine)
         is_theirs = issuer is not None and issuer[1].get("ManagedBy") != "regionshift"
-        if bootstrap.knows_issuer(account.engine):
-            with_issuer = True
-        elif issuer is not None and is_theirs and not take_over:
-            findings = bootstrap.issuer_findings(first.clients, place, issuer[0])
-        else:
-            with_issuer = config.pipeline.repository is not None
+        if issuer_host(config) not in issuers and config.pipeline.repository:
+            if issuer is not None and is_theirs and not take_over:
+                findings = bootstrap.issuer_findings(first.clients, place, issuer[0])
+            else:
+                issuers.append(issuer_host(config))
         yield BootstrapSession(
             config=config,
             given=given,

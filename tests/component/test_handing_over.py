@@ -117,6 +117,20 @@ def test_after_the_end_a_job_that_is_run_again_ends_as_the_deployment_did(job: J
     assert job.does("resume", "--run", run_id, "--wave", "3") == (0, {})
 
 
+def test_a_job_that_takes_back_takes_back_no_other_run(job: Job, scene: Scene) -> None:
+    _, handed = job.does("up", "--no-validate")
+    back = ("resume", "--back", "--run", handed["regionshift_run"])
+    assert job.does("resume", "--back", "--run", "000099-deployment-abcdef")[0] == 2
+    assert job.does(*back) == (0, {})
+    _, other = job.does("up", "--no-validate")
+    assert job.does(*back) == (0, {}), "the job is run again: it was taken back"
+    left = [each.run_id for each in scene.process().journal.unfinished()]
+    assert left == [other["regionshift_run"]], "and what came after it still waits"
+    for wave_number in ("2", "3"):
+        job.does("resume", "--run", other["regionshift_run"], "--wave", wave_number)
+    assert job.does("resume", "--back", "--run", other["regionshift_run"])[0] == 1, "it ended well before"
+
+
 def test_a_job_goes_on_with_no_change_that_is_not_its_own(job: Job, scene: Scene) -> None:
     _, handed = job.does("up", "--no-validate")
     scene.world.wanted = 2

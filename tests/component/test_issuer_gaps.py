@@ -8,6 +8,8 @@ from __future__ import annotations
 import base64
 import json
 from collections.abc import Callable, Iterator
+from datetime import date
+from functools import partial
 from typing import Any
 
 import boto3
@@ -17,9 +19,11 @@ from botocore.config import Config
 from botocore.exceptions import ClientError
 
 from regionshift.aws.clients import Clients
-from regionshift.infrastructure.bootstrap import AUDIENCE, GITHUB, github_trust
+from regionshift.engine.events import ResourceStep
+from regionshift.infrastructure.bootstrap import AUDIENCE, GITHUB, github_trust, job_trust
 from regionshift.local.emulator import LocalCloud
 from regionshift.local.iam_gaps import of_known_issuers
+from regionshift.operations.policy_findings import policy_findings
 from regionshift.settings.components import PipelineRole
 from regionshift.settings.config import MigrationConfig
 
@@ -41,17 +45,36 @@ def settings(account: str, **changes: Any) -> MigrationConfig:
     return MigrationConfig.model_validate(values)
 
 
+GITLAB = {"gitlab": "https://gitlab.example.com/lab", "repository": "group/sub/orders", "branch": "main"}
+LAB = "gitlab.example.com/lab"
+PROJECT = "project_path:group/sub/orders:ref_type"
+
+
 def token(
-    subject: str, *, ref: str = "refs/heads/main", audience: str = AUDIENCE, issuer: str = GITHUB
+    subject: str, *, ref: str = "refs/heads/main", audience: str = AUDIENCE, issuer: str = GITHUB, **more: str
 ) -> str:
     """A token of a job; its signature is nobody's."""
-    claims = {"iss": f"https://{issuer}", "aud": audience, "sub": subject, "ref": ref}
+    claims = {"iss": f"https://{issuer}", "aud": audience, "sub": subject, "ref": ref, **more}
     parts = ({"alg": "RS256", "typ": "JWT"}, claims)
     coded = [base64.urlsafe_b64encode(json.dumps(part).encode()).decode().rstrip("=") for part in parts]
     return ".".join([*coded, "c2lnbmF0dXJl"])
 
 
 Take = Callable[[PipelineRole, str], str]
+
+
+def _asked(cloud: LocalCloud, config: MigrationConfig, role: PipelineRole, given: str) -> str:
+    sts = boto3.client(
+        "sts",
+        region_name=REGION,
+        endpoint_url=cloud.endpoint,
+        verify=str(cloud.ca_bundle),
+        config=Config(signature_version=UNSIGNED),
+    )
+    answer = sts.assume_role_with_web_identity(
+        RoleArn=role.arn(config), RoleSessionName="job", WebIdentityToken=given
+    )
+    return str(answer["AssumedRoleUser"]["Arn"])
 
 
 @pytest.fixture(scope="module")
@@ -61,21 +84,7 @@ def take(cloud: LocalCloud, clients: Clients) -> Iterator[Take]:
     made = iam.create_open_id_connect_provider(Url=f"https://{GITHUB}", ClientIDList=[AUDIENCE])
     for role in PipelineRole:
         iam.create_role(RoleName=role.role_name(config), AssumeRolePolicyDocument=github_trust(config, role))
-    sts = boto3.client(
-        "sts",
-        region_name=REGION,
-        endpoint_url=cloud.endpoint,
-        verify=str(cloud.ca_bundle),
-        config=Config(signature_version=UNSIGNED),
-    )
-
-    def ask(role: PipelineRole, given: str) -> str:
-        answer = sts.assume_role_with_web_identity(
-            RoleArn=role.arn(config), RoleSessionName="job", WebIdentityToken=given
-        )
-        return str(answer["AssumedRoleUser"]["Arn"])
-
-    yield ask
+    yield partial(_asked, cloud, config)
     for role in PipelineRole:
         iam.delete_role(RoleName=role.role_name(config))
     iam.delete_open_id_connect_provider(OpenIDConnectProviderArn=made["OpenIDConnectProviderArn"])
@@ -152,6 +161,85 @@ def test_nobody_else_takes_it(take: Take, role: PipelineRole, given: str) -> Non
     with pytest.raises(ClientError) as refused:
         take(role, given)
     assert refused.value.response["Error"]["Code"] == "AccessDenied"
+
+
+@pytest.fixture(scope="module")
+def take_on_gitlab(cloud: LocalCloud, clients: Clients) -> Iterator[Take]:
+    """The same with the roles of a project on a GitLab of one's own."""
+    iam, config = clients.get("iam", REGION), settings(cloud.account, project="lab", pipeline=GITLAB)
+    made = iam.create_open_id_connect_provider(Url=f"https://{LAB}", ClientIDList=[AUDIENCE])
+    for role in PipelineRole:
+        iam.create_role(RoleName=role.role_name(config), AssumeRolePolicyDocument=job_trust(config, role))
+    yield partial(_asked, cloud, config)
+    for role in PipelineRole:
+        iam.delete_role(RoleName=role.role_name(config))
+    iam.delete_open_id_connect_provider(OpenIDConnectProviderArn=made["OpenIDConnectProviderArn"])
+
+
+def lab_token(subject: str, **more: str) -> str:
+    return token(f"{PROJECT}:{subject}", **{"ref": "main", "issuer": LAB, **more})
+
+
+ON_GITLAB_MAY = {
+    "preview of a merge request": (PipelineRole.PREVIEW, lab_token("branch:ref:feature/7", ref="feature/7")),
+    "preview of the branch at night": (PipelineRole.PREVIEW, lab_token("branch:ref:main")),
+    "deploy of the branch": (PipelineRole.DEPLOY, lab_token("branch:ref:main", environment="lab.dev.deploy")),
+    "operate of the branch": (PipelineRole.OPERATE, lab_token("branch:ref:main")),
+}
+ON_GITLAB_MAY_NOT = {
+    "preview of a tag": (PipelineRole.PREVIEW, lab_token("tag:ref:v1", ref="v1")),
+    "preview of a project that begins alike": (
+        PipelineRole.PREVIEW,
+        token("project_path:group/sub/orders-2:ref_type:branch:ref:main", ref="main", issuer=LAB),
+    ),
+    "preview of a fork": (
+        PipelineRole.PREVIEW,
+        token("project_path:somebody/orders:ref_type:branch:ref:main", ref="main", issuer=LAB),
+    ),
+    "preview by another GitLab": (PipelineRole.PREVIEW, lab_token("branch:ref:main", issuer="gitlab.com")),
+    "deploy of a merge request": (PipelineRole.DEPLOY, lab_token("branch:ref:feature", ref="feature")),
+    "deploy of a branch that begins alike": (
+        PipelineRole.DEPLOY,
+        lab_token("branch:ref:main-2", ref="main-2"),
+    ),
+    "deploy of a tag that is called like the branch": (PipelineRole.DEPLOY, lab_token("tag:ref:main")),
+    "deploy for another audience": (
+        PipelineRole.DEPLOY,
+        lab_token("branch:ref:main", audience=f"https://{LAB}"),
+    ),
+    "operate of another branch": (PipelineRole.OPERATE, lab_token("branch:ref:feature", ref="feature")),
+    "operate by a job of GitHub": (PipelineRole.OPERATE, token(f"{PROJECT}:branch:ref:main")),
+}
+
+
+@pytest.mark.parametrize(("role", "given"), ON_GITLAB_MAY.values(), ids=list(ON_GITLAB_MAY))
+def test_a_job_of_the_project_on_gitlab_takes_its_role(
+    take_on_gitlab: Take, role: PipelineRole, given: str
+) -> None:
+    assert f":assumed-role/lab.dev.{role.value}/" in take_on_gitlab(role, given)
+
+
+@pytest.mark.usefixtures("take")
+@pytest.mark.parametrize(("role", "given"), ON_GITLAB_MAY_NOT.values(), ids=list(ON_GITLAB_MAY_NOT))
+def test_nobody_else_on_gitlab_takes_it(take_on_gitlab: Take, role: PipelineRole, given: str) -> None:
+    with pytest.raises(ClientError) as refused:
+        take_on_gitlab(role, given)
+    assert refused.value.response["Error"]["Code"] == "AccessDenied"
+
+
+def test_the_trust_of_a_project_on_gitlab_is_judged_as_that_of_a_repository() -> None:
+    config = settings("123456789012", pipeline=GITLAB)
+    roles = [
+        ResourceStep(
+            "create",
+            f"urn::{role}",
+            "aws:iam/role:Role",
+            REGION,
+            new={"name": role.role_name(config), "assumeRolePolicy": job_trust(config, role)},
+        )
+        for role in PipelineRole
+    ]
+    assert policy_findings(config, roles, date(2026, 11, 30)) == []
 
 
 @pytest.mark.parametrize("region", ["cn-north-1", "us-gov-west-1"])

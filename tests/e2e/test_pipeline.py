@@ -11,6 +11,7 @@ import base64
 import json
 import os
 import re
+import shlex
 import shutil
 import subprocess
 from collections.abc import Iterator
@@ -288,6 +289,70 @@ def test_the_commands_for_any_other_ci_do_the_same(team: Team) -> None:
     assert done.outcome == "success", done.said
     assert team.memory() == [768] * 3
     team.commit(function={"memory": 768})
+
+
+def _on_gitlab(team: Team, name: str, **variables: str) -> tuple[Ended, dict[str, str]]:
+    """Run one of GitLab's jobs; gives what it hands over in its report of variables, too.
+
+    GitLab runs ``before_script`` and ``script`` as one, and merges the variables of what a job extends (GitLab Docs,
+    "CI/CD YAML syntax reference"). What makes the embedded AWS the AWS of a runner comes in between, as the first
+    takes away what a pipeline's variables may not say.
+    """
+    jobs = yaml.safe_load((team.work / ".gitlab/regionshift-dev.yml").read_text())
+
+    def extended(job: dict[str, Any]) -> dict[str, Any]:
+        base = extended(jobs[job["extends"]]) if "extends" in job else {}
+        return {**base, **job, "variables": {**base.get("variables", {}), **job.get("variables", {})}}
+
+    job = extended(jobs[f"regionshift dev {name}"])
+    runner = {**team.machines.variables, **team.machines.take_role(job["variables"]["AWS_ROLE_ARN"])}
+    runner |= {"PYTHONPATH": path} if (path := os.environ.get("PYTHONPATH")) else {}
+    exports = [f"export {key}={shlex.quote(text)}" for key, text in runner.items()]
+    given = {**job["variables"], "AWS_ID_TOKEN": "token", "ORDERS_TOKEN": SENTINEL, **variables}
+    steps = [
+        {"uses": "actions/checkout@v7", "with": {"persist-credentials": False}},
+        {"run": "\n".join([*job["before_script"], *exports, *job["script"]]), "id": "job", "env": given},
+        {
+            "uses": "actions/upload-artifact@v7",
+            "with": {"name": "gitlab", "path": "handed-over.env preview.md"},
+        },
+    ]
+    flow = {"jobs": {"job": {"permissions": {"contents": "read", "id-token": "write"}, "steps": steps}}}
+    done = team.machines.run(flow, "job", {})
+    team.told.append(done.said)
+    file = team.machines.folder / "artifacts/gitlab/handed-over.env"
+    lines = file.read_text().splitlines() if file.exists() else []
+    return done, dict(line.split("=") for line in lines)
+
+
+def test_the_jobs_of_gitlab_do_the_same(team: Team) -> None:
+    image = f"registry.example.com/runner@sha256:{'0' * 64}"
+    repository = yaml.safe_load((team.work / "regionshift.yaml").read_text())["pipeline"]
+    team.commit(function={"memory": 512}, pipeline={**repository, "image": image})
+    subprocess.run([COMMAND, "ci", "gitlab"], cwd=team.work, check=True, capture_output=True)
+    team.commit()
+
+    def ran(name: str, **variables: str) -> dict[str, str]:
+        done, handed = _on_gitlab(team, name, **variables)
+        assert done.outcome == "success", done.said
+        return handed
+
+    ran("up")  # what stood before, or the environment's first
+    assert "No wave waits." in _on_gitlab(team, "wave-2")[0].said
+    team.commit(function={"memory": 896})
+    ran("preview", CI_PIPELINE_SOURCE="merge_request_event")
+    assert "896" in (team.machines.folder / "artifacts/gitlab/preview.md").read_text()
+    handed = ran("up")
+    assert handed["regionshift_wave"] == "2"
+    assert team.memory() == [896, 512, 512]
+    after = ran("wave-2", **handed)
+    assert (after["regionshift_run"], after["regionshift_wave"]) == (handed["regionshift_run"], "3")
+    assert team.memory() == [896, 896, 512]
+    for wrong in ("", "$(touch /tmp/here)", "000099-deployment-abcdef"):
+        assert _on_gitlab(team, "take back", RUN=wrong)[0].outcome == "failure"
+    ran("take back", RUN=handed["regionshift_run"])
+    assert team.memory() == [512] * 3
+    team.commit(function={"memory": 512})
 
 
 def test_another_primary_by_hand_gives_the_settings_back_as_a_pull_request(team: Team) -> None:

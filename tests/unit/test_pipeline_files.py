@@ -336,7 +336,8 @@ def test_right_inputs_pass(workflows: dict[str, Any], tmp_path: Path) -> None:
     (script,) = _steps(workflows, "resume", "resume")
     for run_id, wave, direction, code in (
         ("", "", "finish", 0),
-        ("", "", "take back", 0),
+        ("", "", "take back", 2),
+        ("000003-deployment-8669ed", "", "take back", 0),
         ("000003-deployment-8669ed", "2", "finish", 0),
         ("000003-deployment-8669ed", "30", "finish", 0),
         ("000003-deployment-8669ed", "31", "finish", 2),

@@ -309,6 +309,14 @@ def bootstrap(
             metavar="OWNER/NAME",
         ),
     ] = None,
+    gitlab: Annotated[
+        str | None,
+        typer.Option(
+            "--gitlab",
+            help="The GitLab that --repository is a project of, instead of GitHub; as in the settings.",
+            metavar="URL",
+        ),
+    ] = None,
     region: Annotated[
         str | None,
         typer.Option(
@@ -325,12 +333,14 @@ def bootstrap(
 ) -> int:
     """Make a place for states and the roles of a pipeline.
 
-    A bucket with a key, GitHub as an issuer of identities, the boundary of the environment's roles and the roles that
-    jobs on GitHub take. It offers to write what the settings have to say then. `bootstrap destroy` takes it down.
+    A bucket with a key, GitHub or GitLab as an issuer of identities, the boundary of the environment's roles and the
+    roles that jobs there take. It offers to write what the settings have to say then. `bootstrap destroy` takes it
+    down.
 
     \b
     Examples:
       regionshift bootstrap --repository octo-org/orders
+      regionshift bootstrap --repository group/orders --gitlab https://gitlab.com
       regionshift bootstrap --plan-only
       regionshift bootstrap destroy
     """
@@ -345,6 +355,7 @@ def bootstrap(
         plan_only=plan_only,
         take_over=take_over,
         allow_broadening=allow_broadening or (),
+        gitlab=gitlab,
     )
 
 
@@ -979,7 +990,7 @@ def resume(
         typer.Option(
             "--run",
             metavar="RUN",
-            help="Go on with this deployment and no other one; with --wave.",
+            help="This run and no other one; with --wave, or with --back.",
             autocompletion=complete_runs,
         ),
     ] = None,
@@ -998,16 +1009,19 @@ def resume(
     Examples:
       regionshift resume
       regionshift resume --back
+      regionshift resume --back --run 000003-deployment-8669ed
     """
     from regionshift.cli.resume import run_resume, run_wave
 
     if run is None and wave is None:
         return run_resume(choices, back=back, hand_over=hand_over)
+    if back and wave is None:
+        return run_resume(choices, back=True, run=run, hand_over=hand_over)
     if run is None or wave is None or back:
         raise InputError(
-            "--run and --wave go together, and without --back.",
+            "--run goes with --wave or with --back, and not with both.",
             where="resume",
-            remedy="regionshift resume --run RUN --wave NUMBER --yes",
+            remedy="regionshift resume --run RUN --wave NUMBER --yes, or regionshift resume --run RUN --back --yes",
             error_id="RS-USAGE-001",
         )
     return run_wave(choices, run, wave, hand_over)

@@ -39,9 +39,10 @@ def run_bootstrap(
     plan_only: bool,
     take_over: bool,
     allow_broadening: Collection[str] = (),
+    gitlab: str | None = None,
 ) -> int:
     """Show, ask, make, and say what belongs into the settings file."""
-    with opened_bootstrap(choices, repository, region, take_over=take_over) as session:
+    with opened_bootstrap(choices, repository, region, take_over=take_over, gitlab=gitlab) as session:
         screen, parts = console(choices), (session.account, session.pipeline)
         with working(choices, "planning"):
             plans = [bootstrap.plan_part(part, session.today, take_over=take_over) for part in parts]
@@ -64,7 +65,8 @@ def run_bootstrap(
         if not session.is_inside:
             marker = bootstrap.state_object(session.identities[0])
             bootstrap.move_state(session.aside(), session.inside(), marker)
-        given = {**session.given, **({"pipeline.repository": repository} if repository else {})}
+        told = {"pipeline.repository": repository, "pipeline.gitlab": gitlab}
+        given = {**session.given, **{path: value for path, value in told.items() if value}}
     return _told(choices, session, plan, given)
 
 

@@ -80,12 +80,17 @@ def opened(
 
 
 def opened_bootstrap(
-    choices: Choices, repository: str | None = None, region: str | None = None, *, take_over: bool = False
+    choices: Choices,
+    repository: str | None = None,
+    region: str | None = None,
+    *,
+    take_over: bool = False,
+    gitlab: str | None = None,
 ) -> AbstractContextManager[BootstrapSession]:
     """As `open_bootstrap`, with what ``choices`` says of settings, endpoint and a held lock."""
     return open_bootstrap(
         choices.config,
-        {**choices.overrides, "pipeline.repository": repository},
+        {**choices.overrides, "pipeline.repository": repository, "pipeline.gitlab": gitlab},
         surroundings(),
         endpoint=choices.endpoint,
         force=_ask_before_breaking(choices) if choices.may_force else None,

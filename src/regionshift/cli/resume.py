@@ -30,18 +30,25 @@ Resumed = int | Callable[[], int]
 """The exit code, or what gives it in a session of its own, once that of `resume` is closed."""
 
 
-def run_resume(choices: Choices, *, back: bool, hand_over: Path | None = None) -> int:
+def run_resume(choices: Choices, *, back: bool, run: str | None = None, hand_over: Path | None = None) -> int:
     """Go on with a change that was stopped or killed, or take it back.
 
     Args:
+        run: the one that is meant: a job of a pipeline that is run again takes back no other one.
         hand_over: see `handing_over`. Then the person is elsewhere and has not seen what waits by now, so no wave is
             approved; that is what `run_wave` is for.
 
     Raises:
-        InputError: nothing is unfinished. Refused: there is no way back, or a newer version wrote it.
+        InputError: nothing is unfinished. Refused: there is no way back, a newer version wrote it, or what is
+            unfinished is not ``run``.
     """
     with opened(choices, locked=True) as session:
         found, waits = open_to_resume(session.journal), deploying.waiting(session.journal)
+        if run is not None:
+            view = session.journal.view(run)
+            if view.outcome is not None:
+                return _was_ended(choices, view, back=back)
+            _require_run(session, found, view.run_id)
         # A person who resumes at a terminal has seen what waits.
         approving = deploying.approval_of(waits.wave) if waits and hand_over is None else None
 
@@ -80,13 +87,25 @@ def run_wave(choices: Choices, run: str, wave: int, hand_over: Path | None) -> i
         return handing_over(choices, session, hand_over, go, after=wave)
 
 
-def _was_ended(choices: Choices, view: RunView) -> int:
+def _require_run(session: Session, found: list[tuple[RunRow, RunView]], run: str) -> None:
+    left = in_one_run(session.journal)
+    meant = found[0][1].run_id if found else left.run if left else None
+    if meant != run:
+        raise Refused(
+            f"{run} is not what would be taken back: that is {meant or 'a migration, if anything'}.",
+            where="--run",
+            remedy="`regionshift status` says what is unfinished, and what goes on with it",
+            error_id="RS-RUN-011",
+        )
+
+
+def _was_ended(choices: Choices, view: RunView, *, back: bool = False) -> int:
     """What a job finds that is run again after all was done, or taken back."""
     if choices.as_json:
         print_json({"run": view.run_id, "outcome": view.outcome})
     else:
         console(choices).print(f"{view.kind.capitalize()} {view.run_id} has ended: {view.outcome}")
-    return EXIT_OK if view.outcome == Outcome.SUCCEEDED else EXIT_FAILED
+    return EXIT_OK if view.outcome == (Outcome.ROLLED_BACK if back else Outcome.SUCCEEDED) else EXIT_FAILED
 
 
 def _open(

@@ -5,7 +5,8 @@ Two stacks, because several environments of an account share the first. Neither 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import re
+from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import partial
 from types import MappingProxyType
 
@@ -32,11 +33,13 @@ from regionshift.settings.components import (
     state_bucket,
 )
 from regionshift.settings.config import MigrationConfig
+from regionshift.settings.regions import partition_of
 
 GITHUB = "token.actions.githubusercontent.com"
 """The host of the issuer of the tokens of GitHub's jobs (GitHub Docs, "OpenID Connect reference")."""
 AUDIENCE = "sts.amazonaws.com"
-"""For whom a job asks for its token (GitHub Docs, "Configuring OpenID Connect in Amazon Web Services")."""
+"""For whom a job asks for its token (GitHub Docs, "Configuring OpenID Connect in Amazon Web Services"); a job on GitLab
+says itself for whom (GitLab Docs, "OpenID Connect (OIDC) Authentication Using ID Tokens")."""
 MADE = "made"
 """The output that a pipeline's stack has when all of it was made once."""
 DEPLOYER_ON_EVERYTHING: Mapping[str, str] = MappingProxyType(
@@ -64,16 +67,21 @@ Imports = Mapping[str, str]
 """{logical name: id} of what stands already and is taken over."""
 
 
-def account_stack(site: Site, settings: ProviderSettings, *, with_issuer: bool) -> None:
-    """What the account has once: the bucket of states, its key, GitHub as an issuer of identities.
+def account_stack(site: Site, settings: ProviderSettings, *, issuers: Collection[str]) -> None:
+    """What the account has once: the bucket of states, its key, the issuers of jobs' identities.
 
     Args:
-        with_issuer: whether the issuer is made; not where no repository is named, or somebody made it before.
+        issuers: the hosts of those that are made: of every environment so far, but those that somebody else made.
     """
     provider = AWSProviderManager(settings, {site.region: site}).get_provider(site.region)
     StateStack(site, pulumi.ResourceOptions(providers={"aws": provider}))
-    if with_issuer:
-        _Issuer(site, pulumi.ResourceOptions(providers={"aws": provider}))
+    if issuers:
+        _Issuers(site, pulumi.ResourceOptions(providers={"aws": provider}), issuers)
+
+
+def issuer_host(config: MigrationConfig) -> str:
+    """The issuer of the tokens of the pipeline's jobs, as IAM names it: its address without the scheme."""
+    return (config.pipeline.gitlab or f"https://{GITHUB}").removeprefix("https://")
 
 
 def pipeline_stack(site: Site, settings: ProviderSettings) -> None:
@@ -118,22 +126,25 @@ class StateStack(PrivateBuckets):
         self.register_outputs({})
 
 
-class _Issuer(RegionComponent):
-    """GitHub as an issuer of identities.
+class _Issuers(RegionComponent):
+    """GitHub, or a GitLab, as an issuer of identities.
 
     Without a thumbprint: IAM looks at the certificate's authority itself, and uses thumbprints for no issuer whose
-    authority it knows (IAM API Reference, "CreateOpenIDConnectProvider", ThumbprintList).
+    authority it knows; of any other it reads the thumbprint when the issuer is made (IAM API Reference,
+    "CreateOpenIDConnectProvider", ThumbprintList).
     """
 
-    def __init__(self, site: Site, opts: pulumi.ResourceOptions) -> None:
+    def __init__(self, site: Site, opts: pulumi.ResourceOptions, hosts: Collection[str]) -> None:
         super().__init__(site, "Issuer", opts)
-        aws.iam.OpenIdConnectProvider(
-            site.label("github"),
-            url=f"https://{GITHUB}",
-            client_id_lists=[AUDIENCE],
-            tags=site.tags("github", "identities of jobs on GitHub"),
-            opts=self.child(),
-        )
+        for host in sorted(hosts):
+            thing = "github" if host == GITHUB else "issuer-" + re.sub(r"[^a-z0-9]+", "-", host.lower())
+            aws.iam.OpenIdConnectProvider(
+                site.label(thing),
+                url=f"https://{host}",
+                client_id_lists=[AUDIENCE],
+                tags=site.tags(thing, "identities of jobs on " + ("GitHub" if host == GITHUB else host)),
+                opts=self.child(),
+            )
         self.register_outputs({})
 
 
@@ -156,7 +167,7 @@ class PipelineStack(RegionComponent):
             site.label(f"{role.value}-role"),
             name=name,
             description=site.about(purpose),
-            assume_role_policy=github_trust(site.config, role),
+            assume_role_policy=job_trust(site.config, role),
             max_session_duration=PIPELINE_SESSION,
             tags=site.tags(f"{role.value}-role", purpose),
             opts=self.child(),
@@ -184,6 +195,47 @@ class PipelineStack(RegionComponent):
         return made
 
 
+def job_trust(config: MigrationConfig, role: PipelineRole) -> str:
+    """Which jobs may take ``role``, where the settings say that the pipeline runs."""
+    return (gitlab_trust if config.pipeline.gitlab else github_trust)(config, role)
+
+
+def gitlab_trust(config: MigrationConfig, role: PipelineRole) -> str:
+    """Which jobs may take ``role``: of the project, and but for the previewing one of the branch.
+
+    A job of a merge request has its own branch in its subject, and no other kind of reference (GitLab Docs, "OpenID
+    Connect (OIDC) Authentication Using ID Tokens", "Token payload": ref_type is branch or tag). The subject names no
+    environment, and STS looks at no other claim of GitLab's (IAM User Guide, "Available keys for AWS OIDC federation").
+    """
+    host = issuer_host(config)
+    subject = f"project_path:{config.pipeline.repository}:ref_type:branch:ref:"
+    if role is PipelineRole.PREVIEW:
+        return _trust(config, {}, {f"{host}:sub": f"{subject}*"})
+    return _trust(config, {f"{host}:sub": f"{subject}{config.pipeline.branch}"})
+
+
+def _trust(
+    config: MigrationConfig, equals: Mapping[str, str | list[str]], like: Mapping[str, str | list[str]] = {}
+) -> str:
+    host = issuer_host(config)
+    partition = partition_of(config.regions.primary)
+    condition = {
+        "StringEquals": {f"{host}:aud": AUDIENCE, **equals},
+        **({"StringLike": {**like}} if like else {}),
+    }
+    return document(
+        [
+            {
+                "Sid": "Assume",
+                "Effect": "Allow",
+                "Principal": {"Federated": f"arn:{partition}:iam::{config.account}:oidc-provider/{host}"},
+                "Action": ["sts:AssumeRoleWithWebIdentity"],
+                "Condition": condition,
+            }
+        ]
+    )
+
+
 def github_trust(config: MigrationConfig, role: PipelineRole) -> str:
     """Which jobs may take ``role``: of the repository, and of the branch or the role's GitHub environment.
 
@@ -192,7 +244,7 @@ def github_trust(config: MigrationConfig, role: PipelineRole) -> str:
     "Available keys for AWS OIDC federation"; AWS What's New, 2 February 2026, "AWS STS now supports validation of
     select identity provider specific claims": "all AWS commercial Regions").
     """
-    partition = Site.by_settings(config, config.regions.primary).partition
+    partition = partition_of(config.regions.primary)
     repository, branch = f"repo:{config.pipeline.repository}", f"refs/heads/{config.pipeline.branch}"
     environment = role.github_environment(config)
     if environment is None:
@@ -200,17 +252,7 @@ def github_trust(config: MigrationConfig, role: PipelineRole) -> str:
     else:
         subjects = [f"{repository}:environment:{environment}"]
         more = {f"{GITHUB}:ref": branch} if partition == "aws" else {}
-    return document(
-        [
-            {
-                "Sid": "Assume",
-                "Effect": "Allow",
-                "Principal": {"Federated": f"arn:{partition}:iam::{config.account}:oidc-provider/{GITHUB}"},
-                "Action": ["sts:AssumeRoleWithWebIdentity"],
-                "Condition": {"StringEquals": {f"{GITHUB}:aud": AUDIENCE, f"{GITHUB}:sub": subjects, **more}},
-            }
-        ]
-    )
+    return _trust(config, {f"{GITHUB}:sub": subjects, **more})
 
 
 def taking_over(program: Callable[[], None], imports: Imports) -> Callable[[], None]:

@@ -26,9 +26,9 @@ from regionshift.infrastructure.bootstrap import (
     AUDIENCE,
     DEPLOYER_MEANT,
     DEPLOYER_ON_EVERYTHING,
-    GITHUB,
     MADE,
     Imports,
+    issuer_host,
 )
 from regionshift.infrastructure.operator_rights import reaches_beyond
 from regionshift.infrastructure.policies.statement import WITHOUT_RESOURCE
@@ -388,15 +388,16 @@ def state_findings(config: MigrationConfig, *, keeps_state: bool) -> list[Findin
 
 
 def issuer_of(clients: Clients, config: MigrationConfig, region: str) -> tuple[str, Mapping[str, str]] | None:
-    """GitHub's issuer as the account has it: its ARN and its tags."""
-    inputs = {"url": f"https://{GITHUB}"}
+    """The issuer of the pipeline's jobs as the account has it: its ARN and its tags."""
+    inputs = {"url": f"https://{issuer_host(config)}"}
     with told_plainly(region):
         return NAMED[_ISSUER](Look(clients, config.account, region, inputs, {}))
 
 
-def knows_issuer(engine: Engine) -> bool:
-    """Whether the state has it."""
-    return any(each["type"] == _ISSUER for each in engine.resources())
+def known_issuers(engine: Engine) -> list[str]:
+    """The hosts of those that the state has."""
+    found = (each for each in engine.resources() if each["type"] == _ISSUER)
+    return [str(each["inputs"]["url"]).removeprefix("https://") for each in found]
 
 
 def issuer_findings(clients: Clients, region: str, arn: str) -> list[Finding]:

@@ -195,7 +195,10 @@ class Pipeline(Section):
 
     repository: fields.Repository | None = None
     """The repository on GitHub, OWNER/NAME; with ids, OWNER@ID/NAME@ID, where its tokens have them (those of every
-    repository made since July 2026; `gh api repos/OWNER/NAME/actions/oidc/customization/sub` says so)."""
+    repository made since July 2026; `gh api repos/OWNER/NAME/actions/oidc/customization/sub` says so). With `gitlab`
+    the project there, GROUP/PROJECT."""
+    gitlab: fields.GitLab | None = None
+    """The GitLab whose jobs get the roles: `https://gitlab.com`, or the address of your own; without it GitHub's do."""
     branch: fields.Branch = "main"
     """The branch that is deployed."""
     requirements: str = Field(default="requirements.txt", min_length=1)

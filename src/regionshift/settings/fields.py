@@ -252,13 +252,27 @@ PolicyArn = Annotated[
 ]
 # What an owner and a repository may be called, each with its id where the tokens of GitHub have it (GitHub Docs,
 # "OpenID Connect reference", "Immutable subject claims": of all repositories made since 15 July 2026).
+ON_GITHUB = (
+    r"^[A-Za-z0-9](-?[A-Za-z0-9])*/[A-Za-z0-9_.-]{1,100}$"
+    r"|^[A-Za-z0-9](-?[A-Za-z0-9])*@[0-9]+/[A-Za-z0-9_.-]{1,100}@[0-9]+$"
+)
+# GitLab Docs, "Reserved project and group names", "Limitations on usernames, project and group names and slugs".
+ON_GITLAB = r"^[A-Za-z0-9_][A-Za-z0-9_.-]*(/[A-Za-z0-9_][A-Za-z0-9_.-]*)+$"
 Repository = Annotated[
     str,
     Field(
-        pattern=r"^[A-Za-z0-9](-?[A-Za-z0-9])*/[A-Za-z0-9_.-]{1,100}$"
-        r"|^[A-Za-z0-9](-?[A-Za-z0-9])*@[0-9]+/[A-Za-z0-9_.-]{1,100}@[0-9]+$",
+        pattern=f"{ON_GITHUB}|{ON_GITLAB}",
         max_length=255,
         examples=["octo-org/orders", "octo-org@123456/orders@456789"],
+    ),
+]
+# IAM API Reference, "CreateOpenIDConnectProvider", Url: https, as the claim iss has it, and without a port.
+GitLab = Annotated[
+    str,
+    Field(
+        pattern=r"^https://[a-z0-9]([a-z0-9.-]*[a-z0-9])?(/[A-Za-z0-9_.-]+)*$",
+        max_length=255,
+        examples=["https://gitlab.com"],
     ),
 ]
 # git-check-ref-format(1), but for what GitHub or a shell reads as something else.

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import ipaddress
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
+from regionshift.settings import fields
 from regionshift.settings.components import name_problems
 from regionshift.settings.config import MigrationConfig
 from regionshift.settings.deployment_config import deployment_text
@@ -144,6 +146,20 @@ def _boundary_is_ours(config: MigrationConfig) -> Iterator[Found]:
         yield _broken(("access", "boundary"), f'"{config.access.boundary}"', allowed)
 
 
+def _repository_is_there(config: MigrationConfig) -> Iterator[Found]:
+    pipeline, path = config.pipeline, ("pipeline", "repository")
+    if pipeline.repository is None:
+        if pipeline.gitlab:
+            yield _broken(path, "nothing", "the project on that GitLab: GROUP/PROJECT")
+    elif not re.match(fields.ON_GITLAB if pipeline.gitlab else fields.ON_GITHUB, pipeline.repository):
+        allowed = (
+            "a project on GitLab, GROUP/PROJECT, without ids"
+            if pipeline.gitlab
+            else "a repository on GitHub, OWNER/NAME; of a project on GitLab pipeline.gitlab has the address"
+        )
+        yield _broken(path, f'"{pipeline.repository}"', allowed)
+
+
 def _config_fits(config: MigrationConfig) -> Iterator[Found]:
     """What is really written: the names that the environment adds grow with its regions."""
     application, store = config.application, config.application.store
@@ -196,6 +212,7 @@ RULES = (
     Rule(_alarms_stand_here, (_REGIONS, ("deployment", "alarms"))),
     Rule(_emails_once, (("alerts", "emails"),)),
     Rule(_boundary_is_ours, (("access", "boundary"), ("account",), ("regions", "primary"))),
+    Rule(_repository_is_there, (("pipeline",),)),
     Rule(_tags_apart, ()),
     Rule(
         _config_fits,

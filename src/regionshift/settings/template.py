@@ -161,11 +161,12 @@ network:
 #  alarms: [{name: checkout-errors, region: <canary>}]
 
 # Who may take the roles that `regionshift bootstrap` makes for a pipeline.
-# For GitLab, whose jobs run in a container, name its image by digest.
+# On GitHub; with `gitlab` of that project on GitLab, whose jobs run in a container: name its image by digest.
 #pipeline:
 #  repository: octo-org/orders
 #  branch: main
 #  requirements: requirements.txt
+#  gitlab: https://gitlab.com
 #  image: example.com/tools@sha256:0000000000000000000000000000000000000000000000000000000000000000
 
 # Findings of policies that are accepted until a day: docs/findings.md has the ids.

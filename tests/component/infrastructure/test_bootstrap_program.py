@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
+from collections.abc import Collection
 from dataclasses import replace
 from datetime import date
 from functools import partial
@@ -56,9 +57,9 @@ HERE = "eu-central-1"
 PIPELINE = {"repository": "octo-org/orders"}
 
 
-def of_account(settings: MigrationConfig, region: str = HERE, *, with_issuer: bool = True) -> Run:
+def of_account(settings: MigrationConfig, region: str = HERE, *, issuers: Collection[str] = (GITHUB,)) -> Run:
     site = Site.by_settings(account_settings(settings, region), region)
-    return recorded(partial(account_stack, site, ProviderSettings(), with_issuer=with_issuer))
+    return recorded(partial(account_stack, site, ProviderSettings(), issuers=issuers))
 
 
 def of_pipeline(settings: MigrationConfig, region: str = HERE) -> Run:
@@ -141,7 +142,7 @@ def test_without_a_repository_there_is_a_boundary_and_nobody_who_is_trusted() ->
     run = of_pipeline(config())
     assert [one.inputs["name"] for one in run.of("iam/policy:Policy")] == ["shop.dev.boundary"]
     assert not run.of("iam/role:Role")
-    assert not of_account(config(), with_issuer=False).of("iam/openIdConnectProvider:OpenIdConnectProvider")
+    assert not of_account(config(), issuers=()).of("iam/openIdConnectProvider:OpenIdConnectProvider")
 
 
 def test_the_issuer_needs_no_thumbprint() -> None:
@@ -149,6 +150,15 @@ def test_the_issuer_needs_no_thumbprint() -> None:
     assert issuer.inputs["clientIdLists"] == [AUDIENCE]
     assert issuer.inputs["url"] == f"https://{GITHUB}"
     assert not issuer.inputs.get("thumbprintLists")
+
+
+def test_the_issuers_of_other_environments_stay_beside_a_new_one() -> None:
+    before = of_account(config()).of("iam/openIdConnectProvider:OpenIdConnectProvider")
+    run = of_account(config(), issuers=(GITHUB, "git.example.com/lab"))
+    issuers = run.of("iam/openIdConnectProvider:OpenIdConnectProvider")
+    assert before[0] in issuers, "the same resource, by the same name"
+    assert [one.inputs["url"] for one in issuers] == ["https://git.example.com/lab", f"https://{GITHUB}"]
+    assert len({one.name for one in issuers}) == len(issuers)
 
 
 def test_another_primary_changes_no_name() -> None:
@@ -177,7 +187,7 @@ def test_what_the_settings_say_already_is_kept() -> None:
 
 def test_what_is_taken_over_is_imported_as_it_is() -> None:
     site = Site.by_settings(account_settings(config(), HERE), HERE)
-    program = partial(account_stack, site, ProviderSettings(), with_issuer=True)
+    program = partial(account_stack, site, ProviderSettings(), issuers=[GITHUB])
     recorder = Imports()
     record(lambda: taking_over(program, {f"state-bucket-{HERE}": "theirs"})() or {}, recorder)
     assert recorder.imported == {f"state-bucket-{HERE}": "theirs"}
@@ -247,7 +257,7 @@ def test_its_policies_are_judged_and_what_deploying_is_for_is_told_once_a_rule(c
     for action in DEPLOYER_ON_EVERYTHING:
         less = [each for each in (*WITHOUT_RESOURCE, *DEPLOYER_ON_EVERYTHING) if each != action]
         told = policy_findings(settings, steps, date(2026, 11, 30), is_whole=False, on_everything=less)
-        assert [action in each.message for each in told if each.severity == "error"] == [True], action
+        assert {action in each.message for each in told if each.severity == "error"} == {True}, action
     assert not policy_findings(
         settings, plain_steps(of_account(settings), "same"), date(2026, 11, 30), is_whole=False
     )
