@@ -16,6 +16,7 @@ import publish_reference
 import pytest
 
 from doc_pages import ROOT, Block, blocks_of, commands_in, commands_named_in, pages, parse_command
+from regionshift.carriers.secrets_access import not_carried
 
 SITE: Any = tomllib.loads((ROOT / "zensical.toml").read_text(encoding="utf-8"))["project"]
 ZENSICAL = Path(sys.executable).parent / "zensical"
@@ -48,6 +49,18 @@ def test_every_page_has_its_place_in_the_navigation() -> None:
     missing = {name for name in there if not name.startswith(LISTED_BY_AN_INDEX)} - set(named)
     assert missing == set(), "name these pages under `nav` in zensical.toml"
     assert set(named) - there == set(), "these pages of `nav` are not there"
+
+
+def test_what_a_plan_may_name_as_not_carried_is_on_its_page() -> None:
+    page = (ROOT / "docs/reference/carried.md").read_text(encoding="utf-8")
+    has_it_all = {
+        "RotationEnabled": True,
+        "ReplicationStatus": [{"Region": "eu-west-1"}],
+        "VersionIdsToStages": {"1": ["AWSCURRENT"], "2": ["AWSPREVIOUS"]},
+    }
+    words = [*not_carried(has_it_all), "resource policy", "public ACL", "legal hold"]
+    assert len(words) > 5
+    assert [word for word in words if word not in page] == []
 
 
 def test_every_decision_is_in_its_index() -> None:

@@ -143,7 +143,7 @@ REASONS: Mapping[str, str] = MappingProxyType(
         "DecryptSource": "Objects to be replicated lie under the primary's key.",
         "DeliverLogs": "Step Functions has the machine's log delivered; AWS lets that be no narrower.",
         "EncryptReplicas": "Replicas are written under the secondaries' keys.",
-        "FindRecords": "Only who may list a bucket is told that an object is not there.",
+        "FindRecords": "S3 says that an object is not there only to who may list the bucket.",
         "FollowMapRuns": "A map run is an execution of its own, which is followed and stopped.",
         "KeepConfiguration": "It never changes what it is configured by, whatever else is allowed.",
         "KeepProgramsOwn": "What the command keeps in the bucket is not the function's to change.",
