@@ -422,7 +422,7 @@ AREAS: Mapping[str, Mapping[str, CatalogueEntry]] = {
             "A step of a run failed. The error says which, and what became of the run.",
             ("A check failed, an alarm turned red in the bake, or AWS refused a change.",),
             (
-                "`regionshift history` shows how each run ended.",
+                "`regionshift history RUN` shows every step, what failed and what was taken back.",
                 "Of an alarm that is named: `regionshift explain ALARM`.",
                 "`regionshift validate` checks every region.",
                 _GO_ON,
@@ -432,7 +432,7 @@ AREAS: Mapping[str, Mapping[str, CatalogueEntry]] = {
             1,
             "Checks of a region failed in the middle of a run, so the run went no further.",
             ("The region is not well.", "A permission for the check is missing."),
-            ("`regionshift validate`", "Fix what failed, then `regionshift resume`."),
+            ("`regionshift history RUN`", "`regionshift validate`", "Fix what failed, then `regionshift resume`."),
         ),
         "RS-RUN-010": _E(
             1,
