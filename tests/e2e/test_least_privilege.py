@@ -314,6 +314,8 @@ def live(life: Life) -> None:
     life.place.write()
     life.run(PREVIEW, "preview")
     life.run(PREVIEW, "doctor")
+    life.run(PREVIEW, "status")
+    life.run(OPERATE, "status")
     life.refuse(DEPLOY, "Functions", "up", "--yes")
     life.run(DEPLOY, "up", "--yes")
     life.run(DEPLOY, "rollback", "--yes")

@@ -965,7 +965,16 @@ def _lists(reach: _Reach) -> Iterator[_Row]:
         {
             DEPLOY: [*_LISTS, *names, *metrics],
             # How far replication is behind: `status`, and of a lost region `promote --source-lost --plan-only`.
-            PREVIEW: [*_LISTS, *(each for each, is_used in names.items() if is_used), *metrics],
+            PREVIEW: [
+                # How many functions may run is asked where some are to be kept for one.
+                *(
+                    _LISTS
+                    if config.function.reserved_concurrency
+                    else _without(_LISTS, "lambda:GetAccountSettings")
+                ),
+                *(each for each, is_used in names.items() if is_used),
+                *metrics,
+            ],
             OPERATE: [
                 *(each for each, is_used in names.items() if is_used),
                 "cloudwatch:GetMetricData",
