@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Callable, Collection, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from types import MappingProxyType
+from typing import Any
 
 import typer
 
 from regionshift.cli.opening import tools_of, topics
 from regionshift.cli.options import Choices
-from regionshift.cli.show import confirm, console, person_is_there, print_json, working
+from regionshift.cli.show import confirm, console, person_is_there, print_json
 from regionshift.engine.engine import Listener
 from regionshift.engine.events import StepProgress
 from regionshift.errors import EXIT_FAILED, EXIT_OK, Interrupted, Refused
@@ -22,10 +23,10 @@ from regionshift.operations.moving import proposing
 from regionshift.operations.moving.fencing import shut_again
 from regionshift.operations.unfinished import RunRow
 from regionshift.operations.waves.applier import Applier
-from regionshift.operations.waves.bake import Watch
+from regionshift.operations.waves.bake import BakeLook, Watch
 from regionshift.operations.waves.wave_run import WaveDriver
 from regionshift.releases import deployed_releases
-from regionshift.report.live import NEWS_STYLES, Activity, LiveView, StepsView
+from regionshift.report.live import NEWS_STYLES, CourseStep, CourseView, LiveView, StepsView
 from regionshift.report.printer import Screen, Text
 from regionshift.report.terminal import run_facts_table
 from regionshift.report.values import Plan
@@ -172,48 +173,57 @@ def driver(choices: Choices, session: Session, *, approving: str | None = None) 
     Args:
         approving: the step that --yes approves: a person has seen that it waits.
     """
-    screen, environment, under_way = console(choices), session.environment, _UnderWay(choices)
-    try:
+    screen, environment = console(choices), session.environment
+    with CourseShown(screen) as under_way:
         yield WaveDriver(
             environment,
             session.journal,
             Applier(environment, session.catalog, under_way.listen),
-            Watch(environment.clients, time.monotonic, time.sleep, under_way.left),
+            Watch(environment.clients, time.monotonic, time.sleep, under_way.look),
             _approval(choices, environment, approving),
             [under_way, NewsLines(screen), topics(session, screen)],
         )
-    finally:
-        under_way.end()
 
 
-class _UnderWay(RunListener[WaveStep]):
-    """Shows each step, and of the one that is being done its resource, since when, and what is left of a bake."""
+class CourseShown(RunListener[WaveStep]):
+    """Shows a run in waves: its regions and phases, the resources that are changed, and what is left of a bake."""
 
-    def __init__(self, choices: Choices) -> None:
-        self._choices = choices
-        self._activity: Activity | None = None
+    def __init__(self, screen: Screen) -> None:
+        self._view = CourseView(screen, "waves", time.monotonic)
+        self._stack = ExitStack()
+
+    def __enter__(self) -> CourseShown:
+        self._stack.enter_context(self._view)
+        return self
+
+    def __exit__(self, *how: Any) -> None:
+        self._stack.__exit__(*how)
+
+    def on_course(self, steps: Sequence[WaveStep]) -> None:
+        self._view.course([_course_step(step) for step in steps])
 
     def on_step(self, step: WaveStep, phase: StepPhase, said: Mapping[str, object]) -> None:
-        self.end()
+        if step.action == "approve" and phase == "before":
+            self._view.pause()
+            return
+        self._view.told(step.name, phase)
         if line := step_line(step, phase, said):
-            console(self._choices).print(line)
-        if phase == "before" and step.action != "approve":  # nothing moves under a question
-            what = f"{step.name} ({', '.join(step.regions)})"
-            self._activity = working(self._choices, what).__enter__()
-
-    def end(self) -> None:
-        if self._activity is not None:
-            self._activity.__exit__()
-        self._activity = None
+            self._view.console.print(line)
 
     def listen(self, progress: StepProgress) -> None:
         step = progress.step
-        if self._activity is not None and progress.phase == "started" and step.changes:
-            self._activity.now(f"{step.op} {step.name}")
+        if progress.phase == "started" and step.changes:
+            self._view.now(step.region, f"{step.op} {step.name}")
 
-    def left(self, seconds: float) -> None:
-        if self._activity is not None:
-            self._activity.ends_in(seconds)
+    def look(self, look: BakeLook) -> None:
+        self._view.watching(look.left, look.in_words)
+
+
+def _course_step(step: WaveStep) -> CourseStep:
+    """Of what is joined to regions there is no column, nor of a question; the way back has columns of its own."""
+    phase = {"apply": "back", "validate": "checked"}.get(step.action, "") if step.back else step.action
+    of_regions = step.wave is not None and step.action != "approve"
+    return CourseStep(step.name, phase if of_regions else "", step.regions, step.wave, step.back)
 
 
 def _approval(
@@ -264,18 +274,15 @@ def engine_view(screen: Screen, title: str, plan: Plan) -> Iterator[Listener | N
 
 
 def step_line(step: WaveStep, phase: str, said: Mapping[str, object]) -> Text | None:
-    """What a person reads of a step: one line when it ended; None for what says nothing."""
-    where = ", ".join(step.regions)
-    name = f"{step.name:<20} {where}"
-    if phase == "before":
-        return Text(f"… {name}", style="dim") if step.action in ("apply", "bake") else None
-    if phase in ("failed", "earlier"):
-        return None  # the news say it, or another process did
+    """What a person is to know of a step beside that it ended: which regions are down, what it had to rely on."""
+    if phase != "after":
+        return None
     regions = said.get("regions")
     if isinstance(regions, dict) and regions:
-        return Text(f"! {name}  " + "; ".join(f"{r}: {w}" for r, w in regions.items()), style="yellow")
+        told = "; ".join(f"{r}: {w}" for r, w in regions.items())
+        return Text(f"! {step.name}  {told}", style="yellow")
     relied = relied_on(said)
-    return Text(f"✓ {name}{'  ' + relied if relied else ''}", style="green")
+    return Text(f"{step.name}: {relied}", style="yellow") if relied else None
 
 
 def news_line(news: News) -> Text:

@@ -337,6 +337,8 @@ class _Driver(Generic[StateT, StepT]):
     def _start(self, at: RunUnderWay[StateT, StepT], state: StateT) -> None:
         self.started = True
         at.tell(state, at.kind.news.of_start(state))
+        for listener in at.listeners:
+            listener.on_course(state.steps)
         for step in state.finished:
             for listener in at.listeners:
                 listener.on_step(step, "earlier", {})
@@ -346,8 +348,10 @@ class _Driver(Generic[StateT, StepT]):
         kept = kind.kept_before(step, doubt=before.in_doubt)
         events.append(at.write(step, "before", kept))
         self.at_work = True
-        at.show(step, "before", kept)
         self.known = state = kind.state(events)
+        for listener in at.listeners:
+            listener.on_course(state.steps)
+        at.show(step, "before", kept)
         phase: Phase = "after"
         try:
             said = kind.do(step, state, doubt=before.in_doubt)

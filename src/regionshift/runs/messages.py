@@ -40,6 +40,9 @@ class News:
 class RunListener(Generic[_StepT_contra]):
     """Whoever is told of a run as it goes. What a listener does not want to know it leaves out."""
 
+    def on_course(self, steps: Sequence[_StepT_contra]) -> None:
+        """The steps of the present direction, those that are done included; told anew before each step."""
+
     def on_step(self, step: _StepT_contra, phase: StepPhase, said: Mapping[str, object]) -> None:
         """A step begins or has ended; ``said``: what the journal keeps of its end."""
 

@@ -16,7 +16,7 @@ from regionshift.aws.clients import Clients
 from regionshift.operations.alarms import RedAlarm, Watched, bake_finding, window_of
 from regionshift.operations.checks.base import CheckContext
 from regionshift.operations.environment import Outputs
-from regionshift.operations.waves.bake import Breach, RegionDown, Watch
+from regionshift.operations.waves.bake import BakeLook, Breach, RegionDown, Watch
 from regionshift.operations.waves.facts import Facts, Terms, facts_from_json
 from regionshift.runs.deployment_plan import DeploymentPlan, Wave
 from regionshift.runs.messages import relied_on
@@ -62,6 +62,7 @@ class Region:
     counted: list[dict[str, Any]] = field(default_factory=list)
     data_from: float = 0.0
     asked_for_data: list[dict[str, Any]] = field(default_factory=list)
+    looks: list[BakeLook] = field(default_factory=list)
 
     def get(self, _service: str, region: str) -> Any:
         if region == self.down:
@@ -127,7 +128,7 @@ class Region:
         clients = cast(Clients, self)
         context = CheckContext(CONFIG, OUTPUTS, clients, self.now, self.sleep, lambda: self.at)
         asked = Terms(**{"bake": 60, "min_samples": 10, "alarms": (Watched(MY_ALARM, SECONDARY),), **terms})
-        watch = Watch(clients, lambda: self.at, self.sleep)
+        watch = Watch(clients, lambda: self.at, self.sleep, self.looks.append)
         return watch.bake(asked, [SECONDARY], context, ignored, replicated)
 
 
@@ -135,6 +136,17 @@ def test_traffic_that_suffices_is_not_probed() -> None:
     said = Region(traffic_a_second=2.0).bake()
     assert said["probes"] == {SECONDARY: 0}
     assert said["traffic"][SECONDARY] >= 10
+
+
+def test_each_look_says_what_is_left_and_what_is_still_to_come() -> None:
+    red = RedAlarm(MY_ALARM, SECONDARY, datetime(2026, 1, 1, tzinfo=UTC).isoformat())
+    region = Region(traffic_a_second=2.0, red_from=0.0, arrives_after=30.0)
+    region.bake(red, replicated=(SECONDARY,))
+    first, last = region.looks[0], region.looks[-1]
+    assert (first.left, first.ignored, first.behind) == (60.0, 1, (SECONDARY,))
+    assert first.in_words.startswith("no alarm turned red, 1 red since before, ")
+    assert f"replication to {SECONDARY} to come" in first.in_words
+    assert (last.left, last.lacking, last.behind) == (0.0, 0, ())
 
 
 def test_what_is_missing_is_probed_and_counted_apart() -> None:

@@ -180,16 +180,40 @@ class Breach(Exception):
 
 
 @dataclass(frozen=True)
+class BakeLook:
+    """What one look of a bake found, when nothing is wrong.
+
+    Args:
+        left: seconds. ignored: alarms that are red since before the first wave. lacking: calls that there are too few.
+        behind: where the replicated object has not arrived yet.
+    """
+
+    left: float
+    ignored: int
+    lacking: int
+    behind: tuple[str, ...]
+
+    @property
+    def in_words(self) -> str:
+        """The same but for the time."""
+        parts = ["no alarm turned red" if self.ignored else "no alarm is red"]
+        parts += [f"{self.ignored} red since before"] if self.ignored else []
+        parts += [f"{self.lacking} calls to come"] if self.lacking else []
+        parts += [f"replication to {', '.join(self.behind)} to come"] if self.behind else []
+        return ", ".join(parts)
+
+
+@dataclass(frozen=True)
 class Watch:
     """Watches regions with ``clients``. ``clock`` and ``sleep`` are in seconds, ``clock`` is monotonic.
 
-    ``tell_left`` is told at each look how many seconds of the bake are left.
+    ``tell`` is told of each look.
     """
 
     clients: Clients
     clock: Callable[[], float]
     sleep: Callable[[float], None]
-    tell_left: Callable[[float], None] = lambda _: None
+    tell: Callable[[BakeLook], None] = lambda _: None
 
     def red(
         self, config: MigrationConfig, regions: Collection[str], watched: Collection[Watched] = ()
@@ -278,7 +302,8 @@ class Watch:
             pace = self._look_at(samples, gone / terms.bake if terms.bake else 1.0)
             self._measure(delay, terms.longest_delay)
             left = terms.bake - (self.clock() - began)
-            self.tell_left(max(left, 0.0))
+            lacking = sum(each.missing for each in samples.values())
+            self.tell(BakeLook(max(left, 0.0), len(red), lacking, tuple(delay.missing)))
             if left <= 0 and not delay.missing and not any(each.missing for each in samples.values()):
                 return looks
             share = max(left, 0.0) / max(pace, 1)
