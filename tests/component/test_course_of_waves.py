@@ -13,6 +13,7 @@ from model_regions import CANARY, OTHER, PRIMARY, World
 
 from regionshift.cli.running import CourseShown
 from regionshift.report.printer import Screen
+from regionshift.runs.deployment_plan import WaveStep
 
 __all__ = ["model"]
 
@@ -25,7 +26,7 @@ def test_a_release_that_is_taken_back_is_told_step_by_step(
     world.wanted = 1
     world.broken[world.digest(1), OTHER] = "alarm"
     screen, process = Screen(file=io.StringIO()), Process(world)
-    with CourseShown(screen) as shown:
+    with CourseShown(screen, lambda: 0.0) as shown:
         applier = replace(process.driver.applier, listener=shown.listen)
         process.driver = replace(process.driver, listeners=[shown], applier=applier)
         process.up()
@@ -47,6 +48,8 @@ def test_a_release_that_is_taken_back_is_told_step_by_step(
         ]
         for line in (f"{region}: … {name}", f"{region}: {mark} {name}")
     ]
+    shown.on_step(WaveStep("wave-1/apply", action="apply"), "after", {"regions": {CANARY: "down"}})
+    assert cast(io.StringIO, screen.file).getvalue().endswith(f"! wave-1/apply  {CANARY}: down\n")
     summary = said[len(steps) :]
     assert summary[0] == "waves  0 of 3 regions done, 1 failed, 1 taken back  0 s"
     assert summary[1].split() == ["region", "wave", "apply", "validate", "bake", "back", "checked"]

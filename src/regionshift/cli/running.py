@@ -188,8 +188,8 @@ def driver(choices: Choices, session: Session, *, approving: str | None = None) 
 class CourseShown(RunListener[WaveStep]):
     """Shows a run in waves: its regions and phases, the resources that are changed, and what is left of a bake."""
 
-    def __init__(self, screen: Screen) -> None:
-        self._view = CourseView(screen, "waves", time.monotonic)
+    def __init__(self, screen: Screen, clock: Callable[[], float] = time.monotonic) -> None:
+        self._view = CourseView(screen, "waves", clock)
         self._stack = ExitStack()
 
     def __enter__(self) -> CourseShown:

@@ -68,7 +68,6 @@ class Activity:
         self._clock = clock
         self._began = clock()
         self._now = ""
-        self._until: float | None = None
         self._heartbeat = Heartbeat(self._tell, soon=soon, silence=silence)
         self._live = Live(
             get_renderable=self._moving,
@@ -90,16 +89,10 @@ class Activity:
         """What is done at this moment."""
         self._now = text
 
-    def ends_in(self, seconds: float) -> None:
-        """How long it takes from now on; what is left is counted down."""
-        self._until = self._clock() + seconds
-
     @property
     def line(self) -> str:
-        """What goes on, since when, and how long still."""
+        """What goes on and since when."""
         parts = [f"{self._what}  {duration(self._clock() - self._began)}"]
-        if self._until is not None:
-            parts.append(f"{duration(max(0.0, self._until - self._clock()))} left")
         return "  ".join([*parts, self._now] if self._now else parts)
 
     def _tell(self) -> None:
@@ -186,6 +179,11 @@ class _MovingView(ABC):
             self._live.stop()
         else:
             self._heartbeat.__exit__()
+
+    @property
+    def console(self) -> Screen:
+        """Where the table is shown; lines that are printed there stand above it."""
+        return self._console
 
     @abstractmethod
     def _tell_plainly(self) -> None:
@@ -376,11 +374,6 @@ class StepsView(_MovingView):
         if not self._console.is_live:
             took = "" if phase == "before" else f"  {self._took[step]}"
             self._console.print(_line(step, *self._rows[step]).append(took))
-
-    @property
-    def console(self) -> Screen:
-        """Where the table is shown; lines that are printed there stand above it."""
-        return self._console
 
     def news(self, summary: str, status: str, *, of_step: bool) -> None:
         """What the topics are told too; the end of a step stands in the table already."""
