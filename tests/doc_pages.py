@@ -74,7 +74,7 @@ def commands_in(page: Path) -> list[str]:
     shown: list[str] = []
     for block in blocks_of(page):
         lines = block.text.replace("\\\n", " ").splitlines()
-        if block.language == "console":
+        if block.language != "sh":
             lines = [line.removeprefix("$ ") for line in lines if line.startswith("$ ")]
         shown += [_alone(line) for line in lines if _RUN.search(line)] if block.language in _SHOWN else []
     return shown
@@ -92,7 +92,7 @@ def commands_named_in(page: Path) -> list[str]:
     ]
 
 
-_SHOWN = ("sh", "console")
+_SHOWN = ("sh", "console", "")
 _RUN = re.compile(r"(?:^|[( ])(regionshift [^#]*)")
 
 
