@@ -345,3 +345,17 @@ def test_findings_that_are_alike_are_told_once_for_their_regions() -> None:
         "warning no boundary",
         "        → set one",
     ]
+
+
+def test_a_long_value_goes_on_below_its_own_beginning() -> None:
+    listed = ValueChange("actions", None, " ".join(f"s3:Action{number}" for number in range(20)))
+    plan = Plan("dev", ("us-east-1",), (_in("us-east-1", values=(listed,)),), ())
+    screen = Screen(width=80, force_terminal=True, color_system=None)
+    with screen.capture() as taken:
+        for part in plan_parts(plan, whole=True):
+            screen.print(part)
+    first, *rest = [line.rstrip() for line in taken.get().splitlines() if "s3:" in line]
+    assert first.startswith(" " * 13 + "actions: + s3:Action0")
+    assert len(rest) > 1
+    assert all(line.startswith(" " * 15 + "s3:") and len(line) <= 80 for line in rest)
+    assert " ".join((first, *rest)).count("s3:Action") == 20

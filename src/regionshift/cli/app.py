@@ -138,15 +138,13 @@ app.add_typer(ci, name="ci")
 Check = Annotated[
     bool, typer.Option("--check", help="Write nothing; exit code 1 when a file is not up to date.")
 ]
-Overwrite = Annotated[
-    bool, typer.Option("--overwrite", help="Write also over files that somebody changed since.")
-]
+Overwrite = Annotated[bool, typer.Option("--overwrite", help="Overwrite files that somebody changed, too.")]
 HandOver = Annotated[
     Path | None,
     typer.Option(
         "--hand-over",
         metavar="FILE",
-        help="Where a wave waits for a person, add run and wave to this file and end with 0: another job resumes.",
+        help="When a wave waits for approval, add its run and number to this file and end with 0.",
     ),
 ]
 PlanOnly = Annotated[bool, typer.Option("--plan-only", help="Show the plan, change nothing.")]
@@ -274,7 +272,7 @@ def init(
 def doctor(choices: Choices) -> int:
     """Check this machine, the credentials and the account.
 
-    Makes nothing. Says what would stand in the way of `up`, with what to do, and ends with its exit code.
+    Changes nothing. Lists what would stop an `up` and how to fix it, and ends with the exit code of that `up`.
 
     \b
     Examples:
@@ -296,7 +294,7 @@ class BootstrapAction(StrEnum):
 @takes(CHANGE)
 def bootstrap(
     action: Annotated[
-        BootstrapAction | None, typer.Argument(help="Take down what it made.", show_default=False)
+        BootstrapAction | None, typer.Argument(help="Delete what bootstrap made.", show_default=False)
     ] = None,
     *,
     choices: Choices,
@@ -305,7 +303,7 @@ def bootstrap(
         str | None,
         typer.Option(
             "--repository",
-            help="The repository on GitHub whose jobs get the roles; as in the settings.",
+            help="The GitHub repository whose jobs get the roles; by default that of the settings.",
             metavar="OWNER/NAME",
         ),
     ] = None,
@@ -326,16 +324,16 @@ def bootstrap(
     ] = None,
     take_over: Annotated[
         bool,
-        typer.Option("--take-over", help="Manage from now on what stands already and somebody else made."),
+        typer.Option("--take-over", help="Adopt what already exists and somebody else made."),
     ] = False,
     allow_data_loss: DataLoss = False,
     allow_broadening: Broadening = None,
 ) -> int:
-    """Make a place for states and the roles of a pipeline.
+    """Make the state bucket and the roles of a pipeline.
 
-    A bucket with a key, GitHub or GitLab as an issuer of identities, the boundary of the environment's roles and the
-    roles that jobs there take. It offers to write what the settings have to say then. `bootstrap destroy` takes it
-    down.
+    Once an account: a bucket with a key, GitHub or GitLab as an identity provider, the permissions boundary of the
+    environment's roles, and the roles that jobs there assume. Offers to write the settings for it. `bootstrap destroy`
+    deletes it.
 
     \b
     Examples:
@@ -381,12 +379,13 @@ def preview(
 ) -> int:
     """Show what `up` would change, and what is wrong with it.
 
-    Changes nothing.
+    Changes nothing. Shows new rights, what is lost, what a month costs, and each value old and new.
 
     \b
     Examples:
       regionshift preview
-      regionshift preview --json
+      regionshift preview --verbose
+      regionshift preview --markdown comment.md --json
     """
     from regionshift.cli.up import run_preview
     from regionshift.operations.plan_up import UpOptions
@@ -408,14 +407,14 @@ def up(
         typer.Option(
             autocompletion=complete_regions,
             metavar="REGION",
-            help="Make no call to this region; may be given again.",
+            help="Make no call to this region; repeat for more.",
         ),
     ] = None,
     despite_alarms: Annotated[
         bool,
         typer.Option(
             "--despite-alarms",
-            help="Begin although alarms are red, and do not look at them until they were green.",
+            help="Begin although alarms are red. A red one counts again once it was green.",
         ),
     ] = False,
     rejoin: Annotated[
@@ -431,12 +430,14 @@ def up(
 ) -> int:
     """Bring every region to what the settings say.
 
-    The first time all regions at once, later wave by wave; then every region is checked. What fails is taken back.
+    Shows the plan and asks. The first time all regions at once, later wave by wave, each checked afterwards. A
+    deployment that fails is taken back.
 
     \b
     Examples:
       regionshift up
       regionshift up --yes --skip-region eu-west-1
+      regionshift up --rejoin us-east-1
     """
     from regionshift.cli.up import run_up
     from regionshift.operations.plan_up import UpOptions
@@ -471,7 +472,7 @@ def validate(
         typer.Option(
             autocompletion=complete_regions,
             metavar="REGION",
-            help="Check this region only; may be given again.",
+            help="Check this region only; repeat for more.",
         ),
     ] = None,
     junit: Annotated[
@@ -510,11 +511,12 @@ def outputs(choices: Choices) -> int:
 def destroy(choices: Choices) -> int:
     """Delete the environment with all that is in it.
 
-    Shows what goes, asks for the name, and looks afterwards that nothing is left.
+    Shows and counts what goes, asks for the environment's name, deletes, and looks that nothing is left.
 
     \b
     Examples:
       regionshift destroy
+      regionshift destroy --yes
     """
     from regionshift.cli.destroy import run_destroy
 
@@ -546,10 +548,11 @@ def migrate(
     choices: Choices,
     plan_only: PlanOnly = False,
     migration_id: Annotated[
-        str | None, typer.Option("--id", help="Its id; the id of an unfinished one continues it.")
+        str | None,
+        typer.Option("--id", help="Name of the migration. That of an unfinished one continues it."),
     ] = None,
     level: Annotated[
-        str | None, typer.Option("--level", help="pinned or full; as in the settings by default.")
+        str | None, typer.Option("--level", help="pinned or full; by default what the settings say.")
     ] = None,
     deep: Annotated[
         bool, typer.Option("--deep", help="Also compare tags, checksums and settings of what seems the same.")
@@ -597,7 +600,7 @@ def rollback(
         ),
     ] = False,
     with_data: Annotated[
-        bool, typer.Option("--with-data", help="Take back too what migrations wrote since that deployment.")
+        bool, typer.Option("--with-data", help="Also take back what migrations wrote since that deployment.")
     ] = False,
     allow_data_loss: DataLoss = False,
 ) -> int:
@@ -634,12 +637,11 @@ def local_up(
     port: Annotated[int | None, typer.Option(help="Loopback port; a free one by default.")] = None,
     weather: Annotated[
         str | None,
-        typer.Option(
-            help="calm; aws, as late and busy as AWS; or storm, a bad day. The one before by default."
-        ),
+        typer.Option(help="calm; aws: as late and busy as AWS; storm: a bad day. By default as before."),
     ] = None,
     seed: Annotated[
-        int | None, typer.Option(help="Makes a weather again; by default the one before, or a new one.")
+        int | None,
+        typer.Option(help="Repeats a weather: the same seed, the same faults. By default as before."),
     ] = None,
     *,
     choices: Choices,
@@ -676,9 +678,9 @@ def local_status(choices: Choices) -> int:
 @local.command("env")
 @takes(MACHINE)
 def local_env(choices: Choices) -> int:
-    """Print what points `aws` and the SDKs at the embedded AWS.
+    """Print variables that point `aws` and SDKs at the embedded AWS.
 
-    The region is the settings' primary. When it does not run: exit code 1, and `eval` fails too.
+    The region is the primary of the settings. When it does not run, the exit code is 1 and `eval` fails too.
 
     \b
     Examples:
@@ -728,9 +730,9 @@ def policy_deploy(
     *,
     choices: Choices,
 ) -> int:
-    """Print the least policies with which a pipeline can work on this environment and on nothing else.
+    """Print the smallest policies that a pipeline needs for this environment.
 
-    Of the settings as they stand, each statement with its reason. Calls nothing.
+    Made from the settings alone, each statement with its reason. Makes no call to AWS.
 
     \b
     Examples:
@@ -746,14 +748,14 @@ def policy_deploy(
 @takes(SETTINGS)
 def policy_runtime(
     region: Annotated[
-        str | None, typer.Option(help="Of this region; the primary, which has every role, by default.")
+        str | None, typer.Option(help="The region; by default the primary, which has every role.")
     ] = None,
     *,
     choices: Choices,
 ) -> int:
     """Print what the function, the worker, the state machine, flow logs and replication may do, and why.
 
-    By the settings as they stand. Calls nothing.
+    Made from the settings alone. Makes no call to AWS.
 
     \b
     Examples:
@@ -815,12 +817,12 @@ def releases(choices: Choices) -> int:
 @takes(ENVIRONMENT)
 def diff(
     one: Annotated[str, typer.Argument(help="A release; six characters of it are enough.")],
-    other: Annotated[str, typer.Argument(help="Another.")],
+    other: Annotated[str, typer.Argument(help="The release to compare it with.")],
     choices: Choices,
 ) -> int:
     """Show what differs from one release to another.
 
-    Of secrets only that they differ.
+    Of a secret it says only that it differs, never the value.
 
     \b
     Examples:
@@ -847,7 +849,7 @@ def history(
     seal: Annotated[
         bool,
         typer.Option(
-            "--seal", help="Show the runs that are not sealed with the state's key, ask, and take them."
+            "--seal", help="Show runs that are not sealed with the state's key, ask, and seal them."
         ),
     ] = False,
 ) -> int:
@@ -1002,8 +1004,8 @@ def resume(
 ) -> int:
     """Continue a run that was stopped or killed.
 
-    An `up`, a `rollback`, a `destroy`, a `migrate`, a `promote` or a `move` goes on where it stood; --back undoes it.
-    With --hand-over no wave is approved but that of --run and --wave.
+    An `up`, `rollback`, `destroy`, `migrate`, `promote` or `move` continues where it stopped; --back undoes it.
+    With --hand-over it approves the wave of --run and --wave and no other.
 
     \b
     Examples:
@@ -1041,7 +1043,7 @@ def promote(
 ) -> int:
     """Make a secondary the primary.
 
-    A last copy, the settings, replication turned round. If a step fails it is taken back.
+    Copies what is missing, changes the settings and turns replication round. If a step fails, all are taken back.
 
     \b
     Examples:
@@ -1062,13 +1064,13 @@ def move(
     to: Annotated[str, typer.Option("--to", help="The region that takes its place.", metavar="REGION")],
     choices: Choices,
     retire: Annotated[
-        bool, typer.Option("--retire", help="Afterwards take the old region down; asked for apart.")
+        bool, typer.Option("--retire", help="Afterwards delete the old region; asks once more first.")
     ] = False,
     allow_data_loss: DataLoss = False,
 ) -> int:
     """Move the environment to another region.
 
-    Stands it up in the new region, migrates, promotes the new one, and takes the old one down if asked.
+    Stands it up in the new region, copies the data, and makes the new region the primary.
 
     \b
     Examples:

@@ -32,10 +32,10 @@ Config = Annotated[
     typer.Option("--config", "-c", envvar="REGIONSHIFT_CONFIG", help="The settings file.", metavar="FILE"),
 ]
 Target = Annotated[
-    TargetName | None, typer.Option("--target", help="The real AWS, or the one embedded in this machine.")
+    TargetName | None, typer.Option("--target", help="The real AWS, or the embedded one on this machine.")
 ]
 Account = Annotated[
-    str | None, typer.Option("--account", help="The account that must be behind the credentials.")
+    str | None, typer.Option("--account", help="The AWS account that the credentials must be of.")
 ]
 DataLoss = Annotated[
     bool, typer.Option("--allow-data-loss", help="Allow deleting or replacing what holds data.")
@@ -46,11 +46,11 @@ Broadening = Annotated[
         "--allow-broadening",
         envvar="REGIONSHIFT_ALLOW_BROADENING",
         metavar="ID",
-        help="Allow what the plan shows under this id to get more rights; may be given again.",
+        help="Allow the new rights that the plan shows under this id; repeat for more.",
     ),
 ]
 Refresh = Annotated[
-    bool, typer.Option("--refresh", help="Read everything back first, so that changes by hand are put back.")
+    bool, typer.Option("--refresh", help="Read everything back first, so that changes by hand are undone.")
 ]
 DEFAULT_CONFIG = Path("regionshift.yaml")
 # By the name of the field of `Choices` that each becomes.
@@ -69,25 +69,29 @@ SHARED: dict[str, Any] = {
     "verbosity": Annotated[
         int,
         typer.Option(
-            "--verbose", "-v", count=True, show_default=False, help="Say more on standard error; -vv all."
+            "--verbose",
+            "-v",
+            count=True,
+            show_default=False,
+            help="Show tables whole, log to standard error; -vv all.",
         ),
     ],
     "log_file": Annotated[
         Path | None,
-        typer.Option("--log-file", help="Log all of it to this file, as JSON lines.", metavar="FILE"),
+        typer.Option("--log-file", help="Also log everything to this file, as JSON lines.", metavar="FILE"),
     ],
     "lock_timeout": Annotated[
         float,
         typer.Option(
             "--lock-timeout",
             parser=_duration,
-            help="How long to wait for a lock that somebody else holds, such as 15m.",
+            help="How long to wait for a lock that another run holds, such as 15m.",
             metavar="DURATION",
             show_default="not at all",
         ),
     ],
     "may_force": Annotated[
-        bool, typer.Option("--force", help="Break a lock, once its owner is shown and you agree.")
+        bool, typer.Option("--force", help="Break another run's lock; shows its owner and asks first.")
     ],
 }
 _ALWAYS = ("as_json", "yes", "verbosity", "log_file")
