@@ -6,13 +6,21 @@ import base64
 import hashlib
 import json
 import re
+import webbrowser
+from collections.abc import Iterator
+from contextlib import contextmanager
 from html.parser import HTMLParser
 from importlib.resources import files
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
+import pytest
 import report_runs
 from report_runs import ReportWorld
 
+from regionshift.cli import report
+from regionshift.cli.options import Choices
 from regionshift.report.page import as_page, asset
 
 HOSTILE = (
@@ -100,6 +108,46 @@ def test_what_is_others_is_as_it_came() -> None:
         assert hashlib.sha256(text.encode()).hexdigest() == digest
         assert "</script" not in text.lower() and "<!--" not in text, "it stands inside a script"
     assert "-->" not in notices, "they stand inside a comment"
+
+
+@pytest.fixture
+def command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ReportWorld:
+    """The command's environment is one whose run was taken back; there is no browser."""
+    world = report_runs.taken_back(tmp_path)
+
+    @contextmanager
+    def session(_: Choices) -> Iterator[Any]:
+        catalog = SimpleNamespace(store=world.releases)
+        yield SimpleNamespace(environment=world.environment, journal=world.journal, catalog=catalog)
+
+    monkeypatch.setattr(report, "opened", session)
+    monkeypatch.setattr(webbrowser, "open", lambda _: False)
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    return world
+
+
+def test_the_file_has_the_environments_name_or_the_one_that_is_given(
+    command: ReportWorld, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert report.run_report(Choices(), None, None, opens=True) == 0
+    said = capsys.readouterr()
+    assert "Wrote regionshift-orders-prod.html" in said.out and "open the file in one" in said.err
+    assert command.data()["story"]["run"] in Path("regionshift-orders-prod.html").read_text()
+    assert report.run_report(Choices(), "orders-2026", Path("new/other.html"), opens=False) == 0
+    assert "Migration from us-east-1 to eu-west-1" in Path("new/other.html").read_text()
+
+
+def test_as_json_a_file_is_written_only_where_one_is_named(
+    command: ReportWorld, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert report.run_report(Choices(as_json=True), "1", None, opens=False) == 0
+    data = json.loads(capsys.readouterr().out)
+    assert data["story"] == command.data("1")["story"]
+    assert list(Path().iterdir()) == []
+    assert report.run_report(Choices(as_json=True), "1", Path("one.html"), opens=False) == 0
+    assert json.loads(capsys.readouterr().out)["story"] == data["story"]
+    assert Path("one.html").exists()
 
 
 def test_the_page_never_writes_html() -> None:

@@ -165,6 +165,13 @@ def test_it_carries_proves_goes_on_and_takes_all_of_it_back(place: Place) -> Non
     assert place.target() == was
     assert place.json("rollback", "whole")[0] == 0
     assert place.target() == was
+    code, report = place.json("report", "whole")
+    assert code == 0
+    _require_unseen(json.dumps(report))
+    (counted,) = report["migrations"]
+    assert [counted[name] for name in ("planned", "copied", "proven", "taken_back")] == [125] * 4
+    assert counted["throughput"][-1][1:] == [125, counted["bytes"]], "items and bytes at the last look"
+    assert {"item": "taken back", "reason": "trial"} in counted["reasons"]
     assert place.json("status", "whole")[1]["status"] == "rolled_back"
     assert place.json("status", "whole", "--verify")[0] == 2
     assert place.migrate("--id", "whole")[0] == 3
@@ -380,6 +387,9 @@ def test_a_migration_that_cannot_be_proven_goes_back_by_itself(place: Place) -> 
     assert answer["status"] == "rolled_back"
     assert [problem["key"] for problem in answer["problems"]] == ["docs/011"]
     assert place.target() == was
+    (counted,) = place.json("report", "barred")[1]["migrations"]
+    assert counted["taken_back"] == counted["copied"] > 0
+    assert [reason["item"] for reason in counted["reasons"]] == [f"old-media-{TARGET}/docs/011"]
 
 
 def test_the_worker_reaches_nothing_that_is_not_named(place: Place) -> None:

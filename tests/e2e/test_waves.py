@@ -81,6 +81,21 @@ def _require_news_of_a_rollback(region: str, told: list[dict[str, Any]]) -> None
 
 
 # What breaks at once is caught below too, in a change that was killed.
+def _require_report_of_a_rollback(place: Place, failed: str) -> None:
+    """The report of what was just taken back says what failed, why, and how every region stands."""
+    told = place.run("report", "--json", "--output", "report.html")
+    assert told.code == 0, told.said
+    data = told.json
+    assert (data["story"]["tone"], data["story"]["told"]) == ("back", "failed, rolled back")
+    assert [step["step"] for step in data["story"]["steps"] if step["state"] == "failed"] == [failed]
+    assert data["story"]["turns"][0]["why"]
+    assert {result["region"] for result in data["checks"]["results"]} == {CANARY}
+    assert {region["region"]: region["state"] for region in data["regions"]} == {PRIMARY: "up", CANARY: "up"}
+    assert "artifact" in {row["path"] for row in data["releases"]["rows"]}
+    page = (place.folder / "report.html").read_text(encoding="utf-8")
+    assert data["story"]["run"] in page and "<!doctype html>" in page
+
+
 @pytest.mark.parametrize(
     "handler",
     [
@@ -105,6 +120,7 @@ def test_a_release_that_breaks_the_function_stops_at_the_canary(
     assert _releases(up) == releases
     for region, queue in queues.items():
         _require_news_of_a_rollback(region, _news(up, region, queue))
+    _require_report_of_a_rollback(up, CAUGHT[handler])
 
 
 def test_a_change_that_was_killed_is_finished_by_resume(up: Place) -> None:

@@ -393,7 +393,7 @@
       wrong.length ? el("ul", { class: "notes" }, wrong.map((result) => el("li", { class: result.outcome === "failed" ? "bad" : "back" },
         el("p", {}, el("b", {}, `${result.check} in ${result.region}`), ` ${result.outcome}`), el("p", {}, result.detail), result.remedy ? el("p", { class: "muted" }, `→ ${result.remedy}`) : null))) : null,
       folded(`What every check saw (${results.length})`, table("What every check saw", ["Check", "Region", "Outcome", "Seen", "Took"], results.map((result) =>
-        row(result.check, cell(result.region), cell(result.outcome), el("td", { class: "wrap" }, result.detail), el("td", { class: "nowrap" }, duration(result.seconds || 0)))))));
+        row(result.check, el("td", { class: "nowrap" }, result.region), cell(result.outcome), el("td", { class: "wrap" }, result.detail), el("td", { class: "nowrap" }, duration(result.seconds || 0)))))));
   }
 
   // ---- data --------------------------------------------------------------------------------------------------------
