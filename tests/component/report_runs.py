@@ -18,7 +18,7 @@ from regionshift.journal.sealing import SecretKey
 from regionshift.operations.checks.base import said_of
 from regionshift.operations.environment import Environment
 from regionshift.operations.moving.promotion_plan import PromotionPlan
-from regionshift.operations.report_data import report_data, run_named
+from regionshift.operations.report_data import report_data
 from regionshift.operations.validate import all_checks
 from regionshift.operations.waves.facts import Facts, Terms
 from regionshift.report.values import CheckResult
@@ -63,9 +63,8 @@ class ReportWorld:
         self.newest: str | None = None
 
     def data(self, run: str | None = None) -> dict[str, Any]:
-        found = run_named(self.journal, run)
         return report_data(
-            self.environment, self.journal, self.releases, found, by="bob@example.com", version="0.1.0"
+            self.environment, self.journal, self.releases, run, by="bob@example.com", version="0.1.0"
         )
 
     def tick(self, seconds: float) -> None:

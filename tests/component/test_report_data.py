@@ -125,6 +125,7 @@ def test_a_run_is_named_by_its_number_and_the_newest_is_meant_when_none_is(tmp_p
     world = report_runs.success(tmp_path)
     assert world.data()["story"]["run"].startswith("000003-deployment-")
     assert world.data("1")["story"]["title"] == "Deployment of all regions at once"
+    assert world.data("orders-2")["story"]["run"] == world.data("000002-migr")["story"]["run"]
     assert world.data("1")["checks"] is None, "neither it nor anybody asked"
     with pytest.raises(InputError, match="no run"):
         world.data("99")

@@ -112,6 +112,17 @@ def test_wrong_input_is_refused(
     assert words in answer["error"]["message"]
 
 
+def _require_report_of_all_of_it(place: Place) -> None:
+    """The report counts what was planned, copied, proven and taken back, and holds no value."""
+    code, report = place.json("report", "whole")
+    assert code == 0
+    _require_unseen(json.dumps(report))
+    (counted,) = report["migrations"]
+    assert [counted[name] for name in ("planned", "copied", "proven", "taken_back")] == [125] * 4
+    assert counted["throughput"][-1][1:] == [125, counted["bytes"]], "items and bytes at the last look"
+    assert {"item": "taken back", "reason": "trial"} in counted["reasons"]
+
+
 def test_it_carries_proves_goes_on_and_takes_all_of_it_back(place: Place) -> None:
     was = place.target()
     code, out, said = place.run(*CARRY, "--id", "whole", "--json", "--yes", "-vv", "--log-file", "log")
@@ -165,13 +176,7 @@ def test_it_carries_proves_goes_on_and_takes_all_of_it_back(place: Place) -> Non
     assert place.target() == was
     assert place.json("rollback", "whole")[0] == 0
     assert place.target() == was
-    code, report = place.json("report", "whole")
-    assert code == 0
-    _require_unseen(json.dumps(report))
-    (counted,) = report["migrations"]
-    assert [counted[name] for name in ("planned", "copied", "proven", "taken_back")] == [125] * 4
-    assert counted["throughput"][-1][1:] == [125, counted["bytes"]], "items and bytes at the last look"
-    assert {"item": "taken back", "reason": "trial"} in counted["reasons"]
+    _require_report_of_all_of_it(place)
     assert place.json("status", "whole")[1]["status"] == "rolled_back"
     assert place.json("status", "whole", "--verify")[0] == 2
     assert place.migrate("--id", "whole")[0] == 3

@@ -10,7 +10,7 @@ from regionshift.cli.opening import opened
 from regionshift.cli.options import Choices
 from regionshift.cli.show import console, print_json, screen_of
 from regionshift.errors import EXIT_OK
-from regionshift.operations.report_data import report_data, run_named
+from regionshift.operations.report_data import report_data
 from regionshift.report.page import as_page
 from regionshift.surroundings import user_name
 
@@ -23,7 +23,7 @@ def run_report(choices: Choices, run: str | None, output: Path | None, *, opens:
             session.environment,
             journal,
             session.catalog.store,
-            run_named(journal, run),
+            run,
             by=user_name(),
             version=__version__,
         )

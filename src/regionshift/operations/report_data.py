@@ -9,20 +9,20 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from itertools import pairwise
 from typing import Any
 
-from regionshift.journal.events import DECISION, RUN, Event, RunSummary, RunView, summarize
+from regionshift.journal.events import RunSummary, RunView
 from regionshift.journal.journal import Journal
 from regionshift.journal.releases import ReleaseRecord, ReleaseStore, differences
 from regionshift.operations import moves
 from regionshift.operations.checks.last import LastChecks, last_checks
 from regionshift.operations.environment import Environment
-from regionshift.operations.migrations import listing
 from regionshift.operations.moving.fencing import last_measured_in
 from regionshift.operations.moving.promotion_plan import STEPS, STEPS_WITHOUT_SOURCE, promotion_from_json
 from regionshift.operations.status import regions_now, told_outcome
+from regionshift.operations.story import RunStory, story_of
 from regionshift.operations.unfinished import row_of, rows_named
 from regionshift.releases import deployed_releases
 from regionshift.report.values import as_data
@@ -34,6 +34,7 @@ from regionshift.settings.regions import PLACES
 FORMAT = 1
 """Of the data; it grows when a field changes its meaning or goes."""
 _MOST_RUNS = 20
+_MOST_LOOKED_AT = 100  # runs, for the newest measurement of a delay
 _MOST_MIGRATIONS = 5
 _MOST_RELEASES = 6
 _MOST_ROWS = 200
@@ -70,7 +71,7 @@ class ReportedStep:
         label: what it does, in words. action: its name without its wave. back: it is of the way back.
         ended: None when nobody saw its end. state: ``done``, ``failed``, ``left`` (nothing was done, as a region takes
             no part), ``open`` (a command may be at it), or ``cut off`` (its command was stopped or killed).
-        notes: what it said of its end. error: why it failed.
+        notes: what it said of its end. error: why it failed. said: all that the journal keeps of its end.
     """
 
     step: str
@@ -82,8 +83,9 @@ class ReportedStep:
     began: datetime
     ended: datetime | None
     state: str
-    notes: tuple[str, ...] = ()
-    error: str = ""
+    notes: tuple[str, ...]
+    error: str
+    said: Mapping[str, object]
 
 
 @dataclass(frozen=True)
@@ -103,7 +105,7 @@ class ReportedRun:
     Args:
         tone: ``good``, ``back`` (taken back as it should be), ``bad``, or ``open``. told: how it ended, in words.
         waves: the regions that changed together, in order. per_region: what became of each.
-        go_on: what goes on with it while it is open. parts: the runs that it began itself.
+        go_on: what goes on with it while it is open. taken_back_by, parts: as `RunStory` has them.
     """
 
     run: str
@@ -121,22 +123,15 @@ class ReportedRun:
     turns: tuple[Turn, ...]
     per_region: Mapping[str, str]
     go_on: str
+    taken_back_by: tuple[str, ...] = ()
     parts: tuple[ReportedRun, ...] = ()
-
-
-def run_named(journal: Journal, name: str | None) -> str | None:
-    """The id of the run that is meant, as `listing.run_named` has it; the newest when none is named."""
-    if name is not None:
-        return listing.run_named(journal, name)
-    newest = journal.history(1)
-    return newest[0].run_id if newest else None
 
 
 def report_data(
     environment: Environment,
     journal: Journal,
     store: ReleaseStore,
-    run_id: str | None,
+    run: str | None,
     *,
     by: str,
     version: str,
@@ -144,12 +139,16 @@ def report_data(
     """All that the page shows, as plain JSON.
 
     Args:
-        run_id: of `run_named`; None for an environment without a run. by: who makes the report.
+        run: a name as `run_named` takes it; None for the newest run, if there is any. by: who makes the report.
+
+    Raises:
+        InputError: there is no such run, or several may be meant.
     """
     config = environment.config
     runs = journal.history()
-    view = journal.view(run_id) if run_id else None
-    story = story_of(journal, view, runs) if view else None
+    name = run or (runs[0].run_id if runs else None)
+    story = _reported(journal, store, name) if name else None
+    view = journal.view(story.run) if story else None
     regions = regions_now(environment, journal)
     known = last_checks(journal, list(regions))
     return {
@@ -168,40 +167,42 @@ def report_data(
             for region, state in regions.items()
         ],
         "links": _links(journal, runs, known, config.regions.primary, config.regions.secondaries),
-        "checks": checks_of(journal, [part.run for part in (*story.parts, story)] if story else ())
-        or _of_last(known),
+        "checks": (checks_of(story) if story else None) or _of_last(known),
         "migrations": _migrations(journal, runs, view),
         "releases": _releases(journal, store, view),
         "history": [_told_run(run) for run in runs[:_MOST_RUNS]],
     }
 
 
-def story_of(journal: Journal, view: RunView, runs: Sequence[RunSummary]) -> ReportedRun:
-    """The story of one run; ``runs`` are all of the journal."""
-    events = journal.events(view.run_id)
-    summary = summarize(view)
+def _reported(journal: Journal, store: ReleaseStore, name: str) -> ReportedRun:
+    """One run, with those that it began itself."""
+    story = story_of(journal, store, name)
+    run = story.run
+    view = journal.view(run.run_id)
     row = row_of(view)
-    position = row.position(journal, view) if row and view.outcome is None else None
-    where = _places(view, summary.regions)
-    steps = tuple(_steps(events, view, where))
-    parts = [run for run in runs if _is_part(run, view)] if view.kind == "move" else []
+    position = row.position(journal, view) if row and run.outcome is None else None
+    where = _places(view, run.regions)
+    steps = tuple(_steps(story, where))
     return ReportedRun(
-        view.run_id,
-        view.kind,
+        run.run_id,
+        run.kind,
         _title(view),
-        summary.by,
+        run.by,
         str(view.opened.get("reason") or ""),
-        view.started,
-        view.ended,
-        tone_of(summary),
-        told_outcome(summary) if view.outcome else f"not finished: {position.at if position else 'unknown'}",
-        tuple(dict.fromkeys((*summary.regions, *where[""]))),
+        run.started,
+        run.ended,
+        tone_of(run),
+        story.ended_as if run.outcome else f"not finished: {position.at if position else 'unknown'}",
+        tuple(dict.fromkeys((*run.regions, *where[""]))),
         _waves(view),
         steps,
-        tuple(_turns(events, steps)),
-        fold_deployment(events).said_per_region(view.kind) if "plan" in view.opened else {},
-        row.go_on(journal, view) if row and view.outcome is None else "",
-        tuple(story_of(journal, journal.view(run.run_id), runs) for run in parts[::-1]),
+        tuple(_turns(story, steps)),
+        fold_deployment(journal.events(run.run_id)).said_per_region(run.kind)
+        if "plan" in view.opened
+        else {},
+        row.go_on(journal, view) if row and run.outcome is None else "",
+        story.taken_back_by,
+        tuple(_reported(journal, store, part.run_id) for part in story.parts),
     )
 
 
@@ -215,16 +216,6 @@ def tone_of(run: RunSummary) -> str:
     if run.outcome in {row.succeeds_as or "succeeded" for row in rows_named(run.kind)}:
         return "good"
     return "back" if run.outcome == Outcome.ROLLED_BACK else "bad"
-
-
-def _is_part(run: RunSummary, whole: RunView) -> bool:
-    """Whether ``run`` was begun by a step of ``whole``, beside which no other change may begin."""
-    if run.run_id <= whole.run_id or (whole.ended and run.started > whole.ended):
-        return False
-    if run.of_data:
-        return run.subject.startswith(f"{whole.run_id}-")
-    names = {row.name for row in rows_named(whole.kind)}
-    return any(names & set(row.part_of) for row in rows_named(run.kind))
 
 
 def _title(view: RunView) -> str:
@@ -256,54 +247,29 @@ def _waves(view: RunView) -> tuple[tuple[str, ...], ...]:
     return tuple(wave.regions for wave in plan_from_json(plan).waves) if plan else ()
 
 
-def _steps(
-    events: Sequence[Event], view: RunView, where: Mapping[str, tuple[str, ...]]
-) -> Iterator[ReportedStep]:
+def _steps(story: RunStory, where: Mapping[str, tuple[str, ...]]) -> Iterator[ReportedStep]:
     """Every attempt at every step, in the order in which they began; ``where`` as `_places` has it."""
-    under_way: dict[tuple[str, str | None], Event] = {}
-    found: list[ReportedStep] = []
-    for event in events:
-        if event.step in (RUN, DECISION):
-            continue
-        key = (event.step, event.region)
-        began = under_way.pop(key, None)
-        if event.phase == "before":
-            if began is not None:  # its command was killed, and another one does the step again
-                found.append(_step(began, None, where, view))
-            under_way[key] = event
-        else:
-            found.append(_step(began or event, event, where, view))
-    found += [_step(began, None, where, view) for began in under_way.values()]
-    yield from sorted(found, key=lambda step: step.began)
-
-
-def _step(
-    began: Event, end: Event | None, where: Mapping[str, tuple[str, ...]], view: RunView
-) -> ReportedStep:
-    parts = _STEP.fullmatch(began.step)
-    action = parts["action"] if parts else began.step
-    words = _OF_A_DEPLOYMENT if view.kind in ("deployment", "rollback", "destroy") else {}
-    on = began.data.get("on")
-    regions = tuple(map(str, on)) if isinstance(on, list) else where.get(began.step, where[""])
-    if not isinstance(on, list) and began.region:
-        regions = (began.region,)
-    if end is None:
-        state = "cut off" if view.outcome or began.sequence < view.last_sequence else "open"
-    else:
-        state = "failed" if end.phase == "failed" else "left" if end.data.get("left") else "done"
-    return ReportedStep(
-        began.step,
-        words.get(action) or _LABELS.get(action, action),
-        action,
-        int(parts["wave"]) if parts and parts["wave"] else None,
-        bool(parts and parts["back"]),
-        regions,
-        began.at,
-        end.at if end else None,
-        state,
-        tuple(_notes(end.data)) if end else (),
-        str(end.data.get("error", "")) if end and end.phase == "failed" else "",
-    )
+    words = _OF_A_DEPLOYMENT if story.run.kind in ("deployment", "rollback", "destroy") else {}
+    attempts = [step for step in story.steps if step.end != "decided"]
+    for place, step in enumerate(attempts):
+        parts = _STEP.fullmatch(step.name)
+        action = parts["action"] if parts else step.name
+        # Its command was stopped or killed: the run ended, or another command went on.
+        is_over = story.run.outcome is not None or place < len(attempts) - 1
+        yield ReportedStep(
+            step.name,
+            words.get(action) or _LABELS.get(action, action),
+            action,
+            int(parts["wave"]) if parts and parts["wave"] else None,
+            step.back,
+            step.regions or where.get(step.name, where[""]),
+            step.began,
+            None if step.seconds is None else step.began + timedelta(seconds=step.seconds),
+            "left" if step.said.get("left") else "cut off" if step.end == "open" and is_over else step.end,
+            tuple(_notes(step.said)),
+            step.why,
+            step.said,
+        )
 
 
 def _places(view: RunView, everywhere: tuple[str, ...]) -> Mapping[str, tuple[str, ...]]:
@@ -348,28 +314,20 @@ def _notes(said: Mapping[str, object]) -> Iterator[str]:
         yield f"approved by {said['by']}"
 
 
-def _turns(events: Sequence[Event], steps: Sequence[ReportedStep]) -> Iterator[Turn]:
+def _turns(story: RunStory, steps: Sequence[ReportedStep]) -> Iterator[Turn]:
     """Failures, decisions and what was taken back, in order."""
     found = [
-        Turn(step.ended, f"{_name(step)} failed", step.regions, step.error)
-        for step in steps
-        if step.ended and step.state == "failed"
+        Turn(step.began, "somebody decided to take it back", ())
+        for step in story.steps
+        if step.end == "decided"
     ]
-    found += [
-        Turn(step.ended, f"{_name(step)}: done", step.regions)
-        for step in steps
-        if step.ended and step.back and step.state == "done"
-    ]
-    found += [
-        Turn(step.began, f"{_name(step)} was cut off", step.regions)
-        for step in steps
-        if step.state == "cut off"
-    ]
-    found += [
-        Turn(event.at, "somebody decided to take it back", ())
-        for event in events
-        if event.step == DECISION and event.data.get("direction") == "back"
-    ]
+    for step in steps:
+        if step.state == "cut off":
+            found.append(Turn(step.began, f"{_name(step)} was cut off", step.regions))
+        elif step.ended and step.state == "failed":
+            found.append(Turn(step.ended, f"{_name(step)} failed", step.regions, step.error))
+        elif step.ended and step.back and step.state == "done":
+            found.append(Turn(step.ended, f"{_name(step)}: done", step.regions))
     return iter(sorted(found, key=lambda turn: turn.at))
 
 
@@ -408,7 +366,7 @@ def _links(
     A run measured it, or a `validate` that is no run.
     """
     turned = next((run for run in runs if run.outcome == "promoted"), None)
-    by_runs, found = last_measured_in(journal, secondaries), []
+    by_runs, found = last_measured_in(journal, secondaries, _MOST_LOOKED_AT), []
     for region in secondaries:
         run, checks = by_runs.get(region), known.get(region)
         seen = (
@@ -434,7 +392,7 @@ def _of_last(known: Mapping[str, LastChecks]) -> dict[str, Any] | None:
     }
 
 
-def checks_of(journal: Journal, run_ids: Sequence[str]) -> dict[str, Any] | None:
+def checks_of(run: ReportedRun) -> dict[str, Any] | None:
     """The answers to the checks of a run and its parts, the last of each; None when they asked none, or kept none.
 
     What was asked on the way back stands only where nothing was asked on the way there: it says that all is well again,
@@ -442,11 +400,11 @@ def checks_of(journal: Journal, run_ids: Sequence[str]) -> dict[str, Any] | None
     """
     there, back = dict[tuple[str, str], dict[str, Any]](), dict[tuple[str, str], dict[str, Any]]()
     at = None
-    for event in (event for run_id in run_ids for event in journal.events(run_id)):
-        results = event.data.get("results")
-        if isinstance(results, list) and event.phase != "before":
-            found = back if event.step.startswith("back/") else there
-            at = event.at if found is there or not there else at
+    for step in (step for each in (*run.parts, run) for step in each.steps):
+        results = step.said.get("results")
+        if isinstance(results, list):
+            found = back if step.back else there
+            at = step.ended if found is there or not there else at
             found |= {(str(each["check"]), str(each["region"])): dict(each) for each in results}
     return {"at": at.isoformat(), "of_run": True, "results": [*(back | there).values()]} if at else None
 
@@ -606,9 +564,11 @@ def _told_run(run: RunSummary) -> dict[str, Any]:
 
 
 def _plain(value: Any) -> Any:
-    """The story with its times as text."""
+    """The run with its times as text; what steps said stands in words already."""
     if isinstance(value, ReportedRun):
-        return _plain(asdict(value))
+        return _plain({**asdict(value), "parts": value.parts})
+    if isinstance(value, Mapping) and "notes" in value:
+        value = {name: each for name, each in value.items() if name != "said"}
     if isinstance(value, Mapping):
         return {name: _plain(each) for name, each in value.items()}
     if isinstance(value, list | tuple):

@@ -268,10 +268,12 @@ def last_measured(journal: Journal, region: str) -> Measurement | None:
     return last_measured_in(journal, [region]).get(region)
 
 
-def last_measured_in(journal: Journal, regions: Collection[str]) -> dict[str, Measurement]:
-    """The same of each of ``regions`` that was measured at all; each run is read once."""
+def last_measured_in(
+    journal: Journal, regions: Collection[str], most: int | None = None
+) -> dict[str, Measurement]:
+    """The same of each of ``regions`` that was measured, at all or in the newest ``most`` runs; each is read once."""
     newest: dict[str, Measurement] = {}
-    for run in journal.history():
+    for run in journal.history(most):
         missing = [region for region in regions if region not in newest]
         if not missing:
             break

@@ -271,6 +271,7 @@
       el("h2", { id: "verdict-title" }, `${story.title}: ${story.told}`),
       el("p", { class: "muted" }, id(story.run), ` · ${story.by || "somebody"} · ${instant(story.started)}`, story.reason ? ` · “${story.reason}”` : ""),
       first ? el("p", {}, el("b", {}, `${capital(first.what)}: `), first.why) : el("p", {}),
+      story.taken_back_by.length ? el("p", {}, "Taken back later by ", story.taken_back_by.map((run, place) => [place ? ", " : "", id(run)]), ".") : null,
       story.go_on ? el("p", {}, "Next: ", el("code", {}, story.go_on)) : null,
       el("dl", { class: "tiles" },
         tile(story.ended ? "Took" : "Since", duration(took), [...(bake ? [`bake ${duration(bake)}`] : []), ...(waited ? [`waited ${duration(waited)}`] : [])].join(", ") || null),
