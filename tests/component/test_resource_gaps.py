@@ -276,6 +276,21 @@ def test_a_role_is_made_and_changed_under_its_boundary(
     clients.get("iam", REGION).create_role(RoleName=f"{name}-2", AssumeRolePolicyDocument=TRUST)
     with pytest.raises(ClientError, match="AccessDenied"):
         theirs.put_role_policy(RoleName=f"{name}-2", PolicyName="p", PolicyDocument=DOCUMENT)
+    theirs.update_assume_role_policy(RoleName=name, PolicyDocument=TRUST)
+    with pytest.raises(ClientError, match="AccessDenied"):
+        theirs.update_assume_role_policy(RoleName=f"{name}-2", PolicyDocument=TRUST)
+
+
+def test_a_condition_key_in_a_resource_stands_for_its_value(user: Callable[..., Clients]) -> None:
+    allowed = {"Effect": "Allow", "Action": "sns:CreateTopic"}
+    by_region = user({**allowed, "Resource": "arn:aws:sns:*:*:in-${aws:RequestedRegion}"})
+    by_region.get("sns", "eu-west-1").create_topic(Name="in-eu-west-1")
+    by_region.get("sns", "us-east-1").create_topic(Name="in-us-east-1")
+    with pytest.raises(ClientError, match="AuthorizationError"):
+        by_region.get("sns", "us-east-1").create_topic(Name="in-eu-west-1")
+    unknown = user({**allowed, "Resource": "arn:aws:sns:*:*:in-${aws:PrincipalTag/Project}"})
+    with pytest.raises(ClientError, match="AuthorizationError"):
+        unknown.get("sns", "us-east-1").create_topic(Name="in-us-east-1")
 
 
 def reference(action: str) -> list[dict[str, Any]]:

@@ -26,7 +26,6 @@ from regionshift.iam.findings import RULES
 from regionshift.infrastructure import alarms
 from regionshift.infrastructure.runbooks import PAGE, RUNBOOKS, link, runbook_of
 from regionshift.infrastructure.site import Site
-from regionshift.operations.alarms import Excuse, RedAlarm, red_findings
 from regionshift.settings.config import MigrationConfig
 from regionshift.settings.quotas import ALARM_DESCRIPTION
 
@@ -196,15 +195,6 @@ def test_every_alarm_has_a_runbook_that_its_whole_name_finds(alarm: alarms.Alarm
     anchor = re.search(rf"{re.escape(PAGE)}#([a-z-]+)", link(alarm.component))
     assert anchor is not None
     assert f"\n## {anchor[1]}\n" in (ROOT / PAGE).read_text(encoding="utf-8")
-
-
-def test_a_red_alarm_is_told_with_the_command_that_explains_it() -> None:
-    own, theirs = (RedAlarm(name, "eu-west-1", "") for name in ("shop-throttles-eu-west-1-dev", "latency"))
-    (finding,) = red_findings([theirs, own], Excuse(), "error", despite=False)
-    assert f"`regionshift explain {own.name}`" in finding.remedy
-    told = red_findings([theirs, own], Excuse(), "error", despite=True)
-    assert [f"explain {own.name}" in each.remedy for each in told] == [False, True]
-    assert not any("{" in each.remedy or "explain latency" in each.remedy for each in (finding, *told))
 
 
 def test_no_runbook_is_without_an_alarm_and_cloudwatch_takes_every_description() -> None:

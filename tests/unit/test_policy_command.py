@@ -87,6 +87,15 @@ def test_who_deploys_without_a_boundary_is_warned_of_what_that_opens(
     assert capsys.readouterr().err == ""
 
 
+def test_a_carry_that_has_no_room_in_the_boundary_is_told() -> None:
+    bounded = SETTINGS | {"access": {"boundary": "arn:aws:iam::123456789012:policy/shop.prod.boundary"}}
+    for count, warned in ((5, 0), (200, 1)):
+        carry = {"s3": [{"bucket": f"media-{number}-{{region}}"} for number in range(count)]}
+        config = MigrationConfig.model_validate(bounded | {"carry": carry})
+        told = reaches_beyond(config, PipelineRole.DEPLOY)
+        assert len([said for said, _ in told if "permissions boundary" in said]) == warned
+
+
 def test_shortened_names_that_others_may_share_are_told(monkeypatch: pytest.MonkeyPatch) -> None:
     long = {"project": "customer-orders-platform-services-of-europe", "environment": "development-europe"}
     config = MigrationConfig.model_validate(SETTINGS | long)

@@ -13,8 +13,8 @@ from types import MappingProxyType
 import pulumi
 import pulumi_aws as aws
 
+from regionshift.infrastructure.boundary import boundary_statements
 from regionshift.infrastructure.operator_rights import operator_policies
-from regionshift.infrastructure.policies.boundary import boundary_statements
 from regionshift.infrastructure.policies.resources import by_iam_alone, tls_only_bucket
 from regionshift.infrastructure.policies.statement import Statement, document, policy
 from regionshift.infrastructure.program import AWSProviderManager, ProviderSettings

@@ -5,9 +5,8 @@ works on data (`migrate`, its `rollback`, `validate`, `status`), ``deploy`` does
 each resource type is the table in `rights.py`; what the commands ask of AWS themselves stands here, beside the resource
 that they ask it of.
 
-What has a name is named. A region in a name is a pattern of a region's form (`regions.patterns_of`), so that thirty
-regions take a few patterns and another environment's name (``pre-prod`` for ``prod``) fits none; in which regions a
-request may be made at all says ``aws:RequestedRegion``. What AWS names (parts of networks, keys) is known by its tags.
+What has a name is named (`reach.py`); in which regions a request may be made at all says ``aws:RequestedRegion``. What
+AWS names (parts of networks, keys) is known by its tags.
 
 The policies are those of the settings as they stand. A feature or region that is new in the settings needs them made
 anew before its `up`; one that is taken out, after it.
@@ -16,36 +15,25 @@ anew before its `up`; one that is taken out, after it.
 from __future__ import annotations
 
 import json
-from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
-from os.path import commonprefix
 
 from regionshift.carriers.kinds import KINDS
 from regionshift.carriers.records import OWNED, PROBES
-from regionshift.infrastructure.carried import literal
+from regionshift.infrastructure.boundary import boundary_statements, names_what_is_carried
 from regionshift.infrastructure.policies.packing import packed
 from regionshift.infrastructure.policies.statement import Condition, Statement, allow, within
-from regionshift.infrastructure.rights import PASSED, RIGHTS, has_resource, types_of
-from regionshift.infrastructure.site import MANAGED_BY
+from regionshift.infrastructure.reach import ANY_REGION, SHORTENED, Reach, joined, once
+from regionshift.infrastructure.rights import PASSED, has_resource
 from regionshift.settings import components as named
-from regionshift.settings.components import Component, PipelineRole
+from regionshift.settings.components import PipelineRole
 from regionshift.settings.config import MigrationConfig
-from regionshift.settings.names import HASH_LENGTH, NameKind, normalize_name
+from regionshift.settings.names import NameKind
 from regionshift.settings.quotas import MANAGED_POLICIES, MANAGED_POLICY
-from regionshift.settings.regions import PARTITIONS, partition_of, patterns_of, service_host
+from regionshift.settings.regions import PARTITIONS, service_host
 from regionshift.settings.state_url import parse_key_url, parse_state_url
 
 PREVIEW, DEPLOY, OPERATE = PipelineRole.PREVIEW, PipelineRole.DEPLOY, PipelineRole.OPERATE
-
-_ANY_REGION = "??-*-?"
-"""The form of every region's code."""
-_OF_REGION = "{region}"
-_OF_PROJECT = 30
-"""Characters of a project's name that every shortened name of a bucket begins with."""
-_SHORTENED = f"*--{'?' * HASH_LENGTH}"
-"""The end of a pattern for shortened names."""
 
 
 @dataclass(frozen=True)
@@ -108,7 +96,17 @@ def reaches_beyond(config: MigrationConfig, role: PipelineRole) -> list[tuple[st
         for each in policy.statements
         for resource in each.statement["Resource"]
     ]
-    if shared := sorted({name.rpartition(":")[2] for name in named if _SHORTENED in name}):
+    if role == DEPLOY and config.access.boundary is not None:
+        named += [resource for each in boundary_statements(config) for resource in each["Resource"]]
+        if not names_what_is_carried(config):
+            found.append(
+                (
+                    "`carry` names more than a permissions boundary has room for: through a role of the environment"
+                    " this role reaches all data of the kinds that are carried",
+                    "shorten `carry`",
+                )
+            )
+    if shared := sorted({name.rpartition(":")[2] for name in named if SHORTENED in name}):
         found.append(
             (
                 "Names of this environment are shortened, and there is room for what they begin with alone: another"
@@ -127,7 +125,7 @@ def statements_of(
     Args:
         by_form: regions in names are patterns of their own forms (``??-west-?``); else one pattern for all.
     """
-    reach = _Reach(config, by_form)
+    reach = Reach(config, by_form)
     return [
         ExplainedStatement(allow(row.sid, actions, row.resources, condition=row.condition), row.reason(role))
         for service in _SERVICES
@@ -156,152 +154,6 @@ class _Row:
         return self.why if role == DEPLOY else self.look or self.why
 
 
-class _Reach:
-    """ARNs and conditions of one environment, over all of its regions."""
-
-    def __init__(self, config: MigrationConfig, by_form: bool) -> None:
-        self.config = config
-        self.regions = sorted(config.all_regions)
-        self.partition = partition_of(config.regions.primary)
-        self.kinds = {kind for region in self.regions for kind in types_of(config, region)}
-        self._by_form = by_form
-        forms = patterns_of(self.regions)
-        self._forms = forms if by_form or len({*forms.values()}) == 1 else dict.fromkeys(forms, _ANY_REGION)
-
-    # What the engine asks, from the table
-
-    def writes(self, *kinds: str) -> list[str]:
-        """What the engine needs to make, change and delete these types, those of them that the settings use."""
-        return [action for kind in self._used(kinds) for action in RIGHTS[kind].writes(self.config)]
-
-    def reads(self, *kinds: str) -> list[str]:
-        """What it reads of them."""
-        return [action for kind in self._used(kinds) for action in RIGHTS[kind].reads(self.config)]
-
-    def _used(self, kinds: Collection[str]) -> list[str]:
-        beginnings = tuple(f"aws:{each}" for each in kinds)
-        return [kind for kind in RIGHTS if kind in self.kinds and kind.startswith(beginnings)]
-
-    # What it is about
-
-    def arn(self, service: str, resource: str, region: str = "*") -> str:
-        """Something of this account."""
-        return f"arn:{self.partition}:{service}:{region}:{self.config.account}:{resource}"
-
-    def arns(self, service: str, resource: str, names: Iterable[str], region: str = "*") -> list[str]:
-        """``resource`` with each of the names in the place of its ``{}``."""
-        return [self.arn(service, resource.format(name), region) for name in names]
-
-    def names(self, *components: Component) -> list[str]:
-        """What these are called in any of the regions, as patterns."""
-        return _once(pattern for component in components for pattern in self._names_of(component))
-
-    def _names_of(self, component: Component) -> list[str]:
-        project = normalize_name(self.config.project)
-        # A bucket's name has room for little more than the project's; with the account it is no other account's.
-        in_account = component.kind is NameKind.BUCKET
-        beginning = project[:_OF_PROJECT] if in_account else f"{project}-{component.part}-"
-        names = {region: component.name(self.config.names, region) for region in self.regions}
-        return self.alike(names, beginning, f"-{self.config.account}" if in_account else "")
-
-    def alike(self, names: Mapping[str, str], beginning: str = "", end: str = "") -> list[str]:
-        """Names by region as patterns. A name that was shortened ends in a hash, and stands for itself.
-
-        Args:
-            beginning: with it, where regions are not told apart by their forms, shortened names that all begin so are
-                one pattern; another environment of the project whose names are shortened too has such names.
-            end: what stands behind the hash.
-        """
-        found = {region: self.in_form(name, region) for region, name in names.items()}
-        times = Counter(found.values())
-        alone = [names[region] for region, each in found.items() if times[each] == 1]
-        patterns = [each for each in found.values() if times[each] > 1]
-        hashed = f"{_SHORTENED[1:]}{end}"
-        # It compares characters, which is what is wanted.
-        shared = commonprefix([name[: -len(hashed)] for name in alone])  # noqa: RUF071
-        if self._by_form or len(alone) < 2 or not beginning or not shared.startswith(beginning):
-            return _once([*patterns, *alone])
-        return _once([*patterns, f"{shared}*{hashed}"])
-
-    def in_form(self, name: str, region: str) -> str:
-        """``name`` with the region's pattern in its place."""
-        return name.replace(region, self._forms[region])
-
-    def in_regions(self, text: str) -> list[str]:
-        """A text of the settings with the regions' patterns in the place of ``{region}``."""
-        return _once(text.replace(_OF_REGION, form) for form in self._forms.values())
-
-    def buckets(self, *components: Component) -> list[str]:
-        """ARNs of buckets."""
-        return [f"arn:{self.partition}:s3:::{name}" for name in self.names(*components)]
-
-    @cached_property
-    def created_buckets(self) -> list[str]:
-        """ARNs of those that `carry` has the program make."""
-        patterns = (
-            entry.ends[1].bucket for entry in self.config.carry.s3 if entry.created_by == "regionshift"
-        )
-        return _once(
-            f"arn:{self.partition}:s3:::{name}" for each in patterns if each for name in self.in_regions(each)
-        )
-
-    # Under which conditions
-
-    @property
-    def here(self) -> Condition:
-        """Requests in the environment's regions."""
-        return {"StringEquals": {"aws:RequestedRegion": list(self.regions)}}
-
-    @property
-    def owned(self) -> Condition:
-        """The same, about buckets of this account alone: a bucket's ARN names none."""
-        return _both(self.here, within(self.config.account))
-
-    @property
-    def ours(self) -> Condition:
-        """The same, about what has the environment's tags."""
-        return _both(self.here, {"StringEquals": self.tags("aws:ResourceTag")})
-
-    @property
-    def watched(self) -> Condition:
-        """The same, and where the alarms of deployment.alarms stand."""
-        others = (alarm.region for alarm in self.config.deployment.alarms)
-        return {"StringEquals": {"aws:RequestedRegion": _once([*self.regions, *others])}}
-
-    @property
-    def as_ours(self) -> Condition:
-        """The same, with the environment's tags put on what is made."""
-        return _both(self.here, {"StringEquals": self.tags("aws:RequestTag")})
-
-    def tags(self, key: str) -> dict[str, str | list[str]]:
-        """The environment's tags as a condition key has them."""
-        own = {"Project": self.config.project, "Environment": self.config.suffix, "ManagedBy": MANAGED_BY}
-        return {f"{key}/{name}": value for name, value in own.items()}
-
-    def through(self, *services: str) -> Condition:
-        """Keys used through ``services`` alone (KMS Developer Guide, "kms:ViaService")."""
-        suffix = PARTITIONS[self.partition].dns_suffix
-        return {"StringLike": {"kms:ViaService": [f"{service}.*.{suffix}" for service in services]}}
-
-    @property
-    def boundary(self) -> Condition | None:
-        """Roles that have the permissions boundary of the settings; none where they name none."""
-        arn = self.config.access.boundary
-        return {"StringEquals": {"iam:PermissionsBoundary": arn}} if arn else None
-
-
-def _once(found: Iterable[str]) -> list[str]:
-    return list(dict.fromkeys(found))
-
-
-def _both(*conditions: Condition | None) -> Condition:
-    both: dict[str, dict[str, str | list[str]]] = {}
-    for condition in conditions:
-        for operator, keys in (condition or {}).items():
-            both.setdefault(operator, {}).update(keys)
-    return both
-
-
 def _each(roles: Iterable[PipelineRole], actions: Iterable[str]) -> dict[PipelineRole, tuple[str, ...]]:
     """The same actions for several roles."""
     return dict.fromkeys(roles, tuple(actions))
@@ -319,7 +171,7 @@ def _named(service: str, actions: str) -> list[str]:
     return [f"{service}:{each}" for each in actions.split()]
 
 
-def _buckets(reach: _Reach) -> Iterator[_Row]:
+def _buckets(reach: Reach) -> Iterator[_Row]:
     own = reach.buckets(named.DEPLOYMENT_BUCKET, named.LOG_BUCKET) + reach.created_buckets
     deployment = reach.buckets(named.DEPLOYMENT_BUCKET)
     reads = _of("s3", reach.reads("s3/"))
@@ -397,7 +249,7 @@ _WRITE_OBJECTS = _named(
 )
 
 
-def _keys(reach: _Reach) -> Iterator[_Row]:
+def _keys(reach: Reach) -> Iterator[_Row]:
     every = [reach.arn("kms", "key/*")]
     reads = _without(reach.reads("kms/"), "kms:ListAliases")
     aliases = _of("kms", reach.writes("kms/alias"))
@@ -412,14 +264,14 @@ def _keys(reach: _Reach) -> Iterator[_Row]:
         " Developer Guide, 'Controlling access to tags').",
         {DEPLOY: _named("kms", "CreateKey TagResource")},
         ["*"],
-        _both(reach.as_ours, new),
+        joined(reach.as_ours, new),
     )
     yield _Row(
         "NewKeyPolicies",
         "Who makes a key must be allowed to change its policy later (KMS API Reference, CreateKey).",
         {DEPLOY: ["kms:PutKeyPolicy"]},
         every,
-        _both(reach.here, new),
+        joined(reach.here, new),
     )
     yield _Row(
         "Keys",
@@ -449,7 +301,7 @@ def _keys(reach: _Reach) -> Iterator[_Row]:
             OPERATE: _named("kms", "Decrypt GenerateDataKey"),
         },
         every,
-        _both(reach.ours, reach.through("s3", "secretsmanager", "sns", "ssm")),
+        joined(reach.ours, reach.through("s3", "secretsmanager", "sns", "ssm")),
     )
     yield _Row(
         "SealRecords",
@@ -460,9 +312,9 @@ def _keys(reach: _Reach) -> Iterator[_Row]:
     )
 
 
-def _other_keys(reach: _Reach) -> Iterator[_Row]:
+def _other_keys(reach: Reach) -> Iterator[_Row]:
     config = reach.config
-    arns, aliases = _carried_keys(reach)
+    arns, aliases = reach.carried_keys
     see = _each(PipelineRole, ["kms:DescribeKey"])
     yield _Row("CarriedKeys", "Whether a key that `carry` names can be used is asked beforehand.", see, arns)
     yield _Row(
@@ -470,11 +322,11 @@ def _other_keys(reach: _Reach) -> Iterator[_Row]:
         "The same of those that it names by an alias.",
         see,
         [reach.arn("kms", "key/*")] if aliases else [],
-        _both(reach.here, {"ForAnyValue:StringLike": {"kms:ResourceAliases": aliases}}),
+        joined(reach.here, {"ForAnyValue:StringLike": {"kms:ResourceAliases": aliases}}),
     )
-    services = _once(KINDS[kind].service for kind, entries in config.carry.by_kind.items() if entries)
+    services = once(KINDS[kind].service for kind, entries in config.carry.by_kind.items() if entries)
     sources = ["secretsmanager"] if _secret_sources(config) else []
-    through = {DEPLOY: _once([*services, *sources]), OPERATE: services, PREVIEW: sources}
+    through = {DEPLOY: once([*services, *sources]), OPERATE: services, PREVIEW: sources}
     for role, used in through.items():
         yield _Row(
             "ReadWithKeys",
@@ -482,35 +334,26 @@ def _other_keys(reach: _Reach) -> Iterator[_Row]:
             " tell; the keys' own policies bound this too.",
             {role: ["kms:Decrypt"]},
             [reach.arn("kms", "key/*")] if used else [],
-            _both(reach.here, reach.through(*used)),
+            joined(reach.here, reach.through(*used)),
         )
 
 
-def _carried_keys(reach: _Reach) -> tuple[list[str], list[str]]:
-    """ARNs of keys that entries name, and aliases; with patterns of regions, and without AWS's own."""
-    names = _once(
-        name
-        for _, entry in reach.config.carry.entries
-        if entry.kms_key
-        for name in reach.in_regions(entry.kms_key)
-    )
-    aliases = [name[name.index("alias/") :] for name in names if "alias/" in name]
-    return [name for name in names if "alias/" not in name], [
-        alias for alias in aliases if not alias.startswith("alias/aws/")
-    ]
-
-
-def _roles(reach: _Reach) -> Iterator[_Row]:
+def _roles(reach: Reach) -> Iterator[_Row]:
     roles = [each for each in named.COMPONENTS if each.kind is NameKind.ROLE]
     arns = reach.arns("iam", "role/{}", reach.names(*roles), "")
     managed = bool(reach.writes("iam/policy:"))
     writes = _of("iam", reach.writes("iam/role"))
-    bound = ("iam:CreateRole", "iam:PutRolePermissionsBoundary", "iam:PutRolePolicy")
+    bound = (
+        "iam:CreateRole",
+        "iam:PutRolePermissionsBoundary",
+        "iam:PutRolePolicy",
+        "iam:UpdateAssumeRolePolicy",
+    )
     attach = ("iam:AttachRolePolicy", "iam:DetachRolePolicy")
     policies = reach.arns("iam", "policy/{}", _policies(reach), "")
     yield _Row(
         "MakeRoles",
-        "Makes the environment's roles and says what they may do"
+        "Makes the environment's roles, and says what they may do and who may take them"
         + (", under the permissions boundary alone." if reach.boundary else "."),
         {DEPLOY: [action for action in bound if action in writes]},
         arns,
@@ -531,7 +374,7 @@ def _roles(reach: _Reach) -> Iterator[_Row]:
         "What the worker may carry stands in managed policies where its inline ones have no room; no others are given.",
         {DEPLOY: [action for action in attach if action in writes]},
         arns,
-        _both(reach.boundary, {"ArnLike": {"iam:PolicyARN": policies}}),
+        joined(reach.boundary, {"ArnLike": {"iam:PolicyARN": policies}}),
     )
     yield _Row(
         "Policies",
@@ -566,14 +409,14 @@ def _roles(reach: _Reach) -> Iterator[_Row]:
     )
 
 
-def _policies(reach: _Reach) -> list[str]:
+def _policies(reach: Reach) -> list[str]:
     first = named.WORKER_CARRY_POLICIES[0]
     names = {region: first.name(reach.config.names, region) for region in reach.regions}
     numbered = (first.part, first.part.removesuffix("1") + "*")
     return reach.alike({region: name.replace(*numbered) for region, name in names.items()})
 
 
-def _network(reach: _Reach) -> Iterator[_Row]:
+def _network(reach: Reach) -> Iterator[_Row]:
     kinds = ("ec2/", "vpc/")
     writes = _of("ec2", reach.writes(*kinds))
     made = [each for each in writes if each.startswith(("ec2:Create", "ec2:AuthorizeSecurityGroup"))]
@@ -594,7 +437,7 @@ def _network(reach: _Reach) -> Iterator[_Row]:
         "Puts those tags on them, as they are made and not otherwise.",
         {DEPLOY: ["ec2:CreateTags"]},
         [reach.arn("ec2", f"{part}/*") for part in new],
-        _both(
+        joined(
             reach.as_ours,
             {"StringEquals": {"ec2:CreateAction": [each.removeprefix("ec2:") for each in made]}},
         ),
@@ -612,7 +455,7 @@ def _network(reach: _Reach) -> Iterator[_Row]:
         " none yet.",
         {DEPLOY: ["ec2:CreateTags"]},
         [reach.arn("ec2", "security-group/*")],
-        _both(
+        joined(
             reach.as_ours,
             {
                 "StringLike": {"aws:RequestTag/Name": "default-security-group-*"},
@@ -653,7 +496,7 @@ def _network(reach: _Reach) -> Iterator[_Row]:
     )
 
 
-def _functions(reach: _Reach) -> Iterator[_Row]:
+def _functions(reach: Reach) -> Iterator[_Row]:
     reads = _of("lambda", reach.reads("lambda/"))
     check = "lambda:GetFunctionConfiguration"
     yield _Row(
@@ -677,7 +520,7 @@ def _functions(reach: _Reach) -> Iterator[_Row]:
     )
 
 
-def _logs(reach: _Reach) -> Iterator[_Row]:
+def _logs(reach: Reach) -> Iterator[_Row]:
     paths = reach.alike({region: reach.config.names.parameter("*", region) for region in reach.regions})
     functions = [
         reach.config.names.function_log_group(name) for name in reach.names(named.FUNCTION, named.WORKER)
@@ -697,7 +540,7 @@ def _logs(reach: _Reach) -> Iterator[_Row]:
     )
 
 
-def _monitoring(reach: _Reach) -> Iterator[_Row]:
+def _monitoring(reach: Reach) -> Iterator[_Row]:
     reads = _without(reach.reads("cloudwatch/metricAlarm"), "cloudwatch:DescribeAlarms")
     yield _Row(
         "Alarms",
@@ -726,18 +569,18 @@ def _monitoring(reach: _Reach) -> Iterator[_Row]:
     )
 
 
-def _alarms(reach: _Reach) -> list[str]:
+def _alarms(reach: Reach) -> list[str]:
     fixed = [each for each in named.COMPONENTS if each.kind is NameKind.ALARM]
     pairs = ((here, there) for here in reach.regions for there in reach.regions if here != there)
     failed = (
-        reach.in_form(name.replace(there, _ANY_REGION, 1), here) if there in name else name
+        reach.in_form(name.replace(there, ANY_REGION, 1), here) if there in name else name
         for here, there in pairs
         for name in [named.replication_failed_alarm(there).name(reach.config.names, here)]
     )
-    return _once([*reach.names(*fixed), *failed])
+    return once([*reach.names(*fixed), *failed])
 
 
-def _messages(reach: _Reach) -> Iterator[_Row]:
+def _messages(reach: Reach) -> Iterator[_Row]:
     writes = [each for each in reach.writes("sns/") if has_resource(each) and each.startswith("sns:")]
     reads = [each for each in reach.reads("sns/") if has_resource(each)]
     yield _Row(
@@ -782,7 +625,7 @@ def _messages(reach: _Reach) -> Iterator[_Row]:
     )
 
 
-def _configuration(reach: _Reach) -> Iterator[_Row]:
+def _configuration(reach: Reach) -> Iterator[_Row]:
     paths = reach.alike({r: reach.config.names.parameter("*", r) for r in reach.regions})
     reads = _of("ssm", _without(reach.reads("ssm/"), "ssm:DescribeParameters"))
     yield _Row(
@@ -815,9 +658,9 @@ def _configuration(reach: _Reach) -> Iterator[_Row]:
     )
 
 
-def _secret_sources(config: MigrationConfig, reach: _Reach | None = None) -> list[str]:
+def _secret_sources(config: MigrationConfig, reach: Reach | None = None) -> list[str]:
     """ARN patterns of the secrets that values come from; without ``reach`` their names as the settings have them."""
-    found = _once(source.secret for source in config.application.secrets.values() if source.secret)
+    found = once(source.secret for source in config.application.secrets.values() if source.secret)
     if reach is None:
         return found
     # Behind a name Secrets Manager puts a dash and six characters (User Guide, "What's in a Secrets Manager secret?").
@@ -830,7 +673,7 @@ def _secret_sources(config: MigrationConfig, reach: _Reach | None = None) -> lis
     ]
 
 
-def _state_machines(reach: _Reach) -> Iterator[_Row]:
+def _state_machines(reach: Reach) -> Iterator[_Row]:
     machines = reach.names(named.STATE_MACHINE)
     reads = reach.reads("sfn/")
     yield _Row(
@@ -857,22 +700,11 @@ def _state_machines(reach: _Reach) -> Iterator[_Row]:
     )
 
 
-def _carried(reach: _Reach) -> Iterator[_Row]:
+def _carried(reach: Reach) -> Iterator[_Row]:
     """What a plan of a migration and `status --verify` read, with the rights of whoever runs the command."""
-    config, both = reach.config, (DEPLOY, OPERATE)
-    accounts: dict[str, tuple[list[str], list[str]]] = {}
-    for entry in config.carry.s3:
-        for end in entry.ends:
-            buckets, objects = accounts.setdefault(end.account or config.account, ([], []))
-            of_end = (
-                [f"arn:{reach.partition}:s3:::{name}" for name in reach.in_regions(end.bucket)]
-                if end.bucket
-                else reach.buckets(named.DEPLOYMENT_BUCKET)
-            )
-            buckets += of_end
-            objects += [f"{bucket}/{literal(end.prefix)}*" for bucket in of_end]
-    for number, (account, (buckets, objects)) in enumerate(sorted(accounts.items())):
-        where = _both(reach.here, within(account))
+    both = (DEPLOY, OPERATE)
+    for number, (account, (buckets, objects)) in enumerate(sorted(reach.carried_buckets.items())):
+        where = joined(reach.here, within(account))
         yield _Row(
             f"CarriedBuckets{number or ''}",
             "A plan looks how the buckets of `carry.s3` are kept and lists them.",
@@ -880,37 +712,27 @@ def _carried(reach: _Reach) -> Iterator[_Row]:
                 **_each(both, [*_SEE_CARRIED, *_named("s3", "GetBucketOwnershipControls ListBucket")]),
                 PREVIEW: _SEE_CARRIED,
             },
-            _once(buckets),
+            buckets,
             where,
         )
         yield _Row(
             f"CarriedObjects{number or ''}",
             "It compares their objects below the prefixes that are named, and `status --verify` proves them again.",
             _each(both, _COMPARE_OBJECTS),
-            _once(objects),
+            objects,
             where,
         )
-    paths = _once(
-        path for entry in config.carry.ssm for end in entry.ends for path in reach.in_regions(end.prefix)
-    )
     yield _Row(
         "CarriedParameters",
         "A plan compares the parameters of `carry.ssm`, and their values where they are rewritten.",
         _each(both, _named("ssm", "GetParameter ListTagsForResource")),
-        reach.arns("ssm", "parameter{}*", paths),
+        reach.arns("ssm", "parameter{}*", reach.carried_paths),
         reach.here,
     )
-    names = _once(
-        name
-        for entry in config.carry.secrets
-        if not entry.wanted_tags
-        for end in entry.ends
-        for name in reach.in_regions(end.prefix)
-    )
-    tagged = [entry.wanted_tags for entry in config.carry.secrets if entry.wanted_tags]
+    tagged = reach.carried_tags
     read = _named("secretsmanager", "GetResourcePolicy GetSecretValue")
     see = _each(PipelineRole, ["secretsmanager:DescribeSecret"])
-    own = reach.arns("secretsmanager", "secret:{}*", names)
+    own = reach.arns("secretsmanager", "secret:{}*", reach.carried_secrets)
     yield _Row(
         "SeeSecrets",
         "Names and settings of the secrets of `carry.secrets`, no values. What is to be made at the target has no tags"
@@ -933,7 +755,7 @@ def _carried(reach: _Reach) -> Iterator[_Row]:
             "The same of those that it names by tags, which they must have.",
             _each(both, read),
             [reach.arn("secretsmanager", "secret:*")],
-            _both(reach.here, {"StringEquals": wanted}),
+            joined(reach.here, {"StringEquals": wanted}),
         )
 
 
@@ -950,7 +772,7 @@ _SEE_CARRIED = _named(
 )
 
 
-def _lists(reach: _Reach) -> Iterator[_Row]:
+def _lists(reach: Reach) -> Iterator[_Row]:
     config, home = reach.config, PARTITIONS[reach.partition].iam_region
     by_ssm = config.application.store == "ssm"
     metrics = _named("cloudwatch", "GetMetricData GetMetricStatistics")
@@ -985,7 +807,7 @@ def _lists(reach: _Reach) -> Iterator[_Row]:
         ["*"],
         reach.here,
     )
-    at_home: Condition = {"StringEquals": {"aws:RequestedRegion": _once([*reach.regions, home])}}
+    at_home: Condition = {"StringEquals": {"aws:RequestedRegion": once([*reach.regions, home])}}
     yield _Row(
         "Room",
         "A change that the account's quotas have no room for is refused beforehand, by what is in use.",
@@ -1013,7 +835,7 @@ _LISTS = (
 )
 
 
-def _state(reach: _Reach) -> Iterator[_Row]:
+def _state(reach: Reach) -> Iterator[_Row]:
     """State, journal and lock under the state URL; of what other environments keep there nothing."""
     config, url = reach.config, parse_state_url(reach.config.state)
     bucket = [f"arn:{reach.partition}:s3:::{url.bucket}"] if url.bucket else []
@@ -1112,7 +934,7 @@ def state_paths(config: MigrationConfig) -> StatePaths:
     return StatePaths((*whole, *older), write)
 
 
-_SERVICES: tuple[Callable[[_Reach], Iterator[_Row]], ...] = (
+_SERVICES: tuple[Callable[[Reach], Iterator[_Row]], ...] = (
     _state,
     _roles,
     _keys,

@@ -14,6 +14,10 @@
   Lambda"). The emulator knows some, and asks about others by a neighbour's name.
 - IAM's calls are of the region of its control plane (IAM User Guide, "AWS global condition context keys",
   ``aws:RequestedRegion``).
+- ``aws:ResourceTag`` is known to a permissions boundary too; the emulator looks for tags where the caller's own
+  policies ask for them alone.
+- A condition key in a resource of a policy stands for its value; a statement with one that the request does not have is
+  about nothing (IAM User Guide, "IAM policy elements: Variables and tags").
 - An alias of a key stands for the key (KMS Developer Guide, "Using aliases to control access to KMS keys"). Of one that
   stands for none there is nothing to be asked about: KMS says that it is not there.
 
@@ -26,6 +30,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from string import Formatter
 from typing import Any
 
@@ -106,6 +111,7 @@ _NAMES = {"cloudwatch": "monitoring"}  # the emulator's name of a service, where
 _LISTED = re.compile(r"(\.(member|entry))?\.\d+$")
 _TAG_OF_NEW = re.compile(r"(TagSpecification\.\d+\.Tag\.\d+)\.Key")
 _TYPE_OF_NEW = re.compile(r"TagSpecification\.\d+\.ResourceType")
+_VARIABLE = re.compile(r"\$\{([\w:/]+)\}")
 _ID = re.compile(r"([a-z]+)-[0-9a-f]+")
 _LAMBDA_ACTIONS = {"Invoke": "InvokeFunction", "InvokeWithResponseStream": "InvokeFunction"}
 _OF_ALIASES = frozenset({"kms:CreateAlias", "kms:DeleteAlias", "kms:UpdateAlias"})
@@ -123,7 +129,9 @@ def close() -> None:
     iam_actions.request_tag_context = with_keys(iam_actions.request_tag_context)
     iam_actions.s3_additional_checks = with_tagging(iam_actions.s3_additional_checks)
     iam_evaluator._resolve_condition_key = in_region_of_iam(iam_evaluator._resolve_condition_key)
+    iam_evaluator._first_match = with_variables(iam_evaluator._first_match, iam_evaluator)
     tagging.resource_tags = tags_of(tagging.resource_tags)
+    iam_evaluator._resolve_condition_key = with_tags(iam_evaluator._resolve_condition_key, tagging)
     for service in sorted({"ec2", *(action.partition(":")[0] for action in (*ABOUT, *TAGGED_BY))}):
         name = _NAMES.get(service, service)
         app.SERVICE_HANDLERS[name] = asking(app.SERVICE_HANDLERS[name], name)
@@ -360,6 +368,46 @@ def in_region_of_iam(original: Callable[[str, Any], Any]) -> Callable[[str, Any]
         return original(key, context)
 
     return resolve
+
+
+def with_tags(original: Callable[[str, Any], Any], tagging: Any) -> Callable[[str, Any], Any]:
+    """``original``, which gives a condition key's value, with tags of what is asked about, whichever policy asks.
+
+    Args:
+        tagging: the emulator's module, which knows the tags of everything.
+    """
+    prefix = "aws:resourcetag/"
+
+    def resolve(key: str, context: Any) -> Any:
+        found = original(key, context)
+        if found is not None or not key.lower().startswith(prefix):
+            return found
+        tags = tagging.resource_tags(context.resource_arn) or {}
+        wanted = key.lower().removeprefix(prefix)
+        return next((value for name, value in tags.items() if name.lower() == wanted), None)
+
+    return resolve
+
+
+def with_variables(original: Callable[[Any, Sequence[Any], str], Any], evaluator: Any) -> Callable[..., Any]:
+    """``original``, which finds the statement that is about a request, with values in the place of variables.
+
+    Args:
+        evaluator: the emulator's, which knows a condition key's value.
+    """
+
+    def first(context: Any, statements: Sequence[Any], effect: str) -> Any:
+        def value(variable: re.Match[str]) -> str:
+            return str(evaluator._resolve_condition_key(variable[1], context) or variable[0])
+
+        def told(statement: Any) -> Any:
+            if not any("${" in each for each in statement.resources):
+                return statement
+            return replace(statement, resources=[_VARIABLE.sub(value, each) for each in statement.resources])
+
+        return original(context, [told(each) for each in statements if each.effect == effect], effect)
+
+    return first
 
 
 def tags_of(original: Callable[[str], dict[str, str] | None]) -> Callable[[str], dict[str, str] | None]:

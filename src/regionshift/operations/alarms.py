@@ -13,7 +13,6 @@ from botocore.exceptions import ClientError
 from regionshift.aws.clients import Clients
 from regionshift.aws.errors import DENIED, code_of
 from regionshift.errors import Refused
-from regionshift.infrastructure.runbooks import runbook_of
 from regionshift.journal.events import RunSummary
 from regionshift.journal.journal import Journal
 from regionshift.report.values import Finding, Severity
@@ -40,10 +39,10 @@ _MINUTE = 60
 _TELLING = (ERRORS_ALARM, THROTTLES_ALARM, DURATION_ALARM, REPLICATION_LATENCY_ALARM)
 _IN_RULE = re.compile(r"""(?:ALARM|OK|INSUFFICIENT_DATA)\s*\(\s*("[^"]*"|'[^']*'|[^)]*?)\s*\)""")
 _SKEW = timedelta(seconds=60)  # our clock and CloudWatch's need not agree
-_COUNTS = "{fix}; a deployment counts it again once it was green"
-_FIX_FIRST = "{fix}; --despite-alarms begins anyway and ignores them until they were green"
+_COUNTS = "fix what it shows; a deployment counts it again once it was green"
+_MEND_FIRST = "fix that first; --despite-alarms begins anyway and ignores them until they were green"
 _ANOTHER = (
-    "only another release may pass an alarm that this one left red: {fix}, or wait until it is green;"
+    "only another release may pass an alarm that this one left red: fix what it shows, or wait until it is green;"
     " --despite-alarms begins anyway and ignores it until it was green"
 )
 
@@ -215,26 +214,16 @@ def red_findings(
 ) -> list[Finding]:
     """Findings for red alarms before the first wave: an alarm that is already red cannot warn of the new release."""
     new = [] if despite or severity != "error" else [alarm for alarm in red if alarm not in excuse.known]
-    found = [
-        Finding("red", "warning", f"{alarm} is red", None, _COUNTS.format(fix=_fix([alarm])))
-        for alarm in red
-        if alarm not in new
-    ]
+    found = [Finding("red", "warning", f"{alarm} is red", None, _COUNTS) for alarm in red if alarm not in new]
     again = [alarm for alarm in new if alarm in excuse.again]
     if not new:
         return found
-    message, remedy = f"Red before the first wave: {', '.join(map(str, new))}", _FIX_FIRST
+    message, remedy = f"Red before the first wave: {', '.join(map(str, new))}", _MEND_FIRST
     if again:
         left = "it" if len(again) == 1 else f"{len(again)} of them"
         message += f". {excuse.run} brought this same release and left {left} so"
         remedy = _ANOTHER
-    return [*found, Finding("red", "error", message, None, remedy.format(fix=_fix(again or new)))]
-
-
-def _fix(red: Sequence[RedAlarm]) -> str:
-    """What to do about ``red``: its runbook by name, where one of the environment's own is among them."""
-    own = next((alarm.name for alarm in red if runbook_of(alarm.name)), None)
-    return f"fix what `regionshift explain {own}` says" if own else "fix what it shows"
+    return [*found, Finding("red", "error", message, None, remedy)]
 
 
 @dataclass(frozen=True)

@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import json
 import re
+import uuid
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from fnmatch import fnmatchcase
 from functools import cache
 from itertools import product
 from random import Random
@@ -31,20 +33,36 @@ from test_sizes_of_the_program import accepted, some_settings
 from test_tables_of_the_program import SETTINGS
 
 from regionshift.aws.clients import AccessKey, Clients
-from regionshift.infrastructure.policies.boundary import boundary_statements
+from regionshift.infrastructure.boundary import boundary_statements
 from regionshift.infrastructure.policies.packing import length
 from regionshift.infrastructure.policies.statement import document
 from regionshift.infrastructure.program import ProviderSettings, environment
+from regionshift.infrastructure.site import default_tags
 from regionshift.local.emulator import LocalCloud
+from regionshift.settings import components as named
 from regionshift.settings.config import MigrationConfig
 from regionshift.settings.quotas import MANAGED_POLICY
 from regionshift.settings.regions import REGIONS, partition_of
 
 pytestmark = pytest.mark.component
 STATE = "s3://regionshift-state-111122223333/shop?region=us-east-1"
-BUCKET, DATA, ROLE, BOUNDARY = "boundary-state", "boundary-data", "boundary-role", "boundary"
+BUCKET, DATA, ROLE, BOUNDARY = "boundary-state", "boundary-us-east-1", "boundary-role", "boundary"
 DENIED = {"AccessDenied", "AccessDeniedException", "AuthorizationError", "UnauthorizedOperation"}
 OWN = "arn:aws:iam::111122223333:role/worker"
+ACCOUNT = "123456789012"
+
+
+# Names of others that begin or end like ours.
+OTHERS = ({"environment": "pre-dev"}, {"environment": "dev-2"}, {"project": "shop-worker"})
+BOUNDED = config(
+    account=ACCOUNT,
+    state=f"s3://{BUCKET}/shop",
+    carry={
+        "s3": [{"bucket": "boundary-{region}", "prefix": "uploads/"}],
+        "ssm": [{"path": "/boundary"}],
+        "secrets": [{"name": "boundary/"}],
+    },
+)
 
 
 class RealArns(Recorder):
@@ -62,9 +80,9 @@ class RealArns(Recorder):
         return identity, outputs
 
 
-_HERE = "{region}:111122223333"
+_HERE, OWN_KEY = "{region}:111122223333", "key/0-0"
 FORMS: Mapping[str, str] = {
-    "aws:kms/key:Key": f"arn:{{partition}}:kms:{_HERE}:key/0-0",
+    "aws:kms/key:Key": f"arn:{{partition}}:kms:{_HERE}:{OWN_KEY}",
     "aws:s3/bucket:Bucket": "arn:{partition}:s3:::{name}",
     "aws:sns/topic:Topic": f"arn:{{partition}}:sns:{_HERE}:{{name}}",
     "aws:sqs/queue:Queue": f"arn:{{partition}}:sqs:{_HERE}:{{name}}",
@@ -102,8 +120,12 @@ def concrete(pattern: str) -> str:
     return re.sub("[*?]", "x", pattern)
 
 
-def requests(found: Found) -> Iterator[EvalContext]:
-    """Requests that a statement allows: each action on each resource, with every value of its conditions in turn."""
+def requests(found: Found, tags: Mapping[str, str]) -> Iterator[EvalContext]:
+    """Requests that a statement allows: each action on each resource, with every value of its conditions in turn.
+
+    Args:
+        tags: what a key of the program has.
+    """
     conditions = [
         (operator, key.lower(), values if isinstance(values, list) else [values])
         for operator, keys in found.statement.get("Condition", {}).items()
@@ -120,21 +142,31 @@ def requests(found: Found) -> Iterator[EvalContext]:
         }
         # The evaluator takes the caller's account for that of a bucket, whose ARN names none.
         account = seen.pop("aws:resourceaccount", "111122223333")
-        region = seen.pop("aws:requestedregion", resource.split(":")[3] if resource != "*" else "")
-        yield EvalContext(
-            OWN, "AssumedRole", account, action, concrete(resource), region, service_context=seen
-        )
+        place = resource.split(":")[3] if resource != "*" else ""
+        region = seen.pop("aws:requestedregion", place.replace("*", "x"))
+        if place and not fnmatchcase(region, place):
+            continue  # a request about something is made in its region
+        about = resource.replace(place, region) if "?" in place else resource
+        if about.endswith(OWN_KEY):
+            seen |= {f"aws:resourcetag/{name.lower()}": value for name, value in tags.items()}
+        yield EvalContext(OWN, "AssumedRole", account, action, concrete(about), region, service_context=seen)
 
 
 def refused(settings: MigrationConfig, run: Run) -> list[tuple[str, str, str]]:
     """What a role of the program may do, and its boundary stops."""
-    boundary = [parse_policy_document(document(boundary_statements(settings)))]
+    bounds, tags = document(boundary_statements(settings)), default_tags(settings, settings.regions.primary)
+
+    @cache
+    def boundary(region: str) -> list[Any]:
+        told = bounds.replace("${aws:RequestedRegion}", region)
+        return [parse_policy_document(re.sub(r"\$\{[*?$]\}", "-", told))]
+
     wrong = []
     for found in of_roles(run):
         own = [parse_policy_document({"Statement": found.statement})]
-        for asked in requests(found):
+        for asked in requests(found, tags):
             assert evaluate(asked, own).decision == "Allow", (found, asked)
-            if evaluate(asked, own, boundary).decision != "Allow":
+            if evaluate(asked, own, boundary(asked.region)).decision != "Allow":
                 wrong.append((found.name, asked.action, asked.resource_arn))
     return wrong
 
@@ -258,6 +290,7 @@ DANGEROUS: Mapping[str, Ask] = {
     "call another project's function": lambda c, _: c.get("lambda", "us-east-1").invoke(
         FunctionName="others-x"
     ),
+    "read what is not carried": lambda c, _: _s3(c).get_object(Bucket=DATA, Key="private/a"),
     "publish elsewhere": lambda c, t: c.get("sns", "us-east-1").publish(
         TopicArn=f"arn:aws:sns:us-east-1:{t.account}:others", Message="x"
     ),
@@ -274,7 +307,7 @@ DANGEROUS: Mapping[str, Ask] = {
 def bounded(cloud: LocalCloud, clients: Clients) -> Clients:
     """A role that may do everything, within the boundary of the settings' account."""
     iam = clients.get("iam", "us-east-1")
-    settings = config(account=cloud.account, state=f"s3://{BUCKET}/shop")
+    settings = BOUNDED
     clients.get("s3", "us-east-1").create_bucket(Bucket=BUCKET)
     clients.get("s3", "us-east-1").put_object(Bucket=BUCKET, Key="journal/a", Body=b"{}")
     clients.get("s3", "us-east-1").create_bucket(Bucket=DATA)
@@ -309,12 +342,109 @@ def test_it_stops_a_role_that_may_do_everything(bounded: Clients, things: Things
 
 
 def test_what_roles_are_for_goes_on(bounded: Clients) -> None:
-    s3 = bounded.get("s3", "us-east-1")
+    s3 = _s3(bounded)
     s3.put_object(Bucket=DATA, Key="uploads/a", Body=b"x")
     assert s3.get_object(Bucket=DATA, Key="uploads/a")["Body"].read() == b"x"
     ssm = bounded.get("ssm", "eu-west-1")
     ssm.put_parameter(Name="/boundary/a", Value="x", Type="String")
     assert ssm.get_parameter(Name="/boundary/a")["Parameter"]["Value"] == "x"
+    secrets = bounded.get("secretsmanager", "eu-west-1")
+    secrets.create_secret(Name="boundary/a", SecretString="x")
+    assert secrets.get_secret_value(SecretId="boundary/a")["SecretString"] == "x"
+
+
+@dataclass(frozen=True)
+class Environment:
+    """What one has in a region: its settings, the key of its records and its machine."""
+
+    settings: MigrationConfig
+    key: str
+    machine: str
+
+    def name(self, component: named.Component) -> str:
+        return component.name(self.settings.names, "us-east-1")
+
+    def arn(self, service: str, component: named.Component) -> str:
+        return f"arn:aws:{service}:us-east-1:{ACCOUNT}:{self.name(component)}"
+
+
+def stands(settings: MigrationConfig, clients: Clients) -> Environment:
+    get: Callable[[Any], Any] = lambda service: clients.get(service, "us-east-1")  # noqa: E731
+    tags = [{"Key": key, "Value": value} for key, value in default_tags(settings, "us-east-1").items()]
+    named_tags = [{"TagKey": tag["Key"], "TagValue": tag["Value"]} for tag in tags]
+    key = get("kms").create_key(KeySpec="HMAC_256", KeyUsage="GENERATE_VERIFY_MAC", Tags=named_tags)
+    definition = json.dumps({"StartAt": "a", "States": {"a": {"Type": "Succeed"}}})
+    machine = named.STATE_MACHINE.name(settings.names, "us-east-1")
+    role = f"arn:aws:iam::{ACCOUNT}:role/{machine}"
+    trust = {"Effect": "Allow", "Principal": {"Service": "states.amazonaws.com"}, "Action": "sts:AssumeRole"}
+    get("iam").create_role(RoleName=machine, AssumeRolePolicyDocument=document([trust]))
+    made = get("stepfunctions").create_state_machine(name=machine, definition=definition, roleArn=role)
+    found = Environment(settings, key["KeyMetadata"]["Arn"], made["stateMachineArn"])
+    get("s3").create_bucket(Bucket=found.name(named.DEPLOYMENT_BUCKET))
+    get("s3").put_object(Bucket=found.name(named.DEPLOYMENT_BUCKET), Key="a", Body=b"x")
+    get("ssm").put_parameter(
+        Name=found.name(named.DEPLOYMENT_CONFIG_PARAMETER), Value="x", Type="String", Tags=tags
+    )
+    get("secretsmanager").create_secret(
+        Name=found.name(named.DEPLOYMENT_CONFIG_SECRET), SecretString="x", Tags=tags
+    )
+    get("sns").create_topic(Name=found.name(named.DEPLOYMENT_TOPIC), Tags=tags)
+    group = found.name(named.DEPLOYMENT_LOG_GROUP)
+    get("logs").create_log_group(logGroupName=group)
+    return found
+
+
+@pytest.fixture(scope="module")
+def own(clients: Clients) -> Environment:
+    return stands(BOUNDED, clients)
+
+
+@pytest.fixture(scope="module", params=OTHERS, ids=lambda changes: "-".join(changes.values()))
+def other(clients: Clients, request: pytest.FixtureRequest) -> Environment:
+    return stands(config(account=ACCOUNT, **request.param), clients)
+
+
+# What a role does with its environment, and never with another's.
+USES: Mapping[str, Callable[[Clients, Environment], object]] = {
+    "read its bucket": lambda c, e: _s3(c).get_object(Bucket=e.name(named.DEPLOYMENT_BUCKET), Key="a"),
+    "list its bucket": lambda c, e: _s3(c).list_objects_v2(Bucket=e.name(named.DEPLOYMENT_BUCKET)),
+    "write its bucket": lambda c, e: _s3(c).put_object(
+        Bucket=e.name(named.DEPLOYMENT_BUCKET), Key="b", Body=b""
+    ),
+    "read its parameter": lambda c, e: c.get("ssm", "us-east-1").get_parameter(
+        Name=e.name(named.DEPLOYMENT_CONFIG_PARAMETER)
+    ),
+    "read its secret": lambda c, e: c.get("secretsmanager", "us-east-1").get_secret_value(
+        SecretId=e.name(named.DEPLOYMENT_CONFIG_SECRET)
+    ),
+    "see its key": lambda c, e: c.get("kms", "us-east-1").describe_key(KeyId=e.key),
+    "seal its records": lambda c, e: c.get("kms", "us-east-1").generate_mac(
+        KeyId=e.key, Message=b"x", MacAlgorithm="HMAC_SHA_256"
+    ),
+    "publish to its topic": lambda c, e: c.get("sns", "us-east-1").publish(
+        TopicArn=e.arn("sns", named.DEPLOYMENT_TOPIC), Message="x"
+    ),
+    "start its machine": lambda c, e: c.get("stepfunctions", "us-east-1").start_execution(
+        stateMachineArn=e.machine
+    ),
+    "write its log": lambda c, e: c.get("logs", "us-east-1").create_log_stream(
+        logGroupName=e.name(named.DEPLOYMENT_LOG_GROUP), logStreamName=uuid.uuid4().hex
+    ),
+}
+
+
+@pytest.mark.parametrize("use", USES.values(), ids=list(USES))
+def test_it_lets_a_role_use_its_own_environment(bounded: Clients, own: Environment, use: Any) -> None:
+    use(bounded, own)
+
+
+@pytest.mark.parametrize("use", USES.values(), ids=list(USES))
+def test_it_keeps_a_role_that_may_do_everything_out_of_others(
+    bounded: Clients, other: Environment, use: Any
+) -> None:
+    with pytest.raises(ClientError) as stopped:
+        use(bounded, other)
+    assert stopped.value.response["Error"]["Code"] in DENIED
 
 
 @pytest.mark.parametrize("boundary", [None, "arn:aws:iam::111122223333:policy/boundary"])

@@ -12,7 +12,7 @@ from recorder import ACCOUNT, REGIONS, Run, built, config
 from regionshift.iam.actions import expanded, resource_arns
 from regionshift.iam.documents import PolicyKind, parse
 from regionshift.iam.findings import Placed, faults
-from regionshift.infrastructure.policies.boundary import boundary_statements
+from regionshift.infrastructure.boundary import boundary_statements
 from regionshift.infrastructure.policies.statement import (
     EVERY_OF_A_TYPE,
     WILDCARD_DENIES,

@@ -39,9 +39,7 @@ class AlarmsCheck(Check):
     """
 
     name = "alarms"
-    remedy = (
-        "of a red alarm: `regionshift explain ALARM`; `regionshift up --refresh` puts back what was changed"
-    )
+    remedy = "look at the alarm that is named; `regionshift up --refresh` puts back what was changed"
 
     def ask(self, context: CheckContext, region: str) -> str:
         topic = context.outputs.get("alarm_topic_arn", region)

@@ -1,0 +1,241 @@
+"""What belongs to one environment, over all of its regions, as ARNs and conditions of a policy.
+
+A region in a name is a pattern of a region's form (`regions.patterns_of`), so that thirty regions take a few patterns
+and another environment's name (``pre-prod`` for ``prod``) fits none. What AWS names is known by its tags.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Collection, Iterable, Mapping
+from functools import cached_property
+from os.path import commonprefix
+
+from regionshift.infrastructure.carried import literal
+from regionshift.infrastructure.policies.statement import Condition, within
+from regionshift.infrastructure.rights import RIGHTS, types_of
+from regionshift.infrastructure.site import MANAGED_BY
+from regionshift.settings import components as named
+from regionshift.settings.components import Component
+from regionshift.settings.config import MigrationConfig
+from regionshift.settings.names import HASH_LENGTH, NameKind, normalize_name
+from regionshift.settings.regions import PARTITIONS, partition_of, patterns_of
+
+ANY_REGION = "??-*-?"
+"""The form of every region's code."""
+SHORTENED = f"*--{'?' * HASH_LENGTH}"
+"""The end of a pattern for shortened names."""
+_ASKED = "${aws:RequestedRegion}"
+_OF_REGION = "{region}"
+_OF_PROJECT = 30
+"""Characters of a project's name that every shortened name of a bucket begins with."""
+
+
+class Reach:
+    """ARNs and conditions of one environment, over all of its regions.
+
+    Args:
+        by_form: regions in names are patterns of their own forms (``??-west-?``); else one pattern for all.
+        together: names that were shortened share a pattern, see `alike`; said outright, also where nothing but the
+            beginning of the project's name is left of them.
+        asked: a region in a name is the one that the request is made in: exact, of what has its region in its ARN (IAM
+            User Guide, "IAM policy elements: Variables and tags": global condition keys can be variables, also in
+            permissions boundaries).
+    """
+
+    def __init__(
+        self, config: MigrationConfig, by_form: bool, *, together: bool | None = None, asked: bool = False
+    ) -> None:
+        self.config = config
+        self.regions = sorted(config.all_regions)
+        self.partition = partition_of(config.regions.primary)
+        self.kinds = {kind for region in self.regions for kind in types_of(config, region)}
+        self._together = not by_form if together is None else together
+        self._of_project = bool(together)
+        forms = dict.fromkeys(self.regions, _ASKED) if asked else patterns_of(self.regions)
+        self._forms = forms if by_form or len({*forms.values()}) == 1 else dict.fromkeys(forms, ANY_REGION)
+
+    # What the engine asks, from the table
+
+    def writes(self, *kinds: str) -> list[str]:
+        """What the engine needs to make, change and delete these types, those of them that the settings use."""
+        return [action for kind in self._used(kinds) for action in RIGHTS[kind].writes(self.config)]
+
+    def reads(self, *kinds: str) -> list[str]:
+        """What it reads of them."""
+        return [action for kind in self._used(kinds) for action in RIGHTS[kind].reads(self.config)]
+
+    def _used(self, kinds: Collection[str]) -> list[str]:
+        beginnings = tuple(f"aws:{each}" for each in kinds)
+        return [kind for kind in RIGHTS if kind in self.kinds and kind.startswith(beginnings)]
+
+    # What it is about
+
+    def arn(self, service: str, resource: str, region: str = "*") -> str:
+        """Something of this account."""
+        return f"arn:{self.partition}:{service}:{region}:{self.config.account}:{resource}"
+
+    def arns(self, service: str, resource: str, names: Iterable[str], region: str = "*") -> list[str]:
+        """``resource`` with each of the names in the place of its ``{}``."""
+        return [self.arn(service, resource.format(name), region) for name in names]
+
+    def names(self, *components: Component) -> list[str]:
+        """What these are called in any of the regions, as patterns."""
+        return once(pattern for component in components for pattern in self._names_of(component))
+
+    def _names_of(self, component: Component) -> list[str]:
+        project = normalize_name(self.config.project)
+        # A bucket's name has room for little more than the project's; with the account it is no other account's.
+        in_account = component.kind is NameKind.BUCKET
+        shares = in_account or self._of_project
+        beginning = project[:_OF_PROJECT] if shares else f"{project}-{component.part}-"
+        names = {region: component.name(self.config.names, region) for region in self.regions}
+        return self.alike(names, beginning, f"-{self.config.account}" if in_account else "")
+
+    def alike(self, names: Mapping[str, str], beginning: str = "", end: str = "") -> list[str]:
+        """Names by region as patterns. A name that was shortened ends in a hash, and stands for itself.
+
+        Args:
+            beginning: with it, and `together`, shortened names that all begin so are one pattern; another environment
+                of the project whose names are shortened too has such names.
+            end: what stands behind the hash.
+        """
+        found = {region: self.in_form(name, region) for region, name in names.items()}
+        times = Counter(found.values())
+        alone = [names[region] for region, each in found.items() if times[each] == 1]
+        patterns = [each for each in found.values() if times[each] > 1]
+        hashed = f"{SHORTENED[1:]}{end}"
+        # It compares characters, which is what is wanted.
+        shared = commonprefix([name[: -len(hashed)] for name in alone])  # noqa: RUF071
+        if not self._together or len(alone) < 2 or not beginning or not shared.startswith(beginning):
+            return once([*patterns, *alone])
+        return once([*patterns, f"{shared}*{hashed}"])
+
+    def in_form(self, name: str, region: str) -> str:
+        """``name`` with the region's pattern in its place."""
+        return name.replace(region, self._forms[region])
+
+    def in_regions(self, text: str) -> list[str]:
+        """A text of the settings with the regions' patterns in the place of ``{region}``."""
+        return once(text.replace(_OF_REGION, form) for form in self._forms.values())
+
+    def buckets(self, *components: Component) -> list[str]:
+        """ARNs of buckets."""
+        return [f"arn:{self.partition}:s3:::{name}" for name in self.names(*components)]
+
+    @cached_property
+    def created_buckets(self) -> list[str]:
+        """ARNs of those that `carry` has the program make."""
+        patterns = (
+            entry.ends[1].bucket for entry in self.config.carry.s3 if entry.created_by == "regionshift"
+        )
+        return once(
+            f"arn:{self.partition}:s3:::{name}" for each in patterns if each for name in self.in_regions(each)
+        )
+
+    # What `carry` names
+
+    @cached_property
+    def carried_buckets(self) -> dict[str, tuple[list[str], list[str]]]:
+        """By account the buckets that entries name, and their objects below the prefixes that are named."""
+        found: dict[str, tuple[list[str], list[str]]] = {}
+        for entry in self.config.carry.s3:
+            for end in entry.ends:
+                buckets, objects = found.setdefault(end.account or self.config.account, ([], []))
+                of_end = (
+                    [f"arn:{self.partition}:s3:::{name}" for name in self.in_regions(end.bucket)]
+                    if end.bucket
+                    else self.buckets(named.DEPLOYMENT_BUCKET)
+                )
+                buckets += of_end
+                objects += [f"{bucket}/{literal(end.prefix)}*" for bucket in of_end]
+        return {account: (once(buckets), once(objects)) for account, (buckets, objects) in found.items()}
+
+    @cached_property
+    def carried_paths(self) -> list[str]:
+        """What parameters that entries name begin with."""
+        ends = (end for entry in self.config.carry.ssm for end in entry.ends)
+        return once(path for end in ends for path in self.in_regions(end.prefix))
+
+    @cached_property
+    def carried_secrets(self) -> list[str]:
+        """What secrets that entries name begin with, of entries that do not go by tags."""
+        ends = (end for entry in self.config.carry.secrets if not entry.wanted_tags for end in entry.ends)
+        return once(name for end in ends for name in self.in_regions(end.prefix))
+
+    @property
+    def carried_tags(self) -> list[dict[str, str]]:
+        """The tags that secrets of the other entries have."""
+        return [dict(entry.wanted_tags) for entry in self.config.carry.secrets if entry.wanted_tags]
+
+    @cached_property
+    def carried_keys(self) -> tuple[list[str], list[str]]:
+        """ARNs of keys that entries name, and aliases; with patterns of regions, and without AWS's own."""
+        names = once(
+            name
+            for _, entry in self.config.carry.entries
+            if entry.kms_key
+            for name in self.in_regions(entry.kms_key)
+        )
+        aliases = [name[name.index("alias/") :] for name in names if "alias/" in name]
+        return [name for name in names if "alias/" not in name], [
+            alias for alias in aliases if not alias.startswith("alias/aws/")
+        ]
+
+    # Under which conditions
+
+    @property
+    def here(self) -> Condition:
+        """Requests in the environment's regions."""
+        return {"StringEquals": {"aws:RequestedRegion": list(self.regions)}}
+
+    @property
+    def owned(self) -> Condition:
+        """The same, about buckets of this account alone: a bucket's ARN names none."""
+        return joined(self.here, within(self.config.account))
+
+    @property
+    def ours(self) -> Condition:
+        """The same, about what has the environment's tags."""
+        return joined(self.here, {"StringEquals": self.tags("aws:ResourceTag")})
+
+    @property
+    def watched(self) -> Condition:
+        """The same, and where the alarms of deployment.alarms stand."""
+        others = (alarm.region for alarm in self.config.deployment.alarms)
+        return {"StringEquals": {"aws:RequestedRegion": once([*self.regions, *others])}}
+
+    @property
+    def as_ours(self) -> Condition:
+        """The same, with the environment's tags put on what is made."""
+        return joined(self.here, {"StringEquals": self.tags("aws:RequestTag")})
+
+    def tags(self, key: str) -> dict[str, str | list[str]]:
+        """The environment's tags as a condition key has them."""
+        own = {"Project": self.config.project, "Environment": self.config.suffix, "ManagedBy": MANAGED_BY}
+        return {f"{key}/{name}": value for name, value in own.items()}
+
+    def through(self, *services: str) -> Condition:
+        """Keys used through ``services`` alone (KMS Developer Guide, "kms:ViaService")."""
+        suffix = PARTITIONS[self.partition].dns_suffix
+        return {"StringLike": {"kms:ViaService": [f"{service}.*.{suffix}" for service in services]}}
+
+    @property
+    def boundary(self) -> Condition | None:
+        """Roles that have the permissions boundary of the settings; none where they name none."""
+        arn = self.config.access.boundary
+        return {"StringEquals": {"iam:PermissionsBoundary": arn}} if arn else None
+
+
+def once(found: Iterable[str]) -> list[str]:
+    """Each of them one time, in their order."""
+    return list(dict.fromkeys(found))
+
+
+def joined(*conditions: Condition | None) -> Condition:
+    """All of the conditions at once."""
+    found: dict[str, dict[str, str | list[str]]] = {}
+    for condition in conditions:
+        for operator, keys in (condition or {}).items():
+            found.setdefault(operator, {}).update(keys)
+    return found
