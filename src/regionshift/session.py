@@ -543,7 +543,7 @@ class SessionParts:
         key = parse_key_url(self.config.state_secrets)
         if key is not None:
             region = key.region or self.config.regions.primary
-            return key_from_kms(_Kms(self.clients, region), key.key, self.store)
+            return key_from_kms(_Kms(self.clients, region), key.key, self.store, self.identity.scope)
         return key_from_file(self._key_file)
 
     @contextmanager

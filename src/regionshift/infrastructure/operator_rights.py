@@ -882,17 +882,31 @@ def _state(reach: Reach) -> Iterator[_Row]:
         region = key.region or config.regions.primary
         alias = key.key[key.key.index("alias/") :] if "alias/" in key.key else ""
         of_id = key.key if key.key.startswith("arn:") else reach.arn("kms", f"key/{key.key}", region)
+        of_key = [reach.arn("kms", "key/*", region) if alias else of_id]
+        has_alias: Condition = {"ForAnyValue:StringEquals": {"kms:ResourceAliases": alias}} if alias else {}
         yield _Row(
             "StateKey",
-            "Secrets in the state and the seals of releases and runs are under this key.",
+            "Secrets in the state and the seals of releases and runs are under this key, in a context that names the"
+            " environment; the engine names none.",
             # The data keys under it lie in the state from the first deployment on.
             {
                 **_each(PipelineRole, _named("kms", "Decrypt DescribeKey")),
                 DEPLOY: _named("kms", "Decrypt DescribeKey Encrypt GenerateDataKey"),
             },
-            [reach.arn("kms", "key/*", region) if alias else of_id],
-            {"ForAnyValue:StringEquals": {"kms:ResourceAliases": alias}} if alias else None,
+            of_key,
+            joined(has_alias, {"StringEqualsIfExists": {_STATE_CONTEXT: config.identity.scope}}),
         )
+        yield _Row(
+            "StateKeyOfBefore",
+            "What a version laid down under which all environments of the state had one key is opened still.",
+            _each(PipelineRole, ["kms:Decrypt"]),
+            of_key,
+            joined(has_alias, {"StringEquals": {_STATE_CONTEXT: "releases"}}),
+        )
+
+
+_STATE_CONTEXT = "kms:EncryptionContext:regionshift"
+"""Whose data key it is (`journal.sealing`)."""
 
 
 @dataclass(frozen=True)
@@ -919,9 +933,8 @@ def state_paths(config: MigrationConfig) -> StatePaths:
         lock,
         f"{engine}/locks/organization/{stack}/*",
         journal,
-        f"{begins}keys/releases.json",
         *(f"{begins}{folder}/{own.scope}/*" for folder in ("artifacts", "releases")),
-        *(f"{begins}{folder}/{own.scope}.json" for folder in ("aside", "identity", "zones")),
+        *(f"{begins}{folder}/{own.scope}.json" for folder in ("aside", "identity", "keys", "zones")),
         f"{engine}/meta.yaml",
         f"{engine}/stacks/{stack}.*",
         f"{engine}/history/{stack}/*",
@@ -929,7 +942,8 @@ def state_paths(config: MigrationConfig) -> StatePaths:
         f"{engine}/journal/{stack}/*",
     )
     # Where versions before kept an environment of AWS (`journal.identity`).
-    older = (f"{begins}engine/.pulumi/stacks/{stack}.json",)
+    # And the key that environments shared before each had its own.
+    older = (f"{begins}engine/.pulumi/stacks/{stack}.json", f"{begins}keys/releases.json")
     write = {DEPLOY: whole, OPERATE: (lock, journal), PREVIEW: (lock,)}
     return StatePaths((*whole, *older), write)
 

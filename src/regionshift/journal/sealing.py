@@ -2,9 +2,9 @@
 
 What is acted on is sealed with the same key: releases, and the journal's events (docs/adr/104).
 
-One root key per state: made from a file that only its owner can read, or a KMS data key that is kept
-encrypted under the state URL. What is encrypted (AES-256-GCM) is bound to the release and the name that it
-belongs to, so that a value cannot be moved to another place unnoticed.
+One root key: made from a file that only its owner can read, or a KMS data key of the environment's own that is kept
+encrypted under the state URL, in an encryption context that names the environment. What is encrypted (AES-256-GCM) is
+bound to the release and the name that it belongs to, so that a value cannot be moved to another place unnoticed.
 """
 
 # ruff: noqa: N803 - boto3 names its arguments so
@@ -32,7 +32,10 @@ _BYTES = 32
 _NONCE = 12
 _BINARY = ":binary:"
 """Marks what is bytes and no text: names of secrets and base64 have no colon."""
-_DATA_KEY = "keys/releases.json"
+CONTEXT = "regionshift"
+"""The name in the encryption context whose value is the environment (KMS Developer Guide, "Encryption context")."""
+OF_BEFORE = "releases"
+"""The value there, and the name, of the key that all environments of a state shared before each had its own."""
 _SEAL = "seal"
 
 
@@ -173,30 +176,38 @@ def key_from_file(path: Path) -> SecretKey:
     return SecretKey(hashlib.sha256(b"regionshift releases\0" + key_file(path).read_bytes()).digest())
 
 
-def key_from_kms(kms: KeyService, key_id: str, store: StateStore) -> SecretKey:
-    """The state's data key, decrypted by KMS; made on first use, one for all who share the state.
+def key_name(environment: str) -> str:
+    """Where the data key of ``environment`` (its scope) lies in a state."""
+    return f"keys/{environment}.json"
 
-    KMS is asked when a secret is. ``key_id`` is an id, ARN or alias of a symmetric key. Using the key raises
-    StateDamaged when the kept one is unreadable.
+
+def key_from_kms(kms: KeyService, key_id: str, store: StateStore, environment: str) -> SecretKey:
+    """The environment's data key, decrypted by KMS; made on first use.
+
+    KMS is asked when a secret is. ``key_id`` is an id, ARN or alias of a symmetric key, ``environment`` the scope. An
+    environment from before there were such keys keeps the one that it shares. Using the key raises StateDamaged when
+    the kept one is unreadable.
     """
-    return SecretKey(lambda: _root_from_kms(kms, key_id, store))
+    return SecretKey(lambda: _root_from_kms(kms, key_id, store, environment))
 
 
-def _root_from_kms(kms: KeyService, key_id: str, store: StateStore) -> bytes:
-    context = {"regionshift": "releases"}
-    stored = store.get(_DATA_KEY)
+def _root_from_kms(kms: KeyService, key_id: str, store: StateStore, environment: str) -> bytes:
+    stored = store.get(key_name(environment))
+    if stored is None and any(store.folders(f"journal/{environment}/runs")):
+        environment, stored = OF_BEFORE, store.get(key_name(OF_BEFORE))
+    name, context = key_name(environment), {CONTEXT: environment}
     if stored is None:
         made = kms.generate_data_key(KeyId=key_id, KeySpec="AES_256", EncryptionContext=context)
         kept = {"key": key_id, "sealed": base64.b64encode(_bytes(made["CiphertextBlob"])).decode()}
         try:
-            store.create(_DATA_KEY, json.dumps(kept).encode())
+            store.create(name, json.dumps(kept).encode())
             return _bytes(made["Plaintext"])
         except KeyTakenError:
-            return _root_from_kms(kms, key_id, store)
+            return _root_from_kms(kms, key_id, store, environment)
     try:
         sealed = base64.b64decode(json.loads(stored.body)["sealed"], validate=True)
     except (ValueError, KeyError, TypeError) as error:
-        raise StateDamaged("the state's data key cannot be read", where=f"{store.url}/{_DATA_KEY}") from error
+        raise StateDamaged("the state's data key cannot be read", where=f"{store.url}/{name}") from error
     return _bytes(kms.decrypt(KeyId=key_id, CiphertextBlob=sealed, EncryptionContext=context)["Plaintext"])
 
 

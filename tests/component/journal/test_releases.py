@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import json
+import uuid
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import fields
@@ -12,10 +14,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from botocore.exceptions import ClientError
 from pydantic import SecretBytes, SecretStr
 
 from regionshift.aws.clients import Clients
 from regionshift.errors import InputError, Refused
+from regionshift.infrastructure.operator_rights import statements_of
 from regionshift.journal.events import Kind
 from regionshift.journal.journal import Journal
 from regionshift.journal.releases import ReleaseRecord, ReleaseStore
@@ -23,6 +27,7 @@ from regionshift.journal.sealing import SecretKey, key_file, key_from_kms
 from regionshift.journal.store import StateDamaged, StateStore
 from regionshift.operations.waves.deploying import prune
 from regionshift.releases import ReleaseCatalog
+from regionshift.settings.components import PipelineRole
 from regionshift.settings.config import Deployment, MigrationConfig
 from regionshift.settings.release import Artifact, Release, SecretValue, digest_of
 
@@ -289,15 +294,69 @@ def test_the_key_file_is_the_owners_alone(tmp_path: Path) -> None:
     assert path.stat().st_mode & 0o777 == 0o600
     assert [found.name for found in path.parent.iterdir()] == ["key"]
     path.chmod(0o640)
-    with pytest.raises(Refused, match="others"):
+    with pytest.raises(Refused, match="other users"):
         key_file(path)
 
 
-def test_a_kms_data_key_is_one_for_all_who_share_the_state(store: StateStore, clients: Clients) -> None:
+def of_before(kms: Any, key_id: str, store: StateStore) -> SecretKey:
+    """The key that all environments of a state shared, as versions before laid it down."""
+    made = kms.generate_data_key(
+        KeyId=key_id, KeySpec="AES_256", EncryptionContext={"regionshift": "releases"}
+    )
+    kept = {"key": key_id, "sealed": base64.b64encode(made["CiphertextBlob"]).decode()}
+    store.create("keys/releases.json", json.dumps(kept).encode())
+    return SecretKey(made["Plaintext"])
+
+
+def test_what_was_sealed_before_environments_had_keys_is_opened(store: StateStore, clients: Clients) -> None:
     kms = clients.get("kms", "eu-central-1")
     key_id = kms.create_key()["KeyMetadata"]["KeyId"]
-    mine = key_from_kms(kms, key_id, store)
-    theirs = key_from_kms(kms, key_id, store)
+    store.create("journal/shop.dev/runs/000001/00001.json", b"{}")
+    sealed = of_before(kms, key_id, store).seal("hunter2", "place")
+    assert key_from_kms(kms, key_id, store, "shop.dev").open(sealed, "place") == "hunter2"
+    assert store.keys("keys") == ["keys/releases.json"]
+    with pytest.raises(StateDamaged):  # a new one has its own
+        key_from_kms(kms, key_id, store, "shop.new").open(sealed, "place")
+    assert store.keys("keys") == ["keys/releases.json", "keys/shop.new.json"]
+
+
+def test_a_role_of_one_environment_opens_no_seal_of_another(
+    store: StateStore, clients: Clients, user: Callable[..., Clients]
+) -> None:
+    kms = clients.get("kms", "eu-central-1")
+    key_id, alias = kms.create_key()["KeyMetadata"]["KeyId"], f"alias/{uuid.uuid4().hex[:8]}"
+    kms.create_alias(AliasName=alias, TargetKeyId=key_id)
+    mine, theirs = (
+        MigrationConfig.model_validate(
+            {
+                "project": "shop", "environment": name, "account": "123456789012",
+                "regions": {"primary": "eu-central-1", "secondaries": []}, "network": {"vpc_cidr": "10.0.0.0/8"},
+                "state": "s3://states/all?region=eu-central-1",
+                "state_secrets": f"awskms://{alias}?region=eu-central-1",
+            }
+        )
+        for name in ("dev", "prod")
+    )  # fmt: skip
+    sealed = {
+        each.identity.scope: key_from_kms(kms, key_id, store, each.identity.scope).seal("x", "place")
+        for each in (mine, theirs)
+    }
+    for role in PipelineRole:
+        statements = [
+            each.statement for each in statements_of(mine, role) if "StateKey" in each.statement["Sid"]
+        ]
+        of_role = user(*statements).get("kms", "eu-central-1")
+        own, other = mine.identity.scope, theirs.identity.scope
+        assert key_from_kms(of_role, key_id, store, own).open(sealed[own], "place") == "x"
+        with pytest.raises(ClientError, match="AccessDenied"):
+            key_from_kms(of_role, key_id, store, other).open(sealed[other], "place")
+
+
+def test_a_kms_data_key_is_one_for_all_who_share_the_environment(store: StateStore, clients: Clients) -> None:
+    kms = clients.get("kms", "eu-central-1")
+    key_id = kms.create_key()["KeyMetadata"]["KeyId"]
+    mine = key_from_kms(kms, key_id, store, "shop.dev")
+    theirs = key_from_kms(kms, key_id, store, "shop.dev")
     assert theirs.open(mine.seal("hunter2", "place"), "place") == "hunter2"
     with pytest.raises(StateDamaged):
         theirs.open(mine.seal("hunter2", "place"), "another place")

@@ -444,8 +444,8 @@ def test_in_other_regions_nothing_is_allowed_that_has_a_region() -> None:
         and not all(action.startswith("iam:") for action in each.statement["Action"])
     }
     assert free == {
-        "FindState", "ReadState", "WriteState", "WriteJournal", "HoldLock", "StateUnderKey", "StateKey", "CarriedKeys",
-        "PrivateNames",
+        "FindState", "ReadState", "WriteState", "WriteJournal", "HoldLock", "StateUnderKey", "StateKey",
+        "StateKeyOfBefore", "CarriedKeys", "PrivateNames",
     }  # fmt: skip
 
 
