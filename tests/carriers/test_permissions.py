@@ -195,12 +195,15 @@ TAGS = {"app": "shop"}
 
 
 def secrets_of_the_worker(world: World, *, by_name: bool) -> list[dict[str, Any]]:
-    """The worker's statements about secrets, for an entry that names them, or their tags."""
+    """The worker's statements about secrets, for an entry that names them, or their tags; and the right to list them,
+    which whoever plans has."""
     prefix = SecretsLab(world).entry.target.prefix if by_name else ""
     read, write = (f"arn:aws:secretsmanager:{region}:*:secret:{prefix}*" for region in (SOURCE, TARGET))
-    if by_name:
-        return secret_statements([read], [write], [], [], [], [SOURCE, TARGET])
-    return secret_statements([], [], [read], [write], [TAGS], [SOURCE, TARGET])
+    named, tagged = ([read], [write]), ([], [])
+    if not by_name:
+        named, tagged = tagged, named
+    carrying: Any = secret_statements(*named, *tagged, [] if by_name else [TAGS], [SOURCE, TARGET])
+    return [*carrying, allow(["secretsmanager:ListSecrets"])]
 
 
 @pytest.mark.parametrize("by_name", [True, False])

@@ -219,7 +219,7 @@ class Region:
         services = [f"{service}.{self.name}.amazonaws.com" for service in ("s3", "ssm", "sns")]
         return [
             *rights.s3_statements(f"arn:aws:s3:::{variables.deployment_bucket}", variables.account),
-            *rights.key_statements(variables.key_arn, services),
+            *rights.own_key_statements(variables.key_arn, services),
             *rights.seal_statements(variables.records_key_arn),
             *configuration,
             *rights.log_statements(groups),

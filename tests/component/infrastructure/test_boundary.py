@@ -52,9 +52,14 @@ OWN = "arn:aws:iam::111122223333:role/worker"
 ACCOUNT = "123456789012"
 
 
-# Names of others that begin or end like ours.
-OTHERS = ({"environment": "pre-dev"}, {"environment": "dev-2"}, {"project": "shop-worker"})
+# Names of others that begin or end like ours. Not those of other tests, which share the embedded AWS.
+OTHERS = (
+    {"project": "rim", "environment": "pre-dev"},
+    {"project": "rim", "environment": "dev-2"},
+    {"project": "rim-worker", "environment": "dev"},
+)
 BOUNDED = config(
+    project="rim",
     account=ACCOUNT,
     state=f"s3://{BUCKET}/shop",
     carry={
@@ -285,7 +290,7 @@ DANGEROUS: Mapping[str, Ask] = {
         KeyId=t.key, KeySpec="AES_256"
     ),
     "change a function": lambda c, _: c.get("lambda", "us-east-1").update_function_configuration(
-        FunctionName="shop-x", MemorySize=128
+        FunctionName="rim-x", MemorySize=128
     ),
     "call another project's function": lambda c, _: c.get("lambda", "us-east-1").invoke(
         FunctionName="others-x"

@@ -8,13 +8,14 @@ from pathlib import Path
 
 import pytest
 
-from regionshift.cli.status import standing_table
+from regionshift.cli.status import status_view
 from regionshift.errors import Refused
 from regionshift.journal.backends import open_state
 from regionshift.journal.events import Kind
 from regionshift.journal.journal import Journal
 from regionshift.journal.lock import Holder
 from regionshift.operations.deploying import end_all
+from regionshift.operations.status import StatusReport
 from regionshift.operations.unfinished import killed_migrations, open_runs, require_endable, require_finished
 from regionshift.report.printer import Screen
 
@@ -55,7 +56,8 @@ def test_every_kind_of_run_is_shown_with_what_goes_on(
     )
     screen = Screen(width=200)
     with screen.capture() as shown:
-        screen.print(standing_table({}, [found], None, Holder("ann", "host-7", 42, datetime.now(UTC), "t")))
+        holder = Holder("ann", "host-7", 42, datetime.now(UTC), "t")
+        screen.print(status_view(StatusReport({}, unfinished=[found], lock=holder)))
     for said in (run.run_id, go_on, "ann on host-7 (process 42)"):
         assert said in shown.get()
 
