@@ -194,7 +194,9 @@ def key_from_kms(kms: KeyService, key_id: str, store: StateStore, environment: s
 def _root_from_kms(kms: KeyService, key_id: str, store: StateStore, environment: str) -> bytes:
     stored = store.get(key_name(environment))
     if stored is None and any(store.folders(f"journal/{environment}/runs")):
-        environment, stored = OF_BEFORE, store.get(key_name(OF_BEFORE))
+        shared = store.get(key_name(OF_BEFORE))
+        if shared is not None:
+            environment, stored = OF_BEFORE, shared
     name, context = key_name(environment), {CONTEXT: environment}
     if stored is None:
         made = kms.generate_data_key(KeyId=key_id, KeySpec="AES_256", EncryptionContext=context)

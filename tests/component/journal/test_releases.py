@@ -320,6 +320,15 @@ def test_what_was_sealed_before_environments_had_keys_is_opened(store: StateStor
     assert store.keys("keys") == ["keys/releases.json", "keys/shop.new.json"]
 
 
+def test_runs_from_before_anything_was_sealed_do_not_bring_back_a_key_that_others_share(
+    store: StateStore, clients: Clients
+) -> None:
+    key_id = clients.get("kms", "eu-central-1").create_key()["KeyMetadata"]["KeyId"]
+    store.create("journal/shop.dev/runs/000001/00001.json", b"{}")
+    key_from_kms(clients.get("kms", "eu-central-1"), key_id, store, "shop.dev").seal("hunter2", "place")
+    assert store.keys("keys") == ["keys/shop.dev.json"]
+
+
 def test_a_role_of_one_environment_opens_no_seal_of_another(
     store: StateStore, clients: Clients, user: Callable[..., Clients]
 ) -> None:
