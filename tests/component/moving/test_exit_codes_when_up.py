@@ -36,8 +36,10 @@ def test_every_command_by_how_it_ends(site: Site, tmp_path: Path, capsys: pytest
             done.add(of or arguments[:1])
 
     text = site.file.read_text()
-    for command in ("doctor", "preview", "validate", "outputs", "releases", "history", "status", "drift"):
-        ends(0, command)
+    for words in "doctor/preview/validate/outputs/releases/history/status/drift/explain/report --json".split(
+        "/"
+    ):
+        ends(0, *words.split())
     ends(2, "up", "--rejoin", SECOND)
     ends(2, "resume")
     # A change in waves, data, and both ways back.

@@ -39,7 +39,7 @@ def config(tmp_path_factory: pytest.TempPathFactory) -> MigrationConfig:
 
 def entries(reason: str = "") -> Iterator[tuple[str, str]]:
     """Statement and action of each; all of them, or those of one reason."""
-    for why, statements in TABLE["unasked"].items():
+    for why, statements in {**TABLE["unasked"], **TABLE["by_chance"]}.items():
         if reason in ("", why):
             yield from (
                 (statement, action) for statement, actions in statements.items() for action in actions
