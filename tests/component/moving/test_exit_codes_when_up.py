@@ -27,6 +27,11 @@ def _commands(group: Any, before: tuple[str, ...] = ()) -> set[tuple[str, ...]]:
     return found
 
 
+LOOKS = (
+    "doctor", "preview", "validate", "outputs", "releases", "history", "status", "drift", "explain", "report --json",
+)  # fmt: skip
+
+
 def test_every_command_by_how_it_ends(site: Site, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     done: set[tuple[str, ...]] = set()
 
@@ -36,9 +41,7 @@ def test_every_command_by_how_it_ends(site: Site, tmp_path: Path, capsys: pytest
             done.add(of or arguments[:1])
 
     text = site.file.read_text()
-    for words in "doctor/preview/validate/outputs/releases/history/status/drift/explain/report --json".split(
-        "/"
-    ):
+    for words in LOOKS:
         ends(0, *words.split())
     ends(2, "up", "--rejoin", SECOND)
     ends(2, "resume")
