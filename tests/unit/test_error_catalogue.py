@@ -26,7 +26,7 @@ from regionshift.iam.findings import RULES
 from regionshift.infrastructure import alarms
 from regionshift.infrastructure.runbooks import PAGE, RUNBOOKS, link, runbook_of
 from regionshift.infrastructure.site import Site
-from regionshift.settings.config import MigrationConfig
+from regionshift.settings.config import Alerts, MigrationConfig
 from regionshift.settings.quotas import ALARM_DESCRIPTION
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -200,7 +200,9 @@ def test_every_alarm_has_a_runbook_that_its_whole_name_finds(alarm: alarms.Alarm
 def test_no_runbook_is_without_an_alarm_and_cloudwatch_takes_every_description() -> None:
     parts = [alarm.component.part for alarm in _all_alarms()]
     assert all(any(part.startswith(kind) for part in parts) for kind in RUNBOOKS)
-    longest = max(len(f"{alarm.description}. {link(alarm.component)}") for alarm in _all_alarms())
+    page = f"https://{'d' * 392}"
+    assert Alerts(runbooks=page).runbooks == page
+    longest = max(len(f"{alarm.description}. {link(alarm.component, page)}") for alarm in _all_alarms())
     assert longest <= ALARM_DESCRIPTION.most
 
 

@@ -69,7 +69,7 @@ def metric_alarm(
     return aws.cloudwatch.MetricAlarm(
         site.label(alarm.thing),
         name=site.name(alarm.component),
-        alarm_description=f"{alarm.description}. {link(alarm.component)}",
+        alarm_description=f"{alarm.description}. {link(alarm.component, site.config.alerts.runbooks)}",
         namespace=alarm.namespace,
         metric_name=alarm.metric,
         dimensions=dict(alarm.dimensions),

@@ -195,8 +195,12 @@ def runbook_of(alarm: str) -> tuple[str, Runbook] | None:
     return (kind, RUNBOOKS[kind]) if kind else None
 
 
-def link(component: named.Component) -> str:
-    """Where the alarm of ``component`` is explained: the page, and the command that prints the same.
+def link(component: named.Component, page: str | None = None) -> str:
+    """Name the section that explains the alarm of ``component``, and the command that prints the same.
+
+    Args:
+        page: the address of the page where the team publishes it (``alerts.runbooks``); by default the file in this
+            repository.
 
     Raises:
         LookupError: the alarm has no runbook.
@@ -204,4 +208,4 @@ def link(component: named.Component) -> str:
     found = runbook_of(component.part)
     if found is None:
         raise LookupError(f"the alarm {component.part} has no runbook in {__name__}")
-    return f"Runbook: {PAGE}#{found[0]}, or run: regionshift explain {found[0]}"
+    return f"Runbook: {page or PAGE}#{found[0]}, or run: regionshift explain {found[0]}"

@@ -144,6 +144,8 @@ class Alerts(Section):
     """The share of the timeout that the 95th percentile of durations may reach."""
     replication_latency: fields.Window = 900
     """The replication delay that raises the alarm."""
+    runbooks: fields.Page | None = None
+    """The address where your team publishes docs/runbooks.md. Each alarm links to its section of that page."""
 
 
 class Recovery(Section):

@@ -266,6 +266,15 @@ Repository = Annotated[
         examples=["octo-org/orders", "octo-org@123456/orders@456789"],
     ),
 ]
+# A page with headings that a fragment names; short, as an alarm's description has 1,024 characters for all.
+Page = Annotated[
+    str,
+    Field(
+        pattern=r"^https?://[A-Za-z0-9.-]+(:[0-9]{1,5})?(/[A-Za-z0-9._~%!$&'()*+,;=:@/-]*)?$",
+        max_length=400,
+        examples=["https://docs.example.com/regionshift/runbooks/"],
+    ),
+]
 # IAM API Reference, "CreateOpenIDConnectProvider", Url: https, as the claim iss has it, and without a port.
 GitLab = Annotated[
     str,

@@ -121,6 +121,7 @@ network:
 #  throttles: 1
 #  duration_share: 0.8
 #  replication_latency: 15m
+#  runbooks: https://docs.example.com/regionshift/runbooks/   # each alarm links to its section of this page
 
 # The data that `migrate` carries. {region} stands for the region of its side.
 #carry:

@@ -12,6 +12,7 @@ from recorder import ACCOUNT, REGIONS, Run, built, config, record, release
 from regionshift.errors import InputError
 from regionshift.function.clients import FunctionClients
 from regionshift.infrastructure.program import ProviderSettings, environment
+from regionshift.infrastructure.runbooks import PAGE
 
 PER_REGION = (
     "lambda_function_name",
@@ -133,6 +134,20 @@ def test_every_alarm_tells_its_own_regions_alarm_topic(run: Run, region: str) ->
     for alarm in alarms:
         assert alarm.inputs["alarmActions"] == [f"arn:aws:sns:::shop-alarms-{region}-dev"]
         assert region in alarm.inputs["name"]
+
+
+def test_alarms_link_to_the_runbooks_where_the_team_publishes_them() -> None:
+    """By default to the file of the repository."""
+    page = "https://docs.example.com/runbooks/"
+    for alerts, place in (({}, PAGE), ({"runbooks": page}, page)):
+        one = release(config(regions={"primary": "us-east-1"}, alerts=alerts))
+        made = record(
+            lambda one=one: environment({"us-east-1": one}, provider_settings=ProviderSettings(), links=None)
+        )
+        alarm = made.one("duration-alarm-us-east-1").inputs
+        assert alarm["alarmDescription"].endswith(
+            f"Runbook: {place}#duration, or run: regionshift explain duration"
+        )
 
 
 @pytest.mark.parametrize("action", ["validate", "migrate", "rollback"])
