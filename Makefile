@@ -76,8 +76,8 @@ bench-regions: setup ## Time and memory from 5 to 30 regions, checkpoints on (an
 	@$(BIN)/python benchmarks/regions.py 5 10 20 30 --one-provider
 
 lint: .venv/.installed ## Format and lint
-	$(BIN)/ruff format src tests benchmarks
-	$(BIN)/ruff check --fix src tests benchmarks
+	$(BIN)/ruff format src tests benchmarks tools
+	$(BIN)/ruff check --fix src tests benchmarks tools
 
 types: .venv/.installed ## Strict types
 	$(BIN)/mypy

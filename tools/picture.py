@@ -6,6 +6,7 @@ taken when the command ends, or when the text in the variable PICTURE_AT is on t
 
 from __future__ import annotations
 
+import io
 import os
 import re
 import shlex
@@ -50,7 +51,7 @@ def main() -> None:
     out, size, *command = sys.argv[1:]
     columns, lines = map(int, size.split("x"))
     screen = screen_of(command, columns, lines, os.environ.get("PICTURE_AT", ""))
-    console = Console(record=True, width=columns, file=Path(os.devnull).open("w", encoding="utf-8"))
+    console = Console(record=True, width=columns, file=io.StringIO())
     console.print(Text.from_ansi(f"$ {shlex.join(command)}\n{screen.rstrip()}"))
     drawn = console.export_svg(title=command[0])
     # Rich's picture fetches its font; ours has the reader's.

@@ -61,7 +61,8 @@ class Remark:
     what: str
 
     def __str__(self) -> str:
-        return f"{self.path.relative_to(ROOT) if self.path.is_relative_to(ROOT) else self.path}:{self.line}: {self.what}"
+        path = self.path.relative_to(ROOT) if self.path.is_relative_to(ROOT) else self.path
+        return f"{path}:{self.line}: {self.what}"
 
 
 def remarks_on(path: Path) -> Iterator[Remark]:

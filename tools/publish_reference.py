@@ -71,7 +71,7 @@ EXIT_CODES = """\
 | exit code | meaning |
 |---|---|
 | 0 | Done. A `rollback` or a `resume --back` that succeeds ends with 0 too. |
-| 1 | The work failed: AWS, the engine or a check refused. Also an `up`, `promote` or `resume` whose change was rolled back. |
+| 1 | The work failed: AWS, the engine or a check refused. Also an `up`, `promote` or `resume` that was rolled back. |
 | 2 | The input is wrong: settings, options, or something that must be installed. Nothing was changed. |
 | 3 | A guard refused: another account, a held lock, a protected environment, data that would be lost, rights that would grow, no confirmation. Nothing was changed. Or a wave waits for a person. |
 | 130 | Interrupted (Ctrl-C once). The state is whole and the lock is free. |
