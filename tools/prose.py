@@ -1,11 +1,14 @@
-"""Reads the prose of the documentation for our style: `python tools/prose.py [PAGE...]`.
+"""Checks prose against the house style (CONTRIBUTING.md, "Prose"): `python tools/prose.py [PAGE | MODULE | FOLDER...]`.
 
-A sentence has at most 30 words. Some words and turns have a better one. Code, links' addresses and transcripts are
-not prose; cells of tables may be long, but mind their words.
+A sentence has at most 30 words. Some words and turns have a better one. Code, addresses of links and transcripts are
+no prose. Cells of tables may be long, but their words are checked. In Python, docstrings and texts are prose: a text
+is a string of at least four words.
 """
 
 from __future__ import annotations
 
+import ast
+import inspect
 import re
 import sys
 from collections.abc import Iterable, Iterator
@@ -17,6 +20,12 @@ from markdown_it.token import Token
 
 ROOT = Path(__file__).resolve().parent.parent
 MOST_WORDS = 30
+# The folders and modules whose docstrings and texts keep to the style.
+CODE = (
+    "src/regionshift/local/provider/handlers",
+    "src/regionshift/operations/pipelines",
+    "tools/prose.py",
+)
 # What to write instead. The left side is a regular expression, without regard to case.
 BETTER: dict[str, str] = {
     r"\b(is|are|was|were|be) gone on with\b": "`resume` continues it",
@@ -51,6 +60,13 @@ _END = re.compile(r"(?<=[.!?])[)\"”]?\s+(?=[\"“(]?[A-Z`0-9…§])")
 # Where a dot ends no sentence.
 _DOTS = re.compile(r"\b(e\.g|i\.e|etc|cf|vs|St|No)\.")
 
+# A text in code has at least so many words; a shorter string, or a pattern, is no prose.
+_FEWEST_WORDS = 4
+# What a docstring has beside paragraphs: "Args:", and below it an item for each name.
+_SECTION = re.compile(r"^(Args|Returns|Raises|Yields|Attributes|Examples?):\n", re.MULTILINE)
+_COMMANDS = re.compile("\b\n(.+\n?)*")  # the examples of a command: click keeps their lines
+_ARGUMENT = re.compile(r"^ {4}(?=\*{0,2}\w+: )", re.MULTILINE)
+
 
 @dataclass(frozen=True)
 class Remark:
@@ -66,8 +82,13 @@ class Remark:
 
 
 def remarks_on(path: Path) -> Iterator[Remark]:
-    """What is to be written better on a page."""
-    for line, text, is_cell in _texts(path.read_text(encoding="utf-8")):
+    """The remarks on a page, a module, or every module in a folder."""
+    if path.is_dir():
+        for module in sorted(path.rglob("*.py")):
+            yield from remarks_on(module)
+        return
+    document = path.read_text(encoding="utf-8")
+    for line, text, is_cell in _texts_of_code(document) if path.suffix == ".py" else _texts(document):
         for rule, better in _RULES:
             for found in rule.finditer(text):
                 yield Remark(path, line, f'"{found[0]}": {better}')
@@ -93,20 +114,44 @@ def _texts(document: str) -> Iterator[tuple[int, str, bool]]:
             yield (token.map[0] + 1 if token.map else line), _plain(token.children or ()), cell
 
 
+def _texts_of_code(source: str) -> Iterator[tuple[int, str, bool]]:
+    """The same, of each docstring and each string that a person may read."""
+    tree = ast.parse(source)
+    docstrings = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
+    pieces = {
+        id(piece) for node in ast.walk(tree) if isinstance(node, ast.JoinedStr) for piece in node.values
+    }
+    for node in ast.walk(tree):
+        if isinstance(node, ast.JoinedStr):
+            text = "".join(
+                str(piece.value) if isinstance(piece, ast.Constant) else "…" for piece in node.values
+            )
+        elif isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in pieces:
+            text = node.value
+        else:
+            continue
+        if id(node) in docstrings:
+            text = _ARGUMENT.sub("- ", _SECTION.sub(r"\n\1:\n\n", _COMMANDS.sub("", inspect.cleandoc(text))))
+        elif len(text.split()) < _FEWEST_WORDS or "\\" in text:
+            continue
+        for _, part, is_cell in _texts(text):
+            yield node.lineno, part, is_cell
+
+
 def _plain(tokens: Iterable[Token]) -> str:
     words = {"code_inline": "`code`", "softbreak": " ", "hardbreak": " "}
     return "".join(words.get(token.type, token.content if token.type == "text" else "") for token in tokens)
 
 
-def prose_pages() -> list[Path]:
-    """What is read for style: what a user reads. Decisions are kept as they were taken."""
+def prose_paths() -> list[Path]:
+    """The pages, and the folders of code, that the gate checks. Decisions stay as they were taken."""
     docs = [path for path in sorted((ROOT / "docs").rglob("*.md")) if path.parent.name != "adr"]
-    return [ROOT / "README.md", *docs]
+    return [ROOT / "README.md", *docs, *(ROOT / folder for folder in CODE)]
 
 
 def main() -> int:
     """Print every remark; 1 when there is one."""
-    pages = [Path(name).resolve() for name in sys.argv[1:]] or prose_pages()
+    pages = [Path(name).resolve() for name in sys.argv[1:]] or prose_paths()
     found = [remark for page in pages for remark in remarks_on(page)]
     for remark in found:
         print(remark)

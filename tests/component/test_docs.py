@@ -161,9 +161,9 @@ def test_blocks_are_read_with_their_marks(tmp_path: Path) -> None:
     ]
 
 
-@pytest.mark.parametrize("page", prose.prose_pages(), ids=lambda page: str(page.relative_to(ROOT)))
-def test_the_prose_keeps_to_the_style(page: Path) -> None:
-    assert [str(remark) for remark in prose.remarks_on(page)] == []
+@pytest.mark.parametrize("path", prose.prose_paths(), ids=lambda path: str(path.relative_to(ROOT)))
+def test_the_prose_keeps_to_the_style(path: Path) -> None:
+    assert [str(remark) for remark in prose.remarks_on(path)] == []
 
 
 @pytest.mark.parametrize(
@@ -184,3 +184,27 @@ def test_what_is_better_written_otherwise_is_noticed(tmp_path: Path, text: str, 
     page = tmp_path / "page.md"
     page.write_text(text, encoding="utf-8")
     assert len(list(prose.remarks_on(page))) == remarks, list(prose.remarks_on(page))
+
+
+@pytest.mark.parametrize(
+    ("code", "remarks"),
+    [
+        ('"""Mend the settings."""', 1),
+        (f'def f() -> None:\n    """Do it.\n\n    {"word " * 31}.\n    """', 1),
+        (
+            f'def f() -> None:\n    """Do it.\n\n    Args:\n        a: {"word " * 20}\n        b: {"word " * 20}"""',
+            0,
+        ),
+        (f'def f() -> None:\n    """Do it.\n\n    \\b\n    Examples:\n      {"word " * 31}\n    """', 0),
+        (f'def f() -> None:\n    """Do it.\n\n    ``{"word " * 40}`` is one word.\n    """', 0),
+        ('class C:\n    a: int\n    """You can mend the settings."""', 1),
+        ("raise ValueError('Look there.' ' Then mend the settings.')", 1),
+        ("raise ValueError(f'Look at {there}, then mend the settings.')", 1),
+        ("f(help='Look there, then mend the settings.')", 1),
+        ("x = 'mend_the_settings', 'mend the bits', r'^mend the \\S+ of it'", 0),
+        ("mend = the  # mend the settings", 0),
+    ],
+)
+def test_python_is_read_for_its_docstrings_and_texts(tmp_path: Path, code: str, remarks: int) -> None:
+    (tmp_path / "module.py").write_text(code, encoding="utf-8")
+    assert len(list(prose.remarks_on(tmp_path))) == remarks, list(prose.remarks_on(tmp_path))
