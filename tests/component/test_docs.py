@@ -178,6 +178,12 @@ def test_the_prose_keeps_to_the_style(path: Path) -> None:
         (f"| a cell |\n|---|\n| {'word ' * 40} |", 0),
         (f"A `{'word ' * 40}` is one word.\n\n```\nmend the settings {'word ' * 40}\n```", 0),
         ("`resume` continues a stopped run.", 0),
+        ("What was written goes back.", 1),
+        ("Whatever was found is shown.", 1),
+        ("Who may write can delete.", 1),
+        ("| a cell |\n|---|\n| What was written goes back. |", 1),
+        ("What goes back when a step has failed?", 0),
+        ("What it does and how", 0),
     ],
 )
 def test_what_is_better_written_otherwise_is_noticed(tmp_path: Path, text: str, remarks: int) -> None:
