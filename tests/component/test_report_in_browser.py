@@ -103,7 +103,7 @@ def test_the_keyboard_goes_through_a_chart(tmp_path: Path, chromium: Browser) ->
         page.keyboard.press("ArrowDown")
         assert "ap-southeast-2" in str(page.locator(":focus").get_attribute("aria-label"))
         page.keyboard.press("End")
-        assert "Way back" in page.locator("#tip").inner_text()
+        assert "Rollback" in page.locator("#tip").inner_text()
         page.keyboard.press("Escape")
         assert page.locator("#tip").is_hidden()
 

@@ -333,7 +333,7 @@ def _turns(story: RunStory, steps: Sequence[ReportedStep]) -> Iterator[Turn]:
 
 def _name(step: ReportedStep) -> str:
     wave = f"wave {step.wave}, " if step.wave else ""
-    return f"{'way back, ' if step.back else ''}{wave}{step.label}"
+    return f"{'rollback, ' if step.back else ''}{wave}{step.label}"
 
 
 def _region(region: str, state: RegionState, primary: str, named: Sequence[str]) -> dict[str, Any]:

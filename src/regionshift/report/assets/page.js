@@ -126,7 +126,7 @@
   const KIND_NAMES = { apply: "change", check: "check", bake: "bake", join: "regions joined", wait: "waits for a person", copy: "copy", failed: "failed" };
   const kindOf = (step) => (step.state === "failed" ? "failed" : KINDS[step.action] || "apply");
   const WHOLE = "environment";
-  const stepName = (step) => `${step.back ? "Way back: " : ""}${step.wave ? `wave ${step.wave}, ` : ""}${step.label}`;
+  const stepName = (step) => `${step.back ? "Rollback: " : ""}${step.wave ? `wave ${step.wave}, ` : ""}${step.label}`;
   const endOf = (step, story) => ms(step.ended || (step.state === "open" ? data.made.at : null) || nextAfter(step, story));
   const nextAfter = (step, story) => {
     const later = story.steps.find((other) => ms(other.began) > ms(step.began));
@@ -200,7 +200,7 @@
     for (const [began, ended] of gaps) {
       const x = (at(began) + at(ended)) / 2;
       scale.append("line").attr("class", "gap").attr("x1", x).attr("x2", x).attr("y1", top - 4).attr("y2", height - 8);
-      scale.append("title").text(`${duration((ended - began) / 1000)} of waiting, drawn short`);
+      scale.append("title").text(`${duration((ended - began) / 1000)} of waiting, shortened here`);
     }
     const names = svg.append("g").attr("aria-hidden", "true");
     names.selectAll("text").data(lines).join("text").attr("class", "name").attr("x", 4).attr("y", (_, line) => y(line) + high / 2 + 4)
@@ -230,11 +230,11 @@
   const legend = (story) => {
     const kinds = [...new Set(story.steps.map(kindOf))];
     const items = kinds.map((kind) => el("li", {}, el("span", { class: `swatch k-${kind}`, "aria-hidden": "true" }), KIND_NAMES[kind]));
-    if (story.steps.some((step) => step.back)) items.push(el("li", {}, el("span", { class: "swatch way-back-swatch", "aria-hidden": "true" }), "way back"));
+    if (story.steps.some((step) => step.back)) items.push(el("li", {}, el("span", { class: "swatch way-back-swatch", "aria-hidden": "true" }), "rollback"));
     return el("ul", { class: "legend", "aria-label": "Colours" }, items);
   };
   const TONES = { done: "good", failed: "bad", left: "none", open: "open", "cut off": "bad" };
-  const stepTable = (story) => folded(`The steps as a table (${story.steps.length})`, table(`Steps of ${story.run}`, ["Step", "Regions", "Began", "Took", "Ended as", "What it said"],
+  const stepTable = (story) => folded(`The steps as a table (${story.steps.length})`, table(`Steps of ${story.run}`, ["Step", "Regions", "Began", "Took", "Ended as", "Details"],
     story.steps.map((step) => row(capital(stepName(step)), el("td", { class: "wrap" }, step.regions.length ? named(step.regions) : "the whole environment"),
       el("td", { class: "nowrap" }, instant(step.began)), el("td", { class: "nowrap" }, step.ended ? duration((ms(step.ended) - ms(step.began)) / 1000) : "–"),
       el("td", { class: "nowrap" }, badge(TONES[step.state], step.state)), el("td", { class: "wrap" }, [...(step.error ? [step.error] : []), ...step.notes].join("; "))))));
@@ -244,16 +244,16 @@
   const story = data.story;
   document.getElementById("name").append(data.environment.name);
   document.getElementById("about").append(
-    `Account ${data.environment.account} · ${data.environment.target === "aws" ? "AWS" : "embedded AWS of a machine"} · ${plural(data.regions.length, "region")}, primary ${data.environment.primary}`);
+    `Account ${data.environment.account} · ${data.environment.target === "aws" ? "AWS" : "embedded AWS, offline"} · ${plural(data.regions.length, "region")}, primary ${data.environment.primary}`);
   document.getElementById("foot").append(
     `Made on ${instant(data.made.at)} by ${data.made.by || "somebody"} with regionshift ${data.made.version}, from the journal and the kept releases. `,
-    "Country shapes: Natural Earth. Nothing on this page was fetched from anywhere.");
+    "Country shapes: Natural Earth. This page loads nothing from the network.");
 
   const results = data.checks ? data.checks.results : [];
   const verdict = () => {
     if (!story) {
-      main.append(el("section", { class: "verdict open" }, el("div", { class: "sign", "aria-hidden": "true" }, "…"), el("h2", {}, "Nothing was done yet"),
-        el("p", { class: "muted" }, "The journal of this environment has no run.")));
+      main.append(el("section", { class: "verdict open" }, el("div", { class: "sign", "aria-hidden": "true" }, "…"), el("h2", {}, "No run yet"),
+        el("p", { class: "muted" }, "The journal of this environment is empty.")));
       return;
     }
     const took = story.ended ? (ms(story.ended) - ms(story.started)) / 1000 : (ms(data.made.at) - ms(story.started)) / 1000;
@@ -271,12 +271,12 @@
       el("h2", { id: "verdict-title" }, `${story.title}: ${story.told}`),
       el("p", { class: "muted" }, id(story.run), ` · ${story.by || "somebody"} · ${instant(story.started)}`, story.reason ? ` · “${story.reason}”` : ""),
       first ? el("p", {}, el("b", {}, `${capital(first.what)}: `), first.why) : el("p", {}),
-      story.taken_back_by.length ? el("p", {}, "Taken back later by ", story.taken_back_by.map((run, place) => [place ? ", " : "", id(run)]), ".") : null,
+      story.taken_back_by.length ? el("p", {}, "Rolled back later by ", story.taken_back_by.map((run, place) => [place ? ", " : "", id(run)]), ".") : null,
       story.go_on ? el("p", {}, "Next: ", el("code", {}, story.go_on)) : null,
       el("dl", { class: "tiles" },
         tile(story.ended ? "Took" : "Since", duration(took), [...(bake ? [`bake ${duration(bake)}`] : []), ...(waited ? [`waited ${duration(waited)}`] : [])].join(", ") || null),
         tile("Regions", Object.keys(story.per_region).length ? `${changed} of ${Object.keys(story.per_region).length}` : story.regions.length || "–", Object.keys(story.per_region).length ? "changed" : "in this run"),
-        results.length && data.checks.of_run ? tile("Checks", `${passed} of ${results.length}`, passed === results.length ? "well" : `${results.length - passed} failed`) : null,
+        results.length && data.checks.of_run ? tile("Checks", `${passed} of ${results.length}`, passed === results.length ? "passed" : `${results.length - passed} failed`) : null,
         slowest !== undefined ? tile("Slowest replication", duration(slowest), `allowed ${duration(data.environment.rpo_seconds)}`) : null,
         tile("By", el("span", { class: "who" }, story.by || "–"), story.ended ? `ended ${instant(story.ended).slice(11)}` : "not ended"))));
   };
@@ -285,7 +285,7 @@
   if (story && story.steps.length) {
     const regions = Object.entries(story.per_region);
     section("timeline", "Timeline", "Each line is a region, each bar a step. Tab goes to the chart, arrow keys from step to step.", timeline(story),
-      regions.length ? folded(`What became of each region (${regions.length})`, table("What became of each region", ["Region", "In this run"],
+      regions.length ? folded(`How the run left each region (${regions.length})`, table("How the run left each region", ["Region", "In this run"],
         regions.map(([region, what]) => row(region, el("td", { class: "wrap" }, what))))) : null,
       story.parts.map((part) => [el("h3", {}, `${part.title}: ${part.told}`), el("p", { class: "muted" }, id(part.run)), part.steps.length ? timeline(part) : null]));
   }
@@ -294,7 +294,7 @@
   const turns = story ? [story, ...story.parts].flatMap((each) => each.turns) : [];
   if (turns.length) {
     const tone = (turn) => (turn.why || / failed$| cut off$/.test(turn.what) ? "bad" : "back");
-    section("back", story.tone === "good" ? "What did not go straight" : "What went back, and why", null, el("ol", { class: "notes" }, turns.map((turn) => el("li", { class: tone(turn) },
+    section("back", story.tone === "good" ? "Failures and retries" : "What was rolled back, and why", null, el("ol", { class: "notes" }, turns.map((turn) => el("li", { class: tone(turn) },
       el("p", {}, el("b", {}, capital(turn.what)), turn.regions.length ? ` · ${listed(turn.regions)}` : ""), turn.why ? el("p", {}, turn.why) : null,
       el("p", { class: "muted" }, `${instant(turn.at)}, ${duration((ms(turn.at) - ms(story.started)) / 1000)} after the start`)))));
   }
@@ -365,7 +365,7 @@
   };
   if (data.regions.length) {
     section("regions", "Regions and replication",
-      "How every region stands, and how long an object took from the primary, as last measured.",
+      "The state of every region, and the newest measured replication delay from the primary.",
       chart(drawMap),
       table("Regions", ["Region", "Place", "Role", "Release", "State", "Replication delay", "Measured"], data.regions.map((region) => {
         const link = data.links.find((each) => each.to === region.region);
@@ -385,7 +385,7 @@
     const by = new Map(results.map((result) => [`${result.check}\n${result.region}`, result]));
     const wrong = results.filter((result) => result.outcome === "failed" || result.outcome === "warning");
     const counts = d3.rollup(results, (each) => each.length, (result) => result.outcome);
-    section("checks", "Checks", `${["passed", "failed", "warning", "not applicable"].filter((each) => counts.has(each)).map((each) => `${counts.get(each)} ${each}`).join(", ")}; ${data.checks.of_run ? "asked in this run, the last at" : "this run asked none: the last answers of every region, up to"} ${instant(data.checks.at)}.`,
+    section("checks", "Checks", `${["passed", "failed", "warning", "not applicable"].filter((each) => counts.has(each)).map((each) => `${counts.get(each)} ${each}`).join(", ")}; ${data.checks.of_run ? "checked in this run, last at" : "not checked in this run; the newest results of every region, up to"} ${instant(data.checks.at)}.`,
       table("Checks by region", ["Region", ...names], places.map((region) => row(region, names.map((name) => {
         const found = by.get(`${name}\n${region}`);
         const [kind, mark] = found ? MARKS[found.outcome] : ["na", ""];
@@ -393,7 +393,7 @@
       }))), { class: places.length > 12 ? "checks many" : "checks" }),
       wrong.length ? el("ul", { class: "notes" }, wrong.map((result) => el("li", { class: result.outcome === "failed" ? "bad" : "back" },
         el("p", {}, el("b", {}, `${result.check} in ${result.region}`), ` ${result.outcome}`), el("p", {}, result.detail), result.remedy ? el("p", { class: "muted" }, `→ ${result.remedy}`) : null))) : null,
-      folded(`What every check saw (${results.length})`, table("What every check saw", ["Check", "Region", "Outcome", "Seen", "Took"], results.map((result) =>
+      folded(`Details of every check (${results.length})`, table("Details of every check", ["Check", "Region", "Outcome", "Seen", "Took"], results.map((result) =>
         row(result.check, el("td", { class: "nowrap" }, result.region), cell(result.outcome), el("td", { class: "wrap" }, result.detail), el("td", { class: "nowrap" }, duration(result.seconds || 0)))))));
   }
 
@@ -435,18 +435,18 @@
     axes.append("path").attr("class", "trend").attr("d", d3.line((point) => x(point[0]), (point) => y(point[1]))(steps));
   };
   if (data.migrations.length) {
-    section("data", "Data", "What migrations planned, copied and proved, and what was taken back.", data.migrations.map((each) => {
+    section("data", "Data", "What each migration planned, copied and proved, and what was rolled back.", data.migrations.map((each) => {
       const whole = each.status === "completed" ? "good" : each.status === "rolled back" ? "back" : each.status === "not finished" ? "open" : "bad";
       const bars = [
         { name: "Planned", count: each.planned || 0, kind: "planned", flows: true }, { name: "Copied", count: each.copied, kind: "copied", flows: true },
         { name: "Proven", count: each.proven, kind: "proven", flows: true }, { name: "Conflicts", count: each.conflicts, kind: "conflicts" },
-        { name: "Taken back", count: each.taken_back, kind: "taken" }];
+        { name: "Rolled back", count: each.taken_back, kind: "taken" }];
       if (each.left_alone) bars.push({ name: "Left alone", count: each.left_alone, kind: "conflicts" });
       return [
         el("h3", {}, id(each.id), " ", badge(whole, each.status)),
         el("p", { class: "muted" }, `${each.source || "?"} → ${each.target || "?"} · ${size(each.bytes || 0)}${each.same ? ` · ${plural(each.same, "item")} the same before` : ""} · ${each.by.filter(Boolean).join(", ") || "somebody"} · ${instant(each.started)}`),
         el("div", { class: "pair" }, chart(drawFunnel(bars)),
-          each.throughput.length > 1 ? chart(drawPace(each.throughput)) : el("p", { class: "muted" }, "It was too short, or nobody followed it: there is no throughput over time.")),
+          each.throughput.length > 1 ? chart(drawPace(each.throughput)) : el("p", { class: "muted" }, "No throughput over time: the migration was too short, or no command followed it.")),
         each.reasons.length ? el("ul", { class: "notes" }, each.reasons.map((reason) => el("li", { class: "bad" }, el("b", {}, reason.item), `: ${reason.reason}`))) : null];
     }));
   }
@@ -455,7 +455,7 @@
   const columns = data.releases.columns;
   if (columns.length) {
     const value = (given) => (given === null || given === undefined ? "–" : typeof given === "string" ? given : JSON.stringify(given));
-    section("releases", "Releases side by side", columns.length > 1 ? "The oldest first. What differs from the release before it is marked." : "One release; there is nothing to compare it with.",
+    section("releases", "Releases side by side", columns.length > 1 ? "Oldest first. Marked values differ from the release before." : "Only one release.",
       table("Releases", ["Release", ...columns.map((column) => ({ text: el("span", {}, short(column.digest)) }))], [
         row("Made", columns.map((column) => el("td", { class: "nowrap" }, instant(column.at)))), row("By", columns.map((column) => cell(column.by || "–"))),
         row("Tool", columns.map((column) => cell(column.tool))),
@@ -467,7 +467,7 @@
 
   // ---- who and when ------------------------------------------------------------------------------------------------
   if (data.history.length) {
-    section("history", "Who and when", `The newest ${plural(data.history.length, "run")}, the newest first.`,
+    section("history", "History", `The newest ${plural(data.history.length, "run")}, the newest first.`,
       table("Runs", ["Run", "Began", "Took", "By", "Regions", "Ended"], data.history.map((run) => el("tr", story && run.run === story.run ? { "aria-current": "true" } : {},
         el("th", { scope: "row", class: "nowrap" }, id(run.run), story && run.run === story.run ? el("div", { class: "here" }, "this report") : null,
           run.subject ? el("div", { class: "muted" }, `of ${run.subject}`) : null),
