@@ -13,8 +13,11 @@ from deployment_world import Fault, model
 from model_regions import CANARY, OTHER, WAVES, Crash
 from test_asked_alike import Scene, scene
 
+from regionshift.cli import resume
 from regionshift.cli.app import app
 from regionshift.cli.failure import run
+from regionshift.errors import RegionshiftError
+from regionshift.operations.deploying import end_all, taken_down_by_destroy
 
 pytestmark = pytest.mark.component
 __all__ = ["model", "scene"]
@@ -146,3 +149,31 @@ def test_without_a_file_to_hand_over_to_a_wait_is_told_by_its_exit_code(scene: S
     (view,) = scene.process().journal.unfinished()
     assert run(app, ["resume", "--yes", "--run", view.run_id, "--wave", "2"]) == 3
     assert _wanted(scene) == [CANARY, OTHER]
+
+
+def test_a_first_up_that_failed_goes_back_by_its_name_and_by_no_other(
+    job: Job, scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A destroy takes it back; one that was killed is gone on with, and one that is done is said."""
+    scene.begin_anew()
+    with suppress(RegionshiftError):
+        scene.process(Fault("step", "fail", at=2)).up()
+    (half,) = scene.process().journal.history()
+    ends: list[bool] = []
+
+    def destroy(_: object) -> int:
+        journal = scene.process().journal
+        ends.append(bool(taken_down_by_destroy(journal)))
+        run = journal.start("destroy", {"of": taken_down_by_destroy(journal)})
+        end_all(journal, but=run.run_id)
+        if len(ends) == 1:
+            return 1  # killed
+        run.close("succeeded")
+        return 0
+
+    monkeypatch.setattr(resume, "run_destroy", destroy)
+    back = ("resume", "--back", "--run", half.run_id)
+    assert job.does("resume", "--back", "--run", half.run_id[:6] + "-deployment-ffffff")[0] == 2
+    assert (job.does(*back)[0], job.does(*back)[0]) == (1, 0)
+    assert ends == [True, True]
+    assert job.does(*back)[0] == 0 and len(ends) == 2, "the job is run again: it was taken back"

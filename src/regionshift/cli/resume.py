@@ -18,8 +18,9 @@ from regionshift.cli.show import console, print_json
 from regionshift.cli.up import handing_over, resume_waves, run_up
 from regionshift.errors import EXIT_FAILED, EXIT_OK, InputError, Refused
 from regionshift.journal.events import RunView
+from regionshift.journal.journal import Journal
 from regionshift.operations import moves
-from regionshift.operations.deploying import InOneRun, in_one_run, require_way_back
+from regionshift.operations.deploying import InOneRun, in_one_run, require_way_back, was_taken_down
 from regionshift.operations.plan_up import UpOptions
 from regionshift.operations.unfinished import RunRow, open_migration, open_to_resume
 from regionshift.operations.waves import deploying
@@ -45,10 +46,11 @@ def run_resume(choices: Choices, *, back: bool, run: str | None = None, hand_ove
     with opened(choices, locked=True) as session:
         found, waits = open_to_resume(session.journal), deploying.waiting(session.journal)
         if run is not None:
-            view = session.journal.view(run)
-            if view.outcome is not None:
-                return _was_ended(choices, view, back=back)
-            _require_run(session, found, view.run_id)
+            view, left = session.journal.view(run), in_one_run(session.journal)
+            is_left = left is not None and view.run_id in (left.run, left.takes_down)
+            if view.outcome is not None and not is_left:
+                return _was_ended(choices, session.journal, view, back=back)
+            _require_run(found, left, view.run_id)
         # A person who resumes at a terminal has seen what waits.
         approving = deploying.approval_of(waits.wave) if waits and hand_over is None else None
 
@@ -75,7 +77,7 @@ def run_wave(choices: Choices, run: str, wave: int, hand_over: Path | None) -> i
         whole = found[0][1] if found else None
         view = session.journal.view(run)
         if view.outcome is not None:
-            return _was_ended(choices, view)
+            return _was_ended(choices, session.journal, view)
         if whole is None or whole.run_id != view.run_id or found[0][0].name != "waves":
             raise Refused(
                 f"{view.run_id} is not a deployment in waves, so no single wave of it can be approved.",
@@ -87,10 +89,10 @@ def run_wave(choices: Choices, run: str, wave: int, hand_over: Path | None) -> i
         return handing_over(choices, session, hand_over, go, after=wave)
 
 
-def _require_run(session: Session, found: list[tuple[RunRow, RunView]], run: str) -> None:
-    left = in_one_run(session.journal)
+def _require_run(found: list[tuple[RunRow, RunView]], left: InOneRun | None, run: str) -> None:
     meant = found[0][1].run_id if found else left.run if left else None
-    if meant != run:
+    takes_down = left.takes_down if left and left.run == meant else meant
+    if run not in (meant, takes_down):
         raise Refused(
             f"{run} is not what would be taken back: that is {meant or 'a migration, if anything'}.",
             where="--run",
@@ -99,13 +101,16 @@ def _require_run(session: Session, found: list[tuple[RunRow, RunView]], run: str
         )
 
 
-def _was_ended(choices: Choices, view: RunView, *, back: bool = False) -> int:
+def _was_ended(choices: Choices, journal: Journal, view: RunView, *, back: bool = False) -> int:
     """What a job finds that is run again after all was done, or taken back."""
     if choices.as_json:
         print_json({"run": view.run_id, "outcome": view.outcome})
     else:
         console(choices).print(f"{view.kind.capitalize()} {view.run_id} has ended: {view.outcome}")
-    return EXIT_OK if view.outcome == (Outcome.ROLLED_BACK if back else Outcome.SUCCEEDED) else EXIT_FAILED
+    if back:
+        is_back = view.outcome == Outcome.ROLLED_BACK or was_taken_down(journal, view.run_id)
+        return EXIT_OK if is_back else EXIT_FAILED
+    return EXIT_OK if view.outcome == Outcome.SUCCEEDED else EXIT_FAILED
 
 
 def _open(
@@ -170,7 +175,7 @@ def _ended(choices: Choices, session: Session, *, back: bool) -> Resumed:
                 error_id="RS-RUN-002",
             )
         return partial(resume_migration, choices, migration, back=back)
-    if back:
+    if back and not left.takes_down:
         require_way_back(session.journal, left)
         return partial(_back_to_nothing, choices, left)
     # What was allowed to be lost or opened was allowed for those settings.

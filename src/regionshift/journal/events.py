@@ -102,7 +102,7 @@ class RunSummary:
 
     Args:
         by: who began it. regions: that it is about. reason: why it was begun, failed or was taken back.
-        subject: the migration that it copies or takes back, or the deployment that it takes back.
+        subject: the migration that it copies or takes back, or the run that it takes back.
         of_data: see `RunView`.
     """
 

@@ -169,6 +169,7 @@ class InOneRun:
     Args:
         at: how far it came, in words. releases: the digests that it brought in, to ``regions``; none for a destroy.
         rejoins: the region that it brings back. allows_loss: whether what holds data was allowed to go.
+        takes_down: the run that a destroy takes back; empty where it takes down what stood.
     """
 
     run: str
@@ -178,6 +179,7 @@ class InOneRun:
     regions: tuple[str, ...] = ()
     rejoins: str | None = None
     allows_loss: bool = False
+    takes_down: str = ""
 
 
 def in_one_run(journal: Journal) -> InOneRun | None:
@@ -199,6 +201,23 @@ def _in_one_run(view: RunView, at: str) -> InOneRun:
         tuple(releases),
         str(rejoins) if rejoins else None,
         bool(view.opened.get("allows_loss")),
+        str(view.opened.get("of") or ""),
+    )
+
+
+def taken_down_by_destroy(journal: Journal) -> str:
+    """The run that a destroy would take back now: it was to bring up the first regions. Empty where regions stand."""
+    left = in_one_run(journal)
+    if left is None or not deployed_releases(journal).is_empty:
+        return ""
+    return left.takes_down if left.kind == "destroy" else left.run
+
+
+def was_taken_down(journal: Journal, run_id: str) -> bool:
+    """Whether a destroy took back the run ``run_id``, and succeeded."""
+    return any(
+        run.kind == "destroy" and run.subject == run_id and run.outcome == "succeeded"
+        for run in journal.history()
     )
 
 

@@ -16,7 +16,7 @@ from regionshift.errors import Refused, WorkFailed
 from regionshift.journal.identity import forget
 from regionshift.journal.journal import Journal
 from regionshift.operations.costs import cost_of
-from regionshift.operations.deploying import OneGo, end_all, in_one_go, in_one_run
+from regionshift.operations.deploying import OneGo, end_all, in_one_go, in_one_run, taken_down_by_destroy
 from regionshift.operations.emptying import MOST_COUNTED, count_held, empty_all, switch_off, was_refilled
 from regionshift.operations.environment import Environment
 from regionshift.operations.leftovers import Leftover, look_for_leftovers, still_there
@@ -146,7 +146,9 @@ def destroy(
     found = {change.region for change in plan.changes}
     regions = tuple(region for region in environment.regions if region in found)
     words = AllRegionsNews("destroy", "destroy", regions, len(plan.changes))
-    run = journal.start("destroy", {"resources": len(plan.changes), "regions": list(regions)})
+    facts = {"resources": len(plan.changes), "regions": list(regions)}
+    takes_down = taken_down_by_destroy(journal)
+    run = journal.start("destroy", {**facts, "of": takes_down} if takes_down else facts)
 
     def work() -> Destroyed:
         # From here on the journal says that nothing stands, whatever the others had begun.

@@ -138,7 +138,11 @@ def story_of(journal: Journal, releases: ReleaseStore, name: str) -> RunStory:
         tuple(_changes(view, releases)),
         steps,
         _regions(view),
-        tuple(each.run_id for each in reversed(history) if each.kind == "rollback" and _undoes(each, run)),
+        tuple(
+            each.run_id
+            for each in reversed(history)
+            if each.kind in ("rollback", "destroy") and _undoes(each, run)
+        ),
         tuple(_parts(view, history)),
     )
 

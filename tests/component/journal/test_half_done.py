@@ -13,7 +13,14 @@ from regionshift.errors import Refused
 from regionshift.journal.backends import open_state
 from regionshift.journal.events import Kind
 from regionshift.journal.journal import Journal
-from regionshift.operations.deploying import InOneRun, half_done, in_one_run, require_way_back
+from regionshift.operations.deploying import (
+    InOneRun,
+    half_done,
+    in_one_run,
+    require_way_back,
+    taken_down_by_destroy,
+    was_taken_down,
+)
 
 NO_CHANGES: list[tuple[Kind, Mapping[str, object]]] = [
     ("fence", {"regions": ["eu-west-1"]}),
@@ -84,6 +91,20 @@ def test_only_what_came_up_where_nothing_was_goes_back(journal: Journal) -> None
     with pytest.raises(Refused) as refused:
         require_way_back(journal, left())
     assert "makes the environment anew" in str(refused.value.remedy)
+
+
+def test_a_destroy_takes_back_only_what_came_up_where_nothing_was(journal: Journal) -> None:
+    first = _run(journal, "deployment", {"releases": {"us-east-1": "r1"}}, "failed")
+    assert taken_down_by_destroy(journal) == first
+    _run(journal, "destroy", {"of": first}, "killed")
+    assert taken_down_by_destroy(journal) == first, "the destroy goes on with it"
+    assert not was_taken_down(journal, first)
+    _run(journal, "destroy", {"of": first}, "succeeded")
+    assert was_taken_down(journal, first)
+    assert taken_down_by_destroy(journal) == ""
+    _run(journal, "deployment", {"releases": {"us-east-1": "r1"}}, "succeeded")
+    _run(journal, "deployment", {"releases": {"us-east-1": "r2"}}, "failed")
+    assert taken_down_by_destroy(journal) == "", "what stood before goes too"
 
 
 def test_a_return_that_failed_is_gone_on_with_as_a_return(journal: Journal) -> None:
