@@ -12,6 +12,7 @@ import report_runs
 from report_runs import ReportWorld
 
 from regionshift.errors import InputError
+from regionshift.journal.store import StateDamaged
 from regionshift.operations.checks.last import keep_checks
 from regionshift.operations.migrations.progress import MigrationProgress, Throughput
 
@@ -131,6 +132,34 @@ def test_a_run_is_named_by_its_number_and_the_newest_is_meant_when_none_is(tmp_p
         world.data("99")
     empty = ReportWorld(tmp_path).data()
     assert (empty["story"], empty["history"], empty["releases"]["columns"]) == (None, [], [])
+
+
+@pytest.mark.parametrize("how", ["torn", "gone"])
+@pytest.mark.parametrize("place", ["first", "middle", "last"])
+def test_a_run_whose_record_is_damaged_is_told_with_what_is_missing(
+    tmp_path: Path, place: str, how: str
+) -> None:
+    world = report_runs.taken_back(tmp_path)
+    newest = world.journal.history()[0].run_id
+    events = sorted(name for name in world.objects if f"/runs/{newest[:6]}/" in name)
+    damaged = events[{"first": 0, "middle": 4, "last": -1}[place]]
+    if how == "torn":
+        world.objects[damaged] = b"{"
+    else:
+        del world.objects[damaged]
+    assert world.data("1")["story"]["told"] == "succeeded", "the other runs are told"
+    if place == "first":
+        with pytest.raises(StateDamaged):
+            world.data(newest)
+        assert any("journal" in said for said in world.journal.damage)
+        return
+    story = world.data(newest)["story"]
+    assert (story["tone"], story["told"]) == ("back", "failed, rolled back")
+    assert set(story["per_region"]) == set(report_runs.THREE)
+    missing = {"torn": "steps cannot be read", "gone": "steps cannot be read: event 5 of the journal is missing"}
+    last = {"torn": "", "gone": "Its last event is missing"}
+    assert (last if place == "last" else missing)[how] in story["missing"]
+    assert bool(story["missing"]) is (place == "middle" or how == "gone")
 
 
 def test_thirty_regions_have_a_place_each(tmp_path: Path) -> None:

@@ -99,10 +99,10 @@ def story_view(story: RunStory) -> RenderableType:
     parts += [Text(f"why: {run.reason}")] if run.reason else []
     for change in story.changes:
         parts += _change(change)
-    if not story.steps:
-        parts.append(
-            Text("Its steps cannot be read any more.", "yellow") if run.outcome else Text("No step began.")
-        )
+    if story.missing:
+        parts.append(Text(story.missing, "yellow"))
+    elif not story.steps:
+        parts.append(Text("No step began."))
     parts += _steps(story)
     if story.regions:
         parts.append(Text("How it left the regions:", "bold"))

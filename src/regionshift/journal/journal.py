@@ -184,9 +184,17 @@ class Journal:
             self._tell(error)
             return view_without_steps(found, first)
 
+    def view_or_none(self, run_id: str) -> RunView | None:
+        """The same; None, with the damage noted, for a run that cannot be read."""
+        try:
+            return self.view(run_id)
+        except StateDamaged as error:
+            self._tell(error)
+            return None
+
     @property
     def damage(self) -> tuple[str, ...]:
-        """What was found damaged and could be told all the same, from a run's copy; a sentence each."""
+        """What was found damaged and is told from a run's copy, or not at all; a sentence each."""
         return tuple(self._damage)
 
     def history(self, limit: int | None = None) -> list[RunSummary]:

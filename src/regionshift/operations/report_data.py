@@ -105,7 +105,7 @@ class ReportedRun:
     Args:
         tone: ``good``, ``back`` (taken back as it should be), ``bad``, or ``open``. told: how it ended, in words.
         waves: the regions that changed together, in order. per_region: what became of each.
-        go_on: what goes on with it while it is open. taken_back_by, parts: as `RunStory` has them.
+        go_on: what goes on with it while it is open. taken_back_by, parts, missing: as `RunStory` has them.
     """
 
     run: str
@@ -125,6 +125,7 @@ class ReportedRun:
     go_on: str
     taken_back_by: tuple[str, ...] = ()
     parts: tuple[ReportedRun, ...] = ()
+    missing: str = ""
 
 
 def report_data(
@@ -197,13 +198,21 @@ def _reported(journal: Journal, store: ReleaseStore, name: str) -> ReportedRun:
         _waves(view),
         steps,
         tuple(_turns(story, steps)),
-        fold_deployment(journal.events(run.run_id)).said_per_region(run.kind)
-        if "plan" in view.opened
-        else {},
+        _per_region(journal, view, story),
         row.go_on(journal, view) if row and run.outcome is None else "",
         story.taken_back_by,
         tuple(_reported(journal, store, part.run_id) for part in story.parts),
+        story.missing,
     )
+
+
+def _per_region(journal: Journal, view: RunView, story: RunStory) -> Mapping[str, str]:
+    """What became of each region of a deployment in waves; of a damaged one, how its end left each."""
+    if "plan" not in view.opened:
+        return {}
+    if story.missing:
+        return story.regions
+    return fold_deployment(journal.events(view.run_id)).said_per_region(view.kind)
 
 
 def tone_of(run: RunSummary) -> str:
@@ -417,9 +426,9 @@ def _migrations(journal: Journal, runs: Sequence[RunSummary], view: RunView | No
         names = [str(view.opened["migration_id"])]
     found = []
     for name in names[:_MOST_MIGRATIONS]:
-        found.append(
-            _migration(name, [journal.view(run.run_id) for run in of_data[::-1] if run.subject == name])
-        )
+        views = [journal.view_or_none(run.run_id) for run in of_data[::-1] if run.subject == name]
+        if whole := [view for view in views if view]:
+            found.append(_migration(name, whole))
     return found
 
 

@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any, Literal
 
 from regionshift.errors import RegionshiftError
-from regionshift.journal.events import DECISION, RUN, Event, RunSummary, RunView, summarize
+from regionshift.journal.events import DECISION, RUN, Event, RunSummary, RunView, fold, summarize
 from regionshift.journal.journal import Journal
 from regionshift.journal.releases import Difference, ReleaseStore
 from regionshift.journal.store import StateDamaged
@@ -67,8 +67,8 @@ class RunStory:
     """A run as a person asks for it.
 
     Args:
-        ended_as: how it ended, in words. steps: none where they cannot be read any more. regions: {region: how it was
-            left}. taken_back_by: later runs that took it back. parts: runs that it began.
+        ended_as: how it ended, in words. regions: {region: how it was left}. taken_back_by: later runs that took it
+            back. parts: runs that it began. missing: what of its record cannot be read; empty when all of it can.
     """
 
     run: RunSummary
@@ -78,6 +78,7 @@ class RunStory:
     regions: Mapping[str, str]
     taken_back_by: tuple[str, ...] = ()
     parts: tuple[RunSummary, ...] = ()
+    missing: str = ""
 
     @property
     def seconds(self) -> float | None:
@@ -114,6 +115,7 @@ class RunStory:
             "regions": dict(self.regions),
             "taken_back_by": list(self.taken_back_by),
             "parts": [part.run_id for part in self.parts],
+            "missing": self.missing or None,
         }
 
 
@@ -125,18 +127,23 @@ def story_of(journal: Journal, releases: ReleaseStore, name: str) -> RunStory:
         StateDamaged: not even its beginning and its end can be read.
     """
     view = journal.view(run_named(journal, name))
-    try:
-        steps = tuple(_steps(journal.events(view.run_id)))
-    except StateDamaged:
-        steps = ()  # the view has told of the damage
     run, history = summarize(view), journal.history()
-    if not view.steps:  # of a damaged run its copy knows more
-        run = next((each for each in history if each.run_id == view.run_id), run)
+    kept = next((each for each in history if each.run_id == view.run_id), run)
+    events, missing = list[Event](), ""
+    try:
+        events = journal.events(view.run_id)
+        fold(events)
+    except StateDamaged as error:
+        missing = f"Some of its steps cannot be read: {error.message} [{error.where}]"
+    if kept.outcome is not None and run.outcome is None:
+        missing = "Its last event is missing. Its copy tells how it ended."
+    if missing:  # its copy knows more
+        run, view = kept, replace(view, ended=kept.ended, outcome=kept.outcome, result=kept.result)
     return RunStory(
         run,
         told_outcome(run),
         tuple(_changes(view, releases)),
-        steps,
+        tuple(_steps(events)),
         _regions(view),
         tuple(
             each.run_id
@@ -144,6 +151,7 @@ def story_of(journal: Journal, releases: ReleaseStore, name: str) -> RunStory:
             if each.kind in ("rollback", "destroy") and _undoes(each, run)
         ),
         tuple(_parts(view, history)),
+        missing,
     )
 
 

@@ -277,9 +277,9 @@ def last_measured_in(
         missing = [region for region in regions if region not in newest]
         if not missing:
             break
-        view = journal.view(run.run_id)
-        steps = [(step.at, step.data) for step in view.steps]
-        said = [*steps, *([(view.ended, view.result)] if view.ended else [])]
+        view = journal.view_or_none(run.run_id)
+        steps = [(step.at, step.data) for step in view.steps] if view else []
+        said = [*steps, *([(run.ended, run.result)] if run.ended else [])]
         for region in missing:
             if found := [(at, seconds) for at, data in said for seconds in _seconds_in(data, region)]:
                 at, seconds = max(found)

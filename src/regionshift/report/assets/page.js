@@ -272,6 +272,7 @@
       el("p", { class: "muted" }, id(story.run), ` · ${story.by || "somebody"} · ${instant(story.started)}`, story.reason ? ` · “${story.reason}”` : ""),
       first ? el("p", {}, el("b", {}, `${capital(first.what)}: `), first.why) : el("p", {}),
       story.taken_back_by.length ? el("p", {}, "Rolled back later by ", story.taken_back_by.map((run, place) => [place ? ", " : "", id(run)]), ".") : null,
+      story.missing ? el("p", {}, story.missing) : null,
       story.go_on ? el("p", {}, "Next: ", el("code", {}, story.go_on)) : null,
       el("dl", { class: "tiles" },
         tile(story.ended ? "Took" : "Since", duration(took), [...(bake ? [`bake ${duration(bake)}`] : []), ...(waited ? [`waited ${duration(waited)}`] : [])].join(", ") || null),
