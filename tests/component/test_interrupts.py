@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from deployment_world import ModelWatch, Process, model
 from model_regions import Fault, World
 
+from regionshift.cli import status
+from regionshift.cli.app import app
+from regionshift.cli.failure import run
 from regionshift.errors import Interrupted
+from regionshift.operations.status import StatusReport
 
 pytestmark = pytest.mark.component
 __all__ = ["model"]
@@ -48,3 +55,22 @@ def test_in_a_bake(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     _says_what_goes_on(stopped.value, world)
     Process(world).resume()
     assert not Process(world).is_open
+
+
+@pytest.mark.parametrize("flags", [[], ["--json"]])
+@pytest.mark.parametrize("moment", ["asking", "waiting"])
+def test_a_status_that_is_watched_ends_without_a_word(
+    moment: str, flags: list[str], monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    def stopped(*_: object) -> Any:
+        raise KeyboardInterrupt
+
+    session = SimpleNamespace(store=None, identity=SimpleNamespace(scope="shop.dev"))
+    monkeypatch.setattr(status, "opened", lambda *_: nullcontext(session))
+    monkeypatch.setattr(status, "tools_of", lambda *_: None)
+    monkeypatch.setattr(status, "status_of", stopped if moment == "asking" else lambda *_: StatusReport({}))
+    monkeypatch.setattr(time, "sleep", stopped)
+    assert run(app, ["status", "--watch", *flags]) == 130
+    out, err = capfd.readouterr()
+    assert "error" not in out + err and "Interrupted" not in out + err
+    assert bool(out) is (moment == "waiting"), "what was found is shown once"

@@ -140,6 +140,8 @@ def _of_command_line(error: Exception, message: str, *, as_json: bool) -> int:
 
 
 def _show(error: RegionshiftError, code: int, *, as_json: bool) -> None:
+    if not error.message:
+        return
     mistakes = getattr(error, "mistakes", ())
     if as_json:
         from regionshift.cli.show import print_json

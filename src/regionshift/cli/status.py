@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict
 from datetime import datetime
+from functools import partial
 
 from rich.console import Group, RenderableType
 
@@ -17,7 +18,7 @@ from regionshift.cli.show import (
     screen_of,
     working,
 )
-from regionshift.errors import EXIT_FAILED, EXIT_INTERRUPTED, EXIT_OK, Interrupted, Refused
+from regionshift.errors import EXIT_FAILED, EXIT_OK, Interrupted, Refused
 from regionshift.journal.releases import Difference, ReleaseRecord
 from regionshift.operations.planning import make_plan
 from regionshift.operations.status import (
@@ -63,11 +64,11 @@ def run_status(choices: Choices, watch: float | None = None) -> int:
         watch: look again every so many seconds, until Ctrl-C.
     """
     with opened(choices) as session:
-        tools, scope = tools_of(choices, session), session.identity.scope
-        with working(choices, "asking every region"):
-            found = status_of(tools, session.store, scope)
+        look = partial(status_of, tools_of(choices, session), session.store, session.identity.scope)
         if watch is not None:
-            return _watched(choices, lambda: status_of(tools, session.store, scope), found, watch)
+            return _watched(choices, look, watch)
+        with working(choices, "asking every region"):
+            found = look()
     if choices.as_json:
         print_json(found.to_json())
     else:
@@ -76,10 +77,16 @@ def run_status(choices: Choices, watch: float | None = None) -> int:
     return EXIT_OK if found.is_well else EXIT_FAILED
 
 
-def _watched(choices: Choices, look: Callable[[], StatusReport], found: StatusReport, pause: float) -> int:
-    """Show what ``look`` finds again and again: in place at a terminal, else one after the other."""
+def _watched(choices: Choices, look: Callable[[], StatusReport], pause: float) -> int:
+    """Show what ``look`` finds again and again: in place at a terminal, else one after the other.
+
+    Raises:
+        Interrupted: Ctrl-C, which is how it ends, so nothing is said of it.
+    """
     screen = console(choices)
     try:
+        with working(choices, "asking every region"):
+            found = look()
         if choices.as_json:
             while True:
                 print_json(found.to_json(), indent=None)
@@ -91,7 +98,7 @@ def _watched(choices: Choices, look: Callable[[], StatusReport], found: StatusRe
                 time.sleep(pause)
                 found = look()
     except (KeyboardInterrupt, Interrupted):
-        return EXIT_INTERRUPTED
+        raise Interrupted("") from None
 
 
 def run_releases(choices: Choices) -> int:
@@ -306,6 +313,8 @@ def _unseen(found: StatusReport) -> Iterator[RenderableType]:
         yield Text("  → allow cloudwatch:GetMetricData", "dim")
     for region, why in signals.unread.items():
         yield Text(f"Alarms of {region} are not known: {why}", "yellow")
+    for region, why in signals.unmeasured.items():
+        yield Text(f"How far {region} is behind is not known: {why}", "yellow")
     unchecked = [
         r for r, state in found.regions.items() if state.release and not state.note and r not in found.checks
     ]

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Collection, Mapping
-from dataclasses import asdict, dataclass, field
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime, timedelta
 from queue import Empty, SimpleQueue
 from typing import Any, TypeVar
@@ -18,17 +18,12 @@ from botocore.exceptions import ClientError
 from regionshift.aws.clients import Clients
 from regionshift.aws.errors import DENIED, code_of, told_plainly
 from regionshift.errors import RegionshiftError
-from regionshift.operations.alarms import (
-    MetricsDenied,
-    RedAlarm,
-    red_in,
-    replication_dimensions,
-    without_data,
-)
+from regionshift.operations.alarms import RedAlarm, red_in, replication_dimensions
 from regionshift.operations.environment import Environment
 from regionshift.operations.waves.bake import RegionDown, calling
 from regionshift.operations.waves.facts import terms_of
 from regionshift.settings.components import REPLICATION_LATENCY_ALARM
+from regionshift.settings.config import Regions
 
 PATIENCE = 10.0
 """Seconds: DescribeAlarms answers in a fraction of one."""
@@ -62,9 +57,11 @@ class Signals:
     """What the regions say.
 
     Args:
-        red: alarms in ALARM. unread: {region: why} where they could not be read. away: {region: why} of those that do
-            not answer. silent: alarms of the replication whose metrics, which S3 tells all the time, have no data.
-            unseen: those whose metrics the caller may not read. replication: {region: how far behind}.
+        red: alarms in ALARM. unread: {region: why} where they could not be read.
+        away: {region: why} of those that do not answer.
+        replication: {region: how far behind}. unmeasured: {region: why} where that could not be read.
+        silent: alarms of the replication whose metric has no data. S3 publishes that metric all the time.
+        unseen: those whose metric the caller may not read.
     """
 
     red: tuple[RedAlarm, ...] = ()
@@ -73,52 +70,65 @@ class Signals:
     silent: tuple[str, ...] = ()
     unseen: tuple[str, ...] = ()
     replication: Mapping[str, ReplicationNow] = field(default_factory=dict)
+    unmeasured: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class _Answer:
-    """One region's; ``unread`` or ``away`` says why there is nothing else."""
+    """One region's; each of ``unread``, ``away`` and ``unmeasured`` says why something is not known."""
 
-    red: list[RedAlarm] = field(default_factory=list)
-    silent: list[str] = field(default_factory=list)
-    unseen: list[str] = field(default_factory=list)
+    red: Sequence[RedAlarm] = ()
+    silent: str = ""
+    unseen: str = ""
     replication: ReplicationNow | None = None
     unread: str = ""
     away: str = ""
+    unmeasured: str = ""
 
 
-def signals_of(environment: Environment, regions: Collection[str], *, patience: float = PATIENCE) -> Signals:
+def signals_of(
+    environment: Environment, regions: Collection[str], linked: Regions, *, patience: float = PATIENCE
+) -> Signals:
     """What ``regions`` say: the environment's alarms, those that the settings name, and the replication.
 
     Args:
+        linked: the primary and the secondaries that it replicates to, as they are deployed.
         patience: seconds, after which a region counts as one that does not answer.
     """
     if not regions:
         return Signals()
     watched, clients = terms_of(environment.config).alarms, environment.clients.impatient
+    red: dict[str, list[RedAlarm]] = {}
 
     def ask(region: str) -> _Answer:
         try:
             with told_plainly(region, "alarms"), calling(region):
-                red = red_in(clients, environment.called_config, watched, region)
-                return _Answer(
-                    red, *_silent(environment, clients, region), _behind(environment, clients, region)
-                )
+                red[region] = red_in(clients, environment.called_config, watched, region)
         except RegionDown as error:
             return _Answer(away=str(error))
         except RegionshiftError as error:
             return _Answer(unread=error.message)
+        try:
+            with told_plainly(region, "metrics"):
+                return replace(_replication(environment, clients, linked, region), red=red[region])
+        except RegionshiftError as error:
+            return _Answer(red[region], unmeasured=error.message)
 
     found = answers_within(patience, regions, ask)
     late = f"no answer within {patience:.0f} s"
-    answers = {region: found.get(region) or _Answer(away=late) for region in regions}
+    answers = {
+        region: found.get(region)
+        or (_Answer(red[region], unmeasured=late) if region in red else _Answer(away=late))
+        for region in regions
+    }
     return Signals(
         tuple(alarm for each in answers.values() for alarm in each.red),
         {region: each.unread for region, each in answers.items() if each.unread},
         {region: each.away for region, each in answers.items() if each.away},
-        tuple(alarm for each in answers.values() for alarm in each.silent),
-        tuple(alarm for each in answers.values() for alarm in each.unseen),
+        tuple(each.silent for each in answers.values() if each.silent),
+        tuple(each.unseen for each in answers.values() if each.unseen),
         {region: each.replication for region, each in answers.items() if each.replication},
+        {region: each.unmeasured for region, each in answers.items() if each.unmeasured},
     )
 
 
@@ -152,29 +162,18 @@ def answers_within(
     return found
 
 
-def _silent(environment: Environment, clients: Clients, region: str) -> tuple[list[str], list[str]]:
-    """Alarms of the replication without data, and those of which nobody tells: the embedded AWS has no such metrics."""
-    if environment.config.target != "aws":
-        return [], []
-    now, names = environment.now(), {REPLICATION_LATENCY_ALARM.name(environment.config.names, region)}
-    try:
-        found = without_data(clients, region, names, now - _METRICS_BEGIN, now)
-    except MetricsDenied as denied:
-        return [], [f"{name} [{region}]" for name in denied.alarms]
-    return [f"{name} [{region}]" for name in found], []
-
-
-def _behind(environment: Environment, clients: Clients, region: str) -> ReplicationNow | None:
-    """How far ``region`` is behind, by the newest figures of the last 15 minutes; None where nobody tells.
+def _replication(environment: Environment, clients: Clients, linked: Regions, region: str) -> _Answer:
+    """How far ``region`` is behind, by the newest figures of the last 15 minutes.
 
     S3 publishes these figures each minute in the destination's region (S3 User Guide, "Using S3 Replication
     metrics"); of each the maximum is the valid statistic (S3 User Guide, "Metrics and dimensions"). The embedded AWS
     has none.
     """
     config, now = environment.config, environment.now()
-    if config.target != "aws" or region == config.regions.primary:
-        return None
-    dimensions = replication_dimensions(config, config.regions.primary, region)
+    if config.target != "aws" or region not in linked.secondaries:
+        return _Answer()
+    alarm = f"{REPLICATION_LATENCY_ALARM.name(config.names, region)} [{region}]"
+    dimensions = replication_dimensions(config, linked.primary, region)
     try:
         results = clients.named("cloudwatch", region).get_metric_data(
             MetricDataQueries=[
@@ -194,16 +193,17 @@ def _behind(environment: Environment, clients: Clients, region: str) -> Replicat
         )["MetricDataResults"]
     except ClientError as error:
         if code_of(error) in DENIED:
-            return None  # the alarm is told as unseen
+            return _Answer(unseen=alarm)
         raise
     newest = {each["Id"]: (each["Values"][0], each["Timestamps"][0]) for each in results if each["Values"]}
-    if not newest:
-        return None
     seconds, operations, size = (newest.get(name.lower(), (None, None))[0] for name in _METRICS)
-    return ReplicationNow(
+    if not newest:
+        return _Answer(silent=alarm)
+    behind = ReplicationNow(
         None if seconds is None else float(seconds),
         None if operations is None else int(operations),
         None if size is None else int(size),
         max(at for _, at in newest.values()),
         "CloudWatch",
     )
+    return _Answer(silent=alarm if seconds is None else "", replication=behind)

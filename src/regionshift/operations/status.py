@@ -308,6 +308,7 @@ class StatusReport:
             "alarms_without_data": list(signals.silent),
             "alarms_with_unread_metrics": list(signals.unseen),
             "alarms_unread": {**signals.unread, **signals.away} or None,
+            "replication_unread": signals.unmeasured or None,
             "migrations": self.migrations,
             "migrations_unread": self.migrations_unread or None,
         }
@@ -346,10 +347,11 @@ def status_of(tools: RunTools, store: StateStore, scope: str) -> StatusReport:
     alive = alive_runs(journal, holder.run_id if holder else None)
     uncalled = environment.scope.uncalled
     up = [r for r, state in regions.items() if state.release and not state.note and r not in uncalled]
-    signals = signals_of(environment, up)
+    known = tools.catalog.known_regions(deployed.links) if deployed.links else None
+    linked = known or environment.config.regions
+    signals = signals_of(environment, up, linked)
     migrations, unread = all_migrations(tools, without=signals.away)
     under_way = worked_on(journal, [str(each["migration_id"]) for each in migrations], alive)
-    known = tools.catalog.known_regions(deployed.links) if deployed.links else None
     checks = last_checks(journal, regions)
     return StatusReport(
         regions,
@@ -362,9 +364,7 @@ def status_of(tools: RunTools, store: StateStore, scope: str) -> StatusReport:
         [{**each, "running": each["migration_id"] in under_way} for each in migrations],
         unread,
         {r: checks[r] for r in regions if r in checks and checks[r].release == regions[r].release},
-        EnvironmentSeen.of(
-            environment.config, (known or environment.config.regions).primary, environment.now()
-        ),
+        EnvironmentSeen.of(environment.config, linked.primary, environment.now()),
     )
 
 

@@ -28,7 +28,7 @@ from regionshift.operations.unfinished import OpenRun, alive_runs, open_runs, wo
 from regionshift.report.printer import Screen
 from regionshift.runs.deployment_state import RegionState
 from regionshift.settings.components import every_name
-from regionshift.settings.config import MigrationConfig
+from regionshift.settings.config import MigrationConfig, Regions
 from regionshift.settings.load import load_config
 from regionshift.settings.names import NameKind
 
@@ -248,10 +248,12 @@ def test_a_red_alarm_is_not_ticked(tmp_path: Path, state: str, outcome: str) -> 
 
 @dataclass
 class Quiet:
-    """CloudWatch with the alarm of the replication, and points of its metric or none; or nobody may read them."""
+    """CloudWatch with the metrics of the replication, which have points or none, or may not be read."""
 
     points: list[float]
-    denied: bool = False
+    refuses: str = ""
+    red: str = ""
+    asked: int = 0
 
     def get(self, *_: str) -> Any:
         return self
@@ -266,15 +268,14 @@ class Quiet:
         return SimpleNamespace(paginate=getattr(self, name))
 
     def describe_alarms(self, **asked: Any) -> list[dict[str, Any]]:
-        metric = {"Namespace": "AWS/S3", "MetricName": "ReplicationLatency"}
-        return [{"MetricAlarms": [{"AlarmName": name, **metric} for name in asked.get("AlarmNames", ())]}]
+        assert asked["StateValue"] == "ALARM"
+        return [{"MetricAlarms": [{"AlarmName": self.red, "StateUpdatedTimestamp": datetime.now(UTC)}]}]
 
     def get_metric_data(self, **asked: Any) -> Any:
-        if self.denied:
-            raise ClientError({"Error": {"Code": "AccessDenied"}}, "GetMetricData")
+        self.asked += 1
+        if self.refuses:
+            raise ClientError({"Error": {"Code": self.refuses}}, "GetMetricData")
         assert asked["EndTime"] - asked["StartTime"] == timedelta(minutes=15)
-        if "ScanBy" not in asked:
-            return [{"MetricDataResults": [{"Id": "m0", "Values": self.points}]}]
         at = [asked["EndTime"]] * len(self.points)
         stats = [query["MetricStat"] for query in asked["MetricDataQueries"]]
         assert {each["Stat"] for each in stats} == {"Maximum"}
@@ -283,18 +284,7 @@ class Quiet:
         return {"MetricDataResults": [{"Id": each, "Values": self.points, "Timestamps": at} for each in ids]}
 
 
-@pytest.mark.parametrize(
-    ("clients", "target", "silent", "unseen"),
-    [
-        (Quiet([]), "aws", True, False),
-        (Quiet([], denied=True), "aws", False, True),
-        (Quiet([1.0]), "aws", False, False),
-        (Quiet([]), "local", False, False),
-    ],
-)
-def test_an_alarm_of_the_replication_that_has_seen_nothing_is_told(
-    clients: Quiet, target: str, silent: bool, unseen: bool
-) -> None:
+def _two_regions(clients: Quiet, target: str = "aws") -> Any:
     config = MigrationConfig.model_validate(
         {
             "project": "shop",
@@ -305,10 +295,26 @@ def test_an_alarm_of_the_replication_that_has_seen_nothing_is_told(
             "network": {"vpc_cidr": "10.0.0.0/14"},
         }
     )
-    environment: Any = SimpleNamespace(
+    return SimpleNamespace(
         config=config, called_config=config, clients=clients, now=lambda: datetime.now(UTC)
     )
-    found = signals_of(environment, [SECOND])
+
+
+@pytest.mark.parametrize(
+    ("clients", "target", "silent", "unseen"),
+    [
+        (Quiet([]), "aws", True, False),
+        (Quiet([], "AccessDenied"), "aws", False, True),
+        (Quiet([1.0]), "aws", False, False),
+        (Quiet([]), "local", False, False),
+    ],
+)
+def test_an_alarm_of_the_replication_that_has_seen_nothing_is_told(
+    clients: Quiet, target: str, silent: bool, unseen: bool
+) -> None:
+    environment = _two_regions(clients, target)
+    found = signals_of(environment, [FIRST, SECOND], environment.config.regions)
+    assert clients.asked == (target == "aws"), "once, of the secondary alone"
     told_by_s3 = target == "aws" and clients.points
     assert [(each.seconds, each.operations) for each in found.replication.values()] == (
         [(1.0, 1)] if told_by_s3 else []
@@ -319,3 +325,21 @@ def test_an_alarm_of_the_replication_that_has_seen_nothing_is_told(
     assert ("has no data yet: green says nothing" in told) == silent
     assert ("regionshift validate tries it" in told) == silent
     assert ("not allowed to see whether it has data" in told) == unseen
+
+
+def test_figures_that_cannot_be_read_hide_no_red_alarm() -> None:
+    environment = _two_regions(Quiet([], "InternalServiceFault"))
+    names = (n.name for n in every_name(environment.config) if n.kind is NameKind.ALARM and n.region == SECOND)
+    environment.clients.red = next(names)
+    found = signals_of(environment, [SECOND], environment.config.regions)
+    assert [alarm.name for alarm in found.red] == [environment.clients.red]
+    assert (found.unread, found.away) == ({}, {})
+    told = _shown(status_view(StatusReport({SECOND: RegionState("a")}, signals=found)))
+    assert "1 red" in told and f"How far {SECOND} is behind is not known: " in told
+
+
+def test_the_replication_that_is_asked_about_is_the_one_that_is_deployed() -> None:
+    """The settings may name a secondary, or another primary, that the next `up` brings."""
+    environment = _two_regions(Quiet([]))
+    assert not signals_of(environment, [SECOND], Regions(primary=FIRST)).silent
+    assert environment.clients.asked == 0

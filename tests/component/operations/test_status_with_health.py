@@ -24,6 +24,7 @@ from regionshift.operations.unfinished import OpenRun
 from regionshift.report.printer import Screen
 from regionshift.report.values import CheckResult
 from regionshift.runs.deployment_state import RegionState
+from regionshift.settings.config import Regions
 
 FIRST, SECOND, THIRD = "us-east-1", "eu-west-1", "ap-southeast-2"
 NOW = datetime(2026, 5, 1, 9, 30, tzinfo=UTC)
@@ -167,8 +168,21 @@ def test_a_region_that_hangs_is_told_as_one_that_does_not_answer(monkeypatch: py
     environment: Any = SimpleNamespace(config=config, called_config=config, now=lambda: NOW)
     environment.clients = SimpleNamespace(impatient=None)
     monkeypatch.setattr(signals, "terms_of", lambda _: SimpleNamespace(alarms=()))
-    found = signals_of(environment, [FIRST, SECOND], patience=0.05)
+    regions = Regions(primary=FIRST, secondaries=(SECOND,))
+    found = signals_of(environment, [FIRST, SECOND], regions, patience=0.05)
     assert found.away == {SECOND: "no answer within 0 s"}
+    hangs.set()
+
+
+def test_red_alarms_of_a_region_whose_figures_hang_are_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    hangs, red = threading.Event(), RedAlarm("errors", FIRST, "x")
+    monkeypatch.setattr(signals, "red_in", lambda *_: [red])
+    monkeypatch.setattr(signals, "terms_of", lambda _: SimpleNamespace(alarms=()))
+    monkeypatch.setattr(signals, "_replication", lambda *_: hangs.wait(60))
+    environment: Any = SimpleNamespace(config=None, called_config=None, clients=SimpleNamespace(impatient=None))
+    found = signals_of(environment, [FIRST], Regions(primary=FIRST), patience=0.05)
+    assert (found.red, found.away) == ((red,), {})
+    assert found.unmeasured == {FIRST: "no answer within 0 s"}
     hangs.set()
 
 
