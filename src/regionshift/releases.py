@@ -89,10 +89,15 @@ class ReleaseCatalog:
 
     def known_regions(self, digest: str) -> Regions | None:
         """Primary and secondaries of a kept release, whichever program made it; None when they cannot be read."""
-        try:
-            return config_of(self.store.find(digest).content, self.current).regions
-        except (ValidationError, TypeError, RegionshiftError):
-            return None
+        return known_regions(self.store, digest, self.current)
+
+
+def known_regions(store: ReleaseStore, digest: str, current: MigrationConfig) -> Regions | None:
+    """As `ReleaseCatalog.known_regions`; ``current`` as that of the catalog."""
+    try:
+        return config_of(store.find(digest).content, current).regions
+    except (ValidationError, TypeError, RegionshiftError):
+        return None
 
 
 @dataclass(frozen=True)

@@ -120,6 +120,7 @@ def test_a_lost_primary_is_given_up_beside_a_migration_into_the_new_one_that_mis
         lambda source, target: replace(copies, source=source, target=target),
         nothing,
         nothing,
+        nothing,
     )
     promotion.look()
     world.clients.get("s3", SOURCE).put_object(Bucket=bucket, Key="missed", Body=b"x")
@@ -155,3 +156,18 @@ def test_a_migration_that_was_planned_just_now_is_not_looked_at_twice(world: Wor
     whole = len(asked)
     migrations.of("run").require_beginnable([entry], planned=True)
     assert len(asked) - whole == 1 < whole
+
+
+def test_a_migration_is_found_in_the_regions_that_are_up_whatever_the_settings_name(
+    world: World, tmp_path: Path
+) -> None:
+    copies = last_copy(world, tmp_path, up=True)
+    with_records_in_source(world, copies)
+    copies.copy_bucket("moved")
+    environment = copies.carrying.environment
+    for secondaries in (("sa-east-1", TARGET), ("sa-east-1",)):
+        regions = environment.config.regions.model_copy(update={"secondaries": secondaries})
+        config = environment.config.model_copy(update={"regions": regions})
+        carrying = replace(copies.carrying, environment=replace(environment, config=config))
+        carrying._stores.update(copies.carrying._stores)
+        assert carrying.find("moved")[0] == TARGET

@@ -183,9 +183,11 @@ class ReportWorld:
         run.close("conflicts", counts, failed=True)
         return run.run_id
 
-    def promote(self, before: str, after: str) -> str:
+    def promote(self, before: str, memory: int) -> str:
         """A change of primary that comes to its end."""
         old, new, *others = self.regions
+        self.regions = (new, old, *others)
+        after = self.keep(memory)
         edit = Edit(replacements=(), digest_before="0" * 64, digest_after="1" * 64)
         plan = PromotionPlan(
             old, new, tuple(others), dict.fromkeys(self.regions, before), before, after, edit
@@ -207,7 +209,6 @@ class ReportWorld:
                 said.get(step.name, {}),
             )
         run.close("promoted", {**plan.where_regions_stand(done=True), "replication_seconds": 0.48})
-        self.regions = (new, old, *others)
         self.environment = replace(self.environment, config=self._config(512))
         self.tick(60)
         return run.run_id
@@ -320,7 +321,7 @@ def promotion(folder: Path) -> ReportWorld:
     """The second region becomes the primary."""
     world = ReportWorld(folder)
     first = world.up()
-    world.promote(first, world.keep(768))
+    world.promote(first, 768)
     return world
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from regionshift.errors import InputError
 from regionshift.journal.store import StateDamaged
 from regionshift.operations.checks.last import keep_checks
 from regionshift.operations.migrations.progress import MigrationProgress, Throughput
+from regionshift.settings.config import Regions
 
 WAVES = [("eu-west-1",), ("ap-southeast-2",), ("us-east-1",)]
 
@@ -83,7 +85,7 @@ def test_a_delay_counts_only_since_the_primary_is_the_primary(tmp_path: Path) ->
         "eu-west-1": 0.4,
         "ap-southeast-2": 0.4,
     }
-    promoted = world.promote(world.keep(512), world.keep(768))
+    promoted = world.promote(world.keep(512), 768)
     data = world.data()
     assert data["environment"]["primary"] == "eu-west-1"
     assert {(link["from"], link["to"]): (link["seconds"], link["run"]) for link in data["links"]} == {
@@ -91,6 +93,14 @@ def test_a_delay_counts_only_since_the_primary_is_the_primary(tmp_path: Path) ->
         ("eu-west-1", "ap-southeast-2"): (0.48, promoted),
     }
     assert data["story"]["title"] == "Change of primary from us-east-1 to eu-west-1"
+    # Settings that name what is not up yet change nothing of what is told.
+    coming = Regions(primary="us-east-1", secondaries=("eu-west-1", "ap-southeast-2", "sa-east-1"))
+    config = world.environment.config.model_copy(update={"regions": coming})
+    world.environment = replace(world.environment, config=config)
+    later = world.data()
+    assert (later["environment"]["primary"], later["links"]) == ("eu-west-1", data["links"])
+    roles = [{each["region"]: each["role"] for each in told["regions"]} for told in (data, later)]
+    assert roles[0] == roles[1]
     turn = next(step for step in data["story"]["steps"] if step["step"] == "turn")
     assert turn["regions"] == ["eu-west-1", "us-east-1", "ap-southeast-2"]
     assert next(step for step in data["story"]["steps"] if step["step"] == "validate")["regions"] == [

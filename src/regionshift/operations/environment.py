@@ -45,6 +45,11 @@ class Outputs:
             )
         return value
 
+    def regions(self, name: str) -> tuple[str, ...]:
+        """The regions that have the output ``name``: those that are up."""
+        found = (key.removeprefix(f"{name}_") for key in self.values if key.startswith(f"{name}_"))
+        return tuple(key.replace("_", "-") for key in found if key != "primary")
+
 
 @dataclass(frozen=True)
 class RegionScope:

@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 from regionshift.errors import InputError, RegionshiftError, WorkFailed
 from regionshift.journal.events import RunView
 from regionshift.journal.journal import Journal
-from regionshift.operations.checks.base import CheckContext, run_checks, said_of
+from regionshift.operations.checks.base import said_of
 from regionshift.operations.deploying import mend
 from regionshift.operations.environment import Environment, Outputs
 from regionshift.operations.moving.copying import LastCopy, copies_of
@@ -21,7 +21,7 @@ from regionshift.operations.orphans import orphan_findings
 from regionshift.operations.preflight import region_findings
 from regionshift.operations.run_tools import RunTools
 from regionshift.operations.up import PlanRefused, propose
-from regionshift.operations.validate import all_checks
+from regionshift.operations.validate import all_checks, require_well
 from regionshift.releases import deployed_releases
 from regionshift.report.values import Plan
 from regionshift.runs.driver import RunEnd, RunUnderWay, SagaRun, Said, WhenFailed, drive
@@ -203,11 +203,9 @@ class RejoinRun(SagaRun):
                 return replace(copies, carrying=carrying).copy_back(self.run_id)
         return self._validate()
 
-    def _validate(self) -> dict[str, Any]:
-        environment = self.environment
-        outputs = Outputs(environment.engine.outputs())
-        context = CheckContext.of(environment, environment.called_config, outputs)
-        results = run_checks(all_checks(), context, [self.region])
-        if wrong := [each for each in results if not each.passed]:
-            raise WorkFailed(f"{wrong[0].check}: {wrong[0].detail}", where=self.region, error_id="RS-RUN-009")
+    def _validate(self) -> dict[str, object]:
+        environment, digest = self.environment, self.environment.release().digest
+        results, _ = require_well(
+            environment, self.journal, all_checks(), [self.region], environment.called_config, digest
+        )
         return said_of(results)

@@ -19,16 +19,17 @@ from regionshift.journal.releases import ReleaseRecord, ReleaseStore, difference
 from regionshift.operations import moves
 from regionshift.operations.checks.last import LastChecks, last_checks
 from regionshift.operations.environment import Environment
-from regionshift.operations.moving.fencing import last_measured_in
+from regionshift.operations.moving.fencing import is_fenced, last_measured_in
 from regionshift.operations.moving.promotion_plan import STEPS, STEPS_WITHOUT_SOURCE, promotion_from_json
 from regionshift.operations.status import regions_now, told_outcome
 from regionshift.operations.story import RunStory, story_of
 from regionshift.operations.unfinished import row_of, rows_named
-from regionshift.releases import deployed_releases
+from regionshift.releases import deployed_releases, known_regions
 from regionshift.report.values import as_data
 from regionshift.runs.deployment_plan import backward_steps, forward_steps, plan_from_json
 from regionshift.runs.deployment_state import DOWN, Outcome, RegionState, fold_deployment
 from regionshift.runs.messages import relied_on
+from regionshift.settings.config import Regions
 from regionshift.settings.regions import PLACES
 
 FORMAT = 1
@@ -151,23 +152,25 @@ def report_data(
     story = _reported(journal, store, name) if name else None
     view = journal.view(story.run) if story else None
     regions = regions_now(environment, journal)
-    known = last_checks(journal, list(regions))
+    known, links = last_checks(journal, list(regions)), deployed_releases(journal).links
+    # As they are deployed: the settings may name what the next `up` brings.
+    linked = (known_regions(store, links, config) if links else None) or config.regions
     return {
         "format": FORMAT,
         "environment": {
             "name": f"{config.project}-{config.suffix}",
             "account": config.account,
             "target": config.target,
-            "primary": config.regions.primary,
+            "primary": linked.primary,
             "rpo_seconds": config.recovery.rpo,
         },
         "made": {"at": environment.now().isoformat(), "by": by, "version": version},
         "story": _plain(story),
         "regions": [
-            _region(region, state, config.regions.primary, config.all_regions)
+            _region(region, state, linked.primary, config.all_regions)
             for region, state in regions.items()
         ],
-        "links": _links(journal, runs, known, config.regions.primary, config.regions.secondaries),
+        "links": _links(journal, runs, known, linked),
         "checks": (checks_of(story) if story else None) or _of_last(known),
         "migrations": _migrations(journal, runs, view),
         "releases": _releases(journal, store, view),
@@ -349,7 +352,7 @@ def _region(region: str, state: RegionState, primary: str, named: Sequence[str])
     place = PLACES.get(region)
     role = "primary" if region == primary else "secondary" if region in named else "not in the settings"
     if state.note:
-        how = "down" if state.note == DOWN else "fenced" if "fenced" in state.note else "attention"
+        how = "down" if state.note == DOWN else "fenced" if is_fenced(state) else "attention"
     else:
         how = "between" if not state.settled else "up" if state.release else "empty"
     return {
@@ -367,16 +370,15 @@ def _links(
     journal: Journal,
     runs: Sequence[RunSummary],
     known: Mapping[str, LastChecks],
-    primary: str,
-    secondaries: Sequence[str],
+    linked: Regions,
 ) -> list[dict[str, Any]]:
-    """Every replication of the settings, with the newest delay that was measured since ``primary`` is the primary.
+    """Every replication, with the newest delay that was measured since the primary is the primary.
 
     A run measured it, or a `validate` that is no run.
     """
     turned = next((run for run in runs if run.outcome == "promoted"), None)
-    by_runs, found = last_measured_in(journal, secondaries, _MOST_LOOKED_AT), []
-    for region in secondaries:
+    by_runs, found = last_measured_in(journal, linked.secondaries, _MOST_LOOKED_AT), []
+    for region in linked.secondaries:
         run, checks = by_runs.get(region), known.get(region)
         seen = (
             [(run.at, run.seconds, run.run_id)] if run and (not turned or run.run_id >= turned.run_id) else []
@@ -385,7 +387,7 @@ def _links(
             seen.append((checks.at, checks.replication_seconds, ""))
         at, seconds, by = max(seen, default=(None, None, ""))
         measured = {"seconds": seconds, "at": at.isoformat() if at else None, "run": by or None}
-        found.append({"from": primary, "to": region, **measured})
+        found.append({"from": linked.primary, "to": region, **measured})
     return found
 
 

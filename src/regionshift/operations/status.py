@@ -15,7 +15,7 @@ from regionshift.journal.store import StateStore
 from regionshift.operations.checks.last import LastChecks, last_checks
 from regionshift.operations.deploying import HalfDone, half_done
 from regionshift.operations.environment import Environment
-from regionshift.operations.moving.fencing import with_fenced
+from regionshift.operations.moving.fencing import is_fenced, is_half_fenced, with_fenced
 from regionshift.operations.run_tools import RunTools
 from regionshift.operations.signals import ReplicationNow, Signals, signals_of
 from regionshift.operations.unfinished import (
@@ -190,7 +190,8 @@ class StatusReport:
         """How one region is, in a few words."""
         state, signals = self.regions[region], self.signals
         if state.note:
-            return "fenced" if "fenced" in state.note else state.note.partition(":")[0]
+            shut = "not shut" if is_half_fenced(state) else "fenced" if is_fenced(state) else ""
+            return shut or state.note.partition(":")[0]
         if not state.settled:
             return "changing" if self.is_changing else "between"
         if region in signals.away:
@@ -265,10 +266,10 @@ class StatusReport:
         for region, state in self.regions.items():
             if state.settled:
                 continue
-            if "fenced" in state.note:
-                yield StatusProblem(
-                    "fenced region", f"{region}: {state.note}", f"regionshift up --rejoin {region}"
-                )
+            if is_fenced(state):
+                # While it is away, shutting it comes first.
+                go_on = "regionshift up" if is_half_fenced(state) else f"regionshift up --rejoin {region}"
+                yield StatusProblem("fenced region", f"{region}: {state.note}", go_on)
             elif state.note == DOWN:
                 said = f"{region} was down in the last change and is left behind"
                 yield StatusProblem("down region", said, "regionshift up")

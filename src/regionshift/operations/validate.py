@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
 from regionshift.errors import WorkFailed
@@ -13,11 +14,17 @@ from regionshift.operations.checks.function import ConfigurationCheck, FunctionC
 from regionshift.operations.checks.last import keep_checks
 from regionshift.operations.checks.monitoring import AlarmsCheck, LogGroupsCheck, TopicsCheck
 from regionshift.operations.checks.network import NetworkCheck
-from regionshift.operations.checks.replication import MeasuredRecovery, ReplicationCheck, measured
+from regionshift.operations.checks.replication import (
+    MeasuredRecovery,
+    ReplicationCheck,
+    delays_in,
+    measured,
+)
 from regionshift.operations.checks.storage import DeploymentBucket, KeyCheck, LogBucket
 from regionshift.operations.environment import Environment, Outputs
 from regionshift.releases import deployed_releases
 from regionshift.report.values import CheckResult
+from regionshift.settings.config import MigrationConfig
 
 
 def all_checks() -> list[Check]:
@@ -72,11 +79,37 @@ def validate(
     began = context.clock()
     checks, asked = all_checks(), regions or environment.regions
     results = run_checks(checks, context, asked, listener)
-    seen = next((check.arrivals for check in checks if isinstance(check, ReplicationCheck)), None) or {}
-    delays = {region: arrival.probe for region, arrival in seen.items() if region in asked}
+    delays = {region: seconds for region, seconds in delays_in(checks).items() if region in asked}
     recovery = measured(environment.config, context.clock() - began, delays)
     try:
         keep_checks(journal, results, deployed_releases(journal).releases, delays)
     except StateUnreachable as error:  # whoever may only look at the state still gets the answers
         return Validation(results, recovery, error.message)
     return Validation(results, recovery)
+
+
+def require_well(
+    environment: Environment,
+    journal: Journal,
+    checks: Sequence[Check],
+    regions: Sequence[str],
+    config: MigrationConfig,
+    digest: str | None,
+) -> tuple[list[CheckResult], dict[str, float | None]]:
+    """Ask ``checks`` of ``regions`` and keep the answers for `status`; gives them, and the delays of the replication.
+
+    Args:
+        config: what is there is to be as it says. digest: of the release that the regions run.
+
+    Raises:
+        WorkFailed: something is wrong.
+    """
+    outputs = Outputs(environment.engine.outputs())
+    results = run_checks(checks, CheckContext.of(environment, config, outputs), regions)
+    delays = delays_in(checks)
+    with suppress(StateUnreachable):  # what `status` shows of it is no reason to fail
+        keep_checks(journal, results, dict.fromkeys(regions, digest), delays)
+    if wrong := [result for result in results if not result.passed]:
+        shown = "; ".join(f"{each.check} [{each.region}]: {each.detail}" for each in wrong[:3])
+        raise WorkFailed(shown, where=wrong[0].region, error_id="RS-RUN-009")
+    return results, delays

@@ -59,14 +59,19 @@ def test_a_role_that_cannot_be_shut_is_told_remembered_and_shut_by_a_later_up(
         assert f"{old} is NOT shut" in _said(capsys)
         assert site.look().fences == sorted(set(site.roles(old)) - {role})
         assert site.run("status") == 1
-        assert f"NOT SHUT ({role})" in _said(capsys)
+        told = _said(capsys)
+        assert f"NOT SHUT ({role})" in told and "not shut" in told
+        assert told.endswith("next: regionshift up"), "which tries again"
+        assert "Not checked since" not in told, "the change of primary checked the regions that there are"
         assert site.run("up", "--yes", "--no-validate") == 0
         assert f"{old} is NOT shut" in _said(capsys)
     assert site.run("up", "--yes", "--no-validate") == 0
     assert f"{old} is shut now" in _said(capsys)
     assert site.look().fences == sorted(site.roles(old))
     assert site.run("status", "--json") == 1
-    regions = json.loads(capsys.readouterr().out)["regions"]
+    status = json.loads(capsys.readouterr().out)
+    regions = status["regions"]
+    assert (status["next"], status["health"][old]["health"]) == (f"regionshift up --rejoin {old}", "fenced")
     assert regions[old]["note"] == f"fenced; when it is back: regionshift up --rejoin {old}"
     assert regions[new]["settled"]
 

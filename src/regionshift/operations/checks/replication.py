@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -32,6 +32,12 @@ class Arrival:
 
     probe: float | None
     marker: float | None
+
+
+def delays_in(checks: Iterable[Check]) -> dict[str, float | None]:
+    """Seconds that the probe among ``checks`` took to each secondary that it was sent to; None where it was lost."""
+    asked = (check for check in checks if isinstance(check, ReplicationCheck))
+    return {region: each.probe for check in asked for region, each in (check.arrivals or {}).items()}
 
 
 class ReplicationCheck(Check):

@@ -30,6 +30,7 @@ from regionshift.settings import components as named
 _SHORTEST_PAUSE, _COMMON_PAUSE, _LONGEST_PAUSE = 0.06, 0.2, 5.0
 _EARLY_SHARE, _LATER_SHARE = 1 / 8, 1 / 16
 _BETWEEN_LOOKS = 0.2
+_BUCKET = "deployment_bucket_name"  # the output
 
 
 @dataclass(frozen=True)
@@ -86,7 +87,7 @@ class Carrying:
     def store(self, region: str) -> RecordStore:
         """Where the records of migrations into ``region`` lie."""
         if region not in self._stores:
-            bucket = self.outputs.get("deployment_bucket_name", region)
+            bucket = self.outputs.get(_BUCKET, region)
             config, clients = self.environment.config, self.environment.clients
             key = named.RECORDS_KEY.name(config.names, region)
             seals = Seals(by_kms(partial(_generate_mac, clients, region), key), region, bucket, self.now)
@@ -103,7 +104,9 @@ class Carrying:
         """
         name = Layout(migration_id).metadata
         forged: Unsealed | None = None
-        for region in self.environment.regions:
+        # The settings may name a region that is not up yet, and no longer name one that is.
+        regions = self.environment.scope.called(self.outputs.regions(_BUCKET))
+        for region in regions:
             try:
                 found = self.store(region).get_json(name)
             except Unsealed as problem:
@@ -115,7 +118,7 @@ class Carrying:
             raise forged
         raise WorkFailed(
             f"There is no migration {migration_id}.",
-            where=", ".join(self.environment.regions),
+            where=", ".join(regions),
             remedy="see: regionshift status",
             error_id="RS-MIGRATION-001",
         )

@@ -97,10 +97,23 @@ def with_fenced(deployed: DeployedReleases, journal: Journal) -> DeployedRelease
     return replace(deployed, regions={**deployed.regions, **fenced})
 
 
+_FENCED, _NOT_SHUT = "fenced", "NOT SHUT"
+
+
 def note_of(region: str, roles: Collection[str] = ()) -> str:
-    """What is to be said of a fenced region; ``roles``: those that are not shut."""
-    said = f"fenced; when it is back: regionshift up --rejoin {region}"
-    return f"NOT SHUT ({', '.join(roles)}): regionshift up tries again; {said}" if roles else said
+    """The note of a fenced region; ``roles``: those that are not shut."""
+    said = f"{_FENCED}; when it is back: regionshift up --rejoin {region}"
+    return f"{_NOT_SHUT} ({', '.join(roles)}): regionshift up tries again; {said}" if roles else said
+
+
+def is_fenced(state: RegionState) -> bool:
+    """Whether a region gets no call because it was lost, by its note. Its roles need not all be shut."""
+    return state.note.startswith((f"{_FENCED};", _NOT_SHUT))
+
+
+def is_half_fenced(state: RegionState) -> bool:
+    """Whether a role of a fenced region is not shut: when the region is back, it may write and replicate."""
+    return state.note.startswith(_NOT_SHUT)
 
 
 def shut_again(environment: Environment, journal: Journal) -> tuple[str, list[Fence]]:

@@ -9,14 +9,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from regionshift.errors import InputError, WorkFailed
-from regionshift.operations.checks.base import Check, CheckContext, run_checks, said_of
+from regionshift.journal.journal import Journal
+from regionshift.operations.checks.base import Check, said_of
 from regionshift.operations.checks.replication import ReplicationCheck
-from regionshift.operations.environment import Environment, Outputs, without_regions
+from regionshift.operations.environment import Environment, without_regions
 from regionshift.operations.moving.copying import LastCopy
 from regionshift.operations.moving.engine_runs import EngineChange, PromotionApplier
 from regionshift.operations.moving.fencing import open_roles, shut_roles
 from regionshift.operations.moving.promotion_plan import PromotionPlan
-from regionshift.operations.validate import all_checks
+from regionshift.operations.validate import all_checks, require_well
 from regionshift.releases import ReleaseCatalog
 from regionshift.report.values import CheckResult
 from regionshift.runs.state import RunStep
@@ -43,6 +44,7 @@ class Promotion:
     copies: Callable[[str, str], LastCopy]
     settings: Path
     clock: Callable[[], float]
+    journal: Journal
 
     def look(self) -> None:
         """What the copies of all steps need, asked before the first. Changes nothing.
@@ -150,31 +152,21 @@ class Promotion:
         return {**turned.said(), "seconds": round(self.clock() - began, 2)}
 
     def _validate_new(self) -> Said:
+        new = self.plan.new
         checks = all_checks() if not self.plan.lost else _without_replication()
-        results = self._check(checks, [self.plan.new], self._config(self.plan.before[self.plan.new]))
-        replication = next((check for check in checks if isinstance(check, ReplicationCheck)), None)
-        arrival = (replication.arrivals or {}).get(self.plan.new) if replication else None
-        return {**said_of(results), "replication_seconds": arrival.probe if arrival else None}
+        results, delays = self._check(checks, [new], self.plan.before[new])
+        return {**said_of(results), "replication_seconds": delays.get(new)}
 
     def _validate_all(self) -> Said:
-        checks = all_checks()
-        results = self._check(checks, self.plan.present, self._config(self.plan.after))
-        replication = next(check for check in checks if isinstance(check, ReplicationCheck))
-        probes = [each.probe for each in (replication.arrivals or {}).values()]
-        seen = [probe for probe in probes if probe is not None]
-        slowest = max(seen, default=None) if len(seen) == len(probes) else None
+        results, delays = self._check(all_checks(), self.plan.present, self.plan.after)
+        seen = [seconds for seconds in delays.values() if seconds is not None]
+        slowest = max(seen, default=None) if len(seen) == len(delays) else None
         return {**said_of(results), "replication_seconds": slowest}
 
     def _check(
-        self, checks: Sequence[Check], regions: Sequence[str], config: MigrationConfig
-    ) -> list[CheckResult]:
-        outputs = Outputs(self.environment.engine.outputs())
-        context = CheckContext.of(self.environment, config, outputs)
-        results = run_checks(checks, context, regions)
-        if wrong := [result for result in results if not result.passed]:
-            shown = "; ".join(f"{each.check} [{each.region}]: {each.detail}" for each in wrong[:3])
-            raise WorkFailed(shown, where=wrong[0].region, error_id="RS-RUN-009")
-        return results
+        self, checks: Sequence[Check], regions: Sequence[str], digest: str | None
+    ) -> tuple[list[CheckResult], dict[str, float | None]]:
+        return require_well(self.environment, self.journal, checks, regions, self._config(digest), digest)
 
     def _config(self, digest: str | None) -> MigrationConfig:
         config = self.catalog.take(digest).config if digest else self.environment.config

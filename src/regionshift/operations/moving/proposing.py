@@ -372,6 +372,7 @@ def promotion_run(tools: RunTools, plan: PromotionPlan, run_id: str) -> Iterator
             partial(LastCopy, carrying, journal, tools.clock),
             tools.settings,
             tools.clock,
+            journal,
         )
         yield PromotionRun(promotion, journal)
 

@@ -17,7 +17,7 @@ from regionshift.journal.store import StateUnreachable
 from regionshift.operations.checks.base import Check, CheckContext, run_checks, said_of
 from regionshift.operations.checks.function import FunctionCheck
 from regionshift.operations.checks.last import keep_checks
-from regionshift.operations.checks.replication import ReplicationCheck
+from regionshift.operations.checks.replication import ReplicationCheck, delays_in
 from regionshift.operations.environment import Environment, Outputs, without_regions
 from regionshift.operations.orphans import recover
 from regionshift.operations.validate import all_checks
@@ -205,7 +205,7 @@ class WaveRun(RunKind[DeploymentState, WaveStep]):
         if step.wave is None:
             context, probe = self._context(regions[0], state), ReplicationCheck()
             results = run_checks([probe], context, regions)
-            delays = {region: each.probe for region, each in (probe.arrivals or {}).items()}
+            delays = delays_in([probe])
             inside = [check for check in all_checks() if isinstance(check, FunctionCheck)]
             results += run_checks(inside, context, {context.primary} & set(regions))
         else:
