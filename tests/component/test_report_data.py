@@ -166,7 +166,10 @@ def test_a_run_whose_record_is_damaged_is_told_with_what_is_missing(
     story = world.data(newest)["story"]
     assert (story["tone"], story["told"]) == ("back", "failed, rolled back")
     assert set(story["per_region"]) == set(report_runs.THREE)
-    missing = {"torn": "steps cannot be read", "gone": "steps cannot be read: event 5 of the journal is missing"}
+    missing = {
+        "torn": "steps cannot be read",
+        "gone": "steps cannot be read: event 5 of the journal is missing",
+    }
     last = {"torn": "", "gone": "Its last event is missing"}
     assert (last if place == "last" else missing)[how] in story["missing"]
     assert bool(story["missing"]) is (place == "middle" or how == "gone")

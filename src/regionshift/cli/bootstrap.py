@@ -91,7 +91,7 @@ def _show(choices: Choices, plan: Plan) -> None:
         made = ", ".join(f"{count} {kind}" if count > 1 else kind for kind, count in kinds.items())
         screen.print(f"  create in {region or 'IAM, for all regions'}: {made}")
     screen.print(f"{len(changes)} to create, {plan.unchanged} unchanged; --verbose names them")
-    for part in plan_parts(replace(shown, changes=()))[1:]:
+    for part in plan_parts(shown, changes=False):
         screen.print(part)
 
 
@@ -140,7 +140,9 @@ def run_bootstrap_destroy(choices: Choices, *, allow_data_loss: bool) -> int:
         if not others and session.has_bucket:
             held = bootstrap.held_in(session.account, session.environments())
             bootstrap.require_free(held, allow_data_loss=allow_data_loss)
-        plan = bootstrap.plan_of(session.config, session.account.region, list(map(bootstrap.doomed, parts)))
+        plans = [bootstrap.doomed(part) for part in parts]
+        plans += [bootstrap.kept(session.account)] if others else []
+        plan = bootstrap.plan_of(session.config, session.account.region, plans)
         _show(choices, plan)
         if others:
             screen.print(

@@ -8,7 +8,7 @@ state is, whenever a command is killed.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import date
 from typing import Any
 
@@ -148,15 +148,31 @@ class PartPlan:
     """What one part would do.
 
     Args:
+        steps: one a resource, those that stay as they are too.
         imports: {logical name: id} of what it takes over first.
-        steps: what may open something in what stands: all, or what is changed of a part that was never whole.
+        is_whole: all of it was made before. What is made anew then may open something in what stands.
     """
 
-    changes: tuple[Change, ...]
-    findings: tuple[Finding, ...]
-    imports: Imports
-    unchanged: int = 0
-    steps: tuple[ResourceStep, ...] = ()
+    steps: tuple[ResourceStep, ...]
+    findings: tuple[Finding, ...] = ()
+    imports: Imports = field(default_factory=dict)
+    is_whole: bool = True
+
+    @property
+    def changes(self) -> tuple[Change, ...]:
+        """Every step that changes something, as it is shown."""
+        found = map(change_of, (step for step in self.steps if step.changes))
+        return tuple(sorted(found, key=lambda each: each.urn))
+
+    @property
+    def unchanged(self) -> int:
+        """How many resources stay as they are."""
+        return sum(step.op == "same" for step in self.steps)
+
+    @property
+    def may_open(self) -> tuple[ResourceStep, ...]:
+        """The steps that may open something in what stands."""
+        return tuple(step for step in self.steps if self.is_whole or step.op not in ("create", "import"))
 
 
 def plan_part(part: BootstrapPart, today: date, *, take_over: bool) -> PartPlan:
@@ -176,15 +192,11 @@ def plan_part(part: BootstrapPart, today: date, *, take_over: bool) -> PartPlan:
         findings.append(_finding(part, step, identity, is_ours, take_over))
     if imports:
         record = part.engine.preview(part.program(imports))
-    changes = sorted(
-        map(change_of, (step for step in record.outcomes if step.changes)), key=lambda each: each.urn
-    )
-    unchanged = sum(step.op == "same" and step.type.startswith("aws:") for step in record.outcomes)
-    whole = part.engine.outputs().get(MADE)
-    steps = [step for step in record.outcomes if whole or step.op not in ("create", "import")]
-    findings += _policy_findings(part.config, record.outcomes, today)
-    findings += made_findings(record.outcomes, () if not whole else (part.region,))
-    return PartPlan(tuple(changes), tuple(findings), imports, unchanged, tuple(steps))
+    is_whole = bool(part.engine.outputs().get(MADE))
+    steps = tuple(step for step in record.outcomes if step.type.startswith("aws:"))
+    findings += _policy_findings(part.config, steps, today)
+    findings += made_findings(steps, (part.region,) if is_whole else ())
+    return PartPlan(steps, tuple(findings), imports, is_whole)
 
 
 def _policy_findings(
@@ -193,11 +205,10 @@ def _policy_findings(
     """Every fault of the policies of one part; those that deploying cannot do without are told as info, once a rule."""
     on_everything = (*WITHOUT_RESOURCE, *DEPLOYER_ON_EVERYTHING)
     found = policy_findings(config, steps, today, is_whole=False, on_everything=on_everything)
-    meant: dict[str, list[PolicyFinding]] = {}
+    left, meant = list[PolicyFinding](), dict[str, list[PolicyFinding]]()
     for each in found:
-        if each.code in DEPLOYER_MEANT and each.document.startswith(f"{PipelineRole.DEPLOY}-"):
-            meant.setdefault(each.code, []).append(each)
-    left = [each for each in found if not any(each in of_rule for of_rule in meant.values())]
+        is_meant = each.code in DEPLOYER_MEANT and each.document.startswith(f"{PipelineRole.DEPLOY}-")
+        (meant.setdefault(each.code, []) if is_meant else left).append(each)
     for code, of_rule in meant.items():
         statements = ", ".join(dict.fromkeys(each.statement for each in of_rule))
         said = f"the deploying role, {statements}: {RULES[code].title}, as it is meant: {DEPLOYER_MEANT[code]} ({code})"
@@ -329,9 +340,18 @@ def _nothing() -> None:
 
 def doomed(part: BootstrapPart) -> PartPlan:
     """What :func:`destroy_part` would delete. Raises as :func:`require_own`."""
-    named = ((str(each["type"]), str(each["urn"])) for each in require_own(part))
-    changes = (Change("delete", kind, urn.rpartition("::")[2], part.region, urn) for kind, urn in named)
-    return PartPlan(tuple(changes), (), {})
+    return PartPlan(tuple(_step("delete", part, each) for each in require_own(part)))
+
+
+def kept(part: BootstrapPart) -> PartPlan:
+    """A part that stays as it is."""
+    resources = (each for each in part.engine.resources() if str(each["type"]).startswith("aws:"))
+    return PartPlan(tuple(_step("same", part, each) for each in resources))
+
+
+def _step(op: str, part: BootstrapPart, resource: Mapping[str, Any]) -> ResourceStep:
+    inputs = resource.get("inputs") or {}
+    return ResourceStep(op, str(resource["urn"]), str(resource["type"]), part.region, old=inputs)
 
 
 def plan_of(
@@ -346,7 +366,7 @@ def plan_of(
     Args:
         allow_broadening: ids of what more may be opened in what was made before; anything else is an error.
     """
-    opened = [each for part in parts for each in growth_of(part.steps, (region,), (region,))]
+    opened = [each for part in parts for each in growth_of(part.may_open, (region,), (region,))]
     growth, broadening = allowed(opened, allow_broadening)
     steps = [step for part in parts for step in part.steps]
     return Plan(
@@ -357,7 +377,7 @@ def plan_of(
         unchanged=sum(part.unchanged for part in parts),
         growth=growth,
         losses=losses_of(steps),
-        cost=cost_of(steps) if steps else None,
+        cost=cost_of(steps),
     )
 
 

@@ -167,8 +167,7 @@ def report_data(
         "made": {"at": environment.now().isoformat(), "by": by, "version": version},
         "story": _plain(story),
         "regions": [
-            _region(region, state, linked.primary, config.all_regions)
-            for region, state in regions.items()
+            _region(region, state, linked.primary, config.all_regions) for region, state in regions.items()
         ],
         "links": _links(journal, runs, known, linked),
         "checks": (checks_of(story) if story else None) or _of_last(known),

@@ -76,9 +76,14 @@ def findings_section(findings: Sequence[Finding], *, whole: bool = False) -> Pla
     return PlanSection("Findings", tuple(entries))
 
 
-def plan_parts(plan: Plan, *, whole: bool = False) -> list[RenderableType]:
-    """The sections for a terminal; the many changes are cut short unless ``whole``."""
-    return [_shown(each) for each in plan_sections(plan, whole=whole, most=None if whole else _MOST_NAMED)]
+def plan_parts(plan: Plan, *, whole: bool = False, changes: bool = True) -> list[RenderableType]:
+    """The sections for a terminal; the many changes are cut short unless ``whole``.
+
+    Args:
+        changes: show them, and the summary of them.
+    """
+    sections = plan_sections(plan, whole=whole, most=None if whole else _MOST_NAMED)
+    return [_shown(each) for each in sections if changes or each.title not in ("", CHANGES)]
 
 
 def _shown(section: PlanSection) -> RenderableType:

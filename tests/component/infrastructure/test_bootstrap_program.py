@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 from collections import Counter
 from collections.abc import Collection
@@ -41,12 +42,16 @@ from regionshift.operations.bootstrap import (
     PartPlan,
     account_settings,
     default_region,
+    doomed,
+    kept,
     plan_of,
     plan_part,
     settings_after,
     with_values,
 )
 from regionshift.operations.policy_findings import policy_findings
+from regionshift.report.plan_view import plan_parts
+from regionshift.report.printer import Screen
 from regionshift.settings.components import PipelineRole, boundary_arn
 from regionshift.settings.config import MigrationConfig
 from regionshift.settings.quotas import MANAGED_POLICIES, MANAGED_POLICY, TRUST_POLICY
@@ -269,6 +274,8 @@ def test_a_first_bootstrap_says_what_it_makes_and_a_change_that_opens_more_wants
     settings = bootstrapped(project="growing")
     first = plan_of(settings, HERE, [planned(clients, settings, plain_steps(of_pipeline(settings)))])
     assert (first.growth, first.errors) == ((), ())
+    (cost, lost) = (first.cost, first.losses)
+    assert cost is not None and (cost.before, cost.after, lost) == (0.0, 0.0, ())
     (made,) = [each for each in first.findings if each.code == "rights"]
     assert made.message.startswith("3 roles with ")
 
@@ -296,6 +303,29 @@ def test_a_first_bootstrap_says_what_it_makes_and_a_change_that_opens_more_wants
     ]
     assert plan_of(settings, HERE, [planned(clients, settings, rest)]).errors == ()
     assert plan_of(settings, HERE, [planned(clients, settings, rest, made=True)]).errors != ()
+
+
+def test_what_the_account_has_is_priced_and_its_end_says_what_is_lost(clients: Clients) -> None:
+    settings = bootstrapped(project="priced")
+    steps = plain_steps(of_account(settings))
+    first = plan_of(settings, HERE, [planned(clients, settings, steps)])
+    assert first.cost is not None
+    assert (first.cost.before, first.cost.after) == (0.0, 1.0), "the key, though a first run opens nothing"
+    shown = Screen(file=io.StringIO(), width=120)
+    for section in plan_parts(first, changes=False):
+        shown.print(section)
+    assert "0.00 → 1.00 US dollars" in cast(io.StringIO, shown.file).getvalue()
+
+    resources = [{"urn": each.urn, "type": each.type, "inputs": each.new, "id": "x"} for each in steps]
+    engine = SimpleNamespace(resources=lambda: resources)
+    part = BootstrapPart(settings, HERE, clients, cast(Any, engine), cast(Any, None))
+    stays = plan_of(settings, HERE, [kept(part)])
+    assert (stays.changes, stays.unchanged) == ((), len(steps))
+    assert stays.cost is not None and (stays.cost.before, stays.cost.after) == (1.0, 1.0)
+    ends = plan_of(settings, HERE, [doomed(part)])
+    assert ends.cost is not None and (ends.cost.before, ends.cost.after) == (1.0, 0.0)
+    assert {each.type.rpartition(":")[2] for each in ends.losses} == {"Bucket", "Key"}
+    assert len(ends.changes) == len(steps)
 
 
 @pytest.mark.parametrize("role", PipelineRole)

@@ -329,7 +329,9 @@ def test_an_alarm_of_the_replication_that_has_seen_nothing_is_told(
 
 def test_figures_that_cannot_be_read_hide_no_red_alarm() -> None:
     environment = _two_regions(Quiet([], "InternalServiceFault"))
-    names = (n.name for n in every_name(environment.config) if n.kind is NameKind.ALARM and n.region == SECOND)
+    names = (
+        n.name for n in every_name(environment.config) if n.kind is NameKind.ALARM and n.region == SECOND
+    )
     environment.clients.red = next(names)
     found = signals_of(environment, [SECOND], environment.config.regions)
     assert [alarm.name for alarm in found.red] == [environment.clients.red]

@@ -179,7 +179,9 @@ def test_red_alarms_of_a_region_whose_figures_hang_are_told(monkeypatch: pytest.
     monkeypatch.setattr(signals, "red_in", lambda *_: [red])
     monkeypatch.setattr(signals, "terms_of", lambda _: SimpleNamespace(alarms=()))
     monkeypatch.setattr(signals, "_replication", lambda *_: hangs.wait(60))
-    environment: Any = SimpleNamespace(config=None, called_config=None, clients=SimpleNamespace(impatient=None))
+    environment: Any = SimpleNamespace(
+        config=None, called_config=None, clients=SimpleNamespace(impatient=None)
+    )
     found = signals_of(environment, [FIRST], Regions(primary=FIRST), patience=0.05)
     assert (found.red, found.away) == ((red,), {})
     assert found.unmeasured == {FIRST: "no answer within 0 s"}
