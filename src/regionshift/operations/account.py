@@ -53,7 +53,7 @@ def look_at(environment: Environment, up: Collection[str], *, has_state: bool = 
         "partition": partition_of(environment.regions[0]),
         "opted_in": _opted_in(environment),
         "quotas": [str(room) for room in seen if isinstance(room, Room)],
-        "cost_a_month": f"some {cost:.2f} US dollars, standing still ({PRICES_OF})",
+        "cost_a_month": f"about {cost:.2f} US dollars, idle ({PRICES_OF})",
     }
     return Account(facts, findings)
 
