@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -10,6 +11,7 @@ import pytest
 from regionshift.aws.clients import Clients
 from regionshift.local.monitoring_gaps import (
     PUT_METRICS,
+    as_time_passes,
     keeping_transition,
     namespace_of,
     noting_transition,
@@ -80,6 +82,53 @@ def test_only_another_state_changes_since_when() -> None:
     keep(AlarmDescription="another")
     assert alarms["mine"]["StateTransitionedTimestamp"] == 3
     assert alarms["other"]["StateTransitionedTimestamp"] == 1
+
+
+@pytest.mark.parametrize(
+    ("missing", "point", "after"),
+    [
+        ("notBreaching", None, "OK"),
+        ("missing", None, "INSUFFICIENT_DATA"),
+        ("ignore", None, "ALARM"),
+        ("breaching", None, "ALARM"),
+        ("notBreaching", (1.0, ERROR), "evaluated"),
+        ("notBreaching", (1.0, SUCCESS), "OK"),
+    ],
+)
+def test_an_alarm_follows_the_time_that_passes(
+    missing: str, point: tuple[float, list[dict[str, str]]] | None, after: str
+) -> None:
+    alarm: dict[str, Any] = {
+        "AlarmName": "a", "Namespace": "N", "MetricName": "M", "Dimensions": ERROR, "TreatMissingData": missing,
+        "Period": 300, "EvaluationPeriods": 1, "StateValue": "ALARM", "StateUpdatedTimestamp": 1000,
+    }  # fmt: skip
+    told: list[tuple[str, str]] = []
+    clock, points = [1299.0], {}
+    if point:
+        value, dimensions = point
+        key = ("N", "M", str({each["Name"]: each["Value"] for each in dimensions}))
+        points[key] = [{"Timestamp": 1400.0, "Value": value}]
+    module = SimpleNamespace(
+        _alarms={"a": alarm},
+        _metrics=points,
+        _dims_key=str,
+        _evaluate_alarm=lambda each: each.update(StateValue="evaluated"),
+        _record_history=lambda _, before, after, __: told.append((before, after)),
+        _dispatch_alarm_actions=lambda *_: None,
+        _evaluate_parent_alarms=lambda *_: None,
+    )
+    describe = as_time_passes(lambda: alarm["StateValue"], module, lambda: clock[0])
+    assert describe() == "ALARM"
+    clock[0] = 1301.0
+    assert describe() == after
+    assert told == ([("ALARM", after)] if after in ("OK", "INSUFFICIENT_DATA") else [])
+
+
+def test_the_emulator_still_needs_the_time_that_passes() -> None:
+    """When this fails, `as_time_passes` can go."""
+    from ministack.services import cloudwatch
+
+    assert "TreatMissingData" not in cloudwatch._evaluate_alarm.__code__.co_consts
 
 
 @pytest.mark.parametrize("body", [b'{"Namespace": "N"}', b"Action=PutMetricData&Namespace=N"])

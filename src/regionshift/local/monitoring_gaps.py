@@ -4,6 +4,10 @@
   (Service Authorization Reference, "Condition keys for Amazon CloudWatch").
 - An alarm looks at a metric's points whatever their dimensions, so a success would turn the alarm on errors
   red (CloudWatch User Guide, "Dimensions": each combination is a metric of its own).
+- An alarm is evaluated when a metric is put, and not as time passes, so a red one stays red where nothing more comes.
+  Here it is evaluated again when somebody asks about it, once its state is as old as the time that it looks back. What
+  is missing then counts as the alarm says (CloudWatch User Guide, "Configuring how CloudWatch alarms treat missing
+  data").
 - Policies are asked about ``…:log-group:<name>`` whatever the action, so a role that is scoped as AWS wants it
   may not write a line. On AWS only tagging is asked about that; writing to, reading from and deleting a
   stream is about ``…:log-group:<name>:log-stream:<stream>``, everything else about ``…:log-group:<name>:*``
@@ -39,6 +43,7 @@ def close() -> None:
 
     iam_actions.request_tag_context = with_namespace(iam_actions.request_tag_context)
     cloudwatch._evaluate_alarm = by_dimensions(cloudwatch._evaluate_alarm, cloudwatch)
+    cloudwatch._describe_alarms = as_time_passes(cloudwatch._describe_alarms, cloudwatch, time.time)
     iam_actions.extract_resource_arn = as_aws_asks(iam_actions.extract_resource_arn)
     iam_actions.logs_service_context = with_bare_group(iam_actions.logs_service_context)
     cloudwatch._record_history = noting_transition(cloudwatch._record_history, cloudwatch._alarms)
@@ -71,12 +76,52 @@ def by_dimensions(original: FunctionType, module: Any) -> Callable[[dict[str, An
     """``original``, which evaluates an alarm, given only the points with exactly the alarm's dimensions."""
 
     def evaluate(alarm: dict[str, Any]) -> None:
-        wanted = module._dims_key({one["Name"]: one["Value"] for one in alarm.get("Dimensions") or []})
-        own = {key: points for key, points in module._metrics.items() if key[2] == wanted}
         # The same code over other points; the emulator's own store is not touched.
-        FunctionType(original.__code__, {**vars(module), "_metrics": own})(alarm)
+        FunctionType(original.__code__, {**vars(module), "_metrics": _own_metrics(alarm, module)})(alarm)
 
     return evaluate
+
+
+def _own_metrics(alarm: Mapping[str, Any], module: Any) -> dict[Any, list[dict[str, Any]]]:
+    """The metrics with exactly the dimensions of ``alarm``."""
+    wanted = module._dims_key({one["Name"]: one["Value"] for one in alarm.get("Dimensions") or []})
+    return {key: points for key, points in module._metrics.items() if key[2] == wanted}
+
+
+_WHEN_MISSING = {"notBreaching": "OK", "breaching": "ALARM", "missing": "INSUFFICIENT_DATA"}
+
+
+def as_time_passes(original: Callable[..., Any], module: Any, now: Callable[[], float]) -> Callable[..., Any]:
+    """``original``, which describes alarms, with the alarms of ``module`` evaluated before.
+
+    Args:
+        now: seconds since 1970.
+    """
+
+    def describe(*given: Any, **named: Any) -> Any:
+        for alarm in list(module._alarms.values()):
+            evaluate(alarm)
+        return original(*given, **named)
+
+    def evaluate(alarm: dict[str, Any]) -> None:
+        begin = now() - alarm.get("Period", 60) * alarm.get("EvaluationPeriods", 1)
+        if "MetricName" not in alarm or alarm["StateUpdatedTimestamp"] > begin:
+            return  # and a state that was set by hand lasts as long, as tests want it
+        metric = (alarm["Namespace"], alarm["MetricName"])
+        own = (points for key, points in _own_metrics(alarm, module).items() if key[:2] == metric)
+        if any(point["Timestamp"] >= begin for points in own for point in points):
+            module._evaluate_alarm(alarm)
+            return
+        before, after = alarm["StateValue"], _WHEN_MISSING.get(alarm.get("TreatMissingData", "missing"))
+        if after is None or after == before:
+            return
+        reason = "Threshold Crossed: no datapoints were received"
+        alarm |= {"StateValue": after, "StateReason": reason, "StateUpdatedTimestamp": int(now())}
+        module._record_history(alarm["AlarmName"], before, after, reason)
+        module._dispatch_alarm_actions(alarm, before, after, reason)
+        module._evaluate_parent_alarms(alarm)
+
+    return describe
 
 
 _OF_STREAMS = frozenset({"DeleteLogStream", "GetLogEvents", "PutLogEvents"})
