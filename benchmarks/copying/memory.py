@@ -11,7 +11,7 @@ from pathlib import Path
 
 from botocore.credentials import ReadOnlyCredentials
 
-from regionshift.carriers.bounds import Bounds, Way
+from regionshift.carriers.bounds import Bounds, Route
 from regionshift.carriers.carrier import DataLocation, Entry, Level
 from regionshift.carriers.migration import Migrations
 from regionshift.carriers.records import RecordStore
@@ -90,7 +90,7 @@ def main() -> None:
     )
     store = RecordStore(requests, "eu-west-1", "records", seals)
     bounds = Bounds(
-        "records", (Way("s3", DataLocation("us-east-1", "source"), DataLocation("eu-west-1", "target")),)
+        "records", (Route("s3", DataLocation("us-east-1", "source"), DataLocation("eu-west-1", "target")),)
     )
     migrations = Migrations(store, {"s3": Objects(requests)}, bounds, lambda: datetime.now(UTC))
     entry = Entry("s3", DataLocation("us-east-1", "source"), DataLocation("eu-west-1", "target"))

@@ -14,7 +14,7 @@ from typing import Any
 from benchmarks.copying.arena import PREFIX, SOURCE, TARGET, Arena, Case, Run, Targets
 from botocore.credentials import ReadOnlyCredentials
 
-from regionshift.carriers.bounds import Bounds, Way
+from regionshift.carriers.bounds import Bounds, Route
 from regionshift.carriers.carrier import DataLocation, Entry, Level
 from regionshift.carriers.migration import Migrations
 from regionshift.carriers.records import RecordStore
@@ -144,7 +144,7 @@ class Core:
         store = RecordStore(requests, TARGET, records, seals)
         bounds = Bounds(
             records,
-            (Way("s3", DataLocation(SOURCE, self.case.source), DataLocation(TARGET, self.target, PREFIX)),),
+            (Route("s3", DataLocation(SOURCE, self.case.source), DataLocation(TARGET, self.target, PREFIX)),),
         )
         carriers = {"s3": Objects(requests, self.sizes)}
         self._migrations = Migrations(store, carriers, bounds, lambda: datetime.now(UTC))

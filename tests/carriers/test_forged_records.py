@@ -14,7 +14,7 @@ from carrier_world import ONWARD, SOURCE, TARGET, S3Lab, World, seals_of
 from command_world import carrying_of, config_of
 
 from regionshift.carriers.batch import Batch
-from regionshift.carriers.bounds import Bounds, OutOfBounds, Way
+from regionshift.carriers.bounds import Bounds, OutOfBounds, Route
 from regionshift.carriers.carrier import DataLocation, Level
 from regionshift.carriers.ledger import carried, folder_of
 from regionshift.carriers.lines import dump, entry_line, from_bytes, to_bytes
@@ -146,7 +146,7 @@ def test_an_earlier_record_put_back_later_is_told_by_the_time_s3_gives_it() -> N
     headers = {**an_hour_ago.header(name, body), "last-modified": _now()}
     seals = Seals(lambda message: message[:32], TARGET, "b", lambda: datetime.now(UTC))
 
-    with pytest.raises(Unsealed, match="earlier one that was put back"):
+    with pytest.raises(Unsealed, match="old one that was put back"):
         seals.require(name, body, headers)
 
     fresh = {**seals.header(name, body), "last-modified": _now()}
@@ -193,7 +193,7 @@ def test_a_plan_says_whose_records_it_passes_over(world: World, lab: S3Lab) -> N
 def test_nothing_is_done_outside_of_what_the_settings_name_today(world: World, lab: S3Lab) -> None:
     entry = lab.entry
     world.migrations.of("m").run()
-    elsewhere = Way("s3", entry.source, DataLocation(TARGET, "another"))
+    elsewhere = Route("s3", entry.source, DataLocation(TARGET, "another"))
     today = replace(world.migrations, bounds=Bounds(world.records_bucket, (elsewhere,)))
 
     for attempt in (
@@ -206,7 +206,7 @@ def test_nothing_is_done_outside_of_what_the_settings_name_today(world: World, l
             attempt()
     assert lab.look("target")["a"][0] == b"x"
 
-    way = Way("s3", entry.source, entry.target)
+    way = Route("s3", entry.source, entry.target)
     assert (
         replace(today, bounds=Bounds(world.records_bucket, (way,))).of("m").rollback()["status"]
         == "completed"

@@ -9,7 +9,7 @@ import pytest
 from carrier_world import S3Lab, World
 
 from regionshift.carriers import plan
-from regionshift.carriers.batch import batch_notes, read_notes
+from regionshift.carriers.batch import progress_writer, read_progress
 from regionshift.carriers.carrier import Level
 from regionshift.carriers.records import Layout
 from regionshift.operations.migrations import carrying
@@ -30,13 +30,13 @@ class Clock:
 
 def test_a_call_notes_how_far_it_is_now_and_then(world: World) -> None:
     clock = Clock()
-    note = batch_notes(world.records("m"), 0, clock.now, print)
+    note = progress_writer(world.records("m"), 0, clock.now, print)
     note(1, 10)
-    assert dict(read_notes(world.records("m"), [0, 1])) == {}
+    assert dict(read_progress(world.records("m"), [0, 1])) == {}
     clock.seconds = 3
     note(2, 20)
     note(3, 30)
-    assert dict(read_notes(world.records("m"), [0, 1])) == {0: (2, 20)}
+    assert dict(read_progress(world.records("m"), [0, 1])) == {0: (2, 20)}
 
 
 def test_what_is_under_way_is_shown_and_counted_once(world: World) -> None:
@@ -107,7 +107,7 @@ def test_a_batch_says_how_much_of_it_is_copied_and_proven(world: World) -> None:
     def later() -> datetime:
         # Every note finds that its time has come, and leaves what the record had before.
         clock.seconds += 3
-        noted.append(dict(read_notes(world.records("m"), [0])).get(0, (0, 0))[0])
+        noted.append(dict(read_progress(world.records("m"), [0])).get(0, (0, 0))[0])
         return clock.now()
 
     migrations = replace(world.migrations, now=later, call_seconds=lambda: 6000.0)

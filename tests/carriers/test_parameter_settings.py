@@ -197,7 +197,7 @@ def test_a_parameter_that_may_not_be_read_for_the_plan_is_a_conflict_by_name(lab
         plan = lab.world.migrations.of("p").plan([entry], Level.FULL)
     ((key, reason),) = plan.conflicts
     assert key.endswith("/a")
-    assert reason == "it cannot be looked at: GetParameter answered AccessDeniedException"
+    assert reason == "it cannot be read: GetParameter answered AccessDeniedException"
 
 
 def test_a_plan_that_selects_nothing_is_refused_and_part_of_one_is_noted(lab: SsmLab) -> None:

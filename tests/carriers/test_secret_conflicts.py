@@ -44,8 +44,8 @@ def make_empty(lab: SecretsLab, name: str) -> None:
     ("make", "words"),
     [
         (make_replica, "it is a replica of us-west-2"),
-        (make_pending, "it waits for its deletion"),
-        (make_empty, "it is there without a value"),
+        (make_pending, "it is scheduled for deletion"),
+        (make_empty, "it has no value at the target"),
     ],
 )
 def test_what_cannot_be_written_is_a_conflict(lab: SecretsLab, make: Any, words: str) -> None:

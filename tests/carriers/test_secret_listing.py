@@ -200,7 +200,7 @@ def test_a_value_that_may_not_be_read_for_the_plan_is_a_conflict_by_name(lab: Se
     ((key, reason),) = plan.conflicts
     assert (key[-7:], reason) == (
         "/sealed",
-        "it cannot be looked at: GetSecretValue answered AccessDeniedException",
+        "it cannot be read: GetSecretValue answered AccessDeniedException",
     )
 
 
@@ -218,7 +218,7 @@ def test_rotation_whose_rules_are_not_told_is_noted_all_the_same(lab: SecretsLab
             (note,) = lab.world.carriers["secrets"].check(lab.entry).notes
     finally:
         events.unregister("after-call.secretsmanager.ListSecrets", rotates)
-    assert "its rules cannot be looked at: DescribeSecret answered AccessDeniedException" in note
+    assert "its rules cannot be read: DescribeSecret answered AccessDeniedException" in note
 
 
 def test_a_list_that_fails_on_its_way_fails_the_plan_plainly(lab: SecretsLab) -> None:

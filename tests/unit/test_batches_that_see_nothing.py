@@ -95,7 +95,7 @@ def test_what_cannot_be_looked_at_fails_the_batch_in_words(kind: str, step: str)
         batch = Batch(MigrationRecords(store, "m"), carriers, BOUNDS, 0, lambda: True)
         return batch.undo() if step == "back" else batch.run()
 
-    with pytest.raises(WorkFailed, match=r"cannot be looked at: .* answered AccessDeniedException") as told:
+    with pytest.raises(WorkFailed, match=r"cannot be read: .* answered AccessDeniedException") as told:
         run("AccessDeniedException")
     assert "private" not in told.value.message
     assert told.value.where == "us-east-1 to eu-west-1"
@@ -118,6 +118,6 @@ def test_parameters_that_cannot_be_listed_any_more_are_told_as_that(step: str) -
             return list(carrier.verify(work, {"key": Written("key", ("1",))}, Level.FULL))
         return list(getattr(carrier, step)(work, {"key": Before("key")}, written))
 
-    with pytest.raises(WorkFailed, match="Parameters cannot be looked at"):
+    with pytest.raises(WorkFailed, match="Parameters cannot be read"):
         answers("AccessDeniedException")
     assert answers("ThrottlingException") == [UnfinishedItem("key")]

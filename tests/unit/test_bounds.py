@@ -6,7 +6,7 @@ import pytest
 
 from regionshift.carriers.bounds import OutOfBounds, own_bucket
 from regionshift.carriers.carrier import DataLocation, Entry
-from regionshift.function.clients import read_ways
+from regionshift.function.clients import read_routes
 from regionshift.infrastructure import carried
 from regionshift.infrastructure.site import Site
 from regionshift.operations.migrations.entries import bounds_of, entries
@@ -50,12 +50,12 @@ def test_worker_and_command_have_the_same_bounds(
 ) -> None:
     config = config_of(carry=CARRY)
     bucket = named.DEPLOYMENT_BUCKET.name(config.names, region)
-    told = read_ways(carried.ways(site_of(config, region, tmp_path_factory)), region)
+    told = read_routes(carried.routes(site_of(config, region, tmp_path_factory)), region)
     whole = {(each, named.DEPLOYMENT_BUCKET.name(config.names, each)) for each in REGIONS}
 
     expected = [
         way
-        for way in bounds_of(config, region, bucket).ways
+        for way in bounds_of(config, region, bucket).routes
         # What a change of primary carries, the command carries by itself.
         if not (
             (way.source.region, way.source.bucket) in whole
@@ -74,7 +74,7 @@ def test_every_entry_is_within_the_bounds_and_nothing_beside_it() -> None:
     named_now = entries(config, source, target)
     bounds.require(named_now, "m")
     bounds.require([Entry("s3", DataLocation(target, bucket, "a/"), DataLocation(target, bucket, "b/"))], "m")
-    assert own_bucket(target, bucket) in bounds.ways
+    assert own_bucket(target, bucket) in bounds.routes
 
     def s3(source: DataLocation, target: DataLocation) -> Entry:
         return Entry("s3", source, target)

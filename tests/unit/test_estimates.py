@@ -33,7 +33,7 @@ def about(sizes: list[int], level: Level, workers: int = 40) -> Estimate:
     entry = Entry("s3", DataLocation("us-east-1", "from"), DataLocation("eu-west-1", "to"))
     cost = Cost()
     for number, size in enumerate(sizes):
-        KINDS["s3"].reckon(cost, Item(str(number), ItemState.NEW, (SourceVersion("v", "e", size),)), level)
+        KINDS["s3"].add_cost(cost, Item(str(number), ItemState.NEW, (SourceVersion("v", "e", size),)), level)
         if number % 250 == 0:
             cost.batch()
     part = EntryPlan(entry, {"new": len(sizes)}, sum(sizes), 0, 1, cost, "")

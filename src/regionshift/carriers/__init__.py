@@ -1,4 +1,4 @@
-"""Carriers: each knows one kind of data and how to plan, copy, prove and take back its move.
+"""Carriers. Each carrier plans, copies, proves and undoes the move of one kind of data.
 
-Runs on a laptop and inside Lambda alike: boto3, botocore and the standard library only.
+This package runs on a laptop and inside Lambda. It uses boto3, botocore and the standard library only.
 """

@@ -1,4 +1,4 @@
-"""One batch of a migration: the unit that the state machine's Lambda runs, and runs again until done."""
+"""One batch of a migration: the state machine's Lambda runs a batch again and again until it is done."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ from typing import Any, TypeVar
 
 from regionshift.carriers.bounds import Bounds
 from regionshift.carriers.carrier import (
-    Again,
     Before,
     Carrier,
     Conflict,
@@ -22,6 +21,7 @@ from regionshift.carriers.carrier import (
     Proof,
     UnfinishedItem,
     Work,
+    WriteAgain,
     Written,
 )
 from regionshift.carriers.lines import (
@@ -40,8 +40,8 @@ from regionshift.carriers.records import MigrationRecords, StoredProgress
 from regionshift.carriers.transport import S3Error
 from regionshift.errors import Refused, WorkFailed
 
-_NAMED = 10  # conflicts named in an answer; all of them stand in the record
-_NOTED_EVERY = 2.0  # seconds; what is done sooner notes nothing
+_NAMED = 10  # conflicts named in an answer; the record has all of them
+_NOTED_EVERY = 2.0  # seconds
 _READ_AT_ONCE = 8
 
 _T = TypeVar("_T")
@@ -51,10 +51,10 @@ Carriers = Mapping[str, Carrier]
 
 @dataclass(frozen=True)
 class BatchAnswer:
-    """What one call did. ``more``: call again; ``stopped``: the migration was asked to stop.
+    """The result of one call. ``more``: call again. ``stopped``: somebody asked the migration to stop.
 
-    ``conflicts`` are the first items that undo left alone: key and reason. ``wrote``: undo had to write
-    versions of its own, which later plans have to know.
+    ``conflicts``: the first items that undo did not change, each with key and reason. ``wrote``: undo wrote versions
+    of its own; later plans read them.
     """
 
     batch: int
@@ -67,31 +67,31 @@ class BatchAnswer:
 
 @dataclass(frozen=True)
 class _Planned:
-    """A batch as the plan has it."""
+    """A batch, read from the plan."""
 
     work: Work
     level: Level
 
 
-Note = Callable[[int, int], None]
-"""Told how many items and bytes of a batch are done."""
+OnProgress = Callable[[int, int], None]
+"""Called with the number of items and bytes of a batch that are done."""
 
 
-def unnoted(items: int, size: int) -> None:
-    """Notes nothing."""
+def ignore_progress(items: int, size: int) -> None:
+    """Do nothing."""
     del items, size
 
 
-def batch_notes(
+def progress_writer(
     records: MigrationRecords, batch: int, now: Callable[[], datetime], warn: Callable[[str], None]
-) -> Note:
-    """Notes how far ``batch`` is for whoever watches, every two seconds at most.
+) -> OnProgress:
+    """Return a function that records the progress of ``batch`` for `migrate --status`, at most every two seconds.
 
-    A record beside the lease, and not in it: who holds a batch is told by the lease's bytes.
+    The progress has a record of its own. It cannot be in the lease, because a lease is compared by its bytes.
 
     Args:
-        now: the time, with its zone.
-        warn: told of a note that could not be written: it is for watching only, so the copying goes on.
+        now: returns the time, with its zone.
+        warn: called when the progress cannot be recorded. Copying continues.
     """
     noted = now()
 
@@ -102,13 +102,13 @@ def batch_notes(
             try:
                 records.store.put_json(records.share(batch), {"items": items, "bytes": size})
             except S3Error as problem:
-                warn(f"How far batch {batch} of {records.id} is could not be noted: {problem}")
+                warn(f"The progress of batch {batch} of {records.id} could not be recorded: {problem}")
 
     return note
 
 
-def read_notes(records: MigrationRecords, batches: list[int]) -> Iterator[tuple[int, tuple[int, int]]]:
-    """Items and bytes done of those of ``batches`` that have noted any."""
+def read_progress(records: MigrationRecords, batches: list[int]) -> Iterator[tuple[int, tuple[int, int]]]:
+    """Yield (batch, (items done, bytes done)) for each of ``batches`` that has recorded progress."""
     with ThreadPoolExecutor(_READ_AT_ONCE) as pool:
         found = list(pool.map(lambda batch: records.store.get_json(records.share(batch)), batches))
     for batch, share in zip(batches, found, strict=True):
@@ -121,8 +121,8 @@ class Batch:
     """One batch of a migration.
 
     Args:
-        number: which of the migration's.
-        has_time: asked before each item; false ends the call early with ``more``.
+        number: its number in the migration.
+        has_time: called before each item; False ends the call early with ``more``.
     """
 
     records: MigrationRecords
@@ -131,14 +131,14 @@ class Batch:
     number: int
     has_time: Callable[[], bool]
 
-    def run(self, note: Note = unnoted) -> BatchAnswer:
-        """Record what is there, copy, prove and record the outcome; what is done already is not done again.
+    def run(self, note: OnProgress = ignore_progress) -> BatchAnswer:
+        """Record the target's state, copy, prove and record the results. Items that are done are skipped.
 
         Args:
-            note: told how far it is.
+            note: called with the progress.
 
         Raises:
-            OutOfBounds: the plan names what the settings do not.
+            OutOfBounds: the plan names a place that the settings do not.
         """
         records, store, batch = self.records, self.records.store, self.number
         with ThreadPoolExecutor(1, thread_name_prefix="stop") as pool:
@@ -164,19 +164,19 @@ class Batch:
                 written, unclear = _written(carrier, planned.work, before, known, done)
             except OutOfTimeError:
                 return BatchAnswer(batch, more=True, counts=count(known.values()))
-            # Written again, it would be there twice if it was ours.
+            # If an unclear version is ours, a second copy would be a duplicate.
             done |= _failed(planned.work, unclear, known)
         share = _Share(planned.level, note)
         lines, again = _work_through(carrier, planned, before, written, done, share)
         if again:
-            # On record as not written before it is taken away: what is found then is found by what it holds.
+            # Recorded as unwritten before it is deleted: after a crash, it is then recognised by its contents.
             store.put(records.results(batch), to_bytes(lines))
             lines = _write_again(carrier, planned, before, again, lines)
         store.put(records.results(batch), to_bytes(lines))
         return BatchAnswer(batch, more=any(_is_open(line) for line in lines), counts=count(lines))
 
     def undo(self) -> BatchAnswer:
-        """Take back what the batch wrote, recorded or not. Done again, it changes nothing. Raises as ``run``."""
+        """Undo all writes of the batch, recorded or not. Idempotent. Raises as ``run``."""
         records, batch = self.records, self.number
         known = self._by_key(records.undone(batch))
         undone = {key: line for key, line in known.items() if line["state"] == "undone"}
@@ -185,13 +185,13 @@ class Batch:
         recorded = records.store.get(records.before(batch))
         if recorded is None:
             self._require_unwritten()
-            return BatchAnswer(batch)  # nothing is written before this record is
+            return BatchAnswer(batch)  # this record is written before the first copy
         planned = self._read_plan()
         carrier = self.carriers[planned.work.entry.kind]
         before = {line["key"]: read_before(line) for line in from_bytes(recorded)}
         results = self._by_key(records.results(batch))
         try:
-            # What was in conflict is looked at again: the cause may be cleared by now.
+            # Conflicts are tried again: somebody may have removed the cause.
             written, unclear = _written(carrier, planned.work, before, results, undone)
         except OutOfTimeError:
             return BatchAnswer(batch, more=True, counts=count(known.values()))
@@ -227,13 +227,13 @@ class Batch:
         return _Planned(work, Level(head["level"]))
 
     def _require_unwritten(self) -> None:
-        """Raises Refused when something was written by a batch whose record of what was there before is gone."""
+        """Raises Refused when the batch has results, but its record of the earlier state is missing."""
         records = self.records
         if not records.store.exists(records.results(self.number)):
             return
         raise Refused(
-            f"The record of what was there before batch {self.number} of migration {records.id} is missing,"
-            " so what the batch wrote cannot be taken back.",
+            f"Batch {self.number} of migration {records.id} cannot be rolled back: its record of the earlier state is"
+            " missing.",
             where=records.where(records.before(self.number)),
             remedy="restore that object (the bucket keeps its versions), then run the rollback again",
             error_id="RS-MIGRATION-009",
@@ -241,7 +241,7 @@ class Batch:
 
 
 def count(lines: Iterable[Mapping[str, Any]]) -> dict[str, int]:
-    """How many items are in each state, how many are proven, how many bytes were written."""
+    """Count items by state, proven and unproven items, and bytes written."""
     counts: dict[str, int] = {}
     for line in lines:
         counts[line["state"]] = counts.get(line["state"], 0) + 1
@@ -259,9 +259,10 @@ def _written(
     results: Mapping[str, Mapping[str, Any]],
     settled: Container[str],
 ) -> tuple[dict[str, tuple[str, ...]], list[Conflict]]:
-    """The versions that are ours, of the items that are not settled; and items of which that cannot be told.
+    """Return this migration's versions of all items that are not in ``settled``, and the items where that is unclear.
 
-    Looked for where the record may be short of what was written: a call that died, an answer that was lost.
+    The results can have fewer versions than were written, when a call died or an answer was lost. Then the carrier
+    looks for them.
     """
     written: dict[str, tuple[str, ...]] = {}
     short: list[Item] = []
@@ -300,15 +301,15 @@ def _wrote(lines: Iterable[Mapping[str, Any]]) -> bool:
 
 
 class _Share:
-    """How much of a batch is done: an item counts for half when it is copied, where its contents are proven too."""
+    """Counts the progress of a batch. At level ``full``, copying is one half of an item and proving the other."""
 
-    def __init__(self, level: Level, note: Note) -> None:
+    def __init__(self, level: Level, note: OnProgress) -> None:
         self._passes = 2 if level is Level.FULL else 1
         self._note = note
         self._items = self._bytes = 0
 
     def passed(self, item: Item) -> None:
-        """One item is copied, or proven."""
+        """Count an item that is copied or proven."""
         self._items += 1
         self._bytes += item.size
         self._note(self._items // self._passes, self._bytes // self._passes)
@@ -322,12 +323,12 @@ def _work_through(
     done: Mapping[str, dict[str, Any]],
     share: _Share,
 ) -> tuple[list[dict[str, Any]], dict[str, tuple[str, ...]]]:
-    """The results, and what is to be written again: the versions that are there, by key."""
+    """Copy and prove. Return the result lines, and the present versions of each item to be written again, by key."""
     left = [item for item in planned.work.items if item.key not in done]
     work = _narrowed(planned.work, left)
     outcomes = _copied(carrier, work, before, written, share)
     proofs = _prove(carrier, work, outcomes, planned.level, share)
-    again = {key: _versions(outcomes[key]) for key, proof in proofs.items() if isinstance(proof, Again)}
+    again = {key: _versions(outcomes[key]) for key, proof in proofs.items() if isinstance(proof, WriteAgain)}
     lines = [done.get(item.key) or _outcome_line(item, outcomes, proofs) for item in planned.work.items]
     return lines, again
 
@@ -341,10 +342,10 @@ def _write_again(
 ) -> list[dict[str, Any]]:
     items = [item for item in planned.work.items if item.key in again]
     work = replace(_narrowed(planned.work, items), again=frozenset(again))
-    share = _Share(planned.level, unnoted)
+    share = _Share(planned.level, ignore_progress)
     outcomes = _copied(carrier, work, before, again, share)
     proofs = {
-        key: Proof(key, planned.level, False, reason=proof.reason) if isinstance(proof, Again) else proof
+        key: Proof(key, planned.level, False, reason=proof.reason) if isinstance(proof, WriteAgain) else proof
         for key, proof in _prove(carrier, work, outcomes, planned.level, share).items()
     }
     renewed = {item.key: _outcome_line(item, outcomes, proofs) for item in items}
@@ -376,12 +377,12 @@ def _prove(
     outcomes: Mapping[str, Written | Failed | UnfinishedItem],
     level: Level,
     share: _Share,
-) -> dict[str, Proof | Again]:
+) -> dict[str, Proof | WriteAgain]:
     written = {key: outcome for key, outcome in outcomes.items() if isinstance(outcome, Written)}
     if not written:
         return {}
     items = {item.key: item for item in work.items}
-    answers: dict[str, Proof | Again] = {}
+    answers: dict[str, Proof | WriteAgain] = {}
     with _none_left_behind(carrier.verify(work, written, level)) as given:
         for answer in given:
             if not isinstance(answer, UnfinishedItem):
@@ -393,7 +394,7 @@ def _prove(
 
 @contextmanager
 def _none_left_behind(answers: Iterator[_T]) -> Iterator[Iterator[_T]]:
-    """``answers``, closed with the block: a traceback would keep what they have under way at work."""
+    """Yield ``answers`` and close them with the block. Otherwise a traceback would keep their threads at work."""
     try:
         yield answers
     finally:
@@ -402,10 +403,12 @@ def _none_left_behind(answers: Iterator[_T]) -> Iterator[Iterator[_T]]:
 
 
 def _outcome_line(
-    item: Item, outcomes: Mapping[str, Written | Failed | UnfinishedItem], proofs: Mapping[str, Proof | Again]
+    item: Item,
+    outcomes: Mapping[str, Written | Failed | UnfinishedItem],
+    proofs: Mapping[str, Proof | WriteAgain],
 ) -> dict[str, Any]:
     proof = proofs.get(item.key)
-    if isinstance(proof, Again):
+    if isinstance(proof, WriteAgain):
         return result_line(item, UnfinishedItem(item.key), None)
     return result_line(item, outcomes[item.key], proof)
 
@@ -419,5 +422,5 @@ def _is_done(line: Mapping[str, Any], level: Level) -> bool:
 
 
 def _is_open(line: Mapping[str, Any]) -> bool:
-    """Whether another call could do more: time ran out before the copy, or before its proof."""
+    """Whether time ran out before the item was copied or proven, so that another call continues."""
     return line["state"] == "unfinished" or (line["state"] == "written" and "proven" not in line)

@@ -1,6 +1,6 @@
-"""What migrations of one target region may touch today: what ``carry`` names, and the deployment bucket in itself.
+"""The places that migrations into one region may read and write: those under ``carry``, and the deployment bucket.
 
-Asked again when a record is acted on: ``carry`` may have changed since the migration was planned.
+The bounds are checked each time a record is used, because ``carry`` may have changed since the migration was planned.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ from regionshift.errors import Refused
 
 
 @dataclass(frozen=True)
-class Way:
-    """From one place to another, and whatever begins like them; ``tags`` select secrets that have no name."""
+class Route:
+    """From one place to another, by their prefixes. ``tags`` select secrets without a name."""
 
     kind: str
     source: DataLocation
@@ -40,32 +40,32 @@ class OutOfBounds(Refused):
 
 @dataclass(frozen=True)
 class Bounds:
-    """The ways that may be gone.
+    """The routes that migrations may use.
 
     Args:
-        bucket: the deployment bucket, which has the records.
+        bucket: the deployment bucket, where the records are.
     """
 
     bucket: str
-    ways: tuple[Way, ...]
+    routes: tuple[Route, ...]
 
     def require(self, entries: Iterable[Entry], migration_id: str) -> None:
-        """See that every entry is one of the ways, or a part of one.
+        """Check that each entry is one of the routes, or a part of one.
 
         Raises:
             OutOfBounds: one is not.
         """
         for entry in entries:
-            if not any(_is_within(entry, way) for way in self.ways):
+            if not any(_is_within(entry, route) for route in self.routes):
                 raise OutOfBounds(
                     f"{entry.kind}: {entry.source} to {entry.target}", f"migration {migration_id}"
                 )
 
     def require_items(self, entry: Entry, items: Sequence[Item], migration_id: str) -> None:
-        """See that a batch holds what its entry selects, and nothing where the program keeps its own.
+        """Check that the entry selects each item, and that no item is one of the program's own objects.
 
         Raises:
-            OutOfBounds: it holds something else.
+            OutOfBounds: an item fails the check.
         """
         selects = selector(entry)
         for item in items:
@@ -75,18 +75,18 @@ class Bounds:
                 raise OutOfBounds(f"{entry.target}{item.key}", f"migration {migration_id}")
 
 
-def own_bucket(region: str, bucket: str) -> Way:
-    """Within the deployment bucket, which the function copies in by itself."""
-    return Way("s3", DataLocation(region, bucket), DataLocation(region, bucket))
+def own_bucket(region: str, bucket: str) -> Route:
+    """Return the route within the deployment bucket, where the function copies without ``carry``."""
+    return Route("s3", DataLocation(region, bucket), DataLocation(region, bucket))
 
 
-def between(pattern: Way, source: str, target: str, buckets: Mapping[str, str]) -> Way:
-    """One entry of ``carry`` from one region to another.
+def between(pattern: Route, source: str, target: str, buckets: Mapping[str, str]) -> Route:
+    """Return the route of one entry of ``carry`` from one region to another.
 
     Args:
-        pattern: the entry as the settings have it: without regions, for which ``{region}`` stands in the names of
-            buckets, paths and secrets; objects without a bucket are the deployment bucket's.
-        buckets: the deployment buckets of the regions.
+        pattern: the entry, as in the settings. ``{region}`` stands for the region in names of buckets, paths and
+            secrets. Objects without a bucket are in the deployment bucket.
+        buckets: the deployment bucket of each region.
     """
 
     def placed(end: DataLocation, region: str) -> DataLocation:
@@ -99,20 +99,20 @@ def between(pattern: Way, source: str, target: str, buckets: Mapping[str, str]) 
     return replace(pattern, source=placed(pattern.source, source), target=placed(pattern.target, target))
 
 
-def ways_into(region: str, patterns: Iterable[Way], buckets: Mapping[str, str]) -> tuple[Way, ...]:
-    """What entries of ``carry`` name into ``region``, each from every region of ``buckets``; see ``between``."""
+def routes_into(region: str, patterns: Iterable[Route], buckets: Mapping[str, str]) -> tuple[Route, ...]:
+    """Return the routes of all patterns into ``region`` from each region in ``buckets``; see ``between``."""
     return tuple(between(pattern, source, region, buckets) for pattern in patterns for source in buckets)
 
 
-def _is_within(entry: Entry, way: Way) -> bool:
+def _is_within(entry: Entry, route: Route) -> bool:
     return (
-        entry.kind == way.kind
-        and dict(entry.tags) == dict(way.tags)
-        and _begins(entry.source, way.source)
-        and _begins(entry.target, way.target)
+        entry.kind == route.kind
+        and dict(entry.tags) == dict(route.tags)
+        and _begins(entry.source, route.source)
+        and _begins(entry.target, route.target)
     )
 
 
-def _begins(place: DataLocation, way: DataLocation) -> bool:
-    same = (place.region, place.bucket, place.account) == (way.region, way.bucket, way.account)
-    return same and place.prefix.startswith(way.prefix)
+def _begins(place: DataLocation, route: DataLocation) -> bool:
+    same = (place.region, place.bucket, place.account) == (route.region, route.bucket, route.account)
+    return same and place.prefix.startswith(route.prefix)

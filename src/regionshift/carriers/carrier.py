@@ -1,8 +1,8 @@
-"""The one interface of all carriers, and the values that cross it.
+"""The interface of all carriers, and its arguments and results.
 
-A carrier moves one kind of data (objects, parameters, secrets) from one place to another. What it is
-given and what it answers are frozen values that can be written to a record; none of them ever holds the
-data itself, so a secret's value cannot reach a record, a log or a report by way of them.
+A carrier moves one kind of data (objects, parameters, secrets) from one place to another. Its arguments and results
+are frozen values that can be written to a record. They never contain the data, so the value of a secret cannot reach
+a record, a log or a report.
 """
 
 from __future__ import annotations
@@ -15,13 +15,16 @@ from typing import NamedTuple, Protocol
 
 from regionshift.errors import InputError
 
+WRITTEN_SINCE = "someone else has written here since; left alone"
+"""Why undo does not change an item."""
+
 
 class OutOfTimeError(Exception):
-    """The time was not enough; what is done is noted and the next call goes on."""
+    """Time ran out. The progress is recorded, and the next call continues."""
 
 
 class ItemState(StrEnum):
-    """What planning found about one item."""
+    """The state of one item in a plan."""
 
     NEW = "new"
     CHANGED = "changed"
@@ -30,7 +33,7 @@ class ItemState(StrEnum):
 
 
 class Level(StrEnum):
-    """How much is proven of each item: pinned copy and listings, or contents and all that hangs on them."""
+    """How each item is proven. ``PINNED``: by version and listing. ``FULL``: by contents, metadata and tags too."""
 
     PINNED = "pinned"
     FULL = "full"
@@ -38,9 +41,9 @@ class Level(StrEnum):
 
 @dataclass(frozen=True)
 class DataLocation:
-    """Where data is: a region, for objects a bucket, and what its keys, paths or names begin with.
+    """Where data is: a region, a prefix of keys, paths or names, and for objects a bucket.
 
-    ``account``: whose the bucket is, when it is not the environment's.
+    ``account``: the owner of the bucket, when it is not the environment's account.
     """
 
     region: str
@@ -54,22 +57,22 @@ class DataLocation:
 
 @dataclass(frozen=True)
 class Entry:
-    """One thing that belongs to the environment, and where it goes.
+    """One entry of ``carry``: data to move, its source and its target.
 
     Args:
         kind: the carrier's kind: ``s3``, ``ssm`` or ``secrets``.
         include: patterns (shell style, ``*`` also matches ``/``) on the key after the prefix; none: all.
-        exclude: patterns that leave out what ``include`` let in.
+        exclude: patterns of keys to leave out, although ``include`` selects them.
         history: carry the older versions too, oldest first (objects only).
         storage_class: ``keep`` or the class that every copy gets (objects only).
         kms_key: alias, id or ARN of a key in the target's region; none: the target's own default.
-        keys: further keys of the target's region that may be used. What lies there under any other key is a
-            conflict; where none is named, nothing is judged by its key.
+        keys: more KMS keys that may be used in the target's region. An item encrypted with any other key is a
+            conflict. When empty, keys are not checked.
         rewrite: rules for values that name the source region: ``arn``, ``region`` (parameters, secrets).
-        replace: other texts to replace, as written, and what takes their place (parameters, secrets).
+        replace: literal texts to replace, each with its replacement (parameters, secrets).
         tags: only what has all of these tags (secrets only).
-        owned: beginnings of whole keys at the source that belong to the program and are never carried.
-        within: what patterns see before each key, when only a part of what they were written for is carried.
+        owned: prefixes of whole keys at the source that belong to the program and are never carried.
+        within: put before each key when patterns are matched, for an entry that is a part of a larger one.
     """
 
     kind: str
@@ -98,10 +101,10 @@ class Entry:
 
 
 class VersionIdentity(NamedTuple):
-    """What one version is told by: its id, and where the same id can come again also its date (and etag).
+    """Identifies one version: by its id, and where an id can be used again also by its date and etag.
 
-    A parameter that is deleted and made anew counts from 1 again, a secret that is made anew can be given the
-    same version ids, and the version ``null`` of an object is written over while versioning is suspended.
+    A parameter that is deleted and created again has version 1 again. A secret that is created again can have the
+    same version ids. The version ``null`` of an object is overwritten while versioning is suspended.
 
     Args:
         date: UTC, as ``date_of`` writes it; empty where the id alone is enough.
@@ -112,19 +115,19 @@ class VersionIdentity(NamedTuple):
     etag: str = ""
 
     def __str__(self) -> str:
-        """As it stands in records."""
+        """Return the form for records."""
         return " ".join(filter(None, self))
 
     @classmethod
     def read(cls, recorded: str) -> VersionIdentity:
-        """What ``str`` wrote, of an id without blanks."""
+        """Read the form that ``str`` gives. The id has no spaces."""
         return cls(*recorded.split(" ", 2))
 
     def is_recorded_as(self, recorded: str, until: str | None = None) -> bool:
-        """Whether a record means this version.
+        """Whether a record names this version.
 
-        Records of earlier releases hold the id alone. Then it is this one if it was made before ``until`` (UTC, the
-        end of the migration that left the record); where that is not known (None), the id decides.
+        Records of earlier releases have the id alone. Then the version must also be older than ``until`` (UTC, the
+        end of the migration that wrote the record). Without ``until``, the id alone decides.
         """
         if recorded == str(self):
             return True
@@ -132,15 +135,20 @@ class VersionIdentity(NamedTuple):
 
 
 def date_of(moment: datetime) -> str:
-    """A time as identities have it: UTC, microseconds."""
+    """Return a time as text: UTC, with microseconds."""
     return moment.astimezone(UTC).isoformat(timespec="microseconds")
 
 
 def newer_at_target(source: str, target: str) -> str:
-    """What a plan says of an item whose target was written after its source (``date_of`` both); empty when not."""
+    """Return a remark when the target was written after the source, else "". Both dates are from ``date_of``."""
     if not source or target <= source:
         return ""
     return f"the target's is of {_to_seconds(target)}, the source's of {_to_seconds(source)}"
+
+
+def changed_since(ours: Carried, *, deleted: bool) -> str:
+    """Return the reason for a conflict: somebody deleted or overwrote the copy ``ours`` at the target."""
+    return f"{'deleted' if deleted else 'written over'} at the target since {ours.migration_id} wrote it"
 
 
 def _to_seconds(date: str) -> str:
@@ -149,9 +157,9 @@ def _to_seconds(date: str) -> str:
 
 @dataclass(frozen=True)
 class SourceVersion:
-    """One version of an item at the source; ``marker`` means that it says 'deleted'. Size in bytes.
+    """One version of an item at the source; ``marker``: it is a delete marker. Size in bytes.
 
-    ``date``: when it was made, where its id alone does not tell it (``VersionIdentity``).
+    ``date``: when it was created, where its id alone does not identify it (``VersionIdentity``).
     """
 
     id: str
@@ -163,17 +171,16 @@ class SourceVersion:
 
     @property
     def identity(self) -> VersionIdentity:
-        """What it is told by."""
+        """Its identity for records."""
         return VersionIdentity(self.id, self.date, self.etag if self.date else "")
 
 
 @dataclass(frozen=True)
 class Item:
-    """One thing to carry. ``key`` is what follows the entry's prefix; ``versions`` go oldest first.
+    """One thing to carry. ``key``: its name without the entry's prefix. ``versions``: oldest first.
 
-    ``rewrites``: which of the entry's rules change its value, and how often; never the value.
-    ``newer``: why what it would write over is newer than it, with both dates. ``left``: what it has and the target
-    does not get, in words that plans count by.
+    ``rewrites``: which of the entry's rules change the value, and how often; never the value. ``newer``: a remark that
+    the target is newer, with both dates. ``left``: properties that are not carried, in words that plans count.
     """
 
     key: str
@@ -192,9 +199,9 @@ class Item:
 
 @dataclass(frozen=True)
 class Before:
-    """What the target was before the first write: no ``version`` (an identity) means that it never existed.
+    """The target's state before the first write. Without ``version`` (an identity), it never existed.
 
-    ``detail`` is the carrier's own (tier, description, ...), never a value.
+    ``detail``: what this carrier needs to restore it (tier, description, …), never a value.
     """
 
     key: str
@@ -206,15 +213,15 @@ class Before:
 
     @property
     def absent(self) -> bool:
-        """Nobody could read it: it never existed, or its newest version says 'deleted'."""
+        """Whether it could not be read: it never existed, or its newest version is a delete marker."""
         return self.version is None or self.marker
 
 
 @dataclass(frozen=True)
 class Written:
-    """The versions (identities) that this migration made at the target, oldest first.
+    """The versions (identities) that this migration wrote at the target, oldest first.
 
-    ``adopted``: found on resuming.
+    ``adopted``: an earlier call wrote them.
     """
 
     key: str
@@ -224,7 +231,7 @@ class Written:
 
 @dataclass(frozen=True)
 class Failed:
-    """One item that could not be copied, and why; the others go on."""
+    """One item that could not be copied, and why. The other items continue."""
 
     key: str
     reason: str
@@ -233,14 +240,14 @@ class Failed:
 
 @dataclass(frozen=True)
 class UnfinishedItem:
-    """One item for which the time was not enough; the next call goes on with it."""
+    """One item for which time ran out. The next call continues it."""
 
     key: str
 
 
 @dataclass(frozen=True)
 class Proof:
-    """Whether one item is proven at ``level``; ``evidence`` says by what, ``reason`` why not."""
+    """Whether one item is proven at ``level``; ``evidence``: how, ``reason``: why not."""
 
     key: str
     level: Level
@@ -250,8 +257,8 @@ class Proof:
 
 
 @dataclass(frozen=True)
-class Again:
-    """One item that cannot be proven as it was written, and can be when it is written again; why."""
+class WriteAgain:
+    """One item whose proof failed, and which must be written again; ``reason``: why."""
 
     key: str
     reason: str
@@ -259,9 +266,9 @@ class Again:
 
 @dataclass(frozen=True)
 class Undone:
-    """One item that is again what it was; ``how`` is one of deleted, forward, restored, untouched.
+    """One item that has its earlier state again; ``how`` is one of deleted, forward, restored, untouched.
 
-    ``version``: what undo itself wrote to bring that about, where it had to write.
+    ``version``: the version that undo wrote, where it had to write one.
     """
 
     key: str
@@ -271,7 +278,7 @@ class Undone:
 
 @dataclass(frozen=True)
 class Conflict:
-    """One item that undo left alone, and why."""
+    """One item that undo did not change, and why."""
 
     key: str
     reason: str
@@ -279,9 +286,9 @@ class Conflict:
 
 @dataclass(frozen=True)
 class Carried:
-    """What an earlier migration wrote: source and target version (identities) of one key, by which migration.
+    """One key that an earlier migration wrote, with its source version and target version (identities).
 
-    ``ended``: when that migration ended (UTC); empty while it has not.
+    ``ended``: when that migration ended (UTC); empty while it runs.
     """
 
     key: str
@@ -292,24 +299,24 @@ class Carried:
 
 
 class ItemProgress(Protocol):
-    """Durable notes about one item that is too big for one call (an upload's id, bytes compared)."""
+    """Durable progress of items that are too large for one call (the id of an upload, bytes compared)."""
 
     def read(self, key: str) -> Mapping[str, str]:
-        """What was noted about ``key``; empty when nothing was."""
+        """Return the notes about ``key``; empty when there are none."""
 
     def note(self, key: str, notes: Mapping[str, str]) -> None:
-        """Replace what is noted about ``key``; durable when this returns."""
+        """Replace the notes about ``key``. They are durable when this returns."""
 
 
 @dataclass(frozen=True)
 class Work:
-    """One batch to copy, prove or take back.
+    """One batch to copy, prove or undo.
 
     Args:
-        after: no item of the batch comes at or before this key (in code point order), none of another
-            batch lies between this key and the batch's last.
-        has_time: false when no further item should be begun.
-        again: keys that proving asked to have written again (``Again``): what is written goes first.
+        after: all items of the batch come after this key (in code point order). No other batch has an item between
+            this key and the last key of the batch.
+        has_time: returns False when no other item should start.
+        again: keys that must be written again (``WriteAgain``); their present versions are deleted first.
     """
 
     migration_id: str
@@ -323,14 +330,14 @@ class Work:
 
 @dataclass
 class Cost:
-    """What carrying items takes, reckoned from their sizes: requests, and bytes that are moved more than once.
+    """The estimated cost of carrying items: requests and bytes, from the sizes of the items.
 
     Attributes:
         writes: requests priced as PUT or COPY.
         reads: requests priced as GET.
-        read: bytes that the proof reads on each side: of whole objects, and at most those of objects that no
-            stored checksum tells of, which is not known before they are asked.
-        copied_alone, read_alone: bytes of the largest item: one object is one call's.
+        read: the most bytes that the proof reads on each side. An object with a usable stored checksum is not read,
+            but a plan does not know its checksums.
+        copied_alone, read_alone: bytes of the largest item, because one call handles a whole object.
     """
 
     writes: int = 0
@@ -341,82 +348,82 @@ class Cost:
 
     @property
     def requests(self) -> int:
-        """All of them."""
+        """All requests."""
         return self.writes + self.reads
 
     def batch(self) -> None:
-        """One batch's own: its plan, lease, results and listings."""
+        """Add the requests that each batch needs: its plan, lease, results and listings."""
         self.writes += 3
         self.reads += 3
 
 
 @dataclass(frozen=True)
 class Limits:
-    """What stands in the way of taking a migration back later, in words for the plan."""
+    """Until when a migration can be undone, and what cannot be undone, in words for the plan."""
 
     undo_until: str
     notes: tuple[str, ...] = ()
 
 
 class Carrier(Protocol):
-    """Knows one kind of data. Safe to use from several threads."""
+    """Carries one kind of data. Thread-safe."""
 
     @property
     def kind(self) -> str:
-        """What entries name it by."""
+        """The name of the kind in entries."""
 
     def check(self, entry: Entry) -> Limits:
-        """Refuse what cannot be carried or undone, before anything is written.
+        """Check that the entry can be carried and undone. Writes nothing.
 
         Raises:
-            InputError: a place is not there, or is not kept in versions.
-            Refused: no permission, or the target could not be taken back.
+            InputError: the source or target does not exist, or does not keep versions.
+            Refused: no permission, or writes at the target could not be undone.
         """
 
     def inventory(
         self, entry: Entry, carried: Iterator[Carried], *, deep: bool = False, left_behind: bool = False
     ) -> Iterator[Item]:
-        """Every selected item in code point order of its key. ``carried`` comes in the same order.
+        """Yield each selected item in code point order of its key. ``carried`` must have the same order.
 
         Args:
-            deep: what is the same by its versions is also asked for tags, checksums and settings, which can
-                change without a new version; what differs is ``changed``.
-            left_behind: what is to be written is also asked for what it has and is not carried, where that takes
-                requests of its own. What listings show of it is told in any case.
+            deep: for items whose versions are the same, also compare tags, checksums and settings, which can change
+                without a new version. Items that differ are ``changed``.
+            left_behind: also find properties that are not carried, where that takes additional requests. Those that
+                listings show are always reported.
 
         Raises:
-            Refused, WorkFailed: a place cannot be listed, or is asked too often.
+            Refused, WorkFailed: the source or target cannot be listed, or the service throttles.
         """
 
     def describe_before(self, work: Work) -> Mapping[str, Before]:
-        """What the target is now, for every item of the batch. Changes nothing.
+        """Return the target's present state of each item in the batch. Changes nothing.
 
         Raises:
-            OutOfTimeError: the target is asked too often; the next call goes on.
-            WorkFailed: it does not tell.
+            OutOfTimeError: the service throttles; the next call continues.
+            WorkFailed: the service refuses.
         """
 
     def recover(self, work: Work, before: Mapping[str, Before]) -> Mapping[str, tuple[str, ...] | Conflict]:
-        """Versions that an interrupted call of this migration wrote and did not live to record.
+        """Return versions that an interrupted call of this migration wrote but did not record, by key.
 
-        A conflict: there is something that may be ours, and it cannot be told whether it is.
+        A ``Conflict`` means that nobody can know whether a version is this migration's.
 
         Raises:
-            OutOfTimeError: to tell takes longer; the next call goes on.
-            WorkFailed: the target does not tell.
+            OutOfTimeError: time ran out; the next call continues.
+            WorkFailed: the service refuses.
         """
 
     def copy(
         self, work: Work, before: Mapping[str, Before], written: Mapping[str, tuple[str, ...]]
     ) -> Iterator[Written | Failed | UnfinishedItem]:
-        """Write the batch. ``before`` is the first record, even on resuming; ``written`` is there already."""
+        """Write the batch. ``before``: the first record, also on a second call. ``written``: versions that exist."""
 
     def verify(
         self, work: Work, written: Mapping[str, Written], level: Level
-    ) -> Iterator[Proof | Again | UnfinishedItem]:
+    ) -> Iterator[Proof | WriteAgain | UnfinishedItem]:
         """Prove each written item at ``level``."""
 
     def undo(
         self, work: Work, before: Mapping[str, Before], written: Mapping[str, tuple[str, ...]]
     ) -> Iterator[Undone | Conflict | UnfinishedItem]:
-        """Make each written item what it was. Doing it again changes nothing."""
+        """Restore the earlier state of each written item. Idempotent."""

@@ -1,4 +1,4 @@
-"""Connections to S3, and how many requests run over them at once: fewer when AWS says slow down."""
+"""Connections to S3, and the number of concurrent requests, which falls when AWS throttles."""
 
 from __future__ import annotations
 
@@ -18,20 +18,20 @@ from botocore.httpsession import ProxyConfiguration
 from regionshift import logs
 from regionshift.errors import Refused
 
-_GROW_AFTER = 50  # requests without a complaint before one more may run
+_GROW_AFTER = 50  # requests without throttling before one more may run
 _CONNECT_SECONDS = 10
-# S3 can be silent for minutes before it answers, when it puts a large upload's parts together.
+# S3 can take minutes to answer when it completes a large multipart upload.
 _READ_SECONDS = 300
-# Servers close a connection after about 1,000 requests; going first spares a request that gets no answer.
+# Servers close a connection after about 1,000 requests. We close it first, so that no request goes unanswered.
 _MOST_REQUESTS = 900
-_FRESH_SECONDS = 1.0  # idle for longer, a connection is looked at before it is used again
+_FRESH_SECONDS = 1.0  # a connection that was idle for longer is checked before it is used again
 
 
 class Pace:
-    """A gate for at most ``most`` requests; halved by ``slow_down``, never under one. Thread-safe.
+    """Allows at most ``most`` concurrent requests. ``slow_down`` halves that, but never below one. Thread-safe.
 
-    First come, first served: a batch's records and listings pass between the copies of others. Otherwise the
-    threads that copy, which come back at once, would let no other request in before all is copied.
+    Requests run in order of arrival. Otherwise the copying threads, which come back at once, would keep records and
+    listings of other batches waiting until all is copied.
     """
 
     def __init__(self, most: int) -> None:
@@ -44,16 +44,16 @@ class Pace:
 
     @property
     def limit(self) -> int:
-        """How many may run now."""
+        """The number of requests that may run now."""
         return self._limit
 
     @property
     def queue(self) -> int:
-        """How many wait for their turn."""
+        """The number of requests that wait."""
         return len(self._waiting)
 
     def slow_down(self) -> None:
-        """AWS complained: half as many from now on."""
+        """Halve the limit, because AWS throttles."""
         with self._lock:
             self._limit = max(1, self._limit // 2)
             self._calm = 0
@@ -89,7 +89,7 @@ class Pace:
             self._waiting.popleft().release()
 
     def _leave_queue(self, turn: threading.Lock) -> None:
-        """Interrupted while waiting: the place, or the turn that was given meanwhile, is the next one's."""
+        """Leave the queue after an interrupt. If it was this request's turn already, the next one gets it."""
         with self._lock:
             if turn in self._waiting:
                 self._waiting.remove(turn)
@@ -99,7 +99,7 @@ class Pace:
 
 
 class ConnectionProblemError(Exception):
-    """No answer came. ``sent``: the server may have got the request all the same."""
+    """No answer came. ``sent``: the server may have received the request."""
 
     def __init__(self, message: str, *, sent: bool) -> None:
         super().__init__(message)
@@ -107,7 +107,7 @@ class ConnectionProblemError(Exception):
 
 
 class _Kept:
-    """A connection and what is known of it."""
+    """A connection, its number of requests and its last use."""
 
     def __init__(self, connection: HTTPConnection) -> None:
         self.connection = connection
@@ -122,25 +122,23 @@ class _Kept:
             return False
         if time.monotonic() - self.used < _FRESH_SECONDS:
             return True
-        # Between requests the server has nothing to say, except that it closes. (select(2) knows 1,024 files only.)
+        # Between requests the server sends nothing, unless it closes. (select(2) is limited to 1,024 files.)
         asked = poll()
         asked.register(self.connection.sock, POLLIN)
         return not asked.poll(0)
 
 
 Proxies = Callable[[str], Mapping[str, str]]
-"""Proxies for a URL, by its scheme, as ``botocore.utils.get_environ_proxies`` gives them; none: it is reached directly.
-"""
+"""Returns the proxies for a URL by scheme, as ``botocore.utils.get_environ_proxies`` does; empty: no proxy."""
 
 
 def no_proxies(_: str) -> Mapping[str, str]:
-    """For what is on this machine."""
+    """Return no proxies, for endpoints on this machine."""
     return {}
 
 
 class Connections:
-    """Connections by endpoint, through a proxy where there is one. Thread-safe; how many there are is the caller's
-    affair (``Pace``)."""
+    """Connections by endpoint, through a proxy if there is one. Thread-safe. ``Pace`` limits their number."""
 
     def __init__(self, ca_bundle: str | None, proxies: Proxies = no_proxies) -> None:
         self._proxies = proxies
@@ -151,7 +149,7 @@ class Connections:
     def exchange(
         self, base: str, method: str, path: str, headers: Mapping[str, str], body: bytes
     ) -> tuple[int, dict[str, str], bytes]:
-        """One request and its whole answer: status, headers (names in lower case), body.
+        """Send one request and return its answer: status, headers (names in lower case), body.
 
         Raises:
             ConnectionProblemError: the connection could not be made, or broke.
@@ -168,7 +166,7 @@ class Connections:
             return answer.status, {name.lower(): value for name, value in answer.getheaders()}, content
 
     def close(self) -> None:
-        """Close what is idle; the next request opens new ones."""
+        """Close idle connections. The next request opens new ones."""
         with self._lock:
             idle, self._idle = self._idle, {}
         for kept in (kept for connections in idle.values() for kept in connections):
@@ -181,7 +179,7 @@ class Connections:
             yield kept
         except (HTTPException, OSError) as error:
             kept.connection.close()
-            # Before the first request is counted there was no connection to carry it.
+            # Without a counted request, the connection was never opened.
             sent = kept.requests > 0
             raise ConnectionProblemError(str(error) or type(error).__name__, sent=sent) from error
         except BaseException:
@@ -193,7 +191,7 @@ class Connections:
         while True:
             with self._lock:
                 idle = self._idle.setdefault(base, [])
-                # The one used last is the likeliest to be open still.
+                # The connection used last is most likely still open.
                 kept = idle.pop() if idle else None
             if kept is None:
                 return _Kept(self._open(base))
@@ -209,7 +207,7 @@ class Connections:
         parts = urlsplit(base)
         host = parts.hostname or ""
         logs.tell("connection", logs.DETAILS, host=parts.netloc)
-        # AWS is asked by HTTPS only; a proxy is for that.
+        # Only HTTPS, so only AWS, goes through a proxy.
         if parts.scheme == "http":
             return HTTPConnection(host, parts.port, timeout=_CONNECT_SECONDS)
         given = ProxyConfiguration(dict(self._proxies(base)))

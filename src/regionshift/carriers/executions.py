@@ -1,9 +1,9 @@
-"""Which executions of the state machine a migration has had, each on record before it is started.
+"""The executions of the state machine for a migration. Each is recorded before it is started.
 
-Step Functions lists and describes late (API Reference, "ListExecutions", "DescribeExecution": eventually
-consistent), S3 does not. So an execution's name and input are taken by a create-only record first: two who
-start at once, and one that follows a call that was killed half way, start the same execution. Starting a
-running one again, with the same input, is no second one (API Reference, "StartExecution").
+Step Functions is eventually consistent (API Reference, "ListExecutions", "DescribeExecution"), S3 is not. So a
+create-only record reserves the name and input of an execution first. Two callers at once, or a caller after a killed
+one, then start the same execution. StartExecution with the name and input of a running execution starts no second one
+(API Reference, "StartExecution").
 """
 
 from __future__ import annotations
@@ -27,21 +27,21 @@ from regionshift.waiting import AT_ONCE, Waiter
 if TYPE_CHECKING:
     from mypy_boto3_stepfunctions import SFNClient
 
-# The embedded AWS is one process on one core: more at once would only make it switch between them.
+# The embedded AWS is one process on one core: more workers would not be faster.
 WORKERS = MappingProxyType({"aws": 40, "local": 2})
-"""By target: how many workers copy side by side where the account has room for them."""
+"""By target: the most workers that copy concurrently."""
 
 _NOT_IN_A_NAME = re.compile(r"[^A-Za-z0-9_-]")
-_NUMBER = re.compile(r"[0-9]{8}")  # what else lies there is not ours
-_HEAD = 40  # of the migration's id; StartExecution takes names of 80 characters
+_NUMBER = re.compile(r"[0-9]{8}")  # objects with other names are not ours
+_HEAD = 40  # characters of the migration's id; StartExecution takes names of 80 characters
 _DIGEST = 12
 
 
 def workers_in(settings: Mapping[str, Any], most: int) -> int:
-    """How many workers may run at once in a region: up to ``most``, and half of what the account has room for.
+    """Return how many workers may run at once in a region: up to ``most``, and half of the unreserved concurrency.
 
-    The other half is left to its other functions: all that have no reserve of their own share it, and a new account
-    has ten in all (Lambda Developer Guide, "Understanding Lambda function scaling", and "Lambda quotas").
+    The other half is for the account's other functions. A new account has ten in all (Lambda Developer Guide,
+    "Understanding Lambda function scaling" and "Lambda quotas").
 
     Args:
         settings: Lambda's answer (Lambda API Reference, "GetAccountSettings").
@@ -51,7 +51,7 @@ def workers_in(settings: Mapping[str, Any], most: int) -> int:
 
 @dataclass(frozen=True)
 class Execution:
-    """One execution: its name, and the input that it has, or is to have."""
+    """One execution: its ARN, its step and its input."""
 
     arn: str
     step: str
@@ -64,8 +64,8 @@ class Executions:
 
     Args:
         machine: the state machine's ARN.
-        waiter: for how long one that was just started may not be told of. What ended 90 days ago is not told of either
-            (Step Functions Developer Guide, "Quotas"), so all that are looked at share one time.
+        waiter: how long a new execution may be missing from answers. Executions that ended 90 days ago are missing
+            too (Step Functions Developer Guide, "Quotas"), so all executions of a look share one wait.
     """
 
     records: MigrationRecords
@@ -74,13 +74,13 @@ class Executions:
     waiter: Waiter = AT_ONCE
 
     def start(self, step: str, **fields: Any) -> Execution:
-        """Start ``step``, or join an execution of it that is under way.
+        """Start ``step``, or return its running execution.
 
         Args:
-            fields: what the input has beside what every input has; no value of a secret.
+            fields: more fields of the input; no value of a secret.
 
         Raises:
-            InputError: the input is larger than AWS takes; nothing is recorded.
+            InputError: the input is larger than AWS accepts; nothing is recorded.
             botocore.exceptions.ClientError, botocore.exceptions.BotoCoreError: it could not be started.
         """
         given = {
@@ -96,7 +96,7 @@ class Executions:
         }
         if (size := len(json.dumps(given))) > EXECUTION_DATA.most:
             raise InputError(
-                f"What the state machine would be given has {size:,} bytes; AWS takes {EXECUTION_DATA.most:,}.",
+                f"The input of the state machine has {size:,} bytes; AWS accepts {EXECUTION_DATA.most:,}.",
                 where=f"migration {self.records.id}",
                 remedy="Ask for less in one migration; give a shorter reason.",
                 error_id="RS-MIGRATION-012",
@@ -104,16 +104,16 @@ class Executions:
         number, waiter = max(self._numbers(), default=0), self.waiter.started()
         while True:
             found = self._take(number, step, given)
-            # The machine of this release has no path for the input of another one, which may be running all the same.
+            # Another release's input has other fields: we cannot start that execution, but it may be running.
             may_begin = found.given.keys() == given.keys()
-            # Nobody of this release has started that one just now.
+            # An execution of another release was not started just now, so there is nothing to wait for.
             patience = waiter if may_begin else AT_ONCE
             if found.step == step and ((may_begin and self._begin(found)) or self._runs(found, patience)):
                 return found
             number += 1
 
     def running(self) -> list[Execution]:
-        """Those that have not ended; the command that started them may be gone."""
+        """Return the executions that have not ended. The command that started them may have ended."""
         waiter = self.waiter.started()
         return [each for each in map(self._read, self._numbers()) if self._runs(each, waiter)]
 
@@ -123,7 +123,7 @@ class Executions:
         return [int(name) for name in names if _NUMBER.fullmatch(name)]
 
     def _take(self, number: int, step: str, given: Mapping[str, Any]) -> Execution:
-        """The execution of this number: ours, unless another was first."""
+        """Reserve this number for ``given``, or return the execution that has the number already."""
         mine = {"step": step, "given": dict(given)}
         if self.records.store.create(self._key(number), dump(mine).encode()):
             return Execution(self._arn(number, step), step, given)
@@ -139,12 +139,12 @@ class Executions:
 
     def _arn(self, number: int, step: str) -> str:
         head = _NOT_IN_A_NAME.sub("-", self.records.id)[:_HEAD]
-        # What was cut off or replaced tells two ids apart.
+        # Two ids can have the same head; the digest makes the names differ.
         digest = hashlib.sha256(self.records.id.encode()).hexdigest()[:_DIGEST]
         return f"{self.machine.replace(':stateMachine:', ':execution:')}:{head}-{digest}-{step}-{number}"
 
     def _begin(self, execution: Execution) -> bool:
-        """False when an execution of that name is there: one that has ended, or with another input."""
+        """Start it. Return False when an execution of that name has ended, or has another input."""
         try:
             self.client.start_execution(
                 stateMachineArn=self.machine,
@@ -166,7 +166,7 @@ class Executions:
             if not _is_unknown(problem):
                 raise
             return False
-        # The name may be that of another life of the environment.
+        # The name may be from before the environment was destroyed and created again.
         given = json.loads(found.get("input") or "{}")
         return found["status"] == "RUNNING" and given.get("migration_id") == self.records.id
 

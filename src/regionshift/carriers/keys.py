@@ -1,4 +1,4 @@
-"""The keys of a target's region: which of them a migration may use, and what lies under another one."""
+"""KMS keys of the target's region: which of them a migration may use."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _OF_AWS = "alias/aws/"
 
 
 class Keys:
-    """Judges keys for one entry. An entry that names none of the keys that may be used is not judged."""
+    """Checks KMS keys for one entry. Without ``entry.keys``, every key passes."""
 
     def __init__(self, clients: ClientSource, entry: Entry) -> None:
         self._clients = clients
@@ -25,10 +25,10 @@ class Keys:
         self._known: dict[str, str] = {}
 
     def require(self) -> None:
-        """See that the key that the entry writes with is there and can be used.
+        """Check that the entry's own key exists.
 
         Raises:
-            InputError: it is not.
+            InputError: it does not.
         """
         if not self._usable or not self._own or _is_of_aws(self._own):
             return
@@ -36,7 +36,7 @@ class Keys:
             self._describe(self._own)
         except ClientError as error:
             _require_answer(error)
-            # Who may not ask can still be allowed to use it.
+            # A caller without kms:DescribeKey can still be allowed to use the key.
             if error.response["Error"]["Code"] == "NotFoundException":
                 raise InputError(
                     f"The key {self._own} is not there.",
@@ -46,10 +46,10 @@ class Keys:
                 ) from error
 
     def stranger(self, name: str | None) -> str:
-        """Why what is under the key ``name`` cannot be written and taken back; empty when it can.
+        """Return why the key ``name`` cannot be used for copies and their undo; empty when it can.
 
         Args:
-            name: as AWS tells it: id, ARN or alias; none means AWS's own key of the service, which everybody
+            name: id, ARN or alias, as AWS returns it. None means the AWS managed key of the service, which everybody
                 in the account may use through the service (KMS Developer Guide, "AWS managed keys").
         """
         if not self._usable or not name or _is_of_aws(name) or name in self._usable:
@@ -59,7 +59,7 @@ class Keys:
         return f"the key {name}, for which the migration has no rights: name it as kms_key under `carry`"
 
     def _meant(self, name: str) -> str:
-        """The id behind a name; the name itself where KMS does not tell."""
+        """Return the id of a key; the name itself where KMS does not answer."""
         if ":alias/" not in name and not name.startswith("alias/"):
             return name.rpartition("key/")[2]
         if name not in self._known:
@@ -67,7 +67,7 @@ class Keys:
                 self._known[name] = str(self._describe(name)["KeyId"])
             except ClientError as error:
                 _require_answer(error)
-                self._known[name] = name  # not there, or not ours to ask about: then it is no key of ours
+                self._known[name] = name  # missing, or no permission: not one of our keys
         return self._known[name]
 
     def _is_managed(self, name: str) -> bool:
@@ -76,7 +76,7 @@ class Keys:
             return self._describe(name).get("KeyManager") == "AWS"
         except ClientError as error:
             _require_answer(error)
-            return False  # not there, or not ours to ask about: then it is not ours to use
+            return False  # missing, or no permission: we cannot use it
 
     def _describe(self, name: str) -> dict[str, Any]:
         found: dict[str, Any] = self._clients("kms", self._region).describe_key(KeyId=name)["KeyMetadata"]
@@ -84,7 +84,10 @@ class Keys:
 
 
 def _require_answer(error: ClientError) -> None:
-    """A fault of KMS itself says nothing of the key (KMS API Reference, "Common Errors": they have status 5xx)."""
+    """Raise ``error`` again when it is a fault of KMS, which says nothing about the key.
+
+    KMS API Reference, "Common Errors": faults have status 5xx.
+    """
     if error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0) >= 500:
         raise error
 

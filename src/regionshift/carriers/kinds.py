@@ -1,7 +1,7 @@
-"""Every kind of data that can be carried, a row each: its carrier, and what is known of the kind without one.
+"""The table of the kinds of data that can be carried.
 
-A new kind is a module with its carrier and a row here. What the settings name of it is a class in
-``settings.carry``, what the worker may do with it a row in ``infrastructure.carried``.
+A new kind needs a module with its carrier, a row here, a class in ``settings.carry`` for its settings, and a row in
+``infrastructure.carried`` for the worker's rights.
 """
 
 from __future__ import annotations
@@ -10,8 +10,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from regionshift.carriers.carrier import Carrier, Cost, Item, Level
-from regionshift.carriers.named_values import ClientSource, reckon_named
-from regionshift.carriers.s3.objects import Objects, reckon_object, too_long_key
+from regionshift.carriers.named_values import ClientSource, add_named_cost
+from regionshift.carriers.s3.objects import Objects, add_object_cost, too_long_key
 from regionshift.carriers.secrets import Secrets, too_long_secret
 from regionshift.carriers.ssm import Parameters, too_long_parameter
 from regionshift.carriers.transport import Transport
@@ -20,13 +20,13 @@ from regionshift.waiting import AT_ONCE, Waiter
 
 @dataclass(frozen=True)
 class CarrierAccess:
-    """What carriers ask AWS with.
+    """The clients of carriers.
 
     Args:
-        transport: S3 requests of our own.
-        clients: boto3 clients, by service and region.
-        once: clients whose calls botocore does not repeat; without them, ``clients`` do that.
-        waiter: for how long what was just written may be told as it was before.
+        transport: sends S3 requests without boto3.
+        clients: returns the boto3 client of a service and region.
+        once: the same, for clients without botocore's retries; None: use ``clients``.
+        waiter: how long reads may be stale after a write.
     """
 
     transport: Transport
@@ -40,18 +40,19 @@ class DataKind:
     """One kind of data.
 
     Args:
-        carrier: makes its carrier.
-        service: what AWS calls its service in ARNs and in ``kms:ViaService``.
-        too_long: why nothing can have this whole name at the target; empty when something can.
-        reckon: adds what it takes to write and prove one item.
-        in_buckets: whether it lies in buckets, each with a key of its own; if not, in a region, under its name.
-        bulk_tool: what of AWS carries very many items better.
+        carrier: creates its carrier.
+        service: the service's name in ARNs and in ``kms:ViaService``.
+        too_long: returns why a whole name is too long for the target; empty when it is not.
+        add_cost: adds the cost of writing and proving one item.
+        in_buckets: whether it is stored in buckets, each with its own KMS key. Otherwise it is stored by region and
+            name.
+        bulk_tool: the AWS tool that carries very many items better.
     """
 
     carrier: Callable[[CarrierAccess], Carrier]
     service: str
     too_long: Callable[[str], str]
-    reckon: Callable[[Cost, Item, Level], None] = reckon_named
+    add_cost: Callable[[Cost, Item, Level], None] = add_named_cost
     in_buckets: bool = False
     bulk_tool: str = ""
 
@@ -61,7 +62,7 @@ KINDS: dict[str, DataKind] = {
         lambda access: Objects(access.transport, clients=access.clients),
         service="s3",
         too_long=too_long_key,
-        reckon=reckon_object,
+        add_cost=add_object_cost,
         in_buckets=True,
         bulk_tool="S3 Batch Replication, with a list from S3 Inventory",
     ),
@@ -79,5 +80,5 @@ KINDS: dict[str, DataKind] = {
 
 
 def all_carriers(access: CarrierAccess) -> dict[str, Carrier]:
-    """A carrier of each kind."""
+    """Return a carrier for each kind."""
     return {name: kind.carrier(access) for name, kind in KINDS.items()}

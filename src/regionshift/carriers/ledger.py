@@ -1,7 +1,7 @@
-"""What earlier migrations wrote to a target, read from their records in order of key.
+"""Reads from the records of earlier migrations what they wrote to a target, in order of key.
 
-Which migrations those are stands in a folder for each pair of source and target, so that planning does not read
-the record of every migration that ever was.
+A folder for each pair of source and target lists the ids of its migrations, so that planning does not read the
+records of all migrations.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from regionshift.carriers.seals import Unsealed
 
 @dataclass(frozen=True)
 class _Restored:
-    """What taking a migration back wrote: the contents of ``earlier`` as another version."""
+    """A version that undo wrote: it has the contents of the version ``earlier``."""
 
     key: str
     earlier: str | None
@@ -34,13 +34,13 @@ _Ranked = tuple[str, int, Carried | _Restored]
 def carried(
     store: RecordStore, entry: Entry, unsealed: Callable[[str], object] = lambda _: None
 ) -> Iterator[Carried]:
-    """What this source gave this target last, for every key that has it: what was taken back left out.
+    """Yield the last copy from this source to this target of each key. Copies that were undone are left out.
 
-    What was written and never proven counts as no version of the source (an empty one).
-    Where taking back had to write, what it wrote stands for the version that it brought back.
+    A copy without a proof has an empty source version. A version that undo wrote takes the place of the version that
+    it restored.
 
     Args:
-        unsealed: told the id of each migration whose summary is not sealed: it counts as if it had never been.
+        unsealed: called with the id of each migration whose summary is not sealed. Such a migration is ignored.
     """
     found = sorted(_earlier(store, entry, unsealed), key=lambda each: str(each[1]["started"]))
     streams = [
@@ -61,7 +61,7 @@ def carried(
 
 
 def folder_of(entry: Entry) -> str:
-    """Where the ids of the migrations from this source to this target stand, an empty record each."""
+    """Return the folder with the ids of the migrations from this source to this target, an empty record each."""
     pair = {"kind": entry.kind, "source": place_line(entry.source), "target": place_line(entry.target)}
     return f"migrations/{CARRIED}/{hashlib.sha256(dump(pair).encode()).hexdigest()[:32]}/"
 
@@ -79,7 +79,7 @@ def _earlier(
             metadata = store.get_json(records.metadata)
         except Unsealed:
             unsealed(migration_id)
-            continue  # as if it had never been: what it wrote is somebody else's
+            continue  # its writes count as somebody else's
         if metadata is None or (metadata.get("status") == "rolled_back" and not metadata.get("undo_wrote")):
             continue
         for part in metadata.get("entries", ()):
@@ -93,7 +93,7 @@ def _batches(part: dict[str, Any]) -> range:
 
 
 def _is_earlier(last: Carried, restored: _Restored) -> bool:
-    """Whether what was brought back is what ``last`` wrote; a record of an earlier release holds ids without dates."""
+    """Whether the restored version is the one that ``last`` wrote. Records of earlier releases have no dates."""
     if restored.earlier is None:
         return False
     return VersionIdentity.read(restored.earlier).is_recorded_as(last.target_version)
@@ -104,7 +104,7 @@ def _lines(rank: int, records: MigrationRecords, part: dict[str, Any], ended: st
         for line in records.lines(records.results(batch)):
             if line["state"] == "written":
                 key = line["key"]
-                # Unproven, it is ours and nobody knows what it holds: as no version of the source, it goes again.
+                # Without a proof nobody knows its contents. Without a source version, it is copied again.
                 source = line["source_version"] if line.get("proven") else ""
                 yield key, rank, Carried(key, source, line["versions"][-1], records.id, ended)
 

@@ -1,4 +1,4 @@
-"""The records' JSON: one value a line, UTF-8, keys sorted, so that equal records have equal bytes."""
+"""The JSON Lines of the records: UTF-8, sorted keys, so that equal records have equal bytes."""
 
 from __future__ import annotations
 
@@ -25,22 +25,22 @@ Line = dict[str, Any]
 
 
 def dump(value: Mapping[str, Any]) -> str:
-    """One line, without its end."""
+    """Return one line, without the newline."""
     return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
 
 
 def to_bytes(lines: Iterable[Mapping[str, Any]]) -> bytes:
-    """JSON Lines."""
+    """Return JSON Lines."""
     return "".join(dump(line) + "\n" for line in lines).encode()
 
 
 def from_bytes(body: bytes) -> list[Line]:
-    """The lines of a record."""
+    """Read the lines of a record."""
     return [json.loads(line) for line in body.splitlines() if line]
 
 
 def entry_line(entry: Entry) -> Line:
-    """An entry as it stands in plans and metadata."""
+    """Return an entry for plans and metadata."""
     return {
         "kind": entry.kind,
         "source": place_line(entry.source),
@@ -60,7 +60,7 @@ def entry_line(entry: Entry) -> Line:
 
 
 def read_entry(line: Mapping[str, Any]) -> Entry:
-    """The entry that ``entry_line`` wrote."""
+    """Read an entry that ``entry_line`` wrote."""
     return Entry(
         line["kind"],
         DataLocation(**line["source"]),
@@ -80,13 +80,13 @@ def read_entry(line: Mapping[str, Any]) -> Entry:
 
 
 def place_line(place: DataLocation) -> Line:
-    """Region, bucket and prefix, and the bucket's owner where it is another account."""
+    """Return region, bucket and prefix, and the bucket's owner when it is another account."""
     line = {"region": place.region, "bucket": place.bucket, "prefix": place.prefix}
     return line | {"account": place.account} if place.account else line
 
 
 def item_line(item: Item) -> Line:
-    """One item of a plan."""
+    """Return one item of a plan."""
     line: Line = {"key": item.key, "kind": item.kind.value}
     if item.versions:
         line["versions"] = [
@@ -101,7 +101,7 @@ def item_line(item: Item) -> Line:
 
 
 def read_item(line: Mapping[str, Any]) -> Item:
-    """The item that ``item_line`` wrote."""
+    """Read an item that ``item_line`` wrote."""
     versions = tuple(SourceVersion(*version) for version in line.get("versions", ()))
     return Item(
         line["key"], ItemState(line["kind"]), versions, line.get("reason", ""), line.get("rewrites", "")
@@ -109,7 +109,7 @@ def read_item(line: Mapping[str, Any]) -> Item:
 
 
 def before_line(before: Before) -> Line:
-    """What one target item was."""
+    """Return the earlier state of one item at the target."""
     line: Line = {"key": before.key, "version": before.version}
     if before.version is not None:
         line |= {"marker": before.marker, "etag": before.etag, "size": before.size}
@@ -119,7 +119,7 @@ def before_line(before: Before) -> Line:
 
 
 def read_before(line: Mapping[str, Any]) -> Before:
-    """The state that ``before_line`` wrote."""
+    """Read a state that ``before_line`` wrote."""
     return Before(
         line["key"],
         line["version"],
@@ -131,7 +131,7 @@ def read_before(line: Mapping[str, Any]) -> Before:
 
 
 def result_line(item: Item, outcome: Written | Failed | UnfinishedItem, proof: Proof | None) -> Line:
-    """How one item fared; ``versions`` are those written at the target."""
+    """Return the result of one item; ``versions`` are those written at the target."""
     line: Line = {"key": item.key, "size": item.size, "source_version": str(item.versions[-1].identity)}
     if isinstance(outcome, Written):
         line |= {"state": "written", "versions": list(outcome.versions)}
@@ -151,13 +151,13 @@ def result_line(item: Item, outcome: Written | Failed | UnfinishedItem, proof: P
 
 
 def whole_name(target: DataLocation, key: str) -> Line:
-    """How messages and summaries name an item: ``item``, from its bucket or region on; ``bucket`` of objects."""
+    """Return an item's name for messages: ``item`` from bucket or region on, and for objects ``bucket``."""
     bucket = {"bucket": target.bucket} if target.bucket else {}
     return {"item": f"{target}{key}", **bucket}
 
 
 def undone_line(answer: Undone | Conflict | UnfinishedItem) -> Line:
-    """What became of one item in a rollback."""
+    """Return the result of one item in a rollback."""
     if isinstance(answer, UnfinishedItem):
         return {"key": answer.key, "state": "unfinished"}
     if isinstance(answer, Undone):

@@ -1,12 +1,12 @@
-"""Locks: one migration at a time onto a target (``acquire``), and calls that run a part of one now (``Leases``).
+"""Locks on targets, so that one migration at a time writes there (``acquire``), and leases of calls (``Leases``).
 
-A migration takes its targets when it begins, whatever starts it, and releases them at its end.
+A migration locks its targets when it begins and releases them when it ends.
 
-A part of a migration is held by a call, so that taking it back waits until the call has ended. A call writes its
-lease first and looks for the stop flag after; whatever stops the migration writes the flag first and looks for leases
-after. S3 is strongly consistent (S3 User Guide, "Amazon S3 data consistency model"), so one of the two always sees
-the other. A part that must not be run twice at once is run ``alone``: its lease is written only where there is none,
-or in the place of one whose time is over (S3 User Guide, "Conditional writes").
+Each call that runs a part of a migration holds a lease, so that a rollback waits until the call has ended. A call
+writes its lease first and then looks for the stop flag. A rollback writes the stop flag first and then looks for
+leases. S3 is strongly consistent (S3 User Guide, "Amazon S3 data consistency model"), so one of them always sees the
+other. A part that must not run twice at once is run ``alone``: its lease is written only where there is none, or
+where the lease has expired (S3 User Guide, "Conditional writes").
 """
 
 from __future__ import annotations
@@ -29,10 +29,10 @@ _FIRST_PAUSE, _LONGEST_PAUSE = 1.0, 10.0  # seconds between two looks at another
 
 
 def acquire(records: MigrationRecords, entries: Sequence[Entry]) -> None:
-    """Take every target of ``entries`` for one migration; taking again what is taken already is fine.
+    """Lock all targets of ``entries`` for one migration. Idempotent.
 
     Raises:
-        Refused: another migration has one of them; none is kept.
+        Refused: another migration has locked one of the targets. Then no lock is kept.
     """
     taken: list[str] = []
     for name in _names(entries):
@@ -46,13 +46,13 @@ def acquire(records: MigrationRecords, entries: Sequence[Entry]) -> None:
 
 
 def require_free(records: MigrationRecords, entries: Sequence[Entry], after: Collection[str] = ()) -> None:
-    """See that no other migration has a target of ``entries``; takes nothing.
+    """Check that no other migration has locked a target of ``entries``. Locks nothing.
 
     Args:
-        after: migrations that will have given their targets back by then.
+        after: migrations whose locks do not count, because they will be released first.
 
     Raises:
-        Refused: another migration has one of them.
+        Refused: another migration has locked one of the targets.
     """
     for name in _names(entries):
         holder = (records.store.get_json(name) or {}).get("migration_id", records.id)
@@ -61,13 +61,13 @@ def require_free(records: MigrationRecords, entries: Sequence[Entry], after: Col
 
 
 def holders(store: RecordStore, entries: Sequence[Entry]) -> set[str]:
-    """The migrations that have a target of ``entries``."""
+    """Return the migrations that have locked a target of ``entries``."""
     found = (store.get_json(name) for name in _names(entries))
     return {str(lock["migration_id"]) for lock in found if lock}
 
 
 def release(records: MigrationRecords, entries: Sequence[Entry]) -> None:
-    """Give the targets back; what others hold stays theirs."""
+    """Release the targets. Locks of other migrations stay."""
     for name in _names(entries):
         holder = (records.store.get_json(name) or {}).get("migration_id")
         if holder == records.id:
@@ -75,12 +75,12 @@ def release(records: MigrationRecords, entries: Sequence[Entry]) -> None:
 
 
 def _take(records: MigrationRecords, name: str) -> str | None:
-    """The migration that has it already; None when it is taken now."""
+    """Lock one target. Return the migration that has locked it already, or None."""
     while True:
         if records.store.create(name, dump({"migration_id": records.id}).encode()):
             return None
         found = records.store.get_json(name)
-        # Given back since: then it is there to be taken.
+        # No lock any more: it was released just now. Try again.
         if found is not None:
             return str(found["migration_id"])
 
@@ -95,7 +95,7 @@ def _refusal(store: RecordStore, name: str, holder: str) -> Refused:
 
 
 def _names(entries: Sequence[Entry]) -> list[str]:
-    # Prefixes can contain each other, so a bucket is locked whole; always in the same order.
+    # Prefixes can contain each other, so the whole bucket is locked. The order is always the same.
     targets = {f"{entry.kind} {entry.target.region} {entry.target.bucket}" for entry in entries}
     return [
         f"migrations/{LOCKS}/{hashlib.sha256(target.encode()).hexdigest()[:32]}.json"
@@ -108,9 +108,9 @@ class Leases:
     """Leases of one migration.
 
     Args:
-        now: the time, with its zone.
-        seconds: how long this call can still take at most; None when no other process can take the
-            migration back meanwhile, and then no lease is written.
+        now: returns the time, with its zone.
+        seconds: returns how long this call can still take at most. None: no other process can roll the migration
+            back meanwhile, so no lease is written.
         sleep: waits (seconds).
     """
 
@@ -121,16 +121,16 @@ class Leases:
 
     @contextmanager
     def held(self, name: str) -> Iterator[None]:
-        """Hold one for as long as the block runs; a call that dies holds it until its time is over.
+        """Hold a lease while the block runs. The lease of a call that dies expires.
 
-        Several calls may run the same part: each has a lease of its own.
+        Several calls may run the same part, each with its own lease.
         """
         with self.alone(f"{name}-{uuid.uuid4().hex}", lambda: False):
             yield
 
     @contextmanager
     def alone(self, name: str, has_time: Callable[[], bool]) -> Iterator[bool]:
-        """``held``, by one call at a time; false when another call held it until ``has_time`` said no."""
+        """As ``held``, but one call at a time. Yield False when another call held it until time ran out."""
         if self.seconds is None:
             yield True
             return
@@ -146,12 +146,12 @@ class Leases:
         try:
             yield True
         finally:
-            # Once its time is over it may be another call's.
+            # An expired lease may belong to another call by now.
             if self.now() < until:
                 self.records.store.delete(lease)
 
     def running(self) -> list[str]:
-        """Names of the leases that are held now."""
+        """Return the names of the leases that are held now."""
         found = []
         prefix = self.records.running("")
         for name in self.records.store.names(prefix):
@@ -166,9 +166,9 @@ class Leases:
                 return True
             found = self.records.store.look(lease)
             if found is None:
-                continue  # it ended meanwhile
+                continue  # released just now
             if found[0] == body:
-                return True  # ours: the answer was lost, and the request repeated
+                return True  # ours: an answer was lost and the request was repeated
             if self._is_live(found[0]):
                 return False
             if self.records.store.replace(lease, body, found[1]):

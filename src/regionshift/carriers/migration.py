@@ -1,7 +1,7 @@
-"""A whole migration: plan, copy and prove every batch, finish; go on with it; take it back.
+"""A whole migration: plan it, copy and prove each batch, finish it, continue it, roll it back.
 
-The state machine runs ``run_batch`` for every line of the manifest between ``begin`` and ``finish``;
-``run`` does the same right here, which is how the function copies when it is called directly.
+The state machine runs ``run_batch`` for each line of the manifest between ``begin`` and ``finish``. ``run`` runs all
+batches in this process; the function does that when it is called directly.
 """
 
 from __future__ import annotations
@@ -17,20 +17,20 @@ from itertools import takewhile
 from typing import Any
 
 from regionshift.carriers import summary
-from regionshift.carriers.batch import Batch, BatchAnswer, Carriers, batch_notes
+from regionshift.carriers.batch import Batch, BatchAnswer, Carriers, progress_writer
 from regionshift.carriers.bounds import Bounds
 from regionshift.carriers.carrier import Entry, Level, Limits
 from regionshift.carriers.lines import dump, entry_line
 from regionshift.carriers.locks import Leases, acquire, release, require_free
-from regionshift.carriers.plan import MigrationPlan, Nowhere, Recorded, make_plan, require_sound
-from regionshift.carriers.plan_checks import ANYTHING, Asked, BeingPlanned, Seen, require_same
+from regionshift.carriers.plan import MigrationPlan, NullSink, RecordingSink, make_plan, require_sound
+from regionshift.carriers.plan_checks import ANYTHING, Asked, BeingPlanned, RequestCheck, require_same
 from regionshift.carriers.records import MigrationRecords, RecordStore
 from regionshift.carriers.side_by_side import side_by_side
 from regionshift.errors import Refused, WorkFailed
 
 _BATCHES_AT_ONCE = 4
-_LOOK_AGAIN = 1.0  # seconds between two looks whether calls are still copying
-_KEPT_FOR_AN_ANSWER = 5.0  # seconds of a call that waits for another
+_LOOK_AGAIN = 1.0  # seconds between two checks for calls that still copy
+_KEPT_FOR_AN_ANSWER = 5.0  # seconds that a waiting call keeps for its own answer
 _AT_THE_END = ("completed", "rolled_back")
 _DIGEST = 32  # characters
 _WHOLE = "all"  # the lease of a call that runs every batch
@@ -45,7 +45,7 @@ def _always() -> bool:
 
 @dataclass(frozen=True)
 class Progressed:
-    """Where a run is after one more batch."""
+    """The progress of a run after one more batch."""
 
     answer: BatchAnswer
     done: int
@@ -54,18 +54,18 @@ class Progressed:
 
 @dataclass(frozen=True)
 class Migrations:
-    """What all migrations into one region work with; ``of`` gives one of them.
+    """The migrations into one region; ``of`` returns one of them.
 
     Args:
-        store: where their records lie.
+        store: their records.
         carriers: by kind.
-        bounds: what may be touched today, whatever a record names.
-        now: the time, with its zone.
-        watch: told after each batch.
-        call_seconds: how long this call can still take, when another process may take the migration back
-            meanwhile: it then waits for us. None: no other process can.
+        bounds: the places that may be read and written today, whatever a record names.
+        now: returns the time, with its zone.
+        watch: called after each batch.
+        call_seconds: returns how long this call can still take, when another process may roll the migration back
+            meanwhile; that process then waits. None: no other process can.
         sleep: waits (seconds).
-        warn: told of what went wrong beside the work, which goes on.
+        warn: called with problems that do not stop the work.
     """
 
     store: RecordStore
@@ -78,24 +78,24 @@ class Migrations:
     warn: Callable[[str], None] = field(default=lambda _: None)
 
     def of(self, migration_id: str) -> Migration:
-        """One migration, whether it has begun or not.
+        """Return one migration, which may not have begun.
 
         Raises:
-            InputError: no migration can have this id.
+            InputError: the id is not valid.
         """
         return Migration(MigrationRecords(self.store, migration_id), self)
 
 
 @dataclass(frozen=True)
 class Migration:
-    """One migration, by its records."""
+    """One migration. Its state is in its records."""
 
     records: MigrationRecords
     means: Migrations
 
     @property
     def store(self) -> RecordStore:
-        """Where its records lie."""
+        """The store of its records."""
         return self.records.store
 
     @property
@@ -104,7 +104,7 @@ class Migration:
         return self.records.store.region
 
     def undone(self) -> Metadata | None:
-        """The record of its rollback, once one was begun."""
+        """Return the record of its rollback, or None when no rollback has begun."""
         return self.store.get_json(self.records.rollback)
 
     def plan(
@@ -115,11 +115,10 @@ class Migration:
         deep: bool = False,
         left_behind: bool = True,
     ) -> MigrationPlan:
-        """What a migration would do. Nothing is changed, nothing recorded.
+        """Return what a migration would do. Changes and records nothing.
 
         Args:
-            deep: also compare tags, checksums and settings of what is the same by its versions.
-            left_behind: also ask what is to be written for what is not carried, which only a plan that is shown needs.
+            deep, left_behind: see ``Carrier.inventory``.
         """
         return make_plan(
             self.records,
@@ -127,16 +126,16 @@ class Migration:
             entries,
             require_sound(self.means.carriers, entries),
             level=level,
-            sink=Nowhere(),
+            sink=NullSink(),
             deep=deep,
             left_behind=left_behind,
         )
 
     def require_beginnable(self, entries: Sequence[Entry], *, planned: bool = False) -> None:
-        """What `begin` needs, asked beforehand. Nothing is changed, nothing recorded.
+        """Check that `begin` would succeed. Changes and records nothing.
 
         Args:
-            planned: `plan` has asked the carriers just now.
+            planned: `plan` has checked the entries just now.
 
         Raises:
             Refused: another migration has a target.
@@ -149,9 +148,9 @@ class Migration:
             require_sound(self.means.carriers, entries)
 
     def ask(self, entries: Sequence[Entry], level: Level, keys: Sequence[str] = ()) -> str:
-        """Put on record what `asked` gives whoever plans it elsewhere; gives the digest that names it.
+        """Record a request for a migration, to be planned by another process. Return the digest for ``asked``.
 
-        An execution's input has no room for it: keys that are named one by one are entries' patterns, too.
+        The input of an execution is too small for the request, which can name thousands of keys.
         """
         wanted = {
             "entries": [entry_line(entry) for entry in entries],
@@ -164,7 +163,7 @@ class Migration:
         return digest
 
     def asked(self, digest: str) -> Mapping[str, Any]:
-        """``entries`` (lines), ``level`` and ``keys``, as `ask` was given them.
+        """Return the request that ``ask`` recorded: ``entries`` (lines), ``level`` and ``keys``.
 
         Raises:
             WorkFailed: there is no such record.
@@ -188,15 +187,17 @@ class Migration:
         deep: bool = False,
         asked: Asked = ANYTHING,
     ) -> Metadata:
-        """Take the targets and record the plan; for a known id, go on with the plan it has. ``deep`` as in ``plan``.
+        """Lock the targets and record the plan. A migration that has begun before continues with its plan.
 
         Args:
-            asked: what a new plan has to live up to; nothing is kept of one that does not.
+            deep: see ``Carrier.inventory``.
+            asked: conditions for a new plan. A plan that does not meet them is not recorded.
 
         Raises:
-            Refused: another migration has the target, the id is another's, or this one was rolled back.
-            OutOfBounds: an entry is not what the settings name.
-            InputError: see ``Carrier.check``. Both: see ``Seen.require``.
+            Refused: another migration has locked a target, the id is another migration's, or this migration was
+                rolled back. Also see ``RequestCheck.require``.
+            OutOfBounds: an entry is not among the settings.
+            InputError: see ``Carrier.check`` and ``RequestCheck.require``.
         """
         self.means.bounds.require(entries, self.records.id)
         known = self.known(entries)
@@ -207,7 +208,7 @@ class Migration:
                 raise _planned_elsewhere(self.records)
             known = known if self.means.call_seconds is None else self.known(entries)
             if known and known["status"] != "planning":
-                return self._again(known)  # by the call that was waited for
+                return self._again(known)  # the other call has planned it
             return self._begin(known, entries, level, asked, deep=deep)
 
     def _begin(
@@ -220,15 +221,15 @@ class Migration:
         deep: bool,
     ) -> Metadata:
         if known:
-            self._forget_stop()  # its planning was killed and begins again
+            self._forget_stop()  # an earlier planning call was killed
         started = (known or {}).get("started") or self._time()
         metadata = summary.opened(self.records, entries, level, started)
-        # No two calls write the same bytes, so that each knows its own by the etag.
+        # The bytes of each call differ, so the etag tells whose summary it is.
         metadata["call"] = uuid.uuid4().hex
         with ThreadPoolExecutor(1, thread_name_prefix="check") as pool:
-            # Only asks, so it goes beside what is written meanwhile.
+            # The checks only read, so they run while the summary is written.
             limits = pool.submit(require_sound, self.means.carriers, entries)
-            # On record before the target is taken: the lock of a target always names a migration that has a record.
+            # The summary is written before the lock, so that a lock always names a migration with a summary.
             ours = self.store.put_json(self.records.metadata, metadata)
             try:
                 acquire(self.records, entries)
@@ -238,10 +239,10 @@ class Migration:
                 raise
 
     def known(self, entries: Sequence[Entry]) -> Metadata | None:
-        """The summary of a migration of ``entries`` that began before; None when there is none.
+        """Return the summary when this migration has begun before, else None.
 
         Raises:
-            Refused: the id is another migration's, or this one was rolled back.
+            Refused: the id belongs to a migration of other entries, or this one was rolled back.
         """
         known = self.store.get_json(self.records.metadata)
         if known:
@@ -250,106 +251,104 @@ class Migration:
         return known or None
 
     def run(self, has_time: Callable[[], bool] = _always, *, batches: int | None = None) -> bool:
-        """Run every batch here; false when time ran out, a stop was asked for, or another call is at it.
+        """Run all batches in this process. Return False when time ran out, a stop was asked, or another call runs.
 
         Args:
-            batches: how many the plan has; None: looked up.
+            batches: the number of batches in the plan; None: read from the summary.
         """
         if batches is None:
             batches = int(self.metadata().get("batches", 0))
         leases = self._leases()
-        # Two calls side by side would copy everything twice.
+        # Two calls at once would copy everything twice.
         with leases.alone(_WHOLE, lambda: False) as alone:
             if not alone or (self.means.call_seconds is not None and set(leases.running()) - {_WHOLE}):
                 return False
             return self._each(Batch.run, batches, has_time)
 
     def run_batch(self, batch: int, has_time: Callable[[], bool] = _always) -> BatchAnswer:
-        """Run one batch: what the state machine's Lambda does for one line of the manifest.
+        """Run one batch, as the state machine's Lambda does for each line of the manifest.
 
-        While another call is at the same batch it waits; when time runs out before that one has ended, or its
-        time is over, there is ``more`` to do.
+        Waits while another call runs the same batch. When time runs out first, the answer says ``more``.
         """
         with self._leases().alone(f"{batch:08d}", has_time) as alone:
             if not alone:
                 return BatchAnswer(batch, more=True)
-            note = batch_notes(self.records, batch, self.means.now, self.means.warn)
+            note = progress_writer(self.records, batch, self.means.now, self.means.warn)
             return self._batch(batch, has_time).run(note)
 
     def finish_unless_stopped(self, *, goes_back: bool = True) -> Metadata | None:
-        """``finish``; None when the migration was stopped, to be resumed later or taken back."""
+        """``finish``, unless the migration was stopped: then return None."""
         with self._leases().held("finish"):
             if self.store.exists(self.records.stop):
                 return None
             return self.finish(goes_back=goes_back)
 
     def finish(self, *, goes_back: bool = True) -> Metadata:
-        """Add up the results; ``completed`` only if every item is proven, and then the targets are given back.
+        """Add up the results. The status is ``completed`` when each item is proven; then the targets are released.
 
-        What is incomplete keeps its targets until it is gone on with or taken back: another migration would
-        record what this one wrote as its own way back.
+        An incomplete migration keeps its locks until it is continued or rolled back. Otherwise another migration would
+        record this one's writes as the earlier state.
 
         Args:
-            goes_back: what is incomplete is taken back next. If not, and nothing is open but what was in
-                conflict from the beginning, going on could do no more, and the targets are given back too.
+            goes_back: an incomplete migration is rolled back next. If False, and only items that the plan named as
+                conflicts are left, the targets are released too, because a second call could do nothing more.
         """
         metadata = self.metadata()
         if metadata["status"] not in _AT_THE_END:
             metadata |= {**summary.added_up(self.records, metadata), "ended": self._time()}
             self.store.put_json(self.records.metadata, metadata)
-        # Also when it ended before: that call may have been killed before it released them.
+        # Also when it ended before: that call may have been killed before the release.
         if _is_done_with_its_targets(metadata, goes_back=goes_back):
             release(self.records, summary.entries_of(metadata))
         return metadata
 
     def let_go(self) -> None:
-        """Release the targets of an incomplete migration that will not be resumed; what it wrote stays."""
+        """Release the targets of an incomplete migration that will not continue. Its copies stay."""
         release(self.records, summary.entries_of(self.metadata()))
 
     def migrate(self, entries: Sequence[Entry], level: Level = Level.FULL, *, deep: bool = False) -> Metadata:
-        """All of it, here: begin, run, finish."""
+        """Begin, run and finish in this process."""
         begun = self.begin(entries, level, deep=deep)
         self.run(batches=begun["batches"])
         return self.finish()
 
     def stop(self) -> None:
-        """Ask every worker to begin no further batch; one that has no plan yet has none."""
-        # A flag that outlived its migration would stop the next one of this id before it began.
+        """Tell all workers to start no other batch."""
+        # Without a summary there are no workers, and the flag would stop the next migration of this id.
         if self.store.exists(self.records.metadata):
             self.store.put(self.records.stop, b"")
 
     def require_free(self, after: Collection[str] = ()) -> None:
-        """See that no other migration is working on this one's targets: then it could not be taken back.
+        """Check that no other migration has locked this one's targets, so that it can be rolled back.
 
         Args:
-            after: migrations that are taken back before this one, and give their targets back.
+            after: migrations that are rolled back, and release their targets, before this one.
 
         Raises:
             WorkFailed: there is no such migration.
-            Refused: another has one of them.
+            Refused: another migration has locked a target.
         """
         require_free(self.records, summary.entries_of(self.metadata()), after)
 
     def rollback(self, reason: str = "", has_time: Callable[[], bool] = _always) -> Metadata:
-        """Take everything back that the migration wrote, however far it came.
+        """Undo all writes of the migration, also of an unfinished one.
 
-        Calls that are copying are stopped and waited for: undo does not see a copy under way. When time runs
-        out before they end, the record names them under ``waiting`` and the next call goes on.
+        First stops the copying calls and waits for them, because undo does not see a copy that is still running. When
+        time runs out first, the record names these calls under ``waiting``, and the next call continues.
 
         Raises:
             InputError, WorkFailed: there is no such migration.
-            Refused: another migration is not done with the same target; or a batch cannot be taken back, and all
-                others are.
-            OutOfBounds: it wrote where the settings name nothing today.
+            Refused: another migration has locked a target; or a batch cannot be undone, and all others are undone.
+            OutOfBounds: the migration wrote to a place that the settings do not name today.
         """
         metadata = self.metadata()
         self.means.bounds.require(summary.entries_of(metadata), self.records.id)
-        # Another migration may have recorded what ours wrote as its own way back.
+        # Another migration may have recorded our writes as its earlier state.
         acquire(self.records, summary.entries_of(metadata))
         self.stop()
         tally = summary.Tally()
         record = summary.rollback_record(self.records, metadata, reason, self._time())
-        # From here on it is not resumed: that would take the stop away while we wait.
+        # From here on it cannot be resumed: that would delete the stop flag while we wait.
         self.store.create(self.records.rollback, dump(record).encode() + b"\n")
         if waiting := self._still_running(has_time):
             return record | {"waiting": waiting}
@@ -357,7 +356,7 @@ class Migration:
         refusals: dict[int, Refused] = {}
 
         def undo(batch: Batch) -> BatchAnswer:
-            """No batch waits for another one's refusal, which comes back with each call."""
+            """Undo the other batches too when one is refused: its refusal would come back with each call."""
             try:
                 return batch.undo()
             except Refused as refusal:
@@ -381,17 +380,17 @@ class Migration:
         return record
 
     def metadata(self) -> Metadata:
-        """The migration's summary.
+        """Return the migration's summary.
 
         Raises:
-            WorkFailed: there is none.
+            WorkFailed: there is no such migration.
         """
         metadata = self.store.get_json(self.records.metadata)
         if metadata is None:
             raise WorkFailed(
                 f"There is no migration {self.records.id}.",
                 where=self.records.where(self.records.metadata),
-                remedy="Look at the folder migrations/ of the target's deployment bucket.",
+                remedy="Look in the folder migrations/ of the target's deployment bucket.",
                 error_id="RS-MIGRATION-001",
             )
         return metadata
@@ -406,7 +405,7 @@ class Migration:
         return self.means.call_seconds is not None and self.means.call_seconds() > _KEPT_FOR_AN_ANSWER
 
     def _still_running(self, has_time: Callable[[], bool]) -> list[str]:
-        """Wait until no call is copying any more; those that still are when time runs out."""
+        """Wait until no call copies any more. Return the calls that still do when time runs out."""
         leases = self._leases()
         while running := leases.running():
             if not has_time():
@@ -447,8 +446,8 @@ class Migration:
         *,
         deep: bool,
     ) -> Metadata:
-        seen = Seen(asked)
-        with Recorded(self.records, level) as sink:
+        seen = RequestCheck(asked)
+        with RecordingSink(self.records, level) as sink:
             plan = make_plan(
                 self.records,
                 self.means.carriers,
@@ -480,10 +479,10 @@ class Migration:
         return metadata
 
     def _give_up(self, entries: Sequence[Entry], ours: str) -> None:
-        """Planning failed: nothing was written, so nothing stays behind, but what another call wrote since."""
+        """Remove the locks and the summary after planning failed, unless another call has written the summary."""
         found = self.store.look(self.records.metadata)
         if found is not None and found[1] == ours:
-            # The targets first: a migration that holds them without a record can be neither resumed nor taken back.
+            # The locks first: a migration that has locks and no summary could be neither resumed nor rolled back.
             release(self.records, entries)
             self.store.delete(self.records.metadata)
 
@@ -515,7 +514,7 @@ class Migration:
 
 
 def _is_done_with_its_targets(metadata: Metadata, *, goes_back: bool) -> bool:
-    """Whether it will write nothing more there, and has nothing there that is about to be taken back."""
+    """Whether it will neither write nor undo anything more at its targets."""
     if metadata["status"] in _AT_THE_END or not metadata["batches"]:
         return True
     return not (goes_back or metadata["problems"] or metadata["batches_missing"])

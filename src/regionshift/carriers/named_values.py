@@ -1,4 +1,4 @@
-"""What parameters and secrets have in common: named values that are read, written and compared one by one."""
+"""Named values: what parameters and secrets have in common. They are read, written and compared one by one."""
 
 from __future__ import annotations
 
@@ -32,16 +32,17 @@ from regionshift.carriers.carrier import (
     VersionIdentity,
     Work,
     Written,
+    changed_since,
 )
 from regionshift.carriers.side_by_side import side_by_side
 from regionshift.errors import InputError, Refused, WorkFailed
 from regionshift.waiting import AT_ONCE, Waiter
 
 ClientSource = Callable[[str, str], Any]
-"""Gives the boto3 client of (service, region)."""
+"""Returns the boto3 client of (service, region)."""
 
-# Both services answer with one of these when called too often; PutParameter allows only 3 a second
-# (AWS General Reference, "Systems Manager endpoints and quotas").
+# The codes with which both services throttle. PutParameter allows only 3 calls a second (AWS General Reference,
+# "Systems Manager endpoints and quotas").
 TOO_OFTEN = frozenset({"ThrottlingException", "Throttling", "TooManyRequestsException", "TooManyUpdates"})
 _ATTEMPTS = 8
 _FIRST_WAIT = 0.2  # seconds, doubled each time
@@ -49,19 +50,19 @@ _LOOKS_AT_ONCE = 8
 MEANWHILE = "someone else wrote here while the migration ran"
 DENIED = frozenset({"AccessDeniedException", "AccessDenied", "UnauthorizedOperation"})
 RULES = ("arn", "region")
-"""``arn``: the region field of ARNs. ``region``: the region's name wherever it stands as a whole word."""
+"""``arn``: the region field of ARNs. ``region``: the region's name as a whole word anywhere."""
 
 
 @dataclass(frozen=True)
 class Value:
-    """A value on its way. It cannot be shown: not by ``repr``, in a log or in a traceback's locals."""
+    """A value in memory. ``repr``, logs and tracebacks do not show it."""
 
     text: str | None = field(default=None, repr=False)
     binary: bytes | None = field(default=None, repr=False)
 
 
 class NamedError(Exception):
-    """A call for one name failed. Never holds AWS's message, which can quote the value it refused."""
+    """A call for one name failed. Never contains AWS's message, which can quote the refused value."""
 
     def __init__(self, code: str, operation: str) -> None:
         super().__init__(f"{operation} answered {code}")
@@ -70,11 +71,11 @@ class NamedError(Exception):
 
 
 class ThrottledError(NamedError):
-    """The service still says that it is called too often, or does not tell of a write yet: later it will answer."""
+    """The service still throttles, or does not show a write yet. A later call will succeed."""
 
 
 class UnclearError(NamedError):
-    """The service failed inside: it may have done what it was asked for all the same."""
+    """The service had an internal failure. It may have done the write."""
 
 
 class ConcurrentWriteError(NamedError):
@@ -88,11 +89,11 @@ class ConcurrentWriteError(NamedError):
 
 
 def call(operation: Callable[..., Any], **given: Any) -> Any:
-    """One API call, tried again while the service says that it is called too often.
+    """Make one API call. Retry while the service throttles.
 
     Raises:
-        ThrottledError: it still is.
-        UnclearError: it failed inside.
+        ThrottledError: the service still throttles.
+        UnclearError: an internal failure of the service.
         NamedError: the service refused.
     """
     for attempt in range(_ATTEMPTS):
@@ -104,13 +105,13 @@ def call(operation: Callable[..., Any], **given: Any) -> Any:
                 raise refusal from None
             pause(attempt)
         except ParamValidationError:
-            # It quotes what it does not like, and would be raised all the way to the state machine.
+            # Its message quotes the value, and would reach the state machine.
             raise NamedError("ParamValidation", getattr(operation, "__name__", "the call")) from None
     raise AssertionError("the last attempt returns or raises")
 
 
 def pause(attempt: int) -> None:
-    """Wait twice as long after each attempt, with jitter, so that refused callers do not retry together."""
+    """Wait twice as long after each attempt, with jitter, so that throttled callers do not retry together."""
     time.sleep(_FIRST_WAIT * 2**attempt * (0.5 + random.random() / 2))
 
 
@@ -123,10 +124,10 @@ def _refusal(error: ClientError) -> NamedError:
 
 
 def is_told_late(error: Exception, codes: Collection[str], has_time: Callable[[], bool]) -> bool:
-    """Whether ``error`` says with one of ``codes`` that there is nothing, where something was just written.
+    """Whether ``error`` has one of ``codes`` for "not found", which follow a write that is not visible yet.
 
     Raises:
-        ThrottledError: it does, and the time of this call is over: the next one goes on.
+        ThrottledError: it has, and time ran out; the next call continues.
     """
     if not isinstance(error, NamedError) or error.code not in codes:
         return False
@@ -136,7 +137,7 @@ def is_told_late(error: Exception, codes: Collection[str], has_time: Callable[[]
 
 
 def pages(operation: Callable[..., Any], field_name: str, **given: Any) -> Iterator[dict[str, Any]]:
-    """All entries of a paged listing."""
+    """Yield all entries of a paged listing."""
     token: dict[str, str] = {}
     while True:
         answer = call(operation, **given, **token)
@@ -148,11 +149,11 @@ def pages(operation: Callable[..., Any], field_name: str, **given: Any) -> Itera
 
 @contextmanager
 def listed(what: str, region: str) -> Iterator[None]:
-    """Around the reading of a listing, to its end.
+    """Translate errors of the listing in the block.
 
     Raises:
         Refused: no permission.
-        WorkFailed: the service answered otherwise.
+        WorkFailed: any other error.
     """
     try:
         yield
@@ -171,10 +172,10 @@ def listed(what: str, region: str) -> Iterator[None]:
 
 @contextmanager
 def batch_seen(what: str, entry: Entry) -> Iterator[None]:
-    """Around looking at what a batch is about, when nothing can be said of its items one by one.
+    """Translate errors of the calls in the block that read a whole batch.
 
     Raises:
-        OutOfTimeError: the service is asked too often; the next call goes on.
+        OutOfTimeError: the service throttles; the next call continues.
         WorkFailed: the service refused.
     """
     try:
@@ -185,30 +186,28 @@ def batch_seen(what: str, entry: Entry) -> Iterator[None]:
         remedy = "Grant the migration's role what the plan names." if error.code in DENIED else None
         where = f"{entry.source.region} to {entry.target.region}"
         raise WorkFailed(
-            f"{what} cannot be looked at: {error}.", where=where, remedy=remedy, error_id="RS-CARRY-011"
+            f"{what} cannot be read: {error}.", where=where, remedy=remedy, error_id="RS-CARRY-011"
         ) from error
 
 
 def looked_at(what: str, key: str, look: Callable[[], Item | None]) -> Item | None:
-    """What ``look`` makes of one item while a migration is planned; a conflict where the service does not tell.
+    """Return the result of ``look`` for one planned item; a conflict when the service refuses.
 
     Raises:
-        WorkFailed: the service is asked too often, which says nothing about the item.
+        WorkFailed: the service throttles.
     """
     try:
         return look()
     except ThrottledError as error:
-        raise WorkFailed(
-            f"{what} cannot be looked at: {error}.", where=key, error_id="RS-CARRY-011"
-        ) from error
+        raise WorkFailed(f"{what} cannot be read: {error}.", where=key, error_id="RS-CARRY-011") from error
     except NamedError as error:
-        return Item(key, ItemState.CONFLICT, reason=f"it cannot be looked at: {error}")
+        return Item(key, ItemState.CONFLICT, reason=f"it cannot be read: {error}")
 
 
 def looked_at_together(
     what: str, look: Callable[[str, Carried | None], Item | None], given: Iterable[tuple[str, Carried | None]]
 ) -> Iterator[Item]:
-    """What ``look`` makes of each key and what was carried of it, several at once and in their order.
+    """Yield the results of ``look`` for pairs of key and earlier copy, several at once, in their order.
 
     Raises:
         WorkFailed: see ``looked_at``.
@@ -222,19 +221,19 @@ def looked_at_together(
 
 
 Description = Mapping[str, Any]
-"""What the service tells of one name, without its value."""
+"""The service's metadata of one name, without its value."""
 Both = tuple[Description | None, Description | None]
-"""What stands at the source and at the target."""
+"""The metadata at the source and at the target."""
 
 
 class NamedCarrier(ABC):
-    """Copies, proves and takes back a batch, one name after the other; a subclass knows what one name needs.
+    """Copies, proves and undoes a batch, one name after the other. Subclasses handle one name.
 
-    A name that the service is asked about too often is left for the next call, which finds by ``Carrier.recover`` what
-    was written of it. What the service may tell as it was before the write is asked for again before it is judged.
+    When the service throttles, the name is left for the next call, which finds its writes by ``Carrier.recover``.
+    A read that may be stale is repeated before the item fails.
 
     Class attributes:
-        what: the kind of data, as a sentence begins with it.
+        what: the kind of data, as the first word of a sentence.
     """
 
     what: ClassVar[str]
@@ -329,7 +328,7 @@ class NamedCarrier(ABC):
     def _seen(
         self, entry: Entry, place: DataLocation, keys: Sequence[str]
     ) -> Callable[[str], Description | None] | None:
-        """See ``_described``; None when the service is asked too often, and all is left for the next call."""
+        """See ``_described``; None when the service throttles, so that all names are left for the next call."""
         try:
             with batch_seen(self.what, entry):
                 return self._described(place, keys)
@@ -338,11 +337,11 @@ class NamedCarrier(ABC):
 
     @abstractmethod
     def _described(self, place: DataLocation, keys: Sequence[str]) -> Callable[[str], Description | None]:
-        """Gives what stands at a place under one of ``keys``, as it is now or was when the batch was begun."""
+        """Return a function that gives the metadata at ``place`` of one of ``keys``, now or when the batch began."""
 
     @abstractmethod
     def _carry(self, work: Work, item: Item, before: Before, both: Both, made: list[str]) -> None:
-        """Write one name, as far as ``made`` has not its version (an identity); what is written goes into it.
+        """Write one name, unless ``made`` has its version (an identity) already; add the version to ``made``.
 
         Raises:
             NamedError: it could not be written, or somebody else wrote there.
@@ -350,54 +349,52 @@ class NamedCarrier(ABC):
 
     @abstractmethod
     def _problem(self, entry: Entry, item: Item, made: VersionIdentity, level: Level, both: Both) -> str:
-        """Why ``made`` is not proven at ``level``; empty when it is."""
+        """Return why ``made`` is not proven at ``level``; empty when it is."""
 
     @abstractmethod
     def _shows(self, there: Description | None, made: VersionIdentity) -> bool:
-        """Whether what stands there is told as of after ``made`` was written."""
+        """Whether the metadata ``there`` shows the version ``made`` already."""
 
     @abstractmethod
     def _take_back(
         self, work: Work, item: Item, before: Before, made: VersionIdentity, there: Description | None
     ) -> Undone | Conflict:
-        """Make one name at the target, where ``there`` stands, what it was before ``made``."""
+        """Restore one name at the target to its state before ``made``. ``there``: its present metadata."""
 
 
 def decide(
     ours: Carried | None, source: VersionIdentity, target: VersionIdentity | None
 ) -> tuple[ItemState, str]:
-    """What one name needs, and why when it is a conflict."""
-    if ours and target is None:
-        return ItemState.CONFLICT, f"deleted at the target since {ours.migration_id} wrote it"
-    if ours and target and not target.is_recorded_as(ours.target_version, ours.ended):
-        return ItemState.CONFLICT, f"written over at the target since {ours.migration_id} wrote it"
+    """Return the state of one name in the plan, and the reason when it is a conflict."""
+    if ours and (target is None or not target.is_recorded_as(ours.target_version, ours.ended)):
+        return ItemState.CONFLICT, changed_since(ours, deleted=target is None)
     if ours and source.is_recorded_as(ours.source_version, ours.ended):
         return ItemState.SAME, ""
     return (ItemState.NEW if target is None else ItemState.CHANGED), ""
 
 
-def reckon_named(cost: Cost, item: Item, level: Level) -> None:
-    """The value and its settings, and at full the same of both sides again."""
+def add_named_cost(cost: Cost, item: Item, level: Level) -> None:
+    """Add the requests for one value and its settings; at level ``full``, both sides are read again."""
     del item
     cost.writes += 1
     cost.reads += 4 if level is Level.FULL else 0
 
 
 def tags_of(entries: list[dict[str, str]] | None) -> dict[str, str]:
-    """Tags as AWS lists them, as a mapping; AWS's own (``aws:``) left out, nobody else can set them."""
+    """Return AWS's list of tags as a mapping, without AWS's own (``aws:``), which nobody else can set."""
     return {tag["Key"]: tag["Value"] for tag in entries or [] if not tag["Key"].startswith("aws:")}
 
 
 def tag_list(tags: Mapping[str, str]) -> list[dict[str, str]]:
-    """Tags as AWS wants them."""
+    """Return a mapping of tags as AWS's list."""
     return [{"Key": key, "Value": value} for key, value in sorted(tags.items())]
 
 
 def require_rules(entry: Entry) -> None:
-    """Refuse rules that do not exist.
+    """Check the rewrite rules of an entry.
 
     Raises:
-        InputError: one does not.
+        InputError: a rule does not exist.
     """
     if "" in entry.replace:
         raise InputError(
@@ -417,10 +414,10 @@ def require_rules(entry: Entry) -> None:
 
 
 def rewritten(entry: Entry, value: Value) -> tuple[Value, dict[str, int]]:
-    """The value for the target and how often each rule changed it; binary values stay as they are.
+    """Return the value for the target, and how often each rule changed it. Binary values do not change.
 
-    An entry's own texts are replaced last, all of them in one pass, the longest first: what one of them puts
-    in is never changed by another.
+    The entry's own texts are replaced last, in one pass and the longest first, so that no replacement is replaced
+    again.
     """
     if value.text is None or not (entry.rewrite or entry.replace):
         return value, {}
@@ -443,12 +440,12 @@ def rewritten(entry: Entry, value: Value) -> tuple[Value, dict[str, int]]:
 
 
 def told(counts: dict[str, int]) -> str:
-    """What a plan says about it; empty when nothing changes."""
+    """Return the counts as text for a plan; empty when nothing changes."""
     return ", ".join(f"{rule} ×{number}" for rule, number in counts.items())
 
 
 def rewrites_of(entry: Entry, value: Callable[[], Value]) -> str:
-    """What a plan says about one item; its value is read only where the entry has rules."""
+    """Return the rewrites of one item as text for a plan. Reads its value only when the entry has rules."""
     return told(rewritten(entry, value())[1]) if entry.rewrite or entry.replace else ""
 
 

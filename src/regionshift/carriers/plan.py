@@ -1,7 +1,6 @@
-"""Plan a migration: what every entry's items need, cut into batches, written as it is found.
+"""Plan a migration: find the state of each entry's items and cut them into batches.
 
-Memory does not grow with the number of items: listings are streams, and a batch is written before the
-next is gathered.
+Memory does not grow with the number of items: listings are streams, and each batch is written before the next one.
 """
 
 from __future__ import annotations
@@ -21,8 +20,8 @@ from regionshift.carriers.lines import dump, entry_line, item_line, to_bytes
 from regionshift.carriers.records import PROGRAMS_OWN, MigrationRecords
 from regionshift.carriers.selection import narrowed, selector
 
-# A batch costs about ten requests and four state transitions of its own; 250 items make that little
-# (docs/benchmarks.md). Few large objects are spread over many workers all the same.
+# Each batch needs about ten requests and four state transitions more; over 250 items that is little
+# (docs/benchmarks.md). The limit of bytes spreads few large objects over many workers.
 BATCH_ITEMS = 250
 _BATCH_VERSIONS = 1000
 _BATCH_BYTES = 10 * 1024**3
@@ -32,18 +31,18 @@ _NEWER_SHOWN = 20
 _LEFT_SHOWN = 3  # of each kind
 _UNSEALED_SHOWN = 3
 _CONFLICTS_A_PART = 1000
-_WRITTEN_AT_ONCE = 8  # records; each of them is held until it is written
+_WRITTEN_AT_ONCE = 8  # records, in memory until they are written
 
 
 @dataclass
 class Targets:
-    """Judges the items of one plan, entry by entry in the plan's order.
+    """Finds items of one plan that must not be written, entry by entry in the plan's order.
 
-    What two entries write is remembered only where both select it, which the settings refuse: nothing grows with
+    Names are remembered only where two entries select them, which the settings refuse. So memory does not grow with
     the number of items.
 
     Args:
-        records_bucket: where the migration's own records are.
+        records_bucket: the bucket of the migration's records.
     """
 
     entries: Sequence[Entry]
@@ -51,13 +50,13 @@ class Targets:
     _seen: set[bytes] = field(default_factory=set)
 
     def judged(self, items: Iterator[Item], place: int) -> Iterator[Item]:
-        """The items of the entry at ``place``; a conflict where one of them must not be written."""
+        """Yield the items of the entry at ``place``; those that must not be written as conflicts."""
         entry = self.entries[place]
         rivals = [other for at, other in enumerate(self.entries) if at != place and _may_meet(entry, other)]
         selects = [(other.target.prefix, selector(other)) for other in rivals]
         for item in items:
             name = entry.target.prefix + item.key
-            # Remembered also of what is the same or in conflict: another entry must not write over that either.
+            # Also for items that are the same or in conflict: another entry must not overwrite them.
             shared = any(name.startswith(prefix) and wants(name[len(prefix) :]) for prefix, wants in selects)
             problem = self._problem(entry, item, name) or (self._twice(entry, name) if shared else "")
             if problem and item.kind is not ItemState.CONFLICT:
@@ -68,7 +67,7 @@ class Targets:
     def _problem(self, entry: Entry, item: Item, name: str) -> str:
         if item.kind is ItemState.SAME:
             return ""
-        # Otherwise records, locks and code could be forged by whoever can write at the source.
+        # Otherwise anybody who can write at the source could forge records, locks and code.
         if entry.target.bucket == self.records_bucket and name.startswith(PROGRAMS_OWN):
             return "the program keeps its own objects there"
         if not name:
@@ -89,7 +88,7 @@ class Targets:
 
 
 def _may_meet(one: Entry, other: Entry) -> bool:
-    """Whether one name can lie in both targets."""
+    """Whether one name can be in both targets."""
     here, there = one.target, other.target
     if (one.kind, here.region, here.bucket) != (other.kind, there.region, there.bucket):
         return False
@@ -98,11 +97,11 @@ def _may_meet(one: Entry, other: Entry) -> bool:
 
 @dataclass(frozen=True)
 class EntryPlan:
-    """One entry's share of a plan: how many items of each kind, how many bytes, and what copying them takes.
+    """The part of a plan for one entry: the number of items by state, the bytes, and the cost of copying.
 
-    ``rewritten``: how many values the entry's rules change; ``rewrites`` are the first of them, by name and rule.
-    ``newer``: how many items would write over something newer; ``newest`` are the first, by name and why.
-    ``left``: how many items have what is not carried, by what it is; ``left_by`` are the first, by name and what.
+    ``rewritten``: how many values the entry's rules change; ``rewrites``: the first of them, (name, rules).
+    ``newer``: how many items would overwrite something newer; ``newest``: the first of them, (name, reason).
+    ``left``: how many items have each property that is not carried; ``left_by``: the first, (name, property).
     """
 
     entry: Entry
@@ -123,10 +122,9 @@ class EntryPlan:
 
 @dataclass(frozen=True)
 class MigrationPlan:
-    """A whole plan. ``conflicts`` are the first of them, by name and reason.
+    """A whole plan. ``conflicts``: the first of them, (name, reason).
 
-    ``digest`` is over everything that would be written or is in conflict: two plans with the same digest
-    do the same.
+    ``digest``: over all items that would be written or are in conflict. Plans with the same digest do the same.
     """
 
     migration_id: str
@@ -137,36 +135,36 @@ class MigrationPlan:
 
     @property
     def counts(self) -> dict[str, int]:
-        """Items of each kind over all entries."""
+        """The number of items in each state."""
         return {
             kind.value: sum(part.counts.get(kind.value, 0) for part in self.entries) for kind in ItemState
         }
 
     @property
     def to_copy(self) -> int:
-        """How many items the migration would write."""
+        """The number of items that the migration would write."""
         counts = self.counts
         return counts[ItemState.NEW.value] + counts[ItemState.CHANGED.value]
 
     @property
     def bytes(self) -> int:
-        """How many bytes the migration would move."""
+        """The number of bytes that the migration would move."""
         return sum(part.bytes for part in self.entries)
 
     @property
     def batches(self) -> int:
-        """How many batches the plan has."""
+        """The number of batches."""
         return sum(part.batches for part in self.entries)
 
 
 class Sink(Protocol):
-    """Where batches and conflicts go while a plan is made."""
+    """Receives batches and conflicts while a plan is made."""
 
     def batch(self, number: int, entry: Entry, after: str, items: Sequence[Item]) -> None:
-        """One batch, in order."""
+        """Receive one batch, in order."""
 
     def conflict(self, entry: Entry, item: Item) -> None:
-        """One item that is not copied."""
+        """Receive one item that is not copied."""
 
 
 @dataclass
@@ -183,9 +181,11 @@ class _Tally:
     left_by: list[tuple[str, str]] = field(default_factory=list)
 
     def note(self, name: str, item: Item) -> None:
-        """What a person should know of one item that is to be written."""
+        """Count the remarks about one item that would be written."""
         if item.rewrites:
-            self.rewrites_one(name, item.rewrites)
+            self.rewritten += 1
+            if len(self.rewrites) < _REWRITES_SHOWN:
+                self.rewrites.append((name, item.rewrites))
         if item.newer:
             self.newer += 1
             if len(self.newest) < _NEWER_SHOWN:
@@ -195,25 +195,19 @@ class _Tally:
             if self.left[what] <= _LEFT_SHOWN:
                 self.left_by.append((name, what))
 
-    def rewrites_one(self, name: str, what: str) -> None:
-        """One value more that the entry's rules change."""
-        self.rewritten += 1
-        if len(self.rewrites) < _REWRITES_SHOWN:
-            self.rewrites.append((name, what))
 
-
-class Nowhere:
-    """For a plan that is only shown."""
+class NullSink:
+    """Keeps nothing: for a plan that is only shown."""
 
     def batch(self, number: int, entry: Entry, after: str, items: Sequence[Item]) -> None:
-        """Nothing is kept."""
+        """See ``Sink.batch``."""
 
     def conflict(self, entry: Entry, item: Item) -> None:
-        """Nothing is kept."""
+        """See ``Sink.conflict``."""
 
 
-class Recorded:
-    """Writes the plan's records, a few at once; they count once the summary says that it is planned."""
+class RecordingSink:
+    """Writes the plan's records, a few at once. They are valid once the summary says that the plan is complete."""
 
     def __init__(self, records: MigrationRecords, level: Level) -> None:
         self._records, self._level = records, level
@@ -233,7 +227,7 @@ class Recorded:
         self._pool.shutdown(cancel_futures=True)
 
     def batch(self, number: int, entry: Entry, after: str, items: Sequence[Item]) -> None:
-        """One batch's record."""
+        """Write the record of one batch."""
         if entry not in self._announced:
             self._write(folder_of(entry) + self._records.id, b"")
             self._announced.append(entry)
@@ -243,13 +237,13 @@ class Recorded:
         self._manifest.append(dump({"migration_id": self._records.id, "batch": number}))
 
     def conflict(self, entry: Entry, item: Item) -> None:
-        """One line of the conflicts' record."""
+        """Add one line to the record of conflicts."""
         self._conflicts.append({"entry": str(entry.target), **item_line(item)})
         if len(self._conflicts) == _CONFLICTS_A_PART:
             self._flush()
 
     def close(self) -> None:
-        """Write what is left, and the manifest."""
+        """Write the remaining conflicts and the manifest."""
         if self._conflicts:
             self._flush()
         self._write(self._records.manifest, "".join(line + "\n" for line in self._manifest).encode())
@@ -268,7 +262,7 @@ class Recorded:
 
 
 def require_sound(carriers: Mapping[str, Carrier], entries: Sequence[Entry]) -> list[Limits]:
-    """See that every entry can be carried and taken back. Changes nothing.
+    """Check that each entry can be carried and undone. Changes nothing.
 
     Raises:
         InputError, Refused: see ``Carrier.check``.
@@ -288,12 +282,12 @@ def make_plan(
     left_behind: bool = False,
     watch: Callable[[Entry, Item], None] = lambda _entry, _item: None,
 ) -> MigrationPlan:
-    """Plan every entry. Changes nothing at the source or the target.
+    """Plan all entries. Changes nothing at the source or the target.
 
     Args:
-        limits: what ``require_sound`` said of each entry.
+        limits: the answers of ``require_sound``, one for each entry.
         deep, left_behind: see ``Carrier.inventory``.
-        watch: told of every item that is selected, whatever becomes of it.
+        watch: called with each selected item.
     """
     parts: list[EntryPlan] = []
     conflicts: list[tuple[str, str]] = []
@@ -334,33 +328,33 @@ def make_plan(
 
 
 def _of_unsealed(migrations: Sequence[str]) -> Iterator[str]:
-    """What a plan says of earlier migrations whose records are passed over."""
+    """Yield the plan's note about earlier migrations whose records are ignored, if there are any."""
     if migrations:
         named = ", ".join(migrations[:_UNSEALED_SHOWN])
         more = f" and {len(migrations) - _UNSEALED_SHOWN} more" if len(migrations) > _UNSEALED_SHOWN else ""
         yield (
-            f"{len(migrations)} earlier migrations have records that this environment did not seal ({named}{more}): "
-            'what they wrote counts as somebody else\'s; see docs/security.md, "Records"'
+            f"{len(migrations)} earlier migrations have records that this environment did not seal ({named}{more}). "
+            'Their copies count as somebody else\'s writes; see docs/security.md, "Records"'
         )
 
 
 class _Digest:
-    """Over the entries, and every item of theirs that is not the same already."""
+    """A digest of the entries and of each item that is not the same already."""
 
     def __init__(self) -> None:
         self._hash = hashlib.sha256()
 
     def entry(self, entry: Entry) -> None:
-        """The items that follow are of this one."""
+        """Add an entry; the items that follow belong to it."""
         self._hash.update(dump(entry_line(entry)).encode())
 
     def item(self, item: Item) -> None:
-        """One item more."""
+        """Add an item."""
         versions = "".join(f"\0{version.identity}\0{version.etag}" for version in item.versions)
         self._hash.update(f"{item.key}\0{item.kind.value}{versions}\n".encode())
 
     def hex(self) -> str:
-        """Over everything until now."""
+        """Return the digest."""
         return self._hash.hexdigest()
 
 
@@ -382,7 +376,7 @@ def _counted(
     sink: Sink,
     conflicts: list[tuple[str, str]],
 ) -> Iterator[Item]:
-    """The items that are to be written; all of them are counted on the way."""
+    """Count all items, and yield those that would be written."""
     for item in items:
         tally.counts[item.kind.value] = tally.counts.get(item.kind.value, 0) + 1
         if item.kind is ItemState.CONFLICT:
@@ -392,12 +386,12 @@ def _counted(
         elif item.kind is not ItemState.SAME:
             tally.bytes += item.size
             tally.note(f"{entry.target.prefix}{item.key}", item)
-            KINDS[entry.kind].reckon(tally.cost, item, level)
+            KINDS[entry.kind].add_cost(tally.cost, item, level)
             yield item
 
 
 def _batches(items: Iterator[Item]) -> Iterator[tuple[str, list[Item]]]:
-    """(the last key before the batch, the batch)."""
+    """Yield (the last key before the batch, the batch)."""
     after = ""
     batch: list[Item] = []
     versions = size = 0

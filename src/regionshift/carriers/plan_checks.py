@@ -1,4 +1,4 @@
-"""What must hold before a migration's plan is final: it is the one that was asked for, and confirmed."""
+"""Checks before a migration's plan is final: it is the plan that was requested and confirmed."""
 
 from __future__ import annotations
 
@@ -15,33 +15,33 @@ _NAMED = 10
 
 
 class BeingPlanned(Refused):
-    """Another call plans this migration, or was killed while it did: try again later."""
+    """Another call plans this migration, or was killed while it planned. Try again later."""
 
     error_id = "RS-MIGRATION-006"
 
 
 class PlanChanged(Refused):
-    """What would be carried is no longer what was confirmed."""
+    """The plan has changed since it was confirmed."""
 
     error_id = "RS-MIGRATION-007"
 
     def __init__(self, plan: MigrationPlan) -> None:
         counts = ", ".join(f"{number} {kind}" for kind, number in plan.counts.items())
         super().__init__(
-            f"What would be carried has changed since it was confirmed, and is now: {counts}. Nothing was copied.",
+            f"The plan has changed since it was confirmed. It is now: {counts}. Nothing was copied.",
             where=", ".join(str(part.entry.source) for part in plan.entries),
-            remedy="look at the new plan and confirm that; --yes takes what is there when it begins",
+            remedy="look at the new plan and confirm it; --yes accepts any plan",
         )
 
 
 @dataclass(frozen=True)
 class Asked:
-    """What a plan has to live up to.
+    """Conditions for a plan.
 
     Args:
-        keys: whole keys that the source must have.
-        confirmed: the digest of the plan that was confirmed; None: none was shown.
-        conflicts: whether items that are in conflict may be left out.
+        keys: whole keys that must exist at the source.
+        confirmed: the digest of the plan that was confirmed; None: no plan was shown.
+        conflicts: whether items in conflict may be left out.
     """
 
     keys: Sequence[str] = ()
@@ -52,24 +52,24 @@ class Asked:
 ANYTHING = Asked()
 
 
-class Seen:
-    """Watches a plan being made, and then says whether it is what was asked for."""
+class RequestCheck:
+    """Watches a plan while it is made, and then checks the conditions ``asked``."""
 
     def __init__(self, asked: Asked) -> None:
         self._asked = asked
         self._missing = set(asked.keys)
 
     def __call__(self, entry: Entry, item: Item) -> None:
-        """One selected item of the source."""
+        """Note one selected item of the source."""
         self._missing.discard(entry.source.prefix + item.key)
 
     def require(self, plan: MigrationPlan) -> None:
-        """See that ``plan``, whose items were all seen, will do.
+        """Check ``plan``, after all of its items were noted.
 
         Raises:
-            InputError: keys are not there; it names them.
-            PlanChanged: it is another plan than the confirmed one.
-            Refused: it has conflicts, and none may be.
+            InputError: keys are missing at the source.
+            PlanChanged: it is not the confirmed plan.
+            Refused: it has conflicts, which are not allowed.
         """
         if self._missing:
             _refuse_missing(self._missing, plan)
@@ -80,10 +80,11 @@ class Seen:
 
 
 def refused_for(conflicts: int, named: Sequence[tuple[str, str]]) -> Refused:
-    """The refusal of a plan whose conflicts would keep it from being completed.
+    """Return the refusal of a plan that has conflicts.
 
     Args:
-        named: the first of them, each with why.
+        conflicts: their number.
+        named: the first of them, (item, reason).
     """
     return Refused(
         f"{conflicts} items cannot be carried: "
@@ -95,16 +96,16 @@ def refused_for(conflicts: int, named: Sequence[tuple[str, str]]) -> Refused:
 
 
 def require_same(records: MigrationRecords, known: Metadata, entries: Sequence[Entry]) -> None:
-    """See that the record ``known`` is that of a migration of ``entries`` into the region of ``records``.
+    """Check that the summary ``known`` is of a migration of ``entries`` into the region of ``records``.
 
-    Replication carries the primary's records along, and an id can be given twice.
+    It can be another one, because the primary's records are replicated, and an id can be used twice.
 
     Raises:
         Refused: it is another migration's.
     """
     what = entries_of(known)
     if "status" not in known:
-        why = "its record was not made by regionshift"
+        why = "its record was not written by regionshift"
     elif known.get("region") != records.store.region:
         why = f"it went into {known.get('region')}"
     elif _carried(what) != _carried(entries):
@@ -121,7 +122,7 @@ def require_same(records: MigrationRecords, known: Metadata, entries: Sequence[E
 
 
 def _carried(entries: Sequence[Entry]) -> list[Entry]:
-    """Without what the program leaves out of its own: another version of it may know of more."""
+    """Return the entries without ``owned``, which can differ between releases of the program."""
     return [replace(entry, owned=()) for entry in entries]
 
 

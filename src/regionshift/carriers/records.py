@@ -1,21 +1,21 @@
-"""Where a migration's durable record lies in the target's deployment bucket, and how it is written.
+"""The durable records of a migration: their names in the target's deployment bucket, and how they are written.
 
 ::
 
     migrations/{id}/metadata.json            the summary
-    migrations/{id}/asked/{digest}.json      what the state machine is to plan, by its content
-    migrations/{id}/plan/manifest.jsonl      one line a batch: the state machine's map runs over it
-    migrations/{id}/plan/{batch}.jsonl       a head, then one line an item
-    migrations/{id}/plan/conflicts.jsonl     items that are not copied, and why (one part per 1,000)
-    migrations/{id}/before/{batch}.jsonl     what each target item was; the first record wins
-    migrations/{id}/results/{batch}.jsonl    what was written and proven
-    migrations/{id}/progress/...             uploads and comparisons under way
-    migrations/{id}/running/...              calls that are copying now, and until when they can be
-    migrations/{id}/executions/{number}      executions of the state machine, before each is started
-    migrations/{id}/shares/{batch}           how much of a batch is done, while it takes long
-    migrations/{id}/stop                     its presence stops the copying
-    migrations/.locks/{target}.json          who is migrating onto a target
-    migrations/.carried/{pair}/{id}          who has migrated from a source to a target
+    migrations/{id}/asked/{digest}.json      the request that the state machine plans
+    migrations/{id}/plan/manifest.jsonl      one line for each batch: the state machine's map runs over it
+    migrations/{id}/plan/{batch}.jsonl       a head, then one line for each item
+    migrations/{id}/plan/conflicts-{n}.jsonl items that are not copied, and why (1,000 in each)
+    migrations/{id}/before/{batch}.jsonl     the earlier state of each target item; the first record wins
+    migrations/{id}/results/{batch}.jsonl    the versions written, and their proofs
+    migrations/{id}/progress/...             unfinished uploads and comparisons
+    migrations/{id}/running/...              leases of calls that copy now
+    migrations/{id}/executions/{number}      executions of the state machine, written before each starts
+    migrations/{id}/shares/{batch}           the progress of a batch
+    migrations/{id}/stop                     when this exists, copying stops
+    migrations/.locks/{target}.json          the migration that has locked a target
+    migrations/.carried/{pair}/{id}          the migrations from one source to one target
     rollbacks/{id}/rollback.json, rollbacks/{id}/results/{batch}.jsonl
 """
 
@@ -35,36 +35,36 @@ from regionshift.carriers.transport import S3Error, Transport
 from regionshift.errors import InputError
 
 OWNED = ("migrations/", "rollbacks/")
-"""What a migration's records begin with; never carried."""
+"""Prefixes of the records of migrations; never carried."""
 
 PROBES = "regionshift-probes/"
-"""What the objects begin with that replication is measured by."""
+"""Prefix of the objects that measure replication."""
 
 PROGRAMS_OWN = (*OWNED, PROBES, "artifacts/", "state/")
-"""Beginnings of keys in a deployment bucket that belong to the program: never carried, never written over."""
+"""Prefixes of the program's own keys in a deployment bucket: never carried, never overwritten."""
 
 LOCKS = ".locks"
-"""The folder under ``migrations/`` that says who works on a target."""
+"""The folder of locks under ``migrations/``."""
 
 CARRIED = ".carried"
-"""The folder under ``migrations/`` that says which migrations wrote from a source to a target."""
+"""The folder under ``migrations/`` that lists the migrations by source and target."""
 
-_CONFLICTS = 5  # tries of a conditional write that others get in the way of
+_CONFLICTS = 5  # attempts of a conditional write while others write the same name
 
-# Not of dots alone: HTTP libraries resolve such a folder.
+# Not only dots: HTTP libraries resolve such a folder.
 _ID = re.compile(r"(?!\.+\Z)[A-Za-z0-9._-]{1,128}")
 
 
 def is_id(name: str) -> bool:
-    """Whether ``name`` can be a migration's id; what else lies under ``migrations/`` is not ours."""
+    """Whether ``name`` is valid as a migration's id."""
     return name not in (LOCKS, CARRIED) and _ID.fullmatch(name) is not None
 
 
 def require_id(migration_id: object) -> str:
-    """``migration_id`` itself, when it can be a folder's name and leaves no folder.
+    """Return ``migration_id`` when it is valid, so that it cannot lead out of its folder.
 
     Raises:
-        InputError: it cannot.
+        InputError: it is not valid.
     """
     if not isinstance(migration_id, str) or not is_id(migration_id):
         raise InputError(
@@ -77,7 +77,7 @@ def require_id(migration_id: object) -> str:
 
 
 class RecordStore:
-    """Small objects in one bucket, whole or not at all, and sealed: what is read was written here. Thread-safe."""
+    """Small objects in one bucket. Each is sealed, so that a read returns only what was written here. Thread-safe."""
 
     def __init__(self, transport: Transport, region: str, bucket: str, seals: Seals) -> None:
         self._calls = Calls(transport)
@@ -95,30 +95,30 @@ class RecordStore:
         return self._bucket.name
 
     def where(self, name: str) -> str:
-        """How errors name a record."""
+        """Return a record's name for errors."""
         return f"s3://{self.bucket}/{name}"
 
     def put(self, name: str, body: bytes) -> str:
-        """Write or replace; gives the etag, which ``replace`` and ``look`` know it by."""
+        """Write or overwrite; return the etag for ``replace``."""
         headers = self._seals.header(name, body)
         return self._calls.put(self._bucket, name, body, headers).headers.get("etag", "")
 
     def create(self, name: str, body: bytes) -> bool:
-        """Write if nothing is there; false when something is (S3 User Guide, "Conditional writes")."""
+        """Write, unless the record exists: then return False (S3 User Guide, "Conditional writes")."""
         return self._put_if(name, body, {"If-None-Match": "*"})
 
     def replace(self, name: str, body: bytes, etag: str) -> bool:
-        """Write over the record that has ``etag``; false when it is another by now, or gone."""
+        """Overwrite the record that has ``etag``; return False when it has changed or was deleted."""
         if self._put_if(name, body, {"If-Match": etag}):
             return True
-        # The answer to a write that was done may have been lost, and the write been repeated.
+        # The write may have been done and repeated, because its answer was lost.
         return self.get(name) == body
 
     def look(self, name: str) -> tuple[bytes, str] | None:
-        """The bytes and their etag, or None when nothing is there.
+        """Return the bytes and the etag, or None when there is no such record.
 
         Raises:
-            Unsealed: it is not what was written here under that name.
+            Unsealed: the record was not written here under that name.
         """
         try:
             found = self._calls.get(self._bucket, name)
@@ -130,12 +130,12 @@ class RecordStore:
         return found.body, found.headers.get("etag", "")
 
     def get(self, name: str) -> bytes | None:
-        """The bytes, or None when nothing is there. Raises as ``look``."""
+        """Return the bytes, or None when there is no such record. Raises as ``look``."""
         found = self.look(name)
         return None if found is None else found[0]
 
     def exists(self, name: str) -> bool:
-        """Whether something is there."""
+        """Whether the record exists."""
         try:
             self._calls.send("HEAD", self._bucket, name)
         except S3Error as error:
@@ -145,11 +145,11 @@ class RecordStore:
         return True
 
     def delete(self, name: str) -> None:
-        """Take away; the bucket keeps the old version."""
+        """Delete. The bucket keeps the old version."""
         self._calls.send("DELETE", self._bucket, name)
 
     def folders(self, prefix: str) -> Iterator[str]:
-        """Names directly under ``prefix`` that have something under them."""
+        """Yield the names of the folders directly under ``prefix``."""
         after: tuple[str, str] | None = ("", "")
         while after is not None:
             page = self._calls.page(self._bucket, prefix, after, delimiter="/")
@@ -157,15 +157,15 @@ class RecordStore:
             after = page.next
 
     def names(self, prefix: str) -> Iterator[str]:
-        """Names of what is there now and begins with ``prefix``."""
+        """Yield the names of the records that begin with ``prefix``."""
         return self._calls.names(self._bucket, prefix)
 
     def some_names(self, prefix: str, after: str, most: int) -> list[str]:
-        """The first names, up to ``most``, that begin with ``prefix`` and come behind ``after``."""
+        """Return the first names after ``after`` that begin with ``prefix``, at most ``most``."""
         return list(islice(self._calls.names(self._bucket, prefix, after, most), most))
 
     def get_json(self, name: str) -> dict[str, Any] | None:
-        """A record that is one JSON value."""
+        """Return a record that is one JSON value."""
         body = self.get(name)
         if body is None:
             return None
@@ -173,7 +173,7 @@ class RecordStore:
         return value
 
     def put_json(self, name: str, value: Mapping[str, Any]) -> str:
-        """Write or replace a record that is one JSON value; gives its etag."""
+        """Write or overwrite a record that is one JSON value; return its etag."""
         return self.put(name, dump(value).encode() + b"\n")
 
     def _put_if(self, name: str, body: bytes, condition: Mapping[str, str]) -> bool:
@@ -181,7 +181,7 @@ class RecordStore:
             try:
                 self._calls.put(self._bucket, name, body, {**condition, **self._seals.header(name, body)})
             except S3Error as error:
-                # 409: another write of the name was under way; S3 asks to try again. 404: nothing to match.
+                # 409: another write of the name was running; S3 asks to try again. 404: nothing to match.
                 if error.code == "ConditionalRequestConflict":
                     continue
                 if error.status == 412 or (error.status == 404 and error.code != "NoSuchBucket"):
@@ -192,7 +192,7 @@ class RecordStore:
 
 
 class Layout:
-    """Names of one migration's records."""
+    """The names of one migration's records."""
 
     def __init__(self, migration_id: str) -> None:
         self.id = require_id(migration_id)
@@ -204,7 +204,7 @@ class Layout:
         self.rollback = f"rollbacks/{self.id}/rollback.json"
 
     def asked(self, digest: str) -> str:
-        """What is to be planned."""
+        """A request to plan."""
         return f"{self._root}/asked/{digest}.json"
 
     def plan(self, batch: int) -> str:
@@ -216,19 +216,19 @@ class Layout:
         return f"{self._root}/plan/conflicts-{part:08d}.jsonl"
 
     def before(self, batch: int) -> str:
-        """What one batch's targets were."""
+        """The earlier state of one batch's targets."""
         return f"{self._root}/before/{batch:08d}.jsonl"
 
     def results(self, batch: int) -> str:
-        """How one batch's items fared."""
+        """The results of one batch."""
         return f"{self._root}/results/{batch:08d}.jsonl"
 
     def undone(self, batch: int) -> str:
-        """How one batch was taken back."""
+        """The results of undoing one batch."""
         return f"rollbacks/{self.id}/results/{batch:08d}.jsonl"
 
     def share(self, batch: int) -> str:
-        """How much of one batch is done."""
+        """The progress of one batch."""
         return f"{self._root}/shares/{batch:08d}"
 
     def running(self, name: str) -> str:
@@ -236,15 +236,15 @@ class Layout:
         return f"{self._root}/running/{name}"
 
     def progress(self, batch: int, key: str) -> str:
-        """Notes about one item under way; keys can hold anything, so their digest is the name."""
+        """The notes about one unfinished item. Keys can contain anything, so the name has their digest."""
         return f"{self._root}/progress/{batch:08d}-{hashlib.sha256(key.encode()).hexdigest()[:32]}.json"
 
 
 class MigrationRecords(Layout):
-    """One migration's records: their names, and the store that has them.
+    """One migration's records: their names and their store.
 
     Raises:
-        InputError: no migration can have this id.
+        InputError: the id is not valid.
     """
 
     def __init__(self, store: RecordStore, migration_id: str) -> None:
@@ -252,16 +252,16 @@ class MigrationRecords(Layout):
         self.store = store
 
     def where(self, name: str) -> str:
-        """How errors name a record."""
+        """Return a record's name for errors."""
         return self.store.where(name)
 
     def lines(self, name: str) -> list[Line]:
-        """The lines of a record; none when it is not there."""
+        """Return the lines of a record; none when it does not exist."""
         return from_bytes(self.store.get(name) or b"")
 
 
 class StoredProgress:
-    """Notes about items of one batch that are under way, one small record each."""
+    """Notes about unfinished items of one batch, a small record each."""
 
     def __init__(self, records: MigrationRecords, batch: int) -> None:
         self._records, self._batch = records, batch

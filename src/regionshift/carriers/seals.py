@@ -1,13 +1,13 @@
-"""Records are sealed, so that a migration cannot be made up by writing to the bucket.
+"""Seals of records, so that nobody can forge a migration by writing to the bucket.
 
-Every record carries, as metadata of its object, when it was written and a MAC over that time, its region, bucket
-and name (which holds the migration's id, the kind of record and the batch) and its bytes. The key is derived from
-one ``GenerateMac`` of the region's HMAC key (KMS Developer Guide, "HMAC keys in AWS KMS"), which the worker, the
-function and whoever runs the command may ask for, and nobody for being let into the bucket. One call a process: the
-rest is reckoned here (docs/adr/104).
+The metadata of each record's object has the time of writing and a MAC over that time, the region, bucket and name
+(which has the migration's id, the kind of record and the batch) and the bytes. The MAC's key comes from one
+``GenerateMac`` call with the region's HMAC key (KMS Developer Guide, "HMAC keys in AWS KMS"). The worker, the
+function and the command's user have that right; access to the bucket does not give it. Each process makes one call
+and computes the MACs itself (docs/adr/104).
 
-A record that is put back later is told by S3's own time of the object: no clock that S3 accepts is further off
-than 15 minutes (S3 API Reference, "Error responses", RequestTimeTooSkewed).
+An old record that was put back later is recognised by S3's own time of the object: S3 accepts no clock that is more
+than 15 minutes off (S3 API Reference, "Error responses", RequestTimeTooSkewed).
 """
 
 from __future__ import annotations
@@ -28,11 +28,11 @@ _LATEST = 900.0  # seconds from sealing to arrival
 _CONTEXT = b"regionshift records v1"
 
 Ask = Callable[[bytes], bytes]
-"""Gives the MAC of a message under the region's HMAC key."""
+"""Returns the MAC of a message under the region's HMAC key."""
 
 
 class Unsealed(Refused):
-    """A record is not what this environment wrote there."""
+    """This environment did not write the record."""
 
     error_id = "RS-MIGRATION-008"
 
@@ -40,20 +40,20 @@ class Unsealed(Refused):
         super().__init__(
             f"The record {why}, so Regionshift does not act on it.",
             where=where,
-            remedy="somebody else wrote it, or a regionshift from before records were sealed: find out who. A"
-            ' migration of such a release is taken back with that release: docs/security.md, "Records"',
+            remedy="find out who wrote it: somebody else, or a release of regionshift without seals. Roll a migration"
+            ' of such a release back with that release: docs/security.md, "Records"',
         )
 
 
 class OfAnotherRegion(Unsealed):
-    """S3 replicated the record to here from the region whose record it is, which alone acts on it.
+    """The record is a replica from another region, and only that region uses it.
 
-    Only S3 gives an object the status REPLICA (S3 User Guide, "Getting replication status information").
+    Only S3 can give an object the status REPLICA (S3 User Guide, "Getting replication status information").
     """
 
 
 def by_kms(generate_mac: Callable[..., Mapping[str, Any]], key: str) -> Ask:
-    """Asks KMS; ``key`` is the ARN or alias of an HMAC key of 256 bits."""
+    """Return a function that asks KMS; ``key``: ARN or alias of an HMAC key of 256 bits."""
 
     def ask(message: bytes) -> bytes:
         answer: bytes = generate_mac(KeyId=key, Message=message, MacAlgorithm="HMAC_SHA_256")["Mac"]
@@ -63,10 +63,10 @@ def by_kms(generate_mac: Callable[..., Mapping[str, Any]], key: str) -> Ask:
 
 
 class Seals:
-    """Seals and checks the records of one bucket. Thread-safe; the key is asked for when it is first needed.
+    """Seals and checks the records of one bucket. Thread-safe. Asks for the key when it is first needed.
 
     Args:
-        now: the time, with its zone.
+        now: returns the time, with its zone.
     """
 
     def __init__(self, ask: Ask, region: str, bucket: str, now: Callable[[], datetime]) -> None:
@@ -77,15 +77,15 @@ class Seals:
         self._kept: bytes | None = None
 
     def header(self, name: str, body: bytes) -> dict[str, str]:
-        """What the object of a record has beside its bytes."""
+        """Return the header with the seal of a record."""
         at = f"{self._now().timestamp():.3f}"
         return {HEADER: f"{at} {self._mac(name, at, body)}"}
 
     def require(self, name: str, body: bytes, headers: Mapping[str, str]) -> None:
-        """See that an object is the record of that name. ``headers``: of the answer, in lower case.
+        """Check the seal of the record ``name``. ``headers``: of S3's answer, in lower case.
 
         Raises:
-            Unsealed: it is not; OfAnotherRegion: because it is a replica.
+            Unsealed: the seal is missing or wrong; OfAnotherRegion: because the record is a replica.
         """
         where = f"s3://{self._bucket}/{name}"
         at, _, mac = headers.get(HEADER, "").partition(" ")
@@ -93,11 +93,11 @@ class Seals:
         if not mac:
             raise kind("is not sealed with the environment's key", where)
         if not hmac.compare_digest(mac.encode(), self._mac(name, at, body).encode()):
-            raise kind("was changed, or is not of this place", where)
-        # Authentic from here on: the time is what we wrote.
+            raise kind("was changed, or was copied from another place", where)
+        # From here on the record is authentic, and its time is the one that we wrote.
         arrived = parsedate_to_datetime(headers["last-modified"]).timestamp()
         if arrived - float(at) > _LATEST:
-            raise Unsealed("is an earlier one that was put back", where)
+            raise Unsealed("is an old one that was put back", where)
 
     def _mac(self, name: str, at: str, body: bytes) -> str:
         framed = _framed(name.encode(), at.encode(), hashlib.sha256(body).digest())
@@ -111,5 +111,5 @@ class Seals:
 
 
 def _framed(*parts: bytes) -> bytes:
-    """The parts with their lengths, so that no two lists of parts are alike."""
+    """Join the parts with their lengths, so that different lists of parts give different bytes."""
     return b"".join(len(part).to_bytes(8, "big") + part for part in parts)

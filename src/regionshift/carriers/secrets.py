@@ -1,8 +1,8 @@
-"""The carrier of Secrets Manager's secrets.
+"""The carrier of secrets in Secrets Manager.
 
-A key is what follows the entry's name prefix. The version that a migration writes has an id that follows
-from the migration, the name and the source's version, so writing it twice is writing it once. Staging
-labels of the migration on both versions keep Secrets Manager from removing either.
+A key is a secret's name without the entry's prefix. The id of a version that a migration writes is computed from the
+migration, the name and the source's version, so that the write is idempotent. The migration puts staging labels on
+its own version and on the earlier one; without a label, Secrets Manager would remove them.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from dataclasses import replace
 from typing import Any
 
 from regionshift.carriers.carrier import (
+    WRITTEN_SINCE,
     Before,
     Carried,
     Conflict,
@@ -79,15 +80,14 @@ _PREVIOUS = "AWSPREVIOUS"
 _BEGUN = "regionshift:migration"
 _LONGEST_NAME = 512
 _NAMED = 20  # secrets that rotate
-_STRANGER = "someone else has written here since; left alone"
 _UNDO = (
-    f"while fewer than {KEPT} later migrations have written the secret: AWS allows {MOST_LABELS} labels on one, so "
-    "only the newest migrations keep the earlier version"
+    f"while fewer than {KEPT} later migrations have written the secret: AWS allows {MOST_LABELS} labels on a secret, "
+    "so only the newest migrations keep the earlier version"
 )
 
 
 class Secrets(NamedCarrier):
-    """Carries secrets. Values are read and written one by one and never kept."""
+    """Carries secrets. Values are read and written one by one and never stored."""
 
     kind = "secrets"
     what = "Secrets"
@@ -106,7 +106,7 @@ class Secrets(NamedCarrier):
         return Limits(_UNDO, tuple(self._rotations(entry)))
 
     def _rotations(self, entry: Entry) -> list[str]:
-        """What rotates at the source and by which rules: the target gets the value, never the rotation."""
+        """Return a note for each secret that rotates at the source. The target gets the value without the rotation."""
         source, start = self._vaults(entry)[0], len(entry.source.prefix)
         rotating = [
             found["Name"]
@@ -124,17 +124,17 @@ class Secrets(NamedCarrier):
     def inventory(
         self, entry: Entry, carried: Iterator[Carried], *, deep: bool = False, left_behind: bool = False
     ) -> Iterator[Item]:
-        """See ``Carrier.inventory``. Lists say which secrets there are, and nothing more.
+        """See ``Carrier.inventory``.
 
-        A list can be five minutes late (Secrets Manager API Reference, "ListSecrets"), and what a plan takes for
-        current has to be so; "DescribeSecret" answers for one secret now.
+        A list can be five minutes old (Secrets Manager API Reference, "ListSecrets"), so it gives only the names. A
+        plan needs current metadata: "DescribeSecret" gives it for one secret.
         """
         source, target = self._vaults(entry)
         ours, keys = Cursor(carried, lambda line: line.key), Keys(self._clients, entry)
         start = len(entry.source.prefix)
 
         def look(key: str, known: Carried | None) -> Item | None:
-            """None for a secret that the entry does not mean: it is gone, or has other tags by now."""
+            """Return None for a secret that was deleted or has other tags by now."""
             one, other = source.described(key), target.described(key)
             if one is None or one.get("DeletedDate") or not _has_tags(one, entry):
                 return None
@@ -155,12 +155,12 @@ class Secrets(NamedCarrier):
         yield from looked_at_together(self.what, look, ((key, ours.at(key)) for key in names))
 
     def _deepened(self, entry: Entry, item: Item, found: Mapping[str, Any], there: Mapping[str, Any]) -> Item:
-        """The item, changed when its value, description or tags are not the source's."""
+        """Return the item, as ``changed`` when its value, description or tags differ from the source's."""
         one, other = identity_of(found), identity_of(there)
         assert one and other, "what is the same has values"
         again = Item(item.key, ItemState.CHANGED, (SourceVersion(one.id, date=one.date),))
         reason = self._problem(entry, again, other, Level.FULL, (found, there))
-        # A replica is its primary's copy and refuses writes.
+        # A replica refuses writes.
         if not reason or _cannot_write(there, other.id, entry.target.region):
             return item
         return replace(again, reason=reason)
@@ -172,21 +172,21 @@ class Secrets(NamedCarrier):
             return {item.key: _before(item.key, target.described(item.key)) for item in work.items}
 
     def recover(self, work: Work, before: Mapping[str, Before]) -> Mapping[str, tuple[str, ...]]:
-        """See ``Carrier.recover``: the version's id follows from the plan."""
+        """See ``Carrier.recover``. The version's id is computed from the plan."""
         del before
         _, target = self._vaults(work.entry)
         found: dict[str, tuple[str, ...]] = {}
         for item in work.items:
             with batch_seen(self.what, work.entry):
                 there = target.described(item.key) or {}
-            # Labels alone are ours too, and have to go again.
+            # Labels without our version must be removed too.
             marked = of_migration(there, work.migration_id)
             if _has(there, _token(work, item)) or _is_begun(there, work) or marked:
                 found[item.key] = (_token(work, item),)
         return found
 
     def _described(self, place: DataLocation, keys: Sequence[str]) -> Callable[[str], Description | None]:
-        del keys  # no call tells of several at once
+        del keys  # there is no call for several secrets
         return Vault(self._clients, place).described
 
     def _carry(self, work: Work, item: Item, before: Before, both: Both, made: list[str]) -> None:
@@ -194,7 +194,7 @@ class Secrets(NamedCarrier):
         try:
             made[:] = [str(self._write(work, item, before, both))]
         except ConcurrentWriteError:
-            made.clear()  # nothing was written here; what an earlier call wrote is found by its traces
+            made.clear()  # this call wrote nothing; `recover` finds the writes of an earlier call
             raise
 
     def _vaults(self, entry: Entry) -> tuple[Vault, Vault]:
@@ -234,7 +234,7 @@ class Secrets(NamedCarrier):
         return Item(key, kind, (SourceVersion(version.id, date=version.date),), reason)
 
     def _write(self, work: Work, item: Item, before: Before, both: Both) -> VersionIdentity:
-        """Write one secret, as far as it is not written already; gives the version that has it."""
+        """Write one secret, unless it is written already. Return its version."""
         source, target = self._vaults(work.entry)
         token = _token(work, item)
         found, there = both
@@ -249,9 +249,9 @@ class Secrets(NamedCarrier):
         if not _has(there or {}, token):
             value, _ = rewritten(work.entry, source.value(item.key, item.versions[-1].id))
             if before.absent:
-                # Refused when someone made one meanwhile: taking ours back would take theirs too.
+                # Refused when somebody created it meanwhile: undo would delete their secret too.
                 if not _is_begun(there or {}, work):
-                    # With the source's tags from the first: the worker's rights may hold for them alone.
+                    # With the source's tags from the start: the worker's rights can depend on them.
                     begun = {**_with_room(tags, work.entry.tags), _BEGUN: work.migration_id}
                     self._create(work, target, item.key, begun)
             else:
@@ -264,7 +264,7 @@ class Secrets(NamedCarrier):
         if there is None or not _has(there, token):
             if not work.has_time() or (there and staged(there, CURRENT) in (None, before.version)):
                 raise ThrottledError("no version of ours yet", "DescribeSecret")
-            # It was deleted since; or two others are on top of ours, which is listed no more.
+            # It was deleted since, or two newer versions have replaced ours.
             raise ConcurrentWriteError("DescribeSecret")
         target.mark(item.key, work.migration_id, MADE, token)
         target.describe(item.key, there, description, work.entry.kms_key)
@@ -272,7 +272,7 @@ class Secrets(NamedCarrier):
         return VersionIdentity(token, created(there))
 
     def _create(self, work: Work, target: Vault, key: str, tags: Mapping[str, str]) -> None:
-        """A secret of ours; one that this migration created before, and that was not told of yet, is it already."""
+        """Create the secret. Succeeds when this migration has created it, which reads may not show yet."""
         try:
             target.create(key, tags, work.entry.kms_key)
         except NamedError as error:
@@ -287,7 +287,7 @@ class Secrets(NamedCarrier):
     def _until(
         self, work: Work, target: Vault, key: str, is_told: Callable[[Description], bool]
     ) -> Description | None:
-        """What DescribeSecret tells, as soon as it tells what was written."""
+        """Return the metadata from DescribeSecret, as soon as it shows the write."""
         return self._waiter.until(
             lambda: target.described(key), lambda found: is_told(found or {}) or not work.has_time()
         )
@@ -297,10 +297,10 @@ class Secrets(NamedCarrier):
 
     @staticmethod
     def _keep(work: Work, target: Vault, before: Before) -> None:
-        """Label what is there, so that it outlives the version that comes on top.
+        """Label the present versions, so that Secrets Manager keeps them after ours is written.
 
-        Older migrations' labels make room. They are finished: one that is not holds the target, so that no
-        other is begun.
+        Labels of older migrations are removed to make room. Those migrations have ended: an unfinished one would have
+        locked the target.
         """
         for mark in in_the_way(target.described(before.key) or {}, work.migration_id):
             target.unlabel(before.key, mark.label)
@@ -335,16 +335,16 @@ class Secrets(NamedCarrier):
         current, made = staged(there, CURRENT), written.id
         as_written = VersionIdentity(made, created(there)).is_recorded_as(str(written))
         if not as_written or not _is_secret_of(there, before):
-            return Conflict(key, _STRANGER)
+            return Conflict(key, WRITTEN_SINCE)
         if before.version is None:
             if not _is_ours_alone(there, work, made):
-                return Conflict(key, _STRANGER)
+                return Conflict(key, WRITTEN_SINCE)
             if regions := replica_regions(there):
                 return Conflict(key, f"it has replicas in {', '.join(regions)} since: remove them first")
             target.delete(key)
             return Undone(key, "deleted")
         if current not in (made, before.version) or not _came_on_top(there, before.version, made):
-            return Conflict(key, _STRANGER)
+            return Conflict(key, WRITTEN_SINCE)
         previous = before.detail.get("previous", "")
         for version in filter(None, (before.version, previous)):
             if version not in stages_of(there):
@@ -362,7 +362,7 @@ class Secrets(NamedCarrier):
 
 
 def too_long_secret(name: str) -> str:
-    """Secrets Manager API Reference, "CreateSecret", Name: characters."""
+    """Check the characters of a secret's name (Secrets Manager API Reference, "CreateSecret", Name)."""
     return (
         f"its name would have more than {_LONGEST_NAME} characters at the target"
         if len(name) > _LONGEST_NAME
@@ -371,11 +371,11 @@ def too_long_secret(name: str) -> str:
 
 
 def _rotation_of(source: Vault, key: str) -> str:
-    """By which rules it rotates, or why that cannot be seen."""
+    """Return its rotation rules, or why they cannot be read."""
     try:
         return rotation(source.described(key) or {})
     except NamedError as error:
-        return f"its rules cannot be looked at: {error}"
+        return f"its rules cannot be read: {error}"
 
 
 def _forgotten(version: str) -> str:
@@ -396,18 +396,18 @@ def _restore_previous(target: Vault, key: str, previous: str, holder: str | None
 
 
 def _cannot_write(found: Mapping[str, Any], current: str | None, region: str) -> str:
-    """Why a secret of ``region`` refuses a migration's writes; empty when it takes them.
+    """Return why a secret in ``region`` cannot be written; empty when it can.
 
     A primary with replicas has its own region as ``PrimaryRegion`` (Secrets Manager API Reference, "DescribeSecret").
     """
     if found.get("DeletedDate"):
-        return "it waits for its deletion at the target: restore it, or wait until it is gone"
+        return "it is scheduled for deletion at the target: restore it, or wait until it is deleted"
     if found.get("PrimaryRegion", region) != region:
         return f"it is a replica of {found['PrimaryRegion']} at the target and refuses writes"
     if found.get("OwningService"):
         return f"{found['OwningService']} manages it at the target"
     if current is None:
-        return "it is there without a value at the target: give it one, or delete it"
+        return "it has no value at the target: give it one, or delete it"
     return no_room(found)
 
 
@@ -425,7 +425,7 @@ def _before(key: str, found: Mapping[str, Any] | None) -> Before:
 
 
 def _with_room(tags: Mapping[str, str], wanted: Mapping[str, str]) -> dict[str, str]:
-    """As many of ``tags`` as leave room for one of ours, those of ``wanted`` first; the others come with the value."""
+    """Return ``tags`` without the last ones when there is no room for our tag; those in ``wanted`` come first."""
     names = sorted(tags, key=lambda name: (name not in wanted, name))
     return {name: tags[name] for name in names[: TAGS.most - 1]}
 
@@ -439,41 +439,41 @@ def _has(found: Mapping[str, Any], version: str) -> bool:
 
 
 def _is_as_left(there: Mapping[str, Any], before: Before, token: str) -> bool:
-    """Whether the current value is what was there before, or ours: no other one was written since."""
+    """Whether the current version is the earlier one or ours, so that nobody else has written since."""
     current = token if _has(there, token) else before.version
     return staged(there, CURRENT) == current and _is_secret_of(there, before)
 
 
 def _is_secret_of(there: Mapping[str, Any], before: Before) -> bool:
-    """Whether it is the secret that was recorded, and not one that was made anew in its place."""
+    """Whether it is the recorded secret, and was not deleted and created again."""
     return before.detail.get("created", "") in ("", created(there))
 
 
 def _are_one(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
-    """Whether both are one secret that is replicated: its versions have the same ids everywhere.
+    """Whether one is a replica of the other. Their versions have the same ids.
 
-    Equal ids of two secrets say nothing, as whoever writes a version may choose its id (Secrets Manager API Reference,
+    Equal version ids alone prove nothing, because a writer can choose the id (Secrets Manager API Reference,
     "PutSecretValue", ClientRequestToken).
     """
     return bool(one.get("PrimaryRegion")) and one.get("PrimaryRegion") == other.get("PrimaryRegion")
 
 
 def _is_ours_alone(there: Mapping[str, Any], work: Work, made: str) -> bool:
-    """Whether a secret that was not there before holds nothing but what this migration wrote."""
+    """Whether a new secret has no versions but this migration's."""
     return not set(stages_of(there)) - {made} and (staged(there, CURRENT) == made or _is_begun(there, work))
 
 
 def _came_on_top(there: Mapping[str, Any], before: str, made: str) -> bool:
-    """Whether nothing came between what was there and ours, as far as AWSPREVIOUS tells."""
+    """Whether our version directly follows the earlier one, as far as AWSPREVIOUS shows."""
     return staged(there, CURRENT) != made or staged(there, _PREVIOUS) in (None, before)
 
 
 def _is_begun(found: Mapping[str, Any], work: Work) -> bool:
-    """Whether this migration created the secret and was interrupted before it gave it its own tags."""
+    """Whether this migration created the secret, but has not set its final tags yet."""
     return tags_of(found.get("Tags")).get(_BEGUN) == work.migration_id
 
 
 def _token(work: Work, item: Item) -> str:
-    """The version's id: follows from the migration, the name and the source's version."""
+    """Return the version's id, computed from the migration, the name and the source's version."""
     parts = (work.migration_id, work.entry.target.region, work.entry.target.prefix + item.key)
     return str(uuid.uuid5(_NAMESPACE, "\n".join((*parts, item.versions[-1].id))))

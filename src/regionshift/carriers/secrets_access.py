@@ -1,4 +1,4 @@
-"""The secrets of one region, one call each."""
+"""The secrets of one region: the API calls, and the metadata that they return."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ from regionshift.carriers.named_values import (
 )
 
 MOST_LABELS = 20
-"""On all versions of a secret together (AWS Secrets Manager User Guide, "AWS Secrets Manager quotas")."""
+"""Labels on all versions of a secret together (AWS Secrets Manager User Guide, "AWS Secrets Manager quotas")."""
 
 KEPT = 3
-"""Migrations whose versions stay labelled, the one under way among them."""
+"""The newest migrations whose versions stay labelled, with the running one."""
 
 MADE, BEFORE, PREVIOUS = "made", "before", "previous"
-_A_MIGRATION = 3  # labels: one for each role
+_A_MIGRATION = 3  # labels of one migration, one for each role
 _OF_AWS = frozenset({"AWSCURRENT", "AWSPENDING", "AWSPREVIOUS"})
 _BEGINNING = "regionshift/"
 NOT_FOUND = "ResourceNotFoundException"
@@ -35,7 +35,7 @@ CURRENT = "AWSCURRENT"
 
 
 class Mark(NamedTuple):
-    """One label of a migration, and the version that has it."""
+    """A label of a migration, and the version that has it."""
 
     number: int
     migration_id: str
@@ -44,12 +44,12 @@ class Mark(NamedTuple):
 
 
 def stages_of(found: Mapping[str, Any]) -> Mapping[str, list[str]]:
-    """Every version that has a label, and its labels, from what DescribeSecret or ListSecrets says."""
+    """Return the labels of each version, from the answer of DescribeSecret or ListSecrets."""
     return found.get("VersionIdsToStages") or found.get("SecretVersionsToStages") or {}
 
 
 def marks(found: Mapping[str, Any]) -> list[Mark]:
-    """Every migration's labels, the oldest first; those written without a number count as the oldest."""
+    """Return the labels of all migrations, the oldest first. Labels without a number count as the oldest."""
     return sorted(
         Mark(_number(label), label.split("/")[1], label, version)
         for label, version in _labels(found)
@@ -58,21 +58,21 @@ def marks(found: Mapping[str, Any]) -> list[Mark]:
 
 
 def of_migration(found: Mapping[str, Any], migration_id: str) -> list[Mark]:
-    """The labels of one migration."""
+    """Return the labels of one migration."""
     return [mark for mark in marks(found) if mark.migration_id == migration_id]
 
 
 def name(found: Mapping[str, Any], migration_id: str, role: str) -> str:
-    """What a migration's label for ``role`` is called on this secret."""
+    """Return the name of a migration's label for ``role`` on this secret."""
     own = of_migration(found, migration_id)
     number = own[-1].number if own else 1 + max((mark.number for mark in marks(found)), default=0)
     return f"{_BEGINNING}{migration_id}/{number}/{role}"
 
 
 def in_the_way(found: Mapping[str, Any], migration_id: str) -> list[Mark]:
-    """Labels of older migrations that must go before ``migration_id`` can label three versions.
+    """Return the labels of older migrations that must be removed before ``migration_id`` can add its labels.
 
-    Those of the newest stay, as many as `KEPT` and AWS's limit leave.
+    The labels of the newest migrations stay, within `KEPT` and AWS's limit.
     """
     others = [mark for mark in marks(found) if mark.migration_id != migration_id]
     ids = list(dict.fromkeys(mark.migration_id for mark in others))
@@ -85,17 +85,17 @@ def in_the_way(found: Mapping[str, Any], migration_id: str) -> list[Mark]:
 
 
 def no_room(found: Mapping[str, Any]) -> str:
-    """Why no migration can label this secret, whatever else goes; empty when one can."""
+    """Return why no migration can label this secret; empty when one can."""
     if _room(found) >= 0:
         return ""
     return (
         f"it has {_of_others(found)} staging labels of your own at the target: a secret has {MOST_LABELS} at most, "
-        f"and taking a migration back needs {_A_MIGRATION} of them beside AWS's; take some away"
+        f"and undo needs {_A_MIGRATION} besides AWS's own; remove some"
     )
 
 
 def _room(found: Mapping[str, Any]) -> int:
-    """How many labels are left for older migrations."""
+    """Return how many labels are left for older migrations."""
     return MOST_LABELS - len(_OF_AWS) - _A_MIGRATION - _of_others(found)
 
 
@@ -108,7 +108,7 @@ def _labels(found: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
 
 
 def is_ours(label: str) -> bool:
-    """Whether a migration made it."""
+    """Whether it is a label of a migration."""
     return label.startswith(_BEGINNING)
 
 
@@ -118,7 +118,7 @@ def _number(label: str) -> int:
 
 
 def rotation(found: Mapping[str, Any]) -> str:
-    """Its schedule and what rotates it, as DescribeSecret says (Secrets Manager API Reference, "RotationRulesType")."""
+    """Return the rotation's schedule and its function (Secrets Manager API Reference, "RotationRulesType")."""
     rules = found.get("RotationRules") or {}
     words = []
     if rules.get("ScheduleExpression"):
@@ -135,7 +135,7 @@ def rotation(found: Mapping[str, Any]) -> str:
 
 
 class Vault:
-    """The secrets of one region whose names begin with one prefix."""
+    """The secrets of one region with one prefix."""
 
     def __init__(self, clients: ClientSource, place: DataLocation) -> None:
         self._client = clients("secretsmanager", place.region)
@@ -143,7 +143,7 @@ class Vault:
         self.region = place.region
 
     def listing(self) -> Iterator[dict[str, Any]]:
-        """Metadata of every secret, those that wait for their deletion too."""
+        """Yield the metadata of each secret, also of those that are scheduled for deletion."""
         given: dict[str, Any] = {"IncludePlannedDeletion": True}
         if self._prefix:
             given["Filters"] = [{"Key": "name", "Values": [self._prefix]}]
@@ -152,7 +152,7 @@ class Vault:
                 yield found
 
     def described(self, key: str) -> dict[str, Any] | None:
-        """One secret's metadata, or None."""
+        """Return one secret's metadata, or None."""
         try:
             found: dict[str, Any] = call(self._client.describe_secret, SecretId=self._prefix + key)
         except NamedError as error:
@@ -162,29 +162,29 @@ class Vault:
         return found
 
     def policy(self, key: str) -> str:
-        """What a plan says of the secret's resource policy; empty where there is none, or no secret any more.
+        """Return a plan's remark on the secret's resource policy; empty when there is no policy or no secret.
 
         Raises:
-            ThrottledError: Secrets Manager is asked too often.
+            ThrottledError: Secrets Manager throttles.
         """
         try:
             found = call(self._client.get_resource_policy, SecretId=self._prefix + key)
         except ThrottledError:
             raise
         except NamedError as error:
-            if error.code == NOT_FOUND:  # what is gone fails by name when it is copied
+            if error.code == NOT_FOUND:  # a deleted secret fails when it is copied
                 return ""
             why = "no permission to look" if error.code in DENIED else str(error)
             return f"resource policy: {why}"
         return "resource policy" if found.get("ResourcePolicy") else ""
 
     def value(self, key: str, version: str) -> Value:
-        """One version's value."""
+        """Return the value of one version."""
         answer = call(self._client.get_secret_value, SecretId=self._prefix + key, VersionId=version)
         return Value(answer.get("SecretString"), answer.get("SecretBinary"))
 
     def create(self, key: str, tags: Mapping[str, str], kms_key: str | None) -> None:
-        """A new secret without a value, so that its first version can get an id of ours."""
+        """Create a secret without a value, so that we can choose the id of its first version."""
         given = {"KmsKeyId": kms_key} if kms_key else {}
         call(
             self._client.create_secret,
@@ -194,7 +194,7 @@ class Vault:
         )
 
     def put(self, key: str, token: str, value: Value) -> None:
-        """A new current version."""
+        """Write a new current version."""
         call(
             self._client.put_secret_value,
             SecretId=self._prefix + key,
@@ -203,10 +203,10 @@ class Vault:
         )
 
     def describe(self, key: str, found: Mapping[str, Any], description: str, kms_key: str | None) -> None:
-        """Set description and key, if they are others than ``found`` tells.
+        """Set description and key, where they differ from the metadata ``found``.
 
         Args:
-            kms_key: empty for AWS's own key, as UpdateSecret and DescribeSecret have it; None leaves it as it is.
+            kms_key: empty for the AWS managed key, as in UpdateSecret and DescribeSecret; None: no change.
         """
         given: dict[str, str] = {}
         if found.get("Description", "") != description:
@@ -217,7 +217,7 @@ class Vault:
             call(self._client.update_secret, SecretId=self._prefix + key, **given)
 
     def set_tags(self, key: str, found: Mapping[str, Any], tags: Mapping[str, str]) -> None:
-        """Give it just these tags, where ``found`` tells others."""
+        """Set exactly these tags, where they differ from the metadata ``found``."""
         present = tags_of(found.get("Tags"))
         gone = sorted(set(present) - set(tags))
         if gone:
@@ -230,12 +230,12 @@ class Vault:
         self.label(key, name(self.described(key) or {}, migration_id, role), version)
 
     def label(self, key: str, label: str, version: str) -> None:
-        """Put a label on a version; it may have it already."""
+        """Put a label on a version. Idempotent."""
         if staged(self.described(key) or {}, label) != version:
             self._stage(key, label, MoveToVersionId=version)
 
     def unlabel(self, key: str, label: str) -> None:
-        """Take a label away from wherever it is."""
+        """Remove a label from the version that has it."""
         version = staged(self.described(key) or {}, label)
         if version:
             self._stage(key, label, RemoveFromVersionId=version)
@@ -245,7 +245,7 @@ class Vault:
         self._stage(key, label, MoveToVersionId=version, RemoveFromVersionId=previous)
 
     def delete(self, key: str) -> None:
-        """Take a secret away at once: only what a migration created is deleted; the source has it still."""
+        """Delete a secret at once. Only for secrets that a migration created; the source still has them."""
         call(self._client.delete_secret, SecretId=self._prefix + key, ForceDeleteWithoutRecovery=True)
 
     def _stage(self, key: str, label: str, **moves: str) -> None:
@@ -259,30 +259,30 @@ class Vault:
         except (ThrottledError, UnclearError):
             raise
         except NamedError:
-            # Sent again after its answer was lost, it is refused: the label is where it should be already.
+            # A repeated request is refused when the first one moved the label but its answer was lost.
             if staged(self.described(key) or {}, label) != moves.get("MoveToVersionId"):
                 raise
 
 
 def staged(found: Mapping[str, Any], label: str) -> str | None:
-    """The version that has ``label``."""
+    """Return the version that has ``label``."""
     return next((version for version, labels in stages_of(found).items() if label in labels), None)
 
 
 def created(found: Mapping[str, Any]) -> str:
-    """When the secret itself was made: one that is deleted and made anew can have versions of the same ids."""
+    """Return when the secret was created. It tells a re-created secret from the earlier one of the same name."""
     moment = found.get("CreatedDate")
     return date_of(moment) if moment else ""
 
 
 def changed(found: Mapping[str, Any]) -> str:
-    """When anything of the secret was changed last, labels and tags too: DescribeSecret tells no version's date."""
+    """Return the secret's last change, also of labels and tags: DescribeSecret has no dates of versions."""
     moment = found.get("LastChangedDate") or found.get("CreatedDate")
     return date_of(moment) if moment else ""
 
 
 def replica_regions(found: Mapping[str, Any]) -> list[str]:
-    """Where it is replicated to. Secrets Manager deletes no secret with replicas, and whoever made them uses them.
+    """Return the regions of its replicas. Secrets Manager deletes no secret that has replicas.
 
     User Guide, "Delete an AWS Secrets Manager secret".
     """
@@ -290,7 +290,7 @@ def replica_regions(found: Mapping[str, Any]) -> list[str]:
 
 
 def not_carried(found: Mapping[str, Any]) -> Iterator[str]:
-    """What a secret has and a migration does not carry (Secrets Manager API Reference, "DescribeSecret")."""
+    """Yield the properties of a secret that are not carried (Secrets Manager API Reference, "DescribeSecret")."""
     if found.get("RotationEnabled"):
         yield "rotation"
     if replica_regions(found):
@@ -301,7 +301,7 @@ def not_carried(found: Mapping[str, Any]) -> Iterator[str]:
 
 
 def identity_of(found: Mapping[str, Any]) -> VersionIdentity | None:
-    """The current version; None when the secret has no value."""
+    """Return the current version; None when the secret has no value."""
     version = staged(found, CURRENT)
     return VersionIdentity(version, created(found)) if version else None
 

@@ -1,4 +1,4 @@
-"""Which keys an entry selects, and walking several sorted streams side by side."""
+"""Select the keys of an entry, and join sorted streams by key."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _ESCAPED = re.compile(r"\[([*?[])\]")
 
 
 def selector(entry: Entry) -> Callable[[str], bool]:
-    """Whether a key (what follows the prefix) belongs to the entry."""
+    """Return a function: whether the entry selects a key (without the prefix)."""
     include, exclude = _any_of(entry.include), _any_of(entry.exclude)
     owned, prefix, within = entry.owned, entry.source.prefix, entry.within
 
@@ -45,20 +45,20 @@ def _any_of(patterns: tuple[str, ...]) -> Callable[[str], bool] | None:
 
 
 def _name(pattern: str) -> str | None:
-    """The one key that ``pattern`` matches; None when it can match others. Keys can be named by the thousand."""
+    """Return the key when ``pattern`` matches only one, else None. An entry can name thousands of keys."""
     name = _ESCAPED.sub(r"\1", pattern)
     return name if glob.escape(name) == pattern else None
 
 
 def narrowed(entry: Entry, keys: Iterable[str]) -> Entry:
-    """The entry as a part of it needs it that has only ``keys``: of keys named one by one just those."""
+    """Return the entry for a batch with only ``keys``: when it names single keys, it then names only these."""
     if not entry.include or any(_name(pattern) is None for pattern in entry.include):
         return entry
     return replace(entry, include=tuple(glob.escape(entry.within + key) for key in keys))
 
 
 class Cursor(Generic[_T]):
-    """Walks a sorted stream forward; ask it with rising keys."""
+    """Reads a sorted stream forward. Keys must be asked in rising order."""
 
     def __init__(self, stream: Iterator[_T], key_of: Callable[[_T], str]) -> None:
         self._stream = stream
@@ -66,7 +66,7 @@ class Cursor(Generic[_T]):
         self._current = next(stream, None)
 
     def at(self, key: str) -> _T | None:
-        """The element of ``key``, or None; everything before it is passed over."""
+        """Return the element of ``key``, or None. Skips all elements before it."""
         while self._current is not None and self._key_of(self._current) < key:
             self._current = next(self._stream, None)
         if self._current is not None and self._key_of(self._current) == key:

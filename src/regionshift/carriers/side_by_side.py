@@ -1,4 +1,4 @@
-"""Many pieces of one call's work at once, answered in order; none of them outlives the call."""
+"""Run the parts of one call's work concurrently, with results in order. No part outlives the call."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ _T = TypeVar("_T")
 def side_by_side(
     pool: Executor, work: Callable[[_G], _T], given: Iterable[_G], most: int | None = None
 ) -> Iterator[_T]:
-    """What ``work`` makes of each, in their order.
+    """Yield ``work(each)`` for each of ``given``, in their order.
 
-    When a piece fails, or the caller asks for no more and closes this, what has not begun is left, and what has begun
-    is waited for. Once a call has ended its lease is gone, and taking back would not see a copy that came after.
+    When a part fails, or the caller closes this generator, parts that have not begun are cancelled, and running ones
+    are waited for. The lease of a call ends with the call, so undo would not see a copy that finished later.
 
     Args:
-        most: pieces under way or waiting at once, so that memory does not grow with ``given``; None: all of them.
+        most: the most parts at once, running or waiting, so that memory does not grow with ``given``; None: all.
     """
     ahead: deque[Future[_T]] = deque()
     try:

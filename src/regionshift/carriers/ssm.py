@@ -1,7 +1,7 @@
 """The carrier of Systems Manager parameters.
 
-A key is what follows the entry's path. A parameter's history is its record: undo reads the value of the
-earlier version from there, so no value is ever written down by a migration.
+A key is a parameter's name without the entry's path. Undo reads the earlier value from the parameter's history, so a
+migration never records a value.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from functools import partial
 from typing import Any
 
 from regionshift.carriers.carrier import (
+    WRITTEN_SINCE,
     Before,
     Carried,
     Conflict,
@@ -59,15 +60,15 @@ from regionshift.waiting import AT_ONCE, Waiter
 
 _LONGEST_NAME, _MOST_LEVELS = 1011, 15
 _UNDO = "while the earlier version is among the newest 100 of the parameter's history"
-_STRANGER = "someone else has written here since; left alone"
+
 _FIXED_DATA_TYPES = frozenset({"aws:ec2:image", "aws:ssm:integration"})
 
 
 class Parameters(NamedCarrier):
-    """Carries parameters. Values are read and written one by one and never kept.
+    """Carries parameters. Values are read and written one by one and never stored.
 
     Args:
-        once: clients whose calls botocore does not repeat, for writing versions; without them, ``clients`` do that.
+        once: clients without botocore's retries, for writes; None: use ``clients``.
     """
 
     kind = "ssm"
@@ -93,7 +94,7 @@ class Parameters(NamedCarrier):
     def inventory(
         self, entry: Entry, carried: Iterator[Carried], *, deep: bool = False, left_behind: bool = False
     ) -> Iterator[Item]:
-        """See ``Carrier.inventory``. Listings tell all that is not carried."""
+        """See ``Carrier.inventory``. The listings show all properties that are not carried."""
         del left_behind
         source, target = self._sides(entry)
         selects, keys = selector(entry), Keys(self._clients, entry)
@@ -127,7 +128,7 @@ class Parameters(NamedCarrier):
                     yield item
 
     def _deepened(self, entry: Entry, item: Item, found: Mapping[str, Any], there: Mapping[str, Any]) -> Item:
-        """The item, changed when its value, settings or tags are not the source's."""
+        """Return the item, as ``changed`` when its value, settings or tags differ from the source's."""
         again = Item(item.key, ItemState.CHANGED, (_source_version(found),))
         reason = self._difference(entry, again, identity_of(there), (found, there))
         return replace(again, reason=reason) if reason else item
@@ -145,7 +146,7 @@ class Parameters(NamedCarrier):
             }
 
     def recover(self, work: Work, before: Mapping[str, Before]) -> Mapping[str, tuple[str, ...]]:
-        """See ``Carrier.recover``: the version after the recorded one, if it has the value we would write."""
+        """See ``Carrier.recover``. Our version follows the recorded one and has the value that we would write."""
         source, target = self._sides(work.entry)
         found: dict[str, tuple[str, ...]] = {}
         with batch_seen(self.what, work.entry):
@@ -170,9 +171,9 @@ class Parameters(NamedCarrier):
     def _is_still_ours(
         self, entry: Entry, item: Item, made: VersionIdentity, there: Mapping[str, Any] | None
     ) -> bool:
-        """Whether what has our version's number is our version, and not one of a parameter that was made anew.
+        """Whether the version with our number is ours, and not one of a parameter that was created again.
 
-        Records of earlier releases have no dates: then it is ours when it holds what we wrote.
+        Records of earlier releases have no dates. Then the values are compared.
         """
         if there is None:
             return True
@@ -251,7 +252,7 @@ class Parameters(NamedCarrier):
     def _newest_of_ours(
         self, entry: Entry, source: Side, target: Side, item: Item, first: int
     ) -> VersionIdentity | None:
-        """The last of the versions from ``first`` on that have the value we would write."""
+        """Return the last version from ``first`` on that has the value that we would write."""
         try:
             wanted, _ = rewritten(entry, source.value(item.key, item.versions[-1].identity))
         except NamedError as error:
@@ -281,7 +282,7 @@ class Parameters(NamedCarrier):
         if not self._equal(entry, source, target, item, made):
             return "values differ"
         if one is None:
-            return ""  # its value is pinned by version; its settings are gone with it
+            return ""  # the source was deleted, so its settings cannot be compared
         for name in ("Type", "DataType", "Description", "AllowedPattern"):
             if one.get(name) != other.get(name):
                 return f"{name} differs"
@@ -292,10 +293,10 @@ class Parameters(NamedCarrier):
     def _take_back(
         self, work: Work, item: Item, before: Before, made: VersionIdentity, there: Description | None
     ) -> Undone | Conflict:
-        """A parameter that was there gets a newer version with the earlier value."""
+        """See ``NamedCarrier``. A parameter that existed before gets a new version with the earlier value."""
         key, (_, target) = item.key, self._sides(work.entry)
         if not self._is_still_ours(work.entry, item, made, there):
-            return Conflict(key, _STRANGER)
+            return Conflict(key, WRITTEN_SINCE)
         if there is None:
             return Undone(key, "untouched") if before.absent else Conflict(key, "someone deleted it since")
         current = identity_of(there)
@@ -303,7 +304,7 @@ class Parameters(NamedCarrier):
             return Conflict(key, MEANWHILE)
         if before.version is None:
             if current.id != made.id:
-                return Conflict(key, _STRANGER)
+                return Conflict(key, WRITTEN_SINCE)
             target.delete(key)
             return Undone(key, "deleted")
         try:
@@ -316,14 +317,14 @@ class Parameters(NamedCarrier):
         if current.id == made.id:
             current = target.put(key, earlier, _settings(before, there), int(current.id), work.has_time)
         elif not target.all_hold(key, range(int(made.id) + 1, int(current.id) + 1), earlier):
-            # Our own earlier, interrupted undo is the one exception.
-            return Conflict(key, _STRANGER)
+            # Later versions with the earlier value come from our own interrupted undo.
+            return Conflict(key, WRITTEN_SINCE)
         target.set_tags(key, json.loads(before.detail["tags"]), work.has_time)
         return Undone(key, "restored", str(current))
 
 
 def too_long_parameter(name: str) -> str:
-    """Systems Manager API Reference, "PutParameter", Name: characters, and levels of a hierarchy."""
+    """Check characters and levels of a parameter's name (Systems Manager API Reference, "PutParameter", Name)."""
     if len(name) > _LONGEST_NAME or name.count("/") > _MOST_LEVELS:
         return (
             f"its name would have more than {_LONGEST_NAME} characters or {_MOST_LEVELS} levels at the target"
@@ -332,11 +333,11 @@ def too_long_parameter(name: str) -> str:
 
 
 def _require_path(source: Side, entry: Entry) -> None:
-    """Something stands under the entry's path, or at least no parameter has the path for its name.
+    """Check that the entry's path is not the name of a parameter with nothing under it.
 
     Raises:
-        InputError: one has, so that the entry would carry nothing.
-        Refused, WorkFailed: they cannot be listed.
+        InputError: it is, so the entry would carry nothing.
+        Refused, WorkFailed: the parameters cannot be listed.
     """
     name = entry.source.prefix.rstrip("/")
     with listed("parameters", entry.source.region):
@@ -347,17 +348,17 @@ def _require_path(source: Side, entry: Entry) -> None:
         raise InputError(
             f"{own[0]} is a parameter and not a path: there is nothing under {entry.source.prefix}.",
             where=f"{entry.source.region}: carry.ssm",
-            remedy="name the path that it stands under, and the parameter in include; give one without a path a path",
+            remedy="name the path above it, and the parameter in include; a parameter without a path needs one first",
             error_id="RS-CARRY-002",
         )
 
 
 def cannot_go_back(source: Mapping[str, Any], target: Mapping[str, Any]) -> str:
-    """Why writing ``source`` over ``target`` could not be undone; empty when it could.
+    """Return why writing ``source`` over ``target`` could not be undone; empty when it could.
 
-    Systems Manager API Reference, "PutParameter", HierarchyTypeMismatchException and Tier: a type does not change,
-    and an advanced parameter does not become standard again. User Guide, "Parameter data types": nothing becomes an
-    image or an integration, and they become nothing else.
+    The type cannot change, and an advanced parameter cannot become standard again (Systems Manager API Reference,
+    "PutParameter", HierarchyTypeMismatchException and Tier). The data types of images and integrations cannot change
+    either (User Guide, "Parameter data types").
     """
     if source["Type"] != target["Type"]:
         return f"its type is {target['Type']} at the target and {source['Type']} at the source"
@@ -401,12 +402,12 @@ def _settings(before: Before, there: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _expected(before: Before) -> int:
-    """The number of the version that the migration writes: numbers rise by one."""
+    """Return the number of the version that the migration writes: the next one."""
     return int(VersionIdentity.read(before.version).id) + 1 if before.version else 1
 
 
 def _is_as_recorded(there: Mapping[str, Any] | None, before: Before) -> bool:
-    """Whether the target is what it was when it was recorded."""
+    """Whether the target is unchanged since it was recorded."""
     if there is None or before.version is None:
         return there is None and before.version is None
     return identity_of(there).is_recorded_as(before.version)
@@ -418,9 +419,9 @@ def _source_version(found: Mapping[str, Any]) -> SourceVersion:
 
 
 def _follows(target: Side, before: Before, made: VersionIdentity) -> bool:
-    """Whether nothing else was written between what was there and ``made``.
+    """Whether nobody else wrote between the earlier version and ``made``.
 
-    A write that arrived twice, as its first answer was lost, left the same value twice.
+    A repeated write, after a lost answer, can leave the same value twice.
     """
     first = _expected(before)
     number = int(made.id)

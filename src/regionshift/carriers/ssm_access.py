@@ -1,4 +1,4 @@
-"""The parameters of one region, one call each."""
+"""The parameters of one region: the API calls, and the metadata that they return."""
 
 from __future__ import annotations
 
@@ -23,22 +23,22 @@ from regionshift.carriers.named_values import (
 from regionshift.waiting import AT_ONCE, Waiter
 
 _NAMES_A_LISTING = 50
-_LOST_ANSWERS = 3  # to one write, before it is given up
+_LOST_ANSWERS = 3  # attempts of one write
 REPEATED = 5
-"""Versions that one write may have left, when its answers were lost."""
+"""The most versions that one repeated write can leave."""
 MADE_ANEW = "ParameterMadeAnew"
-"""The parameter was deleted since, and there is another of its name."""
+"""The parameter was deleted and created again."""
 GONE = frozenset({"ParameterNotFound", "ParameterVersionNotFound", MADE_ANEW})
 NO_POLICIES = "[{}]"
-"""Takes every policy away (Systems Manager User Guide, "Assigning parameter policies")."""
+"""Removes all policies (Systems Manager User Guide, "Assigning parameter policies")."""
 
 
 class Side:
     """The parameters of one region under one path.
 
     Args:
-        once: a client whose calls botocore does not repeat, for what may be done only once.
-        waiter: for how long a parameter that was just written may not be there for reads.
+        once: a client without botocore's retries, for calls that are not idempotent.
+        waiter: how long reads may not find a parameter that was just written.
     """
 
     def __init__(self, client: Any, place: DataLocation, once: Any, waiter: Waiter = AT_ONCE) -> None:
@@ -48,12 +48,12 @@ class Side:
         self._waiter = waiter
 
     def listing(self) -> Iterator[dict[str, Any]]:
-        """Metadata of every parameter under the path."""
+        """Yield the metadata of each parameter under the path."""
         filters = [{"Key": "Name", "Option": "BeginsWith", "Values": [self._prefix]}] if self._prefix else []
         return self._described(filters)
 
     def named(self, keys: Sequence[str]) -> dict[str, dict[str, Any]]:
-        """Metadata of the parameters that exist among ``keys``, by key."""
+        """Return the metadata of the existing parameters among ``keys``, by key."""
         found: dict[str, dict[str, Any]] = {}
         for start in range(0, len(keys), _NAMES_A_LISTING):
             names = [self._prefix + key for key in keys[start : start + _NAMES_A_LISTING]]
@@ -62,7 +62,7 @@ class Side:
         return found
 
     def existing(self, names: Sequence[str]) -> list[str]:
-        """Those of a few whole names that parameters have."""
+        """Return which of a few whole names are names of parameters."""
         filters = [{"Key": "Name", "Option": "Equals", "Values": list(names)}]
         return sorted(str(found["Name"]) for found in self._described(filters))
 
@@ -70,10 +70,10 @@ class Side:
         return pages(self._client.describe_parameters, "Parameters", ParameterFilters=filters, MaxResults=50)
 
     def value(self, key: str, version: VersionIdentity) -> Value:
-        """One version's value, decrypted.
+        """Return the decrypted value of one version.
 
         Raises:
-            NamedError: there is none, or it is one of a parameter that was made anew.
+            NamedError: there is no such version, or the parameter was created again.
         """
         found, value = self._seen(key, int(version.id))
         if not found.is_recorded_as(str(version)):
@@ -81,7 +81,7 @@ class Side:
         return value
 
     def _seen(self, key: str, number: int) -> tuple[VersionIdentity, Value]:
-        """The version that has this number now, and its value, decrypted."""
+        """Return the version that has this number now, and its decrypted value."""
         name = f"{self._prefix}{key}:{number}"
         found = call(self._client.get_parameter, Name=name, WithDecryption=True)["Parameter"]
         return identity_of(found), Value(found["Value"])
@@ -94,14 +94,14 @@ class Side:
         after: int,
         has_time: Callable[[], bool],
     ) -> VersionIdentity:
-        """Write the version that follows ``after``; gives the one that was written.
+        """Write the version that follows ``after``, and return it.
 
-        PutParameter makes a version each time that it arrives (Systems Manager API Reference, "PutParameter"), so one
-        whose answer was lost is looked for before it is sent again.
+        Each PutParameter creates a version (Systems Manager API Reference, "PutParameter"). So after a lost answer,
+        the version is looked for before the request is sent again.
 
         Raises:
-            ThrottledError: it is not told of while there is time.
-            NamedError, botocore.exceptions.HTTPClientError: not written, or it cannot be told.
+            ThrottledError: reads do not show the version before time runs out.
+            NamedError, botocore.exceptions.HTTPClientError: it was not written, or that is unclear.
         """
         name = self._prefix + key
         for attempt in range(_LOST_ANSWERS):
@@ -120,10 +120,10 @@ class Side:
         raise AssertionError("the last attempt returns or raises")
 
     def _written(self, key: str, number: int, value: Value, has_time: Callable[[], bool]) -> VersionIdentity:
-        """PutParameter tells no date, so it is asked for.
+        """Return the identity of a version that was just written. PutParameter returns no date.
 
         Raises:
-            ConcurrentWriteError: the parameter was deleted and made anew meanwhile.
+            ConcurrentWriteError: the parameter was deleted and created again meanwhile.
         """
         found, held = self._waiter.past(
             lambda: self._seen(key, number), lambda error: is_told_late(error, GONE, has_time)
@@ -133,7 +133,7 @@ class Side:
         return found
 
     def newest_alike(self, key: str, first: int, value: Value) -> VersionIdentity | None:
-        """The last version of those from ``first`` on that all have this value; None when ``first`` has not."""
+        """Return the last version of the run from ``first`` on that has this value; None when ``first`` has not."""
         last = None
         for number in range(first, first + REPEATED):
             found = self._alike(key, number, value)
@@ -143,12 +143,12 @@ class Side:
         return last
 
     def all_hold(self, key: str, versions: range, value: Value) -> bool:
-        """Whether all of these versions have this value; false when there is none, or too many to be one write."""
+        """Whether all of these versions have this value. False for none, and for more than one write can leave."""
         alike = 0 < len(versions) <= REPEATED
         return alike and all(self._alike(key, version, value) for version in versions)
 
     def _alike(self, key: str, number: int, value: Value) -> VersionIdentity | None:
-        """The version that has this number, if it has this value."""
+        """Return the version of this number, if it has this value."""
         try:
             found, held = self._seen(key, number)
         except NamedError as error:
@@ -158,22 +158,22 @@ class Side:
         return found if held == value else None
 
     def delete(self, key: str) -> None:
-        """Take the parameter away with its history."""
+        """Delete the parameter with its history."""
         try:
             call(self._client.delete_parameter, Name=self._prefix + key)
         except NamedError as error:
-            if error.code not in GONE:  # it is: sent again after its answer was lost
+            if error.code not in GONE:  # deleted by the first request, whose answer was lost
                 raise
 
     def tags(self, key: str) -> dict[str, str]:
-        """Its tags."""
+        """Return its tags."""
         return tags_of(call(self._client.list_tags_for_resource, **self._resource(key))["TagList"])
 
     def set_tags(self, key: str, tags: Mapping[str, str], has_time: Callable[[], bool]) -> None:
-        """Give it just these tags.
+        """Set exactly these tags.
 
         Raises:
-            ThrottledError: it is not told of while there is time.
+            ThrottledError: reads do not show the parameter before time runs out.
         """
         present = self._waiter.past(
             lambda: self.tags(key), lambda error: is_told_late(error, {"InvalidResourceId"}, has_time)
@@ -189,20 +189,20 @@ class Side:
 
 
 def identity_of(found: Mapping[str, Any]) -> VersionIdentity:
-    """The version that DescribeParameters or GetParameter tells of.
+    """Return the version in an answer of DescribeParameters or GetParameter.
 
-    A parameter that is deleted and made anew counts from 1 again; the date tells the two apart (Systems Manager API
-    Reference, "ParameterMetadata", LastModifiedDate).
+    A parameter that is created again has version 1 again; only the date differs (Systems Manager API Reference,
+    "ParameterMetadata", LastModifiedDate).
     """
     return VersionIdentity(str(found["Version"]), date_of(found["LastModifiedDate"]))
 
 
 def policies(found: Mapping[str, Any]) -> str:
-    """A parameter's policies as PutParameter wants them."""
+    """Return a parameter's policies in the form for PutParameter."""
     given = found.get("Policies") or []
     return f"[{','.join(policy['PolicyText'] for policy in given)}]" if given else NO_POLICIES
 
 
 def changed_policies(wanted: str, present: str) -> dict[str, str]:
-    """The argument that brings ``wanted`` about; none when nothing has to change."""
+    """Return the argument that sets the policies ``wanted``; empty when nothing changes."""
     return {} if wanted == present == NO_POLICIES else {"Policies": wanted}

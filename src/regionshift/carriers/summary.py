@@ -1,4 +1,4 @@
-"""What ``metadata.json`` and ``rollback.json`` say of a whole migration, added up from its records."""
+"""The contents of ``metadata.json`` and ``rollback.json``: a whole migration, added up from its records."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from regionshift.carriers.records import MigrationRecords, RecordStore
 from regionshift.carriers.side_by_side import side_by_side
 
 NAMED = 100
-"""Failures, conflicts and the like that a summary names; all of them stand in the results."""
+"""Failures or conflicts that a summary names. The results have all of them."""
 
 Metadata = dict[str, Any]
 _READ_AT_ONCE = 8
 
 
 class Tally:
-    """Adds up what batches answer."""
+    """Adds up the answers of batches."""
 
     def __init__(self) -> None:
         self.counts: dict[str, int] = {}
@@ -29,19 +29,19 @@ class Tally:
         self.wrote = False
 
     def answered(self, answer: BatchAnswer) -> None:
-        """One batch more."""
+        """Add the answer of one batch."""
         self.conflicts = [*self.conflicts, *answer.conflicts][:NAMED]
         self.wrote = self.wrote or answer.wrote
         self.add(answer.counts)
 
     def add(self, counts: Mapping[str, int]) -> None:
-        """Counts more."""
+        """Add counts."""
         for name, number in counts.items():
             self.counts[name] = self.counts.get(name, 0) + number
 
 
 def opened(records: MigrationRecords, entries: Sequence[Entry], level: Level, started: str) -> Metadata:
-    """The summary of a migration that is about to be planned."""
+    """Return the summary of a migration before it is planned."""
     return {
         "migration_id": records.id,
         "region": records.store.region,
@@ -60,12 +60,12 @@ def opened(records: MigrationRecords, entries: Sequence[Entry], level: Level, st
 
 
 def entries_of(metadata: Metadata) -> list[Entry]:
-    """The entries that a migration has, or that its record names."""
+    """Return the entries in a summary."""
     return [read_entry(part["entry"]) for part in metadata.get("entries", ())]
 
 
 def added_up(records: MigrationRecords, metadata: Metadata) -> Metadata:
-    """Counts, bytes, checksum of the results, and what is not proven and why; ``completed`` when nothing is."""
+    """Return counts, bytes, the checksum of the results, and the unproven items; ``completed`` when there are none."""
     found = _of_results(records, metadata)
     conflicts = metadata["plan"]["conflict"]
     whole = not found["problems"] and not found["batches_missing"] and not conflicts
@@ -79,7 +79,7 @@ def added_up(records: MigrationRecords, metadata: Metadata) -> Metadata:
 
 
 def rollback_record(records: MigrationRecords, metadata: Metadata, reason: str, time: str) -> Metadata:
-    """The record of a rollback that has just begun."""
+    """Return the record of a rollback that begins."""
     return {
         "migration_id": records.id,
         "original_migration": records.id,
@@ -126,7 +126,7 @@ def _of_results(records: MigrationRecords, metadata: Metadata) -> Metadata:
 
 
 def _target_of(metadata: Metadata, batch: int) -> DataLocation:
-    """Where a batch's items go."""
+    """Return the target of a batch."""
     for part in metadata["entries"]:
         if part["first_batch"] <= batch < part["first_batch"] + part["batches"]:
             return read_entry(part["entry"]).target
@@ -134,7 +134,7 @@ def _target_of(metadata: Metadata, batch: int) -> DataLocation:
 
 
 def _never_done(records: MigrationRecords, batch: int, target: DataLocation) -> list[dict[str, str]]:
-    """The items of a batch that left no results, as problems."""
+    """Return the items of a batch without results, as problems."""
     _, *lines = records.lines(records.plan(batch)) or [{}]
     return [
         {

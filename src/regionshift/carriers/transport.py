@@ -1,7 +1,7 @@
 """S3 over HTTPS: plain connections, botocore's signature, our own retries.
 
-botocore's request pipeline, not its signer, is what makes a boto3 call dear (docs/adr/101). This is the
-part of it that copying needs: sign, send, wait and try again, and slow down when S3 asks for it.
+The request pipeline of botocore is slow, its signer is not (docs/adr/101). This module does only what copying needs:
+sign, send, retry, and slow down when S3 throttles.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ _PARAMETERS = ("ExpectedBucketOwner", "ExpectedSourceBucketOwner")
 _SAFE_IN_PATH = "/~"
 _SAFE_IN_QUERY = "~"
 _TRANSIENT = frozenset({429, 500, 502, 503, 504})
-# Not done for certain, so trying again is safe (S3 API Reference, "Error responses").
+# S3 has certainly not done the request, so a retry is safe (S3 API Reference, "Error responses").
 _REFUSED_FOR_NOW = frozenset(
     {"SlowDown", "Throttling", "TooManyRequests", "ServiceUnavailable", "429", "503"}
 )
@@ -46,15 +46,15 @@ _LONGEST_WAIT = 5.0
 def expected(
     account: str, headers: Mapping[str, str], owner: str = "", source_owner: str = ""
 ) -> dict[str, str]:
-    """The headers for a request with ``headers``: ``account`` wherever no other owner is given."""
+    """Return the headers with the expected bucket owners: ``account``, unless another owner is given."""
     found = {EXPECTED: owner or account}
     return found | {EXPECTED_OF_SOURCE: source_owner or account} if COPY_SOURCE in headers else found
 
 
 def expect(client: Any, account: str) -> None:
-    """From now on each call of the boto3 ``client`` of S3 that takes an owner expects ``account``, unless it says whom.
+    """Make calls of the boto3 S3 ``client`` expect ``account`` as bucket owner, unless the call names another.
 
-    Making a bucket and listing all take none: they concern the caller's own.
+    CreateBucket and ListBuckets have no such parameter: they concern the caller's own buckets.
     """
 
     def name_owner(params: dict[str, Any], model: Any, **_: Any) -> dict[str, Any]:
@@ -65,7 +65,7 @@ def expect(client: Any, account: str) -> None:
 
 
 class S3Error(WorkFailed):
-    """S3 said no. ``code`` is S3's own (``NoSuchKey``, ...), ``status`` the HTTP status."""
+    """S3 refused. ``code``: S3's error code (``NoSuchKey``, …); ``status``: the HTTP status."""
 
     error_id = "RS-AWS-008"
 
@@ -76,14 +76,14 @@ class S3Error(WorkFailed):
 
 
 class AnswerLostError(S3Error):
-    """The request may have been done or not: the answer never came, or said 'internal error'."""
+    """Unclear whether the request was done: no answer came, or S3 had an internal error."""
 
 
 @dataclass(frozen=True)
 class S3Request:
-    """One S3 request. ``repeatable``: doing it twice has the effect of doing it once.
+    """One S3 request. ``repeatable``: it is idempotent.
 
-    ``owner`` and ``source_owner``: accounts of the bucket and of the one copied from, when not the transport's own.
+    ``owner``, ``source_owner``: owners of the bucket and of the copy's source, when not the transport's account.
     """
 
     method: str
@@ -99,7 +99,7 @@ class S3Request:
 
     @property
     def where(self) -> str:
-        """Bucket and key, for people."""
+        """Region, bucket and key, for messages."""
         return f"{self.region} s3://{self.bucket}/{self.key}"
 
 
@@ -113,11 +113,11 @@ class Response:
 
 
 class _Signer(S3SigV4Auth):
-    """botocore's signer, told the body's digest: to find it out it would prepare the whole request again.
+    """botocore's signer, with the body's digest given; botocore would prepare the whole request again to compute it.
 
-    S3 keeps the bytes of a header as they came (UTF-8 in a `Content-Disposition`), and http.client reads and writes
-    them as Latin-1. So that is how the signed text becomes bytes, too; botocore would take UTF-8, and strip what only
-    looks like a blank (IAM User Guide, "Create a signed API request": header values are trimmed of spaces).
+    S3 keeps the bytes of a header as they are (UTF-8 in a `Content-Disposition`), and http.client reads and writes
+    them as Latin-1. So the signed text is encoded as Latin-1 too. botocore would encode it as UTF-8, and strip other
+    characters than spaces (IAM User Guide, "Create a signed API request": header values are trimmed of spaces).
     """
 
     def payload(self, request: AWSRequest) -> str:
@@ -135,12 +135,12 @@ class Transport:
     """Sends S3 requests over kept-alive connections. Thread-safe; one for a whole process.
 
     Args:
-        credentials: gives the credentials to sign with, fresh ones when they are about to run out.
-        account: whom every bucket must belong to, unless a request names another owner.
-        endpoint: the S3 endpoint of a region; a host that is not AWS's gets path-style addresses.
-        proxies: which one each endpoint is reached through.
-        connections: most requests at once.
-        sleep, jitter: the clock's and chance's part in waiting, given by tests.
+        credentials: returns the credentials to sign with, new ones when they are about to expire.
+        account: the owner of all buckets, unless a request names another owner.
+        endpoint: returns the S3 endpoint of a region; a host that is not AWS's gets path-style addresses.
+        proxies: returns the proxies for an endpoint.
+        connections: the most requests at once.
+        sleep, jitter: for tests.
     """
 
     def __init__(
@@ -167,15 +167,15 @@ class Transport:
         self._connections = Connections(ca_bundle, proxies)
 
     def close(self) -> None:
-        """Close the connections that are kept alive; the next request opens new ones."""
+        """Close idle connections. The next request opens new ones."""
         self._connections.close()
 
     def send(self, request: S3Request) -> Response:
-        """Send and wait for the whole answer.
+        """Send a request and return the whole answer.
 
         Raises:
-            S3Error: S3 refused for good, or did not stop saying slow down.
-            AnswerLostError: a request that is not repeatable may have been done.
+            S3Error: S3 refused, or still throttles after all retries.
+            AnswerLostError: it is unclear whether a request that is not repeatable was done.
         """
         if not logs.is_on():
             return self._send(request, {})
@@ -184,7 +184,7 @@ class Transport:
             return self._send(request, told)
 
     def _send(self, request: S3Request, told: dict[str, object]) -> Response:
-        """As :meth:`send`; what is found out on the way goes into ``told``."""
+        """As ``send``; adds facts for the log to ``told``."""
         for attempt in range(self._attempts):
             told["retries"] = attempt
             last = attempt == self._attempts - 1
@@ -212,7 +212,7 @@ class Transport:
         return Response(*self._connections.exchange(base, request.method, path, headers, request.body))
 
     def _address(self, request: S3Request) -> tuple[str, str]:
-        """Scheme and host, and the path with its query."""
+        """Return scheme and host, and the path with its query."""
         base = self._endpoint(request.region)
         path = "/" + quote(request.key, safe=_SAFE_IN_PATH)
         # A bucket with dots does not match AWS's wildcard certificate ("Bucket naming rules").
@@ -255,16 +255,16 @@ class Transport:
 
 
 def _operation(request: S3Request) -> str:
-    """The method, and the names in the query: no values, as the upload's id is one."""
+    """Return the method and the names in the query, without values, because an upload's id is one."""
     names = "&".join(name for name, _ in request.query)
     return f"{request.method}?{names}" if names else request.method
 
 
 def _problem(response: Response, request: S3Request) -> S3Error | None:
-    """The error that the answer tells of.
+    """Return the error in the answer, or None.
 
-    CopyObject and CompleteMultipartUpload can say 200, send blanks while they work, and fail in the body; an answer of
-    DeleteObjects holds the errors of single keys (S3 API Reference).
+    CopyObject and CompleteMultipartUpload can answer 200 and still have an error in the body. An answer of
+    DeleteObjects has the errors of single keys, which are not errors of the request (S3 API Reference).
     """
     if response.status < 300 and not (request.method in ("PUT", "POST") and _IS_ERROR.match(response.body)):
         return None

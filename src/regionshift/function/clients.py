@@ -21,7 +21,7 @@ from botocore.config import Config
 from botocore.credentials import ReadOnlyCredentials
 from botocore.utils import get_environ_proxies
 
-from regionshift.carriers.bounds import Bounds, Way, ways_into
+from regionshift.carriers.bounds import Bounds, Route, routes_into
 from regionshift.carriers.carrier import DataLocation
 from regionshift.carriers.connections import no_proxies
 from regionshift.carriers.kinds import CarrierAccess
@@ -243,11 +243,11 @@ def object_migrations(
     return Migrations(store, {"s3": Objects(transport)}, bounds, now)
 
 
-def read_ways(text: str, region: str) -> tuple[Way, ...]:
-    """The ways into ``region`` that the program tells the worker of (``infrastructure.carried.ways``)."""
+def read_routes(text: str, region: str) -> tuple[Route, ...]:
+    """The routes into ``region`` that the program tells the worker of (``infrastructure.carried.routes``)."""
     told = json.loads(zlib.decompress(base64.b64decode(text)))
     patterns = [
-        Way(kind, DataLocation("", *source), DataLocation("", *target), tags)
+        Route(kind, DataLocation("", *source), DataLocation("", *target), tags)
         for kind, source, target, tags in told["ways"]
     ]
-    return ways_into(region, patterns, told["buckets"])
+    return routes_into(region, patterns, told["buckets"])

@@ -13,7 +13,7 @@ from typing import Any
 from aws_lambda_powertools.utilities.parameters import SecretsProvider, SSMProvider
 from aws_lambda_powertools.utilities.parameters.exceptions import GetParameterError
 
-from regionshift.carriers.bounds import Way
+from regionshift.carriers.bounds import Route
 from regionshift.carriers.carrier import DataLocation
 from regionshift.function.answer import describe
 from regionshift.function.clients import FunctionClients
@@ -56,10 +56,10 @@ class CarriedObjects:
     target_account: str = ""
 
     @property
-    def pattern(self) -> Way:
+    def pattern(self) -> Route:
         """Where it carries from and to, as ``bounds.between`` takes it."""
         begins = self.prefix if self.target_prefix is None else self.target_prefix
-        return Way(
+        return Route(
             "s3",
             DataLocation("", self.bucket, self.prefix, self.source_account),
             DataLocation("", self.target_bucket or self.bucket, begins, self.target_account),

@@ -29,7 +29,7 @@ from regionshift.carriers.records import RecordStore
 from regionshift.carriers.seals import Seals, by_kms
 from regionshift.errors import InputError, Refused, RegionshiftError, without_credentials
 from regionshift.function.answer import AWS_PROBLEMS
-from regionshift.function.clients import PATIENCE, carrier_access, of_session, read_ways
+from regionshift.function.clients import PATIENCE, carrier_access, of_session, read_routes
 from regionshift.function.notification import Notification, log_group_link, send_notification
 from regionshift.function.surroundings import Invocation, logger_of, utc_now
 
@@ -96,7 +96,7 @@ def _migrations(region: str, bucket: str, key: str, carry: str) -> Migrations:
     store = RecordStore(
         transport, region, bucket, Seals(by_kms(kms.generate_mac, key), region, bucket, utc_now)
     )
-    bounds = Bounds(bucket, (own_bucket(region, bucket), *read_ways(carry, region)))
+    bounds = Bounds(bucket, (own_bucket(region, bucket), *read_routes(carry, region)))
     carriers = all_carriers(carrier_access(transport, session, access.waiter))
     return Migrations(store, carriers, bounds, utc_now)
 

@@ -13,7 +13,7 @@ from typing import Any
 
 import pulumi
 
-from regionshift.carriers.bounds import Way
+from regionshift.carriers.bounds import Route
 from regionshift.carriers.carrier import DataLocation
 from regionshift.carriers.executions import WORKERS
 from regionshift.carriers.kinds import KINDS
@@ -89,8 +89,8 @@ def objects(site: Site, *, by_pattern: bool = False) -> tuple[BucketReach, ...]:
     """
     found: dict[str, _Named] = {}
     patterns = _regions(site, by_pattern)
-    for way in _patterns_of(site, "s3"):
-        for end, is_target in ((way.source, False), (way.target, True)):
+    for route in _patterns_of(site, "s3"):
+        for end, is_target in ((route.source, False), (route.target, True)):
             reached = found.setdefault(end.account or site.config.account, _Named())
             buckets = reached.targets if is_target else reached.sources
             names = [_in_region(site, end, site.region)] if is_target else _sources(site, end, patterns)
@@ -195,21 +195,22 @@ def named_reach(site: Site, kind: str, resource: str, by_pattern: bool) -> dict[
         resource: what stands before the name in the resource part of its ARN.
         by_pattern: see `RIGHTS`.
     """
-    ways, service = [way for way in _patterns_of(site, kind) if not way.tags], KINDS[kind].service
+    routes, service = [route for route in _patterns_of(site, kind) if not route.tags], KINDS[kind].service
     every = tuple(_regions(site, by_pattern).values())
     read = _once(
         site.arn_in(
             service,
-            place if _REGION in way.source.prefix else "*",
-            f"{resource}{way.source.prefix.replace(_REGION, place)}*",
+            place if _REGION in route.source.prefix else "*",
+            f"{resource}{route.source.prefix.replace(_REGION, place)}*",
         )
-        for way in ways
+        for route in routes
         for place in every
     )
     write = _once(
-        site.arn(service, f"{resource}{way.target.prefix.replace(_REGION, site.region)}*") for way in ways
+        site.arn(service, f"{resource}{route.target.prefix.replace(_REGION, site.region)}*")
+        for route in routes
     )
-    return {"read": read, "write": write, "regions": tuple(sorted(site.config.all_regions))} if ways else {}
+    return {"read": read, "write": write, "regions": tuple(sorted(site.config.all_regions))} if routes else {}
 
 
 def worker_variables(
@@ -230,11 +231,11 @@ def worker_variables(
         "ENVIRONMENT": site.config.suffix,
         "NOTIFICATION_TOPIC": topic,
         "RECORDS_KEY_ARN": records_key,
-        "CARRY": ways(site),
+        "CARRY": routes(site),
     }
 
 
-def ways(site: Site) -> str:
+def routes(site: Site) -> str:
     """From where to where the worker may carry, for its variable CARRY: JSON, zlib, base64.
 
     ``buckets`` has every region's deployment bucket, ``ways`` a line an entry: kind, the source's bucket, prefix and
@@ -244,23 +245,23 @@ def ways(site: Site) -> str:
     """
     found = [
         [
-            way.kind,
-            *([end.bucket, end.prefix, end.account] for end in (way.source, way.target)),
-            dict(way.tags),
+            route.kind,
+            *([end.bucket, end.prefix, end.account] for end in (route.source, route.target)),
+            dict(route.tags),
         ]
-        for way in starmap(pattern_of, site.config.carry.entries)
+        for route in starmap(pattern_of, site.config.carry.entries)
     ]
     told = {"buckets": own_buckets(site.config, site.config.all_regions), "ways": found}
     return base64.b64encode(zlib.compress(json.dumps(told, sort_keys=True).encode(), 9)).decode()
 
 
-def pattern_of(kind: str, entry: CarryEntry) -> Way:
+def pattern_of(kind: str, entry: CarryEntry) -> Route:
     """One entry of ``carry`` without regions, as ``bounds.between`` takes it."""
     source, target = (DataLocation("", end.bucket or "", end.prefix, end.account) for end in entry.ends)
-    return Way(kind, source, target, entry.wanted_tags)
+    return Route(kind, source, target, entry.wanted_tags)
 
 
-def _patterns_of(site: Site, kind: str) -> list[Way]:
+def _patterns_of(site: Site, kind: str) -> list[Route]:
     """What entries of one kind name, ``{region}`` as it stands."""
     return [pattern_of(kind, entry) for entry in site.config.carry.by_kind[kind]]
 

@@ -35,7 +35,7 @@ from regionshift.carriers.migration import Migrations
 from regionshift.carriers.named_values import Both, Description, NamedCarrier, decide
 from regionshift.carriers.records import RecordStore
 from regionshift.carriers.selection import Cursor, selector
-from regionshift.function.clients import read_ways
+from regionshift.function.clients import read_routes
 from regionshift.infrastructure import carried
 from regionshift.infrastructure.carried import CarryRights, named_reach
 from regionshift.infrastructure.policies.statement import Condition, Statement, allow
@@ -264,8 +264,8 @@ def test_the_worker_may_touch_what_is_named_of_it(regions: object) -> None:
     assert through == [f"notes.{TARGET}.amazonaws.com"]
     assert "alias/notes-" + TARGET in {each.key for each in keys_of(found, [TARGET])}
 
-    told = carried.ways(Site(TARGET, release(found)))
-    worker = Bounds("records", read_ways(told, TARGET))
+    told = carried.routes(Site(TARGET, release(found)))
+    worker = Bounds("records", read_routes(told, TARGET))
     worker.require(entries(found, SOURCE, TARGET), "m")
     with pytest.raises(OutOfBounds):
         worker.require(entries(settings({"begins": "other"}), SOURCE, TARGET), "m")

@@ -1,1 +1,1 @@
-"""The carrier of objects: server-side copies between buckets, every one taken back exactly."""
+"""The carrier of S3 objects: server-side copies between buckets, with exact undo."""

@@ -1,7 +1,4 @@
-"""The S3 requests that carrying needs, each a method that takes and gives plain values, and the XML of their answers.
-
-Shapes and names are those of the S3 API Reference.
-"""
+"""The S3 requests of the carrier, and the XML of their answers. Names are those of the S3 API Reference."""
 
 from __future__ import annotations
 
@@ -25,19 +22,19 @@ _NOT_IN_XML = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]")  # XML 1.0,
 _KEPT_BY_NUMBER = {"\r": "&#13;", "\n": "&#10;", "\t": "&#9;"}
 
 
-# S3 User Guide, "Working with archived objects": these must be restored before they can be read or copied.
+# Objects of these classes must be restored before they can be read (S3 User Guide, "Working with archived objects").
 _ARCHIVED = frozenset({"GLACIER", "DEEP_ARCHIVE"})
 
 NULL = "null"
-"""The id of a version that was written while the bucket kept no versions; the same for every object."""
+"""The version id of objects that were written while the bucket kept no versions."""
 _MOST_KEYS = 1000
 _WITH_RESTORES = {"x-amz-optional-object-attributes": "RestoreStatus"}
 
 
 class Version(NamedTuple):
-    """One version of one object, or one delete marker. Size in bytes.
+    """One version of an object, or a delete marker. Size in bytes.
 
-    ``restored``: it is archived, and a copy that can be read is there for a while. ``modified``: as S3 writes it.
+    ``restored``: it is archived, and S3 has a temporary copy that can be read. ``modified``: a date in S3's format.
     """
 
     key: str
@@ -52,7 +49,7 @@ class Version(NamedTuple):
 
     @property
     def identity(self) -> VersionIdentity:
-        """What it is told by: writes replace the version ``null`` while versioning is off or suspended.
+        """Its identity. The version ``null`` needs its date, because writes replace it while versioning is suspended.
 
         S3 User Guide, "Adding objects to versioning-suspended buckets".
         """
@@ -62,22 +59,22 @@ class Version(NamedTuple):
 
     @property
     def date(self) -> str:
-        """When it was made, in UTC; empty when S3 does not say."""
+        """When it was written, in UTC; empty when S3 does not say."""
         return date_of(datetime.fromisoformat(self.modified)) if self.modified else ""
 
     @property
     def is_out_of_reach(self) -> bool:
-        """Whether it cannot be copied before it is restored."""
+        """Whether it must be restored before it can be copied."""
         return is_archived(self.storage_class) and not self.restored
 
 
 def is_archived(storage_class: str) -> bool:
-    """Whether objects of this class cannot be read as they are."""
+    """Whether objects of this class must be restored before they can be read."""
     return storage_class in _ARCHIVED
 
 
 class Page(NamedTuple):
-    """One answer of ListObjectVersions; ``next`` is where the following page begins, None at the end."""
+    """One answer of ListObjectVersions; ``next``: the (key, version) markers of the next page, None at the end."""
 
     versions: list[Version]
     prefixes: list[str]
@@ -85,10 +82,10 @@ class Page(NamedTuple):
 
 
 def parse(body: bytes) -> ET.Element:
-    """An answer's root, with S3's namespace left out so that names can be written plainly.
+    """Return the root of an answer, without S3's namespace.
 
     Raises:
-        WorkFailed: it is no XML.
+        WorkFailed: it is not XML.
     """
     try:
         return ET.fromstring(body.replace(_NAMESPACE, b"", 1))
@@ -97,7 +94,7 @@ def parse(body: bytes) -> ET.Element:
 
 
 def read_page(body: bytes) -> Page:
-    """ListObjectVersions' answer, keys decoded."""
+    """Read an answer of ListObjectVersions, with its keys decoded."""
     root = parse(body)
     decode: Callable[[str], str] = unquote_plus if root.findtext("EncodingType") == "url" else str
     versions: list[Version] = []
@@ -114,7 +111,7 @@ def read_page(body: bytes) -> Page:
 
 
 def read_names(body: bytes) -> tuple[list[str], str]:
-    """ListObjectsV2's answer: the keys, and the token that goes on (empty at the end)."""
+    """Read an answer of ListObjectsV2: the keys, and the continuation token (empty at the end)."""
     root = parse(body)
     decode: Callable[[str], str] = unquote_plus if root.findtext("EncodingType") == "url" else str
     names = [decode(entry.findtext("Key", "")) for entry in root.findall("Contents")]
@@ -138,12 +135,12 @@ def _version(element: ET.Element, decode: Callable[[str], str]) -> Version:
 
 
 def can_be_in_xml(key: str) -> bool:
-    """Whether DeleteObjects can name ``key``; S3 allows keys that XML 1.0 cannot hold."""
+    """Whether DeleteObjects can name ``key``. S3 allows keys with characters that XML 1.0 does not."""
     return _NOT_IN_XML.search(key) is None
 
 
 def delete_request(versions: Iterable[tuple[str, str]]) -> bytes:
-    """The body of DeleteObjects for (key, version id) pairs; an empty id makes a delete marker."""
+    """Return the body of DeleteObjects for (key, version id) pairs; an empty id writes a delete marker."""
     objects = "".join(
         f"<Object><Key>{escape(key, _KEPT_BY_NUMBER)}</Key>"
         + (f"<VersionId>{escape(version)}</VersionId>" if version else "")
@@ -154,7 +151,7 @@ def delete_request(versions: Iterable[tuple[str, str]]) -> bytes:
 
 
 def read_deletions(body: bytes) -> tuple[dict[str, str], dict[str, str]]:
-    """DeleteObjects' answer: {key: delete marker made}, {key: error}."""
+    """Read an answer of DeleteObjects: {key: delete marker written}, {key: error}."""
     root = parse(body)
     done = {
         entry.findtext("Key", ""): entry.findtext("DeleteMarkerVersionId", "")
@@ -168,13 +165,13 @@ def read_deletions(body: bytes) -> tuple[dict[str, str], dict[str, str]]:
 
 
 def read_tags(body: bytes) -> dict[str, str]:
-    """GetObjectTagging's answer."""
+    """Read an answer of GetObjectTagging."""
     return {tag.findtext("Key", ""): tag.findtext("Value", "") for tag in parse(body).iter("Tag")}
 
 
 @dataclass(frozen=True)
 class Bucket:
-    """A bucket and the region it is in; ``account``: its owner, when that is not the environment's."""
+    """A bucket and its region; ``account``: its owner, when that is not the environment's account."""
 
     region: str
     name: str
@@ -192,7 +189,7 @@ class Pinned:
 
     @property
     def copy_headers(self) -> dict[str, str]:
-        """What makes a copy take exactly this version."""
+        """The headers of a copy of exactly this version."""
         source = f"/{self.bucket.name}/{quote(self.key, safe='/~')}?versionId={quote(self.version, safe='')}"
         headers = {"x-amz-copy-source": source}
         if self.etag:
@@ -218,7 +215,7 @@ class Calls:
         repeatable: bool = True,
         source: Bucket | None = None,
     ) -> Response:
-        """One request, repeated by the transport as far as that is safe. ``source``: the bucket copied from."""
+        """Send one request. ``source``: the bucket copied from."""
         return self.transport.send(
             S3Request(
                 method,
@@ -243,7 +240,7 @@ class Calls:
         delimiter: str = "",
         most: int = _MOST_KEYS,
     ) -> Page:
-        """One page of versions of the keys that begin with ``prefix``, from (key, version) ``after`` on."""
+        """Return one page of versions of the keys that begin with ``prefix``, after (key, version) ``after``."""
         query = [("encoding-type", "url"), ("max-keys", str(min(most, _MOST_KEYS))), ("prefix", prefix)]
         if delimiter:
             query.append(("delimiter", delimiter))
@@ -251,12 +248,12 @@ class Calls:
             query.append(("key-marker", after[0]))
         if after[1]:
             query.append(("version-id-marker", after[1]))
-        # Signing wants the parameters in order of their names.
+        # The signature needs the parameters in order of their names.
         answer = self.send("GET", bucket, query=(*sorted(query), ("versions", "")), headers=_WITH_RESTORES)
         return read_page(answer.body)
 
     def names(self, bucket: Bucket, prefix: str, after: str = "", most: int = _MOST_KEYS) -> Iterator[str]:
-        """Keys of the current objects that begin with ``prefix`` and come behind ``after``, ``most`` a request."""
+        """Yield keys of current objects after ``after`` that begin with ``prefix``, ``most`` in each request."""
         token = ""
         while True:
             query = [("encoding-type", "url"), ("list-type", "2"), ("max-keys", str(min(most, _MOST_KEYS)))]
@@ -271,7 +268,7 @@ class Calls:
                 return
 
     def copy(self, source: Pinned, target: Bucket, key: str, headers: Mapping[str, str]) -> str:
-        """CopyObject of one pinned version, up to 5 GB; gives the new version. Not repeated when the answer is lost."""
+        """Copy one pinned version of up to 5 GB (CopyObject); return the new version. Not repeatable."""
         answer = self.send(
             "PUT",
             target,
@@ -283,13 +280,13 @@ class Calls:
         return answer.headers.get("x-amz-version-id", "")
 
     def delete(self, bucket: Bucket, key: str, version: str = "") -> str:
-        """Delete one version, or make a delete marker; gives the marker's id."""
+        """Delete one version, or without ``version`` write a delete marker; return the marker's id."""
         query = (("versionId", version),) if version else ()
         answer = self.send("DELETE", bucket, key, query, repeatable=bool(version))
         return answer.headers.get("x-amz-version-id", "")
 
     def delete_versions(self, bucket: Bucket, versions: Sequence[tuple[str, str]]) -> dict[str, str]:
-        """Delete (key, version) pairs, up to 1,000 a request; gives {key: why it failed}."""
+        """Delete (key, version) pairs; return {key: why it failed}."""
         failed: dict[str, str] = {}
         named = [pair for pair in versions if can_be_in_xml(pair[0])]
         for start in range(0, len(named), _MOST_KEYS):
@@ -306,36 +303,36 @@ class Calls:
         return failed
 
     def head(self, bucket: Bucket, key: str, version: str) -> Mapping[str, str]:
-        """Headers of one version, its stored checksums among them; names in lower case."""
+        """Return the headers of one version, with its stored checksums; names in lower case."""
         query = (("versionId", version),) if version else ()
         return self.send("HEAD", bucket, key, query, headers={"x-amz-checksum-mode": "ENABLED"}).headers
 
     def get(
         self, bucket: Bucket, key: str, version: str = "", *, span: tuple[int, int] | None = None
     ) -> Response:
-        """One version whole, or its bytes ``span`` (first, last). For what fits in memory."""
+        """Read one version, or its bytes ``span`` (first, last), into memory."""
         query = (("versionId", version),) if version else ()
         headers = {"Range": f"bytes={span[0]}-{span[1]}"} if span else {"x-amz-checksum-mode": "ENABLED"}
         return self.send("GET", bucket, key, query, headers=headers)
 
     def acl(self, bucket: Bucket, key: str, version: str) -> bytes:
-        """Who may do what with one version, as S3 gives it."""
+        """Return the ACL of one version, as XML."""
         return self.send("GET", bucket, key, (("acl", ""), ("versionId", version))).body
 
     def tags(self, bucket: Bucket, key: str, version: str) -> dict[str, str]:
-        """The tags of one version."""
+        """Return the tags of one version."""
         return read_tags(self.send("GET", bucket, key, (("tagging", ""), ("versionId", version))).body)
 
     def put(
         self, bucket: Bucket, key: str, body: bytes, headers: Mapping[str, str] | None = None
     ) -> Response:
-        """Write an object whose bytes S3 checks on arrival."""
+        """Write an object with a checksum, which S3 verifies."""
         return self.send(
             "PUT", bucket, key, headers={**(headers or {}), "x-amz-checksum-sha256": _sha256(body)}, body=body
         )
 
     def configuration(self, bucket: Bucket, name: str) -> bytes | None:
-        """A bucket's sub-resource (``versioning``, ``replication``, ...) as S3 gives it; None when unset."""
+        """Return a bucket's sub-resource (``versioning``, ``replication``, …) as XML; None when it is not set."""
         try:
             return self.send("GET", bucket, query=((name, ""),)).body
         except S3Error as error:

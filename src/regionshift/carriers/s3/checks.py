@@ -1,4 +1,4 @@
-"""What must hold of both buckets before the first write, and until when a migration can be taken back."""
+"""Checks of both buckets before the first write, and until when a migration can be undone."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ from regionshift.carriers.transport import S3Error
 from regionshift.errors import InputError, Refused
 
 _DEFAULT_KEY = "Rule/ApplyServerSideEncryptionByDefault/KMSMasterKeyID"
-_AHEAD = 64  # questions under way at once
+_AHEAD = 64  # requests at once
 MOST_ASKED = 10_000
-"""Objects of an entry that are asked: a request or two each, and nothing is copied meanwhile."""
+"""The most objects of an entry that are asked for ACLs and locks: one or two requests each, before copying starts."""
 
 _EVERYBODY = frozenset(
     {
@@ -30,14 +30,14 @@ _EVERYBODY = frozenset(
 
 
 def check(calls: Calls, entry: Entry, keys: Keys | None = None) -> Limits:
-    """Both buckets are there, ours to use and keep versions; the target can be written and taken back.
+    """Check that both buckets exist and keep versions, and that writes at the target can be undone.
 
     Args:
-        keys: judges the key that the target bucket encrypts with; none: it is not asked about.
+        keys: checks the target bucket's own KMS key; None: not checked.
 
     Raises:
         InputError: a bucket is missing, in another region or not versioned.
-        Refused: no permission, or the target is under Object Lock or encrypts with a key that is not ours.
+        Refused: no permission; or the target has Object Lock, or encrypts with a key that we cannot use.
     """
     questions = (
         ("source", "versioning"),
@@ -67,7 +67,7 @@ def check(calls: Calls, entry: Entry, keys: Keys | None = None) -> Limits:
 
 
 def check_source(calls: Calls, entry: Entry) -> None:
-    """The source alone, for a target that is not made yet. Raises as `check`."""
+    """Check only the source, for a target that does not exist yet. Raises as `check`."""
     bucket = bucket_of(entry, "source")
     _require_versions(bucket, _ask(calls, bucket, "versioning", "source"), "source")
 
@@ -84,10 +84,10 @@ def _require_versions(bucket: Bucket, status: ET.Element | None, side: str) -> N
 
 
 def _require_usable_key(calls: Calls, entry: Entry, keys: Keys) -> None:
-    """What is written without naming a key goes under the bucket's own.
+    """Check the bucket's own KMS key, which encrypts copies that name no key.
 
     Raises:
-        Refused: the migration has no rights for that one, so that every copy would fail.
+        Refused: the migration has no rights for this key, so each copy would fail.
     """
     target = bucket_of(entry, "target")
     found = _ask(calls, target, "encryption", "target")
@@ -107,25 +107,25 @@ def propagates(calls: Calls, entry: Entry) -> bool:
 
 
 def _onward(calls: Calls, entry: Entry) -> list[ET.Element]:
-    """The target bucket's rules that replicate what the entry writes, all of it or what has certain tags."""
+    """Return the target bucket's replication rules that can match the entry's objects."""
     rules = _ask(calls, bucket_of(entry, "target"), "replication", "target")
     found = rules.findall("Rule") if rules is not None else []
     return [rule for rule in found if _enabled(rule) and _touches(rule, entry.target.prefix)]
 
 
 def _kept_onward(calls: Calls, entry: Entry) -> tuple[str, ...]:
-    """What cannot be taken back elsewhere: a rule by tags replicates no delete marker, and another one only when told.
+    """Return a note for each replication rule that does not replicate delete markers, so that undo stays local.
 
-    S3 User Guide, "Replicating delete markers between buckets". A rule of the first form of the configuration, which
-    has no filter, does.
+    A rule with tags never replicates them, and another rule only when it is enabled. A rule of the first version of
+    the configuration, which has no filter, does (S3 User Guide, "Replicating delete markers between buckets").
     """
     try:
         rules = _onward(calls, entry)
     except Refused:
-        return ("whether the target replicates onward, and what: no permission to look",)
+        return ("no permission to see whether the target bucket replicates to other buckets",)
     return tuple(
-        f"the target's replication rule {rule.findtext('ID') or 'without a name'} carries what is new on to"
-        f" {rule.findtext('Destination/Bucket')}, and no delete markers: taken back here, it stays there"
+        f"the target's replication rule {rule.findtext('ID') or 'without a name'} replicates new objects to"
+        f" {rule.findtext('Destination/Bucket')}, but no delete markers: a rollback leaves the objects there"
         for rule in rules
         if rule.find("Filter") is not None and rule.findtext("DeleteMarkerReplication/Status") != "Enabled"
     )
@@ -140,7 +140,7 @@ def _ask(calls: Calls, bucket: Bucket, name: str, side: str) -> ET.Element | Non
             raise InputError(
                 f"The {side} bucket {bucket.name} is not there.",
                 where=where,
-                remedy=f"look at the {side}'s name and region in carry.s3, or make the bucket",
+                remedy=f"look at the {side}'s name and region in carry.s3, or create the bucket",
                 error_id="RS-CARRY-002",
             ) from error
         if error.status == 403:
@@ -148,15 +148,15 @@ def _ask(calls: Calls, bucket: Bucket, name: str, side: str) -> ET.Element | Non
             raise Refused(
                 f"No permission to read {name} of the {side} bucket {bucket.name}, or it does not belong to {whose}.",
                 where=where,
-                remedy="Grant the migration's role read access to the bucket's configuration; if the bucket is meant"
-                f" to be another account's, say whose: {side}_account in this entry of carry.s3, then: regionshift up",
+                remedy="Grant the migration's role read access to the bucket's configuration; if the bucket belongs to"
+                f" another account, set {side}_account in this entry of carry.s3, then: regionshift up",
                 error_id="RS-CARRY-006",
             ) from error
         if error.status in (301, 307, 400):
             raise InputError(
                 f"The {side} bucket {bucket.name} is not in {bucket.region}.",
                 where=where,
-                remedy=f"name the {side} region in which it is",
+                remedy=f"name the {side} region in which the bucket is",
                 error_id="RS-CARRY-002",
             ) from error
         raise
@@ -183,12 +183,12 @@ def _undo_until(lifecycle: ET.Element | None, prefix: str) -> str:
     ]
     if not days:
         return "any time: no lifecycle rule removes old versions"
-    return f"{min(days)} days after it was written: then old versions are removed by a lifecycle rule"
+    return f"{min(days)} days after it was written: then a lifecycle rule removes old versions"
 
 
 @dataclass(frozen=True)
 class Possible:
-    """What objects of a bucket can have. ``unseen``: what could not be asked about the bucket."""
+    """Whether objects of a bucket can have ACLs and locks. ``unseen``: the questions without an answer."""
 
     acls: bool = False
     locks: bool = False
@@ -196,7 +196,7 @@ class Possible:
 
 
 def possible(calls: Calls, bucket: Bucket) -> Possible:
-    """Ask the bucket."""
+    """Ask the bucket whether its objects can have ACLs and locks."""
     unseen: list[str] = []
 
     def has(name: str, path: str, value: str, what: str) -> bool | None:
@@ -215,7 +215,7 @@ def possible(calls: Calls, bucket: Bucket) -> Possible:
 
 
 def with_left_behind(calls: Calls, entry: Entry, items: Iterator[Item], pool: Executor) -> Iterator[Item]:
-    """The items; those that are to be written say what they leave behind."""
+    """Yield the items, with the properties that are not carried in ``left``."""
     bucket = bucket_of(entry, "source")
     found: Possible | None = None
     asked = 0
@@ -236,7 +236,7 @@ def with_left_behind(calls: Calls, entry: Entry, items: Iterator[Item], pool: Ex
         asked += 1
         if asked <= MOST_ASKED:
             return pool.submit(look, told, found)
-        return replace(told, left=(*told.left, f"not looked at, behind the first {MOST_ASKED:,}"))
+        return replace(told, left=(*told.left, f"not checked, after the first {MOST_ASKED:,}"))
 
     return _in_order(map(judge, items))
 
@@ -244,10 +244,10 @@ def with_left_behind(calls: Calls, entry: Entry, items: Iterator[Item], pool: Ex
 def without_hidden_metadata(
     calls: Calls, entry: Entry, items: Iterator[Item], pool: Executor, in_parts: Callable[[int], bool]
 ) -> Iterator[Item]:
-    """The items; a conflict where one is too large for CopyObject to keep metadata that cannot be told.
+    """Yield the items; as a conflict where one is copied in parts and would lose hidden metadata.
 
     Args:
-        in_parts: whether an object of so many bytes is copied in parts.
+        in_parts: whether an object of this size in bytes is copied in parts.
     """
     bucket = bucket_of(entry, "source")
 
@@ -257,7 +257,7 @@ def without_hidden_metadata(
                 headers = calls.head(bucket, entry.source.prefix + item.key, version.id)
             except S3Error as error:
                 if error.status in (403, 404):
-                    return item  # it fails by name when it is copied
+                    return item  # copying will fail and name it
                 raise
             if reason := hidden_metadata(headers):
                 return replace(item, kind=ItemState.CONFLICT, versions=(), reason=reason, rewrites="")
@@ -272,7 +272,7 @@ def without_hidden_metadata(
 
 
 def _in_order(judged: Iterator[Future[Item] | Item]) -> Iterator[Item]:
-    """What is judged, some questions ahead of the reader."""
+    """Yield the results in order, with some requests ahead of the reader."""
     running: deque[Future[Item] | Item] = deque()
     for each in judged:
         if not running and isinstance(each, Item):
@@ -302,12 +302,12 @@ def _of_object(calls: Calls, bucket: Bucket, key: str, version: str, what: Possi
     except S3Error as error:
         if error.status == 403:
             yield "ACL, retention and legal hold: no permission to look"
-        elif error.status != 404:  # what is gone fails by name when it is copied
+        elif error.status != 404:  # when it was deleted, copying will fail and name it
             raise
 
 
 def _grants(body: bytes) -> Iterator[str]:
-    """Whether an ACL gives anybody but the owner anything."""
+    """Yield a remark when an ACL has grants for others than the owner."""
     root = parse(body)
     owner = root.findtext("Owner/ID")
     others = [

@@ -1,7 +1,7 @@
-"""Whether two versions hold the same: headers and metadata, stored checksums, contents read side by side.
+"""Compare two versions: headers and metadata, stored checksums, and contents.
 
-An etag is the MD5 of the contents only without KMS and without parts (S3 API Reference, "Object"), so it
-proves contents only then.
+An etag is the MD5 of the contents only without KMS and without parts (S3 API Reference, "Object"). Only then it
+proves the contents.
 """
 
 from __future__ import annotations
@@ -28,26 +28,26 @@ _ALGORITHMS = ("crc64nvme", "crc32c", "crc32", "sha256", "sha1")
 
 
 class UnequalError(Exception):
-    """Two versions differ; the message says in what."""
+    """Two versions differ; the message says where."""
 
 
 class RedirectLostError(UnequalError):
-    """All but the website redirect is the same, and the copy has none: CopyObject leaves it out."""
+    """The copy differs only because it has no website redirect: CopyObject does not copy it."""
 
 
 class ContentComparer:
-    """Reads large contents on both sides, several ranges at once and in order of the bytes. Thread-safe."""
+    """Compares large contents, several ranges at once, in order of the bytes. Thread-safe."""
 
     def __init__(self, calls: Calls) -> None:
         self._calls = calls
         self._pool = ThreadPoolExecutor(_READ_AT_ONCE, thread_name_prefix="read")
 
     def require_equal(self, work: Work, note: str, source: Spot, target: Spot, size: int) -> None:
-        """Read both to the end; how far they are equal is noted under ``note``, and gone on with from there.
+        """Read and compare both versions. The progress is recorded under ``note``; the next call continues there.
 
         Raises:
-            UnequalError: they are not.
-            OutOfTimeError: the reading goes on with the next call.
+            UnequalError: they differ.
+            OutOfTimeError: time ran out; the next call continues.
         """
         done = int(work.progress.read(note).get("equal_bytes", "0"))
         starts = iter(range(done, size, READ_STEP))
@@ -71,7 +71,7 @@ class ContentComparer:
                 if read % _NOTED_EVERY == 0:
                     work.progress.note(note, {"equal_bytes": str(min(first + READ_STEP, size))})
         finally:
-            # What has begun is waited for: nothing of a call runs on after its answer.
+            # Nothing of a call may run after its answer.
             wait([future for _, future in ahead if not future.cancel()])
 
     def _equal(self, source: Spot, target: Spot, span: tuple[int, int]) -> bool:
@@ -82,7 +82,7 @@ class ContentComparer:
 
 
 def compare_checksums(one: Mapping[str, str], other: Mapping[str, str]) -> str:
-    """Which stored checksum proves equal contents; empty when none of them can tell.
+    """Return which stored checksum proves equal contents; empty when none does.
 
     Raises:
         UnequalError: a checksum of the whole object differs.
@@ -103,10 +103,10 @@ def compare_checksums(one: Mapping[str, str], other: Mapping[str, str]) -> str:
 
 
 def compare_headers(one: Mapping[str, str], other: Mapping[str, str], *, but: str = "") -> None:
-    """Headers and metadata that a copy keeps, ``but`` left out.
+    """Compare the headers and metadata that a copy keeps, except ``but``.
 
     Raises:
-        UnequalError: one of them differs.
+        UnequalError: one differs.
     """
     for name in KEPT_HEADERS:
         if name != but and one.get(name) != other.get(name):

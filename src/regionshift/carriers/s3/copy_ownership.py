@@ -1,20 +1,19 @@
-"""Whether a version that nobody recorded is our copy (docs/adr/103).
+"""Decide whether an unrecorded version is our copy (docs/adr/103).
 
-A call that was killed after S3 had copied and before the result was on record leaves versions that only S3
-knows of. Nothing on a copy says who made it: it keeps its source's metadata and tags, and no answer of S3
-names the source or the maker of a copy. An etag does not tell either: under SSE-KMS it is no MD5, and a
-copy's is another than its source's (S3 API Reference, "Object"). So a version counts as ours when
+A call can be killed after S3 has copied an object and before the result is recorded. Nothing on the copy shows who
+made it: it has its source's metadata and tags, and S3 names neither the source nor the writer of a copy. The etag
+does not help either: under SSE-KMS it is not an MD5, and differs from the source's (S3 API Reference, "Object"). So a
+version counts as ours when
 
-- it lies above the version that was on record before our first write: it was written since;
-- it has the size, the contents and the headers and metadata of the version that we copy;
-- it is no replica: those have the status REPLICA, and the version id of their source.
+- it is newer than the version that was recorded before our first write;
+- it has the size, contents, headers and metadata of the version that we copy;
+- it is not a replica: replicas have the status REPLICA, and the version id of their source.
 
-This is safe in both directions. Whoever's it is, such a version is to the last byte what we would have
-written, so going on from it is right. Taken back, it leaves what was there before us, and its contents are
-still at the source: only an equal copy that someone made by other means since our record is lost, and can be
-made again. To leave one of ours would be worse: the rollback would say that everything is back while ours
-is what readers see, and going on would copy it twice. Where contents cannot be compared any more because
-the source's version is gone, nothing is assumed: the item is left alone, and named.
+This is safe. Such a version has the bytes that we would have written, so a migration can continue from it. When undo
+deletes it, its contents are still at the source; only an equal copy that somebody else made is lost, and can be
+made again. To keep a version of ours would be worse: the rollback would report success while readers still see our
+copy, and a migration would copy it twice. When the source's version was deleted, so that contents cannot be compared,
+the item is not changed and is reported as a conflict.
 """
 
 from __future__ import annotations
@@ -35,22 +34,22 @@ from regionshift.carriers.transport import S3Error
 
 
 class UndecidedError(Exception):
-    """It cannot be told any more whose a version is; the message says why."""
+    """It is unclear whether a version is ours; the message says why."""
 
 
 class CopyOwnership:
-    """Tells our copies from what others wrote. Asks S3: used only where something is not on record."""
+    """Distinguishes our copies from versions of others. It asks S3, so it is used only for unrecorded versions."""
 
     def __init__(self, calls: Calls, comparer: ContentComparer) -> None:
         self._calls = calls
         self._comparer = comparer
 
     def is_copy(self, work: Work, wanted: SourceVersion, source: Spot, found: Version, target: Spot) -> bool:
-        """Whether ``found``, which lies above the recorded version, is our copy of ``wanted``.
+        """Whether ``found``, which is newer than the recorded version, is our copy of ``wanted``.
 
         Raises:
-            UndecidedError: the source cannot be asked any more, and the listings do not tell.
-            OutOfTimeError: the contents are large and have not been read to the end.
+            UndecidedError: the source's version cannot be read any more, and the listings do not show it.
+            OutOfTimeError: time ran out while large contents were read.
         """
         if found.marker or wanted.marker:
             return found.marker == wanted.marker
@@ -65,7 +64,7 @@ class CopyOwnership:
             if found.etag == wanted.etag and "-" not in found.etag:
                 return True
             raise UndecidedError(
-                f"version {found.id} may be ours, and its source cannot be asked: {error.code}"
+                f"version {found.id} may be ours, and its source cannot be read: {error.code}"
             ) from error
         return self._equal(work, source, target, wanted.size, (ours, theirs))
 
@@ -79,7 +78,7 @@ class CopyOwnership:
     ) -> bool:
         ours, theirs = headers
         try:
-            # CopyObject leaves a redirect out, so a copy of ours may lack it.
+            # CopyObject does not copy a redirect, so our copy may have none.
             compare_headers(ours, theirs, but="" if REDIRECT in theirs else REDIRECT)
             if not compare_checksums(ours, theirs):
                 note = f"{target[1]}\n{source[2]}\n{target[2]}\nwhose"

@@ -1,4 +1,4 @@
-"""Copy one batch of objects: pinned, in parallel, and never a second time."""
+"""Copy one batch of objects: pinned versions, in parallel, each only once."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class Copier:
         self._ownership = ownership
 
     def recover(self, work: Work, before: Mapping[str, Before]) -> Mapping[str, tuple[str, ...] | Conflict]:
-        """What lies above the recorded versions and is ours, by key; a conflict where that cannot be told."""
+        """See ``Carrier.recover``."""
         there = target_stacks(self._calls, work)
         newer = {item.key: _above(there[item.key], before[item.key]) for item in work.items}
         asked = [item for item in work.items if newer[item.key]]
@@ -54,9 +54,9 @@ class Copier:
             return Conflict(item.key, str(problem))
 
     def _ours(self, work: Work, item: Item, newer: list[Version]) -> list[str]:
-        """Our copies of the item's versions (as many as there are, in order) among those above the recorded one.
+        """Return our copies of the item's versions, in order, among ``newer`` (newest first).
 
-        What others wrote in between is passed over. ``newer`` is newest first.
+        Skips versions of others.
 
         Raises:
             UndecidedError, OutOfTimeError: see ``CopyOwnership.is_copy``.
@@ -76,7 +76,7 @@ class Copier:
     def copy(
         self, work: Work, before: Mapping[str, Before], written: Mapping[str, tuple[str, ...]]
     ) -> Iterator[Written | Failed | UnfinishedItem]:
-        """Every item of the batch, in the batch's order."""
+        """Copy each item of the batch, in its order."""
 
         def one(item: Item) -> Written | Failed | UnfinishedItem:
             return self._one(work, item, before[item.key], written.get(item.key, ()))
@@ -86,7 +86,7 @@ class Copier:
     def _one(
         self, work: Work, item: Item, before: Before, written: tuple[str, ...]
     ) -> Written | Failed | UnfinishedItem:
-        """One key, its versions oldest first, those after the ones that are written already."""
+        """Copy the versions of one key that are not written yet, oldest first."""
         made = list(written)
         try:
             if item.key in work.again:
@@ -106,14 +106,14 @@ class Copier:
         return Written(item.key, tuple(made), adopted=bool(written) and item.key not in work.again)
 
     def _take_away(self, work: Work, item: Item, made: list[str]) -> None:
-        """Delete what is to be written again, the newest first."""
+        """Delete the versions that must be written again, newest first."""
         target, key = bucket_of(work.entry, "target"), work.entry.target.prefix + item.key
         while made:
             self._calls.delete(target, key, made[-1])
             made.pop()
 
     def _write(self, work: Work, item: Item, version: SourceVersion, before: Before, made: int) -> str:
-        """Write one version; when the answer is lost, look whether it is there before writing again."""
+        """Write one version. When the answer is lost, look for the version before writing again."""
         target, key = bucket_of(work.entry, "target"), work.entry.target.prefix + item.key
         for attempt in range(_ATTEMPTS):
             try:
@@ -142,13 +142,13 @@ class Copier:
 
 
 def bucket_of(entry: Entry, side: str) -> Bucket:
-    """The entry's bucket at ``source`` or ``target``."""
+    """Return the entry's bucket; ``side``: ``source`` or ``target``."""
     place = entry.source if side == "source" else entry.target
     return Bucket(place.region, place.bucket, place.account)
 
 
 def placement(entry: Entry, version: SourceVersion) -> dict[str, str]:
-    """Headers for the target's storage class and key; without a key the bucket's own default holds."""
+    """Return the headers for storage class and KMS key. Without a key, the bucket's default applies."""
     headers: dict[str, str] = {}
     wanted = version.storage_class if entry.storage_class == "keep" else entry.storage_class
     if wanted and wanted != "STANDARD":
@@ -160,13 +160,13 @@ def placement(entry: Entry, version: SourceVersion) -> dict[str, str]:
 
 
 def redirect_of(calls: Calls, source: Pinned) -> dict[str, str]:
-    """The header that CopyObject leaves out and takes when it is given (S3 API Reference, "CopyObject")."""
+    """Return the redirect header, which CopyObject does not copy (S3 API Reference, "CopyObject")."""
     found = calls.head(source.bucket, source.key, source.version)
     return {REDIRECT: found[REDIRECT]} if REDIRECT in found else {}
 
 
 def target_stacks(calls: Calls, work: Work) -> dict[str, list[Version]]:
-    """What the target holds now for each item, by the item's key, newest version first."""
+    """Return the target's present versions of each item, by the item's key, newest first."""
     prefix = work.entry.target.prefix
     keys = [prefix + item.key for item in work.items]
     after = prefix + work.after
@@ -175,10 +175,10 @@ def target_stacks(calls: Calls, work: Work) -> dict[str, list[Version]]:
 
 
 def _kept(made: str, target: Bucket) -> str:
-    """The version that was made, when it is one.
+    """Return the version ``made``.
 
     Raises:
-        S3Error: the target keeps no versions any more: what was written cannot be told from what comes after it.
+        S3Error: the target does not keep versions any more, so that later writes would replace ours.
     """
     if made in ("", NULL):
         raise S3Error(
@@ -191,12 +191,12 @@ def _kept(made: str, target: Bucket) -> str:
 
 
 def is_before(version: Version, before: Before) -> bool:
-    """Whether ``version`` is the one that was current before the first write."""
+    """Whether ``version`` was current before the first write."""
     return before.version is not None and version.identity.is_recorded_as(before.version)
 
 
 def _above(stack: list[Version], before: Before) -> list[Version]:
-    """Those of ``stack`` that lie above the recorded version. Both are newest first."""
+    """Return the versions of ``stack`` that are newer than the recorded one. Both are newest first."""
     newer: list[Version] = []
     for version in stack:
         if is_before(version, before):

@@ -1,7 +1,7 @@
-"""Every version under a prefix, in order of key, listed in parallel and never held all at once.
+"""List all versions under a prefix in order of key, in parallel and with bounded memory.
 
-A key space is listed page by page; once it proves long, it is cut at its "folders" into ranges that are
-listed side by side, a few pages ahead of the reader. Memory is bounded by ranges × pages ahead.
+A key space is listed page by page. After some pages, it is cut at its "folders" into ranges that are listed in
+parallel, a few pages ahead of the reader. Memory is bounded by ranges × pages ahead.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from regionshift.carriers.s3.calls import Bucket, Calls, Page, Version
 
 _PAGES_BEFORE_CUT = 4
 _RANGES_AT_ONCE = 8
-_MOST_RANGES = 64  # each costs a request, however little is in it
+_MOST_RANGES = 64  # each needs at least one request
 _PAGES_AHEAD = 2
 
 
@@ -29,7 +29,7 @@ class Stack(NamedTuple):
 
     @property
     def latest(self) -> Version:
-        """The version that readers see (or its delete marker)."""
+        """The current version, or delete marker."""
         return self.versions[0]
 
 
@@ -41,7 +41,7 @@ class _Range(NamedTuple):
 
 
 def stacks(calls: Calls, bucket: Bucket, prefix: str) -> Iterator[Stack]:
-    """The versions of every key that begins with ``prefix``, by key in code point order."""
+    """Yield the versions of each key that begins with ``prefix``, by key in code point order."""
     for key, versions in groupby(_versions(calls, bucket, prefix), attrgetter("key")):
         yield Stack(key, list(versions))
 
@@ -63,9 +63,9 @@ def _versions(calls: Calls, bucket: Bucket, prefix: str) -> Iterator[Version]:
 
 
 def _cut(calls: Calls, bucket: Bucket, prefix: str, after: tuple[str, str]) -> list[_Range]:
-    """Ranges whose borders are the folders after ``after``; one range when there are none."""
+    """Return ranges between the folders after ``after``; one range when there are no folders."""
     folders = calls.page(bucket, prefix, (after[0], ""), delimiter="/").prefixes
-    # "dir" stands before everything in "dir/", and no key needs to exist there to be a border.
+    # "dir" sorts before all keys in "dir/". A border need not be an existing key.
     borders = sorted({border for folder in folders if (border := folder.removesuffix("/")) > after[0]})
     borders = borders[:: 1 + len(borders) // _MOST_RANGES]
     starts = [after, *((border, "") for border in borders)]
@@ -124,10 +124,10 @@ class _Ahead:
 def stacks_of(
     calls: Calls, bucket: Bucket, keys: list[str], after: str, prefix: str
 ) -> dict[str, list[Version]]:
-    """The versions of just ``keys`` (sorted, all after ``after``), in as few requests as the bucket allows.
+    """Return the versions of ``keys`` (sorted, all after ``after``) in few requests.
 
-    One listing from ``after`` to the last key serves them all, unless the bucket holds so much else in
-    between that asking for every key by itself is cheaper.
+    One listing from ``after`` to the last key finds them all. When the bucket has many other keys in between, each
+    remaining key is listed by itself.
     """
     found: dict[str, list[Version]] = {key: [] for key in keys}
     following: tuple[str, str] | None = (after, "")
@@ -148,7 +148,7 @@ def stacks_of(
 
 
 def one_stack(calls: Calls, bucket: Bucket, key: str) -> list[Version]:
-    """All versions of one key, newest first; none when it never existed."""
+    """Return all versions of one key, newest first; none when it never existed."""
     versions: list[Version] = []
     following: tuple[str, str] | None = ("", "")
     while following is not None:

@@ -1,8 +1,8 @@
-"""Copy one large object in parts, side by side, and go on with it after any interruption.
+"""Copy one large object in parallel parts, and continue after an interruption.
 
-What S3 keeps of a plain CopyObject it forgets here: headers, metadata and tags are sent again, and the
-checksum's kind is asked for. The upload's id is noted before the first part, S3 itself knows which parts
-are there (ListParts), so a killed copy costs at most the parts that were under way.
+Unlike CopyObject, an upload in parts does not copy headers, metadata and tags, so they are sent again, with the type
+of the checksum. The id of the upload is recorded before the first part, and S3 knows the finished parts (ListParts).
+So a killed copy loses only the running parts.
 """
 
 from __future__ import annotations
@@ -30,24 +30,23 @@ KEPT_HEADERS = (
     "x-amz-website-redirect-location",
 )
 HIDDEN = "x-amz-missing-meta"
-"""How many entries of an object's metadata S3 tells in no header: values with signs that cannot be printed (S3 User
-Guide, "Working with object metadata"). CopyObject keeps them, an upload in parts cannot be given them."""
+"""The number of metadata entries that S3 does not return, because of unprintable characters (S3 User Guide, "Working
+with object metadata"). CopyObject copies them; an upload in parts cannot."""
 
 _ALGORITHMS = ("crc64nvme", "crc32c", "crc32", "sha256", "sha1")
 
-
-_BEFORE = "before"  # notes which uploads of the key there were before ours
+_BEFORE = "before"  # the note of the key's uploads before ours
 
 
 @dataclass(frozen=True)
 class MultipartSizes:
-    """When to copy in parts, and how: sizes in bytes, ``parallel`` parts at once.
+    """When an object is copied in parts, and how: sizes in bytes, ``parallel`` parts at once.
 
-    CopyObject would take 5 GB. But a copy that outlives the call that asked for it appears when nobody looks any
-    more, and a part that does so is none: it belongs to an upload that is on record. So one request copies no more than
-    ends well within the 30 seconds that a call keeps at its end (``migration_worker``): 256 MiB take 9 MB/s, a tenth of
-    the 85 to 90 MB/s that S3 gives one request (S3 User Guide, "Performance design patterns"). Parts of half of that
-    are few enough for 1.25 TB; above they grow.
+    CopyObject accepts 5 GB, but then its copy could appear after the call has ended, and undo would not see it. A late
+    part is harmless, because it belongs to a recorded upload. So each request must end within the 30 seconds that a
+    call keeps at its end (``migration_worker``). 256 MiB need 9 MB/s for that, a tenth of the 85 to 90 MB/s of one
+    request (S3 User Guide, "Performance design patterns"). Parts of half that size are enough up to 1.25 TB; for
+    larger objects the parts grow.
     """
 
     threshold: int = 256 * 1024**2
@@ -55,13 +54,13 @@ class MultipartSizes:
     parallel: int = 8
 
     def part_size(self, size: int) -> int:
-        """The part size for an object of ``size`` bytes: as set, larger when there would be too many."""
+        """Return the part size for an object of ``size`` bytes, larger when there would be too many parts."""
         return max(self.part, _SMALLEST_PART if size > self.part else 0, -(-size // _MOST_PARTS))
 
 
 @dataclass(frozen=True)
 class Landing:
-    """Where a copy goes and what it is given there."""
+    """The place of a copy, and its headers."""
 
     bucket: Bucket
     key: str
@@ -87,11 +86,11 @@ class MultipartCopy:
         size: int,
         landing: Landing,
     ) -> str:
-        """The new version's id.
+        """Copy in parts; return the id of the new version.
 
         Raises:
-            OutOfTimeError: parts are left; their upload is noted.
-            AnswerLostError: it may be complete.
+            OutOfTimeError: parts are left; the next call continues the upload.
+            AnswerLostError: the copy may be complete.
         """
         name = f"{item}\n{source.version}"
         notes = work.progress.read(name)
@@ -107,23 +106,23 @@ class MultipartCopy:
                 # Completed by a call whose answer was lost, or aborted by the bucket's lifecycle.
                 work.progress.note(name, {})
                 raise AnswerLostError(error.code, error.status, error.message, error.where or "") from error
-            # 403: who may not list the whole source is told so of what is gone (S3 API Reference, "GetObject").
+            # 403: also for a deleted object, when the caller may not list the bucket (S3 API Reference, "GetObject")
             if error.status in (403, 404, 412):
                 self._abort(landing, upload)
                 work.progress.note(name, {})
             raise
-        # Putting the parts together can take minutes, too (S3 API Reference, "CompleteMultipartUpload").
+        # Completing can take minutes (S3 API Reference, "CompleteMultipartUpload").
         if not work.has_time():
             raise OutOfTimeError
         return self._complete(landing, upload, parts)
 
     def forget(self, work: Work, item: str, version: str, landing: Landing) -> None:
-        """Abort the upload that an unfinished copy of ``version`` left behind, if there is one."""
+        """Abort the upload of an unfinished copy of ``version``, if there is one."""
         name = f"{item}\n{version}"
         notes = work.progress.read(name)
         upload = notes.get("upload", "")
         if not upload and _BEFORE in notes:
-            # One may have been made and not noted; only an upload of ours shows whose ours are.
+            # An upload may exist without a note. A new upload of ours shows our initiator, by which we find it.
             upload = self._create(landing, landing.headers)
             self._abort_lost(landing, upload, notes[_BEFORE])
         if upload:
@@ -133,9 +132,9 @@ class MultipartCopy:
     def _begin_once(
         self, work: Work, name: str, notes: Mapping[str, str], source: Pinned, landing: Landing
     ) -> str:
-        """A new upload. What a killed call made and did not live to note is found again, and aborted.
+        """Begin an upload, and abort uploads that a killed call began but did not record.
 
-        Before the first is made, it is noted which uploads the key has: those are somebody else's.
+        The uploads that exist before our first one are recorded: those are somebody else's.
         """
         others = notes.get(_BEFORE)
         if others is None:
@@ -146,14 +145,14 @@ class MultipartCopy:
         return upload
 
     def _abort_lost(self, landing: Landing, ours: str, others: str) -> None:
-        """Abort uploads of the key that whoever made ``ours`` made since ``others`` (a JSON list) was noted."""
+        """Abort the key's uploads by the initiator of ``ours``, except ``ours`` and ``others`` (a JSON list)."""
         found = self._uploads(landing)
         for upload, initiator in found.items():
             if upload != ours and upload not in json.loads(others) and initiator == found.get(ours):
                 self._abort(landing, upload)
 
     def _uploads(self, landing: Landing) -> dict[str, str]:
-        """The key's uploads under way: {id: who began it}."""
+        """Return the key's unfinished uploads: {id: initiator}."""
         found: dict[str, str] = {}
         after: list[tuple[str, str]] = []
         while True:
@@ -209,7 +208,7 @@ class MultipartCopy:
             first, last = wanted[number - 1]
             headers = {**source.copy_headers, "x-amz-copy-source-range": f"bytes={first}-{last}"}
             query = (("partNumber", str(number)), ("uploadId", upload))
-            # The same part sent twice is the same part, so it may be repeated.
+            # Sending a part is idempotent.
             answer = self._calls.send(
                 "PUT", landing.bucket, landing.key, query, headers=headers, source=source.bucket
             )
@@ -252,22 +251,22 @@ class MultipartCopy:
 
 
 def hidden_metadata(headers: Mapping[str, str]) -> str:
-    """Why an object with these headers cannot be copied in parts as it is; empty when it can."""
+    """Return why an object with these headers cannot be copied in parts; empty when it can."""
     if not (number := headers.get(HIDDEN)):
         return ""
     return (
-        f"{number} entries of its metadata have signs that S3 tells in no header, and copied in parts it would lose"
-        " them: give it other metadata, or exclude it"
+        f"{number} entries of its metadata have characters that S3 does not return, and a copy in parts would lose"
+        " them: change its metadata, or exclude it"
     )
 
 
 def spans(size: int, part: int) -> list[tuple[int, int]]:
-    """First and last byte of each part, in order."""
+    """Return the first and last byte of each part, in order."""
     return [(first, min(first + part, size) - 1) for first in range(0, size, part)]
 
 
 def _checksum_type(algorithm: str) -> str:
-    """Of the whole object where S3 can (CRCs), else of its parts ("Checking object integrity")."""
+    """Return the type: of the whole object for CRCs, else of its parts (S3 User Guide, "Checking object integrity")."""
     return "FULL_OBJECT" if algorithm.startswith("crc") else "COMPOSITE"
 
 

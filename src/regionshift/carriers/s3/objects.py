@@ -9,7 +9,6 @@ from itertools import islice
 from typing import NamedTuple, TypeVar
 
 from regionshift.carriers.carrier import (
-    Again,
     Before,
     Carried,
     Conflict,
@@ -26,7 +25,9 @@ from regionshift.carriers.carrier import (
     UnfinishedItem,
     VersionIdentity,
     Work,
+    WriteAgain,
     Written,
+    changed_since,
     newer_at_target,
 )
 from regionshift.carriers.keys import Keys
@@ -48,15 +49,16 @@ from regionshift.carriers.transport import Transport
 _AHEAD = 64  # comparisons under way at once
 _T = TypeVar("_T")
 _LONGEST_KEY = 1024
-# Beside the parts: the source's headers, twice, and tags, the uploads that are there, the beginning, the end.
-_AROUND_PARTS = 6
+_AROUND_PARTS = (
+    6  # requests besides the parts: headers (twice), tags and uploads are read; it is begun and completed
+)
 _TAGS = 2  # one request a side
 _SIDES = 2
 _SIZES = MultipartSizes()
 
 
 class Decided(NamedTuple):
-    """One object's item, what is there now on both sides, and what an earlier migration carried of it."""
+    """One object's item, its versions on both sides, and its earlier copy."""
 
     item: Item
     source: list[Version]
@@ -67,7 +69,7 @@ class Decided(NamedTuple):
 def decisions(
     entry: Entry, source: Iterator[Stack], target: Iterator[Stack], carried: Iterator[Carried]
 ) -> Iterator[Decided]:
-    """Every selected object of the source, by key. All three streams come in order of key."""
+    """Yield each selected object of the source, by key. All three streams must be in order of key."""
     selects = selector(entry)
     start, target_start = len(entry.source.prefix), len(entry.target.prefix)
     there = Cursor(target, lambda stack: stack.key[target_start:])
@@ -84,9 +86,9 @@ def decisions(
 def deepened(
     entry: Entry, decided: Iterator[Decided], difference: Callable[[Decided], str], pool: Executor
 ) -> Iterator[Item]:
-    """Ask about each item that is the same by its versions; what differs goes again, and says in what.
+    """Compare items more deeply whose versions are the same. An item that differs becomes ``changed``, with a reason.
 
-    A version's contents cannot change, but its tags can, and a checksum is seen to be what it was.
+    The contents of a version cannot change, but its tags can.
     """
 
     def look(one: Decided) -> Item:
@@ -103,24 +105,18 @@ def deepened(
 
 
 def decide(entry: Entry, key: str, source: list[Version], target: Stack | None, ours: Carried | None) -> Item:
-    """What one key needs. ``source`` is newest first and not empty."""
+    """Return the item of one key. ``source`` is newest first and not empty."""
     newest = source[0]
     latest = target.latest if target else None
-    # What we wrote is told by its versions: somebody's headers on it leave the etag as it was, and a version of the
-    # source that is not the one we carried can differ in its headers alone.
+    # An earlier copy of ours is compared by its versions, not by etag: headers can change while the etag stays.
     if ours is None and target and _holds_the_same(entry, source, target):
         return Item(key, ItemState.SAME)
     if ours and (latest is None or not latest.identity.is_recorded_as(ours.target_version, ours.ended)):
-        if latest is None or latest.marker:
-            return Item(
-                key, ItemState.CONFLICT, reason=f"deleted at the target since {ours.migration_id} wrote it"
-            )
-        return Item(
-            key, ItemState.CONFLICT, reason=f"written over at the target since {ours.migration_id} wrote it"
-        )
+        deleted = latest is None or latest.marker
+        return Item(key, ItemState.CONFLICT, reason=changed_since(ours, deleted=deleted))
     if ours and newest.identity.is_recorded_as(ours.source_version, ours.ended):
         return Item(key, ItemState.SAME)
-    # AWS keeps the version id of a replica, so an equal id is the same version.
+    # A replica has the version id of its source, so an equal id is the same version.
     if latest and latest.id == newest.id != NULL:
         return Item(key, ItemState.SAME)
     kind = ItemState.NEW if latest is None or latest.marker else ItemState.CHANGED
@@ -130,7 +126,7 @@ def decide(entry: Entry, key: str, source: list[Version], target: Stack | None, 
 def _told(
     entry: Entry, item: Item, source: list[Version], target: Stack | None, ours: Carried | None
 ) -> Item:
-    """The item, with what a person should know of it before it is written."""
+    """Return the item with its remarks for the plan."""
     if item.kind is ItemState.CONFLICT:
         return item
     newer = newer_at_target(source[0].date, target.latest.date) if target and not ours else ""
@@ -139,11 +135,11 @@ def _told(
 
 
 def _holds_the_same(entry: Entry, source: list[Version], target: Stack) -> bool:
-    """Whether the listings show the same contents, as another tool may have copied them.
+    """Whether the listings show the same contents on both sides, for example after a copy by another tool.
 
-    Equal etags of equal sizes are the MD5 of the same contents, or of the same parts; under KMS they differ even for
-    equal contents, and then it is copied (S3 API Reference, "Object"). A key and a class that the entry asks for are
-    reasons to write: a listing does not tell the one, and shows the other.
+    With equal sizes, equal etags are the MD5 of the same contents or the same parts. Under KMS etags differ even for
+    equal contents, and the object is copied (S3 API Reference, "Object"). An entry with a KMS key always writes,
+    because listings do not show keys.
     """
     wanted = source if entry.history else source[:1]
     if entry.kms_key or len(target.versions) < len(wanted):
@@ -159,7 +155,7 @@ def _is_alike(entry: Entry, one: Version, other: Version) -> bool:
 
 
 def _item(key: str, kind: ItemState, wanted: list[Version], reason: str = "") -> Item:
-    """The item that copies ``wanted`` (oldest first); a conflict where one of them cannot be copied."""
+    """Return the item that copies ``wanted`` (oldest first); a conflict when one cannot be copied."""
     away = next((version for version in wanted if version.is_out_of_reach), None)
     if away is not None:
         return Item(
@@ -174,7 +170,7 @@ def _wanted(entry: Entry, source: list[Version], ours: Carried | None) -> list[V
     if not entry.history:
         return source[:1]
     newer: list[Version] = []
-    # The version that was carried is gone when it was "null" and is written over: its date still tells where it was.
+    # A carried version "null" is gone when it was overwritten. Its date still gives its place in the history.
     carried_until = VersionIdentity.read(ours.source_version).date if ours else ""
     for version in source:
         if ours and version.identity.is_recorded_as(ours.source_version, ours.ended):
@@ -193,7 +189,7 @@ def _pin(version: Version) -> SourceVersion:
 
 
 class Objects:
-    """Carries objects by server-side copies; as many at once as the transport has connections."""
+    """Carries objects by server-side copies, as many at once as the transport has connections."""
 
     kind = "s3"
 
@@ -203,7 +199,7 @@ class Objects:
         sizes: MultipartSizes | None = None,
         clients: ClientSource | None = None,
     ) -> None:
-        """``clients`` are asked about keys; without them no bucket is judged by its key."""
+        """``clients`` are for KMS; without them no KMS key is checked."""
         self._calls = Calls(transport)
         self._clients = clients
         self._pool = ThreadPoolExecutor(transport.connections, thread_name_prefix="object")
@@ -263,20 +259,20 @@ class Objects:
 
     def verify(
         self, work: Work, written: Mapping[str, Written], level: Level
-    ) -> Iterator[Proof | Again | UnfinishedItem]:
+    ) -> Iterator[Proof | WriteAgain | UnfinishedItem]:
         """See ``Carrier.verify``."""
         return self._prover.verify(work, written, level)
 
     def undo(
         self, work: Work, before: Mapping[str, Before], written: Mapping[str, tuple[str, ...]]
     ) -> Iterator[Undone | Conflict | UnfinishedItem]:
-        """See ``Carrier.undo``. A bucket that replicates onward is asked about at every batch."""
+        """See ``Carrier.undo``. Each batch asks whether the target bucket replicates to others."""
         forward = checks.propagates(self._calls, work.entry)
         return self._undoer.undo(work, before, written, forward=forward)
 
 
 def too_long_key(key: str) -> str:
-    """S3 User Guide, "Naming Amazon S3 objects": bytes of UTF-8."""
+    """Check the bytes of a key in UTF-8 (S3 User Guide, "Naming Amazon S3 objects")."""
     return (
         f"its key would have more than {_LONGEST_KEY} bytes at the target"
         if len(key.encode()) > _LONGEST_KEY
@@ -284,8 +280,8 @@ def too_long_key(key: str) -> str:
     )
 
 
-def reckon_object(cost: Cost, item: Item, level: Level) -> None:
-    """A copy a version, in parts where it is large, and at full its tags and contents on both sides."""
+def add_object_cost(cost: Cost, item: Item, level: Level) -> None:
+    """Add the copies of all versions, in parts where they are large; at level ``full`` also the proof's reads."""
     cost.copied_alone = max(cost.copied_alone, item.size)
     for version in item.versions:
         size = version.size
@@ -302,7 +298,7 @@ def reckon_object(cost: Cost, item: Item, level: Level) -> None:
 
 
 def _begun(pool: Executor, stream: Iterator[_T]) -> Iterator[_T]:
-    """The same stream, its first item asked for already: the first pages of several come side by side."""
+    """Return the same stream, and read its first item now, so that several streams start in parallel."""
     first = pool.submit(lambda: list(islice(stream, 1)))
 
     def whole() -> Iterator[_T]:

@@ -1,7 +1,7 @@
-"""Prove that what was written is what was planned.
+"""Prove that copies equal their sources.
 
-An etag is the MD5 of the contents only without KMS and without parts (S3 API Reference, "Object"), so it
-proves contents only then; otherwise a checksum that S3 stored on both sides does, else both are read.
+An etag is the MD5 of the contents only without KMS and without parts (S3 API Reference, "Object"), and only then
+proves them. Otherwise equal checksums that S3 stored on both sides prove them, or both sides are read.
 """
 
 from __future__ import annotations
@@ -10,7 +10,6 @@ from collections.abc import Iterator, Mapping
 from concurrent.futures import Executor
 
 from regionshift.carriers.carrier import (
-    Again,
     Item,
     Level,
     OutOfTimeError,
@@ -18,6 +17,7 @@ from regionshift.carriers.carrier import (
     SourceVersion,
     UnfinishedItem,
     Work,
+    WriteAgain,
     Written,
 )
 from regionshift.carriers.s3.calls import Calls, Version, is_archived
@@ -34,7 +34,7 @@ from regionshift.carriers.s3.copying import bucket_of, target_stacks
 from regionshift.carriers.side_by_side import side_by_side
 from regionshift.carriers.transport import S3Error
 
-# One GET tells contents, headers and number of tags; above this size three smaller requests move less.
+# Up to this size, one GET of contents, headers and number of tags is cheaper than three smaller requests.
 READ_WHOLE = 1024**2
 
 
@@ -48,8 +48,8 @@ class Prover:
 
     def verify(
         self, work: Work, written: Mapping[str, Written], level: Level
-    ) -> Iterator[Proof | Again | UnfinishedItem]:
-        """One answer for each item of ``work`` that is in ``written``."""
+    ) -> Iterator[Proof | WriteAgain | UnfinishedItem]:
+        """Yield an answer for each item of ``work`` that is in ``written``."""
         there = target_stacks(self._calls, work)
         items = [item for item in work.items if item.key in written]
         pinned = {item.key: _pinned(item, written[item.key], there[item.key], level) for item in items}
@@ -57,15 +57,15 @@ class Prover:
             yield from pinned.values()
             return
 
-        def one(item: Item) -> Proof | Again | UnfinishedItem:
+        def one(item: Item) -> Proof | WriteAgain | UnfinishedItem:
             return self._full(work, item, written[item.key], pinned[item.key])
 
         yield from side_by_side(self._pool, one, items)
 
     def difference(self, source: Spot, target: Spot) -> str:
-        """In what two versions differ by headers, metadata, tags or stored checksums; empty: in nothing seen.
+        """Return how two versions differ by headers, metadata, tags or stored checksums; empty when they do not.
 
-        Contents are not read: where neither side has a checksum that tells, nothing is said about them.
+        Contents are not read. Without comparable checksums they count as equal.
         """
         try:
             one, other = self._calls.head(*source), self._calls.head(*target)
@@ -83,7 +83,7 @@ class Prover:
 
     def _full(
         self, work: Work, item: Item, written: Written, pinned: Proof
-    ) -> Proof | Again | UnfinishedItem:
+    ) -> Proof | WriteAgain | UnfinishedItem:
         if not pinned.proven:
             return pinned
         evidence: set[str] = set()
@@ -95,7 +95,7 @@ class Prover:
                     return UnfinishedItem(item.key)
                 evidence.add(_Pair(self._calls, self._comparer, work, item, version, made).prove())
         except RedirectLostError as problem:
-            return Again(item.key, str(problem))
+            return WriteAgain(item.key, str(problem))
         except UnequalError as problem:
             return Proof(item.key, Level.FULL, False, reason=str(problem))
         except OutOfTimeError:
@@ -134,18 +134,18 @@ class _Pair:
         self._comparer = comparer
         self._work = work
         self._version = version
-        # What keeps its class is archived as soon as it is copied.
+        # A copy that keeps an archive class is archived at once.
         self._archived = entry.storage_class == "keep" and is_archived(version.storage_class)
         self._note = f"{item.key}\n{version.id}\nproof"
         self._source = (bucket_of(entry, "source"), entry.source.prefix + item.key, version.id)
         self._target = (bucket_of(entry, "target"), entry.target.prefix + item.key, made)
 
     def prove(self) -> str:
-        """By what the two are proven equal.
+        """Prove that the two are equal; return the evidence.
 
         Raises:
-            UnequalError: they are not.
-            OutOfTimeError: the reading will go on with the next call.
+            UnequalError: they differ.
+            OutOfTimeError: time ran out; the next call continues.
         """
         if self._version.size <= READ_WHOLE and not self._archived:
             return self._read_whole()
@@ -154,7 +154,9 @@ class _Pair:
         self._compare_tags()
         evidence = compare_checksums(one, other)
         if not evidence and self._archived:
-            raise UnequalError("archived at the target, so not to be read, and no stored checksum tells")
+            raise UnequalError(
+                "archived at the target, so it cannot be read, and no stored checksum proves it"
+            )
         _compare_redirects(one, other)
         return evidence or self._read_to_the_end()
 

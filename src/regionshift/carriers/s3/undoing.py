@@ -1,27 +1,22 @@
-"""Take back what one batch wrote.
+"""Undo the writes of one batch, and empty a bucket.
 
-In place: the versions that the migration made are deleted, so the earlier ones are current again. Deleting
-a version is not replicated (S3 User Guide, "What does Amazon S3 replicate?"), so in a bucket that
-replicates onward the earlier state is written forward instead.
+Undo deletes the versions that the migration wrote, so that the earlier ones are current again. The deletion of a
+version is not replicated (S3 User Guide, "What does Amazon S3 replicate?"). So in a bucket that replicates to others,
+undo writes the earlier state as a new version instead.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import Executor
 from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import unquote_plus
 
 from botocore.exceptions import ClientError
 
-from regionshift.errors import WorkFailed
-
-if TYPE_CHECKING:
-    from mypy_boto3_s3 import S3Client
-from collections.abc import Iterator, Mapping
-from concurrent.futures import Executor
-
 from regionshift.carriers.carrier import (
+    WRITTEN_SINCE,
     Before,
     Conflict,
     Entry,
@@ -40,10 +35,14 @@ from regionshift.carriers.s3.listing import one_stack
 from regionshift.carriers.s3.multipart import Landing, MultipartCopy
 from regionshift.carriers.side_by_side import side_by_side
 from regionshift.carriers.transport import AnswerLostError, S3Error
+from regionshift.errors import WorkFailed
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
 
 # S3 API Reference, DeleteObjects: up to 1,000 keys a request.
 _KEYS_A_REQUEST = 1000
-# Control characters that XML 1.0 cannot hold, and those that its readers may turn into others (sections 2.2, 2.11).
+# Characters that XML 1.0 does not allow, and those that XML readers may change (sections 2.2, 2.11).
 _NOT_FOR_XML = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ufffe\uffff]")
 _PASSING = frozenset({"InternalError", "SlowDown", "ServiceUnavailable", "RequestTimeout"})
 _NAMED = 3
@@ -63,11 +62,11 @@ class _Failed(NamedTuple):
 
 
 def empty_bucket(s3: S3Client, bucket: str) -> int:
-    """Delete all that a bucket holds; gives how many versions, markers and uploads went.
+    """Delete everything in a bucket; return the number of deleted versions, markers and uploads.
 
     Raises:
-        WorkFailed: something cannot be deleted, or is there again however often it is; the sentence names it.
-        ClientError: the bucket is not there, or may not be listed.
+        WorkFailed: something cannot be deleted, or appears again after each deletion.
+        ClientError: the bucket does not exist, or no permission to list it.
     """
     return _remove_versions(s3, bucket) + _abort_uploads(s3, bucket)
 
@@ -75,7 +74,7 @@ def empty_bucket(s3: S3Client, bucket: str) -> int:
 def _remove_versions(s3: S3Client, bucket: str) -> int:
     gone: set[Held] = set()
     count = 0
-    # Each listing begins anew after what the one before showed was deleted, so nothing is left out.
+    # Each page is deleted before the bucket is listed again from its beginning, so nothing is left out.
     while page := _first_held(s3, bucket):
         if gone.issuperset(page):
             raise WorkFailed(
@@ -88,18 +87,18 @@ def _remove_versions(s3: S3Client, bucket: str) -> int:
         lasting = [each for each in failed if each.code not in _PASSING]
         _require_gone(bucket, lasting)
         if len(failed) == len(page):
-            _require_gone(bucket, failed)  # S3's own trouble, and not one went in the whole round
+            _require_gone(bucket, failed)  # transient errors, but for the whole page
         left = {each.held for each in failed}
-        # What was deleted a page ago and is listed again is no progress; more than that need not be remembered.
+        # Versions that are listed again after their deletion are no progress.
         gone = {held for held in page if held not in left}
         count += len(gone)
     return count
 
 
 def _first_held(s3: S3Client, bucket: str) -> list[Held]:
-    """The first of what a bucket holds, at most a request full; nothing when it is empty.
+    """Return the first versions and markers of a bucket, at most one page; none when it is empty.
 
-    A page may be empty and not be the last (S3 API Reference, "ListObjectVersions": "might contain fewer keys").
+    An empty page need not be the last (S3 API Reference, "ListObjectVersions": "might contain fewer keys").
     """
     pages = s3.get_paginator("list_object_versions").paginate(
         Bucket=bucket, PaginationConfig={"PageSize": _KEYS_A_REQUEST}
@@ -113,7 +112,7 @@ def _held(page: Any) -> list[Held]:
 
 
 def _delete(s3: S3Client, bucket: str, helds: Sequence[Held]) -> list[_Failed]:
-    """Delete these, at most a page of them; gives what failed."""
+    """Delete at most a page of versions; return those that failed."""
     failed: list[_Failed] = []
     plain = [held for held in helds if not _NOT_FOR_XML.search(held.key)]
     if plain:
@@ -149,8 +148,8 @@ def _require_gone(bucket: str, failed: Sequence[_Failed]) -> None:
         f"{_named([each.held for each in failed])} of {bucket} cannot be deleted: {first.code}: {first.message}",
         where=bucket,
         # Amazon S3 User Guide, "Managing Object Lock": a locked version is refused as AccessDenied.
-        remedy="a version under Object Lock goes when its retention has ended and its legal hold is off; else allow"
-        " s3:DeleteObjectVersion on it; then run the command again"
+        remedy="allow s3:DeleteObjectVersion on it; under Object Lock, first wait for the end of its retention and"
+        " remove its legal hold; then run the command again"
         if first.code == "AccessDenied"
         else "run the command again",
         error_id="RS-ENVIRONMENT-007",
@@ -158,7 +157,7 @@ def _require_gone(bucket: str, failed: Sequence[_Failed]) -> None:
 
 
 def _named(helds: Sequence[Held]) -> str:
-    """How many, and the first few by key; a key is shown so that it can be told from others and typed."""
+    """Return the number, and the first few keys, escaped so that they can be typed."""
     keys = list(dict.fromkeys(held.key for held in helds))
     named = ", ".join(ascii(key) for key in keys[:_NAMED])
     more = f" and {len(keys) - _NAMED} more keys" if len(keys) > _NAMED else ""
@@ -166,7 +165,7 @@ def _named(helds: Sequence[Held]) -> str:
 
 
 def _abort_uploads(s3: S3Client, bucket: str) -> int:
-    """Unlike versions, botocore neither asks for uploads URL-encoded nor decodes them."""
+    """Abort all uploads. Unlike for versions, botocore neither requests nor decodes URL encoding here."""
     count = 0
     pages = s3.get_paginator("list_multipart_uploads").paginate(Bucket=bucket, EncodingType="url")
     for page in pages:
@@ -184,7 +183,7 @@ def _abort_uploads(s3: S3Client, bucket: str) -> int:
 
 
 class Undoer:
-    """Takes back the items of one batch."""
+    """Undoes the items of one batch."""
 
     def __init__(
         self, calls: Calls, pool: Executor, multipart: MultipartCopy, ownership: CopyOwnership
@@ -202,7 +201,7 @@ class Undoer:
         *,
         forward: bool,
     ) -> Iterator[Undone | Conflict | UnfinishedItem]:
-        """One answer for each item in ``written``; the prior versions are seen to be there first."""
+        """Yield an answer for each item in ``written``. First checks that the earlier versions exist."""
         self._forget_uploads(work)
         there = target_stacks(self._calls, work)
         ours: dict[str, tuple[str, ...]] = {}
@@ -225,9 +224,9 @@ class Undoer:
     def _with_repeats(
         self, work: Work, item: Item, before: Before, written: tuple[str, ...], there: list[Version]
     ) -> tuple[str, ...] | Conflict | UnfinishedItem:
-        """``written``, and before it what was sent a second time and landed all the same, under ours.
+        """Return ``written``, preceded by copies of ours that a repeated request wrote.
 
-        S3 is asked only where something lies between the recorded version and ours.
+        S3 is asked only when there are versions between the recorded one and ours.
         """
         ids = [version.id for version in there]
         newest = next((place for place, version in enumerate(ids) if version in written), None)
@@ -273,7 +272,7 @@ class Undoer:
             if problem:
                 answers[key] = Conflict(key, problem)
                 continue
-            # Newest first: what was current before never becomes hidden by one of ours that stayed.
+            # Newest first, so that an interruption never leaves one of our older versions as the current one.
             going.extend((entry.target.prefix + key, version) for version in reversed(ours))
             answers[key] = Undone(key, "deleted" if ours else "untouched")
         failed = self._calls.delete_versions(bucket_of(entry, "target"), going) if going else {}
@@ -300,9 +299,9 @@ class Undoer:
         earlier = _below(there, written)
         try:
             if there[0].id not in written:
-                # An interrupted undo may have written forward already.
+                # An interrupted undo may have written the earlier state already.
                 if not self._brings_back(work, key, there[0], earlier):
-                    return Conflict(key, _STRANGER)
+                    return Conflict(key, WRITTEN_SINCE)
                 return Undone(key, "forward", there[0].id)
             if problem := _problem(before, written, there):
                 return Conflict(key, problem)
@@ -317,14 +316,14 @@ class Undoer:
             return Conflict(key, f"the earlier state could not be written: {error.message}")
 
     def _restore(self, work: Work, key: str, earlier: Version | None) -> str:
-        """Write the earlier state; gives the version or marker that was made."""
+        """Write the earlier state as a new version; return the version or marker."""
         target, full_key = bucket_of(work.entry, "target"), work.entry.target.prefix + key
         if earlier is None or earlier.marker:
             return self._calls.delete(target, full_key)
         version = _as_source(earlier)
         source = Pinned(target, full_key, earlier.id, earlier.etag)
         written = work.entry
-        # Under the key that the migration has rights for, as its copies were.
+        # With the migration's KMS key, for which it has rights.
         plain = Entry(written.kind, written.source, written.target, kms_key=written.kms_key)
         headers = placement(plain, version)
         in_parts = self._multipart.takes(version.size)
@@ -343,7 +342,7 @@ class Undoer:
             raise
 
     def _brings_back(self, work: Work, key: str, found: Version, earlier: Version | None) -> bool:
-        """Whether ``found``, which came after ours, shows readers what was there before."""
+        """Whether ``found``, which is newer than ours, has the earlier state."""
         if earlier is None or earlier.marker or found.marker:
             return found.marker and (earlier is None or earlier.marker)
         if found.id == earlier.id:
@@ -353,21 +352,18 @@ class Undoer:
         return self._ownership.is_copy(work, _as_source(earlier), spots[0], found, spots[1])
 
 
-_STRANGER = "someone else has written here since; left alone"
-
-
 def _problem(before: Before, written: tuple[str, ...], there: list[Version]) -> str:
-    """Why the versions of one item must stay; empty when they can go."""
+    """Return why the versions of one item cannot be deleted; empty when they can."""
     if there[0].id not in written:
-        return _STRANGER
+        return WRITTEN_SINCE
     if before.version is not None and not any(is_before(version, before) for version in there):
         earlier = VersionIdentity.read(before.version).id
-        return f"the earlier version {earlier} is no longer there; taking ours away would lose the key"
+        return f"the earlier version {earlier} was deleted; without ours the key would be lost"
     return ""
 
 
 def _below(there: list[Version], written: tuple[str, ...]) -> Version | None:
-    """The version that was current when the migration came: the newest one under the migration's oldest."""
+    """Return the version that was current before the migration: the newest one below the migration's oldest."""
     under = False
     for version in there:
         if version.id in written:

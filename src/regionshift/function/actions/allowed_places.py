@@ -6,7 +6,7 @@ import glob
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
-from regionshift.carriers.bounds import Way, ways_into
+from regionshift.carriers.bounds import Route, routes_into
 from regionshift.carriers.carrier import DataLocation, Entry
 from regionshift.carriers.records import PROGRAMS_OWN
 from regionshift.carriers.selection import selector
@@ -51,7 +51,7 @@ def named_entry(own: Own, request: FunctionRequest, configuration: FunctionConfi
             names both ends, or the entry leaves a key out.
     """
     _require_regions(own, request, configuration)
-    ways = [
+    routes = [
         (
             carry,
             list(_sources(own, carry, request.source, configuration)),
@@ -59,20 +59,20 @@ def named_entry(own: Own, request: FunctionRequest, configuration: FunctionConfi
         )
         for carry in configuration.carry
     ]
-    for carry, sources, target in ways:
+    for carry, sources, target in routes:
         if sources and target is not None:
             return _of_entry(own, carry, (sources[0], target), request.keys, configuration)
     source, target_asked = request.source, request.target
-    if not any(sources for _, sources, _ in ways):
+    if not any(sources for _, sources, _ in routes):
         raise _not_named(f"the source {source.bucket or source.region or own.bucket}/{source.prefix or ''}")
-    if all(target is None for _, _, target in ways):
+    if all(target is None for _, _, target in routes):
         raise _not_named(f"the target {target_asked.bucket or own.bucket}/{target_asked.prefix or ''}")
     raise _not_named("the source with this target")
 
 
-def ways(own: Own, configuration: FunctionConfiguration) -> tuple[Way, ...]:
+def routes(own: Own, configuration: FunctionConfiguration) -> tuple[Route, ...]:
     """What ``carry`` names into this region, whatever is asked for."""
-    return tuple(way for carry in configuration.carry for way in _ways(own, carry, configuration))
+    return tuple(route for carry in configuration.carry for route in _routes(own, carry, configuration))
 
 
 def _in_own_bucket(own: Own, asked: Asked, end: str) -> DataLocation:
@@ -104,27 +104,27 @@ def _require_regions(own: Own, request: FunctionRequest, configuration: Function
         )
 
 
-def _ways(own: Own, carry: CarriedObjects, configuration: FunctionConfiguration) -> tuple[Way, ...]:
+def _routes(own: Own, carry: CarriedObjects, configuration: FunctionConfiguration) -> tuple[Route, ...]:
     """What one entry names into this region, from the own region first."""
     named = configuration.deployment_buckets.items()
     others = {region: bucket for region, bucket in named if bucket and region != own.region}
-    return ways_into(own.region, [carry.pattern], {own.region: own.bucket, **others})
+    return routes_into(own.region, [carry.pattern], {own.region: own.bucket, **others})
 
 
 def _sources(
     own: Own, carry: CarriedObjects, asked: Asked, configuration: FunctionConfiguration
 ) -> Iterator[DataLocation]:
     """Where ``carry`` has what was asked for, the own region first."""
-    for way in _ways(own, carry, configuration):
-        named = asked.bucket or _deployment(own, way.source.region, configuration)
-        if asked.region in (None, way.source.region) and named == way.source.bucket:
-            yield from _below(way.source, asked)
+    for route in _routes(own, carry, configuration):
+        named = asked.bucket or _deployment(own, route.source.region, configuration)
+        if asked.region in (None, route.source.region) and named == route.source.bucket:
+            yield from _below(route.source, asked)
 
 
 def _target(
     own: Own, carry: CarriedObjects, asked: Asked, configuration: FunctionConfiguration
 ) -> DataLocation | None:
-    target = _ways(own, carry, configuration)[0].target
+    target = _routes(own, carry, configuration)[0].target
     return next(_below(target, asked), None) if (asked.bucket or own.bucket) == target.bucket else None
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from regionshift.carriers.bounds import Bounds, Way, own_bucket
+from regionshift.carriers.bounds import Bounds, Route, own_bucket
 from regionshift.carriers.executions import Execution, Executions
 from regionshift.carriers.migration import Migrations
 from regionshift.carriers.records import MigrationRecords
@@ -31,11 +31,11 @@ _RESERVE_MS = 15_000
 _CHECKS: Mapping[str, Check] = {"s3_bucket": check_bucket, "encryption": check_encryption}
 
 
-def own_migrations(surroundings: ActionContext, ways: Sequence[Way] = ()) -> Migrations:
+def own_migrations(surroundings: ActionContext, routes: Sequence[Route] = ()) -> Migrations:
     """Migrations within the region's own bucket, with the function's own rights.
 
     Args:
-        ways: what the settings name beside.
+        routes: what the settings name beside.
 
     Raises:
         RefusedError: 501, this function knows of no key for their records.
@@ -46,7 +46,7 @@ def own_migrations(surroundings: ActionContext, ways: Sequence[Way] = ()) -> Mig
         clients.transport,
         variables.region,
         _seals(clients, variables),
-        Bounds(variables.deployment_bucket, (own, *ways)),
+        Bounds(variables.deployment_bucket, (own, *routes)),
         surroundings.clock,
     )
     # Another call may take the migration back while this one copies.

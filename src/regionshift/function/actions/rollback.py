@@ -74,7 +74,7 @@ def _within_bounds(surroundings: ActionContext, migration: Migration, metadata: 
     ends = [place for entry in entries for place in (entry.source, entry.target)]
     if any((place.region, place.bucket) != here for place in ends):
         configuration = require_configuration(surroundings, 403, "NotNamed")
-        migration = own_migrations(surroundings, allowed_places.ways(own, configuration)).of(
+        migration = own_migrations(surroundings, allowed_places.routes(own, configuration)).of(
             migration.records.id
         )
     migration.means.bounds.require(entries, metadata["migration_id"])

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from itertools import starmap
 
-from regionshift.carriers.bounds import Bounds, Way, between, own_bucket, ways_into
+from regionshift.carriers.bounds import Bounds, Route, between, own_bucket, routes_into
 from regionshift.carriers.carrier import DataLocation, Entry
 from regionshift.carriers.kinds import KINDS
 from regionshift.carriers.plan import MigrationPlan
@@ -64,16 +64,16 @@ def bounds_of(config: MigrationConfig, target: str, bucket: str) -> Bounds:
     bucket of another region, which a change of primary carries.
     """
     buckets = own_buckets(config, config.all_regions)
-    patterns = [Way("s3", DataLocation(""), DataLocation("")), *starmap(pattern_of, config.carry.entries)]
-    return Bounds(bucket, (own_bucket(target, bucket), *ways_into(target, patterns, buckets)))
+    patterns = [Route("s3", DataLocation(""), DataLocation("")), *starmap(pattern_of, config.carry.entries)]
+    return Bounds(bucket, (own_bucket(target, bucket), *routes_into(target, patterns, buckets)))
 
 
 def _entry(config: MigrationConfig, kind: str, carried: CarryEntry, source: str, target: str) -> Entry:
     own_buckets_of = own_buckets(config, (source, target))
-    way = between(pattern_of(kind, carried), source, target, own_buckets_of)
+    route = between(pattern_of(kind, carried), source, target, own_buckets_of)
     own_key = config.names.key_alias(target)
     default_key = None if KINDS[kind].in_buckets else own_key
-    is_deployment = way.source.bucket == own_buckets_of[source]
+    is_deployment = route.source.bucket == own_buckets_of[source]
     owned = [
         component.name(config.names, region)
         for component in COMPONENTS
@@ -82,13 +82,13 @@ def _entry(config: MigrationConfig, kind: str, carried: CarryEntry, source: str,
     ]
     return Entry(
         kind,
-        way.source,
-        way.target,
+        route.source,
+        route.target,
         include=carried.include,
         exclude=carried.exclude,
         kms_key=_key(carried.kms_key, target) or default_key,
         keys=(own_key,),
-        tags=way.tags,
+        tags=route.tags,
         owned=PROGRAMS_OWN if is_deployment else tuple(owned),
         **carried.options(config.migration),
     )

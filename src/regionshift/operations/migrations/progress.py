@@ -10,7 +10,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
-from regionshift.carriers.batch import count, read_notes
+from regionshift.carriers.batch import count, read_progress
 from regionshift.carriers.lines import from_bytes
 from regionshift.carriers.records import MigrationRecords
 
@@ -121,7 +121,7 @@ class Follower:
             self.before = self._counted = self.items
         if self.clock() - self._asked >= _NOTES_EVERY:
             self._asked = self.clock()
-            self._notes = dict(read_notes(records, self._open[:_MOST_NOTES]))
+            self._notes = dict(read_progress(records, self._open[:_MOST_NOTES]))
         under_way = [noted for batch, noted in self._notes.items() if batch in self._open]
         items = self.items + sum(items for items, _ in under_way)
         moved = self.bytes + sum(size for _, size in under_way)

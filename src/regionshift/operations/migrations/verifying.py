@@ -9,7 +9,7 @@ from functools import partial
 
 from regionshift.aws.errors import told_plainly
 from regionshift.carriers.batch import Carriers
-from regionshift.carriers.carrier import Again, DataLocation, Item, Level, Proof, Work, Written
+from regionshift.carriers.carrier import DataLocation, Item, Level, Proof, Work, WriteAgain, Written
 from regionshift.carriers.lines import read_entry, read_item, whole_name
 from regionshift.carriers.records import MigrationRecords
 from regionshift.carriers.summary import NAMED, Metadata, entries_of
@@ -89,7 +89,7 @@ def _counted(level: Level, items: Sequence[Item], answers: Sequence[object], tar
             found.proven += 1
             continue
         found.unproven += 1
-        reason = answer.reason if isinstance(answer, Proof | Again) else "it could not be looked at"
+        reason = answer.reason if isinstance(answer, Proof | WriteAgain) else "it could not be looked at"
         found.problems.append(
             {**whole_name(target, item.key), "key": f"{target}{item.key}", "reason": reason}
         )
